@@ -1,1 +1,5 @@
-//! (to be written)
+//! Semel sends an agent's tool call at most once, and tells when it cannot know.
+
+pub mod ledger;
+pub mod store;
+pub mod words;

@@ -1,0 +1,148 @@
+//! Where a ledger is kept: the contract of a store, and what all stores share.
+//!
+//! A store is anything that can create an entry if absent, replace it if unchanged, and tell its time. What entries
+//! mean is not its business: see [`crate::ledger`].
+
+use crate::{
+    ledger::{Entry, EntryFault, StateLabel},
+    words::{Durability, Nonce, Stamp, StoreKey, Tenant},
+};
+use async_trait::async_trait;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// A version of an entry: a fresh random value of whoever writes it, so that it never recurs for a key, not even
+/// after removal, and a writer whose reply was lost knows its own write again.
+pub type Version = Nonce;
+
+/// How long an entry is kept: counted from this write, by the store's clock. Past it every store answers as if the
+/// entry were absent. Each write states it anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Until somebody removes it.
+    UntilRemoved,
+    /// For so many seconds.
+    Seconds(u64),
+}
+
+/// An entry as a store has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// What lies there.
+    pub entry: Arc<Entry>,
+    /// Which version of it.
+    pub version: Version,
+    /// When the first version was written.
+    pub created: Stamp,
+    /// When this version was written.
+    pub written: Stamp,
+}
+
+/// What became of a creation.
+#[derive(Debug)]
+pub enum Created {
+    /// It is written, at this time.
+    Created(Stamp),
+    /// Something lies there already, and the time is now.
+    Exists(Stored, Stamp),
+}
+
+/// What became of a replacement.
+#[derive(Debug)]
+pub enum Replaced {
+    /// It is written, at this time.
+    Replaced(Stamp),
+    /// Another version lies there (or none), and the time is now.
+    Changed(Option<Stored>, Stamp),
+}
+
+/// What became of a removal.
+#[derive(Debug)]
+pub enum Removed {
+    /// It is gone.
+    Removed,
+    /// Another version lies there (or none), and the time is now.
+    Changed(Option<Stored>, Stamp),
+}
+
+/// What to list: every entry that matches all that is given. A store may list too much, never too little.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Only of this tenant.
+    pub tenant: Option<Tenant>,
+    /// Only in these states; none: in any.
+    pub states: Vec<StateLabel>,
+    /// Only what is due by now.
+    pub due: bool,
+    /// Only after this key, in the order of keys: the last key of the page before.
+    pub after: Option<StoreKey>,
+    /// How many at the most; a store may list fewer at a time than asked.
+    pub limit: usize,
+}
+
+/// A page of keys, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The keys.
+    pub keys: Vec<StoreKey>,
+    /// Whether there may be more after the last of them.
+    pub more: bool,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Certainly nothing was written.
+    #[error("the ledger did not carry it out: {0}")]
+    NotExecuted(String),
+    /// It may have been written or not.
+    #[error("the ledger gave no certain answer: {0}")]
+    Unknown(String),
+    /// What lies there cannot be read.
+    #[error("the ledger holds an entry that cannot be used: {0}")]
+    Entry(#[from] EntryFault),
+}
+
+/// What a ledger needs of the place it is kept in. Every method is required, every answer is a named enum.
+///
+/// The contract, each sentence of which is a conformance case:
+/// - The store writes the times; an entry holds none but those the store told before.
+/// - A version never recurs for a key: it is the writer's own random value, and the store never makes one up.
+/// - `keep` is stated with every write and clears what was stated before; past its end the entry is answered as absent.
+/// - An answer that rests on writes not yet durable waits until they are, reads included.
+/// - An error says whether certainly nothing was written. A failed group commit is unknown for all its members.
+/// - `incarnation` in a stamp changes when the store may have lost acknowledged writes.
+/// - A call that was begun is carried out whether or not its future is still awaited.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Writes `entry` if nothing lies at `key` (or only what is past its end).
+    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError>;
+
+    /// Writes `entry` in place of the version `expected`.
+    async fn replace(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Entry,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Replaced, StoreError>;
+
+    /// Removes the version `expected`.
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError>;
+
+    /// What lies at `key`, and what time it is.
+    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError>;
+
+    /// A page of keys, in their order.
+    async fn list(&self, query: &Query) -> Result<Page, StoreError>;
+
+    /// Returns when another version than `since` lies at `key`, or after `at_most`; it may return for nothing.
+    /// For those that wait: whoever is woken has gained no right by it.
+    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration);
+
+    /// What an acknowledged write survives.
+    fn durability(&self) -> Durability;
+
+    /// Whether a look before a creation costs less than a creation that finds something.
+    fn reads_cheaply(&self) -> bool;
+}

@@ -1,0 +1,264 @@
+//! What the caller of a guarded tool gets.
+
+use super::outcome::{Effect, Outcome};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What an acknowledged write of a ledger survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// Not known: the service hides its settings.
+    Unverified,
+    /// D0, nothing: the ledger lives in memory.
+    Nothing,
+    /// D1, a crash of the process.
+    ProcessCrash,
+    /// D2, power loss of one machine.
+    PowerLoss,
+    /// D3, loss of one machine.
+    MachineLoss,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unverified => "not verified",
+            Self::Nothing => "D0: survives nothing",
+            Self::ProcessCrash => "D1: survives a crash of the process",
+            Self::PowerLoss => "D2: survives power loss",
+            Self::MachineLoss => "D3: survives loss of the machine",
+        })
+    }
+}
+
+/// Whether what the answer says stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recorded {
+    /// It does, as durably as this.
+    Yes(Durability),
+    /// It does not, and why. The outcome is real all the same.
+    No(String),
+}
+
+/// A switch of the operator that voids the guarantee for the tool, and was in use for this answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// The tool runs while the ledger is unreachable.
+    OpenWithoutLedger,
+    /// It may be sent again on a timer after a probe found nothing.
+    TimedRerun,
+    /// A quickly written answer counts as received.
+    TakenOnceWritten,
+}
+
+/// What may be done next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Next {
+    /// Nothing: it is settled, and calling again gives the same answer.
+    Nothing,
+    /// Call again, unchanged or changed, once so much time has passed.
+    CallAgain {
+        /// In milliseconds from now; none: when the caller sees fit.
+        after_ms: Option<u64>,
+    },
+    /// Ask again with the very same call: it tells what has become of the operation, and sends nothing by itself.
+    AskAgain {
+        /// In milliseconds from now.
+        after_ms: Option<u64>,
+    },
+    /// Do not call again: a person must decide (`semel ledger decide`).
+    AskAPerson,
+    /// Correct the call: it did not run as it stands.
+    CorrectTheCall,
+}
+
+/// Which operation an answer is about.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct About {
+    /// The operation's name.
+    pub operation: String,
+    /// Its downstream key, by which a person finds the record.
+    pub key: String,
+    /// How often it was undone or delivered before, plus one.
+    pub generation: u32,
+    /// The number of the attempt that the answer rests on.
+    pub attempt: u32,
+    /// Whether the ledger knows.
+    pub recorded: Recorded,
+    /// The operator's switches that were in use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub switches: Vec<Switch>,
+}
+
+/// What stands recorded where a call asks for something else.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// The state of the record, such as `landed` or `in doubt`.
+    pub state: String,
+    /// Its outcome, where it is known and kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The handles of what landed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<String>,
+    /// Why it is as it is, where somebody said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What the caller of a guarded tool gets: closed, so that a caller decides about each case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub enum Answer {
+    /// The policy saw no side effect worth guarding: the tool ran, and nothing was recorded.
+    Passed {
+        /// What it came to.
+        outcome: Outcome,
+    },
+    /// The tool ran for this call, and its effect is known.
+    Executed {
+        /// Which operation.
+        about: About,
+        /// What it came to.
+        outcome: Outcome,
+        /// What became of the effect.
+        effect: Effect,
+        /// Why the policy says so.
+        reason: String,
+        /// What may be done next.
+        next: Next,
+    },
+    /// The operation is settled already: this is its recorded outcome, and nothing was sent.
+    Replayed {
+        /// Which operation.
+        about: About,
+        /// Its outcome; none: not kept, but it landed (or was refused) all the same.
+        outcome: Option<Outcome>,
+        /// What became of the effect.
+        effect: Effect,
+        /// What may be done next.
+        next: Next,
+    },
+    /// Another caller's attempt is under way.
+    Running {
+        /// Which operation.
+        about: About,
+        /// What it continues as elsewhere, where it does.
+        continuation: Option<String>,
+        /// What may be done next.
+        next: Next,
+    },
+    /// It may have taken effect, and is not sent again on its own.
+    InDoubt {
+        /// Which operation.
+        about: About,
+        /// Why that is not known.
+        reason: String,
+        /// What this call's own attempt came to, where it made one and saw something.
+        outcome: Option<Outcome>,
+        /// What may be done next.
+        next: Next,
+    },
+    /// It may have taken effect, and a person must decide.
+    Held {
+        /// Which operation.
+        about: About,
+        /// Why.
+        reason: String,
+        /// What the attempt came to, where that is known.
+        outcome: Option<Outcome>,
+        /// What may be done next.
+        next: Next,
+    },
+    /// The same operation with other content is recorded and may have taken effect: nothing was sent.
+    Conflict {
+        /// Which operation.
+        about: About,
+        /// What stands.
+        standing: Standing,
+        /// What may be done next.
+        next: Next,
+    },
+    /// It landed, and its outcome is no longer kept: nothing was sent.
+    Expired {
+        /// Which operation.
+        about: About,
+        /// When it was settled, in milliseconds since 1970 in UTC.
+        landed_at_ms: u64,
+        /// What may be done next.
+        next: Next,
+    },
+    /// The call must not run as it stands: nothing was sent.
+    Refused {
+        /// Why, for a model to act on.
+        reason: String,
+        /// What may be done next.
+        next: Next,
+    },
+}
+
+impl Answer {
+    /// The answer's word in messages and tables.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Passed { .. } => "passed",
+            Self::Executed { .. } => "executed",
+            Self::Replayed { .. } => "replayed",
+            Self::Running { .. } => "running",
+            Self::InDoubt { .. } => "in doubt",
+            Self::Held { .. } => "held",
+            Self::Conflict { .. } => "conflict",
+            Self::Expired { .. } => "expired",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// The outcome that the caller may use: of this call, or recorded. A conflict's outcome is another call's and
+    /// is told in its `standing` only.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Passed { outcome } | Self::Executed { outcome, .. } => Some(outcome),
+            Self::Replayed { outcome, .. } | Self::InDoubt { outcome, .. } | Self::Held { outcome, .. } => {
+                outcome.as_ref()
+            }
+            Self::Running { .. } | Self::Conflict { .. } | Self::Expired { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// Which operation it is about; none where nothing is recorded of any.
+    #[must_use]
+    pub fn about(&self) -> Option<&About> {
+        match self {
+            Self::Passed { .. } | Self::Refused { .. } => None,
+            Self::Executed { about, .. }
+            | Self::Replayed { about, .. }
+            | Self::Running { about, .. }
+            | Self::InDoubt { about, .. }
+            | Self::Held { about, .. }
+            | Self::Conflict { about, .. }
+            | Self::Expired { about, .. } => Some(about),
+        }
+    }
+
+    /// What may be done next.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        match self {
+            Self::Passed { .. } => Next::CallAgain { after_ms: None },
+            Self::Executed { next, .. }
+            | Self::Replayed { next, .. }
+            | Self::Running { next, .. }
+            | Self::InDoubt { next, .. }
+            | Self::Held { next, .. }
+            | Self::Conflict { next, .. }
+            | Self::Expired { next, .. }
+            | Self::Refused { next, .. } => next.clone(),
+        }
+    }
+}

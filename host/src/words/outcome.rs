@@ -1,0 +1,108 @@
+//! What an attempt came to, and what that says of its effect.
+
+use super::call::Field;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What an attempt came to, as far as its host could see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The tool answered.
+    Returned(Value),
+    /// The tool answered that it failed.
+    Failed(Failure),
+    /// No answer came.
+    Unanswered(Silence),
+}
+
+/// The tool's own word that it failed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What it said.
+    pub message: String,
+    /// A code of the tool's own, such as `card_declined`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// An HTTP status, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The whole error, where it was JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+}
+
+/// That no answer came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Such as `timed out after 30 s`.
+    pub reason: String,
+    /// Whether any of the request left the host. False only where the transport proves it.
+    pub sent: bool,
+}
+
+impl Outcome {
+    /// The tool failed with this message.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed(Failure { message: message.into(), ..Failure::default() })
+    }
+
+    /// No answer came, and something may have been sent.
+    #[must_use]
+    pub fn no_answer(reason: impl Into<String>) -> Self {
+        Self::Unanswered(Silence { reason: reason.into(), sent: true })
+    }
+
+    /// It is proven that nothing was sent.
+    #[must_use]
+    pub fn not_sent(reason: impl Into<String>) -> Self {
+        Self::Unanswered(Silence { reason: reason.into(), sent: false })
+    }
+}
+
+/// The policy's word on the effect of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// It took effect.
+    Landed,
+    /// It took no effect, and the same request would be turned away again.
+    Refused,
+    /// It certainly took no effect. It may be tried again.
+    Absent,
+    /// It may have taken effect.
+    Unknown,
+}
+
+/// The policy's verdict on an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// What became of the effect.
+    pub effect: Effect,
+    /// Why, for people and agents to read.
+    pub reason: String,
+    /// When trying again may help, in milliseconds from now.
+    pub retry_after_ms: Option<u32>,
+    /// Names under which later calls may speak of what landed.
+    pub handles: Vec<String>,
+    /// The handles of what this undid, where only the outcome tells.
+    pub undid: Vec<String>,
+    /// What is open: left alone where unknown.
+    pub extras: Vec<Field>,
+}
+
+impl Verdict {
+    /// A verdict of this effect for this reason, with nothing else to say.
+    #[must_use]
+    pub fn new(effect: Effect, reason: impl Into<String>) -> Self {
+        Self {
+            effect,
+            reason: reason.into(),
+            retry_after_ms: None,
+            handles: Vec::new(),
+            undid: Vec::new(),
+            extras: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What may be done about an operation whose effect is unknown.
+
+use super::{call::Field, outcome::Outcome};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One attempt at an operation, as a policy reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it began, by the ledger's clock: milliseconds since 1970 in UTC.
+    pub started_at_ms: u64,
+    /// How long ago that was, in seconds.
+    pub age_seconds: u32,
+    /// The key as it was sent.
+    pub key: String,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// What else the host knew when it was made, in order of name.
+    pub facts: Vec<Field>,
+}
+
+/// A read that may tell what became of an attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The tool to read with.
+    pub tool: String,
+    /// Its arguments: an object.
+    pub arguments: Value,
+}
+
+/// What a policy says to do about an operation in doubt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recovery {
+    /// Send the recorded call again under the same key, after so many milliseconds.
+    Retry {
+        /// The delay.
+        delay_ms: u32,
+    },
+    /// Look first.
+    Probe(Probe),
+    /// A person must decide, and why.
+    Hold(String),
+}
+
+/// What a policy makes of a probe's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finding {
+    /// It took effect, and this is what the tool would have returned.
+    Landed(Value),
+    /// Nothing is to be seen of it.
+    Absent,
+    /// Too early to tell: look again after so many milliseconds.
+    Unsettled {
+        /// The delay.
+        delay_ms: u32,
+    },
+    /// Something else stands where the effect would, and why a person must decide.
+    Conflicting(String),
+}
+
+/// What a policy is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Description {
+    /// The policy's own name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is for.
+    pub summary: String,
+    /// The tools it is meant for: globs.
+    pub tools: Vec<String>,
+    /// A JSON Schema of its settings.
+    pub settings_schema: Value,
+    /// Rises whenever the same call may get another key than before.
+    pub key_epoch: u32,
+}

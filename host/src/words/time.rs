@@ -1,0 +1,65 @@
+//! Times as a ledger's store tells them. No host's own clock is ever in a record.
+
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    time::{Duration, UNIX_EPOCH},
+};
+
+/// Since when a store's steady clock counts: it changes when the machine was started anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Boot(pub u64);
+
+/// Which life of a store this is: it changes when the store may have lost writes it acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Incarnation(pub u64);
+
+/// A moment by a store's clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Milliseconds since 1970 in UTC. People and time servers may set this clock.
+    pub wall_ms: u64,
+    /// Milliseconds of a clock that nobody sets, within one boot. A store without such a clock repeats `wall_ms`.
+    pub steady_ms: u64,
+    /// The boot that `steady_ms` belongs to.
+    pub boot: Boot,
+    /// The life of the store.
+    pub incarnation: Incarnation,
+}
+
+impl Stamp {
+    /// How long ago `earlier` was: the longest that either clock allows, for whatever a long time forbids
+    /// (such as sending again under a key that the target may have forgotten).
+    #[must_use]
+    pub fn longest_since(&self, earlier: &Self) -> u64 {
+        let wall = self.wall_ms.saturating_sub(earlier.wall_ms);
+        self.steady_since(earlier).map_or(wall, |steady| wall.max(steady))
+    }
+
+    /// How long ago `earlier` was by the steady clock, or none where another boot lies between.
+    #[must_use]
+    pub fn steady_since(&self, earlier: &Self) -> Option<u64> {
+        (self.boot == earlier.boot).then(|| self.steady_ms.saturating_sub(earlier.steady_ms))
+    }
+
+    /// Whether a clock went back since `earlier`, by which nothing may be granted.
+    #[must_use]
+    pub fn runs_behind(&self, earlier: &Self) -> bool {
+        self.wall_ms < earlier.wall_ms || (self.boot == earlier.boot && self.steady_ms < earlier.steady_ms)
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&rfc3339(self.wall_ms))
+    }
+}
+
+/// A moment as RFC 3339 prints it, in UTC, to the millisecond.
+#[must_use]
+pub fn rfc3339(wall_ms: u64) -> String {
+    // What lies past the year 9999 has no RFC 3339 form.
+    const LAST_MS: u64 = 253_402_300_799_999;
+    let moment = UNIX_EPOCH + Duration::from_millis(wall_ms.min(LAST_MS));
+    humantime::format_rfc3339_millis(moment).to_string()
+}
