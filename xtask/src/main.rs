@@ -1,2 +1,40 @@
-//! (to be written)
-fn main() {}
+//! Set-up and chores: `cargo xtask COMMAND`. One command a file; `main` only chooses.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of chores: stdout is its data, stderr its talk"
+)]
+
+mod guests;
+mod policies;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up and chores of the Semel workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Policies(policies::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Policies(arguments) => policies::run(&arguments),
+    };
+    // The chain of causes alone: a backtrace through a chore tells nobody what to do.
+    outcome.map_or_else(complain, |()| ExitCode::SUCCESS)
+}
+
+fn complain(error: anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

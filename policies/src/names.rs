@@ -1,0 +1,2 @@
+/// The ready-made policies, in order.
+pub(crate) const NAMES: &[&str] = &["hints", "intent"];

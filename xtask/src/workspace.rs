@@ -1,0 +1,22 @@
+//! Where things lie in this workspace.
+//!
+//! Everything here hangs on the folder of the workspace, never on the present one or on `CARGO_TARGET_DIR`: a
+//! build script has to find the built policies without asking anybody.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// Where the ready-made policies are written, and where `semel-policies` looks for them.
+pub(crate) fn built_policies() -> PathBuf {
+    root().join("target/policies")
+}
+
+/// The target directory of guests: apart, so that host and guests never rebuild each other's dependencies.
+pub(crate) fn guest_target() -> PathBuf {
+    root().join("target/guests")
+}
