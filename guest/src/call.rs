@@ -1,0 +1,262 @@
+//! A call as a policy reads it: parsed once, every argument by its JSON Pointer, every mistake named by its path.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::bindings::semel::policy::types;
+
+/// One request of an agent to run a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    tool: String,
+    arguments: Value,
+    facts: BTreeMap<String, Value>,
+}
+
+impl Call {
+    /// A call as a native test makes it. Arguments that are not an object are refused when they are read.
+    #[must_use]
+    pub fn new(tool: impl Into<String>, arguments: Value) -> Self {
+        Self {
+            tool: tool.into(),
+            arguments,
+            facts: BTreeMap::new(),
+        }
+    }
+
+    /// The same call with one more fact, such as `run` or `hint.read-only`.
+    #[must_use]
+    pub fn with_fact(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.into(), value.into());
+        self
+    }
+
+    /// The tool's name, as the agent called it.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    /// All arguments, by name.
+    ///
+    /// # Errors
+    ///
+    /// They are not an object.
+    pub fn arguments(&self) -> Result<&Map<String, Value>, String> {
+        self.arguments.as_object().ok_or_else(|| {
+            format!(
+                "the arguments must be an object, found {}",
+                found(&self.arguments)
+            )
+        })
+    }
+
+    /// What else the host knows, such as `tenant`, `run` or `hint.read-only`.
+    #[must_use]
+    pub fn fact(&self, name: &str) -> Option<&Value> {
+        self.facts.get(name)
+    }
+
+    /// Whether the fact is there and true: how the hints of a tool's server are read.
+    #[must_use]
+    pub fn is(&self, fact: &str) -> bool {
+        self.fact(fact) == Some(&Value::Bool(true))
+    }
+
+    /// What stands at a JSON Pointer (RFC 6901), null and missing alike being nothing.
+    #[must_use]
+    pub fn get(&self, pointer: &str) -> Option<&Value> {
+        self.arguments
+            .pointer(pointer)
+            .filter(|value| !value.is_null())
+    }
+
+    /// What stands at a JSON Pointer, of whatever kind.
+    ///
+    /// # Errors
+    ///
+    /// Nothing stands there, or null.
+    pub fn value(&self, pointer: &str) -> Result<&Value, String> {
+        self.get(pointer)
+            .ok_or_else(|| wrong(pointer, "a value", self.arguments.pointer(pointer)))
+    }
+
+    /// The text at a JSON Pointer.
+    ///
+    /// # Errors
+    ///
+    /// Something else stands there, or nothing.
+    pub fn text(&self, pointer: &str) -> Result<&str, String> {
+        self.read(pointer, "a text", Value::as_str)
+    }
+
+    /// The whole number at a JSON Pointer.
+    ///
+    /// # Errors
+    ///
+    /// Something else stands there, or nothing, or a number beyond 2^53, which not every reader of JSON holds exactly.
+    pub fn integer(&self, pointer: &str) -> Result<i64, String> {
+        self.read(pointer, "a whole number", whole)
+    }
+
+    /// The truth value at a JSON Pointer.
+    ///
+    /// # Errors
+    ///
+    /// Something else stands there, or nothing.
+    pub fn boolean(&self, pointer: &str) -> Result<bool, String> {
+        self.read(pointer, "true or false", Value::as_bool)
+    }
+
+    /// The list at a JSON Pointer.
+    ///
+    /// # Errors
+    ///
+    /// Something else stands there, or nothing.
+    pub fn list(&self, pointer: &str) -> Result<&[Value], String> {
+        self.read(pointer, "a list", |value| {
+            value.as_array().map(Vec::as_slice)
+        })
+    }
+
+    /// What stands at a JSON Pointer, normalised: `call.normal("/amount", normal::money)`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing stands there, or not what the normaliser takes.
+    pub fn normal(
+        &self,
+        pointer: &str,
+        normaliser: impl Fn(&Value) -> Result<Value, String>,
+    ) -> Result<Value, String> {
+        normaliser(self.value(pointer)?).map_err(|mistake| format!("`{pointer}` {mistake}"))
+    }
+
+    /// The text at a JSON Pointer, if anything stands there.
+    ///
+    /// # Errors
+    ///
+    /// Something other than a text stands there.
+    pub fn optional_text(&self, pointer: &str) -> Result<Option<&str>, String> {
+        self.optional(pointer, Self::text)
+    }
+
+    /// The whole number at a JSON Pointer, if anything stands there.
+    ///
+    /// # Errors
+    ///
+    /// Something other than a whole number stands there.
+    pub fn optional_integer(&self, pointer: &str) -> Result<Option<i64>, String> {
+        self.optional(pointer, Self::integer)
+    }
+
+    /// The truth value at a JSON Pointer, if anything stands there.
+    ///
+    /// # Errors
+    ///
+    /// Something other than a truth value stands there.
+    pub fn optional_boolean(&self, pointer: &str) -> Result<Option<bool>, String> {
+        self.optional(pointer, Self::boolean)
+    }
+
+    /// The list at a JSON Pointer, if anything stands there.
+    ///
+    /// # Errors
+    ///
+    /// Something other than a list stands there.
+    pub fn optional_list(&self, pointer: &str) -> Result<Option<&[Value]>, String> {
+        self.optional(pointer, Self::list)
+    }
+
+    /// What stands at a JSON Pointer, normalised, if anything does.
+    ///
+    /// # Errors
+    ///
+    /// Not what the normaliser takes stands there.
+    pub fn optional_normal(
+        &self,
+        pointer: &str,
+        normaliser: impl Fn(&Value) -> Result<Value, String>,
+    ) -> Result<Option<Value>, String> {
+        self.get(pointer)
+            .map(|_| self.normal(pointer, normaliser))
+            .transpose()
+    }
+
+    fn read<'a, T>(
+        &'a self,
+        pointer: &str,
+        kind: &str,
+        take: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<T, String> {
+        let value = self.arguments.pointer(pointer);
+        value
+            .and_then(take)
+            .ok_or_else(|| wrong(pointer, kind, value))
+    }
+
+    fn optional<'a, T>(
+        &'a self,
+        pointer: &str,
+        read: impl Fn(&'a Self, &str) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        self.get(pointer).map(|_| read(self, pointer)).transpose()
+    }
+}
+
+/// The largest whole number that every reader of JSON holds exactly.
+const LARGEST_EXACT: u64 = (1 << 53) - 1;
+
+fn whole(value: &Value) -> Option<i64> {
+    value
+        .as_i64()
+        .filter(|number| number.unsigned_abs() <= LARGEST_EXACT)
+}
+
+fn wrong(pointer: &str, kind: &str, value: Option<&Value>) -> String {
+    match value {
+        None => format!("`{pointer}` is missing: it must be {kind}"),
+        Some(value) => format!("`{pointer}` must be {kind}, found {}", found(value)),
+    }
+}
+
+/// How many characters of a wrong value an error shows.
+const SHOWN_CHARACTERS: usize = 40;
+
+/// A wrong value as an error shows it: enough to recognise it, never all of a large one.
+pub(crate) fn found(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "an object".into(),
+        Value::Array(_) => "a list".into(),
+        Value::String(text) if text.chars().nth(SHOWN_CHARACTERS).is_some() => {
+            let start: String = text.chars().take(SHOWN_CHARACTERS).collect();
+            format!("{}…", Value::String(start))
+        }
+        plain => plain.to_string(),
+    }
+}
+
+impl TryFrom<types::Call> for Call {
+    type Error = String;
+
+    fn try_from(call: types::Call) -> Result<Self, String> {
+        let arguments = parse("arguments", &call.arguments)?;
+        let facts = call
+            .facts
+            .into_iter()
+            .map(|fact| Ok((parse(&fact.name, &fact.value)?, fact.name)));
+        let facts = facts
+            .map(|pair| pair.map(|(value, name)| (name, value)))
+            .collect::<Result<_, String>>()?;
+        Ok(Self {
+            tool: call.tool,
+            arguments,
+            facts,
+        })
+    }
+}
+
+fn parse(what: &str, json: &str) -> Result<Value, String> {
+    serde_json::from_str(json).map_err(|error| format!("`{what}` is not JSON: {error}"))
+}

@@ -1,0 +1,122 @@
+//! How a [`Policy`] becomes the exports of a component.
+//!
+//! The macro holds the one instance, because a static cannot be generic; all else is here, as plain functions.
+
+use std::cell::OnceCell;
+
+use crate::bindings::semel::policy::types;
+use crate::{Call, Policy, settings};
+
+/// Makes a type that implements [`Policy`](crate::Policy) the policy of this component.
+///
+/// Once per crate, whose `crate-type` is `["cdylib"]` (or `["cdylib", "rlib"]`, for tests). On other targets than
+/// wasm32 it costs nothing, so that a policy is tested natively.
+#[macro_export]
+macro_rules! export {
+    ($policy:ty) => {
+        #[doc(hidden)]
+        pub struct SemelComponent;
+
+        const _: () = {
+            use $crate::bindings::exports::semel::policy::{about, key, retry};
+            use $crate::bindings::semel::policy::types;
+
+            ::std::thread_local! {
+                static POLICY: ::std::cell::OnceCell<$policy> = const { ::std::cell::OnceCell::new() };
+            }
+
+            impl about::Guest for SemelComponent {
+                fn describe() -> types::Description {
+                    <$policy as $crate::Policy>::describe()
+                }
+
+                fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
+                    POLICY.with(|seat| $crate::run::configure(seat, &settings))
+                }
+            }
+
+            impl key::Guest for SemelComponent {
+                fn derive(call: types::Call) -> ::std::result::Result<types::Derivation, ::std::string::String> {
+                    POLICY.with(|seat| $crate::run::derive(seat, call))
+                }
+            }
+
+            impl retry::Guest for SemelComponent {
+                fn judge(
+                    call: types::Call,
+                    attempts: ::std::vec::Vec<types::Attempt>,
+                ) -> ::std::result::Result<types::Verdict, ::std::string::String> {
+                    POLICY.with(|seat| $crate::run::judge(seat, call, &attempts))
+                }
+
+                fn recover(
+                    call: types::Call,
+                    attempts: ::std::vec::Vec<types::Attempt>,
+                ) -> ::std::result::Result<types::Recovery, ::std::string::String> {
+                    POLICY.with(|seat| $crate::run::recover(seat, call, &attempts))
+                }
+
+                fn weigh(
+                    call: types::Call,
+                    attempts: ::std::vec::Vec<types::Attempt>,
+                    probe: types::Probe,
+                    answer: types::Outcome,
+                ) -> ::std::result::Result<types::Finding, ::std::string::String> {
+                    POLICY.with(|seat| $crate::run::weigh(seat, call, &attempts, &probe, &answer))
+                }
+            }
+        };
+
+        $crate::bindings::export_policy!(SemelComponent with_types_in $crate::bindings);
+    };
+}
+
+/// Where the configured policy sits.
+type Seat<P> = OnceCell<P>;
+
+/// Takes the settings in, once.
+pub fn configure<P: Policy>(seat: &Seat<P>, settings: &str) -> Result<(), String> {
+    let policy = P::configure(settings::read(settings)?)?;
+    seat.set(policy).map_err(|_| {
+        "`configure` was called a second time: a fresh instance takes its settings in once".into()
+    })
+}
+
+/// See [`Policy::derive`].
+pub fn derive<P: Policy>(seat: &Seat<P>, call: types::Call) -> Result<types::Derivation, String> {
+    seated(seat)?.derive(&Call::try_from(call)?)
+}
+
+/// See [`Policy::judge`].
+pub fn judge<P: Policy>(
+    seat: &Seat<P>,
+    call: types::Call,
+    attempts: &[types::Attempt],
+) -> Result<types::Verdict, String> {
+    seated(seat)?.judge(&Call::try_from(call)?, attempts)
+}
+
+/// See [`Policy::recover`].
+pub fn recover<P: Policy>(
+    seat: &Seat<P>,
+    call: types::Call,
+    attempts: &[types::Attempt],
+) -> Result<types::Recovery, String> {
+    seated(seat)?.recover(&Call::try_from(call)?, attempts)
+}
+
+/// See [`Policy::weigh`].
+pub fn weigh<P: Policy>(
+    seat: &Seat<P>,
+    call: types::Call,
+    attempts: &[types::Attempt],
+    probe: &types::Probe,
+    answer: &types::Outcome,
+) -> Result<types::Finding, String> {
+    seated(seat)?.weigh(&Call::try_from(call)?, attempts, probe, answer)
+}
+
+fn seated<P>(seat: &Seat<P>) -> Result<&P, String> {
+    seat.get()
+        .ok_or_else(|| "the policy has no settings yet: `configure` must be called first".into())
+}

@@ -1,0 +1,203 @@
+//! Operations and targets, built field by field.
+
+use serde_json::Value;
+
+use crate::{Derivation, Field, Form, Operation, Place, Repeats, Scope, Target, Until};
+
+/// A day: how long an operation is remembered unless the policy says otherwise.
+const DEFAULT_WINDOW_SECONDS: u32 = 86_400;
+
+/// How long an attempt may take unless the policy says otherwise.
+const DEFAULT_ATTEMPT_SECONDS: u32 = 300;
+
+impl Field {
+    /// A named value.
+    #[must_use]
+    pub fn new(name: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into().to_string(),
+        }
+    }
+}
+
+impl Operation {
+    /// An operation of this name, such as `refund` or `email.send`: of the tenant, remembered for a day once it is
+    /// settled, with five minutes for an attempt, and a target of which nothing is known.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            identity: Vec::new(),
+            content: Vec::new(),
+            scope: Scope::Tenant,
+            until: Until::Window,
+            window_seconds: DEFAULT_WINDOW_SECONDS,
+            attempt_seconds: DEFAULT_ATTEMPT_SECONDS,
+            target: None,
+            undoes: Vec::new(),
+            extras: Vec::new(),
+        }
+    }
+
+    /// Adds a field that makes it this operation and no other. At least one is needed.
+    #[must_use]
+    pub fn identity(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.identity.push(Field::new(name, value));
+        self
+    }
+
+    /// Adds a field that every attempt must agree on.
+    #[must_use]
+    pub fn content(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.content.push(Field::new(name, value));
+        self
+    }
+
+    /// How far its key reaches.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// How long an equal call means the same operation.
+    #[must_use]
+    pub fn until(mut self, until: Until) -> Self {
+        self.until = until;
+        self
+    }
+
+    /// How long it is remembered once it is settled.
+    #[must_use]
+    pub fn window_seconds(mut self, seconds: u32) -> Self {
+        self.window_seconds = seconds;
+        self
+    }
+
+    /// How long one attempt may take, before its effect counts as unknown.
+    #[must_use]
+    pub fn attempt_seconds(mut self, seconds: u32) -> Self {
+        self.attempt_seconds = seconds;
+        self
+    }
+
+    /// How the system behind the tool treats repeats.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// Adds the handle of something this operation undoes.
+    #[must_use]
+    pub fn undoes(mut self, handle: impl Into<String>) -> Self {
+        self.undoes.push(handle.into());
+        self
+    }
+
+    /// Guard it: the end of most implementations of [`derive`](crate::Policy::derive).
+    #[must_use]
+    pub fn once(self) -> Derivation {
+        Derivation::Once(self)
+    }
+}
+
+impl From<Operation> for Derivation {
+    fn from(operation: Operation) -> Self {
+        Self::Once(operation)
+    }
+}
+
+impl Derivation {
+    /// It must not run as it stands, and why, for the agent to read.
+    #[must_use]
+    pub fn refuse(reason: impl Into<String>) -> Self {
+        Self::Refuse(reason.into())
+    }
+}
+
+impl Target {
+    /// A target whose key goes nowhere, and of whose repeats and memory nothing good is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            places: Vec::new(),
+            form: Form::Uuid(8),
+            repeats: Repeats::Effective,
+            remembers_seconds: None,
+            extras: Vec::new(),
+        }
+    }
+
+    /// A target that finds the key in a header of the request, and answers repeats with the first answer.
+    #[must_use]
+    pub fn header(name: impl Into<String>) -> Self {
+        Self::new()
+            .place(Place::Header(name.into()))
+            .repeats(Repeats::Replayed)
+    }
+
+    /// A target that finds the key in an argument (a JSON Pointer), and answers repeats with the first answer.
+    #[must_use]
+    pub fn argument(pointer: impl Into<String>) -> Self {
+        Self::new()
+            .place(Place::Argument(pointer.into()))
+            .repeats(Repeats::Replayed)
+    }
+
+    /// A target that finds the key in the request's metadata, and answers repeats with the first answer.
+    #[must_use]
+    pub fn metadata(name: impl Into<String>) -> Self {
+        Self::new()
+            .place(Place::Metadata(name.into()))
+            .repeats(Repeats::Replayed)
+    }
+
+    /// A target that knows no keys: the key is a mark at the end of a text argument (a JSON Pointer), for a probe to
+    /// find.
+    #[must_use]
+    pub fn mark(pointer: impl Into<String>) -> Self {
+        Self::new().place(Place::Appended(pointer.into()))
+    }
+
+    /// A target on which repeats have no further effect by nature, for ever, as of setting a value.
+    #[must_use]
+    pub fn idempotent() -> Self {
+        Self::new().repeats(Repeats::Harmless).remembers(u32::MAX)
+    }
+
+    /// Adds a place where the key goes.
+    #[must_use]
+    pub fn place(mut self, place: Place) -> Self {
+        self.places.push(place);
+        self
+    }
+
+    /// How the key is written; a UUID of version 8 unless said otherwise.
+    #[must_use]
+    pub fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// What a repeat under the same key comes to.
+    #[must_use]
+    pub fn repeats(mut self, repeats: Repeats) -> Self {
+        self.repeats = repeats;
+        self
+    }
+
+    /// How many seconds it recognises a key, as its own documents promise. Leave it out where they do not.
+    #[must_use]
+    pub fn remembers(mut self, seconds: u32) -> Self {
+        self.remembers_seconds = Some(seconds);
+        self
+    }
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self::new()
+    }
+}
