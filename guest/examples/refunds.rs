@@ -10,9 +10,7 @@ impl Policy for Refunds {
     type Settings = NoSettings;
 
     fn describe() -> Description {
-        Description::new("refunds", env!("CARGO_PKG_VERSION"))
-            .summary("one refund per order")
-            .tool("refund_order")
+        Description::new("refunds", env!("CARGO_PKG_VERSION")).summary("one refund per order").tool("refund_order")
     }
 
     fn configure(_: NoSettings) -> Result<Self, String> {
@@ -38,12 +36,7 @@ mod tests {
 
     #[test]
     fn an_amount_written_as_text_is_the_same_refund() {
-        let derive = |amount| {
-            Refunds.derive(&Call::new(
-                "refund_order",
-                json!({ "order_id": "A1", "amount": amount }),
-            ))
-        };
+        let derive = |amount| Refunds.derive(&Call::new("refund_order", json!({ "order_id": "A1", "amount": amount })));
         assert_eq!(derive(json!("10")), derive(json!(10)));
     }
 }

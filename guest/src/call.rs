@@ -18,11 +18,7 @@ impl Call {
     /// A call as a native test makes it. Arguments that are not an object are refused when they are read.
     #[must_use]
     pub fn new(tool: impl Into<String>, arguments: Value) -> Self {
-        Self {
-            tool: tool.into(),
-            arguments,
-            facts: BTreeMap::new(),
-        }
+        Self { tool: tool.into(), arguments, facts: BTreeMap::new() }
     }
 
     /// The same call with one more fact, such as `run` or `hint.read-only`.
@@ -44,12 +40,9 @@ impl Call {
     ///
     /// They are not an object.
     pub fn arguments(&self) -> Result<&Map<String, Value>, String> {
-        self.arguments.as_object().ok_or_else(|| {
-            format!(
-                "the arguments must be an object, found {}",
-                found(&self.arguments)
-            )
-        })
+        self.arguments
+            .as_object()
+            .ok_or_else(|| format!("the arguments must be an object, found {}", found(&self.arguments)))
     }
 
     /// What else the host knows, such as `tenant`, `run` or `hint.read-only`.
@@ -67,9 +60,7 @@ impl Call {
     /// What stands at a JSON Pointer (RFC 6901), null and missing alike being nothing.
     #[must_use]
     pub fn get(&self, pointer: &str) -> Option<&Value> {
-        self.arguments
-            .pointer(pointer)
-            .filter(|value| !value.is_null())
+        self.arguments.pointer(pointer).filter(|value| !value.is_null())
     }
 
     /// What stands at a JSON Pointer, of whatever kind.
@@ -78,8 +69,7 @@ impl Call {
     ///
     /// Nothing stands there, or null.
     pub fn value(&self, pointer: &str) -> Result<&Value, String> {
-        self.get(pointer)
-            .ok_or_else(|| wrong(pointer, "a value", self.arguments.pointer(pointer)))
+        self.get(pointer).ok_or_else(|| wrong(pointer, "a value", self.arguments.pointer(pointer)))
     }
 
     /// The text at a JSON Pointer.
@@ -115,9 +105,7 @@ impl Call {
     ///
     /// Something else stands there, or nothing.
     pub fn list(&self, pointer: &str) -> Result<&[Value], String> {
-        self.read(pointer, "a list", |value| {
-            value.as_array().map(Vec::as_slice)
-        })
+        self.read(pointer, "a list", |value| value.as_array().map(Vec::as_slice))
     }
 
     /// What stands at a JSON Pointer, normalised: `call.normal("/amount", normal::money)`.
@@ -125,11 +113,7 @@ impl Call {
     /// # Errors
     ///
     /// Nothing stands there, or not what the normaliser takes.
-    pub fn normal(
-        &self,
-        pointer: &str,
-        normaliser: impl Fn(&Value) -> Result<Value, String>,
-    ) -> Result<Value, String> {
+    pub fn normal(&self, pointer: &str, normaliser: impl Fn(&Value) -> Result<Value, String>) -> Result<Value, String> {
         normaliser(self.value(pointer)?).map_err(|mistake| format!("`{pointer}` {mistake}"))
     }
 
@@ -179,21 +163,12 @@ impl Call {
         pointer: &str,
         normaliser: impl Fn(&Value) -> Result<Value, String>,
     ) -> Result<Option<Value>, String> {
-        self.get(pointer)
-            .map(|_| self.normal(pointer, normaliser))
-            .transpose()
+        self.get(pointer).map(|_| self.normal(pointer, normaliser)).transpose()
     }
 
-    fn read<'a, T>(
-        &'a self,
-        pointer: &str,
-        kind: &str,
-        take: impl Fn(&'a Value) -> Option<T>,
-    ) -> Result<T, String> {
+    fn read<'a, T>(&'a self, pointer: &str, kind: &str, take: impl Fn(&'a Value) -> Option<T>) -> Result<T, String> {
         let value = self.arguments.pointer(pointer);
-        value
-            .and_then(take)
-            .ok_or_else(|| wrong(pointer, kind, value))
+        value.and_then(take).ok_or_else(|| wrong(pointer, kind, value))
     }
 
     fn optional<'a, T>(
@@ -209,9 +184,7 @@ impl Call {
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
 fn whole(value: &Value) -> Option<i64> {
-    value
-        .as_i64()
-        .filter(|number| number.unsigned_abs() <= LARGEST_EXACT)
+    value.as_i64().filter(|number| number.unsigned_abs() <= LARGEST_EXACT)
 }
 
 fn wrong(pointer: &str, kind: &str, value: Option<&Value>) -> String {
@@ -242,18 +215,9 @@ impl TryFrom<types::Call> for Call {
 
     fn try_from(call: types::Call) -> Result<Self, String> {
         let arguments = parse("arguments", &call.arguments)?;
-        let facts = call
-            .facts
-            .into_iter()
-            .map(|fact| Ok((parse(&fact.name, &fact.value)?, fact.name)));
-        let facts = facts
-            .map(|pair| pair.map(|(value, name)| (name, value)))
-            .collect::<Result<_, String>>()?;
-        Ok(Self {
-            tool: call.tool,
-            arguments,
-            facts,
-        })
+        let facts = call.facts.into_iter().map(|fact| Ok((parse(&fact.name, &fact.value)?, fact.name)));
+        let facts = facts.map(|pair| pair.map(|(value, name)| (name, value))).collect::<Result<_, String>>()?;
+        Ok(Self { tool: call.tool, arguments, facts })
     }
 }
 

@@ -18,30 +18,20 @@ pub fn judge(attempts: &[Attempt]) -> Result<Verdict, String> {
     Ok(match &last(attempts)?.outcome {
         Outcome::Returned(_) => Verdict::landed("the tool returned"),
         Outcome::Failed(failure) => judge_failure(failure),
-        Outcome::Unanswered(silence) if silence.sent => {
-            Verdict::unknown(format!("no answer: {}", silence.reason))
-        }
-        Outcome::Unanswered(silence) => {
-            Verdict::absent(format!("nothing was sent: {}", silence.reason))
-        }
+        Outcome::Unanswered(silence) if silence.sent => Verdict::unknown(format!("no answer: {}", silence.reason)),
+        Outcome::Unanswered(silence) => Verdict::absent(format!("nothing was sent: {}", silence.reason)),
     })
 }
 
 fn judge_failure(failure: &Failure) -> Verdict {
     match failure.status {
-        None => Verdict::unknown(
-            "the tool failed, and its error does not tell whether anything happened before",
-        ),
-        Some(status @ (408 | 409 | 425)) => Verdict::unknown(format!(
-            "HTTP {status} does not tell whether this or an earlier sending took effect"
-        )),
-        Some(429) => {
-            Verdict::absent("HTTP 429: turned away for coming too often, before anything was done")
+        None => Verdict::unknown("the tool failed, and its error does not tell whether anything happened before"),
+        Some(status @ (408 | 409 | 425)) => {
+            Verdict::unknown(format!("HTTP {status} does not tell whether this or an earlier sending took effect"))
         }
+        Some(429) => Verdict::absent("HTTP 429: turned away for coming too often, before anything was done"),
         Some(status @ 400..=499) => Verdict::refused(format!("HTTP {status}: turned away")),
-        Some(status) => Verdict::unknown(format!(
-            "HTTP {status} does not tell whether it took effect"
-        )),
+        Some(status) => Verdict::unknown(format!("HTTP {status} does not tell whether it took effect")),
     }
 }
 
@@ -59,19 +49,10 @@ pub fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery
         return Ok(hold("the call no longer means an operation to be guarded"));
     };
     let Some(target) = &operation.target else {
-        return Ok(hold(
-            "nothing is known of how the system behind the tool treats repeats",
-        ));
+        return Ok(hold("nothing is known of how the system behind the tool treats repeats"));
     };
-    let under_this_key: Vec<_> = attempts
-        .iter()
-        .filter(|attempt| attempt.key == last.key)
-        .collect();
-    let oldest_seconds = under_this_key
-        .iter()
-        .map(|attempt| attempt.age_seconds)
-        .max()
-        .unwrap_or(0);
+    let under_this_key: Vec<_> = attempts.iter().filter(|attempt| attempt.key == last.key).collect();
+    let oldest_seconds = under_this_key.iter().map(|attempt| attempt.age_seconds).max().unwrap_or(0);
     let delay_ms = backoff_ms(under_this_key.len());
     Ok(match repeat_barrier(target, oldest_seconds, delay_ms) {
         Some(reason) => hold(reason),
@@ -108,7 +89,5 @@ fn hold(reason: &str) -> Recovery {
 }
 
 fn last(attempts: &[Attempt]) -> Result<&Attempt, String> {
-    attempts
-        .last()
-        .ok_or_else(|| "there is no attempt to judge".into())
+    attempts.last().ok_or_else(|| "there is no attempt to judge".into())
 }

@@ -77,9 +77,8 @@ type Seat<P> = OnceCell<P>;
 /// Takes the settings in, once.
 pub fn configure<P: Policy>(seat: &Seat<P>, settings: &str) -> Result<(), String> {
     let policy = P::configure(settings::read(settings)?)?;
-    seat.set(policy).map_err(|_| {
-        "`configure` was called a second time: a fresh instance takes its settings in once".into()
-    })
+    seat.set(policy)
+        .map_err(|_| "`configure` was called a second time: a fresh instance takes its settings in once".into())
 }
 
 /// See [`Policy::derive`].
@@ -117,6 +116,5 @@ pub fn weigh<P: Policy>(
 }
 
 fn seated<P>(seat: &Seat<P>) -> Result<&P, String> {
-    seat.get()
-        .ok_or_else(|| "the policy has no settings yet: `configure` must be called first".into())
+    seat.get().ok_or_else(|| "the policy has no settings yet: `configure` must be called first".into())
 }

@@ -16,8 +16,8 @@ mod policy;
 pub mod settings;
 
 pub use bindings::semel::policy::types::{
-    Attempt, Derivation, Description, Effect, Failure, Field, Finding, Form, Operation, Outcome,
-    Place, Probe, Recovery, Repeats, Scope, Silence, Target, Until, Verdict,
+    Attempt, Derivation, Description, Effect, Failure, Field, Finding, Form, Operation, Outcome, Place, Probe,
+    Recovery, Repeats, Scope, Silence, Target, Until, Verdict,
 };
 pub use call::Call;
 pub use policy::Policy;

@@ -12,6 +12,7 @@ use crate::call::found;
 pub fn integer(value: &Value) -> Result<Value, String> {
     value
         .as_i64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
         .map(Value::from)
         .ok_or_else(|| format!("must be a whole number, found {}", found(value)))
 }

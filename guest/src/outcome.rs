@@ -14,19 +14,13 @@ impl Outcome {
     /// No answer came, though something may have been sent.
     #[must_use]
     pub fn unanswered(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence {
-            reason: reason.into(),
-            sent: true,
-        })
+        Self::Unanswered(Silence { reason: reason.into(), sent: true })
     }
 
     /// No answer came, and certainly nothing was sent.
     #[must_use]
     pub fn unsent(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence {
-            reason: reason.into(),
-            sent: false,
-        })
+        Self::Unanswered(Silence { reason: reason.into(), sent: false })
     }
 
     /// What the tool answered, where it returned JSON.
@@ -49,12 +43,7 @@ impl Failure {
     /// A failure of which only the message is known.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: None,
-            status: None,
-            details: None,
-        }
+        Self { message: message.into(), code: None, status: None, details: None }
     }
 
     /// Its HTTP status.
@@ -156,10 +145,6 @@ impl Probe {
     /// A read through this tool.
     #[must_use]
     pub fn new(tool: impl Into<String>, arguments: impl Into<Value>) -> Self {
-        Self {
-            tool: tool.into(),
-            arguments: arguments.into().to_string(),
-            extras: Vec::new(),
-        }
+        Self { tool: tool.into(), arguments: arguments.into().to_string(), extras: Vec::new() }
     }
 }

@@ -16,9 +16,7 @@ pub struct NoSettings {}
 pub fn read<S: DeserializeOwned>(settings: &str) -> Result<S, String> {
     let mut reader = serde_json::Deserializer::from_str(settings);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| wrong(&error))?;
-    reader
-        .end()
-        .map_err(|error| format!("the settings are not one JSON value: {error}"))?;
+    reader.end().map_err(|error| format!("the settings are not one JSON value: {error}"))?;
     Ok(value)
 }
 
