@@ -10,6 +10,16 @@ use crate::{
 use async_trait::async_trait;
 use std::{fmt, sync::Arc, time::Duration};
 
+mod clock;
+mod memory;
+mod waiters;
+
+pub use clock::{Clock, Moment, SettableClock, SystemClock};
+pub use memory::MemoryStore;
+
+/// How many keys a page holds at the most.
+pub const PAGE_MAX: usize = 1000;
+
 /// A version of an entry: a fresh random value of whoever writes it, so that it never recurs for a key, not even
 /// after removal, and a writer whose reply was lost knows its own write again.
 pub type Version = Nonce;
@@ -22,6 +32,16 @@ pub enum Keep {
     UntilRemoved,
     /// For so many seconds.
     Seconds(u64),
+}
+
+impl Keep {
+    /// When it ends by the wall clock, for what is written at `written`.
+    fn end_ms(self, written: Stamp) -> Option<u64> {
+        match self {
+            Self::UntilRemoved => None,
+            Self::Seconds(seconds) => Some(written.wall_ms.saturating_add(seconds.saturating_mul(1000))),
+        }
+    }
 }
 
 /// An entry as a store has it.
@@ -135,6 +155,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// A page of keys, in their order.
     async fn list(&self, query: &Query) -> Result<Page, StoreError>;
+
+    /// Drops for good what is past its end, at most so many entries, and says how many. No other answer changes by it.
+    async fn purge(&self, at_most: usize) -> Result<usize, StoreError>;
 
     /// Returns when another version than `since` lies at `key`, or after `at_most`; it may return for nothing.
     /// For those that wait: whoever is woken has gained no right by it.
