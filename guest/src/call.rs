@@ -181,7 +181,7 @@ impl Call {
 }
 
 /// The largest whole number that every reader of JSON holds exactly.
-const LARGEST_EXACT: u64 = (1 << 53) - 1;
+pub(crate) const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
 fn whole(value: &Value) -> Option<i64> {
     value.as_i64().filter(|number| number.unsigned_abs() <= LARGEST_EXACT)

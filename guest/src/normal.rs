@@ -1,31 +1,80 @@
-//! Normalisers: one form for what models write differently.
+//! Normalisers: one form for what models write differently, so that a repeat in other words is still the same
+//! operation.
+//!
+//! Each takes a JSON value and gives its one form, or says what it takes instead. Each is idempotent, takes input up
+//! to a limit only, and makes two values one only where that is certain: `$10` is no [`money`], because nothing says
+//! whose dollar. A mistake is a phrase that follows the argument's path, as in "`/amount` must be an amount such as
+//! `10.00`, found "ten""; [`Call::normal`](crate::Call::normal) puts the two together.
+//!
+//! [`text`] and [`folded`] need Unicode's tables, and are behind the feature `unicode`. The others are code of our own
+//! on purpose: libraries for dates, URLs and phone numbers bring time zones, IDNA and numbering plans, which are larger
+//! than a whole guest.
+
+mod email;
+mod list;
+mod number;
+mod phone;
+mod time;
+#[cfg(feature = "unicode")]
+mod unicode;
+mod url;
 
 use serde_json::Value;
 
 use crate::call::found;
 
-/// A whole number, written as a number or as text: `10`, `"10"`, `"+10"`, `10.0`.
-///
-/// # Errors
-///
-/// It is no whole number.
-pub fn integer(value: &Value) -> Result<Value, String> {
-    value
-        .as_i64()
-        .or_else(|| value.as_str()?.trim().parse().ok())
-        .map(Value::from)
-        .ok_or_else(|| format!("must be a whole number, found {}", found(value)))
-}
+pub use email::email;
+pub use list::{set, set_of};
+pub use number::{integer, money};
+pub use phone::phone;
+pub use time::{date, timestamp};
+#[cfg(feature = "unicode")]
+pub use unicode::{folded, text};
+pub use url::url;
 
 /// A function that gives one form to what models write differently, or says what it takes instead.
 pub type Normaliser = fn(&Value) -> Result<Value, String>;
 
-/// The normaliser of this name, as settings name it: `text`, `folded`, `email`, `money`, `integer`, `timestamp`,
-/// `date`, `set`, `url`, `phone`.
+/// All normalisers by the names that settings use, in order of name.
+pub const ALL: &[(&str, Normaliser)] = &[
+    ("date", date),
+    ("email", email),
+    #[cfg(feature = "unicode")]
+    ("folded", folded),
+    ("integer", integer),
+    ("money", money),
+    ("phone", phone),
+    ("set", set),
+    #[cfg(feature = "unicode")]
+    ("text", text),
+    ("timestamp", timestamp),
+    ("url", url),
+];
+
+/// The normaliser of this name, as settings name it.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Normaliser> {
-    match name {
-        "integer" => Some(integer),
-        _ => None,
+    ALL.iter().find(|(known, _)| *known == name).map(|(_, normaliser)| *normaliser)
+}
+
+/// What was found instead of what a normaliser takes.
+fn refused(kind: &str, value: &Value) -> String {
+    format!("must be {kind}, found {}", found(value))
+}
+
+/// The trimmed text of a value, if it is one and not over the limit.
+fn trimmed(value: &Value, longest_bytes: usize) -> Option<&str> {
+    value.as_str().map(str::trim).filter(|text| text.len() <= longest_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_normaliser_is_found_by_its_name_and_no_other() {
+        assert!(ALL.is_sorted_by_key(|(name, _)| *name));
+        assert!(ALL.iter().all(|(name, _)| by_name(name).is_some()));
+        assert!(by_name("Money").is_none());
     }
 }

@@ -1,0 +1,111 @@
+//! Addresses of electronic mail. Whether one exists, and which of a provider's spellings reach one box, is not known
+//! here: `a.b+c@example.com` is not `ab@example.com`.
+
+use serde_json::Value;
+
+use super::{refused, trimmed};
+
+/// How long an address may be (RFC 5321).
+const LONGEST_BYTES: usize = 254;
+
+/// How long its part before the `@` may be (RFC 5321).
+const LONGEST_LOCAL_BYTES: usize = 64;
+
+/// How long the whole may be, with a name before the address.
+const LONGEST_MAILBOX_BYTES: usize = 1024;
+
+/// An address in small letters, without a name: `Ann Lee <Ann@Example.com>` is `ann@example.com`.
+///
+/// The part before the `@` is told apart by case in the standard only, by no provider of any size. Letters beyond
+/// ASCII in it are taken with the feature `unicode`; a domain must be ASCII, an international one in its `xn--` form.
+///
+/// # Errors
+///
+/// It is no address.
+pub fn email(value: &Value) -> Result<Value, String> {
+    let address = trimmed(value, LONGEST_MAILBOX_BYTES).and_then(read);
+    address.map(Value::from).ok_or_else(|| refused("an address such as `ann@example.com`", value))
+}
+
+fn read(mailbox: &str) -> Option<String> {
+    let address = match mailbox.strip_suffix('>') {
+        Some(named) => named.rsplit_once('<')?.1.trim(),
+        None => mailbox,
+    };
+    let (local, domain) = address.rsplit_once('@')?;
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    if !is_local(local) || !domain.split('.').all(is_label) {
+        return None;
+    }
+    let address = format!("{}@{}", small(local)?, domain.to_ascii_lowercase());
+    (address.len() <= LONGEST_BYTES).then_some(address)
+}
+
+/// Whether this is a part before the `@`, in its plain form: not quoted, without comments.
+fn is_local(local: &str) -> bool {
+    let outlaw = |letter: char| letter.is_whitespace() || letter.is_control() || "\"\\(),:;<>[]@".contains(letter);
+    (1..=LONGEST_LOCAL_BYTES).contains(&local.len()) && !local.contains(outlaw) && !local.split('.').any(str::is_empty)
+}
+
+fn is_label(label: &str) -> bool {
+    let inside = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    !label.is_empty() && inside && !label.starts_with('-') && !label.ends_with('-')
+}
+
+fn small(local: &str) -> Option<String> {
+    if local.is_ascii() {
+        return Some(local.to_ascii_lowercase());
+    }
+    #[cfg(feature = "unicode")]
+    return Some(super::unicode::fold(local)).filter(|folded| is_local(folded));
+    #[cfg(not(feature = "unicode"))]
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ways_to_write_an_address_are_one() {
+        for same in
+            ["ann@example.com", " Ann@EXAMPLE.com. ", "Ann Lee <ann@example.com>", "\"Lee, Ann\" < ann@example.com >"]
+        {
+            assert_eq!(email(&json!(same)), Ok(json!("ann@example.com")), "{same}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_may_be_two_boxes_stay_two() {
+        assert_ne!(email(&json!("a.b@example.com")), email(&json!("ab@example.com")));
+        assert_ne!(email(&json!("a+b@example.com")), email(&json!("a@example.com")));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for odd in [
+            "",
+            "@",
+            "ann",
+            "ann@",
+            "@example.com",
+            "a@b@example.com",
+            "ann@exa mple.com",
+            "ann@-x.com",
+            "ann@x..com",
+            ".ann@x.com",
+            "a\u{0}@x.com",
+            "ann@bücher.example",
+            "\"a b\"@x.com",
+            "ann@example.com, bob@example.com",
+            "ann@example.com>",
+        ] {
+            assert!(email(&json!(odd)).is_err(), "{odd}");
+        }
+        assert!(email(&json!(format!("{}@example.com", "a".repeat(65)))).is_err());
+        assert!(email(&json!(format!("a@{}com", "example.".repeat(40)))).is_err());
+        assert!(email(&json!("<".repeat(1_000_000))).is_err());
+    }
+}

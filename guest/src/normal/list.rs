@@ -1,0 +1,71 @@
+//! Lists whose order and repetitions mean nothing.
+
+use serde_json::Value;
+
+use super::refused;
+
+/// How many items a set may have.
+const MOST_ITEMS: usize = 10_000;
+
+/// A list whose order means nothing: sorted, and each item once.
+///
+/// # Errors
+///
+/// It is no list, or has more than 10,000 items.
+pub fn set(value: &Value) -> Result<Value, String> {
+    set_of(value, |item| Ok(item.clone()))
+}
+
+/// A list whose order means nothing, each item normalised:
+/// `call.normal("/to", |to| normal::set_of(to, normal::email))`.
+///
+/// # Errors
+///
+/// It is no list, has more than 10,000 items, or one of them is not what the normaliser takes.
+pub fn set_of(value: &Value, normaliser: impl Fn(&Value) -> Result<Value, String>) -> Result<Value, String> {
+    let items = value.as_array().ok_or_else(|| refused("a list", value))?;
+    if items.len() > MOST_ITEMS {
+        return Err(format!("must be a list of at most {MOST_ITEMS} items, found {}", items.len()));
+    }
+    let normal = items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| normaliser(item).map_err(|mistake| format!("item {} {mistake}", index + 1)));
+    let mut normal: Vec<Value> = normal.collect::<Result<_, _>>()?;
+    normal.sort_by_cached_key(Value::to_string);
+    normal.dedup();
+    Ok(Value::Array(normal))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::normal::email;
+
+    #[test]
+    fn order_and_repetition_mean_nothing() {
+        assert_eq!(
+            set(&json!(["b", 1, "a", { "x": 1, "y": 2 }, 1])),
+            set(&json!([1, { "y": 2, "x": 1 }, "a", "b", "b"]))
+        );
+        assert_ne!(set(&json!(["1"])), set(&json!([1])));
+        assert_eq!(set(&json!([])), Ok(json!([])));
+    }
+
+    #[test]
+    fn items_are_normalised_before_they_are_compared() {
+        let to = json!(["Bob@example.com", "ann@example.com", "bob@example.com"]);
+        assert_eq!(set_of(&to, email), Ok(json!(["ann@example.com", "bob@example.com"])));
+        let mistake = "item 2 must be an address such as `ann@example.com`, found 7";
+        assert_eq!(set_of(&json!(["ann@example.com", 7]), email), Err(mistake.into()));
+    }
+
+    #[test]
+    fn what_is_no_list_or_too_long_is_refused() {
+        assert!(set(&json!("a")).is_err());
+        assert!(set(&json!({})).is_err());
+        assert!(set(&Value::from(vec![0; MOST_ITEMS + 1])).is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! Telephone numbers by their digits. Numbering plans are tables of their own, so a national number, which means
+//! another telephone in each country, is refused.
+
+use serde_json::Value;
+
+use super::{refused, trimmed};
+
+/// How long a number may be with everything people put between its digits.
+const LONGEST_BYTES: usize = 64;
+
+/// The shortest number with its country that is in use.
+const FEWEST_DIGITS: usize = 7;
+
+/// The longest (E.164).
+const MOST_DIGITS: usize = 15;
+
+/// A telephone number in the form of E.164: `+1 (415) 555-2671`, `tel:+1-415-555-2671` are `+14155552671`.
+///
+/// A zero in brackets, as in `+44 (0)20 …`, is only for callers from within the country, and is left out.
+///
+/// # Errors
+///
+/// It does not begin with `+` and a country code, has an extension, or other than 7 to 15 digits.
+pub fn phone(value: &Value) -> Result<Value, String> {
+    let number = trimmed(value, LONGEST_BYTES).and_then(read);
+    number.map(Value::from).ok_or_else(|| refused("a number with its country such as `+14155552671`", value))
+}
+
+fn read(text: &str) -> Option<String> {
+    let text = text.strip_prefix("tel:").unwrap_or(text).strip_prefix('+')?;
+    let text = text.replace("(0)", "");
+    if !text.chars().all(|letter| letter.is_ascii_digit() || is_between(letter)) {
+        return None;
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let valid = (FEWEST_DIGITS..=MOST_DIGITS).contains(&digits.len()) && !digits.starts_with('0');
+    valid.then(|| format!("+{digits}"))
+}
+
+/// What people put between digits: spaces (also those that do not break), hyphens (also typographic ones), dots,
+/// slashes and brackets.
+fn is_between(letter: char) -> bool {
+    matches!(letter, ' ' | '\u{a0}' | '\u{202f}' | '-' | '\u{2010}'..='\u{2013}' | '.' | '/' | '(' | ')')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ways_to_write_a_number_are_one() {
+        for same in [
+            "+14155552671",
+            " +1 (415) 555-2671",
+            "tel:+1-415-555-2671",
+            "+1.415.555.2671",
+            "+1\u{a0}415\u{2011}5552671",
+        ] {
+            assert_eq!(phone(&json!(same)), Ok(json!("+14155552671")), "{same}");
+        }
+        assert_eq!(phone(&json!("+44 (0)20 7946 0958")), Ok(json!("+442079460958")));
+    }
+
+    #[test]
+    fn what_may_be_another_telephone_is_refused() {
+        for odd in [
+            "",
+            "+",
+            "4155552671",
+            "0014155552671",
+            "+1 415 555 2671 x12",
+            "+123456",
+            "+1234567890123456",
+            "+0123456789",
+            "+1415555267１",
+            "+1-800-FLOWERS",
+            "++14155552671",
+        ] {
+            assert!(phone(&json!(odd)).is_err(), "{odd}");
+        }
+        assert!(phone(&json!(14_155_552_671_i64)).is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! What needs Unicode's tables: texts that look alike and are written with other code points, or in other case.
+
+use serde_json::Value;
+use unicase::UniCase;
+use unicode_normalization::UnicodeNormalization;
+
+use super::{refused, trimmed};
+
+/// How long a text may be.
+const LONGEST_BYTES: usize = 1 << 20;
+
+/// A text, trimmed, its letters composed (NFC): `é` is one thing, whether written as one code point or two.
+///
+/// # Errors
+///
+/// It is no text, or longer than 1 MiB.
+pub fn text(value: &Value) -> Result<Value, String> {
+    with(value, |text| text.nfc().collect())
+}
+
+/// A text, trimmed, composed, and without case (by Unicode's full case folding): `Straße` is `STRASSE`.
+///
+/// # Errors
+///
+/// It is no text, or longer than 1 MiB.
+pub fn folded(value: &Value) -> Result<Value, String> {
+    with(value, fold)
+}
+
+/// Canonical caseless form (Unicode, D145), composed. Decomposing first matters: folding a composed letter and folding
+/// its parts differ for some Greek ones.
+pub(super) fn fold(text: &str) -> String {
+    let decomposed: String = text.nfd().collect();
+    UniCase::unicode(decomposed).to_folded_case().nfc().collect()
+}
+
+fn with(value: &Value, normalise: impl Fn(&str) -> String) -> Result<Value, String> {
+    let text = trimmed(value, LONGEST_BYTES).ok_or_else(|| refused("a text of at most 1 MiB", value))?;
+    Ok(Value::from(normalise(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_letter_is_one_however_composed() {
+        assert_eq!(text(&json!(" cafe\u{301}\n")), Ok(json!("café")));
+        assert_ne!(text(&json!("Café")), text(&json!("café")));
+    }
+
+    #[test]
+    fn case_means_nothing_where_folded() {
+        for same in ["straße", "STRASSE", " Strasse"] {
+            assert_eq!(folded(&json!(same)), Ok(json!("strasse")), "{same}");
+        }
+        assert_eq!(folded(&json!("Ὀδυσσεύς")), folded(&json!("ὈΔΥΣΣΕΎΣ")));
+        assert_eq!(folded(&json!("\u{1f84}")), folded(&json!("\u{3b1}\u{313}\u{301}\u{345}")));
+    }
+
+    #[test]
+    fn folding_twice_changes_no_letter_more() {
+        for letter in ('\0'..=char::MAX).map(String::from) {
+            let once = fold(&letter);
+            assert_eq!(fold(&once), once, "{}", letter.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_or_too_long_is_refused() {
+        assert!(text(&json!(7)).is_err());
+        assert!(folded(&json!("a".repeat(LONGEST_BYTES + 1))).is_err());
+    }
+}
