@@ -3,8 +3,18 @@
 //! No I/O, no clock of its own: [`apply`] is a pure function from a stored record, a command and a stamp to the next
 //! record and a reply, or a named refusal. Every store, the recovery and the model checker share it.
 
+mod apply;
+mod command;
 mod entry;
 mod record;
+mod rule;
+mod verdict;
 
+#[cfg(any(test, feature = "twins"))]
+pub use apply::apply_under;
+pub use apply::{Present, Step, apply};
+pub use command::*;
 pub use entry::*;
 pub use record::*;
+pub use rule::{Rule, Rules};
+pub use verdict::{Bounded, ServerErrors, bound};

@@ -24,15 +24,7 @@ pub const PAGE_MAX: usize = 1000;
 /// after removal, and a writer whose reply was lost knows its own write again.
 pub type Version = Nonce;
 
-/// How long an entry is kept: counted from this write, by the store's clock. Past it every store answers as if the
-/// entry were absent. Each write states it anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// Until somebody removes it.
-    UntilRemoved,
-    /// For so many seconds.
-    Seconds(u64),
-}
+pub use crate::ledger::Keep;
 
 impl Keep {
     /// When it ends by the wall clock, for what is written at `written`.

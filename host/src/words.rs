@@ -12,7 +12,6 @@ mod recovery;
 mod time;
 
 pub use answer::{About, Answer, Durability, Next, Recorded, Standing, Switch};
-pub(crate) use call::kind_of;
 pub use call::{Call, Field, Run, Tenant, WordFault};
 pub use identifiers::{CallDigest, Fingerprint, Nonce, PolicyDigest, StoreKey};
 pub use operation::{Derivation, Form, Operation, Place, Repeats, Scope, Target, Until};

@@ -37,7 +37,7 @@ pub struct Fence {
 }
 
 /// An outcome as far as it is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kept {
     /// All of it.
@@ -85,7 +85,7 @@ impl Known {
 }
 
 /// One sending of an operation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// Its number and nonce.
     pub fence: Fence,
@@ -109,7 +109,7 @@ pub struct AttemptRecord {
 }
 
 /// The operation as its claim stated it. It stays as it is for as long as the claim's content does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Terms {
     /// The operation's name.
     pub operation: String,
@@ -144,7 +144,7 @@ pub struct Terms {
 }
 
 /// Which policy a record rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PolicyName {
     /// The policy's own name.
     pub name: String,
@@ -292,7 +292,7 @@ pub enum State {
 }
 
 /// What was learned of an attempt that may no longer write.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Evidence {
     /// The attempt.
     pub attempt: u32,
@@ -310,7 +310,7 @@ pub struct Evidence {
 }
 
 /// The record of an operation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Record {
     /// On whose behalf.
     pub tenant: Tenant,
@@ -360,6 +360,12 @@ impl Record {
     #[must_use]
     pub fn last(&self) -> Option<&AttemptRecord> {
         self.attempts.last()
+    }
+
+    /// The number of the attempt that a landing rests on: the standing one, or the last where a probe or a person told.
+    #[must_use]
+    pub fn landed_attempt(&self) -> u32 {
+        self.standing.or_else(|| self.last().map(|attempt| attempt.fence.number)).unwrap_or(0)
     }
 
     /// The outcome that stands, where one does.

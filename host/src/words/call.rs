@@ -114,7 +114,7 @@ impl Default for Tenant {
 }
 
 /// A named JSON value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Field {
     /// Its name.
     pub name: String,
@@ -123,7 +123,7 @@ pub struct Field {
 }
 
 /// One request of an agent to run a tool, always as the agent made it: never with a key in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
     tool: String,
     arguments: Map<String, Value>,

@@ -4,7 +4,7 @@ use super::call::Field;
 use serde::{Deserialize, Serialize};
 
 /// How far a key reaches. Tenant and name space are always part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Any run of the tenant that means this operation means the same one.
@@ -14,7 +14,7 @@ pub enum Scope {
 }
 
 /// How long an equal call means the same operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Until {
     /// Until the window is over.
@@ -47,7 +47,7 @@ pub struct Operation {
 }
 
 /// The system behind a tool, as far as repeats concern it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// Where the key goes.
     pub places: Vec<Place>,
@@ -65,7 +65,7 @@ impl Target {
 }
 
 /// What a repeat under the same key comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Repeats {
     /// The first answer again.
@@ -87,7 +87,7 @@ impl Repeats {
 }
 
 /// Where a key goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// A JSON Pointer into the arguments.
@@ -101,7 +101,7 @@ pub enum Place {
 }
 
 /// What a downstream key looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// A lowercase hyphenated UUID with this version digit: 4, 5 or 8.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What an attempt came to, as far as its host could see.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The tool answered.
@@ -17,7 +17,7 @@ pub enum Outcome {
 }
 
 /// The tool's own word that it failed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
     /// What it said.
     pub message: String,
@@ -33,7 +33,7 @@ pub struct Failure {
 }
 
 /// That no answer came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Silence {
     /// Such as `timed out after 30 s`.
     pub reason: String,

@@ -36,6 +36,13 @@ impl Stamp {
         self.steady_since(earlier).map_or(wall, |steady| wall.max(steady))
     }
 
+    /// How long ago `earlier` was: the shortest that either clock allows, for whatever a long time permits.
+    #[must_use]
+    pub fn shortest_since(&self, earlier: &Self) -> u64 {
+        let wall = self.wall_ms.saturating_sub(earlier.wall_ms);
+        self.steady_since(earlier).map_or(wall, |steady| wall.min(steady))
+    }
+
     /// How long ago `earlier` was by the steady clock, or none where another boot lies between.
     #[must_use]
     pub fn steady_since(&self, earlier: &Self) -> Option<u64> {

@@ -1,0 +1,81 @@
+//! How long a record is kept, and how much of its past.
+
+use crate::ledger::{Keep, Known, Record, State};
+use crate::words::{Stamp, Target};
+
+/// The most attempts that a record keeps. Beyond it those go that are resolved, or of an earlier generation, oldest first.
+const ATTEMPTS_MAX: usize = 64;
+
+/// The most pieces of evidence that a record keeps. Beyond it those go that tell of no effect, then the oldest.
+const EVIDENCE_MAX: usize = 64;
+
+/// What is not settled stays.
+pub(super) const UNSETTLED: Keep = Keep::UntilRemoved;
+
+/// How long a record is kept from now on: for its window once settled, but no shorter than its target remembers the
+/// key, because generation and series start anew without it.
+pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp) -> Keep {
+    let settled = match &record.state {
+        State::Landed { undone_by, .. } => undone_by.is_none(),
+        State::Released { .. } | State::Refused { .. } | State::Undone { .. } | State::Tombstone { .. } => true,
+        State::Started
+        | State::Waiting { .. }
+        | State::InDoubt { .. }
+        | State::Retrying
+        | State::Probing { .. }
+        | State::Held { .. }
+        | State::Alias { .. } => false,
+    };
+    if !settled || has_open_marks(record) {
+        return UNSETTLED;
+    }
+    let Some(memory) = target_memory_seconds(record.terms.target.as_ref()) else {
+        return Keep::UntilRemoved;
+    };
+    let whole = u64::from(record.terms.window_seconds.max(memory));
+    let gone = match record.since {
+        crate::ledger::When::ThisWrite => 0,
+        since @ crate::ledger::When::Earlier(_) => stamp.wall_ms.saturating_sub(since.at(written).wall_ms) / 1_000,
+    };
+    Keep::Seconds(whole.saturating_sub(gone).max(1))
+}
+
+/// For how long a target may remember a key of ours, in seconds; none: for ever, or nobody knows.
+fn target_memory_seconds(target: Option<&Target>) -> Option<u32> {
+    match target {
+        None => Some(0),
+        Some(target) if target.places.is_empty() => Some(0),
+        Some(target) => target.remembers_seconds.filter(|seconds| *seconds != Target::FOR_EVER),
+    }
+}
+
+/// Whether what this operation undid is not yet written in the other record.
+pub(super) fn has_open_marks(record: &Record) -> bool {
+    let landed = matches!(record.state, State::Landed { .. } | State::Tombstone { .. });
+    !record.undid.is_empty() || (landed && record.terms.undoes.iter().any(|undoing| !undoing.settled))
+}
+
+/// Drops what no longer matters of a long past.
+pub(super) fn trim(record: &mut Record) {
+    while record.attempts.len() > ATTEMPTS_MAX {
+        let generation = record.generation;
+        let standing = record.standing;
+        let last = record.attempts.len() - 1;
+        let droppable = record.attempts.iter().take(last).position(|attempt| {
+            attempt.generation < generation
+                || (!attempt.known.is_unresolved() && Some(attempt.fence.number) != standing)
+        });
+        record.attempts.remove(droppable.unwrap_or(0));
+    }
+    while record.evidence.len() > EVIDENCE_MAX {
+        let idle = record.evidence.iter().position(|evidence| evidence.known != Known::Landed);
+        record.evidence.remove(idle.unwrap_or(0));
+    }
+}
+
+/// How long a record is kept whose only write is this one.
+pub(super) fn keep_anew(record: &Record) -> Keep {
+    let never =
+        Stamp { wall_ms: 0, steady_ms: 0, boot: crate::words::Boot(0), incarnation: crate::words::Incarnation(0) };
+    keep(record, never, never)
+}
