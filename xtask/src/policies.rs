@@ -30,15 +30,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let names = wanted(&known()?, &arguments.names)?;
-    let packages: Vec<_> = names
-        .iter()
-        .map(|name| format!("{PACKAGE_PREFIX}{name}"))
-        .collect();
+    let packages: Vec<_> = names.iter().map(|name| format!("{PACKAGE_PREFIX}{name}")).collect();
     let out = workspace::built_policies();
-    for (name, built) in names
-        .iter()
-        .zip(guests::build(&packages, &out, arguments.toolchain)?)
-    {
+    for (name, built) in names.iter().zip(guests::build(&packages, &out, arguments.toolchain)?) {
         report(name, &built);
         within_budget(name, &built)?;
         if arguments.pack {
@@ -52,9 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn known() -> Result<Vec<String>> {
     let folder = workspace::root().join("policies");
     let mut names = Vec::new();
-    for entry in
-        fs::read_dir(&folder).with_context(|| format!("cannot list `{}`", folder.display()))?
-    {
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list `{}`", folder.display()))? {
         let entry = entry?;
         if entry.path().join("Cargo.toml").is_file() {
             names.push(entry.file_name().to_string_lossy().into_owned());
@@ -66,26 +58,16 @@ fn known() -> Result<Vec<String>> {
 
 fn wanted(known: &[String], asked: &[String]) -> Result<Vec<String>> {
     if let Some(name) = asked.iter().find(|name| !known.contains(name)) {
-        bail!(
-            "there is no ready-made policy `{name}`; there are: {}",
-            known.join(", ")
-        );
+        bail!("there is no ready-made policy `{name}`; there are: {}", known.join(", "));
     }
     Ok(if asked.is_empty() { known } else { asked }.to_vec())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size to look at")]
 fn report(name: &str, built: &Built) {
-    let path = built
-        .path
-        .strip_prefix(workspace::root())
-        .unwrap_or(&built.path);
+    let path = built.path.strip_prefix(workspace::root()).unwrap_or(&built.path);
     let note = if built.changed { "" } else { " (as before)" };
-    println!(
-        "{name:<10} {:>6.1} KiB  {}{note}",
-        built.size as f64 / 1024.0,
-        path.display()
-    );
+    println!("{name:<10} {:>6.1} KiB  {}{note}", built.size as f64 / 1024.0, path.display());
 }
 
 fn within_budget(name: &str, built: &Built) -> Result<()> {
@@ -102,16 +84,9 @@ fn within_budget(name: &str, built: &Built) -> Result<()> {
 
 fn pack(component: &Path) -> Result<()> {
     let folder = workspace::root().join("policies/built");
-    let file = component
-        .file_name()
-        .context("a built policy has no file name")?;
+    let file = component.file_name().context("a built policy has no file name")?;
     fs::create_dir_all(&folder)?;
-    fs::copy(component, folder.join(file)).with_context(|| {
-        format!(
-            "cannot copy `{}` into `{}`",
-            component.display(),
-            folder.display()
-        )
-    })?;
+    fs::copy(component, folder.join(file))
+        .with_context(|| format!("cannot copy `{}` into `{}`", component.display(), folder.display()))?;
     Ok(())
 }

@@ -31,7 +31,7 @@ impl Bounded {
 }
 
 /// Whether a server error (HTTP 408 and 5xx) may prove that there was no effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ServerErrors {
     /// It may not: such a server may have done the work before it failed to answer.
     #[default]

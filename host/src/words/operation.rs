@@ -24,7 +24,7 @@ pub enum Until {
 }
 
 /// An operation that is to take effect once.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Operation {
     /// What is done, such as `refund`.
     pub name: String,
@@ -118,7 +118,7 @@ impl Default for Form {
 }
 
 /// What a policy makes of a call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Derivation {
     /// No side effect worth guarding: run it, record nothing.
     Pass,

@@ -76,7 +76,7 @@ pub enum Effect {
 }
 
 /// The policy's verdict on an attempt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Verdict {
     /// What became of the effect.
     pub effect: Effect,

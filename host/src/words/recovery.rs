@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One attempt at an operation, as a policy reads it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
@@ -22,7 +22,7 @@ pub struct Attempt {
 }
 
 /// A read that may tell what became of an attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Probe {
     /// The tool to read with.
     pub tool: String,
@@ -31,7 +31,7 @@ pub struct Probe {
 }
 
 /// What a policy says to do about an operation in doubt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Recovery {
     /// Send the recorded call again under the same key, after so many milliseconds.
     Retry {
@@ -45,7 +45,7 @@ pub enum Recovery {
 }
 
 /// What a policy makes of a probe's answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Finding {
     /// It took effect, and this is what the tool would have returned.
     Landed(Value),
@@ -61,7 +61,7 @@ pub enum Finding {
 }
 
 /// What a policy is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Description {
     /// The policy's own name.
     pub name: String,
