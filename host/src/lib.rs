@@ -1,6 +1,8 @@
 //! Semel sends an agent's tool call at most once, and tells when it cannot know.
 
 pub mod guard;
+pub mod json;
+pub mod key;
 pub mod ledger;
 pub mod store;
 pub mod words;

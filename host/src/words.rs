@@ -13,6 +13,8 @@ mod time;
 
 pub use answer::{About, Answer, Durability, Next, Recorded, Standing, Switch};
 pub use call::{Call, Field, Run, Tenant, WordFault};
+pub(crate) use call::{checked_name, kind_of};
+pub(crate) use identifiers::to_hex;
 pub use identifiers::{CallDigest, Fingerprint, Nonce, PolicyDigest, StoreKey};
 pub use operation::{Derivation, Form, Operation, Place, Repeats, Scope, Target, Until};
 pub use outcome::{Effect, Failure, Outcome, Silence, Verdict};
