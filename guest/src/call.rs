@@ -224,3 +224,88 @@ impl TryFrom<types::Call> for Call {
 fn parse(what: &str, json: &str) -> Result<Value, String> {
     serde_json::from_str(json).map_err(|error| format!("`{what}` is not JSON: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Field, normal};
+
+    fn call() -> Call {
+        let arguments =
+            json!({ "id": "A1", "amount": "ten", "n": 7, "none": null, "on": true, "to": ["a"], "in": { "a/b": 1 } });
+        Call::new("refund", arguments).with_fact("run", "r1").with_fact("hint.read-only", true)
+    }
+
+    #[test]
+    fn an_argument_is_read_by_its_pointer_and_kind() {
+        let call = call();
+        assert_eq!(call.text("/id"), Ok("A1"));
+        assert_eq!(call.integer("/n"), Ok(7));
+        assert_eq!(call.boolean("/on"), Ok(true));
+        assert_eq!(call.list("/to"), Ok(&[json!("a")][..]));
+        assert_eq!(call.value("/in/a~1b"), Ok(&json!(1)));
+        assert_eq!(call.arguments().unwrap().len(), 7);
+    }
+
+    #[test]
+    fn a_mistake_names_the_path_and_what_was_found() {
+        let call = call();
+        assert_eq!(call.integer("/amount"), Err(r#"`/amount` must be a whole number, found "ten""#.into()));
+        assert_eq!(call.text("/none"), Err("`/none` must be a text, found null".into()));
+        assert_eq!(call.text("/gone"), Err("`/gone` is missing: it must be a text".into()));
+        assert_eq!(call.boolean("/in"), Err("`/in` must be true or false, found an object".into()));
+        assert_eq!(
+            call.normal("/amount", normal::money),
+            Err(r#"`/amount` must be an amount such as `10.00`, found "ten""#.into()),
+        );
+        assert!(Call::new("refund", json!([])).arguments().is_err());
+    }
+
+    #[test]
+    fn a_number_that_not_every_reader_holds_exactly_is_no_whole_number() {
+        let read = |number: i64| Call::new("t", json!({ "n": number })).integer("/n");
+        assert_eq!(read(9_007_199_254_740_991), Ok(9_007_199_254_740_991));
+        assert!(read(9_007_199_254_740_992).is_err());
+        assert!(read(i64::MIN).is_err());
+    }
+
+    #[test]
+    fn what_is_null_or_missing_is_optionally_nothing_and_never_of_another_kind() {
+        let call = call();
+        assert_eq!(call.optional_text("/none"), Ok(None));
+        assert_eq!(call.optional_integer("/gone"), Ok(None));
+        assert_eq!(call.optional_integer("/n"), Ok(Some(7)));
+        assert_eq!(call.optional_normal("/gone", normal::money), Ok(None));
+        assert!(call.optional_list("/n").is_err());
+        assert!(call.optional_boolean("/n").is_err());
+    }
+
+    #[test]
+    fn a_large_wrong_value_is_shown_in_part() {
+        let call = Call::new("t", json!({ "n": "ü".repeat(1_000_000) }));
+        assert!(call.integer("/n").is_err_and(|mistake| mistake.len() < 200 && mistake.ends_with('…')));
+    }
+
+    #[test]
+    fn facts_are_read_by_name() {
+        assert_eq!(call().fact("run"), Some(&json!("r1")));
+        assert!(call().is("hint.read-only"));
+        assert!(!call().is("run"));
+        assert!(!call().is("hint.destructive"));
+    }
+
+    #[test]
+    fn what_the_host_hands_over_is_parsed_or_refused_by_name() {
+        let from = |arguments: &str| types::Call {
+            tool: "refund".into(),
+            arguments: arguments.into(),
+            facts: vec![Field::new("run", "r1")],
+        };
+        let call = Call::try_from(from(r#"{"id":"A1"}"#)).unwrap();
+        assert_eq!(call, Call::new("refund", json!({ "id": "A1" })).with_fact("run", "r1"));
+        assert!(Call::try_from(from("{")).is_err_and(|mistake| mistake.starts_with("`arguments` is not JSON")));
+        assert!(Call::try_from(from(&"[".repeat(100_000))).is_err());
+    }
+}

@@ -91,3 +91,93 @@ fn hold(reason: &str) -> Recovery {
 fn last(attempts: &[Attempt]) -> Result<&Attempt, String> {
     attempts.last().ok_or_else(|| "there is no attempt to judge".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Effect, Operation};
+
+    fn effect(outcome: impl Into<Outcome>) -> Effect {
+        judge(&[Attempt::new("k", outcome)]).unwrap().effect
+    }
+
+    #[test]
+    fn only_a_definite_answer_is_a_definite_verdict() {
+        assert_eq!(effect(Outcome::returned("ok")), Effect::Landed);
+        assert_eq!(effect(Outcome::unanswered("timed out after 30 s")), Effect::Unknown);
+        assert_eq!(effect(Outcome::unsent("connection refused")), Effect::Absent);
+        assert_eq!(effect(Failure::new("exit status 1").code("exit-1")), Effect::Unknown);
+    }
+
+    #[test]
+    fn a_status_decides_only_where_it_leaves_no_doubt() {
+        for status in 100..=599 {
+            let expected = match status {
+                408 | 409 | 425 => Effect::Unknown,
+                429 => Effect::Absent,
+                400..=499 => Effect::Refused,
+                _ => Effect::Unknown,
+            };
+            assert_eq!(effect(Failure::new("failed").status(status)), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_is_the_one_in_question() {
+        let attempts = [Attempt::new("k", Outcome::returned("ok")), Attempt::new("k", Outcome::unanswered("gone"))];
+        assert_eq!(judge(&attempts).unwrap().effect, Effect::Unknown);
+        assert!(judge(&[]).is_err());
+    }
+
+    fn in_doubt(target: Option<Target>, ages_seconds: &[u32]) -> Recovery {
+        let operation = Operation { target, ..Operation::new("refund") };
+        let attempts: Vec<_> = ages_seconds
+            .iter()
+            .map(|age| Attempt { age_seconds: *age, ..Attempt::new("k", Outcome::unanswered("gone")) })
+            .collect();
+        recover(&operation.once(), &attempts).unwrap()
+    }
+
+    #[track_caller]
+    fn held(recovery: Recovery) {
+        assert!(matches!(recovery, Recovery::Hold(_)), "{recovery:?}");
+    }
+
+    #[test]
+    fn what_a_target_does_with_repeats_decides() {
+        let key = || Target::header("Idempotency-Key");
+        for repeats in [Repeats::Replayed, Repeats::Rejected, Repeats::Harmless] {
+            assert_eq!(in_doubt(Some(key().repeats(repeats).remembers(60)), &[5]), Recovery::Retry(1_000));
+        }
+        held(in_doubt(Some(key().repeats(Repeats::Effective).remembers(60)), &[5]));
+        held(in_doubt(Some(key()), &[5]));
+        held(in_doubt(None, &[5]));
+        held(recover(&Derivation::Pass, &[Attempt::new("k", Outcome::unanswered("gone"))]).unwrap());
+    }
+
+    #[test]
+    fn a_key_that_may_be_forgotten_when_the_repeat_arrives_is_not_relied_on() {
+        let target = || Some(Target::header("Idempotency-Key").remembers(60));
+        assert_eq!(in_doubt(target(), &[58]), Recovery::Retry(1_000));
+        held(in_doubt(target(), &[59]));
+        held(in_doubt(target(), &[u32::MAX]));
+        held(in_doubt(target(), &[59, 1]));
+        assert_eq!(in_doubt(Some(Target::idempotent()), &[u32::MAX]), Recovery::Retry(1_000));
+    }
+
+    #[test]
+    fn a_retry_comes_later_each_time_but_never_later_than_a_minute() {
+        let delay = |attempts| in_doubt(Some(Target::idempotent()), &vec![0; attempts]);
+        assert_eq!(delay(2), Recovery::Retry(2_000));
+        assert_eq!(delay(3), Recovery::Retry(4_000));
+        assert_eq!(delay(100), Recovery::Retry(60_000));
+    }
+
+    #[test]
+    fn attempts_under_another_key_do_not_count() {
+        let operation = Operation::new("refund").target(Target::header("Idempotency-Key").remembers(60));
+        let older = Attempt { age_seconds: 1_000, ..Attempt::new("other", Outcome::unanswered("gone")) };
+        let attempts = [older, Attempt::new("k", Outcome::unanswered("gone"))];
+        assert_eq!(recover(&operation.once(), &attempts), Ok(Recovery::Retry(1_000)));
+    }
+}

@@ -118,3 +118,54 @@ pub fn weigh<P: Policy>(
 fn seated<P>(seat: &Seat<P>) -> Result<&P, String> {
     seat.get().ok_or_else(|| "the policy has no settings yet: `configure` must be called first".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Derivation, Description, Effect, NoSettings, Operation, Outcome, Probe};
+
+    struct Careful;
+
+    impl Policy for Careful {
+        type Settings = NoSettings;
+
+        fn describe() -> Description {
+            Description::new("careful", "0.1.0")
+        }
+
+        fn configure(_: NoSettings) -> Result<Self, String> {
+            Ok(Self)
+        }
+
+        fn derive(&self, call: &Call) -> Result<Derivation, String> {
+            Ok(Operation::new("refund").identity("id", call.text("/id")?).once())
+        }
+    }
+
+    fn call() -> types::Call {
+        types::Call { tool: "refund".into(), arguments: r#"{"id":"A1"}"#.into(), facts: Vec::new() }
+    }
+
+    #[test]
+    fn nothing_is_decided_before_the_settings_are_known() {
+        let seat = Seat::<Careful>::new();
+        assert!(derive(&seat, call()).is_err_and(|mistake| mistake.contains("`configure` must be called first")));
+        assert!(configure(&seat, r#"{"typo":1}"#).is_err());
+        assert!(derive(&seat, call()).is_err(), "wrong settings are no settings");
+        assert_eq!(configure(&seat, "{}"), Ok(()));
+        assert!(derive(&seat, call()).is_ok());
+        assert!(configure(&seat, "{}").is_err(), "settings are taken in once");
+    }
+
+    #[test]
+    fn what_a_policy_leaves_out_has_careful_defaults() {
+        let seat = Seat::<Careful>::new();
+        configure(&seat, "{}").unwrap();
+        let attempts = [types::Attempt::new("k", Outcome::unanswered("timed out"))];
+        assert_eq!(judge(&seat, call(), &attempts).unwrap().effect, Effect::Unknown);
+        assert!(matches!(recover(&seat, call(), &attempts), Ok(types::Recovery::Hold(_))));
+        let probe = Probe::new("get_refund", crate::json!({}));
+        let weighed = weigh(&seat, call(), &attempts, &probe, &Outcome::returned("found"));
+        assert!(matches!(weighed, Ok(types::Finding::Conflicting(_))));
+    }
+}

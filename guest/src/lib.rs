@@ -1,10 +1,16 @@
 //! What a policy for Semel is written with.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking"))]
+
 // The bindings are named by their own path in the macro that they generate.
 extern crate self as semel_guest;
 
+#[cfg(all(target_arch = "wasm32", feature = "arena"))]
+mod arena;
 #[doc(hidden)]
 pub mod bindings;
+#[cfg(any(test, all(target_arch = "wasm32", feature = "arena")))]
+mod bump;
 mod call;
 pub mod careful;
 mod description;
