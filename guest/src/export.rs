@@ -67,6 +67,8 @@ macro_rules! export {
             }
         };
 
+        // Elsewhere the names of these exports are none that a linker takes.
+        #[cfg(target_arch = "wasm32")]
         $crate::bindings::export_policy!(SemelComponent with_types_in $crate::bindings);
     };
 }

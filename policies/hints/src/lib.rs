@@ -1,1 +1,104 @@
-//! (to be written)
+//! The policy for a tool that nobody named: every argument is identity, until the outcome was taken.
+//!
+//! What the server of a tool claims about it is believed only where the operator trusts that server; otherwise a claim
+//! could make a call less careful than silence does.
+
+use semel_guest::{Call, Derivation, Description, Operation, Policy, Scope, Until, Value};
+
+/// How long an outcome that nobody took waits to be replayed: 30 days.
+const WINDOW_SECONDS: u32 = 30 * 86_400;
+
+/// How long an attempt may take: five minutes, because nothing is known of the tool.
+const ATTEMPT_SECONDS: u32 = 300;
+
+/// The policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints {
+    trusted: bool,
+}
+
+impl Policy for Hints {
+    // Read by hand below: a derived reader, with its errors for every type, would be a fifth of this guest.
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("hints", env!("CARGO_PKG_VERSION"))
+            .summary("for tools that nobody named: every argument is identity, until the outcome was taken")
+            .tool("*")
+            .settings_schema(include_str!("../settings.schema.json"))
+    }
+
+    fn configure(settings: Value) -> Result<Self, String> {
+        let keys = settings.as_object().ok_or("the settings must be a table")?;
+        keys.iter().try_fold(Self { trusted: false }, |_, (key, value)| match (key.as_str(), value) {
+            ("trusted", Value::Bool(trusted)) => Ok(Self { trusted: *trusted }),
+            ("trusted", _) => Err("settings: `trusted`: it must be true or false".into()),
+            _ => Err(format!("settings: `{key}`: there is no such key; there is `trusted`")),
+        })
+    }
+
+    fn derive(&self, call: &Call) -> Result<Derivation, String> {
+        if self.trusted && only_reads(call) {
+            return Ok(Derivation::Pass);
+        }
+        let operation = Operation::new(name(call))
+            .scope(if known(call, "run").is_some() { Scope::Run } else { Scope::Tenant })
+            .until(Until::Delivery)
+            .window_seconds(WINDOW_SECONDS)
+            .attempt_seconds(ATTEMPT_SECONDS);
+        Ok(identified(operation, call)?.once())
+    }
+}
+
+semel_guest::export!(Hints);
+
+/// Two hints that contradict each other are none.
+fn only_reads(call: &Call) -> bool {
+    call.is("hint.read-only") && !call.is("hint.destructive")
+}
+
+/// The tool's name, with its server's: two servers may call different things alike.
+fn name(call: &Call) -> String {
+    match known(call, "server") {
+        Some(server) => format!("{server}/{}", call.tool()),
+        None => call.tool().to_owned(),
+    }
+}
+
+/// A fact that is a text and says something.
+fn known<'a>(call: &'a Call, fact: &str) -> Option<&'a str> {
+    call.fact(fact).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
+}
+
+/// Every argument as identity; the tool itself where there is none, because an identity is never empty.
+fn identified(operation: Operation, call: &Call) -> Result<Operation, String> {
+    let arguments = call.arguments()?;
+    if arguments.is_empty() {
+        return Ok(operation.identity("tool", call.tool()));
+    }
+    Ok(arguments.iter().fold(operation, |operation, (name, value)| operation.identity(name, solid(value))))
+}
+
+/// A value that is not empty, and as different from others as it was: nobody said that an argument of an unknown tool
+/// must say something, yet an empty identity is an error.
+fn solid(value: &Value) -> Value {
+    if is_hollow(value) { Value::Array(vec![value.clone()]) } else { value.clone() }
+}
+
+/// Whether a value is empty, or what [`solid`] makes of one that is: that is wrapped, too, so that no two meet.
+fn is_hollow(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => match items.as_slice() {
+            [] => true,
+            [item] => is_hollow(item),
+            _ => false,
+        },
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+use semel_guest::{Attempt, Effect, Outcome, Recovery, json, settings};
+
+use super::*;
+
+fn policy(settings: &str) -> Hints {
+    Hints::configure(settings::read(settings).unwrap()).unwrap()
+}
+
+fn operation(call: &Call) -> Operation {
+    match policy("{}").derive(call).unwrap() {
+        Derivation::Once(operation) => operation,
+        other => panic!("guarded, not {other:?}"),
+    }
+}
+
+fn read_only() -> Call {
+    Call::new("search", json!({ "text": "seats" })).with_fact("hint.read-only", true)
+}
+
+#[test]
+fn a_claim_to_only_read_is_believed_of_a_trusted_server_only() {
+    assert_eq!(policy(r#"{"trusted": true}"#).derive(&read_only()).unwrap(), Derivation::Pass);
+    assert!(matches!(policy("{}").derive(&read_only()).unwrap(), Derivation::Once(_)));
+}
+
+#[test]
+fn no_hint_or_a_contradiction_is_guarded_even_of_a_trusted_server() {
+    let trusted = policy(r#"{"trusted": true}"#);
+    let silent = Call::new("search", json!({ "text": "seats" }));
+    let torn = read_only().with_fact("hint.destructive", true);
+    for call in [silent, torn, read_only().with_fact("hint.read-only", "true")] {
+        assert!(matches!(trusted.derive(&call).unwrap(), Derivation::Once(_)), "{call:?}");
+    }
+}
+
+#[test]
+fn a_hint_changes_nothing_of_the_operation_of_an_untrusted_server() {
+    let plain = Call::new("search", json!({ "text": "seats" }));
+    let claims = read_only().with_fact("hint.idempotent", true).with_fact("hint.open-world", false);
+    assert_eq!(operation(&plain), operation(&claims));
+}
+
+#[test]
+fn every_argument_is_identity_until_delivery() {
+    let operation = operation(&Call::new("pay", json!({ "to": "A1", "amount": 5 })));
+    let names: Vec<_> = operation.identity.iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["amount", "to"]);
+    assert!(operation.content.is_empty());
+    assert_eq!((operation.until, operation.scope, operation.target), (Until::Delivery, Scope::Tenant, None));
+}
+
+#[test]
+fn a_known_run_bounds_it() {
+    let call = |run| Call::new("pay", json!({ "to": "A1" })).with_fact("run", run);
+    assert_eq!(operation(&call(json!("r-7"))).scope, Scope::Run);
+    for unknown in [json!(""), json!(null)] {
+        assert_eq!(operation(&call(unknown)).scope, Scope::Tenant);
+    }
+}
+
+#[test]
+fn a_tool_without_arguments_is_its_own_identity() {
+    let operation = operation(&Call::new("restart", json!({})));
+    assert_eq!(operation.identity, [semel_guest::Field::new("tool", "restart")]);
+}
+
+#[test]
+fn tools_of_two_servers_do_not_meet() {
+    let of = |server| operation(&Call::new("send", json!({ "to": "A1" })).with_fact("server", server)).name;
+    assert_ne!(of("mail"), of("chat"));
+}
+
+#[test]
+fn an_empty_argument_is_no_empty_identity_and_still_differs() {
+    let values = [
+        json!(null),
+        json!(""),
+        json!(" "),
+        json!([]),
+        json!({}),
+        json!([null]),
+        json!([[]]),
+        json!([[null]]),
+        json!([""]),
+        json!(0),
+        json!(false),
+        json!("x"),
+        json!(["x"]),
+        json!([null, null]),
+    ];
+    let mut solids: Vec<_> = values.iter().map(|value| solid(value).to_string()).collect();
+    assert!(
+        solids.iter().all(|solid| !["null", r#""""#, r#"" ""#, "[]", "{}"].contains(&solid.as_str())),
+        "{solids:?}"
+    );
+    solids.sort();
+    solids.dedup();
+    assert_eq!(solids.len(), values.len(), "{solids:?}");
+}
+
+#[test]
+fn arguments_that_are_no_object_are_refused() {
+    assert!(policy("{}").derive(&Call::new("pay", json!([1]))).is_err());
+}
+
+#[test]
+fn doubt_is_held() {
+    let call = Call::new("pay", json!({ "to": "A1" }));
+    let lost = [Attempt::new("key", Outcome::unanswered("timed out"))];
+    let policy = policy(r#"{"trusted": true}"#);
+    assert_eq!(policy.judge(&call, &lost).unwrap().effect, Effect::Unknown);
+    assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Hold(_)));
+}
+
+#[test]
+fn a_wrong_setting_is_an_error() {
+    for (settings, path) in [(json!({ "trust": true }), "`trust`"), (json!({ "trusted": "yes" }), "`trusted`")] {
+        assert!(Hints::configure(settings).unwrap_err().contains(path));
+    }
+    assert!(Hints::configure(json!([])).is_err());
+}
+
+#[test]
+fn the_schema_names_the_settings() {
+    let schema: Value = serde_json::from_str(&Hints::describe().settings_schema).unwrap();
+    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["trusted"]);
+    assert_eq!(schema["additionalProperties"], false);
+}

@@ -1,0 +1,100 @@
+//! An answer, whatever it is wrapped in: plain text, JSON, JSON within a text, or a result of the Model Context
+//! Protocol. Texts and places are looked for in the answer itself first, then in what it wraps.
+
+use semel_guest::{Failure, Outcome, Value};
+
+/// How a tool answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    Returned,
+    Failed,
+}
+
+/// An answer taken apart. What did not answer has none.
+pub(crate) struct Answer {
+    pub(crate) how: Answered,
+    pub(crate) code: Option<String>,
+    pub(crate) status: Option<u16>,
+    texts: Vec<String>,
+    documents: Vec<Value>,
+}
+
+impl Answer {
+    pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Returned(json) => Some(Self::returned(json)),
+            Outcome::Failed(failure) => Some(Self::failed(failure)),
+            Outcome::Unanswered(_) => None,
+        }
+    }
+
+    fn returned(json: &str) -> Self {
+        let answer = parsed(json).unwrap_or_else(|| Value::String(json.to_owned()));
+        Self { how: Answered::Returned, code: None, status: None, texts: Vec::new(), documents: Vec::new() }
+            .read(answer)
+    }
+
+    fn failed(failure: &Failure) -> Self {
+        let (code, status) = (failure.code.clone(), failure.status);
+        let mut this = Self { how: Answered::Failed, code, status, texts: Vec::new(), documents: Vec::new() };
+        if let Some(details) = failure.details.as_deref().and_then(parsed) {
+            this = this.read(details);
+        }
+        this.read(Value::String(failure.message.clone()))
+    }
+
+    /// Takes in what was answered, then what that wraps.
+    fn read(mut self, answer: Value) -> Self {
+        let structured = answer.get("structuredContent").filter(|_| is_protocol_result(&answer)).cloned();
+        let texts = texts_of(&answer);
+        self.documents.push(answer);
+        self.documents.extend(structured);
+        for text in texts {
+            self.texts.push(text.trim_start().to_owned());
+            self.documents.extend(parsed(&text).filter(|value| value.is_object() || value.is_array()));
+        }
+        self
+    }
+
+    /// The whole answer, wrapped as it came.
+    pub(crate) fn whole(&self) -> &Value {
+        self.documents.first().unwrap_or(&Value::Null)
+    }
+
+    /// Its text, for people to read.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.texts.first().map(String::as_str)
+    }
+
+    /// What stands at a JSON Pointer.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
+        self.documents.iter().find_map(|document| document.pointer(pointer))
+    }
+
+    /// Whether it says so at its beginning.
+    pub(crate) fn begins_with(&self, prefix: &str) -> bool {
+        self.texts.iter().any(|text| text.starts_with(prefix))
+    }
+
+    /// Whether it came as a result, and says itself that it is an error.
+    pub(crate) fn is_error_in_disguise(&self) -> bool {
+        let says_so = self.whole().get("isError") == Some(&Value::Bool(true));
+        self.how == Answered::Returned && is_protocol_result(self.whole()) && says_so
+    }
+}
+
+fn parsed(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
+}
+
+/// A result of a tool call in the Model Context Protocol has a list of content.
+fn is_protocol_result(answer: &Value) -> bool {
+    answer.get("content").is_some_and(Value::is_array)
+}
+
+/// The texts of an answer: itself, or those in the content of such a result.
+fn texts_of(answer: &Value) -> Vec<String> {
+    let content = answer.get("content").and_then(Value::as_array);
+    let items = content.into_iter().flatten().filter_map(|item| item.get("text"));
+    items.chain([answer]).filter_map(Value::as_str).map(str::to_owned).collect()
+}

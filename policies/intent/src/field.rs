@@ -1,0 +1,88 @@
+//! Identity and content: which arguments count, and in which form.
+
+use semel_guest::normal::{self, Normaliser};
+use semel_guest::{Call, Value};
+
+use crate::pointer;
+use crate::settings::{At, wrong};
+
+/// An argument that counts.
+pub(crate) struct Field {
+    /// Its own path in the settings.
+    path: String,
+    pub(crate) name: String,
+    at: String,
+    normaliser: Option<Normaliser>,
+}
+
+impl Field {
+    /// What an entry means: a name, a pointer, or a table.
+    pub(crate) fn read(entry: &At<'_>) -> Result<Self, String> {
+        if entry.value.is_string() {
+            let at = pointer::read(entry)?;
+            return Self::named(entry, pointer::name(&at), at, None);
+        }
+        if !entry.value.is_object() {
+            return Err(entry.wrong("it must be an argument's name, a JSON Pointer or a table with `at`"));
+        }
+        let table = entry.table(&["at", "name", "as"])?;
+        let at = pointer::read(&table.need("at")?)?;
+        let name = table.read("name", At::text)?.map_or_else(|| pointer::name(&at), str::to_owned);
+        Self::named(entry, name, at, table.read("as", normaliser)?)
+    }
+
+    fn named(entry: &At<'_>, name: String, at: String, normaliser: Option<Normaliser>) -> Result<Self, String> {
+        if name.trim().is_empty() {
+            return Err(entry.wrong("its name is empty"));
+        }
+        Ok(Self { path: entry.path().to_owned(), name, at, normaliser })
+    }
+
+    /// The value, which must be there and say something: what is named identity is never guessed.
+    pub(crate) fn required(&self, call: &Call) -> Result<Value, String> {
+        let value = self.optional(call)?.ok_or_else(|| self.missing("is missing"))?;
+        if is_empty(&value) { Err(self.missing("is empty")) } else { Ok(value) }
+    }
+
+    /// The value in its form, if there is one; `null` is none.
+    pub(crate) fn optional(&self, call: &Call) -> Result<Option<Value>, String> {
+        match self.normaliser {
+            Some(normaliser) => call.optional_normal(&self.at, normaliser),
+            None => Ok(call.get(&self.at).cloned()),
+        }
+    }
+
+    fn differs(&self, earlier: &Self) -> Result<(), String> {
+        let alike = if self.name == earlier.name { &self.name } else { &self.at };
+        if self.name == earlier.name || self.at == earlier.at {
+            return Err(wrong(&self.path, format!("it is `{alike}`, like `{}`", earlier.path)));
+        }
+        Ok(())
+    }
+
+    fn missing(&self, how: &str) -> String {
+        format!("`{}` {how}: it tells this operation from others; repeat the call with a value for it", self.at)
+    }
+}
+
+fn normaliser(at: &At<'_>) -> Result<Normaliser, String> {
+    at.choice(normal::ALL)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// No name twice, no argument twice, in identity and content together: an argument is one or the other.
+pub(crate) fn differ(identity: &[Field], content: &[Field]) -> Result<(), String> {
+    let all: Vec<_> = identity.iter().chain(content).collect();
+    all.iter()
+        .enumerate()
+        .try_for_each(|(index, field)| all.iter().take(index).try_for_each(|earlier| field.differs(earlier)))
+}

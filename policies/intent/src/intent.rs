@@ -1,0 +1,209 @@
+//! What the settings mean: the policy itself.
+
+use semel_guest::{
+    Attempt, Call, Derivation, Description, Effect, Finding, Operation, Outcome, Policy, Probe, Recovery, Scope,
+    Target, Until, Value, Verdict, careful,
+};
+
+use crate::answer::Answer;
+use crate::field::{self, Field};
+use crate::probe::Question;
+use crate::rule::Rule;
+use crate::settings::{At, Table};
+use crate::span;
+use crate::target;
+use crate::template::{Source, Template};
+
+/// How long an operation is remembered, unless the settings say so: few mistaken repeats come later than a month.
+const WINDOW_SECONDS: u32 = 30 * 86_400;
+
+/// How long an attempt may take, unless the settings say so.
+const ATTEMPT_SECONDS: u32 = 120;
+
+const KEYS: &[&str] = &[
+    "read_only",
+    "operation",
+    "identity",
+    "content",
+    "scope",
+    "until",
+    "window",
+    "attempt",
+    "target",
+    "handles",
+    "undoes",
+    "verdict",
+    "probe",
+];
+
+const SCOPES: &[(&str, Scope)] = &[("tenant", Scope::Tenant), ("run", Scope::Run)];
+
+const UNTILS: &[(&str, Until)] = &[("window", Until::Window), ("delivery", Until::Delivery)];
+
+/// What a handle may be made of.
+const NAMED_BY: &[Source] = &[Source::Arguments, Source::Outcome];
+
+/// After so many attempts under one key that told nothing, looking tells more than sending again.
+const ATTEMPTS_BEFORE_LOOKING: usize = 3;
+
+/// The policy.
+pub struct Intent {
+    read_only: bool,
+    operation: Option<String>,
+    identity: Vec<Field>,
+    content: Vec<Field>,
+    scope: Scope,
+    until: Until,
+    window_seconds: u32,
+    attempt_seconds: u32,
+    target: Option<Target>,
+    handles: Vec<Template>,
+    /// What it undoes, known from the arguments.
+    undoes: Vec<Template>,
+    /// What it undid, where only the outcome tells.
+    undid: Vec<Template>,
+    rules: Vec<Rule>,
+    probe: Option<Question>,
+}
+
+impl Policy for Intent {
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("intent", env!("CARGO_PKG_VERSION"))
+            .summary("says by settings which arguments make a call the operation it is, and what its answers mean")
+            .tool("*")
+            .settings_schema(include_str!("../settings.schema.json"))
+    }
+
+    fn configure(settings: Value) -> Result<Self, String> {
+        let table = At::root(&settings).table(KEYS)?;
+        let read_only = table.read("read_only", At::flag)?.unwrap_or_default();
+        if read_only && table.len() > 1 {
+            let mistake = "a tool that only reads is not guarded: leave the other keys out";
+            return Err(table.wrong_at("read_only", mistake));
+        }
+        let undoes = table.each("undoes", |at| Template::read(at, Source::Arguments, NAMED_BY))?;
+        let (undid, undoes) = undoes.into_iter().partition(|template| template.needs(Source::Outcome));
+        let this = Self {
+            read_only,
+            operation: table.read("operation", |at| at.text().map(str::to_owned))?,
+            identity: table.each("identity", Field::read)?,
+            content: table.each("content", Field::read)?,
+            scope: table.read("scope", |at| at.choice(SCOPES))?.unwrap_or(Scope::Tenant),
+            until: table.read("until", |at| at.choice(UNTILS))?.unwrap_or(Until::Window),
+            window_seconds: table.read("window", span::seconds)?.unwrap_or(WINDOW_SECONDS),
+            attempt_seconds: table.read("attempt", span::seconds)?.unwrap_or(ATTEMPT_SECONDS),
+            target: table.read("target", target::read)?,
+            handles: table.each("handles", |at| Template::read(at, Source::Outcome, NAMED_BY))?,
+            undoes,
+            undid,
+            rules: table.read("verdict", Rule::all)?.unwrap_or_default(),
+            probe: table.read("probe", Question::read)?,
+        };
+        this.agrees(&table)?;
+        Ok(this)
+    }
+
+    fn derive(&self, call: &Call) -> Result<Derivation, String> {
+        if self.read_only {
+            return Ok(Derivation::Pass);
+        }
+        let name = self.operation.as_deref().unwrap_or(call.tool());
+        let mut operation = Operation::new(name)
+            .scope(self.scope)
+            .until(self.until)
+            .window_seconds(self.window_seconds)
+            .attempt_seconds(self.attempt_seconds);
+        for field in &self.identity {
+            operation = operation.identity(&field.name, field.required(call)?);
+        }
+        for field in &self.content {
+            if let Some(value) = field.optional(call)? {
+                operation = operation.content(&field.name, value);
+            }
+        }
+        for template in &self.undoes {
+            operation = operation.undoes(template.text(|_, at| call.get(at).cloned())?);
+        }
+        operation.target.clone_from(&self.target);
+        Ok(operation.once())
+    }
+
+    fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
+        let last = attempts.last().ok_or("there is no attempt to judge")?;
+        let Some(answer) = Answer::of(&last.outcome) else { return careful::judge(attempts) };
+        let ruled = Rule::first(&self.rules, &answer, &|_, at| call.get(at).cloned());
+        let verdict = match ruled {
+            Some(verdict) => verdict,
+            None if answer.is_error_in_disguise() => Verdict::unknown(unruled(&answer)),
+            None => careful::judge(attempts)?,
+        };
+        Ok(if verdict.effect == Effect::Landed { self.named(verdict, call, &answer) } else { verdict })
+    }
+
+    fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, String> {
+        let last = attempts.last().ok_or("there is no attempt to recover")?;
+        let careful = careful::recover(&self.derive(call)?, attempts)?;
+        let Some(question) = &self.probe else { return Ok(careful) };
+        let under_this_key = attempts.iter().filter(|attempt| attempt.key == last.key).count();
+        if matches!(careful, Recovery::Retry(_)) && under_this_key < ATTEMPTS_BEFORE_LOOKING {
+            return Ok(careful);
+        }
+        let probe = question.ask(call, &last.key).map(Recovery::Probe);
+        Ok(probe.unwrap_or_else(|mistake| Recovery::Hold(format!("the probe cannot be asked: {mistake}"))))
+    }
+
+    fn weigh(&self, call: &Call, attempts: &[Attempt], _: &Probe, answer: &Outcome) -> Result<Finding, String> {
+        let last = attempts.last().ok_or("there is no attempt to weigh")?;
+        let question = self.probe.as_ref().ok_or("these settings have no probe to weigh")?;
+        Ok(question.weigh(call, &last.key, answer))
+    }
+}
+
+impl Intent {
+    /// Whether no key contradicts another.
+    fn agrees(&self, table: &Table<'_>) -> Result<(), String> {
+        if self.operation.as_ref().is_some_and(|name| name.trim().is_empty()) {
+            return Err(table.wrong_at("operation", "it is empty: leave it out to take the tool's name"));
+        }
+        if self.identity.is_empty() && !self.read_only {
+            let mistake = "it names no argument: which ones make two calls the same operation?";
+            return Err(table.wrong_at("identity", mistake));
+        }
+        if self.window_seconds < self.attempt_seconds {
+            let mistake = format!("it is shorter than an attempt may take ({} s)", self.attempt_seconds);
+            return Err(table.wrong_at("window", mistake));
+        }
+        field::differ(&self.identity, &self.content)
+    }
+
+    /// The verdict with the names of what landed, and of what it undid. It landed whether they can be told or not.
+    fn named(&self, mut verdict: Verdict, call: &Call, answer: &Answer) -> Verdict {
+        let look = |source: Source, at: &str| match source {
+            Source::Arguments => call.get(at).cloned(),
+            _ => answer.at(at).cloned(),
+        };
+        for (templates, names) in [(&self.handles, &mut verdict.handles), (&self.undid, &mut verdict.undid)] {
+            for template in templates {
+                match template.text(look) {
+                    Ok(name) => names.push(name),
+                    Err(mistake) => verdict.reason.push_str(&format!("; a handle is left out: {mistake}")),
+                }
+            }
+        }
+        verdict
+    }
+}
+
+fn unruled(answer: &Answer) -> String {
+    let text = answer.text().unwrap_or_default();
+    format!("the tool says that it failed, and no rule says what that means: {}", shortened(text))
+}
+
+/// How many characters of an answer a reason shows.
+const SHOWN_CHARACTERS: usize = 120;
+
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_CHARACTERS).collect()
+}
