@@ -1,5 +1,4 @@
-//! What a policy for Semel is written with.
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking"))]
 
 // The bindings are named by their own path in the macro that they generate.
