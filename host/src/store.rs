@@ -11,11 +11,15 @@ use async_trait::async_trait;
 use std::{fmt, sync::Arc, time::Duration};
 
 mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod memory;
+mod sqlite;
 mod waiters;
 
 pub use clock::{Clock, Moment, SettableClock, SystemClock};
 pub use memory::MemoryStore;
+pub use sqlite::{OpenFault, SqliteStore};
 
 /// How many keys a page holds at the most.
 pub const PAGE_MAX: usize = 1000;

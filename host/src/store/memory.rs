@@ -241,3 +241,18 @@ impl Slot {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{SettableClock, conformance::Fixture};
+
+    fn fixture() -> Fixture {
+        let clock = Arc::new(SettableClock::default());
+        let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
+        let losing = Arc::clone(&store);
+        Fixture { store, clock, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
+    }
+
+    crate::store_conformance!(fixture);
+}

@@ -1,0 +1,211 @@
+//! A ledger in a SQLite file on a local disk, shared by any number of processes of one machine.
+//!
+//! One thread of each store writes. It carries out in one transaction whatever was asked of it while it committed the
+//! transaction before, each command with its own condition and its own answer; a command that comes alone is committed
+//! at once. Readers have connections of their own and read in the caller's thread, which takes microseconds.
+//!
+//! **What a reader sees is durable.** SQLite in WAL mode with `synchronous=FULL` writes the frames of a transaction,
+//! then syncs the WAL, and only then publishes them in the shared index by which readers find frames. So what a
+//! reader sees was synced before, whichever process wrote it, as long as all of them use `FULL`, which each
+//! connection here sets and reads back. One gap is left: if a writer is killed between writing and syncing, and no
+//! other process has the file open, then the next to open it recovers the index from the WAL and finds frames that
+//! may never have been synced. So each connection syncs the WAL once it has opened it, before its first answer.
+//!
+//! **What an error means.** Until `COMMIT` is tried nothing was written. Once it was tried and failed, the frames may
+//! lie in the file, and a recovery may find them: unknown, for every command of the transaction.
+//!
+//! Absent: a way to notice that a backup was restored. Whoever puts an older file in place of the ledger takes back
+//! what was acknowledged since, and must see to it that nothing of that time is still under way.
+
+mod command;
+mod connection;
+mod fault;
+mod file;
+mod reader;
+mod row;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::OpenFault;
+
+use super::{
+    Clock, Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, SystemClock, Version,
+    waiters::Waiters,
+};
+use crate::{
+    ledger::Entry,
+    words::{Durability, Stamp, StoreKey},
+};
+use async_trait::async_trait;
+use command::Write;
+use reader::Readers;
+use row::{NewRow, Row, Time};
+use std::{fmt, path::Path, pin::pin, process, sync::Arc, time::Duration};
+use writer::Writer;
+
+/// How long a waiter sleeps before it looks whether another process changed a key: at first, and at the most. A change
+/// made through the same store wakes it at once.
+const POLL_FIRST: Duration = Duration::from_millis(2);
+const POLL_AT_MOST: Duration = Duration::from_millis(32);
+
+/// How many entries are dropped in one transaction.
+const PURGE_BATCH: usize = 500;
+
+/// A ledger in a SQLite file.
+///
+/// It belongs to the process that opened it: after a fork the child must open the file anew. Dropping it blocks until
+/// all that was asked of it is carried out.
+pub struct SqliteStore {
+    /// None only while it is dropped.
+    parts: Option<Parts>,
+    opened_by: u32,
+}
+
+struct Parts {
+    writer: Writer,
+    readers: Arc<Readers>,
+    waiters: Arc<Waiters>,
+}
+
+impl SqliteStore {
+    /// Opens the ledger in this file. The file is made if it is missing, for its owner only; its folder must exist.
+    ///
+    /// # Errors
+    /// Whatever keeps the file from being a ledger that keeps what it acknowledged. Nothing is written to a file that
+    /// is not a ledger, or one of a newer release.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenFault> {
+        Self::open_with_clock(path, Arc::new(SystemClock::new()))
+    }
+
+    /// As [`Self::open`], by this clock. Hidden because whoever shares a file must share a clock: for tests only.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    #[doc(hidden)]
+    pub fn open_with_clock(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, OpenFault> {
+        let (file, connection) = schema::open(path.as_ref())?;
+        let time = Time { clock, incarnation: schema::incarnation(&connection).map_err(|error| file.fault(&error))? };
+        let waiters = Arc::new(Waiters::new());
+        let readers = Arc::new(Readers::new(file.clone(), time.clone()));
+        let writer = Writer::start(file, connection, time, Arc::clone(&waiters))?;
+        Ok(Self { parts: Some(Parts { writer, readers, waiters }), opened_by: process::id() })
+    }
+
+    /// What the store is made of, in the process that it belongs to.
+    fn parts(&self) -> Result<&Parts, StoreError> {
+        let here = self.opened_by == process::id();
+        self.parts.as_ref().filter(|_| here).ok_or_else(|| {
+            StoreError::NotExecuted(
+                "it was opened before this process was forked off: open it in this process anew".to_owned(),
+            )
+        })
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if self.opened_by != process::id() {
+            // The thread does not exist here, and closing a connection would disturb the process that it belongs to.
+            std::mem::forget(self.parts.take());
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.parts.as_ref().map(|parts| parts.readers.path());
+        f.debug_struct("SqliteStore").field("path", &path).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
+        let new = NewRow::of(entry, version, keep)?;
+        let work = move |at: &_, time: &Time| command::create(at, time.now(), key, &new);
+        Ok(match self.parts()?.writer.carry_out(Some(key), work).await? {
+            Write::Done(now) => Created::Created(now),
+            Write::Found(row, now) => Created::Exists(row.into_stored()?, now),
+        })
+    }
+
+    async fn replace(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Entry,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Replaced, StoreError> {
+        let new = NewRow::of(entry, version, keep)?;
+        let work = move |at: &_, time: &Time| command::replace(at, time.now(), key, expected, &new);
+        Ok(match self.parts()?.writer.carry_out(Some(key), work).await? {
+            Write::Done(now) => Replaced::Replaced(now),
+            Write::Found(row, now) => Replaced::Changed(row.map(Row::into_stored).transpose()?, now),
+        })
+    }
+
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+        let work = move |at: &_, time: &Time| command::remove(at, time.now(), key, expected);
+        Ok(match self.parts()?.writer.carry_out(Some(key), work).await? {
+            Write::Done(_) => Removed::Removed,
+            Write::Found(row, now) => Removed::Changed(row.map(Row::into_stored).transpose()?, now),
+        })
+    }
+
+    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+        let (row, now) = self.parts()?.readers.get(key).await?;
+        Ok((row.map(Row::into_stored).transpose()?, now))
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        let (readers, query) = (Arc::clone(&self.parts()?.readers), query.clone());
+        // A page may take a look at every entry there is, so it is not read in the caller's thread.
+        tokio::task::spawn_blocking(move || readers.list(&query))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::NotExecuted("reading the ledger was broken off".to_owned())))
+    }
+
+    async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
+        let mut purged = 0;
+        loop {
+            let batch = PURGE_BATCH.min(at_most - purged);
+            let work = move |at: &_, time: &Time| command::purge(at, time.now(), batch);
+            let dropped = self.parts()?.writer.carry_out(None, work).await?;
+            purged += dropped;
+            if dropped < batch || purged >= at_most {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+        let Ok(Parts { readers, waiters, .. }) = self.parts() else { return };
+        let change = async {
+            let mut pause = POLL_FIRST;
+            loop {
+                // Listening begins before the look, so that no change falls between the two.
+                let mut rung = pin!(waiters.bell(key).notified());
+                rung.as_mut().enable();
+                if readers.has_changed(key, since) {
+                    return;
+                }
+                let _ = tokio::time::timeout(pause, rung).await;
+                pause = POLL_AT_MOST.min(pause * 2);
+            }
+        };
+        // Whether it changed or the time is up makes no difference: the caller looks again.
+        let _ = tokio::time::timeout(at_most, change).await;
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::PowerLoss
+    }
+
+    fn reads_cheaply(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,134 @@
+//! The tables of a ledger: recognised, made, and left alone if they are somebody else's.
+//!
+//! Entries lie in the order of their writing, not of their keys: keys are digests, so by key every write would touch
+//! another page, and a commit of many would write as many pages.
+
+use super::{OpenFault, connection, file::LedgerFile};
+use crate::{
+    ledger::StateLabel,
+    words::{Incarnation, Nonce},
+};
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// `SEML`: by this number in its header a ledger is told from other databases.
+const APPLICATION_ID: i64 = 0x5345_4D4C;
+
+/// The schema that this release writes, and the newest that it knows.
+const SCHEMA: i64 = 1;
+
+/// What is still open and so must be found quickly. It stands in the index and word by word in the queries that use it.
+pub(super) const OPEN: &str =
+    "(due_in_ms IS NOT NULL OR state IN ('running', 'waiting', 'in-doubt', 'probing', 'held'))";
+
+/// Whether entries in this state are open.
+pub(super) fn is_open(state: StateLabel) -> bool {
+    use StateLabel::{Held, InDoubt, Probing, Running, Waiting};
+    matches!(state, Running | Waiting | InDoubt | Probing | Held)
+}
+
+fn tables() -> String {
+    let moment = |prefix: &str| {
+        ["wall_ms", "steady_ms", "boot", "incarnation"]
+            .map(|part| format!("{prefix}_{part} INTEGER NOT NULL,\n    "))
+            .concat()
+    };
+    format!(
+        "CREATE TABLE ledger (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    incarnation INTEGER NOT NULL
+) STRICT;
+CREATE TABLE entry (
+    key BLOB NOT NULL UNIQUE,
+    version BLOB NOT NULL,
+    {}{}keep_until_ms INTEGER,
+    tenant TEXT,
+    state TEXT NOT NULL,
+    due_in_ms INTEGER,
+    entry BLOB NOT NULL
+) STRICT;
+CREATE INDEX entry_open ON entry (state, key) WHERE {OPEN};
+CREATE INDEX entry_ending ON entry (keep_until_ms) WHERE keep_until_ms IS NOT NULL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA};",
+        moment("created"),
+        moment("written")
+    )
+}
+
+/// What a file is found to be.
+enum Found {
+    Empty,
+    Ledger,
+}
+
+/// Opens the ledger in this file for writing, and makes it one if it is empty or missing.
+pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), OpenFault> {
+    connection::check_library()?;
+    let file = LedgerFile::at(path)?;
+    if let Found::Empty = inspect_untouched(&file)? {
+        set_up(&file)?;
+    }
+    use_wal(&file)?;
+    let connection = connection::to_write(&file)?;
+    Ok((file, connection))
+}
+
+/// The random value that was written when the ledger was made.
+pub(super) fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
+    let value: i64 = connection.query_row("SELECT incarnation FROM ledger", [], |row| row.get(0))?;
+    Ok(Incarnation(value.cast_unsigned()))
+}
+
+/// What the file is, by a connection that cannot write.
+fn inspect_untouched(file: &LedgerFile) -> Result<Found, OpenFault> {
+    match inspect(file, &connection::to_inspect(file)?) {
+        // Whoever was killed while it set the ledger up left a journal to roll back, which takes a writer.
+        Err(OpenFault::ReadOnly(_) | OpenFault::Denied(_)) => inspect(file, &connection::to_set_up(file)?),
+        found => found,
+    }
+}
+
+fn inspect(file: &LedgerFile, connection: &Connection) -> Result<Found, OpenFault> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let header = || -> rusqlite::Result<(i64, i64, i64)> {
+        let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((number("application_id")?, number("user_version")?, tables))
+    };
+    match header().map_err(|error| file.fault(&error))? {
+        (0, 0, 0) => Ok(Found::Empty),
+        (APPLICATION_ID, SCHEMA, _) => Ok(Found::Ledger),
+        (APPLICATION_ID, found, _) if found > SCHEMA => {
+            Err(OpenFault::Newer { path: file.path().to_owned(), found, known: SCHEMA })
+        }
+        _ => Err(OpenFault::Foreign(file.path().to_owned())),
+    }
+}
+
+/// Makes a ledger of an empty file, unless another process was faster.
+fn set_up(file: &LedgerFile) -> Result<(), OpenFault> {
+    let random = Nonce::fresh().map_err(|error| OpenFault::other(file.path(), error))?;
+    let incarnation = i64::from_be_bytes(*random.as_bytes().first_chunk().unwrap_or(&[0; 8]));
+    let mut connection = connection::to_set_up(file)?;
+    let fault = |error| file.fault(&error);
+    if connection.is_readonly("main").map_err(fault)? {
+        return Err(OpenFault::ReadOnly(file.path().to_owned()));
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    if let Found::Empty = inspect(file, &transaction)? {
+        transaction.execute_batch(&tables()).map_err(fault)?;
+        transaction.execute("INSERT INTO ledger VALUES (1, ?)", [incarnation]).map_err(fault)?;
+    }
+    transaction.commit().map_err(fault)
+}
+
+/// The mode stays with the file, so this changes something only once.
+fn use_wal(file: &LedgerFile) -> Result<(), OpenFault> {
+    let connection = connection::to_set_up(file)?;
+    let fault = |error| file.fault(&error);
+    if connection.is_readonly("main").map_err(fault)? {
+        return Err(OpenFault::ReadOnly(file.path().to_owned()));
+    }
+    // Whether it took is checked by each connection that is opened for use.
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(fault)
+}
