@@ -1,1 +1,13 @@
-//! (to be written)
+//! The promises of Semel, tested end to end. Every module is named after one.
+
+#![cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+mod same_key_in_every_language;

@@ -1,0 +1,112 @@
+//! Another team's host, written in another language, guards the same refund under another key: both send it. So the
+//! bytes of a key are published, and here two implementations that share no line make the same ones.
+
+use semel::{
+    key::{KeyScheme, Mode, Secret},
+    ledger::GenerationOf,
+    words::{Call, Form, Operation, Run, Scope, StoreKey, Tenant, Until},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{path::PathBuf, process::Command};
+
+/// Read without Semel's own reader: the vectors must not lean on what they test.
+fn vectors() -> Vec<Value> {
+    let text = std::fs::read_to_string(folder().join("keys.json")).unwrap();
+    let file: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(file["format"], semel::key::FORMAT);
+    file["vectors"].as_array().unwrap().clone()
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")
+}
+
+fn read<T: for<'de> Deserialize<'de>>(vector: &Value, name: &str) -> T {
+    T::deserialize(&vector[name]).unwrap()
+}
+
+fn scheme(vector: &Value) -> KeyScheme {
+    let mode = if vector["mode"] == "shadow" { Mode::Shadow } else { Mode::Enforce };
+    KeyScheme::new(mode, vector["secret"].as_str().map(|secret| Secret::new(secret.as_bytes()).unwrap()))
+}
+
+fn call(vector: &Value) -> Call {
+    let call = Call::new(read::<String>(vector, "tool"), vector["arguments"].clone()).unwrap();
+    let call = call.for_tenant(read(vector, "tenant"));
+    match vector["run"].as_str() {
+        Some(run) => call.in_run(Run::new(run).unwrap()),
+        None => call,
+    }
+}
+
+fn operation(vector: &Value) -> Operation {
+    Operation {
+        name: read(vector, "operation"),
+        identity: read(vector, "identity"),
+        content: read(vector, "content"),
+        scope: read(vector, "scope"),
+        until: Until::Window,
+        window_seconds: 86_400,
+        attempt_seconds: 60,
+        target: None,
+        undoes: Vec::new(),
+    }
+}
+
+fn undoes(vector: &Value) -> Vec<GenerationOf> {
+    read(vector, "undoes")
+}
+
+fn downstream(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value {
+    let [generation, series] = ["generation", "series"].map(|name| read::<u32>(wanted, name));
+    let key = scheme.downstream(key, generation, series);
+    let form = |form| key.render(form).unwrap();
+    json!({
+        "generation": generation, "series": series,
+        "uuid4": form(Form::Uuid(4)), "uuid5": form(Form::Uuid(5)), "uuid8": form(Form::Uuid(8)),
+        "hex32": form(Form::Hex(32)), "hex45": form(Form::Hex(45)), "hex64": form(Form::Hex(64)),
+    })
+}
+
+fn keys(vector: &Value) -> Value {
+    let scheme = scheme(vector);
+    let name_space: String = read(vector, "name_space");
+    if let Some(handle) = vector["handle"].as_str() {
+        return json!({ "handle_key": scheme.handle_key(&name_space, &read::<Tenant>(vector, "tenant"), handle) });
+    }
+    let (call, operation) = (call(vector), operation(vector));
+    let key = scheme.store_key(&name_space, &call, &operation, &undoes(vector)).unwrap();
+    let wanted = vector["expected"]["downstream"].as_array().unwrap();
+    let mut keys = json!({
+        "store_key": key,
+        "fingerprint": scheme.fingerprint(&name_space, call.tenant(), &operation).unwrap(),
+        "call_digest": scheme.call_digest(&name_space, &call, read::<Scope>(vector, "scope")),
+        "downstream": wanted.iter().map(|wanted| downstream(&scheme, &key, wanted)).collect::<Vec<_>>(),
+    });
+    if let Some(id) = scheme.secret_id() {
+        keys["secret_id"] = json!(id);
+    }
+    keys
+}
+
+#[test]
+fn the_host_makes_the_published_keys() {
+    let vectors = vectors();
+    assert!(vectors.len() >= 20);
+    for vector in &vectors {
+        assert_eq!(keys(vector), vector["expected"], "{}", vector["what"]);
+    }
+}
+
+#[test]
+fn what_the_published_page_says_makes_the_published_keys() {
+    let python = Command::new("python3").arg(folder().join("check.py")).output();
+    match python {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(_) if std::env::var_os("CI").is_none() => {
+            eprintln!("SKIPPED: python3 was not found, so the published page was not checked");
+        }
+        Err(fault) => panic!("python3 is needed to check the published page: {fault}"),
+    }
+}
