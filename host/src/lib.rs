@@ -4,5 +4,6 @@ pub mod guard;
 pub mod json;
 pub mod key;
 pub mod ledger;
+pub mod place;
 pub mod store;
 pub mod words;

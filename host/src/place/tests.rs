@@ -1,0 +1,124 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn map(value: Value) -> Map<String, Value> {
+    serde_json::from_value(value).unwrap()
+}
+
+fn argument(pointer: &str) -> Place {
+    Place::Argument(pointer.to_owned())
+}
+
+fn appended(pointer: &str) -> Place {
+    Place::Appended(pointer.to_owned())
+}
+
+fn arguments(place: Place, before: Value) -> Value {
+    Value::Object(put(&[place], "KEY", map(before)).unwrap().arguments)
+}
+
+fn fault(place: Place, before: Value) -> String {
+    let before = map(before);
+    let fault = put(std::slice::from_ref(&place), "KEY", before.clone()).unwrap_err();
+    assert_eq!(check(&[place], &before), Err(fault.clone()));
+    fault.to_string()
+}
+
+#[test]
+fn missing_objects_on_the_way_are_made() {
+    assert_eq!(arguments(argument("/a/b~1c/~0"), json!({"x": 1})), json!({"x": 1, "a": {"b/c": {"~": "KEY"}}}));
+    assert_eq!(arguments(argument("/a/b"), json!({"a": null})), json!({"a": {"b": "KEY"}}));
+    assert_eq!(arguments(argument("/"), json!({})), json!({"": "KEY"}));
+}
+
+#[test]
+fn a_key_that_somebody_else_put_there_is_replaced() {
+    for there in [json!("random"), json!(1), json!(null), json!(true)] {
+        assert_eq!(arguments(argument("/key"), json!({"key": there})), json!({"key": "KEY"}));
+    }
+}
+
+#[test]
+fn what_stands_in_the_way_is_named_and_nothing_is_lost() {
+    assert_eq!(
+        fault(argument("/a/b"), json!({"a": [1]})),
+        "the key belongs at `/a/b`, and a list stands in its way: pass an object there, or leave it out"
+    );
+    assert!(fault(argument("/a/b"), json!({"a": "text"})).contains("a text stands in its way"));
+    assert_eq!(
+        fault(argument("/a"), json!({"a": {}})),
+        "the key belongs at `/a`, where an object stands: leave it out"
+    );
+    assert!(fault(argument("/a/0"), json!({"a": ["text"]})).contains("a list"));
+}
+
+#[test]
+fn a_text_gets_the_key_on_a_line_of_its_own() {
+    for (before, after) in [("Hello", "Hello\nKEY"), ("Hello\n", "Hello\nKEY"), ("", "KEY")] {
+        assert_eq!(arguments(appended("/m/text"), json!({"m": {"text": before}})), json!({"m": {"text": after}}));
+    }
+}
+
+#[test]
+fn a_text_that_is_none_gets_no_key() {
+    assert_eq!(
+        fault(appended("/text"), json!({"text": 1})),
+        "the key is to be added to the text at `/text`, and a number stands there: pass a text"
+    );
+    assert!(fault(appended("/text"), json!({})).contains("nothing stands there"));
+    assert!(fault(appended("/a/text"), json!({"a": "x"})).contains("nothing stands there"));
+}
+
+#[test]
+fn headers_and_metadata_go_beside_the_arguments() {
+    let places = [Place::Header("Idempotency-Key".to_owned()), Place::Metadata("semel/key".to_owned())];
+    let placed = put(&places, "KEY", map(json!({"a": 1}))).unwrap();
+    assert_eq!(placed.headers, [("Idempotency-Key".to_owned(), "KEY".to_owned())]);
+    assert_eq!(placed.metadata, [("semel/key".to_owned(), "KEY".to_owned())]);
+    assert_eq!(Value::Object(placed.arguments.clone()), json!({"a": 1}));
+    assert!(!format!("{placed:?}").contains("KEY"));
+}
+
+#[test]
+fn a_header_that_would_split_a_request_is_refused() {
+    for name in ["", "a b", "a:b", "a\r\nX: y", "ключ"] {
+        assert!(fault(Place::Header(name.to_owned()), json!({})).contains("no header name"), "{name}");
+    }
+    for name in ["", "a\nb", &"x".repeat(PLACE_BYTES_MAX + 1)] {
+        assert!(fault(Place::Metadata(name.to_owned()), json!({})).contains("in metadata"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_pointer_is_refused() {
+    for (pointer, why) in
+        [("", "begin with a slash"), ("a", "begin with a slash"), ("/~2", "`0` or `1`"), ("/~", "`0`")]
+    {
+        assert!(fault(argument(pointer), json!({})).contains(why), "{pointer}");
+    }
+    assert!(fault(argument(&"/a".repeat(33)), json!({})).contains("deeper than 32"));
+    assert!(fault(argument(&format!("/{}", "a".repeat(512))), json!({})).contains("longer than 512"));
+}
+
+#[test]
+fn a_place_named_twice_is_refused() {
+    let twice = |one, other| put(&[one, other], "KEY", map(json!({"a": "x"}))).unwrap_err();
+    let header = |name: &str| Place::Header(name.to_owned());
+    assert_eq!(twice(header("X-Key"), header("x-key")), PlaceFault::Twice(Shown::new("x-key")));
+    assert_eq!(twice(argument("/a"), appended("/a")), PlaceFault::Twice(Shown::new("/a")));
+    assert_eq!(put(&vec![argument("/a"); 9], "KEY", Map::new()), Err(PlaceFault::TooMany(9)));
+}
+
+proptest! {
+    #[test]
+    fn what_is_checked_can_be_put(pointer in "[/a~01]{0,12}", is_append in any::<bool>(), depth in 0_usize..3) {
+        let before = (0..depth).fold(json!("text"), |inner, _| json!({"a": inner, "": 1}));
+        let before = map(json!({"a": before, "0": [1]}));
+        let place = if is_append { appended(&pointer) } else { argument(&pointer) };
+        let checked = check(std::slice::from_ref(&place), &before);
+        prop_assert_eq!(checked, put(&[place], "KEY", before).map(drop));
+    }
+}
