@@ -97,7 +97,7 @@ pub struct Guard {
     runs: u32,
     /// What its own last attempt came to, where that is not settled.
     own: Option<Outcome>,
-    /// The newest generation that was read before it was delivered.
+    /// The first generation that was read before it was delivered.
     read_undelivered: Option<u32>,
 }
 
@@ -196,7 +196,7 @@ impl Guard {
     /// Remembers what a reader of an undelivered outcome is owed.
     fn note(&mut self, reading: &Reading) {
         if !reading.delivered {
-            self.read_undelivered = Some(self.read_undelivered.unwrap_or(0).max(reading.generation));
+            self.read_undelivered.get_or_insert(reading.generation);
         }
     }
 

@@ -8,6 +8,8 @@ mod command;
 mod entry;
 mod record;
 mod rule;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 #[cfg(any(test, feature = "twins"))]

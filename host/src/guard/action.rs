@@ -10,7 +10,7 @@ use crate::{
 pub enum Action {
     /// Claim the operation: [`Event::Claimed`].
     Claim {
-        /// The newest generation that this call read before it was delivered.
+        /// The first generation that this call read before it was delivered.
         read_undelivered: Option<u32>,
     },
     /// Mark what the operation undoes: [`Event::Marked`].

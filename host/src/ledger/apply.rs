@@ -8,6 +8,8 @@ mod age;
 mod claim;
 mod decide;
 mod keep;
+mod land;
+mod lease;
 mod recover;
 mod settle;
 mod undo;
@@ -63,7 +65,7 @@ fn step(present: Option<Present<'_>>, command: &Command, stamp: Stamp, rules: Ru
     let Some(present) = present else {
         return match command {
             Command::Claim(claim) => Ok(claim::first(claim)),
-            Command::Settle(settlement) => Ok(settle::anew(settlement)),
+            Command::Settle(settlement) => Ok(settle::anew(settlement, rules)),
             _ => Err(Refusal::NoRecord { command: command.word() }),
         };
     };
@@ -138,9 +140,11 @@ impl Draft {
         Err(Refusal::NoRow { command: self.command, state: self.record.state.label() })
     }
 
-    /// Requires that no clock went back since the record was written.
+    /// Requires that no clock went back: neither since the record was written, nor since the present key was first sent.
     fn require_clock(&self) -> Result<(), Refusal> {
-        self.require(Rule::ClockNeverGrants, !self.stamp.runs_behind(&self.written))
+        let first = self.moment(self.record.first_started);
+        let behind = self.stamp.runs_behind(&self.written) || self.stamp.runs_behind(&first);
+        self.require(Rule::ClockNeverGrants, !behind)
     }
 
     fn enter(&mut self, state: State) {
@@ -171,27 +175,10 @@ impl Draft {
         self.last().is_some_and(|attempt| attempt.fence == fence)
     }
 
-    /// Whether an attempt of the present generation other than `number` may still turn out to have landed.
-    fn another_unresolved(&self, number: u32) -> bool {
-        self.record.attempts.iter().any(|attempt| {
-            attempt.fence.number != number
-                && attempt.generation == self.record.generation
-                && attempt.known.is_unresolved()
-        })
-    }
-
-    /// Whether there is evidence that an attempt of the present generation landed otherwise than as recorded.
-    fn landed_evidence(&self) -> bool {
-        self.record
-            .evidence
-            .iter()
-            .any(|evidence| evidence.generation == self.record.generation && evidence.known == super::Known::Landed)
-    }
-
     /// The next version, and what it answers.
     fn write(mut self, reply: Reply) -> Step {
         keep::trim(&mut self.record);
-        let keep = keep::keep(&self.record, self.written, self.stamp);
+        let keep = keep::keep(&self.record, self.written, self.stamp, self.rules);
         Step { write: Some((Box::new(self.record), keep)), reply }
     }
 

@@ -31,7 +31,8 @@ pub struct Claim {
     pub terms: Terms,
     /// What the host knows of the call.
     pub facts: Vec<Field>,
-    /// The newest generation that this call read before it was delivered, if any: its outcome is what the caller gets.
+    /// The first generation that this call read before it was delivered, if any: its outcome is what the caller gets,
+    /// and no later one is its own.
     pub read_undelivered: Option<u32>,
     /// An undoing operation whose mark counts for nothing, as the claimant found there.
     pub void_mark: Option<StoreKey>,

@@ -62,8 +62,8 @@ impl Kept {
     }
 }
 
-/// What the ledger knows of the effect of one attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What the ledger knows of the effect of one attempt: what comes later outweighs what comes before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Known {
     /// Nothing: it runs, or nobody heard of it again.
@@ -300,6 +300,8 @@ pub struct Evidence {
     pub generation: u32,
     /// Its series.
     pub series: u32,
+    /// What it sent.
+    pub content: Fingerprint,
     /// What is known of its effect.
     pub known: Known,
     /// What it came to.
@@ -307,6 +309,9 @@ pub struct Evidence {
     pub outcome: Option<Kept>,
     /// Why it settles nothing.
     pub reason: String,
+    /// Whether a person has decided since, knowing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weighed: bool,
 }
 
 /// The record of an operation.
@@ -360,6 +365,13 @@ impl Record {
     #[must_use]
     pub fn last(&self) -> Option<&AttemptRecord> {
         self.attempts.last()
+    }
+
+    /// The evidence that an attempt of the present generation landed otherwise than as recorded.
+    pub fn landed_evidence(&self) -> impl Iterator<Item = &Evidence> {
+        self.evidence
+            .iter()
+            .filter(|evidence| evidence.generation == self.generation && evidence.known == Known::Landed)
     }
 
     /// The number of the attempt that a landing rests on: the standing one, or the last where a probe or a person told.

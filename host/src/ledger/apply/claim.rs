@@ -1,8 +1,8 @@
 //! Claiming: who may send, and what everybody else is told.
 
-use super::{Draft, Step, keep};
+use super::{Draft, Step, keep, lease::right_ms};
 use crate::ledger::{AttemptRecord, By, Claim, Fence, Grant, Known, Record, Refusal, Reply, Rule, State, Told, When};
-use crate::words::Until;
+use crate::words::{Stamp, Until};
 
 /// The first claim of an operation that no record knows.
 pub(super) fn first(claim: &Claim) -> Step {
@@ -55,7 +55,7 @@ fn grant(record: &Record) -> Grant {
         fence,
         generation: record.generation,
         series: record.series,
-        valid_ms: u64::from(record.terms.lease_seconds.min(record.terms.attempt_seconds)) * 1_000,
+        valid_ms: right_ms(&record.terms),
         marks: record.terms.undoes.clone(),
         repeats: false,
     }
@@ -73,18 +73,32 @@ impl Draft {
     pub(super) fn claim(self, claim: &Claim) -> Result<Step, Refusal> {
         match self.onward(claim) {
             Onward::Told(told) => Ok(self.tell(told)),
-            onward => {
-                if !self.rules.allow(Rule::EvidenceBarsClaim, !self.barred_by_evidence(&onward)) {
-                    return Ok(self.tell(Told::Held));
-                }
-                Ok(self.start(claim, &onward))
-            }
+            onward => match self.bar_to_sending(claim) {
+                Some(told) => Ok(self.tell(told)),
+                None => Ok(self.start(claim, &onward)),
+            },
         }
     }
 
-    /// Evidence counts within its generation: what opens the next one is not barred by it.
-    fn barred_by_evidence(&self, onward: &Onward) -> bool {
-        !matches!(onward, Onward::NewGeneration) && self.landed_evidence()
+    /// Why not even what is free is sent for this claim, if it is not.
+    fn bar_to_sending(&self, claim: &Claim) -> Option<Told> {
+        if !self.rules.allow(Rule::EvidenceBarsSending, !self.unweighed_evidence()) {
+            return Some(Told::Held);
+        }
+        let read = claim.read_undelivered.filter(|read| *read < self.record.generation)?;
+        let lasts = self.record.terms.until == Until::Delivery;
+        let owed = !self.rules.allow(Rule::ReadBeforeDelivery, !lasts);
+        owed.then(|| Told::Expired { landed: self.last_start_of(read) })
+    }
+
+    fn unweighed_evidence(&self) -> bool {
+        self.record.landed_evidence().any(|evidence| !evidence.weighed)
+    }
+
+    /// When the last attempt of a generation was granted: what is left to tell of one whose outcome is gone.
+    fn last_start_of(&self, generation: u32) -> Stamp {
+        let last = self.record.attempts.iter().rev().find(|attempt| attempt.generation == generation);
+        last.map_or(self.written, |attempt| self.moment(attempt.started))
     }
 
     fn onward(&self, claim: &Claim) -> Onward {
@@ -104,7 +118,6 @@ impl Draft {
                 Onward::NewGeneration
             }
             State::Landed { .. } if agrees => Onward::Told(Told::Landed),
-            State::Tombstone { .. } if agrees => Onward::Told(self.told()),
             _ if agrees => Onward::Told(self.told()),
             _ => Onward::Told(Told::Conflict),
         }
@@ -116,6 +129,7 @@ impl Draft {
         self.record.terms.until == Until::Delivery
             && self.rules.allow(Rule::DeliveredFirst, delivered)
             && self.rules.allow(Rule::ReadBeforeDelivery, !read_before)
+            && self.rules.allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
     }
 
     fn after_release(&self, by: &By, same: bool) -> Onward {
@@ -157,17 +171,18 @@ impl Draft {
     fn start(mut self, claim: &Claim, onward: &Onward) -> Step {
         match onward {
             Onward::NewGeneration => {
-                self.record.generation += 1;
+                self.record.generation = self.record.generation.saturating_add(1);
                 self.record.series = 1;
+                self.record.rewritten = false;
             }
-            Onward::NewSeries => self.record.series += 1,
+            Onward::NewSeries => self.record.series = self.record.series.saturating_add(1),
             Onward::SameKey | Onward::Told(_) => {}
         }
         if !matches!(onward, Onward::SameKey) {
             self.record.first_started = When::ThisWrite;
             self.record.looks = 0;
         }
-        let number = self.last_number() + 1;
+        let number = self.last_number().saturating_add(1);
         self.record.attempts.push(attempt(claim, number, self.record.generation, self.record.series));
         self.record.terms = claim.terms.clone();
         self.record.leased = When::ThisWrite;

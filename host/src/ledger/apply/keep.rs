@@ -1,12 +1,13 @@
 //! How long a record is kept, and how much of its past.
 
-use crate::ledger::{Keep, Known, Record, State};
+use crate::ledger::{Keep, Record, Rule, Rules, State, When};
 use crate::words::{Stamp, Target};
 
-/// The most attempts that a record keeps. Beyond it those go that are resolved, or of an earlier generation, oldest first.
+/// The most attempts that a record keeps. Beyond it those go that are resolved, or of an earlier generation, oldest
+/// first. What is unresolved stays, however much it is.
 const ATTEMPTS_MAX: usize = 64;
 
-/// The most pieces of evidence that a record keeps. Beyond it those go that tell of no effect, then the oldest.
+/// The most pieces of evidence that a record keeps. Beyond it those of earlier generations go, oldest first.
 const EVIDENCE_MAX: usize = 64;
 
 /// What is not settled stays.
@@ -14,7 +15,7 @@ pub(super) const UNSETTLED: Keep = Keep::UntilRemoved;
 
 /// How long a record is kept from now on: for its window once settled, but no shorter than its target remembers the
 /// key, because generation and series start anew without it.
-pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp) -> Keep {
+pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) -> Keep {
     let settled = match &record.state {
         State::Landed { undone_by, .. } => undone_by.is_none(),
         State::Released { .. } | State::Refused { .. } | State::Undone { .. } | State::Tombstone { .. } => true,
@@ -26,7 +27,7 @@ pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp) -> Keep {
         | State::Held { .. }
         | State::Alias { .. } => false,
     };
-    if !settled || has_open_marks(record) {
+    if !settled || !rules.allow(Rule::OpenMarksDoNotAge, !has_open_marks(record)) {
         return UNSETTLED;
     }
     let Some(memory) = target_memory_seconds(record.terms.target.as_ref()) else {
@@ -34,8 +35,8 @@ pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp) -> Keep {
     };
     let whole = u64::from(record.terms.window_seconds.max(memory));
     let gone = match record.since {
-        crate::ledger::When::ThisWrite => 0,
-        since @ crate::ledger::When::Earlier(_) => stamp.wall_ms.saturating_sub(since.at(written).wall_ms) / 1_000,
+        When::ThisWrite => 0,
+        since @ When::Earlier(_) => stamp.wall_ms.saturating_sub(since.at(written).wall_ms) / 1_000,
     };
     Keep::Seconds(whole.saturating_sub(gone).max(1))
 }
@@ -44,15 +45,18 @@ pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp) -> Keep {
 fn target_memory_seconds(target: Option<&Target>) -> Option<u32> {
     match target {
         None => Some(0),
-        Some(target) if target.places.is_empty() => Some(0),
+        // Without a place for the key, only what is documented says that the target knows it all the same.
+        Some(target) if target.places.is_empty() => {
+            Some(target.remembers_seconds.filter(|seconds| *seconds != Target::FOR_EVER).unwrap_or(0))
+        }
         Some(target) => target.remembers_seconds.filter(|seconds| *seconds != Target::FOR_EVER),
     }
 }
 
-/// Whether what this operation undid is not yet written in the other record.
+/// Whether another record may bear a mark that leads here. A mark that leads nowhere would hold that one for good, so
+/// this holds wherever the operation stands.
 pub(super) fn has_open_marks(record: &Record) -> bool {
-    let landed = matches!(record.state, State::Landed { .. } | State::Tombstone { .. });
-    !record.undid.is_empty() || (landed && record.terms.undoes.iter().any(|undoing| !undoing.settled))
+    !record.undid.is_empty() || record.terms.undoes.iter().any(|undoing| !undoing.settled)
 }
 
 /// Drops what no longer matters of a long past.
@@ -65,17 +69,20 @@ pub(super) fn trim(record: &mut Record) {
             attempt.generation < generation
                 || (!attempt.known.is_unresolved() && Some(attempt.fence.number) != standing)
         });
-        record.attempts.remove(droppable.unwrap_or(0));
+        let Some(droppable) = droppable else { break };
+        record.attempts.remove(droppable);
     }
     while record.evidence.len() > EVIDENCE_MAX {
-        let idle = record.evidence.iter().position(|evidence| evidence.known != Known::Landed);
-        record.evidence.remove(idle.unwrap_or(0));
+        let generation = record.generation;
+        let past = record.evidence.iter().position(|evidence| evidence.generation < generation);
+        let Some(past) = past else { break };
+        record.evidence.remove(past);
     }
 }
 
 /// How long a record is kept whose only write is this one.
-pub(super) fn keep_anew(record: &Record) -> Keep {
+pub(super) fn keep_anew(record: &Record, rules: Rules) -> Keep {
     let never =
         Stamp { wall_ms: 0, steady_ms: 0, boot: crate::words::Boot(0), incarnation: crate::words::Incarnation(0) };
-    keep(record, never, never)
+    keep(record, never, never, rules)
 }

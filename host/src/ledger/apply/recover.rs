@@ -1,6 +1,6 @@
 //! Finding out about what is in doubt: sending the same again, and looking.
 
-use super::{Draft, Step};
+use super::{Draft, Step, lease::right_ms};
 use crate::ledger::{
     Asker, AttemptRecord, By, Fence, Grant, Known, LookFrom, Refusal, Reply, Rule, Sight, State, Via, When,
 };
@@ -29,16 +29,16 @@ impl Draft {
         }
         self.require(Rule::LastAttemptShown, self.last_number() == retry.shown)?;
         self.require(Rule::SameCallAgain, self.record.terms.call_digest == *retry.call_digest)?;
-        self.require(Rule::EvidenceBarsRetry, !self.landed_evidence())?;
+        self.require(Rule::EvidenceBarsSending, !self.landed_evidence())?;
         self.require(Rule::RetriesBounded, self.attempts_of_this_key() <= retry.retries_max)?;
-        let repeats = self.record.terms.target.as_ref().map(|target| target.repeats);
-        self.require(Rule::RepeatsAreHarmless, repeats.is_some_and(crate::words::Repeats::have_no_effect))?;
+        let harmless = self.record.terms.target.as_ref().is_some_and(|target| target.repeats.have_no_effect());
+        self.require(Rule::RepeatsAreHarmless, harmless)?;
         self.require_clock()?;
         let left_ms = self.memory_left_ms();
-        let needed_ms = retry.delay_ms + u64::from(self.record.terms.attempt_seconds) * 1_000;
-        self.require(Rule::TargetRemembers, needed_ms < left_ms)?;
-        let valid_ms = if left_ms == u64::MAX { u64::MAX } else { left_ms.saturating_sub(needed_ms) };
-        Ok(self.retry(retry, valid_ms))
+        let attempt_ms = u64::from(self.record.terms.attempt_seconds) * 1_000;
+        self.require(Rule::TargetRemembers, retry.delay_ms.saturating_add(attempt_ms) < left_ms)?;
+        // Sent later than this, the attempt might outlast the target's memory.
+        Ok(self.retry(retry, left_ms.saturating_sub(attempt_ms)))
     }
 
     fn attempts_of_this_key(&self) -> u32 {
@@ -53,6 +53,8 @@ impl Draft {
         match self.record.terms.target.as_ref().and_then(|target| target.remembers_seconds) {
             None => 0,
             Some(Target::FOR_EVER) => u64::MAX,
+            // When the key was first sent is gone with the record.
+            Some(_) if self.record.rewritten => 0,
             Some(seconds) => {
                 let memory = u64::from(seconds) * 1_000;
                 let margin = MEMORY_MARGIN_MIN_MS.max(memory / MEMORY_MARGIN_PART);
@@ -63,7 +65,7 @@ impl Draft {
     }
 
     fn retry(mut self, retry: &Retry<'_>, valid_ms: u64) -> Step {
-        let fence = Fence { number: self.last_number() + 1, nonce: retry.nonce };
+        let fence = Fence { number: self.last_number().saturating_add(1), nonce: retry.nonce };
         let (generation, series) = (self.record.generation, self.record.series);
         self.record.attempts.push(AttemptRecord {
             fence,
@@ -77,7 +79,7 @@ impl Draft {
         });
         self.record.leased = When::ThisWrite;
         self.enter(State::Retrying);
-        let lease_ms = u64::from(self.record.terms.lease_seconds.min(self.record.terms.attempt_seconds)) * 1_000;
+        let lease_ms = right_ms(&self.record.terms);
         let marks = self.record.terms.undoes.clone();
         self.write(Reply::Granted(Grant {
             fence,
@@ -120,24 +122,16 @@ impl Draft {
                 self.record.undid.clone_from(undid);
                 State::Landed { via: Via::Probe, delivered: false, undone_by: None }
             }
+            Sight::Conflicting { reason } if from == LookFrom::InDoubt => held(reason.clone()),
+            Sight::Conflicting { .. } => held(doubt),
+            // What late owners said while the look was under way is heeded when it ends.
             _ if self.all_without_effect() => State::Released { by: By::Owner },
             _ if !self.rules.allow(Rule::HeldStaysHeld, from == LookFrom::InDoubt) => held(doubt),
             Sight::NotFound { rerun_after_ms } => self.after_nothing(*rerun_after_ms),
             Sight::Again { reason } => State::InDoubt { reason: reason.clone() },
-            Sight::Conflicting { reason } => held(reason.clone()),
         };
         self.enter(next);
         Ok(self.write_told())
-    }
-
-    /// Whether every attempt's owner has said meanwhile that it had no effect.
-    fn all_without_effect(&self) -> bool {
-        !self.another_unresolved(0) && !self.landed_evidence() && !self.any_landed()
-    }
-
-    fn any_landed(&self) -> bool {
-        let generation = self.record.generation;
-        self.record.attempts.iter().any(|attempt| attempt.generation == generation && attempt.known == Known::Landed)
     }
 
     /// A probe that found nothing proves nothing: the effect may be on its way. Only the operator's switch lets that be.
@@ -147,7 +141,7 @@ impl Draft {
         let gone = self.stamp.shortest_since(&started);
         let over = self.rules.allow(Rule::RerunNeedsItsDelay, rerun_after_ms.is_some_and(|delay| gone >= delay));
         let barred = !self.rules.allow(Rule::EvidenceBarsRelease, !self.landed_evidence());
-        if allowed && over && !barred {
+        if allowed && over && !barred && self.require_clock().is_ok() {
             State::Released { by: By::TimedRerun }
         } else {
             held("a probe found nothing, which does not prove that there will be nothing".to_owned())

@@ -1,7 +1,7 @@
 //! Undoing: the mark before the undoing operation is sent, and the undo after it landed.
 
 use super::{Draft, Step};
-use crate::ledger::{GenerationOf, Refusal, Rule, State};
+use crate::ledger::{GenerationOf, Refusal, Rule, State, Told};
 use crate::words::StoreKey;
 
 impl Draft {
@@ -15,6 +15,8 @@ impl Draft {
         let State::Landed { undone_by, .. } = &self.record.state else { return self.no_row() };
         let free = undone_by.is_none_or(|marked| marked == by || Some(marked) == void_mark);
         self.require(Rule::OneUndoAtATime, free)?;
+        // INVARIANT: it is written even where it stands already. Whoever claims past a mark that counted for nothing
+        // does so on the version before, and fails.
         if let State::Landed { undone_by, .. } = &mut self.record.state {
             *undone_by = Some(by);
         }
@@ -23,8 +25,12 @@ impl Draft {
 
     pub(super) fn undo(mut self, by: StoreKey, generation: u32, told_by_outcome: bool) -> Result<Step, Refusal> {
         self.require(Rule::UndoNamesItsGeneration, self.record.generation == generation)?;
-        let State::Landed { undone_by, .. } = &self.record.state else { return self.no_row() };
-        let marked = *undone_by == Some(by);
+        let marked = match &self.record.state {
+            State::Landed { undone_by, .. } => *undone_by == Some(by),
+            State::Tombstone { .. } => false,
+            State::Undone { .. } => return Ok(self.tell(Told::Undone)),
+            _ => return self.no_row(),
+        };
         self.require(Rule::UndoRestsOnItsMark, marked || told_by_outcome)?;
         self.enter(State::Undone { by: Some(by) });
         Ok(self.write_told())
