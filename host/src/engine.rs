@@ -1,0 +1,181 @@
+//! Loads policies and asks them.
+//!
+//! A policy is a WebAssembly component that imports nothing and answers in the words of `wit/policy.wit`. This module
+//! takes its bytes, refuses what is not one, and makes decisions with what is: each by a fresh instance, within
+//! [`Limits`] that hold whatever the component does. It is the only part of Semel that knows wasmtime, and no type of
+//! wasmtime leaves it.
+//!
+//! What is absent: files and names of policies (who loads reads the bytes), a cache of compiled code, and any say in
+//! what an answer means.
+//!
+//! ```no_run
+//! # async fn example(component: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+//! use semel::{engine::{Engine, Limits}, words::Call};
+//! use serde_json::json;
+//!
+//! let engine = Engine::new(Limits::default())?;
+//! let policy = engine.load(&component, json!({})).await?;
+//! let derivation = policy.derive(&Call::new("refund", json!({ "order": 17 }))?)?;
+//! # Ok(()) }
+//! ```
+
+mod bindings;
+mod census;
+mod compile;
+mod contract;
+mod fault;
+mod inspection;
+mod lift;
+mod limits;
+mod lower;
+mod places;
+mod policy;
+mod profile;
+mod room;
+
+pub use census::Census;
+pub use fault::{Cause, EngineFault, Function, LoadFault, PolicyFault};
+pub use inspection::Inspection;
+pub use limits::{DecisionLimits, Limits, LoadLimits};
+pub use policy::Policy;
+
+use crate::words::{Description, PolicyDigest};
+use compile::Compiled;
+use places::Places;
+use policy::{Loaded, Runner};
+use room::Room;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::{fmt, sync::Arc};
+use tokio::sync::Semaphore;
+use wasmtime::{Store, component::Linker};
+
+/// Loads policies. Cheap to clone; all clones share one pool of memory and one set of limits.
+#[derive(Clone)]
+pub struct Engine(Arc<Shared>);
+
+/// What all policies of an engine share.
+struct Shared {
+    wasmtime: wasmtime::Engine,
+    limits: Limits,
+    places: Places,
+    compilations: Arc<Semaphore>,
+}
+
+impl Engine {
+    /// An engine within these limits.
+    ///
+    /// # Errors
+    /// If a limit makes no sense, or this machine does not let an engine run.
+    pub fn new(limits: Limits) -> Result<Self, EngineFault> {
+        limits.check()?;
+        Ok(Self(Arc::new(Shared {
+            wasmtime: profile::engine(&limits)?,
+            limits,
+            places: Places::new(limits.decision.at_once),
+            compilations: Arc::new(Semaphore::new(limits.load.compilations as usize)),
+        })))
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Takes a component (or a plain module that was built for the contract) as a policy with these settings.
+    ///
+    /// It is compiled on a thread of its own, asked to describe itself, and given its settings once, so that what is
+    /// wrong with them shows now. It needs the clock of a tokio runtime for its deadline.
+    ///
+    /// # Errors
+    /// If the bytes are no policy, it refuses its settings, or it takes too long.
+    pub async fn load(&self, bytes: &[u8], settings: Value) -> Result<Policy, LoadFault> {
+        let limits = &self.0.limits.load;
+        let (found, limit) = (bytes.len() as u64, u64::from(limits.component_bytes));
+        if found > limit {
+            return Err(LoadFault::TooLarge { what: "bytes", found, limit, name: "component-bytes" });
+        }
+        let (shared, bytes) = (Arc::clone(&self.0), bytes.to_vec());
+        let places = Arc::clone(&self.0.compilations);
+        compile::apart(places, limits.deadline_seconds, move || shared.load(&bytes, &settings)).await
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn load(self: Arc<Self>, bytes: &[u8], settings: &Value) -> Result<Policy, LoadFault> {
+        let settings = lower::canonical(settings);
+        let (found, limit) = (settings.len() as u64, u64::from(self.limits.load.settings_bytes));
+        if found > limit {
+            return Err(LoadFault::TooLarge { what: "bytes of settings", found, limit, name: "settings-bytes" });
+        }
+        let compiled = compile::compiled(&self.wasmtime, &self.limits.load, bytes)?;
+        let inspection = Inspection::of(&compiled);
+        self.check_room(&inspection)?;
+        let runner = self.runner(&compiled)?;
+        let (runner, description) = introduced(runner)?;
+        check_settings(&runner, &settings)?;
+        let digest = digest(bytes, &settings);
+        Ok(Policy(Arc::new(Loaded { runner, settings, description, digest, inspection })))
+    }
+
+    fn runner(self: Arc<Self>, compiled: &Compiled) -> Result<Runner, LoadFault> {
+        let contract = |error: wasmtime::Error| LoadFault::Contract { reason: format!("{error:#}") };
+        let pre = Linker::new(&self.wasmtime).instantiate_pre(&compiled.component).map_err(contract)?;
+        let pre = bindings::PolicyPre::new(pre).map_err(contract)?;
+        Ok(Runner { shared: self, pre, name: "unnamed".to_owned() })
+    }
+
+    /// Whether an instance can start within the limits.
+    fn check_room(&self, needs: &Inspection) -> Result<(), LoadFault> {
+        let limits = &self.limits.decision;
+        let wanted = [
+            ("bytes of memory at the start", needs.memory_bytes, limits.memory_bytes, "memory-bytes"),
+            ("memories", u64::from(needs.memories), u64::from(limits.memories), "memories"),
+            ("table entries", needs.table_elements, u64::from(limits.table_elements), "table-elements"),
+            ("tables", u64::from(needs.tables), u64::from(limits.tables), "tables"),
+        ];
+        let over = wanted.into_iter().find(|(_, found, limit, _)| found > limit);
+        over.map_or(Ok(()), |(what, found, limit, name)| Err(LoadFault::TooLarge { what, found, limit, name }))
+    }
+
+    /// Where one instance runs.
+    fn store(&self) -> Result<Store<Room>, Cause> {
+        let limits = &self.limits.decision;
+        let mut store = Store::new(&self.wasmtime, Room::within(limits));
+        store.limiter(|room| room);
+        store.set_hostcall_fuel(limits.answer_bytes as usize);
+        store.set_fuel(limits.fuel).map_err(|error| Cause::NoPlace { reason: format!("{error:#}") })?;
+        Ok(store)
+    }
+}
+
+/// Lets a policy say what it is. From then on faults call it by its name.
+fn introduced(mut runner: Runner) -> Result<(Runner, Description), LoadFault> {
+    let description = runner.describe()?.map_err(|what| LoadFault::Description { what })?;
+    runner.name.clone_from(&description.name);
+    Ok((runner, description))
+}
+
+fn check_settings(runner: &Runner, settings: &String) -> Result<(), LoadFault> {
+    let configured = runner.with_instance(|policy, store| runner.configure(policy, store, settings));
+    configured.map_err(|fault| match fault {
+        PolicyFault { policy, cause: Cause::Refused { message }, .. } => LoadFault::Settings { policy, message },
+        other => LoadFault::Policy(other),
+    })
+}
+
+fn digest(component: &[u8], settings: &str) -> PolicyDigest {
+    let mut digest = Sha256::new_with_prefix(b"semel policy 1\n");
+    for part in [component, settings.as_bytes()] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    PolicyDigest::from_bytes(digest.finalize().into())
+}

@@ -1,0 +1,235 @@
+//! Static bounds: what is in a component is counted before anything of it is compiled.
+//!
+//! Compiling costs time and memory that grow faster than the input for some shapes (many variables across many
+//! blocks, components that start components), so those shapes are bounded here. Whether the bytes are *valid* is
+//! not decided here: the compiler validates them.
+
+use super::{fault::LoadFault, limits::LoadLimits};
+use serde::Serialize;
+use wasmparser::{
+    BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Operator, Parser, Payload,
+    RecGroup,
+};
+
+/// How deep types of components may lie within each other. The parser reads them by calling itself, so this bounds
+/// its stack; the compiler accepts 100.
+const TYPE_NESTING_MAX: u64 = 1_000;
+
+/// What was counted in a component or module.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Census {
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// Its functions.
+    pub functions: u64,
+    /// The code of its largest function, in bytes.
+    pub largest_body_bytes: u64,
+    /// Its types.
+    pub types: u64,
+    /// Globals, imports, exports, data and element segments of its modules.
+    pub items: u64,
+    /// The instances it starts, as written.
+    pub instances: u64,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// What it exports.
+    pub exports: Vec<String>,
+    /// Whether components in it call each other.
+    #[serde(skip)]
+    pub(super) composed: bool,
+}
+
+/// Counts what is in a component or module.
+///
+/// # Errors
+/// If a limit is passed, or the bytes cannot be read.
+pub(super) fn take(bytes: &[u8], limits: &LoadLimits) -> Result<Census, LoadFault> {
+    let found = bytes.len() as u64;
+    most("bytes", found, limits.component_bytes, "component-bytes")?;
+    let mut count = Count { census: Census { bytes: found, ..Census::default() }, limits, depth: 0 };
+    for payload in Parser::new(0).parse_all(bytes) {
+        count.payload(&payload.map_err(malformed)?, bytes)?;
+    }
+    Ok(count.census)
+}
+
+/// What a reader says of bytes that it cannot read.
+fn malformed(error: BinaryReaderError) -> LoadFault {
+    LoadFault::Malformed { reason: error.to_string() }
+}
+
+fn most(what: &'static str, found: u64, limit: u32, name: &'static str) -> Result<(), LoadFault> {
+    let limit = u64::from(limit);
+    if found > limit { Err(LoadFault::TooLarge { what, found, limit, name }) } else { Ok(()) }
+}
+
+struct Count<'a> {
+    census: Census,
+    limits: &'a LoadLimits,
+    depth: u64,
+}
+
+impl Count<'_> {
+    fn payload(&mut self, payload: &Payload<'_>, bytes: &[u8]) -> Result<(), LoadFault> {
+        match payload {
+            Payload::Version { .. } => self.enter(),
+            Payload::End(_) => {
+                self.depth = self.depth.saturating_sub(1);
+                Ok(())
+            }
+            Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                type_nesting(section.data())
+            }
+            Payload::ComponentTypeSection(section) => {
+                self.more_types(section.count())?;
+                type_nesting(bytes.get(section.range()).unwrap_or_default())
+            }
+            Payload::ComponentImportSection(_)
+            | Payload::ComponentExportSection(_)
+            | Payload::ComponentCanonicalSection(_)
+            | Payload::ComponentInstanceSection(_)
+            | Payload::InstanceSection(_)
+            | Payload::CoreTypeSection(_) => self.of_component(payload),
+            _ => self.of_module(payload),
+        }
+    }
+
+    /// Into a module or component. The outermost lies at depth 1, and what a component holds in a component lies deeper;
+    /// a module may lie within the deepest of them.
+    fn enter(&mut self) -> Result<(), LoadFault> {
+        self.depth += 1;
+        let nesting = self.depth.saturating_sub(2);
+        most("components within components", nesting, self.limits.component_nesting, "component-nesting")
+    }
+
+    fn of_component(&mut self, payload: &Payload<'_>) -> Result<(), LoadFault> {
+        match payload {
+            Payload::ComponentImportSection(section) if self.depth == 1 => {
+                for import in section.clone() {
+                    self.census.imports.push(import.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if self.depth == 1 => {
+                for export in section.clone() {
+                    self.census.exports.push(export.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                for function in section.clone() {
+                    let function = function.map_err(malformed)?;
+                    self.census.composed |= matches!(function, CanonicalFunction::Lower { .. });
+                }
+            }
+            Payload::ComponentInstanceSection(section) => self.more_instances(section.count())?,
+            Payload::InstanceSection(section) => self.more_instances(section.count())?,
+            Payload::CoreTypeSection(section) => self.more_types(section.count())?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn of_module(&mut self, payload: &Payload<'_>) -> Result<(), LoadFault> {
+        match payload {
+            Payload::TypeSection(section) => {
+                for group in section.clone() {
+                    self.more_functions_types(&group.map_err(malformed)?)?;
+                }
+                Ok(())
+            }
+            Payload::ImportSection(section) => {
+                self.more_items(section.count())?;
+                if self.depth == 1 {
+                    for import in section.clone().into_imports() {
+                        let import = import.map_err(malformed)?;
+                        self.census.imports.push(format!("{}::{}", import.module, import.name));
+                    }
+                }
+                Ok(())
+            }
+            Payload::CodeSectionEntry(body) => self.one_more_function(body),
+            Payload::GlobalSection(section) => self.more_items(section.count()),
+            Payload::ElementSection(section) => self.more_items(section.count()),
+            Payload::DataSection(section) => self.more_items(section.count()),
+            Payload::TableSection(section) => self.more_items(section.count()),
+            Payload::MemorySection(section) => self.more_items(section.count()),
+            Payload::ExportSection(section) => self.more_items(section.count()),
+            _ => Ok(()),
+        }
+    }
+
+    fn more_items(&mut self, count: u32) -> Result<(), LoadFault> {
+        self.census.items += u64::from(count);
+        most("globals, segments, imports and exports", self.census.items, self.limits.items, "items")
+    }
+
+    fn more_instances(&mut self, count: u32) -> Result<(), LoadFault> {
+        self.census.instances += u64::from(count);
+        most("instances", self.census.instances, self.limits.instances, "instances")
+    }
+
+    fn more_types(&mut self, count: u32) -> Result<(), LoadFault> {
+        self.census.types += u64::from(count);
+        most("types", self.census.types, self.limits.types, "types")
+    }
+
+    fn more_functions_types(&mut self, group: &RecGroup) -> Result<(), LoadFault> {
+        for found in group.types() {
+            self.more_types(1)?;
+            if let CompositeInnerType::Func(function) = &found.composite_type.inner {
+                most("parameters", function.params().len() as u64, self.limits.parameters, "parameters")?;
+                most("results", function.results().len() as u64, self.limits.results, "results")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn one_more_function(&mut self, body: &FunctionBody<'_>) -> Result<(), LoadFault> {
+        self.census.functions += 1;
+        most("functions", self.census.functions, self.limits.functions, "functions")?;
+        let bytes = body.range().len() as u64;
+        self.census.largest_body_bytes = self.census.largest_body_bytes.max(bytes);
+        most("bytes of code in one function", bytes, self.limits.body_bytes, "body-bytes")?;
+        let locals = locals_of(body)?;
+        most("local variables in one function", locals, self.limits.locals, "locals")?;
+        let blocks = self.blocks_of(body)?;
+        most("blocks times local variables in one function", blocks * locals, self.limits.merges, "merges")
+    }
+
+    /// How many blocks a function has. Their nesting is bounded on the way.
+    fn blocks_of(&self, body: &FunctionBody<'_>) -> Result<u64, LoadFault> {
+        let (mut blocks, mut depth) = (1_u64, 0_u64);
+        for operator in body.get_operators_reader().map_err(malformed)? {
+            match operator.map_err(malformed)? {
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                    blocks += 1;
+                    depth += 1;
+                    most("blocks within blocks", depth, self.limits.nesting, "nesting")?;
+                }
+                Operator::Else | Operator::BrIf { .. } | Operator::BrTable { .. } => blocks += 1,
+                Operator::End => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+fn locals_of(body: &FunctionBody<'_>) -> Result<u64, LoadFault> {
+    let mut locals = 0_u64;
+    for group in body.get_locals_reader().map_err(malformed)? {
+        let (count, _) = group.map_err(malformed)?;
+        locals += u64::from(count);
+    }
+    Ok(locals)
+}
+
+/// Bounds how deep types of components lie within each other, without reading them: each level costs the two bytes
+/// that say "here is a type" and "it is a component's" or "it is an instance's".
+fn type_nesting(section: &[u8]) -> Result<(), LoadFault> {
+    let levels = section.windows(2).filter(|pair| matches!(pair, [0x01, 0x41 | 0x42])).count() as u64;
+    if levels > TYPE_NESTING_MAX {
+        let what = "types within types";
+        return Err(LoadFault::TooLarge { what, found: levels, limit: TYPE_NESTING_MAX, name: "type nesting, fixed" });
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! What may go wrong with a policy, by cause.
+
+use std::fmt;
+
+/// Why there is no engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineFault {
+    /// A limit makes no sense.
+    #[error("the limit `{name}` is {value}: set it between 1 and {most}")]
+    Limit {
+        /// Which one.
+        name: &'static str,
+        /// What it is set to.
+        value: u64,
+        /// The largest value that makes sense.
+        most: u64,
+    },
+    /// This machine does not let one run.
+    #[error(
+        "cannot set up the policy engine: {reason}; it reserves address space for {at_once} decisions at once: \
+         lower `at-once`, or raise the limit on address space (`ulimit -v`)"
+    )]
+    Machine {
+        /// What the machine said.
+        reason: String,
+        /// How many decisions it was set up for.
+        at_once: u32,
+    },
+}
+
+/// Why a component is not taken as a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadFault {
+    /// These bytes are no WebAssembly.
+    #[error("this is not WebAssembly: it begins with neither a component's nor a module's header")]
+    NotWebAssembly,
+    /// The bytes begin like WebAssembly, and do not go on like it.
+    #[error("not a valid component: {reason}; build it anew, or fetch it again if it was cut short")]
+    Malformed {
+        /// What the parser or the compiler says.
+        reason: String,
+    },
+    /// It is a module, and nothing in it says that it was built for the contract.
+    #[error("a plain module that cannot be made a policy: {reason}; build it with `semel-guest`")]
+    Module {
+        /// What is missing.
+        reason: String,
+    },
+    /// A limit on what is loaded.
+    #[error("too large: {found} {what}, more than the limit of {limit} (`{name}`)")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is, or at least how much was found before the search ended.
+        found: u64,
+        /// How much there may be.
+        limit: u64,
+        /// The limit's name in [`Limits`](super::Limits).
+        name: &'static str,
+    },
+    /// It wants something of the host. A policy has no clock, no randomness and no files.
+    #[error("imports {}, and a policy may import nothing that acts: {cure}", quoted(.imports))]
+    Imports {
+        /// What it wants.
+        imports: Vec<String>,
+        /// How to build it without.
+        cure: &'static str,
+    },
+    /// It speaks another version of the contract.
+    #[error("made for `{found}`, and this host speaks `semel:policy@{spoken}`: build it against that version")]
+    Version {
+        /// The interface it names.
+        found: String,
+        /// The version that the host speaks.
+        spoken: &'static str,
+    },
+    /// It leaves out part of the contract.
+    #[error("does not export {}: implement the whole world `semel:policy/policy`", quoted(.missing))]
+    Exports {
+        /// What is missing.
+        missing: Vec<String>,
+    },
+    /// It exports the right names with other types.
+    #[error("does not fit the contract: {reason}; build it against this host's `wit/policy.wit`")]
+    Contract {
+        /// Where it differs.
+        reason: String,
+    },
+    /// It is put together from components that call each other, and what passes between them is not metered.
+    #[error("composed of several components that call each other: link them into one")]
+    Composed,
+    /// Compiling it took too long, or others that are compiled left no room.
+    #[error("not compiled within {seconds} s (`deadline-seconds`): make it smaller, or raise the limit")]
+    Deadline {
+        /// The deadline.
+        seconds: u32,
+    },
+    /// The compiler gave up.
+    #[error("the compiler gave up on it: {reason}")]
+    Compiler {
+        /// What is known of that.
+        reason: String,
+    },
+    /// What it says of itself cannot be.
+    #[error("describes itself badly: {what}")]
+    Description {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It refuses its settings.
+    #[error("the policy `{policy}` refuses its settings: {message}")]
+    Settings {
+        /// Which policy.
+        policy: String,
+        /// What it says is wrong with them.
+        message: String,
+    },
+    /// It failed at once.
+    #[error(transparent)]
+    Policy(#[from] PolicyFault),
+}
+
+/// A function of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// Starting an instance.
+    Start,
+    /// `about.describe`
+    Describe,
+    /// `about.configure`
+    Configure,
+    /// `key.derive`
+    Derive,
+    /// `retry.judge`
+    Judge,
+    /// `retry.recover`
+    Recover,
+    /// `retry.weigh`
+    Weigh,
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Describe => "describe",
+            Self::Configure => "configure",
+            Self::Derive => "derive",
+            Self::Judge => "judge",
+            Self::Recover => "recover",
+            Self::Weigh => "weigh",
+        })
+    }
+}
+
+/// A policy made no decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the policy `{policy}` made no decision (`{function}`): {cause}")]
+pub struct PolicyFault {
+    /// Which policy.
+    pub policy: String,
+    /// What it was asked.
+    pub function: Function,
+    /// Why it did not answer.
+    pub cause: Cause,
+}
+
+/// Why a policy made no decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// It gave up, or did what no WebAssembly may.
+    #[error("it trapped: {reason}")]
+    Trapped {
+        /// What it did.
+        reason: String,
+    },
+    /// It ran too long.
+    #[error("it used up its fuel of {limit} (`fuel`): does it loop for ever?")]
+    Fuel {
+        /// The limit.
+        limit: u64,
+    },
+    /// It called itself too deeply.
+    #[error("it used up its stack of {limit} bytes (`stack-bytes`): does it call itself for ever?")]
+    Stack {
+        /// The limit.
+        limit: u32,
+    },
+    /// It wanted more memory or table space than it may have, and failed for it.
+    #[error("it wanted more than {limit} bytes of memory (`memory-bytes`) or more table entries than it may have")]
+    Memory {
+        /// The limit.
+        limit: u64,
+    },
+    /// There is more to say to it than it is ever told.
+    #[error("what it would be given takes {bytes} bytes, more than {limit} (`input-bytes`)")]
+    InputTooLarge {
+        /// How much there is.
+        bytes: u64,
+        /// The limit.
+        limit: u32,
+    },
+    /// It answered too much.
+    #[error("its answer takes more than {limit} bytes (`answer-bytes`)")]
+    AnswerTooLarge {
+        /// The limit.
+        limit: u32,
+    },
+    /// Its answer means nothing.
+    #[error("its answer makes no sense: {what}")]
+    BadAnswer {
+        /// Where, and why.
+        what: String,
+    },
+    /// It says itself that it cannot decide.
+    #[error("it refused: {message}")]
+    Refused {
+        /// Its own words.
+        message: String,
+    },
+    /// The host could not give it a place to run.
+    #[error("no place to run it: {reason}")]
+    NoPlace {
+        /// What the machine said.
+        reason: String,
+    },
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,45 @@
+//! What is in a component, for people who decide whether to trust it.
+
+use super::{census::Census, compile::Compiled, contract};
+use serde::Serialize;
+
+/// What is in a component, and what it takes to run it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The version of the contract that the host speaks with it.
+    pub contract: &'static str,
+    /// Whether a plain module was made a component for it.
+    pub from_module: bool,
+    /// What was counted in it.
+    #[serde(flatten)]
+    pub census: Census,
+    /// Its machine code, in bytes.
+    pub code_bytes: u64,
+    /// The memories it has.
+    pub memories: u32,
+    /// The memory it starts with, in bytes: the largest, if there are several.
+    pub memory_bytes: u64,
+    /// The tables it has.
+    pub tables: u32,
+    /// The table entries it starts with: those of the largest, if there are several.
+    pub table_elements: u64,
+}
+
+impl Inspection {
+    pub(super) fn of(compiled: &Compiled) -> Self {
+        let needs = compiled.component.resources_required();
+        let needs = needs.as_ref();
+        let image = compiled.component.image_range();
+        Self {
+            contract: contract::SPOKEN,
+            from_module: compiled.from_module,
+            census: compiled.census.clone(),
+            code_bytes: (image.end as usize).saturating_sub(image.start as usize) as u64,
+            memories: needs.map_or(0, |needs| needs.num_memories),
+            memory_bytes: needs.and_then(|needs| needs.max_initial_memory_size).unwrap_or(0),
+            tables: needs.map_or(0, |needs| needs.num_tables),
+            table_elements: needs.and_then(|needs| needs.max_initial_table_size).unwrap_or(0),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! From the contract's words to the host's: everything a policy answers is checked and bounded here.
+//!
+//! What is checked is shape: names are names, JSON is JSON, lists and texts are bounded, figures are in range. What an
+//! answer *means* (such as whether an identity makes a key) is not decided here.
+
+use super::{bindings::semel::policy::types, limits::DecisionLimits};
+use crate::words::{
+    Derivation, Description, Effect, Field, Finding, Form, Operation, Place, Probe, Recovery, Repeats, Scope, Target,
+    Until, Verdict, checked_name,
+};
+use serde_json::Value;
+use std::ops::RangeInclusive;
+
+/// The longest handle, in bytes.
+const HANDLE_BYTES_MAX: usize = 512;
+/// The longest name of a place: a pointer, a header, a key of metadata.
+const PLACE_BYTES_MAX: usize = 512;
+/// The digits that a hexadecimal key may have.
+const HEX_DIGITS: RangeInclusive<u8> = 32..=64;
+/// The versions that a key in the form of a UUID may have.
+const UUID_VERSIONS: [u8; 3] = [4, 5, 8];
+
+/// What is wrong with an answer, and where.
+pub(super) type Bad = String;
+
+/// Reads answers within limits.
+#[derive(Clone, Copy)]
+pub(super) struct Answers(pub(super) DecisionLimits);
+
+impl Answers {
+    pub(super) fn description(self, from: types::Description) -> Result<Description, Bad> {
+        checked_name("name", &from.name).map_err(|fault| fault.to_string())?;
+        checked_name("version", &from.version).map_err(|fault| fault.to_string())?;
+        let schema = self.json("settings-schema", &from.settings_schema)?;
+        if !schema.is_object() && !schema.is_boolean() {
+            return Err("`settings-schema` is no JSON Schema: give an object".to_owned());
+        }
+        Ok(Description {
+            name: from.name,
+            version: from.version,
+            summary: self.for_people(&from.summary),
+            tools: self.names("tools", from.tools)?,
+            settings_schema: schema,
+            key_epoch: from.key_epoch,
+        })
+    }
+
+    pub(super) fn derivation(self, from: types::Derivation) -> Result<Derivation, Bad> {
+        Ok(match from {
+            types::Derivation::Pass => Derivation::Pass,
+            types::Derivation::Once(operation) => Derivation::Once(Box::new(self.operation(operation)?)),
+            types::Derivation::Refuse(why) => Derivation::Refuse(self.for_people(&why)),
+        })
+    }
+
+    fn operation(self, from: types::Operation) -> Result<Operation, Bad> {
+        checked_name("`operation.name`", &from.name).map_err(|fault| fault.to_string())?;
+        Ok(Operation {
+            name: from.name,
+            identity: self.fields("identity", from.identity)?,
+            content: self.fields("content", from.content)?,
+            scope: match from.scope {
+                types::Scope::Tenant => Scope::Tenant,
+                types::Scope::Run => Scope::Run,
+            },
+            until: match from.until {
+                types::Until::Window => Until::Window,
+                types::Until::Delivery => Until::Delivery,
+            },
+            window_seconds: positive("window-seconds", from.window_seconds)?,
+            attempt_seconds: positive("attempt-seconds", from.attempt_seconds)?,
+            target: from.target.map(|target| self.target(target)).transpose()?,
+            undoes: self.handles("undoes", from.undoes)?,
+        })
+    }
+
+    fn target(self, from: types::Target) -> Result<Target, Bad> {
+        self.count("target.places", from.places.len())?;
+        Ok(Target {
+            places: from.places.into_iter().map(place).collect::<Result<_, _>>()?,
+            form: form(from.form)?,
+            repeats: match from.repeats {
+                types::Repeats::Replayed => Repeats::Replayed,
+                types::Repeats::Rejected => Repeats::Rejected,
+                types::Repeats::Harmless => Repeats::Harmless,
+                types::Repeats::Effective => Repeats::Effective,
+            },
+            remembers_seconds: from.remembers_seconds,
+        })
+    }
+
+    pub(super) fn verdict(self, from: types::Verdict) -> Result<Verdict, Bad> {
+        Ok(Verdict {
+            effect: match from.effect {
+                types::Effect::Landed => Effect::Landed,
+                types::Effect::Refused => Effect::Refused,
+                types::Effect::Absent => Effect::Absent,
+                types::Effect::Unknown => Effect::Unknown,
+            },
+            reason: self.for_people(&from.reason),
+            retry_after_ms: from.retry_after_ms,
+            handles: self.handles("handles", from.handles)?,
+            undid: self.handles("undid", from.undid)?,
+            extras: self.fields("extras", from.extras)?,
+        })
+    }
+
+    pub(super) fn recovery(self, from: types::Recovery) -> Result<Recovery, Bad> {
+        Ok(match from {
+            types::Recovery::Retry(delay_ms) => Recovery::Retry { delay_ms },
+            types::Recovery::Probe(probe) => Recovery::Probe(self.probe(probe)?),
+            types::Recovery::Hold(why) => Recovery::Hold(self.for_people(&why)),
+        })
+    }
+
+    fn probe(self, from: types::Probe) -> Result<Probe, Bad> {
+        checked_name("`probe.tool`", &from.tool).map_err(|fault| fault.to_string())?;
+        let arguments = self.json("probe.arguments", &from.arguments)?;
+        if !arguments.is_object() {
+            return Err("`probe.arguments` is no JSON object".to_owned());
+        }
+        Ok(Probe { tool: from.tool, arguments })
+    }
+
+    pub(super) fn finding(self, from: types::Finding) -> Result<Finding, Bad> {
+        Ok(match from {
+            types::Finding::Landed(value) => Finding::Landed(self.json("landed", &value)?),
+            types::Finding::Absent => Finding::Absent,
+            types::Finding::Unsettled(delay_ms) => Finding::Unsettled { delay_ms },
+            types::Finding::Conflicting(why) => Finding::Conflicting(self.for_people(&why)),
+        })
+    }
+
+    /// A text that people read: cut where it is too long, and with nothing in it that moves a terminal.
+    pub(super) fn for_people(self, text: &str) -> String {
+        let limit = self.0.text_bytes as usize;
+        let end = text.floor_char_boundary(limit);
+        let (shown, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+        let plain = |character: char| if character.is_control() && character != '\n' { ' ' } else { character };
+        let mut shown: String = shown.chars().map(plain).collect();
+        if !rest.is_empty() {
+            shown.push('…');
+        }
+        shown
+    }
+
+    fn fields(self, at: &str, from: Vec<types::Field>) -> Result<Vec<Field>, Bad> {
+        self.count(at, from.len())?;
+        from.into_iter().map(|field| self.field(at, field)).collect()
+    }
+
+    fn field(self, at: &str, from: types::Field) -> Result<Field, Bad> {
+        checked_name("the name of a field", &from.name).map_err(|fault| format!("`{at}`: {fault}"))?;
+        let value = self.json(&from.name, &from.value).map_err(|why| format!("`{at}`: {why}"))?;
+        Ok(Field { name: from.name, value })
+    }
+
+    fn names(self, at: &str, names: Vec<String>) -> Result<Vec<String>, Bad> {
+        self.count(at, names.len())?;
+        for name in &names {
+            checked_name("an entry", name).map_err(|fault| format!("`{at}`: {fault}"))?;
+        }
+        Ok(names)
+    }
+
+    fn handles(self, at: &str, handles: Vec<String>) -> Result<Vec<String>, Bad> {
+        self.count(at, handles.len())?;
+        if handles.iter().any(|handle| handle.is_empty() || handle.len() > HANDLE_BYTES_MAX) {
+            return Err(format!("`{at}`: a handle is empty or longer than {HANDLE_BYTES_MAX} bytes"));
+        }
+        Ok(handles)
+    }
+
+    fn count(self, at: &str, count: usize) -> Result<(), Bad> {
+        let limit = self.0.list_items as usize;
+        if count > limit {
+            return Err(format!("`{at}` has {count} entries, more than {limit} (`list-items`)"));
+        }
+        Ok(())
+    }
+
+    fn json(self, at: &str, text: &str) -> Result<Value, Bad> {
+        let value = serde_json::from_str(text).map_err(|error| format!("`{at}` is not JSON: {error}"))?;
+        let limit = self.0.json_depth as usize;
+        if deeper_than(&value, limit) {
+            return Err(format!("`{at}` is nested more than {limit} deep (`json-depth`)"));
+        }
+        Ok(value)
+    }
+}
+
+/// Whether a value that a parser with a depth limit made is nested more than `levels` deep.
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    let deeper = |inside: &Value| deeper_than(inside, levels.saturating_sub(1));
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(deeper),
+        Value::Object(members) => levels == 0 || members.values().any(deeper),
+        _ => false,
+    }
+}
+
+fn positive(at: &str, seconds: u32) -> Result<u32, Bad> {
+    if seconds == 0 { Err(format!("`{at}` is 0: give at least 1")) } else { Ok(seconds) }
+}
+
+fn place(from: types::Place) -> Result<Place, Bad> {
+    Ok(match from {
+        types::Place::Argument(pointer) => Place::Argument(pointing(pointer)?),
+        types::Place::Appended(pointer) => Place::Appended(pointing(pointer)?),
+        types::Place::Header(name) => Place::Header(header(name)?),
+        types::Place::Metadata(name) => Place::Metadata(bounded(name)?),
+    })
+}
+
+fn pointing(pointer: String) -> Result<String, Bad> {
+    if pointer.starts_with('/') {
+        return bounded(pointer);
+    }
+    Err("`target.places`: a pointer into the arguments begins with `/` (RFC 6901)".to_owned())
+}
+
+/// A header's name is a token (RFC 9110): what else might end the line it stands on.
+fn header(name: String) -> Result<String, Bad> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.bytes().all(token) {
+        return bounded(name);
+    }
+    Err("`target.places`: the name of a header holds what no header's name may".to_owned())
+}
+
+fn bounded(name: String) -> Result<String, Bad> {
+    if name.is_empty() || name.len() > PLACE_BYTES_MAX {
+        return Err(format!("`target.places`: a place is empty or longer than {PLACE_BYTES_MAX} bytes"));
+    }
+    Ok(name)
+}
+
+fn form(from: types::Form) -> Result<Form, Bad> {
+    match from {
+        types::Form::Uuid(version) if UUID_VERSIONS.contains(&version) => Ok(Form::Uuid(version)),
+        types::Form::Hex(digits) if HEX_DIGITS.contains(&digits) => Ok(Form::Hex(digits)),
+        types::Form::Uuid(version) => Err(format!("`target.form`: no UUID of version {version}: 4, 5 or 8")),
+        types::Form::Hex(digits) => Err(format!("`target.form`: {digits} hexadecimal digits: 32 to 64")),
+    }
+}

@@ -1,0 +1,89 @@
+//! How wasmtime is set up: deterministic, bounded, and quick to start an instance anew.
+
+use super::{fault::EngineFault, limits::Limits};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig, WasmFeatures,
+};
+
+/// What the calls into the host cost that some instructions make, beyond what they move (which costs one a byte).
+const HOST_CALL_FUEL: u8 = 20;
+/// What growing costs: it may ask the operating system.
+const GROW_FUEL: u8 = u8::MAX;
+
+/// A wasmtime engine within these limits.
+///
+/// # Errors
+/// If this machine does not let one run, such as for want of address space.
+pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
+    let fault =
+        |reason: String| EngineFault::Machine { reason, at_once: limits.decision.at_once };
+    let size = |bytes: u64| usize::try_from(bytes).map_err(|_| fault(format!("{bytes} bytes are too many for it")));
+    let mut config = Config::new();
+    deterministic(&mut config);
+    config
+        .consume_fuel(true)
+        .operator_cost(costs())
+        .max_wasm_stack(size(u64::from(limits.decision.stack_bytes))?)
+        .cranelift_opt_level(OptLevel::Speed)
+        .wasm_backtrace_max_frames(None)
+        .memory_init_cow(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
+            limits,
+            size(limits.decision.memory_bytes)?,
+        )));
+    wasmtime::Engine::new(&config).map_err(|error| fault(format!("{error:#}")))
+}
+
+/// The same answer on every machine, and nothing that waits.
+fn deterministic(config: &mut Config) {
+    config
+        .cranelift_nan_canonicalization(true)
+        .concurrency_support(false)
+        .wasm_features(WasmFeatures::THREADS, false)
+        .wasm_features(WasmFeatures::SHARED_EVERYTHING_THREADS, false)
+        .wasm_features(WasmFeatures::RELAXED_SIMD, false)
+        .wasm_features(WasmFeatures::MEMORY64, false)
+        .wasm_features(WasmFeatures::STACK_SWITCHING, false)
+        .wasm_features(WasmFeatures::CM_ASYNC, false);
+}
+
+fn costs() -> OperatorCost {
+    OperatorCost {
+        MemoryGrow: GROW_FUEL,
+        TableGrow: GROW_FUEL,
+        MemoryCopy: HOST_CALL_FUEL,
+        MemoryFill: HOST_CALL_FUEL,
+        MemoryInit: HOST_CALL_FUEL,
+        TableCopy: HOST_CALL_FUEL,
+        TableFill: HOST_CALL_FUEL,
+        TableInit: HOST_CALL_FUEL,
+        TableGet: HOST_CALL_FUEL,
+        RefFunc: HOST_CALL_FUEL,
+        DataDrop: HOST_CALL_FUEL,
+        ElemDrop: HOST_CALL_FUEL,
+        ..OperatorCost::new()
+    }
+}
+
+fn pool(limits: &Limits, memory_bytes: usize) -> PoolingAllocationConfig {
+    let decision = &limits.decision;
+    let at_once = |each: u32| decision.at_once.saturating_mul(each);
+    let kept = decision.kept_bytes as usize;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(decision.at_once)
+        .total_core_instances(at_once(decision.core_instances))
+        .total_memories(at_once(decision.memories))
+        .total_tables(at_once(decision.tables))
+        .max_core_instances_per_component(decision.core_instances)
+        .max_memories_per_component(decision.memories)
+        .max_tables_per_component(decision.tables)
+        .max_memories_per_module(decision.memories)
+        .max_tables_per_module(decision.tables)
+        .max_memory_size(memory_bytes)
+        .table_elements(decision.table_elements as usize)
+        .linear_memory_keep_resident(kept)
+        .table_keep_resident(kept)
+        .max_unused_warm_slots(decision.at_once)
+        .pagemap_scan(if cfg!(target_os = "linux") { Enabled::Auto } else { Enabled::No });
+    pool
+}

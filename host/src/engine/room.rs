@@ -1,0 +1,62 @@
+//! What an instance may take up while it runs, and what its errors mean.
+
+use super::{
+    fault::{Cause, Function},
+    lift::Answers,
+    limits::DecisionLimits,
+};
+use wasmtime::{ResourceLimiter, Trap};
+
+/// How wasmtime says that an answer takes more than its budget. It has no type for it that others can name; a test
+/// holds this text.
+const ANSWER_BUDGET_SPENT: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// What one instance may take up, and whether it wanted more.
+pub(super) struct Room {
+    memory_bytes: usize,
+    table_elements: usize,
+    wanted_more: bool,
+}
+
+impl Room {
+    pub(super) fn within(limits: &DecisionLimits) -> Self {
+        Self {
+            memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
+            table_elements: limits.table_elements as usize,
+            wanted_more: false,
+        }
+    }
+
+    /// Why an instance gave no answer.
+    pub(super) fn cause(&self, function: Function, error: &wasmtime::Error, limits: &DecisionLimits) -> Cause {
+        let reason = |text: String| Answers(*limits).for_people(&text);
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => Cause::Fuel { limit: limits.fuel },
+            Some(Trap::StackOverflow) => Cause::Stack { limit: limits.stack_bytes },
+            // An allocator that is refused memory gives up as it likes.
+            Some(_) if self.wanted_more => Cause::Memory { limit: limits.memory_bytes },
+            Some(trap) => Cause::Trapped { reason: trap.to_string() },
+            None if function == Function::Start => Cause::NoPlace { reason: reason(format!("{error:#}")) },
+            None if format!("{error:#}").contains(ANSWER_BUDGET_SPENT) => {
+                Cause::AnswerTooLarge { limit: limits.answer_bytes }
+            }
+            None => Cause::BadAnswer { what: reason(format!("{error:#}")) },
+        }
+    }
+
+    fn allow(&mut self, desired: usize, limit: usize) -> bool {
+        let allowed = desired <= limit;
+        self.wanted_more |= !allowed;
+        allowed
+    }
+}
+
+impl ResourceLimiter for Room {
+    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired, self.memory_bytes) && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired, self.table_elements) && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}

@@ -1,0 +1,34 @@
+//! What the engine promises, held against guests that keep the contract and guests that do not.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "../../../tests/guests/assemble.rs"]
+#[expect(missing_docs, unreachable_pub, dead_code, reason = "shared between test binaries")]
+mod assemble;
+mod decisions;
+mod loading;
+
+use assemble::Guest;
+use semel::{
+    engine::{Engine, Limits, LoadFault, Policy},
+    words::Call,
+};
+use serde_json::json;
+
+fn engine() -> Engine {
+    engine_with(|_| {})
+}
+
+fn engine_with(change: impl FnOnce(&mut Limits)) -> Engine {
+    let mut limits = Limits::default();
+    limits.decision.at_once = 4;
+    change(&mut limits);
+    Engine::new(limits).unwrap()
+}
+
+async fn load(engine: &Engine, guest: &Guest) -> Result<Policy, LoadFault> {
+    engine.load(&guest.component(), json!({})).await
+}
+
+fn call() -> Call {
+    Call::new("refund", json!({ "order": 17, "amount": "10.00" })).unwrap()
+}
