@@ -23,6 +23,7 @@ mod bindings;
 mod census;
 mod compile;
 mod contract;
+mod exports;
 mod fault;
 mod inspection;
 mod lift;
@@ -41,6 +42,7 @@ pub use policy::Policy;
 
 use crate::words::{Description, PolicyDigest};
 use compile::Compiled;
+use exports::Exports;
 use places::Places;
 use policy::{Loaded, Runner};
 use room::Room;
@@ -115,21 +117,19 @@ impl Shared {
         if found > limit {
             return Err(LoadFault::TooLarge { what: "bytes of settings", found, limit, name: "settings-bytes" });
         }
-        let compiled = compile::compiled(&self.wasmtime, &self.limits.load, bytes)?;
+        let compiled = compile::compiled(&self.wasmtime, &self.limits, bytes)?;
         let inspection = Inspection::of(&compiled);
         self.check_room(&inspection)?;
-        let runner = self.runner(&compiled)?;
-        let (runner, description) = introduced(runner)?;
-        check_settings(&runner, &settings)?;
+        let (runner, description) = self.runner(&compiled)?.introduced()?;
+        runner.check_settings(&settings)?;
         let digest = digest(bytes, &settings);
         Ok(Policy(Arc::new(Loaded { runner, settings, description, digest, inspection })))
     }
 
     fn runner(self: Arc<Self>, compiled: &Compiled) -> Result<Runner, LoadFault> {
-        let contract = |error: wasmtime::Error| LoadFault::Contract { reason: format!("{error:#}") };
-        let pre = Linker::new(&self.wasmtime).instantiate_pre(&compiled.component).map_err(contract)?;
-        let pre = bindings::PolicyPre::new(pre).map_err(contract)?;
-        Ok(Runner { shared: self, pre, name: "unnamed".to_owned() })
+        let linked = Linker::new(&self.wasmtime).instantiate_pre(&compiled.component);
+        let pre = linked.map_err(|error| LoadFault::Contract { reason: format!("{error:#}") })?;
+        Ok(Runner { shared: self, pre, exports: Exports::of(&compiled.component)?, name: "unnamed".to_owned() })
     }
 
     /// Whether an instance can start within the limits.
@@ -156,19 +156,25 @@ impl Shared {
     }
 }
 
-/// Lets a policy say what it is. From then on faults call it by its name.
-fn introduced(mut runner: Runner) -> Result<(Runner, Description), LoadFault> {
-    let description = runner.describe()?.map_err(|what| LoadFault::Description { what })?;
-    runner.name.clone_from(&description.name);
-    Ok((runner, description))
-}
+impl Runner {
+    /// Lets the policy say what it is. From then on faults call it by its name.
+    fn introduced(mut self) -> Result<(Self, Description), LoadFault> {
+        let mut running = self.start()?;
+        let fits = self.exports.check(&running.instance, &mut running.store);
+        fits.map_err(|error| LoadFault::Contract { reason: format!("{error:#}") })?;
+        let description = self.describe(&mut running)?.map_err(|what| LoadFault::Description { what })?;
+        drop(running);
+        self.name.clone_from(&description.name);
+        Ok((self, description))
+    }
 
-fn check_settings(runner: &Runner, settings: &String) -> Result<(), LoadFault> {
-    let configured = runner.with_instance(|policy, store| runner.configure(policy, store, settings));
-    configured.map_err(|fault| match fault {
-        PolicyFault { policy, cause: Cause::Refused { message }, .. } => LoadFault::Settings { policy, message },
-        other => LoadFault::Policy(other),
-    })
+    /// Lets the policy take in its settings once, to see whether it does.
+    fn check_settings(&self, settings: &str) -> Result<(), LoadFault> {
+        self.configure(&mut self.start()?, settings).map_err(|fault| match fault {
+            PolicyFault { policy, cause: Cause::Refused { message }, .. } => LoadFault::Settings { policy, message },
+            other => LoadFault::Policy(other),
+        })
+    }
 }
 
 fn digest(component: &[u8], settings: &str) -> PolicyDigest {

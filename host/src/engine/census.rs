@@ -4,16 +4,21 @@
 //! blocks, components that start components), so those shapes are bounded here. Whether the bytes are *valid* is
 //! not decided here: the compiler validates them.
 
-use super::{fault::LoadFault, limits::LoadLimits};
+use super::{
+    fault::LoadFault,
+    limits::{DecisionLimits, Limits, LoadLimits},
+};
 use serde::Serialize;
 use wasmparser::{
-    BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Operator, Parser, Payload,
-    RecGroup,
+    BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Operator, Parser, Payload, RecGroup,
 };
 
 /// How deep types of components may lie within each other. The parser reads them by calling itself, so this bounds
 /// its stack; the compiler accepts 100.
 const TYPE_NESTING_MAX: u64 = 1_000;
+
+/// The unit in which a module says how much memory it needs.
+pub(super) const PAGE_BYTES: u64 = 65_536;
 
 /// What was counted in a component or module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,16 +42,20 @@ pub struct Census {
     /// Whether components in it call each other.
     #[serde(skip)]
     pub(super) composed: bool,
+    /// Whether it says which contract it was built for, as a plain module must.
+    #[serde(skip)]
+    pub(super) marked: bool,
 }
 
 /// Counts what is in a component or module.
 ///
 /// # Errors
 /// If a limit is passed, or the bytes cannot be read.
-pub(super) fn take(bytes: &[u8], limits: &LoadLimits) -> Result<Census, LoadFault> {
+pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<Census, LoadFault> {
     let found = bytes.len() as u64;
-    most("bytes", found, limits.component_bytes, "component-bytes")?;
-    let mut count = Count { census: Census { bytes: found, ..Census::default() }, limits, depth: 0 };
+    most("bytes", found, limits.load.component_bytes, "component-bytes")?;
+    let census = Census { bytes: found, ..Census::default() };
+    let mut count = Count { census, limits: &limits.load, room: &limits.decision, depth: 0 };
     for payload in Parser::new(0).parse_all(bytes) {
         count.payload(&payload.map_err(malformed)?, bytes)?;
     }
@@ -58,14 +67,15 @@ fn malformed(error: BinaryReaderError) -> LoadFault {
     LoadFault::Malformed { reason: error.to_string() }
 }
 
-fn most(what: &'static str, found: u64, limit: u32, name: &'static str) -> Result<(), LoadFault> {
-    let limit = u64::from(limit);
+fn most(what: &'static str, found: impl Into<u64>, limit: impl Into<u64>, name: &'static str) -> Result<(), LoadFault> {
+    let (found, limit) = (found.into(), limit.into());
     if found > limit { Err(LoadFault::TooLarge { what, found, limit, name }) } else { Ok(()) }
 }
 
 struct Count<'a> {
     census: Census,
     limits: &'a LoadLimits,
+    room: &'a DecisionLimits,
     depth: u64,
 }
 
@@ -78,6 +88,7 @@ impl Count<'_> {
                 Ok(())
             }
             Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                self.census.marked = true;
                 type_nesting(section.data())
             }
             Payload::ComponentTypeSection(section) => {
@@ -150,8 +161,22 @@ impl Count<'_> {
             Payload::GlobalSection(section) => self.more_items(section.count()),
             Payload::ElementSection(section) => self.more_items(section.count()),
             Payload::DataSection(section) => self.more_items(section.count()),
-            Payload::TableSection(section) => self.more_items(section.count()),
-            Payload::MemorySection(section) => self.more_items(section.count()),
+            Payload::TableSection(section) => {
+                most("tables in one module", section.count(), self.room.tables, "tables")?;
+                for table in section.clone() {
+                    let initial = table.map_err(malformed)?.ty.initial;
+                    most("table entries at the start", initial, self.room.table_elements, "table-elements")?;
+                }
+                Ok(())
+            }
+            Payload::MemorySection(section) => {
+                most("memories in one module", section.count(), self.room.memories, "memories")?;
+                for memory in section.clone() {
+                    let initial = memory.map_err(malformed)?.initial.saturating_mul(PAGE_BYTES);
+                    most("bytes of memory at the start", initial, self.room.memory_bytes, "memory-bytes")?;
+                }
+                Ok(())
+            }
             Payload::ExportSection(section) => self.more_items(section.count()),
             _ => Ok(()),
         }

@@ -6,7 +6,7 @@ use super::{
     census::{self, Census},
     contract,
     fault::LoadFault,
-    limits::LoadLimits,
+    limits::Limits,
 };
 use std::{sync::Arc, thread, time::Duration};
 use tokio::{
@@ -31,17 +31,18 @@ pub(super) struct Compiled {
 ///
 /// # Errors
 /// If it is no policy that this host can run within its limits.
-pub(super) fn compiled(
-    engine: &wasmtime::Engine,
-    limits: &LoadLimits,
-    bytes: &[u8],
-) -> Result<Compiled, LoadFault> {
+pub(super) fn compiled(engine: &wasmtime::Engine, limits: &Limits, bytes: &[u8]) -> Result<Compiled, LoadFault> {
     let from_module = Parser::is_core_wasm(bytes);
     if !from_module && !Parser::is_component(bytes) {
         return Err(LoadFault::NotWebAssembly);
     }
     let census = census::take(bytes, limits)?;
     if from_module {
+        if !census.marked {
+            return Err(LoadFault::Module {
+                reason: "nothing in it says that it was built for the contract".to_owned(),
+            });
+        }
         contract::refuse_imports(census.imports.iter())?;
         let bytes = component_of(bytes)?;
         return finish(engine, census::take(&bytes, limits)?, &bytes, from_module);
@@ -49,12 +50,7 @@ pub(super) fn compiled(
     finish(engine, census, bytes, from_module)
 }
 
-fn finish(
-    engine: &wasmtime::Engine,
-    census: Census,
-    bytes: &[u8],
-    from_module: bool,
-) -> Result<Compiled, LoadFault> {
+fn finish(engine: &wasmtime::Engine, census: Census, bytes: &[u8], from_module: bool) -> Result<Compiled, LoadFault> {
     contract::check(&census)?;
     Ok(Compiled { component: compile(engine, bytes)?, census, from_module })
 }

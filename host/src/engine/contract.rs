@@ -24,11 +24,8 @@ pub(super) fn check(census: &Census) -> Result<(), LoadFault> {
     let foreign = |name: &&String| interface(name) != Some(TYPES);
     refuse_imports(census.imports.iter().filter(foreign))?;
     let exports = |wanted: &str| census.exports.iter().any(|name| interface(name) == Some(wanted));
-    let missing: Vec<String> = EXPORTED
-        .iter()
-        .filter(|wanted| !exports(wanted))
-        .map(|wanted| format!("{PACKAGE}{wanted}@{SPOKEN}"))
-        .collect();
+    let missing: Vec<String> =
+        EXPORTED.iter().filter(|wanted| !exports(wanted)).map(|wanted| name_of(wanted)).collect();
     if !missing.is_empty() {
         return Err(LoadFault::Exports { missing });
     }
@@ -42,6 +39,11 @@ pub(super) fn refuse_imports<'a>(imports: impl Iterator<Item = &'a String>) -> R
         None => Ok(()),
         Some(first) => Err(LoadFault::Imports { cure: cure_of(first), imports }),
     }
+}
+
+/// The whole name of an interface of the contract.
+pub(super) fn name_of(interface: &str) -> String {
+    format!("{PACKAGE}{interface}@{SPOKEN}")
 }
 
 fn cure_of(import: &str) -> &'static str {

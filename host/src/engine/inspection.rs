@@ -1,6 +1,10 @@
 //! What is in a component, for people who decide whether to trust it.
 
-use super::{census::Census, compile::Compiled, contract};
+use super::{
+    census::{Census, PAGE_BYTES},
+    compile::Compiled,
+    contract,
+};
 use serde::Serialize;
 
 /// What is in a component, and what it takes to run it.
@@ -37,7 +41,7 @@ impl Inspection {
             census: compiled.census.clone(),
             code_bytes: (image.end as usize).saturating_sub(image.start as usize) as u64,
             memories: needs.map_or(0, |needs| needs.num_memories),
-            memory_bytes: needs.and_then(|needs| needs.max_initial_memory_size).unwrap_or(0),
+            memory_bytes: needs.and_then(|needs| needs.max_initial_memory_size).unwrap_or(0).saturating_mul(PAGE_BYTES),
             tables: needs.map_or(0, |needs| needs.num_tables),
             table_elements: needs.and_then(|needs| needs.max_initial_table_size).unwrap_or(0),
         }

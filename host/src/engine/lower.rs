@@ -41,21 +41,16 @@ impl Given {
     }
 
     pub(super) fn probe(&mut self, probe: &Probe) -> types::Probe {
-        types::Probe {
-            tool: self.text(&probe.tool),
-            arguments: self.json(&probe.arguments),
-            extras: Vec::new(),
-        }
+        types::Probe { tool: self.text(&probe.tool), arguments: self.json(&probe.arguments), extras: Vec::new() }
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) -> types::Outcome {
         match outcome {
             Outcome::Returned(value) => types::Outcome::Returned(self.json(value)),
             Outcome::Failed(failure) => types::Outcome::Failed(self.failure(failure)),
-            Outcome::Unanswered(silence) => types::Outcome::Unanswered(types::Silence {
-                reason: self.text(&silence.reason),
-                sent: silence.sent,
-            }),
+            Outcome::Unanswered(silence) => {
+                types::Outcome::Unanswered(types::Silence { reason: self.text(&silence.reason), sent: silence.sent })
+            }
         }
     }
 

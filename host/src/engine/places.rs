@@ -4,8 +4,14 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// So many places.
 pub(super) struct Places {
-    free: Mutex<u32>,
+    state: Mutex<State>,
     one_is_free: Condvar,
+}
+
+struct State {
+    free: u32,
+    /// Who waits is counted, because waking nobody costs a system call too.
+    waiting: u32,
 }
 
 /// A place that is taken, until it is dropped.
@@ -13,26 +19,35 @@ pub(super) struct Place<'a>(&'a Places);
 
 impl Places {
     pub(super) fn new(count: u32) -> Self {
-        Self { free: Mutex::new(count), one_is_free: Condvar::new() }
+        Self { state: Mutex::new(State { free: count, waiting: 0 }), one_is_free: Condvar::new() }
     }
 
     /// Takes a place. It waits at most as long as those who hold one run.
     pub(super) fn take(&self) -> Place<'_> {
-        let waited = self.one_is_free.wait_while(self.free(), |free| *free == 0);
-        let mut free = waited.unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
+        let mut state = self.state();
+        while state.free == 0 {
+            state.waiting += 1;
+            state = self.one_is_free.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
+        }
+        state.free -= 1;
         Place(self)
     }
 
-    // A count is right whoever panicked while holding it: nothing between taking the lock and changing it can.
-    fn free(&self) -> MutexGuard<'_, u32> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    // The counts are right whoever panicked while holding the lock: nothing between taking it and changing them can.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        *self.0.free() += 1;
-        self.0.one_is_free.notify_one();
+        let mut state = self.0.state();
+        state.free += 1;
+        let somebody_waits = state.waiting > 0;
+        drop(state);
+        if somebody_waits {
+            self.0.one_is_free.notify_one();
+        }
     }
 }

@@ -2,16 +2,20 @@
 
 use super::{
     Shared,
-    bindings::{self, PolicyPre},
+    exports::{Configure, Derive, Describe, Export, Exports, Judge, Recover, Weigh},
     fault::{Cause, Function, PolicyFault},
     inspection::Inspection,
     lift::{Answers, Bad},
     lower::Given,
+    places::Place,
     room::Room,
 };
 use crate::words::{Attempt, Call, Derivation, Description, Finding, Outcome, PolicyDigest, Probe, Recovery, Verdict};
 use std::{fmt, sync::Arc};
-use wasmtime::Store;
+use wasmtime::{
+    Store,
+    component::{Instance, InstancePre},
+};
 
 /// A policy, ready to be asked. Cheap to clone, and to share between threads.
 ///
@@ -28,14 +32,6 @@ pub(super) struct Loaded {
     pub(super) description: Description,
     pub(super) digest: PolicyDigest,
     pub(super) inspection: Inspection,
-}
-
-/// Starts instances of one component.
-pub(super) struct Runner {
-    pub(super) shared: Arc<Shared>,
-    pub(super) pre: PolicyPre<Room>,
-    /// How faults call it.
-    pub(super) name: String,
 }
 
 impl Policy {
@@ -64,8 +60,7 @@ impl Policy {
     pub fn derive(&self, call: &Call) -> Result<Derivation, PolicyFault> {
         let mut given = self.given();
         let call = given.call(call);
-        let ask = |policy: &bindings::Policy, store: &mut Store<Room>| policy.semel_policy_key().call_derive(store, &call);
-        self.decide(Function::Derive, &given, ask, Answers::derivation)
+        self.decide::<Derive, _, _>(Function::Derive, &given, (&call,), Answers::derivation)
     }
 
     /// What became of the effect of the last of `attempts`, which are oldest first.
@@ -75,10 +70,7 @@ impl Policy {
     pub fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, PolicyFault> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
-        let ask = |policy: &bindings::Policy, store: &mut Store<Room>| {
-            policy.semel_policy_retry().call_judge(store, &call, &attempts)
-        };
-        self.decide(Function::Judge, &given, ask, Answers::verdict)
+        self.decide::<Judge, _, _>(Function::Judge, &given, (&call, &attempts), Answers::verdict)
     }
 
     /// What to do about an operation whose effect is unknown.
@@ -88,10 +80,7 @@ impl Policy {
     pub fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, PolicyFault> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
-        let ask = |policy: &bindings::Policy, store: &mut Store<Room>| {
-            policy.semel_policy_retry().call_recover(store, &call, &attempts)
-        };
-        self.decide(Function::Recover, &given, ask, Answers::recovery)
+        self.decide::<Recover, _, _>(Function::Recover, &given, (&call, &attempts), Answers::recovery)
     }
 
     /// What the answer to a probe tells of the last of `attempts`.
@@ -108,10 +97,7 @@ impl Policy {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
         let (probe, answer) = (given.probe(probe), given.outcome(answer));
-        let ask = |policy: &bindings::Policy, store: &mut Store<Room>| {
-            policy.semel_policy_retry().call_weigh(store, &call, &attempts, &probe, &answer)
-        };
-        self.decide(Function::Weigh, &given, ask, Answers::finding)
+        self.decide::<Weigh, _, _>(Function::Weigh, &given, (&call, &attempts, &probe, &answer), Answers::finding)
     }
 
     fn given(&self) -> Given {
@@ -119,19 +105,21 @@ impl Policy {
     }
 
     /// Asks a fresh instance that took in the settings, and reads what it answers.
-    fn decide<Raw, Word>(
+    fn decide<E, Raw, Word>(
         &self,
         function: Function,
         given: &Given,
-        ask: impl FnOnce(&bindings::Policy, &mut Store<Room>) -> wasmtime::Result<Result<Raw, String>>,
+        question: E::Given<'_>,
         read: impl FnOnce(Answers, Raw) -> Result<Word, Bad>,
-    ) -> Result<Word, PolicyFault> {
+    ) -> Result<Word, PolicyFault>
+    where
+        E: Export<Returned = (Result<Raw, String>,)>,
+    {
         let runner = &self.0.runner;
         given.check().map_err(|cause| runner.fault(function, cause))?;
-        let answer = runner.with_instance(|policy, store| {
-            runner.configure(policy, store, &self.0.settings)?;
-            ask(policy, store).map_err(|error| runner.failed(function, store, &error))
-        })?;
+        let mut running = runner.start()?;
+        runner.configure(&mut running, &self.0.settings)?;
+        let (answer,) = runner.ask::<E>(function, &mut running, question)?;
         let answer = answer.map_err(|message| runner.refused(function, &message))?;
         read(runner.answers(), answer).map_err(|what| runner.fault(function, Cause::BadAnswer { what }))
     }
@@ -144,38 +132,53 @@ impl fmt::Debug for Policy {
     }
 }
 
+/// Starts instances of one component, and asks them.
+pub(super) struct Runner {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pre: InstancePre<Room>,
+    pub(super) exports: Exports,
+    /// How faults call it.
+    pub(super) name: String,
+}
+
+/// An instance, in the place that it takes up. The store goes first, and with it the instance.
+pub(super) struct Running<'a> {
+    pub(super) store: Store<Room>,
+    pub(super) instance: Instance,
+    _place: Place<'a>,
+}
+
 impl Runner {
-    /// Does `work` with a fresh instance, when there is a place for it.
-    pub(super) fn with_instance<T>(
-        &self,
-        work: impl FnOnce(&bindings::Policy, &mut Store<Room>) -> Result<T, PolicyFault>,
-    ) -> Result<T, PolicyFault> {
-        let _place = self.shared.places.take();
+    /// Starts a fresh instance, when there is a place for it.
+    pub(super) fn start(&self) -> Result<Running<'_>, PolicyFault> {
+        let place = self.shared.places.take();
         let mut store = self.shared.store().map_err(|cause| self.fault(Function::Start, cause))?;
-        let policy = self.pre.instantiate(&mut store).map_err(|error| self.failed(Function::Start, &store, &error))?;
-        work(&policy, &mut store)
+        let instance =
+            self.pre.instantiate(&mut store).map_err(|error| self.failed(Function::Start, &store, &error))?;
+        Ok(Running { store, instance, _place: place })
     }
 
     /// What the policy says of itself.
-    pub(super) fn describe(&self) -> Result<Result<Description, Bad>, PolicyFault> {
-        let raw = self.with_instance(|policy, store| {
-            let describe = policy.semel_policy_about().call_describe(&mut *store);
-            describe.map_err(|error| self.failed(Function::Describe, store, &error))
-        })?;
-        Ok(self.answers().description(raw))
+    pub(super) fn describe(&self, running: &mut Running<'_>) -> Result<Result<Description, Bad>, PolicyFault> {
+        let (description,) = self.ask::<Describe>(Function::Describe, running, ())?;
+        Ok(self.answers().description(description))
     }
 
     /// Gives an instance its settings.
-    pub(super) fn configure(
+    pub(super) fn configure(&self, running: &mut Running<'_>, settings: &str) -> Result<(), PolicyFault> {
+        let (configured,) = self.ask::<Configure>(Function::Configure, running, (settings,))?;
+        configured.map_err(|message| self.refused(Function::Configure, &message))
+    }
+
+    fn ask<E: Export>(
         &self,
-        policy: &bindings::Policy,
-        store: &mut Store<Room>,
-        settings: &String,
-    ) -> Result<(), PolicyFault> {
-        let configured = policy.semel_policy_about().call_configure(&mut *store, settings);
-        configured
-            .map_err(|error| self.failed(Function::Configure, store, &error))?
-            .map_err(|message| self.refused(Function::Configure, &message))
+        function: Function,
+        running: &mut Running<'_>,
+        question: E::Given<'_>,
+    ) -> Result<E::Returned, PolicyFault> {
+        let Running { store, instance, .. } = running;
+        let answer = E::of(&self.exports, instance, &mut *store).and_then(|asked| asked.call(&mut *store, question));
+        answer.map_err(|error| self.failed(function, store, &error))
     }
 
     fn answers(&self) -> Answers {

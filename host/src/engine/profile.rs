@@ -15,8 +15,7 @@ const GROW_FUEL: u8 = u8::MAX;
 /// # Errors
 /// If this machine does not let one run, such as for want of address space.
 pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
-    let fault =
-        |reason: String| EngineFault::Machine { reason, at_once: limits.decision.at_once };
+    let fault = |reason: String| EngineFault::Machine { reason, at_once: limits.decision.at_once };
     let size = |bytes: u64| usize::try_from(bytes).map_err(|_| fault(format!("{bytes} bytes are too many for it")));
     let mut config = Config::new();
     deterministic(&mut config);
@@ -27,10 +26,7 @@ pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_max_frames(None)
         .memory_init_cow(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
-            limits,
-            size(limits.decision.memory_bytes)?,
-        )));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, size(limits.decision.memory_bytes)?)));
     wasmtime::Engine::new(&config).map_err(|error| fault(format!("{error:#}")))
 }
 

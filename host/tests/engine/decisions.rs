@@ -68,9 +68,10 @@ async fn settings_that_the_policy_refuses_are_told_at_load() {
 #[tokio::test]
 async fn a_decision_remembers_nothing_of_the_one_before() {
     // It answers `once` the first time that an instance is asked, and `pass` from then on.
-    let guest = Guest::lean()
-        .with("items", "(global $asked (mut i32) (i32.const 0))")
-        .with("derive", "(if (i32.eqz (global.get $asked)) (then (global.set $asked (i32.const 1)) (return (i32.const 1280))))");
+    let guest = Guest::lean().with("items", "(global $asked (mut i32) (i32.const 0))").with(
+        "derive",
+        "(if (i32.eqz (global.get $asked)) (then (global.set $asked (i32.const 1)) (return (i32.const 1280))))",
+    );
     let policy = load(&engine(), &guest).await.unwrap();
     let first = policy.derive(&call());
     assert!(matches!(first, Ok(Derivation::Once(_))));

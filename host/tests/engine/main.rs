@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "../../../tests/guests/assemble.rs"]
-#[expect(missing_docs, unreachable_pub, dead_code, reason = "shared between test binaries")]
+#[expect(unreachable_pub, reason = "shared between test binaries")]
 mod assemble;
 mod decisions;
 mod loading;
