@@ -6,5 +6,6 @@ pub mod json;
 pub mod key;
 pub mod ledger;
 pub mod place;
+pub mod runtime;
 pub mod store;
 pub mod words;

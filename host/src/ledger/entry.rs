@@ -221,7 +221,7 @@ impl Entry {
             Self::Operation(record) => Labels {
                 tenant: Some(record.tenant.clone()),
                 state: record.state.label(),
-                due_in_seconds: record.lease_seconds(),
+                due_in_seconds: record.lease_seconds().or(record.has_open_undoes().then_some(0)),
             },
             Self::Handle(handle) => {
                 Labels { tenant: Some(handle.tenant.clone()), state: StateLabel::Handle, due_in_seconds: None }

@@ -391,6 +391,13 @@ impl Record {
 }
 
 impl Record {
+    /// Whether it landed and undid something whose record does not say so yet.
+    #[must_use]
+    pub fn has_open_undoes(&self) -> bool {
+        let landed = matches!(self.state, State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. });
+        landed && (!self.undid.is_empty() || self.terms.undoes.iter().any(|undoing| !undoing.settled))
+    }
+
     /// How long the present state may last without a renewal, in seconds; none: it does not end by itself.
     #[must_use]
     pub fn lease_seconds(&self) -> Option<u32> {

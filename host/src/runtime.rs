@@ -1,0 +1,26 @@
+//! Semel at work: an engine's policies, a ledger, and the driver of the guard. What an embedder uses.
+//!
+//! A first call costs one write for its claim and one for its settlement, a repeat one look-up; renewals, handles, undoing
+//! and delivery marks cost more, and only where they are used. Each stretch between two pauses of the caller runs in a task of its
+//! own, so that a caller's dropped future loses no record.
+//!
+//! Nothing here prints or exits, and nothing here knows what a call means.
+
+mod answering;
+mod clock;
+mod driver;
+mod lease;
+mod ledger;
+mod operator;
+mod scheme;
+mod semel;
+mod ticket;
+mod tool;
+mod undoing;
+
+pub use ledger::LedgerError;
+pub use operator::{Found, Ledger, Listed, LookUpError, Swept};
+pub use scheme::SchemeError;
+pub use semel::{Builder, OpenError, Prober, Semel};
+pub use ticket::{Answered, Begun, CallError, Delivery, Started, Ticket};
+pub use tool::Tool;

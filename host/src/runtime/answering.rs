@@ -1,0 +1,174 @@
+//! From the end of a guarded call to the answer that its caller gets.
+
+use super::{driver::Driver, ledger::Applied, ticket::CallError};
+use crate::{
+    guard::{End, LedgerFault, Reading},
+    ledger::{Kept, Record, Reply, State, Told},
+    words::{About, Answer, Effect, Next, Outcome, Recorded, Standing, Switch},
+};
+
+/// After how many milliseconds it makes sense to ask again about what runs, at the most.
+const ASK_AGAIN_MS: u64 = 1_000;
+
+impl Driver {
+    /// The answer to a call that ended so.
+    pub(super) fn answer(&self, end: End) -> Result<Answer, CallError> {
+        match end {
+            End::Executed { grant, outcome, effect, reason, retry_after_ms, recorded } => {
+                let about = self.about(grant.generation, grant.fence.number, recorded.as_ref().err());
+                let next = after(effect, retry_after_ms.map(u64::from), &recorded);
+                Ok(Answer::Executed { about, outcome, effect, reason, next })
+            }
+            End::ExecutedOpen { outcome, effect, reason } => {
+                let away = LedgerFault::Away("the ledger was away, and the operator lets the tool run".to_owned());
+                let mut about = self.about(0, 0, Some(&away));
+                about.switches.push(Switch::OpenWithoutLedger);
+                let next = Next::CallAgain { after_ms: None };
+                Ok(Answer::Executed { about, outcome, effect, reason, next })
+            }
+            End::Told(reading) => self.told(&reading, None, None),
+            End::Unsettled { recorded: Ok(reading), outcome, reason } => self.told(&reading, outcome, reason),
+            End::Unsettled { recorded: Err(fault), outcome, reason } => Ok(Answer::InDoubt {
+                about: self.about(self.generation(), self.attempt_number(), Some(&fault)),
+                reason: reason.unwrap_or_else(|| "the effect is unknown".to_owned()),
+                outcome,
+                next: Next::AskAgain { after_ms: None },
+            }),
+            End::Unmarked(why) => {
+                let next = if why.passes { Next::CallAgain { after_ms: None } } else { Next::CorrectTheCall };
+                Ok(Answer::Refused { reason: why.reason, next })
+            }
+            End::LedgerAway { fault, own: None } => Err(CallError::Ledger(fault.to_string())),
+            End::LedgerAway { fault, own: outcome @ Some(_) } => Ok(Answer::InDoubt {
+                about: self.about(self.generation(), self.attempt_number(), Some(&fault)),
+                reason: "the effect is unknown, and the ledger is away".to_owned(),
+                outcome,
+                next: Next::AskAgain { after_ms: None },
+            }),
+            End::Broken(what) => Err(CallError::Internal(what)),
+        }
+    }
+
+    fn record(&self) -> Option<&Record> {
+        self.latest.as_ref().and_then(Applied::record)
+    }
+
+    fn generation(&self) -> u32 {
+        self.record().map_or(0, |record| record.generation)
+    }
+
+    fn attempt_number(&self) -> u32 {
+        self.record().and_then(Record::last).map_or(0, |last| last.fence.number)
+    }
+
+    fn about(&self, generation: u32, attempt: u32, unrecorded: Option<&LedgerFault>) -> About {
+        let recorded = match unrecorded {
+            None => Recorded::Yes(self.inner.table.store().durability()),
+            Some(fault) => Recorded::No(fault.to_string()),
+        };
+        let (operation, key) = match (&self.latest, self.record()) {
+            (Some(applied), Some(record)) => {
+                let key = self.inner.downstream(applied.key, record, record.generation, record.series);
+                (record.terms.operation.clone(), key)
+            }
+            _ => (self.claim.terms.operation.clone(), String::new()),
+        };
+        let mut switches = Vec::new();
+        if self.tool.allowance.timed_rerun_ms.is_some() {
+            switches.push(Switch::TimedRerun);
+        }
+        if self.tool.taken_once_written {
+            switches.push(Switch::TakenOnceWritten);
+        }
+        About { operation, key, generation, attempt, recorded, switches }
+    }
+
+    /// What stands, as the ledger told it.
+    fn told(&self, reading: &Reading, outcome: Option<Outcome>, reason: Option<String>) -> Result<Answer, CallError> {
+        let Some(record) = self.record() else {
+            return Err(CallError::Internal("an answer without a record".to_owned()));
+        };
+        let Reply::Told(told) = &reading.reply else {
+            return Err(CallError::Internal("a right that nobody used".to_owned()));
+        };
+        let about = self.about(reading.generation, record.landed_attempt(), None);
+        let because = || reason.clone().or_else(|| reason_of(record)).unwrap_or_default();
+        Ok(match told {
+            Told::Running { continuation, lease_ms } => Answer::Running {
+                about,
+                continuation: continuation.clone(),
+                next: Next::AskAgain { after_ms: Some((*lease_ms).min(ASK_AGAIN_MS)) },
+            },
+            Told::InDoubt => {
+                Answer::InDoubt { about, reason: because(), outcome, next: Next::AskAgain { after_ms: None } }
+            }
+            Told::Held => {
+                let outcome = outcome.or_else(|| last_outcome(record));
+                Answer::Held { about, reason: because(), outcome, next: Next::AskAPerson }
+            }
+            Told::Landed | Told::BeingUndone { .. } => Answer::Replayed {
+                about,
+                outcome: whole(record.standing_outcome()),
+                effect: Effect::Landed,
+                next: Next::Nothing,
+            },
+            Told::Refused { replay_ms } => Answer::Replayed {
+                about,
+                outcome: whole(record.standing_outcome()),
+                effect: Effect::Refused,
+                next: replay_ms.map_or(Next::AskAPerson, |ms| Next::CallAgain { after_ms: Some(ms) }),
+            },
+            Told::Conflict => self.conflict(about, record),
+            Told::Expired { landed } => Answer::Expired { about, landed_at_ms: landed.wall_ms, next: Next::Nothing },
+            Told::Released | Told::Undone | Told::Alias { .. } => {
+                return Err(CallError::Internal(format!("the ledger told `{told:?}` to a caller")));
+            }
+        })
+    }
+
+    fn conflict(&self, about: About, record: &Record) -> Answer {
+        let standing = Standing {
+            state: record.state.label().word().to_owned(),
+            outcome: whole(record.standing_outcome()),
+            handles: record.handles.clone(),
+            reason: reason_of(record),
+        };
+        let next = match &record.state {
+            State::Held { .. } => Next::AskAPerson,
+            State::Started | State::Retrying | State::Probing { .. } | State::Waiting { .. } => {
+                Next::CallAgain { after_ms: Some(ASK_AGAIN_MS) }
+            }
+            _ => Next::Nothing,
+        };
+        Answer::Conflict { about, standing, next }
+    }
+}
+
+fn after(effect: Effect, retry_after_ms: Option<u64>, recorded: &Result<Reading, LedgerFault>) -> Next {
+    let replayed_for = match recorded.as_ref().map(|reading| &reading.reply) {
+        Ok(Reply::Told(Told::Refused { replay_ms })) => *replay_ms,
+        _ => None,
+    };
+    match effect {
+        Effect::Landed => Next::Nothing,
+        Effect::Refused => Next::CallAgain { after_ms: retry_after_ms.or(replayed_for) },
+        Effect::Absent => Next::CallAgain { after_ms: retry_after_ms },
+        Effect::Unknown => Next::AskAgain { after_ms: retry_after_ms },
+    }
+}
+
+fn whole(kept: Option<&Kept>) -> Option<Outcome> {
+    kept.and_then(Kept::outcome).cloned()
+}
+
+fn last_outcome(record: &Record) -> Option<Outcome> {
+    whole(record.last().and_then(|last| last.outcome.as_ref()))
+}
+
+/// Why a record stands as it does, where somebody said so.
+fn reason_of(record: &Record) -> Option<String> {
+    match &record.state {
+        State::InDoubt { reason } | State::Held { reason, .. } | State::Probing { reason, .. } => Some(reason.clone()),
+        _ => record.last().and_then(|last| last.reason.clone()).filter(|reason| !reason.is_empty()),
+    }
+}

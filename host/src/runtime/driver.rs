@@ -1,0 +1,378 @@
+//! Performs what a guard asks for, and reports what it came to.
+
+use super::{
+    clock::Moment,
+    lease::{Right, Sending},
+    ledger::{Applied, LedgerError},
+    semel::Inner,
+    tool::Tool,
+};
+use crate::{
+    guard::{Action, End, Event, Guard, LedgerFault, PolicyTrouble, Reading, Seen},
+    json,
+    ledger::{
+        Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record, Reply, Settlement,
+        Sight,
+    },
+    words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target},
+};
+use sha2::{Digest, Sha256};
+use std::{sync::Arc, time::Duration};
+
+/// How often a settlement is tried against a ledger that does not answer, and the pause before the second try.
+const SETTLEMENT_TRIES: u32 = 3;
+const SETTLEMENT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a guarded call stops to let its caller act.
+#[derive(Debug)]
+pub(super) enum Pause {
+    /// The caller is to run the tool, once it has used the right up.
+    Run(Box<(Right, Grant)>),
+    /// The caller is to run the tool although the ledger is away.
+    RunOpen,
+    /// The call is over.
+    Over(Box<End>),
+}
+
+/// One guarded call under way.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) inner: Arc<Inner>,
+    pub(super) tool: Arc<Tool>,
+    pub(super) call: Arc<Call>,
+    pub(super) key: StoreKey,
+    pub(super) claim: Claim,
+    pub(super) latest: Option<Applied>,
+    pub(super) sending: Option<Sending>,
+    guard: Guard,
+    right: Option<Right>,
+    look: Option<Nonce>,
+    begun: Moment,
+}
+
+impl Driver {
+    /// A call whose operation is known, and what to do first.
+    pub(super) fn start(
+        inner: Arc<Inner>,
+        tool: Arc<Tool>,
+        call: Arc<Call>,
+        key: StoreKey,
+        claim: Claim,
+        begun: Moment,
+    ) -> (Self, Action) {
+        let mut allowance = tool.allowance.clone();
+        allowance.can_probe = inner.prober.is_some();
+        let (guard, action) = Guard::start(allowance);
+        let driver =
+            Self { inner, tool, call, key, claim, latest: None, sending: None, guard, right: None, look: None, begun };
+        (driver, action)
+    }
+
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.claim.terms.target.as_ref()
+    }
+
+    pub(super) fn cannot_run_again(&mut self) {
+        self.guard.cannot_run_again();
+    }
+
+    /// What the guard wants done after `event`.
+    pub(super) fn step(&mut self, event: Event) -> Action {
+        self.guard.step(event, self.begun.elapsed_ms())
+    }
+
+    /// Performs `action` and what follows from it, up to where the caller has to act.
+    pub(super) async fn advance(&mut self, mut action: Action) -> Pause {
+        loop {
+            let event = match action {
+                Action::Run(grant) => match self.right.take() {
+                    Some(right) => return Pause::Run(Box::new((right, grant))),
+                    None => Event::Ran(Outcome::not_sent("the right to send was used up")),
+                },
+                Action::RunOpen => return Pause::RunOpen,
+                Action::Finish(end) => return Pause::Over(end),
+                other => self.perform(other).await,
+            };
+            action = self.step(event);
+        }
+    }
+
+    async fn perform(&mut self, action: Action) -> Event {
+        match action {
+            Action::Claim { read_undelivered } => Event::Claimed(self.claim(read_undelivered).await),
+            Action::Mark(grant) => Event::Marked(self.inner.table.mark(self.key, &grant).await),
+            Action::Judge { outcome } => self.judge(&outcome),
+            Action::Settle { grant, outcome, verdict, handles, undid } => {
+                Event::Written(self.settle(grant, &outcome, verdict, handles, &undid).await)
+            }
+            Action::Hold { fence, outcome, reason } => Event::Written(self.hold(fence, outcome, reason).await),
+            Action::Wait { key, version, at_most_ms } => {
+                self.inner.table.store().changed(key, version, Duration::from_millis(at_most_ms)).await;
+                Event::Woken
+            }
+            Action::Sleep { ms } => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                Event::Woken
+            }
+            Action::Recover(_) => self.recover(),
+            Action::Resolve { shown } => Event::Claimed(self.resolve(shown).await),
+            Action::Look { shown } => Event::Claimed(self.ask_to_look(shown).await),
+            Action::Probe(probe) => Event::Ran(self.probe(&probe).await),
+            Action::Weigh { reading: _, probe, answer } => self.weigh(&probe, &answer),
+            Action::Saw { seen } => Event::Written(self.saw(seen).await),
+            Action::Run(_) | Action::RunOpen | Action::Finish(_) => Event::Woken,
+        }
+    }
+
+    /// Keeps what was read, and turns a granted right into a value.
+    fn read(&mut self, applied: Result<Applied, LedgerError>) -> Result<Reading, LedgerFault> {
+        let applied = applied?;
+        let reading = applied.reading();
+        if let Reply::Granted(grant) = &applied.reply {
+            self.right = Some(Right::new(&self.inner.table, grant, &applied, Arc::new(self.claim.clone())));
+        }
+        self.latest = Some(applied);
+        Ok(reading)
+    }
+
+    async fn claim(&mut self, read_undelivered: Option<u32>) -> Result<Reading, LedgerFault> {
+        self.claim.nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        self.claim.read_undelivered = read_undelivered;
+        let applied = self.inner.table.claim(self.key, &self.claim).await;
+        let reading = self.read(applied)?;
+        if let Some(applied) = self.latest.clone()
+            && let Some(record) = applied.record()
+            && !matches!(applied.reply, Reply::Granted(_))
+        {
+            self.inner.table.finish_undoes(applied.key, record).await;
+        }
+        Ok(reading)
+    }
+
+    async fn resolve(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
+        let nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        self.claim.nonce = nonce;
+        let command = Command::Resolve {
+            nonce,
+            shown,
+            call_digest: self.claim.terms.call_digest,
+            delay_ms: 0,
+            retries_max: self.tool.allowance.retries,
+            facts: self.claim.facts.clone(),
+        };
+        let applied = self.inner.table.apply(self.key, &command).await;
+        self.read(applied)
+    }
+
+    async fn ask_to_look(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
+        let nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        self.look = Some(nonce);
+        let command = Command::Look { nonce, shown, asker: Asker::Caller, looks_max: self.tool.allowance.looks };
+        let applied = self.inner.table.apply(self.key, &command).await;
+        self.read(applied)
+    }
+
+    async fn probe(&self, probe: &Probe) -> Outcome {
+        let Some(prober) = &self.inner.prober else {
+            return Outcome::not_sent("this host has no way to run a probe");
+        };
+        let at_most = Duration::from_secs(u64::from(self.tool.lease_seconds));
+        match tokio::time::timeout(at_most, prober.probe(&self.call, probe)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::no_answer(format!("timed out after {} s", self.tool.lease_seconds)),
+        }
+    }
+
+    fn judge(&self, outcome: &Outcome) -> Event {
+        let attempts = self.attempts(Some(outcome));
+        Event::Judged(self.tool.policy.judge(&self.call, &attempts).map_err(|fault| PolicyTrouble(fault.to_string())))
+    }
+
+    fn recover(&self) -> Event {
+        let attempts = self.attempts(None);
+        let recovered = self.tool.policy.recover(self.recorded_call(), &attempts);
+        Event::Recovered(recovered.map_err(|fault| PolicyTrouble(fault.to_string())))
+    }
+
+    fn weigh(&self, probe: &Probe, answer: &Outcome) -> Event {
+        let attempts = self.attempts(None);
+        let weighed = self.tool.policy.weigh(self.recorded_call(), &attempts, probe, answer);
+        Event::Weighed(weighed.map_err(|fault| PolicyTrouble(fault.to_string())))
+    }
+
+    /// The call that the attempts made: the recorded one, or this one, whose content is the same.
+    fn recorded_call(&self) -> &Call {
+        let recorded = self.latest.as_ref().and_then(|applied| applied.record()?.terms.call.as_deref());
+        recorded.unwrap_or(&self.call)
+    }
+
+    /// The attempts of the present generation as a policy reads them; `own`: what the last came to.
+    fn attempts(&self, own: Option<&Outcome>) -> Vec<Attempt> {
+        let Some(applied) = &self.latest else { return Vec::new() };
+        let Some(record) = applied.record() else { return Vec::new() };
+        let of_generation = |attempt: &&AttemptRecord| attempt.generation == record.generation;
+        let mut attempts: Vec<Attempt> = record
+            .attempts
+            .iter()
+            .filter(of_generation)
+            .map(|attempt| self.attempt(applied, record, attempt))
+            .collect();
+        if let (Some(last), Some(own)) = (attempts.last_mut(), own) {
+            last.outcome = own.clone();
+        }
+        attempts
+    }
+
+    fn attempt(&self, applied: &Applied, record: &Record, attempt: &AttemptRecord) -> Attempt {
+        let started = attempt.started.at(applied.written);
+        let age_ms = applied.now.longest_since(&started);
+        Attempt {
+            number: attempt.fence.number,
+            started_at_ms: started.wall_ms,
+            age_seconds: u32::try_from(age_ms / 1_000).unwrap_or(u32::MAX),
+            key: self.inner.downstream(applied.key, record, attempt.generation, attempt.series),
+            outcome: seen(attempt),
+            facts: attempt.facts.clone(),
+        }
+    }
+
+    /// Settles with what was seen. The ledger is asked a few times: the outcome is real, and others wait for it.
+    async fn settle(
+        &mut self,
+        grant: Grant,
+        outcome: &Outcome,
+        verdict: Bounded,
+        handles: Vec<String>,
+        undid: &[String],
+    ) -> Result<Reading, LedgerFault> {
+        let mut pause = SETTLEMENT_PAUSE;
+        let mut tries = 1;
+        let applied = loop {
+            match self.try_to_settle(&grant, outcome, &verdict, &handles, undid).await {
+                Err(LedgerError::Refused(refusal)) => break Err(LedgerError::Refused(refusal)),
+                Err(error) if tries < SETTLEMENT_TRIES => {
+                    tracing::debug!(%error, "semel.settlement is tried again");
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                    tries += 1;
+                }
+                settled => break settled,
+            }
+        };
+        self.over();
+        let reading = self.read(applied)?;
+        self.finish_undoes().await;
+        Ok(reading)
+    }
+
+    async fn try_to_settle(
+        &self,
+        grant: &Grant,
+        outcome: &Outcome,
+        verdict: &Bounded,
+        handles: &[String],
+        undid: &[String],
+    ) -> Result<Applied, LedgerError> {
+        let landed = verdict.effect() == Effect::Landed;
+        let undid = if landed { self.names(handles, undid, grant.generation).await? } else { Vec::new() };
+        let settlement = Settlement {
+            fence: grant.fence,
+            generation: grant.generation,
+            series: grant.series,
+            outcome: self.kept(outcome),
+            verdict: verdict.clone(),
+            handles: if landed { handles.to_vec() } else { Vec::new() },
+            undid,
+            claim: Box::new(self.claim.clone()),
+        };
+        self.inner.table.apply(self.key, &Command::Settle(Box::new(settlement))).await
+    }
+
+    /// Writes the handles of what landed, and finds what it undid.
+    async fn names(
+        &self,
+        handles: &[String],
+        undid: &[String],
+        generation: u32,
+    ) -> Result<Vec<GenerationOf>, LedgerError> {
+        let (table, keys) = (&self.inner.table, &self.inner.keys);
+        let (name_space, tenant) = (&self.claim.name_space, &self.claim.tenant);
+        let mine = GenerationOf { key: self.key, generation };
+        let undone = table.resolve(keys, name_space, tenant, undid).await?;
+        table.write_handles(keys, name_space, tenant, handles, mine).await?;
+        Ok(undone.into_iter().filter(|of| *of != mine).collect())
+    }
+
+    async fn hold(&mut self, fence: Fence, outcome: Option<Outcome>, reason: String) -> Result<Reading, LedgerFault> {
+        let outcome = outcome.map(|outcome| self.kept(&outcome));
+        let applied = self.inner.table.apply(self.key, &Command::Hold { fence, outcome, reason }).await;
+        self.over();
+        self.read(applied)
+    }
+
+    async fn saw(&mut self, seen: Seen) -> Result<Reading, LedgerFault> {
+        let Some(nonce) = self.look.take() else {
+            return Err(LedgerFault::Away("no look is under way".to_owned()));
+        };
+        let generation = self.latest.as_ref().and_then(Applied::record).map_or(0, |record| record.generation);
+        let sight = match seen {
+            Seen::Otherwise(sight) => sight,
+            Seen::Found { outcome, handles, undid } => {
+                let undid = self.names(&handles, &undid, generation).await?;
+                Sight::Found { outcome: self.kept(&outcome), handles, undid }
+            }
+        };
+        let applied = self.inner.table.apply(self.key, &Command::Saw { nonce, sight }).await;
+        let reading = self.read(applied)?;
+        self.finish_undoes().await;
+        Ok(reading)
+    }
+
+    async fn finish_undoes(&self) {
+        if let Some(applied) = &self.latest
+            && let Some(record) = applied.record()
+        {
+            self.inner.table.finish_undoes(applied.key, record).await;
+        }
+    }
+
+    /// The attempt is settled, or as settled as it will be by this host: nothing is left for its lease to say.
+    fn over(&mut self) {
+        let unused = self.right.take().map(|right| right.use_up().0);
+        for sending in self.sending.take().into_iter().chain(unused) {
+            sending.settled();
+        }
+    }
+
+    fn kept(&self, outcome: &Outcome) -> Kept {
+        let text = serde_json::to_string(outcome).unwrap_or_default();
+        if text.len() <= self.tool.outcome_bytes_max {
+            return Kept::Whole(outcome.clone());
+        }
+        let digest = Fingerprint::from_bytes(Sha256::digest(text.as_bytes()).into());
+        Kept::Digest { digest, bytes: text.len() as u64 }
+    }
+}
+
+/// What is known of an attempt's answer.
+fn seen(attempt: &AttemptRecord) -> Outcome {
+    match &attempt.outcome {
+        Some(Kept::Whole(outcome)) => outcome.clone(),
+        Some(Kept::Digest { .. }) => silence("it was answered, and the answer was too large to be kept"),
+        None => silence("the host that made the attempt is gone"),
+    }
+}
+
+fn silence(reason: &str) -> Outcome {
+    Outcome::Unanswered(Silence { reason: reason.to_owned(), sent: true })
+}
+
+/// What a record keeps of the facts of a call.
+pub(super) fn facts(call: &Call) -> Vec<Field> {
+    call.facts().into_iter().map(|(name, value)| Field { name: name.to_owned(), value }).collect()
+}
+
+/// Whether a value is small enough to hand to a policy: bounded like everything from outside.
+pub(super) fn check(call: &Call) -> Result<(), json::JsonFault> {
+    json::check(&serde_json::Value::Object(call.arguments().clone()), &json::JsonLimits::default())
+}

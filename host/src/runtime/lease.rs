@@ -1,0 +1,142 @@
+//! Rights as values that are used up by use, and the lease they rest on.
+//!
+//! A [`Right`] to send that is dropped unused is released as never sent; a [`Sending`] that is dropped leaves the
+//! operation in doubt. Both happen in a task of their own.
+
+use super::{
+    clock::Moment,
+    ledger::{Applied, Table},
+};
+use crate::{
+    ledger::{Claim, Command, Grant, Kept, ServerErrors, Settlement, bound},
+    words::{Effect, Outcome, StoreKey, Verdict},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{runtime::Handle, task::AbortHandle};
+
+/// How often a claim is renewed within its lease.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// A claim that this host holds.
+#[derive(Debug)]
+struct Lease {
+    table: Table,
+    runtime: Handle,
+    key: StoreKey,
+    grant: Grant,
+    claim: Arc<Claim>,
+    renewal: AbortHandle,
+    settled: bool,
+}
+
+impl Lease {
+    /// Writes what is known of the attempt when nobody is left to say more.
+    fn abandon(&mut self, outcome: Outcome) {
+        self.renewal.abort();
+        if self.settled {
+            return;
+        }
+        self.settled = true;
+        let (table, key) = (self.table.clone(), self.key);
+        let verdict =
+            bound(&outcome, &Verdict::new(Effect::Unknown, "the caller went away"), ServerErrors::ProveNothing);
+        let settlement = Settlement {
+            fence: self.grant.fence,
+            generation: self.grant.generation,
+            series: self.grant.series,
+            outcome: Kept::Whole(outcome),
+            verdict,
+            handles: Vec::new(),
+            undid: Vec::new(),
+            claim: Box::new((*self.claim).clone()),
+        };
+        self.runtime.spawn(async move {
+            if let Err(error) = table.apply(key, &Command::Settle(Box::new(settlement))).await {
+                tracing::warn!(%error, "semel.abandoned attempt could not be recorded: it is in doubt once its lease ends");
+            }
+        });
+    }
+}
+
+/// The right to send once, until a deadline.
+#[derive(Debug)]
+pub(crate) struct Right {
+    lease: Option<Lease>,
+    deadline: Moment,
+}
+
+impl Right {
+    pub(crate) fn new(table: &Table, grant: &Grant, applied: &Applied, claim: Arc<Claim>) -> Self {
+        let runtime = Handle::current();
+        let every = Duration::from_secs(u64::from(claim.terms.lease_seconds.max(1))) / RENEWALS_PER_LEASE;
+        let renewal = runtime.spawn(renew(table.clone(), applied.key, grant.clone(), every)).abort_handle();
+        Self {
+            deadline: applied.asked.after_ms(grant.valid_ms),
+            lease: Some(Lease {
+                table: table.clone(),
+                runtime,
+                key: applied.key,
+                grant: grant.clone(),
+                claim,
+                renewal,
+                settled: false,
+            }),
+        }
+    }
+
+    /// Uses the right up, right before the bytes leave. None: its deadline is past, and nothing may be sent; the claim
+    /// is still held, to be settled as not sent.
+    pub(crate) fn use_up(mut self) -> (Sending, bool) {
+        let in_time = !self.deadline.left().is_zero();
+        (Sending { lease: self.lease.take() }, in_time)
+    }
+}
+
+impl Drop for Right {
+    fn drop(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.abandon(Outcome::not_sent("the caller went away before anything was sent"));
+        }
+    }
+}
+
+/// A sending under way, or one whose outcome is about to be settled.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    lease: Option<Lease>,
+}
+
+impl Sending {
+    /// Its outcome is in the ledger, or the ledger was asked in vain: there is nothing left to say.
+    pub(crate) fn settled(mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.settled = true;
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.abandon(Outcome::no_answer("the caller went away before the tool answered"));
+        }
+    }
+}
+
+async fn renew(table: Table, key: StoreKey, grant: Grant, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        // Each renewal is carried out even where this task ends meanwhile.
+        let (table, fence) = (table.clone(), grant.fence);
+        let renewed = tokio::spawn(async move { table.apply(key, &Command::Renew { fence }).await }).await;
+        match renewed {
+            Ok(Ok(_)) => {}
+            Ok(Err(super::LedgerError::Refused(refusal))) => {
+                tracing::debug!(%refusal, "semel.lease ended");
+                return;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "semel.lease could not be renewed"),
+            Err(_) => return,
+        }
+    }
+}

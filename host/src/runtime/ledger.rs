@@ -1,0 +1,263 @@
+//! The ledger's table carried out on a store: read, apply, write if unchanged, and once more where it changed.
+
+use super::clock::Moment;
+use crate::{
+    guard::{LedgerFault, Reading},
+    ledger::{self, Command, Entry, Fence, Handle, Present, Record, Refusal, Reply, State, Step, Told},
+    store::{Created, Keep, Replaced, Store, StoreError, Stored, Version},
+    words::{Boot, Incarnation, Nonce, Stamp, StoreKey},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often a transition is tried against a record that keeps changing.
+const TRIES_MAX: u32 = 64;
+
+/// How often a write whose reply was lost is looked for.
+const LOOKS_AFTER_UNKNOWN: u32 = 5;
+
+/// The first pause before such a look; each next is twice as long.
+const PAUSE_AFTER_UNKNOWN: Duration = Duration::from_millis(20);
+
+/// Before the store has told a time. The first claim of an operation needs none.
+const NO_TIME: Stamp = Stamp { wall_ms: 0, steady_ms: 0, boot: Boot(0), incarnation: Incarnation(0) };
+
+/// Why the ledger did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Its store did not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its table forbids it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The record changed each time it was about to be written.
+    #[error("the record changed {TRIES_MAX} times while it was about to be written: try again later")]
+    Contended,
+    /// Something else lies under the key.
+    #[error("the ledger holds a {found} where {wanted} was expected: restore it from a backup")]
+    Misplaced {
+        /// What lies there.
+        found: &'static str,
+        /// What should.
+        wanted: &'static str,
+    },
+    /// The operating system has no randomness to give.
+    #[error("no randomness: {0}")]
+    Randomness(#[from] getrandom::Error),
+}
+
+impl From<LedgerError> for LedgerFault {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Refused(refusal) => Self::Refused(refusal),
+            other => Self::Away(other.to_string()),
+        }
+    }
+}
+
+/// What a command came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Applied {
+    pub(crate) reply: Reply,
+    pub(crate) key: StoreKey,
+    pub(crate) version: Version,
+    /// The record as it stands after the command.
+    pub(crate) record: Arc<Entry>,
+    /// When this version of it was written.
+    pub(crate) written: Stamp,
+    /// The store's time of the reply.
+    pub(crate) now: Stamp,
+    /// The host's time from before the ledger was read: rights count from here.
+    pub(crate) asked: Moment,
+}
+
+impl Applied {
+    pub(crate) fn record(&self) -> Option<&Record> {
+        match &*self.record {
+            Entry::Operation(record) => Some(record),
+            Entry::Handle(_) | Entry::Scheme(_) => None,
+        }
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
+        let record = self.record();
+        let delivered = record.is_some_and(|record| {
+            matches!(record.state, State::Landed { delivered: true, .. } | State::Tombstone { delivered: true, .. })
+        });
+        let nobody = Fence { number: 0, nonce: Nonce::from_bytes([0; 16]) };
+        Reading {
+            reply: self.reply.clone(),
+            key: self.key,
+            version: self.version,
+            generation: record.map_or(0, |record| record.generation),
+            delivered,
+            last: record.and_then(Record::last).map_or(nobody, |last| last.fence),
+        }
+    }
+}
+
+/// What a write came to.
+enum Wrote {
+    Done(Stamp),
+    Changed(Option<Stored>, Stamp),
+}
+
+/// The table on a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    store: Arc<dyn Store>,
+}
+
+impl Table {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Carries out `command` on what lies at `key`, and follows an alias once.
+    pub(crate) async fn apply(&self, key: StoreKey, command: &Command) -> Result<Applied, LedgerError> {
+        let applied = self.apply_at(key, command).await?;
+        match applied.reply {
+            Reply::Told(Told::Alias { to }) if to != key => self.apply_at(to, command).await,
+            _ => Ok(applied),
+        }
+    }
+
+    async fn apply_at(&self, key: StoreKey, command: &Command) -> Result<Applied, LedgerError> {
+        let mut asked = Moment::now();
+        // A claim is mostly the first, so the creation itself is the cheapest look, unless the store reads cheaply.
+        let blind = matches!(command, Command::Claim(_)) && !self.store.reads_cheaply();
+        let (mut stored, mut now) = if blind { (None, NO_TIME) } else { self.store.get(key).await? };
+        for _ in 0..TRIES_MAX {
+            let present = present(stored.as_ref())?;
+            let step = ledger::apply(present, command, now)?;
+            let Step { write: Some((record, keep)), reply } = step else {
+                return told(key, stored, step.reply, now, asked);
+            };
+            let version = Nonce::fresh()?;
+            let entry = Arc::new(Entry::Operation(record));
+            match self.write(key, stored.as_ref().map(|stored| stored.version), &entry, version, keep).await? {
+                Wrote::Done(written) => {
+                    return Ok(Applied { reply, key, version, record: entry, written, now: written, asked });
+                }
+                Wrote::Changed(changed, at) => {
+                    asked = Moment::now();
+                    (stored, now) = (changed, at);
+                }
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    /// Writes if unchanged. Where the reply is lost, the record itself tells: a version is its writer's own.
+    async fn write(
+        &self,
+        key: StoreKey,
+        expected: Option<Version>,
+        entry: &Entry,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Wrote, LedgerError> {
+        let wrote = match expected {
+            None => self.store.create(key, entry, version, keep).await.map(|created| match created {
+                Created::Created(at) => Wrote::Done(at),
+                Created::Exists(stored, at) => Wrote::Changed(Some(stored), at),
+            }),
+            Some(expected) => {
+                self.store.replace(key, expected, entry, version, keep).await.map(|replaced| match replaced {
+                    Replaced::Replaced(at) => Wrote::Done(at),
+                    Replaced::Changed(stored, at) => Wrote::Changed(stored, at),
+                })
+            }
+        };
+        match wrote {
+            Ok(wrote) => Ok(wrote),
+            Err(unknown @ StoreError::Unknown(_)) => self.look_for(key, version, unknown).await,
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn look_for(&self, key: StoreKey, version: Version, unknown: StoreError) -> Result<Wrote, LedgerError> {
+        let mut pause = PAUSE_AFTER_UNKNOWN;
+        for _ in 0..LOOKS_AFTER_UNKNOWN {
+            if let Ok((stored, now)) = self.store.get(key).await {
+                return Ok(match stored {
+                    Some(stored) if stored.version == version => Wrote::Done(stored.written),
+                    stored => Wrote::Changed(stored, now),
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(unknown.into())
+    }
+
+    /// What stands at `key`, without a command.
+    pub(crate) async fn read(&self, key: StoreKey) -> Result<Option<(Stored, Stamp)>, LedgerError> {
+        let (stored, now) = self.store.get(key).await?;
+        Ok(stored.map(|stored| (stored, now)))
+    }
+
+    /// What a handle names.
+    pub(crate) async fn handle(&self, key: StoreKey) -> Result<Option<Handle>, LedgerError> {
+        let (stored, _) = self.store.get(key).await?;
+        match stored.as_ref().map(|stored| &*stored.entry) {
+            None => Ok(None),
+            Some(Entry::Handle(handle)) => Ok(Some(handle.clone())),
+            Some(other) => Err(misplaced(other, "a handle")),
+        }
+    }
+
+    /// Writes what a handle names from now on.
+    pub(crate) async fn write_handle(&self, key: StoreKey, handle: Handle) -> Result<(), LedgerError> {
+        self.write_always(key, Entry::Handle(handle)).await
+    }
+
+    /// Writes an entry that nobody else means something different by.
+    pub(crate) async fn write_always(&self, key: StoreKey, entry: Entry) -> Result<(), LedgerError> {
+        let (mut stored, _) = self.store.get(key).await?;
+        for _ in 0..TRIES_MAX {
+            if stored.as_ref().is_some_and(|stored| *stored.entry == entry) {
+                return Ok(());
+            }
+            let expected = stored.as_ref().map(|stored| stored.version);
+            match self.write(key, expected, &entry, Nonce::fresh()?, Keep::UntilRemoved).await? {
+                Wrote::Done(_) => return Ok(()),
+                Wrote::Changed(changed, _) => stored = changed,
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+}
+
+fn told(
+    key: StoreKey,
+    stored: Option<Stored>,
+    reply: Reply,
+    now: Stamp,
+    asked: Moment,
+) -> Result<Applied, LedgerError> {
+    // Without a record the table writes one or refuses.
+    let stored = stored.ok_or(Refusal::NoRecord { command: "claim" })?;
+    Ok(Applied { reply, key, version: stored.version, record: stored.entry, written: stored.written, now, asked })
+}
+
+fn present(stored: Option<&Stored>) -> Result<Option<Present<'_>>, LedgerError> {
+    match stored.map(|stored| (&*stored.entry, stored.written)) {
+        None => Ok(None),
+        Some((Entry::Operation(record), written)) => Ok(Some(Present { record, written })),
+        Some((other, _)) => Err(misplaced(other, "an operation")),
+    }
+}
+
+fn misplaced(found: &Entry, wanted: &'static str) -> LedgerError {
+    let found = match found {
+        Entry::Operation(_) => "operation",
+        Entry::Handle(_) => "handle",
+        Entry::Scheme(_) => "scheme",
+    };
+    LedgerError::Misplaced { found, wanted }
+}

@@ -1,0 +1,247 @@
+//! The ledger as its operator sees it: listing, looking up, deciding, sweeping.
+
+use super::{
+    ledger::{LedgerError, Table},
+    scheme::{self, SchemeError},
+};
+use crate::{
+    key::KeyScheme,
+    ledger::{Command, Decision, Entry, GenerationOf, Person, Record, StateLabel},
+    store::{Query, Store},
+    words::{Stamp, StoreKey, Tenant},
+};
+use std::sync::Arc;
+
+/// How many keys are listed at a time.
+const PAGE: usize = 256;
+
+/// The fewest digits of a store key that name a record.
+const PREFIX_DIGITS_MIN: usize = 8;
+
+/// A record, as a person reads it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Where it lies.
+    pub key: StoreKey,
+    /// Its present downstream key, by which answers name it.
+    pub downstream: String,
+    /// The record.
+    pub record: Record,
+    /// When it was first written.
+    pub created: Stamp,
+    /// When it was last written.
+    pub written: Stamp,
+    /// The ledger's time of the reading.
+    pub now: Stamp,
+}
+
+/// What a name led to.
+#[derive(Debug)]
+pub enum Found {
+    /// One record.
+    One(Box<Listed>),
+    /// More than one: the name is too short.
+    Several(usize),
+    /// None.
+    None,
+}
+
+/// Why a name was not looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum LookUpError {
+    /// It is no name of a record.
+    #[error(
+        "`{0}` names no record: give the key of an answer, or at least {PREFIX_DIGITS_MIN} digits of an id that `list` shows"
+    )]
+    NoName(String),
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many operations were found in doubt because their lease was over.
+    pub expired: u64,
+    /// How many records had undos still to be written.
+    pub undone: u64,
+}
+
+/// The ledger as its operator sees it.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    table: Table,
+    keys: KeyScheme,
+}
+
+impl Ledger {
+    pub(super) fn over(table: Table, keys: KeyScheme) -> Self {
+        Self { table, keys }
+    }
+
+    /// The ledger kept in `store`, for an operator without policies.
+    ///
+    /// # Errors
+    /// If its keys are made in another way than `keys` says.
+    pub async fn open(store: Arc<dyn Store>, keys: KeyScheme) -> Result<Self, SchemeError> {
+        let table = Table::new(store);
+        scheme::agree(&table, &keys, std::iter::empty()).await?;
+        Ok(Self { table, keys })
+    }
+
+    /// Up to `limit` records of the tenant (none: of all), in one of the states (none: in any), in the order of keys.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub async fn list(
+        &self,
+        tenant: Option<&Tenant>,
+        states: &[StateLabel],
+        limit: usize,
+    ) -> Result<Vec<Listed>, LedgerError> {
+        let mut listed = Vec::new();
+        let mut query =
+            Query { tenant: tenant.cloned(), states: operations(states), due: false, after: None, limit: PAGE };
+        loop {
+            let page = self.table.store().list(&query).await?;
+            query.after = page.keys.last().copied();
+            for key in page.keys {
+                listed.extend(self.read(key).await?.filter(|found| matches(found, tenant, states)));
+                if listed.len() >= limit {
+                    return Ok(listed);
+                }
+            }
+            if !page.more {
+                return Ok(listed);
+            }
+        }
+    }
+
+    /// The record at `key`, if there is one.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub async fn read(&self, key: StoreKey) -> Result<Option<Listed>, LedgerError> {
+        let Some((stored, now)) = self.table.read(key).await? else { return Ok(None) };
+        let Entry::Operation(record) = &*stored.entry else { return Ok(None) };
+        Ok(Some(Listed {
+            key,
+            downstream: self.downstream(key, record),
+            record: (**record).clone(),
+            created: stored.created,
+            written: stored.written,
+            now,
+        }))
+    }
+
+    fn downstream(&self, key: StoreKey, record: &Record) -> String {
+        let form = record.terms.target.as_ref().map(|target| target.form).unwrap_or_default();
+        self.keys.downstream(&key, record.generation, record.series).render(form).unwrap_or_default()
+    }
+
+    /// The record of this name: an answer's key, or the beginning of an id that a list shows.
+    ///
+    /// # Errors
+    /// If it is no such name, or the ledger does not answer.
+    pub async fn find(&self, name: &str) -> Result<Found, LookUpError> {
+        if let Some(key) = StoreKey::from_hex(name)
+            && let Some(found) = self.read(key).await?
+        {
+            return Ok(Found::One(Box::new(found)));
+        }
+        let sound = name.len() >= PREFIX_DIGITS_MIN && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        if !sound {
+            return Err(LookUpError::NoName(name.to_owned()));
+        }
+        let name = name.to_lowercase();
+        let all = self.list(None, &[], usize::MAX).await?;
+        let mut named: Vec<Listed> = all
+            .into_iter()
+            .filter(|listed| listed.key.to_hex().starts_with(&name) || listed.downstream.starts_with(&name))
+            .collect();
+        Ok(match (named.pop(), named.len()) {
+            (None, _) => Found::None,
+            (Some(one), 0) => Found::One(Box::new(one)),
+            (Some(_), more) => Found::Several(more + 1),
+        })
+    }
+
+    /// Writes what a person decided of the record at `key`, on the ground of its attempt `shown`.
+    ///
+    /// # Errors
+    /// If the table forbids it (the error says which rule), or the ledger does not answer.
+    pub async fn decide(
+        &self,
+        key: StoreKey,
+        shown: u32,
+        person: Person,
+        decision: Decision,
+    ) -> Result<(), LedgerError> {
+        if let Decision::Landed { handles, .. } = &decision
+            && let Some(listed) = self.read(key).await?
+        {
+            let names = GenerationOf { key, generation: listed.record.generation };
+            let (name_space, tenant) = (&listed.record.name_space, &listed.record.tenant);
+            self.table.write_handles(&self.keys, name_space, tenant, handles, names).await?;
+        }
+        let applied = self.table.apply(key, &Command::Decide { shown, person, decision }).await?;
+        if let Some(record) = applied.record() {
+            self.table.finish_undoes(key, record).await;
+        }
+        Ok(())
+    }
+
+    /// Removes up to `at_most` entries that are past their end.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub async fn purge(&self, at_most: usize) -> Result<usize, LedgerError> {
+        Ok(self.table.store().purge(at_most).await?)
+    }
+
+    /// Looks at what is due: leases that are over, and undos that are still to be written.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub async fn sweep(&self) -> Result<Swept, LedgerError> {
+        let mut swept = Swept::default();
+        let mut query = Query { due: true, limit: PAGE, ..Query::default() };
+        loop {
+            let page = self.table.store().list(&query).await?;
+            query.after = page.keys.last().copied();
+            for key in &page.keys {
+                self.sweep_one(*key, &mut swept).await?;
+            }
+            if !page.more {
+                return Ok(swept);
+            }
+        }
+    }
+
+    async fn sweep_one(&self, key: StoreKey, swept: &mut Swept) -> Result<(), LedgerError> {
+        match self.table.apply(key, &Command::Expire).await {
+            Ok(_) => swept.expired += 1,
+            Err(LedgerError::Refused(_)) => {
+                if let Some(listed) = self.read(key).await?.filter(|listed| listed.record.has_open_undoes()) {
+                    self.table.finish_undoes(key, &listed.record).await;
+                    swept.undone += 1;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Only records of operations are listed, never handles or the scheme.
+fn operations(states: &[StateLabel]) -> Vec<StateLabel> {
+    let all = || StateLabel::ALL.into_iter().filter(|label| !matches!(label, StateLabel::Handle | StateLabel::Scheme));
+    if states.is_empty() { all().collect() } else { states.to_vec() }
+}
+
+/// A store may list too much.
+fn matches(listed: &Listed, tenant: Option<&Tenant>, states: &[StateLabel]) -> bool {
+    tenant.is_none_or(|tenant| listed.record.tenant == *tenant)
+        && (states.is_empty() || states.contains(&listed.record.state.label()))
+}

@@ -1,0 +1,97 @@
+//! The scheme record: hosts that make keys in different ways must not share a ledger.
+
+use super::ledger::{LedgerError, Table};
+use crate::{
+    key::{self, KeyScheme, Mode},
+    ledger::{Entry, Scheme},
+    store::Stored,
+    words::{Description, StoreKey},
+};
+use std::collections::BTreeMap;
+
+/// Why a host does not start on this ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemeError {
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// It holds keys of another format.
+    #[error(
+        "the ledger holds keys of format {found}, and this release makes format {}: use the release that wrote it, or a new ledger",
+        key::FORMAT
+    )]
+    Format {
+        /// Its format.
+        found: u16,
+    },
+    /// It holds keys made with another secret.
+    #[error("the ledger's keys are made with {}, and this host has {}: set the same secret (`[keys]`), or use a new ledger", secret(.found), secret(.mine))]
+    Secret {
+        /// The ledger's.
+        found: Option<String>,
+        /// The host's.
+        mine: Option<String>,
+    },
+    /// A policy makes other keys than the one that wrote here.
+    #[error(
+        "the policy `{policy}` has key epoch {mine}, and the ledger holds its keys of epoch {found}: use that version of the policy, or a new ledger"
+    )]
+    KeyEpoch {
+        /// The policy.
+        policy: String,
+        /// The ledger's epoch.
+        found: u32,
+        /// The host's.
+        mine: u32,
+    },
+}
+
+fn secret(id: &Option<String>) -> String {
+    id.as_ref().map_or_else(|| "no secret".to_owned(), |id| format!("the secret `{id}`"))
+}
+
+/// Where the scheme of this mode lies: no digest is all zeros.
+fn scheme_key(mode: Mode) -> StoreKey {
+    let mut bytes = [0; 32];
+    if mode == Mode::Shadow
+        && let Some(last) = bytes.last_mut()
+    {
+        *last = 1;
+    }
+    StoreKey::from_bytes(bytes)
+}
+
+/// Checks that this host makes keys as the ledger's others do, and notes the policies it adds.
+pub(crate) async fn agree<'a>(
+    table: &Table,
+    keys: &KeyScheme,
+    policies: impl Iterator<Item = &'a Description>,
+) -> Result<(), SchemeError> {
+    let at = scheme_key(keys.mode());
+    let found = table.read(at).await?.and_then(|(stored, _)| scheme_of(&stored));
+    let mine = Scheme { key_format: key::FORMAT, secret_id: keys.secret_id(), key_epochs: BTreeMap::new() };
+    let mut scheme = found.clone().unwrap_or_else(|| mine.clone());
+    if scheme.key_format != mine.key_format {
+        return Err(SchemeError::Format { found: scheme.key_format });
+    }
+    if scheme.secret_id != mine.secret_id {
+        return Err(SchemeError::Secret { found: scheme.secret_id, mine: mine.secret_id });
+    }
+    for policy in policies {
+        let epoch = scheme.key_epochs.entry(policy.name.clone()).or_insert(policy.key_epoch);
+        if *epoch != policy.key_epoch {
+            return Err(SchemeError::KeyEpoch { policy: policy.name.clone(), found: *epoch, mine: policy.key_epoch });
+        }
+    }
+    if found.as_ref() != Some(&scheme) {
+        table.write_always(at, Entry::Scheme(scheme)).await?;
+    }
+    Ok(())
+}
+
+fn scheme_of(stored: &Stored) -> Option<Scheme> {
+    match &*stored.entry {
+        Entry::Scheme(scheme) => Some(scheme.clone()),
+        Entry::Operation(_) | Entry::Handle(_) => None,
+    }
+}

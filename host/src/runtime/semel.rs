@@ -1,0 +1,317 @@
+//! The host: which tools there are, where their ledger is, and how a call begins.
+
+use super::{
+    clock::Moment,
+    driver::{self, Driver},
+    ledger::Table,
+    operator::Ledger,
+    scheme::{self, SchemeError},
+    ticket::{self, Begun, CallError, Delivery, Ticket},
+    tool::Tool,
+};
+use crate::{
+    engine::PolicyFault,
+    key::KeyScheme,
+    ledger::{Claim, GenerationOf, PolicyName, Record, Terms, Undoing},
+    place,
+    store::Store,
+    words::{Answer, Call, Derivation, Durability, Nonce, Operation, Outcome, Probe, StoreKey},
+};
+use async_trait::async_trait;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::{fmt, future::Future, sync::Arc};
+
+/// Runs the reads that a policy asks for, to learn what became of an attempt.
+#[async_trait]
+pub trait Prober: fmt::Debug + Send + Sync + 'static {
+    /// Runs the probe on behalf of the tenant of `call`, and says what it came to.
+    async fn probe(&self, call: &Call, probe: &Probe) -> Outcome;
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It makes other keys than the ledger holds.
+    #[error(transparent)]
+    Scheme(#[from] SchemeError),
+    /// A pattern is none.
+    #[error("`{pattern}` is no pattern for tools: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What all clones of a host share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) table: Table,
+    pub(super) keys: KeyScheme,
+    pub(super) prober: Option<Arc<dyn Prober>>,
+    matchers: GlobSet,
+    tools: Vec<Arc<Tool>>,
+    fallback: Option<Arc<Tool>>,
+}
+
+impl Inner {
+    /// The downstream key of a generation and series, as the record's target wants it.
+    pub(super) fn downstream(&self, key: StoreKey, record: &Record, generation: u32, series: u32) -> String {
+        let form = record.terms.target.as_ref().map(|target| target.form).unwrap_or_default();
+        // A form is checked before the claim, so only a damaged record has a wrong one.
+        self.keys.downstream(&key, generation, series).render(form).unwrap_or_default()
+    }
+
+    fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
+        // The first rule that matches wins.
+        let first = self.matchers.matches(name).into_iter().min();
+        first.and_then(|first| self.tools.get(first)).or(self.fallback.as_ref())
+    }
+}
+
+/// Sets a host up.
+#[derive(Debug)]
+pub struct Builder {
+    store: Arc<dyn Store>,
+    keys: KeyScheme,
+    prober: Option<Arc<dyn Prober>>,
+    tools: Vec<(Vec<String>, Tool)>,
+    fallback: Option<Tool>,
+}
+
+impl Builder {
+    /// Keys are made so. Default: plain digests, enforcing.
+    #[must_use]
+    pub fn keys(mut self, keys: KeyScheme) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Probes are run so. Default: not at all.
+    #[must_use]
+    pub fn prober(mut self, prober: Arc<dyn Prober>) -> Self {
+        self.prober = Some(prober);
+        self
+    }
+
+    /// Tools whose name matches one of `patterns` (globs) are guarded so. Of several rules the first that matches wins.
+    #[must_use]
+    pub fn tool<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>, tool: Tool) -> Self {
+        self.tools.push((patterns.into_iter().map(Into::into).collect(), tool));
+        self
+    }
+
+    /// Tools that no rule matches are guarded so. Default: their calls are an error.
+    #[must_use]
+    pub fn otherwise(mut self, tool: Tool) -> Self {
+        self.fallback = Some(tool);
+        self
+    }
+
+    /// Opens the host: checks that the ledger's keys are made as this host makes them.
+    ///
+    /// # Errors
+    /// If they are not, a pattern is none, or the ledger cannot be used.
+    pub async fn open(self) -> Result<Semel, OpenError> {
+        let table = Table::new(self.store);
+        let policies = self.tools.iter().map(|(_, tool)| tool).chain(&self.fallback);
+        scheme::agree(&table, &self.keys, policies.map(|tool| tool.policy.description())).await?;
+        let (matchers, tools) = rules(self.tools)?;
+        let fallback = self.fallback.map(Arc::new);
+        let (keys, prober) = (self.keys, self.prober);
+        Ok(Semel { inner: Arc::new(Inner { table, keys, prober, matchers, tools, fallback }) })
+    }
+}
+
+/// One matcher a pattern, and the tool of each: so that the smallest index is the first rule.
+fn rules(rules: Vec<(Vec<String>, Tool)>) -> Result<(GlobSet, Vec<Arc<Tool>>), OpenError> {
+    let mut matchers = GlobSetBuilder::new();
+    let mut tools = Vec::new();
+    for (patterns, tool) in rules {
+        let tool = Arc::new(tool);
+        for pattern in patterns {
+            let glob = Glob::new(&pattern).map_err(|error| wrong(&pattern, &error))?;
+            matchers.add(glob);
+            tools.push(Arc::clone(&tool));
+        }
+    }
+    let matchers = matchers.build().map_err(|error| wrong("", &error))?;
+    Ok((matchers, tools))
+}
+
+fn wrong(pattern: &str, error: &globset::Error) -> OpenError {
+    OpenError::Pattern { pattern: pattern.to_owned(), why: error.kind().to_string() }
+}
+
+/// A host that guards tool calls. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Semel {
+    inner: Arc<Inner>,
+}
+
+impl Semel {
+    /// A host whose ledger is kept in `store`.
+    #[must_use]
+    pub fn builder(store: Arc<dyn Store>) -> Builder {
+        Builder { store, keys: KeyScheme::default(), prober: None, tools: Vec::new(), fallback: None }
+    }
+
+    /// Guards `call`: runs the tool through `run` if the operation that it means has not been sent, and answers with what
+    /// stands otherwise. `run` is called again only after an attempt that had no effect, or where the policy says that
+    /// sending the same again is safe, as often as the tool's [`crate::guard::Allowance`] lets it.
+    ///
+    /// Whoever drops the returned future while the tool runs leaves the operation in doubt.
+    ///
+    /// # Errors
+    /// If the ledger cannot be reached (the tool did not run), or no policy is set up for the tool.
+    pub async fn call<Run, Running>(&self, call: Call, mut run: Run) -> Result<Answer, CallError>
+    where
+        Run: FnMut(Ticket) -> Running,
+        Running: Future<Output = Outcome>,
+    {
+        let mut begun = self.begin(call).await?;
+        loop {
+            match begun {
+                Begun::Answered(answered) => {
+                    let (answer, delivery) = answered.into_parts();
+                    // The caller's future runs to its end with this, so it takes the outcome.
+                    let _ = delivery.map(|delivery| tokio::spawn(Delivery::taken(delivery)));
+                    return Ok(answer);
+                }
+                Begun::Run(started) => {
+                    let outcome = run(started.ticket.clone()).await;
+                    begun = started.go_on(outcome).await?;
+                }
+            }
+        }
+    }
+
+    /// Guards a call whose tool the host runs itself: says whether to run it, or what to answer.
+    ///
+    /// # Errors
+    /// As [`Semel::call`].
+    pub async fn begin(&self, call: Call) -> Result<Begun, CallError> {
+        let begun = Moment::now();
+        if let Err(fault) = driver::check(&call) {
+            return Ok(ticket::refused(format!("the arguments cannot be used: {fault}")));
+        }
+        let Some(tool) = self.inner.tool(call.tool()).cloned() else {
+            return Err(CallError::NoPolicy(call.tool().to_owned()));
+        };
+        match tool.policy.derive(&call) {
+            Err(fault) => Ok(ticket::refused(explain(&fault))),
+            Ok(Derivation::Pass) => Ok(ticket::passes(&call)),
+            Ok(Derivation::Refuse(reason)) => Ok(ticket::refused(reason)),
+            Ok(Derivation::Once(operation)) => self.guard(tool, call, *operation, begun).await,
+        }
+    }
+
+    async fn guard(
+        &self,
+        tool: Arc<Tool>,
+        call: Call,
+        operation: Operation,
+        begun: Moment,
+    ) -> Result<Begun, CallError> {
+        if let Some(reason) = self.forgets(&tool, &call) {
+            return Ok(ticket::refused(reason));
+        }
+        let undoes = self.undoes(&tool, &call, &operation).await?;
+        let (key, terms) = match self.terms(&tool, &call, operation, &undoes) {
+            Ok(terms) => terms,
+            Err(reason) => return Ok(ticket::refused(reason)),
+        };
+        let claim = Claim {
+            nonce: Nonce::from_bytes([0; 16]),
+            tenant: call.tenant().clone(),
+            name_space: tool.name_space.clone(),
+            terms,
+            facts: driver::facts(&call),
+            read_undelivered: None,
+            void_mark: None,
+        };
+        let (driver, action) = Driver::start(Arc::clone(&self.inner), tool, Arc::new(call), key, claim, begun);
+        ticket::go_on(driver, action).await
+    }
+
+    /// What cannot be taken back is not guarded by a ledger that forgets.
+    fn forgets(&self, tool: &Tool, call: &Call) -> Option<String> {
+        let destructive = call.facts().get("hint.destructive").is_some_and(|hint| hint.as_bool() == Some(true));
+        let refused = (tool.irreversible || destructive)
+            && !tool.allow_forgetful_ledger
+            && self.durability() == Durability::Nothing;
+        refused.then(|| {
+            format!(
+                "`{}` cannot be undone, and the ledger lives in memory: use a ledger that lasts, or set \
+                 `allow_forgetful_ledger` for the tool",
+                call.tool()
+            )
+        })
+    }
+
+    async fn undoes(&self, tool: &Tool, call: &Call, operation: &Operation) -> Result<Vec<GenerationOf>, CallError> {
+        let (table, keys) = (&self.inner.table, &self.inner.keys);
+        let named = table.resolve(keys, &tool.name_space, call.tenant(), &operation.undoes).await;
+        named.map_err(|error| CallError::Ledger(error.to_string()))
+    }
+
+    /// Where the operation's record lies, and what a claim states.
+    fn terms(
+        &self,
+        tool: &Tool,
+        call: &Call,
+        operation: Operation,
+        undoes: &[GenerationOf],
+    ) -> Result<(StoreKey, Terms), String> {
+        let keys = &self.inner.keys;
+        let key = keys.store_key(&tool.name_space, call, &operation, undoes).map_err(|fault| fault.to_string())?;
+        let content =
+            keys.fingerprint(&tool.name_space, call.tenant(), &operation).map_err(|fault| fault.to_string())?;
+        placeable(&operation, call)?;
+        let policy = tool.policy.description();
+        let terms = Terms {
+            content,
+            call_digest: keys.call_digest(&tool.name_space, call, operation.scope),
+            // Only what may have to be sent or asked about again needs the call itself.
+            call: operation.target.is_some().then(|| Box::new(call.clone())),
+            operation: operation.name,
+            identity: if tool.keep_identity { operation.identity } else { Vec::new() },
+            until: operation.until,
+            window_seconds: operation.window_seconds,
+            attempt_seconds: operation.attempt_seconds,
+            lease_seconds: tool.lease_seconds,
+            refusal_seconds: tool.refusal_seconds,
+            target: operation.target,
+            policy: PolicyName { name: policy.name.clone(), digest: tool.policy.digest(), key_epoch: policy.key_epoch },
+            undoes: undoes.iter().map(|of| Undoing { of: *of, settled: false }).collect(),
+        };
+        Ok((key, terms))
+    }
+
+    /// What an acknowledged write of the ledger survives.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.inner.table.store().durability()
+    }
+
+    /// The ledger, as its operator sees it.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        Ledger::over(self.inner.table.clone(), self.inner.keys.clone())
+    }
+}
+
+/// Whether a key can go where the target wants it, before anything is claimed.
+fn placeable(operation: &Operation, call: &Call) -> Result<(), String> {
+    let Some(target) = &operation.target else { return Ok(()) };
+    place::check(&target.places, call.arguments()).map_err(|fault| fault.to_string())
+}
+
+/// A policy's own refusal is for the model to act on; anything else is the policy's fault, and says so.
+fn explain(fault: &PolicyFault) -> String {
+    match &fault.cause {
+        crate::engine::Cause::Refused { message } => message.clone(),
+        _ => fault.to_string(),
+    }
+}

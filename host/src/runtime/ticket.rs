@@ -1,0 +1,234 @@
+//! What the caller of a guarded tool holds: a ticket to run it, an answer, and the word that it took the answer.
+
+use super::{
+    driver::{Driver, Pause},
+    lease::Right,
+    ledger::Table,
+};
+use crate::{
+    guard::{Action, Event},
+    ledger::{Command, Grant, Reply, Told},
+    place::{self, Placed},
+    words::{Answer, Call, Outcome, StoreKey, Until},
+};
+use serde_json::{Map, Value};
+
+/// Why a call got no answer. Nothing was sent by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The ledger cannot be reached, so the tool did not run.
+    #[error("the ledger cannot be used, so the tool did not run: {0}")]
+    Ledger(String),
+    /// No tool's rule matches, and there is no default.
+    #[error("no policy is set up for the tool `{0}`: add a `[[tool]]` that matches it, or a default policy")]
+    NoPolicy(String),
+    /// What must not happen.
+    #[error("internal error, please report it: {0}")]
+    Internal(String),
+}
+
+/// The permission to run a tool once, and what to run it with.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Ticket {
+    /// The operation's name; none: the call passes unguarded.
+    pub operation: Option<String>,
+    /// The downstream key; none where nothing is guarded.
+    pub key: Option<String>,
+    /// The attempt's number, from 1; 0 where nothing is recorded.
+    pub attempt: u32,
+    /// Whether it repeats a sending whose effect is unknown.
+    pub repeats: bool,
+    /// The arguments, with the key where the target wants it.
+    pub arguments: Map<String, Value>,
+    /// Headers to send besides.
+    pub headers: Vec<(String, String)>,
+    /// Metadata to send besides.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl Ticket {
+    pub(super) fn unguarded(call: &Call) -> Self {
+        Self {
+            operation: None,
+            key: None,
+            attempt: 0,
+            repeats: false,
+            arguments: call.arguments().clone(),
+            headers: Vec::new(),
+            metadata: Vec::new(),
+        }
+    }
+}
+
+/// How a call begins.
+#[derive(Debug)]
+pub enum Begun {
+    /// The tool is to be run now, and what it came to told.
+    Run(Box<Started>),
+    /// There is nothing to run: this is the answer.
+    Answered(Box<Answered>),
+}
+
+/// A run of a tool that is under way. Dropped without a word, it leaves its operation in doubt.
+#[derive(Debug)]
+#[must_use = "a run that is not finished leaves its operation in doubt"]
+pub struct Started {
+    /// What to run it with.
+    pub ticket: Ticket,
+    pub(super) driver: Option<Driver>,
+}
+
+impl Started {
+    /// Tells what the tool came to; it may have to be run again.
+    pub(super) async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
+        let Some(mut driver) = self.driver else {
+            let answer = Answer::Passed { outcome };
+            return Ok(Begun::Answered(Box::new(Answered { answer, delivery: None })));
+        };
+        let action = driver.step(Event::Ran(outcome));
+        go_on(driver, action).await
+    }
+
+    /// Tells what the tool came to, and gives the answer.
+    ///
+    /// # Errors
+    /// If something is wrong within Semel; the outcome is not recorded then.
+    pub async fn finish(mut self, outcome: Outcome) -> Result<Answered, CallError> {
+        if let Some(driver) = &mut self.driver {
+            driver.cannot_run_again();
+        }
+        match self.go_on(outcome).await? {
+            Begun::Answered(answered) => Ok(*answered),
+            Begun::Run(_) => Err(CallError::Internal("a run that nobody can make".to_owned())),
+        }
+    }
+}
+
+/// An answer, and how to say that it was taken.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    pub(super) delivery: Option<Delivery>,
+}
+
+impl Answered {
+    /// The answer, and what to do once the caller certainly has it: for doors that write it somewhere first.
+    #[must_use]
+    pub fn into_parts(self) -> (Answer, Option<Delivery>) {
+        (self.answer, self.delivery)
+    }
+}
+
+/// What is to be said once a caller certainly took an outcome that lasts until delivery.
+#[derive(Debug)]
+#[must_use = "an outcome that nobody says was taken is replayed to the next caller"]
+pub struct Delivery {
+    pub(super) table: Table,
+    pub(super) key: StoreKey,
+    pub(super) generation: u32,
+    pub(super) attempt: u32,
+}
+
+impl Delivery {
+    /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
+    pub async fn taken(self) {
+        let deliver = Command::Deliver { generation: self.generation, attempt: self.attempt };
+        if let Err(error) = self.table.apply(self.key, &deliver).await {
+            tracing::debug!(%error, "semel.delivery mark dropped");
+        }
+    }
+}
+
+/// Goes on until the caller has to act, in a task of its own: what was begun is carried out and recorded, whether or
+/// not anybody still waits for it.
+pub(super) async fn go_on(mut driver: Driver, action: Action) -> Result<Begun, CallError> {
+    let task = tokio::spawn(async move {
+        let mut action = action;
+        loop {
+            match driver.advance(action).await {
+                Pause::Over(end) => return answered(&driver, *end),
+                Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
+                Pause::Run(granted) => match use_up(&mut driver, *granted) {
+                    Ok(ticket) => return Ok(Begun::Run(Box::new(Started { ticket, driver: Some(driver) }))),
+                    Err(why) => action = driver.step(Event::Ran(Outcome::not_sent(why))),
+                },
+            }
+        }
+    });
+    match task.await {
+        Ok(begun) => begun,
+        Err(failed) => Err(CallError::Internal(failed.to_string())),
+    }
+}
+
+/// Uses the right up for a ticket, or says why nothing may be sent. The claim is held either way.
+fn use_up(driver: &mut Driver, (right, grant): (Right, Grant)) -> Result<Ticket, String> {
+    let ticket = ticket(driver, &grant);
+    let (sending, in_time) = right.use_up();
+    driver.sending = Some(sending);
+    if in_time { ticket } else { Err("the right to send came too late".to_owned()) }
+}
+
+fn open(driver: Driver) -> Started {
+    let mut ticket = Ticket::unguarded(&driver.call);
+    ticket.operation = Some(driver.claim.terms.operation.clone());
+    Started { ticket, driver: Some(driver) }
+}
+
+fn ticket(driver: &Driver, grant: &Grant) -> Result<Ticket, String> {
+    let key = driver.inner.keys.downstream(&driver.key, grant.generation, grant.series);
+    let key = key.render(driver.target().map(|target| target.form).unwrap_or_default());
+    let key = key.map_err(|fault| fault.to_string())?;
+    let places = driver.target().map_or(&[][..], |target| &target.places);
+    let Placed { arguments, headers, metadata } =
+        place::put(places, &key, driver.call.arguments().clone()).map_err(|fault| fault.to_string())?;
+    Ok(Ticket {
+        operation: Some(driver.claim.terms.operation.clone()),
+        key: Some(key),
+        attempt: grant.fence.number,
+        repeats: grant.repeats,
+        arguments,
+        headers,
+        metadata,
+    })
+}
+
+fn answered(driver: &Driver, end: crate::guard::End) -> Result<Begun, CallError> {
+    let answer = driver.answer(end)?;
+    tracing::info!(
+        semel.answer = answer.word(),
+        semel.tool = driver.call.tool(),
+        semel.operation = driver.claim.terms.operation,
+        semel.tenant = driver.claim.tenant.as_str(),
+        "semel.answer"
+    );
+    let delivery = delivery(driver, &answer);
+    Ok(Begun::Answered(Box::new(Answered { answer, delivery })))
+}
+
+/// The word that a caller took an outcome matters only where the operation lasts until delivery.
+fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
+    let applied = driver.latest.as_ref()?;
+    let record = applied.record()?;
+    let stands = matches!(applied.reply, Reply::Told(Told::Landed));
+    let given = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
+    (stands && given && record.terms.until == Until::Delivery).then(|| Delivery {
+        table: driver.inner.table.clone(),
+        key: applied.key,
+        generation: record.generation,
+        attempt: record.landed_attempt(),
+    })
+}
+
+/// What a call is answered that must not run as it stands.
+pub(super) fn refused(reason: String) -> Begun {
+    let answer = Answer::Refused { reason, next: crate::words::Next::CorrectTheCall };
+    Begun::Answered(Box::new(Answered { answer, delivery: None }))
+}
+
+/// What a call is answered that passes.
+pub(super) fn passes(call: &Call) -> Begun {
+    Begun::Run(Box::new(Started { ticket: Ticket::unguarded(call), driver: None }))
+}

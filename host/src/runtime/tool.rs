@@ -1,0 +1,57 @@
+//! A tool as its operator set it up.
+
+use crate::{engine::Policy, guard::Allowance};
+
+/// How long a claim lasts without renewal, in seconds.
+const LEASE_SECONDS: u32 = 15;
+
+/// How long a refusal is replayed to equal content where the policy names no time, in seconds.
+const REFUSAL_SECONDS: u32 = 600;
+
+/// The largest outcome that is kept whole, in bytes of its JSON text.
+const OUTCOME_BYTES_MAX: usize = 1 << 20;
+
+/// A tool: its policy, and what its operator allows.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    /// Which operation a call means, and whether trying again is safe.
+    pub policy: Policy,
+    /// What keeps its operations apart from another policy's of the same name. Default: the policy's name.
+    pub name_space: String,
+    /// What the guard may do.
+    pub allowance: Allowance,
+    /// How long a claim lasts without renewal, in seconds; it is renewed three times as often.
+    pub lease_seconds: u32,
+    /// How long a refusal is replayed to equal content where the policy names no time, in seconds.
+    pub refusal_seconds: u32,
+    /// The largest outcome that is kept whole, in bytes of its JSON text. Of a larger one only the digest is.
+    pub outcome_bytes_max: usize,
+    /// Whether the record keeps the identity in the clear, for people to find it by.
+    pub keep_identity: bool,
+    /// Whether what it does cannot be taken back, so that it is refused on a ledger that forgets.
+    pub irreversible: bool,
+    /// Whether it runs on a ledger that forgets all the same.
+    pub allow_forgetful_ledger: bool,
+    /// Whether a quickly written answer counts as received at a door that cannot see it. Only told in answers here.
+    pub taken_once_written: bool,
+}
+
+impl Tool {
+    /// A tool under `policy`, with the defaults of everything else.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        let name_space = policy.description().name.clone();
+        Self {
+            policy,
+            name_space,
+            allowance: Allowance::default(),
+            lease_seconds: LEASE_SECONDS,
+            refusal_seconds: REFUSAL_SECONDS,
+            outcome_bytes_max: OUTCOME_BYTES_MAX,
+            keep_identity: false,
+            irreversible: false,
+            allow_forgetful_ledger: false,
+            taken_once_written: false,
+        }
+    }
+}
