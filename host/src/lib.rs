@@ -1,4 +1,4 @@
-//! Semel sends an agent's tool call at most once, and tells when it cannot know.
+#![doc = include_str!("../README.md")]
 
 pub mod engine;
 pub mod guard;

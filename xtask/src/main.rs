@@ -7,6 +7,7 @@
 
 mod guests;
 mod policies;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -24,11 +25,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Policies(policies::Arguments),
+    Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Policies(arguments) => policies::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     };
     // The chain of causes alone: a backtrace through a chore tells nobody what to do.
     outcome.map_or_else(complain, |()| ExitCode::SUCCESS)

@@ -43,6 +43,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Builds all of them, by the first compiler that works.
+pub(crate) fn all() -> Result<()> {
+    run(&Arguments { names: Vec::new(), toolchain: None, pack: false })
+}
+
 /// The ready-made policies: each is a package in a folder of its own under `policies/`.
 fn known() -> Result<Vec<String>> {
     let folder = workspace::root().join("policies");

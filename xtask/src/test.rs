@@ -1,0 +1,29 @@
+//! `cargo xtask test`: builds the ready-made policies, then runs every test there is.
+
+use anyhow::{Context, Result, ensure};
+use std::process::Command;
+
+use crate::{policies, workspace};
+
+/// Build the policies and run all tests; a skipped one fails.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(_: &Arguments) -> Result<()> {
+    policies::all()?;
+    // One build of everything, so that no dependency is compiled twice for other features.
+    cargo(&["nextest", "run", "--workspace", "--all-targets", "--no-fail-fast", "--run-ignored", "all"])?;
+    cargo(&["test", "--workspace", "--doc", "--quiet"])
+}
+
+/// Runs cargo in the workspace, as whoever called this would.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
+    let shown = arguments.join(" ");
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(workspace::root())
+        .status()
+        .with_context(|| format!("cannot run `cargo {shown}`"))?;
+    ensure!(status.success(), "`cargo {shown}` failed");
+    Ok(())
+}
