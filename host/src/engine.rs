@@ -40,7 +40,10 @@ pub use inspection::Inspection;
 pub use limits::{DecisionLimits, Limits, LoadLimits};
 pub use policy::Policy;
 
-use crate::words::{Description, PolicyDigest};
+use crate::{
+    json::canonical,
+    words::{Description, PolicyDigest},
+};
 use compile::Compiled;
 use exports::Exports;
 use places::Places;
@@ -112,7 +115,7 @@ impl fmt::Debug for Engine {
 
 impl Shared {
     fn load(self: Arc<Self>, bytes: &[u8], settings: &Value) -> Result<Policy, LoadFault> {
-        let settings = lower::canonical(settings);
+        let settings = canonical(settings);
         let (found, limit) = (settings.len() as u64, u64::from(self.limits.load.settings_bytes));
         if found > limit {
             return Err(LoadFault::TooLarge { what: "bytes of settings", found, limit, name: "settings-bytes" });

@@ -1,25 +1,20 @@
 //! From the contract's words to the host's: everything a policy answers is checked and bounded here.
 //!
-//! What is checked is shape: names are names, JSON is JSON, lists and texts are bounded, figures are in range. What an
-//! answer *means* (such as whether an identity makes a key) is not decided here.
+//! What is checked is shape: names are names, JSON is JSON, lists and texts are bounded. What an answer *means* is not
+//! decided here: whether an identity makes a key, in `crate::key`; whether a key can go to its places, in `crate::place`.
 
 use super::{bindings::semel::policy::types, limits::DecisionLimits};
-use crate::words::{
-    Derivation, Description, Effect, Field, Finding, Form, Operation, Place, Probe, Recovery, Repeats, Scope, Target,
-    Until, Verdict, checked_name,
+use crate::{
+    json::{self, JsonLimits},
+    words::{
+        Derivation, Description, Effect, Field, Finding, Form, Operation, Place, Probe, Recovery, Repeats, Scope,
+        Target, Until, Verdict, checked_name,
+    },
 };
 use serde_json::Value;
-use std::ops::RangeInclusive;
 
 /// The longest handle, in bytes.
 const HANDLE_BYTES_MAX: usize = 512;
-/// The longest name of a place: a pointer, a header, a key of metadata.
-const PLACE_BYTES_MAX: usize = 512;
-/// The digits that a hexadecimal key may have.
-const HEX_DIGITS: RangeInclusive<u8> = 32..=64;
-/// The versions that a key in the form of a UUID may have.
-const UUID_VERSIONS: [u8; 3] = [4, 5, 8];
-
 /// What is wrong with an answer, and where.
 pub(super) type Bad = String;
 
@@ -77,8 +72,8 @@ impl Answers {
     fn target(self, from: types::Target) -> Result<Target, Bad> {
         self.count("target.places", from.places.len())?;
         Ok(Target {
-            places: from.places.into_iter().map(place).collect::<Result<_, _>>()?,
-            form: form(from.form)?,
+            places: from.places.into_iter().map(place).collect(),
+            form: form(from.form),
             repeats: match from.repeats {
                 types::Repeats::Replayed => Repeats::Replayed,
                 types::Repeats::Rejected => Repeats::Rejected,
@@ -150,7 +145,6 @@ impl Answers {
     }
 
     fn field(self, at: &str, from: types::Field) -> Result<Field, Bad> {
-        checked_name("the name of a field", &from.name).map_err(|fault| format!("`{at}`: {fault}"))?;
         let value = self.json(&from.name, &from.value).map_err(|why| format!("`{at}`: {why}"))?;
         Ok(Field { name: from.name, value })
     }
@@ -180,22 +174,8 @@ impl Answers {
     }
 
     fn json(self, at: &str, text: &str) -> Result<Value, Bad> {
-        let value = serde_json::from_str(text).map_err(|error| format!("`{at}` is not JSON: {error}"))?;
-        let limit = self.0.json_depth as usize;
-        if deeper_than(&value, limit) {
-            return Err(format!("`{at}` is nested more than {limit} deep (`json-depth`)"));
-        }
-        Ok(value)
-    }
-}
-
-/// Whether a value that a parser with a depth limit made is nested more than `levels` deep.
-fn deeper_than(value: &Value, levels: usize) -> bool {
-    let deeper = |inside: &Value| deeper_than(inside, levels.saturating_sub(1));
-    match value {
-        Value::Array(items) => levels == 0 || items.iter().any(deeper),
-        Value::Object(members) => levels == 0 || members.values().any(deeper),
-        _ => false,
+        let limits = JsonLimits { bytes: self.0.answer_bytes as usize, depth: self.0.json_depth as usize };
+        json::parse(text, &limits).map_err(|fault| format!("`{}`: {fault}", self.for_people(at)))
     }
 }
 
@@ -203,43 +183,18 @@ fn positive(at: &str, seconds: u32) -> Result<u32, Bad> {
     if seconds == 0 { Err(format!("`{at}` is 0: give at least 1")) } else { Ok(seconds) }
 }
 
-fn place(from: types::Place) -> Result<Place, Bad> {
-    Ok(match from {
-        types::Place::Argument(pointer) => Place::Argument(pointing(pointer)?),
-        types::Place::Appended(pointer) => Place::Appended(pointing(pointer)?),
-        types::Place::Header(name) => Place::Header(header(name)?),
-        types::Place::Metadata(name) => Place::Metadata(bounded(name)?),
-    })
-}
-
-fn pointing(pointer: String) -> Result<String, Bad> {
-    if pointer.starts_with('/') {
-        return bounded(pointer);
-    }
-    Err("`target.places`: a pointer into the arguments begins with `/` (RFC 6901)".to_owned())
-}
-
-/// A header's name is a token (RFC 9110): what else might end the line it stands on.
-fn header(name: String) -> Result<String, Bad> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.bytes().all(token) {
-        return bounded(name);
-    }
-    Err("`target.places`: the name of a header holds what no header's name may".to_owned())
-}
-
-fn bounded(name: String) -> Result<String, Bad> {
-    if name.is_empty() || name.len() > PLACE_BYTES_MAX {
-        return Err(format!("`target.places`: a place is empty or longer than {PLACE_BYTES_MAX} bytes"));
-    }
-    Ok(name)
-}
-
-fn form(from: types::Form) -> Result<Form, Bad> {
+fn place(from: types::Place) -> Place {
     match from {
-        types::Form::Uuid(version) if UUID_VERSIONS.contains(&version) => Ok(Form::Uuid(version)),
-        types::Form::Hex(digits) if HEX_DIGITS.contains(&digits) => Ok(Form::Hex(digits)),
-        types::Form::Uuid(version) => Err(format!("`target.form`: no UUID of version {version}: 4, 5 or 8")),
-        types::Form::Hex(digits) => Err(format!("`target.form`: {digits} hexadecimal digits: 32 to 64")),
+        types::Place::Argument(pointer) => Place::Argument(pointer),
+        types::Place::Appended(pointer) => Place::Appended(pointer),
+        types::Place::Header(name) => Place::Header(name),
+        types::Place::Metadata(name) => Place::Metadata(name),
+    }
+}
+
+fn form(from: types::Form) -> Form {
+    match from {
+        types::Form::Uuid(version) => Form::Uuid(version),
+        types::Form::Hex(digits) => Form::Hex(digits),
     }
 }

@@ -1,12 +1,13 @@
 //! What a policy may cost, in figures. Every one of them has a default, a unit in its name, and a check.
 
 use super::fault::EngineFault;
+use crate::json;
 use serde::{Deserialize, Serialize};
 
 /// The most that a WebAssembly memory of 32 bits can hold.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
-/// The deepest JSON that the parser reads without running out of stack.
-const JSON_DEPTH_MAX: u64 = 127;
+/// The deepest JSON that is ever read.
+const JSON_DEPTH_MAX: u64 = json::DEPTH_MAX as u64;
 
 /// All limits of an [`Engine`](super::Engine).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

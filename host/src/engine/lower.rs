@@ -1,7 +1,10 @@
 //! From the host's words to the contract's, counted on the way.
 
 use super::{bindings::semel::policy::types, fault::Cause};
-use crate::words::{Attempt, Call, Failure, Field, Outcome, Probe, rfc3339};
+use crate::{
+    json::{canonical, canonical_object},
+    words::{Attempt, Call, Failure, Field, Outcome, Probe, rfc3339},
+};
 use serde_json::{Map, Value};
 
 /// What is given to a policy, and how much it is so far.
@@ -87,16 +90,11 @@ impl Given {
     }
 
     fn object(&mut self, object: &Map<String, Value>) -> String {
-        self.counted(canonical(&Value::Object(object.clone())))
+        self.counted(canonical_object(object))
     }
 
     fn counted(&mut self, text: String) -> String {
         self.bytes += text.len() as u64;
         text
     }
-}
-
-/// The one text of a JSON value.
-pub(super) fn canonical(value: &Value) -> String {
-    value.to_string()
 }
