@@ -215,8 +215,12 @@ impl TryFrom<types::Call> for Call {
 
     fn try_from(call: types::Call) -> Result<Self, String> {
         let arguments = parse("arguments", &call.arguments)?;
-        let facts = call.facts.into_iter().map(|fact| Ok((parse(&fact.name, &fact.value)?, fact.name)));
-        let facts = facts.map(|pair| pair.map(|(value, name)| (name, value))).collect::<Result<_, String>>()?;
+        // One by one: collecting would bring a whole sorting algorithm into every guest.
+        let mut facts = BTreeMap::new();
+        for fact in call.facts {
+            let value = parse(&fact.name, &fact.value)?;
+            facts.insert(fact.name, value);
+        }
         Ok(Self { tool: call.tool, arguments, facts })
     }
 }
