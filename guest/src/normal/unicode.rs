@@ -27,8 +27,8 @@ pub fn folded(value: &Value) -> Result<Value, String> {
     with(value, fold)
 }
 
-/// Canonical caseless form (Unicode, D145), composed. Decomposing first matters: folding a composed letter and folding
-/// its parts differ for some Greek ones.
+/// Canonical caseless form (Unicode, D145), composed. Decomposing first matters: it puts the marks of a letter in
+/// their order, and folding makes a letter of one of them (of the Greek iota below).
 pub(super) fn fold(text: &str) -> String {
     let decomposed: String = text.nfd().collect();
     UniCase::unicode(decomposed).to_folded_case().nfc().collect()
@@ -58,6 +58,7 @@ mod tests {
         }
         assert_eq!(folded(&json!("Ὀδυσσεύς")), folded(&json!("ὈΔΥΣΣΕΎΣ")));
         assert_eq!(folded(&json!("\u{1f84}")), folded(&json!("\u{3b1}\u{313}\u{301}\u{345}")));
+        assert_eq!(folded(&json!("\u{3b1}\u{345}\u{301}")), folded(&json!("\u{3b1}\u{301}\u{345}")));
     }
 
     #[test]
