@@ -1,0 +1,116 @@
+//! Where the ledger is.
+
+use super::{
+    fault::Origin,
+    places::Surroundings,
+    section::{self, At, Mistakes, Section},
+};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+/// Where a ledger is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// In memory: it forgets with the process.
+    Memory,
+    /// In a SQLite file.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Whether nobody named it, so that its folder is Semel's to make.
+        is_default: bool,
+    },
+}
+
+impl LedgerPlace {
+    /// Makes the folder of the default ledger, for its owner only. Folders that the operator named are the operator's.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn prepare(&self) -> io::Result<()> {
+        match self {
+            Self::Sqlite { path, is_default: true } => make_folder(path.parent().unwrap_or(Path::new(""))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for LedgerPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sqlite { path, .. } => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+pub(super) fn read(
+    section: Option<&Section<'_>>,
+    folder: &Path,
+    around: &Surroundings,
+    mistakes: &Mistakes<'_>,
+) -> LedgerPlace {
+    let written = section.and_then(|section| section.text("url"));
+    let from_file = written.and_then(|At { value, span }| match parse(value, folder) {
+        Ok(place) => Some(place),
+        Err(problem) => {
+            mistakes.note(span, problem);
+            None
+        }
+    });
+    let is_written = section.is_some_and(|section| section.has("url"));
+    from_variable(around, mistakes)
+        .or(from_file)
+        .unwrap_or_else(|| if is_written { LedgerPlace::Memory } else { default(around, mistakes) })
+}
+
+fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<LedgerPlace> {
+    const NAME: &str = "SEMEL_LEDGER";
+    let value = around.variable(NAME)?;
+    let place = value.to_str().ok_or_else(|| "the URL is no UTF-8 text".to_owned());
+    // As above: what stands in for it is never used.
+    Some(place.and_then(|value| parse(value, &around.folder)).unwrap_or_else(|problem| {
+        mistakes.note_elsewhere(Origin::Variable(NAME), problem);
+        LedgerPlace::Memory
+    }))
+}
+
+fn default(around: &Surroundings, mistakes: &Mistakes<'_>) -> LedgerPlace {
+    let folder = around.users_folder("XDG_STATE_HOME", ".local/state").unwrap_or_else(|| {
+        let problem = "there is no place for a ledger, because `HOME` names no folder: name one with `SEMEL_LEDGER`, or as `url` in `[ledger]`";
+        mistakes.note_elsewhere(Origin::Nowhere, problem);
+        PathBuf::new()
+    });
+    LedgerPlace::Sqlite { path: folder.join("semel").join("ledger.sqlite"), is_default: true }
+}
+
+fn parse(url: &str, folder: &Path) -> Result<LedgerPlace, String> {
+    const CURE: &str = "write `memory:`, or `sqlite:` and a path";
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return Err(format!("`{}` does not say what kind of ledger it is: {CURE}", section::shown(url)));
+    };
+    match (scheme, rest) {
+        ("memory", "") => Ok(LedgerPlace::Memory),
+        ("memory", _) => Err("a ledger in memory has no path: write `memory:` and nothing after it".to_owned()),
+        ("sqlite", ":memory:") => Err("a SQLite ledger in memory is none: write `memory:`".to_owned()),
+        ("sqlite", rest) if rest.starts_with("//") => {
+            Err("the path of a SQLite ledger has no `//` before it: write `sqlite:` and the path".to_owned())
+        }
+        ("sqlite", rest) => {
+            let path = section::path(rest).map_err(|problem| format!("in the ledger's URL {problem}"))?;
+            Ok(LedgerPlace::Sqlite { path: folder.join(path), is_default: false })
+        }
+        // Not the whole URL: it may hold a password.
+        (scheme, _) => Err(format!("a ledger `{}:` is not known: {CURE}", section::shown(scheme))),
+    }
+}

@@ -1,0 +1,304 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::ledger::ServerErrors;
+use insta::assert_snapshot;
+use serde_json::json;
+use std::{fs, os::unix::fs::PermissionsExt};
+use tempfile::TempDir;
+
+/// A home, a working folder in it, and variables.
+struct Stage {
+    folder: TempDir,
+    around: Surroundings,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir_all(folder.path().join("work")).unwrap();
+        let around = Surroundings { folder: folder.path().join("work"), ..Surroundings::default() };
+        Self { folder, around }.with("HOME", "{home}")
+    }
+
+    fn with(mut self, variable: &str, value: &str) -> Self {
+        let value = value.replace("{home}", self.folder.path().to_str().unwrap());
+        self.around.variables.insert(variable.to_owned(), value.into());
+        self
+    }
+
+    fn without(mut self, variable: &str) -> Self {
+        self.around.variables.remove(variable);
+        self
+    }
+
+    fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn load(&self) -> Config {
+        Config::load(None, &self.around).unwrap()
+    }
+
+    fn faults(&self, asked: Option<&str>) -> String {
+        let faults = Config::load(asked.map(Path::new), &self.around).unwrap_err();
+        faults.to_string().replace(self.folder.path().to_str().unwrap(), "[home]")
+    }
+}
+
+fn load(text: &str) -> Config {
+    Stage::new().file("work/semel.toml", text).load()
+}
+
+fn faults(text: &str) -> String {
+    Stage::new().file("work/semel.toml", text).faults(None)
+}
+
+#[test]
+fn without_a_file_the_defaults_hold() {
+    let stage = Stage::new();
+    let config = stage.load();
+    assert_eq!(config.file, None);
+    let path = stage.path(".local/state/semel/ledger.sqlite");
+    assert_eq!(config.ledger, LedgerPlace::Sqlite { path: path.clone(), is_default: true });
+    assert_eq!(config.tenant, Tenant::default());
+    assert_eq!(config.tool("anything"), &ToolSetup::default());
+    config.ledger.prepare().unwrap();
+    let mode = fs::metadata(path.parent().unwrap()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn the_documented_example_is_read_as_it_says() {
+    let documented = include_str!("../config.rs").lines().filter_map(|line| line.strip_prefix("//!"));
+    let example: Vec<_> =
+        documented.skip_while(|line| *line != " ```toml").skip(1).take_while(|line| *line != " ```").collect();
+    let text = example.join("\n").replace("# timed_rerun", "timed_rerun").replace("# taken_within", "taken_within");
+    let stage = Stage::new().file("work/secret", "s".repeat(32)).file("work/semel.toml", text);
+    let config = stage.load();
+    assert_eq!(config.ledger, LedgerPlace::Sqlite { path: stage.path("work/ledger.sqlite"), is_default: false });
+    assert!(config.secret.is_some());
+    let defaults = ToolSetup {
+        name_space: Some("shop".to_owned()),
+        defined_at: config.unnamed.defined_at.clone(),
+        ..ToolSetup::default()
+    };
+    assert_eq!(config.unnamed, defaults);
+    let tool = config.tool("stripe.refunds.create");
+    assert_eq!(tool.policy, PolicySource::Named("intent".to_owned()));
+    assert_eq!(Value::Object(tool.settings.clone()), json!({"operation": "refund", "identity": ["order_id"]}));
+    assert_eq!(tool.allowance.timed_rerun_ms, Some(600_000));
+    assert_eq!(tool.taken_within, Some(Duration::from_secs(5)));
+    assert_eq!(tool.name_space.as_deref(), Some("shop"));
+    assert_eq!(tool.allowance.server_errors, ServerErrors::ProveNothing);
+    assert_eq!(config.tool("refunds"), &config.unnamed);
+}
+
+#[test]
+fn the_first_tool_that_matches_counts() {
+    let config = load(
+        "[defaults]\nwait = \"1s\"\nlease = \"1m\"\nsettings = { a = 1 }\n\
+         [[tool]]\nmatch = \"pay_*\"\nwait = \"2s\"\nopen_without_ledger = true\n\
+         [[tool]]\nmatch = [\"*\"]\npolicy = \"intent\"\nserver_errors_are_answers = true\n",
+    );
+    let (pay, other) = (config.tool("pay_invoice"), config.tool("mail"));
+    assert_eq!((pay.allowance.wait_ms, other.allowance.wait_ms), (2000, 1000));
+    assert_eq!((pay.lease_seconds, other.lease_seconds), (60, 60));
+    assert!(pay.allowance.open_without_ledger && !other.allowance.open_without_ledger);
+    assert_eq!(other.allowance.server_errors, ServerErrors::AreAnswers);
+    assert_eq!(pay.settings.len(), 1, "the default policy keeps its settings");
+    assert!(other.settings.is_empty(), "another policy does not take them");
+    assert_eq!(pay.defined_at.as_ref().unwrap().to_string().rsplit(':').next(), Some("5"));
+    assert_eq!(config.setups().count(), 3);
+}
+
+#[test]
+fn only_tools_that_nobody_named_count_a_written_answer_as_received() {
+    let config = load("[[tool]]\nmatch = \"a\"\n[[tool]]\nmatch = \"b\"\ntaken_within = \"1s\"\n");
+    let within = |tool| config.tool(tool).taken_within.map(|within| within.as_secs());
+    assert_eq!([within("a"), within("b"), within("c")], [None, Some(1), Some(5)]);
+    assert_eq!(load("[defaults]\ntaken_within = \"0s\"").tool("c").taken_within, None);
+}
+
+#[test]
+fn the_file_is_looked_for_in_order() {
+    let tenant = |name: &str| format!("[defaults]\ntenant = \"{name}\"\n");
+    let mut stage = Stage::new();
+    let mut found = vec![stage.load().tenant];
+    for (path, variable) in [
+        (".config/semel/semel.toml", None),
+        ("xdg/semel/semel.toml", Some(("XDG_CONFIG_HOME", "{home}/xdg"))),
+        ("work/semel.toml", None),
+        ("named.toml", Some(("SEMEL_CONFIG", "../named.toml"))),
+    ] {
+        stage = stage.file(path, tenant(path));
+        if let Some((name, value)) = variable {
+            stage = stage.with(name, value);
+        }
+        found.push(stage.load().tenant);
+    }
+    let stage = stage.file("work/asked.toml", tenant("asked"));
+    found.push(Config::load(Some(Path::new("asked.toml")), &stage.around).unwrap().tenant);
+    let found: Vec<_> = found.iter().map(Tenant::as_str).collect();
+    let expected =
+        ["default", ".config/semel/semel.toml", "xdg/semel/semel.toml", "work/semel.toml", "named.toml", "asked"];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn paths_are_relative_to_the_file_and_those_of_variables_to_the_working_folder() {
+    let text = "[ledger]\nurl = \"sqlite:l.sqlite\"\n[[tool]]\nmatch = \"a\"\npolicy = \"./p.wasm\"\n";
+    let stage =
+        Stage::new().file("etc/semel.toml", text).file("etc/p.wasm", "").with("SEMEL_CONFIG", "../etc/semel.toml");
+    let config = stage.load();
+    assert_eq!(config.ledger.to_string(), format!("sqlite:{}", stage.path("work/../etc/l.sqlite").display()));
+    assert_eq!(config.tool("a").policy, PolicySource::File(stage.path("work/../etc/./p.wasm")));
+    let stage = stage.with("SEMEL_LEDGER", "sqlite:m.sqlite");
+    assert_eq!(stage.load().ledger, LedgerPlace::Sqlite { path: stage.path("work/m.sqlite"), is_default: false });
+}
+
+#[test]
+fn variables_override_the_file() {
+    let stage = Stage::new()
+        .file("work/semel.toml", "[ledger]\nurl = \"sqlite:l\"\n[defaults]\ntenant = \"a\"\nwait = \"1s\"\n")
+        .with("SEMEL_LEDGER", "memory:")
+        .with("SEMEL_TENANT", "b")
+        .with("SEMEL_WAIT", "2s")
+        .with("SEMEL_LEASE", "20s");
+    let config = stage.load();
+    assert_eq!((config.ledger, config.tenant.as_str()), (LedgerPlace::Memory, "b"));
+    assert_eq!((config.unnamed.allowance.wait_ms, config.unnamed.lease_seconds), (2000, 20));
+    let config = stage.with("SEMEL_TENANT", "").load();
+    assert_eq!(config.tenant.as_str(), "a", "an empty variable counts as unset");
+}
+
+#[test]
+fn a_secret_may_be_a_file_or_a_variable() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let id = |stage: Stage| {
+        let scheme = crate::key::KeyScheme::new(crate::key::Mode::Enforce, stage.load().secret);
+        scheme.secret_id().unwrap()
+    };
+    let file =
+        Stage::new().file("work/s", format!("{secret}\n")).file("work/semel.toml", "[keys]\nsecret_file = \"s\"");
+    let variable = Stage::new().file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"").with("PAY", secret);
+    let named = Stage::new().file("s", secret).with("SEMEL_SECRET_FILE", "../s");
+    let id_of_file = id(file);
+    assert_eq!([id(variable), id(named)], [id_of_file.clone(), id_of_file]);
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line_and_cure() {
+    let told = faults(
+        r#"
+[ledger]
+url = "postgres://me:hunter2@db/semel"
+path = "x"
+[keys]
+secret_file = "missing"
+[defaults]
+tenant = ""
+wait = 10
+lease = "1s"
+refusal = "ten minutes"
+retries = -1
+outcome_bytes_max = 99999999
+open_without_ledger = true
+trusted = true
+taken_within = "2h"
+[tol]
+[[tool]]
+policy = "intent"
+[[tool]]
+match = "a{b"
+policy = "./missing.wasm"
+lease = "1500ms"
+[[tool]]
+match = ["x", 3]
+policy = "Intent!"
+settings = "none"
+keep_identity = "yes"
+[[tool]]
+match = []
+tenant = "alice"
+polciy = "intent"
+[[tool]]
+match = "*"
+settings = { limit = inf, name = 1979-05-27 }
+[[tool]]
+match = "late"
+"#,
+    );
+    assert_snapshot!(told);
+}
+
+#[test]
+fn other_mistakes_are_told_as_plainly() {
+    let told = [
+        "[ledger]\nurl = \"memory:x\"",
+        "[ledger]\nurl = \"sqlite:\"",
+        "[ledger]\nurl = \"sqlite::memory:\"",
+        "[ledger]\nurl = \"sqlite:///var/x\"",
+        "[ledger]\nurl = \"sqlite:~/x\"",
+        "[ledger]\nurl = \"ledger.sqlite\"",
+        "[keys]\nsecret_env = \"PAY\"",
+        "[keys]\nsecret_env = \"PAY\"\nsecret_file = \"x\"",
+        "tool = 1\nledger = 2",
+        "[[tool]]\nmatch = \"a\"\n[[tool]]\nmatch = \"a\"",
+        "[defaults]\nwait = \"1s\"\nwait = \"2s\"",
+        "[defaults\n",
+        "[[tool]]\nmatch = \"\"\npolicy = \".\"",
+        "[[tool]]\nmatch = \"a\"\npolicy = \"../\"",
+        "\"a\\u001b[31m\" = 1",
+    ]
+    .map(|text| faults(text).replace('\n', "\n    "))
+    .join("\n");
+    assert_snapshot!(told);
+}
+
+#[test]
+fn mistakes_outside_the_file_are_told_with_their_place() {
+    let told = [
+        Stage::new().faults(Some("missing.toml")),
+        Stage::new().with("SEMEL_CONFIG", "missing.toml").faults(None),
+        Stage::new().file("work/semel.toml/x", "").faults(None),
+        Stage::new().file("work/semel.toml", [0xff]).faults(None),
+        Stage::new().file("work/semel.toml", vec![b' '; FILE_BYTES_MAX + 1]).faults(None),
+        Stage::new().without("HOME").faults(None),
+        Stage::new().with("HOME", "relative").faults(None),
+        Stage::new()
+            .with("SEMEL_LEDGER", "redis:x")
+            .with("SEMEL_TENANT", "a\nb")
+            .with("SEMEL_WAIT", "soon")
+            .with("SEMEL_SECRET_FILE", "missing")
+            .faults(None),
+        Stage::new().file("work/s", "short").with("SEMEL_SECRET_FILE", "s").faults(None),
+    ]
+    .join("\n");
+    assert_snapshot!(told);
+}
+
+#[test]
+fn too_many_tools_or_globs_are_refused() {
+    let many: String = (0..=TOOLS_MAX).map(|number| format!("[[tool]]\nmatch = \"t{number}\"\n")).collect();
+    assert!(faults(&many).ends_with("semel.toml:2001: there are more than 1000 tools: match several with one glob"));
+    let globs: Vec<_> = (0..=GLOBS_MAX).map(|number| format!("\"t{number}\"")).collect();
+    assert!(faults(&format!("[[tool]]\nmatch = [{}]", globs.join(","))).contains("`match` has 65 globs"));
+    assert!(faults(&format!("[[tool]]\nmatch = \"{}\"", "x".repeat(257))).contains("this has 257"));
+    assert!(faults(&format!("settings = {}1{}", "[".repeat(10_000), "]".repeat(10_000))).contains("no TOML"));
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let stage = Stage::new().file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"").with("PAY", secret);
+    assert!(!format!("{:?}{:?}", stage.load(), stage.around).contains("0123"));
+    assert!(!faults("[ledger]\nurl = \"postgres://me:hunter2@db/semel\"").contains("hunter2"));
+}
