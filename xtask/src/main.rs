@@ -5,6 +5,7 @@
     reason = "a program of chores: stdout is its data, stderr its talk"
 )]
 
+mod demo;
 mod guests;
 mod policies;
 mod test;
@@ -24,12 +25,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Arguments),
     Policies(policies::Arguments),
     Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };

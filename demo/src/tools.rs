@@ -1,0 +1,49 @@
+//! The agent's tools as an operator sets them up: two policies from settings, and a ledger in a file.
+
+use anyhow::Result;
+use semel::{
+    engine::{Engine, Limits},
+    runtime::{Semel, Tool},
+    store::SqliteStore,
+};
+use serde_json::{Value, json};
+use std::{path::Path, sync::Arc};
+
+/// How long a claim of a host that died lasts, in seconds: short, so that nobody has to wait long for the story's end.
+const LEASE_SECONDS: u32 = 2;
+
+/// A host with the tools `charge_card` and `cancel_charge`, and its ledger at `path`.
+pub(crate) async fn host(path: &Path) -> Result<Semel> {
+    let engine = Engine::new(Limits::default())?;
+    let intent = semel_policies::get("intent")?;
+    let mut builder = Semel::builder(Arc::new(SqliteStore::open(path)?));
+    for (name, settings) in [("charge_card", charge()), ("cancel_charge", cancel())] {
+        let mut tool = Tool::new(engine.load(intent, settings).await?);
+        tool.lease_seconds = LEASE_SECONDS;
+        builder = builder.tool([name], tool);
+    }
+    Ok(builder.open().await?)
+}
+
+fn target() -> Value {
+    json!({ "header": "Idempotency-Key", "repeats": "replayed", "remembers": "24h" })
+}
+
+fn charge() -> Value {
+    json!({
+        "operation": "charge",
+        "identity": ["order_id"],
+        "content": [{ "at": "amount", "as": "money" }],
+        "target": target(),
+        "handles": ["charge/{/id}"],
+    })
+}
+
+fn cancel() -> Value {
+    json!({
+        "operation": "charge.cancel",
+        "identity": ["charge_id"],
+        "target": target(),
+        "undoes": ["charge/{/charge_id}"],
+    })
+}
