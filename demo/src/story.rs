@@ -3,9 +3,14 @@
 use anyhow::{Context, Result, ensure};
 use semel::{runtime::Ledger, store::SqliteStore};
 use serde_json::{Value, json};
-use std::{path::Path, sync::Arc};
+use std::{io::Write as _, path::Path, sync::Arc};
 
 use crate::{client::Client, process::Process, server::Counts};
+
+/// A line of the story. A reader who closed the pipe ends it with an error, not with a panic.
+macro_rules! say {
+    ($($word:tt)*) => { writeln!(std::io::stdout(), $($word)*)? };
+}
 
 /// How many replies get lost at the most: as often as what is in doubt is sent again.
 const LOST_MAX: u32 = 2;
@@ -24,14 +29,14 @@ pub(crate) async fn tell(tries: u32) -> Result<()> {
     let server = process.line().await?;
     let scene = Scene { server: &server, client: Client::new(&server), ledger: &ledger };
 
-    println!("A payment server charges, and then its reply is lost. The agent tries again.\n");
+    say!("A payment server charges, and then its reply is lost. The agent tries again.\n");
     let without = scene.lost_replies_unguarded(tries).await?;
     let with = scene.lost_replies(tries).await?;
     let together = scene.two_at_once().await?;
     let crash = scene.crash().await?;
     let again = scene.cancel_and_charge_again().await?;
-    table(&[without, with, together, crash, again]);
-    println!("\nsemel ledger list");
+    table(&[without, with, together, crash, again])?;
+    say!("\nsemel ledger list");
     list(&ledger).await?;
     process.kill().await
 }
@@ -66,7 +71,7 @@ impl Scene<'_> {
         let said =
             self.agent("charge_card", &charge(order), &["--unguarded", "--tries", &tries_text])?.finish().await?;
         let row = self.row("lost replies, without Semel", order, &said).await?;
-        println!("without Semel: {} charges", row.counts.charges);
+        say!("without Semel: {} charges", row.counts.charges);
         self.client.expect(order, Counts { charges: tries, ..Counts::default() }).await?;
         Ok(row)
     }
@@ -82,8 +87,8 @@ impl Scene<'_> {
         let by_ledger = u32::try_from(said.iter().filter(|said| said["answer"] == "replayed").count())?;
         self.client.expect(order, Counts { charges: 1, replays: lost, cancelled: 0 }).await?;
         ensure!(row.counts.replays + by_ledger == tries - 1, "not every other try was a replay: {}", row.answers);
-        println!("with Semel: 1 charge, {} replays", row.counts.replays + by_ledger);
-        println!("  ({} by the server under the same key, {by_ledger} by Semel's ledger)\n", row.counts.replays);
+        say!("with Semel: 1 charge, {} replays", row.counts.replays + by_ledger);
+        say!("  ({} by the server under the same key, {by_ledger} by Semel's ledger)\n", row.counts.replays);
         Ok(row)
     }
 
@@ -94,7 +99,7 @@ impl Scene<'_> {
         for agent in agents {
             said.extend(agent.finish().await?);
         }
-        println!("two agents at once, with Semel: {}", words(&said));
+        say!("two agents at once, with Semel: {}", words(&said));
         self.client.expect(order, Counts { charges: 1, ..Counts::default() }).await?;
         self.row("two agents at once", order, &said).await
     }
@@ -104,9 +109,9 @@ impl Scene<'_> {
         let mut first = self.agent("charge_card", &charge(order), &["--stop-after-effect"])?;
         let stopped = first.said().await?;
         first.kill().await?;
-        println!("\nkill -9 between the effect and its record: the operation is in doubt");
+        say!("\nkill -9 between the effect and its record: the operation is in doubt");
         let said = self.agent("charge_card", &charge(order), &[])?.finish().await?;
-        println!("the agent starts again: {}, because the server knew the key", words(&said));
+        say!("the agent starts again: {}, because the server knew the key", words(&said));
         self.client.expect(order, Counts { charges: 1, replays: 1, cancelled: 0 }).await?;
         self.row("kill -9, and again", order, &[&[stopped][..], &said].concat()).await
     }
@@ -119,7 +124,7 @@ impl Scene<'_> {
         let again = self.agent("charge_card", &charge(order), &[])?.finish().await?;
         let generation = again.first().map(|said| said["generation"].clone()).unwrap_or_default();
         ensure!(generation == 2, "the charge after the cancel has generation {generation}, not 2");
-        println!("\ncharged, cancelled, and charged again: the second charge is generation {generation}");
+        say!("\ncharged, cancelled, and charged again: the second charge is generation {generation}");
         self.client.expect(order, Counts { charges: 2, replays: 0, cancelled: 1 }).await?;
         self.row("cancelled, and charged again", order, &[first, cancel, again].concat()).await
     }
@@ -133,20 +138,20 @@ fn words(said: &[Value]) -> String {
     said.iter().filter_map(|said| said["answer"].as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn table(rows: &[Row]) {
-    println!("\n{:<29} {:>7} {:>7} {:>9}  answers", "counted by the server", "charges", "replays", "cancelled");
+fn table(rows: &[Row]) -> Result<()> {
+    say!("\n{:<29} {:>7} {:>7} {:>9}  answers", "counted by the server", "charges", "replays", "cancelled");
     for Row { what, counts, answers } in rows {
-        println!("{what:<29} {:>7} {:>7} {:>9}  {answers}", counts.charges, counts.replays, counts.cancelled);
+        say!("{what:<29} {:>7} {:>7} {:>9}  {answers}", counts.charges, counts.replays, counts.cancelled);
     }
 }
 
 /// What the ledger holds, as its operator sees it.
 async fn list(path: &Path) -> Result<()> {
     let ledger = Ledger::open(Arc::new(SqliteStore::open(path)?), semel::key::KeyScheme::default()).await?;
-    println!("{:<8}  {:<13} {:<8} {:>10} {:>8}  key", "id", "operation", "state", "generation", "attempts");
+    say!("{:<8}  {:<13} {:<8} {:>10} {:>8}  key", "id", "operation", "state", "generation", "attempts");
     for listed in ledger.list(None, &[], usize::MAX).await? {
         let (id, record) = (listed.key.to_hex(), &listed.record);
-        println!(
+        say!(
             "{:<8}  {:<13} {:<8} {:>10} {:>8}  {}",
             id.get(..8).unwrap_or(&id),
             record.terms.operation,
