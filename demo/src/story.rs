@@ -143,6 +143,7 @@ fn table(rows: &[Row]) -> Result<()> {
     for Row { what, counts, answers } in rows {
         say!("{what:<29} {:>7} {:>7} {:>9}  {answers}", counts.charges, counts.replays, counts.cancelled);
     }
+    Ok(())
 }
 
 /// What the ledger holds, as its operator sees it.
