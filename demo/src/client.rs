@@ -78,7 +78,7 @@ fn post(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
             if status < 400 {
                 return Outcome::Returned(value);
             }
-            let message = value["message"].as_str().unwrap_or("failed").to_owned();
+            let message = value.get("message").and_then(Value::as_str).unwrap_or("failed").to_owned();
             Outcome::Failed(Failure { message, status: Some(status), details: Some(value), code: None })
         }
     }

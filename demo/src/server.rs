@@ -86,7 +86,7 @@ impl Books {
     /// Under the same key the first answer again, without a further effect.
     fn once(&mut self, path: &str, key: Option<String>, body: &Value) -> (u16, Value) {
         if let Some(first) = key.as_ref().and_then(|key| self.answers.get(key)).cloned() {
-            let order = first["order_id"].as_str().unwrap_or_default().to_owned();
+            let order = text(&first, "order_id").to_owned();
             self.counts.entry(order).or_default().replays += 1;
             return (200, first);
         }

@@ -119,7 +119,8 @@ impl Scene<'_> {
     async fn cancel_and_charge_again(&self) -> Result<Row> {
         let order = "order-5";
         let first = self.agent("charge_card", &charge(order), &[])?.finish().await?;
-        let id = first.first().and_then(|said| said["returned"]["id"].as_str()).context("no charge to cancel")?;
+        let id =
+            first.first().and_then(|said| said.pointer("/returned/id")?.as_str()).context("no charge to cancel")?;
         let cancel = self.agent("cancel_charge", &json!({ "charge_id": id }), &[])?.finish().await?;
         let again = self.agent("charge_card", &charge(order), &[])?.finish().await?;
         let generation = again.first().map(|said| said["generation"].clone()).unwrap_or_default();
