@@ -10,4 +10,5 @@
     reason = "tests"
 )]
 
+mod ready_made_policies_run_like_anybodys;
 mod same_key_in_every_language;

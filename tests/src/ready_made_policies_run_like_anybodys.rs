@@ -1,0 +1,121 @@
+//! A policy that is tested natively and behaves otherwise as a component would be tested in vain. Here the ready-made
+//! ones are asked through the engine, in a fresh instance each time, like a policy that came from anybody.
+
+use semel::{
+    engine::{Engine, Limits, LoadFault, Policy},
+    words::{
+        Attempt, Call, Derivation, Effect, Field, Finding, Operation, Outcome, Probe, Recovery, Run, Scope, Until,
+    },
+};
+use serde_json::{Value, json};
+
+async fn load(name: &str, settings: Value) -> Result<Policy, LoadFault> {
+    let component = semel_policies::get(name).unwrap_or_else(|missing| panic!("{missing}"));
+    Engine::new(Limits::default()).unwrap().load(component, settings).await
+}
+
+fn operation(policy: &Policy, call: &Call) -> Operation {
+    match policy.derive(call).unwrap() {
+        Derivation::Once(operation) => *operation,
+        other => panic!("guarded, not {other:?}"),
+    }
+}
+
+fn call(arguments: Value) -> Call {
+    Call::new("book_reservation", arguments).unwrap()
+}
+
+fn attempt(outcome: Outcome) -> Vec<Attempt> {
+    let key = "5e3e1000-0000-8000-8000-000000000001".to_owned();
+    vec![Attempt { number: 1, started_at_ms: 1_700_000_000_000, age_seconds: 3, key, outcome, facts: Vec::new() }]
+}
+
+async fn intent() -> Policy {
+    let settings = json!({
+        "operation": "reservation.book",
+        "identity": ["user_id", { "at": "flights", "as": "set" }],
+        "content": [{ "at": "price", "as": "money" }],
+        "target": { "header": "Idempotency-Key", "repeats": "replayed", "remembers": "1h" },
+        "handles": ["reservation/{/reservation_id}"],
+        "verdict": [
+            { "when": { "text": "Error: payment amount" }, "effect": "absent", "reason": "nothing was booked" },
+            { "when": { "exit": 3 }, "effect": "refused" },
+        ],
+        "probe": { "tool": "find", "arguments": { "reference": "{key}" }, "landed": { "at": "id" } },
+    });
+    load("intent", settings).await.unwrap()
+}
+
+fn booking(price: Value, flights: &[&str]) -> Call {
+    call(json!({ "user_id": "mia", "flights": flights, "price": price, "note": "please" }))
+}
+
+#[tokio::test]
+async fn every_ready_made_policy_loads_and_says_what_it_is() {
+    for (name, settings) in [("hints", json!({})), ("intent", json!({ "identity": ["id"] }))] {
+        let policy = load(name, settings).await.unwrap();
+        assert_eq!((policy.description().name.as_str(), policy.description().key_epoch), (name, 1));
+        assert_eq!(policy.description().settings_schema["type"], "object");
+    }
+    assert_eq!(semel_policies::names(), ["hints", "intent"]);
+}
+
+#[tokio::test]
+async fn intent_tells_one_operation_however_it_is_written() {
+    let policy = intent().await;
+    let first = operation(&policy, &booking(json!("10.00"), &["HAT136", "HAT039"]));
+    assert_eq!(first, operation(&policy, &booking(json!(10), &["HAT039", "HAT136"])));
+    assert_ne!(first.content, operation(&policy, &booking(json!(11), &["HAT136", "HAT039"])).content);
+    assert_ne!(first.identity, operation(&policy, &booking(json!(10), &["HAT136"])).identity);
+    assert_eq!(first.name, "reservation.book");
+}
+
+#[tokio::test]
+async fn intent_judges_recovers_and_weighs() {
+    let (policy, call) = (intent().await, booking(json!(10), &["HAT136"]));
+    let judge = |outcome| policy.judge(&call, &attempt(outcome)).unwrap();
+    let landed = judge(Outcome::Returned(json!({ "reservation_id": "HATHAT" })));
+    assert_eq!((landed.effect, landed.handles), (Effect::Landed, vec!["reservation/HATHAT".to_owned()]));
+    let absent = judge(Outcome::Returned(json!("Error: payment amount does not add up")));
+    assert_eq!((absent.effect, absent.reason.as_str()), (Effect::Absent, "nothing was booked"));
+    let lost = attempt(Outcome::no_answer("timed out"));
+    assert_eq!(policy.judge(&call, &lost).unwrap().effect, Effect::Unknown);
+    assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Retry { .. }));
+    let forgotten: Vec<_> = lost.iter().map(|attempt| Attempt { age_seconds: 3_600, ..attempt.clone() }).collect();
+    let Recovery::Probe(probe) = policy.recover(&call, &forgotten).unwrap() else { panic!("a look") };
+    assert_eq!(probe.arguments, json!({ "reference": lost[0].key }));
+    let found = policy.weigh(&call, &forgotten, &probe, &Outcome::Returned(json!({ "id": 7 }))).unwrap();
+    assert_eq!(found, Finding::Landed(json!({ "id": 7 })));
+}
+
+#[tokio::test]
+async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
+    let policy = load("hints", json!({})).await.unwrap();
+    let call = call(json!({ "to": "A1", "note": "" })).with_fact("hint.read-only", json!(true));
+    let guarded = operation(&policy, &call);
+    let identity = [("note", json!([""])), ("to", json!("A1"))];
+    assert_eq!(guarded.identity, identity.map(|(name, value)| Field { name: name.to_owned(), value }));
+    assert_eq!((guarded.scope, guarded.until), (Scope::Tenant, Until::Delivery));
+    let in_run = call.clone().in_run(Run::new("r-7").unwrap());
+    assert_eq!(operation(&policy, &in_run).scope, Scope::Run);
+    let trusting = load("hints", json!({ "trusted": true })).await.unwrap();
+    assert_eq!(trusting.derive(&call).unwrap(), Derivation::Pass);
+    let lost = attempt(Outcome::no_answer("timed out"));
+    assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Hold(_)));
+    let found = policy.weigh(&call, &lost, &probe(), &Outcome::Returned(json!({}))).unwrap();
+    assert!(matches!(found, Finding::Conflicting(_)));
+}
+
+fn probe() -> Probe {
+    Probe { tool: "find".to_owned(), arguments: json!({}) }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_in_words_with_its_place() {
+    let misspelt = load("intent", json!({ "identity": ["id"], "windw": "1h" })).await.unwrap_err();
+    assert!(misspelt.to_string().contains("`windw`"), "{misspelt}");
+    let misspelt = load("hints", json!({ "trust": true })).await.unwrap_err();
+    assert!(misspelt.to_string().contains("`trust`"), "{misspelt}");
+    let missing = intent().await.derive(&call(json!({ "flights": ["HAT136"] }))).unwrap_err();
+    assert!(missing.to_string().contains("`/user_id` is missing"), "{missing}");
+}
