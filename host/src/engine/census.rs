@@ -4,14 +4,15 @@
 //! blocks, components that start components), so those shapes are bounded here. Whether the bytes are *valid* is
 //! not decided here: the compiler validates them.
 
+mod body;
+
 use super::{
     fault::LoadFault,
     limits::{DecisionLimits, Limits, LoadLimits},
 };
+use body::Body;
 use serde::Serialize;
-use wasmparser::{
-    BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Operator, Parser, Payload, RecGroup,
-};
+use wasmparser::{BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Parser, Payload, RecGroup};
 
 /// How deep types of components may lie within each other. The parser reads them by calling itself, so this bounds
 /// its stack; the compiler accepts 100.
@@ -55,7 +56,7 @@ pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<Census, LoadFault> {
     let found = bytes.len() as u64;
     most("bytes", found, limits.load.component_bytes, "component-bytes")?;
     let census = Census { bytes: found, ..Census::default() };
-    let mut count = Count { census, limits: &limits.load, room: &limits.decision, depth: 0 };
+    let mut count = Count { census, limits: &limits.load, room: &limits.decision, depth: 0, tangle: 0 };
     for payload in Parser::new(0).parse_all(bytes) {
         count.payload(&payload.map_err(malformed)?, bytes)?;
     }
@@ -77,6 +78,7 @@ struct Count<'a> {
     limits: &'a LoadLimits,
     room: &'a DecisionLimits,
     depth: u64,
+    tangle: u64,
 }
 
 impl Count<'_> {
@@ -211,41 +213,11 @@ impl Count<'_> {
     fn one_more_function(&mut self, body: &FunctionBody<'_>) -> Result<(), LoadFault> {
         self.census.functions += 1;
         most("functions", self.census.functions, self.limits.functions, "functions")?;
-        let bytes = body.range().len() as u64;
-        self.census.largest_body_bytes = self.census.largest_body_bytes.max(bytes);
-        most("bytes of code in one function", bytes, self.limits.body_bytes, "body-bytes")?;
-        let locals = locals_of(body)?;
-        most("local variables in one function", locals, self.limits.locals, "locals")?;
-        let blocks = self.blocks_of(body)?;
-        most("blocks times local variables in one function", blocks * locals, self.limits.merges, "merges")
+        let body = Body::of(body, self.limits)?;
+        self.census.largest_body_bytes = self.census.largest_body_bytes.max(body.bytes);
+        self.tangle = self.tangle.saturating_add(body.tangle());
+        most("branches, squared for each function and added up", self.tangle, self.limits.tangle, "tangle")
     }
-
-    /// How many blocks a function has. Their nesting is bounded on the way.
-    fn blocks_of(&self, body: &FunctionBody<'_>) -> Result<u64, LoadFault> {
-        let (mut blocks, mut depth) = (1_u64, 0_u64);
-        for operator in body.get_operators_reader().map_err(malformed)? {
-            match operator.map_err(malformed)? {
-                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
-                    blocks += 1;
-                    depth += 1;
-                    most("blocks within blocks", depth, self.limits.nesting, "nesting")?;
-                }
-                Operator::Else | Operator::BrIf { .. } | Operator::BrTable { .. } => blocks += 1,
-                Operator::End => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-        Ok(blocks)
-    }
-}
-
-fn locals_of(body: &FunctionBody<'_>) -> Result<u64, LoadFault> {
-    let mut locals = 0_u64;
-    for group in body.get_locals_reader().map_err(malformed)? {
-        let (count, _) = group.map_err(malformed)?;
-        locals += u64::from(count);
-    }
-    Ok(locals)
 }
 
 /// Bounds how deep types of components lie within each other, without reading them: each level costs the two bytes

@@ -94,3 +94,38 @@ pub(super) async fn apart<T: Send + 'static>(
         .await
         .map_err(|_| LoadFault::Deadline { seconds: deadline_seconds })?
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, reason = "a test")]
+
+    use super::*;
+    use std::sync::mpsc;
+
+    fn places(count: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(count))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_told_at_the_deadline_and_the_work_keeps_its_place_until_it_is_done() {
+        let places = places(1);
+        let (end, wait) = mpsc::channel::<()>();
+        let endless = apart(Arc::clone(&places), 7, move || {
+            let _ = wait.recv();
+            Ok(())
+        });
+        assert_eq!(endless.await, Err(LoadFault::Deadline { seconds: 7 }));
+        let next = apart(Arc::clone(&places), 7, || Ok(()));
+        assert_eq!(next.await, Err(LoadFault::Deadline { seconds: 7 }), "its place is taken");
+        drop(end);
+        let _place = places.acquire().await;
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_panics_harms_nobody() {
+        let places = places(1);
+        let panicking = apart(Arc::clone(&places), 7, || -> Result<(), LoadFault> { panic!("this is meant to be") });
+        assert!(matches!(panicking.await, Err(LoadFault::Compiler { .. })));
+        assert_eq!(apart(places, 7, || Ok(17)).await, Ok(17));
+    }
+}

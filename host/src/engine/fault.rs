@@ -1,12 +1,16 @@
 //! What may go wrong with a policy, by cause.
 
+use crate::json::Shown;
 use std::fmt;
+
+/// How many names a message lists.
+const NAMES_SHOWN: usize = 8;
 
 /// Why there is no engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineFault {
     /// A limit makes no sense.
-    #[error("the limit `{name}` is {value}: set it between 1 and {most}")]
+    #[error("the limit `{}` is {value}: set it between 1 and {most}", .name.replace('_', "-"))]
     Limit {
         /// Which one.
         name: &'static str,
@@ -226,6 +230,12 @@ pub enum Cause {
     },
 }
 
+/// Names as a message shows them: not all, where there are many, and none at length.
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let shown = |name: &String| Shown::new(name).to_string();
+    let mut text = names.iter().take(NAMES_SHOWN).map(shown).collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = names.len().checked_sub(NAMES_SHOWN) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
 }

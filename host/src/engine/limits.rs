@@ -63,15 +63,18 @@ limits! {
         /// The local variables of one function.
         locals: u32 = 5_000, at most 50_000;
         /// How deep blocks of code lie within each other.
-        nesting: u32 = 2_000, at most 100_000;
-        /// Blocks times local variables of one function: what the compiler may have to keep apart.
-        merges: u32 = 4_000_000, at most 1 << 30;
+        nesting: u32 = 1_000, at most 100_000;
+        /// Blocks times local variables of one function: what the compiler may have to keep apart, at some 60 bytes each.
+        merges: u32 = 8_000_000, at most 1 << 30;
+        /// The branches of each function (a loop counts for four), squared, all functions together: a compiler's time grows
+        /// like this, by some 5 s for each 1,000,000,000.
+        tangle: u64 = 2_000_000_000, at most u64::MAX;
         /// All types together.
         types: u32 = 20_000, at most 1_000_000;
         /// The parameters of a function or block.
         parameters: u32 = 64, at most 1_000;
         /// The results of a function or block.
-        results: u32 = 16, at most 1_000;
+        results: u32 = 4, at most 1_000;
         /// Globals, imports, exports, data and element segments of all modules together.
         items: u32 = 100_000, at most 1_000_000;
         /// Instances that are made of modules and of components, as written in the component.

@@ -11,7 +11,7 @@ const ONCE: &str = "(return (i32.const 1280))";
 const ERROR: &str = "(return (i32.const 1440))";
 const REFUSE: &str = "(return (i32.const 1456))";
 
-fn attempts() -> Vec<Attempt> {
+pub(crate) fn attempts() -> Vec<Attempt> {
     vec![Attempt {
         number: 1,
         started_at_ms: 1_700_000_000_000,

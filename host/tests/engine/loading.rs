@@ -141,5 +141,5 @@ fn limits_that_make_no_sense_are_refused() {
     assert!(matches!(refused(|limits| limits.decision.fuel = 0), EngineFault::Limit { name: "fuel", .. }));
     assert!(matches!(refused(|limits| limits.load.locals = 0), EngineFault::Limit { name: "locals", .. }));
     let fault = refused(|limits| limits.decision.memory_bytes = 5 << 30);
-    assert_eq!(fault.to_string(), "the limit `memory_bytes` is 5368709120: set it between 1 and 4294967296");
+    assert_eq!(fault.to_string(), "the limit `memory-bytes` is 5368709120: set it between 1 and 4294967296");
 }

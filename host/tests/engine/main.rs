@@ -4,7 +4,9 @@
 #[path = "../../../tests/guests/assemble.rs"]
 #[expect(unreachable_pub, reason = "shared between test binaries")]
 mod assemble;
+mod bombs;
 mod decisions;
+mod hostile;
 mod loading;
 
 use assemble::Guest;
