@@ -8,6 +8,7 @@
 
 mod answering;
 mod clock;
+mod delivery;
 mod driver;
 mod lease;
 mod ledger;
@@ -18,9 +19,10 @@ mod ticket;
 mod tool;
 mod undoing;
 
+pub use delivery::Delivery;
 pub use ledger::LedgerError;
 pub use operator::{Found, Ledger, Listed, LookUpError, Swept};
 pub use scheme::SchemeError;
 pub use semel::{Builder, OpenError, Prober, Semel};
-pub use ticket::{Answered, Begun, CallError, Delivery, Started, Ticket};
+pub use ticket::{Answered, Begun, CallError, Started, Ticket};
 pub use tool::Tool;

@@ -2,7 +2,7 @@
 
 use super::{Action, Guard, LedgerFault, Phase, PolicyTrouble, Reading, Seen};
 use crate::{
-    ledger::{Refusal, Reply, Rule, Sight, bound},
+    ledger::{Refusal, Reply, Rule, Sight, Told, bound},
     words::{Effect, Finding, Outcome, Probe, Recovery, Verdict},
 };
 
@@ -154,6 +154,8 @@ impl Guard {
                 self.enter(Phase::Waiting, Action::Sleep { ms })
             }
             (AfterLook::Sleep(_) | AfterLook::Stop, Ok(reading)) => self.in_doubt(reading),
+            // What a look left in doubt is for a later call, or it would look until no look is left.
+            (AfterLook::Claim, Ok(reading)) if reading.reply == Reply::Told(Told::InDoubt) => self.in_doubt(reading),
             _ => self.claim(),
         }
     }

@@ -138,6 +138,7 @@ impl Driver {
     async fn claim(&mut self, read_undelivered: Option<u32>) -> Result<Reading, LedgerFault> {
         self.claim.nonce = Nonce::fresh().map_err(LedgerError::from)?;
         self.claim.read_undelivered = read_undelivered;
+        self.inner.marks.written(self.key).await;
         let applied = self.inner.table.claim(self.key, &self.claim).await;
         let reading = self.read(applied)?;
         if let Some(applied) = self.latest.clone()
@@ -316,6 +317,10 @@ impl Driver {
         };
         let generation = self.latest.as_ref().and_then(Applied::record).map_or(0, |record| record.generation);
         let sight = match seen {
+            Seen::Otherwise(Sight::NotFound { rerun_after_ms: Some(delay_ms) }) if self.last_age_ms() < delay_ms => {
+                // It would be held, and the operator's switch would never come to count.
+                Sight::Again { reason: "a probe found nothing, and it is too early to send again".to_owned() }
+            }
             Seen::Otherwise(sight) => sight,
             Seen::Found { outcome, handles, undid } => {
                 let undid = self.names(&handles, &undid, generation).await?;
@@ -326,6 +331,13 @@ impl Driver {
         let reading = self.read(applied)?;
         self.finish_undoes().await;
         Ok(reading)
+    }
+
+    /// How long ago the last attempt began, at the least.
+    fn last_age_ms(&self) -> u64 {
+        let Some(applied) = &self.latest else { return 0 };
+        let last = applied.record().and_then(Record::last);
+        last.map_or(0, |last| applied.now.shortest_since(&last.started.at(applied.written)))
     }
 
     async fn finish_undoes(&self) {

@@ -216,6 +216,17 @@ impl Table {
         self.write_always(key, Entry::Handle(handle)).await
     }
 
+    /// Writes an entry in place of the version `expected` (none: where nothing lies), and says whether it still was there.
+    pub(crate) async fn write_in_place(
+        &self,
+        key: StoreKey,
+        expected: Option<Version>,
+        entry: &Entry,
+    ) -> Result<bool, LedgerError> {
+        let wrote = self.write(key, expected, entry, Nonce::fresh()?, Keep::UntilRemoved).await?;
+        Ok(matches!(wrote, Wrote::Done(_)))
+    }
+
     /// Writes an entry that nobody else means something different by.
     pub(crate) async fn write_always(&self, key: StoreKey, entry: Entry) -> Result<(), LedgerError> {
         let (mut stored, _) = self.store.get(key).await?;

@@ -61,16 +61,39 @@ fn scheme_key(mode: Mode) -> StoreKey {
     StoreKey::from_bytes(bytes)
 }
 
+/// How often the scheme is read again because another host wrote it meanwhile.
+const TRIES_MAX: u32 = 64;
+
 /// Checks that this host makes keys as the ledger's others do, and notes the policies it adds.
 pub(crate) async fn agree<'a>(
     table: &Table,
     keys: &KeyScheme,
-    policies: impl Iterator<Item = &'a Description>,
+    policies: impl Iterator<Item = &'a Description> + Clone,
 ) -> Result<(), SchemeError> {
     let at = scheme_key(keys.mode());
-    let found = table.read(at).await?.and_then(|(stored, _)| scheme_of(&stored));
+    for _ in 0..TRIES_MAX {
+        let stored = table.read(at).await?.map(|(stored, _)| stored);
+        let found = stored.as_ref().and_then(scheme_of);
+        let scheme = agreed(found.as_ref(), keys, policies.clone())?;
+        if found.as_ref() == Some(&scheme) {
+            return Ok(());
+        }
+        let expected = stored.map(|stored| stored.version);
+        if table.write_in_place(at, expected, &Entry::Scheme(scheme)).await? {
+            return Ok(());
+        }
+    }
+    Err(LedgerError::Contended.into())
+}
+
+/// The scheme that holds from now on, if this host's is no other.
+fn agreed<'a>(
+    found: Option<&Scheme>,
+    keys: &KeyScheme,
+    policies: impl Iterator<Item = &'a Description>,
+) -> Result<Scheme, SchemeError> {
     let mine = Scheme { key_format: key::FORMAT, secret_id: keys.secret_id(), key_epochs: BTreeMap::new() };
-    let mut scheme = found.clone().unwrap_or_else(|| mine.clone());
+    let mut scheme = found.unwrap_or(&mine).clone();
     if scheme.key_format != mine.key_format {
         return Err(SchemeError::Format { found: scheme.key_format });
     }
@@ -83,10 +106,7 @@ pub(crate) async fn agree<'a>(
             return Err(SchemeError::KeyEpoch { policy: policy.name.clone(), found: *epoch, mine: policy.key_epoch });
         }
     }
-    if found.as_ref() != Some(&scheme) {
-        table.write_always(at, Entry::Scheme(scheme)).await?;
-    }
-    Ok(())
+    Ok(scheme)
 }
 
 fn scheme_of(stored: &Stored) -> Option<Scheme> {

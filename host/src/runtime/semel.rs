@@ -2,15 +2,17 @@
 
 use super::{
     clock::Moment,
+    delivery::Marks,
     driver::{self, Driver},
-    ledger::Table,
+    ledger::{LedgerError, Table},
     operator::Ledger,
     scheme::{self, SchemeError},
-    ticket::{self, Begun, CallError, Delivery, Ticket},
+    ticket::{self, Begun, CallError, Ticket},
     tool::Tool,
 };
 use crate::{
     engine::PolicyFault,
+    guard::{Event, LedgerFault},
     key::KeyScheme,
     ledger::{Claim, GenerationOf, PolicyName, Record, Terms, Undoing},
     place,
@@ -50,6 +52,7 @@ pub(super) struct Inner {
     pub(super) table: Table,
     pub(super) keys: KeyScheme,
     pub(super) prober: Option<Arc<dyn Prober>>,
+    pub(super) marks: Marks,
     matchers: GlobSet,
     tools: Vec<Arc<Tool>>,
     fallback: Option<Arc<Tool>>,
@@ -120,7 +123,7 @@ impl Builder {
         let (matchers, tools) = rules(self.tools)?;
         let fallback = self.fallback.map(Arc::new);
         let (keys, prober) = (self.keys, self.prober);
-        Ok(Semel { inner: Arc::new(Inner { table, keys, prober, matchers, tools, fallback }) })
+        Ok(Semel { inner: Arc::new(Inner { table, keys, prober, marks: Marks::default(), matchers, tools, fallback }) })
     }
 }
 
@@ -176,7 +179,9 @@ impl Semel {
                 Begun::Answered(answered) => {
                     let (answer, delivery) = answered.into_parts();
                     // The caller's future runs to its end with this, so it takes the outcome.
-                    let _ = delivery.map(|delivery| tokio::spawn(Delivery::taken(delivery)));
+                    if let Some(delivery) = delivery {
+                        self.inner.marks.write(delivery);
+                    }
                     return Ok(answer);
                 }
                 Begun::Run(started) => {
@@ -217,7 +222,10 @@ impl Semel {
         if let Some(reason) = self.forgets(&tool, &call) {
             return Ok(ticket::refused(reason));
         }
-        let undoes = self.undoes(&tool, &call, &operation).await?;
+        let (undoes, away) = match self.undoes(&tool, &call, &operation).await {
+            Ok(undoes) => (undoes, None),
+            Err(error) => (Vec::new(), Some(LedgerFault::from(error))),
+        };
         let (key, terms) = match self.terms(&tool, &call, operation, &undoes) {
             Ok(terms) => terms,
             Err(reason) => return Ok(ticket::refused(reason)),
@@ -231,7 +239,11 @@ impl Semel {
             read_undelivered: None,
             void_mark: None,
         };
-        let (driver, action) = Driver::start(Arc::clone(&self.inner), tool, Arc::new(call), key, claim, begun);
+        let (mut driver, mut action) = Driver::start(Arc::clone(&self.inner), tool, Arc::new(call), key, claim, begun);
+        if let Some(fault) = away {
+            // Without what it undoes its key is not known, so nothing is claimed.
+            action = driver.step(Event::Claimed(Err(fault)));
+        }
         ticket::go_on(driver, action).await
     }
 
@@ -250,10 +262,9 @@ impl Semel {
         })
     }
 
-    async fn undoes(&self, tool: &Tool, call: &Call, operation: &Operation) -> Result<Vec<GenerationOf>, CallError> {
+    async fn undoes(&self, tool: &Tool, call: &Call, operation: &Operation) -> Result<Vec<GenerationOf>, LedgerError> {
         let (table, keys) = (&self.inner.table, &self.inner.keys);
-        let named = table.resolve(keys, &tool.name_space, call.tenant(), &operation.undoes).await;
-        named.map_err(|error| CallError::Ledger(error.to_string()))
+        table.resolve(keys, &tool.name_space, call.tenant(), &operation.undoes).await
     }
 
     /// Where the operation's record lies, and what a claim states.

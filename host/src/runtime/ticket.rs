@@ -1,15 +1,15 @@
 //! What the caller of a guarded tool holds: a ticket to run it, an answer, and the word that it took the answer.
 
 use super::{
+    delivery::Delivery,
     driver::{Driver, Pause},
     lease::Right,
-    ledger::Table,
 };
 use crate::{
     guard::{Action, Event},
-    ledger::{Command, Grant, Reply, Told},
+    ledger::{Grant, Reply, Told},
     place::{self, Placed},
-    words::{Answer, Call, Outcome, StoreKey, Until},
+    words::{Answer, Call, Outcome, Until},
 };
 use serde_json::{Map, Value};
 
@@ -121,46 +121,33 @@ impl Answered {
     }
 }
 
-/// What is to be said once a caller certainly took an outcome that lasts until delivery.
-#[derive(Debug)]
-#[must_use = "an outcome that nobody says was taken is replayed to the next caller"]
-pub struct Delivery {
-    pub(super) table: Table,
-    pub(super) key: StoreKey,
-    pub(super) generation: u32,
-    pub(super) attempt: u32,
-}
-
-impl Delivery {
-    /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
-    pub async fn taken(self) {
-        let deliver = Command::Deliver { generation: self.generation, attempt: self.attempt };
-        if let Err(error) = self.table.apply(self.key, &deliver).await {
-            tracing::debug!(%error, "semel.delivery mark dropped");
+/// Goes on until the caller has to act. Each stretch is a task of its own: what was begun is carried out and recorded,
+/// whether or not anybody still waits for it.
+///
+/// INVARIANT: a right leaves the task unused, and is used up by the caller. Who goes away before that has sent nothing,
+/// and the right that nobody took is released as it is dropped.
+pub(super) async fn go_on(mut driver: Driver, mut action: Action) -> Result<Begun, CallError> {
+    loop {
+        let pause;
+        (driver, pause) = tokio::spawn(stretch(driver, action)).await.map_err(internal)?;
+        match pause {
+            Pause::Over(end) => return answered(&driver, *end),
+            Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
+            Pause::Run(granted) => match use_up(&mut driver, *granted) {
+                Ok(ticket) => return Ok(Begun::Run(Box::new(Started { ticket, driver: Some(driver) }))),
+                Err(why) => action = driver.step(Event::Ran(Outcome::not_sent(why))),
+            },
         }
     }
 }
 
-/// Goes on until the caller has to act, in a task of its own: what was begun is carried out and recorded, whether or
-/// not anybody still waits for it.
-pub(super) async fn go_on(mut driver: Driver, action: Action) -> Result<Begun, CallError> {
-    let task = tokio::spawn(async move {
-        let mut action = action;
-        loop {
-            match driver.advance(action).await {
-                Pause::Over(end) => return answered(&driver, *end),
-                Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
-                Pause::Run(granted) => match use_up(&mut driver, *granted) {
-                    Ok(ticket) => return Ok(Begun::Run(Box::new(Started { ticket, driver: Some(driver) }))),
-                    Err(why) => action = driver.step(Event::Ran(Outcome::not_sent(why))),
-                },
-            }
-        }
-    });
-    match task.await {
-        Ok(begun) => begun,
-        Err(failed) => Err(CallError::Internal(failed.to_string())),
-    }
+async fn stretch(mut driver: Driver, action: Action) -> (Driver, Pause) {
+    let pause = driver.advance(action).await;
+    (driver, pause)
+}
+
+fn internal(failed: tokio::task::JoinError) -> CallError {
+    CallError::Internal(failed.to_string())
 }
 
 /// Uses the right up for a ticket, or says why nothing may be sent. The claim is held either way.

@@ -106,6 +106,8 @@ impl Table {
             let mark = Command::MarkUndoing { by, generation: of.generation, void_mark };
             match self.apply(of.key, &mark).await {
                 Ok(_) => return Ok(()),
+                // It aged away, so nobody reads it while it is being undone.
+                Err(LedgerError::Refused(Refusal::NoRecord { .. })) => return Ok(()),
                 Err(LedgerError::Refused(refusal)) => match self.in_the_way(of, refusal).await? {
                     Some(idle) => void_mark = Some(idle),
                     None => return Err(unmarked(format!("what it undoes cannot be undone now: {refusal}"), false)),

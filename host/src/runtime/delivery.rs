@@ -1,0 +1,64 @@
+//! The word that a caller took an outcome which lasts until delivery.
+
+use super::ledger::Table;
+use crate::{ledger::Command, words::StoreKey};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::watch;
+
+/// What is to be said once a caller certainly took an outcome that lasts until delivery.
+#[derive(Debug)]
+#[must_use = "an outcome that nobody says was taken is replayed to the next caller"]
+pub struct Delivery {
+    pub(super) table: Table,
+    pub(super) key: StoreKey,
+    pub(super) generation: u32,
+    pub(super) attempt: u32,
+}
+
+impl Delivery {
+    /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
+    pub async fn taken(self) {
+        let deliver = Command::Deliver { generation: self.generation, attempt: self.attempt };
+        if let Err(error) = self.table.apply(self.key, &deliver).await {
+            tracing::debug!(%error, "semel.delivery mark dropped");
+        }
+    }
+}
+
+/// The marks that this host is writing. Nobody waits for his own answer to be marked; but who has it and calls again
+/// must find the mark, or he would be taken for somebody whose answer was lost.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Marks(Arc<Mutex<HashMap<StoreKey, watch::Receiver<()>>>>);
+
+impl Marks {
+    /// Writes the mark in a task of its own.
+    pub(super) fn write(&self, delivery: Delivery) {
+        let (key, marks) = (delivery.key, self.clone());
+        let (writing, written) = watch::channel(());
+        self.open().insert(key, written.clone());
+        tokio::spawn(async move {
+            delivery.taken().await;
+            let mut open = marks.open();
+            if open.get(&key).is_some_and(|latest| latest.same_channel(&written)) {
+                open.remove(&key);
+            }
+            drop(writing);
+        });
+    }
+
+    /// Waits until no mark is being written for `key`.
+    pub(super) async fn written(&self, key: StoreKey) {
+        let writing = self.open().get(&key).cloned();
+        if let Some(mut writing) = writing {
+            // It ends with its sender, by an error that says just that.
+            let _ = writing.changed().await;
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<StoreKey, watch::Receiver<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

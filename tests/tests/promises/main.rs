@@ -1,0 +1,30 @@
+//! The promises of Semel, end to end: through the library, under the ready-made policies as the components that
+//! anybody would load. Each module is named after the promise it keeps, and tells the failure as a story first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test says what it expects"
+)]
+
+#[path = "../../guests/assemble.rs"]
+mod assemble;
+mod world;
+
+mod a_bad_call_is_refused_in_words;
+mod a_crash_is_replayed_or_in_doubt;
+mod a_policy_that_fails_sends_nothing_twice;
+mod a_retry_storm_takes_effect_once;
+mod an_answer_says_what_is_so;
+mod an_answer_that_was_lost_is_replayed;
+mod no_tenant_sees_another;
+mod the_recorded_airline_books_once;
+mod two_branches_send_once;
+mod two_processes_share_a_file;
+mod what_failed_may_be_tried_again;
+mod what_is_in_doubt_can_be_looked_up;
+mod what_was_undone_may_be_done_again;
+mod without_a_ledger_nothing_runs;

@@ -1,0 +1,247 @@
+//! The disk is full, the file is gone, the machine with the database does not answer. A guard that lets calls pass then
+//! is no guard, a guard that hangs is worse than none, and a guard that calls a charge failed which went through is the
+//! worst of all.
+
+use crate::world::{Bank, ask, charge, charging, charging_a_bank_that_remembers, host, intent, memory, told};
+use async_trait::async_trait;
+use semel::{
+    ledger::{Entry, Keep},
+    runtime::{CallError, Semel},
+    store::{Created, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
+    words::{Answer, Durability, Outcome, Recorded, Stamp, StoreKey, Switch},
+};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// How a call of the store fails.
+#[derive(Debug, Clone, Copy)]
+enum Failure {
+    NotExecuted,
+    UnknownAndLost,
+    UnknownButWritten,
+}
+
+/// A store whose calls of these numbers fail, once it is told to count.
+#[derive(Debug)]
+struct Failing {
+    inner: Arc<dyn Store>,
+    counts: AtomicBool,
+    calls: AtomicUsize,
+    failing: Range<usize>,
+    failure: Failure,
+}
+
+impl Failing {
+    fn new(failing: Range<usize>, failure: Failure) -> Arc<Self> {
+        let (counts, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { inner: memory(), counts, calls, failing, failure })
+    }
+
+    /// What becomes of the next call: whether it reaches the store, and what its caller is told.
+    fn next(&self) -> (bool, Option<StoreError>) {
+        if !self.counts.load(Ordering::SeqCst) {
+            return (true, None);
+        }
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if !self.failing.contains(&call) {
+            return (true, None);
+        }
+        let unknown = || Some(StoreError::Unknown("the connection broke".to_owned()));
+        match self.failure {
+            Failure::NotExecuted => (false, Some(StoreError::NotExecuted("the disk is full".to_owned()))),
+            Failure::UnknownAndLost => (false, unknown()),
+            Failure::UnknownButWritten => (true, unknown()),
+        }
+    }
+}
+
+macro_rules! through {
+    ($self:ident, $call:expr) => {{
+        let (reaches, error) = $self.next();
+        let done = if reaches { Some($call.await) } else { None };
+        match (error, done) {
+            (None, Some(done)) => done,
+            (error, _) => Err(error.unwrap()),
+        }
+    }};
+}
+
+#[async_trait]
+impl Store for Failing {
+    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
+        through!(self, self.inner.create(key, entry, version, keep))
+    }
+
+    async fn replace(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Entry,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Replaced, StoreError> {
+        through!(self, self.inner.replace(key, expected, entry, version, keep))
+    }
+
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+        through!(self, self.inner.remove(key, expected))
+    }
+
+    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+        through!(self, self.inner.get(key))
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        through!(self, self.inner.list(query))
+    }
+
+    async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
+        self.inner.purge(at_most).await
+    }
+
+    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+        self.inner.changed(key, since, at_most).await;
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn reads_cheaply(&self) -> bool {
+        self.inner.reads_cheaply()
+    }
+}
+
+async fn on(store: &Arc<Failing>, tool: semel::runtime::Tool) -> Semel {
+    let semel = host(Arc::clone(store) as Arc<dyn Store>, tool).await;
+    store.counts.store(true, Ordering::SeqCst);
+    semel
+}
+
+/// What a call of `bank` comes to, within bounded time.
+async fn bounded(semel: &Semel, bank: &Arc<Bank>) -> Result<Answer, CallError> {
+    let run = |ticket| {
+        let outcome = bank.serve(&ticket);
+        async move { outcome }
+    };
+    tokio::time::timeout(Duration::from_secs(20), semel.call(charge(), run)).await.expect("an end")
+}
+
+const FAILURES: [Failure; 3] = [Failure::NotExecuted, Failure::UnknownAndLost, Failure::UnknownButWritten];
+
+/// How many calls of the store a guarded call may take, with room to spare.
+const CALLS: usize = 12;
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_is_away_before_the_call_keeps_the_tool_from_running() {
+    for failure in FAILURES {
+        let store = Failing::new(0..usize::MAX, failure);
+        let bank = Bank::plain();
+        let semel = on(&store, intent(charging()).await).await;
+        let error = bounded(&semel, &bank).await.unwrap_err();
+        assert!(matches!(&error, CallError::Ledger(why) if !why.is_empty()), "{error}");
+        assert_eq!(bank.charges(), 0);
+    }
+}
+
+/// The control: with the operator's switch the tool runs, and each answer says so.
+#[tokio::test]
+async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
+    let store = Failing::new(0..usize::MAX, Failure::NotExecuted);
+    let bank = Bank::plain();
+    let mut tool = intent(charging()).await;
+    tool.allowance.open_without_ledger = true;
+    let semel = on(&store, tool).await;
+    for charges in 1..=3 {
+        let answer = bounded(&semel, &bank).await.unwrap();
+        let Answer::Executed { about, .. } = &answer else { panic!("{answer:?}") };
+        assert_eq!(about.switches, [Switch::OpenWithoutLedger]);
+        assert!(matches!(about.recorded, Recorded::No(_)));
+        assert_eq!(bank.charges(), charges);
+    }
+}
+
+/// Also for a tool that undoes something, whose key is not even known without the ledger.
+#[tokio::test]
+async fn a_tool_that_undoes_runs_without_a_ledger_only_where_the_operator_says_so() {
+    for open in [false, true] {
+        let store = Failing::new(0..usize::MAX, Failure::NotExecuted);
+        let bank = Bank::plain();
+        let settings = crate::world::with(charging(), serde_json::json!({ "undoes": ["order/{/order_id}"] }));
+        let mut tool = intent(settings).await;
+        tool.allowance.open_without_ledger = open;
+        let semel = on(&store, tool).await;
+        assert_eq!(bounded(&semel, &bank).await.is_ok(), open);
+        assert_eq!(bank.charges(), usize::from(open));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_landed_is_told_as_landed_even_if_it_cannot_be_recorded() {
+    for failure in FAILURES {
+        // The claim is written. From then on nothing is.
+        let store = Failing::new(1..usize::MAX, failure);
+        let bank = Bank::plain();
+        let semel = on(&store, intent(charging()).await).await;
+        let answer = bounded(&semel, &bank).await.unwrap();
+        assert_eq!(told(&answer), ("executed", Some("ch_1")), "{failure:?}");
+        assert!(matches!(&answer.about().unwrap().recorded, Recorded::No(why) if !why.is_empty()));
+    }
+}
+
+/// Whichever call of the store fails, and in whichever way, nobody charges twice and nobody is told what is not so.
+#[tokio::test(start_paused = true)]
+async fn whichever_call_fails_the_customer_pays_once_at_the_most() {
+    for failure in FAILURES {
+        for for_good in [false, true] {
+            for nth in 0..CALLS {
+                let failing = if for_good { nth..usize::MAX } else { nth..nth + 1 };
+                one_call_fails(failing, failure).await;
+            }
+        }
+    }
+}
+
+async fn one_call_fails(failing: Range<usize>, failure: Failure) {
+    let store = Failing::new(failing.clone(), failure);
+    let bank = Bank::that_remembers();
+    let mut tool = intent(charging_a_bank_that_remembers()).await;
+    tool.allowance.wait_ms = 0;
+    let semel = on(&store, tool).await;
+    for _ in 0..2 {
+        let charged_before = bank.charges();
+        match bounded(&semel, &bank).await {
+            Err(error) => assert_eq!(bank.charges(), charged_before, "{failing:?} {failure:?}: {error}"),
+            Ok(answer) => check(&answer, &bank, &format!("{failing:?} {failure:?}")),
+        }
+    }
+    assert!(bank.charges() <= 1, "{failing:?} {failure:?}");
+}
+
+fn check(answer: &Answer, bank: &Bank, case: &str) {
+    match answer {
+        Answer::Executed { outcome: Outcome::Returned(charge), .. }
+        | Answer::Replayed { outcome: Some(Outcome::Returned(charge)), .. } => {
+            assert_eq!((charge["id"].as_str(), bank.charges()), (Some("ch_1"), 1), "{case}");
+        }
+        Answer::InDoubt { .. } | Answer::Held { .. } | Answer::Running { .. } => {}
+        // Nothing was sent: the right to send was lost with the answer of the ledger.
+        Answer::Executed { outcome: Outcome::Unanswered(silence), .. } if !silence.sent => {}
+        other => panic!("{case}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn once_the_ledger_is_back_the_call_goes_through() {
+    let store = Failing::new(0..1, Failure::NotExecuted);
+    let bank = Bank::plain();
+    let semel = on(&store, intent(charging()).await).await;
+    assert!(bounded(&semel, &bank).await.is_err());
+    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+}

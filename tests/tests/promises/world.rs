@@ -1,0 +1,188 @@
+//! What every promise needs: a host under a ready-made policy, and a system behind a tool that counts what it does.
+
+use semel::{
+    engine::{Engine, Limits, Policy},
+    runtime::{Builder, Semel, Ticket, Tool},
+    store::{MemoryStore, SqliteStore, Store},
+    words::{Answer, Call, Outcome, Tenant},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+/// A policy that comes with Semel, set up so. Without it there is nothing to test, so its absence fails.
+pub async fn policy(name: &str, settings: Value) -> Policy {
+    let component = semel_policies::get(name).unwrap_or_else(|missing| panic!("{missing}"));
+    load(component, settings).await
+}
+
+/// Any component as a policy.
+pub async fn load(component: &[u8], settings: Value) -> Policy {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| {
+        let mut limits = Limits::default();
+        limits.decision.at_once = 8;
+        Engine::new(limits).unwrap()
+    });
+    engine.load(component, settings).await.unwrap()
+}
+
+/// What `intent` is told of a tool that charges a card for an order. Of the bank behind it nothing is known.
+pub fn charging() -> Value {
+    json!({
+        "operation": "charge",
+        "identity": ["order_id"],
+        "content": [{ "at": "amount", "as": "money" }],
+        "handles": ["charge/{/id}"],
+        "verdict": [
+            { "when": { "code": "card_declined" }, "effect": "refused", "reason": "the card was declined" },
+            { "when": { "code": "busy" }, "effect": "absent", "reason": "the bank took nothing in" },
+        ],
+    })
+}
+
+/// The same where the bank is known to answer a repeat under the same key with its first answer, for a day.
+pub fn charging_a_bank_that_remembers() -> Value {
+    with(charging(), json!({ "target": { "header": "Idempotency-Key", "repeats": "replayed", "remembers": "24h" } }))
+}
+
+/// Settings with more of them.
+pub fn with(mut settings: Value, more: Value) -> Value {
+    let more = more.as_object().cloned().unwrap();
+    settings.as_object_mut().unwrap().extend(more);
+    settings
+}
+
+/// A tool under `intent`, set up so.
+pub async fn intent(settings: Value) -> Tool {
+    Tool::new(policy("intent", settings).await)
+}
+
+pub fn memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new())
+}
+
+pub fn file(path: impl AsRef<Path>) -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open(path).unwrap())
+}
+
+/// A host on `store` whose tool `charge` is guarded so.
+pub async fn host(store: Arc<dyn Store>, tool: Tool) -> Semel {
+    Builder::tool(Semel::builder(store), ["charge"], tool).open().await.unwrap()
+}
+
+/// The call that most stories are about: 10.00 for the order A1.
+pub fn charge() -> Call {
+    charge_of(json!("10.00"))
+}
+
+pub fn charge_of(amount: Value) -> Call {
+    Call::new("charge", json!({ "order_id": "A1", "amount": amount, "note": "thanks" })).unwrap()
+}
+
+pub fn tenant(name: &str) -> Tenant {
+    Tenant::new(name).unwrap()
+}
+
+/// A bank that counts.
+#[derive(Debug, Default)]
+pub struct Bank {
+    books: Mutex<Books>,
+    remembers_keys: bool,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    requests: usize,
+    charges: Vec<Value>,
+    by_key: BTreeMap<String, Value>,
+    replies_to_lose: usize,
+    keys: Vec<Option<String>>,
+}
+
+impl Bank {
+    /// One that charges whenever it is asked.
+    pub fn plain() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// One that answers a repeat under the same key with its first answer.
+    pub fn that_remembers() -> Arc<Self> {
+        Arc::new(Self { remembers_keys: true, ..Self::default() })
+    }
+
+    /// The next so many replies are lost on the way, after the charge.
+    pub fn lose_replies(&self, replies: usize) {
+        self.books.lock().unwrap().replies_to_lose = replies;
+    }
+
+    /// How often a card was charged.
+    pub fn charges(&self) -> usize {
+        self.books.lock().unwrap().charges.len()
+    }
+
+    /// How often it was asked to.
+    pub fn requests(&self) -> usize {
+        self.books.lock().unwrap().requests
+    }
+
+    /// The keys of all requests, in their order.
+    pub fn keys(&self) -> Vec<Option<String>> {
+        self.books.lock().unwrap().keys.clone()
+    }
+
+    /// Takes a request in, and says what its sender gets to see.
+    pub fn serve(&self, ticket: &Ticket) -> Outcome {
+        let header = ticket.headers.iter().find(|(name, _)| name == "Idempotency-Key");
+        self.serve_key(header.map(|(_, key)| key.clone()))
+    }
+
+    /// The same for a sender without Semel.
+    pub fn serve_key(&self, key: Option<String>) -> Outcome {
+        let mut books = self.books.lock().unwrap();
+        books.requests += 1;
+        books.keys.push(key.clone());
+        let known = key.as_ref().filter(|_| self.remembers_keys).and_then(|key| books.by_key.get(key).cloned());
+        let charge = known.unwrap_or_else(|| {
+            let charge = json!({ "id": format!("ch_{}", books.charges.len() + 1) });
+            books.charges.push(charge.clone());
+            if let Some(key) = key {
+                books.by_key.insert(key, charge.clone());
+            }
+            charge
+        });
+        if books.replies_to_lose > 0 {
+            books.replies_to_lose -= 1;
+            return Outcome::no_answer("timed out after 30 s");
+        }
+        Outcome::Returned(charge)
+    }
+}
+
+/// Makes `call` of `bank` through `semel`.
+pub async fn ask(semel: &Semel, call: Call, bank: &Arc<Bank>) -> Answer {
+    semel
+        .call(call, |ticket| {
+            let bank = Arc::clone(bank);
+            async move { bank.serve(&ticket) }
+        })
+        .await
+        .unwrap()
+}
+
+/// Makes `call` of a tool that must not run.
+pub async fn ask_in_vain(semel: &Semel, call: Call) -> Answer {
+    semel.call(call, |ticket| async move { panic!("the tool ran: {ticket:?}") }).await.unwrap()
+}
+
+/// The word of an answer and the charge that it tells of, if it tells one.
+pub fn told(answer: &Answer) -> (&'static str, Option<&str>) {
+    let charge = match answer.outcome() {
+        Some(Outcome::Returned(value)) => value["id"].as_str(),
+        _ => None,
+    };
+    (answer.word(), charge)
+}
