@@ -14,6 +14,11 @@
 //! **What an error means.** Until `COMMIT` is tried nothing was written. Once it was tried and failed, the frames may
 //! lie in the file, and a recovery may find them: unknown, for every command of the transaction.
 //!
+//! **Measured** on two cores (test profile, entries of 1.2 KB; `tests/measuring.rs`): on a disk whose sync takes 4 ms,
+//! the create and replace of a guarded call take one caller 8 ms, as two bare commits of SQLite do, and 64 callers make
+//! 9,500 calls a second. Where a sync costs nothing (tmpfs), they take 63 µs beside 22 µs for the bare commits, 64
+//! callers make 30,000 calls a second, and a look takes 6 µs.
+//!
 //! Absent: a way to notice that a backup was restored. Whoever puts an older file in place of the ledger takes back
 //! what was acknowledged since, and must see to it that nothing of that time is still under way.
 
@@ -125,8 +130,9 @@ impl fmt::Debug for SqliteStore {
 impl Store for SqliteStore {
     async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
         let new = NewRow::of(entry, version, keep)?;
+        let bytes = new.entry.len();
         let work = move |at: &_, time: &Time| command::create(at, time.now(), key, &new);
-        Ok(match self.parts()?.writer.carry_out(Some(key), work).await? {
+        Ok(match self.parts()?.writer.carry_out(Some(key), bytes, work).await? {
             Write::Done(now) => Created::Created(now),
             Write::Found(row, now) => Created::Exists(row.into_stored()?, now),
         })
@@ -141,8 +147,9 @@ impl Store for SqliteStore {
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
         let new = NewRow::of(entry, version, keep)?;
+        let bytes = new.entry.len();
         let work = move |at: &_, time: &Time| command::replace(at, time.now(), key, expected, &new);
-        Ok(match self.parts()?.writer.carry_out(Some(key), work).await? {
+        Ok(match self.parts()?.writer.carry_out(Some(key), bytes, work).await? {
             Write::Done(now) => Replaced::Replaced(now),
             Write::Found(row, now) => Replaced::Changed(row.map(Row::into_stored).transpose()?, now),
         })
@@ -150,7 +157,7 @@ impl Store for SqliteStore {
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
         let work = move |at: &_, time: &Time| command::remove(at, time.now(), key, expected);
-        Ok(match self.parts()?.writer.carry_out(Some(key), work).await? {
+        Ok(match self.parts()?.writer.carry_out(Some(key), 0, work).await? {
             Write::Done(_) => Removed::Removed,
             Write::Found(row, now) => Removed::Changed(row.map(Row::into_stored).transpose()?, now),
         })
@@ -174,7 +181,7 @@ impl Store for SqliteStore {
         loop {
             let batch = PURGE_BATCH.min(at_most - purged);
             let work = move |at: &_, time: &Time| command::purge(at, time.now(), batch);
-            let dropped = self.parts()?.writer.carry_out(None, work).await?;
+            let dropped = self.parts()?.writer.carry_out(None, 0, work).await?;
             purged += dropped;
             if dropped < batch || purged >= at_most {
                 return Ok(purged);

@@ -24,8 +24,12 @@ impl LedgerFile {
     pub(super) fn at(path: &Path) -> Result<Self, OpenFault> {
         let path = std::path::absolute(path).map_err(|error| OpenFault::of_system(path, &error))?;
         let folder = path.parent().ok_or_else(|| OpenFault::NotAFile(path.clone()))?;
-        if !folder.try_exists().map_err(|error| OpenFault::of_system(folder, &error))? {
-            return Err(OpenFault::FolderMissing(folder.to_owned()));
+        match fs::metadata(folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(OpenFault::Denied(path));
+            }
+            _ => return Err(OpenFault::FolderMissing(folder.to_owned())),
         }
         make_if_missing(&path, folder).map_err(|error| OpenFault::of_system(&path, &error))?;
         // By its real name, because beside that the WAL lies.
@@ -33,6 +37,10 @@ impl LedgerFile {
         let metadata = fs::metadata(&path).map_err(|error| OpenFault::of_system(&path, &error))?;
         if !metadata.is_file() {
             return Err(OpenFault::NotAFile(path));
+        }
+        // SQLite takes a file of a single byte for an empty one, and would write over it.
+        if metadata.len() == 1 {
+            return Err(OpenFault::NotADatabase(path));
         }
         lies_on_a_local_disk(&path)?;
         Ok(Self { path, device: metadata.dev(), inode: metadata.ino() })

@@ -56,7 +56,8 @@ impl Readers {
 
     /// Whether another version than this lies at the key, as far as that can be told right now.
     pub(super) fn has_changed(&self, key: StoreKey, since: Version) -> bool {
-        self.look(key).is_ok_and(|(row, _)| !row.is_some_and(|row| row.is_version(since)))
+        let still_lies = self.read(|connection| Row::still_lies(connection, key, since, self.time.now()));
+        still_lies.is_ok_and(|still_lies| !still_lies)
     }
 
     /// A page of keys, in their order. It blocks.

@@ -81,8 +81,17 @@ impl Row {
         self.keep_until_ms.is_some_and(|end_ms| end_ms <= number(now.wall_ms))
     }
 
-    pub(super) fn is_version(&self, version: Version) -> bool {
-        self.version == version.as_bytes()
+    /// Whether this version still lies at the key.
+    pub(super) fn still_lies(at: &Connection, key: StoreKey, version: Version, now: Stamp) -> rusqlite::Result<bool> {
+        at.prepare_cached(
+            "SELECT 1 FROM entry
+             WHERE key = :key AND version = :version AND (keep_until_ms IS NULL OR keep_until_ms > :now)",
+        )?
+        .exists(named_params! {
+            ":key": key.as_bytes(),
+            ":version": version.as_bytes(),
+            ":now": number(now.wall_ms),
+        })
     }
 
     pub(super) fn into_stored(self) -> Result<Stored, EntryFault> {

@@ -10,10 +10,14 @@ use std::{
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How many commands wait at the most. What comes while so many do is turned away.
 const QUEUE_MAX: usize = 4_096;
+
+/// How much they hold together at the most, in KiB, and what each of them counts for besides what it writes.
+const QUEUE_KIB_MAX: usize = 128 << 10;
+const COMMAND_KIB: usize = 1;
 
 /// How many commands are committed in one transaction.
 const GROUP_MAX: usize = 256;
@@ -23,6 +27,8 @@ pub(super) struct Writer {
     /// None only while it is dropped.
     queue: Option<mpsc::SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    /// What may still be queued, in KiB.
+    room: Arc<Semaphore>,
 }
 
 impl Writer {
@@ -39,37 +45,46 @@ impl Writer {
             .name("semel-ledger".to_owned())
             .spawn(move || desk.work_off(&jobs))
             .map_err(|error| OpenFault::of_system(&path, &error))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)) })
     }
 
     /// Has this work done in a transaction, and answers once that is durable. From the first poll on it is carried
     /// out whether or not the answer is awaited.
     ///
-    /// The work is for `key`, whose waiters are woken; it may be undone together with that of others.
+    /// The work is for `key`, whose waiters are woken, and writes so many bytes. It may be undone together with that
+    /// of others.
     pub(super) async fn carry_out<T: Send + 'static>(
         &self,
         key: Option<StoreKey>,
+        bytes: usize,
         work: impl FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(Box::new(Asked { key, work: Some(work), done: None, reply }))?;
+        let room = self.take_room(bytes)?;
+        self.submit(Box::new(Asked { key, work: Some(work), done: None, reply, _room: room }))?;
         answer.await.unwrap_or_else(|_| {
             Err(StoreError::Unknown("the thread that writes the ledger has ended: start again".to_owned()))
         })
     }
 
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        let refused = match self.queue.as_ref().map(|queue| queue.try_send(job)) {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(mpsc::TrySendError::Full(_))) => {
-                format!("{QUEUE_MAX} commands wait to be written already: try again later")
-            }
-            Some(Err(mpsc::TrySendError::Disconnected(_))) | None => {
-                "the thread that writes the ledger has ended: start again".to_owned()
-            }
-        };
-        Err(StoreError::NotExecuted(refused))
+    fn take_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let kib = u32::try_from(COMMAND_KIB + bytes / 1024).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| full())
     }
+
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        match self.queue.as_ref().map(|queue| queue.try_send(job)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(mpsc::TrySendError::Full(_))) => Err(full()),
+            Some(Err(mpsc::TrySendError::Disconnected(_))) | None => {
+                Err(StoreError::NotExecuted("the thread that writes the ledger has ended: start again".to_owned()))
+            }
+        }
+    }
+}
+
+fn full() -> StoreError {
+    StoreError::NotExecuted("as much as may waits to be written already: try again later".to_owned())
 }
 
 impl Drop for Writer {
@@ -99,6 +114,8 @@ struct Asked<T, W> {
     work: Option<W>,
     done: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
+    /// Given back when this is dropped.
+    _room: OwnedSemaphorePermit,
 }
 
 impl<T: Send, W: FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send> Job for Asked<T, W> {
