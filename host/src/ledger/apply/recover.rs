@@ -38,7 +38,9 @@ impl Draft {
         let attempt_ms = u64::from(self.record.terms.attempt_seconds) * 1_000;
         self.require(Rule::TargetRemembers, retry.delay_ms.saturating_add(attempt_ms) < left_ms)?;
         // Sent later than this, the attempt might outlast the target's memory.
-        Ok(self.retry(retry, left_ms.saturating_sub(attempt_ms)))
+        let in_time = !self.rules.allow(Rule::TargetRemembers, false);
+        let valid_ms = if in_time { left_ms.saturating_sub(attempt_ms) } else { u64::MAX };
+        Ok(self.retry(retry, valid_ms))
     }
 
     fn attempts_of_this_key(&self) -> u32 {
@@ -139,7 +141,7 @@ impl Draft {
         let started = self.last().map_or(self.written, |attempt| self.moment(attempt.started));
         let allowed = self.rules.allow(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
         let gone = self.stamp.shortest_since(&started);
-        let over = self.rules.allow(Rule::RerunNeedsItsDelay, rerun_after_ms.is_some_and(|delay| gone >= delay));
+        let over = self.rules.allow(Rule::RerunNeedsItsDelay, rerun_after_ms.is_none_or(|delay| gone >= delay));
         let barred = !self.rules.allow(Rule::EvidenceBarsRelease, !self.landed_evidence());
         if allowed && over && !barred && self.require_clock().is_ok() {
             State::Released { by: By::TimedRerun }

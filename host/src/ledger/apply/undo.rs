@@ -39,6 +39,12 @@ impl Draft {
     pub(super) fn undo_written(mut self, of: GenerationOf) -> Result<Step, Refusal> {
         let landed = matches!(self.record.state, State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. });
         self.require(Rule::OnlyLandedUndoes, landed)?;
+        let open = self.record.undid.contains(&of)
+            || self.record.terms.undoes.iter().any(|undoing| undoing.of == of && !undoing.settled);
+        if !open {
+            let told = self.told();
+            return Ok(self.tell(told));
+        }
         self.record.undid.retain(|open| *open != of);
         for undoing in self.record.terms.undoes.iter_mut().filter(|undoing| undoing.of == of) {
             undoing.settled = true;
