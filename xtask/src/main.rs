@@ -9,6 +9,7 @@ mod demo;
 mod guests;
 mod policies;
 mod test;
+mod twins;
 mod workspace;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ enum Command {
     Demo(demo::Arguments),
     Policies(policies::Arguments),
     Test(test::Arguments),
+    Twins(twins::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Twins(arguments) => twins::run(&arguments),
     };
     // The chain of causes alone: a backtrace through a chore tells nobody what to do.
     outcome.map_or_else(complain, |()| ExitCode::SUCCESS)
