@@ -1,2 +1,20 @@
-//! (to be written)
-fn main() {}
+//! The command line of Semel: what was typed goes to the command of that name, and comes back as an exit code.
+
+mod args;
+mod doctor;
+mod exec;
+mod exit;
+mod ledger;
+mod policy;
+mod setup;
+mod table;
+mod talk;
+
+use args::Arguments;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    talk::start_log();
+    let exit = args::read().and_then(|arguments| arguments.map_or(Ok(0), Arguments::run));
+    ExitCode::from(exit.unwrap_or_else(talk::last_word))
+}

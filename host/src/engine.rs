@@ -96,6 +96,29 @@ impl Engine {
     /// # Errors
     /// If the bytes are no policy, it refuses its settings, or it takes too long.
     pub async fn load(&self, bytes: &[u8], settings: Value) -> Result<Policy, LoadFault> {
+        self.apart(bytes, move |shared, bytes| shared.load(bytes, &settings)).await
+    }
+
+    /// What a component says of itself, and what is in it, without giving it settings: for people.
+    ///
+    /// # Errors
+    /// If the bytes are no policy, or it takes too long.
+    pub async fn inspect(&self, bytes: &[u8]) -> Result<(Description, Inspection), LoadFault> {
+        let inspect = |shared: Arc<Shared>, bytes: &[u8]| {
+            let compiled = compile::compiled(&shared.wasmtime, &shared.limits, bytes)?;
+            let inspection = Inspection::of(&compiled);
+            shared.check_room(&inspection)?;
+            Ok((shared.runner(&compiled)?.introduced()?.1, inspection))
+        };
+        self.apart(bytes, inspect).await
+    }
+
+    /// Works on a component on a thread of its own, with a deadline.
+    async fn apart<T: Send + 'static>(
+        &self,
+        bytes: &[u8],
+        work: impl FnOnce(Arc<Shared>, &[u8]) -> Result<T, LoadFault> + Send + 'static,
+    ) -> Result<T, LoadFault> {
         let limits = &self.0.limits.load;
         let (found, limit) = (bytes.len() as u64, u64::from(limits.component_bytes));
         if found > limit {
@@ -103,7 +126,7 @@ impl Engine {
         }
         let (shared, bytes) = (Arc::clone(&self.0), bytes.to_vec());
         let places = Arc::clone(&self.0.compilations);
-        compile::apart(places, limits.deadline_seconds, move || shared.load(&bytes, &settings)).await
+        compile::apart(places, limits.deadline_seconds, move || work(shared, &bytes)).await
     }
 }
 

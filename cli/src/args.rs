@@ -1,0 +1,79 @@
+//! What may be typed.
+
+use crate::{
+    doctor, exec,
+    exit::{Exit, Stop, TABLE},
+    ledger, policy, talk,
+};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{path::PathBuf, sync::LazyLock};
+
+static AFTER_HELP: LazyLock<String> = LazyLock::new(|| format!("{TABLE}\n\n{VARIABLES}"));
+
+const VARIABLES: &str = "\
+Variables:
+  SEMEL_CONFIG  the configuration, where --config names none
+  SEMEL_LEDGER  the ledger's URL, such as sqlite:ledger.sqlite, whatever the configuration says
+  SEMEL_LOG     what is logged to stderr, such as semel=debug";
+
+/// Sends an agent's tool call at most once, and tells when it cannot know.
+#[derive(Debug, Parser)]
+#[command(name = "semel", version, after_help = AFTER_HELP.as_str(), max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Exec(exec::Options),
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    #[command(subcommand)]
+    Policy(policy::Command),
+    Doctor(doctor::Options),
+}
+
+/// Where the set-up is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Where {
+    /// The configuration [default: `SEMEL_CONFIG`, ./semel.toml, then semel/semel.toml in the user's folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Output {
+    /// For people and shells.
+    #[default]
+    Text,
+    /// One JSON value.
+    Json,
+}
+
+impl Arguments {
+    pub(crate) fn run(self) -> Result<u8, Stop> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|error| Exit::Internal.stop(format!("cannot start: {error}")))?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Exec(options) => exec::run(options).await,
+                Command::Ledger(command) => ledger::run(command).await.map(|()| 0),
+                Command::Policy(command) => policy::run(command).await.map(|()| 0),
+                Command::Doctor(options) => doctor::run(options).await.map(|()| 0),
+            }
+        })
+    }
+}
+
+/// Reads what was typed. None: help or the version was asked for, and is printed.
+pub(crate) fn read() -> Result<Option<Arguments>, Stop> {
+    Arguments::try_parse().map(Some).or_else(|error| {
+        let text = error.render().to_string();
+        if error.use_stderr() {
+            return Err(Exit::Usage.stop(text.trim_end().trim_start_matches("error: ")));
+        }
+        talk::data(text.as_bytes()).map(|()| None)
+    })
+}

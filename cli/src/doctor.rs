@@ -1,0 +1,85 @@
+//! `semel doctor`: whether the set-up would work, told line by line.
+
+use crate::{args::Where, exit::Stop, setup, talk};
+use semel::{
+    config::{Config, ToolSetup},
+    engine::Engine,
+    ledger::StateLabel,
+    runtime::Ledger,
+};
+
+/// Checks the configuration, the policies and the ledger.
+///
+/// Makes the ledger where it is missing. Sends nothing, and decides nothing.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(crate) async fn run(options: Options) -> Result<(), Stop> {
+    let config = setup::config(&options.place)?;
+    let file = config
+        .file
+        .as_ref()
+        .map_or_else(|| "none found: the defaults hold".to_owned(), |file| file.display().to_string());
+    told("config", &file)?;
+    told("tenant", config.tenant.as_str())?;
+    let policies = policies(&config).await;
+    let ledger = ledger(&config).await;
+    if let Err(stop) = &ledger {
+        told("ledger", &format!("unusable: {}", stop.message))?;
+    }
+    policies.and(ledger)
+}
+
+fn told(name: &str, value: &str) -> Result<(), Stop> {
+    talk::line(&format!("{name:<12}{}", talk::plain(value, 1000)))
+}
+
+/// Each policy with its settings; all are tried before the first mistake ends the command.
+async fn policies(config: &Config) -> Result<(), Stop> {
+    let engine = setup::engine()?;
+    let mut first_mistake = Ok(());
+    for setup in config.setups() {
+        if let Err(stop) = policy(&engine, setup).await {
+            told("policy", &format!("unusable: {}", stop.message))?;
+            first_mistake = first_mistake.and(Err(stop));
+        }
+    }
+    first_mistake
+}
+
+async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<(), Stop> {
+    let policy = setup::policy(engine, setup).await?;
+    let description = policy.description();
+    let place = setup.defined_at.as_ref().map_or_else(|| "the default".to_owned(), ToString::to_string);
+    told(
+        "policy",
+        &format!("{} {}, digest {} ({place})", description.name, description.version, short(&policy.digest().to_hex())),
+    )
+}
+
+fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}
+
+async fn ledger(config: &Config) -> Result<(), Stop> {
+    told("ledger", &config.ledger.to_string())?;
+    let store = setup::store(config)?;
+    told("durability", &store.durability().to_string())?;
+    let keys = setup::keys(config);
+    let secret =
+        keys.secret_id().map_or_else(|| "plain digests".to_owned(), |id| format!("made with the secret `{id}`"));
+    told("keys", &secret)?;
+    told("operations", &counts(&setup::over(store, keys).await?).await?)
+}
+
+async fn counts(ledger: &Ledger) -> Result<String, Stop> {
+    let mut counts = Vec::new();
+    for state in [StateLabel::Running, StateLabel::InDoubt, StateLabel::Held, StateLabel::Landed] {
+        let listed = ledger.list(None, &[state], usize::MAX).await.map_err(|error| setup::broken(&error))?;
+        counts.push(format!("{} {}", listed.len(), state.word()));
+    }
+    Ok(counts.join(", "))
+}

@@ -1,0 +1,78 @@
+use super::*;
+
+fn whole(bytes: impl AsRef<[u8]>) -> Written {
+    let kept = bytes.as_ref().to_vec();
+    Written { total_bytes: kept.len() as u64, kept, was_passed: true }
+}
+
+#[test]
+fn whatever_is_printed_is_printed_again_byte_for_byte() {
+    let outputs: &[&[u8]] = &[
+        b"",
+        b"\n",
+        b"plain text",
+        b"text\n",
+        b"{\"id\":7}\n",
+        b"{\"id\":7}",
+        b"{ \"id\": 7 }\n",
+        b"{\"b\":1,\"a\":2}\n",
+        b"[1,2]\n",
+        b"[1, 2]\n",
+        b"7\n",
+        b"7",
+        b"1.0\n",
+        b"null\n",
+        b"true",
+        b"\"quoted\"\n",
+        b"\"quoted\"",
+        b"{\"a\":1,\"a\":2}\n",
+        b"{\"$stdout\":\"x\"}\n",
+        b"{\"$stdout\":{\"base64\":\"AA==\"}}\n",
+        b"9007199254740993\n",
+        b"1e400\n",
+        b"\xff\xfe\x00",
+        b"12345678901234567890123\n",
+        b"{}\n",
+        b"\xef\xbb\xbf{}\n",
+        "{\"é\":\"\\u00e9\"}\r\n".as_bytes(),
+    ];
+    for output in outputs {
+        let value = value(&whole(output));
+        let kept = serde_json::from_str(&value.to_string()).unwrap_or(Value::Null);
+        assert_eq!(printed(&kept), Printed::whole(*output), "{} as {value}", String::from_utf8_lossy(output));
+    }
+}
+
+#[test]
+fn json_is_recorded_as_json_that_a_policy_can_point_into() {
+    assert_eq!(value(&whole("{\"id\":7}\n")), json!({ "id": 7 }));
+    assert_eq!(value(&whole("{ \"id\": 7 }")), json!({ "id": 7, "$stdout": "{ \"id\": 7 }" }));
+    assert_eq!(value(&whole("[1,2]\n")), json!([1, 2]));
+    assert_eq!(value(&whole("[1, 2]\n")), json!("[1, 2]\n"));
+}
+
+#[test]
+fn an_answer_in_json_leaves_the_layout_out_and_nothing_else() {
+    let mut laid_out = json!({ "id": 7, "$stdout": "{ \"id\": 7 }" });
+    without_layout(&mut laid_out);
+    assert_eq!(laid_out, json!({ "id": 7 }));
+    let mut bytes = json!({ "$stdout": { "base64": "AA==" } });
+    without_layout(&mut bytes);
+    assert_eq!(bytes, json!({ "$stdout": { "base64": "AA==" } }));
+}
+
+#[test]
+fn of_too_much_output_the_beginning_is_kept_and_told_to_be_one() {
+    for kept in [b"begin".as_slice(), b"\xff\xfe"] {
+        let cut = Written { kept: kept.to_vec(), total_bytes: 1_000_000, was_passed: true };
+        assert_eq!(printed(&value(&cut)), Printed { bytes: kept.to_vec(), is_whole: false });
+    }
+}
+
+#[test]
+fn control_characters_do_not_make_an_outcome_too_large_to_be_kept() {
+    let output = vec![1; STDOUT_BYTES_MAX];
+    let value = value(&whole(&output));
+    assert!(value.to_string().len() < TEXT_BYTES_MAX);
+    assert_eq!(printed(&value).bytes, output);
+}

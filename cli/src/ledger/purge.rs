@@ -1,0 +1,25 @@
+//! `semel ledger purge`
+
+use crate::{args::Where, exit::Stop, setup, talk};
+
+/// Removes what is past its end, and marks as in doubt what nobody holds any more.
+///
+/// What is running, in doubt or held never ends by itself, and is never removed. Prints how many records were removed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    limit: usize,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) async fn run(options: Options) -> Result<(), Stop> {
+    let ledger = super::open(&options.place).await?;
+    let swept = ledger.sweep().await.map_err(|error| setup::broken(&error))?;
+    if swept.expired > 0 {
+        talk::say(format_args!("{} operations are in doubt, because nobody holds them any more", swept.expired));
+    }
+    let removed = ledger.purge(options.limit).await.map_err(|error| setup::broken(&error))?;
+    talk::line(&removed.to_string())
+}

@@ -1,0 +1,151 @@
+//! From a configuration to what it sets up: the ledger, the policies, and a host for one tool.
+//!
+//! A command loads only what it needs: `exec` the policy of its own tool, `ledger` none.
+
+use crate::{
+    args::Where,
+    exit::{Exit, OrStop, Stop},
+};
+use semel::{
+    config::{Config, LedgerPlace, PolicySource, Surroundings, ToolSetup},
+    engine::{DecisionLimits, Engine, Limits, LoadFault, Policy},
+    key::{KeyScheme, Mode},
+    runtime::{Ledger, LedgerError, OpenError, SchemeError, Semel, Tool},
+    store::{MemoryStore, SqliteStore, Store},
+};
+use serde_json::{Map, Value};
+use std::{borrow::Cow, fs::File, io::Read, path::Path, sync::Arc};
+
+/// How many decisions are made at once: a command makes one after the other.
+const DECISIONS_AT_ONCE: u32 = 2;
+
+/// Reads the configuration.
+pub(crate) fn config(place: &Where) -> Result<Config, Stop> {
+    Config::load(place.config.as_deref(), &Surroundings::of_this_process()).or_stop(Exit::Config)
+}
+
+/// Opens the store of the ledger.
+pub(crate) fn store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
+    let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return Ok(Arc::new(MemoryStore::new())) };
+    let folder = || path.parent().unwrap_or(Path::new("")).display();
+    config
+        .ledger
+        .prepare()
+        .map_err(|error| format!("the ledger's folder `{}` cannot be made: {error}", folder()))
+        .or_stop(Exit::Ledger)?;
+    Ok(Arc::new(SqliteStore::open(path).or_stop(Exit::Ledger)?))
+}
+
+/// How keys are made.
+pub(crate) fn keys(config: &Config) -> KeyScheme {
+    KeyScheme::new(Mode::Enforce, config.secret.clone())
+}
+
+/// Opens the ledger for its operator.
+pub(crate) async fn ledger(config: &Config) -> Result<Ledger, Stop> {
+    over(store(config)?, keys(config)).await
+}
+
+/// The ledger in this store.
+pub(crate) async fn over(store: Arc<dyn Store>, keys: KeyScheme) -> Result<Ledger, Stop> {
+    Ledger::open(store, keys).await.map_err(|error| scheme(&error))
+}
+
+/// An engine for policies.
+pub(crate) fn engine() -> Result<Engine, Stop> {
+    let decision = DecisionLimits { at_once: DECISIONS_AT_ONCE, ..DecisionLimits::default() };
+    Engine::new(Limits { decision, ..Limits::default() }).or_stop(Exit::Internal)
+}
+
+/// A host for the tool of this set-up, and for no other.
+pub(crate) async fn host(config: &Config, setup: &ToolSetup) -> Result<Semel, Stop> {
+    let tool = tool(setup, policy(&engine()?, setup).await?);
+    let builder = Semel::builder(store(config)?).keys(keys(config)).otherwise(tool);
+    builder.open().await.map_err(|error| match error {
+        OpenError::Scheme(error) => scheme(&error),
+        error @ OpenError::Pattern { .. } => Exit::Config.stop(error),
+    })
+}
+
+/// The policy of a set-up, with its settings.
+pub(crate) async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<Policy, Stop> {
+    let component = component(&setup.policy, engine.limits().load.component_bytes)?;
+    let loaded = engine.load(&component, Value::Object(settings(setup))).await;
+    let place = setup.defined_at.as_ref().map_or_else(String::new, |place| format!("{place}: "));
+    loaded.map_err(|fault| Exit::Config.stop(format!("{place}{}", unusable(&setup.policy, &fault))))
+}
+
+/// Why a policy cannot be used. Some faults name it themselves.
+pub(crate) fn unusable(source: &PolicySource, fault: &LoadFault) -> String {
+    match fault {
+        LoadFault::Settings { .. } | LoadFault::Policy(_) => fault.to_string(),
+        _ => format!("the policy {} cannot be used: {fault}", name(source)),
+    }
+}
+
+/// How messages name a policy.
+fn name(source: &PolicySource) -> String {
+    match source {
+        PolicySource::Named(name) => format!("`{name}`"),
+        PolicySource::File(path) => format!("`{}`", path.display()),
+    }
+}
+
+/// The component of a policy.
+pub(crate) fn component(source: &PolicySource, bytes_max: u32) -> Result<Cow<'static, [u8]>, Stop> {
+    match source {
+        PolicySource::Named(name) => Ok(Cow::Borrowed(semel_policies::get(name).or_stop(Exit::Config)?)),
+        PolicySource::File(path) => read_at_most(path, bytes_max)
+            .map(Cow::Owned)
+            .map_err(|error| format!("the policy `{}` cannot be read: {error}", path.display()))
+            .or_stop(Exit::NotFound),
+    }
+}
+
+/// One byte more than the limit is enough to show that it is over.
+fn read_at_most(path: &Path, bytes_max: u32) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(u64::from(bytes_max) + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A tool whose server is trusted is trusted by the policy that asks for that, too.
+fn settings(setup: &ToolSetup) -> Map<String, Value> {
+    let mut settings = setup.settings.clone();
+    if setup.trusted && setup.policy == PolicySource::Named("hints".to_owned()) {
+        settings.entry("trusted").or_insert(Value::Bool(true));
+    }
+    settings
+}
+
+fn tool(setup: &ToolSetup, policy: Policy) -> Tool {
+    let name_space = setup.name_space.clone().unwrap_or_else(|| policy.description().name.clone());
+    Tool {
+        name_space,
+        allowance: setup.allowance.clone(),
+        lease_seconds: setup.lease_seconds,
+        refusal_seconds: setup.refusal_seconds,
+        outcome_bytes_max: setup.outcome_bytes_max,
+        keep_identity: setup.keep_identity,
+        irreversible: setup.irreversible,
+        allow_forgetful_ledger: setup.allow_forgetful_ledger,
+        // This door sees whether its output was written.
+        taken_once_written: false,
+        ..Tool::new(policy)
+    }
+}
+
+fn scheme(error: &SchemeError) -> Stop {
+    match error {
+        SchemeError::Ledger(error) => broken(error),
+        other => Exit::Config.stop(other),
+    }
+}
+
+/// The end of a command whom the ledger did not answer.
+pub(crate) fn broken(error: &LedgerError) -> Stop {
+    match error {
+        LedgerError::Refused(refusal) => Exit::Refused.stop(refusal),
+        other => Exit::Ledger.stop(format!("the ledger does not answer: {other}")),
+    }
+}

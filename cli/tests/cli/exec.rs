@@ -1,0 +1,160 @@
+//! A guarded command runs once. Whoever repeats the call gets what it printed, and its exit code.
+
+use crate::workshop::{CHARGE, Done, EFFECT, PAY, Workshop};
+use serde_json::json;
+use std::process::Stdio;
+
+const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
+
+#[test]
+fn a_repeat_prints_the_same_bytes_exits_the_same_and_runs_nothing() {
+    let shop = Workshop::new(CHARGE);
+    for (order, output) in
+        [r#"{ "id": "ch_1" }\n"#, r#"{"id":"ch_1"}\n"#, "plain", "", r"\377\000\376"].into_iter().enumerate()
+    {
+        let args = json!({ "order": order, "amount": 1 }).to_string();
+        let script = format!("echo x >> effects; printf '{output}'");
+        let first = shop.exec("charge", &args, &script);
+        let second = shop.exec("charge", &args, &script);
+        assert_eq!(first.exit, 0, "{first:?}");
+        assert_eq!((first.exit, &first.bytes), (second.exit, &second.bytes), "{first:?} {second:?}");
+        second.stopped(0, "replayed: `charge`");
+    }
+    assert_eq!(shop.effects(), 5);
+}
+
+#[test]
+fn a_command_gets_its_arguments_on_stdin_and_its_key_in_the_environment() {
+    let shop = Workshop::new(PAY);
+    let script = "cat; echo $SEMEL_OPERATION $SEMEL_ATTEMPT $SEMEL_KEY";
+    let done = shop.exec("pay", r#"{"order": 1}"#, script);
+    let mut lines = done.stdout.lines();
+    let arguments: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let told = lines.next().unwrap().to_owned();
+    let key = told.strip_prefix("pay 1 ").expect("the operation, the attempt and the key").to_owned();
+    assert_eq!(arguments, json!({ "order": 1, "idempotency_key": key }), "the key is where the target wants it");
+    assert_eq!(key.len(), 36);
+    assert_eq!(shop.keys(), [key], "and the ledger shows it");
+}
+
+#[test]
+fn a_call_that_passes_runs_each_time_without_a_key_and_leaves_no_record() {
+    let shop = Workshop::new("[[tool]]\nmatch = \"look\"\npolicy = \"intent\"\nsettings = { read_only = true }\n");
+    for _ in 0..2 {
+        let mut command = shop.exec_command("look", "{}", &[], "echo \"key=$SEMEL_KEY.\"; exit 5");
+        // What an outer call left behind is not its own.
+        Done::of(command.env("SEMEL_KEY", "outer").output().unwrap()).printed(5, "key=.\n");
+    }
+    assert_eq!(shop.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn a_failure_that_took_no_effect_by_rule_is_replayed_with_its_exit_code_and_output() {
+    let shop = Workshop::new(CHARGE);
+    let script = format!("{EFFECT} echo declined; echo card declined >&2; exit 3");
+    for said in ["card declined", "replayed: `charge`"] {
+        let done = shop.exec("charge", ORDER, &script);
+        done.printed(3, "declined\n");
+        done.stopped(3, said);
+    }
+    assert_eq!(shop.effects(), 1);
+}
+
+#[test]
+fn a_failure_without_effect_may_be_tried_again() {
+    let shop = Workshop::new(CHARGE);
+    shop.exec("charge", ORDER, &format!("{EFFECT} exit 4")).printed(4, "");
+    shop.exec("charge", ORDER, &format!("{EFFECT} echo done")).printed(0, "done\n");
+    assert_eq!(shop.effects(), 2);
+}
+
+#[test]
+fn a_command_that_cannot_be_started_sent_nothing() {
+    let shop = Workshop::new(CHARGE);
+    let call = ["exec", "--tool", "charge", "--args", ORDER, "--"];
+    shop.run(&[&call[..], &["./missing"]].concat()).stopped(127, "cannot start `./missing`");
+    shop.write("not-a-program", "");
+    shop.run(&[&call[..], &["./not-a-program"]].concat()).stopped(126, "cannot start `./not-a-program`");
+    shop.exec("charge", ORDER, "echo done").printed(0, "done\n");
+}
+
+#[test]
+fn the_same_operation_with_other_content_is_a_conflict_that_tells_what_stands() {
+    let shop = Workshop::new(CHARGE);
+    shop.exec("charge", ORDER, "echo '{\"id\":\"ch_1\"}'");
+    let other = shop.exec("charge", r#"{"order": 17, "amount": 11}"#, EFFECT);
+    other.stopped(73, "it stands landed as charge/ch_1");
+    assert_eq!((other.stdout.as_str(), shop.effects()), ("", 0));
+}
+
+#[test]
+fn tenants_never_meet_and_runs_are_apart_where_the_policy_says_so() {
+    let shop = Workshop::new(CHARGE);
+    for tenant in ["a", "b", "a"] {
+        shop.exec_with("charge", ORDER, &["--tenant", tenant], &format!("{EFFECT} echo {tenant}"))
+            .printed(0, &format!("{tenant}\n"));
+    }
+    assert_eq!(shop.effects(), 2);
+}
+
+#[test]
+fn an_answer_in_json_is_one_object_and_the_command_prints_nothing_beside_it() {
+    let shop = Workshop::new(CHARGE);
+    let script = "echo '{ \"id\": \"ch_1\" }'; echo talk >&2";
+    let answers = [("executed", 1), ("replayed", 1)].map(|(word, attempt)| {
+        let done = shop.exec_with("charge", ORDER, &["--output", "json"], script);
+        let answer = done.json();
+        assert_eq!(
+            (answer["answer"].as_str(), answer["about"]["attempt"].as_u64()),
+            (Some(word), Some(attempt)),
+            "{done:?}"
+        );
+        assert_eq!(answer["outcome"], json!({ "returned": { "id": "ch_1" } }));
+        assert_eq!(answer["about"]["recorded"], json!({ "yes": "power-loss" }));
+        done
+    });
+    answers[0].stopped(0, "talk");
+    let refused = shop.exec_with("charge", "{}", &["--output", "json"], "");
+    refused.stopped(65, "order");
+    assert_eq!(refused.json()["answer"], "refused");
+    let broken = shop.exec_with("charge", "{", &["--output", "json"], "");
+    assert_eq!(broken.json()["exit"], 65, "{broken:?}");
+}
+
+#[test]
+fn much_output_is_passed_on_whole_and_its_beginning_is_recorded() {
+    let shop = Workshop::new(CHARGE);
+    let script = "yes 0123456789abcde | head -c 1000000";
+    let first = shop.exec("charge", ORDER, script);
+    assert_eq!((first.exit, first.bytes.len()), (0, 1_000_000));
+    let again = shop.exec("charge", ORDER, script);
+    again.stopped(74, "only the beginning is kept");
+    assert_eq!(again.bytes, first.bytes[..256 << 10]);
+}
+
+#[test]
+fn a_tool_that_nobody_named_may_be_meant_again_once_its_output_was_taken_and_not_before() {
+    let shop = Workshop::new("");
+    let script = format!("{EFFECT} echo sent");
+    // The reader goes away before anything is written.
+    let mut lost = shop
+        .exec_command("send", "{}", &[], &format!("sleep 0.3; {script}"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(lost.stdout.take());
+    Done::of(lost.wait_with_output().unwrap()).stopped(74, "could not be written");
+    shop.exec("send", "{}", &script).printed(0, "sent\n");
+    assert_eq!(shop.effects(), 1, "the lost output was replayed");
+    shop.exec("send", "{}", &script).printed(0, "sent\n");
+    assert_eq!(shop.effects(), 2, "what was taken may be meant again");
+}
+
+#[test]
+fn a_background_process_that_keeps_the_output_does_not_outlive_the_timeout() {
+    let shop = Workshop::new(CHARGE);
+    let done = shop.exec_with("charge", ORDER, &["--timeout", "1s"], "(sleep 60; echo late >> effects) & echo done");
+    done.printed(0, "done\n");
+    assert_eq!(shop.effects(), 0);
+}

@@ -1,0 +1,88 @@
+//! What an operator sees of the ledger, and decides.
+
+use crate::workshop::{CHARGE, EFFECT, Workshop};
+
+const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
+
+/// A shop with one charge that landed, and one that is held.
+fn shop() -> (Workshop, String, String) {
+    let shop = Workshop::new(CHARGE);
+    shop.exec("charge", r#"{"order": 1}"#, "echo '{\"id\":\"ch_1\"}'").printed(0, "{\"id\":\"ch_1\"}\n");
+    for _ in 0..2 {
+        shop.exec("charge", ORDER, &format!("{EFFECT} echo broken >&2; exit 1"));
+    }
+    let keys = shop.keys();
+    let [landed, held] = keys.try_into().unwrap();
+    (shop, landed, held)
+}
+
+#[test]
+fn a_list_is_lines_with_tabs_where_no_terminal_is() {
+    let (shop, landed, held) = shop();
+    let listed = shop.run(&["ledger", "list"]);
+    let rows: Vec<Vec<_>> = listed.stdout.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows[0][..6], [&landed, "landed", "charge", "default", "1", "1"]);
+    assert_eq!(rows[1][..6], [&held, "held", "charge", "default", "1", "1"]);
+    assert!(!listed.stdout.contains('\x1b'));
+    shop.run(&["ledger", "list", "--tenant", "nobody"]).printed(0, "");
+    let of_state = shop.run(&["ledger", "list", "--state", "held", "--output", "json"]).json();
+    assert_eq!((of_state.as_array().unwrap().len(), of_state[0]["key"].as_str()), (1, Some(held.as_str())));
+    assert_eq!(shop.run(&["ledger", "list", "--limit", "1"]).stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_record_is_shown_by_its_key_or_the_beginning_of_it() {
+    let (shop, landed, held) = shop();
+    let shown = shop.run(&["ledger", "show", &landed]);
+    for told in ["state       landed", "handles     charge/ch_1", r#"returned {"id":"ch_1"}"#] {
+        assert!(shown.stdout.contains(told), "{told} {shown:?}");
+    }
+    let shown = shop.run(&["ledger", "show", &held[..8], "--output", "json"]).json();
+    assert_eq!(shown["attempts"][0]["outcome"]["failed"]["code"], "exit-1");
+    assert!(!shown.to_string().contains("nonce"));
+    shop.run(&["ledger", "show", "00000000-0000-8000-8000-000000000000"]).stopped(66, "there is no record");
+    shop.run(&["ledger", "show", "xyz"]).stopped(66, "names no record");
+}
+
+#[test]
+fn a_decision_stands_and_every_repeat_is_answered_by_it() {
+    let (shop, landed, held) = shop();
+    let decide = |id: &str, word: &str, more: &[&str]| {
+        shop.run(&[&["ledger", "decide", id, word, "--who", "Ada", "--why", "saw the bank"], more].concat())
+    };
+    decide(&held, "landed", &["--attempt", "7"]).stopped(65, "rests on the last attempt");
+    decide(&held, "release", &["--outcome", "1"]).stopped(64, "decide `landed`");
+    decide(&held, "landed", &["--outcome", "{"]).stopped(65, "this is no JSON");
+    decide(&landed, "refused", &[]).stopped(65, "");
+    decide(&held, "release", &[]).printed(0, &format!("{held}\treleased\n"));
+    let listed = shop.run(&["ledger", "list"]);
+    assert!(listed.stdout.contains("Ada: saw the bank"), "{listed:?}");
+    shop.exec("charge", ORDER, &format!("{EFFECT} echo done")).printed(0, "done\n");
+    assert_eq!(shop.effects(), 2);
+    decide(&held, "undone", &[]).printed(0, &format!("{held}\tundone\n"));
+}
+
+#[test]
+fn a_decision_needs_somebody_and_a_reason() {
+    let (shop, _, held) = shop();
+    shop.run(&["ledger", "decide", &held, "landed", "--who", "Ada"]).stopped(64, "--why");
+    shop.run(&["ledger", "decide", &held, "landed", "--who", " ", "--why", "x"]).stopped(64, "`--who` takes one line");
+    shop.run(&["ledger", "decide", &held, "perhaps", "--who", "Ada", "--why", "x"]).stopped(64, "perhaps");
+}
+
+#[test]
+fn what_a_person_refused_is_refused_to_repeats() {
+    let (shop, _, held) = shop();
+    shop.run(&["ledger", "decide", &held, "refused", "--who", "Ada", "--why", "no"])
+        .printed(0, &format!("{held}\trefused\n"));
+    let done = shop.exec("charge", ORDER, EFFECT);
+    assert_ne!(done.exit, 0, "{done:?}");
+    assert_eq!(shop.effects(), 1);
+}
+
+#[test]
+fn a_purge_removes_nothing_that_still_counts() {
+    let (shop, ..) = shop();
+    shop.run(&["ledger", "purge"]).printed(0, "0\n");
+    assert_eq!(shop.keys().len(), 2);
+}
