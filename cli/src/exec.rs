@@ -18,7 +18,7 @@ use semel::{
     config::Config,
     json::{self, JsonLimits},
     runtime::{Begun, CallError, Semel, Started},
-    words::{Call, Outcome, Run, Tenant},
+    words::{Call, Durability, Outcome, Run, Tenant},
 };
 use signals::Signals;
 use std::{
@@ -26,6 +26,9 @@ use std::{
     io::{self, Read},
     time::Duration,
 };
+
+/// The longest wait for another caller.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// How long a call that a signal ends may take to find out whether it holds a claim.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -51,10 +54,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ID")]
     run: Option<String>,
     /// How long the command may run, such as 30s; then it is killed with all that it started
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Duration>,
-    /// How long to wait for another caller's attempt [default: the configuration's, else 10s]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    /// How long to wait for another caller's attempt, up to 1h [default: the configuration's, else 10s]
+    #[arg(long, value_name = "TIME", value_parser = wait)]
     wait: Option<Duration>,
     #[command(flatten)]
     place: Where,
@@ -64,6 +67,16 @@ pub(crate) struct Options {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+fn timeout(written: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(written).map_err(|error| error.to_string())?;
+    if timeout.is_zero() { Err("a command needs some time: write more than `0s`".to_owned()) } else { Ok(timeout) }
+}
+
+fn wait(written: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(written).map_err(|error| error.to_string())?;
+    if wait > WAIT_MAX { Err("that is longer than `1h`: call again instead".to_owned()) } else { Ok(wait) }
 }
 
 const AFTER_HELP: &str = r#"What the command comes to:
@@ -108,6 +121,9 @@ async fn guarded(options: Options) -> Result<u8, Stop> {
         setup.allowance.wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     }
     let host = setup::host(&config, &setup).await?;
+    if host.durability() == Durability::Nothing {
+        talk::say("the ledger lives in memory, so nothing is remembered once this command has ended");
+    }
     match begin(&host, call, &mut signals).await? {
         Step::Interrupted(signal) => Ok(signals::exit_code(signal)),
         Step::Begun(Begun::Answered(answered)) => Conclusion::told(*answered).tell(options.output).await,
@@ -161,7 +177,7 @@ async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, 
 async fn run_it(started: Started, options: &Options, signals: &mut Signals) -> Result<u8, Stop> {
     let passes = options.output == Output::Text;
     let ran = match Running::start(&options.command, &started.ticket, passes) {
-        Ok(running) => running.to_its_end(options.timeout, signals).await,
+        Ok(running) => running.finish(options.timeout, signals).await,
         Err(ran) => ran,
     };
     let Ran { outcome, ending, was_written } = ran;

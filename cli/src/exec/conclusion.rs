@@ -43,26 +43,31 @@ impl Conclusion {
 
     /// Prints, says and marks what is to be printed, said and marked, and gives the exit code.
     pub(super) async fn tell(mut self, output: Output) -> Result<u8, Stop> {
-        let mut is_whole = true;
-        match output {
+        let is_whole = match output {
             Output::Json => {
                 talk::line(&in_json(&self.answer))?;
                 self.was_written = true;
+                true
             }
-            Output::Text => is_whole = self.replay()?,
-        }
+            Output::Text => self.replay()?,
+        };
         self.explain();
-        if self.was_written
-            && let Some(delivery) = self.delivery.take()
-        {
-            delivery.taken().await;
-        }
+        self.mark(is_whole).await;
         let is_settled =
             matches!(self.answer, Answer::Passed { .. } | Answer::Executed { .. } | Answer::Replayed { .. });
         match (self.was_written, is_whole) {
             (false, _) if is_settled => Err(Exit::NoOutput.stop("the command's output could not be written to stdout")),
             (_, false) => Err(Exit::NoOutput.stop("of what the command printed only the beginning is kept")),
             _ => Ok(self.exit()),
+        }
+    }
+
+    /// Marks the outcome as taken. Who got part of it, or the word that it is not kept, did not take it.
+    async fn mark(&mut self, is_whole: bool) {
+        let is_kept = !matches!(self.answer, Answer::Replayed { outcome: None, .. });
+        let delivery = self.delivery.take().filter(|_| self.was_written && is_whole && is_kept);
+        if let Some(delivery) = delivery {
+            delivery.taken().await;
         }
     }
 

@@ -58,12 +58,14 @@ fn names_that_are_none_are_refused() {
 #[test]
 fn what_is_no_command_is_a_usage_error() {
     let shop = Workshop::new(CHARGE);
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
         (&[], "Usage"),
         (&["exce"], "unrecognized subcommand 'exce'"),
         (&["exec", "--tool", "charge", "--", "true"], "--args"),
         (&["exec", "--tool", "charge", "--args", "{}"], "COMMAND"),
         (&["exec", "--tool", "charge", "--args", "{}", "--timeout", "soon", "--", "true"], "--timeout"),
+        (&["exec", "--tool", "charge", "--args", "{}", "--timeout", "0s", "--", "true"], "more than `0s`"),
+        (&["exec", "--tool", "charge", "--args", "{}", "--wait", "2h", "--", "true"], "longer than `1h`"),
         (&["ledger", "list", "--state", "lost"], "there are running, waiting, in-doubt"),
     ];
     for (words, said) in cases {
@@ -117,6 +119,13 @@ fn a_ledger_whose_keys_were_made_with_another_secret_is_refused() {
         &format!("[ledger]\nurl = \"sqlite:ledger.sqlite\"\n[keys]\nsecret_file = \"secret\"\n{CHARGE}"),
     );
     refused(&shop, 78, "set the same secret");
+}
+
+#[test]
+fn a_ledger_that_forgets_is_told_to_be_one() {
+    let shop = Workshop::new("");
+    shop.write("semel.toml", &format!("[ledger]\nurl = \"memory:\"\n{CHARGE}"));
+    shop.exec("charge", ORDER, "echo done").stopped(0, "the ledger lives in memory");
 }
 
 #[test]

@@ -74,7 +74,6 @@ fn a_second_signal_kills_a_command_that_will_not_end() {
 fn killed_between_effect_and_record_it_is_in_doubt_and_a_person_decides() {
     let shop = Workshop::new(&format!("[defaults]\nlease = \"3s\"\n{CHARGE}"));
     kill_after_the_effect(&shop, "charge");
-    shop.exec_with("charge", ORDER, &["--wait", "0s"], EFFECT).stopped(75, "running: another attempt at `charge`");
     shop.exec_with("charge", ORDER, &["--wait", "20s"], EFFECT).stopped(77, "held: `charge`");
     assert_eq!(shop.effects(), 1);
     let key = shop.keys().remove(0);

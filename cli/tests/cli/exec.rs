@@ -154,7 +154,7 @@ fn a_tool_that_nobody_named_may_be_meant_again_once_its_output_was_taken_and_not
 #[test]
 fn a_background_process_that_keeps_the_output_does_not_outlive_the_timeout() {
     let shop = Workshop::new(CHARGE);
-    let done = shop.exec_with("charge", ORDER, &["--timeout", "1s"], "(sleep 60; echo late >> effects) & echo done");
+    let done = shop.exec_with("charge", ORDER, &["--timeout", "3s"], "(sleep 60; echo late >> effects) & echo done");
     done.printed(0, "done\n");
     assert_eq!(shop.effects(), 0);
 }

@@ -1,6 +1,12 @@
 //! `semel` as its users meet it: real processes, real files, every fault with its exit code and its message.
-#![allow(missing_docs, reason = "a test binary has no pages")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod bad_input;
 mod doubt;
