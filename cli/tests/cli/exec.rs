@@ -158,3 +158,17 @@ fn a_background_process_that_keeps_the_output_does_not_outlive_the_timeout() {
     done.printed(0, "done\n");
     assert_eq!(shop.effects(), 0);
 }
+
+#[test]
+fn an_outcome_of_which_a_part_is_kept_is_never_taken() {
+    let shop = Workshop::new("");
+    let script = format!("{EFFECT} sleep 0.3; yes | head -c 300000");
+    let mut lost = shop.exec_command("send", "{}", &[], &script);
+    let mut lost = lost.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(lost.stdout.take());
+    Done::of(lost.wait_with_output().unwrap()).stopped(74, "could not be written");
+    for _ in 0..2 {
+        shop.exec("send", "{}", &script).stopped(74, "only the beginning is kept");
+    }
+    assert_eq!(shop.effects(), 1);
+}
