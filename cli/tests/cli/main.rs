@@ -14,5 +14,6 @@ mod exec;
 mod help;
 mod ledger;
 mod looking;
+mod readme;
 mod together;
 mod workshop;
