@@ -82,8 +82,8 @@ enum Phase {
     Resolving(Reading),
     Looking { reading: Reading, probe: Probe },
     Probing { reading: Reading, probe: Probe },
-    Weighing { reading: Reading },
-    JudgingFound { reading: Reading },
+    Weighing,
+    JudgingFound { found: Outcome },
     Seeing(recovering::AfterLook),
     Finished,
 }
@@ -95,8 +95,8 @@ pub struct Guard {
     phase: Phase,
     /// How often this call ran the tool.
     runs: u32,
-    /// What its own last attempt came to, where that is not settled.
-    own: Option<Outcome>,
+    /// The number of its own last attempt, and what that came to, where it is not settled.
+    own: Option<(u32, Outcome)>,
     /// The first generation that was read before it was delivered.
     read_undelivered: Option<u32>,
 }
@@ -133,8 +133,8 @@ impl Guard {
             (Phase::Resolving(reading), Event::Claimed(resolved)) => self.resolved(reading, resolved),
             (Phase::Looking { reading, probe }, Event::Claimed(looked)) => self.looked(reading, probe, looked),
             (Phase::Probing { reading, probe }, Event::Ran(answer)) => self.probed(reading, probe, answer),
-            (Phase::Weighing { reading }, Event::Weighed(weighed)) => self.weighed(reading, weighed),
-            (Phase::JudgingFound { reading }, Event::Judged(judged)) => self.judged_found(reading, judged),
+            (Phase::Weighing, Event::Weighed(weighed)) => self.weighed(weighed),
+            (Phase::JudgingFound { found }, Event::Judged(judged)) => self.judged_found(found, judged),
             (Phase::Seeing(then), Event::Written(written)) => self.seen(then, written, elapsed_ms),
             (phase, event) => self.finish(End::Broken(format!("`{event:?}` came while `{phase:?}` was under way"))),
         }
@@ -147,6 +147,10 @@ impl Guard {
 
     fn finish(&mut self, end: End) -> Action {
         self.enter(Phase::Finished, Action::Finish(Box::new(end)))
+    }
+
+    fn take_own(&mut self) -> Option<Outcome> {
+        self.own.take().map(|(_, outcome)| outcome)
     }
 
     fn claim(&mut self) -> Action {
@@ -175,7 +179,7 @@ impl Guard {
     }
 
     fn ledger_away(&mut self, fault: LedgerFault) -> Action {
-        let own = self.own.take();
+        let own = self.take_own();
         self.finish(End::LedgerAway { fault, own })
     }
 

@@ -33,12 +33,15 @@ impl Guard {
     }
 
     fn in_doubt(&mut self, reading: Reading) -> Action {
-        let own = self.own.take();
+        let own = self.take_own();
         self.unsettled(reading, own)
     }
 
     fn hold(&mut self, reading: &Reading, reason: String) -> Action {
-        let action = Action::Hold { fence: reading.last, outcome: self.own.clone(), reason };
+        // What this call saw of an earlier attempt says nothing of the last.
+        let own = self.own.as_ref().filter(|(number, _)| *number == reading.last.number);
+        let outcome = own.map(|(_, outcome)| outcome.clone());
+        let action = Action::Hold { fence: reading.last, outcome, reason };
         self.enter(Phase::Holding, action)
     }
 
@@ -96,20 +99,19 @@ impl Guard {
             let reason = format!("the probe was not answered: {}", silence.reason);
             return self.see(Sight::Again { reason }, AfterLook::Stop);
         }
-        let action = Action::Weigh { reading: reading.clone(), probe, answer };
-        self.enter(Phase::Weighing { reading }, action)
+        self.enter(Phase::Weighing, Action::Weigh { reading, probe, answer })
     }
 
-    pub(super) fn weighed(&mut self, reading: Reading, weighed: Result<Finding, PolicyTrouble>) -> Action {
+    pub(super) fn weighed(&mut self, weighed: Result<Finding, PolicyTrouble>) -> Action {
         match weighed {
             Err(PolicyTrouble(why)) => {
                 let reason = format!("the policy could not weigh the probe's answer: {why}");
                 self.see(Sight::Conflicting { reason }, AfterLook::Claim)
             }
             Ok(Finding::Landed(value)) => {
-                let action = Action::Judge { outcome: Outcome::Returned(value.clone()) };
-                self.own = Some(Outcome::Returned(value));
-                self.enter(Phase::JudgingFound { reading }, action)
+                let found = Outcome::Returned(value);
+                let action = Action::Judge { outcome: found.clone() };
+                self.enter(Phase::JudgingFound { found }, action)
             }
             Ok(Finding::Absent) => {
                 let rerun_after_ms = self.allowance.timed_rerun_ms;
@@ -124,18 +126,15 @@ impl Guard {
     }
 
     /// What a probe found is judged like any answer, for its handles.
-    pub(super) fn judged_found(&mut self, _reading: Reading, judged: Result<Verdict, PolicyTrouble>) -> Action {
-        let found = self.own.take();
-        let seen = match (judged, found) {
-            (Ok(verdict), Some(outcome))
-                if bound(&outcome, &verdict, self.allowance.server_errors).effect() == Effect::Landed =>
-            {
-                Seen::Found { outcome, handles: verdict.handles, undid: verdict.undid }
+    pub(super) fn judged_found(&mut self, found: Outcome, judged: Result<Verdict, PolicyTrouble>) -> Action {
+        let seen = match judged {
+            Ok(verdict) if bound(&found, &verdict, self.allowance.server_errors).effect() == Effect::Landed => {
+                Seen::Found { outcome: found, handles: verdict.handles, undid: verdict.undid }
             }
-            (Ok(verdict), _) => Seen::Otherwise(Sight::Conflicting {
+            Ok(verdict) => Seen::Otherwise(Sight::Conflicting {
                 reason: format!("the policy judges what the probe found otherwise: {}", verdict.reason),
             }),
-            (Err(PolicyTrouble(why)), _) => Seen::Otherwise(Sight::Conflicting {
+            Err(PolicyTrouble(why)) => Seen::Otherwise(Sight::Conflicting {
                 reason: format!("the policy could not judge what the probe found: {why}"),
             }),
         };

@@ -48,7 +48,7 @@ impl Guard {
             Err(PolicyTrouble(why)) => {
                 let reason = format!("the policy could not judge the outcome: {why}");
                 let action = Action::Hold { fence: grant.fence, outcome: Some(outcome.clone()), reason };
-                self.own = Some(outcome);
+                self.own = Some((grant.fence.number, outcome));
                 self.enter(Phase::Holding, action)
             }
         }
@@ -87,7 +87,7 @@ impl Guard {
         };
         match told {
             Told::InDoubt => {
-                self.own = Some(own.outcome);
+                self.own = Some((own.grant.fence.number, own.outcome));
                 self.recover(reading)
             }
             Told::Released if own.effect == Effect::Absent && self.may_rerun() => self.claim(),
@@ -123,7 +123,7 @@ impl Guard {
         if matches!(written, Err(LedgerFault::Refused(_))) {
             return self.claim();
         }
-        let outcome = self.own.take();
+        let outcome = self.take_own();
         self.finish(End::Unsettled { recorded: written, outcome, reason: None })
     }
 

@@ -6,7 +6,7 @@ use crate::ledger::{Reply, Told};
 impl Guard {
     /// What stands is final for this call. What its own attempt came to goes with what is not settled.
     pub(super) fn finish_told(&mut self, reading: Reading) -> Action {
-        match (&reading.reply, self.own.take()) {
+        match (&reading.reply, self.take_own()) {
             (Reply::Told(Told::Held | Told::InDoubt), own) => self.unsettled(reading, own),
             _ => self.finish(End::Told(reading)),
         }

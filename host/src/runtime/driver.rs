@@ -44,6 +44,8 @@ pub(super) struct Driver {
     pub(super) claim: Claim,
     pub(super) latest: Option<Applied>,
     pub(super) sending: Option<Sending>,
+    /// Whatever is done for the call is told within it.
+    pub(super) span: tracing::Span,
     guard: Guard,
     right: Option<Right>,
     look: Option<Nonce>,
@@ -63,8 +65,26 @@ impl Driver {
         let mut allowance = tool.allowance.clone();
         allowance.can_probe = inner.prober.is_some();
         let (guard, action) = Guard::start(allowance);
-        let driver =
-            Self { inner, tool, call, key, claim, latest: None, sending: None, guard, right: None, look: None, begun };
+        let span = tracing::info_span!(
+            "semel.call",
+            semel.tool = call.tool(),
+            semel.operation = claim.terms.operation,
+            semel.tenant = call.tenant().as_str(),
+        );
+        let driver = Self {
+            inner,
+            tool,
+            call,
+            key,
+            claim,
+            latest: None,
+            sending: None,
+            span,
+            guard,
+            right: None,
+            look: None,
+            begun,
+        };
         (driver, action)
     }
 

@@ -199,15 +199,15 @@ impl Semel {
     pub async fn begin(&self, call: Call) -> Result<Begun, CallError> {
         let begun = Moment::now();
         if let Err(fault) = driver::check(&call) {
-            return Ok(ticket::refused(format!("the arguments cannot be used: {fault}")));
+            return Ok(ticket::refused(call.tool(), format!("the arguments cannot be used: {fault}")));
         }
         let Some(tool) = self.inner.tool(call.tool()).cloned() else {
             return Err(CallError::NoPolicy(call.tool().to_owned()));
         };
         match tool.policy.derive(&call) {
-            Err(fault) => Ok(ticket::refused(explain(&fault))),
+            Err(fault) => Ok(ticket::refused(call.tool(), explain(&fault))),
             Ok(Derivation::Pass) => Ok(ticket::passes(&call)),
-            Ok(Derivation::Refuse(reason)) => Ok(ticket::refused(reason)),
+            Ok(Derivation::Refuse(reason)) => Ok(ticket::refused(call.tool(), reason)),
             Ok(Derivation::Once(operation)) => self.guard(tool, call, *operation, begun).await,
         }
     }
@@ -220,7 +220,7 @@ impl Semel {
         begun: Moment,
     ) -> Result<Begun, CallError> {
         if let Some(reason) = self.forgets(&tool, &call) {
-            return Ok(ticket::refused(reason));
+            return Ok(ticket::refused(call.tool(), reason));
         }
         let (undoes, away) = match self.undoes(&tool, &call, &operation).await {
             Ok(undoes) => (undoes, None),
@@ -228,7 +228,7 @@ impl Semel {
         };
         let (key, terms) = match self.terms(&tool, &call, operation, &undoes) {
             Ok(terms) => terms,
-            Err(reason) => return Ok(ticket::refused(reason)),
+            Err(reason) => return Ok(ticket::refused(call.tool(), reason)),
         };
         let claim = Claim {
             nonce: Nonce::from_bytes([0; 16]),

@@ -12,6 +12,7 @@ use crate::{
     words::{Answer, Call, Outcome, Until},
 };
 use serde_json::{Map, Value};
+use tracing::Instrument;
 
 /// Why a call got no answer. Nothing was sent by it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +130,8 @@ impl Answered {
 pub(super) async fn go_on(mut driver: Driver, mut action: Action) -> Result<Begun, CallError> {
     loop {
         let pause;
-        (driver, pause) = tokio::spawn(stretch(driver, action)).await.map_err(internal)?;
+        let span = driver.span.clone();
+        (driver, pause) = tokio::spawn(stretch(driver, action).instrument(span)).await.map_err(internal)?;
         match pause {
             Pause::Over(end) => return answered(&driver, *end),
             Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
@@ -184,15 +186,20 @@ fn ticket(driver: &Driver, grant: &Grant) -> Result<Ticket, String> {
 
 fn answered(driver: &Driver, end: crate::guard::End) -> Result<Begun, CallError> {
     let answer = driver.answer(end)?;
-    tracing::info!(
-        semel.answer = answer.word(),
-        semel.tool = driver.call.tool(),
-        semel.operation = driver.claim.terms.operation,
-        semel.tenant = driver.claim.tenant.as_str(),
-        "semel.answer"
-    );
+    driver.span.in_scope(|| told(&answer));
     let delivery = delivery(driver, &answer);
     Ok(Begun::Answered(Box::new(Answered { answer, delivery })))
+}
+
+/// Never arguments, keys or outcomes: a log is read by many.
+fn told(answer: &Answer) {
+    let about = answer.about();
+    tracing::info!(
+        semel.answer = answer.word(),
+        semel.generation = about.map(|about| about.generation),
+        semel.attempt = about.map(|about| about.attempt),
+        "semel.answer"
+    );
 }
 
 /// The word that a caller took an outcome matters only where the operation lasts until delivery.
@@ -209,13 +216,15 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
     })
 }
 
-/// What a call is answered that must not run as it stands.
-pub(super) fn refused(reason: String) -> Begun {
+/// What a call of `tool` is answered that must not run as it stands.
+pub(super) fn refused(tool: &str, reason: String) -> Begun {
     let answer = Answer::Refused { reason, next: crate::words::Next::CorrectTheCall };
+    tracing::info!(semel.answer = answer.word(), semel.tool = tool, "semel.answer");
     Begun::Answered(Box::new(Answered { answer, delivery: None }))
 }
 
 /// What a call is answered that passes.
 pub(super) fn passes(call: &Call) -> Begun {
+    tracing::info!(semel.answer = "passed", semel.tool = call.tool(), "semel.answer");
     Begun::Run(Box::new(Started { ticket: Ticket::unguarded(call), driver: None }))
 }

@@ -158,3 +158,37 @@ async fn a_host_that_holds_its_claim_keeps_it_by_renewing() {
     let Answer::Executed { about, .. } = asked.await.unwrap() else { panic!("executed") };
     assert_eq!(about.attempt, 1);
 }
+
+/// A caller may be dropped wherever it waits: a framework's time-out, a closed connection, a cancelled task.
+#[tokio::test(start_paused = true)]
+async fn a_caller_may_go_away_at_any_moment() {
+    const POLLS: usize = 12;
+    let tool = intent(charging_a_bank_that_remembers()).await;
+    let mut ends = std::collections::BTreeSet::new();
+    for polls in 1..=POLLS {
+        let (semel, bank) = (host(crate::world::memory(), tool.clone()).await, Bank::that_remembers());
+        let run = |ticket| {
+            let outcome = bank.serve(&ticket);
+            async move {
+                tokio::task::yield_now().await;
+                outcome
+            }
+        };
+        let mut call = Box::pin(semel.call(charge(), run));
+        for _ in 0..polls {
+            let poll = std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context)));
+            if poll.await.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+        ends.insert(settled(&semel).await);
+        assert_eq!(told(&ask(&semel, charge(), &bank).await).1, Some("ch_1"), "after {polls} polls");
+        assert_eq!(bank.charges(), 1, "after {polls} polls");
+    }
+    // It went away before it might send, while the tool ran, and after it was done.
+    for end in ["released", "in-doubt", "landed"] {
+        assert!(ends.contains(end), "{ends:?}");
+    }
+}

@@ -12,10 +12,12 @@
 
 #[path = "../../guests/assemble.rs"]
 mod assemble;
+mod failing;
 mod world;
 
 mod a_bad_call_is_refused_in_words;
 mod a_crash_is_replayed_or_in_doubt;
+mod a_log_tells_no_secret;
 mod a_policy_that_fails_sends_nothing_twice;
 mod a_retry_storm_takes_effect_once;
 mod an_answer_says_what_is_so;

@@ -2,125 +2,20 @@
 //! is no guard, a guard that hangs is worse than none, and a guard that calls a charge failed which went through is the
 //! worst of all.
 
-use crate::world::{Bank, ask, charge, charging, charging_a_bank_that_remembers, host, intent, memory, told};
-use async_trait::async_trait;
+use crate::{
+    failing::{FAILURES, Failing, Failure},
+    world::{Bank, ask, charge, charging, charging_a_bank_that_remembers, host, intent, told},
+};
 use semel::{
-    ledger::{Entry, Keep},
     runtime::{CallError, Semel},
-    store::{Created, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
-    words::{Answer, Durability, Outcome, Recorded, Stamp, StoreKey, Switch},
+    store::Store,
+    words::{Answer, Outcome, Recorded, Switch},
 };
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
-
-/// How a call of the store fails.
-#[derive(Debug, Clone, Copy)]
-enum Failure {
-    NotExecuted,
-    UnknownAndLost,
-    UnknownButWritten,
-}
-
-/// A store whose calls of these numbers fail, once it is told to count.
-#[derive(Debug)]
-struct Failing {
-    inner: Arc<dyn Store>,
-    counts: AtomicBool,
-    calls: AtomicUsize,
-    failing: Range<usize>,
-    failure: Failure,
-}
-
-impl Failing {
-    fn new(failing: Range<usize>, failure: Failure) -> Arc<Self> {
-        let (counts, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { inner: memory(), counts, calls, failing, failure })
-    }
-
-    /// What becomes of the next call: whether it reaches the store, and what its caller is told.
-    fn next(&self) -> (bool, Option<StoreError>) {
-        if !self.counts.load(Ordering::SeqCst) {
-            return (true, None);
-        }
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        if !self.failing.contains(&call) {
-            return (true, None);
-        }
-        let unknown = || Some(StoreError::Unknown("the connection broke".to_owned()));
-        match self.failure {
-            Failure::NotExecuted => (false, Some(StoreError::NotExecuted("the disk is full".to_owned()))),
-            Failure::UnknownAndLost => (false, unknown()),
-            Failure::UnknownButWritten => (true, unknown()),
-        }
-    }
-}
-
-macro_rules! through {
-    ($self:ident, $call:expr) => {{
-        let (reaches, error) = $self.next();
-        let done = if reaches { Some($call.await) } else { None };
-        match (error, done) {
-            (None, Some(done)) => done,
-            (error, _) => Err(error.unwrap()),
-        }
-    }};
-}
-
-#[async_trait]
-impl Store for Failing {
-    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
-        through!(self, self.inner.create(key, entry, version, keep))
-    }
-
-    async fn replace(
-        &self,
-        key: StoreKey,
-        expected: Version,
-        entry: &Entry,
-        version: Version,
-        keep: Keep,
-    ) -> Result<Replaced, StoreError> {
-        through!(self, self.inner.replace(key, expected, entry, version, keep))
-    }
-
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
-        through!(self, self.inner.remove(key, expected))
-    }
-
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
-        through!(self, self.inner.get(key))
-    }
-
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        through!(self, self.inner.list(query))
-    }
-
-    async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
-        self.inner.purge(at_most).await
-    }
-
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        self.inner.changed(key, since, at_most).await;
-    }
-
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-
-    fn reads_cheaply(&self) -> bool {
-        self.inner.reads_cheaply()
-    }
-}
+use std::{ops::Range, sync::Arc, time::Duration};
 
 async fn on(store: &Arc<Failing>, tool: semel::runtime::Tool) -> Semel {
     let semel = host(Arc::clone(store) as Arc<dyn Store>, tool).await;
-    store.counts.store(true, Ordering::SeqCst);
+    store.count();
     semel
 }
 
@@ -132,8 +27,6 @@ async fn bounded(semel: &Semel, bank: &Arc<Bank>) -> Result<Answer, CallError> {
     };
     tokio::time::timeout(Duration::from_secs(20), semel.call(charge(), run)).await.expect("an end")
 }
-
-const FAILURES: [Failure; 3] = [Failure::NotExecuted, Failure::UnknownAndLost, Failure::UnknownButWritten];
 
 /// How many calls of the store a guarded call may take, with room to spare.
 const CALLS: usize = 12;
