@@ -14,7 +14,7 @@
 //! **What an error means.** Until `COMMIT` is tried nothing was written. Once it was tried and failed, the frames may
 //! lie in the file, and a recovery may find them: unknown, for every command of the transaction.
 //!
-//! **Measured** on two cores (test profile, entries of 1.2 KB; `tests/measuring.rs`): on a disk whose sync takes 4 ms,
+//! **Measured** on two cores (test profile, entries of 1.2 KB): on a disk whose sync takes 4 ms,
 //! the create and replace of a guarded call take one caller 8 ms, as two bare commits of SQLite do, and 64 callers make
 //! 9,500 calls a second. Where a sync costs nothing (tmpfs), they take 63 µs beside 22 µs for the bare commits, 64
 //! callers make 30,000 calls a second, and a look takes 6 µs.

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails panics")]
 
 mod faulting;
-mod measuring;
 mod opening;
 mod same_as_memory;
 mod sharing;

@@ -207,7 +207,7 @@ fn many_may_open_a_new_ledger_at_once() {
     drop(stores);
 }
 
-/// Runs a test of this module that is otherwise ignored, as a user who owns nothing.
+/// Runs a test of this module that alone does nothing, as a user who owns nothing.
 fn as_nobody(test: &str, folder: &TempDir) {
     use std::os::unix::process::CommandExt;
     const NOBODY: u32 = 65_534;
@@ -215,7 +215,7 @@ fn as_nobody(test: &str, folder: &TempDir) {
     let binary = folder.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
     let mut command = Command::new(&binary);
-    command.args(["--exact", "--ignored", test]).env("SEMEL_TEST_FOLDER", folder.path()).current_dir("/");
+    command.args(["--exact", test]).env("SEMEL_TEST_FOLDER", folder.path()).current_dir("/");
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -251,8 +251,11 @@ fn what_this_user_may_not_use_is_refused() {
 }
 
 #[test]
-#[ignore = "run by `what_this_user_may_not_use_is_refused`, as another user"]
 fn as_somebody_else() {
+    // A part of another test, which starts it as a process of its own: alone there is nothing to do.
+    if std::env::var_os("SEMEL_TEST_FOLDER").is_none() {
+        return;
+    }
     let folder = PathBuf::from(std::env::var_os("SEMEL_TEST_FOLDER").unwrap());
     for name in ["closed/ledger.db", "locked/new.db", "open/secret.db"] {
         let fault = fault(folder.join(name));
