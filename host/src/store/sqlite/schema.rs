@@ -9,7 +9,11 @@ use crate::{
     words::{Incarnation, Nonce},
 };
 use rusqlite::{Connection, TransactionBehavior};
-use std::path::Path;
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// `SEML`: by this number in its header a ledger is told from other databases.
 const APPLICATION_ID: i64 = 0x5345_4D4C;
@@ -62,16 +66,31 @@ enum Found {
     Ledger,
 }
 
+/// How long an opener goes on where others open the same file, and how long it sleeps in between.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// Opens the ledger in this file for writing, and makes it one if it is empty or missing.
 pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), OpenFault> {
     connection::check_library()?;
     let file = LedgerFile::at(path)?;
-    if let Found::Empty = inspect_untouched(&file)? {
-        set_up(&file)?;
+    let begun = Instant::now();
+    loop {
+        match open_once(&file) {
+            // Where two that read want to write, as when both change the journal, SQLite turns one away at once
+            // instead of letting it wait.
+            Err(OpenFault::Locked(_)) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            opened => return opened.map(|connection| (file, connection)),
+        }
     }
-    use_wal(&file)?;
-    let connection = connection::to_write(&file)?;
-    Ok((file, connection))
+}
+
+fn open_once(file: &LedgerFile) -> Result<Connection, OpenFault> {
+    if let Found::Empty = inspect_untouched(file)? {
+        set_up(file)?;
+    }
+    use_wal(file)?;
+    connection::to_write(file)
 }
 
 /// The random value that was written when the ledger was made.
@@ -90,13 +109,12 @@ fn inspect_untouched(file: &LedgerFile) -> Result<Found, OpenFault> {
 }
 
 fn inspect(file: &LedgerFile, connection: &Connection) -> Result<Found, OpenFault> {
-    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let header = || -> rusqlite::Result<(i64, i64, i64)> {
-        let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        Ok((number("application_id")?, number("user_version")?, tables))
-    };
-    match header().map_err(|error| file.fault(&error))? {
-        (0, 0, 0) => Ok(Found::Empty),
+    // In one statement, so that nobody sets the ledger up between one value and the next.
+    const HEADER: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+        FROM pragma_application_id, pragma_user_version";
+    let header = connection.query_row(HEADER, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    match header.map_err(|error| file.fault(&error))? {
+        (0_i64, 0_i64, 0_i64) => Ok(Found::Empty),
         (APPLICATION_ID, SCHEMA, _) => Ok(Found::Ledger),
         (APPLICATION_ID, found, _) if found > SCHEMA => {
             Err(OpenFault::Newer { path: file.path().to_owned(), found, known: SCHEMA })

@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     process::Command,
+    sync::Barrier,
 };
 
 fn fault(path: impl AsRef<Path>) -> OpenFault {
@@ -195,16 +196,22 @@ fn file_systems_of_other_machines_are_known() {
 
 #[test]
 fn many_may_open_a_new_ledger_at_once() {
-    let folder = folder();
-    let openers: Vec<_> = (0..8)
-        .map(|_| {
-            let path = ledger_in(&folder);
-            std::thread::spawn(move || SqliteStore::open(path).unwrap())
-        })
-        .collect();
-    let stores: Vec<_> = openers.into_iter().map(|opener| opener.join().unwrap()).collect();
-    assert_eq!(raw(&ledger_in(&folder)).query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)), Ok(1));
-    drop(stores);
+    for _ in 0..20 {
+        let folder = folder();
+        let start = Arc::new(Barrier::new(8));
+        let openers: Vec<_> = (0..8)
+            .map(|_| {
+                let (path, start) = (ledger_in(&folder), Arc::clone(&start));
+                std::thread::spawn(move || {
+                    start.wait();
+                    SqliteStore::open(path).unwrap()
+                })
+            })
+            .collect();
+        let stores: Vec<_> = openers.into_iter().map(|opener| opener.join().unwrap()).collect();
+        assert_eq!(raw(&ledger_in(&folder)).query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)), Ok(1));
+        drop(stores);
+    }
 }
 
 /// Runs a test of this module that alone does nothing, as a user who owns nothing.

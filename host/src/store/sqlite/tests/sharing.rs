@@ -132,3 +132,26 @@ async fn change() {
     let replaced = store.replace(key(0), first, &handle("acme", 2), fresh_version(), Keep::UntilRemoved).await;
     assert!(matches!(replaced, Ok(Replaced::Replaced(_))));
 }
+
+#[test]
+fn whoever_opens_is_not_disturbed_by_whoever_closes() {
+    let folder = folder();
+    let users: Vec<_> = (0..4_u32)
+        .map(|user| {
+            let path = ledger_in(&folder);
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                for turn in 0..25 {
+                    let store = SqliteStore::open(&path).unwrap();
+                    runtime.block_on(async {
+                        assert!(matches!(create(&store, turn * 4 + user).await, Created::Created(_)));
+                        assert!(store.get(key(user)).await.unwrap().0.is_some(), "the first is still there");
+                    });
+                }
+            })
+        })
+        .collect();
+    for user in users {
+        user.join().unwrap();
+    }
+}
