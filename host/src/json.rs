@@ -9,7 +9,7 @@ mod read;
 mod walk;
 
 use crate::words::kind_of;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 use walk::Walk;
 
@@ -123,8 +123,15 @@ pub enum JsonFault {
 /// # Errors
 /// If it is larger or deeper than `limits` allow.
 pub fn check(value: &Value, limits: &JsonLimits) -> Result<(), JsonFault> {
-    let mut walk = Walk::over(value);
-    let mut bytes = 0_usize;
+    within(Walk::over(value), 0, limits)
+}
+
+/// The same of an object that is no value by itself, such as the arguments of a call.
+pub(crate) fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result<(), JsonFault> {
+    within(Walk::over_members(members), brackets_and_commas(members.len()), limits)
+}
+
+fn within(mut walk: Walk<'_>, mut bytes: usize, limits: &JsonLimits) -> Result<(), JsonFault> {
     while let Some(value) = walk.next() {
         bytes = bytes.saturating_add(size_without_children(value)).saturating_add(walk.name_bytes());
         if bytes > limits.bytes {
@@ -143,10 +150,13 @@ fn size_without_children(value: &Value) -> usize {
         Value::Bool(false) => 5,
         Value::Number(number) => canonical::number(number).len(),
         Value::String(text) => text.len() + 2,
-        // Brackets, and a comma between two children.
-        Value::Array(items) => 2 + items.len().saturating_sub(1),
-        Value::Object(members) => 2 + members.len().saturating_sub(1),
+        Value::Array(items) => brackets_and_commas(items.len()),
+        Value::Object(members) => brackets_and_commas(members.len()),
     }
+}
+
+fn brackets_and_commas(children: usize) -> usize {
+    2 + children.saturating_sub(1)
 }
 
 /// Where the first integer lies that is not exact everywhere: beyond 2^53, be it written as an integer or as a float
@@ -252,5 +262,18 @@ mod tests {
         let shown = Shown::new(&format!("/\u{1b}[2J{}", "x".repeat(1000))).to_string();
         assert!(shown.starts_with("`/\u{fffd}[2Jxx") && shown.ends_with("x…`"), "{shown}");
         assert_eq!(shown.chars().count(), POINTER_CHARS_SHOWN + 3);
+    }
+
+    #[test]
+    fn an_object_is_bounded_alike_whether_it_is_a_value_or_not() {
+        let object = json!({ "a": [1, { "bc": [[]] }], "d": "text", "e": null });
+        let members = object.as_object().unwrap();
+        for bytes in 0..=canonical(&object).len() {
+            for depth in 1..=6 {
+                let limits = JsonLimits { bytes, depth };
+                let verdict = |checked: Result<(), JsonFault>| checked.map_err(|fault| std::mem::discriminant(&fault));
+                assert_eq!(verdict(check(&object, &limits)), verdict(check_object(members, &limits)), "{limits:?}");
+            }
+        }
     }
 }

@@ -50,6 +50,12 @@ impl<'a> Walk<'a> {
         Self { levels: vec![Level::of(Children::Root(Some(value)))] }
     }
 
+    /// The values within an object that is no value by itself, as deep as they would be within one.
+    pub(super) fn over_members(members: &'a Map<String, Value>) -> Self {
+        let root = Level::of(Children::Root(None));
+        Self { levels: vec![root, Level::of(Children::Members(Map::iter(members)))] }
+    }
+
     pub(super) fn next(&mut self) -> Option<&'a Value> {
         loop {
             let level = self.levels.last_mut()?;

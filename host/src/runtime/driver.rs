@@ -161,12 +161,7 @@ impl Driver {
         self.inner.marks.written(self.key).await;
         let applied = self.inner.table.claim(self.key, &self.claim).await;
         let reading = self.read(applied)?;
-        if let Some(applied) = self.latest.clone()
-            && let Some(record) = applied.record()
-            && !matches!(applied.reply, Reply::Granted(_))
-        {
-            self.inner.table.finish_undoes(applied.key, record).await;
-        }
+        self.finish_undoes().await;
         Ok(reading)
     }
 
@@ -406,5 +401,5 @@ pub(super) fn facts(call: &Call) -> Vec<Field> {
 
 /// Whether a value is small enough to hand to a policy: bounded like everything from outside.
 pub(super) fn check(call: &Call) -> Result<(), json::JsonFault> {
-    json::check(&serde_json::Value::Object(call.arguments().clone()), &json::JsonLimits::default())
+    json::check_object(call.arguments(), &json::JsonLimits::default())
 }

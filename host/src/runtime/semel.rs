@@ -249,10 +249,11 @@ impl Semel {
 
     /// What cannot be taken back is not guarded by a ledger that forgets.
     fn forgets(&self, tool: &Tool, call: &Call) -> Option<String> {
-        let destructive = call.facts().get("hint.destructive").is_some_and(|hint| hint.as_bool() == Some(true));
-        let refused = (tool.irreversible || destructive)
-            && !tool.allow_forgetful_ledger
-            && self.durability() == Durability::Nothing;
+        if self.durability() != Durability::Nothing || tool.allow_forgetful_ledger {
+            return None;
+        }
+        let destructive = || call.facts().get("hint.destructive").is_some_and(|hint| hint.as_bool() == Some(true));
+        let refused = tool.irreversible || destructive();
         refused.then(|| {
             format!(
                 "`{}` cannot be undone, and the ledger lives in memory: use a ledger that lasts, or set \

@@ -53,6 +53,12 @@ async fn what_is_too_deep_or_too_large_is_refused() {
     let deep = (0..90).fold(json!(1), |inner, _| json!([inner]));
     let reason = refused(&semel, json!({ "order_id": "A1", "amount": 10, "note": deep })).await;
     assert!(reason.contains("deep"), "{reason}");
+    // Built in memory, so that no parser bounded it: what is refused must not exhaust the stack before.
+    let abyss = (0..10_000).fold(json!(1), |inner, _| Value::Array(vec![inner]));
+    let mut arguments = serde_json::Map::new();
+    arguments.insert("note".to_owned(), abyss);
+    let reason = refused(&semel, Value::Object(arguments)).await;
+    assert!(reason.contains("deep"), "{reason}");
     let reason = refused(&semel, json!({ "order_id": "A1", "amount": 10, "note": "x".repeat(2 << 20) })).await;
     assert!(reason.contains("bytes"), "{reason}");
 }
