@@ -74,6 +74,15 @@ pub use fault::{ConfigFault, ConfigFaults, Origin};
 pub use ledger::LedgerPlace;
 pub use places::Surroundings;
 
+/// How long a claim lasts without renewal, in seconds.
+pub(crate) const LEASE_SECONDS: u32 = 15;
+
+/// How long a refusal is replayed to equal content where the policy names no time, in seconds.
+pub(crate) const REFUSAL_SECONDS: u32 = 600;
+
+/// The largest outcome that is kept whole, in bytes of its JSON text.
+pub(crate) const OUTCOME_BYTES_MAX: usize = 1 << 20;
+
 /// The name of the file.
 pub const FILE_NAME: &str = "semel.toml";
 
@@ -140,9 +149,9 @@ impl Default for ToolSetup {
             settings: Map::new(),
             name_space: None,
             allowance: Allowance::default(),
-            lease_seconds: 15,
-            refusal_seconds: 600,
-            outcome_bytes_max: 1 << 20,
+            lease_seconds: LEASE_SECONDS,
+            refusal_seconds: REFUSAL_SECONDS,
+            outcome_bytes_max: OUTCOME_BYTES_MAX,
             keep_identity: false,
             irreversible: false,
             allow_forgetful_ledger: false,
