@@ -1,9 +1,9 @@
 //! The story: lost replies, two agents at once, a crash, and a charge that is cancelled and made again.
 
 use anyhow::{Context, Result, ensure};
-use semel::{runtime::Ledger, store::SqliteStore};
 use serde_json::{Value, json};
-use std::{io::Write as _, path::Path, sync::Arc};
+use std::{io::Write as _, path::Path};
+use tokio::process::Command;
 
 use crate::{client::Client, process::Process, server::Counts};
 
@@ -36,7 +36,6 @@ pub(crate) async fn tell(tries: u32) -> Result<()> {
     let crash = scene.crash().await?;
     let again = scene.cancel_and_charge_again().await?;
     table(&[without, with, together, crash, again])?;
-    say!("\nsemel ledger list");
     list(&ledger).await?;
     process.kill().await
 }
@@ -147,21 +146,16 @@ fn table(rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// What the ledger holds, as its operator sees it.
-async fn list(path: &Path) -> Result<()> {
-    let ledger = Ledger::open(Arc::new(SqliteStore::open(path)?), semel::key::KeyScheme::default()).await?;
-    say!("{:<8}  {:<13} {:<8} {:>10} {:>8}  key", "id", "operation", "state", "generation", "attempts");
-    for listed in ledger.list(None, &[], usize::MAX).await? {
-        let (id, record) = (listed.key.to_hex(), &listed.record);
-        say!(
-            "{:<8}  {:<13} {:<8} {:>10} {:>8}  {}",
-            id.get(..8).unwrap_or(&id),
-            record.terms.operation,
-            record.state.label().word(),
-            record.generation,
-            record.attempts.len(),
-            listed.downstream,
-        );
-    }
+/// What the ledger holds, as its operator asks for it: by the command line itself.
+async fn list(ledger: &Path) -> Result<()> {
+    let semel = std::env::current_exe()?.with_file_name(format!("semel{}", std::env::consts::EXE_SUFFIX));
+    let config = ledger.with_file_name("semel.toml");
+    let name = ledger.file_name().context("a ledger without a name")?.to_string_lossy();
+    std::fs::write(&config, format!("[ledger]\nurl = \"sqlite:{name}\"\n"))?;
+    say!("\n$ semel ledger list");
+    let listed = Command::new(&semel).args(["ledger", "list", "--config"]).arg(&config).output().await;
+    let listed = listed.with_context(|| format!("cannot run `{}`: `cargo xtask demo` builds it", semel.display()))?;
+    ensure!(listed.status.success(), "`semel ledger list` failed: {}", String::from_utf8_lossy(&listed.stderr));
+    say!("{}", String::from_utf8_lossy(&listed.stdout).trim_end());
     Ok(())
 }

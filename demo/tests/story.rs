@@ -15,6 +15,8 @@ fn three_tries_are_three_charges_without_semel_and_one_with_it() {
     let said = tell("3");
     assert!(said.lines().any(|line| line == "without Semel: 3 charges"), "{said}");
     assert!(said.lines().any(|line| line == "with Semel: 1 charge, 2 replays"), "{said}");
+    let listed = said.split("$ semel ledger list").nth(1).unwrap();
+    assert_eq!(listed.lines().filter(|line| line.contains("landed")).count(), 5, "{said}");
 }
 
 #[test]
