@@ -1,6 +1,7 @@
 //! `semel ledger purge`
 
 use crate::{args::Where, exit::Stop, setup, talk};
+use std::time::Duration;
 
 /// Removes what is past its end, and marks as in doubt what nobody holds any more.
 ///
@@ -10,6 +11,11 @@ pub(crate) struct Options {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     limit: usize,
+    /// First forget the outcomes of what landed so long ago, such as 7d, but not that it landed
+    ///
+    /// A repeat is told that it landed, and nothing more. What later calls may undo is left whole.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    forget_outcomes_after: Option<Duration>,
     #[command(flatten)]
     place: Where,
 }
@@ -19,6 +25,10 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let swept = ledger.sweep().await.map_err(|error| setup::broken(&error))?;
     if swept.expired > 0 {
         talk::say(format_args!("{} operations are in doubt, because nobody holds them any more", swept.expired));
+    }
+    if let Some(older_than) = options.forget_outcomes_after {
+        let forgotten = ledger.forget_outcomes(older_than).await.map_err(|error| setup::broken(&error))?;
+        talk::say(format_args!("{forgotten} outcomes are forgotten"));
     }
     let removed = ledger.purge(options.limit).await.map_err(|error| setup::broken(&error))?;
     talk::line(&removed.to_string())

@@ -86,3 +86,17 @@ fn a_purge_removes_nothing_that_still_counts() {
     shop.run(&["ledger", "purge"]).printed(0, "0\n");
     assert_eq!(shop.keys().len(), 2);
 }
+
+#[test]
+fn a_purge_may_forget_outcomes_but_not_that_they_landed() {
+    let shop = Workshop::new("");
+    let arguments = r#"{"order": 1}"#;
+    let run = ["exec", "--tool", "note", "--args", arguments, "--", "echo", "done"];
+    shop.run(&run).printed(0, "done\n");
+    shop.run(&["ledger", "purge", "--forget-outcomes-after", "1h"]).printed(0, "0\n");
+    let forgot = shop.run(&["ledger", "purge", "--forget-outcomes-after", "0s"]);
+    assert!(forgot.stderr.contains("1 outcomes are forgotten"), "{forgot:?}");
+    assert_eq!(shop.run(&["ledger", "list"]).stdout.lines().filter(|line| line.contains("tombstone")).count(), 1);
+    let wrong = shop.run(&["ledger", "purge", "--forget-outcomes-after", "soon"]);
+    wrong.stopped(64, "forget-outcomes-after");
+}

@@ -10,7 +10,7 @@ use crate::{
     store::{Query, Store},
     words::{Stamp, StoreKey, Tenant},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// How many keys are listed at a time.
 const PAGE: usize = 256;
@@ -198,6 +198,41 @@ impl Ledger {
     /// If the ledger does not answer.
     pub async fn purge(&self, at_most: usize) -> Result<usize, LedgerError> {
         Ok(self.table.store().purge(at_most).await?)
+    }
+
+    /// Forgets the outcomes of what landed at least `older_than` ago, but not that it landed: a repeat is *expired* from
+    /// then on. What later calls may undo by a handle is left whole. Says how many outcomes are gone.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub async fn forget_outcomes(&self, older_than: Duration) -> Result<u64, LedgerError> {
+        let older_than_ms = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
+        let mut forgotten = 0;
+        let mut query = Query { states: vec![StateLabel::Landed], limit: PAGE, ..Query::default() };
+        loop {
+            let page = self.table.store().list(&query).await?;
+            query.after = page.keys.last().copied();
+            for key in &page.keys {
+                forgotten += u64::from(self.forget_outcome(*key, older_than_ms).await?);
+            }
+            if !page.more {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    async fn forget_outcome(&self, key: StoreKey, older_than_ms: u64) -> Result<bool, LedgerError> {
+        let Some(listed) = self.read(key).await? else { return Ok(false) };
+        let age_ms = listed.now.shortest_since(&listed.record.since.at(listed.written));
+        if !listed.record.handles.is_empty() || age_ms < older_than_ms {
+            return Ok(false);
+        }
+        match self.table.apply(key, &Command::Age).await {
+            Ok(_) => Ok(true),
+            // It moved on meanwhile, or still has an undo to write.
+            Err(LedgerError::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Looks at what is due: leases that are over, and undos that are still to be written.

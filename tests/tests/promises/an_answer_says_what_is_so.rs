@@ -8,6 +8,7 @@ use semel::{
     words::{Answer, Call, Durability, Effect, Next, Outcome, Recorded},
 };
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn an_outcome_too_large_to_keep_landed_all_the_same() {
@@ -144,4 +145,26 @@ async fn a_call_under_a_secret_has_another_key_and_its_ledger_takes_no_other_hos
     }
     open(Some(keys(&secret))).await.unwrap();
     let _: Call = charge();
+}
+
+/// An operator may forget outcomes early. That it landed is never forgotten with them.
+#[tokio::test]
+async fn a_forgotten_outcome_is_told_as_expired_and_not_sent_again() {
+    let final_charge = with(charging(), json!({ "handles": [] }));
+    let (semel, bank) = (host(memory(), intent(final_charge).await).await, Bank::plain());
+    ask(&semel, charge(), &bank).await;
+    assert_eq!(semel.ledger().forget_outcomes(Duration::from_secs(3_600)).await.unwrap(), 0, "it is too young");
+    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(semel.ledger().forget_outcomes(Duration::ZERO).await.unwrap(), 1);
+    let again = ask_in_vain(&semel, charge()).await;
+    assert!(matches!(again, Answer::Expired { next: Next::Nothing, .. }), "{again:?}");
+    assert_eq!(bank.charges(), 1);
+}
+
+#[tokio::test]
+async fn what_can_still_be_undone_by_a_handle_keeps_its_outcome() {
+    let (semel, bank) = (host(memory(), intent(charging()).await).await, Bank::plain());
+    ask(&semel, charge(), &bank).await;
+    assert_eq!(semel.ledger().forget_outcomes(Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
 }
