@@ -1,0 +1,3 @@
+//! What a call through Semel costs, beside the same work without it.
+
+fn main() {}
