@@ -7,6 +7,11 @@ pub mod json;
 pub mod key;
 pub mod ledger;
 pub mod place;
+mod points;
 pub mod runtime;
 pub mod store;
 pub mod words;
+
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub use points::POINTS;

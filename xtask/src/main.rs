@@ -8,6 +8,7 @@
 mod demo;
 mod guests;
 mod policies;
+mod soak;
 mod test;
 mod twins;
 mod workspace;
@@ -28,6 +29,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Arguments),
     Policies(policies::Arguments),
+    Soak(soak::Arguments),
     Test(test::Arguments),
     Twins(twins::Arguments),
 }
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Twins(arguments) => twins::run(&arguments),
     };

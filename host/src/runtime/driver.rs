@@ -14,6 +14,7 @@ use crate::{
         Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record, Reply, Settlement,
         Sight,
     },
+    points::{self, Deed},
     words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target},
 };
 use sha2::{Digest, Sha256};
@@ -137,7 +138,12 @@ impl Driver {
             Action::Recover(_) => self.recover(),
             Action::Resolve { shown } => Event::Claimed(self.resolve(shown).await),
             Action::Look { shown } => Event::Claimed(self.ask_to_look(shown).await),
-            Action::Probe(probe) => Event::Ran(self.probe(&probe).await),
+            Action::Probe(probe) => {
+                points::before(Deed::Probe);
+                let answer = self.probe(&probe).await;
+                points::after(Deed::Probe);
+                Event::Ran(answer)
+            }
             Action::Weigh { reading: _, probe, answer } => self.weigh(&probe, &answer),
             Action::Saw { seen } => Event::Written(self.saw(seen).await),
             Action::Run(_) | Action::RunOpen | Action::Finish(_) => Event::Woken,

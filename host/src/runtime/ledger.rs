@@ -4,6 +4,7 @@ use super::clock::Moment;
 use crate::{
     guard::{LedgerFault, Reading},
     ledger::{self, Command, Entry, Fence, Handle, Present, Record, Refusal, Reply, State, Step, Told},
+    points::{self, Deed},
     store::{Created, Keep, Replaced, Store, StoreError, Stored, Version},
     words::{Boot, Incarnation, Nonce, Stamp, StoreKey},
 };
@@ -139,7 +140,10 @@ impl Table {
             };
             let version = Nonce::fresh()?;
             let entry = Arc::new(Entry::Operation(record));
-            match self.write(key, stored.as_ref().map(|stored| stored.version), &entry, version, keep).await? {
+            match self
+                .write(Deed::of(command), key, stored.as_ref().map(|stored| stored.version), &entry, version, keep)
+                .await?
+            {
                 Wrote::Done(written) => {
                     return Ok(Applied { reply, key, version, record: entry, written, now: written, asked });
                 }
@@ -155,12 +159,14 @@ impl Table {
     /// Writes if unchanged. Where the reply is lost, the record itself tells: a version is its writer's own.
     async fn write(
         &self,
+        deed: Option<Deed>,
         key: StoreKey,
         expected: Option<Version>,
         entry: &Entry,
         version: Version,
         keep: Keep,
     ) -> Result<Wrote, LedgerError> {
+        points::before(deed);
         let wrote = match expected {
             None => self.store.create(key, entry, version, keep).await.map(|created| match created {
                 Created::Created(at) => Wrote::Done(at),
@@ -173,6 +179,7 @@ impl Table {
                 })
             }
         };
+        points::after(deed);
         match wrote {
             Ok(wrote) => Ok(wrote),
             Err(unknown @ StoreError::Unknown(_)) => self.look_for(key, version, unknown).await,
@@ -223,7 +230,8 @@ impl Table {
         expected: Option<Version>,
         entry: &Entry,
     ) -> Result<bool, LedgerError> {
-        let wrote = self.write(key, expected, entry, Nonce::fresh()?, Keep::UntilRemoved).await?;
+        let deed = Some(Deed::Scheme);
+        let wrote = self.write(deed, key, expected, entry, Nonce::fresh()?, Keep::UntilRemoved).await?;
         Ok(matches!(wrote, Wrote::Done(_)))
     }
 
@@ -235,7 +243,8 @@ impl Table {
                 return Ok(());
             }
             let expected = stored.as_ref().map(|stored| stored.version);
-            match self.write(key, expected, &entry, Nonce::fresh()?, Keep::UntilRemoved).await? {
+            let (deed, version) = (Some(Deed::Handle), Nonce::fresh()?);
+            match self.write(deed, key, expected, &entry, version, Keep::UntilRemoved).await? {
                 Wrote::Done(_) => return Ok(()),
                 Wrote::Changed(changed, _) => stored = changed,
             }

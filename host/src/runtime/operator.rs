@@ -7,6 +7,7 @@ use super::{
 use crate::{
     key::KeyScheme,
     ledger::{Command, Decision, Entry, GenerationOf, Person, Record, StateLabel},
+    points::{self, Deed},
     store::{Query, Store},
     words::{Stamp, StoreKey, Tenant},
 };
@@ -197,7 +198,10 @@ impl Ledger {
     /// # Errors
     /// If the ledger does not answer.
     pub async fn purge(&self, at_most: usize) -> Result<usize, LedgerError> {
-        Ok(self.table.store().purge(at_most).await?)
+        points::before(Deed::Purge);
+        let purged = self.table.store().purge(at_most).await;
+        points::after(Deed::Purge);
+        Ok(purged?)
     }
 
     /// Forgets the outcomes of what landed at least `older_than` ago, but not that it landed: a repeat is *expired* from

@@ -9,6 +9,7 @@ use crate::{
     guard::{Action, Event},
     ledger::{Grant, Reply, Told},
     place::{self, Placed},
+    points::{self, Deed},
     words::{Answer, Call, Outcome, Until},
 };
 use serde_json::{Map, Value};
@@ -87,6 +88,7 @@ impl Started {
             let answer = Answer::Passed { outcome };
             return Ok(Begun::Answered(Box::new(Answered { answer, delivery: None })));
         };
+        points::after(Deed::Send);
         let action = driver.step(Event::Ran(outcome));
         go_on(driver, action).await
     }
@@ -155,6 +157,7 @@ fn internal(failed: tokio::task::JoinError) -> CallError {
 /// Uses the right up for a ticket, or says why nothing may be sent. The claim is held either way.
 fn use_up(driver: &mut Driver, (right, grant): (Right, Grant)) -> Result<Ticket, String> {
     let ticket = ticket(driver, &grant);
+    points::before(Deed::Send);
     let (sending, in_time) = right.use_up();
     driver.sending = Some(sending);
     if in_time { ticket } else { Err("the right to send came too late".to_owned()) }

@@ -13,6 +13,8 @@
 #[path = "../../guests/assemble.rs"]
 mod assemble;
 mod failing;
+mod shop;
+mod stories;
 mod world;
 
 mod a_bad_call_is_refused_in_words;
@@ -29,4 +31,5 @@ mod two_processes_share_a_file;
 mod what_failed_may_be_tried_again;
 mod what_is_in_doubt_can_be_looked_up;
 mod what_was_undone_may_be_done_again;
+mod whoever_is_killed_sends_nothing_twice;
 mod without_a_ledger_nothing_runs;

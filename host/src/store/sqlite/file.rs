@@ -1,6 +1,7 @@
 //! The file of a ledger: made for its owner only, on a local disk, and still the one that was opened.
 
 use super::OpenFault;
+use crate::points::{self, Deed};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -75,7 +76,10 @@ impl LedgerFile {
 }
 
 fn make_if_missing(path: &Path, folder: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    points::before(Deed::MakeFile);
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    points::after(Deed::MakeFile);
+    match opened {
         // The name of the new file is durable before anything in it is.
         Ok(file) => file.sync_all().and_then(|()| File::open(folder)?.sync_all()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -6,6 +6,7 @@
 use super::{OpenFault, connection, file::LedgerFile};
 use crate::{
     ledger::StateLabel,
+    points::{self, Deed},
     words::{Incarnation, Nonce},
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -137,7 +138,10 @@ fn set_up(file: &LedgerFile) -> Result<(), OpenFault> {
         transaction.execute_batch(&tables()).map_err(fault)?;
         transaction.execute("INSERT INTO ledger VALUES (1, ?)", [incarnation]).map_err(fault)?;
     }
-    transaction.commit().map_err(fault)
+    points::before(Deed::SetUp);
+    let committed = transaction.commit();
+    points::after(Deed::SetUp);
+    committed.map_err(fault)
 }
 
 /// The mode stays with the file, so this changes something only once.
@@ -148,5 +152,8 @@ fn use_wal(file: &LedgerFile) -> Result<(), OpenFault> {
         return Err(OpenFault::ReadOnly(file.path().to_owned()));
     }
     // Whether it took is checked by each connection that is opened for use.
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(fault)
+    points::before(Deed::UseWal);
+    let used = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+    points::after(Deed::UseWal);
+    used.map_err(fault)
 }

@@ -2,6 +2,7 @@
 
 use super::{OpenFault, connection, file::LedgerFile, row::Time};
 use crate::{
+    points::{self, Deed},
     store::{StoreError, waiters::Waiters},
     words::StoreKey,
 };
@@ -190,6 +191,9 @@ impl Desk {
             // Dropping the transaction rolls it back.
             job.carry_out(&transaction, &self.time).map_err(not_executed)?;
         }
-        transaction.commit().map_err(|error| GroupFault::Unknown(self.file.fault(&error)))
+        points::before(Deed::Commit);
+        let committed = transaction.commit();
+        points::after(Deed::Commit);
+        committed.map_err(|error| GroupFault::Unknown(self.file.fault(&error)))
     }
 }

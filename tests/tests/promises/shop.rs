@@ -1,0 +1,214 @@
+//! A shop behind the tools of the fault stories. It keeps a journal of what it did and of what its customers were told, in
+//! one order, so that whatever happened to the hosts in between, what must hold is read off the journal alone.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Mutex, MutexGuard},
+};
+
+/// What is asked of the shop: a tool, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct What {
+    pub tool: String,
+    pub id: String,
+}
+
+impl What {
+    pub fn new(tool: &str, id: impl Into<String>) -> Self {
+        Self { tool: tool.to_owned(), id: id.into() }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.tool, self.id)
+    }
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone)]
+pub enum Line {
+    /// A customer begins to ask.
+    Asks(What),
+    /// It took effect.
+    Did { what: What, effect: String },
+    /// A customer that began to ask at the line `asked` was told so; `effect` where the answer tells of one.
+    Told { what: What, asked: usize, word: String, effect: Option<String> },
+}
+
+/// What reaches the shop.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Request {
+    /// A customer begins to ask. The reply is the number of that line.
+    Ask(What),
+    /// Do it. The reply is what it came to; none where the reply is lost on the way.
+    Serve { what: What, key: Option<String>, lost: bool },
+    /// What was done under this key.
+    List { key: String },
+    /// A customer was told so.
+    Tell { what: What, asked: usize, word: String, effect: Option<String> },
+    /// A process passed these points so often.
+    Passed(BTreeMap<String, usize>),
+}
+
+/// The shop. It recognises keys at the tool `known` only.
+#[derive(Debug, Default)]
+pub struct Shop(Mutex<Books>);
+
+#[derive(Debug, Default)]
+struct Books {
+    journal: Vec<Line>,
+    by_key: HashMap<String, String>,
+    passed: BTreeMap<String, usize>,
+}
+
+impl Shop {
+    /// Takes a request in, and says what its sender gets to see.
+    pub fn answer(&self, request: Request) -> Value {
+        let mut books = self.books();
+        match request {
+            Request::Ask(what) => {
+                books.journal.push(Line::Asks(what));
+                json!(books.journal.len() - 1)
+            }
+            Request::Serve { what, key, lost } => {
+                let effect = books.serve(what, key);
+                if lost { Value::Null } else { json!({ "id": effect }) }
+            }
+            Request::List { key } => {
+                let found = books.by_key.get(&key).map(|effect| json!({ "id": effect, "reference": key }));
+                Value::Array(found.into_iter().collect())
+            }
+            Request::Tell { what, asked, word, effect } => {
+                books.journal.push(Line::Told { what, asked, word, effect });
+                Value::Null
+            }
+            Request::Passed(passed) => {
+                books.passed = passed;
+                Value::Null
+            }
+        }
+    }
+
+    /// The points that the last process to say so passed, and how often.
+    pub fn passed(&self) -> BTreeMap<String, usize> {
+        self.books().passed.clone()
+    }
+
+    /// What is wrong by the journal; nothing, if Semel keeps its promise.
+    pub fn faults(&self) -> Vec<Fault> {
+        let books = self.books();
+        (0..books.journal.len()).flat_map(|at| fault(&books.journal, at)).collect()
+    }
+
+    pub fn journal(&self) -> Vec<Line> {
+        self.books().journal.clone()
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Books {
+    fn serve(&mut self, what: What, key: Option<String>) -> String {
+        let known = key.as_ref().filter(|_| what.tool == "known").and_then(|key| self.by_key.get(key));
+        if let Some(effect) = known {
+            return effect.clone();
+        }
+        let before = self.journal.iter().filter(|line| matches!(line, Line::Did { what: done, .. } if *done == what));
+        let effect = format!("{}:{}#{}", what.tool, what.id, before.count() + 1);
+        if let Some(key) = key {
+            self.by_key.insert(key, effect.clone());
+        }
+        self.journal.push(Line::Did { what, effect: effect.clone() });
+        effect
+    }
+}
+
+/// What breaks the promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It took effect a second time.
+    Twice(String),
+    /// A customer was told of what did not happen.
+    False(String),
+    /// What a customer was told is not on record any more.
+    Lost(String),
+}
+
+/// What is wrong about this line, given those before.
+fn fault(journal: &[Line], at: usize) -> Option<Fault> {
+    let before = &journal[..at];
+    match &journal[at] {
+        Line::Asks(_) => None,
+        Line::Did { what, effect } => twice(before, what).then(|| Fault::Twice(effect.clone())),
+        Line::Told { what, word, effect, asked } => {
+            told_false(before, word, effect.as_deref()).or_else(|| lost(before, what, *asked, word, effect.as_deref()))
+        }
+    }
+}
+
+/// Whether doing it again before this line is once too often.
+fn twice(before: &[Line], what: &What) -> bool {
+    let Some((last, earlier)) = last_done(before, what) else { return false };
+    match what.tool.as_str() {
+        // A room may be booked again once the booking was cancelled.
+        "book" => !is_done(before, &What::new("cancel", earlier)),
+        // A notice may be sent again once somebody took the word that it was sent.
+        "notify" => {
+            !before[last..].iter().any(|line| matches!(line, Line::Told { effect: Some(told), .. } if told == earlier))
+        }
+        _ => true,
+    }
+}
+
+fn last_done<'a>(before: &'a [Line], what: &What) -> Option<(usize, &'a str)> {
+    before.iter().enumerate().rev().find_map(|(at, line)| match line {
+        Line::Did { what: done, effect } if done == what => Some((at, effect.as_str())),
+        _ => None,
+    })
+}
+
+fn is_done(before: &[Line], what: &What) -> bool {
+    last_done(before, what).is_some()
+}
+
+fn told_false(before: &[Line], word: &str, effect: Option<&str>) -> Option<Fault> {
+    let did = |told: &str| before.iter().any(|line| matches!(line, Line::Did { effect, .. } if effect == told));
+    let words = ["executed", "replayed", "running", "in doubt", "held", "expired"];
+    let sound = words.contains(&word) && effect.is_none_or(did);
+    (!sound).then(|| Fault::False(format!("{word} {effect:?}")))
+}
+
+/// Whether somebody who began to ask at `asked` is told less than another was told before.
+fn lost(before: &[Line], what: &What, asked: usize, word: &str, effect: Option<&str>) -> Option<Fault> {
+    let known = before[..asked].iter().rev().find_map(|line| match line {
+        Line::Told { what: told, effect: Some(effect), .. } if told == what => Some(effect.as_str()),
+        _ => None,
+    })?;
+    let cancel = What::new("cancel", known);
+    let is_cancelled = || before.iter().any(|line| matches!(line, Line::Asks(asked) if *asked == cancel));
+    // Whoever was told of a notice took it, so that the next is another.
+    let over = what.tool == "notify" || (what.tool == "book" && is_cancelled());
+    let kept = effect == Some(known) || word == "expired";
+    (!over && !kept).then(|| Fault::Lost(format!("{what}: {known}, then {word} {effect:?}")))
+}
+
+#[test]
+fn the_journal_tells_what_is_wrong() {
+    let shop = Shop::default();
+    let serve =
+        |tool: &str, id: &str| shop.answer(Request::Serve { what: What::new(tool, id), key: None, lost: false });
+    serve("book", "G");
+    serve("cancel", "book:G#1");
+    serve("book", "G");
+    assert_eq!(shop.faults(), []);
+    serve("book", "G");
+    serve("pay", "A");
+    serve("pay", "A");
+    assert_eq!(shop.faults(), [Fault::Twice("book:G#3".to_owned()), Fault::Twice("pay:A#2".to_owned())]);
+}

@@ -1,0 +1,358 @@
+//! What customers of a shop do through Semel while something goes wrong beneath them: one list of short stories, which
+//! pass all that a host writes and sends. The fault tests kill, stop, starve and drop the host at every step of them.
+
+use crate::{
+    shop::{Request, Shop, What},
+    world::intent,
+};
+use async_trait::async_trait;
+use semel::{
+    key::KeyScheme,
+    ledger::{Decision, Person, StateLabel},
+    runtime::{Begun, Ledger, OpenError, Prober, Semel, Ticket, Tool},
+    store::Store,
+    words::{Answer, Call, Outcome, Probe},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// One thing that a customer, or the operator, does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Calls a tool.
+    Call { tool: &'static str, id: &'static str },
+    /// The same, and the reply to the first request is lost on the way.
+    Unheard { tool: &'static str, id: &'static str },
+    /// Calls a tool that takes its time.
+    Slow { tool: &'static str, id: &'static str },
+    /// Cancels what was booked last, as far as the customer knows.
+    Cancel { id: &'static str },
+    /// Gains the right to send, and is never heard of again.
+    Vanish { tool: &'static str, id: &'static str },
+    /// A person says that what is held landed.
+    Decide,
+    /// Much later the operator looks after what is due, and forgets and removes what may be.
+    CleanUp,
+}
+
+/// A story and its name.
+#[derive(Debug, Clone, Copy)]
+pub struct Story {
+    pub name: &'static str,
+    pub steps: &'static [Step],
+}
+
+const fn call(tool: &'static str, id: &'static str) -> Step {
+    Step::Call { tool, id }
+}
+
+const fn unheard(tool: &'static str, id: &'static str) -> Step {
+    Step::Unheard { tool, id }
+}
+
+pub const STORIES: &[Story] = &[
+    Story {
+        name: "pays",
+        steps: &[call("pay", "A"), call("pay", "A"), unheard("pay", "B"), Step::Decide, call("pay", "B")],
+    },
+    Story { name: "known", steps: &[call("known", "A"), call("known", "A"), call("known", "B")] },
+    Story { name: "listed", steps: &[unheard("listed", "A"), call("listed", "A"), call("listed", "B")] },
+    Story {
+        name: "hotel",
+        steps: &[
+            call("book", "G"),
+            Step::Cancel { id: "G" },
+            call("book", "G"),
+            Step::Cancel { id: "G" },
+            call("book", "G"),
+        ],
+    },
+    Story {
+        name: "notices",
+        steps: &[call("notify", "N"), call("notify", "N"), unheard("notify", "M"), call("notify", "M")],
+    },
+    Story {
+        name: "operator",
+        steps: &[
+            Step::Vanish { tool: "pay", id: "V" },
+            call("pay", "W"),
+            Step::CleanUp,
+            call("pay", "V"),
+            call("pay", "W"),
+        ],
+    },
+];
+
+/// One that takes long enough for a claim to be renewed.
+pub const SLOW: Story = Story { name: "slow", steps: &[Step::Slow { tool: "pay", id: "S" }, call("pay", "S")] };
+
+/// One in which a second passes before the same is sent again.
+pub const PATIENT: Story = Story { name: "patient", steps: &[unheard("known", "P"), call("known", "P")] };
+
+/// How customers reach the shop: here, or from another process.
+pub trait Line: fmt::Debug + Send + Sync + 'static {
+    fn ask(&self, request: Request) -> Value;
+}
+
+impl Line for Shop {
+    fn ask(&self, request: Request) -> Value {
+        self.answer(request)
+    }
+}
+
+/// Longer than the pause before the same is sent again.
+const WAIT_MS: u64 = 2_000;
+
+/// The tools of the shop, each under a component of its own.
+#[derive(Debug, Clone)]
+pub struct Tools(Vec<(&'static str, Tool)>);
+
+impl Tools {
+    pub async fn load() -> Self {
+        let mut tools = Vec::new();
+        for (name, settings) in settings() {
+            let mut tool = intent(settings).await;
+            tool.lease_seconds = 1;
+            tool.allowance.wait_ms = WAIT_MS;
+            tools.push((name, tool));
+        }
+        Self(tools)
+    }
+
+    /// The same for customers who wait for nothing.
+    pub fn impatient(mut self) -> Self {
+        self.0.iter_mut().for_each(|(_, tool)| tool.allowance.wait_ms = 0);
+        self
+    }
+}
+
+fn settings() -> [(&'static str, Value); 6] {
+    let listed = json!({
+        "identity": ["id"],
+        "target": { "argument": "/reference", "repeats": "effective" },
+        "probe": {
+            "tool": "list", "arguments": { "reference": "{key}" },
+            "landed": { "at": "/0/reference", "is": "{key}" }, "result": "/0",
+        },
+    });
+    let known = json!({
+        "identity": ["id"],
+        "target": { "header": "Idempotency-Key", "repeats": "replayed", "remembers": "24h" },
+    });
+    [
+        ("pay", json!({ "identity": ["id"], "content": ["amount"] })),
+        ("known", known),
+        ("listed", listed),
+        ("book", json!({ "identity": ["id"], "handles": ["booking/{/id}"] })),
+        ("cancel", json!({ "identity": ["id"], "undoes": ["booking/{/id}"] })),
+        ("notify", json!({ "identity": ["id"], "until": "delivery" })),
+    ]
+}
+
+/// A host on `store`, whose tools and probes reach the shop by `line`.
+pub async fn host(store: Arc<dyn Store>, tools: &Tools, line: &Arc<dyn Line>) -> Result<Semel, OpenError> {
+    let builder = Semel::builder(store).prober(Arc::new(Listing(Arc::clone(line))));
+    tools.0.iter().fold(builder, |builder, (name, tool)| builder.tool([*name], tool.clone())).open().await
+}
+
+/// Looks into the shop's list.
+#[derive(Debug)]
+struct Listing(Arc<dyn Line>);
+
+#[async_trait]
+impl Prober for Listing {
+    async fn probe(&self, _: &Call, probe: &Probe) -> Outcome {
+        let key = probe.arguments["reference"].as_str().unwrap().to_owned();
+        Outcome::Returned(self.0.ask(Request::List { key }))
+    }
+}
+
+/// Why a step did not come to its end.
+pub type Stopped = Box<dyn std::error::Error + Send + Sync>;
+
+/// The customers of one host.
+pub struct Customers {
+    pub semel: Semel,
+    pub line: Arc<dyn Line>,
+    /// Sets their identities apart from those of others.
+    pub prefix: String,
+    /// The store of the ledger, a long time later.
+    later: Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>,
+    booked: BTreeMap<String, String>,
+}
+
+impl Customers {
+    pub fn new(
+        semel: Semel,
+        line: &Arc<dyn Line>,
+        prefix: &str,
+        later: impl Fn() -> Arc<dyn Store> + Send + Sync + 'static,
+    ) -> Self {
+        let (line, prefix, later) = (Arc::clone(line), prefix.to_owned(), Box::new(later));
+        Self { semel, line, prefix, later, booked: BTreeMap::new() }
+    }
+
+    fn what(&self, tool: &str, id: &str) -> What {
+        What::new(tool, format!("{}{id}", self.prefix))
+    }
+
+    /// What the customers know to be booked.
+    pub fn booking(&self, id: &str) -> Option<String> {
+        self.booked.get(id).cloned()
+    }
+
+    /// Takes the steps of a story. What a fault stops is tried again by nobody.
+    pub async fn live(&mut self, story: &Story) -> Vec<Stopped> {
+        let mut stopped = Vec::new();
+        for step in story.steps {
+            stopped.extend(self.take(*step).await.err());
+        }
+        stopped
+    }
+
+    /// Takes one step.
+    pub async fn take(&mut self, step: Step) -> Result<(), Stopped> {
+        match step {
+            Step::Call { tool, id } => self.ask(&self.what(tool, id), Reply::Heard).await.map(drop),
+            Step::Unheard { tool, id } => self.ask(&self.what(tool, id), Reply::Lost).await.map(drop),
+            Step::Slow { tool, id } => self.ask(&self.what(tool, id), Reply::Late).await.map(drop),
+            Step::Cancel { id } => {
+                let Some(booking) = self.booked.get(&self.what("book", id).id).cloned() else { return Ok(()) };
+                self.ask(&What::new("cancel", booking), Reply::Heard).await.map(drop)
+            }
+            Step::Vanish { tool, id } => {
+                if let Begun::Run(started) = self.semel.begin(call_of(&self.what(tool, id))).await? {
+                    std::mem::forget(started);
+                }
+                Ok(())
+            }
+            Step::Decide => self.decide().await,
+            Step::CleanUp => self.clean_up().await,
+        }
+    }
+
+    /// Asks, and tells the shop what the answer was before anything says that it was taken.
+    pub async fn ask(&mut self, what: &What, reply: Reply) -> Result<Answer, Stopped> {
+        let asked = self.line.ask(Request::Ask(what.clone())).as_u64().unwrap() as usize;
+        let answer = if what.tool == "notify" {
+            self.through_a_door(what, asked, reply).await
+        } else {
+            self.called(what, asked, reply).await
+        };
+        if let (Ok(answer), "book") = (&answer, what.tool.as_str())
+            && let Some(effect) = effect(answer)
+        {
+            self.booked.insert(what.id.clone(), effect);
+        }
+        answer
+    }
+
+    async fn called(&self, what: &What, asked: usize, reply: Reply) -> Result<Answer, Stopped> {
+        // Only what becomes of the first request is told; a second one is answered.
+        let mut replies = std::iter::once(reply);
+        let run = |ticket| serve(Arc::clone(&self.line), what.clone(), ticket, replies.next().unwrap_or(Reply::Heard));
+        let answer = self.semel.call(call_of(what), run).await?;
+        self.tell(what, asked, &answer);
+        Ok(answer)
+    }
+
+    /// As a server does that hands answers on: the mark is written once the customer has his.
+    async fn through_a_door(&self, what: &What, asked: usize, reply: Reply) -> Result<Answer, Stopped> {
+        let answered = match self.semel.begin(call_of(what)).await? {
+            Begun::Answered(answered) => *answered,
+            Begun::Run(started) => {
+                let outcome = serve(Arc::clone(&self.line), what.clone(), started.ticket.clone(), reply).await;
+                started.finish(outcome).await?
+            }
+        };
+        let (answer, delivery) = answered.into_parts();
+        self.tell(what, asked, &answer);
+        if let Some(delivery) = delivery {
+            delivery.taken().await;
+        }
+        Ok(answer)
+    }
+
+    fn tell(&self, what: &What, asked: usize, answer: &Answer) {
+        let (word, effect) = (answer.word().to_owned(), effect(answer));
+        self.line.ask(Request::Tell { what: what.clone(), asked, word, effect });
+    }
+
+    async fn decide(&self) -> Result<(), Stopped> {
+        let ledger = self.semel.ledger();
+        for held in ledger.list(None, &[StateLabel::Held], 10).await? {
+            let shown = held.record.attempts.last().map_or(0, |last| last.fence.number);
+            let person = Person { who: "ann".to_owned(), why: "the shop has it".to_owned() };
+            let decision = Decision::Landed { outcome: None, handles: Vec::new() };
+            ledger.decide(held.key, shown, person, decision).await?;
+        }
+        Ok(())
+    }
+
+    async fn clean_up(&self) -> Result<(), Stopped> {
+        let ledger = Ledger::open((self.later)(), KeyScheme::default()).await?;
+        ledger.sweep().await?;
+        ledger.forget_outcomes(Duration::ZERO).await?;
+        ledger.purge(100).await?;
+        Ok(())
+    }
+}
+
+/// What becomes of the shop's reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    Heard,
+    Lost,
+    Late,
+}
+
+/// Sends the request, and comes back with what became of it.
+async fn serve(line: Arc<dyn Line>, what: What, ticket: Ticket, reply: Reply) -> Outcome {
+    let header = ticket.headers.into_iter().next().map(|(_, key)| key);
+    let key = header.or_else(|| ticket.arguments.get("reference").and_then(Value::as_str).map(str::to_owned));
+    if reply == Reply::Late {
+        tokio::time::sleep(Duration::from_millis(450)).await;
+    }
+    fail::fail_point!("before effect");
+    let answer = line.ask(Request::Serve { what, key, lost: reply == Reply::Lost });
+    fail::fail_point!("after effect");
+    tokio::task::yield_now().await;
+    if answer.is_null() { Outcome::no_answer("timed out after 30 s") } else { Outcome::Returned(answer) }
+}
+
+pub fn call_of(what: &What) -> Call {
+    Call::new(&*what.tool, json!({ "id": what.id, "amount": "10.00" })).unwrap()
+}
+
+/// The effect that an answer tells of.
+pub fn effect(answer: &Answer) -> Option<String> {
+    let landed = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
+    match answer.outcome().filter(|_| landed) {
+        Some(Outcome::Returned(value)) => value["id"].as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// All that the customers of a story ask about.
+pub fn asked_in(story: &Story, prefix: &str, shop: &Shop) -> Vec<What> {
+    let mut asked = Vec::new();
+    for step in story.steps {
+        match step {
+            Step::Call { tool, id }
+            | Step::Unheard { tool, id }
+            | Step::Slow { tool, id }
+            | Step::Vanish { tool, id } => {
+                asked.push(What::new(tool, format!("{prefix}{id}")));
+            }
+            Step::Cancel { .. } | Step::Decide | Step::CleanUp => {}
+        }
+    }
+    asked.sort();
+    asked.dedup();
+    // What was cancelled is asked about first: the bookings are another after that.
+    let cancelled = shop.journal().into_iter().filter_map(|line| match line {
+        crate::shop::Line::Did { what, .. } if what.tool == "cancel" && what.id.contains(prefix) => Some(what),
+        _ => None,
+    });
+    cancelled.collect::<Vec<_>>().into_iter().chain(asked).collect()
+}

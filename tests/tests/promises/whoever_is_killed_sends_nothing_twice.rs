@@ -1,0 +1,255 @@
+//! A host may be killed at any moment: before it wrote, after it wrote, between sending and knowing, while it makes its
+//! ledger, or while somebody else reads it. Whoever comes after it knows the file and nothing else.
+//!
+//! Processes kill themselves at every named point of the host, at the first, second, … time that their story passes it,
+//! and crowds on one file are killed at any moment. The shop counts its effects itself, in the process that is not killed.
+//!
+//! A thousand kills are made in a run; `cargo xtask soak` makes more, and repeats a run by its seed.
+
+mod fork;
+mod parts;
+mod report;
+mod wire;
+mod zygote;
+
+use crate::{
+    shop::{Fault, Line as Entry, Shop, What},
+    stories::{Customers, Line, PATIENT, Reply, SLOW, STORIES, Tools, asked_in, host},
+};
+use parts::{EFFECT, FEW, Part, Random, Role, life, store_later, story_of};
+use report::Report;
+use rustix::process::{Signal, kill_process};
+use std::{
+    collections::BTreeSet,
+    env,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use zygote::Zygote;
+
+/// How many kills are made where nobody asks for more.
+const KILLS: usize = 1_000;
+
+/// One in so many of them takes a process of a crowd.
+const ONE_IN_A_CROWD: usize = 4;
+
+/// How many processes of a crowd live at a time, and how many are killed on one file.
+const CROWD_AT_ONCE: usize = 3;
+const CROWD_KILLS: usize = 25;
+
+/// A shop, and a ledger that is not there yet.
+struct Scene {
+    folder: tempfile::TempDir,
+    shop: Arc<Shop>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let shop = Arc::new(Shop::default());
+        wire::open(&shop, &folder.path().join("shop"));
+        Self { folder, shop }
+    }
+
+    fn part(&self, prefix: &str, role: Role) -> Part {
+        Part { folder: self.folder.path().to_owned(), prefix: prefix.to_owned(), role, lasts: true }
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.folder.path().join("ledger.db")
+    }
+
+    /// Asks about all of this twice, as one who comes later, and notes what the journal says then.
+    fn look_after(&self, tools: &Tools, asked: &[What], report: &mut Report) {
+        // Nobody is there to wait for, so time may fly.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let line = Arc::clone(&self.shop) as Arc<dyn Line>;
+            let semel = host(store_later(&self.ledger()), tools, &line).await.unwrap();
+            let path = self.ledger();
+            let mut customers = Customers::new(semel, &line, "", move || store_later(&path));
+            for what in asked.iter().flat_map(|what| [what, what]) {
+                let answer = customers.ask(what, Reply::Heard).await.unwrap();
+                report.answered(what, &answer);
+            }
+        });
+        report.faults(self.shop.faults());
+    }
+}
+
+/// At which point of which story a process ends, and when it passes it for the how-manieth time.
+#[derive(Debug, Clone)]
+struct End {
+    story: &'static str,
+    point: String,
+    nth: usize,
+}
+
+impl End {
+    /// Stories in which time passes are lived only for what comes after it.
+    fn is_worth_its_time(&self) -> bool {
+        let is = |deed: &str| self.point.ends_with(deed);
+        match self.story {
+            "slow" => is("renew"),
+            "patient" => is("resolve") || (self.nth > 1 && (is("send") || is("effect") || is("settle"))),
+            _ => true,
+        }
+    }
+}
+
+/// Every end that there is: what the stories pass when nobody is killed. They pass all points of the host.
+fn ends(zygote: &mut Zygote) -> Vec<End> {
+    let mut ends = Vec::new();
+    for story in STORIES.iter().chain([&SLOW, &PATIENT]) {
+        let scene = Scene::new();
+        let role = Role::Live { story: story.name.to_owned(), ends: None };
+        let process = zygote.play(&scene.part("x-", role));
+        assert!(!zygote.was_killed(process));
+        assert_eq!(scene.shop.faults(), [], "{}", story.name);
+        for (point, times) in scene.shop.passed() {
+            ends.extend((1..=times).map(|nth| End { story: story.name, point: point.clone(), nth }));
+        }
+    }
+    ends.retain(End::is_worth_its_time);
+    let passed: BTreeSet<&str> = ends.iter().map(|end| &*end.point).collect();
+    let all: BTreeSet<&str> = semel::POINTS.iter().chain(&EFFECT).copied().collect();
+    assert_eq!(passed, all, "the stories pass what the host's table of points names");
+    ends
+}
+
+/// A process lives through a story up to its end, and another looks after what it leaves.
+fn kill_at(end: &End, zygote: &mut Zygote, tools: &Tools, report: &mut Report) {
+    let scene = Scene::new();
+    let role = Role::Live { story: end.story.to_owned(), ends: Some((end.point.clone(), end.nth)) };
+    let process = zygote.play(&scene.part("x-", role));
+    report.ended(&end.point, zygote.was_killed(process));
+    let asked = asked_in(&story_of(end.story), "x-", &scene.shop);
+    scene.look_after(tools, &asked, report);
+}
+
+/// Crowds on one file, of which one after another is killed; then somebody looks after what they leave.
+fn kill_in_a_crowd(random: &mut Random, zygote: &mut Zygote, tools: &Tools, report: &mut Report) {
+    let scene = Scene::new();
+    let mut crowd = Vec::new();
+    for kill in 0..CROWD_KILLS {
+        while crowd.len() < CROWD_AT_ONCE && kill + crowd.len() < CROWD_KILLS {
+            // Two lives in a row ask about the same, and a third still does.
+            let prefix = prefix(kill + crowd.len());
+            crowd.push(zygote.play(&scene.part(&prefix, Role::Crowd { seed: random.below(u64::MAX) })));
+        }
+        thread::sleep(life(random));
+        let process = crowd.swap_remove(random.below(crowd.len() as u64) as usize);
+        kill_process(process, Signal::KILL).unwrap();
+        report.ended("any moment, in a crowd", zygote.was_killed(process));
+    }
+    scene.look_after(tools, &asked_by_crowds(&scene.shop), report);
+}
+
+fn prefix(life: usize) -> String {
+    format!("r{}-", life / CROWD_AT_ONCE)
+}
+
+/// All that they may have asked about: what was cancelled first, since the bookings are another after that.
+fn asked_by_crowds(shop: &Shop) -> Vec<What> {
+    let cancelled = shop.journal().into_iter().filter_map(|line| match line {
+        Entry::Asks(what) if what.tool == "cancel" => Some(what),
+        _ => None,
+    });
+    let cancelled: BTreeSet<What> = cancelled.collect();
+    let ids =
+        (0..CROWD_KILLS.div_ceil(CROWD_AT_ONCE)).flat_map(|round| (0..FEW).map(move |id| format!("r{round}-{id}")));
+    let called =
+        ids.flat_map(|id| ["pay", "known", "listed", "notify", "book"].map(|tool| What::new(tool, id.clone())));
+    cancelled.into_iter().chain(called).collect()
+}
+
+/// How much is asked of a run.
+struct Wish {
+    kills: usize,
+    until: Option<Instant>,
+    seed: u64,
+}
+
+impl Wish {
+    fn of_environment() -> Self {
+        let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        Self {
+            kills: number("SEMEL_SOAK_KILLS").map_or(KILLS, |kills| kills as usize),
+            until: number("SEMEL_SOAK_MINUTES").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes)),
+            seed: number("SEMEL_SOAK_SEED").unwrap_or(now.as_nanos() as u64),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+/// What one thread does of all that is asked: every piece of work depends on the seed and its own number alone.
+fn work(wish: &Wish, ends: &[End], next: &AtomicUsize, mut zygote: Zygote, tools: &Tools) -> Report {
+    let mut report = Report::default();
+    let pieces = wish.kills.div_ceil(ONE_IN_A_CROWD * CROWD_KILLS);
+    let in_a_piece = (ONE_IN_A_CROWD - 1) * CROWD_KILLS;
+    loop {
+        let piece = next.fetch_add(1, Ordering::SeqCst);
+        if piece >= pieces || wish.is_over() {
+            return report;
+        }
+        let mut random = Random(wish.seed.wrapping_add(piece as u64));
+        kill_in_a_crowd(&mut random, &mut zygote, tools, &mut report);
+        for kill in 0..in_a_piece {
+            // One end after the other, from where the seed says: none is left out.
+            let at = (wish.seed as usize).wrapping_add(piece * in_a_piece + kill) % ends.len();
+            kill_at(&ends[at], &mut zygote, tools, &mut report);
+        }
+    }
+}
+
+fn tools() -> Tools {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(Tools::load())
+}
+
+#[test]
+fn at_every_point_and_at_any_moment() {
+    let wish = Wish::of_environment();
+    let (mut first, second) = (Zygote::start(), Zygote::start());
+    let tools = tools();
+    let ends = ends(&mut first);
+    let (next, report) = (AtomicUsize::new(0), Mutex::new(Report::default()));
+    thread::scope(|scope| {
+        for zygote in [first, second] {
+            scope.spawn(|| {
+                let done = work(&wish, &ends, &next, zygote, &tools);
+                report.lock().unwrap().add(done);
+            });
+        }
+    });
+    let report = report.into_inner().unwrap();
+    println!(
+        "{report}\nseed {}: repeat it by `cargo xtask soak --kills {} --seed {}`",
+        wish.seed, wish.kills, wish.seed
+    );
+    assert!(report.is_sound(), "{report}");
+    assert!(report.kills() >= ends.len().min(wish.kills) || wish.until.is_some(), "{report}");
+}
+
+/// The control: where the ledger ends with the process, whoever comes after sends again, and the shop sees it.
+#[test]
+fn control_without_a_ledger_that_lasts_the_shop_does_it_twice() {
+    let (scene, mut zygote) = (Scene::new(), Zygote::start());
+    let ends = Some((EFFECT[1].to_owned(), 1));
+    let part = Part { lasts: false, ..scene.part("x-", Role::Live { story: "pays".to_owned(), ends }) };
+    let process = zygote.play(&part);
+    assert!(zygote.was_killed(process));
+    let mut report = Report::default();
+    scene.look_after(&tools(), &[What::new("pay", "x-A")], &mut report);
+    assert!(!report.is_sound());
+    assert_eq!(scene.shop.faults(), [Fault::Twice("pay:x-A#2".to_owned())]);
+}

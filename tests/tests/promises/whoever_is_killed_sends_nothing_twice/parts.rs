@@ -1,0 +1,186 @@
+//! What the processes play that are killed.
+
+use super::wire::Wire;
+use crate::{
+    shop::{Request, What},
+    stories::{self, Customers, Line, PATIENT, Reply, SLOW, STORIES, Story, Tools},
+    world::file,
+};
+use rustix::process::{Signal, getpid, kill_process};
+use semel::store::{Clock, MemoryStore, Moment, SqliteStore, Store, SystemClock};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// The points in the test itself, around what the shop does.
+pub const EFFECT: [&str; 2] = ["before effect", "after effect"];
+
+/// What a process plays.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Part {
+    pub folder: PathBuf,
+    /// Sets the identities of this life apart from those of others.
+    pub prefix: String,
+    pub role: Role,
+    /// Whether the ledger outlives the process. It does not in the control.
+    pub lasts: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Role {
+    /// Lives through a story, and kills itself as it passes a point for the n-th time; without one, counts the points.
+    Live { story: String, ends: Option<(String, usize)> },
+    /// Has many customers at once ask about few things, until it is killed.
+    Crowd { seed: u64 },
+}
+
+impl Part {
+    pub fn play(&self, tools: &Tools) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        match &self.role {
+            Role::Live { story, ends } => {
+                let passed = Arc::new(Mutex::new(BTreeMap::new()));
+                watch(ends.clone(), &passed);
+                runtime.block_on(self.live(tools, story));
+                let passed = passed.lock().unwrap().clone();
+                self.line().ask(Request::Passed(passed));
+            }
+            Role::Crowd { seed } => runtime.block_on(self.crowd(&tools.clone().impatient(), *seed)),
+        }
+    }
+
+    fn line(&self) -> Arc<dyn Line> {
+        Arc::new(Wire::to(&self.folder.join("shop")))
+    }
+
+    async fn live(&self, tools: &Tools, story: &str) {
+        let mut customers = self.customers(tools).await;
+        let stopped = customers.live(&story_of(story)).await;
+        assert!(stopped.is_empty(), "{stopped:?}");
+    }
+
+    async fn customers(&self, tools: &Tools) -> Customers {
+        let (line, path) = (self.line(), self.folder.join("ledger.db"));
+        let store = if self.lasts { file(&path) } else { Arc::new(MemoryStore::new()) as Arc<dyn Store> };
+        let semel = stories::host(store, tools, &line).await.unwrap();
+        Customers::new(semel, &line, &self.prefix, move || store_later(&path))
+    }
+
+    async fn crowd(&self, tools: &Tools, seed: u64) {
+        let mut crowd = Vec::new();
+        for customer in 0..CROWD {
+            let mut customers = self.customers_of(tools, &crowd).await;
+            let mut random = Random(seed.wrapping_mul(CROWD).wrapping_add(customer));
+            crowd.push((
+                customers.semel.clone(),
+                tokio::spawn(async move {
+                    loop {
+                        one_of_few(&mut customers, &mut random).await;
+                    }
+                }),
+            ));
+        }
+        for (_, customer) in crowd {
+            customer.await.unwrap();
+        }
+    }
+
+    /// All customers of a process share its host.
+    async fn customers_of(
+        &self,
+        tools: &Tools,
+        crowd: &[(semel::runtime::Semel, tokio::task::JoinHandle<()>)],
+    ) -> Customers {
+        match crowd.first() {
+            None => self.customers(tools).await,
+            Some((semel, _)) => {
+                let path = self.folder.join("ledger.db");
+                Customers::new(semel.clone(), &self.line(), &self.prefix, move || store_later(&path))
+            }
+        }
+    }
+}
+
+const CROWD: u64 = 4;
+
+/// How many of each kind of operation a crowd asks about.
+pub const FEW: u64 = 6;
+
+async fn one_of_few(customers: &mut Customers, random: &mut Random) {
+    let id = format!("{}{}", customers.prefix, random.below(FEW));
+    let reply = if random.below(8) == 0 { Reply::Lost } else { Reply::Heard };
+    let what = match random.below(6) {
+        0 => What::new("pay", id),
+        1 => What::new("known", id),
+        2 => What::new("listed", id),
+        3 => What::new("notify", id),
+        4 => What::new("book", id),
+        _ => match customers.booking(&id) {
+            Some(booking) => What::new("cancel", booking),
+            None => What::new("book", id),
+        },
+    };
+    // A crowd may find the ledger busy; what it was told before stands all the same.
+    let _ = customers.ask(&what, reply).await;
+}
+
+pub fn story_of(name: &str) -> Story {
+    STORIES.iter().chain([&SLOW, &PATIENT]).find(|story| story.name == name).copied().unwrap()
+}
+
+/// The points of the host and of the test: each is counted, and the process ends at one of them.
+fn watch(ends: Option<(String, usize)>, passed: &Arc<Mutex<BTreeMap<String, usize>>>) {
+    for point in semel::POINTS.iter().chain(&EFFECT) {
+        let (ends, passed) = (ends.clone(), Arc::clone(passed));
+        let pass = move || {
+            let mut passed = passed.lock().unwrap();
+            let times = passed.entry((*point).to_owned()).or_insert(0);
+            *times += 1;
+            if ends.as_ref().is_some_and(|(end, nth)| end == point && nth == times) {
+                kill_process(getpid(), Signal::KILL).unwrap();
+            }
+        };
+        fail::cfg_callback(*point, pass).unwrap();
+    }
+}
+
+/// The machine's clock, some time later: leases end without a wait.
+#[derive(Debug)]
+struct Later(SystemClock, u64);
+
+impl Clock for Later {
+    fn now(&self) -> Moment {
+        let now = self.0.now();
+        Moment { wall_ms: now.wall_ms + self.1, steady_ms: now.steady_ms + self.1, ..now }
+    }
+}
+
+/// An hour: longer than any attempt, shorter than the shop remembers keys.
+const LATER_MS: u64 = 3_600_000;
+
+pub fn store_later(path: &Path) -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open_with_clock(path, Arc::new(Later(SystemClock::new(), LATER_MS))).unwrap())
+}
+
+/// A small generator of numbers that a seed repeats (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+/// For how long the process of a crowd lives, at random.
+pub fn life(random: &mut Random) -> Duration {
+    Duration::from_micros(3_000 + random.below(25_000))
+}
