@@ -13,6 +13,7 @@
 #[path = "../../guests/assemble.rs"]
 mod assemble;
 mod failing;
+mod random;
 mod shop;
 mod stories;
 mod world;
@@ -25,6 +26,7 @@ mod a_retry_storm_takes_effect_once;
 mod an_answer_says_what_is_so;
 mod an_answer_that_was_lost_is_replayed;
 mod no_tenant_sees_another;
+mod power_loss_takes_nothing_back;
 mod the_recorded_airline_books_once;
 mod two_branches_send_once;
 mod two_processes_share_a_file;

@@ -13,10 +13,11 @@ mod wire;
 mod zygote;
 
 use crate::{
+    random::Random,
     shop::{Fault, Line as Entry, Shop, What},
     stories::{Customers, Line, PATIENT, Reply, SLOW, STORIES, Tools, asked_in, host},
 };
-use parts::{EFFECT, FEW, Part, Random, Role, life, store_later, story_of};
+use parts::{EFFECT, FEW, Part, Role, life, store_later, story_of};
 use report::Report;
 use rustix::process::{Signal, kill_process};
 use std::{

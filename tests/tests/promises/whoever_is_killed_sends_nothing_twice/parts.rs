@@ -2,6 +2,7 @@
 
 use super::wire::Wire;
 use crate::{
+    random::Random,
     shop::{Request, What},
     stories::{self, Customers, Line, PATIENT, Reply, SLOW, STORIES, Story, Tools},
     world::file,
@@ -164,20 +165,6 @@ const LATER_MS: u64 = 3_600_000;
 
 pub fn store_later(path: &Path) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open_with_clock(path, Arc::new(Later(SystemClock::new(), LATER_MS))).unwrap())
-}
-
-/// A small generator of numbers that a seed repeats (SplitMix64).
-#[derive(Debug, Clone)]
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }
 
 /// For how long the process of a crowd lives, at random.
