@@ -3,10 +3,11 @@
 use crate::{
     doctor, exec,
     exit::{Exit, Stop, TABLE},
-    ledger, policy, talk,
+    ledger, policy, setup, talk,
 };
 use clap::{Parser, Subcommand, ValueEnum};
-use std::{path::PathBuf, sync::LazyLock};
+use semel::engine::compile_for_parent;
+use std::{path::PathBuf, process::ExitCode, sync::LazyLock};
 
 static AFTER_HELP: LazyLock<String> = LazyLock::new(|| format!("{TABLE}\n\n{VARIABLES}"));
 
@@ -14,6 +15,7 @@ const VARIABLES: &str = "\
 Variables:
   SEMEL_CONFIG  the configuration, where --config names none
   SEMEL_LEDGER  the ledger's URL, such as sqlite:ledger.sqlite, whatever the configuration says
+  SEMEL_CACHE   the folder where compiled policies are kept, or `off`, whatever the configuration says
   SEMEL_LOG     what is logged to stderr, such as semel=debug";
 
 /// Sends an agent's tool call at most once, and tells when it cannot know.
@@ -32,6 +34,9 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
     Doctor(doctor::Options),
+    /// Compiles the policy that the host hands over: what a host starts itself as, to compile within limits.
+    #[command(name = setup::COMPILE, hide = true)]
+    Compile,
 }
 
 /// Where the set-up is.
@@ -53,7 +58,15 @@ pub(crate) enum Output {
 }
 
 impl Arguments {
-    pub(crate) fn run(self) -> Result<u8, Stop> {
+    /// Carries it out, with a runtime for whatever needs one.
+    pub(crate) fn run(self) -> ExitCode {
+        if let Command::Compile = self.command {
+            return compile_for_parent();
+        }
+        ExitCode::from(self.run_in_runtime().unwrap_or_else(talk::last_word))
+    }
+
+    fn run_in_runtime(self) -> Result<u8, Stop> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| Exit::Internal.stop(format!("cannot start: {error}")))?;
         runtime.block_on(async {
@@ -62,6 +75,7 @@ impl Arguments {
                 Command::Ledger(command) => ledger::run(command).await.map(|()| 0),
                 Command::Policy(command) => policy::run(command).await.map(|()| 0),
                 Command::Doctor(options) => doctor::run(options).await.map(|()| 0),
+                Command::Compile => Ok(0),
             }
         })
     }

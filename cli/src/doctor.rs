@@ -3,7 +3,7 @@
 use crate::{args::Where, exit::Stop, setup, talk};
 use semel::{
     config::{Config, ToolSetup},
-    engine::Engine,
+    engine::{CacheState, CodeCache, Engine},
     ledger::StateLabel,
     runtime::Ledger,
 };
@@ -26,11 +26,23 @@ pub(crate) async fn run(options: Options) -> Result<(), Stop> {
     told("config", &file)?;
     told("tenant", config.tenant.as_str())?;
     let policies = policies(&config).await;
+    told("cache", &cache(&config))?;
     let ledger = ledger(&config).await;
     if let Err(stop) = &ledger {
         told("ledger", &format!("unusable: {}", stop.message))?;
     }
     policies.and(ledger)
+}
+
+/// Where compiled policies are kept. A cache that cannot be used costs time, and is no mistake.
+fn cache(config: &Config) -> String {
+    let Some(folder) = &config.cache else { return "none: each run compiles its policy".to_owned() };
+    match CodeCache::in_folder(folder).state() {
+        Ok(CacheState { entries, bytes }) => {
+            format!("{}: {entries} policies compiled, {} KiB", folder.display(), bytes.div_ceil(1024))
+        }
+        Err(fault) => format!("not used: {fault}"),
+    }
 }
 
 fn told(name: &str, value: &str) -> Result<(), Stop> {
@@ -39,7 +51,7 @@ fn told(name: &str, value: &str) -> Result<(), Stop> {
 
 /// Each policy with its settings; all are tried before the first mistake ends the command.
 async fn policies(config: &Config) -> Result<(), Stop> {
-    let engine = setup::engine()?;
+    let engine = setup::engine(config.cache.as_deref())?;
     let mut first_mistake = Ok(());
     for setup in config.setups() {
         if let Err(stop) = policy(&engine, setup).await {

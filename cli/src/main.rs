@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     talk::start_log();
-    let exit = args::read().and_then(|arguments| arguments.map_or(Ok(0), Arguments::run));
-    ExitCode::from(exit.unwrap_or_else(talk::last_word))
+    match args::read() {
+        Ok(arguments) => arguments.map_or(ExitCode::SUCCESS, Arguments::run),
+        Err(stop) => ExitCode::from(talk::last_word(stop)),
+    }
 }

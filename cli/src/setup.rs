@@ -8,7 +8,7 @@ use crate::{
 };
 use semel::{
     config::{Config, LedgerPlace, PolicySource, Surroundings, ToolSetup},
-    engine::{DecisionLimits, Engine, Limits, LoadFault, Policy},
+    engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
     runtime::{Ledger, LedgerError, OpenError, SchemeError, Semel, Tool},
     store::{MemoryStore, SqliteStore, Store},
@@ -18,6 +18,9 @@ use std::{borrow::Cow, fs::File, io::Read, path::Path, sync::Arc};
 
 /// How many decisions are made at once: a command makes one after the other.
 const DECISIONS_AT_ONCE: u32 = 2;
+
+/// The command by which this program compiles for itself.
+pub(crate) const COMPILE: &str = "compile-for-parent";
 
 /// Reads the configuration.
 pub(crate) fn config(place: &Where) -> Result<Config, Stop> {
@@ -51,15 +54,22 @@ pub(crate) async fn over(store: Arc<dyn Store>, keys: KeyScheme) -> Result<Ledge
     Ledger::open(store, keys).await.map_err(|error| scheme(&error))
 }
 
-/// An engine for policies.
-pub(crate) fn engine() -> Result<Engine, Stop> {
+/// An engine for policies, which compiles in a child of this program and keeps the code in this folder, if there is one.
+pub(crate) fn engine(cache: Option<&Path>) -> Result<Engine, Stop> {
     let decision = DecisionLimits { at_once: DECISIONS_AT_ONCE, ..DecisionLimits::default() };
-    Engine::new(Limits { decision, ..Limits::default() }).or_stop(Exit::Internal)
+    let compiler = ChildCompiler::of_this_program([COMPILE]);
+    let compiler = compiler.map_err(|error| format!("cannot find this program ({error})")).or_stop(Exit::Internal)?;
+    let builder = Engine::builder(Limits { decision, ..Limits::default() }).compiler(compiler);
+    let builder = match cache {
+        Some(folder) => builder.cache(CodeCache::in_folder(folder)),
+        None => builder,
+    };
+    builder.build().or_stop(Exit::Internal)
 }
 
 /// A host for the tool of this set-up, and for no other.
 pub(crate) async fn host(config: &Config, setup: &ToolSetup) -> Result<Semel, Stop> {
-    let tool = tool(setup, policy(&engine()?, setup).await?);
+    let tool = tool(setup, policy(&engine(config.cache.as_deref())?, setup).await?);
     let builder = Semel::builder(store(config)?).keys(keys(config)).otherwise(tool);
     builder.open().await.map_err(|error| match error {
         OpenError::Scheme(error) => scheme(&error),

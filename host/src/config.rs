@@ -13,6 +13,10 @@
 //! secret_file = "secret"           # its bytes, but for a line end
 //! # secret_env = "PAYMENTS_SECRET" # the variable that holds it
 //!
+//! [cache]
+//! enabled = true                   # whether compiled policies are kept between runs
+//! folder = "cache"                 # where; default: semel in XDG_CACHE_HOME, else ~/.cache
+//!
 //! [defaults]
 //! tenant = "default"               # on whose behalf calls are made that name no tenant
 //! policy = "hints"                 # for tools that no [[tool]] matches, or whose [[tool]] names none
@@ -44,11 +48,12 @@
 //! ```
 //!
 //! Variables override the file: `SEMEL_LEDGER` (a URL; its path is relative to the working folder), `SEMEL_TENANT`,
-//! `SEMEL_SECRET_FILE`, `SEMEL_WAIT`, `SEMEL_LEASE`. An empty one counts as unset. The last two set the defaults; what a
-//! `[[tool]]` says still counts for it.
+//! `SEMEL_SECRET_FILE`, `SEMEL_CACHE` (a folder, or `off`), `SEMEL_WAIT`, `SEMEL_LEASE`. An empty one counts as unset. The
+//! last two set the defaults; what a `[[tool]]` says still counts for it.
 //!
 //! Policies are only named here: whoever sets the host up loads them.
 
+mod cache;
 mod fault;
 mod keys;
 mod ledger;
@@ -189,6 +194,8 @@ pub struct Config {
     pub tenant: Tenant,
     /// The secret that keys are made with.
     pub secret: Option<Secret>,
+    /// The folder where compiled policies are kept between runs; none: they are not.
+    pub cache: Option<PathBuf>,
     /// The tools that are set up, in order.
     pub rules: Vec<ToolRule>,
     /// How all other tools are set up.
@@ -223,18 +230,20 @@ impl Config {
     fn read(top: Option<&Section<'_>>, found: Option<&Text>, around: &Surroundings, mistakes: &Mistakes<'_>) -> Self {
         let folder = found.map_or(around.folder.as_path(), Text::folder);
         let section = |name| top.and_then(|top| top.section(name));
-        let (ledger_section, keys_section, defaults_section) =
-            (section("ledger"), section("keys"), section("defaults"));
+        let (ledger_section, keys_section, cache_section, defaults_section) =
+            (section("ledger"), section("keys"), section("cache"), section("defaults"));
         let defaults = tools::Defaults::read(defaults_section.as_ref(), folder, around, mistakes);
         let config = Self {
             file: found.map(|text| text.path.clone()),
             ledger: ledger::read(ledger_section.as_ref(), folder, around, mistakes),
             secret: keys::read(keys_section.as_ref(), folder, around, mistakes),
+            cache: cache::read(cache_section.as_ref(), folder, around, mistakes),
             rules: top.map_or_else(Vec::new, |top| tools::rules(top, &defaults, folder)),
             tenant: defaults.tenant,
             unnamed: defaults.unnamed,
         };
-        for section in [top, ledger_section.as_ref(), keys_section.as_ref(), defaults_section.as_ref()] {
+        let sections = [&ledger_section, &keys_section, &cache_section, &defaults_section].map(Option::as_ref);
+        for section in sections.into_iter().chain([top]) {
             section.inspect(|section| section.refuse_unknown());
         }
         config

@@ -5,8 +5,7 @@
 //! [`Limits`] that hold whatever the component does. It is the only part of Semel that knows wasmtime, and no type of
 //! wasmtime leaves it.
 //!
-//! What is absent: files and names of policies (who loads reads the bytes), a cache of compiled code, and any say in
-//! what an answer means.
+//! What is absent: files and names of policies (who loads reads the bytes), and any say in what an answer means.
 //!
 //! ```no_run
 //! # async fn example(component: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
@@ -18,10 +17,27 @@
 //! let derivation = policy.derive(&Call::new("refund", json!({ "order": 17 }))?)?;
 //! # Ok(()) }
 //! ```
+//!
+//! A host of its own takes more care: it compiles in a child that can be killed, and keeps the code between runs.
+//!
+//! ```no_run
+//! use semel::engine::{ChildCompiler, CodeCache, Engine, Limits};
+//!
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::builder(Limits::default())
+//!     .compiler(ChildCompiler::of_this_program(["compile"])?)
+//!     .cache(CodeCache::in_folder("/var/cache/my-host/code"))
+//!     .build()?;
+//! # Ok(()) }
+//! ```
 
 mod bindings;
+mod builder;
+mod cache;
 mod census;
+mod code;
 mod compile;
+mod compiler;
 mod contract;
 mod exports;
 mod fault;
@@ -34,7 +50,11 @@ mod policy;
 mod profile;
 mod room;
 
+pub use builder::EngineBuilder;
+pub use cache::{CACHE_BYTES_MAX, CacheFault, CacheState, CodeCache};
 pub use census::Census;
+pub use code::{Code, EngineId};
+pub use compiler::{ChildCompiler, Compiler, InProcess, Order, compile_for_parent};
 pub use fault::{Cause, EngineFault, Function, LoadFault, PolicyFault};
 pub use inspection::Inspection;
 pub use limits::{DecisionLimits, Limits, LoadLimits};
@@ -51,7 +71,7 @@ use policy::{Loaded, Runner};
 use room::Room;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wasmtime::{Store, component::Linker};
 
@@ -62,24 +82,28 @@ pub struct Engine(Arc<Shared>);
 /// What all policies of an engine share.
 struct Shared {
     wasmtime: wasmtime::Engine,
+    /// What code must be made for.
+    id: EngineId,
     limits: Limits,
     places: Places,
     compilations: Arc<Semaphore>,
+    compiler: Box<dyn Compiler>,
+    cache: Option<CodeCache>,
 }
 
 impl Engine {
-    /// An engine within these limits.
+    /// An engine within these limits, which compiles in this process and keeps no code.
     ///
     /// # Errors
     /// If a limit makes no sense, or this machine does not let an engine run.
     pub fn new(limits: Limits) -> Result<Self, EngineFault> {
-        limits.check()?;
-        Ok(Self(Arc::new(Shared {
-            wasmtime: profile::engine(&limits)?,
-            limits,
-            places: Places::new(limits.decision.at_once),
-            compilations: Arc::new(Semaphore::new(limits.load.compilations as usize)),
-        })))
+        Self::builder(limits).build()
+    }
+
+    /// An engine within these limits, with a compiler and a cache of one's choice.
+    #[must_use]
+    pub fn builder(limits: Limits) -> EngineBuilder {
+        EngineBuilder::new(limits)
     }
 
     /// The limits.
@@ -91,7 +115,7 @@ impl Engine {
     /// Takes a component (or a plain module that was built for the contract) as a policy with these settings.
     ///
     /// It is compiled on a thread of its own, asked to describe itself, and given its settings once, so that what is
-    /// wrong with them shows now. It needs the clock of a tokio runtime for its deadline.
+    /// wrong with them shows now.
     ///
     /// # Errors
     /// If the bytes are no policy, it refuses its settings, or it takes too long.
@@ -105,7 +129,7 @@ impl Engine {
     /// If the bytes are no policy, or it takes too long.
     pub async fn inspect(&self, bytes: &[u8]) -> Result<(Description, Inspection), LoadFault> {
         let inspect = |shared: Arc<Shared>, bytes: &[u8]| {
-            let compiled = compile::compiled(&shared.wasmtime, &shared.limits, bytes)?;
+            let compiled = shared.compiled(bytes, digest(bytes).finalize().into())?;
             let inspection = Inspection::of(&compiled);
             shared.check_room(&inspection)?;
             Ok((shared.runner(&compiled)?.introduced()?.1, inspection))
@@ -126,7 +150,8 @@ impl Engine {
         }
         let (shared, bytes) = (Arc::clone(&self.0), bytes.to_vec());
         let places = Arc::clone(&self.0.compilations);
-        compile::apart(places, limits.deadline_seconds, move || work(shared, &bytes)).await
+        let deadline = Duration::from_secs(u64::from(limits.deadline_seconds));
+        compile::apart(places, deadline, move || work(shared, &bytes)).await
     }
 }
 
@@ -143,12 +168,13 @@ impl Shared {
         if found > limit {
             return Err(LoadFault::TooLarge { what: "bytes of settings", found, limit, name: "settings-bytes" });
         }
-        let compiled = compile::compiled(&self.wasmtime, &self.limits, bytes)?;
+        let digest = digest(bytes);
+        let compiled = self.compiled(bytes, digest.clone().finalize().into())?;
         let inspection = Inspection::of(&compiled);
         self.check_room(&inspection)?;
         let (runner, description) = self.runner(&compiled)?.introduced()?;
         runner.check_settings(&settings)?;
-        let digest = digest(bytes, &settings);
+        let digest = with_settings(digest, &settings);
         Ok(Policy(Arc::new(Loaded { runner, settings, description, digest, inspection })))
     }
 
@@ -203,11 +229,15 @@ impl Runner {
     }
 }
 
-fn digest(component: &[u8], settings: &str) -> PolicyDigest {
-    let mut digest = Sha256::new_with_prefix(b"semel policy 1\n");
-    for part in [component, settings.as_bytes()] {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
-    PolicyDigest::from_bytes(digest.finalize().into())
+/// The digest of a component, to be gone on with.
+fn digest(component: &[u8]) -> Sha256 {
+    with_part(Sha256::new_with_prefix(b"semel policy 1\n"), component)
+}
+
+fn with_settings(component: Sha256, settings: &str) -> PolicyDigest {
+    PolicyDigest::from_bytes(with_part(component, settings.as_bytes()).finalize().into())
+}
+
+fn with_part(digest: Sha256, part: &[u8]) -> Sha256 {
+    digest.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
 }

@@ -29,7 +29,7 @@ pub(crate) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let source = source(options.policy);
-    let engine = setup::engine()?;
+    let engine = setup::engine(None)?;
     let component = setup::component(&source, engine.limits().load.component_bytes)?;
     let refused = |fault| Exit::Config.stop(setup::unusable(&source, &fault));
     let (description, inspection) = engine.inspect(&component).await.map_err(refused)?;

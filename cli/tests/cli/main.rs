@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod cache;
 mod doubt;
 mod exec;
 mod help;

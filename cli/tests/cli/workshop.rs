@@ -74,7 +74,12 @@ impl Workshop {
                 command.env_remove(name);
             }
         }
-        command.env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
+        command.env("HOME", self.folder.path());
+        for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(name);
+        }
+        // The ready-made policies are compiled once for all tests.
+        command.env("SEMEL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
         command
     }
 

@@ -302,3 +302,19 @@ fn secrets_are_never_printed() {
     assert!(!format!("{:?}{:?}", stage.load(), stage.around).contains("0123"));
     assert!(!faults("[ledger]\nurl = \"postgres://me:hunter2@db/semel\"").contains("hunter2"));
 }
+
+#[test]
+fn compiled_policies_are_kept_in_the_users_folder_unless_somebody_says_otherwise() {
+    let stage = Stage::new();
+    assert_eq!(stage.load().cache, Some(stage.path(".cache/semel/code")));
+    let stage = stage.with("XDG_CACHE_HOME", "{home}/elsewhere");
+    assert_eq!(stage.load().cache, Some(stage.path("elsewhere/semel/code")));
+    let stage = stage.file("work/semel.toml", "[cache]\nfolder = \"kept\"");
+    assert_eq!(stage.load().cache, Some(stage.path("work/kept")));
+    let stage = stage.with("SEMEL_CACHE", "other");
+    assert_eq!(stage.load().cache, Some(stage.path("work/other")));
+    assert_eq!(stage.with("SEMEL_CACHE", "off").load().cache, None);
+    assert_eq!(load("[cache]\nenabled = false\nfolder = \"kept\"").cache, None);
+    assert_eq!(Stage::new().without("HOME").with("SEMEL_LEDGER", "memory:").load().cache, None, "no home, no cache");
+    assert!(Stage::new().with("SEMEL_CACHE", "~/kept").faults(None).contains("SEMEL_CACHE"));
+}

@@ -11,7 +11,7 @@ use super::{
     limits::{DecisionLimits, Limits, LoadLimits},
 };
 use body::Body;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Parser, Payload, RecGroup};
 
 /// How deep types of components may lie within each other. The parser reads them by calling itself, so this bounds
@@ -22,7 +22,7 @@ const TYPE_NESTING_MAX: u64 = 1_000;
 pub(super) const PAGE_BYTES: u64 = 65_536;
 
 /// What was counted in a component or module.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
     /// Its size, in bytes.
     pub bytes: u64,

@@ -1,58 +1,80 @@
-//! From bytes to code: counted, checked against the contract, compiled on a thread of its own under a deadline.
-//!
-//! Compiled code is not kept on disk. Whoever keeps it does so in [`compile`], the only place where code comes into being.
+//! From bytes to code: found in the cache, or counted, held against the contract, and compiled; all on a thread of its
+//! own, under a deadline that no clock of a runtime has a part in.
 
 use super::{
-    census::{self, Census},
+    Shared,
+    cache::{EntryName, Facts},
+    census, compiler,
+    compiler::{Order, STACK_BYTES},
     contract,
     fault::LoadFault,
-    limits::Limits,
 };
-use std::{sync::Arc, thread, time::Duration};
-use tokio::{
-    sync::{Semaphore, oneshot},
-    time,
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
 };
+use tokio::sync::{Semaphore, oneshot};
 use wasmparser::Parser;
 use wasmtime::component::Component;
 use wit_component::ComponentEncoder;
 
-/// The stack of a compiling thread. Parser and compiler call themselves as deep as types and code are nested.
-const STACK_BYTES: usize = 16 << 20;
-
 /// A component that may be run.
 pub(super) struct Compiled {
     pub(super) component: Component,
-    pub(super) census: Census,
-    pub(super) from_module: bool,
+    pub(super) facts: Facts,
 }
 
-/// Takes a component, or a plain module built for the contract, and compiles it.
-///
-/// # Errors
-/// If it is no policy that this host can run within its limits.
-pub(super) fn compiled(engine: &wasmtime::Engine, limits: &Limits, bytes: &[u8]) -> Result<Compiled, LoadFault> {
-    let from_module = Parser::is_core_wasm(bytes);
-    if !from_module && !Parser::is_component(bytes) {
-        return Err(LoadFault::NotWebAssembly);
-    }
-    let census = census::take(bytes, limits)?;
-    if from_module {
-        if !census.marked {
-            return Err(LoadFault::Module {
-                reason: "nothing in it says that it was built for the contract".to_owned(),
-            });
+impl Shared {
+    /// Takes a component, or a plain module built for the contract, and compiles it, unless its code is kept.
+    ///
+    /// # Errors
+    /// If it is no policy that this host can run within its limits.
+    pub(super) fn compiled(&self, bytes: &[u8], digest: [u8; 32]) -> Result<Compiled, LoadFault> {
+        let name = EntryName::of(digest, self.id, &self.limits);
+        if let Some(compiled) = self.kept(&name) {
+            return Ok(compiled);
         }
-        contract::refuse_imports(census.imports.iter())?;
-        let bytes = component_of(bytes)?;
-        return finish(engine, census::take(&bytes, limits)?, &bytes, from_module);
+        let (bytes, facts) = self.checked(bytes)?;
+        let order = Order { component: &bytes, limits: &self.limits, engine: self.id };
+        tracing::debug!(bytes = bytes.len(), "compiling a policy");
+        let code = self.compiler.compile(&order)?;
+        let component = code.ready(&self.wasmtime)?;
+        if let Some(cache) = &self.cache {
+            cache.keep(&name, &facts, &code);
+        }
+        Ok(Compiled { component, facts })
     }
-    finish(engine, census, bytes, from_module)
-}
 
-fn finish(engine: &wasmtime::Engine, census: Census, bytes: &[u8], from_module: bool) -> Result<Compiled, LoadFault> {
-    contract::check(&census)?;
-    Ok(Compiled { component: compile(engine, bytes)?, census, from_module })
+    /// What the cache has of it. What was counted before it was kept need not be counted again: the limits are part of
+    /// the name.
+    fn kept(&self, name: &EntryName) -> Option<Compiled> {
+        let (facts, code) = self.cache.as_ref()?.find(name, u64::from(self.limits.load.code_bytes))?;
+        let component = code.ready(&self.wasmtime).ok()?;
+        Some(Compiled { component, facts })
+    }
+
+    /// Counts what is in it, and holds it against the contract. What comes back is a component.
+    fn checked<'a>(&self, bytes: &'a [u8]) -> Result<(Cow<'a, [u8]>, Facts), LoadFault> {
+        let from_module = Parser::is_core_wasm(bytes);
+        if !from_module && !Parser::is_component(bytes) {
+            return Err(LoadFault::NotWebAssembly);
+        }
+        let mut census = census::take(bytes, &self.limits)?;
+        let mut component = Cow::Borrowed(bytes);
+        if from_module {
+            if !census.marked {
+                let reason = "nothing in it says that it was built for the contract".to_owned();
+                return Err(LoadFault::Module { reason });
+            }
+            contract::refuse_imports(census.imports.iter())?;
+            component = Cow::Owned(component_of(bytes)?);
+            census = census::take(&component, &self.limits)?;
+        }
+        contract::check(&census)?;
+        Ok((component, Facts { census, from_module }))
+    }
 }
 
 /// The component that a plain module was meant to become. The contract it was built for is in its custom sections.
@@ -61,38 +83,74 @@ fn component_of(module: &[u8]) -> Result<Vec<u8>, LoadFault> {
     encode().map_err(|error| LoadFault::Module { reason: format!("{error:#}") })
 }
 
-fn compile(engine: &wasmtime::Engine, component: &[u8]) -> Result<Component, LoadFault> {
-    Component::from_binary(engine, component).map_err(|error| LoadFault::Malformed { reason: format!("{error:#}") })
+/// Who is first to say what came of the work: the work, or the deadline.
+struct First<T>(Arc<Mutex<Option<oneshot::Sender<T>>>>);
+
+impl<T> First<T> {
+    fn new(sender: oneshot::Sender<T>) -> Self {
+        Self(Arc::new(Mutex::new(Some(sender))))
+    }
+
+    fn other(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    fn say(&self, what: T) {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Who asked may have stopped waiting.
+        let _ = sender.map(|sender| sender.send(what));
+    }
 }
 
 /// Does `work` on a thread of its own, when there is a place for it, and waits for it until the deadline.
 ///
-/// Work that misses its deadline cannot be stopped. It goes on, and keeps its place until it is done.
+/// Work that misses its deadline cannot be stopped from here. It goes on, and keeps its place until it is done.
 ///
 /// # Errors
 /// Those of the work, or that it took too long or panicked.
 pub(super) async fn apart<T: Send + 'static>(
     places: Arc<Semaphore>,
-    deadline_seconds: u32,
+    deadline: Duration,
     work: impl FnOnce() -> Result<T, LoadFault> + Send + 'static,
 ) -> Result<T, LoadFault> {
-    let gave_up = |reason: &str| LoadFault::Compiler { reason: reason.to_owned() };
-    let done = async {
-        let place = places.acquire_owned().await.map_err(|_| gave_up("no thread for it"))?;
-        let (sender, receiver) = oneshot::channel();
-        let thread = thread::Builder::new().name("semel-compile".to_owned()).stack_size(STACK_BYTES);
-        let started = thread.spawn(move || {
-            let result = work();
-            drop(place);
-            // Who asked may have stopped waiting.
-            let _ = sender.send(result);
-        });
-        started.map_err(|error| gave_up(&format!("no thread for it ({error})")))?;
-        receiver.await.map_err(|_| gave_up("it panicked"))?
+    let (sender, mut receiver) = oneshot::channel();
+    let first = First::new(sender);
+    let is_done = watch(deadline, first.other())?;
+    let place = tokio::select! {
+        biased;
+        place = places.acquire_owned() => place.map_err(|_| compiler::gave_up("no place for it"))?,
+        late = &mut receiver => return late.unwrap_or_else(|_| Err(compiler::gave_up("nobody watches it"))),
     };
-    time::timeout(Duration::from_secs(u64::from(deadline_seconds)), done)
-        .await
-        .map_err(|_| LoadFault::Deadline { seconds: deadline_seconds })?
+    let work = move || {
+        let result = work();
+        drop((place, is_done));
+        first.say(result);
+    };
+    spawn("semel-compile", STACK_BYTES, work)?;
+    receiver.await.unwrap_or_else(|_| Err(compiler::gave_up("it panicked")))
+}
+
+/// Says that it is late at the deadline, unless what comes back is dropped before.
+fn watch<T: Send + 'static>(
+    deadline: Duration,
+    first: First<Result<T, LoadFault>>,
+) -> Result<mpsc::Sender<()>, LoadFault> {
+    /// It waits, and says one thing.
+    const WATCHING_STACK_BYTES: usize = 64 << 10;
+    let (is_done, watched) = mpsc::channel();
+    let watch = move || {
+        if watched.recv_timeout(deadline) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let seconds = u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX);
+            first.say(Err(LoadFault::Deadline { seconds }));
+        }
+    };
+    spawn("semel-deadline", WATCHING_STACK_BYTES, watch)?;
+    Ok(is_done)
+}
+
+fn spawn(name: &str, stack_bytes: usize, work: impl FnOnce() + Send + 'static) -> Result<(), LoadFault> {
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes).spawn(work);
+    thread.map(drop).map_err(|error| compiler::gave_up(format!("no thread for it ({error})")))
 }
 
 #[cfg(test)]
@@ -100,32 +158,43 @@ mod tests {
     #![expect(clippy::panic, reason = "a test")]
 
     use super::*;
-    use std::sync::mpsc;
+
+    const SOON: Duration = Duration::from_millis(50);
+    const LATE: Duration = Duration::from_secs(60);
 
     fn places(count: usize) -> Arc<Semaphore> {
         Arc::new(Semaphore::new(count))
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_waits_is_told_at_the_deadline_and_the_work_keeps_its_place_until_it_is_done() {
         let places = places(1);
         let (end, wait) = mpsc::channel::<()>();
-        let endless = apart(Arc::clone(&places), 7, move || {
+        let endless = apart(Arc::clone(&places), SOON, move || {
             let _ = wait.recv();
             Ok(())
         });
-        assert_eq!(endless.await, Err(LoadFault::Deadline { seconds: 7 }));
-        let next = apart(Arc::clone(&places), 7, || Ok(()));
-        assert_eq!(next.await, Err(LoadFault::Deadline { seconds: 7 }), "its place is taken");
+        assert_eq!(endless.await, Err(LoadFault::Deadline { seconds: 0 }));
+        let next = apart(Arc::clone(&places), SOON, || Ok(()));
+        assert_eq!(next.await, Err(LoadFault::Deadline { seconds: 0 }), "its place is taken");
         drop(end);
         let _place = places.acquire().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_clock_brings_no_deadline_nearer() {
+        let slow = apart(places(1), LATE, || {
+            thread::sleep(Duration::from_millis(100));
+            Ok(17)
+        });
+        assert_eq!(slow.await, Ok(17));
     }
 
     #[tokio::test]
     async fn a_compiler_that_panics_harms_nobody() {
         let places = places(1);
-        let panicking = apart(Arc::clone(&places), 7, || -> Result<(), LoadFault> { panic!("this is meant to be") });
+        let panicking = apart(Arc::clone(&places), LATE, || -> Result<(), LoadFault> { panic!("this is meant to be") });
         assert!(matches!(panicking.await, Err(LoadFault::Compiler { .. })));
-        assert_eq!(apart(places, 7, || Ok(17)).await, Ok(17));
+        assert_eq!(apart(places, LATE, || Ok(17)).await, Ok(17));
     }
 }

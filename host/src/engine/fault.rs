@@ -99,6 +99,22 @@ pub enum LoadFault {
         /// The deadline.
         seconds: u32,
     },
+    /// A child that compiled it wanted more memory than it may have.
+    #[error(
+        "compiling it takes more than {limit} bytes of memory (`compiler-memory-bytes`): make it smaller, or raise the limit"
+    )]
+    CompilerMemory {
+        /// The limit.
+        limit: u64,
+    },
+    /// A child that compiled it wanted more time of a processor than it may have.
+    #[error(
+        "compiling it takes more than {seconds} s of a processor (`compiler-seconds`): make it smaller, or raise the limit"
+    )]
+    CompilerTime {
+        /// The limit.
+        seconds: u32,
+    },
     /// The compiler gave up.
     #[error("the compiler gave up on it: {reason}")]
     Compiler {

@@ -37,8 +37,8 @@ impl Inspection {
         let image = compiled.component.image_range();
         Self {
             contract: contract::SPOKEN,
-            from_module: compiled.from_module,
-            census: compiled.census.clone(),
+            from_module: compiled.facts.from_module,
+            census: compiled.facts.census.clone(),
             code_bytes: (image.end as usize).saturating_sub(image.start as usize) as u64,
             memories: needs.map_or(0, |needs| needs.num_memories),
             memory_bytes: needs.and_then(|needs| needs.max_initial_memory_size).unwrap_or(0).saturating_mul(PAGE_BYTES),

@@ -81,7 +81,14 @@ limits! {
         instances: u32 = 64, at most 1_000;
         /// How deep components lie within each other.
         component_nesting: u32 = 2, at most 8;
-        /// How long compiling and checking may take before the caller is told so, in seconds.
+        /// The machine code that it becomes, in bytes, where a child compiles.
+        code_bytes: u32 = 256 << 20, at most 1 << 31;
+        /// The memory of a child that compiles, in bytes of its address space. Its program and its stacks count.
+        compiler_memory_bytes: u64 = 2 << 30, at most 1 << 40;
+        /// The processor time of a child that compiles, in seconds.
+        compiler_seconds: u32 = 60, at most 3_600;
+        /// How long compiling and checking may take before the caller is told so, in seconds. A child that still compiles
+        /// is killed then.
         deadline_seconds: u32 = 60, at most 3_600;
         /// How many components are compiled at once.
         compilations: u32 = 2, at most 64;

@@ -15,19 +15,40 @@ const GROW_FUEL: u8 = u8::MAX;
 /// # Errors
 /// If this machine does not let one run, such as for want of address space.
 pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
-    let fault = |reason: String| EngineFault::Machine { reason, at_once: limits.decision.at_once };
-    let size = |bytes: u64| usize::try_from(bytes).map_err(|_| fault(format!("{bytes} bytes are too many for it")));
+    let mut config = code(limits)?;
+    let pool = pool(limits, size(limits, limits.decision.memory_bytes)?);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    wasmtime::Engine::new(&config).map_err(|error| fault(limits, format!("{error:#}")))
+}
+
+/// A wasmtime engine that makes code for [`engine`], and reserves no address space to run it in.
+///
+/// # Errors
+/// If this machine does not let one run.
+pub(super) fn compiling(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
+    wasmtime::Engine::new(&code(limits)?).map_err(|error| fault(limits, format!("{error:#}")))
+}
+
+/// What code depends on.
+fn code(limits: &Limits) -> Result<Config, EngineFault> {
     let mut config = Config::new();
     deterministic(&mut config);
     config
         .consume_fuel(true)
         .operator_cost(costs())
-        .max_wasm_stack(size(u64::from(limits.decision.stack_bytes))?)
+        .max_wasm_stack(size(limits, u64::from(limits.decision.stack_bytes))?)
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_max_frames(None)
-        .memory_init_cow(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, size(limits.decision.memory_bytes)?)));
-    wasmtime::Engine::new(&config).map_err(|error| fault(format!("{error:#}")))
+        .memory_init_cow(true);
+    Ok(config)
+}
+
+fn size(limits: &Limits, bytes: u64) -> Result<usize, EngineFault> {
+    usize::try_from(bytes).map_err(|_| fault(limits, format!("{bytes} bytes are too many for it")))
+}
+
+fn fault(limits: &Limits, reason: String) -> EngineFault {
+    EngineFault::Machine { reason, at_once: limits.decision.at_once }
 }
 
 /// The same answer on every machine, and nothing that waits.

@@ -5,8 +5,10 @@
 #[expect(unreachable_pub, reason = "shared between test binaries")]
 mod assemble;
 mod bombs;
+mod contained;
 mod decisions;
 mod hostile;
+mod kept;
 mod loading;
 
 use assemble::Guest;

@@ -1,7 +1,7 @@
 //! What every promise needs: a host under a ready-made policy, and a system behind a tool that counts what it does.
 
 use semel::{
-    engine::{Engine, Limits, Policy},
+    engine::{CodeCache, Engine, Limits, Policy},
     runtime::{Builder, Semel, Ticket, Tool},
     store::{MemoryStore, SqliteStore, Store},
     words::{Answer, Call, Outcome, Tenant},
@@ -25,15 +25,11 @@ pub async fn load(component: &[u8], settings: Value) -> Policy {
     let engine = ENGINE.get_or_init(|| {
         let mut limits = Limits::default();
         limits.decision.at_once = 8;
-        Engine::new(limits).unwrap()
+        // The same policies are loaded by each test, and compiled once.
+        let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
+        Engine::builder(limits).cache(kept).build().unwrap()
     });
-    // Compiling takes real time. A thread of its own keeps a test's paused clock from skipping to the deadline.
-    let component = component.to_vec();
-    let loaded = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(engine.load(&component, settings)).unwrap()
-    });
-    loaded.await.unwrap()
+    engine.load(component, settings).await.unwrap()
 }
 
 /// What `intent` is told of a tool that charges a card for an order. Of the bank behind it nothing is known.

@@ -2,14 +2,18 @@
 //! times.
 
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
-use std::fs;
+use std::{
+    fs,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 /// The test and the thread of the harness that waits for it.
 const THREADS: usize = 2;
 
 /// Leaves behind a process that plays `part` and ends with it, and says which.
 pub fn fork(part: impl FnOnce()) -> Pid {
-    let threads = fs::read_dir("/proc/self/task").unwrap().count();
+    let threads = threads_left();
     assert!(threads <= THREADS, "{threads} threads: a lock that one of them holds would be held for ever in the copy");
     #[expect(
         unsafe_code,
@@ -24,6 +28,15 @@ pub fn fork(part: impl FnOnce()) -> Pid {
         leave(i32::from(played.is_err()));
     };
     copy
+}
+
+/// How many threads there are, once those that are about to end have ended.
+fn threads_left() -> usize {
+    let (begun, count) = (Instant::now(), || fs::read_dir("/proc/self/task").unwrap().count());
+    while count() > THREADS && begun.elapsed() < Duration::from_secs(5) {
+        sleep(Duration::from_millis(1));
+    }
+    count()
 }
 
 /// Ends the copy without what a process does at its end: that is for the original.

@@ -1,0 +1,54 @@
+//! Where compiled policies are kept between runs.
+
+use super::{
+    fault::Origin,
+    places::Surroundings,
+    section::{self, At, Mistakes, Section},
+};
+use std::path::{Path, PathBuf};
+
+/// What the variable says instead of a folder, to switch the cache off.
+const OFF: &str = "off";
+
+/// The folder; none: nothing is kept.
+pub(super) fn read(
+    section: Option<&Section<'_>>,
+    folder: &Path,
+    around: &Surroundings,
+    mistakes: &Mistakes<'_>,
+) -> Option<PathBuf> {
+    let is_enabled = section.and_then(|section| section.flag("enabled")).unwrap_or(true);
+    let written = section.and_then(|section| section.text("folder"));
+    let from_file = written.and_then(|At { value, span }| match section::path(value) {
+        Ok(path) => Some(folder.join(path)),
+        Err(problem) => {
+            mistakes.note(span, problem);
+            None
+        }
+    });
+    match from_variable(around, mistakes) {
+        Some(folder) => folder,
+        None if is_enabled => from_file.or_else(|| default(around)),
+        None => None,
+    }
+}
+
+/// What the variable says, if it is set.
+fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<Option<PathBuf>> {
+    const NAME: &str = "SEMEL_CACHE";
+    let value = around.variable(NAME)?;
+    if value == OFF {
+        return Some(None);
+    }
+    let path = value.to_str().ok_or("the path is no UTF-8 text").and_then(section::path);
+    Some(
+        path.map(|path| around.folder.join(path))
+            .map_err(|problem| mistakes.note_elsewhere(Origin::Variable(NAME), problem))
+            .ok(),
+    )
+}
+
+/// Who has no home keeps nothing: a cache is no reason to fail.
+fn default(around: &Surroundings) -> Option<PathBuf> {
+    Some(around.users_folder("XDG_CACHE_HOME", ".cache")?.join("semel").join("code"))
+}

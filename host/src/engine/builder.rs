@@ -1,0 +1,67 @@
+//! What an engine is made of, when the defaults are not enough.
+
+use super::{
+    Engine, Shared,
+    cache::CodeCache,
+    code::EngineId,
+    compiler::{Compiler, InProcess},
+    fault::EngineFault,
+    limits::Limits,
+    places::Places,
+    profile,
+};
+use std::{fmt, sync::Arc};
+use tokio::sync::Semaphore;
+
+/// Builds an [`Engine`]; begun by [`Engine::builder`].
+pub struct EngineBuilder {
+    limits: Limits,
+    compiler: Box<dyn Compiler>,
+    cache: Option<CodeCache>,
+}
+
+impl EngineBuilder {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, compiler: Box::new(InProcess), cache: None }
+    }
+
+    /// With this compiler, such as a [`ChildCompiler`](super::ChildCompiler). Default: [`InProcess`].
+    #[must_use]
+    pub fn compiler(self, compiler: impl Compiler + 'static) -> Self {
+        Self { compiler: Box::new(compiler), ..self }
+    }
+
+    /// Keeps compiled code between runs. Default: every process compiles for itself.
+    #[must_use]
+    pub fn cache(self, cache: CodeCache) -> Self {
+        Self { cache: Some(cache), ..self }
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// If a limit makes no sense, or this machine does not let an engine run.
+    pub fn build(self) -> Result<Engine, EngineFault> {
+        let Self { limits, compiler, cache } = self;
+        limits.check()?;
+        let wasmtime = profile::engine(&limits)?;
+        Ok(Engine(Arc::new(Shared {
+            id: EngineId::of(&wasmtime),
+            wasmtime,
+            limits,
+            places: Places::new(limits.decision.at_once),
+            compilations: Arc::new(Semaphore::new(limits.load.compilations as usize)),
+            compiler,
+            cache,
+        })))
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("limits", &self.limits)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}

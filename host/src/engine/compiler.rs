@@ -1,0 +1,88 @@
+//! Who compiles: this process, a child of it, or whoever an embedder chooses.
+
+mod child;
+mod descriptors;
+mod inside;
+mod message;
+
+pub use child::ChildCompiler;
+pub use inside::compile_for_parent;
+
+use super::{
+    code::{Code, EngineId},
+    fault::LoadFault,
+    limits::Limits,
+    profile,
+};
+use std::fmt;
+
+/// The stack of a compiling thread. Parser and compiler call themselves as deep as types and code are nested.
+pub(super) const STACK_BYTES: usize = 16 << 20;
+
+/// What is to be compiled, and for which engine.
+pub struct Order<'a> {
+    pub(super) component: &'a [u8],
+    pub(super) limits: &'a Limits,
+    pub(super) engine: EngineId,
+}
+
+impl Order<'_> {
+    /// The component. It was counted and held against the contract; whether it is *valid* only a compiler finds out.
+    #[must_use]
+    pub fn component(&self) -> &[u8] {
+        self.component
+    }
+
+    /// The limits of the engine.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        self.limits
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> EngineId {
+        self.engine
+    }
+}
+
+impl fmt::Debug for Order<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Order").field("bytes", &self.component.len()).field("engine", &self.engine).finish()
+    }
+}
+
+/// Turns a component into machine code.
+///
+/// It is called on a thread of its own, with a stack that a compiler can live with, and may take its time: who waits for
+/// it is told at the engine's deadline. What it must not do is keep a place for ever; see
+/// [`LoadLimits`](super::LoadLimits) for what it may take.
+pub trait Compiler: Send + Sync {
+    /// Compiles.
+    ///
+    /// # Errors
+    /// If the component is not valid, or compiling it takes more than it may.
+    fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault>;
+}
+
+/// Compiles in this process.
+///
+/// Nothing but the counts of [`LoadLimits`](super::LoadLimits) bounds what that takes; nobody can stop it once it runs.
+/// Where strangers write policies, take [`ChildCompiler`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InProcess;
+
+impl Compiler for InProcess {
+    fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault> {
+        let engine = profile::compiling(order.limits).map_err(|fault| gave_up(fault.to_string()))?;
+        if EngineId::of(&engine) != order.engine {
+            return Err(gave_up("it is set up otherwise than the engine that asks"));
+        }
+        let code = engine.precompile_component(order.component);
+        code.map(Code::vouched_for).map_err(|error| LoadFault::Malformed { reason: format!("{error:#}") })
+    }
+}
+
+pub(super) fn gave_up(reason: impl Into<String>) -> LoadFault {
+    LoadFault::Compiler { reason: reason.into() }
+}
