@@ -78,7 +78,7 @@ fn short(digest: &str) -> String {
 
 async fn ledger(config: &Config) -> Result<(), Stop> {
     told("ledger", &config.ledger.to_string())?;
-    let store = setup::store(config)?;
+    let store = setup::checked(config)?;
     told("durability", &store.durability().to_string())?;
     let keys = setup::keys(config);
     let secret =

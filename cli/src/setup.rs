@@ -30,13 +30,25 @@ pub(crate) fn config(place: &Where) -> Result<Config, Stop> {
 /// Opens the store of the ledger.
 pub(crate) fn store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
     let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return Ok(Arc::new(MemoryStore::new())) };
+    Ok(Arc::new(opened(config, path)?))
+}
+
+/// The same, once the whole file was read and found sound.
+pub(crate) fn checked(config: &Config) -> Result<Arc<dyn Store>, Stop> {
+    let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return Ok(Arc::new(MemoryStore::new())) };
+    let store = opened(config, path)?;
+    store.check().or_stop(Exit::Ledger)?;
+    Ok(Arc::new(store))
+}
+
+fn opened(config: &Config, path: &Path) -> Result<SqliteStore, Stop> {
     let folder = || path.parent().unwrap_or(Path::new("")).display();
     config
         .ledger
         .prepare()
         .map_err(|error| format!("the ledger's folder `{}` cannot be made: {error}", folder()))
         .or_stop(Exit::Ledger)?;
-    Ok(Arc::new(SqliteStore::open(path).or_stop(Exit::Ledger)?))
+    SqliteStore::open(path).or_stop(Exit::Ledger)
 }
 
 /// How keys are made.

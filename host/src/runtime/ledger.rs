@@ -13,6 +13,9 @@ use std::{sync::Arc, time::Duration};
 /// How often a transition is tried against a record that keeps changing.
 const TRIES_MAX: u32 = 64;
 
+/// How often it is tried again after a write without a certain answer that is not there.
+const LOSSES_MAX: u32 = 2;
+
 /// How often a write whose reply was lost is looked for.
 const LOOKS_AFTER_UNKNOWN: u32 = 5;
 
@@ -101,6 +104,8 @@ impl Applied {
 enum Wrote {
     Done(Stamp),
     Changed(Option<Stored>, Stamp),
+    /// The store gave no certain answer, and it is not what lies there now.
+    Lost(StoreError, Option<Stored>, Stamp),
 }
 
 /// The table on a store.
@@ -132,6 +137,7 @@ impl Table {
         // A claim is mostly the first, so the creation itself is the cheapest look, unless the store reads cheaply.
         let blind = matches!(command, Command::Claim(_)) && !self.store.reads_cheaply();
         let (mut stored, mut now) = if blind { (None, NO_TIME) } else { self.store.get(key).await? };
+        let mut losses = 0;
         for _ in 0..TRIES_MAX {
             let present = present(stored.as_ref())?;
             let step = ledger::apply(present, command, now)?;
@@ -140,18 +146,20 @@ impl Table {
             };
             let version = Nonce::fresh()?;
             let entry = Arc::new(Entry::Operation(record));
-            match self
-                .write(Deed::of(command), key, stored.as_ref().map(|stored| stored.version), &entry, version, keep)
-                .await?
-            {
+            let expected = stored.as_ref().map(|stored| stored.version);
+            let (changed, at) = match self.write(Deed::of(command), key, expected, &entry, version, keep).await? {
                 Wrote::Done(written) => {
                     return Ok(Applied { reply, key, version, record: entry, written, now: written, asked });
                 }
-                Wrote::Changed(changed, at) => {
-                    asked = Moment::now();
-                    (stored, now) = (changed, at);
+                Wrote::Lost(fault, ..) if losses == LOSSES_MAX => return Err(fault.into()),
+                Wrote::Lost(_, changed, at) => {
+                    losses += 1;
+                    (changed, at)
                 }
-            }
+                Wrote::Changed(changed, at) => (changed, at),
+            };
+            asked = Moment::now();
+            (stored, now) = (changed, at);
         }
         Err(LedgerError::Contended)
     }
@@ -193,7 +201,7 @@ impl Table {
             if let Ok((stored, now)) = self.store.get(key).await {
                 return Ok(match stored {
                     Some(stored) if stored.version == version => Wrote::Done(stored.written),
-                    stored => Wrote::Changed(stored, now),
+                    stored => Wrote::Lost(unknown, stored, now),
                 });
             }
             tokio::time::sleep(pause).await;
@@ -232,7 +240,11 @@ impl Table {
     ) -> Result<bool, LedgerError> {
         let deed = Some(Deed::Scheme);
         let wrote = self.write(deed, key, expected, entry, Nonce::fresh()?, Keep::UntilRemoved).await?;
-        Ok(matches!(wrote, Wrote::Done(_)))
+        match wrote {
+            Wrote::Done(_) => Ok(true),
+            Wrote::Changed(..) => Ok(false),
+            Wrote::Lost(fault, ..) => Err(fault.into()),
+        }
     }
 
     /// Writes an entry that nobody else means something different by.
@@ -247,6 +259,7 @@ impl Table {
             match self.write(deed, key, expected, &entry, version, Keep::UntilRemoved).await? {
                 Wrote::Done(_) => return Ok(()),
                 Wrote::Changed(changed, _) => stored = changed,
+                Wrote::Lost(fault, ..) => return Err(fault.into()),
             }
         }
         Err(LedgerError::Contended)

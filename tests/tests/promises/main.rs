@@ -16,9 +16,11 @@ mod failing;
 mod random;
 mod shop;
 mod stories;
+mod wire;
 mod world;
 
 mod a_bad_call_is_refused_in_words;
+mod a_broken_disk_is_told;
 mod a_crash_is_replayed_or_in_doubt;
 mod a_log_tells_no_secret;
 mod a_policy_that_fails_sends_nothing_twice;

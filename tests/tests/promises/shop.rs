@@ -93,6 +93,11 @@ impl Shop {
         }
     }
 
+    /// How often `what` took effect.
+    pub fn effects(&self, what: &What) -> usize {
+        self.books().journal.iter().filter(|line| matches!(line, Line::Did { what: done, .. } if done == what)).count()
+    }
+
     /// The points that the last process to say so passed, and how often.
     pub fn passed(&self) -> BTreeMap<String, usize> {
         self.books().passed.clone()

@@ -9,13 +9,13 @@
 mod fork;
 mod parts;
 mod report;
-mod wire;
 mod zygote;
 
 use crate::{
     random::Random,
     shop::{Fault, Line as Entry, Shop, What},
     stories::{Customers, Line, PATIENT, Reply, SLOW, STORIES, Tools, asked_in, host},
+    wire,
 };
 use parts::{EFFECT, FEW, Part, Role, life, store_later, story_of};
 use report::Report;

@@ -23,11 +23,11 @@ pub(super) fn create(at: &Connection, now: Stamp, key: StoreKey, new: &NewRow) -
     // REPLACE, for what may lie there past its end.
     at.prepare_cached(
         "REPLACE INTO entry (
-             key, version, entry, keep_until_ms, tenant, state, due_in_ms,
+             key, version, entry, sum, keep_until_ms, tenant, state, due_in_ms,
              created_wall_ms, created_steady_ms, created_boot, created_incarnation,
              written_wall_ms, written_steady_ms, written_boot, written_incarnation
          ) VALUES (
-             :key, :version, :entry, :keep_until_ms, :tenant, :state, :due_in_ms,
+             :key, :version, :entry, :sum, :keep_until_ms, :tenant, :state, :due_in_ms,
              :wall_ms, :steady_ms, :boot, :incarnation,
              :wall_ms, :steady_ms, :boot, :incarnation
          )",
@@ -36,6 +36,7 @@ pub(super) fn create(at: &Connection, now: Stamp, key: StoreKey, new: &NewRow) -
         ":key": key.as_bytes(),
         ":version": new.version.as_bytes(),
         ":entry": new.entry,
+        ":sum": new.sum(key, now),
         ":keep_until_ms": new.keep_until_ms(now),
         ":tenant": new.labels.tenant.as_ref().map(|tenant| tenant.as_str()),
         ":state": new.labels.state.word(),
@@ -58,7 +59,7 @@ pub(super) fn replace(
     let replaced = at
         .prepare_cached(
             "UPDATE entry SET
-                 version = :version, entry = :entry, keep_until_ms = :keep_until_ms,
+                 version = :version, entry = :entry, sum = :sum, keep_until_ms = :keep_until_ms,
                  tenant = :tenant, state = :state, due_in_ms = :due_in_ms,
                  written_wall_ms = :wall_ms, written_steady_ms = :steady_ms,
                  written_boot = :boot, written_incarnation = :incarnation
@@ -69,6 +70,7 @@ pub(super) fn replace(
             ":expected": expected.as_bytes(),
             ":version": new.version.as_bytes(),
             ":entry": new.entry,
+            ":sum": new.sum(key, now),
             ":keep_until_ms": new.keep_until_ms(now),
             ":tenant": new.labels.tenant.as_ref().map(|tenant| tenant.as_str()),
             ":state": new.labels.state.word(),
@@ -100,12 +102,12 @@ pub(super) fn remove(
     done_or_found(removed, at, now, key)
 }
 
-/// Drops what is past its end, so many at the most.
+/// Drops what is past its end, by the index and by the row itself, so many at the most.
 pub(super) fn purge(at: &Connection, now: Stamp, at_most: usize) -> rusqlite::Result<usize> {
     at.prepare_cached(
         "DELETE FROM entry WHERE rowid IN (
              SELECT rowid FROM entry INDEXED BY entry_ending WHERE keep_until_ms <= :now LIMIT :at_most
-         )",
+         ) AND keep_until_ms <= :now",
     )?
     .execute(named_params! {
         ":now": number(now.wall_ms),

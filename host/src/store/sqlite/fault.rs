@@ -62,6 +62,14 @@ pub enum OpenFault {
         /// How that showed.
         detail: String,
     },
+    /// The disk did not do what it was asked.
+    #[error("the disk of the ledger `{}` failed ({detail}): see whether it has room, and whether it is sound", path.display())]
+    DiskFailed {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says of it.
+        detail: String,
+    },
     /// Another process has locked it for long.
     #[error("another process has kept the ledger `{}` locked for too long: find and end it, or try again", .0.display())]
     Locked(PathBuf),
@@ -123,9 +131,29 @@ impl OpenFault {
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(path),
             Some(ErrorCode::DiskFull) => Self::DiskFull(path),
             Some(ErrorCode::NotADatabase) => Self::NotADatabase(path),
+            Some(ErrorCode::SystemIoFailure) => Self::DiskFailed { path, detail },
             Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, detail },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
+            _ if is_of_damage(error) => Self::Damaged { path, detail },
             _ => Self::Other { path, detail },
         }
     }
+}
+
+/// Whether a ledger that is as it was written cannot bring this about: its statements fit its tables, and its values
+/// their columns.
+fn is_of_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows, SqlInputError,
+        Utf8Error,
+    };
+    matches!(
+        error,
+        SqlInputError { .. }
+            | InvalidColumnType(..)
+            | FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | QueryReturnedNoRows
+            | Utf8Error(..)
+    )
 }

@@ -71,6 +71,16 @@ impl Readers {
         }
     }
 
+    /// Whether the file is sound as a whole. It blocks.
+    pub(super) fn check(&self) -> Result<(), OpenFault> {
+        let found: String =
+            self.read(|connection| connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        Err(OpenFault::Damaged { path: self.file.path().to_owned(), detail: found })
+    }
+
     fn look(&self, key: StoreKey) -> Result<(Option<Row>, Stamp), OpenFault> {
         let row = self.read(|connection| Row::find(connection, key))?;
         // The time is taken after the look, so that nothing is found to be written in the future.

@@ -8,6 +8,9 @@ use crate::{
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::sync::Arc;
 
+/// An odd number without a pattern.
+const SUM_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// The time of a ledger.
 #[derive(Debug, Clone)]
 pub(super) struct Time {
@@ -42,6 +45,11 @@ impl NewRow {
     pub(super) fn keep_until_ms(&self, written: Stamp) -> Option<i64> {
         self.keep.end_ms(written).map(number)
     }
+
+    /// The sum of the row that this becomes.
+    pub(super) fn sum(&self, key: StoreKey, written: Stamp) -> i64 {
+        sum(key, self.version.as_bytes(), self.keep_until_ms(written), written, &self.entry)
+    }
 }
 
 /// What was found, to be understood in the caller's thread: one damaged row harms nobody else.
@@ -52,33 +60,42 @@ pub(super) struct Row {
     created: Stamp,
     written: Stamp,
     keep_until_ms: Option<i64>,
+    key: StoreKey,
+    sum: i64,
 }
 
 impl Row {
     /// Whatever lies at the key, past its end or not.
     pub(super) fn find(at: &Connection, key: StoreKey) -> rusqlite::Result<Option<Self>> {
         at.prepare_cached(
-            "SELECT entry, version, keep_until_ms,
+            "SELECT entry, version, keep_until_ms, sum,
                  created_wall_ms, created_steady_ms, created_boot, created_incarnation,
                  written_wall_ms, written_steady_ms, written_boot, written_incarnation
              FROM entry WHERE key = :key",
         )?
-        .query_row(named_params! {":key": key.as_bytes()}, Self::read)
+        .query_row(named_params! {":key": key.as_bytes()}, |row| Self::read(row, key))
         .optional()
     }
 
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &rusqlite::Row<'_>, key: StoreKey) -> rusqlite::Result<Self> {
         Ok(Self {
             entry: row.get(0)?,
             version: row.get(1)?,
             keep_until_ms: row.get(2)?,
-            created: read_stamp(row, 3)?,
-            written: read_stamp(row, 7)?,
+            sum: row.get(3)?,
+            created: read_stamp(row, 4)?,
+            written: read_stamp(row, 8)?,
+            key,
         })
     }
 
+    /// What is damaged has no end that could be believed.
     pub(super) fn is_past_end(&self, now: Stamp) -> bool {
-        self.keep_until_ms.is_some_and(|end_ms| end_ms <= number(now.wall_ms))
+        self.keep_until_ms.is_some_and(|end_ms| end_ms <= number(now.wall_ms)) && self.is_whole()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.sum == sum(self.key, &self.version, self.keep_until_ms, self.written, &self.entry)
     }
 
     /// Whether this version still lies at the key.
@@ -95,6 +112,9 @@ impl Row {
     }
 
     pub(super) fn into_stored(self) -> Result<Stored, EntryFault> {
+        if !self.is_whole() {
+            return Err(EntryFault::Damaged("it is not what was written".to_owned()));
+        }
         let version = <[u8; 16]>::try_from(self.version)
             .map_err(|version| EntryFault::Damaged(format!("a version of {} bytes", version.len())))?;
         Ok(Stored {
@@ -104,6 +124,24 @@ impl Row {
             written: self.written,
         })
     }
+}
+
+/// Tells a row from one of which the disk changed a part: every change of a single word changes the sum. It is no
+/// protection against who changes a row on purpose.
+fn sum(key: StoreKey, version: &[u8], keep_until_ms: Option<i64>, written: Stamp, entry: &[u8]) -> i64 {
+    let Stamp { wall_ms, steady_ms, boot, incarnation } = written;
+    // No end lies before 1970.
+    let end = keep_until_ms.unwrap_or(-1).cast_unsigned();
+    let times = [end, wall_ms, steady_ms, boot.0, incarnation.0, entry.len() as u64].into_iter();
+    let words = [key.as_bytes(), version, entry].into_iter().flat_map(words);
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(SUM_FACTOR).rotate_left(29);
+    times.chain(words).fold(SUM_FACTOR, mix).cast_signed()
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let last = rest.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    whole.iter().map(|word| u64::from_le_bytes(*word)).chain((!rest.is_empty()).then_some(last))
 }
 
 fn read_stamp(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Stamp> {

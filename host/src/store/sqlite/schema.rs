@@ -50,7 +50,8 @@ CREATE TABLE entry (
     tenant TEXT,
     state TEXT NOT NULL,
     due_in_ms INTEGER,
-    entry BLOB NOT NULL
+    entry BLOB NOT NULL,
+    sum INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX entry_open ON entry (state, key) WHERE {OPEN};
 CREATE INDEX entry_ending ON entry (keep_until_ms) WHERE keep_until_ms IS NOT NULL;

@@ -1,10 +1,10 @@
 //! What the processes play that are killed.
 
-use super::wire::Wire;
 use crate::{
     random::Random,
     shop::{Request, What},
     stories::{self, Customers, Line, PATIENT, Reply, SLOW, STORIES, Story, Tools},
+    wire::Wire,
     world::file,
 };
 use rustix::process::{Signal, getpid, kill_process};
