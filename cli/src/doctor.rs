@@ -1,6 +1,10 @@
 //! `semel doctor`: whether the set-up would work, told line by line.
 
-use crate::{args::Where, exit::Stop, setup, talk};
+use crate::{
+    args::Where,
+    exit::{Exit, OrStop, Stop},
+    setup, talk,
+};
 use semel::{
     config::{Config, ToolSetup},
     engine::{CacheState, CodeCache, Engine},
@@ -84,7 +88,17 @@ async fn ledger(config: &Config) -> Result<(), Stop> {
     let secret =
         keys.secret_id().map_or_else(|| "plain digests".to_owned(), |id| format!("made with the secret `{id}`"));
     told("keys", &secret)?;
+    told("sealing", &sealing(config).await?)?;
     told("operations", &counts(&setup::over(store, keys).await?).await?)
+}
+
+/// Under which keys records are sealed, and how many under which.
+async fn sealing(config: &Config) -> Result<String, Stop> {
+    let Some(store) = setup::sealing(config)? else { return Ok("none: records are in the clear".to_owned()) };
+    let counts = store.count().await.or_stop(Exit::Ledger)?;
+    let current = config.sealing.as_ref().map_or("", |keys| keys.current().id());
+    let sealed = counts.sealed.iter().map(|(id, count)| format!(", {count} under `{id}`")).collect::<String>();
+    Ok(format!("under the key `{current}`; {} records in the clear{sealed}", counts.open))
 }
 
 async fn counts(ledger: &Ledger) -> Result<String, Stop> {

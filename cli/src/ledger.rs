@@ -1,8 +1,10 @@
 //! `semel ledger`: what an operator sees of the ledger, and decides.
 
 mod decide;
+mod erase;
 mod list;
 mod purge;
+mod reseal;
 mod show;
 mod summary;
 
@@ -14,13 +16,15 @@ use crate::{
 use clap::Subcommand;
 use semel::runtime::{Found, Ledger, Listed, LookUpError};
 
-/// Lists, shows, decides and clears what is recorded.
+/// Lists, shows, decides, clears, erases and seals what is recorded.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     List(list::Options),
     Show(show::Options),
     Decide(decide::Options),
     Purge(purge::Options),
+    Erase(erase::Options),
+    Reseal(reseal::Options),
 }
 
 pub(crate) async fn run(command: Command) -> Result<(), Stop> {
@@ -29,6 +33,8 @@ pub(crate) async fn run(command: Command) -> Result<(), Stop> {
         Command::Show(options) => show::run(options).await,
         Command::Decide(options) => decide::run(options).await,
         Command::Purge(options) => purge::run(options).await,
+        Command::Erase(options) => erase::run(options).await,
+        Command::Reseal(options) => reseal::run(options).await,
     }
 }
 

@@ -11,7 +11,7 @@ use semel::{
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
     runtime::{Ledger, LedgerError, OpenError, SchemeError, Semel, Tool},
-    store::{MemoryStore, SqliteStore, Store},
+    store::{MemoryStore, SealingKeys, SealingStore, SqliteStore, Store},
 };
 use serde_json::{Map, Value};
 use std::{borrow::Cow, fs::File, io::Read, path::Path, sync::Arc};
@@ -27,8 +27,21 @@ pub(crate) fn config(place: &Where) -> Result<Config, Stop> {
     Config::load(place.config.as_deref(), &Surroundings::of_this_process()).or_stop(Exit::Config)
 }
 
-/// Opens the store of the ledger.
+/// Opens the store of the ledger, which seals what is told where keys for that are set up.
 pub(crate) fn store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
+    Ok(match sealing(config)? {
+        Some(sealing) => Arc::new(sealing),
+        None => bare_store(config)?,
+    })
+}
+
+/// Opens the sealing store, where keys for one are set up.
+pub(crate) fn sealing(config: &Config) -> Result<Option<SealingStore>, Stop> {
+    let seal = |keys: &SealingKeys| Ok(SealingStore::new(bare_store(config)?, keys.clone()));
+    config.sealing.as_ref().map(seal).transpose()
+}
+
+fn bare_store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
     let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return Ok(Arc::new(MemoryStore::new())) };
     Ok(Arc::new(opened(config, path)?))
 }

@@ -17,6 +17,12 @@
 //! enabled = true                   # whether compiled policies are kept between runs
 //! folder = "cache"                 # where; default: semel in XDG_CACHE_HOME, else ~/.cache
 //!
+//! [sealing]                        # without, records are kept in the clear
+//! current = "2026-11"              # the key that seals what is written
+//! [[sealing.key]]                  # that one, and any number of older ones, to open what they sealed
+//! id = "2026-11"                   # its name, which stands open in records
+//! secret_file = "seal-2026-11"     # its bytes, but for a line end; or secret_env
+//!
 //! [defaults]
 //! tenant = "default"               # on whose behalf calls are made that name no tenant
 //! policy = "hints"                 # for tools that no [[tool]] matches, or whose [[tool]] names none
@@ -58,13 +64,14 @@ mod fault;
 mod keys;
 mod ledger;
 mod places;
+mod sealing;
 mod section;
 mod tools;
 
 #[cfg(test)]
 mod tests;
 
-use crate::{guard::Allowance, key::Secret, words::Tenant};
+use crate::{guard::Allowance, key::Secret, store::SealingKeys, words::Tenant};
 use globset::GlobSet;
 use places::Text;
 use section::{Mistakes, Section};
@@ -196,6 +203,8 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// The folder where compiled policies are kept between runs; none: they are not.
     pub cache: Option<PathBuf>,
+    /// The keys that records are sealed under; none: they are kept in the clear.
+    pub sealing: Option<SealingKeys>,
     /// The tools that are set up, in order.
     pub rules: Vec<ToolRule>,
     /// How all other tools are set up.
@@ -230,20 +239,21 @@ impl Config {
     fn read(top: Option<&Section<'_>>, found: Option<&Text>, around: &Surroundings, mistakes: &Mistakes<'_>) -> Self {
         let folder = found.map_or(around.folder.as_path(), Text::folder);
         let section = |name| top.and_then(|top| top.section(name));
-        let (ledger_section, keys_section, cache_section, defaults_section) =
-            (section("ledger"), section("keys"), section("cache"), section("defaults"));
+        let [ledger_section, keys_section, cache_section, sealing_section, defaults_section] =
+            ["ledger", "keys", "cache", "sealing", "defaults"].map(section);
         let defaults = tools::Defaults::read(defaults_section.as_ref(), folder, around, mistakes);
         let config = Self {
             file: found.map(|text| text.path.clone()),
             ledger: ledger::read(ledger_section.as_ref(), folder, around, mistakes),
             secret: keys::read(keys_section.as_ref(), folder, around, mistakes),
             cache: cache::read(cache_section.as_ref(), folder, around, mistakes),
+            sealing: sealing::read(sealing_section.as_ref(), folder, around),
             rules: top.map_or_else(Vec::new, |top| tools::rules(top, &defaults, folder)),
             tenant: defaults.tenant,
             unnamed: defaults.unnamed,
         };
-        let sections = [&ledger_section, &keys_section, &cache_section, &defaults_section].map(Option::as_ref);
-        for section in sections.into_iter().chain([top]) {
+        let sections = [&ledger_section, &keys_section, &cache_section, &sealing_section, &defaults_section];
+        for section in sections.into_iter().map(Option::as_ref).chain([top]) {
             section.inspect(|section| section.refuse_unknown());
         }
         config

@@ -171,7 +171,8 @@ impl Guard {
 
     fn without_ledger(&mut self, fault: LedgerFault) -> Action {
         // Only where certainly nothing was claimed: what may have been claimed may be found in doubt by others.
-        if self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0 {
+        let is_away = !matches!(fault, LedgerFault::Unreadable(_));
+        if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0 {
             self.runs += 1;
             return self.enter(Phase::RunningOpen, Action::RunOpen);
         }

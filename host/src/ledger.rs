@@ -8,6 +8,8 @@ mod command;
 mod entry;
 mod record;
 mod rule;
+mod sealed;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -19,4 +21,6 @@ pub use command::*;
 pub use entry::*;
 pub use record::*;
 pub use rule::{Rule, Rules};
+pub use sealed::Sealed;
+pub(crate) use secrets::Secrets;
 pub use verdict::{Bounded, ServerErrors, bound};

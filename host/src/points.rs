@@ -45,6 +45,7 @@ deeds! {
     Undo "undo",
     UndoWritten "undo written",
     Age "age",
+    Erase "erase",
     Handle "handle",
     Scheme "scheme",
     Purge "purge",
@@ -59,7 +60,7 @@ deeds! {
 }
 
 impl Deed {
-    /// The write that carries `command` out. None: nothing in this host asks for it yet.
+    /// The write that carries `command` out. None: nothing in this host asks its table for it.
     pub(crate) fn of(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Claim(_) => Self::Claim,
@@ -76,7 +77,8 @@ impl Deed {
             Command::Undo { .. } => Self::Undo,
             Command::UndoWritten { .. } => Self::UndoWritten,
             Command::Age => Self::Age,
-            Command::Suspend { .. } | Command::Continue { .. } => return None,
+            Command::Erase => Self::Erase,
+            Command::Suspend { .. } | Command::Continue { .. } | Command::Rewrite => return None,
         })
     }
 }

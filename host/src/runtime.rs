@@ -10,6 +10,7 @@ mod answering;
 mod clock;
 mod delivery;
 mod driver;
+mod erasing;
 mod lease;
 mod ledger;
 mod operator;
@@ -20,6 +21,7 @@ mod tool;
 mod undoing;
 
 pub use delivery::Delivery;
+pub use erasing::{Erased, Erasing};
 pub use ledger::LedgerError;
 pub use operator::{Found, Ledger, Listed, LookUpError, Swept};
 pub use scheme::SchemeError;

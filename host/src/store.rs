@@ -14,11 +14,13 @@ mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod memory;
+mod sealing;
 mod sqlite;
 mod waiters;
 
 pub use clock::{Clock, Moment, SettableClock, SystemClock};
 pub use memory::MemoryStore;
+pub use sealing::{Resealed, SealCounts, SealingFault, SealingKey, SealingKeys, SealingStore};
 pub use sqlite::{OpenFault, SqliteStore};
 
 /// How many keys a page holds at the most.
@@ -154,6 +156,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Drops for good what is past its end, at most so many entries, and says how many. No other answer changes by it.
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError>;
+
+    /// Sees to it that nothing can be read from the store's own files of what was overwritten or removed. It may take
+    /// long, and others may wait meanwhile.
+    async fn scrub(&self) -> Result<(), StoreError>;
 
     /// Returns when another version than `since` lies at `key`, or after `at_most`; it may return for nothing.
     /// For those that wait: whoever is woken has gained no right by it.

@@ -15,6 +15,9 @@ pub(super) fn since(listed: &Listed) -> Stamp {
 /// Why it is as it is, as far as somebody said so.
 pub(super) fn why(listed: &Listed) -> String {
     let record = &listed.record;
+    if let Some(key) = &listed.sealed_under {
+        return format!("sealed under the key `{key}`, which is not set up here");
+    }
     match &record.state {
         State::Started | State::Retrying if lease_is_over(listed) => {
             "its lease is over: the next call finds it in doubt".to_owned()
@@ -83,6 +86,6 @@ pub(super) fn in_json(listed: &Listed) -> Value {
         "since": since(listed).to_string(), "created": listed.created.to_string(),
         "generation": record.generation, "series": record.series, "attempts": attempts,
         "outcome": outcome(record.standing_outcome()), "handles": record.handles, "identity": record.terms.identity,
-        "policy": record.terms.policy.name, "window_seconds": record.terms.window_seconds,
+        "sealed_under": listed.sealed_under, "policy": record.terms.policy.name, "window_seconds": record.terms.window_seconds,
     })
 }

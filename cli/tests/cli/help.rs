@@ -23,6 +23,7 @@ help_of! {
     ledger: "ledger";
     ledger_list: "ledger" "list";
     ledger_decide: "ledger" "decide";
+    ledger_erase: "ledger" "erase";
     policy_inspect: "policy" "inspect";
     doctor: "doctor";
 }

@@ -16,5 +16,6 @@ mod help;
 mod ledger;
 mod looking;
 mod readme;
+mod sealing;
 mod together;
 mod workshop;

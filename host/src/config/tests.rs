@@ -81,10 +81,13 @@ fn the_documented_example_is_read_as_it_says() {
     let example: Vec<_> =
         documented.skip_while(|line| *line != " ```toml").skip(1).take_while(|line| *line != " ```").collect();
     let text = example.join("\n").replace("# timed_rerun", "timed_rerun").replace("# taken_within", "taken_within");
-    let stage = Stage::new().file("work/secret", "s".repeat(32)).file("work/semel.toml", text);
+    let secret = "s".repeat(32);
+    let stage =
+        Stage::new().file("work/secret", &secret).file("work/seal-2026-11", &secret).file("work/semel.toml", text);
     let config = stage.load();
     assert_eq!(config.ledger, LedgerPlace::Sqlite { path: stage.path("work/ledger.sqlite"), is_default: false });
     assert!(config.secret.is_some());
+    assert_eq!(config.sealing.as_ref().unwrap().current().id(), "2026-11");
     let defaults = ToolSetup {
         name_space: Some("shop".to_owned()),
         defined_at: config.unnamed.defined_at.clone(),
@@ -317,4 +320,32 @@ fn compiled_policies_are_kept_in_the_users_folder_unless_somebody_says_otherwise
     assert_eq!(load("[cache]\nenabled = false\nfolder = \"kept\"").cache, None);
     assert_eq!(Stage::new().without("HOME").with("SEMEL_LEDGER", "memory:").load().cache, None, "no home, no cache");
     assert!(Stage::new().with("SEMEL_CACHE", "~/kept").faults(None).contains("SEMEL_CACHE"));
+}
+
+#[test]
+fn sealing_keys_come_from_files_and_variables_and_one_is_current() {
+    let text = "[sealing]\ncurrent = \"new\"\n\
+         [[sealing.key]]\nid = \"old\"\nsecret_env = \"OLD_KEY\"\n\
+         [[sealing.key]]\nid = \"new\"\nsecret_file = \"new-key\"\n";
+    let secret = "0123456789abcdef0123456789abcdef";
+    let stage = Stage::new().file("work/new-key", secret).with("OLD_KEY", secret).file("work/semel.toml", text);
+    let keys = stage.load().sealing.unwrap();
+    assert_eq!((keys.current().id(), keys.ids().collect::<Vec<_>>()), ("new", vec!["new", "old"]));
+    assert!(!format!("{:?}", stage.load()).contains(secret));
+    assert!(load("").sealing.is_none());
+}
+
+#[test]
+fn every_mistake_about_sealing_keys_is_told() {
+    assert_snapshot!(faults("[sealing]\n"));
+    assert_snapshot!(faults(
+        "[sealing]\ncurrent = \"new\"\n\
+         [[sealing.key]]\nid = \"old\"\n\
+         [[sealing.key]]\nsecret_env = \"NONE\"\n\
+         [[sealing.key]]\nid = \"short\"\nsecret_file = \"semel.toml\"\nwhat = 1\n"
+    ));
+    let twice = "[[sealing.key]]\nid = \"a\"\nsecret_file = \"key\"\n";
+    let text = format!("[sealing]\ncurrent = \"a\"\n{twice}{twice}");
+    let stage = Stage::new().file("work/key", "k".repeat(32)).file("work/semel.toml", text);
+    assert!(stage.faults(None).contains("two sealing keys are named `a`"));
 }

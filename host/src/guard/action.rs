@@ -131,6 +131,9 @@ pub struct Reading {
 pub enum LedgerFault {
     /// It cannot be reached, or does not work.
     Away(String),
+    /// It holds something there that cannot be used: sealed under a missing key, damaged, or of a newer release. So
+    /// something was claimed, and no switch of the operator lets the tool run.
+    Unreadable(String),
     /// It refused, by its table.
     Refused(Refusal),
 }
@@ -138,7 +141,7 @@ pub enum LedgerFault {
 impl std::fmt::Display for LedgerFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Away(why) => f.write_str(why),
+            Self::Away(why) | Self::Unreadable(why) => f.write_str(why),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }

@@ -148,7 +148,7 @@ impl Guard {
     /// Whatever was seen, what stands now is told by a claim. Only what came too early is looked at again by this call.
     pub(super) fn seen(&mut self, then: AfterLook, written: Result<Reading, LedgerFault>, elapsed_ms: u64) -> Action {
         match (then, written) {
-            (_, Err(fault @ LedgerFault::Away(_))) => self.ledger_away(fault),
+            (_, Err(fault @ (LedgerFault::Away(_) | LedgerFault::Unreadable(_)))) => self.ledger_away(fault),
             (AfterLook::Sleep(ms), Ok(_)) if elapsed_ms.saturating_add(ms) <= self.allowance.wait_ms => {
                 self.enter(Phase::Waiting, Action::Sleep { ms })
             }

@@ -5,9 +5,10 @@ use super::{
     encoding::{Message, Purpose},
 };
 use crate::words::to_hex;
-use hmac::{Hmac, KeyInit};
+use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// The shortest secret, in bytes.
 pub const SECRET_BYTES_MIN: usize = 32;
@@ -52,6 +53,11 @@ impl Secret {
 
     pub(super) fn mac(&self) -> Hmac<Sha256> {
         self.0.clone()
+    }
+
+    /// A key for another purpose, that tells nothing of the secret.
+    pub(crate) fn derived(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.mac().chain_update(purpose.as_bytes()).finalize().into_bytes().into())
     }
 
     /// What tells this secret from others, and nothing about it: 16 hexadecimal digits. The same for every mode.

@@ -98,6 +98,8 @@ fn step(present: Option<Present<'_>>, command: &Command, stamp: Stamp, rules: Ru
         Command::Undo { by, generation, told_by_outcome } => draft.undo(*by, *generation, *told_by_outcome),
         Command::UndoWritten { of } => draft.undo_written(*of),
         Command::Age => draft.age(),
+        Command::Erase => draft.erase(),
+        Command::Rewrite => draft.rewrite(),
     }
 }
 

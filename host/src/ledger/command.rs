@@ -228,6 +228,10 @@ pub enum Command {
     },
     /// To forget the outcome, but not that it landed.
     Age,
+    /// To forget all that was said of what is settled, but not where it stands.
+    Erase,
+    /// To be written anew as it stands: under another sealing key, say.
+    Rewrite,
 }
 
 impl Command {
@@ -251,6 +255,8 @@ impl Command {
             Self::Undo { .. } => "undo",
             Self::UndoWritten { .. } => "undo written",
             Self::Age => "age",
+            Self::Erase => "erase",
+            Self::Rewrite => "rewrite",
         }
     }
 }

@@ -1,11 +1,18 @@
 //! What a store keeps under a key: the record of an operation, a handle, or the scheme of the ledger.
 
-use super::record::{GenerationOf, Record, State};
+use super::{
+    record::{GenerationOf, Record, State},
+    sealed::Sealed,
+};
 use crate::words::Tenant;
 use serde::{Deserialize, Serialize};
 
-/// The format that this release writes. Older ones still read.
-pub const FORMAT: u16 = 1;
+/// The newest format that this release writes and reads. An entry is written in the oldest that can hold it, so that
+/// hosts of an older release go on with what they understand. Older ones still read.
+pub const FORMAT: u16 = 2;
+
+/// The format of the first release: records in the clear, handles, the scheme.
+const FIRST_FORMAT: u16 = 1;
 
 /// The largest entry that is read or written, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
@@ -16,6 +23,8 @@ pub const ENTRY_BYTES_MAX: usize = 16 << 20;
 pub enum Entry {
     /// The record of an operation.
     Operation(Box<Record>),
+    /// The same, sealed.
+    Sealed(Box<Sealed>),
     /// What a handle names.
     Handle(Handle),
     /// How the keys of this ledger are made.
@@ -52,6 +61,16 @@ pub struct Labels {
     pub state: StateLabel,
     /// In how many seconds after this write somebody may have to look at it again.
     pub due_in_seconds: Option<u32>,
+}
+
+impl Labels {
+    fn of(record: &Record) -> Self {
+        Self {
+            tenant: Some(record.tenant.clone()),
+            state: record.state.label(),
+            due_in_seconds: record.lease_seconds().or(record.has_open_undoes().then_some(0)),
+        }
+    }
 }
 
 /// A state as a store lists by it.
@@ -103,6 +122,11 @@ impl StateLabel {
         Self::Handle,
         Self::Scheme,
     ];
+
+    /// The labels of operations: all but those of what the ledger keeps beside them.
+    pub fn of_operations() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|label| !matches!(label, Self::Handle | Self::Scheme))
+    }
 
     /// The word for it, in stores, messages and tables alike.
     #[must_use]
@@ -168,6 +192,22 @@ pub enum EntryFault {
     /// They are too many.
     #[error("the entry is {0} bytes long, more than {ENTRY_BYTES_MAX}")]
     TooLarge(usize),
+    /// They are sealed under a key that this host does not have.
+    #[error(
+        "the record is sealed under the key `{id}`, which this host does not have: add that key to `[sealing]`, to open with"
+    )]
+    NoKey {
+        /// The key's name.
+        id: String,
+    },
+    /// What is sealed does not open.
+    #[error(
+        "what the record seals does not open with the key `{id}`: it was changed, or it belongs to another record or another write, or another key has this name: correct `[sealing]`, or restore the ledger from a backup"
+    )]
+    Unsealable {
+        /// The key's name.
+        id: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -183,6 +223,7 @@ struct FormatOnly {
 
 #[derive(Deserialize)]
 struct OwnedEnvelope {
+    format: u16,
     entry: Entry,
 }
 
@@ -192,7 +233,7 @@ impl Entry {
     /// # Errors
     /// If it is larger than [`ENTRY_BYTES_MAX`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, EntryFault> {
-        let bytes = serde_json::to_vec(&Envelope { format: FORMAT, entry: self })
+        let bytes = serde_json::to_vec(&Envelope { format: self.format(), entry: self })
             .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
         if bytes.len() > ENTRY_BYTES_MAX { Err(EntryFault::TooLarge(bytes.len())) } else { Ok(bytes) }
     }
@@ -206,6 +247,7 @@ impl Entry {
             return Err(EntryFault::TooLarge(bytes.len()));
         }
         match serde_json::from_slice::<OwnedEnvelope>(bytes) {
+            Ok(OwnedEnvelope { format, .. }) if format > FORMAT => Err(EntryFault::Newer { found: format }),
             Ok(envelope) => Ok(envelope.entry),
             Err(fault) => Err(match serde_json::from_slice::<FormatOnly>(bytes) {
                 Ok(FormatOnly { format }) if format > FORMAT => EntryFault::Newer { found: format },
@@ -214,15 +256,30 @@ impl Entry {
         }
     }
 
+    /// The oldest format that can hold it.
+    fn format(&self) -> u16 {
+        match self {
+            Self::Operation(_) | Self::Handle(_) | Self::Scheme(_) => FIRST_FORMAT,
+            Self::Sealed(_) => FORMAT,
+        }
+    }
+
+    /// What it is, in messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Operation(_) => "operation",
+            Self::Sealed(_) => "sealed operation",
+            Self::Handle(_) => "handle",
+            Self::Scheme(_) => "scheme",
+        }
+    }
+
     /// What a store lists it by.
     #[must_use]
     pub fn labels(&self) -> Labels {
         match self {
-            Self::Operation(record) => Labels {
-                tenant: Some(record.tenant.clone()),
-                state: record.state.label(),
-                due_in_seconds: record.lease_seconds().or(record.has_open_undoes().then_some(0)),
-            },
+            Self::Operation(record) => Labels::of(record),
+            Self::Sealed(sealed) => Labels::of(sealed.record()),
             Self::Handle(handle) => {
                 Labels { tenant: Some(handle.tenant.clone()), state: StateLabel::Handle, due_in_seconds: None }
             }

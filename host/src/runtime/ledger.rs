@@ -3,7 +3,7 @@
 use super::clock::Moment;
 use crate::{
     guard::{LedgerFault, Reading},
-    ledger::{self, Command, Entry, Fence, Handle, Present, Record, Refusal, Reply, State, Step, Told},
+    ledger::{self, Command, Entry, EntryFault, Fence, Handle, Present, Record, Refusal, Reply, State, Step, Told},
     points::{self, Deed},
     store::{Created, Keep, Replaced, Store, StoreError, Stored, Version},
     words::{Boot, Incarnation, Nonce, Stamp, StoreKey},
@@ -54,6 +54,9 @@ impl From<LedgerError> for LedgerFault {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Refused(refusal) => Self::Refused(refusal),
+            unreadable @ (LedgerError::Store(StoreError::Entry(_)) | LedgerError::Misplaced { .. }) => {
+                Self::Unreadable(unreadable.to_string())
+            }
             other => Self::Away(other.to_string()),
         }
     }
@@ -79,7 +82,7 @@ impl Applied {
     pub(crate) fn record(&self) -> Option<&Record> {
         match &*self.record {
             Entry::Operation(record) => Some(record),
-            Entry::Handle(_) | Entry::Scheme(_) => None,
+            _ => None,
         }
     }
 
@@ -213,7 +216,10 @@ impl Table {
     /// What stands at `key`, without a command.
     pub(crate) async fn read(&self, key: StoreKey) -> Result<Option<(Stored, Stamp)>, LedgerError> {
         let (stored, now) = self.store.get(key).await?;
-        Ok(stored.map(|stored| (stored, now)))
+        match stored.as_ref().map(|stored| &*stored.entry) {
+            Some(sealed @ Entry::Sealed(_)) => Err(misplaced(sealed, "an operation")),
+            _ => Ok(stored.map(|stored| (stored, now))),
+        }
     }
 
     /// What a handle names.
@@ -287,10 +293,9 @@ fn present(stored: Option<&Stored>) -> Result<Option<Present<'_>>, LedgerError> 
 }
 
 fn misplaced(found: &Entry, wanted: &'static str) -> LedgerError {
-    let found = match found {
-        Entry::Operation(_) => "operation",
-        Entry::Handle(_) => "handle",
-        Entry::Scheme(_) => "scheme",
-    };
-    LedgerError::Misplaced { found, wanted }
+    match found {
+        // Sealed records are opened before they come here, where there are keys at all.
+        Entry::Sealed(sealed) => StoreError::Entry(EntryFault::NoKey { id: sealed.key_id().to_owned() }).into(),
+        _ => LedgerError::Misplaced { found: found.kind(), wanted },
+    }
 }

@@ -8,13 +8,13 @@ use crate::{
     key::KeyScheme,
     ledger::{Command, Decision, Entry, GenerationOf, Person, Record, StateLabel},
     points::{self, Deed},
-    store::{Query, Store},
+    store::{Query, Store, StoreError},
     words::{Stamp, StoreKey, Tenant},
 };
 use std::{sync::Arc, time::Duration};
 
 /// How many keys are listed at a time.
-const PAGE: usize = 256;
+pub(super) const PAGE: usize = 256;
 
 /// The fewest digits of a store key that name a record.
 const PREFIX_DIGITS_MIN: usize = 8;
@@ -28,6 +28,8 @@ pub struct Listed {
     pub downstream: String,
     /// The record.
     pub record: Record,
+    /// The key that it is sealed under, where this host does not have it: whatever the record tells is missing then.
+    pub sealed_under: Option<String>,
     /// When it was first written.
     pub created: Stamp,
     /// When it was last written.
@@ -72,7 +74,7 @@ pub struct Swept {
 /// The ledger as its operator sees it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    table: Table,
+    pub(super) table: Table,
     keys: KeyScheme,
 }
 
@@ -124,12 +126,17 @@ impl Ledger {
     /// # Errors
     /// If the ledger does not answer.
     pub async fn read(&self, key: StoreKey) -> Result<Option<Listed>, LedgerError> {
-        let Some((stored, now)) = self.table.read(key).await? else { return Ok(None) };
-        let Entry::Operation(record) = &*stored.entry else { return Ok(None) };
+        let (Some(stored), now) = self.table.store().get(key).await? else { return Ok(None) };
+        let (record, sealed_under) = match &*stored.entry {
+            Entry::Operation(record) => (&**record, None),
+            Entry::Sealed(sealed) => (sealed.record(), Some(sealed.key_id().to_owned())),
+            _ => return Ok(None),
+        };
         Ok(Some(Listed {
             key,
             downstream: self.downstream(key, record),
-            record: (**record).clone(),
+            record: record.clone(),
+            sealed_under,
             created: stored.created,
             written: stored.written,
             now,
@@ -233,8 +240,8 @@ impl Ledger {
         }
         match self.table.apply(key, &Command::Age).await {
             Ok(_) => Ok(true),
-            // It moved on meanwhile, or still has an undo to write.
-            Err(LedgerError::Refused(_)) => Ok(false),
+            // It moved on meanwhile, still has an undo to write, or is sealed under a key that is not here.
+            Err(LedgerError::Refused(_) | LedgerError::Store(StoreError::Entry(_))) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -267,6 +274,8 @@ impl Ledger {
                     swept.undone += 1;
                 }
             }
+            // It is for a host that can read it.
+            Err(LedgerError::Store(StoreError::Entry(_))) => {}
             Err(error) => return Err(error),
         }
         Ok(())
@@ -275,8 +284,7 @@ impl Ledger {
 
 /// Only records of operations are listed, never handles or the scheme.
 fn operations(states: &[StateLabel]) -> Vec<StateLabel> {
-    let all = || StateLabel::ALL.into_iter().filter(|label| !matches!(label, StateLabel::Handle | StateLabel::Scheme));
-    if states.is_empty() { all().collect() } else { states.to_vec() }
+    if states.is_empty() { StateLabel::of_operations().collect() } else { states.to_vec() }
 }
 
 /// A store may list too much.

@@ -112,6 +112,6 @@ fn agreed<'a>(
 fn scheme_of(stored: &Stored) -> Option<Scheme> {
     match &*stored.entry {
         Entry::Scheme(scheme) => Some(scheme.clone()),
-        Entry::Operation(_) | Entry::Handle(_) => None,
+        _ => None,
     }
 }

@@ -142,6 +142,11 @@ impl Store for MemoryStore {
         Ok(shelf.purge(at_most, now))
     }
 
+    /// There is no file.
+    async fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
         let bell = self.waiters.bell(key);
         let change = async {

@@ -32,6 +32,7 @@ mod file;
 mod reader;
 mod row;
 mod schema;
+mod scrub;
 mod writer;
 
 #[cfg(test)]
@@ -200,6 +201,13 @@ impl Store for SqliteStore {
                 return Ok(purged);
             }
         }
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        let file = self.parts()?.readers.file().clone();
+        tokio::task::spawn_blocking(move || scrub::scrub(&file))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unknown("clearing the ledger's file was broken off".to_owned())))
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {

@@ -112,6 +112,10 @@ impl Store for Failing {
         self.inner.purge(at_most).await
     }
 
+    async fn scrub(&self) -> Result<(), StoreError> {
+        self.inner.scrub().await
+    }
+
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
         self.inner.changed(key, since, at_most).await;
     }

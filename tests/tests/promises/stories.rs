@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use semel::{
     key::KeyScheme,
     ledger::{Decision, Person, StateLabel},
-    runtime::{Begun, Ledger, OpenError, Prober, Semel, Ticket, Tool},
+    runtime::{Begun, Erasing, Ledger, OpenError, Prober, Semel, Ticket, Tool},
     store::Store,
-    words::{Answer, Call, Outcome, Probe},
+    words::{Answer, Call, Outcome, Probe, Tenant},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -293,6 +293,7 @@ impl Customers {
         let ledger = Ledger::open((self.later)(), KeyScheme::default()).await?;
         ledger.sweep().await?;
         ledger.forget_outcomes(Duration::ZERO).await?;
+        ledger.erase(&Tenant::default(), Erasing::Words).await?;
         ledger.purge(100).await?;
         Ok(())
     }

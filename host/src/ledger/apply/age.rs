@@ -1,10 +1,41 @@
-//! Ageing: the outcome may go early, the key stays for its window.
+//! Ageing: the outcome may go early, the key stays for its window. And writing anew what stays as it is.
 
 use super::{Draft, Step, keep};
-use crate::ledger::{Refusal, Rule, State};
+use crate::ledger::{Refusal, Rule, Secrets, State};
 
 impl Draft {
     pub(super) fn age(mut self) -> Result<Step, Refusal> {
+        self.bury()?;
+        self.record.found = None;
+        for attempt in &mut self.record.attempts {
+            attempt.outcome = None;
+        }
+        for evidence in &mut self.record.evidence {
+            evidence.outcome = None;
+        }
+        Ok(self.write_told())
+    }
+
+    /// What is running, in doubt or held is left: what it tells is all that a person can decide by.
+    pub(super) fn erase(mut self) -> Result<Step, Refusal> {
+        match self.record.state {
+            State::Landed { .. } => self.bury()?,
+            State::Released { .. } | State::Refused { .. } | State::Undone { .. } | State::Tombstone { .. } => {
+                self.require_clock()?;
+            }
+            _ => return self.no_row(),
+        }
+        Secrets::erase(&mut self.record);
+        Ok(self.write_told())
+    }
+
+    pub(super) fn rewrite(self) -> Result<Step, Refusal> {
+        self.require_clock()?;
+        Ok(self.write_told())
+    }
+
+    /// Leaves of what landed only that it did.
+    fn bury(&mut self) -> Result<(), Refusal> {
         let State::Landed { delivered, undone_by, .. } = &self.record.state else { return self.no_row() };
         let (delivered, marked) = (*delivered, undone_by.is_some());
         self.require(Rule::OpenMarksDoNotAge, !marked && !keep::has_open_marks(&self.record))?;
@@ -14,13 +45,6 @@ impl Draft {
         self.enter(State::Tombstone { landed, delivered });
         // The window goes on counting from the landing.
         self.record.since = since;
-        self.record.found = None;
-        for attempt in &mut self.record.attempts {
-            attempt.outcome = None;
-        }
-        for evidence in &mut self.record.evidence {
-            evidence.outcome = None;
-        }
-        Ok(self.write_told())
+        Ok(())
     }
 }

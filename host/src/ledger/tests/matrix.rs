@@ -7,25 +7,25 @@ use crate::words::Effect;
 /// What each command by its rightful party comes to: the next state, `=` for the same one, `-` where the table has no
 /// such row, `x` where a rule forbids it.
 const TABLE: &str = "\
-started: same =, other =, renew =, suspend waiting, +landed landed, +refused refused, +absent released, +unknown in-doubt, hold held
-waiting: same =, other =, continue running, +landed landed, +refused =, +absent =, +unknown =, !landed landed, !refused refused, !released released
-in doubt: same =, other =, +landed landed, +refused refused, +absent released, +unknown =, hold held, resolve running, look probing, asked probing, !landed landed, !refused refused, !released released
-retrying: same =, other =, renew =, +landed landed, +refused in-doubt, +absent in-doubt, +unknown in-doubt, hold held
-looked at in doubt: same =, other =, +landed landed, +refused =, +absent =, +unknown =, found landed, nothing held, again in-doubt, conflict held, !landed x, !refused x, !released x, !undone x
-looked at held: same =, other =, +landed landed, +refused =, +absent =, +unknown =, found landed, nothing held, again held, conflict held, !landed x, !refused x, !released x, !undone x
-held: same =, other =, +landed landed, +refused refused, +absent released, +unknown =, look x, asked probing, !landed landed, !refused refused, !released released
-held for two effects: same =, other =, +landed =, +refused =, +absent =, +unknown =, look x, asked x, !landed landed, !refused x, !released x
-released by its owner: same running, other running, +landed landed, +refused =, +absent =, +unknown =
-released by a person: same running, other =, +landed landed, +refused =, +absent =, +unknown =
-released by a timer: same running, other =, +landed landed, +refused =, +absent =, +unknown =
-refused by its owner: same =, other running, +landed landed, +refused =, +absent =, +unknown =, !released released
-refused by a person: same =, other =, +landed landed, +refused =, +absent =, +unknown =, !released released
-landed: same =, other =, +landed =, +refused =, +absent =, +unknown =, !undone undone, mark =, undo x, age tombstone
-delivered: same running, other running, +landed =, +refused =, +absent =, +unknown =, !undone undone, deliver =, mark =, undo x, age tombstone
-being undone: same =, other =, +landed =, +refused =, +absent =, +unknown =, !undone undone, mark =, undo undone, age x
-undone: same running, other running, +landed =, +refused =, +absent =, +unknown =, undo =
-tombstone: same =, other =, +landed =, +refused =, +absent =, +unknown =, undo x
-alias: same =, other =, +landed =, +refused =, +absent =, +unknown =
+started: same =, other =, renew =, suspend waiting, +landed landed, +refused refused, +absent released, +unknown in-doubt, hold held, rewrite =
+waiting: same =, other =, continue running, +landed landed, +refused =, +absent =, +unknown =, !landed landed, !refused refused, !released released, rewrite =
+in doubt: same =, other =, +landed landed, +refused refused, +absent released, +unknown =, hold held, resolve running, look probing, asked probing, !landed landed, !refused refused, !released released, rewrite =
+retrying: same =, other =, renew =, +landed landed, +refused in-doubt, +absent in-doubt, +unknown in-doubt, hold held, rewrite =
+looked at in doubt: same =, other =, +landed landed, +refused =, +absent =, +unknown =, found landed, nothing held, again in-doubt, conflict held, !landed x, !refused x, !released x, !undone x, rewrite =
+looked at held: same =, other =, +landed landed, +refused =, +absent =, +unknown =, found landed, nothing held, again held, conflict held, !landed x, !refused x, !released x, !undone x, rewrite =
+held: same =, other =, +landed landed, +refused refused, +absent released, +unknown =, look x, asked probing, !landed landed, !refused refused, !released released, rewrite =
+held for two effects: same =, other =, +landed =, +refused =, +absent =, +unknown =, look x, asked x, !landed landed, !refused x, !released x, rewrite =
+released by its owner: same running, other running, +landed landed, +refused =, +absent =, +unknown =, erase =, rewrite =
+released by a person: same running, other =, +landed landed, +refused =, +absent =, +unknown =, erase =, rewrite =
+released by a timer: same running, other =, +landed landed, +refused =, +absent =, +unknown =, erase =, rewrite =
+refused by its owner: same =, other running, +landed landed, +refused =, +absent =, +unknown =, !released released, erase =, rewrite =
+refused by a person: same =, other =, +landed landed, +refused =, +absent =, +unknown =, !released released, erase =, rewrite =
+landed: same =, other =, +landed =, +refused =, +absent =, +unknown =, !undone undone, mark =, undo x, age tombstone, erase tombstone, rewrite =
+delivered: same running, other running, +landed =, +refused =, +absent =, +unknown =, !undone undone, deliver =, mark =, undo x, age tombstone, erase tombstone, rewrite =
+being undone: same =, other =, +landed =, +refused =, +absent =, +unknown =, !undone undone, mark =, undo undone, age x, erase x, rewrite =
+undone: same running, other running, +landed =, +refused =, +absent =, +unknown =, undo =, erase =, rewrite =
+tombstone: same =, other =, +landed =, +refused =, +absent =, +unknown =, undo x, erase =, rewrite =
+alias: same =, other =, +landed =, +refused =, +absent =, +unknown =, rewrite =
 ";
 
 fn cell(desk: &Desk, command: &Command) -> String {
@@ -77,6 +77,8 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
         ("mark", Command::MarkUndoing { by: key(7), generation: desk.record().generation, void_mark: None }),
         ("undo", Command::Undo { by: key(7), generation: desk.record().generation, told_by_outcome: false }),
         ("age", Command::Age),
+        ("erase", Command::Erase),
+        ("rewrite", Command::Rewrite),
     ]
 }
 

@@ -92,6 +92,8 @@ fn commands() -> impl Strategy<Value = Command> {
         1 => marks.prop_map(|(by, generation, told_by_outcome)| Command::Undo { by: key(by), generation, told_by_outcome }),
         1 => Just(Command::UndoWritten { of: generation(3, 1) }),
         1 => Just(Command::Age),
+        1 => Just(Command::Erase),
+        1 => Just(Command::Rewrite),
     ]
 }
 

@@ -41,6 +41,10 @@ impl Readers {
         self.file.path()
     }
 
+    pub(super) fn file(&self) -> &LedgerFile {
+        &self.file
+    }
+
     /// What lies at the key, and what time it is.
     pub(super) async fn get(&self, key: StoreKey) -> Result<(Option<Row>, Stamp), StoreError> {
         let started = Instant::now();

@@ -1,0 +1,63 @@
+//! `semel ledger erase`
+
+use crate::{
+    args::Where,
+    exit::{Exit, OrStop, Stop},
+    setup, talk,
+};
+use semel::{
+    runtime::{Erased, Erasing},
+    words::Tenant,
+};
+
+/// Erases what the ledger tells of a tenant: calls, outcomes, reasons, facts, identities, handles.
+///
+/// Says what it would erase, and erases it with `--yes`; then it clears the ledger's file of what was overwritten, while
+/// which other writers wait. That operations landed stays, so that no repeat is sent: it is answered *expired*. What was
+/// undoable by a handle no longer is. What is running, in doubt or held is left: decide it first. Prints how many
+/// operations it is about. Backups of the file are yours to erase.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Whose
+    #[arg(long, value_name = "NAME")]
+    tenant: String,
+    /// Erase it
+    #[arg(long)]
+    yes: bool,
+    /// Remove the records altogether: then a repeat is a new operation, and is sent
+    #[arg(long, requires = "yes")]
+    with_records: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) async fn run(options: Options) -> Result<(), Stop> {
+    let tenant = Tenant::new(&options.tenant).or_stop(Exit::Refused)?;
+    let ledger = super::open(&options.place).await?;
+    if options.yes {
+        ledger.sweep().await.map_err(|error| setup::broken(&error))?;
+    }
+    let how = match (options.yes, options.with_records) {
+        (false, _) => Erasing::Nothing,
+        (true, false) => Erasing::Words,
+        (true, true) => Erasing::Records,
+    };
+    let erased = ledger.erase(&tenant, how).await.map_err(|error| setup::broken(&error))?;
+    tell(&tenant, how, &erased);
+    talk::line(&erased.operations.to_string())
+}
+
+fn tell(tenant: &Tenant, how: Erasing, erased: &Erased) {
+    let done = match how {
+        Erasing::Nothing => "would be erased; erase it with `--yes`",
+        Erasing::Words => "is erased",
+        Erasing::Records => "is erased, and the records are gone",
+    };
+    talk::say(format_args!("what {} operations of `{tenant}` tell {done}", erased.operations));
+    for (state, count) in &erased.left {
+        talk::say(format_args!("left as it is: {count} {}", state.word()));
+    }
+    if erased.unreadable > 0 {
+        talk::say(format_args!("left as it is: {} that cannot be read here, see `semel doctor`", erased.unreadable));
+    }
+}

@@ -1,0 +1,69 @@
+//! `semel ledger reseal`
+
+use crate::{
+    args::Where,
+    exit::{Exit, OrStop, Stop},
+    setup, talk,
+};
+use semel::store::Resealed;
+
+/// How often the whole ledger is gone through while others change what was to be sealed.
+const ROUNDS_MAX: u32 = 10;
+
+/// Seals under the current key what is in the clear or sealed under an older one.
+///
+/// Callers go on meanwhile. Once it ends with 0 and every host seals under the current key, an older key can be dropped.
+/// Prints how many records it sealed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) async fn run(options: Options) -> Result<(), Stop> {
+    let config = setup::config(&options.place)?;
+    let store = setup::sealing(&config)?;
+    let store = store.ok_or("no sealing key is set up: name one in `[sealing]`").or_stop(Exit::Config)?;
+    let mut resealed = 0;
+    for _ in 0..ROUNDS_MAX {
+        let round = round(&store).await?;
+        resealed += round.resealed;
+        if round.left == 0 {
+            talk::line(&resealed.to_string())?;
+            return whole(&round);
+        }
+    }
+    talk::line(&resealed.to_string())?;
+    Err(Exit::Running.stop("others write under another key, or a clock went back: see to that, and do it again"))
+}
+
+/// Once through the whole ledger.
+async fn round(store: &semel::store::SealingStore) -> Result<Resealed, Stop> {
+    let mut sum = Resealed::default();
+    loop {
+        let page = store.reseal(sum.next).await.or_stop(Exit::Ledger)?;
+        sum.resealed += page.resealed;
+        sum.left += page.left;
+        sum.damaged += page.damaged;
+        for (id, count) in page.no_key {
+            *sum.no_key.entry(id).or_default() += count;
+        }
+        sum.next = page.next;
+        if sum.next.is_none() {
+            return Ok(sum);
+        }
+    }
+}
+
+fn whole(round: &Resealed) -> Result<(), Stop> {
+    for (id, count) in &round.no_key {
+        talk::say(format_args!("{count} records are sealed under the key `{id}`, which is not set up here"));
+    }
+    if round.damaged > 0 {
+        talk::say(format_args!("{} records do not open: see `semel ledger list`", round.damaged));
+    }
+    if round.no_key.is_empty() && round.damaged == 0 {
+        return Ok(());
+    }
+    Err(Exit::Config.stop("some records were left as they are: no key may be dropped yet"))
+}

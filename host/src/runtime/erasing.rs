@@ -1,0 +1,155 @@
+//! Erasing what a ledger tells of a tenant: every word, but not what keeps an operation from being sent again.
+
+use super::{
+    ledger::LedgerError,
+    operator::{Ledger, PAGE},
+};
+use crate::{
+    ledger::{Command, Entry, Record, Secrets, StateLabel},
+    store::{Query, Removed, StoreError, Stored},
+    words::{StoreKey, Tenant},
+};
+use std::collections::BTreeMap;
+
+/// How much is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erasing {
+    /// Nothing: what would be is counted.
+    Nothing,
+    /// All that is told of settled operations: calls, outcomes, reasons, evidence, facts, identities, handles. That they
+    /// landed, were refused, released or undone stays, so that no repeat is sent.
+    Words,
+    /// The records of settled operations altogether, and handles: a repeat is a new operation then, and is sent.
+    Records,
+}
+
+/// What became of what a ledger told of a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// How many operations tell nothing any more, or are gone.
+    pub operations: u64,
+    /// How many names of what landed are gone.
+    pub handles: u64,
+    /// How many operations were left as they are, because they are not settled, by their state.
+    pub left: BTreeMap<StateLabel, u64>,
+    /// How many were left because they cannot be read here, such as under a sealing key that this host does not have.
+    pub unreadable: u64,
+}
+
+impl Ledger {
+    /// Erases what the ledger tells of `tenant`, and then clears the store's files of what was overwritten. What is
+    /// running, in doubt or held is left and counted: a person decides by what it tells, and erases again.
+    ///
+    /// The tenant's name stays wherever a record does.
+    ///
+    /// # Errors
+    /// If the ledger does not answer. What was erased until then is.
+    pub async fn erase(&self, tenant: &Tenant, how: Erasing) -> Result<Erased, LedgerError> {
+        let mut erased = Erased::default();
+        for key in self.keys_of(tenant, StateLabel::of_operations().collect()).await? {
+            self.erase_operation(key, tenant, how, &mut erased).await?;
+        }
+        if how == Erasing::Records {
+            for key in self.keys_of(tenant, vec![StateLabel::Handle]).await? {
+                erased.handles += u64::from(self.remove_handle(key, tenant).await?);
+            }
+        }
+        if how != Erasing::Nothing {
+            self.table.store().scrub().await?;
+        }
+        Ok(erased)
+    }
+
+    async fn keys_of(&self, tenant: &Tenant, states: Vec<StateLabel>) -> Result<Vec<StoreKey>, LedgerError> {
+        let mut keys = Vec::new();
+        let mut query = Query { tenant: Some(tenant.clone()), states, due: false, after: None, limit: PAGE };
+        loop {
+            let page = self.table.store().list(&query).await?;
+            query.after = page.keys.last().copied();
+            keys.extend(page.keys);
+            if !page.more {
+                return Ok(keys);
+            }
+        }
+    }
+
+    async fn erase_operation(
+        &self,
+        key: StoreKey,
+        tenant: &Tenant,
+        how: Erasing,
+        erased: &mut Erased,
+    ) -> Result<(), LedgerError> {
+        let stored = match self.table.store().get(key).await {
+            Ok((stored, _)) => stored,
+            Err(StoreError::Entry(_)) => {
+                erased.unreadable += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some((stored, record)) = stored.as_ref().and_then(|stored| Some((stored, record(stored)?))) else {
+            return Ok(());
+        };
+        if record.tenant != *tenant || (how != Erasing::Records && tells_nothing(stored)) {
+            return Ok(());
+        }
+        let label = record.state.label();
+        if !is_settled(label) {
+            *erased.left.entry(label).or_default() += 1;
+            return Ok(());
+        }
+        match how {
+            Erasing::Nothing => erased.operations += 1,
+            Erasing::Words => self.erase_words(key, label, erased).await?,
+            Erasing::Records => match self.table.store().remove(key, stored.version).await? {
+                Removed::Removed => erased.operations += 1,
+                Removed::Changed(..) => *erased.left.entry(label).or_default() += 1,
+            },
+        }
+        Ok(())
+    }
+
+    async fn erase_words(&self, key: StoreKey, label: StateLabel, erased: &mut Erased) -> Result<(), LedgerError> {
+        match self.table.apply(key, &Command::Erase).await {
+            Ok(_) => erased.operations += 1,
+            // It moved on meanwhile, or has an undo to write or to wait for.
+            Err(LedgerError::Refused(_)) => *erased.left.entry(label).or_default() += 1,
+            Err(LedgerError::Store(StoreError::Entry(_))) => erased.unreadable += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn remove_handle(&self, key: StoreKey, tenant: &Tenant) -> Result<bool, LedgerError> {
+        let (Some(stored), _) = self.table.store().get(key).await? else { return Ok(false) };
+        match &*stored.entry {
+            Entry::Handle(handle) if handle.tenant == *tenant => {
+                Ok(matches!(self.table.store().remove(key, stored.version).await?, Removed::Removed))
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+fn record(stored: &Stored) -> Option<&Record> {
+    match &*stored.entry {
+        Entry::Operation(record) => Some(record),
+        Entry::Sealed(sealed) => Some(sealed.record()),
+        Entry::Handle(_) | Entry::Scheme(_) => None,
+    }
+}
+
+/// Whether it was erased before, so that there is nothing left to write.
+fn tells_nothing(stored: &Stored) -> bool {
+    let Entry::Operation(record) = &*stored.entry else { return false };
+    let mut erased = record.clone();
+    Secrets::erase(&mut erased);
+    *record == erased && record.state.label() != StateLabel::Landed
+}
+
+/// Whether nothing is left to find out about it.
+fn is_settled(label: StateLabel) -> bool {
+    use StateLabel::{Landed, Refused, Released, Tombstone, Undone};
+    matches!(label, Landed | Refused | Released | Tombstone | Undone)
+}

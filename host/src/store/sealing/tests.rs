@@ -1,0 +1,53 @@
+//! A sealing store is a store like any other; what lies beneath it tells nothing; and nothing that was put elsewhere opens.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails panics")]
+
+mod canaries;
+mod forging;
+mod formats;
+mod resealing;
+
+use super::*;
+use crate::{
+    ledger::Record,
+    store::{Clock, MemoryStore, SettableClock, SqliteStore, conformance::Fixture},
+};
+
+fn key(id: &str) -> SealingKey {
+    SealingKey::new(id, format!("the secret of {id}, which is long enough to be one").as_bytes()).unwrap()
+}
+
+fn keys(id: &str) -> SealingKeys {
+    SealingKeys::new(key(id))
+}
+
+/// A record in which everything that tells something says so, in each state.
+fn records() -> Vec<Record> {
+    canaries::states().into_iter().map(canaries::record).collect()
+}
+
+fn over_memory() -> Fixture {
+    let clock = Arc::new(SettableClock::default());
+    let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
+    let losing = Arc::clone(&inner);
+    let store = Arc::new(SealingStore::new(inner, keys("a")));
+    Fixture { store, clock, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
+}
+
+mod over_memory {
+    use super::over_memory;
+    crate::store_conformance!(over_memory);
+}
+
+fn over_sqlite() -> Fixture {
+    let (clock, folder) = (Arc::new(SettableClock::default()), tempfile::tempdir().unwrap());
+    let path = folder.path().join("ledger.db");
+    let inner = SqliteStore::open_with_clock(path, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let store = Arc::new(SealingStore::new(Arc::new(inner), keys("a")));
+    Fixture { store, clock, lose: None, place: Box::new(folder) }
+}
+
+mod over_sqlite {
+    use super::over_sqlite;
+    crate::store_conformance!(over_sqlite);
+}
