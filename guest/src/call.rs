@@ -1,5 +1,6 @@
 //! A call as a policy reads it: parsed once, every argument by its JSON Pointer, every mistake named by its path.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -60,7 +61,7 @@ impl Call {
     /// What stands at a JSON Pointer (RFC 6901), null and missing alike being nothing.
     #[must_use]
     pub fn get(&self, pointer: &str) -> Option<&Value> {
-        self.arguments.pointer(pointer).filter(|value| !value.is_null())
+        at(&self.arguments, pointer).filter(|value| !value.is_null())
     }
 
     /// What stands at a JSON Pointer, of whatever kind.
@@ -69,7 +70,7 @@ impl Call {
     ///
     /// Nothing stands there, or null.
     pub fn value(&self, pointer: &str) -> Result<&Value, String> {
-        self.get(pointer).ok_or_else(|| wrong(pointer, "a value", self.arguments.pointer(pointer)))
+        self.get(pointer).ok_or_else(|| wrong(pointer, "a value", at(&self.arguments, pointer)))
     }
 
     /// The text at a JSON Pointer.
@@ -167,7 +168,7 @@ impl Call {
     }
 
     fn read<'a, T>(&'a self, pointer: &str, kind: &str, take: impl Fn(&'a Value) -> Option<T>) -> Result<T, String> {
-        let value = self.arguments.pointer(pointer);
+        let value = at(&self.arguments, pointer);
         value.and_then(take).ok_or_else(|| wrong(pointer, kind, value))
     }
 
@@ -178,6 +179,42 @@ impl Call {
     ) -> Result<Option<T>, String> {
         self.get(pointer).map(|_| read(self, pointer)).transpose()
     }
+}
+
+/// What stands at a JSON Pointer. The same as `Value::pointer`, whose search for texts is a twentieth of a small guest.
+fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let Some(rest) = pointer.strip_prefix('/') else { return pointer.is_empty().then_some(value) };
+    rest.split('/').try_fold(value, |value, segment| match value {
+        Value::Object(members) => members.get(unescaped(segment).as_ref()),
+        Value::Array(items) => items.get(index(segment)?),
+        _ => None,
+    })
+}
+
+fn unescaped(segment: &str) -> Cow<'_, str> {
+    if !segment.contains('~') {
+        return Cow::Borrowed(segment);
+    }
+    let mut name = String::new();
+    let mut letters = segment.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let escaped = if letter == '~' { letters.peek().copied() } else { None };
+        name.push(match escaped {
+            Some('0') => '~',
+            Some('1') => '/',
+            _ => letter,
+        });
+        if matches!(escaped, Some('0' | '1')) {
+            letters.next();
+        }
+    }
+    Cow::Owned(name)
+}
+
+/// Where in a list; written plainly, without a sign or needless zeros.
+fn index(segment: &str) -> Option<usize> {
+    let plain = !segment.starts_with('+') && (segment.len() == 1 || !segment.starts_with('0'));
+    if plain { segment.parse().ok() } else { None }
 }
 
 /// The largest whole number that every reader of JSON holds exactly.
@@ -204,10 +241,16 @@ pub(crate) fn found(value: &Value) -> String {
         Value::Array(_) => "a list".into(),
         Value::String(text) if text.chars().nth(SHOWN_CHARACTERS).is_some() => {
             let start: String = text.chars().take(SHOWN_CHARACTERS).collect();
-            format!("{}…", Value::String(start))
+            json_text(&Value::String(start)) + "…"
         }
-        plain => plain.to_string(),
+        plain => json_text(plain),
     }
+}
+
+/// A value as a JSON text. Not by way of `Display`, which brings a second writer, for people, into every guest.
+pub(crate) fn json_text(value: &Value) -> String {
+    // A value's names are texts, so that writing it to memory does not fail.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 impl TryFrom<types::Call> for Call {
@@ -251,6 +294,33 @@ mod tests {
         assert_eq!(call.list("/to"), Ok(&[json!("a")][..]));
         assert_eq!(call.value("/in/a~1b"), Ok(&json!(1)));
         assert_eq!(call.arguments().unwrap().len(), 7);
+    }
+
+    #[test]
+    fn a_pointer_means_what_it_means_to_others() {
+        let value = json!({ "": 1, "a/b": { "~1": [7, { "x": null }] }, "0": [[2]], "~": 3, "~2": 4 });
+        for pointer in [
+            "",
+            "/",
+            "a",
+            "/a~1b",
+            "/a~1b/~01/0",
+            "/a~1b/~01/1/x",
+            "/a~1b/~01/01",
+            "/a~1b/~01/+1",
+            "/a~1b/~01/-1",
+            "/a~1b/~01/2",
+            "/0/0/0",
+            "/0/0/0/0",
+            "/~0",
+            "/~",
+            "/~2",
+            "/none",
+            "//",
+            "/a~1b/~01/",
+        ] {
+            assert_eq!(at(&value, pointer), value.pointer(pointer), "{pointer}");
+        }
     }
 
     #[test]

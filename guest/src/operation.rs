@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::call::json_text;
 use crate::{Derivation, Field, Form, Operation, Place, Repeats, Scope, Target, Until};
 
 /// A day: how long an operation is remembered unless the policy says otherwise.
@@ -14,7 +15,11 @@ impl Field {
     /// A named value.
     #[must_use]
     pub fn new(name: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self { name: name.into(), value: value.into().to_string() }
+        Self::of(name.into(), &value.into())
+    }
+
+    fn of(name: String, value: &Value) -> Self {
+        Self { name, value: json_text(value) }
     }
 }
 

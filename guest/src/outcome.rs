@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
+use crate::call::json_text;
 use crate::{Attempt, Effect, Failure, Outcome, Probe, Silence, Verdict};
 
 impl Outcome {
     /// The tool answered with this.
     #[must_use]
     pub fn returned(answer: impl Into<Value>) -> Self {
-        Self::Returned(answer.into().to_string())
+        Self::Returned(json_text(&answer.into()))
     }
 
     /// No answer came, though something may have been sent.
@@ -63,7 +64,7 @@ impl Failure {
     /// The whole error.
     #[must_use]
     pub fn details(mut self, details: impl Into<Value>) -> Self {
-        self.details = Some(details.into().to_string());
+        self.details = Some(json_text(&details.into()));
         self
     }
 }
@@ -145,6 +146,6 @@ impl Probe {
     /// A read through this tool.
     #[must_use]
     pub fn new(tool: impl Into<String>, arguments: impl Into<Value>) -> Self {
-        Self { tool: tool.into(), arguments: arguments.into().to_string(), extras: Vec::new() }
+        Self { tool: tool.into(), arguments: json_text(&arguments.into()), extras: Vec::new() }
     }
 }

@@ -14,7 +14,7 @@ use crate::{Attempt, Call, Derivation, Description, Finding, Outcome, Probe, Rec
 pub trait Policy: Sized {
     /// What an operator may set. Put `#[serde(deny_unknown_fields)]` on it, so that a misspelt key is an error and not
     /// a setting that silently stays at its default. [`NoSettings`](crate::NoSettings) where there is nothing to set.
-    type Settings: DeserializeOwned;
+    type Settings: DeserializeOwned + 'static;
 
     /// What the policy is.
     fn describe() -> Description;

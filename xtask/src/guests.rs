@@ -84,7 +84,8 @@ fn module_of(package: &str, messages: &str) -> Option<PathBuf> {
 /// Flags for the guest alone (host build scripts do not see them), the machine's paths kept out of its messages.
 fn flags() -> Result<String> {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
-    let mut flags = vec!["-C".to_owned(), LEAN_STACK.to_owned()];
+    // A guest whose package has a line of its own in the profile would lose the profile's `strip` by it.
+    let mut flags = ["-C", LEAN_STACK, "-C", "strip=symbols"].map(str::to_owned).to_vec();
     flags.push(format!("--remap-path-prefix={}=/semel", workspace::root().display()));
     if let Some(home) = cargo_home {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
