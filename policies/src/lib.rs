@@ -66,8 +66,9 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_lists_those_that_are() {
-        let missing = get("stripe").err().map(|missing| missing.to_string());
-        assert_eq!(missing.as_deref(), Some("there is no ready-made policy `stripe`; there are `hints`, `intent`"));
+        let missing = get("strype").err().map(|missing| missing.to_string());
+        let expected = "there is no ready-made policy `strype`; there are `hints`, `intent`, `stripe`";
+        assert_eq!(missing.as_deref(), Some(expected));
     }
 
     #[test]

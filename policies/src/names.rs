@@ -1,2 +1,2 @@
 /// The ready-made policies, in order.
-pub(crate) const NAMES: &[&str] = &["hints", "intent"];
+pub(crate) const NAMES: &[&str] = &["hints", "intent", "stripe"];

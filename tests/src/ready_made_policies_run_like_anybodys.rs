@@ -4,7 +4,8 @@
 use semel::{
     engine::{Engine, Limits, LoadFault, Policy},
     words::{
-        Attempt, Call, Derivation, Effect, Field, Finding, Operation, Outcome, Probe, Recovery, Run, Scope, Until,
+        Attempt, Call, Derivation, Effect, Failure, Field, Finding, Operation, Outcome, Place, Probe, Recovery, Run,
+        Scope, Until,
     },
 };
 use serde_json::{Value, json};
@@ -52,12 +53,13 @@ fn booking(price: Value, flights: &[&str]) -> Call {
 
 #[tokio::test]
 async fn every_ready_made_policy_loads_and_says_what_it_is() {
-    for (name, settings) in [("hints", json!({})), ("intent", json!({ "identity": ["id"] }))] {
+    let named = [("hints", json!({})), ("intent", json!({ "identity": ["id"] })), ("stripe", json!({}))];
+    for (name, settings) in named {
         let policy = load(name, settings).await.unwrap();
         assert_eq!((policy.description().name.as_str(), policy.description().key_epoch), (name, 1));
         assert_eq!(policy.description().settings_schema["type"], "object");
     }
-    assert_eq!(semel_policies::names(), ["hints", "intent"]);
+    assert_eq!(semel_policies::names(), ["hints", "intent", "stripe"]);
 }
 
 #[tokio::test]
@@ -104,6 +106,28 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
     assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Hold(_)));
     let found = policy.weigh(&call, &lost, &probe(), &Outcome::Returned(json!({}))).unwrap();
     assert!(matches!(found, Finding::Conflicting(_)));
+}
+
+#[tokio::test]
+async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
+    let policy = load("stripe", json!({})).await.unwrap();
+    let call = |arguments| Call::new("create_refund", arguments).unwrap();
+    let refund = call(json!({ "payment_intent": "pi_1", "amount": 1000, "idempotencyKey": "random" }));
+    let guarded = operation(&policy, &refund);
+    assert_eq!(guarded.identity, [Field { name: "payment_intent".to_owned(), value: json!("pi_1") }]);
+    let places = guarded.target.unwrap().places;
+    let expected = [Place::Header("Idempotency-Key".to_owned()), Place::Argument("/idempotencyKey".to_owned())];
+    assert_eq!(places, expected);
+    let judge = |outcome| policy.judge(&refund, &attempt(outcome)).unwrap();
+    let landed = judge(Outcome::Returned(json!({ "id": "re_1", "status": "succeeded" })));
+    assert_eq!((landed.effect, landed.handles), (Effect::Landed, vec!["refund/re_1".to_owned()]));
+    let details = json!({ "error": { "type": "card_error", "code": "card_declined" } });
+    let declined = Failure { status: Some(402), details: Some(details), ..Failure::default() };
+    assert_eq!(judge(Outcome::Failed(declined)).effect, Effect::Refused);
+    let lost = attempt(Outcome::no_answer("timed out"));
+    assert!(matches!(policy.recover(&refund, &lost).unwrap(), Recovery::Retry { .. }));
+    let unknown = policy.derive(&Call::new("stripe_magic", json!({})).unwrap()).unwrap();
+    assert!(matches!(unknown, Derivation::Refuse(_)));
 }
 
 fn probe() -> Probe {

@@ -13,7 +13,7 @@ const PACKAGE_PREFIX: &str = "semel-policy-";
 
 /// What a policy may weigh: every byte is compiled by each host that loads it. Unicode's tables are 110 KiB of
 /// `intent`.
-const BUDGETS_BYTES: &[(&str, u64)] = &[("hints", 120 << 10), ("intent", 384 << 10)];
+const BUDGETS_BYTES: &[(&str, u64)] = &[("hints", 120 << 10), ("intent", 384 << 10), ("stripe", 120 << 10)];
 
 /// Build the ready-made policies as WebAssembly components into target/policies.
 #[derive(clap::Args)]

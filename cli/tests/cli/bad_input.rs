@@ -87,7 +87,7 @@ fn a_policy_that_cannot_be_used_is_told_with_its_place() {
     let tool = |policy: &str, settings: &str| {
         format!("[[tool]]\nmatch = \"*\"\npolicy = \"{policy}\"\nsettings = {{ {settings} }}\n")
     };
-    refused(&Workshop::new(&tool("stripe", "")), 78, "there is no ready-made policy `stripe`");
+    refused(&Workshop::new(&tool("strype", "")), 78, "there is no ready-made policy `strype`");
     refused(&Workshop::new(&tool("intent", "identiy = [\"order\"]")), 78, "semel.toml:3");
     let shop = Workshop::new("");
     shop.write("bad.wasm", "not wasm");

@@ -34,7 +34,7 @@ fn what_is_no_policy_is_told_why() {
     shop.write("bad.wasm", "not wasm");
     shop.run(&["policy", "inspect", "bad.wasm"]).stopped(78, "this is not WebAssembly");
     shop.run(&["policy", "inspect", "./missing.wasm"]).stopped(66, "missing.wasm");
-    shop.run(&["policy", "inspect", "stripe"]).stopped(78, "there is no ready-made policy `stripe`");
+    shop.run(&["policy", "inspect", "strype"]).stopped(78, "there is no ready-made policy `strype`");
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn the_doctor_tells_what_is_set_up_and_what_waits_for_a_person() {
 #[test]
 fn the_doctor_tells_every_mistake_and_ends_with_the_first() {
     let shop =
-        Workshop::new("[[tool]]\nmatch = \"x\"\npolicy = \"stripe\"\n[[tool]]\nmatch = \"y\"\npolicy = \"intent\"\n");
+        Workshop::new("[[tool]]\nmatch = \"x\"\npolicy = \"strype\"\n[[tool]]\nmatch = \"y\"\npolicy = \"intent\"\n");
     shop.write("ledger.sqlite", "this is no database, and it is long enough to show that it is none at all");
     let told = shop.run(&["doctor"]);
-    told.stopped(78, "stripe");
+    told.stopped(78, "strype");
     assert_eq!(told.stdout.matches("unusable").count(), 3, "{told:?}");
 }

@@ -50,6 +50,13 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Puts the ticket's headers into those of a request, in place of any of the same name, however that is spelt:
+    /// client libraries put a random key on each request, and under such a key every repeat is a new request.
+    pub fn put_headers(&self, request: &mut Vec<(String, String)>) {
+        request.retain(|(name, _)| !self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        request.extend_from_slice(&self.headers);
+    }
+
     pub(super) fn unguarded(call: &Call) -> Self {
         Self {
             operation: None,
@@ -230,4 +237,22 @@ pub(super) fn refused(tool: &str, reason: String) -> Begun {
 pub(super) fn passes(call: &Call) -> Begun {
     tracing::info!(semel.answer = "passed", semel.tool = call.tool(), "semel.answer");
     Begun::Run(Box::new(Started { ticket: Ticket::unguarded(call), driver: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_header_of_the_same_name_is_replaced_however_it_is_spelt() {
+        let call = Call::new("pay", serde_json::json!({})).unwrap();
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let ticket = Ticket { headers: vec![header("Idempotency-Key", "ours")], ..Ticket::unguarded(&call) };
+        let mut request =
+            vec![header("idempotency-key", "random"), header("Accept", "*/*"), header("IDEMPOTENCY-KEY", "other")];
+        ticket.put_headers(&mut request);
+        assert_eq!(request, [header("Accept", "*/*"), header("Idempotency-Key", "ours")]);
+    }
 }

@@ -1,0 +1,127 @@
+//! What Stripe answered, in whatever it is wrapped: an HTTP body, the error of a client library, a text of a tool, or a
+//! result of the Model Context Protocol.
+
+use semel_guest::{Failure, Outcome, Value};
+
+/// An answer taken apart.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// What was asked for.
+    Object(Value),
+    Error(Error),
+}
+
+/// An error, as far as it tells.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Error {
+    pub(crate) status: Option<u64>,
+    /// In Stripe's terms, such as `card_error`.
+    pub(crate) kind: Option<String>,
+    /// Such as `card_declined`.
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+}
+
+impl Answer {
+    /// What came; silence is none.
+    pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Returned(json) => Some(Self::returned(json)),
+            Outcome::Failed(failure) => Some(Self::Error(Error::of(failure))),
+            Outcome::Unanswered(_) => None,
+        }
+    }
+
+    fn returned(json: &str) -> Self {
+        let whole = parsed(json).unwrap_or_default();
+        let says_error = whole.get("isError") == Some(&Value::Bool(true));
+        let inner = unwrapped(&whole);
+        match (Error::within(&inner), &inner) {
+            (Some(error), _) => Self::Error(error),
+            (None, _) if says_error => Self::Error(Error::of_text(&text_of(&inner))),
+            // What tools built on Stripe's toolkit return when a request failed.
+            (None, Value::String(text)) if admits_failure(text) => Self::Error(Error::of_text(text)),
+            (None, _) => Self::Object(inner),
+        }
+    }
+}
+
+fn admits_failure(text: &str) -> bool {
+    ["Failed to ", "Error"].iter().any(|start| text.trim().starts_with(start))
+}
+
+impl Error {
+    fn of(failure: &Failure) -> Self {
+        let details = failure.details.as_deref().and_then(parsed);
+        let told =
+            details.or_else(|| parsed(&failure.message)).as_ref().and_then(|told| Self::within(&unwrapped(told)));
+        let told = told.unwrap_or_default();
+        Self {
+            status: failure.status.map(u64::from).or(told.status),
+            kind: told.kind,
+            code: told.code.or_else(|| failure.code.clone()),
+            message: if told.message.is_empty() { failure.message.clone() } else { told.message },
+        }
+    }
+
+    fn of_text(text: &str) -> Self {
+        Self { message: text.to_owned(), ..Self::default() }
+    }
+
+    /// Stripe's error in a value: its body, `{"error": {…}}`, or what a client library makes of it.
+    fn within(value: &Value) -> Option<Self> {
+        let error = value.get("error").filter(|error| error.is_object()).unwrap_or(value);
+        let kind = text(error, "rawType").or_else(|| text(error, "type").filter(|kind| kind.ends_with("_error")))?;
+        Some(Self {
+            status: ["statusCode", "status", "http_status"].iter().find_map(|name| error.get(*name)?.as_u64()),
+            kind: Some(kind.to_owned()),
+            code: text(error, "code").map(str::to_owned),
+            message: text(error, "message").unwrap_or_default().to_owned(),
+        })
+    }
+
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// In a line: `card_error card_declined HTTP 402: Your card was declined.`
+    pub(crate) fn told(&self) -> String {
+        let mut told = String::from("Stripe:");
+        let status = self.status.map(|status| "HTTP ".to_owned() + &status.to_string());
+        for word in [&self.kind, &self.code, &status].into_iter().flatten() {
+            told.push(' ');
+            told.push_str(word);
+        }
+        told.push_str(": ");
+        told.extend(self.message.chars().take(SHOWN_CHARACTERS));
+        told
+    }
+}
+
+/// How many characters of a message a reason shows.
+const SHOWN_CHARACTERS: usize = 120;
+
+fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name).and_then(Value::as_str)
+}
+
+fn parsed(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
+}
+
+/// What a value wraps: the structured content or the text of a result of the Model Context Protocol, JSON in a text.
+fn unwrapped(value: &Value) -> Value {
+    if let Some(content) = value.get("content").and_then(Value::as_array) {
+        if let Some(structured) = value.get("structuredContent") {
+            return structured.clone();
+        }
+        let text = content.iter().find_map(|item| text(item, "text")).unwrap_or_default();
+        return unwrapped(&Value::String(text.to_owned()));
+    }
+    let json = value.as_str().and_then(parsed).filter(Value::is_object);
+    json.unwrap_or_else(|| value.clone())
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

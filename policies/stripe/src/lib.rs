@@ -1,0 +1,73 @@
+//! The policy for tools that move money through Stripe: refunds, charges, payment intents, transfers, payouts.
+//!
+//! It knows which arguments of Stripe's API make two calls the same operation, where the key goes, and what Stripe's
+//! errors say of the effect. It never looks at prose, and never at a call of which it does not know what it does: that
+//! is refused, guarded without a target, or let through, as the operator says.
+//!
+//! What it rests on, and where Stripe says so (API v1; v2 remembers for 30 days and carries out again what failed):
+//!
+//! | fact | page |
+//! |---|---|
+//! | every POST takes `Idempotency-Key`, up to 255 characters; GET and DELETE do not | <https://docs.stripe.com/api/idempotent_requests> |
+//! | the first answer is kept once execution has begun, and repeated, a 500 too | the same |
+//! | what failed validation or met a concurrent request is not kept | the same |
+//! | keys may be removed once they are 24 hours old; after that the request is a new one | the same |
+//! | the same key with other parameters is an error | the same |
+//! | types: `api_error`, `card_error`, `idempotency_error`, `invalid_request_error`; statuses 400 to 429, 5xx | <https://docs.stripe.com/api/errors> |
+//! | a 429, and a 401 without a key, come before keys are looked at; a 500 tells nothing of the effect | <https://docs.stripe.com/error-low-level> |
+//! | `lock_timeout` (429): the object was busy, try again; `idempotency_key_in_use` (409): the first is under way | <https://docs.stripe.com/error-codes>, <https://docs.stripe.com/rate-limits> |
+//! | a refund's `status` may be `failed` or `canceled` in an answer that came with 200 | <https://docs.stripe.com/api/refunds/object> |
+//!
+//! See the README for the settings.
+
+mod answer;
+mod api;
+mod operation;
+mod settings;
+mod target;
+mod verdict;
+
+use semel_guest::{Attempt, Call, Derivation, Description, Policy, Recovery, Value, Verdict};
+
+use settings::{Meaning, Settings};
+
+/// The policy.
+pub struct Stripe {
+    settings: Settings,
+}
+
+impl Policy for Stripe {
+    // Read by hand: a derived reader, with its errors for every type, would be a fifth of this guest.
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("stripe", env!("CARGO_PKG_VERSION"))
+            .summary("for tools that move money through Stripe: refunds, charges, payment intents, transfers, payouts")
+            .tool("*")
+            .settings_schema(include_str!("../settings.schema.json"))
+    }
+
+    fn configure(settings: Value) -> Result<Self, String> {
+        Settings::read(&settings).map(|settings| Self { settings })
+    }
+
+    fn derive(&self, call: &Call) -> Result<Derivation, String> {
+        operation::derive(&self.settings, call)
+    }
+
+    fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
+        match self.settings.meaning(call.tool()) {
+            Meaning::Does(endpoint) => verdict::judge(Some(endpoint), attempts),
+            _ => verdict::judge(None, attempts),
+        }
+    }
+
+    fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, String> {
+        verdict::recover(&self.derive(call)?, attempts)
+    }
+}
+
+semel_guest::export!(Stripe);
+
+#[cfg(test)]
+mod tests;

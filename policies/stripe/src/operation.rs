@@ -1,0 +1,214 @@
+//! Which operation a call means.
+//!
+//! INVARIANT: identity never depends on whether an argument happens to be there. A model leaves arguments out when it
+//! tries again, and the same operation would get another key. What is named identity is needed, or the call is refused.
+
+use semel_guest::{Call, Derivation, Operation, Scope, Until, Value};
+
+use crate::api::{self, Distinct, Endpoint};
+use crate::settings::{Meaning, OtherAmount, RefundBy, Settings, Unknown, WithoutReference};
+use crate::target;
+
+/// The arguments that are amounts, in the currency's smallest unit.
+const AMOUNTS: &[&str] = &["amount", "amount_to_capture", "application_fee_amount"];
+
+/// What a call means under these settings.
+pub(crate) fn derive(settings: &Settings, call: &Call) -> Result<Derivation, String> {
+    match settings.meaning(call.tool()) {
+        Meaning::Reads | Meaning::Unknown(Unknown::Pass) => Ok(Derivation::Pass),
+        Meaning::Unknown(Unknown::Refuse) => Ok(Derivation::refuse(unknown(call))),
+        Meaning::Unknown(Unknown::Guard) => guarded(settings, call),
+        Meaning::Does(endpoint) => known(settings, endpoint, call),
+    }
+}
+
+fn unknown(call: &Call) -> String {
+    format!(
+        "it is not known what `{}` does at Stripe: the operator can name its operation in the settings (`tools`), or say \
+         there what becomes of unknown tools (`unknown`)",
+        call.tool()
+    )
+}
+
+/// An unknown tool: as nobody knows what it sends to Stripe, nobody knows what a repeat comes to.
+fn guarded(settings: &Settings, call: &Call) -> Result<Derivation, String> {
+    let operation = until_taken(started(settings, call.tool()), call);
+    Ok(all_arguments(operation.identity("tool", call.tool()), call, |_| true)?.once())
+}
+
+fn known(settings: &Settings, endpoint: &'static Endpoint, call: &Call) -> Result<Derivation, String> {
+    let mut operation = started(settings, endpoint.name);
+    operation.target = target::of(&settings.key_at, call)?;
+    match endpoint.distinct {
+        Distinct::Reference if settings.reference.is_empty() => unreferenced(settings, operation, call),
+        Distinct::Reference => content(referenced(settings, operation, call)?, &[], call),
+        Distinct::Whole => given_back(settings, endpoint, operation, call),
+        Distinct::Object => on_object(endpoint, operation, call),
+        Distinct::ObjectUntilTaken => on_object(endpoint, operation.until(Until::Delivery), call),
+    }
+}
+
+fn started(settings: &Settings, name: &str) -> Operation {
+    Operation::new(name)
+        .scope(settings.scope)
+        .window_seconds(settings.window_seconds)
+        .attempt_seconds(settings.attempt_seconds)
+}
+
+/// What the business calls it.
+fn referenced(settings: &Settings, operation: Operation, call: &Call) -> Result<Operation, String> {
+    settings
+        .reference
+        .iter()
+        .try_fold(operation, |operation, pointer| Ok(operation.identity(pointer, id(call, pointer)?)))
+}
+
+/// Something new, and nothing tells a second one from a repeat.
+fn unreferenced(settings: &Settings, operation: Operation, call: &Call) -> Result<Derivation, String> {
+    let operation = match settings.without_reference {
+        WithoutReference::Refuse => {
+            return Ok(Derivation::refuse(format!(
+                "nothing tells a second `{}` from a repeat of the first: the operator can name in the settings the argument \
+                 that does, as in `reference = \"/metadata/order_id\"`",
+                call.tool()
+            )));
+        }
+        WithoutReference::Run => operation.scope(Scope::Run),
+        WithoutReference::Delivery => until_taken(operation, call),
+    };
+    // Metadata may hold what tells them apart, so that it counts here.
+    let counts = |name: &str| name == "metadata" || !api::is_noise(name);
+    let operation = all_arguments(operation, call, counts)?;
+    if operation.identity.is_empty() {
+        return Err("there is no argument that says what is to be done".into());
+    }
+    Ok(operation.once())
+}
+
+/// Money given back: once for a payment, unless a reference or the amount tells two parts apart.
+fn given_back(
+    settings: &Settings,
+    endpoint: &Endpoint,
+    operation: Operation,
+    call: &Call,
+) -> Result<Derivation, String> {
+    let (operation, names) = match endpoint.on {
+        Some(on) => (operation.identity(on, object(call, on)?), [on, ""]),
+        None => (of_payment(settings.refund_by, operation, call)?, ["payment_intent", "charge"]),
+    };
+    let operation = referenced(settings, operation, call)?;
+    let [one, other] = names;
+    match settings.other_amount {
+        OtherAmount::Conflict => content(operation, &[one, other, "id"], call),
+        OtherAmount::Another => {
+            let amount = call.get("/amount").map_or(Ok("all of it".into()), |value| in_form("amount", value))?;
+            content(operation.identity("amount", amount), &[one, other, "id", "amount"], call)
+        }
+    }
+}
+
+/// The payment that a refund is of, named by one of its two ids.
+fn of_payment(by: RefundBy, operation: Operation, call: &Call) -> Result<Operation, String> {
+    let name = match (by, call.get("/payment_intent"), call.get("/charge")) {
+        (RefundBy::One(name), ..) => name,
+        (RefundBy::Either, Some(_), Some(_)) => {
+            return Err("`/payment_intent` and `/charge` are both given: name the payment by one of them".into());
+        }
+        (RefundBy::Either, None, Some(_)) => "charge",
+        (RefundBy::Either, ..) => "payment_intent",
+    };
+    let other = if name == "charge" { "/payment_intent" } else { "/charge" };
+    if call.get(other).is_some() {
+        return Err(format!("`{other}` is given: name the payment by `/{name}`, as the operator wants it"));
+    }
+    Ok(operation.identity(name, id(call, &format!("/{name}"))?))
+}
+
+/// What is done to an object.
+fn on_object(endpoint: &Endpoint, operation: Operation, call: &Call) -> Result<Derivation, String> {
+    let on = endpoint.on.unwrap_or("id");
+    let object = object(call, on)?;
+    let operation = if endpoint.undoes { operation.undoes(format!("{on}/{object}")) } else { operation };
+    content(operation.identity(on, object), &[on, "id"], call)
+}
+
+/// The id of the object that a call is about, under its kind's name or as `id`.
+fn object(call: &Call, kind: &str) -> Result<String, String> {
+    let named = format!("/{kind}");
+    match (call.get(&named), call.get("/id")) {
+        (Some(one), Some(other)) if one != other => Err(format!("`{named}` and `/id` differ: name one object")),
+        (None, Some(_)) => id(call, "/id"),
+        _ => id(call, &named),
+    }
+}
+
+/// A text that says something.
+fn id(call: &Call, pointer: &str) -> Result<String, String> {
+    let text = match call.value(pointer)? {
+        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
+        _ => call.text(pointer)?.trim().to_owned(),
+    };
+    if text.is_empty() { Err(format!("`{pointer}` is empty")) } else { Ok(text) }
+}
+
+/// Every argument that is neither named here nor noise, as content.
+fn content(operation: Operation, but: &[&str], call: &Call) -> Result<Derivation, String> {
+    let mut operation = operation;
+    for (name, value) in call.arguments()? {
+        let counts = !but.contains(&name.as_str()) && !api::is_noise(name) && !says_nothing(name, value);
+        if counts && !target::is_key(name) {
+            operation = operation.content(name, in_form(name, value)?);
+        }
+    }
+    Ok(operation.once())
+}
+
+/// Every argument that counts and says something, as identity.
+fn all_arguments(operation: Operation, call: &Call, counts: impl Fn(&str) -> bool) -> Result<Operation, String> {
+    let mut operation = operation;
+    for (name, value) in call.arguments()? {
+        if counts(name) && !target::is_key(name) && !says_nothing(name, value) {
+            operation = operation.identity(format!("/{name}"), in_form(name, value)?);
+        }
+    }
+    Ok(operation)
+}
+
+/// Whether it is as good as left out. An amount that says nothing is none: without one all is given back.
+fn says_nothing(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        _ if AMOUNTS.contains(&name) => false,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// An argument as it is compared: amounts as whole numbers, currencies in lowercase, as Stripe takes them.
+fn in_form(name: &str, value: &Value) -> Result<Value, String> {
+    match value {
+        amount if AMOUNTS.contains(&name) => cents(amount).ok_or_else(|| {
+            format!("`/{name}` must be a whole number of the currency's smallest unit, such as 1000 for 10.00")
+        }),
+        Value::String(currency) if name == "currency" => Ok(currency.trim().to_ascii_lowercase().into()),
+        other => Ok(target::without_keys(other)),
+    }
+}
+
+/// A whole number, though it may be written as a text. What is not, such as 10.5, is no amount to Stripe.
+fn cents(value: &Value) -> Option<Value> {
+    let cents: u32 = match value {
+        Value::String(digits) => digits.trim().parse().ok()?,
+        number => number.as_u64()?.try_into().ok()?,
+    };
+    Some(cents.into())
+}
+
+/// For what nobody named: equal calls are one until somebody took the answer, of the run where that is known.
+fn until_taken(operation: Operation, call: &Call) -> Operation {
+    let run = call.fact("run").and_then(Value::as_str).is_some_and(|run| !run.trim().is_empty());
+    let operation = operation.until(Until::Delivery);
+    if run { operation.scope(Scope::Run) } else { operation }
+}

@@ -1,0 +1,207 @@
+//! What the operator may set. Every mistake is told with its key.
+
+use semel_guest::{Scope, Value, settings};
+
+use crate::api::{self, Endpoint};
+
+/// How long an operation is remembered, unless the settings say so: few mistaken repeats come later than a month.
+const WINDOW_SECONDS: u32 = 30 * 86_400;
+
+/// How long an attempt may take, unless the settings say so: Stripe's own clients give up after 80 seconds.
+const ATTEMPT_SECONDS: u32 = 120;
+
+/// What a tool does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Does(&'static Endpoint),
+    Reads,
+    Unknown(Unknown),
+}
+
+/// What becomes of a tool that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Refuse,
+    Guard,
+    Pass,
+}
+
+/// What becomes of a payment, transfer or payout that nothing tells from a second one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithoutReference {
+    Refuse,
+    /// Equal ones of one run are one.
+    Run,
+    /// Equal ones are one until somebody took the answer.
+    Delivery,
+}
+
+/// What another amount given back of the same payment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OtherAmount {
+    Conflict,
+    Another,
+}
+
+/// Where a tool takes the key that Stripe is to find in its header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyAt {
+    Header,
+    /// At this JSON Pointer: the tool makes the header of it.
+    Argument(String),
+    Nowhere,
+}
+
+/// By which id a refund names its payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefundBy {
+    Either,
+    One(&'static str),
+}
+
+/// What the settings mean.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// A list, because it is short, and a map of its own would be a twentieth of this guest.
+    tools: Vec<(String, Meaning)>,
+    unknown: Unknown,
+    pub(crate) key_at: KeyAt,
+    /// JSON Pointers; all of them are needed.
+    pub(crate) reference: Vec<String>,
+    pub(crate) without_reference: WithoutReference,
+    pub(crate) other_amount: OtherAmount,
+    pub(crate) refund_by: RefundBy,
+    pub(crate) scope: Scope,
+    pub(crate) window_seconds: u32,
+    pub(crate) attempt_seconds: u32,
+}
+
+impl Settings {
+    pub(crate) fn read(value: &Value) -> Result<Self, String> {
+        let mut this = Self {
+            tools: Vec::new(),
+            unknown: Unknown::Refuse,
+            key_at: KeyAt::Header,
+            reference: Vec::new(),
+            without_reference: WithoutReference::Refuse,
+            other_amount: OtherAmount::Conflict,
+            refund_by: RefundBy::Either,
+            scope: Scope::Tenant,
+            window_seconds: WINDOW_SECONDS,
+            attempt_seconds: ATTEMPT_SECONDS,
+        };
+        for (key, value) in value.as_object().ok_or("settings: they must be a table")? {
+            this.take(key, value).map_err(|mistake| format!("settings: `{key}`: {mistake}"))?;
+        }
+        if this.window_seconds < this.attempt_seconds {
+            return Err("settings: `window`: it is shorter than an attempt may take".into());
+        }
+        Ok(this)
+    }
+
+    fn take(&mut self, key: &str, value: &Value) -> Result<(), String> {
+        match key {
+            "tools" => self.tools = tools(value)?,
+            "unknown" => self.unknown = choice(value, UNKNOWN)?,
+            "key" => self.key_at = key_at(value)?,
+            "reference" => self.reference = pointers(value)?,
+            "without_reference" => self.without_reference = choice(value, WITHOUT_REFERENCE)?,
+            "other_amount" => self.other_amount = choice(value, OTHER_AMOUNT)?,
+            "refund_by" => self.refund_by = choice(value, REFUND_BY)?,
+            "scope" => self.scope = choice(value, SCOPE)?,
+            "window" => self.window_seconds = seconds(value)?,
+            "attempt" => self.attempt_seconds = seconds(value)?,
+            _ => return Err(format!("there is no such key; there are {KEYS}")),
+        }
+        Ok(())
+    }
+
+    /// What a tool does: what the settings say, else what Stripe's own tool of this name does.
+    pub(crate) fn meaning(&self, tool: &str) -> Meaning {
+        if let Some((_, meaning)) = self.tools.iter().find(|(named, _)| named == tool) {
+            return *meaning;
+        }
+        match api::of_tool(tool) {
+            Some(endpoint) => Meaning::Does(endpoint),
+            None if api::READS.contains(&tool) => Meaning::Reads,
+            None => Meaning::Unknown(self.unknown),
+        }
+    }
+}
+
+const KEYS: &str = "`attempt`, `key`, `other_amount`, `reference`, `refund_by`, `scope`, `tools`, `unknown`, \
+                    `window`, `without_reference`";
+
+const UNKNOWN: &[(&str, Unknown)] = &[("refuse", Unknown::Refuse), ("guard", Unknown::Guard), ("pass", Unknown::Pass)];
+
+const WITHOUT_REFERENCE: &[(&str, WithoutReference)] =
+    &[("refuse", WithoutReference::Refuse), ("run", WithoutReference::Run), ("delivery", WithoutReference::Delivery)];
+
+const OTHER_AMOUNT: &[(&str, OtherAmount)] = &[("conflict", OtherAmount::Conflict), ("another", OtherAmount::Another)];
+
+const REFUND_BY: &[(&str, RefundBy)] = &[
+    ("either", RefundBy::Either),
+    ("payment_intent", RefundBy::One("payment_intent")),
+    ("charge", RefundBy::One("charge")),
+];
+
+const SCOPE: &[(&str, Scope)] = &[("tenant", Scope::Tenant), ("run", Scope::Run)];
+
+fn choice<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, String> {
+    let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
+    chosen.map(|(_, meaning)| *meaning).ok_or_else(|| one_of(&mut choices.iter().map(|(name, _)| *name)))
+}
+
+/// ``it must be one of `a` `b` ``
+fn one_of(names: &mut dyn Iterator<Item = &'static str>) -> String {
+    let mut list = String::from("it must be one of");
+    for name in names {
+        list.push_str(" `");
+        list.push_str(name);
+        list.push('`');
+    }
+    list
+}
+
+fn seconds(value: &Value) -> Result<u32, String> {
+    settings::seconds(value).ok_or_else(|| settings::SECONDS_EXPECTED.into())
+}
+
+/// Which tool does what.
+fn tools(value: &Value) -> Result<Vec<(String, Meaning)>, String> {
+    let mut tools = Vec::new();
+    for (tool, does) in value.as_object().ok_or("it must be a table of tools")? {
+        let meaning = match does.as_str() {
+            Some("read") => Some(Meaning::Reads),
+            name => name.and_then(api::named).map(Meaning::Does),
+        };
+        let known = || one_of(&mut api::ENDPOINTS.iter().map(|endpoint| endpoint.name));
+        let meaning = meaning.ok_or_else(|| format!("`{tool}`: {} `read`", known()))?;
+        tools.push((tool.clone(), meaning));
+    }
+    Ok(tools)
+}
+
+/// `header`, `none`, or a JSON Pointer.
+fn key_at(value: &Value) -> Result<KeyAt, String> {
+    match value.as_str() {
+        Some("header") => Ok(KeyAt::Header),
+        Some("none") => Ok(KeyAt::Nowhere),
+        Some(pointer) if pointer.starts_with('/') => Ok(KeyAt::Argument(pointer.to_owned())),
+        _ => Err("it must be `header`, `none`, or a JSON Pointer such as `/idempotency_key`".into()),
+    }
+}
+
+/// A JSON Pointer, or a list of them.
+fn pointers(value: &Value) -> Result<Vec<String>, String> {
+    let mut pointers: Vec<String> = Vec::new();
+    for item in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
+        let pointer = item.as_str().filter(|text| text.starts_with('/') && text.len() > 1);
+        let pointer = pointer.ok_or("it must be a JSON Pointer such as `/metadata/order_id`, or a list of them")?;
+        if pointers.iter().any(|earlier| earlier == pointer) {
+            return Err(format!("`{pointer}` is named twice"));
+        }
+        pointers.push(pointer.to_owned());
+    }
+    if pointers.is_empty() { Err("an empty list names nothing: leave it out".into()) } else { Ok(pointers) }
+}

@@ -1,0 +1,123 @@
+//! What Stripe's answers say of the effect, and what to do in doubt.
+
+use semel_guest::{Attempt, Derivation, Recovery, Value, Verdict, careful};
+
+use crate::answer::{Answer, Error};
+use crate::api::Endpoint;
+
+/// After this long a caller that was turned away for coming too often may come again. Stripe asks for more each time.
+const LIMITED_MS: u32 = 2_000;
+
+/// For so long a request that Stripe did not admit is answered from the ledger: a key that was mended should soon count.
+const NOT_ADMITTED_MS: u32 = 60_000;
+
+/// So many answers of 5xx under one key are one that Stripe has kept, and will give again.
+const SERVER_ERRORS_KEPT: usize = 2;
+
+/// What became of the last attempt's effect.
+pub(crate) fn judge(endpoint: Option<&Endpoint>, attempts: &[Attempt]) -> Result<Verdict, String> {
+    let last = attempts.last().ok_or("there is no attempt to judge")?;
+    match Answer::of(&last.outcome) {
+        None => careful::judge(attempts),
+        Some(Answer::Error(error)) => Ok(Meant::by(&error).verdict(&error)),
+        Some(Answer::Object(object)) => Ok(made(endpoint, &object)),
+    }
+}
+
+/// What an error says of the effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meant {
+    /// It was turned away before anything was done, and Stripe keeps nothing of it.
+    ForLater,
+    /// It was not admitted: the API key is wrong, or may not do this.
+    NotAdmitted,
+    /// It was carried out as far as it went, and declined. Stripe gives the same answer again.
+    Declined,
+    /// The key stands for another request, which may have taken effect.
+    AnotherRequest,
+    /// The same request is under way.
+    UnderWay,
+    /// It failed on Stripe's side, and may have taken effect before.
+    OnItsSide,
+    /// It does not tell.
+    Nothing,
+}
+
+impl Meant {
+    /// The status goes before the type, and the code before both: what is thought of 5xx is not bettered by a type.
+    fn by(error: &Error) -> Self {
+        if error.is("idempotency_key_in_use") {
+            return Self::UnderWay;
+        }
+        match (error.status, error.kind.as_deref()) {
+            (Some(500..), _) => Self::OnItsSide,
+            (_, Some("idempotency_error")) => Self::AnotherRequest,
+            (Some(429), _) => Self::ForLater,
+            (Some(401 | 403), _) => Self::NotAdmitted,
+            // Too early, in conflict, or failed beyond Stripe.
+            (Some(408 | 409 | 424 | 425), _) => Self::Nothing,
+            (None, _) if error.is("lock_timeout") || error.is("rate_limit") => Self::ForLater,
+            (None, Some("rate_limit_error")) => Self::ForLater,
+            (None, Some("authentication_error")) => Self::NotAdmitted,
+            (None, Some("api_error")) => Self::OnItsSide,
+            (Some(400..=499), _) | (None, Some("card_error" | "invalid_request_error")) => Self::Declined,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn verdict(self, error: &Error) -> Verdict {
+        let told = error.told();
+        match self {
+            Self::ForLater => Verdict::absent(told).retry_after_ms(LIMITED_MS),
+            Self::NotAdmitted => Verdict::refused(told).retry_after_ms(NOT_ADMITTED_MS),
+            Self::Declined => Verdict::refused(told),
+            Self::AnotherRequest | Self::UnderWay | Self::OnItsSide | Self::Nothing => Verdict::unknown(told),
+        }
+    }
+}
+
+/// What an answer without an error says: it landed, under the name of what it made.
+fn made(endpoint: Option<&Endpoint>, object: &Value) -> Verdict {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let kind = endpoint.and_then(|endpoint| endpoint.makes);
+    if let (Some("refund"), Some(status @ ("failed" | "canceled"))) = (kind, text("status")) {
+        let id = text("id").unwrap_or_default();
+        return Verdict::refused("Stripe made refund ".to_owned() + id + ", and it is " + status);
+    }
+    let landed = Verdict::landed("Stripe did it");
+    match (kind, text("id").filter(|id| !id.trim().is_empty())) {
+        (Some(kind), Some(id)) => landed.handle(kind.to_owned() + "/" + id),
+        _ => landed,
+    }
+}
+
+/// What to do in doubt. Silence is asked about by sending the same again under the same key; an answer that Stripe has
+/// kept would only come again.
+pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery, String> {
+    let last = attempts.last().ok_or("there is no attempt to recover")?;
+    let Some(Answer::Error(error)) = Answer::of(&last.outcome) else {
+        return careful::recover(derivation, attempts);
+    };
+    let kept = match Meant::by(&error) {
+        Meant::AnotherRequest => Some("the key stands for a request with other parameters"),
+        Meant::Declined => Some("Stripe answers the repeat so, and would again; the first sending is not answered"),
+        Meant::OnItsSide if server_errors(&last.key, attempts) >= SERVER_ERRORS_KEPT => {
+            Some("Stripe keeps this answer for the key, and looks itself into what became of the request")
+        }
+        _ => None,
+    };
+    match kept {
+        Some(why) => Ok(Recovery::Hold(why.to_owned() + ": " + &error.told())),
+        None => careful::recover(derivation, attempts),
+    }
+}
+
+fn server_errors(key: &str, attempts: &[Attempt]) -> usize {
+    let answered = attempts.iter().filter(|attempt| attempt.key == key);
+    answered
+        .filter(|attempt| match Answer::of(&attempt.outcome) {
+            Some(Answer::Error(error)) => Meant::by(&error) == Meant::OnItsSide,
+            _ => false,
+        })
+        .count()
+}
