@@ -16,6 +16,7 @@ mod failing;
 mod random;
 mod shop;
 mod stories;
+mod stripe;
 mod wire;
 mod world;
 
@@ -24,7 +25,9 @@ mod a_broken_disk_is_told;
 mod a_crash_is_replayed_or_in_doubt;
 mod a_key_is_changed_under_load;
 mod a_log_tells_no_secret;
+mod a_payment_at_stripe_is_made_once;
 mod a_policy_that_fails_sends_nothing_twice;
+mod a_refund_at_stripe_is_made_once;
 mod a_retry_storm_takes_effect_once;
 mod an_answer_says_what_is_so;
 mod an_answer_that_was_lost_is_replayed;
