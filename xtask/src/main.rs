@@ -7,6 +7,7 @@
 
 mod demo;
 mod guests;
+mod localstripe;
 mod policies;
 mod soak;
 mod test;
@@ -28,6 +29,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Arguments),
+    Localstripe(localstripe::Arguments),
     Policies(policies::Arguments),
     Soak(soak::Arguments),
     Test(test::Arguments),
@@ -37,6 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Localstripe(arguments) => localstripe::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

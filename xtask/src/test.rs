@@ -1,9 +1,9 @@
-//! `cargo xtask test`: builds the ready-made policies, then runs every test there is.
+//! `cargo xtask test`: builds the ready-made policies, installs what tests talk to, then runs every test there is.
 
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 
-use crate::{policies, workspace};
+use crate::{localstripe, policies, workspace};
 
 /// Build the policies and run all tests; a skipped one fails.
 #[derive(clap::Args)]
@@ -11,6 +11,7 @@ pub(crate) struct Arguments {}
 
 pub(crate) fn run(_: &Arguments) -> Result<()> {
     policies::all()?;
+    localstripe::prepare()?;
     // No test is ignored: what could not run would have to fail.
     // One build of everything, so that no dependency is compiled twice for other features.
     cargo(&["nextest", "run", "--workspace", "--all-targets", "--no-fail-fast"])?;

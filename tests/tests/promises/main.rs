@@ -31,6 +31,7 @@ mod a_refund_at_stripe_is_made_once;
 mod a_retry_storm_takes_effect_once;
 mod an_answer_says_what_is_so;
 mod an_answer_that_was_lost_is_replayed;
+mod localstripe_refunds_once;
 mod no_tenant_sees_another;
 mod power_loss_takes_nothing_back;
 mod the_recorded_airline_books_once;

@@ -2,11 +2,13 @@
 //! own libraries do, and a host under the ready-made policy between them.
 
 mod books;
-pub mod client;
+mod client;
+mod localstripe;
 mod server;
 
 pub use books::Fault;
 pub use client::Client;
+pub use localstripe::LocalStripe;
 pub use server::Stripe;
 
 use crate::world::policy;

@@ -47,6 +47,22 @@ impl Client {
         self.post(tool, arguments, vec![("Idempotency-Key".to_owned(), key.to_owned())]).await
     }
 
+    /// A request besides the story, which must succeed.
+    pub async fn set_up(&self, path: &str, arguments: Value) -> Value {
+        let url = format!("{}{path}", self.url);
+        let (form, timeout) = (form(arguments.as_object().unwrap()), self.timeout);
+        let made = tokio::task::spawn_blocking(move || post(&url, &[], &form, timeout)).await.unwrap();
+        let Outcome::Returned(object) = made else { panic!("{path}: {made:?}") };
+        object
+    }
+
+    /// What Stripe shows.
+    pub async fn shown(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.url);
+        let read = move || ureq::get(&url).header("authorization", SECRET).call().unwrap().body_mut().read_to_string();
+        serde_json::from_str(&tokio::task::spawn_blocking(read).await.unwrap().unwrap()).unwrap()
+    }
+
     async fn post(&self, tool: &str, arguments: &Map<String, Value>, headers: Vec<(String, String)>) -> Outcome {
         let (path, form) = request(tool, arguments);
         let (url, timeout) = (format!("{}{path}", self.url), self.timeout);
@@ -80,11 +96,15 @@ fn request(tool: &str, arguments: &Map<String, Value>) -> (String, String) {
             format!("/v1/payment_intents/{}/{done}", on("payment_intent").as_str().unwrap())
         }
     };
+    (path, form(&arguments))
+}
+
+fn form(arguments: &Map<String, Value>) -> String {
     let mut fields = Vec::new();
-    for (name, value) in &arguments {
+    for (name, value) in arguments {
         flatten(name.clone(), value, &mut fields);
     }
-    (path, fields.join("&"))
+    fields.join("&")
 }
 
 /// As Stripe wants it: `metadata[order_id]=A1`.
