@@ -22,6 +22,8 @@ pub enum Failure {
     NotExecuted,
     UnknownAndLost,
     UnknownButWritten,
+    /// It is carried out after so much time.
+    Late(Duration),
 }
 
 /// A store whose calls of these numbers fail, once it is told to count.
@@ -32,12 +34,27 @@ pub struct Failing {
     calls: AtomicUsize,
     failing: Range<usize>,
     failure: Failure,
+    yields: bool,
 }
 
 impl Failing {
     pub fn new(failing: Range<usize>, failure: Failure) -> Arc<Self> {
+        Arc::new(Self::over(memory(), failing, failure))
+    }
+
+    pub fn over(inner: Arc<dyn Store>, failing: Range<usize>, failure: Failure) -> Self {
         let (counts, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { inner: memory(), counts, calls, failing, failure })
+        Self { inner, counts, calls, failing, failure, yields: false }
+    }
+
+    /// One that never fails, and lets others go first before and after each call.
+    pub fn yielding(inner: Arc<dyn Store>) -> Self {
+        Self { yields: true, ..Self::over(inner, 0..0, Failure::NotExecuted) }
+    }
+
+    /// How many calls were counted.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 
     /// From now on calls are counted, and fail as they are meant to.
@@ -51,7 +68,8 @@ impl Failing {
     }
 
     /// What becomes of the next call: whether it reaches the store, and what its caller is told.
-    fn next(&self) -> (bool, Option<StoreError>) {
+    async fn next(&self) -> (bool, Option<StoreError>) {
+        self.let_others_go().await;
         if !self.counts.load(Ordering::SeqCst) {
             return (true, None);
         }
@@ -64,14 +82,27 @@ impl Failing {
             Failure::NotExecuted => (false, Some(StoreError::NotExecuted("the disk is full".to_owned()))),
             Failure::UnknownAndLost => (false, unknown()),
             Failure::UnknownButWritten => (true, unknown()),
+            Failure::Late(by) => {
+                tokio::time::sleep(by).await;
+                (true, None)
+            }
+        }
+    }
+}
+
+impl Failing {
+    async fn let_others_go(&self) {
+        if self.yields {
+            tokio::task::yield_now().await;
         }
     }
 }
 
 macro_rules! through {
     ($self:ident, $call:expr) => {{
-        let (reaches, error) = $self.next();
+        let (reaches, error) = $self.next().await;
         let done = if reaches { Some($call.await) } else { None };
+        $self.let_others_go().await;
         match (error, done) {
             (None, Some(done)) => done,
             (error, _) => Err(error.unwrap()),
@@ -79,6 +110,7 @@ macro_rules! through {
     }};
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Store for Failing {
     async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
@@ -109,7 +141,7 @@ impl Store for Failing {
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
-        self.inner.purge(at_most).await
+        through!(self, self.inner.purge(at_most))
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {
@@ -129,5 +161,5 @@ impl Store for Failing {
     }
 }
 
-/// Every way to fail.
+/// Every way to fail with an error.
 pub const FAILURES: [Failure; 3] = [Failure::NotExecuted, Failure::UnknownAndLost, Failure::UnknownButWritten];

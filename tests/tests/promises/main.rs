@@ -41,5 +41,6 @@ mod what_failed_may_be_tried_again;
 mod what_is_in_doubt_can_be_looked_up;
 mod what_is_sealed_tells_nothing;
 mod what_was_undone_may_be_done_again;
+mod whatever_the_ledger_does_the_shop_does_it_once;
 mod whoever_is_killed_sends_nothing_twice;
 mod without_a_ledger_nothing_runs;

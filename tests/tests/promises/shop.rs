@@ -35,8 +35,19 @@ pub enum Line {
     Asks(What),
     /// It took effect.
     Did { what: What, effect: String },
-    /// A customer that began to ask at the line `asked` was told so; `effect` where the answer tells of one.
-    Told { what: What, asked: usize, word: String, effect: Option<String> },
+    /// A customer that began to ask at the line `asked` was told so.
+    Told { asked: usize, told: Told },
+}
+
+/// What a customer was told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Told {
+    pub what: What,
+    pub word: String,
+    /// The effect that the answer tells of, if it tells of one.
+    pub effect: Option<String>,
+    /// Whether the answer says that it stands in the ledger.
+    pub recorded: bool,
 }
 
 /// What reaches the shop.
@@ -49,7 +60,7 @@ pub enum Request {
     /// What was done under this key.
     List { key: String },
     /// A customer was told so.
-    Tell { what: What, asked: usize, word: String, effect: Option<String> },
+    Tell { asked: usize, told: Told },
     /// A process passed these points so often.
     Passed(BTreeMap<String, usize>),
 }
@@ -82,8 +93,8 @@ impl Shop {
                 let found = books.by_key.get(&key).map(|effect| json!({ "id": effect, "reference": key }));
                 Value::Array(found.into_iter().collect())
             }
-            Request::Tell { what, asked, word, effect } => {
-                books.journal.push(Line::Told { what, asked, word, effect });
+            Request::Tell { asked, told } => {
+                books.journal.push(Line::Told { asked, told });
                 Value::Null
             }
             Request::Passed(passed) => {
@@ -151,9 +162,7 @@ fn fault(journal: &[Line], at: usize) -> Option<Fault> {
     match &journal[at] {
         Line::Asks(_) => None,
         Line::Did { what, effect } => twice(before, what).then(|| Fault::Twice(effect.clone())),
-        Line::Told { what, word, effect, asked } => {
-            told_false(before, word, effect.as_deref()).or_else(|| lost(before, what, *asked, word, effect.as_deref()))
-        }
+        Line::Told { asked, told } => told_false(before, told).or_else(|| lost(before, *asked, told)),
     }
 }
 
@@ -164,9 +173,9 @@ fn twice(before: &[Line], what: &What) -> bool {
         // A room may be booked again once the booking was cancelled.
         "book" => !is_done(before, &What::new("cancel", earlier)),
         // A notice may be sent again once somebody took the word that it was sent.
-        "notify" => {
-            !before[last..].iter().any(|line| matches!(line, Line::Told { effect: Some(told), .. } if told == earlier))
-        }
+        "notify" => !before[last..]
+            .iter()
+            .any(|line| matches!(line, Line::Told { told, .. } if told.effect.as_deref() == Some(earlier))),
         _ => true,
     }
 }
@@ -182,25 +191,26 @@ fn is_done(before: &[Line], what: &What) -> bool {
     last_done(before, what).is_some()
 }
 
-fn told_false(before: &[Line], word: &str, effect: Option<&str>) -> Option<Fault> {
-    let did = |told: &str| before.iter().any(|line| matches!(line, Line::Did { effect, .. } if effect == told));
-    let words = ["executed", "replayed", "running", "in doubt", "held", "expired"];
-    let sound = words.contains(&word) && effect.is_none_or(did);
-    (!sound).then(|| Fault::False(format!("{word} {effect:?}")))
+fn told_false(before: &[Line], told: &Told) -> Option<Fault> {
+    let did =
+        |effect: &String| before.iter().any(|line| matches!(line, Line::Did { effect: done, .. } if done == effect));
+    let words = ["executed", "replayed", "running", "in doubt", "held", "expired", "refused"];
+    let sound = words.contains(&&*told.word) && told.effect.as_ref().is_none_or(did);
+    (!sound).then(|| Fault::False(format!("{told:?}")))
 }
 
-/// Whether somebody who began to ask at `asked` is told less than another was told before.
-fn lost(before: &[Line], what: &What, asked: usize, word: &str, effect: Option<&str>) -> Option<Fault> {
+/// Whether somebody who began to ask at `asked` is told less than the ledger told another before.
+fn lost(before: &[Line], asked: usize, told: &Told) -> Option<Fault> {
     let known = before[..asked].iter().rev().find_map(|line| match line {
-        Line::Told { what: told, effect: Some(effect), .. } if told == what => Some(effect.as_str()),
+        Line::Told { told: known, .. } if known.what == told.what && known.recorded => known.effect.as_deref(),
         _ => None,
     })?;
     let cancel = What::new("cancel", known);
     let is_cancelled = || before.iter().any(|line| matches!(line, Line::Asks(asked) if *asked == cancel));
     // Whoever was told of a notice took it, so that the next is another.
-    let over = what.tool == "notify" || (what.tool == "book" && is_cancelled());
-    let kept = effect == Some(known) || word == "expired";
-    (!over && !kept).then(|| Fault::Lost(format!("{what}: {known}, then {word} {effect:?}")))
+    let over = told.what.tool == "notify" || (told.what.tool == "book" && is_cancelled());
+    let kept = told.effect.as_deref() == Some(known) || told.word == "expired";
+    (!over && !kept).then(|| Fault::Lost(format!("{known}, then {told:?}")))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! pass all that a host writes and sends. The fault tests kill, stop, starve and drop the host at every step of them.
 
 use crate::{
-    shop::{Request, Shop, What},
+    shop::{Request, Shop, Told, What},
     world::intent,
 };
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use semel::{
     ledger::{Decision, Person, StateLabel},
     runtime::{Begun, Erasing, Ledger, OpenError, Prober, Semel, Ticket, Tool},
     store::Store,
-    words::{Answer, Call, Outcome, Probe, Tenant},
+    words::{Answer, Call, Outcome, Probe, Recorded, Tenant},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -274,8 +274,9 @@ impl Customers {
     }
 
     fn tell(&self, what: &What, asked: usize, answer: &Answer) {
-        let (word, effect) = (answer.word().to_owned(), effect(answer));
-        self.line.ask(Request::Tell { what: what.clone(), asked, word, effect });
+        let recorded = answer.about().is_some_and(|about| matches!(about.recorded, Recorded::Yes(_)));
+        let told = Told { what: what.clone(), word: answer.word().to_owned(), effect: effect(answer), recorded };
+        self.line.ask(Request::Tell { asked, told });
     }
 
     async fn decide(&self) -> Result<(), Stopped> {
