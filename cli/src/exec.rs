@@ -1,4 +1,8 @@
 //! `semel exec`: guards any command.
+//!
+//! What a first call costs over the bare command, with the policy's code in the cache: some 9 ms, in which the tag over
+//! 1 MB of code takes half a millisecond, and the syncs of a ledger that nobody else has open: the head of its log, two
+//! commits, and the log's move into the file at the end.
 
 mod child;
 mod conclusion;

@@ -73,9 +73,10 @@ pub struct SqliteStore {
     opened_by: u32,
 }
 
+/// Dropped in this order: whoever closes the file last moves the WAL to it, and the writer has synced its folder already.
 struct Parts {
-    writer: Writer,
     readers: Arc<Readers>,
+    writer: Writer,
     waiters: Arc<Waiters>,
 }
 

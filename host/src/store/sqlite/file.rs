@@ -68,7 +68,10 @@ impl LedgerFile {
     pub(super) fn sync_wal(&self) -> Result<(), OpenFault> {
         let mut wal = self.path.clone().into_os_string();
         wal.push("-wal");
-        match File::open(&wal).and_then(|wal| wal.sync_all()) {
+        // Where nothing lies in it there is nothing to make durable.
+        // To sync an empty file that was just made would cost as much as a commit.
+        let sync = |wal: File| if wal.metadata()?.len() == 0 { Ok(()) } else { wal.sync_all() };
+        match File::open(&wal).and_then(sync) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenFault::of_system(Path::new(&wal), &error)),
             _ => Ok(()),
         }
