@@ -13,6 +13,7 @@
 #[path = "../../guests/assemble.rs"]
 mod assemble;
 mod failing;
+mod processes;
 mod random;
 mod shop;
 mod stories;
@@ -43,4 +44,5 @@ mod what_is_sealed_tells_nothing;
 mod what_was_undone_may_be_done_again;
 mod whatever_the_ledger_does_the_shop_does_it_once;
 mod whoever_is_killed_sends_nothing_twice;
+mod whoever_is_stopped_is_fenced;
 mod without_a_ledger_nothing_runs;

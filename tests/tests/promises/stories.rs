@@ -89,6 +89,10 @@ pub const SLOW: Story = Story { name: "slow", steps: &[Step::Slow { tool: "pay",
 /// One in which a second passes before the same is sent again.
 pub const PATIENT: Story = Story { name: "patient", steps: &[unheard("known", "P"), call("known", "P")] };
 
+/// The shortest, one where the shop recognises keys and one where it does not.
+pub const KNOWN_ONCE: Story = Story { name: "known once", steps: &[call("known", "A")] };
+pub const PAY_ONCE: Story = Story { name: "pay once", steps: &[call("pay", "A")] };
+
 /// How customers reach the shop: here, or from another process.
 pub trait Line: fmt::Debug + Send + Sync + 'static {
     fn ask(&self, request: Request) -> Value;
@@ -170,6 +174,9 @@ impl Prober for Listing {
 /// Why a step did not come to its end.
 pub type Stopped = Box<dyn std::error::Error + Send + Sync>;
 
+/// What gives the store of the ledger, a long time later.
+type Later = dyn Fn() -> Arc<dyn Store> + Send + Sync;
+
 /// The customers of one host.
 pub struct Customers {
     pub semel: Semel,
@@ -177,7 +184,7 @@ pub struct Customers {
     /// Sets their identities apart from those of others.
     pub prefix: String,
     /// The store of the ledger, a long time later.
-    later: Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>,
+    later: Arc<Later>,
     booked: BTreeMap<String, String>,
 }
 
@@ -188,12 +195,23 @@ impl Customers {
         prefix: &str,
         later: impl Fn() -> Arc<dyn Store> + Send + Sync + 'static,
     ) -> Self {
-        let (line, prefix, later) = (Arc::clone(line), prefix.to_owned(), Box::new(later));
+        let (line, prefix, later) = (Arc::clone(line), prefix.to_owned(), Arc::new(later) as Arc<Later>);
         Self { semel, line, prefix, later, booked: BTreeMap::new() }
     }
 
     fn what(&self, tool: &str, id: &str) -> What {
         What::new(tool, format!("{}{id}", self.prefix))
+    }
+
+    /// Another customer of the same host.
+    pub fn another(&self) -> Self {
+        Self {
+            semel: self.semel.clone(),
+            line: Arc::clone(&self.line),
+            later: Arc::clone(&self.later),
+            prefix: self.prefix.clone(),
+            booked: BTreeMap::new(),
+        }
     }
 
     /// What the customers know to be booked.

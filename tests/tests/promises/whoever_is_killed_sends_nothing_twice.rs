@@ -6,32 +6,26 @@
 //!
 //! A thousand kills are made in a run; `cargo xtask soak` makes more, and repeats a run by its seed.
 
-mod fork;
-mod parts;
 mod report;
-mod zygote;
 
 use crate::{
+    processes::{EFFECT, FEW, Part, Role, Scene, Zygote, story_of},
     random::Random,
     shop::{Fault, Line as Entry, Shop, What},
-    stories::{Customers, Line, PATIENT, Reply, SLOW, STORIES, Tools, asked_in, host},
-    wire,
+    stories::{PATIENT, SLOW, STORIES, Tools, asked_in},
 };
-use parts::{EFFECT, FEW, Part, Role, life, store_later, story_of};
 use report::Report;
 use rustix::process::{Signal, kill_process};
 use std::{
     collections::BTreeSet,
     env,
-    path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
-use zygote::Zygote;
 
 /// How many kills are made where nobody asks for more.
 const KILLS: usize = 1_000;
@@ -43,44 +37,12 @@ const ONE_IN_A_CROWD: usize = 4;
 const CROWD_AT_ONCE: usize = 3;
 const CROWD_KILLS: usize = 25;
 
-/// A shop, and a ledger that is not there yet.
-struct Scene {
-    folder: tempfile::TempDir,
-    shop: Arc<Shop>,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let folder = tempfile::TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let shop = Arc::new(Shop::default());
-        wire::open(&shop, &folder.path().join("shop"));
-        Self { folder, shop }
+/// Asks about all of this twice, as one who comes later, and notes what the journal says then.
+fn look_after(scene: &Scene, tools: &Tools, asked: &[What], report: &mut Report) {
+    for (what, answer) in scene.ask_later(tools, asked, 2) {
+        report.answered(&what, &answer);
     }
-
-    fn part(&self, prefix: &str, role: Role) -> Part {
-        Part { folder: self.folder.path().to_owned(), prefix: prefix.to_owned(), role, lasts: true }
-    }
-
-    fn ledger(&self) -> PathBuf {
-        self.folder.path().join("ledger.db")
-    }
-
-    /// Asks about all of this twice, as one who comes later, and notes what the journal says then.
-    fn look_after(&self, tools: &Tools, asked: &[What], report: &mut Report) {
-        // Nobody is there to wait for, so time may fly.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let line = Arc::clone(&self.shop) as Arc<dyn Line>;
-            let semel = host(store_later(&self.ledger()), tools, &line).await.unwrap();
-            let path = self.ledger();
-            let mut customers = Customers::new(semel, &line, "", move || store_later(&path));
-            for what in asked.iter().flat_map(|what| [what, what]) {
-                let answer = customers.ask(what, Reply::Heard).await.unwrap();
-                report.answered(what, &answer);
-            }
-        });
-        report.faults(self.shop.faults());
-    }
+    report.faults(scene.shop.faults());
 }
 
 /// At which point of which story a process ends, and when it passes it for the how-manieth time.
@@ -108,7 +70,7 @@ fn ends(zygote: &mut Zygote) -> Vec<End> {
     let mut ends = Vec::new();
     for story in STORIES.iter().chain([&SLOW, &PATIENT]) {
         let scene = Scene::new();
-        let role = Role::Live { story: story.name.to_owned(), ends: None };
+        let role = Role::Live { story: story.name.to_owned(), ends: None, stops: false };
         let process = zygote.play(&scene.part("x-", role));
         assert!(!zygote.was_killed(process));
         assert_eq!(scene.shop.faults(), [], "{}", story.name);
@@ -126,11 +88,11 @@ fn ends(zygote: &mut Zygote) -> Vec<End> {
 /// A process lives through a story up to its end, and another looks after what it leaves.
 fn kill_at(end: &End, zygote: &mut Zygote, tools: &Tools, report: &mut Report) {
     let scene = Scene::new();
-    let role = Role::Live { story: end.story.to_owned(), ends: Some((end.point.clone(), end.nth)) };
+    let role = Role::Live { story: end.story.to_owned(), ends: Some((end.point.clone(), end.nth)), stops: false };
     let process = zygote.play(&scene.part("x-", role));
     report.ended(&end.point, zygote.was_killed(process));
     let asked = asked_in(&story_of(end.story), "x-", &scene.shop);
-    scene.look_after(tools, &asked, report);
+    look_after(&scene, tools, &asked, report);
 }
 
 /// Crowds on one file, of which one after another is killed; then somebody looks after what they leave.
@@ -143,12 +105,12 @@ fn kill_in_a_crowd(random: &mut Random, zygote: &mut Zygote, tools: &Tools, repo
             let prefix = prefix(kill + crowd.len());
             crowd.push(zygote.play(&scene.part(&prefix, Role::Crowd { seed: random.below(u64::MAX) })));
         }
-        thread::sleep(life(random));
+        thread::sleep(Duration::from_micros(3_000 + random.below(25_000)));
         let process = crowd.swap_remove(random.below(crowd.len() as u64) as usize);
         kill_process(process, Signal::KILL).unwrap();
         report.ended("any moment, in a crowd", zygote.was_killed(process));
     }
-    scene.look_after(tools, &asked_by_crowds(&scene.shop), report);
+    look_after(&scene, tools, &asked_by_crowds(&scene.shop), report);
 }
 
 fn prefix(life: usize) -> String {
@@ -246,11 +208,11 @@ fn at_every_point_and_at_any_moment() {
 fn control_without_a_ledger_that_lasts_the_shop_does_it_twice() {
     let (scene, mut zygote) = (Scene::new(), Zygote::start());
     let ends = Some((EFFECT[1].to_owned(), 1));
-    let part = Part { lasts: false, ..scene.part("x-", Role::Live { story: "pays".to_owned(), ends }) };
+    let part = Part { lasts: false, ..scene.part("x-", Role::Live { story: "pays".to_owned(), ends, stops: false }) };
     let process = zygote.play(&part);
     assert!(zygote.was_killed(process));
     let mut report = Report::default();
-    scene.look_after(&tools(), &[What::new("pay", "x-A")], &mut report);
+    look_after(&scene, &tools(), &[What::new("pay", "x-A")], &mut report);
     assert!(!report.is_sound());
     assert_eq!(scene.shop.faults(), [Fault::Twice("pay:x-A#2".to_owned())]);
 }

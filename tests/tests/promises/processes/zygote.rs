@@ -27,12 +27,7 @@ pub struct Zygote {
 impl Zygote {
     pub fn start() -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
-            .args([
-                "whoever_is_killed_sends_nothing_twice::zygote::zygote",
-                "--exact",
-                "--nocapture",
-                "--test-threads=1",
-            ])
+            .args(["processes::zygote::zygote", "--exact", "--nocapture", "--test-threads=1"])
             .env(HERE, "here")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -3,7 +3,7 @@
 use crate::{
     random::Random,
     shop::{Request, What},
-    stories::{self, Customers, Line, PATIENT, Reply, SLOW, STORIES, Story, Tools},
+    stories::{self, Customers, KNOWN_ONCE, Line, PATIENT, PAY_ONCE, Reply, SLOW, STORIES, Story, Tools},
     wire::Wire,
     world::file,
 };
@@ -14,7 +14,6 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 /// The points in the test itself, around what the shop does.
@@ -33,8 +32,13 @@ pub struct Part {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Role {
-    /// Lives through a story, and kills itself as it passes a point for the n-th time; without one, counts the points.
-    Live { story: String, ends: Option<(String, usize)> },
+    /// Lives through a story, and kills itself (or stops) as it passes a point for the n-th time; without one, counts the
+    /// points.
+    Live { story: String, ends: Option<(String, usize)>, stops: bool },
+    /// Asks about so many things one after the other, as others do at the same time.
+    Rush { many: usize },
+    /// Holds a lock that ends by itself, stops, and does what it has the lock for: what a lease without a fence comes to.
+    Lock,
     /// Has many customers at once ask about few things, until it is killed.
     Crowd { seed: u64 },
 }
@@ -43,13 +47,15 @@ impl Part {
     pub fn play(&self, tools: &Tools) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         match &self.role {
-            Role::Live { story, ends } => {
+            Role::Live { story, ends, stops } => {
                 let passed = Arc::new(Mutex::new(BTreeMap::new()));
-                watch(ends.clone(), &passed);
+                watch(ends.clone(), if *stops { Signal::STOP } else { Signal::KILL }, &passed);
                 runtime.block_on(self.live(tools, story));
                 let passed = passed.lock().unwrap().clone();
                 self.line().ask(Request::Passed(passed));
             }
+            Role::Rush { many } => runtime.block_on(self.rush(tools, *many)),
+            Role::Lock => self.lock(),
             Role::Crowd { seed } => runtime.block_on(self.crowd(&tools.clone().impatient(), *seed)),
         }
     }
@@ -69,6 +75,18 @@ impl Part {
         let store = if self.lasts { file(&path) } else { Arc::new(MemoryStore::new()) as Arc<dyn Store> };
         let semel = stories::host(store, tools, &line).await.unwrap();
         Customers::new(semel, &line, &self.prefix, move || store_later(&path))
+    }
+
+    async fn rush(&self, tools: &Tools, many: usize) {
+        let mut customers = self.customers(tools).await;
+        for id in 0..many {
+            customers.ask(&What::new("pay", id.to_string()), Reply::Heard).await.unwrap();
+        }
+    }
+
+    fn lock(&self) {
+        kill_process(getpid(), Signal::STOP).unwrap();
+        self.line().ask(Request::Serve { what: What::new("pay", "locked"), key: None, lost: false });
     }
 
     async fn crowd(&self, tools: &Tools, seed: u64) {
@@ -130,11 +148,11 @@ async fn one_of_few(customers: &mut Customers, random: &mut Random) {
 }
 
 pub fn story_of(name: &str) -> Story {
-    STORIES.iter().chain([&SLOW, &PATIENT]).find(|story| story.name == name).copied().unwrap()
+    STORIES.iter().chain([&SLOW, &PATIENT, &PAY_ONCE, &KNOWN_ONCE]).find(|story| story.name == name).copied().unwrap()
 }
 
 /// The points of the host and of the test: each is counted, and the process ends at one of them.
-fn watch(ends: Option<(String, usize)>, passed: &Arc<Mutex<BTreeMap<String, usize>>>) {
+fn watch(ends: Option<(String, usize)>, signal: Signal, passed: &Arc<Mutex<BTreeMap<String, usize>>>) {
     for point in semel::POINTS.iter().chain(&EFFECT) {
         let (ends, passed) = (ends.clone(), Arc::clone(passed));
         let pass = move || {
@@ -142,7 +160,7 @@ fn watch(ends: Option<(String, usize)>, passed: &Arc<Mutex<BTreeMap<String, usiz
             let times = passed.entry((*point).to_owned()).or_insert(0);
             *times += 1;
             if ends.as_ref().is_some_and(|(end, nth)| end == point && nth == times) {
-                kill_process(getpid(), Signal::KILL).unwrap();
+                kill_process(getpid(), signal).unwrap();
             }
         };
         fail::cfg_callback(*point, pass).unwrap();
@@ -165,9 +183,4 @@ const LATER_MS: u64 = 3_600_000;
 
 pub fn store_later(path: &Path) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open_with_clock(path, Arc::new(Later(SystemClock::new(), LATER_MS))).unwrap())
-}
-
-/// For how long the process of a crowd lives, at random.
-pub fn life(random: &mut Random) -> Duration {
-    Duration::from_micros(3_000 + random.below(25_000))
 }

@@ -1,0 +1,63 @@
+//! Hosts in processes of their own, which a test starts, kills and stops.
+
+mod fork;
+mod parts;
+mod zygote;
+
+pub use parts::{EFFECT, FEW, Part, Role, store_later, story_of};
+pub use zygote::Zygote;
+
+use crate::{
+    shop::{Shop, What},
+    stories::{Customers, Line, Reply, Tools, host},
+    wire,
+};
+use semel::{store::Store, words::Answer};
+use std::{path::PathBuf, sync::Arc};
+
+/// A shop, and the file of a ledger that is not there yet.
+pub struct Scene {
+    folder: tempfile::TempDir,
+    pub shop: Arc<Shop>,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let folder = tempfile::TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let shop = Arc::new(Shop::default());
+        wire::open(&shop, &folder.path().join("shop"));
+        Self { folder, shop }
+    }
+
+    /// A part to be played here.
+    pub fn part(&self, prefix: &str, role: Role) -> Part {
+        Part { folder: self.folder.path().to_owned(), prefix: prefix.to_owned(), role, lasts: true }
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        self.folder.path().join("ledger.db")
+    }
+
+    /// Customers of a host in this process.
+    pub async fn customers(&self, store: Arc<dyn Store>, tools: &Tools) -> Customers {
+        let line = Arc::clone(&self.shop) as Arc<dyn Line>;
+        let (semel, path) = (host(store, tools, &line).await.unwrap(), self.ledger());
+        Customers::new(semel, &line, "", move || store_later(&path))
+    }
+
+    /// Asks about all of this, so often, as one who comes an hour later.
+    pub fn ask_later(&self, tools: &Tools, asked: &[What], times: usize) -> Vec<(What, Answer)> {
+        // Nobody is there to wait for, so time may fly.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut customers = self.customers(store_later(&self.ledger()), tools).await;
+            let mut answers = Vec::new();
+            for what in asked {
+                for _ in 0..times {
+                    answers.push((what.clone(), customers.ask(what, Reply::Heard).await.unwrap()));
+                }
+            }
+            answers
+        })
+    }
+}
