@@ -8,6 +8,7 @@
 mod demo;
 mod guests;
 mod localstripe;
+mod package;
 mod policies;
 mod soak;
 mod test;
@@ -30,6 +31,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Arguments),
     Localstripe(localstripe::Arguments),
+    Package(package::Arguments),
     Policies(policies::Arguments),
     Soak(soak::Arguments),
     Test(test::Arguments),
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Localstripe(arguments) => localstripe::run(&arguments),
+        Command::Package(arguments) => package::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

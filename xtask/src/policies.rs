@@ -48,6 +48,11 @@ pub(crate) fn all() -> Result<()> {
     run(&Arguments { names: Vec::new(), toolchain: None, pack: false })
 }
 
+/// Builds all of them, and copies them to where `cargo package` finds them.
+pub(crate) fn packed() -> Result<()> {
+    run(&Arguments { names: Vec::new(), toolchain: None, pack: true })
+}
+
 /// The ready-made policies: each is a package in a folder of its own under `policies/`.
 fn known() -> Result<Vec<String>> {
     let folder = workspace::root().join("policies");
