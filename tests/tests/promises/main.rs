@@ -43,6 +43,7 @@ mod what_is_in_doubt_can_be_looked_up;
 mod what_is_sealed_tells_nothing;
 mod what_was_undone_may_be_done_again;
 mod whatever_the_ledger_does_the_shop_does_it_once;
+mod who_has_the_file_cannot_guess_what_it_is_about;
 mod whoever_is_killed_sends_nothing_twice;
 mod whoever_is_stopped_is_fenced;
 mod without_a_ledger_nothing_runs;
