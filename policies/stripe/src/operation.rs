@@ -33,7 +33,9 @@ fn unknown(call: &Call) -> String {
 /// An unknown tool: as nobody knows what it sends to Stripe, nobody knows what a repeat comes to.
 fn guarded(settings: &Settings, call: &Call) -> Result<Derivation, String> {
     let operation = until_taken(started(settings, call.tool()), call);
-    Ok(all_arguments(operation.identity("tool", call.tool()), call, |_| true)?.once())
+    // What its amounts are in is not known either: they count as they stand.
+    let as_it_stands = |_: &str, value: &Value| Ok(target::without_keys(value));
+    Ok(all_arguments(operation.identity("tool", call.tool()), call, |_| true, as_it_stands)?.once())
 }
 
 fn known(settings: &Settings, endpoint: &'static Endpoint, call: &Call) -> Result<Derivation, String> {
@@ -78,7 +80,7 @@ fn unreferenced(settings: &Settings, operation: Operation, call: &Call) -> Resul
     };
     // Metadata may hold what tells them apart, so that it counts here.
     let counts = |name: &str| name == "metadata" || !api::is_noise(name);
-    let operation = all_arguments(operation, call, counts)?;
+    let operation = all_arguments(operation, call, counts, in_form)?;
     if operation.identity.is_empty() {
         return Err("there is no argument that says what is to be done".into());
     }
@@ -164,11 +166,16 @@ fn content(operation: Operation, but: &[&str], call: &Call) -> Result<Derivation
 }
 
 /// Every argument that counts and says something, as identity.
-fn all_arguments(operation: Operation, call: &Call, counts: impl Fn(&str) -> bool) -> Result<Operation, String> {
+fn all_arguments(
+    operation: Operation,
+    call: &Call,
+    counts: fn(&str) -> bool,
+    form: fn(&str, &Value) -> Result<Value, String>,
+) -> Result<Operation, String> {
     let mut operation = operation;
     for (name, value) in call.arguments()? {
         if counts(name) && !target::is_key(name) && !says_nothing(name, value) {
-            operation = operation.identity(format!("/{name}"), in_form(name, value)?);
+            operation = operation.identity(format!("/{name}"), form(name, value)?);
         }
     }
     Ok(operation)

@@ -11,7 +11,7 @@ const LIMITED_MS: u32 = 2_000;
 /// For so long a request that Stripe did not admit is answered from the ledger: a key that was mended should soon count.
 const NOT_ADMITTED_MS: u32 = 60_000;
 
-/// So many answers of 5xx under one key are one that Stripe has kept, and will give again.
+/// So many answers of 500 under one key are one that Stripe has kept, and will give again.
 const SERVER_ERRORS_KEPT: usize = 2;
 
 /// What became of the last attempt's effect.
@@ -50,7 +50,9 @@ impl Meant {
             return Self::UnderWay;
         }
         match (error.status, error.kind.as_deref()) {
-            (Some(500..), _) => Self::OnItsSide,
+            (Some(500), _) => Self::OnItsSide,
+            // Of a server that could not be reached Stripe keeps nothing: its own libraries ask again.
+            (Some(501..), _) => Self::Nothing,
             (_, Some("idempotency_error")) => Self::AnotherRequest,
             (Some(429), _) => Self::ForLater,
             (Some(401 | 403), _) => Self::NotAdmitted,

@@ -121,6 +121,18 @@ async fn a_500_that_stripe_repeats_is_held_whether_it_took_effect_or_not() {
     }
 }
 
+/// A 503 comes from before Stripe: nothing is kept, and the next under the same key is the first.
+#[tokio::test]
+async fn a_server_that_was_not_reached_is_asked_again() {
+    let stripe = Stripe::start().await;
+    let semel = host(memory(), json!({})).await;
+    for fault in [Fault::NotReached, Fault::NotReached] {
+        stripe.next(fault);
+    }
+    assert_eq!(told(&ask(&semel, refund(), &client(&stripe)).await), ("executed", Some("re_1")));
+    assert_eq!((stripe.made("refund"), stripe.statuses()), (1, vec![503, 503, 200]));
+}
+
 /// The control: who takes a 500 for a failure and tries under a fresh key refunds twice.
 #[tokio::test]
 async fn control_a_500_taken_for_a_failure_refunds_twice() {

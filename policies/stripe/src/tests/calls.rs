@@ -199,6 +199,9 @@ fn a_tool_that_nobody_knows_is_refused_unless_the_operator_says_otherwise() {
     let guarded = operation(&policy(json!({ "unknown": "guard" })), &call);
     assert_eq!((guarded.until, guarded.scope, guarded.target), (Until::Delivery, Scope::Run, None));
     assert_eq!(guarded.identity.len(), 2);
+    let in_euros = create("stripe_magic", json!({ "amount": "129.90" }));
+    let guarded = operation(&policy(json!({ "unknown": "guard" })), &in_euros);
+    assert!(guarded.identity.contains(&Field::new("/amount", "129.90")), "it counts as it stands: {guarded:?}");
     let named = policy(json!({ "tools": { "stripe_magic": "refunds.create", "peek": "read" } }));
     assert_eq!(operation(&named, &call).name, "refunds.create");
     assert_eq!(named.derive(&create("peek", json!({}))).unwrap(), Derivation::Pass);

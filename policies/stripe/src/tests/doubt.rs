@@ -48,6 +48,16 @@ fn a_server_error_is_asked_about_once_and_then_it_is_the_one_that_stripe_keeps()
 }
 
 #[test]
+fn a_server_that_was_not_reached_has_kept_nothing() {
+    for status in [502, 503, 504] {
+        assert!(
+            is_sent_again(&[lost(), failed(status, "api_error", None), failed(status, "api_error", None)]),
+            "{status}"
+        );
+    }
+}
+
+#[test]
 fn an_answer_that_would_only_come_again_is_for_a_person() {
     for answer in [
         failed(402, "card_error", Some("card_declined")),

@@ -24,6 +24,8 @@ pub enum Fault {
     FailsAfter,
     /// Nothing is done, and it is answered with 500.
     FailsBefore,
+    /// Stripe's servers are not there: 503.
+    NotReached,
     /// The account sends too much.
     Limited,
     /// Another request holds the object.
@@ -84,6 +86,7 @@ impl Books {
     pub fn admit(&mut self, path: &str, form: &Form, key: Option<String>, fault: Option<Fault>) -> Step {
         self.keys.push(key.clone());
         match fault {
+            Some(Fault::NotReached) => return Step::Answer(error(503, "api_error", "", "unavailable")),
             Some(Fault::Limited) => {
                 return Step::Answer(error(429, "rate_limit_error", "rate_limit", "too many requests"));
             }
