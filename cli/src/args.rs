@@ -69,7 +69,7 @@ impl Arguments {
     fn run_in_runtime(self) -> Result<u8, Stop> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| Exit::Internal.stop(format!("cannot start: {error}")))?;
-        runtime.block_on(async {
+        let done = runtime.block_on(async {
             match self.command {
                 Command::Exec(options) => exec::run(options).await,
                 Command::Ledger(command) => ledger::run(command).await.map(|()| 0),
@@ -77,7 +77,10 @@ impl Arguments {
                 Command::Doctor(options) => doctor::run(options).await.map(|()| 0),
                 Command::Compile => Ok(0),
             }
-        })
+        });
+        // Whatever is still under way (an observer whose ledger does not answer) keeps nobody.
+        runtime.shutdown_background();
+        done
     }
 }
 

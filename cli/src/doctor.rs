@@ -10,6 +10,7 @@ use semel::{
     engine::{CacheState, CodeCache, Engine},
     ledger::StateLabel,
     runtime::Ledger,
+    words::ToolMode,
 };
 
 /// Checks the configuration, the policies and the ledger.
@@ -69,10 +70,19 @@ async fn policies(config: &Config) -> Result<(), Stop> {
 async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<(), Stop> {
     let policy = setup::policy(engine, setup).await?;
     let description = policy.description();
+    let mode = match setup.mode {
+        ToolMode::Enforce => String::new(),
+        other => format!("; mode {}", other.word()),
+    };
     let place = setup.defined_at.as_ref().map_or_else(|| "the default".to_owned(), ToString::to_string);
     told(
         "policy",
-        &format!("{} {}, digest {} ({place})", description.name, description.version, short(&policy.digest().to_hex())),
+        &format!(
+            "{} {}, digest {} ({place}{mode})",
+            description.name,
+            description.version,
+            short(&policy.digest().to_hex())
+        ),
     )
 }
 

@@ -4,6 +4,7 @@
 //! 1 MB of code takes half a millisecond, and the syncs of a ledger that nobody else has open: the head of its log, two
 //! commits, and the log's move into the file at the end.
 
+mod beside;
 mod child;
 mod conclusion;
 mod group;
@@ -21,8 +22,8 @@ use conclusion::Conclusion;
 use semel::{
     config::Config,
     json::{self, JsonLimits},
-    runtime::{Begun, CallError, Semel, Started},
-    words::{Call, Durability, Outcome, Run, Tenant},
+    runtime::{Begun, CallError, Semel, Started, Ticket},
+    words::{Call, Durability, Outcome, Run, Tenant, ToolMode},
 };
 use signals::Signals;
 use std::{
@@ -63,6 +64,10 @@ pub(crate) struct Options {
     /// How long to wait for another caller's attempt, up to 1h [default: the configuration's, else 10s]
     #[arg(long, value_name = "TIME", value_parser = wait)]
     wait: Option<Duration>,
+    /// Whether the tool is guarded, only watched (see `semel ledger report`), or left alone [default: the configuration's,
+    /// else enforce]
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    mode: Option<ToolMode>,
     #[command(flatten)]
     place: Where,
     /// What stdout is: the command's own, or the answer as one JSON object
@@ -81,6 +86,10 @@ fn timeout(written: &str) -> Result<Duration, String> {
 fn wait(written: &str) -> Result<Duration, String> {
     let wait = humantime::parse_duration(written).map_err(|error| error.to_string())?;
     if wait > WAIT_MAX { Err("that is longer than `1h`: call again instead".to_owned()) } else { Ok(wait) }
+}
+
+fn mode(written: &str) -> Result<ToolMode, String> {
+    ToolMode::from_word(written).ok_or_else(|| "there are enforce, shadow and off".to_owned())
 }
 
 const AFTER_HELP: &str = r#"What the command comes to:
@@ -123,6 +132,10 @@ async fn guarded(options: Options) -> Result<u8, Stop> {
     let mut setup = config.tool(&options.tool).clone();
     if let Some(wait) = options.wait {
         setup.allowance.wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    }
+    setup.mode = options.mode.unwrap_or(setup.mode);
+    if setup.mode != ToolMode::Enforce {
+        return beside::run(config, setup, call, &options, &mut signals).await;
     }
     let host = setup::host(&config, &setup).await?;
     if host.durability() == Durability::Nothing {
@@ -179,14 +192,18 @@ async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, 
 }
 
 async fn run_it(started: Started, options: &Options, signals: &mut Signals) -> Result<u8, Stop> {
-    let passes = options.output == Output::Text;
-    let ran = match Running::start(&options.command, &started.ticket, passes) {
-        Ok(running) => running.finish(options.timeout, signals).await,
-        Err(ran) => ran,
-    };
-    let Ran { outcome, ending, was_written } = ran;
+    let Ran { outcome, ending, was_written } = ran(&started.ticket, options, signals).await;
     let answered = started.finish(outcome).await.map_err(|error| failed(&error))?;
     Conclusion::ran(answered, ending, was_written).tell(options.output).await
+}
+
+/// Runs the command to its end.
+async fn ran(ticket: &Ticket, options: &Options, signals: &mut Signals) -> Ran {
+    let passes = options.output == Output::Text;
+    match Running::start(&options.command, ticket, passes) {
+        Ok(running) => running.finish(options.timeout, signals).await,
+        Err(ran) => ran,
+    }
 }
 
 fn failed(error: &CallError) -> Stop {

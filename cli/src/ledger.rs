@@ -4,6 +4,7 @@ mod decide;
 mod erase;
 mod list;
 mod purge;
+mod report;
 mod reseal;
 mod show;
 mod summary;
@@ -16,13 +17,14 @@ use crate::{
 use clap::Subcommand;
 use semel::runtime::{Found, Ledger, Listed, LookUpError};
 
-/// Lists, shows, decides, clears, erases and seals what is recorded.
+/// Lists, shows, decides, reports, clears, erases and seals what is recorded.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     List(list::Options),
     Show(show::Options),
     Decide(decide::Options),
     Purge(purge::Options),
+    Report(report::Options),
     Erase(erase::Options),
     Reseal(reseal::Options),
 }
@@ -33,6 +35,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Stop> {
         Command::Show(options) => show::run(options).await,
         Command::Decide(options) => decide::run(options).await,
         Command::Purge(options) => purge::run(options).await,
+        Command::Report(options) => report::run(options).await,
         Command::Erase(options) => erase::run(options).await,
         Command::Reseal(options) => reseal::run(options).await,
     }

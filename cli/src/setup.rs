@@ -156,6 +156,7 @@ fn settings(setup: &ToolSetup) -> Map<String, Value> {
 fn tool(setup: &ToolSetup, policy: Policy) -> Tool {
     let name_space = setup.name_space.clone().unwrap_or_else(|| policy.description().name.clone());
     Tool {
+        mode: setup.mode,
         name_space,
         allowance: setup.allowance.clone(),
         lease_seconds: setup.lease_seconds,

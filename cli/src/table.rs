@@ -11,7 +11,8 @@ fn tabbed<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     rows.iter().map(|row| row.join("\t") + "\n").collect()
 }
 
-fn aligned<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
+/// The rows as a person reads them.
+pub(crate) fn aligned<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let heading = heading.map(str::to_uppercase);
     let all = || std::iter::once(&heading).chain(rows);
     let mut widths = [0; COLUMNS];

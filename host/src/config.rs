@@ -35,7 +35,9 @@
 //! retries = 2                      # of what is in doubt, up to 100
 //! looks = 8                        # by probes, up to 1000
 //! outcome_bytes_max = 1048576      # of an outcome that is kept whole, up to 8 MiB
-//! keep_identity = false            # in records, in the clear
+//! keep_identity = false            # in records
+//! mode = "enforce"                 # or "shadow": calls run unguarded, and `semel ledger report` says what would have
+//!                                  # become of them; or "off": they run, and nothing is decided or recorded
 //! taken_within = "5s"              # see below; for tools that no [[tool]] matches, 0s (never) to 1m
 //!
 //! [[tool]]                         # the first that matches a tool's name counts
@@ -46,7 +48,7 @@
 //! irreversible = false             # refused on a ledger that forgets
 //! allow_forgetful_ledger = false   # runs on such a ledger all the same
 //! server_errors_are_answers = false # whether HTTP 408 and 5xx may prove that there was no effect
-//! # besides: name_space, wait, lease, refusal, reruns, retries, looks, outcome_bytes_max, keep_identity, as above
+//! # besides: name_space, wait, lease, refusal, reruns, retries, looks, outcome_bytes_max, keep_identity, mode, as above
 //! # These void the guarantee for the tool, and every answer says so:
 //! open_without_ledger = false      # it runs while the ledger is unreachable
 //! # timed_rerun = "10m"            # sent again so long after a probe found nothing, 1s to 30d
@@ -71,7 +73,12 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
-use crate::{guard::Allowance, key::Secret, store::SealingKeys, words::Tenant};
+use crate::{
+    guard::Allowance,
+    key::Secret,
+    store::SealingKeys,
+    words::{Tenant, ToolMode},
+};
 use globset::GlobSet;
 use places::Text;
 use section::{Mistakes, Section};
@@ -131,6 +138,8 @@ pub struct ToolSetup {
     pub settings: Map<String, Value>,
     /// What keeps its operations apart from others of the same name; none: the policy's own name.
     pub name_space: Option<String>,
+    /// Whether it is guarded, only watched, or left alone.
+    pub mode: ToolMode,
     /// What the guard may do.
     pub allowance: Allowance,
     /// How long a claim lasts without renewal, in seconds.
@@ -160,6 +169,7 @@ impl Default for ToolSetup {
             policy: PolicySource::Named(DEFAULT_POLICY.to_owned()),
             settings: Map::new(),
             name_space: None,
+            mode: ToolMode::default(),
             allowance: Allowance::default(),
             lease_seconds: LEASE_SECONDS,
             refusal_seconds: REFUSAL_SECONDS,

@@ -112,6 +112,18 @@ impl KeyScheme {
         StoreKey::from_bytes(message.digest(self.secret.as_ref()))
     }
 
+    /// Where the tally of a watched tool lies, for the day that began at `day_ms`.
+    pub(crate) fn tally_key(&self, tool: &str, day_ms: u64) -> StoreKey {
+        let message = Message::new(Purpose::Tally, self.mode).text(tool).number(day_ms);
+        StoreKey::from_bytes(message.digest(self.secret.as_ref()))
+    }
+
+    /// The same keys for a host of this mode.
+    #[must_use]
+    pub fn in_mode(&self, mode: Mode) -> Self {
+        Self { mode, secret: self.secret.clone() }
+    }
+
     /// What every attempt at `operation` must agree on.
     ///
     /// # Errors

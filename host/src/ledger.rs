@@ -10,6 +10,7 @@ mod record;
 mod rule;
 mod sealed;
 mod secrets;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -23,4 +24,5 @@ pub use record::*;
 pub use rule::{Rule, Rules};
 pub use sealed::Sealed;
 pub(crate) use secrets::Secrets;
+pub use tally::{EXAMPLES_MAX, Example, Tally, Would};
 pub use verdict::{Bounded, ServerErrors, bound};

@@ -6,16 +6,18 @@
 mod answer;
 mod call;
 mod identifiers;
+mod mode;
 mod operation;
 mod outcome;
 mod recovery;
 mod time;
 
-pub use answer::{About, Answer, Durability, Next, Recorded, Standing, Switch};
+pub use answer::{About, Answer, Durability, Next, Recorded, Standing, Switch, Unguarded};
 pub use call::{Call, Field, Run, Tenant, WordFault};
 pub(crate) use call::{checked_name, kind_of};
 pub(crate) use identifiers::to_hex;
 pub use identifiers::{CallDigest, Fingerprint, Nonce, PolicyDigest, StoreKey};
+pub use mode::ToolMode;
 pub use operation::{Derivation, Form, Operation, Place, Repeats, Scope, Target, Until};
 pub use outcome::{Effect, Failure, Outcome, Silence, Verdict};
 pub use recovery::{Attempt, Description, Finding, Probe, Recovery};

@@ -41,6 +41,11 @@ impl Conclusion {
         Self { answer, delivery, ran: Some(ending), was_written }
     }
 
+    /// The command ran, and nobody guarded it.
+    pub(super) fn unguarded(answer: Answer, ending: Ending, was_written: bool) -> Self {
+        Self { answer, delivery: None, ran: Some(ending), was_written }
+    }
+
     /// Prints, says and marks what is to be printed, said and marked, and gives the exit code.
     pub(super) async fn tell(mut self, output: Output) -> Result<u8, Stop> {
         let is_whole = match output {
@@ -86,7 +91,7 @@ impl Conclusion {
 
     fn exit(&self) -> u8 {
         match &self.answer {
-            Answer::Passed { outcome } => self.of_outcome(outcome),
+            Answer::Passed { outcome, .. } => self.of_outcome(outcome),
             Answer::Executed { effect: Effect::Unknown, .. } | Answer::InDoubt { .. } => Exit::InDoubt.code(),
             Answer::Executed { outcome, .. } => self.of_outcome(outcome),
             Answer::Replayed { outcome: Some(outcome), .. } => self.of_outcome(outcome),
@@ -162,7 +167,7 @@ fn said(answer: &Answer) -> Option<String> {
             format!("in doubt: {} may have taken effect: {reason}; {next}", named(about))
         }
         // A command that answered has said what there is to say.
-        Answer::Passed { outcome } | Answer::Executed { outcome, .. } => match outcome {
+        Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. } => match outcome {
             Outcome::Unanswered(silence) => silence.reason.clone(),
             Outcome::Returned(_) | Outcome::Failed(_) => return None,
         },

@@ -43,6 +43,7 @@ fn in_text(listed: &Listed) -> String {
         ("why", summary::why(listed)),
         ("generation", format!("{}, series {}", record.generation, record.series)),
         ("policy", format!("{} (name space {})", record.terms.policy.name, record.name_space)),
+        ("mode", if record.terms.shadow { "shadow: nothing rests on it".to_owned() } else { String::new() }),
         ("handles", record.handles.join(", ")),
     ];
     lines.extend(record.terms.identity.iter().map(|field| ("identity", format!("{} = {}", field.name, field.value))));

@@ -24,6 +24,7 @@ help_of! {
     ledger_list: "ledger" "list";
     ledger_decide: "ledger" "decide";
     ledger_erase: "ledger" "erase";
+    ledger_report: "ledger" "report";
     policy_inspect: "policy" "inspect";
     doctor: "doctor";
 }

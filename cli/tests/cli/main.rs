@@ -18,4 +18,5 @@ mod looking;
 mod readme;
 mod sealing;
 mod together;
+mod watched;
 mod workshop;

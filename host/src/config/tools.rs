@@ -6,7 +6,11 @@ use super::{
     places::Surroundings,
     section::{At, Durations, Mistakes, Section, Span, path, shown},
 };
-use crate::{guard::Allowance, ledger::ServerErrors, words::Tenant};
+use crate::{
+    guard::Allowance,
+    ledger::ServerErrors,
+    words::{Tenant, ToolMode},
+};
 use globset::{Glob, GlobSet};
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -233,6 +237,16 @@ fn take_terms(section: &Section<'_>, setup: &mut ToolSetup) {
     let bytes = section.number("outcome_bytes_max", OUTCOME_BYTES_MAX).and_then(|bytes| usize::try_from(bytes).ok());
     set(&mut setup.outcome_bytes_max, bytes);
     set(&mut setup.keep_identity, section.flag("keep_identity"));
+    set(&mut setup.mode, mode(section));
+}
+
+fn mode(section: &Section<'_>) -> Option<ToolMode> {
+    let written = section.text("mode")?;
+    ToolMode::from_word(written.value).or_else(|| {
+        let problem = format!("`{}` is no mode: write `enforce`, `shadow` or `off`", shown(written.value));
+        section.mistakes.note(written.span, problem);
+        None
+    })
 }
 
 fn take_taken_within(section: &Section<'_>, setup: &mut ToolSetup) {

@@ -14,6 +14,7 @@ pub(super) enum Purpose {
     Call,
     Downstream,
     SecretId,
+    Tally,
 }
 
 impl Purpose {
@@ -25,6 +26,7 @@ impl Purpose {
             Self::Call => "call",
             Self::Downstream => "downstream",
             Self::SecretId => "secret-id",
+            Self::Tally => "tally",
         }
     }
 }

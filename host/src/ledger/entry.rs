@@ -3,6 +3,7 @@
 use super::{
     record::{GenerationOf, Record, State},
     sealed::Sealed,
+    tally::Tally,
 };
 use crate::words::Tenant;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub enum Entry {
     Handle(Handle),
     /// How the keys of this ledger are made.
     Scheme(Scheme),
+    /// What a watched tool's calls would have come to.
+    Tally(Box<Tally>),
 }
 
 /// What a handle names: the newest generation that landed under it, undone since or not.
@@ -103,11 +106,13 @@ pub enum StateLabel {
     Handle,
     /// The scheme.
     Scheme,
+    /// What was watched of a tool.
+    Tally,
 }
 
 impl StateLabel {
     /// Every label, in the order of a record's life.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Running,
         Self::Waiting,
         Self::InDoubt,
@@ -121,11 +126,12 @@ impl StateLabel {
         Self::Alias,
         Self::Handle,
         Self::Scheme,
+        Self::Tally,
     ];
 
     /// The labels of operations: all but those of what the ledger keeps beside them.
     pub fn of_operations() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|label| !matches!(label, Self::Handle | Self::Scheme))
+        Self::ALL.into_iter().filter(|label| !matches!(label, Self::Handle | Self::Scheme | Self::Tally))
     }
 
     /// The word for it, in stores, messages and tables alike.
@@ -145,6 +151,7 @@ impl StateLabel {
             Self::Alias => "alias",
             Self::Handle => "handle",
             Self::Scheme => "scheme",
+            Self::Tally => "tally",
         }
     }
 
@@ -260,7 +267,7 @@ impl Entry {
     fn format(&self) -> u16 {
         match self {
             Self::Operation(_) | Self::Handle(_) | Self::Scheme(_) => FIRST_FORMAT,
-            Self::Sealed(_) => FORMAT,
+            Self::Sealed(_) | Self::Tally(_) => FORMAT,
         }
     }
 
@@ -271,6 +278,7 @@ impl Entry {
             Self::Sealed(_) => "sealed operation",
             Self::Handle(_) => "handle",
             Self::Scheme(_) => "scheme",
+            Self::Tally(_) => "tally",
         }
     }
 
@@ -284,6 +292,7 @@ impl Entry {
                 Labels { tenant: Some(handle.tenant.clone()), state: StateLabel::Handle, due_in_seconds: None }
             }
             Self::Scheme(_) => Labels { tenant: None, state: StateLabel::Scheme, due_in_seconds: None },
+            Self::Tally(_) => Labels { tenant: None, state: StateLabel::Tally, due_in_seconds: None },
         }
     }
 }

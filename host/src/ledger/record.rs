@@ -141,6 +141,9 @@ pub struct Terms {
     /// What it undoes: each at the generation that was the newest when the key was derived.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undoes: Vec<Undoing>,
+    /// Whether its host only watched: nothing rests on the record, so it does not outlast its window.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// Which policy a record rests on.

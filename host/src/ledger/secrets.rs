@@ -146,6 +146,7 @@ impl<'a> Parts<'a> {
             target: _,
             policy: _,
             undoes: _,
+            shadow: _,
         } = terms;
         Self { identity, call, state: words(state), attempts, evidence, found, handles }
     }

@@ -6,24 +6,45 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What is to be said once a caller certainly took an outcome that lasts until delivery.
 #[derive(Debug)]
 #[must_use = "an outcome that nobody says was taken is replayed to the next caller"]
-pub struct Delivery {
-    pub(super) table: Table,
-    pub(super) key: StoreKey,
-    pub(super) generation: u32,
-    pub(super) attempt: u32,
+pub struct Delivery(To);
+
+/// Whom it is to be said to.
+#[derive(Debug)]
+enum To {
+    Ledger {
+        table: Table,
+        key: StoreKey,
+        generation: u32,
+        attempt: u32,
+    },
+    /// Who watches the call.
+    Observer(oneshot::Sender<()>),
 }
 
 impl Delivery {
+    pub(super) fn of_record(table: Table, key: StoreKey, generation: u32, attempt: u32) -> Self {
+        Self(To::Ledger { table, key, generation, attempt })
+    }
+
+    pub(super) fn of_watched(observer: oneshot::Sender<()>) -> Self {
+        Self(To::Observer(observer))
+    }
+
     /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
     pub async fn taken(self) {
-        let deliver = Command::Deliver { generation: self.generation, attempt: self.attempt };
-        if let Err(error) = self.table.apply(self.key, &deliver).await {
-            tracing::debug!(%error, "semel.delivery mark dropped");
+        match self.0 {
+            To::Ledger { table, key, generation, attempt } => {
+                if let Err(error) = table.apply(key, &Command::Deliver { generation, attempt }).await {
+                    tracing::debug!(%error, "semel.delivery mark dropped");
+                }
+            }
+            // Who no longer watches need not hear it.
+            To::Observer(observer) => observer.send(()).unwrap_or_default(),
         }
     }
 }
@@ -36,7 +57,11 @@ pub(super) struct Marks(Arc<Mutex<HashMap<StoreKey, watch::Receiver<()>>>>);
 impl Marks {
     /// Writes the mark in a task of its own.
     pub(super) fn write(&self, delivery: Delivery) {
-        let (key, marks) = (delivery.key, self.clone());
+        let key = match delivery.0 {
+            To::Ledger { key, .. } => key,
+            To::Observer(observer) => return observer.send(()).unwrap_or_default(),
+        };
+        let marks = self.clone();
         let (writing, written) = watch::channel(());
         self.open().insert(key, written.clone());
         tokio::spawn(async move {

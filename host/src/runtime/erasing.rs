@@ -3,6 +3,7 @@
 use super::{
     ledger::LedgerError,
     operator::{Ledger, PAGE},
+    shadow::put_tally,
 };
 use crate::{
     ledger::{Command, Entry, Record, Secrets, StateLabel},
@@ -55,14 +56,19 @@ impl Ledger {
             }
         }
         if how != Erasing::Nothing {
+            self.erase_examples(tenant).await?;
             self.table.store().scrub().await?;
         }
         Ok(erased)
     }
 
     async fn keys_of(&self, tenant: &Tenant, states: Vec<StateLabel>) -> Result<Vec<StoreKey>, LedgerError> {
+        self.keys_where(Some(tenant.clone()), states).await
+    }
+
+    async fn keys_where(&self, tenant: Option<Tenant>, states: Vec<StateLabel>) -> Result<Vec<StoreKey>, LedgerError> {
         let mut keys = Vec::new();
-        let mut query = Query { tenant: Some(tenant.clone()), states, due: false, after: None, limit: PAGE };
+        let mut query = Query { tenant, states, due: false, after: None, limit: PAGE };
         loop {
             let page = self.table.store().list(&query).await?;
             query.after = page.keys.last().copied();
@@ -91,7 +97,12 @@ impl Ledger {
         let Some((stored, record)) = stored.as_ref().and_then(|stored| Some((stored, record(stored)?))) else {
             return Ok(());
         };
-        if record.tenant != *tenant || (how != Erasing::Records && tells_nothing(stored)) {
+        if record.tenant == *tenant && record.terms.shadow && how != Erasing::Nothing {
+            // Nothing rests on it, wherever it stands.
+            self.table.store().remove(key, stored.version).await?;
+            return Ok(());
+        }
+        if record.tenant != *tenant || record.terms.shadow || (how != Erasing::Records && tells_nothing(stored)) {
             return Ok(());
         }
         let label = record.state.label();
@@ -121,6 +132,21 @@ impl Ledger {
         Ok(())
     }
 
+    /// What reports tell of a tenant are examples only; counts name nobody.
+    async fn erase_examples(&self, tenant: &Tenant) -> Result<(), LedgerError> {
+        for key in self.keys_where(None, vec![StateLabel::Tally]).await? {
+            let (Some(stored), _) = self.table.store().get(key).await? else { continue };
+            let Entry::Tally(tally) = &*stored.entry else { continue };
+            let mut without = tally.clone();
+            without.examples.retain(|example| example.tenant != *tenant);
+            if without.examples.len() < tally.examples.len() {
+                // Where another writes it at this moment, the next erasure finds it.
+                put_tally(&**self.table.store(), key, Some(stored.version), &Entry::Tally(without)).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn remove_handle(&self, key: StoreKey, tenant: &Tenant) -> Result<bool, LedgerError> {
         let (Some(stored), _) = self.table.store().get(key).await? else { return Ok(false) };
         match &*stored.entry {
@@ -136,7 +162,7 @@ fn record(stored: &Stored) -> Option<&Record> {
     match &*stored.entry {
         Entry::Operation(record) => Some(record),
         Entry::Sealed(sealed) => Some(sealed.record()),
-        Entry::Handle(_) | Entry::Scheme(_) => None,
+        Entry::Handle(_) | Entry::Scheme(_) | Entry::Tally(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     scheme::{self, SchemeError},
 };
 use crate::{
-    key::KeyScheme,
+    key::{KeyScheme, Mode},
     ledger::{Command, Decision, Entry, GenerationOf, Person, Record, StateLabel},
     points::{self, Deed},
     store::{Query, Store, StoreError},
@@ -94,11 +94,22 @@ impl Ledger {
     }
 
     /// Up to `limit` records of the tenant (none: of all), in one of the states (none: in any), in the order of keys.
+    /// Without shadow records, on which nothing rests.
     ///
     /// # Errors
     /// If the ledger does not answer.
     pub async fn list(
         &self,
+        tenant: Option<&Tenant>,
+        states: &[StateLabel],
+        limit: usize,
+    ) -> Result<Vec<Listed>, LedgerError> {
+        self.list_of(false, tenant, states, limit).await
+    }
+
+    async fn list_of(
+        &self,
+        shadow: bool,
         tenant: Option<&Tenant>,
         states: &[StateLabel],
         limit: usize,
@@ -110,7 +121,8 @@ impl Ledger {
             let page = self.table.store().list(&query).await?;
             query.after = page.keys.last().copied();
             for key in page.keys {
-                listed.extend(self.read(key).await?.filter(|found| matches(found, tenant, states)));
+                let found = self.read(key).await?.filter(|found| found.record.terms.shadow == shadow);
+                listed.extend(found.filter(|found| matches(found, tenant, states)));
                 if listed.len() >= limit {
                     return Ok(listed);
                 }
@@ -145,10 +157,12 @@ impl Ledger {
 
     fn downstream(&self, key: StoreKey, record: &Record) -> String {
         let form = record.terms.target.as_ref().map(|target| target.form).unwrap_or_default();
-        self.keys.downstream(&key, record.generation, record.series).render(form).unwrap_or_default()
+        let mode = if record.terms.shadow { Mode::Shadow } else { self.keys.mode() };
+        let keys = self.keys.in_mode(mode);
+        keys.downstream(&key, record.generation, record.series).render(form).unwrap_or_default()
     }
 
-    /// The record of this name: an answer's key, or the beginning of an id that a list shows.
+    /// The record of this name: an answer's key, or the beginning of an id that a list or a report shows.
     ///
     /// # Errors
     /// If it is no such name, or the ledger does not answer.
@@ -163,7 +177,8 @@ impl Ledger {
             return Err(LookUpError::NoName(name.to_owned()));
         }
         let name = name.to_lowercase();
-        let all = self.list(None, &[], usize::MAX).await?;
+        let mut all = self.list(None, &[], usize::MAX).await?;
+        all.extend(self.list_of(true, None, &[], usize::MAX).await?);
         let mut named: Vec<Listed> = all
             .into_iter()
             .filter(|listed| listed.key.to_hex().starts_with(&name) || listed.downstream.starts_with(&name))
@@ -267,7 +282,9 @@ impl Ledger {
 
     async fn sweep_one(&self, key: StoreKey, swept: &mut Swept) -> Result<(), LedgerError> {
         match self.table.apply(key, &Command::Expire).await {
-            Ok(_) => swept.expired += 1,
+            Ok(applied) => {
+                swept.expired += u64::from(applied.record().is_some_and(|record| !record.terms.shadow));
+            }
             Err(LedgerError::Refused(_)) => {
                 if let Some(listed) = self.read(key).await?.filter(|listed| listed.record.has_open_undoes()) {
                     self.table.finish_undoes(key, &listed.record).await;

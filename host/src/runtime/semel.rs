@@ -7,21 +7,25 @@ use super::{
     ledger::{LedgerError, Table},
     operator::Ledger,
     scheme::{self, SchemeError},
-    ticket::{self, Begun, CallError, Ticket},
+    shadow::{self, Shadow},
+    ticket::{self, Begun, CallError, Ticket, Under},
     tool::Tool,
 };
 use crate::{
     engine::PolicyFault,
     guard::{Event, LedgerFault},
-    key::KeyScheme,
+    key::{KeyScheme, Mode},
     ledger::{Claim, GenerationOf, PolicyName, Record, Terms, Undoing},
     place,
     store::Store,
-    words::{Answer, Call, Derivation, Durability, Nonce, Operation, Outcome, Probe, StoreKey},
+    words::{
+        Answer, Call, Derivation, Description, Durability, Nonce, Operation, Outcome, Probe, StoreKey, ToolMode,
+        Unguarded,
+    },
 };
 use async_trait::async_trait;
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 /// Runs the reads that a policy asks for, to learn what became of an attempt.
 #[async_trait]
@@ -53,17 +57,29 @@ pub(super) struct Inner {
     pub(super) keys: KeyScheme,
     pub(super) prober: Option<Arc<dyn Prober>>,
     pub(super) marks: Marks,
+    /// What watches the tools that are not guarded; none where all are.
+    shadow: Option<Arc<Shadow>>,
     matchers: GlobSet,
     tools: Vec<Arc<Tool>>,
     fallback: Option<Arc<Tool>>,
 }
 
 impl Inner {
+    fn new(table: Table, keys: KeyScheme, tools: Vec<Arc<Tool>>) -> Self {
+        let (matchers, marks) = (GlobSet::empty(), Marks::default());
+        Self { table, keys, prober: None, marks, shadow: None, matchers, tools, fallback: None }
+    }
+
     /// The downstream key of a generation and series, as the record's target wants it.
     pub(super) fn downstream(&self, key: StoreKey, record: &Record, generation: u32, series: u32) -> String {
         let form = record.terms.target.as_ref().map(|target| target.form).unwrap_or_default();
         // A form is checked before the claim, so only a damaged record has a wrong one.
         self.keys.downstream(&key, generation, series).render(form).unwrap_or_default()
+    }
+
+    /// The policies of all tools.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Description> + Clone {
+        self.tools.iter().chain(&self.fallback).map(|tool| tool.policy.description())
     }
 
     fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
@@ -112,18 +128,37 @@ impl Builder {
         self
     }
 
-    /// Opens the host: checks that the ledger's keys are made as this host makes them.
+    /// Opens the host: checks that the ledger's keys are made as this host makes them. For tools that are not guarded the
+    /// ledger is not asked.
     ///
     /// # Errors
     /// If they are not, a pattern is none, or the ledger cannot be used.
-    pub async fn open(self) -> Result<Semel, OpenError> {
+    pub async fn open(mut self) -> Result<Semel, OpenError> {
         let table = Table::new(self.store);
-        let policies = self.tools.iter().map(|(_, tool)| tool).chain(&self.fallback);
-        scheme::agree(&table, &self.keys, policies.map(|tool| tool.policy.description())).await?;
+        for tool in self.tools.iter_mut().map(|(_, tool)| tool).chain(&mut self.fallback) {
+            // A host that only watches guards nothing.
+            if self.keys.mode() == Mode::Shadow && tool.mode == ToolMode::Enforce {
+                tool.mode = ToolMode::Shadow;
+            }
+            if tool.mode == ToolMode::Shadow {
+                *tool = shadow::as_watched(tool);
+            }
+        }
+        let all = || self.tools.iter().map(|(_, tool)| tool).chain(&self.fallback);
+        let in_mode = |mode| all().filter(move |tool| tool.mode == mode).map(|tool| tool.policy.description());
+        if in_mode(ToolMode::Enforce).next().is_some() {
+            scheme::agree(&table, &self.keys, in_mode(ToolMode::Enforce)).await?;
+        }
+        let watches: Vec<_> = in_mode(ToolMode::Shadow).collect();
+        let shadow = (!watches.is_empty()).then(|| {
+            let tools = all().filter(|tool| tool.mode == ToolMode::Shadow).cloned().map(Arc::new).collect();
+            let keys = self.keys.in_mode(Mode::Shadow);
+            Shadow::new(Semel::of(Inner::new(table.clone(), keys, tools)))
+        });
         let (matchers, tools) = rules(self.tools)?;
         let fallback = self.fallback.map(Arc::new);
-        let (keys, prober) = (self.keys, self.prober);
-        Ok(Semel { inner: Arc::new(Inner { table, keys, prober, marks: Marks::default(), matchers, tools, fallback }) })
+        let inner = Inner::new(table, self.keys, tools);
+        Ok(Semel::of(Inner { prober: self.prober, shadow, matchers, fallback, ..inner }))
     }
 }
 
@@ -150,10 +185,14 @@ fn wrong(pattern: &str, error: &globset::Error) -> OpenError {
 /// A host that guards tool calls. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Semel {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Semel {
+    fn of(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
     /// A host whose ledger is kept in `store`.
     #[must_use]
     pub fn builder(store: Arc<dyn Store>) -> Builder {
@@ -198,12 +237,14 @@ impl Semel {
     /// As [`Semel::call`].
     pub async fn begin(&self, call: Call) -> Result<Begun, CallError> {
         let begun = Moment::now();
+        let tool = self.inner.tool(call.tool()).cloned();
+        if let Some(under) = tool.as_ref().and_then(|tool| self.without_a_guard(tool, &call)) {
+            return Ok(ticket::unguarded(&call, under));
+        }
         if let Err(fault) = driver::check(&call) {
             return Ok(ticket::refused(call.tool(), format!("the arguments cannot be used: {fault}")));
         }
-        let Some(tool) = self.inner.tool(call.tool()).cloned() else {
-            return Err(CallError::NoPolicy(call.tool().to_owned()));
-        };
+        let tool = tool.ok_or_else(|| CallError::NoPolicy(call.tool().to_owned()))?;
         match tool.policy.derive(&call) {
             Err(fault) => Ok(ticket::refused(call.tool(), explain(&fault))),
             Ok(Derivation::Pass) => Ok(ticket::passes(&call)),
@@ -212,7 +253,28 @@ impl Semel {
         }
     }
 
-    async fn guard(
+    /// Under what the call runs, where the operator has its tool not guarded.
+    fn without_a_guard(&self, tool: &Arc<Tool>, call: &Call) -> Option<Under> {
+        match tool.mode {
+            ToolMode::Enforce => None,
+            ToolMode::Off => Some(Under::Nothing(Unguarded::Off)),
+            ToolMode::Shadow => {
+                let watched = self.inner.shadow.as_ref().and_then(|shadow| shadow.watch(tool, call));
+                Some(watched.map_or(Under::Nothing(Unguarded::Shadow), Under::Watched))
+            }
+        }
+    }
+
+    /// Waits until what is being watched is recorded, for so long at the most, and says whether it is. For whoever is
+    /// about to end the process: what is not recorded by then is lost, and nothing else.
+    pub async fn watched(&self, at_most: Duration) -> bool {
+        match &self.inner.shadow {
+            Some(shadow) => shadow.settled(at_most).await,
+            None => true,
+        }
+    }
+
+    pub(super) async fn guard(
         &self,
         tool: Arc<Tool>,
         call: Call,
@@ -297,6 +359,7 @@ impl Semel {
             target: operation.target,
             policy: PolicyName { name: policy.name.clone(), digest: tool.policy.digest(), key_epoch: policy.key_epoch },
             undoes: undoes.iter().map(|of| Undoing { of: *of, settled: false }).collect(),
+            shadow: keys.mode() == Mode::Shadow,
         };
         Ok((key, terms))
     }

@@ -4,13 +4,14 @@ use super::{
     delivery::Delivery,
     driver::{Driver, Pause},
     lease::Right,
+    shadow::Watched,
 };
 use crate::{
     guard::{Action, Event},
     ledger::{Grant, Reply, Told},
     place::{self, Placed},
     points::{self, Deed},
-    words::{Answer, Call, Outcome, Until},
+    words::{Answer, Call, Outcome, Unguarded, Until},
 };
 use serde_json::{Map, Value};
 use tracing::Instrument;
@@ -57,7 +58,9 @@ impl Ticket {
         request.extend_from_slice(&self.headers);
     }
 
-    pub(super) fn unguarded(call: &Call) -> Self {
+    /// What runs without a guard: the call as it is.
+    #[must_use]
+    pub fn unguarded(call: &Call) -> Self {
         Self {
             operation: None,
             key: None,
@@ -85,19 +88,33 @@ pub enum Begun {
 pub struct Started {
     /// What to run it with.
     pub ticket: Ticket,
-    pub(super) driver: Option<Driver>,
+    pub(super) under: Under,
+}
+
+/// Under what a tool runs.
+#[derive(Debug)]
+pub(super) enum Under {
+    /// A guard.
+    Guard(Box<Driver>),
+    /// None, but somebody watches.
+    Watched(Watched),
+    /// None.
+    Nothing(Unguarded),
 }
 
 impl Started {
     /// Tells what the tool came to; it may have to be run again.
     pub(super) async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
-        let Some(mut driver) = self.driver else {
-            let answer = Answer::Passed { outcome };
-            return Ok(Begun::Answered(Box::new(Answered { answer, delivery: None })));
+        let (why, delivery) = match self.under {
+            Under::Guard(mut driver) => {
+                points::after(Deed::Send);
+                let action = driver.step(Event::Ran(outcome));
+                return go_on(*driver, action).await;
+            }
+            Under::Watched(watched) => (Unguarded::Shadow, Some(watched.came_to(outcome.clone()))),
+            Under::Nothing(why) => (why, None),
         };
-        points::after(Deed::Send);
-        let action = driver.step(Event::Ran(outcome));
-        go_on(driver, action).await
+        Ok(Begun::Answered(Box::new(Answered { answer: Answer::Passed { why, outcome }, delivery })))
     }
 
     /// Tells what the tool came to, and gives the answer.
@@ -105,7 +122,7 @@ impl Started {
     /// # Errors
     /// If something is wrong within Semel; the outcome is not recorded then.
     pub async fn finish(mut self, outcome: Outcome) -> Result<Answered, CallError> {
-        if let Some(driver) = &mut self.driver {
+        if let Under::Guard(driver) = &mut self.under {
             driver.cannot_run_again();
         }
         match self.go_on(outcome).await? {
@@ -145,7 +162,9 @@ pub(super) async fn go_on(mut driver: Driver, mut action: Action) -> Result<Begu
             Pause::Over(end) => return answered(&driver, *end),
             Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
             Pause::Run(granted) => match use_up(&mut driver, *granted) {
-                Ok(ticket) => return Ok(Begun::Run(Box::new(Started { ticket, driver: Some(driver) }))),
+                Ok(ticket) => {
+                    return Ok(Begun::Run(Box::new(Started { ticket, under: Under::Guard(Box::new(driver)) })));
+                }
                 Err(why) => action = driver.step(Event::Ran(Outcome::not_sent(why))),
             },
         }
@@ -173,7 +192,7 @@ fn use_up(driver: &mut Driver, (right, grant): (Right, Grant)) -> Result<Ticket,
 fn open(driver: Driver) -> Started {
     let mut ticket = Ticket::unguarded(&driver.call);
     ticket.operation = Some(driver.claim.terms.operation.clone());
-    Started { ticket, driver: Some(driver) }
+    Started { ticket, under: Under::Guard(Box::new(driver)) }
 }
 
 fn ticket(driver: &Driver, grant: &Grant) -> Result<Ticket, String> {
@@ -218,12 +237,10 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
     let record = applied.record()?;
     let stands = matches!(applied.reply, Reply::Told(Told::Landed));
     let given = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
-    (stands && given && record.terms.until == Until::Delivery).then(|| Delivery {
-        table: driver.inner.table.clone(),
-        key: applied.key,
-        generation: record.generation,
-        attempt: record.landed_attempt(),
-    })
+    let lasts = record.terms.until == Until::Delivery;
+    let table = &driver.inner.table;
+    (stands && given && lasts)
+        .then(|| Delivery::of_record(table.clone(), applied.key, record.generation, record.landed_attempt()))
 }
 
 /// What a call of `tool` is answered that must not run as it stands.
@@ -235,8 +252,13 @@ pub(super) fn refused(tool: &str, reason: String) -> Begun {
 
 /// What a call is answered that passes.
 pub(super) fn passes(call: &Call) -> Begun {
+    unguarded(call, Under::Nothing(Unguarded::Policy))
+}
+
+/// How a call begins that runs without a guard.
+pub(super) fn unguarded(call: &Call, under: Under) -> Begun {
     tracing::info!(semel.answer = "passed", semel.tool = call.tool(), "semel.answer");
-    Begun::Run(Box::new(Started { ticket: Ticket::unguarded(call), driver: None }))
+    Begun::Run(Box::new(Started { ticket: Ticket::unguarded(call), under }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::{
     config::{LEASE_SECONDS, OUTCOME_BYTES_MAX, REFUSAL_SECONDS},
     engine::Policy,
     guard::Allowance,
+    words::ToolMode,
 };
 
 /// A tool: its policy, and what its operator allows.
@@ -11,6 +12,8 @@ use crate::{
 pub struct Tool {
     /// Which operation a call means, and whether trying again is safe.
     pub policy: Policy,
+    /// Whether it is guarded, only watched, or left alone.
+    pub mode: ToolMode,
     /// What keeps its operations apart from another policy's of the same name. Default: the policy's name.
     pub name_space: String,
     /// What the guard may do.
@@ -38,6 +41,7 @@ impl Tool {
         let name_space = policy.description().name.clone();
         Self {
             policy,
+            mode: ToolMode::default(),
             name_space,
             allowance: Allowance::default(),
             lease_seconds: LEASE_SECONDS,

@@ -54,6 +54,18 @@ pub enum Switch {
     TakenOnceWritten,
 }
 
+/// Why a call ran without a guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unguarded {
+    /// The policy saw no side effect worth guarding.
+    Policy,
+    /// The operator has the tool watched only.
+    Shadow,
+    /// The operator has the tool left alone.
+    Off,
+}
+
 /// What may be done next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
@@ -114,8 +126,10 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub enum Answer {
-    /// The policy saw no side effect worth guarding: the tool ran, and nothing was recorded.
+    /// The tool ran without a guard, and nothing was recorded that a later call would be answered by.
     Passed {
+        /// Why.
+        why: Unguarded,
         /// What it came to.
         outcome: Outcome,
     },
@@ -223,7 +237,7 @@ impl Answer {
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Passed { outcome } | Self::Executed { outcome, .. } => Some(outcome),
+            Self::Passed { outcome, .. } | Self::Executed { outcome, .. } => Some(outcome),
             Self::Replayed { outcome, .. } | Self::InDoubt { outcome, .. } | Self::Held { outcome, .. } => {
                 outcome.as_ref()
             }

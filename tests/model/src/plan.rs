@@ -179,6 +179,7 @@ impl Plan {
             tenant: Tenant::default(),
             name_space: String::new(),
             terms: Terms {
+                shadow: false,
                 operation: String::new(),
                 identity: Vec::new(),
                 content: Fingerprint::from_bytes([wish.content; 32]),

@@ -5,7 +5,7 @@
 use crate::world::{Bank, ask, ask_in_vain, charge, host, intent, memory, policy, told, with};
 use semel::{
     runtime::{Begun, Semel, Tool},
-    words::{Answer, Call, Outcome, Run},
+    words::{Answer, Call, Outcome, Run, Unguarded},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -112,7 +112,7 @@ async fn hints_of_a_server_that_is_not_trusted_let_nothing_pass() {
     let trusting = host(memory(), Tool::new(policy("hints", json!({ "trusted": true })).await)).await;
     for _ in 0..2 {
         let answer = trusting.call(reading(), |_| async { Outcome::Returned(json!("seen")) }).await.unwrap();
-        assert_eq!(answer, Answer::Passed { outcome: Outcome::Returned(json!("seen")) });
+        assert_eq!(answer, Answer::Passed { why: Unguarded::Policy, outcome: Outcome::Returned(json!("seen")) });
     }
 }
 

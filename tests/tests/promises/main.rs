@@ -30,6 +30,7 @@ mod a_payment_at_stripe_is_made_once;
 mod a_policy_that_fails_sends_nothing_twice;
 mod a_refund_at_stripe_is_made_once;
 mod a_retry_storm_takes_effect_once;
+mod a_watched_tool_is_left_alone;
 mod an_answer_says_what_is_so;
 mod an_answer_that_was_lost_is_replayed;
 mod localstripe_refunds_once;

@@ -8,7 +8,8 @@ use crate::words::{Stamp, Until};
 pub(super) fn first(claim: &Claim) -> Step {
     let record = started(claim);
     let grant = grant(&record);
-    Step { write: Some((Box::new(record), keep::UNSETTLED)), reply: Reply::Granted(grant) }
+    let keep = keep::unsettled(&record);
+    Step { write: Some((Box::new(record), keep)), reply: Reply::Granted(grant) }
 }
 
 /// A record with its first attempt.

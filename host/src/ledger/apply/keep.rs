@@ -10,8 +10,14 @@ const ATTEMPTS_MAX: usize = 64;
 /// The most pieces of evidence that a record keeps. Beyond it those of earlier generations go, oldest first.
 const EVIDENCE_MAX: usize = 64;
 
-/// What is not settled stays.
-pub(super) const UNSETTLED: Keep = Keep::UntilRemoved;
+/// How long what is not settled is kept: it stays, unless its host only watched.
+pub(super) fn unsettled(record: &Record) -> Keep {
+    let terms = &record.terms;
+    if terms.shadow {
+        return Keep::Seconds(terms.window_seconds.max(terms.attempt_seconds).max(1).into());
+    }
+    Keep::UntilRemoved
+}
 
 /// How long a record is kept from now on: for its window once settled, but no shorter than its target remembers the
 /// key, because generation and series start anew without it.
@@ -28,10 +34,10 @@ pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) 
         | State::Alias { .. } => false,
     };
     if !settled || !rules.allow(Rule::OpenMarksDoNotAge, !has_open_marks(record)) {
-        return UNSETTLED;
+        return unsettled(record);
     }
     let Some(memory) = target_memory_seconds(record.terms.target.as_ref()) else {
-        return Keep::UntilRemoved;
+        return unsettled(record);
     };
     let whole = u64::from(record.terms.window_seconds.max(memory));
     let gone = match record.since {

@@ -56,6 +56,7 @@ pub(super) fn claim(mark: u8, content: u8) -> Claim {
             target: Some(target(Repeats::Replayed, Some(3_600))),
             policy: PolicyName { name: "intent".to_owned(), digest: PolicyDigest::from_bytes([0; 32]), key_epoch: 1 },
             undoes: Vec::new(),
+            shadow: false,
         },
         facts: Vec::new(),
         read_undelivered: None,

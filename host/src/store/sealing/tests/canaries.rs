@@ -76,6 +76,7 @@ fn terms() -> Terms {
         }),
         policy: PolicyName { name: "sample".to_owned(), digest: PolicyDigest::from_bytes([3; 32]), key_epoch: 1 },
         undoes: Vec::new(),
+        shadow: false,
     }
 }
 

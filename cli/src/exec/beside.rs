@@ -1,0 +1,72 @@
+//! Running a command without a guard: at once, whatever becomes of who watches it.
+//!
+//! Ledger and policy are set up while the command runs already. Once it has ended and its answer is told, the observer
+//! has a moment to finish; what cannot be recorded by then is lost, and only the log tells.
+
+use super::{Options, child::Ran, conclusion::Conclusion, failed, ran};
+use crate::{
+    exit::{Exit, Stop},
+    setup,
+};
+use semel::{
+    config::{Config, ToolSetup},
+    runtime::{Begun, Semel, Started, Ticket},
+    words::{Answer, Call, Outcome, ToolMode, Unguarded},
+};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+use super::signals::Signals;
+
+/// How long the command's caller waits for the observer, once the command has ended.
+const OBSERVED_WITHIN: Duration = Duration::from_secs(1);
+
+type Watching = JoinHandle<Result<(Semel, Started), Stop>>;
+
+pub(super) async fn run(
+    config: Config,
+    tool: ToolSetup,
+    call: Call,
+    options: &Options,
+    signals: &mut Signals,
+) -> Result<u8, Stop> {
+    let ticket = Ticket::unguarded(&call);
+    let (why, watching) = match tool.mode {
+        ToolMode::Shadow => (Unguarded::Shadow, Some(tokio::spawn(watch(config, tool, call)))),
+        ToolMode::Off | ToolMode::Enforce => (Unguarded::Off, None),
+    };
+    let Ran { outcome, ending, was_written } = ran(&ticket, options, signals).await;
+    let answer = Answer::Passed { why, outcome: outcome.clone() };
+    let told = Conclusion::unguarded(answer, ending, was_written).tell(options.output).await;
+    if let Some(watching) = watching
+        && let Err(stop) = observe(watching, outcome, told.is_ok()).await
+    {
+        tracing::warn!(why = stop.message, "semel.shadow call is not recorded");
+    }
+    told
+}
+
+/// Sets a host up, and has it watch the call.
+async fn watch(config: Config, tool: ToolSetup, call: Call) -> Result<(Semel, Started), Stop> {
+    let host = setup::host(&config, &tool).await?;
+    match host.begin(call).await.map_err(|error| failed(&error))? {
+        Begun::Run(started) => Ok((host, *started)),
+        Begun::Answered(_) => Err(Exit::Internal.stop("a watched call was answered")),
+    }
+}
+
+/// Tells the observer what the command came to, and gives it a moment.
+async fn observe(watching: Watching, outcome: Outcome, taken: bool) -> Result<(), Stop> {
+    let late = || Exit::Ledger.stop(format!("it was not done within {OBSERVED_WITHIN:?}"));
+    let begun = tokio::time::Instant::now();
+    let watching = tokio::time::timeout(OBSERVED_WITHIN, watching).await.map_err(|_| late())?;
+    let (host, started) = watching.map_err(|error| Exit::Internal.stop(error))??;
+    let (_, delivery) = started.finish(outcome).await.map_err(|error| failed(&error))?.into_parts();
+    if let Some(delivery) = delivery.filter(|_| taken) {
+        delivery.taken().await;
+    }
+    let is_recorded = host.watched(OBSERVED_WITHIN.saturating_sub(begun.elapsed())).await;
+    // A store that is dropped waits for its writer, and this process is about to end anyway.
+    std::mem::forget(host);
+    if is_recorded { Ok(()) } else { Err(late()) }
+}

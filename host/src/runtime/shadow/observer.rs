@@ -1,0 +1,150 @@
+//! One watched call: all that a guard would do, on shadow records, and what it would have come to.
+
+use super::{Finishing, Seen, Shadow};
+use crate::{
+    engine::{Cause, PolicyFault},
+    ledger::Would,
+    runtime::{
+        clock::Moment,
+        delivery::Delivery,
+        driver, scheme,
+        ticket::{Answered, Begun, CallError, Started},
+        tool::Tool,
+    },
+    words::{Answer, Call, Derivation, Operation, Outcome},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
+use tracing::Instrument;
+
+/// How long the ledger may take for what is done before the tool has answered, and again for what is done after.
+const LEDGER_AT_MOST: Duration = Duration::from_secs(10);
+
+/// How long an observer waits for the observers of calls that had ended before.
+const EARLIER_AT_MOST: Duration = Duration::from_secs(2);
+
+/// How long an observer waits to hear whether the outcome was taken.
+const TAKEN_AT_MOST: Duration = Duration::from_secs(60);
+
+/// Who watches one call.
+pub(super) struct Observer {
+    pub(super) shadow: Arc<Shadow>,
+    pub(super) tool: Arc<Tool>,
+    pub(super) call: Arc<Call>,
+    pub(super) earlier: Vec<Finishing>,
+    pub(super) hears: oneshot::Receiver<Outcome>,
+    pub(super) hears_taken: oneshot::Receiver<()>,
+}
+
+impl Observer {
+    /// Watches the call to its end, notes what would have become of it, and has that written.
+    pub(super) async fn work(self, working: watch::Sender<()>) {
+        let (shadow, call) = (Arc::clone(&self.shadow), Arc::clone(&self.call));
+        let seen = self.observe().instrument(tracing::info_span!("semel.shadow")).await;
+        shadow.tallies.note(call.tool(), seen);
+        // From here on it keeps no later observer.
+        drop(working);
+        shadow.tallies.write(&shadow.semel).await;
+    }
+
+    async fn observe(self) -> Seen {
+        let _ = timeout(EARLIER_AT_MOST, all_done(&self.earlier)).await;
+        match timeout(LEDGER_AT_MOST, self.begin()).await {
+            Err(_) => Would::FailByLedger.into(),
+            Ok(Err(would)) => would.into(),
+            Ok(Ok(Begun::Run(started))) => self.see_through(*started).await,
+            Ok(Ok(Begun::Answered(answered))) => {
+                let (answer, delivery) = answered.into_parts();
+                let seen = Seen::of(self.call.tenant(), &answer);
+                if let Some(delivery) = delivery {
+                    let _ = self.hears.await;
+                    mark(delivery, self.hears_taken).await;
+                }
+                seen
+            }
+        }
+    }
+
+    /// What a guard does before the tool runs.
+    async fn begin(&self) -> Result<Begun, Would> {
+        let begun = Moment::now();
+        driver::check(&self.call).map_err(|_| Would::BeRefused)?;
+        let operation = derived(&self.tool, &self.call)?;
+        self.agree().await?;
+        let guarded = self.shadow.semel.guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun).await;
+        guarded.map_err(|error| failed(&error))
+    }
+
+    /// What is done once per host: an enforcing host does it as it starts.
+    async fn agree(&self) -> Result<(), Would> {
+        let inner = &self.shadow.semel.inner;
+        let agree = || scheme::agree(&inner.table, &inner.keys, inner.policies());
+        match self.shadow.agreed.get_or_try_init(agree).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "semel.shadow cannot use the ledger");
+                Err(Would::FailByLedger)
+            }
+        }
+    }
+
+    /// What a guard does once the tool has answered. Whatever that comes to, the call would have been sent.
+    async fn see_through(self, started: Started) -> Seen {
+        // Without an answer the attempt is dropped, and is in doubt as it would have been.
+        let Ok(outcome) = self.hears.await else { return Would::Execute.into() };
+        if let Ok(Ok(Answered { delivery: Some(delivery), .. })) =
+            timeout(LEDGER_AT_MOST, started.finish(outcome)).await
+        {
+            mark(delivery, self.hears_taken).await;
+        }
+        Would::Execute.into()
+    }
+}
+
+/// The operation that the call means, or what becomes of a call that means none.
+fn derived(tool: &Tool, call: &Call) -> Result<Operation, Would> {
+    match tool.policy.derive(call) {
+        Ok(Derivation::Once(operation)) => Ok(*operation),
+        Ok(Derivation::Pass) => Err(Would::Pass),
+        Ok(Derivation::Refuse(_)) | Err(PolicyFault { cause: Cause::Refused { .. }, .. }) => Err(Would::BeRefused),
+        Err(_) => Err(Would::FailByPolicy),
+    }
+}
+
+async fn all_done(earlier: &[Finishing]) {
+    for Finishing(done) in earlier {
+        // It ends with its sender, by an error that says just that.
+        let _ = done.clone().changed().await;
+    }
+}
+
+/// Marks an outcome as taken, if its caller says so.
+async fn mark(delivery: Delivery, hears_taken: oneshot::Receiver<()>) {
+    if let Ok(Ok(())) = timeout(TAKEN_AT_MOST, hears_taken).await {
+        let _ = timeout(LEDGER_AT_MOST, delivery.taken()).await;
+    }
+}
+
+fn failed(error: &CallError) -> Would {
+    tracing::debug!(%error, "semel.shadow call would have failed");
+    Would::FailByLedger
+}
+
+impl From<&Answer> for Would {
+    fn from(answer: &Answer) -> Self {
+        match answer {
+            Answer::Passed { .. } => Self::Pass,
+            Answer::Executed { .. } => Self::Execute,
+            Answer::Replayed { .. } => Self::Replay,
+            Answer::Running { .. } => Self::Wait,
+            Answer::InDoubt { .. } => Self::BeInDoubt,
+            Answer::Held { .. } => Self::BeHeld,
+            Answer::Conflict { .. } => Self::Conflict,
+            Answer::Expired { .. } => Self::Expire,
+            Answer::Refused { .. } => Self::BeRefused,
+        }
+    }
+}
