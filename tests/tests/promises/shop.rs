@@ -50,13 +50,24 @@ pub struct Told {
     pub recorded: bool,
 }
 
+/// What becomes of a request that reached the shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// It is done, and the reply arrives.
+    Heard,
+    /// It is done, and the reply is lost.
+    Unheard,
+    /// It is done later, and nobody replies.
+    Delayed,
+}
+
 /// What reaches the shop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
     /// A customer begins to ask. The reply is the number of that line.
     Ask(What),
     /// Do it. The reply is what it came to; none where the reply is lost on the way.
-    Serve { what: What, key: Option<String>, lost: bool },
+    Serve { what: What, key: Option<String>, way: Way },
     /// What was done under this key.
     List { key: String },
     /// A customer was told so.
@@ -74,6 +85,8 @@ struct Books {
     journal: Vec<Line>,
     by_key: HashMap<String, String>,
     passed: BTreeMap<String, usize>,
+    requests: usize,
+    delayed: Vec<(What, Option<String>)>,
 }
 
 impl Shop {
@@ -85,9 +98,19 @@ impl Shop {
                 books.journal.push(Line::Asks(what));
                 json!(books.journal.len() - 1)
             }
-            Request::Serve { what, key, lost } => {
-                let effect = books.serve(what, key);
-                if lost { Value::Null } else { json!({ "id": effect }) }
+            Request::Serve { what, key, way } => {
+                books.requests += 1;
+                match way {
+                    Way::Heard => json!({ "id": books.serve(what, key) }),
+                    Way::Unheard => {
+                        books.serve(what, key);
+                        Value::Null
+                    }
+                    Way::Delayed => {
+                        books.delayed.push((what, key));
+                        Value::Null
+                    }
+                }
             }
             Request::List { key } => {
                 let found = books.by_key.get(&key).map(|effect| json!({ "id": effect, "reference": key }));
@@ -101,6 +124,19 @@ impl Shop {
                 books.passed = passed;
                 Value::Null
             }
+        }
+    }
+
+    /// How often the shop was asked to do something.
+    pub fn requests(&self) -> usize {
+        self.books().requests
+    }
+
+    /// Does what was delayed.
+    pub fn catch_up(&self) {
+        let mut books = self.books();
+        for (what, key) in std::mem::take(&mut books.delayed) {
+            books.serve(what, key);
         }
     }
 
@@ -217,7 +253,7 @@ fn lost(before: &[Line], asked: usize, told: &Told) -> Option<Fault> {
 fn the_journal_tells_what_is_wrong() {
     let shop = Shop::default();
     let serve =
-        |tool: &str, id: &str| shop.answer(Request::Serve { what: What::new(tool, id), key: None, lost: false });
+        |tool: &str, id: &str| shop.answer(Request::Serve { what: What::new(tool, id), key: None, way: Way::Heard });
     serve("book", "G");
     serve("cancel", "book:G#1");
     serve("book", "G");

@@ -2,7 +2,7 @@
 //! pass all that a host writes and sends. The fault tests kill, stop, starve and drop the host at every step of them.
 
 use crate::{
-    shop::{Request, Shop, Told, What},
+    shop::{Request, Shop, Told, Way, What},
     world::intent,
 };
 use async_trait::async_trait;
@@ -318,11 +318,17 @@ impl Customers {
     }
 }
 
-/// What becomes of the shop's reply.
+/// What becomes of the first request of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
     Heard,
+    /// The request never arrives, and nobody can tell.
+    Astray,
+    /// It takes effect, and the reply is lost.
     Lost,
+    /// It takes effect later, when nobody listens any more.
+    TooLate,
+    /// It takes effect after a while, and is answered.
     Late,
 }
 
@@ -333,8 +339,14 @@ async fn serve(line: Arc<dyn Line>, what: What, ticket: Ticket, reply: Reply) ->
     if reply == Reply::Late {
         tokio::time::sleep(Duration::from_millis(450)).await;
     }
+    let way = match reply {
+        Reply::Astray => return Outcome::no_answer("timed out after 30 s"),
+        Reply::Heard | Reply::Late => Way::Heard,
+        Reply::Lost => Way::Unheard,
+        Reply::TooLate => Way::Delayed,
+    };
     fail::fail_point!("before effect");
-    let answer = line.ask(Request::Serve { what, key, lost: reply == Reply::Lost });
+    let answer = line.ask(Request::Serve { what, key, way });
     fail::fail_point!("after effect");
     tokio::task::yield_now().await;
     if answer.is_null() { Outcome::no_answer("timed out after 30 s") } else { Outcome::Returned(answer) }

@@ -7,71 +7,18 @@
 use crate::{
     failing::{FAILURES, Failing, Failure},
     random::Random,
-    shop::{Fault, Shop, What},
-    stories::{Customers, Line, PATIENT, Reply, SLOW, STORIES, Step, Story, Tools, asked_in, host},
+    scene::Scene,
+    shop::{Fault, Request, Shop, Way, What},
+    stories::{PATIENT, SLOW, STORIES, Step, Story, Tools},
 };
-use semel::{
-    store::{Clock, MemoryStore, SettableClock, SqliteStore, Store},
-    words::Answer,
-};
+use semel::store::{SqliteStore, Store};
 use std::{ops::Range, pin::pin, sync::Arc, task::Poll, time::Duration};
-
-/// Longer than any attempt, shorter than the shop remembers keys.
-const LATER: Duration = Duration::from_secs(3_600);
 
 /// Longer than anything here may take.
 const FOR_EVER: Duration = Duration::from_secs(60);
 
 fn all_stories() -> impl Iterator<Item = &'static Story> {
     STORIES.iter().chain([&SLOW, &PATIENT])
-}
-
-/// A shop, and a ledger whose clock stands still.
-struct Scene {
-    clock: Arc<SettableClock>,
-    store: Arc<dyn Store>,
-    shop: Arc<Shop>,
-    tools: Tools,
-}
-
-impl Scene {
-    fn new(tools: &Tools, store: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Store>) -> Self {
-        let clock = Arc::new(SettableClock::default());
-        let store = store(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self { clock, store, shop: Arc::default(), tools: tools.clone() }
-    }
-
-    fn in_memory(tools: &Tools) -> Self {
-        Self::new(tools, |clock| Arc::new(MemoryStore::with_clock(clock)))
-    }
-
-    fn line(&self) -> Arc<dyn Line> {
-        Arc::clone(&self.shop) as Arc<dyn Line>
-    }
-
-    /// Customers of a host on `store`, if that opens.
-    async fn customers(&self, store: &Arc<dyn Store>) -> Option<Customers> {
-        let semel = host(Arc::clone(store), &self.tools, &self.line()).await.ok()?;
-        let (clock, store) = (Arc::clone(&self.clock), Arc::clone(store));
-        let later = move || {
-            clock.advance(LATER);
-            Arc::clone(&store)
-        };
-        Some(Customers::new(semel, &self.line(), "x-", later))
-    }
-
-    /// What is wrong in the end: when a long time has passed, nothing fails, and another host asks about everything.
-    async fn look_after(&self, story: &Story) -> Vec<Fault> {
-        self.clock.advance(LATER);
-        let mut customers = self.customers(&self.store).await.unwrap();
-        for what in asked_in(story, "x-", &self.shop) {
-            for _ in 0..2 {
-                let answer = customers.ask(&what, Reply::Heard).await.unwrap();
-                assert!(!matches!(answer, Answer::Running { .. }), "{what} is stuck: {answer:?}");
-            }
-        }
-        self.shop.faults()
-    }
 }
 
 /// Lives through a story on a store that fails, and says how often that was called.
@@ -191,9 +138,9 @@ async fn wherever_a_caller_of_a_file_goes_away() {
 #[tokio::test]
 async fn control_whoever_asks_the_shop_itself_again_has_it_done_twice() {
     let shop = Shop::default();
-    for lost in [true, false] {
+    for way in [Way::Unheard, Way::Heard] {
         let what = What::new("pay", "A");
-        shop.answer(crate::shop::Request::Serve { what, key: None, lost });
+        shop.answer(Request::Serve { what, key: None, way });
     }
     assert_eq!(shop.faults(), [Fault::Twice("pay:A#2".to_owned())]);
     assert!(STORIES.iter().any(|story| story.steps.contains(&Step::Decide)), "a person decides in one of them");

@@ -6,7 +6,7 @@
 
 use crate::{
     processes::{EFFECT, Role, Scene, Zygote},
-    shop::{Fault, Request, What},
+    shop::{Fault, Request, Way, What},
     stories::{Customers, KNOWN_ONCE, PAY_ONCE, Reply, Tools, effect},
     world::file,
 };
@@ -149,7 +149,7 @@ fn control_a_lock_that_ends_by_itself_does_it_twice() {
     let process = zygote.play(&scene.part("", Role::Lock));
     until_it_stops(process);
     // The lock's time is over, so it is somebody else's turn.
-    scene.shop.answer(Request::Serve { what: What::new("pay", "locked"), key: None, lost: false });
+    scene.shop.answer(Request::Serve { what: What::new("pay", "locked"), key: None, way: Way::Heard });
     wake(&mut zygote, process);
     assert_eq!(scene.shop.faults(), [Fault::Twice("pay:locked#2".to_owned())]);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     random::Random,
-    shop::{Request, What},
+    shop::{Request, Way, What},
     stories::{self, Customers, KNOWN_ONCE, Line, PATIENT, PAY_ONCE, Reply, SLOW, STORIES, Story, Tools},
     wire::Wire,
     world::file,
@@ -86,7 +86,7 @@ impl Part {
 
     fn lock(&self) {
         kill_process(getpid(), Signal::STOP).unwrap();
-        self.line().ask(Request::Serve { what: What::new("pay", "locked"), key: None, lost: false });
+        self.line().ask(Request::Serve { what: What::new("pay", "locked"), key: None, way: Way::Heard });
     }
 
     async fn crowd(&self, tools: &Tools, seed: u64) {
