@@ -46,7 +46,7 @@ impl Code {
     /// Makes it ready to run.
     ///
     /// # Errors
-    /// If it was made for another engine.
+    /// If an instance of it takes more than this engine has room for, or it was made for another.
     pub(super) fn ready(&self, engine: &wasmtime::Engine) -> Result<Component, LoadFault> {
         // SAFETY: `deserialize` asks that the bytes be what `precompile_component` made, unaltered. They are: every
         // `Code` comes from `vouched_for` (whose three callers are listed there) or from `from_bytes`, whose caller
@@ -54,7 +54,7 @@ impl Code {
         // version, its settings and the processor's features with those of the engine that they were made for.
         #[expect(unsafe_code, reason = "machine code cannot be checked, only traced to who made it")]
         let component = unsafe { Component::deserialize(engine, &self.0) };
-        component.map_err(|error| LoadFault::Compiler { reason: format!("{error:#}") })
+        component.map_err(|error| LoadFault::DoesNotFit { reason: format!("{error:#}") })
     }
 }
 

@@ -115,6 +115,12 @@ pub enum LoadFault {
         /// The limit.
         seconds: u32,
     },
+    /// An instance of it takes more than the engine has room for.
+    #[error("does not fit into this engine: {reason}; make it smaller, or raise the limit")]
+    DoesNotFit {
+        /// What there is too much of.
+        reason: String,
+    },
     /// The compiler gave up.
     #[error("the compiler gave up on it: {reason}")]
     Compiler {

@@ -111,7 +111,7 @@ limits! {
         /// The instances of modules that one component starts.
         core_instances: u32 = 16, at most 1_000;
         /// Its stack, in bytes. It is taken from the caller's thread.
-        stack_bytes: u32 = 512 << 10, at most 64 << 20;
+        stack_bytes: u32 = 512 << 10, at most 2 << 20;
         /// What it is given, in bytes.
         input_bytes: u32 = 2 << 20, at most 1 << 30;
         /// What it answers, in bytes as the host would keep them.

@@ -7,6 +7,7 @@ mod assemble;
 mod bombs;
 mod contained;
 mod decisions;
+mod guests;
 mod hostile;
 mod kept;
 mod loading;
