@@ -33,7 +33,7 @@ pub(crate) fn prepare() -> Result<()> {
         return Ok(());
     }
     eprintln!("installing localstripe into `{}`", folder.display());
-    install(&wanted, &folder).context(CURE)?;
+    install(&wanted, &folder).map_err(|error| anyhow::anyhow!("localstripe cannot be installed: {error:#}; {CURE}"))?;
     fs::copy(&wanted, &installed).with_context(|| format!("cannot write `{}`", installed.display()))?;
     Ok(())
 }

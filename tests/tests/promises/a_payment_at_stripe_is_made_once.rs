@@ -100,6 +100,21 @@ async fn a_card_that_was_declined_makes_way_for_another_card_under_another_key()
     days.pass(Duration::from_secs(601));
 }
 
+/// The decline was not heard; asked again, Stripe repeats it. It is most likely that nothing was paid, and a later answer
+/// is no proof of what became of an earlier sending: a person reads both, and decides.
+#[tokio::test]
+async fn a_decline_that_was_not_heard_is_shown_to_a_person() {
+    let stripe = Stripe::start().await;
+    let semel = host(memory(), by_order()).await;
+    stripe.next(Fault::DeclineLost);
+    let held = ask(&semel, payment("create_charge", "A1", "thanks"), &client(&stripe)).await;
+    let Answer::Held { reason, .. } = &held else { panic!("{held:?}") };
+    assert!(reason.contains("card_declined"), "{reason}");
+    assert_eq!((stripe.made("charge"), stripe.statuses()), (0, vec![402, 402]));
+    assert_eq!(ask(&semel, payment("create_charge", "A1", "thanks"), &client(&stripe)).await.word(), "held");
+    assert_eq!(stripe.statuses().len(), 2);
+}
+
 #[tokio::test]
 async fn an_order_whose_payment_was_cancelled_may_be_paid_anew() {
     let stripe = Stripe::start().await;

@@ -34,6 +34,8 @@ pub enum Fault {
     NotAdmitted,
     /// The bank declines.
     Declined,
+    /// The bank declines, and the connection breaks.
+    DeclineLost,
     /// It is answered with 200, and the bank does not take the refund.
     RefundFails,
 }
@@ -132,7 +134,9 @@ impl Books {
                 key.as_ref().and_then(|key| self.kept.remove(key));
                 return error(429, "invalid_request_error", "lock_timeout", "This object cannot be accessed right now");
             }
-            Some(Fault::Declined) => error(402, "card_error", "card_declined", "Your card was declined."),
+            Some(Fault::Declined | Fault::DeclineLost) => {
+                error(402, "card_error", "card_declined", "Your card was declined.")
+            }
             other => self.execute(path, form, other),
         };
         if let Some(kept) = key.and_then(|key| self.kept.get_mut(&key)) {

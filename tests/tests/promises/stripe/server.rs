@@ -113,7 +113,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     }
     // A client that goes away stops nothing: a request that was read is carried out.
     let done = tokio::spawn(async move { reply(&state, &path, &form, key, fault).await }).await.unwrap();
-    if fault == Some(Fault::ReplyLost) {
+    if matches!(fault, Some(Fault::ReplyLost | Fault::DeclineLost)) {
         return Err("the reply is lost");
     }
     let mut response = Response::new(Full::new(Bytes::from(done.body.to_string())));
