@@ -62,7 +62,8 @@ fn pack() -> Result<()> {
 fn unpack(package: &str, needed: &[&str], outside: &Path) -> Result<()> {
     let name = versioned(package);
     let file = workspace::root().join("target/package").join(format!("{name}.crate"));
-    let unpacked = Command::new("tar").arg("-xzf").arg(&file).arg("-C").arg(outside).status();
+    // With the time of now: all that is packed is of one old date, by which cargo would take an earlier build for it.
+    let unpacked = Command::new("tar").arg("-xzmf").arg(&file).arg("-C").arg(outside).status();
     ensure!(unpacked.context("cannot run tar")?.success(), "`{}` cannot be unpacked", file.display());
     for needed in EACH.iter().chain(needed) {
         let path = outside.join(&name).join(needed);
