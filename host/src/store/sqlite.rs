@@ -1,8 +1,8 @@
 //! A ledger in a SQLite file on a local disk, shared by any number of processes of one machine.
 //!
-//! One thread of each store writes. It carries out in one transaction whatever was asked of it while it committed the
-//! transaction before, each command with its own condition and its own answer; a command that comes alone is committed
-//! at once. Readers have connections of their own and read in the caller's thread, which takes microseconds.
+//! Whoever writes while nobody else does commits at once, in the caller's thread. What is asked meanwhile is carried
+//! out in one transaction by a thread of the store's own, each command with its own condition and its own answer.
+//! Readers have connections of their own and read in the caller's thread, which takes microseconds.
 //!
 //! **What a reader sees is durable.** SQLite in WAL mode with `synchronous=FULL` writes the frames of a transaction,
 //! then syncs the WAL, and only then publishes them in the shared index by which readers find frames. So what a
@@ -112,6 +112,13 @@ impl SqliteStore {
     pub fn check(&self) -> Result<(), OpenFault> {
         let readers = self.parts.as_ref().map(|parts| &parts.readers);
         readers.map_or(Ok(()), |readers| readers.check())
+    }
+
+    /// How many transactions were committed through this store so far: with the count of writes, how well they are
+    /// grouped.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.parts.as_ref().map_or(0, |parts| parts.writer.commits())
     }
 
     /// What the store is made of, in the process that it belongs to.

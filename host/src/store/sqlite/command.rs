@@ -17,12 +17,21 @@ pub(super) enum Write<Other> {
 }
 
 pub(super) fn create(at: &Connection, now: Stamp, key: StoreKey, new: &NewRow) -> rusqlite::Result<Write<Row>> {
+    // Mostly nothing lies there, so the look comes after the attempt.
+    if insert(at, "INSERT OR IGNORE", now, key, new)? > 0 {
+        return Ok(Write::Done(now));
+    }
     if let Some(row) = Row::find(at, key)?.filter(|row| !row.is_past_end(now)) {
         return Ok(Write::Found(row, now));
     }
-    // REPLACE, for what may lie there past its end.
-    at.prepare_cached(
-        "REPLACE INTO entry (
+    insert(at, "REPLACE", now, key, new)?;
+    Ok(Write::Done(now))
+}
+
+/// Inserts a row, and does what `how` says where one lies there already.
+fn insert(at: &Connection, how: &'static str, now: Stamp, key: StoreKey, new: &NewRow) -> rusqlite::Result<usize> {
+    at.prepare_cached(&format!(
+        "{how} INTO entry (
              key, version, entry, sum, keep_until_ms, tenant, state, due_in_ms,
              created_wall_ms, created_steady_ms, created_boot, created_incarnation,
              written_wall_ms, written_steady_ms, written_boot, written_incarnation
@@ -30,8 +39,8 @@ pub(super) fn create(at: &Connection, now: Stamp, key: StoreKey, new: &NewRow) -
              :key, :version, :entry, :sum, :keep_until_ms, :tenant, :state, :due_in_ms,
              :wall_ms, :steady_ms, :boot, :incarnation,
              :wall_ms, :steady_ms, :boot, :incarnation
-         )",
-    )?
+         )"
+    ))?
     .execute(named_params! {
         ":key": key.as_bytes(),
         ":version": new.version.as_bytes(),
@@ -45,8 +54,7 @@ pub(super) fn create(at: &Connection, now: Stamp, key: StoreKey, new: &NewRow) -
         ":steady_ms": number(now.steady_ms),
         ":boot": now.boot.0.cast_signed(),
         ":incarnation": now.incarnation.0.cast_signed(),
-    })?;
-    Ok(Write::Done(now))
+    })
 }
 
 pub(super) fn replace(

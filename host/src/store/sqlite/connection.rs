@@ -16,6 +16,23 @@ const CHECKPOINT_PAGES: i64 = 4_096;
 /// How large the WAL file may stay once its content was moved.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
+/// How long a writer waits for the lock that another process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Not at all: where nobody may block.
+    None,
+    /// Until [`LOCK_PATIENCE`] is over.
+    Long,
+}
+
+/// From now on the connection waits for locks like this.
+pub(super) fn wait_with(connection: &mut Connection, patience: Patience) -> rusqlite::Result<()> {
+    match patience {
+        Patience::None => connection.busy_timeout(Duration::ZERO),
+        Patience::Long => connection.busy_handler(Some(wait_for_lock())),
+    }
+}
+
 pub(super) fn check_library() -> Result<(), OpenFault> {
     let (number, needed) = LIBRARY_NEEDED;
     if rusqlite::version_number() < number {
@@ -51,7 +68,7 @@ pub(super) fn to_read(file: &LedgerFile) -> Result<Connection, OpenFault> {
 
 fn patient(file: &LedgerFile, access: OpenFlags) -> Result<Connection, OpenFault> {
     let mut connection = open(file, access)?;
-    connection.busy_handler(Some(wait_for_lock())).map_err(|error| file.fault(&error))?;
+    wait_with(&mut connection, Patience::Long).map_err(|error| file.fault(&error))?;
     Ok(connection)
 }
 

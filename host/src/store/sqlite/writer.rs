@@ -1,6 +1,12 @@
-//! The one thread of a store that writes, and how commands come to it and answers back.
+//! Who writes a store, and how commands come to the connection that does.
+//!
+//! Whoever asks for something while nobody writes commits it at once, in his own thread: handing it to another and being
+//! woken costs two switches, some 100 µs on a small machine, where the sync of a good disk takes as long. What is asked
+//! while somebody writes is committed together, by a thread of the store's own. That thread does everything where a
+//! commit takes long ([`AT_ONCE_MAX`]), where another process holds the lock, and where a runtime has one thread, on
+//! which nobody else could ask meanwhile.
 
-use super::{OpenFault, connection, file::LedgerFile, row::Time};
+use super::{OpenFault, connection, connection::Patience, file::LedgerFile, row::Time};
 use crate::{
     points::{self, Deed},
     store::{StoreError, waiters::Waiters},
@@ -8,12 +14,20 @@ use crate::{
 };
 use rusqlite::{Connection, TransactionBehavior};
 use std::{
-    sync::{Arc, mpsc},
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+};
 
-/// How many commands wait at the most. What comes while so many do is turned away.
+/// How many commits wait at the most. What comes while so many do is turned away.
 const QUEUE_MAX: usize = 4_096;
 
 /// How much they hold together at the most, in KiB, and what each of them counts for besides what it writes.
@@ -23,10 +37,16 @@ const COMMAND_KIB: usize = 1;
 /// How many commands are committed in one transaction.
 const GROUP_MAX: usize = 256;
 
+/// How long a commit may take on average for a caller to make it himself: it blocks a thread of his runtime.
+const AT_ONCE_MAX: Duration = Duration::from_millis(1);
+
+/// One in so many is what the latest commit counts for in that average.
+const PACE_WEIGHT: u64 = 8;
+
 /// Writes a ledger. Dropping it waits until all that it was asked is carried out.
 pub(super) struct Writer {
+    desk: Arc<Desk>,
     /// None only while it is dropped.
-    queue: Option<mpsc::SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
     /// What may still be queued, in KiB.
     room: Arc<Semaphore>,
@@ -39,14 +59,26 @@ impl Writer {
         time: Time,
         waiters: Arc<Waiters>,
     ) -> Result<Self, OpenFault> {
-        let (queue, jobs) = mpsc::sync_channel(QUEUE_MAX);
         let path = file.path().to_owned();
-        let desk = Desk { file, connection: Some(connection), time, waiters };
+        let desk = Arc::new(Desk {
+            queue: Mutex::default(),
+            rung: Condvar::new(),
+            pen: Mutex::new(Pen { file, connection: Some(connection), time }),
+            waiters,
+            commits: AtomicU64::new(0),
+            pace_ns: AtomicU64::new(0),
+        });
+        let at_work = Arc::clone(&desk);
         let thread = thread::Builder::new()
             .name("semel-ledger".to_owned())
-            .spawn(move || desk.work_off(&jobs))
+            .spawn(move || at_work.work_off())
             .map_err(|error| OpenFault::of_system(&path, &error))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)) })
+        Ok(Self { desk, thread: Some(thread), room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)) })
+    }
+
+    /// How many transactions were committed so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.desk.commits.load(Ordering::Relaxed)
     }
 
     /// Has this work done in a transaction, and answers once that is durable. From the first poll on it is carried
@@ -62,25 +94,15 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let room = self.take_room(bytes)?;
-        self.submit(Box::new(Asked { key, work: Some(work), done: None, reply, _room: room }))?;
+        self.desk.submit(Box::new(Asked { key, work: Some(work), done: None, reply, _room: room }))?;
         answer.await.unwrap_or_else(|_| {
-            Err(StoreError::Unknown("the thread that writes the ledger has ended: start again".to_owned()))
+            Err(StoreError::Unknown("whoever wrote the ledger broke off: look at what is there".to_owned()))
         })
     }
 
     fn take_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
         let kib = u32::try_from(COMMAND_KIB + bytes / 1024).unwrap_or(u32::MAX);
         Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| full())
-    }
-
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        match self.queue.as_ref().map(|queue| queue.try_send(job)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(mpsc::TrySendError::Full(_))) => Err(full()),
-            Some(Err(mpsc::TrySendError::Disconnected(_))) | None => {
-                Err(StoreError::NotExecuted("the thread that writes the ledger has ended: start again".to_owned()))
-            }
-        }
     }
 }
 
@@ -90,7 +112,8 @@ fn full() -> StoreError {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.desk.queue().is_closed = true;
+        self.desk.rung.notify_one();
         if let Some(thread) = self.thread.take() {
             // If it ended by a panic, whoever asked it for something was told.
             let _ = thread.join();
@@ -129,6 +152,7 @@ impl<T: Send, W: FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send> Job f
         let answer = match (outcome, self.done) {
             (Ok(()), Some(done)) => Ok(done),
             (Ok(()), None) => return,
+            (Err(GroupFault::Later), _) => Err(full()),
             (Err(GroupFault::NotExecuted(fault)), _) => Err(StoreError::NotExecuted(fault.to_string())),
             (Err(GroupFault::Unknown(fault)), _) => Err(StoreError::Unknown(fault.to_string())),
         };
@@ -141,52 +165,203 @@ impl<T: Send, W: FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send> Job f
     }
 }
 
+type Group = Vec<Box<dyn Job>>;
+
 /// Why none of a group is known to be written.
 enum GroupFault {
+    /// Nothing was tried, because it would have to be waited for.
+    Later,
     /// No commit was tried.
     NotExecuted(OpenFault),
     /// The commit failed, and what it wrote may be found again.
     Unknown(OpenFault),
 }
 
-/// What the thread works with.
+/// Where those who ask and those who write meet.
 struct Desk {
+    queue: Mutex<Queue>,
+    /// Wakes the thread.
+    rung: Condvar,
+    /// Whoever holds it writes.
+    pen: Mutex<Pen>,
+    waiters: Arc<Waiters>,
+    commits: AtomicU64,
+    /// How long a commit took lately, in nanoseconds.
+    pace_ns: AtomicU64,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Box<dyn Job>>,
+    /// Waking nobody costs a system call too.
+    thread_sleeps: bool,
+    /// Nobody can ask for more.
+    is_closed: bool,
+    /// The thread is gone.
+    has_ended: bool,
+}
+
+impl Queue {
+    /// What was taken and not tried, before whatever came since. Where the thread is gone, it is dropped, and so told.
+    fn put_back(&mut self, group: Group) {
+        if self.has_ended {
+            return;
+        }
+        for job in group.into_iter().rev() {
+            self.jobs.push_front(job);
+        }
+    }
+}
+
+/// However the thread ends: what waits is told, and so is whoever asks for more.
+struct End<'a>(&'a Desk);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        queue.has_ended = true;
+        queue.jobs.clear();
+    }
+}
+
+impl Desk {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Nothing panics between taking a queue and having changed it.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        let mut queue = self.queue();
+        if queue.has_ended {
+            let ended = "the thread that writes the ledger has ended: start again";
+            return Err(StoreError::NotExecuted(ended.to_owned()));
+        }
+        if queue.jobs.len() >= QUEUE_MAX {
+            return Err(full());
+        }
+        queue.jobs.push_back(job);
+        let is_first = queue.jobs.len() == 1;
+        drop(queue);
+        if !(is_first && self.commits_at_once() && self.write_at_once()) {
+            self.ring();
+        }
+        Ok(())
+    }
+
+    fn ring(&self) {
+        if self.queue().thread_sleeps {
+            self.rung.notify_one();
+        }
+    }
+
+    /// Whether a caller may write here and now.
+    fn commits_at_once(&self) -> bool {
+        let others_run = Handle::try_current().is_ok_and(|here| here.runtime_flavor() != RuntimeFlavor::CurrentThread);
+        others_run && u128::from(self.pace_ns.load(Ordering::Relaxed)) < AT_ONCE_MAX.as_nanos()
+    }
+
+    /// Writes what waits, unless somebody else does or holds the lock. Says whether nothing is left to be done.
+    fn write_at_once(&self) -> bool {
+        let mut pen = match self.pen.try_lock() {
+            Ok(pen) => pen,
+            Err(std::sync::TryLockError::Poisoned(pen)) => pen.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => return false,
+        };
+        let mut group = self.next_group();
+        let outcome = self.commit(&mut pen, &mut group, Patience::None);
+        drop(pen);
+        match outcome {
+            Err(GroupFault::Later) => self.queue().put_back(group),
+            outcome => self.answer(group, &outcome),
+        }
+        self.queue().jobs.is_empty()
+    }
+
+    /// Until nobody can ask for more, and all that was asked is done.
+    fn work_off(&self) {
+        let _end = End(self);
+        while self.wait_for_work() {
+            let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut group = self.next_group();
+            let outcome = self.commit(&mut pen, &mut group, Patience::Long);
+            drop(pen);
+            self.answer(group, &outcome);
+        }
+    }
+
+    fn wait_for_work(&self) -> bool {
+        let mut queue = self.queue();
+        while queue.jobs.is_empty() && !queue.is_closed {
+            queue.thread_sleeps = true;
+            queue = self.rung.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.thread_sleeps = false;
+        }
+        !queue.jobs.is_empty()
+    }
+
+    fn next_group(&self) -> Group {
+        let mut queue = self.queue();
+        let count = queue.jobs.len().min(GROUP_MAX);
+        queue.jobs.drain(..count).collect()
+    }
+
+    fn commit(&self, pen: &mut Pen, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        pen.commit(group, patience)?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let lately = self.pace_ns.load(Ordering::Relaxed);
+        self.pace_ns.store(lately - lately / PACE_WEIGHT + took / PACE_WEIGHT, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn answer(&self, group: Group, outcome: &Result<(), GroupFault>) {
+        for job in group {
+            let key = job.key();
+            job.answer(outcome);
+            if let Some(key) = key {
+                self.waiters.wake(key);
+            }
+        }
+    }
+}
+
+/// What a ledger is written with.
+struct Pen {
     file: LedgerFile,
     /// None after a fault: it is opened anew for the next group.
     connection: Option<Connection>,
     time: Time,
-    waiters: Arc<Waiters>,
 }
 
-impl Desk {
-    /// Until nobody can ask for more, and all that was asked is done.
-    fn work_off(mut self, jobs: &mpsc::Receiver<Box<dyn Job>>) {
-        while let Ok(first) = jobs.recv() {
-            let mut group: Vec<_> = std::iter::once(first).chain(jobs.try_iter().take(GROUP_MAX - 1)).collect();
-            let outcome = self.commit(&mut group);
-            for job in group {
-                let key = job.key();
-                job.answer(&outcome);
-                if let Some(key) = key {
-                    self.waiters.wake(key);
-                }
-            }
-        }
-    }
-
+impl Pen {
     /// Carries out all of the group in one transaction, or none of it.
-    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), GroupFault> {
+    fn commit(&mut self, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
+        if self.connection.is_none() && patience == Patience::None {
+            return Err(GroupFault::Later);
+        }
         self.file.is_in_place().map_err(GroupFault::NotExecuted)?;
         let connection = self.connection.take().map_or_else(|| connection::to_write(&self.file), Ok);
         let mut connection = connection.map_err(GroupFault::NotExecuted)?;
-        self.transact(&mut connection, group)?;
-        self.connection = Some(connection);
-        Ok(())
+        let outcome = self.transact(&mut connection, group, patience);
+        if matches!(outcome, Ok(()) | Err(GroupFault::Later)) {
+            self.connection = Some(connection);
+        }
+        outcome
     }
 
-    fn transact(&self, connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), GroupFault> {
+    fn transact(&self, connection: &mut Connection, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
         let not_executed = |error| GroupFault::NotExecuted(self.file.fault(&error));
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(not_executed)?;
+        connection::wait_with(connection, patience).map_err(not_executed)?;
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|error| match not_executed(error) {
+            GroupFault::NotExecuted(OpenFault::Locked(_)) if patience == Patience::None => GroupFault::Later,
+            other => other,
+        })?;
         for job in group {
             // Dropping the transaction rolls it back.
             job.carry_out(&transaction, &self.time).map_err(not_executed)?;
