@@ -84,7 +84,8 @@ pub(crate) fn engine(cache: Option<&Path>) -> Result<Engine, Stop> {
     let decision = DecisionLimits { at_once: DECISIONS_AT_ONCE, ..DecisionLimits::default() };
     let compiler = ChildCompiler::of_this_program([COMPILE]);
     let compiler = compiler.map_err(|error| format!("cannot find this program ({error})")).or_stop(Exit::Internal)?;
-    let builder = Engine::builder(Limits { decision, ..Limits::default() }).compiler(compiler);
+    // A command makes two decisions and ends.
+    let builder = Engine::builder(Limits { decision, ..Limits::default() }).compiler(compiler).configure_each_time();
     let builder = match cache {
         Some(folder) => builder.cache(CodeCache::in_folder(folder)),
         None => builder,

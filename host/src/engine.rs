@@ -49,6 +49,7 @@ mod places;
 mod policy;
 mod profile;
 mod room;
+mod snapshot;
 
 pub use builder::EngineBuilder;
 pub use cache::{CACHE_BYTES_MAX, CacheFault, CacheState, CodeCache};
@@ -67,10 +68,11 @@ use crate::{
 use compile::Compiled;
 use exports::Exports;
 use places::Places;
-use policy::{Loaded, Runner};
+use policy::{Loaded, Runner, Running};
 use room::Room;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use snapshot::Configured;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wasmtime::{Store, component::Linker};
@@ -89,6 +91,8 @@ struct Shared {
     compilations: Arc<Semaphore>,
     compiler: Box<dyn Compiler>,
     cache: Option<CodeCache>,
+    /// Whether settings are taken in once, for all decisions.
+    configures_once: bool,
 }
 
 impl Engine {
@@ -169,13 +173,18 @@ impl Shared {
             return Err(LoadFault::TooLarge { what: "bytes of settings", found, limit, name: "settings-bytes" });
         }
         let digest = digest(bytes);
+        let once = self.configures_once.then(|| snapshot::configured(&self, bytes, &settings)).transpose()?.flatten();
+        if let Some(Configured { runner, description, inspection }) = once {
+            let digest = with_settings(digest, &settings);
+            return Ok(Policy(Arc::new(Loaded { runner, settings: None, description, digest, inspection })));
+        }
         let compiled = self.compiled(bytes, digest.clone().finalize().into())?;
         let inspection = Inspection::of(&compiled);
         self.check_room(&inspection)?;
         let (runner, description) = self.runner(&compiled)?.introduced()?;
-        runner.check_settings(&settings)?;
+        runner.take_settings(&mut runner.start()?, &settings)?;
         let digest = with_settings(digest, &settings);
-        Ok(Policy(Arc::new(Loaded { runner, settings, description, digest, inspection })))
+        Ok(Policy(Arc::new(Loaded { runner, settings: Some(settings), description, digest, inspection })))
     }
 
     fn runner(self: Arc<Self>, compiled: &Compiled) -> Result<Runner, LoadFault> {
@@ -220,9 +229,9 @@ impl Runner {
         Ok((self, description))
     }
 
-    /// Lets the policy take in its settings once, to see whether it does.
-    fn check_settings(&self, settings: &str) -> Result<(), LoadFault> {
-        self.configure(&mut self.start()?, settings).map_err(|fault| match fault {
+    /// Lets the policy take in its settings, as it does when it is loaded.
+    fn take_settings(&self, running: &mut Running<'_>, settings: &str) -> Result<(), LoadFault> {
+        self.configure(running, settings).map_err(|fault| match fault {
             PolicyFault { policy, cause: Cause::Refused { message }, .. } => LoadFault::Settings { policy, message },
             other => LoadFault::Policy(other),
         })

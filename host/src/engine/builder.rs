@@ -18,11 +18,12 @@ pub struct EngineBuilder {
     limits: Limits,
     compiler: Box<dyn Compiler>,
     cache: Option<CodeCache>,
+    configures_once: bool,
 }
 
 impl EngineBuilder {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, compiler: Box::new(InProcess), cache: None }
+        Self { limits, compiler: Box::new(InProcess), cache: None, configures_once: true }
     }
 
     /// With this compiler, such as a [`ChildCompiler`](super::ChildCompiler). Default: [`InProcess`].
@@ -37,12 +38,20 @@ impl EngineBuilder {
         Self { cache: Some(cache), ..self }
     }
 
+    /// Lets each instance take its settings in anew, which costs every decision the reading of them. Default: they are
+    /// taken in once, and instances begin where that had come to, which costs a second compilation at load. For hosts
+    /// that make a few decisions and end.
+    #[must_use]
+    pub fn configure_each_time(self) -> Self {
+        Self { configures_once: false, ..self }
+    }
+
     /// The engine.
     ///
     /// # Errors
     /// If a limit makes no sense, or this machine does not let an engine run.
     pub fn build(self) -> Result<Engine, EngineFault> {
-        let Self { limits, compiler, cache } = self;
+        let Self { limits, compiler, cache, configures_once } = self;
         limits.check()?;
         let wasmtime = profile::engine(&limits)?;
         Ok(Engine(Arc::new(Shared {
@@ -53,6 +62,7 @@ impl EngineBuilder {
             compilations: Arc::new(Semaphore::new(limits.load.compilations as usize)),
             compiler,
             cache,
+            configures_once,
         })))
     }
 }

@@ -37,12 +37,25 @@ impl Shared {
             return Ok(compiled);
         }
         let (bytes, facts) = self.checked(bytes)?;
-        let order = Order { component: &bytes, limits: &self.limits, engine: self.id };
+        self.made(&bytes, &name, facts)
+    }
+
+    /// Compiles a component that was checked, or made here of one that was, unless its code is kept.
+    ///
+    /// # Errors
+    /// If it cannot be compiled within the limits.
+    pub(super) fn code_of(&self, component: &[u8], digest: [u8; 32], facts: Facts) -> Result<Compiled, LoadFault> {
+        let name = EntryName::of(digest, self.id, &self.limits);
+        self.kept(&name).map_or_else(|| self.made(component, &name, facts), Ok)
+    }
+
+    fn made(&self, bytes: &[u8], name: &EntryName, facts: Facts) -> Result<Compiled, LoadFault> {
+        let order = Order { component: bytes, limits: &self.limits, engine: self.id };
         tracing::debug!(bytes = bytes.len(), "compiling a policy");
         let code = self.compiler.compile(&order)?;
         let component = code.ready(&self.wasmtime)?;
         if let Some(cache) = &self.cache {
-            cache.keep(&name, &facts, &code);
+            cache.keep(name, &facts, &code);
         }
         Ok(Compiled { component, facts })
     }
@@ -56,7 +69,7 @@ impl Shared {
     }
 
     /// Counts what is in it, and holds it against the contract. What comes back is a component.
-    fn checked<'a>(&self, bytes: &'a [u8]) -> Result<(Cow<'a, [u8]>, Facts), LoadFault> {
+    pub(super) fn checked<'a>(&self, bytes: &'a [u8]) -> Result<(Cow<'a, [u8]>, Facts), LoadFault> {
         let from_module = Parser::is_core_wasm(bytes);
         if !from_module && !Parser::is_component(bytes) {
             return Err(LoadFault::NotWebAssembly);

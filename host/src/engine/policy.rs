@@ -28,7 +28,8 @@ pub struct Policy(pub(super) Arc<Loaded>);
 /// What a policy is made of.
 pub(super) struct Loaded {
     pub(super) runner: Runner,
-    pub(super) settings: String,
+    /// What each instance has to take in; none: instances begin with it.
+    pub(super) settings: Option<String>,
     pub(super) description: Description,
     pub(super) digest: PolicyDigest,
     pub(super) inspection: Inspection,
@@ -104,7 +105,7 @@ impl Policy {
         Given::within(self.0.runner.shared.limits.decision.input_bytes)
     }
 
-    /// Asks a fresh instance that took in the settings, and reads what it answers.
+    /// Asks a fresh instance that took the settings in, and reads what it answers.
     fn decide<E, Raw, Word>(
         &self,
         function: Function,
@@ -118,7 +119,9 @@ impl Policy {
         let runner = &self.0.runner;
         given.check().map_err(|cause| runner.fault(function, cause))?;
         let mut running = runner.start()?;
-        runner.configure(&mut running, &self.0.settings)?;
+        if let Some(settings) = &self.0.settings {
+            runner.configure(&mut running, settings)?;
+        }
         let (answer,) = runner.ask::<E>(function, &mut running, question)?;
         let answer = answer.map_err(|message| runner.refused(function, &message))?;
         read(runner.answers(), answer).map_err(|what| runner.fault(function, Cause::BadAnswer { what }))

@@ -43,7 +43,7 @@ impl Bench {
         limits.decision.at_once = 4;
         change(&mut limits);
         let cache = CodeCache::in_folder(self.folder.path().join("code"));
-        Engine::builder(limits).compiler(self.compiler.clone()).cache(cache).build().unwrap()
+        Engine::builder(limits).compiler(self.compiler.clone()).cache(cache).configure_each_time().build().unwrap()
     }
 
     async fn load(&self, guest: &Guest) -> Result<(), LoadFault> {

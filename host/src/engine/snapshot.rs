@@ -1,0 +1,162 @@
+//! A component as it is once it took its settings in, so that no decision has to take them in again.
+//!
+//! wasmtime's own pre-initialiser does the work: the component is rewritten so that its memories and globals can be
+//! read, an instance of that takes the settings in, and what it then holds becomes the start of a third component.
+//! Instances of that begin where this one had come to, and know nothing else: every decision is still made by a fresh
+//! one. What it saves is most of a decision where settings are long (of `intent`, 15 of 28 µs); what it costs is a
+//! second compilation at load.
+//!
+//! Not every component can be treated so: one that changes a table, for instance. Such a one takes its settings in each
+//! time, as all do where this is switched off ([`EngineBuilder::configure_each_time`](super::EngineBuilder)).
+
+use super::{
+    Shared,
+    compile::Compiled,
+    fault::LoadFault,
+    inspection::Inspection,
+    policy::{Runner, Running},
+};
+use crate::words::Description;
+use sha2::{Digest, Sha256};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+use wasmtime::component::{Lift, WasmList};
+use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
+
+/// A policy that needs no settings any more.
+pub(super) struct Configured {
+    pub(super) runner: Runner,
+    pub(super) description: Description,
+    pub(super) inspection: Inspection,
+}
+
+/// Loads a component, and takes its settings in for all decisions to come. None: this one has to take them in each time.
+///
+/// # Errors
+/// If the component is no policy, or refuses its settings.
+pub(super) fn configured(shared: &Arc<Shared>, bytes: &[u8], settings: &str) -> Result<Option<Configured>, LoadFault> {
+    let (component, facts) = shared.checked(bytes)?;
+    let Some(readable) = Readable::of(&component) else { return Ok(None) };
+    let compiled = shared.code_of(&readable.bytes, digest(&readable.bytes), facts.clone())?;
+    shared.check_room(&Inspection::of(&compiled))?;
+    let (runner, description) = Arc::clone(shared).runner(&compiled)?.introduced()?;
+    let mut running = runner.start().map_err(LoadFault::Policy)?;
+    runner.take_settings(&mut running, settings)?;
+    let found = readable.rewritten(&mut running);
+    drop(running);
+    Ok(found.and_then(|bytes| start_from(shared, &bytes, facts, runner.name)).map(|(runner, inspection)| Configured {
+        runner,
+        description,
+        inspection,
+    }))
+}
+
+fn start_from(
+    shared: &Arc<Shared>,
+    bytes: &[u8],
+    facts: super::cache::Facts,
+    name: String,
+) -> Option<(Runner, Inspection)> {
+    if bytes.len() > shared.limits.load.component_bytes as usize {
+        return None;
+    }
+    let compiled: Compiled = shared.code_of(bytes, digest(bytes), facts).ok()?;
+    let inspection = Inspection::of(&compiled);
+    shared.check_room(&inspection).ok()?;
+    let runner = Arc::clone(shared).runner(&compiled).ok()?;
+    Some((Runner { name, ..runner }, inspection))
+}
+
+fn digest(component: &[u8]) -> [u8; 32] {
+    Sha256::new_with_prefix(b"semel snapshot 1\n").chain_update(component).finalize().into()
+}
+
+/// A component whose state can be read.
+struct Readable<'a> {
+    wizer: Wizer,
+    original: ComponentContext<'a>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Readable<'a> {
+    fn of(component: &'a [u8]) -> Option<Self> {
+        let mut wizer = Wizer::new();
+        wizer.keep_init_func(true);
+        let instrumented = carefully(|| wizer.instrument_component(component).ok())?;
+        let (original, bytes) = instrumented;
+        Some(Self { wizer, original, bytes })
+    }
+
+    /// The component that begins where `running` has come to.
+    fn rewritten(&self, running: &mut Running<'_>) -> Option<Vec<u8>> {
+        // Reading is no decision of the policy, and nothing of its own runs meanwhile.
+        running.store.set_fuel(u64::MAX >> 1).ok()?;
+        running.store.set_hostcall_fuel(usize::MAX);
+        let mut state = State { running, is_whole: true };
+        let bytes = carefully(|| {
+            let reading = pin!(self.wizer.snapshot_component(&self.original, &mut state));
+            match reading.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(bytes) => bytes.ok(),
+                Poll::Pending => None,
+            }
+        })?;
+        state.is_whole.then_some(bytes)
+    }
+}
+
+/// The pre-initialiser is made for components that people trust, and may panic over another.
+fn carefully<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok().flatten()
+}
+
+/// What an instance holds, as it is asked for by name.
+struct State<'a, 'b> {
+    running: &'a mut Running<'b>,
+    /// Whether everything that was asked for was there.
+    is_whole: bool,
+}
+
+impl State<'_, '_> {
+    fn ask<T: Lift + Send + Sync + 'static>(&mut self, instance: &str, function: &str) -> Option<T> {
+        let answer = self.try_to_ask(instance, function);
+        self.is_whole &= answer.is_some();
+        answer
+    }
+
+    fn try_to_ask<T: Lift + Send + Sync + 'static>(&mut self, instance: &str, function: &str) -> Option<T> {
+        let Running { store, instance: policy, .. } = &mut *self.running;
+        let inside = policy.get_export_index(&mut *store, None, instance)?;
+        let index = policy.get_export_index(&mut *store, Some(&inside), function)?;
+        let asked = policy.get_typed_func::<(), (T,)>(&mut *store, index).ok()?;
+        asked.call(&mut *store, ()).ok().map(|(answer,)| answer)
+    }
+}
+
+impl ComponentInstanceState for State<'_, '_> {
+    async fn call_func_ret_list_u8(&mut self, instance: &str, func: &str, contents: impl FnOnce(&[u8]) + Send) {
+        match self.ask::<WasmList<u8>>(instance, func) {
+            Some(list) => contents(list.as_le_slice(&self.running.store)),
+            None => contents(&[]),
+        }
+    }
+
+    async fn call_func_ret_s32(&mut self, instance: &str, func: &str) -> i32 {
+        self.ask(instance, func).unwrap_or_default()
+    }
+
+    async fn call_func_ret_s64(&mut self, instance: &str, func: &str) -> i64 {
+        self.ask(instance, func).unwrap_or_default()
+    }
+
+    async fn call_func_ret_f32(&mut self, instance: &str, func: &str) -> u32 {
+        self.ask::<f32>(instance, func).unwrap_or_default().to_bits()
+    }
+
+    async fn call_func_ret_f64(&mut self, instance: &str, func: &str) -> u64 {
+        self.ask::<f64>(instance, func).unwrap_or_default().to_bits()
+    }
+}
