@@ -10,6 +10,7 @@ mod record;
 mod rule;
 mod sealed;
 mod secrets;
+mod shared;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -24,5 +25,6 @@ pub use record::*;
 pub use rule::{Rule, Rules};
 pub use sealed::Sealed;
 pub(crate) use secrets::Secrets;
+pub use shared::Shared;
 pub use tally::{EXAMPLES_MAX, Example, Tally, Would};
 pub use verdict::{Bounded, ServerErrors, bound};

@@ -1,8 +1,8 @@
 //! Semel at work: an engine's policies, a ledger, and the driver of the guard. What an embedder uses.
 //!
 //! A first call costs one write for its claim and one for its settlement, a repeat one look-up; renewals, handles, undoing
-//! and delivery marks cost more, and only where they are used. Each stretch between two pauses of the caller runs in a task of its
-//! own, so that a caller's dropped future loses no record.
+//! and delivery marks cost more, and only where they are used. A stretch between two pauses of the caller runs in the caller's own
+//! task; where the caller drops it, a task of its own carries it on, so that no record is lost.
 //!
 //! Nothing here prints or exits, and nothing here knows what a call means.
 
@@ -18,6 +18,7 @@ mod report;
 mod scheme;
 mod semel;
 mod shadow;
+mod stretch;
 mod ticket;
 mod tool;
 mod undoing;

@@ -4,9 +4,11 @@ use super::{
     StateLabel,
     record::{Fence, GenerationOf, Kept, Person, Terms, Undoing},
     rule::Rule,
+    shared::Shared,
     verdict::Bounded,
 };
 use crate::words::{CallDigest, Field, Nonce, Stamp, StoreKey, Tenant};
+use std::sync::Arc;
 
 /// How long an entry is kept: counted from this write, by the store's clock. Past it every store answers as if the
 /// entry were absent. Each write states it anew.
@@ -28,7 +30,7 @@ pub struct Claim {
     /// The operator's name space.
     pub name_space: String,
     /// The operation.
-    pub terms: Terms,
+    pub terms: Shared<Terms>,
     /// What the host knows of the call.
     pub facts: Vec<Field>,
     /// The first generation that this call read before it was delivered, if any: its outcome is what the caller gets,
@@ -56,7 +58,7 @@ pub struct Settlement {
     /// What it undid, where only the outcome tells.
     pub undid: Vec<GenerationOf>,
     /// The claim that the attempt rests on, to write the record anew should it be gone.
-    pub claim: Box<Claim>,
+    pub claim: Arc<Claim>,
 }
 
 /// What a look came to.
@@ -119,7 +121,7 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Command {
     /// To run the operation, or be told what stands.
-    Claim(Box<Claim>),
+    Claim(Arc<Claim>),
     /// To keep the lease.
     Renew {
         /// The attempt.

@@ -1,5 +1,6 @@
 //! What a ledger keeps under a key.
 
+use super::shared::Shared;
 use crate::words::{
     Call, CallDigest, Field, Fingerprint, Nonce, Outcome, PolicyDigest, Stamp, StoreKey, Target, Tenant, Until,
 };
@@ -325,7 +326,7 @@ pub struct Record {
     /// The operator's name space.
     pub name_space: String,
     /// The operation as claimed.
-    pub terms: Terms,
+    pub terms: Shared<Terms>,
     /// Counts up when the operation was undone, or its outcome taken where it lasts until delivery.
     pub generation: u32,
     /// Counts up when an attempt was proven without effect and other content is sent.

@@ -147,7 +147,7 @@ impl<'a> Parts<'a> {
             policy: _,
             undoes: _,
             shadow: _,
-        } = terms;
+        } = &mut **terms;
         Self { identity, call, state: words(state), attempts, evidence, found, handles }
     }
 }

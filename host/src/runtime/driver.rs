@@ -18,7 +18,7 @@ use crate::{
     words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target},
 };
 use sha2::{Digest, Sha256};
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// How often a settlement is tried against a ledger that does not answer, and the pause before the second try.
 const SETTLEMENT_TRIES: u32 = 3;
@@ -42,7 +42,7 @@ pub(super) struct Driver {
     pub(super) tool: Arc<Tool>,
     pub(super) call: Arc<Call>,
     pub(super) key: StoreKey,
-    pub(super) claim: Claim,
+    pub(super) claim: Arc<Claim>,
     pub(super) latest: Option<Applied>,
     pub(super) sending: Option<Sending>,
     /// Whatever is done for the call is told within it.
@@ -62,7 +62,7 @@ impl Driver {
         key: StoreKey,
         claim: Claim,
         begun: Moment,
-    ) -> (Self, Action) {
+    ) -> (Box<Self>, Action) {
         let mut allowance = tool.allowance.clone();
         allowance.can_probe = inner.prober.is_some();
         let (guard, action) = Guard::start(allowance);
@@ -72,12 +72,12 @@ impl Driver {
             semel.operation = claim.terms.operation,
             semel.tenant = call.tenant().as_str(),
         );
-        let driver = Self {
+        let driver = Box::new(Self {
             inner,
             tool,
             call,
             key,
-            claim,
+            claim: Arc::new(claim),
             latest: None,
             sending: None,
             span,
@@ -85,7 +85,7 @@ impl Driver {
             right: None,
             look: None,
             begun,
-        };
+        });
         (driver, action)
     }
 
@@ -155,15 +155,17 @@ impl Driver {
         let applied = applied?;
         let reading = applied.reading();
         if let Reply::Granted(grant) = &applied.reply {
-            self.right = Some(Right::new(&self.inner.table, grant, &applied, Arc::new(self.claim.clone())));
+            self.right = Some(Right::new(&self.inner.table, grant, &applied, Arc::clone(&self.claim)));
         }
         self.latest = Some(applied);
         Ok(reading)
     }
 
     async fn claim(&mut self, read_undelivered: Option<u32>) -> Result<Reading, LedgerFault> {
-        self.claim.nonce = Nonce::fresh().map_err(LedgerError::from)?;
-        self.claim.read_undelivered = read_undelivered;
+        // Shared only where an earlier right of this call is still being let go.
+        let claim = Arc::make_mut(&mut self.claim);
+        claim.nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        claim.read_undelivered = read_undelivered;
         self.inner.marks.written(self.key).await;
         let applied = self.inner.table.claim(self.key, &self.claim).await;
         let reading = self.read(applied)?;
@@ -173,7 +175,7 @@ impl Driver {
 
     async fn resolve(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
         let nonce = Nonce::fresh().map_err(LedgerError::from)?;
-        self.claim.nonce = nonce;
+        Arc::make_mut(&mut self.claim).nonce = nonce;
         let command = Command::Resolve {
             nonce,
             shown,
@@ -305,7 +307,7 @@ impl Driver {
             verdict: verdict.clone(),
             handles: if landed { handles.to_vec() } else { Vec::new() },
             undid,
-            claim: Box::new(self.claim.clone()),
+            claim: Arc::clone(&self.claim),
         };
         self.inner.table.apply(self.key, &Command::Settle(Box::new(settlement))).await
     }
@@ -378,13 +380,34 @@ impl Driver {
     }
 
     fn kept(&self, outcome: &Outcome) -> Kept {
-        let text = serde_json::to_string(outcome).unwrap_or_default();
-        if text.len() <= self.tool.outcome_bytes_max {
+        let bytes = text_bytes(outcome);
+        if bytes <= self.tool.outcome_bytes_max as u64 {
             return Kept::Whole(outcome.clone());
         }
-        let digest = Fingerprint::from_bytes(Sha256::digest(text.as_bytes()).into());
-        Kept::Digest { digest, bytes: text.len() as u64 }
+        let text = serde_json::to_string(outcome).unwrap_or_default();
+        Kept::Digest { digest: Fingerprint::from_bytes(Sha256::digest(text).into()), bytes }
     }
+}
+
+/// How long an outcome's JSON text is. Mostly it is short enough, and the text itself is never made.
+fn text_bytes(outcome: &Outcome) -> u64 {
+    struct Length(u64);
+
+    impl io::Write for Length {
+        fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+            self.0 += part.len() as u64;
+            Ok(part.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut length = Length(0);
+    // Nothing here can fail: counting does not, and an outcome is texts and JSON values.
+    let _ = serde_json::to_writer(&mut length, outcome);
+    length.0
 }
 
 /// What is known of an attempt's answer.

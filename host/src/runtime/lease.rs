@@ -48,7 +48,7 @@ impl Lease {
             verdict,
             handles: Vec::new(),
             undid: Vec::new(),
-            claim: Box::new((*self.claim).clone()),
+            claim: Arc::clone(&self.claim),
         };
         self.runtime.spawn(async move {
             if let Err(error) = table.apply(key, &Command::Settle(Box::new(settlement))).await {

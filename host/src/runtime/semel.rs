@@ -296,7 +296,7 @@ impl Semel {
             nonce: Nonce::from_bytes([0; 16]),
             tenant: call.tenant().clone(),
             name_space: tool.name_space.clone(),
-            terms,
+            terms: terms.into(),
             facts: driver::facts(&call),
             read_undelivered: None,
             void_mark: None,

@@ -5,6 +5,7 @@ use super::{
     driver::{Driver, Pause},
     lease::Right,
     shadow::Watched,
+    stretch::CarriedOut,
 };
 use crate::{
     guard::{Action, Event},
@@ -109,7 +110,7 @@ impl Started {
             Under::Guard(mut driver) => {
                 points::after(Deed::Send);
                 let action = driver.step(Event::Ran(outcome));
-                return go_on(*driver, action).await;
+                return go_on(driver, action).await;
             }
             Under::Watched(watched) => (Unguarded::Shadow, Some(watched.came_to(outcome.clone()))),
             Under::Nothing(why) => (why, None),
@@ -148,22 +149,22 @@ impl Answered {
     }
 }
 
-/// Goes on until the caller has to act. Each stretch is a task of its own: what was begun is carried out and recorded,
+/// Goes on until the caller has to act. Each stretch between two pauses of the caller is carried out and recorded,
 /// whether or not anybody still waits for it.
 ///
 /// INVARIANT: a right leaves the task unused, and is used up by the caller. Who goes away before that has sent nothing,
 /// and the right that nobody took is released as it is dropped.
-pub(super) async fn go_on(mut driver: Driver, mut action: Action) -> Result<Begun, CallError> {
+pub(super) async fn go_on(mut driver: Box<Driver>, mut action: Action) -> Result<Begun, CallError> {
     loop {
         let pause;
         let span = driver.span.clone();
-        (driver, pause) = tokio::spawn(stretch(driver, action).instrument(span)).await.map_err(internal)?;
+        (driver, pause) = CarriedOut::begin(stretch(driver, action).instrument(span)).await;
         match pause {
             Pause::Over(end) => return answered(&driver, *end),
             Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
             Pause::Run(granted) => match use_up(&mut driver, *granted) {
                 Ok(ticket) => {
-                    return Ok(Begun::Run(Box::new(Started { ticket, under: Under::Guard(Box::new(driver)) })));
+                    return Ok(Begun::Run(Box::new(Started { ticket, under: Under::Guard(driver) })));
                 }
                 Err(why) => action = driver.step(Event::Ran(Outcome::not_sent(why))),
             },
@@ -171,13 +172,9 @@ pub(super) async fn go_on(mut driver: Driver, mut action: Action) -> Result<Begu
     }
 }
 
-async fn stretch(mut driver: Driver, action: Action) -> (Driver, Pause) {
+async fn stretch(mut driver: Box<Driver>, action: Action) -> (Box<Driver>, Pause) {
     let pause = driver.advance(action).await;
     (driver, pause)
-}
-
-fn internal(failed: tokio::task::JoinError) -> CallError {
-    CallError::Internal(failed.to_string())
 }
 
 /// Uses the right up for a ticket, or says why nothing may be sent. The claim is held either way.
@@ -189,10 +186,10 @@ fn use_up(driver: &mut Driver, (right, grant): (Right, Grant)) -> Result<Ticket,
     if in_time { ticket } else { Err("the right to send came too late".to_owned()) }
 }
 
-fn open(driver: Driver) -> Started {
+fn open(driver: Box<Driver>) -> Started {
     let mut ticket = Ticket::unguarded(&driver.call);
     ticket.operation = Some(driver.claim.terms.operation.clone());
-    Started { ticket, under: Under::Guard(Box::new(driver)) }
+    Started { ticket, under: Under::Guard(driver) }
 }
 
 fn ticket(driver: &Driver, grant: &Grant) -> Result<Ticket, String> {

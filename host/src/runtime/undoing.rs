@@ -11,6 +11,7 @@ use crate::{
     ledger::{Claim, Command, Entry, GenerationOf, Grant, Handle, Record, Refusal, Reply, State, Told},
     words::{StoreKey, Tenant},
 };
+use std::sync::Arc;
 
 /// How many operations in a row may undo one another before a reader gives up.
 const UNDOERS_MAX: u32 = 8;
@@ -25,18 +26,18 @@ enum Undoer {
 
 impl Table {
     /// Claims, and sees through marks of operations that are about to undo the record.
-    pub(crate) async fn claim(&self, key: StoreKey, claim: &Claim) -> Result<Applied, LedgerError> {
-        let mut claim = claim.clone();
-        let mut applied = self.apply(key, &Command::Claim(Box::new(claim.clone()))).await?;
+    pub(crate) async fn claim(&self, key: StoreKey, claim: &Arc<Claim>) -> Result<Applied, LedgerError> {
+        let mut claim = Arc::clone(claim);
+        let mut applied = self.apply(key, &Command::Claim(Arc::clone(&claim))).await?;
         for _ in 0..UNDOERS_MAX {
             let Reply::Told(Told::BeingUndone { by }) = applied.reply else { return Ok(applied) };
             match self.undoer(by).await? {
                 Undoer::Landed => self.undo(applied.key, &applied, by).await?,
-                Undoer::Idle => claim.void_mark = Some(by),
+                Undoer::Idle => Arc::make_mut(&mut claim).void_mark = Some(by),
                 Undoer::Open(undoer) => return Ok(*undoer),
                 Undoer::Missing => return Ok(Applied { reply: Reply::Told(Told::Held), ..applied }),
             }
-            applied = self.apply(key, &Command::Claim(Box::new(claim.clone()))).await?;
+            applied = self.apply(key, &Command::Claim(Arc::clone(&claim))).await?;
         }
         Err(LedgerError::Contended)
     }

@@ -12,6 +12,7 @@ use crate::{
     town::Town,
     world::{Caller, Key, Message, Op, Part, Right, Site, World, nonce},
 };
+use std::sync::Arc;
 
 /// What an honest policy says of an outcome.
 fn judge(outcome: &Outcome) -> Verdict {
@@ -129,7 +130,7 @@ impl Town {
                     verdict,
                     handles: Vec::new(),
                     undid: undid.iter().filter_map(|name| generation_named(name)).collect(),
-                    claim: Box::new(self.plan.claim(self.wish(at), grant.fence.nonce)),
+                    claim: Arc::new(self.plan.claim(self.wish(at), grant.fence.nonce)),
                 };
                 if let Some(undone) = settlement.undid.first() {
                     world.memory.told_undone = Some((self.wish(at).op, undone.generation));
@@ -195,7 +196,7 @@ impl Town {
             void_mark: void_mark.map(store_key),
             ..self.plan.claim(wish, fresh)
         };
-        let claimed = self.ask_for(world, at, &Command::Claim(Box::new(claim)));
+        let claimed = self.ask_for(world, at, &Command::Claim(Arc::new(claim)));
         match claimed {
             Ok(Reading { reply: Reply::Told(Told::BeingUndone { by }), .. }) => self.past_a_mark(world, at, op_of(by)),
             claimed => self.report(world, at, Event::Claimed(claimed)),

@@ -193,7 +193,8 @@ impl Plan {
                 target: self.target(),
                 policy: PolicyName { name: String::new(), digest: PolicyDigest::from_bytes([0; 32]), key_epoch: 1 },
                 undoes,
-            },
+            }
+            .into(),
             facts: Vec::new(),
             read_undelivered: None,
             void_mark: None,

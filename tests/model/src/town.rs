@@ -453,7 +453,7 @@ impl Town {
             outcome: Kept::Whole(outcome),
             handles: Vec::new(),
             undid: Vec::new(),
-            claim: Box::new(self.plan.claim(wish, message.fence.nonce)),
+            claim: Arc::new(self.plan.claim(wish, message.fence.nonce)),
         };
         let _refused = self.ask(world, message.key.op, None, &Command::Settle(Box::new(settlement)));
     }
@@ -536,7 +536,7 @@ impl Town {
     fn begin(&self, world: &mut World) {
         let wish = Wish { op: 0, content: 1, digest: 1 };
         let claim = self.plan.claim(wish, nonce(99, 0));
-        let Ok(Reply::Granted(grant)) = self.ask(world, 0, None, &Command::Claim(Box::new(claim))) else { return };
+        let Ok(Reply::Granted(grant)) = self.ask(world, 0, None, &Command::Claim(Arc::new(claim))) else { return };
         let key = Key { op: 0, generation: 1, series: 1 };
         world.sites.insert(key, Site { effects: 1, content: 1, ..Site::default() });
         let message = Message { key, fence: grant.fence, content: 1, sent: 0, disowned: false };

@@ -1,6 +1,7 @@
 //! The agent's process dies: before the charge, during it, or after it and before anything was written down. What
 //! starts in its place knows the file and nothing else, and the customer knows only how often they paid.
 
+use crate::failing::Failing;
 use crate::world::{
     Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent, told,
 };
@@ -162,11 +163,12 @@ async fn a_host_that_holds_its_claim_keeps_it_by_renewing() {
 /// A caller may be dropped wherever it waits: a framework's time-out, a closed connection, a cancelled task.
 #[tokio::test(start_paused = true)]
 async fn a_caller_may_go_away_at_any_moment() {
-    const POLLS: usize = 12;
+    const POLLS: usize = 16;
     let tool = intent(charging_a_bank_that_remembers()).await;
     let mut ends = std::collections::BTreeSet::new();
     for polls in 1..=POLLS {
-        let (semel, bank) = (host(crate::world::memory(), tool.clone()).await, Bank::that_remembers());
+        let store = Arc::new(Failing::yielding(crate::world::memory()));
+        let (semel, bank) = (host(store, tool.clone()).await, Bank::that_remembers());
         let run = |ticket| {
             let outcome = bank.serve(&ticket);
             async move {

@@ -2,6 +2,7 @@
 
 use crate::ledger::*;
 use crate::words::*;
+use std::sync::Arc;
 
 pub(super) const SECOND: u64 = 1_000;
 pub(super) const LEASE: u64 = 15 * SECOND;
@@ -57,7 +58,8 @@ pub(super) fn claim(mark: u8, content: u8) -> Claim {
             policy: PolicyName { name: "intent".to_owned(), digest: PolicyDigest::from_bytes([0; 32]), key_epoch: 1 },
             undoes: Vec::new(),
             shadow: false,
-        },
+        }
+        .into(),
         facts: Vec::new(),
         read_undelivered: None,
         void_mark: None,
@@ -89,7 +91,7 @@ pub(super) fn settlement(grant: &Grant, claim: &Claim, effect: Effect) -> Settle
         verdict,
         handles: Vec::new(),
         undid: Vec::new(),
-        claim: Box::new(claim.clone()),
+        claim: Arc::new(claim.clone()),
     }
 }
 
@@ -136,7 +138,7 @@ impl Desk {
     }
 
     pub(super) fn claim(&mut self, claim: &Claim) -> Reply {
-        self.ask(&Command::Claim(Box::new(claim.clone()))).unwrap()
+        self.ask(&Command::Claim(Arc::new(claim.clone()))).unwrap()
     }
 
     pub(super) fn granted(&mut self, claim: &Claim) -> Grant {

@@ -3,6 +3,7 @@
 use super::desk::*;
 use crate::ledger::*;
 use crate::words::Effect;
+use std::sync::Arc;
 
 /// What each command by its rightful party comes to: the next state, `=` for the same one, `-` where the table has no
 /// such row, `x` where a rule forbids it.
@@ -51,8 +52,8 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
     let look = |asker| Command::Look { nonce: nonce(5), shown, asker, looks_max: 3 };
     let saw = |sight| Command::Saw { nonce: nonce(9), sight };
     vec![
-        ("same", Command::Claim(Box::new(claim(4, 1)))),
-        ("other", Command::Claim(Box::new(claim(4, 3)))),
+        ("same", Command::Claim(Arc::new(claim(4, 1)))),
+        ("other", Command::Claim(Arc::new(claim(4, 3)))),
         ("renew", Command::Renew { fence }),
         ("suspend", Command::Suspend { fence, continuation: "task-2".to_owned(), limit_seconds: 60 }),
         ("continue", Command::Continue { continuation: "task-1".to_owned(), nonce: nonce(4) }),

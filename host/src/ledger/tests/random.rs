@@ -4,6 +4,7 @@ use super::desk::*;
 use crate::ledger::*;
 use crate::words::*;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn effects() -> impl Strategy<Value = Effect> {
     prop_oneof![Just(Effect::Landed), Just(Effect::Refused), Just(Effect::Absent), Just(Effect::Unknown)]
@@ -75,7 +76,7 @@ fn commands() -> impl Strategy<Value = Command> {
     });
     let marks = (6..9_u8, 1..4_u32, any::<bool>());
     prop_oneof![
-        4 => claims().prop_map(|claim| Command::Claim(Box::new(claim))),
+        4 => claims().prop_map(|claim| Command::Claim(Arc::new(claim))),
         6 => settle,
         2 => resolve,
         2 => look,

@@ -48,7 +48,7 @@ pub fn operation(of: &str, state: State) -> Entry {
     Entry::Operation(Box::new(Record {
         tenant: tenant(of),
         name_space: "sample".to_owned(),
-        terms: terms(),
+        terms: terms().into(),
         generation: 1,
         series: 1,
         state,

@@ -94,7 +94,7 @@ pub(super) fn record(state: State) -> Record {
     Record {
         tenant: Tenant::new("acme").unwrap(),
         name_space: "shop".to_owned(),
-        terms: terms(),
+        terms: terms().into(),
         generation: 1,
         series: 1,
         state,

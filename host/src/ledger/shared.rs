@@ -1,0 +1,59 @@
+//! A value that the versions of a record, the claims for it and its settlements have in common.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+/// A value that is shared until somebody changes it, and copied then. It lies in a store as the value itself.
+///
+/// What an operation was claimed as goes into its record, into the lease that its sending rests on, and into its
+/// settlement. It holds the recorded call, and seldom changes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Shared<T>(Arc<T>);
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Shared<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_by_nobody_else() {
+        let one = Shared::from(vec![1]);
+        let mut other = one.clone();
+        other.push(2);
+        assert_eq!((one.as_slice(), other.as_slice()), (&[1][..], &[1, 2][..]));
+    }
+}
