@@ -1,3 +1,88 @@
-//! What a call through Semel costs, beside the same work without it.
+//! What a call through Semel costs, beside the same work without it: `cargo xtask bench`.
+//!
+//! Each row is a figure, the floor that was measured in the same run (the same work without Semel), and how far it is
+//! meant to reach. Nothing here is a test: a row that is not met is printed so, and the program ends well.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of measurements: stdout is its data, stderr its talk"
+)]
 
-fn main() {}
+mod decisions;
+mod exec;
+mod guarded;
+mod history;
+mod machine;
+mod row;
+mod sample;
+mod sizes;
+mod sqlite;
+mod world;
+
+use anyhow::Result;
+use clap::Parser;
+use row::Rows;
+use std::{path::PathBuf, process::ExitCode};
+
+/// What a call through Semel costs, beside the same work without it.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// Print the rows as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Measure only these groups.
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    only: Vec<Group>,
+    /// Where ledgers are kept while they are measured: figures of a disk are figures of *this* disk.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// The `semel` program whose start is measured.
+    #[arg(long, value_name = "PROGRAM")]
+    semel: Option<PathBuf>,
+    /// How many settled operations the long history has.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+    history: u32,
+}
+
+/// What is measured together.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Group {
+    Decisions,
+    Guarded,
+    Sqlite,
+    History,
+    Exec,
+    Sizes,
+}
+
+impl Group {
+    const ALL: [Self; 6] = [Self::Decisions, Self::Guarded, Self::Sqlite, Self::History, Self::Exec, Self::Sizes];
+}
+
+fn main() -> ExitCode {
+    measure(&Arguments::parse()).map_or_else(complain, |()| ExitCode::SUCCESS)
+}
+
+fn complain(error: anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn measure(arguments: &Arguments) -> Result<()> {
+    let folder = tempfile::tempdir_in(arguments.folder.clone().unwrap_or_else(std::env::temp_dir))?;
+    let machine = machine::Machine::look(folder.path())?;
+    let groups = if arguments.only.is_empty() { Group::ALL.to_vec() } else { arguments.only.clone() };
+    let mut rows = Rows::default();
+    for group in groups {
+        match group {
+            Group::Decisions => decisions::measure(&mut rows)?,
+            Group::Guarded => guarded::measure(&mut rows)?,
+            Group::Sqlite => sqlite::measure(&mut rows, folder.path())?,
+            Group::History => history::measure(&mut rows, folder.path(), arguments.history)?,
+            Group::Exec => exec::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
+            Group::Sizes => sizes::measure(&mut rows),
+        }
+    }
+    if arguments.json { rows.print_json(&machine) } else { rows.print_table(&machine) }
+}

@@ -5,6 +5,7 @@
     reason = "a program of chores: stdout is its data, stderr its talk"
 )]
 
+mod bench;
 mod demo;
 mod guests;
 mod localstripe;
@@ -29,6 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     Demo(demo::Arguments),
     Localstripe(localstripe::Arguments),
     Package(package::Arguments),
@@ -40,6 +42,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Localstripe(arguments) => localstripe::run(&arguments),
         Command::Package(arguments) => package::run(&arguments),

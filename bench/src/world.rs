@@ -1,0 +1,108 @@
+//! The policies, tools and calls that are measured.
+
+use anyhow::{Context, Result, ensure};
+use semel::{
+    engine::{Engine, Limits, Policy},
+    runtime::{Semel, Tool},
+    store::Store,
+    words::{Answer, Call, Outcome},
+};
+use serde_json::{Value, json};
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::runtime::Runtime;
+
+/// What an operator writes for a tool that refunds an order: the example of the policy's own page.
+pub(crate) static REFUNDING: LazyLock<Value> = LazyLock::new(|| {
+    json!({
+        "operation": "refund",
+        "identity": ["order_id"],
+        "content": [{ "at": "amount", "as": "money" }],
+        "target": { "header": "Idempotency-Key", "repeats": "replayed", "remembers": "24h" },
+        "handles": ["refund/{/id}"],
+        "verdict": [
+            { "when": { "code": "order_closed" }, "effect": "refused", "reason": "the order is closed" },
+            { "when": { "status": "5xx" }, "effect": "unknown" },
+        ],
+    })
+});
+
+/// The same without handles, each of which is a write more.
+pub(crate) fn refunding_without_handles() -> Value {
+    let mut settings = REFUNDING.clone();
+    if let Some(settings) = settings.as_object_mut() {
+        settings.remove("handles");
+    }
+    settings
+}
+
+/// The arguments of a refund, some 300 bytes with the tool's name.
+pub(crate) fn arguments(order: u64) -> Value {
+    json!({
+        "order_id": format!("ord_2026_11_{order:012}"),
+        "amount": "129.90",
+        "currency": "EUR",
+        "reason": "the customer sent two of three items back and kept the third, as agreed on the phone",
+        "items": [{ "sku": "A-1042", "count": 1 }, { "sku": "B-7781", "count": 2 }],
+        "notify": { "email": "someone@example.com", "locale": "de-DE" },
+    })
+}
+
+/// A call that nobody made before.
+pub(crate) fn fresh_call() -> Result<Call> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    call(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(crate) fn call(order: u64) -> Result<Call> {
+    Ok(Call::new("refund_order", arguments(order))?)
+}
+
+/// What the tool answers.
+pub(crate) fn outcome() -> Outcome {
+    Outcome::Returned(json!({ "id": "re_8812", "status": "succeeded", "amount": "129.90" }))
+}
+
+/// A ready-made policy with these settings.
+pub(crate) fn policy(runtime: &Runtime, name: &str, settings: Value) -> Result<Policy> {
+    let engine = Engine::new(Limits::default())?;
+    Ok(runtime.block_on(engine.load(semel_policies::get(name)?, settings))?)
+}
+
+/// A host whose only tool is guarded by `policy`.
+pub(crate) fn host(runtime: &Runtime, store: Arc<dyn Store>, policy: Policy) -> Result<Semel> {
+    Ok(runtime.block_on(Semel::builder(store).otherwise(Tool::new(policy)).open())?)
+}
+
+/// Makes a call that must be executed.
+pub(crate) async fn execute(host: &Semel, call: Call) -> Result<()> {
+    let answer = host.call(call, |_| async { outcome() }).await?;
+    ensure!(matches!(answer, Answer::Executed { .. }), "executed was expected, and it was {}", answer.word());
+    Ok(())
+}
+
+/// Makes a call that must be replayed.
+pub(crate) async fn replay(host: &Semel, call: Call) -> Result<()> {
+    let answer = host.call(call, |_| async { Outcome::not_sent("must not run") }).await?;
+    ensure!(matches!(answer, Answer::Replayed { .. }), "replayed was expected, and it was {}", answer.word());
+    Ok(())
+}
+
+/// As many worker threads as are asked for.
+pub(crate) fn runtime(threads: usize) -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .context("no runtime could be started")
+}
+
+/// The memory that this process holds, in MiB.
+pub(crate) fn resident_mib() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib / 1024.0)
+}
