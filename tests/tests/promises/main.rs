@@ -20,6 +20,7 @@ mod shop;
 mod stories;
 mod stripe;
 mod wire;
+mod wish;
 mod world;
 
 mod a_bad_call_is_refused_in_words;

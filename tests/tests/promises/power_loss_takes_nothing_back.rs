@@ -8,7 +8,7 @@ mod disk;
 mod vfs;
 mod witness;
 
-use crate::random::Random;
+use crate::{random::Random, wish::Wish};
 use disk::{Change, Disk, Failing};
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
 use semel::store::SqliteStore;
@@ -20,9 +20,9 @@ use std::{
 use tempfile::TempDir;
 use witness::Witness;
 
-/// How many times a ledger is written, and how many disks are built of each.
-const RUNS: u64 = 20;
-const IMAGES: u64 = 50;
+/// How many disks are built where nobody asks for more, and how many of each time that a ledger is written.
+const IMAGES: u64 = 1_000;
+const IMAGES_OF_A_RUN: u64 = 50;
 
 /// How many hosts open the ledger one after the other in a run.
 const LIVES: usize = 3;
@@ -104,12 +104,16 @@ async fn look_at_images(disk: &Disk, witness: &Witness, images: u64, random: &mu
 
 #[tokio::test]
 async fn at_any_moment() {
-    for run in 0..RUNS {
-        let ((folder, disk), mut random) = (on(Disk::default()), Random(run));
+    let wish = Wish::of("SEMEL_SOAK_IMAGES", IMAGES);
+    for run in 0..wish.times.div_ceil(IMAGES_OF_A_RUN) {
+        if wish.is_over() {
+            break;
+        }
+        let ((folder, disk), mut random) = (on(Disk::default()), Random(wish.seed.wrapping_add(run)));
         let witness = Arc::new(Witness::of(&disk));
         written(&folder, &witness, &mut random).await;
-        let missing = look_at_images(&disk, &witness, IMAGES, &mut random).await;
-        assert!(missing.is_empty(), "run {run}: {missing:?}");
+        let missing = look_at_images(&disk, &witness, IMAGES_OF_A_RUN, &mut random).await;
+        assert!(missing.is_empty(), "seed {}, run {run}: {missing:?}", wish.seed);
     }
 }
 
@@ -119,7 +123,7 @@ async fn control_without_the_sync_of_the_log_records_are_lost() {
     let ((folder, disk), mut random) = (on(Disk::that_lies()), Random(1));
     let witness = Arc::new(Witness::of(&disk));
     written(&folder, &witness, &mut random).await;
-    let missing = look_at_images(&disk, &witness, IMAGES, &mut random).await;
+    let missing = look_at_images(&disk, &witness, IMAGES_OF_A_RUN, &mut random).await;
     assert!(!missing.is_empty());
 }
 

@@ -119,6 +119,23 @@ async fn wherever_a_caller_goes_away() {
     assert!(lives > 80, "{lives} lives");
 }
 
+/// Also while a host opens, which may be the first to write to a ledger.
+#[tokio::test(start_paused = true)]
+async fn wherever_a_host_that_opens_goes_away() {
+    let tools = Tools::load().await;
+    for polls in 1.. {
+        let scene = Scene::in_memory(&tools);
+        let store: Arc<dyn Store> = Arc::new(Failing::yielding(Arc::clone(&scene.store)));
+        let is_open = polled(scene.customers(&store), polls).await;
+        assert!(scene.customers(&store).await.unwrap().live(&STORIES[0]).await.is_empty(), "poll {polls}");
+        assert_eq!(scene.look_after(&STORIES[0]).await, [], "poll {polls}");
+        if is_open {
+            assert!(polls > 3, "{polls} polls");
+            return;
+        }
+    }
+}
+
 /// The same on a file, where another thread writes: where that stands when the caller goes is left to chance.
 #[tokio::test]
 async fn wherever_a_caller_of_a_file_goes_away() {

@@ -13,22 +13,22 @@ use crate::{
     random::Random,
     shop::{Fault, Line as Entry, Shop, What},
     stories::{PATIENT, SLOW, STORIES, Tools, asked_in},
+    wish::Wish,
 };
 use report::Report;
 use rustix::process::{Signal, kill_process};
 use std::{
     collections::BTreeSet,
-    env,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How many kills are made where nobody asks for more.
-const KILLS: usize = 1_000;
+const KILLS: u64 = 1_000;
 
 /// One in so many of them takes a process of a crowd.
 const ONE_IN_A_CROWD: usize = 4;
@@ -131,33 +131,10 @@ fn asked_by_crowds(shop: &Shop) -> Vec<What> {
     cancelled.into_iter().chain(called).collect()
 }
 
-/// How much is asked of a run.
-struct Wish {
-    kills: usize,
-    until: Option<Instant>,
-    seed: u64,
-}
-
-impl Wish {
-    fn of_environment() -> Self {
-        let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Self {
-            kills: number("SEMEL_SOAK_KILLS").map_or(KILLS, |kills| kills as usize),
-            until: number("SEMEL_SOAK_MINUTES").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes)),
-            seed: number("SEMEL_SOAK_SEED").unwrap_or(now.as_nanos() as u64),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
-    }
-}
-
 /// What one thread does of all that is asked: every piece of work depends on the seed and its own number alone.
 fn work(wish: &Wish, ends: &[End], next: &AtomicUsize, mut zygote: Zygote, tools: &Tools) -> Report {
     let mut report = Report::default();
-    let pieces = wish.kills.div_ceil(ONE_IN_A_CROWD * CROWD_KILLS);
+    let pieces = (wish.times as usize).div_ceil(ONE_IN_A_CROWD * CROWD_KILLS);
     let in_a_piece = (ONE_IN_A_CROWD - 1) * CROWD_KILLS;
     loop {
         let piece = next.fetch_add(1, Ordering::SeqCst);
@@ -181,7 +158,7 @@ fn tools() -> Tools {
 
 #[test]
 fn at_every_point_and_at_any_moment() {
-    let wish = Wish::of_environment();
+    let wish = Wish::of("SEMEL_SOAK_KILLS", KILLS);
     let (mut first, second) = (Zygote::start(), Zygote::start());
     let tools = tools();
     let ends = ends(&mut first);
@@ -197,10 +174,10 @@ fn at_every_point_and_at_any_moment() {
     let report = report.into_inner().unwrap();
     println!(
         "{report}\nseed {}: repeat it by `cargo xtask soak --kills {} --seed {}`",
-        wish.seed, wish.kills, wish.seed
+        wish.seed, wish.times, wish.seed
     );
     assert!(report.is_sound(), "{report}");
-    assert!(report.kills() >= ends.len().min(wish.kills) || wish.until.is_some(), "{report}");
+    assert!(report.kills() >= ends.len().min(wish.times as usize) || !wish.has_time(), "{report}");
 }
 
 /// The control: where the ledger ends with the process, whoever comes after sends again, and the shop sees it.
