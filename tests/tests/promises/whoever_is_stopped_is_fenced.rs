@@ -142,6 +142,31 @@ async fn what_they_know_is_kept(scene: &Scene, tools: &Tools, stopped: &[Stopped
     }
 }
 
+/// One that stops in the middle of writing keeps everybody else from writing. They are told so in bounded time, and send
+/// nothing.
+#[test]
+fn one_that_stops_while_it_writes() {
+    let (scene, mut zygote, runtime) = (Scene::new(), Zygote::start(), runtime());
+    let tools = runtime.block_on(Tools::load());
+    // Its first commit is that of the scheme, its second the claim's.
+    let ends = Some(("before commit".to_owned(), 2));
+    let role = Role::Live { story: PAY_ONCE.name.to_owned(), ends, stops: true };
+    let process = zygote.play(&scene.part("", role));
+    until_it_stops(process);
+    let (own, other) = (What::new("pay", "A"), What::new("pay", "B"));
+    runtime.block_on(async {
+        let mut customers = scene.customers(file(scene.ledger()), &tools).await;
+        let told = customers.ask(&other, Reply::Heard).await.unwrap_err().to_string();
+        assert!(told.contains("the tool did not run") && told.contains("find and end it"), "{told}");
+        assert_eq!(scene.shop.requests(), 0);
+        wake(&mut zygote, process);
+        for what in [own, other] {
+            assert_eq!(effect(&customers.ask(&what, Reply::Heard).await.unwrap()), Some(first(&what)));
+        }
+    });
+    assert_eq!((scene.shop.faults(), scene.shop.requests()), (Vec::new(), 2));
+}
+
 /// The control: a lock that ends by itself, without a fence. Whoever wakes up with it does it again.
 #[test]
 fn control_a_lock_that_ends_by_itself_does_it_twice() {
