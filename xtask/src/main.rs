@@ -7,6 +7,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod guests;
 mod localstripe;
 mod package;
@@ -34,6 +35,7 @@ enum Command {
     Demo(demo::Arguments),
     Localstripe(localstripe::Arguments),
     Package(package::Arguments),
+    Fuzz(fuzz::Arguments),
     Policies(policies::Arguments),
     Soak(soak::Arguments),
     Test(test::Arguments),
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Localstripe(arguments) => localstripe::run(&arguments),
         Command::Package(arguments) => package::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

@@ -5,6 +5,7 @@
 //! not decided here: the compiler validates them.
 
 mod body;
+mod mark;
 
 use super::{
     fault::LoadFault,
@@ -91,7 +92,9 @@ impl Count<'_> {
             }
             Payload::CustomSection(section) if section.name().starts_with("component-type") => {
                 self.census.marked = true;
-                type_nesting(section.data())
+                type_nesting(section.data())?;
+                // Of a component nobody reads it.
+                if self.depth == 1 && Parser::is_core_wasm(bytes) { mark::check(section.data()) } else { Ok(()) }
             }
             Payload::ComponentTypeSection(section) => {
                 self.more_types(section.count())?;

@@ -94,7 +94,7 @@ async fn components_that_call_each_other() {
 }
 
 /// A section, by its number.
-fn section(number: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn section(number: u8, content: &[u8]) -> Vec<u8> {
     let mut section = vec![number];
     let mut length = content.len();
     while length >= 0x80 {

@@ -92,7 +92,7 @@ fn ask(policy: &Policy, asked: Function) -> Result<(), PolicyFault> {
     }
 }
 
-fn of_load(fault: &LoadFault) -> String {
+pub(crate) fn of_load(fault: &LoadFault) -> String {
     match fault {
         LoadFault::NotWebAssembly => "not-webassembly".to_owned(),
         LoadFault::Malformed { .. } => "malformed".to_owned(),
@@ -109,6 +109,13 @@ fn of_load(fault: &LoadFault) -> String {
         LoadFault::Policy(fault) => of_policy(fault),
         // Nothing here may keep the compiler busy, use up its child or make it give up.
         other => panic!("{other}"),
+    }
+}
+
+/// Asks a policy all that it may be asked; how it answers is its own affair.
+pub(crate) fn asked_everything(policy: &Policy) {
+    for asked in [Function::Derive, Function::Judge, Function::Recover, Function::Weigh] {
+        let _ = ask(policy, asked).map_err(|fault| of_policy(&fault));
     }
 }
 
@@ -150,7 +157,7 @@ impl Meter {
     }
 }
 
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(now.tv_sec.cast_unsigned(), u32::try_from(now.tv_nsec).unwrap())
 }

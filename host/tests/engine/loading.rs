@@ -143,3 +143,19 @@ fn limits_that_make_no_sense_are_refused() {
     let fault = refused(|limits| limits.decision.memory_bytes = 5 << 30);
     assert_eq!(fault.to_string(), "the limit `memory-bytes` is 5368709120: set it between 1 and 4294967296");
 }
+
+/// The library that reads what a module says of its contract calls itself for ever where packages need each other in a
+/// circle, which ends the process and not only the call.
+#[tokio::test]
+async fn a_module_whose_contract_is_of_two_packages_is_refused_before_it_is_read() {
+    let (engine, module, name) = (engine(), Guest::lean().module(), b"semel:policy/");
+    let mut refused = 0;
+    for at in (0..module.len() - name.len()).filter(|at| module[*at..].starts_with(name)) {
+        let mut altered = module.clone();
+        altered[at + name.len() - 2] = b'x';
+        if let Err(LoadFault::Module { reason }) = engine.load(&altered, json!({})).await {
+            refused += usize::from(reason.contains("`semel:policx@0.1.0`"));
+        }
+    }
+    assert!(refused > 1, "{refused}");
+}

@@ -11,6 +11,7 @@ mod guests;
 mod hostile;
 mod kept;
 mod loading;
+mod noise;
 
 use assemble::Guest;
 use semel::{
