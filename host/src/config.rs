@@ -84,6 +84,7 @@ use places::Text;
 use section::{Mistakes, Section};
 use serde_json::{Map, Value};
 use std::{
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -129,8 +130,8 @@ pub enum PolicySource {
     File(PathBuf),
 }
 
-/// How a tool is set up.
-#[derive(Debug, Clone, PartialEq)]
+/// How a tool is set up. Debug output does not tell the policy's settings.
+#[derive(Clone, PartialEq)]
 pub struct ToolSetup {
     /// Its policy.
     pub policy: PolicySource,
@@ -160,6 +161,14 @@ pub struct ToolSetup {
     pub taken_within: Option<Duration>,
     /// Where it is set up; none: nowhere, the defaults hold.
     pub defined_at: Option<Origin>,
+}
+
+impl fmt::Debug for ToolSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("ToolSetup");
+        told.field("policy", &self.policy).field("mode", &self.mode).field("name_space", &self.name_space);
+        told.field("allowance", &self.allowance).field("defined_at", &self.defined_at).finish_non_exhaustive()
+    }
 }
 
 impl Default for ToolSetup {

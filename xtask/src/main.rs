@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod canaries;
 mod demo;
 mod fuzz;
 mod guests;

@@ -1,9 +1,10 @@
-//! `cargo xtask test`: builds the ready-made policies, installs what tests talk to, then runs every test there is.
+//! `cargo xtask test`: builds the ready-made policies, installs what tests talk to, then runs every test there is, and looks for
+//! secrets in all that they logged.
 
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 
-use crate::{localstripe, policies, workspace};
+use crate::{canaries, localstripe, policies, workspace};
 
 /// Build the policies and run all tests; a skipped one fails.
 #[derive(clap::Args)]
@@ -15,6 +16,7 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     // No test is ignored: what could not run would have to fail.
     // One build of everything, so that no dependency is compiled twice for other features.
     cargo(&["nextest", "run", "--workspace", "--all-targets", "--no-fail-fast"])?;
+    canaries::search()?;
     cargo(&["test", "--workspace", "--doc", "--quiet"])
 }
 

@@ -17,6 +17,7 @@ mod ledger;
 mod looking;
 mod readme;
 mod sealing;
+mod secrets;
 mod together;
 mod watched;
 mod workshop;

@@ -1,4 +1,7 @@
 //! What may be asked of a record, and what it answers.
+//!
+//! Debug output of commands tells reasons, handles and continuations, which may quote a tool: the model checker and the
+//! tests of the table tell their stories by it. Nothing logs one.
 
 use super::{
     StateLabel,

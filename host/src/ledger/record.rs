@@ -5,6 +5,7 @@ use crate::words::{
     Call, CallDigest, Field, Fingerprint, Nonce, Outcome, PolicyDigest, Stamp, StoreKey, Target, Tenant, Until,
 };
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// When something in a record happened. The store writes the times, so what the present write brings about has its
 /// time from the store when it is read again.
@@ -86,7 +87,7 @@ impl Known {
 }
 
 /// One sending of an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// Its number and nonce.
     pub fence: Fence,
@@ -189,7 +190,7 @@ pub enum By {
 }
 
 /// A person who decided.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Person {
     /// Who.
     pub who: String,
@@ -220,7 +221,7 @@ pub enum LookFrom {
 }
 
 /// Where an operation stands. A record that does not exist stands nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// An attempt is under way.
@@ -296,7 +297,7 @@ pub enum State {
 }
 
 /// What was learned of an attempt that may no longer write.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Evidence {
     /// The attempt.
     pub attempt: u32,
@@ -319,7 +320,7 @@ pub struct Evidence {
 }
 
 /// The record of an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Record {
     /// On whose behalf.
     pub tenant: Tenant,
@@ -362,6 +363,52 @@ pub struct Record {
     /// Whether the record was written anew because a settlement found none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rewritten: bool,
+}
+
+// Debug output of a record tells where it stands. What calls, tools and people said is not for logs.
+
+impl fmt::Debug for AttemptRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("AttemptRecord");
+        told.field("fence", &self.fence).field("generation", &self.generation).field("series", &self.series);
+        told.field("started", &self.started).field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Person(…)")
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Released { by } | Self::Refused { by, .. } => write!(f, "{}({by:?})", self.label().word()),
+            Self::Landed { via, delivered, undone_by } => {
+                let mut told = f.debug_struct("landed");
+                told.field("via", via).field("delivered", delivered).field("undone_by", undone_by).finish()
+            }
+            other => f.write_str(other.label().word()),
+        }
+    }
+}
+
+impl fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Evidence");
+        told.field("attempt", &self.attempt).field("generation", &self.generation).field("series", &self.series);
+        told.field("known", &self.known).field("weighed", &self.weighed).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Record");
+        told.field("tenant", &self.tenant).field("operation", &self.terms.operation).field("state", &self.state);
+        told.field("generation", &self.generation).field("series", &self.series).field("since", &self.since);
+        told.field("attempts", &self.attempts).field("evidence", &self.evidence).finish_non_exhaustive()
+    }
 }
 
 impl Record {

@@ -15,6 +15,7 @@ use crate::{
     words::{Answer, Call, Outcome, Unguarded, Until},
 };
 use serde_json::{Map, Value};
+use std::fmt;
 use tracing::Instrument;
 
 /// Why a call got no answer. Nothing was sent by it.
@@ -31,8 +32,8 @@ pub enum CallError {
     Internal(String),
 }
 
-/// The permission to run a tool once, and what to run it with.
-#[derive(Debug, Clone, PartialEq)]
+/// The permission to run a tool once, and what to run it with. Debug output tells neither the key nor arguments.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Ticket {
     /// The operation's name; none: the call passes unguarded.
@@ -49,6 +50,14 @@ pub struct Ticket {
     pub headers: Vec<(String, String)>,
     /// Metadata to send besides.
     pub metadata: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Ticket");
+        told.field("operation", &self.operation).field("attempt", &self.attempt).field("repeats", &self.repeats);
+        told.finish_non_exhaustive()
+    }
 }
 
 impl Ticket {

@@ -88,8 +88,8 @@ pub enum Next {
     CorrectTheCall,
 }
 
-/// Which operation an answer is about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Which operation an answer is about. Debug output does not tell the key.
+#[derive(Clone, PartialEq, Serialize)]
 pub struct About {
     /// The operation's name.
     pub operation: String,
@@ -106,8 +106,8 @@ pub struct About {
     pub switches: Vec<Switch>,
 }
 
-/// What stands recorded where a call asks for something else.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What stands recorded where a call asks for something else. Debug output tells the state only.
+#[derive(Clone, PartialEq, Serialize)]
 pub struct Standing {
     /// The state of the record, such as `landed` or `in doubt`.
     pub state: String,
@@ -122,8 +122,9 @@ pub struct Standing {
     pub reason: Option<String>,
 }
 
-/// What the caller of a guarded tool gets: closed, so that a caller decides about each case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What the caller of a guarded tool gets: closed, so that a caller decides about each case. Debug output tells what kind of
+/// answer it is and about which operation, and nothing of what was done; as JSON it is told whole.
+#[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub enum Answer {
     /// The tool ran without a guard, and nothing was recorded that a later call would be answered by.
@@ -213,6 +214,32 @@ pub enum Answer {
         /// What may be done next.
         next: Next,
     },
+}
+
+impl fmt::Debug for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("About")
+            .field("operation", &self.operation)
+            .field("generation", &self.generation)
+            .field("attempt", &self.attempt)
+            .field("recorded", &self.recorded)
+            .field("switches", &self.switches)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standing").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Answer");
+        told.field("word", &self.word()).field("about", &self.about()).field("outcome", &self.outcome());
+        told.field("next", &self.next()).finish_non_exhaustive()
+    }
 }
 
 impl Answer {

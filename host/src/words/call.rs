@@ -113,8 +113,8 @@ impl Default for Tenant {
     }
 }
 
-/// A named JSON value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A named JSON value. Debug output tells the name only.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Field {
     /// Its name.
     pub name: String,
@@ -122,8 +122,15 @@ pub struct Field {
     pub value: Value,
 }
 
-/// One request of an agent to run a tool, always as the agent made it: never with a key in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Field({}, …)", self.name)
+    }
+}
+
+/// One request of an agent to run a tool, always as the agent made it: never with a key in it. Debug output tells neither
+/// arguments nor facts.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
     tool: String,
     arguments: Map<String, Value>,
@@ -132,6 +139,12 @@ pub struct Call {
     run: Option<Run>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     facts: BTreeMap<String, Value>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("tool", &self.tool).field("tenant", &self.tenant).finish_non_exhaustive()
+    }
 }
 
 impl Call {

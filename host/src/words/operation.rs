@@ -2,6 +2,7 @@
 
 use super::call::Field;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How far a key reaches. Tenant and name space are always part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,8 +24,8 @@ pub enum Until {
     Delivery,
 }
 
-/// An operation that is to take effect once.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// An operation that is to take effect once. Debug output tells names, and no value or handle.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Operation {
     /// What is done, such as `refund`.
     pub name: String,
@@ -44,6 +45,14 @@ pub struct Operation {
     pub target: Option<Target>,
     /// The handles of what it undoes, where that is known beforehand.
     pub undoes: Vec<String>,
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Operation");
+        told.field("name", &self.name).field("identity", &self.identity).field("content", &self.content);
+        told.field("scope", &self.scope).field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 /// The system behind a tool, as far as repeats concern it.

@@ -3,9 +3,10 @@
 use super::call::Field;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 
-/// What an attempt came to, as far as its host could see.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What an attempt came to, as far as its host could see. Debug output tells its kind only.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The tool answered.
@@ -16,8 +17,8 @@ pub enum Outcome {
     Unanswered(Silence),
 }
 
-/// The tool's own word that it failed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The tool's own word that it failed. Debug output tells its status only.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
     /// What it said.
     pub message: String,
@@ -32,13 +33,41 @@ pub struct Failure {
     pub details: Option<Value>,
 }
 
-/// That no answer came.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// That no answer came. Debug output tells whether anything was sent.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Silence {
     /// Such as `timed out after 30 s`.
     pub reason: String,
     /// Whether any of the request left the host. False only where the transport proves it.
     pub sent: bool,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned(_) => f.write_str("Returned(…)"),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Unanswered(silence) => silence.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Silence").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verdict").field("effect", &self.effect).finish_non_exhaustive()
+    }
 }
 
 impl Outcome {
@@ -75,8 +104,8 @@ pub enum Effect {
     Unknown,
 }
 
-/// The policy's verdict on an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// The policy's verdict on an attempt. Debug output tells the effect only: reasons and handles may quote the tool.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Verdict {
     /// What became of the effect.
     pub effect: Effect,

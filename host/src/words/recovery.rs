@@ -3,9 +3,10 @@
 use super::{call::Field, outcome::Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 
-/// One attempt at an operation, as a policy reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// One attempt at an operation, as a policy reads it. Debug output does not tell the key.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
@@ -21,8 +22,8 @@ pub struct Attempt {
     pub facts: Vec<Field>,
 }
 
-/// A read that may tell what became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A read that may tell what became of an attempt. Debug output tells the tool only.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Probe {
     /// The tool to read with.
     pub tool: String,
@@ -44,8 +45,8 @@ pub enum Recovery {
     Hold(String),
 }
 
-/// What a policy makes of a probe's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a policy makes of a probe's answer. Debug output tells its kind only.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Finding {
     /// It took effect, and this is what the tool would have returned.
     Landed(Value),
@@ -58,6 +59,30 @@ pub enum Finding {
     },
     /// Something else stands where the effect would, and why a person must decide.
     Conflicting(String),
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Attempt");
+        told.field("number", &self.number).field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe").field("tool", &self.tool).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Landed(_) => "Landed(…)",
+            Self::Absent => "Absent",
+            Self::Unsettled { .. } => "Unsettled",
+            Self::Conflicting(_) => "Conflicting(…)",
+        })
+    }
 }
 
 /// What a policy is.

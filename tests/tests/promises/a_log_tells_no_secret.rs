@@ -1,84 +1,224 @@
 //! Logs are read by many, kept for long, and sent to strangers. What a customer ordered, what it came to and under
-//! which key is not for them, also where the ledger fails, the policy traps, or the call is refused.
+//! which key is not for them, whatever becomes of the call: also where the ledger fails, the policy traps, the record is
+//! sealed under another key, or the host only watches. Nor is it for whoever prints a value with `{:?}` into a log of his own.
 
 use crate::{
     assemble::Guest,
     failing::{Failing, Failure},
-    world::{charging, host, intent, load, memory},
+    world::{CANARY, charging, host, intent, load, log, memory, policy, with},
 };
 use semel::{
-    runtime::{Semel, Tool},
-    store::Store,
-    words::{Call, Outcome},
+    config::{Config, Surroundings},
+    key::{KeyScheme, Mode, Secret},
+    ledger::{Decision, Kept, Person},
+    runtime::{Begun, Erasing, Semel, Tool},
+    store::{SealingKey, SealingKeys, SealingStore, Store},
+    words::{
+        Answer, Call, Failure as Failed, Field, Finding, Operation, Outcome, Probe, Run, Scope, Tenant, ToolMode, Until,
+    },
 };
-use serde_json::json;
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-const ARGUMENT: &str = "canary-in-an-argument";
-const OUTCOME: &str = "canary-in-an-outcome";
+/// One test logs this on purpose: see `xtask/src/canaries.rs`.
+const WITNESS: &str = concat!("told-aloud-", "8d1f0c5e");
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+fn told_in(what: &str) -> String {
+    format!("{CANARY} in {what}")
 }
 
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
+/// A tool whose settings tell something, too.
+async fn talkative() -> Tool {
+    let verdicts = json!([
+        { "when": { "code": "card_declined" }, "effect": "refused", "reason": told_in("settings") },
+        { "when": { "code": "busy" }, "effect": "absent", "reason": told_in("settings") },
+    ]);
+    let mut tool = intent(with(charging(), json!({ "verdict": verdicts }))).await;
+    tool.allowance.wait_ms = 0;
+    Tool { keep_identity: true, ..tool }
 }
 
-async fn story(semel: &Semel) -> Vec<String> {
-    let mut keys = Vec::new();
-    for amount in [json!(10), json!(10), json!(11), json!(ARGUMENT)] {
-        let call = Call::new("charge", json!({ "order_id": ARGUMENT, "amount": amount, "note": ARGUMENT })).unwrap();
-        let run = |ticket: semel::runtime::Ticket| {
-            keys.extend(ticket.key);
-            async { Outcome::failed(OUTCOME) }
-        };
-        // Whatever it comes to: nothing of it may be told.
-        let _ = semel.call(call, run).await;
-    }
-    keys
+fn call(order: &str, amount: Value) -> Call {
+    let order = told_in(&format!("the argument {order}"));
+    let call = Call::new("charge", json!({ "order_id": order, "amount": amount, "note": told_in("noise") })).unwrap();
+    call.with_fact("agent", json!(told_in("a fact")))
 }
 
-#[tokio::test(start_paused = true)]
-async fn neither_arguments_nor_outcomes_nor_keys() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    // For this thread only, which is the one that all tasks of this test run in.
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+fn landed() -> Outcome {
+    Outcome::Returned(json!({ "id": told_in("an outcome") }))
+}
 
-    let trapping = Guest::lean().with("derive", "(return (i32.const 1280))").with("judge", "(unreachable)");
-    let away = Failing::new(1..usize::MAX, Failure::UnknownAndLost);
-    let hosts = [
-        host(memory(), intent(charging()).await).await,
-        host(memory(), Tool::new(load(&trapping.component(), json!({})).await)).await,
-        host(Arc::clone(&away) as Arc<dyn Store>, intent(charging()).await).await,
+fn failed(code: &str) -> Outcome {
+    Outcome::Failed(Failed { message: told_in("an error"), code: Some(code.to_owned()), ..Failed::default() })
+}
+
+/// Everything that may become of a call. Says what was answered, and the keys that went out.
+async fn story(semel: &Semel) -> (BTreeSet<&'static str>, Vec<String>) {
+    let (mut words, mut keys) = (BTreeSet::new(), Vec::new());
+    let mut note = |answer: Result<Answer, semel::runtime::CallError>| {
+        // What an owner of a value prints must not tell either.
+        assert!(!format!("{answer:?}").contains(CANARY), "{answer:?}");
+        words.extend(answer.ok().map(|answer| answer.word()));
+    };
+    let silent = || Outcome::no_answer(told_in("a silence"));
+    let calls = [
+        ("1", json!(10), landed()),
+        ("1", json!(10), landed()),
+        ("1", json!(11), landed()),
+        ("2", json!(10), failed("card_declined")),
+        ("2", json!(10), landed()),
+        ("3", json!(10), failed("busy")),
+        ("4", json!(10), silent()),
+        ("4", json!(10), landed()),
+        ("5", json!(told_in("content")), landed()),
     ];
-    away.count();
-    let mut secrets = vec![ARGUMENT.to_owned(), OUTCOME.to_owned()];
-    for semel in &hosts {
-        secrets.extend(story(semel).await);
+    for (order, amount, outcome) in calls {
+        let run = |ticket: semel::runtime::Ticket| {
+            assert!(!format!("{ticket:?}").contains(CANARY), "{ticket:?}");
+            keys.extend(ticket.key);
+            let outcome = outcome.clone();
+            async { outcome }
+        };
+        note(semel.call(call(order, amount), run).await);
     }
-    let text = log.text();
-    for told in ["semel.call", "semel.tool", "semel.answer", "refused", "held"] {
-        assert!(text.contains(told), "the log does not tell `{told}`:\n{text}");
+    // Two at the same time, one of which goes away.
+    let first = semel.begin(call("6", json!(10))).await;
+    note(semel.call(call("6", json!(10)), |_| async { landed() }).await);
+    if let Ok(Begun::Run(started)) = first {
+        assert!(!format!("{started:?}").contains(CANARY), "{started:?}");
+        note(started.finish(landed()).await.map(|answered| answered.into_parts().0));
+    }
+    drop(semel.begin(call("7", json!(10))).await);
+    operate(semel).await;
+    note(semel.call(call("1", json!(10)), |_| async { landed() }).await);
+    semel.watched(Duration::from_secs(30)).await;
+    (words, keys)
+}
+
+/// What an operator does to the ledger. Whatever it comes to: nothing of it may be told.
+async fn operate(semel: &Semel) {
+    let ledger = semel.ledger();
+    for listed in ledger.list(None, &[], 100).await.unwrap_or_default() {
+        assert!(!format!("{listed:?}").contains(CANARY), "{listed:?}");
+        let person = Person { who: told_in("a name"), why: told_in("a ground") };
+        let decision = Decision::Landed { outcome: Some(Kept::Whole(landed())), handles: vec![told_in("a handle")] };
+        let shown = listed.record.last().map_or(0, |last| last.fence.number);
+        let _ = ledger.decide(listed.key, shown, person, decision).await;
+    }
+    let _ = ledger.sweep().await;
+    let _ = ledger.find(&told_in("a name of a record")).await;
+    let _ = ledger.forget_outcomes(Duration::ZERO).await;
+    let _ = ledger.report(Duration::from_secs(3_600)).await;
+    let _ = ledger.erase(&Tenant::default(), Erasing::Words).await;
+}
+
+fn sealed(inner: &Arc<dyn Store>, id: &str) -> Arc<dyn Store> {
+    let secret = told_in(&format!("the secret of {id}, which is long enough"));
+    let keys = SealingKeys::new(SealingKey::new(id, secret.as_bytes()).unwrap());
+    Arc::new(SealingStore::new(Arc::clone(inner), keys))
+}
+
+#[tokio::test]
+async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
+    log();
+    tracing::info!("{WITNESS}");
+    let trapping = Guest::lean().with("derive", "(return (i32.const 1280))").with("judge", "(unreachable)");
+    let refusing = Guest::lean().with("derive", "(unreachable)");
+    let trapping = Tool::new(load(&trapping.component(), json!({})).await);
+    let refusing = Tool::new(load(&refusing.component(), json!({})).await);
+    let inner = memory();
+    let away = Failing::new(0..usize::MAX, Failure::NotExecuted);
+    // It takes the claim, and no settlement.
+    let lost = Failing::new(1..usize::MAX, Failure::NotExecuted);
+    let losing = host(Arc::clone(&lost) as Arc<dyn Store>, talkative().await).await;
+    lost.count();
+    let unheard = |_| async { Outcome::no_answer(told_in("a silence")) };
+    let unsettled = losing.call(call("1", json!(10)), unheard).await.unwrap();
+    let watched = Tool { mode: ToolMode::Shadow, ..talkative().await };
+    let keyed = KeyScheme::new(Mode::Enforce, Some(Secret::new(told_in("the secret of all keys").as_bytes()).unwrap()));
+    let hosts = [
+        host(memory(), talkative().await).await,
+        host(memory(), trapping).await,
+        host(memory(), refusing).await,
+        host(memory(), Tool::new(policy("hints", json!({})).await)).await,
+        host(memory(), watched.clone()).await,
+        host(memory(), Tool { mode: ToolMode::Off, ..watched }).await,
+        host(sealed(&inner, "a"), talkative().await).await,
+        host(sealed(&inner, "b"), talkative().await).await,
+        Semel::builder(memory()).keys(keyed).otherwise(talkative().await).open().await.unwrap(),
+        host(Arc::clone(&away) as Arc<dyn Store>, talkative().await).await,
+    ];
+    let (mut words, mut secrets) = (BTreeSet::from([unsettled.word()]), vec![CANARY.to_owned()]);
+    for (at, semel) in hosts.iter().enumerate() {
+        assert!(!format!("{semel:?}").contains(CANARY), "host {at}");
+        if at == hosts.len() - 1 {
+            away.count();
+        }
+        let (answered, keys) = story(semel).await;
+        words.extend(answered);
+        secrets.extend(keys);
+    }
+    let all = ["conflict", "executed", "expired", "held", "in doubt", "passed", "refused", "replayed", "running"];
+    assert_eq!(words, BTreeSet::from(all), "the story tells of every answer");
+    let text = log();
+    for told in [WITNESS, "semel.call", "semel.tool", "semel.answer", "semel.shadow", "refused", "held"] {
+        assert!(text.contains(told), "the log does not tell `{told}`");
     }
     for secret in secrets {
-        assert!(!text.contains(&secret), "the log tells `{secret}`:\n{text}");
+        assert_eq!(text.matches(&secret).count(), 0, "a secret is told in {}", line_with(&text, &secret));
+    }
+}
+
+/// The line that tells too much, without what it tells.
+fn line_with(text: &str, secret: &str) -> String {
+    text.lines().find(|line| line.contains(secret)).unwrap_or_default().replace(secret, "[secret]")
+}
+
+/// The control: what is told is found.
+#[tokio::test]
+async fn control_a_leak_is_found() {
+    log();
+    tracing::debug!("planted-{}", 4711);
+    assert_eq!(log().matches("planted-4711").count(), 1);
+    assert!(log().lines().any(|line| line.contains("DEBUG") && line.contains("planted-4711")));
+}
+
+#[test]
+fn who_prints_a_value_prints_no_secret() {
+    let field = || vec![Field { name: "order".to_owned(), value: json!(told_in("a field")) }];
+    let operation = Operation {
+        name: "charge".to_owned(),
+        identity: field(),
+        content: field(),
+        scope: Scope::Tenant,
+        until: Until::Window,
+        window_seconds: 1,
+        attempt_seconds: 1,
+        target: None,
+        undoes: vec![told_in("a handle")],
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "[[tool]]\nmatch = \"charge\"\nsettings = {{ token = \"{CANARY}\" }}\n\
+         [keys]\nsecret_env = \"KEY\"\n[sealing]\ncurrent = \"a\"\n[[sealing.key]]\nid = \"a\"\nsecret_env = \"KEY\"\n"
+    );
+    std::fs::write(folder.path().join("semel.toml"), settings).unwrap();
+    let secret = told_in("a secret, which is long enough to be one");
+    let variables = [("KEY", secret.as_str()), ("SEMEL_LEDGER", "memory:")].map(|(k, v)| (k.to_owned(), v.into()));
+    let around = Surroundings { variables: variables.into(), folder: folder.path().to_owned() };
+    let config = Config::load(None, &around).unwrap();
+    assert!(json!(config.tool("charge").settings).to_string().contains(CANARY), "the control");
+    let printed = [
+        format!("{:?}", call("1", json!(told_in("content"))).in_run(Run::new("run").unwrap())),
+        format!("{:?} {:?} {:?}", landed(), failed(&told_in("a code")), Outcome::no_answer(told_in("a silence"))),
+        format!("{operation:?}"),
+        format!("{:?}", Probe { tool: "get".to_owned(), arguments: json!({ "id": told_in("a probe") }) }),
+        format!("{:?} {:?}", Finding::Landed(json!(told_in("a finding"))), Finding::Conflicting(told_in("a finding"))),
+        format!("{:?}", Person { who: told_in("a name"), why: told_in("a ground") }),
+        format!("{config:?} {around:?}"),
+        format!("{:?}", Kept::Whole(landed())),
+    ];
+    for printed in printed {
+        assert!(!printed.contains(CANARY), "{}", printed.replace(CANARY, "[secret]"));
     }
 }

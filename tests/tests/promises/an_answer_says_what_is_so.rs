@@ -1,7 +1,7 @@
 //! What a caller is told must be the whole truth: that it was sent and under which key, that it landed although its
 //! answer was too large to keep, that the ledger will not survive the night.
 
-use crate::world::{Bank, ask, ask_in_vain, charge, charging, file, host, intent, memory, told, with};
+use crate::world::{Bank, CANARY, ask, ask_in_vain, charge, charging, file, host, intent, memory, told, with};
 use semel::{
     ledger::{Decision, Person},
     runtime::{Begun, Found, Semel},
@@ -78,7 +78,7 @@ async fn the_key_goes_where_the_target_wants_it_and_the_agents_arguments_stay() 
     let key = ticket.key.clone().unwrap();
     assert_eq!((key.len(), ticket.attempt, ticket.repeats), (32, 1, false));
     assert_eq!(ticket.arguments["options"]["idempotency_key"], json!(key));
-    assert_eq!(ticket.arguments["note"], json!(format!("thanks\n{key}")));
+    assert_eq!(ticket.arguments["note"], json!(format!("{CANARY}\n{key}")));
     assert_eq!(ticket.arguments["order_id"], json!("A1"));
     assert_eq!(ticket.headers, [("Idempotency-Key".to_owned(), key.clone())]);
     assert_eq!(ticket.metadata, [("semel-key".to_owned(), key.clone())]);
