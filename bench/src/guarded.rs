@@ -21,10 +21,10 @@ pub(crate) fn measure(rows: &mut Rows) -> Result<()> {
 fn one(rows: &mut Rows, runtime: &Runtime, name: &str, policy: Policy) -> Result<()> {
     let host = world::host(runtime, Arc::new(MemoryStore::new()), policy.clone())?;
     let settled = settled(runtime, &host)?;
-    let mut executed = || runtime.block_on(runtime.spawn(execute_one(host.clone())))?;
+    let mut executed = || runtime.block_on(execute_one(host.clone()));
     let mut replayed = || {
         let (host, call) = (host.clone(), settled.clone());
-        runtime.block_on(runtime.spawn(async move { world::replay(&host, call).await }))?
+        runtime.block_on(async move { world::replay(&host, call).await })
     };
     let mut derived = || {
         black_box(policy.derive(&settled)?);

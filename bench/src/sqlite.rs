@@ -71,7 +71,7 @@ impl Placed {
         let Self { runtime, host, bare, .. } = self;
         let mut executed = || {
             let host = host.clone();
-            runtime.block_on(runtime.spawn(async move { world::execute(&host, world::fresh_call()?).await }))?
+            runtime.block_on(async move { world::execute(&host, world::fresh_call()?).await })
         };
         let mut twice = || bare.commits_of(1);
         let [executed, twice] = sample::microseconds([&mut executed, &mut twice])?;
@@ -101,7 +101,7 @@ impl Placed {
         self.runtime.block_on(world::execute(&self.host, call.clone()))?;
         let mut replayed = || {
             let (host, call) = (self.host.clone(), call.clone());
-            self.runtime.block_on(self.runtime.spawn(async move { world::replay(&host, call).await }))?
+            self.runtime.block_on(async move { world::replay(&host, call).await })
         };
         let [replayed] = sample::microseconds([&mut replayed])?;
         rows.add(&self.title("one caller, replayed"), "µs", replayed, None, &[Reach::AtMost(18.0)]);

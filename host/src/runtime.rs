@@ -14,6 +14,7 @@ mod erasing;
 mod lease;
 mod ledger;
 mod operator;
+mod renewals;
 mod report;
 mod scheme;
 mod semel;

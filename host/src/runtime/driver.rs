@@ -155,7 +155,8 @@ impl Driver {
         let applied = applied?;
         let reading = applied.reading();
         if let Reply::Granted(grant) = &applied.reply {
-            self.right = Some(Right::new(&self.inner.table, grant, &applied, Arc::clone(&self.claim)));
+            self.right =
+                Some(Right::new(&self.inner.table, &self.inner.renewals, grant, &applied, Arc::clone(&self.claim)));
         }
         self.latest = Some(applied);
         Ok(reading)

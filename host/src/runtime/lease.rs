@@ -6,13 +6,14 @@
 use super::{
     clock::Moment,
     ledger::{Applied, Table},
+    renewals::{Renewal, Renewals, Renewed},
 };
 use crate::{
     ledger::{Claim, Command, Grant, Kept, ServerErrors, Settlement, bound},
     words::{Effect, Outcome, StoreKey, Verdict},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::runtime::Handle;
 
 /// How often a claim is renewed within its lease.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -25,14 +26,15 @@ struct Lease {
     key: StoreKey,
     grant: Grant,
     claim: Arc<Claim>,
-    renewal: AbortHandle,
+    /// None once it is over.
+    renewal: Option<Renewal>,
     settled: bool,
 }
 
 impl Lease {
     /// Writes what is known of the attempt when nobody is left to say more.
     fn abandon(&mut self, outcome: Outcome) {
-        self.renewal.abort();
+        self.renewal = None;
         if self.settled {
             return;
         }
@@ -66,19 +68,18 @@ pub(crate) struct Right {
 }
 
 impl Right {
-    pub(crate) fn new(table: &Table, grant: &Grant, applied: &Applied, claim: Arc<Claim>) -> Self {
-        let runtime = Handle::current();
+    pub(crate) fn new(table: &Table, renewals: &Renewals, grant: &Grant, applied: &Applied, claim: Arc<Claim>) -> Self {
         let every = Duration::from_secs(u64::from(claim.terms.lease_seconds.max(1))) / RENEWALS_PER_LEASE;
-        let renewal = runtime.spawn(renew(table.clone(), applied.key, grant.clone(), every)).abort_handle();
+        let renewal = renewals.begin(Renewed { table: table.clone(), key: applied.key, fence: grant.fence, every });
         Self {
             deadline: applied.asked.after_ms(grant.valid_ms),
             lease: Some(Lease {
                 table: table.clone(),
-                runtime,
+                runtime: Handle::current(),
                 key: applied.key,
                 grant: grant.clone(),
                 claim,
-                renewal,
+                renewal: Some(renewal),
                 settled: false,
             }),
         }
@@ -119,24 +120,6 @@ impl Drop for Sending {
     fn drop(&mut self) {
         if let Some(lease) = &mut self.lease {
             lease.abandon(Outcome::no_answer("the caller went away before the tool answered"));
-        }
-    }
-}
-
-async fn renew(table: Table, key: StoreKey, grant: Grant, every: Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        // Each renewal is carried out even where this task ends meanwhile.
-        let (table, fence) = (table.clone(), grant.fence);
-        let renewed = tokio::spawn(async move { table.apply(key, &Command::Renew { fence }).await }).await;
-        match renewed {
-            Ok(Ok(_)) => {}
-            Ok(Err(super::LedgerError::Refused(refusal))) => {
-                tracing::debug!(%refusal, "semel.lease ended");
-                return;
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "semel.lease could not be renewed"),
-            Err(_) => return,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     driver::{self, Driver},
     ledger::{LedgerError, Table},
     operator::Ledger,
+    renewals::Renewals,
     scheme::{self, SchemeError},
     shadow::{self, Shadow},
     ticket::{self, Begun, CallError, Ticket, Under},
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) keys: KeyScheme,
     pub(super) prober: Option<Arc<dyn Prober>>,
     pub(super) marks: Marks,
+    pub(super) renewals: Renewals,
     /// What watches the tools that are not guarded; none where all are.
     shadow: Option<Arc<Shadow>>,
     matchers: GlobSet,
@@ -67,7 +69,17 @@ pub(super) struct Inner {
 impl Inner {
     fn new(table: Table, keys: KeyScheme, tools: Vec<Arc<Tool>>) -> Self {
         let (matchers, marks) = (GlobSet::empty(), Marks::default());
-        Self { table, keys, prober: None, marks, shadow: None, matchers, tools, fallback: None }
+        Self {
+            table,
+            keys,
+            prober: None,
+            marks,
+            renewals: Renewals::default(),
+            shadow: None,
+            matchers,
+            tools,
+            fallback: None,
+        }
     }
 
     /// The downstream key of a generation and series, as the record's target wants it.
