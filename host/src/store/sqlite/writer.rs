@@ -17,7 +17,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -43,6 +43,9 @@ const AT_ONCE_MAX: Duration = Duration::from_millis(1);
 /// One in so many is what the latest commit counts for in that average.
 const PACE_WEIGHT: u64 = 8;
 
+/// How many commits of a single command in a row tell that no crowd is left, so that callers commit themselves again.
+const ALONE_AFTER: u32 = 16;
+
 /// Writes a ledger. Dropping it waits until all that it was asked is carried out.
 pub(super) struct Writer {
     desk: Arc<Desk>,
@@ -67,6 +70,7 @@ impl Writer {
             waiters,
             commits: AtomicU64::new(0),
             pace_ns: AtomicU64::new(0),
+            crowd: AtomicU32::new(0),
         });
         let at_work = Arc::clone(&desk);
         let thread = thread::Builder::new()
@@ -188,6 +192,9 @@ struct Desk {
     commits: AtomicU64,
     /// How long a commit took lately, in nanoseconds.
     pace_ns: AtomicU64,
+    /// How many more commits of a single command make the crowd be over: a caller who waits for a disk holds up those
+    /// that his thread would run meanwhile.
+    crowd: AtomicU32,
 }
 
 /// What waits to be written.
@@ -241,9 +248,11 @@ impl Desk {
             return Err(full());
         }
         queue.jobs.push_back(job);
-        let is_first = queue.jobs.len() == 1;
+        if queue.jobs.len() > 1 {
+            self.crowd.store(ALONE_AFTER, Ordering::Relaxed);
+        }
         drop(queue);
-        if !(is_first && self.commits_at_once() && self.write_at_once()) {
+        if !(self.commits_at_once() && self.write_at_once()) {
             self.ring();
         }
         Ok(())
@@ -257,6 +266,9 @@ impl Desk {
 
     /// Whether a caller may write here and now.
     fn commits_at_once(&self) -> bool {
+        if self.crowd.load(Ordering::Relaxed) > 0 {
+            return false;
+        }
         let others_run = Handle::try_current().is_ok_and(|here| here.runtime_flavor() != RuntimeFlavor::CurrentThread);
         others_run && u128::from(self.pace_ns.load(Ordering::Relaxed)) < AT_ONCE_MAX.as_nanos()
     }
@@ -266,7 +278,10 @@ impl Desk {
         let mut pen = match self.pen.try_lock() {
             Ok(pen) => pen,
             Err(std::sync::TryLockError::Poisoned(pen)) => pen.into_inner(),
-            Err(std::sync::TryLockError::WouldBlock) => return false,
+            Err(std::sync::TryLockError::WouldBlock) => {
+                self.crowd.store(ALONE_AFTER, Ordering::Relaxed);
+                return false;
+            }
         };
         let mut group = self.next_group();
         let outcome = self.commit(&mut pen, &mut group, Patience::None);
@@ -284,6 +299,11 @@ impl Desk {
         while self.wait_for_work() {
             let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
             let mut group = self.next_group();
+            if group.len() == 1 {
+                // Only this thread counts down, and a crowd that comes back meanwhile is seen at the next command.
+                let left = self.crowd.load(Ordering::Relaxed).saturating_sub(1);
+                self.crowd.store(left, Ordering::Relaxed);
+            }
             let outcome = self.commit(&mut pen, &mut group, Patience::Long);
             drop(pen);
             self.answer(group, &outcome);

@@ -62,7 +62,7 @@ fn terms() -> Terms {
         identity: field("an identity"),
         content: Fingerprint::from_bytes([1; 32]),
         call_digest: CallDigest::from_bytes([2; 32]),
-        call: Some(Box::new(call.with_fact("server", json!(told("a fact of a call"))))),
+        call: Some(call.with_fact("server", json!(told("a fact of a call"))).into()),
         until: Until::Window,
         window_seconds: 3_600,
         attempt_seconds: 60,
