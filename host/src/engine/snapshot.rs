@@ -3,7 +3,7 @@
 //! wasmtime's own pre-initialiser does the work: the component is rewritten so that its memories and globals can be
 //! read, an instance of that takes the settings in, and what it then holds becomes the start of a third component.
 //! Instances of that begin where this one had come to, and know nothing else: every decision is still made by a fresh
-//! one. What it saves is most of a decision where settings are long (of `intent`, 15 of 28 µs); what it costs is a
+//! one. What it saves is most of a decision where settings are long (of `intent`, 16 of 28 µs); what it costs is a
 //! second compilation at load.
 //!
 //! Not every component can be treated so: one that changes a table, for instance. Such a one takes its settings in each

@@ -124,7 +124,7 @@ pub struct Terms {
     pub call_digest: CallDigest,
     /// The call itself, where recovery may have to send or ask again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<Box<Call>>,
+    pub call: Option<Shared<Call>>,
     /// How long an equal call means the same.
     pub until: Until,
     /// How long it is remembered once settled, in seconds.

@@ -5,6 +5,7 @@
 //! secrets are kept is not known here.
 
 use super::record::{AttemptRecord, By, Evidence, Kept, Person, Record, State, Terms, Via};
+use super::shared::Shared;
 use crate::words::{Call, Field};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ pub(crate) struct Secrets {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     identity: Vec<Field>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    call: Option<Box<Call>>,
+    call: Option<Shared<Call>>,
     /// The words in the state, in the order in which [`words`] finds them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     state: Vec<String>,
@@ -103,7 +104,7 @@ impl OfAttempt {
 /// The places of a record that tell something.
 struct Parts<'a> {
     identity: &'a mut Vec<Field>,
-    call: &'a mut Option<Box<Call>>,
+    call: &'a mut Option<Shared<Call>>,
     state: Vec<&'a mut String>,
     attempts: &'a mut [AttemptRecord],
     evidence: &'a mut Vec<Evidence>,

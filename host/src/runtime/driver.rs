@@ -12,7 +12,7 @@ use crate::{
     json,
     ledger::{
         Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record, Reply, Settlement,
-        Sight,
+        Shared, Sight,
     },
     points::{self, Deed},
     words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target},
@@ -40,7 +40,7 @@ pub(super) enum Pause {
 pub(super) struct Driver {
     pub(super) inner: Arc<Inner>,
     pub(super) tool: Arc<Tool>,
-    pub(super) call: Arc<Call>,
+    pub(super) call: Shared<Call>,
     pub(super) key: StoreKey,
     pub(super) claim: Arc<Claim>,
     pub(super) latest: Option<Applied>,
@@ -58,7 +58,7 @@ impl Driver {
     pub(super) fn start(
         inner: Arc<Inner>,
         tool: Arc<Tool>,
-        call: Arc<Call>,
+        call: Shared<Call>,
         key: StoreKey,
         claim: Claim,
         begun: Moment,
@@ -227,7 +227,7 @@ impl Driver {
 
     /// The call that the attempts made: the recorded one, or this one, whose content is the same.
     fn recorded_call(&self) -> &Call {
-        let recorded = self.latest.as_ref().and_then(|applied| applied.record()?.terms.call.as_deref());
+        let recorded = self.latest.as_ref().and_then(|applied| applied.record()?.terms.call.as_ref());
         recorded.unwrap_or(&self.call)
     }
 

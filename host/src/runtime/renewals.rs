@@ -30,12 +30,20 @@ struct Open {
     watches: HashMap<runtime::Id, Watch>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watch {
     /// By when they are due next; the number tells apart what is due at the same moment.
     leases: BTreeMap<Due, Renewed>,
-    /// Rings when something is due earlier than anything before.
+    /// When the watcher looks next, whether or not what it then looked for is still held.
+    looks_at: Instant,
+    /// Rings when something is due earlier.
     bell: Arc<Notify>,
+}
+
+impl Watch {
+    fn from(first: Instant) -> Self {
+        Self { leases: BTreeMap::new(), looks_at: first, bell: Arc::default() }
+    }
 }
 
 type Due = (Instant, u64);
@@ -67,12 +75,11 @@ impl Renewals {
         open.last += 1;
         let number = open.last;
         let is_watched = open.watches.contains_key(&runtime);
-        let watch = open.watches.entry(runtime).or_default();
-        let is_first = watch.leases.first_key_value().is_none_or(|(first, _)| due < first.0);
+        let watch = open.watches.entry(runtime).or_insert_with(|| Watch::from(due));
         watch.leases.insert((due, number), lease);
         if !is_watched {
             here.spawn(Watcher { renewals: self.clone(), runtime }.watch(Arc::clone(&watch.bell)));
-        } else if is_first {
+        } else if due < watch.looks_at {
             watch.bell.notify_one();
         }
         Renewal { renewals: self.clone(), runtime, due: (due, number) }
@@ -127,11 +134,16 @@ impl Watcher {
             tokio::spawn(renew(self.renewals.clone(), self.runtime, due, lease.clone()));
             watch.leases.insert(due, lease);
         }
-        let next = watch.leases.first_key_value().map(|(due, _)| due.0);
-        if next.is_none() {
-            open.watches.remove(&self.runtime);
+        match watch.leases.first_key_value().map(|(due, _)| due.0) {
+            Some(next) => {
+                watch.looks_at = next;
+                Some(next)
+            }
+            None => {
+                open.watches.remove(&self.runtime);
+                None
+            }
         }
-        next
     }
 }
 
@@ -212,6 +224,20 @@ mod tests {
         drop(held);
         tokio::time::sleep(EVERY).await;
         assert!(renewals.open().watches.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shorter_lease_is_renewed_in_its_own_time() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let renewals = Renewals::default();
+        let long = renewals.begin(Renewed { every: EVERY * 10, ..lease(&store, 1).await });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let short = renewals.begin(lease(&store, 2).await);
+        let begun = [version(&store, 1).await, version(&store, 2).await];
+        tokio::time::sleep(EVERY + Duration::from_secs(1)).await;
+        assert_eq!(version(&store, 1).await, begun[0]);
+        assert_ne!(version(&store, 2).await, begun[1]);
+        drop((long, short));
     }
 
     #[test]

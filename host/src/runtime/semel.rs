@@ -9,14 +9,14 @@ use super::{
     renewals::Renewals,
     scheme::{self, SchemeError},
     shadow::{self, Shadow},
-    ticket::{self, Begun, CallError, Ticket, Under},
+    ticket::{self, Begun, CallError, Started, Ticket, Under},
     tool::Tool,
 };
 use crate::{
     engine::PolicyFault,
     guard::{Event, LedgerFault},
     key::{KeyScheme, Mode},
-    ledger::{Claim, GenerationOf, PolicyName, Record, Terms, Undoing},
+    ledger::{Claim, GenerationOf, PolicyName, Record, Shared, Terms, Undoing},
     place,
     store::Store,
     words::{
@@ -236,8 +236,8 @@ impl Semel {
                     return Ok(answer);
                 }
                 Begun::Run(started) => {
-                    let outcome = run(started.ticket.clone()).await;
-                    begun = started.go_on(outcome).await?;
+                    let Started { ticket, under } = *started;
+                    begun = under.go_on(run(ticket).await).await?;
                 }
             }
         }
@@ -300,6 +300,7 @@ impl Semel {
             Ok(undoes) => (undoes, None),
             Err(error) => (Vec::new(), Some(LedgerFault::from(error))),
         };
+        let call = Shared::from(call);
         let (key, terms) = match self.terms(&tool, &call, operation, &undoes) {
             Ok(terms) => terms,
             Err(reason) => return Ok(ticket::refused(call.tool(), reason)),
@@ -313,7 +314,7 @@ impl Semel {
             read_undelivered: None,
             void_mark: None,
         };
-        let (mut driver, mut action) = Driver::start(Arc::clone(&self.inner), tool, Arc::new(call), key, claim, begun);
+        let (mut driver, mut action) = Driver::start(Arc::clone(&self.inner), tool, call, key, claim, begun);
         if let Some(fault) = away {
             // Without what it undoes its key is not known, so nothing is claimed.
             action = driver.step(Event::Claimed(Err(fault)));
@@ -346,7 +347,7 @@ impl Semel {
     fn terms(
         &self,
         tool: &Tool,
-        call: &Call,
+        call: &Shared<Call>,
         operation: Operation,
         undoes: &[GenerationOf],
     ) -> Result<(StoreKey, Terms), String> {
@@ -360,7 +361,7 @@ impl Semel {
             content,
             call_digest: keys.call_digest(&tool.name_space, call, operation.scope),
             // Only what may have to be sent or asked about again needs the call itself.
-            call: operation.target.is_some().then(|| Box::new(call.clone())),
+            call: operation.target.is_some().then(|| call.clone()),
             operation: operation.name,
             identity: if tool.keep_identity { operation.identity } else { Vec::new() },
             until: operation.until,

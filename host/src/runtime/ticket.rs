@@ -112,21 +112,23 @@ pub(super) enum Under {
     Nothing(Unguarded),
 }
 
-impl Started {
+impl Under {
     /// Tells what the tool came to; it may have to be run again.
     pub(super) async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
-        let (why, delivery) = match self.under {
-            Under::Guard(mut driver) => {
+        let (why, delivery) = match self {
+            Self::Guard(mut driver) => {
                 points::after(Deed::Send);
                 let action = driver.step(Event::Ran(outcome));
                 return go_on(driver, action).await;
             }
-            Under::Watched(watched) => (Unguarded::Shadow, Some(watched.came_to(outcome.clone()))),
-            Under::Nothing(why) => (why, None),
+            Self::Watched(watched) => (Unguarded::Shadow, Some(watched.came_to(outcome.clone()))),
+            Self::Nothing(why) => (why, None),
         };
         Ok(Begun::Answered(Box::new(Answered { answer: Answer::Passed { why, outcome }, delivery })))
     }
+}
 
+impl Started {
     /// Tells what the tool came to, and gives the answer.
     ///
     /// # Errors
@@ -135,7 +137,7 @@ impl Started {
         if let Under::Guard(driver) = &mut self.under {
             driver.cannot_run_again();
         }
-        match self.go_on(outcome).await? {
+        match self.under.go_on(outcome).await? {
             Begun::Answered(answered) => Ok(*answered),
             Begun::Run(_) => Err(CallError::Internal("a run that nobody can make".to_owned())),
         }
