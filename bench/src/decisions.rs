@@ -6,7 +6,10 @@ use crate::{
     world,
 };
 use anyhow::{Result, anyhow};
-use semel::{engine::Policy, words::Call};
+use semel::{
+    engine::Policy,
+    words::{Attempt, Call},
+};
 use semel_policy_hints::Hints;
 use semel_policy_intent::Intent;
 use serde_json::{Value, json};
@@ -27,6 +30,8 @@ pub(crate) fn measure(rows: &mut Rows) -> Result<()> {
     let intent = world::policy(&runtime, "intent", world::REFUNDING.clone())?;
     one(rows, "hints", &hints, natively::<Hints>(json!({})))?;
     one(rows, "intent", &intent, natively::<Intent>(world::REFUNDING.clone()))?;
+    judging(rows, "hints", &hints)?;
+    judging(rows, "intent", &intent)?;
     two_threads(rows, "hints", &hints)?;
     two_threads(rows, "intent", &intent)
 }
@@ -40,6 +45,25 @@ fn one(rows: &mut Rows, name: &str, policy: &Policy, mut native: impl FnMut() ->
     let [guest, native] = sample::microseconds([&mut guest, &mut native])?;
     let reach = [Reach::AtMost(10.0), Reach::TimesAtMost(5.0)];
     rows.add(&format!("`{name}`: one derive in a fresh instance (floor: native)"), "µs", guest, Some(native), &reach);
+    Ok(())
+}
+
+fn judging(rows: &mut Rows, name: &str, policy: &Policy) -> Result<()> {
+    let call = world::call(17)?;
+    let attempt = Attempt {
+        number: 1,
+        started_at_ms: 1_795_000_000_000,
+        age_seconds: 0,
+        key: "ca32d80d-fc3c-80de-8736-ea05723e3a28".to_owned(),
+        outcome: world::outcome(),
+        facts: Vec::new(),
+    };
+    let mut judge = || {
+        black_box(policy.judge(&call, std::slice::from_ref(&attempt))?);
+        Ok(())
+    };
+    let [judged] = sample::microseconds([&mut judge])?;
+    rows.add(&format!("`{name}`: one judge in a fresh instance"), "µs", judged, None, &[]);
     Ok(())
 }
 

@@ -17,7 +17,7 @@ const ROUNDS: u32 = 40;
 /// `intent`, keys in the environment, the ledger in a file.
 const CONFIGURATION: &str = "
 [ledger]
-path = \"LEDGER\"
+url = \"sqlite:LEDGER\"
 
 [[tool]]
 match = \"t\"
@@ -75,9 +75,11 @@ impl Guarded {
 
 fn timed(command: &mut Command) -> Result<f64> {
     let begun = Instant::now();
-    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
     let took = micros(begun.elapsed()) / 1e3;
-    let ended = ended.with_context(|| format!("`{}` cannot be run", command.get_program().to_string_lossy()))?;
-    ensure!(ended.success(), "`{}` ended with {ended}", command.get_program().to_string_lossy());
+    let program = command.get_program().to_string_lossy();
+    let ended = ended.with_context(|| format!("`{program}` cannot be run"))?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "`{program}` ended with {}: {said}", ended.status);
     Ok(took)
 }

@@ -21,7 +21,6 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()>
     let runtime = world::runtime(1)?;
     let short = History::of(&runtime, &folder.join("short.db"), SHORT)?;
     let long = History::of(&runtime, &folder.join("long.db"), length)?;
-    let before = world::resident_mib()?;
     let (mut executed_long, mut executed_short) = (|| long.execute(&runtime), || short.execute(&runtime));
     let [executed, floor] = sample::microseconds([&mut executed_long, &mut executed_short])?;
     let title = |what: &str| format!("{length} settled operations, one caller, {what} (floor: {SHORT})");
@@ -29,8 +28,10 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()>
     let (mut replayed_long, mut replayed_short) = (|| long.replay(&runtime), || short.replay(&runtime));
     let [replayed, floor] = sample::microseconds([&mut replayed_long, &mut replayed_short])?;
     rows.add(&title("replayed"), "µs", replayed, Some(floor), &[Reach::TimesAtMost(1.5)]);
+    let before = world::resident_mib()?;
+    sample::microseconds([&mut executed_long, &mut replayed_long])?;
     let (after, before) = (Sample::exactly(world::resident_mib()?), Sample::exactly(before));
-    let title = "memory of the process after all these calls (floor: before them)";
+    let title = "memory of the process after as many calls again (floor: before them)";
     rows.add(title, "MiB", after, Some(before), &[Reach::TimesAtMost(1.1)]);
     Ok(())
 }
