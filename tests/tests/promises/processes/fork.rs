@@ -33,10 +33,13 @@ pub fn fork(part: impl FnOnce()) -> Pid {
 /// How many threads there are, once those that are about to end have ended.
 fn threads_left() -> usize {
     let (begun, count) = (Instant::now(), || fs::read_dir("/proc/self/task").unwrap().count());
-    while count() > THREADS && begun.elapsed() < Duration::from_secs(5) {
+    let mut left = count();
+    while left > THREADS && begun.elapsed() < Duration::from_secs(5) {
         sleep(Duration::from_millis(1));
+        // A thread that is being reaped may be listed again after a look that left it out.
+        left = count();
     }
-    count()
+    left
 }
 
 /// Ends the copy without what a process does at its end: that is for the original.
