@@ -18,30 +18,40 @@ pub(super) enum Write<Other> {
 
 pub(super) fn create(at: &Connection, now: Stamp, key: StoreKey, new: &NewRow) -> rusqlite::Result<Write<Row>> {
     // Mostly nothing lies there, so the look comes after the attempt.
-    if insert(at, "INSERT OR IGNORE", now, key, new)? > 0 {
+    if insert(at, INSERT_IF_ABSENT, now, key, new)? > 0 {
         return Ok(Write::Done(now));
     }
     if let Some(row) = Row::find(at, key)?.filter(|row| !row.is_past_end(now)) {
         return Ok(Write::Found(row, now));
     }
-    insert(at, "REPLACE", now, key, new)?;
+    insert(at, INSERT_IN_PLACE, now, key, new)?;
     Ok(Write::Done(now))
 }
 
-/// Inserts a row, and does what `how` says where one lies there already.
-fn insert(at: &Connection, how: &'static str, now: Stamp, key: StoreKey, new: &NewRow) -> rusqlite::Result<usize> {
-    at.prepare_cached(&format!(
-        "{how} INTO entry (
-             key, version, entry, sum, keep_until_ms, tenant, state, due_in_ms,
-             created_wall_ms, created_steady_ms, created_boot, created_incarnation,
-             written_wall_ms, written_steady_ms, written_boot, written_incarnation
-         ) VALUES (
-             :key, :version, :entry, :sum, :keep_until_ms, :tenant, :state, :due_in_ms,
-             :wall_ms, :steady_ms, :boot, :incarnation,
-             :wall_ms, :steady_ms, :boot, :incarnation
-         )"
-    ))?
-    .execute(named_params! {
+/// A statement that inserts a row, and does as its first words say where one lies there already.
+macro_rules! insertion {
+    ($how:literal) => {
+        concat!(
+            $how,
+            " INTO entry (
+                 key, version, entry, sum, keep_until_ms, tenant, state, due_in_ms,
+                 created_wall_ms, created_steady_ms, created_boot, created_incarnation,
+                 written_wall_ms, written_steady_ms, written_boot, written_incarnation
+             ) VALUES (
+                 :key, :version, :entry, :sum, :keep_until_ms, :tenant, :state, :due_in_ms,
+                 :wall_ms, :steady_ms, :boot, :incarnation,
+                 :wall_ms, :steady_ms, :boot, :incarnation
+             )"
+        )
+    };
+}
+
+const INSERT_IF_ABSENT: &str = insertion!("INSERT OR IGNORE");
+const INSERT_IN_PLACE: &str = insertion!("REPLACE");
+
+/// Carries out one of them, and says how many rows it wrote.
+fn insert(at: &Connection, statement: &str, now: Stamp, key: StoreKey, new: &NewRow) -> rusqlite::Result<usize> {
+    at.prepare_cached(statement)?.execute(named_params! {
         ":key": key.as_bytes(),
         ":version": new.version.as_bytes(),
         ":entry": new.entry,
