@@ -15,7 +15,7 @@
 //! lie in the file, and a recovery may find them: unknown, for every command of the transaction.
 //!
 //! **What it costs** (`cargo xtask bench`, two cores, a sync of 0.12 ms; entries of 1.2 KB). Two commits of one write each take
-//! SQLite alone 250 µs, and a whole guarded call 330 to 450 µs: its policy's two decisions are 24 µs of that, its look
+//! SQLite alone 250 µs, and a whole guarded call 400 to 450 µs: its policy's two decisions are 24 µs of that, its look
 //! 8 µs, and a sync after some work takes longer than one right after another. 64 callers make 14,500 calls a second in
 //! 0.2 commits a call, and 17,000 where syncs cost nothing: what bounds them is the processor, with 60 µs of either core
 //! a call. A replay takes 27 µs, 12 of them the policy's. A commit writes four pages twice (row, key, and two indices).
