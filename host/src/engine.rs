@@ -8,8 +8,8 @@
 //! What is absent: files and names of policies (who loads reads the bytes), and any say in what an answer means.
 //!
 //! **What it costs** (`cargo xtask bench`, two cores): a fresh instance that answers at once takes 6.5 µs, a quarter of it for
-//! asking the kernel which pages the last one wrote. One derive takes `intent` 11.8 µs where the same code takes 5.8 µs
-//! natively with its settings to read, and `hints` 13.2 µs beside 1.7 µs; two threads make 1.97 times as many as one.
+//! asking the kernel which pages the last one wrote. One derive takes `intent` 10.7 µs where the same code takes 5.8 µs
+//! natively with its settings to read, and `hints` 11.4 µs beside 1.6 µs; two threads make 1.94 times as many as one.
 //!
 //! ```no_run
 //! # async fn example(component: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {

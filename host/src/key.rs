@@ -14,7 +14,6 @@ mod secret;
 mod tests;
 
 use crate::{
-    json,
     ledger::GenerationOf,
     words::{Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name},
 };
@@ -145,9 +144,8 @@ impl KeyScheme {
     /// is kept apart by it.
     #[must_use]
     pub fn call_digest(&self, name_space: &str, call: &Call, scope: Scope) -> CallDigest {
-        let arguments = json::canonical_object(call.arguments());
         let message = self.message(Purpose::Call, name_space, call.tenant());
-        let message = in_scope(message, scope, call).text(call.tool()).text(&arguments);
+        let message = in_scope(message, scope, call).text(call.tool()).text(call.canonical_arguments());
         CallDigest::from_bytes(message.digest(self.secret.as_ref()))
     }
 

@@ -133,14 +133,20 @@ pub enum StoreError {
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Writes `entry` if nothing lies at `key` (or only what is past its end).
-    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError>;
+    async fn create(
+        &self,
+        key: StoreKey,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Created, StoreError>;
 
     /// Writes `entry` in place of the version `expected`.
     async fn replace(
         &self,
         key: StoreKey,
         expected: Version,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError>;

@@ -4,6 +4,7 @@
 //! and are checked by whoever turns something from outside into one of them.
 
 mod answer;
+mod arguments;
 mod call;
 mod identifiers;
 mod mode;

@@ -2,10 +2,10 @@
 
 use super::{bindings::semel::policy::types, fault::Cause};
 use crate::{
-    json::{canonical, canonical_object},
+    json::canonical,
     words::{Attempt, Call, Failure, Field, Outcome, Probe, rfc3339},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What is given to a policy, and how much it is so far.
 pub(super) struct Given {
@@ -30,7 +30,7 @@ impl Given {
     pub(super) fn call(&mut self, call: &Call) -> types::Call {
         types::Call {
             tool: self.text(call.tool()),
-            arguments: self.object(call.arguments()),
+            arguments: self.text(call.canonical_arguments()),
             facts: call
                 .facts()
                 .into_iter()
@@ -87,10 +87,6 @@ impl Given {
 
     fn json(&mut self, value: &Value) -> String {
         self.counted(canonical(value))
-    }
-
-    fn object(&mut self, object: &Map<String, Value>) -> String {
-        self.counted(canonical_object(object))
     }
 
     fn counted(&mut self, text: String) -> String {

@@ -1,6 +1,6 @@
 //! One text for equal values: RFC 8785.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map};
 use std::{slice, vec};
 
 /// The canonical text of a value, as RFC 8785 gives it: no blanks, members in the order of their names' UTF-16 code
@@ -19,7 +19,7 @@ pub fn canonical(value: &Value) -> String {
 
 /// The same of an object that is no value by itself, such as the arguments of a call.
 pub(crate) fn canonical_object(members: &Map<String, Value>) -> String {
-    finish("{".to_owned(), vec![Open::new(Children::Members(in_order(members)))])
+    finish("{".to_owned(), vec![Open::new(Children::members(members))])
 }
 
 fn finish(mut text: String, mut open: Vec<Open<'_>>) -> String {
@@ -43,7 +43,22 @@ struct Open<'a> {
 
 enum Children<'a> {
     Items(slice::Iter<'a, Value>),
-    Members(vec::IntoIter<(&'a String, &'a Value)>),
+    /// The members of an object that lie in their order.
+    Members(map::Iter<'a>),
+    /// Those of one in which they do not.
+    Sorted(vec::IntoIter<(&'a String, &'a Value)>),
+}
+
+impl<'a> Children<'a> {
+    fn members(of: &'a Map<String, Value>) -> Self {
+        let by_units = |one: &&String, other: &&String| one.encode_utf16().cmp(other.encode_utf16());
+        if of.keys().is_sorted_by(|one, other| by_units(one, other).is_le()) {
+            return Self::Members(of.iter());
+        }
+        let mut members: Vec<_> = of.iter().collect();
+        members.sort_by(|(one, _), (other, _)| by_units(one, other));
+        Self::Sorted(members.into_iter())
+    }
 }
 
 impl<'a> Open<'a> {
@@ -56,6 +71,7 @@ impl<'a> Open<'a> {
         let (name, child) = match &mut self.children {
             Children::Items(items) => (None, items.next()?),
             Children::Members(members) => members.next().map(|(name, member)| (Some(name), member))?,
+            Children::Sorted(members) => members.next().map(|(name, member)| (Some(name), member))?,
         };
         if !std::mem::take(&mut self.is_first) {
             text.push(',');
@@ -70,7 +86,7 @@ impl<'a> Open<'a> {
     fn closing(&self) -> char {
         match self.children {
             Children::Items(_) => ']',
-            Children::Members(_) => '}',
+            Children::Members(_) | Children::Sorted(_) => '}',
         }
     }
 }
@@ -88,15 +104,9 @@ fn put_value<'a>(text: &mut String, open: &mut Vec<Open<'a>>, value: &'a Value) 
         }
         Value::Object(members) => {
             text.push('{');
-            open.push(Open::new(Children::Members(in_order(members))));
+            open.push(Open::new(Children::members(members)));
         }
     }
-}
-
-fn in_order(members: &Map<String, Value>) -> vec::IntoIter<(&String, &Value)> {
-    let mut members: Vec<_> = members.iter().collect();
-    members.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
-    members.into_iter()
 }
 
 /// A number as ECMAScript prints it; an integer with all its digits.
@@ -109,20 +119,29 @@ pub(super) fn number(number: &Number) -> String {
 
 fn put_text(text: &mut String, value: &str) {
     text.push('"');
-    for char in value.chars() {
-        match char {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\u{8}' => text.push_str("\\b"),
-            '\t' => text.push_str("\\t"),
-            '\n' => text.push_str("\\n"),
-            '\u{c}' => text.push_str("\\f"),
-            '\r' => text.push_str("\\r"),
-            control @ '\0'..='\u{1f}' => text.push_str(&format!("\\u{:04x}", u32::from(control))),
-            char => text.push(char),
-        }
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        let (plain, from) = rest.split_at(at);
+        text.push_str(plain);
+        let mut from = from.chars();
+        from.next().into_iter().for_each(|char| put_escaped(text, char));
+        rest = from.as_str();
     }
+    text.push_str(rest);
     text.push('"');
+}
+
+fn put_escaped(text: &mut String, char: char) {
+    match char {
+        '"' => text.push_str("\\\""),
+        '\\' => text.push_str("\\\\"),
+        '\u{8}' => text.push_str("\\b"),
+        '\t' => text.push_str("\\t"),
+        '\n' => text.push_str("\\n"),
+        '\u{c}' => text.push_str("\\f"),
+        '\r' => text.push_str("\\r"),
+        control => text.push_str(&format!("\\u{:04x}", u32::from(control))),
+    }
 }
 
 #[cfg(test)]

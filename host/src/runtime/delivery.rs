@@ -1,6 +1,6 @@
 //! The word that a caller took an outcome which lasts until delivery.
 
-use super::ledger::Table;
+use super::ledger::{Applied, Table};
 use crate::{ledger::Command, words::StoreKey};
 use std::{
     collections::HashMap,
@@ -18,17 +18,16 @@ pub struct Delivery(To);
 enum To {
     Ledger {
         table: Table,
-        key: StoreKey,
-        generation: u32,
-        attempt: u32,
+        /// The landing whose outcome it was, as it lay in the ledger.
+        landed: Box<Applied>,
     },
     /// Who watches the call.
     Observer(oneshot::Sender<()>),
 }
 
 impl Delivery {
-    pub(super) fn of_record(table: Table, key: StoreKey, generation: u32, attempt: u32) -> Self {
-        Self(To::Ledger { table, key, generation, attempt })
+    pub(super) fn of_record(table: Table, landed: Applied) -> Self {
+        Self(To::Ledger { table, landed: Box::new(landed) })
     }
 
     pub(super) fn of_watched(observer: oneshot::Sender<()>) -> Self {
@@ -38,8 +37,10 @@ impl Delivery {
     /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
     pub async fn taken(self) {
         match self.0 {
-            To::Ledger { table, key, generation, attempt } => {
-                if let Err(error) = table.apply(key, &Command::Deliver { generation, attempt }).await {
+            To::Ledger { table, landed } => {
+                let Some(record) = landed.record() else { return };
+                let mark = Command::Deliver { generation: record.generation, attempt: record.landed_attempt() };
+                if let Err(error) = table.apply_after(&landed, &mark).await {
                     tracing::debug!(%error, "semel.delivery mark dropped");
                 }
             }
@@ -58,7 +59,7 @@ impl Marks {
     /// Writes the mark in a task of its own.
     pub(super) fn write(&self, delivery: Delivery) {
         let key = match delivery.0 {
-            To::Ledger { key, .. } => key,
+            To::Ledger { ref landed, .. } => landed.key,
             To::Observer(observer) => return observer.send(()).unwrap_or_default(),
         };
         let marks = self.clone();

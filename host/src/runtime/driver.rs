@@ -310,7 +310,12 @@ impl Driver {
             undid,
             claim: Arc::clone(&self.claim),
         };
-        self.inner.table.apply(self.key, &Command::Settle(Box::new(settlement))).await
+        let (table, settle) = (&self.inner.table, Command::Settle(Box::new(settlement)));
+        // What was granted is what lies there, unless the claim was renewed meanwhile, or somebody decided.
+        match &self.latest {
+            Some(granted) => table.apply_after(granted, &settle).await,
+            None => table.apply(self.key, &settle).await,
+        }
     }
 
     /// Writes the handles of what landed, and finds what it undid.

@@ -141,7 +141,7 @@ impl Ledger {
             without.examples.retain(|example| example.tenant != *tenant);
             if without.examples.len() < tally.examples.len() {
                 // Where another writes it at this moment, the next erasure finds it.
-                put_tally(&**self.table.store(), key, Some(stored.version), &Entry::Tally(without)).await?;
+                put_tally(&**self.table.store(), key, Some(stored.version), Entry::Tally(without)).await?;
             }
         }
         Ok(())

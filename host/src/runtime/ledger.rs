@@ -103,6 +103,19 @@ impl Applied {
     }
 }
 
+/// What lies at a key.
+struct Lies {
+    entry: Arc<Entry>,
+    version: Version,
+    written: Stamp,
+}
+
+impl From<Stored> for Lies {
+    fn from(stored: Stored) -> Self {
+        Self { entry: stored.entry, version: stored.version, written: stored.written }
+    }
+}
+
 /// What a write came to.
 enum Wrote {
     Done(Stamp),
@@ -135,21 +148,40 @@ impl Table {
         }
     }
 
+    /// Carries out `command` on what `seen` left in the ledger, without looking first: nobody else may have changed that
+    /// meanwhile, or the write finds it out. For what its owner settles, where an earlier time than now gains nobody
+    /// anything.
+    pub(crate) async fn apply_after(&self, seen: &Applied, command: &Command) -> Result<Applied, LedgerError> {
+        let lies = Lies { entry: Arc::clone(&seen.record), version: seen.version, written: seen.written };
+        self.carry_out(seen.key, command, Some(lies), seen.now, Moment::now()).await
+    }
+
     async fn apply_at(&self, key: StoreKey, command: &Command) -> Result<Applied, LedgerError> {
-        let mut asked = Moment::now();
         // A claim is mostly the first, so the creation itself is the cheapest look, unless the store reads cheaply.
         let blind = matches!(command, Command::Claim(_)) && !self.store.reads_cheaply();
-        let (mut stored, mut now) = if blind { (None, NO_TIME) } else { self.store.get(key).await? };
+        let asked = Moment::now();
+        let (stored, now) = if blind { (None, NO_TIME) } else { self.store.get(key).await? };
+        self.carry_out(key, command, stored.map(Lies::from), now, asked).await
+    }
+
+    async fn carry_out(
+        &self,
+        key: StoreKey,
+        command: &Command,
+        mut lies: Option<Lies>,
+        mut now: Stamp,
+        mut asked: Moment,
+    ) -> Result<Applied, LedgerError> {
         let mut losses = 0;
         for _ in 0..TRIES_MAX {
-            let present = present(stored.as_ref())?;
+            let present = present(lies.as_ref())?;
             let step = ledger::apply(present, command, now)?;
             let Step { write: Some((record, keep)), reply } = step else {
-                return told(key, stored, step.reply, now, asked);
+                return told(key, lies, step.reply, now, asked);
             };
             let version = Nonce::fresh()?;
             let entry = Arc::new(Entry::Operation(record));
-            let expected = stored.as_ref().map(|stored| stored.version);
+            let expected = lies.as_ref().map(|lies| lies.version);
             let (changed, at) = match self.write(Deed::of(command), key, expected, &entry, version, keep).await? {
                 Wrote::Done(written) => {
                     return Ok(Applied { reply, key, version, record: entry, written, now: written, asked });
@@ -162,7 +194,7 @@ impl Table {
                 Wrote::Changed(changed, at) => (changed, at),
             };
             asked = Moment::now();
-            (stored, now) = (changed, at);
+            (lies, now) = (changed.map(Lies::from), at);
         }
         Err(LedgerError::Contended)
     }
@@ -173,7 +205,7 @@ impl Table {
         deed: Option<Deed>,
         key: StoreKey,
         expected: Option<Version>,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         version: Version,
         keep: Keep,
     ) -> Result<Wrote, LedgerError> {
@@ -242,10 +274,11 @@ impl Table {
         &self,
         key: StoreKey,
         expected: Option<Version>,
-        entry: &Entry,
+        entry: Entry,
     ) -> Result<bool, LedgerError> {
         let deed = Some(Deed::Scheme);
-        let wrote = self.write(deed, key, expected, entry, Nonce::fresh()?, Keep::UntilRemoved).await?;
+        let entry = Arc::new(entry);
+        let wrote = self.write(deed, key, expected, &entry, Nonce::fresh()?, Keep::UntilRemoved).await?;
         match wrote {
             Wrote::Done(_) => Ok(true),
             Wrote::Changed(..) => Ok(false),
@@ -255,9 +288,10 @@ impl Table {
 
     /// Writes an entry that nobody else means something different by.
     pub(crate) async fn write_always(&self, key: StoreKey, entry: Entry) -> Result<(), LedgerError> {
+        let entry = Arc::new(entry);
         let (mut stored, _) = self.store.get(key).await?;
         for _ in 0..TRIES_MAX {
-            if stored.as_ref().is_some_and(|stored| *stored.entry == entry) {
+            if stored.as_ref().is_some_and(|stored| stored.entry == entry) {
                 return Ok(());
             }
             let expected = stored.as_ref().map(|stored| stored.version);
@@ -272,20 +306,14 @@ impl Table {
     }
 }
 
-fn told(
-    key: StoreKey,
-    stored: Option<Stored>,
-    reply: Reply,
-    now: Stamp,
-    asked: Moment,
-) -> Result<Applied, LedgerError> {
+fn told(key: StoreKey, lies: Option<Lies>, reply: Reply, now: Stamp, asked: Moment) -> Result<Applied, LedgerError> {
     // Without a record the table writes one or refuses.
-    let stored = stored.ok_or(Refusal::NoRecord { command: "claim" })?;
-    Ok(Applied { reply, key, version: stored.version, record: stored.entry, written: stored.written, now, asked })
+    let lies = lies.ok_or(Refusal::NoRecord { command: "claim" })?;
+    Ok(Applied { reply, key, version: lies.version, record: lies.entry, written: lies.written, now, asked })
 }
 
-fn present(stored: Option<&Stored>) -> Result<Option<Present<'_>>, LedgerError> {
-    match stored.map(|stored| (&*stored.entry, stored.written)) {
+fn present(lies: Option<&Lies>) -> Result<Option<Present<'_>>, LedgerError> {
+    match lies.map(|lies| (&*lies.entry, lies.written)) {
         None => Ok(None),
         Some((Entry::Operation(record), written)) => Ok(Some(Present { record, written })),
         Some((other, _)) => Err(misplaced(other, "an operation")),

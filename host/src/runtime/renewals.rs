@@ -187,7 +187,7 @@ mod tests {
     async fn lease(store: &Arc<dyn Store>, number: u32) -> Renewed {
         let mut entry = operation("acme", State::Started);
         let fence = Fence { number: 1, nonce: Nonce::fresh().unwrap() };
-        if let Entry::Operation(record) = &mut entry {
+        if let Entry::Operation(record) = Arc::make_mut(&mut entry) {
             record.attempts.push(AttemptRecord {
                 fence,
                 generation: 1,

@@ -79,7 +79,7 @@ pub(crate) async fn agree<'a>(
             return Ok(());
         }
         let expected = stored.map(|stored| stored.version);
-        if table.write_in_place(at, expected, &Entry::Scheme(scheme)).await? {
+        if table.write_in_place(at, expected, Entry::Scheme(scheme)).await? {
             return Ok(());
         }
     }

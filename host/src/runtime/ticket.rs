@@ -247,8 +247,7 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
     let given = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
     let lasts = record.terms.until == Until::Delivery;
     let table = &driver.inner.table;
-    (stands && given && lasts)
-        .then(|| Delivery::of_record(table.clone(), applied.key, record.generation, record.landed_attempt()))
+    (stands && given && lasts).then(|| Delivery::of_record(table.clone(), applied.clone()))
 }
 
 /// What a call of `tool` is answered that must not run as it stands.

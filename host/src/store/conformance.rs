@@ -48,12 +48,12 @@ impl Fixture {
     }
 
     /// Writes the entry where nothing lies, to be kept, and tells its version.
-    pub async fn put(&self, key: StoreKey, entry: &Entry) -> Version {
+    pub async fn put(&self, key: StoreKey, entry: &Arc<Entry>) -> Version {
         self.put_for(key, entry, Keep::UntilRemoved).await
     }
 
     /// Writes the entry where nothing lies, to be kept for so long, and tells its version.
-    pub async fn put_for(&self, key: StoreKey, entry: &Entry, keep: Keep) -> Version {
+    pub async fn put_for(&self, key: StoreKey, entry: &Arc<Entry>, keep: Keep) -> Version {
         let version = fresh_version();
         let created = self.store.create(key, entry, version, keep).await;
         assert!(matches!(created, Ok(Created::Created(_))), "nothing should lie at {key:?}: {created:?}");

@@ -78,7 +78,13 @@ impl fmt::Debug for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
+    async fn create(
+        &self,
+        key: StoreKey,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Created, StoreError> {
         let (mut shelf, now) = self.open();
         if let Some(slot) = shelf.present(key, now) {
             return Ok(Created::Exists(slot.stored.clone(), now));
@@ -92,7 +98,7 @@ impl Store for MemoryStore {
         &self,
         key: StoreKey,
         expected: Version,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
@@ -216,11 +222,11 @@ struct Slot {
 }
 
 impl Slot {
-    fn new(entry: &Entry, version: Version, keep: Keep, created: Stamp, written: Stamp) -> Self {
+    fn new(entry: &Arc<Entry>, version: Version, keep: Keep, created: Stamp, written: Stamp) -> Self {
         Self {
             labels: entry.labels(),
             end_ms: keep.end_ms(written),
-            stored: Stored { entry: Arc::new(entry.clone()), version, created, written },
+            stored: Stored { entry: Arc::clone(entry), version, created, written },
         }
     }
 

@@ -29,7 +29,7 @@ use crate::{
     words::{Durability, Stamp, StoreKey},
 };
 use async_trait::async_trait;
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 pub use key::{SealingFault, SealingKey, SealingKeys};
 pub use reseal::{Resealed, SealCounts};
@@ -48,13 +48,13 @@ impl SealingStore {
         Self { inner, keys }
     }
 
-    fn sealed<'e>(&self, key: StoreKey, version: Version, entry: &'e Entry) -> Result<Cow<'e, Entry>, StoreError> {
-        match entry {
+    fn sealed(&self, key: StoreKey, version: Version, entry: &Arc<Entry>) -> Result<Arc<Entry>, StoreError> {
+        match &**entry {
             Entry::Operation(record) => {
                 let sealed = seal::seal(self.keys.current(), key, version, record)?;
-                Ok(Cow::Owned(Entry::Sealed(Box::new(sealed))))
+                Ok(Arc::new(Entry::Sealed(Box::new(sealed))))
             }
-            other => Ok(Cow::Borrowed(other)),
+            _ => Ok(Arc::clone(entry)),
         }
     }
 
@@ -77,7 +77,13 @@ impl SealingStore {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Store for SealingStore {
-    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
+    async fn create(
+        &self,
+        key: StoreKey,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Created, StoreError> {
         let entry = self.sealed(key, version, entry)?;
         Ok(match self.inner.create(key, &entry, version, keep).await? {
             Created::Exists(stored, now) => Created::Exists(self.opened(key, stored)?, now),
@@ -89,7 +95,7 @@ impl Store for SealingStore {
         &self,
         key: StoreKey,
         expected: Version,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {

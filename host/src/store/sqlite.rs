@@ -15,10 +15,10 @@
 //! lie in the file, and a recovery may find them: unknown, for every command of the transaction.
 //!
 //! **What it costs** (`cargo xtask bench`, two cores, a sync of 0.12 ms; entries of 1.2 KB). Two commits of one write each take
-//! SQLite alone 250 µs, and a whole guarded call 400 to 450 µs: its policy's two decisions are 24 µs of that, its look
-//! 8 µs, and a sync after some work takes longer than one right after another. 64 callers make 14,500 calls a second in
-//! 0.2 commits a call, and 17,000 where syncs cost nothing: what bounds them is the processor, with 60 µs of either core
-//! a call. A replay takes 27 µs, 12 of them the policy's. A commit writes four pages twice (row, key, and two indices).
+//! SQLite alone 230 µs, and a whole guarded call 350 to 380 µs: its policy's two decisions are 22 µs of that, its one look
+//! 8 µs, and a sync after some work takes longer than one right after another. 64 callers make 18,500 calls a second in
+//! 0.1 commits a call, and 23,500 where syncs cost nothing: what bounds them is the processor, with 50 µs of either core
+//! a call. A replay takes 25 µs, 11 of them the policy's. A commit writes four pages twice (row, key, and two indices).
 //!
 //! **What a disk may change.** Each row has a sum over what answers rest on, so that a changed one is told as damaged. A
 //! changed key in an index hides its row instead, which no single look can tell: [`SqliteStore::check`] does.
@@ -151,7 +151,13 @@ impl fmt::Debug for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
+    async fn create(
+        &self,
+        key: StoreKey,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Created, StoreError> {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();
         let work = move |at: &_, time: &Time| command::create(at, time.now(), key, &new);
@@ -165,7 +171,7 @@ impl Store for SqliteStore {
         &self,
         key: StoreKey,
         expected: Version,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {

@@ -1,5 +1,6 @@
 //! What an agent asks for: a tool, its arguments, and what the host knows besides.
 
+use super::arguments::Arguments;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -133,7 +134,7 @@ impl fmt::Debug for Field {
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
     tool: String,
-    arguments: Map<String, Value>,
+    arguments: Arguments,
     tenant: Tenant,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<Run>,
@@ -157,6 +158,7 @@ impl Call {
         checked_name("tool", &tool)?;
         match arguments {
             Value::Object(arguments) => {
+                let arguments = Arguments::from(arguments);
                 Ok(Self { tool, arguments, tenant: Tenant::default(), run: None, facts: BTreeMap::new() })
             }
             other => Err(WordFault::NotAnObject { found: kind_of(&other) }),
@@ -194,7 +196,13 @@ impl Call {
     /// The arguments.
     #[must_use]
     pub fn arguments(&self) -> &Map<String, Value> {
-        &self.arguments
+        self.arguments.members()
+    }
+
+    /// The arguments as [`canonical`](crate::json::canonical) text. It is made once: policies and digests all ask for it.
+    #[must_use]
+    pub fn canonical_arguments(&self) -> &str {
+        self.arguments.canonical()
     }
 
     /// On whose behalf.

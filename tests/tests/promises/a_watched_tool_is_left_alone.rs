@@ -185,11 +185,18 @@ struct Hanging;
 
 #[async_trait]
 impl Store for Hanging {
-    async fn create(&self, _: StoreKey, _: &Entry, _: Version, _: Keep) -> Result<Created, StoreError> {
+    async fn create(&self, _: StoreKey, _: &Arc<Entry>, _: Version, _: Keep) -> Result<Created, StoreError> {
         pending().await
     }
 
-    async fn replace(&self, _: StoreKey, _: Version, _: &Entry, _: Version, _: Keep) -> Result<Replaced, StoreError> {
+    async fn replace(
+        &self,
+        _: StoreKey,
+        _: Version,
+        _: &Arc<Entry>,
+        _: Version,
+        _: Keep,
+    ) -> Result<Replaced, StoreError> {
         pending().await
     }
 

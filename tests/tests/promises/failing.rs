@@ -113,7 +113,13 @@ macro_rules! through {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Store for Failing {
-    async fn create(&self, key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Created, StoreError> {
+    async fn create(
+        &self,
+        key: StoreKey,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Created, StoreError> {
         through!(self, self.inner.create(key, entry, version, keep))
     }
 
@@ -121,7 +127,7 @@ impl Store for Failing {
         &self,
         key: StoreKey,
         expected: Version,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {

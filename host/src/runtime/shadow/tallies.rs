@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync, time::timeout};
@@ -119,7 +119,7 @@ async fn write(semel: &Semel, noted: &Tally) -> Result<(), StoreError> {
             _ => Tally::new(noted.tool.clone(), day_ms),
         };
         tally.add(&noted.counts, &examples);
-        if put(&**store, at, expected, &Entry::Tally(Box::new(tally))).await? {
+        if put(&**store, at, expected, Entry::Tally(Box::new(tally))).await? {
             return Ok(());
         }
     }
@@ -132,14 +132,14 @@ pub(crate) async fn put(
     store: &dyn Store,
     at: StoreKey,
     expected: Option<Version>,
-    tally: &Entry,
+    tally: Entry,
 ) -> Result<bool, StoreError> {
     let version = Nonce::fresh().map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
-    let keep = Keep::Seconds(KEPT_SECONDS);
+    let (tally, keep) = (Arc::new(tally), Keep::Seconds(KEPT_SECONDS));
     let written = match expected {
-        None => store.create(at, tally, version, keep).await.map(|done| matches!(done, Created::Created(_))),
+        None => store.create(at, &tally, version, keep).await.map(|done| matches!(done, Created::Created(_))),
         Some(expected) => {
-            let replaced = store.replace(at, expected, tally, version, keep).await;
+            let replaced = store.replace(at, expected, &tally, version, keep).await;
             replaced.map(|done| matches!(done, Replaced::Replaced(_)))
         }
     };

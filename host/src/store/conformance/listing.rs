@@ -6,9 +6,10 @@ use crate::{
     store::Query,
     words::{Nonce, StoreKey},
 };
+use std::sync::Arc;
 
 /// An entry of each state, and of two tenants.
-fn one_of_each() -> Vec<Entry> {
+fn one_of_each() -> Vec<Arc<Entry>> {
     let reason = || "a sample".to_owned();
     let states = [
         State::Started,
@@ -26,11 +27,11 @@ fn one_of_each() -> Vec<Entry> {
         .into_iter()
         .flat_map(|of| states.iter().map(move |state| operation(of, state.clone())).chain([handle(of, 1)]));
     let scheme = Scheme { key_format: 1, secret_id: None, key_epochs: Default::default() };
-    operations.chain([Entry::Scheme(scheme)]).collect()
+    operations.chain([Arc::new(Entry::Scheme(scheme))]).collect()
 }
 
 /// Puts them down, neither in the order of their keys nor against it.
-async fn put_down(on: &Fixture, entries: Vec<Entry>) -> Vec<(StoreKey, Entry)> {
+async fn put_down(on: &Fixture, entries: Vec<Arc<Entry>>) -> Vec<(StoreKey, Arc<Entry>)> {
     let mut lying = Vec::new();
     for (number, entry) in (0_u32..).zip(entries) {
         let key = key(number.wrapping_mul(2_654_435_769));

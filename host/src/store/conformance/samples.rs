@@ -5,7 +5,7 @@ use crate::{
     words::{CallDigest, Field, Fingerprint, PolicyDigest, StoreKey, Tenant, Until},
 };
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// How long the lease of a sample operation is.
 pub(super) const LEASE_SECONDS: u32 = 15;
@@ -32,20 +32,21 @@ pub fn tenant(name: &str) -> Tenant {
 
 /// A small entry, another for each number.
 #[must_use]
-pub fn entry(number: u32) -> Entry {
+pub fn entry(number: u32) -> Arc<Entry> {
     handle("acme", number)
 }
 
 /// A small entry of this tenant.
 #[must_use]
-pub fn handle(of: &str, generation: u32) -> Entry {
-    Entry::Handle(Handle { tenant: tenant(of), names: GenerationOf { key: key(generation), generation } })
+pub fn handle(of: &str, generation: u32) -> Arc<Entry> {
+    let names = GenerationOf { key: key(generation), generation };
+    Arc::new(Entry::Handle(Handle { tenant: tenant(of), names }))
 }
 
 /// The record of an operation of this tenant, in this state.
 #[must_use]
-pub fn operation(of: &str, state: State) -> Entry {
-    Entry::Operation(Box::new(Record {
+pub fn operation(of: &str, state: State) -> Arc<Entry> {
+    let record = Record {
         tenant: tenant(of),
         name_space: "sample".to_owned(),
         terms: terms().into(),
@@ -63,7 +64,8 @@ pub fn operation(of: &str, state: State) -> Entry {
         handles: Vec::new(),
         undid: Vec::new(),
         rewritten: false,
-    }))
+    };
+    Arc::new(Entry::Operation(Box::new(record)))
 }
 
 fn terms() -> Terms {
@@ -102,12 +104,12 @@ fn odd_fields() -> Vec<Field> {
 
 /// Entries of each kind, with odd content.
 #[must_use]
-pub fn odd_entries() -> Vec<Entry> {
+pub fn odd_entries() -> Vec<Arc<Entry>> {
     let epochs = BTreeMap::from([(String::new(), 0), ("\u{0}\"\u{2028}".to_owned(), u32::MAX)]);
     vec![
         entry(0),
         handle("Ünï\u{10ffff} 'x'; --", u32::MAX),
         operation("acme", State::Held { reason: "\u{0}".repeat(100_000), two_effects: true }),
-        Entry::Scheme(Scheme { key_format: u16::MAX, secret_id: Some(String::new()), key_epochs: epochs }),
+        Arc::new(Entry::Scheme(Scheme { key_format: u16::MAX, secret_id: Some(String::new()), key_epochs: epochs })),
     ]
 }

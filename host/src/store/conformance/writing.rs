@@ -2,14 +2,13 @@
 
 use super::{Fixture, any_key, entry, fresh_version, key, odd_entries};
 use crate::store::{Created, Keep, Removed, Replaced, Stored};
-use std::sync::Arc;
 
 /// A creation writes where nothing lies, at the time of the store.
 pub async fn a_creation_writes_where_nothing_lies(on: &Fixture) {
     let (entry, version, now) = (entry(1), fresh_version(), on.stamp().await);
     let created = on.store.create(key(1), &entry, version, Keep::UntilRemoved).await;
     assert!(matches!(created, Ok(Created::Created(at)) if at == now), "{created:?}");
-    assert_eq!(on.at(key(1)).await, Some(Stored { entry: Arc::new(entry), version, created: now, written: now }));
+    assert_eq!(on.at(key(1)).await, Some(Stored { entry, version, created: now, written: now }));
 }
 
 /// A creation finds what lies, and leaves it as it is.
@@ -32,7 +31,7 @@ pub async fn a_replacement_takes_the_place_of_the_version_it_expects(on: &Fixtur
     let (second, version, now) = (entry(2), fresh_version(), on.stamp().await);
     let replaced = on.store.replace(key(1), first, &second, version, Keep::UntilRemoved).await;
     assert!(matches!(replaced, Ok(Replaced::Replaced(at)) if at == now), "{replaced:?}");
-    assert_eq!(on.at(key(1)).await, Some(Stored { entry: Arc::new(second), version, created: begun, written: now }));
+    assert_eq!(on.at(key(1)).await, Some(Stored { entry: second, version, created: begun, written: now }));
 }
 
 /// A replacement of another version tells what lies there, and the time.
@@ -117,7 +116,7 @@ pub async fn a_clock_set_back_shows(on: &Fixture) {
 pub async fn entries_come_back_as_they_went_in(on: &Fixture) {
     for (number, entry) in (0..).zip(odd_entries()) {
         on.put(key(number), &entry).await;
-        assert_eq!(on.at(key(number)).await.as_ref().map(|stored| stored.entry.as_ref()), Some(&entry));
+        assert_eq!(on.at(key(number)).await.as_ref().map(|stored| &stored.entry), Some(&entry));
     }
 }
 

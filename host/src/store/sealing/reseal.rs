@@ -6,7 +6,7 @@ use crate::{
     store::{Page, Query, Replaced, Store, StoreError},
     words::{Nonce, StoreKey},
 };
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// How many keys are listed at a time.
 const PAGE: usize = 256;
@@ -123,7 +123,8 @@ impl SealingStore {
             return Ok(Became::Left);
         };
         let version = Nonce::fresh().map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
-        match self.replace(key, expected, &Entry::Operation(record), version, keep).await {
+        let entry = Arc::new(Entry::Operation(record));
+        match self.replace(key, expected, &entry, version, keep).await {
             Ok(Replaced::Replaced(_)) => Ok(Became::Resealed),
             Ok(Replaced::Changed(..)) | Err(StoreError::Unknown(_)) => Ok(Became::Left),
             Err(error) => Err(error),

@@ -15,7 +15,7 @@ async fn three() -> (Arc<MemoryStore>, Arc<SettableClock>) {
     let put = |store: Arc<dyn Store>| Fixture { store, clock: Arc::clone(&clock), lose: None, place: Box::new(()) };
     put(under_a).put(conformance::key(1), &conformance::operation("acme", State::Started)).await;
     let clear = put(Arc::clone(&inner) as Arc<dyn Store>);
-    let landed = Entry::Operation(Box::new(canaries::record(State::Undone { by: None })));
+    let landed = Arc::new(Entry::Operation(Box::new(canaries::record(State::Undone { by: None }))));
     clear.put_for(conformance::key(2), &landed, Keep::Seconds(86_400)).await;
     clear.put(conformance::key(3), &conformance::handle("acme", 1)).await;
     (inner, clock)

@@ -13,8 +13,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select, test_runner:
 
 #[derive(Debug, Clone)]
 enum Step {
-    Create { key: u32, entry: Entry, keep: Keep },
-    Replace { key: u32, version: Which, entry: Entry, keep: Keep },
+    Create { key: u32, entry: Arc<Entry>, keep: Keep },
+    Replace { key: u32, version: Which, entry: Arc<Entry>, keep: Keep },
     Remove { key: u32, version: Which },
     Get { key: u32 },
     List(Query),
@@ -45,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn entry() -> impl Strategy<Value = Entry> {
+fn entry() -> impl Strategy<Value = Arc<Entry>> {
     let reason = || "a sample".to_owned();
     let states = vec![
         State::Started,
