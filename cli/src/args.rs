@@ -3,7 +3,7 @@
 use crate::{
     doctor, exec,
     exit::{Exit, Stop, TABLE},
-    ledger, policy, setup, talk,
+    ledger, mcp, policy, setup, talk,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 use semel::engine::compile_for_parent;
@@ -34,6 +34,7 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
     Doctor(doctor::Options),
+    Mcp(mcp::Options),
     /// Compiles the policy that the host hands over: what a host starts itself as, to compile within limits.
     #[command(name = setup::COMPILE, hide = true)]
     Compile,
@@ -75,6 +76,7 @@ impl Arguments {
                 Command::Ledger(command) => ledger::run(command).await.map(|()| 0),
                 Command::Policy(command) => policy::run(command).await.map(|()| 0),
                 Command::Doctor(options) => doctor::run(options).await.map(|()| 0),
+                Command::Mcp(options) => mcp::run(options).await.map(|()| 0),
                 Command::Compile => Ok(0),
             }
         });

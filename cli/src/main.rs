@@ -5,6 +5,7 @@ mod doctor;
 mod exec;
 mod exit;
 mod ledger;
+mod mcp;
 mod policy;
 mod setup;
 mod table;

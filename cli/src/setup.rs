@@ -93,14 +93,43 @@ pub(crate) fn engine(cache: Option<&Path>) -> Result<Engine, Stop> {
     builder.build().or_stop(Exit::Internal)
 }
 
+/// An engine for policies that decide many times, while the program goes on.
+pub(crate) fn lasting_engine(cache: Option<&Path>) -> Result<Engine, Stop> {
+    let compiler = ChildCompiler::of_this_program([COMPILE]);
+    let compiler = compiler.map_err(|error| format!("cannot find this program ({error})")).or_stop(Exit::Internal)?;
+    let builder = Engine::builder(Limits::default()).compiler(compiler);
+    let builder = match cache {
+        Some(folder) => builder.cache(CodeCache::in_folder(folder)),
+        None => builder,
+    };
+    builder.build().or_stop(Exit::Internal)
+}
+
+/// A host for all tools, at a door that does not see whether its answers are received.
+pub(crate) async fn host_of_all(config: &Config, engine: &Engine) -> Result<Semel, Stop> {
+    let at_this_door =
+        |setup: &ToolSetup, policy| Tool { taken_once_written: setup.taken_within.is_some(), ..tool(setup, policy) };
+    let mut builder = Semel::builder(store(config)?).keys(keys(config));
+    for rule in &config.rules {
+        let tool = at_this_door(&rule.setup, policy(engine, &rule.setup).await?);
+        builder = builder.tool(rule.patterns().iter().cloned(), tool);
+    }
+    let unnamed = at_this_door(&config.unnamed, policy(engine, &config.unnamed).await?);
+    builder.otherwise(unnamed).open().await.map_err(not_opened)
+}
+
+fn not_opened(error: OpenError) -> Stop {
+    match error {
+        OpenError::Scheme(error) => scheme(&error),
+        error @ OpenError::Pattern { .. } => Exit::Config.stop(error),
+    }
+}
+
 /// A host for the tool of this set-up, and for no other.
 pub(crate) async fn host(config: &Config, setup: &ToolSetup) -> Result<Semel, Stop> {
     let tool = tool(setup, policy(&engine(config.cache.as_deref())?, setup).await?);
     let builder = Semel::builder(store(config)?).keys(keys(config)).otherwise(tool);
-    builder.open().await.map_err(|error| match error {
-        OpenError::Scheme(error) => scheme(&error),
-        error @ OpenError::Pattern { .. } => Exit::Config.stop(error),
-    })
+    builder.open().await.map_err(not_opened)
 }
 
 /// The policy of a set-up, with its settings.

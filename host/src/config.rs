@@ -197,6 +197,7 @@ impl Default for ToolSetup {
 #[derive(Debug, Clone)]
 pub struct ToolRule {
     globs: GlobSet,
+    patterns: Vec<String>,
     /// How these tools are set up.
     pub setup: ToolSetup,
 }
@@ -206,6 +207,12 @@ impl ToolRule {
     #[must_use]
     pub fn matches(&self, tool: &str) -> bool {
         self.globs.is_match(tool)
+    }
+
+    /// The globs, as they were written.
+    #[must_use]
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
     }
 }
 

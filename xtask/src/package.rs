@@ -18,6 +18,7 @@ const PUBLISHED: &[(&str, &str, &[&str])] = &[
     ("semel", "host", &["wit/policy.wit"]),
     ("semel-guest", "guest", &["wit/policy.wit"]),
     ("semel-policies", "policies", &["built/hints.wasm", "built/intent.wasm", "built/stripe.wasm"]),
+    ("semel-mcp", "gateway", &[]),
     ("semel-cli", "cli", &[]),
 ];
 

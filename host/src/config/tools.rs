@@ -118,7 +118,7 @@ pub(super) fn rules(top: &Section<'_>, defaults: &Defaults, folder: &Path) -> Ve
 
 fn rule(section: &Section<'_>, defaults: &Defaults, folder: &Path, seen: &mut BTreeSet<String>) -> ToolRule {
     let mut setup = defaults.named();
-    let globs = globs(section, seen);
+    let (globs, patterns) = globs(section, seen);
     take_policy(section, folder, &mut setup);
     take_terms(section, &mut setup);
     take_taken_within(section, &mut setup);
@@ -126,10 +126,10 @@ fn rule(section: &Section<'_>, defaults: &Defaults, folder: &Path, seen: &mut BT
     setup.defined_at = Some(section.mistakes.origin(section.span.clone()));
     section.refuse("tenant", "write it into `[defaults]`");
     section.refuse_unknown();
-    ToolRule { globs, setup }
+    ToolRule { globs, patterns, setup }
 }
 
-fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> GlobSet {
+fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> (GlobSet, Vec<String>) {
     let note = |span: Span, problem: String| section.mistakes.note(span, problem);
     let Some(written) = section.texts("match") else {
         if !section.has("match") {
@@ -138,7 +138,7 @@ fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> GlobSet {
                 "this `[[tool]]` matches nothing: write `match` and a tool's name, or a glob".to_owned(),
             );
         }
-        return GlobSet::empty();
+        return Default::default();
     };
     if written.is_empty() || written.len() > GLOBS_MAX {
         note(section.span.clone(), format!("`match` has {} globs: write 1 to {GLOBS_MAX}", written.len()));
@@ -152,6 +152,7 @@ fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> GlobSet {
         );
     }
     seen.extend(written.iter().map(|glob| glob.value.to_owned()));
+    let patterns = written.iter().map(|glob| glob.value.to_owned()).collect();
     let globs: Vec<_> = written
         .into_iter()
         .take(GLOBS_MAX)
@@ -163,10 +164,11 @@ fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> GlobSet {
             }
         })
         .collect();
-    GlobSet::new(globs).unwrap_or_else(|fault| {
+    let globs = GlobSet::new(globs).unwrap_or_else(|fault| {
         note(section.span.clone(), format!("these globs cannot be used together: {fault}"));
         GlobSet::empty()
-    })
+    });
+    (globs, patterns)
 }
 
 /// Why a rule can never be the first that matches, as far as that is plain to see: the glob that is always before it.

@@ -129,6 +129,23 @@ impl Under {
 }
 
 impl Started {
+    /// Whether anybody wants to know what the tool comes to. Where nobody does, this may be dropped.
+    #[must_use]
+    pub fn matters(&self) -> bool {
+        !matches!(self.under, Under::Nothing(_))
+    }
+
+    /// Tells what the tool came to, and says whether to run it again, or what to answer: [`Semel::call`] for a door that
+    /// must see the answer written before its outcome counts as taken.
+    ///
+    /// [`Semel::call`]: super::Semel::call
+    ///
+    /// # Errors
+    /// If something is wrong within Semel; the outcome is not recorded then.
+    pub async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
+        self.under.go_on(outcome).await
+    }
+
     /// Tells what the tool came to, and gives the answer.
     ///
     /// # Errors

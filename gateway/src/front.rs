@@ -1,0 +1,3 @@
+//! Where clients come in: they turn a transport into messages that are handed to the topmost [`crate::link::Upstream`].
+
+pub mod stdio;

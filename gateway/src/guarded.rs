@@ -1,0 +1,167 @@
+//! The layer that guards: each `tools/call` becomes a call of [`Semel`], and is sent once.
+//!
+//! Everything else passes. Nothing here knows a transport, a session, or how an era of the protocol differs from the
+//! other: where client and server are of two eras, translation stands above or below, so that here both ends speak one.
+
+mod answer;
+mod call;
+mod catalog;
+mod outcome;
+
+use crate::{
+    link::{Client, Exchange, Gone, Lost, Upstream},
+    wire::{Fault, FaultCode, Id, Members, Message, method},
+};
+use async_trait::async_trait;
+use catalog::Catalog;
+use semel::{config::Config, runtime::Semel};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What guards: shared by all connections to one server.
+#[derive(Debug)]
+pub struct Guard {
+    semel: Semel,
+    config: Arc<Config>,
+    /// What the server is called: the fact `server`.
+    server: String,
+    /// What stands before the server's own names where the client sees them.
+    prefix: String,
+    catalog: Catalog,
+}
+
+impl Guard {
+    /// Guards the tools of the server that is called `server`.
+    #[must_use]
+    pub fn new(semel: Semel, config: Arc<Config>, server: impl Into<String>, prefix: impl Into<String>) -> Self {
+        Self { semel, config, server: server.into(), prefix: prefix.into(), catalog: Catalog::default() }
+    }
+}
+
+/// A server whose tool calls are guarded.
+#[derive(Debug)]
+pub struct Guarded {
+    guard: Arc<Guard>,
+    below: Arc<dyn Upstream>,
+    under_way: Calls,
+    /// What runs whether or not anybody waits for it.
+    tasks: TaskTracker,
+}
+
+impl Guarded {
+    /// Guards the tools of the server below.
+    #[must_use]
+    pub fn over(guard: Arc<Guard>, below: Arc<dyn Upstream>) -> Self {
+        Self { guard, below, under_way: Calls::default(), tasks: TaskTracker::new() }
+    }
+
+    /// The client as the layer below is to see it: what the server says of its tools is heard on the way.
+    #[must_use]
+    pub fn hearing(guard: &Arc<Guard>, client: Arc<dyn Client>) -> Arc<dyn Client> {
+        Arc::new(Hearing { guard: Arc::clone(guard), client })
+    }
+
+    fn call(&self, request: Message, exchange: &Exchange) {
+        let Some(id) = request.id().cloned() else { return };
+        let (guard, below, calls) = (Arc::clone(&self.guard), Arc::clone(&self.below), self.under_way.clone());
+        let exchange = exchange.clone();
+        calls.add(&exchange, id.clone());
+        self.tasks.spawn(async move {
+            call::run(&guard, &below, request, &exchange).await;
+            calls.remove(&exchange, &id);
+        });
+    }
+
+    /// Passes a list of tools on, and remembers what it says.
+    fn list(&self, request: Message, exchange: &Exchange) {
+        let (guard, below, exchange) = (Arc::clone(&self.guard), Arc::clone(&self.below), exchange.clone());
+        self.tasks.spawn(async move {
+            let id = request.id().cloned();
+            let response = match below.ask(request, &exchange).await {
+                Ok(response) => response,
+                Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref()),
+            };
+            guard.catalog.learn(&response);
+            exchange.client.put(response).await.unwrap_or_default();
+        });
+    }
+}
+
+#[async_trait]
+impl Upstream for Guarded {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        if message.asks(method::TOOLS_CALL) {
+            self.call(message, exchange);
+        } else if message.asks(method::TOOLS_LIST) {
+            self.list(message, exchange);
+        } else if !self.under_way.cancel(&message, exchange) {
+            self.below.pass(message, exchange).await;
+        }
+    }
+
+    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
+        self.below.ask(request, exchange).await
+    }
+
+    /// What is under way comes to its end first, as far as it has one.
+    async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.below.close().await;
+    }
+}
+
+/// The guarded calls under way, by connection and id.
+#[derive(Debug, Clone, Default)]
+struct Calls(Arc<Mutex<HashMap<(u64, Id), CancellationToken>>>);
+
+impl Calls {
+    fn add(&self, exchange: &Exchange, id: Id) {
+        self.open().insert((exchange.caller.number, id), exchange.nobody_waits.clone());
+    }
+
+    fn remove(&self, exchange: &Exchange, id: &Id) {
+        self.open().remove(&(exchange.caller.number, id.clone()));
+    }
+
+    /// Whether the message cancels one of these calls. Its effect may be on its way, so the server is not told: the call
+    /// comes to its end, and what it came to is recorded for whoever repeats it.
+    fn cancel(&self, message: &Message, exchange: &Exchange) -> bool {
+        if message.method() != Some(method::CANCELLED) {
+            return false;
+        }
+        let id = message.body().and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
+        let Some(id) = id else { return false };
+        let calls = self.open();
+        let under_way = calls.get(&(exchange.caller.number, id));
+        under_way.inspect(|nobody_waits| nobody_waits.cancel()).is_some()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<(u64, Id), CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client on the way to which it is heard that the tools have changed.
+#[derive(Debug)]
+struct Hearing {
+    guard: Arc<Guard>,
+    client: Arc<dyn Client>,
+}
+
+#[async_trait]
+impl Client for Hearing {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        if message.method() == Some(method::TOOLS_CHANGED) {
+            self.guard.catalog.forget();
+        }
+        self.client.put(message).await
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        self.client.deliver(message).await
+    }
+}

@@ -1,0 +1,187 @@
+//! What a server says of its tools: claims, handed to policies as facts.
+
+use crate::{
+    link::{Exchange, Upstream},
+    wire::{Id, Kind, Members, Message, meta, method},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// The most pages of a list that the gateway itself asks for.
+const PAGES_MAX: usize = 64;
+
+/// The most tools that are remembered.
+const TOOLS_MAX: usize = 10_000;
+
+/// What is known of a tool.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Known {
+    /// What its server says of it.
+    pub(super) hints: Hints,
+    /// Whether its results have a schema.
+    pub(super) has_output_schema: bool,
+}
+
+/// A server's claims about a tool; none: it claims nothing.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Hints {
+    read_only_hint: Option<bool>,
+    destructive_hint: Option<bool>,
+    idempotent_hint: Option<bool>,
+    open_world_hint: Option<bool>,
+}
+
+impl Hints {
+    /// As facts.
+    pub(super) fn facts(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let facts = [
+            ("hint.read-only", self.read_only_hint),
+            ("hint.destructive", self.destructive_hint),
+            ("hint.idempotent", self.idempotent_hint),
+            ("hint.open-world", self.open_world_hint),
+        ];
+        facts.into_iter().filter_map(|(name, hint)| Some((name, Value::from(hint?))))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    name: String,
+    // Whatever is not as the protocol has it is no claim.
+    #[serde(default)]
+    annotations: Value,
+    #[serde(default)]
+    output_schema: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    tools: Vec<Listed>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+/// The tools of one server.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    tools: Mutex<Tools>,
+    requests: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Tools {
+    known: HashMap<String, Known>,
+    /// Whether all that the server lists is known.
+    is_whole: bool,
+}
+
+impl Catalog {
+    /// Remembers a page of tools, and tells where the next one begins.
+    pub(super) fn learn(&self, response: &Message) -> Option<String> {
+        let body = response.body().filter(|_| response.kind() == Kind::Result)?;
+        let page: Page = serde_json::from_str(body).ok()?;
+        let mut tools = self.tools();
+        for listed in page.tools {
+            if tools.known.len() >= TOOLS_MAX && !tools.known.contains_key(&listed.name) {
+                break;
+            }
+            let hints = Hints::deserialize(&listed.annotations).unwrap_or_default();
+            tools.known.insert(listed.name, Known { hints, has_output_schema: listed.output_schema.is_some() });
+        }
+        page.next_cursor
+    }
+
+    /// What was learnt may no longer hold.
+    pub(super) fn forget(&self) {
+        *self.tools() = Tools::default();
+    }
+
+    /// What is known of the tool. A server whose list was not seen yet is asked for it, with the metadata of the request
+    /// at hand; where it does not tell, nothing is known.
+    pub(super) async fn tool(
+        &self,
+        name: &str,
+        below: &Arc<dyn Upstream>,
+        exchange: &Exchange,
+        request_meta: &Members,
+    ) -> Known {
+        let found = {
+            let tools = self.tools();
+            tools.known.get(name).cloned().or_else(|| tools.is_whole.then(Known::default))
+        };
+        match found {
+            Some(known) => known,
+            None => {
+                self.ask(below, exchange, request_meta).await;
+                self.tools().known.get(name).cloned().unwrap_or_default()
+            }
+        }
+    }
+
+    async fn ask(&self, below: &Arc<dyn Upstream>, exchange: &Exchange, request_meta: &Members) {
+        let exchange = exchange.unheard();
+        let mut cursor = None;
+        for _ in 0..PAGES_MAX {
+            let request = self.request(cursor.as_deref(), request_meta);
+            let Ok(response) = below.ask(request, &exchange).await else { return };
+            cursor = self.learn(&response);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        self.tools().is_whole = true;
+    }
+
+    /// A request of the gateway's own, under an id that no client of good will makes up.
+    fn request(&self, cursor: Option<&str>, request_meta: &Members) -> Message {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut params = Map::new();
+        if let Some(cursor) = cursor {
+            params.insert("cursor".to_owned(), Value::from(cursor));
+        }
+        let kept = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES].into_iter().filter_map(|name| {
+            let value: Value = serde_json::from_str(request_meta.get(name)?).ok()?;
+            Some((name.to_owned(), value))
+        });
+        let kept: Map<String, Value> = kept.collect();
+        if !kept.is_empty() {
+            params.insert("_meta".to_owned(), Value::Object(kept));
+        }
+        let id = Id::Text(format!("dev.semel/{}/tools/{number}", std::process::id()).into());
+        Message::request(&id, method::TOOLS_LIST, &Value::Object(params).to_string())
+    }
+
+    fn tools(&self) -> MutexGuard<'_, Tools> {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_become_facts_and_what_is_no_claim_does_not() {
+        let catalog = Catalog::default();
+        let page = r#"{"tools":[
+            {"name":"a","annotations":{"readOnlyHint":true,"title":"A"},"outputSchema":{}},
+            {"name":"b","annotations":{"readOnlyHint":"yes"}},
+            {"name":"c"}],"nextCursor":"2"}"#;
+        assert_eq!(catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page)).as_deref(), Some("2"));
+        let facts = |name: &str| -> Vec<_> {
+            catalog.tools().known.get(name).map(|tool| tool.hints.facts().collect()).unwrap_or_default()
+        };
+        assert_eq!(facts("a"), [("hint.read-only", Value::from(true))]);
+        assert!(facts("b").is_empty() && facts("c").is_empty());
+    }
+}

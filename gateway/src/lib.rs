@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+pub mod front;
+pub mod guarded;
+mod lines;
+pub mod link;
+pub mod upstream;
+pub mod wire;

@@ -1,0 +1,153 @@
+//! Messages one a line over streams of bytes: what the standard streams carry on both sides of the gateway.
+//!
+//! Nothing here knows whose streams they are.
+
+use crate::{
+    link::{Client, Gone},
+    wire::Message,
+};
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use std::fmt;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::{mpsc, oneshot},
+};
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead};
+
+/// The longest line that is read, in bytes.
+pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// How many lines wait to be written before whoever writes waits, too.
+const LINES_QUEUED_MAX: usize = 64;
+
+/// A stream of lines.
+pub(crate) struct Lines<R>(FramedRead<R, AnyDelimiterCodec>);
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) enum Line {
+    /// A line that is not empty.
+    Read(Bytes),
+    /// One that is too long; it is skipped.
+    TooLong,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(crate) fn of(stream: R) -> Self {
+        let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), LINE_BYTES_MAX);
+        Self(FramedRead::new(stream, codec))
+    }
+
+    /// The next line; none: the stream has ended or broken.
+    pub(crate) async fn next(&mut self) -> Option<Line> {
+        loop {
+            match self.0.next().await? {
+                Ok(line) if line.trim_ascii().is_empty() => {}
+                Ok(line) => return Some(Line::Read(line)),
+                Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => return Some(Line::TooLong),
+                Err(AnyDelimiterCodecError::Io(error)) => {
+                    tracing::debug!(%error, "a stream of messages broke");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Writes lines in a task of its own, so that no dropped future leaves half a line.
+#[derive(Clone)]
+pub(crate) struct LineWriter(mpsc::Sender<Written>);
+
+struct Written {
+    text: Bytes,
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl LineWriter {
+    /// A writer onto this stream, which is closed once the last writer is dropped.
+    pub(crate) fn onto(stream: impl AsyncWrite + Unpin + Send + 'static) -> Self {
+        let (writer, lines) = mpsc::channel(LINES_QUEUED_MAX);
+        tokio::spawn(write(stream, lines));
+        Self(writer)
+    }
+}
+
+/// Writes whatever waits at once, so that a crowd costs one call of the system.
+async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<Written>) {
+    let (mut waiting, mut buffer) = (Vec::with_capacity(LINES_QUEUED_MAX), BytesMut::new());
+    while lines.recv_many(&mut waiting, LINES_QUEUED_MAX).await > 0 {
+        buffer.clear();
+        for line in &waiting {
+            put_line(&mut buffer, &line.text);
+        }
+        let written = async { stream.write_all(&buffer).await.and(stream.flush().await) }.await;
+        if let Err(error) = written {
+            tracing::debug!(%error, "a stream of messages cannot be written");
+            return;
+        }
+        for done in waiting.drain(..).filter_map(|line| line.done) {
+            // Who asked may have gone.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// In JSON a line end stands only between its parts, where a space says the same.
+fn put_line(buffer: &mut BytesMut, text: &[u8]) {
+    let start = buffer.len();
+    buffer.extend_from_slice(text);
+    for byte in buffer.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
+        *byte = b' ';
+    }
+    buffer.extend_from_slice(b"\n");
+}
+
+impl fmt::Debug for LineWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineWriter").field("is_closed", &self.0.is_closed()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Client for LineWriter {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        let line = Written { text: message.bytes().clone(), done: None };
+        self.0.send(line).await.map_err(|_| Gone)
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        let (done, is_done) = oneshot::channel();
+        let line = Written { text: message.bytes().clone(), done: Some(done) };
+        self.0.send(line).await.map_err(|_| Gone)?;
+        is_done.await.map_err(|_| Gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_travel_one_a_line_whatever_their_layout() {
+        let (near, far) = tokio::io::duplex(1 << 10);
+        let writer = LineWriter::onto(near);
+        writer.deliver(Message::read("{\"jsonrpc\":\"2.0\",\n\"method\":\"a\"}").unwrap()).await.unwrap();
+        drop(writer);
+        let mut lines = Lines::of(far);
+        let Some(Line::Read(line)) = lines.next().await else { panic!("no line") };
+        assert_eq!(line, r#"{"jsonrpc":"2.0", "method":"a"}"#);
+        assert!(lines.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn nobody_reads_what_is_written_to_a_closed_stream() {
+        let (near, far) = tokio::io::duplex(8);
+        drop(far);
+        let writer = LineWriter::onto(near);
+        assert_eq!(writer.deliver(Message::notification("a", "{}")).await, Err(Gone));
+    }
+}

@@ -1,0 +1,6 @@
+//! Connections to servers: the lowest layer.
+
+mod child;
+mod waiting;
+
+pub use child::{Child, StartFault};

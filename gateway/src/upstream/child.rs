@@ -1,0 +1,171 @@
+//! A server that is a child of this process, over its standard streams.
+//!
+//! It is not started again here, and not translated for. Its stderr is this process's own.
+
+use super::waiting::{NotSent, Waiter, Waiting, answer_lost};
+use crate::{
+    lines::{Line, LineWriter, Lines},
+    link::{Client, Exchange, Lost, Upstream},
+    wire::{Id, Kind, Message},
+};
+use async_trait::async_trait;
+use std::{
+    ffi::OsString,
+    io,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    process::{ChildStdout, Command},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+/// How long a child may take to end once its input is closed, before it is killed.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// There is no command.
+    #[error("no command is given: write the server's own after `--`")]
+    NoCommand,
+    /// It cannot be started.
+    #[error("the server `{command}` cannot be started: {why}")]
+    Start {
+        /// The command.
+        command: String,
+        /// Why.
+        why: io::Error,
+    },
+}
+
+/// A child that is a server.
+#[derive(Debug)]
+pub struct Child {
+    /// Taken away to close it.
+    input: Mutex<Option<LineWriter>>,
+    waiting: Arc<Waiting>,
+    /// Ends with the child.
+    reading: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Child {
+    /// Starts the server. What it says of its own accord goes to `client`.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(command: &[OsString], client: Arc<dyn Client>) -> Result<Self, StartFault> {
+        let (program, arguments) = command.split_first().ok_or(StartFault::NoCommand)?;
+        let fault = |why| StartFault::Start { command: program.to_string_lossy().into_owned(), why };
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true);
+        let mut child = command.spawn().map_err(fault)?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(fault(io::Error::other("it has no standard streams")));
+        };
+        let waiting = Arc::new(Waiting::default());
+        let reading = tokio::spawn(read(output, child, Arc::clone(&waiting), client));
+        let input = Mutex::new(Some(LineWriter::onto(input)));
+        Ok(Self { input, waiting, reading: Mutex::new(Some(reading)) })
+    }
+
+    /// Has the message written. Whether it is read is not known by that.
+    async fn write(&self, message: Message) -> Result<(), Lost> {
+        let input = self.input.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let written = match input {
+            Some(input) => input.put(message).await.is_ok(),
+            None => false,
+        };
+        if written { Ok(()) } else { Err(ended(false)) }
+    }
+
+    async fn send(&self, id: &Id, request: Message, waiter: Waiter) -> Result<(), Lost> {
+        self.waiting.add(id.clone(), waiter).map_err(|not_sent| match not_sent {
+            NotSent::Lost => ended(false),
+            NotSent::SameId => Lost { reason: format!("a request of the id {id} is not answered yet"), sent: false },
+        })?;
+        let written = self.write(request).await;
+        if written.is_err() {
+            self.waiting.take(id);
+        }
+        written
+    }
+}
+
+#[async_trait]
+impl Upstream for Child {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        let id = message.id().filter(|_| message.kind() == Kind::Request).cloned();
+        let Some(id) = id else {
+            // Who sends to a server that has ended learns it from its next request.
+            return self.write(message).await.unwrap_or_default();
+        };
+        if let Err(lost) = self.send(&id, message, Waiter::Passes(exchange.clone())).await {
+            answer_lost(&id, exchange, &lost).await;
+        }
+    }
+
+    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+        let id = request.id().cloned().ok_or_else(|| Lost { reason: "it is no request".to_owned(), sent: false })?;
+        let (waiter, response) = oneshot::channel();
+        self.send(&id, request, Waiter::Asked(waiter)).await?;
+        response.await.map_err(|_| ended(true))
+    }
+
+    async fn close(&self) {
+        drop(self.input.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut reading) = reading
+            && tokio::time::timeout(END_WITHIN, &mut reading).await.is_err()
+        {
+            // The child is killed as the task that owns it is dropped.
+            reading.abort();
+        }
+    }
+}
+
+fn ended(sent: bool) -> Lost {
+    Lost { reason: "the server ended".to_owned(), sent }
+}
+
+/// Reads what the child writes until it ends; then nobody waits in vain.
+async fn read(output: ChildStdout, mut child: tokio::process::Child, waiting: Arc<Waiting>, client: Arc<dyn Client>) {
+    let mut lines = Lines::of(output);
+    while let Some(line) = lines.next().await {
+        let Line::Read(line) = line else {
+            tracing::warn!("the server wrote a line that is too long, which is skipped");
+            continue;
+        };
+        for message in Message::read_all(line) {
+            match message {
+                Ok(message) => take_in(message, &waiting, &client).await,
+                Err(unreadable) => tracing::warn!(why = %unreadable, "the server wrote what is no message"),
+            }
+        }
+    }
+    waiting.lose("the server ended").await;
+    match child.wait().await {
+        Ok(status) => tracing::info!(%status, "the server ended"),
+        Err(error) => tracing::warn!(%error, "the server's end cannot be seen"),
+    }
+}
+
+/// Takes in one message of the server.
+async fn take_in(message: Message, waiting: &Waiting, client: &Arc<dyn Client>) {
+    let is_response = matches!(message.kind(), Kind::Result | Kind::Error);
+    // A client that has gone reads nothing, and closes its own stream besides.
+    match message.id().filter(|_| is_response).map(|id| waiting.take(id)) {
+        None if is_response => tracing::warn!("the server answered a request without saying which"),
+        None => client.put(message).await.unwrap_or_default(),
+        Some(Some(Waiter::Passes(exchange))) => exchange.client.put(message).await.unwrap_or_default(),
+        Some(Some(Waiter::Asked(asked))) => drop(asked.send(message)),
+        Some(None) => tracing::warn!("the server answered a request that nobody made, or twice"),
+    }
+}

@@ -1,0 +1,56 @@
+//! What tells requests apart.
+
+use std::fmt;
+
+/// The id of a request. Two spellings of one id are equal; the spelling itself stays in the message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Id {
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(Box<str>),
+    /// Something else that a peer made up, such as a fraction: as it was written.
+    Other(Box<str>),
+}
+
+impl Id {
+    /// Reads the JSON of an id; none: it is `null`, a list or an object, which no id is.
+    pub(crate) fn read(json: &str) -> Option<Self> {
+        match json.as_bytes().first()? {
+            b'"' => serde_json::from_str::<String>(json).ok().map(|text| Self::Text(text.into())),
+            b'-' | b'0'..=b'9' => Some(json.parse().map_or_else(|_| Self::Other(json.into()), Self::Number)),
+            b't' | b'f' => Some(Self::Other(json.into())),
+            _ => None,
+        }
+    }
+
+    /// The JSON of the id.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => serde_json::Value::from(&**text).to_string(),
+            Self::Other(json) => json.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_json())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_spellings_of_one_id_are_equal_and_no_others_are() {
+        assert_eq!(Id::read(r#""ab""#), Id::read(r#""a\u0062""#));
+        assert_ne!(Id::read("1"), Id::read(r#""1""#));
+        assert_ne!(Id::read("1"), Id::read("1.5"));
+        assert_eq!(Id::read("null"), None);
+        assert_eq!(Id::read("{}"), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! A JSON object as its members in their order, each as it was written: the only way in which a message is altered.
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::value::{RawValue, to_raw_value};
+use std::fmt;
+
+/// An object whose members keep order and spelling. A name that occurs twice is an error: two readers of such an object
+/// may see two different ones.
+#[derive(Clone, Default)]
+pub struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// If it is none, or has a member twice.
+    pub fn read(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    /// The JSON of a member.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.get())
+    }
+
+    /// A member that is a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).and_then(|json| serde_json::from_str(json).ok())
+    }
+
+    /// A member that is an object; empty where there is none.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn object(&self, name: &str) -> Result<Self, serde_json::Error> {
+        self.get(name).map_or(Ok(Self::default()), Self::read)
+    }
+
+    /// Puts a member in the place of the one of its name, or at the end.
+    ///
+    /// # Errors
+    /// If the value has no JSON.
+    pub fn set(&mut self, name: &str, value: &impl Serialize) -> Result<(), serde_json::Error> {
+        let value = to_raw_value(value)?;
+        match self.0.iter_mut().find(|(own, _)| own == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+        Ok(())
+    }
+
+    /// Takes a member out.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(own, _)| own != name);
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Members {
+    /// Names only: values may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Members::default();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if members.get(&name).is_some() {
+                        return Err(serde::de::Error::custom(format_args!("the member `{name}` stands there twice")));
+                    }
+                    members.0.push((name, value));
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_touched_keeps_order_spelling_and_digits() {
+        let mut members = Members::read(r#"{"z":1.10,"big":123456789012345678901234567890,"a":"\u0041"}"#).unwrap();
+        members.set("new", &true).unwrap();
+        members.remove("z");
+        let written = serde_json::to_string(&members).unwrap();
+        assert_eq!(written, r#"{"big":123456789012345678901234567890,"a":"\u0041","new":true}"#);
+    }
+
+    #[test]
+    fn a_member_that_stands_there_twice_is_an_error() {
+        assert!(Members::read(r#"{"a":1,"\u0061":2}"#).is_err());
+    }
+}

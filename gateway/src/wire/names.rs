@@ -1,0 +1,45 @@
+//! The protocol's own names, and ours.
+
+/// Methods that the gateway looks at; all others pass.
+pub mod method {
+    /// Runs a tool.
+    pub const TOOLS_CALL: &str = "tools/call";
+    /// Tells which tools there are, and what their server says of them.
+    pub const TOOLS_LIST: &str = "tools/list";
+    /// Opens a session, up to 2025-11-25.
+    pub const INITIALIZE: &str = "initialize";
+    /// Asks what a server speaks and offers, since 2026-07-28.
+    pub const DISCOVER: &str = "server/discover";
+    /// Says that nobody waits for a request's response any longer.
+    pub const CANCELLED: &str = "notifications/cancelled";
+    /// Says that `tools/list` would now tell something else.
+    pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+}
+
+/// Names within `_meta`.
+pub mod meta {
+    /// The protocol version of a request, since 2026-07-28.
+    pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    /// What the client of a request can do, since 2026-07-28.
+    pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    /// What became of a call: the answer's word.
+    pub const ANSWER: &str = "dev.semel/answer";
+    /// The operation that an answer is about.
+    pub const OPERATION: &str = "dev.semel/operation";
+    /// Whether the ledger knows.
+    pub const RECORDED: &str = "dev.semel/recorded";
+    /// What may be done next.
+    pub const NEXT: &str = "dev.semel/next";
+}
+
+/// Protocol versions. Their order is that of their dates.
+pub mod version {
+    /// The first with a header of its own and without batches.
+    pub const V2025_06_18: &str = "2025-06-18";
+    /// The last that opens with `initialize`.
+    pub const V2025_11_25: &str = "2025-11-25";
+    /// The first without sessions: each request says what it needs.
+    pub const V2026_07_28: &str = "2026-07-28";
+    /// All that the gateway speaks, oldest first.
+    pub const ALL: [&str; 5] = ["2024-11-05", "2025-03-26", V2025_06_18, V2025_11_25, V2026_07_28];
+}

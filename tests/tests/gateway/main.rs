@@ -1,0 +1,14 @@
+//! The promises of the gateway. Each module is named after the promise it keeps, and tells the failure as a story first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test says what it expects"
+)]
+
+mod scene;
+
+mod a_call_is_sent_once;
+mod what_is_no_call_passes_unchanged;

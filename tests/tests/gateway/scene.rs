@@ -1,0 +1,133 @@
+//! A client, the gateway, and a server behind it that counts what it does.
+
+use async_trait::async_trait;
+use semel::{
+    config::{Config, Surroundings},
+    engine::{CodeCache, Engine, Limits},
+    runtime::{Semel, Tool},
+    store::MemoryStore,
+    words::Tenant,
+};
+use semel_mcp::{
+    front::stdio,
+    guarded::{Guard, Guarded},
+    link::{Caller, Exchange, Lost, Upstream},
+    wire::{Id, Kind, Message},
+};
+use serde_json::{Value, json};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf},
+    sync::Semaphore,
+};
+
+/// A server with one tool, `pay`. It takes effect at once; its answer waits until it is let go.
+#[derive(Debug)]
+pub struct Server {
+    pub effects: AtomicUsize,
+    /// What it was sent besides calls and lists, as it came.
+    pub passed: Mutex<Vec<String>>,
+    answers: Semaphore,
+    loses_answers: bool,
+}
+
+impl Server {
+    pub fn new(loses_answers: bool) -> Arc<Self> {
+        let (effects, passed) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { effects, passed, answers: Semaphore::new(0), loses_answers })
+    }
+
+    pub fn effects(&self) -> usize {
+        self.effects.load(Ordering::SeqCst)
+    }
+
+    /// Lets so many answers go.
+    pub fn answer(&self, count: usize) {
+        self.answers.add_permits(count);
+    }
+}
+
+#[async_trait]
+impl Upstream for Server {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        self.passed.lock().unwrap().push(message.text().to_owned());
+        if message.kind() == Kind::Request {
+            exchange.client.put(Message::response(message.id(), "result", r#"{"unknown":[1.50]}"#)).await.unwrap();
+        }
+    }
+
+    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+        if request.method() == Some("tools/list") {
+            return Ok(Message::response(request.id(), "result", r#"{"tools":[{"name":"pay","inputSchema":{}}]}"#));
+        }
+        let effect = self.effects.fetch_add(1, Ordering::SeqCst) + 1;
+        self.answers.acquire().await.unwrap().forget();
+        if self.loses_answers {
+            return Err(Lost { reason: "the server ended".to_owned(), sent: true });
+        }
+        let text = json!({ "content": [{ "type": "text", "text": format!("paid {effect}") }] }).to_string();
+        Ok(Message::response(request.id(), "result", &text))
+    }
+
+    async fn close(&self) {}
+}
+
+/// A client of the gateway.
+pub struct Agent {
+    write: WriteHalf<DuplexStream>,
+    read: Lines<BufReader<ReadHalf<DuplexStream>>>,
+}
+
+impl Agent {
+    /// A client of a gateway before this server, with everything as it is without a configuration.
+    pub async fn before(server: &Arc<Server>) -> Self {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (far_read, far_write) = tokio::io::split(far);
+        let client = stdio::client(far_write);
+        let guard = Arc::new(Guard::new(semel().await, Arc::new(config()), "bank", ""));
+        let guarded = Arc::new(Guarded::over(guard, Arc::<Server>::clone(server)));
+        tokio::spawn(stdio::serve(far_read, client, Caller::new(Tenant::default(), None), guarded));
+        let (read, write) = tokio::io::split(near);
+        Self { write, read: BufReader::new(read).lines() }
+    }
+
+    pub async fn write(&mut self, line: &str) {
+        self.write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    pub async fn pay(&mut self, id: i64, amount: u32) {
+        let params = json!({ "name": "pay", "arguments": { "amount": amount } }).to_string();
+        self.write(Message::request(&Id::Number(id), "tools/call", &params).text()).await;
+    }
+
+    pub async fn read(&mut self) -> String {
+        self.read.next_line().await.unwrap().expect("the gateway closed its stream")
+    }
+
+    /// The answer's word and the text of the next response.
+    pub async fn answer(&mut self) -> (Value, String) {
+        let response: Value = serde_json::from_str(&self.read().await).unwrap();
+        let result = &response["result"];
+        (result["_meta"]["dev.semel/answer"].clone(), result["content"][0]["text"].as_str().unwrap().to_owned())
+    }
+}
+
+fn config() -> Config {
+    let mut surroundings = Surroundings::default();
+    surroundings.variables.insert("SEMEL_LEDGER".to_owned(), "memory:".into());
+    Config::load(None, &surroundings).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+async fn semel() -> Semel {
+    let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
+    let engine = Engine::builder(Limits::default()).cache(kept).build().unwrap();
+    let component = semel_policies::get("hints").unwrap_or_else(|missing| panic!("{missing}"));
+    let policy = engine.load(component, json!({})).await.unwrap();
+    Semel::builder(Arc::new(MemoryStore::new())).otherwise(Tool::new(policy)).open().await.unwrap()
+}
