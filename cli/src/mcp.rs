@@ -8,9 +8,9 @@ use crate::{
 use semel::words::{Run, Tenant};
 use semel_mcp::{
     front::stdio,
-    guarded::{Guard, Guarded},
-    link::{Caller, Upstream},
-    upstream::Child,
+    guarded::Guard,
+    link::{Caller, Connect},
+    tower::{Server, Tower},
 };
 use std::{ffi::OsString, sync::Arc};
 
@@ -39,12 +39,11 @@ pub(crate) async fn run(options: Options) -> Result<(), Stop> {
     let caller = Caller::new(tenant.unwrap_or_else(|| config.tenant.clone()), run);
     let engine = setup::lasting_engine(config.cache.as_deref())?;
     let semel = setup::host_of_all(&config, &engine).await?;
-    let guard = Arc::new(Guard::new(semel, config, server(&options.command), ""));
+    let guard = Guard::new(semel, config, server(&options.command), "");
+    let tower = Tower::new(guard, Server::Command(options.command));
     let client = stdio::client(tokio::io::stdout());
-    let child =
-        Child::start(&options.command, Guarded::hearing(&guard, Arc::clone(&client))).or_stop(Exit::NotFound)?;
-    let guarded: Arc<dyn Upstream> = Arc::new(Guarded::over(guard, Arc::new(child)));
-    stdio::serve(tokio::io::stdin(), client, caller, guarded).await;
+    let upstream = tower.connect(Arc::clone(&client)).await.or_stop(Exit::NotFound)?;
+    stdio::serve(tokio::io::stdin(), client, caller, upstream).await;
     Ok(())
 }
 

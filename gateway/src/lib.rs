@@ -4,5 +4,6 @@ pub mod front;
 pub mod guarded;
 mod lines;
 pub mod link;
+pub mod tower;
 pub mod upstream;
 pub mod wire;

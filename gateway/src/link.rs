@@ -51,6 +51,21 @@ pub trait Upstream: fmt::Debug + Send + Sync + 'static {
     async fn close(&self);
 }
 
+/// Makes connections: where a server keeps something for each of its clients, each client has one of its own.
+#[async_trait]
+pub trait Connect: fmt::Debug + Send + Sync + 'static {
+    /// Connects. What the server says of its own accord goes to `client`.
+    ///
+    /// # Errors
+    /// If there is no server to be had; nothing was sent to one then.
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer>;
+}
+
+/// There is no server to be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoServer(pub String);
+
 /// On whose behalf, and from which connection a message comes. Nothing in it is a secret of the client.
 #[derive(Debug)]
 pub struct Caller {

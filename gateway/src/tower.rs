@@ -1,0 +1,46 @@
+//! Which layers stand over a connection, and in which order: the one place that knows them all.
+//!
+//! From the client down: translation for clients of the newer era, the guard, translation for servers of the newer era,
+//! the connection. So the guard sees one era only, and where the two ends differ, the one in which a call stays open
+//! while its server asks back.
+
+use crate::{
+    guarded::{Guard, Guarded},
+    link::{Client, Connect, NoServer, Upstream},
+    upstream::Child,
+};
+use async_trait::async_trait;
+use std::{ffi::OsString, sync::Arc};
+
+/// Where a server is.
+#[derive(Debug, Clone)]
+pub enum Server {
+    /// A child of this process, started by this command.
+    Command(Vec<OsString>),
+}
+
+/// The layers over the connections to one server.
+#[derive(Debug)]
+pub struct Tower {
+    guard: Arc<Guard>,
+    server: Server,
+}
+
+impl Tower {
+    /// Guards whatever is sent to this server.
+    #[must_use]
+    pub fn new(guard: Guard, server: Server) -> Self {
+        Self { guard: Arc::new(guard), server }
+    }
+}
+
+#[async_trait]
+impl Connect for Tower {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+        let client = Guarded::hearing(&self.guard, client);
+        let connection = match &self.server {
+            Server::Command(command) => Child::start(command, client).map_err(|fault| NoServer(fault.to_string()))?,
+        };
+        Ok(Arc::new(Guarded::over(Arc::clone(&self.guard), Arc::new(connection))))
+    }
+}
