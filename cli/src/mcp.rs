@@ -7,7 +7,7 @@ use crate::{
 };
 use semel::words::{Run, Tenant};
 use semel_mcp::{
-    front::stdio,
+    front::{own, stdio},
     guarded::Guard,
     link::{Caller, Connect},
     tower::{Server, Tower},
@@ -41,9 +41,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Stop> {
     let semel = setup::host_of_all(&config, &engine).await?;
     let guard = Guard::new(semel, config, server(&options.command), "");
     let tower = Tower::new(guard, Server::Command(options.command));
-    let client = stdio::client(tokio::io::stdout());
+    let client = stdio::client(own::output());
     let upstream = tower.connect(Arc::clone(&client)).await.or_stop(Exit::NotFound)?;
-    stdio::serve(tokio::io::stdin(), client, caller, upstream).await;
+    stdio::serve(own::input(), client, caller, upstream).await;
     Ok(())
 }
 
