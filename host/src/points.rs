@@ -53,6 +53,7 @@ deeds! {
     MakeFile "make file",
     SetUp "set up",
     UseWal "use wal",
+    RewriteWal "rewrite wal",
     Commit "commit",
     // What leaves the host: before, the right to send is still unused; after, the outcome is known to this process only.
     Send "send",

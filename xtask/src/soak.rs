@@ -11,7 +11,7 @@ pub(crate) struct Arguments {
     /// How many processes are killed, at every named point and at any moment.
     #[arg(long, default_value_t = 50_000)]
     kills: u64,
-    /// How many disks are built of what a power loss may leave, and looked at.
+    /// How many disks are built of what a power loss may leave, and as many after syncs that failed, and looked at.
     #[arg(long, default_value_t = 0)]
     images: u64,
     /// How many stories of lost requests, lost replies and late effects are told.
@@ -27,10 +27,11 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     /// What there is, by the test that does it, the variable that says how often, and how often.
-    fn kinds(&self) -> [(&'static str, &'static str, u64); 3] {
+    fn kinds(&self) -> [(&'static str, &'static str, u64); 4] {
         [
             ("whoever_is_killed_sends_nothing_twice::at_every_point_and_at_any_moment", "SEMEL_SOAK_KILLS", self.kills),
             ("power_loss_takes_nothing_back::at_any_moment", "SEMEL_SOAK_IMAGES", self.images),
+            ("power_loss_takes_nothing_back::failed_syncs::at_any_moment", "SEMEL_SOAK_IMAGES", self.images),
             ("no_lost_message_sends_again::a_thousand_stories", "SEMEL_SOAK_STORIES", self.stories),
         ]
     }

@@ -7,9 +7,20 @@
 //! **What a reader sees is durable.** SQLite in WAL mode with `synchronous=FULL` writes the frames of a transaction,
 //! then syncs the WAL, and only then publishes them in the shared index by which readers find frames. So what a
 //! reader sees was synced before, whichever process wrote it, as long as all of them use `FULL`, which each
-//! connection here sets and reads back. One gap is left: if a writer is killed between writing and syncing, and no
-//! other process has the file open, then the next to open it recovers the index from the WAL and finds frames that
-//! may never have been synced. So each connection syncs the WAL once it has opened it, before its first answer.
+//! connection here sets and reads back. One gap is left: if a writer is killed between writing and syncing, or its sync
+//! fails, and no other process has the file open, then the next to open it recovers the index from the WAL and finds
+//! frames that the disk may lack. So whoever comes to a WAL that was left behind first writes it anew (`leftover`), and
+//! each connection syncs the WAL once it has opened it, before its first answer.
+//!
+//! **A sync that failed** is not tried again: the kernel may have dropped what it was to keep, and still show it. While
+//! anybody has the ledger open that harms nobody: SQLite gives those frames no place in the index, the next commit writes
+//! over them, and a checkpoint moves none. So a writer whose commit failed stays open until another is open in its
+//! place, and a store goes on. Whoever comes when all are gone writes the WAL anew.
+//! Assumed of kernel and disk: a sync that succeeds keeps all that was written since the one before, failed or not; what is
+//! written again is put on the disk again, though it reads the same; a sector that is written with what it holds, holds it.
+//!
+//! What opening costs: one look for a WAL where none was left; beside others who have the ledger open, one more attempt at
+//! a lock; after a crash, all of the WAL (16 MiB, or what a slow reader let it grow to) read and written once, and a sync.
 //!
 //! **What an error means.** Until `COMMIT` is tried nothing was written. Once it was tried and failed, the frames may
 //! lie in the file, and a recovery may find them: unknown, for every command of the transaction.
@@ -23,6 +34,11 @@
 //! **What a disk may change.** Each row has a sum over what answers rest on, so that a changed one is told as damaged. A
 //! changed key in an index hides its row instead, which no single look can tell: [`SqliteStore::check`] does.
 //!
+//! Absent: a cure for what SQLite itself takes for done. It counts pages as moved that a checkpoint wrote but, for the
+//! sake of a reader who still needed the WAL, did not sync; if the next checkpoint's sync of the *database* fails, and the one
+//! after that succeeds, then a power loss may take those pages. And the index is recovered among the living too, if a host is
+//! killed just as it begins the WAL from its start: with an older failed sync behind it, that shows what the disk may lack.
+//!
 //! Absent: a way to notice that a backup was restored. Whoever puts an older file in place of the ledger takes back
 //! what was acknowledged since, and must see to it that nothing of that time is still under way.
 
@@ -30,6 +46,7 @@ mod command;
 mod connection;
 mod fault;
 mod file;
+mod leftover;
 mod reader;
 mod row;
 mod schema;

@@ -5,6 +5,7 @@
 //! thousand disks are built of what each moment may have left, and a ledger is opened on each.
 
 mod disk;
+mod failed_syncs;
 mod vfs;
 mod witness;
 

@@ -89,6 +89,9 @@ pub const SLOW: Story = Story { name: "slow", steps: &[Step::Slow { tool: "pay",
 /// One in which a second passes before the same is sent again.
 pub const PATIENT: Story = Story { name: "patient", steps: &[unheard("known", "P"), call("known", "P")] };
 
+/// One whose host comes to a log that another left behind.
+pub const HEIR: Story = Story { name: "heir", steps: &[call("pay", "H"), call("pay", "H")] };
+
 /// The shortest, one where the shop recognises keys and one where it does not.
 pub const KNOWN_ONCE: Story = Story { name: "known once", steps: &[call("known", "A")] };
 pub const PAY_ONCE: Story = Story { name: "pay once", steps: &[call("pay", "A")] };

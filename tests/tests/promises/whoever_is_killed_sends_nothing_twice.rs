@@ -12,7 +12,7 @@ use crate::{
     processes::{EFFECT, FEW, Part, Role, Scene, Zygote, story_of},
     random::Random,
     shop::{Fault, Line as Entry, Shop, What},
-    stories::{PATIENT, SLOW, STORIES, Tools, asked_in},
+    stories::{HEIR, PATIENT, SLOW, STORIES, Tools, asked_in},
     wish::Wish,
 };
 use report::Report;
@@ -68,7 +68,7 @@ impl End {
 /// Every end that there is: what the stories pass when nobody is killed. They pass all points of the host.
 fn ends(zygote: &mut Zygote) -> Vec<End> {
     let mut ends = Vec::new();
-    for story in STORIES.iter().chain([&SLOW, &PATIENT]) {
+    for story in STORIES.iter().chain([&SLOW, &PATIENT, &HEIR]) {
         let scene = Scene::new();
         let role = Role::Live { story: story.name.to_owned(), ends: None, stops: false };
         let process = zygote.play(&scene.part("x-", role));

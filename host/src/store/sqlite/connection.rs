@@ -46,6 +46,17 @@ pub(super) fn to_inspect(file: &LedgerFile) -> Result<Connection, OpenFault> {
     patient(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
+/// A connection that keeps all others out from its first look on, and finds the ledger locked if there are any. It moves
+/// nothing from the WAL into the database.
+pub(super) fn to_have_alone(file: &LedgerFile) -> Result<Connection, OpenFault> {
+    let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .and_then(|_| connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(())))
+        .map_err(|error| file.fault(&error))?;
+    Ok(connection)
+}
+
 /// A connection that writes to what may still be an empty file.
 pub(super) fn to_set_up(file: &LedgerFile) -> Result<Connection, OpenFault> {
     patient(file, OpenFlags::SQLITE_OPEN_READ_WRITE)

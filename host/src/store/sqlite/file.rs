@@ -64,17 +64,26 @@ impl LedgerFile {
         }
     }
 
-    /// Makes durable what lies in the WAL, whoever wrote it. SQLite keeps no locks on that file.
-    pub(super) fn sync_wal(&self) -> Result<(), OpenFault> {
-        let mut wal = self.path.clone().into_os_string();
-        wal.push("-wal");
-        // Where nothing lies in it there is nothing to make durable.
-        // To sync an empty file that was just made would cost as much as a commit.
-        let sync = |wal: File| if wal.metadata()?.len() == 0 { Ok(()) } else { wal.sync_all() };
-        match File::open(&wal).and_then(sync) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenFault::of_system(Path::new(&wal), &error)),
-            _ => Ok(()),
+    /// The WAL, if anything lies in it. SQLite keeps no locks on that file, so that it may be opened and closed.
+    pub(super) fn wal(&self) -> Result<Option<File>, OpenFault> {
+        let path = self.wal_path();
+        match File::open(&path).and_then(|wal| Ok((wal.metadata()?.len() > 0).then_some(wal))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map_err(|error| OpenFault::of_system(&path, &error)),
         }
+    }
+
+    /// Makes durable what lies in the WAL, whoever wrote it, unless a sync of it has failed before: see `leftover`.
+    pub(super) fn sync_wal(&self) -> Result<(), OpenFault> {
+        // To sync an empty file that was just made would cost as much as a commit.
+        let Some(wal) = self.wal()? else { return Ok(()) };
+        wal.sync_all().map_err(|error| OpenFault::of_system(&self.wal_path(), &error))
+    }
+
+    fn wal_path(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        path.into()
     }
 }
 

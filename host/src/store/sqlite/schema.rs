@@ -3,7 +3,7 @@
 //! Entries lie in the order of their writing, not of their keys: keys are digests, so by key every write would touch
 //! another page, and a commit of many would write as many pages.
 
-use super::{OpenFault, connection, file::LedgerFile};
+use super::{OpenFault, connection, file::LedgerFile, leftover};
 use crate::{
     ledger::StateLabel,
     points::{self, Deed},
@@ -63,7 +63,7 @@ PRAGMA user_version = {SCHEMA};",
 }
 
 /// What a file is found to be.
-enum Found {
+pub(super) enum Found {
     Empty,
     Ledger,
 }
@@ -80,7 +80,7 @@ pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), OpenFault> {
     loop {
         match open_once(&file) {
             // Where two that read want to write, as when both change the journal, SQLite turns one away at once
-            // instead of letting it wait.
+            // instead of letting it wait; and those who come to a WAL that was left behind take turns.
             Err(OpenFault::Locked(_)) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
             opened => return opened.map(|connection| (file, connection)),
         }
@@ -88,6 +88,8 @@ pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), OpenFault> {
 }
 
 fn open_once(file: &LedgerFile) -> Result<Connection, OpenFault> {
+    // Until the ledger is open here.
+    let _turn = leftover::secure(file)?;
     if let Found::Empty = inspect_untouched(file)? {
         set_up(file)?;
     }
@@ -110,7 +112,8 @@ fn inspect_untouched(file: &LedgerFile) -> Result<Found, OpenFault> {
     }
 }
 
-fn inspect(file: &LedgerFile, connection: &Connection) -> Result<Found, OpenFault> {
+/// What the file is, as this connection sees it.
+pub(super) fn inspect(file: &LedgerFile, connection: &Connection) -> Result<Found, OpenFault> {
     // In one statement, so that nobody sets the ledger up between one value and the next.
     const HEADER: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
         FROM pragma_application_id, pragma_user_version";

@@ -66,7 +66,7 @@ impl Writer {
         let desk = Arc::new(Desk {
             queue: Mutex::default(),
             rung: Condvar::new(),
-            pen: Mutex::new(Pen { file, connection: Some(connection), time }),
+            pen: Mutex::new(Pen { file, connection, has_failed: false, time }),
             waiters,
             commits: AtomicU64::new(0),
             pace_ns: AtomicU64::new(0),
@@ -353,31 +353,34 @@ impl Desk {
 /// What a ledger is written with.
 struct Pen {
     file: LedgerFile,
-    /// None after a fault: it is opened anew for the next group.
-    connection: Option<Connection>,
+    connection: Connection,
+    /// It is opened anew for the next group. Until then the old one stays open, so that nobody comes to the WAL as the
+    /// first and finds there what this one failed to sync.
+    has_failed: bool,
     time: Time,
 }
 
 impl Pen {
     /// Carries out all of the group in one transaction, or none of it.
     fn commit(&mut self, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
-        if self.connection.is_none() && patience == Patience::None {
+        if self.has_failed && patience == Patience::None {
             return Err(GroupFault::Later);
         }
         self.file.is_in_place().map_err(GroupFault::NotExecuted)?;
-        let connection = self.connection.take().map_or_else(|| connection::to_write(&self.file), Ok);
-        let mut connection = connection.map_err(GroupFault::NotExecuted)?;
-        let outcome = self.transact(&mut connection, group, patience);
-        if matches!(outcome, Ok(()) | Err(GroupFault::Later)) {
-            self.connection = Some(connection);
+        if self.has_failed {
+            self.connection = connection::to_write(&self.file).map_err(GroupFault::NotExecuted)?;
         }
+        // Also if what follows panics.
+        self.has_failed = true;
+        let outcome = self.transact(group, patience);
+        self.has_failed = !matches!(outcome, Ok(()) | Err(GroupFault::Later));
         outcome
     }
 
-    fn transact(&self, connection: &mut Connection, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
+    fn transact(&mut self, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
         let not_executed = |error| GroupFault::NotExecuted(self.file.fault(&error));
-        connection::wait_with(connection, patience).map_err(not_executed)?;
-        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        connection::wait_with(&mut self.connection, patience).map_err(not_executed)?;
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| match not_executed(error) {
             GroupFault::NotExecuted(OpenFault::Locked(_)) if patience == Patience::None => GroupFault::Later,
             other => other,

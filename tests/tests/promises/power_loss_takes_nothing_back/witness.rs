@@ -48,7 +48,13 @@ impl Witness {
 
     /// Writes the next version of this key, of any size, and notes what came of it.
     pub async fn write(&self, store: &Arc<SqliteStore>, at: u64, random: &mut Random) {
-        let Some(present) = self.look(store, at).await else { return };
+        if let Some(present) = self.look(store, at).await {
+            self.write_on(store, at, present, random).await;
+        }
+    }
+
+    /// The same, on this version. None: on nothing.
+    pub async fn write_on(&self, store: &Arc<SqliteStore>, at: u64, present: Option<Version>, random: &mut Random) {
         let next = self.begin(at);
         let reason = "x".repeat(random.below(6_000) as usize);
         let entry = operation("acme", State::Held { reason, two_effects: false });

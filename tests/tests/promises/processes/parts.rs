@@ -3,7 +3,7 @@
 use crate::{
     random::Random,
     shop::{Request, Way, What},
-    stories::{self, Customers, KNOWN_ONCE, Line, PATIENT, PAY_ONCE, Reply, SLOW, STORIES, Story, Tools},
+    stories::{self, Customers, HEIR, KNOWN_ONCE, Line, PATIENT, PAY_ONCE, Reply, SLOW, STORIES, Story, Tools},
     wire::Wire,
     world::file,
 };
@@ -12,6 +12,7 @@ use semel::store::{Clock, MemoryStore, Moment, SqliteStore, Store, SystemClock};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -48,6 +49,9 @@ impl Part {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         match &self.role {
             Role::Live { story, ends, stops } => {
+                if story == HEIR.name {
+                    runtime.block_on(self.leave_a_log(tools));
+                }
                 let passed = Arc::new(Mutex::new(BTreeMap::new()));
                 watch(ends.clone(), if *stops { Signal::STOP } else { Signal::KILL }, &passed);
                 runtime.block_on(self.live(tools, story));
@@ -75,6 +79,16 @@ impl Part {
         let store = if self.lasts { file(&path) } else { Arc::new(MemoryStore::new()) as Arc<dyn Store> };
         let semel = stories::host(store, tools, &line).await.unwrap();
         Customers::new(semel, &line, &self.prefix, move || store_later(&path))
+    }
+
+    /// The ledger of a host that ended without moving its log into the database.
+    async fn leave_a_log(&self, tools: &Tools) {
+        let (left, elsewhere) = (self.folder.join("ledger.db"), self.folder.join("elsewhere.db"));
+        let semel = stories::host(file(&elsewhere), tools, &self.line()).await.unwrap();
+        let log = |ledger: &Path| ledger.with_extension("db-wal");
+        fs::copy(&elsewhere, &left).unwrap();
+        fs::copy(log(&elsewhere), log(&left)).unwrap();
+        drop(semel);
     }
 
     async fn rush(&self, tools: &Tools, many: usize) {
@@ -148,7 +162,12 @@ async fn one_of_few(customers: &mut Customers, random: &mut Random) {
 }
 
 pub fn story_of(name: &str) -> Story {
-    STORIES.iter().chain([&SLOW, &PATIENT, &PAY_ONCE, &KNOWN_ONCE]).find(|story| story.name == name).copied().unwrap()
+    STORIES
+        .iter()
+        .chain([&SLOW, &PATIENT, &HEIR, &PAY_ONCE, &KNOWN_ONCE])
+        .find(|story| story.name == name)
+        .copied()
+        .unwrap()
 }
 
 /// The points of the host and of the test: each is counted, and the process ends at one of them.

@@ -70,6 +70,25 @@ async fn two_names_of_a_file_are_one_ledger() {
     assert!(matches!(create(&other, 1).await, Ok(Created::Exists(..))));
 }
 
+#[tokio::test]
+async fn who_comes_to_a_log_that_was_left_behind_waits_for_his_turn() {
+    let (folder, left) = (folder(), folder());
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    create(&store, 1).await.unwrap();
+    for file in ["ledger.db", "ledger.db-wal"] {
+        fs::copy(folder.path().join(file), left.path().join(file)).unwrap();
+    }
+    let turn = fs::File::open(left.path().join("ledger.db-wal")).unwrap();
+    turn.lock().unwrap();
+    let ledger = ledger_in(&left);
+    let opening = std::thread::spawn(move || SqliteStore::open(ledger).unwrap());
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!opening.is_finished());
+    drop(turn);
+    let heir = opening.join().unwrap();
+    assert!(matches!(create(&heir, 1).await, Ok(Created::Exists(..))));
+}
+
 #[test]
 fn a_name_that_looks_like_a_uri_is_a_name() {
     let folder = folder();
