@@ -175,7 +175,7 @@ async fn one_failure(failing: Failing) -> bool {
         witness.write(&store, key, &mut random).await;
         assert!(witness.is_acknowledged(key), "{failing:?}: the ledger goes on");
     }
-    let missing = look_at_images(&disk, &witness, 2, &mut random).await;
+    let missing = look_at_images(&disk, &witness, 10, &mut random).await;
     assert!(missing.is_empty(), "{failing:?}: {missing:?}");
     was_asked
 }
