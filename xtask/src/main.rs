@@ -10,7 +10,9 @@ mod canaries;
 mod demo;
 mod fuzz;
 mod guests;
+mod installed;
 mod localstripe;
+mod mcp_peers;
 mod package;
 mod policies;
 mod soak;
@@ -35,6 +37,7 @@ enum Command {
     Bench(bench::Arguments),
     Demo(demo::Arguments),
     Localstripe(localstripe::Arguments),
+    McpPeers(mcp_peers::Arguments),
     Package(package::Arguments),
     Fuzz(fuzz::Arguments),
     Policies(policies::Arguments),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Localstripe(arguments) => localstripe::run(&arguments),
+        Command::McpPeers(arguments) => mcp_peers::run(&arguments),
         Command::Package(arguments) => package::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),

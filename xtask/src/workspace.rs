@@ -20,3 +20,8 @@ pub(crate) fn built_policies() -> PathBuf {
 pub(crate) fn guest_target() -> PathBuf {
     root().join("target/guests")
 }
+
+/// Where MCP clients and servers that nobody here wrote are installed.
+pub(crate) fn mcp_peers() -> PathBuf {
+    root().join("target/mcp-peers")
+}
