@@ -61,8 +61,10 @@ pub(crate) enum Output {
 impl Arguments {
     /// Carries it out, with a runtime for whatever needs one.
     pub(crate) fn run(self) -> ExitCode {
-        if let Command::Compile = self.command {
-            return compile_for_parent();
+        match &self.command {
+            Command::Compile => return compile_for_parent(),
+            Command::Mcp(options) => talk::start_servers_log(options.log()),
+            _ => talk::start_log(),
         }
         ExitCode::from(self.run_in_runtime().unwrap_or_else(talk::last_word))
     }

@@ -15,7 +15,6 @@ use args::Arguments;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    talk::start_log();
     match args::read() {
         Ok(arguments) => arguments.map_or(ExitCode::SUCCESS, Arguments::run),
         Err(stop) => ExitCode::from(talk::last_word(stop)),

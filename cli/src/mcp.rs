@@ -1,54 +1,62 @@
-//! `semel mcp`: guards the tools of an MCP server.
+//! `semel mcp`: guards the tools of MCP servers.
+
+mod name;
+mod options;
 
 use crate::{
-    args::Where,
     exit::{Exit, OrStop, Stop},
     setup,
+    talk::LogStyle,
 };
-use semel::words::{Run, Tenant};
+use options::Plan;
+use semel::config::{McpPlace, McpServer};
 use semel_mcp::{
     front::{own, stdio},
     guarded::Guard,
     link::{Caller, Connect},
     tower::{Server, Tower},
 };
-use std::{ffi::OsString, sync::Arc};
+use std::sync::Arc;
 
-/// Stands between an MCP client and its server: write it before the server's own command in the client's configuration.
-///
-/// Each tool call is sent once, and whoever repeats it gets what it came to. Everything else passes unchanged.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Options {
-    /// On whose behalf [default: the configuration's, else `default`]
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-    /// The run of the agent that makes the calls
-    #[arg(long, value_name = "ID")]
-    run: Option<String>,
-    #[command(flatten)]
-    place: Where,
-    /// The server's command and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+pub(crate) use options::Options;
+
+impl Options {
+    /// How the log is to be written.
+    pub(crate) fn log(&self) -> LogStyle {
+        self.serve.log.unwrap_or_default()
+    }
 }
 
 pub(crate) async fn run(options: Options) -> Result<(), Stop> {
-    let config = Arc::new(setup::config(&options.place)?);
-    let tenant = options.tenant.as_ref().map(Tenant::new).transpose().or_stop(Exit::Refused)?;
-    let run = options.run.as_ref().map(Run::new).transpose().or_stop(Exit::Refused)?;
-    let caller = Caller::new(tenant.unwrap_or_else(|| config.tenant.clone()), run);
-    let engine = setup::lasting_engine(config.cache.as_deref())?;
-    let semel = setup::host_of_all(&config, &engine).await?;
-    let guard = Guard::new(semel, config, server(&options.command), "");
-    let tower = Tower::new(guard, Server::Command(options.command));
+    let plan = options.serve.plan()?;
+    if plan.listen.is_some() {
+        return Err(Exit::Usage.stop("this build serves the standard streams only: leave `--listen` out"));
+    }
+    let tower = tower(&plan).await?;
     let client = stdio::client(own::output());
     let upstream = tower.connect(Arc::clone(&client)).await.or_stop(Exit::NotFound)?;
-    stdio::serve(own::input(), client, caller, upstream).await;
+    stdio::serve(own::input(), client, Caller::new(plan.tenant, plan.run), upstream).await;
     Ok(())
 }
 
-/// What a server without a name is called: its program.
-fn server(command: &[OsString]) -> String {
-    let program = command.first().map(std::path::Path::new).and_then(|program| program.file_stem());
-    program.map_or_else(String::new, |program| program.to_string_lossy().into_owned())
+/// The layers over the only server, guarded by its policies.
+async fn tower(plan: &Plan) -> Result<Tower, Stop> {
+    let [server] = plan.servers.as_slice() else {
+        return Err(Exit::Usage.stop("this build serves one server at a time: choose one with `--name`"));
+    };
+    let engine = setup::lasting_engine(plan.config.cache.as_deref())?;
+    let store = setup::store(&plan.config)?;
+    let semel = setup::host_of_all(&plan.config, &engine, store, server.is_trusted()).await?;
+    let prefix = server.prefix.clone().unwrap_or_default();
+    let guard = Guard::new(semel, Arc::new(plan.config.clone()), server.name.clone(), prefix);
+    Ok(Tower::new(guard, place(server)?))
+}
+
+fn place(server: &McpServer) -> Result<Server, Stop> {
+    match &server.place {
+        McpPlace::Command(words) => Ok(Server::Command(words.iter().map(Into::into).collect())),
+        McpPlace::Url(url) => {
+            Err(Exit::Usage.stop(format!("this build starts servers only, and `{url}` is an endpoint")))
+        }
+    }
 }

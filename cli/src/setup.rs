@@ -105,16 +105,23 @@ pub(crate) fn lasting_engine(cache: Option<&Path>) -> Result<Engine, Stop> {
     builder.build().or_stop(Exit::Internal)
 }
 
-/// A host for all tools, at a door that does not see whether its answers are received.
-pub(crate) async fn host_of_all(config: &Config, engine: &Engine) -> Result<Semel, Stop> {
+/// A host for all tools, at a door that does not see whether its answers are received. Where their server is trusted, so
+/// are the tools that nobody named.
+pub(crate) async fn host_of_all(
+    config: &Config,
+    engine: &Engine,
+    store: Arc<dyn Store>,
+    is_trusted: bool,
+) -> Result<Semel, Stop> {
     let at_this_door =
         |setup: &ToolSetup, policy| Tool { taken_once_written: setup.taken_within.is_some(), ..tool(setup, policy) };
-    let mut builder = Semel::builder(store(config)?).keys(keys(config));
+    let mut builder = Semel::builder(store).keys(keys(config));
     for rule in &config.rules {
         let tool = at_this_door(&rule.setup, policy(engine, &rule.setup).await?);
         builder = builder.tool(rule.patterns().iter().cloned(), tool);
     }
-    let unnamed = at_this_door(&config.unnamed, policy(engine, &config.unnamed).await?);
+    let unnamed = ToolSetup { trusted: config.unnamed.trusted || is_trusted, ..config.unnamed.clone() };
+    let unnamed = at_this_door(&unnamed, policy(engine, &unnamed).await?);
     builder.otherwise(unnamed).open().await.map_err(not_opened)
 }
 

@@ -3,19 +3,48 @@
 use crate::exit::{Exit, OrStop, Stop};
 use std::{
     fmt,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
 };
 use tracing_subscriber::EnvFilter;
 
 /// The variable that turns the log on, such as `semel=debug`.
 const LOG: &str = "SEMEL_LOG";
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogStyle {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for LogStyle {
+    /// For whoever reads stderr.
+    fn default() -> Self {
+        if io::stderr().is_terminal() { Self::Human } else { Self::Json }
+    }
+}
+
 /// Sends the log to stderr where `SEMEL_LOG` asks for it.
 pub(crate) fn start_log() {
-    let Ok(filter) = EnvFilter::try_from_env(LOG) else { return };
+    if let Ok(filter) = EnvFilter::try_from_env(LOG) {
+        log_to_stderr(filter, LogStyle::Human);
+    }
+}
+
+/// Sends the log of what serves to stderr: what `SEMEL_LOG` asks for, else whatever somebody should look at.
+pub(crate) fn start_servers_log(style: LogStyle) {
+    log_to_stderr(EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn")), style);
+}
+
+fn log_to_stderr(filter: EnvFilter, style: LogStyle) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     // A second log in one process is no reason not to work.
-    let _ = log.try_init();
+    let _ = match style {
+        LogStyle::Human => log.try_init(),
+        LogStyle::Json => log.json().try_init(),
+    };
 }
 
 /// Says something.

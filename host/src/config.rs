@@ -39,6 +39,31 @@
 //! mode = "enforce"                 # or "shadow": calls run unguarded, and `semel ledger report` says what would have
 //!                                  # become of them; or "off": they run, and nothing is decided or recorded
 //! taken_within = "5s"              # see below; for tools that no [[tool]] matches, 0s (never) to 1m
+//! answer_within = "10m"            # a server that has not answered by then leaves the call in doubt, 100ms to 1h
+//! on_cancel = "finish"             # or "forward": its server is told when nobody waits for a call any longer
+//!
+//! [mcp]                            # the gateway for MCP servers, `semel mcp`
+//! # listen = "127.0.0.1:8080"      # for clients over HTTP; default: one client, over the standard streams
+//! # token_file = "token"           # the bearer token of clients, or token_env; a must where not only this machine connects
+//! hosts = ["tools.example"]        # names by which clients may call this host, besides the address it listens on
+//! origins = ["https://app.example"] # web pages whose scripts may be clients, besides those of this machine
+//! tenant_header = "X-Tenant"       # says on whose behalf a client calls: only behind whoever sets it for all
+//! run_header = "X-Run"             # names the agent's run
+//! body_bytes_max = 4194304         # of a message over HTTP, up to 64 MiB
+//! connections_max = 4096           # at once, up to 100000
+//! requests_per_second_max = 1000   # of one client, over a while
+//! children_max = 32                # of a server that is a command, up to 1000
+//! shutdown_within = "10s"          # for calls under way, once the gateway is told to end, 0s to 10m
+//! [[mcp.server]]                   # one, or several behind one gateway
+//! name = "files"                   # part of the identity of what its tools do
+//! command = ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/data"] # or `url`
+//! prefix = "files_"                # before its tools' names; default: none for the only server, else name and `_`
+//! trust_hints = true               # whether its hints may make its guard less careful; default: of a command, yes
+//! restart = true                   # whether a command that ends is started again
+//! [[mcp.server]]
+//! name = "crm"
+//! url = "https://crm.example/mcp"
+//! # headers_env = { Authorization = "CRM_AUTHORIZATION" } # sent to it: header and the variable that holds its value
 //!
 //! [[tool]]                         # the first that matches a tool's name counts
 //! match = ["stripe.*", "refund"]   # globs: one text, or a list
@@ -48,7 +73,8 @@
 //! irreversible = false             # refused on a ledger that forgets
 //! allow_forgetful_ledger = false   # runs on such a ledger all the same
 //! server_errors_are_answers = false # whether HTTP 408 and 5xx may prove that there was no effect
-//! # besides: name_space, wait, lease, refusal, reruns, retries, looks, outcome_bytes_max, keep_identity, mode, as above
+//! # besides: name_space, wait, lease, refusal, reruns, retries, looks, outcome_bytes_max, keep_identity, mode,
+//! # answer_within, on_cancel, as above
 //! # These void the guarantee for the tool, and every answer says so:
 //! open_without_ledger = false      # it runs while the ledger is unreachable
 //! # timed_rerun = "10m"            # sent again so long after a probe found nothing, 1s to 30d
@@ -63,6 +89,7 @@
 
 mod cache;
 mod fault;
+mod gateway;
 mod keys;
 mod ledger;
 mod places;
@@ -91,6 +118,7 @@ use std::{
 use toml::de::DeTable;
 
 pub use fault::{ConfigFault, ConfigFaults, Origin};
+pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, SERVERS_MAX, SecretText, listen_address};
 pub use ledger::LedgerPlace;
 pub use places::Surroundings;
 
@@ -130,6 +158,16 @@ pub enum PolicySource {
     File(PathBuf),
 }
 
+/// What becomes of a call that is on its way when nobody waits for it any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnCancel {
+    /// It comes to its end, and what it came to is recorded.
+    #[default]
+    Finish,
+    /// Its server is told, too. What it came to is recorded all the same.
+    Forward,
+}
+
 /// How a tool is set up. Debug output does not tell the policy's settings.
 #[derive(Clone, PartialEq)]
 pub struct ToolSetup {
@@ -159,6 +197,10 @@ pub struct ToolSetup {
     pub trusted: bool,
     /// How soon an answer must be written to count as received at a door that cannot see it; none: never counts.
     pub taken_within: Option<Duration>,
+    /// How long its server may take to answer at a door that waits for it; then the call is in doubt.
+    pub answer_within: Duration,
+    /// What becomes of a call that is on its way when nobody waits for it any longer, at a door that hears of that.
+    pub on_cancel: OnCancel,
     /// Where it is set up; none: nowhere, the defaults hold.
     pub defined_at: Option<Origin>,
 }
@@ -188,6 +230,8 @@ impl Default for ToolSetup {
             allow_forgetful_ledger: false,
             trusted: false,
             taken_within: Some(Duration::from_secs(5)),
+            answer_within: Duration::from_mins(10),
+            on_cancel: OnCancel::default(),
             defined_at: None,
         }
     }
@@ -233,6 +277,8 @@ pub struct Config {
     pub sealing: Option<SealingKeys>,
     /// The tools that are set up, in order.
     pub rules: Vec<ToolRule>,
+    /// The gateway for MCP servers.
+    pub mcp: McpSetup,
     /// How all other tools are set up.
     pub unnamed: ToolSetup,
 }
@@ -265,8 +311,8 @@ impl Config {
     fn read(top: Option<&Section<'_>>, found: Option<&Text>, around: &Surroundings, mistakes: &Mistakes<'_>) -> Self {
         let folder = found.map_or(around.folder.as_path(), Text::folder);
         let section = |name| top.and_then(|top| top.section(name));
-        let [ledger_section, keys_section, cache_section, sealing_section, defaults_section] =
-            ["ledger", "keys", "cache", "sealing", "defaults"].map(section);
+        let [ledger_section, keys_section, cache_section, sealing_section, defaults_section, mcp_section] =
+            ["ledger", "keys", "cache", "sealing", "defaults", "mcp"].map(section);
         let defaults = tools::Defaults::read(defaults_section.as_ref(), folder, around, mistakes);
         let config = Self {
             file: found.map(|text| text.path.clone()),
@@ -275,10 +321,12 @@ impl Config {
             cache: cache::read(cache_section.as_ref(), folder, around, mistakes),
             sealing: sealing::read(sealing_section.as_ref(), folder, around),
             rules: top.map_or_else(Vec::new, |top| tools::rules(top, &defaults, folder)),
+            mcp: gateway::read(mcp_section.as_ref(), folder, around),
             tenant: defaults.tenant,
             unnamed: defaults.unnamed,
         };
-        let sections = [&ledger_section, &keys_section, &cache_section, &sealing_section, &defaults_section];
+        let sections =
+            [&ledger_section, &keys_section, &cache_section, &sealing_section, &defaults_section, &mcp_section];
         for section in sections.into_iter().map(Option::as_ref).chain([top]) {
             section.inspect(|section| section.refuse_unknown());
         }

@@ -27,4 +27,5 @@ help_of! {
     ledger_report: "ledger" "report";
     policy_inspect: "policy" "inspect";
     doctor: "doctor";
+    mcp: "mcp";
 }

@@ -143,12 +143,16 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn number(&self, key: &'static str, most: u32) -> Option<u32> {
+        self.number_from(key, 0, most)
+    }
+
+    pub(super) fn number_from(&self, key: &'static str, least: u32, most: u32) -> Option<u32> {
         let found = self.value(key)?;
         let number = found.get_ref().as_integer();
         let number = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
         number
-            .filter(|number| *number <= most)
-            .or_else(|| self.wrong(key, found, &format!("a whole number from 0 to {most}")))
+            .filter(|number| (least..=most).contains(number))
+            .or_else(|| self.wrong(key, found, &format!("a whole number from {least} to {most}")))
     }
 
     pub(super) fn duration(&self, key: &'static str, range: &Durations) -> Option<Duration> {

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
 use crate::ledger::ServerErrors;
@@ -304,6 +304,66 @@ fn secrets_are_never_printed() {
     let stage = Stage::new().file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"").with("PAY", secret);
     assert!(!format!("{:?}{:?}", stage.load(), stage.around).contains("0123"));
     assert!(!faults("[ledger]\nurl = \"postgres://me:hunter2@db/semel\"").contains("hunter2"));
+}
+
+#[test]
+fn the_gateway_is_set_up_by_its_section() {
+    let token = "0123456789abcdef";
+    let text = "[mcp]\nlisten = \"localhost:8080\"\ntoken_env = \"TOKEN\"\ntenant_header = \"X-Tenant\"\n\
+         [[mcp.server]]\nname = \"files\"\ncommand = [\"serve\", \"/data\"]\n\
+         [[mcp.server]]\nname = \"crm\"\nurl = \"https://crm.example/mcp\"\nheaders_env = { Authorization = \"CRM\" }\n";
+    let stage = Stage::new().with("TOKEN", token).with("CRM", "Bearer s3cret").file("work/semel.toml", text);
+    let setup = stage.load().mcp;
+    assert_eq!(setup.listen, "127.0.0.1:8080".parse().ok());
+    assert_eq!(setup.token.as_ref().map(SecretText::reveal), Some(token));
+    assert_eq!(setup.tenant_header.as_deref(), Some("x-tenant"));
+    assert_eq!(setup.limits, McpLimits::default());
+    let [files, crm] = &setup.servers[..] else { panic!("two servers") };
+    assert_eq!(files.place, McpPlace::Command(vec!["serve".to_owned(), "/data".to_owned()]));
+    assert!(files.is_trusted() && files.restart && !crm.is_trusted());
+    assert_eq!(crm.headers[0].0, "authorization");
+    let told = format!("{setup:?}");
+    assert!(!told.contains(token) && !told.contains("s3cret"));
+    assert_eq!(load("").mcp, McpSetup::default());
+}
+
+#[test]
+fn every_mistake_about_the_gateway_is_told() {
+    let text = r#"
+[mcp]
+listen = "8080"
+token_env = "NONE"
+token_file = "x"
+tenant_header = "Authorization"
+run_header = "X Run"
+body_bytes_max = 0
+shutdown_within = "1h"
+what = 1
+[[mcp.server]]
+command = "serve"
+[[mcp.server]]
+name = "git"
+command = []
+[[mcp.server]]
+name = "git"
+url = "https://me:hunter2@example.org"
+[[mcp.server]]
+name = "git_hub"
+command = "serve"
+url = "https://x"
+headers_env = { "a b" = "X", B = "NONE", C = 1 }
+[[mcp.server]]
+name = "nowhere"
+trust_hints = "yes"
+[[tool]]
+match = "x"
+answer_within = "1ms"
+on_cancel = "stop"
+"#;
+    assert_snapshot!(faults(text));
+    assert!(!faults(text).contains("hunter2"));
+    let short = Stage::new().with("TOKEN", "short").file("work/semel.toml", "[mcp]\ntoken_env = \"TOKEN\"");
+    assert_snapshot!(short.faults(None));
 }
 
 #[test]

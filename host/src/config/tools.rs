@@ -1,7 +1,7 @@
 //! How tools are set up: the defaults, and what `[[tool]]` says.
 
 use super::{
-    GLOB_BYTES_MAX, GLOBS_MAX, PolicySource, TOOLS_MAX, ToolRule, ToolSetup,
+    GLOB_BYTES_MAX, GLOBS_MAX, OnCancel, PolicySource, TOOLS_MAX, ToolRule, ToolSetup,
     fault::Origin,
     places::Surroundings,
     section::{At, Durations, Mistakes, Section, Span, path, shown},
@@ -20,6 +20,7 @@ const WAIT: Durations = Durations::any_up_to(HOUR);
 const LEASE: Durations = Durations::seconds(3, 600);
 const REFUSAL: Durations = Durations::seconds(0, 30 * DAY);
 const TIMED_RERUN: Durations = Durations::seconds(1, 30 * DAY);
+const ANSWER_WITHIN: Durations = Durations { least: Duration::from_millis(100), ..Durations::any_up_to(HOUR) };
 const TAKEN_WITHIN: Durations = Durations::any_up_to(60);
 const RERUNS_MAX: u32 = 10;
 const RETRIES_MAX: u32 = 100;
@@ -240,6 +241,21 @@ fn take_terms(section: &Section<'_>, setup: &mut ToolSetup) {
     set(&mut setup.outcome_bytes_max, bytes);
     set(&mut setup.keep_identity, section.flag("keep_identity"));
     set(&mut setup.mode, mode(section));
+    set(&mut setup.answer_within, section.duration("answer_within", &ANSWER_WITHIN));
+    set(&mut setup.on_cancel, on_cancel(section));
+}
+
+fn on_cancel(section: &Section<'_>) -> Option<OnCancel> {
+    let written = section.text("on_cancel")?;
+    match written.value {
+        "finish" => Some(OnCancel::Finish),
+        "forward" => Some(OnCancel::Forward),
+        other => {
+            let problem = format!("`{}` is nothing to do on cancellation: write `finish` or `forward`", shown(other));
+            section.mistakes.note(written.span, problem);
+            None
+        }
+    }
 }
 
 fn mode(section: &Section<'_>) -> Option<ToolMode> {
