@@ -106,6 +106,10 @@ impl Upstream for Guarded {
         self.below.ask(request, exchange).await
     }
 
+    async fn listen(&self, exchange: &Exchange) {
+        self.below.listen(exchange).await;
+    }
+
     /// What is under way comes to its end first, as far as it has one.
     async fn close(&self) {
         self.tasks.close();

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access;
 pub mod front;
 pub mod guarded;
+pub mod limits;
 mod lines;
 pub mod link;
 pub mod tower;

@@ -47,6 +47,10 @@ pub trait Upstream: fmt::Debug + Send + Sync + 'static {
     /// If no response will come.
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost>;
 
+    /// Somebody reads what comes without a request from now on. A connection that has a stream of its own for that opens it
+    /// only now; all others need not know.
+    async fn listen(&self, _: &Exchange) {}
+
     /// Lets what is under way come to its end, and ends the connection.
     async fn close(&self);
 }
@@ -133,7 +137,7 @@ pub struct Lost {
 
 /// A client that reads nothing.
 #[derive(Debug)]
-struct Nobody;
+pub(crate) struct Nobody;
 
 #[async_trait]
 impl Client for Nobody {

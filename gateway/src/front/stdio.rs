@@ -21,6 +21,8 @@ pub async fn serve(
     upstream: Arc<dyn Upstream>,
 ) {
     let caller = Arc::new(caller);
+    // A standard stream carries everything.
+    upstream.listen(&Exchange::new(Arc::clone(&client), Arc::clone(&caller))).await;
     let mut lines = Lines::of(input);
     while let Some(line) = lines.next().await {
         let messages = match line {

@@ -12,6 +12,14 @@ pub mod method {
     pub const DISCOVER: &str = "server/discover";
     /// Says that nobody waits for a request's response any longer.
     pub const CANCELLED: &str = "notifications/cancelled";
+    /// Says how far a request has come.
+    pub const PROGRESS: &str = "notifications/progress";
+    /// Says that a client knows what it needs for a session.
+    pub const INITIALIZED: &str = "notifications/initialized";
+    /// Gives a prompt.
+    pub const PROMPTS_GET: &str = "prompts/get";
+    /// Reads a resource.
+    pub const RESOURCES_READ: &str = "resources/read";
     /// Says that `tools/list` would now tell something else.
     pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 }
@@ -34,6 +42,8 @@ pub mod meta {
 
 /// Protocol versions. Their order is that of their dates.
 pub mod version {
+    /// The one that is spoken where a request over HTTP does not say, and the only one with batches.
+    pub const V2025_03_26: &str = "2025-03-26";
     /// The first with a header of its own and without batches.
     pub const V2025_06_18: &str = "2025-06-18";
     /// The last that opens with `initialize`.
@@ -41,5 +51,5 @@ pub mod version {
     /// The first without sessions: each request says what it needs.
     pub const V2026_07_28: &str = "2026-07-28";
     /// All that the gateway speaks, oldest first.
-    pub const ALL: [&str; 5] = ["2024-11-05", "2025-03-26", V2025_06_18, V2025_11_25, V2026_07_28];
+    pub const ALL: [&str; 5] = ["2024-11-05", V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28];
 }

@@ -9,6 +9,8 @@
 )]
 
 mod scene;
+mod web;
 
 mod a_call_is_sent_once;
+mod clients_come_in_over_http;
 mod what_is_no_call_passes_unchanged;

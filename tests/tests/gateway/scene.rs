@@ -118,13 +118,13 @@ impl Agent {
     }
 }
 
-fn config() -> Config {
+pub fn config() -> Config {
     let mut surroundings = Surroundings::default();
     surroundings.variables.insert("SEMEL_LEDGER".to_owned(), "memory:".into());
     Config::load(None, &surroundings).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-async fn semel() -> Semel {
+pub async fn semel() -> Semel {
     let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
     let engine = Engine::builder(Limits::default()).cache(kept).build().unwrap();
     let component = semel_policies::get("hints").unwrap_or_else(|missing| panic!("{missing}"));
