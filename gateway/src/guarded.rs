@@ -7,6 +7,7 @@ mod answer;
 mod call;
 mod catalog;
 mod outcome;
+mod words;
 
 use crate::{
     link::{Client, Exchange, Gone, Lost, Upstream},
@@ -30,6 +31,8 @@ pub struct Guard {
     server: String,
     /// What stands before the server's own names where the client sees them.
     prefix: String,
+    /// Whether the operator trusts it: the fact `server.trusted`.
+    is_trusted: bool,
     catalog: Catalog,
 }
 
@@ -37,7 +40,21 @@ impl Guard {
     /// Guards the tools of the server that is called `server`.
     #[must_use]
     pub fn new(semel: Semel, config: Arc<Config>, server: impl Into<String>, prefix: impl Into<String>) -> Self {
-        Self { semel, config, server: server.into(), prefix: prefix.into(), catalog: Catalog::default() }
+        let (server, prefix) = (server.into(), prefix.into());
+        Self { semel, config, server, prefix, is_trusted: false, catalog: Catalog::default() }
+    }
+
+    /// Whether the operator trusts the server: what it says of its tools may then make their guard less careful.
+    /// Default: no.
+    #[must_use]
+    pub fn trusting(mut self, is_trusted: bool) -> Self {
+        self.is_trusted = is_trusted;
+        self
+    }
+
+    /// Tools by which to look for the effect of `tool`, as the client names them.
+    fn look_with(&self, tool: &str) -> Vec<String> {
+        self.catalog.look_with(tool).into_iter().map(|other| format!("{}{other}", self.prefix)).collect()
     }
 }
 

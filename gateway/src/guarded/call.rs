@@ -1,6 +1,6 @@
 //! One guarded call, from its request to the word that its answer was taken.
 
-use super::{Guard, answer, outcome};
+use super::{Guard, answer::Reader, catalog::Known, outcome, words::Subject};
 use crate::{
     link::{Exchange, Upstream},
     wire::{Fault, FaultCode, Id, Members, Message},
@@ -12,6 +12,9 @@ use semel::{
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
+
+/// After how long it makes sense to call again where the ledger could not be used, in milliseconds.
+const LEDGER_AWAY_MS: u64 = 5_000;
 
 /// A request of `tools/call`, read.
 struct Asked {
@@ -25,10 +28,14 @@ struct Asked {
 /// Guards the call of this request, and answers it.
 pub(super) async fn run(guard: &Guard, below: &Arc<dyn Upstream>, request: Message, exchange: &Exchange) {
     let Some(id) = request.id().cloned() else { return };
-    match Asked::read(id.clone(), request) {
-        Ok(asked) => Running { guard, below, exchange, asked: &asked }.run().await,
-        Err(fault) => exchange.client.put(fault.response(Some(&id))).await.unwrap_or_default(),
-    }
+    let asked = match Asked::read(id.clone(), request) {
+        Ok(asked) => asked,
+        Err(fault) => return exchange.client.put(fault.response(Some(&id))).await.unwrap_or_default(),
+    };
+    let meta = asked.params.object("_meta").unwrap_or_default();
+    let known = guard.catalog.tool(&asked.tool, below, exchange, &meta).await;
+    let tool = format!("{}{}", guard.prefix, asked.tool);
+    Running { guard, below, exchange, asked: &asked, tool, known }.run().await;
 }
 
 impl Asked {
@@ -69,13 +76,14 @@ struct Running<'a> {
     below: &'a Arc<dyn Upstream>,
     exchange: &'a Exchange,
     asked: &'a Asked,
+    /// The tool, as the client names it.
+    tool: String,
+    known: Arc<Known>,
 }
 
 impl Running<'_> {
     async fn run(&self) {
-        let meta = self.asked.params.object("_meta").unwrap_or_default();
-        let known = self.guard.catalog.tool(&self.asked.tool, self.below, self.exchange, &meta).await;
-        let call = match self.call(&known.hints) {
+        let call = match self.call() {
             Ok(call) => call,
             Err(fault) => return self.put(fault.response(Some(&self.asked.id))).await,
         };
@@ -88,22 +96,21 @@ impl Running<'_> {
                     Some(next) => begun = next,
                     None => return,
                 },
-                Ok(Begun::Answered(answered)) => {
-                    return self.tell(*answered, own.as_ref(), known.has_output_schema).await;
-                }
-                Err(error) => return self.put(self.failed(&error, known.has_output_schema)).await,
+                Ok(Begun::Answered(answered)) => return self.tell(*answered, own.as_ref()).await,
+                Err(error) => return self.put(self.response(&failed(&error), None)).await,
             }
         }
     }
 
-    fn call(&self, hints: &super::catalog::Hints) -> Result<Call, Fault> {
-        let name = format!("{}{}", self.guard.prefix, self.asked.tool);
-        let call = Call::new(name, self.asked.arguments.clone())
+    fn call(&self) -> Result<Call, Fault> {
+        let call = Call::new(self.tool.as_str(), self.asked.arguments.clone())
             .map_err(|fault| Fault::new(FaultCode::InvalidParams, fault.to_string()))?;
         let caller = &self.exchange.caller;
         let call = call.for_tenant(caller.tenant.clone()).with_fact("server", Value::from(self.guard.server.as_str()));
         let call = caller.run.clone().into_iter().fold(call, Call::in_run);
-        Ok(hints.facts().fold(call, |call, (name, value)| call.with_fact(name, value)))
+        let trusted = self.guard.is_trusted.then(|| ("server.trusted", Value::from(true)));
+        let facts = self.known.hints.facts().chain(trusted);
+        Ok(facts.fold(call, |call, (name, value)| call.with_fact(name, value)))
     }
 
     /// Sends the call once, and says how it goes on; none: nobody wanted to know, and it is answered already.
@@ -136,34 +143,46 @@ impl Running<'_> {
     }
 
     /// Writes the answer, and says that it was taken where that may be believed.
-    async fn tell(&self, answered: Answered, own: Option<&Message>, has_output_schema: bool) {
+    async fn tell(&self, answered: Answered, own: Option<&Message>) {
         let (answer, delivery) = answered.into_parts();
-        let response = answer::response(&self.asked.id, &answer, own, has_output_schema);
         if self.exchange.nobody_waits.is_cancelled() {
             return;
         }
-        let was_written = self.exchange.client.deliver(response).await.is_ok();
+        let was_written = self.exchange.client.deliver(self.response(&answer, own)).await.is_ok();
         if let Some(delivery) = delivery.filter(|_| was_written && self.counts_as_taken()) {
             Delivery::taken(delivery).await;
         }
     }
 
-    /// Whether what was written now is believed to be received.
-    fn counts_as_taken(&self) -> bool {
-        let name = format!("{}{}", self.guard.prefix, self.asked.tool);
-        let within = self.guard.config.tool(&name).taken_within;
-        let in_time = within.is_some_and(|within| self.exchange.began.elapsed() <= within);
-        in_time && !self.exchange.nobody_waits.is_cancelled()
+    fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
+        // Only whoever must look for an effect is told where.
+        let look_with = match answer {
+            Answer::Executed { .. } | Answer::Replayed { .. } => Vec::new(),
+            _ => self.guard.look_with(&self.asked.tool),
+        };
+        let subject = Subject { tool: &self.tool, look_with: &look_with };
+        let has_output_schema = self.known.has_output_schema;
+        Reader { id: &self.asked.id, subject, has_output_schema }.response(answer, own)
     }
 
-    /// The tool did not run, for a reason that is not the call's.
-    fn failed(&self, error: &CallError, has_output_schema: bool) -> Message {
-        let answer = Answer::Refused { reason: error.to_string(), next: Next::CallAgain { after_ms: None } };
-        answer::response(&self.asked.id, &answer, None, has_output_schema)
+    /// Whether what was written now is believed to be received.
+    fn counts_as_taken(&self) -> bool {
+        let within = self.guard.config.tool(&self.tool).taken_within;
+        let in_time = within.is_some_and(|within| self.exchange.began.elapsed() <= within);
+        in_time && !self.exchange.nobody_waits.is_cancelled()
     }
 
     async fn put(&self, message: Message) {
         // A client that has gone gets nothing.
         self.exchange.client.put(message).await.unwrap_or_default();
     }
+}
+
+/// The tool did not run, for a reason that is not the call's.
+fn failed(error: &CallError) -> Answer {
+    let next = match error {
+        CallError::Ledger(_) => Next::CallAgain { after_ms: Some(LEDGER_AWAY_MS) },
+        CallError::NoPolicy(_) | CallError::Internal(_) => Next::AskAPerson,
+    };
+    Answer::Refused { reason: error.to_string(), next }
 }

@@ -40,6 +40,11 @@ pub(super) struct Hints {
 }
 
 impl Hints {
+    /// Whether it claims to read only; two claims that contradict each other are none.
+    pub(super) fn only_reads(&self) -> bool {
+        self.read_only_hint == Some(true) && self.destructive_hint != Some(true)
+    }
+
     /// As facts.
     pub(super) fn facts(&self) -> impl Iterator<Item = (&'static str, Value)> {
         let facts = [
@@ -80,7 +85,9 @@ pub(super) struct Catalog {
 
 #[derive(Debug, Default)]
 struct Tools {
-    known: HashMap<String, Known>,
+    known: HashMap<String, Arc<Known>>,
+    /// Those that only read, by their server's word, in its order.
+    read_only: Vec<String>,
     /// Whether all that the server lists is known.
     is_whole: bool,
 }
@@ -96,7 +103,11 @@ impl Catalog {
                 break;
             }
             let hints = Hints::deserialize(&listed.annotations).unwrap_or_default();
-            tools.known.insert(listed.name, Known { hints, has_output_schema: listed.output_schema.is_some() });
+            if hints.only_reads() && !tools.read_only.contains(&listed.name) {
+                tools.read_only.push(listed.name.clone());
+            }
+            let known = Known { hints, has_output_schema: listed.output_schema.is_some() };
+            tools.known.insert(listed.name, Arc::new(known));
         }
         page.next_cursor
     }
@@ -114,10 +125,10 @@ impl Catalog {
         below: &Arc<dyn Upstream>,
         exchange: &Exchange,
         request_meta: &Members,
-    ) -> Known {
+    ) -> Arc<Known> {
         let found = {
             let tools = self.tools();
-            tools.known.get(name).cloned().or_else(|| tools.is_whole.then(Known::default))
+            tools.known.get(name).cloned().or_else(|| tools.is_whole.then(Arc::default))
         };
         match found {
             Some(known) => known,
@@ -126,6 +137,18 @@ impl Catalog {
                 self.tools().known.get(name).cloned().unwrap_or_default()
             }
         }
+    }
+
+    /// Tools that only read, those first whose names share a word with this one's.
+    pub(super) fn look_with(&self, name: &str) -> Vec<String> {
+        let words = |name: &str| -> Vec<String> {
+            let parts = name.split(|letter: char| !letter.is_alphanumeric()).map(str::to_lowercase);
+            parts.filter(|part| !part.is_empty()).collect()
+        };
+        let own = words(name);
+        let mut others: Vec<_> = self.tools().read_only.iter().filter(|other| *other != name).cloned().collect();
+        others.sort_by_key(|other| !words(other).iter().any(|word| own.contains(word)));
+        others
     }
 
     async fn ask(&self, below: &Arc<dyn Upstream>, exchange: &Exchange, request_meta: &Members) {
@@ -183,5 +206,17 @@ mod tests {
         };
         assert_eq!(facts("a"), [("hint.read-only", Value::from(true))]);
         assert!(facts("b").is_empty() && facts("c").is_empty());
+    }
+
+    #[test]
+    fn tools_to_look_with_only_read_and_the_likeliest_come_first() {
+        let catalog = Catalog::default();
+        let page = r#"{"tools":[
+            {"name":"list_users","annotations":{"readOnlyHint":true}},
+            {"name":"get_refund","annotations":{"readOnlyHint":true}},
+            {"name":"wipe","annotations":{"readOnlyHint":true,"destructiveHint":true}},
+            {"name":"create_refund"}]}"#;
+        catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page));
+        assert_eq!(catalog.look_with("create_refund"), ["get_refund", "list_users"]);
     }
 }

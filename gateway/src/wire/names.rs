@@ -36,6 +36,12 @@ pub mod meta {
     pub const OPERATION: &str = "dev.semel/operation";
     /// Whether the ledger knows.
     pub const RECORDED: &str = "dev.semel/recorded";
+    /// The operator's switches that were in use for an answer.
+    pub const SWITCHES: &str = "dev.semel/switches";
+    /// What the server said to a call whose answer is not its result.
+    pub const SERVER_SAID: &str = "dev.semel/server-said";
+    /// The text of a recorded result whose numbers a value cannot hold.
+    pub const TEXT: &str = "dev.semel/text";
     /// What may be done next.
     pub const NEXT: &str = "dev.semel/next";
 }

@@ -23,7 +23,9 @@ impl Driver {
                 let away = LedgerFault::Away("the ledger was away, and the operator lets the tool run".to_owned());
                 let mut about = self.about(0, 0, Some(&away));
                 about.switches.push(Switch::OpenWithoutLedger);
-                let next = Next::CallAgain { after_ms: None };
+                // What landed is not to be repeated, recorded or not.
+                let landed = effect == Effect::Landed;
+                let next = if landed { Next::Nothing } else { Next::CallAgain { after_ms: None } };
                 Ok(Answer::Executed { about, outcome, effect, reason, next })
             }
             End::Told(reading) => self.told(&reading, None, None),
@@ -100,6 +102,7 @@ impl Driver {
                 next: Next::AskAgain { after_ms: Some((*lease_ms).min(ASK_AGAIN_MS)) },
             },
             Told::InDoubt => {
+                let outcome = outcome.or_else(|| last_outcome(record));
                 Answer::InDoubt { about, reason: because(), outcome, next: Next::AskAgain { after_ms: None } }
             }
             Told::Held => {

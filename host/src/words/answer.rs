@@ -173,7 +173,7 @@ pub enum Answer {
         about: About,
         /// Why that is not known.
         reason: String,
-        /// What this call's own attempt came to, where it made one and saw something.
+        /// What the last attempt came to, where that is known.
         outcome: Option<Outcome>,
         /// What may be done next.
         next: Next,

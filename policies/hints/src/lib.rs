@@ -3,7 +3,10 @@
 //! What the server of a tool claims about it is believed only where the operator trusts that server; otherwise a claim
 //! could make a call less careful than silence does.
 
-use semel_guest::{Call, Derivation, Description, Operation, Policy, Scope, Until, Value};
+mod failures;
+
+use failures::Failures;
+use semel_guest::{Attempt, Call, Derivation, Description, Operation, Policy, Scope, Until, Value, Verdict};
 
 /// How long an outcome that nobody took waits to be replayed: 30 days.
 const WINDOW_SECONDS: u32 = 30 * 86_400;
@@ -12,9 +15,11 @@ const WINDOW_SECONDS: u32 = 30 * 86_400;
 const ATTEMPT_SECONDS: u32 = 300;
 
 /// The policy.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Hints {
-    trusted: bool,
+    /// Whether the server's hints are believed; none: where the host says that the operator trusts that server.
+    trusted: Option<bool>,
+    failures: Failures,
 }
 
 impl Policy for Hints {
@@ -30,15 +35,17 @@ impl Policy for Hints {
 
     fn configure(settings: Value) -> Result<Self, String> {
         let keys = settings.as_object().ok_or("the settings must be a table")?;
-        keys.iter().try_fold(Self { trusted: false }, |_, (key, value)| match (key.as_str(), value) {
-            ("trusted", Value::Bool(trusted)) => Ok(Self { trusted: *trusted }),
+        keys.iter().try_fold(Self::default(), |policy, (key, value)| match (key.as_str(), value) {
+            ("trusted", Value::Bool(trusted)) => Ok(Self { trusted: Some(*trusted), ..policy }),
             ("trusted", _) => Err("settings: `trusted`: it must be true or false".into()),
-            _ => Err(format!("settings: `{key}`: there is no such key; there is `trusted`")),
+            ("failures", value) => Ok(Self { failures: Failures::read(value)?, ..policy }),
+            _ => Err(format!("settings: `{key}`: there is no such key; there are `trusted` and `failures`")),
         })
     }
 
     fn derive(&self, call: &Call) -> Result<Derivation, String> {
-        if self.trusted && only_reads(call) {
+        let trusted = self.trusted.unwrap_or_else(|| call.is("server.trusted"));
+        if trusted && only_reads(call) {
             return Ok(Derivation::Pass);
         }
         let operation = Operation::new(name(call))
@@ -47,6 +54,10 @@ impl Policy for Hints {
             .window_seconds(WINDOW_SECONDS)
             .attempt_seconds(ATTEMPT_SECONDS);
         Ok(identified(operation, call)?.once())
+    }
+
+    fn judge(&self, _call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
+        self.failures.judge(attempts)
     }
 }
 

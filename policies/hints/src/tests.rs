@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use semel_guest::{Attempt, Effect, Outcome, Recovery, json, settings};
+use semel_guest::{Attempt, Effect, Failure, Outcome, Recovery, json, settings};
 
 use super::*;
 
@@ -23,6 +23,16 @@ fn read_only() -> Call {
 fn a_claim_to_only_read_is_believed_of_a_trusted_server_only() {
     assert_eq!(policy(r#"{"trusted": true}"#).derive(&read_only()).unwrap(), Derivation::Pass);
     assert!(matches!(policy("{}").derive(&read_only()).unwrap(), Derivation::Once(_)));
+}
+
+#[test]
+fn the_host_may_say_that_the_server_is_trusted_and_the_tool_s_own_setting_outweighs_it() {
+    let of_trusted = || read_only().with_fact("server.trusted", true);
+    assert_eq!(policy("{}").derive(&of_trusted()).unwrap(), Derivation::Pass);
+    let guarded = policy(r#"{"trusted": false}"#).derive(&of_trusted()).unwrap();
+    assert!(matches!(guarded, Derivation::Once(_)));
+    let torn = of_trusted().with_fact("hint.destructive", true);
+    assert!(matches!(policy("{}").derive(&torn).unwrap(), Derivation::Once(_)));
 }
 
 #[test]
@@ -114,9 +124,54 @@ fn doubt_is_held() {
     assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Hold(_)));
 }
 
+fn effect(settings: &str, failure: Failure) -> Effect {
+    let call = Call::new("pay", json!({ "to": "A1" }));
+    policy(settings).judge(&call, &[Attempt::new("key", failure)]).unwrap().effect
+}
+
+#[test]
+fn what_the_server_turned_away_did_not_happen() {
+    for code in ["-32600", "-32601", "-32602"] {
+        assert_eq!(effect("{}", Failure::new("no such tool").code(code)), Effect::Absent);
+        assert_eq!(effect("{}", Failure::new(format!("MCP error {code}: Tool x not found"))), Effect::Absent);
+    }
+    for unknown in [
+        Failure::new("internal error").code("-32603"),
+        Failure::new("MCP error -32603: -32602"),
+        Failure::new("MCP error -326020: no"),
+        Failure::new("it said `MCP error -32602: no`"),
+        Failure::new("no such file"),
+        Failure::new("MCP error -32602: no").status(500),
+    ] {
+        assert_eq!(effect("{}", unknown.clone()), Effect::Unknown, "{unknown:?}");
+    }
+}
+
+#[test]
+fn a_result_that_its_server_found_wrong_may_have_had_an_effect() {
+    let said = "MCP error -32602: Output validation error: Tool pay has an output schema but no structured content";
+    assert_eq!(effect("{}", Failure::new(said)), Effect::Unknown);
+    assert_eq!(effect("{}", Failure::new(said).code("-32602")), Effect::Unknown);
+}
+
+#[test]
+fn the_operator_may_say_that_what_failed_did_nothing() {
+    let absent = r#"{"failures": "absent"}"#;
+    assert_eq!(effect(absent, Failure::new("no such file")), Effect::Absent);
+    assert_eq!(effect(absent, Failure::new("failed").status(500)), Effect::Unknown);
+    assert_eq!(effect(r#"{"failures": "unknown"}"#, Failure::new("no such file")), Effect::Unknown);
+    let lost = [Attempt::new("key", Outcome::unanswered("timed out"))];
+    let call = Call::new("pay", json!({ "to": "A1" }));
+    assert_eq!(policy(absent).judge(&call, &lost).unwrap().effect, Effect::Unknown);
+}
+
 #[test]
 fn a_wrong_setting_is_an_error() {
-    for (settings, path) in [(json!({ "trust": true }), "`trust`"), (json!({ "trusted": "yes" }), "`trusted`")] {
+    for (settings, path) in [
+        (json!({ "trust": true }), "`trust`"),
+        (json!({ "trusted": "yes" }), "`trusted`"),
+        (json!({ "failures": "landed" }), "`failures`"),
+    ] {
         assert!(Hints::configure(settings).unwrap_err().contains(path));
     }
     assert!(Hints::configure(json!([])).is_err());
@@ -125,6 +180,6 @@ fn a_wrong_setting_is_an_error() {
 #[test]
 fn the_schema_names_the_settings() {
     let schema: Value = serde_json::from_str(&Hints::describe().settings_schema).unwrap();
-    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["trusted"]);
+    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["failures", "trusted"]);
     assert_eq!(schema["additionalProperties"], false);
 }

@@ -6,7 +6,7 @@ use semel::{
     engine::{CodeCache, Engine, Limits},
     runtime::{Semel, Tool},
     store::MemoryStore,
-    words::Tenant,
+    words::{Tenant, ToolMode},
 };
 use semel_mcp::{
     front::stdio,
@@ -84,14 +84,28 @@ pub struct Agent {
     read: Lines<BufReader<ReadHalf<DuplexStream>>>,
 }
 
+/// How a gateway is set up, as far as tests differ in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Setup {
+    /// Whether the operator trusts the server.
+    pub is_trusted: bool,
+    /// Whether nothing is guarded: the control.
+    pub is_off: bool,
+}
+
 impl Agent {
     /// A client of a gateway before this server, with everything as it is without a configuration.
     pub async fn before(server: &Arc<Server>) -> Self {
+        Self::of(Setup::default(), Arc::<Server>::clone(server)).await
+    }
+
+    /// A client of a gateway that is set up so, before this server.
+    pub async fn of(setup: Setup, server: Arc<dyn Upstream>) -> Self {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (far_read, far_write) = tokio::io::split(far);
         let client = stdio::client(far_write);
-        let guard = Arc::new(Guard::new(semel().await, Arc::new(config()), "bank", ""));
-        let guarded = Arc::new(Guarded::over(guard, Arc::<Server>::clone(server)));
+        let guard = Guard::new(semel(setup).await, Arc::new(config()), "bank", "").trusting(setup.is_trusted);
+        let guarded = Arc::new(Guarded::over(Arc::new(guard), server));
         tokio::spawn(stdio::serve(far_read, client, Caller::new(Tenant::default(), None), guarded));
         let (read, write) = tokio::io::split(near);
         Self { write, read: BufReader::new(read).lines() }
@@ -102,7 +116,11 @@ impl Agent {
     }
 
     pub async fn pay(&mut self, id: i64, amount: u32) {
-        let params = json!({ "name": "pay", "arguments": { "amount": amount } }).to_string();
+        self.call(id, "pay", &json!({ "amount": amount })).await;
+    }
+
+    pub async fn call(&mut self, id: i64, tool: &str, arguments: &Value) {
+        let params = json!({ "name": tool, "arguments": arguments }).to_string();
         self.write(Message::request(&Id::Number(id), "tools/call", &params).text()).await;
     }
 
@@ -110,9 +128,13 @@ impl Agent {
         self.read.next_line().await.unwrap().expect("the gateway closed its stream")
     }
 
+    pub async fn response(&mut self) -> Value {
+        serde_json::from_str(&self.read().await).unwrap()
+    }
+
     /// The answer's word and the text of the next response.
     pub async fn answer(&mut self) -> (Value, String) {
-        let response: Value = serde_json::from_str(&self.read().await).unwrap();
+        let response = self.response().await;
         let result = &response["result"];
         (result["_meta"]["dev.semel/answer"].clone(), result["content"][0]["text"].as_str().unwrap().to_owned())
     }
@@ -124,10 +146,12 @@ pub fn config() -> Config {
     Config::load(None, &surroundings).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-pub async fn semel() -> Semel {
+pub async fn semel(setup: Setup) -> Semel {
     let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
     let engine = Engine::builder(Limits::default()).cache(kept).build().unwrap();
     let component = semel_policies::get("hints").unwrap_or_else(|missing| panic!("{missing}"));
     let policy = engine.load(component, json!({})).await.unwrap();
-    Semel::builder(Arc::new(MemoryStore::new())).otherwise(Tool::new(policy)).open().await.unwrap()
+    let mode = if setup.is_off { ToolMode::Off } else { ToolMode::Enforce };
+    let tool = Tool { mode, ..Tool::new(policy) };
+    Semel::builder(Arc::new(MemoryStore::new())).otherwise(tool).open().await.unwrap()
 }

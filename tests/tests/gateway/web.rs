@@ -1,6 +1,6 @@
 //! The gateway at an address, and clients that speak HTTP by hand, so that they can break off wherever they like.
 
-use crate::scene::{Server, config, semel};
+use crate::scene::{Server, Setup, config, semel};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -42,7 +42,7 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway before this server, with everything as it is without a configuration.
     pub async fn before(server: &Arc<Server>) -> Self {
-        let guard = Arc::new(Guard::new(semel().await, Arc::new(config()), "bank", ""));
+        let guard = Arc::new(Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", ""));
         Self::connecting(Arc::new(Before { guard, server: Arc::<Server>::clone(server) })).await
     }
 

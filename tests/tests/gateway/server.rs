@@ -1,0 +1,78 @@
+//! A server that does what a test tells it, and counts.
+
+use async_trait::async_trait;
+use semel_mcp::{
+    link::{Exchange, Lost, Upstream},
+    wire::Message,
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+/// What becomes of a call.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// It is answered: a member and its JSON.
+    Answered(&'static str, &'static str),
+}
+
+/// A server whose calls meet their fates in turn; the last one stays.
+#[derive(Debug)]
+pub struct Scripted {
+    tools: &'static str,
+    fates: Mutex<VecDeque<Fate>>,
+    /// The calls that came, as they were sent.
+    pub calls: Mutex<Vec<serde_json::Value>>,
+    /// Whatever else came.
+    pub passed: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub fn new(tools: &'static str, fates: impl IntoIterator<Item = Fate>) -> Arc<Self> {
+        let fates = Mutex::new(fates.into_iter().collect());
+        Arc::new(Self { tools, fates, calls: Mutex::default(), passed: Mutex::default() })
+    }
+
+    pub fn count(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
+    fn fate(&self) -> Fate {
+        let mut fates = self.fates.lock().unwrap();
+        let next = fates.front().cloned().expect("a test tells what becomes of a call");
+        if fates.len() > 1 {
+            fates.pop_front();
+        }
+        next
+    }
+
+    fn take(&self, request: &Message) {
+        self.calls.lock().unwrap().push(serde_json::from_str(request.text()).unwrap());
+    }
+}
+
+#[async_trait]
+impl Upstream for Scripted {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        if !message.asks("tools/call") {
+            self.passed.lock().unwrap().push(message.text().to_owned());
+            return;
+        }
+        if let Ok(response) = self.ask(message, exchange).await {
+            exchange.client.put(response).await.unwrap();
+        }
+    }
+
+    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+        if request.method() == Some("tools/list") {
+            return Ok(Message::response(request.id(), "result", self.tools));
+        }
+        self.take(&request);
+        match self.fate() {
+            Fate::Answered(member, json) => Ok(Message::response(request.id(), member, json)),
+        }
+    }
+
+    async fn close(&self) {}
+}
