@@ -3,9 +3,11 @@
 pub mod access;
 pub mod front;
 pub mod guarded;
+pub mod health;
 pub mod limits;
 mod lines;
 pub mod link;
+pub mod metrics;
 pub mod tower;
 pub mod upstream;
 pub mod wire;

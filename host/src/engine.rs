@@ -97,6 +97,8 @@ struct Shared {
     cache: Option<CodeCache>,
     /// Whether settings are taken in once, for all decisions.
     configures_once: bool,
+    /// Who is told how long a decision took.
+    decided: Option<builder::Decided>,
 }
 
 impl Engine {

@@ -15,6 +15,7 @@ mod stream;
 
 use crate::{
     access::Access,
+    health::{Health, Which},
     limits::Limits,
     link::{Caller, Connect, Exchange, NoServer, Nobody, Upstream},
     wire::{Fault, FaultCode, Kind, Message, method, version},
@@ -62,13 +63,21 @@ pub struct Http {
     sessions: Sessions,
     /// What all clients share that have no session.
     shared: OnceCell<Arc<dyn Upstream>>,
+    /// What is told to whoever runs the gateway.
+    health: Option<Arc<Health>>,
 }
 
 impl Http {
     /// Serves the servers that `connect` connects to.
     #[must_use]
-    pub fn new(connect: Arc<dyn Connect>, access: Access, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { connect, access, limits, sessions: Sessions::default(), shared: OnceCell::new() })
+    pub fn new(connect: Arc<dyn Connect>, access: Access, limits: Limits) -> Self {
+        Self { connect, access, limits, sessions: Sessions::default(), shared: OnceCell::new(), health: None }
+    }
+
+    /// Tells of its health, too.
+    #[must_use]
+    pub fn telling(self, health: Arc<Health>) -> Self {
+        Self { health: Some(health), ..self }
     }
 
     /// Serves whoever connects, until it is stopped; then what is under way comes to its end.
@@ -94,6 +103,9 @@ impl Http {
     }
 
     fn accept(self: &Arc<Self>, stream: TcpStream, graceful: &GracefulShutdown) {
+        let Some(room) = self.limits.connect() else {
+            return tracing::warn!("a connection is turned away: there are as many as `connections_max` allows");
+        };
         // Answers are short, and whoever waits for one waits for all of it.
         let _ = stream.set_nodelay(true);
         let (http, written) = (Arc::clone(self), Written::default());
@@ -108,6 +120,7 @@ impl Http {
             if let Err(error) = served.await {
                 tracing::debug!(%error, "a client's connection broke");
             }
+            drop(room);
         });
     }
 
@@ -131,8 +144,11 @@ impl Http {
     }
 
     async fn admitted(&self, parts: &Parts, body: Incoming, written: Written) -> Result<Response<Body>, Refusal> {
+        if let Some((health, which)) = self.health.as_ref().zip(Which::at(parts.uri.path())) {
+            return self.page(health, which, parts).await;
+        }
         let caller = self.access.admit(parts)?;
-        let _entered = self.limits.enter()?;
+        let _entered = self.limits.enter(&caller.tenant)?;
         if !PATHS.contains(&parts.uri.path()) {
             return Err(Refusal::invalid(StatusCode::NOT_FOUND, "there is nothing at this address: use /mcp"));
         }
@@ -146,6 +162,14 @@ impl Http {
             Method::DELETE => self.delete(&caller, &head),
             _ => Err(Refusal::method()),
         }
+    }
+
+    async fn page(&self, health: &Health, which: Which, parts: &Parts) -> Result<Response<Body>, Refusal> {
+        if which.is_private() {
+            self.access.let_in(parts)?;
+        }
+        let page = health.page(which).await;
+        Ok(refusal::with_body(page.status, page.kind, Body::text(page.text)))
     }
 
     async fn post(

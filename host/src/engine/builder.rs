@@ -10,7 +10,7 @@ use super::{
     places::Places,
     profile,
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 /// Builds an [`Engine`]; begun by [`Engine::builder`].
@@ -19,11 +19,15 @@ pub struct EngineBuilder {
     compiler: Box<dyn Compiler>,
     cache: Option<CodeCache>,
     configures_once: bool,
+    decided: Option<Decided>,
 }
+
+/// Who is told how long a decision took.
+pub(super) type Decided = Box<dyn Fn(Duration) + Send + Sync>;
 
 impl EngineBuilder {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, compiler: Box::new(InProcess), cache: None, configures_once: true }
+        Self { limits, compiler: Box::new(InProcess), cache: None, configures_once: true, decided: None }
     }
 
     /// With this compiler, such as a [`ChildCompiler`](super::ChildCompiler). Default: [`InProcess`].
@@ -46,12 +50,18 @@ impl EngineBuilder {
         Self { configures_once: false, ..self }
     }
 
+    /// Tells how long each decision took, its wait for a place included. It is told in the thread that decides.
+    #[must_use]
+    pub fn on_decision(self, told: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self { decided: Some(Box::new(told)), ..self }
+    }
+
     /// The engine.
     ///
     /// # Errors
     /// If a limit makes no sense, or this machine does not let an engine run.
     pub fn build(self) -> Result<Engine, EngineFault> {
-        let Self { limits, compiler, cache, configures_once } = self;
+        let Self { limits, compiler, cache, configures_once, decided } = self;
         limits.check()?;
         let wasmtime = profile::engine(&limits)?;
         Ok(Engine(Arc::new(Shared {
@@ -63,6 +73,7 @@ impl EngineBuilder {
             compiler,
             cache,
             configures_once,
+            decided,
         })))
     }
 }

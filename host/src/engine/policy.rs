@@ -11,7 +11,7 @@ use super::{
     room::Room,
 };
 use crate::words::{Attempt, Call, Derivation, Description, Finding, Outcome, PolicyDigest, Probe, Recovery, Verdict};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 use wasmtime::{
     Store,
     component::{Instance, InstancePre},
@@ -105,8 +105,28 @@ impl Policy {
         Given::within(self.0.runner.shared.limits.decision.input_bytes)
     }
 
-    /// Asks a fresh instance that took the settings in, and reads what it answers.
+    /// Has a decision made, and tells how long it took whoever wants to know.
     fn decide<E, Raw, Word>(
+        &self,
+        function: Function,
+        given: &Given,
+        question: E::Given<'_>,
+        read: impl FnOnce(Answers, Raw) -> Result<Word, Bad>,
+    ) -> Result<Word, PolicyFault>
+    where
+        E: Export<Returned = (Result<Raw, String>,)>,
+    {
+        let Some(told) = &self.0.runner.shared.decided else {
+            return self.ask::<E, _, _>(function, given, question, read);
+        };
+        let began = Instant::now();
+        let decided = self.ask::<E, _, _>(function, given, question, read);
+        told(began.elapsed());
+        decided
+    }
+
+    /// Asks a fresh instance that took the settings in, and reads what it answers.
+    fn ask<E, Raw, Word>(
         &self,
         function: Function,
         given: &Given,

@@ -50,7 +50,7 @@ impl Gateway {
     pub async fn connecting(connect: Arc<dyn Connect>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http = Http::new(connect, Access::open(Tenant::default(), None), Limits::default());
+        let http = Arc::new(Http::new(connect, Access::open(Tenant::default(), None), Limits::default()));
         tokio::spawn(http.serve(listener, CancellationToken::new()));
         Self { address }
     }

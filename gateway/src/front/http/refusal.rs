@@ -65,7 +65,12 @@ impl Refusal {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        Self::invalid(denied.status, denied.message)
+        let header = match denied.status {
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::TOO_MANY_REQUESTS => Some((header::RETRY_AFTER, "1")),
+            _ => None,
+        };
+        Self { header, ..Self::invalid(denied.status, denied.message) }
     }
 }
 
