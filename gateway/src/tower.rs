@@ -7,7 +7,7 @@
 use crate::{
     guarded::{Guard, Guarded},
     link::{Client, Connect, NoServer, Upstream},
-    upstream::Child,
+    upstream::{Child, Endpoint, Http},
 };
 use async_trait::async_trait;
 use std::{ffi::OsString, sync::Arc};
@@ -17,6 +17,8 @@ use std::{ffi::OsString, sync::Arc};
 pub enum Server {
     /// A child of this process, started by this command.
     Command(Vec<OsString>),
+    /// On the network.
+    Endpoint(Arc<Endpoint>),
 }
 
 /// The layers over the connections to one server.
@@ -38,9 +40,12 @@ impl Tower {
 impl Connect for Tower {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
         let client = Guarded::hearing(&self.guard, client);
-        let connection = match &self.server {
-            Server::Command(command) => Child::start(command, client).map_err(|fault| NoServer(fault.to_string()))?,
+        let connection: Arc<dyn Upstream> = match &self.server {
+            Server::Command(command) => {
+                Arc::new(Child::start(command, client).map_err(|fault| NoServer(fault.to_string()))?)
+            }
+            Server::Endpoint(endpoint) => Arc::new(Http::to(Arc::clone(endpoint), client)),
         };
-        Ok(Arc::new(Guarded::over(Arc::clone(&self.guard), Arc::new(connection))))
+        Ok(Arc::new(Guarded::over(Arc::clone(&self.guard), connection)))
     }
 }

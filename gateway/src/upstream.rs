@@ -1,6 +1,8 @@
 //! Connections to servers: the lowest layer.
 
 mod child;
+mod http;
 mod waiting;
 
 pub use child::{Child, StartFault};
+pub use http::{Endpoint, EndpointFault, Http};

@@ -13,4 +13,4 @@ pub use fault::{Fault, FaultCode};
 pub use id::Id;
 pub use members::Members;
 pub use message::{Kind, Message, Unreadable};
-pub use names::{meta, method, version};
+pub use names::{header, meta, method, version};

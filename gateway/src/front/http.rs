@@ -18,7 +18,7 @@ use crate::{
     health::{Health, Which},
     limits::Limits,
     link::{Caller, Connect, Exchange, NoServer, Nobody, Upstream},
-    wire::{Fault, FaultCode, Kind, Message, method, version},
+    wire::{Fault, FaultCode, Kind, Message, header, method, version},
 };
 use body::{Body, Events};
 use connection::{Connection, Written};
@@ -222,7 +222,7 @@ impl Http {
         }
         self.sessions.add(&session);
         if let Ok(id) = HeaderValue::from_str(&session.id) {
-            reply.response.headers_mut().insert(request::SESSION, id);
+            reply.response.headers_mut().insert(header::SESSION, id);
         }
         Ok(reply.response)
     }
@@ -264,7 +264,7 @@ impl Http {
         message: Message,
         written: Written,
     ) -> Result<Response<Body>, Refusal> {
-        let own = request::own_version(&message);
+        let own = message.own_version();
         if own.is_none() && !head.speaks(version::V2026_07_28) {
             let what = "the session's header is missing: initialize, and send `Mcp-Session-Id` with all that follows";
             return Err(Refusal::invalid(StatusCode::BAD_REQUEST, what));

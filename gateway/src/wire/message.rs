@@ -1,6 +1,6 @@
 //! One message: its text, and where its parts lie in it.
 
-use super::{Fault, FaultCode, Id};
+use super::{Fault, FaultCode, Id, Members, meta};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -207,6 +207,19 @@ impl Message {
     #[must_use]
     pub fn body(&self) -> Option<&str> {
         self.body.clone().and_then(|range| self.text().get(range))
+    }
+
+    /// The protocol version that it names itself, as each request does since 2026-07-28.
+    #[must_use]
+    pub fn own_version(&self) -> Option<String> {
+        let body = self.body().filter(|body| body.contains(meta::PROTOCOL_VERSION))?;
+        Members::read(body).ok()?.object("_meta").ok()?.text(meta::PROTOCOL_VERSION)
+    }
+
+    /// Whether it answers a request.
+    #[must_use]
+    pub fn is_response(&self) -> bool {
+        matches!(self.kind, Kind::Result | Kind::Error)
     }
 
     /// Whether it is the request of this method.

@@ -16,6 +16,8 @@ pub mod method {
     pub const PROGRESS: &str = "notifications/progress";
     /// Says that a client knows what it needs for a session.
     pub const INITIALIZED: &str = "notifications/initialized";
+    /// Has a server tell what changes, since 2026-07-28.
+    pub const LISTEN: &str = "subscriptions/listen";
     /// Gives a prompt.
     pub const PROMPTS_GET: &str = "prompts/get";
     /// Reads a resource.
@@ -30,6 +32,8 @@ pub mod meta {
     pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
     /// What the client of a request can do, since 2026-07-28.
     pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    /// To which `subscriptions/listen` a notification belongs, since 2026-07-28.
+    pub const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
     /// What became of a call: the answer's word.
     pub const ANSWER: &str = "dev.semel/answer";
     /// The operation that an answer is about.
@@ -44,6 +48,22 @@ pub mod meta {
     pub const TEXT: &str = "dev.semel/text";
     /// What may be done next.
     pub const NEXT: &str = "dev.semel/next";
+}
+
+/// Headers of streamable HTTP.
+pub mod header {
+    /// Names a session, up to 2025-11-25.
+    pub const SESSION: &str = "mcp-session-id";
+    /// Names the protocol version, since 2025-06-18.
+    pub const VERSION: &str = "mcp-protocol-version";
+    /// Says after which event a stream is read on, up to 2025-11-25.
+    pub const LAST_EVENT: &str = "last-event-id";
+    /// Repeats the method of a request, since 2026-07-28.
+    pub const METHOD: &str = "mcp-method";
+    /// Repeats what a request is about, since 2026-07-28.
+    pub const NAME: &str = "mcp-name";
+    /// What the names of headers begin with that repeat an argument, since 2026-07-28.
+    pub const PARAMETER: &str = "mcp-param-";
 }
 
 /// Protocol versions. Their order is that of their dates.

@@ -8,11 +8,13 @@
     reason = "a test says what it expects"
 )]
 
+mod far;
 mod scene;
 mod server;
 mod web;
 
 mod a_call_is_sent_once;
+mod a_server_on_the_network_is_sent_each_message_once;
 mod clients_come_in_over_http;
 mod the_model_hears_what_the_server_said;
 mod what_is_no_call_passes_unchanged;

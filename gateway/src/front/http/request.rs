@@ -1,24 +1,12 @@
 //! What a client asks for: the head of a request, and the messages in its body.
 
 use super::refusal::Refusal;
-use crate::wire::{Fault, FaultCode, Id, Kind, Members, Message, Unreadable, meta, method, version};
+use crate::wire::{Fault, FaultCode, Id, Kind, Members, Message, Unreadable, header as names, meta, method, version};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, StatusCode, body::Incoming, header, http::request::Parts};
 use std::sync::Arc;
 
-/// The header that names a session.
-pub(super) const SESSION: &str = "mcp-session-id";
-/// The header that names the protocol version.
-pub(super) const VERSION: &str = "mcp-protocol-version";
-/// The header that says after which event a stream is read on.
-const LAST_EVENT: &str = "last-event-id";
-/// The header with the method of a request, since 2026-07-28.
-const METHOD: &str = "mcp-method";
-/// The header with what a request is about, since 2026-07-28.
-const NAME: &str = "mcp-name";
-/// What the names of headers begin with that repeat an argument, since 2026-07-28.
-const PARAMETER: &str = "mcp-param-";
 /// Headers of a trace, which go on to the server.
 const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
@@ -39,19 +27,19 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn read(parts: &Parts) -> Result<Self, Refusal> {
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let version = text(VERSION);
+        let version = text(names::VERSION);
         if let Some(version) = version.as_ref().filter(|version| !version::ALL.contains(&version.as_str())) {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, Fault::unsupported_version(version)));
         }
         let reads = |kind: &str| accepts(&parts.headers, kind);
         Ok(Self {
             version,
-            session: text(SESSION),
-            last_event: text(LAST_EVENT),
+            session: text(names::SESSION),
+            last_event: text(names::LAST_EVENT),
             reads_json: reads("application/json"),
             reads_events: reads("text/event-stream"),
-            method: text(METHOD),
-            name: text(NAME),
+            method: text(names::METHOD),
+            name: text(names::NAME),
             headers: headers_to_pass(&parts.headers),
         })
     }
@@ -65,15 +53,15 @@ impl Head {
     pub(super) fn agrees_with(&self, message: &Message) -> Result<(), Fault> {
         let params = message.body().and_then(|params| Members::read(params).ok()).unwrap_or_default();
         let in_body = params.object("_meta").ok().and_then(|own| own.text(meta::PROTOCOL_VERSION));
-        same(VERSION, self.version.as_deref(), in_body.as_deref())?;
-        same(METHOD, self.method.as_deref(), message.method())?;
+        same(names::VERSION, self.version.as_deref(), in_body.as_deref())?;
+        same(names::METHOD, self.method.as_deref(), message.method())?;
         let subject = match message.method() {
             Some(method::TOOLS_CALL | method::PROMPTS_GET) => params.text("name"),
             Some(method::RESOURCES_READ) => params.text("uri"),
             _ => return Ok(()),
         };
         let decoded = self.name.as_deref().map(decoded);
-        same(NAME, decoded.as_deref(), subject.as_deref())
+        same(names::NAME, decoded.as_deref(), subject.as_deref())
     }
 }
 
@@ -112,7 +100,7 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
 
 /// The headers that concern the server: none that tells who the client is.
 fn headers_to_pass(headers: &HeaderMap) -> Arc<[(String, String)]> {
-    let passes = |name: &str| name.starts_with(PARAMETER) || TRACE.contains(&name);
+    let passes = |name: &str| name.starts_with(names::PARAMETER) || TRACE.contains(&name);
     let passing = headers.iter().filter(|(name, _)| passes(name.as_str()));
     passing.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }
@@ -168,12 +156,6 @@ fn unread(error: &(dyn std::error::Error + 'static), bytes_max: usize) -> Refusa
         return Refusal::invalid(StatusCode::PAYLOAD_TOO_LARGE, what);
     }
     Refusal::invalid(StatusCode::BAD_REQUEST, "the body did not come as a whole")
-}
-
-/// The protocol version that a message itself names, as each request does since 2026-07-28.
-pub(super) fn own_version(message: &Message) -> Option<String> {
-    let body = message.body().filter(|body| body.contains(meta::PROTOCOL_VERSION))?;
-    Members::read(body).ok()?.object("_meta").ok()?.text(meta::PROTOCOL_VERSION)
 }
 
 #[cfg(test)]

@@ -1,0 +1,239 @@
+//! A server on the network, over streamable HTTP.
+//!
+//! A message is sent once. What was handed to a connection may have arrived, whatever comes of the connection; that nothing
+//! left is said only where no connection was made, or where the server no longer knows the session, so that it cannot have
+//! looked into the message. The transport of 2024-11-05 (two addresses) is not spoken.
+
+mod endpoint;
+mod events;
+mod headers;
+mod post;
+mod standing;
+
+pub use endpoint::{Endpoint, EndpointFault};
+
+use super::waiting::answer_lost;
+use crate::{
+    link::{Client, Exchange, Lost, Upstream},
+    wire::{Id, Kind, Members, Message, header, meta, method},
+};
+use async_trait::async_trait;
+use hyper::HeaderMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long whoever sends a notification waits until the server has it, so that what is sent next arrives after it.
+const NOTIFIED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long what is under way may take once the connection is to end.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// A connection to a server on the network.
+#[derive(Debug)]
+pub struct Http {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+/// What all requests of a connection share.
+#[derive(Debug)]
+struct Shared {
+    endpoint: Arc<Endpoint>,
+    /// Where goes what no request caused.
+    client: Arc<dyn Client>,
+    session: Mutex<Session>,
+    /// Held while a session is opened anew.
+    opening: tokio::sync::Mutex<()>,
+    /// The requests of the newer era under way: closing their streams cancels them.
+    passing: Mutex<HashMap<(u64, Id), CancellationToken>>,
+    closing: CancellationToken,
+}
+
+/// What a server of the older era keeps for us.
+#[derive(Debug, Clone, Default)]
+struct Session {
+    id: Option<String>,
+    /// The protocol version that was agreed.
+    version: Option<String>,
+    /// With what it was opened.
+    initialize: Option<Message>,
+    /// Whether the server no longer knows it.
+    is_dead: bool,
+    is_initialized: bool,
+    /// Whether somebody reads what no request caused.
+    is_wanted: bool,
+    is_listening: bool,
+}
+
+impl Http {
+    /// A connection to the server. Nothing is sent yet. What the server says of its own accord goes to `client`.
+    #[must_use]
+    pub fn to(endpoint: Arc<Endpoint>, client: Arc<dyn Client>) -> Self {
+        let shared = Shared {
+            endpoint,
+            client,
+            session: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            passing: Mutex::default(),
+            closing: CancellationToken::new(),
+        };
+        Self { shared: Arc::new(shared), tasks: TaskTracker::new() }
+    }
+
+    fn pass_request(&self, id: Id, request: Message, exchange: &Exchange) {
+        let (shared, exchange) = (Arc::clone(&self.shared), exchange.clone());
+        let cancelled = shared.begin(&id, &request, &exchange);
+        let stands = request.asks(method::LISTEN);
+        self.tasks.spawn(async move {
+            let closing = async {
+                match stands {
+                    true => shared.closing.cancelled().await,
+                    false => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                answered = post::ask(&shared, &request, &exchange) => match answered {
+                    Ok(response) => exchange.client.put(response).await.unwrap_or_default(),
+                    Err(lost) => answer_lost(&id, &exchange, &lost).await,
+                },
+                // Dropping a stream of the newer era cancels its request.
+                () = cancelled.cancelled() => {}
+                () = closing => {}
+            }
+            shared.end(&id, &exchange);
+        });
+    }
+
+    /// Hands over what wants no response.
+    async fn notify(&self, message: Message, exchange: &Exchange) {
+        let (shared, exchange) = (Arc::clone(&self.shared), exchange.clone());
+        let is_initialized = message.method() == Some(method::INITIALIZED);
+        let sent = self.tasks.spawn(async move {
+            if let Err(lost) = post::send(&shared, &message, &exchange).await {
+                tracing::warn!(%lost, "a message did not reach the server");
+            }
+        });
+        if tokio::time::timeout(NOTIFIED_WITHIN, sent).await.is_err() {
+            tracing::warn!("the server takes long to accept a message");
+        }
+        if is_initialized {
+            self.shared.session().is_initialized = true;
+            self.listen_if_wanted();
+        }
+    }
+
+    /// Opens the stream of what no request caused, if somebody reads it and there is a session.
+    fn listen_if_wanted(&self) {
+        let opens = {
+            let mut session = self.shared.session();
+            let opens = session.is_wanted && session.is_initialized && !session.is_listening;
+            session.is_listening |= opens;
+            opens
+        };
+        if opens {
+            self.tasks.spawn(standing::follow(Arc::clone(&self.shared)));
+        }
+    }
+}
+
+#[async_trait]
+impl Upstream for Http {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        match message.id().filter(|_| message.kind() == Kind::Request).cloned() {
+            Some(id) => self.pass_request(id, message, exchange),
+            None if self.shared.cancels(&message, exchange) => {}
+            None => self.notify(message, exchange).await,
+        }
+    }
+
+    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
+        let (shared, exchange) = (Arc::clone(&self.shared), exchange.clone());
+        // In a task of its own, so that who drops this future does not break the request off.
+        let asked = self.tasks.spawn(async move { post::ask(&shared, &request, &exchange).await });
+        asked.await.unwrap_or_else(|_| Err(Lost { reason: "the request was given up".to_owned(), sent: true }))
+    }
+
+    async fn listen(&self, _: &Exchange) {
+        self.shared.session().is_wanted = true;
+        self.listen_if_wanted();
+    }
+
+    async fn close(&self) {
+        self.shared.closing.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(END_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("requests that are not answered are given up");
+        }
+        post::end_session(&self.shared).await;
+    }
+}
+
+impl Shared {
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn passing(&self) -> MutexGuard<'_, HashMap<(u64, Id), CancellationToken>> {
+        self.passing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a request of the newer era be cancelled by its client, or by its going away. Others are not cancelled so.
+    fn begin(&self, id: &Id, request: &Message, exchange: &Exchange) -> CancellationToken {
+        if request.own_version().is_none() {
+            return CancellationToken::new();
+        }
+        let cancelled = exchange.nobody_waits.child_token();
+        self.passing().insert((exchange.caller.number, id.clone()), cancelled.clone());
+        cancelled
+    }
+
+    fn end(&self, id: &Id, exchange: &Exchange) {
+        self.passing().remove(&(exchange.caller.number, id.clone()));
+    }
+
+    /// Whether the message cancels a request of the newer era. That is said by closing its stream.
+    fn cancels(&self, message: &Message, exchange: &Exchange) -> bool {
+        if message.method() != Some(method::CANCELLED) {
+            return false;
+        }
+        let id = message.body().and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
+        let Some(id) = id else { return false };
+        let cancelled = self.passing().remove(&(exchange.caller.number, id));
+        cancelled.inspect(CancellationToken::cancel).is_some()
+    }
+
+    /// Learns from the answer to `initialize` what has to be said from now on.
+    fn opened(&self, request: &Message, response: &Message, headers: &HeaderMap) {
+        if !request.asks(method::INITIALIZE) || response.kind() != Kind::Result {
+            return;
+        }
+        let result = response.body().and_then(|result| Members::read(result).ok()).unwrap_or_default();
+        let id = headers.get(header::SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let mut session = self.session();
+        session.id = id;
+        session.version = result.text("protocolVersion");
+        session.initialize = Some(request.clone());
+        session.is_dead = false;
+    }
+
+    /// Takes in what came on the stream of a request besides its response, or without a request.
+    async fn take_in(&self, message: Message, exchange: Option<&Exchange>) {
+        if message.is_response() {
+            tracing::warn!("the server answered a request that nobody made here, or twice");
+            return;
+        }
+        let is_for_all = message.method().is_some_and(|method| method.ends_with("/list_changed"))
+            && !message.body().is_some_and(|params| params.contains(meta::SUBSCRIPTION));
+        if let Some(exchange) = exchange.filter(|_| !is_for_all)
+            && exchange.client.put(message.clone()).await.is_ok()
+        {
+            return;
+        }
+        // A client that has gone reads nothing.
+        self.client.put(message).await.unwrap_or_default();
+    }
+}

@@ -1,0 +1,141 @@
+//! The heads of requests to a server.
+
+use super::Session;
+use crate::{
+    link::Exchange,
+    wire::{Kind, Members, Message, header as names, method, version},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderName, HeaderValue},
+};
+
+/// Headers that no layer above may set: they belong to the transport, or say who we are.
+const RESERVED: [HeaderName; 8] = [
+    header::ACCEPT,
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::TRANSFER_ENCODING,
+];
+
+/// The head of the request that carries this message.
+pub(super) fn of_message(message: &Message, exchange: &Exchange, own: &HeaderMap, session: &Session) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in exchange.headers.iter() {
+        let read = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
+        let Some((name, value)) = read.filter(|(name, _)| !RESERVED.contains(name)) else { continue };
+        headers.insert(name, value);
+    }
+    if let Some(own_version) = message.own_version() {
+        put(&mut headers, names::VERSION, &own_version);
+        put(&mut headers, names::METHOD, message.method().unwrap_or_default());
+        subject(message).into_iter().for_each(|subject| put(&mut headers, names::NAME, &encoded(&subject)));
+    } else {
+        of_session(&mut headers, session);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.extend(own.clone());
+    headers
+}
+
+/// The head of the request for what no request caused, or for what comes after an event.
+pub(super) fn of_stream(own: &HeaderMap, session: &Session, after: Option<&str>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    of_session(&mut headers, session);
+    after.into_iter().for_each(|after| put(&mut headers, names::LAST_EVENT, after));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.extend(own.clone());
+    headers
+}
+
+fn of_session(headers: &mut HeaderMap, session: &Session) {
+    session.id.iter().for_each(|id| put(headers, names::SESSION, id));
+    let version = session.version.iter().filter(|version| version.as_str() >= version::V2025_06_18);
+    version.for_each(|version| put(headers, names::VERSION, version));
+}
+
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// What a request of the newer era is about.
+fn subject(message: &Message) -> Option<String> {
+    let name = match message.method().filter(|_| message.kind() == Kind::Request)? {
+        method::TOOLS_CALL | method::PROMPTS_GET => "name",
+        method::RESOURCES_READ => "uri",
+        method if method.starts_with("tasks/") => "taskId",
+        _ => return None,
+    };
+    Members::read(message.body()?).ok()?.text(name)
+}
+
+/// As a header carries it: what is no plain text, or looks as if it were encoded, is encoded.
+fn encoded(value: &str) -> String {
+    let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && value.trim() == value;
+    if is_plain && !value.starts_with("=?base64?") {
+        return value.to_owned();
+    }
+    format!("=?base64?{}?=", BASE64_STANDARD.encode(value))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+    use crate::{
+        link::{Caller, Nobody},
+        wire::Id,
+    };
+    use semel::words::Tenant;
+    use std::sync::Arc;
+
+    fn exchange(headers: &[(&str, &str)]) -> Exchange {
+        let exchange = Exchange::new(Arc::new(Nobody), Arc::new(Caller::new(Tenant::default(), None)));
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Exchange { headers: headers.collect(), ..exchange }
+    }
+
+    #[test]
+    fn a_request_of_the_newer_era_repeats_in_its_head_what_it_says() {
+        let params = r#"{"name":"größe","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
+        let message = Message::request(&Id::Number(1), method::TOOLS_CALL, params);
+        let given = exchange(&[("mcp-name", "other"), ("mcp-param-region", "eu"), ("authorization", "stolen")]);
+        let head = of_message(&message, &given, &HeaderMap::new(), &Session::default());
+        assert_eq!(head[names::VERSION], "2026-07-28");
+        assert_eq!(head[names::METHOD], "tools/call");
+        assert_eq!(head[names::NAME], "=?base64?Z3LDtsOfZQ==?=");
+        assert_eq!(head["mcp-param-region"], "eu");
+        assert!(!head.contains_key("authorization"));
+    }
+
+    #[test]
+    fn a_request_of_the_older_era_names_its_session() {
+        let session =
+            Session { id: Some("s".to_owned()), version: Some("2025-06-18".to_owned()), ..Session::default() };
+        let message = Message::request(&Id::Number(1), "ping", "{}");
+        let head = of_message(&message, &exchange(&[]), &HeaderMap::new(), &session);
+        assert_eq!(
+            (&head[names::SESSION], &head[names::VERSION]),
+            (&"s".parse().unwrap_or_else(|_| HeaderValue::from_static("")), &HeaderValue::from_static("2025-06-18"))
+        );
+        assert!(!head.contains_key(names::METHOD));
+    }
+
+    #[test]
+    fn what_is_no_plain_text_is_encoded() {
+        for (value, header) in
+            [("a b", "a b"), (" a", "=?base64?IGE=?="), ("=?base64?x?=", "=?base64?PT9iYXNlNjQ/eD89?=")]
+        {
+            assert_eq!(encoded(value), header);
+        }
+    }
+}
