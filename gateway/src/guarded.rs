@@ -7,20 +7,26 @@ mod answer;
 mod call;
 mod catalog;
 mod outcome;
+mod prober;
+mod waiting;
 mod words;
+
+pub use prober::Probes;
 
 use crate::{
     link::{Client, Exchange, Gone, Lost, Upstream},
-    wire::{Fault, FaultCode, Id, Members, Message, method},
+    wire::{Fault, FaultCode, Id, Members, Message, meta, method},
 };
 use async_trait::async_trait;
 use catalog::Catalog;
 use semel::{config::Config, runtime::Semel};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+use serde_json::{Map, Value};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
+use waiting::Calls;
 
 /// What guards: shared by all connections to one server.
 #[derive(Debug)]
@@ -33,6 +39,10 @@ pub struct Guard {
     prefix: String,
     /// Whether the operator trusts it: the fact `server.trusted`.
     is_trusted: bool,
+    /// Whether what is sent to it has headers.
+    has_headers: bool,
+    /// What runs the probes of policies.
+    probes: Option<Arc<Probes>>,
     catalog: Catalog,
 }
 
@@ -41,7 +51,23 @@ impl Guard {
     #[must_use]
     pub fn new(semel: Semel, config: Arc<Config>, server: impl Into<String>, prefix: impl Into<String>) -> Self {
         let (server, prefix) = (server.into(), prefix.into());
-        Self { semel, config, server, prefix, is_trusted: false, catalog: Catalog::default() }
+        let catalog = Catalog::default();
+        Self { semel, config, server, prefix, is_trusted: false, has_headers: false, probes: None, catalog }
+    }
+
+    /// Whether requests to the server have headers, as over HTTP. Where they have none, no call is sent whose policy puts its
+    /// key into one. Default: no.
+    #[must_use]
+    pub fn with_headers(mut self, has_headers: bool) -> Self {
+        self.has_headers = has_headers;
+        self
+    }
+
+    /// Tells `probes` where the calls of each tenant go. The host must have been built with them.
+    #[must_use]
+    pub fn probing(mut self, probes: Arc<Probes>) -> Self {
+        self.probes = Some(probes);
+        self
     }
 
     /// Whether the operator trusts the server: what it says of its tools may then make their guard less careful.
@@ -135,35 +161,20 @@ impl Upstream for Guarded {
     }
 }
 
-/// The guarded calls under way, by connection and id.
-#[derive(Debug, Clone, Default)]
-struct Calls(Arc<Mutex<HashMap<(u64, Id), CancellationToken>>>);
+/// An id for a request of the gateway's own, that no client of good will makes up.
+fn own_id() -> Id {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Id::Text(format!("dev.semel/{}/{number}", std::process::id()).into())
+}
 
-impl Calls {
-    fn add(&self, exchange: &Exchange, id: Id) {
-        self.open().insert((exchange.caller.number, id), exchange.nobody_waits.clone());
-    }
-
-    fn remove(&self, exchange: &Exchange, id: &Id) {
-        self.open().remove(&(exchange.caller.number, id.clone()));
-    }
-
-    /// Whether the message cancels one of these calls. Its effect may be on its way, so the server is not told: the call
-    /// comes to its end, and what it came to is recorded for whoever repeats it.
-    fn cancel(&self, message: &Message, exchange: &Exchange) -> bool {
-        if message.method() != Some(method::CANCELLED) {
-            return false;
-        }
-        let id = message.body().and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
-        let Some(id) = id else { return false };
-        let calls = self.open();
-        let under_way = calls.get(&(exchange.caller.number, id));
-        under_way.inspect(|nobody_waits| nobody_waits.cancel()).is_some()
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<(u64, Id), CancellationToken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What the newer era wants in the metadata of each request, as the request at hand has it.
+fn protocol_meta(of_request: &Members) -> Map<String, Value> {
+    let kept = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES].into_iter().filter_map(|name| {
+        let value: Value = serde_json::from_str(of_request.get(name)?).ok()?;
+        Some((name.to_owned(), value))
+    });
+    kept.collect()
 }
 
 /// A client on the way to which it is heard that the tools have changed.

@@ -32,7 +32,8 @@ impl Tower {
     /// Guards whatever is sent to this server.
     #[must_use]
     pub fn new(guard: Guard, server: Server) -> Self {
-        Self { guard: Arc::new(guard), server }
+        let has_headers = !matches!(server, Server::Command(_));
+        Self { guard: Arc::new(guard.with_headers(has_headers)), server }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One guarded call, from its request to the word that its answer was taken.
 
-use super::{Guard, answer::Reader, catalog::Known, outcome, words::Subject};
+use super::{Guard, answer::Reader, catalog::Known, outcome, own_id, waiting::Patience, words::Subject};
 use crate::{
     link::{Exchange, Upstream},
     wire::{Fault, FaultCode, Id, Members, Message},
@@ -8,7 +8,7 @@ use crate::{
 use semel::{
     json::{self, JsonLimits},
     runtime::{Answered, Begun, CallError, Delivery, Started, Ticket},
-    words::{Answer, Call, Next},
+    words::{Answer, Call, Next, Outcome},
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -26,13 +26,16 @@ struct Asked {
 }
 
 /// Guards the call of this request, and answers it.
-pub(super) async fn run(guard: &Guard, below: &Arc<dyn Upstream>, request: Message, exchange: &Exchange) {
+pub(super) async fn run(guard: &Arc<Guard>, below: &Arc<dyn Upstream>, request: Message, exchange: &Exchange) {
     let Some(id) = request.id().cloned() else { return };
     let asked = match Asked::read(id.clone(), request) {
         Ok(asked) => asked,
         Err(fault) => return exchange.client.put(fault.response(Some(&id))).await.unwrap_or_default(),
     };
     let meta = asked.params.object("_meta").unwrap_or_default();
+    if let Some(probes) = &guard.probes {
+        probes.remember(guard, below, exchange, &meta);
+    }
     let known = guard.catalog.tool(&asked.tool, below, exchange, &meta).await;
     let tool = format!("{}{}", guard.prefix, asked.tool);
     Running { guard, below, exchange, asked: &asked, tool, known }.run().await;
@@ -51,9 +54,16 @@ impl Asked {
     }
 
     /// The request as it is to be sent: untouched but for what the ticket adds.
-    fn with(&self, ticket: &Ticket, sent_arguments: &Map<String, Value>) -> Result<Message, serde_json::Error> {
+    fn with(
+        &self,
+        ticket: &Ticket,
+        sent_arguments: &Map<String, Value>,
+        is_repeat: bool,
+    ) -> Result<Message, serde_json::Error> {
+        // Under its own id a late response to what was sent before would be taken for the response to this.
+        let request = if is_repeat { self.request.with_id(&own_id()) } else { self.request.clone() };
         if ticket.metadata.is_empty() && ticket.arguments == *sent_arguments {
-            return Ok(self.request.clone());
+            return Ok(request);
         }
         let mut params = self.params.clone();
         if ticket.arguments != *sent_arguments {
@@ -66,19 +76,27 @@ impl Asked {
         if !meta.is_empty() {
             params.set("_meta", &meta)?;
         }
-        Ok(self.request.with_body(&serde_json::to_string(&params)?))
+        Ok(request.with_body(&serde_json::to_string(&params)?))
     }
 }
 
 /// What one call has at hand.
 struct Running<'a> {
-    guard: &'a Guard,
+    guard: &'a Arc<Guard>,
     below: &'a Arc<dyn Upstream>,
     exchange: &'a Exchange,
     asked: &'a Asked,
     /// The tool, as the client names it.
     tool: String,
     known: Arc<Known>,
+}
+
+/// What this call sent.
+#[derive(Default)]
+struct Sent {
+    times: u32,
+    /// What the server answered to the last of it.
+    answer: Option<Message>,
 }
 
 impl Running<'_> {
@@ -88,15 +106,15 @@ impl Running<'_> {
             Err(fault) => return self.put(fault.response(Some(&self.asked.id))).await,
         };
         let arguments = call.arguments().clone();
-        let mut own = None;
+        let mut sent = Sent::default();
         let mut begun = self.guard.semel.begin(call).await;
         loop {
             match begun {
-                Ok(Begun::Run(started)) => match self.send(*started, &arguments, &mut own).await {
+                Ok(Begun::Run(started)) => match self.send(*started, &arguments, &mut sent).await {
                     Some(next) => begun = next,
                     None => return,
                 },
-                Ok(Begun::Answered(answered)) => return self.tell(*answered, own.as_ref()).await,
+                Ok(Begun::Answered(answered)) => return self.tell(*answered, sent.answer.as_ref()).await,
                 Err(error) => return self.put(self.response(&failed(&error), None)).await,
             }
         }
@@ -113,33 +131,47 @@ impl Running<'_> {
         Ok(facts.fold(call, |call, (name, value)| call.with_fact(name, value)))
     }
 
-    /// Sends the call once, and says how it goes on; none: nobody wanted to know, and it is answered already.
+    /// Sends the call once, and says how it goes on; none: it is answered already.
     async fn send(
         &self,
         started: Started,
         arguments: &Map<String, Value>,
-        own: &mut Option<Message>,
+        sent: &mut Sent,
     ) -> Option<Result<Begun, CallError>> {
-        let (exchange, matters) = (self.exchange.clone(), started.matters());
-        let exchange = Exchange { headers: started.ticket.headers.clone().into(), ..exchange };
-        let request = match self.asked.with(&started.ticket, arguments) {
+        if let Some(header) = started.ticket.headers.first().filter(|_| !self.guard.has_headers) {
+            let reason = nowhere(&header.0, &self.guard.server);
+            return self.unsent(started, reason).await;
+        }
+        let request = match self.asked.with(&started.ticket, arguments, sent.times > 0) {
             Ok(request) => request,
-            Err(error) => {
-                let unsent = semel::words::Outcome::not_sent(format!("the request cannot be written: {error}"));
-                return Some(started.go_on(unsent).await);
-            }
+            Err(error) => return self.unsent(started, format!("the request cannot be written: {error}")).await,
         };
-        if !matters {
+        let mut headers = self.exchange.headers.to_vec();
+        started.ticket.put_headers(&mut headers);
+        let exchange = Exchange { headers: headers.into(), ..self.exchange.clone() };
+        if !started.matters() {
             self.below.pass(request, &exchange).await;
             return None;
         }
-        let response = self.below.ask(request, &exchange).await;
+        sent.times += 1;
+        let patience = Patience::of(self.guard.config.tool(&self.tool));
+        let response = patience.ask(self.below, request, &exchange).await;
         let came_to = match &response {
             Ok(response) => outcome::of_response(response),
             Err(lost) => outcome::of_loss(lost.clone()),
         };
-        *own = response.ok();
+        sent.answer = response.ok();
         Some(started.go_on(came_to).await)
+    }
+
+    /// The call cannot be sent as it is set up, and calling again would change nothing.
+    async fn unsent(&self, started: Started, reason: String) -> Option<Result<Begun, CallError>> {
+        if let Err(error) = started.finish(Outcome::not_sent(reason.clone())).await {
+            return Some(Err(error));
+        }
+        let answer = Answer::Refused { reason, next: Next::AskAPerson };
+        self.put(self.response(&answer, None)).await;
+        None
     }
 
     /// Writes the answer, and says that it was taken where that may be believed.
@@ -176,6 +208,13 @@ impl Running<'_> {
         // A client that has gone gets nothing.
         self.exchange.client.put(message).await.unwrap_or_default();
     }
+}
+
+fn nowhere(header: &str, server: &str) -> String {
+    format!(
+        "the tool's policy puts its key into the header `{header}`, and what is sent to the server `{server}` has no \
+         headers: say in its settings where else the key goes"
+    )
 }
 
 /// The tool did not run, for a reason that is not the call's.

@@ -1,17 +1,15 @@
 //! What a server says of its tools: claims, handed to policies as facts.
 
+use super::{own_id, protocol_meta};
 use crate::{
     link::{Exchange, Upstream},
-    wire::{Id, Kind, Members, Message, meta, method},
+    wire::{Kind, Members, Message, method},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The most pages of a list that the gateway itself asks for.
@@ -80,7 +78,6 @@ struct Page {
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     tools: Mutex<Tools>,
-    requests: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -155,8 +152,7 @@ impl Catalog {
         let exchange = exchange.unheard();
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
-            let request = self.request(cursor.as_deref(), request_meta);
-            let Ok(response) = below.ask(request, &exchange).await else { return };
+            let Ok(response) = below.ask(page(cursor.as_deref(), request_meta), &exchange).await else { return };
             cursor = self.learn(&response);
             if cursor.is_none() {
                 break;
@@ -165,33 +161,28 @@ impl Catalog {
         self.tools().is_whole = true;
     }
 
-    /// A request of the gateway's own, under an id that no client of good will makes up.
-    fn request(&self, cursor: Option<&str>, request_meta: &Members) -> Message {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut params = Map::new();
-        if let Some(cursor) = cursor {
-            params.insert("cursor".to_owned(), Value::from(cursor));
-        }
-        let kept = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES].into_iter().filter_map(|name| {
-            let value: Value = serde_json::from_str(request_meta.get(name)?).ok()?;
-            Some((name.to_owned(), value))
-        });
-        let kept: Map<String, Value> = kept.collect();
-        if !kept.is_empty() {
-            params.insert("_meta".to_owned(), Value::Object(kept));
-        }
-        let id = Id::Text(format!("dev.semel/{}/tools/{number}", std::process::id()).into());
-        Message::request(&id, method::TOOLS_LIST, &Value::Object(params).to_string())
-    }
-
     fn tools(&self) -> MutexGuard<'_, Tools> {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The request for the page of tools that begins there.
+fn page(cursor: Option<&str>, request_meta: &Members) -> Message {
+    let mut params = Map::new();
+    if let Some(cursor) = cursor {
+        params.insert("cursor".to_owned(), Value::from(cursor));
+    }
+    let own = protocol_meta(request_meta);
+    if !own.is_empty() {
+        params.insert("_meta".to_owned(), Value::Object(own));
+    }
+    Message::request(&own_id(), method::TOOLS_LIST, &Value::Object(params).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Id;
 
     #[test]
     fn claims_become_facts_and_what_is_no_claim_does_not() {

@@ -10,7 +10,7 @@ use semel::{
 };
 use semel_mcp::{
     front::stdio,
-    guarded::{Guard, Guarded},
+    guarded::{Guard, Guarded, Probes},
     link::{Caller, Exchange, Lost, Upstream},
     wire::{Id, Kind, Message},
 };
@@ -85,12 +85,24 @@ pub struct Agent {
 }
 
 /// How a gateway is set up, as far as tests differ in it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub struct Setup {
     /// Whether the operator trusts the server.
     pub is_trusted: bool,
     /// Whether nothing is guarded: the control.
     pub is_off: bool,
+    /// Which policy guards, and its settings.
+    pub policy: (&'static str, Value),
+    /// What `semel.toml` says.
+    pub file: &'static str,
+    /// What runs the policy's probes.
+    pub probes: Option<Arc<Probes>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { is_trusted: false, is_off: false, policy: ("hints", json!({})), file: "", probes: None }
+    }
 }
 
 impl Agent {
@@ -104,7 +116,10 @@ impl Agent {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (far_read, far_write) = tokio::io::split(far);
         let client = stdio::client(far_write);
-        let guard = Guard::new(semel(setup).await, Arc::new(config()), "bank", "").trusting(setup.is_trusted);
+        let (is_trusted, probes) = (setup.is_trusted, setup.probes.clone());
+        let config = Arc::new(config_of(setup.file));
+        let guard = Guard::new(semel(setup).await, config, "bank", "").trusting(is_trusted);
+        let guard = probes.into_iter().fold(guard, Guard::probing);
         let guarded = Arc::new(Guarded::over(Arc::new(guard), server));
         tokio::spawn(stdio::serve(far_read, client, Caller::new(Tenant::default(), None), guarded));
         let (read, write) = tokio::io::split(near);
@@ -141,17 +156,26 @@ impl Agent {
 }
 
 pub fn config() -> Config {
+    config_of("")
+}
+
+fn config_of(text: &str) -> Config {
     let mut surroundings = Surroundings::default();
     surroundings.variables.insert("SEMEL_LEDGER".to_owned(), "memory:".into());
-    Config::load(None, &surroundings).unwrap_or_else(|faults| panic!("{faults}"))
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("semel.toml");
+    std::fs::write(&file, text).unwrap();
+    Config::load(Some(&file), &surroundings).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 pub async fn semel(setup: Setup) -> Semel {
     let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
     let engine = Engine::builder(Limits::default()).cache(kept).build().unwrap();
-    let component = semel_policies::get("hints").unwrap_or_else(|missing| panic!("{missing}"));
-    let policy = engine.load(component, json!({})).await.unwrap();
+    let component = semel_policies::get(setup.policy.0).unwrap_or_else(|missing| panic!("{missing}"));
+    let policy = engine.load(component, setup.policy.1).await.unwrap();
     let mode = if setup.is_off { ToolMode::Off } else { ToolMode::Enforce };
     let tool = Tool { mode, ..Tool::new(policy) };
-    Semel::builder(Arc::new(MemoryStore::new())).otherwise(tool).open().await.unwrap()
+    let builder = Semel::builder(Arc::new(MemoryStore::new())).otherwise(tool);
+    let builder = setup.probes.into_iter().fold(builder, |builder, probes| builder.prober(probes));
+    builder.open().await.unwrap()
 }

@@ -15,6 +15,10 @@ use std::{
 pub enum Fate {
     /// It is answered: a member and its JSON.
     Answered(&'static str, &'static str),
+    /// It is sent, and no answer comes.
+    Lost,
+    /// It is sent, and nothing is heard of it.
+    Silent,
 }
 
 /// A server whose calls meet their fates in turn; the last one stays.
@@ -70,6 +74,8 @@ impl Upstream for Scripted {
         }
         self.take(&request);
         match self.fate() {
+            Fate::Lost => Err(Lost { reason: "the server ended".to_owned(), sent: true }),
+            Fate::Silent => std::future::pending().await,
             Fate::Answered(member, json) => Ok(Message::response(request.id(), member, json)),
         }
     }
