@@ -8,6 +8,7 @@ pub mod limits;
 mod lines;
 pub mod link;
 pub mod metrics;
+pub mod sharing;
 pub mod tower;
 pub mod upstream;
 pub mod wire;

@@ -17,7 +17,8 @@ use crate::{
     access::Access,
     health::{Health, Which},
     limits::Limits,
-    link::{Caller, Connect, Exchange, NoServer, Nobody, Upstream},
+    link::{Caller, Connect, Exchange, NoServer, Upstream},
+    sharing::Sharing,
     wire::{Fault, FaultCode, Kind, Message, header, method, version},
 };
 use body::{Body, Events};
@@ -62,7 +63,7 @@ pub struct Http {
     limits: Limits,
     sessions: Sessions,
     /// What all clients share that have no session.
-    shared: OnceCell<Arc<dyn Upstream>>,
+    shared: OnceCell<Sharing>,
     /// What is told to whoever runs the gateway.
     health: Option<Arc<Health>>,
 }
@@ -290,8 +291,8 @@ impl Http {
         Ok(reply::to_request(reading, head, false, written, Some(waits)).await.response)
     }
 
-    async fn shared(&self) -> Result<&Arc<dyn Upstream>, NoServer> {
-        self.shared.get_or_try_init(|| self.connect.connect(Arc::new(Nobody))).await
+    async fn shared(&self) -> Result<&Sharing, NoServer> {
+        self.shared.get_or_try_init(|| Sharing::connect(&*self.connect)).await
     }
 
     /// What no request caused, or the rest of what one did.

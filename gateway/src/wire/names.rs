@@ -12,12 +12,24 @@ pub mod method {
     pub const DISCOVER: &str = "server/discover";
     /// Says that nobody waits for a request's response any longer.
     pub const CANCELLED: &str = "notifications/cancelled";
+    /// Says what a server logs.
+    pub const LOG: &str = "notifications/message";
     /// Says how far a request has come.
     pub const PROGRESS: &str = "notifications/progress";
     /// Says that a client knows what it needs for a session.
     pub const INITIALIZED: &str = "notifications/initialized";
     /// Has a server tell what changes, since 2026-07-28.
     pub const LISTEN: &str = "subscriptions/listen";
+    /// The first word of `subscriptions/listen`: what will be told.
+    pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+    /// Sets from which level on is told what is logged, up to 2025-11-25.
+    pub const SET_LEVEL: &str = "logging/setLevel";
+    /// Has a server tell when a resource changes, up to 2025-11-25.
+    pub const RESOURCES_SUBSCRIBE: &str = "resources/subscribe";
+    /// Has a server no longer tell it.
+    pub const RESOURCES_UNSUBSCRIBE: &str = "resources/unsubscribe";
+    /// Says that a resource has changed.
+    pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
     /// Gives a prompt.
     pub const PROMPTS_GET: &str = "prompts/get";
     /// Reads a resource.
@@ -32,6 +44,12 @@ pub mod meta {
     pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
     /// What the client of a request can do, since 2026-07-28.
     pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    /// From which level on a request's client reads what is logged, since 2026-07-28.
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+    /// Who the client of a request is, since 2026-07-28.
+    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    /// Who the server of a result is, since 2026-07-28.
+    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
     /// To which `subscriptions/listen` a notification belongs, since 2026-07-28.
     pub const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
     /// What became of a call: the answer's word.
