@@ -8,6 +8,8 @@ mod call;
 mod catalog;
 mod outcome;
 mod prober;
+mod rounds;
+mod tasks;
 mod waiting;
 mod words;
 
@@ -19,12 +21,14 @@ use crate::{
 };
 use async_trait::async_trait;
 use catalog::Catalog;
-use semel::{config::Config, runtime::Semel};
+use rounds::Questions;
+use semel::{config::Config, runtime::Semel, words::Call};
 use serde_json::{Map, Value};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+use tasks::Tasks;
 use tokio_util::task::TaskTracker;
 use waiting::Calls;
 
@@ -44,6 +48,10 @@ pub struct Guard {
     /// What runs the probes of policies.
     probes: Option<Arc<Probes>>,
     catalog: Catalog,
+    /// What servers asked back, and nobody has answered yet.
+    questions: Questions,
+    /// The calls that servers made tasks of.
+    tasks: Tasks,
 }
 
 impl Guard {
@@ -51,8 +59,19 @@ impl Guard {
     #[must_use]
     pub fn new(semel: Semel, config: Arc<Config>, server: impl Into<String>, prefix: impl Into<String>) -> Self {
         let (server, prefix) = (server.into(), prefix.into());
-        let catalog = Catalog::default();
-        Self { semel, config, server, prefix, is_trusted: false, has_headers: false, probes: None, catalog }
+        let (catalog, questions, tasks) = (Catalog::default(), Questions::default(), Tasks::default());
+        Self {
+            semel,
+            config,
+            server,
+            prefix,
+            is_trusted: false,
+            has_headers: false,
+            probes: None,
+            catalog,
+            questions,
+            tasks,
+        }
     }
 
     /// Whether requests to the server have headers, as over HTTP. Where they have none, no call is sent whose policy puts its
@@ -118,6 +137,26 @@ impl Guarded {
         });
     }
 
+    /// The guarded task that a request asks for.
+    fn task(&self, request: &Message, exchange: &Exchange) -> Option<(String, Call)> {
+        let asks = request.asks(method::TASKS_GET) || request.asks(method::TASKS_RESULT);
+        asks.then(|| self.guard.tasks.asked_for(request, &exchange.caller.tenant)).flatten()
+    }
+
+    /// Passes on what a task came to, once it is recorded.
+    fn tell_of(&self, id: String, call: Call, request: Message, exchange: &Exchange) {
+        let (guard, below, exchange) = (Arc::clone(&self.guard), Arc::clone(&self.below), exchange.clone());
+        self.tasks.spawn(async move {
+            let (own, is_result) = (request.id().cloned(), request.asks(method::TASKS_RESULT));
+            let response = match below.ask(request, &exchange).await {
+                Ok(response) => response,
+                Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(own.as_ref()),
+            };
+            tasks::hear(&guard, &id, call, &response, is_result).await;
+            exchange.client.put(response).await.unwrap_or_default();
+        });
+    }
+
     /// Passes a list of tools on, and remembers what it says.
     fn list(&self, request: Message, exchange: &Exchange) {
         let (guard, below, exchange) = (Arc::clone(&self.guard), Arc::clone(&self.below), exchange.clone());
@@ -140,6 +179,8 @@ impl Upstream for Guarded {
             self.call(message, exchange);
         } else if message.asks(method::TOOLS_LIST) {
             self.list(message, exchange);
+        } else if let Some((id, call)) = self.task(&message, exchange) {
+            self.tell_of(id, call, message, exchange);
         } else if !self.under_way.cancel(&message, exchange) {
             self.below.pass(message, exchange).await;
         }

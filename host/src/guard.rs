@@ -70,6 +70,7 @@ enum Phase {
     Claiming,
     Marking(Grant),
     Running(Grant),
+    Suspending(Grant),
     RunningOpen,
     Judging { grant: Grant, outcome: Outcome },
     JudgingOpen(Outcome),
@@ -99,14 +100,25 @@ pub struct Guard {
     own: Option<(u32, Outcome)>,
     /// The first generation that was read before it was delivered.
     read_undelivered: Option<u32>,
+    /// Under which continuation it goes on with what waits; none: it claims.
+    resumes: Option<String>,
 }
 
 impl Guard {
     /// A call that is about to be claimed, and the first action.
     #[must_use]
     pub fn start(allowance: Allowance) -> (Self, Action) {
-        let guard = Self { allowance, phase: Phase::Claiming, runs: 0, own: None, read_undelivered: None };
+        let phase = Phase::Claiming;
+        let guard = Self { allowance, phase, runs: 0, own: None, read_undelivered: None, resumes: None };
         (guard, Action::Claim { read_undelivered: None })
+    }
+
+    /// A call that goes on with what waits under `continuation`, and the first action.
+    #[must_use]
+    pub fn resume(allowance: Allowance, continuation: String) -> (Self, Action) {
+        let (guard, _) = Self::start(allowance);
+        let action = Action::Continue { continuation: continuation.clone() };
+        (Self { resumes: Some(continuation), ..guard }, action)
     }
 
     /// From now on the caller cannot run the tool again.
@@ -122,6 +134,12 @@ impl Guard {
             (Phase::Marking(grant), Event::Marked(marked)) => self.marked(grant, marked),
             (Phase::Running(grant), Event::Ran(outcome)) => self.ran(grant, outcome),
             (Phase::RunningOpen, Event::Ran(outcome)) => self.ran_open(outcome),
+            (Phase::Running(grant), Event::Suspended { continuation, limit_seconds }) => {
+                let action = Action::Suspend { fence: grant.fence, continuation, limit_seconds };
+                self.enter(Phase::Suspending(grant), action)
+            }
+            (Phase::RunningOpen, Event::Suspended { .. }) => self.ran_open(goes_on()),
+            (Phase::Suspending(grant), Event::Written(written)) => self.suspended(grant, written),
             (Phase::Judging { grant, outcome }, Event::Judged(judged)) => self.judged(grant, outcome, judged),
             (Phase::JudgingOpen(outcome), Event::Judged(judged)) => self.judged_open(outcome, judged),
             (Phase::Settling(own), Event::Written(written)) => self.settled(own, written),
@@ -154,12 +172,17 @@ impl Guard {
     }
 
     fn claim(&mut self) -> Action {
-        let read_undelivered = self.read_undelivered;
-        self.enter(Phase::Claiming, Action::Claim { read_undelivered })
+        let action = match &self.resumes {
+            Some(continuation) => Action::Continue { continuation: continuation.clone() },
+            None => Action::Claim { read_undelivered: self.read_undelivered },
+        };
+        self.enter(Phase::Claiming, action)
     }
 
     fn claimed(&mut self, claimed: Result<Reading, LedgerFault>, elapsed_ms: u64) -> Action {
         match claimed {
+            Err(LedgerFault::Refused(_)) if self.resumes.is_some() => self.finish(End::Unmarked(nothing_waits())),
+            Err(fault) if self.resumes.is_some() => self.ledger_away(fault),
             Err(fault) => self.without_ledger(fault),
             Ok(reading) => match reading.reply.clone() {
                 Reply::Granted(grant) => self.granted(grant),
@@ -222,4 +245,15 @@ impl Guard {
             _ => self.finish_told(reading),
         }
     }
+}
+
+/// What is seen of a tool that goes on elsewhere, where that could not be recorded.
+fn goes_on() -> Outcome {
+    Outcome::no_answer("it goes on elsewhere, and that could not be recorded")
+}
+
+fn nothing_waits() -> Unmarked {
+    let reason = "nothing waits under the state that this call continues, or it was another call that does: make the \
+                  call exactly as it was, or anew and without that state";
+    Unmarked { reason: reason.to_owned(), passes: false }
 }

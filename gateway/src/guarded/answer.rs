@@ -27,7 +27,7 @@ impl Reader<'_> {
     pub(super) fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
         let result = match (answer, own) {
             (Answer::Passed { .. }, Some(own)) => return own.with_id(self.id),
-            (Answer::Executed { .. }, Some(own)) => Some(own.with_id(self.id)),
+            (Answer::Executed { .. } | Answer::Running { .. }, Some(own)) => Some(own.with_id(self.id)),
             (Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. }, None)
             | (Answer::Replayed { outcome: Some(outcome), .. }, _) => {
                 outcome::as_response(outcome).map(|(member, body)| Message::response(Some(self.id), member, &body))

@@ -1,6 +1,6 @@
 //! One guarded call, from its request to the word that its answer was taken.
 
-use super::{Guard, answer::Reader, catalog::Known, outcome, own_id, waiting::Patience, words::Subject};
+use super::{Guard, answer::Reader, catalog::Known, outcome, own_id, rounds, tasks, waiting::Patience, words::Subject};
 use crate::{
     link::{Exchange, Upstream},
     wire::{Fault, FaultCode, Id, Members, Message},
@@ -11,7 +11,7 @@ use semel::{
     words::{Answer, Call, Next, Outcome},
 };
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// After how long it makes sense to call again where the ledger could not be used, in milliseconds.
 const LEDGER_AWAY_MS: u64 = 5_000;
@@ -91,6 +91,24 @@ struct Running<'a> {
     known: Arc<Known>,
 }
 
+/// Under what a call waits whose server is not done.
+struct Waits {
+    continuation: String,
+    at_most: Duration,
+    /// The task's id, where it is one.
+    task: Option<String>,
+}
+
+impl Waits {
+    fn by(response: &Message) -> Option<Self> {
+        if let Some(continuation) = rounds::asks(response) {
+            return Some(Self { continuation, at_most: rounds::ANSWERED_WITHIN, task: None });
+        }
+        let task = tasks::made_by(response)?;
+        Some(Self { continuation: tasks::continuation(&task.id), at_most: task.ttl, task: Some(task.id) })
+    }
+}
+
 /// What this call sent.
 #[derive(Default)]
 struct Sent {
@@ -105,12 +123,14 @@ impl Running<'_> {
             Ok(call) => call,
             Err(fault) => return self.put(fault.response(Some(&self.asked.id))).await,
         };
-        let arguments = call.arguments().clone();
         let mut sent = Sent::default();
-        let mut begun = self.guard.semel.begin(call).await;
+        let mut begun = match rounds::continues(&self.asked.params) {
+            Some(continuation) => self.guard.semel.resume(call.clone(), continuation).await,
+            None => self.guard.semel.begin(call.clone()).await,
+        };
         loop {
             match begun {
-                Ok(Begun::Run(started)) => match self.send(*started, &arguments, &mut sent).await {
+                Ok(Begun::Run(started)) => match self.send(*started, &call, &mut sent).await {
                     Some(next) => begun = next,
                     None => return,
                 },
@@ -132,17 +152,12 @@ impl Running<'_> {
     }
 
     /// Sends the call once, and says how it goes on; none: it is answered already.
-    async fn send(
-        &self,
-        started: Started,
-        arguments: &Map<String, Value>,
-        sent: &mut Sent,
-    ) -> Option<Result<Begun, CallError>> {
+    async fn send(&self, started: Started, call: &Call, sent: &mut Sent) -> Option<Result<Begun, CallError>> {
         if let Some(header) = started.ticket.headers.first().filter(|_| !self.guard.has_headers) {
             let reason = nowhere(&header.0, &self.guard.server);
             return self.unsent(started, reason).await;
         }
-        let request = match self.asked.with(&started.ticket, arguments, sent.times > 0) {
+        let request = match self.asked.with(&started.ticket, call.arguments(), sent.times > 0) {
             Ok(request) => request,
             Err(error) => return self.unsent(started, format!("the request cannot be written: {error}")).await,
         };
@@ -156,12 +171,41 @@ impl Running<'_> {
         sent.times += 1;
         let patience = Patience::of(self.guard.config.tool(&self.tool));
         let response = patience.ask(self.below, request, &exchange).await;
+        if let Ok(response) = &response
+            && let Some(waits) = Waits::by(response)
+        {
+            return self.suspend(started, call, waits, response).await;
+        }
         let came_to = match &response {
             Ok(response) => outcome::of_response(response),
             Err(lost) => outcome::of_loss(lost.clone()),
         };
         sent.answer = response.ok();
         Some(started.go_on(came_to).await)
+    }
+
+    /// The server accepted, and is not done: what it said is the answer, and the operation waits.
+    async fn suspend(
+        &self,
+        started: Started,
+        call: &Call,
+        waits: Waits,
+        response: &Message,
+    ) -> Option<Result<Begun, CallError>> {
+        if let Some(task) = &waits.task {
+            self.guard.tasks.keep(task, call);
+        }
+        let answered = match started.suspend(waits.continuation.clone(), waits.at_most).await {
+            Ok(answered) => answered,
+            Err(error) => return Some(Err(error)),
+        };
+        if let Answer::Running { about, continuation: Some(waiting), .. } = &answered.answer
+            && *waiting == waits.continuation
+        {
+            self.guard.questions.keep(about.key.clone(), waits.continuation, response.clone());
+        }
+        self.tell(answered, Some(response)).await;
+        None
     }
 
     /// The call cannot be sent as it is set up, and calling again would change nothing.
@@ -180,6 +224,12 @@ impl Running<'_> {
         if self.exchange.nobody_waits.is_cancelled() {
             return;
         }
+        // What its server asked is asked again of whoever makes the call anew.
+        let question = match &answer {
+            Answer::Running { about, continuation: Some(waits), .. } => self.guard.questions.get(&about.key, waits),
+            _ => None,
+        };
+        let own = if matches!(answer, Answer::Running { .. }) { question.as_ref() } else { own };
         let was_written = self.exchange.client.deliver(self.response(&answer, own)).await.is_ok();
         if let Some(delivery) = delivery.filter(|_| was_written && self.counts_as_taken()) {
             Delivery::taken(delivery).await;

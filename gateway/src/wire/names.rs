@@ -6,6 +6,10 @@ pub mod method {
     pub const TOOLS_CALL: &str = "tools/call";
     /// Tells which tools there are, and what their server says of them.
     pub const TOOLS_LIST: &str = "tools/list";
+    /// Asks how a task stands.
+    pub const TASKS_GET: &str = "tasks/get";
+    /// Waits for what a task comes to, up to 2025-11-25.
+    pub const TASKS_RESULT: &str = "tasks/result";
     /// Opens a session, up to 2025-11-25.
     pub const INITIALIZE: &str = "initialize";
     /// Asks what a server speaks and offers, since 2026-07-28.

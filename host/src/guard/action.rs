@@ -25,6 +25,20 @@ pub enum Action {
         /// The outcome.
         outcome: Outcome,
     },
+    /// Claim what waits under this continuation: [`Event::Claimed`].
+    Continue {
+        /// The continuation.
+        continuation: String,
+    },
+    /// Write that the attempt goes on elsewhere: [`Event::Written`].
+    Suspend {
+        /// The attempt.
+        fence: Fence,
+        /// The name under which it does.
+        continuation: String,
+        /// How long that may take.
+        limit_seconds: u32,
+    },
     /// Write what the attempt came to: [`Event::Written`].
     Settle {
         /// The attempt.
@@ -169,6 +183,13 @@ pub enum Event {
     Marked(Result<(), Unmarked>),
     /// What the tool, or the probe, came to.
     Ran(Outcome),
+    /// The tool accepted, and goes on elsewhere.
+    Suspended {
+        /// The name under which it does.
+        continuation: String,
+        /// How long that may take.
+        limit_seconds: u32,
+    },
     /// The policy's verdict.
     Judged(Result<Verdict, PolicyTrouble>),
     /// What the ledger said to a settlement.

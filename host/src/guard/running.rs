@@ -127,6 +127,14 @@ impl Guard {
         self.finish(End::Unsettled { recorded: written, outcome, reason: None })
     }
 
+    /// What could not be written is in doubt: it was sent, and somebody may never ask for it again.
+    pub(super) fn suspended(&mut self, grant: Grant, written: Result<Reading, LedgerFault>) -> Action {
+        match written {
+            Ok(reading) => self.finish_told(reading),
+            Err(_) => self.ran(grant, super::goes_on()),
+        }
+    }
+
     pub(super) fn ran_open(&mut self, outcome: Outcome) -> Action {
         let action = Action::Judge { outcome: outcome.clone() };
         self.enter(Phase::JudgingOpen(outcome), action)

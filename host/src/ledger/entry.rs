@@ -266,6 +266,8 @@ impl Entry {
     /// The oldest format that can hold it.
     fn format(&self) -> u16 {
         match self {
+            // An older release would take a later round's word for the whole attempt's.
+            Self::Operation(record) if record.attempts.iter().any(|attempt| attempt.suspended) => FORMAT,
             Self::Operation(_) | Self::Handle(_) | Self::Scheme(_) => FIRST_FORMAT,
             Self::Sealed(_) | Self::Tally(_) => FORMAT,
         }

@@ -108,6 +108,9 @@ pub struct AttemptRecord {
     /// What else its host knew when it was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<Field>,
+    /// Whether it went on elsewhere: it was sent, so whatever a later round of it comes to, it may have taken effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
 /// The operation as its claim stated it. It stays as it is for as long as the claim's content does.

@@ -49,6 +49,7 @@ rules! {
     SeriesAgrees => "what landed under an earlier key leaves two effects for a person to settle",
     GenerationAgrees => "what landed in an earlier generation settles nothing in this one",
     TwoEffectsStayHeld => "only a person settles a record under which two effects may stand",
+    RoundsProveNothing => "what went on elsewhere was sent, so no later round of it proves it absent",
     NoOtherUnresolved => "while another attempt may have taken effect, nothing settles as without effect",
     FinalStands => "a late writer never overwrites what is settled",
     RepeatsAreHarmless => "nothing in doubt is sent again where repeats have an effect",

@@ -89,8 +89,17 @@ const ERASED: &str = "erased";
 
 impl OfAttempt {
     fn take(attempt: &mut AttemptRecord) -> Self {
-        let AttemptRecord { fence: _, generation: _, series: _, started: _, known: _, outcome, reason, facts } =
-            attempt;
+        let AttemptRecord {
+            fence: _,
+            generation: _,
+            series: _,
+            started: _,
+            known: _,
+            outcome,
+            reason,
+            facts,
+            suspended: _,
+        } = attempt;
         Self { outcome: outcome.take(), reason: reason.take(), facts: std::mem::take(facts) }
     }
 

@@ -23,6 +23,12 @@ impl Bounded {
         &self.reason
     }
 
+    /// The same, where what it rests on is not all that was sent: nothing is known then.
+    pub(super) fn doubted(&self) -> Self {
+        let reason = format!("an earlier round of it was sent and may have taken effect ({})", self.reason);
+        Self { effect: Effect::Unknown, reason, retry_after_ms: self.retry_after_ms }
+    }
+
     /// When trying again may help, in milliseconds.
     #[must_use]
     pub fn retry_after_ms(&self) -> Option<u32> {

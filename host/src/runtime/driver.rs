@@ -11,8 +11,8 @@ use crate::{
     guard::{Action, End, Event, Guard, LedgerFault, PolicyTrouble, Reading, Seen},
     json,
     ledger::{
-        Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record, Reply, Settlement,
-        Shared, Sight,
+        Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record, Refusal, Reply,
+        Settlement, Shared, Sight, StateLabel, Told,
     },
     points::{self, Deed},
     words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target},
@@ -62,10 +62,14 @@ impl Driver {
         key: StoreKey,
         claim: Claim,
         begun: Moment,
+        continuation: Option<String>,
     ) -> (Box<Self>, Action) {
         let mut allowance = tool.allowance.clone();
         allowance.can_probe = inner.prober.is_some();
-        let (guard, action) = Guard::start(allowance);
+        let (guard, action) = match continuation {
+            Some(continuation) => Guard::resume(allowance, continuation),
+            None => Guard::start(allowance),
+        };
         let span = tracing::info_span!(
             "semel.call",
             semel.tool = call.tool(),
@@ -121,6 +125,10 @@ impl Driver {
     async fn perform(&mut self, action: Action) -> Event {
         match action {
             Action::Claim { read_undelivered } => Event::Claimed(self.claim(read_undelivered).await),
+            Action::Continue { continuation } => Event::Claimed(self.go_on_with(continuation).await),
+            Action::Suspend { fence, continuation, limit_seconds } => {
+                Event::Written(self.suspend(fence, continuation, limit_seconds).await)
+            }
             Action::Mark(grant) => Event::Marked(self.inner.table.mark(self.key, &grant).await),
             Action::Judge { outcome } => self.judge(&outcome),
             Action::Settle { grant, outcome, verdict, handles, undid } => {
@@ -171,6 +179,41 @@ impl Driver {
         let applied = self.inner.table.claim(self.key, &self.claim).await;
         let reading = self.read(applied)?;
         self.finish_undoes().await;
+        Ok(reading)
+    }
+
+    /// Claims what waits under the continuation, if it is this call that does. Otherwise tells what stands, and claims nothing.
+    async fn go_on_with(&mut self, continuation: String) -> Result<Reading, LedgerFault> {
+        let nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        Arc::make_mut(&mut self.claim).nonce = nonce;
+        self.inner.marks.written(self.key).await;
+        let stands = self.inner.table.told(self.key, &self.claim).await?;
+        let waits = match &stands.reply {
+            Reply::Told(Told::Running { continuation: Some(waits), .. }) => *waits == continuation,
+            _ => false,
+        };
+        let digest = stands.record().map(|record| record.terms.call_digest);
+        if waits && digest == Some(self.claim.terms.call_digest) {
+            let applied = self.inner.table.apply(stands.key, &Command::Continue { continuation, nonce }).await;
+            return self.read(applied);
+        }
+        if waits || matches!(stands.reply, Reply::Granted(_)) {
+            let state = stands.record().map_or(StateLabel::Released, |record| record.state.label());
+            return Err(LedgerFault::Refused(Refusal::NoRow { command: "continue", state }));
+        }
+        self.read(Ok(stands))
+    }
+
+    async fn suspend(
+        &mut self,
+        fence: Fence,
+        continuation: String,
+        limit_seconds: u32,
+    ) -> Result<Reading, LedgerFault> {
+        let command = Command::Suspend { fence, continuation, limit_seconds };
+        let applied = self.inner.table.apply(self.key, &command).await;
+        let reading = self.read(applied)?;
+        self.over();
         Ok(reading)
     }
 

@@ -3,7 +3,9 @@
 use super::clock::Moment;
 use crate::{
     guard::{LedgerFault, Reading},
-    ledger::{self, Command, Entry, EntryFault, Fence, Handle, Present, Record, Refusal, Reply, State, Step, Told},
+    ledger::{
+        self, Claim, Command, Entry, EntryFault, Fence, Handle, Present, Record, Refusal, Reply, State, Step, Told,
+    },
     points::{self, Deed},
     store::{Created, Keep, Replaced, Store, StoreError, Stored, Version},
     words::{Boot, Incarnation, Nonce, Stamp, StoreKey},
@@ -146,6 +148,24 @@ impl Table {
             Reply::Told(Told::Alias { to }) if to != key => self.apply_at(to, command).await,
             _ => Ok(applied),
         }
+    }
+
+    /// What a claim would be answered, without making it. A right in the answer is none.
+    pub(crate) async fn told(&self, key: StoreKey, claim: &Arc<Claim>) -> Result<Applied, LedgerError> {
+        let told = self.told_at(key, claim).await?;
+        match told.reply {
+            Reply::Told(Told::Alias { to }) if to != key => self.told_at(to, claim).await,
+            _ => Ok(told),
+        }
+    }
+
+    async fn told_at(&self, key: StoreKey, claim: &Arc<Claim>) -> Result<Applied, LedgerError> {
+        let asked = Moment::now();
+        let (stored, now) = self.store.get(key).await?;
+        let lies = stored.map(Lies::from).ok_or(Refusal::NoRecord { command: "continue" })?;
+        let reply = ledger::apply(present(Some(&lies))?, &Command::Claim(Arc::clone(claim)), now)?.reply;
+        let Lies { entry, version, written } = lies;
+        Ok(Applied { reply, key, version, record: entry, written, now, asked })
     }
 
     /// Carries out `command` on what `seen` left in the ledger, without looking first: nobody else may have changed that

@@ -197,6 +197,7 @@ mod tests {
                 outcome: None,
                 reason: None,
                 facts: Vec::new(),
+                suspended: false,
             });
         }
         store.create(key(number), &entry, fresh_version(), Keep::UntilRemoved).await.unwrap();

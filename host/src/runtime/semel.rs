@@ -248,6 +248,20 @@ impl Semel {
     /// # Errors
     /// As [`Semel::call`].
     pub async fn begin(&self, call: Call) -> Result<Begun, CallError> {
+        self.begin_or_resume(call, None).await
+    }
+
+    /// Goes on with a call that was suspended ([`Started::suspend`]): says whether to run its next round, or what to answer
+    /// where nothing waits under this continuation. It must be the very same call; a next round is part of the same
+    /// attempt, and goes under the same key.
+    ///
+    /// # Errors
+    /// As [`Semel::call`].
+    pub async fn resume(&self, call: Call, continuation: impl Into<String>) -> Result<Begun, CallError> {
+        self.begin_or_resume(call, Some(continuation.into())).await
+    }
+
+    async fn begin_or_resume(&self, call: Call, continuation: Option<String>) -> Result<Begun, CallError> {
         let begun = Moment::now();
         let tool = self.inner.tool(call.tool()).cloned();
         if let Some(under) = tool.as_ref().and_then(|tool| self.without_a_guard(tool, &call)) {
@@ -261,7 +275,7 @@ impl Semel {
             Err(fault) => Ok(ticket::refused(call.tool(), explain(&fault))),
             Ok(Derivation::Pass) => Ok(ticket::passes(&call)),
             Ok(Derivation::Refuse(reason)) => Ok(ticket::refused(call.tool(), reason)),
-            Ok(Derivation::Once(operation)) => self.guard(tool, call, *operation, begun).await,
+            Ok(Derivation::Once(operation)) => self.guard(tool, call, *operation, begun, continuation).await,
         }
     }
 
@@ -292,6 +306,7 @@ impl Semel {
         call: Call,
         operation: Operation,
         begun: Moment,
+        continuation: Option<String>,
     ) -> Result<Begun, CallError> {
         if let Some(reason) = self.forgets(&tool, &call) {
             return Ok(ticket::refused(call.tool(), reason));
@@ -314,7 +329,8 @@ impl Semel {
             read_undelivered: None,
             void_mark: None,
         };
-        let (mut driver, mut action) = Driver::start(Arc::clone(&self.inner), tool, call, key, claim, begun);
+        let (mut driver, mut action) =
+            Driver::start(Arc::clone(&self.inner), tool, call, key, claim, begun, continuation);
         if let Some(fault) = away {
             // Without what it undoes its key is not known, so nothing is claimed.
             action = driver.step(Event::Claimed(Err(fault)));

@@ -15,7 +15,7 @@ use crate::{
     words::{Answer, Call, Outcome, Unguarded, Until},
 };
 use serde_json::{Map, Value};
-use std::fmt;
+use std::{fmt, time::Duration};
 use tracing::Instrument;
 
 /// Why a call got no answer. Nothing was sent by it.
@@ -146,6 +146,25 @@ impl Started {
         self.under.go_on(outcome).await
     }
 
+    /// Tells that the tool accepted and goes on elsewhere, for so long at the most: it asked something back, or made a task
+    /// of it. The answer is [`Answer::Running`] under this continuation, which should name it and tell nothing.
+    /// [`Semel::resume`] goes on with it. Where that cannot be recorded, the operation is in doubt.
+    ///
+    /// [`Semel::resume`]: super::Semel::resume
+    ///
+    /// # Errors
+    /// If something is wrong within Semel; nothing is recorded then.
+    pub async fn suspend(self, continuation: impl Into<String>, at_most: Duration) -> Result<Answered, CallError> {
+        let Under::Guard(mut driver) = self.under else {
+            return self.finish(Outcome::no_answer("it goes on elsewhere")).await;
+        };
+        driver.cannot_run_again();
+        let limit_seconds = u32::try_from(at_most.as_secs()).unwrap_or(u32::MAX).max(1);
+        points::after(Deed::Send);
+        let action = driver.step(Event::Suspended { continuation: continuation.into(), limit_seconds });
+        answer_of(go_on(driver, action).await?)
+    }
+
     /// Tells what the tool came to, and gives the answer.
     ///
     /// # Errors
@@ -154,10 +173,14 @@ impl Started {
         if let Under::Guard(driver) = &mut self.under {
             driver.cannot_run_again();
         }
-        match self.under.go_on(outcome).await? {
-            Begun::Answered(answered) => Ok(*answered),
-            Begun::Run(_) => Err(CallError::Internal("a run that nobody can make".to_owned())),
-        }
+        answer_of(self.under.go_on(outcome).await?)
+    }
+}
+
+fn answer_of(begun: Begun) -> Result<Answered, CallError> {
+    match begun {
+        Begun::Answered(answered) => Ok(*answered),
+        Begun::Run(_) => Err(CallError::Internal("a run that nobody can make".to_owned())),
     }
 }
 

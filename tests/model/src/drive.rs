@@ -119,6 +119,15 @@ impl Town {
         let (action, look) = (caller.action.clone(), nonce(100 + u8::try_from(at).unwrap_or(0), caller.look));
         match action {
             Action::Claim { read_undelivered } => self.claim(world, at, fresh, read_undelivered),
+            Action::Continue { continuation } => {
+                let claimed = self.ask_for(world, at, &Command::Continue { continuation, nonce: fresh });
+                self.report(world, at, Event::Claimed(claimed));
+            }
+            Action::Suspend { fence, continuation, limit_seconds } => {
+                let command = Command::Suspend { fence, continuation, limit_seconds };
+                let written = self.ask_for(world, at, &command);
+                self.report(world, at, Event::Written(written));
+            }
             Action::Mark(grant) => self.mark(world, at, &grant),
             Action::Run(grant) => self.send(world, at, &grant),
             Action::Settle { grant, outcome, verdict, undid, .. } => {

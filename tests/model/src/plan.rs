@@ -95,6 +95,8 @@ pub struct Plan {
     pub losses: u8,
     /// Whether attempts are suspended and continued.
     pub suspends: bool,
+    /// Whether what goes on elsewhere took effect before it did, and who goes on with it sends nothing.
+    pub rounds: bool,
     /// Whether the undoing operation says what it undoes, or only its outcome does.
     pub undoes_beforehand: bool,
     /// Whether records age.
@@ -132,6 +134,7 @@ impl Plan {
             set_back: false,
             losses: 0,
             suspends: false,
+            rounds: false,
             undoes_beforehand: true,
             ages: false,
         }

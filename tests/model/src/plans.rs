@@ -19,6 +19,7 @@ pub fn plans() -> Vec<Plan> {
         clocks(),
         attempts(),
         continuations(),
+        unsent_rounds(),
         refusals(),
         lies(),
         lies_until_delivery(),
@@ -137,6 +138,17 @@ fn continuations() -> Plan {
         reports: true,
         suspends: true,
         ..Plan::of("attempts that continue elsewhere", &[1, 1, 2])
+    }
+}
+
+fn unsent_rounds() -> Plan {
+    Plan {
+        needs: &[Rule::RoundsProveNothing],
+        ticks: 1,
+        loses: true,
+        suspends: true,
+        rounds: true,
+        ..Plan::of("rounds of which the next is never sent", &[1, 1])
     }
 }
 

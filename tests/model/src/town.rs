@@ -46,6 +46,8 @@ pub enum Deed {
     Suspend(u8),
     /// Somebody presents the continuation, and sends it.
     Continue(u8),
+    /// Somebody presents the continuation, and goes away before anything is sent.
+    LetGo(u8),
     /// A request arrives and takes effect, and is answered.
     Arrive(u8),
     /// A request arrives and takes effect, and the answer is lost.
@@ -217,7 +219,10 @@ impl Town {
             deeds.extend(MISTAKES.map(Deed::Mistake));
         }
         if self.plan.suspends && matches!(state, Some(State::Waiting { .. })) {
-            deeds.extend([Deed::Continue(0), Deed::Continue(1)]);
+            match self.plan.rounds {
+                true => deeds.push(Deed::LetGo(0)),
+                false => deeds.extend([Deed::Continue(0), Deed::Continue(1)]),
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod scene;
 mod server;
 mod web;
 
+mod a_call_in_rounds_is_one_operation;
 mod a_call_is_sent_once;
 mod a_server_on_the_network_is_sent_each_message_once;
 mod a_server_that_is_silent_leaves_doubt;

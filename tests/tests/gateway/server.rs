@@ -30,12 +30,18 @@ pub struct Scripted {
     pub calls: Mutex<Vec<serde_json::Value>>,
     /// Whatever else came.
     pub passed: Mutex<Vec<String>>,
+    /// What it answers to any other request that is waited for.
+    says: Mutex<&'static str>,
 }
 
 impl Scripted {
     pub fn new(tools: &'static str, fates: impl IntoIterator<Item = Fate>) -> Arc<Self> {
         let fates = Mutex::new(fates.into_iter().collect());
-        Arc::new(Self { tools, fates, calls: Mutex::default(), passed: Mutex::default() })
+        Arc::new(Self { tools, fates, calls: Mutex::default(), passed: Mutex::default(), says: Mutex::new("{}") })
+    }
+
+    pub fn says(&self, result: &'static str) {
+        *self.says.lock().unwrap() = result;
     }
 
     pub fn count(&self) -> usize {
@@ -71,6 +77,9 @@ impl Upstream for Scripted {
     async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
         if request.method() == Some("tools/list") {
             return Ok(Message::response(request.id(), "result", self.tools));
+        }
+        if request.method() != Some("tools/call") {
+            return Ok(Message::response(request.id(), "result", *self.says.lock().unwrap()));
         }
         self.take(&request);
         match self.fate() {

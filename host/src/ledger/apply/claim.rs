@@ -45,6 +45,7 @@ fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptR
         outcome: None,
         reason: None,
         facts: claim.facts.clone(),
+        suspended: false,
     }
 }
 

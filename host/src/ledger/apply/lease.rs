@@ -79,6 +79,9 @@ impl Draft {
             return self.no_row();
         }
         self.require_owner(fence)?;
+        if let Some(attempt) = self.attempt_mut(fence) {
+            attempt.suspended = true;
+        }
         self.record.leased = When::ThisWrite;
         self.enter(State::Waiting { continuation: continuation.to_owned(), limit_seconds });
         Ok(self.write_told())

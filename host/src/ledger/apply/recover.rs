@@ -78,6 +78,7 @@ impl Draft {
             outcome: None,
             reason: None,
             facts: retry.facts.to_vec(),
+            suspended: false,
         });
         self.record.leased = When::ThisWrite;
         self.enter(State::Retrying);

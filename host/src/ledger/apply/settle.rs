@@ -58,9 +58,14 @@ fn learn(attempt: &mut AttemptRecord, settlement: &Settlement) -> Ordering {
 
 impl Draft {
     pub(super) fn settle(mut self, settlement: &Settlement) -> Result<Step, Refusal> {
+        let rules = self.rules;
         let Some(attempt) = self.attempt_mut(settlement.fence) else {
             return self.settle_unknown_attempt(settlement);
         };
+        let proves_absence = settlement.verdict.effect() == Effect::Absent;
+        if proves_absence && !rules.allow(Rule::RoundsProveNothing, !attempt.suspended) {
+            return self.settle(&Settlement { verdict: settlement.verdict.doubted(), ..settlement.clone() });
+        }
         let news = learn(attempt, settlement);
         let settled = Settlement { generation: attempt.generation, series: attempt.series, ..settlement.clone() };
         match (news, settlement.verdict.effect()) {

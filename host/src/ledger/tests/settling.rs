@@ -82,6 +82,30 @@ fn a_continuation_is_a_new_right_of_the_same_attempt() {
 }
 
 #[test]
+fn no_later_round_proves_that_an_earlier_one_had_no_effect() {
+    let first = claim(1, 1);
+    let suspended = || {
+        let mut desk = Desk::new();
+        let grant = desk.granted(&first);
+        let suspend = Command::Suspend { fence: grant.fence, continuation: "task".to_owned(), limit_seconds: 3_600 };
+        desk.ask(&suspend).unwrap();
+        let go_on = Command::Continue { continuation: "task".to_owned(), nonce: nonce(3) };
+        let right = granted(desk.ask(&go_on).unwrap());
+        (desk, right)
+    };
+    let (mut unsent, right) = suspended();
+    unsent.settle(&right, &first, Effect::Absent);
+    assert_eq!(unsent.label(), StateLabel::InDoubt);
+    let (mut declined, right) = suspended();
+    declined.settle(&right, &first, Effect::Refused);
+    assert_eq!(declined.label(), StateLabel::Refused, "a definite refusal is one of the whole");
+    let mut desk = Desk::new();
+    let grant = desk.granted(&first);
+    desk.settle(&grant, &first, Effect::Absent);
+    assert_eq!(desk.label(), StateLabel::Released, "the control: of one round it is a proof");
+}
+
+#[test]
 fn a_landing_counts_however_late() {
     for (name, mut desk, grant) in every_state() {
         let landed = settlement(&grant, &claim(1, 1), Effect::Landed);

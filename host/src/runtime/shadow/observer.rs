@@ -74,7 +74,8 @@ impl Observer {
         driver::check(&self.call).map_err(|_| Would::BeRefused)?;
         let operation = derived(&self.tool, &self.call)?;
         self.agree().await?;
-        let guarded = self.shadow.semel.guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun).await;
+        let guarded =
+            self.shadow.semel.guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun, None).await;
         guarded.map_err(|error| failed(&error))
     }
 

@@ -32,6 +32,7 @@ impl Town {
             Deed::Deliver(who) => self.deliver(world, usize::from(who)),
             Deed::Suspend(who) => self.suspend(world, usize::from(who)),
             Deed::Continue(who) => self.go_on(world, who),
+            Deed::LetGo(who) => self.let_go(world, who),
             Deed::Arrive(at) => self.arrive(world, usize::from(at), true),
             Deed::ArriveUnanswered(at) => self.arrive(world, usize::from(at), false),
             Deed::TurnAway(at, absent) => self.turn_away(world, usize::from(at), absent, false),
@@ -111,7 +112,12 @@ impl Town {
 
     fn suspend(&self, world: &mut World, at: usize) {
         let Some(fence) = Self::fence_of(world, at) else { return };
-        world.messages.retain(|message| message.fence != fence);
+        let accepted = world.messages.iter().position(|message| message.fence == fence);
+        if let Some(accepted) = accepted.map(|at| world.messages.remove(at))
+            && self.plan.rounds
+        {
+            self.take_effect(world, &accepted);
+        }
         let command = Command::Suspend { fence, continuation: "task".to_owned(), limit_seconds: TICK_SECONDS };
         let _refused = self.ask(world, 0, Some(at), &command);
         if let Some(part) = world.parts.get_mut(at) {
@@ -127,6 +133,25 @@ impl Town {
             let message = Message { key, fence: grant.fence, content, sent: world.tick, disowned: false };
             self.put_on_the_way(world, message);
         }
+    }
+
+    /// The right is dropped unused, and says so.
+    fn let_go(&self, world: &mut World, who: u8) {
+        let nonce = nonce(50 + who, world.tick);
+        let command = Command::Continue { continuation: "task".to_owned(), nonce };
+        let Ok(Reply::Granted(grant)) = self.ask(world, 0, None, &command) else { return };
+        let unsent = Outcome::not_sent("");
+        let settlement = Settlement {
+            fence: grant.fence,
+            generation: grant.generation,
+            series: grant.series,
+            verdict: bound(&unsent, &Verdict::new(Effect::Absent, ""), ServerErrors::ProveNothing),
+            outcome: Kept::Whole(unsent),
+            handles: Vec::new(),
+            undid: Vec::new(),
+            claim: Arc::new(self.plan.claim(Wish { op: 0, content: 1, digest: 1 }, nonce)),
+        };
+        let _refused = self.ask(world, 0, None, &Command::Settle(Box::new(settlement)));
     }
 
     fn arrive(&self, world: &mut World, at: usize, answered: bool) {

@@ -90,6 +90,7 @@ pub(super) fn record(state: State) -> Record {
         outcome: answer("an outcome"),
         reason: Some(told("a verdict's reason")),
         facts: field("a fact"),
+        suspended: false,
     };
     Record {
         tenant: Tenant::new("acme").unwrap(),
