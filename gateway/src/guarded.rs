@@ -181,6 +181,9 @@ impl Upstream for Guarded {
             self.list(message, exchange);
         } else if let Some((id, call)) = self.task(&message, exchange) {
             self.tell_of(id, call, message, exchange);
+        } else if message.asks(method::LISTEN) {
+            let client = Self::hearing(&self.guard, Arc::clone(&exchange.client));
+            self.below.pass(message, &Exchange { client, ..exchange.clone() }).await;
         } else if !self.under_way.cancel(&message, exchange) {
             self.below.pass(message, exchange).await;
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod access;
+pub mod era;
 pub mod front;
 pub mod guarded;
 pub mod health;

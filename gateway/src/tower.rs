@@ -5,6 +5,7 @@
 //! while its server asks back.
 
 use crate::{
+    era::{Changes, Raised},
     guarded::{Guard, Guarded},
     link::{Client, Connect, NoServer, Upstream},
     upstream::{Child, Endpoint, Http},
@@ -40,13 +41,14 @@ impl Tower {
 #[async_trait]
 impl Connect for Tower {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
-        let client = Guarded::hearing(&self.guard, client);
+        let client = Raised::hearing(Guarded::hearing(&self.guard, client));
         let connection: Arc<dyn Upstream> = match &self.server {
-            Server::Command(command) => {
-                Arc::new(Child::start(command, client).map_err(|fault| NoServer(fault.to_string()))?)
-            }
-            Server::Endpoint(endpoint) => Arc::new(Http::to(Arc::clone(endpoint), client)),
+            Server::Command(command) => Arc::new(
+                Child::start(command, Arc::<Changes>::clone(&client)).map_err(|fault| NoServer(fault.to_string()))?,
+            ),
+            Server::Endpoint(endpoint) => Arc::new(Http::to(Arc::clone(endpoint), Arc::<Changes>::clone(&client))),
         };
+        let connection = Arc::new(Raised::over(connection, client));
         Ok(Arc::new(Guarded::over(Arc::clone(&self.guard), connection)))
     }
 }

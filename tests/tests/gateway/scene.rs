@@ -11,7 +11,7 @@ use semel::{
 use semel_mcp::{
     front::stdio,
     guarded::{Guard, Guarded, Probes},
-    link::{Caller, Exchange, Lost, Upstream},
+    link::{Caller, Client, Exchange, Lost, Upstream},
     wire::{Id, Kind, Message},
 };
 use serde_json::{Value, json};
@@ -124,6 +124,14 @@ impl Agent {
         tokio::spawn(stdio::serve(far_read, client, Caller::new(Tenant::default(), None), guarded));
         let (read, write) = tokio::io::split(near);
         Self { write, read: BufReader::new(read).lines() }
+    }
+
+    /// A client, and its ends of the standard streams of a gateway.
+    pub fn apart() -> (Self, ReadHalf<DuplexStream>, Arc<dyn Client>) {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (far_read, far_write) = tokio::io::split(far);
+        let (read, write) = tokio::io::split(near);
+        (Self { write, read: BufReader::new(read).lines() }, far_read, stdio::client(far_write))
     }
 
     pub async fn write(&mut self, line: &str) {

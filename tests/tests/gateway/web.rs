@@ -78,6 +78,12 @@ impl Gateway {
         self.post(&headers, &modern(id, method, params)).await
     }
 
+    /// The same of a client that can be asked back.
+    pub async fn ask_able(&self, id: i64, method: &str, mut params: Value) -> Answer {
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+        self.ask(id, method, params).await
+    }
+
     /// Opens a session, and tells its id.
     pub async fn open(&self) -> String {
         let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
@@ -94,7 +100,10 @@ pub fn request(id: i64, method: &str, params: Value) -> Value {
 /// The same with what a request says of itself in the newer era.
 pub fn modern(id: i64, method: &str, mut params: Value) -> Value {
     params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
-    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    let capabilities = &mut params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    if capabilities.is_null() {
+        *capabilities = json!({});
+    }
     request(id, method, params)
 }
 

@@ -1,0 +1,259 @@
+//! Requests of a newer client that a server of the older era has not answered yet, and what it asks back meanwhile.
+//!
+//! What the server asks becomes the answer of the request; its client answers by repeating the request, which then waits for the
+//! server's own response under its new id.
+
+use super::meaning;
+use crate::{
+    link::{Caller, Client, Exchange, Gone},
+    wire::{Id, Kind, Members, Message, meta},
+};
+use async_trait::async_trait;
+use semel::words::Tenant;
+use serde_json::{Map, Value, json};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// How long a question waits for its answer.
+const QUESTION_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// The most questions that wait at once.
+const QUESTIONS_MAX: usize = 1_000;
+
+/// A request that the server has not answered.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) method: String,
+    /// Under which its progress is told, as it was written.
+    pub(super) token: Option<String>,
+    pub(super) wants_log: bool,
+    tenant: Tenant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Who waits for the response, and under which id.
+    waits: Option<(Id, Arc<dyn Client>)>,
+    /// What the server has asked, and was not answered: a name, the id of its request, and the question itself.
+    asked: Vec<(String, Id, Value)>,
+    names: u64,
+    /// The response that came while nobody waited for it.
+    response: Option<Message>,
+    /// Has other requests wait during which the server could ask back.
+    turn: Option<OwnedSemaphorePermit>,
+    is_over: bool,
+}
+
+impl Call {
+    pub(super) fn new(request: &Message, params: &Members, exchange: &Exchange) -> Arc<Self> {
+        let own = meaning::own(params);
+        let waits = request.id().cloned().map(|id| (id, Arc::clone(&exchange.client)));
+        Arc::new(Self {
+            method: request.method().unwrap_or_default().to_owned(),
+            token: own.get("progressToken").map(str::to_owned),
+            wants_log: own.get(meta::LOG_LEVEL).is_some(),
+            tenant: exchange.caller.tenant.clone(),
+            state: Mutex::new(State { waits, ..State::default() }),
+        })
+    }
+
+    /// Keeps the turn until the server's response has come.
+    pub(super) fn keep(&self, turn: OwnedSemaphorePermit) {
+        self.state().turn = Some(turn);
+    }
+
+    /// Whether the server's response has come.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().is_over
+    }
+
+    /// Remembers a question of the server.
+    pub(super) fn ask(&self, request: &Message) {
+        let Some(id) = request.id().cloned() else { return };
+        let params = request.body().and_then(|params| serde_json::from_str::<Value>(params).ok());
+        let mut state = self.state();
+        state.names += 1;
+        let name = format!("question-{}", state.names);
+        let question = match params {
+            Some(params) => json!({ "method": request.method(), "params": params }),
+            None => json!({ "method": request.method() }),
+        };
+        state.asked.push((name, id, question));
+    }
+
+    /// The questions as the answer of the request, and who waits for that; none: nobody does, or nothing is asked.
+    fn questions(&self, place: &str) -> Option<(Message, Arc<dyn Client>)> {
+        let mut state = self.state();
+        if state.asked.is_empty() {
+            return None;
+        }
+        let (id, client) = state.waits.take()?;
+        let asked: Map<_, _> = state.asked.iter().map(|(name, _, question)| (name.clone(), question.clone())).collect();
+        let result = json!({ "resultType": "input_required", "inputRequests": asked, "requestState": place });
+        Some((Message::response(Some(&id), "result", &result.to_string()), client))
+    }
+
+    /// Takes the answers to questions: what to send to the server.
+    fn answers(&self, given: &Members) -> Vec<Message> {
+        let mut state = self.state();
+        let mut answers = Vec::new();
+        state.asked.retain(|(name, id, _)| match given.get(name) {
+            Some(answer) => {
+                answers.push(Message::response(Some(id), "result", answer));
+                false
+            }
+            None => true,
+        });
+        answers
+    }
+
+    /// Gives all questions up: what to send to the server.
+    fn give_up(&self) -> Vec<Message> {
+        let error = json!({ "code": -32_603, "message": "the client did not answer in time" }).to_string();
+        let asked = std::mem::take(&mut self.state().asked);
+        asked.iter().map(|(_, id, _)| Message::response(Some(id), "error", &error)).collect()
+    }
+
+    /// Has somebody wait for the response from now on; given back where it is there already.
+    fn wait(&self, id: &Id, client: &Arc<dyn Client>) -> Option<Message> {
+        let mut state = self.state();
+        match state.response.take() {
+            Some(response) => Some(response.with_id(id)),
+            None => {
+                state.waits = Some((id.clone(), Arc::clone(client)));
+                None
+            }
+        }
+    }
+
+    /// The response of the server: for whom it is, as that is to see it; none: nobody waits for it now.
+    fn respond(&self, response: &Message) -> Option<(Message, Arc<dyn Client>)> {
+        let mut state = self.state();
+        let response = meaning::raised_response(&self.method, response);
+        (state.turn, state.is_over) = (None, true);
+        state.asked.clear();
+        match state.waits.take() {
+            Some((id, client)) => Some((response.with_id(&id), client)),
+            None => {
+                state.response = Some(response);
+                None
+            }
+        }
+    }
+
+    /// Who waits for the response now.
+    pub(super) fn client(&self) -> Option<Arc<dyn Client>> {
+        self.state().waits.as_ref().map(|(_, client)| Arc::clone(client))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way back of one request. What is no response is for whoever hears the connection.
+#[derive(Debug)]
+pub(super) struct Back {
+    pub(super) call: Arc<Call>,
+    pub(super) besides: Arc<dyn Client>,
+}
+
+#[async_trait]
+impl Client for Back {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        if !message.is_response() {
+            return self.besides.put(message).await;
+        }
+        let (response, client) = self.call.respond(&message).ok_or(Gone)?;
+        client.put(response).await
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        if !message.is_response() {
+            return self.besides.deliver(message).await;
+        }
+        let (response, client) = self.call.respond(&message).ok_or(Gone)?;
+        client.deliver(response).await
+    }
+}
+
+/// The requests whose clients are asked something, by the places that only these clients know.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<HashMap<String, (Arc<Call>, Instant)>>);
+
+/// What becomes of a request that answers questions.
+pub(super) enum Answered {
+    /// The questions are no longer open, or were asked of somebody else.
+    Unknown,
+    /// This goes to the server, and then the request waits.
+    Goes(Arc<Call>, Vec<Message>),
+}
+
+impl Held {
+    /// Asks the client of the call what its server has asked.
+    pub(super) async fn ask(&self, call: &Arc<Call>) {
+        let Some(place) = random_place() else { return };
+        let Some((questions, client)) = call.questions(&place) else { return };
+        self.open().insert(place, (Arc::clone(call), Instant::now()));
+        // A client that has gone may come back with its answer.
+        client.put(questions).await.unwrap_or_default();
+    }
+
+    /// Finds what a repeated request answers.
+    pub(super) fn answer(&self, place: &str, caller: &Caller, method: Option<&str>, given: &Members) -> Answered {
+        let mut open = self.open();
+        let fits = |call: &Call| call.tenant == caller.tenant && Some(call.method.as_str()) == method;
+        if !open.get(place).is_some_and(|(call, _)| fits(call)) {
+            return Answered::Unknown;
+        }
+        match open.remove(place) {
+            Some((call, _)) => {
+                let answers = call.answers(given);
+                Answered::Goes(call, answers)
+            }
+            None => Answered::Unknown,
+        }
+    }
+
+    /// Has the repeated request wait for the response; asks what was left open; or answers at once.
+    pub(super) async fn wait(&self, call: &Arc<Call>, id: &Id, client: &Arc<dyn Client>) {
+        match call.wait(id, client) {
+            Some(response) => client.put(response).await.unwrap_or_default(),
+            None => self.ask(call).await,
+        }
+    }
+
+    /// Gives up what waits for too long, or is too much: what to send to servers.
+    pub(super) fn give_up_old(&self) -> Vec<Message> {
+        let mut open = self.open();
+        let mut old: Vec<_> = open.iter().map(|(place, (_, since))| (*since, place.clone())).collect();
+        old.sort();
+        let too_many = old.len().saturating_sub(QUESTIONS_MAX);
+        let is_old = |at: usize, since: &Instant| at < too_many || since.elapsed() > QUESTION_MAX;
+        let goes = old.iter().enumerate().filter(|(at, (since, _))| is_old(*at, since));
+        let gone: Vec<_> = goes.filter_map(|(_, (_, place))| open.remove(place)).collect();
+        gone.iter().flat_map(|(call, _)| call.give_up()).collect()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, (Arc<Call>, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 128 random bits: who does not know them cannot answer in another's place.
+fn random_place() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether the message is a question that a client can be asked.
+pub(super) fn is_question(message: &Message) -> bool {
+    let asks = |(method, _): &(&str, &str)| message.method() == Some(*method);
+    message.kind() == Kind::Request && meaning::ASKED_BACK.iter().any(asks)
+}

@@ -1,0 +1,187 @@
+//! Clients of the newer era before servers of the older one.
+//!
+//! A connection is opened with what a request says of its client, one for each tenant and set of capabilities, because a server
+//! of the older era keeps these. Whatever is of one era passes.
+
+mod hears;
+mod listeners;
+mod older;
+
+use super::{meaning, probe};
+use crate::{
+    link::{Client, Connect, Exchange, Gone, Lost, NoServer, Upstream},
+    wire::{Fault, FaultCode, Id, Kind, Members, Message, meta, method},
+};
+use async_trait::async_trait;
+use hears::Hears;
+use older::Older;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+use tokio::sync::OnceCell;
+
+/// The most connections that differ by what their clients can do.
+const CONNECTIONS_MAX: usize = 16;
+
+/// Connects clients of whichever era.
+#[derive(Debug)]
+pub struct Lowering(Arc<dyn Connect>);
+
+impl Lowering {
+    /// Connects by this, which connects clients of the server's own era.
+    #[must_use]
+    pub fn over(connect: Arc<dyn Connect>) -> Self {
+        Self(connect)
+    }
+}
+
+#[async_trait]
+impl Connect for Lowering {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+        Ok(Arc::new(Lowered::connect(Arc::clone(&self.0), client).await?))
+    }
+}
+
+/// A server for clients of whichever era.
+#[derive(Debug)]
+struct Lowered {
+    connect: Arc<dyn Connect>,
+    first: Arc<dyn Upstream>,
+    first_hears: Arc<Switch>,
+    lowers: OnceCell<bool>,
+    connections: Mutex<HashMap<String, Arc<OnceCell<Arc<Older>>>>>,
+}
+
+impl Lowered {
+    /// Connects. Of which era client and server are shows later.
+    async fn connect(connect: Arc<dyn Connect>, client: Arc<dyn Client>) -> Result<Self, NoServer> {
+        let first_hears = Arc::new(Switch { client, instead: OnceLock::new() });
+        let first = connect.connect(Arc::<Switch>::clone(&first_hears)).await?;
+        Ok(Self { connect, first, first_hears, lowers: OnceCell::new(), connections: Mutex::default() })
+    }
+
+    /// Whether client and server are of two eras, which the first message shows.
+    async fn lowers(&self, message: &Message, exchange: &Exchange) -> Result<bool, Lost> {
+        let finds_out = || async {
+            if message.own_version().is_none() {
+                return Ok(false);
+            }
+            let own = meaning::own(&meaning::params(message));
+            Ok(probe::discover(&*self.first, &own, exchange).await?.is_none())
+        };
+        self.lowers.get_or_try_init(finds_out).await.copied()
+    }
+
+    /// The connection for the client of this request.
+    async fn older(&self, request: &Message, exchange: &Exchange) -> Result<Arc<Older>, NoServer> {
+        let own = meaning::own(&meaning::params(request));
+        let capabilities = own.get(meta::CLIENT_CAPABILITIES).unwrap_or("{}");
+        let key = format!("{}\n{capabilities}", exchange.caller.tenant);
+        let (cell, is_first) = {
+            let mut connections = self.connections();
+            let is_first = connections.is_empty();
+            if connections.len() >= CONNECTIONS_MAX && !connections.contains_key(&key) {
+                return Err(NoServer("too many clients of different capabilities are connected".to_owned()));
+            }
+            (Arc::clone(connections.entry(key.clone()).or_default()), is_first)
+        };
+        let opened = cell.get_or_try_init(|| self.open(&own, exchange, is_first)).await.cloned();
+        if opened.is_err() && !is_first {
+            self.connections().remove(&key);
+        }
+        opened
+    }
+
+    async fn open(&self, own: &Members, exchange: &Exchange, is_first: bool) -> Result<Arc<Older>, NoServer> {
+        if is_first {
+            let hears = Hears::default();
+            // Until now nobody has told it anything.
+            let _ = self.first_hears.instead.set(hears.clone());
+            return Older::open(Arc::clone(&self.first), hears, own, exchange).await;
+        }
+        let hears = Hears::default();
+        let upstream = self.connect.connect(Arc::new(hears.clone())).await?;
+        Older::open(upstream, hears, own, exchange).await
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Arc<Older>>>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> Vec<Arc<Older>> {
+        self.connections().values().filter_map(|cell| cell.get().cloned()).collect()
+    }
+}
+
+#[async_trait]
+impl Upstream for Lowered {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        match self.lowers(&message, exchange).await {
+            Ok(false) => return self.first.pass(message, exchange).await,
+            Ok(true) => {}
+            Err(lost) => return answer(&message, exchange, &lost.to_string()).await,
+        }
+        match message.kind() {
+            Kind::Request => match self.older(&message, exchange).await {
+                Ok(older) => older.pass(message, exchange).await,
+                Err(no_server) => answer(&message, exchange, &no_server.to_string()).await,
+            },
+            // Clients of the newer era send nothing else.
+            _ if message.method() == Some(method::CANCELLED) => {
+                for older in self.opened() {
+                    older.cancel(&message, exchange).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
+        self.first.ask(request, exchange).await
+    }
+
+    async fn listen(&self, exchange: &Exchange) {
+        self.first.listen(exchange).await;
+    }
+
+    async fn close(&self) {
+        for older in self.opened() {
+            older.close().await;
+        }
+        self.first.close().await;
+    }
+}
+
+/// Answers a request that was not sent.
+async fn answer(message: &Message, exchange: &Exchange, why: &str) {
+    let id: Option<&Id> = message.id().filter(|_| message.kind() == Kind::Request);
+    if id.is_some() {
+        let fault = Fault::new(FaultCode::Unanswered, format!("{why}: the request was not sent"));
+        exchange.client.put(fault.response(id)).await.unwrap_or_default();
+    }
+}
+
+/// Who hears a connection, until it shows that its messages have to be translated.
+#[derive(Debug)]
+struct Switch {
+    client: Arc<dyn Client>,
+    instead: OnceLock<Hears>,
+}
+
+#[async_trait]
+impl Client for Switch {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        match self.instead.get() {
+            Some(instead) => instead.put(message).await,
+            None => self.client.put(message).await,
+        }
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        match self.instead.get() {
+            Some(instead) => instead.deliver(message).await,
+            None => self.client.deliver(message).await,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! One connection to a server of the older era, on behalf of clients that know nothing of connections.
+
+use super::{
+    hears::Hears,
+    listeners::{Listener, Listeners},
+};
+use crate::{
+    era::{
+        held::{Answered, Back, Call, Held, is_question},
+        meaning::{self, params},
+        probe::own_id,
+    },
+    link::{Exchange, NoServer, Upstream},
+    wire::{Fault, FaultCode, Id, Kind, Members, Message, meta, method, version},
+};
+use serde_json::{Map, Value, json};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::sleep};
+
+/// How long a server may take to open a connection.
+const OPENS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long is waited for further questions, so that all that a server asks at once is asked at once.
+const FURTHER_QUESTIONS_WITHIN: Duration = Duration::from_millis(10);
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Older {
+    upstream: Arc<dyn Upstream>,
+    hears: Hears,
+    /// What the server says of itself.
+    said: Members,
+    capabilities: Value,
+    /// For what this side itself sends.
+    exchange: Exchange,
+    calls: Mutex<Vec<Arc<Call>>>,
+    held: Held,
+    listeners: Listeners,
+    level: Mutex<Option<String>>,
+    /// One request at a time during which the server may ask back, because what it asks does not say for which; none: its
+    /// clients cannot be asked anything.
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl Older {
+    /// Opens the connection as the client of a request would.
+    pub(super) async fn open(
+        upstream: Arc<dyn Upstream>,
+        hears: Hears,
+        own: &Members,
+        exchange: &Exchange,
+    ) -> Result<Arc<Self>, NoServer> {
+        let asked_back = capabilities_to_ask(own);
+        let turns = (!asked_back.is_empty()).then(|| Arc::new(Semaphore::new(1)));
+        let client = own.get(meta::CLIENT_INFO).and_then(|json| serde_json::from_str::<Value>(json).ok());
+        let client = client.unwrap_or_else(|| json!({ "name": "semel", "version": env!("CARGO_PKG_VERSION") }));
+        let params =
+            json!({ "protocolVersion": version::V2025_11_25, "capabilities": asked_back, "clientInfo": client });
+        let request = Message::request(&own_id("initialize"), method::INITIALIZE, &params.to_string());
+        let exchange = exchange.unheard();
+        let answered = tokio::time::timeout(OPENS_WITHIN, upstream.ask(request, &exchange)).await;
+        let late = |_| NoServer("the server does not open a connection in time".to_owned());
+        let response = answered.map_err(late)?.map_err(|lost| NoServer(lost.to_string()))?;
+        let said = response.body().filter(|_| response.kind() == Kind::Result);
+        let refused = || NoServer(format!("the server opens no connection: {}", response.body().unwrap_or_default()));
+        let said = said.and_then(|said| Members::read(said).ok()).ok_or_else(refused)?;
+        let capabilities =
+            said.get("capabilities").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        let older = Arc::new(Self {
+            upstream,
+            hears,
+            said,
+            capabilities,
+            exchange,
+            calls: Mutex::default(),
+            held: Held::default(),
+            listeners: Listeners::default(),
+            level: Mutex::default(),
+            turns,
+        });
+        older.hears.belong(&older);
+        older.tell(Message::notification(method::INITIALIZED, "{}")).await;
+        older.upstream.listen(&older.exchange).await;
+        Ok(older)
+    }
+
+    /// Takes in a request of a client.
+    pub(super) async fn pass(self: &Arc<Self>, request: Message, exchange: &Exchange) {
+        let params = params(&request);
+        if request.asks(method::DISCOVER) {
+            return put(exchange, self.discovered(request.id())).await;
+        }
+        if meaning::is_older(&request) {
+            return put(exchange, meaning::unknown(&request)).await;
+        }
+        if request.asks(method::LISTEN) {
+            return self.listen(&request, exchange).await;
+        }
+        match params.text("requestState") {
+            Some(place) => self.answer(&request, &place, &params, exchange).await,
+            None => self.send(request, params, exchange).await,
+        }
+    }
+
+    async fn send(self: &Arc<Self>, request: Message, params: Members, exchange: &Exchange) {
+        let call = Call::new(&request, &params, exchange);
+        self.set_level(&meaning::own(&params)).await;
+        let may_ask = meaning::ASKING_BACK.iter().any(|method| request.asks(method));
+        let request = meaning::lowered(&request, params);
+        let back = Back { call: Arc::clone(&call), besides: Arc::new(self.hears.of(&call)) };
+        let exchange = Exchange { client: Arc::new(back), ..exchange.clone() };
+        let Some(turns) = self.turns.clone().filter(|_| may_ask) else {
+            self.begin(call);
+            return self.upstream.pass(request, &exchange).await;
+        };
+        let older = Arc::clone(self);
+        tokio::spawn(async move {
+            // Turns are never closed.
+            let Ok(turn) = turns.acquire_owned().await else { return };
+            call.keep(turn);
+            older.begin(call);
+            older.upstream.pass(request, &exchange).await;
+        });
+    }
+
+    fn begin(&self, call: Arc<Call>) {
+        let mut calls = self.calls();
+        calls.retain(|call| !call.is_over());
+        calls.push(call);
+    }
+
+    /// Has the server log from the level on that the request wants.
+    async fn set_level(&self, own: &Members) {
+        let Some(wanted) = own.text(meta::LOG_LEVEL).filter(|_| self.capabilities.get("logging").is_some()) else {
+            return;
+        };
+        let is_new = {
+            let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = level.as_ref() != Some(&wanted);
+            *level = Some(wanted.clone());
+            is_new
+        };
+        if is_new {
+            let params = json!({ "level": wanted }).to_string();
+            self.tell(Message::request(&own_id("level"), method::SET_LEVEL, &params)).await;
+        }
+    }
+
+    /// A request that is repeated with answers to what the server has asked.
+    async fn answer(&self, request: &Message, place: &str, params: &Members, exchange: &Exchange) {
+        let given = params.object("inputResponses").unwrap_or_default();
+        match (self.held.answer(place, &exchange.caller, request.method(), &given), request.id()) {
+            (Answered::Goes(call, answers), Some(id)) => {
+                for answer in answers {
+                    self.tell(answer).await;
+                }
+                self.held.wait(&call, id, &exchange.client).await;
+            }
+            (_, id) => {
+                let what = "what was asked is no longer open. Whether the request it belongs to took effect is told by whoever \
+                            recorded it: make the same request again without `requestState` and `inputResponses`";
+                put(exchange, Fault::new(FaultCode::InvalidParams, what).response(id)).await;
+            }
+        }
+    }
+
+    async fn listen(self: &Arc<Self>, request: &Message, exchange: &Exchange) {
+        let Some((listener, first)) = Listener::of(request, exchange, &self.capabilities) else { return };
+        put(exchange, first).await;
+        for uri in self.listeners.add(&listener) {
+            self.subscribe(method::RESOURCES_SUBSCRIBE, &uri).await;
+        }
+        let (older, nobody_waits) = (Arc::clone(self), exchange.nobody_waits.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = nobody_waits.cancelled() => {}
+                () = listener.ended.cancelled() => {}
+            }
+            for uri in older.listeners.remove(&listener) {
+                older.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri).await;
+            }
+        });
+    }
+
+    async fn subscribe(&self, method: &str, uri: &str) {
+        let params = json!({ "uri": uri }).to_string();
+        self.tell(Message::request(&own_id("resource"), method, &params)).await;
+    }
+
+    /// Takes in what cancels a request.
+    pub(super) async fn cancel(&self, message: &Message, exchange: &Exchange) {
+        let id = params(message).get("requestId").and_then(Id::read);
+        id.iter().for_each(|id| self.listeners.end(exchange.caller.number, id));
+        self.upstream.pass(message.clone(), exchange).await;
+    }
+
+    /// Takes in what the server says besides responses, on the way of a request or not.
+    pub(super) async fn hear(self: &Arc<Self>, message: Message, call: Option<&Arc<Call>>) {
+        match message.kind() {
+            Kind::Request => self.asked(&message, call).await,
+            Kind::Notification => {
+                let reader = call.cloned().or_else(|| self.reader(&message));
+                let is_for_one = matches!(message.method(), Some(method::PROGRESS | method::LOG));
+                match reader.filter(|_| is_for_one).and_then(|call| call.client()) {
+                    Some(client) => client.put(message).await.unwrap_or_default(),
+                    None => self.listeners.tell(&message).await,
+                }
+            }
+            // It answers what this side itself has asked.
+            Kind::Result | Kind::Error => {}
+        }
+    }
+
+    /// For which request a notification is meant.
+    fn reader(&self, message: &Message) -> Option<Arc<Call>> {
+        let calls = self.calls();
+        let open = calls.iter().filter(|call| !call.is_over());
+        if message.method() == Some(method::PROGRESS) {
+            let token = params(message).get("progressToken").map(str::to_owned)?;
+            return open.clone().find(|call| call.token.as_ref() == Some(&token)).cloned();
+        }
+        let mut wanting = open.filter(|call| call.wants_log);
+        wanting.next().filter(|_| wanting.next().is_none()).cloned()
+    }
+
+    /// Asks the client of the request under way what the server asks.
+    async fn asked(self: &Arc<Self>, request: &Message, call: Option<&Arc<Call>>) {
+        for given_up in self.held.give_up_old() {
+            self.tell(given_up).await;
+        }
+        if request.asks("ping") {
+            return self.tell(Message::response(request.id(), "result", "{}")).await;
+        }
+        let may_ask = |call: &&Arc<Call>| !call.is_over() && meaning::ASKING_BACK.contains(&call.method.as_str());
+        let call = call.cloned().or_else(|| self.calls().iter().rev().find(may_ask).cloned());
+        let Some(call) = call.filter(|_| is_question(request) && self.turns.is_some()) else {
+            return self.tell(meaning::unknown(request)).await;
+        };
+        call.ask(request);
+        let older = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(FURTHER_QUESTIONS_WITHIN).await;
+            older.held.ask(&call).await;
+        });
+    }
+
+    /// What the server says of itself, as the newer era says it.
+    fn discovered(&self, id: Option<&Id>) -> Message {
+        let mut result = Members::default();
+        meaning::put(&mut result, "resultType", &"complete");
+        meaning::put(&mut result, "supportedVersions", &[version::V2026_07_28]);
+        for name in ["capabilities", "instructions"] {
+            let value = self.said.get(name).and_then(meaning::raw);
+            value.into_iter().for_each(|value| meaning::put(&mut result, name, &value));
+        }
+        meaning::put(&mut result, "ttlMs", &0);
+        meaning::put(&mut result, "cacheScope", &"private");
+        let mut own = Members::default();
+        let server = self.said.get("serverInfo").and_then(meaning::raw);
+        server.into_iter().for_each(|server| meaning::put(&mut own, meta::SERVER_INFO, &server));
+        meaning::put(&mut result, "_meta", &own);
+        Message::response(id, "result", &meaning::text(&result))
+    }
+
+    /// Sends a message of this side. What comes of it is for nobody.
+    async fn tell(&self, message: Message) {
+        self.upstream.pass(message, &self.exchange).await;
+    }
+
+    pub(super) async fn close(&self) {
+        self.upstream.close().await;
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Arc<Call>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the client can be asked, as both eras declare it.
+fn capabilities_to_ask(own: &Members) -> Map<String, Value> {
+    let all = own.object(meta::CLIENT_CAPABILITIES).unwrap_or_default();
+    let one = |name: &str| Some((name.to_owned(), serde_json::from_str(all.get(name)?).ok()?));
+    meaning::ASKED_BACK.iter().filter_map(|(_, name)| one(name)).collect()
+}
+
+/// A client that has gone reads nothing.
+async fn put(exchange: &Exchange, message: Message) {
+    exchange.client.put(message).await.unwrap_or_default();
+}

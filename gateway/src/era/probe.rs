@@ -1,0 +1,59 @@
+//! Of which era a server is. It is found out only where that matters, and never by a single code of an error: servers of the
+//! older era refuse what they do not know in many ways, or not at all.
+
+use crate::{
+    link::{Exchange, Lost, Upstream},
+    wire::{Id, Kind, Members, Message, method, version},
+};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// How long a server may take to say what it speaks. One of the older era may stay silent.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a server says of itself, since 2026-07-28; none: it is of the older era.
+///
+/// # Errors
+/// If it cannot be reached.
+pub(super) async fn discover(
+    server: &dyn Upstream,
+    own: &Members,
+    exchange: &Exchange,
+) -> Result<Option<Discovered>, Lost> {
+    let mut params = Members::default();
+    params.set("_meta", own).map_err(|error| Lost { reason: error.to_string(), sent: false })?;
+    let params = serde_json::to_string(&params).map_err(|error| Lost { reason: error.to_string(), sent: false })?;
+    let request = Message::request(&own_id("discover"), method::DISCOVER, &params);
+    match tokio::time::timeout(ANSWERS_WITHIN, server.ask(request, &exchange.unheard())).await {
+        Ok(Ok(response)) => Ok(Discovered::read(&response)),
+        Ok(Err(lost)) if !lost.sent => Err(lost),
+        // It ended, or said something that is no answer, or nothing: it does not know the request.
+        Ok(Err(_)) | Err(_) => Ok(None),
+    }
+}
+
+/// What a server of the newer era says of itself; nothing but its era where it wants to hear another version.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Discovered(pub(super) Members);
+
+impl Discovered {
+    fn read(response: &Message) -> Option<Self> {
+        let body = Members::read(response.body()?).ok()?;
+        let supported = match response.kind() {
+            Kind::Error => body.object("data").ok()?.get("supported")?.to_owned(),
+            _ => body.get("supportedVersions")?.to_owned(),
+        };
+        let supported: Vec<String> = serde_json::from_str(&supported).ok()?;
+        let is_newer = supported.iter().any(|version| version.as_str() >= version::V2026_07_28);
+        is_newer.then(|| if response.kind() == Kind::Error { Self::default() } else { Self(body) })
+    }
+}
+
+/// An id that no client of good will makes up.
+pub(super) fn own_id(what: &str) -> Id {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Id::Text(format!("dev.semel/{}/{what}/{number}", std::process::id()).into())
+}

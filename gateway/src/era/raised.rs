@@ -1,0 +1,357 @@
+//! Clients of the older era before servers of the newer one.
+//!
+//! What a client says once when it opens its connection is said with each request. What the server asks by its answer the client
+//! is asked by a request, and then the same request goes again with the answers: to the layers above, it is one.
+
+use super::{
+    held::is_question,
+    meaning::{self, params, put, raw, text},
+    probe::{self, Discovered, own_id},
+};
+use crate::{
+    link::{Client, Exchange, Gone, Lost, Upstream},
+    wire::{Fault, FaultCode, Id, Kind, Members, Message, meta, method, version},
+};
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// How often a server may ask back during one request.
+const ROUNDS_MAX: usize = 32;
+
+/// How long a client may take to answer a question.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// A server for clients of whichever era.
+#[derive(Debug)]
+pub struct Raised(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    below: Arc<dyn Upstream>,
+    /// Who hears what no request causes.
+    client: Arc<Changes>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What each request has to say; none: client and server are of one era.
+    said: Option<Members>,
+    /// What the client can be asked.
+    capabilities: Value,
+    /// The resources of which the client wants to hear.
+    resources: BTreeSet<String>,
+    /// Ends the request that hears what changes.
+    listening: Option<CancellationToken>,
+    /// Who waits for what the client answers.
+    asked: HashMap<Id, oneshot::Sender<Message>>,
+}
+
+impl Raised {
+    /// The client as the connection is to see it.
+    #[must_use]
+    pub fn hearing(client: Arc<dyn Client>) -> Arc<Changes> {
+        Arc::new(Changes { client, is_raised: AtomicBool::new(false) })
+    }
+
+    /// Stands before this server. What it says of its own accord goes to `client`.
+    #[must_use]
+    pub fn over(below: Arc<dyn Upstream>, client: Arc<Changes>) -> Self {
+        Self(Arc::new(Shared { below, client, state: Mutex::default() }))
+    }
+}
+
+#[async_trait]
+impl Upstream for Raised {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        let shared = &self.0;
+        if message.asks(method::INITIALIZE) {
+            shared.open(message, exchange);
+        } else if shared.state().said.is_none() {
+            shared.below.pass(message, exchange).await;
+        } else {
+            shared.raise(message, exchange).await;
+        }
+    }
+
+    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
+        let said = self.0.state().said.clone().filter(|_| request.own_version().is_none());
+        match said {
+            Some(said) => {
+                let (shared, exchange) = (Arc::clone(&self.0), exchange.clone());
+                // In a task of its own, so that who drops this future does not break the request off.
+                let asked = tokio::spawn(async move { shared.ask(&request, &said, &exchange).await });
+                asked.await.unwrap_or_else(|_| Err(Lost { reason: "the request was given up".to_owned(), sent: true }))
+            }
+            None => self.0.below.ask(request, exchange).await,
+        }
+    }
+
+    async fn listen(&self, exchange: &Exchange) {
+        self.0.below.listen(exchange).await;
+    }
+
+    async fn close(&self) {
+        self.0.state().listening.take().into_iter().for_each(|listening| listening.cancel());
+        self.0.below.close().await;
+    }
+}
+
+impl Shared {
+    /// Opens the connection in a task of its own: a client sends nothing else before it is answered.
+    fn open(self: &Arc<Self>, request: Message, exchange: &Exchange) {
+        let (shared, exchange) = (Arc::clone(self), exchange.clone());
+        tokio::spawn(async move {
+            let answered = shared.below.ask(request.clone(), &exchange).await;
+            let response = match answered {
+                Ok(response) if response.kind() == Kind::Result => response,
+                Err(lost) if !lost.sent => lost_response(&request, &lost),
+                refused => match shared.discover(&request, &exchange).await {
+                    Some(response) => response,
+                    None => refused.unwrap_or_else(|lost| lost_response(&request, &lost)),
+                },
+            };
+            exchange.client.put(response).await.unwrap_or_default();
+        });
+    }
+
+    /// What the server of the newer era says of itself, as the older one says it; none: it is of the older one.
+    async fn discover(&self, request: &Message, exchange: &Exchange) -> Option<Message> {
+        let params = params(request);
+        let said = said_once(&params);
+        let Discovered(discovered) = probe::discover(&*self.below, &said, exchange).await.ok()??;
+        let wanted = params.text("protocolVersion").unwrap_or_default();
+        let is_spoken = version::ALL.contains(&wanted.as_str()) && wanted.as_str() < version::V2026_07_28;
+        let mut result = Members::default();
+        put(&mut result, "protocolVersion", &if is_spoken { wanted.as_str() } else { version::V2025_11_25 });
+        let capabilities = discovered.get("capabilities").and_then(raw).or_else(|| raw("{}"))?;
+        put(&mut result, "capabilities", &capabilities);
+        let server = meaning::own(&discovered).get(meta::SERVER_INFO).and_then(raw);
+        put(&mut result, "serverInfo", &server.or_else(|| raw(r#"{"name":"server","version":"unknown"}"#))?);
+        let instructions = discovered.get("instructions").and_then(raw);
+        instructions.into_iter().for_each(|instructions| put(&mut result, "instructions", &instructions));
+        let mut state = self.state();
+        state.capabilities = said.get(meta::CLIENT_CAPABILITIES).and_then(|json| serde_json::from_str(json).ok())?;
+        state.said = Some(said);
+        self.client.is_raised.store(true, Ordering::Relaxed);
+        Some(Message::response(request.id(), "result", &text(&result)))
+    }
+
+    /// Takes in a message of the client, once the two eras differ.
+    async fn raise(self: &Arc<Self>, message: Message, exchange: &Exchange) {
+        match message.kind() {
+            Kind::Request => self.request(message, exchange).await,
+            Kind::Notification => match message.method() {
+                Some(method::INITIALIZED) => self.hear_changes(exchange).await,
+                Some(method::CANCELLED) => self.below.pass(message, exchange).await,
+                // The newer era has no other.
+                _ => {}
+            },
+            Kind::Result | Kind::Error => {
+                let waits = message.id().and_then(|id| self.state().asked.remove(id));
+                // Who asked may no longer wait.
+                let _ = waits.map(|waits| waits.send(message));
+            }
+        }
+    }
+
+    async fn request(self: &Arc<Self>, request: Message, exchange: &Exchange) {
+        let done = || Message::response(request.id(), "result", "{}");
+        let uri = || params(&request).text("uri").unwrap_or_default();
+        match request.method() {
+            Some("ping") => return answer(exchange, done()).await,
+            Some(method::SET_LEVEL) => {
+                let level = params(&request).get("level").and_then(raw);
+                if let (Some(level), Some(said)) = (level, self.state().said.as_mut()) {
+                    put(said, meta::LOG_LEVEL, &level);
+                }
+                return answer(exchange, done()).await;
+            }
+            Some(method::RESOURCES_SUBSCRIBE) => {
+                self.state().resources.insert(uri());
+            }
+            Some(method::RESOURCES_UNSUBSCRIBE) => {
+                self.state().resources.remove(&uri());
+            }
+            _ => return self.send(request, exchange),
+        }
+        self.hear_changes(exchange).await;
+        answer(exchange, done()).await;
+    }
+
+    fn send(self: &Arc<Self>, request: Message, exchange: &Exchange) {
+        let (shared, exchange) = (Arc::clone(self), exchange.clone());
+        let said = shared.state().said.clone().unwrap_or_default();
+        tokio::spawn(async move {
+            let answered = shared.ask(&request, &said, &exchange).await;
+            let response = answered.unwrap_or_else(|lost| lost_response(&request, &lost));
+            answer(&exchange, response).await;
+        });
+    }
+
+    /// Has the server tell what changes, of the resources that the client wants to hear of now.
+    async fn hear_changes(&self, exchange: &Exchange) {
+        let (request, listening) = {
+            let mut state = self.state();
+            let lists = json!(true);
+            let wanted = json!({ "notifications": {
+                "toolsListChanged": lists, "promptsListChanged": lists, "resourcesListChanged": lists,
+                "resourceSubscriptions": state.resources,
+            } });
+            let request = Message::request(&own_id("listen"), method::LISTEN, &wanted.to_string());
+            let listening = CancellationToken::new();
+            let before = state.listening.replace(listening.clone());
+            before.into_iter().for_each(|before| before.cancel());
+            (meaning::raised(&request, state.said.as_ref().unwrap_or(&Members::default())), listening)
+        };
+        let told = Exchange { client: Arc::<Changes>::clone(&self.client), ..exchange.unheard() };
+        let told = Exchange { nobody_waits: listening.clone(), ..told };
+        let cancels = request.id().map(|id| format!(r#"{{"requestId":{id}}}"#)).unwrap_or_default();
+        self.below.pass(request, &told).await;
+        let (below, exchange) = (Arc::clone(&self.below), told);
+        tokio::spawn(async move {
+            listening.cancelled().await;
+            below.pass(Message::notification(method::CANCELLED, &cancels), &exchange).await;
+        });
+    }
+
+    /// Sends a request as the newer era has it, as often as its server asks back.
+    async fn ask(&self, request: &Message, said: &Members, exchange: &Exchange) -> Result<Message, Lost> {
+        let mut sent = meaning::raised(request, said);
+        let mut was_sent = false;
+        for _ in 0..ROUNDS_MAX {
+            let answered = self.below.ask(sent.clone(), exchange).await;
+            // A round before this one has arrived, whatever is known of this one.
+            let response = answered.map_err(|lost| Lost { sent: lost.sent || was_sent, ..lost })?;
+            was_sent = true;
+            let result = response.body().and_then(|body| Members::read(body).ok()).unwrap_or_default();
+            if result.text("resultType").as_deref() != Some("input_required") {
+                return Ok(request.id().map_or(response.clone(), |id| response.with_id(id)));
+            }
+            let answers = match self.answers(&result, exchange).await {
+                Ok(answers) => answers,
+                Err(why) => return Ok(refused(request, &why)),
+            };
+            sent = again(&meaning::raised(request, said), &result, &answers);
+        }
+        Ok(refused(request, "the server asked back too often"))
+    }
+
+    /// What the client answers to all that the server asks, one after the other.
+    async fn answers(&self, result: &Members, exchange: &Exchange) -> Result<Map<String, Value>, String> {
+        let asked = result.object("inputRequests").map_err(|error| error.to_string())?;
+        let asked: Map<String, Value> = serde_json::from_str(&text(&asked)).map_err(|error| error.to_string())?;
+        let mut answers = Map::new();
+        for (name, question) in asked {
+            answers.insert(name, self.answer_to(&question, exchange).await?);
+        }
+        Ok(answers)
+    }
+
+    async fn answer_to(&self, question: &Value, exchange: &Exchange) -> Result<Value, String> {
+        let id = own_id("question");
+        let asked = question.get("method").and_then(Value::as_str).unwrap_or_default();
+        let params = question.get("params").map_or_else(|| "{}".to_owned(), Value::to_string);
+        let request = Message::request(&id, asked, &params);
+        if !is_question(&request) || !self.can(asked) {
+            return Err(format!("the server needs the client to answer `{asked}`, which this client cannot"));
+        }
+        let (waits, answered) = oneshot::channel();
+        self.state().asked.insert(id.clone(), waits);
+        let is_put = exchange.client.put(request.clone()).await.is_ok() || self.client.put(request).await.is_ok();
+        let answered = async { if is_put { answered.await.ok() } else { None } };
+        let response = tokio::time::timeout(ANSWERS_WITHIN, answered).await.ok().flatten();
+        self.state().asked.remove(&id);
+        let response = response.ok_or_else(|| format!("the client did not answer `{asked}`"))?;
+        match response.kind() {
+            Kind::Result => serde_json::from_str(response.body().unwrap_or("{}")).map_err(|error| error.to_string()),
+            _ => Err(format!("the client did not answer `{asked}`: {}", response.body().unwrap_or_default())),
+        }
+    }
+
+    fn can(&self, asked: &str) -> bool {
+        let state = self.state();
+        let needed = meaning::ASKED_BACK.iter().find(|(method, _)| *method == asked);
+        needed.is_some_and(|(_, capability)| state.capabilities.get(capability).is_some())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What each request has to say of its client, from what that says once.
+fn said_once(initialize: &Members) -> Members {
+    let mut said = Members::default();
+    put(&mut said, meta::PROTOCOL_VERSION, &version::V2026_07_28);
+    let capabilities = initialize.get("capabilities").and_then(raw).or_else(|| raw("{}"));
+    capabilities.into_iter().for_each(|capabilities| put(&mut said, meta::CLIENT_CAPABILITIES, &capabilities));
+    let client = initialize.get("clientInfo").and_then(raw);
+    client.into_iter().for_each(|client| put(&mut said, meta::CLIENT_INFO, &client));
+    said
+}
+
+/// The same request with the answers to what the server has asked.
+fn again(request: &Message, result: &Members, answers: &Map<String, Value>) -> Message {
+    let mut params = params(request);
+    put(&mut params, "inputResponses", answers);
+    let state = result.get("requestState").and_then(raw);
+    state.into_iter().for_each(|state| put(&mut params, "requestState", &state));
+    request.with_body(&text(&params)).with_id(&own_id("round"))
+}
+
+/// A request that cannot be carried through, because its client cannot answer what the server asks.
+fn refused(request: &Message, why: &str) -> Message {
+    if !request.asks(method::TOOLS_CALL) {
+        return Fault::new(FaultCode::MissingCapability, why).response(request.id());
+    }
+    let what =
+        format!("The tool asked back and got no answer: {why}. Whether it took effect before it asked is not known.");
+    let result = json!({ "content": [{ "type": "text", "text": what }], "isError": true });
+    Message::response(request.id(), "result", &result.to_string())
+}
+
+fn lost_response(request: &Message, lost: &Lost) -> Message {
+    let what = if lost.sent { "whether the request took effect is not known" } else { "the request was not sent" };
+    Fault::new(FaultCode::Unanswered, format!("{lost}: {what}")).response(request.id())
+}
+
+async fn answer(exchange: &Exchange, message: Message) {
+    // A client that has gone reads nothing.
+    exchange.client.put(message).await.unwrap_or_default();
+}
+
+/// Who hears what changes: not how the hearing begins and ends, which a client of the older era does not know.
+#[derive(Debug)]
+pub struct Changes {
+    client: Arc<dyn Client>,
+    is_raised: AtomicBool,
+}
+
+impl Changes {
+    fn is_unknown(&self, message: &Message) -> bool {
+        let is_about_hearing = message.is_response() || message.method() == Some(method::ACKNOWLEDGED);
+        is_about_hearing && self.is_raised.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Client for Changes {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        if self.is_unknown(&message) { Ok(()) } else { self.client.put(message).await }
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        if self.is_unknown(&message) { Ok(()) } else { self.client.deliver(message).await }
+    }
+}

@@ -1,0 +1,259 @@
+//! A company has a server of last year and an agent of this year, or the other way round. One of them asks back in the middle of
+//! a call, and means the other to answer in a way that it has never heard of.
+
+use crate::{
+    far::Heard,
+    scene::{Agent, Setup, config, semel},
+    web::Gateway,
+};
+use hyper::StatusCode;
+use semel::words::Tenant;
+use semel_mcp::{
+    era::Lowering,
+    front::stdio,
+    guarded::Guard,
+    link::{Caller, Connect},
+    tower::{Server, Tower},
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+/// Servers of both eras, which do the same: `pay` counts, `greet` asks for a name, `change` says that the tools have changed.
+const COMMON: &str = r#"
+import sys, json
+effects = 0
+waiting = {}
+def out(**message):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+def text(said, **more): return {"content": [{"type": "text", "text": said}], **more}
+TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ["pay", "greet", "change"]]
+QUESTION = {"method": "elicitation/create", "params": {"message": "your name?", "requestedSchema": {"type": "object", "properties": {}}}}
+"#;
+
+const OLDER: &str = r#"
+for line in sys.stdin:
+    m = json.loads(line)
+    id, method, p = m.get("id"), m.get("method"), m.get("params") or {}
+    name, own = p.get("name"), p.get("_meta") or {}
+    token = own.get("progressToken")
+    if method == "initialize":
+        asks = p["capabilities"]
+        out(id=id, result={"protocolVersion": "2025-06-18", "serverInfo": {"name": "old", "version": "1"},
+            "capabilities": {"tools": {"listChanged": True}, "logging": {}}})
+    elif any(key.startswith("io.modelcontextprotocol/") for key in own):
+        out(id=id, error={"code": -32600, "message": "what is this?"})
+    elif method == "tools/list": out(id=id, result={"tools": TOOLS})
+    elif method == "logging/setLevel": out(id=id, result={})
+    elif name == "pay":
+        effects += 1
+        if token is not None:
+            out(method="notifications/progress", params={"progressToken": token, "progress": effects})
+        out(id=id, result=text(f"paid {effects}"))
+    elif name == "greet":
+        waiting[f"q{id}"] = id
+        out(id=f"q{id}", **QUESTION)
+    elif name == "change":
+        out(method="notifications/tools/list_changed")
+        out(id=id, result=text("changed"))
+    elif method is None and id in waiting:
+        out(id=waiting.pop(id), result=text("hello " + m["result"]["content"]["name"]))
+    elif method is not None and id is not None:
+        out(id=id, error={"code": -32601, "message": "no such method"})
+"#;
+
+const NEWER: &str = r#"
+PROTOCOL = "io.modelcontextprotocol/protocolVersion"
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+listens = None
+for line in sys.stdin:
+    m = json.loads(line)
+    id, method, p = m.get("id"), m.get("method"), m.get("params") or {}
+    name, own = p.get("name"), p.get("_meta") or {}
+    token = own.get("progressToken")
+    if id is None: continue
+    if own.get(PROTOCOL) != "2026-07-28":
+        out(id=id, error={"code": -32022, "message": "?", "data": {"supported": ["2026-07-28"], "requested": ""}})
+    elif method == "server/discover":
+        out(id=id, result={"resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
+            "capabilities": {"tools": {"listChanged": True}}})
+    elif method == "tools/list":
+        out(id=id, result={"resultType": "complete", "tools": TOOLS, "ttlMs": 0, "cacheScope": "private"})
+    elif method == "subscriptions/listen":
+        listens = id
+        out(method="notifications/subscriptions/acknowledged", params={"notifications": {}, "_meta": {SUBSCRIPTION: id}})
+    elif name == "pay":
+        effects += 1
+        if token is not None:
+            out(method="notifications/progress", params={"progressToken": token, "progress": effects})
+        out(id=id, result=text(f"paid {effects}", resultType="complete"))
+    elif name == "greet" and p.get("requestState") == "state":
+        out(id=id, result=text("hello " + p["inputResponses"]["who"]["content"]["name"], resultType="complete"))
+    elif name == "greet":
+        out(id=id, result={"resultType": "input_required", "inputRequests": {"who": QUESTION}, "requestState": "state"})
+    elif name == "change":
+        if listens is not None:
+            out(method="notifications/tools/list_changed", params={"_meta": {SUBSCRIPTION: listens}})
+        out(id=id, result=text("changed", resultType="complete"))
+    else:
+        out(id=id, error={"code": -32601, "message": "no such method"})
+"#;
+
+async fn before(server: &str) -> Arc<dyn Connect> {
+    let command = ["python3", "-c", &[COMMON, server].concat()].map(Into::into).to_vec();
+    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    Arc::new(Lowering::over(Arc::new(Tower::new(guard, Server::Command(command)))))
+}
+
+fn call(name: &str, more: Value) -> Value {
+    let mut params = json!({ "name": name, "arguments": {} });
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    params
+}
+
+fn text(response: &Value) -> &str {
+    response["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{response}"))
+}
+
+#[tokio::test]
+async fn a_newer_client_reaches_a_server_of_either_era_in_the_same_words() {
+    for server in [OLDER, NEWER] {
+        let gateway = Gateway::connecting(before(server).await).await;
+        let discovered = gateway.ask(1, "server/discover", json!({})).await.json().await;
+        assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28"]));
+        assert_eq!(discovered["result"]["capabilities"]["tools"]["listChanged"], true);
+        let listed = gateway.ask(2, "tools/list", json!({})).await.json().await;
+        assert_eq!(
+            (&listed["result"]["resultType"], &listed["result"]["ttlMs"], &listed["result"]["cacheScope"]),
+            (&json!("complete"), &json!(0), &json!("private"))
+        );
+        let paid = gateway.ask(3, "tools/call", call("pay", json!({}))).await.json().await;
+        assert_eq!((text(&paid), &paid["result"]["resultType"]), ("paid 1", &json!("complete")), "{paid}");
+        let unknown = gateway.ask(4, "ping", json!({})).await;
+        assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+        assert_eq!(unknown.json().await["error"]["code"], -32_601);
+    }
+}
+
+#[tokio::test]
+async fn what_an_older_server_asks_is_answered_by_calling_again() {
+    let gateway = Gateway::connecting(before(OLDER).await).await;
+    let asked = gateway.ask_able(1, "tools/call", call("greet", json!({}))).await.json().await;
+    let (result, questions) = (&asked["result"], &asked["result"]["inputRequests"]);
+    assert_eq!(result["resultType"], "input_required", "{asked}");
+    let (name, question) = questions.as_object().unwrap().iter().next().unwrap();
+    assert_eq!(question["method"], "elicitation/create");
+    let given = json!({ name: { "action": "accept", "content": { "name": "Ada" } } });
+    let more = |state: &Value| json!({ "inputResponses": given, "requestState": state });
+    let forged = gateway.ask_able(2, "tools/call", call("greet", more(&json!("0123456789abcdef")))).await.json().await;
+    assert_eq!(forged["error"]["code"], -32_602, "who does not know the place cannot answer: {forged}");
+    let answered = gateway.ask_able(2, "tools/call", call("greet", more(&result["requestState"]))).await.json().await;
+    assert_eq!((text(&answered), &answered["id"]), ("hello Ada", &json!(2)));
+    let again = gateway.ask_able(3, "tools/call", call("greet", more(&result["requestState"]))).await.json().await;
+    assert_eq!(again["error"]["code"], -32_602, "each answer is given once: {again}");
+}
+
+#[tokio::test]
+async fn an_older_client_answers_a_newer_server_as_it_answers_an_older_one() {
+    for server in [NEWER, OLDER] {
+        let mut agent = legacy(before(server).await, json!({ "elicitation": {} })).await;
+        agent.write(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet","arguments":{}}}"#).await;
+        let asked: Value = serde_json::from_str(&agent.read().await).unwrap();
+        assert_eq!(
+            (&asked["method"], &asked["params"]["message"]),
+            (&json!("elicitation/create"), &json!("your name?"))
+        );
+        let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "accept", "content": { "name": "Ada" } } });
+        agent.write(&answer.to_string()).await;
+        let answered: Value = serde_json::from_str(&agent.read().await).unwrap();
+        assert_eq!((text(&answered), &answered["id"]), ("hello Ada", &json!(1)));
+    }
+}
+
+#[tokio::test]
+async fn a_newer_server_that_asks_a_client_that_cannot_answer_is_told_in_a_result() {
+    let mut agent = legacy(before(NEWER).await, json!({})).await;
+    agent.write(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet","arguments":{}}}"#).await;
+    let answered: Value = serde_json::from_str(&agent.read().await).unwrap();
+    assert_eq!(answered["result"]["isError"], true, "{answered}");
+    agent.write(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
+    assert_eq!(
+        serde_json::from_str::<Value>(&agent.read().await).unwrap(),
+        json!({ "jsonrpc": "2.0", "id": 2, "result": {} })
+    );
+}
+
+#[tokio::test]
+async fn what_changes_is_heard_in_every_pair() {
+    for server in [NEWER, OLDER] {
+        let gateway = Gateway::connecting(before(server).await).await;
+        let wanted = json!({ "notifications": { "toolsListChanged": true } });
+        let mut heard = gateway.ask(7, "subscriptions/listen", wanted).await;
+        let id = |event: &Value| event["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone();
+        let (_, first) = heard.event().await.unwrap();
+        assert_eq!((&first["method"], id(&first)), (&json!("notifications/subscriptions/acknowledged"), json!(7)));
+        gateway.ask(8, "tools/call", call("change", json!({}))).await.json().await;
+        let (_, changed) = heard.event().await.unwrap();
+        assert_eq!((&changed["method"], id(&changed)), (&json!("notifications/tools/list_changed"), json!(7)));
+
+        let mut agent = legacy(before(server).await, json!({})).await;
+        agent
+            .write(r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"change","arguments":{}}}"#)
+            .await;
+        while !agent.read().await.contains("notifications/tools/list_changed") {}
+    }
+}
+
+#[tokio::test]
+async fn two_clients_of_equal_ids_and_tokens_share_a_child() {
+    for server in [OLDER, NEWER] {
+        let gateway = Gateway::connecting(before(server).await).await;
+        let pay = |amount: u32| {
+            let params = json!({ "name": "pay", "arguments": { "amount": amount }, "_meta": { "progressToken": 1 } });
+            let gateway = gateway.clone();
+            async move { gateway.ask_able(1, "tools/call", params).await }
+        };
+        let answers = tokio::join!(pay(1), pay(2), pay(3));
+        let mut paid = Vec::new();
+        for mut answer in <[_; 3]>::from(answers) {
+            let (_, progress) = answer.event().await.unwrap();
+            assert_eq!(progress["params"]["progressToken"], 1);
+            let (_, response) = answer.event().await.unwrap();
+            assert_eq!(text(&response), format!("paid {}", progress["params"]["progress"]));
+            paid.push(text(&response).to_owned());
+            assert!(answer.event().await.is_none());
+        }
+        paid.sort();
+        assert_eq!(paid, ["paid 1", "paid 2", "paid 3"]);
+    }
+}
+
+/// A client of the older era over the standard streams.
+async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
+    let (mut agent, input, client) = Agent::apart();
+    let upstream = connect.connect(Arc::clone(&client)).await.unwrap();
+    tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": { "name": "c", "version": "1" } });
+    agent.write(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }).to_string()).await;
+    let opened: Value = serde_json::from_str(&agent.read().await).unwrap();
+    assert_eq!(opened["result"]["protocolVersion"], "2025-06-18", "{opened}");
+    agent.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    agent
+}
+
+#[tokio::test]
+async fn a_silent_server_is_taken_for_an_older_one() {
+    let client = Arc::new(Heard::default());
+    let silent = "import sys, json\nfor line in sys.stdin:\n    m = json.loads(line)\n    if m.get('method') == 'initialize': print(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': {'protocolVersion': '2024-11-05', 'capabilities': {}, 'serverInfo': {'name': 's', 'version': '1'}}}), flush=True)\n";
+    let command = ["python3", "-c", silent].map(Into::into).to_vec();
+    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    let connect = Lowering::over(Arc::new(Tower::new(guard, Server::Command(command))));
+    let upstream = connect.connect(Arc::<Heard>::clone(&client)).await.unwrap();
+    let exchange = crate::far::exchange(&client);
+    let request = crate::web::modern(1, "server/discover", json!({})).to_string();
+    upstream.pass(semel_mcp::wire::Message::read(request).unwrap(), &exchange).await;
+    let discovered = client.wait(|message| message["id"] == 1).await;
+    assert_eq!(discovered["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "s");
+    upstream.close().await;
+}
