@@ -7,7 +7,10 @@ mod hears;
 mod listeners;
 mod older;
 
-use super::{meaning, probe};
+use super::{
+    meaning,
+    probe::{self, Probed},
+};
 use crate::{
     link::{Client, Connect, Exchange, Gone, Lost, NoServer, Upstream},
     wire::{Fault, FaultCode, Id, Kind, Members, Message, meta, method},
@@ -68,7 +71,15 @@ impl Lowered {
                 return Ok(false);
             }
             let own = meaning::own(&meaning::params(message));
-            Ok(probe::discover(&*self.first, &own, exchange).await?.is_none())
+            match probe::discover(&*self.first, &own, exchange, probe::ANSWERS_WITHIN).await? {
+                Probed::Newer(_) => Ok(false),
+                Probed::Older => Ok(true),
+                Probed::Silent if self.older(message, exchange).await.is_ok() => Ok(true),
+                Probed::Silent => {
+                    let probed = probe::discover(&*self.first, &own, exchange, probe::STARTS_WITHIN).await?;
+                    Ok(!matches!(probed, Probed::Newer(_)))
+                }
+            }
         };
         self.lowers.get_or_try_init(finds_out).await.copied()
     }
@@ -87,22 +98,25 @@ impl Lowered {
             (Arc::clone(connections.entry(key.clone()).or_default()), is_first)
         };
         let opened = cell.get_or_try_init(|| self.open(&own, exchange, is_first)).await.cloned();
-        if opened.is_err() && !is_first {
+        if opened.is_err() {
             self.connections().remove(&key);
         }
         opened
     }
 
     async fn open(&self, own: &Members, exchange: &Exchange, is_first: bool) -> Result<Arc<Older>, NoServer> {
-        if is_first {
-            let hears = Hears::default();
-            // Until now nobody has told it anything.
-            let _ = self.first_hears.instead.set(hears.clone());
-            return Older::open(Arc::clone(&self.first), hears, own, exchange).await;
-        }
         let hears = Hears::default();
-        let upstream = self.connect.connect(Arc::new(hears.clone())).await?;
-        Older::open(upstream, hears, own, exchange).await
+        let upstream = match is_first {
+            true => Arc::clone(&self.first),
+            false => self.connect.connect(Arc::new(hears.clone())).await?,
+        };
+        let older = Older::open(upstream, &hears, own, exchange).await?;
+        if is_first {
+            // It is opened once.
+            let _ = self.first_hears.instead.set(hears);
+        }
+        older.begin().await;
+        Ok(older)
     }
 
     fn connections(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Arc<Older>>>>> {

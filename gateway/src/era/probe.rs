@@ -10,10 +10,24 @@ use std::{
     time::Duration,
 };
 
-/// How long a server may take to say what it speaks. One of the older era may stay silent.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// How long a server may take to say what it speaks before its silence is taken for that of one of the older era.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// What a server says of itself, since 2026-07-28; none: it is of the older era.
+/// How long it may take where it speaks the older era's words neither: it may still be starting.
+pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a server answers to the question of what it speaks.
+#[derive(Debug)]
+pub(super) enum Probed {
+    /// It is of the newer era.
+    Newer(Discovered),
+    /// It does not know the question.
+    Older,
+    /// Nothing, so far.
+    Silent,
+}
+
+/// Asks a server what it speaks.
 ///
 /// # Errors
 /// If it cannot be reached.
@@ -21,16 +35,18 @@ pub(super) async fn discover(
     server: &dyn Upstream,
     own: &Members,
     exchange: &Exchange,
-) -> Result<Option<Discovered>, Lost> {
+    within: Duration,
+) -> Result<Probed, Lost> {
     let mut params = Members::default();
     params.set("_meta", own).map_err(|error| Lost { reason: error.to_string(), sent: false })?;
     let params = serde_json::to_string(&params).map_err(|error| Lost { reason: error.to_string(), sent: false })?;
     let request = Message::request(&own_id("discover"), method::DISCOVER, &params);
-    match tokio::time::timeout(ANSWERS_WITHIN, server.ask(request, &exchange.unheard())).await {
-        Ok(Ok(response)) => Ok(Discovered::read(&response)),
+    match tokio::time::timeout(within, server.ask(request, &exchange.unheard())).await {
+        Ok(Ok(response)) => Ok(Discovered::read(&response).map_or(Probed::Older, Probed::Newer)),
         Ok(Err(lost)) if !lost.sent => Err(lost),
-        // It ended, or said something that is no answer, or nothing: it does not know the request.
-        Ok(Err(_)) | Err(_) => Ok(None),
+        // It ended, or said something that is no answer.
+        Ok(Err(_)) => Ok(Probed::Older),
+        Err(_) => Ok(Probed::Silent),
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{
     held::is_question,
     meaning::{self, params, put, raw, text},
-    probe::{self, Discovered, own_id},
+    probe::{self, Discovered, Probed, own_id},
 };
 use crate::{
     link::{Client, Exchange, Gone, Lost, Upstream},
@@ -129,7 +129,8 @@ impl Shared {
     async fn discover(&self, request: &Message, exchange: &Exchange) -> Option<Message> {
         let params = params(request);
         let said = said_once(&params);
-        let Discovered(discovered) = probe::discover(&*self.below, &said, exchange).await.ok()??;
+        let probed = probe::discover(&*self.below, &said, exchange, probe::ANSWERS_WITHIN).await.ok()?;
+        let Probed::Newer(Discovered(discovered)) = probed else { return None };
         let wanted = params.text("protocolVersion").unwrap_or_default();
         let is_spoken = version::ALL.contains(&wanted.as_str()) && wanted.as_str() < version::V2026_07_28;
         let mut result = Members::default();

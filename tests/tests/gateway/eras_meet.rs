@@ -243,6 +243,14 @@ async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
 }
 
 #[tokio::test]
+async fn a_server_that_is_long_in_starting_is_not_taken_for_an_older_one() {
+    let slow = ["import time\ntime.sleep(2.5)\n", NEWER].concat();
+    let gateway = Gateway::connecting(before(&slow).await).await;
+    let paid = gateway.ask(3, "tools/call", call("pay", json!({}))).await.json().await;
+    assert_eq!(text(&paid), "paid 1", "{paid}");
+}
+
+#[tokio::test]
 async fn a_silent_server_is_taken_for_an_older_one() {
     let client = Arc::new(Heard::default());
     let silent = "import sys, json\nfor line in sys.stdin:\n    m = json.loads(line)\n    if m.get('method') == 'initialize': print(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': {'protocolVersion': '2024-11-05', 'capabilities': {}, 'serverInfo': {'name': 's', 'version': '1'}}}), flush=True)\n";

@@ -49,7 +49,7 @@ impl Older {
     /// Opens the connection as the client of a request would.
     pub(super) async fn open(
         upstream: Arc<dyn Upstream>,
-        hears: Hears,
+        hears: &Hears,
         own: &Members,
         exchange: &Exchange,
     ) -> Result<Arc<Self>, NoServer> {
@@ -71,7 +71,7 @@ impl Older {
             said.get("capabilities").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
         let older = Arc::new(Self {
             upstream,
-            hears,
+            hears: hears.clone(),
             said,
             capabilities,
             exchange,
@@ -81,10 +81,14 @@ impl Older {
             level: Mutex::default(),
             turns,
         });
-        older.hears.belong(&older);
-        older.tell(Message::notification(method::INITIALIZED, "{}")).await;
-        older.upstream.listen(&older.exchange).await;
+        hears.belong(&older);
         Ok(older)
+    }
+
+    /// From now on the server may speak.
+    pub(super) async fn begin(&self) {
+        self.tell(Message::notification(method::INITIALIZED, "{}")).await;
+        self.upstream.listen(&self.exchange).await;
     }
 
     /// Takes in a request of a client.
@@ -113,7 +117,7 @@ impl Older {
         let back = Back { call: Arc::clone(&call), besides: Arc::new(self.hears.of(&call)) };
         let exchange = Exchange { client: Arc::new(back), ..exchange.clone() };
         let Some(turns) = self.turns.clone().filter(|_| may_ask) else {
-            self.begin(call);
+            self.add(call);
             return self.upstream.pass(request, &exchange).await;
         };
         let older = Arc::clone(self);
@@ -121,12 +125,12 @@ impl Older {
             // Turns are never closed.
             let Ok(turn) = turns.acquire_owned().await else { return };
             call.keep(turn);
-            older.begin(call);
+            older.add(call);
             older.upstream.pass(request, &exchange).await;
         });
     }
 
-    fn begin(&self, call: Arc<Call>) {
+    fn add(&self, call: Arc<Call>) {
         let mut calls = self.calls();
         calls.retain(|call| !call.is_over());
         calls.push(call);
