@@ -10,9 +10,10 @@ use semel::{
     config::{Config, LedgerPlace, PolicySource, Surroundings, ToolSetup},
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
-    runtime::{Ledger, LedgerError, OpenError, SchemeError, Semel, Tool},
+    runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
     store::{MemoryStore, SealingKeys, SealingStore, SqliteStore, Store},
 };
+use semel_mcp::metrics::Metrics;
 use serde_json::{Map, Value};
 use std::{borrow::Cow, fs::File, io::Read, path::Path, sync::Arc};
 
@@ -93,11 +94,12 @@ pub(crate) fn engine(cache: Option<&Path>) -> Result<Engine, Stop> {
     builder.build().or_stop(Exit::Internal)
 }
 
-/// An engine for policies that decide many times, while the program goes on.
-pub(crate) fn lasting_engine(cache: Option<&Path>) -> Result<Engine, Stop> {
+/// An engine for policies that decide many times, while the program goes on, and are timed.
+pub(crate) fn lasting_engine(cache: Option<&Path>, metrics: Arc<Metrics>) -> Result<Engine, Stop> {
     let compiler = ChildCompiler::of_this_program([COMPILE]);
     let compiler = compiler.map_err(|error| format!("cannot find this program ({error})")).or_stop(Exit::Internal)?;
     let builder = Engine::builder(Limits::default()).compiler(compiler);
+    let builder = builder.on_decision(move |took| metrics.policy_took(took));
     let builder = match cache {
         Some(folder) => builder.cache(CodeCache::in_folder(folder)),
         None => builder,
@@ -105,23 +107,21 @@ pub(crate) fn lasting_engine(cache: Option<&Path>) -> Result<Engine, Stop> {
     builder.build().or_stop(Exit::Internal)
 }
 
-/// A host for all tools, at a door that does not see whether its answers are received. Where their server is trusted, so
-/// are the tools that nobody named.
+/// A host for all tools, at a door that does not see whether its answers are received.
 pub(crate) async fn host_of_all(
     config: &Config,
     engine: &Engine,
     store: Arc<dyn Store>,
-    is_trusted: bool,
+    prober: Arc<dyn Prober>,
 ) -> Result<Semel, Stop> {
     let at_this_door =
         |setup: &ToolSetup, policy| Tool { taken_once_written: setup.taken_within.is_some(), ..tool(setup, policy) };
-    let mut builder = Semel::builder(store).keys(keys(config));
+    let mut builder = Semel::builder(store).keys(keys(config)).prober(prober);
     for rule in &config.rules {
         let tool = at_this_door(&rule.setup, policy(engine, &rule.setup).await?);
         builder = builder.tool(rule.patterns().iter().cloned(), tool);
     }
-    let unnamed = ToolSetup { trusted: config.unnamed.trusted || is_trusted, ..config.unnamed.clone() };
-    let unnamed = at_this_door(&unnamed, policy(engine, &unnamed).await?);
+    let unnamed = at_this_door(&config.unnamed, policy(engine, &config.unnamed).await?);
     builder.otherwise(unnamed).open().await.map_err(not_opened)
 }
 

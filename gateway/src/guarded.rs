@@ -17,6 +17,7 @@ pub use prober::Probes;
 
 use crate::{
     link::{Client, Exchange, Gone, Lost, Upstream},
+    metrics::Metrics,
     wire::{Fault, FaultCode, Id, Members, Message, meta, method},
 };
 use async_trait::async_trait;
@@ -29,7 +30,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 use tasks::Tasks;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waiting::Calls;
 
 /// What guards: shared by all connections to one server.
@@ -52,6 +53,9 @@ pub struct Guard {
     questions: Questions,
     /// The calls that servers made tasks of.
     tasks: Tasks,
+    metrics: Arc<Metrics>,
+    /// Cancelled once nothing under way is waited for any longer.
+    given_up: CancellationToken,
 }
 
 impl Guard {
@@ -71,7 +75,23 @@ impl Guard {
             catalog,
             questions,
             tasks,
+            metrics: Arc::default(),
+            given_up: CancellationToken::new(),
         }
+    }
+
+    /// Counts calls here.
+    #[must_use]
+    pub fn counting(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Waits for calls under way until this is cancelled. Those whose servers have not answered are in doubt then.
+    #[must_use]
+    pub fn until(mut self, given_up: CancellationToken) -> Self {
+        self.given_up = given_up;
+        self
     }
 
     /// Whether requests to the server have headers, as over HTTP. Where they have none, no call is sent whose policy puts its
@@ -132,7 +152,10 @@ impl Guarded {
         let exchange = exchange.clone();
         calls.add(&exchange, id.clone());
         self.tasks.spawn(async move {
-            call::run(&guard, &below, request, &exchange).await;
+            let _running = guard.metrics.runs();
+            let called = call::run(&guard, &below, request, &exchange);
+            // A call that is dropped says in the ledger that it is in doubt.
+            guard.given_up.run_until_cancelled(called).await.unwrap_or_default();
             calls.remove(&exchange, &id);
         });
     }
@@ -190,6 +213,10 @@ impl Upstream for Guarded {
     }
 
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
+        if request.asks(method::TOOLS_CALL) {
+            // By this way it would get around its guard.
+            return Err(Lost { reason: "a call is passed, so that it is guarded".to_owned(), sent: false });
+        }
         self.below.ask(request, exchange).await
     }
 

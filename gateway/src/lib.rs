@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod era;
+pub mod fan;
 pub mod front;
 pub mod guarded;
 pub mod health;

@@ -8,10 +8,14 @@ use crate::{
     era::{Changes, Raised},
     guarded::{Guard, Guarded},
     link::{Client, Connect, NoServer, Upstream},
-    upstream::{Child, Endpoint, Http},
+    upstream::{Endpoint, Http, Restarting},
 };
 use async_trait::async_trait;
 use std::{ffi::OsString, sync::Arc};
+use tokio::sync::Semaphore;
+
+/// How many children serve one server's clients, where nobody says otherwise.
+const CHILDREN_MAX: usize = 32;
 
 /// Where a server is.
 #[derive(Debug, Clone)]
@@ -27,6 +31,10 @@ pub enum Server {
 pub struct Tower {
     guard: Arc<Guard>,
     server: Server,
+    /// Whether a child that ends is started again.
+    restarts: bool,
+    /// Room for children.
+    children: Arc<Semaphore>,
 }
 
 impl Tower {
@@ -34,7 +42,27 @@ impl Tower {
     #[must_use]
     pub fn new(guard: Guard, server: Server) -> Self {
         let has_headers = !matches!(server, Server::Command(_));
-        Self { guard: Arc::new(guard.with_headers(has_headers)), server }
+        let (guard, children) = (Arc::new(guard.with_headers(has_headers)), Arc::new(Semaphore::new(CHILDREN_MAX)));
+        Self { guard, server, restarts: true, children }
+    }
+
+    /// Whether a child that ends is started again. Default: yes.
+    #[must_use]
+    pub fn restarting(self, restarts: bool) -> Self {
+        Self { restarts, ..self }
+    }
+
+    /// At most so many children at once.
+    #[must_use]
+    pub fn children(self, at_most: usize) -> Self {
+        Self { children: Arc::new(Semaphore::new(at_most.min(Semaphore::MAX_PERMITS))), ..self }
+    }
+
+    fn child(&self, command: &[OsString], client: Arc<dyn Client>) -> Result<Restarting, NoServer> {
+        let room = Arc::clone(&self.children).try_acquire_owned();
+        let full = "as many clients as `children_max` allows have a server of their own: come again later";
+        let room = room.map_err(|_| NoServer(full.to_owned()))?;
+        Restarting::start(command.to_vec(), self.restarts, room, client)
     }
 }
 
@@ -43,9 +71,7 @@ impl Connect for Tower {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
         let client = Raised::hearing(Guarded::hearing(&self.guard, client));
         let connection: Arc<dyn Upstream> = match &self.server {
-            Server::Command(command) => Arc::new(
-                Child::start(command, Arc::<Changes>::clone(&client)).map_err(|fault| NoServer(fault.to_string()))?,
-            ),
+            Server::Command(command) => Arc::new(self.child(command, Arc::<Changes>::clone(&client))?),
             Server::Endpoint(endpoint) => Arc::new(Http::to(Arc::clone(endpoint), Arc::<Changes>::clone(&client))),
         };
         let connection = Arc::new(Raised::over(connection, client));

@@ -2,7 +2,9 @@
 
 mod child;
 mod http;
+mod restarting;
 mod waiting;
 
 pub use child::{Child, StartFault};
 pub use http::{Endpoint, EndpointFault, Http};
+pub use restarting::Restarting;

@@ -15,6 +15,7 @@ mod exec;
 mod help;
 mod ledger;
 mod looking;
+mod mcp;
 mod readme;
 mod sealing;
 mod secrets;

@@ -13,7 +13,7 @@ pub fn client(output: impl AsyncWrite + Unpin + Send + 'static) -> Arc<dyn Clien
     Arc::new(LineWriter::onto(output))
 }
 
-/// Serves the client until it closes its stream; then what is under way comes to its end.
+/// Serves the client until it closes its stream. What is under way then goes on: whoever serves closes the upstream.
 pub async fn serve(
     input: impl AsyncRead + Unpin,
     client: Arc<dyn Client>,
@@ -45,5 +45,4 @@ pub async fn serve(
             }
         }
     }
-    upstream.close().await;
 }

@@ -11,7 +11,10 @@ use semel::{
     words::{Answer, Call, Next, Outcome},
 };
 use serde_json::{Map, Value};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// After how long it makes sense to call again where the ledger could not be used, in milliseconds.
 const LEDGER_AWAY_MS: u64 = 5_000;
@@ -165,12 +168,15 @@ impl Running<'_> {
         started.ticket.put_headers(&mut headers);
         let exchange = Exchange { headers: headers.into(), ..self.exchange.clone() };
         if !started.matters() {
+            self.guard.metrics.answered(&self.tool, "passed");
             self.below.pass(request, &exchange).await;
             return None;
         }
         sent.times += 1;
         let patience = Patience::of(self.guard.config.tool(&self.tool));
+        let sent_at = Instant::now();
         let response = patience.ask(self.below, request, &exchange).await;
+        self.guard.metrics.upstream_took(sent_at.elapsed());
         if let Ok(response) = &response
             && let Some(waits) = Waits::by(response)
         {
@@ -221,6 +227,7 @@ impl Running<'_> {
     /// Writes the answer, and says that it was taken where that may be believed.
     async fn tell(&self, answered: Answered, own: Option<&Message>) {
         let (answer, delivery) = answered.into_parts();
+        self.guard.metrics.answered(&self.tool, answer.word());
         if self.exchange.nobody_waits.is_cancelled() {
             return;
         }

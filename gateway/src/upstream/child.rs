@@ -21,6 +21,7 @@ use tokio::{
     sync::oneshot,
     task::JoinHandle,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a child may take to end once its input is closed, before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -49,6 +50,7 @@ pub struct Child {
     waiting: Arc<Waiting>,
     /// Ends with the child.
     reading: Mutex<Option<JoinHandle<()>>>,
+    ended: CancellationToken,
 }
 
 impl Child {
@@ -71,9 +73,30 @@ impl Child {
             return Err(fault(io::Error::other("it has no standard streams")));
         };
         let waiting = Arc::new(Waiting::default());
-        let reading = tokio::spawn(read(output, child, Arc::clone(&waiting), client));
+        let ended = CancellationToken::new();
+        let reading = Reading { child, waiting: Arc::clone(&waiting), client, ended: ended.clone().drop_guard() };
+        let reading = Mutex::new(Some(tokio::spawn(reading.read(output))));
         let input = Mutex::new(Some(LineWriter::onto(input)));
-        Ok(Self { input, waiting, reading: Mutex::new(Some(reading)) })
+        Ok(Self { input, waiting, reading, ended })
+    }
+
+    /// Returns once the child says nothing any more, and all who waited for it know.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Sends a notification.
+    pub(super) async fn tell(&self, notification: Message) {
+        // Who sends to a server that has ended learns it from its next request.
+        self.write(notification).await.unwrap_or_default();
+    }
+
+    /// Sends a request, and waits for its response.
+    pub(super) async fn request(&self, request: Message) -> Result<Message, Lost> {
+        let id = request.id().cloned().ok_or_else(|| Lost { reason: "it is no request".to_owned(), sent: false })?;
+        let (waiter, response) = oneshot::channel();
+        self.send(&id, request, Waiter::Asked(waiter)).await?;
+        response.await.map_err(|_| ended(true))
     }
 
     /// Has the message written. Whether it is read is not known by that.
@@ -104,8 +127,7 @@ impl Upstream for Child {
     async fn pass(&self, message: Message, exchange: &Exchange) {
         let id = message.id().filter(|_| message.kind() == Kind::Request).cloned();
         let Some(id) = id else {
-            // Who sends to a server that has ended learns it from its next request.
-            return self.write(message).await.unwrap_or_default();
+            return self.tell(message).await;
         };
         if let Err(lost) = self.send(&id, message, Waiter::Passes(exchange.clone())).await {
             answer_lost(&id, exchange, &lost).await;
@@ -113,10 +135,7 @@ impl Upstream for Child {
     }
 
     async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
-        let id = request.id().cloned().ok_or_else(|| Lost { reason: "it is no request".to_owned(), sent: false })?;
-        let (waiter, response) = oneshot::channel();
-        self.send(&id, request, Waiter::Asked(waiter)).await?;
-        response.await.map_err(|_| ended(true))
+        self.request(request).await
     }
 
     async fn close(&self) {
@@ -135,25 +154,38 @@ fn ended(sent: bool) -> Lost {
     Lost { reason: "the server ended".to_owned(), sent }
 }
 
-/// Reads what the child writes until it ends; then nobody waits in vain.
-async fn read(output: ChildStdout, mut child: tokio::process::Child, waiting: Arc<Waiting>, client: Arc<dyn Client>) {
-    let mut lines = Lines::of(output);
-    while let Some(line) = lines.next().await {
-        let Line::Read(line) = line else {
-            tracing::warn!("the server wrote a line that is too long, which is skipped");
-            continue;
-        };
-        for message in Message::read_all(line) {
-            match message {
-                Ok(message) => take_in(message, &waiting, &client).await,
-                Err(unreadable) => tracing::warn!(why = %unreadable, "the server wrote what is no message"),
+/// What goes on as long as the child writes.
+struct Reading {
+    child: tokio::process::Child,
+    waiting: Arc<Waiting>,
+    client: Arc<dyn Client>,
+    ended: DropGuard,
+}
+
+impl Reading {
+    /// Reads what the child writes until it ends; then nobody waits in vain.
+    async fn read(mut self, output: ChildStdout) {
+        let mut lines = Lines::of(output);
+        while let Some(line) = lines.next().await {
+            let Line::Read(line) = line else {
+                tracing::warn!("the server wrote a line that is too long, which is skipped");
+                continue;
+            };
+            for message in Message::read_all(line) {
+                match message {
+                    Ok(message) => take_in(message, &self.waiting, &self.client).await,
+                    Err(unreadable) => tracing::warn!(why = %unreadable, "the server wrote what is no message"),
+                }
             }
         }
-    }
-    waiting.lose("the server ended").await;
-    match child.wait().await {
-        Ok(status) => tracing::info!(%status, "the server ended"),
-        Err(error) => tracing::warn!(%error, "the server's end cannot be seen"),
+        self.waiting.lose("the server ended").await;
+        drop(self.ended);
+        // Whoever says nothing any more serves nobody: if it lives on, it is killed as it is dropped.
+        match tokio::time::timeout(END_WITHIN, self.child.wait()).await {
+            Ok(Ok(status)) => tracing::info!(%status, "the server ended"),
+            Ok(Err(error)) => tracing::warn!(%error, "the server's end cannot be seen"),
+            Err(_) => tracing::warn!("the server closed its stdout and goes on, and is killed"),
+        }
     }
 }
 

@@ -1,0 +1,144 @@
+//! What several servers send to one client: their requests get ids of ours, so that the answers find back.
+
+use crate::{
+    link::{Client, Gone},
+    wire::{Id, Kind, Members, Message, method},
+};
+use async_trait::async_trait;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+/// The first message of a subscription.
+const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+
+/// What servers have asked the client, and was not answered.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    open: Mutex<HashMap<Id, (usize, Id)>>,
+    requests: AtomicU64,
+}
+
+impl Asked {
+    /// The request of a server under an id of ours.
+    fn as_ours(&self, server: usize, request: &Message, own: &Id) -> Message {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let id = Id::Text(format!("dev.semel/{}/ask/{number}", std::process::id()).into());
+        self.open().insert(id.clone(), (server, own.clone()));
+        request.with_id(&id)
+    }
+
+    /// The response of the client, as the server that asked knows it. None: nobody asked.
+    pub(super) fn as_theirs(&self, response: &Message) -> Option<(usize, Message)> {
+        let (server, own) = self.open().remove(response.id()?)?;
+        Some((server, response.with_id(&own)))
+    }
+
+    /// A server's word that it waits no longer, about the id that the client knows.
+    fn cancelled(&self, server: usize, notification: &Message) -> Option<Message> {
+        let mut params = Members::read(notification.body()?).ok()?;
+        let own = Id::read(params.get("requestId")?)?;
+        let mut open = self.open();
+        let ours = open.iter().find(|(_, (of, id))| *of == server && *id == own).map(|(ours, _)| ours.clone())?;
+        open.remove(&ours);
+        let json: serde_json::Value = serde_json::from_str(&ours.to_json()).ok()?;
+        params.set("requestId", &json).ok()?;
+        Some(notification.with_body(&serde_json::to_string(&params).ok()?))
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Id, (usize, Id)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The client, as one of the servers sees it.
+#[derive(Debug)]
+pub(super) struct FromServer {
+    pub(super) server: usize,
+    pub(super) asked: Arc<Asked>,
+    pub(super) client: Arc<dyn Client>,
+}
+
+impl FromServer {
+    fn translated(&self, message: Message) -> Option<Message> {
+        match (message.kind(), message.id()) {
+            (Kind::Request, Some(own)) => Some(self.asked.as_ours(self.server, &message, own)),
+            // What was answered already is not withdrawn.
+            _ if message.method() == Some(method::CANCELLED) => self.asked.cancelled(self.server, &message),
+            _ => Some(message),
+        }
+    }
+}
+
+#[async_trait]
+impl Client for FromServer {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        match self.translated(message) {
+            Some(message) => self.client.put(message).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        match self.translated(message) {
+            Some(message) => self.client.deliver(message).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The client, to which several servers answer one request: a subscription. It begins once, and is over when all are.
+#[derive(Debug)]
+pub(super) struct Together {
+    pub(super) client: Arc<dyn Client>,
+    pub(super) is_acknowledged: AtomicBool,
+    pub(super) answers_left: AtomicUsize,
+}
+
+impl Together {
+    fn is_for_client(&self, message: &Message) -> bool {
+        match message.kind() {
+            Kind::Result | Kind::Error => self.answers_left.fetch_sub(1, Ordering::AcqRel) == 1,
+            _ if message.method() == Some(ACKNOWLEDGED) => !self.is_acknowledged.swap(true, Ordering::AcqRel),
+            _ => true,
+        }
+    }
+}
+
+#[async_trait]
+impl Client for Together {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        if self.is_for_client(&message) { self.client.put(message).await } else { Ok(()) }
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        if self.is_for_client(&message) { self.client.deliver(message).await } else { Ok(()) }
+    }
+}
+
+/// The client, on the way to which one response is waited for.
+#[derive(Debug)]
+pub(super) struct Awaiting {
+    pub(super) id: Id,
+    pub(super) client: Arc<dyn Client>,
+    pub(super) response: Mutex<Option<tokio::sync::oneshot::Sender<Message>>>,
+}
+
+#[async_trait]
+impl Client for Awaiting {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        if !matches!(message.kind(), Kind::Result | Kind::Error) || message.id() != Some(&self.id) {
+            return self.client.put(message).await;
+        }
+        let response = self.response.lock().unwrap_or_else(PoisonError::into_inner).take();
+        response.ok_or(Gone)?.send(message).map_err(|_| Gone)
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        self.put(message).await
+    }
+}
