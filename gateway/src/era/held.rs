@@ -67,6 +67,17 @@ impl Call {
         self.state().turn = Some(turn);
     }
 
+    /// Whether what the server asks now is asked during this request.
+    pub(super) fn has_turn(&self) -> bool {
+        self.state().turn.is_some()
+    }
+
+    /// No response will come.
+    fn end(&self) {
+        let mut state = self.state();
+        (state.turn, state.is_over) = (None, true);
+    }
+
     /// Whether the server's response has come.
     pub(super) fn is_over(&self) -> bool {
         self.state().is_over
@@ -93,13 +104,15 @@ impl Call {
             return None;
         }
         let (id, client) = state.waits.take()?;
+        // Whoever is asked may never answer, and others go on meanwhile.
+        state.turn = None;
         let asked: Map<_, _> = state.asked.iter().map(|(name, _, question)| (name.clone(), question.clone())).collect();
         let result = json!({ "resultType": "input_required", "inputRequests": asked, "requestState": place });
         Some((Message::response(Some(&id), "result", &result.to_string()), client))
     }
 
     /// Takes the answers to questions: what to send to the server.
-    fn answers(&self, given: &Members) -> Vec<Message> {
+    pub(super) fn answers(&self, given: &Members) -> Vec<Message> {
         let mut state = self.state();
         let mut answers = Vec::new();
         state.asked.retain(|(name, id, _)| match given.get(name) {
@@ -163,6 +176,13 @@ pub(super) struct Back {
     pub(super) besides: Arc<dyn Client>,
 }
 
+impl Drop for Back {
+    /// Who sent the request does not answer it where nobody waits: its turn ends all the same.
+    fn drop(&mut self) {
+        self.call.end();
+    }
+}
+
 #[async_trait]
 impl Client for Back {
     async fn put(&self, message: Message) -> Result<(), Gone> {
@@ -190,8 +210,8 @@ pub(super) struct Held(Mutex<HashMap<String, (Arc<Call>, Instant)>>);
 pub(super) enum Answered {
     /// The questions are no longer open, or were asked of somebody else.
     Unknown,
-    /// This goes to the server, and then the request waits.
-    Goes(Arc<Call>, Vec<Message>),
+    /// It belongs to this one.
+    Belongs(Arc<Call>),
 }
 
 impl Held {
@@ -205,19 +225,13 @@ impl Held {
     }
 
     /// Finds what a repeated request answers.
-    pub(super) fn answer(&self, place: &str, caller: &Caller, method: Option<&str>, given: &Members) -> Answered {
+    pub(super) fn answer(&self, place: &str, caller: &Caller, method: Option<&str>) -> Answered {
         let mut open = self.open();
         let fits = |call: &Call| call.tenant == caller.tenant && Some(call.method.as_str()) == method;
         if !open.get(place).is_some_and(|(call, _)| fits(call)) {
             return Answered::Unknown;
         }
-        match open.remove(place) {
-            Some((call, _)) => {
-                let answers = call.answers(given);
-                Answered::Goes(call, answers)
-            }
-            None => Answered::Unknown,
-        }
+        open.remove(place).map_or(Answered::Unknown, |(call, _)| Answered::Belongs(call))
     }
 
     /// Has the repeated request wait for the response; asks what was left open; or answers at once.

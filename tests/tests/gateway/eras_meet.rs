@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 /// Servers of both eras, which do the same: `pay` counts, `greet` asks for a name, `change` says that the tools have changed.
 const COMMON: &str = r#"
-import sys, json
+import sys, json, time
 effects = 0
 waiting = {}
 def out(**message):
@@ -53,6 +53,9 @@ for line in sys.stdin:
     elif name == "greet":
         waiting[f"q{id}"] = id
         out(id=f"q{id}", **QUESTION)
+    elif name == "sleep":
+        time.sleep(0.3)
+        out(id=id, result=text("slept"))
     elif name == "change":
         out(method="notifications/tools/list_changed")
         out(id=id, result=text("changed"))
@@ -151,6 +154,25 @@ async fn what_an_older_server_asks_is_answered_by_calling_again() {
     assert_eq!((text(&answered), &answered["id"]), ("hello Ada", &json!(2)));
     let again = gateway.ask_able(3, "tools/call", call("greet", more(&result["requestState"]))).await.json().await;
     assert_eq!(again["error"]["code"], -32_602, "each answer is given once: {again}");
+}
+
+#[tokio::test]
+async fn who_never_answers_and_who_goes_away_keep_nobody_waiting() {
+    let gateway = Gateway::connecting(before(OLDER).await).await;
+    for id in 1..=2 {
+        let greet = json!({ "name": "greet", "arguments": { "at": id } });
+        let asked = gateway.ask_able(id, "tools/call", greet).await.json().await;
+        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+    }
+    let sleep = json!({ "name": "sleep", "arguments": {} });
+    let gone = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.ask_able(3, "tools/call", sleep).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gone.abort();
+    let paid = gateway.ask_able(4, "tools/call", call("pay", json!({}))).await.json().await;
+    assert_eq!(text(&paid), "paid 1");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::{
         meaning::{self, params},
         probe::own_id,
     },
-    link::{Exchange, NoServer, Upstream},
+    link::{Client, Exchange, NoServer, Upstream},
     wire::{Fault, FaultCode, Id, Kind, Members, Message, meta, method, version},
 };
 use serde_json::{Map, Value, json};
@@ -154,21 +154,33 @@ impl Older {
     }
 
     /// A request that is repeated with answers to what the server has asked.
-    async fn answer(&self, request: &Message, place: &str, params: &Members, exchange: &Exchange) {
+    async fn answer(self: &Arc<Self>, request: &Message, place: &str, params: &Members, exchange: &Exchange) {
         let given = params.object("inputResponses").unwrap_or_default();
-        match (self.held.answer(place, &exchange.caller, request.method(), &given), request.id()) {
-            (Answered::Goes(call, answers), Some(id)) => {
-                for answer in answers {
-                    self.tell(answer).await;
-                }
-                self.held.wait(&call, id, &exchange.client).await;
+        match (self.held.answer(place, &exchange.caller, request.method()), request.id().cloned()) {
+            (Answered::Belongs(call), Some(id)) => {
+                let (older, client) = (Arc::clone(self), Arc::clone(&exchange.client));
+                tokio::spawn(async move { older.go_on(&call, &given, &id, &client).await });
             }
             (_, id) => {
                 let what = "what was asked is no longer open. Whether the request it belongs to took effect is told by whoever \
                             recorded it: make the same request again without `requestState` and `inputResponses`";
-                put(exchange, Fault::new(FaultCode::InvalidParams, what).response(id)).await;
+                put(exchange, Fault::new(FaultCode::InvalidParams, what).response(id.as_ref())).await;
             }
         }
+    }
+
+    /// Gives the server its answers, in the request's turn, because it may ask again.
+    async fn go_on(&self, call: &Arc<Call>, given: &Members, id: &Id, client: &Arc<dyn Client>) {
+        if let Some(turns) = self.turns.clone()
+            && let Ok(turn) = turns.acquire_owned().await
+            && !call.is_over()
+        {
+            call.keep(turn);
+        }
+        for answer in call.answers(given) {
+            self.tell(answer).await;
+        }
+        self.held.wait(call, id, client).await;
     }
 
     async fn listen(self: &Arc<Self>, request: &Message, exchange: &Exchange) {
@@ -238,8 +250,7 @@ impl Older {
         if request.asks("ping") {
             return self.tell(Message::response(request.id(), "result", "{}")).await;
         }
-        let may_ask = |call: &&Arc<Call>| !call.is_over() && meaning::ASKING_BACK.contains(&call.method.as_str());
-        let call = call.cloned().or_else(|| self.calls().iter().rev().find(may_ask).cloned());
+        let call = call.cloned().or_else(|| self.calls().iter().find(|call| call.has_turn()).cloned());
         let Some(call) = call.filter(|_| is_question(request) && self.turns.is_some()) else {
             return self.tell(meaning::unknown(request)).await;
         };
