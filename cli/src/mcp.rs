@@ -1,6 +1,8 @@
 //! `semel mcp`: guards the tools of MCP servers.
 
 mod assembly;
+mod clients;
+mod install;
 mod name;
 mod options;
 mod serving;
@@ -8,6 +10,12 @@ mod serving;
 use crate::{exit::Stop, talk::LogStyle};
 
 pub(crate) use options::Options;
+
+/// What else there is to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Install(install::Options),
+}
 
 impl Options {
     /// How the log is to be written.
@@ -17,5 +25,8 @@ impl Options {
 }
 
 pub(crate) async fn run(options: Options) -> Result<(), Stop> {
-    assembly::serve(options.serve.plan()?).await
+    match options.command {
+        Some(Command::Install(options)) => install::run(&options),
+        None => assembly::serve(options.serve.plan()?).await,
+    }
 }

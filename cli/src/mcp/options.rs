@@ -19,7 +19,10 @@ use std::net::SocketAddr;
 /// Each tool call is sent once, and whoever repeats it gets what it came to. Everything else passes unchanged. Without a
 /// command or `--upstream`, the servers are those of `[[mcp.server]]` in the configuration.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(super) command: Option<super::Command>,
     #[command(flatten)]
     pub(super) serve: Serve,
 }

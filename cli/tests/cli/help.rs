@@ -28,4 +28,5 @@ help_of! {
     policy_inspect: "policy" "inspect";
     doctor: "doctor";
     mcp: "mcp";
+    mcp_install: "mcp" "install";
 }

@@ -278,3 +278,29 @@ fn neither_arguments_nor_outcomes_are_logged() {
     assert_eq!(done.stderr.lines().filter(|line| line.contains(CANARY)).count(), 0);
     wait_until(|| shop.effects() == 1, Path::new("effects"));
 }
+
+#[test]
+fn a_clients_configuration_is_shown_before_it_is_changed_and_comes_back_as_it_was() {
+    let shop = Workshop::new("");
+    let config = "{\n  // Mine.\n  \"mcpServers\": {\n    \"bank\": { \"command\": \"sh\", \"args\": [\"server.sh\"] }\n  }\n}\n";
+    shop.write("mcp.json", config);
+    let install = ["mcp", "install", "--client", "cursor", "--config", "mcp.json"];
+    let shown = shop.run(&install);
+    shown.stopped(0, "nothing was written");
+    assert!(shown.stdout.contains("+    \"bank\": { \"command\": \"/"), "{shown:?}");
+    assert_eq!(shop.read("mcp.json"), config);
+    shop.run(&[&install[..], &["--yes"]].concat()).stopped(0, "written");
+    assert_eq!(shop.read("mcp.json.before-semel"), config);
+    let written: Value = serde_json::from_str(&shop.read("mcp.json").replace("// Mine.", "")).unwrap();
+    let server = &written["mcpServers"]["bank"];
+    assert_eq!(server["args"], json!(["mcp", "--name", "bank", "--", "sh", "server.sh"]));
+    shop.run(&[&install[..], &["--yes"]].concat()).printed(0, "");
+    shop.write("server.sh", SERVER);
+    let words: Vec<_> = server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let mut client = Client::started(shop.semel(&words));
+    client.call(1, "pay");
+    assert_eq!(client.response()["result"]["content"][0]["text"], "paid", "what was written is a gateway");
+    shop.run(&[&install[..], &["--yes", "--undo"]].concat()).stopped(0, "no longer guarded");
+    assert_eq!(shop.read("mcp.json"), config);
+    shop.run(&["mcp", "install", "--client", "cursor"]).stopped(66, "cannot be read");
+}
