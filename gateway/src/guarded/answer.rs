@@ -20,6 +20,8 @@ pub(super) struct Reader<'a> {
     pub(super) subject: Subject<'a>,
     /// Whether the tool's results have a schema.
     pub(super) has_output_schema: bool,
+    /// Whether results say of what type they are, as since 2026-07-28.
+    pub(super) has_result_types: bool,
 }
 
 impl Reader<'_> {
@@ -48,12 +50,21 @@ impl Reader<'_> {
         let mut own = result.object("_meta").ok()?;
         put_meta(&mut own, answer).ok()?;
         result.set("_meta", &own).ok()?;
+        self.complete(&mut result).ok()?;
         if let Some(text) = self.subject.beside_a_result(answer) {
             let mut content: Vec<Box<RawValue>> = serde_json::from_str(result.get("content").unwrap_or("[]")).ok()?;
             content.push(serde_json::value::to_raw_value(&text_part(&text)).ok()?);
             result.set("content", &content).ok()?;
         }
         Some(response.with_body(&serde_json::to_string(&result).ok()?))
+    }
+
+    /// What says of no type is complete, and says so where its reader wants that.
+    fn complete(&self, result: &mut Members) -> Result<(), serde_json::Error> {
+        if self.has_result_types && result.get("resultType").is_none() {
+            result.set("resultType", &"complete")?;
+        }
+        Ok(())
     }
 
     /// A result that says what happened, what stands, and what to do, and what the server said.
@@ -77,6 +88,7 @@ impl Reader<'_> {
             result.set("structuredContent", &json!({ "semel": Told::of(answer, &text, said) }))?;
         }
         result.set("isError", &true)?;
+        self.complete(&mut result)?;
         result.set("_meta", &own)?;
         serde_json::to_string(&result)
     }

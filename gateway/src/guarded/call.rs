@@ -3,7 +3,7 @@
 use super::{Guard, answer::Reader, catalog::Known, outcome, own_id, rounds, tasks, waiting::Patience, words::Subject};
 use crate::{
     link::{Exchange, Upstream},
-    wire::{Fault, FaultCode, Id, Members, Message},
+    wire::{Fault, FaultCode, Id, Members, Message, meta},
 };
 use semel::{
     json::{self, JsonLimits},
@@ -35,13 +35,14 @@ pub(super) async fn run(guard: &Arc<Guard>, below: &Arc<dyn Upstream>, request: 
         Ok(asked) => asked,
         Err(fault) => return exchange.client.put(fault.response(Some(&id))).await.unwrap_or_default(),
     };
-    let meta = asked.params.object("_meta").unwrap_or_default();
+    let own = asked.params.object("_meta").unwrap_or_default();
     if let Some(probes) = &guard.probes {
-        probes.remember(guard, below, exchange, &meta);
+        probes.remember(guard, below, exchange, &own);
     }
-    let known = guard.catalog.tool(&asked.tool, below, exchange, &meta).await;
+    let has_result_types = own.get(meta::PROTOCOL_VERSION).is_some();
+    let known = guard.catalog.tool(&asked.tool, below, exchange, &own).await;
     let tool = format!("{}{}", guard.prefix, asked.tool);
-    Running { guard, below, exchange, asked: &asked, tool, known }.run().await;
+    Running { guard, below, exchange, asked: &asked, tool, known, has_result_types }.run().await;
 }
 
 impl Asked {
@@ -92,6 +93,8 @@ struct Running<'a> {
     /// The tool, as the client names it.
     tool: String,
     known: Arc<Known>,
+    /// Whether results say of what type they are.
+    has_result_types: bool,
 }
 
 /// Under what a call waits whose server is not done.
@@ -250,8 +253,8 @@ impl Running<'_> {
             _ => self.guard.look_with(&self.asked.tool),
         };
         let subject = Subject { tool: &self.tool, look_with: &look_with };
-        let has_output_schema = self.known.has_output_schema;
-        Reader { id: &self.asked.id, subject, has_output_schema }.response(answer, own)
+        let (has_output_schema, has_result_types) = (self.known.has_output_schema, self.has_result_types);
+        Reader { id: &self.asked.id, subject, has_output_schema, has_result_types }.response(answer, own)
     }
 
     /// Whether what was written now is believed to be received.

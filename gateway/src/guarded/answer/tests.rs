@@ -109,7 +109,7 @@ fn read(answer: &Answer, has_output_schema: bool) -> Value {
     let look_with = ["get_refund".to_owned(), "list_refunds".to_owned()];
     let look_with = if has_output_schema { &look_with[..0] } else { &look_with[..] };
     let (id, subject) = (Id::Number(7), Subject { tool: "refund", look_with });
-    let message = Reader { id: &id, subject, has_output_schema }.response(answer, None);
+    let message = Reader { id: &id, subject, has_output_schema, has_result_types: false }.response(answer, None);
     assert_eq!(message.id(), Some(&id));
     serde_json::from_str(message.text()).unwrap()
 }
@@ -156,11 +156,29 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
     let body = r#"{"z":1.10,"content":[ {"type":"text","text":"\u0041"}],"_meta":{"own":[1.0]}}"#;
     let own = Message::response(Some(&Id::Text("other".into())), "result", body);
     let (id, subject) = (Id::Number(7), Subject { tool: "refund", look_with: &[] });
-    let reader = Reader { id: &id, subject, has_output_schema: false };
+    let reader = Reader { id: &id, subject, has_output_schema: false, has_result_types: false };
     let plain = executed(about(), result("unused"), Effect::Landed, "", Next::Nothing);
     let text = reader.response(&plain, Some(&own));
     let (untouched, marked) = (&body[..body.len() - 2], r#","dev.semel/answer":"executed""#);
     assert!(text.body().unwrap().starts_with(&format!("{untouched}{marked}")), "{}", text.text());
     let passed = Answer::Passed { why: Unguarded::Policy, outcome: result("unused") };
     assert_eq!(reader.response(&passed, Some(&own)).body(), Some(body));
+}
+
+#[test]
+fn a_reader_of_the_newer_era_is_told_that_a_result_is_complete() {
+    let (id, subject) = (Id::Number(7), Subject { tool: "refund", look_with: &[] });
+    for has_result_types in [true, false] {
+        let reader = Reader { id: &id, subject, has_output_schema: false, has_result_types };
+        for (name, answer) in answers() {
+            let response: Value = serde_json::from_str(reader.response(&answer, None).text()).unwrap();
+            let Some(result) = response.get("result") else { continue };
+            assert_eq!(result.get("resultType").is_some(), has_result_types, "{name}");
+        }
+    }
+    let asked = r#"{"resultType":"input_required","requestState":"s"}"#;
+    let own = Message::response(Some(&id), "result", asked);
+    let reader = Reader { id: &id, subject, has_output_schema: false, has_result_types: true };
+    let response = reader.response(&running(Some("c")), Some(&own));
+    assert!(response.text().contains("input_required"), "what has a type keeps it: {}", response.text());
 }
