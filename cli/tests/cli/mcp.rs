@@ -304,3 +304,18 @@ fn a_clients_configuration_is_shown_before_it_is_changed_and_comes_back_as_it_wa
     assert_eq!(shop.read("mcp.json"), config);
     shop.run(&["mcp", "install", "--client", "cursor"]).stopped(66, "cannot be read");
 }
+
+#[test]
+fn a_server_that_does_not_end_by_itself_is_ended_with_the_gateway() {
+    let shop = Workshop::new("");
+    shop.write("stays.sh", "echo $$ > number\ntrap 'echo x > told' TERM\n. ./server.sh\nwhile :; do sleep 1; done\n");
+    let mut client = Client::of(&shop, &[], &["--", "sh", "stays.sh"]);
+    drop(client.input.take());
+    let (done, took) = client.wait(Instant::now());
+    assert_eq!(done.exit, 0, "{done:?}");
+    assert!(took < Duration::from_secs(4), "whoever closes stdin kills after four seconds: {took:?}");
+    assert_eq!(shop.read("told"), "x\n", "it was told to end");
+    let number = shop.read("number");
+    let is_there = || Path::new("/proc").join(number.trim()).join("cmdline").exists();
+    wait_until(|| !is_there(), Path::new("the server's end"));
+}

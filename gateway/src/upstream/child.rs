@@ -9,6 +9,7 @@ use crate::{
     wire::{Id, Kind, Message},
 };
 use async_trait::async_trait;
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     ffi::OsString,
     io,
@@ -20,11 +21,16 @@ use tokio::{
     process::{ChildStdout, Command},
     sync::oneshot,
     task::JoinHandle,
+    time::timeout,
 };
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::AbortOnDropHandle,
+};
 
-/// How long a child may take to end once its input is closed, before it is killed.
-const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long a child may take to end once its input is closed, before it is told to, and as long again before it is killed. Those
+/// who start this program in place of it give both of them two seconds.
+const END_WITHIN: Duration = Duration::from_millis(1_200);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +56,9 @@ pub struct Child {
     waiting: Arc<Waiting>,
     /// Ends with the child.
     reading: Mutex<Option<JoinHandle<()>>>,
+    /// Cancelled before the child is waited for, so that until then its number is its own.
     ended: CancellationToken,
+    number: Option<Pid>,
 }
 
 impl Child {
@@ -73,11 +81,11 @@ impl Child {
             return Err(fault(io::Error::other("it has no standard streams")));
         };
         let waiting = Arc::new(Waiting::default());
-        let ended = CancellationToken::new();
+        let (ended, number) = (CancellationToken::new(), child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
         let reading = Reading { child, waiting: Arc::clone(&waiting), client, ended: ended.clone().drop_guard() };
         let reading = Mutex::new(Some(tokio::spawn(reading.read(output))));
         let input = Mutex::new(Some(LineWriter::onto(input)));
-        Ok(Self { input, waiting, reading, ended })
+        Ok(Self { input, waiting, reading, ended, number })
     }
 
     /// Returns once the child says nothing any more, and all who waited for it know.
@@ -141,10 +149,31 @@ impl Upstream for Child {
     async fn close(&self) {
         drop(self.input.lock().unwrap_or_else(PoisonError::into_inner).take());
         let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut reading) = reading
-            && tokio::time::timeout(END_WITHIN, &mut reading).await.is_err()
+        let Some(reading) = reading else { return };
+        // Whoever drops this future kills the child, as dropping its task does.
+        let mut reading = AbortOnDropHandle::new(reading);
+        if timeout(END_WITHIN, &mut reading).await.is_err() {
+            self.terminate();
+            let _ = timeout(END_WITHIN, &mut reading).await;
+        }
+    }
+}
+
+impl Child {
+    /// Tells the child to end.
+    fn terminate(&self) {
+        if let Some(number) = self.number.filter(|_| !self.ended.is_cancelled())
+            && let Err(error) = kill_process(number, Signal::TERM)
         {
-            // The child is killed as the task that owns it is dropped.
+            tracing::debug!(%error, "the server cannot be told to end");
+        }
+    }
+}
+
+impl Drop for Child {
+    /// Nobody speaks to the child any longer: it is killed as the task that owns it is dropped.
+    fn drop(&mut self) {
+        if let Some(reading) = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take() {
             reading.abort();
         }
     }
@@ -181,7 +210,7 @@ impl Reading {
         self.waiting.lose("the server ended").await;
         drop(self.ended);
         // Whoever says nothing any more serves nobody: if it lives on, it is killed as it is dropped.
-        match tokio::time::timeout(END_WITHIN, self.child.wait()).await {
+        match timeout(END_WITHIN, self.child.wait()).await {
             Ok(Ok(status)) => tracing::info!(%status, "the server ended"),
             Ok(Err(error)) => tracing::warn!(%error, "the server's end cannot be seen"),
             Err(_) => tracing::warn!("the server closed its stdout and goes on, and is killed"),

@@ -155,16 +155,23 @@ impl Upstream for Restarting {
     }
 }
 
+impl Drop for Restarting {
+    /// Nobody wants a next child.
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
 impl Keeper {
     async fn keep(self, restarts: bool) {
         let mut backoff = BACKOFF.0;
         loop {
             let Some(child) = self.present.borrow().clone() else { return };
             let since = Instant::now();
-            child.ended().await;
-            if self.closing.is_cancelled() {
+            if self.closing.run_until_cancelled(child.ended()).await.is_none() {
                 return;
             }
+            drop(child);
             if !restarts {
                 // Who holds the last child hears from it that it has ended.
                 return self.closing.cancelled().await;

@@ -19,6 +19,7 @@ mod a_server_on_the_network_is_sent_each_message_once;
 mod a_server_that_is_silent_leaves_doubt;
 mod clients_come_in_over_http;
 mod eras_meet;
+mod several_servers_are_one;
 mod the_key_goes_where_the_server_looks;
 mod the_model_hears_what_the_server_said;
 mod what_is_in_doubt_is_looked_up;

@@ -1,0 +1,122 @@
+//! Two servers behind one gateway both number their questions from one, and the client's answers must not end up with the wrong
+//! one.
+
+use async_trait::async_trait;
+use semel::words::Tenant;
+use semel_mcp::{
+    fan::Fan,
+    link::{Caller, Client, Connect, Exchange, Gone, Lost, NoServer, Upstream},
+    wire::{Id, Kind, Message},
+};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+/// A server that asks its client something whenever it is called, always under the id 1.
+#[derive(Debug, Default)]
+struct Asks {
+    client: Mutex<Option<Arc<dyn Client>>>,
+    /// What it was sent, as it came.
+    heard: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Upstream for Asks {
+    async fn pass(&self, message: Message, _: &Exchange) {
+        self.heard.lock().unwrap().push(message.text().to_owned());
+        if message.kind() == Kind::Request {
+            let client = self.client.lock().unwrap().clone().unwrap();
+            client.put(Message::request(&Id::Number(1), "roots/list", "{}")).await.unwrap();
+        }
+    }
+
+    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+        let error = json!({ "code": -32_601, "message": "unknown" }).to_string();
+        match request.method() {
+            Some("resources/read") if request.text().contains("mine") => {
+                Ok(Message::response(request.id(), "result", r#"{"contents":[]}"#))
+            }
+            _ => Ok(Message::response(request.id(), "error", &error)),
+        }
+    }
+
+    async fn close(&self) {}
+}
+
+#[derive(Debug)]
+struct To(Arc<Asks>);
+
+#[async_trait]
+impl Connect for To {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+        *self.0.client.lock().unwrap() = Some(client);
+        Ok(Arc::<Asks>::clone(&self.0))
+    }
+}
+
+/// A client that keeps what it reads.
+#[derive(Debug, Default)]
+struct Reads(Mutex<Vec<Value>>);
+
+#[async_trait]
+impl Client for Reads {
+    async fn put(&self, message: Message) -> Result<(), Gone> {
+        self.0.lock().unwrap().push(serde_json::from_str(message.text()).unwrap());
+        Ok(())
+    }
+
+    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+        self.put(message).await
+    }
+}
+
+#[tokio::test]
+async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
+    let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
+    let place = |(name, server): (&str, &Arc<Asks>)| {
+        let connect: Arc<dyn Connect> = Arc::new(To(Arc::clone(server)));
+        (name.to_owned(), format!("{name}_"), connect)
+    };
+    let fan = Fan::over(["a", "b"].into_iter().zip(&servers).map(place));
+    let client = Arc::<Reads>::default();
+    let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
+    let exchange = Exchange::new(Arc::<Reads>::clone(&client), Arc::new(Caller::new(Tenant::default(), None)));
+    for name in ["a_x", "b_x"] {
+        let call = Message::request(&Id::Number(7), "tools/call", &json!({ "name": name }).to_string());
+        upstream.pass(call, &exchange).await;
+    }
+    let asked: Vec<_> = client.0.lock().unwrap().iter().map(|question| question["id"].clone()).collect();
+    assert_ne!(asked[0], asked[1], "the client can tell them apart");
+    // The second is answered first.
+    for (id, answer) in [(&asked[1], "for b"), (&asked[0], "for a")] {
+        let answer = json!({ "jsonrpc": "2.0", "id": id, "result": { "who": answer } });
+        upstream.pass(Message::read(answer.to_string()).unwrap(), &exchange).await;
+    }
+    for (server, answer) in servers.iter().zip(["for a", "for b"]) {
+        let heard = server.heard.lock().unwrap().clone();
+        assert_eq!(heard.len(), 2, "{heard:?}");
+        assert!(heard[0].contains(r#""name":"x""#), "{heard:?}");
+        let heard: Value = serde_json::from_str(&heard[1]).unwrap();
+        assert_eq!((&heard["id"], &heard["result"]["who"]), (&json!(1), &json!(answer)));
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
+    let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
+    let place = |server: &Arc<Asks>| {
+        let connect: Arc<dyn Connect> = Arc::new(To(Arc::clone(server)));
+        ("s".to_owned(), "s_".to_owned(), connect)
+    };
+    let fan = Fan::over(servers.iter().map(place));
+    let client = Arc::<Reads>::default();
+    let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
+    let exchange = Exchange::new(Arc::<Reads>::clone(&client), Arc::new(Caller::new(Tenant::default(), None)));
+    let ask = |id, method, params: Value| Message::request(&Id::Number(id), method, &params.to_string());
+    let read = upstream.ask(ask(1, "resources/read", json!({ "uri": "mine" })), &exchange).await.unwrap();
+    assert_eq!(read.kind(), Kind::Result);
+    let unknown = upstream.ask(ask(2, "x/unheard-of", json!({})), &exchange).await.unwrap();
+    assert!(unknown.text().contains("-32601"));
+    let stray = upstream.ask(ask(3, "tools/call", json!({ "name": "pay" })), &exchange).await.unwrap();
+    assert!(stray.text().contains("-32602"), "{}", stray.text());
+    assert!(servers.iter().all(|server| server.heard.lock().unwrap().is_empty()), "no call was tried");
+}
