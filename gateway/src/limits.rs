@@ -27,7 +27,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self::of(4 << 20, 4_096, 1_000)
+        Self::of(4 << 20, 4_096, 10_000)
     }
 }
 

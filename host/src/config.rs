@@ -51,7 +51,7 @@
 //! run_header = "X-Run"             # names the agent's run
 //! body_bytes_max = 4194304         # of a message over HTTP, up to 64 MiB
 //! connections_max = 4096           # at once, up to 100000
-//! requests_per_second_max = 1000   # of one client, over a while
+//! requests_per_second_max = 10000  # of one tenant, over a while
 //! children_max = 32                # of a server that is a command, up to 1000
 //! shutdown_within = "10s"          # for calls under way, once the gateway is told to end, 0s to 10m
 //! [[mcp.server]]                   # one, or several behind one gateway

@@ -197,6 +197,8 @@ fn an_address_that_others_reach_is_not_listened_on_without_a_token() {
 struct Listening {
     child: Child,
     address: String,
+    /// What it logs, once it has ended.
+    log: Option<thread::JoinHandle<String>>,
 }
 
 impl Listening {
@@ -208,8 +210,12 @@ impl Listening {
         let address = line.split("http://").nth(1).unwrap_or_else(|| panic!("`{line}`"));
         let address = address.trim_end().trim_end_matches("/mcp").to_owned();
         // What it logs later must not keep it.
-        thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Self { child, address }
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            said.read_to_string(&mut log).unwrap();
+            log
+        });
+        Self { child, address, log: Some(log) }
     }
 
     fn send(&self, head: &str, body: &str) -> String {
@@ -221,6 +227,13 @@ impl Listening {
         answer
     }
 
+    /// Tells it to end, and says what it logged.
+    fn ended(mut self) -> String {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.log.take().unwrap().join().unwrap()
+    }
+
     fn get(&self, path: &str, headers: &str) -> String {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost{headers}"), "")
     }
@@ -228,8 +241,9 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -318,4 +332,27 @@ fn a_server_that_does_not_end_by_itself_is_ended_with_the_gateway() {
     let number = shop.read("number");
     let is_there = || Path::new("/proc").join(number.trim()).join("cmdline").exists();
     wait_until(|| !is_there(), Path::new("the server's end"));
+}
+
+#[test]
+fn neither_tokens_nor_cookies_are_logged_or_handed_on() {
+    const CANARY: &str = concat!("kept-quiet-", "8d1f0c5e");
+    let shop = Workshop::new("[mcp]\ntoken_env = \"TOKEN\"\n");
+    shop.write(
+        "server.sh",
+        &SERVER.replace("while read -r line; do", "while read -r line; do printf '%s\\n' \"$line\" >> heard"),
+    );
+    let mut command = shop.semel(&["mcp", "--listen", "localhost:0", "--log", "json", "--", "sh", "server.sh"]);
+    command.env("SEMEL_LOG", "trace").env("TOKEN", format!("{CANARY}-token"));
+    let gateway = Listening::of(command);
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         Authorization: Bearer {CANARY}-token\r\nCookie: a={CANARY}"
+    );
+    assert!(gateway.send(&head, INITIALIZE).starts_with("HTTP/1.1 200"));
+    assert!(gateway.send(&head.replace("-token", "-guess"), INITIALIZE).starts_with("HTTP/1.1 401"));
+    let log = gateway.ended();
+    assert!(!log.is_empty(), "the control: something is logged");
+    assert_eq!(log.lines().filter(|line| line.contains(CANARY)).count(), 0);
+    assert!(shop.read("heard").contains("initialize") && !shop.read("heard").contains(CANARY));
 }

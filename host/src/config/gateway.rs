@@ -58,7 +58,7 @@ pub struct McpLimits {
     pub body_bytes: usize,
     /// The most connections at once.
     pub connections: usize,
-    /// The most requests of one client in a second, over a while.
+    /// The most requests of one tenant in a second, over a while.
     pub requests_per_second: u32,
     /// The most children of this process that serve one server's clients.
     pub children: usize,
@@ -66,7 +66,7 @@ pub struct McpLimits {
 
 impl Default for McpLimits {
     fn default() -> Self {
-        Self { body_bytes: 4 << 20, connections: 4_096, requests_per_second: 1_000, children: 32 }
+        Self { body_bytes: 4 << 20, connections: 4_096, requests_per_second: 10_000, children: 32 }
     }
 }
 
