@@ -9,6 +9,7 @@ mod catalog;
 mod outcome;
 mod prober;
 mod rounds;
+mod taking;
 mod tasks;
 mod waiting;
 mod words;
@@ -29,6 +30,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+use taking::Taking;
 use tasks::Tasks;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waiting::Calls;
@@ -49,6 +51,7 @@ pub struct Guard {
     /// What runs the probes of policies.
     probes: Option<Arc<Probes>>,
     catalog: Catalog,
+    taking: Taking,
     /// What servers asked back, and nobody has answered yet.
     questions: Questions,
     /// The calls that servers made tasks of.
@@ -73,6 +76,7 @@ impl Guard {
             has_headers: false,
             probes: None,
             catalog,
+            taking: Taking::default(),
             questions,
             tasks,
             metrics: Arc::default(),

@@ -1,6 +1,8 @@
 //! One guarded call, from its request to the word that its answer was taken.
 
-use super::{Guard, answer::Reader, catalog::Known, outcome, own_id, rounds, tasks, waiting::Patience, words::Subject};
+use super::{
+    Guard, answer::Reader, catalog::Known, outcome, own_id, rounds, taking, tasks, waiting::Patience, words::Subject,
+};
 use crate::{
     link::{Exchange, Upstream},
     wire::{Fault, FaultCode, Id, Members, Message, meta},
@@ -129,6 +131,7 @@ impl Running<'_> {
             Ok(call) => call,
             Err(fault) => return self.put(fault.response(Some(&self.asked.id))).await,
         };
+        self.guard.taking.wait(&taking::equal(&call), self.exchange.began).await;
         let mut sent = Sent::default();
         let mut begun = match rounds::continues(&self.asked.params) {
             Some(continuation) => self.guard.semel.resume(call.clone(), continuation).await,
@@ -140,7 +143,7 @@ impl Running<'_> {
                     Some(next) => begun = next,
                     None => return,
                 },
-                Ok(Begun::Answered(answered)) => return self.tell(*answered, sent.answer.as_ref()).await,
+                Ok(Begun::Answered(answered)) => return self.tell(*answered, sent.answer.as_ref(), &call).await,
                 Err(error) => return self.put(self.response(&failed(&error), None)).await,
             }
         }
@@ -213,7 +216,7 @@ impl Running<'_> {
         {
             self.guard.questions.keep(about.key.clone(), waits.continuation, response.clone());
         }
-        self.tell(answered, Some(response)).await;
+        self.tell(answered, Some(response), call).await;
         None
     }
 
@@ -228,7 +231,7 @@ impl Running<'_> {
     }
 
     /// Writes the answer, and says that it was taken where that may be believed.
-    async fn tell(&self, answered: Answered, own: Option<&Message>) {
+    async fn tell(&self, answered: Answered, own: Option<&Message>, call: &Call) {
         let (answer, delivery) = answered.into_parts();
         self.guard.metrics.answered(&self.tool, answer.word());
         if self.exchange.nobody_waits.is_cancelled() {
@@ -240,6 +243,7 @@ impl Running<'_> {
             _ => None,
         };
         let own = if matches!(answer, Answer::Running { .. }) { question.as_ref() } else { own };
+        let _on_its_way = delivery.is_some().then(|| self.guard.taking.begin(taking::equal(call)));
         let was_written = self.exchange.client.deliver(self.response(&answer, own)).await.is_ok();
         if let Some(delivery) = delivery.filter(|_| was_written && self.counts_as_taken()) {
             Delivery::taken(delivery).await;

@@ -2,9 +2,9 @@
 
 use semel_guest::{Attempt, Effect, Failure, Outcome, Value, Verdict, careful};
 
-/// What a server answers that does not run the tool: the request is none, there is no such tool, or the arguments are
-/// not the tool's.
-const TURNED_AWAY: [&str; 3] = ["-32600", "-32601", "-32602"];
+/// What a server answers that does not run the tool: the request is none, there is no such tool, the arguments are not the
+/// tool's, or its user must open a page first and the call is made again then.
+const TURNED_AWAY: [&str; 4] = ["-32600", "-32601", "-32602", "-32042"];
 
 /// How the protocol's libraries write such an error into a result's text.
 const AS_TEXT: &str = "MCP error ";

@@ -131,7 +131,7 @@ fn effect(settings: &str, failure: Failure) -> Effect {
 
 #[test]
 fn what_the_server_turned_away_did_not_happen() {
-    for code in ["-32600", "-32601", "-32602"] {
+    for code in ["-32600", "-32601", "-32602", "-32042"] {
         assert_eq!(effect("{}", Failure::new("no such tool").code(code)), Effect::Absent);
         assert_eq!(effect("{}", Failure::new(format!("MCP error {code}: Tool x not found"))), Effect::Absent);
     }
