@@ -1,0 +1,114 @@
+//! Somebody writes `semel mcp --` before the command of a server that works, and something stops working: a prompt that comes
+//! out otherwise, progress that is not told, a question of the server that nobody answers. The same script is played with
+//! and without the gateway, by clients and servers that nobody here wrote, and all that the client hears is compared. Client and
+//! server are of one era here: where they are not, the gateway translates, and a client that tries both finds the newer one.
+
+use crate::peers::{Client, Server, both};
+
+/// For servers with the tools `look`, `order` and `refuse`.
+const ORDERS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}], ["order", {"what": "milk"}], ["refuse", {}],
+    ["order", {"wrong": 1}], ["nothing", {}], ["order", {"what": "tea"}]]"#;
+
+/// The same, and one that asks back.
+const QUESTIONS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}], ["confirm", {"what": "tea"}], ["refuse", {}],
+    ["order", {"wrong": 1}], ["nothing", {}], ["confirm", {"what": "tea"}], ["order", {"what": "tea"}]]"#;
+
+/// Where the server says that it failed, and not whether it did something before: the gateway says so besides.
+const DOUBTED: &[&str] = &["refuse", "wrong"];
+
+const FILES: &str = r#"[["list_allowed_directories", {}], ["read_text_file", {"path": "{folder}/one.txt"}],
+    ["read_text_file", {"path": "{folder}/one.txt", "head": 1}],
+    ["write_file", {"path": "{folder}/two.txt", "content": "third"}],
+    ["edit_file", {"path": "{folder}/two.txt", "edits": [{"oldText": "third", "newText": "fourth"}]}],
+    ["create_directory", {"path": "{folder}/under/it"}], ["move_file", {"source": "{folder}/two.txt", "destination": "{folder}/under/two.txt"}],
+    ["directory_tree", {"path": "{folder}"}], ["search_files", {"path": "{folder}", "pattern": "**/*.txt"}],
+    ["read_multiple_files", {"paths": ["{folder}/one.txt", "{folder}/nowhere"]}], ["write_file", {"wrong": true}]]"#;
+
+const GRAPH: &str = r#"[["read_graph", {}], ["create_entities", {"entities": [
+        {"name": "Ada", "entityType": "person", "observations": ["counts"]}, {"name": "engine", "entityType": "thing", "observations": []}]}],
+    ["create_relations", {"relations": [{"from": "Ada", "to": "engine", "relationType": "programs"}]}],
+    ["add_observations", {"observations": [{"entityName": "Ada", "contents": ["writes"]}]}],
+    ["search_nodes", {"query": "Ada"}], ["open_nodes", {"names": ["engine"]}],
+    ["delete_observations", {"deletions": [{"entityName": "Ada", "observations": ["counts"]}]}], ["read_graph", {}]]"#;
+
+/// Plays it, and compares. Something must have been guarded, or the gateway was not there.
+fn is_the_same(client: &Client, server: Server, doubted: &[&str]) {
+    let (bare, through) = both(client, server);
+    through.is_as(&bare, doubted);
+    assert!(bare.answers("").is_empty());
+    assert!(through.answers("").contains(&"executed".to_owned()), "the gateway was not there");
+}
+
+#[test]
+fn every_feature_of_everything_by_the_library_of_the_older_era() {
+    is_the_same(&Client::Everything("sdk", "legacy"), Server::Everything, &[]);
+}
+
+#[test]
+fn every_feature_of_everything_by_the_library_of_both_eras() {
+    is_the_same(&Client::Everything("client", "legacy"), Server::Everything, &[]);
+}
+
+#[test]
+fn files_by_the_library_of_the_older_era() {
+    is_the_same(&Client::Node("sdk", "legacy", FILES), Server::Filesystem, &[]);
+}
+
+#[test]
+fn files_by_python() {
+    is_the_same(&Client::Python("legacy", FILES), Server::Filesystem, &[]);
+}
+
+#[test]
+fn a_graph_by_the_library_of_both_eras() {
+    is_the_same(&Client::Node("client", "legacy", GRAPH), Server::Memory, &[]);
+}
+
+#[test]
+fn a_graph_by_python() {
+    is_the_same(&Client::Python("legacy", GRAPH), Server::Memory, &[]);
+}
+
+#[test]
+fn a_server_of_both_eras_by_an_older_client() {
+    is_the_same(&Client::Node("sdk", "legacy", QUESTIONS), Server::BothEras("serve"), DOUBTED);
+}
+
+#[test]
+fn a_server_of_the_newer_era_by_typescript() {
+    is_the_same(&Client::Node("client", "modern", ORDERS), Server::BothEras("reject"), DOUBTED);
+}
+
+#[test]
+fn a_server_of_the_newer_era_by_python() {
+    is_the_same(&Client::Python("auto", ORDERS), Server::BothEras("reject"), DOUBTED);
+}
+
+#[test]
+fn questions_of_a_server_of_the_newer_era() {
+    is_the_same(&Client::Node("client", "modern", QUESTIONS), Server::BothEras("reject"), DOUBTED);
+}
+
+#[test]
+fn fast_mcp_by_python() {
+    is_the_same(&Client::Python("auto", ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
+}
+
+#[test]
+fn fast_mcp_by_typescript() {
+    is_the_same(&Client::Node("client", "legacy", ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
+}
+
+#[test]
+fn the_command_line_of_the_inspector() {
+    const LINES: [&[&str]; 4] = [
+        &["--method", "tools/list"],
+        &["--method", "resources/list"],
+        &["--method", "prompts/get", "--prompt-name", "simple-prompt"],
+        &["--method", "tools/call", "--tool-name", "get-sum", "--tool-arg", "a=1", "b=2"],
+    ];
+    for line in LINES {
+        let (bare, through) = both(&Client::Inspector(line), Server::Everything);
+        through.is_as(&bare, &[]);
+    }
+}

@@ -1,0 +1,42 @@
+//! Nobody asked for a second payment: the model called the tool once. Its framework got no answer and called again, as it
+//! says that it does. These are the frameworks themselves, with a model that is a script.
+
+use crate::{
+    peers,
+    session::{Scene, Way},
+};
+use std::process::Command;
+
+/// Lets the framework pay once, and says what it was told.
+fn pays(framework: &str, fault: &str, way: Way) -> (usize, String) {
+    let scene = Scene::with(fault);
+    let server = scene.command(way);
+    let mut agent = Command::new("timeout");
+    agent.arg("60").arg(peers::agents_python()).arg(peers::script("retrying.py")).arg(framework);
+    agent.arg(server.get_program()).args(server.get_args()).env("OPENAI_API_KEY", "none");
+    peers::surround(&mut agent, scene.folder());
+    let output = agent.output().unwrap();
+    let (told, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{framework} {fault}: {talk}");
+    (scene.effects(), told.into_owned())
+}
+
+fn takes_effect_once(framework: &str, fault: &str) -> String {
+    let (effects, told) = pays(framework, fault, Way::Bare);
+    assert_eq!(effects, 2, "the control: {framework} {fault}: {told}");
+    let (effects, told) = pays(framework, fault, Way::Guarded);
+    assert_eq!(effects, 1, "{framework} {fault}: {told}");
+    told
+}
+
+#[test]
+fn tool_retry_middleware_of_langchain() {
+    let told = takes_effect_once("langchain", "dies");
+    assert!(told.contains("may have taken effect"), "{told}");
+}
+
+#[test]
+fn max_retry_attempts_of_the_agents_sdk() {
+    let told = takes_effect_once("openai", "late=1500");
+    assert!(told.contains("effect 1"), "{told}");
+}

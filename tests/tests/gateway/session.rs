@@ -1,0 +1,230 @@
+//! A client of a server behind the standard streams, bare or through the gateway, that gives up and begins anew as agents do;
+//! and the effects that the server counted.
+
+use crate::peers;
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// How a client reaches the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Without the gateway.
+    Bare,
+    /// Through the gateway, with its guards off.
+    Unguarded,
+    Guarded,
+}
+
+/// The protocol as it was, and as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    Older,
+    Newer,
+}
+
+/// A server with one fault, the file of its effects, and a ledger.
+pub struct Scene {
+    folder: TempDir,
+    fault: String,
+}
+
+impl Scene {
+    pub fn with(fault: impl Into<String>) -> Self {
+        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        Self { folder, fault: fault.into() }
+    }
+
+    fn effects_file(&self) -> PathBuf {
+        self.folder.path().join("effects")
+    }
+
+    /// How often the server did something.
+    pub fn effects(&self) -> usize {
+        std::fs::read_to_string(self.effects_file()).unwrap_or_default().lines().count()
+    }
+
+    /// A client that begins now.
+    pub fn client(&self, way: Way, era: Era) -> Client {
+        self.client_that_hears(usize::MAX, way, era)
+    }
+
+    /// A client that closes its ear after so many messages; the first one is what it is greeted with.
+    pub fn client_that_hears(&self, count: usize, way: Way, era: Era) -> Client {
+        let command = self.command(way);
+        Client::start(command, era, count)
+    }
+
+    /// What a client starts.
+    pub fn command(&self, way: Way) -> Command {
+        let server = env!("CARGO_BIN_EXE_counting_server");
+        let mut command = match way {
+            Way::Bare => Command::new(server),
+            Way::Unguarded | Way::Guarded => {
+                let mut command = Command::new(peers::semel());
+                command.args(["mcp", "--name", "counting"]).args(self.config(way)).arg("--").arg(server);
+                command
+            }
+        };
+        command.arg(self.effects_file()).arg(&self.fault);
+        peers::surround(&mut command, self.folder.path());
+        command
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn config(&self, way: Way) -> Vec<String> {
+        let file = self.folder.path().join(format!("{way:?}.toml"));
+        let mode = if way == Way::Unguarded { "[defaults]\nmode = \"off\"\n" } else { "" };
+        std::fs::write(&file, mode).unwrap();
+        vec!["--config".to_owned(), file.display().to_string()]
+    }
+}
+
+/// What a client got for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Got {
+    /// A result that is no error, with its text.
+    Result(String),
+    /// A result or an error that says that something is wrong, with all it says.
+    Wrong(String),
+    /// Nothing in time.
+    Nothing,
+    /// The server, or the gateway, ended.
+    Ended,
+}
+
+impl Got {
+    /// It says by itself that the outcome is not known, or that the first call still runs.
+    pub fn tells_doubt(&self) -> bool {
+        matches!(self, Self::Wrong(said) if ["\"in-doubt\"", "\"held\"", "\"running\""].iter().any(|word| said.contains(word)))
+    }
+}
+
+/// A client of one process.
+pub struct Client {
+    process: Child,
+    to: Option<ChildStdin>,
+    from: Receiver<Value>,
+    /// What came while something else was waited for.
+    early: Vec<Value>,
+    era: Era,
+    next: i64,
+}
+
+impl Client {
+    fn start(mut command: Command, era: Era, hears: usize) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let (to, out) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        let (heard, from) = channel();
+        thread::spawn(move || {
+            // Half a line is the end, too.
+            let lines = out.lines().map_while(Result::ok).map_while(|line| serde_json::from_str(&line).ok());
+            lines.take(hears).for_each(|message| heard.send(message).unwrap_or_default());
+        });
+        let mut client = Self { process, to, from, early: Vec::new(), era, next: 1 };
+        client.greet();
+        client
+    }
+
+    fn greet(&mut self) {
+        if self.era == Era::Newer {
+            let id = self.send("server/discover", json!({}));
+            self.response(id, Duration::from_secs(30)).expect("the server was discovered");
+            return;
+        }
+        let hello = json!({
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "proof", "version": "1" },
+        });
+        let id = self.send("initialize", hello);
+        self.response(id, Duration::from_secs(30)).expect("the server was initialized");
+        self.write(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    }
+
+    fn write(&mut self, message: &Value) {
+        // Whoever has ended reads nothing, which shows in what it answers.
+        let _ = writeln!(self.to.as_mut().unwrap(), "{message}");
+    }
+
+    fn send(&mut self, method: &str, mut params: Value) -> i64 {
+        let id = self.next;
+        self.next += 1;
+        if self.era == Era::Newer {
+            params["_meta"] = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            });
+        }
+        self.write(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
+        id
+    }
+
+    /// Makes a call, and does not wait.
+    pub fn begin(&mut self, tool: &str, amount: u32) -> i64 {
+        self.send("tools/call", json!({ "name": tool, "arguments": { "amount": amount } }))
+    }
+
+    /// What comes of a call within this time; a call that is given up is cancelled.
+    pub fn wait(&mut self, id: i64, patience: Duration) -> Got {
+        match self.response(id, patience) {
+            Ok(response) => Self::read(&response),
+            Err(RecvTimeoutError::Disconnected) => Got::Ended,
+            Err(RecvTimeoutError::Timeout) => {
+                let params = json!({ "requestId": id, "reason": "it takes too long" });
+                self.write(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }));
+                Got::Nothing
+            }
+        }
+    }
+
+    fn read(response: &Value) -> Got {
+        let result = &response["result"];
+        if result.is_null() || result["isError"] == true {
+            return Got::Wrong(response.to_string());
+        }
+        Got::Result(result["content"][0]["text"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn response(&mut self, id: i64, patience: Duration) -> Result<Value, RecvTimeoutError> {
+        loop {
+            if let Some(at) = self.early.iter().position(|message| message["id"] == id) {
+                return Ok(self.early.swap_remove(at));
+            }
+            self.early.push(self.from.recv_timeout(patience)?);
+        }
+    }
+
+    pub fn call(&mut self, tool: &str, amount: u32, patience: Duration) -> Got {
+        let id = self.begin(tool, amount);
+        self.wait(id, patience)
+    }
+
+    /// Closes its side, as a client that ends does, and waits for the process.
+    pub fn leave(mut self) {
+        drop(self.to.take());
+        self.process.wait().unwrap();
+    }
+
+    /// The process ends at once, without a word.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
