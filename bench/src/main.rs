@@ -13,6 +13,7 @@ mod exec;
 mod guarded;
 mod history;
 mod machine;
+mod mcp;
 mod row;
 mod sample;
 mod sizes;
@@ -53,14 +54,20 @@ enum Group {
     Sqlite,
     History,
     Exec,
+    Mcp,
     Sizes,
 }
 
 impl Group {
-    const ALL: [Self; 6] = [Self::Decisions, Self::Guarded, Self::Sqlite, Self::History, Self::Exec, Self::Sizes];
+    const ALL: [Self; 7] =
+        [Self::Decisions, Self::Guarded, Self::Sqlite, Self::History, Self::Exec, Self::Mcp, Self::Sizes];
 }
 
 fn main() -> ExitCode {
+    // The server that is measured is this program, too.
+    if std::env::args().nth(1).as_deref() == Some(mcp::server::WORD) {
+        return mcp::server::serve().map_or_else(complain, |()| ExitCode::SUCCESS);
+    }
     measure(&Arguments::parse()).map_or_else(complain, |()| ExitCode::SUCCESS)
 }
 
@@ -81,6 +88,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
             Group::Sqlite => sqlite::measure(&mut rows, folder.path())?,
             Group::History => history::measure(&mut rows, folder.path(), arguments.history)?,
             Group::Exec => exec::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
+            Group::Mcp => mcp::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
             Group::Sizes => sizes::measure(&mut rows),
         }
     }

@@ -1,0 +1,43 @@
+//! An MCP server over the standard streams that does as little as it can.
+
+use anyhow::Result;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::io::{BufRead, Write};
+
+/// The first word of a command line that makes this program such a server.
+pub(crate) const WORD: &str = "serve-mcp";
+
+const GREETING: &str =
+    r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#;
+
+const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{"type":"object"}},{"name":"look","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true,"destructiveHint":false}}]}"#;
+
+const DONE: &str = r#"{"content":[{"type":"text","text":"{\"id\":\"re_8812\",\"status\":\"succeeded\"}"}]}"#;
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    method: &'a str,
+}
+
+/// Serves until its input ends.
+pub(crate) fn serve() -> Result<()> {
+    let (mut input, mut out, mut line) = (std::io::stdin().lock(), std::io::stdout().lock(), String::new());
+    while input.read_line(&mut line)? > 0 {
+        let request: Request<'_> = serde_json::from_str(&line)?;
+        if let Some(id) = request.id {
+            let result = match request.method {
+                "initialize" => GREETING,
+                "tools/list" => TOOLS,
+                "tools/call" => DONE,
+                _ => "{}",
+            };
+            out.write_all(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n").as_bytes())?;
+            out.flush()?;
+        }
+        line.clear();
+    }
+    Ok(())
+}
