@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 /// How long a question waits for its answer.
 const QUESTION_MAX: Duration = Duration::from_secs(10 * 60);
@@ -32,6 +33,8 @@ pub(super) struct Call {
     pub(super) token: Option<String>,
     pub(super) wants_log: bool,
     tenant: Tenant,
+    /// Cancelled once the server's response has come, or none will.
+    pub(super) over: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -46,7 +49,8 @@ struct State {
     response: Option<Message>,
     /// Has other requests wait during which the server could ask back.
     turn: Option<OwnedSemaphorePermit>,
-    is_over: bool,
+    /// Whether it is still under way and nobody waits for it.
+    is_given_up: bool,
 }
 
 impl Call {
@@ -58,6 +62,7 @@ impl Call {
             token: own.get("progressToken").map(str::to_owned),
             wants_log: own.get(meta::LOG_LEVEL).is_some(),
             tenant: exchange.caller.tenant.clone(),
+            over: CancellationToken::new(),
             state: Mutex::new(State { waits, ..State::default() }),
         })
     }
@@ -74,13 +79,24 @@ impl Call {
 
     /// No response will come.
     fn end(&self) {
+        self.state().turn = None;
+        self.over.cancel();
+    }
+
+    /// Nobody waits for it any longer: others go on, though the server may still be at it.
+    pub(super) fn let_go(&self) {
         let mut state = self.state();
-        (state.turn, state.is_over) = (None, true);
+        (state.turn, state.is_given_up) = (None, true);
+    }
+
+    /// Whether the server may be at it although nobody waits for it.
+    pub(super) fn is_given_up(&self) -> bool {
+        !self.is_over() && self.state().is_given_up
     }
 
     /// Whether the server's response has come.
     pub(super) fn is_over(&self) -> bool {
-        self.state().is_over
+        self.over.is_cancelled()
     }
 
     /// Remembers a question of the server.
@@ -148,7 +164,8 @@ impl Call {
     fn respond(&self, response: &Message) -> Option<(Message, Arc<dyn Client>)> {
         let mut state = self.state();
         let response = meaning::raised_response(&self.method, response);
-        (state.turn, state.is_over) = (None, true);
+        state.turn = None;
+        self.over.cancel();
         state.asked.clear();
         match state.waits.take() {
             Some((id, client)) => Some((response.with_id(&id), client)),

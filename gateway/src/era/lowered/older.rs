@@ -125,8 +125,15 @@ impl Older {
             // Turns are never closed.
             let Ok(turn) = turns.acquire_owned().await else { return };
             call.keep(turn);
-            older.add(call);
+            older.add(Arc::clone(&call));
+            let (nobody_waits, over) = (exchange.nobody_waits.clone(), call.over.clone());
             older.upstream.pass(request, &exchange).await;
+            // What this keeps would keep the request from being over.
+            drop(exchange);
+            tokio::select! {
+                () = nobody_waits.cancelled() => call.let_go(),
+                () = over.cancelled() => {}
+            }
         });
     }
 
@@ -242,6 +249,13 @@ impl Older {
         wanting.next().filter(|_| wanting.next().is_none()).cloned()
     }
 
+    /// During which request the server asks; none: that cannot be known.
+    fn asking(&self) -> Option<Arc<Call>> {
+        let calls = self.calls();
+        let is_known = !calls.iter().any(|call| call.is_given_up());
+        calls.iter().find(|call| is_known && call.has_turn()).cloned()
+    }
+
     /// Asks the client of the request under way what the server asks.
     async fn asked(self: &Arc<Self>, request: &Message, call: Option<&Arc<Call>>) {
         for given_up in self.held.give_up_old() {
@@ -250,7 +264,7 @@ impl Older {
         if request.asks("ping") {
             return self.tell(Message::response(request.id(), "result", "{}")).await;
         }
-        let call = call.cloned().or_else(|| self.calls().iter().find(|call| call.has_turn()).cloned());
+        let call = call.cloned().or_else(|| self.asking());
         let Some(call) = call.filter(|_| is_question(request) && self.turns.is_some()) else {
             return self.tell(meaning::unknown(request)).await;
         };
