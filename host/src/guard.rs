@@ -113,6 +113,15 @@ impl Guard {
         (guard, Action::Claim { read_undelivered: None })
     }
 
+    /// A call that was made before a caller took the outcome of `generation`, and the first action: it is owed that outcome,
+    /// and begins no next generation.
+    #[must_use]
+    pub fn owed(allowance: Allowance, generation: u32) -> (Self, Action) {
+        let (guard, _) = Self::start(allowance);
+        let read_undelivered = Some(generation);
+        (Self { read_undelivered, ..guard }, Action::Claim { read_undelivered })
+    }
+
     /// A call that goes on with what waits under `continuation`, and the first action.
     #[must_use]
     pub fn resume(allowance: Allowance, continuation: String) -> (Self, Action) {

@@ -131,11 +131,13 @@ impl Running<'_> {
             Ok(call) => call,
             Err(fault) => return self.put(fault.response(Some(&self.asked.id))).await,
         };
-        self.guard.taking.wait(&taking::equal(&call), self.exchange.began).await;
+        let owed = self.guard.taking.owed(&taking::equal(&call), self.exchange.began).await;
         let mut sent = Sent::default();
-        let mut begun = match rounds::continues(&self.asked.params) {
-            Some(continuation) => self.guard.semel.resume(call.clone(), continuation).await,
-            None => self.guard.semel.begin(call.clone()).await,
+        let semel = &self.guard.semel;
+        let mut begun = match (rounds::continues(&self.asked.params), owed) {
+            (Some(continuation), _) => semel.resume(call.clone(), continuation).await,
+            (None, Some(generation)) => semel.begin_owed(call.clone(), generation).await,
+            (None, None) => semel.begin(call.clone()).await,
         };
         loop {
             match begun {
@@ -243,7 +245,8 @@ impl Running<'_> {
             _ => None,
         };
         let own = if matches!(answer, Answer::Running { .. }) { question.as_ref() } else { own };
-        let _on_its_way = delivery.is_some().then(|| self.guard.taking.begin(taking::equal(call)));
+        let generation = answer.about().filter(|_| delivery.is_some()).map(|about| about.generation);
+        let _on_its_way = generation.map(|generation| self.guard.taking.begin(taking::equal(call), generation));
         let was_written = self.exchange.client.deliver(self.response(&answer, own)).await.is_ok();
         if let Some(delivery) = delivery.filter(|_| was_written && self.counts_as_taken()) {
             Delivery::taken(delivery).await;

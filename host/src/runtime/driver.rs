@@ -35,6 +35,17 @@ pub(super) enum Pause {
     Over(Box<End>),
 }
 
+/// How a call comes to what stands in the ledger.
+#[derive(Debug)]
+pub(super) enum Opening {
+    /// It claims.
+    Claim,
+    /// It claims, and was made before a caller took the outcome of this generation.
+    Owed { generation: u32 },
+    /// It goes on with what waits under this continuation.
+    Continue(String),
+}
+
 /// One guarded call under way.
 #[derive(Debug)]
 pub(super) struct Driver {
@@ -62,13 +73,14 @@ impl Driver {
         key: StoreKey,
         claim: Claim,
         begun: Moment,
-        continuation: Option<String>,
+        opening: Opening,
     ) -> (Box<Self>, Action) {
         let mut allowance = tool.allowance.clone();
         allowance.can_probe = inner.prober.is_some();
-        let (guard, action) = match continuation {
-            Some(continuation) => Guard::resume(allowance, continuation),
-            None => Guard::start(allowance),
+        let (guard, action) = match opening {
+            Opening::Continue(continuation) => Guard::resume(allowance, continuation),
+            Opening::Owed { generation } => Guard::owed(allowance, generation),
+            Opening::Claim => Guard::start(allowance),
         };
         let span = tracing::info_span!(
             "semel.call",

@@ -3,7 +3,7 @@
 use super::{
     clock::Moment,
     delivery::Marks,
-    driver::{self, Driver},
+    driver::{self, Driver, Opening},
     ledger::{LedgerError, Table},
     operator::Ledger,
     renewals::Renewals,
@@ -248,7 +248,17 @@ impl Semel {
     /// # Errors
     /// As [`Semel::call`].
     pub async fn begin(&self, call: Call) -> Result<Begun, CallError> {
-        self.begin_or_resume(call, None).await
+        self.open(call, Opening::Claim).await
+    }
+
+    /// As [`Semel::begin`], for a call that was made before a caller took the outcome of `generation` of what it means. It is
+    /// owed that outcome, as if it had waited for it: where outcomes last until delivery, it would be taken for another
+    /// operation otherwise, only because it was read late.
+    ///
+    /// # Errors
+    /// As [`Semel::call`].
+    pub async fn begin_owed(&self, call: Call, generation: u32) -> Result<Begun, CallError> {
+        self.open(call, Opening::Owed { generation }).await
     }
 
     /// Goes on with a call that was suspended ([`Started::suspend`]): says whether to run its next round, or what to answer
@@ -258,10 +268,10 @@ impl Semel {
     /// # Errors
     /// As [`Semel::call`].
     pub async fn resume(&self, call: Call, continuation: impl Into<String>) -> Result<Begun, CallError> {
-        self.begin_or_resume(call, Some(continuation.into())).await
+        self.open(call, Opening::Continue(continuation.into())).await
     }
 
-    async fn begin_or_resume(&self, call: Call, continuation: Option<String>) -> Result<Begun, CallError> {
+    async fn open(&self, call: Call, opening: Opening) -> Result<Begun, CallError> {
         let begun = Moment::now();
         let tool = self.inner.tool(call.tool()).cloned();
         if let Some(under) = tool.as_ref().and_then(|tool| self.without_a_guard(tool, &call)) {
@@ -275,7 +285,7 @@ impl Semel {
             Err(fault) => Ok(ticket::refused(call.tool(), explain(&fault))),
             Ok(Derivation::Pass) => Ok(ticket::passes(&call)),
             Ok(Derivation::Refuse(reason)) => Ok(ticket::refused(call.tool(), reason)),
-            Ok(Derivation::Once(operation)) => self.guard(tool, call, *operation, begun, continuation).await,
+            Ok(Derivation::Once(operation)) => self.guard(tool, call, *operation, begun, opening).await,
         }
     }
 
@@ -306,7 +316,7 @@ impl Semel {
         call: Call,
         operation: Operation,
         begun: Moment,
-        continuation: Option<String>,
+        opening: Opening,
     ) -> Result<Begun, CallError> {
         if let Some(reason) = self.forgets(&tool, &call) {
             return Ok(ticket::refused(call.tool(), reason));
@@ -329,8 +339,7 @@ impl Semel {
             read_undelivered: None,
             void_mark: None,
         };
-        let (mut driver, mut action) =
-            Driver::start(Arc::clone(&self.inner), tool, call, key, claim, begun, continuation);
+        let (mut driver, mut action) = Driver::start(Arc::clone(&self.inner), tool, call, key, claim, begun, opening);
         if let Some(fault) = away {
             // Without what it undoes its key is not known, so nothing is claimed.
             action = driver.step(Event::Claimed(Err(fault)));

@@ -69,6 +69,17 @@ async fn who_waited_for_an_outcome_gets_it_even_if_another_took_it_first() {
     assert_eq!(bank.charges(), 1);
 }
 
+/// A door that reads two equal calls at once may come to the second only when the answer of the first was taken. Without
+/// the door's word it cannot be told from one that is meant anew: the control.
+#[tokio::test]
+async fn who_called_before_the_outcome_was_taken_is_owed_it() {
+    let (semel, bank) = (hinted().await, Bank::plain());
+    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+    let Begun::Answered(answered) = semel.begin_owed(charge(), 1).await.unwrap() else { panic!("nothing to run") };
+    assert_eq!(told(&answered.into_parts().0), ("replayed", Some("ch_1")));
+    let Begun::Run(_) = semel.begin(charge()).await.unwrap() else { panic!("a run") };
+}
+
 #[tokio::test]
 async fn an_equal_call_of_another_run_is_another_operation() {
     let (semel, bank) = (hinted().await, Bank::plain());

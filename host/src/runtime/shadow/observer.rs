@@ -7,7 +7,8 @@ use crate::{
     runtime::{
         clock::Moment,
         delivery::Delivery,
-        driver, scheme,
+        driver::{self, Opening},
+        scheme,
         ticket::{Answered, Begun, CallError, Started},
         tool::Tool,
     },
@@ -74,8 +75,11 @@ impl Observer {
         driver::check(&self.call).map_err(|_| Would::BeRefused)?;
         let operation = derived(&self.tool, &self.call)?;
         self.agree().await?;
-        let guarded =
-            self.shadow.semel.guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun, None).await;
+        let guarded = self
+            .shadow
+            .semel
+            .guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun, Opening::Claim)
+            .await;
         guarded.map_err(|error| failed(&error))
     }
 
