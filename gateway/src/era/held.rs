@@ -33,6 +33,10 @@ pub(super) struct Call {
     pub(super) token: Option<String>,
     pub(super) wants_log: bool,
     tenant: Tenant,
+    /// Whose connection it came from.
+    caller: u64,
+    /// Cancelled once nobody waits for it, though its server goes on.
+    nobody_waits: CancellationToken,
     /// Cancelled once the server's response has come, or none will.
     pub(super) over: CancellationToken,
     state: Mutex<State>,
@@ -49,6 +53,8 @@ struct State {
     response: Option<Message>,
     /// Has other requests wait during which the server could ask back.
     turn: Option<OwnedSemaphorePermit>,
+    /// Whether it is on its way to the server.
+    is_sent: bool,
     /// Whether it is still under way and nobody waits for it.
     is_given_up: bool,
 }
@@ -62,6 +68,8 @@ impl Call {
             token: own.get("progressToken").map(str::to_owned),
             wants_log: own.get(meta::LOG_LEVEL).is_some(),
             tenant: exchange.caller.tenant.clone(),
+            caller: exchange.caller.number,
+            nobody_waits: exchange.nobody_waits.clone(),
             over: CancellationToken::new(),
             state: Mutex::new(State { waits, ..State::default() }),
         })
@@ -75,6 +83,30 @@ impl Call {
     /// Whether what the server asks now is asked during this request.
     pub(super) fn has_turn(&self) -> bool {
         self.state().turn.is_some()
+    }
+
+    /// Whether the request of this connection and id waits for it.
+    pub(super) fn is_awaited_as(&self, caller: u64, id: &Id) -> bool {
+        self.caller == caller && self.state().waits.as_ref().is_some_and(|(awaited, _)| awaited == id)
+    }
+
+    /// From now on it is on its way; not if it was cancelled before.
+    pub(super) fn send(&self) -> bool {
+        let goes = !self.is_over();
+        self.state().is_sent = goes;
+        goes
+    }
+
+    /// Whether it is on its way to the server.
+    pub(super) fn is_sent(&self) -> bool {
+        self.state().is_sent
+    }
+
+    /// The server was told that nobody waits, unless what is on its way there must come to its end: it sends no response.
+    pub(super) fn cancelled(&self) {
+        if !self.nobody_waits.is_cancelled() {
+            self.end();
+        }
     }
 
     /// No response will come.

@@ -4,7 +4,7 @@
 use crate::{
     far::Heard,
     scene::{Agent, Setup, config, semel},
-    web::Gateway,
+    web::{Gateway, modern},
 };
 use hyper::StatusCode;
 use semel::words::Tenant;
@@ -56,6 +56,7 @@ for line in sys.stdin:
     elif name == "sleep":
         time.sleep(0.3)
         out(id=id, result=text("slept"))
+    elif name == "silent": pass
     elif name == "change":
         out(method="notifications/tools/list_changed")
         out(id=id, result=text("changed"))
@@ -175,6 +176,25 @@ async fn who_never_answers_and_who_goes_away_keep_nobody_waiting() {
     assert_eq!(text(&paid), "paid 1");
 }
 
+/// A server that is told that a request is cancelled sends no response to it.
+#[tokio::test]
+async fn a_newer_client_that_cancels_what_passes_goes_on() {
+    let (mut agent, input, client) = Agent::apart();
+    let upstream = before(OLDER).await.connect(Arc::clone(&client)).await.unwrap();
+    tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
+    let able = |params: Value| {
+        let mut params = params;
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+        params
+    };
+    agent.write(&modern(1, "prompts/get", able(json!({ "name": "silent" }))).to_string()).await;
+    agent.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
+    agent.write(&modern(2, "tools/call", able(call("pay", json!({})))).to_string()).await;
+    let paid = tokio::time::timeout(Duration::from_secs(5), agent.read()).await.expect("an answer in time");
+    let paid: Value = serde_json::from_str(&paid).unwrap();
+    assert_eq!((text(&paid), &paid["id"]), ("paid 1", &json!(2)));
+}
+
 #[tokio::test]
 async fn an_older_client_answers_a_newer_server_as_it_answers_an_older_one() {
     for server in [NEWER, OLDER] {
@@ -281,7 +301,7 @@ async fn a_silent_server_is_taken_for_an_older_one() {
     let connect = Lowering::over(Arc::new(Tower::new(guard, Server::Command(command))));
     let upstream = connect.connect(Arc::<Heard>::clone(&client)).await.unwrap();
     let exchange = crate::far::exchange(&client);
-    let request = crate::web::modern(1, "server/discover", json!({})).to_string();
+    let request = modern(1, "server/discover", json!({})).to_string();
     upstream.pass(semel_mcp::wire::Message::read(request).unwrap(), &exchange).await;
     let discovered = client.wait(|message| message["id"] == 1).await;
     assert_eq!(discovered["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "s");

@@ -117,15 +117,19 @@ impl Older {
         let back = Back { call: Arc::clone(&call), besides: Arc::new(self.hears.of(&call)) };
         let exchange = Exchange { client: Arc::new(back), ..exchange.clone() };
         let Some(turns) = self.turns.clone().filter(|_| may_ask) else {
+            call.send();
             self.add(call);
             return self.upstream.pass(request, &exchange).await;
         };
+        self.add(Arc::clone(&call));
         let older = Arc::clone(self);
         tokio::spawn(async move {
             // Turns are never closed.
             let Ok(turn) = turns.acquire_owned().await else { return };
+            if !call.send() {
+                return;
+            }
             call.keep(turn);
-            older.add(Arc::clone(&call));
             let (nobody_waits, over) = (exchange.nobody_waits.clone(), call.over.clone());
             older.upstream.pass(request, &exchange).await;
             // What this keeps would keep the request from being over.
@@ -217,7 +221,12 @@ impl Older {
     pub(super) async fn cancel(&self, message: &Message, exchange: &Exchange) {
         let id = params(message).get("requestId").and_then(Id::read);
         id.iter().for_each(|id| self.listeners.end(exchange.caller.number, id));
-        self.upstream.pass(message.clone(), exchange).await;
+        let awaited = |call: &&Arc<Call>| id.as_ref().is_some_and(|id| call.is_awaited_as(exchange.caller.number, id));
+        let call = self.calls().iter().find(awaited).cloned();
+        if call.as_ref().is_none_or(|call| call.is_sent()) {
+            self.upstream.pass(message.clone(), exchange).await;
+        }
+        call.inspect(|call| call.cancelled());
     }
 
     /// Takes in what the server says besides responses, on the way of a request or not.
@@ -240,7 +249,7 @@ impl Older {
     /// For which request a notification is meant.
     fn reader(&self, message: &Message) -> Option<Arc<Call>> {
         let calls = self.calls();
-        let open = calls.iter().filter(|call| !call.is_over());
+        let open = calls.iter().filter(|call| call.is_sent() && !call.is_over());
         if message.method() == Some(method::PROGRESS) {
             let token = params(message).get("progressToken").map(str::to_owned)?;
             return open.clone().find(|call| call.token.as_ref() == Some(&token)).cloned();
