@@ -141,11 +141,7 @@ impl Town {
                     undid: undid.iter().filter_map(|name| generation_named(name)).collect(),
                     claim: Arc::new(self.plan.claim(self.wish(at), grant.fence.nonce)),
                 };
-                if let Some(undone) = settlement.undid.first() {
-                    world.memory.told_undone = Some((self.wish(at).op, undone.generation));
-                }
-                let written = self.ask_for(world, at, &Command::Settle(Box::new(settlement)));
-                self.report(world, at, Event::Written(written));
+                self.settle(world, at, settlement);
             }
             Action::Hold { fence, outcome, reason } => {
                 let command = Command::Hold { fence, outcome: outcome.map(Kept::Whole), reason };
@@ -175,21 +171,31 @@ impl Town {
                 let seen = self.seen(world, self.wish(at).op);
                 self.report(world, at, Event::Ran(seen));
             }
-            Action::Saw { seen } => {
-                let sight = match seen {
-                    Seen::Found { outcome, .. } => {
-                        Sight::Found { outcome: Kept::Whole(outcome), handles: Vec::new(), undid: Vec::new() }
-                    }
-                    Seen::Otherwise(sight) => sight,
-                };
-                let written = self.ask_for(world, at, &Command::Saw { nonce: look, sight });
-                if let Some(caller) = self.caller(world, at) {
-                    caller.look += 1;
-                }
-                self.report(world, at, Event::Written(written));
-            }
+            Action::Saw { seen } => self.saw(world, at, look, seen),
             Action::RunOpen | Action::Judge { .. } | Action::Weigh { .. } | Action::Recover(_) | Action::Finish(_) => {}
         }
+    }
+
+    fn settle(&self, world: &mut World, at: usize, settlement: Settlement) {
+        if let Some(undone) = settlement.undid.first() {
+            world.memory.told_undone = Some((self.wish(at).op, undone.generation));
+        }
+        let written = self.ask_for(world, at, &Command::Settle(Box::new(settlement)));
+        self.report(world, at, Event::Written(written));
+    }
+
+    fn saw(&self, world: &mut World, at: usize, look: Nonce, seen: Seen) {
+        let sight = match seen {
+            Seen::Found { outcome, .. } => {
+                Sight::Found { outcome: Kept::Whole(outcome), handles: Vec::new(), undid: Vec::new() }
+            }
+            Seen::Otherwise(sight) => sight,
+        };
+        let written = self.ask_for(world, at, &Command::Saw { nonce: look, sight });
+        if let Some(caller) = self.caller(world, at) {
+            caller.look += 1;
+        }
+        self.report(world, at, Event::Written(written));
     }
 
     /// The policy says what to do about what is in doubt.

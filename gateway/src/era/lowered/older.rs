@@ -135,9 +135,10 @@ impl Older {
             // What this keeps would keep the request from being over.
             drop(exchange);
             tokio::select! {
-                () = nobody_waits.cancelled() => call.let_go(),
+                () = nobody_waits.cancelled() => {}
                 () = over.cancelled() => {}
             }
+            call.let_go();
         });
     }
 
