@@ -16,6 +16,7 @@ mod help;
 mod ledger;
 mod looking;
 mod mcp;
+mod network;
 mod readme;
 mod sealing;
 mod secrets;

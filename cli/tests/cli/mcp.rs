@@ -29,25 +29,25 @@ while read -r line; do
 done
 "#;
 
-const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+pub(crate) const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
 
 /// A client of `semel mcp` over stdio.
-struct Client {
+pub(crate) struct Client {
     child: Child,
-    input: Option<ChildStdin>,
+    pub(crate) input: Option<ChildStdin>,
     /// The lines that it writes.
     output: Receiver<String>,
 }
 
 impl Client {
     /// Of a gateway with these options before these words of a command.
-    fn of(shop: &Workshop, options: &[&str], words: &[&str]) -> Self {
+    pub(crate) fn of(shop: &Workshop, options: &[&str], words: &[&str]) -> Self {
         shop.write("server.sh", SERVER);
         let words = [&["mcp"], options, words].concat();
         Self::started(shop.semel(&words))
     }
 
-    fn started(mut command: Command) -> Self {
+    pub(crate) fn started(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (input, lines) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()).lines());
         let (sender, output) = channel();
@@ -59,22 +59,22 @@ impl Client {
         client
     }
 
-    fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    fn call(&mut self, id: u32, tool: &str) {
+    pub(crate) fn call(&mut self, id: u32, tool: &str) {
         let params = json!({ "name": tool, "arguments": { "order": 7 } });
         self.say(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params }).to_string());
     }
 
-    fn hear(&mut self) -> Value {
+    pub(crate) fn hear(&mut self) -> Value {
         let line = self.output.recv_timeout(Duration::from_secs(20)).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: `{line}`"))
     }
 
     /// The next response to a request.
-    fn response(&mut self) -> Value {
+    pub(crate) fn response(&mut self) -> Value {
         loop {
             let message = self.hear();
             if message.get("id").is_some() {
@@ -90,7 +90,7 @@ impl Client {
         self.wait(began)
     }
 
-    fn wait(&mut self, began: Instant) -> (Done, Duration) {
+    pub(crate) fn wait(&mut self, began: Instant) -> (Done, Duration) {
         let mut stderr = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         let exit = self.child.wait().unwrap().code().unwrap_or(-1);
@@ -100,7 +100,7 @@ impl Client {
 
 const COMMAND: [&str; 3] = ["--", "sh", "server.sh"];
 
-fn states(shop: &Workshop) -> Vec<String> {
+pub(crate) fn states(shop: &Workshop) -> Vec<String> {
     let listed = shop.run(&["ledger", "list"]);
     listed.stdout.lines().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect()
 }
@@ -194,20 +194,25 @@ fn an_address_that_others_reach_is_not_listened_on_without_a_token() {
 }
 
 /// A gateway that listens, and what it answers.
-struct Listening {
-    child: Child,
-    address: String,
+pub(crate) struct Listening {
+    pub(crate) child: Child,
+    pub(crate) address: String,
     /// What it logs, once it has ended.
     log: Option<thread::JoinHandle<String>>,
 }
 
 impl Listening {
-    fn of(mut command: Command) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        let address = line.split("http://").nth(1).unwrap_or_else(|| panic!("`{line}`"));
+        let address = loop {
+            line.clear();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "it says where it serves");
+            if let Some((_, address)) = line.split_once("serving MCP at http://") {
+                break address.to_owned();
+            }
+        };
         let address = address.trim_end().trim_end_matches("/mcp").to_owned();
         // What it logs later must not keep it.
         let log = thread::spawn(move || {
@@ -218,7 +223,7 @@ impl Listening {
         Self { child, address, log: Some(log) }
     }
 
-    fn send(&self, head: &str, body: &str) -> String {
+    pub(crate) fn send(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         write!(stream, "{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
@@ -228,7 +233,7 @@ impl Listening {
     }
 
     /// Tells it to end, and says what it logged.
-    fn ended(mut self) -> String {
+    pub(crate) fn ended(mut self) -> String {
         Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
         self.log.take().unwrap().join().unwrap()
