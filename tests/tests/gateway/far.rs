@@ -14,10 +14,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
     sync::Notify,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -49,14 +50,32 @@ pub struct Far {
 
 impl Far {
     pub async fn answering(answer: impl Fn(&Came) -> String + Send + Sync + 'static) -> Self {
+        Self::serving(None, answer).await
+    }
+
+    /// One that is spoken to over TLS.
+    pub async fn encrypted(tls: TlsAcceptor, answer: impl Fn(&Came) -> String + Send + Sync + 'static) -> Self {
+        Self::serving(Some(tls), answer).await
+    }
+
+    async fn serving(tls: Option<TlsAcceptor>, answer: impl Fn(&Came) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (came, answer) = (Arc::<Mutex<Vec<Came>>>::default(), Arc::new(answer));
         let all = Arc::clone(&came);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (all, answer) = (Arc::clone(&all), Arc::clone(&answer));
-                tokio::spawn(async move { serve(stream, &all, &*answer).await });
+                let (all, answer, tls) = (Arc::clone(&all), Arc::clone(&answer), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, &all, &*answer).await,
+                        Some(tls) => {
+                            // A client that does not trust it goes.
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            serve(stream, &all, &*answer).await;
+                        }
+                    }
+                });
             }
         });
         Self { address, came }
@@ -73,7 +92,11 @@ impl Far {
     }
 }
 
-async fn serve(mut stream: TcpStream, all: &Mutex<Vec<Came>>, answer: &(dyn Fn(&Came) -> String + Send + Sync)) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    all: &Mutex<Vec<Came>>,
+    answer: &(dyn Fn(&Came) -> String + Send + Sync),
+) {
     let mut bytes = Vec::new();
     let came = loop {
         let mut part = [0; 4_096];
@@ -88,6 +111,7 @@ async fn serve(mut stream: TcpStream, all: &Mutex<Vec<Came>>, answer: &(dyn Fn(&
     all.lock().unwrap().push(came.clone());
     // A client that has gone reads nothing.
     let _ = stream.write_all(answer(&came).as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 fn whole(text: &str) -> Option<Came> {

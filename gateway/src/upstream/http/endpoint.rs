@@ -9,13 +9,17 @@ use hyper::{
 };
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
+    client::legacy::{
+        Client, Error as ClientError,
+        connect::{HttpConnector, capture_connection},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use std::{fmt, sync::Arc, time::Duration};
+use rustls::{CertificateError, ClientConfig, RootCertStore, crypto::ring};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use tokio::time::sleep;
 
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, with its encryption.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a connection is kept that nobody uses: less than servers keep it, because one that is closed by the server while
@@ -71,8 +75,68 @@ impl Endpoint {
     }
 
     /// Sends a request, once.
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
-        self.client.request(request).await
+    pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unsent> {
+        // What has no connection yet has not left.
+        let connected = capture_connection(&mut request);
+        let late = async {
+            sleep(CONNECT_WITHIN).await;
+            if connected.connection_metadata().is_some() {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            answered = self.client.request(request) => answered.map_err(|error| Unsent::of(&error)),
+            () = late => Err(Unsent { reason: "the server does not take the connection in time".to_owned(), left: false }),
+        }
+    }
+}
+
+/// No response comes to a request.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    pub(super) reason: String,
+    /// Whether any of it may have left.
+    pub(super) left: bool,
+}
+
+impl Unsent {
+    fn of(error: &ClientError) -> Self {
+        let left = !error.is_connect();
+        let what = if left { "broke the connection off" } else { "cannot be reached" };
+        let why = match encryption_fault(error) {
+            Some(fault) => format!(": {}", words_of(fault)),
+            None => error.source().map_or_else(String::new, |source| format!(": {source}")),
+        };
+        Self { reason: format!("the server {what}{why}"), left }
+    }
+}
+
+/// What is wrong with the encryption, where that is what is wrong.
+fn encryption_fault<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let found = error.downcast_ref();
+    found.or_else(|| {
+        // An error of the system passes over what it wraps.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let source = wrapped.map(|wrapped| wrapped as &'e (dyn Error + 'static)).or_else(|| error.source());
+        source.and_then(encryption_fault)
+    })
+}
+
+fn words_of(fault: &rustls::Error) -> String {
+    use rustls::Error as Fault;
+    match fault {
+        Fault::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "nobody whom this system trusts vouches for its certificate: add its authority to the system's, or name a \
+             file with it in `SSL_CERT_FILE`"
+                .to_owned()
+        }
+        Fault::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "its certificate is for another name: use the name that it is for".to_owned(),
+        Fault::InvalidMessage(_) => {
+            "it does not speak TLS: if it is meant to, look at its port, else write `http://`".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

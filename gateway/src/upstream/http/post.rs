@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Incoming, header};
 use std::{
-    error::Error,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -83,11 +82,8 @@ pub(super) async fn request(
     *request.method_mut() = method;
     *request.uri_mut() = shared.endpoint.uri.clone();
     *request.headers_mut() = headers;
-    shared.endpoint.send(request).await.map_err(|error| {
-        let source = error.source().map_or_else(String::new, |source| format!(": {source}"));
-        let what = if error.is_connect() { "cannot be reached" } else { "broke the connection off" };
-        Lost { reason: format!("the server {what}{source}"), sent: !error.is_connect() }
-    })
+    let sent = shared.endpoint.send(request).await;
+    sent.map_err(|unsent| Lost { reason: unsent.reason, sent: unsent.left })
 }
 
 fn lost(reason: impl Into<String>) -> Lost {
