@@ -3,6 +3,7 @@
 mod child;
 mod http;
 mod restarting;
+mod trace;
 mod waiting;
 
 pub use child::{Child, StartFault};

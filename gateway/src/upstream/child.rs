@@ -2,7 +2,10 @@
 //!
 //! It is not started again here, and not translated for. Its stderr is this process's own.
 
-use super::waiting::{NotSent, Waiter, Waiting, answer_lost};
+use super::{
+    trace,
+    waiting::{NotSent, Waiter, Waiting, answer_lost},
+};
 use crate::{
     lines::{Line, LineWriter, Lines},
     link::{Client, Exchange, Lost, Upstream},
@@ -137,13 +140,14 @@ impl Upstream for Child {
         let Some(id) = id else {
             return self.tell(message).await;
         };
+        let message = trace::carried(message, &exchange.headers);
         if let Err(lost) = self.send(&id, message, Waiter::Passes(exchange.clone())).await {
             answer_lost(&id, exchange, &lost).await;
         }
     }
 
-    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
-        self.request(request).await
+    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
+        self.request(trace::carried(request, &exchange.headers)).await
     }
 
     async fn close(&self) {

@@ -84,6 +84,8 @@ pub mod header {
     pub const METHOD: &str = "mcp-method";
     /// Repeats what a request is about, since 2026-07-28.
     pub const NAME: &str = "mcp-name";
+    /// Those of a trace, which go on to the server; in `_meta` they have the same names.
+    pub const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
     /// What the names of headers begin with that repeat an argument, since 2026-07-28.
     pub const PARAMETER: &str = "mcp-param-";
 }

@@ -7,9 +7,6 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, StatusCode, body::Incoming, header, http::request::Parts};
 use std::sync::Arc;
 
-/// Headers of a trace, which go on to the server.
-const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
-
 /// What the head of a request says, as far as the protocol is concerned.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -100,7 +97,7 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
 
 /// The headers that concern the server: none that tells who the client is.
 fn headers_to_pass(headers: &HeaderMap) -> Arc<[(String, String)]> {
-    let passes = |name: &str| name.starts_with(names::PARAMETER) || TRACE.contains(&name);
+    let passes = |name: &str| name.starts_with(names::PARAMETER) || names::TRACE.contains(&name);
     let passing = headers.iter().filter(|(name, _)| passes(name.as_str()));
     passing.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }
