@@ -23,7 +23,11 @@ pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
 const LINES_QUEUED_MAX: usize = 64;
 
 /// A stream of lines.
-pub(crate) struct Lines<R>(FramedRead<R, AnyDelimiterCodec>);
+pub(crate) struct Lines<R> {
+    read: FramedRead<R, AnyDelimiterCodec>,
+    /// Whether the last line was too long: the reader below then says once that it ends, and goes on.
+    pauses: bool,
+}
 
 /// What was read.
 #[derive(Debug)]
@@ -37,16 +41,25 @@ pub(crate) enum Line {
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(crate) fn of(stream: R) -> Self {
         let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), LINE_BYTES_MAX);
-        Self(FramedRead::new(stream, codec))
+        Self { read: FramedRead::new(stream, codec), pauses: false }
     }
 
     /// The next line; none: the stream has ended or broken.
     pub(crate) async fn next(&mut self) -> Option<Line> {
         loop {
-            match self.0.next().await? {
+            let Some(read) = self.read.next().await else {
+                if std::mem::take(&mut self.pauses) {
+                    continue;
+                }
+                return None;
+            };
+            match read {
                 Ok(line) if line.trim_ascii().is_empty() => {}
                 Ok(line) => return Some(Line::Read(line)),
-                Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => return Some(Line::TooLong),
+                Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => {
+                    self.pauses = true;
+                    return Some(Line::TooLong);
+                }
                 Err(AnyDelimiterCodecError::Io(error)) => {
                     tracing::debug!(%error, "a stream of messages broke");
                     return None;

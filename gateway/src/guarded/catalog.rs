@@ -89,6 +89,23 @@ struct Tools {
     is_whole: bool,
 }
 
+impl Tools {
+    /// Remembers a tool. What is claimed of one name in two ways is not claimed.
+    fn add(&mut self, listed: Listed) {
+        let mut hints = Hints::deserialize(&listed.annotations).unwrap_or_default();
+        let mut has_output_schema = listed.output_schema.is_some();
+        if let Some(before) = self.known.get(&listed.name).filter(|before| before.hints != hints) {
+            hints = Hints::default();
+            has_output_schema |= before.has_output_schema;
+        }
+        self.read_only.retain(|name| *name != listed.name || hints.only_reads());
+        if hints.only_reads() && !self.read_only.contains(&listed.name) {
+            self.read_only.push(listed.name.clone());
+        }
+        self.known.insert(listed.name, Arc::new(Known { hints, has_output_schema }));
+    }
+}
+
 impl Catalog {
     /// Remembers a page of tools, and tells where the next one begins.
     pub(super) fn learn(&self, response: &Message) -> Option<String> {
@@ -99,12 +116,7 @@ impl Catalog {
             if tools.known.len() >= TOOLS_MAX && !tools.known.contains_key(&listed.name) {
                 break;
             }
-            let hints = Hints::deserialize(&listed.annotations).unwrap_or_default();
-            if hints.only_reads() && !tools.read_only.contains(&listed.name) {
-                tools.read_only.push(listed.name.clone());
-            }
-            let known = Known { hints, has_output_schema: listed.output_schema.is_some() };
-            tools.known.insert(listed.name, Arc::new(known));
+            tools.add(listed);
         }
         page.next_cursor
     }

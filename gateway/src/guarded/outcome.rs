@@ -1,11 +1,11 @@
 //! From a server's response to an outcome, and back.
 //!
-//! An outcome is a JSON value, whose numbers have 64 bits. A result with a longer number keeps its own text beside, so that
-//! a replay has every digit of it.
+//! An outcome is a JSON value, whose numbers have 64 bits and whose depth has a limit. A result that it cannot hold keeps its own
+//! text beside, so that a replay has every digit of it.
 
 use crate::{
     link::Lost,
-    wire::{Kind, Message, meta},
+    wire::{Kind, Members, Message, meta},
 };
 use semel::words::{Failure, Outcome, Silence};
 use serde_json::{Value, json};
@@ -20,15 +20,17 @@ const DIGITS_MAX: usize = 15;
 /// What the server's response says of the attempt.
 pub(super) fn of_response(response: &Message) -> Outcome {
     let text = response.body().unwrap_or("null");
-    // A body that the ledger's reader cannot hold is an answer all the same.
-    let mut body: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    let (mut body, is_whole) = match serde_json::from_str(text) {
+        Ok(body) => (body, true),
+        Err(_) => (readable_part(text), false),
+    };
     if response.kind() == Kind::Error {
         let message = body.get("message").and_then(Value::as_str).unwrap_or("the server answered an error").to_owned();
         let code = body.get("code").map(Value::to_string);
         return Outcome::Failed(Failure { message, code, status: None, details: Some(body) });
     }
     forget_text(&mut body);
-    if has_long_numbers(text) {
+    if !is_whole || has_long_numbers(text) {
         keep_text(&mut body, text);
     }
     if body.get("isError") == Some(&Value::Bool(true)) {
@@ -36,6 +38,17 @@ pub(super) fn of_response(response: &Message) -> Outcome {
         return Outcome::Failed(Failure { message, code: None, status: None, details: Some(body) });
     }
     Outcome::Returned(body)
+}
+
+/// The members that a value can hold of a body that it cannot: one is nested too deeply, say, or holds half a letter. What they
+/// say of the effect counts all the same.
+fn readable_part(text: &str) -> Value {
+    let members = Members::read(text).unwrap_or_default();
+    let readable = members.names().filter_map(|name| {
+        let value = serde_json::from_str(members.get(name)?).ok()?;
+        Some((name.to_owned(), value))
+    });
+    Value::Object(readable.collect())
 }
 
 /// What it says that no response came.

@@ -57,14 +57,19 @@ impl Gateway {
 
     /// Sends a request on a connection of its own. The connection ends as the response is dropped.
     pub async fn send(&self, method: Method, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        self.try_send(method, headers, body).await.unwrap()
+    }
+
+    /// The same, where the gateway may close the connection instead of an answer.
+    pub async fn try_send(&self, method: Method, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Option<Answer> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(connection);
         let request = Request::builder().method(method).uri("/mcp").header("host", "localhost");
         let request = request.header("content-type", "application/json");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
-        Answer { response, rest: String::new(), connection: connection.abort_handle() }
+        let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
+        Some(Answer { response, rest: String::new(), connection: connection.abort_handle() })
     }
 
     pub async fn post(&self, headers: &[(&str, &str)], body: &Value) -> Answer {
