@@ -232,8 +232,11 @@ impl Http {
         let (asked, is_list) = (posted.asked(), posted.is_list);
         let answers_none = asked.is_empty() && posted.messages.iter().all(Result::is_ok);
         let stream = Stream::answering(session.next_stream(), asked);
-        let reading = stream.read(None);
-        session.answer(&posted.messages.iter().flatten().collect::<Vec<_>>(), &stream);
+        // What answers nothing has no stream: whatever its server says meanwhile goes to the session's own.
+        let reading = stream.read(None).filter(|_| !answers_none);
+        if reading.is_some() {
+            session.answer(&posted.messages.iter().flatten().collect::<Vec<_>>(), &stream);
+        }
         let exchange = Exchange::new(Arc::<Stream>::clone(&stream), Arc::clone(&session.caller));
         let exchange = Exchange { headers: Arc::clone(&head.headers), ..exchange };
         for message in posted.messages {
@@ -246,7 +249,7 @@ impl Http {
                 }
             }
         }
-        let Some(reading) = reading.filter(|_| !answers_none) else {
+        let Some(reading) = reading else {
             stream.end();
             return reply::Reply { response: empty(StatusCode::ACCEPTED), single: None };
         };

@@ -195,3 +195,43 @@ async fn a_stream_that_is_cut_at_any_event_is_read_on_from_there() {
     let lost = gateway.send(Method::GET, &[mine, ("last-event-id", "99-1")], "").await;
     assert_eq!(lost.status(), 400);
 }
+
+/// A server that says a word of its own accord whenever it is told something.
+#[derive(Debug, Default)]
+struct Startled(Option<Arc<dyn Client>>);
+
+#[async_trait]
+impl Upstream for Startled {
+    async fn pass(&self, message: Message, exchange: &Exchange) {
+        if message.kind() == Kind::Request {
+            exchange.client.put(Message::response(message.id(), "result", "{}")).await.unwrap();
+        } else {
+            self.0.as_ref().unwrap().put(Message::notification("startled", "{}")).await.unwrap();
+        }
+    }
+
+    async fn ask(&self, _: Message, _: &Exchange) -> Result<Message, Lost> {
+        unreachable!("nothing is guarded here")
+    }
+
+    async fn close(&self) {}
+}
+
+#[async_trait]
+impl Connect for Startled {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+        Ok(Arc::new(Self(Some(client))))
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_while_it_is_told_something_is_heard() {
+    let gateway = Gateway::connecting(Arc::new(Startled::default())).await;
+    let session = gateway.open().await;
+    let mine = ("mcp-session-id", session.as_str());
+    let mut own = gateway.send(Method::GET, &[mine], "").await;
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" });
+    assert_eq!(gateway.post(&[mine], &told).await.status(), StatusCode::ACCEPTED);
+    let heard = tokio::time::timeout(Duration::from_secs(5), own.event()).await.expect("a word in time");
+    assert_eq!(heard.unwrap().1["method"], "startled");
+}
