@@ -58,13 +58,11 @@ class Agent {
   #client;
   #heard = [];
   #words = new Words();
-  #inOrder;
 
   static async over(client, answer, transport, tasks) {
     const agent = new Agent();
     agent.#client = client;
     agent.tasks = tasks;
-    agent.#inOrder = !("sessionId" in transport);
     agent.#listen(transport);
     // What a person or a model would say to what the server asks.
     agent.elicited = () => ({ action: "accept", content: { name: "Ada", interpretation: "snake" } });
@@ -77,6 +75,8 @@ class Agent {
     }
     agent.roots = [{ uri: "file:///somewhere", name: "somewhere" }];
     await client.connect(transport);
+    // Whether client and server, or whoever stands between them, came to speak the newer era.
+    agent.newer = client.getProtocolEra?.() === "modern";
     return agent;
   }
 
@@ -96,9 +96,14 @@ class Agent {
   #listen(transport) {
     let heard;
     Object.defineProperty(transport, "onmessage", {
-      get: () => heard && ((message, extra) => (this.#heard.push(message), heard(message, extra))),
+      get: () => heard && ((message, extra) => (this.#hear(message), heard(message, extra))),
       set: (handler) => (heard = handler),
     });
+  }
+
+  /** The library's own question for the era is seen here over standard streams only. */
+  #hear(message) {
+    if (message.id !== "server-discover-probe-1") this.#heard.push(message);
   }
 
   /** Does something, and prints what came of it and all that was heard meanwhile. */
@@ -107,10 +112,9 @@ class Agent {
     try {
       came = await work(this.#client);
     } catch (error) {
-      came = { failed: error.message, code: error.code, data: error.data };
+      came = told(error);
     }
     const heard = this.#heard.splice(0).map((message) => this.#words.plain(message));
-    if (!this.#inOrder) heard.sort((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1));
     const said = { step: this.#words.plain(name), came: this.#words.plain(came), heard, semel: this.#words.added.splice(0) };
     process.stdout.write(JSON.stringify(said) + "\n");
     return came;
@@ -130,6 +134,11 @@ class Agent {
 
   tell(method, params = {}) {
     return this.#client.notification({ method, params });
+  }
+
+  /** Hears of changes from now on, as the newer era does. */
+  listen(filter) {
+    return this.#client.listen(filter);
   }
 
   /** Waits until such a message was heard in this step. */
@@ -172,6 +181,7 @@ class Words {
     }
     return text
       .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b/g, (id) => this.#id(id))
+      .replace(/^(\s*"PORT": ")\d+/m, "$1(port)")
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "(time)")
       .replace(/\d{1,2}:\d\d:\d\d( [AP]M)?/g, "(time)")
       .replace(/^(debug|info|notice|warning|error|critical|alert|emergency)$/, "(level)")
@@ -181,6 +191,16 @@ class Words {
   #id(id) {
     if (!this.#ids.has(id)) this.#ids.set(id, `(id ${this.#ids.size + 1})`);
     return this.#ids.get(id);
+  }
+}
+
+/** What failed, in the server's words: the newer era has errors that are errors of HTTP, too. */
+function told({ message, code, data }) {
+  try {
+    const { error } = JSON.parse(data.text);
+    return { failed: error.message, code: error.code, data: error.data };
+  } catch {
+    return { failed: message, code, data };
   }
 }
 

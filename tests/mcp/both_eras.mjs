@@ -1,24 +1,33 @@
-// A server by the official library that speaks both eras: node both_eras.mjs (serve|reject)
+// A server by the official library that speaks both eras: node both_eras.mjs (serve|reject) [PORT]
 //
 // It has what the newer era does in another way: it asks back within a call, logs for a request, and tells of progress.
 
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
-const { McpServer, acceptedContent, inputRequired } = require("@modelcontextprotocol/server");
+const { McpServer, acceptedContent, createMcpHandler, inputRequired } = require("@modelcontextprotocol/server");
 const { serveStdio } = require("@modelcontextprotocol/server/stdio");
 const { z } = require("zod");
 
+// Over HTTP each request has a server of its own.
+let orders = 0;
 const text = (text) => ({ content: [{ type: "text", text }] });
 
-serveStdio(server, { legacy: process.argv[2] ?? "serve" });
+const [legacy = "serve", port] = process.argv.slice(2);
+if (port) {
+  const { getRequestListener } = require("@hono/node-server");
+  const handler = createMcpHandler(server, { legacy: legacy === "serve" ? "stateless" : legacy });
+  createServer(getRequestListener((request) => handler.fetch(request))).listen(Number(port), "127.0.0.1");
+} else {
+  serveStdio(server, { legacy });
+}
 
 function server() {
   const server = new McpServer(
     { name: "both-eras", version: "1" },
     { capabilities: { tools: {}, prompts: {}, resources: {}, logging: {} }, instructions: "count on it" },
   );
-  let orders = 0;
   server.registerTool(
     "look",
     { inputSchema: z.object({ at: z.string() }), annotations: { readOnlyHint: true, destructiveHint: false } },

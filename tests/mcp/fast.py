@@ -1,4 +1,6 @@
-"""A server by FastMCP, which nobody here wrote."""
+"""A server by FastMCP, which nobody here wrote: fast.py [PORT]"""
+
+import sys
 
 from fastmcp import Context, FastMCP
 
@@ -39,4 +41,7 @@ def ask(whom: str) -> str:
     return f"ask {whom}"
 
 
-server.run(show_banner=False)
+if len(sys.argv) > 1:
+    server.run(transport="http", host="127.0.0.1", port=int(sys.argv[1]), show_banner=False)
+else:
+    server.run(show_banner=False)

@@ -12,6 +12,7 @@ mod fuzz;
 mod guests;
 mod installed;
 mod localstripe;
+mod mcp;
 mod mcp_peers;
 mod package;
 mod policies;
@@ -37,6 +38,7 @@ enum Command {
     Bench(bench::Arguments),
     Demo(demo::Arguments),
     Localstripe(localstripe::Arguments),
+    Mcp(mcp::Arguments),
     McpPeers(mcp_peers::Arguments),
     Package(package::Arguments),
     Fuzz(fuzz::Arguments),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Localstripe(arguments) => localstripe::run(&arguments),
+        Command::Mcp(arguments) => mcp::run(&arguments),
         Command::McpPeers(arguments) => mcp_peers::run(&arguments),
         Command::Package(arguments) => package::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),

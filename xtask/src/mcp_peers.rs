@@ -10,28 +10,20 @@ const CURE: &str = "install Node 20 with npm and python3 with its modules venv a
 
 /// Install the MCP clients and servers that tests talk to, at pinned versions, into target/mcp-peers.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Also what only the long run needs: the conformance suite, with a Node of its own.
-    #[arg(long)]
-    all: bool,
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(_: &Arguments) -> Result<()> {
+    prepare()
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    prepare()?;
-    if arguments.all { prepare_all() } else { Ok(()) }
-}
-
-/// Installs what every run of the tests needs, unless it is there as it should be.
+/// Installs what the tests need, unless it is there as it should be.
 pub(crate) fn prepare() -> Result<()> {
     npm("package-lock.json", "npm")?;
+    // The conformance suite, with the newer Node that it needs.
+    npm("conformance/package-lock.json", "conformance")?;
     pip("requirements.txt", "py")?;
     // The agent frameworks want an older SDK than the one above.
     pip("agents.txt", "agents")
-}
-
-/// Installs what only the long run needs.
-pub(crate) fn prepare_all() -> Result<()> {
-    npm("conformance/package-lock.json", "conformance")
 }
 
 fn npm(lock: &str, folder: &str) -> Result<()> {

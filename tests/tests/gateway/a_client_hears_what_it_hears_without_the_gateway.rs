@@ -1,22 +1,25 @@
 //! Somebody writes `semel mcp --` before the command of a server that works, and something stops working: a prompt that comes
 //! out otherwise, progress that is not told, a question of the server that nobody answers. The same script is played with
 //! and without the gateway, by clients and servers that nobody here wrote, and all that the client hears is compared. Client and
-//! server are of one era here: where they are not, the gateway translates, and a client that tries both finds the newer one.
+//! server are of one era here, on the standard streams; the others are played in `every_client_meets_every_server`.
 
-use crate::peers::{Client, Server, both};
+use crate::{
+    peers::{Client, Library, Server, Speaks},
+    plays::Play,
+};
 
 /// For servers with the tools `look`, `order` and `refuse`.
-const ORDERS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}], ["order", {"what": "milk"}], ["refuse", {}],
+pub const ORDERS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}], ["order", {"what": "milk"}], ["refuse", {}],
     ["order", {"wrong": 1}], ["nothing", {}], ["order", {"what": "tea"}]]"#;
 
 /// The same, and one that asks back.
-const QUESTIONS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}], ["confirm", {"what": "tea"}], ["refuse", {}],
+pub const QUESTIONS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}], ["confirm", {"what": "tea"}], ["refuse", {}],
     ["order", {"wrong": 1}], ["nothing", {}], ["confirm", {"what": "tea"}], ["order", {"what": "tea"}]]"#;
 
 /// Where the server says that it failed, and not whether it did something before: the gateway says so besides.
-const DOUBTED: &[&str] = &["refuse", "wrong"];
+pub const DOUBTED: &[&str] = &["refuse", "wrong"];
 
-const FILES: &str = r#"[["list_allowed_directories", {}], ["read_text_file", {"path": "{folder}/one.txt"}],
+pub const FILES: &str = r#"[["list_allowed_directories", {}], ["read_text_file", {"path": "{folder}/one.txt"}],
     ["read_text_file", {"path": "{folder}/one.txt", "head": 1}],
     ["write_file", {"path": "{folder}/two.txt", "content": "third"}],
     ["edit_file", {"path": "{folder}/two.txt", "edits": [{"oldText": "third", "newText": "fourth"}]}],
@@ -24,79 +27,75 @@ const FILES: &str = r#"[["list_allowed_directories", {}], ["read_text_file", {"p
     ["directory_tree", {"path": "{folder}"}], ["search_files", {"path": "{folder}", "pattern": "**/*.txt"}],
     ["read_multiple_files", {"paths": ["{folder}/one.txt", "{folder}/nowhere"]}], ["write_file", {"wrong": true}]]"#;
 
-const GRAPH: &str = r#"[["read_graph", {}], ["create_entities", {"entities": [
+pub const GRAPH: &str = r#"[["read_graph", {}], ["create_entities", {"entities": [
         {"name": "Ada", "entityType": "person", "observations": ["counts"]}, {"name": "engine", "entityType": "thing", "observations": []}]}],
     ["create_relations", {"relations": [{"from": "Ada", "to": "engine", "relationType": "programs"}]}],
     ["add_observations", {"observations": [{"entityName": "Ada", "contents": ["writes"]}]}],
     ["search_nodes", {"query": "Ada"}], ["open_nodes", {"names": ["engine"]}],
     ["delete_observations", {"deletions": [{"entityName": "Ada", "observations": ["counts"]}]}], ["read_graph", {}]]"#;
 
-/// Plays it, and compares. Something must have been guarded, or the gateway was not there.
-fn is_the_same(client: &Client, server: Server, doubted: &[&str]) {
-    let (bare, through) = both(client, server);
-    through.is_as(&bare, doubted);
-    assert!(bare.answers("").is_empty());
-    assert!(through.answers("").contains(&"executed".to_owned()), "the gateway was not there");
+fn is_the_same(client: Client, server: Server, doubted: &[&str]) {
+    Play::of(client, server).is_the_same(doubted);
 }
 
 #[test]
 fn every_feature_of_everything_by_the_library_of_the_older_era() {
-    is_the_same(&Client::Everything("sdk", "legacy"), Server::Everything, &[]);
+    is_the_same(Client::Everything(Library::Sdk), Server::Everything, &[]);
 }
 
 #[test]
 fn every_feature_of_everything_by_the_library_of_both_eras() {
-    is_the_same(&Client::Everything("client", "legacy"), Server::Everything, &[]);
+    is_the_same(Client::Everything(Library::Node(Speaks::Older)), Server::Everything, &[]);
 }
 
 #[test]
 fn files_by_the_library_of_the_older_era() {
-    is_the_same(&Client::Node("sdk", "legacy", FILES), Server::Filesystem, &[]);
+    is_the_same(Client::Tools(Library::Sdk, FILES), Server::Filesystem, &[]);
 }
 
 #[test]
 fn files_by_python() {
-    is_the_same(&Client::Python("legacy", FILES), Server::Filesystem, &[]);
+    is_the_same(Client::Tools(Library::Python(Speaks::Older), FILES), Server::Filesystem, &[]);
 }
 
 #[test]
 fn a_graph_by_the_library_of_both_eras() {
-    is_the_same(&Client::Node("client", "legacy", GRAPH), Server::Memory, &[]);
+    is_the_same(Client::Tools(Library::Node(Speaks::Older), GRAPH), Server::Memory, &[]);
 }
 
 #[test]
 fn a_graph_by_python() {
-    is_the_same(&Client::Python("legacy", GRAPH), Server::Memory, &[]);
+    is_the_same(Client::Tools(Library::Python(Speaks::Older), GRAPH), Server::Memory, &[]);
 }
 
 #[test]
 fn a_server_of_both_eras_by_an_older_client() {
-    is_the_same(&Client::Node("sdk", "legacy", QUESTIONS), Server::BothEras("serve"), DOUBTED);
+    is_the_same(Client::Tools(Library::Sdk, QUESTIONS), Server::BothEras("serve"), DOUBTED);
 }
 
 #[test]
 fn a_server_of_the_newer_era_by_typescript() {
-    is_the_same(&Client::Node("client", "modern", ORDERS), Server::BothEras("reject"), DOUBTED);
+    is_the_same(Client::Tools(Library::Node(Speaks::Newer), ORDERS), Server::BothEras("reject"), DOUBTED);
 }
 
 #[test]
 fn a_server_of_the_newer_era_by_python() {
-    is_the_same(&Client::Python("auto", ORDERS), Server::BothEras("reject"), DOUBTED);
+    is_the_same(Client::Tools(Library::Python(Speaks::Both), ORDERS), Server::BothEras("reject"), DOUBTED);
 }
 
 #[test]
 fn questions_of_a_server_of_the_newer_era() {
-    is_the_same(&Client::Node("client", "modern", QUESTIONS), Server::BothEras("reject"), DOUBTED);
+    is_the_same(Client::Tools(Library::Node(Speaks::Newer), QUESTIONS), Server::BothEras("reject"), DOUBTED);
 }
 
 #[test]
 fn fast_mcp_by_python() {
-    is_the_same(&Client::Python("auto", ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
+    is_the_same(Client::Tools(Library::Python(Speaks::Both), ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
 }
 
 #[test]
 fn fast_mcp_by_typescript() {
-    is_the_same(&Client::Node("client", "legacy", ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
+    is_the_same(Client::Tools(Library::Node(Speaks::Older), ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
 }
 
 #[test]
@@ -108,7 +107,7 @@ fn the_command_line_of_the_inspector() {
         &["--method", "tools/call", "--tool-name", "get-sum", "--tool-arg", "a=1", "b=2"],
     ];
     for line in LINES {
-        let (bare, through) = both(&Client::Inspector(line), Server::Everything);
+        let (bare, through) = Play::of(Client::Inspector(line), Server::Everything).both();
         through.is_as(&bare, &[]);
     }
 }

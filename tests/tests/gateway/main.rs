@@ -1,5 +1,6 @@
 //! The promises of the gateway. Each module is named after the promise it keeps, and tells the failure as a story first.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -10,6 +11,7 @@
 
 mod far;
 mod peers;
+mod plays;
 mod scene;
 mod server;
 mod session;
@@ -19,6 +21,7 @@ mod a_call_in_rounds_is_one_operation;
 mod a_call_is_sent_once;
 mod a_client_hears_what_it_hears_without_the_gateway;
 mod a_framework_that_retries_takes_effect_once;
+mod a_server_conforms_as_it_does_without_the_gateway;
 mod a_server_is_known_by_its_certificate;
 mod a_server_on_the_network_is_sent_each_message_once;
 mod a_server_that_is_silent_leaves_doubt;
@@ -26,6 +29,7 @@ mod a_trace_goes_all_the_way;
 mod bad_input_harms_nobody;
 mod clients_come_in_over_http;
 mod eras_meet;
+mod every_client_meets_every_server;
 mod no_fault_takes_effect_twice;
 mod several_servers_are_one;
 mod the_key_goes_where_the_server_looks;

@@ -1,17 +1,17 @@
-//! MCP clients and servers that nobody here wrote, and what a client hears with and without the gateway.
+//! MCP clients and servers that nobody here wrote, and how each is started.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     ffi::OsString,
-    fs::File,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
+    process::{Child, Command},
+    thread::sleep,
+    time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
-/// How long one script may take.
-const SCRIPT_SECONDS: u64 = 120;
+/// How long a server may take until it listens.
+const LISTENS_WITHIN: Duration = Duration::from_secs(60);
 
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -41,20 +41,76 @@ pub fn semel() -> PathBuf {
     path
 }
 
+/// Which versions of the protocol somebody speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    Older,
+    Newer,
+    /// A client tries the newer one first; a server answers as it is asked.
+    Both,
+}
+
+/// The library of a client, and what it is told to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Library {
+    /// `@modelcontextprotocol/sdk`, which speaks the older era alone.
+    Sdk,
+    /// `@modelcontextprotocol/client`.
+    Node(Speaks),
+    /// `mcp` of PyPI.
+    Python(Speaks),
+}
+
+impl Library {
+    pub fn speaks(self) -> Speaks {
+        match self {
+            Self::Sdk => Speaks::Older,
+            Self::Node(speaks) | Self::Python(speaks) => speaks,
+        }
+    }
+
+    /// The same library that speaks something else; where it cannot, its successor.
+    pub fn speaking(self, speaks: Speaks) -> Self {
+        match self {
+            Self::Sdk if speaks == Speaks::Older => self,
+            Self::Sdk | Self::Node(_) => Self::Node(speaks),
+            Self::Python(_) => Self::Python(speaks),
+        }
+    }
+
+    /// How it starts a script, `tools` or `everything`.
+    fn script(self, name: &str) -> Vec<OsString> {
+        let node = |words: [&str; 2]| {
+            let script = ["node".into(), script(&format!("{name}.mjs"))];
+            script.into_iter().chain(words.map(OsString::from)).collect()
+        };
+        match self {
+            Self::Sdk => node(["sdk", "legacy"]),
+            Self::Node(Speaks::Older) => node(["client", "legacy"]),
+            Self::Node(Speaks::Newer) => node(["client", "modern"]),
+            Self::Node(Speaks::Both) => node(["client", "auto"]),
+            Self::Python(speaks) => {
+                // Pinned to the newer era, it asks a server nothing before its first request.
+                let mode = if speaks == Speaks::Older { "legacy" } else { "auto" };
+                vec![installed("py/bin/python").into(), script(&format!("{name}.py")), mode.into()]
+            }
+        }
+    }
+}
+
 /// A client, without the server that it is to talk to.
+#[derive(Debug, Clone, Copy)]
 pub enum Client {
-    /// All features of `server-everything`, by a library and an era.
-    Everything(&'static str, &'static str),
-    /// These calls of tools after all lists, by the libraries of TypeScript.
-    Node(&'static str, &'static str, &'static str),
-    /// The same by the library of Python.
-    Python(&'static str, &'static str),
+    /// All features of `server-everything`.
+    Everything(Library),
+    /// These calls of tools, after all lists.
+    Tools(Library, &'static str),
     /// One call from the command line of the Inspector.
     Inspector(&'static [&'static str]),
 }
 
 /// A server.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     Everything,
     Filesystem,
@@ -65,8 +121,16 @@ pub enum Server {
 }
 
 impl Server {
+    pub fn speaks(self) -> Speaks {
+        match self {
+            Self::Everything | Self::Filesystem | Self::Memory => Speaks::Older,
+            Self::BothEras("reject") => Speaks::Newer,
+            Self::BothEras(_) | Self::FastMcp => Speaks::Both,
+        }
+    }
+
     /// The command that starts it, for files in this folder.
-    fn command(self, folder: &Path) -> Vec<OsString> {
+    pub fn command(self, folder: &Path) -> Vec<OsString> {
         let node = |name: &str| vec!["node".into(), npm(&format!("@modelcontextprotocol/{name}/dist/index.js")).into()];
         match self {
             Self::Everything => node("server-everything"),
@@ -76,6 +140,86 @@ impl Server {
             Self::FastMcp => vec![installed("py/bin/python").into(), script("fast.py")],
         }
     }
+
+    /// The command that has it listen at this port.
+    pub fn listening(self, port: u16) -> Command {
+        let more = match self {
+            Self::Everything => "streamableHttp".to_owned(),
+            Self::BothEras(_) | Self::FastMcp => port.to_string(),
+            Self::Filesystem | Self::Memory => panic!("{self:?} has only standard streams"),
+        };
+        let mut command = command(&self.command(Path::new("/")));
+        command.arg(more).env("PORT", port.to_string());
+        command
+    }
+}
+
+/// A command of these words.
+pub fn command(words: &[OsString]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+/// The server that the conformance suite asks for, at this port.
+pub fn conforming(port: u16) -> Command {
+    command(&["node".into(), script("conforming.mjs"), port.to_string().into()])
+}
+
+/// The conformance suite, against the server at an address.
+pub fn conformance() -> Command {
+    let modules = installed("conformance/node_modules");
+    let node = ["x64", "arm64"].map(|of| modules.join(format!("node-linux-{of}/bin/node")));
+    let node = node.into_iter().find(|node| node.exists()).expect("the Node that the suite needs, for this machine");
+    let suite = modules.join("@modelcontextprotocol/conformance/dist/index.js");
+    command(&[node.into(), suite.into(), "server".into(), "--suite".into(), "all".into()])
+}
+
+/// A process that listens, until this is dropped.
+pub struct Listening {
+    process: Child,
+    /// Where.
+    pub url: String,
+}
+
+impl Listening {
+    /// Starts what listens at the port that it is given.
+    pub fn start(at: impl Fn(u16) -> Command) -> Self {
+        loop {
+            // A port that is free now. Where somebody else is faster, the process says so and ends, and another port is tried.
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let process = at(port).spawn().unwrap();
+            let mut listening = Self { process, url: format!("http://127.0.0.1:{port}/mcp") };
+            if listening.comes_up(port) {
+                return listening;
+            }
+        }
+    }
+
+    fn comes_up(&mut self, port: u16) -> bool {
+        let begun = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return true;
+            }
+            assert!(begun.elapsed() < LISTENS_WITHIN, "nothing listens at {}", self.url);
+            sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    /// Ends the process without a word.
+    pub fn kill(&mut self) {
+        // It may have ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 fn npm(path: &str) -> PathBuf {
@@ -83,20 +227,31 @@ fn npm(path: &str) -> PathBuf {
 }
 
 impl Client {
-    fn command(&self, folder: &Path, target: Vec<OsString>) -> Vec<OsString> {
-        let node = |name: &str, words: &[&str]| {
-            let words = words.iter().map(OsString::from);
-            ["node".into(), script(name)].into_iter().chain(words).chain(target.clone()).collect()
-        };
+    /// The command that starts it, for files in this folder, with a server's command or address.
+    pub fn command(self, folder: &Path, target: Vec<OsString>) -> Vec<OsString> {
         match self {
-            Self::Everything(library, era) => node("everything.mjs", &[library, era]),
-            Self::Node(library, era, calls) => node("tools.mjs", &[library, era, &file(folder, "calls.json", calls)]),
-            Self::Python(mode, calls) => {
-                let calls = file(folder, "calls.json", calls);
-                let words = [installed("py/bin/python").into(), script("tools.py"), mode.into(), calls.into()];
-                words.into_iter().chain(target).collect()
+            Self::Everything(library) => [library.script("everything"), target].concat(),
+            Self::Tools(library, calls) => {
+                let calls = file(folder, "calls.json", calls).into();
+                [library.script("tools"), vec![calls], target].concat()
             }
             Self::Inspector(words) => inspector(folder, &target, words),
+        }
+    }
+
+    pub fn speaks(self) -> Speaks {
+        match self {
+            Self::Everything(library) | Self::Tools(library, _) => library.speaks(),
+            Self::Inspector(_) => Speaks::Older,
+        }
+    }
+
+    /// The same client that speaks something else.
+    pub fn speaking(self, speaks: Speaks) -> Self {
+        match self {
+            Self::Everything(library) => Self::Everything(library.speaking(speaks)),
+            Self::Tools(library, calls) => Self::Tools(library.speaking(speaks), calls),
+            Self::Inspector(_) => self,
         }
     }
 }
@@ -119,84 +274,15 @@ fn file(folder: &Path, name: &str, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// What a client printed: a line for each step.
-pub struct Transcript(Vec<Value>);
-
-/// The same client with the same server, bare and through the gateway. Each run has a folder of its own in which the same
-/// files lie, called the same.
-pub fn both(client: &Client, server: Server) -> (Transcript, Transcript) {
-    thread::scope(|scope| {
-        let bare = scope.spawn(|| run(client, server, false));
-        let through = run(client, server, true);
-        (bare.join().unwrap(), through)
-    })
-}
-
-fn run(client: &Client, server: Server, through: bool) -> Transcript {
-    let scratch = TempDir::new().unwrap();
-    let folder = scratch.path().join("files");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("one.txt"), "the first\nthe second\n").unwrap();
-    let mut target = server.command(&folder);
-    if through {
-        target.splice(0..0, [semel().into(), "mcp".into(), "--".into()]);
-    }
-    let line = client.command(&folder, target);
-    let mut command = Command::new("timeout");
-    command.arg(SCRIPT_SECONDS.to_string()).args(&line).current_dir(&folder);
-    surround(&mut command, scratch.path());
-    let talk = scratch.path().join("talk");
-    let output = command.stdin(Stdio::null()).stderr(File::create(&talk).unwrap()).output().unwrap();
-    let talk = std::fs::read_to_string(talk).unwrap();
-    assert!(output.status.success(), "{line:?} failed with {}: {talk}", output.status);
-    let printed = String::from_utf8(output.stdout).unwrap().replace(scratch.path().to_str().unwrap(), "(scratch)");
-    Transcript::read(&printed)
-}
-
 /// The same surroundings for both: a ledger and files of this run, nobody's configuration, code that is compiled once.
 pub fn surround(command: &mut Command, scratch: &Path) {
     command
         .env("NODE_PATH", installed("npm/node_modules"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SEMEL_LEDGER", format!("sqlite:{}", scratch.join("ledger.db").display()))
         .env("SEMEL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"))
         .env("MEMORY_FILE_PATH", scratch.join("memory.json"))
         .env("XDG_CONFIG_HOME", scratch)
         .env_remove("SEMEL_CONFIG")
         .env_remove("RUST_LOG");
-}
-
-impl Transcript {
-    /// Lines of steps; whatever is none is one step by itself.
-    fn read(printed: &str) -> Self {
-        let steps: Result<Vec<Value>, _> = printed.lines().map(serde_json::from_str).collect();
-        match steps {
-            Ok(steps) if steps.iter().all(|step| step.get("step").is_some()) => Self(steps),
-            _ => Self(vec![json!({ "step": "printed", "came": printed, "semel": [] })]),
-        }
-    }
-
-    /// The words of the gateway's answers to the steps that begin so.
-    pub fn answers(&self, step: &str) -> Vec<String> {
-        let steps = self.0.iter().filter(|one| one["step"].as_str().unwrap().starts_with(step));
-        let added = steps.flat_map(|one| one["semel"].as_array().unwrap());
-        let answers = added.filter(|added| added[0] == "dev.semel/answer");
-        answers.map(|answer| answer[1].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Everything is as it was heard without the gateway, but for what the gateway adds of its own. Of the steps in `doubted` the
-    /// server's own words must be there: it said that it failed, so it is in doubt, and the gateway says so besides.
-    pub fn is_as(&self, bare: &Self, doubted: &[&str]) {
-        assert!(bare.0.len() > 3 || bare.0[0]["step"] == "printed", "nothing was played: {:?}", bare.0);
-        for (through, bare) in self.0.iter().zip(&bare.0) {
-            let step = bare["step"].as_str().unwrap();
-            if doubted.iter().any(|doubted| step.contains(doubted)) {
-                let words = &bare["came"]["content"][0];
-                let mut told = through["came"]["content"].as_array().unwrap().iter();
-                assert!(told.any(|part| part == words), "{words} is not told by {through:#}");
-            } else {
-                assert_eq!((&through["came"], &through["heard"]), (&bare["came"], &bare["heard"]), "in `{step}`");
-            }
-        }
-        assert_eq!(self.0.len(), bare.0.len(), "not all was played");
-    }
 }
