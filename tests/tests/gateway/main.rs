@@ -30,6 +30,7 @@ mod bad_input_harms_nobody;
 mod clients_come_in_over_http;
 mod eras_meet;
 mod every_client_meets_every_server;
+mod no_cut_takes_effect_twice;
 mod no_fault_takes_effect_twice;
 mod several_servers_are_one;
 mod the_key_goes_where_the_server_looks;
