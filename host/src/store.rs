@@ -120,7 +120,8 @@ pub enum StoreError {
     Entry(#[from] EntryFault),
 }
 
-/// What a ledger needs of the place it is kept in. Every method is required, every answer is a named enum.
+/// What a ledger needs of the place it is kept in. Every method is required but the one that only saves time, every answer is
+/// a named enum.
 ///
 /// The contract, each sentence of which is a conformance case:
 /// - The store writes the times; an entry holds none but those the store told before.
@@ -130,6 +131,7 @@ pub enum StoreError {
 /// - An error says whether certainly nothing was written. A failed group commit is unknown for all its members.
 /// - `incarnation` in a stamp changes when the store may have lost acknowledged writes.
 /// - A call that was begun is carried out whether or not its future is still awaited.
+/// - What is asked after a replacement was put off is answered as if that had been carried out.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Writes `entry` if nothing lies at `key` (or only what is past its end).
@@ -150,6 +152,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError>;
+
+    /// As [`Store::replace`], for what nobody waits for: it may be put off for a moment, to be written together with what
+    /// comes next. Nobody hears whether another version lay there, others who share the place see it that much later, and
+    /// if the process is killed meanwhile it is lost.
+    async fn replace_soon(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<(), StoreError> {
+        self.replace(key, expected, entry, version, keep).await.map(drop)
+    }
 
     /// Removes the version `expected`.
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError>;

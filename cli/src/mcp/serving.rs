@@ -21,7 +21,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// How long calls may still take after a signal to a server over stdio.
 const AFTER_SIGNAL: Duration = Duration::from_millis(700);
@@ -55,8 +55,10 @@ impl Serving {
         let client = stdio::client(own::output());
         let upstream = self.connect.connect(Arc::clone(&client)).await.or_stop(Exit::NotFound)?;
         let served = stdio::serve(own::input(), client, caller, Arc::clone(&upstream));
+        // Where the runtime has its threads: whatever this one hands on would have to wake another first.
+        let served = AbortOnDropHandle::new(tokio::spawn(served));
         let within = tokio::select! {
-            () = served => self.shutdown_within,
+            _ = served => self.shutdown_within,
             () = self.signals.next() => AFTER_SIGNAL,
         };
         self.end(upstream.close(), within, AFTER_SIGNAL).await;

@@ -249,7 +249,7 @@ impl Running<'_> {
         let _on_its_way = generation.map(|generation| self.guard.taking.begin(taking::equal(call), generation));
         let was_written = self.exchange.client.deliver(self.response(&answer, own)).await.is_ok();
         if let Some(delivery) = delivery.filter(|_| was_written && self.counts_as_taken()) {
-            Delivery::taken(delivery).await;
+            Delivery::taken_soon(delivery).await;
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Times what a call waits for; what an operator does is not timed.
+/// Times what a call waits for; what nobody waits for, or an operator does, is not timed.
 #[derive(Debug)]
 pub struct TimedStore {
     store: Arc<dyn Store>,
@@ -56,6 +56,17 @@ impl Store for TimedStore {
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
         self.timed(self.store.replace(key, expected, entry, version, keep)).await
+    }
+
+    async fn replace_soon(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<(), StoreError> {
+        self.store.replace_soon(key, expected, entry, version, keep).await
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {

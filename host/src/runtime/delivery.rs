@@ -1,6 +1,6 @@
 //! The word that a caller took an outcome which lasts until delivery.
 
-use super::ledger::{Applied, Table};
+use super::ledger::{Applied, LedgerError, Table};
 use crate::{ledger::Command, words::StoreKey};
 use std::{
     collections::HashMap,
@@ -36,11 +36,22 @@ impl Delivery {
 
     /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
     pub async fn taken(self) {
+        self.mark(async |table, landed, mark| table.apply_after(landed, mark).await.map(drop)).await;
+    }
+
+    /// As [`Delivery::taken`], but the mark may be written together with what the ledger is asked next, a moment later: so it
+    /// is in nobody's way. Who makes the call again on this host finds it; other hosts on the ledger see it once it is
+    /// written, and it is lost if this process is killed before.
+    pub async fn taken_soon(self) {
+        self.mark(async |table, landed, mark| table.apply_soon(landed, mark).await).await;
+    }
+
+    async fn mark(self, write: impl AsyncFnOnce(&Table, &Applied, &Command) -> Result<(), LedgerError>) {
         match self.0 {
             To::Ledger { table, landed } => {
                 let Some(record) = landed.record() else { return };
                 let mark = Command::Deliver { generation: record.generation, attempt: record.landed_attempt() };
-                if let Err(error) = table.apply_after(&landed, &mark).await {
+                if let Err(error) = write(&table, &landed, &mark).await {
                     tracing::debug!(%error, "semel.delivery mark dropped");
                 }
             }
@@ -66,7 +77,7 @@ impl Marks {
         let (writing, written) = watch::channel(());
         self.open().insert(key, written.clone());
         tokio::spawn(async move {
-            delivery.taken().await;
+            delivery.taken_soon().await;
             let mut open = marks.open();
             if open.get(&key).is_some_and(|latest| latest.same_channel(&written)) {
                 open.remove(&key);

@@ -100,6 +100,8 @@ macro_rules! store_conformance {
             writing::a_replacement_takes_the_place_of_the_version_it_expects,
             writing::a_replacement_of_another_version_writes_nothing,
             writing::a_replacement_of_nothing_creates_nothing,
+            writing::a_replacement_put_off_is_there_for_whoever_asks,
+            writing::a_replacement_put_off_leaves_another_version,
             writing::a_removal_takes_the_version_it_expects,
             writing::a_removal_of_another_version_removes_nothing,
             writing::a_version_of_a_removed_entry_is_not_taken_for_the_new_one,

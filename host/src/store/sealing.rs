@@ -106,6 +106,18 @@ impl Store for SealingStore {
         })
     }
 
+    async fn replace_soon(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<(), StoreError> {
+        let entry = self.sealed(key, version, entry)?;
+        self.inner.replace_soon(key, expected, &entry, version, keep).await
+    }
+
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
         Ok(match self.inner.remove(key, expected).await? {
             Removed::Changed(stored, now) => Removed::Changed(self.opened_if_any(key, stored)?, now),

@@ -2,7 +2,9 @@
 //!
 //! Whoever writes while nobody else does commits at once, in the caller's thread. What is asked meanwhile is carried
 //! out in one transaction by a thread of the store's own, each command with its own condition and its own answer.
-//! Readers have connections of their own and read in the caller's thread, which takes microseconds.
+//! Readers have connections of their own and read in the caller's thread, which takes microseconds. What nobody waits for
+//! (`replace_soon`) is written with whatever comes next, so that it costs no sync and keeps nobody from writing; after a
+//! moment of rest by that thread; and at once where somebody asks for its key, or for a list.
 //!
 //! **What a reader sees is durable.** SQLite in WAL mode with `synchronous=FULL` writes the frames of a transaction,
 //! then syncs the WAL, and only then publishes them in the shared index by which readers find frames. So what a
@@ -201,6 +203,21 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn replace_soon(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<(), StoreError> {
+        let new = NewRow::of(entry, version, keep)?;
+        let bytes = new.entry.len();
+        self.parts()?
+            .writer
+            .put_off(key, bytes, move |at: &_, time: &Time| command::replace(at, time.now(), key, expected, &new))
+    }
+
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
         let work = move |at: &_, time: &Time| command::remove(at, time.now(), key, expected);
         Ok(match self.parts()?.writer.carry_out(Some(key), 0, work).await? {
@@ -210,12 +227,16 @@ impl Store for SqliteStore {
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
-        let (row, now) = self.parts()?.readers.get(key).await?;
+        let parts = self.parts()?;
+        parts.writer.bring_about(Some(key)).await;
+        let (row, now) = parts.readers.get(key).await?;
         Ok((row.map(Row::into_stored).transpose()?, now))
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        let (readers, query) = (Arc::clone(&self.parts()?.readers), query.clone());
+        let parts = self.parts()?;
+        parts.writer.bring_about(None).await;
+        let (readers, query) = (Arc::clone(&parts.readers), query.clone());
         // A page may take a look at every entry there is, so it is not read in the caller's thread.
         tokio::task::spawn_blocking(move || readers.list(&query))
             .await
@@ -236,14 +257,17 @@ impl Store for SqliteStore {
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {
-        let file = self.parts()?.readers.file().clone();
+        let parts = self.parts()?;
+        parts.writer.bring_about(None).await;
+        let file = parts.readers.file().clone();
         tokio::task::spawn_blocking(move || scrub::scrub(&file))
             .await
             .unwrap_or_else(|_| Err(StoreError::Unknown("clearing the ledger's file was broken off".to_owned())))
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let Ok(Parts { readers, waiters, .. }) = self.parts() else { return };
+        let Ok(Parts { readers, waiters, writer }) = self.parts() else { return };
+        writer.bring_about(Some(key)).await;
         let change = async {
             let mut pause = POLL_FIRST;
             loop {

@@ -134,6 +134,17 @@ impl Store for Failing {
         through!(self, self.inner.replace(key, expected, entry, version, keep))
     }
 
+    async fn replace_soon(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<(), StoreError> {
+        through!(self, self.inner.replace_soon(key, expected, entry, version, keep))
+    }
+
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
         through!(self, self.inner.remove(key, expected))
     }

@@ -53,6 +53,32 @@ pub async fn a_replacement_of_nothing_creates_nothing(on: &Fixture) {
     assert_eq!(on.at(key(1)).await, None);
 }
 
+/// What is asked after a replacement was put off is answered as if that had been carried out.
+pub async fn a_replacement_put_off_is_there_for_whoever_asks(on: &Fixture) {
+    let (mut version, begun) = (on.put(key(1), &entry(1)).await, on.stamp().await);
+    for number in 2..5 {
+        let (entry, next) = (entry(number), fresh_version());
+        on.store.replace_soon(key(1), version, &entry, next, Keep::UntilRemoved).await.expect("it may be put off");
+        assert_eq!(on.at(key(1)).await, Some(Stored { entry, version: next, created: begun, written: begun }));
+        version = next;
+    }
+    let next = fresh_version();
+    on.store.replace_soon(key(1), version, &entry(5), next, Keep::UntilRemoved).await.expect("it may be put off");
+    let replaced = on.store.replace(key(1), next, &entry(6), fresh_version(), Keep::UntilRemoved).await;
+    assert!(matches!(replaced, Ok(Replaced::Replaced(_))), "{replaced:?}");
+}
+
+/// A replacement that was put off writes nothing where another version lies.
+pub async fn a_replacement_put_off_leaves_another_version(on: &Fixture) {
+    on.put(key(1), &entry(1)).await;
+    let lying = on.at(key(1)).await;
+    for at in [key(1), key(2)] {
+        let put_off = on.store.replace_soon(at, fresh_version(), &entry(2), fresh_version(), Keep::UntilRemoved).await;
+        put_off.expect("it may be put off");
+    }
+    assert_eq!((on.at(key(1)).await, on.at(key(2)).await), (lying, None));
+}
+
 /// A removal leaves nothing, and the next creation begins anew.
 pub async fn a_removal_takes_the_version_it_expects(on: &Fixture) {
     let version = on.put(key(1), &entry(1)).await;

@@ -4,6 +4,7 @@
 
 mod faulting;
 mod opening;
+mod putting_off;
 mod same_as_memory;
 mod sharing;
 

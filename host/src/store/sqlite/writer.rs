@@ -5,6 +5,9 @@
 //! while somebody writes is committed together, by a thread of the store's own. That thread does everything where a
 //! commit takes long ([`AT_ONCE_MAX`]), where another process holds the lock, and where a runtime has one thread, on
 //! which nobody else could ask meanwhile.
+//!
+//! What nobody waits for is put off: it goes with the next group, whoever writes that. Only where none comes within
+//! [`PUT_OFF_AT_MOST`], or [`PUT_OFF_MAX`] wait, the thread writes it by itself.
 
 use super::{OpenFault, connection, connection::Patience, file::LedgerFile, row::Time};
 use crate::{
@@ -40,6 +43,10 @@ const GROUP_MAX: usize = 256;
 /// How long a commit may take on average for a caller to make it himself: it blocks a thread of his runtime.
 const AT_ONCE_MAX: Duration = Duration::from_millis(1);
 
+/// How long what is put off waits for company, and how much of it does: a caller who commits it with his own is kept by it.
+const PUT_OFF_AT_MOST: Duration = Duration::from_millis(10);
+const PUT_OFF_MAX: usize = 8;
+
 /// One in so many is what the latest commit counts for in that average.
 const PACE_WEIGHT: u64 = 8;
 
@@ -53,6 +60,8 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
     /// What may still be queued, in KiB.
     room: Arc<Semaphore>,
+    /// For which keys something was put off that is not written yet.
+    put_off: Arc<Mutex<Vec<StoreKey>>>,
 }
 
 impl Writer {
@@ -77,7 +86,7 @@ impl Writer {
             .name("semel-ledger".to_owned())
             .spawn(move || at_work.work_off())
             .map_err(|error| OpenFault::of_system(&path, &error))?;
-        Ok(Self { desk, thread: Some(thread), room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)) })
+        Ok(Self { desk, thread: Some(thread), room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)), put_off: Arc::default() })
     }
 
     /// How many transactions were committed so far.
@@ -98,10 +107,35 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let room = self.take_room(bytes)?;
-        self.desk.submit(Box::new(Asked { key, work: Some(work), done: None, reply, _room: room }))?;
+        self.desk.submit(Box::new(Asked { key, work: Some(work), done: None, reply, _room: room, put_off: None }))?;
         answer.await.unwrap_or_else(|_| {
             Err(StoreError::Unknown("whoever wrote the ledger broke off: look at what is there".to_owned()))
         })
+    }
+
+    /// Has this work for `key` done soon. Nobody hears what it came to.
+    pub(super) fn put_off<T: Send + 'static>(
+        &self,
+        key: StoreKey,
+        bytes: usize,
+        work: impl FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let (reply, _) = oneshot::channel();
+        let room = self.take_room(bytes)?;
+        let put_off = Some(PutOff::note(&self.put_off, key));
+        self.desk.put_off(Box::new(Asked { key: Some(key), work: Some(work), done: None, reply, _room: room, put_off }))
+    }
+
+    /// Has what was put off for `key` done now, if anything was; for none, whatever was put off.
+    pub(super) async fn bring_about(&self, key: Option<StoreKey>) {
+        let waits = {
+            let put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+            key.map_or(!put_off.is_empty(), |key| put_off.contains(&key))
+        };
+        if waits {
+            // It is behind that in the queue. If neither can be written, what was put off is lost, as it may be.
+            self.carry_out(None, 0, |_, _| Ok(())).await.unwrap_or_default();
+        }
     }
 
     fn take_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
@@ -144,6 +178,30 @@ struct Asked<T, W> {
     reply: oneshot::Sender<Result<T, StoreError>>,
     /// Given back when this is dropped.
     _room: OwnedSemaphorePermit,
+    /// Where it was put off.
+    put_off: Option<PutOff>,
+}
+
+/// That something is put off for a key, until it is written or given up.
+struct PutOff {
+    among: Arc<Mutex<Vec<StoreKey>>>,
+    key: StoreKey,
+}
+
+impl PutOff {
+    fn note(among: &Arc<Mutex<Vec<StoreKey>>>, key: StoreKey) -> Self {
+        among.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+        Self { among: Arc::clone(among), key }
+    }
+}
+
+impl Drop for PutOff {
+    fn drop(&mut self) {
+        let mut among = self.among.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = among.iter().position(|key| *key == self.key) {
+            among.swap_remove(place);
+        }
+    }
 }
 
 impl<T: Send, W: FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send> Job for Asked<T, W> {
@@ -160,6 +218,9 @@ impl<T: Send, W: FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send> Job f
             (Err(GroupFault::NotExecuted(fault)), _) => Err(StoreError::NotExecuted(fault.to_string())),
             (Err(GroupFault::Unknown(fault)), _) => Err(StoreError::Unknown(fault.to_string())),
         };
+        if let (Some(_), Err(error)) = (&self.put_off, &answer) {
+            tracing::debug!(%error, "semel.ledger what was put off is not written");
+        }
         // Nobody may be there any more to hear it.
         let _ = self.reply.send(answer);
     }
@@ -201,15 +262,35 @@ struct Desk {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Box<dyn Job>>,
+    /// What goes with them, and when it was put off.
+    put_off: VecDeque<(Instant, Box<dyn Job>)>,
     /// Waking nobody costs a system call too.
-    thread_sleeps: bool,
+    thread: Thread,
     /// Nobody can ask for more.
     is_closed: bool,
     /// The thread is gone.
     has_ended: bool,
 }
 
+/// What the thread does.
+#[derive(Default, PartialEq, Eq)]
+enum Thread {
+    #[default]
+    Works,
+    /// It sleeps until what was put off is due.
+    Dozes,
+    /// It sleeps until somebody rings.
+    Sleeps,
+}
+
 impl Queue {
+    /// How long what was put off may still wait for company; none: there is nothing.
+    fn due_in(&self) -> Option<Duration> {
+        let (since, _) = self.put_off.front()?;
+        let is_full = self.put_off.len() >= PUT_OFF_MAX;
+        Some(if is_full { Duration::ZERO } else { PUT_OFF_AT_MOST.saturating_sub(since.elapsed()) })
+    }
+
     /// What was taken and not tried, before whatever came since. Where the thread is gone, it is dropped, and so told.
     fn put_back(&mut self, group: Group) {
         if self.has_ended {
@@ -229,6 +310,7 @@ impl Drop for End<'_> {
         let mut queue = self.0.queue();
         queue.has_ended = true;
         queue.jobs.clear();
+        queue.put_off.clear();
     }
 }
 
@@ -238,12 +320,26 @@ impl Desk {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        let mut queue = self.queue();
+    fn open_queue(&self) -> Result<MutexGuard<'_, Queue>, StoreError> {
+        let queue = self.queue();
         if queue.has_ended {
             let ended = "the thread that writes the ledger has ended: start again";
             return Err(StoreError::NotExecuted(ended.to_owned()));
         }
+        Ok(queue)
+    }
+
+    fn put_off(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        let mut queue = self.open_queue()?;
+        queue.put_off.push_back((Instant::now(), job));
+        if queue.thread == Thread::Sleeps || queue.put_off.len() >= PUT_OFF_MAX {
+            self.rung.notify_one();
+        }
+        Ok(())
+    }
+
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        let mut queue = self.open_queue()?;
         if queue.jobs.len() >= QUEUE_MAX {
             return Err(full());
         }
@@ -259,7 +355,7 @@ impl Desk {
     }
 
     fn ring(&self) {
-        if self.queue().thread_sleeps {
+        if self.queue().thread != Thread::Works {
             self.rung.notify_one();
         }
     }
@@ -283,7 +379,7 @@ impl Desk {
                 return false;
             }
         };
-        let mut group = self.next_group();
+        let (mut group, _) = self.next_group();
         let outcome = self.commit(&mut pen, &mut group, Patience::None);
         drop(pen);
         match outcome {
@@ -298,8 +394,8 @@ impl Desk {
         let _end = End(self);
         while self.wait_for_work() {
             let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut group = self.next_group();
-            if group.len() == 1 {
+            let (mut group, asked) = self.next_group();
+            if asked <= 1 {
                 // Only this thread counts down, and a crowd that comes back meanwhile is seen at the next command.
                 let left = self.crowd.load(Ordering::Relaxed).saturating_sub(1);
                 self.crowd.store(left, Ordering::Relaxed);
@@ -313,17 +409,30 @@ impl Desk {
     fn wait_for_work(&self) -> bool {
         let mut queue = self.queue();
         while queue.jobs.is_empty() && !queue.is_closed {
-            queue.thread_sleeps = true;
-            queue = self.rung.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            queue.thread_sleeps = false;
+            queue = match queue.due_in() {
+                Some(Duration::ZERO) => return true,
+                Some(left) => {
+                    queue.thread = Thread::Dozes;
+                    self.rung.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    queue.thread = Thread::Sleeps;
+                    self.rung.wait(queue).unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+            queue.thread = Thread::Works;
         }
-        !queue.jobs.is_empty()
+        !(queue.jobs.is_empty() && queue.put_off.is_empty())
     }
 
-    fn next_group(&self) -> Group {
+    /// What is written next, and how much of it somebody waits for.
+    fn next_group(&self) -> (Group, usize) {
         let mut queue = self.queue();
-        let count = queue.jobs.len().min(GROUP_MAX);
-        queue.jobs.drain(..count).collect()
+        let asked = queue.jobs.len().min(GROUP_MAX);
+        // Whatever was put off goes first: who asks for its key after that must find it done.
+        let put_off: Group = queue.put_off.drain(..).map(|(_, job)| job).collect();
+        let group = put_off.into_iter().chain(queue.jobs.drain(..asked)).collect();
+        (group, asked)
     }
 
     fn commit(&self, pen: &mut Pen, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
