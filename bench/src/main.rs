@@ -33,6 +33,9 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     /// Measure only these groups.
+    #[arg(value_name = "GROUP")]
+    groups: Vec<Group>,
+    /// The same, separated by commas.
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     only: Vec<Group>,
     /// Where ledgers are kept while they are measured: figures of a disk are figures of *this* disk.
@@ -64,11 +67,13 @@ impl Group {
 }
 
 fn main() -> ExitCode {
-    // The server that is measured is this program, too.
-    if std::env::args().nth(1).as_deref() == Some(mcp::server::WORD) {
-        return mcp::server::serve().map_or_else(complain, |()| ExitCode::SUCCESS);
-    }
-    measure(&Arguments::parse()).map_or_else(complain, |()| ExitCode::SUCCESS)
+    // The servers that are measured are this program, too.
+    let done = match std::env::args().nth(1).as_deref() {
+        Some(mcp::server::WORD) => mcp::server::serve(),
+        Some(mcp::server::http::WORD) => mcp::server::http::serve(),
+        _ => measure(&Arguments::parse()),
+    };
+    done.map_or_else(complain, |()| ExitCode::SUCCESS)
 }
 
 fn complain(error: anyhow::Error) -> ExitCode {
@@ -79,7 +84,10 @@ fn complain(error: anyhow::Error) -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<()> {
     let folder = tempfile::tempdir_in(arguments.folder.clone().unwrap_or_else(std::env::temp_dir))?;
     let machine = machine::Machine::look(folder.path())?;
-    let groups = if arguments.only.is_empty() { Group::ALL.to_vec() } else { arguments.only.clone() };
+    let mut groups = [arguments.groups.as_slice(), &arguments.only].concat();
+    if groups.is_empty() {
+        groups = Group::ALL.to_vec();
+    }
     let mut rows = Rows::default();
     for group in groups {
         match group {

@@ -10,7 +10,7 @@ use crate::{test::cargo, workspace};
 /// Measure what a call through Semel costs, beside the same work without it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What is passed on: `--json`, `--only GROUP`, `--folder FOLDER`, `--history COUNT`.
+    /// What is passed on: groups such as `mcp`, and `--json`, `--folder FOLDER`, `--history COUNT`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
     passed_on: Vec<String>,
 }

@@ -1,11 +1,13 @@
-//! An MCP server over the standard streams that does as little as it can.
+//! An MCP server that does as little as it can.
+
+pub(crate) mod http;
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::io::{BufRead, Write};
 
-/// The first word of a command line that makes this program such a server.
+/// The first word of a command line that makes this program such a server over the standard streams.
 pub(crate) const WORD: &str = "serve-mcp";
 
 const GREETING: &str =
@@ -26,18 +28,24 @@ struct Request<'a> {
 pub(crate) fn serve() -> Result<()> {
     let (mut input, mut out, mut line) = (std::io::stdin().lock(), std::io::stdout().lock(), String::new());
     while input.read_line(&mut line)? > 0 {
-        let request: Request<'_> = serde_json::from_str(&line)?;
-        if let Some(id) = request.id {
-            let result = match request.method {
-                "initialize" => GREETING,
-                "tools/list" => TOOLS,
-                "tools/call" => DONE,
-                _ => "{}",
-            };
-            out.write_all(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n").as_bytes())?;
+        if let Some(mut answer) = answer(&line)? {
+            answer.push('\n');
+            out.write_all(answer.as_bytes())?;
             out.flush()?;
         }
         line.clear();
     }
     Ok(())
+}
+
+/// The response to a message; none: it wants none.
+fn answer(message: &str) -> Result<Option<String>> {
+    let request: Request<'_> = serde_json::from_str(message)?;
+    let result = match request.method {
+        "initialize" => GREETING,
+        "tools/list" => TOOLS,
+        "tools/call" => DONE,
+        _ => "{}",
+    };
+    Ok(request.id.map(|id| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)))
 }
