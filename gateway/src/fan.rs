@@ -3,13 +3,14 @@
 //!
 //! A request that does not say whom it is for (a method that is not known here, a resource that nobody listed) is put to one
 //! server after the other, until one knows it. Tool calls are never tried: their name says whose they are. Names are prefixed
-//! here only, so the layers below see a server's own. What a client says without a request goes to every server: whom it is
-//! about is known to the one it is about.
+//! here only, so the layers below see a server's own. What a client says without a request goes to every server, unless it is
+//! about a request: then only those hear it that have that request.
 
 mod lists;
 mod members;
 mod names;
 mod opening;
+mod under_way;
 
 use crate::{
     link::{Client, Connect, Exchange, Lost, NoServer, Upstream},
@@ -29,6 +30,7 @@ use std::{
     },
 };
 use tokio::sync::oneshot;
+use under_way::UnderWay;
 
 /// The most resources whose servers are remembered. Others are looked for.
 const RESOURCES_MAX: usize = 10_000;
@@ -72,6 +74,7 @@ impl Connect for Fan {
             servers,
             asked,
             resources: Mutex::default(),
+            under_way: UnderWay::default(),
         }))))
     }
 }
@@ -90,6 +93,8 @@ struct Servers {
     asked: Arc<Asked>,
     /// Which server a resource belongs to.
     resources: Mutex<HashMap<String, usize>>,
+    /// Who has which request of the client.
+    under_way: UnderWay,
 }
 
 /// Where a request goes.
@@ -118,6 +123,14 @@ impl Upstream for Fanned {
         let servers = &self.0;
         match message.kind() {
             Kind::Request => self.request(message, exchange).await,
+            Kind::Notification if message.method() == Some(method::CANCELLED) => {
+                servers.cancel(&message, exchange).await
+            }
+            Kind::Notification if message.method() == Some(method::PROGRESS) => {
+                if let Some((server, told)) = servers.asked.progress(&message) {
+                    servers.pass(server, told, exchange).await;
+                }
+            }
             Kind::Notification => servers.to_all(&message, exchange).await,
             Kind::Result | Kind::Error => {
                 if let Some((server, response)) = servers.asked.as_theirs(&message) {
@@ -155,12 +168,16 @@ impl Fanned {
     /// Sends on what goes to one server; what takes several is done in a task of its own.
     async fn request(&self, request: Message, exchange: &Exchange) {
         match self.0.route(&request) {
-            Route::To(server, message) => self.0.pass(server, message, exchange).await,
+            Route::To(server, message) => {
+                let client = self.0.under_way.begin(&request, Some(server), exchange);
+                self.0.pass(server, message, &Exchange { client, ..exchange.clone() }).await;
+            }
             Route::Refused(fault) => put(exchange, fault.response(request.id())).await,
             Route::Here => put(exchange, Message::response(request.id(), "result", "{}")).await,
             Route::Subscribe => self.0.subscribe(&request, exchange).await,
             route => {
-                let (servers, exchange) = (Arc::clone(&self.0), exchange.clone());
+                let client = self.0.under_way.begin(&request, None, exchange);
+                let (servers, exchange) = (Arc::clone(&self.0), Exchange { client, ..exchange.clone() });
                 tokio::spawn(async move {
                     let response = match route {
                         Route::Open => servers.open(&request, &exchange).await,
@@ -334,8 +351,18 @@ impl Servers {
         told.unwrap_or_else(|| unknown(request.id()))
     }
 
+    /// Tells those who have the request that nobody waits for it.
+    async fn cancel(&self, message: &Message, exchange: &Exchange) {
+        match self.under_way.cancelled(message, exchange) {
+            Some(Some(server)) => self.pass(server, message.clone(), exchange).await,
+            Some(None) => self.to_all(message, exchange).await,
+            // It is answered, or was never made.
+            None => {}
+        }
+    }
+
     async fn subscribe(&self, request: &Message, exchange: &Exchange) {
-        let client = Arc::clone(&exchange.client);
+        let client = self.under_way.begin(request, None, exchange);
         let (is_acknowledged, answers_left) = (AtomicBool::new(false), AtomicUsize::new(self.servers.len()));
         let client = Arc::new(Together { client, is_acknowledged, answers_left });
         self.to_all(request, &Exchange { client, ..exchange.clone() }).await;

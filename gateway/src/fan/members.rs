@@ -5,6 +5,7 @@ use crate::{
     wire::{Id, Kind, Members, Message, method},
 };
 use async_trait::async_trait;
+use serde_json::value::RawValue;
 use std::{
     collections::HashMap,
     sync::{
@@ -19,8 +20,34 @@ const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// What servers have asked the client, and was not answered.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    open: Mutex<HashMap<Id, (usize, Id)>>,
+    open: Mutex<HashMap<Id, Question>>,
     requests: AtomicU64,
+}
+
+/// What a server has asked.
+#[derive(Debug)]
+struct Question {
+    server: usize,
+    /// Its id, as the server has it.
+    own: Id,
+    /// Under which the server wants to hear how far the client has come, as it was written.
+    token: Option<Box<RawValue>>,
+}
+
+/// The request with our id as its progress token, in place of the one that its server has; two servers may have the same.
+fn with_token(request: &Message, ours: &Id) -> (Message, Option<Box<RawValue>>) {
+    let replaced = || {
+        let mut params = Members::read(request.body().filter(|body| body.contains("progressToken"))?).ok()?;
+        let mut own = params.object("_meta").ok()?;
+        let token = RawValue::from_string(own.get("progressToken")?.to_owned()).ok()?;
+        own.set("progressToken", &RawValue::from_string(ours.to_json()).ok()?).ok()?;
+        params.set("_meta", &own).ok()?;
+        Some((request.with_body(&serde_json::to_string(&params).ok()?), token))
+    };
+    match replaced() {
+        Some((request, token)) => (request, Some(token)),
+        None => (request.clone(), None),
+    }
 }
 
 impl Asked {
@@ -28,13 +55,24 @@ impl Asked {
     fn as_ours(&self, server: usize, request: &Message, own: &Id) -> Message {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let id = Id::Text(format!("dev.semel/{}/ask/{number}", std::process::id()).into());
-        self.open().insert(id.clone(), (server, own.clone()));
-        request.with_id(&id)
+        let (ours, token) = with_token(&request.with_id(&id), &id);
+        self.open().insert(id, Question { server, own: own.clone(), token });
+        ours
+    }
+
+    /// How far the client has come with a question, as the server that asked knows it. None: nobody asked, or wants to know.
+    pub(super) fn progress(&self, notification: &Message) -> Option<(usize, Message)> {
+        let mut params = Members::read(notification.body()?).ok()?;
+        let ours = Id::read(params.get("progressToken")?)?;
+        let open = self.open();
+        let question = open.get(&ours)?;
+        params.set("progressToken", question.token.as_ref()?).ok()?;
+        Some((question.server, notification.with_body(&serde_json::to_string(&params).ok()?)))
     }
 
     /// The response of the client, as the server that asked knows it. None: nobody asked.
     pub(super) fn as_theirs(&self, response: &Message) -> Option<(usize, Message)> {
-        let (server, own) = self.open().remove(response.id()?)?;
+        let Question { server, own, .. } = self.open().remove(response.id()?)?;
         Some((server, response.with_id(&own)))
     }
 
@@ -43,14 +81,15 @@ impl Asked {
         let mut params = Members::read(notification.body()?).ok()?;
         let own = Id::read(params.get("requestId")?)?;
         let mut open = self.open();
-        let ours = open.iter().find(|(_, (of, id))| *of == server && *id == own).map(|(ours, _)| ours.clone())?;
+        let is_it = |question: &Question| question.server == server && question.own == own;
+        let ours = open.iter().find(|(_, question)| is_it(question)).map(|(ours, _)| ours.clone())?;
         open.remove(&ours);
         let json: serde_json::Value = serde_json::from_str(&ours.to_json()).ok()?;
         params.set("requestId", &json).ok()?;
         Some(notification.with_body(&serde_json::to_string(&params).ok()?))
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Id, (usize, Id)>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<Id, Question>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

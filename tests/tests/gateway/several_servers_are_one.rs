@@ -120,3 +120,60 @@ async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
     assert!(stray.text().contains("-32602"), "{}", stray.text());
     assert!(servers.iter().all(|server| server.heard.lock().unwrap().is_empty()), "no call was tried");
 }
+
+/// The messages of this method that a server heard.
+fn heard(server: &Asks, method: &str) -> Vec<Value> {
+    let heard = server.heard.lock().unwrap();
+    let messages = heard.iter().map(|text| serde_json::from_str::<Value>(text).unwrap());
+    messages.filter(|message| message["method"] == method).collect()
+}
+
+#[tokio::test]
+async fn only_the_server_that_has_a_request_hears_that_it_is_cancelled() {
+    let (servers, upstream, _, exchange) = two().await;
+    let note = |method: &str, params: Value| Message::notification(method, &params.to_string());
+    let call = Message::request(&Id::Number(7), "tools/call", &json!({ "name": "b_x" }).to_string());
+    upstream.pass(call, &exchange).await;
+    let cancelled = note("notifications/cancelled", json!({ "requestId": 7 }));
+    upstream.pass(cancelled.clone(), &exchange).await;
+    // It is told once, and what was never asked is not cancelled.
+    upstream.pass(cancelled, &exchange).await;
+    upstream.pass(note("notifications/cancelled", json!({ "requestId": 8 })), &exchange).await;
+    upstream.pass(note("notifications/roots/list_changed", json!({})), &exchange).await;
+    let counts = servers.each_ref().map(|server| heard(server, "notifications/cancelled").len());
+    assert_eq!(counts, [0, 1]);
+    let counts = servers.each_ref().map(|server| heard(server, "notifications/roots/list_changed").len());
+    assert_eq!(counts, [1, 1], "the control: what is about no request is for all");
+}
+
+#[tokio::test]
+async fn progress_with_a_question_is_told_to_the_server_that_asked() {
+    let (servers, upstream, client, exchange) = two().await;
+    for server in &servers {
+        let to = server.client.lock().unwrap().clone().unwrap();
+        let params = json!({ "_meta": { "progressToken": 1 } }).to_string();
+        to.put(Message::request(&Id::Number(1), "sampling/createMessage", &params)).await.unwrap();
+    }
+    let tokens: Vec<_> =
+        client.0.lock().unwrap().iter().map(|asked| asked["params"]["_meta"]["progressToken"].clone()).collect();
+    assert_ne!(tokens[0], tokens[1], "the client can tell them apart");
+    let told = json!({ "progressToken": tokens[1], "progress": 0.5 }).to_string();
+    upstream.pass(Message::notification("notifications/progress", &told), &exchange).await;
+    assert!(heard(&servers[0], "notifications/progress").is_empty());
+    let told = heard(&servers[1], "notifications/progress");
+    assert_eq!(told[0]["params"], json!({ "progressToken": 1, "progress": 0.5 }));
+}
+
+/// Two servers, as one, and a client.
+async fn two() -> ([Arc<Asks>; 2], Arc<dyn Upstream>, Arc<Reads>, Exchange) {
+    let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
+    let place = |(name, server): (&str, &Arc<Asks>)| {
+        let connect: Arc<dyn Connect> = Arc::new(To(Arc::clone(server)));
+        (name.to_owned(), format!("{name}_"), connect)
+    };
+    let fan = Fan::over(["a", "b"].into_iter().zip(&servers).map(place));
+    let client = Arc::<Reads>::default();
+    let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
+    let exchange = Exchange::new(Arc::<Reads>::clone(&client), Arc::new(Caller::new(Tenant::default(), None)));
+    (servers, upstream, client, exchange)
+}
