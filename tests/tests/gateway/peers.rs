@@ -1,6 +1,5 @@
 //! MCP clients and servers that nobody here wrote, and how each is started.
 
-use serde_json::json;
 use std::{
     ffi::OsString,
     net::{TcpListener, TcpStream},
@@ -235,7 +234,7 @@ impl Client {
                 let calls = file(folder, "calls.json", calls).into();
                 [library.script("tools"), vec![calls], target].concat()
             }
-            Self::Inspector(words) => inspector(folder, &target, words),
+            Self::Inspector(words) => inspector(target, words),
         }
     }
 
@@ -256,15 +255,12 @@ impl Client {
     }
 }
 
-/// From a configuration, as clients have it: the Inspector takes every `--` of a command line for its own.
-fn inspector(folder: &Path, target: &[OsString], words: &[&str]) -> Vec<OsString> {
-    let target: Vec<_> = target.iter().map(|word| word.to_str().unwrap()).collect();
-    let servers = json!({ "mcpServers": { "tried": { "command": target[0], "args": &target[1..] } } });
-    let config = file(folder, "mcp.json", &servers.to_string());
+/// Its own options come first, because it takes the first `--` for itself.
+fn inspector(target: Vec<OsString>, words: &[&str]) -> Vec<OsString> {
     let launcher = npm("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
-    let line = ["--cli", "--config", &config, "--server", "tried"].map(OsString::from);
     let words = words.iter().map(OsString::from);
-    ["node".into(), launcher.into()].into_iter().chain(line).chain(words).collect()
+    let line = ["node".into(), launcher.into(), "--cli".into()].into_iter().chain(words).chain(["--".into()]);
+    line.chain(target).collect()
 }
 
 /// A file with this text, in which `{folder}` is its folder.
