@@ -228,6 +228,10 @@ impl Upstream for Guarded {
         self.below.listen(exchange).await;
     }
 
+    fn relates_questions(&self) -> bool {
+        self.below.relates_questions()
+    }
+
     /// What is under way comes to its end first, as far as it has one.
     async fn close(&self) {
         self.tasks.close();

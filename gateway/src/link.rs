@@ -51,6 +51,11 @@ pub trait Upstream: fmt::Debug + Send + Sync + 'static {
     /// only now; all others need not know.
     async fn listen(&self, _: &Exchange) {}
 
+    /// Whether what the server asks during a request comes on the way of that request: to the client of its exchange.
+    fn relates_questions(&self) -> bool {
+        false
+    }
+
     /// Lets what is under way come to its end, and ends the connection.
     async fn close(&self);
 }

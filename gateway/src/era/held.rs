@@ -303,6 +303,11 @@ impl Held {
         gone.iter().flat_map(|(call, _)| call.give_up()).collect()
     }
 
+    /// Whether nobody is asked anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open().is_empty()
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<String, (Arc<Call>, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 //! Clients of the newer era before servers of the older one.
 //!
 //! A connection is opened with what a request says of its client, one for each tenant and set of capabilities, because a server
-//! of the older era keeps these. Whatever is of one era passes.
+//! of the older era keeps these; one that is not used for long is ended. Whatever is of one era passes.
 
 mod hears;
 mod listeners;
@@ -21,11 +21,18 @@ use older::Older;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 /// The most connections that differ by what their clients can do.
 const CONNECTIONS_MAX: usize = 16;
+
+/// How long a connection is kept that none of its clients uses.
+const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long it was not used at least that has to make room for another.
+const MAKES_ROOM_AFTER: Duration = Duration::from_secs(5);
 
 /// Connects clients of whichever era.
 #[derive(Debug)]
@@ -53,7 +60,24 @@ struct Lowered {
     first: Arc<dyn Upstream>,
     first_hears: Arc<Switch>,
     lowers: OnceCell<bool>,
-    connections: Mutex<HashMap<String, Arc<OnceCell<Arc<Older>>>>>,
+    connections: Mutex<HashMap<String, Kept>>,
+}
+
+/// A connection for clients of one tenant and set of capabilities.
+#[derive(Debug)]
+struct Kept {
+    older: Arc<OnceCell<Arc<Older>>>,
+    used: Instant,
+    /// Whether it is the one that was there from the beginning, and stays.
+    is_first: bool,
+}
+
+impl Kept {
+    /// Whether it was not used for so long, and nobody waits for anything of it.
+    fn is_idle(&self, now: Instant, long: Duration) -> bool {
+        let is_old = now.saturating_duration_since(self.used) >= long;
+        is_old && !self.is_first && self.older.get().is_some_and(|older| !older.is_busy())
+    }
 }
 
 impl Lowered {
@@ -91,11 +115,15 @@ impl Lowered {
         let key = format!("{}\n{capabilities}", exchange.caller.tenant);
         let (cell, is_first) = {
             let mut connections = self.connections();
-            let is_first = connections.is_empty();
+            make_room(&mut connections, &key, Instant::now());
             if connections.len() >= CONNECTIONS_MAX && !connections.contains_key(&key) {
                 return Err(NoServer("too many clients of different capabilities are connected".to_owned()));
             }
-            (Arc::clone(connections.entry(key.clone()).or_default()), is_first)
+            let is_first = connections.is_empty();
+            let new = || Kept { older: Arc::default(), used: Instant::now(), is_first };
+            let kept = connections.entry(key.clone()).or_insert_with(new);
+            kept.used = Instant::now();
+            (Arc::clone(&kept.older), kept.is_first)
         };
         let opened = cell.get_or_try_init(|| self.open(&own, exchange, is_first)).await.cloned();
         if opened.is_err() {
@@ -119,12 +147,12 @@ impl Lowered {
         Ok(older)
     }
 
-    fn connections(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Arc<Older>>>>> {
+    fn connections(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn opened(&self) -> Vec<Arc<Older>> {
-        self.connections().values().filter_map(|cell| cell.get().cloned()).collect()
+        self.connections().values().filter_map(|kept| kept.older.get().cloned()).collect()
     }
 }
 
@@ -164,6 +192,20 @@ impl Upstream for Lowered {
             older.close().await;
         }
         self.first.close().await;
+    }
+}
+
+/// Ends connections that nobody has used for long; for a new one where there are too many, the one that was not used for longest.
+fn make_room(connections: &mut HashMap<String, Kept>, wanted: &str, now: Instant) {
+    let is_idle = |kept: &Kept| kept.is_idle(now, IDLE_MAX);
+    let mut ends: Vec<_> = connections.iter().filter(|(_, kept)| is_idle(kept)).map(|(key, _)| key.clone()).collect();
+    ends.retain(|key| key != wanted);
+    if ends.is_empty() && connections.len() >= CONNECTIONS_MAX && !connections.contains_key(wanted) {
+        let unused = connections.iter().filter(|(_, kept)| kept.is_idle(now, MAKES_ROOM_AFTER));
+        ends.extend(unused.min_by_key(|(_, kept)| kept.used).map(|(key, _)| key.clone()));
+    }
+    for older in ends.iter().filter_map(|key| connections.remove(key)?.older.get().cloned()) {
+        tokio::spawn(async move { older.close().await });
     }
 }
 

@@ -101,6 +101,10 @@ impl Upstream for Raised {
         self.0.below.listen(exchange).await;
     }
 
+    fn relates_questions(&self) -> bool {
+        self.0.below.relates_questions()
+    }
+
     async fn close(&self) {
         self.0.state().listening.take().into_iter().for_each(|listening| listening.cancel());
         self.0.below.close().await;

@@ -162,6 +162,11 @@ impl Upstream for Http {
         self.listen_if_wanted();
     }
 
+    /// Each request has a stream of its own.
+    fn relates_questions(&self) -> bool {
+        true
+    }
+
     async fn close(&self) {
         self.shared.closing.cancel();
         self.tasks.close();

@@ -2,7 +2,7 @@
 //! a call, and means the other to answer in a way that it has never heard of.
 
 use crate::{
-    far::Heard,
+    far::{Far, Heard, event, events_of, json_of, status},
     scene::{Agent, Setup, config, semel},
     web::{Gateway, modern},
 };
@@ -14,6 +14,7 @@ use semel_mcp::{
     guarded::Guard,
     link::{Caller, Connect},
     tower::{Server, Tower},
+    upstream::Endpoint,
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -305,5 +306,88 @@ async fn a_silent_server_is_taken_for_an_older_one() {
     upstream.pass(semel_mcp::wire::Message::read(request).unwrap(), &exchange).await;
     let discovered = client.wait(|message| message["id"] == 1).await;
     assert_eq!(discovered["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "s");
+    upstream.close().await;
+}
+
+/// A server of the older era on the network: `slow` takes its time, `greet` asks for a name on the stream of the call.
+async fn on_the_network() -> Far {
+    Far::answering(|came| {
+        let (id, params) = (&came.body["id"], &came.body["params"]);
+        let said = |result: Value| json_of(200, "", &json!({ "jsonrpc": "2.0", "id": id, "result": result }));
+        let tool = |name: &str| json!({ "name": name, "inputSchema": {} });
+        match (came.method(), params["name"].as_str()) {
+            ("initialize", _) => said(json!({ "protocolVersion": "2025-06-18", "capabilities": { "tools": {} } })),
+            ("tools/list", _) => said(json!({ "tools": (["slow", "quick", "greet"].map(tool)) })),
+            ("server/discover", _) => {
+                json_of(400, "", &json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32_601 } }))
+            }
+            (_, Some("greet")) => {
+                let who = &params["arguments"]["who"];
+                let asks = json!({ "message": who, "requestedSchema": { "type": "object", "properties": {} } });
+                let asks = json!({ "jsonrpc": "2.0", "id": who, "method": "elicitation/create", "params": asks });
+                events_of(&event("1", &asks))
+            }
+            (_, Some(name)) => {
+                std::thread::sleep(Duration::from_millis(if name == "slow" { 2_000 } else { 0 }));
+                said(json!({ "content": [{ "type": "text", "text": name }] }))
+            }
+            _ => status(202),
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
+    let far = on_the_network().await;
+    let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
+    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    let tower = Tower::new(guard, Server::Endpoint(Arc::new(endpoint)));
+    let gateway = Gateway::connecting(Arc::new(Lowering::over(Arc::new(tower)))).await;
+    let slow = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.ask_able(1, "tools/call", call("slow", json!({}))).await.event().await.unwrap().1 }
+    });
+    while far.came(|came| came.body["params"]["name"] == "slow").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let quick = gateway.ask_able(2, "tools/call", call("quick", json!({}))).await.json().await;
+    assert!(text(&quick) == "quick" && !slow.is_finished(), "the quick one does not wait: {quick}");
+    let greet = |who: &str| {
+        let (gateway, params) = (gateway.clone(), json!({ "name": "greet", "arguments": { "who": who } }));
+        async move { gateway.ask_able(3, "tools/call", params).await.json().await }
+    };
+    let asked = tokio::join!(greet("ada"), greet("bob"));
+    for (asked, who) in [(asked.0, "ada"), (asked.1, "bob")] {
+        let questions = asked["result"]["inputRequests"].as_object().unwrap_or_else(|| panic!("{asked}"));
+        let messages: Vec<_> = questions.values().map(|question| &question["params"]["message"]).collect();
+        assert_eq!(messages, [who], "each client is asked what its own call needs");
+    }
+    assert_eq!(text(&slow.await.unwrap()), "slow");
+}
+
+#[tokio::test]
+async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
+    let far = on_the_network().await;
+    let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
+    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    let connect = Lowering::over(Arc::new(Tower::new(guard, Server::Endpoint(Arc::new(endpoint)))));
+    let client = Arc::new(Heard::default());
+    let upstream = connect.connect(Arc::<Heard>::clone(&client) as _).await.unwrap();
+    let ask = async |number: i64| {
+        let own = json!({ "io.modelcontextprotocol/clientCapabilities": { "x": number } });
+        let request = modern(number, "server/discover", json!({ "_meta": own })).to_string();
+        upstream.pass(semel_mcp::wire::Message::read(request).unwrap(), &crate::far::exchange(&client)).await;
+        client.wait(|message| message["id"] == number).await
+    };
+    for number in 0..16 {
+        assert!(ask(number).await["error"].is_null(), "there is room for 16");
+    }
+    assert!(ask(16).await["error"]["message"].as_str().unwrap().contains("too many clients"), "all were just used");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    assert!(ask(17).await["error"].is_null(), "the one that was not used for longest makes room");
+    assert!(ask(0).await["error"].is_null(), "the first one stays");
     upstream.close().await;
 }

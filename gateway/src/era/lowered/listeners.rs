@@ -114,6 +114,11 @@ impl Listeners {
         }
     }
 
+    /// Whether nobody wants to hear anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
     fn all(&self) -> MutexGuard<'_, Vec<Arc<Listener>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -40,8 +40,9 @@ pub(super) struct Older {
     held: Held,
     listeners: Listeners,
     level: Mutex<Option<String>>,
-    /// One request at a time during which the server may ask back, because what it asks does not say for which; none: its
-    /// clients cannot be asked anything.
+    /// Whether clients can be asked anything.
+    asks_back: bool,
+    /// One request at a time during which the server may ask back, where what it asks does not say for which.
     turns: Option<Arc<Semaphore>>,
 }
 
@@ -54,7 +55,8 @@ impl Older {
         exchange: &Exchange,
     ) -> Result<Arc<Self>, NoServer> {
         let asked_back = capabilities_to_ask(own);
-        let turns = (!asked_back.is_empty()).then(|| Arc::new(Semaphore::new(1)));
+        let asks_back = !asked_back.is_empty();
+        let turns = (asks_back && !upstream.relates_questions()).then(|| Arc::new(Semaphore::new(1)));
         let client = own.get(meta::CLIENT_INFO).and_then(|json| serde_json::from_str::<Value>(json).ok());
         let client = client.unwrap_or_else(|| json!({ "name": "semel", "version": env!("CARGO_PKG_VERSION") }));
         let params =
@@ -79,6 +81,7 @@ impl Older {
             held: Held::default(),
             listeners: Listeners::default(),
             level: Mutex::default(),
+            asks_back,
             turns,
         });
         hears.belong(&older);
@@ -275,7 +278,7 @@ impl Older {
             return self.tell(Message::response(request.id(), "result", "{}")).await;
         }
         let call = call.cloned().or_else(|| self.asking());
-        let Some(call) = call.filter(|_| is_question(request) && self.turns.is_some()) else {
+        let Some(call) = call.filter(|_| is_question(request) && self.asks_back) else {
             return self.tell(meaning::unknown(request)).await;
         };
         call.ask(request);
@@ -302,6 +305,11 @@ impl Older {
         server.into_iter().for_each(|server| meaning::put(&mut own, meta::SERVER_INFO, &server));
         meaning::put(&mut result, "_meta", &own);
         Message::response(id, "result", &meaning::text(&result))
+    }
+
+    /// Whether a client waits for something of it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.calls().iter().any(|call| !call.is_over()) || !self.held.is_empty() || !self.listeners.is_empty()
     }
 
     /// Sends a message of this side. What comes of it is for nobody.
