@@ -265,6 +265,12 @@ impl Older {
     /// During which request the server asks; none: that cannot be known.
     fn asking(&self) -> Option<Arc<Call>> {
         let calls = self.calls();
+        if self.turns.is_none() {
+            // What comes on the way of no request belongs to the only one that it can belong to.
+            let may_ask = |call: &&Arc<Call>| meaning::ASKING_BACK.contains(&call.method.as_str());
+            let mut open = calls.iter().filter(|call| call.is_sent() && !call.is_over()).filter(may_ask);
+            return open.next().filter(|_| open.next().is_none()).cloned();
+        }
         let is_known = !calls.iter().any(|call| call.is_given_up());
         calls.iter().find(|call| is_known && call.has_turn()).cloned()
     }
