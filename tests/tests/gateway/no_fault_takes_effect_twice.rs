@@ -30,12 +30,16 @@ fn insists(scene: &Scene, way: Way, era: Era, patience: Duration) -> Vec<Got> {
 
 /// Guarded there is one effect, of which the agent hears or that is in doubt; otherwise there are more.
 fn one_effect(fault: &str, era: Era, patience: Duration) {
+    one_effect_in(|| Scene::with(fault), fault, era, patience);
+}
+
+fn one_effect_in(scene: impl Fn() -> Scene, fault: &str, era: Era, patience: Duration) {
     for way in [Way::Bare, Way::Unguarded] {
-        let scene = Scene::with(fault);
+        let scene = scene();
         let got = insists(&scene, way, era, patience);
         assert!(scene.effects() > 1, "the control: {way:?} {era:?} {fault}: {got:?}");
     }
-    let scene = Scene::with(fault);
+    let scene = scene();
     let got = insists(&scene, Way::Guarded, era, patience);
     assert_eq!(scene.effects(), 1, "{era:?} {fault}: {got:?}");
     let last = got.last().unwrap();
@@ -54,7 +58,8 @@ fn the_answer_says_that_it_failed() {
 
 #[test]
 fn the_answer_comes_after_the_client_gave_up() {
-    ERAS.into_iter().for_each(|era| one_effect("late=800", era, Duration::from_millis(500)));
+    let scene = || Scene::with("late=800").taken_within_200_ms();
+    ERAS.into_iter().for_each(|era| one_effect_in(scene, "late=800", era, Duration::from_millis(500)));
 }
 
 #[test]

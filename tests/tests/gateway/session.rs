@@ -34,12 +34,19 @@ pub enum Era {
 pub struct Scene {
     folder: TempDir,
     fault: String,
+    /// What `[defaults]` says besides.
+    defaults: &'static str,
 }
 
 impl Scene {
     pub fn with(fault: impl Into<String>) -> Self {
         let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-        Self { folder, fault: fault.into() }
+        Self { folder, fault: fault.into(), defaults: "" }
+    }
+
+    /// For clients that give up without a word, and sooner than others: what is answered later than this they did not take.
+    pub fn taken_within_200_ms(self) -> Self {
+        Self { defaults: "taken_within = \"200ms\"\n", ..self }
     }
 
     fn effects_file(&self) -> PathBuf {
@@ -84,8 +91,8 @@ impl Scene {
 
     fn config(&self, way: Way) -> Vec<String> {
         let file = self.folder.path().join(format!("{way:?}.toml"));
-        let mode = if way == Way::Unguarded { "[defaults]\nmode = \"off\"\n" } else { "" };
-        std::fs::write(&file, mode).unwrap();
+        let mode = if way == Way::Unguarded { "mode = \"off\"\n" } else { "" };
+        std::fs::write(&file, format!("[defaults]\n{mode}{}", self.defaults)).unwrap();
         vec!["--config".to_owned(), file.display().to_string()]
     }
 }
