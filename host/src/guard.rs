@@ -135,6 +135,14 @@ impl Guard {
         self.allowance.can_run = false;
     }
 
+    /// The attempt that the caller runs now.
+    pub(crate) fn running(&self) -> Option<&Grant> {
+        match &self.phase {
+            Phase::Running(grant) => Some(grant),
+            _ => None,
+        }
+    }
+
     /// What to do about `event`, which tells what the action before came to, `elapsed_ms` after the call was made.
     pub fn step(&mut self, event: Event, elapsed_ms: u64) -> Action {
         let phase = std::mem::replace(&mut self.phase, Phase::Finished);

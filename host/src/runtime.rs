@@ -15,6 +15,7 @@ mod clock;
 mod delivery;
 mod driver;
 mod erasing;
+mod late;
 mod lease;
 mod ledger;
 mod operator;
@@ -30,6 +31,7 @@ mod undoing;
 
 pub use delivery::Delivery;
 pub use erasing::{Erased, Erasing};
+pub use late::Late;
 pub use ledger::LedgerError;
 pub use operator::{Found, Ledger, Listed, LookUpError, Swept};
 pub use scheme::SchemeError;

@@ -12,10 +12,10 @@ use crate::{
     json,
     ledger::{
         Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record, Refusal, Reply,
-        Settlement, Shared, Sight, StateLabel, Told,
+        ServerErrors, Settlement, Shared, Sight, StateLabel, Told,
     },
     points::{self, Deed},
-    words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target},
+    words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target, Verdict},
 };
 use sha2::{Digest, Sha256};
 use std::{io, sync::Arc, time::Duration};
@@ -36,7 +36,7 @@ pub(super) enum Pause {
 }
 
 /// How a call comes to what stands in the ledger.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Opening {
     /// It claims.
     Claim,
@@ -142,7 +142,7 @@ impl Driver {
                 Event::Written(self.suspend(fence, continuation, limit_seconds).await)
             }
             Action::Mark(grant) => Event::Marked(self.inner.table.mark(self.key, &grant).await),
-            Action::Judge { outcome } => self.judge(&outcome),
+            Action::Judge { outcome } => Event::Judged(self.verdict(&outcome)),
             Action::Settle { grant, outcome, verdict, handles, undid } => {
                 Event::Written(self.settle(grant, &outcome, verdict, handles, &undid).await)
             }
@@ -263,9 +263,34 @@ impl Driver {
         }
     }
 
-    fn judge(&self, outcome: &Outcome) -> Event {
+    /// What the policy says of an attempt that came to this.
+    pub(super) fn verdict(&self, outcome: &Outcome) -> Result<Verdict, PolicyTrouble> {
         let attempts = self.attempts(Some(outcome));
-        Event::Judged(self.tool.policy.judge(&self.call, &attempts).map_err(|fault| PolicyTrouble(fault.to_string())))
+        self.tool.policy.judge(&self.call, &attempts).map_err(|fault| PolicyTrouble(fault.to_string()))
+    }
+
+    pub(super) fn server_errors(&self) -> ServerErrors {
+        self.tool.allowance.server_errors
+    }
+
+    /// What it takes to settle the attempt that runs now once its call is over, and no right to send anything.
+    pub(super) fn afterwards(&self) -> Option<(Self, Grant)> {
+        let grant = self.guard.running()?.clone();
+        let driver = Self {
+            inner: Arc::clone(&self.inner),
+            tool: Arc::clone(&self.tool),
+            call: self.call.clone(),
+            key: self.key,
+            claim: Arc::clone(&self.claim),
+            latest: self.latest.clone(),
+            sending: None,
+            span: self.span.clone(),
+            guard: self.guard.clone(),
+            right: None,
+            look: None,
+            begun: self.begun,
+        };
+        Some((driver, grant))
     }
 
     fn recover(&self) -> Event {
@@ -317,7 +342,7 @@ impl Driver {
     }
 
     /// Settles with what was seen. The ledger is asked a few times: the outcome is real, and others wait for it.
-    async fn settle(
+    pub(super) async fn settle(
         &mut self,
         grant: Grant,
         outcome: &Outcome,

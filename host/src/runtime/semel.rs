@@ -274,7 +274,7 @@ impl Semel {
     async fn open(&self, call: Call, opening: Opening) -> Result<Begun, CallError> {
         let begun = Moment::now();
         let tool = self.inner.tool(call.tool()).cloned();
-        if let Some(under) = tool.as_ref().and_then(|tool| self.without_a_guard(tool, &call)) {
+        if let Some(under) = tool.as_ref().and_then(|tool| self.without_a_guard(tool, &call, &opening)) {
             return Ok(ticket::unguarded(&call, under));
         }
         if let Err(fault) = driver::check(&call) {
@@ -290,12 +290,12 @@ impl Semel {
     }
 
     /// Under what the call runs, where the operator has its tool not guarded.
-    fn without_a_guard(&self, tool: &Arc<Tool>, call: &Call) -> Option<Under> {
+    fn without_a_guard(&self, tool: &Arc<Tool>, call: &Call, opening: &Opening) -> Option<Under> {
         match tool.mode {
             ToolMode::Enforce => None,
             ToolMode::Off => Some(Under::Nothing(Unguarded::Off)),
             ToolMode::Shadow => {
-                let watched = self.inner.shadow.as_ref().and_then(|shadow| shadow.watch(tool, call));
+                let watched = self.inner.shadow.as_ref().and_then(|shadow| shadow.watch(tool, call, opening));
                 Some(watched.map_or(Under::Nothing(Unguarded::Shadow), Under::Watched))
             }
         }

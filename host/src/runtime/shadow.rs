@@ -14,7 +14,7 @@
 mod observer;
 mod tallies;
 
-use super::{delivery::Delivery, semel::Semel, tool::Tool};
+use super::{delivery::Delivery, driver::Opening, semel::Semel, tool::Tool};
 use crate::words::{Call, Outcome};
 use observer::Observer;
 use std::{
@@ -59,18 +59,36 @@ struct Finishing(watch::Receiver<()>);
 #[derive(Debug)]
 pub(super) struct Watched {
     shadow: Arc<Shadow>,
-    came_to: oneshot::Sender<Outcome>,
+    came_to: oneshot::Sender<Came>,
     taken: oneshot::Sender<()>,
     done: watch::Receiver<()>,
+}
+
+/// What became of a watched call.
+#[derive(Debug)]
+enum Came {
+    /// It came to this.
+    To(Outcome),
+    /// Its tool accepted, and goes on elsewhere.
+    Elsewhere { continuation: String, at_most: Duration },
 }
 
 impl Watched {
     /// Tells the observer what the call came to. It waits for nothing. The observer wants to hear, too, whether the
     /// outcome was taken.
     pub(super) fn came_to(self, outcome: Outcome) -> Delivery {
+        self.came(Came::To(outcome))
+    }
+
+    /// Tells the observer that the tool accepted and goes on elsewhere.
+    pub(super) fn goes_on(self, continuation: String, at_most: Duration) {
+        drop(self.came(Came::Elsewhere { continuation, at_most }));
+    }
+
+    fn came(self, came: Came) -> Delivery {
         self.shadow.finishing().push(Finishing(self.done));
         // An observer that has given up hears nothing any more.
-        let _ = self.came_to.send(outcome);
+        let _ = self.came_to.send(came);
         Delivery::of_watched(self.taken)
     }
 }
@@ -89,15 +107,15 @@ impl Shadow {
     }
 
     /// Has the call watched, if there is room. It waits for nothing.
-    pub(super) fn watch(self: &Arc<Self>, tool: &Arc<Tool>, call: &Call) -> Option<Watched> {
-        let watched = self.try_to_watch(tool, call);
+    pub(super) fn watch(self: &Arc<Self>, tool: &Arc<Tool>, call: &Call, opening: &Opening) -> Option<Watched> {
+        let watched = self.try_to_watch(tool, call, opening);
         if watched.is_none() {
             self.tallies.note(call.tool(), Seen::UNOBSERVED);
         }
         watched
     }
 
-    fn try_to_watch(self: &Arc<Self>, tool: &Arc<Tool>, call: &Call) -> Option<Watched> {
+    fn try_to_watch(self: &Arc<Self>, tool: &Arc<Tool>, call: &Call, opening: &Opening) -> Option<Watched> {
         let place = Arc::clone(&self.room).try_acquire_owned().ok()?;
         let (came_to, hears) = oneshot::channel();
         let (taken, hears_taken) = oneshot::channel();
@@ -106,6 +124,7 @@ impl Shadow {
             shadow: Arc::clone(self),
             tool: Arc::clone(tool),
             call: Arc::new(call.clone()),
+            opening: opening.clone(),
             earlier: self.finishing().clone(),
             hears,
             hears_taken,

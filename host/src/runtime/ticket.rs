@@ -155,8 +155,13 @@ impl Started {
     /// # Errors
     /// If something is wrong within Semel; nothing is recorded then.
     pub async fn suspend(self, continuation: impl Into<String>, at_most: Duration) -> Result<Answered, CallError> {
-        let Under::Guard(mut driver) = self.under else {
-            return self.finish(Outcome::no_answer("it goes on elsewhere")).await;
+        let mut driver = match self.under {
+            Under::Guard(driver) => driver,
+            Under::Watched(watched) => {
+                watched.goes_on(continuation.into(), at_most);
+                return Ok(goes_on_unguarded(Unguarded::Shadow));
+            }
+            Under::Nothing(why) => return Ok(goes_on_unguarded(why)),
         };
         driver.cannot_run_again();
         let limit_seconds = u32::try_from(at_most.as_secs()).unwrap_or(u32::MAX).max(1);
@@ -175,6 +180,11 @@ impl Started {
         }
         answer_of(self.under.go_on(outcome).await?)
     }
+}
+
+fn goes_on_unguarded(why: Unguarded) -> Answered {
+    let outcome = Outcome::no_answer("it goes on elsewhere");
+    Answered { answer: Answer::Passed { why, outcome }, delivery: None }
 }
 
 fn answer_of(begun: Begun) -> Result<Answered, CallError> {

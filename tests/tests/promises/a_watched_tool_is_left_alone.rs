@@ -13,7 +13,7 @@ use crate::{
 use async_trait::async_trait;
 use semel::{
     ledger::{Entry, Tally, Would},
-    runtime::{Erasing, Semel, Tool},
+    runtime::{Begun, Erasing, Semel, Tool},
     store::{Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
     words::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, Unguarded},
 };
@@ -310,4 +310,23 @@ async fn what_is_off_runs_and_leaves_no_trace() {
         assert!(matches!(answer, Answer::Passed { why: Unguarded::Off, .. }), "{answer:?}");
     }
     assert!(bank.requests() == 2 && semel.watched(Duration::ZERO).await);
+}
+
+#[tokio::test]
+async fn what_goes_on_elsewhere_is_watched_until_it_ends() {
+    let semel = host(memory(), watched(intent(charging()).await)).await;
+    let begun = |begun| match begun {
+        Begun::Run(started) => *started,
+        Begun::Answered(answered) => panic!("it is watched only: {answered:?}"),
+    };
+    let suspended = begun(semel.begin(charge()).await.unwrap()).suspend("task:1", LONG).await.unwrap();
+    assert!(matches!(suspended.answer, Answer::Passed { why: Unguarded::Shadow, .. }), "{suspended:?}");
+    let outcome = || Outcome::Returned(json!({ "id": "ch_1" }));
+    for goes_on in [false, true, false, true] {
+        let started = if goes_on { semel.resume(charge(), "task:1").await } else { semel.begin(charge()).await };
+        begun(started.unwrap()).finish(outcome()).await.unwrap();
+        assert!(semel.watched(LONG).await);
+    }
+    let expected = [(Would::Execute, 2), (Would::Wait, 1), (Would::Replay, 2)];
+    assert_eq!(tally(&semel).await.counts, counts(&expected), "a round of it goes on, and is no second call");
 }

@@ -1,6 +1,6 @@
 //! One watched call: all that a guard would do, on shadow records, and what it would have come to.
 
-use super::{Finishing, Seen, Shadow};
+use super::{Came, Finishing, Seen, Shadow};
 use crate::{
     engine::{Cause, PolicyFault},
     ledger::Would,
@@ -12,7 +12,7 @@ use crate::{
         ticket::{Answered, Begun, CallError, Started},
         tool::Tool,
     },
-    words::{Answer, Call, Derivation, Operation, Outcome},
+    words::{Answer, Call, Derivation, Operation},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -35,8 +35,9 @@ pub(super) struct Observer {
     pub(super) shadow: Arc<Shadow>,
     pub(super) tool: Arc<Tool>,
     pub(super) call: Arc<Call>,
+    pub(super) opening: Opening,
     pub(super) earlier: Vec<Finishing>,
-    pub(super) hears: oneshot::Receiver<Outcome>,
+    pub(super) hears: oneshot::Receiver<Came>,
     pub(super) hears_taken: oneshot::Receiver<()>,
 }
 
@@ -78,7 +79,7 @@ impl Observer {
         let guarded = self
             .shadow
             .semel
-            .guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun, Opening::Claim)
+            .guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun, self.opening.clone())
             .await;
         guarded.map_err(|error| failed(&error))
     }
@@ -99,10 +100,14 @@ impl Observer {
     /// What a guard does once the tool has answered. Whatever that comes to, the call would have been sent.
     async fn see_through(self, started: Started) -> Seen {
         // Without an answer the attempt is dropped, and is in doubt as it would have been.
-        let Ok(outcome) = self.hears.await else { return Would::Execute.into() };
-        if let Ok(Ok(Answered { delivery: Some(delivery), .. })) =
-            timeout(LEDGER_AT_MOST, started.finish(outcome)).await
-        {
+        let Ok(came) = self.hears.await else { return Would::Execute.into() };
+        let told = async {
+            match came {
+                Came::To(outcome) => started.finish(outcome).await,
+                Came::Elsewhere { continuation, at_most } => started.suspend(continuation, at_most).await,
+            }
+        };
+        if let Ok(Ok(Answered { delivery: Some(delivery), .. })) = timeout(LEDGER_AT_MOST, told).await {
             mark(delivery, self.hears_taken).await;
         }
         Would::Execute.into()
