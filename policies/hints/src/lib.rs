@@ -4,6 +4,7 @@
 //! could make a call less careful than silence does.
 
 mod failures;
+mod turned_away;
 
 use failures::Failures;
 use semel_guest::{Attempt, Call, Derivation, Description, Operation, Policy, Scope, Until, Value, Verdict};
@@ -56,8 +57,8 @@ impl Policy for Hints {
         Ok(identified(operation, call)?.once())
     }
 
-    fn judge(&self, _call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
-        self.failures.judge(attempts)
+    fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
+        self.failures.judge(call, attempts)
     }
 }
 

@@ -154,6 +154,59 @@ fn a_result_that_its_server_found_wrong_may_have_had_an_effect() {
     assert_eq!(effect("{}", Failure::new(said).code("-32602")), Effect::Unknown);
 }
 
+fn of_call(call: &Call, said: &str) -> Effect {
+    policy("{}").judge(call, &[Attempt::new("key", Failure::new(said))]).unwrap().effect
+}
+
+#[test]
+fn what_libraries_write_before_a_tool_runs_is_known_to_the_letter() {
+    let call = Call::new("bank_pay", json!({ "to": "A1" })).with_fact("server.tool", "pay");
+    for said in [
+        "Unknown tool: pay",
+        "Unknown tool: 'pay'",
+        "Input validation error: Invalid arguments for tool pay: Invalid input: expected number, received undefined",
+        "Input validation error: 'amount' is a required property",
+        "1 validation error for call[pay]\namount\n  Missing required argument [type=missing_argument, input_value={}]",
+        "Error executing tool pay: 2 validation errors for payArguments\namount\n  Field required [type=missing]",
+    ] {
+        assert_eq!(of_call(&call, said), Effect::Absent, "{said}");
+    }
+    for said in [
+        "Unknown tool: refund",
+        "Unknown tool: bank_pay",
+        "Unknown tool: pay is not one of mine any more, but was",
+        "it said: Input validation error: no",
+        "Output validation error: Input validation error: no",
+        "1 validation error for call[refund]\namount",
+        "1 validation error for payArguments\namount",
+        "validation error for call[pay]\namount",
+        "Error executing tool pay: 1 validation error for Receipt\nid\n  Field required",
+        "Error executing tool pay: 1 validation error for payOutput\nid\n  Field required",
+        "Error executing tool pay: Unknown tool: pay",
+        "Error executing tool pay",
+    ] {
+        assert_eq!(of_call(&call, said), Effect::Unknown, "{said}");
+    }
+}
+
+#[test]
+fn words_are_believed_where_what_the_server_lists_bears_them_out() {
+    let plain = || Call::new("pay", json!({ "to": "A1" }));
+    let unlisted = plain().with_fact("server.lists-tool", false);
+    let unfit = plain().with_fact("arguments.fit", false);
+    for (call, said) in
+        [(&unlisted, "Sorry, no such tool: pay"), (&unfit, "Invalid arguments for pay: amount is required")]
+    {
+        assert_eq!(of_call(call, said), Effect::Absent, "{said}");
+        assert_eq!(of_call(&plain(), said), Effect::Unknown, "the words alone: {said}");
+        assert_eq!(of_call(call, "the bank is closed"), Effect::Unknown, "the lists alone");
+        let status = Failure::new(said).status(500);
+        assert_eq!(policy("{}").judge(call, &[Attempt::new("key", status)]).unwrap().effect, Effect::Unknown);
+    }
+    assert_eq!(of_call(&unlisted, "Invalid arguments for pay: amount is required"), Effect::Unknown);
+    assert_eq!(of_call(&unfit, "Output validation error: invalid input"), Effect::Unknown);
+}
+
 #[test]
 fn the_operator_may_say_that_what_failed_did_nothing() {
     let absent = r#"{"failures": "absent"}"#;

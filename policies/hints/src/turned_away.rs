@@ -1,0 +1,77 @@
+//! How a server says that it turned a call away before the tool ran. Believed is a code that the protocol keeps for that; a
+//! text that is to the letter what a library writes at that point; and words that say so, where what the server lists bears
+//! them out, which the host has looked up.
+
+use semel_guest::{Call, Failure, Value};
+
+/// What a server answers that does not run the tool: the request is none, there is no such tool, the arguments are not the
+/// tool's, or its user must open a page first and the call is made again then.
+const CODES: [&str; 4] = ["-32600", "-32601", "-32602", "-32042"];
+
+/// How TypeScript's library writes such an error into a result's text.
+const AS_TEXT: &str = "MCP error ";
+
+/// What libraries write, in the same place and under the same code, once the tool *has* run, and its result is not what it
+/// promised.
+const AFTER_THE_TOOL: &str = "output validation";
+
+/// Words for a tool that its server does not have.
+const NO_TOOL: [&str; 3] = ["unknown tool", "no such tool", "tool not found"];
+
+/// Words for arguments that are not the tool's.
+const NOT_ITS_ARGUMENTS: [&str; 4] = ["validation error", "invalid argument", "invalid param", "invalid input"];
+
+/// Whether that is what the failure says of the call.
+pub(crate) fn is_told_by(failure: &Failure, call: &Call) -> bool {
+    let said = failure.message.trim_start();
+    let tool = super::known(call, "server.tool").unwrap_or(call.tool());
+    let is_told = match &failure.code {
+        Some(code) => CODES.contains(&code.as_str()),
+        None => has_code(said) || is_written_before(said, tool),
+    };
+    (is_told || is_borne_out(call, said)) && !says(said, AFTER_THE_TOOL)
+}
+
+fn has_code(said: &str) -> bool {
+    let Some(said) = said.strip_prefix(AS_TEXT) else { return false };
+    CODES.iter().any(|code| said.strip_prefix(code).is_some_and(|said| said.starts_with(':')))
+}
+
+/// Whether it is what a library writes before it runs `tool`. Most write its name, and then it must be this one: a tool may hand
+/// on what another one was told.
+fn is_written_before(said: &str, tool: &str) -> bool {
+    let wrapped = || said.strip_prefix("Error executing tool ")?.strip_prefix(tool)?.strip_prefix(": ");
+    // Python's library in both of its ages, and FastMCP with quotes.
+    said.strip_prefix("Unknown tool: ").is_some_and(|name| name == tool || is_quoted(name, tool))
+        // TypeScript's library since 2.0, and Python's until then.
+        || said.starts_with("Input validation error: ")
+        || invalid(said).is_some_and(|what| is_made_of(what, "call[", tool, "]"))
+        || wrapped().and_then(invalid).is_some_and(|what| is_made_of(what, "", tool, "Arguments"))
+}
+
+/// What pydantic found invalid: Python's library calls a tool's arguments by its name, and FastMCP a call.
+fn invalid(said: &str) -> Option<&str> {
+    let rest = said.trim_start_matches(|letter: char| letter.is_ascii_digit()).strip_prefix(" validation error")?;
+    rest.strip_prefix('s').unwrap_or(rest).strip_prefix(" for ")?.lines().next()
+}
+
+fn is_made_of(text: &str, before: &str, name: &str, after: &str) -> bool {
+    text.strip_prefix(before).and_then(|rest| rest.strip_prefix(name)) == Some(after)
+}
+
+fn is_quoted(text: &str, name: &str) -> bool {
+    is_made_of(text, "'", name, "'") || is_made_of(text, "\"", name, "\"")
+}
+
+/// Whether its words say so, and what the server lists does, too.
+fn is_borne_out(call: &Call, said: &str) -> bool {
+    let is_denied = |fact| call.fact(fact) == Some(&Value::Bool(false));
+    let says_any = |words: &[&str]| words.iter().any(|words| says(said, words));
+    (is_denied("server.lists-tool") && says_any(&NO_TOOL))
+        || (is_denied("arguments.fit") && says_any(&NOT_ITS_ARGUMENTS))
+}
+
+/// Whether `text` has `words` in it, however they are capitalised. A search of the library's own would be a tenth of this guest.
+fn says(text: &str, words: &str) -> bool {
+    text.as_bytes().windows(words.len()).any(|part| part.eq_ignore_ascii_case(words.as_bytes()))
+}
