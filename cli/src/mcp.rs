@@ -5,6 +5,7 @@ mod clients;
 mod install;
 mod name;
 mod options;
+mod places;
 mod serving;
 
 use crate::{exit::Stop, talk::LogStyle};

@@ -53,6 +53,7 @@
 //! connections_max = 4096           # at once, up to 100000
 //! requests_per_second_max = 10000  # of one tenant, over a while
 //! children_max = 32                # of a server that is a command, up to 1000
+//! probe_tools = ["get_refund"]     # policies may look with these, though their server does not say that they only read
 //! shutdown_within = "10s"          # for calls under way, once the gateway is told to end, 0s to 10m
 //! [[mcp.server]]                   # one, or several behind one gateway
 //! name = "files"                   # part of the identity of what its tools do

@@ -2,6 +2,7 @@
 
 use super::{
     options::Plan,
+    places,
     serving::{self, Serving},
 };
 use crate::{
@@ -41,6 +42,7 @@ pub(super) async fn serve(plan: Plan) -> Result<(), Stop> {
 async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Result<(), Stop> {
     // Who may not listen there should hear it before anything starts.
     let access = plan.listen.map(|address| access(&plan, address)).transpose()?;
+    places::check(&plan)?;
     let given_up = CancellationToken::new();
     let connect = connect(&plan, &store, &metrics, &given_up).await?;
     let serving = Serving::of(connect, given_up, plan.config.mcp.shutdown_within)?;
@@ -75,14 +77,14 @@ async fn connect(
     metrics: &Arc<Metrics>,
     given_up: &CancellationToken,
 ) -> Result<Arc<dyn Connect>, Stop> {
-    let probes = Arc::<Probes>::default();
+    let probes = Arc::new(Probes::default().naming(plan.config.mcp.probe_tools.iter().cloned()));
     let engine = setup::lasting_engine(plan.config.cache.as_deref(), Arc::clone(metrics))?;
     let semel = setup::host_of_all(&plan.config, &engine, Arc::clone(store), Arc::<Probes>::clone(&probes)).await?;
     let config = Arc::new(plan.config.clone());
     let is_alone = plan.servers.len() == 1;
     let mut towers = Vec::new();
     for server in &plan.servers {
-        let prefix = prefix(server, is_alone);
+        let prefix = server.prefix(is_alone);
         let guard = Guard::new(semel.clone(), Arc::clone(&config), server.name.clone(), prefix.clone());
         let guard = guard.trusting(server.is_trusted()).counting(Arc::clone(metrics)).until(given_up.clone());
         let guard = guard.probing(Arc::clone(&probes));
@@ -94,11 +96,6 @@ async fn connect(
         Some((_, prefix, tower)) if towers.is_empty() && prefix.is_empty() => Ok(tower),
         last => Ok(Arc::new(Fan::over(towers.into_iter().chain(last)))),
     }
-}
-
-fn prefix(server: &McpServer, is_alone: bool) -> String {
-    let default = || if is_alone { String::new() } else { format!("{}_", server.name) };
-    server.prefix.clone().unwrap_or_else(default)
 }
 
 fn place(server: &McpServer) -> Result<Server, Stop> {

@@ -361,3 +361,58 @@ fn neither_tokens_nor_cookies_are_logged_or_handed_on() {
     assert_eq!(log.lines().filter(|line| line.contains(CANARY)).count(), 0);
     assert!(shop.read("heard").contains("initialize") && !shop.read("heard").contains(CANARY));
 }
+
+#[test]
+fn a_key_that_cannot_come_to_its_server_is_told_before_anything_starts() {
+    let rule = "[[tool]]\nmatch = \"bank_pay\"\npolicy = \"intent\"\n[tool.settings]\nidentity = [\"order\"]\n";
+    let target = "target = { header = \"Idempotency-Key\", repeats = \"replayed\", remembers = \"24h\" }\n";
+    let command = "[[mcp.server]]\nname = \"bank\"\nprefix = \"bank_\"\ncommand = [\"sh\", \"server.sh\"]\n";
+    let far = "[[mcp.server]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
+    let told = "semel.toml:3: the policy puts its key into the header `Idempotency-Key`, and what is sent to `bank`";
+    let refused = |config: &str| Workshop::new(config).run(&["mcp"]);
+    refused(&[rule, target, command].concat()).stopped(78, told);
+    refused(&[rule, target, command, far].concat()).stopped(78, told);
+    let stripe = "[[tool]]\nmatch = \"bank_*\"\npolicy = \"stripe\"\n";
+    refused(&[stripe, command].concat()).stopped(78, "semel.toml:3: the policy puts its key into the header");
+    // The controls: where it goes elsewhere, where another server may be meant, and where nothing is guarded.
+    let elsewhere = "target = { metadata = \"bank/key\", repeats = \"replayed\", remembers = \"24h\" }\n";
+    let anybody = rule.replace("bank_pay", "*");
+    let watched = rule.replace("policy", "mode = \"shadow\"\npolicy");
+    for config in [
+        [rule, elsewhere, command].concat(),
+        [&anybody, target, command, far].concat(),
+        [&watched, target, command].concat(),
+    ] {
+        let shop = Workshop::new(&config);
+        shop.write("server.sh", SERVER);
+        shop.run(&["mcp"]).stopped(0, "");
+    }
+}
+
+#[test]
+fn a_tool_that_the_configuration_names_may_be_looked_with() {
+    const BANK: &str = r#"
+while read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\("[^"]*"\|[0-9][0-9]*\).*/\1/p')
+  say() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
+  case "$line" in
+    *'"method":"initialize"'*)
+      say '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}';;
+    *'"method":"tools/list"'*) say '{"tools":[{"name":"pay","inputSchema":{}},{"name":"look","inputSchema":{}}]}';;
+    *'"name":"look"'*) say '{"content":[],"structuredContent":{"paid":7}}';;
+    *'"name":"pay"'*) echo x >> effects;;
+  esac
+done
+"#;
+    let rule = "[defaults]\nanswer_within = \"200ms\"\n[[tool]]\nmatch = \"bank_pay\"\npolicy = \"intent\"\n[tool.settings]\n\
+        identity = [\"order\"]\nprobe = { tool = \"look\", landed = { at = \"/structuredContent/paid\", is = 7 }, \
+        result = \"/structuredContent\" }\n[[mcp.server]]\nname = \"bank\"\nprefix = \"bank_\"\ncommand = [\"sh\", \"bank.sh\"]\n";
+    for (names, answer) in [("[mcp]\nprobe_tools = [\"bank_look\"]\n", "replayed"), ("", "in doubt")] {
+        let shop = Workshop::new(&(names.to_owned() + rule));
+        shop.write("bank.sh", BANK);
+        let mut client = Client::of(&shop, &[], &[]);
+        client.call(1, "bank_pay");
+        assert_eq!(client.response()["result"]["_meta"]["dev.semel/answer"], answer, "{names}");
+        assert_eq!(shop.effects(), 1);
+    }
+}

@@ -41,7 +41,7 @@ struct Connection {
 }
 
 impl Probes {
-    /// These tools may be probed with, too, whatever their server says of them.
+    /// These tools may be probed with, too, whatever their server says of them. They are named as clients name them.
     #[must_use]
     pub fn naming(mut self, tools: impl IntoIterator<Item = String>) -> Self {
         self.named.extend(tools);
@@ -79,9 +79,11 @@ impl Prober for Probes {
         };
         let exchange = Exchange::new(Arc::new(Nobody), caller);
         let known = guard.catalog.tool(&probe.tool, &below, &exchange, &meta).await;
-        if !known.hints.only_reads() && !self.named.contains(&probe.tool) {
+        let is_named = self.named.contains(&format!("{}{}", guard.prefix, probe.tool));
+        if !known.hints.only_reads() && !is_named {
             return Outcome::not_sent(format!(
-                "`{}` is not said to read only, so it is not used to look: name another tool in the policy's probe",
+                "`{}` is not said to read only, so it is not used to look: name another tool in the policy's probe, or \
+                 this one in `probe_tools` of `[mcp]`",
                 probe.tool
             ));
         }

@@ -24,7 +24,7 @@ const SECRET_BYTES_MAX: usize = 8 << 10;
 /// The shortest token: one that is guessed protects nothing.
 const TOKEN_BYTES_MIN: usize = 16;
 
-/// The most hosts and origins, each.
+/// The most hosts, origins and tools to look with, each.
 const NAMES_MAX: usize = 64;
 
 const SHUTDOWN: Durations = Durations::any_up_to(600);
@@ -107,6 +107,13 @@ impl McpServer {
         Self { name, place, headers, prefix: None, trust_hints: None, restart: true, defined_at: None }
     }
 
+    /// What stands before the names of its tools where it is the only server, or one of several.
+    #[must_use]
+    pub fn prefix(&self, is_alone: bool) -> String {
+        let default = || if is_alone { String::new() } else { format!("{}_", self.name) };
+        self.prefix.clone().unwrap_or_else(default)
+    }
+
     /// Whether its own hints may make its guard less careful.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
@@ -131,6 +138,8 @@ pub struct McpSetup {
     pub run_header: Option<String>,
     /// What clients may take.
     pub limits: McpLimits,
+    /// Tools that policies may look with although their server does not say that they only read, by their names here.
+    pub probe_tools: Vec<String>,
     /// How long calls under way may take to end once the gateway is told to.
     pub shutdown_within: Duration,
     /// The servers.
@@ -147,6 +156,7 @@ impl Default for McpSetup {
             tenant_header: None,
             run_header: None,
             limits: McpLimits::default(),
+            probe_tools: Vec::new(),
             shutdown_within: Duration::from_secs(10),
             servers: Vec::new(),
         }
@@ -170,11 +180,12 @@ pub(super) fn read(section: Option<&Section<'_>>, folder: &Path, around: &Surrou
     McpSetup {
         listen: listen(section),
         token: token(section, folder, around),
-        hosts: names(section, "hosts"),
-        origins: names(section, "origins"),
+        hosts: lowercase(section, "hosts"),
+        origins: lowercase(section, "origins"),
         tenant_header: header_name(section, "tenant_header"),
         run_header: header_name(section, "run_header"),
         limits: limits(section),
+        probe_tools: names(section, "probe_tools").into_iter().map(|name| name.value.to_owned()).collect(),
         shutdown_within: section.duration("shutdown_within", &SHUTDOWN).unwrap_or(defaults.shutdown_within),
         servers: servers(section, around),
     }
@@ -204,12 +215,16 @@ fn limits(section: &Section<'_>) -> McpLimits {
     }
 }
 
-fn names(section: &Section<'_>, key: &'static str) -> Vec<String> {
+fn lowercase(section: &Section<'_>, key: &'static str) -> Vec<String> {
+    names(section, key).into_iter().map(|name| name.value.to_ascii_lowercase()).collect()
+}
+
+fn names<'a>(section: &Section<'a>, key: &'static str) -> Vec<At<&'a str>> {
     let written = section.texts(key).unwrap_or_default();
     if let Some(first) = written.get(NAMES_MAX) {
         section.mistakes.note(first.span.clone(), format!("`{key}` has more than {NAMES_MAX} names: leave some out"));
     }
-    written.into_iter().take(NAMES_MAX).map(|name| name.value.to_ascii_lowercase()).collect()
+    written.into_iter().take(NAMES_MAX).collect()
 }
 
 fn header_name(section: &Section<'_>, key: &'static str) -> Option<String> {

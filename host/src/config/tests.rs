@@ -310,6 +310,7 @@ fn secrets_are_never_printed() {
 fn the_gateway_is_set_up_by_its_section() {
     let token = "0123456789abcdef";
     let text = "[mcp]\nlisten = \"localhost:8080\"\ntoken_env = \"TOKEN\"\ntenant_header = \"X-Tenant\"\n\
+         probe_tools = [\"crm_getRefund\"]\n\
          [[mcp.server]]\nname = \"files\"\ncommand = [\"serve\", \"/data\"]\n\
          [[mcp.server]]\nname = \"crm\"\nurl = \"https://crm.example/mcp\"\nheaders_env = { Authorization = \"CRM\" }\n";
     let stage = Stage::new().with("TOKEN", token).with("CRM", "Bearer s3cret").file("work/semel.toml", text);
@@ -318,6 +319,7 @@ fn the_gateway_is_set_up_by_its_section() {
     assert_eq!(setup.token.as_ref().map(SecretText::reveal), Some(token));
     assert_eq!(setup.tenant_header.as_deref(), Some("x-tenant"));
     assert_eq!(setup.limits, McpLimits::default());
+    assert_eq!(setup.probe_tools, ["crm_getRefund"]);
     let [files, crm] = &setup.servers[..] else { panic!("two servers") };
     assert_eq!(files.place, McpPlace::Command(vec!["serve".to_owned(), "/data".to_owned()]));
     assert!(files.is_trusted() && files.restart && !crm.is_trusted());
