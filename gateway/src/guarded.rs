@@ -6,6 +6,8 @@
 mod answer;
 mod call;
 mod catalog;
+mod handing;
+mod late;
 mod outcome;
 mod prober;
 mod rounds;
@@ -23,6 +25,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use catalog::Catalog;
+use late::LateAnswers;
 use rounds::Questions;
 use semel::{config::Config, runtime::Semel, words::Call};
 use serde_json::{Map, Value};
@@ -32,6 +35,7 @@ use std::sync::{
 };
 use taking::Taking;
 use tasks::Tasks;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waiting::Calls;
 
@@ -57,6 +61,8 @@ pub struct Guard {
     /// The calls that servers made tasks of.
     tasks: Tasks,
     metrics: Arc<Metrics>,
+    /// Room for answers that come late.
+    late: Arc<Semaphore>,
     /// Cancelled once nothing under way is waited for any longer.
     given_up: CancellationToken,
 }
@@ -80,6 +86,7 @@ impl Guard {
             questions,
             tasks,
             metrics: Arc::default(),
+            late: late::room(),
             given_up: CancellationToken::new(),
         }
     }
@@ -133,6 +140,7 @@ pub struct Guarded {
     guard: Arc<Guard>,
     below: Arc<dyn Upstream>,
     under_way: Calls,
+    late: LateAnswers,
     /// What runs whether or not anybody waits for it.
     tasks: TaskTracker,
 }
@@ -141,7 +149,8 @@ impl Guarded {
     /// Guards the tools of the server below.
     #[must_use]
     pub fn over(guard: Arc<Guard>, below: Arc<dyn Upstream>) -> Self {
-        Self { guard, below, under_way: Calls::default(), tasks: TaskTracker::new() }
+        let late = LateAnswers::within(Arc::clone(&guard.late));
+        Self { guard, below, under_way: Calls::default(), late, tasks: TaskTracker::new() }
     }
 
     /// The client as the layer below is to see it: what the server says of its tools is heard on the way.
@@ -153,11 +162,11 @@ impl Guarded {
     fn call(&self, request: Message, exchange: &Exchange) {
         let Some(id) = request.id().cloned() else { return };
         let (guard, below, calls) = (Arc::clone(&self.guard), Arc::clone(&self.below), self.under_way.clone());
-        let exchange = exchange.clone();
+        let (exchange, late) = (exchange.clone(), self.late.clone());
         calls.add(&exchange, id.clone());
         self.tasks.spawn(async move {
             let _running = guard.metrics.runs();
-            let called = call::run(&guard, &below, request, &exchange);
+            let called = call::run(&guard, &below, &late, request, &exchange);
             // A call that is dropped says in the ledger that it is in doubt.
             guard.given_up.run_until_cancelled(called).await.unwrap_or_default();
             calls.remove(&exchange, &id);
@@ -171,16 +180,19 @@ impl Guarded {
     }
 
     /// Passes on what a task came to, once it is recorded.
-    fn tell_of(&self, id: String, call: Call, request: Message, exchange: &Exchange) {
-        let (guard, below, exchange) = (Arc::clone(&self.guard), Arc::clone(&self.below), exchange.clone());
+    fn tell_of(&self, task: String, call: Call, request: Message, exchange: &Exchange) {
+        let Some(id) = request.id().cloned() else { return };
+        let (guard, below, calls) = (Arc::clone(&self.guard), Arc::clone(&self.below), self.under_way.clone());
+        let exchange = exchange.clone();
+        calls.add_question(&exchange, id.clone());
         self.tasks.spawn(async move {
-            let (own, is_result) = (request.id().cloned(), request.asks(method::TASKS_RESULT));
+            let is_result = request.asks(method::TASKS_RESULT);
             let response = match below.ask(request, &exchange).await {
                 Ok(response) => response,
-                Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(own.as_ref()),
+                Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(Some(&id)),
             };
-            tasks::hear(&guard, &id, call, &response, is_result).await;
-            exchange.client.put(response).await.unwrap_or_default();
+            tasks::tell(&guard, &task, &call, response, is_result, &exchange).await;
+            calls.remove(&exchange, &id);
         });
     }
 
@@ -236,6 +248,7 @@ impl Upstream for Guarded {
     async fn close(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+        self.late.close();
         self.below.close().await;
     }
 }

@@ -86,8 +86,8 @@ impl Metrics {
         }
         for (name, help, gauge) in [
             ("running", "Guarded calls under way in this gateway", &self.running),
-            ("in_doubt", "Operations in the ledger whose effect is unknown", &self.in_doubt),
-            ("held", "Operations in the ledger that a person must decide", &self.held),
+            ("in_doubt", "Operations in the ledger whose effect is unknown, counted up to 10000", &self.in_doubt),
+            ("held", "Operations in the ledger that a person must decide, counted up to 10000", &self.held),
         ] {
             registry.register(name, help, gauge.clone());
         }

@@ -1,7 +1,8 @@
 //! One guarded call, from its request to the word that its answer was taken.
 
 use super::{
-    Guard, answer::Reader, catalog::Known, outcome, own_id, rounds, taking, tasks, waiting::Patience, words::Subject,
+    Guard, answer::Reader, catalog::Known, handing::Lasting, late::LateAnswers, outcome, own_id, rounds, taking, tasks,
+    waiting::Patience, words::Subject,
 };
 use crate::{
     link::{Exchange, Upstream},
@@ -9,7 +10,7 @@ use crate::{
 };
 use semel::{
     json::{self, JsonLimits},
-    runtime::{Answered, Begun, CallError, Delivery, Started, Ticket},
+    runtime::{Answered, Begun, CallError, Started, Ticket},
     words::{Answer, Call, Next, Outcome},
 };
 use serde_json::{Map, Value};
@@ -31,7 +32,13 @@ struct Asked {
 }
 
 /// Guards the call of this request, and answers it.
-pub(super) async fn run(guard: &Arc<Guard>, below: &Arc<dyn Upstream>, request: Message, exchange: &Exchange) {
+pub(super) async fn run(
+    guard: &Arc<Guard>,
+    below: &Arc<dyn Upstream>,
+    late: &LateAnswers,
+    request: Message,
+    exchange: &Exchange,
+) {
     let Some(id) = request.id().cloned() else { return };
     let asked = match Asked::read(id.clone(), request) {
         Ok(asked) => asked,
@@ -44,7 +51,7 @@ pub(super) async fn run(guard: &Arc<Guard>, below: &Arc<dyn Upstream>, request: 
     let has_result_types = own.get(meta::PROTOCOL_VERSION).is_some();
     let known = guard.catalog.tool(&asked.tool, below, exchange, &own).await;
     let tool = format!("{}{}", guard.prefix, asked.tool);
-    Running { guard, below, exchange, asked: &asked, tool, known, has_result_types }.run().await;
+    Running { guard, below, late, exchange, asked: &asked, tool, known, has_result_types }.run().await;
 }
 
 impl Asked {
@@ -90,6 +97,7 @@ impl Asked {
 struct Running<'a> {
     guard: &'a Arc<Guard>,
     below: &'a Arc<dyn Upstream>,
+    late: &'a LateAnswers,
     exchange: &'a Exchange,
     asked: &'a Asked,
     /// The tool, as the client names it.
@@ -103,17 +111,16 @@ struct Running<'a> {
 struct Waits {
     continuation: String,
     at_most: Duration,
-    /// The task's id, where it is one.
-    task: Option<String>,
+    is_task: bool,
 }
 
 impl Waits {
     fn by(response: &Message) -> Option<Self> {
         if let Some(continuation) = rounds::asks(response) {
-            return Some(Self { continuation, at_most: rounds::ANSWERED_WITHIN, task: None });
+            return Some(Self { continuation, at_most: rounds::ANSWERED_WITHIN, is_task: false });
         }
         let task = tasks::made_by(response)?;
-        Some(Self { continuation: tasks::continuation(&task.id), at_most: task.ttl, task: Some(task.id) })
+        Some(Self { continuation: tasks::continuation(&task.id), at_most: task.ttl, is_task: true })
     }
 }
 
@@ -158,7 +165,10 @@ impl Running<'_> {
         let call = call.for_tenant(caller.tenant.clone()).with_fact("server", Value::from(self.guard.server.as_str()));
         let call = caller.run.clone().into_iter().fold(call, Call::in_run);
         let trusted = self.guard.is_trusted.then(|| ("server.trusted", Value::from(true)));
-        let facts = self.known.hints.facts().chain(trusted);
+        // Its own name for the tool, where the client knows it by another one.
+        let own_name = (self.asked.tool != self.tool).then(|| ("server.tool", Value::from(self.asked.tool.as_str())));
+        let known: Vec<_> = self.known.facts(call.arguments()).collect();
+        let facts = known.into_iter().chain(trusted).chain(own_name);
         Ok(facts.fold(call, |call, (name, value)| call.with_fact(name, value)))
     }
 
@@ -183,7 +193,10 @@ impl Running<'_> {
         sent.times += 1;
         let patience = Patience::of(self.guard.config.tool(&self.tool));
         let sent_at = Instant::now();
-        let response = patience.ask(self.below, request, &exchange).await;
+        let (response, asking) = patience.ask(self.below, request, &exchange).await;
+        if let Some(asking) = asking {
+            self.late.wait_for(asking, started.late());
+        }
         self.guard.metrics.upstream_took(sent_at.elapsed());
         if let Ok(response) = &response
             && let Some(waits) = Waits::by(response)
@@ -206,8 +219,8 @@ impl Running<'_> {
         waits: Waits,
         response: &Message,
     ) -> Option<Result<Begun, CallError>> {
-        if let Some(task) = &waits.task {
-            self.guard.tasks.keep(task, call);
+        if waits.is_task {
+            self.guard.tasks.keep(&waits.continuation, call);
         }
         let answered = match started.suspend(waits.continuation.clone(), waits.at_most).await {
             Ok(answered) => answered,
@@ -241,16 +254,16 @@ impl Running<'_> {
         }
         // What its server asked is asked again of whoever makes the call anew.
         let question = match &answer {
-            Answer::Running { about, continuation: Some(waits), .. } => self.guard.questions.get(&about.key, waits),
+            Answer::Running { about, continuation: Some(waits), .. } => {
+                self.guard.tasks.note(waits, call);
+                self.guard.questions.get(&about.key, waits)
+            }
             _ => None,
         };
         let own = if matches!(answer, Answer::Running { .. }) { question.as_ref() } else { own };
-        let generation = answer.about().filter(|_| delivery.is_some()).map(|about| about.generation);
-        let _on_its_way = generation.map(|generation| self.guard.taking.begin(taking::equal(call), generation));
-        let was_written = self.exchange.client.deliver(self.response(&answer, own)).await.is_ok();
-        if let Some(delivery) = delivery.filter(|_| was_written && self.counts_as_taken()) {
-            Delivery::taken_soon(delivery).await;
-        }
+        let generation = answer.about().map_or(0, |about| about.generation);
+        let lasting = delivery.map(|delivery| Lasting { generation, delivery });
+        self.guard.hand_over(self.response(&answer, own), call, lasting, self.exchange).await;
     }
 
     fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
@@ -262,13 +275,6 @@ impl Running<'_> {
         let subject = Subject { tool: &self.tool, look_with: &look_with };
         let (has_output_schema, has_result_types) = (self.known.has_output_schema, self.has_result_types);
         Reader { id: &self.asked.id, subject, has_output_schema, has_result_types }.response(answer, own)
-    }
-
-    /// Whether what was written now is believed to be received.
-    fn counts_as_taken(&self) -> bool {
-        let within = self.guard.config.tool(&self.tool).taken_within;
-        let in_time = within.is_some_and(|within| self.exchange.began.elapsed() <= within);
-        in_time && !self.exchange.nobody_waits.is_cancelled()
     }
 
     async fn put(&self, message: Message) {

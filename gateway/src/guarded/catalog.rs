@@ -1,22 +1,35 @@
-//! What a server says of its tools: claims, handed to policies as facts.
+//! What a server says of its tools: claims, handed to policies as facts. That a call does not fit what its server says is one,
+//! too: a policy that hears a server turn the call away has a second witness in it.
 
-use super::{own_id, protocol_meta};
+mod arguments;
+
+use super::{own_id, protocol_meta, waiting};
 use crate::{
     link::{Exchange, Upstream},
     wire::{Kind, Members, Message, method},
 };
+use arguments::Arguments;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// The most pages of a list that the gateway itself asks for.
 const PAGES_MAX: usize = 64;
 
 /// The most tools that are remembered.
 const TOOLS_MAX: usize = 10_000;
+
+/// How long a server may take to list all of its tools for the gateway. A call that waits for that goes on then, as one of
+/// whose tool nothing is known.
+const LISTED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a server that did not answer is not asked again.
+const SILENT_FOR: Duration = Duration::from_secs(60);
 
 /// What is known of a tool.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +38,20 @@ pub(super) struct Known {
     pub(super) hints: Hints,
     /// Whether its results have a schema.
     pub(super) has_output_schema: bool,
+    /// Whether its server lists its tools, and this is none of them.
+    is_unlisted: bool,
+    /// What its server says of its arguments.
+    arguments: Arguments,
+}
+
+impl Known {
+    /// What is known of a call with these arguments, as facts.
+    pub(super) fn facts(&self, arguments: &Map<String, Value>) -> impl Iterator<Item = (&'static str, Value)> {
+        let contradicted =
+            [("server.lists-tool", self.is_unlisted), ("arguments.fit", !self.arguments.may_be(arguments))];
+        let contradicted = contradicted.into_iter().filter(|(_, is_contradicted)| *is_contradicted);
+        self.hints.facts().chain(contradicted.map(|(name, _)| (name, Value::from(false))))
+    }
 }
 
 /// A server's claims about a tool; none: it claims nothing.
@@ -43,8 +70,7 @@ impl Hints {
         self.read_only_hint == Some(true) && self.destructive_hint != Some(true)
     }
 
-    /// As facts.
-    pub(super) fn facts(&self) -> impl Iterator<Item = (&'static str, Value)> {
+    fn facts(&self) -> impl Iterator<Item = (&'static str, Value)> {
         let facts = [
             ("hint.read-only", self.read_only_hint),
             ("hint.destructive", self.destructive_hint),
@@ -63,6 +89,8 @@ struct Listed {
     #[serde(default)]
     annotations: Value,
     #[serde(default)]
+    input_schema: Value,
+    #[serde(default)]
     output_schema: Option<Value>,
 }
 
@@ -72,6 +100,17 @@ struct Page {
     tools: Vec<Listed>,
     #[serde(default)]
     next_cursor: Option<String>,
+}
+
+/// What follows a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Another one, which begins here.
+    Page(String),
+    /// No more.
+    Nothing,
+    /// More than is remembered.
+    Unread,
 }
 
 /// The tools of one server.
@@ -85,8 +124,45 @@ struct Tools {
     known: HashMap<String, Arc<Known>>,
     /// Those that only read, by their server's word, in its order.
     read_only: Vec<String>,
-    /// Whether all that the server lists is known.
-    is_whole: bool,
+    extent: Extent,
+    /// Until when the server is not asked: it did not answer.
+    silent_until: Option<Instant>,
+    /// How often what was known was forgotten.
+    edition: u64,
+}
+
+/// How much of what a server lists is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Extent {
+    /// What was seen of it by chance.
+    #[default]
+    Parts,
+    /// As much as it tells.
+    AsTold,
+    /// All of it.
+    Whole,
+}
+
+/// What came of asking a server for its list.
+enum Asked {
+    /// It said nothing in time.
+    Silent,
+    /// The question or its answer was lost.
+    Lost,
+    /// It told so much.
+    Told(Extent),
+}
+
+impl Tools {
+    /// What is known of the tool; none: its server must be asked.
+    fn of(&self, name: &str) -> Option<Arc<Known>> {
+        if let Some(known) = self.known.get(name) {
+            return Some(Arc::clone(known));
+        }
+        let is_silent = self.silent_until.is_some_and(|until| Instant::now() < until);
+        let unlisted = || Arc::new(Known { is_unlisted: self.extent == Extent::Whole, ..Known::default() });
+        (self.extent != Extent::Parts || is_silent).then(unlisted)
+    }
 }
 
 impl Tools {
@@ -94,36 +170,44 @@ impl Tools {
     fn add(&mut self, listed: Listed) {
         let mut hints = Hints::deserialize(&listed.annotations).unwrap_or_default();
         let mut has_output_schema = listed.output_schema.is_some();
-        if let Some(before) = self.known.get(&listed.name).filter(|before| before.hints != hints) {
-            hints = Hints::default();
-            has_output_schema |= before.has_output_schema;
+        let mut arguments = Arguments::of_schema(&listed.input_schema);
+        if let Some(before) = self.known.get(&listed.name) {
+            if before.hints != hints {
+                hints = Hints::default();
+                has_output_schema |= before.has_output_schema;
+            }
+            if before.arguments != arguments {
+                arguments = Arguments::default();
+            }
         }
         self.read_only.retain(|name| *name != listed.name || hints.only_reads());
         if hints.only_reads() && !self.read_only.contains(&listed.name) {
             self.read_only.push(listed.name.clone());
         }
-        self.known.insert(listed.name, Arc::new(Known { hints, has_output_schema }));
+        let known = Known { hints, has_output_schema, is_unlisted: false, arguments };
+        self.known.insert(listed.name, Arc::new(known));
     }
 }
 
 impl Catalog {
-    /// Remembers a page of tools, and tells where the next one begins.
-    pub(super) fn learn(&self, response: &Message) -> Option<String> {
+    /// Remembers a page of tools, and tells what follows it; none: it is no such page.
+    pub(super) fn learn(&self, response: &Message) -> Option<Next> {
         let body = response.body().filter(|_| response.kind() == Kind::Result)?;
         let page: Page = serde_json::from_str(body).ok()?;
         let mut tools = self.tools();
         for listed in page.tools {
             if tools.known.len() >= TOOLS_MAX && !tools.known.contains_key(&listed.name) {
-                break;
+                return Some(Next::Unread);
             }
             tools.add(listed);
         }
-        page.next_cursor
+        Some(page.next_cursor.map_or(Next::Nothing, Next::Page))
     }
 
     /// What was learnt may no longer hold.
     pub(super) fn forget(&self) {
-        *self.tools() = Tools::default();
+        let mut tools = self.tools();
+        *tools = Tools { edition: tools.edition + 1, ..Tools::default() };
     }
 
     /// What is known of the tool. A server whose list was not seen yet is asked for it, with the metadata of the request
@@ -135,15 +219,12 @@ impl Catalog {
         exchange: &Exchange,
         request_meta: &Members,
     ) -> Arc<Known> {
-        let found = {
-            let tools = self.tools();
-            tools.known.get(name).cloned().or_else(|| tools.is_whole.then(Arc::default))
-        };
+        let found = self.tools().of(name);
         match found {
             Some(known) => known,
             None => {
                 self.ask(below, exchange, request_meta).await;
-                self.tools().known.get(name).cloned().unwrap_or_default()
+                self.tools().of(name).unwrap_or_default()
             }
         }
     }
@@ -160,17 +241,35 @@ impl Catalog {
         others
     }
 
+    /// Asks for the whole list. One that was forgotten meanwhile is none.
     async fn ask(&self, below: &Arc<dyn Upstream>, exchange: &Exchange, request_meta: &Members) {
-        let exchange = exchange.unheard();
+        let edition = self.tools().edition;
+        let listed = self.pages(below, &exchange.unheard(), request_meta).await;
+        let mut tools = self.tools();
+        match listed {
+            Asked::Silent => tools.silent_until = Some(Instant::now() + SILENT_FOR),
+            Asked::Lost => {}
+            Asked::Told(extent) if tools.edition == edition => tools.extent = extent,
+            Asked::Told(_) => {}
+        }
+    }
+
+    async fn pages(&self, below: &Arc<dyn Upstream>, exchange: &Exchange, request_meta: &Members) -> Asked {
+        let until = Instant::now() + LISTED_WITHIN;
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
-            let Ok(response) = below.ask(page(cursor.as_deref(), request_meta), &exchange).await else { return };
-            cursor = self.learn(&response);
-            if cursor.is_none() {
-                break;
+            let request = page(cursor.as_deref(), request_meta);
+            match waiting::ask_until(until, below, request, exchange).await {
+                None => return Asked::Silent,
+                Some(Err(_)) => return Asked::Lost,
+                Some(Ok(response)) => match self.learn(&response) {
+                    Some(Next::Page(next)) => cursor = Some(next),
+                    Some(Next::Nothing) => return Asked::Told(Extent::Whole),
+                    Some(Next::Unread) | None => return Asked::Told(Extent::AsTold),
+                },
             }
         }
-        self.tools().is_whole = true;
+        Asked::Told(Extent::AsTold)
     }
 
     fn tools(&self) -> MutexGuard<'_, Tools> {
@@ -192,34 +291,4 @@ fn page(cursor: Option<&str>, request_meta: &Members) -> Message {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::Id;
-
-    #[test]
-    fn claims_become_facts_and_what_is_no_claim_does_not() {
-        let catalog = Catalog::default();
-        let page = r#"{"tools":[
-            {"name":"a","annotations":{"readOnlyHint":true,"title":"A"},"outputSchema":{}},
-            {"name":"b","annotations":{"readOnlyHint":"yes"}},
-            {"name":"c"}],"nextCursor":"2"}"#;
-        assert_eq!(catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page)).as_deref(), Some("2"));
-        let facts = |name: &str| -> Vec<_> {
-            catalog.tools().known.get(name).map(|tool| tool.hints.facts().collect()).unwrap_or_default()
-        };
-        assert_eq!(facts("a"), [("hint.read-only", Value::from(true))]);
-        assert!(facts("b").is_empty() && facts("c").is_empty());
-    }
-
-    #[test]
-    fn tools_to_look_with_only_read_and_the_likeliest_come_first() {
-        let catalog = Catalog::default();
-        let page = r#"{"tools":[
-            {"name":"list_users","annotations":{"readOnlyHint":true}},
-            {"name":"get_refund","annotations":{"readOnlyHint":true}},
-            {"name":"wipe","annotations":{"readOnlyHint":true,"destructiveHint":true}},
-            {"name":"create_refund"}]}"#;
-        catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page));
-        assert_eq!(catalog.look_with("create_refund"), ["get_refund", "list_users"]);
-    }
-}
+mod tests;

@@ -1,13 +1,20 @@
 //! A server that makes a task of a call: the task is part of the operation, and what the task comes to is its outcome. The
 //! gateway hears of that when the client asks for it; a task that nobody asks for in time leaves its operation in doubt.
 //!
+//! Which call a task belongs to is remembered in memory, under the name that the ledger has for the task. A gateway that was
+//! started again learns it from whoever makes the call once more; until somebody does, what is asked about the task passes, and
+//! settles nothing.
+//!
 //! Both forms of the protocol are heard: a result of the type `task` with `tasks/get` (2026-07-28), and `task` within a result
 //! with `tasks/result` (2025-11-25).
 
-use super::{Guard, outcome};
-use crate::wire::{Kind, Members, Message};
+use super::{Guard, handing::Lasting, outcome};
+use crate::{
+    link::Exchange,
+    wire::{Kind, Members, Message},
+};
 use semel::{
-    runtime::Begun,
+    runtime::{Begun, CallError},
     words::{Call, Outcome, Tenant},
 };
 use serde::Deserialize;
@@ -68,10 +75,13 @@ pub(super) fn made_by(response: &Message) -> Option<Task> {
     Some(Task { id: named.task_id?, ttl })
 }
 
+/// How the names of tasks in the ledger begin.
+const NAMED: &str = "task:";
+
 /// The task's name in the ledger, which need not know its id.
 pub(super) fn continuation(id: &str) -> String {
     let digest = Sha256::digest(id);
-    digest.iter().fold(String::from("task:"), |mut hex, byte| {
+    digest.iter().fold(String::from(NAMED), |mut hex, byte| {
         // Writing to a text does not fail.
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -89,9 +99,16 @@ struct Known {
 }
 
 impl Tasks {
-    pub(super) fn keep(&self, id: &str, call: &Call) {
+    /// Remembers whose task this is, if what waits under this name is one.
+    pub(super) fn note(&self, continuation: &str, call: &Call) {
+        if continuation.starts_with(NAMED) {
+            self.keep(continuation, call);
+        }
+    }
+
+    pub(super) fn keep(&self, continuation: &str, call: &Call) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = (call.tenant().clone(), id.to_owned());
+        let at = (call.tenant().clone(), continuation.to_owned());
         if known.calls.insert(at.clone(), call.clone()).is_none() {
             known.in_order.push_back(at);
         }
@@ -102,17 +119,17 @@ impl Tasks {
         }
     }
 
-    /// The task that a request asks for, and its call, where it is one of this tenant's.
+    /// The name of the task that a request asks for, and its call, where it is one of this tenant's.
     pub(super) fn asked_for(&self, request: &Message, tenant: &Tenant) -> Option<(String, Call)> {
-        let id = Members::read(request.body()?).ok()?.text("taskId")?;
+        let task = continuation(&Members::read(request.body()?).ok()?.text("taskId")?);
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let call = known.calls.get(&(tenant.clone(), id.clone()))?.clone();
-        Some((id, call))
+        let call = known.calls.get(&(tenant.clone(), task.clone()))?.clone();
+        Some((task, call))
     }
 
-    fn forget(&self, id: &str, tenant: &Tenant) {
+    fn forget(&self, continuation: &str, tenant: &Tenant) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = (tenant.clone(), id.to_owned());
+        let at = (tenant.clone(), continuation.to_owned());
         known.calls.remove(&at);
         known.in_order.retain(|other| *other != at);
     }
@@ -148,25 +165,39 @@ fn came_to(response: &Message, is_result: bool) -> Option<Outcome> {
     }
 }
 
-/// Settles the call of a task by what the response tells of it.
-pub(super) async fn hear(guard: &Guard, id: &str, call: Call, response: &Message, is_result: bool) {
-    let Some(outcome) = came_to(response, is_result) else { return };
-    let tenant = call.tenant().clone();
-    match guard.semel.resume(call, continuation(id)).await {
-        Ok(Begun::Run(started)) => {
-            if let Err(error) = started.finish(outcome).await {
-                tracing::warn!(%error, "semel.task could not be recorded");
-                return;
-            }
-        }
-        // Somebody else heard it first, or its time was over.
-        Ok(Begun::Answered(_)) => {}
-        Err(error) => {
-            tracing::warn!(%error, "semel.task could not be recorded");
-            return;
-        }
+/// Settles the call of a task by what the response tells of it, and passes the response on. Whoever gets the task's outcome by it
+/// takes the call's.
+pub(super) async fn tell(
+    guard: &Guard,
+    task: &str,
+    call: &Call,
+    response: Message,
+    is_result: bool,
+    exchange: &Exchange,
+) {
+    let Some(outcome) = came_to(&response, is_result) else {
+        return exchange.client.put(response).await.unwrap_or_default();
+    };
+    let settled = settle(guard, task, call, outcome).await;
+    let is_settled = settled.is_ok();
+    // A client gets what its server said, whether or not that could be recorded.
+    let lasting =
+        settled.inspect_err(|error| tracing::warn!(%error, "semel.task could not be recorded")).ok().flatten();
+    // As long as nobody took its outcome, who asks for it again may.
+    if guard.hand_over(response, call, lasting, exchange).await && is_settled {
+        guard.tasks.forget(task, call.tenant());
     }
-    guard.tasks.forget(id, &tenant);
+}
+
+/// Settles the call, unless somebody else did before or its time was over, and tells what is to be taken.
+async fn settle(guard: &Guard, task: &str, call: &Call, outcome: Outcome) -> Result<Option<Lasting>, CallError> {
+    let answered = match guard.semel.resume(call.clone(), task).await? {
+        Begun::Run(started) => started.finish(outcome).await?,
+        Begun::Answered(answered) => *answered,
+    };
+    let (answer, delivery) = answered.into_parts();
+    let generation = answer.about().map_or(0, |about| about.generation);
+    Ok(delivery.map(|delivery| Lasting { generation, delivery }))
 }
 
 #[cfg(test)]

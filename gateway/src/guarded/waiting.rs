@@ -10,18 +10,38 @@ use semel::config::{OnCancel, ToolSetup};
 use serde_json::json;
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// The guarded calls under way, by connection and id.
+/// The requests under way whose answers count once they are taken, by connection and id.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Calls(Arc<Mutex<HashMap<(u64, Id), CancellationToken>>>);
+pub(super) struct Calls(Arc<Mutex<HashMap<(u64, Id), UnderWay>>>);
+
+#[derive(Debug)]
+struct UnderWay {
+    nobody_waits: CancellationToken,
+    /// Whether it may take effect, so that its server is not told lightly that nobody waits.
+    may_take_effect: bool,
+}
 
 impl Calls {
+    /// A guarded call is under way.
     pub(super) fn add(&self, exchange: &Exchange, id: Id) {
-        self.open().insert((exchange.caller.number, id), exchange.nobody_waits.clone());
+        self.put(exchange, id, true);
+    }
+
+    /// A question about one is.
+    pub(super) fn add_question(&self, exchange: &Exchange, id: Id) {
+        self.put(exchange, id, false);
+    }
+
+    fn put(&self, exchange: &Exchange, id: Id, may_take_effect: bool) {
+        let under_way = UnderWay { nobody_waits: exchange.nobody_waits.clone(), may_take_effect };
+        self.open().insert((exchange.caller.number, id), under_way);
     }
 
     pub(super) fn remove(&self, exchange: &Exchange, id: &Id) {
@@ -38,10 +58,12 @@ impl Calls {
         let Some(id) = id else { return false };
         let calls = self.open();
         let under_way = calls.get(&(exchange.caller.number, id));
-        under_way.inspect(|nobody_waits| nobody_waits.cancel()).is_some()
+        under_way
+            .inspect(|under_way| under_way.nobody_waits.cancel())
+            .is_some_and(|under_way| under_way.may_take_effect)
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<(u64, Id), CancellationToken>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<(u64, Id), UnderWay>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,33 +82,71 @@ impl Patience {
         Self { answer_within: setup.answer_within, forwards: setup.on_cancel == OnCancel::Forward }
     }
 
-    /// Sends the request, and waits for its response.
+    /// Sends the request, and waits for its response. Where none comes in time, one may still come.
     pub(super) async fn ask(
         &self,
         below: &Arc<dyn Upstream>,
         request: Message,
         exchange: &Exchange,
-    ) -> Result<Message, Lost> {
-        let id = request.id().cloned();
-        let asking = below.ask(request, exchange);
+    ) -> (Result<Message, Lost>, Option<Asking>) {
+        let mut asking = Asking::begin(Arc::clone(below), request, exchange.clone());
         let too_late = tokio::time::sleep(self.answer_within);
-        tokio::pin!(asking, too_late);
+        tokio::pin!(too_late);
         let mut forwards = self.forwards;
         loop {
             tokio::select! {
                 biased;
-                response = &mut asking => return response,
+                response = &mut asking.response => return (response, None),
                 () = &mut too_late => break,
                 () = exchange.nobody_waits.cancelled(), if forwards => {
                     forwards = false;
-                    stop(below, id.as_ref(), exchange, "the client cancelled the call").await;
+                    asking.stop("the client cancelled the call").await;
                 }
             }
         }
         let reason = format!("the server did not answer within {}", spelt(self.answer_within));
-        stop(below, id.as_ref(), exchange, &reason).await;
-        Err(Lost { reason, sent: true })
+        if self.forwards {
+            asking.stop(&reason).await;
+        }
+        (Err(Lost { reason, sent: true }), Some(asking))
     }
+}
+
+/// A request that is on its way, for whoever waits for its response.
+pub(super) struct Asking {
+    below: Arc<dyn Upstream>,
+    id: Option<Id>,
+    exchange: Exchange,
+    pub(super) response: Pin<Box<dyn Future<Output = Result<Message, Lost>> + Send>>,
+}
+
+impl Asking {
+    fn begin(below: Arc<dyn Upstream>, request: Message, exchange: Exchange) -> Self {
+        let (to, with) = (Arc::clone(&below), exchange.clone());
+        let id = request.id().cloned();
+        let response = Box::pin(async move { to.ask(request, &with).await });
+        Self { below, id, exchange, response }
+    }
+
+    /// Tells the server that nobody waits for the response any longer.
+    pub(super) async fn stop(&mut self, reason: &str) {
+        stop(&self.below, self.id.as_ref(), &self.exchange, reason).await;
+    }
+}
+
+/// Sends a request of the gateway's own, and waits for its response until then; none: it came too late.
+pub(super) async fn ask_until(
+    until: Instant,
+    below: &Arc<dyn Upstream>,
+    request: Message,
+    exchange: &Exchange,
+) -> Option<Result<Message, Lost>> {
+    let id = request.id().cloned();
+    if let Ok(response) = timeout_at(until, below.ask(request, exchange)).await {
+        return Some(response);
+    }
+    stop(below, id.as_ref(), exchange, "it takes too long").await;
+    None
 }
 
 /// Tells the server that nobody waits for its response any longer.

@@ -5,7 +5,9 @@ use crate::{
     scene::{Agent, Setup},
     server::{Fate, Scripted},
 };
+use semel::store::MemoryStore;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{}}]}"#;
 const ASKS: Fate = Fate::Answered(
@@ -124,5 +126,100 @@ async fn what_a_task_comes_to_is_the_outcome() {
     agent.pay(4, 30).await;
     let (paid, answer) = result(&mut agent).await;
     assert_eq!((paid["content"][0]["text"].as_str(), answer.as_str()), (Some("paid"), "replayed"));
+    assert_eq!(server.count(), 1);
+}
+
+const OLDER_TASK: Fate = Fate::Answered("result", r#"{"task":{"taskId":"t1","status":"working","ttl":60000}}"#);
+const PAID: &str = r#"{"content":[{"type":"text","text":"paid"}]}"#;
+
+async fn ask_for_result(agent: &mut Agent, id: i64) -> Value {
+    let params = json!({ "taskId": "t1" });
+    agent.write(&json!({ "jsonrpc": "2.0", "id": id, "method": "tasks/result", "params": params }).to_string()).await;
+    agent.response().await["result"].clone()
+}
+
+#[tokio::test]
+async fn who_has_the_outcome_of_a_task_and_calls_again_means_it() {
+    let server = Scripted::new(TOOLS, [OLDER_TASK, DONE]);
+    let mut agent = Agent::of(Setup::default(), server.clone()).await;
+    agent.pay(1, 30).await;
+    agent.read().await;
+    server.says(PAID);
+    assert_eq!(ask_for_result(&mut agent, 2).await["content"][0]["text"], "paid");
+    agent.pay(3, 30).await;
+    assert_eq!(result(&mut agent).await.1, "executed");
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_task_that_nobody_read_is_replayed() {
+    let server = Scripted::new(TOOLS, [OLDER_TASK, DONE]);
+    // Nothing is believed to be received.
+    let file = "[defaults]\ntaken_within = \"0s\"\n";
+    let mut agent = Agent::of(Setup { file, ..Setup::default() }, server.clone()).await;
+    agent.pay(1, 30).await;
+    agent.read().await;
+    server.says(PAID);
+    for id in [2, 3] {
+        assert_eq!(ask_for_result(&mut agent, id).await["content"][0]["text"], "paid");
+    }
+    agent.pay(4, 30).await;
+    assert_eq!(result(&mut agent).await.1, "replayed");
+    assert_eq!(server.count(), 1);
+}
+
+/// A gateway of its own over this ledger, as one is that was started again.
+async fn again(store: &Arc<MemoryStore>, policy: (&'static str, Value), server: &Arc<Scripted>) -> Agent {
+    let setup = Setup { store: Arc::<MemoryStore>::clone(store), policy, ..Setup::default() };
+    Agent::of(setup, Arc::<Scripted>::clone(server)).await
+}
+
+fn paying() -> (&'static str, Value) {
+    ("intent", json!({ "operation": "pay", "identity": ["/amount"] }))
+}
+
+#[tokio::test]
+async fn a_gateway_started_again_goes_on_with_what_its_server_asked() {
+    let (server, store) = (Scripted::new(TOOLS, [ASKS, DONE]), Arc::new(MemoryStore::new()));
+    let mut before = again(&store, paying(), &server).await;
+    before.pay(1, 30).await;
+    before.read().await;
+    let mut after = again(&store, paying(), &server).await;
+    after.pay(2, 30).await;
+    let (told, answer) = result(&mut after).await;
+    assert_eq!((answer.as_str(), server.count()), ("running", 1), "the question itself is not known any more: {told}");
+    answer_question(&mut after, 3, 30, "s1").await;
+    assert_eq!(result(&mut after).await.1, "executed");
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn a_gateway_started_again_settles_a_task_once_its_call_was_made_again() {
+    let (server, store) = (Scripted::new(TOOLS, [TASK]), Arc::new(MemoryStore::new()));
+    let mut before = again(&store, paying(), &server).await;
+    before.pay(1, 30).await;
+    before.read().await;
+    server.says(r#"{"taskId":"t1","status":"completed","result":{"content":[{"type":"text","text":"paid"}]}}"#);
+    let mut after = again(&store, paying(), &server).await;
+    after.pay(2, 30).await;
+    assert_eq!(result(&mut after).await.1, "running");
+    after.write(r#"{"jsonrpc":"2.0","id":3,"method":"tasks/get","params":{"taskId":"t1"}}"#).await;
+    assert_eq!(after.response().await["result"]["status"], "completed");
+    after.pay(4, 30).await;
+    assert_eq!(result(&mut after).await.1, "replayed");
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn what_a_gateway_left_waiting_is_held_once_its_time_is_over_and_never_sent_again() {
+    let short = Fate::Answered("result", r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":1000}"#);
+    let (server, store) = (Scripted::new(TOOLS, [short, DONE]), Arc::new(MemoryStore::new()));
+    let mut before = again(&store, paying(), &server).await;
+    before.pay(1, 30).await;
+    before.read().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    let mut after = again(&store, paying(), &server).await;
+    after.pay(2, 30).await;
+    assert_eq!(result(&mut after).await.1, "held");
     assert_eq!(server.count(), 1);
 }

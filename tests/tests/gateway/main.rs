@@ -21,6 +21,7 @@ mod a_call_in_rounds_is_one_operation;
 mod a_call_is_sent_once;
 mod a_client_hears_what_it_hears_without_the_gateway;
 mod a_framework_that_retries_takes_effect_once;
+mod a_misspelt_call_needs_no_person;
 mod a_server_conforms_as_it_does_without_the_gateway;
 mod a_server_is_known_by_its_certificate;
 mod a_server_on_the_network_is_sent_each_message_once;

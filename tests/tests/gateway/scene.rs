@@ -97,11 +97,20 @@ pub struct Setup {
     pub file: &'static str,
     /// What runs the policy's probes.
     pub probes: Option<Arc<Probes>>,
+    /// Where the ledger is kept.
+    pub store: Arc<MemoryStore>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { is_trusted: false, is_off: false, policy: ("hints", json!({})), file: "", probes: None }
+        Self {
+            is_trusted: false,
+            is_off: false,
+            policy: ("hints", json!({})),
+            file: "",
+            probes: None,
+            store: Arc::default(),
+        }
     }
 }
 
@@ -183,7 +192,7 @@ pub async fn semel(setup: Setup) -> Semel {
     let policy = engine.load(component, setup.policy.1).await.unwrap();
     let mode = if setup.is_off { ToolMode::Off } else { ToolMode::Enforce };
     let tool = Tool { mode, ..Tool::new(policy) };
-    let builder = Semel::builder(Arc::new(MemoryStore::new())).otherwise(tool);
+    let builder = Semel::builder(setup.store).otherwise(tool);
     let builder = setup.probes.into_iter().fold(builder, |builder, probes| builder.prober(probes));
     builder.open().await.unwrap()
 }

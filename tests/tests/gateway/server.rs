@@ -8,6 +8,7 @@ use semel_mcp::{
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 /// What becomes of a call.
@@ -19,11 +20,14 @@ pub enum Fate {
     Lost,
     /// It is sent, and nothing is heard of it.
     Silent,
+    /// It is answered after so long: a member and its JSON.
+    Late(Duration, &'static str, &'static str),
 }
 
 /// A server whose calls meet their fates in turn; the last one stays.
 #[derive(Debug)]
 pub struct Scripted {
+    /// Its list of tools; none: it says nothing when it is asked for that.
     tools: &'static str,
     fates: Mutex<VecDeque<Fate>>,
     /// The calls that came, as they were sent.
@@ -35,6 +39,9 @@ pub struct Scripted {
 }
 
 impl Scripted {
+    /// A server that does not even list its tools.
+    pub const SILENT: &str = "";
+
     pub fn new(tools: &'static str, fates: impl IntoIterator<Item = Fate>) -> Arc<Self> {
         let fates = Mutex::new(fates.into_iter().collect());
         Arc::new(Self { tools, fates, calls: Mutex::default(), passed: Mutex::default(), says: Mutex::new("{}") })
@@ -76,6 +83,9 @@ impl Upstream for Scripted {
 
     async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
         if request.method() == Some("tools/list") {
+            if self.tools == Self::SILENT {
+                return std::future::pending().await;
+            }
             return Ok(Message::response(request.id(), "result", self.tools));
         }
         if request.method() != Some("tools/call") {
@@ -85,6 +95,10 @@ impl Upstream for Scripted {
         match self.fate() {
             Fate::Lost => Err(Lost { reason: "the server ended".to_owned(), sent: true }),
             Fate::Silent => std::future::pending().await,
+            Fate::Late(after, member, json) => {
+                tokio::time::sleep(after).await;
+                Ok(Message::response(request.id(), member, json))
+            }
             Fate::Answered(member, json) => Ok(Message::response(request.id(), member, json)),
         }
     }
