@@ -10,6 +10,7 @@ mod lists;
 mod members;
 mod names;
 mod opening;
+mod subscriptions;
 mod under_way;
 
 use crate::{
@@ -19,16 +20,14 @@ use crate::{
 use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
 use lists::{List, Page};
-use members::{Asked, Awaiting, FromServer, Together};
+use members::{Asked, Awaiting, FromServer};
 use opening::Opened;
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use subscriptions::Subscriptions;
 use tokio::sync::oneshot;
 use under_way::UnderWay;
 
@@ -58,9 +57,10 @@ impl Fan {
 #[async_trait]
 impl Connect for Fan {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
-        let asked = Arc::<Asked>::default();
+        let (asked, subscriptions) = (Arc::<Asked>::default(), Arc::<Subscriptions>::default());
         let connecting = self.0.iter().enumerate().map(|(server, place)| {
-            let client = Arc::new(FromServer { server, asked: Arc::clone(&asked), client: Arc::clone(&client) });
+            let (asked, subscriptions) = (Arc::clone(&asked), Arc::clone(&subscriptions));
+            let client = Arc::new(FromServer { server, asked, subscriptions, client: Arc::clone(&client) });
             async move {
                 let connected = place.connect.connect(client).await;
                 connected.map_err(|NoServer(why)| NoServer(format!("`{}`: {why}", place.name)))
@@ -73,6 +73,7 @@ impl Connect for Fan {
             able: Mutex::new(vec![None; servers.len()]),
             servers,
             asked,
+            subscriptions,
             resources: Mutex::default(),
             under_way: UnderWay::default(),
         }))))
@@ -91,6 +92,7 @@ struct Servers {
     /// What each server says that it can do; none: it was not asked.
     able: Mutex<Vec<Option<Value>>>,
     asked: Arc<Asked>,
+    subscriptions: Arc<Subscriptions>,
     /// Which server a resource belongs to.
     resources: Mutex<HashMap<String, usize>>,
     /// Who has which request of the client.
@@ -240,8 +242,9 @@ impl Servers {
 
     /// The exchange as this server is to see it.
     fn towards(&self, server: usize, exchange: &Exchange) -> Exchange {
-        let (asked, client) = (Arc::clone(&self.asked), Arc::clone(&exchange.client));
-        Exchange { client: Arc::new(FromServer { server, asked, client }), ..exchange.clone() }
+        let (asked, subscriptions) = (Arc::clone(&self.asked), Arc::clone(&self.subscriptions));
+        let client = Arc::new(FromServer { server, asked, subscriptions, client: Arc::clone(&exchange.client) });
+        Exchange { client, ..exchange.clone() }
     }
 
     async fn pass(&self, server: usize, message: Message, exchange: &Exchange) {
@@ -353,6 +356,7 @@ impl Servers {
 
     /// Tells those who have the request that nobody waits for it.
     async fn cancel(&self, message: &Message, exchange: &Exchange) {
+        self.subscriptions.cancel(message);
         match self.under_way.cancelled(message, exchange) {
             Some(Some(server)) => self.pass(server, message.clone(), exchange).await,
             Some(None) => self.to_all(message, exchange).await,
@@ -362,10 +366,19 @@ impl Servers {
     }
 
     async fn subscribe(&self, request: &Message, exchange: &Exchange) {
+        let Some(id) = request.id().cloned() else { return };
         let client = self.under_way.begin(request, None, exchange);
-        let (is_acknowledged, answers_left) = (AtomicBool::new(false), AtomicUsize::new(self.servers.len()));
-        let client = Arc::new(Together { client, is_acknowledged, answers_left });
-        self.to_all(request, &Exchange { client, ..exchange.clone() }).await;
+        let subscription = self.subscriptions.begin(id, Arc::clone(&client), self.servers.len());
+        let all = Arc::clone(&self.subscriptions);
+        tokio::spawn(async move {
+            tokio::time::sleep(subscriptions::ACKNOWLEDGED_WITHIN).await;
+            all.be_late(&subscription).await;
+        });
+        let exchange = Exchange { client, ..exchange.clone() };
+        for server in 0..self.servers.len() {
+            let is_others = |uri: &str| open(&self.resources).get(uri).is_some_and(|owner| *owner != server);
+            self.pass(server, subscriptions::without_others(request, is_others), &exchange).await;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What several servers send to one client: their requests get ids of ours, so that the answers find back.
 
+use super::subscriptions::Subscriptions;
 use crate::{
     link::{Client, Gone},
     wire::{Id, Kind, Members, Message, method},
@@ -10,12 +11,9 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
-
-/// The first message of a subscription.
-const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
 /// What servers have asked the client, and was not answered.
 #[derive(Debug, Default)]
@@ -99,10 +97,22 @@ impl Asked {
 pub(super) struct FromServer {
     pub(super) server: usize,
     pub(super) asked: Arc<Asked>,
+    pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) client: Arc<dyn Client>,
 }
 
 impl FromServer {
+    /// The message as the client is to read it; none: it is not for it, or it reads it as part of a subscription.
+    async fn heard(&self, message: Message) -> Option<Message> {
+        match self.subscriptions.about(&message) {
+            Some(subscription) => {
+                self.subscriptions.hear(&subscription, self.server, message).await;
+                None
+            }
+            None => self.translated(message),
+        }
+    }
+
     fn translated(&self, message: Message) -> Option<Message> {
         match (message.kind(), message.id()) {
             (Kind::Request, Some(own)) => Some(self.asked.as_ours(self.server, &message, own)),
@@ -116,46 +126,17 @@ impl FromServer {
 #[async_trait]
 impl Client for FromServer {
     async fn put(&self, message: Message) -> Result<(), Gone> {
-        match self.translated(message) {
+        match self.heard(message).await {
             Some(message) => self.client.put(message).await,
             None => Ok(()),
         }
     }
 
     async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        match self.translated(message) {
+        match self.heard(message).await {
             Some(message) => self.client.deliver(message).await,
             None => Ok(()),
         }
-    }
-}
-
-/// The client, to which several servers answer one request: a subscription. It begins once, and is over when all are.
-#[derive(Debug)]
-pub(super) struct Together {
-    pub(super) client: Arc<dyn Client>,
-    pub(super) is_acknowledged: AtomicBool,
-    pub(super) answers_left: AtomicUsize,
-}
-
-impl Together {
-    fn is_for_client(&self, message: &Message) -> bool {
-        match message.kind() {
-            Kind::Result | Kind::Error => self.answers_left.fetch_sub(1, Ordering::AcqRel) == 1,
-            _ if message.method() == Some(ACKNOWLEDGED) => !self.is_acknowledged.swap(true, Ordering::AcqRel),
-            _ => true,
-        }
-    }
-}
-
-#[async_trait]
-impl Client for Together {
-    async fn put(&self, message: Message) -> Result<(), Gone> {
-        if self.is_for_client(&message) { self.client.put(message).await } else { Ok(()) }
-    }
-
-    async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        if self.is_for_client(&message) { self.client.deliver(message).await } else { Ok(()) }
     }
 }
 

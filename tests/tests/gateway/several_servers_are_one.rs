@@ -164,6 +164,87 @@ async fn progress_with_a_question_is_told_to_the_server_that_asked() {
     assert_eq!(told[0]["params"], json!({ "progressToken": 1, "progress": 0.5 }));
 }
 
+/// What the client read of the subscription 9.
+fn told(client: &Reads) -> Vec<Value> {
+    let told = client.0.lock().unwrap().clone();
+    let is_about = |message: &Value| {
+        let own = &message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"];
+        *own == 9 || message["id"] == 9 || message["params"]["requestId"] == 9
+    };
+    told.into_iter().filter(is_about).collect()
+}
+
+fn of_subscription(method: &str, mut params: Value) -> Message {
+    params["_meta"] = json!({ "io.modelcontextprotocol/subscriptionId": 9 });
+    Message::notification(method, &params.to_string())
+}
+
+fn acknowledged(kinds: Value) -> Message {
+    of_subscription("notifications/subscriptions/acknowledged", json!({ "notifications": kinds }))
+}
+
+async fn listen(upstream: &Arc<dyn Upstream>, exchange: &Exchange) {
+    let kinds = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
+    let params = json!({ "notifications": kinds }).to_string();
+    upstream.pass(Message::request(&Id::Number(9), "subscriptions/listen", &params), exchange).await;
+}
+
+#[tokio::test]
+async fn what_all_servers_honour_is_one_subscription() {
+    let (servers, upstream, client, exchange) = two().await;
+    listen(&upstream, &exchange).await;
+    let [a, b] = servers.each_ref().map(|server| server.client.lock().unwrap().clone().unwrap());
+    a.put(acknowledged(json!({ "toolsListChanged": true, "resourceSubscriptions": ["x"] }))).await.unwrap();
+    a.put(of_subscription("notifications/tools/list_changed", json!({}))).await.unwrap();
+    assert!(told(&client).is_empty(), "the acknowledgement comes first, and speaks for both");
+    let of_b = json!({ "toolsListChanged": false, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
+    b.put(acknowledged(of_b)).await.unwrap();
+    b.put(of_subscription("notifications/prompts/list_changed", json!({}))).await.unwrap();
+    let read = told(&client);
+    let all = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
+    assert_eq!(read[0]["params"]["notifications"], all);
+    let methods: Vec<_> = read[1..].iter().map(|message| message["method"].as_str().unwrap()).collect();
+    assert_eq!(methods, ["notifications/tools/list_changed", "notifications/prompts/list_changed"]);
+    b.put(Message::response(Some(&Id::Number(9)), "result", "{}")).await.unwrap();
+    assert_eq!(told(&client).len(), 3, "the other one serves on");
+    a.put(Message::notification("notifications/cancelled", r#"{"requestId":9}"#)).await.unwrap();
+    assert_eq!(told(&client).len(), 4, "it is over once");
+}
+
+#[tokio::test]
+async fn who_knows_no_subscriptions_does_not_keep_those_of_others_away() {
+    let (servers, upstream, client, exchange) = two().await;
+    listen(&upstream, &exchange).await;
+    let [a, b] = servers.each_ref().map(|server| server.client.lock().unwrap().clone().unwrap());
+    let refusal = Message::response(Some(&Id::Number(9)), "error", r#"{"code":-32601,"message":"no"}"#);
+    a.put(refusal.clone()).await.unwrap();
+    b.put(acknowledged(json!({ "promptsListChanged": true }))).await.unwrap();
+    assert_eq!(told(&client)[0]["params"]["notifications"], json!({ "promptsListChanged": true }));
+    let cancels = Message::notification("notifications/cancelled", r#"{"requestId":9}"#);
+    upstream.pass(cancels, &exchange).await;
+    let counts = servers.each_ref().map(|server| heard(server, "notifications/cancelled").len());
+    assert_eq!(counts, [1, 1], "the client ends it at both");
+
+    let (servers, upstream, client, exchange) = two().await;
+    listen(&upstream, &exchange).await;
+    for server in &servers {
+        let to = server.client.lock().unwrap().clone().unwrap();
+        to.put(refusal.clone()).await.unwrap();
+    }
+    assert_eq!(told(&client).len(), 1, "where nobody knows them, that is said once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_acknowledge_is_not_waited_for_without_end() {
+    let (servers, upstream, client, exchange) = two().await;
+    listen(&upstream, &exchange).await;
+    let a = servers[0].client.lock().unwrap().clone().unwrap();
+    a.put(acknowledged(json!({ "toolsListChanged": true }))).await.unwrap();
+    assert!(told(&client).is_empty());
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    assert_eq!(told(&client)[0]["params"]["notifications"], json!({ "toolsListChanged": true }));
+}
+
 /// Two servers, as one, and a client.
 async fn two() -> ([Arc<Asks>; 2], Arc<dyn Upstream>, Arc<Reads>, Exchange) {
     let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
