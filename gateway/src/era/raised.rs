@@ -3,6 +3,8 @@
 //! What a client says once when it opens its connection is said with each request. What the server asks by its answer the client
 //! is asked by a request, and then the same request goes again with the answers: to the layers above, it is one.
 
+mod task;
+
 use super::{
     held::is_question,
     meaning::{self, params, put, raw, text},
@@ -89,8 +91,11 @@ impl Upstream for Raised {
         match said {
             Some(said) => {
                 let (shared, exchange) = (Arc::clone(&self.0), exchange.clone());
+                // Nobody asks what becomes of a task for whom nobody waits.
+                let waits = CancellationToken::new();
+                let _waiting = waits.clone().drop_guard();
                 // In a task of its own, so that who drops this future does not break the request off.
-                let asked = tokio::spawn(async move { shared.ask(&request, &said, &exchange).await });
+                let asked = tokio::spawn(async move { shared.ask(&request, &said, &exchange, &waits).await });
                 asked.await.unwrap_or_else(|_| Err(Lost { reason: "the request was given up".to_owned(), sent: true }))
             }
             None => self.0.below.ask(request, exchange).await,
@@ -198,7 +203,7 @@ impl Shared {
         let (shared, exchange) = (Arc::clone(self), exchange.clone());
         let said = shared.state().said.clone().unwrap_or_default();
         tokio::spawn(async move {
-            let answered = shared.ask(&request, &said, &exchange).await;
+            let answered = shared.ask(&request, &said, &exchange, &exchange.nobody_waits).await;
             let response = answered.unwrap_or_else(|lost| lost_response(&request, &lost));
             answer(&exchange, response).await;
         });
@@ -231,7 +236,13 @@ impl Shared {
     }
 
     /// Sends a request as the newer era has it, as often as its server asks back.
-    async fn ask(&self, request: &Message, said: &Members, exchange: &Exchange) -> Result<Message, Lost> {
+    async fn ask(
+        &self,
+        request: &Message,
+        said: &Members,
+        exchange: &Exchange,
+        nobody_waits: &CancellationToken,
+    ) -> Result<Message, Lost> {
         let mut sent = meaning::raised(request, said);
         let mut was_sent = false;
         for _ in 0..ROUNDS_MAX {
@@ -240,8 +251,10 @@ impl Shared {
             let response = answered.map_err(|lost| Lost { sent: lost.sent || was_sent, ..lost })?;
             was_sent = true;
             let result = response.body().and_then(|body| Members::read(body).ok()).unwrap_or_default();
-            if result.text("resultType").as_deref() != Some("input_required") {
-                return Ok(request.id().map_or(response.clone(), |id| response.with_id(id)));
+            match result.text("resultType").as_deref() {
+                Some("input_required") => {}
+                Some("task") => return self.follow(request, result, said, exchange, nobody_waits).await,
+                _ => return Ok(request.id().map_or(response.clone(), |id| response.with_id(id))),
             }
             let answers = match self.answers(&result, exchange).await {
                 Ok(answers) => answers,

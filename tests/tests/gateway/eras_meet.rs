@@ -87,6 +87,14 @@ for line in sys.stdin:
     elif method == "subscriptions/listen":
         listens = id
         out(method="notifications/subscriptions/acknowledged", params={"notifications": {}, "_meta": {SUBSCRIPTION: id}})
+    elif method == "tasks/get" and p["taskId"] == "built":
+        state = {"resultType": "complete", "taskId": "built", "ttlMs": None, "pollIntervalMs": 20, "status": "working"}
+        if waiting.pop("built", None) is None: state.update(status="completed", result=text(f"built {effects}"))
+        out(id=id, result=state)
+    elif name in ["built", "forgotten"]:
+        effects += 1
+        waiting[name] = id
+        out(id=id, result={"resultType": "task", "taskId": name, "status": "working", "ttlMs": None, "pollIntervalMs": 20})
     elif name == "pay":
         effects += 1
         if token is not None:
@@ -227,6 +235,29 @@ async fn a_newer_server_that_asks_a_client_that_cannot_answer_is_told_in_a_resul
 }
 
 #[tokio::test]
+async fn an_older_client_reads_what_the_task_of_a_newer_server_comes_to() {
+    let mut agent = legacy(before(NEWER).await, json!({})).await;
+    agent.call(1, "built", &json!({})).await;
+    let built = agent.response().await;
+    assert_eq!((text(&built), &built["id"]), ("built 1", &json!(1)));
+    agent.pay(2, 30).await;
+    assert_eq!(agent.answer().await.1, "paid 2", "the task was made once");
+}
+
+#[tokio::test]
+async fn a_task_of_which_nothing_is_heard_is_in_doubt_and_not_made_again() {
+    let mut agent = legacy(before(NEWER).await, json!({})).await;
+    for id in 1..=2 {
+        agent.call(id, "forgotten", &json!({})).await;
+        let (answer, text) = agent.answer().await;
+        assert!(answer == "held" || answer == "in-doubt", "{answer}: {text}");
+        assert!(text.contains("may have taken effect") && text.contains("Do not call it again"), "{text}");
+    }
+    agent.pay(3, 30).await;
+    assert_eq!(agent.answer().await.1, "paid 2", "the task was made once");
+}
+
+#[tokio::test]
 async fn what_changes_is_heard_in_every_pair() {
     for server in [NEWER, OLDER] {
         let gateway = Gateway::connecting(before(server).await).await;
@@ -272,7 +303,7 @@ async fn two_clients_of_equal_ids_and_tokens_share_a_child() {
 }
 
 /// A client of the older era over the standard streams.
-async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
+pub async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
     let (mut agent, input, client) = Agent::apart();
     let upstream = connect.connect(Arc::clone(&client)).await.unwrap();
     tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
