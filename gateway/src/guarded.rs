@@ -9,6 +9,7 @@ mod catalog;
 mod handing;
 mod late;
 mod outcome;
+mod parameters;
 mod prober;
 mod rounds;
 mod taking;

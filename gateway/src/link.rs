@@ -108,6 +108,8 @@ pub struct Exchange {
     pub nobody_waits: CancellationToken,
     /// Headers to send with it where the way down has headers; they are not the client's.
     pub headers: Arc<[(String, String)]>,
+    /// Whether its client repeats arguments in these headers, as clients over HTTP do since 2026-07-28.
+    pub repeats_arguments: bool,
 }
 
 impl Exchange {
@@ -115,7 +117,7 @@ impl Exchange {
     #[must_use]
     pub fn new(client: Arc<dyn Client>, caller: Arc<Caller>) -> Self {
         let (nobody_waits, headers) = (CancellationToken::new(), Arc::from([]));
-        Self { client, caller, began: Instant::now(), nobody_waits, headers }
+        Self { client, caller, began: Instant::now(), nobody_waits, headers, repeats_arguments: false }
     }
 
     /// An exchange of the gateway's own: whatever comes besides its response is for nobody.

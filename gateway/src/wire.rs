@@ -4,12 +4,14 @@
 //! everything else stay. Nothing here knows a transport, a session, or what a method means.
 
 mod fault;
+mod header_text;
 mod id;
 mod members;
 mod message;
 mod names;
 
 pub use fault::{Fault, FaultCode};
+pub(crate) use header_text::{decoded, encoded};
 pub use id::Id;
 pub use members::Members;
 pub use message::{Kind, Message, Unreadable};

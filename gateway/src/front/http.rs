@@ -285,7 +285,7 @@ impl Http {
         let stream = Stream::answering(0, asked);
         let Some(reading) = stream.read(None) else { return Err(Refusal::no_session()) };
         let exchange = Exchange::new(Arc::<Stream>::clone(&stream), Arc::new(caller));
-        let exchange = Exchange { headers: Arc::clone(&head.headers), ..exchange };
+        let exchange = Exchange { headers: Arc::clone(&head.headers), repeats_arguments: true, ..exchange };
         let waits = exchange.nobody_waits.clone();
         shared.pass(message, &exchange).await;
         if !is_request {

@@ -50,6 +50,11 @@ pub(super) async fn run(
     }
     let has_result_types = own.get(meta::PROTOCOL_VERSION).is_some();
     let known = guard.catalog.tool(&asked.tool, below, exchange, &own).await;
+    if exchange.repeats_arguments
+        && let Err(fault) = known.parameters.agree(&asked.arguments, &exchange.headers)
+    {
+        return exchange.client.put(fault.response(Some(&id))).await.unwrap_or_default();
+    }
     let tool = format!("{}{}", guard.prefix, asked.tool);
     Running { guard, below, late, exchange, asked: &asked, tool, known, has_result_types }.run().await;
 }
@@ -183,6 +188,7 @@ impl Running<'_> {
             Err(error) => return self.unsent(started, format!("the request cannot be written: {error}")).await,
         };
         let mut headers = self.exchange.headers.to_vec();
+        self.known.parameters.put(&started.ticket.arguments, &mut headers);
         started.ticket.put_headers(&mut headers);
         let exchange = Exchange { headers: headers.into(), ..self.exchange.clone() };
         if !started.matters() {

@@ -3,7 +3,7 @@
 
 mod arguments;
 
-use super::{own_id, protocol_meta, waiting};
+use super::{own_id, parameters::Parameters, protocol_meta, waiting};
 use crate::{
     link::{Exchange, Upstream},
     wire::{Kind, Members, Message, method},
@@ -42,6 +42,8 @@ pub(super) struct Known {
     is_unlisted: bool,
     /// What its server says of its arguments.
     arguments: Arguments,
+    /// Which of its arguments are repeated in headers.
+    pub(super) parameters: Parameters,
 }
 
 impl Known {
@@ -184,7 +186,8 @@ impl Tools {
         if hints.only_reads() && !self.read_only.contains(&listed.name) {
             self.read_only.push(listed.name.clone());
         }
-        let known = Known { hints, has_output_schema, is_unlisted: false, arguments };
+        let parameters = Parameters::of(&listed.input_schema);
+        let known = Known { hints, has_output_schema, is_unlisted: false, arguments, parameters };
         self.known.insert(listed.name, Arc::new(known));
     }
 }

@@ -87,6 +87,9 @@ impl Prober for Probes {
                 probe.tool
             ));
         }
+        let mut headers = Vec::new();
+        probe.arguments.as_object().into_iter().for_each(|arguments| known.parameters.put(arguments, &mut headers));
+        let exchange = Exchange { headers: headers.into(), ..exchange };
         let mut params = json!({ "name": probe.tool, "arguments": probe.arguments });
         if let (Some(params), own) = (params.as_object_mut(), protocol_meta(&meta))
             && !own.is_empty()

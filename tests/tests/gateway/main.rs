@@ -31,6 +31,7 @@ mod bad_input_harms_nobody;
 mod clients_come_in_over_http;
 mod eras_meet;
 mod every_client_meets_every_server;
+mod headers_say_what_arguments_say;
 mod no_cut_takes_effect_twice;
 mod no_fault_takes_effect_twice;
 mod several_servers_are_one;

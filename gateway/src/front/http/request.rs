@@ -1,8 +1,9 @@
 //! What a client asks for: the head of a request, and the messages in its body.
 
 use super::refusal::Refusal;
-use crate::wire::{Fault, FaultCode, Id, Kind, Members, Message, Unreadable, header as names, meta, method, version};
-use base64::{Engine, prelude::BASE64_STANDARD};
+use crate::wire::{
+    Fault, FaultCode, Id, Kind, Members, Message, Unreadable, decoded, header as names, meta, method, version,
+};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, StatusCode, body::Incoming, header, http::request::Parts};
 use std::sync::Arc;
@@ -70,13 +71,6 @@ fn same(name: &str, in_head: Option<&str>, in_body: Option<&str>) -> Result<(), 
         None => format!("the header `{name}` is missing: send it as `{in_body}`"),
     };
     Err(Fault::new(FaultCode::HeaderMismatch, what))
-}
-
-/// A header's value as it was meant: one that is no plain text is written in base64.
-fn decoded(value: &str) -> String {
-    let inner = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
-    let decoded = inner.and_then(|inner| String::from_utf8(BASE64_STANDARD.decode(inner).ok()?).ok());
-    decoded.unwrap_or_else(|| value.to_owned())
 }
 
 /// Whether a client reads this kind of content. One that says nothing reads all.
