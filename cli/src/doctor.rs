@@ -92,7 +92,7 @@ fn short(digest: &str) -> String {
 
 async fn ledger(config: &Config) -> Result<(), Stop> {
     told("ledger", &config.ledger.to_string())?;
-    let store = setup::checked(config)?;
+    let store = setup::checked(config).await?;
     told("durability", &store.durability().to_string())?;
     let keys = setup::keys(config);
     let secret =
@@ -104,7 +104,7 @@ async fn ledger(config: &Config) -> Result<(), Stop> {
 
 /// Under which keys records are sealed, and how many under which.
 async fn sealing(config: &Config) -> Result<String, Stop> {
-    let Some(store) = setup::sealing(config)? else { return Ok("none: records are in the clear".to_owned()) };
+    let Some(store) = setup::sealing(config).await? else { return Ok("none: records are in the clear".to_owned()) };
     let counts = store.count().await.or_stop(Exit::Ledger)?;
     let current = config.sealing.as_ref().map_or("", |keys| keys.current().id());
     let sealed = counts.sealed.iter().map(|(id, count)| format!(", {count} under `{id}`")).collect::<String>();

@@ -7,11 +7,11 @@ use crate::{
     exit::{Exit, OrStop, Stop},
 };
 use semel::{
-    config::{Config, LedgerPlace, PolicySource, Surroundings, ToolSetup},
+    config::{Config, LedgerPlace, PolicySource, ServerPlace, Surroundings, ToolSetup},
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
     runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
-    store::{MemoryStore, SealingKeys, SealingStore, SqliteStore, Store},
+    store::{MemoryStore, SealingStore, Server, SqliteStore, Store},
 };
 use semel_mcp::metrics::Metrics;
 use serde_json::{Map, Value};
@@ -29,27 +29,40 @@ pub(crate) fn config(place: &Where) -> Result<Config, Stop> {
 }
 
 /// Opens the store of the ledger, which seals what is told where keys for that are set up.
-pub(crate) fn store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
-    Ok(match sealing(config)? {
+pub(crate) async fn store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
+    Ok(match sealing(config).await? {
         Some(sealing) => Arc::new(sealing),
-        None => bare_store(config)?,
+        None => bare_store(config).await?,
     })
 }
 
 /// Opens the sealing store, where keys for one are set up.
-pub(crate) fn sealing(config: &Config) -> Result<Option<SealingStore>, Stop> {
-    let seal = |keys: &SealingKeys| Ok(SealingStore::new(bare_store(config)?, keys.clone()));
-    config.sealing.as_ref().map(seal).transpose()
+pub(crate) async fn sealing(config: &Config) -> Result<Option<SealingStore>, Stop> {
+    let Some(keys) = &config.sealing else { return Ok(None) };
+    Ok(Some(SealingStore::new(bare_store(config).await?, keys.clone())))
 }
 
-fn bare_store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
-    let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return Ok(Arc::new(MemoryStore::new())) };
-    Ok(Arc::new(opened(config, path)?))
+async fn bare_store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
+    Ok(match &config.ledger {
+        LedgerPlace::Memory => Arc::new(MemoryStore::new()),
+        LedgerPlace::Sqlite { path, .. } => Arc::new(opened(config, path)?),
+        LedgerPlace::Postgres(place) => return Err(Exit::Ledger.stop(format!("`{place}` cannot be used yet"))),
+        LedgerPlace::Redis(place) => return Err(Exit::Ledger.stop(format!("`{place}` cannot be used yet"))),
+    })
+}
+
+fn server(place: &ServerPlace) -> Server {
+    let server = Server::at(place.url.reveal());
+    let server = match &place.password {
+        Some(password) => server.password(password.reveal()),
+        None => server,
+    };
+    if place.accept_unverified { server.accepting_unverified() } else { server }
 }
 
 /// The same, once the whole file was read and found sound.
-pub(crate) fn checked(config: &Config) -> Result<Arc<dyn Store>, Stop> {
-    let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return Ok(Arc::new(MemoryStore::new())) };
+pub(crate) async fn checked(config: &Config) -> Result<Arc<dyn Store>, Stop> {
+    let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return bare_store(config).await };
     let store = opened(config, path)?;
     store.check().or_stop(Exit::Ledger)?;
     Ok(Arc::new(store))
@@ -72,7 +85,7 @@ pub(crate) fn keys(config: &Config) -> KeyScheme {
 
 /// Opens the ledger for its operator.
 pub(crate) async fn ledger(config: &Config) -> Result<Ledger, Stop> {
-    over(store(config)?, keys(config)).await
+    over(store(config).await?, keys(config)).await
 }
 
 /// The ledger in this store.
@@ -135,7 +148,7 @@ fn not_opened(error: OpenError) -> Stop {
 /// A host for the tool of this set-up, and for no other.
 pub(crate) async fn host(config: &Config, setup: &ToolSetup) -> Result<Semel, Stop> {
     let tool = tool(setup, policy(&engine(config.cache.as_deref())?, setup).await?);
-    let builder = Semel::builder(store(config)?).keys(keys(config)).otherwise(tool);
+    let builder = Semel::builder(store(config).await?).keys(keys(config)).otherwise(tool);
     builder.open().await.map_err(not_opened)
 }
 

@@ -8,6 +8,9 @@
 //! ```toml
 //! [ledger]
 //! url = "sqlite:ledger.sqlite"     # or "memory:"; default: semel/ledger.sqlite in XDG_STATE_HOME, else ~/.local/state
+//!                                  # or a server: "postgres://semel@db.example/semel", "rediss://cache.example/0"
+//! # secret_env = "LEDGER_PASSWORD" # the variable that holds a server's password, or secret_file
+//! accept_unverified = false        # takes a service that hides whether it keeps what it acknowledged
 //!
 //! [keys]                           # at most one of the two; without, keys are plain digests
 //! secret_file = "secret"           # its bytes, but for a line end
@@ -95,6 +98,7 @@ mod keys;
 mod ledger;
 mod places;
 mod sealing;
+mod secret;
 mod section;
 mod tools;
 
@@ -119,9 +123,10 @@ use std::{
 use toml::de::DeTable;
 
 pub use fault::{ConfigFault, ConfigFaults, Origin};
-pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, SERVERS_MAX, SecretText, listen_address};
-pub use ledger::LedgerPlace;
+pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, SERVERS_MAX, listen_address};
+pub use ledger::{LedgerPlace, ServerPlace};
 pub use places::Surroundings;
+pub use secret::SecretText;
 
 /// How long a claim lasts without renewal, in seconds.
 pub(crate) const LEASE_SECONDS: u32 = 15;

@@ -15,12 +15,16 @@ mod clock;
 pub mod conformance;
 mod memory;
 mod sealing;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server;
 mod sqlite;
 mod waiters;
 
 pub use clock::{Clock, Moment, SettableClock, SystemClock};
 pub use memory::MemoryStore;
 pub use sealing::{Resealed, SealCounts, SealingFault, SealingKey, SealingKeys, SealingStore};
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub use server::{Server, ServerFault};
 pub use sqlite::{OpenFault, SqliteStore};
 
 /// How many keys a page holds at the most.

@@ -22,7 +22,7 @@ pub(crate) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let config = setup::config(&options.place)?;
-    let store = setup::sealing(&config)?;
+    let store = setup::sealing(&config).await?;
     let store = store.ok_or("no sealing key is set up: name one in `[sealing]`").or_stop(Exit::Config)?;
     let mut resealed = 0;
     for _ in 0..ROUNDS_MAX {

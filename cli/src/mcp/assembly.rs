@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 /// Serves what is planned, until it ends.
 pub(super) async fn serve(plan: Plan) -> Result<(), Stop> {
     let metrics = Arc::new(Metrics::default());
-    let store: Arc<dyn Store> = Arc::new(TimedStore::over(setup::store(&plan.config)?, Arc::clone(&metrics)));
+    let store: Arc<dyn Store> = Arc::new(TimedStore::over(setup::store(&plan.config).await?, Arc::clone(&metrics)));
     let open = Arc::downgrade(&store);
     let served = serve_over(plan, store, metrics).await;
     serving::left(open).await;

@@ -3,12 +3,12 @@
 use super::{
     fault::Origin,
     places::Surroundings,
+    secret::SecretText,
     section::{At, Durations, Section, path, shown},
 };
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     time::Duration,
@@ -32,24 +32,6 @@ const BODY_BYTES_MAX: u32 = 64 << 20;
 const CONNECTIONS_MAX: u32 = 100_000;
 const REQUESTS_MAX: u32 = 1_000_000;
 const CHILDREN_MAX: u32 = 1_000;
-
-/// A text that nobody is shown: a token, or the value of a header.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretText(Zeroizing<String>);
-
-impl SecretText {
-    /// The text itself.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText")
-    }
-}
 
 /// What one client, or all of them, may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,7 +278,7 @@ fn secret(text: &str) -> Result<SecretText, String> {
     if !is_fine || text.is_empty() {
         return Err("the secret is empty, too long, or holds what a header cannot carry".to_owned());
     }
-    Ok(SecretText(Zeroizing::new(text.to_owned())))
+    Ok(SecretText::new(text))
 }
 
 fn servers(section: &Section<'_>, around: &Surroundings) -> Vec<McpServer> {

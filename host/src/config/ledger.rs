@@ -2,7 +2,9 @@
 
 use super::{
     fault::Origin,
+    keys,
     places::Surroundings,
+    secret::SecretText,
     section::{self, At, Mistakes, Section},
 };
 use std::{
@@ -22,6 +24,39 @@ pub enum LedgerPlace {
         /// Whether nobody named it, so that its folder is Semel's to make.
         is_default: bool,
     },
+    /// In a PostgreSQL database.
+    Postgres(ServerPlace),
+    /// In a Redis server.
+    Redis(ServerPlace),
+}
+
+/// A ledger that a server keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerPlace {
+    /// Its URL, which may hold a password.
+    pub url: SecretText,
+    /// The password, where it stands elsewhere: it goes before one in the URL.
+    pub password: Option<SecretText>,
+    /// Whether the operator accepts a service that hides how it keeps what it acknowledged.
+    pub accept_unverified: bool,
+}
+
+impl ServerPlace {
+    fn at(url: &str) -> Self {
+        Self { url: SecretText::new(url), password: None, accept_unverified: false }
+    }
+}
+
+impl fmt::Display for ServerPlace {
+    /// Without user, password and parameters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.url.reveal().split_once("://").unwrap_or_default();
+        let end = rest.find(['?', '#']).unwrap_or(rest.len());
+        let rest = rest.get(..end).unwrap_or_default();
+        // A password may hold any sign, so what it ends with is the last one.
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        write!(f, "{scheme}://{place}")
+    }
 }
 
 impl LedgerPlace {
@@ -42,6 +77,7 @@ impl fmt::Display for LedgerPlace {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite { path, .. } => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(place) | Self::Redis(place) => place.fmt(f),
         }
     }
 }
@@ -69,9 +105,35 @@ pub(super) fn read(
         }
     });
     let is_written = section.is_some_and(|section| section.has("url"));
-    from_variable(around, mistakes)
+    let place = from_variable(around, mistakes)
         .or(from_file)
-        .unwrap_or_else(|| if is_written { LedgerPlace::Memory } else { default(around, mistakes) })
+        .unwrap_or_else(|| if is_written { LedgerPlace::Memory } else { default(around, mistakes) });
+    match section {
+        Some(section) => with_access(place, section, folder, around),
+        None => place,
+    }
+}
+
+/// The place, with what a section says of how to get at it.
+fn with_access(place: LedgerPlace, section: &Section<'_>, folder: &Path, around: &Surroundings) -> LedgerPlace {
+    let password = keys::in_section(section, folder, around, |bytes| password(bytes));
+    let accept_unverified = section.flag("accept_unverified");
+    let with = |place| ServerPlace { password, accept_unverified: accept_unverified.unwrap_or(false), ..place };
+    match place {
+        LedgerPlace::Postgres(place) => LedgerPlace::Postgres(with(place)),
+        LedgerPlace::Redis(place) => LedgerPlace::Redis(with(place)),
+        // The variable may name another place than the file does, for a while.
+        local => local,
+    }
+}
+
+fn password(bytes: &[u8]) -> Result<SecretText, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "the ledger's password is no UTF-8 text".to_owned())?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err("the ledger's password is empty: leave out where it is, or write it there".to_owned());
+    }
+    Ok(SecretText::new(password))
 }
 
 fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<LedgerPlace> {
@@ -95,7 +157,7 @@ fn default(around: &Surroundings, mistakes: &Mistakes<'_>) -> LedgerPlace {
 }
 
 fn parse(url: &str, folder: &Path) -> Result<LedgerPlace, String> {
-    const CURE: &str = "write `memory:`, or `sqlite:` and a path";
+    const CURE: &str = "write `memory:`, `sqlite:` and a path, `postgres://HOST/DATABASE`, or `redis://HOST`";
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(format!("`{}` does not say what kind of ledger it is: {CURE}", section::shown(url)));
     };
@@ -110,7 +172,16 @@ fn parse(url: &str, folder: &Path) -> Result<LedgerPlace, String> {
             let path = section::path(rest).map_err(|problem| format!("in the ledger's URL {problem}"))?;
             Ok(LedgerPlace::Sqlite { path: folder.join(path), is_default: false })
         }
+        ("postgres" | "postgresql", rest) if names_a_host(rest) => Ok(LedgerPlace::Postgres(ServerPlace::at(url))),
+        ("redis" | "rediss", rest) if names_a_host(rest) => Ok(LedgerPlace::Redis(ServerPlace::at(url))),
+        ("postgres" | "postgresql" | "redis" | "rediss", _) => {
+            Err(format!("the ledger's URL names no host: write `{scheme}://` and a host"))
+        }
         // Not the whole URL: it may hold a password.
         (scheme, _) => Err(format!("a ledger `{}:` is not known: {CURE}", section::shown(scheme))),
     }
+}
+
+fn names_a_host(rest: &str) -> bool {
+    rest.strip_prefix("//").is_some_and(|place| !place.is_empty())
 }

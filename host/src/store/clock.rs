@@ -21,6 +21,12 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// A moment by a wall clock, where there is no other and boots are not told apart.
+    #[must_use]
+    pub fn of_wall(wall_ms: u64) -> Self {
+        Self { wall_ms, steady_ms: wall_ms, boot: Boot(0) }
+    }
+
     /// The moment in this life of a store.
     #[must_use]
     pub fn stamp(self, incarnation: Incarnation) -> Stamp {
@@ -63,7 +69,7 @@ impl Clock for SystemClock {
         let wall_ms = milliseconds(since_1970);
         match self.boot {
             Some(boot) => Moment { wall_ms, steady_ms: steady_ms(), boot },
-            None => Moment { wall_ms, steady_ms: wall_ms, boot: Boot(0) },
+            None => Moment::of_wall(wall_ms),
         }
     }
 }

@@ -17,7 +17,7 @@ mod samples;
 pub mod waiting;
 pub mod writing;
 
-use super::{Clock, Created, Keep, SettableClock, Store, Stored, Version};
+use super::{Clock, Created, Keep, Moment, SettableClock, Store, Stored, Version};
 use crate::{ledger::Entry, words::StoreKey};
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
@@ -29,6 +29,8 @@ pub struct Fixture {
     pub store: Arc<dyn Store>,
     /// The clock that it goes by.
     pub clock: Arc<SettableClock>,
+    /// Whether it tells boots apart and has a clock that nobody sets; else its steady time repeats the wall time.
+    pub is_steady: bool,
     /// Makes the store lose what it acknowledged; none: it does not, as long as its place is there.
     pub lose: Option<Box<dyn Fn() + Send + Sync>>,
     /// Whatever must live as long as the store does, such as its folder.
@@ -74,7 +76,13 @@ impl Fixture {
 
     /// The stamp that the clock shows now, in this life of the store.
     pub async fn stamp(&self) -> crate::words::Stamp {
-        self.clock.now().stamp(self.now().await.incarnation)
+        self.moment().stamp(self.now().await.incarnation)
+    }
+
+    /// What a store of this kind makes of the moment that the clock shows.
+    fn moment(&self) -> Moment {
+        let shown = self.clock.now();
+        if self.is_steady { shown } else { Moment::of_wall(shown.wall_ms) }
     }
 }
 

@@ -262,7 +262,7 @@ mod tests {
         let clock = Arc::new(SettableClock::default());
         let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
         let losing = Arc::clone(&store);
-        Fixture { store, clock, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
+        Fixture { store, clock, is_steady: true, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
     }
 
     crate::store_conformance!(fixture);

@@ -31,7 +31,7 @@ fn over_memory() -> Fixture {
     let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let losing = Arc::clone(&inner);
     let store = Arc::new(SealingStore::new(inner, keys("a")));
-    Fixture { store, clock, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
+    Fixture { store, clock, is_steady: true, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
 }
 
 mod over_memory {
@@ -44,7 +44,7 @@ fn over_sqlite() -> Fixture {
     let path = folder.path().join("ledger.db");
     let inner = SqliteStore::open_with_clock(path, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     let store = Arc::new(SealingStore::new(Arc::new(inner), keys("a")));
-    Fixture { store, clock, lose: None, place: Box::new(folder) }
+    Fixture { store, clock, is_steady: true, lose: None, place: Box::new(folder) }
 }
 
 mod over_sqlite {

@@ -25,7 +25,7 @@ fn ledger_in(folder: &TempDir) -> PathBuf {
 fn fixture() -> Fixture {
     let (clock, folder) = (Arc::new(SettableClock::default()), folder());
     let store = SqliteStore::open_with_clock(ledger_in(&folder), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-    Fixture { store: Arc::new(store), clock, lose: None, place: Box::new(folder) }
+    Fixture { store: Arc::new(store), clock, is_steady: true, lose: None, place: Box::new(folder) }
 }
 
 /// A connection past all checks, as another program has it.
