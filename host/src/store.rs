@@ -14,6 +14,8 @@ mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sealing;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod server;
@@ -22,6 +24,8 @@ mod waiters;
 
 pub use clock::{Clock, Moment, SettableClock, SystemClock};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetUp};
 pub use sealing::{Resealed, SealCounts, SealingFault, SealingKey, SealingKeys, SealingStore};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub use server::{Server, ServerFault};

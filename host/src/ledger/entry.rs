@@ -155,6 +155,12 @@ impl StateLabel {
         }
     }
 
+    /// Whether somebody has yet to end what it stands for.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Running | Self::Waiting | Self::InDoubt | Self::Probing | Self::Held)
+    }
+
     /// The label of this word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

@@ -19,7 +19,7 @@ pub mod writing;
 
 use super::{Clock, Created, Keep, Moment, SettableClock, Store, Stored, Version};
 use crate::{ledger::Entry, words::StoreKey};
-use std::{any::Any, fmt, sync::Arc, time::Duration};
+use std::{any::Any, fmt, pin::Pin, sync::Arc, time::Duration};
 
 pub use samples::{any_key, entry, handle, key, odd_entries, operation, tenant};
 
@@ -94,15 +94,21 @@ pub fn fresh_version() -> Version {
 
 /// Runs one case on a runtime with two threads.
 pub fn run(case: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime starts").block_on(case);
 }
+
+/// A case: its name, and what it does with a store.
+pub type Case = (&'static str, for<'f> fn(&'f Fixture) -> Pin<Box<dyn Future<Output = ()> + 'f>>);
+
+/// Every case, for whoever runs them on stores that cost something to make.
+pub const CASES: &[Case] = crate::store_conformance!(@every table);
 
 /// Makes a test of each case, for the stores that this function or closure makes: `store_conformance!(fixture)`.
 #[macro_export]
 macro_rules! store_conformance {
-    ($fixture:expr) => {
-        $crate::store_conformance! { $fixture;
+    (@every $($what:tt)*) => {
+        $crate::store_conformance! { @$($what)*;
             writing::a_creation_writes_where_nothing_lies,
             writing::a_creation_finds_what_lies_and_leaves_it,
             writing::a_replacement_takes_the_place_of_the_version_it_expects,
@@ -137,7 +143,10 @@ macro_rules! store_conformance {
             contending::a_call_begun_is_carried_out_unawaited,
         }
     };
-    ($fixture:expr; $($group:ident::$case:ident),* $(,)?) => {
+    (@table; $($group:ident::$case:ident,)*) => {
+        &[$((concat!(stringify!($group), "::", stringify!($case)), |on| Box::pin($group::$case(on))),)*]
+    };
+    (@tests $fixture:expr; $($group:ident::$case:ident,)*) => {
         $(
             #[test]
             fn $case() {
@@ -146,5 +155,8 @@ macro_rules! store_conformance {
                 });
             }
         )*
+    };
+    ($fixture:expr) => {
+        $crate::store_conformance! { @every tests $fixture }
     };
 }

@@ -36,6 +36,11 @@ impl Running {
         self.0.id()
     }
 
+    /// Waits until it is gone.
+    pub fn wait(&mut self) {
+        self.0.wait().unwrap();
+    }
+
     /// Ends it as a power switch would, and waits until it is gone.
     pub fn kill(&mut self) {
         let _gone_already = self.0.kill();

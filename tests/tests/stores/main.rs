@@ -11,3 +11,5 @@
 )]
 
 mod machine;
+mod postgres;
+mod postgres_server;

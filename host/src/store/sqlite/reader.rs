@@ -137,7 +137,7 @@ fn list(connection: &Connection, query: &Query, now: Stamp) -> rusqlite::Result<
 
 /// Settled entries are many, and listed in the order of their keys; open ones are few, and found by an index.
 fn list_statement(query: &Query) -> String {
-    let only_open = query.due || (!query.states.is_empty() && query.states.iter().all(|state| schema::is_open(*state)));
+    let only_open = query.due || (!query.states.is_empty() && query.states.iter().all(|state| state.is_open()));
     let (index, open) = if only_open { ("INDEXED BY entry_open", schema::OPEN) } else { ("", "TRUE") };
     let words = query.states.iter().map(|state| format!("'{}'", state.word())).collect::<Vec<_>>().join(", ");
     let states = if words.is_empty() { "TRUE".to_owned() } else { format!("state IN ({words})") };

@@ -5,7 +5,6 @@
 
 use super::{OpenFault, connection, file::LedgerFile, leftover};
 use crate::{
-    ledger::StateLabel,
     points::{self, Deed},
     words::{Incarnation, Nonce},
 };
@@ -25,12 +24,6 @@ const SCHEMA: i64 = 1;
 /// What is still open and so must be found quickly. It stands in the index and word by word in the queries that use it.
 pub(super) const OPEN: &str =
     "(due_in_ms IS NOT NULL OR state IN ('running', 'waiting', 'in-doubt', 'probing', 'held'))";
-
-/// Whether entries in this state are open.
-pub(super) fn is_open(state: StateLabel) -> bool {
-    use StateLabel::{Held, InDoubt, Probing, Running, Waiting};
-    matches!(state, Running | Waiting | InDoubt | Probing | Held)
-}
 
 fn tables() -> String {
     let moment = |prefix: &str| {

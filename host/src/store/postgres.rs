@@ -1,0 +1,271 @@
+//! A ledger in a PostgreSQL database, shared by any number of hosts.
+//!
+//! Every transition is one statement that commits by itself, with its condition in it; many at once are one statement with
+//! a condition and an answer for each ([`statement`]). Times are the server's. No advisory lock, no transaction that
+//! stays open, nothing that a host could leave behind when it dies.
+//!
+//! **What a reader sees is durable.** PostgreSQL makes a transaction visible after its commit record is on the disk, and
+//! after the synchronous standbys have it (`RecordTransactionCommit`: `XLogFlush` and `SyncRepWaitForLSN` come before the
+//! transaction leaves the list of those under way), as long as `synchronous_commit` is on for whoever writes, which each
+//! session here sets. The one exception is a wait for a standby that was given up: the server warns, and whatever was asked
+//! in that session is *unknown* then.
+//!
+//! **What an error means.** What the server reports as an error it has rolled back: not executed. A connection that ends,
+//! a fatal error, or no answer in time: unknown.
+//!
+//! **A ledger that may have lost something** has another incarnation: made of a random value in the ledger, the server's
+//! own identity, and its timeline, which a standby changes when it takes over, and a server that was set back to an
+//! earlier moment. A connection belongs to one server process, so it is looked up once for each. Where `synchronous_commit`
+//! waits for a standby and only such a standby takes over, nothing is lost; that it was one, no server can tell.
+//!
+//! **What it costs.** A first call is two round trips and two commits, a repeat of what is settled one round trip and none:
+//! a creation that finds something answers with it. Under load up to 128 commands share a statement, over four connections;
+//! the caller who finds one free asks in his own task. Waiting costs nothing but a look now and then.
+//!
+//! Absent: sums of rows (the server's own `data_checksums` do that), [`Store::scrub`] (what `VACUUM` leaves is the
+//! administrator's, as are backups and the log), connections through a pooler that shares sessions between
+//! transactions, and any way to notice that the files were copied back without recovery.
+
+mod bells;
+mod checks;
+mod command;
+mod lanes;
+mod place;
+mod row;
+mod schema;
+mod session;
+mod statement;
+mod watch;
+
+use super::{
+    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Server, ServerFault, Store, StoreError, Stored,
+    Version,
+};
+use crate::{
+    ledger::Entry,
+    words::{Durability, Stamp, StoreKey},
+};
+use async_trait::async_trait;
+use bells::Bells;
+use command::{Command, Told};
+use lanes::Lanes;
+use place::Place;
+use row::{NewRow, Row, number};
+use session::Session;
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use tokio_postgres::types::ToSql;
+
+pub use schema::{PARTITIONS_MAX, PostgresSetup, SetUp};
+
+/// How long a waiter sleeps before it looks by itself: at first, and at the most. News come faster, as a rule.
+const POLL_FIRST: Duration = Duration::from_millis(20);
+const POLL_AT_MOST: Duration = Duration::from_millis(320);
+
+/// How many entries are dropped in one statement.
+const PURGE_BATCH: usize = 500;
+
+/// A ledger in a PostgreSQL database.
+pub struct PostgresStore {
+    place: Arc<Place>,
+    lanes: Arc<Lanes>,
+    bells: Arc<Bells>,
+    clock: Option<Arc<dyn Clock>>,
+    standing: Arc<watch::Standing>,
+    /// Ends with the store.
+    watcher: tokio::task::JoinHandle<()>,
+}
+
+impl PostgresStore {
+    /// Opens the ledger in this database.
+    ///
+    /// # Errors
+    /// If the server is not reached, there is no ledger that this release can use ([`Self::set_up`] makes one), or the
+    /// server would not keep what it acknowledges.
+    pub async fn open(server: &Server) -> Result<Self, ServerFault> {
+        Self::open_with_clock(server, None).await
+    }
+
+    /// As [`Self::open`], by this clock in place of the server's. Hidden because whoever shares a ledger must share its
+    /// clock: for tests only.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    #[doc(hidden)]
+    pub async fn open_with_clock(server: &Server, clock: Option<Arc<dyn Clock>>) -> Result<Self, ServerFault> {
+        let place = Arc::new(Place::of(server)?);
+        let bells = Bells::new();
+        bells.listen(&place).await;
+        let first = Session::open(&place, Arc::new(|_| {})).await?;
+        let standing = Arc::new(watch::Standing::of(first.finding.clone()));
+        let ringing = Arc::clone(&bells);
+        let written = Box::new(move |keys: &[StoreKey]| ringing.ring(keys));
+        let lanes = Arc::new(Lanes::new(Arc::clone(&place), first, clock.clone(), written));
+        let watcher = tokio::spawn(watch::watch(
+            Arc::clone(&place),
+            Arc::downgrade(&lanes),
+            Arc::downgrade(&bells),
+            Arc::clone(&standing),
+        ));
+        Ok(Self { place, lanes, bells, clock, standing, watcher })
+    }
+
+    /// Makes the ledger in this database, or brings it up to date. It may be run as often as one likes, by a user who may
+    /// make tables; hosts need no such right.
+    ///
+    /// # Errors
+    /// If the server is not reached, or does not allow it. Nothing is changed then.
+    pub async fn set_up(server: &Server, setup: &PostgresSetup) -> Result<SetUp, ServerFault> {
+        let place = Place::of(server)?;
+        let (mut client, _) = session::connect(&place, Arc::new(|_| {})).await?;
+        schema::set_up(&mut client, &place, setup).await
+    }
+
+    fn now(&self) -> Option<i64> {
+        self.clock.as_ref().map(|clock| number(clock.now().wall_ms))
+    }
+
+    async fn ask_version(&self, key: StoreKey) -> Option<Version> {
+        match self.lanes.carry_out(Command::Get(key)).await.map(Told::without_what_ended) {
+            Ok(Told::Found(Some(row), _)) => row.version().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// What lies there, to be understood by whoever asked.
+fn stored(row: Option<Row>) -> Result<Option<Stored>, StoreError> {
+    Ok(row.map(Row::into_stored).transpose()?)
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn create(
+        &self,
+        key: StoreKey,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Created, StoreError> {
+        let new = Arc::new(NewRow::of(entry, version, keep)?);
+        match self.lanes.carry_out(Command::Create(key, new)).await? {
+            Told::Done(now) => Ok(Created::Created(now)),
+            Told::Found(row, now) => match stored(row)? {
+                Some(stored) => Ok(Created::Exists(stored, now)),
+                None => Err(StoreError::Unknown("nothing was created, and nothing lies there".to_owned())),
+            },
+        }
+    }
+
+    async fn replace(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Replaced, StoreError> {
+        let new = Arc::new(NewRow::of(entry, version, keep)?);
+        let told = self.lanes.carry_out(Command::Replace(key, expected, new)).await?;
+        Ok(match told.without_what_ended() {
+            Told::Done(now) => Replaced::Replaced(now),
+            Told::Found(row, now) => Replaced::Changed(stored(row)?, now),
+        })
+    }
+
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+        let told = self.lanes.carry_out(Command::Remove(key, expected)).await?;
+        Ok(match told.without_what_ended() {
+            Told::Done(_) => Removed::Removed,
+            Told::Found(row, now) => Removed::Changed(stored(row)?, now),
+        })
+    }
+
+    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+        match self.lanes.carry_out(Command::Get(key)).await?.without_what_ended() {
+            Told::Found(row, now) => Ok((stored(row)?, now)),
+            Told::Done(now) => Ok((None, now)),
+        }
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        let limit = query.limit.min(PAGE_MAX);
+        let states = (!query.states.is_empty())
+            .then(|| query.states.iter().map(|state| state.word()).collect::<Vec<&'static str>>());
+        let only_open = query.due || query.states.iter().all(|state| state.is_open()) && !query.states.is_empty();
+        let after: &[u8] = query.after.as_ref().map_or(&[], |key| key.as_bytes());
+        let tenant = query.tenant.as_ref().map(|tenant| tenant.as_str());
+        // One more than asked, to know whether there is more.
+        let count = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+        let now = self.now();
+        let parameters: [&(dyn ToSql + Sync); 6] = [&now, &after, &tenant, &states, &query.due, &count];
+        let borrowed = self.lanes.borrow().await?;
+        let session = borrowed.session()?;
+        let statement = if only_open { &session.statements.list_open } else { &session.statements.list };
+        let found = session.ask(statement, &parameters).await?;
+        let keys: Result<Vec<_>, _> = found.iter().map(|found| row::key(found, 0)).collect();
+        let mut keys = keys.map_err(|error| StoreError::NotExecuted(error.to_string()))?;
+        let more = keys.len() > limit;
+        keys.truncate(limit);
+        Ok(Page { keys, more })
+    }
+
+    async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
+        let borrowed = self.lanes.borrow().await?;
+        let session = borrowed.session()?;
+        let mut purged = 0;
+        loop {
+            let batch = PURGE_BATCH.min(at_most - purged);
+            let count = i64::try_from(batch).unwrap_or(i64::MAX);
+            let dropped = session.ask(&session.statements.purge, &[&self.now(), &count]).await?.len();
+            purged += dropped;
+            if dropped < batch || purged >= at_most {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        Err(StoreError::NotExecuted(
+            "what was overwritten or removed stays in PostgreSQL's files until it is reused: let its owner run `VACUUM FULL semel.entry`, and let archived logs and backups of before expire"
+                .to_owned(),
+        ))
+    }
+
+    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+        let change = async {
+            let mut pause = POLL_FIRST;
+            loop {
+                // Listening begins before the look, so that no change falls between the two.
+                let mut rung = pin!(self.bells.waiters().bell(key).notified());
+                rung.as_mut().enable();
+                if self.ask_version(key).await != Some(since) {
+                    return;
+                }
+                let _ = tokio::time::timeout(pause, rung).await;
+                pause = POLL_AT_MOST.min(pause * 2);
+            }
+        };
+        // Whether it changed or the time is up makes no difference: the caller looks again.
+        let _ = tokio::time::timeout(at_most, change).await;
+    }
+
+    fn durability(&self) -> Durability {
+        self.standing.durability()
+    }
+
+    fn reads_cheaply(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,117 @@
+//! News of changes between the processes that share a ledger.
+//!
+//! Each store listens on a connection of its own. Whoever changed something tells so afterwards, in a transaction without
+//! a write, which syncs nothing: told within the change itself, it would make all commits of the server wait for one
+//! another. News are bundled while some are under way. They may be lost, so those who wait look from time to time.
+
+use super::{
+    place::Place,
+    session::{self, Hear},
+};
+use crate::{
+    store::waiters::{BELLS, Waiters},
+    words::StoreKey,
+};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use tokio::runtime::Handle;
+use tokio_postgres::Client;
+
+/// The channel that all stores of a database listen on.
+const CHANNEL: &str = "semel";
+
+/// What rings in this process, and in the others.
+pub(super) struct Bells {
+    waiters: Waiters,
+    /// The bells to be rung in other processes, a bit each.
+    to_tell: AtomicU64,
+    is_telling: AtomicBool,
+    /// The connection that hears, and by which others are told; none: it was lost.
+    line: Mutex<Option<Arc<Client>>>,
+    runtime: Handle,
+}
+
+const _: () = assert!(BELLS <= 64, "a bit for each bell");
+
+impl Bells {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            waiters: Waiters::new(),
+            to_tell: AtomicU64::new(0),
+            is_telling: AtomicBool::new(false),
+            line: Mutex::default(),
+            runtime: Handle::current(),
+        })
+    }
+
+    pub(super) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// Listens, where it does not already.
+    pub(super) async fn listen(self: &Arc<Self>, place: &Place) {
+        if self.line().is_some() {
+            return;
+        }
+        let bells = Arc::downgrade(self);
+        let hear: Hear = Arc::new(move |told| {
+            if let Some(bells) = bells.upgrade() {
+                bells.hear(told);
+            }
+        });
+        let Ok((client, _)) = session::connect(place, hear).await else { return };
+        if client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok() {
+            *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
+            // Whatever was told before.
+            self.waiters.wake_all();
+        }
+    }
+
+    /// Rings for these keys, here and elsewhere.
+    pub(super) fn ring(self: &Arc<Self>, keys: &[StoreKey]) {
+        let mut bits = 0;
+        for key in keys {
+            self.waiters.wake(*key);
+            bits |= 1 << Waiters::number(*key);
+        }
+        self.to_tell.fetch_or(bits, Ordering::AcqRel);
+        if !self.is_telling.swap(true, Ordering::AcqRel) {
+            let bells = Arc::clone(self);
+            self.runtime.spawn(async move { bells.tell_others().await });
+        }
+    }
+
+    async fn tell_others(&self) {
+        loop {
+            let bits = self.to_tell.swap(0, Ordering::AcqRel);
+            if bits != 0 {
+                if let Some(line) = self.line() {
+                    // If it is lost, those who wait look for themselves.
+                    let _ = line.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &format!("{bits:x}")]).await;
+                }
+                continue;
+            }
+            self.is_telling.store(false, Ordering::Release);
+            // Somebody may have come between the two.
+            if self.to_tell.load(Ordering::Acquire) == 0 || self.is_telling.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
+    }
+
+    fn hear(&self, told: &str) {
+        // What nobody here would say rings for everybody.
+        let bits = u64::from_str_radix(told, 16).unwrap_or(u64::MAX);
+        (0..BELLS).filter(|number| bits >> number & 1 == 1).for_each(|number| self.waiters.wake_number(number));
+    }
+
+    fn line(&self) -> Option<Arc<Client>> {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if line.as_ref().is_some_and(|client| client.is_closed()) {
+            *line = None;
+        }
+        line.clone()
+    }
+}
