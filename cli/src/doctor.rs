@@ -3,13 +3,15 @@
 use crate::{
     args::Where,
     exit::{Exit, OrStop, Stop},
-    setup, talk,
+    setup::{self, Bare},
+    talk,
 };
 use semel::{
     config::{Config, ToolSetup},
     engine::{CacheState, CodeCache, Engine},
     ledger::StateLabel,
     runtime::Ledger,
+    store::ServerReport,
     words::ToolMode,
 };
 
@@ -92,7 +94,12 @@ fn short(digest: &str) -> String {
 
 async fn ledger(config: &Config) -> Result<(), Stop> {
     told("ledger", &config.ledger.to_string())?;
-    let store = setup::checked(config).await?;
+    let bare = Bare::open(config).await?;
+    bare.check()?;
+    if let Some(report) = bare.report() {
+        server(&report)?;
+    }
+    let store = bare.store();
     told("durability", &store.durability().to_string())?;
     let keys = setup::keys(config);
     let secret =
@@ -100,6 +107,18 @@ async fn ledger(config: &Config) -> Result<(), Stop> {
     told("keys", &secret)?;
     told("sealing", &sealing(config).await?)?;
     told("operations", &counts(&setup::over(store, keys).await?).await?)
+}
+
+/// What the level rests on, how long a question takes, and how the clocks differ.
+fn server(report: &ServerReport) -> Result<(), Stop> {
+    let named = |(name, value): &(&str, String)| {
+        if value.is_empty() { format!("{name} is empty") } else { format!("{name} {value}") }
+    };
+    told("server", &report.settings.iter().map(named).collect::<Vec<_>>().join(", "))?;
+    told("latency", &format!("{:.1} ms", report.latency.as_secs_f64() * 1e3))?;
+    let (ms, side) =
+        (report.clock_ahead_ms.unsigned_abs(), if report.clock_ahead_ms < 0 { "behind" } else { "ahead of" });
+    told("clock", &format!("the server's is {ms} ms {side} this machine's"))
 }
 
 /// Under which keys records are sealed, and how many under which.

@@ -2,6 +2,7 @@
 
 mod decide;
 mod erase;
+mod init;
 mod list;
 mod purge;
 mod report;
@@ -17,9 +18,10 @@ use crate::{
 use clap::Subcommand;
 use semel::runtime::{Found, Ledger, Listed, LookUpError};
 
-/// Lists, shows, decides, reports, clears, erases and seals what is recorded.
+/// Makes the ledger on a server; lists, shows, decides, reports, clears, erases and seals what is recorded.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::Options),
     List(list::Options),
     Show(show::Options),
     Decide(decide::Options),
@@ -31,6 +33,7 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command) -> Result<(), Stop> {
     match command {
+        Command::Init(options) => init::run(options).await,
         Command::List(options) => list::run(options).await,
         Command::Show(options) => show::run(options).await,
         Command::Decide(options) => decide::run(options).await,

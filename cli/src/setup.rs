@@ -11,7 +11,7 @@ use semel::{
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
     runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
-    store::{MemoryStore, SealingStore, Server, SqliteStore, Store},
+    store::{MemoryStore, PostgresStore, SealingStore, Server, ServerReport, SqliteStore, Store},
 };
 use semel_mcp::metrics::Metrics;
 use serde_json::{Map, Value};
@@ -32,40 +32,69 @@ pub(crate) fn config(place: &Where) -> Result<Config, Stop> {
 pub(crate) async fn store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
     Ok(match sealing(config).await? {
         Some(sealing) => Arc::new(sealing),
-        None => bare_store(config).await?,
+        None => Bare::open(config).await?.store(),
     })
 }
 
 /// Opens the sealing store, where keys for one are set up.
 pub(crate) async fn sealing(config: &Config) -> Result<Option<SealingStore>, Stop> {
     let Some(keys) = &config.sealing else { return Ok(None) };
-    Ok(Some(SealingStore::new(bare_store(config).await?, keys.clone())))
+    Ok(Some(SealingStore::new(Bare::open(config).await?.store(), keys.clone())))
 }
 
-async fn bare_store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
-    Ok(match &config.ledger {
-        LedgerPlace::Memory => Arc::new(MemoryStore::new()),
-        LedgerPlace::Sqlite { path, .. } => Arc::new(opened(config, path)?),
-        LedgerPlace::Postgres(place) => return Err(Exit::Ledger.stop(format!("`{place}` cannot be used yet"))),
-        LedgerPlace::Redis(place) => return Err(Exit::Ledger.stop(format!("`{place}` cannot be used yet"))),
-    })
+/// The store that keeps the ledger, without any around it.
+pub(crate) enum Bare {
+    Memory(MemoryStore),
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
 }
 
-fn server(place: &ServerPlace) -> Server {
+impl Bare {
+    /// Opens it, in the way that its URL says.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Stop> {
+        Ok(match &config.ledger {
+            LedgerPlace::Memory => Self::Memory(MemoryStore::new()),
+            LedgerPlace::Sqlite { path, .. } => Self::Sqlite(opened(config, path)?),
+            LedgerPlace::Postgres(place) => {
+                Self::Postgres(PostgresStore::open(&server(place)).await.or_stop(Exit::Ledger)?)
+            }
+            LedgerPlace::Redis(place) => return Err(Exit::Ledger.stop(format!("`{place}` cannot be used yet"))),
+        })
+    }
+
+    pub(crate) fn store(self) -> Arc<dyn Store> {
+        match self {
+            Self::Memory(store) => Arc::new(store),
+            Self::Sqlite(store) => Arc::new(store),
+            Self::Postgres(store) => Arc::new(store),
+        }
+    }
+
+    /// How its server stands, if it has one.
+    pub(crate) fn report(&self) -> Option<ServerReport> {
+        match self {
+            Self::Postgres(store) => Some(store.report()),
+            Self::Memory(_) | Self::Sqlite(_) => None,
+        }
+    }
+
+    /// Reads all of a file, and ends the command if it is not sound.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        match self {
+            Self::Sqlite(store) => store.check().or_stop(Exit::Ledger),
+            Self::Memory(_) | Self::Postgres(_) => Ok(()),
+        }
+    }
+}
+
+/// A server, and how it is reached.
+pub(crate) fn server(place: &ServerPlace) -> Server {
     let server = Server::at(place.url.reveal());
     let server = match &place.password {
         Some(password) => server.password(password.reveal()),
         None => server,
     };
     if place.accept_unverified { server.accepting_unverified() } else { server }
-}
-
-/// The same, once the whole file was read and found sound.
-pub(crate) async fn checked(config: &Config) -> Result<Arc<dyn Store>, Stop> {
-    let LedgerPlace::Sqlite { path, .. } = &config.ledger else { return bare_store(config).await };
-    let store = opened(config, path)?;
-    store.check().or_stop(Exit::Ledger)?;
-    Ok(Arc::new(store))
 }
 
 fn opened(config: &Config, path: &Path) -> Result<SqliteStore, Stop> {

@@ -28,7 +28,7 @@ pub use memory::MemoryStore;
 pub use postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetUp};
 pub use sealing::{Resealed, SealCounts, SealingFault, SealingKey, SealingKeys, SealingStore};
 #[cfg(any(feature = "postgres", feature = "redis"))]
-pub use server::{Server, ServerFault};
+pub use server::{Server, ServerFault, ServerReport};
 pub use sqlite::{OpenFault, SqliteStore};
 
 /// How many keys a page holds at the most.

@@ -38,8 +38,8 @@ mod statement;
 mod watch;
 
 use super::{
-    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Server, ServerFault, Store, StoreError, Stored,
-    Version,
+    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Server, ServerFault, ServerReport, Store,
+    StoreError, Stored, Version,
 };
 use crate::{
     ledger::Entry,
@@ -118,6 +118,12 @@ impl PostgresStore {
         let place = Place::of(server)?;
         let (mut client, _) = session::connect(&place, Arc::new(|_| {})).await?;
         schema::set_up(&mut client, &place, setup).await
+    }
+
+    /// How the server stood when it was last looked at, which is done every few seconds.
+    #[must_use]
+    pub fn report(&self) -> ServerReport {
+        self.standing.report()
     }
 
     fn now(&self) -> Option<i64> {

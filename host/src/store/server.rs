@@ -1,6 +1,6 @@
 //! What ledgers on servers have in common: how the server is reached, and why it is not used.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 use zeroize::Zeroizing;
 
 /// A server that keeps a ledger, and how it is reached.
@@ -38,6 +38,17 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("accepts_unverified", &self.accepts_unverified).finish_non_exhaustive()
     }
+}
+
+/// How a server stands that keeps a ledger, for whoever looks after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerReport {
+    /// The settings that the level rests on, as they hold for this ledger.
+    pub settings: Vec<(&'static str, String)>,
+    /// How long a small question takes.
+    pub latency: Duration,
+    /// How far the server's clock is ahead of this machine's, in milliseconds; behind it, where it is negative.
+    pub clock_ahead_ms: i64,
 }
 
 /// Why a ledger on a server is not used. Each tells the cure.

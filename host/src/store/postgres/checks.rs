@@ -2,11 +2,11 @@
 
 use super::{place::Place, schema};
 use crate::{
-    store::ServerFault,
+    store::{ServerFault, ServerReport},
     words::{Durability, Incarnation},
 };
 use sha2::{Digest, Sha256};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::Client;
 
 /// What a check found.
@@ -14,12 +14,7 @@ use tokio_postgres::Client;
 pub(super) struct Finding {
     pub(super) durability: Durability,
     pub(super) life: Incarnation,
-    /// What was set, for whoever looks after the server.
-    pub(super) settings: Vec<(&'static str, String)>,
-    /// The server's time, in milliseconds since 1970, in the middle of the question.
-    pub(super) wall_ms: i64,
-    /// How long the question took.
-    pub(super) took: Duration,
+    pub(super) report: ServerReport,
 }
 
 /// What is asked. What only a primary can tell is null elsewhere.
@@ -43,9 +38,9 @@ const PERSISTENCE: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
 /// Checks a fresh session, and sets what is the session's own to set.
 pub(super) async fn check(client: &Client, place: &Place) -> Result<Finding, ServerFault> {
     let fault = |error| place.fault(&error);
-    let begun = Instant::now();
+    let (begun, asked_at) = (Instant::now(), wall_ms());
     let row = client.query_one(QUESTION, &[]).await.map_err(fault)?;
-    let took = begun.elapsed();
+    let latency = begun.elapsed();
     let text = |at: usize| row.try_get::<_, String>(at).map_err(fault);
     if row.try_get::<_, bool>(0).map_err(fault)? {
         return Err(ServerFault::ReadOnly { place: place.shown().to_owned(), problem: "it is a standby".to_owned() });
@@ -70,15 +65,27 @@ pub(super) async fn check(client: &Client, place: &Place) -> Result<Finding, Ser
     Ok(Finding {
         durability: if survives_the_machine { Durability::MachineLoss } else { Durability::PowerLoss },
         life: life(ledger, system, &timeline),
-        settings: vec![
-            ("server", text(9)?),
-            ("synchronous_commit", commit),
-            ("synchronous_standby_names", standbys),
-            ("timeline", timeline),
-        ],
-        wall_ms: row.try_get(8).map_err(fault)?,
-        took,
+        report: ServerReport {
+            settings: vec![
+                ("server_version", text(9)?),
+                ("synchronous_commit", commit),
+                ("synchronous_standby_names", standbys),
+                ("timeline", timeline),
+            ],
+            latency,
+            // The server answered in the middle of it.
+            clock_ahead_ms: row.try_get::<_, i64>(8).map_err(fault)? - asked_at - half_ms(latency),
+        },
     })
+}
+
+fn wall_ms() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn half_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis() / 2).unwrap_or(i64::MAX)
 }
 
 fn must_be_on(name: &str, value: &str) -> Result<(), ServerFault> {

@@ -2,9 +2,12 @@
 //! whether news of changes still come.
 
 use super::{bells::Bells, checks::Finding, lanes::Lanes, place::Place, session::Session};
-use crate::{store::ServerFault, words::Durability};
+use crate::{
+    store::{ServerFault, ServerReport},
+    words::Durability,
+};
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -24,12 +27,16 @@ impl Standing {
         self.finding().durability
     }
 
-    pub(super) fn finding(&self) -> Finding {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn report(&self) -> ServerReport {
+        self.finding().report.clone()
+    }
+
+    fn finding(&self) -> MutexGuard<'_, Finding> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, finding: Finding) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = finding;
+        *self.finding() = finding;
     }
 }
 
