@@ -9,6 +9,7 @@ mod report;
 mod reseal;
 mod show;
 mod summary;
+mod trust;
 
 use crate::{
     args::Where,
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Report(report::Options),
     Erase(erase::Options),
     Reseal(reseal::Options),
+    Trust(trust::Options),
 }
 
 pub(crate) async fn run(command: Command) -> Result<(), Stop> {
@@ -41,6 +43,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Stop> {
         Command::Report(options) => report::run(options).await,
         Command::Erase(options) => erase::run(options).await,
         Command::Reseal(options) => reseal::run(options).await,
+        Command::Trust(options) => trust::run(options).await,
     }
 }
 

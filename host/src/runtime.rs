@@ -18,6 +18,7 @@ mod erasing;
 mod late;
 mod lease;
 mod ledger;
+mod life;
 mod operator;
 mod renewals;
 mod report;

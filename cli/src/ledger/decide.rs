@@ -98,7 +98,7 @@ fn outcome(written: &str) -> Result<Kept, Stop> {
     Ok(Kept::Whole(Outcome::Returned(value)))
 }
 
-fn text(option: &str, written: &str) -> Result<String, Stop> {
+pub(super) fn text(option: &str, written: &str) -> Result<String, Stop> {
     let text = written.trim();
     if text.is_empty() || text.len() > TEXT_BYTES_MAX || text.contains(char::is_control) {
         let message = format!("`{option}` takes one line of 1 to {TEXT_BYTES_MAX} bytes");

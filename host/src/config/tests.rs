@@ -202,7 +202,7 @@ fn every_mistake_is_told_with_its_line_and_cure() {
     let told = faults(
         r#"
 [ledger]
-url = "postgres://me:hunter2@db/semel"
+url = "mysql://me:hunter2@db/semel"
 path = "x"
 [keys]
 secret_file = "missing"
@@ -251,6 +251,9 @@ fn other_mistakes_are_told_as_plainly() {
         "[ledger]\nurl = \"sqlite:///var/x\"",
         "[ledger]\nurl = \"sqlite:~/x\"",
         "[ledger]\nurl = \"ledger.sqlite\"",
+        "[ledger]\nurl = \"postgres:semel\"",
+        "[ledger]\nurl = \"rediss://\"",
+        "[ledger]\nurl = \"postgres://db/semel\"\nsecret_env = \"PAY\"",
         "[keys]\nsecret_env = \"PAY\"",
         "[keys]\nsecret_env = \"PAY\"\nsecret_file = \"x\"",
         "tool = 1\nledger = 2",
@@ -277,7 +280,7 @@ fn mistakes_outside_the_file_are_told_with_their_place() {
         Stage::new().without("HOME").faults(None),
         Stage::new().with("HOME", "relative").faults(None),
         Stage::new()
-            .with("SEMEL_LEDGER", "redis:x")
+            .with("SEMEL_LEDGER", "etcd:x")
             .with("SEMEL_TENANT", "a\nb")
             .with("SEMEL_WAIT", "soon")
             .with("SEMEL_SECRET_FILE", "missing")
@@ -303,7 +306,13 @@ fn secrets_are_never_printed() {
     let secret = "0123456789abcdef0123456789abcdef";
     let stage = Stage::new().file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"").with("PAY", secret);
     assert!(!format!("{:?}{:?}", stage.load(), stage.around).contains("0123"));
-    assert!(!faults("[ledger]\nurl = \"postgres://me:hunter2@db/semel\"").contains("hunter2"));
+    assert!(!faults("[ledger]\nurl = \"mysql://me:hunter2@db/semel\"").contains("hunter2"));
+    let text = "[ledger]\nurl = \"postgres://me:hunt@er2@db:5433/semel?sslmode=require\"\nsecret_env = \"PAY\"";
+    let stage = Stage::new().file("work/semel.toml", text).with("PAY", "another");
+    let ledger = stage.load().ledger;
+    assert_eq!(ledger.to_string(), "postgres://db:5433/semel");
+    let told = format!("{ledger:?}");
+    assert!(!told.contains("hunt") && !told.contains("er2") && !told.contains("another"), "{told}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a store keeps under a key: the record of an operation, a handle, or the scheme of the ledger.
 
 use super::{
-    record::{GenerationOf, Record, State},
+    record::{GenerationOf, Person, Record, State},
     sealed::Sealed,
     tally::Tally,
 };
@@ -53,6 +53,20 @@ pub struct Scheme {
     pub secret_id: Option<String>,
     /// The key epoch of each policy whose operations lie here, by name.
     pub key_epochs: std::collections::BTreeMap<String, u32>,
+    /// The longest attempt and window together that an operation ever asked for, in seconds; 0: not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub horizon_seconds: u64,
+    /// For so many seconds from this write on nothing is sent, because what was acknowledged may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine_seconds: Option<u64>,
+    /// Who ended the last such time before it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_by: Option<Person>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a store lists entries by. It never decides anything.

@@ -1,6 +1,6 @@
 //! The ledger's table carried out on a store: read, apply, write if unchanged, and once more where it changed.
 
-use super::clock::Moment;
+use super::{clock::Moment, life::Life};
 use crate::{
     guard::{LedgerFault, Reading},
     ledger::{
@@ -46,6 +46,15 @@ pub enum LedgerError {
         found: &'static str,
         /// What should.
         wanted: &'static str,
+    },
+    /// It may have lost what it acknowledged.
+    #[error(
+        "the ledger may have lost what it acknowledged, so that what was sent may be missing: nothing is sent for {}, unless a person ends that before (`semel ledger trust`)",
+        humantime::format_duration(Duration::from_secs(left.as_secs() + 1))
+    )]
+    Quarantined {
+        /// For how long.
+        left: Duration,
     },
     /// The operating system has no randomness to give.
     #[error("no randomness: {0}")]
@@ -130,11 +139,18 @@ enum Wrote {
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     store: Arc<dyn Store>,
+    /// None: for whoever sends nothing.
+    life: Option<Arc<Life>>,
 }
 
 impl Table {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, life: None }
+    }
+
+    /// The same, for a host that sends: it grants nothing on a ledger that may have lost something.
+    pub(super) fn in_life(self, life: Life) -> Self {
+        Self { life: Some(Arc::new(life)), ..self }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -211,11 +227,19 @@ impl Table {
             let Step { write: Some((record, keep)), reply } = step else {
                 return told(key, lies, step.reply, now, asked);
             };
+            let grants = matches!(reply, Reply::Granted(_));
+            if grants {
+                self.may_grant(command, now).await?;
+            }
             let version = Nonce::fresh()?;
             let entry = Arc::new(Entry::Operation(record));
             let expected = lies.as_ref().map(|lies| lies.version);
             let (changed, at) = match self.write(Deed::of(command), key, expected, &entry, version, keep).await? {
                 Wrote::Done(written) => {
+                    if grants && let Err(fault) = self.must_be_whole(written).await {
+                        self.take_back(key, expected, version).await;
+                        return Err(fault);
+                    }
                     return Ok(Applied { reply, key, version, record: entry, written, now: written, asked });
                 }
                 Wrote::Lost(fault, ..) if losses == LOSSES_MAX => return Err(fault.into()),
@@ -229,6 +253,31 @@ impl Table {
             (lies, now) = (changed.map(Lies::from), at);
         }
         Err(LedgerError::Contended)
+    }
+
+    /// What is to be so before a right to send is written. Before the store has told a time, the answer to the write tells.
+    async fn may_grant(&self, command: &Command, now: Stamp) -> Result<(), LedgerError> {
+        if now != NO_TIME {
+            self.must_be_whole(now).await?;
+        }
+        match (&self.life, command) {
+            (Some(life), Command::Claim(claim)) => life.note(self, claim).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn must_be_whole(&self, now: Stamp) -> Result<(), LedgerError> {
+        match &self.life {
+            Some(life) => life.must_be_whole(self, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes a first claim whose right is not granted after all. If that fails, its lease ends, and it is in doubt.
+    async fn take_back(&self, key: StoreKey, expected: Option<Version>, version: Version) {
+        if expected.is_none() {
+            let _left = self.store.remove(key, version).await;
+        }
     }
 
     /// Writes if unchanged. Where the reply is lost, the record itself tells: a version is its writer's own.

@@ -93,6 +93,15 @@ impl Ledger {
         Ok(Self { table, keys })
     }
 
+    /// Ends the time for which nothing is sent because the ledger may have lost what it acknowledged, on the word of a
+    /// person who knows that nothing of before is repeated, and says whether there was such a time.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub async fn trust(&self, person: &Person) -> Result<bool, LedgerError> {
+        scheme::trust(&self.table, self.keys.mode(), person).await
+    }
+
     /// Up to `limit` records of the tenant (none: of all), in one of the states (none: in any), in the order of keys.
     /// Without shadow records, on which nothing rests.
     ///

@@ -1,10 +1,12 @@
 //! The scheme record: hosts that make keys in different ways must not share a ledger.
 
-use super::ledger::{LedgerError, Table};
+use super::{
+    ledger::{LedgerError, Table},
+    life::{self, Life},
+};
 use crate::{
     key::{self, KeyScheme, Mode},
-    ledger::{Entry, Scheme},
-    store::Stored,
+    ledger::{Entry, Person, Scheme},
     words::{Description, StoreKey},
 };
 use std::collections::BTreeMap;
@@ -69,21 +71,43 @@ pub(crate) async fn agree<'a>(
     table: &Table,
     keys: &KeyScheme,
     policies: impl Iterator<Item = &'a Description> + Clone,
-) -> Result<(), SchemeError> {
+) -> Result<Life, SchemeError> {
     let at = scheme_key(keys.mode());
     for _ in 0..TRIES_MAX {
-        let stored = table.read(at).await?.map(|(stored, _)| stored);
-        let found = stored.as_ref().and_then(scheme_of);
-        let scheme = agreed(found.as_ref(), keys, policies.clone())?;
-        if found.as_ref() == Some(&scheme) {
-            return Ok(());
+        let read = table.read(at).await?;
+        let found = read.as_ref().and_then(|(stored, _)| life::scheme_of(stored));
+        let mut scheme = agreed(found.as_ref(), keys, policies.clone())?;
+        if read.as_ref().is_some_and(|(stored, now)| stored.written.incarnation != now.incarnation) {
+            // Whoever writes it in this life of the ledger would hide that an earlier one ended.
+            let horizon = scheme.horizon_seconds;
+            scheme = life::begun(scheme, horizon);
         }
-        let expected = stored.map(|stored| stored.version);
-        if table.write_in_place(at, expected, Entry::Scheme(scheme)).await? {
-            return Ok(());
+        if found.as_ref() == Some(&scheme) {
+            return Ok(Life::of(at, scheme));
+        }
+        let expected = read.map(|(stored, _)| stored.version);
+        if table.write_in_place(at, expected, Entry::Scheme(scheme.clone())).await? {
+            return Ok(Life::of(at, scheme));
         }
     }
     Err(LedgerError::Contended.into())
+}
+
+/// Ends a quarantine, on a person's word.
+pub(super) async fn trust(table: &Table, mode: Mode, person: &Person) -> Result<bool, LedgerError> {
+    let at = scheme_key(mode);
+    for _ in 0..TRIES_MAX {
+        let Some((stored, now)) = table.read(at).await? else { return Ok(false) };
+        let Some(scheme) = life::scheme_of(&stored) else { return Ok(false) };
+        if scheme.quarantine_seconds.is_none() && stored.written.incarnation == now.incarnation {
+            return Ok(false);
+        }
+        let trusted = life::trusted(scheme, person.clone());
+        if table.write_in_place(at, Some(stored.version), Entry::Scheme(trusted)).await? {
+            return Ok(true);
+        }
+    }
+    Err(LedgerError::Contended)
 }
 
 /// The scheme that holds from now on, if this host's is no other.
@@ -92,7 +116,14 @@ fn agreed<'a>(
     keys: &KeyScheme,
     policies: impl Iterator<Item = &'a Description>,
 ) -> Result<Scheme, SchemeError> {
-    let mine = Scheme { key_format: key::FORMAT, secret_id: keys.secret_id(), key_epochs: BTreeMap::new() };
+    let mine = Scheme {
+        key_format: key::FORMAT,
+        secret_id: keys.secret_id(),
+        key_epochs: BTreeMap::new(),
+        horizon_seconds: 0,
+        quarantine_seconds: None,
+        trusted_by: None,
+    };
     let mut scheme = found.unwrap_or(&mine).clone();
     if scheme.key_format != mine.key_format {
         return Err(SchemeError::Format { found: scheme.key_format });
@@ -107,11 +138,4 @@ fn agreed<'a>(
         }
     }
     Ok(scheme)
-}
-
-fn scheme_of(stored: &Stored) -> Option<Scheme> {
-    match &*stored.entry {
-        Entry::Scheme(scheme) => Some(scheme.clone()),
-        _ => None,
-    }
 }

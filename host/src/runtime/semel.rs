@@ -146,7 +146,7 @@ impl Builder {
     /// # Errors
     /// If they are not, a pattern is none, or the ledger cannot be used.
     pub async fn open(mut self) -> Result<Semel, OpenError> {
-        let table = Table::new(self.store);
+        let mut table = Table::new(self.store);
         for tool in self.tools.iter_mut().map(|(_, tool)| tool).chain(&mut self.fallback) {
             // A host that only watches guards nothing.
             if self.keys.mode() == Mode::Shadow && tool.mode == ToolMode::Enforce {
@@ -159,13 +159,14 @@ impl Builder {
         let all = || self.tools.iter().map(|(_, tool)| tool).chain(&self.fallback);
         let in_mode = |mode| all().filter(move |tool| tool.mode == mode).map(|tool| tool.policy.description());
         if in_mode(ToolMode::Enforce).next().is_some() {
-            scheme::agree(&table, &self.keys, in_mode(ToolMode::Enforce)).await?;
+            let life = scheme::agree(&table, &self.keys, in_mode(ToolMode::Enforce)).await?;
+            table = table.in_life(life);
         }
         let watches: Vec<_> = in_mode(ToolMode::Shadow).collect();
         let shadow = (!watches.is_empty()).then(|| {
             let tools = all().filter(|tool| tool.mode == ToolMode::Shadow).cloned().map(Arc::new).collect();
             let keys = self.keys.in_mode(Mode::Shadow);
-            Shadow::new(Semel::of(Inner::new(table.clone(), keys, tools)))
+            Shadow::new(Semel::of(Inner::new(Table::new(Arc::clone(table.store())), keys, tools)))
         });
         let (matchers, tools) = rules(self.tools)?;
         let fallback = self.fallback.map(Arc::new);

@@ -87,7 +87,7 @@ impl Observer {
     /// What is done once per host: an enforcing host does it as it starts.
     async fn agree(&self) -> Result<(), Would> {
         let inner = &self.shadow.semel.inner;
-        let agree = || scheme::agree(&inner.table, &inner.keys, inner.policies());
+        let agree = async || scheme::agree(&inner.table, &inner.keys, inner.policies()).await.map(drop);
         match self.shadow.agreed.get_or_try_init(agree).await {
             Ok(()) => Ok(()),
             Err(error) => {

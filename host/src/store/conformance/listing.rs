@@ -26,7 +26,14 @@ fn one_of_each() -> Vec<Arc<Entry>> {
     let operations = ["acme", "zenith"]
         .into_iter()
         .flat_map(|of| states.iter().map(move |state| operation(of, state.clone())).chain([handle(of, 1)]));
-    let scheme = Scheme { key_format: 1, secret_id: None, key_epochs: Default::default() };
+    let scheme = Scheme {
+        key_format: 1,
+        secret_id: None,
+        key_epochs: Default::default(),
+        horizon_seconds: 0,
+        quarantine_seconds: None,
+        trusted_by: None,
+    };
     operations.chain([Arc::new(Entry::Scheme(scheme))]).collect()
 }
 

@@ -110,6 +110,13 @@ pub fn odd_entries() -> Vec<Arc<Entry>> {
         entry(0),
         handle("Ünï\u{10ffff} 'x'; --", u32::MAX),
         operation("acme", State::Held { reason: "\u{0}".repeat(100_000), two_effects: true }),
-        Arc::new(Entry::Scheme(Scheme { key_format: u16::MAX, secret_id: Some(String::new()), key_epochs: epochs })),
+        Arc::new(Entry::Scheme(Scheme {
+            key_format: u16::MAX,
+            secret_id: Some(String::new()),
+            key_epochs: epochs,
+            horizon_seconds: u64::MAX,
+            quarantine_seconds: Some(0),
+            trusted_by: None,
+        })),
     ]
 }

@@ -1,0 +1,141 @@
+//! Whether the ledger may have lost what it acknowledged, and for how long nothing is sent because of that.
+//!
+//! A store's stamps name its life ([`Incarnation`]). The scheme record was written in one; where the present one is
+//! another, a record that is missing proves nothing: the operation may have been sent, and forgotten. Then the first host
+//! that sees it begins a *quarantine*, in the scheme record itself, so that all hosts keep it: no right to send is granted
+//! until the longest attempt and window that were ever in use are over, or a person says otherwise. Whatever sends nothing
+//! goes on: replays, settlements, decisions.
+//!
+//! What it costs: a comparison a grant, and one more write when an operation asks for a longer window than any before it.
+
+use super::ledger::{LedgerError, Table};
+use crate::{
+    ledger::{Claim, Entry, Person, Scheme},
+    store::Stored,
+    words::{Incarnation, Stamp, StoreKey},
+};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// How long nothing is sent where a ledger of an older release does not say what was in use.
+const UNKNOWN_SECONDS: u64 = 86_400;
+
+/// How often the scheme is read again because another host wrote it meanwhile.
+const TRIES_MAX: u32 = 64;
+
+/// The life of a ledger, as a host knows it.
+#[derive(Debug)]
+pub(crate) struct Life {
+    /// Where the scheme lies.
+    at: StoreKey,
+    /// The scheme that was agreed on, in case it is gone.
+    scheme: Scheme,
+    /// The life in which nothing is missing.
+    whole: AtomicU64,
+    /// The longest attempt and window that the scheme names, in seconds.
+    horizon: AtomicU64,
+}
+
+impl Life {
+    /// As it was found with the scheme; whether it is whole is looked up before the first grant.
+    pub(super) fn of(at: StoreKey, scheme: Scheme) -> Self {
+        let horizon = AtomicU64::new(scheme.horizon_seconds);
+        // No life that a store tells: the first grant looks.
+        Self { at, scheme, whole: AtomicU64::new(0), horizon }
+    }
+
+    /// Ends in an error where nothing may be sent now.
+    pub(super) async fn must_be_whole(&self, table: &Table, now: Stamp) -> Result<(), LedgerError> {
+        if now.incarnation.0 == self.whole.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.examine(table).await? {
+            Standing::Whole(life) => {
+                self.whole.store(life.0, Ordering::Relaxed);
+                Ok(())
+            }
+            Standing::Quarantined { left } => Err(LedgerError::Quarantined { left }),
+        }
+    }
+
+    /// Sees to it that the scheme knows how long what is about to be claimed may matter.
+    pub(super) async fn note(&self, table: &Table, claim: &Claim) -> Result<(), LedgerError> {
+        let asked = u64::from(claim.terms.window_seconds) + u64::from(claim.terms.attempt_seconds);
+        if asked <= self.horizon.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for _ in 0..TRIES_MAX {
+            let Some((stored, _)) = table.read(self.at).await? else { return Ok(()) };
+            let Some(scheme) = scheme_of(&stored) else { return Ok(()) };
+            if scheme.horizon_seconds >= asked {
+                self.horizon.fetch_max(scheme.horizon_seconds, Ordering::Relaxed);
+                return Ok(());
+            }
+            let longer = Scheme { horizon_seconds: asked, ..scheme };
+            table.write_in_place(self.at, Some(stored.version), Entry::Scheme(longer)).await?;
+        }
+        Err(LedgerError::Contended)
+    }
+
+    async fn examine(&self, table: &Table) -> Result<Standing, LedgerError> {
+        for _ in 0..TRIES_MAX {
+            let (stored, now) = table.store().get(self.at).await?;
+            let found = stored.as_ref().and_then(|stored| Some((scheme_of(stored)?, stored)));
+            let (next, expected) = match found {
+                // It is gone, and so may be everything else.
+                None => (begun(self.scheme.clone(), self.horizon.load(Ordering::Relaxed)), None),
+                Some((scheme, stored)) => match standing(scheme, stored, now) {
+                    Next::Stands(standing) => return Ok(standing),
+                    Next::Write(scheme) => (scheme, Some(stored.version)),
+                },
+            };
+            table.write_in_place(self.at, expected, Entry::Scheme(next)).await?;
+        }
+        Err(LedgerError::Contended)
+    }
+}
+
+/// What a look at the scheme comes to.
+enum Standing {
+    Whole(Incarnation),
+    Quarantined { left: Duration },
+}
+
+enum Next {
+    Stands(Standing),
+    Write(Scheme),
+}
+
+fn standing(scheme: Scheme, stored: &Stored, now: Stamp) -> Next {
+    if stored.written.incarnation != now.incarnation {
+        let horizon = scheme.horizon_seconds;
+        return Next::Write(begun(scheme, horizon));
+    }
+    let Some(seconds) = scheme.quarantine_seconds else { return Next::Stands(Standing::Whole(now.incarnation)) };
+    let (whole_ms, past_ms) = (seconds.saturating_mul(1000), now.shortest_since(&stored.written));
+    if past_ms >= whole_ms {
+        return Next::Write(Scheme { quarantine_seconds: None, ..scheme });
+    }
+    Next::Stands(Standing::Quarantined { left: Duration::from_millis(whole_ms - past_ms) })
+}
+
+/// The scheme with which a quarantine begins.
+pub(super) fn begun(scheme: Scheme, horizon_seconds: u64) -> Scheme {
+    let seconds = if horizon_seconds == 0 { UNKNOWN_SECONDS } else { horizon_seconds };
+    tracing::warn!(seconds, "semel.ledger may have lost what it acknowledged: nothing is sent for now");
+    Scheme { quarantine_seconds: Some(seconds), trusted_by: None, ..scheme }
+}
+
+/// The scheme with which a person ends one.
+pub(super) fn trusted(scheme: Scheme, person: Person) -> Scheme {
+    Scheme { quarantine_seconds: None, trusted_by: Some(person), ..scheme }
+}
+
+pub(super) fn scheme_of(stored: &Stored) -> Option<Scheme> {
+    match &*stored.entry {
+        Entry::Scheme(scheme) => Some(scheme.clone()),
+        _ => None,
+    }
+}
