@@ -125,7 +125,7 @@ fn standing(scheme: Scheme, stored: &Stored, now: Stamp) -> Next {
 pub(super) fn begun(scheme: Scheme, horizon_seconds: u64) -> Scheme {
     let seconds = if horizon_seconds == 0 { UNKNOWN_SECONDS } else { horizon_seconds };
     tracing::warn!(seconds, "semel.ledger may have lost what it acknowledged: nothing is sent for now");
-    Scheme { quarantine_seconds: Some(seconds), trusted_by: None, ..scheme }
+    Scheme { horizon_seconds, quarantine_seconds: Some(seconds), trusted_by: None, ..scheme }
 }
 
 /// The scheme with which a person ends one.

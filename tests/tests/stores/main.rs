@@ -13,3 +13,4 @@
 mod machine;
 mod postgres;
 mod postgres_server;
+mod proxy;

@@ -1,27 +1,44 @@
 //! The ledger in PostgreSQL.
 
+mod faults;
+mod opening;
+mod sharing;
+
 use crate::postgres_server::Postgres;
 use semel::store::{
-    Clock, PostgresStore, SettableClock,
+    Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store,
     conformance::{self, Fixture},
 };
 use std::sync::Arc;
 
 #[test]
 fn it_keeps_the_contract() {
+    keeps_the_contract(&PostgresSetup::default());
+}
+
+#[test]
+fn it_keeps_the_contract_in_many_partitions() {
+    keeps_the_contract(&PostgresSetup { partitions: Some(4), ..PostgresSetup::default() });
+}
+
+fn keeps_the_contract(setup: &PostgresSetup) {
     let server = Postgres::start();
     for (number, (name, case)) in conformance::CASES.iter().enumerate() {
         println!("{name}");
         conformance::run(async {
-            case(&fixture(&server, &format!("case_{number}")).await).await;
+            let ledger = server.ledger_with(&format!("case_{number}"), setup).await;
+            case(&fixture(&ledger).await).await;
         });
     }
 }
 
-async fn fixture(server: &Postgres, database: &str) -> Fixture {
+async fn fixture(ledger: &Server) -> Fixture {
     let clock = Arc::new(SettableClock::default());
-    let ledger = server.ledger(database).await;
     let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-    let store = PostgresStore::open_with_clock(&ledger, Some(shared)).await.unwrap();
+    let store = PostgresStore::open_with_clock(ledger, Some(shared)).await.unwrap();
     Fixture { store: Arc::new(store), clock, is_steady: false, lose: None, place: Box::new(()) }
+}
+
+async fn open(ledger: &Server) -> Arc<dyn Store> {
+    Arc::new(PostgresStore::open(ledger).await.unwrap())
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL servers: made in a folder of their own, on a port of their own, as a user who may not do everything.
 
 use crate::machine::{self, Running};
-use semel::store::{PostgresSetup, PostgresStore, Server};
+use semel::store::{PostgresSetup, PostgresStore, Server, SetUp};
 use std::{
     fs,
     os::unix::{fs::chown, process::CommandExt},
@@ -90,10 +90,35 @@ impl Postgres {
 
     /// A database of this name with a ledger in it.
     pub async fn ledger(&self, database: &str) -> Server {
+        self.ledger_with(database, &PostgresSetup::default()).await
+    }
+
+    /// The same, made so.
+    pub async fn ledger_with(&self, database: &str, setup: &PostgresSetup) -> Server {
         self.sql("postgres", &format!("CREATE DATABASE {database}"));
         let server = Server::at(self.url(database));
-        PostgresStore::set_up(&server, &PostgresSetup::default()).await.unwrap();
+        assert_eq!(PostgresStore::set_up(&server, setup).await, Ok(SetUp::Made));
         server
+    }
+
+    /// A second server that follows this one.
+    pub fn standby(&self) -> Self {
+        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        give_away(folder.path());
+        let copied = tool("pg_basebackup")
+            .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", OWNER])
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"])
+            .arg(data(&folder))
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+        Self::serve(folder, &[])
+    }
+
+    /// Lets a standby take over.
+    pub fn promote(&self) {
+        let promoted = tool("pg_ctl").args(["promote", "--wait", "--pgdata"]).arg(data(&self.folder)).output().unwrap();
+        assert!(promoted.status.success(), "pg_ctl: {}", String::from_utf8_lossy(&promoted.stderr));
     }
 }
 

@@ -1,0 +1,74 @@
+//! Several hosts on one ledger.
+
+use super::open;
+use crate::postgres_server::Postgres;
+use semel::store::{
+    Created, Keep, Replaced,
+    conformance::{entry, fresh_version, key},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+
+/// News come by the server long before a waiter would look by himself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_one_host_wakes_the_waiters_of_another() {
+    let server = Postgres::start();
+    let ledger = server.ledger("ledger").await;
+    let (one, other) = (open(&ledger).await, open(&ledger).await);
+    let mut version = fresh_version();
+    one.create(key(1), &entry(1), version, Keep::UntilRemoved).await.unwrap();
+    let mut waits = Vec::new();
+    for number in 2..9 {
+        let waiting = Arc::clone(&other);
+        let waiter = tokio::spawn(async move {
+            waiting.changed(key(1), version, Duration::from_secs(60)).await;
+            std::time::Instant::now()
+        });
+        // So long that it looks seldom by now.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let (next, written) = (fresh_version(), std::time::Instant::now());
+        one.replace(key(1), version, &entry(number), next, Keep::UntilRemoved).await.unwrap();
+        waits.push(waiter.await.unwrap() - written);
+        version = next;
+    }
+    waits.sort();
+    println!("a waiter of another host was woken after {:?} at the median", waits[waits.len() / 2]);
+    assert!(waits[waits.len() / 2] < Duration::from_millis(100), "{waits:?}");
+}
+
+/// Statements of many keys from two hosts meet all the time, and each write is answered rightly.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
+    const KEYS: u32 = 40;
+    let server = Postgres::start();
+    let ledger = server.ledger("ledger").await;
+    let hosts = [open(&ledger).await, open(&ledger).await];
+    let mut writers = JoinSet::new();
+    for writer in 0..200 {
+        let (store, key) = (Arc::clone(&hosts[writer % 2]), key(writer as u32 * 7 % KEYS));
+        writers.spawn(async move {
+            let (mut done, mut lies) = (0, None);
+            while done < 5 {
+                let version = fresh_version();
+                let outcome = match lies {
+                    None => match store.create(key, &entry(1), version, Keep::UntilRemoved).await.unwrap() {
+                        Created::Created(_) => Ok(version),
+                        Created::Exists(stored, _) => Err(Some(stored.version)),
+                    },
+                    Some(expected) => {
+                        match store.replace(key, expected, &entry(1), version, Keep::UntilRemoved).await.unwrap() {
+                            Replaced::Replaced(_) => Ok(version),
+                            Replaced::Changed(stored, _) => Err(stored.map(|stored| stored.version)),
+                        }
+                    }
+                };
+                done += u32::from(outcome.is_ok());
+                lies = outcome.map_or_else(|other| other, Some);
+            }
+        });
+    }
+    while let Some(written) = writers.join_next().await {
+        written.unwrap();
+    }
+    assert_eq!(server.sql("ledger", "SELECT count(*) FROM semel.entry"), KEYS.to_string());
+}
