@@ -10,7 +10,4 @@
     reason = "a test says what it expects"
 )]
 
-mod machine;
 mod postgres;
-mod postgres_server;
-mod proxy;

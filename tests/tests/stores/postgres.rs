@@ -4,7 +4,7 @@ mod faults;
 mod opening;
 mod sharing;
 
-use crate::postgres_server::Postgres;
+use semel_servers::postgres::Postgres;
 use semel::store::{
     Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store,
     conformance::{self, Fixture},

@@ -1,8 +1,8 @@
 //! What faults of the server and of the way to it leave behind.
 
 use super::open;
-use crate::{
-    postgres_server::{OWNER, Postgres},
+use semel_servers::{
+    postgres::{OWNER, Postgres},
     proxy::{Proxy, Way},
 };
 use semel::store::{

@@ -1,6 +1,6 @@
 //! What is refused when a ledger is opened, in which words.
 
-use crate::postgres_server::{OWNER, Postgres};
+use semel_servers::postgres::{OWNER, Postgres};
 use insta::assert_snapshot;
 use semel::{
     store::{PostgresSetup, PostgresStore, Server, SetUp},

@@ -1,7 +1,7 @@
 //! Several hosts on one ledger.
 
 use super::open;
-use crate::postgres_server::Postgres;
+use semel_servers::postgres::Postgres;
 use semel::store::{
     Created, Keep, Replaced,
     conformance::{entry, fresh_version, key},
