@@ -8,6 +8,7 @@
     reason = "a program of measurements: stdout is its data, stderr its talk"
 )]
 
+mod callers;
 mod decisions;
 mod exec;
 mod guarded;
@@ -18,6 +19,7 @@ mod row;
 mod sample;
 mod sizes;
 mod sqlite;
+mod stores;
 mod world;
 
 use anyhow::Result;
@@ -55,6 +57,7 @@ enum Group {
     Decisions,
     Guarded,
     Sqlite,
+    Stores,
     History,
     Exec,
     Mcp,
@@ -62,8 +65,8 @@ enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 7] =
-        [Self::Decisions, Self::Guarded, Self::Sqlite, Self::History, Self::Exec, Self::Mcp, Self::Sizes];
+    const ALL: [Self; 8] =
+        [Self::Decisions, Self::Guarded, Self::Sqlite, Self::Stores, Self::History, Self::Exec, Self::Mcp, Self::Sizes];
 }
 
 fn main() -> ExitCode {
@@ -94,6 +97,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
             Group::Decisions => decisions::measure(&mut rows)?,
             Group::Guarded => guarded::measure(&mut rows)?,
             Group::Sqlite => sqlite::measure(&mut rows, folder.path())?,
+            Group::Stores => stores::measure(&mut rows, folder.path())?,
             Group::History => history::measure(&mut rows, folder.path(), arguments.history)?,
             Group::Exec => exec::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
             Group::Mcp => mcp::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,

@@ -1,23 +1,17 @@
 //! A guarded call on a SQLite ledger that survives power loss, beside the bare commits that it needs.
 
 use crate::{
+    callers,
     row::{Reach, Rows},
     sample::{self, Sample},
     world,
 };
 use anyhow::{Context, Result};
 use rusqlite::{Connection, TransactionBehavior, named_params};
-use semel::{
-    runtime::Semel,
-    store::SqliteStore,
-    words::{Call, Nonce},
-};
+use semel::{runtime::Semel, store::SqliteStore, words::Nonce};
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
@@ -84,7 +78,7 @@ impl Placed {
         let (mut calls, mut floor, mut commits) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let before = self.store.commits();
-            let done = self.together(None)?;
+            let done = callers::make(&self.runtime, &self.host, CALLERS, ROUND, None)?;
             calls.push(done as f64 / ROUND.as_secs_f64());
             commits.push((self.store.commits() - before) as f64 / done as f64);
             floor.push(self.bare.calls_per_second()?);
@@ -107,41 +101,12 @@ impl Placed {
         rows.add(&self.title("one caller, replayed"), "µs", replayed, None, &[Reach::AtMost(18.0)]);
         let mut rates = Vec::new();
         for _ in 0..ROUNDS {
-            let done = self.together(Some(&call))?;
+            let done = callers::make(&self.runtime, &self.host, CALLERS, ROUND, Some(&call))?;
             rates.push(done as f64 / ROUND.as_secs_f64());
         }
         rows.add(&self.title("64 callers, replayed"), "calls/s", Sample::of(rates), None, &[Reach::AtLeast(80_000.0)]);
         Ok(())
     }
-
-    /// How many calls all callers make in a round: `call` again and again, or such as nobody made before.
-    fn together(&self, call: Option<&Call>) -> Result<u64> {
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let callers: Vec<_> = (0..CALLERS)
-            .map(|_| {
-                let (host, call) = (self.host.clone(), call.cloned());
-                self.runtime.spawn(keep_calling(host, call, Arc::clone(&stop), Arc::clone(&done)))
-            })
-            .collect();
-        std::thread::sleep(ROUND);
-        let counted = done.load(Ordering::Relaxed);
-        stop.store(true, Ordering::Relaxed);
-        for caller in callers {
-            self.runtime.block_on(caller)??;
-        }
-        Ok(counted)
-    }
-}
-
-async fn keep_calling(host: Semel, call: Option<Call>, stop: Arc<AtomicBool>, done: Arc<AtomicU64>) -> Result<()> {
-    while !stop.load(Ordering::Relaxed) {
-        match &call {
-            Some(call) => world::replay(&host, call.clone()).await?,
-            None => world::execute(&host, world::fresh_call()?).await?,
-        }
-        done.fetch_add(1, Ordering::Relaxed);
-    }
-    Ok(())
 }
 
 /// A database of the same form, without Semel: what its writes cost by themselves.

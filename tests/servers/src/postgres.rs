@@ -28,7 +28,15 @@ impl Postgres {
 
     /// A fresh server with these settings.
     pub fn start_with(settings: &[&str]) -> Self {
-        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        Self::start_on(TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap(), settings)
+    }
+
+    /// The same on the disk of this folder, which all users may enter.
+    pub fn start_in(folder: &Path, settings: &[&str]) -> Self {
+        Self::start_on(TempDir::new_in(folder).unwrap(), settings)
+    }
+
+    fn start_on(folder: TempDir, settings: &[&str]) -> Self {
         give_away(folder.path());
         let made = tool("initdb")
             .args(["--no-sync", "--no-instructions", "--locale=C", "--encoding=UTF8", "--auth=trust"])
@@ -76,12 +84,19 @@ impl Postgres {
         format!("postgres://{OWNER}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// One of its client programs, which connects as the owner.
+    pub fn client(&self, name: &str) -> Command {
+        let mut command = tool(name);
+        command.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", OWNER]);
+        command
+    }
+
     /// Runs SQL as the owner, and tells what it prints.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let port = self.port.to_string();
-        let asked = tool("psql")
+        let asked = self
+            .client("psql")
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
-            .args(["--host", "127.0.0.1", "--port", &port, "--username", OWNER, "--dbname", database, "--command", sql])
+            .args(["--dbname", database, "--command", sql])
             .output()
             .unwrap();
         assert!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr));

@@ -4,11 +4,11 @@ mod faults;
 mod opening;
 mod sharing;
 
-use semel_servers::postgres::Postgres;
 use semel::store::{
     Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store,
     conformance::{self, Fixture},
 };
+use semel_servers::postgres::Postgres;
 use std::sync::Arc;
 
 #[test]

@@ -1,13 +1,13 @@
 //! What faults of the server and of the way to it leave behind.
 
 use super::open;
-use semel_servers::{
-    postgres::{OWNER, Postgres},
-    proxy::{Proxy, Way},
-};
 use semel::store::{
     Created, Keep, PostgresStore, Server, Store, StoreError, Version,
     conformance::{entry, fresh_version, key},
+};
+use semel_servers::{
+    postgres::{OWNER, Postgres},
+    proxy::{Proxy, Way},
 };
 use std::{
     collections::HashMap,

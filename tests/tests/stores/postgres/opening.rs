@@ -1,11 +1,11 @@
 //! What is refused when a ledger is opened, in which words.
 
-use semel_servers::postgres::{OWNER, Postgres};
 use insta::assert_snapshot;
 use semel::{
     store::{PostgresSetup, PostgresStore, Server, SetUp},
     words::Durability,
 };
+use semel_servers::postgres::{OWNER, Postgres};
 
 async fn refusal(server: &Server) -> String {
     PostgresStore::open(server).await.map_or_else(|fault| fault.to_string(), |_| "it opens".to_owned())

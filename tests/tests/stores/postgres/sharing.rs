@@ -1,11 +1,11 @@
 //! Several hosts on one ledger.
 
 use super::open;
-use semel_servers::postgres::Postgres;
 use semel::store::{
     Created, Keep, Replaced,
     conformance::{entry, fresh_version, key},
 };
+use semel_servers::postgres::Postgres;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
