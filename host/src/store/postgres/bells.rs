@@ -2,7 +2,8 @@
 //!
 //! Each store listens on a connection of its own. Whoever changed something tells so afterwards, in a transaction without
 //! a write, which syncs nothing: told within the change itself, it would make all commits of the server wait for one
-//! another. News are bundled while some are under way. They may be lost, so those who wait look from time to time.
+//! another. News are bundled while some are under way, and not told where nobody else listens. They may be lost, so those who
+//! wait look from time to time.
 
 use super::{
     place::Place,
@@ -19,8 +20,12 @@ use std::sync::{
 use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
-/// The channel that all stores of a database listen on.
+/// The channel that all stores of a database listen on, and the name under which their connections are known.
 const CHANNEL: &str = "semel";
+const LISTENER: &str = "semel listens";
+
+/// What a store says that begins to listen.
+const HELLO: &str = "hello";
 
 /// What rings in this process, and in the others.
 pub(super) struct Bells {
@@ -28,6 +33,8 @@ pub(super) struct Bells {
     /// The bells to be rung in other processes, a bit each.
     to_tell: AtomicU64,
     is_telling: AtomicBool,
+    /// Whether another store listens, as far as is known.
+    others_listen: AtomicBool,
     /// The connection that hears, and by which others are told; none: it was lost.
     line: Mutex<Option<Arc<Client>>>,
     runtime: Handle,
@@ -41,6 +48,7 @@ impl Bells {
             waiters: Waiters::new(),
             to_tell: AtomicU64::new(0),
             is_telling: AtomicBool::new(false),
+            others_listen: AtomicBool::new(true),
             line: Mutex::default(),
             runtime: Handle::current(),
         })
@@ -50,10 +58,10 @@ impl Bells {
         &self.waiters
     }
 
-    /// Listens, where it does not already.
+    /// Listens, where it does not already, and looks whether others do.
     pub(super) async fn listen(self: &Arc<Self>, place: &Place) {
-        if self.line().is_some() {
-            return;
+        if let Some(line) = self.line() {
+            return self.look_for_others(&line).await;
         }
         let bells = Arc::downgrade(self);
         let hear: Hear = Arc::new(move |told| {
@@ -62,11 +70,21 @@ impl Bells {
             }
         });
         let Ok((client, _)) = session::connect(place, hear).await else { return };
-        if client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok() {
+        let begun = format!("SET application_name = '{LISTENER}'; LISTEN {CHANNEL}; NOTIFY {CHANNEL}, '{HELLO}'");
+        if client.batch_execute(&begun).await.is_ok() {
+            self.look_for_others(&client).await;
             *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
             // Whatever was told before.
             self.waiters.wake_all();
         }
+    }
+
+    /// Whoever begins to listen later says so himself.
+    async fn look_for_others(&self, line: &Client) {
+        let question = "SELECT count(*) FROM pg_stat_activity
+            WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()";
+        let others = line.query_one(question, &[&LISTENER]).await.and_then(|row| row.try_get::<_, i64>(0));
+        self.others_listen.store(others.is_ok_and(|others| others > 0), Ordering::Relaxed);
     }
 
     /// Rings for these keys, here and elsewhere.
@@ -75,6 +93,9 @@ impl Bells {
         for key in keys {
             self.waiters.wake(*key);
             bits |= 1 << Waiters::number(*key);
+        }
+        if !self.others_listen.load(Ordering::Relaxed) {
+            return;
         }
         self.to_tell.fetch_or(bits, Ordering::AcqRel);
         if !self.is_telling.swap(true, Ordering::AcqRel) {
@@ -102,6 +123,10 @@ impl Bells {
     }
 
     fn hear(&self, told: &str) {
+        if told == HELLO {
+            self.others_listen.store(true, Ordering::Relaxed);
+            return;
+        }
         // What nobody here would say rings for everybody.
         let bits = u64::from_str_radix(told, 16).unwrap_or(u64::MAX);
         (0..BELLS).filter(|number| bits >> number & 1 == 1).for_each(|number| self.waiters.wake_number(number));
