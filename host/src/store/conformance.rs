@@ -10,6 +10,7 @@
     reason = "a case that fails panics, as tests do"
 )]
 
+pub mod alike;
 pub mod contending;
 pub mod keeping;
 pub mod listing;
