@@ -11,7 +11,7 @@ use semel::{
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
     runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
-    store::{MemoryStore, PostgresStore, SealingStore, Server, ServerReport, SqliteStore, Store},
+    store::{MemoryStore, PostgresStore, RedisStore, SealingStore, Server, ServerReport, SqliteStore, Store},
 };
 use semel_mcp::metrics::Metrics;
 use serde_json::{Map, Value};
@@ -47,6 +47,7 @@ pub(crate) enum Bare {
     Memory(MemoryStore),
     Sqlite(SqliteStore),
     Postgres(PostgresStore),
+    Redis(RedisStore),
 }
 
 impl Bare {
@@ -58,7 +59,7 @@ impl Bare {
             LedgerPlace::Postgres(place) => {
                 Self::Postgres(PostgresStore::open(&server(place)).await.or_stop(Exit::Ledger)?)
             }
-            LedgerPlace::Redis(place) => return Err(Exit::Ledger.stop(format!("`{place}` cannot be used yet"))),
+            LedgerPlace::Redis(place) => Self::Redis(RedisStore::open(&server(place)).await.or_stop(Exit::Ledger)?),
         })
     }
 
@@ -67,6 +68,7 @@ impl Bare {
             Self::Memory(store) => Arc::new(store),
             Self::Sqlite(store) => Arc::new(store),
             Self::Postgres(store) => Arc::new(store),
+            Self::Redis(store) => Arc::new(store),
         }
     }
 
@@ -74,6 +76,7 @@ impl Bare {
     pub(crate) fn report(&self) -> Option<ServerReport> {
         match self {
             Self::Postgres(store) => Some(store.report()),
+            Self::Redis(store) => store.report(),
             Self::Memory(_) | Self::Sqlite(_) => None,
         }
     }
@@ -82,7 +85,7 @@ impl Bare {
     pub(crate) fn check(&self) -> Result<(), Stop> {
         match self {
             Self::Sqlite(store) => store.check().or_stop(Exit::Ledger),
-            Self::Memory(_) | Self::Postgres(_) => Ok(()),
+            Self::Memory(_) | Self::Postgres(_) | Self::Redis(_) => Ok(()),
         }
     }
 }

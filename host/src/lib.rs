@@ -10,6 +10,7 @@ pub mod place;
 mod points;
 pub mod runtime;
 pub mod store;
+mod stretch;
 pub mod words;
 
 #[cfg(feature = "failpoints")]

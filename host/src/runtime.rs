@@ -25,7 +25,6 @@ mod report;
 mod scheme;
 mod semel;
 mod shadow;
-mod stretch;
 mod ticket;
 mod tool;
 mod undoing;

@@ -16,6 +16,8 @@ pub mod conformance;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod sealing;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod server;
@@ -26,6 +28,8 @@ pub use clock::{Clock, Moment, SettableClock, SystemClock};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetUp};
+#[cfg(feature = "redis")]
+pub use redis::{RedisSetUp, RedisStore};
 pub use sealing::{Resealed, SealCounts, SealingFault, SealingKey, SealingKeys, SealingStore};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub use server::{Server, ServerFault, ServerReport};

@@ -68,7 +68,7 @@ fn python() -> Result<PathBuf> {
 }
 
 /// Runs it without its output: what it complains of goes to stderr.
-fn quietly(command: &mut Command) -> Result<()> {
+pub(crate) fn quietly(command: &mut Command) -> Result<()> {
     let status = command.stdout(Stdio::null()).status().with_context(|| format!("cannot run {command:?}"))?;
     ensure!(status.success(), "{command:?} failed");
     Ok(())

@@ -16,6 +16,7 @@ mod mcp;
 mod mcp_peers;
 mod package;
 mod policies;
+mod servers;
 mod soak;
 mod test;
 mod twins;
@@ -43,6 +44,7 @@ enum Command {
     Package(package::Arguments),
     Fuzz(fuzz::Arguments),
     Policies(policies::Arguments),
+    Servers(servers::Arguments),
     Soak(soak::Arguments),
     Test(test::Arguments),
     Twins(twins::Arguments),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Package(arguments) => package::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
+        Command::Servers(arguments) => servers::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Twins(arguments) => twins::run(&arguments),

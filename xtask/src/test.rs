@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 
-use crate::{canaries, localstripe, mcp_peers, policies, workspace};
+use crate::{canaries, localstripe, mcp_peers, policies, servers, workspace};
 
 /// Build the policies and run all tests; a skipped one fails.
 #[derive(clap::Args)]
@@ -14,6 +14,7 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     policies::all()?;
     localstripe::prepare()?;
     mcp_peers::prepare()?;
+    servers::prepare()?;
     // No test is ignored: what could not run would have to fail.
     // One build of everything, so that no dependency is compiled twice for other features.
     cargo(&["nextest", "run", "--workspace", "--all-targets", "--no-fail-fast"])?;

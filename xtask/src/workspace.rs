@@ -25,3 +25,8 @@ pub(crate) fn guest_target() -> PathBuf {
 pub(crate) fn mcp_peers() -> PathBuf {
     root().join("target/mcp-peers")
 }
+
+/// Where servers that nobody here wrote are unpacked.
+pub(crate) fn servers() -> PathBuf {
+    root().join("target/servers")
+}

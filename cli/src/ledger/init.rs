@@ -8,7 +8,7 @@ use crate::{
 };
 use semel::{
     config::{Config, LedgerPlace, ServerPlace},
-    store::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetUp},
+    store::{PARTITIONS_MAX, PostgresSetup, PostgresStore, RedisSetUp, RedisStore, SetUp},
 };
 
 /// Makes the ledger on its server, or brings it up to date.
@@ -23,6 +23,10 @@ pub(crate) struct Options {
     /// Who may read and write a PostgreSQL ledger, besides who makes it
     #[arg(long, value_name = "USER")]
     grant_to: Vec<String>,
+    /// Let a Redis ledger begin another life though it looks whole: after an older copy of its data was put back, or a
+    /// record was lost
+    #[arg(long)]
+    renew: bool,
     #[command(flatten)]
     place: Where,
 }
@@ -31,25 +35,51 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let config = setup::config(&options.place)?;
     let came_to = match &config.ledger {
         LedgerPlace::Postgres(place) => postgres(place, options).await?,
-        _ => local(&config, &options).await?,
+        LedgerPlace::Redis(place) => redis(place, &options).await?,
+        LedgerPlace::Memory | LedgerPlace::Sqlite { .. } => local(&config, &options).await?,
     };
     talk::line(&format!("{}: {came_to}", config.ledger))
 }
 
-async fn postgres(place: &ServerPlace, options: Options) -> Result<&'static str, Stop> {
+async fn postgres(place: &ServerPlace, options: Options) -> Result<String, Stop> {
+    if options.renew {
+        return Err(Exit::Usage.stop("`--renew` is for a ledger in Redis: leave it out"));
+    }
     let setup = PostgresSetup { partitions: options.partitions, grant_to: options.grant_to };
     let set_up = PostgresStore::set_up(&setup::server(place), &setup).await.or_stop(Exit::Ledger)?;
     Ok(match set_up {
         SetUp::Made => "the ledger is made",
         SetUp::Updated => "the ledger is brought up to date",
         SetUp::Found => "the ledger is there already",
+    }
+    .to_owned())
+}
+
+async fn redis(place: &ServerPlace, options: &Options) -> Result<String, Stop> {
+    without_options_of_postgres(options)?;
+    let server = setup::server(place);
+    let set_up = if options.renew { RedisStore::renew(&server).await } else { RedisStore::set_up(&server).await };
+    Ok(match set_up.or_stop(Exit::Ledger)? {
+        RedisSetUp::Made => "the ledger is made".to_owned(),
+        RedisSetUp::Found => "the ledger is there already".to_owned(),
+        RedisSetUp::Renewed { lost } => {
+            format!("the ledger began another life; {lost} of its records are known to be lost")
+        }
     })
 }
 
 /// Whoever opens such a ledger makes it.
-async fn local(config: &Config, options: &Options) -> Result<&'static str, Stop> {
-    if options.partitions.is_some() || !options.grant_to.is_empty() {
-        return Err(Exit::Usage.stop("`--partitions` and `--grant-to` are for a ledger in PostgreSQL: leave them out"));
+async fn local(config: &Config, options: &Options) -> Result<String, Stop> {
+    without_options_of_postgres(options)?;
+    if options.renew {
+        return Err(Exit::Usage.stop("`--renew` is for a ledger in Redis: leave it out"));
     }
-    Bare::open(config).await.map(|_| "the ledger is there")
+    Bare::open(config).await.map(|_| "the ledger is there".to_owned())
+}
+
+fn without_options_of_postgres(options: &Options) -> Result<(), Stop> {
+    if options.partitions.is_none() && options.grant_to.is_empty() {
+        return Ok(());
+    }
+    Err(Exit::Usage.stop("`--partitions` and `--grant-to` are for a ledger in PostgreSQL: leave them out"))
 }

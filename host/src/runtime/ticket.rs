@@ -5,13 +5,13 @@ use super::{
     driver::{Driver, Pause},
     lease::Right,
     shadow::Watched,
-    stretch::CarriedOut,
 };
 use crate::{
     guard::{Action, Event},
     ledger::{Grant, Reply, Told},
     place::{self, Placed},
     points::{self, Deed},
+    stretch::CarriedOut,
     words::{Answer, Call, Outcome, Unguarded, Until},
 };
 use serde_json::{Map, Value};

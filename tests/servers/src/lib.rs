@@ -12,3 +12,4 @@
 pub mod machine;
 pub mod postgres;
 pub mod proxy;
+pub mod redis;

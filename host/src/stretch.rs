@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 /// Work in the caller's own task, which costs no hand-over. Dropped before it is done, it goes on in a task of its own.
 ///
 /// Whoever keeps it without polling it holds it up. Nothing is lost by that: a lease is renewed elsewhere meanwhile.
-pub(super) struct CarriedOut<Work: Future<Output: Send> + Send + 'static> {
+pub(crate) struct CarriedOut<Work: Future<Output: Send> + Send + 'static> {
     /// None once it is done.
     work: Option<Pin<Box<Work>>>,
     runtime: Handle,
@@ -17,7 +17,7 @@ pub(super) struct CarriedOut<Work: Future<Output: Send> + Send + 'static> {
 
 impl<Work: Future<Output: Send> + Send + 'static> CarriedOut<Work> {
     /// Within a tokio runtime, which is where it may have to go on.
-    pub(super) fn begin(work: Work) -> Self {
+    pub(crate) fn begin(work: Work) -> Self {
         Self { work: Some(Box::pin(work)), runtime: Handle::current() }
     }
 }

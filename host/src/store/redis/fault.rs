@@ -1,0 +1,69 @@
+//! What an error of a server or a connection means.
+
+use super::place::Place;
+use crate::store::{ServerFault, StoreError};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+/// The errors with which a server turns a script away before it begins.
+const TURNED_AWAY: &[&str] = &[
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+];
+
+/// Whether the connection is of no use any more, or its next answer might be another one's.
+pub(super) fn ends_connection(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed)
+        || error.is_unrecoverable_error()
+}
+
+/// What became of a write that was answered with this error.
+pub(super) fn of_write(error: &RedisError) -> StoreError {
+    let told = error.to_string();
+    // An error from within a script names it: something of it may have been carried out.
+    let turned_away = error.code().is_some_and(|code| TURNED_AWAY.contains(&code)) && !told.contains("script:");
+    if turned_away { StoreError::NotExecuted(told) } else { StoreError::Unknown(told) }
+}
+
+/// A look that failed has written nothing.
+pub(super) fn of_read(error: &RedisError) -> StoreError {
+    StoreError::NotExecuted(error.to_string())
+}
+
+/// Why the server cannot be used.
+pub(super) fn of_server(error: &RedisError, place: &Place) -> ServerFault {
+    let problem = error.to_string();
+    let shown = place.shown().to_owned();
+    match (error.kind(), error.code()) {
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
+            ServerFault::Denied { problem, cure: "check the user and the password of the ledger's URL" }
+        }
+        (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => {
+            ServerFault::Denied { problem, cure: NEEDED }
+        }
+        (ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown), _) => {
+            ServerFault::ReadOnly { place: shown, problem }
+        }
+        (ErrorKind::Io, _) => ServerFault::Unreachable { place: shown, problem },
+        (ErrorKind::InvalidClientConfig, _) => ServerFault::Url(problem),
+        (_, Some("MISCONF")) => ServerFault::Unsafe {
+            problem,
+            cure: "see in the server's log why it cannot save, and whether its disk is full".to_owned(),
+        },
+        _ => ServerFault::Other(problem),
+    }
+}
+
+/// What a user of the server must be allowed.
+pub(super) const NEEDED: &str = "let its user run `+@read +@write +@scripting +@pubsub +@connection +info +time +config|get` on `~semel:*` and `&semel:*`";

@@ -1,0 +1,11 @@
+#!lua
+-- What every script on a bucket begins with. All keys of one script lie in the slot of one bucket.
+-- KEYS: 1 the bucket's life. ARGV: 1 the life that the host knows, 2 its clock in milliseconds or '' for the server's.
+local LIFE_ENDED = -1
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return LIFE_ENDED end
+
+local now = tonumber(ARGV[2])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end

@@ -1,0 +1,100 @@
+//! Redis servers: in a folder of their own, on a port of their own.
+
+use crate::machine::{self, Running};
+use semel::store::{RedisStore, Server};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tempfile::TempDir;
+
+/// What a ledger needs of a server.
+pub const FIT: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+
+/// A server that runs.
+pub struct Redis {
+    process: Running,
+    pub port: u16,
+    folder: TempDir,
+}
+
+impl Redis {
+    /// A fresh server that is fit for a ledger.
+    pub fn start() -> Self {
+        Self::start_with(FIT)
+    }
+
+    /// A fresh server with these settings.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        let port = machine::free_port();
+        let server = Self { process: serve(folder.path(), port, settings), port, folder };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
+        machine::until("the start of Redis", || self.cli(&["PING"]) == "PONG");
+    }
+
+    /// Ends it as a power switch would, and starts it again where it was.
+    pub fn kill_and_start(&mut self, settings: &[&str]) {
+        self.process.kill();
+        self.process = serve(self.folder.path(), self.port, settings);
+        self.wait();
+    }
+
+    /// Its folder, for whoever spoils what lies there.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn server(&self) -> Server {
+        Server::at(self.url())
+    }
+
+    /// The server, with a ledger in it.
+    pub async fn ledger(&self) -> Server {
+        RedisStore::set_up(&self.server()).await.unwrap();
+        self.server()
+    }
+
+    /// What the server answers to a command, as its own client shows it.
+    pub fn cli(&self, command: &[&str]) -> String {
+        let asked = program("redis-cli").args(["-p", &self.port.to_string()]).args(command).output().unwrap();
+        String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+    }
+}
+
+fn serve(folder: &Path, port: u16, settings: &[&str]) -> Running {
+    let mut command = program("redis-server");
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+        .arg(folder)
+        .args(settings);
+    Running::start(&mut command)
+}
+
+/// One of the server's programs: as it was unpacked for the tests, or as it is installed.
+fn program(name: &str) -> Command {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/usr");
+    let program = unpacked.join("bin").join(name);
+    if program.exists() {
+        let mut command = Command::new(program);
+        command.env("LD_LIBRARY_PATH", libraries(&unpacked));
+        return command;
+    }
+    let installed = Command::new(name).arg("--version").output();
+    assert!(installed.is_ok(), "there is no `{name}`: run `cargo xtask servers`");
+    Command::new(name)
+}
+
+/// Where Debian's packages have their libraries: in a folder named after the machine's kind.
+fn libraries(unpacked: &Path) -> PathBuf {
+    let kinds = std::fs::read_dir(unpacked.join("lib")).unwrap().filter_map(|kind| Some(kind.ok()?.path()));
+    kinds.into_iter().find(|kind| kind.join("liblzf.so.1").exists()).unwrap_or_default()
+}

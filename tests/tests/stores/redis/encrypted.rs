@@ -1,0 +1,51 @@
+//! A server is spoken to over TLS where the URL says so, and only if an authority that this machine trusts vouches for it.
+
+use super::{Redis, create, get};
+use semel::store::{RedisSetUp, RedisStore, Server};
+use semel_servers::{machine, redis::FIT};
+use std::{path::PathBuf, process::Command};
+
+const URL: &str = "SEMEL_TEST_URL";
+
+fn certificate(name: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/tls");
+    folder.join(name).display().to_string()
+}
+
+/// What a process says that trusts this authority alone.
+fn said(url: &str, authority: &str) -> String {
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process.args(["--exact", "--nocapture", "redis::encrypted::speak"]).env(URL, url).env_remove("SSL_CERT_DIR");
+    let output = process.env("SSL_CERT_FILE", certificate(authority)).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn only_a_server_that_is_vouched_for_is_spoken_to() {
+    let port = machine::free_port().to_string();
+    let (chain, key, authority) = (certificate("server.pem"), certificate("server.key"), certificate("authority.pem"));
+    let tls = ["--tls-port", &port, "--tls-auth-clients", "no"];
+    let files = ["--tls-cert-file", &chain, "--tls-key-file", &key, "--tls-ca-cert-file", &authority];
+    let _redis = Redis::start_with(&[FIT, &tls, &files].concat());
+    let url = format!("rediss://localhost:{port}");
+    assert!(said(&url, "authority.pem").contains("it is written and read"));
+    // The control: a process that trusts somebody else.
+    let refused = said(&url, "server.pem");
+    assert!(refused.contains("refused: the ledger's server localhost:"), "{refused}");
+    assert!(refused.contains("certificate"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speak() {
+    // A part of the other test, which starts it as a process of its own: alone there is nothing to do.
+    let Ok(url) = std::env::var(URL) else { return };
+    let server = Server::at(url);
+    match RedisStore::set_up(&server).await {
+        Ok(set_up) => assert_eq!(set_up, RedisSetUp::Made),
+        Err(fault) => return println!("refused: {fault}"),
+    }
+    let store = RedisStore::open(&server).await.unwrap();
+    create(&store, 1).await.unwrap();
+    assert_eq!(get(&store, 1).await, Ok(true));
+    println!("it is written and read");
+}

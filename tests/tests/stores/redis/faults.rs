@@ -1,0 +1,176 @@
+//! What faults of processes and networks leave behind.
+
+use super::{create, get, open, store};
+use semel::store::{
+    Created, Keep, RedisStore, Server, Store, StoreError,
+    conformance::{entry, fresh_version, key},
+};
+use semel_servers::{
+    proxy::{Proxy, Way},
+    redis::{FIT, Redis},
+};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+/// How often the server is killed in a run.
+const KILLS: u32 = 12;
+
+/// Writes what has not been written yet until the server is gone, and tells what was acknowledged.
+async fn write_until_it_is_gone(store: &Arc<RedisStore>, redis: &mut Redis, round: u32, settings: &[&str]) -> Vec<u32> {
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let (store, acknowledged) = (Arc::clone(store), Arc::clone(&acknowledged));
+        writers.spawn(async move {
+            for number in 0..10_000 {
+                let number = round * 1_000_000 + writer * 100_000 + number;
+                if create(&store, number).await.is_err() {
+                    return;
+                }
+                acknowledged.lock().unwrap().push(number);
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(30 + u64::from(round) * 7)).await;
+    redis.kill_and_start(settings);
+    writers.join_all().await;
+    Arc::into_inner(acknowledged).unwrap().into_inner().unwrap()
+}
+
+/// How many of them are not there.
+async fn missing(store: &RedisStore, numbers: &[u32]) -> usize {
+    let begun = Instant::now();
+    while get(store, 0).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the restarted server is not found");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut missing = 0;
+    for number in numbers {
+        missing += usize::from(!get(store, *number).await.unwrap());
+    }
+    missing
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_keeps_what_it_acknowledged() {
+    let mut redis = Redis::start();
+    let store = Arc::new(store(&redis).await);
+    let mut acknowledged = 0;
+    for round in 0..KILLS {
+        let numbers = write_until_it_is_gone(&store, &mut redis, round, FIT).await;
+        acknowledged += numbers.len();
+        assert_eq!(missing(&store, &numbers).await, 0, "of {}", numbers.len());
+    }
+    println!("{KILLS} kills, {acknowledged} acknowledged, none missing");
+    assert!(acknowledged > 100, "something was written meanwhile");
+}
+
+/// The control: a server without its append-only file keeps nothing, and the ledger is not taken for an empty one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_nothing_is_not_taken_for_an_empty_ledger() {
+    let mut redis = Redis::start();
+    let store = Arc::new(store(&redis).await);
+    redis.cli(&["CONFIG", "SET", "appendonly", "no"]);
+    std::fs::remove_dir_all(redis.folder().join("appendonlydir")).unwrap();
+    let numbers = write_until_it_is_gone(&store, &mut redis, 0, FIT).await;
+    assert!(!numbers.is_empty());
+    let fresh = RedisStore::open(&redis.server()).await.unwrap_err().to_string();
+    assert!(fresh.contains("there is no ledger"), "{fresh}");
+    assert!(matches!(create(&store, numbers[0]).await, Err(StoreError::NotExecuted(_))), "nothing is claimed anew");
+    // Had it been taken for one: everything acknowledged is gone.
+    RedisStore::set_up(&redis.server()).await.unwrap();
+    assert_eq!(missing(&open(&redis).await, &numbers).await, numbers.len());
+}
+
+/// Cuts the connection after each byte of a creation's request, or of its answer, and holds what the store told against what
+/// lies there.
+async fn cut_after_each_byte(way: Way) -> (usize, usize) {
+    let redis = Redis::start();
+    redis.ledger().await;
+    let direct = open(&redis).await;
+    let proxy = Proxy::to(redis.port);
+    let store = RedisStore::open(&Server::at(format!("redis://127.0.0.1:{}", proxy.port))).await.unwrap();
+    // So that the server knows the script, and one answer is all there is to cut.
+    create(&direct, 5_000_000).await.unwrap();
+    let (mut unknown, mut written_nevertheless) = (0, 0);
+    for bytes in 0.. {
+        let (number, version) = (u32::try_from(bytes).unwrap(), fresh_version());
+        until_it_answers(&store).await;
+        proxy.cut_after(way, bytes);
+        let answer = store.create(key(number), &entry(number), version, Keep::UntilRemoved).await;
+        let lying = direct.get(key(number)).await.unwrap().0;
+        match answer {
+            Ok(Created::Created(_)) => assert!(lying.is_some_and(|stored| stored.version == version)),
+            Err(StoreError::NotExecuted(_)) => assert_eq!(lying, None, "after {bytes} bytes"),
+            Err(StoreError::Unknown(_)) => {
+                unknown += 1;
+                written_nevertheless += usize::from(lying.is_some());
+                // Whoever looks again knows.
+                until_it_answers(&store).await;
+                let seen = store.get(key(number)).await.unwrap().0;
+                let settled = direct.get(key(number)).await.unwrap().0;
+                assert_eq!(seen.map(|stored| stored.version), settled.map(|stored| stored.version));
+            }
+            other => panic!("after {bytes} bytes: {other:?}"),
+        }
+        if !proxy.has_cut() {
+            return (unknown, written_nevertheless);
+        }
+    }
+    unreachable!("a request has an end")
+}
+
+async fn until_it_answers(store: &RedisStore) {
+    let begun = Instant::now();
+    while store.get(key(4_000_000)).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the server is not reached again");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_cut_is_unknown_and_not_written() {
+    let (unknown, written) = cut_after_each_byte(Way::Request).await;
+    println!("{unknown} requests were cut");
+    assert!(unknown > 300, "a request has some hundred bytes: {unknown}");
+    assert_eq!(written, 0, "a request without its end is not carried out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_cut_is_unknown_and_written() {
+    let (unknown, written) = cut_after_each_byte(Way::Reply).await;
+    println!("{unknown} answers were cut");
+    assert!(unknown >= 10, "an answer has some bytes: {unknown}");
+    assert!(written >= unknown - 1, "{written} of {unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_come_from_another_process() {
+    let redis = Redis::start();
+    let (here, there) = (Arc::new(store(&redis).await), open(&redis).await);
+    // So that both listen.
+    semel_servers::machine::until("the listening", || {
+        redis.cli(&["PUBSUB", "NUMSUB", "semel:0:changed"]).ends_with('2')
+    });
+    let mut took = Vec::new();
+    for number in 0..20 {
+        let version = fresh_version();
+        here.create(key(number), &entry(number), version, Keep::UntilRemoved).await.unwrap();
+        let waiting = Arc::clone(&here);
+        let waiter = tokio::spawn(async move {
+            waiting.changed(key(number), version, Duration::from_secs(20)).await;
+            Instant::now()
+        });
+        // Past the first looks, so that news are what wakes it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        there.replace(key(number), version, &entry(number), fresh_version(), Keep::UntilRemoved).await.unwrap();
+        let written = Instant::now();
+        took.push(waiter.await.unwrap().saturating_duration_since(written));
+    }
+    took.sort();
+    println!("half of the news came within {:?}", took[took.len() / 2]);
+    assert!(took[took.len() / 2] < Duration::from_millis(20), "{took:?}");
+}
