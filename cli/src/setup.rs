@@ -44,7 +44,7 @@ pub(crate) async fn sealing(config: &Config) -> Result<Option<SealingStore>, Sto
 
 /// The store that keeps the ledger, without any around it.
 pub(crate) enum Bare {
-    Memory(MemoryStore),
+    Memory(Box<MemoryStore>),
     Sqlite(SqliteStore),
     Postgres(PostgresStore),
     Redis(RedisStore),
@@ -54,7 +54,7 @@ impl Bare {
     /// Opens it, in the way that its URL says.
     pub(crate) async fn open(config: &Config) -> Result<Self, Stop> {
         Ok(match &config.ledger {
-            LedgerPlace::Memory => Self::Memory(MemoryStore::new()),
+            LedgerPlace::Memory => Self::Memory(Box::default()),
             LedgerPlace::Sqlite { path, .. } => Self::Sqlite(opened(config, path)?),
             LedgerPlace::Postgres(place) => {
                 Self::Postgres(PostgresStore::open(&server(place)).await.or_stop(Exit::Ledger)?)
@@ -65,7 +65,7 @@ impl Bare {
 
     pub(crate) fn store(self) -> Arc<dyn Store> {
         match self {
-            Self::Memory(store) => Arc::new(store),
+            Self::Memory(store) => Arc::new(*store),
             Self::Sqlite(store) => Arc::new(store),
             Self::Postgres(store) => Arc::new(store),
             Self::Redis(store) => Arc::new(store),

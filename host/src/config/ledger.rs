@@ -116,7 +116,7 @@ pub(super) fn read(
 
 /// The place, with what a section says of how to get at it.
 fn with_access(place: LedgerPlace, section: &Section<'_>, folder: &Path, around: &Surroundings) -> LedgerPlace {
-    let password = keys::in_section(section, folder, around, |bytes| password(bytes));
+    let password = keys::in_section(section, folder, around, password);
     let accept_unverified = section.flag("accept_unverified");
     let with = |place| ServerPlace { password, accept_unverified: accept_unverified.unwrap_or(false), ..place };
     match place {

@@ -97,9 +97,7 @@ impl PostgresStore {
         bells.listen(&place).await;
         let first = Session::open(&place, Arc::new(|_| {})).await?;
         let standing = Arc::new(watch::Standing::of(first.finding.clone()));
-        let ringing = Arc::clone(&bells);
-        let written = Box::new(move |keys: &[StoreKey]| ringing.ring(keys));
-        let lanes = Arc::new(Lanes::new(Arc::clone(&place), first, clock.clone(), written));
+        let lanes = Arc::new(Lanes::new(Arc::clone(&place), first, clock.clone(), Arc::clone(&bells)));
         let watcher = tokio::spawn(watch::watch(
             Arc::clone(&place),
             Arc::downgrade(&lanes),

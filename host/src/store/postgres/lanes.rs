@@ -5,14 +5,12 @@
 //! the fewer statements and syncs a call costs. Nothing runs while nobody asks.
 
 use super::{
+    bells::Bells,
     command::{self, Command, Kind, Told},
     place::Place,
     session::{Hear, Session},
 };
-use crate::{
-    store::{Clock, ServerFault, StoreError},
-    words::StoreKey,
-};
+use crate::store::{Clock, ServerFault, StoreError};
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -42,8 +40,8 @@ pub(super) struct Lanes {
     place: Arc<Place>,
     clock: Option<Arc<dyn Clock>>,
     state: Mutex<State>,
-    /// Hears of what was written, by key.
-    written: Box<dyn Fn(&[StoreKey]) + Send + Sync>,
+    /// Rung for what was changed.
+    bells: Arc<Bells>,
     /// Where the connections live: a caller may be dropped where no runtime is.
     runtime: Handle,
 }
@@ -61,7 +59,7 @@ struct State {
 
 /// A connection, or the place of one.
 #[derive(Default)]
-struct Lane(Option<Session>);
+struct Lane(Option<Box<Session>>);
 
 struct Waiting {
     command: Command,
@@ -69,16 +67,11 @@ struct Waiting {
 }
 
 impl Lanes {
-    pub(super) fn new(
-        place: Arc<Place>,
-        first: Session,
-        clock: Option<Arc<dyn Clock>>,
-        written: Box<dyn Fn(&[StoreKey]) + Send + Sync>,
-    ) -> Self {
+    pub(super) fn new(place: Arc<Place>, first: Session, clock: Option<Arc<dyn Clock>>, bells: Arc<Bells>) -> Self {
         let mut idle: Vec<_> = std::iter::repeat_with(Lane::default).take(LANES - 1).collect();
-        idle.push(Lane(Some(first)));
+        idle.push(Lane(Some(Box::new(first))));
         let state = Mutex::new(State { idle, ..State::default() });
-        Self { place, clock, state, written, runtime: Handle::current() }
+        Self { place, clock, state, bells, runtime: Handle::current() }
     }
 
     /// Has a command carried out. From the first poll on that is done whether or not the answer is awaited.
@@ -113,8 +106,8 @@ impl Lanes {
         };
         // From here on the lane comes back, whatever happens.
         let mut borrowed = Borrowed { lanes: Arc::clone(self), lane: lane.unwrap_or_default() };
-        if borrowed.lane.0.as_ref().is_none_or(Session::is_closed) {
-            borrowed.lane.0 = Some(self.connect().await.map_err(not_reached)?);
+        if borrowed.lane.0.as_deref().is_none_or(Session::is_closed) {
+            borrowed.lane.0 = Some(Box::new(self.connect().await.map_err(not_reached)?));
         }
         Ok(borrowed)
     }
@@ -122,11 +115,11 @@ impl Lanes {
     fn admit(self: &Arc<Self>, command: Command) -> Result<Admitted, StoreError> {
         let mut state = self.state();
         state.may_ask()?;
-        let ready = |lane: &Lane| lane.0.as_ref().is_some_and(|session| !session.is_closed());
-        if state.queue.is_empty() {
-            if let Some(at) = state.idle.iter().rposition(ready) {
-                return Ok(Admitted::AtOnce(state.idle.swap_remove(at), command));
-            }
+        let ready = |lane: &Lane| lane.0.as_deref().is_some_and(|session| !session.is_closed());
+        if state.queue.is_empty()
+            && let Some(at) = state.idle.iter().rposition(ready)
+        {
+            return Ok(Admitted::AtOnce(state.idle.swap_remove(at), command));
         }
         if state.queue.len() >= QUEUE_MAX || state.queued_bytes + command.bytes() > QUEUE_BYTES_MAX {
             return Err(StoreError::NotExecuted(
@@ -178,9 +171,9 @@ impl Lanes {
     }
 
     async fn carry_out_batch(&self, lane: &mut Lane, batch: Vec<Waiting>) {
-        if lane.0.as_ref().is_none_or(Session::is_closed) {
+        if lane.0.as_deref().is_none_or(Session::is_closed) {
             match self.connect().await {
-                Ok(session) => lane.0 = Some(session),
+                Ok(session) => lane.0 = Some(Box::new(session)),
                 Err(fault) => return refuse(batch, &fault),
             }
         }
@@ -216,7 +209,7 @@ impl Lanes {
         let keys: Vec<_> = commands.iter().filter(changes).map(|command| command.key()).collect();
         // Where nobody knows whether it is done, those that wait look for themselves.
         if is_done && !keys.is_empty() {
-            (self.written)(&keys);
+            self.bells.ring(&keys);
         }
     }
 
@@ -286,7 +279,7 @@ struct Busy<'a> {
 
 impl Busy<'_> {
     fn session(&self) -> Option<&Session> {
-        self.lane.as_ref().and_then(|lane| lane.0.as_ref())
+        self.lane.as_ref().and_then(|lane| lane.0.as_deref())
     }
 }
 
@@ -306,7 +299,7 @@ pub(super) struct Borrowed {
 
 impl Borrowed {
     pub(super) fn session(&self) -> Result<&Session, StoreError> {
-        self.lane.0.as_ref().ok_or_else(gone)
+        self.lane.0.as_deref().ok_or_else(gone)
     }
 }
 

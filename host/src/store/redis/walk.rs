@@ -1,7 +1,7 @@
 //! What goes through all buckets: lists, and dropping what is past its end.
 //!
-//! Buckets are asked in the order of keys, many at a time: an empty one costs the server about a microsecond, so a list of
-//! the few that are held takes some ten milliseconds, however large the ledger is.
+//! Buckets are asked in the order of keys, many at a time, so a list of the few that are held takes as long however large the
+//! ledger is.
 
 use super::{
     fault,
