@@ -39,11 +39,12 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// As it was found with the scheme; whether it is whole is looked up before the first grant.
-    pub(super) fn of(at: StoreKey, scheme: Scheme) -> Self {
+    /// As it was found with the scheme; where nothing tells yet that it is whole, that is looked up before the first grant.
+    pub(super) fn of(at: StoreKey, scheme: Scheme, whole: Option<Incarnation>) -> Self {
         let horizon = AtomicU64::new(scheme.horizon_seconds);
-        // No life that a store tells: the first grant looks.
-        Self { at, scheme, whole: AtomicU64::new(0), horizon }
+        // No life that a store tells is 0.
+        let whole = AtomicU64::new(whole.map_or(0, |life| life.0));
+        Self { at, scheme, whole, horizon }
     }
 
     /// Ends in an error where nothing may be sent now.

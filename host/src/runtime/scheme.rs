@@ -83,11 +83,13 @@ pub(crate) async fn agree<'a>(
             scheme = life::begun(scheme, horizon);
         }
         if found.as_ref() == Some(&scheme) {
-            return Ok(Life::of(at, scheme));
+            // Nobody began a quarantine, and it was written in the present life.
+            let whole = read.filter(|_| scheme.quarantine_seconds.is_none()).map(|(_, now)| now.incarnation);
+            return Ok(Life::of(at, scheme, whole));
         }
         let expected = read.map(|(stored, _)| stored.version);
         if table.write_in_place(at, expected, Entry::Scheme(scheme.clone())).await? {
-            return Ok(Life::of(at, scheme));
+            return Ok(Life::of(at, scheme, None));
         }
     }
     Err(LedgerError::Contended.into())

@@ -5,7 +5,7 @@
 use crate::{
     assemble::Guest,
     failing::{Failing, Failure},
-    world::{CANARY, charging, host, intent, load, log, memory, policy, with},
+    world::{CANARY, charging, host, intent, load, log, memory, policy, use_ledger, with},
 };
 use semel::{
     config::{Config, Surroundings},
@@ -131,6 +131,7 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
     // It takes the claim, and no settlement.
     let lost = Failing::new(1..usize::MAX, Failure::NotExecuted);
     let losing = host(Arc::clone(&lost) as Arc<dyn Store>, talkative().await).await;
+    use_ledger(&losing).await;
     lost.count();
     let unheard = |_| async { Outcome::no_answer(told_in("a silence")) };
     let unsettled = losing.call(call("1", json!(10)), unheard).await.unwrap();

@@ -4,7 +4,7 @@
 
 use crate::{
     failing::{FAILURES, Failing, Failure},
-    world::{Bank, ask, charge, charging, charging_a_bank_that_remembers, host, intent, told},
+    world::{Bank, ask, charge, charging, charging_a_bank_that_remembers, host, intent, told, use_ledger},
 };
 use semel::{
     runtime::{CallError, Semel},
@@ -15,6 +15,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 async fn on(store: &Arc<Failing>, tool: semel::runtime::Tool) -> Semel {
     let semel = host(Arc::clone(store) as Arc<dyn Store>, tool).await;
+    use_ledger(&semel).await;
     store.count();
     semel
 }

@@ -108,6 +108,14 @@ pub async fn host(store: Arc<dyn Store>, tool: Tool) -> Semel {
     Builder::tool(Semel::builder(store), ["charge"], tool).open().await.unwrap()
 }
 
+/// Makes a call that no story is about, so that the ledger has been used before: the first operation of a kind makes it note
+/// how long such may matter.
+pub async fn use_ledger(semel: &Semel) {
+    let call = Call::new("charge", json!({ "order_id": "A0", "amount": "1.00" })).unwrap();
+    let run = |_| async { Outcome::Returned(json!({ "id": "ch_0" })) };
+    semel.call(call, run).await.unwrap();
+}
+
 /// The call that most stories are about: 10.00 for the order A1.
 pub fn charge() -> Call {
     charge_of(json!("10.00"))
