@@ -90,12 +90,13 @@ fn furnish(outside: &Path) -> Result<()> {
     let manifest = fs::read_to_string(workspace::root().join("Cargo.toml"))?;
     let (before, list, after) = members(&manifest)?;
     let mut names: Vec<String> = PUBLISHED.iter().map(|(package, ..)| versioned(package)).collect();
+    // It is built to see that it can be, not to be fast.
+    let mut after = after.replace("[profile.dev.package.semel]\nopt-level = 2\n", "");
     for member in list.iter().filter(|member| PUBLISHED.iter().all(|(_, folder, _)| folder != *member)) {
         stand_in(member, outside)?;
         names.push(format!("rest/{member}"));
+        after = after.replace(&format!("path = \"{member}\""), &format!("path = \"rest/{member}\""));
     }
-    // It is built to see that it can be, not to be fast.
-    let after = after.replace("[profile.dev.package.semel]\nopt-level = 2\n", "");
     let mut outer = format!("{before}{names:?}{after}\n[patch.crates-io]\n");
     for (package, folder, _) in PUBLISHED {
         outer = outer.replace(&format!("path = \"{folder}\""), &format!("path = \"{}\"", versioned(package)));
