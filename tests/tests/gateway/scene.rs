@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -186,8 +186,12 @@ fn config_of(text: &str) -> Config {
 }
 
 pub async fn semel(setup: Setup) -> Semel {
-    let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
-    let engine = Engine::builder(Limits::default()).cache(kept).build().unwrap();
+    // Each engine reserves room for its instances, of which a process has not any amount.
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| {
+        let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
+        Engine::builder(Limits::default()).cache(kept).build().unwrap()
+    });
     let component = semel_policies::get(setup.policy.0).unwrap_or_else(|missing| panic!("{missing}"));
     let policy = engine.load(component, setup.policy.1).await.unwrap();
     let mode = if setup.is_off { ToolMode::Off } else { ToolMode::Enforce };
