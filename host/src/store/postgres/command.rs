@@ -33,7 +33,7 @@ pub(super) enum Kind {
 }
 
 /// What became of a command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Told {
     /// It is written, at this time.
     Done(Stamp),
@@ -83,7 +83,7 @@ impl Command {
 /// What became of each command of a statement.
 pub(super) type Answers = HashMap<StoreKey, Result<Told, StoreError>>;
 
-/// Carries out commands of one kind on distinct keys, and tells what became of each, by key.
+/// Carries out commands of one kind, on distinct keys where they write, and tells what became of each, by key.
 ///
 /// # Errors
 /// If the statement failed, for all of them.
@@ -98,7 +98,12 @@ pub(super) async fn carry_out(
         Kind::Create => at.create(commands).await,
         Kind::Replace => at.change(commands, true).await,
         Kind::Remove => at.change(commands, false).await,
-        Kind::Get => at.get(&commands.iter().map(|command| command.key()).collect::<Vec<_>>()).await,
+        Kind::Get => {
+            let mut keys: Vec<_> = commands.iter().map(|command| command.key()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            at.get(&keys).await
+        }
     }
 }
 

@@ -184,8 +184,13 @@ impl Lanes {
         match told {
             Ok(mut told) => {
                 for Waiting { command, reply } in batch {
+                    let answer = match command.kind() {
+                        // Others may have asked for the same.
+                        Kind::Get => told.get(&command.key()).map(copied),
+                        _ => told.remove(&command.key()),
+                    };
                     // Nobody may be there any more to hear it.
-                    let _ = reply.send(told.remove(&command.key()).unwrap_or_else(|| Err(gone())));
+                    let _ = reply.send(answer.unwrap_or_else(|| Err(gone())));
                 }
             }
             // One that cannot be carried out must not keep the others from it.
@@ -244,7 +249,7 @@ impl State {
         }
     }
 
-    /// All that waits and is of the kind of the first, but for what is asked of the same key twice.
+    /// All that waits and is of the kind of the first, but for what is to be written at the same key twice.
     fn take_batch(&mut self) -> Vec<Waiting> {
         let Some(kind) = self.queue.front().map(|waiting| waiting.command.kind()) else { return Vec::new() };
         let (mut batch, mut later, mut keys, mut bytes) = (Vec::new(), VecDeque::new(), HashSet::new(), 0);
@@ -252,7 +257,8 @@ impl State {
             let Some(waiting) = self.queue.pop_front() else { break };
             let size = waiting.command.bytes();
             let has_room = batch.is_empty() || bytes + size <= BATCH_BYTES_MAX;
-            if has_room && waiting.command.kind() == kind && keys.insert(waiting.command.key()) {
+            let mut is_apart = |waiting: &Waiting| kind == Kind::Get || keys.insert(waiting.command.key());
+            if has_room && waiting.command.kind() == kind && is_apart(&waiting) {
                 bytes += size;
                 batch.push(waiting);
             } else {
@@ -321,6 +327,13 @@ fn not_reached(fault: ServerFault) -> StoreError {
 
 fn gone() -> StoreError {
     StoreError::Unknown("the server answered something else than it was asked".to_owned())
+}
+
+fn copied(answer: &Answer) -> Answer {
+    match answer {
+        Ok(told) => Ok(told.clone()),
+        Err(fault) => Err(same(fault)),
+    }
 }
 
 /// The same for everybody in the statement.

@@ -37,7 +37,7 @@ impl NewRow {
 }
 
 /// What was found, to be understood in the caller's task: one damaged row harms nobody else.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Row {
     version: Vec<u8>,
     entry: Vec<u8>,
