@@ -133,10 +133,10 @@ impl PostgresStore {
         self.clock.as_ref().map(|clock| number(clock.now().wall_ms))
     }
 
-    async fn ask_version(&self, key: StoreKey) -> Option<Version> {
-        match self.lanes.carry_out(Command::Get(key)).await.map(Told::without_what_ended) {
-            Ok(Told::Found(Some(row), _)) => row.version().ok(),
-            _ => None,
+    async fn version_at(&self, key: StoreKey) -> Result<Option<Version>, StoreError> {
+        match self.lanes.carry_out(Command::Get(key)).await?.without_what_ended() {
+            Told::Found(Some(row), _) => Ok(Some(row.version()?)),
+            Told::Found(None, _) | Told::Done(_) => Ok(None),
         }
     }
 }
@@ -291,7 +291,7 @@ impl Store for PostgresStore {
                 // Listening begins before the look, so that no change falls between the two.
                 let mut rung = pin!(self.bells.waiters().bell(key).notified());
                 rung.as_mut().enable();
-                if self.ask_version(key).await != Some(since) {
+                if self.version_at(key).await.is_ok_and(|version| version != Some(since)) {
                     return;
                 }
                 let _ = tokio::time::timeout(pause, rung).await;

@@ -32,10 +32,6 @@ impl Running {
         Self(child.unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
     }
 
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-
     /// Waits until it is gone.
     pub fn wait(&mut self) {
         self.0.wait().unwrap();

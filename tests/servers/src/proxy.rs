@@ -65,11 +65,6 @@ impl Proxy {
     pub fn has_cut(&self) -> bool {
         self.inner.cut.lock().unwrap().take().is_none()
     }
-
-    /// Breaks all connections.
-    pub fn cut(&self) {
-        self.inner.break_all();
-    }
 }
 
 impl Drop for Proxy {
