@@ -1,4 +1,4 @@
-//! A ledger in a Redis server, shared by any number of hosts.
+//! A ledger in a Redis server, or in the primaries of a Redis cluster, shared by any number of hosts.
 //!
 //! Every transition is one script: its condition, the record and the lists that the record stands in, all in one slot. So
 //! the lists are exact, and nobody sees, and no crash leaves, a record without its place in them. The weaker way, a list written
@@ -21,11 +21,18 @@
 //! **Lives.** Making a ledger writes a random life into its marker and into every bucket; each script compares its bucket's
 //! with the one that its host knows, and does nothing where it differs. So a flush, of one database, of a node or of all, is
 //! found out by the first command after it, and nothing is taken for new that was only forgotten. `incarnation` is a digest of
-//! the life and of what may have been lost since (`scripts/look.lua`), noted in the marker so that it never goes back: another server
+//! the life and of what may have been lost since (`seen`), noted in the marker so that it never goes back: another server
 //! took over (it names the history that it followed), entries were evicted, or, where `appendfsync` is not `always`,
 //! the server was restarted. A restart with `always` changes nothing. A record that is in its bucket's list but not there is
-//! lost, too: nothing is created in its place. The server is looked at on each new connection and once a second, and refused
-//! while it could lose what it acknowledges.
+//! lost, too: nothing is created in its place. The servers are looked at on each new connection and once a second, and refused
+//! while one could lose what it acknowledges.
+//!
+//! **Clusters** are told by what the server of the URL says of itself; the others are found by it, and remembered for when it is down. A
+//! bucket lies in one slot, so each transition is still one script on one server, and the load spreads with the keys. The
+//! ledger is used as a whole or not at all: all primaries must be fit, its level is that of the weakest, and while one is down or
+//! not looked at since its connection was lost, nothing is asked (`nodes`). A replica that takes over is a loss, found out before
+//! anything is sent on; a slot that moves to another primary is none, and what is asked of it waits until it has moved (`link`). Each
+//! server writes its own times: their clocks must agree as those of hosts must. News of changes are published to all of them.
 //!
 //! **Ends.** Redis' own expiry is not used: it goes by a clock of its own, and it would take a record and leave its lists, which
 //! is what a loss looks like. What is past its end is absent by the time in the script, and [`Store::purge`] drops it.
@@ -34,17 +41,22 @@
 //! answers with it. A write is up to eight commands of one script. Requests of all callers share one connection and whatever
 //! syncs in the same turn; a second connection hears of changes. Not measured yet: `cargo xtask bench stores` has no row of it.
 //!
-//! Absent: clusters (the keys are made for them, the connection is not), Redis before 7.0, a level above D2 (a replica that takes
-//! over may lack what was acknowledged; that shows as another incarnation), and any way to notice that an older copy of the
-//! server's files was put back, or that a copy was started as a server of its own: whoever does that must let the ledger begin another life.
+//! Absent: Redis before 7.0, a level above D2 (a replica that takes over may lack what was acknowledged; that shows as another
+//! incarnation), and any way to notice that an older copy of the server's files was put back, that a copy was started as a
+//! server of its own, or that a replica took over and gave back while no host looked: whoever does that must let the ledger begin another life.
 
+mod connection;
 mod fault;
 mod inspect;
 mod link;
+mod marker;
+mod nodes;
 mod place;
 mod record;
 mod script;
 mod scrub;
+mod seen;
+mod server;
 mod setup;
 mod waking;
 mod walk;
@@ -148,7 +160,7 @@ impl RedisStore {
             let record = bucket.record(key);
             // One moment for all that is asked again.
             let clock = link.clock_argument();
-            let answered = link.run(script, |call, finding| {
+            let answered = link.run(script, bucket, |call, finding| {
                 call.arg(5).arg(life).arg(&record).arg(all).arg(open).arg(ending).arg(&finding.life).arg(&clock);
                 fill(call, finding);
             });

@@ -1,4 +1,6 @@
-//! Redis servers: in a folder of their own, on a port of their own.
+//! Redis servers: in a folder of their own, on a port of their own; alone, or as a cluster.
+
+pub mod cluster;
 
 use crate::machine::{self, Running};
 use semel::store::{RedisStore, Server};
@@ -39,7 +41,17 @@ impl Redis {
 
     /// Ends it as a power switch would, and starts it again where it was.
     pub fn kill_and_start(&mut self, settings: &[&str]) {
+        self.kill();
+        self.start_again(settings);
+    }
+
+    /// Ends it as a power switch would.
+    pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Starts it again where it was, after [`Self::kill`].
+    pub fn start_again(&mut self, settings: &[&str]) {
         self.process = serve(self.folder.path(), self.port, settings);
         self.wait();
     }

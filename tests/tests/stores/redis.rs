@@ -1,5 +1,6 @@
 //! The ledger in Redis: the contract, what is refused, what is found out while it is used, and what faults leave behind.
 
+mod cluster;
 mod encrypted;
 mod faults;
 mod losing;

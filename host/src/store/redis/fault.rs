@@ -1,6 +1,6 @@
 //! What an error of a server or a connection means.
 
-use super::place::Place;
+use super::nodes;
 use crate::store::{ServerFault, StoreError};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -31,9 +31,17 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
 /// What became of a write that was answered with this error.
 pub(super) fn of_write(error: &RedisError) -> StoreError {
     let told = error.to_string();
-    // An error from within a script names it: something of it may have been carried out.
-    let turned_away = error.code().is_some_and(|code| TURNED_AWAY.contains(&code)) && !told.contains("script:");
-    if turned_away { StoreError::NotExecuted(told) } else { StoreError::Unknown(told) }
+    if is_turned_away(error, TURNED_AWAY) { StoreError::NotExecuted(told) } else { StoreError::Unknown(told) }
+}
+
+/// Whether the server turned it away because the keys lie elsewhere in its cluster, or are on their way.
+pub(super) fn is_elsewhere(error: &RedisError) -> bool {
+    is_turned_away(error, &["ASK", "MOVED", "TRYAGAIN"])
+}
+
+/// An error from within a script names it: something of it may have been carried out.
+fn is_turned_away(error: &RedisError, codes: &[&str]) -> bool {
+    error.code().is_some_and(|code| codes.contains(&code)) && !error.to_string().contains("script:")
 }
 
 /// A look that failed has written nothing.
@@ -42,9 +50,9 @@ pub(super) fn of_read(error: &RedisError) -> StoreError {
 }
 
 /// Why the server cannot be used.
-pub(super) fn of_server(error: &RedisError, place: &Place) -> ServerFault {
+pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerFault {
     let problem = error.to_string();
-    let shown = place.shown().to_owned();
+    let shown = shown.to_owned();
     match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
             ServerFault::Denied { problem, cure: "check the user and the password of the ledger's URL" }
@@ -57,6 +65,7 @@ pub(super) fn of_server(error: &RedisError, place: &Place) -> ServerFault {
         }
         (ErrorKind::Io, _) => ServerFault::Unreachable { place: shown, problem },
         (ErrorKind::InvalidClientConfig, _) => ServerFault::Url(problem),
+        (_, Some("CLUSTERDOWN")) => nodes::incomplete(),
         (_, Some("MISCONF")) => ServerFault::Unsafe {
             problem,
             cure: "see in the server's log why it cannot save, and whether its disk is full".to_owned(),
@@ -66,4 +75,4 @@ pub(super) fn of_server(error: &RedisError, place: &Place) -> ServerFault {
 }
 
 /// What a user of the server must be allowed.
-pub(super) const NEEDED: &str = "let its user run `+@read +@write +@scripting +@pubsub +@connection +info +time +config|get` on `~semel:*` and `&semel:*`";
+pub(super) const NEEDED: &str = "let its user run `+@read +@write +@scripting +@pubsub +@connection +info +time +config|get` (and in a cluster `+cluster|slots`) on `~semel:*` and `&semel:*`";

@@ -1,29 +1,32 @@
-//! The connection to the server, what is known of the server behind it, and what is done when either changes.
+//! The connections to the servers, what is known of the servers behind them, and what is done when either changes.
 //!
 //! A connection belongs to one server process. So each new one is looked at before its first use: whoever took over in
 //! place of another is found out before anything is asked of it.
 //!
+//! **Buckets that move.** In a cluster a request is turned away, before anything of it is carried out, where its keys lie with another
+//! server (`MOVED`) or are on their way (`TRYAGAIN`, `ASK`). Then it is found out who has them, and it is asked again there, for
+//! as long as a bucket may take to move. `ASK` is not followed but waited out: the server that takes a slot over turns away
+//! every script one of whose keys is not there, and a record that is to be made, or a list that is empty, never is.
+//!
 //! INVARIANT: nothing is sent twice. A request whose connection ended, or whose answer did not come in time, is *unknown*; only
-//! what certainly was not carried out is asked again, here: a script that the server did not know, or that found another
-//! life of the ledger than the host knew.
+//! what certainly was not carried out is asked again, here: a script that the server did not know or turned away because its keys
+//! lie elsewhere, or that found another life of the ledger than the host knew.
 
 use super::{
     fault,
     inspect::{self, Finding},
+    nodes::Nodes,
     place::Place,
+    record::Bucket,
     script::{LIFE_ENDED, Script},
 };
 use crate::{
     store::{Clock, ServerFault, ServerReport, StoreError},
     words::Durability,
 };
-use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
+use redis::{Cmd, RedisError, Value};
 use std::{
-    convert::Infallible,
-    sync::{
-        Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::{Duration, Instant},
 };
 
@@ -34,65 +37,29 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_AT_MOST: Duration = Duration::from_secs(1);
 
+/// How long a bucket may take to move to another server, and how long nobody asks again where it is.
+const MOVING_AT_MOST: Duration = Duration::from_secs(5);
+const MOVING_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a cluster that changes is looked at before it is given up.
+const LOOKS: u32 = 3;
+
 /// How many lives of the ledger may end while one command is asked.
 const LIVES: usize = 3;
 
-/// A connection that many requests share.
-#[derive(Clone)]
-pub(super) struct Connection {
-    multiplexed: MultiplexedConnection,
-    is_lost: Arc<AtomicBool>,
-}
+/// Since when a request waits for what moves.
+#[derive(Default)]
+pub(super) struct Waited(Option<Instant>);
 
-impl Connection {
-    pub(super) async fn to(place: &Place) -> Result<Self, ServerFault> {
-        let is_lost = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_lost);
-        let hear = move |push: PushInfo| {
-            if push.kind == PushKind::Disconnection {
-                told.store(true, Ordering::Release);
-            }
-            Ok::<(), Infallible>(())
-        };
-        let config = Place::config().set_push_sender(hear);
-        let connecting = place.client().get_multiplexed_async_connection_with_config(&config);
-        let multiplexed = connecting.await.map_err(|error| place.fault(&error))?;
-        Ok(Self { multiplexed, is_lost })
-    }
-
-    fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Acquire)
-    }
-
-    /// Asks once.
-    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
-        let answer = command.query_async(&mut self.multiplexed.clone()).await;
-        self.note(answer)
-    }
-
-    /// Asks all of it once.
-    pub(super) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
-        let answer = commands.query_async(&mut self.multiplexed.clone()).await;
-        self.note(answer)
-    }
-
-    fn note<T>(&self, answer: Result<T, RedisError>) -> Result<T, RedisError> {
-        if answer.as_ref().is_err_and(fault::ends_connection) {
-            self.is_lost.store(true, Ordering::Release);
-        }
-        answer
-    }
-}
-
-/// What is known of the server at a time.
+/// What is known of the servers at a time.
 pub(super) struct View {
-    pub(super) connection: Connection,
+    pub(super) nodes: Arc<Nodes>,
     finding: Result<Finding, ServerFault>,
 }
 
 impl View {
     fn is_fine(&self) -> bool {
-        self.finding.is_ok() && !self.connection.is_lost()
+        self.finding.is_ok() && !self.nodes.is_lost()
     }
 
     pub(super) fn finding(&self) -> Result<&Finding, StoreError> {
@@ -107,7 +74,7 @@ struct Failure {
     fault: ServerFault,
 }
 
-/// The connection of a store.
+/// The connections of a store.
 pub(super) struct Link {
     place: Arc<Place>,
     clock: Option<Arc<dyn Clock>>,
@@ -118,9 +85,9 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn open(place: Arc<Place>, clock: Option<Arc<dyn Clock>>) -> Result<Self, ServerFault> {
-        let connection = Connection::to(&place).await?;
-        let finding = inspect::inspect(&connection, &place).await?;
-        let view = RwLock::new(Arc::new(View { connection, finding: Ok(finding) }));
+        let nodes = Arc::new(Nodes::find(&place, None).await?);
+        let finding = inspect::inspect(&nodes, &place).await?;
+        let view = RwLock::new(Arc::new(View { nodes, finding: Ok(finding) }));
         Ok(Self { place, clock, view, looking: tokio::sync::Mutex::default() })
     }
 
@@ -165,22 +132,52 @@ impl Link {
         self.look(&seen, false).await.map_err(|fault| StoreError::NotExecuted(fault.to_string()))
     }
 
-    /// Runs a script on a bucket, and again where it found another life of the ledger than was known: it did nothing then.
-    /// With the answer goes what was known of the server.
+    /// Runs a script on a bucket, and again where it certainly did nothing: it found another life of the ledger than was
+    /// known, or the bucket lies elsewhere. With the answer goes what was known of the servers.
     pub(super) async fn run(
         &self,
         script: &Script,
+        bucket: Bucket,
         fill: impl Fn(&mut Cmd, &Finding),
     ) -> Result<Result<(Value, Finding), RedisError>, StoreError> {
-        for _ in 0..LIVES {
+        let (mut lives, mut waited) = (0, Waited::default());
+        while lives < LIVES {
             let view = self.view().await?;
             let finding = view.finding()?;
-            match script.run(&view.connection, |call| fill(call, finding)).await {
-                Ok(Value::Int(LIFE_ENDED)) => self.life_ended(&view).await?,
+            match script.run(view.nodes.of(bucket), |call| fill(call, finding)).await {
+                Ok(Value::Int(LIFE_ENDED)) => {
+                    lives += 1;
+                    self.life_ended(&view).await?;
+                }
+                Err(error) if fault::is_elsewhere(&error) => self.went_elsewhere(&view, &mut waited, &error).await?,
                 answer => return Ok(answer.map(|value| (value, finding.clone()))),
             }
         }
         Err(part_is_gone())
+    }
+
+    /// Waits for a bucket that moves, and finds out where it lies.
+    pub(super) async fn went_elsewhere(
+        &self,
+        seen: &Arc<View>,
+        waited: &mut Waited,
+        error: &RedisError,
+    ) -> Result<(), StoreError> {
+        let is_first = waited.0.is_none();
+        if waited.0.get_or_insert_with(Instant::now).elapsed() > MOVING_AT_MOST {
+            return Err(StoreError::NotExecuted(format!(
+                "a part of the ledger does not come to the end of its way to another server ({error}): see `redis-cli --cluster check`, and mend it with `redis-cli --cluster fix`"
+            )));
+        }
+        let has_moved = error.code() == Some("MOVED");
+        // What moves takes its time, and so do the servers to hear of it.
+        if !is_first || !has_moved {
+            tokio::time::sleep(MOVING_PAUSE).await;
+        }
+        if has_moved {
+            self.look(seen, true).await.map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Looks which life the ledger has now. If it is the one that was known, then a part of the ledger lacks it.
@@ -208,13 +205,27 @@ impl Link {
         looked
     }
 
+    /// Where a cluster changes while it is looked at, all is looked at again.
     async fn look_now(&self, current: &View) -> Result<Arc<View>, ServerFault> {
-        let connection = match current.connection.is_lost() {
-            true => Connection::to(&self.place).await?,
-            false => current.connection.clone(),
+        let is_cluster = current.nodes.is_cluster();
+        let mut looked = self.look_once(current).await;
+        for _ in 1..LOOKS {
+            if !is_cluster || looked.is_ok() {
+                break;
+            }
+            tokio::time::sleep(MOVING_PAUSE).await;
+            looked = self.look_once(current).await;
+        }
+        looked
+    }
+
+    async fn look_once(&self, current: &View) -> Result<Arc<View>, ServerFault> {
+        let nodes = match current.nodes.is_cluster() || current.nodes.is_lost() {
+            true => Arc::new(Nodes::find(&self.place, Some(&current.nodes)).await?),
+            false => Arc::clone(&current.nodes),
         };
-        let finding = inspect::inspect(&connection, &self.place).await;
-        let view = Arc::new(View { connection, finding: finding.clone() });
+        let finding = inspect::inspect(&nodes, &self.place).await;
+        let view = Arc::new(View { nodes, finding: finding.clone() });
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&view);
         finding.map(|_| view)
     }

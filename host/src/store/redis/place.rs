@@ -1,9 +1,11 @@
 //! Where the server is, and how it is spoken to.
 
-use super::fault;
 use crate::store::{Server, ServerFault};
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
-use std::time::Duration;
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 /// How long a connection may take to be made, its handshakes included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,9 +19,11 @@ const QUEUED_MAX: usize = 256;
 /// How many bytes are written at once.
 const WRITTEN_AT_ONCE: usize = 64 << 10;
 
-/// A server and a database in it.
+/// A server and a database in it; or one of a cluster, by which the others are found.
 pub(super) struct Place {
     client: Client,
+    /// Those of its cluster, as they were found last: where it is asked when the first is down.
+    known: RwLock<Vec<Client>>,
     shown: String,
     channel: String,
     pub(super) accepts_unverified: bool,
@@ -36,9 +40,10 @@ impl Place {
         let info = with_settings(info, server);
         let database = info.redis_settings().db();
         Ok(Self {
-            shown: format!("{}/{database}", info.addr()),
+            shown: shown(&info),
             channel: format!("semel:{database}:changed"),
             client: Client::open(info).map_err(unusable)?,
+            known: RwLock::default(),
             accepts_unverified: server.accepts_unverified,
         })
     }
@@ -53,8 +58,34 @@ impl Place {
         &self.channel
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    /// How messages name the server of a client.
+    pub(super) fn shown_as(client: &Client) -> String {
+        shown(client.get_connection_info())
+    }
+
+    /// All servers that it may be reached by, the one of the URL first.
+    pub(super) fn doors(&self) -> Vec<Client> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(&self.client).chain(known.iter()).cloned().collect()
+    }
+
+    /// Keeps in mind by whom else its cluster is reached.
+    pub(super) fn remember(&self, found: Vec<Client>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    /// Another server of its cluster, which is spoken to alike; without a host, the one of the URL.
+    pub(super) fn client_at(&self, at: Option<&str>, its_port: u16) -> Result<Client, ServerFault> {
+        let info = self.client.get_connection_info().clone();
+        let mut addr = info.addr().clone();
+        match &mut addr {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                *port = its_port;
+                at.map(str::to_owned).into_iter().for_each(|at| *host = at);
+            }
+            _ => return Err(ServerFault::Url("a cluster is reached by a host and a port".to_owned())),
+        }
+        Client::open(info.set_addr(addr)).map_err(|error| ServerFault::Url(error.to_string()))
     }
 
     /// How requests are sent: each once. This client sends none again by itself.
@@ -65,10 +96,10 @@ impl Place {
             .set_pipeline_buffer_size(QUEUED_MAX)
             .set_write_backpressure_boundary(WRITTEN_AT_ONCE)
     }
+}
 
-    pub(super) fn fault(&self, error: &redis::RedisError) -> ServerFault {
-        fault::of_server(error, self)
-    }
+fn shown(info: &ConnectionInfo) -> String {
+    format!("{}/{}", info.addr(), info.redis_settings().db())
 }
 
 fn with_settings(info: ConnectionInfo, server: &Server) -> ConnectionInfo {

@@ -37,6 +37,11 @@ impl Bucket {
         format!("semel:{{{:03x}}}:{part}", self.0)
     }
 
+    /// What decides on its slot.
+    pub(super) fn tag(self) -> String {
+        format!("{:03x}", self.0)
+    }
+
     /// Which life of the ledger its records belong to.
     pub(super) fn life(self) -> String {
         self.part("life")

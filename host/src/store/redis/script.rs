@@ -4,7 +4,7 @@
 //! crash alone. All of them begin with `#!lua`, so that the server says before it runs one whether it would have to stop
 //! half-way: where it is a replica, out of memory, or cannot write its log.
 
-use super::link::Connection;
+use super::connection::Connection;
 use redis::{Cmd, RedisError, Value};
 use std::sync::LazyLock;
 
@@ -29,6 +29,7 @@ script!(GET = "head.lua" "record.lua" "get.lua");
 script!(LIST = "head.lua" "list.lua");
 script!(PURGE = "head.lua" "purge.lua");
 script!(LOOK = "look.lua");
+script!(NOTE = "note.lua");
 script!(BEGIN = "begin.lua");
 script!(ADOPT = "adopt.lua");
 

@@ -2,11 +2,9 @@
 //!
 //! Absent: blocks of the disk that belonged to files of before, files of replicas, and backups.
 
-use super::{
-    fault,
-    link::{Connection, Link},
-};
+use super::{connection::Connection, fault, link::Link};
 use crate::store::StoreError;
+use futures_util::future;
 use redis::{FromRedisValue, RedisError};
 use std::time::{Duration, Instant};
 
@@ -18,14 +16,19 @@ const PAUSE: Duration = Duration::from_millis(50);
 const UNDER_WAY: [&str; 3] = ["aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1", "rdb_bgsave_in_progress:1"];
 const FAILED: [&str; 2] = ["aof_last_bgrewrite_status:err", "rdb_last_bgsave_status:err"];
 
-/// Lets the server write its append-only file anew, then its dump, which holds all that the file held when it was written.
+/// Lets each server write its append-only file anew, then its dump, which holds all that the file held when it was written.
 pub(super) async fn scrub(link: &Link) -> Result<(), StoreError> {
     let view = link.view().await?;
+    let scrubbed = future::join_all(view.nodes.iter().map(|node| scrub_one(&node.connection))).await;
+    scrubbed.into_iter().collect()
+}
+
+async fn scrub_one(connection: &Connection) -> Result<(), StoreError> {
     // What was under way already may have begun before the last removal.
-    until_done(&view.connection).await?;
+    until_done(connection).await?;
     for command in ["BGREWRITEAOF", "BGSAVE"] {
-        view.connection.ask(&redis::cmd(command)).await.map_err(|error| denied(command, &error))?;
-        until_done(&view.connection).await?;
+        connection.ask(&redis::cmd(command)).await.map_err(|error| denied(command, &error))?;
+        until_done(connection).await?;
     }
     Ok(())
 }

@@ -1,8 +1,12 @@
 //! News of changes that other processes make. They may be lost, so those who wait look by themselves from time to time.
+//!
+//! In a cluster any server is listened to: what is published goes to all of them. Channels of a slot (`SPUBLISH`) would spare
+//! them that, and every host would have to listen to every server.
 
 use super::place::{CONNECT_TIMEOUT, Place};
 use crate::{store::waiters::Waiters, words::StoreKey};
 use futures_util::StreamExt;
+use redis::Client;
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -14,16 +18,19 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Listens until the store is gone.
 pub(super) async fn listen(place: Arc<Place>, waiters: Weak<Waiters>) {
     while waiters.strong_count() > 0 {
-        if let Ok(Ok(news)) = tokio::time::timeout(CONNECT_TIMEOUT, subscribe(&place)).await {
-            hear(news, &waiters).await;
+        for client in place.doors() {
+            if let Ok(Ok(news)) = tokio::time::timeout(CONNECT_TIMEOUT, subscribe(&client, place.channel())).await {
+                hear(news, &waiters).await;
+                break;
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn subscribe(place: &Place) -> Result<redis::aio::PubSub, redis::RedisError> {
-    let mut news = place.client().get_async_pubsub().await?;
-    news.subscribe(place.channel()).await?;
+async fn subscribe(client: &Client, channel: &str) -> Result<redis::aio::PubSub, redis::RedisError> {
+    let mut news = client.get_async_pubsub().await?;
+    news.subscribe(channel).await?;
     Ok(news)
 }
 

@@ -6,7 +6,8 @@
 use super::{
     fault,
     inspect::Finding,
-    link::{Link, View},
+    link::{Link, View, Waited},
+    nodes::Nodes,
     record::{self, BUCKETS, Bucket},
     script::{LIFE_ENDED, LIST, PURGE, Script},
 };
@@ -14,7 +15,7 @@ use crate::{
     store::{PAGE_MAX, Page, Query, StoreError},
     words::StoreKey,
 };
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value};
 use std::sync::Arc;
 
 /// How many buckets are asked at once, at first and at the most.
@@ -63,21 +64,23 @@ async fn list_in(link: &Link, query: &Query, some: &[Bucket], wanted: usize) -> 
     keys.map_err(|key: Vec<u8>| StoreError::NotExecuted(format!("a key of {} bytes is listed", key.len())))
 }
 
-/// Runs a script that only looks on each of these buckets.
+/// Runs a script that only looks on each of these buckets, and tells what each answered, in their order.
 async fn ask_each(
     link: &Link,
     script: &Script,
     some: &[Bucket],
     fill: impl Fn(&mut Cmd, Bucket, &Finding),
 ) -> Result<Vec<Value>, StoreError> {
+    let mut waited = Waited::default();
     loop {
         let view = link.view().await?;
-        let answers = ask_each_once(&view, script, some, &fill).await?;
-        if !answers.contains(&Value::Int(LIFE_ENDED)) {
-            return Ok(answers);
+        match ask_each_once(&view, script, some, &fill).await? {
+            Ok(answers) if !answers.contains(&Value::Int(LIFE_ENDED)) => return Ok(answers),
+            // Goes on only if it finds that another life has begun, which takes its time.
+            Ok(_) => link.life_ended(&view).await?,
+            Err(error) if fault::is_elsewhere(&error) => link.went_elsewhere(&view, &mut waited, &error).await?,
+            Err(error) => return Err(fault::of_read(&error)),
         }
-        // Goes on only if it finds that another life has begun, which takes its time.
-        link.life_ended(&view).await?;
     }
 }
 
@@ -86,15 +89,33 @@ async fn ask_each_once(
     script: &Script,
     some: &[Bucket],
     fill: &impl Fn(&mut Cmd, Bucket, &Finding),
-) -> Result<Vec<Value>, StoreError> {
+) -> Result<Result<Vec<Value>, RedisError>, StoreError> {
     let finding = view.finding()?;
-    let mut calls = redis::pipe();
-    // Many scripts in one pipeline are not asked again one by one where the server does not know them.
-    calls.cmd("SCRIPT").arg("LOAD").arg(script.source).ignore();
-    for bucket in some {
-        calls.add_command(script.call(|call| fill(call, *bucket, finding)));
+    let call = |calls: &mut Pipeline, bucket: Bucket| {
+        calls.add_command(script.call(|call| fill(call, bucket, finding)));
+    };
+    Ok(pipelined(&view.nodes, some, Some(script), call).await)
+}
+
+/// Asks each of these buckets something where it lies, and tells what each answered, in their order.
+async fn pipelined(
+    nodes: &Nodes,
+    some: &[Bucket],
+    script: Option<&Script>,
+    ask: impl Fn(&mut Pipeline, Bucket),
+) -> Result<Vec<Value>, RedisError> {
+    let mut answers = Vec::with_capacity(some.len());
+    for (connection, part) in nodes.divide(some) {
+        let mut calls = redis::pipe();
+        // Many scripts in one pipeline are not asked again one by one where the server does not know them.
+        if let Some(script) = script {
+            calls.cmd("SCRIPT").arg("LOAD").arg(script.source).ignore();
+        }
+        part.iter().for_each(|bucket| ask(&mut calls, *bucket));
+        answers.extend(part.into_iter().zip(connection.ask_all(&calls).await?));
     }
-    view.connection.ask_all(&calls).await.map_err(|error| fault::of_read(&error))
+    answers.sort_by_key(|(bucket, _)| bucket.0);
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
 /// Drops what is past its end, at most so many, and says how many.
@@ -118,17 +139,16 @@ async fn with_something_past(link: &Link, some: Vec<Bucket>) -> Result<Vec<Bucke
         Some(now) => now,
         None => server_ms(&view).await?,
     };
-    let mut counts = redis::pipe();
-    for bucket in &some {
-        counts.cmd("ZCOUNT").arg(bucket.ending()).arg("-inf").arg(now);
-    }
-    let counts = view.connection.ask_all(&counts).await.map_err(|error| fault::of_read(&error))?;
+    let count = |calls: &mut Pipeline, bucket: Bucket| {
+        calls.cmd("ZCOUNT").arg(bucket.ending()).arg("-inf").arg(now);
+    };
+    let counts = pipelined(&view.nodes, &some, None, count).await.map_err(|error| fault::of_read(&error))?;
     let some = some.into_iter().zip(counts);
     Ok(some.filter(|(_, count)| !matches!(count, Value::Int(0))).map(|(bucket, _)| bucket).collect())
 }
 
 async fn server_ms(view: &View) -> Result<u64, StoreError> {
-    let time = view.connection.ask(&redis::cmd("TIME")).await.map_err(|error| fault::of_read(&error))?;
+    let time = view.nodes.marker().ask(&redis::cmd("TIME")).await.map_err(|error| fault::of_read(&error))?;
     let time = <(u64, u64)>::from_redis_value(time);
     time.map(|(seconds, micros)| seconds * 1000 + micros / 1000)
         .map_err(|error| StoreError::NotExecuted(error.to_string()))
@@ -143,7 +163,7 @@ async fn purge_in(link: &Link, bucket: Bucket, at_most: usize) -> Result<usize, 
             call.arg(4).arg(bucket.life()).arg(bucket.all()).arg(bucket.open()).arg(bucket.ending());
             call.arg(&finding.life).arg(&clock).arg(bucket.records()).arg(batch);
         };
-        let dropped = match link.run(&PURGE, fill).await?.map_err(|error| fault::of_write(&error))? {
+        let dropped = match link.run(&PURGE, bucket, fill).await?.map_err(|error| fault::of_write(&error))? {
             (Value::Int(dropped), _) => usize::try_from(dropped).unwrap_or(0),
             (other, _) => return Err(StoreError::Unknown(format!("the server answered {other:?}"))),
         };

@@ -12,7 +12,7 @@ use semel_servers::redis::{FIT, Redis};
 use std::time::{Duration, Instant};
 
 /// Goes on asking until it is so: what a look from time to time finds out.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
         assert!(begun.elapsed() < Duration::from_secs(30), "{what} is not found out");
@@ -20,11 +20,11 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn incarnation(store: &RedisStore) -> Incarnation {
+pub(super) async fn incarnation(store: &RedisStore) -> Incarnation {
     store.get(key(999)).await.unwrap().1.incarnation
 }
 
-fn told(answer: Result<Created, StoreError>) -> String {
+pub(super) fn told(answer: Result<Created, StoreError>) -> String {
     match answer {
         Err(StoreError::NotExecuted(told)) => told,
         other => panic!("it must not be carried out: {other:?}"),

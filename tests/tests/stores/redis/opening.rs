@@ -8,7 +8,7 @@ use semel::{
 use semel_servers::redis::{FIT, Redis};
 
 /// Why it is not opened, with its port left out.
-async fn refusal(redis: &Redis, server: &Server) -> String {
+pub(super) async fn refusal(redis: &Redis, server: &Server) -> String {
     let opened = RedisStore::open(server).await;
     opened.expect_err("it is refused").to_string().replace(&redis.port.to_string(), "PORT")
 }
@@ -50,7 +50,6 @@ async fn what_would_lose_is_refused() {
     insta::assert_snapshot!("no append-only file", unfit(&["--appendonly", "no"]).await);
     let evicting = ["--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
     insta::assert_snapshot!("evicting", unfit(&evicting).await);
-    insta::assert_snapshot!("cluster", unfit(&[FIT, &["--cluster-enabled", "yes"]].concat()).await);
 }
 
 #[tokio::test]

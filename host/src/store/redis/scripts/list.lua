@@ -13,11 +13,13 @@ local function matches(head)
   return ARGV[7] == '' or string.sub(head, TENANT_AT, TENANT_AT + #ARGV[7] - 1) == ARGV[7]
 end
 
+-- A record that is on its way to another server of a cluster is an error: it is not lost.
 local found, from = {}, ARGV[4] == '' and '-' or '(' .. ARGV[4]
 while #found < limit do
   local keys = redis.call('ZRANGE', KEYS[2], from, '+', 'BYLEX', 'LIMIT', 0, 200)
   for _, key in ipairs(keys) do
-    local head = redis.call('GETRANGE', ARGV[3] .. key, 0, HEAD - 1)
+    local head = redis.pcall('GETRANGE', ARGV[3] .. key, 0, HEAD - 1)
+    if type(head) == 'table' then return redis.error_reply('TRYAGAIN ' .. head.err) end
     -- A record that was lost is listed, so that somebody looks.
     if #found < limit and (head == '' or matches(head)) then found[#found + 1] = key end
   end

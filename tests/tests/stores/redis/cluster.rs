@@ -1,0 +1,250 @@
+//! A ledger in a Redis cluster: the contract over several servers, slots that move while it is used, and servers that fail,
+//! are emptied, or hand over to a replica that lacks the last writes.
+
+use super::{create, get, losing, opening};
+use proptest::prelude::*;
+use semel::{
+    engine::{Engine, Limits},
+    runtime::{CallError, Semel, Tool},
+    store::{
+        Clock, Created, Keep, Query, RedisSetUp, RedisStore, Replaced, SettableClock, Store, StoreError, Version,
+        conformance::{self, Fixture, alike, entry, fresh_version, key},
+    },
+    words::{Answer, Call, Durability, Outcome, StoreKey},
+};
+use semel_servers::redis::{FIT, Redis, cluster::Cluster};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinSet;
+
+/// A key, another for each number, in any bucket.
+fn anywhere(number: u32) -> StoreKey {
+    key(number.wrapping_mul(0x9e37_79b1))
+}
+
+async fn open(cluster: &Cluster) -> RedisStore {
+    RedisStore::open(&cluster.server()).await.unwrap()
+}
+
+async fn create_anywhere(store: &RedisStore, number: u32) -> Result<Created, StoreError> {
+    store.create(anywhere(number), &entry(number), fresh_version(), Keep::UntilRemoved).await
+}
+
+/// A fresh ledger on a cluster, whatever lay there.
+async fn fixture(cluster: Arc<Cluster>) -> Fixture {
+    cluster.flush();
+    let clock = Arc::new(SettableClock::default());
+    let server = cluster.ledger().await;
+    let store = RedisStore::open_with_clock(&server, Some(Arc::clone(&clock) as Arc<dyn Clock>)).await.unwrap();
+    let losing = Arc::clone(&cluster);
+    let lose = move || {
+        losing.flush();
+        let server = losing.server();
+        // On a runtime of its own: a case waits on one of its.
+        let set_up = std::thread::spawn(move || {
+            conformance::run(async { assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made)) });
+        });
+        set_up.join().unwrap();
+    };
+    Fixture { store: Arc::new(store), clock, is_steady: false, lose: Some(Box::new(lose)), place: Box::new(cluster) }
+}
+
+#[test]
+fn it_keeps_the_contract_and_answers_as_memory_does() {
+    let cluster = Arc::new(Cluster::start(3));
+    for (name, case) in conformance::CASES {
+        println!("{name}");
+        conformance::run(async { case(&fixture(Arc::clone(&cluster)).await).await });
+    }
+    let config = ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(steps in proptest::collection::vec(any::<u64>(), 80..120))| {
+        conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&cluster)).await, &steps).await });
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_share_it_and_its_slots_move_while_they_do() {
+    let mut cluster = Cluster::start(3);
+    cluster.ledger().await;
+    let hosts = [Arc::new(open(&cluster).await), Arc::new(open(&cluster).await)];
+    each_key_is_created_once(&hosts).await;
+    let before = losing::incarnation(&hosts[0]).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut writers = JoinSet::new();
+    for number in 0..16 {
+        writers.spawn(rewrite_until(Arc::clone(&hosts[number % 2]), 100_000 * (1 + number as u32), Arc::clone(&stop)));
+    }
+    let new = cluster.add_primary();
+    for from in 0..3 {
+        cluster.reshard(from, new, 500);
+    }
+    // And all of them back, so that one goes, too.
+    cluster.reshard(new, 0, 1500);
+    stop.store(true, Ordering::Relaxed);
+    let written: usize = writers.join_all().await.into_iter().sum();
+    println!("{written} writes while 3,000 slots moved");
+    assert!(written > 500, "{written}");
+    assert_eq!(losing::incarnation(&hosts[0]).await, before, "what moves is not lost");
+    let listed = hosts[1].list(&Query { limit: 1000, ..Default::default() }).await.unwrap();
+    assert!(listed.keys.len() >= 200 && listed.keys.is_sorted());
+    hosts[0].scrub().await.unwrap();
+}
+
+async fn each_key_is_created_once(hosts: &[Arc<RedisStore>; 2]) {
+    let created = Arc::new(AtomicUsize::new(0));
+    let mut racing = JoinSet::new();
+    for number in 0..200 {
+        for host in hosts {
+            let (host, created) = (Arc::clone(host), Arc::clone(&created));
+            racing.spawn(async move {
+                let won = matches!(create_anywhere(&host, number).await.unwrap(), Created::Created(_));
+                created.fetch_add(usize::from(won), Ordering::Relaxed);
+            });
+        }
+    }
+    racing.join_all().await;
+    assert_eq!(created.load(Ordering::Relaxed), 200);
+}
+
+/// Makes one record after the other and replaces it, and says how often. Nothing is refused or unknown meanwhile.
+async fn rewrite_until(store: Arc<RedisStore>, first: u32, stop: Arc<AtomicBool>) -> usize {
+    let mut writes = 0;
+    for number in first.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let (at, version) = (anywhere(number), fresh_version());
+        store.create(at, &entry(number), version, Keep::UntilRemoved).await.unwrap();
+        let next = Version::fresh().unwrap();
+        let replaced = store.replace(at, version, &entry(number + 1), next, Keep::Seconds(3600)).await.unwrap();
+        assert!(matches!(replaced, Replaced::Replaced(_)), "{replaced:?}");
+        assert_eq!(store.get(at).await.unwrap().0.unwrap().version, next);
+        writes += 2;
+    }
+    writes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_to_the_end_of_its_way_is_refused_in_words() {
+    let cluster = Cluster::start(2);
+    cluster.ledger().await;
+    let store = Arc::new(open(&cluster).await);
+    create(&store, 1).await.unwrap();
+    let slot = cluster.slot("semel:{000}:life");
+    let owner = (0..2).find(|at| !cluster.nodes[*at].cli(&["GET", "semel:{000}:life"]).contains("MOVED")).unwrap();
+    let (from, to) = (&cluster.nodes[owner], &cluster.nodes[1 - owner]);
+    to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &cluster.id(owner)]);
+    from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &cluster.id(1 - owner)]);
+    insta::assert_snapshot!(losing::told(create(&store, 2).await));
+    let waiting = Arc::clone(&store);
+    let waiter = tokio::spawn(async move { create(&waiting, 2).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiter.is_finished(), "it waits while the slot may still move");
+    from.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
+    to.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
+    assert!(matches!(waiter.await.unwrap(), Ok(Created::Created(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_emptied_or_unfit_is_found_out() {
+    let cluster = Cluster::start(3);
+    cluster.ledger().await;
+    let store = open(&cluster).await;
+    assert_eq!(store.durability(), Durability::PowerLoss);
+    for number in 0..50 {
+        create_anywhere(&store, number).await.unwrap();
+    }
+    let before = losing::incarnation(&store).await;
+    // Not the one with the marker.
+    let emptied = cluster.nodes.iter().find(|node| node.cli(&["EXISTS", "semel:{ledger}"]).contains("MOVED")).unwrap();
+    emptied.cli(&["FLUSHALL"]);
+    let mut told = Vec::new();
+    for number in 0..50 {
+        match create_anywhere(&store, number).await {
+            Ok(Created::Exists(..)) => {}
+            answer => told.push(losing::told(answer)),
+        }
+    }
+    assert!(!told.is_empty() && told.len() < 50, "what is whole is used: {}", told.len());
+    assert!(told.iter().all(|told| told.contains("a part of the ledger was flushed")), "{told:?}");
+    assert!(matches!(RedisStore::set_up(&cluster.server()).await, Ok(RedisSetUp::Renewed { .. })));
+    create_anywhere(&store, 100).await.unwrap();
+    assert_ne!(losing::incarnation(&store).await, before);
+    // The level is that of the weakest of them, and what would lose is refused wherever it is.
+    cluster.nodes[1].cli(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    losing::until("the level", async || store.durability() == Durability::ProcessCrash).await;
+    cluster.nodes[2].cli(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    losing::until("the setting", async || get(&store, 1).await.is_err_and(|told| told.contains("allkeys-lru"))).await;
+}
+
+/// A host whose tool `charge` is guarded, on this store.
+async fn charging(store: Arc<dyn Store>) -> Semel {
+    let settings = json!({ "operation": "charge", "identity": ["order_id"], "content": ["amount"] });
+    let engine = Engine::builder(Limits::default()).build().unwrap();
+    let policy = engine.load(semel_policies::get("intent").unwrap(), settings).await.unwrap();
+    Semel::builder(store).tool(["charge"], Tool::new(policy)).open().await.unwrap()
+}
+
+/// Charges for an order, and counts the charges.
+async fn charge(host: &Semel, order: u32, charges: &Arc<AtomicUsize>) -> Result<Answer, CallError> {
+    let call = Call::new("charge", json!({ "order_id": format!("A{order}"), "amount": "1.00" })).unwrap();
+    let charges = Arc::clone(charges);
+    let run = move |_| {
+        charges.fetch_add(1, Ordering::Relaxed);
+        async { Outcome::Returned(json!({ "id": "ch_1" })) }
+    };
+    host.call(call, run).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
+    let mut cluster = Cluster::start(3);
+    let replica = cluster.add_replica(0);
+    cluster.ledger().await;
+    let store = Arc::new(open(&cluster).await);
+    let (host, charges) = (charging(Arc::clone(&store) as Arc<dyn Store>).await, Arc::default());
+    for order in 0..20 {
+        assert!(matches!(charge(&host, order, &charges).await, Ok(Answer::Executed { .. })));
+    }
+    let before = losing::incarnation(&store).await;
+    // The server that the URL names.
+    cluster.nodes[0].kill();
+    losing::until("the takeover", async || match charge(&host, 1_000, &charges).await {
+        Err(CallError::Ledger(told)) => told.contains("may have lost"),
+        Ok(answer) => panic!("a replica took over, and it was charged: {answer:?}"),
+        Err(_) => false,
+    })
+    .await;
+    assert!(cluster.nodes[replica].cli(&["ROLE"]).starts_with("master"));
+    assert_eq!(charges.load(Ordering::Relaxed), 20, "nothing is sent");
+    assert_ne!(losing::incarnation(&store).await, before);
+    // Another host finds the same, by another server.
+    let after = losing::incarnation(&store).await;
+    let fresh = RedisStore::open(&cluster.nodes[1].server()).await.unwrap();
+    assert_eq!(losing::incarnation(&fresh).await, after);
+    // What was replicated is still answered, and sends nothing.
+    let mut replayed = 0;
+    for order in 0..20 {
+        replayed += usize::from(matches!(charge(&host, order, &charges).await, Ok(Answer::Replayed { .. })));
+    }
+    assert!(replayed > 0, "the other servers lost nothing");
+    assert_eq!(charges.load(Ordering::Relaxed), 20);
+    // A primary without a replica is down: the ledger is used as a whole, or not at all.
+    cluster.nodes[1].kill();
+    losing::until("the end", async || get(&store, 1).await.is_err()).await;
+    let door = cluster.nodes[2].server();
+    let told = RedisStore::open(&door).await.unwrap_err().to_string();
+    assert!(told.contains(&format!("127.0.0.1:{}/0 is not reached", cluster.nodes[1].port)), "{told}");
+}
+
+#[tokio::test]
+async fn a_server_without_its_cluster_is_refused() {
+    let redis = Redis::start_with(&[FIT, &["--cluster-enabled", "yes"]].concat());
+    insta::assert_snapshot!(opening::refusal(&redis, &redis.server()).await);
+}
