@@ -1,6 +1,7 @@
 //! Redis servers: in a folder of their own, on a port of their own; alone, or as a cluster.
 
 pub mod cluster;
+mod synced;
 
 use crate::machine::{self, Running};
 use semel::store::{RedisStore, Server};
@@ -8,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+use synced::Syncs;
 use tempfile::TempDir;
 
 /// What a ledger needs of a server.
@@ -18,6 +20,7 @@ pub struct Redis {
     process: Running,
     pub port: u16,
     folder: TempDir,
+    syncs: Option<Syncs>,
 }
 
 impl Redis {
@@ -28,9 +31,18 @@ impl Redis {
 
     /// A fresh server with these settings.
     pub fn start_with(settings: &[&str]) -> Self {
+        Self::serve(settings, None)
+    }
+
+    /// A fresh server of which it is known what it has synced: for [`Self::cut_power_and_start`].
+    pub fn start_watched(settings: &[&str]) -> Self {
+        Self::serve(settings, Some(Syncs::new()))
+    }
+
+    fn serve(settings: &[&str], syncs: Option<Syncs>) -> Self {
         let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         let port = machine::free_port();
-        let server = Self { process: serve(folder.path(), port, settings), port, folder };
+        let server = Self { process: serve(folder.path(), port, settings, syncs.as_ref()), port, folder, syncs };
         server.wait();
         server
     }
@@ -39,20 +51,29 @@ impl Redis {
         machine::until("the start of Redis", || self.cli(&["PING"]) == "PONG");
     }
 
-    /// Ends it as a power switch would, and starts it again where it was.
+    /// Ends it by a signal that it does not hear, and starts it again where it was: what it wrote is still there, for the
+    /// operating system did not end.
     pub fn kill_and_start(&mut self, settings: &[&str]) {
         self.kill();
         self.start_again(settings);
     }
 
-    /// Ends it as a power switch would.
+    /// Ends it as a power switch would, and starts it again: of its append-only file there is no more than was synced.
+    pub fn cut_power_and_start(&mut self, settings: &[&str]) {
+        self.kill();
+        let syncs = self.syncs.as_ref().expect("a server that was started watched");
+        syncs.drop_the_rest(&self.folder.path().join("appendonlydir"));
+        self.start_again(settings);
+    }
+
+    /// Ends it by a signal that it does not hear.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
     /// Starts it again where it was, after [`Self::kill`].
     pub fn start_again(&mut self, settings: &[&str]) {
-        self.process = serve(self.folder.path(), self.port, settings);
+        self.process = serve(self.folder.path(), self.port, settings, self.syncs.as_ref());
         self.wait();
     }
 
@@ -82,8 +103,11 @@ impl Redis {
     }
 }
 
-fn serve(folder: &Path, port: u16, settings: &[&str]) -> Running {
+fn serve(folder: &Path, port: u16, settings: &[&str], syncs: Option<&Syncs>) -> Running {
     let mut command = program("redis-server");
+    if let Some(syncs) = syncs {
+        syncs.listen(&mut command);
+    }
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
         .arg(folder)

@@ -5,6 +5,7 @@ mod encrypted;
 mod faults;
 mod losing;
 mod opening;
+mod scrubbing;
 
 use proptest::{collection::vec, prelude::*};
 use semel::store::{

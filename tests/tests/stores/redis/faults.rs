@@ -1,6 +1,6 @@
 //! What faults of processes and networks leave behind.
 
-use super::{create, get, open, store};
+use super::{create, get, losing, open, store};
 use semel::store::{
     Created, Keep, RedisStore, Server, Store, StoreError,
     conformance::{entry, fresh_version, key},
@@ -15,11 +15,11 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// How often the server is killed in a run.
-const KILLS: u32 = 12;
+/// How often the server is killed, or its power is cut, in a run: half of the times each.
+const ENDS: u32 = 20;
 
 /// Writes what has not been written yet until the server is gone, and tells what was acknowledged.
-async fn write_until_it_is_gone(store: &Arc<RedisStore>, redis: &mut Redis, round: u32, settings: &[&str]) -> Vec<u32> {
+async fn write_until_it_is_gone(store: &Arc<RedisStore>, round: u32, end: impl FnOnce()) -> Vec<u32> {
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let mut writers = JoinSet::new();
     for writer in 0..8 {
@@ -35,7 +35,7 @@ async fn write_until_it_is_gone(store: &Arc<RedisStore>, redis: &mut Redis, roun
         });
     }
     tokio::time::sleep(Duration::from_millis(30 + u64::from(round) * 7)).await;
-    redis.kill_and_start(settings);
+    end();
     writers.join_all().await;
     Arc::into_inner(acknowledged).unwrap().into_inner().unwrap()
 }
@@ -55,17 +55,38 @@ async fn missing(store: &RedisStore, numbers: &[u32]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_keeps_what_it_acknowledged() {
-    let mut redis = Redis::start();
+async fn a_server_that_is_killed_or_loses_power_keeps_what_it_acknowledged() {
+    let mut redis = Redis::start_watched(FIT);
     let store = Arc::new(store(&redis).await);
-    let mut acknowledged = 0;
-    for round in 0..KILLS {
-        let numbers = write_until_it_is_gone(&store, &mut redis, round, FIT).await;
+    let (before, mut acknowledged) = (losing::incarnation(&store).await, 0);
+    for round in 0..ENDS {
+        let end = || if round % 2 == 0 { redis.kill_and_start(FIT) } else { redis.cut_power_and_start(FIT) };
+        let numbers = write_until_it_is_gone(&store, round, end).await;
         acknowledged += numbers.len();
         assert_eq!(missing(&store, &numbers).await, 0, "of {}", numbers.len());
     }
-    println!("{KILLS} kills, {acknowledged} acknowledged, none missing");
-    assert!(acknowledged > 100, "something was written meanwhile");
+    println!("{ENDS} ends, {acknowledged} acknowledged, none missing");
+    assert!(acknowledged > 200, "something was written meanwhile");
+    assert_eq!(losing::incarnation(&store).await, before, "nothing was lost, and nothing is taken for lost");
+}
+
+/// The control: where the server syncs every second, what it acknowledged since is gone with the power. A signal alone takes
+/// nothing: the operating system keeps what was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn control_a_server_that_syncs_every_second_loses_with_the_power() {
+    let lazy = &[FIT, &["--appendfsync", "everysec"]].concat();
+    let mut redis = Redis::start_watched(lazy);
+    let store = Arc::new(store(&redis).await);
+    let before = losing::incarnation(&store).await;
+    // So that the ledger itself is synced.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let numbers = write_until_it_is_gone(&store, 1, || redis.cut_power_and_start(lazy)).await;
+    let missing_now = missing(&store, &numbers).await;
+    println!("{missing_now} of {} acknowledged are missing", numbers.len());
+    assert!(missing_now > 0, "of {}", numbers.len());
+    assert_ne!(losing::incarnation(&store).await, before, "and that is told");
+    let numbers = write_until_it_is_gone(&store, 2, || redis.kill_and_start(lazy)).await;
+    assert_eq!(missing(&store, &numbers).await, 0, "of {}", numbers.len());
 }
 
 /// The control: a server without its append-only file keeps nothing, and the ledger is not taken for an empty one.
@@ -75,7 +96,7 @@ async fn a_server_that_keeps_nothing_is_not_taken_for_an_empty_ledger() {
     let store = Arc::new(store(&redis).await);
     redis.cli(&["CONFIG", "SET", "appendonly", "no"]);
     std::fs::remove_dir_all(redis.folder().join("appendonlydir")).unwrap();
-    let numbers = write_until_it_is_gone(&store, &mut redis, 0, FIT).await;
+    let numbers = write_until_it_is_gone(&store, 0, || redis.kill_and_start(FIT)).await;
     assert!(!numbers.is_empty());
     let fresh = RedisStore::open(&redis.server()).await.unwrap_err().to_string();
     assert!(fresh.contains("there is no ledger"), "{fresh}");
