@@ -44,9 +44,11 @@ fn unpack(list: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(&downloads)?;
     if download(&packages, &downloads, &[]).is_err() {
         // The machine's own lists are missing or old, and may be its administrator's alone to bring up to date.
-        let own = own_lists(&folder.join("apt"))?;
+        let lists = folder.join("apt");
+        let own = own_lists(&lists)?;
         apt(&own, &["update"], &downloads)?;
         download(&packages, &downloads, &own)?;
+        fs::remove_dir_all(&lists)?;
     }
     for file in fs::read_dir(&downloads)? {
         let mut unpacking = Command::new("dpkg");

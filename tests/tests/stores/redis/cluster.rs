@@ -1,7 +1,7 @@
 //! A ledger in a Redis cluster: the contract over several servers, slots that move while it is used, and servers that fail,
 //! are emptied, or hand over to a replica that lacks the last writes.
 
-use super::{create, get, losing, opening};
+use super::{LEAN, at, create, get, losing, opening};
 use proptest::prelude::*;
 use semel::{
     engine::{Engine, Limits},
@@ -19,7 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 
@@ -72,7 +72,9 @@ fn it_keeps_the_contract_and_answers_as_memory_does() {
 async fn hosts_share_it_and_its_slots_move_while_they_do() {
     let mut cluster = Cluster::start(3);
     cluster.ledger().await;
-    let hosts = [Arc::new(open(&cluster).await), Arc::new(open(&cluster).await)];
+    let other_door = cluster.nodes[1].server();
+    let hosts = [Arc::new(open(&cluster).await), Arc::new(RedisStore::open(&other_door).await.unwrap())];
+    news_come_from_the_other(&cluster, &hosts).await;
     each_key_is_created_once(&hosts).await;
     let before = losing::incarnation(&hosts[0]).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -94,6 +96,32 @@ async fn hosts_share_it_and_its_slots_move_while_they_do() {
     let listed = hosts[1].list(&Query { limit: 1000, ..Default::default() }).await.unwrap();
     assert!(listed.keys.len() >= 200 && listed.keys.is_sorted());
     hosts[0].scrub().await.unwrap();
+}
+
+/// They listen to different servers, and what changes lies with any of them.
+async fn news_come_from_the_other(cluster: &Cluster, [here, there]: &[Arc<RedisStore>; 2]) {
+    for node in &cluster.nodes[..2] {
+        semel_servers::machine::until("the listening", || {
+            node.cli(&["PUBSUB", "NUMSUB", "semel:0:changed"]).ends_with('1')
+        });
+    }
+    let mut took = Vec::new();
+    for number in 1_000..1_012 {
+        let (at, version) = (anywhere(number), fresh_version());
+        here.create(at, &entry(number), version, Keep::UntilRemoved).await.unwrap();
+        let waiting = Arc::clone(here);
+        let waiter = tokio::spawn(async move {
+            waiting.changed(at, version, Duration::from_secs(20)).await;
+            Instant::now()
+        });
+        // Past the first looks, so that news are what wakes it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        there.replace(at, version, &entry(number), fresh_version(), Keep::UntilRemoved).await.unwrap();
+        let written = Instant::now();
+        took.push(waiter.await.unwrap().saturating_duration_since(written));
+    }
+    took.sort();
+    assert!(took[took.len() / 2] < Duration::from_millis(20), "{took:?}");
 }
 
 async fn each_key_is_created_once(hosts: &[Arc<RedisStore>; 2]) {
@@ -149,6 +177,27 @@ async fn what_does_not_come_to_the_end_of_its_way_is_refused_in_words() {
     from.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
     to.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
     assert!(matches!(waiter.await.unwrap(), Ok(Created::Created(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_needs_to_find_the_other_servers() {
+    let cluster = Cluster::start(2);
+    cluster.ledger().await;
+    let allow = |more: &str| {
+        let words = ["ACL", "SETUSER", "lean", "on", ">secret"].into_iter().chain(LEAN.split(' '));
+        let words: Vec<&str> = words.chain(more.split_whitespace()).collect();
+        cluster.nodes.iter().for_each(|node| assert_eq!(node.cli(&words), "OK"));
+    };
+    allow("");
+    let lean = at(&cluster.nodes[1], "lean:secret");
+    let told = RedisStore::open(&lean).await.unwrap_err().to_string();
+    assert!(told.contains("`+cluster|slots`"), "{told}");
+    allow("+cluster|slots");
+    create_anywhere(&RedisStore::open(&lean).await.unwrap(), 1).await.unwrap();
+    // One primary that lets it in, and another that does not.
+    cluster.nodes[0].cli(&["ACL", "SETUSER", "lean", "off"]);
+    let told = RedisStore::open(&lean).await.unwrap_err().to_string();
+    assert!(told.contains("check the user and the password"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
