@@ -86,7 +86,7 @@ use tokio::task::JoinHandle;
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_AT_MOST: Duration = Duration::from_millis(320);
 
-/// A ledger in a Redis server.
+/// A ledger in a Redis server, or in a Redis cluster, one server of which is named.
 pub struct RedisStore {
     link: Arc<Link>,
     waiters: Arc<Waiters>,

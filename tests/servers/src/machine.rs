@@ -1,5 +1,6 @@
 //! What every server of a test needs of this machine: a port, a folder, and an end.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     net::TcpListener,
     process::{Child, Command, Stdio},
@@ -35,6 +36,12 @@ impl Running {
     /// Waits until it is gone.
     pub fn wait(&mut self) {
         self.0.wait().unwrap();
+    }
+
+    /// Lets it stand still until it is let go on.
+    pub fn stop(&self, stands_still: bool) {
+        let signal = if stands_still { Signal::STOP } else { Signal::CONT };
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
     /// Ends it as a power switch would, and waits until it is gone.

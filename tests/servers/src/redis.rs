@@ -71,6 +71,11 @@ impl Redis {
         self.process.kill();
     }
 
+    /// Lets it stand still until it is let go on.
+    pub fn stop(&self, stands_still: bool) {
+        self.process.stop(stands_still);
+    }
+
     /// Starts it again where it was, after [`Self::kill`].
     pub fn start_again(&mut self, settings: &[&str]) {
         self.process = serve(self.folder.path(), self.port, settings, self.syncs.as_ref());

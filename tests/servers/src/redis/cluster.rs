@@ -13,6 +13,8 @@ const NODE_TIMEOUT_MS: &str = "3000";
 /// The servers of a cluster that runs.
 pub struct Cluster {
     pub nodes: Vec<Redis>,
+    /// Where each speaks to the others.
+    buses: Vec<String>,
 }
 
 impl Cluster {
@@ -23,7 +25,8 @@ impl Cluster {
 
     /// The same with these settings besides.
     pub fn start_with(primaries: usize, settings: &[&str]) -> Self {
-        let cluster = Self { nodes: (0..primaries).map(|_| server(settings)).collect() };
+        let (nodes, buses) = (0..primaries).map(|_| server(settings)).unzip();
+        let cluster = Self { nodes, buses };
         let share = SLOTS.div_ceil(primaries);
         for (at, node) in cluster.nodes.iter().enumerate() {
             let (first, last) = (at * share, ((at + 1) * share).min(SLOTS) - 1);
@@ -37,9 +40,10 @@ impl Cluster {
 
     /// One more primary, which has no slots yet.
     pub fn add_primary(&mut self) -> usize {
-        let node = server(&[]);
+        let (node, bus) = server(&[]);
         self.meet(&node);
         self.nodes.push(node);
+        self.buses.push(bus);
         self.settle();
         self.nodes.len() - 1
     }
@@ -59,9 +63,9 @@ impl Cluster {
     }
 
     fn meet(&self, node: &Redis) {
-        let first = &self.nodes.first().unwrap_or(node);
+        let (first, bus) = (&self.nodes[0], &self.buses[0]);
         if first.port != node.port {
-            done(node, &["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string(), &bus(first).to_string()]);
+            done(node, &["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string(), bus]);
         }
     }
 
@@ -74,6 +78,11 @@ impl Cluster {
                 told.contains(&all) && told.contains("cluster_state:ok")
             });
         }
+    }
+
+    /// Starts a server again where it was, after it was killed.
+    pub fn start_again(&mut self, at: usize) {
+        self.nodes[at].start_again(&settings(&self.buses[at]));
     }
 
     /// By what the others know a server.
@@ -97,6 +106,14 @@ impl Cluster {
         assert!(moved.status.success(), "reshard: {}", String::from_utf8_lossy(&moved.stdout));
     }
 
+    /// Has a primary write more than a wire to its replica holds, so that what comes after it does not leave the primary while the
+    /// replica stands still.
+    pub fn fill_wire(&self, from: usize) {
+        let script = "for i = 1, 32 do redis.call('SET', KEYS[1], string.rep('x', 1000000)) end return 'OK'";
+        let node = &self.nodes[from];
+        assert!((0..1000).any(|number| node.cli(&["EVAL", script, "1", &format!("filler-{number}")]) == "OK"));
+    }
+
     /// Empties every server.
     pub fn flush(&self) {
         self.nodes.iter().for_each(|node| done(node, &["FLUSHALL"]));
@@ -115,21 +132,16 @@ impl Cluster {
 }
 
 /// The settings with which a server of a cluster is started, on top of those that are fit for a ledger.
-pub fn settings(bus: &str) -> Vec<&str> {
+fn settings(bus: &str) -> Vec<&str> {
     let clustered = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", bus];
     let hasty = ["--cluster-node-timeout", NODE_TIMEOUT_MS, "--cluster-replica-validity-factor", "0"];
     [FIT, &clustered, &hasty].concat()
 }
 
-fn server(more: &[&str]) -> Redis {
+/// A server that is in no cluster yet, and where it speaks to others.
+fn server(more: &[&str]) -> (Redis, String) {
     let bus = machine::free_port().to_string();
-    Redis::start_with(&[&settings(&bus)[..], more].concat())
-}
-
-/// Where it speaks to the others.
-fn bus(node: &Redis) -> u16 {
-    let told = node.cli(&["CONFIG", "GET", "cluster-port"]);
-    told.lines().last().and_then(|port| port.parse().ok()).unwrap()
+    (Redis::start_with(&[&settings(&bus)[..], more].concat()), bus)
 }
 
 fn done(node: &Redis, command: &[&str]) {
