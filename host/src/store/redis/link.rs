@@ -16,7 +16,7 @@ use super::{
     fault,
     inspect::{self, Finding},
     nodes::Nodes,
-    place::Place,
+    place::{CONNECT_TIMEOUT, Place},
     record::Bucket,
     script::{LIFE_ENDED, Script},
 };
@@ -207,10 +207,10 @@ impl Link {
 
     /// Where a cluster changes while it is looked at, all is looked at again.
     async fn look_now(&self, current: &View) -> Result<Arc<View>, ServerFault> {
-        let is_cluster = current.nodes.is_cluster();
+        let begun = Instant::now();
         let mut looked = self.look_once(current).await;
         for _ in 1..LOOKS {
-            if !is_cluster || looked.is_ok() {
+            if looked.is_ok() || !current.nodes.is_cluster() || begun.elapsed() >= CONNECT_TIMEOUT {
                 break;
             }
             tokio::time::sleep(MOVING_PAUSE).await;

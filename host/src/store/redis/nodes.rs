@@ -9,14 +9,14 @@
 use super::{
     connection::Connection,
     marker::MARKER,
-    place::Place,
+    place::{CONNECT_TIMEOUT, Place},
     record::{BUCKETS, Bucket},
     server,
 };
 use crate::store::ServerFault;
 use futures_util::future;
 use redis::{Client, FromRedisValue, Value};
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Instant};
 
 /// How many slots a cluster has.
 const SLOTS: u16 = 1 << 14;
@@ -41,27 +41,33 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Finds them by the server of the URL, or by one that was known before. Connections that hold are kept.
+    /// Finds them by one that is connected, by the server of the URL, or by one that was known before. Connections that hold
+    /// are kept.
     pub(super) async fn find(place: &Place, before: Option<&Self>) -> Result<Self, ServerFault> {
+        let begun = Instant::now();
+        let connected = before.into_iter().flat_map(Self::iter).filter(|node| !node.connection.is_lost());
+        let connected = connected.map(|node| Door::Open(node.connection.clone()));
+        // What the first says is about one that is connected, or about the server of the URL.
         let mut fault = None;
-        for node in before.into_iter().flat_map(Self::iter).filter(|node| !node.connection.is_lost()) {
-            match Self::through(&node.connection, place, before).await {
+        for door in connected.chain(place.doors().into_iter().map(Door::Shut)) {
+            match Self::by(door, place, before).await {
                 Ok(nodes) => return Ok(nodes),
-                Err(found) => fault = Some(found),
-            }
-        }
-        for client in place.doors() {
-            let found = match Connection::to(&client).await {
-                Ok(connection) => Self::through(&connection, place, before).await,
-                Err(fault) => Err(fault),
-            };
-            match found {
-                Ok(nodes) => return Ok(nodes),
-                // What the first says is about the server of the URL, or about one that was reached.
                 Err(found) => fault = fault.or(Some(found)),
+            }
+            // One that hangs takes all the time that there is: whoever waits is told.
+            if begun.elapsed() >= CONNECT_TIMEOUT {
+                break;
             }
         }
         Err(fault.unwrap_or_else(incomplete))
+    }
+
+    async fn by(door: Door, place: &Place, before: Option<&Self>) -> Result<Self, ServerFault> {
+        let connection = match door {
+            Door::Open(connection) => connection,
+            Door::Shut(client) => Connection::to(&client).await?,
+        };
+        Self::through(&connection, place, before).await
     }
 
     async fn through(door: &Connection, place: &Place, before: Option<&Self>) -> Result<Self, ServerFault> {
@@ -118,6 +124,12 @@ impl Nodes {
         parts.retain(|(_, part)| !part.is_empty());
         parts
     }
+}
+
+/// A server that is asked for the others.
+enum Door {
+    Open(Connection),
+    Shut(Client),
 }
 
 /// What a primary has of the slots.

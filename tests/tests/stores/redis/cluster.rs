@@ -323,6 +323,17 @@ async fn a_cluster_that_is_down_in_part_is_not_used() {
     // It comes back with all that it had.
     cluster.start_again(1);
     losing::until("the return", async || get(&store, 1).await == Ok(true)).await;
+    // One that stands still keeps nobody waiting for long.
+    cluster.nodes[2].stop(true);
+    losing::until("that it stands still", async || {
+        let asked = Instant::now();
+        let answer = get(&store, 1).await;
+        assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
+        answer.is_err()
+    })
+    .await;
+    cluster.nodes[2].stop(false);
+    losing::until("that it goes on", async || get(&store, 1).await == Ok(true)).await;
 }
 
 #[tokio::test]
