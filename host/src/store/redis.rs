@@ -38,7 +38,7 @@
 //! is what a loss looks like. What is past its end is absent by the time in the script, and [`Store::purge`] drops it.
 //!
 //! **What it costs.** A first call is two round trips and two syncs, a repeat one round trip: a creation that finds something
-//! answers with it. A write is up to eight commands of one script. Requests of all callers share one connection and whatever
+//! answers with it. A write is up to eight commands of one script. Requests of all callers share one connection to a server and whatever
 //! syncs in the same turn; a second connection hears of changes. Not measured yet: `cargo xtask bench stores` has no row of it.
 //!
 //! Absent: Redis before 7.0, a level above D2 (a replica that takes over may lack what was acknowledged; that shows as another
