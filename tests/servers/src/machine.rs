@@ -24,6 +24,20 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// The kernel refuses this process to write any file past this size; none: it does no more. The command is that which sets it,
+/// and runs as the process's own user: root may not do it everywhere.
+pub(crate) fn limit_files(prlimit: &mut Command, pid: i32, bytes: Option<u64>) {
+    let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+    let set = prlimit.args(["--pid", &pid.to_string(), &format!("--fsize={limit}:unlimited")]).output().unwrap();
+    let said = String::from_utf8_lossy(&set.stderr);
+    assert!(set.status.success() || said.contains("No such process"), "prlimit: {said}");
+}
+
+/// Ends a process by a signal that it does not hear.
+pub fn kill(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
 /// A process that ends with the test.
 pub struct Running(Child);
 
@@ -42,6 +56,10 @@ impl Running {
     pub fn stop(&self, stands_still: bool) {
         let signal = if stands_still { Signal::STOP } else { Signal::CONT };
         kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        Pid::from_child(&self.0).as_raw_nonzero().get()
     }
 
     /// Ends it as a power switch would, and waits until it is gone.

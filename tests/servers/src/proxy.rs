@@ -1,11 +1,11 @@
-//! A wire between a store and its server that breaks after so many bytes.
+//! A wire between a store and its server that breaks after so many bytes, or passes nothing on for a while.
 
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -28,6 +28,12 @@ struct Inner {
     /// After how many more bytes which way all connections break.
     cut: Mutex<Option<(Way, usize)>>,
     open: Mutex<Vec<TcpStream>>,
+    /// How often somebody connected.
+    connections: AtomicUsize,
+    /// How often something came this way that was to be passed on.
+    requests: AtomicUsize,
+    stands_still: Mutex<bool>,
+    goes_on: Condvar,
     has_ended: AtomicBool,
 }
 
@@ -39,6 +45,10 @@ impl Proxy {
             target,
             cut: Mutex::default(),
             open: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            stands_still: Mutex::default(),
+            goes_on: Condvar::new(),
             has_ended: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&inner);
@@ -47,6 +57,7 @@ impl Proxy {
                 if accepting.has_ended.load(Ordering::Relaxed) {
                     return;
                 }
+                accepting.connections.fetch_add(1, Ordering::Relaxed);
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", accepting.target))) else {
                     continue;
                 };
@@ -65,12 +76,34 @@ impl Proxy {
     pub fn has_cut(&self) -> bool {
         self.inner.cut.lock().unwrap().take().is_none()
     }
+
+    /// Breaks all connections now. Later ones hold.
+    pub fn cut(&self) {
+        self.inner.break_all();
+    }
+
+    /// Passes nothing on, either way, until it is let go on: as a network that lost its way, which tells nobody.
+    pub fn stand_still(&self, stands_still: bool) {
+        *self.inner.stands_still.lock().unwrap() = stands_still;
+        self.inner.goes_on.notify_all();
+    }
+
+    /// How often somebody connected, whether or not the server was there.
+    pub fn connections(&self) -> usize {
+        self.inner.connections.load(Ordering::Relaxed)
+    }
+
+    /// How often something was sent to the server.
+    pub fn requests(&self) -> usize {
+        self.inner.requests.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.inner.has_ended.store(true, Ordering::Relaxed);
         self.inner.break_all();
+        self.stand_still(false);
         let _woken = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
@@ -89,6 +122,10 @@ impl Inner {
     fn pass_on(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if way == Way::Request {
+                self.requests.fetch_add(1, Ordering::Relaxed);
+            }
+            self.wait_while_it_stands_still();
             let passes = self.allowed(way, count);
             let is_passed = to.write_all(&buffer[..passes]).is_ok();
             if passes < count {
@@ -101,6 +138,13 @@ impl Inner {
         for stream in [from, to] {
             let _closed_already = stream.shutdown(Shutdown::Both);
         }
+    }
+
+    /// What was held back when the wire ended is lost: its connections are broken by then.
+    fn wait_while_it_stands_still(&self) {
+        let held = self.stands_still.lock().unwrap();
+        let waits = |held: &mut bool| *held && !self.has_ended.load(Ordering::Relaxed);
+        drop(self.goes_on.wait_while(held, waits).unwrap());
     }
 
     fn allowed(&self, way: Way, count: usize) -> usize {

@@ -82,6 +82,17 @@ impl Redis {
         self.wait();
     }
 
+    /// The kernel refuses to write any file of the server past this size, as it does past the end of a disk; none: there is
+    /// room again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        machine::limit_files(&mut Command::new("prlimit"), self.process.pid(), bytes);
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_for_its_end(&mut self) {
+        self.process.wait();
+    }
+
     /// Its folder, for whoever spoils what lies there.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -109,7 +120,7 @@ impl Redis {
 }
 
 fn serve(folder: &Path, port: u16, settings: &[&str], syncs: Option<&Syncs>) -> Running {
-    let mut command = program("redis-server");
+    let mut command = deaf_to_full_disks(&program("redis-server"));
     if let Some(syncs) = syncs {
         syncs.listen(&mut command);
     }
@@ -118,6 +129,14 @@ fn serve(folder: &Path, port: u16, settings: &[&str], syncs: Option<&Syncs>) -> 
         .arg(folder)
         .args(settings);
     Running::start(&mut command)
+}
+
+/// A write that the kernel refuses is an error to it, as one past the end of a disk is, and no signal.
+fn deaf_to_full_disks(program: &Command) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program.get_program());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
 }
 
 /// One of the server's programs: as it was unpacked for the tests, or as it is installed.

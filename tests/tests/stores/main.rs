@@ -10,5 +10,11 @@
     reason = "a test says what it expects"
 )]
 
+mod believing;
+mod charging;
+mod cuts;
+mod either;
 mod postgres;
 mod redis;
+mod waiting;
+mod witness;

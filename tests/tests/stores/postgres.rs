@@ -1,8 +1,10 @@
 //! The ledger in PostgreSQL.
 
-mod faults;
+mod crashes;
 mod opening;
 mod sharing;
+mod standbys;
+mod troubles;
 
 use semel::store::{
     Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store,

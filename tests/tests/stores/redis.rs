@@ -6,6 +6,7 @@ mod faults;
 mod losing;
 mod opening;
 mod scrubbing;
+mod troubles;
 
 use proptest::{collection::vec, prelude::*};
 use semel::store::{

@@ -72,6 +72,9 @@ impl Place {
                 cure: "let the ledger's user in, as `semel ledger init --grant-to USER` does for an owner",
             },
             Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => ServerFault::ReadOnly { place, problem },
+            Some(code) if *code == SqlState::DISK_FULL => {
+                ServerFault::Denied { problem, cure: "make room on the server's disk" }
+            }
             Some(code) if is_about_reaching(code) => ServerFault::Unreachable { place, problem },
             Some(_) => ServerFault::Other(problem),
             None if problem.contains("does not allow writes") || problem.contains("read-write") => {
@@ -136,10 +139,14 @@ fn shown(config: &Config) -> String {
     format!("{hosts}/{}", config.get_dbname().or(config.get_user()).unwrap_or_default())
 }
 
-/// An error in words, with what lies beneath it: the client's own words name only the stage.
+/// An error in words, with what lies beneath it: the client's own words name only the stage. The server's advice goes with its
+/// own.
 pub(super) fn told(error: &Error) -> String {
     match error.as_db_error() {
-        Some(said) => format!("{} ({})", said.message(), said.code().code()),
+        Some(said) => {
+            let advice = said.hint().map(|advice| format!("; {}", advice.trim_end_matches('.')));
+            format!("{} ({}){}", said.message(), said.code().code(), advice.unwrap_or_default())
+        }
         None => match std::error::Error::source(error) {
             Some(beneath) => format!("{error}: {beneath}"),
             None => error.to_string(),

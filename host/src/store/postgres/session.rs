@@ -56,6 +56,7 @@ pub(super) struct Session {
     /// Which life of the ledger it serves: a server that was promoted does not take over a connection.
     pub(super) life: Incarnation,
     pub(super) finding: Finding,
+    place: Arc<Place>,
     warnings: Arc<AtomicU64>,
 }
 
@@ -73,13 +74,13 @@ pub(super) struct Statements {
 
 impl Session {
     /// Connects, and checks that there is a ledger that keeps what it acknowledges.
-    pub(super) async fn open(place: &Place, hear: Hear) -> Result<Self, ServerFault> {
+    pub(super) async fn open(place: &Arc<Place>, hear: Hear) -> Result<Self, ServerFault> {
         let (client, warnings) = connect(place, hear).await?;
         let fault = |error| place.fault(&error);
         client.batch_execute(&settings()).await.map_err(fault)?;
         let finding = checks::check(&client, place).await?;
         let statements = Statements::prepare(&client).await.map_err(fault)?;
-        Ok(Self { client, statements, life: finding.life, finding, warnings })
+        Ok(Self { client, statements, life: finding.life, finding, place: Arc::clone(place), warnings })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -95,7 +96,7 @@ impl Session {
         let warnings = self.warnings.load(Ordering::Acquire);
         let asked = tokio::time::timeout(ANSWER, self.client.query(statement, parameters)).await;
         let rows = asked.map_err(|_| StoreError::Unknown(format!("no answer within {ANSWER:?}")))?;
-        let rows = rows.map_err(|error| not_done(&error))?;
+        let rows = rows.map_err(|error| not_done(&error, &self.place))?;
         if self.warnings.load(Ordering::Acquire) != warnings {
             // Such as that the wait for a standby was given up: it is written here, and perhaps nowhere else.
             return Err(StoreError::Unknown("the server warned while it wrote: see its log".to_owned()));
@@ -123,12 +124,10 @@ impl Statements {
 
 /// What a statement that failed left behind. What the server calls an error is rolled back; what ends the connection may
 /// have come after the commit.
-fn not_done(error: &Error) -> StoreError {
-    let told = super::place::told(error);
+fn not_done(error: &Error, place: &Place) -> StoreError {
     match error.as_db_error().map(|error| error.parsed_severity()) {
-        Some(Some(Severity::Error)) => StoreError::NotExecuted(told),
-        Some(_) => StoreError::Unknown(told),
-        None => StoreError::Unknown(told),
+        Some(Some(Severity::Error)) => StoreError::NotExecuted(place.fault(error).to_string()),
+        _ => StoreError::Unknown(super::place::told(error)),
     }
 }
 

@@ -30,13 +30,26 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
 
 /// What became of a write that was answered with this error.
 pub(super) fn of_write(error: &RedisError) -> StoreError {
-    let told = error.to_string();
-    if is_turned_away(error, TURNED_AWAY) { StoreError::NotExecuted(told) } else { StoreError::Unknown(told) }
+    if !is_turned_away(error, TURNED_AWAY) {
+        return StoreError::Unknown(error.to_string());
+    }
+    let cure = match error.code() {
+        Some("MISCONF") => ": see whether its disk is full",
+        Some("OOM") => ": raise its `maxmemory`, or run `semel ledger purge`",
+        Some("READONLY") => ": name the primary server",
+        _ => "",
+    };
+    StoreError::NotExecuted(format!("{error}{cure}"))
 }
 
 /// Whether the server turned it away because the keys lie elsewhere in its cluster, or are on their way.
 pub(super) fn is_elsewhere(error: &RedisError) -> bool {
     is_turned_away(error, &["ASK", "MOVED", "TRYAGAIN"])
+}
+
+/// Whether the server is not any more what it was taken for at the last look.
+pub(super) fn is_another_role(error: &RedisError) -> bool {
+    is_turned_away(error, &["LOADING", "MASTERDOWN", "READONLY"])
 }
 
 /// An error from within a script names it: something of it may have been carried out.

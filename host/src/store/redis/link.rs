@@ -150,10 +150,23 @@ impl Link {
                     self.life_ended(&view).await?;
                 }
                 Err(error) if fault::is_elsewhere(&error) => self.went_elsewhere(&view, &mut waited, &error).await?,
+                Err(error) if fault::is_another_role(&error) => {
+                    self.distrust(&view, view.nodes.of(bucket).fault(&error));
+                    return Ok(Err(error));
+                }
                 answer => return Ok(answer.map(|value| (value, finding.clone()))),
             }
         }
         Err(part_is_gone())
+    }
+
+    /// Nothing more is asked before the servers were looked at: one that follows another now may come back without what it
+    /// acknowledged.
+    fn distrust(&self, seen: &Arc<View>, fault: ServerFault) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&view, seen) {
+            *view = Arc::new(View { nodes: Arc::clone(&seen.nodes), finding: Err(fault) });
+        }
     }
 
     /// Waits for a bucket that moves, and finds out where it lies.

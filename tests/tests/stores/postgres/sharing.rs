@@ -36,7 +36,8 @@ async fn a_change_of_one_host_wakes_the_waiters_of_another() {
     assert!(waits[waits.len() / 2] < Duration::from_millis(100), "{waits:?}");
 }
 
-/// Statements of many keys from two hosts meet all the time, and each write is answered rightly.
+/// Statements of many keys from two hosts meet all the time, and each write is answered rightly. None locks another one out: the
+/// keys of each are sorted.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
     const KEYS: u32 = 40;
@@ -71,4 +72,45 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
         written.unwrap();
     }
     assert_eq!(server.sql("ledger", "SELECT count(*) FROM semel.entry"), KEYS.to_string());
+    drop(hosts);
+    // Which a session tells once it is over.
+    tokio::task::block_in_place(|| semel_servers::machine::until("their end", || server.backends().is_empty()));
+    assert_eq!(deadlocks(&server), 0);
+}
+
+fn deadlocks(server: &Postgres) -> u32 {
+    server.sql("postgres", "SELECT deadlocks FROM pg_stat_database WHERE datname = 'ledger'").parse().unwrap()
+}
+
+/// Many clients that change the same rows in this order, in one statement each time, as a batch does.
+fn change_in_order(server: &Postgres, order: &str) {
+    let script = format!(
+        "WITH asked AS MATERIALIZED (SELECT key FROM semel.entry ORDER BY {order})
+         UPDATE semel.entry SET written_ms = written_ms + 1 FROM asked WHERE entry.key = asked.key;"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), script.replace('\n', " ")).unwrap();
+    std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let mut clients = server.client("pgbench");
+    clients.args(["--no-vacuum", "--client=8", "--jobs=2", "--transactions=50", "--file"]).arg(file.path());
+    clients.env("PGOPTIONS", "-c enable_hashjoin=off -c enable_mergejoin=off -c deadlock_timeout=10ms");
+    let ran = clients.arg("ledger").output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() || said.contains("deadlock detected"), "{said}");
+}
+
+/// The control: the same rows in another order each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn control_batches_that_are_not_sorted_lock_each_other_out() {
+    let server = Postgres::start();
+    let store = open(&server.ledger("ledger").await).await;
+    for number in 0..40 {
+        store.create(key(number), &entry(1), fresh_version(), Keep::UntilRemoved).await.unwrap();
+    }
+    tokio::task::block_in_place(|| {
+        change_in_order(&server, "key");
+        assert_eq!(deadlocks(&server), 0);
+        change_in_order(&server, "random()");
+        assert!(deadlocks(&server) > 0);
+    });
 }

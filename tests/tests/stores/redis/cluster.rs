@@ -2,20 +2,19 @@
 //! are emptied, or hand over to a replica that lacks the last writes.
 
 use super::{LEAN, at, create, get, losing, opening};
+use crate::charging::{Charges, charge, charging};
 use proptest::prelude::*;
 use semel::{
-    engine::{Engine, Limits},
     key::KeyScheme,
     ledger::Person,
-    runtime::{CallError, Ledger, Semel, Tool},
+    runtime::{CallError, Ledger, Semel},
     store::{
         Clock, Created, Keep, Query, RedisSetUp, RedisStore, Replaced, SettableClock, Store, StoreError, Version,
         conformance::{self, Fixture, alike, entry, fresh_version, key},
     },
-    words::{Answer, Call, Durability, Outcome, StoreKey},
+    words::{Answer, Durability, StoreKey},
 };
 use semel_servers::redis::{FIT, Redis, cluster::Cluster};
-use serde_json::json;
 use std::{
     sync::{
         Arc,
@@ -234,27 +233,8 @@ async fn a_server_that_is_emptied_or_unfit_is_found_out() {
     losing::until("the setting", async || get(&store, 1).await.is_err_and(|told| told.contains("allkeys-lru"))).await;
 }
 
-/// A host whose tool `charge` is guarded, on this store.
-async fn charging(store: Arc<dyn Store>) -> Semel {
-    let settings = json!({ "operation": "charge", "identity": ["order_id"], "content": ["amount"] });
-    let engine = Engine::builder(Limits::default()).build().unwrap();
-    let policy = engine.load(semel_policies::get("intent").unwrap(), settings).await.unwrap();
-    Semel::builder(store).tool(["charge"], Tool::new(policy)).open().await.unwrap()
-}
-
-/// Charges for an order, and counts the charges.
-async fn charge(host: &Semel, order: u32, charges: &Arc<AtomicUsize>) -> Result<Answer, CallError> {
-    let call = Call::new("charge", json!({ "order_id": format!("A{order}"), "amount": "1.00" })).unwrap();
-    let charges = Arc::clone(charges);
-    let run = move |_| {
-        charges.fetch_add(1, Ordering::Relaxed);
-        async { Outcome::Returned(json!({ "id": "ch_1" })) }
-    };
-    host.call(call, run).await
-}
-
 /// Which of these orders are not on record any more.
-async fn forgotten(host: &Semel, orders: std::ops::Range<u32>, charges: &Arc<AtomicUsize>) -> Vec<u32> {
+async fn forgotten(host: &Semel, orders: std::ops::Range<u32>, charges: &Charges) -> Vec<u32> {
     let mut forgotten = Vec::new();
     for order in orders {
         match charge(host, order, charges).await {
@@ -275,7 +255,7 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     let replica = cluster.add_replica(0);
     cluster.ledger().await;
     let store: Arc<dyn Store> = Arc::new(open(&cluster).await);
-    let (host, charges) = (charging(Arc::clone(&store)).await, Arc::default());
+    let (host, charges) = (charging(Arc::clone(&store)).await, Charges::default());
     // The replica lags: what is acknowledged from here on does not reach it.
     cluster.nodes[replica].stop(true);
     cluster.fill_wire(0);
@@ -296,7 +276,7 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     let lost = forgotten(&host, 0..40, &charges).await;
     println!("{} of 40 charges are on record no more", lost.len());
     assert!(!lost.is_empty() && lost.len() < 40, "what the others have is still answered: {lost:?}");
-    assert_eq!(charges.load(Ordering::Relaxed), 40, "nothing is sent again");
+    assert_eq!(charges.all(), 40, "nothing is sent again");
     // Another host finds the same, by another server.
     let after = store.get(key(1)).await.unwrap().1.incarnation;
     assert_ne!(after, before);
@@ -306,7 +286,7 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     let ledger = Ledger::open(Arc::clone(&store), KeyScheme::default()).await.unwrap();
     ledger.trust(&Person { who: "eve".to_owned(), why: "what could happen".to_owned() }).await.unwrap();
     assert!(matches!(charge(&host, lost[0], &charges).await, Ok(Answer::Executed { .. })));
-    assert_eq!(charges.load(Ordering::Relaxed), 41);
+    assert_eq!(charges.all(), 41);
 }
 
 #[tokio::test(flavor = "multi_thread")]

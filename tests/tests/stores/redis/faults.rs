@@ -2,13 +2,10 @@
 
 use super::{create, get, losing, open, store};
 use semel::store::{
-    Created, Keep, RedisStore, Server, Store, StoreError,
+    Keep, RedisStore, Store, StoreError,
     conformance::{entry, fresh_version, key},
 };
-use semel_servers::{
-    proxy::{Proxy, Way},
-    redis::{FIT, Redis},
-};
+use semel_servers::redis::{FIT, Redis};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -104,68 +101,6 @@ async fn a_server_that_keeps_nothing_is_not_taken_for_an_empty_ledger() {
     // Had it been taken for one: everything acknowledged is gone.
     RedisStore::set_up(&redis.server()).await.unwrap();
     assert_eq!(missing(&open(&redis).await, &numbers).await, numbers.len());
-}
-
-/// Cuts the connection after each byte of a creation's request, or of its answer, and holds what the store told against what
-/// lies there.
-async fn cut_after_each_byte(way: Way) -> (usize, usize) {
-    let redis = Redis::start();
-    redis.ledger().await;
-    let direct = open(&redis).await;
-    let proxy = Proxy::to(redis.port);
-    let store = RedisStore::open(&Server::at(format!("redis://127.0.0.1:{}", proxy.port))).await.unwrap();
-    // So that the server knows the script, and one answer is all there is to cut.
-    create(&direct, 5_000_000).await.unwrap();
-    let (mut unknown, mut written_nevertheless) = (0, 0);
-    for bytes in 0.. {
-        let (number, version) = (u32::try_from(bytes).unwrap(), fresh_version());
-        until_it_answers(&store).await;
-        proxy.cut_after(way, bytes);
-        let answer = store.create(key(number), &entry(number), version, Keep::UntilRemoved).await;
-        let lying = direct.get(key(number)).await.unwrap().0;
-        match answer {
-            Ok(Created::Created(_)) => assert!(lying.is_some_and(|stored| stored.version == version)),
-            Err(StoreError::NotExecuted(_)) => assert_eq!(lying, None, "after {bytes} bytes"),
-            Err(StoreError::Unknown(_)) => {
-                unknown += 1;
-                written_nevertheless += usize::from(lying.is_some());
-                // Whoever looks again knows.
-                until_it_answers(&store).await;
-                let seen = store.get(key(number)).await.unwrap().0;
-                let settled = direct.get(key(number)).await.unwrap().0;
-                assert_eq!(seen.map(|stored| stored.version), settled.map(|stored| stored.version));
-            }
-            other => panic!("after {bytes} bytes: {other:?}"),
-        }
-        if !proxy.has_cut() {
-            return (unknown, written_nevertheless);
-        }
-    }
-    unreachable!("a request has an end")
-}
-
-async fn until_it_answers(store: &RedisStore) {
-    let begun = Instant::now();
-    while store.get(key(4_000_000)).await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the server is not reached again");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_cut_is_unknown_and_not_written() {
-    let (unknown, written) = cut_after_each_byte(Way::Request).await;
-    println!("{unknown} requests were cut");
-    assert!(unknown > 300, "a request has some hundred bytes: {unknown}");
-    assert_eq!(written, 0, "a request without its end is not carried out");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_cut_is_unknown_and_written() {
-    let (unknown, written) = cut_after_each_byte(Way::Reply).await;
-    println!("{unknown} answers were cut");
-    assert!(unknown >= 10, "an answer has some bytes: {unknown}");
-    assert!(written >= unknown - 1, "{written} of {unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,111 @@
+//! The server's disk or its memory is full, or it follows another one. Whoever writes is told so with the cure, nothing is
+//! written that is said not to be, and once the cause is gone the store goes on by itself.
+
+use super::{create, get, losing, open, store};
+use crate::{
+    charging::{Charges, charge, charging},
+    either::until,
+    witness::Witness,
+};
+use semel::{
+    runtime::Semel,
+    store::{RedisStore, Store, StoreError},
+    words::Answer,
+};
+use semel_servers::redis::{FIT, Redis};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+use tokio::task::block_in_place;
+
+/// What a creation is refused with; none: it is done.
+async fn refusal(store: &RedisStore) -> Option<String> {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    match create(store, NEXT.fetch_add(1, Ordering::Relaxed)).await {
+        Ok(_) => None,
+        Err(StoreError::NotExecuted(told)) => Some(told),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Waits until creations are refused with this, and shows that nothing is charged then.
+async fn nothing_runs_where(store: &RedisStore, host: &Semel, charges: &Charges, told: &str) {
+    until(told, async || refusal(store).await.is_some_and(|refusal| refusal.contains(told))).await;
+    let refused = charge(host, 1, charges).await;
+    assert!(refused.is_err() && charges.of(1) == 0, "{refused:?}");
+}
+
+/// Waits until creations are done again, and shows that it is charged now.
+async fn all_runs_again(store: &RedisStore, host: &Semel, charges: &Charges) {
+    until("the cure", async || refusal(store).await.is_none()).await;
+    let answer = charge(host, 1, charges).await;
+    assert!(matches!(answer, Ok(Answer::Executed { .. })), "{answer:?}");
+    assert_eq!(charges.of(1), 1);
+}
+
+/// A little more than a server has written.
+fn hardly_any_room(redis: &Redis) -> u64 {
+    let told = redis.cli(&["INFO", "persistence"]);
+    let size = told.lines().find_map(|line| line.strip_prefix("aof_current_size:")).unwrap();
+    size.trim().parse::<u64>().unwrap() + 10_000
+}
+
+/// A server that syncs every second goes on, and turns writes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_nothing_runs_until_there_is_room() {
+    let redis = Redis::start_with(&[FIT, &["--appendfsync", "everysec"]].concat());
+    let store = Arc::new(store(&redis).await);
+    let (host, charges) = (charging(Arc::clone(&store) as Arc<dyn Store>).await, Charges::default());
+    redis.limit_files(Some(hardly_any_room(&redis)));
+    nothing_runs_where(&store, &host, &charges, "see whether its disk is full").await;
+    redis.limit_files(None);
+    all_runs_again(&store, &host, &charges).await;
+}
+
+/// A server that syncs always ends itself rather than answer. What it acknowledged is there when it is started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_loses_nothing() {
+    let mut redis = Redis::start();
+    let store: Arc<dyn Store> = Arc::new(store(&redis).await);
+    let witness = Witness::watch(&store, async |witness| {
+        witness.more(100).await;
+        block_in_place(|| {
+            redis.limit_files(Some(hardly_any_room(&redis)));
+            redis.wait_for_its_end();
+            redis.start_again(FIT);
+        });
+        witness.more(100).await;
+    });
+    assert_eq!(witness.await.missing(&store).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_memory_is_told_and_nothing_runs_until_there_is_more() {
+    let redis = Redis::start();
+    let store = Arc::new(store(&redis).await);
+    let (host, charges) = (charging(Arc::clone(&store) as Arc<dyn Store>).await, Charges::default());
+    redis.cli(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    nothing_runs_where(&store, &host, &charges, "raise its `maxmemory`").await;
+    redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    all_runs_again(&store, &host, &charges).await;
+}
+
+/// Somebody has the server follow another one. What that one would have given it nobody knows, so it is another life of the
+/// ledger after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_follows_another_for_a_while_is_told_and_not_trusted_at_once() {
+    let redis = Redis::start();
+    let store = Arc::new(store(&redis).await);
+    let (host, charges) = (charging(Arc::clone(&store) as Arc<dyn Store>).await, Charges::default());
+    let before = losing::incarnation(&store).await;
+    charge(&host, 2, &charges).await.unwrap();
+    redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    nothing_runs_where(&store, &host, &charges, "name the primary server").await;
+    redis.cli(&["REPLICAOF", "NO", "ONE"]);
+    until("the cure", async || get(&store, 0).await.is_ok()).await;
+    assert_ne!(losing::incarnation(&store).await, before);
+    assert_eq!(losing::incarnation(&open(&redis).await).await, losing::incarnation(&store).await);
+    let refused = charge(&host, 1, &charges).await.unwrap_err().to_string();
+    assert!(refused.contains("may have lost") && charges.of(1) == 0, "{refused}");
+}
