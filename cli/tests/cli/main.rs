@@ -20,6 +20,7 @@ mod network;
 mod readme;
 mod sealing;
 mod secrets;
+mod servers;
 mod together;
 mod watched;
 mod workshop;

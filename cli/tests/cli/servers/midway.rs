@@ -1,0 +1,129 @@
+//! The server or the way to it is lost in the middle of a guarded command. The command runs once at the most; where it ran, its
+//! exit code and its output are its own, and whatever could not be recorded is told.
+
+use super::{ORDER, shop_at};
+use crate::workshop::{Done, EFFECT, Workshop};
+use semel_servers::{
+    postgres::Postgres,
+    proxy::{Proxy, Way},
+    redis::{FIT, Redis},
+};
+use std::process::Child;
+
+/// How many bytes lie between two cuts.
+const STEP: usize = 397;
+
+/// A server of either kind with a ledger in it.
+enum Server {
+    Postgres(Postgres),
+    Redis(Redis),
+}
+
+impl Server {
+    fn all() -> [Self; 2] {
+        let (postgres, redis) = (Postgres::start(), Redis::start());
+        postgres.sql("postgres", "CREATE DATABASE ledger");
+        [Self::Postgres(postgres), Self::Redis(redis)].map(|server| {
+            shop_at(&server.url(server.port())).run(&["ledger", "init"]).stopped(0, "");
+            server
+        })
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Self::Postgres(server) => server.port,
+            Self::Redis(server) => server.port,
+        }
+    }
+
+    fn url(&self, port: u16) -> String {
+        match self {
+            Self::Postgres(_) => format!("postgres://owner@127.0.0.1:{port}/ledger"),
+            Self::Redis(_) => format!("redis://127.0.0.1:{port}"),
+        }
+    }
+
+    fn end(&mut self) {
+        match self {
+            Self::Postgres(server) => server.stop("immediate"),
+            Self::Redis(server) => server.kill(),
+        }
+    }
+
+    fn start_again(&mut self) {
+        match self {
+            Self::Postgres(server) => server.start_again(&[]),
+            Self::Redis(server) => server.start_again(FIT),
+        }
+    }
+}
+
+/// A charge that waits until it is let go on.
+fn start(shop: &Workshop) -> Child {
+    let child =
+        shop.start("charge", ORDER, &[], &format!("{EFFECT} while [ ! -e go ]; do sleep 0.02; done; echo done"));
+    shop.wait_for("effects");
+    child
+}
+
+fn let_go_on(shop: &Workshop, child: Child) -> Done {
+    shop.write("go", "");
+    Done::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_connection_that_breaks_while_the_command_runs_is_made_anew() {
+    for server in Server::all() {
+        let wire = Proxy::to(server.port());
+        let shop = shop_at(&server.url(wire.port));
+        let child = start(&shop);
+        wire.cut();
+        let done = let_go_on(&shop, child);
+        assert_eq!((done.stderr.as_str(), done.exit), ("", 0), "{done:?}");
+        shop.exec("charge", ORDER, EFFECT).printed(0, "done\n");
+        assert_eq!(shop.effects(), 1);
+    }
+}
+
+#[test]
+fn a_server_that_is_gone_when_the_command_ends_leaves_its_output_and_says_so() {
+    for mut server in Server::all() {
+        let shop = shop_at(&server.url(server.port()));
+        let child = start(&shop);
+        server.end();
+        let done = let_go_on(&shop, child);
+        done.stopped(0, "not recorded: ");
+        assert_eq!(done.stdout, "done\n");
+        // While it is gone nothing runs.
+        shop.exec("charge", r#"{"order": 18, "amount": 10}"#, EFFECT)
+            .stopped(69, "check its address, and whether it runs");
+        server.start_again();
+        // Nobody knows what it came to: it is under way until its lease ends, and in doubt then.
+        let repeated = shop.exec_with("charge", ORDER, &["--wait", "100ms"], EFFECT);
+        assert_eq!(repeated.exit, 75, "{repeated:?}");
+        assert_eq!(shop.effects(), 1);
+    }
+}
+
+/// Wherever the connection breaks, from the first greeting to the last settlement.
+#[test]
+fn a_connection_that_breaks_anywhere_runs_the_command_once_or_not() {
+    for server in Server::all() {
+        let (mut refused, mut ran) = (0, 0);
+        for number in 0.. {
+            let wire = Proxy::to(server.port());
+            let shop = shop_at(&server.url(wire.port));
+            let order = format!(r#"{{"order": {number}, "amount": 10}}"#);
+            wire.cut_after(Way::Request, number * STEP);
+            let first = shop.exec("charge", &order, &format!("{EFFECT} echo done"));
+            assert!([0, 69].contains(&first.exit) && shop.effects() == usize::from(first.exit == 0), "{first:?}");
+            if !wire.has_cut() {
+                break;
+            }
+            (refused, ran) = (refused + usize::from(first.exit == 69), ran + usize::from(first.exit == 0));
+            shop.exec("charge", &order, &format!("{EFFECT} echo done")).printed(0, "done\n");
+            assert_eq!(shop.effects(), 1, "{first:?}");
+        }
+        assert!(refused > 0 && ran > 0, "{refused} refused, {ran} ran");
+    }
+}
