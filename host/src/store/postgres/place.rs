@@ -80,6 +80,14 @@ impl Place {
             None if problem.contains("does not allow writes") || problem.contains("read-write") => {
                 ServerFault::ReadOnly { place, problem }
             }
+            None if problem.contains("password missing") => ServerFault::Denied {
+                problem,
+                cure: "say by `secret_env` or `secret_file`, in the section `[ledger]`, where its password is",
+            },
+            None if problem.contains("does not support TLS") => ServerFault::Denied {
+                problem,
+                cure: "let the server offer TLS, or write `sslmode=disable` into the ledger's URL",
+            },
             None => ServerFault::Unreachable { place, problem },
         }
     }
