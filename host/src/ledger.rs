@@ -16,6 +16,13 @@ mod tally;
 mod tests;
 mod verdict;
 
+/// What every store of a ledger must do, as cases to run on one's own.
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance {
+    #[doc(inline)]
+    pub use crate::store::conformance::*;
+}
+
 #[cfg(any(test, feature = "twins"))]
 pub use apply::apply_under;
 pub use apply::{Present, Step, apply};

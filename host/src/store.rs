@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
+pub(crate) mod conformance;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -135,15 +135,24 @@ pub enum StoreError {
 /// What a ledger needs of the place it is kept in. Every method is required but the one that only saves time, every answer is
 /// a named enum.
 ///
-/// The contract, each sentence of which is a conformance case:
-/// - The store writes the times; an entry holds none but those the store told before.
-/// - A version never recurs for a key: it is the writer's own random value, and the store never makes one up.
-/// - `keep` is stated with every write and clears what was stated before; past its end the entry is answered as absent.
-/// - An answer that rests on writes not yet durable waits until they are, reads included.
-/// - An error says whether certainly nothing was written. A failed group commit is unknown for all its members.
-/// - `incarnation` in a stamp changes when the store may have lost acknowledged writes.
+/// The contract. `semel::ledger::conformance` (feature `conformance`) has a case for each of these sentences, and more for
+/// what each method says; whoever writes a store runs them all on it:
+/// - The store writes the times, and tells the time with every answer but that of a removal, on a miss, too.
+/// - A version never recurs for a key, not even after removal: it is the writer's own random value, and the store never
+///   makes one up.
+/// - Of all that would write in place of one version, one wins: of many that count up in one entry, each counts.
+/// - Each write states anew how long its entry is kept, counted from itself, and clears what was stated before.
+/// - Past its end an entry is answered as absent to every question, and may be created anew.
+/// - An entry up to the limit comes back as it went in.
+/// - A list holds whatever matches tenant and states, in the order of keys: perhaps too much, never too little.
+/// - What an answer rests on, reads included, is as durable as the store claims: it is there when the place is opened anew.
+/// - An error says whether certainly nothing was written; a failed group commit is unknown for all its members.
+/// - The incarnation in stamps stays as long as nothing acknowledged was lost, and changes when something may have been.
 /// - A call that was begun is carried out whether or not its future is still awaited.
 /// - What is asked after a replacement was put off is answered as if that had been carried out.
+///
+/// The limit is [`ENTRY_BYTES_MAX`](crate::ledger::ENTRY_BYTES_MAX). Whoever answers from what is not durable yet, be it a
+/// read, waits until it is: that alone no case can see from outside.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Writes `entry` if nothing lies at `key` (or only what is past its end).

@@ -8,8 +8,9 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use semel::{
+    ledger::conformance,
     runtime::Semel,
-    store::{Created, Keep, PostgresStore, Server, Store, conformance},
+    store::{Created, Keep, PostgresStore, Server, Store},
 };
 use semel_servers::postgres::Postgres;
 use std::{

@@ -174,11 +174,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        ledger::conformance::{fresh_version, key, operation},
         ledger::{AttemptRecord, Entry, Known, State, When},
-        store::{
-            Keep, MemoryStore, Store,
-            conformance::{fresh_version, key, operation},
-        },
+        store::{Keep, MemoryStore, Store},
         words::Nonce,
     };
 

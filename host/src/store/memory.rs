@@ -5,7 +5,7 @@
 
 use super::{
     Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Store, StoreError, Stored, SystemClock, Version,
-    waiters::Waiters,
+    waiters::{Pauses, Waiters},
 };
 use crate::{
     ledger::{Entry, Labels},
@@ -17,7 +17,6 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     ops::Bound,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -154,20 +153,8 @@ impl Store for MemoryStore {
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let bell = self.waiters.bell(key);
-        let change = async {
-            loop {
-                // Listening begins before the look, so that no change falls between the two.
-                let mut rung = pin!(bell.notified());
-                rung.as_mut().enable();
-                if self.version(key) != Some(since) {
-                    return;
-                }
-                rung.await;
-            }
-        };
-        // Whether it changed or the time is up makes no difference: the caller looks again.
-        let _ = tokio::time::timeout(at_most, change).await;
+        let has_changed = || std::future::ready(self.version(key) != Some(since));
+        self.waiters.until_changed(key, at_most, Pauses::UNTIL_RUNG, has_changed).await;
     }
 
     fn durability(&self) -> Durability {
@@ -256,13 +243,13 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{SettableClock, conformance::Fixture};
+    use crate::{ledger::conformance::Fixture, store::SettableClock};
 
     fn fixture() -> Fixture {
         let clock = Arc::new(SettableClock::default());
         let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
         let losing = Arc::clone(&store);
-        Fixture { store, clock, is_steady: true, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
+        Fixture::new(store, clock).lost_by(move || losing.forget())
     }
 
     crate::store_conformance!(fixture);

@@ -41,7 +41,7 @@ mod watch;
 
 use super::{
     Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Server, ServerFault, ServerReport, Store,
-    StoreError, Stored, Version,
+    StoreError, Stored, Version, waiters::Pauses,
 };
 use crate::{
     ledger::Entry,
@@ -56,14 +56,13 @@ use lanes::Lanes;
 use place::Place;
 use row::{NewRow, Row, number};
 use session::Session;
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio_postgres::types::ToSql;
 
 pub use schema::{PARTITIONS_MAX, PostgresSetup, SetUp};
 
-/// How long a waiter sleeps before it looks by itself: at first, and at the most. News come faster, as a rule.
-const POLL_FIRST: Duration = Duration::from_millis(20);
-const POLL_AT_MOST: Duration = Duration::from_millis(320);
+/// News of what changed come faster, as a rule.
+const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), at_most: Duration::from_millis(320) };
 
 /// How many entries are dropped in one statement.
 const PURGE_BATCH: usize = 500;
@@ -285,21 +284,8 @@ impl Store for PostgresStore {
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let change = async {
-            let mut pause = POLL_FIRST;
-            loop {
-                // Listening begins before the look, so that no change falls between the two.
-                let mut rung = pin!(self.bells.waiters().bell(key).notified());
-                rung.as_mut().enable();
-                if self.version_at(key).await.is_ok_and(|version| version != Some(since)) {
-                    return;
-                }
-                let _ = tokio::time::timeout(pause, rung).await;
-                pause = POLL_AT_MOST.min(pause * 2);
-            }
-        };
-        // Whether it changed or the time is up makes no difference: the caller looks again.
-        let _ = tokio::time::timeout(at_most, change).await;
+        let has_changed = || async { self.version_at(key).await.is_ok_and(|version| version != Some(since)) };
+        self.bells.waiters().until_changed(key, at_most, PAUSES, has_changed).await;
     }
 
     fn durability(&self) -> Durability {

@@ -65,7 +65,8 @@ pub use setup::RedisSetUp;
 
 use super::{
     Clock, Created, Keep, Moment, Page, Query, Removed, Replaced, Server, ServerFault, ServerReport, Store, StoreError,
-    Stored, Version, waiters::Waiters,
+    Stored, Version,
+    waiters::{Pauses, Waiters},
 };
 use crate::{
     ledger::Entry,
@@ -79,12 +80,11 @@ use place::Place;
 use record::{Bucket, NewRecord};
 use redis::{Cmd, Value};
 use script::{CREATE, GET, RECORD_LOST, REMOVE, REPLACE, Script};
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
-/// How long a waiter sleeps before it looks by itself: at first, and at the most. News come faster, as a rule.
-const POLL_FIRST: Duration = Duration::from_millis(20);
-const POLL_AT_MOST: Duration = Duration::from_millis(320);
+/// News of what changed come faster, as a rule.
+const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), at_most: Duration::from_millis(320) };
 
 /// A ledger in a Redis server, or in a Redis cluster, one server of which is named.
 pub struct RedisStore {
@@ -311,21 +311,8 @@ impl Store for RedisStore {
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let change = async {
-            let mut pause = POLL_FIRST;
-            loop {
-                // Listening begins before the look, so that no change falls between the two.
-                let mut rung = pin!(self.waiters.bell(key).notified());
-                rung.as_mut().enable();
-                if self.version_at(key).await.is_ok_and(|version| version != Some(since)) {
-                    return;
-                }
-                let _ = tokio::time::timeout(pause, rung).await;
-                pause = POLL_AT_MOST.min(pause * 2);
-            }
-        };
-        // Whether it changed or the time is up makes no difference: the caller looks again.
-        let _ = tokio::time::timeout(at_most, change).await;
+        let has_changed = || async { self.version_at(key).await.is_ok_and(|version| version != Some(since)) };
+        self.waiters.until_changed(key, at_most, PAUSES, has_changed).await;
     }
 
     fn durability(&self) -> Durability {

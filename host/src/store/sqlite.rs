@@ -62,7 +62,7 @@ pub use fault::OpenFault;
 
 use super::{
     Clock, Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, SystemClock, Version,
-    waiters::Waiters,
+    waiters::{Pauses, Waiters},
 };
 use crate::{
     ledger::Entry,
@@ -72,13 +72,11 @@ use async_trait::async_trait;
 use command::Write;
 use reader::Readers;
 use row::{NewRow, Row, Time};
-use std::{fmt, path::Path, pin::pin, process, sync::Arc, time::Duration};
+use std::{fmt, path::Path, process, sync::Arc, time::Duration};
 use writer::Writer;
 
-/// How long a waiter sleeps before it looks whether another process changed a key: at first, and at the most. A change
-/// made through the same store wakes it at once.
-const POLL_FIRST: Duration = Duration::from_millis(2);
-const POLL_AT_MOST: Duration = Duration::from_millis(32);
+/// A change made through the same store wakes a waiter at once; of other processes there are no news.
+const PAUSES: Pauses = Pauses { first: Duration::from_millis(2), at_most: Duration::from_millis(32) };
 
 /// How many entries are dropped in one transaction.
 const PURGE_BATCH: usize = 500;
@@ -268,21 +266,8 @@ impl Store for SqliteStore {
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
         let Ok(Parts { readers, waiters, writer }) = self.parts() else { return };
         writer.bring_about(Some(key)).await;
-        let change = async {
-            let mut pause = POLL_FIRST;
-            loop {
-                // Listening begins before the look, so that no change falls between the two.
-                let mut rung = pin!(waiters.bell(key).notified());
-                rung.as_mut().enable();
-                if readers.has_changed(key, since) {
-                    return;
-                }
-                let _ = tokio::time::timeout(pause, rung).await;
-                pause = POLL_AT_MOST.min(pause * 2);
-            }
-        };
-        // Whether it changed or the time is up makes no difference: the caller looks again.
-        let _ = tokio::time::timeout(at_most, change).await;
+        let has_changed = || std::future::ready(readers.has_changed(key, since));
+        waiters.until_changed(key, at_most, PAUSES, has_changed).await;
     }
 
     fn durability(&self) -> Durability {

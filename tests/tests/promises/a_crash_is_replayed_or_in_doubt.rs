@@ -1,11 +1,11 @@
 //! The agent's process dies: before the charge, during it, or after it and before anything was written down. What
 //! starts in its place knows the file and nothing else, and the customer knows only how often they paid.
 
-use crate::failing::Failing;
 use crate::world::{
     Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent, told,
 };
 use semel::{
+    ledger::conformance::Failing,
     runtime::{Begun, Semel, Tool},
     words::{Answer, Outcome},
 };

@@ -4,13 +4,12 @@
 
 use crate::{
     assemble::Guest,
-    failing::{Failing, Failure},
-    world::{CANARY, charging, host, intent, load, log, memory, policy, use_ledger, with},
+    world::{CANARY, charging, failing, host, intent, load, log, memory, policy, use_ledger, with},
 };
 use semel::{
     config::{Config, Surroundings},
     key::{KeyScheme, Mode, Secret},
-    ledger::{Decision, Kept, Person},
+    ledger::{Decision, Kept, Person, conformance::Failure},
     runtime::{Begun, Erasing, Semel, Tool},
     store::{SealingKey, SealingKeys, SealingStore, Store},
     words::{
@@ -127,9 +126,9 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
     let trapping = Tool::new(load(&trapping.component(), json!({})).await);
     let refusing = Tool::new(load(&refusing.component(), json!({})).await);
     let inner = memory();
-    let away = Failing::new(0..usize::MAX, Failure::NotExecuted);
+    let away = failing(0..usize::MAX, Failure::NotExecuted);
     // It takes the claim, and no settlement.
-    let lost = Failing::new(1..usize::MAX, Failure::NotExecuted);
+    let lost = failing(1..usize::MAX, Failure::NotExecuted);
     let losing = host(Arc::clone(&lost) as Arc<dyn Store>, talkative().await).await;
     use_ledger(&losing).await;
     lost.count();

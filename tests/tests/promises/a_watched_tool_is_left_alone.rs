@@ -4,15 +4,14 @@
 
 use crate::{
     assemble::Guest,
-    failing::{Failing, Failure},
     world::{
-        Bank, ask, charge, charge_of, charging, charging_a_bank_that_remembers, file, host, intent, load, memory,
-        tenant, told,
+        Bank, ask, charge, charge_of, charging, charging_a_bank_that_remembers, failing, file, host, intent, load,
+        memory, tenant, told,
     },
 };
 use async_trait::async_trait;
 use semel::{
-    ledger::{Entry, Tally, Would},
+    ledger::{Entry, Tally, Would, conformance::Failure},
     runtime::{Begun, Erasing, Semel, Tool},
     store::{Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
     words::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, Unguarded},
@@ -164,7 +163,7 @@ async fn nobody_waits_for_anybody() {
 
 #[tokio::test]
 async fn a_ledger_that_is_away_costs_nothing_and_is_told_once_it_is_back() {
-    let failing = Failing::new(0..usize::MAX, Failure::NotExecuted);
+    let failing = failing(0..usize::MAX, Failure::NotExecuted);
     failing.count();
     let semel = host(Arc::clone(&failing) as Arc<dyn Store>, watched(intent(charging()).await)).await;
     let bank = Bank::plain();

@@ -12,7 +12,6 @@
 
 #[path = "../../guests/assemble.rs"]
 mod assemble;
-mod failing;
 mod processes;
 mod random;
 mod scene;

@@ -1,11 +1,9 @@
 //! A customer books, cancels, and books the same again. To a key made of the arguments the last call is a repeat of the
 //! first, and the customer stays at home. To a key made afresh it is new, and so would a retry have been.
 
-use crate::{
-    failing::{FAILURES, Failing},
-    world::{intent, memory, policy},
-};
+use crate::world::{failing, intent, memory, policy};
 use semel::{
+    ledger::conformance::FAILURES,
     runtime::{Begun, Semel, Tool},
     store::{Clock, MemoryStore, Moment, SettableClock, Store},
     words::{Answer, Boot, Call, Outcome, Recorded},
@@ -185,7 +183,7 @@ async fn a_cancel_whose_writes_were_cut_short_is_finished_by_whoever_reads() {
     const CALLS: usize = 16;
     for failure in FAILURES {
         for nth in 0..CALLS {
-            let store = Failing::new(nth..usize::MAX, failure);
+            let store = failing(nth..usize::MAX, failure);
             let semel = hotel_on(Arc::clone(&store) as Arc<dyn Store>, 0).await;
             let house = House::default();
             ask(&semel, &house, reserve()).await;

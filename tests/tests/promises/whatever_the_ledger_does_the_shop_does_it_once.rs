@@ -5,13 +5,15 @@
 //! Every story is lived with every fault at every call of the store and every poll of every step.
 
 use crate::{
-    failing::{FAILURES, Failing, Failure},
     random::Random,
     scene::Scene,
     shop::{Fault, Request, Shop, Way, What},
     stories::{PATIENT, SLOW, STORIES, Step, Story, Tools},
 };
-use semel::store::{SqliteStore, Store};
+use semel::{
+    ledger::conformance::{FAILURES, Failing, Failure},
+    store::{SqliteStore, Store},
+};
 use std::{ops::Range, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 /// Longer than anything here may take.
@@ -24,7 +26,7 @@ fn all_stories() -> impl Iterator<Item = &'static Story> {
 /// Lives through a story on a store that fails, and says how often that was called.
 async fn fail(tools: &Tools, story: &Story, failing: Range<usize>, failure: Failure) -> usize {
     let scene = Scene::in_memory(tools);
-    let store = Arc::new(Failing::over(Arc::clone(&scene.store), failing.clone(), failure));
+    let store = Arc::new(Failing::new(Arc::clone(&scene.store), failing.clone(), failure));
     store.count();
     let lived = async {
         if let Some(mut customers) = scene.customers(&(Arc::clone(&store) as Arc<dyn Store>)).await {

@@ -2,11 +2,11 @@
 //! is no guard, a guard that hangs is worse than none, and a guard that calls a charge failed which went through is the
 //! worst of all.
 
-use crate::{
-    failing::{FAILURES, Failing, Failure},
-    world::{Bank, ask, charge, charging, charging_a_bank_that_remembers, host, intent, told, use_ledger},
+use crate::world::{
+    Bank, ask, charge, charging, charging_a_bank_that_remembers, failing, host, intent, told, use_ledger,
 };
 use semel::{
+    ledger::conformance::{FAILURES, Failing, Failure},
     runtime::{CallError, Semel},
     store::Store,
     words::{Answer, Outcome, Recorded, Switch},
@@ -35,7 +35,7 @@ const CALLS: usize = 12;
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_is_away_before_the_call_keeps_the_tool_from_running() {
     for failure in FAILURES {
-        let store = Failing::new(0..usize::MAX, failure);
+        let store = failing(0..usize::MAX, failure);
         let bank = Bank::plain();
         let semel = on(&store, intent(charging()).await).await;
         let error = bounded(&semel, &bank).await.unwrap_err();
@@ -47,7 +47,7 @@ async fn a_ledger_that_is_away_before_the_call_keeps_the_tool_from_running() {
 /// The control: with the operator's switch the tool runs, and each answer says so.
 #[tokio::test]
 async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
-    let store = Failing::new(0..usize::MAX, Failure::NotExecuted);
+    let store = failing(0..usize::MAX, Failure::NotExecuted);
     let bank = Bank::plain();
     let mut tool = intent(charging()).await;
     tool.allowance.open_without_ledger = true;
@@ -65,7 +65,7 @@ async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
 #[tokio::test]
 async fn a_tool_that_undoes_runs_without_a_ledger_only_where_the_operator_says_so() {
     for open in [false, true] {
-        let store = Failing::new(0..usize::MAX, Failure::NotExecuted);
+        let store = failing(0..usize::MAX, Failure::NotExecuted);
         let bank = Bank::plain();
         let settings = crate::world::with(charging(), serde_json::json!({ "undoes": ["order/{/order_id}"] }));
         let mut tool = intent(settings).await;
@@ -80,7 +80,7 @@ async fn a_tool_that_undoes_runs_without_a_ledger_only_where_the_operator_says_s
 async fn what_landed_is_told_as_landed_even_if_it_cannot_be_recorded() {
     for failure in FAILURES {
         // The claim is written. From then on nothing is.
-        let store = Failing::new(1..usize::MAX, failure);
+        let store = failing(1..usize::MAX, failure);
         let bank = Bank::plain();
         let semel = on(&store, intent(charging()).await).await;
         let answer = bounded(&semel, &bank).await.unwrap();
@@ -95,15 +95,15 @@ async fn whichever_call_fails_the_customer_pays_once_at_the_most() {
     for failure in FAILURES {
         for for_good in [false, true] {
             for nth in 0..CALLS {
-                let failing = if for_good { nth..usize::MAX } else { nth..nth + 1 };
-                one_call_fails(failing, failure).await;
+                let calls = if for_good { nth..usize::MAX } else { nth..nth + 1 };
+                one_call_fails(calls, failure).await;
             }
         }
     }
 }
 
-async fn one_call_fails(failing: Range<usize>, failure: Failure) {
-    let store = Failing::new(failing.clone(), failure);
+async fn one_call_fails(calls: Range<usize>, failure: Failure) {
+    let store = failing(calls.clone(), failure);
     let bank = Bank::that_remembers();
     let mut tool = intent(charging_a_bank_that_remembers()).await;
     tool.allowance.wait_ms = 0;
@@ -111,11 +111,11 @@ async fn one_call_fails(failing: Range<usize>, failure: Failure) {
     for _ in 0..2 {
         let charged_before = bank.charges();
         match bounded(&semel, &bank).await {
-            Err(error) => assert_eq!(bank.charges(), charged_before, "{failing:?} {failure:?}: {error}"),
-            Ok(answer) => check(&answer, &bank, &format!("{failing:?} {failure:?}")),
+            Err(error) => assert_eq!(bank.charges(), charged_before, "{calls:?} {failure:?}: {error}"),
+            Ok(answer) => check(&answer, &bank, &format!("{calls:?} {failure:?}")),
         }
     }
-    assert!(bank.charges() <= 1, "{failing:?} {failure:?}");
+    assert!(bank.charges() <= 1, "{calls:?} {failure:?}");
 }
 
 fn check(answer: &Answer, bank: &Bank, case: &str) {
@@ -133,7 +133,7 @@ fn check(answer: &Answer, bank: &Bank, case: &str) {
 
 #[tokio::test]
 async fn once_the_ledger_is_back_the_call_goes_through() {
-    let store = Failing::new(0..1, Failure::NotExecuted);
+    let store = failing(0..1, Failure::NotExecuted);
     let bank = Bank::plain();
     let semel = on(&store, intent(charging()).await).await;
     assert!(bounded(&semel, &bank).await.is_err());

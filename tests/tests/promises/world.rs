@@ -2,6 +2,7 @@
 
 use semel::{
     engine::{CodeCache, Engine, Limits, Policy},
+    ledger::conformance::{Failing, Failure},
     runtime::{Builder, Semel, Ticket, Tool},
     store::{MemoryStore, SqliteStore, Store},
     words::{Answer, Call, Outcome, Tenant},
@@ -9,6 +10,7 @@ use semel::{
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::Path,
     sync::{Arc, Mutex, OnceLock},
 };
@@ -65,6 +67,11 @@ pub async fn intent(settings: Value) -> Tool {
 
 pub fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
+}
+
+/// A ledger in memory whose calls of these numbers fail, once it is told to count.
+pub fn failing(calls: Range<usize>, failure: Failure) -> Arc<Failing> {
+    Arc::new(Failing::new(memory(), calls, failure))
 }
 
 pub fn file(path: impl AsRef<Path>) -> Arc<dyn Store> {

@@ -8,11 +8,9 @@ use crate::{
     either::Either,
 };
 use semel::{
+    ledger::conformance::{entry, fresh_version, key},
     runtime::Semel,
-    store::{
-        Created, Keep, Replaced, Store, StoreError, Version,
-        conformance::{entry, fresh_version, key},
-    },
+    store::{Created, Keep, Replaced, Store, StoreError, Version},
     words::{Answer, Recorded, StoreKey},
 };
 use semel_servers::proxy::{Proxy, Way};

@@ -6,10 +6,8 @@ mod sharing;
 mod standbys;
 mod troubles;
 
-use semel::store::{
-    Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store,
-    conformance::{self, Fixture},
-};
+use semel::ledger::conformance::{self, Fixture};
+use semel::store::{Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store};
 use semel_servers::postgres::Postgres;
 use std::sync::Arc;
 
@@ -24,21 +22,36 @@ fn it_keeps_the_contract_in_many_partitions() {
 }
 
 fn keeps_the_contract(setup: &PostgresSetup) {
-    let server = Postgres::start();
-    for (number, (name, case)) in conformance::CASES.iter().enumerate() {
-        println!("{name}");
-        conformance::run(async {
-            let ledger = server.ledger_with(&format!("case_{number}"), setup).await;
-            case(&fixture(&ledger).await).await;
-        });
+    let server = Arc::new(Postgres::start());
+    for (number, case) in conformance::CASES.iter().enumerate() {
+        println!("{}", case.name());
+        case.run(fixture(Arc::clone(&server), format!("case_{number}"), setup));
     }
 }
 
-async fn fixture(ledger: &Server) -> Fixture {
-    let clock = Arc::new(SettableClock::default());
-    let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-    let store = PostgresStore::open_with_clock(ledger, Some(shared)).await.unwrap();
-    Fixture { store: Arc::new(store), clock, is_steady: false, lose: None, place: Box::new(()) }
+/// A fresh ledger in a database of this name.
+async fn fixture(server: Arc<Postgres>, name: String, setup: &PostgresSetup) -> Fixture {
+    let (clock, ledger) = (Arc::new(SettableClock::default()), server.ledger_with(&name, setup).await);
+    let ticking = Arc::clone(&clock);
+    let open = move || {
+        let (ledger, clock) = (ledger.clone(), Arc::clone(&ticking) as Arc<dyn Clock>);
+        async move { Arc::new(PostgresStore::open_with_clock(&ledger, Some(clock)).await.unwrap()) as Arc<dyn Store> }
+    };
+    Fixture::new(open().await, clock)
+        .by_the_wall_clock_only()
+        .opened_anew_by(open)
+        .shared()
+        .troubled_by(move |begins| refuse_writes(&server, &name, begins))
+}
+
+/// A database that checks what no row is takes none.
+fn refuse_writes(server: &Postgres, name: &str, refuse: bool) {
+    let sql = if refuse {
+        "ALTER TABLE semel.entry ADD CONSTRAINT refused CHECK (false) NOT VALID"
+    } else {
+        "ALTER TABLE semel.entry DROP CONSTRAINT refused"
+    };
+    server.sql(name, sql);
 }
 
 async fn open(ledger: &Server) -> Arc<dyn Store> {

@@ -9,21 +9,19 @@ mod scrubbing;
 mod troubles;
 
 use proptest::{collection::vec, prelude::*};
-use semel::store::{
-    Clock, Created, Keep, RedisSetUp, RedisStore, Server, SettableClock, Store, StoreError,
-    conformance::{self, Fixture, alike, entry, fresh_version, key},
-};
+use semel::ledger::conformance::{self, Fixture, alike, entry, fresh_version, key};
+use semel::store::{Clock, Created, Keep, RedisSetUp, RedisStore, Server, SettableClock, Store, StoreError};
 use semel_servers::redis::Redis;
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 /// What a user needs at the least.
 const LEAN: &str = "+@read +@write +@scripting +@pubsub +@connection +info +time +config|get ~semel:* &semel:*";
 
 #[test]
 fn it_keeps_the_contract() {
-    for (name, case) in conformance::CASES {
-        println!("{name}");
-        conformance::run(async { case(&fixture(Arc::new(Redis::start())).await).await });
+    for case in conformance::CASES {
+        println!("{}", case.name());
+        case.run(fixture(Arc::new(Redis::start())));
     }
 }
 
@@ -41,8 +39,7 @@ fn it_answers_as_memory_does() {
 async fn fixture(redis: Arc<Redis>) -> Fixture {
     let clock = Arc::new(SettableClock::default());
     let server = redis.ledger().await;
-    let store = RedisStore::open_with_clock(&server, Some(Arc::clone(&clock) as Arc<dyn Clock>)).await.unwrap();
-    let losing = Arc::clone(&redis);
+    let (losing, troubled) = (Arc::clone(&redis), Arc::clone(&redis));
     let lose = move || {
         losing.cli(&["FLUSHALL"]);
         let server = losing.server();
@@ -52,7 +49,32 @@ async fn fixture(redis: Arc<Redis>) -> Fixture {
         });
         set_up.join().unwrap();
     };
-    Fixture { store: Arc::new(store), clock, is_steady: false, lose: Some(Box::new(lose)), place: Box::new(redis) }
+    let open = opening_by(server, Arc::clone(&clock));
+    Fixture::new(open().await, clock)
+        .by_the_wall_clock_only()
+        .opened_anew_by(open)
+        .shared()
+        .lost_by(lose)
+        .troubled_by(move |begins| refuse_writes(&troubled, begins))
+        .beside(redis)
+}
+
+/// Opens the ledger on a server, any number of times.
+fn opening_by(server: Server, clock: Arc<SettableClock>) -> impl Fn() -> Opening + Send + Sync {
+    move || {
+        let (server, clock) = (server.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+        Box::pin(async move {
+            let store = RedisStore::open_with_clock(&server, Some(clock)).await.unwrap();
+            Arc::new(store) as Arc<dyn Store>
+        })
+    }
+}
+
+type Opening = Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>>;
+
+/// A server that lacks the replicas it asks for takes no writes.
+fn refuse_writes(redis: &Redis, refuse: bool) {
+    redis.cli(&["CONFIG", "SET", "min-replicas-to-write", if refuse { "1" } else { "0" }]);
 }
 
 /// The server, for a user with a password: `user:password`.

@@ -6,10 +6,8 @@ use crate::{
     either::{Either, until},
 };
 use semel::{
-    store::{
-        Keep, Store, Version,
-        conformance::{entry, fresh_version, key},
-    },
+    ledger::conformance::{entry, fresh_version, key},
+    store::{Keep, Store, Version},
     words::Answer,
 };
 use semel_servers::proxy::Proxy;

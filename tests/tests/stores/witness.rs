@@ -1,9 +1,7 @@
 //! Writers, and what was acknowledged to them.
 
-use semel::store::{
-    Created, Keep, Store, StoreError, Version,
-    conformance::{entry, fresh_version, key},
-};
+use semel::ledger::conformance::{entry, fresh_version, key};
+use semel::store::{Created, Keep, Store, StoreError, Version};
 use std::{
     collections::HashMap,
     sync::{

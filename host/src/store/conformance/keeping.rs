@@ -1,79 +1,104 @@
 //! How long entries are kept, and what shows when they are not.
 
-use super::{Fixture, entry, fresh_version, key};
-use crate::store::{Keep, Query, Removed, Replaced};
+use super::expecting::expect_eq;
+use super::*;
+use crate::store::{Created, Keep, Query, Removed, Replaced};
 
-/// What is past its end is absent to every question, and may be created anew.
-pub async fn what_is_past_its_end_is_absent(on: &Fixture) {
+/// Past its end an entry is answered as absent to every question, and may be created anew.
+pub async fn what_is_past_its_end_is_absent(on: Fixture) {
     let version = on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
     on.pass(9);
-    assert!(on.at(key(1)).await.is_some(), "it is kept to its end");
+    expect_eq("what lies there before its end", &on.version_at(key(1)).await, &Some(version));
     on.pass(1);
-    assert_eq!(on.at(key(1)).await, None);
+    expect_eq("what lies there at its end", &on.at(key(1)).await, &None);
     let replaced = on.store.replace(key(1), version, &entry(2), fresh_version(), Keep::UntilRemoved).await;
-    assert!(matches!(replaced, Ok(Replaced::Changed(None, _))), "{replaced:?}");
+    expect!(replaced, Ok(Replaced::Changed(None, _)), "a replacement of what is past its end");
     let removed = on.store.remove(key(1), version).await;
-    assert!(matches!(removed, Ok(Removed::Changed(None, _))), "{removed:?}");
+    expect!(removed, Ok(Removed::Changed(None, _)), "a removal of what is past its end");
     let anew = on.put(key(1), &entry(3)).await;
-    let stored = on.at(key(1)).await.expect("it was created anew");
-    assert_eq!((stored.version, stored.created), (anew, on.stamp().await));
+    let lying = on.at(key(1)).await.map(|stored| (stored.version, stored.created));
+    expect_eq("what was created anew, and when", &lying, &Some((anew, on.stamp().await)));
 }
 
-/// Each write counts its own time from itself, and clears what was stated before.
-pub async fn each_write_states_anew_how_long(on: &Fixture) {
+/// What is past its end is not listed.
+pub async fn what_is_past_its_end_is_not_listed(on: Fixture) {
+    on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
+    on.put(key(2), &entry(2)).await;
+    on.pass(10);
+    let page = on.store.list(&Query { limit: 10, ..Query::default() }).await.expect("a store at work lists");
+    expect_eq("what is listed", &page.keys, &vec![key(2)]);
+}
+
+/// Each write states anew how long its entry is kept, counted from itself, and clears what was stated before.
+pub async fn each_write_states_anew_how_long(on: Fixture) {
     let mut version = on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
     for keep in [Keep::Seconds(10), Keep::UntilRemoved, Keep::Seconds(10)] {
         on.pass(9);
         let next = fresh_version();
         let replaced = on.store.replace(key(1), version, &entry(2), next, keep).await;
-        assert!(matches!(replaced, Ok(Replaced::Replaced(_))), "{replaced:?}");
+        expect!(replaced, Ok(Replaced::Replaced(_)), "a replacement before the end that the last write stated");
         version = next;
         if keep == Keep::UntilRemoved {
             on.pass(1_000_000_000);
         }
     }
     on.pass(9);
-    assert!(on.at(key(1)).await.is_some());
+    expect_eq("what lies there before its end", &on.version_at(key(1)).await, &Some(version));
     on.pass(1);
-    assert_eq!(on.at(key(1)).await, None);
+    expect_eq("what lies there at its end", &on.at(key(1)).await, &None);
+}
+
+/// What is created where something is past its end has an end of its own, or none.
+pub async fn what_is_created_anew_has_an_end_of_its_own(on: Fixture) {
+    on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
+    on.pass(10);
+    on.put_for(key(1), &entry(2), Keep::Seconds(20)).await;
+    on.pass(19);
+    expect_eq("whether it is kept to its end", &on.at(key(1)).await.is_some(), &true);
+    on.pass(1);
+    let kept = on.put(key(1), &entry(3)).await;
+    on.pass(1_000_000_000);
+    expect_eq("what lies there without an end", &on.version_at(key(1)).await, &Some(kept));
+}
+
+/// A replacement that was put off states how long its entry is kept, as any write does.
+pub async fn a_replacement_put_off_states_how_long(on: Fixture) {
+    let (first, second) = (on.put_for(key(1), &entry(1), Keep::Seconds(10)).await, on.put(key(2), &entry(1)).await);
+    let (kept, ended) = (fresh_version(), fresh_version());
+    let ending = Keep::Seconds(10);
+    on.store.replace_soon(key(1), first, &entry(2), kept, Keep::UntilRemoved).await.expect("it may be put off");
+    on.store.replace_soon(key(2), second, &entry(2), ended, ending).await.expect("it may be put off");
+    let both = (on.version_at(key(1)).await, on.version_at(key(2)).await);
+    expect_eq("what lies there before the end", &both, &(Some(kept), Some(ended)));
+    on.pass(10);
+    let both = (on.version_at(key(1)).await, on.version_at(key(2)).await);
+    expect_eq("what lies there at the end", &both, &(Some(kept), None));
 }
 
 /// No end is too far, and none too near.
-pub async fn no_end_is_too_far(on: &Fixture) {
-    on.put_for(key(1), &entry(1), Keep::Seconds(u64::MAX)).await;
-    on.put_for(key(2), &entry(1), Keep::Seconds(0)).await;
-    on.pass(1_000_000_000);
-    assert!(on.at(key(1)).await.is_some());
-    assert_eq!(on.at(key(2)).await, None);
-}
-
-/// A purge drops what is past its end, no more than asked, and nothing else.
-pub async fn a_purge_drops_only_what_is_past_its_end(on: &Fixture) {
-    for number in 0..5 {
-        on.put_for(key(number), &entry(number), Keep::Seconds(10)).await;
+pub async fn no_end_is_too_far(on: Fixture) {
+    for (number, seconds) in [(1, u64::MAX), (2, u64::MAX / 1000), (3, 2_000_000_000), (4, 0)] {
+        let created = on.store.create(key(number), &entry(number), fresh_version(), Keep::Seconds(seconds)).await;
+        expect!(created, Ok(Created::Created(_)), "a creation where nothing lies");
     }
-    on.put_for(key(5), &entry(5), Keep::Seconds(11)).await;
-    on.put(key(6), &entry(6)).await;
-    let purge = async |at_most| on.store.purge(at_most).await.expect("a store at work purges");
-    assert_eq!(purge(100).await, 0, "nothing is past its end yet");
-    on.pass(10);
-    assert_eq!(purge(0).await, 0);
-    let counts = [purge(3).await, purge(3).await, purge(3).await];
-    // A store that drops such entries by itself has none left to drop.
-    assert!(counts == [3, 2, 0] || counts == [0, 0, 0], "{counts:?}");
-    let left = on.store.list(&Query { limit: 10, ..Query::default() }).await.expect("a store at work lists");
-    assert_eq!(left.keys, [key(5), key(6)]);
-    on.put(key(0), &entry(0)).await;
+    on.pass(1_000_000_000);
+    let mut kept = Vec::new();
+    for number in 1..5 {
+        kept.push(on.at(key(number)).await.is_some());
+    }
+    expect_eq("which are kept", &kept, &vec![true, true, true, false]);
 }
 
-/// The incarnation stays as long as nothing was lost, and only so long.
-pub async fn a_loss_shows_as_another_incarnation(on: &Fixture) {
+/// The incarnation in stamps stays as long as nothing acknowledged was lost, and changes when something may have been.
+pub async fn a_loss_shows_as_another_incarnation(on: Fixture) {
     let before = on.now().await.incarnation;
     on.put(key(1), &entry(1)).await;
     let written = on.at(key(1)).await.expect("it was written").written;
-    assert_eq!((written.incarnation, on.now().await.incarnation), (before, before));
+    let told = (written.incarnation, on.now().await.incarnation);
+    expect_eq("the incarnation that wrote, and that of now", &told, &(before, before));
     if let Some(lose) = &on.lose {
         lose();
-        assert_ne!(on.now().await.incarnation, before);
+        let after = on.now().await.incarnation;
+        assert_ne!(after, before, "what was lost shows as another incarnation");
     }
 }

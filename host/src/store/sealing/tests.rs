@@ -10,8 +10,12 @@ mod resealing;
 use super::*;
 use crate::{
     ledger::Record,
-    store::{Clock, MemoryStore, SettableClock, SqliteStore, conformance::Fixture},
+    ledger::conformance::Fixture,
+    store::{Clock, MemoryStore, SettableClock, SqliteStore},
 };
+
+/// How large an entry may be in the clear: what is sealed is longer, and is written as text.
+const SEALED_BYTES_MAX: usize = crate::ledger::ENTRY_BYTES_MAX / 4 * 3 - 4096;
 
 fn key(id: &str) -> SealingKey {
     SealingKey::new(id, format!("the secret of {id}, which is long enough to be one").as_bytes()).unwrap()
@@ -31,7 +35,7 @@ fn over_memory() -> Fixture {
     let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let losing = Arc::clone(&inner);
     let store = Arc::new(SealingStore::new(inner, keys("a")));
-    Fixture { store, clock, is_steady: true, lose: Some(Box::new(move || losing.forget())), place: Box::new(()) }
+    Fixture::new(store, clock).lost_by(move || losing.forget()).with_entries_up_to(SEALED_BYTES_MAX)
 }
 
 mod over_memory {
@@ -42,9 +46,17 @@ mod over_memory {
 fn over_sqlite() -> Fixture {
     let (clock, folder) = (Arc::new(SettableClock::default()), tempfile::tempdir().unwrap());
     let path = folder.path().join("ledger.db");
-    let inner = SqliteStore::open_with_clock(path, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-    let store = Arc::new(SealingStore::new(Arc::new(inner), keys("a")));
-    Fixture { store, clock, is_steady: true, lose: None, place: Box::new(folder) }
+    let ticking = Arc::clone(&clock);
+    let open = move || -> Arc<dyn Store> {
+        let inner = SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap();
+        Arc::new(SealingStore::new(Arc::new(inner), keys("a")))
+    };
+    Fixture::new(open(), clock)
+        .opened_anew_by(move || std::future::ready(open()))
+        .shared()
+        .with_entries_up_to(SEALED_BYTES_MAX)
+        .with_files_in(&folder)
+        .beside(folder)
 }
 
 mod over_sqlite {

@@ -9,7 +9,7 @@ mod same_as_memory;
 mod sharing;
 
 use super::*;
-use crate::store::{SettableClock, conformance::Fixture};
+use crate::{ledger::conformance::Fixture, store::SettableClock};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -24,8 +24,15 @@ fn ledger_in(folder: &TempDir) -> PathBuf {
 
 fn fixture() -> Fixture {
     let (clock, folder) = (Arc::new(SettableClock::default()), folder());
-    let store = SqliteStore::open_with_clock(ledger_in(&folder), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-    Fixture { store: Arc::new(store), clock, is_steady: true, lose: None, place: Box::new(folder) }
+    let (path, ticking) = (ledger_in(&folder), Arc::clone(&clock));
+    let open = move || -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap())
+    };
+    Fixture::new(open(), clock)
+        .opened_anew_by(move || std::future::ready(open()))
+        .shared()
+        .with_files_in(&folder)
+        .beside(folder)
 }
 
 /// A connection past all checks, as another program has it.

@@ -3,11 +3,9 @@
 use super::disk::Disk;
 use crate::random::Random;
 use semel::{
+    ledger::conformance::{fresh_version, key, operation},
     ledger::{Keep, State},
-    store::{
-        Created, Replaced, SqliteStore, Store, StoreError, Version,
-        conformance::{fresh_version, key, operation},
-    },
+    store::{Created, Replaced, SqliteStore, Store, StoreError, Version},
 };
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 
 use super::open;
 use crate::witness::Witness;
-use semel::store::{Store, conformance::key};
+use semel::{ledger::conformance::key, store::Store};
 use semel_servers::postgres::Postgres;
 use std::sync::Arc;
 use tokio::task::block_in_place;

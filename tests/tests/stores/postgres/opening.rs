@@ -67,7 +67,7 @@ async fn a_default_that_does_not_wait_for_the_disk_is_overruled() {
 /// A ledger that is open notices what is changed under it, and trusts it again once that is put right.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_while_it_is_open_is_noticed() {
-    use semel::store::conformance::key;
+    use semel::ledger::conformance::key;
     let server = Postgres::start();
     let store = super::open(&server.ledger("ledger").await).await;
     for (setting, is_right) in [("off", false), ("on", true)] {

@@ -1,10 +1,8 @@
 //! Several hosts on one ledger.
 
 use super::open;
-use semel::store::{
-    Created, Keep, Replaced,
-    conformance::{entry, fresh_version, key},
-};
+use semel::ledger::conformance::{entry, fresh_version, key};
+use semel::store::{Created, Keep, Replaced};
 use semel_servers::postgres::Postgres;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;

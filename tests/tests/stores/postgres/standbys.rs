@@ -4,10 +4,8 @@
 use super::open;
 use crate::witness::Witness;
 use semel::{
-    store::{
-        Keep, PostgresStore, Server, StoreError,
-        conformance::{entry, fresh_version, key},
-    },
+    ledger::conformance::{entry, fresh_version, key},
+    store::{Keep, PostgresStore, Server, StoreError},
     words::Durability,
 };
 use semel_servers::{machine, postgres::Postgres, proxy::Proxy};

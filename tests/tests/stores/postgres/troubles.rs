@@ -8,10 +8,8 @@ use crate::{
     witness::Witness,
 };
 use semel::{
-    store::{
-        Keep, Server, Store, StoreError,
-        conformance::{entry, fresh_version, key},
-    },
+    ledger::conformance::{entry, fresh_version, key},
+    store::{Keep, Server, Store, StoreError},
     words::Answer,
 };
 use semel_servers::postgres::{OWNER, Postgres};

@@ -1,17 +1,15 @@
 //! A ledger in a Redis cluster: the contract over several servers, slots that move while it is used, and servers that fail,
 //! are emptied, or hand over to a replica that lacks the last writes.
 
-use super::{LEAN, at, create, get, losing, opening};
+use super::{LEAN, at, create, get, losing, opening, opening_by};
 use crate::charging::{Charges, charge, charging};
 use proptest::prelude::*;
 use semel::{
     key::KeyScheme,
     ledger::Person,
+    ledger::conformance::{self, Fixture, alike, entry, fresh_version, key},
     runtime::{CallError, Ledger, Semel},
-    store::{
-        Clock, Created, Keep, Query, RedisSetUp, RedisStore, Replaced, SettableClock, Store, StoreError, Version,
-        conformance::{self, Fixture, alike, entry, fresh_version, key},
-    },
+    store::{Created, Keep, Query, RedisSetUp, RedisStore, Replaced, SettableClock, Store, StoreError, Version},
     words::{Answer, Durability, StoreKey},
 };
 use semel_servers::redis::{FIT, Redis, cluster::Cluster};
@@ -42,7 +40,6 @@ async fn fixture(cluster: Arc<Cluster>) -> Fixture {
     cluster.flush();
     let clock = Arc::new(SettableClock::default());
     let server = cluster.ledger().await;
-    let store = RedisStore::open_with_clock(&server, Some(Arc::clone(&clock) as Arc<dyn Clock>)).await.unwrap();
     let losing = Arc::clone(&cluster);
     let lose = move || {
         losing.flush();
@@ -53,15 +50,21 @@ async fn fixture(cluster: Arc<Cluster>) -> Fixture {
         });
         set_up.join().unwrap();
     };
-    Fixture { store: Arc::new(store), clock, is_steady: false, lose: Some(Box::new(lose)), place: Box::new(cluster) }
+    let open = opening_by(server, Arc::clone(&clock));
+    Fixture::new(open().await, clock)
+        .by_the_wall_clock_only()
+        .opened_anew_by(open)
+        .shared()
+        .lost_by(lose)
+        .beside(cluster)
 }
 
 #[test]
 fn it_keeps_the_contract_and_answers_as_memory_does() {
     let cluster = Arc::new(Cluster::start(3));
-    for (name, case) in conformance::CASES {
-        println!("{name}");
-        conformance::run(async { case(&fixture(Arc::clone(&cluster)).await).await });
+    for case in conformance::CASES {
+        println!("{}", case.name());
+        case.run(fixture(Arc::clone(&cluster)));
     }
     let config = ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(steps in proptest::collection::vec(any::<u64>(), 80..120))| {

@@ -1,10 +1,8 @@
 //! What faults of processes and networks leave behind.
 
 use super::{create, get, losing, open, store};
-use semel::store::{
-    Keep, RedisStore, Store, StoreError,
-    conformance::{entry, fresh_version, key},
-};
+use semel::ledger::conformance::{entry, fresh_version, key};
+use semel::store::{Keep, RedisStore, Store, StoreError};
 use semel_servers::redis::{FIT, Redis};
 use std::{
     sync::{Arc, Mutex},

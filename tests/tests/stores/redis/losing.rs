@@ -2,10 +2,8 @@
 
 use super::{create, get, open, store};
 use semel::{
-    store::{
-        Created, Keep, RedisSetUp, RedisStore, Store, StoreError,
-        conformance::{entry, fresh_version, key},
-    },
+    ledger::conformance::{entry, fresh_version, key},
+    store::{Created, Keep, RedisSetUp, RedisStore, Store, StoreError},
     words::{Durability, Incarnation},
 };
 use semel_servers::redis::{FIT, Redis};

@@ -3,10 +3,10 @@
 use super::*;
 use crate::words::{Boot, Incarnation};
 use crate::{
+    ledger::conformance,
     ledger::{
         AttemptRecord, By, Evidence, Fence, Kept, Known, LookFrom, Person, PolicyName, Secrets, State, Terms, Via, When,
     },
-    store::conformance,
     words::{
         Call, CallDigest, Field, Fingerprint, Form, Nonce, Outcome, Place, PolicyDigest, Repeats, Stamp, Target,
         Tenant, Until,

@@ -2,7 +2,7 @@
 //! it. A host that believed it would replay a stranger's outcome, or send again what landed.
 
 use super::*;
-use crate::{ledger::EntryFault, ledger::Sealed, store::conformance, words::Nonce};
+use crate::{ledger::EntryFault, ledger::Sealed, ledger::conformance, words::Nonce};
 use serde_json::{Value, json};
 
 const VERSION: Nonce = Nonce::from_bytes([9; 16]);

@@ -2,7 +2,7 @@
 //! record is written finds here whether the older ones still read. They are never written anew.
 
 use super::*;
-use crate::{ledger::EntryFault, store::conformance, words::Nonce};
+use crate::{ledger::EntryFault, ledger::conformance, words::Nonce};
 
 /// A record in the clear, as the first format has it.
 const FORMAT_1: &str = include_str!("../fixtures/format-1.json");

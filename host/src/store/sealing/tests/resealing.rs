@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
+    ledger::conformance::{self, Fixture},
     ledger::{State, When},
-    store::conformance::{self, Fixture},
 };
 use std::collections::BTreeMap;
 
@@ -12,13 +12,7 @@ async fn three() -> (Arc<MemoryStore>, Arc<SettableClock>) {
     let clock = Arc::new(SettableClock::default());
     let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let under_a: Arc<dyn Store> = Arc::new(SealingStore::new(Arc::clone(&inner) as Arc<dyn Store>, keys("a")));
-    let put = |store: Arc<dyn Store>| Fixture {
-        store,
-        clock: Arc::clone(&clock),
-        is_steady: true,
-        lose: None,
-        place: Box::new(()),
-    };
+    let put = |store: Arc<dyn Store>| Fixture::new(store, Arc::clone(&clock));
     put(under_a).put(conformance::key(1), &conformance::operation("acme", State::Started)).await;
     let clear = put(Arc::clone(&inner) as Arc<dyn Store>);
     let landed = Arc::new(Entry::Operation(Box::new(canaries::record(State::Undone { by: None }))));

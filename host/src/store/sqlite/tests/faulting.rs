@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::ledger::State;
-use crate::store::{
-    Moment,
-    conformance::{entry, fresh_version, key, operation},
-};
+use crate::ledger::conformance::{entry, fresh_version, key, operation};
+use crate::store::Moment;
 use std::{
     future::poll_fn,
     sync::atomic::{AtomicBool, Ordering},

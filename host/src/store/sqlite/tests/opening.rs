@@ -1,7 +1,7 @@
 //! A file is used as a ledger only if it is one and will keep what it acknowledges; otherwise it is left as it is.
 
 use super::*;
-use crate::store::conformance::{entry, fresh_version, key};
+use crate::ledger::conformance::{entry, fresh_version, key};
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},

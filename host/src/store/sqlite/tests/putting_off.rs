@@ -1,7 +1,7 @@
 //! What nobody waits for keeps nobody, and is written all the same.
 
 use super::*;
-use crate::store::conformance::{entry, fresh_version, key};
+use crate::ledger::conformance::{entry, fresh_version, key};
 use std::time::Instant;
 
 /// A ledger in this folder in which an entry lies, and its version.

@@ -1,7 +1,7 @@
 //! Whatever is asked in whatever order, the ledger in a file answers as the one in memory does: some 6,000 steps.
 
 use super::*;
-use crate::store::conformance::alike;
+use crate::ledger::conformance::alike;
 use proptest::{collection::vec, prelude::*};
 
 proptest! {

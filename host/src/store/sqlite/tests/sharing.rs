@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::{
-    store::conformance::{entry, fresh_version, handle, key},
+    ledger::conformance::{entry, fresh_version, handle, key},
     words::Nonce,
 };
 use std::{
