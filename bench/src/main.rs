@@ -49,6 +49,9 @@ struct Arguments {
     /// How many settled operations the long history has.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     history: u32,
+    /// How many the long history on a server has. Ten million take some 12 GB.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
+    server_history: u32,
 }
 
 /// What is measured together.
@@ -59,13 +62,15 @@ enum Group {
     Sqlite,
     Stores,
     History,
+    ServerHistory,
     Exec,
     Mcp,
     Sizes,
 }
 
 impl Group {
-    const ALL: [Self; 8] =
+    /// What is measured where nothing else is asked for: all but what fills a disk.
+    const USUAL: [Self; 8] =
         [Self::Decisions, Self::Guarded, Self::Sqlite, Self::Stores, Self::History, Self::Exec, Self::Mcp, Self::Sizes];
 }
 
@@ -89,7 +94,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let machine = machine::Machine::look(folder.path())?;
     let mut groups = [arguments.groups.as_slice(), &arguments.only].concat();
     if groups.is_empty() {
-        groups = Group::ALL.to_vec();
+        groups = Group::USUAL.to_vec();
     }
     let mut rows = Rows::default();
     for group in groups {
@@ -99,6 +104,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
             Group::Sqlite => sqlite::measure(&mut rows, folder.path())?,
             Group::Stores => stores::measure(&mut rows, folder.path())?,
             Group::History => history::measure(&mut rows, folder.path(), arguments.history)?,
+            Group::ServerHistory => {
+                stores::measure_history(&mut rows, folder.path(), arguments.server_history)?;
+            }
             Group::Exec => exec::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
             Group::Mcp => mcp::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
             Group::Sizes => sizes::measure(&mut rows),

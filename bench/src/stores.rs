@@ -1,14 +1,102 @@
-//! A guarded call on ledgers that servers keep, beside the bare statements that it needs. The servers are started here, on
-//! the same cores as the callers.
+//! A guarded call on ledgers that servers keep, beside the bare statements or scripts that it needs. The servers are started
+//! here, on the same cores as the callers, and each figure is measured in turn with its floor.
 
+mod history;
 mod postgres;
+mod redis;
 
-use crate::row::Rows;
-use anyhow::Result;
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use crate::{callers, row::Rows, sample::Sample, world};
+use anyhow::{Context, Result};
+use semel::{runtime::Semel, store::Store, words::Call};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::runtime::Runtime;
+
+/// How many callers there are where there are many.
+const CALLERS: usize = 64;
+
+/// How long something is measured before its floor has its turn, and how often.
+const TURN: Duration = Duration::from_millis(1_500);
+const TURNS: usize = 5;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     // Servers are started as another user.
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-    postgres::measure(rows, folder)
+    postgres::measure(rows, folder)?;
+    redis::measure(rows, folder)
+}
+
+/// What a ledger with so many settled operations costs, beside a short one.
+pub(crate) fn measure_history(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    history::measure(rows, folder, length)
+}
+
+/// A host on a ledger.
+struct Guarded {
+    runtime: Runtime,
+    host: Semel,
+}
+
+impl Guarded {
+    fn on(runtime: Runtime, store: Arc<dyn Store>) -> Result<Self> {
+        let policy = world::policy(&runtime, "intent", world::refunding_without_handles())?;
+        let host = world::host(&runtime, store, policy)?;
+        Ok(Self { runtime, host })
+    }
+
+    /// How many microseconds an executed call takes one caller, in a task as those of a server are.
+    fn alone(&self) -> Result<f64> {
+        let host = self.host.clone();
+        let calling = self.runtime.spawn(async move {
+            let (begun, mut done) = (Instant::now(), 0);
+            while begun.elapsed() < TURN {
+                world::execute(&host, world::fresh_call()?).await?;
+                done += 1;
+            }
+            anyhow::Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(done))
+        });
+        self.runtime.block_on(calling)?
+    }
+
+    /// How many calls many callers make in a second: `call` again and again, or such as nobody made before.
+    fn crowd(&self, call: Option<&Call>) -> Result<f64> {
+        let done = callers::make(&self.runtime, &self.host, CALLERS, TURN, call)?;
+        Ok(done as f64 / TURN.as_secs_f64())
+    }
+
+    /// A call that is settled.
+    fn settled(&self) -> Result<Call> {
+        let call = world::fresh_call()?;
+        self.runtime.block_on(world::execute(&self.host, call.clone()))?;
+        Ok(call)
+    }
+}
+
+/// Something, and its floor, in turn. The first turn of each is not counted.
+fn in_turn(mut work: impl FnMut() -> Result<f64>, mut floor: impl FnMut() -> Result<f64>) -> Result<[Sample; 2]> {
+    let (mut works, mut floors) = (Vec::new(), Vec::new());
+    for turn in 0..=TURNS {
+        let (one, other) = (work()?, floor()?);
+        if turn > 0 {
+            works.push(one);
+            floors.push(other);
+        }
+    }
+    Ok([Sample::of(works), Sample::of(floors)])
+}
+
+/// Which of these does most in a second.
+fn best<T: Copy>(of: &[T], rate: impl Fn(T) -> Result<f64>) -> Result<T> {
+    let mut best: Option<(T, f64)> = None;
+    for one in of {
+        let rate = rate(*one)?;
+        best = best.filter(|(_, most)| *most >= rate).or(Some((*one, rate)));
+    }
+    best.map(|(one, _)| one).context("nothing was compared")
 }

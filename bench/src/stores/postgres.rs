@@ -1,15 +1,14 @@
 //! The ledger in PostgreSQL, beside `pgbench` with the same two statements on a table of the same form.
 
+use super::{CALLERS, Guarded, TURN, best, in_turn};
 use crate::{
-    callers,
     row::{Reach, Rows},
-    sample::{self, Sample},
+    sample::Sample,
     world,
 };
 use anyhow::{Context, Result, ensure};
 use semel::{
     ledger::conformance,
-    runtime::Semel,
     store::{Created, Keep, PostgresStore, Server, Store},
 };
 use semel_servers::postgres::Postgres;
@@ -18,14 +17,9 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::runtime::Runtime;
-
-const CALLERS: usize = 64;
-const ROUND: Duration = Duration::from_millis(2_000);
-const ROUNDS: usize = 3;
 
 /// How many clients `pgbench` has where it may choose what suits it best.
-const CLIENTS: [usize; 3] = [16, 32, 64];
+const CLIENTS: [usize; 4] = [8, 16, 32, CALLERS];
 
 /// What a settled row weighs here, in bytes.
 const ENTRY_BYTES: usize = 1_200;
@@ -39,10 +33,9 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     let ledger = runtime.block_on(server.ledger("ledger"));
     runtime.block_on(server.ledger("bare"));
     let store = runtime.block_on(PostgresStore::open(&ledger))?;
-    let policy = world::policy(&runtime, "intent", world::refunding_without_handles())?;
-    let host = world::host(&runtime, Arc::new(store), policy)?;
+    let guarded = Guarded::on(runtime, Arc::new(store))?;
     let bare = Bare::new(&server, folder)?;
-    let at = Placed { runtime, server, ledger, host, bare };
+    let at = Placed { server, ledger, guarded, bare };
     at.one_caller(rows)?;
     at.many_callers(rows)?;
     at.replays(rows)?;
@@ -50,56 +43,61 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
 }
 
 struct Placed {
-    runtime: Runtime,
     server: Postgres,
     ledger: Server,
-    host: Semel,
+    guarded: Guarded,
     bare: Bare,
 }
 
 impl Placed {
     fn one_caller(&self, rows: &mut Rows) -> Result<()> {
-        let mut executed = || {
-            let host = self.host.clone();
-            self.runtime.block_on(async move { world::execute(&host, world::fresh_call()?).await })
-        };
-        let [executed] = sample::microseconds([&mut executed])?;
-        let floor = self.bare.run(&self.server, &self.bare.both, 1)?.map(|per_second| 1e6 / per_second);
+        let floor = || Ok(1e6 / self.bare.rate(&self.server, &self.bare.both, 1)?);
+        let [executed, floor] = in_turn(|| self.guarded.alone(), floor)?;
         let title = "PostgreSQL, one caller, executed (floor: pgbench, two prepared statements)";
         rows.add(title, "µs", executed, Some(floor), &[Reach::TimesAtMost(1.15)]);
         Ok(())
     }
 
     fn many_callers(&self, rows: &mut Rows) -> Result<()> {
-        let calls = self.rate(None)?;
-        let floor = self.bare.best(&self.server, &self.bare.both)?;
+        let before = self.commits()?;
+        let mut made = 0.0;
+        let [calls, floor] = self.beside_the_best(&self.bare.both, || {
+            let rate = self.guarded.crowd(None)?;
+            made += rate * TURN.as_secs_f64();
+            Ok(rate)
+        })?;
         let title = "PostgreSQL, 64 callers, executed (floor: pgbench's best, the same two statements)";
         rows.add(title, "calls/s", calls, Some(floor), &[Reach::TimesAtLeast(1.5)]);
+        let commits = Sample::exactly((self.commits()? - before) / made);
+        rows.add("PostgreSQL, 64 callers, commits a call", "commits", commits, None, &[]);
         Ok(())
     }
 
     fn replays(&self, rows: &mut Rows) -> Result<()> {
-        let call = world::fresh_call()?;
-        self.runtime.block_on(world::execute(&self.host, call.clone()))?;
-        let calls = self.rate(Some(&call))?;
-        let floor = self.bare.best(&self.server, &self.bare.look)?;
+        let call = self.guarded.settled()?;
+        let [calls, floor] = self.beside_the_best(&self.bare.look, || self.guarded.crowd(Some(&call)))?;
         let title = "PostgreSQL, 64 callers, replayed (floor: pgbench's best, the bare look)";
         rows.add(title, "calls/s", calls, Some(floor), &[Reach::TimesAtLeast(0.8)]);
         Ok(())
     }
 
-    fn rate(&self, call: Option<&semel::words::Call>) -> Result<Sample> {
-        let mut rates = Vec::new();
-        for _ in 0..ROUNDS {
-            let done = callers::make(&self.runtime, &self.host, CALLERS, ROUND, call)?;
-            rates.push(done as f64 / ROUND.as_secs_f64());
-        }
-        Ok(Sample::of(rates))
+    /// Calls in a second, in turn with as many clients of `pgbench` as do most.
+    fn beside_the_best(&self, script: &Path, calls: impl FnMut() -> Result<f64>) -> Result<[Sample; 2]> {
+        let clients = best(&CLIENTS, |clients| self.bare.rate(&self.server, script, clients))?;
+        in_turn(calls, || self.bare.rate(&self.server, script, clients))
+    }
+
+    /// How many transactions were committed in the ledger until now.
+    fn commits(&self) -> Result<f64> {
+        // A server tells of what a session did when that is idle for a second.
+        std::thread::sleep(Duration::from_millis(1_500));
+        let told = self.server.sql("ledger", "SELECT xact_commit FROM pg_stat_database WHERE datname = 'ledger'");
+        told.trim().parse().context("no count of commits")
     }
 
     /// From before a settlement is asked for in one store until a waiter of another has woken.
     fn waiters(&self, rows: &mut Rows) -> Result<()> {
-        let waits = self.runtime.block_on(async {
+        let waits = self.guarded.runtime.block_on(async {
             let (one, other) = (PostgresStore::open(&self.ledger).await?, PostgresStore::open(&self.ledger).await?);
             let (one, other, key) = (Arc::new(one), Arc::new(other), conformance::key(1));
             let mut version = conformance::fresh_version();
@@ -147,27 +145,15 @@ UPDATE semel.entry SET version = decode(md5('b'), 'hex'), written_ms = 2, keep_u
         Ok(Self { both, look })
     }
 
-    fn best(&self, server: &Postgres, script: &Path) -> Result<Sample> {
-        let mut best: Option<Sample> = None;
-        for clients in CLIENTS {
-            let rate = self.run(server, script, clients)?;
-            best = best.filter(|best| best.median >= rate.median).or(Some(rate));
-        }
-        best.context("no figure of pgbench")
-    }
-
     /// How often it carries the script out in a second.
-    fn run(&self, server: &Postgres, script: &Path, clients: usize) -> Result<Sample> {
-        let mut rates = Vec::new();
-        for _ in 0..ROUNDS {
-            let (clients, threads) = (clients.to_string(), clients.min(2).to_string());
-            let mut command = server.client("pgbench");
-            command.args(["--no-vacuum", "--protocol=prepared", "--time=2", "--client", &clients, "--jobs", &threads]);
-            let output = command.arg("--file").arg(script).arg("bare").output()?;
-            let printed = String::from_utf8_lossy(&output.stdout);
-            let rate = printed.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-            rates.push(rate.with_context(|| format!("pgbench: {printed}{}", String::from_utf8_lossy(&output.stderr)))?);
-        }
-        Ok(Sample::of(rates))
+    fn rate(&self, server: &Postgres, script: &Path, clients: usize) -> Result<f64> {
+        let (clients, threads) = (clients.to_string(), clients.min(2).to_string());
+        let mut command = server.client("pgbench");
+        command.args(["--no-vacuum", "--protocol=prepared", "--client", &clients, "--jobs", &threads]);
+        command.args(["--time", &TURN.as_secs_f64().ceil().to_string()]);
+        let output = command.arg("--file").arg(script).arg("bare").output()?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let rate = printed.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        rate.with_context(|| format!("pgbench: {printed}{}", String::from_utf8_lossy(&output.stderr)))
     }
 }

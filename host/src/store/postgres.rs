@@ -153,8 +153,8 @@ impl fmt::Debug for PostgresStore {
 }
 
 /// What lies there, to be understood by whoever asked.
-fn stored(row: Option<Row>) -> Result<Option<Stored>, StoreError> {
-    Ok(row.map(Row::into_stored).transpose()?)
+fn stored(row: Option<Arc<Row>>) -> Result<Option<Stored>, StoreError> {
+    Ok(row.map(|row| row.stored()).transpose()?)
 }
 
 async fn create(

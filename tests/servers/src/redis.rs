@@ -39,8 +39,16 @@ impl Redis {
         Self::serve(settings, Some(Syncs::new()))
     }
 
+    /// A fresh server that is fit for a ledger, on the disk of this folder.
+    pub fn start_in(folder: &Path) -> Self {
+        Self::serve_in(TempDir::new_in(folder).unwrap(), FIT, None)
+    }
+
     fn serve(settings: &[&str], syncs: Option<Syncs>) -> Self {
-        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        Self::serve_in(TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap(), settings, syncs)
+    }
+
+    fn serve_in(folder: TempDir, settings: &[&str], syncs: Option<Syncs>) -> Self {
         let port = machine::free_port();
         let server = Self { process: serve(folder.path(), port, settings, syncs.as_ref()), port, folder, syncs };
         server.wait();
@@ -98,6 +106,13 @@ impl Redis {
         self.folder.path()
     }
 
+    /// One of its client programs.
+    pub fn client(&self, name: &str) -> Command {
+        let mut command = program(name);
+        command.args(["-p", &self.port.to_string()]);
+        command
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -114,7 +129,7 @@ impl Redis {
 
     /// What the server answers to a command, as its own client shows it.
     pub fn cli(&self, command: &[&str]) -> String {
-        let asked = program("redis-cli").args(["-p", &self.port.to_string()]).args(command).output().unwrap();
+        let asked = self.client("redis-cli").args(command).output().unwrap();
         String::from_utf8_lossy(&asked.stdout).trim().to_owned()
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     row::{self, NewRow, Row, number},
     session::Session,
+    statement::Form,
 };
 use crate::{
     store::{Clock, StoreError, Version},
@@ -38,7 +39,7 @@ pub(super) enum Told {
     /// It is written, at this time.
     Done(Stamp),
     /// This lies there, or nothing, and the time is now.
-    Found(Option<Row>, Stamp),
+    Found(Option<Arc<Row>>, Stamp),
 }
 
 impl Command {
@@ -72,9 +73,9 @@ impl Command {
         }
     }
 
-    fn expected(&self) -> Option<Version> {
+    fn expected(&self) -> Option<&Version> {
         match self {
-            Self::Replace(_, expected, _) | Self::Remove(_, expected) => Some(*expected),
+            Self::Replace(_, expected, _) | Self::Remove(_, expected) => Some(expected),
             Self::Create(..) | Self::Get(_) => None,
         }
     }
@@ -133,39 +134,53 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     async fn create(&self, commands: &[&Command]) -> Result<Answers, StoreError> {
-        let rows = Columns::of(commands);
-        let life = self.life();
-        let answers = self.session.ask(&self.session.statements.create, &rows.written(&self.now, &life)).await?;
-        let mut told = HashMap::with_capacity(answers.len());
+        let (columns, life) = (Columns::of(commands), self.life());
+        let statement = self.session.statements.create.of(columns.form());
+        let answers = self.session.ask(statement, &columns.written(&self.now, &life)).await?;
+        let mut told = HashMap::with_capacity(commands.len());
+        let mut ended = HashMap::new();
         for answer in &answers {
             let Line { key, is_written, now } = self.line(answer)?;
-            let lying = if is_written { None } else { Row::read(answer, 3).map_err(|error| unreadable(&error))? };
-            let became = match lying {
-                _ if is_written => Ok(Told::Done(now)),
-                Some(row) if !row.is_past_end(now) => Ok(Told::Found(Some(row), now)),
-                // What is past its end is in the way, or somebody wrote it since the statement began.
-                lying => match commands.iter().find(|command| command.key() == key) {
-                    Some(command) => self.create_again(command, lying).await,
-                    None => continue,
-                },
+            if is_written {
+                told.insert(key, Ok(Told::Done(now)));
+                continue;
+            }
+            if told.contains_key(&key) {
+                // It was removed while the statement ran, and is written anew.
+                continue;
+            }
+            match Row::read(answer, 3).map_err(|error| unreadable(&error))? {
+                Some(row) if !row.is_past_end(now) => told.insert(key, Ok(Told::Found(Some(Arc::new(row)), now))),
+                Some(row) => ended.insert(key, Arc::new(row)).and(None),
+                None => None,
             };
-            told.insert(key, became);
+        }
+        for command in commands {
+            let key = command.key();
+            if !told.contains_key(&key) {
+                // What is past its end is in the way, or somebody wrote it since the statement began.
+                told.insert(key, self.create_again(command, ended.remove(&key)).await);
+            }
         }
         Ok(told)
     }
 
     /// Creates at a key where something lies that is past its end, or where something came up meanwhile.
-    async fn create_again(&self, command: &Command, mut lying: Option<Row>) -> Result<Told, StoreError> {
+    async fn create_again(&self, command: &Command, mut lying: Option<Arc<Row>>) -> Result<Told, StoreError> {
         let (columns, key, life) = (Columns::of(&[command]), command.key(), self.life());
         for _ in 0..CREATE_AGAIN_MAX {
             let answers = match &lying {
                 Some(row) => {
-                    let expected = vec![row.version()?.as_bytes().to_vec()];
+                    let expected = row.version()?;
+                    let expected: &[u8] = expected.as_bytes();
                     let mut parameters = columns.written(&self.now, &life);
                     parameters.push(&expected);
                     self.session.ask(&self.session.statements.create_in_place, &parameters).await?
                 }
-                None => self.session.ask(&self.session.statements.create, &columns.written(&self.now, &life)).await?,
+                None => {
+                    let statement = self.session.statements.create.of(Form::One);
+                    self.session.ask(statement, &columns.written(&self.now, &life)).await?
+                }
             };
             let line = answers.first().map(|answer| self.line(answer)).transpose()?;
             if let Some(Line { is_written: true, now, .. }) = line {
@@ -184,23 +199,19 @@ impl Desk<'_> {
 
     async fn change(&self, commands: &[&Command], replaces: bool) -> Result<Answers, StoreError> {
         let (columns, life) = (Columns::of(commands), self.life());
-        let statements = &self.session.statements;
+        let (form, statements) = (columns.form(), &self.session.statements);
         let answers = if replaces {
-            let mut parameters = columns.written(&self.now, &life);
-            parameters.push(&columns.expected);
-            self.session.ask(&statements.replace, &parameters).await?
+            self.session.ask(statements.replace.of(form), &columns.written_in_place(&self.now, &life)).await?
         } else {
-            self.session.ask(&statements.remove, &[&self.now, &columns.keys, &columns.expected]).await?
+            self.session.ask(statements.remove.of(form), &columns.removed(&self.now)).await?
         };
-        let (mut told, mut others) = (HashMap::with_capacity(answers.len()), Vec::new());
+        let mut told = HashMap::with_capacity(commands.len());
         for answer in &answers {
-            let Line { key, is_written, now } = self.line(answer)?;
-            if is_written {
-                told.insert(key, Ok(Told::Done(now)));
-            } else {
-                others.push(key);
-            }
+            let Line { key, now, .. } = self.line(answer)?;
+            told.insert(key, Ok(Told::Done(now)));
         }
+        let others: Vec<_> =
+            commands.iter().map(|command| command.key()).filter(|key| !told.contains_key(key)).collect();
         told.extend(self.what_lies_instead(&others).await);
         Ok(told)
     }
@@ -218,11 +229,13 @@ impl Desk<'_> {
 
     async fn get(&self, keys: &[StoreKey]) -> Result<Answers, StoreError> {
         let asked: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes().as_slice()).collect();
-        let answers = self.session.ask(&self.session.statements.get, &[&self.now, &asked]).await?;
+        let form = Form::of(keys.len());
+        let statement = self.session.statements.get.of(form);
+        let answers = self.session.ask(statement, &[&self.now, parameter(form, &asked)]).await?;
         let read = |answer| {
             let Line { key, now, .. } = self.line(answer)?;
             let row = Row::read(answer, 3).map_err(|error| unreadable(&error))?;
-            Ok((key, Ok(Told::Found(row, now))))
+            Ok((key, Ok(Told::Found(row.map(Arc::new), now))))
         };
         answers.iter().map(read).collect()
     }
@@ -258,8 +271,11 @@ struct Columns<'a> {
     tenants: Vec<Option<&'a str>>,
     states: Vec<&'static str>,
     due_in_ms: Vec<Option<i64>>,
-    expected: Vec<Vec<u8>>,
+    expected: Vec<&'a [u8]>,
 }
+
+/// The parameters of a statement.
+type Parameters<'p> = Vec<&'p (dyn ToSql + Sync)>;
 
 impl<'a> Columns<'a> {
     /// In the order of keys.
@@ -288,22 +304,47 @@ impl<'a> Columns<'a> {
             self.due_in_ms.push(new.due_in_ms());
         }
         if let Some(expected) = command.expected() {
-            self.expected.push(expected.as_bytes().to_vec());
+            self.expected.push(expected.as_bytes());
         }
     }
 
-    /// The parameters of a statement that writes rows.
-    fn written<'p>(&'p self, now: &'p Option<i64>, life: &'p i64) -> Vec<&'p (dyn ToSql + Sync)> {
+    fn form(&self) -> Form {
+        Form::of(self.keys.len())
+    }
+
+    /// For a statement that writes rows.
+    fn written<'p>(&'p self, now: &'p Option<i64>, life: &'p i64) -> Parameters<'p> {
+        let form = self.form();
         vec![
             now,
             life,
-            &self.keys,
-            &self.versions,
-            &self.entries,
-            &self.keep_ms,
-            &self.tenants,
-            &self.states,
-            &self.due_in_ms,
+            parameter(form, &self.keys),
+            parameter(form, &self.versions),
+            parameter(form, &self.entries),
+            parameter(form, &self.keep_ms),
+            parameter(form, &self.tenants),
+            parameter(form, &self.states),
+            parameter(form, &self.due_in_ms),
         ]
+    }
+
+    /// For a statement that writes rows in place of others.
+    fn written_in_place<'p>(&'p self, now: &'p Option<i64>, life: &'p i64) -> Parameters<'p> {
+        let mut parameters = self.written(now, life);
+        parameters.push(parameter(self.form(), &self.expected));
+        parameters
+    }
+
+    fn removed<'p>(&'p self, now: &'p Option<i64>) -> Parameters<'p> {
+        let form = self.form();
+        vec![now, parameter(form, &self.keys), parameter(form, &self.expected)]
+    }
+}
+
+/// The values of a column: an array, or the only one.
+fn parameter<T: ToSql + Sync>(form: Form, values: &Vec<T>) -> &(dyn ToSql + Sync) {
+    match (form, values.as_slice()) {
+        (Form::One, [value]) => value,
+        _ => values,
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     store::{Keep, Moment, Stored, Version},
     words::{Incarnation, Stamp, StoreKey},
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio_postgres::types::FromSql;
 
 /// The longest that anything is kept, and the latest time, in milliseconds: half of what a column holds, so that the
@@ -36,11 +36,13 @@ impl NewRow {
     }
 }
 
-/// What was found, to be understood in the caller's task: one damaged row harms nobody else.
-#[derive(Debug, Clone)]
+/// What was found, to be understood in the task of whoever asked: one damaged row harms nobody else. Where many asked for the
+/// same, the first of them understands it for all.
+#[derive(Debug)]
 pub(super) struct Row {
     version: Vec<u8>,
     entry: Vec<u8>,
+    understood: OnceLock<Result<Arc<Entry>, EntryFault>>,
     created: Stamp,
     written: Stamp,
     keep_until_ms: Option<i64>,
@@ -53,6 +55,7 @@ impl Row {
         Ok(Some(Self {
             version,
             entry: row.try_get(first + 1)?,
+            understood: OnceLock::new(),
             created: stamp(row, first + 2)?,
             written: stamp(row, first + 4)?,
             keep_until_ms: row.try_get(first + 6)?,
@@ -69,13 +72,9 @@ impl Row {
         Ok(Version::from_bytes(bytes))
     }
 
-    pub(super) fn into_stored(self) -> Result<Stored, EntryFault> {
-        Ok(Stored {
-            version: self.version()?,
-            entry: Arc::new(Entry::from_bytes(&self.entry)?),
-            created: self.created,
-            written: self.written,
-        })
+    pub(super) fn stored(&self) -> Result<Stored, EntryFault> {
+        let entry = self.understood.get_or_init(|| Entry::from_bytes(&self.entry).map(Arc::new));
+        Ok(Stored { version: self.version()?, entry: entry.clone()?, created: self.created, written: self.written })
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{
     checks::{self, Finding},
     place::Place,
-    statement,
+    statement::{self, Form},
 };
 use crate::{
     store::{ServerFault, StoreError},
@@ -62,14 +62,20 @@ pub(super) struct Session {
 
 /// The statements, as the server knows them.
 pub(super) struct Statements {
-    pub(super) create: Statement,
+    pub(super) create: Forms,
     pub(super) create_in_place: Statement,
-    pub(super) replace: Statement,
-    pub(super) remove: Statement,
-    pub(super) get: Statement,
+    pub(super) replace: Forms,
+    pub(super) remove: Forms,
+    pub(super) get: Forms,
     pub(super) list: Statement,
     pub(super) list_open: Statement,
     pub(super) purge: Statement,
+}
+
+/// A statement for one command, and for many.
+pub(super) struct Forms {
+    one: Statement,
+    many: Statement,
 }
 
 impl Session {
@@ -108,17 +114,33 @@ impl Session {
 impl Statements {
     async fn prepare(client: &Client) -> Result<Self, Error> {
         let (list, list_open) = (statement::list(false), statement::list(true));
+        let (create_in_place, purge) = (statement::create_in_place(), statement::purge());
         let (create, create_in_place, replace, remove, get, list, list_open, purge) = tokio::try_join!(
-            client.prepare(statement::CREATE),
-            client.prepare(statement::CREATE_IN_PLACE),
-            client.prepare(statement::REPLACE),
-            client.prepare(statement::REMOVE),
-            client.prepare(statement::GET),
+            Forms::prepare(client, statement::create),
+            client.prepare(&create_in_place),
+            Forms::prepare(client, statement::replace),
+            Forms::prepare(client, statement::remove),
+            Forms::prepare(client, statement::get),
             client.prepare(&list),
             client.prepare(&list_open),
-            client.prepare(statement::PURGE),
+            client.prepare(&purge),
         )?;
         Ok(Self { create, create_in_place, replace, remove, get, list, list_open, purge })
+    }
+}
+
+impl Forms {
+    async fn prepare(client: &Client, text: impl Fn(Form) -> String) -> Result<Self, Error> {
+        let (one, many) = (text(Form::One), text(Form::Many));
+        let (one, many) = tokio::try_join!(client.prepare(&one), client.prepare(&many))?;
+        Ok(Self { one, many })
+    }
+
+    pub(super) fn of(&self, form: Form) -> &Statement {
+        match form {
+            Form::One => &self.one,
+            Form::Many => &self.many,
+        }
     }
 }
 

@@ -1,122 +1,148 @@
 //! The statements: each carries out any number of commands at once, every one with its own condition and its own answer,
-//! and is a transaction of its own.
+//! and is a transaction of its own. Each stands here once, and is prepared twice: for one command, whose values are
+//! parameters, and for many, whose values are arrays ([`Form`]). One command takes the server a quarter less in its own form.
 //!
 //! The keys of one statement are distinct and sorted, so that two that meet wait for each other rather than lock each
 //! other out; where they do all the same, the server ends one of them, which then certainly wrote nothing. The time is
-//! taken once, at the server. A row that was not written is read by a second statement where it matters what lies there
-//! *now*: the first one sees what lay there when it began, which is good enough for what a creation finds.
+//! taken once, at the server.
+//!
+//! **Answers** tell of what was written, and a creation also of what it found, as it lay there when the statement began. Where a
+//! statement is silent about a key, nothing was written there, and what lies there *now* is for a second statement to read.
+//!
+//! No join here grows faster than its commands: with plans by index alone ([`super::session`]), two lists that are joined by
+//! key would be gone through once for each command.
+
+/// How many commands a statement is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    One,
+    Many,
+}
+
+impl Form {
+    pub(super) fn of(commands: usize) -> Self {
+        if commands == 1 { Self::One } else { Self::Many }
+    }
+}
 
 /// The moment of the statement: the server's, unless a test gives one.
-macro_rules! moment {
-    () => {
-        "WITH moment AS MATERIALIZED (
-             SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS ms
-         )"
-    };
-}
-
-/// What is asked of each key.
-macro_rules! asked {
-    ($arrays:literal, $names:literal) => {
-        concat!(", asked AS (SELECT * FROM unnest(", $arrays, ") AS asked(", $names, "))")
-    };
-}
+const MOMENT: &str = "WITH moment AS MATERIALIZED (
+    SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS ms
+)";
 
 /// What lies at a key, in the order of [`super::row::Row::read`].
-macro_rules! row {
-    () => {
-        "entry.version, entry.entry, entry.created_ms, entry.created_life, entry.written_ms, entry.written_life, entry.keep_until_ms"
+const ROW: &str = "entry.version, entry.entry, entry.created_ms, entry.created_life, entry.written_ms, entry.written_life, entry.keep_until_ms";
+
+/// What is asked of each key, by names and types, the first of them in this parameter.
+fn asked(form: Form, first: usize, columns: &[(&str, &str)]) -> String {
+    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+    let values = columns.iter().enumerate().map(|(at, (_, kind))| match form {
+        Form::One => format!("${}::{kind}", first + at),
+        Form::Many => format!("${}::{kind}[]", first + at),
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    let source = match form {
+        Form::One => format!("(SELECT {values})"),
+        Form::Many => format!("unnest({values})"),
     };
+    format!("{source} AS asked({})", names.join(", "))
 }
 
-/// Answers: key, whether it was written, the time, and what lay there when the statement began.
-pub(super) const CREATE: &str = concat!(
-    moment!(),
-    asked!(
-        "$3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[], $7::text[], $8::text[], $9::bigint[]",
-        "key, version, entry, keep_ms, tenant, state, due_in_ms"
-    ),
-    ", written AS (
-         INSERT INTO semel.entry (
-             key, version, created_ms, created_life, written_ms, written_life,
-             keep_until_ms, tenant, state, due_in_ms, entry
-         )
-         SELECT asked.key, asked.version, moment.ms, $2::bigint, moment.ms, $2::bigint,
-             moment.ms + asked.keep_ms, asked.tenant, asked.state, asked.due_in_ms, asked.entry
-         FROM asked, moment ORDER BY asked.key
-         ON CONFLICT (key) DO NOTHING
-         RETURNING key
-     )
-     SELECT asked.key, written.key IS NOT NULL, moment.ms, ",
-    row!(),
-    " FROM moment, asked
-         LEFT JOIN written ON written.key = asked.key
-         LEFT JOIN semel.entry ON written.key IS NULL AND entry.key = asked.key"
-);
+/// What is to be written, in the parameters from the third on: the second is the life of the ledger.
+const WRITTEN: [(&str, &str); 7] = [
+    ("key", "bytea"),
+    ("version", "bytea"),
+    ("entry", "bytea"),
+    ("keep_ms", "bigint"),
+    ("tenant", "text"),
+    ("state", "text"),
+    ("due_in_ms", "bigint"),
+];
 
-/// Creates anew in place of this version if that is past its end. Answers: key, whether it was written, the time.
-pub(super) const CREATE_IN_PLACE: &str = concat!(
-    moment!(),
-    asked!(
-        "$3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::bytea[]",
-        "key, version, entry, keep_ms, tenant, state, due_in_ms, expected"
-    ),
-    ", written AS (
-         UPDATE semel.entry SET
+/// The same, in place of this version.
+fn written_in_place(form: Form) -> String {
+    let columns: Vec<_> = WRITTEN.into_iter().chain([("expected", "bytea")]).collect();
+    asked(form, 3, &columns)
+}
+
+/// Answers where it wrote: key, true, the time; where it found something, so nothing was written: key, false, the time, and
+/// that. The second half sees what lay there before the first, and is left out where that wrote everything.
+pub(super) fn create(form: Form) -> String {
+    let (new, keys) = (asked(form, 3, &WRITTEN), asked(form, 3, &WRITTEN[..1]));
+    let count = match form {
+        Form::One => "1",
+        Form::Many => "cardinality($3::bytea[])",
+    };
+    format!(
+        "{MOMENT}, written AS (
+             INSERT INTO semel.entry (
+                 key, version, created_ms, created_life, written_ms, written_life,
+                 keep_until_ms, tenant, state, due_in_ms, entry
+             )
+             SELECT asked.key, asked.version, moment.ms, $2::bigint, moment.ms, $2::bigint,
+                 moment.ms + asked.keep_ms, asked.tenant, asked.state, asked.due_in_ms, asked.entry
+             FROM moment, {new}
+             ON CONFLICT (key) DO NOTHING
+             RETURNING key
+         )
+         SELECT written.key, true, moment.ms, NULL::bytea, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint,
+             NULL::bigint, NULL::bigint
+         FROM moment, written
+         UNION ALL
+         SELECT asked.key, false, moment.ms, {ROW}
+         FROM moment, {keys} JOIN semel.entry ON entry.key = asked.key
+         WHERE (SELECT count(*) FROM written) < {count}"
+    )
+}
+
+/// Creates anew in place of this version if that is past its end. Answers where it wrote: key, true, the time.
+pub(super) fn create_in_place() -> String {
+    let new = written_in_place(Form::One);
+    format!(
+        "{MOMENT} UPDATE semel.entry SET
              version = asked.version, created_ms = moment.ms, created_life = $2::bigint,
              written_ms = moment.ms, written_life = $2::bigint, keep_until_ms = moment.ms + asked.keep_ms,
              tenant = asked.tenant, state = asked.state, due_in_ms = asked.due_in_ms, entry = asked.entry
-         FROM asked, moment
+         FROM moment, {new}
          WHERE entry.key = asked.key AND entry.version = asked.expected AND entry.keep_until_ms <= moment.ms
-         RETURNING entry.key
-     )
-     SELECT asked.key, written.key IS NOT NULL, moment.ms
-     FROM moment, asked LEFT JOIN written ON written.key = asked.key"
-);
+         RETURNING entry.key, true, moment.ms"
+    )
+}
 
-/// Answers: key, whether it was written, the time.
-pub(super) const REPLACE: &str = concat!(
-    moment!(),
-    asked!(
-        "$3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::bytea[]",
-        "key, version, entry, keep_ms, tenant, state, due_in_ms, expected"
-    ),
-    ", written AS (
-         UPDATE semel.entry SET
+/// Answers where it wrote: key, true, the time.
+pub(super) fn replace(form: Form) -> String {
+    let new = written_in_place(form);
+    format!(
+        "{MOMENT} UPDATE semel.entry SET
              version = asked.version, written_ms = moment.ms, written_life = $2::bigint,
              keep_until_ms = moment.ms + asked.keep_ms,
              tenant = asked.tenant, state = asked.state, due_in_ms = asked.due_in_ms, entry = asked.entry
-         FROM asked, moment
+         FROM moment, {new}
          WHERE entry.key = asked.key AND entry.version = asked.expected
              AND (entry.keep_until_ms IS NULL OR entry.keep_until_ms > moment.ms)
-         RETURNING entry.key
-     )
-     SELECT asked.key, written.key IS NOT NULL, moment.ms
-     FROM moment, asked LEFT JOIN written ON written.key = asked.key"
-);
+         RETURNING entry.key, true, moment.ms"
+    )
+}
 
-/// Answers: key, whether it was removed, the time.
-pub(super) const REMOVE: &str = concat!(
-    moment!(),
-    asked!("$2::bytea[], $3::bytea[]", "key, expected"),
-    ", removed AS (
-         DELETE FROM semel.entry USING asked, moment
+/// Answers where it removed something: key, true, the time.
+pub(super) fn remove(form: Form) -> String {
+    let old = asked(form, 2, &[("key", "bytea"), ("expected", "bytea")]);
+    format!(
+        "{MOMENT} DELETE FROM semel.entry USING moment, {old}
          WHERE entry.key = asked.key AND entry.version = asked.expected
              AND (entry.keep_until_ms IS NULL OR entry.keep_until_ms > moment.ms)
-         RETURNING entry.key
-     )
-     SELECT asked.key, removed.key IS NOT NULL, moment.ms
-     FROM moment, asked LEFT JOIN removed ON removed.key = asked.key"
-);
+         RETURNING entry.key, true, moment.ms"
+    )
+}
 
-/// Answers: key, false, the time, and what lies there.
-pub(super) const GET: &str = concat!(
-    moment!(),
-    asked!("$2::bytea[]", "key"),
-    " SELECT asked.key, false, moment.ms, ",
-    row!(),
-    " FROM moment, asked LEFT JOIN semel.entry ON entry.key = asked.key"
-);
+/// Answers for each key: key, false, the time, and what lies there.
+pub(super) fn get(form: Form) -> String {
+    let keys = asked(form, 2, &[("key", "bytea")]);
+    format!(
+        "{MOMENT} SELECT asked.key, false, moment.ms, {ROW}
+         FROM moment CROSS JOIN {keys} LEFT JOIN semel.entry ON entry.key = asked.key"
+    )
+}
 
 /// What an index finds: see `entry_open` in the schema, whose words these are.
 pub(super) const OPEN: &str =
@@ -126,25 +152,25 @@ pub(super) const OPEN: &str =
 pub(super) fn list(only_open: bool) -> String {
     let open = if only_open { OPEN } else { "true" };
     format!(
-        "{} SELECT key FROM semel.entry, moment
+        "{MOMENT} SELECT key FROM semel.entry, moment
          WHERE key > $2 AND {open}
              AND ($3::text IS NULL OR tenant = $3)
              AND ($4::text[] IS NULL OR state = ANY ($4))
              AND (keep_until_ms IS NULL OR keep_until_ms > moment.ms)
              AND (NOT $5 OR (due_in_ms IS NOT NULL AND written_ms + due_in_ms <= moment.ms))
-         ORDER BY key LIMIT $6",
-        moment!()
+         ORDER BY key LIMIT $6"
     )
 }
 
 /// Drops what is past its end, so many at the most; what others drop at the same time is left to them.
-pub(super) const PURGE: &str = concat!(
-    moment!(),
-    " DELETE FROM semel.entry USING moment
-      WHERE key IN (
-          SELECT ending.key FROM semel.entry AS ending, moment
-          WHERE ending.keep_until_ms <= moment.ms
-          ORDER BY ending.keep_until_ms LIMIT $2 FOR UPDATE OF ending SKIP LOCKED
-      ) AND keep_until_ms <= moment.ms
-      RETURNING 1"
-);
+pub(super) fn purge() -> String {
+    format!(
+        "{MOMENT} DELETE FROM semel.entry USING moment
+         WHERE key IN (
+             SELECT ending.key FROM semel.entry AS ending, moment
+             WHERE ending.keep_until_ms <= moment.ms
+             ORDER BY ending.keep_until_ms LIMIT $2 FOR UPDATE OF ending SKIP LOCKED
+         ) AND keep_until_ms <= moment.ms
+         RETURNING 1"
+    )
+}

@@ -1,0 +1,191 @@
+//! The ledger in Redis, beside the same two scripts by a bare client: one request after the other, and many on one
+//! connection. `redis-benchmark` with the first of the scripts stands beside them.
+
+use super::{CALLERS, Guarded, TURN, in_turn};
+use crate::{
+    row::{Reach, Rows},
+    sample::Sample,
+    world,
+};
+use anyhow::{Context, Result, ensure};
+use redis::{Cmd, Value, aio::MultiplexedConnection};
+use semel::{ledger::conformance, store::RedisStore};
+use semel_servers::redis::Redis;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tokio::runtime::Runtime;
+
+/// The scripts of the store.
+const CREATE: &str = concat!(
+    include_str!("../../../host/src/store/redis/scripts/head.lua"),
+    include_str!("../../../host/src/store/redis/scripts/record.lua"),
+    include_str!("../../../host/src/store/redis/scripts/write.lua"),
+    include_str!("../../../host/src/store/redis/scripts/create.lua"),
+);
+const REPLACE: &str = concat!(
+    include_str!("../../../host/src/store/redis/scripts/head.lua"),
+    include_str!("../../../host/src/store/redis/scripts/record.lua"),
+    include_str!("../../../host/src/store/redis/scripts/write.lua"),
+    include_str!("../../../host/src/store/redis/scripts/replace.lua"),
+);
+
+/// What a record weighs here, in bytes: about as much as that of a call without handles.
+const RECORD_BYTES: usize = 1_000;
+
+/// Where the bare client writes, beside the ledger and with a life of its own, which is text.
+const BARE: &str = "bare:{000}:";
+const LIFE: &str = "life";
+
+/// What a record is made of: whether it is open, and the rest.
+const OPEN: [u8; RECORD_BYTES] = [1; RECORD_BYTES];
+const SETTLED: [u8; RECORD_BYTES] = [0; RECORD_BYTES];
+
+/// An incarnation.
+const INCARNATION: [u8; 8] = [0; 8];
+
+/// No end, and one that no measurement lasts for, in milliseconds.
+const NEVER_MS: u64 = 1 << 53;
+const AN_HOUR_MS: u64 = 3_600_000;
+
+pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
+    let runtime = world::runtime(2)?;
+    let server = Redis::start_in(folder);
+    let ledger = runtime.block_on(server.ledger());
+    let store = runtime.block_on(RedisStore::open(&ledger))?;
+    let guarded = Guarded::on(runtime, Arc::new(store))?;
+    let bare = Bare::of(&server)?;
+    one_caller(rows, &guarded, &bare)?;
+    many_callers(rows, &guarded, &bare)?;
+    by_its_own_benchmark(rows, &server, &bare)
+}
+
+fn one_caller(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
+    let [executed, floor] = in_turn(|| guarded.alone(), || bare.alone())?;
+    let title = "Redis, one caller, executed (floor: two bare scripts, one after the other)";
+    rows.add(title, "µs", executed, Some(floor), &[Reach::TimesAtMost(1.2)]);
+    Ok(())
+}
+
+fn many_callers(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
+    let [calls, floor] = in_turn(|| guarded.crowd(None), || bare.crowd(&guarded.runtime))?;
+    let title = "Redis, 64 callers, executed (floor: the same two scripts multiplexed on one connection)";
+    rows.add(title, "calls/s", calls, Some(floor), &[Reach::TimesAtLeast(0.6)]);
+    Ok(())
+}
+
+/// What the server's own program for measurements says of the first of the two scripts.
+fn by_its_own_benchmark(rows: &mut Rows, server: &Redis, bare: &Bare) -> Result<()> {
+    for clients in [1, CALLERS] {
+        let mut command = server.client("redis-benchmark");
+        command.args(["-c", &clients.to_string(), "-n", "20000", "-r", "1000000000", "--csv"]);
+        command.args(["EVALSHA", &bare.create, "5"]);
+        // Its random number has twelve digits.
+        let record = "r:__rand_int__01234567890123456789";
+        command.args(["life", record, "all", "open", "ending"].map(|part| format!("{BARE}{part}")));
+        command.args([LIFE, "", "8 bytes.", "sixteen bytes...", &NEVER_MS.to_string(), &"o".repeat(RECORD_BYTES)]);
+        let printed = String::from_utf8(command.output()?.stdout)?;
+        let rate = printed.lines().last().and_then(|line| line.split("\",\"").nth(1)?.parse().ok());
+        let rate = Sample::exactly(rate.with_context(|| format!("redis-benchmark: {printed}"))?);
+        let title = format!("redis-benchmark, the first of the two scripts, clients: {clients}");
+        rows.add(&title, "scripts/s", rate, None, &[]);
+    }
+    Ok(())
+}
+
+/// A client that runs the scripts, and nothing else.
+#[derive(Clone)]
+struct Bare {
+    client: redis::Client,
+    create: String,
+    replace: String,
+}
+
+impl Bare {
+    fn of(server: &Redis) -> Result<Self> {
+        let client = redis::Client::open(server.url())?;
+        let mut connection = client.get_connection()?;
+        let mut load = |source: &str| redis::cmd("SCRIPT").arg("LOAD").arg(source).query(&mut connection);
+        let (create, replace) = (load(CREATE)?, load(REPLACE)?);
+        redis::cmd("SET").arg(format!("{BARE}life")).arg(LIFE).exec(&mut connection)?;
+        Ok(Self { client, create, replace })
+    }
+
+    /// How many microseconds the two take one after the other.
+    fn alone(&self) -> Result<f64> {
+        let mut connection = self.client.get_connection()?;
+        let (begun, mut done) = (Instant::now(), 0);
+        while begun.elapsed() < TURN {
+            let [create, replace] = self.both();
+            done_with(&create.query(&mut connection)?)?;
+            done_with(&replace.query(&mut connection)?)?;
+            done += 1;
+        }
+        Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(done))
+    }
+
+    /// How often many tasks carry the two out in a second, on one connection.
+    fn crowd(&self, runtime: &Runtime) -> Result<f64> {
+        let connection = runtime.block_on(self.client.get_multiplexed_async_connection())?;
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let clients: Vec<_> = (0..CALLERS)
+            .map(|_| runtime.spawn(self.clone().keep_on(connection.clone(), Arc::clone(&stop), Arc::clone(&done))))
+            .collect();
+        std::thread::sleep(TURN);
+        let counted = done.load(Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
+        for client in clients {
+            runtime.block_on(client)??;
+        }
+        Ok(counted as f64 / TURN.as_secs_f64())
+    }
+
+    async fn keep_on(
+        self,
+        mut connection: MultiplexedConnection,
+        stop: Arc<AtomicBool>,
+        done: Arc<AtomicU64>,
+    ) -> Result<()> {
+        while !stop.load(Ordering::Relaxed) {
+            let [create, replace] = self.both();
+            done_with(&create.query_async(&mut connection).await?)?;
+            done_with(&replace.query_async(&mut connection).await?)?;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Of a record that nobody made before: its creation, and its replacement.
+    fn both(&self) -> [Cmd; 2] {
+        let (key, [first, second]) = (fresh_key(), [conformance::fresh_version(), conformance::fresh_version()]);
+        let script = |name: &str| {
+            let mut call = redis::cmd("EVALSHA");
+            call.arg(name).arg(5).arg(format!("{BARE}life")).arg([BARE.as_bytes(), b"r:", &key].concat());
+            call.arg(format!("{BARE}all")).arg(format!("{BARE}open")).arg(format!("{BARE}ending"));
+            call.arg(LIFE).arg("").arg(&INCARNATION);
+            call
+        };
+        let (mut create, mut replace) = (script(&self.create), script(&self.replace));
+        create.arg(first.as_bytes()).arg(NEVER_MS).arg(&OPEN);
+        replace.arg(second.as_bytes()).arg(AN_HOUR_MS).arg(&SETTLED).arg(first.as_bytes()).arg("bare");
+        [create, replace]
+    }
+}
+
+fn fresh_key() -> [u8; 32] {
+    let halves = [conformance::fresh_version(), conformance::fresh_version()];
+    let mut key = [0; 32];
+    key.iter_mut().zip(halves.iter().flat_map(|half| half.as_bytes())).for_each(|(to, from)| *to = *from);
+    key
+}
+
+/// A script that did what it was asked answers a time.
+fn done_with(answer: &Value) -> Result<()> {
+    ensure!(matches!(answer, Value::Int(1..)), "the bare script answered {answer:?}");
+    Ok(())
+}
