@@ -155,12 +155,11 @@ impl Desk<'_> {
                 None => None,
             };
         }
-        for command in commands {
+        // What is past its end is in the way, or somebody wrote it since the statement began.
+        let silent: Vec<_> = commands.iter().filter(|command| !told.contains_key(&command.key())).collect();
+        for command in silent {
             let key = command.key();
-            if !told.contains_key(&key) {
-                // What is past its end is in the way, or somebody wrote it since the statement began.
-                told.insert(key, self.create_again(command, ended.remove(&key)).await);
-            }
+            told.insert(key, self.create_again(command, ended.remove(&key)).await);
         }
         Ok(told)
     }
