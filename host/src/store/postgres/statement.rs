@@ -1,6 +1,6 @@
 //! The statements: each carries out any number of commands at once, every one with its own condition and its own answer,
 //! and is a transaction of its own. Each stands here once, and is prepared twice: for one command, whose values are
-//! parameters, and for many, whose values are arrays ([`Form`]). One command takes the server a quarter less in its own form.
+//! parameters, and for many, whose values are arrays ([`Form`]). One command takes the server a sixth less in its own form.
 //!
 //! The keys of one statement are distinct and sorted, so that two that meet wait for each other rather than lock each
 //! other out; where they do all the same, the server ends one of them, which then certainly wrote nothing. The time is
