@@ -2,7 +2,9 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     net::TcpListener,
+    ops::Range,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -10,9 +12,19 @@ use std::{
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A port that nobody listens on, of this machine's own address.
+/// What the kernel gives nobody who does not ask for it by number: whoever listens at any port, or only connects, has a higher one.
+const PORTS: Range<u16> = 10_000..32_000;
+
+/// A port that nobody listens on, of this machine's own address, and that stays free while a server needs seconds to start, or is
+/// down for a while.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    loop {
+        let any = RandomState::new().build_hasher().finish() % u64::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + any as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Goes on asking until it is so.

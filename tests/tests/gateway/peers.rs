@@ -1,8 +1,9 @@
 //! MCP clients and servers that nobody here wrote, and how each is started.
 
+use semel_servers::machine::free_port;
 use std::{
     ffi::OsString,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command},
     thread::sleep,
@@ -185,8 +186,8 @@ impl Listening {
     /// Starts what listens at the port that it is given.
     pub fn start(at: impl Fn(u16) -> Command) -> Self {
         loop {
-            // A port that is free now. Where somebody else is faster, the process says so and ends, and another port is tried.
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            // Where somebody else is faster, the process says so and ends, and another port is tried.
+            let port = free_port();
             let process = at(port).spawn().unwrap();
             let mut listening = Self { process, url: format!("http://127.0.0.1:{port}/mcp") };
             if listening.comes_up(port) {
