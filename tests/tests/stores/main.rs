@@ -14,6 +14,7 @@ mod believing;
 mod charging;
 mod cuts;
 mod either;
+mod histories;
 mod postgres;
 mod redis;
 mod waiting;
