@@ -1,13 +1,14 @@
-//! A wire between a store and its server that breaks after so many bytes, or passes nothing on for a while.
+//! A wire between a store and its server that breaks after so many bytes, is slow, or passes nothing on for a while.
 
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// Which way bytes go.
@@ -34,6 +35,8 @@ struct Inner {
     requests: AtomicUsize,
     stands_still: Mutex<bool>,
     goes_on: Condvar,
+    /// How long what arrives is kept before it goes on, in milliseconds.
+    delay_ms: AtomicU64,
     has_ended: AtomicBool,
 }
 
@@ -49,6 +52,7 @@ impl Proxy {
             requests: AtomicUsize::new(0),
             stands_still: Mutex::default(),
             goes_on: Condvar::new(),
+            delay_ms: AtomicU64::new(0),
             has_ended: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&inner);
@@ -70,6 +74,16 @@ impl Proxy {
     /// Breaks all connections after so many more bytes this way. Later ones hold.
     pub fn cut_after(&self, way: Way, bytes: usize) {
         *self.inner.cut.lock().unwrap() = Some((way, bytes));
+    }
+
+    /// Keeps whatever arrives for so long before it goes on, both ways.
+    pub fn delay_by(&self, delay: Duration) {
+        self.inner.delay_ms.store(delay.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Whether it has yet to break.
+    pub fn will_cut(&self) -> bool {
+        self.inner.cut.lock().unwrap().is_some()
     }
 
     /// Whether it has broken since; it will not any more.
@@ -111,7 +125,11 @@ impl Drop for Proxy {
 impl Inner {
     fn join(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
         let copies = [&client, &server].map(|stream| stream.try_clone().unwrap());
-        self.open.lock().unwrap().extend(copies);
+        let mut open = self.open.lock().unwrap();
+        // A day has many connections, and those that are closed have no other end.
+        open.retain(|stream| stream.peer_addr().is_ok());
+        open.extend(copies);
+        drop(open);
         let (to_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
         for (way, from, to) in [(Way::Request, client, to_server), (Way::Reply, server, to_client)] {
             let inner = Arc::clone(self);
@@ -126,6 +144,7 @@ impl Inner {
                 self.requests.fetch_add(1, Ordering::Relaxed);
             }
             self.wait_while_it_stands_still();
+            thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::Relaxed)));
             let passes = self.allowed(way, count);
             let is_passed = to.write_all(&buffer[..passes]).is_ok();
             if passes < count {

@@ -31,7 +31,7 @@ fn folder() -> TempDir {
 async fn customers(ledger: &Path, tools: &Tools, line: &Arc<dyn Line>) -> Result<Customers, Stopped> {
     let (store, path) = (Arc::new(SqliteStore::open(ledger)?), ledger.to_owned());
     let semel = host(store, tools, line).await?;
-    Ok(Customers::new(semel, line, "", move || file(&path)))
+    Ok(Customers::new(semel, line, "", move || std::future::ready(file(&path))))
 }
 
 fn number(id: usize) -> What {

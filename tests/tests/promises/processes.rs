@@ -1,10 +1,14 @@
 //! Hosts in processes of their own, which a test starts, kills and stops.
 
+mod agents;
 mod fork;
 mod parts;
+mod place;
 mod zygote;
 
-pub use parts::{EFFECT, FEW, Part, Role, store_later, story_of};
+pub use agents::Agents;
+pub use parts::{EFFECT, FEW, Part, Role, story_of};
+pub use place::Place;
 pub use zygote::Zygote;
 
 use crate::{
@@ -13,7 +17,10 @@ use crate::{
     wire,
 };
 use semel::{store::Store, words::Answer};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A shop, and the file of a ledger that is not there yet.
 pub struct Scene {
@@ -29,9 +36,18 @@ impl Scene {
         Self { folder, shop }
     }
 
-    /// A part to be played here.
+    /// A part to be played here, on the ledger in the file.
     pub fn part(&self, prefix: &str, role: Role) -> Part {
-        Part { folder: self.folder.path().to_owned(), prefix: prefix.to_owned(), role, lasts: true }
+        self.part_at(Place::File(self.ledger()), prefix, role)
+    }
+
+    /// The same on another ledger.
+    pub fn part_at(&self, ledger: Place, prefix: &str, role: Role) -> Part {
+        Part { folder: self.folder.path().to_owned(), prefix: prefix.to_owned(), role, ledger }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn ledger(&self) -> PathBuf {
@@ -41,8 +57,11 @@ impl Scene {
     /// Customers of a host in this process.
     pub async fn customers(&self, store: Arc<dyn Store>, tools: &Tools) -> Customers {
         let line = Arc::clone(&self.shop) as Arc<dyn Line>;
-        let (semel, path) = (host(store, tools, &line).await.unwrap(), self.ledger());
-        Customers::new(semel, &line, "", move || store_later(&path))
+        let (semel, ledger) = (host(store, tools, &line).await.unwrap(), Place::File(self.ledger()));
+        Customers::new(semel, &line, "", move || {
+            let ledger = ledger.clone();
+            async move { ledger.open_later().await }
+        })
     }
 
     /// Asks about all of this, so often, as one who comes an hour later.
@@ -50,7 +69,8 @@ impl Scene {
         // Nobody is there to wait for, so time may fly.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let mut customers = self.customers(store_later(&self.ledger()), tools).await;
+            let later = Place::File(self.ledger()).open_later().await;
+            let mut customers = self.customers(later, tools).await;
             let mut answers = Vec::new();
             for what in asked {
                 for _ in 0..times {

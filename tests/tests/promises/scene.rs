@@ -47,7 +47,7 @@ impl Scene {
         let (clock, store) = (Arc::clone(&self.clock), Arc::clone(store));
         let later = move || {
             clock.advance(LATER);
-            Arc::clone(&store)
+            std::future::ready(Arc::clone(&store))
         };
         Some(Customers::new(semel, &self.line(), "x-", later))
     }

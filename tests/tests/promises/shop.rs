@@ -1,6 +1,11 @@
 //! A shop behind the tools of the fault stories. It keeps a journal of what it did and of what its customers were told, in
 //! one order, so that whatever happened to the hosts in between, what must hold is read off the journal alone.
 
+mod audit;
+
+pub use audit::Fault;
+
+use audit::Audit;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
@@ -84,6 +89,7 @@ pub struct Shop(Mutex<Books>);
 struct Books {
     journal: Vec<Line>,
     by_key: HashMap<String, String>,
+    effects: HashMap<What, usize>,
     passed: BTreeMap<String, usize>,
     requests: usize,
     delayed: Vec<(What, Option<String>)>,
@@ -142,7 +148,7 @@ impl Shop {
 
     /// How often `what` took effect.
     pub fn effects(&self, what: &What) -> usize {
-        self.books().journal.iter().filter(|line| matches!(line, Line::Did { what: done, .. } if done == what)).count()
+        self.books().effects.get(what).copied().unwrap_or(0)
     }
 
     /// The points that the last process to say so passed, and how often.
@@ -152,8 +158,8 @@ impl Shop {
 
     /// What is wrong by the journal; nothing, if Semel keeps its promise.
     pub fn faults(&self) -> Vec<Fault> {
-        let books = self.books();
-        (0..books.journal.len()).flat_map(|at| fault(&books.journal, at)).collect()
+        let mut audit = Audit::default();
+        self.books().journal.iter().filter_map(|line| audit.read(line)).collect()
     }
 
     pub fn journal(&self) -> Vec<Line> {
@@ -171,82 +177,15 @@ impl Books {
         if let Some(effect) = known {
             return effect.clone();
         }
-        let before = self.journal.iter().filter(|line| matches!(line, Line::Did { what: done, .. } if *done == what));
-        let effect = format!("{}:{}#{}", what.tool, what.id, before.count() + 1);
+        let times = self.effects.entry(what.clone()).or_insert(0);
+        *times += 1;
+        let effect = format!("{}:{}#{times}", what.tool, what.id);
         if let Some(key) = key {
             self.by_key.insert(key, effect.clone());
         }
         self.journal.push(Line::Did { what, effect: effect.clone() });
         effect
     }
-}
-
-/// What breaks the promise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It took effect a second time.
-    Twice(String),
-    /// A customer was told of what did not happen.
-    False(String),
-    /// What a customer was told is not on record any more.
-    Lost(String),
-}
-
-/// What is wrong about this line, given those before.
-fn fault(journal: &[Line], at: usize) -> Option<Fault> {
-    let before = &journal[..at];
-    match &journal[at] {
-        Line::Asks(_) => None,
-        Line::Did { what, effect } => twice(before, what).then(|| Fault::Twice(effect.clone())),
-        Line::Told { asked, told } => told_false(before, told).or_else(|| lost(before, *asked, told)),
-    }
-}
-
-/// Whether doing it again before this line is once too often.
-fn twice(before: &[Line], what: &What) -> bool {
-    let Some((last, earlier)) = last_done(before, what) else { return false };
-    match what.tool.as_str() {
-        // A room may be booked again once the booking was cancelled.
-        "book" => !is_done(before, &What::new("cancel", earlier)),
-        // A notice may be sent again once somebody took the word that it was sent.
-        "notify" => !before[last..]
-            .iter()
-            .any(|line| matches!(line, Line::Told { told, .. } if told.effect.as_deref() == Some(earlier))),
-        _ => true,
-    }
-}
-
-fn last_done<'a>(before: &'a [Line], what: &What) -> Option<(usize, &'a str)> {
-    before.iter().enumerate().rev().find_map(|(at, line)| match line {
-        Line::Did { what: done, effect } if done == what => Some((at, effect.as_str())),
-        _ => None,
-    })
-}
-
-fn is_done(before: &[Line], what: &What) -> bool {
-    last_done(before, what).is_some()
-}
-
-fn told_false(before: &[Line], told: &Told) -> Option<Fault> {
-    let did =
-        |effect: &String| before.iter().any(|line| matches!(line, Line::Did { effect: done, .. } if done == effect));
-    let words = ["executed", "replayed", "running", "in doubt", "held", "expired", "refused"];
-    let sound = words.contains(&&*told.word) && told.effect.as_ref().is_none_or(did);
-    (!sound).then(|| Fault::False(format!("{told:?}")))
-}
-
-/// Whether somebody who began to ask at `asked` is told less than the ledger told another before.
-fn lost(before: &[Line], asked: usize, told: &Told) -> Option<Fault> {
-    let known = before[..asked].iter().rev().find_map(|line| match line {
-        Line::Told { told: known, .. } if known.what == told.what && known.recorded => known.effect.as_deref(),
-        _ => None,
-    })?;
-    let cancel = What::new("cancel", known);
-    let is_cancelled = || before.iter().any(|line| matches!(line, Line::Asks(asked) if *asked == cancel));
-    // Whoever was told of a notice took it, so that the next is another.
-    let over = told.what.tool == "notify" || (told.what.tool == "book" && is_cancelled());
-    let kept = told.effect.as_deref() == Some(known) || told.word == "expired";
-    (!over && !kept).then(|| Fault::Lost(format!("{known}, then {told:?}")))
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::{
     world::intent,
 };
 use async_trait::async_trait;
+use futures_util::future::{BoxFuture, FutureExt};
 use semel::{
     key::KeyScheme,
     ledger::{Decision, Person, StateLabel},
@@ -127,8 +128,13 @@ impl Tools {
     }
 
     /// The same for customers who wait for nothing.
-    pub fn impatient(mut self) -> Self {
-        self.0.iter_mut().for_each(|(_, tool)| tool.allowance.wait_ms = 0);
+    pub fn impatient(self) -> Self {
+        self.waiting(0)
+    }
+
+    /// The same for customers who wait so long.
+    pub fn waiting(mut self, wait_ms: u64) -> Self {
+        self.0.iter_mut().for_each(|(_, tool)| tool.allowance.wait_ms = wait_ms);
         self
     }
 }
@@ -178,7 +184,7 @@ impl Prober for Listing {
 pub type Stopped = Box<dyn std::error::Error + Send + Sync>;
 
 /// What gives the store of the ledger, a long time later.
-type Later = dyn Fn() -> Arc<dyn Store> + Send + Sync;
+type Later = dyn Fn() -> BoxFuture<'static, Arc<dyn Store>> + Send + Sync;
 
 /// The customers of one host.
 pub struct Customers {
@@ -192,13 +198,14 @@ pub struct Customers {
 }
 
 impl Customers {
-    pub fn new(
+    pub fn new<Opened: Future<Output = Arc<dyn Store>> + Send + 'static>(
         semel: Semel,
         line: &Arc<dyn Line>,
         prefix: &str,
-        later: impl Fn() -> Arc<dyn Store> + Send + Sync + 'static,
+        later: impl Fn() -> Opened + Send + Sync + 'static,
     ) -> Self {
-        let (line, prefix, later) = (Arc::clone(line), prefix.to_owned(), Arc::new(later) as Arc<Later>);
+        let later: Arc<Later> = Arc::new(move || later().boxed());
+        let (line, prefix) = (Arc::clone(line), prefix.to_owned());
         Self { semel, line, prefix, later, booked: BTreeMap::new() }
     }
 
@@ -220,6 +227,11 @@ impl Customers {
     /// What the customers know to be booked.
     pub fn booking(&self, id: &str) -> Option<String> {
         self.booked.get(id).cloned()
+    }
+
+    /// Forgets what is booked: it will not be cancelled.
+    pub fn forget_bookings(&mut self) {
+        self.booked.clear();
     }
 
     /// Takes the steps of a story. What a fault stops is tried again by nobody.
@@ -312,7 +324,7 @@ impl Customers {
     }
 
     async fn clean_up(&self) -> Result<(), Stopped> {
-        let ledger = Ledger::open((self.later)(), KeyScheme::default()).await?;
+        let ledger = Ledger::open((self.later)().await, KeyScheme::default()).await?;
         ledger.sweep().await?;
         ledger.forget_outcomes(Duration::ZERO).await?;
         ledger.erase(&Tenant::default(), Erasing::Words).await?;

@@ -9,7 +9,7 @@
 mod report;
 
 use crate::{
-    processes::{EFFECT, FEW, Part, Role, Scene, Zygote, story_of},
+    processes::{EFFECT, FEW, Part, Place, Role, Scene, Zygote, story_of},
     random::Random,
     shop::{Fault, Line as Entry, Shop, What},
     stories::{HEIR, PATIENT, SLOW, STORIES, Tools, asked_in},
@@ -185,7 +185,8 @@ fn at_every_point_and_at_any_moment() {
 fn control_without_a_ledger_that_lasts_the_shop_does_it_twice() {
     let (scene, mut zygote) = (Scene::new(), Zygote::start());
     let ends = Some((EFFECT[1].to_owned(), 1));
-    let part = Part { lasts: false, ..scene.part("x-", Role::Live { story: "pays".to_owned(), ends, stops: false }) };
+    let part =
+        Part { ledger: Place::Memory, ..scene.part("x-", Role::Live { story: "pays".to_owned(), ends, stops: false }) };
     let process = zygote.play(&part);
     assert!(zygote.was_killed(process));
     let mut report = Report::default();

@@ -1,5 +1,6 @@
 //! What the processes play that are killed.
 
+use super::{Place, agents::Agents};
 use crate::{
     random::Random,
     shop::{Request, Way, What},
@@ -8,7 +9,7 @@ use crate::{
     world::file,
 };
 use rustix::process::{Signal, getpid, kill_process};
-use semel::store::{Clock, MemoryStore, Moment, SqliteStore, Store, SystemClock};
+use semel::runtime::Semel;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -27,8 +28,7 @@ pub struct Part {
     /// Sets the identities of this life apart from those of others.
     pub prefix: String,
     pub role: Role,
-    /// Whether the ledger outlives the process. It does not in the control.
-    pub lasts: bool,
+    pub ledger: Place,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,11 +42,13 @@ pub enum Role {
     Lock,
     /// Has many customers at once ask about few things, until it is killed.
     Crowd { seed: u64 },
+    /// Has agents ask all day.
+    Agents(Agents),
 }
 
 impl Part {
     pub fn play(&self, tools: &Tools) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         match &self.role {
             Role::Live { story, ends, stops } => {
                 if story == HEIR.name {
@@ -61,10 +63,11 @@ impl Part {
             Role::Rush { many } => runtime.block_on(self.rush(tools, *many)),
             Role::Lock => self.lock(),
             Role::Crowd { seed } => runtime.block_on(self.crowd(&tools.clone().impatient(), *seed)),
+            Role::Agents(agents) => runtime.block_on(agents.work(self, tools)),
         }
     }
 
-    fn line(&self) -> Arc<dyn Line> {
+    pub fn line(&self) -> Arc<dyn Line> {
         Arc::new(Wire::to(&self.folder.join("shop")))
     }
 
@@ -74,11 +77,19 @@ impl Part {
         assert!(stopped.is_empty(), "{stopped:?}");
     }
 
+    /// Customers of a host that is there already.
+    pub fn customers_at(&self, semel: Semel, line: &Arc<dyn Line>) -> Customers {
+        let place = self.ledger.clone();
+        Customers::new(semel, line, &self.prefix, move || {
+            let place = place.clone();
+            async move { place.open_later().await }
+        })
+    }
+
     async fn customers(&self, tools: &Tools) -> Customers {
-        let (line, path) = (self.line(), self.folder.join("ledger.db"));
-        let store = if self.lasts { file(&path) } else { Arc::new(MemoryStore::new()) as Arc<dyn Store> };
-        let semel = stories::host(store, tools, &line).await.unwrap();
-        Customers::new(semel, &line, &self.prefix, move || store_later(&path))
+        let line = self.line();
+        let semel = stories::host(self.ledger.open().await, tools, &line).await.unwrap();
+        self.customers_at(semel, &line)
     }
 
     /// The ledger of a host that ended without moving its log into the database.
@@ -123,17 +134,10 @@ impl Part {
     }
 
     /// All customers of a process share its host.
-    async fn customers_of(
-        &self,
-        tools: &Tools,
-        crowd: &[(semel::runtime::Semel, tokio::task::JoinHandle<()>)],
-    ) -> Customers {
+    async fn customers_of(&self, tools: &Tools, crowd: &[(Semel, tokio::task::JoinHandle<()>)]) -> Customers {
         match crowd.first() {
             None => self.customers(tools).await,
-            Some((semel, _)) => {
-                let path = self.folder.join("ledger.db");
-                Customers::new(semel.clone(), &self.line(), &self.prefix, move || store_later(&path))
-            }
+            Some((semel, _)) => self.customers_at(semel.clone(), &self.line()),
         }
     }
 }
@@ -184,22 +188,4 @@ fn watch(ends: Option<(String, usize)>, signal: Signal, passed: &Arc<Mutex<BTree
         };
         fail::cfg_callback(*point, pass).unwrap();
     }
-}
-
-/// The machine's clock, some time later: leases end without a wait.
-#[derive(Debug)]
-struct Later(SystemClock, u64);
-
-impl Clock for Later {
-    fn now(&self) -> Moment {
-        let now = self.0.now();
-        Moment { wall_ms: now.wall_ms + self.1, steady_ms: now.steady_ms + self.1, ..now }
-    }
-}
-
-/// An hour: longer than any attempt, shorter than the shop remembers keys.
-const LATER_MS: u64 = 3_600_000;
-
-pub fn store_later(path: &Path) -> Arc<dyn Store> {
-    Arc::new(SqliteStore::open_with_clock(path, Arc::new(Later(SystemClock::new(), LATER_MS))).unwrap())
 }
