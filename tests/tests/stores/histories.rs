@@ -55,18 +55,19 @@ async fn rounds(stores: &[Arc<dyn Store>]) {
 }
 
 /// Rounds while connections break and the server crashes.
-async fn rounds_with_faults(stores: &[Arc<dyn Store>], wires: [Proxy; 2], crash: impl FnMut() + Send + 'static) {
+async fn rounds_with_faults(stores: &[Arc<dyn Store>], wires: [Proxy; 2], mut crash: impl FnMut() + Send + 'static) {
     let wires = Arc::new(wires);
     let mut tally = Tally::default();
     let (broken, watched) = (Arc::clone(&wires), Arc::clone(&tally.progress));
-    let faults = thread::spawn(move || go_wrong(&*broken, crash, &watched));
+    // The server is given back: who still asks when nothing goes wrong any more is answered.
+    let faults = thread::spawn(move || (go_wrong(&*broken, &mut crash, &watched), crash));
     let mut round = 0;
     while round < ROUNDS_WITH_FAULTS || !faults.is_finished() {
         one_round(stores, round, 11, &mut tally).await;
         round += 1;
         tally.progress.is_over.store(round >= ROUNDS_WITH_FAULTS, Ordering::Relaxed);
     }
-    let crashes = faults.join().unwrap();
+    let (crashes, _server) = faults.join().unwrap();
     let (histories, events, unknown) = (tally.histories, tally.events, tally.unknown);
     println!("{histories} histories of {events} commands, {unknown} of them without an answer, {crashes} crashes");
     assert!(tally.wrong.is_empty(), "{:?}", tally.wrong);
@@ -75,7 +76,7 @@ async fn rounds_with_faults(stores: &[Arc<dyn Store>], wires: [Proxy; 2], crash:
 
 /// Breaks wires and crashes the server until it is over, and says how often it crashed. Between two faults there are answers:
 /// wires that break all the time let nobody open a connection.
-fn go_wrong(wires: &[Proxy], mut crash: impl FnMut(), progress: &Progress) -> usize {
+fn go_wrong(wires: &[Proxy], crash: &mut impl FnMut(), progress: &Progress) -> usize {
     let (mut random, mut faults, mut crashes) = (Random(13), 0, 0);
     while crashes < CRASHES || !progress.is_over.load(Ordering::Relaxed) {
         let host = random.below(2) as usize;

@@ -5,11 +5,11 @@ use super::{
     register::{Asked, EVENTS_MAX, Event, Told, is_linearizable},
 };
 use semel::{
-    ledger::Entry,
-    store::{
-        Created, Keep, Removed, Replaced, Store, StoreError, Stored, Version,
+    ledger::{
+        Entry,
         conformance::{entry, key},
     },
+    store::{Created, Keep, Removed, Replaced, Store, StoreError, Stored, Version},
     words::StoreKey,
 };
 use std::{
