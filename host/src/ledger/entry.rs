@@ -15,6 +15,9 @@ pub const FORMAT: u16 = 2;
 /// The format of the first release: records in the clear, handles, the scheme.
 const FIRST_FORMAT: u16 = 1;
 
+/// What has room for the entry of a usual call, in bytes: what is larger grows.
+const USUAL_BYTES: usize = 2 << 10;
+
 /// The largest entry that is read or written, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
 
@@ -260,7 +263,8 @@ impl Entry {
     /// # Errors
     /// If it is larger than [`ENTRY_BYTES_MAX`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, EntryFault> {
-        let bytes = serde_json::to_vec(&Envelope { format: self.format(), entry: self })
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut bytes, &Envelope { format: self.format(), entry: self })
             .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
         if bytes.len() > ENTRY_BYTES_MAX { Err(EntryFault::TooLarge(bytes.len())) } else { Ok(bytes) }
     }

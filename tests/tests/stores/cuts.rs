@@ -106,11 +106,23 @@ impl Line {
 
     /// Waits until the store has a connection again.
     async fn holds(&self) {
+        self.has_later(key(0), fresh_version()).await;
+    }
+
+    /// Whether it is there once the store has a connection again.
+    async fn has_later(&self, at: StoreKey, version: Version) -> bool {
         let begun = Instant::now();
-        while self.store.get(key(0)).await.is_err() {
+        loop {
+            if let Ok((stored, _)) = self.store.get(at).await {
+                return stored.is_some_and(|stored| stored.version == version);
+            }
             assert!(begun.elapsed() < Duration::from_secs(60), "the server is not reached again");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    async fn is_there(&self, at: StoreKey, version: Version) -> bool {
+        self.direct.get(at).await.unwrap().0.is_some_and(|stored| stored.version == version)
     }
 }
 
@@ -152,7 +164,7 @@ impl Line {
             return false;
         }
         seen.cuts += 1;
-        let is_there = self.has(&self.direct, at, version).await;
+        let is_there = self.is_there(at, version).await;
         let is_so = match &told {
             Ok(is_written) => *is_written && is_there,
             Err(StoreError::NotExecuted(_)) => !is_there && !self.has_later(at, version).await,
@@ -190,16 +202,6 @@ impl Line {
                 matches!(self.store.replace(at, expected, &entry, version, keep).await?, Replaced::Replaced(_))
             }
         })
-    }
-
-    /// Whether it is there once the store has a connection again.
-    async fn has_later(&self, at: StoreKey, version: Version) -> bool {
-        self.holds().await;
-        self.has(&self.store, at, version).await
-    }
-
-    async fn has(&self, store: &Arc<dyn Store>, at: StoreKey, version: Version) -> bool {
-        store.get(at).await.unwrap().0.is_some_and(|stored| stored.version == version)
     }
 }
 
