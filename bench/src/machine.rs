@@ -1,13 +1,21 @@
 //! Which machine a figure is of, and where the ledger lay.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
-use std::{fmt, fs, io::Write, path::Path, time::Instant};
+use std::{
+    fmt, fs,
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crate::sample::{Sample, micros};
 
 /// How many syncs are timed.
 const SYNCS: usize = 40;
+
+/// How long a disk may take to write what it was given.
+const QUIET_WITHIN: Duration = Duration::from_secs(600);
 
 /// Where it was measured.
 #[derive(Serialize)]
@@ -61,7 +69,18 @@ fn file_system(folder: &Path) -> String {
     under.max().map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
 }
 
-fn sync(folder: &Path) -> Result<Sample> {
+/// Waits until the disk is about as fast as it was, with all that was given to it written.
+pub(crate) fn wait_until_quiet(folder: &Path, usual: Sample) -> Result<()> {
+    let begun = Instant::now();
+    while sync(folder)?.median > 1.5 * usual.median {
+        ensure!(begun.elapsed() < QUIET_WITHIN, "the disk under {} does not come to rest", folder.display());
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+/// How long it takes to append to a file and sync, in microseconds.
+pub(crate) fn sync(folder: &Path) -> Result<Sample> {
     let mut file = tempfile::tempfile_in(folder)?;
     let mut times = Vec::new();
     for _ in 0..SYNCS {

@@ -6,8 +6,13 @@ mod postgres;
 mod redis;
 
 use crate::{callers, row::Rows, sample::Sample, world};
-use anyhow::{Context, Result};
-use semel::{runtime::Semel, store::Store, words::Call};
+use anyhow::{Context, Result, ensure};
+use semel::{
+    ledger::conformance,
+    runtime::Semel,
+    store::{Created, Keep, Store},
+    words::Call,
+};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -23,6 +28,9 @@ const CALLERS: usize = 64;
 /// How long something is measured before its floor has its turn, and how often.
 const TURN: Duration = Duration::from_millis(1_500);
 const TURNS: usize = 5;
+
+/// How often a waiter waits.
+const WAITS: usize = 40;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     // Servers are started as another user.
@@ -76,6 +84,30 @@ impl Guarded {
         self.runtime.block_on(world::execute(&self.host, call.clone()))?;
         Ok(call)
     }
+}
+
+/// Milliseconds from before a settlement is asked for in one store until a waiter of another has woken.
+fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Result<Sample> {
+    runtime.block_on(async {
+        let (key, mut version) = (conformance::key(1), conformance::fresh_version());
+        let created = one.create(key, &conformance::entry(1), version, Keep::UntilRemoved).await?;
+        ensure!(matches!(created, Created::Created(_)), "the ledger is not fresh");
+        let mut waits = Vec::new();
+        for number in 0..WAITS {
+            let waiting = Arc::clone(&other);
+            let waiter = tokio::spawn(async move {
+                waiting.changed(key, version, Duration::from_secs(10)).await;
+                Instant::now()
+            });
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let (next, written) = (conformance::fresh_version(), Instant::now());
+            let entry = conformance::entry(u32::try_from(number)?);
+            one.replace(key, version, &entry, next, Keep::UntilRemoved).await?;
+            waits.push((waiter.await? - written).as_secs_f64() * 1e3);
+            version = next;
+        }
+        Ok(Sample::of(waits))
+    })
 }
 
 /// Something, and its floor, in turn. The first turn of each is not counted.

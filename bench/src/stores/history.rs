@@ -2,6 +2,7 @@
 
 use super::{Guarded, in_turn};
 use crate::{
+    machine,
     row::{Reach, Rows},
     world,
 };
@@ -16,9 +17,11 @@ const SHORT: u32 = 10_000;
 pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
     // As a server is set that holds so much: checkpoints of the making would otherwise go on into the measurement.
     let server = Postgres::start_in(folder, &["shared_buffers=1GB", "max_wal_size=16GB"]);
+    let usual = machine::sync(folder)?;
     let short = history(&server, "short", SHORT)?;
     let long = history(&server, "long", length)?;
     server.sql("long", "CHECKPOINT");
+    machine::wait_until_quiet(folder, usual)?;
     let [executed, floor] = in_turn(|| long.alone(), || short.alone())?;
     let title = format!("PostgreSQL, {length} settled operations, one caller, executed (floor: {SHORT})");
     rows.add(&title, "µs", executed, Some(floor), &[Reach::TimesAtMost(1.3)]);

@@ -1,21 +1,18 @@
 //! The ledger in PostgreSQL, beside `pgbench` with the same two statements on a table of the same form.
 
-use super::{CALLERS, Guarded, TURN, best, in_turn};
+use super::{CALLERS, Guarded, TURN, best, in_turn, wakings};
 use crate::{
     row::{Reach, Rows},
     sample::Sample,
     world,
 };
-use anyhow::{Context, Result, ensure};
-use semel::{
-    ledger::conformance,
-    store::{Created, Keep, PostgresStore, Server, Store},
-};
+use anyhow::{Context, Result};
+use semel::store::{PostgresStore, Server};
 use semel_servers::postgres::Postgres;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How many clients `pgbench` has where it may choose what suits it best.
@@ -23,9 +20,6 @@ const CLIENTS: [usize; 4] = [8, 16, 32, CALLERS];
 
 /// What a settled row weighs here, in bytes.
 const ENTRY_BYTES: usize = 1_200;
-
-/// How often a waiter waits.
-const WAITS: usize = 40;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     let runtime = world::runtime(2)?;
@@ -95,32 +89,13 @@ impl Placed {
         told.trim().parse().context("no count of commits")
     }
 
-    /// From before a settlement is asked for in one store until a waiter of another has woken.
     fn waiters(&self, rows: &mut Rows) -> Result<()> {
-        let waits = self.guarded.runtime.block_on(async {
-            let (one, other) = (PostgresStore::open(&self.ledger).await?, PostgresStore::open(&self.ledger).await?);
-            let (one, other, key) = (Arc::new(one), Arc::new(other), conformance::key(1));
-            let mut version = conformance::fresh_version();
-            let created = one.create(key, &conformance::entry(1), version, Keep::UntilRemoved).await?;
-            ensure!(matches!(created, Created::Created(_)), "the ledger is not fresh");
-            let mut waits = Vec::new();
-            for number in 0..WAITS {
-                let waiting = Arc::clone(&other);
-                let waiter = tokio::spawn(async move {
-                    waiting.changed(key, version, Duration::from_secs(10)).await;
-                    Instant::now()
-                });
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                let (next, written) = (conformance::fresh_version(), Instant::now());
-                let entry = conformance::entry(u32::try_from(number)?);
-                one.replace(key, version, &entry, next, Keep::UntilRemoved).await?;
-                waits.push((waiter.await? - written).as_secs_f64() * 1e3);
-                version = next;
-            }
-            anyhow::Ok(waits)
-        })?;
+        let open = || PostgresStore::open(&self.ledger);
+        let runtime = &self.guarded.runtime;
+        let (one, other) = (runtime.block_on(open())?, runtime.block_on(open())?);
+        let waits = wakings(runtime, Arc::new(one), Arc::new(other))?;
         let title = "PostgreSQL, a waiter of another host learns of a settlement";
-        rows.add(title, "ms", Sample::of(waits), None, &[Reach::AtMost(5.0)]);
+        rows.add(title, "ms", waits, None, &[Reach::AtMost(5.0)]);
         Ok(())
     }
 }

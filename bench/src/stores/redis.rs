@@ -1,7 +1,7 @@
 //! The ledger in Redis, beside the same two scripts by a bare client: one request after the other, and many on one
 //! connection. `redis-benchmark` with the first of the scripts stands beside them.
 
-use super::{CALLERS, Guarded, TURN, in_turn};
+use super::{CALLERS, Guarded, TURN, in_turn, wakings};
 use crate::{
     row::{Reach, Rows},
     sample::Sample,
@@ -9,7 +9,10 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use redis::{Cmd, Value, aio::MultiplexedConnection};
-use semel::{ledger::conformance, store::RedisStore};
+use semel::{
+    ledger::conformance,
+    store::{RedisStore, Server},
+};
 use semel_servers::redis::Redis;
 use std::{
     path::Path,
@@ -62,6 +65,7 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     let bare = Bare::of(&server)?;
     one_caller(rows, &guarded, &bare)?;
     many_callers(rows, &guarded, &bare)?;
+    waiters(rows, &guarded, &ledger)?;
     by_its_own_benchmark(rows, &server, &bare)
 }
 
@@ -76,6 +80,14 @@ fn many_callers(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
     let [calls, floor] = in_turn(|| guarded.crowd(None), || bare.crowd(&guarded.runtime))?;
     let title = "Redis, 64 callers, executed (floor: the same two scripts multiplexed on one connection)";
     rows.add(title, "calls/s", calls, Some(floor), &[Reach::TimesAtLeast(0.6)]);
+    Ok(())
+}
+
+fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &Server) -> Result<()> {
+    let open = || RedisStore::open(ledger);
+    let (one, other) = (guarded.runtime.block_on(open())?, guarded.runtime.block_on(open())?);
+    let waits = wakings(&guarded.runtime, Arc::new(one), Arc::new(other))?;
+    rows.add("Redis, a waiter of another host learns of a settlement", "ms", waits, None, &[Reach::AtMost(5.0)]);
     Ok(())
 }
 

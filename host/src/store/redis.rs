@@ -82,6 +82,7 @@ use redis::{Cmd, Value};
 use script::{CREATE, GET, RECORD_LOST, REMOVE, REPLACE, Script};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
+use waking::Ears;
 
 /// News of what changed come faster, as a rule.
 const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), at_most: Duration::from_millis(320) };
@@ -89,7 +90,7 @@ const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), at_most: Durat
 /// A ledger in a Redis server, or in a Redis cluster, one server of which is named.
 pub struct RedisStore {
     link: Arc<Link>,
-    waiters: Arc<Waiters>,
+    ears: Arc<Ears>,
     /// What goes on beside the calls, and ends with the store.
     beside: [JoinHandle<()>; 2],
 }
@@ -113,12 +114,10 @@ impl RedisStore {
     pub async fn open_with_clock(server: &Server, clock: Option<Arc<dyn Clock>>) -> Result<Self, ServerFault> {
         let place = Arc::new(Place::of(server)?);
         let link = Arc::new(Link::open(Arc::clone(&place), clock).await?);
-        let waiters = Arc::new(Waiters::new());
-        let beside = [
-            tokio::spawn(link::watch(Arc::downgrade(&link))),
-            tokio::spawn(waking::listen(place, Arc::downgrade(&waiters))),
-        ];
-        Ok(Self { link, waiters, beside })
+        let ears = Arc::new(Ears::new());
+        let beside =
+            [tokio::spawn(link::watch(Arc::downgrade(&link))), tokio::spawn(waking::listen(place, Arc::clone(&ears)))];
+        Ok(Self { link, ears, beside })
     }
 
     /// Makes the ledger in this server, or lets one that lost a part begin another life. It may be run as often as one
@@ -170,8 +169,9 @@ impl RedisStore {
         .await
     }
 
-    fn channel(&self) -> String {
-        self.link.place().channel().to_owned()
+    /// Where whoever waits for a key elsewhere hears of it.
+    fn channel(&self, key: StoreKey) -> String {
+        self.link.place().channel(Waiters::number(key))
     }
 
     async fn version_at(&self, key: StoreKey) -> Result<Option<Version>, StoreError> {
@@ -263,14 +263,14 @@ impl Store for RedisStore {
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
-        let (new, channel) = (NewRecord::of(key, entry, version, keep)?, self.channel());
+        let (new, channel) = (NewRecord::of(key, entry, version, keep)?, self.channel(key));
         let fill = move |call: &mut Cmd, finding: &Finding| {
             fill_in(call, finding, &new);
             call.arg(expected.as_bytes()).arg(&channel);
         };
         match self.on_record(&REPLACE, key, fill).await? {
             Told::Done(now) => {
-                self.waiters.wake(key);
+                self.ears.waiters().wake(key);
                 Ok(Replaced::Replaced(now))
             }
             Told::Found(record, now) => Ok(Replaced::Changed(stored(key, record)?, now)),
@@ -278,13 +278,13 @@ impl Store for RedisStore {
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
-        let channel = self.channel();
+        let channel = self.channel(key);
         let fill = move |call: &mut Cmd, _: &Finding| {
             call.arg(expected.as_bytes()).arg(&channel);
         };
         match self.on_record(&REMOVE, key, fill).await? {
             Told::Done(_) => {
-                self.waiters.wake(key);
+                self.ears.waiters().wake(key);
                 Ok(Removed::Removed)
             }
             Told::Found(record, now) => Ok(Removed::Changed(stored(key, record)?, now)),
@@ -312,7 +312,8 @@ impl Store for RedisStore {
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
         let has_changed = || async { self.version_at(key).await.is_ok_and(|version| version != Some(since)) };
-        self.waiters.until_changed(key, at_most, PAUSES, has_changed).await;
+        let _listening = self.ears.listening(key);
+        self.ears.waiters().until_changed(key, at_most, PAUSES, has_changed).await;
     }
 
     fn durability(&self) -> Durability {

@@ -51,6 +51,9 @@ pub struct ServerReport {
     pub clock_ahead_ms: i64,
 }
 
+/// What all words about a certificate have in common that come from rustls.
+const OF_A_CERTIFICATE: &str = "invalid peer certificate";
+
 /// Why a ledger on a server is not used. Each tells the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerFault {
@@ -58,11 +61,23 @@ pub enum ServerFault {
     #[error("the ledger's URL cannot be used: {0}")]
     Url(String),
     /// Nobody answers there, or the connection was refused or lost.
-    #[error("the ledger's server {place} is not reached ({problem}): check its address, and whether it runs")]
+    #[error("the ledger's server {place} is not reached ({problem}): check its address, and whether it runs{hint}")]
     Unreachable {
         /// Its host and port.
         place: String,
         /// What was seen.
+        problem: String,
+        /// What else may be the reason.
+        hint: &'static str,
+    },
+    /// It is not who it says, as far as this machine can tell.
+    #[error(
+        "the ledger's server {place} is not trusted ({problem}): have this machine trust who issued its certificate, of which a file may be named in `SSL_CERT_FILE`, and name the server as the certificate does"
+    )]
+    Untrusted {
+        /// Its host and port.
+        place: String,
+        /// What is wrong with its certificate.
         problem: String,
     },
     /// The server does not let this user in, or do what a ledger needs.
@@ -120,4 +135,15 @@ pub enum ServerFault {
     /// Anything else that the server said.
     #[error("the ledger's server failed: {0}")]
     Other(String),
+}
+
+impl ServerFault {
+    /// What a connection that was not made, or was lost, means.
+    pub(super) fn of_connection(place: String, problem: String, hint: &'static str) -> Self {
+        if problem.contains(OF_A_CERTIFICATE) {
+            Self::Untrusted { place, problem }
+        } else {
+            Self::Unreachable { place, problem, hint }
+        }
+    }
 }

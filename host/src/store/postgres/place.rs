@@ -64,6 +64,11 @@ impl Place {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
                 ServerFault::Denied { problem, cure: "make the database, or correct its name in the ledger's URL" }
             }
+            // The file has this name in every language that the server may speak.
+            Some(_) if problem.contains("pg_hba.conf") => ServerFault::Denied {
+                problem,
+                cure: "let this user in from this host by an entry in the server's `pg_hba.conf`, or, where it lets only encrypted connections in, write `sslmode=require` into the ledger's URL",
+            },
             Some(code) if is_about_the_user(code) => {
                 ServerFault::Denied { problem, cure: "correct user and password of the ledger" }
             }
@@ -75,7 +80,7 @@ impl Place {
             Some(code) if *code == SqlState::DISK_FULL => {
                 ServerFault::Denied { problem, cure: "make room on the server's disk" }
             }
-            Some(code) if is_about_reaching(code) => ServerFault::Unreachable { place, problem },
+            Some(code) if is_about_reaching(code) => ServerFault::of_connection(place, problem, ""),
             Some(_) => ServerFault::Other(problem),
             None if problem.contains("does not allow writes") || problem.contains("read-write") => {
                 ServerFault::ReadOnly { place, problem }
@@ -88,7 +93,7 @@ impl Place {
                 problem,
                 cure: "let the server offer TLS, or write `sslmode=disable` into the ledger's URL",
             },
-            None => ServerFault::Unreachable { place, problem },
+            None => ServerFault::of_connection(place, problem, ""),
         }
     }
 

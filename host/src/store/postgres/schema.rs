@@ -3,9 +3,12 @@
 //! A host never changes them. `semel ledger init` does, as often as one likes, in one transaction; afterwards a role that
 //! may read and write the tables, and make none, is enough.
 
-use super::place::Place;
+use super::place::{Place, told};
 use crate::{store::ServerFault, words::Nonce};
-use tokio_postgres::{Client, Transaction, error::SqlState};
+use tokio_postgres::{
+    Client, Transaction,
+    error::{Error, SqlState},
+};
 
 /// The schemas, each from the one before. What was released is never changed.
 const MIGRATIONS: &[&str] = &[include_str!("sql/1.sql")];
@@ -68,7 +71,7 @@ pub(super) async fn set_up(client: &mut Client, place: &Place, setup: &PostgresS
     if setup.partitions.is_some_and(|parts| parts == 0 || parts > PARTITIONS_MAX) {
         return Err(ServerFault::Other(format!("a ledger has 1 to {PARTITIONS_MAX} partitions")));
     }
-    let fault = |error| place.fault(&error);
+    let fault = |error| refused(&error, place);
     let transaction = client.transaction().await.map_err(fault)?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await.map_err(fault)?;
     let found = present(&transaction, place).await?;
@@ -87,9 +90,20 @@ pub(super) async fn set_up(client: &mut Client, place: &Place, setup: &PostgresS
     })
 }
 
+/// Why it is not made: whoever makes it needs more rights than a host.
+fn refused(error: &Error, place: &Place) -> ServerFault {
+    match error.code() {
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerFault::Denied {
+            problem: told(error),
+            cure: "set the ledger up as a user who may make a schema in this database, such as its owner, or to whom the schema `semel` belongs",
+        },
+        _ => place.fault(error),
+    }
+}
+
 /// The schema that is there; 0: none.
 async fn present(transaction: &Transaction<'_>, place: &Place) -> Result<i64, ServerFault> {
-    let fault = |error| place.fault(&error);
+    let fault = |error| refused(&error, place);
     let table = transaction.query_one("SELECT to_regclass('semel.ledger') IS NOT NULL", &[]).await.map_err(fault)?;
     if !table.try_get::<_, bool>(0).map_err(fault)? {
         return Ok(0);
@@ -104,7 +118,7 @@ async fn migrate(
     setup: &PostgresSetup,
     found: i64,
 ) -> Result<(), ServerFault> {
-    let fault = |error| place.fault(&error);
+    let fault = |error| refused(&error, place);
     if found == 0 {
         transaction.batch_execute("CREATE SCHEMA IF NOT EXISTS semel").await.map_err(fault)?;
     }

@@ -33,7 +33,12 @@ impl Connection {
         let shown = Place::shown_as(client);
         let config = Place::config().set_push_sender(hear);
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let multiplexed = connecting.await.map_err(|error| fault::of_server(&error, &shown))?;
+        let multiplexed = connecting.await.map_err(|error| match fault::of_server(&error, &shown) {
+            ServerFault::Unreachable { place, problem, .. } if !error.is_connection_refusal() => {
+                ServerFault::Unreachable { place, problem, hint: Place::if_spoken_to_wrongly(client) }
+            }
+            fault => fault,
+        })?;
         Ok(Self { multiplexed, is_lost, shown: shown.into() })
     }
 

@@ -25,7 +25,8 @@ pub(super) struct Place {
     /// Those of its cluster, as they were found last: where it is asked when the first is down.
     known: RwLock<Vec<Client>>,
     shown: String,
-    channel: String,
+    /// What all channels of the ledger begin with.
+    channels: String,
     pub(super) accepts_unverified: bool,
 }
 
@@ -41,7 +42,7 @@ impl Place {
         let database = info.redis_settings().db();
         Ok(Self {
             shown: shown(&info),
-            channel: format!("semel:{database}:changed"),
+            channels: format!("semel:{database}:changed:"),
             client: Client::open(info).map_err(unusable)?,
             known: RwLock::default(),
             accepts_unverified: server.accepts_unverified,
@@ -53,14 +54,23 @@ impl Place {
         &self.shown
     }
 
-    /// On which changes are told. Channels are shared by all databases of a server.
-    pub(super) fn channel(&self) -> &str {
-        &self.channel
+    /// On which a bell is rung elsewhere. Channels are shared by all databases of a server.
+    pub(super) fn channel(&self, bell: usize) -> String {
+        format!("{}{bell}", self.channels)
     }
 
     /// How messages name the server of a client.
     pub(super) fn shown_as(client: &Client) -> String {
         shown(client.get_connection_info())
+    }
+
+    /// What is to be done where a server is spoken to over TLS and has none, or the other way round: it then hangs up, or is silent.
+    pub(super) fn if_spoken_to_wrongly(client: &Client) -> &'static str {
+        match client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(..) => "; where it wants TLS, write `rediss://` into the ledger's URL",
+            ConnectionAddr::TcpTls { .. } => "; where it has no TLS, write `redis://` into the ledger's URL",
+            _ => "",
+        }
     }
 
     /// All servers that it may be reached by, the one of the URL first.
