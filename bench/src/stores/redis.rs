@@ -8,7 +8,7 @@ use crate::{
     world,
 };
 use anyhow::{Context, Result, ensure};
-use redis::{Cmd, Value, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Cmd, Value, aio::MultiplexedConnection};
 use semel::{
     ledger::conformance,
     store::{RedisStore, Server},
@@ -143,7 +143,9 @@ impl Bare {
 
     /// How often many tasks carry the two out in a second, on one connection.
     fn crowd(&self, runtime: &Runtime) -> Result<f64> {
-        let connection = runtime.block_on(self.client.get_multiplexed_async_connection())?;
+        // A disk that is slow for a moment is no reason to stop, as it is none for a ledger.
+        let patient = AsyncConnectionConfig::new().set_response_timeout(None);
+        let connection = runtime.block_on(self.client.get_multiplexed_async_connection_with_config(&patient))?;
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let clients: Vec<_> = (0..CALLERS)
             .map(|_| runtime.spawn(self.clone().keep_on(connection.clone(), Arc::clone(&stop), Arc::clone(&done))))
