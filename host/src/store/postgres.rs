@@ -18,13 +18,14 @@
 //! earlier moment. A connection belongs to one server process, so it is looked up once for each. Where `synchronous_commit`
 //! waits for a standby and only such a standby takes over, nothing is lost; that it was one, no server can tell.
 //!
-//! **What it costs.** A first call is two round trips and two commits, a repeat of what is settled one round trip and none:
-//! a creation that finds something answers with it, and where this process knows of something, it begins with a look ([`known`]).
-//! Under load up to 128 commands share a statement, over four connections; who asks while nobody else does asks in his own
-//! task. Waiting costs nothing but a look now and then. Measured (`cargo xtask bench stores`, the server on the same two cores, a
-//! sync of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with two statements as bare as can be, a tenth of
-//! the difference being the statements' own, and most of it this process's work with caches that cooled while it waited; 64 callers 8,300 to 9,900
-//! calls a second with 0.15 commits each, 1.4 times `pgbench`'s best, and 45,000 repeats, 0.8 of the bare look; a waiter elsewhere hears after 1.3 ms.
+//! **What it costs.** A first call is two round trips and two commits, a repeat of what is settled one round trip and
+//! none: a creation that finds something answers with it, and where this process knows of something, it begins with a
+//! look ([`known`]). Under load up to 128 commands share a statement, over four connections; who asks while nobody else
+//! does asks in his own task. Waiting costs nothing but a look now and then. Measured (`cargo xtask bench stores`, the
+//! server on the same two cores, a sync of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with
+//! two statements as bare as can be, a quarter of the difference being the statements' own, and most of it this process's
+//! work with caches that cooled while it waited; 64 callers 8,300 to 9,900 calls a second with 0.15 commits each, 1.4
+//! times `pgbench`'s best, and 45,000 repeats, 0.8 of the bare look; a waiter elsewhere hears after 1.3 ms.
 //!
 //! Absent: sums of rows (the server's own `data_checksums` do that), [`Store::scrub`] (what `VACUUM` leaves is the
 //! administrator's, as are backups and the log), connections through a pooler that shares sessions between
