@@ -139,11 +139,11 @@ pub enum ServerFault {
 
 impl ServerFault {
     /// What a connection that was not made, or was lost, means.
-    pub(super) fn of_connection(place: String, problem: String, hint: &'static str) -> Self {
+    pub(super) fn of_connection(place: String, problem: String) -> Self {
         if problem.contains(OF_A_CERTIFICATE) {
             Self::Untrusted { place, problem }
         } else {
-            Self::Unreachable { place, problem, hint }
+            Self::Unreachable { place, problem, hint: "" }
         }
     }
 }

@@ -80,7 +80,7 @@ impl Place {
             Some(code) if *code == SqlState::DISK_FULL => {
                 ServerFault::Denied { problem, cure: "make room on the server's disk" }
             }
-            Some(code) if is_about_reaching(code) => ServerFault::of_connection(place, problem, ""),
+            Some(code) if is_about_reaching(code) => ServerFault::of_connection(place, problem),
             Some(_) => ServerFault::Other(problem),
             None if problem.contains("does not allow writes") || problem.contains("read-write") => {
                 ServerFault::ReadOnly { place, problem }
@@ -93,7 +93,7 @@ impl Place {
                 problem,
                 cure: "let the server offer TLS, or write `sslmode=disable` into the ledger's URL",
             },
-            None => ServerFault::of_connection(place, problem, ""),
+            None => ServerFault::of_connection(place, problem),
         }
     }
 

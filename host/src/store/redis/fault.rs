@@ -76,7 +76,7 @@ pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerFault {
         (ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown), _) => {
             ServerFault::ReadOnly { place: shown, problem }
         }
-        (ErrorKind::Io, _) => ServerFault::of_connection(shown, problem, ""),
+        (ErrorKind::Io, _) => ServerFault::of_connection(shown, problem),
         (ErrorKind::InvalidClientConfig, _) => ServerFault::Url(problem),
         (_, Some("CLUSTERDOWN")) => nodes::incomplete(),
         (_, Some("MISCONF")) => ServerFault::Unsafe {

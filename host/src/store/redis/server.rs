@@ -74,7 +74,7 @@ impl Server {
         }
         if self.told("loading") == Some("1") {
             let problem = "it is still loading its data".to_owned();
-            return Err(ServerFault::of_connection(self.shown.clone(), problem, ""));
+            return Err(ServerFault::Unreachable { place: self.shown.clone(), problem, hint: "" });
         }
         let policy = self.setting("maxmemory-policy").or(self.told("maxmemory_policy"));
         if policy.is_some_and(|policy| policy != "noeviction") {

@@ -13,8 +13,8 @@ use crate::{
 };
 use futures_util::StreamExt;
 use redis::{
-    RedisResult,
-    aio::{PubSub, PubSubSink},
+    Msg, RedisResult,
+    aio::{PubSubSink, PubSubStream},
 };
 use std::{
     collections::BTreeSet,
@@ -84,8 +84,8 @@ pub(super) async fn listen(place: Arc<Place>, ears: Arc<Ears>) {
     loop {
         for client in place.doors() {
             if let Ok(Ok(news)) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
-                // It ends with its connection.
-                let _ = hear(news, &place, &ears).await;
+                let (sink, news) = news.split();
+                Hearing { sink, heard: BTreeSet::new(), place: &place, ears: &ears }.until_lost(news).await;
                 break;
             }
         }
@@ -93,53 +93,66 @@ pub(super) async fn listen(place: Arc<Place>, ears: Arc<Ears>) {
     }
 }
 
-/// Wakes whoever waits for what changed, until the connection is lost.
-async fn hear(news: PubSub, place: &Place, ears: &Ears) -> RedisResult<()> {
-    let (mut sink, mut news) = news.split();
-    let mut heard = BTreeSet::new();
-    let mut rests = interval_at(Instant::now() + LINGER, LINGER);
-    listen_to_more(&mut sink, &mut heard, place, ears).await?;
-    loop {
-        tokio::select! {
-            told = news.next() => match told.map(|told| <[u8; 32]>::try_from(told.get_payload_bytes())) {
-                Some(Ok(key)) => ears.waiters.wake(StoreKey::from_bytes(key)),
-                // What no store would say.
-                Some(Err(_)) => ears.waiters.wake_all(),
-                None => return Ok(()),
-            },
-            () = ears.pricked.notified() => listen_to_more(&mut sink, &mut heard, place, ears).await?,
-            _ = rests.tick() => listen_to_less(&mut sink, &mut heard, place, ears).await?,
+/// A connection, and the bells that it listens to.
+struct Hearing<'a> {
+    sink: PubSubSink,
+    heard: BTreeSet<usize>,
+    place: &'a Place,
+    ears: &'a Ears,
+}
+
+impl Hearing<'_> {
+    /// Wakes whoever waits for what changed, until the connection is lost, or the server does not answer on it.
+    async fn until_lost(mut self, mut news: PubSubStream) {
+        let mut rests = interval_at(Instant::now() + LINGER, LINGER);
+        let mut holds = in_time(self.listen_to_more()).await;
+        while holds {
+            holds = tokio::select! {
+                told = news.next() => told.is_some_and(|told| self.wake(&told)),
+                () = self.ears.pricked.notified() => in_time(self.listen_to_more()).await,
+                _ = rests.tick() => in_time(self.listen_to_less()).await,
+            };
         }
+    }
+
+    fn wake(&self, told: &Msg) -> bool {
+        match <[u8; 32]>::try_from(told.get_payload_bytes()) {
+            Ok(key) => self.ears.waiters.wake(StoreKey::from_bytes(key)),
+            // What no store would say.
+            Err(_) => self.ears.waiters.wake_all(),
+        }
+        true
+    }
+
+    async fn listen_to_more(&mut self) -> RedisResult<()> {
+        let new: Vec<_> = self.ears.wanted().difference(&self.heard).copied().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.sink.subscribe(self.channels(&new)).await?;
+        self.heard.extend(&new);
+        // For whatever changed before.
+        new.into_iter().for_each(|bell| self.ears.waiters.wake_number(bell));
+        Ok(())
+    }
+
+    async fn listen_to_less(&mut self) -> RedisResult<()> {
+        let old: Vec<_> = self.heard.difference(&self.ears.wanted()).copied().collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.sink.unsubscribe(self.channels(&old)).await?;
+        self.heard.retain(|bell| !old.contains(bell));
+        // Whoever came meanwhile took them to be heard.
+        self.listen_to_more().await
+    }
+
+    fn channels(&self, bells: &[usize]) -> Vec<String> {
+        bells.iter().map(|bell| self.place.channel(*bell)).collect()
     }
 }
 
-async fn listen_to_more(
-    sink: &mut PubSubSink,
-    heard: &mut BTreeSet<usize>,
-    place: &Place,
-    ears: &Ears,
-) -> RedisResult<()> {
-    for bell in ears.wanted() {
-        if heard.insert(bell) {
-            sink.subscribe(place.channel(bell)).await?;
-            // For whatever changed before.
-            ears.waiters.wake_number(bell);
-        }
-    }
-    Ok(())
-}
-
-async fn listen_to_less(
-    sink: &mut PubSubSink,
-    heard: &mut BTreeSet<usize>,
-    place: &Place,
-    ears: &Ears,
-) -> RedisResult<()> {
-    let wanted = ears.wanted();
-    for bell in heard.difference(&wanted) {
-        sink.unsubscribe(place.channel(*bell)).await?;
-    }
-    heard.retain(|bell| wanted.contains(bell));
-    // Whoever came since is no longer heard.
-    listen_to_more(sink, heard, place, ears).await
+/// Whether the server did it in time.
+async fn in_time(asked: impl Future<Output = RedisResult<()>>) -> bool {
+    timeout(CONNECT_TIMEOUT, asked).await.is_ok_and(|done| done.is_ok())
 }
