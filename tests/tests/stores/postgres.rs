@@ -6,10 +6,14 @@ mod sharing;
 mod standbys;
 mod troubles;
 
-use semel::ledger::conformance::{self, Fixture};
+use proptest::{collection::vec, prelude::*};
+use semel::ledger::conformance::{self, Fixture, alike};
 use semel::store::{Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store};
 use semel_servers::postgres::Postgres;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 #[test]
 fn it_keeps_the_contract() {
@@ -27,6 +31,20 @@ fn keeps_the_contract(setup: &PostgresSetup) {
         println!("{}", case.name());
         case.run(fixture(Arc::clone(&server), format!("case_{number}"), setup));
     }
+}
+
+/// A database takes longer to make than a hundred steps do: few cases, each of many steps.
+#[test]
+fn it_answers_as_memory_does() {
+    let (server, cases) = (Arc::new(Postgres::start()), AtomicU32::new(0));
+    let config = ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(steps in vec(any::<u64>(), 300..400))| {
+        let name = format!("alike_{}", cases.fetch_add(1, Ordering::Relaxed));
+        conformance::run(async {
+            let fixture = fixture(Arc::clone(&server), name, &PostgresSetup::default()).await;
+            alike::answers_as_memory_does(&fixture, &steps).await;
+        });
+    });
 }
 
 /// A fresh ledger in a database of this name.
