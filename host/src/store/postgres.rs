@@ -24,7 +24,7 @@
 //! does asks in his own task. Waiting costs nothing but a look now and then. Measured (`cargo xtask bench stores`, the
 //! server on the same two cores, a sync of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with
 //! two statements as bare as can be, a quarter of the difference being the statements' own, and most of it this process's
-//! work with caches that cooled while it waited; 64 callers 8,300 to 9,900 calls a second with 0.15 commits each, 1.4
+//! work, slowed, it seems, by caches that cooled meanwhile; 64 callers 8,300 to 9,900 calls a second with 0.15 commits each, 1.4
 //! times `pgbench`'s best, and 45,000 repeats, 0.8 of the bare look; a waiter elsewhere hears after 1.3 ms.
 //!
 //! Absent: sums of rows (the server's own `data_checksums` do that), [`Store::scrub`] (what `VACUUM` leaves is the
