@@ -42,7 +42,7 @@
 //! whatever syncs in the same turn; a second connection hears of changes, of those alone for which somebody here waits.
 //! Measured (`cargo xtask bench stores`, the server on the same two cores, a sync of 0.2 ms): one caller 0.93 ms where the two
 //! bare scripts take 0.57, most of the rest being this process's own work, slowed, it seems, by cold caches; 64 callers
-//! 5,800 to 6,400 calls a second, 0.6 to 0.7 of the bare scripts on one connection; a waiter elsewhere hears after 0.9 ms.
+//! 5,500 to 6,400 calls a second, 0.55 to 0.7 of the bare scripts on one connection; a waiter elsewhere hears after 0.9 ms.
 //!
 //! Absent: Redis before 7.0, a level above D2 (a replica that takes over may lack what was acknowledged; that shows as another
 //! incarnation), and any way to notice that an older copy of the server's files was put back, that a copy was started as a

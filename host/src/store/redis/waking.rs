@@ -108,20 +108,19 @@ impl Hearing<'_> {
         let mut holds = in_time(self.listen_to_more()).await;
         while holds {
             holds = tokio::select! {
-                told = news.next() => told.is_some_and(|told| self.wake(&told)),
+                told = news.next() => told.map(|told| self.wake(&told)).is_some(),
                 () = self.ears.pricked.notified() => in_time(self.listen_to_more()).await,
                 _ = rests.tick() => in_time(self.listen_to_less()).await,
             };
         }
     }
 
-    fn wake(&self, told: &Msg) -> bool {
+    fn wake(&self, told: &Msg) {
         match <[u8; 32]>::try_from(told.get_payload_bytes()) {
             Ok(key) => self.ears.waiters.wake(StoreKey::from_bytes(key)),
             // What no store would say.
             Err(_) => self.ears.waiters.wake_all(),
         }
-        true
     }
 
     async fn listen_to_more(&mut self) -> RedisResult<()> {
