@@ -44,5 +44,7 @@ fn embed(name: &str, built: &Path, out: &Path) -> Result<String, Box<dyn Error>>
         return Ok("None".to_owned());
     }
     fs::copy(file, out.join(name).with_extension("wasm"))?;
-    Ok(format!("Some(include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")))"))
+    Ok(format!(
+        "Some(include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")))"
+    ))
 }

@@ -20,9 +20,19 @@ pub(crate) fn make(
     during: Duration,
     call: Option<&Call>,
 ) -> Result<u64> {
-    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, done) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let callers: Vec<_> = (0..callers)
-        .map(|_| runtime.spawn(keep_calling(host.clone(), call.cloned(), Arc::clone(&stop), Arc::clone(&done))))
+        .map(|_| {
+            runtime.spawn(keep_calling(
+                host.clone(),
+                call.cloned(),
+                Arc::clone(&stop),
+                Arc::clone(&done),
+            ))
+        })
         .collect();
     std::thread::sleep(during);
     let counted = done.load(Ordering::Relaxed);
@@ -33,7 +43,12 @@ pub(crate) fn make(
     Ok(counted)
 }
 
-async fn keep_calling(host: Semel, call: Option<Call>, stop: Arc<AtomicBool>, done: Arc<AtomicU64>) -> Result<()> {
+async fn keep_calling(
+    host: Semel,
+    call: Option<Call>,
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+) -> Result<()> {
     while !stop.load(Ordering::Relaxed) {
         match &call {
             Some(call) => world::replay(&host, call.clone()).await?,

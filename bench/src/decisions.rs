@@ -29,14 +29,24 @@ pub(crate) fn measure(rows: &mut Rows) -> Result<()> {
     let hints = world::policy(&runtime, "hints", json!({}))?;
     let intent = world::policy(&runtime, "intent", world::REFUNDING.clone())?;
     one(rows, "hints", &hints, natively::<Hints>(json!({})))?;
-    one(rows, "intent", &intent, natively::<Intent>(world::REFUNDING.clone()))?;
+    one(
+        rows,
+        "intent",
+        &intent,
+        natively::<Intent>(world::REFUNDING.clone()),
+    )?;
     judging(rows, "hints", &hints)?;
     judging(rows, "intent", &intent)?;
     two_threads(rows, "hints", &hints)?;
     two_threads(rows, "intent", &intent)
 }
 
-fn one(rows: &mut Rows, name: &str, policy: &Policy, mut native: impl FnMut() -> Result<()>) -> Result<()> {
+fn one(
+    rows: &mut Rows,
+    name: &str,
+    policy: &Policy,
+    mut native: impl FnMut() -> Result<()>,
+) -> Result<()> {
     let call = world::call(17)?;
     let mut guest = || {
         black_box(policy.derive(&call)?);
@@ -44,7 +54,13 @@ fn one(rows: &mut Rows, name: &str, policy: &Policy, mut native: impl FnMut() ->
     };
     let [guest, native] = sample::microseconds([&mut guest, &mut native])?;
     let reach = [Reach::AtMost(10.0), Reach::TimesAtMost(5.0)];
-    rows.add(&format!("`{name}`: one derive in a fresh instance (floor: native)"), "µs", guest, Some(native), &reach);
+    rows.add(
+        &format!("`{name}`: one derive in a fresh instance (floor: native)"),
+        "µs",
+        guest,
+        Some(native),
+        &reach,
+    );
     Ok(())
 }
 
@@ -63,7 +79,13 @@ fn judging(rows: &mut Rows, name: &str, policy: &Policy) -> Result<()> {
         Ok(())
     };
     let [judged] = sample::microseconds([&mut judge])?;
-    rows.add(&format!("`{name}`: one judge in a fresh instance"), "µs", judged, None, &[]);
+    rows.add(
+        &format!("`{name}`: one judge in a fresh instance"),
+        "µs",
+        judged,
+        None,
+        &[],
+    );
     Ok(())
 }
 
@@ -72,9 +94,11 @@ fn natively<P: semel_guest::Policy>(settings: Value) -> impl FnMut() -> Result<(
     let settings = settings.to_string();
     let arguments = world::arguments(17).to_string();
     move || {
-        let settings = semel_guest::settings::read(black_box(&settings)).map_err(|mistake| anyhow!(mistake))?;
+        let settings = semel_guest::settings::read(black_box(&settings))
+            .map_err(|mistake| anyhow!(mistake))?;
         let policy = P::configure(settings).map_err(|mistake| anyhow!(mistake))?;
-        let call = semel_guest::Call::new("refund_order", serde_json::from_str(black_box(&arguments))?);
+        let call =
+            semel_guest::Call::new("refund_order", serde_json::from_str(black_box(&arguments))?);
         black_box(policy.derive(&call).map_err(|mistake| anyhow!(mistake))?);
         Ok(())
     }
@@ -89,7 +113,13 @@ fn two_threads(rows: &mut Rows, name: &str, policy: &Policy) -> Result<()> {
     }
     let (alone, together) = (Sample::of(alone), Sample::of(together));
     let name = format!("`{name}`: derives a second from two threads (floor: one thread)");
-    rows.add(&name, "/s", together, Some(alone), &[Reach::TimesAtLeast(1.8)]);
+    rows.add(
+        &name,
+        "/s",
+        together,
+        Some(alone),
+        &[Reach::TimesAtLeast(1.8)],
+    );
     Ok(())
 }
 
@@ -106,7 +136,14 @@ fn per_second(policy: &Policy, call: &Call, threads: usize) -> Result<f64> {
     };
     let counts: Vec<Result<u64>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(decide)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))).collect()
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+            })
+            .collect()
     });
     let total: u64 = counts.into_iter().sum::<Result<u64>>()?;
     Ok(total as f64 / ROUND.as_secs_f64())

@@ -34,12 +34,25 @@ fn one(rows: &mut Rows, runtime: &Runtime, name: &str, policy: Policy) -> Result
     let replays = name != "hints";
     let mut nothing = || Ok(());
     let replayed: sample::Work<'_> = if replays { &mut replayed } else { &mut nothing };
-    let [executed, replayed, derived] = sample::microseconds([&mut executed, replayed, &mut derived])?;
+    let [executed, replayed, derived] =
+        sample::microseconds([&mut executed, replayed, &mut derived])?;
     let twice = derived.map(|derive| derive * 2.0);
     let title = |what: &str| format!("`{name}`: guarded call in memory, {what}");
-    rows.add(&title("executed (floor: two derives)"), "µs", executed, Some(twice), &[Reach::AtMost(26.0)]);
+    rows.add(
+        &title("executed (floor: two derives)"),
+        "µs",
+        executed,
+        Some(twice),
+        &[Reach::AtMost(26.0)],
+    );
     if replays {
-        rows.add(&title("replayed (floor: one derive)"), "µs", replayed, Some(derived), &[Reach::AtMost(13.0)]);
+        rows.add(
+            &title("replayed (floor: one derive)"),
+            "µs",
+            replayed,
+            Some(derived),
+            &[Reach::AtMost(13.0)],
+        );
     }
     Ok(())
 }

@@ -21,18 +21,42 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()>
     let runtime = world::runtime(1)?;
     let short = History::of(&runtime, &folder.join("short.db"), SHORT)?;
     let long = History::of(&runtime, &folder.join("long.db"), length)?;
-    let (mut executed_long, mut executed_short) = (|| long.execute(&runtime), || short.execute(&runtime));
+    let (mut executed_long, mut executed_short) =
+        (|| long.execute(&runtime), || short.execute(&runtime));
     let [executed, floor] = sample::microseconds([&mut executed_long, &mut executed_short])?;
-    let title = |what: &str| format!("{length} settled operations, one caller, {what} (floor: {SHORT})");
-    rows.add(&title("executed"), "µs", executed, Some(floor), &[Reach::TimesAtMost(1.3)]);
-    let (mut replayed_long, mut replayed_short) = (|| long.replay(&runtime), || short.replay(&runtime));
+    let title =
+        |what: &str| format!("{length} settled operations, one caller, {what} (floor: {SHORT})");
+    rows.add(
+        &title("executed"),
+        "µs",
+        executed,
+        Some(floor),
+        &[Reach::TimesAtMost(1.3)],
+    );
+    let (mut replayed_long, mut replayed_short) =
+        (|| long.replay(&runtime), || short.replay(&runtime));
     let [replayed, floor] = sample::microseconds([&mut replayed_long, &mut replayed_short])?;
-    rows.add(&title("replayed"), "µs", replayed, Some(floor), &[Reach::TimesAtMost(1.5)]);
+    rows.add(
+        &title("replayed"),
+        "µs",
+        replayed,
+        Some(floor),
+        &[Reach::TimesAtMost(1.5)],
+    );
     let before = world::resident_mib()?;
     sample::microseconds([&mut executed_long, &mut replayed_long])?;
-    let (after, before) = (Sample::exactly(world::resident_mib()?), Sample::exactly(before));
+    let (after, before) = (
+        Sample::exactly(world::resident_mib()?),
+        Sample::exactly(before),
+    );
     let title = "memory of the process after as many calls again (floor: before them)";
-    rows.add(title, "MiB", after, Some(before), &[Reach::TimesAtMost(1.1)]);
+    rows.add(
+        title,
+        "MiB",
+        after,
+        Some(before),
+        &[Reach::TimesAtMost(1.1)],
+    );
     Ok(())
 }
 
@@ -56,7 +80,11 @@ impl History {
                 fill(file, length.saturating_sub(KNOWN) / (KNOWN / 50))?;
             }
         }
-        Ok(Self { host, known, next: Cell::new(0) })
+        Ok(Self {
+            host,
+            known,
+            next: Cell::new(0),
+        })
     }
 
     fn execute(&self, runtime: &Runtime) -> Result<()> {
@@ -67,7 +95,11 @@ impl History {
     /// In another order than they were made in.
     fn replay(&self, runtime: &Runtime) -> Result<()> {
         self.next.set((self.next.get() + 211) % self.known.len());
-        let call = self.known.get(self.next.get()).cloned().context("no call is known")?;
+        let call = self
+            .known
+            .get(self.next.get())
+            .cloned()
+            .context("no call is known")?;
         let host = self.host.clone();
         runtime.block_on(async move { world::replay(&host, call).await })
     }

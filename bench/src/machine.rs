@@ -33,7 +33,9 @@ impl Machine {
         Ok(Self {
             processor: processor(),
             cores: std::thread::available_parallelism()?.get(),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
+                .trim()
+                .to_owned(),
             folder: folder.parent().unwrap_or(folder).display().to_string(),
             file_system: file_system(folder),
             sync_microseconds: sync(folder)?.median,
@@ -47,15 +49,25 @@ impl fmt::Display for Machine {
             f,
             "{}, {} cores, Linux {}. Ledgers in {} ({}; appending 4 KiB and syncing takes {:.0} µs at the median).\n\
              All callers run in the measuring process, on the same cores as the writer of the ledger.",
-            self.processor, self.cores, self.kernel, self.folder, self.file_system, self.sync_microseconds
+            self.processor,
+            self.cores,
+            self.kernel,
+            self.folder,
+            self.file_system,
+            self.sync_microseconds
         )
     }
 }
 
 fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let named = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    named.map_or_else(|| "an unnamed processor".to_owned(), |(_, name)| name.trim().to_owned())
+    let named = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    named.map_or_else(
+        || "an unnamed processor".to_owned(),
+        |(_, name)| name.trim().to_owned(),
+    )
 }
 
 /// The longest mount point that the folder lies under.
@@ -66,14 +78,20 @@ fn file_system(folder: &Path) -> String {
         let (at, kind) = (words.next()?, words.next()?);
         folder.starts_with(at).then_some((at.len(), kind))
     });
-    under.max().map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
+    under
+        .max()
+        .map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
 }
 
 /// Waits until the disk is about as fast as it was, with all that was given to it written.
 pub(crate) fn wait_until_quiet(folder: &Path, usual: Sample) -> Result<()> {
     let begun = Instant::now();
     while sync(folder)?.median > 1.5 * usual.median {
-        ensure!(begun.elapsed() < QUIET_WITHIN, "the disk under {} does not come to rest", folder.display());
+        ensure!(
+            begun.elapsed() < QUIET_WITHIN,
+            "the disk under {} does not come to rest",
+            folder.display()
+        );
         std::thread::sleep(Duration::from_secs(1));
     }
     Ok(())

@@ -70,8 +70,16 @@ enum Group {
 
 impl Group {
     /// What is measured where nothing else is asked for: all but what fills a disk.
-    const USUAL: [Self; 8] =
-        [Self::Decisions, Self::Guarded, Self::Sqlite, Self::Stores, Self::History, Self::Exec, Self::Mcp, Self::Sizes];
+    const USUAL: [Self; 8] = [
+        Self::Decisions,
+        Self::Guarded,
+        Self::Sqlite,
+        Self::Stores,
+        Self::History,
+        Self::Exec,
+        Self::Mcp,
+        Self::Sizes,
+    ];
 }
 
 fn main() -> ExitCode {
@@ -112,5 +120,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
             Group::Sizes => sizes::measure(&mut rows),
         }
     }
-    if arguments.json { rows.print_json(&machine) } else { rows.print_table(&machine) }
+    if arguments.json {
+        rows.print_json(&machine)
+    } else {
+        rows.print_table(&machine)
+    }
 }

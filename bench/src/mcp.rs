@@ -21,7 +21,8 @@ const ROUND: Duration = Duration::from_millis(1_000);
 const ROUNDS: usize = 5;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path, semel: Option<&Path>) -> Result<()> {
-    let semel = semel.context("the gateway is measured as a program: say which with `--semel PROGRAM`")?;
+    let semel =
+        semel.context("the gateway is measured as a program: say which with `--semel PROGRAM`")?;
     let gateway = Gateway::new(semel, folder)?;
     stdio::measure(rows, folder, &gateway)?;
     http::measure(rows, &gateway)

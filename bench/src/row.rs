@@ -75,21 +75,33 @@ impl Rows {
             high: value.high,
             floor,
             ratio,
-            reach: reach.iter().map(|reach| reach.words(unit)).collect::<Vec<_>>().join(", "),
-            met: (!reach.is_empty()).then(|| reach.iter().all(|reach| reach.is_met(value.median, ratio))),
+            reach: reach
+                .iter()
+                .map(|reach| reach.words(unit))
+                .collect::<Vec<_>>()
+                .join(", "),
+            met: (!reach.is_empty())
+                .then(|| reach.iter().all(|reach| reach.is_met(value.median, ratio))),
         };
         eprintln!("{}", row.line());
         self.0.push(row);
     }
 
     pub(crate) fn print_json(&self, machine: &Machine) -> Result<()> {
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "machine": machine, "rows": self.0 }))?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(
+                &serde_json::json!({ "machine": machine, "rows": self.0 })
+            )?
+        );
         Ok(())
     }
 
     pub(crate) fn print_table(&self, machine: &Machine) -> Result<()> {
         println!("{machine}\n");
-        println!("| what | median | from – to | floor | ratio | reach | met |\n|---|---:|---:|---:|---:|---|---|");
+        println!(
+            "| what | median | from – to | floor | ratio | reach | met |\n|---|---:|---:|---:|---:|---|---|"
+        );
         for row in &self.0 {
             println!("{}", row.line());
         }
@@ -99,7 +111,17 @@ impl Rows {
 
 impl Row {
     fn line(&self) -> String {
-        let Self { name, unit, value, low, high, floor, ratio, reach, met } = self;
+        let Self {
+            name,
+            unit,
+            value,
+            low,
+            high,
+            floor,
+            ratio,
+            reach,
+            met,
+        } = self;
         let optional = |number: &Option<f64>| number.map_or_else(|| "–".to_owned(), figure);
         let met = met.map_or("–", |met| if met { "yes" } else { "no" });
         format!(

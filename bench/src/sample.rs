@@ -16,18 +16,35 @@ impl Sample {
     /// The median of these, and the first and last tenth as the spread.
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let at = |part: usize| values.get(values.len().saturating_sub(1) * part / 10).copied().unwrap_or(f64::NAN);
-        Self { median: at(5), low: at(1), high: at(9) }
+        let at = |part: usize| {
+            values
+                .get(values.len().saturating_sub(1) * part / 10)
+                .copied()
+                .unwrap_or(f64::NAN)
+        };
+        Self {
+            median: at(5),
+            low: at(1),
+            high: at(9),
+        }
     }
 
     pub(crate) fn exactly(value: f64) -> Self {
-        Self { median: value, low: value, high: value }
+        Self {
+            median: value,
+            low: value,
+            high: value,
+        }
     }
 
     /// Each value turned into another.
     pub(crate) fn map(self, change: impl Fn(f64) -> f64) -> Self {
         let (low, high) = (change(self.low), change(self.high));
-        Self { median: change(self.median), low: low.min(high), high: low.max(high) }
+        Self {
+            median: change(self.median),
+            low: low.min(high),
+            high: low.max(high),
+        }
     }
 }
 

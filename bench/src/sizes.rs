@@ -12,7 +12,13 @@ pub(crate) fn measure(rows: &mut Rows) {
     for (name, budget) in BUDGETS {
         if let Ok(component) = semel_policies::get(name) {
             let size = Sample::exactly(component.len() as f64 / 1024.0);
-            rows.add(&format!("`{name}`: size of the component"), "KiB", size, None, &[Reach::AtMost(budget)]);
+            rows.add(
+                &format!("`{name}`: size of the component"),
+                "KiB",
+                size,
+                None,
+                &[Reach::AtMost(budget)],
+            );
         }
     }
 }

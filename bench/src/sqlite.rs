@@ -27,7 +27,8 @@ const MEMORY: &str = "/dev/shm";
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     Placed::at(folder, "this disk")?.measure(rows)?;
-    let memory = tempfile::tempdir_in(MEMORY).context("files in memory are needed to tell the disk's part")?;
+    let memory = tempfile::tempdir_in(MEMORY)
+        .context("files in memory are needed to tell the disk's part")?;
     Placed::at(memory.path(), "in memory, so without syncs")?.measure(rows)
 }
 
@@ -48,7 +49,13 @@ impl Placed {
         let host = world::host(&runtime, store.clone(), policy)?;
         runtime.block_on(world::execute(&host, world::fresh_call()?))?;
         let bare = Bare::like(&folder.join("ledger.db"), folder.join("bare.db"))?;
-        Ok(Self { place, runtime, store, host, bare })
+        Ok(Self {
+            place,
+            runtime,
+            store,
+            host,
+            bare,
+        })
     }
 
     fn measure(mut self, rows: &mut Rows) -> Result<()> {
@@ -62,7 +69,12 @@ impl Placed {
     }
 
     fn one_caller(&mut self, rows: &mut Rows) -> Result<()> {
-        let Self { runtime, host, bare, .. } = self;
+        let Self {
+            runtime,
+            host,
+            bare,
+            ..
+        } = self;
         let mut executed = || {
             let host = host.clone();
             runtime.block_on(async move { world::execute(&host, world::fresh_call()?).await })
@@ -70,7 +82,13 @@ impl Placed {
         let mut twice = || bare.commits_of(1);
         let [executed, twice] = sample::microseconds([&mut executed, &mut twice])?;
         let title = self.title("one caller, executed (floor: two bare commits)");
-        rows.add(&title, "µs", executed, Some(twice), &[Reach::TimesAtMost(1.15)]);
+        rows.add(
+            &title,
+            "µs",
+            executed,
+            Some(twice),
+            &[Reach::TimesAtMost(1.15)],
+        );
         Ok(())
     }
 
@@ -84,27 +102,54 @@ impl Placed {
             floor.push(self.bare.calls_per_second()?);
         }
         let (calls, floor) = (Sample::of(calls), Sample::of(floor));
-        let title = self.title("64 callers, executed (floor: the same writes in groups of 64, bare)");
-        rows.add(&title, "calls/s", calls, Some(floor), &[Reach::AtLeast(25_000.0), Reach::TimesAtLeast(0.7)]);
-        rows.add(&self.title("64 callers, commits a call"), "", Sample::of(commits), None, &[]);
+        let title =
+            self.title("64 callers, executed (floor: the same writes in groups of 64, bare)");
+        rows.add(
+            &title,
+            "calls/s",
+            calls,
+            Some(floor),
+            &[Reach::AtLeast(25_000.0), Reach::TimesAtLeast(0.7)],
+        );
+        rows.add(
+            &self.title("64 callers, commits a call"),
+            "",
+            Sample::of(commits),
+            None,
+            &[],
+        );
         Ok(())
     }
 
     fn replays(&self, rows: &mut Rows) -> Result<()> {
         let call = world::fresh_call()?;
-        self.runtime.block_on(world::execute(&self.host, call.clone()))?;
+        self.runtime
+            .block_on(world::execute(&self.host, call.clone()))?;
         let mut replayed = || {
             let (host, call) = (self.host.clone(), call.clone());
-            self.runtime.block_on(async move { world::replay(&host, call).await })
+            self.runtime
+                .block_on(async move { world::replay(&host, call).await })
         };
         let [replayed] = sample::microseconds([&mut replayed])?;
-        rows.add(&self.title("one caller, replayed"), "µs", replayed, None, &[Reach::AtMost(18.0)]);
+        rows.add(
+            &self.title("one caller, replayed"),
+            "µs",
+            replayed,
+            None,
+            &[Reach::AtMost(18.0)],
+        );
         let mut rates = Vec::new();
         for _ in 0..ROUNDS {
             let done = callers::make(&self.runtime, &self.host, CALLERS, ROUND, Some(&call))?;
             rates.push(done as f64 / ROUND.as_secs_f64());
         }
-        rows.add(&self.title("64 callers, replayed"), "calls/s", Sample::of(rates), None, &[Reach::AtLeast(80_000.0)]);
+        rows.add(
+            &self.title("64 callers, replayed"),
+            "calls/s",
+            Sample::of(rates),
+            None,
+            &[Reach::AtLeast(80_000.0)],
+        );
         Ok(())
     }
 }
@@ -127,13 +172,21 @@ impl Bare {
         let connection = Connection::open(at)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 4_096)?;
-        Ok(Self { connection, entry: vec![b'7'; usize::try_from(bytes)?] })
+        Ok(Self {
+            connection,
+            entry: vec![b'7'; usize::try_from(bytes)?],
+        })
     }
 
     /// One commit for so many claims, and one for their settlements.
     fn commits_of(&mut self, calls: usize) -> Result<()> {
-        let keys = (0..calls).map(|_| Ok([Nonce::fresh()?; 2])).collect::<Result<Vec<_>>>()?;
-        let keys: Vec<_> = keys.iter().map(|[one, two]| [*one.as_bytes(), *two.as_bytes()].concat()).collect();
+        let keys = (0..calls)
+            .map(|_| Ok([Nonce::fresh()?; 2]))
+            .collect::<Result<Vec<_>>>()?;
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|[one, two]| [*one.as_bytes(), *two.as_bytes()].concat())
+            .collect();
         self.commit(
             &keys,
             "INSERT INTO entry (
@@ -151,9 +204,13 @@ impl Bare {
     }
 
     fn commit(&mut self, keys: &[Vec<u8>], statement: &str) -> Result<()> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         for key in keys {
-            transaction.prepare_cached(statement)?.execute(named_params! { ":key": key, ":entry": self.entry })?;
+            transaction
+                .prepare_cached(statement)?
+                .execute(named_params! { ":key": key, ":entry": self.entry })?;
         }
         Ok(transaction.commit()?)
     }

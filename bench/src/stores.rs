@@ -81,7 +81,8 @@ impl Guarded {
     /// A call that is settled.
     fn settled(&self) -> Result<Call> {
         let call = world::fresh_call()?;
-        self.runtime.block_on(world::execute(&self.host, call.clone()))?;
+        self.runtime
+            .block_on(world::execute(&self.host, call.clone()))?;
         Ok(call)
     }
 }
@@ -90,8 +91,13 @@ impl Guarded {
 fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Result<Sample> {
     runtime.block_on(async {
         let (key, mut version) = (conformance::key(1), conformance::fresh_version());
-        let created = one.create(key, &conformance::entry(1), version, Keep::UntilRemoved).await?;
-        ensure!(matches!(created, Created::Created(_)), "the ledger is not fresh");
+        let created = one
+            .create(key, &conformance::entry(1), version, Keep::UntilRemoved)
+            .await?;
+        ensure!(
+            matches!(created, Created::Created(_)),
+            "the ledger is not fresh"
+        );
         let mut waits = Vec::new();
         for number in 0..WAITS {
             let waiting = Arc::clone(&other);
@@ -102,7 +108,8 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
             tokio::time::sleep(Duration::from_millis(100)).await;
             let (next, written) = (conformance::fresh_version(), Instant::now());
             let entry = conformance::entry(u32::try_from(number)?);
-            one.replace(key, version, &entry, next, Keep::UntilRemoved).await?;
+            one.replace(key, version, &entry, next, Keep::UntilRemoved)
+                .await?;
             waits.push((waiter.await? - written).as_secs_f64() * 1e3);
             version = next;
         }
@@ -111,7 +118,10 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
 }
 
 /// Something, and its floor, in turn. The first turn of each is not counted.
-fn in_turn(mut work: impl FnMut() -> Result<f64>, mut floor: impl FnMut() -> Result<f64>) -> Result<[Sample; 2]> {
+fn in_turn(
+    mut work: impl FnMut() -> Result<f64>,
+    mut floor: impl FnMut() -> Result<f64>,
+) -> Result<[Sample; 2]> {
     let (mut works, mut floors) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
         let (one, other) = (work()?, floor()?);
@@ -128,7 +138,9 @@ fn best<T: Copy>(of: &[T], rate: impl Fn(T) -> Result<f64>) -> Result<T> {
     let mut best: Option<(T, f64)> = None;
     for one in of {
         let rate = rate(*one)?;
-        best = best.filter(|(_, most)| *most >= rate).or(Some((*one, rate)));
+        best = best
+            .filter(|(_, most)| *most >= rate)
+            .or(Some((*one, rate)));
     }
     best.map(|(one, _)| one).context("nothing was compared")
 }

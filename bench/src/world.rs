@@ -79,14 +79,24 @@ pub(crate) fn host(runtime: &Runtime, store: Arc<dyn Store>, policy: Policy) -> 
 /// Makes a call that must be executed.
 pub(crate) async fn execute(host: &Semel, call: Call) -> Result<()> {
     let answer = host.call(call, |_| async { outcome() }).await?;
-    ensure!(matches!(answer, Answer::Executed { .. }), "executed was expected, and it was {}", answer.word());
+    ensure!(
+        matches!(answer, Answer::Executed { .. }),
+        "executed was expected, and it was {}",
+        answer.word()
+    );
     Ok(())
 }
 
 /// Makes a call that must be replayed.
 pub(crate) async fn replay(host: &Semel, call: Call) -> Result<()> {
-    let answer = host.call(call, |_| async { Outcome::not_sent("must not run") }).await?;
-    ensure!(matches!(answer, Answer::Replayed { .. }), "replayed was expected, and it was {}", answer.word());
+    let answer = host
+        .call(call, |_| async { Outcome::not_sent("must not run") })
+        .await?;
+    ensure!(
+        matches!(answer, Answer::Replayed { .. }),
+        "replayed was expected, and it was {}",
+        answer.word()
+    );
     Ok(())
 }
 
@@ -102,7 +112,10 @@ pub(crate) fn runtime(threads: usize) -> Result<Runtime> {
 /// The memory that this process holds, in MiB.
 pub(crate) fn resident_mib() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib / 1024.0)
 }

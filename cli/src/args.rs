@@ -70,8 +70,12 @@ impl Arguments {
     }
 
     fn run_in_runtime(self) -> Result<u8, Stop> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.map_err(|error| Exit::Internal.stop(format!("cannot start: {error}")))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        let runtime =
+            runtime.map_err(|error| Exit::Internal.stop(format!("cannot start: {error}")))?;
         let done = runtime.block_on(async {
             match self.command {
                 Command::Exec(options) => exec::run(options).await,

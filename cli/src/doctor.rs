@@ -26,10 +26,10 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: Options) -> Result<(), Stop> {
     let config = setup::config(&options.place)?;
-    let file = config
-        .file
-        .as_ref()
-        .map_or_else(|| "none found: the defaults hold".to_owned(), |file| file.display().to_string());
+    let file = config.file.as_ref().map_or_else(
+        || "none found: the defaults hold".to_owned(),
+        |file| file.display().to_string(),
+    );
     told("config", &file)?;
     told("tenant", config.tenant.as_str())?;
     let policies = policies(&config).await;
@@ -43,10 +43,16 @@ pub(crate) async fn run(options: Options) -> Result<(), Stop> {
 
 /// Where compiled policies are kept. A cache that cannot be used costs time, and is no mistake.
 fn cache(config: &Config) -> String {
-    let Some(folder) = &config.cache else { return "none: each run compiles its policy".to_owned() };
+    let Some(folder) = &config.cache else {
+        return "none: each run compiles its policy".to_owned();
+    };
     match CodeCache::in_folder(folder).state() {
         Ok(CacheState { entries, bytes }) => {
-            format!("{}: {entries} policies compiled, {} KiB", folder.display(), bytes.div_ceil(1024))
+            format!(
+                "{}: {entries} policies compiled, {} KiB",
+                folder.display(),
+                bytes.div_ceil(1024)
+            )
         }
         Err(fault) => format!("not used: {fault}"),
     }
@@ -76,7 +82,10 @@ async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<(), Stop> {
         ToolMode::Enforce => String::new(),
         other => format!("; mode {}", other.word()),
     };
-    let place = setup.defined_at.as_ref().map_or_else(|| "the default".to_owned(), ToString::to_string);
+    let place = setup
+        .defined_at
+        .as_ref()
+        .map_or_else(|| "the default".to_owned(), ToString::to_string);
     told(
         "policy",
         &format!(
@@ -102,38 +111,87 @@ async fn ledger(config: &Config) -> Result<(), Stop> {
     let store = bare.store();
     told("durability", &store.durability().to_string())?;
     let keys = setup::keys(config);
-    let secret =
-        keys.secret_id().map_or_else(|| "plain digests".to_owned(), |id| format!("made with the secret `{id}`"));
+    let secret = keys.secret_id().map_or_else(
+        || "plain digests".to_owned(),
+        |id| format!("made with the secret `{id}`"),
+    );
     told("keys", &secret)?;
     told("sealing", &sealing(config).await?)?;
-    told("operations", &counts(&setup::over(store, keys).await?).await?)
+    told(
+        "operations",
+        &counts(&setup::over(store, keys).await?).await?,
+    )
 }
 
 /// What the level rests on, how long a question takes, and how the clocks differ.
 fn server(report: &ServerReport) -> Result<(), Stop> {
     let named = |(name, value): &(&str, String)| {
-        if value.is_empty() { format!("{name} is empty") } else { format!("{name} {value}") }
+        if value.is_empty() {
+            format!("{name} is empty")
+        } else {
+            format!("{name} {value}")
+        }
     };
-    told("server", &report.settings.iter().map(named).collect::<Vec<_>>().join(", "))?;
-    told("latency", &format!("{:.1} ms", report.latency.as_secs_f64() * 1e3))?;
-    let (ms, side) =
-        (report.clock_ahead_ms.unsigned_abs(), if report.clock_ahead_ms < 0 { "behind" } else { "ahead of" });
-    told("clock", &format!("the server's is {ms} ms {side} this machine's"))
+    told(
+        "server",
+        &report
+            .settings
+            .iter()
+            .map(named)
+            .collect::<Vec<_>>()
+            .join(", "),
+    )?;
+    told(
+        "latency",
+        &format!("{:.1} ms", report.latency.as_secs_f64() * 1e3),
+    )?;
+    let (ms, side) = (
+        report.clock_ahead_ms.unsigned_abs(),
+        if report.clock_ahead_ms < 0 {
+            "behind"
+        } else {
+            "ahead of"
+        },
+    );
+    told(
+        "clock",
+        &format!("the server's is {ms} ms {side} this machine's"),
+    )
 }
 
 /// Under which keys records are sealed, and how many under which.
 async fn sealing(config: &Config) -> Result<String, Stop> {
-    let Some(store) = setup::sealing(config).await? else { return Ok("none: records are in the clear".to_owned()) };
+    let Some(store) = setup::sealing(config).await? else {
+        return Ok("none: records are in the clear".to_owned());
+    };
     let counts = store.count().await.or_stop(Exit::Ledger)?;
-    let current = config.sealing.as_ref().map_or("", |keys| keys.current().id());
-    let sealed = counts.sealed.iter().map(|(id, count)| format!(", {count} under `{id}`")).collect::<String>();
-    Ok(format!("under the key `{current}`; {} records in the clear{sealed}", counts.open))
+    let current = config
+        .sealing
+        .as_ref()
+        .map_or("", |keys| keys.current().id());
+    let sealed = counts
+        .sealed
+        .iter()
+        .map(|(id, count)| format!(", {count} under `{id}`"))
+        .collect::<String>();
+    Ok(format!(
+        "under the key `{current}`; {} records in the clear{sealed}",
+        counts.open
+    ))
 }
 
 async fn counts(ledger: &Ledger) -> Result<String, Stop> {
     let mut counts = Vec::new();
-    for state in [StateLabel::Running, StateLabel::InDoubt, StateLabel::Held, StateLabel::Landed] {
-        let listed = ledger.list(None, &[state], usize::MAX).await.map_err(|error| setup::broken(&error))?;
+    for state in [
+        StateLabel::Running,
+        StateLabel::InDoubt,
+        StateLabel::Held,
+        StateLabel::Landed,
+    ] {
+        let listed = ledger
+            .list(None, &[state], usize::MAX)
+            .await
+            .map_err(|error| setup::broken(&error))?;
         counts.push(format!("{} {}", listed.len(), state.word()));
     }
     Ok(counts.join(", "))

@@ -80,12 +80,20 @@ pub(crate) struct Options {
 
 fn timeout(written: &str) -> Result<Duration, String> {
     let timeout = humantime::parse_duration(written).map_err(|error| error.to_string())?;
-    if timeout.is_zero() { Err("a command needs some time: write more than `0s`".to_owned()) } else { Ok(timeout) }
+    if timeout.is_zero() {
+        Err("a command needs some time: write more than `0s`".to_owned())
+    } else {
+        Ok(timeout)
+    }
 }
 
 fn wait(written: &str) -> Result<Duration, String> {
     let wait = humantime::parse_duration(written).map_err(|error| error.to_string())?;
-    if wait > WAIT_MAX { Err("that is longer than `1h`: call again instead".to_owned()) } else { Ok(wait) }
+    if wait > WAIT_MAX {
+        Err("that is longer than `1h`: call again instead".to_owned())
+    } else {
+        Ok(wait)
+    }
 }
 
 fn mode(written: &str) -> Result<ToolMode, String> {
@@ -120,7 +128,9 @@ pub(crate) async fn run(options: Options) -> Result<u8, Stop> {
     let output = options.output;
     let concluded = guarded(options).await;
     if let (Output::Json, Err(stop)) = (output, &concluded) {
-        talk::line(&serde_json::json!({ "error": stop.message, "exit": stop.exit.code() }).to_string())?;
+        talk::line(
+            &serde_json::json!({ "error": stop.message, "exit": stop.exit.code() }).to_string(),
+        )?;
     }
     concluded
 }
@@ -139,11 +149,15 @@ async fn guarded(options: Options) -> Result<u8, Stop> {
     }
     let host = setup::host(&config, &setup).await?;
     if host.durability() == Durability::Nothing {
-        talk::say("the ledger lives in memory, so nothing is remembered once this command has ended");
+        talk::say(
+            "the ledger lives in memory, so nothing is remembered once this command has ended",
+        );
     }
     match begin(&host, call, &mut signals).await? {
         Step::Interrupted(signal) => Ok(signals::exit_code(signal)),
-        Step::Begun(Begun::Answered(answered)) => Conclusion::told(*answered).tell(options.output).await,
+        Step::Begun(Begun::Answered(answered)) => {
+            Conclusion::told(*answered).tell(options.output).await
+        }
         Step::Begun(Begun::Run(started)) => run_it(*started, &options, &mut signals).await,
     }
 }
@@ -151,12 +165,26 @@ async fn guarded(options: Options) -> Result<u8, Stop> {
 /// The call that was typed.
 fn call(options: &Options, config: &Config) -> Result<Call, Stop> {
     let limits = JsonLimits::default();
-    let written = if options.args == "-" { from_stdin(limits.bytes)? } else { options.args.clone() };
+    let written = if options.args == "-" {
+        from_stdin(limits.bytes)?
+    } else {
+        options.args.clone()
+    };
     let arguments = json::parse(&written, &limits)
         .map_err(|fault| format!("the arguments (`--args`) cannot be used: {fault}"))
         .or_stop(Exit::Refused)?;
-    let tenant = options.tenant.as_ref().map(Tenant::new).transpose().or_stop(Exit::Refused)?;
-    let run = options.run.as_ref().map(Run::new).transpose().or_stop(Exit::Refused)?;
+    let tenant = options
+        .tenant
+        .as_ref()
+        .map(Tenant::new)
+        .transpose()
+        .or_stop(Exit::Refused)?;
+    let run = options
+        .run
+        .as_ref()
+        .map(Run::new)
+        .transpose()
+        .or_stop(Exit::Refused)?;
     let call = Call::new(&options.tool, arguments).or_stop(Exit::Refused)?;
     let call = call.for_tenant(tenant.unwrap_or_else(|| config.tenant.clone()));
     Ok(run.into_iter().fold(call, Call::in_run))
@@ -165,8 +193,12 @@ fn call(options: &Options, config: &Config) -> Result<Call, Stop> {
 /// One byte more than the limit is enough to show that it is over.
 fn from_stdin(bytes_max: usize) -> Result<String, Stop> {
     let mut text = String::new();
-    let read = io::stdin().lock().take(bytes_max as u64 + 1).read_to_string(&mut text);
-    read.map_err(|error| format!("the arguments cannot be read from stdin: {error}")).or_stop(Exit::Refused)?;
+    let read = io::stdin()
+        .lock()
+        .take(bytes_max as u64 + 1)
+        .read_to_string(&mut text);
+    read.map_err(|error| format!("the arguments cannot be read from stdin: {error}"))
+        .or_stop(Exit::Refused)?;
     Ok(text)
 }
 
@@ -186,15 +218,27 @@ async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, 
     talk::say("interrupted before the command was started");
     if let Ok(Ok(Begun::Run(started))) = tokio::time::timeout(LAST_MOMENT, begun).await {
         let unsent = Outcome::not_sent("interrupted before the command was started");
-        started.finish(unsent).await.map_err(|error| failed(&error))?;
+        started
+            .finish(unsent)
+            .await
+            .map_err(|error| failed(&error))?;
     }
     Ok(Step::Interrupted(signal))
 }
 
 async fn run_it(started: Started, options: &Options, signals: &mut Signals) -> Result<u8, Stop> {
-    let Ran { outcome, ending, was_written } = ran(&started.ticket, options, signals).await;
-    let answered = started.finish(outcome).await.map_err(|error| failed(&error))?;
-    Conclusion::ran(answered, ending, was_written).tell(options.output).await
+    let Ran {
+        outcome,
+        ending,
+        was_written,
+    } = ran(&started.ticket, options, signals).await;
+    let answered = started
+        .finish(outcome)
+        .await
+        .map_err(|error| failed(&error))?;
+    Conclusion::ran(answered, ending, was_written)
+        .tell(options.output)
+        .await
 }
 
 /// Runs the command to its end.

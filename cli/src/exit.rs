@@ -53,7 +53,10 @@ impl Exit {
 
     /// The error of this exit code.
     pub(crate) fn stop(self, message: impl fmt::Display) -> Stop {
-        Stop { exit: self, message: message.to_string() }
+        Stop {
+            exit: self,
+            message: message.to_string(),
+        }
     }
 }
 
@@ -83,10 +86,16 @@ mod tests {
     #[test]
     fn every_exit_code_is_in_the_table_and_between_64_and_78() {
         use Exit::*;
-        let all = [Usage, Refused, NotFound, Ledger, Internal, Conflict, NoOutput, Running, InDoubt, Held, Config];
+        let all = [
+            Usage, Refused, NotFound, Ledger, Internal, Conflict, NoOutput, Running, InDoubt, Held,
+            Config,
+        ];
         for exit in all {
             assert!((64..=78).contains(&exit.code()), "{exit:?}");
-            assert!(TABLE.contains(&format!("\n  {}  ", exit.code())), "{exit:?}");
+            assert!(
+                TABLE.contains(&format!("\n  {}  ", exit.code())),
+                "{exit:?}"
+            );
         }
         assert_eq!(TABLE.lines().count(), all.len() + 2);
     }

@@ -59,7 +59,11 @@ async fn find(ledger: &Ledger, id: &str) -> Result<Listed, Stop> {
     })?;
     match found {
         Found::One(listed) => Ok(*listed),
-        Found::None => Err(Exit::NotFound.stop(format!("there is no record `{id}`: see `semel ledger list`"))),
-        Found::Several(count) => Err(Exit::NotFound.stop(format!("`{id}` names {count} records: give more digits"))),
+        Found::None => Err(Exit::NotFound.stop(format!(
+            "there is no record `{id}`: see `semel ledger list`"
+        ))),
+        Found::Several(count) => {
+            Err(Exit::NotFound.stop(format!("`{id}` names {count} records: give more digits")))
+        }
     }
 }

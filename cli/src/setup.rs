@@ -11,7 +11,10 @@ use semel::{
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
     runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
-    store::{MemoryStore, PostgresStore, RedisStore, SealingStore, Server, ServerReport, SqliteStore, Store},
+    store::{
+        MemoryStore, PostgresStore, RedisStore, SealingStore, Server, ServerReport, SqliteStore,
+        Store,
+    },
 };
 use semel_mcp::metrics::Metrics;
 use serde_json::{Map, Value};
@@ -38,8 +41,13 @@ pub(crate) async fn store(config: &Config) -> Result<Arc<dyn Store>, Stop> {
 
 /// Opens the sealing store, where keys for one are set up.
 pub(crate) async fn sealing(config: &Config) -> Result<Option<SealingStore>, Stop> {
-    let Some(keys) = &config.sealing else { return Ok(None) };
-    Ok(Some(SealingStore::new(Bare::open(config).await?.store(), keys.clone())))
+    let Some(keys) = &config.sealing else {
+        return Ok(None);
+    };
+    Ok(Some(SealingStore::new(
+        Bare::open(config).await?.store(),
+        keys.clone(),
+    )))
 }
 
 /// The store that keeps the ledger, without any around it.
@@ -56,10 +64,16 @@ impl Bare {
         Ok(match &config.ledger {
             LedgerPlace::Memory => Self::Memory(Box::default()),
             LedgerPlace::Sqlite { path, .. } => Self::Sqlite(opened(config, path)?),
-            LedgerPlace::Postgres(place) => {
-                Self::Postgres(PostgresStore::open(&server(place)).await.or_stop(Exit::Ledger)?)
-            }
-            LedgerPlace::Redis(place) => Self::Redis(RedisStore::open(&server(place)).await.or_stop(Exit::Ledger)?),
+            LedgerPlace::Postgres(place) => Self::Postgres(
+                PostgresStore::open(&server(place))
+                    .await
+                    .or_stop(Exit::Ledger)?,
+            ),
+            LedgerPlace::Redis(place) => Self::Redis(
+                RedisStore::open(&server(place))
+                    .await
+                    .or_stop(Exit::Ledger)?,
+            ),
         })
     }
 
@@ -97,7 +111,11 @@ pub(crate) fn server(place: &ServerPlace) -> Server {
         Some(password) => server.password(password.reveal()),
         None => server,
     };
-    if place.accept_unverified { server.accepting_unverified() } else { server }
+    if place.accept_unverified {
+        server.accepting_unverified()
+    } else {
+        server
+    }
 }
 
 fn opened(config: &Config, path: &Path) -> Result<SqliteStore, Stop> {
@@ -122,16 +140,28 @@ pub(crate) async fn ledger(config: &Config) -> Result<Ledger, Stop> {
 
 /// The ledger in this store.
 pub(crate) async fn over(store: Arc<dyn Store>, keys: KeyScheme) -> Result<Ledger, Stop> {
-    Ledger::open(store, keys).await.map_err(|error| scheme(&error))
+    Ledger::open(store, keys)
+        .await
+        .map_err(|error| scheme(&error))
 }
 
 /// An engine for policies, which compiles in a child of this program and keeps the code in this folder, if there is one.
 pub(crate) fn engine(cache: Option<&Path>) -> Result<Engine, Stop> {
-    let decision = DecisionLimits { at_once: DECISIONS_AT_ONCE, ..DecisionLimits::default() };
+    let decision = DecisionLimits {
+        at_once: DECISIONS_AT_ONCE,
+        ..DecisionLimits::default()
+    };
     let compiler = ChildCompiler::of_this_program([COMPILE]);
-    let compiler = compiler.map_err(|error| format!("cannot find this program ({error})")).or_stop(Exit::Internal)?;
+    let compiler = compiler
+        .map_err(|error| format!("cannot find this program ({error})"))
+        .or_stop(Exit::Internal)?;
     // A command makes two decisions and ends.
-    let builder = Engine::builder(Limits { decision, ..Limits::default() }).compiler(compiler).configure_each_time();
+    let builder = Engine::builder(Limits {
+        decision,
+        ..Limits::default()
+    })
+    .compiler(compiler)
+    .configure_each_time();
     let builder = match cache {
         Some(folder) => builder.cache(CodeCache::in_folder(folder)),
         None => builder,
@@ -142,7 +172,9 @@ pub(crate) fn engine(cache: Option<&Path>) -> Result<Engine, Stop> {
 /// An engine for policies that decide many times, while the program goes on, and are timed.
 pub(crate) fn lasting_engine(cache: Option<&Path>, metrics: Arc<Metrics>) -> Result<Engine, Stop> {
     let compiler = ChildCompiler::of_this_program([COMPILE]);
-    let compiler = compiler.map_err(|error| format!("cannot find this program ({error})")).or_stop(Exit::Internal)?;
+    let compiler = compiler
+        .map_err(|error| format!("cannot find this program ({error})"))
+        .or_stop(Exit::Internal)?;
     let builder = Engine::builder(Limits::default()).compiler(compiler);
     let builder = builder.on_decision(move |took| metrics.policy_took(took));
     let builder = match cache {
@@ -159,8 +191,10 @@ pub(crate) async fn host_of_all(
     store: Arc<dyn Store>,
     prober: Arc<dyn Prober>,
 ) -> Result<Semel, Stop> {
-    let at_this_door =
-        |setup: &ToolSetup, policy| Tool { taken_once_written: setup.taken_within.is_some(), ..tool(setup, policy) };
+    let at_this_door = |setup: &ToolSetup, policy| Tool {
+        taken_once_written: setup.taken_within.is_some(),
+        ..tool(setup, policy)
+    };
     let mut builder = Semel::builder(store).keys(keys(config)).prober(prober);
     for rule in &config.rules {
         let tool = at_this_door(&rule.setup, policy(engine, &rule.setup).await?);
@@ -179,16 +213,26 @@ fn not_opened(error: OpenError) -> Stop {
 
 /// A host for the tool of this set-up, and for no other.
 pub(crate) async fn host(config: &Config, setup: &ToolSetup) -> Result<Semel, Stop> {
-    let tool = tool(setup, policy(&engine(config.cache.as_deref())?, setup).await?);
-    let builder = Semel::builder(store(config).await?).keys(keys(config)).otherwise(tool);
+    let tool = tool(
+        setup,
+        policy(&engine(config.cache.as_deref())?, setup).await?,
+    );
+    let builder = Semel::builder(store(config).await?)
+        .keys(keys(config))
+        .otherwise(tool);
     builder.open().await.map_err(not_opened)
 }
 
 /// The policy of a set-up, with its settings.
 pub(crate) async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<Policy, Stop> {
     let component = component(&setup.policy, engine.limits().load.component_bytes)?;
-    let loaded = engine.load(&component, Value::Object(settings(setup))).await;
-    let place = setup.defined_at.as_ref().map_or_else(String::new, |place| format!("{place}: "));
+    let loaded = engine
+        .load(&component, Value::Object(settings(setup)))
+        .await;
+    let place = setup
+        .defined_at
+        .as_ref()
+        .map_or_else(String::new, |place| format!("{place}: "));
     loaded.map_err(|fault| Exit::Config.stop(format!("{place}{}", unusable(&setup.policy, &fault))))
 }
 
@@ -211,7 +255,9 @@ fn name(source: &PolicySource) -> String {
 /// The component of a policy.
 pub(crate) fn component(source: &PolicySource, bytes_max: u32) -> Result<Cow<'static, [u8]>, Stop> {
     match source {
-        PolicySource::Named(name) => Ok(Cow::Borrowed(semel_policies::get(name).or_stop(Exit::Config)?)),
+        PolicySource::Named(name) => Ok(Cow::Borrowed(
+            semel_policies::get(name).or_stop(Exit::Config)?,
+        )),
         PolicySource::File(path) => read_at_most(path, bytes_max)
             .map(Cow::Owned)
             .map_err(|error| format!("the policy `{}` cannot be read: {error}", path.display()))
@@ -222,7 +268,9 @@ pub(crate) fn component(source: &PolicySource, bytes_max: u32) -> Result<Cow<'st
 /// One byte more than the limit is enough to show that it is over.
 fn read_at_most(path: &Path, bytes_max: u32) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(u64::from(bytes_max) + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(u64::from(bytes_max) + 1)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -236,7 +284,10 @@ fn settings(setup: &ToolSetup) -> Map<String, Value> {
 }
 
 fn tool(setup: &ToolSetup, policy: Policy) -> Tool {
-    let name_space = setup.name_space.clone().unwrap_or_else(|| policy.description().name.clone());
+    let name_space = setup
+        .name_space
+        .clone()
+        .unwrap_or_else(|| policy.description().name.clone());
     Tool {
         mode: setup.mode,
         name_space,

@@ -3,8 +3,15 @@
 use std::io::{IsTerminal, stdout};
 
 /// The rows as text, for what stdout is.
-pub(crate) fn render<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
-    if stdout().is_terminal() { aligned(heading, rows) } else { tabbed(rows) }
+pub(crate) fn render<const COLUMNS: usize>(
+    heading: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) -> String {
+    if stdout().is_terminal() {
+        aligned(heading, rows)
+    } else {
+        tabbed(rows)
+    }
 }
 
 fn tabbed<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
@@ -12,7 +19,10 @@ fn tabbed<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
 }
 
 /// The rows as a person reads them.
-pub(crate) fn aligned<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
+pub(crate) fn aligned<const COLUMNS: usize>(
+    heading: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) -> String {
     let heading = heading.map(str::to_uppercase);
     let all = || std::iter::once(&heading).chain(rows);
     let mut widths = [0; COLUMNS];
@@ -22,7 +32,10 @@ pub(crate) fn aligned<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[S
         }
     }
     let line = |row: &[String; COLUMNS]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     all().map(line).collect()
@@ -34,8 +47,14 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_aligned_columns_and_a_pipe_gets_tabs() {
-        let rows = [["a".to_owned(), "landed".to_owned()], ["longer".to_owned(), "held".to_owned()]];
-        assert_eq!(aligned(["key", "state"], &rows), "KEY     STATE\na       landed\nlonger  held\n");
+        let rows = [
+            ["a".to_owned(), "landed".to_owned()],
+            ["longer".to_owned(), "held".to_owned()],
+        ];
+        assert_eq!(
+            aligned(["key", "state"], &rows),
+            "KEY     STATE\na       landed\nlonger  held\n"
+        );
         assert_eq!(tabbed(&rows), "a\tlanded\nlonger\theld\n");
     }
 }

@@ -22,7 +22,11 @@ pub(crate) enum LogStyle {
 impl Default for LogStyle {
     /// For whoever reads stderr.
     fn default() -> Self {
-        if io::stderr().is_terminal() { Self::Human } else { Self::Json }
+        if io::stderr().is_terminal() {
+            Self::Human
+        } else {
+            Self::Json
+        }
     }
 }
 
@@ -35,11 +39,17 @@ pub(crate) fn start_log() {
 
 /// Sends the log of what serves to stderr: what `SEMEL_LOG` asks for, else whatever somebody should look at.
 pub(crate) fn start_servers_log(style: LogStyle) {
-    log_to_stderr(EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn")), style);
+    log_to_stderr(
+        EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn")),
+        style,
+    );
 }
 
 fn log_to_stderr(filter: EnvFilter, style: LogStyle) {
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false);
     // A second log in one process is no reason not to work.
     let _ = match style {
         LogStyle::Human => log.try_init(),

@@ -51,7 +51,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 /// Tries until an answer comes.
 async fn unguarded(client: &Client, arguments: &Arguments, args: Value) -> Result<()> {
     for _ in 0..arguments.tries {
-        let outcome = client.send(path_of(&arguments.tool), Vec::new(), args.clone()).await;
+        let outcome = client
+            .send(path_of(&arguments.tool), Vec::new(), args.clone())
+            .await;
         let answered = matches!(outcome, Outcome::Returned(_));
         say(&json!({ "answer": if answered { "returned" } else { "no answer" } }))?;
         if answered {
@@ -62,14 +64,21 @@ async fn unguarded(client: &Client, arguments: &Arguments, args: Value) -> Resul
 }
 
 /// One try: what Semel lets run is sent once, and what it came to is told.
-async fn guarded(semel: &Semel, client: &Client, arguments: &Arguments, args: &Value) -> Result<Value> {
+async fn guarded(
+    semel: &Semel,
+    client: &Client,
+    arguments: &Arguments,
+    args: &Value,
+) -> Result<Value> {
     let call = Call::new(&arguments.tool, args.clone())?;
     let answered = match semel.begin(call).await? {
         Begun::Answered(answered) => *answered,
         Begun::Run(started) => {
             let ticket = started.ticket.clone();
             let body = Value::Object(ticket.arguments);
-            let outcome = client.send(path_of(&arguments.tool), ticket.headers, body).await;
+            let outcome = client
+                .send(path_of(&arguments.tool), ticket.headers, body)
+                .await;
             if arguments.stop_after_effect {
                 say(&json!({ "answer": "stopped between the effect and its record" }))?;
                 tokio::time::sleep(Duration::MAX).await;
@@ -94,7 +103,11 @@ fn summary(answer: &Answer) -> Value {
 }
 
 fn path_of(tool: &str) -> &'static str {
-    if tool == "charge_card" { "/charges" } else { "/cancel" }
+    if tool == "charge_card" {
+        "/charges"
+    } else {
+        "/cancel"
+    }
 }
 
 fn say(line: &Value) -> Result<()> {

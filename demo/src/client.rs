@@ -18,11 +18,18 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(server: &str) -> Self {
-        Self { server: server.to_owned() }
+        Self {
+            server: server.to_owned(),
+        }
     }
 
     /// Sends one request, and says what it came to.
-    pub(crate) async fn send(&self, path: &str, headers: Vec<(String, String)>, body: Value) -> Outcome {
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        headers: Vec<(String, String)>,
+        body: Value,
+    ) -> Outcome {
         let url = format!("http://{}{path}", self.server);
         let sent = tokio::task::spawn_blocking(move || post(&url, &headers, &body)).await;
         sent.unwrap_or_else(|failed| Outcome::no_answer(failed.to_string()))
@@ -38,7 +45,9 @@ impl Client {
 
     /// From now on the server loses so many replies, after it did what was asked.
     pub(crate) async fn lose(&self, replies: u32) -> Result<()> {
-        self.ask("/lose", json!({ "replies": replies })).await.map(drop)
+        self.ask("/lose", json!({ "replies": replies }))
+            .await
+            .map(drop)
     }
 
     /// What the server counted for an order.
@@ -50,7 +59,10 @@ impl Client {
     /// Checks what the server counted for an order.
     pub(crate) async fn expect(&self, order_id: &str, expected: Counts) -> Result<()> {
         let counted = self.counts(order_id).await?;
-        ensure!(counted == expected, "the payment server counted {counted:?} for `{order_id}`, not {expected:?}");
+        ensure!(
+            counted == expected,
+            "the payment server counted {counted:?} for `{order_id}`, not {expected:?}"
+        );
         Ok(())
     }
 }
@@ -62,7 +74,11 @@ fn post(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
         .max_idle_connections(0)
         .build()
         .into();
-    let request = headers.iter().fold(agent.post(url), |request, (name, value)| request.header(name, value));
+    let request = headers
+        .iter()
+        .fold(agent.post(url), |request, (name, value)| {
+            request.header(name, value)
+        });
     let mut response = match request.send(body.to_string()) {
         Ok(response) => response,
         Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -78,8 +94,17 @@ fn post(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
             if status < 400 {
                 return Outcome::Returned(value);
             }
-            let message = value.get("message").and_then(Value::as_str).unwrap_or("failed").to_owned();
-            Outcome::Failed(Failure { message, status: Some(status), details: Some(value), code: None })
+            let message = value
+                .get("message")
+                .and_then(Value::as_str)
+                .unwrap_or("failed")
+                .to_owned();
+            Outcome::Failed(Failure {
+                message,
+                status: Some(status),
+                details: Some(value),
+                code: None,
+            })
         }
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! The server and every agent are processes of their own, so that an agent can be killed between the effect and its record.
 //! What is printed as a count was counted by the server. Run it by `cargo xtask demo`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that tells a story")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that tells a story"
+)]
 
 mod agent;
 mod client;
@@ -37,15 +41,17 @@ enum Role {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
-        runtime.block_on(async {
-            match arguments.role {
-                None => story::tell(arguments.tries).await,
-                Some(Role::Server) => server::serve().await,
-                Some(Role::Agent(agent)) => agent::run(agent).await,
-            }
-        })
-    });
+    let done = tokio::runtime::Runtime::new()
+        .map_err(Into::into)
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                match arguments.role {
+                    None => story::tell(arguments.tries).await,
+                    Some(Role::Server) => server::serve().await,
+                    Some(Role::Agent(agent)) => agent::run(agent).await,
+                }
+            })
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

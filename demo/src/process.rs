@@ -25,12 +25,18 @@ impl Process {
             .spawn()
             .context("cannot start this program again")?;
         let stdout = child.stdout.take().context("a child without stdout")?;
-        Ok(Self { child, lines: BufReader::new(stdout).lines() })
+        Ok(Self {
+            child,
+            lines: BufReader::new(stdout).lines(),
+        })
     }
 
     /// Its next line.
     pub(crate) async fn line(&mut self) -> Result<String> {
-        self.lines.next_line().await?.context("a child ended without a word")
+        self.lines
+            .next_line()
+            .await?
+            .context("a child ended without a word")
     }
 
     /// What it says of its next try.
@@ -43,7 +49,9 @@ impl Process {
     pub(crate) async fn finish(mut self) -> Result<Vec<Value>> {
         let mut said = Vec::new();
         while let Some(line) = self.lines.next_line().await? {
-            said.push(serde_json::from_str(&line).with_context(|| format!("a child said `{line}`"))?);
+            said.push(
+                serde_json::from_str(&line).with_context(|| format!("a child said `{line}`"))?,
+            );
         }
         let status = self.child.wait().await?;
         ensure!(status.success(), "a child failed: {status}");

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,16 +50,29 @@ pub(crate) async fn serve() -> Result<()> {
         tokio::spawn(async move {
             let answer = service_fn(move |request| answer(Arc::clone(&books), request));
             // A lost reply ends the connection with an error: that is what it is for.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), answer)
+                .await;
         });
     }
 }
 
-async fn answer(books: Arc<Mutex<Books>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, &'static str> {
+async fn answer(
+    books: Arc<Mutex<Books>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, &'static str> {
     let path = request.uri().path().to_owned();
-    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
-    let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX).collect().await;
-    let body = body.map_err(|_| "the request is too large or was cut")?.to_bytes();
+    let key = request
+        .headers()
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok())
+        .map(str::to_owned);
+    let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX)
+        .collect()
+        .await;
+    let body = body
+        .map_err(|_| "the request is too large or was cut")?
+        .to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
     let (status, said) = books.answer(&path, key, &body);
@@ -74,10 +89,21 @@ impl Books {
     fn answer(&mut self, path: &str, key: Option<String>, body: &Value) -> (u16, Value) {
         match path {
             "/lose" => {
-                self.lose = body["replies"].as_u64().and_then(|replies| u32::try_from(replies).ok()).unwrap_or(0);
+                self.lose = body["replies"]
+                    .as_u64()
+                    .and_then(|replies| u32::try_from(replies).ok())
+                    .unwrap_or(0);
                 (200, json!({}))
             }
-            "/counts" => (200, json!(self.counts.get(text(body, "order_id")).copied().unwrap_or_default())),
+            "/counts" => (
+                200,
+                json!(
+                    self.counts
+                        .get(text(body, "order_id"))
+                        .copied()
+                        .unwrap_or_default()
+                ),
+            ),
             "/charges" | "/cancel" => self.once(path, key, body),
             _ => (404, json!({ "message": "no such thing" })),
         }
@@ -90,7 +116,11 @@ impl Books {
             self.counts.entry(order).or_default().replays += 1;
             return (200, first);
         }
-        let done = if path == "/charges" { Ok(self.charge(body)) } else { self.cancel(body) };
+        let done = if path == "/charges" {
+            Ok(self.charge(body))
+        } else {
+            self.cancel(body)
+        };
         match done {
             Err(message) => (404, json!({ "message": message })),
             Ok(answer) => {

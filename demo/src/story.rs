@@ -27,7 +27,11 @@ pub(crate) async fn tell(tries: u32) -> Result<()> {
     let ledger = folder.path().join("ledger.sqlite");
     let mut process = Process::start(&["server"])?;
     let server = process.line().await?;
-    let scene = Scene { server: &server, client: Client::new(&server), ledger: &ledger };
+    let scene = Scene {
+        server: &server,
+        client: Client::new(&server),
+        ledger: &ledger,
+    };
 
     say!("A payment server charges, and then its reply is lost. The agent tries again.\n");
     let without = scene.lost_replies_unguarded(tries).await?;
@@ -50,7 +54,15 @@ struct Row {
 impl Scene<'_> {
     fn agent(&self, tool: &str, args: &Value, more: &[&str]) -> Result<Process> {
         let (args, ledger) = (args.to_string(), self.ledger.to_string_lossy());
-        let mut arguments = vec!["agent", "--server", self.server, "--tool", tool, "--args", &args];
+        let mut arguments = vec![
+            "agent",
+            "--server",
+            self.server,
+            "--tool",
+            tool,
+            "--args",
+            &args,
+        ];
         if !more.contains(&"--unguarded") {
             arguments.extend(["--ledger", &ledger]);
         }
@@ -59,19 +71,42 @@ impl Scene<'_> {
     }
 
     async fn row(&self, what: &'static str, order_id: &str, said: &[Value]) -> Result<Row> {
-        let words: Vec<_> = said.iter().filter_map(|said| said["answer"].as_str()).collect();
-        Ok(Row { what, counts: self.client.counts(order_id).await?, answers: words.join(", ") })
+        let words: Vec<_> = said
+            .iter()
+            .filter_map(|said| said["answer"].as_str())
+            .collect();
+        Ok(Row {
+            what,
+            counts: self.client.counts(order_id).await?,
+            answers: words.join(", "),
+        })
     }
 
     async fn lost_replies_unguarded(&self, tries: u32) -> Result<Row> {
         let order = "order-1";
         self.client.lose(tries - 1).await?;
         let tries_text = tries.to_string();
-        let said =
-            self.agent("charge_card", &charge(order), &["--unguarded", "--tries", &tries_text])?.finish().await?;
-        let row = self.row("lost replies, without Semel", order, &said).await?;
+        let said = self
+            .agent(
+                "charge_card",
+                &charge(order),
+                &["--unguarded", "--tries", &tries_text],
+            )?
+            .finish()
+            .await?;
+        let row = self
+            .row("lost replies, without Semel", order, &said)
+            .await?;
         say!("without Semel: {} charges", row.counts.charges);
-        self.client.expect(order, Counts { charges: tries, ..Counts::default() }).await?;
+        self.client
+            .expect(
+                order,
+                Counts {
+                    charges: tries,
+                    ..Counts::default()
+                },
+            )
+            .await?;
         Ok(row)
     }
 
@@ -81,25 +116,62 @@ impl Scene<'_> {
         let lost = LOST_MAX.min(tries - 1);
         self.client.lose(lost).await?;
         let tries_text = tries.to_string();
-        let said = self.agent("charge_card", &charge(order), &["--tries", &tries_text])?.finish().await?;
+        let said = self
+            .agent("charge_card", &charge(order), &["--tries", &tries_text])?
+            .finish()
+            .await?;
         let row = self.row("lost replies, with Semel", order, &said).await?;
-        let by_ledger = u32::try_from(said.iter().filter(|said| said["answer"] == "replayed").count())?;
-        self.client.expect(order, Counts { charges: 1, replays: lost, cancelled: 0 }).await?;
-        ensure!(row.counts.replays + by_ledger == tries - 1, "not every other try was a replay: {}", row.answers);
-        say!("with Semel: 1 charge, {} replays", row.counts.replays + by_ledger);
-        say!("  ({} by the server under the same key, {by_ledger} by Semel's ledger)\n", row.counts.replays);
+        let by_ledger = u32::try_from(
+            said.iter()
+                .filter(|said| said["answer"] == "replayed")
+                .count(),
+        )?;
+        self.client
+            .expect(
+                order,
+                Counts {
+                    charges: 1,
+                    replays: lost,
+                    cancelled: 0,
+                },
+            )
+            .await?;
+        ensure!(
+            row.counts.replays + by_ledger == tries - 1,
+            "not every other try was a replay: {}",
+            row.answers
+        );
+        say!(
+            "with Semel: 1 charge, {} replays",
+            row.counts.replays + by_ledger
+        );
+        say!(
+            "  ({} by the server under the same key, {by_ledger} by Semel's ledger)\n",
+            row.counts.replays
+        );
         Ok(row)
     }
 
     async fn two_at_once(&self) -> Result<Row> {
         let order = "order-3";
-        let agents = [self.agent("charge_card", &charge(order), &[])?, self.agent("charge_card", &charge(order), &[])?];
+        let agents = [
+            self.agent("charge_card", &charge(order), &[])?,
+            self.agent("charge_card", &charge(order), &[])?,
+        ];
         let mut said = Vec::new();
         for agent in agents {
             said.extend(agent.finish().await?);
         }
         say!("two agents at once, with Semel: {}", words(&said));
-        self.client.expect(order, Counts { charges: 1, ..Counts::default() }).await?;
+        self.client
+            .expect(
+                order,
+                Counts {
+                    charges: 1,
+                    ..Counts::default()
+                },
+            )
+            .await?;
         self.row("two agents at once", order, &said).await
     }
 
@@ -109,24 +181,77 @@ impl Scene<'_> {
         let stopped = first.said().await?;
         first.kill().await?;
         say!("\nkill -9 between the effect and its record: the operation is in doubt");
-        let said = self.agent("charge_card", &charge(order), &[])?.finish().await?;
-        say!("the agent starts again: {}, because the server knew the key", words(&said));
-        self.client.expect(order, Counts { charges: 1, replays: 1, cancelled: 0 }).await?;
-        self.row("kill -9, and again", order, &[&[stopped][..], &said].concat()).await
+        let said = self
+            .agent("charge_card", &charge(order), &[])?
+            .finish()
+            .await?;
+        say!(
+            "the agent starts again: {}, because the server knew the key",
+            words(&said)
+        );
+        self.client
+            .expect(
+                order,
+                Counts {
+                    charges: 1,
+                    replays: 1,
+                    cancelled: 0,
+                },
+            )
+            .await?;
+        self.row(
+            "kill -9, and again",
+            order,
+            &[&[stopped][..], &said].concat(),
+        )
+        .await
     }
 
     async fn cancel_and_charge_again(&self) -> Result<Row> {
         let order = "order-5";
-        let first = self.agent("charge_card", &charge(order), &[])?.finish().await?;
-        let id =
-            first.first().and_then(|said| said.pointer("/returned/id")?.as_str()).context("no charge to cancel")?;
-        let cancel = self.agent("cancel_charge", &json!({ "charge_id": id }), &[])?.finish().await?;
-        let again = self.agent("charge_card", &charge(order), &[])?.finish().await?;
-        let generation = again.first().map(|said| said["generation"].clone()).unwrap_or_default();
-        ensure!(generation == 2, "the charge after the cancel has generation {generation}, not 2");
-        say!("\ncharged, cancelled, and charged again: the second charge is generation {generation}");
-        self.client.expect(order, Counts { charges: 2, replays: 0, cancelled: 1 }).await?;
-        self.row("cancelled, and charged again", order, &[first, cancel, again].concat()).await
+        let first = self
+            .agent("charge_card", &charge(order), &[])?
+            .finish()
+            .await?;
+        let id = first
+            .first()
+            .and_then(|said| said.pointer("/returned/id")?.as_str())
+            .context("no charge to cancel")?;
+        let cancel = self
+            .agent("cancel_charge", &json!({ "charge_id": id }), &[])?
+            .finish()
+            .await?;
+        let again = self
+            .agent("charge_card", &charge(order), &[])?
+            .finish()
+            .await?;
+        let generation = again
+            .first()
+            .map(|said| said["generation"].clone())
+            .unwrap_or_default();
+        ensure!(
+            generation == 2,
+            "the charge after the cancel has generation {generation}, not 2"
+        );
+        say!(
+            "\ncharged, cancelled, and charged again: the second charge is generation {generation}"
+        );
+        self.client
+            .expect(
+                order,
+                Counts {
+                    charges: 2,
+                    replays: 0,
+                    cancelled: 1,
+                },
+            )
+            .await?;
+        self.row(
+            "cancelled, and charged again",
+            order,
+            &[first, cancel, again].concat(),
+        )
+        .await
     }
 }
 
@@ -135,27 +260,63 @@ fn charge(order_id: &str) -> Value {
 }
 
 fn words(said: &[Value]) -> String {
-    said.iter().filter_map(|said| said["answer"].as_str()).collect::<Vec<_>>().join(", ")
+    said.iter()
+        .filter_map(|said| said["answer"].as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn table(rows: &[Row]) -> Result<()> {
-    say!("\n{:<29} {:>7} {:>7} {:>9}  answers", "counted by the server", "charges", "replays", "cancelled");
-    for Row { what, counts, answers } in rows {
-        say!("{what:<29} {:>7} {:>7} {:>9}  {answers}", counts.charges, counts.replays, counts.cancelled);
+    say!(
+        "\n{:<29} {:>7} {:>7} {:>9}  answers",
+        "counted by the server",
+        "charges",
+        "replays",
+        "cancelled"
+    );
+    for Row {
+        what,
+        counts,
+        answers,
+    } in rows
+    {
+        say!(
+            "{what:<29} {:>7} {:>7} {:>9}  {answers}",
+            counts.charges,
+            counts.replays,
+            counts.cancelled
+        );
     }
     Ok(())
 }
 
 /// What the ledger holds, as its operator asks for it: by the command line itself.
 async fn list(ledger: &Path) -> Result<()> {
-    let semel = std::env::current_exe()?.with_file_name(format!("semel{}", std::env::consts::EXE_SUFFIX));
+    let semel =
+        std::env::current_exe()?.with_file_name(format!("semel{}", std::env::consts::EXE_SUFFIX));
     let config = ledger.with_file_name("semel.toml");
-    let name = ledger.file_name().context("a ledger without a name")?.to_string_lossy();
+    let name = ledger
+        .file_name()
+        .context("a ledger without a name")?
+        .to_string_lossy();
     std::fs::write(&config, format!("[ledger]\nurl = \"sqlite:{name}\"\n"))?;
     say!("\n$ semel ledger list");
-    let listed = Command::new(&semel).args(["ledger", "list", "--config"]).arg(&config).output().await;
-    let listed = listed.with_context(|| format!("cannot run `{}`: `cargo xtask demo` builds it", semel.display()))?;
-    ensure!(listed.status.success(), "`semel ledger list` failed: {}", String::from_utf8_lossy(&listed.stderr));
+    let listed = Command::new(&semel)
+        .args(["ledger", "list", "--config"])
+        .arg(&config)
+        .output()
+        .await;
+    let listed = listed.with_context(|| {
+        format!(
+            "cannot run `{}`: `cargo xtask demo` builds it",
+            semel.display()
+        )
+    })?;
+    ensure!(
+        listed.status.success(),
+        "`semel ledger list` failed: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
     say!("{}", String::from_utf8_lossy(&listed.stdout).trim_end());
     Ok(())
 }

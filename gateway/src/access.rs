@@ -41,7 +41,11 @@ impl TokenDigest {
     /// Takes the same time whatever differs: digests tell nothing about how much of a guess was right, and are compared whole.
     fn is_of(&self, token: &str) -> bool {
         let Self(other) = Self::of(token);
-        let differs = self.0.iter().zip(other).fold(0, |differs, (own, other)| differs | (own ^ other));
+        let differs = self
+            .0
+            .iter()
+            .zip(other)
+            .fold(0, |differs, (own, other)| differs | (own ^ other));
         std::hint::black_box(differs) == 0
     }
 }
@@ -83,14 +87,24 @@ impl Access {
     /// Lets everybody in who reaches the address by a name of this machine, on behalf of this tenant.
     #[must_use]
     pub fn open(tenant: Tenant, run: Option<Run>) -> Self {
-        Self { tenant, run, terms: Terms::default(), hosts: Some(loopback_and(&[])) }
+        Self {
+            tenant,
+            run,
+            terms: Terms::default(),
+            hosts: Some(loopback_and(&[])),
+        }
     }
 
     /// Lets in who keeps to these terms at this address; on behalf of this tenant where no header says otherwise.
     ///
     /// # Errors
     /// If other machines reach the address, and there is no token.
-    pub fn at(address: SocketAddr, terms: Terms, tenant: Tenant, run: Option<Run>) -> Result<Self, Unprotected> {
+    pub fn at(
+        address: SocketAddr,
+        terms: Terms,
+        tenant: Tenant,
+        run: Option<Run>,
+    ) -> Result<Self, Unprotected> {
         if !address.ip().is_loopback() && terms.token.is_none() {
             return Err(Unprotected(address));
         }
@@ -101,7 +115,12 @@ impl Access {
             std::net::IpAddr::V6(ip) => format!("[{ip}]"),
         };
         let hosts = (!has_any_name).then(|| loopback_and(&[&terms.hosts[..], &[own]].concat()));
-        Ok(Self { tenant, run, terms, hosts })
+        Ok(Self {
+            tenant,
+            run,
+            terms,
+            hosts,
+        })
     }
 
     /// Who sends a request with this head.
@@ -115,17 +134,23 @@ impl Access {
             Some(name) => {
                 let value = only(&parts.headers, name)?.ok_or_else(|| {
                     // Another's outcomes must not be had by leaving a header out.
-                    denied(StatusCode::BAD_REQUEST, format!("the header `{name}` is missing: say on whose behalf"))
+                    denied(
+                        StatusCode::BAD_REQUEST,
+                        format!("the header `{name}` is missing: say on whose behalf"),
+                    )
                 })?;
-                Tenant::new(value).map_err(|fault| denied(StatusCode::BAD_REQUEST, fault.to_string()))?
+                Tenant::new(value)
+                    .map_err(|fault| denied(StatusCode::BAD_REQUEST, fault.to_string()))?
             }
         };
         let named = match &self.terms.run_header {
             None => None,
             Some(name) => only(&parts.headers, name)?,
         };
-        let run =
-            named.map(Run::new).transpose().map_err(|fault| denied(StatusCode::BAD_REQUEST, fault.to_string()))?;
+        let run = named
+            .map(Run::new)
+            .transpose()
+            .map_err(|fault| denied(StatusCode::BAD_REQUEST, fault.to_string()))?;
         Ok(Caller::new(tenant, run.or_else(|| self.run.clone())))
     }
 
@@ -140,34 +165,54 @@ impl Access {
     }
 
     fn check_host(&self, parts: &Parts) -> Result<(), Denied> {
-        let Some(hosts) = &self.hosts else { return Ok(()) };
+        let Some(hosts) = &self.hosts else {
+            return Ok(());
+        };
         let called = match parts.uri.authority() {
             Some(authority) => Some(authority.as_str()),
             None => only(&parts.headers, header::HOST.as_str())?,
         };
         let called = called.unwrap_or_default().to_ascii_lowercase();
-        let is_known = hosts.iter().any(|host| *host == called || *host == without_port(&called));
+        let is_known = hosts
+            .iter()
+            .any(|host| *host == called || *host == without_port(&called));
         let cure = "use its address, or add the name to `hosts` in `[mcp]`";
-        is_known.then_some(()).ok_or_else(|| forbidden(format!("this host is not known by that name: {cure}")))
+        is_known
+            .then_some(())
+            .ok_or_else(|| forbidden(format!("this host is not known by that name: {cure}")))
     }
 
     fn check_origin(&self, parts: &Parts) -> Result<(), Denied> {
-        let Some(origin) = only(&parts.headers, header::ORIGIN.as_str())? else { return Ok(()) };
+        let Some(origin) = only(&parts.headers, header::ORIGIN.as_str())? else {
+            return Ok(());
+        };
         let origin = origin.to_ascii_lowercase();
         let host = origin.split_once("://").map(|(_, host)| without_port(host));
         let is_here = host.is_some_and(|host| LOOPBACK.contains(&host));
         if is_here || self.terms.origins.contains(&origin) {
             return Ok(());
         }
-        Err(forbidden("pages of this origin may not be clients: add it to `origins` in `[mcp]`".to_owned()))
+        Err(forbidden(
+            "pages of this origin may not be clients: add it to `origins` in `[mcp]`".to_owned(),
+        ))
     }
 
     fn check_token(&self, parts: &Parts) -> Result<(), Denied> {
-        let Some(token) = &self.terms.token else { return Ok(()) };
-        let sent = only(&parts.headers, header::AUTHORIZATION.as_str())?.and_then(|sent| sent.split_once(' '));
+        let Some(token) = &self.terms.token else {
+            return Ok(());
+        };
+        let sent = only(&parts.headers, header::AUTHORIZATION.as_str())?
+            .and_then(|sent| sent.split_once(' '));
         match sent {
-            Some((scheme, sent)) if scheme.eq_ignore_ascii_case("bearer") && token.is_of(sent.trim()) => Ok(()),
-            Some(_) => Err(denied(StatusCode::UNAUTHORIZED, "the token is not the right one".to_owned())),
+            Some((scheme, sent))
+                if scheme.eq_ignore_ascii_case("bearer") && token.is_of(sent.trim()) =>
+            {
+                Ok(())
+            }
+            Some(_) => Err(denied(
+                StatusCode::UNAUTHORIZED,
+                "the token is not the right one".to_owned(),
+            )),
             None => {
                 let what = "a token is needed: send `Authorization: Bearer` and the token";
                 Err(denied(StatusCode::UNAUTHORIZED, what.to_owned()))
@@ -177,12 +222,20 @@ impl Access {
 }
 
 fn loopback_and(others: &[String]) -> Vec<String> {
-    LOOPBACK.into_iter().map(str::to_owned).chain(others.iter().map(|host| host.to_ascii_lowercase())).collect()
+    LOOPBACK
+        .into_iter()
+        .map(str::to_owned)
+        .chain(others.iter().map(|host| host.to_ascii_lowercase()))
+        .collect()
 }
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
+        {
+            name
+        }
         _ => host,
     }
 }
@@ -192,10 +245,18 @@ fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Denie
     let mut values = headers.get_all(name).iter();
     let (value, second) = (values.next(), values.next());
     if second.is_some() {
-        return Err(denied(StatusCode::BAD_REQUEST, format!("the header `{name}` stands there twice")));
+        return Err(denied(
+            StatusCode::BAD_REQUEST,
+            format!("the header `{name}` stands there twice"),
+        ));
     }
     let text = value.map(|value| value.to_str()).transpose();
-    text.map_err(|_| denied(StatusCode::BAD_REQUEST, format!("the header `{name}` is no text")))
+    text.map_err(|_| {
+        denied(
+            StatusCode::BAD_REQUEST,
+            format!("the header `{name}` is no text"),
+        )
+    })
 }
 
 fn forbidden(message: String) -> Denied {
@@ -214,8 +275,11 @@ mod tests {
     use hyper::Request;
 
     fn head(headers: &[(&str, &str)]) -> Parts {
-        let request =
-            headers.iter().fold(Request::post("/mcp"), |request, (name, value)| request.header(*name, *value));
+        let request = headers
+            .iter()
+            .fold(Request::post("/mcp"), |request, (name, value)| {
+                request.header(*name, *value)
+            });
         request.body(()).unwrap().into_parts().0
     }
 
@@ -224,19 +288,38 @@ mod tests {
     }
 
     fn status(access: &Access, headers: &[(&str, &str)]) -> u16 {
-        access.admit(&head(headers)).map_or_else(|denied| denied.status.as_u16(), |_| 200)
+        access
+            .admit(&head(headers))
+            .map_or_else(|denied| denied.status.as_u16(), |_| 200)
     }
 
     #[test]
     fn an_address_that_other_machines_reach_needs_a_token() {
-        let open = |address: &str| Access::at(address.parse().unwrap(), Terms::default(), Tenant::default(), None);
-        assert!(open("0.0.0.0:80").is_err() && open("192.168.0.1:80").is_err() && open("[::]:80").is_err());
+        let open = |address: &str| {
+            Access::at(
+                address.parse().unwrap(),
+                Terms::default(),
+                Tenant::default(),
+                None,
+            )
+        };
+        assert!(
+            open("0.0.0.0:80").is_err()
+                && open("192.168.0.1:80").is_err()
+                && open("[::]:80").is_err()
+        );
         assert!(open("127.0.0.1:80").is_ok() && open("[::1]:80").is_ok());
     }
 
     #[test]
     fn a_page_that_rebinds_a_name_is_kept_out() {
-        let access = at("127.0.0.1:80", Terms { hosts: vec!["Tools.Example".to_owned()], ..Terms::default() });
+        let access = at(
+            "127.0.0.1:80",
+            Terms {
+                hosts: vec!["Tools.Example".to_owned()],
+                ..Terms::default()
+            },
+        );
         for host in ["localhost:80", "127.0.0.1", "[::1]:9", "tools.example"] {
             assert_eq!(status(&access, &[("host", host)]), 200, "{host}");
         }
@@ -244,24 +327,50 @@ mod tests {
             assert_eq!(status(&access, &[("host", host)]), 403, "{host}");
         }
         assert_eq!(status(&access, &[]), 403);
-        assert_eq!(status(&access, &[("host", "localhost"), ("host", "evil.example")]), 400);
+        assert_eq!(
+            status(&access, &[("host", "localhost"), ("host", "evil.example")]),
+            400
+        );
     }
 
     #[test]
     fn pages_of_other_origins_are_kept_out() {
-        let access = at("127.0.0.1:80", Terms { origins: vec!["https://app.example".to_owned()], ..Terms::default() });
+        let access = at(
+            "127.0.0.1:80",
+            Terms {
+                origins: vec!["https://app.example".to_owned()],
+                ..Terms::default()
+            },
+        );
         let with = |origin| status(&access, &[("host", "localhost"), ("origin", origin)]);
-        assert_eq!(["http://localhost:5173", "https://app.example"].map(with), [200, 200]);
-        assert_eq!(["https://evil.example", "null", "https://app.example.evil"].map(with), [403, 403, 403]);
+        assert_eq!(
+            ["http://localhost:5173", "https://app.example"].map(with),
+            [200, 200]
+        );
+        assert_eq!(
+            ["https://evil.example", "null", "https://app.example.evil"].map(with),
+            [403, 403, 403]
+        );
     }
 
     #[test]
     fn nobody_comes_in_without_the_token() {
-        let terms = Terms { token: Some(TokenDigest::of("0123456789abcdef")), ..Terms::default() };
+        let terms = Terms {
+            token: Some(TokenDigest::of("0123456789abcdef")),
+            ..Terms::default()
+        };
         assert!(!format!("{terms:?}").contains("0123"));
         let access = at("0.0.0.0:80", terms);
-        assert_eq!(status(&access, &[("authorization", "Bearer 0123456789abcdef")]), 200);
-        for sent in ["Bearer 0123456789abcdee", "Basic 0123456789abcdef", "0123456789abcdef", "Bearer "] {
+        assert_eq!(
+            status(&access, &[("authorization", "Bearer 0123456789abcdef")]),
+            200
+        );
+        for sent in [
+            "Bearer 0123456789abcdee",
+            "Basic 0123456789abcdef",
+            "0123456789abcdef",
+            "Bearer ",
+        ] {
             assert_eq!(status(&access, &[("authorization", sent)]), 401, "{sent}");
         }
         assert_eq!(status(&access, &[]), 401);
@@ -275,9 +384,24 @@ mod tests {
             ..Terms::default()
         };
         let access = at("127.0.0.1:80", terms);
-        let caller = access.admit(&head(&[("host", "localhost"), ("x-tenant", "acme"), ("x-run", "7")])).unwrap();
-        assert_eq!((caller.tenant, caller.run), (Tenant::new("acme").unwrap(), Some(Run::new("7").unwrap())));
+        let caller = access
+            .admit(&head(&[
+                ("host", "localhost"),
+                ("x-tenant", "acme"),
+                ("x-run", "7"),
+            ]))
+            .unwrap();
+        assert_eq!(
+            (caller.tenant, caller.run),
+            (Tenant::new("acme").unwrap(), Some(Run::new("7").unwrap()))
+        );
         assert_eq!(status(&access, &[("host", "localhost")]), 400);
-        assert_eq!(status(&access, &[("host", "localhost"), ("x-tenant", "a"), ("x-tenant", "b")]), 400);
+        assert_eq!(
+            status(
+                &access,
+                &[("host", "localhost"), ("x-tenant", "a"), ("x-tenant", "b")]
+            ),
+            400
+        );
     }
 }

@@ -49,7 +49,11 @@ struct Place {
 impl Fan {
     /// Over these servers: what each is called, what stands before its names, and how to connect to it.
     pub fn over(servers: impl IntoIterator<Item = (String, String, Arc<dyn Connect>)>) -> Self {
-        let place = |(name, prefix, connect)| Place { name, prefix, connect };
+        let place = |(name, prefix, connect)| Place {
+            name,
+            prefix,
+            connect,
+        };
         Self(servers.into_iter().map(place).collect())
     }
 }
@@ -60,7 +64,12 @@ impl Connect for Fan {
         let (asked, subscriptions) = (Arc::<Asked>::default(), Arc::<Subscriptions>::default());
         let connecting = self.0.iter().enumerate().map(|(server, place)| {
             let (asked, subscriptions) = (Arc::clone(&asked), Arc::clone(&subscriptions));
-            let client = Arc::new(FromServer { server, asked, subscriptions, client: Arc::clone(&client) });
+            let client = Arc::new(FromServer {
+                server,
+                asked,
+                subscriptions,
+                client: Arc::clone(&client),
+            });
             async move {
                 let connected = place.connect.connect(client).await;
                 connected.map_err(|NoServer(why)| NoServer(format!("`{}`: {why}", place.name)))
@@ -144,12 +153,26 @@ impl Upstream for Fanned {
 
     /// By the same ways as whatever passes, so that no call gets around its guard.
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
-        let lost = |sent| Lost { reason: "the request was not answered".to_owned(), sent };
+        let lost = |sent| Lost {
+            reason: "the request was not answered".to_owned(),
+            sent,
+        };
         let id = request.id().cloned().ok_or_else(|| lost(false))?;
         let (response, responded) = oneshot::channel();
         let client = Arc::clone(&exchange.client);
-        let client = Arc::new(Awaiting { id, client, response: Mutex::new(Some(response)) });
-        self.pass(request, &Exchange { client, ..exchange.clone() }).await;
+        let client = Arc::new(Awaiting {
+            id,
+            client,
+            response: Mutex::new(Some(response)),
+        });
+        self.pass(
+            request,
+            &Exchange {
+                client,
+                ..exchange.clone()
+            },
+        )
+        .await;
         responded.await.map_err(|_| lost(true))
     }
 
@@ -172,14 +195,29 @@ impl Fanned {
         match self.0.route(&request) {
             Route::To(server, message) => {
                 let client = self.0.under_way.begin(&request, Some(server), exchange);
-                self.0.pass(server, message, &Exchange { client, ..exchange.clone() }).await;
+                self.0
+                    .pass(
+                        server,
+                        message,
+                        &Exchange {
+                            client,
+                            ..exchange.clone()
+                        },
+                    )
+                    .await;
             }
             Route::Refused(fault) => put(exchange, fault.response(request.id())).await,
             Route::Here => put(exchange, Message::response(request.id(), "result", "{}")).await,
             Route::Subscribe => self.0.subscribe(&request, exchange).await,
             route => {
                 let client = self.0.under_way.begin(&request, None, exchange);
-                let (servers, exchange) = (Arc::clone(&self.0), Exchange { client, ..exchange.clone() });
+                let (servers, exchange) = (
+                    Arc::clone(&self.0),
+                    Exchange {
+                        client,
+                        ..exchange.clone()
+                    },
+                );
                 tokio::spawn(async move {
                     let response = match route {
                         Route::Open => servers.open(&request, &exchange).await,
@@ -217,16 +255,29 @@ impl Servers {
             return invalid("the request names nothing: write a `name`".to_owned());
         };
         let renamed = names::owner(&self.prefixes, &name).and_then(|(server, own)| {
-            Some((server, if own == name { request.clone() } else { names::renamed(request, own)? }))
+            Some((
+                server,
+                if own == name {
+                    request.clone()
+                } else {
+                    names::renamed(request, own)?
+                },
+            ))
         });
         match renamed {
             Some((server, request)) => Route::To(server, request),
-            None => invalid(format!("`{name}` is of no server: names begin with {}", self.prefixes.join(", "))),
+            None => invalid(format!(
+                "`{name}` is of no server: names begin with {}",
+                self.prefixes.join(", ")
+            )),
         }
     }
 
     fn by_reference(&self, request: &Message) -> Route {
-        let params = request.body().and_then(|params| Members::read(params).ok()).unwrap_or_default();
+        let params = request
+            .body()
+            .and_then(|params| Members::read(params).ok())
+            .unwrap_or_default();
         let reference = params.object("ref").unwrap_or_default();
         let named = reference.text("name").and_then(|name| {
             let (server, own) = names::owner(&self.prefixes, &name)?;
@@ -243,13 +294,23 @@ impl Servers {
     /// The exchange as this server is to see it.
     fn towards(&self, server: usize, exchange: &Exchange) -> Exchange {
         let (asked, subscriptions) = (Arc::clone(&self.asked), Arc::clone(&self.subscriptions));
-        let client = Arc::new(FromServer { server, asked, subscriptions, client: Arc::clone(&exchange.client) });
-        Exchange { client, ..exchange.clone() }
+        let client = Arc::new(FromServer {
+            server,
+            asked,
+            subscriptions,
+            client: Arc::clone(&exchange.client),
+        });
+        Exchange {
+            client,
+            ..exchange.clone()
+        }
     }
 
     async fn pass(&self, server: usize, message: Message, exchange: &Exchange) {
         if let Some(upstream) = self.servers.get(server) {
-            upstream.pass(message, &self.towards(server, exchange)).await;
+            upstream
+                .pass(message, &self.towards(server, exchange))
+                .await;
         }
     }
 
@@ -264,20 +325,31 @@ impl Servers {
         let id = request.id().cloned();
         let asked = match self.servers.get(server) {
             Some(upstream) => upstream.ask(request, &self.towards(server, exchange)).await,
-            None => Err(Lost { reason: "there is no such server".to_owned(), sent: false }),
+            None => Err(Lost {
+                reason: "there is no such server".to_owned(),
+                sent: false,
+            }),
         };
-        asked.unwrap_or_else(|lost| Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref()))
+        asked.unwrap_or_else(|lost| {
+            Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref())
+        })
     }
 
     async fn ask_all(&self, request: &Message, exchange: &Exchange) -> Vec<Message> {
-        join_all((0..self.servers.len()).map(|server| self.ask(server, request.clone(), exchange))).await
+        join_all((0..self.servers.len()).map(|server| self.ask(server, request.clone(), exchange)))
+            .await
     }
 
     /// Opens all servers. One that will not be opened is left out, and told of in the log.
     async fn open(&self, request: &Message, exchange: &Exchange) -> Message {
         let responses = self.ask_all(request, exchange).await;
         let mut opened = Vec::new();
-        for ((name, response), able) in self.names.iter().zip(&responses).zip(open(&self.able).iter_mut()) {
+        for ((name, response), able) in self
+            .names
+            .iter()
+            .zip(&responses)
+            .zip(open(&self.able).iter_mut())
+        {
             match Opened::read(response) {
                 Some(one) => {
                     *able = Some(one.capabilities.clone());
@@ -290,21 +362,45 @@ impl Servers {
             }
         }
         let refusal = responses.into_iter().next().filter(|_| opened.is_empty());
-        refusal.unwrap_or_else(|| Message::response(request.id(), "result", &opening::together(&opened).to_string()))
+        refusal.unwrap_or_else(|| {
+            Message::response(
+                request.id(),
+                "result",
+                &opening::together(&opened).to_string(),
+            )
+        })
     }
 
     async fn list(&self, list: List, request: &Message, exchange: &Exchange) -> Message {
-        let params = request.body().and_then(|params| Members::read(params).ok()).unwrap_or_default();
-        let from = match params.text("cursor").map(|cursor| lists::read_cursor(&cursor)) {
-            None => self.able_to(list).into_iter().map(|server| (server, None)).collect(),
-            Some(Some(cursor)) => cursor.into_iter().map(|(server, cursor)| (server, Some(cursor))).collect::<Vec<_>>(),
+        let params = request
+            .body()
+            .and_then(|params| Members::read(params).ok())
+            .unwrap_or_default();
+        let from = match params
+            .text("cursor")
+            .map(|cursor| lists::read_cursor(&cursor))
+        {
+            None => self
+                .able_to(list)
+                .into_iter()
+                .map(|server| (server, None))
+                .collect(),
+            Some(Some(cursor)) => cursor
+                .into_iter()
+                .map(|(server, cursor)| (server, Some(cursor)))
+                .collect::<Vec<_>>(),
             Some(None) => {
-                let what = "this cursor is none that was given out: read the list from its beginning";
+                let what =
+                    "this cursor is none that was given out: read the list from its beginning";
                 return Fault::new(FaultCode::InvalidParams, what).response(request.id());
             }
         };
         let asking = from.iter().map(|(server, cursor)| {
-            self.ask(*server, lists::from_cursor(request, &params, cursor.as_deref()), exchange)
+            self.ask(
+                *server,
+                lists::from_cursor(request, &params, cursor.as_deref()),
+                exchange,
+            )
         });
         let responses = join_all(asking).await;
         let mut page = Page::of(list);
@@ -317,15 +413,25 @@ impl Servers {
         }
         match page.result() {
             Some(result) => Message::response(request.id(), "result", &result),
-            None => responses.into_iter().next().unwrap_or_else(|| unknown(request.id())),
+            None => responses
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| unknown(request.id())),
         }
     }
 
     /// The servers that have such a list, as far as they said so.
     fn able_to(&self, list: List) -> Vec<usize> {
         let able = open(&self.able);
-        let has = |able: &Option<Value>| able.as_ref().is_none_or(|able| able.get(list.capability()).is_some());
-        able.iter().enumerate().filter(|(_, able)| has(able)).map(|(server, _)| server).collect()
+        let has = |able: &Option<Value>| {
+            able.as_ref()
+                .is_none_or(|able| able.get(list.capability()).is_some())
+        };
+        able.iter()
+            .enumerate()
+            .filter(|(_, able)| has(able))
+            .map(|(server, _)| server)
+            .collect()
     }
 
     fn remember(&self, server: usize, uris: Vec<String>) {
@@ -336,8 +442,14 @@ impl Servers {
 
     async fn all(&self, request: &Message, exchange: &Exchange) -> Message {
         let mut responses = self.ask_all(request, exchange).await;
-        let done = responses.iter().position(|response| response.kind() == Kind::Result);
-        if responses.is_empty() { unknown(request.id()) } else { responses.swap_remove(done.unwrap_or(0)) }
+        let done = responses
+            .iter()
+            .position(|response| response.kind() == Kind::Result);
+        if responses.is_empty() {
+            unknown(request.id())
+        } else {
+            responses.swap_remove(done.unwrap_or(0))
+        }
     }
 
     /// The first answer of who knows what is meant, else the most telling error.
@@ -347,7 +459,9 @@ impl Servers {
             let response = self.ask(server, request.clone(), exchange).await;
             match unknown_there(&response) {
                 None => return response,
-                Some(code) if told.is_none() && code != FaultCode::MethodNotFound.number() => told = Some(response),
+                Some(code) if told.is_none() && code != FaultCode::MethodNotFound.number() => {
+                    told = Some(response)
+                }
                 Some(_) => {}
             }
         }
@@ -366,18 +480,34 @@ impl Servers {
     }
 
     async fn subscribe(&self, request: &Message, exchange: &Exchange) {
-        let Some(id) = request.id().cloned() else { return };
+        let Some(id) = request.id().cloned() else {
+            return;
+        };
         let client = self.under_way.begin(request, None, exchange);
-        let subscription = self.subscriptions.begin(id, Arc::clone(&client), self.servers.len());
+        let subscription = self
+            .subscriptions
+            .begin(id, Arc::clone(&client), self.servers.len());
         let all = Arc::clone(&self.subscriptions);
         tokio::spawn(async move {
             tokio::time::sleep(subscriptions::ACKNOWLEDGED_WITHIN).await;
             all.be_late(&subscription).await;
         });
-        let exchange = Exchange { client, ..exchange.clone() };
+        let exchange = Exchange {
+            client,
+            ..exchange.clone()
+        };
         for server in 0..self.servers.len() {
-            let is_others = |uri: &str| open(&self.resources).get(uri).is_some_and(|owner| *owner != server);
-            self.pass(server, subscriptions::without_others(request, is_others), &exchange).await;
+            let is_others = |uri: &str| {
+                open(&self.resources)
+                    .get(uri)
+                    .is_some_and(|owner| *owner != server)
+            };
+            self.pass(
+                server,
+                subscriptions::without_others(request, is_others),
+                &exchange,
+            )
+            .await;
         }
     }
 }
@@ -387,12 +517,20 @@ fn unknown_there(response: &Message) -> Option<i64> {
     const RESOURCE_NOT_FOUND: i64 = -32_002;
     let error = response.body().filter(|_| response.kind() == Kind::Error)?;
     let code = Members::read(error).ok()?.get("code")?.parse().ok()?;
-    let unknown = [FaultCode::MethodNotFound.number(), FaultCode::InvalidParams.number(), RESOURCE_NOT_FOUND];
+    let unknown = [
+        FaultCode::MethodNotFound.number(),
+        FaultCode::InvalidParams.number(),
+        RESOURCE_NOT_FOUND,
+    ];
     unknown.contains(&code).then_some(code)
 }
 
 fn unknown(id: Option<&Id>) -> Message {
-    Fault::new(FaultCode::MethodNotFound, "no server behind this gateway knows this method").response(id)
+    Fault::new(
+        FaultCode::MethodNotFound,
+        "no server behind this gateway knows this method",
+    )
+    .response(id)
 }
 
 async fn put(exchange: &Exchange, message: Message) {

@@ -71,9 +71,15 @@ pub struct Guard {
 impl Guard {
     /// Guards the tools of the server that is called `server`.
     #[must_use]
-    pub fn new(semel: Semel, config: Arc<Config>, server: impl Into<String>, prefix: impl Into<String>) -> Self {
+    pub fn new(
+        semel: Semel,
+        config: Arc<Config>,
+        server: impl Into<String>,
+        prefix: impl Into<String>,
+    ) -> Self {
         let (server, prefix) = (server.into(), prefix.into());
-        let (catalog, questions, tasks) = (Catalog::default(), Questions::default(), Tasks::default());
+        let (catalog, questions, tasks) =
+            (Catalog::default(), Questions::default(), Tasks::default());
         Self {
             semel,
             config,
@@ -131,7 +137,11 @@ impl Guard {
 
     /// Tools by which to look for the effect of `tool`, as the client names them.
     fn look_with(&self, tool: &str) -> Vec<String> {
-        self.catalog.look_with(tool).into_iter().map(|other| format!("{}{other}", self.prefix)).collect()
+        self.catalog
+            .look_with(tool)
+            .into_iter()
+            .map(|other| format!("{}{other}", self.prefix))
+            .collect()
     }
 }
 
@@ -151,25 +161,44 @@ impl Guarded {
     #[must_use]
     pub fn over(guard: Arc<Guard>, below: Arc<dyn Upstream>) -> Self {
         let late = LateAnswers::within(Arc::clone(&guard.late));
-        Self { guard, below, under_way: Calls::default(), late, tasks: TaskTracker::new() }
+        Self {
+            guard,
+            below,
+            under_way: Calls::default(),
+            late,
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// The client as the layer below is to see it: what the server says of its tools is heard on the way.
     #[must_use]
     pub fn hearing(guard: &Arc<Guard>, client: Arc<dyn Client>) -> Arc<dyn Client> {
-        Arc::new(Hearing { guard: Arc::clone(guard), client })
+        Arc::new(Hearing {
+            guard: Arc::clone(guard),
+            client,
+        })
     }
 
     fn call(&self, request: Message, exchange: &Exchange) {
-        let Some(id) = request.id().cloned() else { return };
-        let (guard, below, calls) = (Arc::clone(&self.guard), Arc::clone(&self.below), self.under_way.clone());
+        let Some(id) = request.id().cloned() else {
+            return;
+        };
+        let (guard, below, calls) = (
+            Arc::clone(&self.guard),
+            Arc::clone(&self.below),
+            self.under_way.clone(),
+        );
         let (exchange, late) = (exchange.clone(), self.late.clone());
         calls.add(&exchange, id.clone());
         self.tasks.spawn(async move {
             let _running = guard.metrics.runs();
             let called = call::run(&guard, &below, &late, request, &exchange);
             // A call that is dropped says in the ledger that it is in doubt.
-            guard.given_up.run_until_cancelled(called).await.unwrap_or_default();
+            guard
+                .given_up
+                .run_until_cancelled(called)
+                .await
+                .unwrap_or_default();
             calls.remove(&exchange, &id);
         });
     }
@@ -177,20 +206,29 @@ impl Guarded {
     /// The guarded task that a request asks for.
     fn task(&self, request: &Message, exchange: &Exchange) -> Option<(String, Call)> {
         let asks = request.asks(method::TASKS_GET) || request.asks(method::TASKS_RESULT);
-        asks.then(|| self.guard.tasks.asked_for(request, &exchange.caller.tenant)).flatten()
+        asks.then(|| self.guard.tasks.asked_for(request, &exchange.caller.tenant))
+            .flatten()
     }
 
     /// Passes on what a task came to, once it is recorded.
     fn tell_of(&self, task: String, call: Call, request: Message, exchange: &Exchange) {
-        let Some(id) = request.id().cloned() else { return };
-        let (guard, below, calls) = (Arc::clone(&self.guard), Arc::clone(&self.below), self.under_way.clone());
+        let Some(id) = request.id().cloned() else {
+            return;
+        };
+        let (guard, below, calls) = (
+            Arc::clone(&self.guard),
+            Arc::clone(&self.below),
+            self.under_way.clone(),
+        );
         let exchange = exchange.clone();
         calls.add_question(&exchange, id.clone());
         self.tasks.spawn(async move {
             let is_result = request.asks(method::TASKS_RESULT);
             let response = match below.ask(request, &exchange).await {
                 Ok(response) => response,
-                Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(Some(&id)),
+                Err(lost) => {
+                    Fault::new(FaultCode::Unanswered, lost.to_string()).response(Some(&id))
+                }
             };
             tasks::tell(&guard, &task, &call, response, is_result, &exchange).await;
             calls.remove(&exchange, &id);
@@ -199,12 +237,18 @@ impl Guarded {
 
     /// Passes a list of tools on, and remembers what it says.
     fn list(&self, request: Message, exchange: &Exchange) {
-        let (guard, below, exchange) = (Arc::clone(&self.guard), Arc::clone(&self.below), exchange.clone());
+        let (guard, below, exchange) = (
+            Arc::clone(&self.guard),
+            Arc::clone(&self.below),
+            exchange.clone(),
+        );
         self.tasks.spawn(async move {
             let id = request.id().cloned();
             let response = match below.ask(request, &exchange).await {
                 Ok(response) => response,
-                Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref()),
+                Err(lost) => {
+                    Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref())
+                }
             };
             guard.catalog.learn(&response);
             exchange.client.put(response).await.unwrap_or_default();
@@ -223,7 +267,15 @@ impl Upstream for Guarded {
             self.tell_of(id, call, message, exchange);
         } else if message.asks(method::LISTEN) {
             let client = Self::hearing(&self.guard, Arc::clone(&exchange.client));
-            self.below.pass(message, &Exchange { client, ..exchange.clone() }).await;
+            self.below
+                .pass(
+                    message,
+                    &Exchange {
+                        client,
+                        ..exchange.clone()
+                    },
+                )
+                .await;
         } else if !self.under_way.cancel(&message, exchange) {
             self.below.pass(message, exchange).await;
         }
@@ -232,7 +284,10 @@ impl Upstream for Guarded {
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
         if request.asks(method::TOOLS_CALL) {
             // By this way it would get around its guard.
-            return Err(Lost { reason: "a call is passed, so that it is guarded".to_owned(), sent: false });
+            return Err(Lost {
+                reason: "a call is passed, so that it is guarded".to_owned(),
+                sent: false,
+            });
         }
         self.below.ask(request, exchange).await
     }
@@ -263,10 +318,12 @@ fn own_id() -> Id {
 
 /// What the newer era wants in the metadata of each request, as the request at hand has it.
 fn protocol_meta(of_request: &Members) -> Map<String, Value> {
-    let kept = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES].into_iter().filter_map(|name| {
-        let value: Value = serde_json::from_str(of_request.get(name)?).ok()?;
-        Some((name.to_owned(), value))
-    });
+    let kept = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES]
+        .into_iter()
+        .filter_map(|name| {
+            let value: Value = serde_json::from_str(of_request.get(name)?).ok()?;
+            Some((name.to_owned(), value))
+        });
     kept.collect()
 }
 

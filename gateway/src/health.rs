@@ -73,7 +73,11 @@ impl Health {
     /// Of the gateway that counts here, and keeps its ledger there.
     #[must_use]
     pub fn of(metrics: Arc<Metrics>, store: Arc<dyn Store>) -> Self {
-        Self { metrics, store, is_ending: AtomicBool::new(false) }
+        Self {
+            metrics,
+            store,
+            is_ending: AtomicBool::new(false),
+        }
     }
 
     /// It takes no more calls, so that whoever sends some sends them elsewhere.
@@ -85,11 +89,19 @@ impl Health {
     pub async fn page(&self, which: Which) -> Page {
         match which {
             Which::Lives => plain(StatusCode::OK, "ok"),
-            Which::Ready if self.is_ending.load(Ordering::Acquire) => plain(StatusCode::SERVICE_UNAVAILABLE, "ending"),
-            Which::Ready => match tokio::time::timeout(LEDGER_WITHIN, self.standing(StateLabel::Held, 1)).await {
-                Ok(Ok(_)) => plain(StatusCode::OK, "ready"),
-                Ok(Err(_)) | Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "the ledger does not answer"),
-            },
+            Which::Ready if self.is_ending.load(Ordering::Acquire) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, "ending")
+            }
+            Which::Ready => {
+                match tokio::time::timeout(LEDGER_WITHIN, self.standing(StateLabel::Held, 1)).await
+                {
+                    Ok(Ok(_)) => plain(StatusCode::OK, "ready"),
+                    Ok(Err(_)) | Err(_) => plain(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "the ledger does not answer",
+                    ),
+                }
+            }
             Which::Metrics => self.metrics().await,
         }
     }
@@ -97,19 +109,30 @@ impl Health {
     async fn metrics(&self) -> Page {
         let counted = async {
             let in_doubt = self.standing(StateLabel::InDoubt, COUNTED_MAX).await?;
-            Ok::<_, StoreError>((in_doubt, self.standing(StateLabel::Held, COUNTED_MAX).await?))
+            Ok::<_, StoreError>((
+                in_doubt,
+                self.standing(StateLabel::Held, COUNTED_MAX).await?,
+            ))
         };
         // What is not known stays as it was.
         if let Ok(Ok((in_doubt, held))) = tokio::time::timeout(LEDGER_WITHIN, counted).await {
             self.metrics.stand(in_doubt, held);
         }
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        Page { status: StatusCode::OK, kind, text: self.metrics.page() }
+        Page {
+            status: StatusCode::OK,
+            kind,
+            text: self.metrics.page(),
+        }
     }
 
     /// How many operations are in this state, up to a number.
     async fn standing(&self, state: StateLabel, most: usize) -> Result<usize, StoreError> {
-        let mut query = Query { states: vec![state], limit: most.min(1_000), ..Query::default() };
+        let mut query = Query {
+            states: vec![state],
+            limit: most.min(1_000),
+            ..Query::default()
+        };
         let mut count = 0;
         loop {
             let page = self.store.list(&query).await?;
@@ -123,7 +146,11 @@ impl Health {
 }
 
 fn plain(status: StatusCode, text: &str) -> Page {
-    Page { status, kind: "text/plain; charset=utf-8", text: format!("{text}\n") }
+    Page {
+        status,
+        kind: "text/plain; charset=utf-8",
+        text: format!("{text}\n"),
+    }
 }
 
 #[cfg(test)]
@@ -137,9 +164,15 @@ mod tests {
         assert_eq!(health.page(Which::Ready).await.status, StatusCode::OK);
         let metrics = health.page(Which::Metrics).await.text;
         assert!(metrics.contains("semel_in_doubt 0"));
-        assert!(metrics.contains(&format!("counted up to {COUNTED_MAX}")), "{metrics}");
+        assert!(
+            metrics.contains(&format!("counted up to {COUNTED_MAX}")),
+            "{metrics}"
+        );
         health.end();
-        assert_eq!(health.page(Which::Ready).await.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            health.page(Which::Ready).await.status,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         assert_eq!(health.page(Which::Lives).await.status, StatusCode::OK);
         assert!(Which::Metrics.is_private() && !Which::Lives.is_private());
     }

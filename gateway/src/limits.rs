@@ -37,7 +37,9 @@ pub struct Entered(());
 
 /// The room that a connection takes.
 #[derive(Debug)]
-pub struct Connected(#[expect(dead_code, reason = "it counts while it lives")] OwnedSemaphorePermit);
+pub struct Connected(
+    #[expect(dead_code, reason = "it counts while it lives")] OwnedSemaphorePermit,
+);
 
 /// How many requests a tenant may still make at once: a bucket that fills as time passes.
 #[derive(Debug)]
@@ -51,13 +53,22 @@ impl Limits {
     #[must_use]
     pub fn of(body_bytes_max: usize, connections_max: usize, requests_per_second: u32) -> Self {
         let connections = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { body_bytes_max, sessions_max: 10_000, requests_per_second, connections, rates: Arc::default() }
+        Self {
+            body_bytes_max,
+            sessions_max: 10_000,
+            requests_per_second,
+            connections,
+            rates: Arc::default(),
+        }
     }
 
     /// Makes room for a connection; none: there is none.
     #[must_use]
     pub fn connect(&self) -> Option<Connected> {
-        Arc::clone(&self.connections).try_acquire_owned().ok().map(Connected)
+        Arc::clone(&self.connections)
+            .try_acquire_owned()
+            .ok()
+            .map(Connected)
     }
 
     /// Makes room for a request of this tenant.
@@ -72,15 +83,22 @@ impl Limits {
         let most = f64::from(self.requests_per_second);
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         if rates.len() >= TENANTS_MAX && !rates.contains_key(tenant) {
-            rates.retain(|_, rate| now.duration_since(rate.since).as_secs_f64() * most + rate.left < most);
+            rates.retain(|_, rate| {
+                now.duration_since(rate.since).as_secs_f64() * most + rate.left < most
+            });
         }
-        let rate = rates.entry(tenant.clone()).or_insert(Rate { left: most, since: now });
+        let rate = rates.entry(tenant.clone()).or_insert(Rate {
+            left: most,
+            since: now,
+        });
         rate.left = (rate.left + now.duration_since(rate.since).as_secs_f64() * most).min(most);
         rate.since = now;
         if rate.left < 1.0 {
-            let message =
-                "these are too many requests at once: send fewer, or raise `requests_per_second_max` in `[mcp]`";
-            return Err(Denied { status: StatusCode::TOO_MANY_REQUESTS, message: message.to_owned() });
+            let message = "these are too many requests at once: send fewer, or raise `requests_per_second_max` in `[mcp]`";
+            return Err(Denied {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                message: message.to_owned(),
+            });
         }
         rate.left -= 1.0;
         Ok(Entered(()))

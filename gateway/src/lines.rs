@@ -40,8 +40,12 @@ pub(crate) enum Line {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(crate) fn of(stream: R) -> Self {
-        let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), LINE_BYTES_MAX);
-        Self { read: FramedRead::new(stream, codec), pauses: false }
+        let codec =
+            AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), LINE_BYTES_MAX);
+        Self {
+            read: FramedRead::new(stream, codec),
+            pauses: false,
+        }
     }
 
     /// The next line; none: the stream has ended or broken.
@@ -111,7 +115,11 @@ async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<Wr
 fn put_line(buffer: &mut BytesMut, text: &[u8]) {
     let start = buffer.len();
     buffer.extend_from_slice(text);
-    for byte in buffer.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
+    for byte in buffer
+        .iter_mut()
+        .skip(start)
+        .filter(|byte| matches!(byte, b'\n' | b'\r'))
+    {
         *byte = b' ';
     }
     buffer.extend_from_slice(b"\n");
@@ -119,20 +127,28 @@ fn put_line(buffer: &mut BytesMut, text: &[u8]) {
 
 impl fmt::Debug for LineWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LineWriter").field("is_closed", &self.0.is_closed()).finish_non_exhaustive()
+        f.debug_struct("LineWriter")
+            .field("is_closed", &self.0.is_closed())
+            .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Client for LineWriter {
     async fn put(&self, message: Message) -> Result<(), Gone> {
-        let line = Written { text: message.bytes().clone(), done: None };
+        let line = Written {
+            text: message.bytes().clone(),
+            done: None,
+        };
         self.0.send(line).await.map_err(|_| Gone)
     }
 
     async fn deliver(&self, message: Message) -> Result<(), Gone> {
         let (done, is_done) = oneshot::channel();
-        let line = Written { text: message.bytes().clone(), done: Some(done) };
+        let line = Written {
+            text: message.bytes().clone(),
+            done: Some(done),
+        };
         self.0.send(line).await.map_err(|_| Gone)?;
         is_done.await.map_err(|_| Gone)
     }
@@ -148,10 +164,15 @@ mod tests {
     async fn messages_travel_one_a_line_whatever_their_layout() {
         let (near, far) = tokio::io::duplex(1 << 10);
         let writer = LineWriter::onto(near);
-        writer.deliver(Message::read("{\"jsonrpc\":\"2.0\",\n\"method\":\"a\"}").unwrap()).await.unwrap();
+        writer
+            .deliver(Message::read("{\"jsonrpc\":\"2.0\",\n\"method\":\"a\"}").unwrap())
+            .await
+            .unwrap();
         drop(writer);
         let mut lines = Lines::of(far);
-        let Some(Line::Read(line)) = lines.next().await else { panic!("no line") };
+        let Some(Line::Read(line)) = lines.next().await else {
+            panic!("no line")
+        };
         assert_eq!(line, r#"{"jsonrpc":"2.0", "method":"a"}"#);
         assert!(lines.next().await.is_none());
     }
@@ -161,6 +182,9 @@ mod tests {
         let (near, far) = tokio::io::duplex(8);
         drop(far);
         let writer = LineWriter::onto(near);
-        assert_eq!(writer.deliver(Message::notification("a", "{}")).await, Err(Gone));
+        assert_eq!(
+            writer.deliver(Message::notification("a", "{}")).await,
+            Err(Gone)
+        );
     }
 }

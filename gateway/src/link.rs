@@ -91,7 +91,11 @@ impl Caller {
     #[must_use]
     pub fn new(tenant: Tenant, run: Option<Run>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), tenant, run }
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            tenant,
+            run,
+        }
     }
 }
 
@@ -117,13 +121,23 @@ impl Exchange {
     #[must_use]
     pub fn new(client: Arc<dyn Client>, caller: Arc<Caller>) -> Self {
         let (nobody_waits, headers) = (CancellationToken::new(), Arc::from([]));
-        Self { client, caller, began: Instant::now(), nobody_waits, headers, repeats_arguments: false }
+        Self {
+            client,
+            caller,
+            began: Instant::now(),
+            nobody_waits,
+            headers,
+            repeats_arguments: false,
+        }
     }
 
     /// An exchange of the gateway's own: whatever comes besides its response is for nobody.
     #[must_use]
     pub fn unheard(&self) -> Self {
-        Self { client: Arc::new(Nobody), ..Self::new(Arc::new(Nobody), Arc::clone(&self.caller)) }
+        Self {
+            client: Arc::new(Nobody),
+            ..Self::new(Arc::new(Nobody), Arc::clone(&self.caller))
+        }
     }
 }
 

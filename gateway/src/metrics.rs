@@ -26,8 +26,10 @@ const NAME_BYTES_MAX: usize = 128;
 const OTHERS: &str = "(others)";
 
 /// Upper ends of the buckets, in seconds.
-const BUCKETS: [f64; 15] =
-    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
+const BUCKETS: [f64; 15] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0,
+    30.0, 300.0,
+];
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -76,18 +78,46 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("calls", "Guarded tool calls, by tool and answer", self.calls.clone());
+        registry.register(
+            "calls",
+            "Guarded tool calls, by tool and answer",
+            self.calls.clone(),
+        );
         for (name, help, histogram) in [
-            ("policy", "How long decisions of policies take", &self.policy),
-            ("ledger", "How long reads and writes of the ledger take", &self.ledger),
-            ("upstream", "How long servers take to answer guarded calls", &self.upstream),
+            (
+                "policy",
+                "How long decisions of policies take",
+                &self.policy,
+            ),
+            (
+                "ledger",
+                "How long reads and writes of the ledger take",
+                &self.ledger,
+            ),
+            (
+                "upstream",
+                "How long servers take to answer guarded calls",
+                &self.upstream,
+            ),
         ] {
             registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         }
         for (name, help, gauge) in [
-            ("running", "Guarded calls under way in this gateway", &self.running),
-            ("in_doubt", "Operations in the ledger whose effect is unknown, counted up to 10000", &self.in_doubt),
-            ("held", "Operations in the ledger that a person must decide, counted up to 10000", &self.held),
+            (
+                "running",
+                "Guarded calls under way in this gateway",
+                &self.running,
+            ),
+            (
+                "in_doubt",
+                "Operations in the ledger whose effect is unknown, counted up to 10000",
+                &self.in_doubt,
+            ),
+            (
+                "held",
+                "Operations in the ledger that a person must decide, counted up to 10000",
+                &self.held,
+            ),
         ] {
             registry.register(name, help, gauge.clone());
         }
@@ -95,7 +125,10 @@ impl Metrics {
 
     /// A call of this tool was answered.
     pub fn answered(&self, tool: &str, answer: &'static str) {
-        let labels = vec![("tool", self.counted_as(tool)), ("answer", answer.to_owned())];
+        let labels = vec![
+            ("tool", self.counted_as(tool)),
+            ("answer", answer.to_owned()),
+        ];
         self.calls.get_or_create(&labels).inc();
     }
 
@@ -123,7 +156,8 @@ impl Metrics {
 
     /// So many operations are in doubt, and so many held.
     pub fn stand(&self, in_doubt: usize, held: usize) {
-        self.in_doubt.set(i64::try_from(in_doubt).unwrap_or(i64::MAX));
+        self.in_doubt
+            .set(i64::try_from(in_doubt).unwrap_or(i64::MAX));
         self.held.set(i64::try_from(held).unwrap_or(i64::MAX));
     }
 
@@ -139,7 +173,9 @@ impl Metrics {
     fn counted_as(&self, tool: &str) -> String {
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         let is_counted = tools.contains(tool)
-            || (tools.len() < TOOLS_MAX && tool.len() <= NAME_BYTES_MAX && tools.insert(tool.to_owned()));
+            || (tools.len() < TOOLS_MAX
+                && tool.len() <= NAME_BYTES_MAX
+                && tools.insert(tool.to_owned()));
         if is_counted { tool } else { OTHERS }.to_owned()
     }
 }
@@ -160,12 +196,27 @@ mod tests {
         metrics.answered("pay", "executed");
         metrics.answered("pay", "replayed");
         metrics.answered("pay", "replayed");
-        (0..10 * TOOLS_MAX).for_each(|number| metrics.answered(&format!("made-up-{number}"), "refused"));
+        (0..10 * TOOLS_MAX)
+            .for_each(|number| metrics.answered(&format!("made-up-{number}"), "refused"));
         let page = metrics.page();
-        assert!(page.contains(r#"semel_calls_total{tool="pay",answer="executed"} 1"#), "{page}");
-        assert!(page.contains(r#"semel_calls_total{tool="pay",answer="replayed"} 2"#), "{page}");
-        assert!(page.contains(r#"semel_calls_total{tool="(others)",answer="refused"} 2305"#), "{page}");
-        assert_eq!(page.lines().filter(|line| line.starts_with("semel_calls_total")).count(), TOOLS_MAX + 2);
+        assert!(
+            page.contains(r#"semel_calls_total{tool="pay",answer="executed"} 1"#),
+            "{page}"
+        );
+        assert!(
+            page.contains(r#"semel_calls_total{tool="pay",answer="replayed"} 2"#),
+            "{page}"
+        );
+        assert!(
+            page.contains(r#"semel_calls_total{tool="(others)",answer="refused"} 2305"#),
+            "{page}"
+        );
+        assert_eq!(
+            page.lines()
+                .filter(|line| line.starts_with("semel_calls_total"))
+                .count(),
+            TOOLS_MAX + 2
+        );
     }
 
     #[test]
@@ -175,7 +226,12 @@ mod tests {
         metrics.stand(3, 2);
         metrics.upstream_took(Duration::from_millis(2));
         let page = metrics.page();
-        for line in ["semel_running 1", "semel_in_doubt 3", "semel_held 2", "semel_upstream_seconds_count 1"] {
+        for line in [
+            "semel_running 1",
+            "semel_in_doubt 3",
+            "semel_held 2",
+            "semel_upstream_seconds_count 1",
+        ] {
             assert!(page.lines().any(|found| found == line), "{line} in {page}");
         }
         drop(running);

@@ -33,13 +33,19 @@ impl Sharing {
     /// If there is no server to be had.
     pub async fn connect(connect: &dyn Connect) -> Result<Self, NoServer> {
         let requests = Arc::new(Requests::default());
-        let below = connect.connect(Arc::new(Sorting(Arc::clone(&requests)))).await?;
+        let below = connect
+            .connect(Arc::new(Sorting(Arc::clone(&requests))))
+            .await?;
         Ok(Self { below, requests })
     }
 
     /// Has the server learn that nobody waits for the response to a request any longer.
     fn watch(&self, open: &Arc<Open>, exchange: &Exchange) {
-        let (below, requests, open) = (Arc::clone(&self.below), Arc::clone(&self.requests), Arc::clone(open));
+        let (below, requests, open) = (
+            Arc::clone(&self.below),
+            Arc::clone(&self.requests),
+            Arc::clone(open),
+        );
         let exchange = exchange.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -58,7 +64,9 @@ impl Sharing {
         let mut params = Members::read(message.body()?).ok()?;
         let id = Id::read(params.get("requestId")?)?;
         let requests = self.requests.all();
-        let open = requests.values().find(|open| open.caller == exchange.caller.number && open.id == id)?;
+        let open = requests
+            .values()
+            .find(|open| open.caller == exchange.caller.number && open.id == id)?;
         params.set("requestId", &open.number).ok()?;
         Some(message.with_body(&serde_json::to_string(&params).ok()?))
     }
@@ -77,19 +85,36 @@ impl Upstream for Sharing {
             }
             return;
         }
-        let Some(open) = self.requests.begin(&message, exchange) else { return };
+        let Some(open) = self.requests.begin(&message, exchange) else {
+            return;
+        };
         self.watch(&open, exchange);
-        let back = Back { requests: Arc::clone(&self.requests), open: Arc::clone(&open) };
-        let exchange = Exchange { client: Arc::new(back), ..exchange.clone() };
+        let back = Back {
+            requests: Arc::clone(&self.requests),
+            open: Arc::clone(&open),
+        };
+        let exchange = Exchange {
+            client: Arc::new(back),
+            ..exchange.clone()
+        };
         self.below.pass(open.outward(&message), &exchange).await;
     }
 
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
         let Some(open) = self.requests.begin(&request, exchange) else {
-            return Err(Lost { reason: "it is no request".to_owned(), sent: false });
+            return Err(Lost {
+                reason: "it is no request".to_owned(),
+                sent: false,
+            });
         };
-        let back = Back { requests: Arc::clone(&self.requests), open: Arc::clone(&open) };
-        let exchange = Exchange { client: Arc::new(back), ..exchange.clone() };
+        let back = Back {
+            requests: Arc::clone(&self.requests),
+            open: Arc::clone(&open),
+        };
+        let exchange = Exchange {
+            client: Arc::new(back),
+            ..exchange.clone()
+        };
         let answered = self.below.ask(open.outward(&request), &exchange).await;
         self.requests.end(&open);
         answered.map(|response| open.inward(&response))
@@ -130,9 +155,13 @@ struct Open {
 impl Requests {
     fn begin(&self, request: &Message, exchange: &Exchange) -> Option<Arc<Open>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let own =
-            request.body().and_then(|params| Members::read(params).ok()?.object("_meta").ok()).unwrap_or_default();
-        let token = own.get("progressToken").and_then(|token| RawValue::from_string(token.to_owned()).ok());
+        let own = request
+            .body()
+            .and_then(|params| Members::read(params).ok()?.object("_meta").ok())
+            .unwrap_or_default();
+        let token = own
+            .get("progressToken")
+            .and_then(|token| RawValue::from_string(token.to_owned()).ok());
         let open = Arc::new(Open {
             number,
             id: request.id()?.clone(),
@@ -192,14 +221,19 @@ impl Open {
 
     /// A message of the server as its client is to see it.
     fn inward(&self, message: &Message) -> Message {
-        let message = if message.is_response() { message.with_id(&self.id) } else { message.clone() };
+        let message = if message.is_response() {
+            message.with_id(&self.id)
+        } else {
+            message.clone()
+        };
         self.renamed(&message).unwrap_or(message)
     }
 
     /// The same with the client's own names for the request in its body; none: it names none.
     fn renamed(&self, message: &Message) -> Option<Message> {
         let body = message.body().filter(|body| {
-            body.contains(meta::SUBSCRIPTION) || matches!(message.method(), Some(method::PROGRESS | method::CANCELLED))
+            body.contains(meta::SUBSCRIPTION)
+                || matches!(message.method(), Some(method::PROGRESS | method::CANCELLED))
         })?;
         let mut params = Members::read(body).ok()?;
         let id = RawValue::from_string(self.id.to_json()).ok()?;

@@ -42,8 +42,16 @@ impl Tower {
     #[must_use]
     pub fn new(guard: Guard, server: Server) -> Self {
         let has_headers = !matches!(server, Server::Command(_));
-        let (guard, children) = (Arc::new(guard.with_headers(has_headers)), Arc::new(Semaphore::new(CHILDREN_MAX)));
-        Self { guard, server, restarts: true, children }
+        let (guard, children) = (
+            Arc::new(guard.with_headers(has_headers)),
+            Arc::new(Semaphore::new(CHILDREN_MAX)),
+        );
+        Self {
+            guard,
+            server,
+            restarts: true,
+            children,
+        }
     }
 
     /// Whether a child that ends is started again. Default: yes.
@@ -55,12 +63,16 @@ impl Tower {
     /// At most so many children at once.
     #[must_use]
     pub fn children(self, at_most: usize) -> Self {
-        Self { children: Arc::new(Semaphore::new(at_most.min(Semaphore::MAX_PERMITS))), ..self }
+        Self {
+            children: Arc::new(Semaphore::new(at_most.min(Semaphore::MAX_PERMITS))),
+            ..self
+        }
     }
 
     fn child(&self, command: &[OsString], client: Arc<dyn Client>) -> Result<Restarting, NoServer> {
         let room = Arc::clone(&self.children).try_acquire_owned();
-        let full = "as many clients as `children_max` allows have a server of their own: come again later";
+        let full =
+            "as many clients as `children_max` allows have a server of their own: come again later";
         let room = room.map_err(|_| NoServer(full.to_owned()))?;
         Restarting::start(command.to_vec(), self.restarts, room, client)
     }
@@ -71,8 +83,13 @@ impl Connect for Tower {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
         let client = Raised::hearing(Guarded::hearing(&self.guard, client));
         let connection: Arc<dyn Upstream> = match &self.server {
-            Server::Command(command) => Arc::new(self.child(command, Arc::<Changes>::clone(&client))?),
-            Server::Endpoint(endpoint) => Arc::new(Http::to(Arc::clone(endpoint), Arc::<Changes>::clone(&client))),
+            Server::Command(command) => {
+                Arc::new(self.child(command, Arc::<Changes>::clone(&client))?)
+            }
+            Server::Endpoint(endpoint) => Arc::new(Http::to(
+                Arc::clone(endpoint),
+                Arc::<Changes>::clone(&client),
+            )),
         };
         let connection = Arc::new(Raised::over(connection, client));
         Ok(Arc::new(Guarded::over(Arc::clone(&self.guard), connection)))

@@ -6,8 +6,8 @@
 //! `cargo test --example messages` tests it; built for wasm32 it is the module of a component.
 
 use semel_guest::{
-    Attempt, Call, Derivation, Description, Finding, NoSettings, Operation, Outcome, Policy, Probe, Recovery, Scope,
-    Target, Value, json,
+    Attempt, Call, Derivation, Description, Finding, NoSettings, Operation, Outcome, Policy, Probe,
+    Recovery, Scope, Target, Value, json,
 };
 
 /// How long a message may take to show in its channel.
@@ -39,15 +39,28 @@ impl Policy for Messages {
 
     fn recover(&self, call: &Call, _: &[Attempt]) -> Result<Recovery, String> {
         let channel = call.text("/channel")?;
-        Ok(Recovery::Probe(Probe::new("read_channel", json!({ "channel": channel, "last": 100 }))))
+        Ok(Recovery::Probe(Probe::new(
+            "read_channel",
+            json!({ "channel": channel, "last": 100 }),
+        )))
     }
 
-    fn weigh(&self, _: &Call, attempts: &[Attempt], _: &Probe, answer: &Outcome) -> Result<Finding, String> {
+    fn weigh(
+        &self,
+        _: &Call,
+        attempts: &[Attempt],
+        _: &Probe,
+        answer: &Outcome,
+    ) -> Result<Finding, String> {
         let attempt = attempts.last().ok_or("there is no attempt to look for")?;
         let Some(Value::Array(messages)) = answer.answer() else {
             return Ok(Finding::Unsettled(5_000));
         };
-        let marked = |message: &&Value| message["text"].as_str().is_some_and(|text| text.contains(&attempt.key));
+        let marked = |message: &&Value| {
+            message["text"]
+                .as_str()
+                .is_some_and(|text| text.contains(&attempt.key))
+        };
         Ok(match messages.iter().find(marked) {
             Some(message) => Finding::Landed(message.to_string()),
             None if attempt.age_seconds < SETTLED_SECONDS => Finding::Unsettled(5_000),
@@ -63,9 +76,20 @@ mod tests {
     use super::*;
 
     fn weigh(answer: Outcome, age_seconds: u32) -> Result<Finding, String> {
-        let call = Call::new("post_message", json!({ "channel": "ops", "text": "disk full" }));
-        let attempt = Attempt { age_seconds, ..Attempt::new("6f1c", Outcome::unanswered("timed out")) };
-        Messages.weigh(&call, &[attempt], &Probe::new("read_channel", json!({})), &answer)
+        let call = Call::new(
+            "post_message",
+            json!({ "channel": "ops", "text": "disk full" }),
+        );
+        let attempt = Attempt {
+            age_seconds,
+            ..Attempt::new("6f1c", Outcome::unanswered("timed out"))
+        };
+        Messages.weigh(
+            &call,
+            &[attempt],
+            &Probe::new("read_channel", json!({})),
+            &answer,
+        )
     }
 
     #[test]
@@ -78,8 +102,14 @@ mod tests {
     #[test]
     fn a_message_that_may_still_come_is_not_absent() {
         let nothing = || Outcome::returned(json!([{ "id": 1, "text": "disk full" }]));
-        assert_eq!(weigh(nothing(), SETTLED_SECONDS - 1), Ok(Finding::Unsettled(5_000)));
+        assert_eq!(
+            weigh(nothing(), SETTLED_SECONDS - 1),
+            Ok(Finding::Unsettled(5_000))
+        );
         assert_eq!(weigh(nothing(), SETTLED_SECONDS), Ok(Finding::Absent));
-        assert_eq!(weigh(Outcome::unanswered("timed out"), SETTLED_SECONDS), Ok(Finding::Unsettled(5_000)));
+        assert_eq!(
+            weigh(Outcome::unanswered("timed out"), SETTLED_SECONDS),
+            Ok(Finding::Unsettled(5_000))
+        );
     }
 }

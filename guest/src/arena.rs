@@ -35,7 +35,10 @@ const GROWTH_PAGES: usize = 16;
 const MEMORY: u32 = 0;
 
 #[global_allocator]
-static ARENA: Arena = Arena { room: UnsafeCell::new(MaybeUninit::uninit()), bump: UnsafeCell::new(Bump::new()) };
+static ARENA: Arena = Arena {
+    room: UnsafeCell::new(MaybeUninit::uninit()),
+    bump: UnsafeCell::new(Bump::new()),
+};
 
 struct Arena {
     room: UnsafeCell<MaybeUninit<[u8; ARENA_BYTES]>>,
@@ -60,15 +63,20 @@ unsafe impl GlobalAlloc for Arena {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        self.bump().give_back(block.expose_provenance(), layout.size());
+        self.bump()
+            .give_back(block.expose_provenance(), layout.size());
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if self.bump().resize(block.expose_provenance(), layout.size(), new_size) {
+        if self
+            .bump()
+            .resize(block.expose_provenance(), layout.size(), new_size)
+        {
             return block;
         }
         // SAFETY: the caller of `realloc` promises that `new_size` is valid with this alignment.
-        let moved = unsafe { self.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
+        let moved =
+            unsafe { self.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
         if !moved.is_null() {
             // SAFETY: both blocks hold so many bytes, and the new one is no part of the old one, which is still taken.
             unsafe { block.copy_to_nonoverlapping(moved, layout.size().min(new_size)) };

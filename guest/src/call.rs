@@ -19,7 +19,11 @@ impl Call {
     /// A call as a native test makes it. Arguments that are not an object are refused when they are read.
     #[must_use]
     pub fn new(tool: impl Into<String>, arguments: Value) -> Self {
-        Self { tool: tool.into(), arguments, facts: BTreeMap::new() }
+        Self {
+            tool: tool.into(),
+            arguments,
+            facts: BTreeMap::new(),
+        }
     }
 
     /// The same call with one more fact, such as `run` or `hint.read-only`.
@@ -41,9 +45,12 @@ impl Call {
     ///
     /// They are not an object.
     pub fn arguments(&self) -> Result<&Map<String, Value>, String> {
-        self.arguments
-            .as_object()
-            .ok_or_else(|| format!("the arguments must be an object, found {}", found(&self.arguments)))
+        self.arguments.as_object().ok_or_else(|| {
+            format!(
+                "the arguments must be an object, found {}",
+                found(&self.arguments)
+            )
+        })
     }
 
     /// What else the host knows, such as `tenant`, `run` or `hint.read-only`.
@@ -70,7 +77,8 @@ impl Call {
     ///
     /// Nothing stands there, or null.
     pub fn value(&self, pointer: &str) -> Result<&Value, String> {
-        self.get(pointer).ok_or_else(|| wrong(pointer, "a value", at(&self.arguments, pointer)))
+        self.get(pointer)
+            .ok_or_else(|| wrong(pointer, "a value", at(&self.arguments, pointer)))
     }
 
     /// The text at a JSON Pointer.
@@ -106,7 +114,9 @@ impl Call {
     ///
     /// Something else stands there, or nothing.
     pub fn list(&self, pointer: &str) -> Result<&[Value], String> {
-        self.read(pointer, "a list", |value| value.as_array().map(Vec::as_slice))
+        self.read(pointer, "a list", |value| {
+            value.as_array().map(Vec::as_slice)
+        })
     }
 
     /// What stands at a JSON Pointer, normalised: `call.normal("/amount", normal::money)`.
@@ -114,7 +124,11 @@ impl Call {
     /// # Errors
     ///
     /// Nothing stands there, or not what the normaliser takes.
-    pub fn normal(&self, pointer: &str, normaliser: impl Fn(&Value) -> Result<Value, String>) -> Result<Value, String> {
+    pub fn normal(
+        &self,
+        pointer: &str,
+        normaliser: impl Fn(&Value) -> Result<Value, String>,
+    ) -> Result<Value, String> {
         normaliser(self.value(pointer)?).map_err(|mistake| format!("`{pointer}` {mistake}"))
     }
 
@@ -164,12 +178,21 @@ impl Call {
         pointer: &str,
         normaliser: impl Fn(&Value) -> Result<Value, String>,
     ) -> Result<Option<Value>, String> {
-        self.get(pointer).map(|_| self.normal(pointer, normaliser)).transpose()
+        self.get(pointer)
+            .map(|_| self.normal(pointer, normaliser))
+            .transpose()
     }
 
-    fn read<'a, T>(&'a self, pointer: &str, kind: &str, take: impl Fn(&'a Value) -> Option<T>) -> Result<T, String> {
+    fn read<'a, T>(
+        &'a self,
+        pointer: &str,
+        kind: &str,
+        take: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<T, String> {
         let value = at(&self.arguments, pointer);
-        value.and_then(take).ok_or_else(|| wrong(pointer, kind, value))
+        value
+            .and_then(take)
+            .ok_or_else(|| wrong(pointer, kind, value))
     }
 
     fn optional<'a, T>(
@@ -183,12 +206,15 @@ impl Call {
 
 /// What stands at a JSON Pointer. The same as `Value::pointer`, whose search for texts is a twentieth of a small guest.
 fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
-    let Some(rest) = pointer.strip_prefix('/') else { return pointer.is_empty().then_some(value) };
-    rest.split('/').try_fold(value, |value, segment| match value {
-        Value::Object(members) => members.get(unescaped(segment).as_ref()),
-        Value::Array(items) => items.get(index(segment)?),
-        _ => None,
-    })
+    let Some(rest) = pointer.strip_prefix('/') else {
+        return pointer.is_empty().then_some(value);
+    };
+    rest.split('/')
+        .try_fold(value, |value, segment| match value {
+            Value::Object(members) => members.get(unescaped(segment).as_ref()),
+            Value::Array(items) => items.get(index(segment)?),
+            _ => None,
+        })
 }
 
 fn unescaped(segment: &str) -> Cow<'_, str> {
@@ -198,7 +224,11 @@ fn unescaped(segment: &str) -> Cow<'_, str> {
     let mut name = String::new();
     let mut letters = segment.chars().peekable();
     while let Some(letter) = letters.next() {
-        let escaped = if letter == '~' { letters.peek().copied() } else { None };
+        let escaped = if letter == '~' {
+            letters.peek().copied()
+        } else {
+            None
+        };
         name.push(match escaped {
             Some('0') => '~',
             Some('1') => '/',
@@ -221,7 +251,9 @@ fn index(segment: &str) -> Option<usize> {
 pub(crate) const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
 fn whole(value: &Value) -> Option<i64> {
-    value.as_i64().filter(|number| number.unsigned_abs() <= LARGEST_EXACT)
+    value
+        .as_i64()
+        .filter(|number| number.unsigned_abs() <= LARGEST_EXACT)
 }
 
 fn wrong(pointer: &str, kind: &str, value: Option<&Value>) -> String {
@@ -264,7 +296,11 @@ impl TryFrom<types::Call> for Call {
             let value = parse(&fact.name, &fact.value)?;
             facts.insert(fact.name, value);
         }
-        Ok(Self { tool: call.tool, arguments, facts })
+        Ok(Self {
+            tool: call.tool,
+            arguments,
+            facts,
+        })
     }
 }
 
@@ -280,9 +316,10 @@ mod tests {
     use crate::{Field, normal};
 
     fn call() -> Call {
-        let arguments =
-            json!({ "id": "A1", "amount": "ten", "n": 7, "none": null, "on": true, "to": ["a"], "in": { "a/b": 1 } });
-        Call::new("refund", arguments).with_fact("run", "r1").with_fact("hint.read-only", true)
+        let arguments = json!({ "id": "A1", "amount": "ten", "n": 7, "none": null, "on": true, "to": ["a"], "in": { "a/b": 1 } });
+        Call::new("refund", arguments)
+            .with_fact("run", "r1")
+            .with_fact("hint.read-only", true)
     }
 
     #[test]
@@ -298,7 +335,8 @@ mod tests {
 
     #[test]
     fn a_pointer_means_what_it_means_to_others() {
-        let value = json!({ "": 1, "a/b": { "~1": [7, { "x": null }] }, "0": [[2]], "~": 3, "~2": 4 });
+        let value =
+            json!({ "": 1, "a/b": { "~1": [7, { "x": null }] }, "0": [[2]], "~": 3, "~2": 4 });
         for pointer in [
             "",
             "/",
@@ -326,10 +364,22 @@ mod tests {
     #[test]
     fn a_mistake_names_the_path_and_what_was_found() {
         let call = call();
-        assert_eq!(call.integer("/amount"), Err(r#"`/amount` must be a whole number, found "ten""#.into()));
-        assert_eq!(call.text("/none"), Err("`/none` must be a text, found null".into()));
-        assert_eq!(call.text("/gone"), Err("`/gone` is missing: it must be a text".into()));
-        assert_eq!(call.boolean("/in"), Err("`/in` must be true or false, found an object".into()));
+        assert_eq!(
+            call.integer("/amount"),
+            Err(r#"`/amount` must be a whole number, found "ten""#.into())
+        );
+        assert_eq!(
+            call.text("/none"),
+            Err("`/none` must be a text, found null".into())
+        );
+        assert_eq!(
+            call.text("/gone"),
+            Err("`/gone` is missing: it must be a text".into())
+        );
+        assert_eq!(
+            call.boolean("/in"),
+            Err("`/in` must be true or false, found an object".into())
+        );
         assert_eq!(
             call.normal("/amount", normal::money),
             Err(r#"`/amount` must be an amount such as `10.00`, found "ten""#.into()),
@@ -359,7 +409,10 @@ mod tests {
     #[test]
     fn a_large_wrong_value_is_shown_in_part() {
         let call = Call::new("t", json!({ "n": "ü".repeat(1_000_000) }));
-        assert!(call.integer("/n").is_err_and(|mistake| mistake.len() < 200 && mistake.ends_with('…')));
+        assert!(
+            call.integer("/n")
+                .is_err_and(|mistake| mistake.len() < 200 && mistake.ends_with('…'))
+        );
     }
 
     #[test]
@@ -378,8 +431,14 @@ mod tests {
             facts: vec![Field::new("run", "r1")],
         };
         let call = Call::try_from(from(r#"{"id":"A1"}"#)).unwrap();
-        assert_eq!(call, Call::new("refund", json!({ "id": "A1" })).with_fact("run", "r1"));
-        assert!(Call::try_from(from("{")).is_err_and(|mistake| mistake.starts_with("`arguments` is not JSON")));
+        assert_eq!(
+            call,
+            Call::new("refund", json!({ "id": "A1" })).with_fact("run", "r1")
+        );
+        assert!(
+            Call::try_from(from("{"))
+                .is_err_and(|mistake| mistake.starts_with("`arguments` is not JSON"))
+        );
         assert!(Call::try_from(from(&"[".repeat(100_000))).is_err());
     }
 }

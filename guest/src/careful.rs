@@ -18,20 +18,30 @@ pub fn judge(attempts: &[Attempt]) -> Result<Verdict, String> {
     Ok(match &last(attempts)?.outcome {
         Outcome::Returned(_) => Verdict::landed("the tool returned"),
         Outcome::Failed(failure) => judge_failure(failure),
-        Outcome::Unanswered(silence) if silence.sent => Verdict::unknown(format!("no answer: {}", silence.reason)),
-        Outcome::Unanswered(silence) => Verdict::absent(format!("nothing was sent: {}", silence.reason)),
+        Outcome::Unanswered(silence) if silence.sent => {
+            Verdict::unknown(format!("no answer: {}", silence.reason))
+        }
+        Outcome::Unanswered(silence) => {
+            Verdict::absent(format!("nothing was sent: {}", silence.reason))
+        }
     })
 }
 
 fn judge_failure(failure: &Failure) -> Verdict {
     match failure.status {
-        None => Verdict::unknown("the tool failed, and its error does not tell whether anything happened before"),
-        Some(status @ (408 | 409 | 425)) => {
-            Verdict::unknown(format!("HTTP {status} does not tell whether this or an earlier sending took effect"))
+        None => Verdict::unknown(
+            "the tool failed, and its error does not tell whether anything happened before",
+        ),
+        Some(status @ (408 | 409 | 425)) => Verdict::unknown(format!(
+            "HTTP {status} does not tell whether this or an earlier sending took effect"
+        )),
+        Some(429) => {
+            Verdict::absent("HTTP 429: turned away for coming too often, before anything was done")
         }
-        Some(429) => Verdict::absent("HTTP 429: turned away for coming too often, before anything was done"),
         Some(status @ 400..=499) => Verdict::refused(format!("HTTP {status}: turned away")),
-        Some(status) => Verdict::unknown(format!("HTTP {status} does not tell whether it took effect")),
+        Some(status) => Verdict::unknown(format!(
+            "HTTP {status} does not tell whether it took effect"
+        )),
     }
 }
 
@@ -49,10 +59,19 @@ pub fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery
         return Ok(hold("the call no longer means an operation to be guarded"));
     };
     let Some(target) = &operation.target else {
-        return Ok(hold("nothing is known of how the system behind the tool treats repeats"));
+        return Ok(hold(
+            "nothing is known of how the system behind the tool treats repeats",
+        ));
     };
-    let under_this_key: Vec<_> = attempts.iter().filter(|attempt| attempt.key == last.key).collect();
-    let oldest_seconds = under_this_key.iter().map(|attempt| attempt.age_seconds).max().unwrap_or(0);
+    let under_this_key: Vec<_> = attempts
+        .iter()
+        .filter(|attempt| attempt.key == last.key)
+        .collect();
+    let oldest_seconds = under_this_key
+        .iter()
+        .map(|attempt| attempt.age_seconds)
+        .max()
+        .unwrap_or(0);
     let delay_ms = backoff_ms(under_this_key.len());
     Ok(match repeat_barrier(target, oldest_seconds, delay_ms) {
         Some(reason) => hold(reason),
@@ -89,7 +108,9 @@ fn hold(reason: &str) -> Recovery {
 }
 
 fn last(attempts: &[Attempt]) -> Result<&Attempt, String> {
-    attempts.last().ok_or_else(|| "there is no attempt to judge".into())
+    attempts
+        .last()
+        .ok_or_else(|| "there is no attempt to judge".into())
 }
 
 #[cfg(test)]
@@ -104,9 +125,18 @@ mod tests {
     #[test]
     fn only_a_definite_answer_is_a_definite_verdict() {
         assert_eq!(effect(Outcome::returned("ok")), Effect::Landed);
-        assert_eq!(effect(Outcome::unanswered("timed out after 30 s")), Effect::Unknown);
-        assert_eq!(effect(Outcome::unsent("connection refused")), Effect::Absent);
-        assert_eq!(effect(Failure::new("exit status 1").code("exit-1")), Effect::Unknown);
+        assert_eq!(
+            effect(Outcome::unanswered("timed out after 30 s")),
+            Effect::Unknown
+        );
+        assert_eq!(
+            effect(Outcome::unsent("connection refused")),
+            Effect::Absent
+        );
+        assert_eq!(
+            effect(Failure::new("exit status 1").code("exit-1")),
+            Effect::Unknown
+        );
     }
 
     #[test]
@@ -118,22 +148,35 @@ mod tests {
                 400..=499 => Effect::Refused,
                 _ => Effect::Unknown,
             };
-            assert_eq!(effect(Failure::new("failed").status(status)), expected, "{status}");
+            assert_eq!(
+                effect(Failure::new("failed").status(status)),
+                expected,
+                "{status}"
+            );
         }
     }
 
     #[test]
     fn the_last_attempt_is_the_one_in_question() {
-        let attempts = [Attempt::new("k", Outcome::returned("ok")), Attempt::new("k", Outcome::unanswered("gone"))];
+        let attempts = [
+            Attempt::new("k", Outcome::returned("ok")),
+            Attempt::new("k", Outcome::unanswered("gone")),
+        ];
         assert_eq!(judge(&attempts).unwrap().effect, Effect::Unknown);
         assert!(judge(&[]).is_err());
     }
 
     fn in_doubt(target: Option<Target>, ages_seconds: &[u32]) -> Recovery {
-        let operation = Operation { target, ..Operation::new("refund") };
+        let operation = Operation {
+            target,
+            ..Operation::new("refund")
+        };
         let attempts: Vec<_> = ages_seconds
             .iter()
-            .map(|age| Attempt { age_seconds: *age, ..Attempt::new("k", Outcome::unanswered("gone")) })
+            .map(|age| Attempt {
+                age_seconds: *age,
+                ..Attempt::new("k", Outcome::unanswered("gone"))
+            })
             .collect();
         recover(&operation.once(), &attempts).unwrap()
     }
@@ -147,12 +190,24 @@ mod tests {
     fn what_a_target_does_with_repeats_decides() {
         let key = || Target::header("Idempotency-Key");
         for repeats in [Repeats::Replayed, Repeats::Rejected, Repeats::Harmless] {
-            assert_eq!(in_doubt(Some(key().repeats(repeats).remembers(60)), &[5]), Recovery::Retry(1_000));
+            assert_eq!(
+                in_doubt(Some(key().repeats(repeats).remembers(60)), &[5]),
+                Recovery::Retry(1_000)
+            );
         }
-        held(in_doubt(Some(key().repeats(Repeats::Effective).remembers(60)), &[5]));
+        held(in_doubt(
+            Some(key().repeats(Repeats::Effective).remembers(60)),
+            &[5],
+        ));
         held(in_doubt(Some(key()), &[5]));
         held(in_doubt(None, &[5]));
-        held(recover(&Derivation::Pass, &[Attempt::new("k", Outcome::unanswered("gone"))]).unwrap());
+        held(
+            recover(
+                &Derivation::Pass,
+                &[Attempt::new("k", Outcome::unanswered("gone"))],
+            )
+            .unwrap(),
+        );
     }
 
     #[test]
@@ -162,7 +217,10 @@ mod tests {
         held(in_doubt(target(), &[59]));
         held(in_doubt(target(), &[u32::MAX]));
         held(in_doubt(target(), &[59, 1]));
-        assert_eq!(in_doubt(Some(Target::idempotent()), &[u32::MAX]), Recovery::Retry(1_000));
+        assert_eq!(
+            in_doubt(Some(Target::idempotent()), &[u32::MAX]),
+            Recovery::Retry(1_000)
+        );
     }
 
     #[test]
@@ -175,9 +233,16 @@ mod tests {
 
     #[test]
     fn attempts_under_another_key_do_not_count() {
-        let operation = Operation::new("refund").target(Target::header("Idempotency-Key").remembers(60));
-        let older = Attempt { age_seconds: 1_000, ..Attempt::new("other", Outcome::unanswered("gone")) };
+        let operation =
+            Operation::new("refund").target(Target::header("Idempotency-Key").remembers(60));
+        let older = Attempt {
+            age_seconds: 1_000,
+            ..Attempt::new("other", Outcome::unanswered("gone"))
+        };
         let attempts = [older, Attempt::new("k", Outcome::unanswered("gone"))];
-        assert_eq!(recover(&operation.once(), &attempts), Ok(Recovery::Retry(1_000)));
+        assert_eq!(
+            recover(&operation.once(), &attempts),
+            Ok(Recovery::Retry(1_000))
+        );
     }
 }

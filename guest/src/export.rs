@@ -79,8 +79,9 @@ type Seat<P> = OnceCell<P>;
 /// Takes the settings in, once.
 pub fn configure<P: Policy>(seat: &Seat<P>, settings: &str) -> Result<(), String> {
     let policy = P::configure(settings::read(settings)?)?;
-    seat.set(policy)
-        .map_err(|_| "`configure` was called a second time: a fresh instance takes its settings in once".into())
+    seat.set(policy).map_err(|_| {
+        "`configure` was called a second time: a fresh instance takes its settings in once".into()
+    })
 }
 
 /// See [`Policy::derive`].
@@ -118,7 +119,8 @@ pub fn weigh<P: Policy>(
 }
 
 fn seated<P>(seat: &Seat<P>) -> Result<&P, String> {
-    seat.get().ok_or_else(|| "the policy has no settings yet: `configure` must be called first".into())
+    seat.get()
+        .ok_or_else(|| "the policy has no settings yet: `configure` must be called first".into())
 }
 
 #[cfg(test)]
@@ -140,23 +142,38 @@ mod tests {
         }
 
         fn derive(&self, call: &Call) -> Result<Derivation, String> {
-            Ok(Operation::new("refund").identity("id", call.text("/id")?).once())
+            Ok(Operation::new("refund")
+                .identity("id", call.text("/id")?)
+                .once())
         }
     }
 
     fn call() -> types::Call {
-        types::Call { tool: "refund".into(), arguments: r#"{"id":"A1"}"#.into(), facts: Vec::new() }
+        types::Call {
+            tool: "refund".into(),
+            arguments: r#"{"id":"A1"}"#.into(),
+            facts: Vec::new(),
+        }
     }
 
     #[test]
     fn nothing_is_decided_before_the_settings_are_known() {
         let seat = Seat::<Careful>::new();
-        assert!(derive(&seat, call()).is_err_and(|mistake| mistake.contains("`configure` must be called first")));
+        assert!(
+            derive(&seat, call())
+                .is_err_and(|mistake| mistake.contains("`configure` must be called first"))
+        );
         assert!(configure(&seat, r#"{"typo":1}"#).is_err());
-        assert!(derive(&seat, call()).is_err(), "wrong settings are no settings");
+        assert!(
+            derive(&seat, call()).is_err(),
+            "wrong settings are no settings"
+        );
         assert_eq!(configure(&seat, "{}"), Ok(()));
         assert!(derive(&seat, call()).is_ok());
-        assert!(configure(&seat, "{}").is_err(), "settings are taken in once");
+        assert!(
+            configure(&seat, "{}").is_err(),
+            "settings are taken in once"
+        );
     }
 
     #[test]
@@ -164,10 +181,22 @@ mod tests {
         let seat = Seat::<Careful>::new();
         configure(&seat, "{}").unwrap();
         let attempts = [types::Attempt::new("k", Outcome::unanswered("timed out"))];
-        assert_eq!(judge(&seat, call(), &attempts).unwrap().effect, Effect::Unknown);
-        assert!(matches!(recover(&seat, call(), &attempts), Ok(types::Recovery::Hold(_))));
+        assert_eq!(
+            judge(&seat, call(), &attempts).unwrap().effect,
+            Effect::Unknown
+        );
+        assert!(matches!(
+            recover(&seat, call(), &attempts),
+            Ok(types::Recovery::Hold(_))
+        ));
         let probe = Probe::new("get_refund", crate::json!({}));
-        let weighed = weigh(&seat, call(), &attempts, &probe, &Outcome::returned("found"));
+        let weighed = weigh(
+            &seat,
+            call(),
+            &attempts,
+            &probe,
+            &Outcome::returned("found"),
+        );
         assert!(matches!(weighed, Ok(types::Finding::Conflicting(_))));
     }
 }

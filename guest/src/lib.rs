@@ -1,5 +1,13 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking"))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "tests fail by panicking"
+    )
+)]
 
 // The bindings are named by their own path in the macro that they generate.
 extern crate self as semel_guest;
@@ -21,8 +29,8 @@ mod policy;
 pub mod settings;
 
 pub use bindings::semel::policy::types::{
-    Attempt, Derivation, Description, Effect, Failure, Field, Finding, Form, Operation, Outcome, Place, Probe,
-    Recovery, Repeats, Scope, Silence, Target, Until, Verdict,
+    Attempt, Derivation, Description, Effect, Failure, Field, Finding, Form, Operation, Outcome,
+    Place, Probe, Recovery, Repeats, Scope, Silence, Target, Until, Verdict,
 };
 pub use call::Call;
 pub use policy::Policy;

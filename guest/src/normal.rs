@@ -54,7 +54,9 @@ pub const ALL: &[(&str, Normaliser)] = &[
 /// The normaliser of this name, as settings name it.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Normaliser> {
-    ALL.iter().find(|(known, _)| *known == name).map(|(_, normaliser)| *normaliser)
+    ALL.iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, normaliser)| *normaliser)
 }
 
 /// What was found instead of what a normaliser takes.
@@ -64,7 +66,10 @@ fn refused(kind: &str, value: &Value) -> String {
 
 /// The trimmed text of a value, if it is one and not over the limit.
 fn trimmed(value: &Value, longest_bytes: usize) -> Option<&str> {
-    value.as_str().map(str::trim).filter(|text| text.len() <= longest_bytes)
+    value
+        .as_str()
+        .map(str::trim)
+        .filter(|text| text.len() <= longest_bytes)
 }
 
 #[cfg(test)]

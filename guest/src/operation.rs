@@ -19,7 +19,10 @@ impl Field {
     }
 
     fn of(name: String, value: &Value) -> Self {
-        Self { name, value: json_text(value) }
+        Self {
+            name,
+            value: json_text(value),
+        }
     }
 }
 
@@ -135,19 +138,25 @@ impl Target {
     /// A target that finds the key in a header of the request, and answers repeats with the first answer.
     #[must_use]
     pub fn header(name: impl Into<String>) -> Self {
-        Self::new().place(Place::Header(name.into())).repeats(Repeats::Replayed)
+        Self::new()
+            .place(Place::Header(name.into()))
+            .repeats(Repeats::Replayed)
     }
 
     /// A target that finds the key in an argument (a JSON Pointer), and answers repeats with the first answer.
     #[must_use]
     pub fn argument(pointer: impl Into<String>) -> Self {
-        Self::new().place(Place::Argument(pointer.into())).repeats(Repeats::Replayed)
+        Self::new()
+            .place(Place::Argument(pointer.into()))
+            .repeats(Repeats::Replayed)
     }
 
     /// A target that finds the key in the request's metadata, and answers repeats with the first answer.
     #[must_use]
     pub fn metadata(name: impl Into<String>) -> Self {
-        Self::new().place(Place::Metadata(name.into())).repeats(Repeats::Replayed)
+        Self::new()
+            .place(Place::Metadata(name.into()))
+            .repeats(Repeats::Replayed)
     }
 
     /// A target that knows no keys: the key is a mark at the end of a text argument (a JSON Pointer), for a probe to

@@ -15,13 +15,19 @@ impl Outcome {
     /// No answer came, though something may have been sent.
     #[must_use]
     pub fn unanswered(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence { reason: reason.into(), sent: true })
+        Self::Unanswered(Silence {
+            reason: reason.into(),
+            sent: true,
+        })
     }
 
     /// No answer came, and certainly nothing was sent.
     #[must_use]
     pub fn unsent(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence { reason: reason.into(), sent: false })
+        Self::Unanswered(Silence {
+            reason: reason.into(),
+            sent: false,
+        })
     }
 
     /// What the tool answered, where it returned JSON.
@@ -44,7 +50,12 @@ impl Failure {
     /// A failure of which only the message is known.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: None, status: None, details: None }
+        Self {
+            message: message.into(),
+            code: None,
+            status: None,
+            details: None,
+        }
     }
 
     /// Its HTTP status.
@@ -146,6 +157,10 @@ impl Probe {
     /// A read through this tool.
     #[must_use]
     pub fn new(tool: impl Into<String>, arguments: impl Into<Value>) -> Self {
-        Self { tool: tool.into(), arguments: json_text(&arguments.into()), extras: Vec::new() }
+        Self {
+            tool: tool.into(),
+            arguments: json_text(&arguments.into()),
+            extras: Vec::new(),
+        }
     }
 }

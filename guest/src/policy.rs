@@ -2,7 +2,9 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Attempt, Call, Derivation, Description, Finding, Outcome, Probe, Recovery, Verdict, careful};
+use crate::{
+    Attempt, Call, Derivation, Description, Finding, Outcome, Probe, Recovery, Verdict, careful,
+};
 
 /// Which operation a call means, and what may be done about an attempt at it.
 ///
@@ -64,7 +66,15 @@ pub trait Policy: Sized {
     /// # Errors
     ///
     /// Why that cannot be told. The operation is held for a person then.
-    fn weigh(&self, _call: &Call, _attempts: &[Attempt], _probe: &Probe, _answer: &Outcome) -> Result<Finding, String> {
-        Ok(Finding::Conflicting("this policy does not weigh probes".into()))
+    fn weigh(
+        &self,
+        _call: &Call,
+        _attempts: &[Attempt],
+        _probe: &Probe,
+        _answer: &Outcome,
+    ) -> Result<Finding, String> {
+        Ok(Finding::Conflicting(
+            "this policy does not weigh probes".into(),
+        ))
     }
 }

@@ -18,14 +18,19 @@ pub struct NoSettings {}
 /// Which key is wrong (by its path, such as `target.places[0]`) and why.
 pub fn read<S: DeserializeOwned + 'static>(settings: &str) -> Result<S, String> {
     // By way of a value, whose errors have no line and column: the operator wrote TOML, not this text.
-    let settings: Value = serde_json::from_str(settings).map_err(|error| format!("settings are not JSON: {error}"))?;
+    let settings: Value = serde_json::from_str(settings)
+        .map_err(|error| format!("settings are not JSON: {error}"))?;
     // Which way is taken is known to the compiler: who reads a value by hand gets it as it is, and the guest holds none
     // of the other way, which would be a tenth of a small one.
     if TypeId::of::<S>() == TypeId::of::<Value>() {
         let settings: Box<dyn Any> = Box::new(settings);
-        return settings.downcast().map(|settings| *settings).map_err(|_| String::new());
+        return settings
+            .downcast()
+            .map(|settings| *settings)
+            .map_err(|_| String::new());
     }
-    serde_path_to_error::deserialize(settings).map_err(|error| wrong(&error.path().to_string(), error.inner()))
+    serde_path_to_error::deserialize(settings)
+        .map_err(|error| wrong(&error.path().to_string(), error.inner()))
 }
 
 /// What [`seconds`] takes, as a mistake says it.
@@ -40,15 +45,23 @@ pub fn seconds(value: &Value) -> Option<u32> {
         Value::String(text) => seconds_of(text),
         value => value.as_u64(),
     };
-    seconds.and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| (1..u32::MAX).contains(seconds))
+    seconds
+        .and_then(|seconds| u32::try_from(seconds).ok())
+        .filter(|seconds| (1..u32::MAX).contains(seconds))
 }
 
 fn seconds_of(text: &str) -> Option<u64> {
     let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
-    let (number, seconds) = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)))?;
+    let (number, seconds) = units
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)))?;
     // A sign is none of a length's, and parsing takes one.
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(seconds)
+    number
+        .parse::<u64>()
+        .ok()
+        .filter(|_| digits)?
+        .checked_mul(seconds)
 }
 
 fn wrong(path: &str, error: &serde_json::Error) -> String {
@@ -99,31 +112,59 @@ mod tests {
     #[test]
     fn lengths_of_time_have_units() {
         use serde_json::json;
-        for (value, length) in
-            [(json!("30s"), 30), (json!("15m"), 900), (json!("24h"), 86_400), (json!("7d"), 604_800), (json!(90), 90)]
-        {
+        for (value, length) in [
+            (json!("30s"), 30),
+            (json!("15m"), 900),
+            (json!("24h"), 86_400),
+            (json!("7d"), 604_800),
+            (json!(90), 90),
+        ] {
             assert_eq!(seconds(&value), Some(length), "{value}");
         }
-        for text in
-            ["", "0s", "h", "10", "1.5h", "-1s", "1 h", "24H", "99999999999999999999d", "49711d", "ß", "forever"]
-        {
+        for text in [
+            "",
+            "0s",
+            "h",
+            "10",
+            "1.5h",
+            "-1s",
+            "1 h",
+            "24H",
+            "99999999999999999999d",
+            "49711d",
+            "ß",
+            "forever",
+        ] {
             assert_eq!(seconds(&json!(text)), None, "{text}");
         }
-        for value in [json!(0), json!(-1), json!(1.5), json!(u32::MAX), json!(null), json!(["1h"])] {
+        for value in [
+            json!(0),
+            json!(-1),
+            json!(1.5),
+            json!(u32::MAX),
+            json!(null),
+            json!(["1h"]),
+        ] {
             assert_eq!(seconds(&value), None, "{value}");
         }
     }
 
     #[test]
     fn a_policy_that_reads_by_hand_gets_the_value_as_it_is() {
-        assert_eq!(read::<Value>(r#"{"a":[1,null]}"#), Ok(serde_json::json!({ "a": [1, null] })));
+        assert_eq!(
+            read::<Value>(r#"{"a":[1,null]}"#),
+            Ok(serde_json::json!({ "a": [1, null] }))
+        );
         assert!(read::<Value>("{").is_err());
     }
 
     #[test]
     fn no_settings_are_an_empty_object_and_nothing_else() {
         assert_eq!(read::<NoSettings>("{}"), Ok(NoSettings {}));
-        assert!(read::<NoSettings>(r#"{ "window": 1 }"#).is_err_and(|mistake| mistake.contains("`window`")));
+        assert!(
+            read::<NoSettings>(r#"{ "window": 1 }"#)
+                .is_err_and(|mistake| mistake.contains("`window`"))
+        );
         assert!(read::<NoSettings>("null").is_err());
     }
 }

@@ -23,7 +23,9 @@ fn any_value() -> impl Strategy<Value = Value> {
         "(tel:)?\\+[0-9 ()./-]{5,20}".prop_map(Value::from),
         "[a-zA-Z]{1,5}:(//([a-z%@]{0,4}@)?[A-Za-z.%0-9:\\[\\]]{0,8})?[a-zA-Z0-9/.%?#&é {}]{0,24}".prop_map(Value::from),
     ];
-    leaf.prop_recursive(2, 12, 6, |inner| prop::collection::vec(inner, 0..6).prop_map(Value::from))
+    leaf.prop_recursive(2, 12, 6, |inner| {
+        prop::collection::vec(inner, 0..6).prop_map(Value::from)
+    })
 }
 
 /// The text, with a case drawn for each letter.
@@ -31,7 +33,15 @@ fn any_case(text: String) -> impl Strategy<Value = String> {
     let upper = prop::collection::vec(any::<bool>(), text.len());
     upper.prop_map(move |upper| {
         let letters = text.chars().zip(upper);
-        letters.map(|(letter, upper)| if upper { letter.to_ascii_uppercase() } else { letter }).collect()
+        letters
+            .map(|(letter, upper)| {
+                if upper {
+                    letter.to_ascii_uppercase()
+                } else {
+                    letter
+                }
+            })
+            .collect()
     })
 }
 

@@ -3,7 +3,11 @@
 //! Where strangers write policies, the compiler is what they can keep busy or fill with memory. Here it is a process of
 //! its own, which limits itself, and which the host kills at its deadline.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people"
+)]
 
 use semel::engine::{ChildCompiler, Engine, Limits, compile_for_parent};
 use std::{error::Error, process::ExitCode};
@@ -28,11 +32,16 @@ fn main() -> ExitCode {
 
 fn tell(path: &str) -> Result<(), Box<dyn Error>> {
     let compiler = ChildCompiler::of_this_program([COMPILE])?;
-    let engine = Engine::builder(Limits::default()).compiler(compiler).build()?;
+    let engine = Engine::builder(Limits::default())
+        .compiler(compiler)
+        .build()?;
     let component = std::fs::read(path)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (description, inspection) = runtime.block_on(engine.inspect(&component))?;
-    println!("{} {}: {}", description.name, description.version, description.summary);
+    println!(
+        "{} {}: {}",
+        description.name, description.version, description.summary
+    );
     println!("{} bytes of machine code", inspection.code_bytes);
     Ok(())
 }

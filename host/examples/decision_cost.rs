@@ -16,17 +16,33 @@ const DECISIONS: u32 = 5_000;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("which policy? give the path of a component")?;
-    let settings: Value = arguments.next().map_or(Ok(json!({})), |text| serde_json::from_str(&text))?;
+    let path = arguments
+        .next()
+        .ok_or("which policy? give the path of a component")?;
+    let settings: Value = arguments
+        .next()
+        .map_or(Ok(json!({})), |text| serde_json::from_str(&text))?;
     let started = Instant::now();
-    let policy = Engine::new(Limits::default())?.load(&std::fs::read(path)?, settings).await?;
-    println!("loaded in {:.0?}: {:?}", started.elapsed(), policy.inspection());
+    let policy = Engine::new(Limits::default())?
+        .load(&std::fs::read(path)?, settings)
+        .await?;
+    println!(
+        "loaded in {:.0?}: {:?}",
+        started.elapsed(),
+        policy.inspection()
+    );
     let call = call()?;
     println!("answer: {:?}", policy.derive(&call)?);
-    println!("one thread:  {:.2} µs a decision", microseconds(&policy, &call));
+    println!(
+        "one thread:  {:.2} µs a decision",
+        microseconds(&policy, &call)
+    );
     let together = thread::scope(|scope| {
         let threads = [(); 2].map(|()| scope.spawn(|| microseconds(&policy, &call)));
-        threads.into_iter().map(|thread| thread.join().unwrap_or(f64::NAN)).fold(0.0, f64::max)
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(f64::NAN))
+            .fold(0.0, f64::max)
     });
     println!("two threads: {together:.2} µs a decision on each");
     Ok(())
@@ -55,5 +71,7 @@ fn call() -> Result<Call, Box<dyn Error>> {
         "items": [{ "sku": "A-17", "quantity": 2 }, { "sku": "B-3", "quantity": 1 }],
         "notify": true,
     });
-    Ok(Call::new("refund", arguments)?.in_run("run-1".to_owned().try_into()?).with_fact("server", json!("shop")))
+    Ok(Call::new("refund", arguments)?
+        .in_run("run-1".to_owned().try_into()?)
+        .with_fact("server", json!("shop")))
 }

@@ -214,8 +214,12 @@ pub struct ToolSetup {
 impl fmt::Debug for ToolSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("ToolSetup");
-        told.field("policy", &self.policy).field("mode", &self.mode).field("name_space", &self.name_space);
-        told.field("allowance", &self.allowance).field("defined_at", &self.defined_at).finish_non_exhaustive()
+        told.field("policy", &self.policy)
+            .field("mode", &self.mode)
+            .field("name_space", &self.name_space);
+        told.field("allowance", &self.allowance)
+            .field("defined_at", &self.defined_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -298,7 +302,9 @@ impl Config {
         let found = places::find(asked, surroundings)?;
         let mistakes = Mistakes::of(found.as_ref());
         let document = found.as_ref().and_then(|text| parsed(text, &mistakes));
-        let top = document.as_ref().map(|document| Section::top(document, &mistakes));
+        let top = document
+            .as_ref()
+            .map(|document| Section::top(document, &mistakes));
         let config = Self::read(top.as_ref(), found.as_ref(), surroundings, &mistakes);
         mistakes.none_or(config)
     }
@@ -306,19 +312,36 @@ impl Config {
     /// The set-up of the tool of this name: that of the first rule that matches, else that of all others.
     #[must_use]
     pub fn tool(&self, name: &str) -> &ToolSetup {
-        self.rules.iter().find(|rule| rule.matches(name)).map_or(&self.unnamed, |rule| &rule.setup)
+        self.rules
+            .iter()
+            .find(|rule| rule.matches(name))
+            .map_or(&self.unnamed, |rule| &rule.setup)
     }
 
     /// Every set-up, the one of unnamed tools last.
     pub fn setups(&self) -> impl Iterator<Item = &ToolSetup> {
-        self.rules.iter().map(|rule| &rule.setup).chain([&self.unnamed])
+        self.rules
+            .iter()
+            .map(|rule| &rule.setup)
+            .chain([&self.unnamed])
     }
 
-    fn read(top: Option<&Section<'_>>, found: Option<&Text>, around: &Surroundings, mistakes: &Mistakes<'_>) -> Self {
+    fn read(
+        top: Option<&Section<'_>>,
+        found: Option<&Text>,
+        around: &Surroundings,
+        mistakes: &Mistakes<'_>,
+    ) -> Self {
         let folder = found.map_or(around.folder.as_path(), Text::folder);
         let section = |name| top.and_then(|top| top.section(name));
-        let [ledger_section, keys_section, cache_section, sealing_section, defaults_section, mcp_section] =
-            ["ledger", "keys", "cache", "sealing", "defaults", "mcp"].map(section);
+        let [
+            ledger_section,
+            keys_section,
+            cache_section,
+            sealing_section,
+            defaults_section,
+            mcp_section,
+        ] = ["ledger", "keys", "cache", "sealing", "defaults", "mcp"].map(section);
         let defaults = tools::Defaults::read(defaults_section.as_ref(), folder, around, mistakes);
         let config = Self {
             file: found.map(|text| text.path.clone()),
@@ -331,8 +354,14 @@ impl Config {
             tenant: defaults.tenant,
             unnamed: defaults.unnamed,
         };
-        let sections =
-            [&ledger_section, &keys_section, &cache_section, &sealing_section, &defaults_section, &mcp_section];
+        let sections = [
+            &ledger_section,
+            &keys_section,
+            &cache_section,
+            &sealing_section,
+            &defaults_section,
+            &mcp_section,
+        ];
         for section in sections.into_iter().map(Option::as_ref).chain([top]) {
             section.inspect(|section| section.refuse_unknown());
         }
@@ -344,7 +373,10 @@ fn parsed<'t>(text: &'t Text, mistakes: &Mistakes<'_>) -> Option<DeTable<'t>> {
     match DeTable::parse(&text.text) {
         Ok(document) => Some(document.into_inner()),
         Err(fault) => {
-            mistakes.note(fault.span().unwrap_or_default(), format!("this is no TOML: {}", fault.message()));
+            mistakes.note(
+                fault.span().unwrap_or_default(),
+                format!("this is no TOML: {}", fault.message()),
+            );
             None
         }
     }

@@ -130,7 +130,8 @@ impl Engine {
     /// # Errors
     /// If the bytes are no policy, it refuses its settings, or it takes too long.
     pub async fn load(&self, bytes: &[u8], settings: Value) -> Result<Policy, LoadFault> {
-        self.apart(bytes, move |shared, bytes| shared.load(bytes, &settings)).await
+        self.apart(bytes, move |shared, bytes| shared.load(bytes, &settings))
+            .await
     }
 
     /// What a component says of itself, and what is in it, without giving it settings: for people.
@@ -156,7 +157,12 @@ impl Engine {
         let limits = &self.0.limits.load;
         let (found, limit) = (bytes.len() as u64, u64::from(limits.component_bytes));
         if found > limit {
-            return Err(LoadFault::TooLarge { what: "bytes", found, limit, name: "component-bytes" });
+            return Err(LoadFault::TooLarge {
+                what: "bytes",
+                found,
+                limit,
+                name: "component-bytes",
+            });
         }
         let (shared, bytes) = (Arc::clone(&self.0), bytes.to_vec());
         let places = Arc::clone(&self.0.compilations);
@@ -167,22 +173,47 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("limits", &self.0.limits).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
     }
 }
 
 impl Shared {
     fn load(self: Arc<Self>, bytes: &[u8], settings: &Value) -> Result<Policy, LoadFault> {
         let settings = canonical(settings);
-        let (found, limit) = (settings.len() as u64, u64::from(self.limits.load.settings_bytes));
+        let (found, limit) = (
+            settings.len() as u64,
+            u64::from(self.limits.load.settings_bytes),
+        );
         if found > limit {
-            return Err(LoadFault::TooLarge { what: "bytes of settings", found, limit, name: "settings-bytes" });
+            return Err(LoadFault::TooLarge {
+                what: "bytes of settings",
+                found,
+                limit,
+                name: "settings-bytes",
+            });
         }
         let digest = digest(bytes);
-        let once = self.configures_once.then(|| snapshot::configured(&self, bytes, &settings)).transpose()?.flatten();
-        if let Some(Configured { runner, description, inspection }) = once {
+        let once = self
+            .configures_once
+            .then(|| snapshot::configured(&self, bytes, &settings))
+            .transpose()?
+            .flatten();
+        if let Some(Configured {
+            runner,
+            description,
+            inspection,
+        }) = once
+        {
             let digest = with_settings(digest, &settings);
-            return Ok(Policy(Arc::new(Loaded { runner, settings: None, description, digest, inspection })));
+            return Ok(Policy(Arc::new(Loaded {
+                runner,
+                settings: None,
+                description,
+                digest,
+                inspection,
+            })));
         }
         let compiled = self.compiled(bytes, digest.clone().finalize().into())?;
         let inspection = Inspection::of(&compiled);
@@ -190,26 +221,68 @@ impl Shared {
         let (runner, description) = self.runner(&compiled)?.introduced()?;
         runner.take_settings(&mut runner.start()?, &settings)?;
         let digest = with_settings(digest, &settings);
-        Ok(Policy(Arc::new(Loaded { runner, settings: Some(settings), description, digest, inspection })))
+        Ok(Policy(Arc::new(Loaded {
+            runner,
+            settings: Some(settings),
+            description,
+            digest,
+            inspection,
+        })))
     }
 
     fn runner(self: Arc<Self>, compiled: &Compiled) -> Result<Runner, LoadFault> {
         let linked = Linker::new(&self.wasmtime).instantiate_pre(&compiled.component);
-        let pre = linked.map_err(|error| LoadFault::Contract { reason: format!("{error:#}") })?;
-        Ok(Runner { shared: self, pre, exports: Exports::of(&compiled.component)?, name: "unnamed".to_owned() })
+        let pre = linked.map_err(|error| LoadFault::Contract {
+            reason: format!("{error:#}"),
+        })?;
+        Ok(Runner {
+            shared: self,
+            pre,
+            exports: Exports::of(&compiled.component)?,
+            name: "unnamed".to_owned(),
+        })
     }
 
     /// Whether an instance can start within the limits.
     fn check_room(&self, needs: &Inspection) -> Result<(), LoadFault> {
         let limits = &self.limits.decision;
         let wanted = [
-            ("bytes of memory at the start", needs.memory_bytes, limits.memory_bytes, "memory-bytes"),
-            ("memories", u64::from(needs.memories), u64::from(limits.memories), "memories"),
-            ("table entries", needs.table_elements, u64::from(limits.table_elements), "table-elements"),
-            ("tables", u64::from(needs.tables), u64::from(limits.tables), "tables"),
+            (
+                "bytes of memory at the start",
+                needs.memory_bytes,
+                limits.memory_bytes,
+                "memory-bytes",
+            ),
+            (
+                "memories",
+                u64::from(needs.memories),
+                u64::from(limits.memories),
+                "memories",
+            ),
+            (
+                "table entries",
+                needs.table_elements,
+                u64::from(limits.table_elements),
+                "table-elements",
+            ),
+            (
+                "tables",
+                u64::from(needs.tables),
+                u64::from(limits.tables),
+                "tables",
+            ),
         ];
-        let over = wanted.into_iter().find(|(_, found, limit, _)| found > limit);
-        over.map_or(Ok(()), |(what, found, limit, name)| Err(LoadFault::TooLarge { what, found, limit, name }))
+        let over = wanted
+            .into_iter()
+            .find(|(_, found, limit, _)| found > limit);
+        over.map_or(Ok(()), |(what, found, limit, name)| {
+            Err(LoadFault::TooLarge {
+                what,
+                found,
+                limit,
+                name,
+            })
+        })
     }
 
     /// Where one instance runs.
@@ -218,7 +291,11 @@ impl Shared {
         let mut store = Store::new(&self.wasmtime, Room::within(limits));
         store.limiter(|room| room);
         store.set_hostcall_fuel(limits.answer_bytes as usize);
-        store.set_fuel(limits.fuel).map_err(|error| Cause::NoPlace { reason: format!("{error:#}") })?;
+        store
+            .set_fuel(limits.fuel)
+            .map_err(|error| Cause::NoPlace {
+                reason: format!("{error:#}"),
+            })?;
         Ok(store)
     }
 }
@@ -228,8 +305,12 @@ impl Runner {
     fn introduced(mut self) -> Result<(Self, Description), LoadFault> {
         let mut running = self.start()?;
         let fits = self.exports.check(&running.instance, &mut running.store);
-        fits.map_err(|error| LoadFault::Contract { reason: format!("{error:#}") })?;
-        let description = self.describe(&mut running)?.map_err(|what| LoadFault::Description { what })?;
+        fits.map_err(|error| LoadFault::Contract {
+            reason: format!("{error:#}"),
+        })?;
+        let description = self
+            .describe(&mut running)?
+            .map_err(|what| LoadFault::Description { what })?;
         drop(running);
         self.name.clone_from(&description.name);
         Ok((self, description))
@@ -237,10 +318,15 @@ impl Runner {
 
     /// Lets the policy take in its settings, as it does when it is loaded.
     fn take_settings(&self, running: &mut Running<'_>, settings: &str) -> Result<(), LoadFault> {
-        self.configure(running, settings).map_err(|fault| match fault {
-            PolicyFault { policy, cause: Cause::Refused { message }, .. } => LoadFault::Settings { policy, message },
-            other => LoadFault::Policy(other),
-        })
+        self.configure(running, settings)
+            .map_err(|fault| match fault {
+                PolicyFault {
+                    policy,
+                    cause: Cause::Refused { message },
+                    ..
+                } => LoadFault::Settings { policy, message },
+                other => LoadFault::Policy(other),
+            })
     }
 }
 
@@ -254,5 +340,7 @@ fn with_settings(component: Sha256, settings: &str) -> PolicyDigest {
 }
 
 fn with_part(digest: Sha256, part: &[u8]) -> Sha256 {
-    digest.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
+    digest
+        .chain_update((part.len() as u64).to_be_bytes())
+        .chain_update(part)
 }

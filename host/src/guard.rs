@@ -109,8 +109,20 @@ impl Guard {
     #[must_use]
     pub fn start(allowance: Allowance) -> (Self, Action) {
         let phase = Phase::Claiming;
-        let guard = Self { allowance, phase, runs: 0, own: None, read_undelivered: None, resumes: None };
-        (guard, Action::Claim { read_undelivered: None })
+        let guard = Self {
+            allowance,
+            phase,
+            runs: 0,
+            own: None,
+            read_undelivered: None,
+            resumes: None,
+        };
+        (
+            guard,
+            Action::Claim {
+                read_undelivered: None,
+            },
+        )
     }
 
     /// A call that was made before a caller took the outcome of `generation`, and the first action: it is owed that outcome,
@@ -119,15 +131,29 @@ impl Guard {
     pub fn owed(allowance: Allowance, generation: u32) -> (Self, Action) {
         let (guard, _) = Self::start(allowance);
         let read_undelivered = Some(generation);
-        (Self { read_undelivered, ..guard }, Action::Claim { read_undelivered })
+        (
+            Self {
+                read_undelivered,
+                ..guard
+            },
+            Action::Claim { read_undelivered },
+        )
     }
 
     /// A call that goes on with what waits under `continuation`, and the first action.
     #[must_use]
     pub fn resume(allowance: Allowance, continuation: String) -> (Self, Action) {
         let (guard, _) = Self::start(allowance);
-        let action = Action::Continue { continuation: continuation.clone() };
-        (Self { resumes: Some(continuation), ..guard }, action)
+        let action = Action::Continue {
+            continuation: continuation.clone(),
+        };
+        (
+            Self {
+                resumes: Some(continuation),
+                ..guard
+            },
+            action,
+        )
     }
 
     /// From now on the caller cannot run the tool again.
@@ -151,27 +177,53 @@ impl Guard {
             (Phase::Marking(grant), Event::Marked(marked)) => self.marked(grant, marked),
             (Phase::Running(grant), Event::Ran(outcome)) => self.ran(grant, outcome),
             (Phase::RunningOpen, Event::Ran(outcome)) => self.ran_open(outcome),
-            (Phase::Running(grant), Event::Suspended { continuation, limit_seconds }) => {
-                let action = Action::Suspend { fence: grant.fence, continuation, limit_seconds };
+            (
+                Phase::Running(grant),
+                Event::Suspended {
+                    continuation,
+                    limit_seconds,
+                },
+            ) => {
+                let action = Action::Suspend {
+                    fence: grant.fence,
+                    continuation,
+                    limit_seconds,
+                };
                 self.enter(Phase::Suspending(grant), action)
             }
             (Phase::RunningOpen, Event::Suspended { .. }) => self.ran_open(goes_on()),
             (Phase::Suspending(grant), Event::Written(written)) => self.suspended(grant, written),
-            (Phase::Judging { grant, outcome }, Event::Judged(judged)) => self.judged(grant, outcome, judged),
-            (Phase::JudgingOpen(outcome), Event::Judged(judged)) => self.judged_open(outcome, judged),
+            (Phase::Judging { grant, outcome }, Event::Judged(judged)) => {
+                self.judged(grant, outcome, judged)
+            }
+            (Phase::JudgingOpen(outcome), Event::Judged(judged)) => {
+                self.judged_open(outcome, judged)
+            }
             (Phase::Settling(own), Event::Written(written)) => self.settled(own, written),
             (Phase::Releasing { why }, Event::Written(_)) => self.finish(End::Unmarked(why)),
             (Phase::Holding, Event::Written(written)) => self.held(written),
             (Phase::Waiting, Event::Woken) => self.claim(),
-            (Phase::Recovering(reading), Event::Recovered(recovered)) => self.recovered(reading, recovered, elapsed_ms),
+            (Phase::Recovering(reading), Event::Recovered(recovered)) => {
+                self.recovered(reading, recovered, elapsed_ms)
+            }
             (Phase::Delaying { reading }, Event::Woken) => self.resolve(reading),
-            (Phase::Resolving(reading), Event::Claimed(resolved)) => self.resolved(reading, resolved),
-            (Phase::Looking { reading, probe }, Event::Claimed(looked)) => self.looked(reading, probe, looked),
-            (Phase::Probing { reading, probe }, Event::Ran(answer)) => self.probed(reading, probe, answer),
+            (Phase::Resolving(reading), Event::Claimed(resolved)) => {
+                self.resolved(reading, resolved)
+            }
+            (Phase::Looking { reading, probe }, Event::Claimed(looked)) => {
+                self.looked(reading, probe, looked)
+            }
+            (Phase::Probing { reading, probe }, Event::Ran(answer)) => {
+                self.probed(reading, probe, answer)
+            }
             (Phase::Weighing, Event::Weighed(weighed)) => self.weighed(weighed),
-            (Phase::JudgingFound { found }, Event::Judged(judged)) => self.judged_found(found, judged),
+            (Phase::JudgingFound { found }, Event::Judged(judged)) => {
+                self.judged_found(found, judged)
+            }
             (Phase::Seeing(then), Event::Written(written)) => self.seen(then, written, elapsed_ms),
-            (phase, event) => self.finish(End::Broken(format!("`{event:?}` came while `{phase:?}` was under way"))),
+            (phase, event) => self.finish(End::Broken(format!(
+                "`{event:?}` came while `{phase:?}` was under way"
+            ))),
         }
     }
 
@@ -190,21 +242,29 @@ impl Guard {
 
     fn claim(&mut self) -> Action {
         let action = match &self.resumes {
-            Some(continuation) => Action::Continue { continuation: continuation.clone() },
-            None => Action::Claim { read_undelivered: self.read_undelivered },
+            Some(continuation) => Action::Continue {
+                continuation: continuation.clone(),
+            },
+            None => Action::Claim {
+                read_undelivered: self.read_undelivered,
+            },
         };
         self.enter(Phase::Claiming, action)
     }
 
     fn claimed(&mut self, claimed: Result<Reading, LedgerFault>, elapsed_ms: u64) -> Action {
         match claimed {
-            Err(LedgerFault::Refused(_)) if self.resumes.is_some() => self.finish(End::Unmarked(nothing_waits())),
+            Err(LedgerFault::Refused(_)) if self.resumes.is_some() => {
+                self.finish(End::Unmarked(nothing_waits()))
+            }
             Err(fault) if self.resumes.is_some() => self.ledger_away(fault),
             Err(fault) => self.without_ledger(fault),
             Ok(reading) => match reading.reply.clone() {
                 Reply::Granted(grant) => self.granted(grant),
                 Reply::Told(told) => self.told(reading, &told, elapsed_ms),
-                Reply::MayLook { .. } => self.finish(End::Broken("a claim was answered by a right to look".to_owned())),
+                Reply::MayLook { .. } => self.finish(End::Broken(
+                    "a claim was answered by a right to look".to_owned(),
+                )),
             },
         }
     }
@@ -212,7 +272,8 @@ impl Guard {
     fn without_ledger(&mut self, fault: LedgerFault) -> Action {
         // Only where certainly nothing was claimed: what may have been claimed may be found in doubt by others.
         let is_away = !matches!(fault, LedgerFault::Unreadable(_));
-        if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0 {
+        if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0
+        {
             self.runs += 1;
             return self.enter(Phase::RunningOpen, Action::RunOpen);
         }
@@ -248,14 +309,21 @@ impl Guard {
     fn told(&mut self, reading: Reading, told: &Told, elapsed_ms: u64) -> Action {
         self.note(&reading);
         match told {
-            Told::Running { continuation: None, lease_ms } => {
+            Told::Running {
+                continuation: None,
+                lease_ms,
+            } => {
                 let left = self.allowance.wait_ms.saturating_sub(elapsed_ms);
                 if left == 0 {
                     return self.finish(End::Told(reading));
                 }
                 // A lease that ends wakes nobody, so look again when it does.
                 let at_most_ms = left.min((*lease_ms).max(1));
-                let action = Action::Wait { key: reading.key, version: reading.version, at_most_ms };
+                let action = Action::Wait {
+                    key: reading.key,
+                    version: reading.version,
+                    at_most_ms,
+                };
                 self.enter(Phase::Waiting, action)
             }
             Told::InDoubt => self.recover(reading),
@@ -272,5 +340,8 @@ fn goes_on() -> Outcome {
 fn nothing_waits() -> Unmarked {
     let reason = "nothing waits under the state that this call continues, or it was another call that does: make the \
                   call exactly as it was, or anew and without that state";
-    Unmarked { reason: reason.to_owned(), passes: false }
+    Unmarked {
+        reason: reason.to_owned(),
+        passes: false,
+    }
 }

@@ -38,7 +38,10 @@ pub struct JsonLimits {
 impl Default for JsonLimits {
     /// One MiB, 64 deep.
     fn default() -> Self {
-        Self { bytes: 1 << 20, depth: 64 }
+        Self {
+            bytes: 1 << 20,
+            depth: 64,
+        }
     }
 }
 
@@ -59,7 +62,13 @@ impl Shown {
         let mut shown: String = pointer
             .chars()
             .take(POINTER_CHARS_SHOWN)
-            .map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char })
+            .map(|char| {
+                if char.is_control() {
+                    char::REPLACEMENT_CHARACTER
+                } else {
+                    char
+                }
+            })
             .collect();
         if pointer.chars().nth(POINTER_CHARS_SHOWN).is_some() {
             shown.push('…');
@@ -70,7 +79,11 @@ impl Shown {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { f.write_str("the top") } else { write!(f, "`{}`", self.0) }
+        if self.0.is_empty() {
+            f.write_str("the top")
+        } else {
+            write!(f, "`{}`", self.0)
+        }
     }
 }
 
@@ -100,7 +113,9 @@ pub enum JsonFault {
         at: Shown,
     },
     /// An integer is so long that JSON readers change it.
-    #[error("line {line}, column {column} holds an integer too long to be kept exactly: send it as a text")]
+    #[error(
+        "line {line}, column {column} holds an integer too long to be kept exactly: send it as a text"
+    )]
     Inexact {
         /// Its line, from 1.
         line: usize,
@@ -127,18 +142,33 @@ pub fn check(value: &Value, limits: &JsonLimits) -> Result<(), JsonFault> {
 }
 
 /// The same of an object that is no value by itself, such as the arguments of a call.
-pub(crate) fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result<(), JsonFault> {
-    within(Walk::over_members(members), brackets_and_commas(members.len()), limits)
+pub(crate) fn check_object(
+    members: &Map<String, Value>,
+    limits: &JsonLimits,
+) -> Result<(), JsonFault> {
+    within(
+        Walk::over_members(members),
+        brackets_and_commas(members.len()),
+        limits,
+    )
 }
 
 fn within(mut walk: Walk<'_>, mut bytes: usize, limits: &JsonLimits) -> Result<(), JsonFault> {
     while let Some(value) = walk.next() {
-        bytes = bytes.saturating_add(size_without_children(value)).saturating_add(walk.name_bytes());
+        bytes = bytes
+            .saturating_add(size_without_children(value))
+            .saturating_add(walk.name_bytes());
         if bytes > limits.bytes {
-            return Err(JsonFault::TooLarge { bytes, limit: limits.bytes });
+            return Err(JsonFault::TooLarge {
+                bytes,
+                limit: limits.bytes,
+            });
         }
         if walk.depth() > limits.depth() {
-            return Err(JsonFault::TooDeep { at: walk.here(), limit: limits.depth() });
+            return Err(JsonFault::TooDeep {
+                at: walk.here(),
+                limit: limits.depth(),
+            });
         }
     }
     Ok(())
@@ -210,39 +240,71 @@ mod tests {
 
     #[test]
     fn a_value_within_the_limits_passes() {
-        let limits = JsonLimits { bytes: 23, depth: 2 };
+        let limits = JsonLimits {
+            bytes: 23,
+            depth: 2,
+        };
         assert_eq!(check(&json!({"a": [1, true], "b": null}), &limits), Ok(()));
         assert_eq!(canonical(&json!({"a": [1, true], "b": null})).len(), 23);
     }
 
     #[test]
     fn a_value_one_byte_too_long_is_refused() {
-        let limits = JsonLimits { bytes: 22, depth: 2 };
+        let limits = JsonLimits {
+            bytes: 22,
+            depth: 2,
+        };
         let fault = check(&json!({"a": [1, true], "b": null}), &limits).unwrap_err();
-        assert_eq!(fault, JsonFault::TooLarge { bytes: 23, limit: 22 });
+        assert_eq!(
+            fault,
+            JsonFault::TooLarge {
+                bytes: 23,
+                limit: 22
+            }
+        );
     }
 
     #[test]
     fn ten_thousand_levels_are_refused_without_exhausting_the_stack() {
         let deep = nested(10_000);
-        let limits = JsonLimits { bytes: usize::MAX, depth: 3 };
+        let limits = JsonLimits {
+            bytes: usize::MAX,
+            depth: 3,
+        };
         let fault = check(&deep, &limits).unwrap_err();
-        assert_eq!(fault.to_string(), "the JSON is nested more than 3 deep at `/0/0/0`: make it flatter");
+        assert_eq!(
+            fault.to_string(),
+            "the JSON is nested more than 3 deep at `/0/0/0`: make it flatter"
+        );
         assert_eq!(canonical(&deep).len(), 20_000);
         assert_eq!(inexact_integer(&deep), None);
     }
 
     #[test]
     fn limits_never_allow_more_than_the_reader_can_bear() {
-        let limits = JsonLimits { bytes: usize::MAX, depth: usize::MAX };
+        let limits = JsonLimits {
+            bytes: usize::MAX,
+            depth: usize::MAX,
+        };
         assert_eq!(check(&nested(DEPTH_MAX), &limits), Ok(()));
-        assert!(matches!(check(&nested(DEPTH_MAX + 1), &limits), Err(JsonFault::TooDeep { limit: DEPTH_MAX, .. })));
+        assert!(matches!(
+            check(&nested(DEPTH_MAX + 1), &limits),
+            Err(JsonFault::TooDeep {
+                limit: DEPTH_MAX,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn integers_that_doubles_would_merge_are_found() {
         let found = |value: Value| inexact_integer(&json!({"a": [0, value]}));
-        for exact in [json!(9_007_199_254_740_991_u64), json!(-9_007_199_254_740_991_i64), json!(1.5), json!("9e99")] {
+        for exact in [
+            json!(9_007_199_254_740_991_u64),
+            json!(-9_007_199_254_740_991_i64),
+            json!(1.5),
+            json!("9e99"),
+        ] {
             assert_eq!(found(exact), None);
         }
         for inexact in [
@@ -260,7 +322,10 @@ mod tests {
     #[test]
     fn a_pointer_in_a_message_is_bounded_and_holds_no_control_characters() {
         let shown = Shown::new(&format!("/\u{1b}[2J{}", "x".repeat(1000))).to_string();
-        assert!(shown.starts_with("`/\u{fffd}[2Jxx") && shown.ends_with("x…`"), "{shown}");
+        assert!(
+            shown.starts_with("`/\u{fffd}[2Jxx") && shown.ends_with("x…`"),
+            "{shown}"
+        );
         assert_eq!(shown.chars().count(), POINTER_CHARS_SHOWN + 3);
     }
 
@@ -271,8 +336,14 @@ mod tests {
         for bytes in 0..=canonical(&object).len() {
             for depth in 1..=6 {
                 let limits = JsonLimits { bytes, depth };
-                let verdict = |checked: Result<(), JsonFault>| checked.map_err(|fault| std::mem::discriminant(&fault));
-                assert_eq!(verdict(check(&object, &limits)), verdict(check_object(members, &limits)), "{limits:?}");
+                let verdict = |checked: Result<(), JsonFault>| {
+                    checked.map_err(|fault| std::mem::discriminant(&fault))
+                };
+                assert_eq!(
+                    verdict(check(&object, &limits)),
+                    verdict(check_object(members, &limits)),
+                    "{limits:?}"
+                );
             }
         }
     }

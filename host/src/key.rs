@@ -99,7 +99,9 @@ impl KeyScheme {
             .text(&operation.name)
             .list(&fields::identity(&operation.identity)?, put_field)
             .list(&ordered_generations(undoes)?, |message, undone| {
-                message.bytes(undone.key.as_bytes()).number(undone.generation.into())
+                message
+                    .bytes(undone.key.as_bytes())
+                    .number(undone.generation.into())
             });
         Ok(StoreKey::from_bytes(message.digest(self.secret.as_ref())))
     }
@@ -107,20 +109,27 @@ impl KeyScheme {
     /// Where the record of a handle lies.
     #[must_use]
     pub fn handle_key(&self, name_space: &str, tenant: &Tenant, handle: &str) -> StoreKey {
-        let message = self.message(Purpose::Handle, name_space, tenant).text(handle);
+        let message = self
+            .message(Purpose::Handle, name_space, tenant)
+            .text(handle);
         StoreKey::from_bytes(message.digest(self.secret.as_ref()))
     }
 
     /// Where the tally of a watched tool lies, for the day that began at `day_ms`.
     pub(crate) fn tally_key(&self, tool: &str, day_ms: u64) -> StoreKey {
-        let message = Message::new(Purpose::Tally, self.mode).text(tool).number(day_ms);
+        let message = Message::new(Purpose::Tally, self.mode)
+            .text(tool)
+            .number(day_ms);
         StoreKey::from_bytes(message.digest(self.secret.as_ref()))
     }
 
     /// The same keys for a host of this mode.
     #[must_use]
     pub fn in_mode(&self, mode: Mode) -> Self {
-        Self { mode, secret: self.secret.clone() }
+        Self {
+            mode,
+            secret: self.secret.clone(),
+        }
     }
 
     /// What every attempt at `operation` must agree on.
@@ -137,7 +146,9 @@ impl KeyScheme {
             .message(Purpose::Content, name_space, tenant)
             .text(&operation.name)
             .list(&fields::content(&operation.content)?, put_field);
-        Ok(Fingerprint::from_bytes(message.digest(self.secret.as_ref())))
+        Ok(Fingerprint::from_bytes(
+            message.digest(self.secret.as_ref()),
+        ))
     }
 
     /// What tells whether a call is the very same: tool and arguments, noise included, and the run where the operation
@@ -145,7 +156,9 @@ impl KeyScheme {
     #[must_use]
     pub fn call_digest(&self, name_space: &str, call: &Call, scope: Scope) -> CallDigest {
         let message = self.message(Purpose::Call, name_space, call.tenant());
-        let message = in_scope(message, scope, call).text(call.tool()).text(call.canonical_arguments());
+        let message = in_scope(message, scope, call)
+            .text(call.tool())
+            .text(call.canonical_arguments());
         CallDigest::from_bytes(message.digest(self.secret.as_ref()))
     }
 
@@ -160,7 +173,9 @@ impl KeyScheme {
     }
 
     fn message(&self, purpose: Purpose, name_space: &str, tenant: &Tenant) -> Message {
-        Message::new(purpose, self.mode).text(name_space).text(tenant.as_str())
+        Message::new(purpose, self.mode)
+            .text(name_space)
+            .text(tenant.as_str())
     }
 }
 
@@ -168,7 +183,9 @@ fn in_scope(message: Message, scope: Scope, call: &Call) -> Message {
     match scope {
         Scope::Tenant => message.text("tenant"),
         // No run has an empty name.
-        Scope::Run => message.text("run").text(call.run().map_or("", |run| run.as_str())),
+        Scope::Run => message
+            .text("run")
+            .text(call.run().map_or("", |run| run.as_str())),
     }
 }
 
@@ -178,7 +195,9 @@ fn put_field(message: Message, (name, value): &(&str, String)) -> Message {
 
 fn ordered_generations(undoes: &[GenerationOf]) -> Result<Vec<GenerationOf>, KeyFault> {
     if undoes.len() > UNDOES_MAX {
-        return Err(KeyFault::TooManyUndone { count: undoes.len() });
+        return Err(KeyFault::TooManyUndone {
+            count: undoes.len(),
+        });
     }
     let mut ordered = undoes.to_vec();
     ordered.sort_unstable_by_key(|undone| (undone.key, undone.generation));

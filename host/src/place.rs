@@ -58,7 +58,9 @@ pub enum PlaceFault {
         problem: &'static str,
     },
     /// Something else stands on the way to it.
-    #[error("the key belongs at {at}, and {found} stands in its way: pass an object there, or leave it out")]
+    #[error(
+        "the key belongs at {at}, and {found} stands in its way: pass an object there, or leave it out"
+    )]
     Blocked {
         /// Where the key belongs.
         at: Shown,
@@ -82,7 +84,9 @@ pub enum PlaceFault {
         found: &'static str,
     },
     /// It is no name of a header.
-    #[error("the policy wants the key in header {0}, which is no header name: use letters, digits and hyphens")]
+    #[error(
+        "the policy wants the key in header {0}, which is no header name: use letters, digits and hyphens"
+    )]
     Header(Shown),
     /// It is no key of metadata.
     #[error(
@@ -99,13 +103,24 @@ pub enum PlaceFault {
 ///
 /// # Errors
 /// If a place cannot take the key. Whether it can does not depend on the key: see [`check`].
-pub fn put(places: &[Place], key: &str, arguments: Map<String, Value>) -> Result<Placed, PlaceFault> {
+pub fn put(
+    places: &[Place],
+    key: &str,
+    arguments: Map<String, Value>,
+) -> Result<Placed, PlaceFault> {
     if places.len() > PLACES_MAX {
         return Err(PlaceFault::TooMany(places.len()));
     }
-    let mut placed = Placed { arguments, ..Placed::default() };
+    let mut placed = Placed {
+        arguments,
+        ..Placed::default()
+    };
     for (index, place) in places.iter().enumerate() {
-        if places.iter().take(index).any(|earlier| is_same(earlier, place)) {
+        if places
+            .iter()
+            .take(index)
+            .any(|earlier| is_same(earlier, place))
+        {
             return Err(PlaceFault::Twice(Shown::new(name_of(place))));
         }
         placed.put(place, key)?;
@@ -148,7 +163,10 @@ fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(
         .place_in(arguments)
         .map_err(|Blocked(found)| PlaceFault::Blocked { at: at(), found })?;
     if place.is_object() || place.is_array() {
-        return Err(PlaceFault::Occupied { at: at(), found: kind_of(place) });
+        return Err(PlaceFault::Occupied {
+            at: at(),
+            found: kind_of(place),
+        });
     }
     *place = Value::from(key);
     Ok(())
@@ -156,7 +174,8 @@ fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(
 
 fn append(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), PlaceFault> {
     let at = || Shown::new(pointer);
-    let parsed = Pointer::parse(pointer).map_err(|problem| PlaceFault::Pointer { at: at(), problem })?;
+    let parsed =
+        Pointer::parse(pointer).map_err(|problem| PlaceFault::Pointer { at: at(), problem })?;
     match parsed.find_in(arguments) {
         Some(Value::String(text)) => {
             if !text.is_empty() && !text.ends_with('\n') {
@@ -165,7 +184,10 @@ fn append(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Resul
             text.push_str(key);
             Ok(())
         }
-        other => Err(PlaceFault::NoText { at: at(), found: other.map_or("nothing", |other| kind_of(other)) }),
+        other => Err(PlaceFault::NoText {
+            at: at(),
+            found: other.map_or("nothing", |other| kind_of(other)),
+        }),
     }
 }
 
@@ -173,20 +195,27 @@ fn append(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Resul
 fn is_same(one: &Place, other: &Place) -> bool {
     match (one, other) {
         (Place::Header(one), Place::Header(other)) => one.eq_ignore_ascii_case(other),
-        (Place::Argument(one) | Place::Appended(one), Place::Argument(other) | Place::Appended(other)) => one == other,
+        (
+            Place::Argument(one) | Place::Appended(one),
+            Place::Argument(other) | Place::Appended(other),
+        ) => one == other,
         (one, other) => one == other,
     }
 }
 
 fn name_of(place: &Place) -> &str {
     match place {
-        Place::Argument(name) | Place::Appended(name) | Place::Header(name) | Place::Metadata(name) => name,
+        Place::Argument(name)
+        | Place::Appended(name)
+        | Place::Header(name)
+        | Place::Metadata(name) => name,
     }
 }
 
 /// A token of RFC 9110, 5.6.2.
 fn is_token(name: &str) -> bool {
-    let is_token_char = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_token_char =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     is_plain(name) && name.as_bytes().iter().all(is_token_char)
 }
 

@@ -49,7 +49,9 @@ impl Keep {
     fn end_ms(self, written: Stamp) -> Option<u64> {
         match self {
             Self::UntilRemoved => None,
-            Self::Seconds(seconds) => Some(written.wall_ms.saturating_add(seconds.saturating_mul(1000))),
+            Self::Seconds(seconds) => {
+                Some(written.wall_ms.saturating_add(seconds.saturating_mul(1000)))
+            }
         }
     }
 }
@@ -185,7 +187,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         version: Version,
         keep: Keep,
     ) -> Result<(), StoreError> {
-        self.replace(key, expected, entry, version, keep).await.map(drop)
+        self.replace(key, expected, entry, version, keep)
+            .await
+            .map(drop)
     }
 
     /// Removes the version `expected`.

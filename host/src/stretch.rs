@@ -18,7 +18,10 @@ pub(crate) struct CarriedOut<Work: Future<Output: Send> + Send + 'static> {
 impl<Work: Future<Output: Send> + Send + 'static> CarriedOut<Work> {
     /// Within a tokio runtime, which is where it may have to go on.
     pub(crate) fn begin(work: Work) -> Self {
-        Self { work: Some(Box::pin(work)), runtime: Handle::current() }
+        Self {
+            work: Some(Box::pin(work)),
+            runtime: Handle::current(),
+        }
     }
 }
 
@@ -26,7 +29,9 @@ impl<Work: Future<Output: Send> + Send + 'static> Future for CarriedOut<Work> {
     type Output = Work::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Work::Output> {
-        let Some(work) = &mut self.work else { return Poll::Pending };
+        let Some(work) = &mut self.work else {
+            return Poll::Pending;
+        };
         let polled = work.as_mut().poll(context);
         if polled.is_ready() {
             self.work = None;
@@ -59,13 +64,19 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
             tell.notify_one();
         });
-        assert!(tokio::time::timeout(Duration::from_millis(1), work).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1), work)
+                .await
+                .is_err()
+        );
         done.notified().await;
     }
 
     #[tokio::test]
     async fn what_is_awaited_is_done_here() {
-        let here = tokio::spawn(async { CarriedOut::begin(async { tokio::task::id() }).await == tokio::task::id() });
+        let here = tokio::spawn(async {
+            CarriedOut::begin(async { tokio::task::id() }).await == tokio::task::id()
+        });
         assert_eq!(here.await.ok(), Some(true));
     }
 }

@@ -51,13 +51,21 @@ pub fn names() -> &'static [&'static str] {
 pub fn get(name: &str) -> Result<&'static [u8], Missing> {
     match TABLE.iter().find(|(known, _)| *known == name) {
         Some((_, Some(component))) => Ok(component),
-        Some((_, None)) => Err(Missing::NotBuilt { name: name.to_owned() }),
-        None => Err(Missing::Unknown { name: name.to_owned() }),
+        Some((_, None)) => Err(Missing::NotBuilt {
+            name: name.to_owned(),
+        }),
+        None => Err(Missing::Unknown {
+            name: name.to_owned(),
+        }),
     }
 }
 
 fn listed() -> String {
-    NAMES.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    NAMES
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -67,7 +75,8 @@ mod tests {
     #[test]
     fn a_name_that_is_none_lists_those_that_are() {
         let missing = get("strype").err().map(|missing| missing.to_string());
-        let expected = "there is no ready-made policy `strype`; there are `hints`, `intent`, `stripe`";
+        let expected =
+            "there is no ready-made policy `strype`; there are `hints`, `intent`, `stripe`";
         assert_eq!(missing.as_deref(), Some(expected));
     }
 
@@ -77,16 +86,24 @@ mod tests {
         for name in names() {
             match get(name) {
                 Ok(bytes) => assert!(bytes.starts_with(COMPONENT), "{name}"),
-                Err(missing) => assert!(missing.to_string().contains("cargo xtask policies"), "{missing}"),
+                Err(missing) => assert!(
+                    missing.to_string().contains("cargo xtask policies"),
+                    "{missing}"
+                ),
             }
         }
     }
 
     #[test]
     fn every_folder_with_a_policy_has_a_name() {
-        let folders = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).into_iter().flatten().flatten();
+        let folders = std::fs::read_dir(env!("CARGO_MANIFEST_DIR"))
+            .into_iter()
+            .flatten()
+            .flatten();
         let packages = folders.filter(|entry| entry.path().join("Cargo.toml").is_file());
-        let mut found: Vec<_> = packages.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let mut found: Vec<_> = packages
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
         found.sort();
         assert_eq!(found, names());
     }

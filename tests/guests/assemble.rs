@@ -30,17 +30,25 @@ impl Guest {
 
     /// The same with one slot filled.
     pub fn with(mut self, slot: &'static str, text: impl Into<String>) -> Self {
-        assert!(SLOTS.iter().any(|(name, _)| *name == slot), "no slot `{slot}`");
+        assert!(
+            SLOTS.iter().any(|(name, _)| *name == slot),
+            "no slot `{slot}`"
+        );
         self.0.push((slot, text.into()));
         self
     }
 
     /// As a text.
     pub fn text(&self) -> String {
-        SLOTS.iter().fold(TEMPLATE.to_owned(), |text, (name, empty)| {
-            let filled = self.0.iter().find(|(slot, _)| slot == name);
-            text.replace(&format!("{{{{{name}}}}}"), filled.map_or(*empty, |(_, filled)| filled.as_str()))
-        })
+        SLOTS
+            .iter()
+            .fold(TEMPLATE.to_owned(), |text, (name, empty)| {
+                let filled = self.0.iter().find(|(slot, _)| slot == name);
+                text.replace(
+                    &format!("{{{{{name}}}}}"),
+                    filled.map_or(*empty, |(_, filled)| filled.as_str()),
+                )
+            })
     }
 
     /// As a plain module that says which contract it was built for.
@@ -58,15 +66,22 @@ impl Guest {
 pub fn for_contract(text: &str, wit: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).expect("a guest that parses");
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("policy.wit", wit).expect("a contract that parses");
-    let world = resolve.select_world(&[package], Some("policy")).expect("its world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a mark on the guest");
+    let package = resolve
+        .push_str("policy.wit", wit)
+        .expect("a contract that parses");
+    let world = resolve
+        .select_world(&[package], Some("policy"))
+        .expect("its world");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+        .expect("a mark on the guest");
     module
 }
 
 /// The component that a module becomes.
 pub fn component_of(module: &[u8]) -> Vec<u8> {
-    let encoder = ComponentEncoder::default().module(module).expect("a module built for the contract");
+    let encoder = ComponentEncoder::default()
+        .module(module)
+        .expect("a module built for the contract");
     encoder.validate(true).encode().expect("a component")
 }
 
@@ -76,5 +91,8 @@ pub fn contract() -> String {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace")
+        .to_owned()
 }

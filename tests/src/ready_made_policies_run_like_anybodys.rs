@@ -4,15 +4,18 @@
 use semel::{
     engine::{Engine, Limits, LoadFault, Policy},
     words::{
-        Attempt, Call, Derivation, Effect, Failure, Field, Finding, Operation, Outcome, Place, Probe, Recovery, Run,
-        Scope, Until,
+        Attempt, Call, Derivation, Effect, Failure, Field, Finding, Operation, Outcome, Place,
+        Probe, Recovery, Run, Scope, Until,
     },
 };
 use serde_json::{Value, json};
 
 async fn load(name: &str, settings: Value) -> Result<Policy, LoadFault> {
     let component = semel_policies::get(name).unwrap_or_else(|missing| panic!("{missing}"));
-    Engine::new(Limits::default()).unwrap().load(component, settings).await
+    Engine::new(Limits::default())
+        .unwrap()
+        .load(component, settings)
+        .await
 }
 
 fn operation(policy: &Policy, call: &Call) -> Operation {
@@ -28,7 +31,14 @@ fn call(arguments: Value) -> Call {
 
 fn attempt(outcome: Outcome) -> Vec<Attempt> {
     let key = "5e3e1000-0000-8000-8000-000000000001".to_owned();
-    vec![Attempt { number: 1, started_at_ms: 1_700_000_000_000, age_seconds: 3, key, outcome, facts: Vec::new() }]
+    vec![Attempt {
+        number: 1,
+        started_at_ms: 1_700_000_000_000,
+        age_seconds: 3,
+        key,
+        outcome,
+        facts: Vec::new(),
+    }]
 }
 
 async fn intent() -> Policy {
@@ -53,10 +63,20 @@ fn booking(price: Value, flights: &[&str]) -> Call {
 
 #[tokio::test]
 async fn every_ready_made_policy_loads_and_says_what_it_is() {
-    let named = [("hints", json!({})), ("intent", json!({ "identity": ["id"] })), ("stripe", json!({}))];
+    let named = [
+        ("hints", json!({})),
+        ("intent", json!({ "identity": ["id"] })),
+        ("stripe", json!({})),
+    ];
     for (name, settings) in named {
         let policy = load(name, settings).await.unwrap();
-        assert_eq!((policy.description().name.as_str(), policy.description().key_epoch), (name, 1));
+        assert_eq!(
+            (
+                policy.description().name.as_str(),
+                policy.description().key_epoch
+            ),
+            (name, 1)
+        );
         assert_eq!(policy.description().settings_schema["type"], "object");
     }
     assert_eq!(semel_policies::names(), ["hints", "intent", "stripe"]);
@@ -66,9 +86,18 @@ async fn every_ready_made_policy_loads_and_says_what_it_is() {
 async fn intent_tells_one_operation_however_it_is_written() {
     let policy = intent().await;
     let first = operation(&policy, &booking(json!("10.00"), &["HAT136", "HAT039"]));
-    assert_eq!(first, operation(&policy, &booking(json!(10), &["HAT039", "HAT136"])));
-    assert_ne!(first.content, operation(&policy, &booking(json!(11), &["HAT136", "HAT039"])).content);
-    assert_ne!(first.identity, operation(&policy, &booking(json!(10), &["HAT136"])).identity);
+    assert_eq!(
+        first,
+        operation(&policy, &booking(json!(10), &["HAT039", "HAT136"]))
+    );
+    assert_ne!(
+        first.content,
+        operation(&policy, &booking(json!(11), &["HAT136", "HAT039"])).content
+    );
+    assert_ne!(
+        first.identity,
+        operation(&policy, &booking(json!(10), &["HAT136"])).identity
+    );
     assert_eq!(first.name, "reservation.book");
 }
 
@@ -77,16 +106,42 @@ async fn intent_judges_recovers_and_weighs() {
     let (policy, call) = (intent().await, booking(json!(10), &["HAT136"]));
     let judge = |outcome| policy.judge(&call, &attempt(outcome)).unwrap();
     let landed = judge(Outcome::Returned(json!({ "reservation_id": "HATHAT" })));
-    assert_eq!((landed.effect, landed.handles), (Effect::Landed, vec!["reservation/HATHAT".to_owned()]));
-    let absent = judge(Outcome::Returned(json!("Error: payment amount does not add up")));
-    assert_eq!((absent.effect, absent.reason.as_str()), (Effect::Absent, "nothing was booked"));
+    assert_eq!(
+        (landed.effect, landed.handles),
+        (Effect::Landed, vec!["reservation/HATHAT".to_owned()])
+    );
+    let absent = judge(Outcome::Returned(json!(
+        "Error: payment amount does not add up"
+    )));
+    assert_eq!(
+        (absent.effect, absent.reason.as_str()),
+        (Effect::Absent, "nothing was booked")
+    );
     let lost = attempt(Outcome::no_answer("timed out"));
     assert_eq!(policy.judge(&call, &lost).unwrap().effect, Effect::Unknown);
-    assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Retry { .. }));
-    let forgotten: Vec<_> = lost.iter().map(|attempt| Attempt { age_seconds: 3_600, ..attempt.clone() }).collect();
-    let Recovery::Probe(probe) = policy.recover(&call, &forgotten).unwrap() else { panic!("a look") };
+    assert!(matches!(
+        policy.recover(&call, &lost).unwrap(),
+        Recovery::Retry { .. }
+    ));
+    let forgotten: Vec<_> = lost
+        .iter()
+        .map(|attempt| Attempt {
+            age_seconds: 3_600,
+            ..attempt.clone()
+        })
+        .collect();
+    let Recovery::Probe(probe) = policy.recover(&call, &forgotten).unwrap() else {
+        panic!("a look")
+    };
     assert_eq!(probe.arguments, json!({ "reference": lost[0].key }));
-    let found = policy.weigh(&call, &forgotten, &probe, &Outcome::Returned(json!({ "id": 7 }))).unwrap();
+    let found = policy
+        .weigh(
+            &call,
+            &forgotten,
+            &probe,
+            &Outcome::Returned(json!({ "id": 7 })),
+        )
+        .unwrap();
     assert_eq!(found, Finding::Landed(json!({ "id": 7 })));
 }
 
@@ -96,15 +151,29 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
     let call = call(json!({ "to": "A1", "note": "" })).with_fact("hint.read-only", json!(true));
     let guarded = operation(&policy, &call);
     let identity = [("note", json!([""])), ("to", json!("A1"))];
-    assert_eq!(guarded.identity, identity.map(|(name, value)| Field { name: name.to_owned(), value }));
-    assert_eq!((guarded.scope, guarded.until), (Scope::Tenant, Until::Delivery));
+    assert_eq!(
+        guarded.identity,
+        identity.map(|(name, value)| Field {
+            name: name.to_owned(),
+            value
+        })
+    );
+    assert_eq!(
+        (guarded.scope, guarded.until),
+        (Scope::Tenant, Until::Delivery)
+    );
     let in_run = call.clone().in_run(Run::new("r-7").unwrap());
     assert_eq!(operation(&policy, &in_run).scope, Scope::Run);
     let trusting = load("hints", json!({ "trusted": true })).await.unwrap();
     assert_eq!(trusting.derive(&call).unwrap(), Derivation::Pass);
     let lost = attempt(Outcome::no_answer("timed out"));
-    assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Hold(_)));
-    let found = policy.weigh(&call, &lost, &probe(), &Outcome::Returned(json!({}))).unwrap();
+    assert!(matches!(
+        policy.recover(&call, &lost).unwrap(),
+        Recovery::Hold(_)
+    ));
+    let found = policy
+        .weigh(&call, &lost, &probe(), &Outcome::Returned(json!({})))
+        .unwrap();
     assert!(matches!(found, Finding::Conflicting(_)));
 }
 
@@ -112,34 +181,69 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
 async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
     let policy = load("stripe", json!({})).await.unwrap();
     let call = |arguments| Call::new("create_refund", arguments).unwrap();
-    let refund = call(json!({ "payment_intent": "pi_1", "amount": 1000, "idempotencyKey": "random" }));
+    let refund =
+        call(json!({ "payment_intent": "pi_1", "amount": 1000, "idempotencyKey": "random" }));
     let guarded = operation(&policy, &refund);
-    assert_eq!(guarded.identity, [Field { name: "payment_intent".to_owned(), value: json!("pi_1") }]);
+    assert_eq!(
+        guarded.identity,
+        [Field {
+            name: "payment_intent".to_owned(),
+            value: json!("pi_1")
+        }]
+    );
     let places = guarded.target.unwrap().places;
-    let expected = [Place::Header("Idempotency-Key".to_owned()), Place::Argument("/idempotencyKey".to_owned())];
+    let expected = [
+        Place::Header("Idempotency-Key".to_owned()),
+        Place::Argument("/idempotencyKey".to_owned()),
+    ];
     assert_eq!(places, expected);
     let judge = |outcome| policy.judge(&refund, &attempt(outcome)).unwrap();
-    let landed = judge(Outcome::Returned(json!({ "id": "re_1", "status": "succeeded" })));
-    assert_eq!((landed.effect, landed.handles), (Effect::Landed, vec!["refund/re_1".to_owned()]));
+    let landed = judge(Outcome::Returned(
+        json!({ "id": "re_1", "status": "succeeded" }),
+    ));
+    assert_eq!(
+        (landed.effect, landed.handles),
+        (Effect::Landed, vec!["refund/re_1".to_owned()])
+    );
     let details = json!({ "error": { "type": "card_error", "code": "card_declined" } });
-    let declined = Failure { status: Some(402), details: Some(details), ..Failure::default() };
+    let declined = Failure {
+        status: Some(402),
+        details: Some(details),
+        ..Failure::default()
+    };
     assert_eq!(judge(Outcome::Failed(declined)).effect, Effect::Refused);
     let lost = attempt(Outcome::no_answer("timed out"));
-    assert!(matches!(policy.recover(&refund, &lost).unwrap(), Recovery::Retry { .. }));
-    let unknown = policy.derive(&Call::new("stripe_magic", json!({})).unwrap()).unwrap();
+    assert!(matches!(
+        policy.recover(&refund, &lost).unwrap(),
+        Recovery::Retry { .. }
+    ));
+    let unknown = policy
+        .derive(&Call::new("stripe_magic", json!({})).unwrap())
+        .unwrap();
     assert!(matches!(unknown, Derivation::Refuse(_)));
 }
 
 fn probe() -> Probe {
-    Probe { tool: "find".to_owned(), arguments: json!({}) }
+    Probe {
+        tool: "find".to_owned(),
+        arguments: json!({}),
+    }
 }
 
 #[tokio::test]
 async fn what_is_wrong_is_told_in_words_with_its_place() {
-    let misspelt = load("intent", json!({ "identity": ["id"], "windw": "1h" })).await.unwrap_err();
+    let misspelt = load("intent", json!({ "identity": ["id"], "windw": "1h" }))
+        .await
+        .unwrap_err();
     assert!(misspelt.to_string().contains("`windw`"), "{misspelt}");
     let misspelt = load("hints", json!({ "trust": true })).await.unwrap_err();
     assert!(misspelt.to_string().contains("`trust`"), "{misspelt}");
-    let missing = intent().await.derive(&call(json!({ "flights": ["HAT136"] }))).unwrap_err();
-    assert!(missing.to_string().contains("`/user_id` is missing"), "{missing}");
+    let missing = intent()
+        .await
+        .derive(&call(json!({ "flights": ["HAT136"] })))
+        .unwrap_err();
+    assert!(
+        missing.to_string().contains("`/user_id` is missing"),
+        "{missing}"
+    );
 }

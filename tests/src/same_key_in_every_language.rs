@@ -27,8 +27,17 @@ fn read<T: for<'de> Deserialize<'de>>(vector: &Value, name: &str) -> T {
 }
 
 fn scheme(vector: &Value) -> KeyScheme {
-    let mode = if vector["mode"] == "shadow" { Mode::Shadow } else { Mode::Enforce };
-    KeyScheme::new(mode, vector["secret"].as_str().map(|secret| Secret::new(secret.as_bytes()).unwrap()))
+    let mode = if vector["mode"] == "shadow" {
+        Mode::Shadow
+    } else {
+        Mode::Enforce
+    };
+    KeyScheme::new(
+        mode,
+        vector["secret"]
+            .as_str()
+            .map(|secret| Secret::new(secret.as_bytes()).unwrap()),
+    )
 }
 
 fn call(vector: &Value) -> Call {
@@ -76,7 +85,9 @@ fn keys(vector: &Value) -> Value {
         return json!({ "handle_key": scheme.handle_key(&name_space, &read::<Tenant>(vector, "tenant"), handle) });
     }
     let (call, operation) = (call(vector), operation(vector));
-    let key = scheme.store_key(&name_space, &call, &operation, &undoes(vector)).unwrap();
+    let key = scheme
+        .store_key(&name_space, &call, &operation, &undoes(vector))
+        .unwrap();
     let wanted = vector["expected"]["downstream"].as_array().unwrap();
     let mut keys = json!({
         "store_key": key,
@@ -101,9 +112,15 @@ fn the_host_makes_the_published_keys() {
 
 #[test]
 fn what_the_published_page_says_makes_the_published_keys() {
-    let python = Command::new("python3").arg(folder().join("check.py")).output();
+    let python = Command::new("python3")
+        .arg(folder().join("check.py"))
+        .output();
     match python {
-        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Ok(output) => assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        ),
         Err(_) if std::env::var_os("CI").is_none() => {
             eprintln!("SKIPPED: python3 was not found, so the published page was not checked");
         }

@@ -11,7 +11,11 @@ use crate::{test::cargo, workspace};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// What is passed on: groups such as `mcp`, and `--json`, `--folder FOLDER`, `--history COUNT`.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENT"
+    )]
     passed_on: Vec<String>,
 }
 
@@ -19,7 +23,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let target = workspace::root().join("target");
     let folder = target.display().to_string();
     let packages = ["--package", "semel-bench", "--package", "semel-cli"];
-    cargo(&[&["build", "--quiet", "--release", "--target-dir", &folder], packages.as_slice()].concat())?;
+    cargo(
+        &[
+            &["build", "--quiet", "--release", "--target-dir", &folder],
+            packages.as_slice(),
+        ]
+        .concat(),
+    )?;
     let status = Command::new(target.join("release/semel-bench"))
         .arg("--semel")
         .arg(target.join("release/semel"))

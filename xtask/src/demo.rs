@@ -17,5 +17,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     policies::all()?;
     // Everything, as the tests do, so that no dependency is compiled twice for other features.
     cargo(&["build", "--workspace", "--quiet"])?;
-    cargo(&["run", "--quiet", "--package", "semel-demo", "--", "--tries", &arguments.tries.to_string()])
+    cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "semel-demo",
+        "--",
+        "--tries",
+        &arguments.tries.to_string(),
+    ])
 }

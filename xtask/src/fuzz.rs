@@ -37,6 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     .env("SEMEL_FUZZ_MINUTES", arguments.minutes.to_string())
     .env("SEMEL_FUZZ_SEED", arguments.seed.to_string());
     let status = fuzz.status().context("cannot run `cargo nextest`")?;
-    ensure!(status.success(), "an input did harm: the report above names its case and the file that holds it");
+    ensure!(
+        status.success(),
+        "an input did harm: the report above names its case and the file that holds it"
+    );
     Ok(())
 }

@@ -37,32 +37,58 @@ pub(crate) struct Built {
 pub(crate) fn build(packages: &[String], out: &Path, from: Option<Source>) -> Result<Vec<Built>> {
     let toolchain = toolchain::find(from)?;
     eprintln!("guests are built with {toolchain}");
-    packages.iter().map(|package| build_one(package, out, &toolchain)).collect()
+    packages
+        .iter()
+        .map(|package| build_one(package, out, &toolchain))
+        .collect()
 }
 
 /// One cargo call for each package: together, the features that one asks for would change the bytes of the others.
 fn build_one(package: &str, out: &Path, toolchain: &Toolchain) -> Result<Built> {
     let module = compile(package, toolchain)?;
     let bytes = fs::read(&module).with_context(|| format!("cannot read `{}`", module.display()))?;
-    let component = component::encode(&bytes).with_context(|| format!("`{package}` does not make a component"))?;
+    let component = component::encode(&bytes)
+        .with_context(|| format!("`{package}` does not make a component"))?;
     let name = package.strip_prefix("semel-policy-").unwrap_or(package);
     let path = out.join(format!("{name}.wasm"));
-    let changed = replace(&path, &component).with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(Built { path, size: component.len() as u64, changed })
+    let changed =
+        replace(&path, &component).with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(Built {
+        path,
+        size: component.len() as u64,
+        changed,
+    })
 }
 
 /// Compiles a package to a core module and says where cargo put it.
 fn compile(package: &str, toolchain: &Toolchain) -> Result<PathBuf> {
     let mut cargo = clean_cargo();
     cargo
-        .args(["build", "--quiet", "--profile", "guest", "--lib", "--target", TARGET])
-        .args(["--package", package, "--message-format", "json-render-diagnostics", "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "guest",
+            "--lib",
+            "--target",
+            TARGET,
+        ])
+        .args([
+            "--package",
+            package,
+            "--message-format",
+            "json-render-diagnostics",
+            "--target-dir",
+        ])
         .arg(workspace::guest_target())
         .args(["--config", &flags()?])
         .stderr(Stdio::inherit());
     toolchain.apply(&mut cargo);
     let output = cargo.output().context("cannot start cargo")?;
-    ensure!(output.status.success(), "`{package}` does not build for {TARGET}");
+    ensure!(
+        output.status.success(),
+        "`{package}` does not build for {TARGET}"
+    );
     let messages = String::from_utf8_lossy(&output.stdout);
     module_of(package, &messages)
         .with_context(|| format!("`{package}` makes no WebAssembly: its crate-type needs `cdylib`"))
@@ -78,19 +104,32 @@ fn module_of(package: &str, messages: &str) -> Option<PathBuf> {
         .filter_map(|message| message.get("filenames").cloned())
         .flat_map(|names| names.as_array().cloned().unwrap_or_default())
         .filter_map(|name| name.as_str().map(PathBuf::from))
-        .find(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "wasm")
+        })
 }
 
 /// Flags for the guest alone (host build scripts do not see them), the machine's paths kept out of its messages.
 fn flags() -> Result<String> {
-    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")));
     // A guest whose package has a line of its own in the profile would lose the profile's `strip` by it.
-    let mut flags = ["-C", LEAN_STACK, "-C", "strip=symbols"].map(str::to_owned).to_vec();
-    flags.push(format!("--remap-path-prefix={}=/semel", workspace::root().display()));
+    let mut flags = ["-C", LEAN_STACK, "-C", "strip=symbols"]
+        .map(str::to_owned)
+        .to_vec();
+    flags.push(format!(
+        "--remap-path-prefix={}=/semel",
+        workspace::root().display()
+    ));
     if let Some(home) = cargo_home {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
     }
-    Ok(format!("target.{TARGET}.rustflags={}", serde_json::to_string(&flags)?))
+    Ok(format!(
+        "target.{TARGET}.rustflags={}",
+        serde_json::to_string(&flags)?
+    ))
 }
 
 /// Cargo without what a calling cargo, or its user, left in the environment to shape another build.
@@ -116,7 +155,9 @@ fn shapes_a_build(name: &str) -> bool {
         "CARGO_TERM_",
         "CARGO_BUILD_JOBS",
     ];
-    let ours = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"].iter().any(|prefix| name.starts_with(prefix));
+    let ours = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
     ours && !KEPT.iter().any(|kept| name.starts_with(kept))
 }
 
@@ -140,14 +181,25 @@ mod tests {
 
     #[test]
     fn flags_of_the_calling_build_do_not_reach_a_guest() {
-        for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_ENCODED_RUSTFLAGS", "CARGO_PROFILE_GUEST_OPT_LEVEL"] {
+        for name in [
+            "RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_PROFILE_GUEST_OPT_LEVEL",
+        ] {
             assert!(shapes_a_build(name), "{name}");
         }
     }
 
     #[test]
     fn the_way_to_the_registry_is_kept() {
-        for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_REGISTRIES_X_INDEX", "RUSTUP_TOOLCHAIN", "PATH"] {
+        for name in [
+            "CARGO_HOME",
+            "CARGO_NET_OFFLINE",
+            "CARGO_REGISTRIES_X_INDEX",
+            "RUSTUP_TOOLCHAIN",
+            "PATH",
+        ] {
             assert!(!shapes_a_build(name), "{name}");
         }
     }
@@ -157,7 +209,10 @@ mod tests {
         let messages = r#"not json
 {"reason":"compiler-artifact","target":{"name":"other"},"filenames":["/t/other.wasm"]}
 {"reason":"compiler-artifact","target":{"name":"a_guest"},"filenames":["/t/liba_guest.rlib","/t/a_guest.wasm"]}"#;
-        assert_eq!(module_of("a-guest", messages), Some(PathBuf::from("/t/a_guest.wasm")));
+        assert_eq!(
+            module_of("a-guest", messages),
+            Some(PathBuf::from("/t/a_guest.wasm"))
+        );
         assert_eq!(module_of("none", messages), None);
     }
 }

@@ -25,12 +25,18 @@ pub(crate) fn unless_there(
     }
     eprintln!("installing into `{}`", folder.display());
     if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove `{}`", folder.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    install(list, folder)
-        .map_err(|error| anyhow::anyhow!("`{}` cannot be installed: {error:#}; {cure}", list.display()))?;
-    fs::copy(list, &written_last).with_context(|| format!("cannot write `{}`", written_last.display()))?;
+    install(list, folder).map_err(|error| {
+        anyhow::anyhow!(
+            "`{}` cannot be installed: {error:#}; {cure}",
+            list.display()
+        )
+    })?;
+    fs::copy(list, &written_last)
+        .with_context(|| format!("cannot write `{}`", written_last.display()))?;
     Ok(())
 }
 
@@ -40,8 +46,20 @@ fn same(one: &Path, other: &Path) -> bool {
 
 /// A list of Python packages, into an environment of its own.
 pub(crate) fn by_pip(list: &Path, folder: &Path) -> Result<()> {
-    quietly(Command::new(python()?).args(["-m", "venv", "--clear"]).arg(folder))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"];
+    quietly(
+        Command::new(python()?)
+            .args(["-m", "venv", "--clear"])
+            .arg(folder),
+    )?;
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--requirement",
+    ];
     quietly(Command::new(folder.join("bin/python")).args(pip).arg(list))
 }
 
@@ -49,16 +67,26 @@ pub(crate) fn by_pip(list: &Path, folder: &Path) -> Result<()> {
 pub(crate) fn by_npm(lock: &Path, folder: &Path) -> Result<()> {
     for file in [lock.with_file_name("package.json"), lock.to_owned()] {
         let name = file.file_name().unwrap_or_default();
-        fs::copy(&file, folder.join(name)).with_context(|| format!("cannot copy `{}`", file.display()))?;
+        fs::copy(&file, folder.join(name))
+            .with_context(|| format!("cannot copy `{}`", file.display()))?;
     }
-    let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    let npm = [
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ];
     quietly(Command::new("npm").args(npm).current_dir(folder))
 }
 
 fn python() -> Result<PathBuf> {
     let works = |name: &&&str| {
         let mut version = Command::new(name);
-        version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        version
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         version.status().is_ok_and(|status| status.success())
     };
     match PYTHONS.iter().find(works) {
@@ -69,7 +97,10 @@ fn python() -> Result<PathBuf> {
 
 /// Runs it without its output: what it complains of goes to stderr.
 pub(crate) fn quietly(command: &mut Command) -> Result<()> {
-    let status = command.stdout(Stdio::null()).status().with_context(|| format!("cannot run {command:?}"))?;
+    let status = command
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot run {command:?}"))?;
     ensure!(status.success(), "{command:?} failed");
     Ok(())
 }

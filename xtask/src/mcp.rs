@@ -37,9 +37,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ]);
     tests.args(["-E", TESTS]).current_dir(workspace::root());
     if arguments.all {
-        tests.env("SEMEL_MCP_ALL", "1").env("SEMEL_MCP_CUTS", arguments.cuts.to_string());
+        tests
+            .env("SEMEL_MCP_ALL", "1")
+            .env("SEMEL_MCP_CUTS", arguments.cuts.to_string());
     }
     let status = tests.status().context("cannot run `cargo nextest`")?;
-    ensure!(status.success(), "the gateway is not what it promises: what is printed above says where");
+    ensure!(
+        status.success(),
+        "the gateway is not what it promises: what is printed above says where"
+    );
     Ok(())
 }

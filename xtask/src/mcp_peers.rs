@@ -28,10 +28,20 @@ pub(crate) fn prepare() -> Result<()> {
 
 fn npm(lock: &str, folder: &str) -> Result<()> {
     let lists = workspace::root().join("tests/mcp");
-    installed::unless_there(&lists.join(lock), &workspace::mcp_peers().join(folder), installed::by_npm, CURE)
+    installed::unless_there(
+        &lists.join(lock),
+        &workspace::mcp_peers().join(folder),
+        installed::by_npm,
+        CURE,
+    )
 }
 
 fn pip(list: &str, folder: &str) -> Result<()> {
     let lists = workspace::root().join("tests/mcp");
-    installed::unless_there(&lists.join(list), &workspace::mcp_peers().join(folder), installed::by_pip, CURE)
+    installed::unless_there(
+        &lists.join(list),
+        &workspace::mcp_peers().join(folder),
+        installed::by_pip,
+        CURE,
+    )
 }

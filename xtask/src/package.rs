@@ -17,7 +17,11 @@ use crate::{policies, workspace};
 const PUBLISHED: &[(&str, &str, &[&str])] = &[
     ("semel", "host", &["wit/policy.wit"]),
     ("semel-guest", "guest", &["wit/policy.wit"]),
-    ("semel-policies", "policies", &["built/hints.wasm", "built/intent.wasm", "built/stripe.wasm"]),
+    (
+        "semel-policies",
+        "policies",
+        &["built/hints.wasm", "built/intent.wasm", "built/stripe.wasm"],
+    ),
     ("semel-mcp", "gateway", &[]),
     ("semel-cli", "cli", &[]),
 ];
@@ -26,7 +30,14 @@ const PUBLISHED: &[(&str, &str, &[&str])] = &[
 const EACH: &[&str] = &["README.md", "LICENSE-MIT", "LICENSE-APACHE", "Cargo.toml"];
 
 /// The parts of a manifest that say where sources lie, which an empty crate has none of.
-const SOURCES: &[&str] = &["[lib]", "[[bin]]", "[[example]]", "[[test]]", "[[bench]]", "[lints]"];
+const SOURCES: &[&str] = &[
+    "[lib]",
+    "[[bin]]",
+    "[[example]]",
+    "[[test]]",
+    "[[bench]]",
+    "[lints]",
+];
 
 /// Pack what is published, and build it outside this workspace.
 #[derive(clap::Args)]
@@ -36,7 +47,8 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     policies::packed()?;
     let outside = workspace::root().join("target/package/outside");
     if outside.exists() {
-        fs::remove_dir_all(&outside).with_context(|| format!("cannot clear `{}`", outside.display()))?;
+        fs::remove_dir_all(&outside)
+            .with_context(|| format!("cannot clear `{}`", outside.display()))?;
     }
     fs::create_dir_all(&outside)?;
     pack()?;
@@ -51,7 +63,13 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
 /// All in one call, so that each finds the others' packages though no registry has them.
 fn pack() -> Result<()> {
     let mut cargo = cargo(workspace::root());
-    cargo.args(["package", "--no-verify", "--allow-dirty", "--quiet", "--locked"]);
+    cargo.args([
+        "package",
+        "--no-verify",
+        "--allow-dirty",
+        "--quiet",
+        "--locked",
+    ]);
     for (package, ..) in PUBLISHED {
         cargo.args(["--package", package]);
     }
@@ -62,14 +80,28 @@ fn pack() -> Result<()> {
 /// Unpacks a package, and looks whether all is there that somebody needs who has nothing else.
 fn unpack(package: &str, needed: &[&str], outside: &Path) -> Result<()> {
     let name = versioned(package);
-    let file = workspace::root().join("target/package").join(format!("{name}.crate"));
+    let file = workspace::root()
+        .join("target/package")
+        .join(format!("{name}.crate"));
     // With the time of now: all that is packed is of one old date, by which cargo would take an earlier build for it.
-    let unpacked = Command::new("tar").arg("-xzmf").arg(&file).arg("-C").arg(outside).status();
-    ensure!(unpacked.context("cannot run tar")?.success(), "`{}` cannot be unpacked", file.display());
+    let unpacked = Command::new("tar")
+        .arg("-xzmf")
+        .arg(&file)
+        .arg("-C")
+        .arg(outside)
+        .status();
+    ensure!(
+        unpacked.context("cannot run tar")?.success(),
+        "`{}` cannot be unpacked",
+        file.display()
+    );
     for needed in EACH.iter().chain(needed) {
         let path = outside.join(&name).join(needed);
         let bytes = fs::metadata(&path).map_or(0, |data| data.len());
-        ensure!(bytes > 0, "the package `{name}` lacks `{needed}`: see `include` in its manifest, and its folder");
+        ensure!(
+            bytes > 0,
+            "the package `{name}` lacks `{needed}`: see `include` in its manifest, and its folder"
+        );
     }
     println!("{name:<22} {:>6.1} KiB packed", kibibytes(&file)?);
     Ok(())
@@ -89,21 +121,39 @@ fn versioned(package: &str) -> String {
 fn furnish(outside: &Path) -> Result<()> {
     let manifest = fs::read_to_string(workspace::root().join("Cargo.toml"))?;
     let (before, list, after) = members(&manifest)?;
-    let mut names: Vec<String> = PUBLISHED.iter().map(|(package, ..)| versioned(package)).collect();
+    let mut names: Vec<String> = PUBLISHED
+        .iter()
+        .map(|(package, ..)| versioned(package))
+        .collect();
     // It is built to see that it can be, not to be fast.
     let mut after = after.replace("[profile.dev.package.semel]\nopt-level = 2\n", "");
-    for member in list.iter().filter(|member| PUBLISHED.iter().all(|(_, folder, _)| folder != *member)) {
+    for member in list
+        .iter()
+        .filter(|member| PUBLISHED.iter().all(|(_, folder, _)| folder != *member))
+    {
         stand_in(member, outside)?;
         names.push(format!("rest/{member}"));
-        after = after.replace(&format!("path = \"{member}\""), &format!("path = \"rest/{member}\""));
+        after = after.replace(
+            &format!("path = \"{member}\""),
+            &format!("path = \"rest/{member}\""),
+        );
     }
     let mut outer = format!("{before}{names:?}{after}\n[patch.crates-io]\n");
     for (package, folder, _) in PUBLISHED {
-        outer = outer.replace(&format!("path = \"{folder}\""), &format!("path = \"{}\"", versioned(package)));
-        outer.push_str(&format!("{package} = {{ path = \"{}\" }}\n", versioned(package)));
+        outer = outer.replace(
+            &format!("path = \"{folder}\""),
+            &format!("path = \"{}\"", versioned(package)),
+        );
+        outer.push_str(&format!(
+            "{package} = {{ path = \"{}\" }}\n",
+            versioned(package)
+        ));
     }
     fs::write(outside.join("Cargo.toml"), outer)?;
-    fs::copy(workspace::root().join("Cargo.lock"), outside.join("Cargo.lock"))?;
+    fs::copy(
+        workspace::root().join("Cargo.lock"),
+        outside.join("Cargo.lock"),
+    )?;
     Ok(())
 }
 
@@ -112,7 +162,10 @@ fn members(manifest: &str) -> Result<(String, Vec<&str>, &str)> {
     const MEMBERS: &str = "members = ";
     let parts = manifest.split_once(MEMBERS).and_then(|(before, rest)| {
         let (list, after) = rest.strip_prefix('[')?.split_once(']')?;
-        let names = list.split(',').map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty());
+        let names = list
+            .split(',')
+            .map(|name| name.trim().trim_matches('"'))
+            .filter(|name| !name.is_empty());
         Some((format!("{before}{MEMBERS}"), names.collect(), after))
     });
     parts.context("the manifest of the workspace lists no members")
@@ -123,7 +176,10 @@ fn stand_in(member: &str, outside: &Path) -> Result<()> {
     let manifest = fs::read_to_string(workspace::root().join(member).join("Cargo.toml"))?;
     let folder = outside.join("rest").join(member);
     fs::create_dir_all(folder.join("src"))?;
-    fs::write(folder.join("src/lib.rs"), "//! Nothing but its dependencies.\n")?;
+    fs::write(
+        folder.join("src/lib.rs"),
+        "//! Nothing but its dependencies.\n",
+    )?;
     fs::write(folder.join("Cargo.toml"), without_sources(&manifest))?;
     Ok(())
 }
@@ -148,8 +204,18 @@ fn without_sources(manifest: &str) -> String {
 fn build(outside: &Path) -> Result<()> {
     let mut cargo = cargo(outside);
     // Not locked: what a package needs for the tests of this workspace alone is not in it, and leaves the lock file.
-    cargo.args(["build", "--workspace", "--lib", "--bins", "--examples", "--offline", "--quiet"]);
-    cargo.args(["--message-format", "json-render-diagnostics"]).stderr(std::process::Stdio::inherit());
+    cargo.args([
+        "build",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--examples",
+        "--offline",
+        "--quiet",
+    ]);
+    cargo
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(std::process::Stdio::inherit());
     let output = cargo.output().context("cannot start cargo")?;
     ensure!(
         output.status.success(),
@@ -158,7 +224,10 @@ fn build(outside: &Path) -> Result<()> {
     );
     let messages = String::from_utf8_lossy(&output.stdout);
     let anew: Vec<_> = messages.lines().filter_map(compiled_anew).collect();
-    println!("built outside this workspace; dependencies compiled anew for it: {}", anew.len());
+    println!(
+        "built outside this workspace; dependencies compiled anew for it: {}",
+        anew.len()
+    );
     for package in anew.iter().take(5) {
         eprintln!("compiled anew: {package}");
     }
@@ -176,11 +245,22 @@ fn compiled_anew(message: &str) -> Option<String> {
 /// The program that was built is asked for its policies.
 fn try_out() -> Result<()> {
     let program = target().join("debug/semel");
-    for (package, _, needed) in PUBLISHED.iter().filter(|(package, ..)| *package == "semel-policies") {
-        for name in needed.iter().filter_map(|file| file.strip_prefix("built/")?.strip_suffix(".wasm")) {
-            let told = Command::new(&program).args(["policy", "inspect", name]).output()?;
+    for (package, _, needed) in PUBLISHED
+        .iter()
+        .filter(|(package, ..)| *package == "semel-policies")
+    {
+        for name in needed
+            .iter()
+            .filter_map(|file| file.strip_prefix("built/")?.strip_suffix(".wasm"))
+        {
+            let told = Command::new(&program)
+                .args(["policy", "inspect", name])
+                .output()?;
             if !told.status.success() {
-                bail!("`{package}` does not embed `{name}`: {}", String::from_utf8_lossy(&told.stderr));
+                bail!(
+                    "`{package}` does not embed `{name}`: {}",
+                    String::from_utf8_lossy(&told.stderr)
+                );
             }
         }
     }
@@ -206,15 +286,21 @@ mod tests {
 
     #[test]
     fn a_stand_in_has_the_dependencies_and_nothing_that_lies_in_a_file() {
-        let manifest =
-            "[package]\nname = \"a\"\n\n[lib]\ncrate-type = []\n\n[dependencies]\nb = \"1\"\n\n[[bin]]\nname = \"c\"\n";
-        assert_eq!(without_sources(manifest), "[package]\nname = \"a\"\n\n[dependencies]\nb = \"1\"\n\n");
+        let manifest = "[package]\nname = \"a\"\n\n[lib]\ncrate-type = []\n\n[dependencies]\nb = \"1\"\n\n[[bin]]\nname = \"c\"\n";
+        assert_eq!(
+            without_sources(manifest),
+            "[package]\nname = \"a\"\n\n[dependencies]\nb = \"1\"\n\n"
+        );
     }
 
     #[test]
     fn the_members_are_read_from_the_manifest_and_all_else_is_kept() {
-        let (before, names, after) = members("[workspace]\nmembers = [\"a\", \"b/c\"]\nx = 1\n").unwrap();
-        assert_eq!((before.as_str(), after), ("[workspace]\nmembers = ", "\nx = 1\n"));
+        let (before, names, after) =
+            members("[workspace]\nmembers = [\"a\", \"b/c\"]\nx = 1\n").unwrap();
+        assert_eq!(
+            (before.as_str(), after),
+            ("[workspace]\nmembers = ", "\nx = 1\n")
+        );
         assert_eq!(names, ["a", "b/c"]);
         assert!(members("[workspace]\n").is_err());
     }
@@ -223,8 +309,14 @@ mod tests {
     fn only_what_was_compiled_of_others_is_anew() {
         let message = |id: &str, fresh: bool| format!(r#"{{"package_id":"{id}","fresh":{fresh}}}"#);
         assert!(compiled_anew(&message("registry+https://x#wasmtime@48.0.8", false)).is_some());
-        assert_eq!(compiled_anew(&message("registry+https://x#wasmtime@48.0.8", true)), None);
-        assert_eq!(compiled_anew(&message("path+file:///x#semel@0.1.0", false)), None);
+        assert_eq!(
+            compiled_anew(&message("registry+https://x#wasmtime@48.0.8", true)),
+            None
+        );
+        assert_eq!(
+            compiled_anew(&message("path+file:///x#semel@0.1.0", false)),
+            None
+        );
         assert_eq!(compiled_anew("no json"), None);
     }
 }

@@ -13,7 +13,11 @@ const PACKAGE_PREFIX: &str = "semel-policy-";
 
 /// What a policy may weigh: every byte is compiled by each host that loads it. Unicode's tables are 110 KiB of
 /// `intent`.
-const BUDGETS_BYTES: &[(&str, u64)] = &[("hints", 120 << 10), ("intent", 384 << 10), ("stripe", 120 << 10)];
+const BUDGETS_BYTES: &[(&str, u64)] = &[
+    ("hints", 120 << 10),
+    ("intent", 384 << 10),
+    ("stripe", 120 << 10),
+];
 
 /// Build the ready-made policies as WebAssembly components into target/policies.
 #[derive(clap::Args)]
@@ -31,9 +35,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let names = wanted(&known()?, &arguments.names)?;
-    let packages: Vec<_> = names.iter().map(|name| format!("{PACKAGE_PREFIX}{name}")).collect();
+    let packages: Vec<_> = names
+        .iter()
+        .map(|name| format!("{PACKAGE_PREFIX}{name}"))
+        .collect();
     let out = workspace::built_policies();
-    for (name, built) in names.iter().zip(guests::build(&packages, &out, arguments.toolchain)?) {
+    for (name, built) in names
+        .iter()
+        .zip(guests::build(&packages, &out, arguments.toolchain)?)
+    {
         report(name, &built);
         within_budget(name, &built)?;
         if arguments.pack {
@@ -45,19 +55,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Builds all of them, by the first compiler that works.
 pub(crate) fn all() -> Result<()> {
-    run(&Arguments { names: Vec::new(), toolchain: None, pack: false })
+    run(&Arguments {
+        names: Vec::new(),
+        toolchain: None,
+        pack: false,
+    })
 }
 
 /// Builds all of them, and copies them to where `cargo package` finds them.
 pub(crate) fn packed() -> Result<()> {
-    run(&Arguments { names: Vec::new(), toolchain: None, pack: true })
+    run(&Arguments {
+        names: Vec::new(),
+        toolchain: None,
+        pack: true,
+    })
 }
 
 /// The ready-made policies: each is a package in a folder of its own under `policies/`.
 fn known() -> Result<Vec<String>> {
     let folder = workspace::root().join("policies");
     let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list `{}`", folder.display()))? {
+    for entry in
+        fs::read_dir(&folder).with_context(|| format!("cannot list `{}`", folder.display()))?
+    {
         let entry = entry?;
         if entry.path().join("Cargo.toml").is_file() {
             names.push(entry.file_name().to_string_lossy().into_owned());
@@ -69,16 +89,26 @@ fn known() -> Result<Vec<String>> {
 
 fn wanted(known: &[String], asked: &[String]) -> Result<Vec<String>> {
     if let Some(name) = asked.iter().find(|name| !known.contains(name)) {
-        bail!("there is no ready-made policy `{name}`; there are: {}", known.join(", "));
+        bail!(
+            "there is no ready-made policy `{name}`; there are: {}",
+            known.join(", ")
+        );
     }
     Ok(if asked.is_empty() { known } else { asked }.to_vec())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size to look at")]
 fn report(name: &str, built: &Built) {
-    let path = built.path.strip_prefix(workspace::root()).unwrap_or(&built.path);
+    let path = built
+        .path
+        .strip_prefix(workspace::root())
+        .unwrap_or(&built.path);
     let note = if built.changed { "" } else { " (as before)" };
-    println!("{name:<10} {:>6.1} KiB  {}{note}", built.size as f64 / 1024.0, path.display());
+    println!(
+        "{name:<10} {:>6.1} KiB  {}{note}",
+        built.size as f64 / 1024.0,
+        path.display()
+    );
 }
 
 fn within_budget(name: &str, built: &Built) -> Result<()> {
@@ -95,9 +125,16 @@ fn within_budget(name: &str, built: &Built) -> Result<()> {
 
 fn pack(component: &Path) -> Result<()> {
     let folder = workspace::root().join("policies/built");
-    let file = component.file_name().context("a built policy has no file name")?;
+    let file = component
+        .file_name()
+        .context("a built policy has no file name")?;
     fs::create_dir_all(&folder)?;
-    fs::copy(component, folder.join(file))
-        .with_context(|| format!("cannot copy `{}` into `{}`", component.display(), folder.display()))?;
+    fs::copy(component, folder.join(file)).with_context(|| {
+        format!(
+            "cannot copy `{}` into `{}`",
+            component.display(),
+            folder.display()
+        )
+    })?;
     Ok(())
 }

@@ -23,7 +23,10 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
 
 /// Sees to it that the tests find a server.
 pub(crate) fn prepare() -> Result<()> {
-    if ["redis-server", "redis-cli"].iter().all(|program| is_installed(program)) {
+    if ["redis-server", "redis-cli"]
+        .iter()
+        .all(|program| is_installed(program))
+    {
         return Ok(());
     }
     let list = workspace::root().join("tests/servers/debian.txt");
@@ -32,14 +35,20 @@ pub(crate) fn prepare() -> Result<()> {
 
 fn is_installed(program: &str) -> bool {
     let mut version = Command::new(program);
-    version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    version
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     version.status().is_ok_and(|status| status.success())
 }
 
 /// Unpacks the packages of the list. Nothing of the machine is changed.
 fn unpack(list: &Path, folder: &Path) -> Result<()> {
     let list = fs::read_to_string(list)?;
-    let packages: Vec<&str> = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let packages: Vec<&str> = list
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
     let downloads = folder.join("downloads");
     fs::create_dir_all(&downloads)?;
     if download(&packages, &downloads, &[]).is_err() {
@@ -80,5 +89,7 @@ fn own_lists(folder: &Path) -> Result<Vec<String>> {
     fs::create_dir_all(folder.join("lists/partial"))?;
     fs::create_dir_all(folder.join("cache/archives/partial"))?;
     let places = [("Dir::State::Lists", "lists"), ("Dir::Cache", "cache")];
-    Ok(places.map(|(name, part)| format!("--option={name}={}", folder.join(part).display())).into())
+    Ok(places
+        .map(|(name, part)| format!("--option={name}={}", folder.join(part).display()))
+        .into())
 }

@@ -47,28 +47,58 @@ type Kind = (&'static str, Vec<(&'static str, u64)>);
 impl Arguments {
     fn kinds(&self) -> Vec<Kind> {
         let asked = [
-            ("whoever_is_killed_sends_nothing_twice::at_every_point_and_at_any_moment", "SEMEL_SOAK_KILLS", self.kills),
-            ("power_loss_takes_nothing_back::at_any_moment", "SEMEL_SOAK_IMAGES", self.images),
-            ("power_loss_takes_nothing_back::failed_syncs::at_any_moment", "SEMEL_SOAK_IMAGES", self.images),
-            ("no_lost_message_sends_again::a_thousand_stories", "SEMEL_SOAK_STORIES", self.stories),
+            (
+                "whoever_is_killed_sends_nothing_twice::at_every_point_and_at_any_moment",
+                "SEMEL_SOAK_KILLS",
+                self.kills,
+            ),
+            (
+                "power_loss_takes_nothing_back::at_any_moment",
+                "SEMEL_SOAK_IMAGES",
+                self.images,
+            ),
+            (
+                "power_loss_takes_nothing_back::failed_syncs::at_any_moment",
+                "SEMEL_SOAK_IMAGES",
+                self.images,
+            ),
+            (
+                "no_lost_message_sends_again::a_thousand_stories",
+                "SEMEL_SOAK_STORIES",
+                self.stories,
+            ),
         ];
         let limit = self.minutes.map(|minutes| ("SEMEL_SOAK_MINUTES", minutes));
         let counted: Vec<Kind> = asked
             .into_iter()
-            .filter_map(|(test, variable, times)| Some((test, [(variable, times?)].into_iter().chain(limit).collect())))
+            .filter_map(|(test, variable, times)| {
+                Some((
+                    test,
+                    [(variable, times?)].into_iter().chain(limit).collect(),
+                ))
+            })
             .collect();
-        if counted.is_empty() { self.days() } else { counted }
+        if counted.is_empty() {
+            self.days()
+        } else {
+            counted
+        }
     }
 
     /// A day on each kind of ledger, which share the time.
     fn days(&self) -> Vec<Kind> {
-        let ledgers = self.ledger.map_or_else(|| Ledger::value_variants().to_vec(), |ledger| vec![ledger]);
+        let ledgers = self
+            .ledger
+            .map_or_else(|| Ledger::value_variants().to_vec(), |ledger| vec![ledger]);
         let seconds = self.minutes.unwrap_or(MINUTES) * 60 / ledgers.len() as u64;
         let day = |ledger| match ledger {
             Ledger::Postgres => "a_day_of_faults_sends_nothing_twice::on_postgres",
             Ledger::Redis => "a_day_of_faults_sends_nothing_twice::on_redis",
         };
-        ledgers.into_iter().map(|ledger| (day(ledger), vec![("SEMEL_SOAK_DAY_SECONDS", seconds)])).collect()
+        ledgers
+            .into_iter()
+            .map(|ledger| (day(ledger), vec![("SEMEL_SOAK_DAY_SECONDS", seconds)]))
+            .collect()
     }
 }
 
@@ -77,13 +107,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for (test, much) in arguments.kinds() {
         let mut soak = Command::new("cargo");
         // The same build as of all tests, so that nothing is compiled for other features.
-        soak.args(["nextest", "run", "--workspace", "--all-targets", "--locked", "--no-capture", "-E"])
-            .arg(format!("test(={test})"))
-            .current_dir(workspace::root());
+        soak.args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--no-capture",
+            "-E",
+        ])
+        .arg(format!("test(={test})"))
+        .current_dir(workspace::root());
         let seed = arguments.seed.map(|seed| ("SEMEL_SOAK_SEED", seed));
-        soak.envs(much.into_iter().chain(seed).map(|(name, number)| (name, number.to_string())));
+        soak.envs(
+            much.into_iter()
+                .chain(seed)
+                .map(|(name, number)| (name, number.to_string())),
+        );
         let status = soak.status().context("cannot run `cargo nextest`")?;
-        ensure!(status.success(), "a promise was broken: what is printed above says which, and repeats it by its seed");
+        ensure!(
+            status.success(),
+            "a promise was broken: what is printed above says which, and repeats it by its seed"
+        );
     }
     Ok(())
 }

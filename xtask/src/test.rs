@@ -17,7 +17,13 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     servers::prepare()?;
     // No test is ignored: what could not run would have to fail.
     // One build of everything, so that no dependency is compiled twice for other features.
-    cargo(&["nextest", "run", "--workspace", "--all-targets", "--no-fail-fast"])?;
+    cargo(&[
+        "nextest",
+        "run",
+        "--workspace",
+        "--all-targets",
+        "--no-fail-fast",
+    ])?;
     canaries::search()?;
     cargo(&["test", "--workspace", "--doc", "--quiet"])
 }

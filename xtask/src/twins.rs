@@ -15,5 +15,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let run = ["run", "--quiet", "--package", "semel-model"];
     let plans = ["--", "--plans"];
-    cargo(if arguments.plans { [run.as_slice(), &plans].concat() } else { run.to_vec() }.as_slice())
+    cargo(
+        if arguments.plans {
+            [run.as_slice(), &plans].concat()
+        } else {
+            run.to_vec()
+        }
+        .as_slice(),
+    )
 }

@@ -19,7 +19,10 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) fn new(semel: &Path, folder: &Path) -> Result<Self> {
-        let gateway = Self { semel: semel.to_owned(), folder: folder.join("mcp") };
+        let gateway = Self {
+            semel: semel.to_owned(),
+            folder: folder.join("mcp"),
+        };
         fs::create_dir_all(&gateway.folder)?;
         fs::write(gateway.folder.join("semel.toml"), CONFIGURATION)?;
         // Compiled code is kept from here on.
@@ -42,18 +45,33 @@ impl Gateway {
     /// The gateway over HTTP, before a server over HTTP.
     pub(super) fn before(&self, server: &Listening) -> Result<Listening> {
         let (mut command, url) = (self.command(), format!("http://{}/mcp", server.address));
-        Listening::start(command.args(["--listen", "127.0.0.1:0", "--trust-hints", "yes", "--upstream", &url]))
+        Listening::start(command.args([
+            "--listen",
+            "127.0.0.1:0",
+            "--trust-hints",
+            "yes",
+            "--upstream",
+            &url,
+        ]))
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.semel);
-        command.env("SEMEL_LEDGER", format!("sqlite:{}", self.folder.join("ledger.db").display()));
-        command.env("SEMEL_CACHE", self.folder.join("code")).env("SEMEL_CONFIG", self.folder.join("semel.toml"));
+        command.env(
+            "SEMEL_LEDGER",
+            format!("sqlite:{}", self.folder.join("ledger.db").display()),
+        );
+        command
+            .env("SEMEL_CACHE", self.folder.join("code"))
+            .env("SEMEL_CONFIG", self.folder.join("semel.toml"));
         command.args(["mcp", "--name", "bench"]);
         command
     }
 }
 
 fn before_a_child(gateway: &mut Command) -> Result<&mut Command> {
-    Ok(gateway.arg("--").arg(std::env::current_exe()?).arg(server::WORD))
+    Ok(gateway
+        .arg("--")
+        .arg(std::env::current_exe()?)
+        .arg(server::WORD))
 }

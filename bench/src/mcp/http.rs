@@ -41,14 +41,27 @@ fn one_at_a_time(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Resu
         &mut || to_a_server.borrow_mut().call(Tool::Look),
     ])?;
     let mut add = |what: &str, through: Sample, at_most| {
-        let title = format!("gateway, HTTP: added to {what} (floor: the call without it, over HTTP)");
+        let title =
+            format!("gateway, HTTP: added to {what} (floor: the call without it, over HTTP)");
         let added = through.map(|through| through - floor.median);
         rows.add(&title, "µs", added, Some(floor), &[Reach::AtMost(at_most)]);
     };
-    add("an executed call, SQLite FULL, before a child", executed, 1_500.0);
+    add(
+        "an executed call, SQLite FULL, before a child",
+        executed,
+        1_500.0,
+    );
     add("a call that passes, before a child", passed, 300.0);
-    add("an executed call, SQLite FULL, before a server over HTTP", executed_over, 1_500.0);
-    add("a call that passes, before a server over HTTP", passed_over, 300.0);
+    add(
+        "an executed call, SQLite FULL, before a server over HTTP",
+        executed_over,
+        1_500.0,
+    );
+    add(
+        "a call that passes, before a server over HTTP",
+        passed_over,
+        300.0,
+    );
     Ok(())
 }
 
@@ -56,14 +69,24 @@ fn one_at_a_time(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Resu
 fn many_at_once(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
     let gateway = gateway.before(server)?;
     let [floor, rate] = [server, &gateway].map(|at| -> Result<Sample> {
-        let mut clients = (0..AT_ONCE).map(|_| Client::open(at.address)).collect::<Result<Vec<_>>>()?;
+        let mut clients = (0..AT_ONCE)
+            .map(|_| Client::open(at.address))
+            .collect::<Result<Vec<_>>>()?;
         a_second(AT_ONCE, || {
-            clients.iter_mut().try_for_each(|client| client.begin(Tool::Pay))?;
+            clients
+                .iter_mut()
+                .try_for_each(|client| client.begin(Tool::Pay))?;
             clients.iter_mut().try_for_each(Client::end)
         })
     });
     let title = "gateway, HTTP: 64 clients at once, executed, SQLite FULL (floor: without it)";
-    rows.add(title, "calls/s", rate?, Some(floor?), &[Reach::AtLeast(3_000.0)]);
+    rows.add(
+        title,
+        "calls/s",
+        rate?,
+        Some(floor?),
+        &[Reach::AtLeast(3_000.0)],
+    );
     Ok(())
 }
 
@@ -77,11 +100,22 @@ fn idle(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
     }
     let after = gateway.memory()?;
     let mut add = |what: &str, before, after| {
-        let title = format!("gateway, HTTP: memory with 2,000 idle clients, {what} (floor: with one)");
-        rows.add(&title, "MiB", Sample::exactly(after), Some(Sample::exactly(before)), &[Reach::AtMost(150.0)]);
+        let title =
+            format!("gateway, HTTP: memory with 2,000 idle clients, {what} (floor: with one)");
+        rows.add(
+            &title,
+            "MiB",
+            Sample::exactly(after),
+            Some(Sample::exactly(before)),
+            &[Reach::AtMost(150.0)],
+        );
     };
     add("resident", before.resident, after.resident);
-    add("resident, what is shared by its share", before.proportional, after.proportional);
+    add(
+        "resident, what is shared by its share",
+        before.proportional,
+        after.proportional,
+    );
     Ok(())
 }
 
@@ -90,8 +124,9 @@ fn allow_files() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < FILES) {
         limit.current = Some(FILES);
-        setrlimit(Resource::Nofile, limit)
-            .with_context(|| format!("{IDLE} clients need {FILES} open files: raise the limit (`ulimit -n`)"))?;
+        setrlimit(Resource::Nofile, limit).with_context(|| {
+            format!("{IDLE} clients need {FILES} open files: raise the limit (`ulimit -n`)")
+        })?;
     }
     Ok(())
 }

@@ -25,9 +25,19 @@ pub(super) struct Memory {
 impl Listening {
     /// Starts it, and waits until it says at which address it serves.
     pub(super) fn start(command: &mut Command) -> Result<Self> {
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let told = process.stderr.take().context("no way to hear of the server")?;
-        let mut started = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let told = process
+            .stderr
+            .take()
+            .context("no way to hear of the server")?;
+        let mut started = Self {
+            process,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
         started.address = address(told)?;
         Ok(started)
     }
@@ -38,10 +48,16 @@ impl Listening {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let mib = |name: &str| -> Result<f64> {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
-            let kib = line.with_context(|| format!("no `{name}` in {path}"))?.trim().trim_end_matches("kB");
+            let kib = line
+                .with_context(|| format!("no `{name}` in {path}"))?
+                .trim()
+                .trim_end_matches("kB");
             Ok(kib.trim().parse::<f64>()? / 1024.0)
         };
-        Ok(Memory { resident: mib("Rss:")?, proportional: mib("Pss:")? })
+        Ok(Memory {
+            resident: mib("Rss:")?,
+            proportional: mib("Pss:")?,
+        })
     }
 }
 

@@ -51,8 +51,17 @@ fn fresh() -> u64 {
 /// An answer that is what was asked for, and not the one to another call.
 pub(super) fn check(answer: &str) -> Result<()> {
     let answer = answer.trim_end();
-    ensure!(answer.contains(r#""result""#), "the server answered `{answer}`");
-    ensure!(!answer.contains(r#""isError":true"#), "the call failed: `{answer}`");
-    ensure!(!answer.contains("replayed"), "the call was not executed: `{answer}`");
+    ensure!(
+        answer.contains(r#""result""#),
+        "the server answered `{answer}`"
+    );
+    ensure!(
+        !answer.contains(r#""isError":true"#),
+        "the call failed: `{answer}`"
+    );
+    ensure!(
+        !answer.contains("replayed"),
+        "the call was not executed: `{answer}`"
+    );
     Ok(())
 }

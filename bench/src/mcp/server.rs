@@ -10,12 +10,12 @@ use std::io::{BufRead, Write};
 /// The first word of a command line that makes this program such a server over the standard streams.
 pub(crate) const WORD: &str = "serve-mcp";
 
-const GREETING: &str =
-    r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#;
+const GREETING: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#;
 
 const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{"type":"object"}},{"name":"look","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true,"destructiveHint":false}}]}"#;
 
-const DONE: &str = r#"{"content":[{"type":"text","text":"{\"id\":\"re_8812\",\"status\":\"succeeded\"}"}]}"#;
+const DONE: &str =
+    r#"{"content":[{"type":"text","text":"{\"id\":\"re_8812\",\"status\":\"succeeded\"}"}]}"#;
 
 #[derive(Deserialize)]
 struct Request<'a> {
@@ -26,7 +26,11 @@ struct Request<'a> {
 
 /// Serves until its input ends.
 pub(crate) fn serve() -> Result<()> {
-    let (mut input, mut out, mut line) = (std::io::stdin().lock(), std::io::stdout().lock(), String::new());
+    let (mut input, mut out, mut line) = (
+        std::io::stdin().lock(),
+        std::io::stdout().lock(),
+        String::new(),
+    );
     while input.read_line(&mut line)? > 0 {
         if let Some(mut answer) = answer(&line)? {
             answer.push('\n');
@@ -47,5 +51,7 @@ fn answer(message: &str) -> Result<Option<String>> {
         "tools/call" => DONE,
         _ => "{}",
     };
-    Ok(request.id.map(|id| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)))
+    Ok(request
+        .id
+        .map(|id| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)))
 }

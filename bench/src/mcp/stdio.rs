@@ -24,7 +24,12 @@ pub(super) fn measure(rows: &mut Rows, folder: &Path, gateway: &Gateway) -> Resu
 }
 
 /// What is added to one call, and what a sync of the disk costs beside it: a call that is recorded needs two.
-fn one_at_a_time(rows: &mut Rows, folder: &Path, mut bare: Client, through: &mut Client) -> Result<()> {
+fn one_at_a_time(
+    rows: &mut Rows,
+    folder: &Path,
+    mut bare: Client,
+    through: &mut Client,
+) -> Result<()> {
     let mut file = File::create(folder.join("synced"))?;
     let mut sync = || {
         file.write_all(&[7; 512])?;
@@ -36,12 +41,31 @@ fn one_at_a_time(rows: &mut Rows, folder: &Path, mut bare: Client, through: &mut
     let mut passed = || through.borrow_mut().call(Tool::Look);
     let [floor, executed, passed, sync] =
         sample::microseconds([&mut bare_call, &mut executed, &mut passed, &mut sync])?;
-    rows.add("gateway, stdio: a sync of the disk, for comparison", "µs", sync, None, &[]);
+    rows.add(
+        "gateway, stdio: a sync of the disk, for comparison",
+        "µs",
+        sync,
+        None,
+        &[],
+    );
     let added = |through: Sample| through.map(|through| through - floor.median);
-    let title = "gateway, stdio: added to an executed call, SQLite FULL (floor: the call without it)";
-    rows.add(title, "µs", added(executed), Some(floor), &[Reach::AtMost(1_000.0)]);
+    let title =
+        "gateway, stdio: added to an executed call, SQLite FULL (floor: the call without it)";
+    rows.add(
+        title,
+        "µs",
+        added(executed),
+        Some(floor),
+        &[Reach::AtMost(1_000.0)],
+    );
     let title = "gateway, stdio: added to a call that passes (floor: the call without it)";
-    rows.add(title, "µs", added(passed), Some(floor), &[Reach::AtMost(300.0)]);
+    rows.add(
+        title,
+        "µs",
+        added(passed),
+        Some(floor),
+        &[Reach::AtMost(300.0)],
+    );
     Ok(())
 }
 
@@ -58,6 +82,12 @@ fn first_answers(rows: &mut Rows, gateway: &Gateway) -> Result<()> {
         later.push(timed(&|| gateway.client())? - without);
     }
     let title = "gateway, stdio: first answer later than the server's own, compiled code kept (floor: that)";
-    rows.add(title, "ms", Sample::of(later), Some(Sample::of(bare)), &[Reach::AtMost(150.0)]);
+    rows.add(
+        title,
+        "ms",
+        Sample::of(later),
+        Some(Sample::of(bare)),
+        &[Reach::AtMost(150.0)],
+    );
     Ok(())
 }

@@ -23,8 +23,15 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()>
     server.sql("long", "CHECKPOINT");
     machine::wait_until_quiet(folder, usual)?;
     let [executed, floor] = in_turn(|| long.alone(), || short.alone())?;
-    let title = format!("PostgreSQL, {length} settled operations, one caller, executed (floor: {SHORT})");
-    rows.add(&title, "µs", executed, Some(floor), &[Reach::TimesAtMost(1.3)]);
+    let title =
+        format!("PostgreSQL, {length} settled operations, one caller, executed (floor: {SHORT})");
+    rows.add(
+        &title,
+        "µs",
+        executed,
+        Some(floor),
+        &[Reach::TimesAtMost(1.3)],
+    );
     Ok(())
 }
 

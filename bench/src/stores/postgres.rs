@@ -29,7 +29,12 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     let store = runtime.block_on(PostgresStore::open(&ledger))?;
     let guarded = Guarded::on(runtime, Arc::new(store))?;
     let bare = Bare::new(&server, folder)?;
-    let at = Placed { server, ledger, guarded, bare };
+    let at = Placed {
+        server,
+        ledger,
+        guarded,
+        bare,
+    };
     at.one_caller(rows)?;
     at.many_callers(rows)?;
     at.replays(rows)?;
@@ -48,7 +53,13 @@ impl Placed {
         let floor = || Ok(1e6 / self.bare.rate(&self.server, &self.bare.both, 1)?);
         let [executed, floor] = in_turn(|| self.guarded.alone(), floor)?;
         let title = "PostgreSQL, one caller, executed (floor: pgbench, two prepared statements)";
-        rows.add(title, "µs", executed, Some(floor), &[Reach::TimesAtMost(1.15)]);
+        rows.add(
+            title,
+            "µs",
+            executed,
+            Some(floor),
+            &[Reach::TimesAtMost(1.15)],
+        );
         Ok(())
     }
 
@@ -60,24 +71,50 @@ impl Placed {
             made += rate * TURN.as_secs_f64();
             Ok(rate)
         })?;
-        let title = "PostgreSQL, 64 callers, executed (floor: pgbench's best, the same two statements)";
-        rows.add(title, "calls/s", calls, Some(floor), &[Reach::TimesAtLeast(1.5)]);
+        let title =
+            "PostgreSQL, 64 callers, executed (floor: pgbench's best, the same two statements)";
+        rows.add(
+            title,
+            "calls/s",
+            calls,
+            Some(floor),
+            &[Reach::TimesAtLeast(1.5)],
+        );
         let commits = Sample::exactly((self.commits()? - before) / made);
-        rows.add("PostgreSQL, 64 callers, commits a call", "commits", commits, None, &[]);
+        rows.add(
+            "PostgreSQL, 64 callers, commits a call",
+            "commits",
+            commits,
+            None,
+            &[],
+        );
         Ok(())
     }
 
     fn replays(&self, rows: &mut Rows) -> Result<()> {
         let call = self.guarded.settled()?;
-        let [calls, floor] = self.beside_the_best(&self.bare.look, || self.guarded.crowd(Some(&call)))?;
+        let [calls, floor] =
+            self.beside_the_best(&self.bare.look, || self.guarded.crowd(Some(&call)))?;
         let title = "PostgreSQL, 64 callers, replayed (floor: pgbench's best, the bare look)";
-        rows.add(title, "calls/s", calls, Some(floor), &[Reach::TimesAtLeast(0.8)]);
+        rows.add(
+            title,
+            "calls/s",
+            calls,
+            Some(floor),
+            &[Reach::TimesAtLeast(0.8)],
+        );
         Ok(())
     }
 
     /// Calls in a second, in turn with as many clients of `pgbench` as do most.
-    fn beside_the_best(&self, script: &Path, calls: impl FnMut() -> Result<f64>) -> Result<[Sample; 2]> {
-        let clients = best(&CLIENTS, |clients| self.bare.rate(&self.server, script, clients))?;
+    fn beside_the_best(
+        &self,
+        script: &Path,
+        calls: impl FnMut() -> Result<f64>,
+    ) -> Result<[Sample; 2]> {
+        let clients = best(&CLIENTS, |clients| {
+            self.bare.rate(&self.server, script, clients)
+        })?;
         in_turn(calls, || self.bare.rate(&self.server, script, clients))
     }
 
@@ -85,7 +122,10 @@ impl Placed {
     fn commits(&self) -> Result<f64> {
         // A server tells of what a session did when that is idle for a second.
         std::thread::sleep(Duration::from_millis(1_500));
-        let told = self.server.sql("ledger", "SELECT xact_commit FROM pg_stat_database WHERE datname = 'ledger'");
+        let told = self.server.sql(
+            "ledger",
+            "SELECT xact_commit FROM pg_stat_database WHERE datname = 'ledger'",
+        );
         told.trim().parse().context("no count of commits")
     }
 
@@ -124,11 +164,25 @@ UPDATE semel.entry SET version = decode(md5('b'), 'hex'), written_ms = 2, keep_u
     fn rate(&self, server: &Postgres, script: &Path, clients: usize) -> Result<f64> {
         let (clients, threads) = (clients.to_string(), clients.min(2).to_string());
         let mut command = server.client("pgbench");
-        command.args(["--no-vacuum", "--protocol=prepared", "--client", &clients, "--jobs", &threads]);
+        command.args([
+            "--no-vacuum",
+            "--protocol=prepared",
+            "--client",
+            &clients,
+            "--jobs",
+            &threads,
+        ]);
         command.args(["--time", &TURN.as_secs_f64().ceil().to_string()]);
         let output = command.arg("--file").arg(script).arg("bare").output()?;
         let printed = String::from_utf8_lossy(&output.stdout);
-        let rate = printed.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        rate.with_context(|| format!("pgbench: {printed}{}", String::from_utf8_lossy(&output.stderr)))
+        let rate = printed
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        rate.with_context(|| {
+            format!(
+                "pgbench: {printed}{}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })
     }
 }

@@ -72,22 +72,44 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
 fn one_caller(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
     let [executed, floor] = in_turn(|| guarded.alone(), || bare.alone())?;
     let title = "Redis, one caller, executed (floor: two bare scripts, one after the other)";
-    rows.add(title, "µs", executed, Some(floor), &[Reach::TimesAtMost(1.2)]);
+    rows.add(
+        title,
+        "µs",
+        executed,
+        Some(floor),
+        &[Reach::TimesAtMost(1.2)],
+    );
     Ok(())
 }
 
 fn many_callers(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
     let [calls, floor] = in_turn(|| guarded.crowd(None), || bare.crowd(&guarded.runtime))?;
-    let title = "Redis, 64 callers, executed (floor: the same two scripts multiplexed on one connection)";
-    rows.add(title, "calls/s", calls, Some(floor), &[Reach::TimesAtLeast(0.6)]);
+    let title =
+        "Redis, 64 callers, executed (floor: the same two scripts multiplexed on one connection)";
+    rows.add(
+        title,
+        "calls/s",
+        calls,
+        Some(floor),
+        &[Reach::TimesAtLeast(0.6)],
+    );
     Ok(())
 }
 
 fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &Server) -> Result<()> {
     let open = || RedisStore::open(ledger);
-    let (one, other) = (guarded.runtime.block_on(open())?, guarded.runtime.block_on(open())?);
+    let (one, other) = (
+        guarded.runtime.block_on(open())?,
+        guarded.runtime.block_on(open())?,
+    );
     let waits = wakings(&guarded.runtime, Arc::new(one), Arc::new(other))?;
-    rows.add("Redis, a waiter of another host learns of a settlement", "ms", waits, None, &[Reach::AtMost(5.0)]);
+    rows.add(
+        "Redis, a waiter of another host learns of a settlement",
+        "ms",
+        waits,
+        None,
+        &[Reach::AtMost(5.0)],
+    );
     Ok(())
 }
 
@@ -95,14 +117,32 @@ fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &Server) -> Result<()> {
 fn by_its_own_benchmark(rows: &mut Rows, server: &Redis, bare: &Bare) -> Result<()> {
     for clients in [1, CALLERS] {
         let mut command = server.client("redis-benchmark");
-        command.args(["-c", &clients.to_string(), "-n", "20000", "-r", "1000000000", "--csv"]);
+        command.args([
+            "-c",
+            &clients.to_string(),
+            "-n",
+            "20000",
+            "-r",
+            "1000000000",
+            "--csv",
+        ]);
         command.args(["EVALSHA", &bare.create, "5"]);
         // Its random number has twelve digits.
         let record = "r:__rand_int__01234567890123456789";
         command.args(["life", record, "all", "open", "ending"].map(|part| format!("{BARE}{part}")));
-        command.args([LIFE, "", "8 bytes.", "sixteen bytes...", &NEVER_MS.to_string(), &"o".repeat(RECORD_BYTES)]);
+        command.args([
+            LIFE,
+            "",
+            "8 bytes.",
+            "sixteen bytes...",
+            &NEVER_MS.to_string(),
+            &"o".repeat(RECORD_BYTES),
+        ]);
         let printed = String::from_utf8(command.output()?.stdout)?;
-        let rate = printed.lines().last().and_then(|line| line.split("\",\"").nth(1)?.parse().ok());
+        let rate = printed
+            .lines()
+            .last()
+            .and_then(|line| line.split("\",\"").nth(1)?.parse().ok());
         let rate = Sample::exactly(rate.with_context(|| format!("redis-benchmark: {printed}"))?);
         let title = format!("redis-benchmark, the first of the two scripts, clients: {clients}");
         rows.add(&title, "scripts/s", rate, None, &[]);
@@ -122,10 +162,22 @@ impl Bare {
     fn of(server: &Redis) -> Result<Self> {
         let client = redis::Client::open(server.url())?;
         let mut connection = client.get_connection()?;
-        let mut load = |source: &str| redis::cmd("SCRIPT").arg("LOAD").arg(source).query(&mut connection);
+        let mut load = |source: &str| {
+            redis::cmd("SCRIPT")
+                .arg("LOAD")
+                .arg(source)
+                .query(&mut connection)
+        };
         let (create, replace) = (load(CREATE)?, load(REPLACE)?);
-        redis::cmd("SET").arg(format!("{BARE}life")).arg(LIFE).exec(&mut connection)?;
-        Ok(Self { client, create, replace })
+        redis::cmd("SET")
+            .arg(format!("{BARE}life"))
+            .arg(LIFE)
+            .exec(&mut connection)?;
+        Ok(Self {
+            client,
+            create,
+            replace,
+        })
     }
 
     /// How many microseconds the two take one after the other.
@@ -145,10 +197,22 @@ impl Bare {
     fn crowd(&self, runtime: &Runtime) -> Result<f64> {
         // A disk that is slow for a moment is no reason to stop, as it is none for a ledger.
         let patient = AsyncConnectionConfig::new().set_response_timeout(None);
-        let connection = runtime.block_on(self.client.get_multiplexed_async_connection_with_config(&patient))?;
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let connection = runtime.block_on(
+            self.client
+                .get_multiplexed_async_connection_with_config(&patient),
+        )?;
+        let (stop, done) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
         let clients: Vec<_> = (0..CALLERS)
-            .map(|_| runtime.spawn(self.clone().keep_on(connection.clone(), Arc::clone(&stop), Arc::clone(&done))))
+            .map(|_| {
+                runtime.spawn(self.clone().keep_on(
+                    connection.clone(),
+                    Arc::clone(&stop),
+                    Arc::clone(&done),
+                ))
+            })
             .collect();
         std::thread::sleep(TURN);
         let counted = done.load(Ordering::Relaxed);
@@ -176,17 +240,30 @@ impl Bare {
 
     /// Of a record that nobody made before: its creation, and its replacement.
     fn both(&self) -> [Cmd; 2] {
-        let (key, [first, second]) = (fresh_key(), [conformance::fresh_version(), conformance::fresh_version()]);
+        let (key, [first, second]) = (
+            fresh_key(),
+            [conformance::fresh_version(), conformance::fresh_version()],
+        );
         let script = |name: &str| {
             let mut call = redis::cmd("EVALSHA");
-            call.arg(name).arg(5).arg(format!("{BARE}life")).arg([BARE.as_bytes(), b"r:", &key].concat());
-            call.arg(format!("{BARE}all")).arg(format!("{BARE}open")).arg(format!("{BARE}ending"));
+            call.arg(name)
+                .arg(5)
+                .arg(format!("{BARE}life"))
+                .arg([BARE.as_bytes(), b"r:", &key].concat());
+            call.arg(format!("{BARE}all"))
+                .arg(format!("{BARE}open"))
+                .arg(format!("{BARE}ending"));
             call.arg(LIFE).arg("").arg(&INCARNATION);
             call
         };
         let (mut create, mut replace) = (script(&self.create), script(&self.replace));
         create.arg(first.as_bytes()).arg(NEVER_MS).arg(&OPEN);
-        replace.arg(second.as_bytes()).arg(AN_HOUR_MS).arg(&SETTLED).arg(first.as_bytes()).arg("bare");
+        replace
+            .arg(second.as_bytes())
+            .arg(AN_HOUR_MS)
+            .arg(&SETTLED)
+            .arg(first.as_bytes())
+            .arg("bare");
         [create, replace]
     }
 }
@@ -194,12 +271,17 @@ impl Bare {
 fn fresh_key() -> [u8; 32] {
     let halves = [conformance::fresh_version(), conformance::fresh_version()];
     let mut key = [0; 32];
-    key.iter_mut().zip(halves.iter().flat_map(|half| half.as_bytes())).for_each(|(to, from)| *to = *from);
+    key.iter_mut()
+        .zip(halves.iter().flat_map(|half| half.as_bytes()))
+        .for_each(|(to, from)| *to = *from);
     key
 }
 
 /// A script that did what it was asked answers a time.
 fn done_with(answer: &Value) -> Result<()> {
-    ensure!(matches!(answer, Value::Int(1..)), "the bare script answered {answer:?}");
+    ensure!(
+        matches!(answer, Value::Int(1..)),
+        "the bare script answered {answer:?}"
+    );
     Ok(())
 }

@@ -32,12 +32,24 @@ pub(super) async fn run(
 ) -> Result<u8, Stop> {
     let ticket = Ticket::unguarded(&call);
     let (why, watching) = match tool.mode {
-        ToolMode::Shadow => (Unguarded::Shadow, Some(tokio::spawn(watch(config, tool, call)))),
+        ToolMode::Shadow => (
+            Unguarded::Shadow,
+            Some(tokio::spawn(watch(config, tool, call))),
+        ),
         ToolMode::Off | ToolMode::Enforce => (Unguarded::Off, None),
     };
-    let Ran { outcome, ending, was_written } = ran(&ticket, options, signals).await;
-    let answer = Answer::Passed { why, outcome: outcome.clone() };
-    let told = Conclusion::unguarded(answer, ending, was_written).tell(options.output).await;
+    let Ran {
+        outcome,
+        ending,
+        was_written,
+    } = ran(&ticket, options, signals).await;
+    let answer = Answer::Passed {
+        why,
+        outcome: outcome.clone(),
+    };
+    let told = Conclusion::unguarded(answer, ending, was_written)
+        .tell(options.output)
+        .await;
     if let Some(watching) = watching
         && let Err(stop) = observe(watching, outcome, told.is_ok()).await
     {
@@ -59,13 +71,21 @@ async fn watch(config: Config, tool: ToolSetup, call: Call) -> Result<(Semel, St
 async fn observe(watching: Watching, outcome: Outcome, taken: bool) -> Result<(), Stop> {
     let late = || Exit::Ledger.stop(format!("it was not done within {OBSERVED_WITHIN:?}"));
     let begun = tokio::time::Instant::now();
-    let watching = tokio::time::timeout(OBSERVED_WITHIN, watching).await.map_err(|_| late())?;
+    let watching = tokio::time::timeout(OBSERVED_WITHIN, watching)
+        .await
+        .map_err(|_| late())?;
     let (host, started) = watching.map_err(|error| Exit::Internal.stop(error))??;
-    let (_, delivery) = started.finish(outcome).await.map_err(|error| failed(&error))?.into_parts();
+    let (_, delivery) = started
+        .finish(outcome)
+        .await
+        .map_err(|error| failed(&error))?
+        .into_parts();
     if let Some(delivery) = delivery.filter(|_| taken) {
         delivery.taken().await;
     }
-    let is_recorded = host.watched(OBSERVED_WITHIN.saturating_sub(begun.elapsed())).await;
+    let is_recorded = host
+        .watched(OBSERVED_WITHIN.saturating_sub(begun.elapsed()))
+        .await;
     // A store that is dropped waits for its writer, and this process is about to end anyway.
     std::mem::forget(host);
     if is_recorded { Ok(()) } else { Err(late()) }

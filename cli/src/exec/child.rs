@@ -12,7 +12,10 @@ use semel::{
     words::{Failure, Outcome},
 };
 use serde_json::Value;
-use std::{ffi::OsString, io, os::unix::process::ExitStatusExt, process::ExitStatus, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString, io, os::unix::process::ExitStatusExt, process::ExitStatus, process::Stdio,
+    time::Duration,
+};
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStdin, Command},
@@ -63,15 +66,25 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts the command, or says that nothing was sent.
-    pub(super) fn start(command: &[OsString], ticket: &Ticket, passes_stdout: bool) -> Result<Self, Ran> {
-        let mut child = prepared(command, ticket).spawn().map_err(|error| not_started(command, &error))?;
+    pub(super) fn start(
+        command: &[OsString],
+        ticket: &Ticket,
+        passes_stdout: bool,
+    ) -> Result<Self, Ran> {
+        let mut child = prepared(command, ticket)
+            .spawn()
+            .map_err(|error| not_started(command, &error))?;
         let (stop, stopped) = watch::channel(false);
         let to = passes_stdout.then(tokio::io::stdout);
         let first = Keep::First(recorded::STDOUT_BYTES_MAX);
         let last = Keep::Last(MESSAGE_BYTES_MAX);
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(not_started(command, &io::Error::other("its streams cannot be had")));
+            return Err(not_started(
+                command,
+                &io::Error::other("its streams cannot be had"),
+            ));
         };
         tokio::spawn(feed(stdin, Value::Object(ticket.arguments.clone())));
         Ok(Self {
@@ -90,7 +103,11 @@ impl Running {
         let send = |signal| self.group.into_iter().for_each(|group| group.send(signal));
         let mut ended = std::pin::pin!(async {
             let status = self.child.wait().await;
-            (status, (&mut self.stdout).await.ok(), (&mut self.stderr).await.ok())
+            (
+                status,
+                (&mut self.stdout).await.ok(),
+                (&mut self.stderr).await.ok(),
+            )
         });
         let (status, stdout, stderr) = loop {
             tokio::select! {
@@ -116,7 +133,12 @@ impl Running {
             deadline = Instant::now() + LAST_OUTPUT;
         };
         let ending = ending(status, timed_out);
-        conclude(ending, timeout, stdout.unwrap_or_else(lost), stderr.unwrap_or_else(lost))
+        conclude(
+            ending,
+            timeout,
+            stdout.unwrap_or_else(lost),
+            stderr.unwrap_or_else(lost),
+        )
     }
 }
 
@@ -125,10 +147,16 @@ fn prepared(command: &[OsString], ticket: &Ticket) -> Command {
     // The command line requires at least one word.
     let mut prepared = Command::new(words.next().map_or_else(OsString::new, Clone::clone));
     prepared.args(words).process_group(0);
-    prepared.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    prepared
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let attempt = ticket.key.as_ref().map(|_| ticket.attempt.to_string());
-    let variables =
-        [("SEMEL_KEY", ticket.key.clone()), ("SEMEL_ATTEMPT", attempt), ("SEMEL_OPERATION", ticket.operation.clone())];
+    let variables = [
+        ("SEMEL_KEY", ticket.key.clone()),
+        ("SEMEL_ATTEMPT", attempt),
+        ("SEMEL_OPERATION", ticket.operation.clone()),
+    ];
     for (name, value) in variables {
         // What an outer call left in the environment is not this call's.
         match value {
@@ -145,19 +173,35 @@ async fn feed(mut stdin: ChildStdin, arguments: Value) {
 }
 
 fn not_started(command: &[OsString], error: &io::Error) -> Ran {
-    let name = command.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = command
+        .first()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let message = format!("cannot start `{}`: {error}", talk::plain(&name, 200));
-    let exit = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    Ran { outcome: Outcome::not_sent(message), ending: Ending::NotStarted(exit), was_written: true }
+    let exit = if error.kind() == io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    };
+    Ran {
+        outcome: Outcome::not_sent(message),
+        ending: Ending::NotStarted(exit),
+        was_written: true,
+    }
 }
 
 fn lost() -> Written {
-    Written { kept: Vec::new(), total_bytes: 1, was_passed: false }
+    Written {
+        kept: Vec::new(),
+        total_bytes: 1,
+        was_passed: false,
+    }
 }
 
 fn ending(status: io::Result<ExitStatus>, timed_out: bool) -> Ending {
     let killed = libc::SIGKILL;
-    let Ok(status) = status else { return Ending::Killed(killed) };
+    let Ok(status) = status else {
+        return Ending::Killed(killed);
+    };
     match (status.code(), status.signal()) {
         // It may have ended by itself right before it was to be killed.
         (Some(code), _) => Ending::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
@@ -175,9 +219,16 @@ fn conclude(ending: Ending, timeout: Option<Duration>, stdout: Written, stderr: 
             Outcome::no_answer(format!("timed out after {limit}"))
         }
         Ending::NotStarted(_) => Outcome::not_sent("the command was not started"),
-        Ending::Killed(signal) => Outcome::no_answer(format!("the command was ended by {}", signals::name(signal))),
+        Ending::Killed(signal) => Outcome::no_answer(format!(
+            "the command was ended by {}",
+            signals::name(signal)
+        )),
     };
-    Ran { outcome, ending, was_written: stdout.was_passed }
+    Ran {
+        outcome,
+        ending,
+        was_written: stdout.was_passed,
+    }
 }
 
 fn failure(code: u8, stdout: &Written, stderr: &Written) -> Failure {
@@ -187,5 +238,10 @@ fn failure(code: u8, stdout: &Written, stderr: &Written) -> Failure {
         said => said.to_owned(),
     };
     let details = (stdout.total_bytes > 0).then(|| recorded::value(stdout));
-    Failure { message, code: Some(format!("exit-{code}")), status: None, details }
+    Failure {
+        message,
+        code: Some(format!("exit-{code}")),
+        status: None,
+        details,
+    }
 }

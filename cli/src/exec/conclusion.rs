@@ -32,18 +32,33 @@ impl Conclusion {
     /// Nothing ran.
     pub(super) fn told(answered: Answered) -> Self {
         let (answer, delivery) = answered.into_parts();
-        Self { answer, delivery, ran: None, was_written: true }
+        Self {
+            answer,
+            delivery,
+            ran: None,
+            was_written: true,
+        }
     }
 
     /// The command ran for this call.
     pub(super) fn ran(answered: Answered, ending: Ending, was_written: bool) -> Self {
         let (answer, delivery) = answered.into_parts();
-        Self { answer, delivery, ran: Some(ending), was_written }
+        Self {
+            answer,
+            delivery,
+            ran: Some(ending),
+            was_written,
+        }
     }
 
     /// The command ran, and nobody guarded it.
     pub(super) fn unguarded(answer: Answer, ending: Ending, was_written: bool) -> Self {
-        Self { answer, delivery: None, ran: Some(ending), was_written }
+        Self {
+            answer,
+            delivery: None,
+            ran: Some(ending),
+            was_written,
+        }
     }
 
     /// Prints, says and marks what is to be printed, said and marked, and gives the exit code.
@@ -58,11 +73,17 @@ impl Conclusion {
         };
         self.explain();
         self.mark(is_whole).await;
-        let is_settled =
-            matches!(self.answer, Answer::Passed { .. } | Answer::Executed { .. } | Answer::Replayed { .. });
+        let is_settled = matches!(
+            self.answer,
+            Answer::Passed { .. } | Answer::Executed { .. } | Answer::Replayed { .. }
+        );
         match (self.was_written, is_whole) {
-            (false, _) if is_settled => Err(Exit::NoOutput.stop("the command's output could not be written to stdout")),
-            (_, false) => Err(Exit::NoOutput.stop("of what the command printed only the beginning is kept")),
+            (false, _) if is_settled => {
+                Err(Exit::NoOutput.stop("the command's output could not be written to stdout"))
+            }
+            (_, false) => {
+                Err(Exit::NoOutput.stop("of what the command printed only the beginning is kept"))
+            }
             _ => Ok(self.exit()),
         }
     }
@@ -70,7 +91,10 @@ impl Conclusion {
     /// Marks the outcome as taken. Who got part of it, or the word that it is not kept, did not take it.
     async fn mark(&mut self, is_whole: bool) {
         let is_kept = !matches!(self.answer, Answer::Replayed { outcome: None, .. });
-        let delivery = self.delivery.take().filter(|_| self.was_written && is_whole && is_kept);
+        let delivery = self
+            .delivery
+            .take()
+            .filter(|_| self.was_written && is_whole && is_kept);
         if let Some(delivery) = delivery {
             delivery.taken().await;
         }
@@ -78,13 +102,21 @@ impl Conclusion {
 
     /// Prints what a settled operation printed. What ran for this call was passed on as it came.
     fn replay(&self) -> Result<bool, Stop> {
-        let Answer::Replayed { outcome: Some(outcome), .. } = &self.answer else { return Ok(true) };
+        let Answer::Replayed {
+            outcome: Some(outcome),
+            ..
+        } = &self.answer
+        else {
+            return Ok(true);
+        };
         let value = match outcome {
             Outcome::Returned(value) => Some(value),
             Outcome::Failed(failure) => failure.details.as_ref(),
             Outcome::Unanswered(_) => None,
         };
-        let Some(Printed { bytes, is_whole }) = value.map(recorded::printed) else { return Ok(true) };
+        let Some(Printed { bytes, is_whole }) = value.map(recorded::printed) else {
+            return Ok(true);
+        };
         talk::data(&bytes)?;
         Ok(is_whole)
     }
@@ -92,11 +124,24 @@ impl Conclusion {
     fn exit(&self) -> u8 {
         match &self.answer {
             Answer::Passed { outcome, .. } => self.of_outcome(outcome),
-            Answer::Executed { effect: Effect::Unknown, .. } | Answer::InDoubt { .. } => Exit::InDoubt.code(),
+            Answer::Executed {
+                effect: Effect::Unknown,
+                ..
+            }
+            | Answer::InDoubt { .. } => Exit::InDoubt.code(),
             Answer::Executed { outcome, .. } => self.of_outcome(outcome),
-            Answer::Replayed { outcome: Some(outcome), .. } => self.of_outcome(outcome),
-            Answer::Replayed { outcome: None, effect: Effect::Refused, .. } => Exit::Refused.code(),
-            Answer::Replayed { outcome: None, .. } | Answer::Expired { .. } => Exit::NoOutput.code(),
+            Answer::Replayed {
+                outcome: Some(outcome),
+                ..
+            } => self.of_outcome(outcome),
+            Answer::Replayed {
+                outcome: None,
+                effect: Effect::Refused,
+                ..
+            } => Exit::Refused.code(),
+            Answer::Replayed { outcome: None, .. } | Answer::Expired { .. } => {
+                Exit::NoOutput.code()
+            }
             Answer::Running { .. } => Exit::Running.code(),
             Answer::Held { .. } => Exit::Held.code(),
             Answer::Conflict { .. } => Exit::Conflict.code(),
@@ -121,19 +166,27 @@ impl Conclusion {
         if let Some(said) = said(&self.answer) {
             talk::say(said);
         }
-        let Some(about) = self.answer.about() else { return };
+        let Some(about) = self.answer.about() else {
+            return;
+        };
         if let Recorded::No(why) = &about.recorded {
             talk::say(format_args!("not recorded: {why}"));
         }
         for switch in &about.switches {
-            talk::say(format_args!("the operator's switch `{}` is on: sent at most once does not hold", word(*switch)));
+            talk::say(format_args!(
+                "the operator's switch `{}` is on: sent at most once does not hold",
+                word(*switch)
+            ));
         }
     }
 }
 
 /// The code that a recorded failure of a command ended with; 1 where it was no command's.
 fn exit_of(failure: &Failure) -> u8 {
-    let code = failure.code.as_deref().and_then(|code| code.strip_prefix("exit-")?.parse().ok());
+    let code = failure
+        .code
+        .as_deref()
+        .and_then(|code| code.strip_prefix("exit-")?.parse().ok());
     code.filter(|code| *code != 0).unwrap_or(1)
 }
 
@@ -154,7 +207,10 @@ fn in_json(answer: &Answer) -> String {
         "/standing/outcome/returned",
         "/standing/outcome/failed/details",
     ] {
-        answer.pointer_mut(place).into_iter().for_each(recorded::without_layout);
+        answer
+            .pointer_mut(place)
+            .into_iter()
+            .for_each(recorded::without_layout);
     }
     answer.to_string()
 }
@@ -163,32 +219,80 @@ fn in_json(answer: &Answer) -> String {
 fn said(answer: &Answer) -> Option<String> {
     let next = next(&answer.next());
     Some(match answer {
-        Answer::Executed { about, effect: Effect::Unknown, reason, .. } => {
-            format!("in doubt: {} may have taken effect: {reason}; {next}", named(about))
+        Answer::Executed {
+            about,
+            effect: Effect::Unknown,
+            reason,
+            ..
+        } => {
+            format!(
+                "in doubt: {} may have taken effect: {reason}; {next}",
+                named(about)
+            )
         }
         // A command that answered has said what there is to say.
         Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. } => match outcome {
             Outcome::Unanswered(silence) => silence.reason.clone(),
             Outcome::Returned(_) | Outcome::Failed(_) => return None,
         },
-        Answer::Replayed { about, outcome: Some(outcome), .. } => {
+        Answer::Replayed {
+            about,
+            outcome: Some(outcome),
+            ..
+        } => {
             let failed = match outcome {
                 Outcome::Failed(failure) => format!(": {}", failure.message),
                 _ => String::new(),
             };
-            format!("replayed: {} is settled by attempt {}, and nothing was run{failed}", named(about), about.attempt)
+            format!(
+                "replayed: {} is settled by attempt {}, and nothing was run{failed}",
+                named(about),
+                about.attempt
+            )
         }
-        Answer::Replayed { about, outcome: None, effect: Effect::Refused, .. } => {
-            format!("refused: {} is refused, and nothing was run; {next}", named(about))
+        Answer::Replayed {
+            about,
+            outcome: None,
+            effect: Effect::Refused,
+            ..
+        } => {
+            format!(
+                "refused: {} is refused, and nothing was run; {next}",
+                named(about)
+            )
         }
-        Answer::Replayed { about, outcome: None, .. } => {
-            format!("replayed: {} took effect, and its output is not kept; nothing was run", named(about))
+        Answer::Replayed {
+            about,
+            outcome: None,
+            ..
+        } => {
+            format!(
+                "replayed: {} took effect, and its output is not kept; nothing was run",
+                named(about)
+            )
         }
-        Answer::Running { about, .. } => format!("running: another attempt at {} is under way; {next}", named(about)),
-        Answer::InDoubt { about, reason, outcome, .. } => {
-            format!("in doubt: {} may have taken effect: {}; {next}", named(about), why(reason, outcome.as_ref()))
+        Answer::Running { about, .. } => format!(
+            "running: another attempt at {} is under way; {next}",
+            named(about)
+        ),
+        Answer::InDoubt {
+            about,
+            reason,
+            outcome,
+            ..
+        } => {
+            format!(
+                "in doubt: {} may have taken effect: {}; {next}",
+                named(about),
+                why(reason, outcome.as_ref())
+            )
         }
-        Answer::Held { about, reason, outcome, .. } => {
+        Answer::Held {
+            about,
+            reason,
+            outcome,
+            ..
+        } => {
             let why = why(reason, outcome.as_ref());
             format!(
                 "held: {} may have taken effect: {why}; {next} (see `semel ledger show {}`)",
@@ -196,14 +300,20 @@ fn said(answer: &Answer) -> Option<String> {
                 about.key
             )
         }
-        Answer::Conflict { about, standing, .. } => {
+        Answer::Conflict {
+            about, standing, ..
+        } => {
             format!(
                 "conflict: {} is recorded with other content, and nothing was run: {}; {next}",
                 named(about),
                 stands(standing)
             )
         }
-        Answer::Expired { about, landed_at_ms, .. } => {
+        Answer::Expired {
+            about,
+            landed_at_ms,
+            ..
+        } => {
             let when = rfc3339(*landed_at_ms);
             format!(
                 "expired: {} took effect at {when}, and its output is no longer kept; do not call again",
@@ -215,22 +325,34 @@ fn said(answer: &Answer) -> Option<String> {
 }
 
 fn named(about: &About) -> String {
-    let key = if about.key.is_empty() { String::new() } else { format!(" ({})", about.key) };
+    let key = if about.key.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", about.key)
+    };
     format!("`{}`{key}", about.operation)
 }
 
 /// Why the effect is unknown, and what the attempt came to.
 fn why(reason: &str, outcome: Option<&Outcome>) -> String {
-    let came_to = outcome.map(shown).filter(|came_to| !came_to.is_empty() && !reason.contains(came_to));
-    came_to.map_or_else(|| reason.to_owned(), |came_to| format!("{came_to}; {reason}"))
+    let came_to = outcome
+        .map(shown)
+        .filter(|came_to| !came_to.is_empty() && !reason.contains(came_to));
+    came_to.map_or_else(
+        || reason.to_owned(),
+        |came_to| format!("{came_to}; {reason}"),
+    )
 }
 
 fn next(next: &Next) -> String {
-    let after = |after_ms: &Option<u64>| after_ms.map_or_else(String::new, |ms| format!(" in {ms} ms"));
+    let after =
+        |after_ms: &Option<u64>| after_ms.map_or_else(String::new, |ms| format!(" in {ms} ms"));
     match next {
         Next::Nothing => "there is nothing to do".to_owned(),
         Next::CallAgain { after_ms } => format!("call again{}", after(after_ms)),
-        Next::AskAgain { after_ms } => format!("ask again{} with the very same call", after(after_ms)),
+        Next::AskAgain { after_ms } => {
+            format!("ask again{} with the very same call", after(after_ms))
+        }
         Next::AskAPerson => "do not call again, a person must decide".to_owned(),
         Next::CorrectTheCall => "correct the call".to_owned(),
     }

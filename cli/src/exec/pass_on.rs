@@ -41,7 +41,11 @@ pub(super) async fn pass_on(
     keep: Keep,
     mut stop: watch::Receiver<bool>,
 ) -> Written {
-    let mut written = Written { kept: Vec::new(), total_bytes: 0, was_passed: to.is_some() };
+    let mut written = Written {
+        kept: Vec::new(),
+        total_bytes: 0,
+        was_passed: to.is_some(),
+    };
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let read = tokio::select! {
@@ -49,7 +53,9 @@ pub(super) async fn pass_on(
             read = from.read(&mut chunk) => read.unwrap_or(0),
             _ = stop.wait_for(|stop| *stop) => 0,
         };
-        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { return written };
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return written;
+        };
         written.total_bytes += bytes.len() as u64;
         keep_part(&mut written.kept, bytes, keep);
         if let Some(writer) = &mut to

@@ -28,7 +28,11 @@ pub(super) fn value(stdout: &Written) -> Value {
         Some(text) => json!({ STDOUT: { "text": text, "bytes": stdout.total_bytes } }),
         None => in_base64(stdout),
     };
-    if value.to_string().len() > TEXT_BYTES_MAX { in_base64(stdout) } else { value }
+    if value.to_string().len() > TEXT_BYTES_MAX {
+        in_base64(stdout)
+    } else {
+        value
+    }
 }
 
 fn in_base64(stdout: &Written) -> Value {
@@ -41,7 +45,10 @@ fn in_base64(stdout: &Written) -> Value {
 
 /// The text as JSON, where the very same text can be made of it again.
 fn parsed(text: &str) -> Option<Value> {
-    let limits = JsonLimits { bytes: STDOUT_BYTES_MAX, ..JsonLimits::default() };
+    let limits = JsonLimits {
+        bytes: STDOUT_BYTES_MAX,
+        ..JsonLimits::default()
+    };
     match json::parse(text, &limits).ok()? {
         // A text is printed without quotes.
         Value::String(_) => None,
@@ -69,7 +76,10 @@ pub(super) struct Printed {
 
 impl Printed {
     fn whole(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), is_whole: true }
+        Self {
+            bytes: bytes.into(),
+            is_whole: true,
+        }
     }
 }
 
@@ -77,7 +87,10 @@ impl Printed {
 pub(super) fn printed(value: &Value) -> Printed {
     match value {
         Value::String(text) => Printed::whole(text.as_str()),
-        Value::Object(object) => object.get(STDOUT).and_then(kept).unwrap_or_else(|| Printed::whole(shortest(value))),
+        Value::Object(object) => object
+            .get(STDOUT)
+            .and_then(kept)
+            .unwrap_or_else(|| Printed::whole(shortest(value))),
         other => Printed::whole(shortest(other)),
     }
 }
@@ -92,7 +105,10 @@ fn kept(stdout: &Value) -> Option<Printed> {
         (None, Some(base64)) => BASE64.decode(base64).ok()?,
         (None, None) => return None,
     };
-    Some(Printed { bytes, is_whole: stdout.get("bytes").is_none() })
+    Some(Printed {
+        bytes,
+        is_whole: stdout.get("bytes").is_none(),
+    })
 }
 
 /// The value without the text of its layout: for an answer that is JSON itself.

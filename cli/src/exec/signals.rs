@@ -14,7 +14,9 @@ impl Signals {
     /// Listens from now on; the signals end this process no more.
     pub(super) fn listen() -> Result<Self, Stop> {
         let listen = |kind| {
-            unix::signal(kind).map_err(|error| format!("cannot listen to signals: {error}")).or_stop(Exit::Internal)
+            unix::signal(kind)
+                .map_err(|error| format!("cannot listen to signals: {error}"))
+                .or_stop(Exit::Internal)
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

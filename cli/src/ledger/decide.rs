@@ -62,13 +62,21 @@ enum Word {
 
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let decision = decision(&options)?;
-    let person = Person { who: text("--who", &options.who)?, why: text("--why", &options.why)? };
+    let person = Person {
+        who: text("--who", &options.who)?,
+        why: text("--why", &options.why)?,
+    };
     let ledger = super::open(&options.place).await?;
     let listed = super::find(&ledger, &options.id).await?;
-    let shown = options.attempt.unwrap_or_else(|| listed.record.last().map_or(0, |last| last.fence.number));
+    let shown = options
+        .attempt
+        .unwrap_or_else(|| listed.record.last().map_or(0, |last| last.fence.number));
     let decided = ledger.decide(listed.key, shown, person, decision).await;
     decided.map_err(|error| setup::broken(&error))?;
-    let now = ledger.read(listed.key).await.map_err(|error| setup::broken(&error))?;
+    let now = ledger
+        .read(listed.key)
+        .await
+        .map_err(|error| setup::broken(&error))?;
     let state = now.map_or("removed", |listed| listed.record.state.label().word());
     talk::line(&format!("{}\t{state}", listed.downstream))
 }
@@ -76,7 +84,9 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
 fn decision(options: &Options) -> Result<Decision, Stop> {
     let of_landed = options.outcome.is_some() || !options.handle.is_empty();
     if of_landed && options.decision != Word::Landed {
-        return Err(Exit::Usage.stop("`--outcome` and `--handle` say what landed: leave them out, or decide `landed`"));
+        return Err(Exit::Usage.stop(
+            "`--outcome` and `--handle` say what landed: leave them out, or decide `landed`",
+        ));
     }
     if options.handle.len() > HANDLES_MAX {
         return Err(Exit::Usage.stop(format!("more than {HANDLES_MAX} handles: name fewer")));
@@ -84,7 +94,11 @@ fn decision(options: &Options) -> Result<Decision, Stop> {
     Ok(match options.decision {
         Word::Landed => Decision::Landed {
             outcome: options.outcome.as_deref().map(outcome).transpose()?,
-            handles: options.handle.iter().map(|handle| text("--handle", handle)).collect::<Result<_, _>>()?,
+            handles: options
+                .handle
+                .iter()
+                .map(|handle| text("--handle", handle))
+                .collect::<Result<_, _>>()?,
         },
         Word::Refused => Decision::Refused,
         Word::Release => Decision::Released,
@@ -94,7 +108,9 @@ fn decision(options: &Options) -> Result<Decision, Stop> {
 
 fn outcome(written: &str) -> Result<Kept, Stop> {
     let value = json::parse(written, &JsonLimits::default());
-    let value = value.map_err(|fault| format!("the outcome cannot be used: {fault}")).or_stop(Exit::Refused)?;
+    let value = value
+        .map_err(|fault| format!("the outcome cannot be used: {fault}"))
+        .or_stop(Exit::Refused)?;
     Ok(Kept::Whole(Outcome::Returned(value)))
 }
 

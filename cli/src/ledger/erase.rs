@@ -35,14 +35,20 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let tenant = Tenant::new(&options.tenant).or_stop(Exit::Refused)?;
     let ledger = super::open(&options.place).await?;
     if options.yes {
-        ledger.sweep().await.map_err(|error| setup::broken(&error))?;
+        ledger
+            .sweep()
+            .await
+            .map_err(|error| setup::broken(&error))?;
     }
     let how = match (options.yes, options.with_records) {
         (false, _) => Erasing::Nothing,
         (true, false) => Erasing::Words,
         (true, true) => Erasing::Records,
     };
-    let erased = ledger.erase(&tenant, how).await.map_err(|error| setup::broken(&error))?;
+    let erased = ledger
+        .erase(&tenant, how)
+        .await
+        .map_err(|error| setup::broken(&error))?;
     tell(&tenant, how, &erased);
     talk::line(&erased.operations.to_string())
 }
@@ -53,11 +59,17 @@ fn tell(tenant: &Tenant, how: Erasing, erased: &Erased) {
         Erasing::Words => "is erased",
         Erasing::Records => "is erased, and the records are gone",
     };
-    talk::say(format_args!("what {} operations of `{tenant}` tell {done}", erased.operations));
+    talk::say(format_args!(
+        "what {} operations of `{tenant}` tell {done}",
+        erased.operations
+    ));
     for (state, count) in &erased.left {
         talk::say(format_args!("left as it is: {count} {}", state.word()));
     }
     if erased.unreadable > 0 {
-        talk::say(format_args!("left as it is: {} that cannot be read here, see `semel doctor`", erased.unreadable));
+        talk::say(format_args!(
+            "left as it is: {} that cannot be read here, see `semel doctor`",
+            erased.unreadable
+        ));
     }
 }

@@ -45,8 +45,13 @@ async fn postgres(place: &ServerPlace, options: Options) -> Result<String, Stop>
     if options.renew {
         return Err(Exit::Usage.stop("`--renew` is for a ledger in Redis: leave it out"));
     }
-    let setup = PostgresSetup { partitions: options.partitions, grant_to: options.grant_to };
-    let set_up = PostgresStore::set_up(&setup::server(place), &setup).await.or_stop(Exit::Ledger)?;
+    let setup = PostgresSetup {
+        partitions: options.partitions,
+        grant_to: options.grant_to,
+    };
+    let set_up = PostgresStore::set_up(&setup::server(place), &setup)
+        .await
+        .or_stop(Exit::Ledger)?;
     Ok(match set_up {
         SetUp::Made => "the ledger is made",
         SetUp::Updated => "the ledger is brought up to date",
@@ -58,7 +63,11 @@ async fn postgres(place: &ServerPlace, options: Options) -> Result<String, Stop>
 async fn redis(place: &ServerPlace, options: &Options) -> Result<String, Stop> {
     without_options_of_postgres(options)?;
     let server = setup::server(place);
-    let set_up = if options.renew { RedisStore::renew(&server).await } else { RedisStore::set_up(&server).await };
+    let set_up = if options.renew {
+        RedisStore::renew(&server).await
+    } else {
+        RedisStore::set_up(&server).await
+    };
     Ok(match set_up.or_stop(Exit::Ledger)? {
         RedisSetUp::Made => "the ledger is made".to_owned(),
         RedisSetUp::Found => "the ledger is there already".to_owned(),
@@ -74,12 +83,15 @@ async fn local(config: &Config, options: &Options) -> Result<String, Stop> {
     if options.renew {
         return Err(Exit::Usage.stop("`--renew` is for a ledger in Redis: leave it out"));
     }
-    Bare::open(config).await.map(|_| "the ledger is there".to_owned())
+    Bare::open(config)
+        .await
+        .map(|_| "the ledger is there".to_owned())
 }
 
 fn without_options_of_postgres(options: &Options) -> Result<(), Stop> {
     if options.partitions.is_none() && options.grant_to.is_empty() {
         return Ok(());
     }
-    Err(Exit::Usage.stop("`--partitions` and `--grant-to` are for a ledger in PostgreSQL: leave them out"))
+    Err(Exit::Usage
+        .stop("`--partitions` and `--grant-to` are for a ledger in PostgreSQL: leave them out"))
 }

@@ -35,24 +35,48 @@ pub(crate) struct Options {
 }
 
 fn state(word: &str) -> Result<StateLabel, String> {
-    let is_of_operations = |label: &StateLabel| !matches!(label, StateLabel::Handle | StateLabel::Scheme);
-    StateLabel::from_word(word).filter(is_of_operations).ok_or_else(|| {
-        let words: Vec<_> = StateLabel::ALL.into_iter().filter(is_of_operations).map(StateLabel::word).collect();
-        format!("there are {}", words.join(", "))
-    })
+    let is_of_operations =
+        |label: &StateLabel| !matches!(label, StateLabel::Handle | StateLabel::Scheme);
+    StateLabel::from_word(word)
+        .filter(is_of_operations)
+        .ok_or_else(|| {
+            let words: Vec<_> = StateLabel::ALL
+                .into_iter()
+                .filter(is_of_operations)
+                .map(StateLabel::word)
+                .collect();
+            format!("there are {}", words.join(", "))
+        })
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
-    let tenant = options.tenant.map(Tenant::new).transpose().or_stop(Exit::Refused)?;
+    let tenant = options
+        .tenant
+        .map(Tenant::new)
+        .transpose()
+        .or_stop(Exit::Refused)?;
     let ledger = super::open(&options.place).await?;
-    let listed = ledger.list(tenant.as_ref(), &options.state, options.limit).await;
+    let listed = ledger
+        .list(tenant.as_ref(), &options.state, options.limit)
+        .await;
     let mut listed = listed.map_err(|error| setup::broken(&error))?;
     listed.sort_by_key(|listed| listed.created.wall_ms);
     match options.output {
-        Output::Json => talk::line(&Value::Array(listed.iter().map(summary::in_json).collect()).to_string()),
+        Output::Json => {
+            talk::line(&Value::Array(listed.iter().map(summary::in_json).collect()).to_string())
+        }
         Output::Text => {
             let rows: Vec<_> = listed.iter().map(row).collect();
-            let heading = ["key", "state", "operation", "tenant", "generation", "attempts", "since", "why"];
+            let heading = [
+                "key",
+                "state",
+                "operation",
+                "tenant",
+                "generation",
+                "attempts",
+                "since",
+                "why",
+            ];
             talk::data(table::render(heading, &rows).as_bytes())
         }
     }
@@ -66,7 +90,10 @@ fn row(listed: &Listed) -> [String; 8] {
         talk::plain(&record.terms.operation, NAME_CHARS_SHOWN),
         talk::plain(record.tenant.as_str(), NAME_CHARS_SHOWN),
         record.generation.to_string(),
-        record.last().map_or(0, |last| last.fence.number).to_string(),
+        record
+            .last()
+            .map_or(0, |last| last.fence.number)
+            .to_string(),
         summary::since(listed).to_string(),
         talk::plain(&summary::why(listed), WHY_CHARS_SHOWN),
     ]

@@ -22,14 +22,26 @@ pub(crate) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let ledger = super::open(&options.place).await?;
-    let swept = ledger.sweep().await.map_err(|error| setup::broken(&error))?;
+    let swept = ledger
+        .sweep()
+        .await
+        .map_err(|error| setup::broken(&error))?;
     if swept.expired > 0 {
-        talk::say(format_args!("{} operations are in doubt, because nobody holds them any more", swept.expired));
+        talk::say(format_args!(
+            "{} operations are in doubt, because nobody holds them any more",
+            swept.expired
+        ));
     }
     if let Some(older_than) = options.forget_outcomes_after {
-        let forgotten = ledger.forget_outcomes(older_than).await.map_err(|error| setup::broken(&error))?;
+        let forgotten = ledger
+            .forget_outcomes(older_than)
+            .await
+            .map_err(|error| setup::broken(&error))?;
         talk::say(format_args!("{forgotten} outcomes are forgotten"));
     }
-    let removed = ledger.purge(options.limit).await.map_err(|error| setup::broken(&error))?;
+    let removed = ledger
+        .purge(options.limit)
+        .await
+        .map_err(|error| setup::broken(&error))?;
     talk::line(&removed.to_string())
 }

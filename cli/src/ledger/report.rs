@@ -31,9 +31,14 @@ pub(crate) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let ledger = super::open(&options.place).await?;
-    let tallies = ledger.report(options.since).await.map_err(|error| setup::broken(&error))?;
+    let tallies = ledger
+        .report(options.since)
+        .await
+        .map_err(|error| setup::broken(&error))?;
     match options.output {
-        Output::Json => talk::line(&Value::Array(tallies.iter().map(in_json).collect()).to_string()),
+        Output::Json => {
+            talk::line(&Value::Array(tallies.iter().map(in_json).collect()).to_string())
+        }
         Output::Text => {
             talk::say(summary(&tallies));
             talk::data(in_text(&tallies, table::render, table::render).as_bytes())
@@ -47,8 +52,14 @@ fn summary(tallies: &[Tally]) -> String {
     };
     let counts = || tallies.iter().flat_map(|tally| &tally.counts);
     let all: u64 = counts().map(|(_, count)| count).sum();
-    let suppressed: u64 = counts().filter(|(would, _)| would.suppresses()).map(|(_, count)| count).sum();
-    format!("of {all} calls since {}, {suppressed} would not have been sent", rfc3339(first_ms))
+    let suppressed: u64 = counts()
+        .filter(|(would, _)| would.suppresses())
+        .map(|(_, count)| count)
+        .sum();
+    format!(
+        "of {all} calls since {}, {suppressed} would not have been sent",
+        rfc3339(first_ms)
+    )
 }
 
 fn in_text(
@@ -61,22 +72,35 @@ fn in_text(
     if rows.is_empty() {
         return counted;
     }
-    let heading = ["calls", "would be", "tool", "operation", "tenant", "key", "first", "last"];
+    let heading = [
+        "calls",
+        "would be",
+        "tool",
+        "operation",
+        "tenant",
+        "key",
+        "first",
+        "last",
+    ];
     format!("{counted}\n{}", examples(heading, &rows))
 }
 
 fn count_rows(tallies: &[Tally]) -> Vec<[String; 3]> {
     let of_tool = |tally: &Tally| {
         let tool = talk::plain(&tally.tool, NAME_CHARS_SHOWN);
-        let row =
-            |(would, count): (&semel::ledger::Would, &u64)| [tool.clone(), would.word().to_owned(), count.to_string()];
+        let row = |(would, count): (&semel::ledger::Would, &u64)| {
+            [tool.clone(), would.word().to_owned(), count.to_string()]
+        };
         tally.counts.iter().map(row).collect::<Vec<_>>()
     };
     tallies.iter().flat_map(of_tool).collect()
 }
 
 fn example_rows(tallies: &[Tally]) -> Vec<[String; 8]> {
-    let mut all: Vec<_> = tallies.iter().flat_map(|tally| tally.examples.iter().map(move |one| (tally, one))).collect();
+    let mut all: Vec<_> = tallies
+        .iter()
+        .flat_map(|tally| tally.examples.iter().map(move |one| (tally, one)))
+        .collect();
     all.sort_by_key(|(_, example)| (std::cmp::Reverse(example.times), example.first_ms));
     let row = |(tally, example): (&Tally, &semel::ledger::Example)| {
         [
@@ -94,7 +118,10 @@ fn example_rows(tallies: &[Tally]) -> Vec<[String; 8]> {
 }
 
 fn in_json(tally: &Tally) -> Value {
-    let counts = tally.counts.iter().map(|(would, count)| (would.word().to_owned(), json!(count)));
+    let counts = tally
+        .counts
+        .iter()
+        .map(|(would, count)| (would.word().to_owned(), json!(count)));
     let examples = tally.examples.iter().map(|example| {
         json!({
             "would_be": example.would.word(), "calls": example.times, "operation": example.operation,
@@ -128,14 +155,32 @@ mod tests {
             first_ms: DAY_MS + minutes * 60_000,
             last_ms: DAY_MS + (minutes + times) * 60_000,
         };
-        let counts = [(Would::Execute, 120), (Would::Replay, 14), (Would::Conflict, 1), (Would::FailByLedger, 2)];
+        let counts = [
+            (Would::Execute, 120),
+            (Would::Replay, 14),
+            (Would::Conflict, 1),
+            (Would::FailByLedger, 2),
+        ];
         vec![
-            Tally { counts: BTreeMap::from([(Would::Pass, 9)]), ..Tally::new("list_orders".to_owned(), DAY_MS) },
+            Tally {
+                counts: BTreeMap::from([(Would::Pass, 9)]),
+                ..Tally::new("list_orders".to_owned(), DAY_MS)
+            },
             Tally {
                 counts: BTreeMap::from(counts),
                 examples: vec![
-                    example(Would::Conflict, 1, "3f2b7c10-5a44-8e0c-9d5e-8a1c62a0b7f4", 700),
-                    example(Would::Replay, 13, "0b9e5d3a-1c7f-8b62-a4d8-5e2f90c1a6d3", 610),
+                    example(
+                        Would::Conflict,
+                        1,
+                        "3f2b7c10-5a44-8e0c-9d5e-8a1c62a0b7f4",
+                        700,
+                    ),
+                    example(
+                        Would::Replay,
+                        13,
+                        "0b9e5d3a-1c7f-8b62-a4d8-5e2f90c1a6d3",
+                        610,
+                    ),
                 ],
                 ..Tally::new("refund".to_owned(), DAY_MS)
             },
@@ -145,8 +190,14 @@ mod tests {
     #[test]
     fn a_report_reads_well() {
         insta::assert_snapshot!(in_text(&tallies(), table::aligned, table::aligned));
-        assert_eq!(in_text(&[], table::aligned, table::aligned).lines().count(), 1);
+        assert_eq!(
+            in_text(&[], table::aligned, table::aligned).lines().count(),
+            1
+        );
         let said = summary(&tallies());
-        assert_eq!(said, "of 146 calls since 2026-11-24T00:00:00.000Z, 17 would not have been sent");
+        assert_eq!(
+            said,
+            "of 146 calls since 2026-11-24T00:00:00.000Z, 17 would not have been sent"
+        );
     }
 }

@@ -23,7 +23,9 @@ pub(crate) struct Options {
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let config = setup::config(&options.place)?;
     let store = setup::sealing(&config).await?;
-    let store = store.ok_or("no sealing key is set up: name one in `[sealing]`").or_stop(Exit::Config)?;
+    let store = store
+        .ok_or("no sealing key is set up: name one in `[sealing]`")
+        .or_stop(Exit::Config)?;
     let mut resealed = 0;
     for _ in 0..ROUNDS_MAX {
         let round = round(&store).await?;
@@ -34,7 +36,8 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
         }
     }
     talk::line(&resealed.to_string())?;
-    Err(Exit::Running.stop("others write under another key, or a clock went back: see to that, and do it again"))
+    Err(Exit::Running
+        .stop("others write under another key, or a clock went back: see to that, and do it again"))
 }
 
 /// Once through the whole ledger.
@@ -57,10 +60,15 @@ async fn round(store: &semel::store::SealingStore) -> Result<Resealed, Stop> {
 
 fn whole(round: &Resealed) -> Result<(), Stop> {
     for (id, count) in &round.no_key {
-        talk::say(format_args!("{count} records are sealed under the key `{id}`, which is not set up here"));
+        talk::say(format_args!(
+            "{count} records are sealed under the key `{id}`, which is not set up here"
+        ));
     }
     if round.damaged > 0 {
-        talk::say(format_args!("{} records do not open: see `semel ledger list`", round.damaged));
+        talk::say(format_args!(
+            "{} records do not open: see `semel ledger list`",
+            round.damaged
+        ));
     }
     if round.no_key.is_empty() && round.damaged == 0 {
         return Ok(());

@@ -41,18 +41,56 @@ fn in_text(listed: &Listed) -> String {
         ("state", record.state.label().word().to_owned()),
         ("since", summary::since(listed).to_string()),
         ("why", summary::why(listed)),
-        ("generation", format!("{}, series {}", record.generation, record.series)),
-        ("policy", format!("{} (name space {})", record.terms.policy.name, record.name_space)),
-        ("mode", if record.terms.shadow { "shadow: nothing rests on it".to_owned() } else { String::new() }),
+        (
+            "generation",
+            format!("{}, series {}", record.generation, record.series),
+        ),
+        (
+            "policy",
+            format!(
+                "{} (name space {})",
+                record.terms.policy.name, record.name_space
+            ),
+        ),
+        (
+            "mode",
+            if record.terms.shadow {
+                "shadow: nothing rests on it".to_owned()
+            } else {
+                String::new()
+            },
+        ),
         ("handles", record.handles.join(", ")),
     ];
-    lines.extend(record.terms.identity.iter().map(|field| ("identity", format!("{} = {}", field.name, field.value))));
+    lines.extend(
+        record
+            .terms
+            .identity
+            .iter()
+            .map(|field| ("identity", format!("{} = {}", field.name, field.value))),
+    );
     lines.extend(record.attempts.iter().map(|attempt| {
         let started = attempt.started.at(listed.written);
         let came_to = summary::short(attempt.outcome.as_ref());
-        ("attempt", format!("{} of generation {}, at {started}: {came_to}", attempt.fence.number, attempt.generation))
+        (
+            "attempt",
+            format!(
+                "{} of generation {}, at {started}: {came_to}",
+                attempt.fence.number, attempt.generation
+            ),
+        )
     }));
-    lines.extend(record.found.as_ref().map(|found| ("outcome", summary::short(Some(found)))));
-    let line = |(name, value): (&str, String)| format!("{name:<12}{}\n", talk::plain(&value, CHARS_SHOWN));
-    lines.into_iter().filter(|(_, value)| !value.is_empty()).map(line).collect()
+    lines.extend(
+        record
+            .found
+            .as_ref()
+            .map(|found| ("outcome", summary::short(Some(found)))),
+    );
+    let line =
+        |(name, value): (&str, String)| format!("{name:<12}{}\n", talk::plain(&value, CHARS_SHOWN));
+    lines
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(line)
+        .collect()
 }

@@ -22,21 +22,41 @@ pub(super) fn why(listed: &Listed) -> String {
         State::Started | State::Retrying if lease_is_over(listed) => {
             "its lease is over: the next call finds it in doubt".to_owned()
         }
-        State::InDoubt { reason } | State::Held { reason, .. } | State::Probing { reason, .. } => reason.clone(),
-        State::Released { by: By::Person(person) }
-        | State::Refused { by: By::Person(person), .. }
-        | State::Landed { via: Via::Person(person), .. } => format!("{}: {}", person.who, person.why),
-        State::Landed { via: Via::Probe, .. } => "found by a probe".to_owned(),
+        State::InDoubt { reason } | State::Held { reason, .. } | State::Probing { reason, .. } => {
+            reason.clone()
+        }
+        State::Released {
+            by: By::Person(person),
+        }
+        | State::Refused {
+            by: By::Person(person),
+            ..
+        }
+        | State::Landed {
+            via: Via::Person(person),
+            ..
+        } => format!("{}: {}", person.who, person.why),
+        State::Landed {
+            via: Via::Probe, ..
+        } => "found by a probe".to_owned(),
         State::Waiting { continuation, .. } => format!("continues as {continuation}"),
-        State::Undone { by } => by.map_or("undone by a person's word", |_| "undone by a later call").to_owned(),
-        _ => record.last().and_then(|last| last.reason.clone()).unwrap_or_default(),
+        State::Undone { by } => by
+            .map_or("undone by a person's word", |_| "undone by a later call")
+            .to_owned(),
+        _ => record
+            .last()
+            .and_then(|last| last.reason.clone())
+            .unwrap_or_default(),
     }
 }
 
 /// Whether nobody renewed it in time.
 fn lease_is_over(listed: &Listed) -> bool {
     let leased = listed.record.leased.at(listed.written);
-    let lease_ms = listed.record.lease_seconds().map(|seconds| u64::from(seconds) * 1_000);
+    let lease_ms = listed
+        .record
+        .lease_seconds()
+        .map(|seconds| u64::from(seconds) * 1_000);
     lease_ms.is_some_and(|lease_ms| listed.now.shortest_since(&leased) > lease_ms)
 }
 
@@ -45,7 +65,9 @@ pub(super) fn outcome(kept: Option<&Kept>) -> Value {
     match kept {
         None => Value::Null,
         Some(Kept::Whole(outcome)) => serde_json::to_value(outcome).unwrap_or_default(),
-        Some(Kept::Digest { digest, bytes }) => json!({ "not_kept": { "sha256": digest.to_hex(), "bytes": bytes } }),
+        Some(Kept::Digest { digest, bytes }) => {
+            json!({ "not_kept": { "sha256": digest.to_hex(), "bytes": bytes } })
+        }
     }
 }
 
@@ -53,14 +75,23 @@ pub(super) fn outcome(kept: Option<&Kept>) -> Value {
 pub(super) fn short(kept: Option<&Kept>) -> String {
     match kept {
         None => "no answer is known".to_owned(),
-        Some(Kept::Digest { bytes, .. }) => format!("an answer of {bytes} bytes, which is not kept"),
+        Some(Kept::Digest { bytes, .. }) => {
+            format!("an answer of {bytes} bytes, which is not kept")
+        }
         Some(Kept::Whole(Outcome::Returned(value))) => format!("returned {value}"),
         Some(Kept::Whole(Outcome::Failed(failure))) => {
-            let code = failure.code.as_ref().map_or_else(String::new, |code| format!(" `{code}`"));
+            let code = failure
+                .code
+                .as_ref()
+                .map_or_else(String::new, |code| format!(" `{code}`"));
             format!("failed{code}: {}", failure.message)
         }
         Some(Kept::Whole(Outcome::Unanswered(silence))) => {
-            let sent = if silence.sent { "" } else { ", and nothing was sent" };
+            let sent = if silence.sent {
+                ""
+            } else {
+                ", and nothing was sent"
+            };
             format!("unanswered: {}{sent}", silence.reason)
         }
     }

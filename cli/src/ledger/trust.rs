@@ -20,9 +20,18 @@ pub(crate) struct Options {
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Stop> {
-    let person =
-        Person { who: super::decide::text("--who", &options.who)?, why: super::decide::text("--why", &options.why)? };
+    let person = Person {
+        who: super::decide::text("--who", &options.who)?,
+        why: super::decide::text("--why", &options.why)?,
+    };
     let ledger = super::open(&options.place).await?;
-    let ended = ledger.trust(&person).await.map_err(|error| setup::broken(&error))?;
-    talk::line(if ended { "calls are sent again" } else { "calls are sent as ever: nothing was withheld" })
+    let ended = ledger
+        .trust(&person)
+        .await
+        .map_err(|error| setup::broken(&error))?;
+    talk::line(if ended {
+        "calls are sent again"
+    } else {
+        "calls are sent as ever: nothing was withheld"
+    })
 }

@@ -32,7 +32,10 @@ use tokio_util::sync::CancellationToken;
 /// Serves what is planned, until it ends.
 pub(super) async fn serve(plan: Plan) -> Result<(), Stop> {
     let metrics = Arc::new(Metrics::default());
-    let store: Arc<dyn Store> = Arc::new(TimedStore::over(setup::store(&plan.config).await?, Arc::clone(&metrics)));
+    let store: Arc<dyn Store> = Arc::new(TimedStore::over(
+        setup::store(&plan.config).await?,
+        Arc::clone(&metrics),
+    ));
     let open = Arc::downgrade(&store);
     let served = serve_over(plan, store, metrics).await;
     serving::left(open).await;
@@ -41,7 +44,10 @@ pub(super) async fn serve(plan: Plan) -> Result<(), Stop> {
 
 async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Result<(), Stop> {
     // Who may not listen there should hear it before anything starts.
-    let access = plan.listen.map(|address| access(&plan, address)).transpose()?;
+    let access = plan
+        .listen
+        .map(|address| access(&plan, address))
+        .transpose()?;
     places::check(&plan)?;
     let given_up = CancellationToken::new();
     let connect = connect(&plan, &store, &metrics, &given_up).await?;
@@ -50,9 +56,14 @@ async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) ->
         None => serving.over_stdio(Caller::new(plan.tenant, plan.run)).await,
         Some((address, access)) => {
             let limits = &plan.config.mcp.limits;
-            let limits = Limits::of(limits.body_bytes, limits.connections, limits.requests_per_second);
+            let limits = Limits::of(
+                limits.body_bytes,
+                limits.connections,
+                limits.requests_per_second,
+            );
             let health = Arc::new(Health::of(metrics, store));
-            let http = Http::new(Arc::clone(&serving.connect), access, limits).telling(Arc::clone(&health));
+            let http = Http::new(Arc::clone(&serving.connect), access, limits)
+                .telling(Arc::clone(&health));
             serving.over_http(http, address, health).await
         }
     }
@@ -61,7 +72,10 @@ async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) ->
 fn access(plan: &Plan, address: SocketAddr) -> Result<Access, Stop> {
     let setup = &plan.config.mcp;
     let terms = Terms {
-        token: setup.token.as_ref().map(|token| TokenDigest::of(token.reveal())),
+        token: setup
+            .token
+            .as_ref()
+            .map(|token| TokenDigest::of(token.reveal())),
         hosts: setup.hosts.clone(),
         origins: setup.origins.clone(),
         tenant_header: setup.tenant_header.clone(),
@@ -79,16 +93,32 @@ async fn connect(
 ) -> Result<Arc<dyn Connect>, Stop> {
     let probes = Arc::new(Probes::default().naming(plan.config.mcp.probe_tools.iter().cloned()));
     let engine = setup::lasting_engine(plan.config.cache.as_deref(), Arc::clone(metrics))?;
-    let semel = setup::host_of_all(&plan.config, &engine, Arc::clone(store), Arc::<Probes>::clone(&probes)).await?;
+    let semel = setup::host_of_all(
+        &plan.config,
+        &engine,
+        Arc::clone(store),
+        Arc::<Probes>::clone(&probes),
+    )
+    .await?;
     let config = Arc::new(plan.config.clone());
     let is_alone = plan.servers.len() == 1;
     let mut towers = Vec::new();
     for server in &plan.servers {
         let prefix = server.prefix(is_alone);
-        let guard = Guard::new(semel.clone(), Arc::clone(&config), server.name.clone(), prefix.clone());
-        let guard = guard.trusting(server.is_trusted()).counting(Arc::clone(metrics)).until(given_up.clone());
+        let guard = Guard::new(
+            semel.clone(),
+            Arc::clone(&config),
+            server.name.clone(),
+            prefix.clone(),
+        );
+        let guard = guard
+            .trusting(server.is_trusted())
+            .counting(Arc::clone(metrics))
+            .until(given_up.clone());
         let guard = guard.probing(Arc::clone(&probes));
-        let tower = Tower::new(guard, place(server)?).restarting(server.restart).children(config.mcp.limits.children);
+        let tower = Tower::new(guard, place(server)?)
+            .restarting(server.restart)
+            .children(config.mcp.limits.children);
         let tower: Arc<dyn Connect> = Arc::new(Lowering::over(Arc::new(tower)));
         towers.push((server.name.clone(), prefix, tower));
     }
@@ -102,9 +132,12 @@ fn place(server: &McpServer) -> Result<Server, Stop> {
     match &server.place {
         McpPlace::Command(words) => Ok(Server::Command(words.iter().map(Into::into).collect())),
         McpPlace::Url(url) => {
-            let revealed = |(name, value): &(String, SecretText)| (name.clone(), value.reveal().to_owned());
+            let revealed =
+                |(name, value): &(String, SecretText)| (name.clone(), value.reveal().to_owned());
             let headers: Vec<_> = server.headers.iter().map(revealed).collect();
-            Ok(Server::Endpoint(Arc::new(Endpoint::new(url, &headers).or_stop(Exit::Config)?)))
+            Ok(Server::Endpoint(Arc::new(
+                Endpoint::new(url, &headers).or_stop(Exit::Config)?,
+            )))
         }
     }
 }

@@ -27,19 +27,35 @@ pub(super) enum Client {
 impl Client {
     /// The member that holds the servers.
     fn member(self) -> &'static str {
-        if self == Self::Vscode { "servers" } else { "mcpServers" }
+        if self == Self::Vscode {
+            "servers"
+        } else {
+            "mcpServers"
+        }
     }
 
     /// Where its configuration is: that of the project in the working folder, where there is one, else the user's.
     pub(super) fn place(self, folder: &Path, home: &Path) -> PathBuf {
-        let settings = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
+        let settings = if cfg!(target_os = "macos") {
+            "Library/Application Support"
+        } else {
+            ".config"
+        };
         let (project, users) = match self {
-            Self::ClaudeDesktop => (None, format!("{settings}/Claude/claude_desktop_config.json")),
+            Self::ClaudeDesktop => (
+                None,
+                format!("{settings}/Claude/claude_desktop_config.json"),
+            ),
             Self::ClaudeCode => (Some(".mcp.json"), ".claude.json".to_owned()),
             Self::Cursor => (Some(".cursor/mcp.json"), ".cursor/mcp.json".to_owned()),
-            Self::Vscode => (Some(".vscode/mcp.json"), format!("{settings}/Code/User/mcp.json")),
+            Self::Vscode => (
+                Some(".vscode/mcp.json"),
+                format!("{settings}/Code/User/mcp.json"),
+            ),
         };
-        let project = project.map(|project| folder.join(project)).filter(|project| project.exists());
+        let project = project
+            .map(|project| folder.join(project))
+            .filter(|project| project.exists());
         project.unwrap_or_else(|| home.join(users))
     }
 }
@@ -71,12 +87,21 @@ pub(super) struct Changed {
 type Splice = (Range<usize>, String);
 
 /// The configuration with each server changed, or with this one alone.
-pub(super) fn changed(text: &str, client: Client, only: Option<&str>, change: Change<'_>) -> Result<Changed, String> {
+pub(super) fn changed(
+    text: &str,
+    client: Client,
+    only: Option<&str>,
+    change: Change<'_>,
+) -> Result<Changed, String> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default())
         .map_err(|error| format!("it is no JSON ({error}): correct it first"))?;
     let member = client.member();
-    let servers = parsed.value.as_ref().and_then(|all| all.as_object()?.get_object(member));
-    let servers = servers.ok_or_else(|| format!("it has no `{member}`: set a server up in the client first"))?;
+    let servers = parsed
+        .value
+        .as_ref()
+        .and_then(|all| all.as_object()?.get_object(member));
+    let servers = servers
+        .ok_or_else(|| format!("it has no `{member}`: set a server up in the client first"))?;
     let (mut told, mut splices) = (Vec::new(), Vec::new());
     for property in &servers.properties {
         let server = property.name.as_str();
@@ -87,11 +112,17 @@ pub(super) fn changed(text: &str, client: Client, only: Option<&str>, change: Ch
             Some(entry) => change_entry(text, entry, server, change, &mut splices)?,
             None => "is no server, and is left as it is",
         };
-        told.push(Told { server: server.to_owned(), what });
+        told.push(Told {
+            server: server.to_owned(),
+            what,
+        });
     }
     match only.filter(|_| told.is_empty()) {
         Some(only) => Err(format!("it has no server `{only}`")),
-        None => Ok(Changed { text: spliced(text, splices), told }),
+        None => Ok(Changed {
+            text: spliced(text, splices),
+            told,
+        }),
     }
 }
 
@@ -114,13 +145,18 @@ fn change_entry(
     splices: &mut Vec<Splice>,
 ) -> Result<&'static str, String> {
     let Some(command) = entry.get_string("command") else {
-        return Ok("has no command (it is an endpoint), and is left as it is: see `semel mcp --upstream`");
+        return Ok(
+            "has no command (it is an endpoint), and is left as it is: see `semel mcp --upstream`",
+        );
     };
     let args = entry.get_array("args");
     if entry.get("args").is_some() && args.is_none() {
-        return Err(format!("the `args` of `{server}` are no list: correct them first"));
+        return Err(format!(
+            "the `args` of `{server}` are no list: correct them first"
+        ));
     }
-    let words = words(args).ok_or_else(|| format!("the `args` of `{server}` are no texts: correct them first"))?;
+    let words = words(args)
+        .ok_or_else(|| format!("the `args` of `{server}` are no texts: correct them first"))?;
     match (change, own_words(&command.value, &words)) {
         (Change::Wrap { .. }, Some(_)) => Ok("is guarded already"),
         (Change::Wrap { program }, None) => {
@@ -130,10 +166,18 @@ fn change_entry(
         }
         (Change::Unwrap, None) => Ok("is not guarded, and is left as it is"),
         (Change::Unwrap, Some(own)) => {
-            let gone = || format!("`{server}` is guarded, and its own command is missing: write it after `--`");
+            let gone = || {
+                format!(
+                    "`{server}` is guarded, and its own command is missing: write it after `--`"
+                )
+            };
             let own_command = words.get(own).ok_or_else(gone)?;
             splices.push((place(&command.range), quoted(own_command)));
-            splices.extend(entry.get("args").and_then(|args| unwrap(text, command, args, own)));
+            splices.extend(
+                entry
+                    .get("args")
+                    .and_then(|args| unwrap(text, command, args, own)),
+            );
             Ok("is no longer guarded")
         }
     }
@@ -141,28 +185,46 @@ fn change_entry(
 
 /// Puts this program's arguments and the server's command before the arguments.
 fn wrap(text: &str, command: &StringLit<'_>, args: Option<&Array<'_>>, server: &str) -> Splice {
-    let words = ["mcp", "--name", server, "--", &command.value].map(quoted).join(", ");
-    let Some(args) = args else { return (command.range.end..command.range.end, format!(", \"args\": [{words}]")) };
+    let words = ["mcp", "--name", server, "--", &command.value]
+        .map(quoted)
+        .join(", ");
+    let Some(args) = args else {
+        return (
+            command.range.end..command.range.end,
+            format!(", \"args\": [{words}]"),
+        );
+    };
     let inside = args.range.start + 1;
     match args.elements.first().map(|first| first.range().start) {
         None => (inside..inside, words),
         Some(first) => {
             // Where the arguments stand on lines of their own, the first of them still does.
-            let gap = text.get(inside..first).filter(|gap| gap.contains('\n') && gap.trim().is_empty());
+            let gap = text
+                .get(inside..first)
+                .filter(|gap| gap.contains('\n') && gap.trim().is_empty());
             (first..first, format!("{words},{}", gap.unwrap_or(" ")))
         }
     }
 }
 
 /// Takes that away again: exactly what was put there.
-fn unwrap(text: &str, command: &StringLit<'_>, args: &ObjectProp<'_>, own: usize) -> Option<Splice> {
+fn unwrap(
+    text: &str,
+    command: &StringLit<'_>,
+    args: &ObjectProp<'_>,
+    own: usize,
+) -> Option<Splice> {
     let elements = &args.value.as_array()?.elements;
     let first = elements.first()?.range().start;
     if let Some(rest) = elements.get(own + 1) {
         return Some((first..rest.range().start, String::new()));
     }
     let follows = text.get(command.range.end..args.range.start) == Some(", ");
-    let from = if follows { command.range.end..args.range.end } else { first..elements.last()?.range().end };
+    let from = if follows {
+        command.range.end..args.range.end
+    } else {
+        first..elements.last()?.range().end
+    };
     Some((from, String::new()))
 }
 
@@ -177,14 +239,23 @@ fn quoted(text: &str) -> String {
 /// The arguments. None: some is no text.
 fn words(args: Option<&Array<'_>>) -> Option<Vec<String>> {
     let elements = args.map_or(&[][..], |args| &args.elements);
-    elements.iter().map(|element| Some(element.as_string_lit()?.value.clone().into_owned())).collect()
+    elements
+        .iter()
+        .map(|element| Some(element.as_string_lit()?.value.clone().into_owned()))
+        .collect()
 }
 
 /// How many of the arguments are this program's own, if the command is this program.
 fn own_words(command: &str, words: &[String]) -> Option<usize> {
-    let is_own = Path::new(command).file_stem().is_some_and(|stem| stem == "semel");
+    let is_own = Path::new(command)
+        .file_stem()
+        .is_some_and(|stem| stem == "semel");
     let is_ours = is_own && words.first().is_some_and(|word| word == "mcp");
-    words.iter().position(|word| word == "--").filter(|_| is_ours).map(|place| place + 1)
+    words
+        .iter()
+        .position(|word| word == "--")
+        .filter(|_| is_ours)
+        .map(|place| place + 1)
 }
 
 #[cfg(test)]
@@ -216,14 +287,25 @@ mod tests {
 "#;
 
     fn wrapped(text: &str, only: Option<&str>) -> Changed {
-        changed(text, Client::Cursor, only, Change::Wrap { program: "/usr/bin/semel" }).unwrap()
+        changed(
+            text,
+            Client::Cursor,
+            only,
+            Change::Wrap {
+                program: "/usr/bin/semel",
+            },
+        )
+        .unwrap()
     }
 
     #[test]
     fn servers_are_wrapped_and_everything_else_stays() {
         insta::assert_snapshot!(wrapped(CONFIG, None).text);
-        let told: Vec<_> =
-            wrapped(CONFIG, None).told.iter().map(|told| format!("{} {}", told.server, told.what)).collect();
+        let told: Vec<_> = wrapped(CONFIG, None)
+            .told
+            .iter()
+            .map(|told| format!("{} {}", told.server, told.what))
+            .collect();
         insta::assert_snapshot!(told.join("\n"));
     }
 
@@ -231,8 +313,18 @@ mod tests {
     fn what_is_wrapped_stays_so_and_comes_back_as_it_was() {
         let once = wrapped(CONFIG, None).text;
         assert_eq!(wrapped(&once, None).text, once);
-        assert_eq!(changed(&once, Client::Cursor, None, Change::Unwrap).unwrap().text, CONFIG);
-        assert_eq!(changed(CONFIG, Client::Cursor, None, Change::Unwrap).unwrap().text, CONFIG);
+        assert_eq!(
+            changed(&once, Client::Cursor, None, Change::Unwrap)
+                .unwrap()
+                .text,
+            CONFIG
+        );
+        assert_eq!(
+            changed(CONFIG, Client::Cursor, None, Change::Unwrap)
+                .unwrap()
+                .text,
+            CONFIG
+        );
     }
 
     #[test]
@@ -244,7 +336,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_changed_is_told() {
-        let fault = |text: &str, only| changed(text, Client::Vscode, only, Change::Unwrap).unwrap_err();
+        let fault =
+            |text: &str, only| changed(text, Client::Vscode, only, Change::Unwrap).unwrap_err();
         insta::assert_snapshot!(
             [
                 fault("{", None),
@@ -252,7 +345,10 @@ mod tests {
                 fault(r#"{"servers": {}}"#, Some("x")),
                 fault(r#"{"servers": {"x": {"command": "a", "args": "b"}}}"#, None),
                 fault(r#"{"servers": {"x": {"command": "a", "args": [1]}}}"#, None),
-                fault(r#"{"servers": {"x": {"command": "semel", "args": ["mcp", "--"]}}}"#, None),
+                fault(
+                    r#"{"servers": {"x": {"command": "semel", "args": ["mcp", "--"]}}}"#,
+                    None
+                ),
             ]
             .join("\n")
         );

@@ -44,29 +44,43 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let path = path(options)?;
     let shown = path.display();
-    let before =
-        read(&path).map_err(|error| format!("`{shown}` cannot be read ({error}): name another with `--config`"));
+    let before = read(&path).map_err(|error| {
+        format!("`{shown}` cannot be read ({error}): name another with `--config`")
+    });
     let before = before.or_stop(Exit::NotFound)?;
     let program = program()?;
-    let change = if options.undo { Change::Unwrap } else { Change::Wrap { program: &program } };
+    let change = if options.undo {
+        Change::Unwrap
+    } else {
+        Change::Wrap { program: &program }
+    };
     let after = changed(&before, options.client, options.server.as_deref(), change);
-    let Changed { text, told } = after.map_err(|problem| format!("`{shown}`: {problem}")).or_stop(Exit::Config)?;
+    let Changed { text, told } = after
+        .map_err(|problem| format!("`{shown}`: {problem}"))
+        .or_stop(Exit::Config)?;
     for told in told {
         talk::say(format_args!("`{}` {}", told.server, told.what));
     }
     if text == before {
         return Ok(());
     }
-    let diff =
-        TextDiff::from_lines(&before, &text).unified_diff().header(&shown.to_string(), "as it will be").to_string();
+    let diff = TextDiff::from_lines(&before, &text)
+        .unified_diff()
+        .header(&shown.to_string(), "as it will be")
+        .to_string();
     talk::data(diff.as_bytes())?;
     if !options.yes {
         talk::say("nothing was written: call again with `--yes` to write this");
         return Ok(());
     }
     let backup = write(&path, &before, &text);
-    let backup = backup.map_err(|error| format!("`{shown}` is as it was: {error}")).or_stop(Exit::NoOutput)?;
-    talk::say(format_args!("written; as it was it lies in `{}`: start the client anew", backup.display()));
+    let backup = backup
+        .map_err(|error| format!("`{shown}` is as it was: {error}"))
+        .or_stop(Exit::NoOutput)?;
+    talk::say(format_args!(
+        "written; as it was it lies in `{}`: start the client anew",
+        backup.display()
+    ));
     Ok(())
 }
 
@@ -77,17 +91,21 @@ fn path(options: &Options) -> Result<PathBuf, Stop> {
         Some(options.client.place(&folder, Path::new(&home)))
     };
     let path = options.config.clone().or_else(place);
-    let path = path.ok_or("`HOME` names no folder: name the configuration with `--config`").or_stop(Exit::NotFound)?;
+    let path = path
+        .ok_or("`HOME` names no folder: name the configuration with `--config`")
+        .or_stop(Exit::NotFound)?;
     // What a link points to is written, and the link stays.
     Ok(path.canonicalize().unwrap_or(path))
 }
 
 /// This program as clients can start it, who know no search path.
 fn program() -> Result<String, Stop> {
-    let program =
-        env::current_exe().map_err(|error| format!("cannot find this program ({error})")).or_stop(Exit::Internal)?;
+    let program = env::current_exe()
+        .map_err(|error| format!("cannot find this program ({error})"))
+        .or_stop(Exit::Internal)?;
     let text = program.into_os_string().into_string();
-    text.map_err(|path| format!("the path of this program, `{}`, is no text", path.display())).or_stop(Exit::Internal)
+    text.map_err(|path| format!("the path of this program, `{}`, is no text", path.display()))
+        .or_stop(Exit::Internal)
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -99,23 +117,33 @@ fn read(path: &Path) -> io::Result<String> {
 
 /// Keeps what was there, and puts the new text in its place, whole or not at all.
 fn write(path: &Path, before: &str, after: &str) -> io::Result<PathBuf> {
-    let backup = (0..1_000).map(|number| beside(path, &numbered(number))).find_map(|backup| {
-        let kept = fs::OpenOptions::new().write(true).create_new(true).open(&backup);
-        match kept {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-            kept => Some(kept.map(|kept| (backup, kept))),
-        }
-    });
-    let (backup, kept) = backup.unwrap_or_else(|| Err(io::Error::other("there are too many backups: remove some")))?;
+    let backup = (0..1_000)
+        .map(|number| beside(path, &numbered(number)))
+        .find_map(|backup| {
+            let kept = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(&backup);
+            match kept {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+                kept => Some(kept.map(|kept| (backup, kept))),
+            }
+        });
+    let (backup, kept) = backup
+        .unwrap_or_else(|| Err(io::Error::other("there are too many backups: remove some")))?;
     fill(kept, before, path)?;
     let new = beside(path, &format!("semel-{}", std::process::id()));
-    let written = fs::File::create(&new).and_then(|file| fill(file, after, path)).and_then(|()| {
-        // The client may have written it meanwhile.
-        if read(path)? != before {
-            return Err(io::Error::other("somebody else has changed it meanwhile: call again"));
-        }
-        fs::rename(&new, path)
-    });
+    let written = fs::File::create(&new)
+        .and_then(|file| fill(file, after, path))
+        .and_then(|()| {
+            // The client may have written it meanwhile.
+            if read(path)? != before {
+                return Err(io::Error::other(
+                    "somebody else has changed it meanwhile: call again",
+                ));
+            }
+            fs::rename(&new, path)
+        });
     if let Err(error) = written {
         // Where it cannot be removed it does no harm.
         let _ = fs::remove_file(&new);
@@ -132,7 +160,11 @@ fn fill(mut file: fs::File, text: &str, like: &Path) -> io::Result<()> {
 }
 
 fn numbered(number: u32) -> String {
-    if number == 0 { BACKUP.to_owned() } else { format!("{BACKUP}-{number}") }
+    if number == 0 {
+        BACKUP.to_owned()
+    } else {
+        format!("{BACKUP}-{number}")
+    }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -81,18 +81,37 @@ pub(super) struct Plan {
 impl Serve {
     pub(super) fn plan(self) -> Result<Plan, Stop> {
         let config = setup::config(&self.place)?;
-        let tenant = self.tenant.as_ref().map(Tenant::new).transpose().or_stop(Exit::Refused)?;
-        let run = self.run.as_ref().map(Run::new).transpose().or_stop(Exit::Refused)?;
+        let tenant = self
+            .tenant
+            .as_ref()
+            .map(Tenant::new)
+            .transpose()
+            .or_stop(Exit::Refused)?;
+        let run = self
+            .run
+            .as_ref()
+            .map(Run::new)
+            .transpose()
+            .or_stop(Exit::Refused)?;
         let listen = self.listen(&config.mcp)?;
         let trust_hints = self.trust_hints.map(|answer| answer == YesNo::Yes);
         let mut servers = match self.typed_place()? {
-            Some(place) => vec![McpServer::new(self.name.unwrap_or_else(|| name::of(&place)), place)],
+            Some(place) => vec![McpServer::new(
+                self.name.unwrap_or_else(|| name::of(&place)),
+                place,
+            )],
             None => configured(&config, self.name.as_deref())?,
         };
         for server in &mut servers {
             server.trust_hints = trust_hints.or(server.trust_hints);
         }
-        Ok(Plan { tenant: tenant.unwrap_or_else(|| config.tenant.clone()), config, run, listen, servers })
+        Ok(Plan {
+            tenant: tenant.unwrap_or_else(|| config.tenant.clone()),
+            config,
+            run,
+            listen,
+            servers,
+        })
     }
 
     fn typed_place(&self) -> Result<Option<McpPlace>, Stop> {
@@ -100,7 +119,9 @@ impl Serve {
             Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
                 Ok(Some(McpPlace::Url(url.clone())))
             }
-            Some(url) => Err(Exit::Usage.stop(format!("`{url}` is no endpoint: write `https://` and its name"))),
+            Some(url) => Err(Exit::Usage.stop(format!(
+                "`{url}` is no endpoint: write `https://` and its name"
+            ))),
             None if self.words.is_empty() => Ok(None),
             None => Ok(Some(McpPlace::Command(self.words.clone()))),
         }
@@ -114,7 +135,9 @@ impl Serve {
             None => Ok(setup.listen),
             Some("stdio") => Ok(None),
             Some(text) => listen_address(text).map(Some).ok_or_else(|| {
-                Exit::Usage.stop(format!("`{text}` is no address: write `stdio`, or one such as 127.0.0.1:8080"))
+                Exit::Usage.stop(format!(
+                    "`{text}` is no address: write `stdio`, or one such as 127.0.0.1:8080"
+                ))
             }),
         }
     }
@@ -123,17 +146,28 @@ impl Serve {
 fn configured(config: &Config, name: Option<&str>) -> Result<Vec<McpServer>, Stop> {
     let servers = &config.mcp.servers;
     if servers.is_empty() {
-        let cure =
-            "write its command after `--`, its URL after `--upstream`, or a `[[mcp.server]]` into the configuration";
+        let cure = "write its command after `--`, its URL after `--upstream`, or a `[[mcp.server]]` into the configuration";
         return Err(Exit::Usage.stop(format!("no server is named: {cure}")));
     }
-    let Some(name) = name else { return Ok(servers.clone()) };
+    let Some(name) = name else {
+        return Ok(servers.clone());
+    };
     let found = servers.iter().find(|server| server.name == name).cloned();
     // It stands alone, so its tools need no prefix to be told apart.
-    let alone =
-        found.map(|server| vec![McpServer { prefix: Some(server.prefix.clone().unwrap_or_default()), ..server }]);
+    let alone = found.map(|server| {
+        vec![McpServer {
+            prefix: Some(server.prefix.clone().unwrap_or_default()),
+            ..server
+        }]
+    });
     alone.ok_or_else(|| {
-        let known: Vec<_> = servers.iter().map(|server| format!("`{}`", server.name)).collect();
-        Exit::NotFound.stop(format!("no server `{name}` is configured: use one of {}", known.join(", ")))
+        let known: Vec<_> = servers
+            .iter()
+            .map(|server| format!("`{}`", server.name))
+            .collect();
+        Exit::NotFound.stop(format!(
+            "no server `{name}` is configured: use one of {}",
+            known.join(", ")
+        ))
     })
 }

@@ -12,16 +12,26 @@ use semel::{
 
 /// Refuses a plan in which a tool's key goes into a header, and all servers that may have the tool are commands.
 pub(super) fn check(plan: &Plan) -> Result<(), Stop> {
-    let rules = plan.config.rules.iter().map(|rule| (rule.patterns(), &rule.setup));
+    let rules = plan
+        .config
+        .rules
+        .iter()
+        .map(|rule| (rule.patterns(), &rule.setup));
     let others = ["*".to_owned()];
     let mut all = rules.chain([(&others[..], &plan.config.unnamed)]);
     all.try_for_each(|(patterns, setup)| check_one(patterns, setup, &plan.servers))
 }
 
 fn check_one(patterns: &[String], setup: &ToolSetup, servers: &[McpServer]) -> Result<(), Stop> {
-    let Some(header) = header(setup) else { return Ok(()) };
+    let Some(header) = header(setup) else {
+        return Ok(());
+    };
     let is_alone = servers.len() == 1;
-    let may_have_it = |server: &&McpServer| patterns.iter().any(|glob| may_begin(glob, &server.prefix(is_alone)));
+    let may_have_it = |server: &&McpServer| {
+        patterns
+            .iter()
+            .any(|glob| may_begin(glob, &server.prefix(is_alone)))
+    };
     let concerned: Vec<_> = servers.iter().filter(may_have_it).collect();
     let is_command = |server: &&McpServer| matches!(server.place, McpPlace::Command(_));
     match concerned.first() {
@@ -32,14 +42,18 @@ fn check_one(patterns: &[String], setup: &ToolSetup, servers: &[McpServer]) -> R
 
 /// The header into which a ready-made policy puts its key.
 fn header(setup: &ToolSetup) -> Option<&str> {
-    let PolicySource::Named(policy) = &setup.policy else { return None };
+    let PolicySource::Named(policy) = &setup.policy else {
+        return None;
+    };
     let settings = &setup.settings;
     match policy.as_str() {
         // Only who is guarded gets a key.
         _ if setup.mode != ToolMode::Enforce => None,
         "intent" => settings.get("target")?.get("header")?.as_str(),
         "stripe" => {
-            let is_there = settings.get("key").is_none_or(|key| key.as_str() == Some("header"));
+            let is_there = settings
+                .get("key")
+                .is_none_or(|key| key.as_str() == Some("header"));
             is_there.then_some("Idempotency-Key")
         }
         _ => None,
@@ -58,9 +72,14 @@ fn may_begin(glob: &str, prefix: &str) -> bool {
 }
 
 fn nowhere(setup: &ToolSetup, header: &str, server: &McpServer) -> Stop {
-    let place = setup.defined_at.as_ref().map_or_else(String::new, |place| format!("{place}: "));
+    let place = setup
+        .defined_at
+        .as_ref()
+        .map_or_else(String::new, |place| format!("{place}: "));
     let cure = match &setup.policy {
-        PolicySource::Named(name) if name == "stripe" => "`key = \"/idempotency_key\"`, if its tools take it there",
+        PolicySource::Named(name) if name == "stripe" => {
+            "`key = \"/idempotency_key\"`, if its tools take it there"
+        }
         _ => "`target = { metadata = \"dev.example/key\", … }`, or `argument`",
     };
     Exit::Config.stop(format!(

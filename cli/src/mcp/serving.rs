@@ -47,13 +47,22 @@ impl Serving {
         given_up: CancellationToken,
         shutdown_within: Duration,
     ) -> Result<Self, Stop> {
-        Ok(Self { connect, given_up, shutdown_within, signals: Signals::heard().or_stop(Exit::Internal)? })
+        Ok(Self {
+            connect,
+            given_up,
+            shutdown_within,
+            signals: Signals::heard().or_stop(Exit::Internal)?,
+        })
     }
 
     /// Serves one client over the standard streams.
     pub(super) async fn over_stdio(mut self, caller: Caller) -> Result<(), Stop> {
         let client = stdio::client(own::output());
-        let upstream = self.connect.connect(Arc::clone(&client)).await.or_stop(Exit::NotFound)?;
+        let upstream = self
+            .connect
+            .connect(Arc::clone(&client))
+            .await
+            .or_stop(Exit::NotFound)?;
         let served = stdio::serve(own::input(), client, caller, Arc::clone(&upstream));
         // Where the runtime has its threads: whatever this one hands on would have to wake another first.
         let served = AbortOnDropHandle::new(tokio::spawn(served));
@@ -66,10 +75,16 @@ impl Serving {
     }
 
     /// Serves whoever connects to this address.
-    pub(super) async fn over_http(mut self, http: Http, address: SocketAddr, health: Arc<Health>) -> Result<(), Stop> {
+    pub(super) async fn over_http(
+        mut self,
+        http: Http,
+        address: SocketAddr,
+        health: Arc<Health>,
+    ) -> Result<(), Stop> {
         let listener = TcpListener::bind(address).await;
-        let listener =
-            listener.map_err(|error| format!("cannot listen on {address}: {error}")).or_stop(Exit::NotFound)?;
+        let listener = listener
+            .map_err(|error| format!("cannot listen on {address}: {error}"))
+            .or_stop(Exit::NotFound)?;
         let bound = listener.local_addr().unwrap_or(address);
         crate::talk::say(format_args!("serving MCP at http://{bound}/mcp"));
         let stop = CancellationToken::new();
@@ -78,12 +93,22 @@ impl Serving {
         health.end();
         stop.cancel();
         let within = self.shutdown_within;
-        self.end(async { served.await.unwrap_or_default() }, within, Duration::ZERO).await;
+        self.end(
+            async { served.await.unwrap_or_default() },
+            within,
+            Duration::ZERO,
+        )
+        .await;
         Ok(())
     }
 
     /// Waits for the end, and gives up what does not come to one; after another signal sooner.
-    async fn end(&mut self, closing: impl Future<Output = ()>, within: Duration, after_signal: Duration) {
+    async fn end(
+        &mut self,
+        closing: impl Future<Output = ()>,
+        within: Duration,
+        after_signal: Duration,
+    ) {
         tokio::pin!(closing);
         let patience = async {
             let deadline = Instant::now() + within;
@@ -123,7 +148,10 @@ struct Signals {
 
 impl Signals {
     fn heard() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {

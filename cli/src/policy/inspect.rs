@@ -35,12 +35,15 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
     let (description, inspection) = engine.inspect(&component).await.map_err(refused)?;
     if let Some(settings) = options.settings {
         let settings = semel::json::parse(&settings, &semel::json::JsonLimits::default());
-        let settings =
-            settings.map_err(|fault| format!("`--settings` cannot be used: {fault}")).or_stop(Exit::Usage)?;
+        let settings = settings
+            .map_err(|fault| format!("`--settings` cannot be used: {fault}"))
+            .or_stop(Exit::Usage)?;
         engine.load(&component, settings).await.map_err(refused)?;
     }
     match options.output {
-        Output::Json => talk::line(&in_json(&description, &inspection, engine.limits()).to_string()),
+        Output::Json => {
+            talk::line(&in_json(&description, &inspection, engine.limits()).to_string())
+        }
         Output::Text => talk::data(in_text(&description, &inspection, engine.limits()).as_bytes()),
     }
 }
@@ -49,7 +52,11 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
 fn source(written: String) -> PolicySource {
     let path = PathBuf::from(&written);
     let is_file = written.contains(['/', '\\', '.']) || path.is_file();
-    if is_file { PolicySource::File(path) } else { PolicySource::Named(written) }
+    if is_file {
+        PolicySource::File(path)
+    } else {
+        PolicySource::Named(written)
+    }
 }
 
 fn in_json(description: &Description, inspection: &Inspection, limits: &Limits) -> Value {
@@ -58,14 +65,19 @@ fn in_json(description: &Description, inspection: &Inspection, limits: &Limits) 
 
 fn in_text(description: &Description, inspection: &Inspection, limits: &Limits) -> String {
     let lines = [
-        ("policy", format!("{} {}", description.name, description.version)),
+        (
+            "policy",
+            format!("{} {}", description.name, description.version),
+        ),
         ("summary", description.summary.clone()),
         ("for tools", description.tools.join(", ")),
         ("key epoch", description.key_epoch.to_string()),
         ("contract", inspection.contract.to_owned()),
     ];
-    let mut text: String =
-        lines.iter().map(|(name, value)| format!("{name:<12}{}\n", talk::plain(value, 400))).collect();
+    let mut text: String = lines
+        .iter()
+        .map(|(name, value)| format!("{name:<12}{}\n", talk::plain(value, 400)))
+        .collect();
     text += "\ncomponent\n";
     text += &figures(&json!(inspection));
     text += "\nlimits of loading\n";
@@ -79,7 +91,9 @@ fn in_text(description: &Description, inspection: &Inspection, limits: &Limits) 
 /// The members of an object, one a line.
 fn figures(object: &Value) -> String {
     let members = object.as_object().into_iter().flatten();
-    members.map(|(name, value)| format!("  {:<22}{}\n", name.replace('_', "-"), figure(value))).collect()
+    members
+        .map(|(name, value)| format!("  {:<22}{}\n", name.replace('_', "-"), figure(value)))
+        .collect()
 }
 
 fn figure(value: &Value) -> String {

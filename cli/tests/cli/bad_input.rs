@@ -24,7 +24,10 @@ fn arguments_that_cannot_be_used_are_refused_in_words_that_a_model_can_act_on() 
         (r#"{"order": null}"#, "order"),
         (r#"{"order": ""}"#, "order"),
         (r#"{"order": 9007199254740993}"#, "order"),
-        (r#"{"order": 123456789012345678901234567890}"#, "send it as a text"),
+        (
+            r#"{"order": 123456789012345678901234567890}"#,
+            "send it as a text",
+        ),
     ];
     for (args, said) in cases {
         let done = shop.exec("charge", args, EFFECT);
@@ -40,7 +43,12 @@ fn arguments_on_stdin_are_bounded_too() {
     let run = |text: &str| {
         shop.write("arguments", text);
         let mut command = shop.exec_command("charge", "-", &[], "cat");
-        Done::of(command.stdin(fs::File::open(shop.path("arguments")).unwrap()).output().unwrap())
+        Done::of(
+            command
+                .stdin(fs::File::open(shop.path("arguments")).unwrap())
+                .output()
+                .unwrap(),
+        )
     };
     run(&format!("{{\"order\": \"{}\"}}", "x".repeat(1 << 20))).stopped(65, "the limit is 1048576");
     run(ORDER).printed(0, "{\"amount\":10,\"order\":17}\n");
@@ -49,8 +57,10 @@ fn arguments_on_stdin_are_bounded_too() {
 #[test]
 fn names_that_are_none_are_refused() {
     let shop = Workshop::new(CHARGE);
-    shop.exec_with("charge", ORDER, &["--tenant", ""], EFFECT).stopped(65, "tenant is empty");
-    shop.exec_with("charge", ORDER, &["--run", "a\nb"], EFFECT).stopped(65, "control character");
+    shop.exec_with("charge", ORDER, &["--tenant", ""], EFFECT)
+        .stopped(65, "tenant is empty");
+    shop.exec_with("charge", ORDER, &["--run", "a\nb"], EFFECT)
+        .stopped(65, "control character");
     shop.exec("", ORDER, EFFECT).stopped(65, "tool is empty");
     assert_eq!(shop.effects(), 0);
 }
@@ -63,10 +73,44 @@ fn what_is_no_command_is_a_usage_error() {
         (&["exce"], "unrecognized subcommand 'exce'"),
         (&["exec", "--tool", "charge", "--", "true"], "--args"),
         (&["exec", "--tool", "charge", "--args", "{}"], "COMMAND"),
-        (&["exec", "--tool", "charge", "--args", "{}", "--timeout", "soon", "--", "true"], "--timeout"),
-        (&["exec", "--tool", "charge", "--args", "{}", "--timeout", "0s", "--", "true"], "more than `0s`"),
-        (&["exec", "--tool", "charge", "--args", "{}", "--wait", "2h", "--", "true"], "longer than `1h`"),
-        (&["ledger", "list", "--state", "lost"], "there are running, waiting, in-doubt"),
+        (
+            &[
+                "exec",
+                "--tool",
+                "charge",
+                "--args",
+                "{}",
+                "--timeout",
+                "soon",
+                "--",
+                "true",
+            ],
+            "--timeout",
+        ),
+        (
+            &[
+                "exec",
+                "--tool",
+                "charge",
+                "--args",
+                "{}",
+                "--timeout",
+                "0s",
+                "--",
+                "true",
+            ],
+            "more than `0s`",
+        ),
+        (
+            &[
+                "exec", "--tool", "charge", "--args", "{}", "--wait", "2h", "--", "true",
+            ],
+            "longer than `1h`",
+        ),
+        (
+            &["ledger", "list", "--state", "lost"],
+            "there are running, waiting, in-doubt",
+        ),
     ];
     for (words, said) in cases {
         shop.run(words).stopped(64, said);
@@ -77,7 +121,8 @@ fn what_is_no_command_is_a_usage_error() {
 fn a_configuration_with_a_mistake_sets_nothing_up() {
     let shop = Workshop::new("[defaults]\nwiat = \"3s\"\n");
     refused(&shop, 78, "semel.toml:4");
-    shop.exec_with("charge", ORDER, &["--config", "missing.toml"], EFFECT).stopped(78, "missing.toml");
+    shop.exec_with("charge", ORDER, &["--config", "missing.toml"], EFFECT)
+        .stopped(78, "missing.toml");
     shop.run(&["doctor"]).stopped(78, "wiat");
     shop.run(&["ledger", "list"]).stopped(78, "wiat");
 }
@@ -87,8 +132,16 @@ fn a_policy_that_cannot_be_used_is_told_with_its_place() {
     let tool = |policy: &str, settings: &str| {
         format!("[[tool]]\nmatch = \"*\"\npolicy = \"{policy}\"\nsettings = {{ {settings} }}\n")
     };
-    refused(&Workshop::new(&tool("strype", "")), 78, "there is no ready-made policy `strype`");
-    refused(&Workshop::new(&tool("intent", "identiy = [\"order\"]")), 78, "semel.toml:3");
+    refused(
+        &Workshop::new(&tool("strype", "")),
+        78,
+        "there is no ready-made policy `strype`",
+    );
+    refused(
+        &Workshop::new(&tool("intent", "identiy = [\"order\"]")),
+        78,
+        "semel.toml:3",
+    );
     let shop = Workshop::new("");
     shop.write("bad.wasm", "not wasm");
     shop.write("semel.toml", &tool("./bad.wasm", ""));
@@ -98,13 +151,21 @@ fn a_policy_that_cannot_be_used_is_told_with_its_place() {
 #[test]
 fn a_ledger_that_cannot_be_used_lets_nothing_run() {
     let shop = Workshop::new(CHARGE);
-    shop.write("ledger.sqlite", "this is no database, and it is long enough to show that it is none at all");
+    shop.write(
+        "ledger.sqlite",
+        "this is no database, and it is long enough to show that it is none at all",
+    );
     refused(&shop, 69, "not a ledger");
     fs::remove_file(shop.path("ledger.sqlite")).unwrap();
     fs::create_dir(shop.path("ledger.sqlite")).unwrap();
     refused(&shop, 69, "ledger.sqlite");
     let mut elsewhere = shop.exec_command("charge", ORDER, &[], EFFECT);
-    let elsewhere = Done::of(elsewhere.env("SEMEL_LEDGER", "sqlite:no/such/folder/l.sqlite").output().unwrap());
+    let elsewhere = Done::of(
+        elsewhere
+            .env("SEMEL_LEDGER", "sqlite:no/such/folder/l.sqlite")
+            .output()
+            .unwrap(),
+    );
     elsewhere.stopped(69, "no/such/folder");
     assert_eq!(shop.effects(), 0);
 }
@@ -116,7 +177,9 @@ fn a_ledger_whose_keys_were_made_with_another_secret_is_refused() {
     shop.write("secret", &"s".repeat(40));
     shop.write(
         "semel.toml",
-        &format!("[ledger]\nurl = \"sqlite:ledger.sqlite\"\n[keys]\nsecret_file = \"secret\"\n{CHARGE}"),
+        &format!(
+            "[ledger]\nurl = \"sqlite:ledger.sqlite\"\n[keys]\nsecret_file = \"secret\"\n{CHARGE}"
+        ),
     );
     refused(&shop, 78, "set the same secret");
 }
@@ -124,14 +187,24 @@ fn a_ledger_whose_keys_were_made_with_another_secret_is_refused() {
 #[test]
 fn a_ledger_that_forgets_is_told_to_be_one() {
     let shop = Workshop::new("");
-    shop.write("semel.toml", &format!("[ledger]\nurl = \"memory:\"\n{CHARGE}"));
-    shop.exec("charge", ORDER, "echo done").stopped(0, "the ledger lives in memory");
+    shop.write(
+        "semel.toml",
+        &format!("[ledger]\nurl = \"memory:\"\n{CHARGE}"),
+    );
+    shop.exec("charge", ORDER, "echo done")
+        .stopped(0, "the ledger lives in memory");
 }
 
 #[test]
 fn what_cannot_be_undone_is_not_guarded_by_a_ledger_that_forgets() {
     let shop = Workshop::new("");
-    let config = CHARGE.replace("policy = \"intent\"", "policy = \"intent\"\nirreversible = true");
-    shop.write("semel.toml", &format!("[ledger]\nurl = \"memory:\"\n{config}"));
+    let config = CHARGE.replace(
+        "policy = \"intent\"",
+        "policy = \"intent\"\nirreversible = true",
+    );
+    shop.write(
+        "semel.toml",
+        &format!("[ledger]\nurl = \"memory:\"\n{config}"),
+    );
     refused(&shop, 65, "use a ledger that lasts");
 }

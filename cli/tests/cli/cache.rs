@@ -14,13 +14,22 @@ const COMPILING: &str = "compiling a policy";
 /// `semel` with the cache that a user has, and a log of all that it does.
 fn users(shop: &Workshop, words: &[&str]) -> Command {
     let mut command = shop.semel(words);
-    command.env_remove("SEMEL_CACHE").env("SEMEL_LOG", "semel=debug");
+    command
+        .env_remove("SEMEL_CACHE")
+        .env("SEMEL_LOG", "semel=debug");
     command
 }
 
 fn charge(shop: &Workshop, order: usize) -> Done {
     let args = format!("{{\"order\": {order}, \"amount\": 1}}");
-    let done = Done::of(users(shop, &["exec", "--tool", "charge", "--args", &args, "--", "true"]).output().unwrap());
+    let done = Done::of(
+        users(
+            shop,
+            &["exec", "--tool", "charge", "--args", &args, "--", "true"],
+        )
+        .output()
+        .unwrap(),
+    );
     assert_eq!(done.exit, 0, "{done:?}");
     done
 }
@@ -30,8 +39,13 @@ fn folder(shop: &Workshop) -> PathBuf {
 }
 
 fn entry(folder: &Path) -> PathBuf {
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    files.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "code")).unwrap()
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|ending| ending == "code"))
+        .unwrap()
 }
 
 #[test]
@@ -58,7 +72,10 @@ fn a_folder_that_others_may_write_to_is_told_of_and_costs_time_only() {
     done.stopped(0, "is no folder of this user alone");
     let doctor = Done::of(users(&shop, &["doctor"]).output().unwrap());
     assert_eq!(doctor.exit, 0, "{doctor:?}");
-    assert!(doctor.stdout.contains("cache       not used: "), "{doctor:?}");
+    assert!(
+        doctor.stdout.contains("cache       not used: "),
+        "{doctor:?}"
+    );
 }
 
 #[test]
@@ -74,7 +91,12 @@ fn a_doctor_tells_what_is_kept() {
     let shop = Workshop::new(CHARGE);
     charge(&shop, 1);
     let doctor = Done::of(users(&shop, &["doctor"]).output().unwrap());
-    assert!(doctor.stdout.contains("/.cache/semel/code: 2 policies compiled, "), "{doctor:?}");
+    assert!(
+        doctor
+            .stdout
+            .contains("/.cache/semel/code: 2 policies compiled, "),
+        "{doctor:?}"
+    );
 }
 
 #[test]

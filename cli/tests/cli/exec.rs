@@ -9,15 +9,26 @@ const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 #[test]
 fn a_repeat_prints_the_same_bytes_exits_the_same_and_runs_nothing() {
     let shop = Workshop::new(CHARGE);
-    for (order, output) in
-        [r#"{ "id": "ch_1" }\n"#, r#"{"id":"ch_1"}\n"#, "plain", "", r"\377\000\376"].into_iter().enumerate()
+    for (order, output) in [
+        r#"{ "id": "ch_1" }\n"#,
+        r#"{"id":"ch_1"}\n"#,
+        "plain",
+        "",
+        r"\377\000\376",
+    ]
+    .into_iter()
+    .enumerate()
     {
         let args = json!({ "order": order, "amount": 1 }).to_string();
         let script = format!("echo x >> effects; printf '{output}'");
         let first = shop.exec("charge", &args, &script);
         let second = shop.exec("charge", &args, &script);
         assert_eq!(first.exit, 0, "{first:?}");
-        assert_eq!((first.exit, &first.bytes), (second.exit, &second.bytes), "{first:?} {second:?}");
+        assert_eq!(
+            (first.exit, &first.bytes),
+            (second.exit, &second.bytes),
+            "{first:?} {second:?}"
+        );
         second.stopped(0, "replayed: `charge`");
     }
     assert_eq!(shop.effects(), 5);
@@ -31,15 +42,24 @@ fn a_command_gets_its_arguments_on_stdin_and_its_key_in_the_environment() {
     let mut lines = done.stdout.lines();
     let arguments: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
     let told = lines.next().unwrap().to_owned();
-    let key = told.strip_prefix("pay 1 ").expect("the operation, the attempt and the key").to_owned();
-    assert_eq!(arguments, json!({ "order": 1, "idempotency_key": key }), "the key is where the target wants it");
+    let key = told
+        .strip_prefix("pay 1 ")
+        .expect("the operation, the attempt and the key")
+        .to_owned();
+    assert_eq!(
+        arguments,
+        json!({ "order": 1, "idempotency_key": key }),
+        "the key is where the target wants it"
+    );
     assert_eq!(key.len(), 36);
     assert_eq!(shop.keys(), [key], "and the ledger shows it");
 }
 
 #[test]
 fn a_call_that_passes_runs_each_time_without_a_key_and_leaves_no_record() {
-    let shop = Workshop::new("[[tool]]\nmatch = \"look\"\npolicy = \"intent\"\nsettings = { read_only = true }\n");
+    let shop = Workshop::new(
+        "[[tool]]\nmatch = \"look\"\npolicy = \"intent\"\nsettings = { read_only = true }\n",
+    );
     for _ in 0..2 {
         let mut command = shop.exec_command("look", "{}", &[], "echo \"key=$SEMEL_KEY.\"; exit 5");
         // What an outer call left behind is not its own.
@@ -63,8 +83,10 @@ fn a_failure_that_took_no_effect_by_rule_is_replayed_with_its_exit_code_and_outp
 #[test]
 fn a_failure_without_effect_may_be_tried_again() {
     let shop = Workshop::new(CHARGE);
-    shop.exec("charge", ORDER, &format!("{EFFECT} exit 4")).printed(4, "");
-    shop.exec("charge", ORDER, &format!("{EFFECT} echo done")).printed(0, "done\n");
+    shop.exec("charge", ORDER, &format!("{EFFECT} exit 4"))
+        .printed(4, "");
+    shop.exec("charge", ORDER, &format!("{EFFECT} echo done"))
+        .printed(0, "done\n");
     assert_eq!(shop.effects(), 2);
 }
 
@@ -72,9 +94,11 @@ fn a_failure_without_effect_may_be_tried_again() {
 fn a_command_that_cannot_be_started_sent_nothing() {
     let shop = Workshop::new(CHARGE);
     let call = ["exec", "--tool", "charge", "--args", ORDER, "--"];
-    shop.run(&[&call[..], &["./missing"]].concat()).stopped(127, "cannot start `./missing`");
+    shop.run(&[&call[..], &["./missing"]].concat())
+        .stopped(127, "cannot start `./missing`");
     shop.write("not-a-program", "");
-    shop.run(&[&call[..], &["./not-a-program"]].concat()).stopped(126, "cannot start `./not-a-program`");
+    shop.run(&[&call[..], &["./not-a-program"]].concat())
+        .stopped(126, "cannot start `./not-a-program`");
     shop.exec("charge", ORDER, "echo done").printed(0, "done\n");
 }
 
@@ -91,8 +115,13 @@ fn the_same_operation_with_other_content_is_a_conflict_that_tells_what_stands() 
 fn tenants_never_meet_and_runs_are_apart_where_the_policy_says_so() {
     let shop = Workshop::new(CHARGE);
     for tenant in ["a", "b", "a"] {
-        shop.exec_with("charge", ORDER, &["--tenant", tenant], &format!("{EFFECT} echo {tenant}"))
-            .printed(0, &format!("{tenant}\n"));
+        shop.exec_with(
+            "charge",
+            ORDER,
+            &["--tenant", tenant],
+            &format!("{EFFECT} echo {tenant}"),
+        )
+        .printed(0, &format!("{tenant}\n"));
     }
     assert_eq!(shop.effects(), 2);
 }
@@ -105,7 +134,10 @@ fn an_answer_in_json_is_one_object_and_the_command_prints_nothing_beside_it() {
         let done = shop.exec_with("charge", ORDER, &["--output", "json"], script);
         let answer = done.json();
         assert_eq!(
-            (answer["answer"].as_str(), answer["about"]["attempt"].as_u64()),
+            (
+                answer["answer"].as_str(),
+                answer["about"]["attempt"].as_u64()
+            ),
             (Some(word), Some(attempt)),
             "{done:?}"
         );
@@ -154,7 +186,12 @@ fn a_tool_that_nobody_named_may_be_meant_again_once_its_output_was_taken_and_not
 #[test]
 fn a_background_process_that_keeps_the_output_does_not_outlive_the_timeout() {
     let shop = Workshop::new(CHARGE);
-    let done = shop.exec_with("charge", ORDER, &["--timeout", "3s"], "(sleep 60; echo late >> effects) & echo done");
+    let done = shop.exec_with(
+        "charge",
+        ORDER,
+        &["--timeout", "3s"],
+        "(sleep 60; echo late >> effects) & echo done",
+    );
     done.printed(0, "done\n");
     assert_eq!(shop.effects(), 0);
 }
@@ -164,11 +201,16 @@ fn an_outcome_of_which_a_part_is_kept_is_never_taken() {
     let shop = Workshop::new("");
     let script = format!("{EFFECT} sleep 0.3; yes | head -c 300000");
     let mut lost = shop.exec_command("send", "{}", &[], &script);
-    let mut lost = lost.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lost = lost
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(lost.stdout.take());
     Done::of(lost.wait_with_output().unwrap()).stopped(74, "could not be written");
     for _ in 0..2 {
-        shop.exec("send", "{}", &script).stopped(74, "only the beginning is kept");
+        shop.exec("send", "{}", &script)
+            .stopped(74, "only the beginning is kept");
     }
     assert_eq!(shop.effects(), 1);
 }

@@ -7,9 +7,14 @@ const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 /// A shop with one charge that landed, and one that is held.
 fn shop() -> (Workshop, String, String) {
     let shop = Workshop::new(CHARGE);
-    shop.exec("charge", r#"{"order": 1}"#, "echo '{\"id\":\"ch_1\"}'").printed(0, "{\"id\":\"ch_1\"}\n");
+    shop.exec("charge", r#"{"order": 1}"#, "echo '{\"id\":\"ch_1\"}'")
+        .printed(0, "{\"id\":\"ch_1\"}\n");
     for _ in 0..2 {
-        shop.exec("charge", ORDER, &format!("{EFFECT} echo broken >&2; exit 1"));
+        shop.exec(
+            "charge",
+            ORDER,
+            &format!("{EFFECT} echo broken >&2; exit 1"),
+        );
     }
     let keys = shop.keys();
     let [landed, held] = keys.try_into().unwrap();
@@ -20,35 +25,80 @@ fn shop() -> (Workshop, String, String) {
 fn a_list_is_lines_with_tabs_where_no_terminal_is() {
     let (shop, landed, held) = shop();
     let listed = shop.run(&["ledger", "list"]);
-    let rows: Vec<Vec<_>> = listed.stdout.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!(rows[0][..6], [&landed, "landed", "charge", "default", "1", "1"]);
+    let rows: Vec<Vec<_>> = listed
+        .stdout
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!(
+        rows[0][..6],
+        [&landed, "landed", "charge", "default", "1", "1"]
+    );
     assert_eq!(rows[1][..6], [&held, "held", "charge", "default", "1", "1"]);
     assert!(!listed.stdout.contains('\x1b'));
-    shop.run(&["ledger", "list", "--tenant", "nobody"]).printed(0, "");
-    let of_state = shop.run(&["ledger", "list", "--state", "held", "--output", "json"]).json();
-    assert_eq!((of_state.as_array().unwrap().len(), of_state[0]["key"].as_str()), (1, Some(held.as_str())));
-    assert_eq!(shop.run(&["ledger", "list", "--limit", "1"]).stdout.lines().count(), 1);
+    shop.run(&["ledger", "list", "--tenant", "nobody"])
+        .printed(0, "");
+    let of_state = shop
+        .run(&["ledger", "list", "--state", "held", "--output", "json"])
+        .json();
+    assert_eq!(
+        (
+            of_state.as_array().unwrap().len(),
+            of_state[0]["key"].as_str()
+        ),
+        (1, Some(held.as_str()))
+    );
+    assert_eq!(
+        shop.run(&["ledger", "list", "--limit", "1"])
+            .stdout
+            .lines()
+            .count(),
+        1
+    );
 }
 
 #[test]
 fn a_record_is_shown_by_its_key_or_the_beginning_of_it() {
     let (shop, landed, held) = shop();
     let shown = shop.run(&["ledger", "show", &landed]);
-    for told in ["state       landed", "handles     charge/ch_1", r#"returned {"id":"ch_1"}"#] {
+    for told in [
+        "state       landed",
+        "handles     charge/ch_1",
+        r#"returned {"id":"ch_1"}"#,
+    ] {
         assert!(shown.stdout.contains(told), "{told} {shown:?}");
     }
-    let shown = shop.run(&["ledger", "show", &held[..8], "--output", "json"]).json();
+    let shown = shop
+        .run(&["ledger", "show", &held[..8], "--output", "json"])
+        .json();
     assert_eq!(shown["attempts"][0]["outcome"]["failed"]["code"], "exit-1");
     assert!(!shown.to_string().contains("nonce"));
-    shop.run(&["ledger", "show", "00000000-0000-8000-8000-000000000000"]).stopped(66, "there is no record");
-    shop.run(&["ledger", "show", "xyz"]).stopped(66, "names no record");
+    shop.run(&["ledger", "show", "00000000-0000-8000-8000-000000000000"])
+        .stopped(66, "there is no record");
+    shop.run(&["ledger", "show", "xyz"])
+        .stopped(66, "names no record");
 }
 
 #[test]
 fn a_decision_stands_and_every_repeat_is_answered_by_it() {
     let (shop, landed, held) = shop();
     let decide = |id: &str, word: &str, more: &[&str]| {
-        shop.run(&[&["ledger", "decide", id, word, "--who", "Ada", "--why", "saw the bank"], more].concat())
+        shop.run(
+            &[
+                &[
+                    "ledger",
+                    "decide",
+                    id,
+                    word,
+                    "--who",
+                    "Ada",
+                    "--why",
+                    "saw the bank",
+                ],
+                more,
+            ]
+            .concat(),
+        )
     };
     decide(&held, "landed", &["--attempt", "7"]).stopped(65, "rests on the last attempt");
     decide(&held, "release", &["--outcome", "1"]).stopped(64, "decide `landed`");
@@ -57,7 +107,8 @@ fn a_decision_stands_and_every_repeat_is_answered_by_it() {
     decide(&held, "release", &[]).printed(0, &format!("{held}\treleased\n"));
     let listed = shop.run(&["ledger", "list"]);
     assert!(listed.stdout.contains("Ada: saw the bank"), "{listed:?}");
-    shop.exec("charge", ORDER, &format!("{EFFECT} echo done")).printed(0, "done\n");
+    shop.exec("charge", ORDER, &format!("{EFFECT} echo done"))
+        .printed(0, "done\n");
     assert_eq!(shop.effects(), 2);
     decide(&held, "undone", &[]).printed(0, &format!("{held}\tundone\n"));
 }
@@ -65,16 +116,25 @@ fn a_decision_stands_and_every_repeat_is_answered_by_it() {
 #[test]
 fn a_decision_needs_somebody_and_a_reason() {
     let (shop, _, held) = shop();
-    shop.run(&["ledger", "decide", &held, "landed", "--who", "Ada"]).stopped(64, "--why");
-    shop.run(&["ledger", "decide", &held, "landed", "--who", " ", "--why", "x"]).stopped(64, "`--who` takes one line");
-    shop.run(&["ledger", "decide", &held, "perhaps", "--who", "Ada", "--why", "x"]).stopped(64, "perhaps");
+    shop.run(&["ledger", "decide", &held, "landed", "--who", "Ada"])
+        .stopped(64, "--why");
+    shop.run(&[
+        "ledger", "decide", &held, "landed", "--who", " ", "--why", "x",
+    ])
+    .stopped(64, "`--who` takes one line");
+    shop.run(&[
+        "ledger", "decide", &held, "perhaps", "--who", "Ada", "--why", "x",
+    ])
+    .stopped(64, "perhaps");
 }
 
 #[test]
 fn what_a_person_refused_is_refused_to_repeats() {
     let (shop, _, held) = shop();
-    shop.run(&["ledger", "decide", &held, "refused", "--who", "Ada", "--why", "no"])
-        .printed(0, &format!("{held}\trefused\n"));
+    shop.run(&[
+        "ledger", "decide", &held, "refused", "--who", "Ada", "--why", "no",
+    ])
+    .printed(0, &format!("{held}\trefused\n"));
     let done = shop.exec("charge", ORDER, EFFECT);
     assert_ne!(done.exit, 0, "{done:?}");
     assert_eq!(shop.effects(), 1);
@@ -91,12 +151,25 @@ fn a_purge_removes_nothing_that_still_counts() {
 fn a_purge_may_forget_outcomes_but_not_that_they_landed() {
     let shop = Workshop::new("");
     let arguments = r#"{"order": 1}"#;
-    let run = ["exec", "--tool", "note", "--args", arguments, "--", "echo", "done"];
+    let run = [
+        "exec", "--tool", "note", "--args", arguments, "--", "echo", "done",
+    ];
     shop.run(&run).printed(0, "done\n");
-    shop.run(&["ledger", "purge", "--forget-outcomes-after", "1h"]).printed(0, "0\n");
+    shop.run(&["ledger", "purge", "--forget-outcomes-after", "1h"])
+        .printed(0, "0\n");
     let forgot = shop.run(&["ledger", "purge", "--forget-outcomes-after", "0s"]);
-    assert!(forgot.stderr.contains("1 outcomes are forgotten"), "{forgot:?}");
-    assert_eq!(shop.run(&["ledger", "list"]).stdout.lines().filter(|line| line.contains("tombstone")).count(), 1);
+    assert!(
+        forgot.stderr.contains("1 outcomes are forgotten"),
+        "{forgot:?}"
+    );
+    assert_eq!(
+        shop.run(&["ledger", "list"])
+            .stdout
+            .lines()
+            .filter(|line| line.contains("tombstone"))
+            .count(),
+        1
+    );
     let wrong = shop.run(&["ledger", "purge", "--forget-outcomes-after", "soon"]);
     wrong.stopped(64, "forget-outcomes-after");
 }

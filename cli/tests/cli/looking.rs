@@ -7,15 +7,27 @@ fn a_policy_is_told_with_its_imports_settings_and_limits() {
     let shop = Workshop::new("");
     let told = shop.run(&["policy", "inspect", "hints"]);
     assert_eq!(told.exit, 0, "{told:?}");
-    for part in
-        ["policy      hints ", "imports               semel:policy/types@0.1.0", "memory-bytes", "fuel", "\"trusted\""]
-    {
+    for part in [
+        "policy      hints ",
+        "imports               semel:policy/types@0.1.0",
+        "memory-bytes",
+        "fuel",
+        "\"trusted\"",
+    ] {
         assert!(told.stdout.contains(part), "{part} {told:?}");
     }
-    let json = shop.run(&["policy", "inspect", "intent", "--output", "json"]).json();
+    let json = shop
+        .run(&["policy", "inspect", "intent", "--output", "json"])
+        .json();
     assert_eq!(
-        (json["policy"]["name"].as_str(), &json["component"]["imports"]),
-        (Some("intent"), &serde_json::json!(["semel:policy/types@0.1.0"]))
+        (
+            json["policy"]["name"].as_str(),
+            &json["component"]["imports"]
+        ),
+        (
+            Some("intent"),
+            &serde_json::json!(["semel:policy/types@0.1.0"])
+        )
     );
 }
 
@@ -32,9 +44,12 @@ fn settings_are_tried_where_they_are_given() {
 fn what_is_no_policy_is_told_why() {
     let shop = Workshop::new("");
     shop.write("bad.wasm", "not wasm");
-    shop.run(&["policy", "inspect", "bad.wasm"]).stopped(78, "this is not WebAssembly");
-    shop.run(&["policy", "inspect", "./missing.wasm"]).stopped(66, "missing.wasm");
-    shop.run(&["policy", "inspect", "strype"]).stopped(78, "there is no ready-made policy `strype`");
+    shop.run(&["policy", "inspect", "bad.wasm"])
+        .stopped(78, "this is not WebAssembly");
+    shop.run(&["policy", "inspect", "./missing.wasm"])
+        .stopped(66, "missing.wasm");
+    shop.run(&["policy", "inspect", "strype"])
+        .stopped(78, "there is no ready-made policy `strype`");
 }
 
 #[test]
@@ -45,16 +60,28 @@ fn the_doctor_tells_what_is_set_up_and_what_waits_for_a_person() {
     }
     let told = shop.run(&["doctor"]);
     assert_eq!(told.exit, 0, "{told:?}");
-    for part in ["semel.toml", "intent ", "hints ", "sqlite:", "D2: survives power loss", "1 held", "plain digests"] {
+    for part in [
+        "semel.toml",
+        "intent ",
+        "hints ",
+        "sqlite:",
+        "D2: survives power loss",
+        "1 held",
+        "plain digests",
+    ] {
         assert!(told.stdout.contains(part), "{part} {told:?}");
     }
 }
 
 #[test]
 fn the_doctor_tells_every_mistake_and_ends_with_the_first() {
-    let shop =
-        Workshop::new("[[tool]]\nmatch = \"x\"\npolicy = \"strype\"\n[[tool]]\nmatch = \"y\"\npolicy = \"intent\"\n");
-    shop.write("ledger.sqlite", "this is no database, and it is long enough to show that it is none at all");
+    let shop = Workshop::new(
+        "[[tool]]\nmatch = \"x\"\npolicy = \"strype\"\n[[tool]]\nmatch = \"y\"\npolicy = \"intent\"\n",
+    );
+    shop.write(
+        "ledger.sqlite",
+        "this is no database, and it is long enough to show that it is none at all",
+    );
     let told = shop.run(&["doctor"]);
     told.stopped(78, "strype");
     assert_eq!(told.stdout.matches("unusable").count(), 3, "{told:?}");

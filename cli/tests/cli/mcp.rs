@@ -48,11 +48,27 @@ impl Client {
     }
 
     pub(crate) fn started(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (input, lines) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()).lines());
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, lines) = (
+            child.stdin.take(),
+            BufReader::new(child.stdout.take().unwrap()).lines(),
+        );
         let (sender, output) = channel();
-        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut client = Self { child, input, output };
+        thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut client = Self {
+            child,
+            input,
+            output,
+        };
         client.say(INITIALIZE);
         assert_eq!(client.hear()["id"], 0);
         client.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
@@ -65,7 +81,10 @@ impl Client {
 
     pub(crate) fn call(&mut self, id: u32, tool: &str) {
         let params = json!({ "name": tool, "arguments": { "order": 7 } });
-        self.say(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params }).to_string());
+        self.say(
+            &json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
+                .to_string(),
+        );
     }
 
     pub(crate) fn hear(&mut self) -> Value {
@@ -86,15 +105,31 @@ impl Client {
     /// Sends the signal, and says how long the gateway took to end.
     fn ended_by(mut self, signal: &str) -> (Done, Duration) {
         let began = Instant::now();
-        Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
         self.wait(began)
     }
 
     pub(crate) fn wait(&mut self, began: Instant) -> (Done, Duration) {
         let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
         let exit = self.child.wait().unwrap().code().unwrap_or(-1);
-        (Done { exit, stdout: String::new(), bytes: Vec::new(), stderr }, began.elapsed())
+        (
+            Done {
+                exit,
+                stdout: String::new(),
+                bytes: Vec::new(),
+                stderr,
+            },
+            began.elapsed(),
+        )
     }
 }
 
@@ -102,7 +137,11 @@ const COMMAND: [&str; 3] = ["--", "sh", "server.sh"];
 
 pub(crate) fn states(shop: &Workshop) -> Vec<String> {
     let listed = shop.run(&["ledger", "list"]);
-    listed.stdout.lines().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect()
+    listed
+        .stdout
+        .lines()
+        .map(|line| line.split('\t').nth(1).unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -114,12 +153,18 @@ fn a_call_under_way_is_in_doubt_once_the_gateway_is_told_to_end() {
     assert_eq!(states(&shop), ["running"], "the control: it is under way");
     let (done, took) = client.ended_by("-TERM");
     assert_eq!(done.exit, 0, "{done:?}");
-    assert!(took < Duration::from_secs(2), "whoever sends SIGTERM kills two seconds later: {took:?}");
+    assert!(
+        took < Duration::from_secs(2),
+        "whoever sends SIGTERM kills two seconds later: {took:?}"
+    );
     assert_ne!(states(&shop), ["running"], "{done:?}");
     let mut again = Client::of(&shop, &["--name", "bank"], &COMMAND);
     again.call(1, "hang");
     let answer = &again.hear()["result"]["_meta"]["dev.semel/answer"];
-    assert!(answer == "held" || answer == "in-doubt" || answer == "in doubt", "{answer}");
+    assert!(
+        answer == "held" || answer == "in-doubt" || answer == "in doubt",
+        "{answer}"
+    );
     assert_eq!(shop.effects(), 1);
 }
 
@@ -144,8 +189,16 @@ fn a_server_that_dies_is_started_again_and_nothing_is_sent_twice() {
     assert_eq!(client.response()["result"]["isError"], true);
     client.say(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#);
     let pong = client.response();
-    assert_eq!((&pong["id"], &pong["result"]), (&json!(2), &json!({})), "the next one serves");
-    assert_eq!(shop.read("opened").lines().count(), 2, "it was opened without the client");
+    assert_eq!(
+        (&pong["id"], &pong["result"]),
+        (&json!(2), &json!({})),
+        "the next one serves"
+    );
+    assert_eq!(
+        shop.read("opened").lines().count(),
+        2,
+        "it was opened without the client"
+    );
     client.call(3, "die");
     let answer = client.response();
     assert_eq!(answer["result"]["isError"], true, "{answer}");
@@ -156,7 +209,9 @@ fn a_server_that_dies_is_started_again_and_nothing_is_sent_twice() {
 
 #[test]
 fn a_server_that_must_not_be_started_again_is_not() {
-    let shop = Workshop::new("[[mcp.server]]\nname = \"bank\"\ncommand = [\"sh\", \"server.sh\"]\nrestart = false\n");
+    let shop = Workshop::new(
+        "[[mcp.server]]\nname = \"bank\"\ncommand = [\"sh\", \"server.sh\"]\nrestart = false\n",
+    );
     let mut client = Client::of(&shop, &[], &[]);
     client.call(1, "die");
     client.response();
@@ -168,16 +223,26 @@ fn a_server_that_must_not_be_started_again_is_not() {
 
 #[test]
 fn two_servers_are_one_to_their_client_and_apart_in_the_ledger() {
-    let server = |name| format!("[[mcp.server]]\nname = \"{name}\"\ncommand = [\"sh\", \"server.sh\"]\n");
+    let server =
+        |name| format!("[[mcp.server]]\nname = \"{name}\"\ncommand = [\"sh\", \"server.sh\"]\n");
     let shop = Workshop::new(&(server("bank") + &server("shop")));
     let mut client = Client::of(&shop, &[], &[]);
     client.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
     let listed = client.response();
-    let names: Vec<_> = listed["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+    let names: Vec<_> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| &tool["name"])
+        .collect();
     assert_eq!(names, ["bank_pay", "shop_pay"]);
     for (id, tool) in [(2, "bank_pay"), (3, "shop_pay")] {
         client.call(id, tool);
-        assert_eq!(client.response()["result"]["content"][0]["text"], "paid", "{tool}");
+        assert_eq!(
+            client.response()["result"]["content"][0]["text"],
+            "paid",
+            "{tool}"
+        );
     }
     assert_eq!(shop.effects(), 2);
     client.call(4, "pay");
@@ -187,10 +252,13 @@ fn two_servers_are_one_to_their_client_and_apart_in_the_ledger() {
 #[test]
 fn an_address_that_others_reach_is_not_listened_on_without_a_token() {
     let shop = Workshop::new("");
-    shop.run(&["mcp", "--listen", "0.0.0.0:0", "--", "sh"]).stopped(78, "no token is set up");
-    shop.run(&["mcp", "--listen", "here", "--", "sh"]).stopped(64, "is no address");
+    shop.run(&["mcp", "--listen", "0.0.0.0:0", "--", "sh"])
+        .stopped(78, "no token is set up");
+    shop.run(&["mcp", "--listen", "here", "--", "sh"])
+        .stopped(64, "is no address");
     shop.run(&["mcp"]).stopped(64, "no server is named");
-    shop.run(&["mcp", "--", "no-such-server"]).stopped(66, "cannot be started");
+    shop.run(&["mcp", "--", "no-such-server"])
+        .stopped(66, "cannot be started");
 }
 
 /// A gateway that listens, and what it answers.
@@ -208,7 +276,11 @@ impl Listening {
         let mut line = String::new();
         let address = loop {
             line.clear();
-            assert_ne!(said.read_line(&mut line).unwrap(), 0, "it says where it serves");
+            assert_ne!(
+                said.read_line(&mut line).unwrap(),
+                0,
+                "it says where it serves"
+            );
             if let Some((_, address)) = line.split_once("serving MCP at http://") {
                 break address.to_owned();
             }
@@ -220,13 +292,21 @@ impl Listening {
             said.read_to_string(&mut log).unwrap();
             log
         });
-        Self { child, address, log: Some(log) }
+        Self {
+            child,
+            address,
+            log: Some(log),
+        }
     }
 
     pub(crate) fn send(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
-        write!(stream, "{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        write!(
+            stream,
+            "{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -234,13 +314,19 @@ impl Listening {
 
     /// Tells it to end, and says what it logged.
     pub(crate) fn ended(mut self) -> String {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
         self.log.take().unwrap().join().unwrap()
     }
 
     fn get(&self, path: &str, headers: &str) -> String {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost{headers}"), "")
+        self.send(
+            &format!("GET {path} HTTP/1.1\r\nHost: localhost{headers}"),
+            "",
+        )
     }
 }
 
@@ -276,7 +362,10 @@ fn a_gateway_that_listens_lets_in_who_knows_the_token_and_tells_of_its_health() 
     assert!(opened.starts_with("HTTP/1.1 200"), "{opened}");
     assert!(gateway.get("/metrics", "").starts_with("HTTP/1.1 401"));
     let metrics = gateway.get("/metrics", token);
-    assert!(metrics.contains("semel_running 0") && metrics.contains("semel_held 0"), "{metrics}");
+    assert!(
+        metrics.contains("semel_running 0") && metrics.contains("semel_held 0"),
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -288,13 +377,28 @@ fn neither_arguments_nor_outcomes_are_logged() {
     command.env("SEMEL_LOG", "trace");
     let mut client = Client::started(command);
     let params = json!({ "name": "pay", "arguments": { "order": CANARY } });
-    client.say(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string());
+    client.say(
+        &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string(),
+    );
     client.response();
     drop(client.input.take());
     let (done, _) = client.wait(Instant::now());
-    let lines: Vec<Value> = done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(!lines.is_empty(), "the control: something is logged, and every line is JSON");
-    assert_eq!(done.stderr.lines().filter(|line| line.contains(CANARY)).count(), 0);
+    let lines: Vec<Value> = done
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        !lines.is_empty(),
+        "the control: something is logged, and every line is JSON"
+    );
+    assert_eq!(
+        done.stderr
+            .lines()
+            .filter(|line| line.contains(CANARY))
+            .count(),
+        0
+    );
     wait_until(|| shop.effects() == 1, Path::new("effects"));
 }
 
@@ -303,39 +407,72 @@ fn a_clients_configuration_is_shown_before_it_is_changed_and_comes_back_as_it_wa
     let shop = Workshop::new("");
     let config = "{\n  // Mine.\n  \"mcpServers\": {\n    \"bank\": { \"command\": \"sh\", \"args\": [\"server.sh\"] }\n  }\n}\n";
     shop.write("mcp.json", config);
-    let install = ["mcp", "install", "--client", "cursor", "--config", "mcp.json"];
+    let install = [
+        "mcp", "install", "--client", "cursor", "--config", "mcp.json",
+    ];
     let shown = shop.run(&install);
     shown.stopped(0, "nothing was written");
-    assert!(shown.stdout.contains("+    \"bank\": { \"command\": \"/"), "{shown:?}");
+    assert!(
+        shown.stdout.contains("+    \"bank\": { \"command\": \"/"),
+        "{shown:?}"
+    );
     assert_eq!(shop.read("mcp.json"), config);
-    shop.run(&[&install[..], &["--yes"]].concat()).stopped(0, "written");
+    shop.run(&[&install[..], &["--yes"]].concat())
+        .stopped(0, "written");
     assert_eq!(shop.read("mcp.json.before-semel"), config);
-    let written: Value = serde_json::from_str(&shop.read("mcp.json").replace("// Mine.", "")).unwrap();
+    let written: Value =
+        serde_json::from_str(&shop.read("mcp.json").replace("// Mine.", "")).unwrap();
     let server = &written["mcpServers"]["bank"];
-    assert_eq!(server["args"], json!(["mcp", "--name", "bank", "--", "sh", "server.sh"]));
-    shop.run(&[&install[..], &["--yes"]].concat()).printed(0, "");
+    assert_eq!(
+        server["args"],
+        json!(["mcp", "--name", "bank", "--", "sh", "server.sh"])
+    );
+    shop.run(&[&install[..], &["--yes"]].concat())
+        .printed(0, "");
     shop.write("server.sh", SERVER);
-    let words: Vec<_> = server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let words: Vec<_> = server["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
     let mut client = Client::started(shop.semel(&words));
     client.call(1, "pay");
-    assert_eq!(client.response()["result"]["content"][0]["text"], "paid", "what was written is a gateway");
-    shop.run(&[&install[..], &["--yes", "--undo"]].concat()).stopped(0, "no longer guarded");
+    assert_eq!(
+        client.response()["result"]["content"][0]["text"],
+        "paid",
+        "what was written is a gateway"
+    );
+    shop.run(&[&install[..], &["--yes", "--undo"]].concat())
+        .stopped(0, "no longer guarded");
     assert_eq!(shop.read("mcp.json"), config);
-    shop.run(&["mcp", "install", "--client", "cursor"]).stopped(66, "cannot be read");
+    shop.run(&["mcp", "install", "--client", "cursor"])
+        .stopped(66, "cannot be read");
 }
 
 #[test]
 fn a_server_that_does_not_end_by_itself_is_ended_with_the_gateway() {
     let shop = Workshop::new("");
-    shop.write("stays.sh", "echo $$ > number\ntrap 'echo x > told' TERM\n. ./server.sh\nwhile :; do sleep 1; done\n");
+    shop.write(
+        "stays.sh",
+        "echo $$ > number\ntrap 'echo x > told' TERM\n. ./server.sh\nwhile :; do sleep 1; done\n",
+    );
     let mut client = Client::of(&shop, &[], &["--", "sh", "stays.sh"]);
     drop(client.input.take());
     let (done, took) = client.wait(Instant::now());
     assert_eq!(done.exit, 0, "{done:?}");
-    assert!(took < Duration::from_secs(4), "whoever closes stdin kills after four seconds: {took:?}");
+    assert!(
+        took < Duration::from_secs(4),
+        "whoever closes stdin kills after four seconds: {took:?}"
+    );
     assert_eq!(shop.read("told"), "x\n", "it was told to end");
     let number = shop.read("number");
-    let is_there = || Path::new("/proc").join(number.trim()).join("cmdline").exists();
+    let is_there = || {
+        Path::new("/proc")
+            .join(number.trim())
+            .join("cmdline")
+            .exists()
+    };
     wait_until(|| !is_there(), Path::new("the server's end"));
 }
 
@@ -345,17 +482,35 @@ fn neither_tokens_nor_cookies_are_logged_or_handed_on() {
     let shop = Workshop::new("[mcp]\ntoken_env = \"TOKEN\"\n");
     shop.write(
         "server.sh",
-        &SERVER.replace("while read -r line; do", "while read -r line; do printf '%s\\n' \"$line\" >> heard"),
+        &SERVER.replace(
+            "while read -r line; do",
+            "while read -r line; do printf '%s\\n' \"$line\" >> heard",
+        ),
     );
-    let mut command = shop.semel(&["mcp", "--listen", "localhost:0", "--log", "json", "--", "sh", "server.sh"]);
-    command.env("SEMEL_LOG", "trace").env("TOKEN", format!("{CANARY}-token"));
+    let mut command = shop.semel(&[
+        "mcp",
+        "--listen",
+        "localhost:0",
+        "--log",
+        "json",
+        "--",
+        "sh",
+        "server.sh",
+    ]);
+    command
+        .env("SEMEL_LOG", "trace")
+        .env("TOKEN", format!("{CANARY}-token"));
     let gateway = Listening::of(command);
     let head = format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
          Authorization: Bearer {CANARY}-token\r\nCookie: a={CANARY}"
     );
     assert!(gateway.send(&head, INITIALIZE).starts_with("HTTP/1.1 200"));
-    assert!(gateway.send(&head.replace("-token", "-guess"), INITIALIZE).starts_with("HTTP/1.1 401"));
+    assert!(
+        gateway
+            .send(&head.replace("-token", "-guess"), INITIALIZE)
+            .starts_with("HTTP/1.1 401")
+    );
     let log = gateway.ended();
     assert!(!log.is_empty(), "the control: something is logged");
     assert_eq!(log.lines().filter(|line| line.contains(CANARY)).count(), 0);
@@ -365,17 +520,21 @@ fn neither_tokens_nor_cookies_are_logged_or_handed_on() {
 #[test]
 fn a_key_that_cannot_come_to_its_server_is_told_before_anything_starts() {
     let rule = "[[tool]]\nmatch = \"bank_pay\"\npolicy = \"intent\"\n[tool.settings]\nidentity = [\"order\"]\n";
-    let target = "target = { header = \"Idempotency-Key\", repeats = \"replayed\", remembers = \"24h\" }\n";
-    let command = "[[mcp.server]]\nname = \"bank\"\nprefix = \"bank_\"\ncommand = [\"sh\", \"server.sh\"]\n";
+    let target =
+        "target = { header = \"Idempotency-Key\", repeats = \"replayed\", remembers = \"24h\" }\n";
+    let command =
+        "[[mcp.server]]\nname = \"bank\"\nprefix = \"bank_\"\ncommand = [\"sh\", \"server.sh\"]\n";
     let far = "[[mcp.server]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
     let told = "semel.toml:3: the policy puts its key into the header `Idempotency-Key`, and what is sent to `bank`";
     let refused = |config: &str| Workshop::new(config).run(&["mcp"]);
     refused(&[rule, target, command].concat()).stopped(78, told);
     refused(&[rule, target, command, far].concat()).stopped(78, told);
     let stripe = "[[tool]]\nmatch = \"bank_*\"\npolicy = \"stripe\"\n";
-    refused(&[stripe, command].concat()).stopped(78, "semel.toml:3: the policy puts its key into the header");
+    refused(&[stripe, command].concat())
+        .stopped(78, "semel.toml:3: the policy puts its key into the header");
     // The controls: where it goes elsewhere, where another server may be meant, and where nothing is guarded.
-    let elsewhere = "target = { metadata = \"bank/key\", repeats = \"replayed\", remembers = \"24h\" }\n";
+    let elsewhere =
+        "target = { metadata = \"bank/key\", repeats = \"replayed\", remembers = \"24h\" }\n";
     let anybody = rule.replace("bank_pay", "*");
     let watched = rule.replace("policy", "mode = \"shadow\"\npolicy");
     for config in [
@@ -407,12 +566,19 @@ done
     let rule = "[defaults]\nanswer_within = \"200ms\"\n[[tool]]\nmatch = \"bank_pay\"\npolicy = \"intent\"\n[tool.settings]\n\
         identity = [\"order\"]\nprobe = { tool = \"look\", landed = { at = \"/structuredContent/paid\", is = 7 }, \
         result = \"/structuredContent\" }\n[[mcp.server]]\nname = \"bank\"\nprefix = \"bank_\"\ncommand = [\"sh\", \"bank.sh\"]\n";
-    for (names, answer) in [("[mcp]\nprobe_tools = [\"bank_look\"]\n", "replayed"), ("", "in doubt")] {
+    for (names, answer) in [
+        ("[mcp]\nprobe_tools = [\"bank_look\"]\n", "replayed"),
+        ("", "in doubt"),
+    ] {
         let shop = Workshop::new(&(names.to_owned() + rule));
         shop.write("bank.sh", BANK);
         let mut client = Client::of(&shop, &[], &[]);
         client.call(1, "bank_pay");
-        assert_eq!(client.response()["result"]["_meta"]["dev.semel/answer"], answer, "{names}");
+        assert_eq!(
+            client.response()["result"]["_meta"]["dev.semel/answer"],
+            answer,
+            "{names}"
+        );
         assert_eq!(shop.effects(), 1);
     }
 }

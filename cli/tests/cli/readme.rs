@@ -10,7 +10,13 @@ fn the_example_of_the_readme_refunds_once() {
     let (config, _) = after.split_once("```").expect("its end");
     let shop = Workshop::new("");
     shop.write("semel.toml", config);
-    let refund = |args| shop.exec("refund", args, "echo x >> effects; echo \"refunded $SEMEL_KEY\"");
+    let refund = |args| {
+        shop.exec(
+            "refund",
+            args,
+            "echo x >> effects; echo \"refunded $SEMEL_KEY\"",
+        )
+    };
     let first = refund(r#"{"order_id": "A-7", "amount": "10.00"}"#);
     assert_eq!(first.exit, 0, "{first:?}");
     refund(r#"{"order_id": "A-7", "amount": 10}"#).printed(0, &first.stdout);

@@ -3,13 +3,18 @@
 use crate::workshop::{CHARGE, Workshop};
 use std::fs;
 
-const A: &str = "[sealing]\ncurrent = \"a\"\n[[sealing.key]]\nid = \"a\"\nsecret_file = \"key-a\"\n";
+const A: &str =
+    "[sealing]\ncurrent = \"a\"\n[[sealing.key]]\nid = \"a\"\nsecret_file = \"key-a\"\n";
 const B_AND_A: &str = "[sealing]\ncurrent = \"b\"\n[[sealing.key]]\nid = \"b\"\nsecret_file = \"key-b\"\n\
     [[sealing.key]]\nid = \"a\"\nsecret_file = \"key-a\"\n";
-const B: &str = "[sealing]\ncurrent = \"b\"\n[[sealing.key]]\nid = \"b\"\nsecret_file = \"key-b\"\n";
+const B: &str =
+    "[sealing]\ncurrent = \"b\"\n[[sealing.key]]\nid = \"b\"\nsecret_file = \"key-b\"\n";
 
 fn set_up(shop: &Workshop, sealing: &str) {
-    shop.write("semel.toml", &format!("[ledger]\nurl = \"sqlite:ledger.sqlite\"\n{sealing}{CHARGE}"));
+    shop.write(
+        "semel.toml",
+        &format!("[ledger]\nurl = \"sqlite:ledger.sqlite\"\n{sealing}{CHARGE}"),
+    );
 }
 
 fn shop() -> Workshop {
@@ -33,7 +38,9 @@ fn charge(shop: &Workshop, tenant: &str) -> crate::workshop::Done {
 fn holds(shop: &Workshop, what: &str) -> bool {
     ["ledger.sqlite", "ledger.sqlite-wal"].iter().any(|name| {
         let bytes = fs::read(shop.path(name)).unwrap_or_default();
-        bytes.windows(what.len()).any(|window| window == what.as_bytes())
+        bytes
+            .windows(what.len())
+            .any(|window| window == what.as_bytes())
     })
 }
 
@@ -44,12 +51,17 @@ fn a_ledger_is_sealed_and_its_key_changed() {
     charge(&shop, "ada").printed(0, "told-ada\n");
     assert!(!holds(&shop, "told-ada"));
     assert!(
-        shop.run(&["doctor"]).stdout.contains("sealing     under the key `a`; 0 records in the clear, 1 under `a`")
+        shop.run(&["doctor"])
+            .stdout
+            .contains("sealing     under the key `a`; 0 records in the clear, 1 under `a`")
     );
     set_up(&shop, B);
     charge(&shop, "ada").stopped(69, "sealed under the key `a`");
     let listed = shop.run(&["ledger", "list"]);
-    assert!(listed.stdout.contains("landed") && listed.stdout.contains("sealed under the key `a`"), "{listed:?}");
+    assert!(
+        listed.stdout.contains("landed") && listed.stdout.contains("sealed under the key `a`"),
+        "{listed:?}"
+    );
     let missing = shop.run(&["ledger", "reseal"]);
     missing.stopped(78, "1 records are sealed under the key `a`");
     set_up(&shop, B_AND_A);
@@ -59,7 +71,8 @@ fn a_ledger_is_sealed_and_its_key_changed() {
     charge(&shop, "ada").printed(0, "told-ada\n");
     assert_eq!(shop.effects(), 1);
     set_up(&shop, "");
-    shop.run(&["ledger", "reseal"]).stopped(78, "no sealing key is set up");
+    shop.run(&["ledger", "reseal"])
+        .stopped(78, "no sealing key is set up");
 }
 
 #[test]
@@ -82,8 +95,10 @@ fn what_a_ledger_tells_of_a_tenant_is_erased_once_the_operator_says_so() {
     charge(&shop, "ada").stopped(74, "expired");
     charge(&shop, "bob").printed(0, "told-bob\n");
     assert_eq!(shop.effects(), 2);
-    shop.run(&[&erase[..], &["--with-records"]].concat()).stopped(64, "--yes");
-    shop.run(&[&erase[..], &["--yes", "--with-records"]].concat()).printed(0, "1\n");
+    shop.run(&[&erase[..], &["--with-records"]].concat())
+        .stopped(64, "--yes");
+    shop.run(&[&erase[..], &["--yes", "--with-records"]].concat())
+        .printed(0, "1\n");
     charge(&shop, "ada").printed(0, "told-ada\n");
     assert_eq!(shop.effects(), 3);
 }

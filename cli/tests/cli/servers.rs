@@ -12,7 +12,10 @@ pub(crate) const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 /// A workshop whose ledger is there.
 fn shop_at(url: &str) -> Workshop {
     let shop = Workshop::new("");
-    shop.write("semel.toml", &format!("[ledger]\nurl = \"{url}\"\n{CHARGE}"));
+    shop.write(
+        "semel.toml",
+        &format!("[ledger]\nurl = \"{url}\"\n{CHARGE}"),
+    );
     shop
 }
 
@@ -22,7 +25,10 @@ fn refusal(shop: &Workshop) -> String {
     assert_eq!(shop.effects(), 0, "{guarded:?}");
     assert_eq!(guarded.stdout, "");
     let listed = shop.run(&["ledger", "list"]);
-    assert_eq!((listed.exit, &listed.stderr), (guarded.exit, &guarded.stderr));
+    assert_eq!(
+        (listed.exit, &listed.stderr),
+        (guarded.exit, &guarded.stderr)
+    );
     assert_eq!(shop.run(&["doctor"]).exit, guarded.exit);
     told(&guarded)
 }
@@ -41,11 +47,19 @@ struct Refusals {
 
 impl Refusals {
     fn of(port: u16) -> Self {
-        Self { varies: vec![(port.to_string(), "PORT")], told: Vec::new() }
+        Self {
+            varies: vec![(port.to_string(), "PORT")],
+            told: Vec::new(),
+        }
     }
 
     fn add(&mut self, what: &str, told: &str) {
-        let told = self.varies.iter().fold(told.to_owned(), |told, (found, name)| told.replace(found, name));
+        let told = self
+            .varies
+            .iter()
+            .fold(told.to_owned(), |told, (found, name)| {
+                told.replace(found, name)
+            });
         self.told.push(format!("{what}: {told}"));
     }
 
@@ -63,14 +77,24 @@ impl Refusals {
 
 /// Made, used and looked at: what holds for either server. `semel doctor` tells this of it.
 fn is_used_as_ever(shop: &Workshop, doctor: &[&str]) {
-    shop.exec("charge", ORDER, &format!("{EFFECT} echo done")).printed(0, "done\n");
-    shop.exec("charge", ORDER, &format!("{EFFECT} echo again")).printed(0, "done\n");
+    shop.exec("charge", ORDER, &format!("{EFFECT} echo done"))
+        .printed(0, "done\n");
+    shop.exec("charge", ORDER, &format!("{EFFECT} echo again"))
+        .printed(0, "done\n");
     assert_eq!((shop.effects(), shop.keys().len()), (1, 1));
     let told = shop.run(&["doctor"]);
     assert_eq!(told.exit, 0, "{told:?}");
     for part in doctor.iter().chain(&["latency", "clock", "1 landed"]) {
         assert!(told.stdout.contains(part), "{part} {told:?}");
     }
-    let trust = ["ledger", "trust", "--who", "ada", "--why", "the agents were off"];
-    shop.run(&trust).printed(0, "calls are sent as ever: nothing was withheld\n");
+    let trust = [
+        "ledger",
+        "trust",
+        "--who",
+        "ada",
+        "--why",
+        "the agents were off",
+    ];
+    shop.run(&trust)
+        .printed(0, "calls are sent as ever: nothing was withheld\n");
 }

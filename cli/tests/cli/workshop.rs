@@ -43,8 +43,13 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     pub(crate) fn new(config: &str) -> Self {
-        let workshop = Self { folder: TempDir::new().unwrap() };
-        workshop.write("semel.toml", &format!("[ledger]\nurl = \"sqlite:ledger.sqlite\"\n{config}"));
+        let workshop = Self {
+            folder: TempDir::new().unwrap(),
+        };
+        workshop.write(
+            "semel.toml",
+            &format!("[ledger]\nurl = \"sqlite:ledger.sqlite\"\n{config}"),
+        );
         workshop
     }
 
@@ -68,7 +73,10 @@ impl Workshop {
     /// `semel` with these arguments, in this folder and nobody's set-up.
     pub(crate) fn semel(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_semel"));
-        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("SEMEL") {
                 command.env_remove(name);
@@ -79,7 +87,10 @@ impl Workshop {
             command.env_remove(name);
         }
         // The ready-made policies are compiled once for all tests.
-        command.env("SEMEL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
+        command.env(
+            "SEMEL_CACHE",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"),
+        );
         command
     }
 
@@ -88,7 +99,13 @@ impl Workshop {
     }
 
     /// `semel exec` of a script for the shell.
-    pub(crate) fn exec_command(&self, tool: &str, args: &str, options: &[&str], script: &str) -> Command {
+    pub(crate) fn exec_command(
+        &self,
+        tool: &str,
+        args: &str,
+        options: &[&str],
+        script: &str,
+    ) -> Command {
         let mut words = vec!["exec", "--tool", tool, "--args", args];
         words.extend(options);
         words.extend(["--", "sh", "-c", script]);
@@ -100,13 +117,21 @@ impl Workshop {
     }
 
     pub(crate) fn exec_with(&self, tool: &str, args: &str, options: &[&str], script: &str) -> Done {
-        Done::of(self.exec_command(tool, args, options, script).output().unwrap())
+        Done::of(
+            self.exec_command(tool, args, options, script)
+                .output()
+                .unwrap(),
+        )
     }
 
     /// Starts one, to be watched or ended.
     pub(crate) fn start(&self, tool: &str, args: &str, options: &[&str], script: &str) -> Child {
         let mut command = self.exec_command(tool, args, options, script);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Waits until this file has something in it.
@@ -117,14 +142,22 @@ impl Workshop {
     /// The keys that `ledger list` shows.
     pub(crate) fn keys(&self) -> Vec<String> {
         let listed = self.run(&["ledger", "list"]);
-        listed.stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+        listed
+            .stdout
+            .lines()
+            .map(|line| line.split('\t').next().unwrap().to_owned())
+            .collect()
     }
 }
 
 pub(crate) fn wait_until(mut done: impl FnMut() -> bool, what: &Path) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for {}", what.display());
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "waited in vain for {}",
+            what.display()
+        );
         sleep(Duration::from_millis(10));
     }
 }
@@ -157,7 +190,11 @@ impl Done {
 
     #[track_caller]
     pub(crate) fn printed(&self, exit: i32, stdout: &str) {
-        assert_eq!((self.exit, self.stdout.as_str()), (exit, stdout), "{self:?}");
+        assert_eq!(
+            (self.exit, self.stdout.as_str()),
+            (exit, stdout),
+            "{self:?}"
+        );
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {

@@ -62,7 +62,10 @@ struct State {
 impl Call {
     pub(super) fn new(request: &Message, params: &Members, exchange: &Exchange) -> Arc<Self> {
         let own = meaning::own(params);
-        let waits = request.id().cloned().map(|id| (id, Arc::clone(&exchange.client)));
+        let waits = request
+            .id()
+            .cloned()
+            .map(|id| (id, Arc::clone(&exchange.client)));
         Arc::new(Self {
             method: request.method().unwrap_or_default().to_owned(),
             token: own.get("progressToken").map(str::to_owned),
@@ -71,7 +74,10 @@ impl Call {
             caller: exchange.caller.number,
             nobody_waits: exchange.nobody_waits.clone(),
             over: CancellationToken::new(),
-            state: Mutex::new(State { waits, ..State::default() }),
+            state: Mutex::new(State {
+                waits,
+                ..State::default()
+            }),
         })
     }
 
@@ -87,7 +93,12 @@ impl Call {
 
     /// Whether the request of this connection and id waits for it.
     pub(super) fn is_awaited_as(&self, caller: u64, id: &Id) -> bool {
-        self.caller == caller && self.state().waits.as_ref().is_some_and(|(awaited, _)| awaited == id)
+        self.caller == caller
+            && self
+                .state()
+                .waits
+                .as_ref()
+                .is_some_and(|(awaited, _)| awaited == id)
     }
 
     /// From now on it is on its way; not if it was cancelled before.
@@ -133,8 +144,12 @@ impl Call {
 
     /// Remembers a question of the server.
     pub(super) fn ask(&self, request: &Message) {
-        let Some(id) = request.id().cloned() else { return };
-        let params = request.body().and_then(|params| serde_json::from_str::<Value>(params).ok());
+        let Some(id) = request.id().cloned() else {
+            return;
+        };
+        let params = request
+            .body()
+            .and_then(|params| serde_json::from_str::<Value>(params).ok());
         let mut state = self.state();
         state.names += 1;
         let name = format!("question-{}", state.names);
@@ -154,9 +169,16 @@ impl Call {
         let (id, client) = state.waits.take()?;
         // Whoever is asked may never answer, and others go on meanwhile.
         state.turn = None;
-        let asked: Map<_, _> = state.asked.iter().map(|(name, _, question)| (name.clone(), question.clone())).collect();
+        let asked: Map<_, _> = state
+            .asked
+            .iter()
+            .map(|(name, _, question)| (name.clone(), question.clone()))
+            .collect();
         let result = json!({ "resultType": "input_required", "inputRequests": asked, "requestState": place });
-        Some((Message::response(Some(&id), "result", &result.to_string()), client))
+        Some((
+            Message::response(Some(&id), "result", &result.to_string()),
+            client,
+        ))
     }
 
     /// Takes the answers to questions: what to send to the server.
@@ -175,9 +197,13 @@ impl Call {
 
     /// Gives all questions up: what to send to the server.
     fn give_up(&self) -> Vec<Message> {
-        let error = json!({ "code": -32_603, "message": "the client did not answer in time" }).to_string();
+        let error =
+            json!({ "code": -32_603, "message": "the client did not answer in time" }).to_string();
         let asked = std::mem::take(&mut self.state().asked);
-        asked.iter().map(|(_, id, _)| Message::response(Some(id), "error", &error)).collect()
+        asked
+            .iter()
+            .map(|(_, id, _)| Message::response(Some(id), "error", &error))
+            .collect()
     }
 
     /// Has somebody wait for the response from now on; given back where it is there already.
@@ -210,7 +236,10 @@ impl Call {
 
     /// Who waits for the response now.
     pub(super) fn client(&self) -> Option<Arc<dyn Client>> {
-        self.state().waits.as_ref().map(|(_, client)| Arc::clone(client))
+        self.state()
+            .waits
+            .as_ref()
+            .map(|(_, client)| Arc::clone(client))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -267,8 +296,11 @@ impl Held {
     /// Asks the client of the call what its server has asked.
     pub(super) async fn ask(&self, call: &Arc<Call>) {
         let Some(place) = random_place() else { return };
-        let Some((questions, client)) = call.questions(&place) else { return };
-        self.open().insert(place, (Arc::clone(call), Instant::now()));
+        let Some((questions, client)) = call.questions(&place) else {
+            return;
+        };
+        self.open()
+            .insert(place, (Arc::clone(call), Instant::now()));
         // A client that has gone may come back with its answer.
         client.put(questions).await.unwrap_or_default();
     }
@@ -276,11 +308,13 @@ impl Held {
     /// Finds what a repeated request answers.
     pub(super) fn answer(&self, place: &str, caller: &Caller, method: Option<&str>) -> Answered {
         let mut open = self.open();
-        let fits = |call: &Call| call.tenant == caller.tenant && Some(call.method.as_str()) == method;
+        let fits =
+            |call: &Call| call.tenant == caller.tenant && Some(call.method.as_str()) == method;
         if !open.get(place).is_some_and(|(call, _)| fits(call)) {
             return Answered::Unknown;
         }
-        open.remove(place).map_or(Answered::Unknown, |(call, _)| Answered::Belongs(call))
+        open.remove(place)
+            .map_or(Answered::Unknown, |(call, _)| Answered::Belongs(call))
     }
 
     /// Has the repeated request wait for the response; asks what was left open; or answers at once.
@@ -294,12 +328,20 @@ impl Held {
     /// Gives up what waits for too long, or is too much: what to send to servers.
     pub(super) fn give_up_old(&self) -> Vec<Message> {
         let mut open = self.open();
-        let mut old: Vec<_> = open.iter().map(|(place, (_, since))| (*since, place.clone())).collect();
+        let mut old: Vec<_> = open
+            .iter()
+            .map(|(place, (_, since))| (*since, place.clone()))
+            .collect();
         old.sort();
         let too_many = old.len().saturating_sub(QUESTIONS_MAX);
         let is_old = |at: usize, since: &Instant| at < too_many || since.elapsed() > QUESTION_MAX;
-        let goes = old.iter().enumerate().filter(|(at, (since, _))| is_old(*at, since));
-        let gone: Vec<_> = goes.filter_map(|(_, (_, place))| open.remove(place)).collect();
+        let goes = old
+            .iter()
+            .enumerate()
+            .filter(|(at, (since, _))| is_old(*at, since));
+        let gone: Vec<_> = goes
+            .filter_map(|(_, (_, place))| open.remove(place))
+            .collect();
         gone.iter().flat_map(|(call, _)| call.give_up()).collect()
     }
 

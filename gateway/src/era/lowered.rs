@@ -49,7 +49,9 @@ impl Lowering {
 #[async_trait]
 impl Connect for Lowering {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
-        Ok(Arc::new(Lowered::connect(Arc::clone(&self.0), client).await?))
+        Ok(Arc::new(
+            Lowered::connect(Arc::clone(&self.0), client).await?,
+        ))
     }
 }
 
@@ -83,9 +85,18 @@ impl Kept {
 impl Lowered {
     /// Connects. Of which era client and server are shows later.
     async fn connect(connect: Arc<dyn Connect>, client: Arc<dyn Client>) -> Result<Self, NoServer> {
-        let first_hears = Arc::new(Switch { client, instead: OnceLock::new() });
+        let first_hears = Arc::new(Switch {
+            client,
+            instead: OnceLock::new(),
+        });
         let first = connect.connect(Arc::<Switch>::clone(&first_hears)).await?;
-        Ok(Self { connect, first, first_hears, lowers: OnceCell::new(), connections: Mutex::default() })
+        Ok(Self {
+            connect,
+            first,
+            first_hears,
+            lowers: OnceCell::new(),
+            connections: Mutex::default(),
+        })
     }
 
     /// Whether client and server are of two eras, which the first message shows.
@@ -100,7 +111,8 @@ impl Lowered {
                 Probed::Older => Ok(true),
                 Probed::Silent if self.older(message, exchange).await.is_ok() => Ok(true),
                 Probed::Silent => {
-                    let probed = probe::discover(&*self.first, &own, exchange, probe::STARTS_WITHIN).await?;
+                    let probed =
+                        probe::discover(&*self.first, &own, exchange, probe::STARTS_WITHIN).await?;
                     Ok(!matches!(probed, Probed::Newer(_)))
                 }
             }
@@ -117,22 +129,36 @@ impl Lowered {
             let mut connections = self.connections();
             make_room(&mut connections, &key, Instant::now());
             if connections.len() >= CONNECTIONS_MAX && !connections.contains_key(&key) {
-                return Err(NoServer("too many clients of different capabilities are connected".to_owned()));
+                return Err(NoServer(
+                    "too many clients of different capabilities are connected".to_owned(),
+                ));
             }
             let is_first = connections.is_empty();
-            let new = || Kept { older: Arc::default(), used: Instant::now(), is_first };
+            let new = || Kept {
+                older: Arc::default(),
+                used: Instant::now(),
+                is_first,
+            };
             let kept = connections.entry(key.clone()).or_insert_with(new);
             kept.used = Instant::now();
             (Arc::clone(&kept.older), kept.is_first)
         };
-        let opened = cell.get_or_try_init(|| self.open(&own, exchange, is_first)).await.cloned();
+        let opened = cell
+            .get_or_try_init(|| self.open(&own, exchange, is_first))
+            .await
+            .cloned();
         if opened.is_err() {
             self.connections().remove(&key);
         }
         opened
     }
 
-    async fn open(&self, own: &Members, exchange: &Exchange, is_first: bool) -> Result<Arc<Older>, NoServer> {
+    async fn open(
+        &self,
+        own: &Members,
+        exchange: &Exchange,
+        is_first: bool,
+    ) -> Result<Arc<Older>, NoServer> {
         let hears = Hears::default();
         let upstream = match is_first {
             true => Arc::clone(&self.first),
@@ -148,11 +174,16 @@ impl Lowered {
     }
 
     fn connections(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn opened(&self) -> Vec<Arc<Older>> {
-        self.connections().values().filter_map(|kept| kept.older.get().cloned()).collect()
+        self.connections()
+            .values()
+            .filter_map(|kept| kept.older.get().cloned())
+            .collect()
     }
 }
 
@@ -198,13 +229,27 @@ impl Upstream for Lowered {
 /// Ends connections that nobody has used for long; for a new one where there are too many, the one that was not used for longest.
 fn make_room(connections: &mut HashMap<String, Kept>, wanted: &str, now: Instant) {
     let is_idle = |kept: &Kept| kept.is_idle(now, IDLE_MAX);
-    let mut ends: Vec<_> = connections.iter().filter(|(_, kept)| is_idle(kept)).map(|(key, _)| key.clone()).collect();
+    let mut ends: Vec<_> = connections
+        .iter()
+        .filter(|(_, kept)| is_idle(kept))
+        .map(|(key, _)| key.clone())
+        .collect();
     ends.retain(|key| key != wanted);
-    if ends.is_empty() && connections.len() >= CONNECTIONS_MAX && !connections.contains_key(wanted) {
-        let unused = connections.iter().filter(|(_, kept)| kept.is_idle(now, MAKES_ROOM_AFTER));
-        ends.extend(unused.min_by_key(|(_, kept)| kept.used).map(|(key, _)| key.clone()));
+    if ends.is_empty() && connections.len() >= CONNECTIONS_MAX && !connections.contains_key(wanted)
+    {
+        let unused = connections
+            .iter()
+            .filter(|(_, kept)| kept.is_idle(now, MAKES_ROOM_AFTER));
+        ends.extend(
+            unused
+                .min_by_key(|(_, kept)| kept.used)
+                .map(|(key, _)| key.clone()),
+        );
     }
-    for older in ends.iter().filter_map(|key| connections.remove(key)?.older.get().cloned()) {
+    for older in ends
+        .iter()
+        .filter_map(|key| connections.remove(key)?.older.get().cloned())
+    {
         tokio::spawn(async move { older.close().await });
     }
 }
@@ -213,8 +258,15 @@ fn make_room(connections: &mut HashMap<String, Kept>, wanted: &str, now: Instant
 async fn answer(message: &Message, exchange: &Exchange, why: &str) {
     let id: Option<&Id> = message.id().filter(|_| message.kind() == Kind::Request);
     if id.is_some() {
-        let fault = Fault::new(FaultCode::Unanswered, format!("{why}: the request was not sent"));
-        exchange.client.put(fault.response(id)).await.unwrap_or_default();
+        let fault = Fault::new(
+            FaultCode::Unanswered,
+            format!("{why}: the request was not sent"),
+        );
+        exchange
+            .client
+            .put(fault.response(id))
+            .await
+            .unwrap_or_default();
     }
 }
 

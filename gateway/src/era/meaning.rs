@@ -4,30 +4,52 @@ use crate::wire::{Fault, FaultCode, Kind, Members, Message, meta, method};
 use serde_json::value::RawValue;
 
 /// What a request of the newer era says of itself and its client.
-const OWN: [&str; 4] = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO, meta::LOG_LEVEL];
+const OWN: [&str; 4] = [
+    meta::PROTOCOL_VERSION,
+    meta::CLIENT_CAPABILITIES,
+    meta::CLIENT_INFO,
+    meta::LOG_LEVEL,
+];
 
 /// Requests that only the older era has.
-const ONLY_OLDER: [&str; 5] =
-    [method::INITIALIZE, "ping", method::SET_LEVEL, method::RESOURCES_SUBSCRIBE, method::RESOURCES_UNSUBSCRIBE];
+const ONLY_OLDER: [&str; 5] = [
+    method::INITIALIZE,
+    "ping",
+    method::SET_LEVEL,
+    method::RESOURCES_SUBSCRIBE,
+    method::RESOURCES_UNSUBSCRIBE,
+];
 
 /// The error with which the older era says that there is no such resource.
 const NO_RESOURCE: &str = "-32002";
 
 /// Requests during which a server may ask back.
-pub(super) const ASKING_BACK: [&str; 3] = [method::TOOLS_CALL, method::PROMPTS_GET, method::RESOURCES_READ];
+pub(super) const ASKING_BACK: [&str; 3] = [
+    method::TOOLS_CALL,
+    method::PROMPTS_GET,
+    method::RESOURCES_READ,
+];
 
 /// Requests of a server to its client.
-pub(super) const ASKED_BACK: [(&str, &str); 3] =
-    [("elicitation/create", "elicitation"), ("sampling/createMessage", "sampling"), ("roots/list", "roots")];
+pub(super) const ASKED_BACK: [(&str, &str); 3] = [
+    ("elicitation/create", "elicitation"),
+    ("sampling/createMessage", "sampling"),
+    ("roots/list", "roots"),
+];
 
 /// Whether only the older era has the request.
 pub(super) fn is_older(request: &Message) -> bool {
-    request.method().is_some_and(|method| ONLY_OLDER.contains(&method))
+    request
+        .method()
+        .is_some_and(|method| ONLY_OLDER.contains(&method))
 }
 
 /// The parameters of a message; empty where it has none.
 pub(super) fn params(message: &Message) -> Members {
-    message.body().and_then(|params| Members::read(params).ok()).unwrap_or_default()
+    message
+        .body()
+        .and_then(|params| Members::read(params).ok())
+        .unwrap_or_default()
 }
 
 /// The metadata among parameters.
@@ -51,7 +73,9 @@ pub(super) fn lowered(request: &Message, mut params: Members) -> Message {
 
 /// The response as the newer era says it.
 pub(super) fn raised_response(request_method: &str, response: &Message) -> Message {
-    let Some(mut body) = response.body().and_then(|body| Members::read(body).ok()) else { return response.clone() };
+    let Some(mut body) = response.body().and_then(|body| Members::read(body).ok()) else {
+        return response.clone();
+    };
     if response.kind() == Kind::Error {
         if body.get("code") == Some(NO_RESOURCE) {
             put(&mut body, "code", &FaultCode::InvalidParams.number());
@@ -76,7 +100,10 @@ pub(super) fn raised(request: &Message, said: &Members) -> Message {
     let mut params = params(request);
     let mut own = own(&params);
     for name in OWN {
-        if let Some(value) = said.get(name).and_then(|json| RawValue::from_string(json.to_owned()).ok()) {
+        if let Some(value) = said
+            .get(name)
+            .and_then(|json| RawValue::from_string(json.to_owned()).ok())
+        {
             put(&mut own, name, &value);
         }
     }
@@ -90,7 +117,10 @@ pub(super) fn raised(request: &Message, said: &Members) -> Message {
 /// The error of a method that the era does not have.
 pub(super) fn unknown(request: &Message) -> Message {
     let method = request.method().unwrap_or_default();
-    let fault = Fault::new(FaultCode::MethodNotFound, format!("this version of the protocol has no `{method}`"));
+    let fault = Fault::new(
+        FaultCode::MethodNotFound,
+        format!("this version of the protocol has no `{method}`"),
+    );
     fault.response(request.id())
 }
 

@@ -38,8 +38,14 @@ pub(super) async fn discover(
     within: Duration,
 ) -> Result<Probed, Lost> {
     let mut params = Members::default();
-    params.set("_meta", own).map_err(|error| Lost { reason: error.to_string(), sent: false })?;
-    let params = serde_json::to_string(&params).map_err(|error| Lost { reason: error.to_string(), sent: false })?;
+    params.set("_meta", own).map_err(|error| Lost {
+        reason: error.to_string(),
+        sent: false,
+    })?;
+    let params = serde_json::to_string(&params).map_err(|error| Lost {
+        reason: error.to_string(),
+        sent: false,
+    })?;
     let request = Message::request(&own_id("discover"), method::DISCOVER, &params);
     match tokio::time::timeout(within, server.ask(request, &exchange.unheard())).await {
         Ok(Ok(response)) => Ok(Discovered::read(&response).map_or(Probed::Older, Probed::Newer)),
@@ -62,8 +68,16 @@ impl Discovered {
             _ => body.get("supportedVersions")?.to_owned(),
         };
         let supported: Vec<String> = serde_json::from_str(&supported).ok()?;
-        let is_newer = supported.iter().any(|version| version.as_str() >= version::V2026_07_28);
-        is_newer.then(|| if response.kind() == Kind::Error { Self::default() } else { Self(body) })
+        let is_newer = supported
+            .iter()
+            .any(|version| version.as_str() >= version::V2026_07_28);
+        is_newer.then(|| {
+            if response.kind() == Kind::Error {
+                Self::default()
+            } else {
+                Self(body)
+            }
+        })
     }
 }
 

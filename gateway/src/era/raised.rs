@@ -63,13 +63,20 @@ impl Raised {
     /// The client as the connection is to see it.
     #[must_use]
     pub fn hearing(client: Arc<dyn Client>) -> Arc<Changes> {
-        Arc::new(Changes { client, is_raised: AtomicBool::new(false) })
+        Arc::new(Changes {
+            client,
+            is_raised: AtomicBool::new(false),
+        })
     }
 
     /// Stands before this server. What it says of its own accord goes to `client`.
     #[must_use]
     pub fn over(below: Arc<dyn Upstream>, client: Arc<Changes>) -> Self {
-        Self(Arc::new(Shared { below, client, state: Mutex::default() }))
+        Self(Arc::new(Shared {
+            below,
+            client,
+            state: Mutex::default(),
+        }))
     }
 }
 
@@ -87,7 +94,12 @@ impl Upstream for Raised {
     }
 
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
-        let said = self.0.state().said.clone().filter(|_| request.own_version().is_none());
+        let said = self
+            .0
+            .state()
+            .said
+            .clone()
+            .filter(|_| request.own_version().is_none());
         match said {
             Some(said) => {
                 let (shared, exchange) = (Arc::clone(&self.0), exchange.clone());
@@ -95,8 +107,16 @@ impl Upstream for Raised {
                 let waits = CancellationToken::new();
                 let _waiting = waits.clone().drop_guard();
                 // In a task of its own, so that who drops this future does not break the request off.
-                let asked = tokio::spawn(async move { shared.ask(&request, &said, &exchange, &waits).await });
-                asked.await.unwrap_or_else(|_| Err(Lost { reason: "the request was given up".to_owned(), sent: true }))
+                let asked =
+                    tokio::spawn(
+                        async move { shared.ask(&request, &said, &exchange, &waits).await },
+                    );
+                asked.await.unwrap_or_else(|_| {
+                    Err(Lost {
+                        reason: "the request was given up".to_owned(),
+                        sent: true,
+                    })
+                })
             }
             None => self.0.below.ask(request, exchange).await,
         }
@@ -111,7 +131,12 @@ impl Upstream for Raised {
     }
 
     async fn close(&self) {
-        self.0.state().listening.take().into_iter().for_each(|listening| listening.cancel());
+        self.0
+            .state()
+            .listening
+            .take()
+            .into_iter()
+            .for_each(|listening| listening.cancel());
         self.0.below.close().await;
     }
 }
@@ -138,20 +163,46 @@ impl Shared {
     async fn discover(&self, request: &Message, exchange: &Exchange) -> Option<Message> {
         let params = params(request);
         let said = said_once(&params);
-        let probed = probe::discover(&*self.below, &said, exchange, probe::ANSWERS_WITHIN).await.ok()?;
-        let Probed::Newer(Discovered(discovered)) = probed else { return None };
+        let probed = probe::discover(&*self.below, &said, exchange, probe::ANSWERS_WITHIN)
+            .await
+            .ok()?;
+        let Probed::Newer(Discovered(discovered)) = probed else {
+            return None;
+        };
         let wanted = params.text("protocolVersion").unwrap_or_default();
-        let is_spoken = version::ALL.contains(&wanted.as_str()) && wanted.as_str() < version::V2026_07_28;
+        let is_spoken =
+            version::ALL.contains(&wanted.as_str()) && wanted.as_str() < version::V2026_07_28;
         let mut result = Members::default();
-        put(&mut result, "protocolVersion", &if is_spoken { wanted.as_str() } else { version::V2025_11_25 });
-        let capabilities = discovered.get("capabilities").and_then(raw).or_else(|| raw("{}"))?;
+        put(
+            &mut result,
+            "protocolVersion",
+            &if is_spoken {
+                wanted.as_str()
+            } else {
+                version::V2025_11_25
+            },
+        );
+        let capabilities = discovered
+            .get("capabilities")
+            .and_then(raw)
+            .or_else(|| raw("{}"))?;
         put(&mut result, "capabilities", &capabilities);
-        let server = meaning::own(&discovered).get(meta::SERVER_INFO).and_then(raw);
-        put(&mut result, "serverInfo", &server.or_else(|| raw(r#"{"name":"server","version":"unknown"}"#))?);
+        let server = meaning::own(&discovered)
+            .get(meta::SERVER_INFO)
+            .and_then(raw);
+        put(
+            &mut result,
+            "serverInfo",
+            &server.or_else(|| raw(r#"{"name":"server","version":"unknown"}"#))?,
+        );
         let instructions = discovered.get("instructions").and_then(raw);
-        instructions.into_iter().for_each(|instructions| put(&mut result, "instructions", &instructions));
+        instructions
+            .into_iter()
+            .for_each(|instructions| put(&mut result, "instructions", &instructions));
         let mut state = self.state();
-        state.capabilities = said.get(meta::CLIENT_CAPABILITIES).and_then(|json| serde_json::from_str(json).ok())?;
+        state.capabilities = said
+            .get(meta::CLIENT_CAPABILITIES)
+            .and_then(|json| serde_json::from_str(json).ok())?;
         state.said = Some(said);
         self.client.is_raised.store(true, Ordering::Relaxed);
         Some(Message::response(request.id(), "result", &text(&result)))
@@ -203,7 +254,9 @@ impl Shared {
         let (shared, exchange) = (Arc::clone(self), exchange.clone());
         let said = shared.state().said.clone().unwrap_or_default();
         tokio::spawn(async move {
-            let answered = shared.ask(&request, &said, &exchange, &exchange.nobody_waits).await;
+            let answered = shared
+                .ask(&request, &said, &exchange, &exchange.nobody_waits)
+                .await;
             let response = answered.unwrap_or_else(|lost| lost_response(&request, &lost));
             answer(&exchange, response).await;
         });
@@ -222,16 +275,33 @@ impl Shared {
             let listening = CancellationToken::new();
             let before = state.listening.replace(listening.clone());
             before.into_iter().for_each(|before| before.cancel());
-            (meaning::raised(&request, state.said.as_ref().unwrap_or(&Members::default())), listening)
+            (
+                meaning::raised(&request, state.said.as_ref().unwrap_or(&Members::default())),
+                listening,
+            )
         };
-        let told = Exchange { client: Arc::<Changes>::clone(&self.client), ..exchange.unheard() };
-        let told = Exchange { nobody_waits: listening.clone(), ..told };
-        let cancels = request.id().map(|id| format!(r#"{{"requestId":{id}}}"#)).unwrap_or_default();
+        let told = Exchange {
+            client: Arc::<Changes>::clone(&self.client),
+            ..exchange.unheard()
+        };
+        let told = Exchange {
+            nobody_waits: listening.clone(),
+            ..told
+        };
+        let cancels = request
+            .id()
+            .map(|id| format!(r#"{{"requestId":{id}}}"#))
+            .unwrap_or_default();
         self.below.pass(request, &told).await;
         let (below, exchange) = (Arc::clone(&self.below), told);
         tokio::spawn(async move {
             listening.cancelled().await;
-            below.pass(Message::notification(method::CANCELLED, &cancels), &exchange).await;
+            below
+                .pass(
+                    Message::notification(method::CANCELLED, &cancels),
+                    &exchange,
+                )
+                .await;
         });
     }
 
@@ -248,13 +318,27 @@ impl Shared {
         for _ in 0..ROUNDS_MAX {
             let answered = self.below.ask(sent.clone(), exchange).await;
             // A round before this one has arrived, whatever is known of this one.
-            let response = answered.map_err(|lost| Lost { sent: lost.sent || was_sent, ..lost })?;
+            let response = answered.map_err(|lost| Lost {
+                sent: lost.sent || was_sent,
+                ..lost
+            })?;
             was_sent = true;
-            let result = response.body().and_then(|body| Members::read(body).ok()).unwrap_or_default();
+            let result = response
+                .body()
+                .and_then(|body| Members::read(body).ok())
+                .unwrap_or_default();
             match result.text("resultType").as_deref() {
                 Some("input_required") => {}
-                Some("task") => return self.follow(request, result, said, exchange, nobody_waits).await,
-                _ => return Ok(request.id().map_or(response.clone(), |id| response.with_id(id))),
+                Some("task") => {
+                    return self
+                        .follow(request, result, said, exchange, nobody_waits)
+                        .await;
+                }
+                _ => {
+                    return Ok(request
+                        .id()
+                        .map_or(response.clone(), |id| response.with_id(id)));
+                }
             }
             let answers = match self.answers(&result, exchange).await {
                 Ok(answers) => answers,
@@ -266,9 +350,16 @@ impl Shared {
     }
 
     /// What the client answers to all that the server asks, one after the other.
-    async fn answers(&self, result: &Members, exchange: &Exchange) -> Result<Map<String, Value>, String> {
-        let asked = result.object("inputRequests").map_err(|error| error.to_string())?;
-        let asked: Map<String, Value> = serde_json::from_str(&text(&asked)).map_err(|error| error.to_string())?;
+    async fn answers(
+        &self,
+        result: &Members,
+        exchange: &Exchange,
+    ) -> Result<Map<String, Value>, String> {
+        let asked = result
+            .object("inputRequests")
+            .map_err(|error| error.to_string())?;
+        let asked: Map<String, Value> =
+            serde_json::from_str(&text(&asked)).map_err(|error| error.to_string())?;
         let mut answers = Map::new();
         for (name, question) in asked {
             answers.insert(name, self.answer_to(&question, exchange).await?);
@@ -278,28 +369,45 @@ impl Shared {
 
     async fn answer_to(&self, question: &Value, exchange: &Exchange) -> Result<Value, String> {
         let id = own_id("question");
-        let asked = question.get("method").and_then(Value::as_str).unwrap_or_default();
-        let params = question.get("params").map_or_else(|| "{}".to_owned(), Value::to_string);
+        let asked = question
+            .get("method")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let params = question
+            .get("params")
+            .map_or_else(|| "{}".to_owned(), Value::to_string);
         let request = Message::request(&id, asked, &params);
         if !is_question(&request) || !self.can(asked) {
-            return Err(format!("the server needs the client to answer `{asked}`, which this client cannot"));
+            return Err(format!(
+                "the server needs the client to answer `{asked}`, which this client cannot"
+            ));
         }
         let (waits, answered) = oneshot::channel();
         self.state().asked.insert(id.clone(), waits);
-        let is_put = exchange.client.put(request.clone()).await.is_ok() || self.client.put(request).await.is_ok();
+        let is_put = exchange.client.put(request.clone()).await.is_ok()
+            || self.client.put(request).await.is_ok();
         let answered = async { if is_put { answered.await.ok() } else { None } };
-        let response = tokio::time::timeout(ANSWERS_WITHIN, answered).await.ok().flatten();
+        let response = tokio::time::timeout(ANSWERS_WITHIN, answered)
+            .await
+            .ok()
+            .flatten();
         self.state().asked.remove(&id);
         let response = response.ok_or_else(|| format!("the client did not answer `{asked}`"))?;
         match response.kind() {
-            Kind::Result => serde_json::from_str(response.body().unwrap_or("{}")).map_err(|error| error.to_string()),
-            _ => Err(format!("the client did not answer `{asked}`: {}", response.body().unwrap_or_default())),
+            Kind::Result => serde_json::from_str(response.body().unwrap_or("{}"))
+                .map_err(|error| error.to_string()),
+            _ => Err(format!(
+                "the client did not answer `{asked}`: {}",
+                response.body().unwrap_or_default()
+            )),
         }
     }
 
     fn can(&self, asked: &str) -> bool {
         let state = self.state();
-        let needed = meaning::ASKED_BACK.iter().find(|(method, _)| *method == asked);
+        let needed = meaning::ASKED_BACK
+            .iter()
+            .find(|(method, _)| *method == asked);
         needed.is_some_and(|(_, capability)| state.capabilities.get(capability).is_some())
     }
 
@@ -312,10 +420,17 @@ impl Shared {
 fn said_once(initialize: &Members) -> Members {
     let mut said = Members::default();
     put(&mut said, meta::PROTOCOL_VERSION, &version::V2026_07_28);
-    let capabilities = initialize.get("capabilities").and_then(raw).or_else(|| raw("{}"));
-    capabilities.into_iter().for_each(|capabilities| put(&mut said, meta::CLIENT_CAPABILITIES, &capabilities));
+    let capabilities = initialize
+        .get("capabilities")
+        .and_then(raw)
+        .or_else(|| raw("{}"));
+    capabilities
+        .into_iter()
+        .for_each(|capabilities| put(&mut said, meta::CLIENT_CAPABILITIES, &capabilities));
     let client = initialize.get("clientInfo").and_then(raw);
-    client.into_iter().for_each(|client| put(&mut said, meta::CLIENT_INFO, &client));
+    client
+        .into_iter()
+        .for_each(|client| put(&mut said, meta::CLIENT_INFO, &client));
     said
 }
 
@@ -324,7 +439,9 @@ fn again(request: &Message, result: &Members, answers: &Map<String, Value>) -> M
     let mut params = params(request);
     put(&mut params, "inputResponses", answers);
     let state = result.get("requestState").and_then(raw);
-    state.into_iter().for_each(|state| put(&mut params, "requestState", &state));
+    state
+        .into_iter()
+        .for_each(|state| put(&mut params, "requestState", &state));
     request.with_body(&text(&params)).with_id(&own_id("round"))
 }
 
@@ -333,14 +450,19 @@ fn refused(request: &Message, why: &str) -> Message {
     if !request.asks(method::TOOLS_CALL) {
         return Fault::new(FaultCode::MissingCapability, why).response(request.id());
     }
-    let what =
-        format!("The tool asked back and got no answer: {why}. Whether it took effect before it asked is not known.");
+    let what = format!(
+        "The tool asked back and got no answer: {why}. Whether it took effect before it asked is not known."
+    );
     let result = json!({ "content": [{ "type": "text", "text": what }], "isError": true });
     Message::response(request.id(), "result", &result.to_string())
 }
 
 fn lost_response(request: &Message, lost: &Lost) -> Message {
-    let what = if lost.sent { "whether the request took effect is not known" } else { "the request was not sent" };
+    let what = if lost.sent {
+        "whether the request took effect is not known"
+    } else {
+        "the request was not sent"
+    };
     Fault::new(FaultCode::Unanswered, format!("{lost}: {what}")).response(request.id())
 }
 
@@ -358,7 +480,8 @@ pub struct Changes {
 
 impl Changes {
     fn is_unknown(&self, message: &Message) -> bool {
-        let is_about_hearing = message.is_response() || message.method() == Some(method::ACKNOWLEDGED);
+        let is_about_hearing =
+            message.is_response() || message.method() == Some(method::ACKNOWLEDGED);
         is_about_hearing && self.is_raised.load(Ordering::Relaxed)
     }
 }
@@ -366,10 +489,18 @@ impl Changes {
 #[async_trait]
 impl Client for Changes {
     async fn put(&self, message: Message) -> Result<(), Gone> {
-        if self.is_unknown(&message) { Ok(()) } else { self.client.put(message).await }
+        if self.is_unknown(&message) {
+            Ok(())
+        } else {
+            self.client.put(message).await
+        }
     }
 
     async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        if self.is_unknown(&message) { Ok(()) } else { self.client.deliver(message).await }
+        if self.is_unknown(&message) {
+            Ok(())
+        } else {
+            self.client.deliver(message).await
+        }
     }
 }

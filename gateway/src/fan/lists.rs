@@ -27,12 +27,20 @@ impl List {
             "resources/templates/list" => ("resourceTemplates", "uriTemplate", false),
             _ => return None,
         };
-        Some(Self { member, identity, has_names })
+        Some(Self {
+            member,
+            identity,
+            has_names,
+        })
     }
 
     /// The capability of servers that have such a list.
     pub(super) fn capability(self) -> &'static str {
-        if self.is_of_resources() { "resources" } else { self.member }
+        if self.is_of_resources() {
+            "resources"
+        } else {
+            self.member
+        }
     }
 
     pub(super) fn is_of_resources(self) -> bool {
@@ -54,9 +62,13 @@ fn write_cursor(cursor: &Cursor) -> String {
 
 /// The request of a server's page that begins there.
 pub(super) fn from_cursor(request: &Message, params: &Members, cursor: Option<&str>) -> Message {
-    let Some(cursor) = cursor else { return request.clone() };
+    let Some(cursor) = cursor else {
+        return request.clone();
+    };
     let mut params = params.clone();
-    let written = params.set("cursor", &cursor).and_then(|()| serde_json::to_string(&params));
+    let written = params
+        .set("cursor", &cursor)
+        .and_then(|()| serde_json::to_string(&params));
     written.map_or_else(|_| request.clone(), |params| request.with_body(&params))
 }
 
@@ -72,27 +84,44 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn of(list: List) -> Self {
-        Self { list, items: Vec::new(), seen: HashSet::new(), next: Cursor::new(), rest: None }
+        Self {
+            list,
+            items: Vec::new(),
+            seen: HashSet::new(),
+            next: Cursor::new(),
+            rest: None,
+        }
     }
 
     /// Adds the page of a server, and tells the identities of its items.
     pub(super) fn add(&mut self, server: usize, prefix: &str, response: &Message) -> Vec<String> {
         let body = response.body().filter(|_| response.kind() == Kind::Result);
-        let Some(mut result) = body.and_then(|body| Members::read(body).ok()) else { return Vec::new() };
-        let items: Vec<Box<RawValue>> =
-            result.get(self.list.member).and_then(|items| serde_json::from_str(items).ok()).unwrap_or_default();
+        let Some(mut result) = body.and_then(|body| Members::read(body).ok()) else {
+            return Vec::new();
+        };
+        let items: Vec<Box<RawValue>> = result
+            .get(self.list.member)
+            .and_then(|items| serde_json::from_str(items).ok())
+            .unwrap_or_default();
         if let Some(cursor) = result.text("nextCursor") {
             self.next.push((server, cursor));
         }
         result.remove("nextCursor");
         self.rest.get_or_insert(result);
-        items.into_iter().filter_map(|item| self.add_item(prefix, item)).collect()
+        items
+            .into_iter()
+            .filter_map(|item| self.add_item(prefix, item))
+            .collect()
     }
 
     fn add_item(&mut self, prefix: &str, item: Box<RawValue>) -> Option<String> {
         let mut members = Members::read(item.get()).ok()?;
         let own = members.text(self.list.identity)?;
-        let name = if self.list.has_names { format!("{prefix}{own}") } else { own };
+        let name = if self.list.has_names {
+            format!("{prefix}{own}")
+        } else {
+            own
+        };
         if !self.seen.insert(name.clone()) {
             tracing::warn!(what = self.list.member, %name, "two servers have something of this name, and the second is left out: give one a `prefix`");
             return None;
@@ -132,19 +161,35 @@ mod tests {
     #[test]
     fn two_lists_are_one_with_prefixes_and_a_cursor() {
         let mut page = Page::of(List::of("tools/list").unwrap());
-        page.add(0, "a_", &response(r#"{"tools":[{"x":1.0,"name":"t"}],"nextCursor":"p2","ttlMs":5}"#));
+        page.add(
+            0,
+            "a_",
+            &response(r#"{"tools":[{"x":1.0,"name":"t"}],"nextCursor":"p2","ttlMs":5}"#),
+        );
         page.add(1, "b_", &response(r#"{"tools":[{"name":"t"}]}"#));
         let result = page.result().unwrap();
         let (before, cursor) = result.split_once(r#""nextCursor":""#).unwrap();
-        assert_eq!(before, r#"{"tools":[{"x":1.0,"name":"a_t"},{"name":"b_t"}],"ttlMs":5,"#);
-        assert_eq!(read_cursor(cursor.trim_end_matches(r#""}"#)), Some(vec![(0, "p2".to_owned())]));
+        assert_eq!(
+            before,
+            r#"{"tools":[{"x":1.0,"name":"a_t"},{"name":"b_t"}],"ttlMs":5,"#
+        );
+        assert_eq!(
+            read_cursor(cursor.trim_end_matches(r#""}"#)),
+            Some(vec![(0, "p2".to_owned())])
+        );
     }
 
     #[test]
     fn of_two_things_of_one_name_the_first_stays() {
         let mut page = Page::of(List::of("resources/list").unwrap());
-        assert_eq!(page.add(0, "a_", &response(r#"{"resources":[{"uri":"x:1"}]}"#)), ["x:1"]);
-        assert!(page.add(1, "b_", &response(r#"{"resources":[{"uri":"x:1"}]}"#)).is_empty());
+        assert_eq!(
+            page.add(0, "a_", &response(r#"{"resources":[{"uri":"x:1"}]}"#)),
+            ["x:1"]
+        );
+        assert!(
+            page.add(1, "b_", &response(r#"{"resources":[{"uri":"x:1"}]}"#))
+                .is_empty()
+        );
         assert_eq!(page.result().unwrap(), r#"{"resources":[{"uri":"x:1"}]}"#);
     }
 }

@@ -35,12 +35,24 @@ struct Question {
 /// The request with our id as its progress token, in place of the one that its server has; two servers may have the same.
 fn with_token(request: &Message, ours: &Id) -> (Message, Option<Box<RawValue>>) {
     let replaced = || {
-        let mut params = Members::read(request.body().filter(|body| body.contains("progressToken"))?).ok()?;
+        let mut params = Members::read(
+            request
+                .body()
+                .filter(|body| body.contains("progressToken"))?,
+        )
+        .ok()?;
         let mut own = params.object("_meta").ok()?;
         let token = RawValue::from_string(own.get("progressToken")?.to_owned()).ok()?;
-        own.set("progressToken", &RawValue::from_string(ours.to_json()).ok()?).ok()?;
+        own.set(
+            "progressToken",
+            &RawValue::from_string(ours.to_json()).ok()?,
+        )
+        .ok()?;
         params.set("_meta", &own).ok()?;
-        Some((request.with_body(&serde_json::to_string(&params).ok()?), token))
+        Some((
+            request.with_body(&serde_json::to_string(&params).ok()?),
+            token,
+        ))
     };
     match replaced() {
         Some((request, token)) => (request, Some(token)),
@@ -54,7 +66,14 @@ impl Asked {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let id = Id::Text(format!("dev.semel/{}/ask/{number}", std::process::id()).into());
         let (ours, token) = with_token(&request.with_id(&id), &id);
-        self.open().insert(id, Question { server, own: own.clone(), token });
+        self.open().insert(
+            id,
+            Question {
+                server,
+                own: own.clone(),
+                token,
+            },
+        );
         ours
     }
 
@@ -65,7 +84,10 @@ impl Asked {
         let open = self.open();
         let question = open.get(&ours)?;
         params.set("progressToken", question.token.as_ref()?).ok()?;
-        Some((question.server, notification.with_body(&serde_json::to_string(&params).ok()?)))
+        Some((
+            question.server,
+            notification.with_body(&serde_json::to_string(&params).ok()?),
+        ))
     }
 
     /// The response of the client, as the server that asked knows it. None: nobody asked.
@@ -80,7 +102,10 @@ impl Asked {
         let own = Id::read(params.get("requestId")?)?;
         let mut open = self.open();
         let is_it = |question: &Question| question.server == server && question.own == own;
-        let ours = open.iter().find(|(_, question)| is_it(question)).map(|(ours, _)| ours.clone())?;
+        let ours = open
+            .iter()
+            .find(|(_, question)| is_it(question))
+            .map(|(ours, _)| ours.clone())?;
         open.remove(&ours);
         let json: serde_json::Value = serde_json::from_str(&ours.to_json()).ok()?;
         params.set("requestId", &json).ok()?;
@@ -106,7 +131,9 @@ impl FromServer {
     async fn heard(&self, message: Message) -> Option<Message> {
         match self.subscriptions.about(&message) {
             Some(subscription) => {
-                self.subscriptions.hear(&subscription, self.server, message).await;
+                self.subscriptions
+                    .hear(&subscription, self.server, message)
+                    .await;
                 None
             }
             None => self.translated(message),
@@ -117,7 +144,9 @@ impl FromServer {
         match (message.kind(), message.id()) {
             (Kind::Request, Some(own)) => Some(self.asked.as_ours(self.server, &message, own)),
             // What was answered already is not withdrawn.
-            _ if message.method() == Some(method::CANCELLED) => self.asked.cancelled(self.server, &message),
+            _ if message.method() == Some(method::CANCELLED) => {
+                self.asked.cancelled(self.server, &message)
+            }
             _ => Some(message),
         }
     }
@@ -154,7 +183,11 @@ impl Client for Awaiting {
         if !matches!(message.kind(), Kind::Result | Kind::Error) || message.id() != Some(&self.id) {
             return self.client.put(message).await;
         }
-        let response = self.response.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let response = self
+            .response
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         response.ok_or(Gone)?.send(message).map_err(|_| Gone)
     }
 

@@ -10,7 +10,8 @@ pub(super) fn owner<'n>(prefixes: &[String], name: &'n str) -> Option<(usize, &'
         .iter()
         .enumerate()
         .filter_map(|(index, prefix)| Some((index, prefix, name.strip_prefix(prefix.as_str())?)));
-    fits.max_by_key(|(_, prefix, _)| prefix.len()).map(|(index, _, own)| (index, own))
+    fits.max_by_key(|(_, prefix, _)| prefix.len())
+        .map(|(index, _, own)| (index, own))
 }
 
 /// The request with another name in its parameters.
@@ -66,14 +67,27 @@ mod tests {
 
     #[test]
     fn a_request_keeps_everything_but_its_name() {
-        let request = Message::request(&Id::Number(1), "tools/call", r#"{"name":"git_log","arguments":{"n":1.10}}"#);
-        assert_eq!(renamed(&request, "log").unwrap().body(), Some(r#"{"name":"log","arguments":{"n":1.10}}"#));
+        let request = Message::request(
+            &Id::Number(1),
+            "tools/call",
+            r#"{"name":"git_log","arguments":{"n":1.10}}"#,
+        );
+        assert_eq!(
+            renamed(&request, "log").unwrap().body(),
+            Some(r#"{"name":"log","arguments":{"n":1.10}}"#)
+        );
     }
 
     #[test]
     fn together_they_can_do_what_one_of_them_can() {
         let mut all = json!({ "tools": { "listChanged": false } });
-        together(&mut all, &json!({ "tools": { "listChanged": true }, "logging": {} }));
-        assert_eq!(all, json!({ "tools": { "listChanged": true }, "logging": {} }));
+        together(
+            &mut all,
+            &json!({ "tools": { "listChanged": true }, "logging": {} }),
+        );
+        assert_eq!(
+            all,
+            json!({ "tools": { "listChanged": true }, "logging": {} })
+        );
     }
 }

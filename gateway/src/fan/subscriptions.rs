@@ -49,8 +49,18 @@ struct State {
 
 impl Subscriptions {
     /// Begins one at so many servers.
-    pub(super) fn begin(&self, id: Id, client: Arc<dyn Client>, servers: usize) -> Arc<Subscription> {
-        let subscription = Arc::new(Subscription { id: id.clone(), client, servers, state: Mutex::default() });
+    pub(super) fn begin(
+        &self,
+        id: Id,
+        client: Arc<dyn Client>,
+        servers: usize,
+    ) -> Arc<Subscription> {
+        let subscription = Arc::new(Subscription {
+            id: id.clone(),
+            client,
+            servers,
+            state: Mutex::default(),
+        });
         self.all().insert(id, Arc::clone(&subscription));
         subscription
     }
@@ -80,7 +90,10 @@ impl Subscriptions {
 
     /// Waits no longer for those who are silent.
     pub(super) async fn be_late(&self, subscription: &Arc<Subscription>) {
-        let is_open = self.all().get(&subscription.id).is_some_and(|open| Arc::ptr_eq(open, subscription));
+        let is_open = self
+            .all()
+            .get(&subscription.id)
+            .is_some_and(|open| Arc::ptr_eq(open, subscription));
         if is_open {
             subscription.be_late().await;
         }
@@ -135,7 +148,11 @@ impl Subscription {
     /// What is to be said once all have spoken: what they honour, and what they told meanwhile.
     fn acknowledge(&self, state: &mut State) -> Vec<Message> {
         let is_time = state.is_late || state.spoken.len() == self.servers;
-        let Some(first) = state.acknowledgement.clone().filter(|_| is_time && !state.is_acknowledged) else {
+        let Some(first) = state
+            .acknowledgement
+            .clone()
+            .filter(|_| is_time && !state.is_acknowledged)
+        else {
             return Vec::new();
         };
         state.is_acknowledged = true;
@@ -163,8 +180,13 @@ impl Subscription {
 impl State {
     /// Adds what one server honours.
     fn honour(&mut self, acknowledgement: &Message) {
-        let params = acknowledgement.body().and_then(|params| Members::read(params).ok()).unwrap_or_default();
-        let own = params.get("notifications").and_then(|json| serde_json::from_str::<Map<_, _>>(json).ok());
+        let params = acknowledgement
+            .body()
+            .and_then(|params| Members::read(params).ok())
+            .unwrap_or_default();
+        let own = params
+            .get("notifications")
+            .and_then(|json| serde_json::from_str::<Map<_, _>>(json).ok());
         for (kind, value) in own.unwrap_or_default() {
             match (self.honoured.get_mut(&kind), value) {
                 (Some(Value::Array(all)), Value::Array(more)) => {
@@ -188,7 +210,11 @@ impl State {
         self.spoken.insert(server);
         self.ended.insert(server);
         let is_refusal = message.kind() == Kind::Error;
-        if self.end.as_ref().is_none_or(|end| !is_refusal || end.kind() == Kind::Error) {
+        if self
+            .end
+            .as_ref()
+            .is_none_or(|end| !is_refusal || end.kind() == Kind::Error)
+        {
             self.end = Some(message);
         }
     }
@@ -199,7 +225,8 @@ pub(super) fn without_others(request: &Message, is_others: impl Fn(&str) -> bool
     let changed = || {
         let mut params = Members::read(request.body()?).ok()?;
         let mut wanted = params.object("notifications").ok()?;
-        let mut resources: Vec<String> = serde_json::from_str(wanted.get("resourceSubscriptions")?).ok()?;
+        let mut resources: Vec<String> =
+            serde_json::from_str(wanted.get("resourceSubscriptions")?).ok()?;
         resources.retain(|uri| !is_others(uri));
         wanted.set("resourceSubscriptions", &resources).ok()?;
         params.set("notifications", &wanted).ok()?;
@@ -221,6 +248,11 @@ fn cancelled(message: &Message) -> Option<Id> {
 
 /// The subscription under which a server tells something.
 fn told_under(message: &Message) -> Option<Id> {
-    let params = Members::read(message.body().filter(|body| body.contains(meta::SUBSCRIPTION))?).ok()?;
+    let params = Members::read(
+        message
+            .body()
+            .filter(|body| body.contains(meta::SUBSCRIPTION))?,
+    )
+    .ok()?;
     Id::read(params.object("_meta").ok()?.get(meta::SUBSCRIPTION)?)
 }

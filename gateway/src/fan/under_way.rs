@@ -19,16 +19,31 @@ pub(super) struct UnderWay(Arc<Mutex<HashMap<Key, Option<usize>>>>);
 
 impl UnderWay {
     /// The request goes to this server, or to several. The client, on the way to which its end is seen.
-    pub(super) fn begin(&self, request: &Message, server: Option<usize>, exchange: &Exchange) -> Arc<dyn Client> {
+    pub(super) fn begin(
+        &self,
+        request: &Message,
+        server: Option<usize>,
+        exchange: &Exchange,
+    ) -> Arc<dyn Client> {
         let client = Arc::clone(&exchange.client);
-        let Some(id) = request.id().cloned() else { return client };
+        let Some(id) = request.id().cloned() else {
+            return client;
+        };
         let key = (exchange.caller.number, id);
         self.all().insert(key.clone(), server);
-        Arc::new(Ending { under_way: self.clone(), key, client })
+        Arc::new(Ending {
+            under_way: self.clone(),
+            key,
+            client,
+        })
     }
 
     /// Who has the request that this cancels. It may be answered all the same.
-    pub(super) fn cancelled(&self, message: &Message, exchange: &Exchange) -> Option<Option<usize>> {
+    pub(super) fn cancelled(
+        &self,
+        message: &Message,
+        exchange: &Exchange,
+    ) -> Option<Option<usize>> {
         let id = Id::read(Members::read(message.body()?).ok()?.get("requestId")?)?;
         self.all().remove(&(exchange.caller.number, id))
     }

@@ -24,8 +24,8 @@ use crate::{
 use body::{Body, Events};
 use connection::{Connection, Written};
 use hyper::{
-    Method, Request, Response, StatusCode, body::Incoming, header::HeaderValue, http::request::Parts,
-    server::conn::http1, service::service_fn,
+    Method, Request, Response, StatusCode, body::Incoming, header::HeaderValue,
+    http::request::Parts, server::conn::http1, service::service_fn,
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -72,13 +72,23 @@ impl Http {
     /// Serves the servers that `connect` connects to.
     #[must_use]
     pub fn new(connect: Arc<dyn Connect>, access: Access, limits: Limits) -> Self {
-        Self { connect, access, limits, sessions: Sessions::default(), shared: OnceCell::new(), health: None }
+        Self {
+            connect,
+            access,
+            limits,
+            sessions: Sessions::default(),
+            shared: OnceCell::new(),
+            health: None,
+        }
     }
 
     /// Tells of its health, too.
     #[must_use]
     pub fn telling(self, health: Arc<Health>) -> Self {
-        Self { health: Some(health), ..self }
+        Self {
+            health: Some(health),
+            ..self
+        }
     }
 
     /// Serves whoever connects, until it is stopped; then what is under way comes to its end.
@@ -105,7 +115,9 @@ impl Http {
 
     fn accept(self: &Arc<Self>, stream: TcpStream, graceful: &GracefulShutdown) {
         let Some(room) = self.limits.connect() else {
-            return tracing::warn!("a connection is turned away: there are as many as `connections_max` allows");
+            return tracing::warn!(
+                "a connection is turned away: there are as many as `connections_max` allows"
+            );
         };
         // Answers are short, and whoever waits for one waits for all of it.
         let _ = stream.set_nodelay(true);
@@ -126,7 +138,11 @@ impl Http {
     }
 
     async fn end(&self, graceful: GracefulShutdown) {
-        let ending = self.sessions.take_all().into_iter().map(|session| async move { session.end().await });
+        let ending = self
+            .sessions
+            .take_all()
+            .into_iter()
+            .map(|session| async move { session.end().await });
         futures_util::future::join_all(ending).await;
         if let Some(shared) = self.shared.get() {
             shared.close().await;
@@ -144,14 +160,22 @@ impl Http {
         Ok(answered.unwrap_or_else(Refusal::response))
     }
 
-    async fn admitted(&self, parts: &Parts, body: Incoming, written: Written) -> Result<Response<Body>, Refusal> {
+    async fn admitted(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        written: Written,
+    ) -> Result<Response<Body>, Refusal> {
         if let Some((health, which)) = self.health.as_ref().zip(Which::at(parts.uri.path())) {
             return self.page(health, which, parts).await;
         }
         let caller = self.access.admit(parts)?;
         let _entered = self.limits.enter(&caller.tenant)?;
         if !PATHS.contains(&parts.uri.path()) {
-            return Err(Refusal::invalid(StatusCode::NOT_FOUND, "there is nothing at this address: use /mcp"));
+            return Err(Refusal::invalid(
+                StatusCode::NOT_FOUND,
+                "there is nothing at this address: use /mcp",
+            ));
         }
         let head = Head::read(parts)?;
         match parts.method {
@@ -165,12 +189,21 @@ impl Http {
         }
     }
 
-    async fn page(&self, health: &Health, which: Which, parts: &Parts) -> Result<Response<Body>, Refusal> {
+    async fn page(
+        &self,
+        health: &Health,
+        which: Which,
+        parts: &Parts,
+    ) -> Result<Response<Body>, Refusal> {
         if which.is_private() {
             self.access.let_in(parts)?;
         }
         let page = health.page(which).await;
-        Ok(refusal::with_body(page.status, page.kind, Body::text(page.text)))
+        Ok(refusal::with_body(
+            page.status,
+            page.kind,
+            Body::text(page.text),
+        ))
     }
 
     async fn post(
@@ -185,23 +218,37 @@ impl Http {
             return Err(Refusal::saying(StatusCode::BAD_REQUEST, &said));
         }
         if posted.is_list && head.speaks(version::V2025_06_18) {
-            let what = "this version of the protocol has no lists of messages: send them one by one";
+            let what =
+                "this version of the protocol has no lists of messages: send them one by one";
             return Err(Refusal::invalid(StatusCode::BAD_REQUEST, what));
         }
         if head.session.is_some() {
             let session = self.session(&caller, head)?;
-            return Ok(self.to_session(&session, head, posted, written).await.response);
+            return Ok(self
+                .to_session(&session, head, posted, written)
+                .await
+                .response);
         }
         match posted.single() {
-            Some(message) if message.asks(method::INITIALIZE) => self.open(caller, head, posted, written).await,
-            Some(message) => self.without_session(caller, head, message.clone(), written).await,
-            None => Err(Refusal::invalid(StatusCode::BAD_REQUEST, "the session's header is missing: initialize first")),
+            Some(message) if message.asks(method::INITIALIZE) => {
+                self.open(caller, head, posted, written).await
+            }
+            Some(message) => {
+                self.without_session(caller, head, message.clone(), written)
+                    .await
+            }
+            None => Err(Refusal::invalid(
+                StatusCode::BAD_REQUEST,
+                "the session's header is missing: initialize first",
+            )),
         }
     }
 
     fn session(&self, caller: &Caller, head: &Head) -> Result<Arc<Session>, Refusal> {
         let id = head.session.as_deref().unwrap_or_default();
-        self.sessions.find(id, caller).ok_or_else(Refusal::no_session)
+        self.sessions
+            .find(id, caller)
+            .ok_or_else(Refusal::no_session)
     }
 
     /// Opens a session, unless its server will not have it.
@@ -213,11 +260,16 @@ impl Http {
         written: Written,
     ) -> Result<Response<Body>, Refusal> {
         if self.sessions.count() >= self.limits.sessions_max {
-            return Err(Refusal::busy("there are too many sessions: end one, or come again later"));
+            return Err(Refusal::busy(
+                "there are too many sessions: end one, or come again later",
+            ));
         }
         let session = Session::open(&*self.connect, caller).await?;
         let mut reply = self.to_session(&session, head, posted, written).await;
-        if reply.single.is_some_and(|message| message.kind() == Kind::Error) {
+        if reply
+            .single
+            .is_some_and(|message| message.kind() == Kind::Error)
+        {
             end_apart(vec![session]);
             return Ok(reply.response);
         }
@@ -228,17 +280,29 @@ impl Http {
         Ok(reply.response)
     }
 
-    async fn to_session(&self, session: &Arc<Session>, head: &Head, posted: Posted, written: Written) -> reply::Reply {
+    async fn to_session(
+        &self,
+        session: &Arc<Session>,
+        head: &Head,
+        posted: Posted,
+        written: Written,
+    ) -> reply::Reply {
         let (asked, is_list) = (posted.asked(), posted.is_list);
         let answers_none = asked.is_empty() && posted.messages.iter().all(Result::is_ok);
         let stream = Stream::answering(session.next_stream(), asked);
         // What answers nothing has no stream: whatever its server says meanwhile goes to the session's own.
         let reading = stream.read(None).filter(|_| !answers_none);
         if reading.is_some() {
-            session.answer(&posted.messages.iter().flatten().collect::<Vec<_>>(), &stream);
+            session.answer(
+                &posted.messages.iter().flatten().collect::<Vec<_>>(),
+                &stream,
+            );
         }
         let exchange = Exchange::new(Arc::<Stream>::clone(&stream), Arc::clone(&session.caller));
-        let exchange = Exchange { headers: Arc::clone(&head.headers), ..exchange };
+        let exchange = Exchange {
+            headers: Arc::clone(&head.headers),
+            ..exchange
+        };
         for message in posted.messages {
             match message {
                 Ok(message) => session.pass(message, &exchange).await,
@@ -251,7 +315,10 @@ impl Http {
         }
         let Some(reading) = reading else {
             stream.end();
-            return reply::Reply { response: empty(StatusCode::ACCEPTED), single: None };
+            return reply::Reply {
+                response: empty(StatusCode::ACCEPTED),
+                single: None,
+            };
         };
         let reply = reply::to_request(reading, head, is_list, written, None).await;
         if reply.single.is_none() {
@@ -273,33 +340,56 @@ impl Http {
             let what = "the session's header is missing: initialize, and send `Mcp-Session-Id` with all that follows";
             return Err(Refusal::invalid(StatusCode::BAD_REQUEST, what));
         }
-        let said = |fault: &Fault| Refusal::saying(StatusCode::BAD_REQUEST, &fault.response(message.id()));
+        let said =
+            |fault: &Fault| Refusal::saying(StatusCode::BAD_REQUEST, &fault.response(message.id()));
         head.agrees_with(&message).map_err(|fault| said(&fault))?;
         if own.is_none() && message.kind() == Kind::Request {
             let what = "the request does not say which version of the protocol it speaks: say so in its `_meta`";
             return Err(said(&Fault::new(FaultCode::InvalidParams, what)));
         }
         let shared = self.shared().await?;
-        let asked: Vec<_> = message.id().filter(|_| message.kind() == Kind::Request).cloned().into_iter().collect();
+        let asked: Vec<_> = message
+            .id()
+            .filter(|_| message.kind() == Kind::Request)
+            .cloned()
+            .into_iter()
+            .collect();
         let is_request = !asked.is_empty();
         let stream = Stream::answering(0, asked);
-        let Some(reading) = stream.read(None) else { return Err(Refusal::no_session()) };
+        let Some(reading) = stream.read(None) else {
+            return Err(Refusal::no_session());
+        };
         let exchange = Exchange::new(Arc::<Stream>::clone(&stream), Arc::new(caller));
-        let exchange = Exchange { headers: Arc::clone(&head.headers), repeats_arguments: true, ..exchange };
+        let exchange = Exchange {
+            headers: Arc::clone(&head.headers),
+            repeats_arguments: true,
+            ..exchange
+        };
         let waits = exchange.nobody_waits.clone();
         shared.pass(message, &exchange).await;
         if !is_request {
             return Ok(empty(StatusCode::ACCEPTED));
         }
-        Ok(reply::to_request(reading, head, false, written, Some(waits)).await.response)
+        Ok(
+            reply::to_request(reading, head, false, written, Some(waits))
+                .await
+                .response,
+        )
     }
 
     async fn shared(&self) -> Result<&Sharing, NoServer> {
-        self.shared.get_or_try_init(|| Sharing::connect(&*self.connect)).await
+        self.shared
+            .get_or_try_init(|| Sharing::connect(&*self.connect))
+            .await
     }
 
     /// What no request caused, or the rest of what one did.
-    async fn get(&self, caller: &Caller, head: &Head, written: Written) -> Result<Response<Body>, Refusal> {
+    async fn get(
+        &self,
+        caller: &Caller,
+        head: &Head,
+        written: Written,
+    ) -> Result<Response<Body>, Refusal> {
         if head.session.is_none() {
             return Err(Refusal::method());
         }
@@ -309,12 +399,20 @@ impl Http {
         }
         let session = self.session(caller, head)?;
         let after = head.last_event.as_deref();
-        let gone = || Refusal::invalid(StatusCode::BAD_REQUEST, "what comes after this event is no longer kept");
+        let gone = || {
+            Refusal::invalid(
+                StatusCode::BAD_REQUEST,
+                "what comes after this event is no longer kept",
+            )
+        };
         let reading = session.read(after).ok_or_else(gone)?;
         if after.is_none() {
             session.listen().await;
         }
-        Ok(reply::of_events(Events::of(reading, written, true, None), head))
+        Ok(reply::of_events(
+            Events::of(reading, written, true, None),
+            head,
+        ))
     }
 
     fn delete(&self, caller: &Caller, head: &Head) -> Result<Response<Body>, Refusal> {

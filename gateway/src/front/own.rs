@@ -60,7 +60,9 @@ fn copy(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
 }
 
 fn kind(stream: BorrowedFd<'_>) -> Option<FileType> {
-    fstat(stream).ok().map(|status| FileType::from_raw_mode(status.st_mode))
+    fstat(stream)
+        .ok()
+        .map(|status| FileType::from_raw_mode(status.st_mode))
 }
 
 /// Where that cannot be seen, they may be.
@@ -83,7 +85,10 @@ mod tests {
     async fn pipes_and_sockets_are_waited_for_and_files_are_not() {
         let (near, far) = StdUnixStream::pair().unwrap();
         let (pipe_read, pipe_write) = io::pipe().unwrap();
-        for (read, write) in [(near.as_fd(), far.as_fd()), (pipe_read.as_fd(), pipe_write.as_fd())] {
+        for (read, write) in [
+            (near.as_fd(), far.as_fd()),
+            (pipe_read.as_fd(), pipe_write.as_fd()),
+        ] {
             let (mut read, mut write) = (reader(read).unwrap(), writer(write).unwrap());
             write.write_all(b"line\n").await.unwrap();
             let mut text = [0; 5];

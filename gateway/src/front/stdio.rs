@@ -22,14 +22,18 @@ pub async fn serve(
 ) {
     let caller = Arc::new(caller);
     // A standard stream carries everything.
-    upstream.listen(&Exchange::new(Arc::clone(&client), Arc::clone(&caller))).await;
+    upstream
+        .listen(&Exchange::new(Arc::clone(&client), Arc::clone(&caller)))
+        .await;
     let mut lines = Lines::of(input);
     while let Some(line) = lines.next().await {
         let messages = match line {
             Line::Read(line) => Message::read_all(line),
             Line::TooLong => {
-                let fault =
-                    Fault::new(FaultCode::InvalidRequest, format!("a message has {LINE_BYTES_MAX} bytes at the most"));
+                let fault = Fault::new(
+                    FaultCode::InvalidRequest,
+                    format!("a message has {LINE_BYTES_MAX} bytes at the most"),
+                );
                 // A client that has gone closes its stream, too.
                 let _ = client.put(fault.response(None)).await;
                 continue;
@@ -40,7 +44,9 @@ pub async fn serve(
             match message {
                 Ok(message) => upstream.pass(message, &exchange).await,
                 Err(unreadable) => {
-                    let _ = client.put(unreadable.fault.response(unreadable.id.as_ref())).await;
+                    let _ = client
+                        .put(unreadable.fault.response(unreadable.id.as_ref()))
+                        .await;
                 }
             }
         }

@@ -29,11 +29,18 @@ impl Reader<'_> {
     pub(super) fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
         let result = match (answer, own) {
             (Answer::Passed { .. }, Some(own)) => return own.with_id(self.id),
-            (Answer::Executed { .. } | Answer::Running { .. }, Some(own)) => Some(own.with_id(self.id)),
-            (Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. }, None)
-            | (Answer::Replayed { outcome: Some(outcome), .. }, _) => {
-                outcome::as_response(outcome).map(|(member, body)| Message::response(Some(self.id), member, &body))
+            (Answer::Executed { .. } | Answer::Running { .. }, Some(own)) => {
+                Some(own.with_id(self.id))
             }
+            (Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. }, None)
+            | (
+                Answer::Replayed {
+                    outcome: Some(outcome),
+                    ..
+                },
+                _,
+            ) => outcome::as_response(outcome)
+                .map(|(member, body)| Message::response(Some(self.id), member, &body)),
             _ => None,
         };
         match result {
@@ -52,7 +59,8 @@ impl Reader<'_> {
         result.set("_meta", &own).ok()?;
         self.complete(&mut result).ok()?;
         if let Some(text) = self.subject.beside_a_result(answer) {
-            let mut content: Vec<Box<RawValue>> = serde_json::from_str(result.get("content").unwrap_or("[]")).ok()?;
+            let mut content: Vec<Box<RawValue>> =
+                serde_json::from_str(result.get("content").unwrap_or("[]")).ok()?;
             content.push(serde_json::value::to_raw_value(&text_part(&text)).ok()?);
             result.set("content", &content).ok()?;
         }
@@ -69,12 +77,17 @@ impl Reader<'_> {
 
     /// A result that says what happened, what stands, and what to do, and what the server said.
     fn told(&self, answer: &Answer) -> Message {
-        let body = self.written(answer).unwrap_or_else(|_| r#"{"content":[],"isError":true}"#.to_owned());
+        let body = self
+            .written(answer)
+            .unwrap_or_else(|_| r#"{"content":[],"isError":true}"#.to_owned());
         Message::response(Some(self.id), "result", &body)
     }
 
     fn written(&self, answer: &Answer) -> Result<String, serde_json::Error> {
-        let (text, said) = (self.subject.instead_of_a_result(answer), said(answer).and_then(outcome::as_json));
+        let (text, said) = (
+            self.subject.instead_of_a_result(answer),
+            said(answer).and_then(outcome::as_json),
+        );
         let mut content = vec![text_part(&text)];
         content.extend(said.as_ref().into_iter().flat_map(content_of));
         let (mut result, mut own) = (Members::default(), Members::default());
@@ -85,7 +98,10 @@ impl Reader<'_> {
                 own.set(meta::SERVER_SAID, &said)?;
             }
         } else {
-            result.set("structuredContent", &json!({ "semel": Told::of(answer, &text, said) }))?;
+            result.set(
+                "structuredContent",
+                &json!({ "semel": Told::of(answer, &text, said) }),
+            )?;
         }
         result.set("isError", &true)?;
         self.complete(&mut result)?;
@@ -104,7 +120,10 @@ fn said(answer: &Answer) -> Option<&Outcome> {
 
 /// The parts of what the server said as a model reads them.
 fn content_of(said: &Value) -> Vec<Value> {
-    match (said.get("content").and_then(Value::as_array), said.get("message").and_then(Value::as_str)) {
+    match (
+        said.get("content").and_then(Value::as_array),
+        said.get("message").and_then(Value::as_str),
+    ) {
         (Some(parts), _) => parts.clone(),
         (None, Some(message)) => vec![text_part(message)],
         (None, None) => vec![text_part(&said.to_string())],
@@ -156,7 +175,10 @@ fn reason(answer: &Answer) -> Option<&str> {
         | Answer::Held { reason, .. }
         | Answer::Refused { reason, .. } => Some(reason),
         Answer::Conflict { standing, .. } => standing.reason.as_deref(),
-        Answer::Passed { .. } | Answer::Replayed { .. } | Answer::Running { .. } | Answer::Expired { .. } => None,
+        Answer::Passed { .. }
+        | Answer::Replayed { .. }
+        | Answer::Running { .. }
+        | Answer::Expired { .. } => None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! One guarded call, from its request to the word that its answer was taken.
 
 use super::{
-    Guard, answer::Reader, catalog::Known, handing::Lasting, late::LateAnswers, outcome, own_id, rounds, taking, tasks,
-    waiting::Patience, words::Subject,
+    Guard, answer::Reader, catalog::Known, handing::Lasting, late::LateAnswers, outcome, own_id,
+    rounds, taking, tasks, waiting::Patience, words::Subject,
 };
 use crate::{
     link::{Exchange, Upstream},
@@ -39,10 +39,18 @@ pub(super) async fn run(
     request: Message,
     exchange: &Exchange,
 ) {
-    let Some(id) = request.id().cloned() else { return };
+    let Some(id) = request.id().cloned() else {
+        return;
+    };
     let asked = match Asked::read(id.clone(), request) {
         Ok(asked) => asked,
-        Err(fault) => return exchange.client.put(fault.response(Some(&id))).await.unwrap_or_default(),
+        Err(fault) => {
+            return exchange
+                .client
+                .put(fault.response(Some(&id)))
+                .await
+                .unwrap_or_default();
+        }
     };
     let own = asked.params.object("_meta").unwrap_or_default();
     if let Some(probes) = &guard.probes {
@@ -53,22 +61,48 @@ pub(super) async fn run(
     if exchange.repeats_arguments
         && let Err(fault) = known.parameters.agree(&asked.arguments, &exchange.headers)
     {
-        return exchange.client.put(fault.response(Some(&id))).await.unwrap_or_default();
+        return exchange
+            .client
+            .put(fault.response(Some(&id)))
+            .await
+            .unwrap_or_default();
     }
     let tool = format!("{}{}", guard.prefix, asked.tool);
-    Running { guard, below, late, exchange, asked: &asked, tool, known, has_result_types }.run().await;
+    Running {
+        guard,
+        below,
+        late,
+        exchange,
+        asked: &asked,
+        tool,
+        known,
+        has_result_types,
+    }
+    .run()
+    .await;
 }
 
 impl Asked {
     fn read(id: Id, request: Message) -> Result<Self, Fault> {
         let wrong = |what: String| Fault::new(FaultCode::InvalidParams, what);
-        let params = request.body().ok_or_else(|| wrong("the call has no parameters: name a tool".to_owned()))?;
-        let params = Members::read(params).map_err(|error| wrong(format!("the parameters cannot be read: {error}")))?;
-        let tool = params.text("name").ok_or_else(|| wrong("the call names no tool: write its `name`".to_owned()))?;
+        let params = request
+            .body()
+            .ok_or_else(|| wrong("the call has no parameters: name a tool".to_owned()))?;
+        let params = Members::read(params)
+            .map_err(|error| wrong(format!("the parameters cannot be read: {error}")))?;
+        let tool = params
+            .text("name")
+            .ok_or_else(|| wrong("the call names no tool: write its `name`".to_owned()))?;
         let arguments = params.get("arguments").unwrap_or("{}");
         let arguments = json::parse(arguments, &JsonLimits::default())
             .map_err(|fault| wrong(format!("the arguments cannot be used: {fault}")))?;
-        Ok(Self { id, request, params, tool, arguments })
+        Ok(Self {
+            id,
+            request,
+            params,
+            tool,
+            arguments,
+        })
     }
 
     /// The request as it is to be sent: untouched but for what the ticket adds.
@@ -79,7 +113,11 @@ impl Asked {
         is_repeat: bool,
     ) -> Result<Message, serde_json::Error> {
         // Under its own id a late response to what was sent before would be taken for the response to this.
-        let request = if is_repeat { self.request.with_id(&own_id()) } else { self.request.clone() };
+        let request = if is_repeat {
+            self.request.with_id(&own_id())
+        } else {
+            self.request.clone()
+        };
         if ticket.metadata.is_empty() && ticket.arguments == *sent_arguments {
             return Ok(request);
         }
@@ -122,10 +160,18 @@ struct Waits {
 impl Waits {
     fn by(response: &Message) -> Option<Self> {
         if let Some(continuation) = rounds::asks(response) {
-            return Some(Self { continuation, at_most: rounds::ANSWERED_WITHIN, is_task: false });
+            return Some(Self {
+                continuation,
+                at_most: rounds::ANSWERED_WITHIN,
+                is_task: false,
+            });
         }
         let task = tasks::made_by(response)?;
-        Some(Self { continuation: tasks::continuation(&task.id), at_most: task.ttl, is_task: true })
+        Some(Self {
+            continuation: tasks::continuation(&task.id),
+            at_most: task.ttl,
+            is_task: true,
+        })
     }
 }
 
@@ -143,7 +189,11 @@ impl Running<'_> {
             Ok(call) => call,
             Err(fault) => return self.put(fault.response(Some(&self.asked.id))).await,
         };
-        let owed = self.guard.taking.owed(&taking::equal(&call), self.exchange.began).await;
+        let owed = self
+            .guard
+            .taking
+            .owed(&taking::equal(&call), self.exchange.began)
+            .await;
         let mut sent = Sent::default();
         let semel = &self.guard.semel;
         let mut begun = match (rounds::continues(&self.asked.params), owed) {
@@ -157,7 +207,9 @@ impl Running<'_> {
                     Some(next) => begun = next,
                     None => return,
                 },
-                Ok(Begun::Answered(answered)) => return self.tell(*answered, sent.answer.as_ref(), &call).await,
+                Ok(Begun::Answered(answered)) => {
+                    return self.tell(*answered, sent.answer.as_ref(), &call).await;
+                }
                 Err(error) => return self.put(self.response(&failed(&error), None)).await,
             }
         }
@@ -167,30 +219,58 @@ impl Running<'_> {
         let call = Call::new(self.tool.as_str(), self.asked.arguments.clone())
             .map_err(|fault| Fault::new(FaultCode::InvalidParams, fault.to_string()))?;
         let caller = &self.exchange.caller;
-        let call = call.for_tenant(caller.tenant.clone()).with_fact("server", Value::from(self.guard.server.as_str()));
+        let call = call
+            .for_tenant(caller.tenant.clone())
+            .with_fact("server", Value::from(self.guard.server.as_str()));
         let call = caller.run.clone().into_iter().fold(call, Call::in_run);
-        let trusted = self.guard.is_trusted.then(|| ("server.trusted", Value::from(true)));
+        let trusted = self
+            .guard
+            .is_trusted
+            .then(|| ("server.trusted", Value::from(true)));
         // Its own name for the tool, where the client knows it by another one.
-        let own_name = (self.asked.tool != self.tool).then(|| ("server.tool", Value::from(self.asked.tool.as_str())));
+        let own_name = (self.asked.tool != self.tool)
+            .then(|| ("server.tool", Value::from(self.asked.tool.as_str())));
         let known: Vec<_> = self.known.facts(call.arguments()).collect();
         let facts = known.into_iter().chain(trusted).chain(own_name);
         Ok(facts.fold(call, |call, (name, value)| call.with_fact(name, value)))
     }
 
     /// Sends the call once, and says how it goes on; none: it is answered already.
-    async fn send(&self, started: Started, call: &Call, sent: &mut Sent) -> Option<Result<Begun, CallError>> {
-        if let Some(header) = started.ticket.headers.first().filter(|_| !self.guard.has_headers) {
+    async fn send(
+        &self,
+        started: Started,
+        call: &Call,
+        sent: &mut Sent,
+    ) -> Option<Result<Begun, CallError>> {
+        if let Some(header) = started
+            .ticket
+            .headers
+            .first()
+            .filter(|_| !self.guard.has_headers)
+        {
             let reason = nowhere(&header.0, &self.guard.server);
             return self.unsent(started, reason).await;
         }
-        let request = match self.asked.with(&started.ticket, call.arguments(), sent.times > 0) {
+        let request = match self
+            .asked
+            .with(&started.ticket, call.arguments(), sent.times > 0)
+        {
             Ok(request) => request,
-            Err(error) => return self.unsent(started, format!("the request cannot be written: {error}")).await,
+            Err(error) => {
+                return self
+                    .unsent(started, format!("the request cannot be written: {error}"))
+                    .await;
+            }
         };
         let mut headers = self.exchange.headers.to_vec();
-        self.known.parameters.put(&started.ticket.arguments, &mut headers);
+        self.known
+            .parameters
+            .put(&started.ticket.arguments, &mut headers);
         started.ticket.put_headers(&mut headers);
-        let exchange = Exchange { headers: headers.into(), ..self.exchange.clone() };
+        let exchange = Exchange {
+            headers: headers.into(),
+            ..self.exchange.clone()
+        };
         if !started.matters() {
             self.guard.metrics.answered(&self.tool, "passed");
             self.below.pass(request, &exchange).await;
@@ -228,14 +308,23 @@ impl Running<'_> {
         if waits.is_task {
             self.guard.tasks.keep(&waits.continuation, call);
         }
-        let answered = match started.suspend(waits.continuation.clone(), waits.at_most).await {
+        let answered = match started
+            .suspend(waits.continuation.clone(), waits.at_most)
+            .await
+        {
             Ok(answered) => answered,
             Err(error) => return Some(Err(error)),
         };
-        if let Answer::Running { about, continuation: Some(waiting), .. } = &answered.answer
+        if let Answer::Running {
+            about,
+            continuation: Some(waiting),
+            ..
+        } = &answered.answer
             && *waiting == waits.continuation
         {
-            self.guard.questions.keep(about.key.clone(), waits.continuation, response.clone());
+            self.guard
+                .questions
+                .keep(about.key.clone(), waits.continuation, response.clone());
         }
         self.tell(answered, Some(response), call).await;
         None
@@ -246,7 +335,10 @@ impl Running<'_> {
         if let Err(error) = started.finish(Outcome::not_sent(reason.clone())).await {
             return Some(Err(error));
         }
-        let answer = Answer::Refused { reason, next: Next::AskAPerson };
+        let answer = Answer::Refused {
+            reason,
+            next: Next::AskAPerson,
+        };
         self.put(self.response(&answer, None)).await;
         None
     }
@@ -260,16 +352,29 @@ impl Running<'_> {
         }
         // What its server asked is asked again of whoever makes the call anew.
         let question = match &answer {
-            Answer::Running { about, continuation: Some(waits), .. } => {
+            Answer::Running {
+                about,
+                continuation: Some(waits),
+                ..
+            } => {
                 self.guard.tasks.note(waits, call);
                 self.guard.questions.get(&about.key, waits)
             }
             _ => None,
         };
-        let own = if matches!(answer, Answer::Running { .. }) { question.as_ref() } else { own };
+        let own = if matches!(answer, Answer::Running { .. }) {
+            question.as_ref()
+        } else {
+            own
+        };
         let generation = answer.about().map_or(0, |about| about.generation);
-        let lasting = delivery.map(|delivery| Lasting { generation, delivery });
-        self.guard.hand_over(self.response(&answer, own), call, lasting, self.exchange).await;
+        let lasting = delivery.map(|delivery| Lasting {
+            generation,
+            delivery,
+        });
+        self.guard
+            .hand_over(self.response(&answer, own), call, lasting, self.exchange)
+            .await;
     }
 
     fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
@@ -278,9 +383,19 @@ impl Running<'_> {
             Answer::Executed { .. } | Answer::Replayed { .. } => Vec::new(),
             _ => self.guard.look_with(&self.asked.tool),
         };
-        let subject = Subject { tool: &self.tool, look_with: &look_with };
-        let (has_output_schema, has_result_types) = (self.known.has_output_schema, self.has_result_types);
-        Reader { id: &self.asked.id, subject, has_output_schema, has_result_types }.response(answer, own)
+        let subject = Subject {
+            tool: &self.tool,
+            look_with: &look_with,
+        };
+        let (has_output_schema, has_result_types) =
+            (self.known.has_output_schema, self.has_result_types);
+        Reader {
+            id: &self.asked.id,
+            subject,
+            has_output_schema,
+            has_result_types,
+        }
+        .response(answer, own)
     }
 
     async fn put(&self, message: Message) {
@@ -299,8 +414,13 @@ fn nowhere(header: &str, server: &str) -> String {
 /// The tool did not run, for a reason that is not the call's.
 fn failed(error: &CallError) -> Answer {
     let next = match error {
-        CallError::Ledger(_) => Next::CallAgain { after_ms: Some(LEDGER_AWAY_MS) },
+        CallError::Ledger(_) => Next::CallAgain {
+            after_ms: Some(LEDGER_AWAY_MS),
+        },
         CallError::NoPolicy(_) | CallError::Internal(_) => Next::AskAPerson,
     };
-    Answer::Refused { reason: error.to_string(), next }
+    Answer::Refused {
+        reason: error.to_string(),
+        next,
+    }
 }

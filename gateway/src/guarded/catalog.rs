@@ -48,11 +48,20 @@ pub(super) struct Known {
 
 impl Known {
     /// What is known of a call with these arguments, as facts.
-    pub(super) fn facts(&self, arguments: &Map<String, Value>) -> impl Iterator<Item = (&'static str, Value)> {
-        let contradicted =
-            [("server.lists-tool", self.is_unlisted), ("arguments.fit", !self.arguments.may_be(arguments))];
-        let contradicted = contradicted.into_iter().filter(|(_, is_contradicted)| *is_contradicted);
-        self.hints.facts().chain(contradicted.map(|(name, _)| (name, Value::from(false))))
+    pub(super) fn facts(
+        &self,
+        arguments: &Map<String, Value>,
+    ) -> impl Iterator<Item = (&'static str, Value)> {
+        let contradicted = [
+            ("server.lists-tool", self.is_unlisted),
+            ("arguments.fit", !self.arguments.may_be(arguments)),
+        ];
+        let contradicted = contradicted
+            .into_iter()
+            .filter(|(_, is_contradicted)| *is_contradicted);
+        self.hints
+            .facts()
+            .chain(contradicted.map(|(name, _)| (name, Value::from(false))))
     }
 }
 
@@ -79,7 +88,9 @@ impl Hints {
             ("hint.idempotent", self.idempotent_hint),
             ("hint.open-world", self.open_world_hint),
         ];
-        facts.into_iter().filter_map(|(name, hint)| Some((name, Value::from(hint?))))
+        facts
+            .into_iter()
+            .filter_map(|(name, hint)| Some((name, Value::from(hint?))))
     }
 }
 
@@ -161,8 +172,15 @@ impl Tools {
         if let Some(known) = self.known.get(name) {
             return Some(Arc::clone(known));
         }
-        let is_silent = self.silent_until.is_some_and(|until| Instant::now() < until);
-        let unlisted = || Arc::new(Known { is_unlisted: self.extent == Extent::Whole, ..Known::default() });
+        let is_silent = self
+            .silent_until
+            .is_some_and(|until| Instant::now() < until);
+        let unlisted = || {
+            Arc::new(Known {
+                is_unlisted: self.extent == Extent::Whole,
+                ..Known::default()
+            })
+        };
         (self.extent != Extent::Parts || is_silent).then(unlisted)
     }
 }
@@ -182,12 +200,19 @@ impl Tools {
                 arguments = Arguments::default();
             }
         }
-        self.read_only.retain(|name| *name != listed.name || hints.only_reads());
+        self.read_only
+            .retain(|name| *name != listed.name || hints.only_reads());
         if hints.only_reads() && !self.read_only.contains(&listed.name) {
             self.read_only.push(listed.name.clone());
         }
         let parameters = Parameters::of(&listed.input_schema);
-        let known = Known { hints, has_output_schema, is_unlisted: false, arguments, parameters };
+        let known = Known {
+            hints,
+            has_output_schema,
+            is_unlisted: false,
+            arguments,
+            parameters,
+        };
         self.known.insert(listed.name, Arc::new(known));
     }
 }
@@ -195,7 +220,9 @@ impl Tools {
 impl Catalog {
     /// Remembers a page of tools, and tells what follows it; none: it is no such page.
     pub(super) fn learn(&self, response: &Message) -> Option<Next> {
-        let body = response.body().filter(|_| response.kind() == Kind::Result)?;
+        let body = response
+            .body()
+            .filter(|_| response.kind() == Kind::Result)?;
         let page: Page = serde_json::from_str(body).ok()?;
         let mut tools = self.tools();
         for listed in page.tools {
@@ -210,7 +237,10 @@ impl Catalog {
     /// What was learnt may no longer hold.
     pub(super) fn forget(&self) {
         let mut tools = self.tools();
-        *tools = Tools { edition: tools.edition + 1, ..Tools::default() };
+        *tools = Tools {
+            edition: tools.edition + 1,
+            ..Tools::default()
+        };
     }
 
     /// What is known of the tool. A server whose list was not seen yet is asked for it, with the metadata of the request
@@ -235,11 +265,19 @@ impl Catalog {
     /// Tools that only read, those first whose names share a word with this one's.
     pub(super) fn look_with(&self, name: &str) -> Vec<String> {
         let words = |name: &str| -> Vec<String> {
-            let parts = name.split(|letter: char| !letter.is_alphanumeric()).map(str::to_lowercase);
+            let parts = name
+                .split(|letter: char| !letter.is_alphanumeric())
+                .map(str::to_lowercase);
             parts.filter(|part| !part.is_empty()).collect()
         };
         let own = words(name);
-        let mut others: Vec<_> = self.tools().read_only.iter().filter(|other| *other != name).cloned().collect();
+        let mut others: Vec<_> = self
+            .tools()
+            .read_only
+            .iter()
+            .filter(|other| *other != name)
+            .cloned()
+            .collect();
         others.sort_by_key(|other| !words(other).iter().any(|word| own.contains(word)));
         others
     }
@@ -257,7 +295,12 @@ impl Catalog {
         }
     }
 
-    async fn pages(&self, below: &Arc<dyn Upstream>, exchange: &Exchange, request_meta: &Members) -> Asked {
+    async fn pages(
+        &self,
+        below: &Arc<dyn Upstream>,
+        exchange: &Exchange,
+        request_meta: &Members,
+    ) -> Asked {
         let until = Instant::now() + LISTED_WITHIN;
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
@@ -290,7 +333,11 @@ fn page(cursor: Option<&str>, request_meta: &Members) -> Message {
     if !own.is_empty() {
         params.insert("_meta".to_owned(), Value::Object(own));
     }
-    Message::request(&own_id(), method::TOOLS_LIST, &Value::Object(params).to_string())
+    Message::request(
+        &own_id(),
+        method::TOOLS_LIST,
+        &Value::Object(params).to_string(),
+    )
 }
 
 #[cfg(test)]

@@ -21,9 +21,13 @@ impl Guard {
         lasting: Option<Lasting>,
         exchange: &Exchange,
     ) -> bool {
-        let _on_its_way = lasting.as_ref().map(|lasting| self.taking.begin(taking::equal(call), lasting.generation));
+        let _on_its_way = lasting
+            .as_ref()
+            .map(|lasting| self.taking.begin(taking::equal(call), lasting.generation));
         let was_written = exchange.client.deliver(response).await.is_ok();
-        let Some(Lasting { delivery, .. }) = lasting else { return true };
+        let Some(Lasting { delivery, .. }) = lasting else {
+            return true;
+        };
         let is_taken = was_written && self.counts_as_taken(call.tool(), exchange);
         if is_taken {
             delivery.taken_soon().await;
@@ -34,6 +38,7 @@ impl Guard {
     /// Whether what was written now is believed to be received.
     fn counts_as_taken(&self, tool: &str, exchange: &Exchange) -> bool {
         let within = self.config.tool(tool).taken_within;
-        within.is_some_and(|within| exchange.began.elapsed() <= within) && !exchange.nobody_waits.is_cancelled()
+        within.is_some_and(|within| exchange.began.elapsed() <= within)
+            && !exchange.nobody_waits.is_cancelled()
     }
 }

@@ -29,7 +29,10 @@ pub(super) fn room() -> Arc<Semaphore> {
 
 impl LateAnswers {
     pub(super) fn within(room: Arc<Semaphore>) -> Self {
-        Self { room, closed: CancellationToken::new() }
+        Self {
+            room,
+            closed: CancellationToken::new(),
+        }
     }
 
     /// Waits for no more of them.
@@ -40,10 +43,16 @@ impl LateAnswers {
     /// Has the answer to what was asked waited for, and recorded. Where nobody wants to know, or too many are waited for, its
     /// server is told that nobody does.
     pub(super) fn wait_for(&self, mut asking: Asking, late: Option<Late>) {
-        let (room, closed) = (Arc::clone(&self.room).try_acquire_owned(), self.closed.clone());
+        let (room, closed) = (
+            Arc::clone(&self.room).try_acquire_owned(),
+            self.closed.clone(),
+        );
         tokio::spawn(async move {
             match room.ok().zip(late) {
-                Some((_room, late)) => closed.run_until_cancelled(waited_for(asking, late)).await.unwrap_or_default(),
+                Some((_room, late)) => closed
+                    .run_until_cancelled(waited_for(asking, late))
+                    .await
+                    .unwrap_or_default(),
                 None => asking.stop("its time is over").await,
             }
         });

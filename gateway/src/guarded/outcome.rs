@@ -25,9 +25,18 @@ pub(super) fn of_response(response: &Message) -> Outcome {
         Err(_) => (readable_part(text), false),
     };
     if response.kind() == Kind::Error {
-        let message = body.get("message").and_then(Value::as_str).unwrap_or("the server answered an error").to_owned();
+        let message = body
+            .get("message")
+            .and_then(Value::as_str)
+            .unwrap_or("the server answered an error")
+            .to_owned();
         let code = body.get("code").map(Value::to_string);
-        return Outcome::Failed(Failure { message, code, status: None, details: Some(body) });
+        return Outcome::Failed(Failure {
+            message,
+            code,
+            status: None,
+            details: Some(body),
+        });
     }
     forget_text(&mut body);
     if !is_whole || has_long_numbers(text) {
@@ -35,7 +44,12 @@ pub(super) fn of_response(response: &Message) -> Outcome {
     }
     if body.get("isError") == Some(&Value::Bool(true)) {
         let message = text_of(&body);
-        return Outcome::Failed(Failure { message, code: None, status: None, details: Some(body) });
+        return Outcome::Failed(Failure {
+            message,
+            code: None,
+            status: None,
+            details: Some(body),
+        });
     }
     Outcome::Returned(body)
 }
@@ -53,7 +67,10 @@ fn readable_part(text: &str) -> Value {
 
 /// What it says that no response came.
 pub(super) fn of_loss(lost: Lost) -> Outcome {
-    Outcome::Unanswered(Silence { reason: lost.reason, sent: lost.sent })
+    Outcome::Unanswered(Silence {
+        reason: lost.reason,
+        sent: lost.sent,
+    })
 }
 
 /// A recorded outcome as the response that it once was: the member's name, and its JSON.
@@ -62,8 +79,14 @@ pub(super) fn as_response(outcome: &Outcome) -> Option<(&'static str, String)> {
     if matches!(outcome, Outcome::Failed(_)) && body.get("code").is_some() {
         return Some(("error", body.to_string()));
     }
-    let kept = body.get("_meta").and_then(|own| own.get(meta::TEXT)).and_then(Value::as_str);
-    Some(("result", kept.map_or_else(|| body.to_string(), ToOwned::to_owned)))
+    let kept = body
+        .get("_meta")
+        .and_then(|own| own.get(meta::TEXT))
+        .and_then(Value::as_str);
+    Some((
+        "result",
+        kept.map_or_else(|| body.to_string(), ToOwned::to_owned),
+    ))
 }
 
 /// What the server said, result or error, as a value.
@@ -77,12 +100,23 @@ pub(super) fn as_json(outcome: &Outcome) -> Option<Value> {
 fn body_of(outcome: &Outcome) -> Option<Cow<'_, Value>> {
     let (body, is_error) = match outcome {
         Outcome::Returned(result) => (result, false),
-        Outcome::Failed(Failure { details: Some(body), .. }) => (body, true),
-        Outcome::Failed(Failure { message, .. }) => return Some(Cow::Owned(as_result(message, true))),
+        Outcome::Failed(Failure {
+            details: Some(body),
+            ..
+        }) => (body, true),
+        Outcome::Failed(Failure { message, .. }) => {
+            return Some(Cow::Owned(as_result(message, true)));
+        }
         Outcome::Unanswered(_) => return None,
     };
-    let is_whole = ["content", "structuredContent", "code"].iter().any(|member| body.get(member).is_some());
-    Some(if is_whole { Cow::Borrowed(body) } else { Cow::Owned(as_result(&body.to_string(), is_error)) })
+    let is_whole = ["content", "structuredContent", "code"]
+        .iter()
+        .any(|member| body.get(member).is_some());
+    Some(if is_whole {
+        Cow::Borrowed(body)
+    } else {
+        Cow::Owned(as_result(&body.to_string(), is_error))
+    })
 }
 
 fn as_result(text: &str, is_error: bool) -> Value {
@@ -103,8 +137,12 @@ fn has_long_numbers(json: &str) -> bool {
 }
 
 fn keep_text(body: &mut Value, text: &str) {
-    let Some(result) = body.as_object_mut() else { return };
-    let own = result.entry("_meta").or_insert_with(|| Value::Object(serde_json::Map::new()));
+    let Some(result) = body.as_object_mut() else {
+        return;
+    };
+    let own = result
+        .entry("_meta")
+        .or_insert_with(|| Value::Object(serde_json::Map::new()));
     if let Some(own) = own.as_object_mut() {
         own.insert(meta::TEXT.to_owned(), Value::from(text));
     }
@@ -120,7 +158,10 @@ fn forget_text(body: &mut Value) {
 /// What a result says in text.
 fn text_of(result: &Value) -> String {
     let parts = result.get("content").and_then(Value::as_array);
-    let texts = parts.into_iter().flatten().filter_map(|part| part.get("text").and_then(Value::as_str));
+    let texts = parts
+        .into_iter()
+        .flatten()
+        .filter_map(|part| part.get("text").and_then(Value::as_str));
     let text: Vec<_> = texts.collect();
     text.join("\n").chars().take(MESSAGE_CHARS_MAX).collect()
 }
@@ -140,26 +181,43 @@ mod tests {
     fn an_outcome_is_given_back_as_the_response_it_came_from() {
         for (member, body) in [
             ("result", r#"{"content":[{"text":"done","type":"text"}]}"#),
-            ("result", r#"{"content":[{"text":"no","type":"text"}],"isError":true}"#),
+            (
+                "result",
+                r#"{"content":[{"text":"no","type":"text"}],"isError":true}"#,
+            ),
             ("error", r#"{"code":-32602,"message":"no such tool"}"#),
         ] {
-            assert_eq!(there_and_back(member, body), (member.to_owned(), body.to_owned()));
+            assert_eq!(
+                there_and_back(member, body),
+                (member.to_owned(), body.to_owned())
+            );
         }
     }
 
     #[test]
     fn a_replay_has_every_digit_of_a_long_number() {
-        for number in ["123456789012345678901234567890", "0.12345678901234567890", "-18446744073709551616"] {
-            let body = format!(r#"{{"z":1,"structuredContent":{{"n":{number}}},"_meta":{{"own":true}}}}"#);
+        for number in [
+            "123456789012345678901234567890",
+            "0.12345678901234567890",
+            "-18446744073709551616",
+        ] {
+            let body =
+                format!(r#"{{"z":1,"structuredContent":{{"n":{number}}},"_meta":{{"own":true}}}}"#);
             assert_eq!(there_and_back("result", &body).1, body);
         }
-        assert!(!has_long_numbers(r#"{"n":123456789012345,"m":1.5}"#), "the control: nothing is kept twice in vain");
+        assert!(
+            !has_long_numbers(r#"{"n":123456789012345,"m":1.5}"#),
+            "the control: nothing is kept twice in vain"
+        );
     }
 
     #[test]
     fn what_no_server_wrote_is_a_result_all_the_same() {
         let results = [
-            (Outcome::Returned(json!("re_1")), r#"{"content":[{"text":"\"re_1\"","type":"text"}],"isError":false}"#),
+            (
+                Outcome::Returned(json!("re_1")),
+                r#"{"content":[{"text":"\"re_1\"","type":"text"}],"isError":false}"#,
+            ),
             (
                 Outcome::failed("exit status 1"),
                 r#"{"content":[{"text":"exit status 1","type":"text"}],"isError":true}"#,
@@ -177,6 +235,9 @@ mod tests {
             "result",
             r#"{"content":[],"n":1234567890123456789}"#,
         ));
-        assert_eq!(as_json(&outcome), Some(json!({ "content": [], "n": 1_234_567_890_123_456_789_u64, "_meta": {} })));
+        assert_eq!(
+            as_json(&outcome),
+            Some(json!({ "content": [], "n": 1_234_567_890_123_456_789_u64, "_meta": {} }))
+        );
     }
 }

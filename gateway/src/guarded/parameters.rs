@@ -32,13 +32,26 @@ impl Parameters {
         let mut found = Vec::new();
         let is_sound = find(schema, &mut Vec::new(), &mut found).is_some();
         let mut headers = HashSet::new();
-        let is_sound = is_sound && found.iter().all(|parameter| headers.insert(parameter.header.clone()));
-        if is_sound { Self(found) } else { Self::default() }
+        let is_sound = is_sound
+            && found
+                .iter()
+                .all(|parameter| headers.insert(parameter.header.clone()));
+        if is_sound {
+            Self(found)
+        } else {
+            Self::default()
+        }
     }
 
     /// Whether the headers of a call say what its arguments say.
-    pub(super) fn agree(&self, arguments: &Value, headers: &[(String, String)]) -> Result<(), Fault> {
-        self.0.iter().try_for_each(|parameter| parameter.agrees(arguments.as_object(), headers))
+    pub(super) fn agree(
+        &self,
+        arguments: &Value,
+        headers: &[(String, String)],
+    ) -> Result<(), Fault> {
+        self.0
+            .iter()
+            .try_for_each(|parameter| parameter.agrees(arguments.as_object(), headers))
     }
 
     /// Has the headers say what the arguments say.
@@ -54,20 +67,32 @@ impl Parameters {
 impl Parameter {
     fn argument<'a>(&self, arguments: Option<&'a Map<String, Value>>) -> Option<&'a Value> {
         let (first, rest) = self.path.split_first()?;
-        rest.iter().try_fold(arguments?.get(first)?, |value, name| value.get(name)).filter(|value| !value.is_null())
+        rest.iter()
+            .try_fold(arguments?.get(first)?, |value, name| value.get(name))
+            .filter(|value| !value.is_null())
     }
 
-    fn agrees(&self, arguments: Option<&Map<String, Value>>, headers: &[(String, String)]) -> Result<(), Fault> {
-        let given = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.header));
+    fn agrees(
+        &self,
+        arguments: Option<&Map<String, Value>>,
+        headers: &[(String, String)],
+    ) -> Result<(), Fault> {
+        let given = headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(&self.header));
         let given: Vec<_> = given.map(|(_, value)| value.as_str()).collect();
         let argument = self.argument(arguments);
         let (header, path) = (&self.header, self.path.join("/"));
         let what = match (argument.and_then(text), given.as_slice()) {
             (None, []) => return Ok(()),
-            (Some(_), [value]) if argument.is_some_and(|argument| says(value, argument)) => return Ok(()),
+            (Some(_), [value]) if argument.is_some_and(|argument| says(value, argument)) => {
+                return Ok(());
+            }
             (None, _) => format!("the header `{header}` repeats no argument: leave it out"),
             (Some(text), []) => {
-                format!("the header `{header}` is missing: send it as `{text}`, as the argument `{path}`")
+                format!(
+                    "the header `{header}` is missing: send it as `{text}`, as the argument `{path}`"
+                )
             }
             (Some(text), _) => {
                 format!(
@@ -81,14 +106,25 @@ impl Parameter {
 
 /// Finds what the schema names; none: it does so in a wrong way.
 fn find(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Parameter>) -> Option<()> {
-    let properties = schema.get("properties").and_then(Value::as_object).filter(|_| path.len() < DEPTH_MAX);
+    let properties = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .filter(|_| path.len() < DEPTH_MAX);
     for (name, property) in properties.into_iter().flatten() {
         path.push(name.clone());
         if let Some(annotation) = property.get("x-mcp-header") {
-            let named = annotation.as_str().filter(|name| is_token(name))?.to_ascii_lowercase();
+            let named = annotation
+                .as_str()
+                .filter(|name| is_token(name))?
+                .to_ascii_lowercase();
             let kind = property.get("type").and_then(Value::as_str)?;
-            ["string", "integer", "boolean"].contains(&kind).then_some(())?;
-            found.push(Parameter { header: format!("{}{named}", header::PARAMETER), path: path.clone() });
+            ["string", "integer", "boolean"]
+                .contains(&kind)
+                .then_some(())?;
+            found.push(Parameter {
+                header: format!("{}{named}", header::PARAMETER),
+                path: path.clone(),
+            });
         }
         find(property, path, found)?;
         path.pop();
@@ -98,7 +134,10 @@ fn find(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Parameter>) -> O
 
 /// Whether a header may be called so.
 fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// The argument as a header carries it; none: it is of a kind that no header carries.
@@ -108,7 +147,8 @@ fn text(argument: &Value) -> Option<String> {
         Value::Bool(is) => Some(is.to_string()),
         Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
             // Written with a fraction or an exponent, it may be an integer all the same.
-            Some(float) => (float.fract() == 0.0 && float.abs() < INTEGERS_BELOW).then(|| format!("{float:.0}")),
+            Some(float) => (float.fract() == 0.0 && float.abs() < INTEGERS_BELOW)
+                .then(|| format!("{float:.0}")),
             None => Some(number.to_string()),
         },
         Value::Null | Value::Array(_) | Value::Object(_) => None,
@@ -146,9 +186,15 @@ mod tests {
     }
 
     fn agrees(arguments: &Value, headers: &[(&str, &str)]) -> bool {
-        let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let agreed = parameters().agree(arguments, &headers);
-        assert!(agreed.as_ref().is_ok() || agreed.is_err_and(|fault| fault.code == FaultCode::HeaderMismatch));
+        assert!(
+            agreed.as_ref().is_ok()
+                || agreed.is_err_and(|fault| fault.code == FaultCode::HeaderMismatch)
+        );
         parameters().agree(arguments, &headers).is_ok()
     }
 
@@ -156,35 +202,68 @@ mod tests {
     fn headers_say_what_the_arguments_say() {
         let arguments = json!({ "region": "größe", "options": { "limit": 42 }, "query": "q" });
         let region = ("mcp-param-region", "=?base64?Z3LDtsOfZQ==?=");
-        assert!(agrees(&arguments, &[region, ("mcp-param-limit", "42"), ("mcp-param-other", "x")]));
+        assert!(agrees(
+            &arguments,
+            &[region, ("mcp-param-limit", "42"), ("mcp-param-other", "x")]
+        ));
         assert!(agrees(&arguments, &[region, ("mcp-param-limit", "42.0")]));
         assert!(!agrees(&arguments, &[region]), "one is missing");
         assert!(!agrees(&arguments, &[region, ("mcp-param-limit", "43")]));
-        assert!(!agrees(&arguments, &[region, region, ("mcp-param-limit", "42")]), "who reads which is not known");
+        assert!(
+            !agrees(&arguments, &[region, region, ("mcp-param-limit", "42")]),
+            "who reads which is not known"
+        );
         assert!(agrees(&json!({ "region": null }), &[]));
         assert!(!agrees(&json!({}), &[("mcp-param-region", "eu")]));
     }
 
     #[test]
     fn headers_are_set_from_the_arguments_that_are_sent() {
-        let mut headers =
-            vec![("mcp-param-region".to_owned(), "us".to_owned()), ("traceparent".to_owned(), "t".to_owned())];
+        let mut headers = vec![
+            ("mcp-param-region".to_owned(), "us".to_owned()),
+            ("traceparent".to_owned(), "t".to_owned()),
+        ];
         let arguments = json!({ "region": "größe", "options": { "limit": 1e3 } });
         parameters().put(arguments.as_object().unwrap_or(&Map::new()), &mut headers);
-        let names: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let names: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         assert_eq!(
             names,
-            [("traceparent", "t"), ("mcp-param-limit", "1000"), ("mcp-param-region", "=?base64?Z3LDtsOfZQ==?=")]
+            [
+                ("traceparent", "t"),
+                ("mcp-param-limit", "1000"),
+                ("mcp-param-region", "=?base64?Z3LDtsOfZQ==?=")
+            ]
         );
     }
 
     #[test]
     fn a_schema_that_names_headers_in_a_wrong_way_names_none() {
         let good = json!({ "type": "string", "x-mcp-header": "A" });
-        let all = |other: Value| Parameters::of(&json!({ "properties": { "a": good, "b": other } })).0.len();
-        assert_eq!(all(json!({ "type": "string", "x-mcp-header": "B" })), 2, "the control");
-        for (kind, name) in [("string", "a"), ("string", "b c"), ("string", ""), ("number", "B"), ("object", "B")] {
-            assert_eq!(all(json!({ "type": kind, "x-mcp-header": name })), 0, "{kind} {name}");
+        let all = |other: Value| {
+            Parameters::of(&json!({ "properties": { "a": good, "b": other } }))
+                .0
+                .len()
+        };
+        assert_eq!(
+            all(json!({ "type": "string", "x-mcp-header": "B" })),
+            2,
+            "the control"
+        );
+        for (kind, name) in [
+            ("string", "a"),
+            ("string", "b c"),
+            ("string", ""),
+            ("number", "B"),
+            ("object", "B"),
+        ] {
+            assert_eq!(
+                all(json!({ "type": kind, "x-mcp-header": name })),
+                0,
+                "{kind} {name}"
+            );
         }
     }
 }

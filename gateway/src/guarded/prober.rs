@@ -49,12 +49,25 @@ impl Probes {
     }
 
     /// Probes for this tenant's calls of this server go there from now on.
-    pub(super) fn remember(&self, guard: &Arc<Guard>, below: &Arc<dyn Upstream>, exchange: &Exchange, meta: &Members) {
+    pub(super) fn remember(
+        &self,
+        guard: &Arc<Guard>,
+        below: &Arc<dyn Upstream>,
+        exchange: &Exchange,
+        meta: &Members,
+    ) {
         let caller = Arc::clone(&exchange.caller);
         let key = (guard.server.clone(), caller.tenant.clone());
-        let connection =
-            Connection { guard: Arc::downgrade(guard), below: Arc::downgrade(below), caller, meta: meta.clone() };
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = Connection {
+            guard: Arc::downgrade(guard),
+            below: Arc::downgrade(below),
+            caller,
+            meta: meta.clone(),
+        };
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if connections.len() >= CONNECTIONS_MANY {
             connections.retain(|_, connection| connection.below.strong_count() > 0);
         }
@@ -64,7 +77,10 @@ impl Probes {
     fn connection(&self, call: &Call) -> Option<Connection> {
         let facts = call.facts();
         let server = facts.get("server").and_then(Value::as_str)?.to_owned();
-        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         connections.get(&(server, call.tenant().clone())).cloned()
     }
 }
@@ -78,8 +94,13 @@ impl Prober for Probes {
             return Outcome::not_sent("no connection to the server is open to look with");
         };
         let exchange = Exchange::new(Arc::new(Nobody), caller);
-        let known = guard.catalog.tool(&probe.tool, &below, &exchange, &meta).await;
-        let is_named = self.named.contains(&format!("{}{}", guard.prefix, probe.tool));
+        let known = guard
+            .catalog
+            .tool(&probe.tool, &below, &exchange, &meta)
+            .await;
+        let is_named = self
+            .named
+            .contains(&format!("{}{}", guard.prefix, probe.tool));
         if !known.hints.only_reads() && !is_named {
             return Outcome::not_sent(format!(
                 "`{}` is not said to read only, so it is not used to look: name another tool in the policy's probe, or \
@@ -88,8 +109,15 @@ impl Prober for Probes {
             ));
         }
         let mut headers = Vec::new();
-        probe.arguments.as_object().into_iter().for_each(|arguments| known.parameters.put(arguments, &mut headers));
-        let exchange = Exchange { headers: headers.into(), ..exchange };
+        probe
+            .arguments
+            .as_object()
+            .into_iter()
+            .for_each(|arguments| known.parameters.put(arguments, &mut headers));
+        let exchange = Exchange {
+            headers: headers.into(),
+            ..exchange
+        };
         let mut params = json!({ "name": probe.tool, "arguments": probe.arguments });
         if let (Some(params), own) = (params.as_object_mut(), protocol_meta(&meta))
             && !own.is_empty()

@@ -48,7 +48,11 @@ struct Handed {
 impl Taking {
     /// From now on the answer to this call is on its way; whether it was taken is recorded when what is returned is dropped.
     pub(super) fn begin(&self, equal: Equal, generation: u32) -> OnItsWay {
-        let handed = Handed { since: Instant::now(), generation, recorded: CancellationToken::new() };
+        let handed = Handed {
+            since: Instant::now(),
+            generation,
+            recorded: CancellationToken::new(),
+        };
         let on_its_way = OnItsWay(handed.recorded.clone());
         let mut answers = self.open();
         answers.in_order.push_back((handed.since, equal.clone()));
@@ -65,7 +69,9 @@ impl Taking {
             return Some(handed.generation);
         }
         // Whoever waits no longer is told what stands.
-        tokio::time::timeout(WAIT, handed.recorded.cancelled()).await.unwrap_or_default();
+        tokio::time::timeout(WAIT, handed.recorded.cancelled())
+            .await
+            .unwrap_or_default();
         None
     }
 
@@ -77,10 +83,18 @@ impl Taking {
 impl Answers {
     fn forget_old_ones(&mut self) {
         let is_old = |at: &Instant| at.elapsed() > KEPT;
-        while self.in_order.len() > KEPT_MAX || self.in_order.front().is_some_and(|(at, _)| is_old(at)) {
-            let Some((at, equal)) = self.in_order.pop_front() else { return };
+        while self.in_order.len() > KEPT_MAX
+            || self.in_order.front().is_some_and(|(at, _)| is_old(at))
+        {
+            let Some((at, equal)) = self.in_order.pop_front() else {
+                return;
+            };
             // An equal call may have been answered since.
-            if self.latest.get(&equal).is_some_and(|handed| handed.since == at) {
+            if self
+                .latest
+                .get(&equal)
+                .is_some_and(|handed| handed.since == at)
+            {
                 self.latest.remove(&equal);
             }
         }
@@ -90,7 +104,12 @@ impl Answers {
 /// Which calls this one is equal to.
 pub(super) fn equal(call: &Call) -> Equal {
     let run = call.run().map(|run| run.to_string());
-    (call.tenant().to_string(), run, call.tool().to_owned(), call.canonical_arguments().to_owned())
+    (
+        call.tenant().to_string(),
+        run,
+        call.tool().to_owned(),
+        call.canonical_arguments().to_owned(),
+    )
 }
 
 /// An answer that is on its way.
@@ -130,10 +149,22 @@ mod tests {
         let taking = Taking::default();
         let on_its_way = taking.begin(some_call(), 1);
         let read = Instant::now();
-        assert!(timeout(SOON, taking.owed(&some_call(), read)).await.is_err());
-        let other = ("zenith".to_owned(), None, "post".to_owned(), "{}".to_owned());
+        assert!(
+            timeout(SOON, taking.owed(&some_call(), read))
+                .await
+                .is_err()
+        );
+        let other = (
+            "zenith".to_owned(),
+            None,
+            "post".to_owned(),
+            "{}".to_owned(),
+        );
         assert_eq!(timeout(SOON, taking.owed(&other, read)).await, Ok(None));
         drop(on_its_way);
-        assert_eq!(timeout(SOON, taking.owed(&some_call(), read)).await, Ok(None));
+        assert_eq!(
+            timeout(SOON, taking.owed(&some_call(), read)).await,
+            Ok(None)
+        );
     }
 }

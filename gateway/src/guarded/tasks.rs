@@ -64,15 +64,24 @@ struct Named {
 /// The task that the response makes of the call; none: it makes none.
 pub(super) fn made_by(response: &Message) -> Option<Task> {
     // Most results do not even have the word.
-    let body = response.body().filter(|body| response.kind() == Kind::Result && body.contains("taskId"))?;
+    let body = response
+        .body()
+        .filter(|body| response.kind() == Kind::Result && body.contains("taskId"))?;
     let made: Made = serde_json::from_str(body).ok()?;
     let named = match made.result_type.as_deref() {
         Some("task") => made.own,
         None | Some("complete") => made.task?,
         Some(_) => return None,
     };
-    let ttl = named.ttl_ms.or(named.ttl).map_or(DEFAULT_TTL, Duration::from_millis).min(TTL_MAX);
-    Some(Task { id: named.task_id?, ttl })
+    let ttl = named
+        .ttl_ms
+        .or(named.ttl)
+        .map_or(DEFAULT_TTL, Duration::from_millis)
+        .min(TTL_MAX);
+    Some(Task {
+        id: named.task_id?,
+        ttl,
+    })
 }
 
 /// How the names of tasks in the ledger begin.
@@ -152,15 +161,23 @@ fn came_to(response: &Message, is_result: bool) -> Option<Outcome> {
         return (response.kind() == Kind::Result).then(|| outcome::of_response(response));
     }
     let state: State<'_> = serde_json::from_str(response.body()?).ok()?;
-    let said = |member, json: &RawValue| outcome::of_response(&Message::response(None, member, json.get()));
+    let said = |member, json: &RawValue| {
+        outcome::of_response(&Message::response(None, member, json.get()))
+    };
     match (state.status.as_str(), state.result, state.error) {
         ("completed", Some(result), _) => {
             // A response without an id is no result on the wire, so it is given one.
             let id = crate::wire::Id::Number(0);
-            Some(outcome::of_response(&Message::response(Some(&id), "result", result.get())))
+            Some(outcome::of_response(&Message::response(
+                Some(&id),
+                "result",
+                result.get(),
+            )))
         }
         ("failed", _, Some(error)) => Some(said("error", error)),
-        ("cancelled", ..) => Some(Outcome::no_answer("the task was cancelled, and may have taken effect before")),
+        ("cancelled", ..) => Some(Outcome::no_answer(
+            "the task was cancelled, and may have taken effect before",
+        )),
         _ => None,
     }
 }
@@ -181,8 +198,10 @@ pub(super) async fn tell(
     let settled = settle(guard, task, call, outcome).await;
     let is_settled = settled.is_ok();
     // A client gets what its server said, whether or not that could be recorded.
-    let lasting =
-        settled.inspect_err(|error| tracing::warn!(%error, "semel.task could not be recorded")).ok().flatten();
+    let lasting = settled
+        .inspect_err(|error| tracing::warn!(%error, "semel.task could not be recorded"))
+        .ok()
+        .flatten();
     // As long as nobody took its outcome, who asks for it again may.
     if guard.hand_over(response, call, lasting, exchange).await && is_settled {
         guard.tasks.forget(task, call.tenant());
@@ -190,14 +209,22 @@ pub(super) async fn tell(
 }
 
 /// Settles the call, unless somebody else did before or its time was over, and tells what is to be taken.
-async fn settle(guard: &Guard, task: &str, call: &Call, outcome: Outcome) -> Result<Option<Lasting>, CallError> {
+async fn settle(
+    guard: &Guard,
+    task: &str,
+    call: &Call,
+    outcome: Outcome,
+) -> Result<Option<Lasting>, CallError> {
     let answered = match guard.semel.resume(call.clone(), task).await? {
         Begun::Run(started) => started.finish(outcome).await?,
         Begun::Answered(answered) => *answered,
     };
     let (answer, delivery) = answered.into_parts();
     let generation = answer.about().map_or(0, |about| about.generation);
-    Ok(delivery.map(|delivery| Lasting { generation, delivery }))
+    Ok(delivery.map(|delivery| Lasting {
+        generation,
+        delivery,
+    }))
 }
 
 #[cfg(test)]
@@ -211,14 +238,26 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_task_are_one() {
-        let task = |ttl| Some(Task { id: "t1".to_owned(), ttl });
+        let task = |ttl| {
+            Some(Task {
+                id: "t1".to_owned(),
+                ttl,
+            })
+        };
         assert_eq!(
-            made_by(&response(r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":5000}"#)),
+            made_by(&response(
+                r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":5000}"#
+            )),
             task(Duration::from_secs(5))
         );
         let older = r#"{"task":{"taskId":"t1","status":"working","ttl":null}}"#;
         assert_eq!(made_by(&response(older)), task(DEFAULT_TTL));
-        assert_eq!(made_by(&response(r#"{"content":[],"structuredContent":{"taskId":"t1"}}"#)), None);
+        assert_eq!(
+            made_by(&response(
+                r#"{"content":[],"structuredContent":{"taskId":"t1"}}"#
+            )),
+            None
+        );
         assert_eq!(made_by(&response(r#"{"content":[],"taskId":"t1"}"#)), None);
     }
 
@@ -226,10 +265,14 @@ mod tests {
     fn only_a_task_that_is_over_came_to_something() {
         let of = |state: &str| came_to(&response(state), false);
         assert_eq!(of(r#"{"taskId":"t1","status":"working"}"#), None);
-        assert_eq!(of(r#"{"taskId":"t1","status":"input_required","inputRequests":{}}"#), None);
+        assert_eq!(
+            of(r#"{"taskId":"t1","status":"input_required","inputRequests":{}}"#),
+            None
+        );
         let completed = of(r#"{"taskId":"t1","status":"completed","result":{"content":[]}}"#);
         assert!(matches!(completed, Some(Outcome::Returned(_))));
-        let failed = of(r#"{"taskId":"t1","status":"failed","error":{"code":-32603,"message":"no"}}"#);
+        let failed =
+            of(r#"{"taskId":"t1","status":"failed","error":{"code":-32603,"message":"no"}}"#);
         assert!(matches!(failed, Some(Outcome::Failed(_))));
         let cancelled = of(r#"{"taskId":"t1","status":"cancelled"}"#);
         assert!(matches!(cancelled, Some(Outcome::Unanswered(silence)) if silence.sent));

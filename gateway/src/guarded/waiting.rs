@@ -40,7 +40,10 @@ impl Calls {
     }
 
     fn put(&self, exchange: &Exchange, id: Id, may_take_effect: bool) {
-        let under_way = UnderWay { nobody_waits: exchange.nobody_waits.clone(), may_take_effect };
+        let under_way = UnderWay {
+            nobody_waits: exchange.nobody_waits.clone(),
+            may_take_effect,
+        };
         self.open().insert((exchange.caller.number, id), under_way);
     }
 
@@ -54,7 +57,9 @@ impl Calls {
         if message.method() != Some(method::CANCELLED) {
             return false;
         }
-        let id = message.body().and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
+        let id = message
+            .body()
+            .and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
         let Some(id) = id else { return false };
         let calls = self.open();
         let under_way = calls.get(&(exchange.caller.number, id));
@@ -79,7 +84,10 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) fn of(setup: &ToolSetup) -> Self {
-        Self { answer_within: setup.answer_within, forwards: setup.on_cancel == OnCancel::Forward }
+        Self {
+            answer_within: setup.answer_within,
+            forwards: setup.on_cancel == OnCancel::Forward,
+        }
     }
 
     /// Sends the request, and waits for its response. Where none comes in time, one may still come.
@@ -104,7 +112,10 @@ impl Patience {
                 }
             }
         }
-        let reason = format!("the server did not answer within {}", spelt(self.answer_within));
+        let reason = format!(
+            "the server did not answer within {}",
+            spelt(self.answer_within)
+        );
         if self.forwards {
             asking.stop(&reason).await;
         }
@@ -125,7 +136,12 @@ impl Asking {
         let (to, with) = (Arc::clone(&below), exchange.clone());
         let id = request.id().cloned();
         let response = Box::pin(async move { to.ask(request, &with).await });
-        Self { below, id, exchange, response }
+        Self {
+            below,
+            id,
+            exchange,
+            response,
+        }
     }
 
     /// Tells the server that nobody waits for the response any longer.
@@ -154,7 +170,9 @@ async fn stop(below: &Arc<dyn Upstream>, id: Option<&Id>, exchange: &Exchange, r
     let Some(id) = id else { return };
     let reason = json!(reason);
     let params = format!(r#"{{"requestId":{},"reason":{reason}}}"#, id.to_json());
-    below.pass(Message::notification(method::CANCELLED, &params), exchange).await;
+    below
+        .pass(Message::notification(method::CANCELLED, &params), exchange)
+        .await;
 }
 
 fn spelt(duration: Duration) -> String {

@@ -46,24 +46,49 @@ impl Subject<'_> {
         let tool = self.tool;
         match answer {
             Answer::Passed { outcome, .. } => self.lost(outcome),
-            Answer::Executed { effect: Effect::Absent, reason, next, .. } => {
-                format!("Not done. `{tool}` had no effect: {reason}. {}", again(next))
+            Answer::Executed {
+                effect: Effect::Absent,
+                reason,
+                next,
+                ..
+            } => {
+                format!(
+                    "Not done. `{tool}` had no effect: {reason}. {}",
+                    again(next)
+                )
             }
             Answer::Executed { reason, next, .. } => {
-                format!("`{tool}` ran and gave no usable answer: {reason}. {}", again(next))
+                format!(
+                    "`{tool}` ran and gave no usable answer: {reason}. {}",
+                    again(next)
+                )
             }
             Answer::Replayed { effect, next, .. } => without_its_result(tool, *effect, next),
-            Answer::Running { continuation: None, next, .. } => format!(
+            Answer::Running {
+                continuation: None,
+                next,
+                ..
+            } => format!(
                 "Not sent. The same call of `{tool}` is under way already, and its result is yours, too. {}",
                 again(next)
             ),
-            Answer::Running { continuation: Some(_), .. } => format!(
+            Answer::Running {
+                continuation: Some(_),
+                ..
+            } => format!(
                 "Not sent. The same call of `{tool}` was made before and is not over: it waits for an answer that its \
                  server asked for, or goes on as a task. Give that answer, or ask for the task. Do not start the call \
                  anew."
             ),
-            Answer::InDoubt { reason, outcome, next, .. } => self.unknown(reason, outcome.as_ref(), &again(next)),
-            Answer::Held { reason, outcome, .. } => {
+            Answer::InDoubt {
+                reason,
+                outcome,
+                next,
+                ..
+            } => self.unknown(reason, outcome.as_ref(), &again(next)),
+            Answer::Held {
+                reason, outcome, ..
+            } => {
                 let rest = "Do not call it again with these arguments: it will not be sent until a person has decided. \
                             Tell your user that this call needs a decision (`semel ledger decide`). Other calls are \
                             not affected.";
@@ -76,7 +101,9 @@ impl Subject<'_> {
                 rfc3339(*landed_at_ms),
                 self.look("To see what came of it")
             ),
-            Answer::Refused { reason, next } => format!("Not sent, and nothing happened: {reason}. {}", again(next)),
+            Answer::Refused { reason, next } => {
+                format!("Not sent, and nothing happened: {reason}. {}", again(next))
+            }
         }
     }
 
@@ -100,7 +127,11 @@ impl Subject<'_> {
             Some(Outcome::Returned(_) | Outcome::Failed(_)) => " What its server answered follows.",
             Some(Outcome::Unanswered(_)) | None => "",
         };
-        let because = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+        let because = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(" ({reason})")
+        };
         let look = self.look("To see whether it happened");
         format!(
             "Outcome unknown. `{tool}` was called and may have taken effect{because}.{answered} Do not assume that \
@@ -109,11 +140,19 @@ impl Subject<'_> {
     }
 
     fn look(&self, purpose: &str) -> String {
-        let named: Vec<_> = self.look_with.iter().take(LOOK_WITH_MAX).map(|tool| format!("`{tool}`")).collect();
+        let named: Vec<_> = self
+            .look_with
+            .iter()
+            .take(LOOK_WITH_MAX)
+            .map(|tool| format!("`{tool}`"))
+            .collect();
         if named.is_empty() {
             return format!("{purpose}, look in another way.");
         }
-        format!("{purpose}, use a tool that only reads: {}.", named.join(", "))
+        format!(
+            "{purpose}, use a tool that only reads: {}.",
+            named.join(", ")
+        )
     }
 
     fn conflict(&self, standing: &Standing, next: &Next) -> String {
@@ -124,7 +163,10 @@ impl Subject<'_> {
             "in-doubt" | "held" => "may have taken effect".to_owned(),
             _ => format!("is {state}"),
         };
-        let because = standing.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+        let because = standing
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(" ({reason})"));
         let rest = match next {
             Next::CallAgain { after_ms } => {
                 format!("Wait for that call to end, then make this one again{}.", soon(*after_ms))
@@ -136,7 +178,11 @@ impl Subject<'_> {
                   that names it."
                 .to_owned(),
         };
-        let result = if standing.outcome.is_some() { " Its result follows." } else { "" };
+        let result = if standing.outcome.is_some() {
+            " Its result follows."
+        } else {
+            ""
+        };
         format!(
             "Not sent. `{tool}` was called before for the same thing with other content, and that call {stands}\
              {because}. Sending this one might do it twice. {rest}{result}"
@@ -147,7 +193,10 @@ impl Subject<'_> {
 /// What was settled, and of which nothing is left to show.
 fn without_its_result(tool: &str, effect: Effect, next: &Next) -> String {
     if effect == Effect::Refused {
-        return format!("Not sent. The same call of `{tool}` was turned away before. {}", after_a_refusal(next));
+        return format!(
+            "Not sent. The same call of `{tool}` was turned away before. {}",
+            after_a_refusal(next)
+        );
     }
     format!(
         "Not sent. The same call of `{tool}` was made before and took effect. Its result was not kept. Do not call it \
@@ -158,9 +207,14 @@ fn without_its_result(tool: &str, effect: Effect, next: &Next) -> String {
 fn after_a_refusal(next: &Next) -> String {
     match next {
         Next::CallAgain { after_ms } => {
-            format!("Correct the call and make it now, or make the same call again{}.", soon(*after_ms))
+            format!(
+                "Correct the call and make it now, or make the same call again{}.",
+                soon(*after_ms)
+            )
         }
-        _ => "A person decided that it must not be sent. Do not make the same call again.".to_owned(),
+        _ => {
+            "A person decided that it must not be sent. Do not make the same call again.".to_owned()
+        }
     }
 }
 
@@ -168,12 +222,16 @@ fn after_a_refusal(next: &Next) -> String {
 fn again(next: &Next) -> String {
     match next {
         Next::Nothing => "Do not call again.".to_owned(),
-        Next::CallAgain { after_ms } => format!("You may make the same call again{}.", soon(*after_ms)),
+        Next::CallAgain { after_ms } => {
+            format!("You may make the same call again{}.", soon(*after_ms))
+        }
         Next::AskAgain { after_ms } => format!(
             "To learn what became of it, make exactly the same call again{}: that does not do it twice.",
             soon(*after_ms)
         ),
-        Next::AskAPerson => "Do not call again. Tell your user that a person must look at this.".to_owned(),
+        Next::AskAPerson => {
+            "Do not call again. Tell your user that a person must look at this.".to_owned()
+        }
         Next::CorrectTheCall => "Correct the call, then make it again.".to_owned(),
     }
 }

@@ -44,7 +44,8 @@ impl Store for TimedStore {
         version: Version,
         keep: Keep,
     ) -> Result<Created, StoreError> {
-        self.timed(self.store.create(key, entry, version, keep)).await
+        self.timed(self.store.create(key, entry, version, keep))
+            .await
     }
 
     async fn replace(
@@ -55,7 +56,8 @@ impl Store for TimedStore {
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
-        self.timed(self.store.replace(key, expected, entry, version, keep)).await
+        self.timed(self.store.replace(key, expected, entry, version, keep))
+            .await
     }
 
     async fn replace_soon(
@@ -66,7 +68,9 @@ impl Store for TimedStore {
         version: Version,
         keep: Keep,
     ) -> Result<(), StoreError> {
-        self.store.replace_soon(key, expected, entry, version, keep).await
+        self.store
+            .replace_soon(key, expected, entry, version, keep)
+            .await
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {

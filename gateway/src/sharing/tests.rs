@@ -16,7 +16,11 @@ impl Upstream for Server {
     async fn pass(&self, message: Message, exchange: &Exchange) {
         self.sent.send(message.clone()).unwrap();
         if message.asks("answered") {
-            exchange.client.put(Message::response(message.id(), "result", "{}")).await.unwrap();
+            exchange
+                .client
+                .put(Message::response(message.id(), "result", "{}"))
+                .await
+                .unwrap();
         }
     }
 
@@ -37,7 +41,9 @@ struct ByHand {
 impl Connect for ByHand {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
         self.client.send(client).unwrap();
-        Ok(Arc::new(Server { sent: self.sent.clone() }))
+        Ok(Arc::new(Server {
+            sent: self.sent.clone(),
+        }))
     }
 }
 
@@ -63,26 +69,43 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let ((sent, sent_read), (client, mut clients)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let ((sent, sent_read), (client, mut clients)) =
+            (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let shared = Sharing::connect(&ByHand { sent, client }).await.unwrap();
-        Self { shared, server: clients.recv().await.unwrap(), sent: sent_read }
+        Self {
+            shared,
+            server: clients.recv().await.unwrap(),
+            sent: sent_read,
+        }
     }
 
     /// What the server got, and its number.
     async fn sent(&mut self) -> (Message, i64) {
         let message = self.sent.recv().await.unwrap();
-        let Some(Id::Number(number)) = message.id().cloned() else { return (message, -1) };
+        let Some(Id::Number(number)) = message.id().cloned() else {
+            return (message, -1);
+        };
         (message, number)
     }
 }
 
 fn client() -> (Exchange, mpsc::UnboundedReceiver<Message>) {
     let (write, read) = mpsc::unbounded_channel();
-    (Exchange::new(Arc::new(Reader(write)), Arc::new(Caller::new(Tenant::default(), None))), read)
+    (
+        Exchange::new(
+            Arc::new(Reader(write)),
+            Arc::new(Caller::new(Tenant::default(), None)),
+        ),
+        read,
+    )
 }
 
 fn asking(method: &str, token: &str) -> Message {
-    Message::request(&Id::Number(1), method, &format!(r#"{{"a":1.0,"_meta":{{"progressToken":{token},"x":1}}}}"#))
+    Message::request(
+        &Id::Number(1),
+        method,
+        &format!(r#"{{"a":1.0,"_meta":{{"progressToken":{token},"x":1}}}}"#),
+    )
 }
 
 #[tokio::test]
@@ -93,14 +116,23 @@ async fn two_clients_of_equal_ids_and_tokens_each_hear_what_is_theirs() {
     scene.shared.pass(asking("slow", r#""t""#), &two).await;
     let ((sent, first), (_, second)) = (scene.sent().await, scene.sent().await);
     assert_ne!(first, second);
-    assert_eq!(sent.body().unwrap(), format!(r#"{{"a":1.0,"_meta":{{"progressToken":{first},"x":1}}}}"#));
+    assert_eq!(
+        sent.body().unwrap(),
+        format!(r#"{{"a":1.0,"_meta":{{"progressToken":{first},"x":1}}}}"#)
+    );
     for number in [second, first, 99] {
         let params = format!(r#"{{"progressToken":{number},"progress":{number}}}"#);
-        let _ = scene.server.put(Message::notification(method::PROGRESS, &params)).await;
+        let _ = scene
+            .server
+            .put(Message::notification(method::PROGRESS, &params))
+            .await;
     }
     for (reads, number) in [(&mut one_reads, first), (&mut two_reads, second)] {
         let heard = reads.recv().await.unwrap();
-        assert_eq!(heard.body().unwrap(), format!(r#"{{"progressToken":"t","progress":{number}}}"#));
+        assert_eq!(
+            heard.body().unwrap(),
+            format!(r#"{{"progressToken":"t","progress":{number}}}"#)
+        );
         assert!(reads.try_recv().is_err());
     }
 }
@@ -112,7 +144,10 @@ async fn a_response_comes_back_under_the_id_of_its_client() {
     let request = Message::request(&Id::Text("a".into()), "answered", "{}");
     scene.shared.pass(request.clone(), &one).await;
     assert_eq!(reads.recv().await.unwrap().id(), request.id());
-    assert_eq!(scene.shared.ask(request.clone(), &one).await.unwrap().id(), request.id());
+    assert_eq!(
+        scene.shared.ask(request.clone(), &one).await.unwrap().id(),
+        request.id()
+    );
     assert!(scene.shared.requests.all().is_empty());
 }
 
@@ -120,12 +155,36 @@ async fn a_response_comes_back_under_the_id_of_its_client() {
 async fn a_subscription_is_told_under_the_id_of_its_client_and_to_nobody_else() {
     let mut scene = Scene::new().await;
     let ((one, mut reads), (two, mut others)) = (client(), client());
-    scene.shared.pass(Message::request(&Id::Text("s".into()), method::LISTEN, "{}"), &one).await;
-    scene.shared.pass(Message::request(&Id::Text("s".into()), method::LISTEN, "{}"), &two).await;
+    scene
+        .shared
+        .pass(
+            Message::request(&Id::Text("s".into()), method::LISTEN, "{}"),
+            &one,
+        )
+        .await;
+    scene
+        .shared
+        .pass(
+            Message::request(&Id::Text("s".into()), method::LISTEN, "{}"),
+            &two,
+        )
+        .await;
     let (_, number) = scene.sent().await;
     let params = format!(r#"{{"_meta":{{"{}":{number}}}}}"#, meta::SUBSCRIPTION);
-    scene.server.put(Message::notification(method::TOOLS_CHANGED, &params)).await.unwrap();
-    assert!(reads.recv().await.unwrap().body().unwrap().contains(r#""s""#));
+    scene
+        .server
+        .put(Message::notification(method::TOOLS_CHANGED, &params))
+        .await
+        .unwrap();
+    assert!(
+        reads
+            .recv()
+            .await
+            .unwrap()
+            .body()
+            .unwrap()
+            .contains(r#""s""#)
+    );
     assert!(others.try_recv().is_err());
     let unrelated = Message::notification(method::LOG, r#"{"data":"of one of both"}"#);
     assert_eq!(scene.server.put(unrelated).await, Err(Gone));
@@ -140,8 +199,14 @@ async fn who_goes_away_and_who_cancels_is_told_to_the_server_by_its_own_number_o
     let cancels = Message::notification(method::CANCELLED, r#"{"requestId":1}"#);
     scene.shared.pass(cancels.clone(), &two).await;
     scene.shared.pass(cancels, &one).await;
-    assert_eq!(scene.sent().await.0.body().unwrap(), format!(r#"{{"requestId":{number}}}"#));
+    assert_eq!(
+        scene.sent().await.0.body().unwrap(),
+        format!(r#"{{"requestId":{number}}}"#)
+    );
     one.nobody_waits.cancel();
     assert_eq!(scene.sent().await.0.method(), Some(method::CANCELLED));
-    assert!(scene.sent.try_recv().is_err(), "the other client's cancelled nothing");
+    assert!(
+        scene.sent.try_recv().is_err(),
+        "the other client's cancelled nothing"
+    );
 }

@@ -71,7 +71,10 @@ impl Child {
     /// If it cannot be started.
     pub fn start(command: &[OsString], client: Arc<dyn Client>) -> Result<Self, StartFault> {
         let (program, arguments) = command.split_first().ok_or(StartFault::NoCommand)?;
-        let fault = |why| StartFault::Start { command: program.to_string_lossy().into_owned(), why };
+        let fault = |why| StartFault::Start {
+            command: program.to_string_lossy().into_owned(),
+            why,
+        };
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -84,11 +87,25 @@ impl Child {
             return Err(fault(io::Error::other("it has no standard streams")));
         };
         let waiting = Arc::new(Waiting::default());
-        let (ended, number) = (CancellationToken::new(), child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
-        let reading = Reading { child, waiting: Arc::clone(&waiting), client, ended: ended.clone().drop_guard() };
+        let (ended, number) = (
+            CancellationToken::new(),
+            child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)),
+        );
+        let reading = Reading {
+            child,
+            waiting: Arc::clone(&waiting),
+            client,
+            ended: ended.clone().drop_guard(),
+        };
         let reading = Mutex::new(Some(tokio::spawn(reading.read(output))));
         let input = Mutex::new(Some(LineWriter::onto(input)));
-        Ok(Self { input, waiting, reading, ended, number })
+        Ok(Self {
+            input,
+            waiting,
+            reading,
+            ended,
+            number,
+        })
     }
 
     /// Returns once the child says nothing any more, and all who waited for it know.
@@ -104,7 +121,10 @@ impl Child {
 
     /// Sends a request, and waits for its response.
     pub(super) async fn request(&self, request: Message) -> Result<Message, Lost> {
-        let id = request.id().cloned().ok_or_else(|| Lost { reason: "it is no request".to_owned(), sent: false })?;
+        let id = request.id().cloned().ok_or_else(|| Lost {
+            reason: "it is no request".to_owned(),
+            sent: false,
+        })?;
         let (waiter, response) = oneshot::channel();
         self.send(&id, request, Waiter::Asked(waiter)).await?;
         response.await.map_err(|_| ended(true))
@@ -112,7 +132,11 @@ impl Child {
 
     /// Has the message written. Whether it is read is not known by that.
     async fn write(&self, message: Message) -> Result<(), Lost> {
-        let input = self.input.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let input = self
+            .input
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let written = match input {
             Some(input) => input.put(message).await.is_ok(),
             None => false,
@@ -121,10 +145,15 @@ impl Child {
     }
 
     async fn send(&self, id: &Id, request: Message, waiter: Waiter) -> Result<(), Lost> {
-        self.waiting.add(id.clone(), waiter).map_err(|not_sent| match not_sent {
-            NotSent::Lost => ended(false),
-            NotSent::SameId => Lost { reason: format!("a request of the id {id} is not answered yet"), sent: false },
-        })?;
+        self.waiting
+            .add(id.clone(), waiter)
+            .map_err(|not_sent| match not_sent {
+                NotSent::Lost => ended(false),
+                NotSent::SameId => Lost {
+                    reason: format!("a request of the id {id} is not answered yet"),
+                    sent: false,
+                },
+            })?;
         let written = self.write(request).await;
         if written.is_err() {
             self.waiting.take(id);
@@ -136,23 +165,39 @@ impl Child {
 #[async_trait]
 impl Upstream for Child {
     async fn pass(&self, message: Message, exchange: &Exchange) {
-        let id = message.id().filter(|_| message.kind() == Kind::Request).cloned();
+        let id = message
+            .id()
+            .filter(|_| message.kind() == Kind::Request)
+            .cloned();
         let Some(id) = id else {
             return self.tell(message).await;
         };
         let message = trace::carried(message, &exchange.headers);
-        if let Err(lost) = self.send(&id, message, Waiter::Passes(exchange.clone())).await {
+        if let Err(lost) = self
+            .send(&id, message, Waiter::Passes(exchange.clone()))
+            .await
+        {
             answer_lost(&id, exchange, &lost).await;
         }
     }
 
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
-        self.request(trace::carried(request, &exchange.headers)).await
+        self.request(trace::carried(request, &exchange.headers))
+            .await
     }
 
     async fn close(&self) {
-        drop(self.input.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(
+            self.input
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let reading = self
+            .reading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(reading) = reading else { return };
         // Whoever drops this future kills the child, as dropping its task does.
         let mut reading = AbortOnDropHandle::new(reading);
@@ -177,14 +222,22 @@ impl Child {
 impl Drop for Child {
     /// Nobody speaks to the child any longer: it is killed as the task that owns it is dropped.
     fn drop(&mut self) {
-        if let Some(reading) = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(reading) = self
+            .reading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             reading.abort();
         }
     }
 }
 
 fn ended(sent: bool) -> Lost {
-    Lost { reason: "the server ended".to_owned(), sent }
+    Lost {
+        reason: "the server ended".to_owned(),
+        sent,
+    }
 }
 
 /// What goes on as long as the child writes.
@@ -207,7 +260,9 @@ impl Reading {
             for message in Message::read_all(line) {
                 match message {
                     Ok(message) => take_in(message, &self.waiting, &self.client).await,
-                    Err(unreadable) => tracing::warn!(why = %unreadable, "the server wrote what is no message"),
+                    Err(unreadable) => {
+                        tracing::warn!(why = %unreadable, "the server wrote what is no message")
+                    }
                 }
             }
         }
@@ -226,10 +281,16 @@ impl Reading {
 async fn take_in(message: Message, waiting: &Waiting, client: &Arc<dyn Client>) {
     let is_response = matches!(message.kind(), Kind::Result | Kind::Error);
     // A client that has gone reads nothing, and closes its own stream besides.
-    match message.id().filter(|_| is_response).map(|id| waiting.take(id)) {
+    match message
+        .id()
+        .filter(|_| is_response)
+        .map(|id| waiting.take(id))
+    {
         None if is_response => tracing::warn!("the server answered a request without saying which"),
         None => client.put(message).await.unwrap_or_default(),
-        Some(Some(Waiter::Passes(exchange))) => exchange.client.put(message).await.unwrap_or_default(),
+        Some(Some(Waiter::Passes(exchange))) => {
+            exchange.client.put(message).await.unwrap_or_default()
+        }
         Some(Some(Waiter::Asked(asked))) => drop(asked.send(message)),
         Some(None) => tracing::warn!("the server answered a request that nobody made, or twice"),
     }

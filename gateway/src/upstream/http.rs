@@ -81,7 +81,10 @@ impl Http {
             passing: Mutex::default(),
             closing: CancellationToken::new(),
         };
-        Self { shared: Arc::new(shared), tasks: TaskTracker::new() }
+        Self {
+            shared: Arc::new(shared),
+            tasks: TaskTracker::new(),
+        }
     }
 
     fn pass_request(&self, id: Id, request: Message, exchange: &Exchange) {
@@ -143,7 +146,11 @@ impl Http {
 #[async_trait]
 impl Upstream for Http {
     async fn pass(&self, message: Message, exchange: &Exchange) {
-        match message.id().filter(|_| message.kind() == Kind::Request).cloned() {
+        match message
+            .id()
+            .filter(|_| message.kind() == Kind::Request)
+            .cloned()
+        {
             Some(id) => self.pass_request(id, message, exchange),
             None if self.shared.cancels(&message, exchange) => {}
             None => self.notify(message, exchange).await,
@@ -153,8 +160,15 @@ impl Upstream for Http {
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
         let (shared, exchange) = (Arc::clone(&self.shared), exchange.clone());
         // In a task of its own, so that who drops this future does not break the request off.
-        let asked = self.tasks.spawn(async move { post::ask(&shared, &request, &exchange).await });
-        asked.await.unwrap_or_else(|_| Err(Lost { reason: "the request was given up".to_owned(), sent: true }))
+        let asked = self
+            .tasks
+            .spawn(async move { post::ask(&shared, &request, &exchange).await });
+        asked.await.unwrap_or_else(|_| {
+            Err(Lost {
+                reason: "the request was given up".to_owned(),
+                sent: true,
+            })
+        })
     }
 
     async fn listen(&self, _: &Exchange) {
@@ -170,7 +184,10 @@ impl Upstream for Http {
     async fn close(&self) {
         self.shared.closing.cancel();
         self.tasks.close();
-        if tokio::time::timeout(END_WITHIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(END_WITHIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("requests that are not answered are given up");
         }
         post::end_session(&self.shared).await;
@@ -192,7 +209,8 @@ impl Shared {
             return CancellationToken::new();
         }
         let cancelled = exchange.nobody_waits.child_token();
-        self.passing().insert((exchange.caller.number, id.clone()), cancelled.clone());
+        self.passing()
+            .insert((exchange.caller.number, id.clone()), cancelled.clone());
         cancelled
     }
 
@@ -205,7 +223,9 @@ impl Shared {
         if message.method() != Some(method::CANCELLED) {
             return false;
         }
-        let id = message.body().and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
+        let id = message
+            .body()
+            .and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
         let Some(id) = id else { return false };
         let cancelled = self.passing().remove(&(exchange.caller.number, id));
         cancelled.inspect(CancellationToken::cancel).is_some()
@@ -216,8 +236,14 @@ impl Shared {
         if !request.asks(method::INITIALIZE) || response.kind() != Kind::Result {
             return;
         }
-        let result = response.body().and_then(|result| Members::read(result).ok()).unwrap_or_default();
-        let id = headers.get(header::SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let result = response
+            .body()
+            .and_then(|result| Members::read(result).ok())
+            .unwrap_or_default();
+        let id = headers
+            .get(header::SESSION)
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned);
         let mut session = self.session();
         session.id = id;
         session.version = result.text("protocolVersion");
@@ -231,8 +257,12 @@ impl Shared {
             tracing::warn!("the server answered a request that nobody made here, or twice");
             return;
         }
-        let is_for_all = message.method().is_some_and(|method| method.ends_with("/list_changed"))
-            && !message.body().is_some_and(|params| params.contains(meta::SUBSCRIPTION));
+        let is_for_all = message
+            .method()
+            .is_some_and(|method| method.ends_with("/list_changed"))
+            && !message
+                .body()
+                .is_some_and(|params| params.contains(meta::SUBSCRIPTION));
         if let Some(exchange) = exchange.filter(|_| !is_for_all)
             && exchange.client.put(message.clone()).await.is_ok()
         {

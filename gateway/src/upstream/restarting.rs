@@ -95,8 +95,12 @@ impl Restarting {
         client: Arc<dyn Client>,
     ) -> Result<Self, NoServer> {
         let (remembered, closing) = (Arc::<Remembered>::default(), CancellationToken::new());
-        let hearing: Arc<dyn Client> = Arc::new(Hearing { remembered: Arc::clone(&remembered), client });
-        let first = Child::start(&command, Arc::clone(&hearing)).map_err(|fault| NoServer(fault.to_string()))?;
+        let hearing: Arc<dyn Client> = Arc::new(Hearing {
+            remembered: Arc::clone(&remembered),
+            client,
+        });
+        let first = Child::start(&command, Arc::clone(&hearing))
+            .map_err(|fault| NoServer(fault.to_string()))?;
         let (sender, present) = watch::channel(Some(Arc::new(first)));
         let keeper = Keeper {
             command,
@@ -106,14 +110,22 @@ impl Restarting {
             closing: closing.clone(),
         };
         tokio::spawn(keeper.keep(restarts));
-        Ok(Self { present, remembered, closing, _room: room })
+        Ok(Self {
+            present,
+            remembered,
+            closing,
+            _room: room,
+        })
     }
 
     /// The child that lives, or the one that is being started.
     async fn present(&self) -> Result<Arc<Child>, Lost> {
         let mut present = self.present.clone();
         let found = timeout(STARTS_WITHIN, present.wait_for(Option::is_some)).await;
-        let child = found.ok().and_then(Result::ok).and_then(|child| child.clone());
+        let child = found
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|child| child.clone());
         child.ok_or_else(|| Lost {
             reason: "the server ended and is being started again: try again in a moment".to_owned(),
             sent: false,
@@ -166,9 +178,16 @@ impl Keeper {
     async fn keep(self, restarts: bool) {
         let mut backoff = BACKOFF.0;
         loop {
-            let Some(child) = self.present.borrow().clone() else { return };
+            let Some(child) = self.present.borrow().clone() else {
+                return;
+            };
             let since = Instant::now();
-            if self.closing.run_until_cancelled(child.ended()).await.is_none() {
+            if self
+                .closing
+                .run_until_cancelled(child.ended())
+                .await
+                .is_none()
+            {
                 return;
             }
             drop(child);
@@ -181,7 +200,9 @@ impl Keeper {
             if since.elapsed() >= WORKED_AFTER {
                 backoff = BACKOFF.0;
             }
-            let Some(next) = self.next(&mut backoff).await else { return };
+            let Some(next) = self.next(&mut backoff).await else {
+                return;
+            };
             self.present.send_replace(Some(Arc::new(next)));
             self.say_that_lists_changed().await;
         }
@@ -195,7 +216,11 @@ impl Keeper {
             *backoff = (*backoff * 2).min(BACKOFF.1);
             match Child::start(&self.command, Arc::clone(&self.client)) {
                 Err(fault) => tracing::warn!(%fault, "the server does not start"),
-                Ok(child) => match self.closing.run_until_cancelled(self.remembered.open(&child)).await? {
+                Ok(child) => match self
+                    .closing
+                    .run_until_cancelled(self.remembered.open(&child))
+                    .await?
+                {
                     Ok(()) => return Some(child),
                     Err(why) => {
                         tracing::warn!(why, "the server that was started again cannot be used");
@@ -211,14 +236,18 @@ impl Keeper {
         let questions = std::mem::take(&mut *self.remembered.asked());
         for id in questions {
             let params = format!(r#"{{"requestId":{id},"reason":"the server ended"}}"#);
-            self.client.put(Message::notification(method::CANCELLED, &params)).await.unwrap_or_default();
+            self.client
+                .put(Message::notification(method::CANCELLED, &params))
+                .await
+                .unwrap_or_default();
         }
     }
 
     async fn say_that_lists_changed(&self) {
         let lists = self.remembered.session().lists.clone();
         for list in lists {
-            let changed = Message::notification(&format!("notifications/{list}/list_changed"), "{}");
+            let changed =
+                Message::notification(&format!("notifications/{list}/list_changed"), "{}");
             self.client.put(changed).await.unwrap_or_default();
         }
     }
@@ -234,7 +263,9 @@ impl Remembered {
             Some(method::INITIALIZED) => session.initialized = own(),
             Some("logging/setLevel") => session.level = own(),
             Some("resources/subscribe") if session.subscriptions.len() < SUBSCRIPTIONS_MAX => {
-                session.subscriptions.extend(uri(message).map(|uri| (uri, message.clone())));
+                session
+                    .subscriptions
+                    .extend(uri(message).map(|uri| (uri, message.clone())));
             }
             Some("resources/unsubscribe") => {
                 uri(message).and_then(|uri| session.subscriptions.remove(&uri));
@@ -253,15 +284,32 @@ impl Remembered {
     async fn open(&self, child: &Child) -> Result<(), String> {
         let (first, initialized, others) = {
             let session = self.session();
-            let others: Vec<_> = session.level.iter().chain(session.subscriptions.values()).cloned().collect();
-            (session.initialize.clone(), session.initialized.clone(), others)
+            let others: Vec<_> = session
+                .level
+                .iter()
+                .chain(session.subscriptions.values())
+                .cloned()
+                .collect();
+            (
+                session.initialize.clone(),
+                session.initialized.clone(),
+                others,
+            )
         };
         let Some(first) = first else { return Ok(()) };
         let opened = self.ask(child, &first).await?;
-        let result = opened.body().and_then(|result| Members::read(result).ok()).unwrap_or_default();
+        let result = opened
+            .body()
+            .and_then(|result| Members::read(result).ok())
+            .unwrap_or_default();
         let able = result.object("capabilities").unwrap_or_default();
-        self.session().lists = LISTS.into_iter().filter(|list| able.get(list).is_some()).collect();
-        let Some(initialized) = initialized else { return Ok(()) };
+        self.session().lists = LISTS
+            .into_iter()
+            .filter(|list| able.get(list).is_some())
+            .collect();
+        let Some(initialized) = initialized else {
+            return Ok(());
+        };
         child.tell(initialized).await;
         for request in others {
             // A subscription that is not renewed is no reason to be without a server.
@@ -277,8 +325,14 @@ impl Remembered {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let id = Id::Text(format!("dev.semel/{}/restart/{number}", std::process::id()).into());
         let answered = timeout(OPENS_WITHIN, child.request(request.with_id(&id))).await;
-        let response = answered.map_err(|_| "it does not answer".to_owned())?.map_err(|lost| lost.to_string())?;
-        if response.kind() == Kind::Error { Err("it answers with an error".to_owned()) } else { Ok(response) }
+        let response = answered
+            .map_err(|_| "it does not answer".to_owned())?
+            .map_err(|lost| lost.to_string())?;
+        if response.kind() == Kind::Error {
+            Err("it answers with an error".to_owned())
+        } else {
+            Ok(response)
+        }
     }
 
     fn session(&self) -> MutexGuard<'_, Session> {

@@ -5,7 +5,10 @@ use crate::wire::{Kind, Members, Message, header};
 
 /// The request with the trace that came with it in headers. What it says itself stays.
 pub(super) fn carried(message: Message, headers: &[(String, String)]) -> Message {
-    let traced: Vec<_> = headers.iter().filter(|(name, _)| header::TRACE.contains(&name.as_str())).collect();
+    let traced: Vec<_> = headers
+        .iter()
+        .filter(|(name, _)| header::TRACE.contains(&name.as_str()))
+        .collect();
     if traced.is_empty() || message.kind() != Kind::Request {
         return message;
     }
@@ -13,7 +16,10 @@ pub(super) fn carried(message: Message, headers: &[(String, String)]) -> Message
 }
 
 fn with(request: &Message, traced: &[&(String, String)]) -> Option<Message> {
-    let mut params = request.body().map_or(Ok(Members::default()), Members::read).ok()?;
+    let mut params = request
+        .body()
+        .map_or(Ok(Members::default()), Members::read)
+        .ok()?;
     let mut own = params.object("_meta").ok()?;
     if header::TRACE.iter().any(|name| own.get(name).is_some()) {
         // Parts of two traces are none.
@@ -37,19 +43,26 @@ mod tests {
     use super::*;
 
     fn traced(text: &str) -> String {
-        let headers =
-            [("traceparent", "00-1"), ("mcp-param-x", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        carried(Message::read(text.to_owned()).unwrap(), &headers).text().to_owned()
+        let headers = [("traceparent", "00-1"), ("mcp-param-x", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        carried(Message::read(text.to_owned()).unwrap(), &headers)
+            .text()
+            .to_owned()
     }
 
     #[test]
     fn a_request_takes_its_trace_along_and_nothing_else_changes() {
         assert_eq!(
-            traced(r#"{"id":1,"jsonrpc":"2.0","method":"a","params":{"n":1.50,"_meta":{"x":[1 ]}}}"#),
+            traced(
+                r#"{"id":1,"jsonrpc":"2.0","method":"a","params":{"n":1.50,"_meta":{"x":[1 ]}}}"#
+            ),
             r#"{"id":1,"jsonrpc":"2.0","method":"a","params":{"n":1.50,"_meta":{"x":[1 ],"traceparent":"00-1"}}}"#
         );
         let without = traced(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
-        assert_eq!(without, r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"traceparent":"00-1"}}}"#);
+        assert_eq!(
+            without,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"traceparent":"00-1"}}}"#
+        );
     }
 
     #[test]

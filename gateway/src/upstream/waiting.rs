@@ -67,7 +67,15 @@ impl Waiting {
         // Who asked sees that the sender is dropped.
         for (id, waiter) in requests {
             if let Waiter::Passes(exchange) = waiter {
-                answer_lost(&id, &exchange, &Lost { reason: reason.to_owned(), sent: true }).await;
+                answer_lost(
+                    &id,
+                    &exchange,
+                    &Lost {
+                        reason: reason.to_owned(),
+                        sent: true,
+                    },
+                )
+                .await;
             }
         }
     }
@@ -79,7 +87,11 @@ impl Waiting {
 
 /// Answers a request to which no response will come.
 pub(super) async fn answer_lost(id: &Id, exchange: &Exchange, lost: &Lost) {
-    let what = if lost.sent { "whether the request took effect is not known" } else { "the request was not sent" };
+    let what = if lost.sent {
+        "whether the request took effect is not known"
+    } else {
+        "the request was not sent"
+    };
     let fault = Fault::new(FaultCode::Unanswered, format!("{lost}: {what}"));
     // There is nobody else to tell.
     let _ = exchange.client.put(fault.response(Some(id))).await;

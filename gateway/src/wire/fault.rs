@@ -60,16 +60,25 @@ impl Fault {
     /// An error of this kind.
     #[must_use]
     pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
     }
 
     /// The error of a version that is not spoken here.
     #[must_use]
     pub fn unsupported_version(requested: &str) -> Self {
-        let message =
-            format!("the protocol version `{requested}` is not spoken here: use one of {}", version::ALL.join(", "));
+        let message = format!(
+            "the protocol version `{requested}` is not spoken here: use one of {}",
+            version::ALL.join(", ")
+        );
         let data = json!({ "supported": version::ALL, "requested": requested });
-        Self { data: Some(data), ..Self::new(FaultCode::UnsupportedVersion, message) }
+        Self {
+            data: Some(data),
+            ..Self::new(FaultCode::UnsupportedVersion, message)
+        }
     }
 
     /// The response that says so; without an id where the request's is not known.

@@ -16,8 +16,11 @@ pub(crate) fn encoded(value: &str) -> String {
 
 /// As it was meant. What cannot be decoded was meant as it is written.
 pub(crate) fn decoded(value: &str) -> String {
-    let inner = value.strip_prefix(OPENS).and_then(|rest| rest.strip_suffix(CLOSES));
-    let decoded = inner.and_then(|inner| String::from_utf8(BASE64_STANDARD.decode(inner).ok()?).ok());
+    let inner = value
+        .strip_prefix(OPENS)
+        .and_then(|rest| rest.strip_suffix(CLOSES));
+    let decoded =
+        inner.and_then(|inner| String::from_utf8(BASE64_STANDARD.decode(inner).ok()?).ok());
     decoded.unwrap_or_else(|| value.to_owned())
 }
 
@@ -27,7 +30,11 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_text_is_encoded() {
-        let pairs = [("a b", "a b"), (" a", "=?base64?IGE=?="), ("=?base64?x?=", "=?base64?PT9iYXNlNjQ/eD89?=")];
+        let pairs = [
+            ("a b", "a b"),
+            (" a", "=?base64?IGE=?="),
+            ("=?base64?x?=", "=?base64?PT9iYXNlNjQ/eD89?="),
+        ];
         for (value, header) in pairs {
             assert_eq!(encoded(value), header);
             assert_eq!(decoded(header), value);

@@ -17,8 +17,13 @@ impl Id {
     /// Reads the JSON of an id; none: it is `null`, a list or an object, which no id is.
     pub(crate) fn read(json: &str) -> Option<Self> {
         match json.as_bytes().first()? {
-            b'"' => serde_json::from_str::<String>(json).ok().map(|text| Self::Text(text.into())),
-            b'-' | b'0'..=b'9' => Some(json.parse().map_or_else(|_| Self::Other(json.into()), Self::Number)),
+            b'"' => serde_json::from_str::<String>(json)
+                .ok()
+                .map(|text| Self::Text(text.into())),
+            b'-' | b'0'..=b'9' => Some(
+                json.parse()
+                    .map_or_else(|_| Self::Other(json.into()), Self::Number),
+            ),
             b't' | b'f' => Some(Self::Other(json.into())),
             _ => None,
         }

@@ -25,13 +25,17 @@ impl Members {
     /// The JSON of a member.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.get())
+        self.0
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.get())
     }
 
     /// A member that is a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(|json| serde_json::from_str(json).ok())
+        self.get(name)
+            .and_then(|json| serde_json::from_str(json).ok())
     }
 
     /// A member that is an object; empty where there is none.
@@ -75,7 +79,9 @@ impl Members {
 impl fmt::Debug for Members {
     /// Names only: values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_set()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 
@@ -103,7 +109,9 @@ impl<'de> Deserialize<'de> for Members {
                 let mut members = Members::default();
                 while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if members.get(&name).is_some() {
-                        return Err(serde::de::Error::custom(format_args!("the member `{name}` stands there twice")));
+                        return Err(serde::de::Error::custom(format_args!(
+                            "the member `{name}` stands there twice"
+                        )));
                     }
                     members.0.push((name, value));
                 }
@@ -122,11 +130,16 @@ mod tests {
 
     #[test]
     fn what_is_not_touched_keeps_order_spelling_and_digits() {
-        let mut members = Members::read(r#"{"z":1.10,"big":123456789012345678901234567890,"a":"\u0041"}"#).unwrap();
+        let mut members =
+            Members::read(r#"{"z":1.10,"big":123456789012345678901234567890,"a":"\u0041"}"#)
+                .unwrap();
         members.set("new", &true).unwrap();
         members.remove("z");
         let written = serde_json::to_string(&members).unwrap();
-        assert_eq!(written, r#"{"big":123456789012345678901234567890,"a":"\u0041","new":true}"#);
+        assert_eq!(
+            written,
+            r#"{"big":123456789012345678901234567890,"a":"\u0041","new":true}"#
+        );
     }
 
     #[test]

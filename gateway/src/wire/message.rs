@@ -69,7 +69,9 @@ impl<'a> Envelope<'a> {
 }
 
 /// A member that is `null` is there all the same.
-fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -81,22 +83,43 @@ impl Message {
     pub fn read(text: impl Into<Bytes>) -> Result<Self, Unreadable> {
         let mut text: Bytes = text.into();
         text.truncate(text.trim_ascii_end().len());
-        let unreadable = |code, what: String| Unreadable { fault: Fault::new(code, what), id: None };
-        let written = std::str::from_utf8(&text)
-            .map_err(|error| unreadable(FaultCode::Parse, format!("the message is no UTF-8: {error}")))?;
+        let unreadable = |code, what: String| Unreadable {
+            fault: Fault::new(code, what),
+            id: None,
+        };
+        let written = std::str::from_utf8(&text).map_err(|error| {
+            unreadable(
+                FaultCode::Parse,
+                format!("the message is no UTF-8: {error}"),
+            )
+        })?;
         let envelope = Envelope::read(written).map_err(|error| {
-            let code = if error.is_data() { FaultCode::InvalidRequest } else { FaultCode::Parse };
+            let code = if error.is_data() {
+                FaultCode::InvalidRequest
+            } else {
+                FaultCode::Parse
+            };
             unreadable(code, format!("the message cannot be read: {error}"))
         })?;
-        let id = envelope.id.and_then(|raw| Some((Id::read(raw.get())?, within(written, raw.get()))));
+        let id = envelope
+            .id
+            .and_then(|raw| Some((Id::read(raw.get())?, within(written, raw.get()))));
         let sort = sort(&envelope, id.is_some());
         let (kind, body) = sort.map_err(|what| Unreadable {
             fault: Fault::new(FaultCode::InvalidRequest, what),
             id: id.as_ref().map(|(id, _)| id.clone()),
         })?;
         let body = body.map(|raw| within(written, raw.get()));
-        let method = envelope.method.map(|method| method.into_owned().into_boxed_str());
-        Ok(Self { kind, id, method, body, text })
+        let method = envelope
+            .method
+            .map(|method| method.into_owned().into_boxed_str());
+        Ok(Self {
+            kind,
+            id,
+            method,
+            body,
+            text,
+        })
     }
 
     /// Reads what came at once: one message, or a list of them, as 2025-03-26 knows it.
@@ -105,9 +128,10 @@ impl Message {
         let whole = || -> Option<Vec<&RawValue>> { serde_json::from_slice(&text).ok() };
         match text.trim_ascii_start().first() {
             Some(b'[') => match whole() {
-                Some(parts) if !parts.is_empty() => {
-                    parts.into_iter().map(|part| Self::read(text.slice_ref(part.get().as_bytes()))).collect()
-                }
+                Some(parts) if !parts.is_empty() => parts
+                    .into_iter()
+                    .map(|part| Self::read(text.slice_ref(part.get().as_bytes())))
+                    .collect(),
                 _ => vec![Self::read(text)],
             },
             _ => vec![Self::read(text)],
@@ -118,21 +142,27 @@ impl Message {
     #[must_use]
     pub fn request(id: &Id, method: &str, params: &str) -> Self {
         let method_json = serde_json::Value::from(method);
-        Self::written(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method_json},"params":{params}}}"#))
+        Self::written(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":{method_json},"params":{params}}}"#
+        ))
     }
 
     /// A notification of this side.
     #[must_use]
     pub fn notification(method: &str, params: &str) -> Self {
         let method_json = serde_json::Value::from(method);
-        Self::written(format!(r#"{{"jsonrpc":"2.0","method":{method_json},"params":{params}}}"#))
+        Self::written(format!(
+            r#"{{"jsonrpc":"2.0","method":{method_json},"params":{params}}}"#
+        ))
     }
 
     /// A response of this side: `member` is `result` or `error`, and `json` its value.
     #[must_use]
     pub fn response(id: Option<&Id>, member: &str, json: &str) -> Self {
         let id = id.map_or_else(|| "null".to_owned(), Id::to_json);
-        Self::written(format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{json}}}"#))
+        Self::written(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"{member}":{json}}}"#
+        ))
     }
 
     /// What this side wrote is a message; should it be none, it is an error that says so.
@@ -212,8 +242,14 @@ impl Message {
     /// The protocol version that it names itself, as each request does since 2026-07-28.
     #[must_use]
     pub fn own_version(&self) -> Option<String> {
-        let body = self.body().filter(|body| body.contains(meta::PROTOCOL_VERSION))?;
-        Members::read(body).ok()?.object("_meta").ok()?.text(meta::PROTOCOL_VERSION)
+        let body = self
+            .body()
+            .filter(|body| body.contains(meta::PROTOCOL_VERSION))?;
+        Members::read(body)
+            .ok()?
+            .object("_meta")
+            .ok()?
+            .text(meta::PROTOCOL_VERSION)
     }
 
     /// Whether it answers a request.
@@ -232,8 +268,11 @@ impl Message {
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Message");
-        told.field("kind", &self.kind).field("id", &self.id()).field("method", &self.method);
-        told.field("bytes", &self.text.len()).finish_non_exhaustive()
+        told.field("kind", &self.kind)
+            .field("id", &self.id())
+            .field("method", &self.method);
+        told.field("bytes", &self.text.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -242,7 +281,12 @@ fn sort<'a>(envelope: &Envelope<'a>, has_id: bool) -> Result<(Kind, Option<&'a R
     if envelope.jsonrpc.as_deref() != Some("2.0") {
         return Err(r#"the message is no JSON-RPC 2.0: write `"jsonrpc": "2.0"`"#.to_owned());
     }
-    match (&envelope.method, envelope.id.is_some(), envelope.result, envelope.error) {
+    match (
+        &envelope.method,
+        envelope.id.is_some(),
+        envelope.result,
+        envelope.error,
+    ) {
         (Some(_), true, None, None) if has_id => Ok((Kind::Request, envelope.params)),
         (Some(_), true, None, None) => Err("the id of a request is a number or a text".to_owned()),
         (Some(_), false, None, None) => Ok((Kind::Notification, envelope.params)),
@@ -273,8 +317,14 @@ mod tests {
             (message.kind(), message.method(), message.body()),
             (Kind::Request, Some("a/b"), Some(r#"{"p":1.0}"#))
         );
-        assert_eq!(message.with_id(&Id::Number(9)).text(), text.replace(r#""7""#, "9"));
-        assert_eq!(message.with_body("{}").text(), text.replace(r#"{"p":1.0}"#, "{}"));
+        assert_eq!(
+            message.with_id(&Id::Number(9)).text(),
+            text.replace(r#""7""#, "9")
+        );
+        assert_eq!(
+            message.with_body("{}").text(),
+            text.replace(r#"{"p":1.0}"#, "{}")
+        );
     }
 
     #[test]
@@ -283,22 +333,47 @@ mod tests {
         let read = Message::read_all(list);
         assert_eq!(read.len(), 2);
         assert_eq!(read[0].as_ref().unwrap().method(), Some("a"));
-        assert_eq!(read[1].as_ref().unwrap_err().fault.code, FaultCode::InvalidRequest);
+        assert_eq!(
+            read[1].as_ref().unwrap_err().fault.code,
+            FaultCode::InvalidRequest
+        );
         assert_eq!(Message::read_all("[]").len(), 1);
     }
 
     #[test]
     fn what_is_no_message_is_answered_by_the_code_of_its_fault() {
-        let code = |text: &'static str| Message::read(text).map(|message| message.kind()).map_err(|bad| bad.fault.code);
+        let code = |text: &'static str| {
+            Message::read(text)
+                .map(|message| message.kind())
+                .map_err(|bad| bad.fault.code)
+        };
         assert_eq!(code("{"), Err(FaultCode::Parse));
         assert_eq!(code("\u{0}"), Err(FaultCode::Parse));
         assert_eq!(code("[]"), Err(FaultCode::InvalidRequest));
         assert_eq!(code(r#"{"jsonrpc":"2.0"}"#), Err(FaultCode::InvalidRequest));
-        assert_eq!(code(r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#), Err(FaultCode::InvalidRequest));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#), Err(FaultCode::InvalidRequest));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#), Err(FaultCode::InvalidRequest));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","method":"a"}"#), Ok(Kind::Notification));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"result":null}"#), Ok(Kind::Result));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#), Ok(Kind::Error));
+        assert_eq!(
+            code(r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#),
+            Err(FaultCode::InvalidRequest)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#),
+            Err(FaultCode::InvalidRequest)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#),
+            Err(FaultCode::InvalidRequest)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","method":"a"}"#),
+            Ok(Kind::Notification)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1,"result":null}"#),
+            Ok(Kind::Result)
+        );
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#),
+            Ok(Kind::Error)
+        );
     }
 }

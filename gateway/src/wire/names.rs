@@ -101,5 +101,11 @@ pub mod version {
     /// The first without sessions: each request says what it needs.
     pub const V2026_07_28: &str = "2026-07-28";
     /// All that the gateway speaks, oldest first.
-    pub const ALL: [&str; 5] = ["2024-11-05", V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28];
+    pub const ALL: [&str; 5] = [
+        "2024-11-05",
+        V2025_03_26,
+        V2025_06_18,
+        V2025_11_25,
+        V2026_07_28,
+    ];
 }

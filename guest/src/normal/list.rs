@@ -22,15 +22,20 @@ pub fn set(value: &Value) -> Result<Value, String> {
 /// # Errors
 ///
 /// It is no list, has more than 10,000 items, or one of them is not what the normaliser takes.
-pub fn set_of(value: &Value, normaliser: impl Fn(&Value) -> Result<Value, String>) -> Result<Value, String> {
+pub fn set_of(
+    value: &Value,
+    normaliser: impl Fn(&Value) -> Result<Value, String>,
+) -> Result<Value, String> {
     let items = value.as_array().ok_or_else(|| refused("a list", value))?;
     if items.len() > MOST_ITEMS {
-        return Err(format!("must be a list of at most {MOST_ITEMS} items, found {}", items.len()));
+        return Err(format!(
+            "must be a list of at most {MOST_ITEMS} items, found {}",
+            items.len()
+        ));
     }
-    let normal = items
-        .iter()
-        .enumerate()
-        .map(|(index, item)| normaliser(item).map_err(|mistake| format!("item {} {mistake}", index + 1)));
+    let normal = items.iter().enumerate().map(|(index, item)| {
+        normaliser(item).map_err(|mistake| format!("item {} {mistake}", index + 1))
+    });
     let mut normal: Vec<Value> = normal.collect::<Result<_, _>>()?;
     normal.sort_by_cached_key(Value::to_string);
     normal.dedup();
@@ -57,9 +62,15 @@ mod tests {
     #[test]
     fn items_are_normalised_before_they_are_compared() {
         let to = json!(["Bob@example.com", "ann@example.com", "bob@example.com"]);
-        assert_eq!(set_of(&to, email), Ok(json!(["ann@example.com", "bob@example.com"])));
+        assert_eq!(
+            set_of(&to, email),
+            Ok(json!(["ann@example.com", "bob@example.com"]))
+        );
         let mistake = "item 2 must be an address such as `ann@example.com`, found 7";
-        assert_eq!(set_of(&json!(["ann@example.com", 7]), email), Err(mistake.into()));
+        assert_eq!(
+            set_of(&json!(["ann@example.com", 7]), email),
+            Err(mistake.into())
+        );
     }
 
     #[test]

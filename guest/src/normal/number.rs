@@ -36,14 +36,20 @@ pub fn money(value: &Value) -> Result<Value, String> {
 pub fn integer(value: &Value) -> Result<Value, String> {
     const KIND: &str = "a whole number";
     let number = read(value, KIND)?;
-    let exact = number.to_text().parse().ok().filter(|number: &i64| number.unsigned_abs() <= LARGEST_EXACT);
+    let exact = number
+        .to_text()
+        .parse()
+        .ok()
+        .filter(|number: &i64| number.unsigned_abs() <= LARGEST_EXACT);
     exact.map(Value::from).ok_or_else(|| refused(KIND, value))
 }
 
 fn read(value: &Value, kind: &str) -> Result<Decimal, String> {
     let number = match value {
         Value::Number(number) if inexact(number) => {
-            return Err(format!("must be {kind} that a JSON number holds exactly, found {number}: write it as a text"));
+            return Err(format!(
+                "must be {kind} that a JSON number holds exactly, found {number}: write it as a text"
+            ));
         }
         Value::Number(number) => Decimal::read(&number.to_string()),
         Value::String(text) => Decimal::read(text.trim()),
@@ -58,11 +64,15 @@ fn inexact(number: &Number) -> bool {
         return whole.unsigned_abs() > LARGEST_EXACT;
     }
     let text = number.to_string();
-    text.contains('e') || text.bytes().filter(u8::is_ascii_digit).count() > EXACT_DIGITS + leading_zeros(&text)
+    text.contains('e')
+        || text.bytes().filter(u8::is_ascii_digit).count() > EXACT_DIGITS + leading_zeros(&text)
 }
 
 fn leading_zeros(text: &str) -> usize {
-    text.bytes().take_while(|byte| b"-0.".contains(byte)).filter(|byte| *byte == b'0').count()
+    text.bytes()
+        .take_while(|byte| b"-0.".contains(byte))
+        .filter(|byte| *byte == b'0')
+        .count()
 }
 
 /// A decimal number, digit by digit.
@@ -87,19 +97,31 @@ impl Decimal {
             None if unsigned.is_empty() => return None,
             None => (unsigned, ""),
         };
-        if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        if !whole
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|byte| byte.is_ascii_digit())
+        {
             return None;
         }
         let whole = whole.trim_start_matches('0');
         let fraction = fraction.trim_end_matches('0');
         let fits = whole.len() <= WHOLE_DIGITS && fraction.len() <= FRACTION_DIGITS;
-        fits.then(|| Self { negative, whole: whole.into(), fraction: fraction.into() })
+        fits.then(|| Self {
+            negative,
+            whole: whole.into(),
+            fraction: fraction.into(),
+        })
     }
 
     fn to_text(&self) -> String {
         let zero = self.whole.is_empty() && self.fraction.is_empty();
         let sign = if self.negative && !zero { "-" } else { "" };
-        let whole = if self.whole.is_empty() { "0" } else { &self.whole };
+        let whole = if self.whole.is_empty() {
+            "0"
+        } else {
+            &self.whole
+        };
         let point = if self.fraction.is_empty() { "" } else { "." };
         [sign, whole, point, &self.fraction].concat()
     }
@@ -113,7 +135,13 @@ mod tests {
 
     #[test]
     fn ways_to_write_an_amount_are_one() {
-        for same in [json!(10), json!(10.0), json!("10"), json!("10.00"), json!(" +010.0 ")] {
+        for same in [
+            json!(10),
+            json!(10.0),
+            json!("10"),
+            json!("10.00"),
+            json!(" +010.0 "),
+        ] {
             assert_eq!(money(&same), Ok(json!("10")), "{same}");
         }
         for same in [json!(-0.5), json!("-.50"), json!("-0.5")] {
@@ -146,18 +174,35 @@ mod tests {
         ] {
             assert!(money(&json!(odd)).is_err(), "{odd}");
         }
-        for odd in [json!(null), json!(true), json!([10]), json!("9".repeat(1_000_000))] {
+        for odd in [
+            json!(null),
+            json!(true),
+            json!([10]),
+            json!("9".repeat(1_000_000)),
+        ] {
             assert!(money(&odd).is_err());
         }
     }
 
     #[test]
     fn a_json_number_with_noise_in_its_last_digits_is_refused_with_the_cure() {
-        for noisy in [json!(0.1 + 0.2), json!(1e21), json!(1e-7), json!(9_007_199_254_740_993_i64), json!(u64::MAX)] {
-            assert!(money(&noisy).is_err_and(|mistake| mistake.ends_with("write it as a text")), "{noisy}");
+        for noisy in [
+            json!(0.1 + 0.2),
+            json!(1e21),
+            json!(1e-7),
+            json!(9_007_199_254_740_993_i64),
+            json!(u64::MAX),
+        ] {
+            assert!(
+                money(&noisy).is_err_and(|mistake| mistake.ends_with("write it as a text")),
+                "{noisy}"
+            );
         }
         assert_eq!(money(&json!("0.0000001")), Ok(json!("0.0000001")));
-        assert_eq!(money(&json!(9_007_199_254_740_991_i64)), Ok(json!("9007199254740991")));
+        assert_eq!(
+            money(&json!(9_007_199_254_740_991_i64)),
+            Ok(json!("9007199254740991"))
+        );
         assert_eq!(money(&json!(0.000_012_34)), Ok(json!("0.00001234")));
     }
 
@@ -166,9 +211,17 @@ mod tests {
         for same in [json!(10), json!(10.0), json!("10"), json!("+10.0")] {
             assert_eq!(integer(&same), Ok(json!(10)), "{same}");
         }
-        for odd in [json!(10.5), json!("ten"), json!("9007199254740992"), json!("")] {
+        for odd in [
+            json!(10.5),
+            json!("ten"),
+            json!("9007199254740992"),
+            json!(""),
+        ] {
             assert!(integer(&odd).is_err(), "{odd}");
         }
-        assert_eq!(integer(&json!("ten")), Err(r#"must be a whole number, found "ten""#.into()));
+        assert_eq!(
+            integer(&json!("ten")),
+            Err(r#"must be a whole number, found "ten""#.into())
+        );
     }
 }

@@ -23,13 +23,21 @@ const MOST_DIGITS: usize = 15;
 /// It does not begin with `+` and a country code, has an extension, or other than 7 to 15 digits.
 pub fn phone(value: &Value) -> Result<Value, String> {
     let number = trimmed(value, LONGEST_BYTES).and_then(read);
-    number.map(Value::from).ok_or_else(|| refused("a number with its country such as `+14155552671`", value))
+    number
+        .map(Value::from)
+        .ok_or_else(|| refused("a number with its country such as `+14155552671`", value))
 }
 
 fn read(text: &str) -> Option<String> {
-    let text = text.strip_prefix("tel:").unwrap_or(text).strip_prefix('+')?;
+    let text = text
+        .strip_prefix("tel:")
+        .unwrap_or(text)
+        .strip_prefix('+')?;
     let text = text.replace("(0)", "");
-    if !text.chars().all(|letter| letter.is_ascii_digit() || is_between(letter)) {
+    if !text
+        .chars()
+        .all(|letter| letter.is_ascii_digit() || is_between(letter))
+    {
         return None;
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -40,7 +48,10 @@ fn read(text: &str) -> Option<String> {
 /// What people put between digits: spaces (also those that do not break), hyphens (also typographic ones), dots,
 /// slashes and brackets.
 fn is_between(letter: char) -> bool {
-    matches!(letter, ' ' | '\u{a0}' | '\u{202f}' | '-' | '\u{2010}'..='\u{2013}' | '.' | '/' | '(' | ')')
+    matches!(
+        letter,
+        ' ' | '\u{a0}' | '\u{202f}' | '-' | '\u{2010}'..='\u{2013}' | '.' | '/' | '(' | ')'
+    )
 }
 
 #[cfg(test)]
@@ -60,7 +71,10 @@ mod tests {
         ] {
             assert_eq!(phone(&json!(same)), Ok(json!("+14155552671")), "{same}");
         }
-        assert_eq!(phone(&json!("+44 (0)20 7946 0958")), Ok(json!("+442079460958")));
+        assert_eq!(
+            phone(&json!("+44 (0)20 7946 0958")),
+            Ok(json!("+442079460958"))
+        );
     }
 
     #[test]

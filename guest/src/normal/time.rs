@@ -30,7 +30,9 @@ pub fn timestamp(value: &Value) -> Result<Value, String> {
 /// It is neither.
 pub fn date(value: &Value) -> Result<Value, String> {
     let text = trimmed(value, LONGEST_BYTES);
-    let day = text.and_then(|text| Day::read(text).or_else(|| Instant::read(text).map(|instant| instant.day)));
+    let day = text.and_then(|text| {
+        Day::read(text).or_else(|| Instant::read(text).map(|instant| instant.day))
+    });
     let day = day.ok_or_else(|| refused("a date such as `2026-01-31`", value))?;
     Ok(Value::from(day.to_text()))
 }
@@ -54,19 +56,41 @@ impl Day {
     fn next(self) -> Option<Self> {
         let Self { year, month, day } = self;
         match (month, day) {
-            _ if day < days_of(year, month) => Some(Self { day: day + 1, ..self }),
+            _ if day < days_of(year, month) => Some(Self {
+                day: day + 1,
+                ..self
+            }),
             (12, _) if year == 9999 => None,
-            (12, _) => Some(Self { year: year + 1, month: 1, day: 1 }),
-            _ => Some(Self { year, month: month + 1, day: 1 }),
+            (12, _) => Some(Self {
+                year: year + 1,
+                month: 1,
+                day: 1,
+            }),
+            _ => Some(Self {
+                year,
+                month: month + 1,
+                day: 1,
+            }),
         }
     }
 
     fn previous(self) -> Option<Self> {
         let Self { year, month, day } = self;
         match (month, day) {
-            (_, 2..) => Some(Self { day: day - 1, ..self }),
-            (1, _) => Some(Self { year: year.checked_sub(1)?, month: 12, day: 31 }),
-            _ => Some(Self { year, month: month - 1, day: days_of(year, month - 1) }),
+            (_, 2..) => Some(Self {
+                day: day - 1,
+                ..self
+            }),
+            (1, _) => Some(Self {
+                year: year.checked_sub(1)?,
+                month: 12,
+                day: 31,
+            }),
+            _ => Some(Self {
+                year,
+                month: month - 1,
+                day: days_of(year, month - 1),
+            }),
         }
     }
 
@@ -104,7 +128,12 @@ impl Instant {
         let (fraction, zone) = fraction(rest)?;
         let (day, minute_of_day) = to_utc(Day::read(day)?, minute_of_day - offset_minutes(zone)?)?;
         let leap_second = second == 60 && minute_of_day == MINUTES_OF_DAY - 1;
-        (second < 60 || leap_second).then(|| Self { day, minute_of_day, second, fraction: fraction.into() })
+        (second < 60 || leap_second).then(|| Self {
+            day,
+            minute_of_day,
+            second,
+            fraction: fraction.into(),
+        })
     }
 
     fn to_text(&self) -> String {
@@ -157,7 +186,9 @@ fn to_utc(day: Day, minute: i32) -> Option<(Day, i32)> {
 fn digits(text: &str, count: usize) -> Option<(u32, &str)> {
     let (number, rest) = text.split_at_checked(count)?;
     let all_digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| number.parse().ok())?.map(|number| (number, rest))
+    all_digits
+        .then(|| number.parse().ok())?
+        .map(|number| (number, rest))
 }
 
 #[cfg(test)]
@@ -213,8 +244,17 @@ mod tests {
     #[test]
     fn a_day_stands_as_it_is_and_a_timestamp_gives_its_day_in_utc() {
         assert_eq!(date(&json!(" 2026-01-31 ")), Ok(json!("2026-01-31")));
-        assert_eq!(date(&json!("2026-01-31T23:00:00-02:00")), Ok(json!("2026-02-01")));
-        for odd in ["31.01.2026", "2026-1-31", "2026-02-30", "2026-01-31T", "tomorrow"] {
+        assert_eq!(
+            date(&json!("2026-01-31T23:00:00-02:00")),
+            Ok(json!("2026-02-01"))
+        );
+        for odd in [
+            "31.01.2026",
+            "2026-1-31",
+            "2026-02-30",
+            "2026-01-31T",
+            "tomorrow",
+        ] {
             assert!(date(&json!(odd)).is_err(), "{odd}");
         }
     }

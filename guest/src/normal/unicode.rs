@@ -31,11 +31,15 @@ pub fn folded(value: &Value) -> Result<Value, String> {
 /// their order, and folding makes a letter of one of them (of the Greek iota below).
 pub(super) fn fold(text: &str) -> String {
     let decomposed: String = text.nfd().collect();
-    UniCase::unicode(decomposed).to_folded_case().nfc().collect()
+    UniCase::unicode(decomposed)
+        .to_folded_case()
+        .nfc()
+        .collect()
 }
 
 fn with(value: &Value, normalise: impl Fn(&str) -> String) -> Result<Value, String> {
-    let text = trimmed(value, LONGEST_BYTES).ok_or_else(|| refused("a text of at most 1 MiB", value))?;
+    let text =
+        trimmed(value, LONGEST_BYTES).ok_or_else(|| refused("a text of at most 1 MiB", value))?;
     Ok(Value::from(normalise(text)))
 }
 
@@ -57,8 +61,14 @@ mod tests {
             assert_eq!(folded(&json!(same)), Ok(json!("strasse")), "{same}");
         }
         assert_eq!(folded(&json!("Ὀδυσσεύς")), folded(&json!("ὈΔΥΣΣΕΎΣ")));
-        assert_eq!(folded(&json!("\u{1f84}")), folded(&json!("\u{3b1}\u{313}\u{301}\u{345}")));
-        assert_eq!(folded(&json!("\u{3b1}\u{345}\u{301}")), folded(&json!("\u{3b1}\u{301}\u{345}")));
+        assert_eq!(
+            folded(&json!("\u{1f84}")),
+            folded(&json!("\u{3b1}\u{313}\u{301}\u{345}"))
+        );
+        assert_eq!(
+            folded(&json!("\u{3b1}\u{345}\u{301}")),
+            folded(&json!("\u{3b1}\u{301}\u{345}"))
+        );
     }
 
     #[test]

@@ -18,11 +18,14 @@ const LONGEST_BYTES: usize = 8 * 1024;
 /// It is no absolute URL, or longer than 8 KiB.
 pub fn url(value: &Value) -> Result<Value, String> {
     let url = trimmed(value, LONGEST_BYTES).and_then(normalise);
-    url.map(Value::from).ok_or_else(|| refused("a URL such as `https://example.com/a`", value))
+    url.map(Value::from)
+        .ok_or_else(|| refused("a URL such as `https://example.com/a`", value))
 }
 
 fn normalise(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme))?;
+    let (scheme, rest) = text
+        .split_once(':')
+        .filter(|(scheme, _)| is_scheme(scheme))?;
     let scheme = scheme.to_ascii_lowercase();
     let (rest, fragment) = split_off(rest, '#');
     let (rest, query) = split_off(rest, '?');
@@ -35,7 +38,12 @@ fn normalise(text: &str) -> Option<String> {
     };
     let path = normal_path(&scheme, authority.is_some(), path)?;
     let mut url = scheme + ":";
-    for (mark, part) in [("//", authority), ("", Some(path)), ("?", escaped(query)?), ("#", escaped(fragment)?)] {
+    for (mark, part) in [
+        ("//", authority),
+        ("", Some(path)),
+        ("?", escaped(query)?),
+        ("#", escaped(fragment)?),
+    ] {
         if let Some(part) = part {
             url.push_str(mark);
             url.push_str(&part);
@@ -50,7 +58,8 @@ fn is_scheme(text: &str) -> bool {
 }
 
 fn split_off(text: &str, mark: char) -> (&str, Option<&str>) {
-    text.split_once(mark).map_or((text, None), |(before, after)| (before, Some(after)))
+    text.split_once(mark)
+        .map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// The port that `http` and `https` mean when none is given.
@@ -76,13 +85,23 @@ fn normal_authority(scheme: &str, authority: &str) -> Option<String> {
 
 /// Host and port; the colons in an IPv6 address are not the port's.
 fn split_port(place: &str) -> Option<(&str, &str)> {
-    let host_end = if place.starts_with('[') { place.find(']')? + 1 } else { place.find(':').unwrap_or(place.len()) };
+    let host_end = if place.starts_with('[') {
+        place.find(']')? + 1
+    } else {
+        place.find(':').unwrap_or(place.len())
+    };
     let (host, port) = place.split_at(host_end);
-    if port.is_empty() { Some((host, "")) } else { Some((host, port.strip_prefix(':')?)) }
+    if port.is_empty() {
+        Some((host, ""))
+    } else {
+        Some((host, port.strip_prefix(':')?))
+    }
 }
 
 fn normal_host(host: &str) -> Option<String> {
-    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let inside = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     let allowed: fn(u8) -> bool = match inside {
         Some(_) => |byte| byte.is_ascii_hexdigit() || b":.".contains(&byte),
         None => |byte| is_unreserved(byte) || b"%!$&'()*+,;=".contains(&byte),
@@ -98,8 +117,15 @@ fn normal_port(scheme: &str, port: &str) -> Option<String> {
     if port.is_empty() {
         return Some(String::new());
     }
-    let number: u16 = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())??;
-    Some(if default_port(scheme) == Some(number) { String::new() } else { format!(":{number}") })
+    let number: u16 = port
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| port.parse().ok())??;
+    Some(if default_port(scheme) == Some(number) {
+        String::new()
+    } else {
+        format!(":{number}")
+    })
 }
 
 fn normal_path(scheme: &str, has_authority: bool, path: &str) -> Option<String> {
@@ -110,7 +136,11 @@ fn normal_path(scheme: &str, has_authority: bool, path: &str) -> Option<String> 
     };
     let path = without_dots(segments);
     // Without an authority, what begins with two slashes would be read as one.
-    Some(if !has_authority && path.starts_with("//") { format!("/.{path}") } else { path })
+    Some(if !has_authority && path.starts_with("//") {
+        format!("/.{path}")
+    } else {
+        path
+    })
 }
 
 /// The path of these segments, with `.` and `..` worked off (RFC 3986, 5.2.4).
@@ -141,7 +171,11 @@ fn percent(text: &str) -> Option<String> {
     let mut normal = String::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
         let escape = byte == b'%';
-        let byte = if escape { hex(bytes.next()?)? << 4 | hex(bytes.next()?)? } else { byte };
+        let byte = if escape {
+            hex(bytes.next()?)? << 4 | hex(bytes.next()?)?
+        } else {
+            byte
+        };
         if byte.is_ascii_control() && !escape {
             return None;
         }
@@ -155,7 +189,9 @@ fn percent(text: &str) -> Option<String> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -181,13 +217,25 @@ mod tests {
 
     #[test]
     fn case_escapes_and_dots_are_normalised() {
-        is("eXAMPLE://a/./b/../b/%63/%7bfoo%7d", "example://a/b/c/%7Bfoo%7D");
+        is(
+            "eXAMPLE://a/./b/../b/%63/%7bfoo%7d",
+            "example://a/b/c/%7Bfoo%7D",
+        );
         is("HTTPS://User@EXAMPLE.com:443", "https://User@example.com/");
-        is("http://example.com:/%7Ea/%2e%2e/b/..", "http://example.com/");
-        is("http://example.com:08080/a//../b?x=%2F&y=[1]#Frag", "http://example.com:8080/a/b?x=%2F&y=[1]#Frag");
+        is(
+            "http://example.com:/%7Ea/%2e%2e/b/..",
+            "http://example.com/",
+        );
+        is(
+            "http://example.com:08080/a//../b?x=%2F&y=[1]#Frag",
+            "http://example.com:8080/a/b?x=%2F&y=[1]#Frag",
+        );
         is("http://[2001:DB8::1]:80/", "http://[2001:db8::1]/");
         is("http://%45xample.com/%e4", "http://example.com/%E4");
-        is("https://example.com/a b/é#x#y", "https://example.com/a%20b/%C3%A9#x%23y");
+        is(
+            "https://example.com/a b/é#x#y",
+            "https://example.com/a%20b/%C3%A9#x%23y",
+        );
         is("mailto:Ann@Example.com", "mailto:Ann@Example.com");
         is("x:/.//a", "x:/.//a");
         is("file:///a/../b", "file:///b");

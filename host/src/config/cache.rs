@@ -17,7 +17,9 @@ pub(super) fn read(
     around: &Surroundings,
     mistakes: &Mistakes<'_>,
 ) -> Option<PathBuf> {
-    let is_enabled = section.and_then(|section| section.flag("enabled")).unwrap_or(true);
+    let is_enabled = section
+        .and_then(|section| section.flag("enabled"))
+        .unwrap_or(true);
     let written = section.and_then(|section| section.text("folder"));
     let from_file = written.and_then(|At { value, span }| match section::path(value) {
         Ok(path) => Some(folder.join(path)),
@@ -40,7 +42,10 @@ fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<Optio
     if value == OFF {
         return Some(None);
     }
-    let path = value.to_str().ok_or("the path is no UTF-8 text").and_then(section::path);
+    let path = value
+        .to_str()
+        .ok_or("the path is no UTF-8 text")
+        .and_then(section::path);
     Some(
         path.map(|path| around.folder.join(path))
             .map_err(|problem| mistakes.note_elsewhere(Origin::Variable(NAME), problem))
@@ -50,5 +55,10 @@ fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<Optio
 
 /// Who has no home keeps nothing: a cache is no reason to fail.
 fn default(around: &Surroundings) -> Option<PathBuf> {
-    Some(around.users_folder("XDG_CACHE_HOME", ".cache")?.join("semel").join("code"))
+    Some(
+        around
+            .users_folder("XDG_CACHE_HOME", ".cache")?
+            .join("semel")
+            .join("code"),
+    )
 }

@@ -55,7 +55,10 @@ pub struct ConfigFault {
 
 impl ConfigFault {
     pub(super) fn file(file: &Path, problem: impl Into<String>) -> Self {
-        Self { at: Origin::File(file.to_owned()), problem: problem.into() }
+        Self {
+            at: Origin::File(file.to_owned()),
+            problem: problem.into(),
+        }
     }
 }
 

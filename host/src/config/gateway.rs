@@ -48,7 +48,12 @@ pub struct McpLimits {
 
 impl Default for McpLimits {
     fn default() -> Self {
-        Self { body_bytes: 4 << 20, connections: 4_096, requests_per_second: 10_000, children: 32 }
+        Self {
+            body_bytes: 4 << 20,
+            connections: 4_096,
+            requests_per_second: 10_000,
+            children: 32,
+        }
     }
 }
 
@@ -86,20 +91,35 @@ impl McpServer {
     #[must_use]
     pub fn new(name: impl Into<String>, place: McpPlace) -> Self {
         let (name, headers) = (name.into(), Vec::new());
-        Self { name, place, headers, prefix: None, trust_hints: None, restart: true, defined_at: None }
+        Self {
+            name,
+            place,
+            headers,
+            prefix: None,
+            trust_hints: None,
+            restart: true,
+            defined_at: None,
+        }
     }
 
     /// What stands before the names of its tools where it is the only server, or one of several.
     #[must_use]
     pub fn prefix(&self, is_alone: bool) -> String {
-        let default = || if is_alone { String::new() } else { format!("{}_", self.name) };
+        let default = || {
+            if is_alone {
+                String::new()
+            } else {
+                format!("{}_", self.name)
+            }
+        };
         self.prefix.clone().unwrap_or_else(default)
     }
 
     /// Whether its own hints may make its guard less careful.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.trust_hints.unwrap_or(matches!(self.place, McpPlace::Command(_)))
+        self.trust_hints
+            .unwrap_or(matches!(self.place, McpPlace::Command(_)))
     }
 }
 
@@ -156,8 +176,14 @@ pub fn listen_address(text: &str) -> Option<SocketAddr> {
 }
 
 /// The set-up, and nothing but the defaults where there is no `[mcp]`.
-pub(super) fn read(section: Option<&Section<'_>>, folder: &Path, around: &Surroundings) -> McpSetup {
-    let Some(section) = section else { return McpSetup::default() };
+pub(super) fn read(
+    section: Option<&Section<'_>>,
+    folder: &Path,
+    around: &Surroundings,
+) -> McpSetup {
+    let Some(section) = section else {
+        return McpSetup::default();
+    };
     let defaults = McpSetup::default();
     McpSetup {
         listen: listen(section),
@@ -167,8 +193,13 @@ pub(super) fn read(section: Option<&Section<'_>>, folder: &Path, around: &Surrou
         tenant_header: header_name(section, "tenant_header"),
         run_header: header_name(section, "run_header"),
         limits: limits(section),
-        probe_tools: names(section, "probe_tools").into_iter().map(|name| name.value.to_owned()).collect(),
-        shutdown_within: section.duration("shutdown_within", &SHUTDOWN).unwrap_or(defaults.shutdown_within),
+        probe_tools: names(section, "probe_tools")
+            .into_iter()
+            .map(|name| name.value.to_owned())
+            .collect(),
+        shutdown_within: section
+            .duration("shutdown_within", &SHUTDOWN)
+            .unwrap_or(defaults.shutdown_within),
         servers: servers(section, around),
     }
 }
@@ -176,7 +207,10 @@ pub(super) fn read(section: Option<&Section<'_>>, folder: &Path, around: &Surrou
 fn listen(section: &Section<'_>) -> Option<SocketAddr> {
     let At { value, span } = section.text("listen")?;
     listen_address(value).or_else(|| {
-        let problem = format!("`{}` is no address: write one such as `127.0.0.1:8080`", shown(value));
+        let problem = format!(
+            "`{}` is no address: write one such as `127.0.0.1:8080`",
+            shown(value)
+        );
         section.mistakes.note(span, problem);
         None
     })
@@ -185,7 +219,10 @@ fn listen(section: &Section<'_>) -> Option<SocketAddr> {
 fn limits(section: &Section<'_>) -> McpLimits {
     let defaults = McpLimits::default();
     let size = |key, most, default: usize| {
-        section.number_from(key, 1, most).and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
+        section
+            .number_from(key, 1, most)
+            .and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(default)
     };
     McpLimits {
         body_bytes: size("body_bytes_max", BODY_BYTES_MAX, defaults.body_bytes),
@@ -198,13 +235,19 @@ fn limits(section: &Section<'_>) -> McpLimits {
 }
 
 fn lowercase(section: &Section<'_>, key: &'static str) -> Vec<String> {
-    names(section, key).into_iter().map(|name| name.value.to_ascii_lowercase()).collect()
+    names(section, key)
+        .into_iter()
+        .map(|name| name.value.to_ascii_lowercase())
+        .collect()
 }
 
 fn names<'a>(section: &Section<'a>, key: &'static str) -> Vec<At<&'a str>> {
     let written = section.texts(key).unwrap_or_default();
     if let Some(first) = written.get(NAMES_MAX) {
-        section.mistakes.note(first.span.clone(), format!("`{key}` has more than {NAMES_MAX} names: leave some out"));
+        section.mistakes.note(
+            first.span.clone(),
+            format!("`{key}` has more than {NAMES_MAX} names: leave some out"),
+        );
     }
     written.into_iter().take(NAMES_MAX).collect()
 }
@@ -223,10 +266,16 @@ fn header_name(section: &Section<'_>, key: &'static str) -> Option<String> {
 fn may_be_trusted(name: &str) -> Result<(), String> {
     const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
     if !is_header_name(name) {
-        return Err(format!("`{}` is no name of a header: write one such as `X-Tenant`", shown(name)));
+        return Err(format!(
+            "`{}` is no name of a header: write one such as `X-Tenant`",
+            shown(name)
+        ));
     }
     if SECRETS.contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(format!("`{}` carries secrets, which are kept nowhere: name another header", shown(name)));
+        return Err(format!(
+            "`{}` carries secrets, which are kept nowhere: name another header",
+            shown(name)
+        ));
     }
     Ok(())
 }
@@ -239,17 +288,25 @@ fn is_header_name(name: &str) -> bool {
 fn token(section: &Section<'_>, folder: &Path, around: &Surroundings) -> Option<SecretText> {
     let (file, variable) = (section.text("token_file"), section.text("token_env"));
     let (token, span) = match (file, variable) {
-        (Some(_), Some(variable)) => (Err("the token is named twice: name it once".to_owned()), variable.span),
+        (Some(_), Some(variable)) => (
+            Err("the token is named twice: name it once".to_owned()),
+            variable.span,
+        ),
         (Some(file), None) => (of_file(file.value, folder), file.span),
         (None, Some(variable)) => (of_variable(variable.value, around), variable.span),
         (None, None) => return None,
     };
-    token.and_then(long_enough).map_err(|problem| section.mistakes.note(span, problem)).ok()
+    token
+        .and_then(long_enough)
+        .map_err(|problem| section.mistakes.note(span, problem))
+        .ok()
 }
 
 fn long_enough(token: SecretText) -> Result<SecretText, String> {
     if token.reveal().len() < TOKEN_BYTES_MIN {
-        return Err(format!("the token is shorter than {TOKEN_BYTES_MIN} bytes: make one with `openssl rand -hex 32`"));
+        return Err(format!(
+            "the token is shorter than {TOKEN_BYTES_MIN} bytes: make one with `openssl rand -hex 32`"
+        ));
     }
     Ok(token)
 }
@@ -257,26 +314,45 @@ fn long_enough(token: SecretText) -> Result<SecretText, String> {
 fn of_file(written: &str, folder: &Path) -> Result<SecretText, String> {
     let path = folder.join(path(written)?);
     let bytes = super::places::read_at_most(&path, SECRET_BYTES_MAX)
-        .map_err(|error| format!("the token in `{}` cannot be read ({error}): correct its path", path.display()))?
-        .ok_or_else(|| format!("the token in `{}` is longer than {SECRET_BYTES_MAX} bytes", path.display()))?;
-    let text = String::from_utf8(bytes).map_err(|_| "the token is no text: make one with `openssl rand -hex 32`")?;
+        .map_err(|error| {
+            format!(
+                "the token in `{}` cannot be read ({error}): correct its path",
+                path.display()
+            )
+        })?
+        .ok_or_else(|| {
+            format!(
+                "the token in `{}` is longer than {SECRET_BYTES_MAX} bytes",
+                path.display()
+            )
+        })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| "the token is no text: make one with `openssl rand -hex 32`")?;
     secret(&Zeroizing::new(text))
 }
 
 fn of_variable(name: &str, around: &Surroundings) -> Result<SecretText, String> {
-    let value = around
-        .variable(name)
-        .ok_or_else(|| format!("the variable `{}` is not set: set it to the secret", shown(name)))?;
-    let text = value.to_str().ok_or_else(|| format!("the variable `{}` holds no text", shown(name)))?;
+    let value = around.variable(name).ok_or_else(|| {
+        format!(
+            "the variable `{}` is not set: set it to the secret",
+            shown(name)
+        )
+    })?;
+    let text = value
+        .to_str()
+        .ok_or_else(|| format!("the variable `{}` holds no text", shown(name)))?;
     secret(text)
 }
 
 /// What a header may carry, without a line end.
 fn secret(text: &str) -> Result<SecretText, String> {
     let text = text.trim_end_matches(['\r', '\n']);
-    let is_fine = text.len() <= SECRET_BYTES_MAX && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let is_fine =
+        text.len() <= SECRET_BYTES_MAX && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if !is_fine || text.is_empty() {
-        return Err("the secret is empty, too long, or holds what a header cannot carry".to_owned());
+        return Err(
+            "the secret is empty, too long, or holds what a header cannot carry".to_owned(),
+        );
     }
     Ok(SecretText::new(text))
 }
@@ -290,7 +366,10 @@ fn servers(section: &Section<'_>, around: &Surroundings) -> Vec<McpServer> {
     }
     let mut seen = Seen::default();
     let is_alone = found.len() == 1;
-    found.iter().filter_map(|found| server(found, around, is_alone, &mut seen)).collect()
+    found
+        .iter()
+        .filter_map(|found| server(found, around, is_alone, &mut seen))
+        .collect()
 }
 
 /// The names and prefixes of the servers before.
@@ -300,24 +379,50 @@ struct Seen {
     prefixes: Vec<(String, String)>,
 }
 
-fn server(section: &Section<'_>, around: &Surroundings, is_alone: bool, seen: &mut Seen) -> Option<McpServer> {
+fn server(
+    section: &Section<'_>,
+    around: &Surroundings,
+    is_alone: bool,
+    seen: &mut Seen,
+) -> Option<McpServer> {
     let name = section.name("name");
     if !section.has("name") {
         note(section, "this server has no name: give it a `name`");
     }
     let prefix = section.text("prefix").map(|prefix| prefix.value.to_owned());
     let (place, headers) = (place(section), headers(section, around));
-    let (trust_hints, restart) = (section.flag("trust_hints"), section.flag("restart").unwrap_or(true));
+    let (trust_hints, restart) = (
+        section.flag("trust_hints"),
+        section.flag("restart").unwrap_or(true),
+    );
     section.refuse_unknown();
     let name = name?.to_owned();
     if !seen.names.insert(name.clone()) {
-        note(section, &format!("there are two servers `{}`: give one another name", shown(&name)));
+        note(
+            section,
+            &format!(
+                "there are two servers `{}`: give one another name",
+                shown(&name)
+            ),
+        );
     }
     if !is_alone {
-        seen.keep_apart(section, &name, prefix.clone().unwrap_or_else(|| format!("{name}_")));
+        seen.keep_apart(
+            section,
+            &name,
+            prefix.clone().unwrap_or_else(|| format!("{name}_")),
+        );
     }
     let defined_at = Some(section.mistakes.origin(section.span.clone()));
-    Some(McpServer { name, place: place?, headers, prefix, trust_hints, restart, defined_at })
+    Some(McpServer {
+        name,
+        place: place?,
+        headers,
+        prefix,
+        trust_hints,
+        restart,
+        defined_at,
+    })
 }
 
 impl Seen {
@@ -325,7 +430,9 @@ impl Seen {
     fn keep_apart(&mut self, section: &Section<'_>, name: &str, prefix: String) {
         let is_apart = |other: &str| {
             let both_say_something = !other.is_empty() && !prefix.is_empty();
-            other != prefix && !(both_say_something && (other.starts_with(&*prefix) || prefix.starts_with(other)))
+            other != prefix
+                && !(both_say_something
+                    && (other.starts_with(&*prefix) || prefix.starts_with(other)))
         };
         if let Some((other, others)) = self.prefixes.iter().find(|(_, other)| !is_apart(other)) {
             let (prefix, others) = (shown(&prefix), shown(others));
@@ -344,27 +451,47 @@ impl Seen {
 fn place(section: &Section<'_>) -> Option<McpPlace> {
     let (command, url) = (section.texts("command"), section.text("url"));
     match (command, url) {
-        (Some(_), Some(_)) => note(section, "this server has a `command` and a `url`: leave one out"),
-        (Some(command), None) if command.is_empty() => note(section, "the `command` is empty: write the server's own"),
+        (Some(_), Some(_)) => note(
+            section,
+            "this server has a `command` and a `url`: leave one out",
+        ),
+        (Some(command), None) if command.is_empty() => {
+            note(section, "the `command` is empty: write the server's own")
+        }
         (Some(command), None) => {
-            return Some(McpPlace::Command(command.into_iter().map(|word| word.value.to_owned()).collect()));
+            return Some(McpPlace::Command(
+                command
+                    .into_iter()
+                    .map(|word| word.value.to_owned())
+                    .collect(),
+            ));
         }
         (None, Some(url)) if is_url(url.value) => return Some(McpPlace::Url(url.value.to_owned())),
         (None, Some(url)) => {
-            section.mistakes.note(url.span, "this is no address of a server: write `https://` and its name");
+            section.mistakes.note(
+                url.span,
+                "this is no address of a server: write `https://` and its name",
+            );
         }
         (None, None) if section.has("command") || section.has("url") => {}
-        (None, None) => note(section, "this server is nowhere: write its `command`, or its `url`"),
+        (None, None) => note(
+            section,
+            "this server is nowhere: write its `command`, or its `url`",
+        ),
     }
     None
 }
 
 /// Whether it looks like an HTTP endpoint without a password in it.
 fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        !authority.is_empty() && !authority.contains('@') && text.bytes().all(|byte| byte.is_ascii_graphic())
+        !authority.is_empty()
+            && !authority.contains('@')
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
     })
 }
 
@@ -375,9 +502,14 @@ fn headers(section: &Section<'_>, around: &Surroundings) -> Vec<(String, SecretT
         let made = match &variable {
             Value::String(variable) if is_header_name(&name) => of_variable(variable, around),
             Value::String(_) => Err(format!("`{}` is no name of a header", shown(&name))),
-            _ => Err(format!("`{}` in `headers_env` names no variable: write its name in quotes", shown(&name))),
+            _ => Err(format!(
+                "`{}` in `headers_env` names no variable: write its name in quotes",
+                shown(&name)
+            )),
         };
-        made.map(|value| (name.to_ascii_lowercase(), value)).map_err(|problem| note(section, &problem)).ok()
+        made.map(|value| (name.to_ascii_lowercase(), value))
+            .map_err(|problem| note(section, &problem))
+            .ok()
     };
     written.into_iter().filter_map(header).collect()
 }

@@ -28,19 +28,36 @@ pub(super) fn in_section<T>(
 ) -> Option<T> {
     let (file, variable) = (section.text("secret_file"), section.text("secret_env"));
     let (made, span) = match (file, variable) {
-        (Some(_), Some(variable)) => (Err("the secret is named twice: name it once".to_owned()), variable.span),
-        (Some(file), None) => (of_file(file.value, folder).and_then(|bytes| make(&bytes)), file.span),
-        (None, Some(variable)) => (of_variable(variable.value, around).and_then(|bytes| make(&bytes)), variable.span),
+        (Some(_), Some(variable)) => (
+            Err("the secret is named twice: name it once".to_owned()),
+            variable.span,
+        ),
+        (Some(file), None) => (
+            of_file(file.value, folder).and_then(|bytes| make(&bytes)),
+            file.span,
+        ),
+        (None, Some(variable)) => (
+            of_variable(variable.value, around).and_then(|bytes| make(&bytes)),
+            variable.span,
+        ),
         (None, None) => return None,
     };
-    made.map_err(|problem| section.mistakes.note(span, problem)).ok()
+    made.map_err(|problem| section.mistakes.note(span, problem))
+        .ok()
 }
 
 fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<Secret> {
     const NAME: &str = "SEMEL_SECRET_FILE";
-    let file = around.variable(NAME)?.to_str().ok_or_else(|| "the path is no UTF-8 text".to_owned());
-    let secret = file.and_then(|file| of_file(file, &around.folder)).and_then(|bytes| secret(&bytes));
-    secret.map_err(|problem| mistakes.note_elsewhere(Origin::Variable(NAME), problem)).ok()
+    let file = around
+        .variable(NAME)?
+        .to_str()
+        .ok_or_else(|| "the path is no UTF-8 text".to_owned());
+    let secret = file
+        .and_then(|file| of_file(file, &around.folder))
+        .and_then(|bytes| secret(&bytes));
+    secret
+        .map_err(|problem| mistakes.note_elsewhere(Origin::Variable(NAME), problem))
+        .ok()
 }
 
 fn secret(bytes: &[u8]) -> Result<Secret, String> {
@@ -56,8 +73,11 @@ fn of_file(written: &str, folder: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
 }
 
 fn of_variable(name: &str, around: &Surroundings) -> Result<Zeroizing<Vec<u8>>, String> {
-    let value = around
-        .variable(name)
-        .ok_or_else(|| format!("the variable `{}` is not set: set it to the secret", section::shown(name)))?;
+    let value = around.variable(name).ok_or_else(|| {
+        format!(
+            "the variable `{}` is not set: set it to the secret",
+            section::shown(name)
+        )
+    })?;
     Ok(Zeroizing::new(value.as_encoded_bytes().to_vec()))
 }

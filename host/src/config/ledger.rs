@@ -43,7 +43,11 @@ pub struct ServerPlace {
 
 impl ServerPlace {
     fn at(url: &str) -> Self {
-        Self { url: SecretText::new(url), password: None, accept_unverified: false }
+        Self {
+            url: SecretText::new(url),
+            password: None,
+            accept_unverified: false,
+        }
     }
 }
 
@@ -66,7 +70,10 @@ impl LedgerPlace {
     /// If it cannot be made.
     pub fn prepare(&self) -> io::Result<()> {
         match self {
-            Self::Sqlite { path, is_default: true } => make_folder(path.parent().unwrap_or(Path::new(""))),
+            Self::Sqlite {
+                path,
+                is_default: true,
+            } => make_folder(path.parent().unwrap_or(Path::new(""))),
             _ => Ok(()),
         }
     }
@@ -107,7 +114,13 @@ pub(super) fn read(
     let is_written = section.is_some_and(|section| section.has("url"));
     let place = from_variable(around, mistakes)
         .or(from_file)
-        .unwrap_or_else(|| if is_written { LedgerPlace::Memory } else { default(around, mistakes) });
+        .unwrap_or_else(|| {
+            if is_written {
+                LedgerPlace::Memory
+            } else {
+                default(around, mistakes)
+            }
+        });
     match section {
         Some(section) => with_access(place, section, folder, around),
         None => place,
@@ -115,10 +128,19 @@ pub(super) fn read(
 }
 
 /// The place, with what a section says of how to get at it.
-fn with_access(place: LedgerPlace, section: &Section<'_>, folder: &Path, around: &Surroundings) -> LedgerPlace {
+fn with_access(
+    place: LedgerPlace,
+    section: &Section<'_>,
+    folder: &Path,
+    around: &Surroundings,
+) -> LedgerPlace {
     let password = keys::in_section(section, folder, around, password);
     let accept_unverified = section.flag("accept_unverified");
-    let with = |place| ServerPlace { password, accept_unverified: accept_unverified.unwrap_or(false), ..place };
+    let with = |place| ServerPlace {
+        password,
+        accept_unverified: accept_unverified.unwrap_or(false),
+        ..place
+    };
     match place {
         LedgerPlace::Postgres(place) => LedgerPlace::Postgres(with(place)),
         LedgerPlace::Redis(place) => LedgerPlace::Redis(with(place)),
@@ -128,10 +150,13 @@ fn with_access(place: LedgerPlace, section: &Section<'_>, folder: &Path, around:
 }
 
 fn password(bytes: &[u8]) -> Result<SecretText, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "the ledger's password is no UTF-8 text".to_owned())?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| "the ledger's password is no UTF-8 text".to_owned())?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
-        return Err("the ledger's password is empty: leave out where it is, or write it there".to_owned());
+        return Err(
+            "the ledger's password is empty: leave out where it is, or write it there".to_owned(),
+        );
     }
     Ok(SecretText::new(password))
 }
@@ -139,12 +164,18 @@ fn password(bytes: &[u8]) -> Result<SecretText, String> {
 fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<LedgerPlace> {
     const NAME: &str = "SEMEL_LEDGER";
     let value = around.variable(NAME)?;
-    let place = value.to_str().ok_or_else(|| "the URL is no UTF-8 text".to_owned());
+    let place = value
+        .to_str()
+        .ok_or_else(|| "the URL is no UTF-8 text".to_owned());
     // As above: what stands in for it is never used.
-    Some(place.and_then(|value| parse(value, &around.folder)).unwrap_or_else(|problem| {
-        mistakes.note_elsewhere(Origin::Variable(NAME), problem);
-        LedgerPlace::Memory
-    }))
+    Some(
+        place
+            .and_then(|value| parse(value, &around.folder))
+            .unwrap_or_else(|problem| {
+                mistakes.note_elsewhere(Origin::Variable(NAME), problem);
+                LedgerPlace::Memory
+            }),
+    )
 }
 
 fn default(around: &Surroundings, mistakes: &Mistakes<'_>) -> LedgerPlace {
@@ -153,35 +184,59 @@ fn default(around: &Surroundings, mistakes: &Mistakes<'_>) -> LedgerPlace {
         mistakes.note_elsewhere(Origin::Nowhere, problem);
         PathBuf::new()
     });
-    LedgerPlace::Sqlite { path: folder.join("semel").join("ledger.sqlite"), is_default: true }
+    LedgerPlace::Sqlite {
+        path: folder.join("semel").join("ledger.sqlite"),
+        is_default: true,
+    }
 }
 
 fn parse(url: &str, folder: &Path) -> Result<LedgerPlace, String> {
-    const CURE: &str = "write `memory:`, `sqlite:` and a path, `postgres://HOST/DATABASE`, or `redis://HOST`";
+    const CURE: &str =
+        "write `memory:`, `sqlite:` and a path, `postgres://HOST/DATABASE`, or `redis://HOST`";
     let Some((scheme, rest)) = url.split_once(':') else {
-        return Err(format!("`{}` does not say what kind of ledger it is: {CURE}", section::shown(url)));
+        return Err(format!(
+            "`{}` does not say what kind of ledger it is: {CURE}",
+            section::shown(url)
+        ));
     };
     match (scheme, rest) {
         ("memory", "") => Ok(LedgerPlace::Memory),
-        ("memory", _) => Err("a ledger in memory has no path: write `memory:` and nothing after it".to_owned()),
-        ("sqlite", ":memory:") => Err("a SQLite ledger in memory is none: write `memory:`".to_owned()),
-        ("sqlite", rest) if rest.starts_with("//") => {
-            Err("the path of a SQLite ledger has no `//` before it: write `sqlite:` and the path".to_owned())
+        ("memory", _) => {
+            Err("a ledger in memory has no path: write `memory:` and nothing after it".to_owned())
         }
+        ("sqlite", ":memory:") => {
+            Err("a SQLite ledger in memory is none: write `memory:`".to_owned())
+        }
+        ("sqlite", rest) if rest.starts_with("//") => Err(
+            "the path of a SQLite ledger has no `//` before it: write `sqlite:` and the path"
+                .to_owned(),
+        ),
         ("sqlite", rest) => {
-            let path = section::path(rest).map_err(|problem| format!("in the ledger's URL {problem}"))?;
-            Ok(LedgerPlace::Sqlite { path: folder.join(path), is_default: false })
+            let path =
+                section::path(rest).map_err(|problem| format!("in the ledger's URL {problem}"))?;
+            Ok(LedgerPlace::Sqlite {
+                path: folder.join(path),
+                is_default: false,
+            })
         }
-        ("postgres" | "postgresql", rest) if names_a_host(rest) => Ok(LedgerPlace::Postgres(ServerPlace::at(url))),
-        ("redis" | "rediss", rest) if names_a_host(rest) => Ok(LedgerPlace::Redis(ServerPlace::at(url))),
-        ("postgres" | "postgresql" | "redis" | "rediss", _) => {
-            Err(format!("the ledger's URL names no host: write `{scheme}://` and a host"))
+        ("postgres" | "postgresql", rest) if names_a_host(rest) => {
+            Ok(LedgerPlace::Postgres(ServerPlace::at(url)))
         }
+        ("redis" | "rediss", rest) if names_a_host(rest) => {
+            Ok(LedgerPlace::Redis(ServerPlace::at(url)))
+        }
+        ("postgres" | "postgresql" | "redis" | "rediss", _) => Err(format!(
+            "the ledger's URL names no host: write `{scheme}://` and a host"
+        )),
         // Not the whole URL: it may hold a password.
-        (scheme, _) => Err(format!("a ledger `{}:` is not known: {CURE}", section::shown(scheme))),
+        (scheme, _) => Err(format!(
+            "a ledger `{}:` is not known: {CURE}",
+            section::shown(scheme)
+        )),
     }
 }
 
 fn names_a_host(rest: &str) -> bool {
-    rest.strip_prefix("//").is_some_and(|place| !place.is_empty())
+    rest.strip_prefix("//")
+        .is_some_and(|place| !place.is_empty())
 }

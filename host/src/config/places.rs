@@ -23,19 +23,31 @@ impl Surroundings {
     /// Those of this process.
     #[must_use]
     pub fn of_this_process() -> Self {
-        let variables = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .collect();
         // A working folder that is gone can still be named by the dot.
-        Self { variables, folder: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")) }
+        Self {
+            variables,
+            folder: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+        }
     }
 
     /// A variable that is set and not empty.
     pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.variables.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// A folder of the user: where this variable says, if it says so absolutely, else so far from home.
     pub(super) fn users_folder(&self, variable: &str, from_home: &str) -> Option<PathBuf> {
-        let absolute = |name| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute = |name| {
+            self.variable(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
         absolute(variable).or_else(|| Some(absolute("HOME")?.join(from_home)))
     }
 }
@@ -43,7 +55,9 @@ impl Surroundings {
 impl std::fmt::Debug for Surroundings {
     /// Without the variables: there may be secrets among them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Surroundings")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,18 +74,34 @@ impl Text {
     }
 }
 
-pub(super) fn find(asked: Option<&Path>, around: &Surroundings) -> Result<Option<Text>, ConfigFault> {
+pub(super) fn find(
+    asked: Option<&Path>,
+    around: &Surroundings,
+) -> Result<Option<Text>, ConfigFault> {
     if let Some(asked) = asked {
         return read(&around.folder.join(asked), "name another with `--config`").map(Some);
     }
     if let Some(named) = around.variable("SEMEL_CONFIG") {
-        return read(&around.folder.join(named), "`SEMEL_CONFIG` names it: correct or unset it").map(Some);
+        return read(
+            &around.folder.join(named),
+            "`SEMEL_CONFIG` names it: correct or unset it",
+        )
+        .map(Some);
     }
-    let users = around.users_folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("semel").join(FILE_NAME));
-    for path in [Some(around.folder.join(FILE_NAME)), users].into_iter().flatten() {
+    let users = around
+        .users_folder("XDG_CONFIG_HOME", ".config")
+        .map(|folder| folder.join("semel").join(FILE_NAME));
+    for path in [Some(around.folder.join(FILE_NAME)), users]
+        .into_iter()
+        .flatten()
+    {
         // What cannot be looked at is no reason to go on with the defaults.
         if !matches!(path.try_exists(), Ok(false)) {
-            return read(&path, "make it a file that can be read, or name another with `--config`").map(Some);
+            return read(
+                &path,
+                "make it a file that can be read, or name another with `--config`",
+            )
+            .map(Some);
         }
     }
     Ok(None)
@@ -79,13 +109,25 @@ pub(super) fn find(asked: Option<&Path>, around: &Surroundings) -> Result<Option
 
 fn read(path: &Path, cure: &str) -> Result<Text, ConfigFault> {
     let bytes = read_at_most(path, FILE_BYTES_MAX)
-        .map_err(|error| ConfigFault::file(path, format!("the configuration cannot be read ({error}): {cure}")))?
+        .map_err(|error| {
+            ConfigFault::file(
+                path,
+                format!("the configuration cannot be read ({error}): {cure}"),
+            )
+        })?
         .ok_or_else(|| {
-            ConfigFault::file(path, format!("the configuration is longer than {FILE_BYTES_MAX} bytes: shorten it"))
+            ConfigFault::file(
+                path,
+                format!("the configuration is longer than {FILE_BYTES_MAX} bytes: shorten it"),
+            )
         })?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| ConfigFault::file(path, "the configuration is no UTF-8 text: save it as UTF-8"))?;
-    Ok(Text { path: path.to_owned(), text })
+    let text = String::from_utf8(bytes).map_err(|_| {
+        ConfigFault::file(path, "the configuration is no UTF-8 text: save it as UTF-8")
+    })?;
+    Ok(Text {
+        path: path.to_owned(),
+        text,
+    })
 }
 
 /// The bytes of a file; none if there are more than `limit`.

@@ -26,7 +26,10 @@ pub(super) struct Mistakes<'a> {
 
 impl<'a> Mistakes<'a> {
     pub(super) fn of(file: Option<&'a Text>) -> Self {
-        Self { file, found: RefCell::default() }
+        Self {
+            file,
+            found: RefCell::default(),
+        }
     }
 
     pub(super) fn note(&self, span: Span, problem: impl Into<String>) {
@@ -40,9 +43,16 @@ impl<'a> Mistakes<'a> {
 
     pub(super) fn origin(&self, span: Span) -> Origin {
         self.file.map_or(Origin::Nowhere, |file| {
-            let before = file.text.as_bytes().get(..span.start).unwrap_or(file.text.as_bytes());
+            let before = file
+                .text
+                .as_bytes()
+                .get(..span.start)
+                .unwrap_or(file.text.as_bytes());
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Origin::Line { file: file.path.clone(), line }
+            Origin::Line {
+                file: file.path.clone(),
+                line,
+            }
         })
     }
 
@@ -52,11 +62,19 @@ impl<'a> Mistakes<'a> {
             return Ok(value);
         }
         found.sort_by_key(|(place, _)| *place);
-        Err(ConfigFaults(found.into_iter().map(|(_, fault)| fault).collect()))
+        Err(ConfigFaults(
+            found.into_iter().map(|(_, fault)| fault).collect(),
+        ))
     }
 
     fn add(&self, place: usize, at: Origin, problem: impl Into<String>) {
-        self.found.borrow_mut().push((place, ConfigFault { at, problem: problem.into() }));
+        self.found.borrow_mut().push((
+            place,
+            ConfigFault {
+                at,
+                problem: problem.into(),
+            },
+        ));
     }
 }
 
@@ -96,20 +114,43 @@ impl<'a> Section<'a> {
 
     /// All tables of this name, as `[[key]]` makes them.
     pub(super) fn sections(&self, key: &'static str) -> Vec<Self> {
-        let Some(found) = self.value(key) else { return Vec::new() };
-        let Some(tables) = found.get_ref().as_array() else {
-            self.mistakes.note(found.span(), format!("`{key}` is {}: write `[[{key}]]`", kind(found.get_ref())));
+        let Some(found) = self.value(key) else {
             return Vec::new();
         };
-        tables.iter().filter_map(|table| self.subsection(format!("`[[{key}]]`"), key, table)).collect()
+        let Some(tables) = found.get_ref().as_array() else {
+            self.mistakes.note(
+                found.span(),
+                format!("`{key}` is {}: write `[[{key}]]`", kind(found.get_ref())),
+            );
+            return Vec::new();
+        };
+        tables
+            .iter()
+            .filter_map(|table| self.subsection(format!("`[[{key}]]`"), key, table))
+            .collect()
     }
 
-    fn subsection(&self, title: String, key: &str, found: &'a Spanned<DeValue<'a>>) -> Option<Self> {
+    fn subsection(
+        &self,
+        title: String,
+        key: &str,
+        found: &'a Spanned<DeValue<'a>>,
+    ) -> Option<Self> {
         let (span, mistakes) = (found.span(), self.mistakes);
         if let Some(table) = found.get_ref().as_table() {
-            return Some(Self { title, table, span, mistakes, known: RefCell::default(), refused: RefCell::default() });
+            return Some(Self {
+                title,
+                table,
+                span,
+                mistakes,
+                known: RefCell::default(),
+                refused: RefCell::default(),
+            });
         }
-        mistakes.note(span, format!("`{key}` is {}: write {title}", kind(found.get_ref())));
+        mistakes.note(
+            span,
+            format!("`{key}` is {}: write {title}", kind(found.get_ref())),
+        );
         None
     }
 
@@ -120,7 +161,10 @@ impl<'a> Section<'a> {
     pub(super) fn text(&self, key: &'static str) -> Option<At<&'a str>> {
         let found = self.value(key)?;
         match found.get_ref().as_str() {
-            Some(value) => Some(At { value, span: found.span() }),
+            Some(value) => Some(At {
+                value,
+                span: found.span(),
+            }),
             None => self.wrong(key, found, "a text in quotation marks"),
         }
     }
@@ -131,7 +175,8 @@ impl<'a> Section<'a> {
         match checked_name(key, value) {
             Ok(()) => Some(value),
             Err(fault) => {
-                self.mistakes.note(span, format!("{fault}, in {}", self.title));
+                self.mistakes
+                    .note(span, format!("{fault}, in {}", self.title));
                 None
             }
         }
@@ -139,7 +184,10 @@ impl<'a> Section<'a> {
 
     pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
         let found = self.value(key)?;
-        found.get_ref().as_bool().or_else(|| self.wrong(key, found, "`true` or `false`"))
+        found
+            .get_ref()
+            .as_bool()
+            .or_else(|| self.wrong(key, found, "`true` or `false`"))
     }
 
     pub(super) fn number(&self, key: &'static str, most: u32) -> Option<u32> {
@@ -149,21 +197,37 @@ impl<'a> Section<'a> {
     pub(super) fn number_from(&self, key: &'static str, least: u32, most: u32) -> Option<u32> {
         let found = self.value(key)?;
         let number = found.get_ref().as_integer();
-        let number = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        let number =
+            number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
         number
             .filter(|number| (least..=most).contains(number))
-            .or_else(|| self.wrong(key, found, &format!("a whole number from {least} to {most}")))
+            .or_else(|| {
+                self.wrong(
+                    key,
+                    found,
+                    &format!("a whole number from {least} to {most}"),
+                )
+            })
     }
 
     pub(super) fn duration(&self, key: &'static str, range: &Durations) -> Option<Duration> {
         let found = self.value(key)?;
-        found.get_ref().as_str().and_then(|text| range.read(text)).or_else(|| self.wrong(key, found, &range.cure()))
+        found
+            .get_ref()
+            .as_str()
+            .and_then(|text| range.read(text))
+            .or_else(|| self.wrong(key, found, &range.cure()))
     }
 
     /// One text or a list of texts, each with its place.
     pub(super) fn texts(&self, key: &'static str) -> Option<Vec<At<&'a str>>> {
         let found = self.value(key)?;
-        let text = |found: &'a Spanned<DeValue<'a>>| Some(At { value: found.get_ref().as_str()?, span: found.span() });
+        let text = |found: &'a Spanned<DeValue<'a>>| {
+            Some(At {
+                value: found.get_ref().as_str()?,
+                span: found.span(),
+            })
+        };
         let texts = match found.get_ref() {
             DeValue::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>(),
             _ => text(found).map(|text| vec![text]),
@@ -183,7 +247,10 @@ impl<'a> Section<'a> {
     /// Refuses `key` here, and says where it belongs.
     pub(super) fn refuse(&self, key: &'static str, cure: &str) {
         if let Some(found) = self.table.get(key) {
-            self.mistakes.note(found.span(), format!("`{key}` has no place in {}: {cure}", self.title));
+            self.mistakes.note(
+                found.span(),
+                format!("`{key}` has no place in {}: {cure}", self.title),
+            );
             self.refused.borrow_mut().push(key);
         }
     }
@@ -195,7 +262,11 @@ impl<'a> Section<'a> {
         for key in self.table.keys().filter(|key| is_unknown(key.get_ref())) {
             let listed: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
             let key_shown = shown(key.get_ref());
-            let problem = format!("`{key_shown}` is not known in {}: use one of {}", self.title, listed.join(", "));
+            let problem = format!(
+                "`{key_shown}` is not known in {}: use one of {}",
+                self.title,
+                listed.join(", ")
+            );
             self.mistakes.note(key.span(), problem);
         }
     }
@@ -214,13 +285,19 @@ impl<'a> Section<'a> {
             DeValue::Integer(number) => format!("`{}`", shown(&number.to_string())),
             other => kind(other).to_owned(),
         };
-        self.mistakes.note(found.span(), format!("`{key}` in {} is {is}: write {cure}", self.title));
+        self.mistakes.note(
+            found.span(),
+            format!("`{key}` in {} is {is}: write {cure}", self.title),
+        );
         None
     }
 
     // The reader bounds how deep a file is nested, and so how deep these two go.
     fn object_of(&self, table: &DeTable<'_>) -> Map<String, Value> {
-        table.iter().map(|(key, value)| (key.get_ref().to_string(), self.json_of(value))).collect()
+        table
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), self.json_of(value)))
+            .collect()
     }
 
     fn json_of(&self, found: &Spanned<DeValue<'_>>) -> Value {
@@ -234,13 +311,19 @@ impl<'a> Section<'a> {
                 let integer = i64::from_str_radix(number.as_str(), number.radix()).ok();
                 self.json_number(found, integer.map(Number::from))
             }
-            DeValue::Float(number) => self.json_number(found, number.as_str().parse().ok().and_then(Number::from_f64)),
+            DeValue::Float(number) => self.json_number(
+                found,
+                number.as_str().parse().ok().and_then(Number::from_f64),
+            ),
         }
     }
 
     fn json_number(&self, found: &Spanned<DeValue<'_>>, number: Option<Number>) -> Value {
         if number.is_none() {
-            self.mistakes.note(found.span(), "this number is too large for JSON, or none: write it as a text");
+            self.mistakes.note(
+                found.span(),
+                "this number is too large for JSON, or none: write it as a text",
+            );
         }
         number.map_or(Value::Null, Value::Number)
     }
@@ -255,11 +338,19 @@ pub(super) struct Durations {
 
 impl Durations {
     pub(super) const fn seconds(least: u64, most: u64) -> Self {
-        Self { least: Duration::from_secs(least), most: Duration::from_secs(most), in_whole_seconds: true }
+        Self {
+            least: Duration::from_secs(least),
+            most: Duration::from_secs(most),
+            in_whole_seconds: true,
+        }
     }
 
     pub(super) const fn any_up_to(most: u64) -> Self {
-        Self { least: Duration::ZERO, most: Duration::from_secs(most), in_whole_seconds: false }
+        Self {
+            least: Duration::ZERO,
+            most: Duration::from_secs(most),
+            in_whole_seconds: false,
+        }
     }
 
     pub(super) fn read(&self, text: &str) -> Option<Duration> {
@@ -269,8 +360,13 @@ impl Durations {
     }
 
     pub(super) fn cure(&self) -> String {
-        let [least, most] = [self.least, self.most].map(|duration| humantime::format_duration(duration).to_string());
-        let grain = if self.in_whole_seconds { " in whole seconds" } else { "" };
+        let [least, most] = [self.least, self.most]
+            .map(|duration| humantime::format_duration(duration).to_string());
+        let grain = if self.in_whole_seconds {
+            " in whole seconds"
+        } else {
+            ""
+        };
         format!("a duration from `\"{least}\"` to `\"{most}\"`{grain}")
     }
 }
@@ -288,8 +384,16 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 /// A text from outside, fit for a message.
 pub(super) fn shown(text: &str) -> String {
-    let short: String = text.chars().take(CHARS_SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(CHARS_SHOWN).is_some() { short + "…" } else { short }
+    let short: String = text
+        .chars()
+        .take(CHARS_SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(CHARS_SHOWN).is_some() {
+        short + "…"
+    } else {
+        short
+    }
 }
 
 /// A path from a configuration, or what is wrong with it.

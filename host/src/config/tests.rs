@@ -1,4 +1,9 @@
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use super::*;
 use crate::ledger::ServerErrors;
@@ -17,13 +22,18 @@ impl Stage {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir_all(folder.path().join("work")).unwrap();
-        let around = Surroundings { folder: folder.path().join("work"), ..Surroundings::default() };
+        let around = Surroundings {
+            folder: folder.path().join("work"),
+            ..Surroundings::default()
+        };
         Self { folder, around }.with("HOME", "{home}")
     }
 
     fn with(mut self, variable: &str, value: &str) -> Self {
         let value = value.replace("{home}", self.folder.path().to_str().unwrap());
-        self.around.variables.insert(variable.to_owned(), value.into());
+        self.around
+            .variables
+            .insert(variable.to_owned(), value.into());
         self
     }
 
@@ -49,7 +59,9 @@ impl Stage {
 
     fn faults(&self, asked: Option<&str>) -> String {
         let faults = Config::load(asked.map(Path::new), &self.around).unwrap_err();
-        faults.to_string().replace(self.folder.path().to_str().unwrap(), "[home]")
+        faults
+            .to_string()
+            .replace(self.folder.path().to_str().unwrap(), "[home]")
     }
 }
 
@@ -67,25 +79,50 @@ fn without_a_file_the_defaults_hold() {
     let config = stage.load();
     assert_eq!(config.file, None);
     let path = stage.path(".local/state/semel/ledger.sqlite");
-    assert_eq!(config.ledger, LedgerPlace::Sqlite { path: path.clone(), is_default: true });
+    assert_eq!(
+        config.ledger,
+        LedgerPlace::Sqlite {
+            path: path.clone(),
+            is_default: true
+        }
+    );
     assert_eq!(config.tenant, Tenant::default());
     assert_eq!(config.tool("anything"), &ToolSetup::default());
     config.ledger.prepare().unwrap();
-    let mode = fs::metadata(path.parent().unwrap()).unwrap().permissions().mode();
+    let mode = fs::metadata(path.parent().unwrap())
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o700);
 }
 
 #[test]
 fn the_documented_example_is_read_as_it_says() {
-    let documented = include_str!("../config.rs").lines().filter_map(|line| line.strip_prefix("//!"));
-    let example: Vec<_> =
-        documented.skip_while(|line| *line != " ```toml").skip(1).take_while(|line| *line != " ```").collect();
-    let text = example.join("\n").replace("# timed_rerun", "timed_rerun").replace("# taken_within", "taken_within");
+    let documented = include_str!("../config.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"));
+    let example: Vec<_> = documented
+        .skip_while(|line| *line != " ```toml")
+        .skip(1)
+        .take_while(|line| *line != " ```")
+        .collect();
+    let text = example
+        .join("\n")
+        .replace("# timed_rerun", "timed_rerun")
+        .replace("# taken_within", "taken_within");
     let secret = "s".repeat(32);
-    let stage =
-        Stage::new().file("work/secret", &secret).file("work/seal-2026-11", &secret).file("work/semel.toml", text);
+    let stage = Stage::new()
+        .file("work/secret", &secret)
+        .file("work/seal-2026-11", &secret)
+        .file("work/semel.toml", text);
     let config = stage.load();
-    assert_eq!(config.ledger, LedgerPlace::Sqlite { path: stage.path("work/ledger.sqlite"), is_default: false });
+    assert_eq!(
+        config.ledger,
+        LedgerPlace::Sqlite {
+            path: stage.path("work/ledger.sqlite"),
+            is_default: false
+        }
+    );
     assert!(config.secret.is_some());
     assert_eq!(config.sealing.as_ref().unwrap().current().id(), "2026-11");
     let defaults = ToolSetup {
@@ -96,7 +133,10 @@ fn the_documented_example_is_read_as_it_says() {
     assert_eq!(config.unnamed, defaults);
     let tool = config.tool("stripe.refunds.create");
     assert_eq!(tool.policy, PolicySource::Named("intent".to_owned()));
-    assert_eq!(Value::Object(tool.settings.clone()), json!({"operation": "refund", "identity": ["order_id"]}));
+    assert_eq!(
+        Value::Object(tool.settings.clone()),
+        json!({"operation": "refund", "identity": ["order_id"]})
+    );
     assert_eq!(tool.allowance.timed_rerun_ms, Some(600_000));
     assert_eq!(tool.taken_within, Some(Duration::from_secs(5)));
     assert_eq!(tool.name_space.as_deref(), Some("shop"));
@@ -112,22 +152,53 @@ fn the_first_tool_that_matches_counts() {
          [[tool]]\nmatch = [\"*\"]\npolicy = \"intent\"\nserver_errors_are_answers = true\n",
     );
     let (pay, other) = (config.tool("pay_invoice"), config.tool("mail"));
-    assert_eq!((pay.allowance.wait_ms, other.allowance.wait_ms), (2000, 1000));
+    assert_eq!(
+        (pay.allowance.wait_ms, other.allowance.wait_ms),
+        (2000, 1000)
+    );
     assert_eq!((pay.lease_seconds, other.lease_seconds), (60, 60));
     assert!(pay.allowance.open_without_ledger && !other.allowance.open_without_ledger);
     assert_eq!(other.allowance.server_errors, ServerErrors::AreAnswers);
-    assert_eq!(pay.settings.len(), 1, "the default policy keeps its settings");
-    assert!(other.settings.is_empty(), "another policy does not take them");
-    assert_eq!(pay.defined_at.as_ref().unwrap().to_string().rsplit(':').next(), Some("5"));
+    assert_eq!(
+        pay.settings.len(),
+        1,
+        "the default policy keeps its settings"
+    );
+    assert!(
+        other.settings.is_empty(),
+        "another policy does not take them"
+    );
+    assert_eq!(
+        pay.defined_at
+            .as_ref()
+            .unwrap()
+            .to_string()
+            .rsplit(':')
+            .next(),
+        Some("5")
+    );
     assert_eq!(config.setups().count(), 3);
 }
 
 #[test]
 fn only_tools_that_nobody_named_count_a_written_answer_as_received() {
     let config = load("[[tool]]\nmatch = \"a\"\n[[tool]]\nmatch = \"b\"\ntaken_within = \"1s\"\n");
-    let within = |tool| config.tool(tool).taken_within.map(|within| within.as_secs());
-    assert_eq!([within("a"), within("b"), within("c")], [None, Some(1), Some(5)]);
-    assert_eq!(load("[defaults]\ntaken_within = \"0s\"").tool("c").taken_within, None);
+    let within = |tool| {
+        config
+            .tool(tool)
+            .taken_within
+            .map(|within| within.as_secs())
+    };
+    assert_eq!(
+        [within("a"), within("b"), within("c")],
+        [None, Some(1), Some(5)]
+    );
+    assert_eq!(
+        load("[defaults]\ntaken_within = \"0s\"")
+            .tool("c")
+            .taken_within,
+        None
+    );
 }
 
 #[test]
@@ -137,7 +208,10 @@ fn the_file_is_looked_for_in_order() {
     let mut found = vec![stage.load().tenant];
     for (path, variable) in [
         (".config/semel/semel.toml", None),
-        ("xdg/semel/semel.toml", Some(("XDG_CONFIG_HOME", "{home}/xdg"))),
+        (
+            "xdg/semel/semel.toml",
+            Some(("XDG_CONFIG_HOME", "{home}/xdg")),
+        ),
         ("work/semel.toml", None),
         ("named.toml", Some(("SEMEL_CONFIG", "../named.toml"))),
     ] {
@@ -148,38 +222,79 @@ fn the_file_is_looked_for_in_order() {
         found.push(stage.load().tenant);
     }
     let stage = stage.file("work/asked.toml", tenant("asked"));
-    found.push(Config::load(Some(Path::new("asked.toml")), &stage.around).unwrap().tenant);
+    found.push(
+        Config::load(Some(Path::new("asked.toml")), &stage.around)
+            .unwrap()
+            .tenant,
+    );
     let found: Vec<_> = found.iter().map(Tenant::as_str).collect();
-    let expected =
-        ["default", ".config/semel/semel.toml", "xdg/semel/semel.toml", "work/semel.toml", "named.toml", "asked"];
+    let expected = [
+        "default",
+        ".config/semel/semel.toml",
+        "xdg/semel/semel.toml",
+        "work/semel.toml",
+        "named.toml",
+        "asked",
+    ];
     assert_eq!(found, expected);
 }
 
 #[test]
 fn paths_are_relative_to_the_file_and_those_of_variables_to_the_working_folder() {
-    let text = "[ledger]\nurl = \"sqlite:l.sqlite\"\n[[tool]]\nmatch = \"a\"\npolicy = \"./p.wasm\"\n";
-    let stage =
-        Stage::new().file("etc/semel.toml", text).file("etc/p.wasm", "").with("SEMEL_CONFIG", "../etc/semel.toml");
+    let text =
+        "[ledger]\nurl = \"sqlite:l.sqlite\"\n[[tool]]\nmatch = \"a\"\npolicy = \"./p.wasm\"\n";
+    let stage = Stage::new()
+        .file("etc/semel.toml", text)
+        .file("etc/p.wasm", "")
+        .with("SEMEL_CONFIG", "../etc/semel.toml");
     let config = stage.load();
-    assert_eq!(config.ledger.to_string(), format!("sqlite:{}", stage.path("work/../etc/l.sqlite").display()));
-    assert_eq!(config.tool("a").policy, PolicySource::File(stage.path("work/../etc/./p.wasm")));
+    assert_eq!(
+        config.ledger.to_string(),
+        format!("sqlite:{}", stage.path("work/../etc/l.sqlite").display())
+    );
+    assert_eq!(
+        config.tool("a").policy,
+        PolicySource::File(stage.path("work/../etc/./p.wasm"))
+    );
     let stage = stage.with("SEMEL_LEDGER", "sqlite:m.sqlite");
-    assert_eq!(stage.load().ledger, LedgerPlace::Sqlite { path: stage.path("work/m.sqlite"), is_default: false });
+    assert_eq!(
+        stage.load().ledger,
+        LedgerPlace::Sqlite {
+            path: stage.path("work/m.sqlite"),
+            is_default: false
+        }
+    );
 }
 
 #[test]
 fn variables_override_the_file() {
     let stage = Stage::new()
-        .file("work/semel.toml", "[ledger]\nurl = \"sqlite:l\"\n[defaults]\ntenant = \"a\"\nwait = \"1s\"\n")
+        .file(
+            "work/semel.toml",
+            "[ledger]\nurl = \"sqlite:l\"\n[defaults]\ntenant = \"a\"\nwait = \"1s\"\n",
+        )
         .with("SEMEL_LEDGER", "memory:")
         .with("SEMEL_TENANT", "b")
         .with("SEMEL_WAIT", "2s")
         .with("SEMEL_LEASE", "20s");
     let config = stage.load();
-    assert_eq!((config.ledger, config.tenant.as_str()), (LedgerPlace::Memory, "b"));
-    assert_eq!((config.unnamed.allowance.wait_ms, config.unnamed.lease_seconds), (2000, 20));
+    assert_eq!(
+        (config.ledger, config.tenant.as_str()),
+        (LedgerPlace::Memory, "b")
+    );
+    assert_eq!(
+        (
+            config.unnamed.allowance.wait_ms,
+            config.unnamed.lease_seconds
+        ),
+        (2000, 20)
+    );
     let config = stage.with("SEMEL_TENANT", "").load();
-    assert_eq!(config.tenant.as_str(), "a", "an empty variable counts as unset");
+    assert_eq!(
+        config.tenant.as_str(),
+        "a",
+        "an empty variable counts as unset"
+    );
 }
 
 #[test]
@@ -189,10 +304,15 @@ fn a_secret_may_be_a_file_or_a_variable() {
         let scheme = crate::key::KeyScheme::new(crate::key::Mode::Enforce, stage.load().secret);
         scheme.secret_id().unwrap()
     };
-    let file =
-        Stage::new().file("work/s", format!("{secret}\n")).file("work/semel.toml", "[keys]\nsecret_file = \"s\"");
-    let variable = Stage::new().file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"").with("PAY", secret);
-    let named = Stage::new().file("s", secret).with("SEMEL_SECRET_FILE", "../s");
+    let file = Stage::new()
+        .file("work/s", format!("{secret}\n"))
+        .file("work/semel.toml", "[keys]\nsecret_file = \"s\"");
+    let variable = Stage::new()
+        .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
+        .with("PAY", secret);
+    let named = Stage::new()
+        .file("s", secret)
+        .with("SEMEL_SECRET_FILE", "../s");
     let id_of_file = id(file);
     assert_eq!([id(variable), id(named)], [id_of_file.clone(), id_of_file]);
 }
@@ -273,10 +393,14 @@ fn other_mistakes_are_told_as_plainly() {
 fn mistakes_outside_the_file_are_told_with_their_place() {
     let told = [
         Stage::new().faults(Some("missing.toml")),
-        Stage::new().with("SEMEL_CONFIG", "missing.toml").faults(None),
+        Stage::new()
+            .with("SEMEL_CONFIG", "missing.toml")
+            .faults(None),
         Stage::new().file("work/semel.toml/x", "").faults(None),
         Stage::new().file("work/semel.toml", [0xff]).faults(None),
-        Stage::new().file("work/semel.toml", vec![b' '; FILE_BYTES_MAX + 1]).faults(None),
+        Stage::new()
+            .file("work/semel.toml", vec![b' '; FILE_BYTES_MAX + 1])
+            .faults(None),
         Stage::new().without("HOME").faults(None),
         Stage::new().with("HOME", "relative").faults(None),
         Stage::new()
@@ -285,7 +409,10 @@ fn mistakes_outside_the_file_are_told_with_their_place() {
             .with("SEMEL_WAIT", "soon")
             .with("SEMEL_SECRET_FILE", "missing")
             .faults(None),
-        Stage::new().file("work/s", "short").with("SEMEL_SECRET_FILE", "s").faults(None),
+        Stage::new()
+            .file("work/s", "short")
+            .with("SEMEL_SECRET_FILE", "s")
+            .faults(None),
     ]
     .join("\n");
     assert_snapshot!(told);
@@ -293,26 +420,51 @@ fn mistakes_outside_the_file_are_told_with_their_place() {
 
 #[test]
 fn too_many_tools_or_globs_are_refused() {
-    let many: String = (0..=TOOLS_MAX).map(|number| format!("[[tool]]\nmatch = \"t{number}\"\n")).collect();
-    assert!(faults(&many).ends_with("semel.toml:2001: there are more than 1000 tools: match several with one glob"));
-    let globs: Vec<_> = (0..=GLOBS_MAX).map(|number| format!("\"t{number}\"")).collect();
-    assert!(faults(&format!("[[tool]]\nmatch = [{}]", globs.join(","))).contains("`match` has 65 globs"));
+    let many: String = (0..=TOOLS_MAX)
+        .map(|number| format!("[[tool]]\nmatch = \"t{number}\"\n"))
+        .collect();
+    assert!(
+        faults(&many).ends_with(
+            "semel.toml:2001: there are more than 1000 tools: match several with one glob"
+        )
+    );
+    let globs: Vec<_> = (0..=GLOBS_MAX)
+        .map(|number| format!("\"t{number}\""))
+        .collect();
+    assert!(
+        faults(&format!("[[tool]]\nmatch = [{}]", globs.join(",")))
+            .contains("`match` has 65 globs")
+    );
     assert!(faults(&format!("[[tool]]\nmatch = \"{}\"", "x".repeat(257))).contains("this has 257"));
-    assert!(faults(&format!("settings = {}1{}", "[".repeat(10_000), "]".repeat(10_000))).contains("no TOML"));
+    assert!(
+        faults(&format!(
+            "settings = {}1{}",
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        ))
+        .contains("no TOML")
+    );
 }
 
 #[test]
 fn secrets_are_never_printed() {
     let secret = "0123456789abcdef0123456789abcdef";
-    let stage = Stage::new().file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"").with("PAY", secret);
+    let stage = Stage::new()
+        .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
+        .with("PAY", secret);
     assert!(!format!("{:?}{:?}", stage.load(), stage.around).contains("0123"));
     assert!(!faults("[ledger]\nurl = \"mysql://me:hunter2@db/semel\"").contains("hunter2"));
     let text = "[ledger]\nurl = \"postgres://me:hunt@er2@db:5433/semel?sslmode=require\"\nsecret_env = \"PAY\"";
-    let stage = Stage::new().file("work/semel.toml", text).with("PAY", "another");
+    let stage = Stage::new()
+        .file("work/semel.toml", text)
+        .with("PAY", "another");
     let ledger = stage.load().ledger;
     assert_eq!(ledger.to_string(), "postgres://db:5433/semel");
     let told = format!("{ledger:?}");
-    assert!(!told.contains("hunt") && !told.contains("er2") && !told.contains("another"), "{told}");
+    assert!(
+        !told.contains("hunt") && !told.contains("er2") && !told.contains("another"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -322,15 +474,23 @@ fn the_gateway_is_set_up_by_its_section() {
          probe_tools = [\"crm_getRefund\"]\n\
          [[mcp.server]]\nname = \"files\"\ncommand = [\"serve\", \"/data\"]\n\
          [[mcp.server]]\nname = \"crm\"\nurl = \"https://crm.example/mcp\"\nheaders_env = { Authorization = \"CRM\" }\n";
-    let stage = Stage::new().with("TOKEN", token).with("CRM", "Bearer s3cret").file("work/semel.toml", text);
+    let stage = Stage::new()
+        .with("TOKEN", token)
+        .with("CRM", "Bearer s3cret")
+        .file("work/semel.toml", text);
     let setup = stage.load().mcp;
     assert_eq!(setup.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(setup.token.as_ref().map(SecretText::reveal), Some(token));
     assert_eq!(setup.tenant_header.as_deref(), Some("x-tenant"));
     assert_eq!(setup.limits, McpLimits::default());
     assert_eq!(setup.probe_tools, ["crm_getRefund"]);
-    let [files, crm] = &setup.servers[..] else { panic!("two servers") };
-    assert_eq!(files.place, McpPlace::Command(vec!["serve".to_owned(), "/data".to_owned()]));
+    let [files, crm] = &setup.servers[..] else {
+        panic!("two servers")
+    };
+    assert_eq!(
+        files.place,
+        McpPlace::Command(vec!["serve".to_owned(), "/data".to_owned()])
+    );
     assert!(files.is_trusted() && files.restart && !crm.is_trusted());
     assert_eq!(crm.headers[0].0, "authorization");
     let told = format!("{setup:?}");
@@ -373,7 +533,9 @@ on_cancel = "stop"
 "#;
     assert_snapshot!(faults(text));
     assert!(!faults(text).contains("hunter2"));
-    let short = Stage::new().with("TOKEN", "short").file("work/semel.toml", "[mcp]\ntoken_env = \"TOKEN\"");
+    let short = Stage::new()
+        .with("TOKEN", "short")
+        .file("work/semel.toml", "[mcp]\ntoken_env = \"TOKEN\"");
     assert_snapshot!(short.faults(None));
 }
 
@@ -388,9 +550,25 @@ fn compiled_policies_are_kept_in_the_users_folder_unless_somebody_says_otherwise
     let stage = stage.with("SEMEL_CACHE", "other");
     assert_eq!(stage.load().cache, Some(stage.path("work/other")));
     assert_eq!(stage.with("SEMEL_CACHE", "off").load().cache, None);
-    assert_eq!(load("[cache]\nenabled = false\nfolder = \"kept\"").cache, None);
-    assert_eq!(Stage::new().without("HOME").with("SEMEL_LEDGER", "memory:").load().cache, None, "no home, no cache");
-    assert!(Stage::new().with("SEMEL_CACHE", "~/kept").faults(None).contains("SEMEL_CACHE"));
+    assert_eq!(
+        load("[cache]\nenabled = false\nfolder = \"kept\"").cache,
+        None
+    );
+    assert_eq!(
+        Stage::new()
+            .without("HOME")
+            .with("SEMEL_LEDGER", "memory:")
+            .load()
+            .cache,
+        None,
+        "no home, no cache"
+    );
+    assert!(
+        Stage::new()
+            .with("SEMEL_CACHE", "~/kept")
+            .faults(None)
+            .contains("SEMEL_CACHE")
+    );
 }
 
 #[test]
@@ -399,9 +577,15 @@ fn sealing_keys_come_from_files_and_variables_and_one_is_current() {
          [[sealing.key]]\nid = \"old\"\nsecret_env = \"OLD_KEY\"\n\
          [[sealing.key]]\nid = \"new\"\nsecret_file = \"new-key\"\n";
     let secret = "0123456789abcdef0123456789abcdef";
-    let stage = Stage::new().file("work/new-key", secret).with("OLD_KEY", secret).file("work/semel.toml", text);
+    let stage = Stage::new()
+        .file("work/new-key", secret)
+        .with("OLD_KEY", secret)
+        .file("work/semel.toml", text);
     let keys = stage.load().sealing.unwrap();
-    assert_eq!((keys.current().id(), keys.ids().collect::<Vec<_>>()), ("new", vec!["new", "old"]));
+    assert_eq!(
+        (keys.current().id(), keys.ids().collect::<Vec<_>>()),
+        ("new", vec!["new", "old"])
+    );
     assert!(!format!("{:?}", stage.load()).contains(secret));
     assert!(load("").sealing.is_none());
 }
@@ -417,6 +601,12 @@ fn every_mistake_about_sealing_keys_is_told() {
     ));
     let twice = "[[sealing.key]]\nid = \"a\"\nsecret_file = \"key\"\n";
     let text = format!("[sealing]\ncurrent = \"a\"\n{twice}{twice}");
-    let stage = Stage::new().file("work/key", "k".repeat(32)).file("work/semel.toml", text);
-    assert!(stage.faults(None).contains("two sealing keys are named `a`"));
+    let stage = Stage::new()
+        .file("work/key", "k".repeat(32))
+        .file("work/semel.toml", text);
+    assert!(
+        stage
+            .faults(None)
+            .contains("two sealing keys are named `a`")
+    );
 }

@@ -27,19 +27,31 @@ pub(super) type Decided = Box<dyn Fn(Duration) + Send + Sync>;
 
 impl EngineBuilder {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, compiler: Box::new(InProcess), cache: None, configures_once: true, decided: None }
+        Self {
+            limits,
+            compiler: Box::new(InProcess),
+            cache: None,
+            configures_once: true,
+            decided: None,
+        }
     }
 
     /// With this compiler, such as a [`ChildCompiler`](super::ChildCompiler). Default: [`InProcess`].
     #[must_use]
     pub fn compiler(self, compiler: impl Compiler + 'static) -> Self {
-        Self { compiler: Box::new(compiler), ..self }
+        Self {
+            compiler: Box::new(compiler),
+            ..self
+        }
     }
 
     /// Keeps compiled code between runs. Default: every process compiles for itself.
     #[must_use]
     pub fn cache(self, cache: CodeCache) -> Self {
-        Self { cache: Some(cache), ..self }
+        Self {
+            cache: Some(cache),
+            ..self
+        }
     }
 
     /// Lets each instance take its settings in anew, which costs every decision the reading of them. Default: they are
@@ -47,13 +59,19 @@ impl EngineBuilder {
     /// that make a few decisions and end.
     #[must_use]
     pub fn configure_each_time(self) -> Self {
-        Self { configures_once: false, ..self }
+        Self {
+            configures_once: false,
+            ..self
+        }
     }
 
     /// Tells how long each decision took, its wait for a place included. It is told in the thread that decides.
     #[must_use]
     pub fn on_decision(self, told: impl Fn(Duration) + Send + Sync + 'static) -> Self {
-        Self { decided: Some(Box::new(told)), ..self }
+        Self {
+            decided: Some(Box::new(told)),
+            ..self
+        }
     }
 
     /// The engine.
@@ -61,7 +79,13 @@ impl EngineBuilder {
     /// # Errors
     /// If a limit makes no sense, or this machine does not let an engine run.
     pub fn build(self) -> Result<Engine, EngineFault> {
-        let Self { limits, compiler, cache, configures_once, decided } = self;
+        let Self {
+            limits,
+            compiler,
+            cache,
+            configures_once,
+            decided,
+        } = self;
         limits.check()?;
         let wasmtime = profile::engine(&limits)?;
         Ok(Engine(Arc::new(Shared {

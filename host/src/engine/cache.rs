@@ -80,7 +80,11 @@ impl CodeCache {
     /// A cache in this folder, which is made where it is missing, for its owner only. It holds up to
     /// [`CACHE_BYTES_MAX`] bytes.
     pub fn in_folder(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), bytes_max: CACHE_BYTES_MAX, was_told: AtomicBool::new(false) }
+        Self {
+            path: path.into(),
+            bytes_max: CACHE_BYTES_MAX,
+            was_told: AtomicBool::new(false),
+        }
     }
 
     /// The same with room for so many bytes.
@@ -103,7 +107,10 @@ impl CodeCache {
     pub fn state(&self) -> Result<CacheState, CacheFault> {
         let folder = self.open()?;
         let entries = folder.entries().map_err(|error| self.fault(error))?;
-        Ok(CacheState { entries: entries.len() as u64, bytes: entries.iter().map(|entry| entry.bytes).sum() })
+        Ok(CacheState {
+            entries: entries.len() as u64,
+            bytes: entries.iter().map(|entry| entry.bytes).sum(),
+        })
     }
 
     /// What was kept under this name, if all of it is as it was left.
@@ -154,7 +161,11 @@ impl CodeCache {
 
     fn fault(&self, error: io::Error) -> CacheFault {
         let path = self.path.clone();
-        if folder::is_not_ours(&error) { CacheFault::NotOurs { path } } else { CacheFault::System { path, error } }
+        if folder::is_not_ours(&error) {
+            CacheFault::NotOurs { path }
+        } else {
+            CacheFault::System { path, error }
+        }
     }
 }
 
@@ -185,7 +196,11 @@ impl EntryName {
     fn file(&self) -> String {
         let mut digest = Sha256::new_with_prefix(b"semel code 1\n");
         self.bytes().for_each(|part| digest.update(part));
-        let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         hex + folder::ENTRY_ENDING
     }
 }

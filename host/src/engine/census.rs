@@ -13,7 +13,10 @@ use super::{
 };
 use body::Body;
 use serde::{Deserialize, Serialize};
-use wasmparser::{BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Parser, Payload, RecGroup};
+use wasmparser::{
+    BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Parser, Payload,
+    RecGroup,
+};
 
 /// How deep types of components may lie within each other. The parser reads them by calling itself, so this bounds
 /// its stack; the compiler accepts 100.
@@ -55,9 +58,23 @@ pub struct Census {
 /// If a limit is passed, or the bytes cannot be read.
 pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<Census, LoadFault> {
     let found = bytes.len() as u64;
-    most("bytes", found, limits.load.component_bytes, "component-bytes")?;
-    let census = Census { bytes: found, ..Census::default() };
-    let mut count = Count { census, limits: &limits.load, room: &limits.decision, depth: 0, tangle: 0 };
+    most(
+        "bytes",
+        found,
+        limits.load.component_bytes,
+        "component-bytes",
+    )?;
+    let census = Census {
+        bytes: found,
+        ..Census::default()
+    };
+    let mut count = Count {
+        census,
+        limits: &limits.load,
+        room: &limits.decision,
+        depth: 0,
+        tangle: 0,
+    };
     for payload in Parser::new(0).parse_all(bytes) {
         count.payload(&payload.map_err(malformed)?, bytes)?;
     }
@@ -66,12 +83,28 @@ pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<Census, LoadFault> {
 
 /// What a reader says of bytes that it cannot read.
 fn malformed(error: BinaryReaderError) -> LoadFault {
-    LoadFault::Malformed { reason: error.to_string() }
+    LoadFault::Malformed {
+        reason: error.to_string(),
+    }
 }
 
-fn most(what: &'static str, found: impl Into<u64>, limit: impl Into<u64>, name: &'static str) -> Result<(), LoadFault> {
+fn most(
+    what: &'static str,
+    found: impl Into<u64>,
+    limit: impl Into<u64>,
+    name: &'static str,
+) -> Result<(), LoadFault> {
     let (found, limit) = (found.into(), limit.into());
-    if found > limit { Err(LoadFault::TooLarge { what, found, limit, name }) } else { Ok(()) }
+    if found > limit {
+        Err(LoadFault::TooLarge {
+            what,
+            found,
+            limit,
+            name,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 struct Count<'a> {
@@ -94,7 +127,11 @@ impl Count<'_> {
                 self.census.marked = true;
                 type_nesting(section.data())?;
                 // Of a component nobody reads it.
-                if self.depth == 1 && Parser::is_core_wasm(bytes) { mark::check(section.data()) } else { Ok(()) }
+                if self.depth == 1 && Parser::is_core_wasm(bytes) {
+                    mark::check(section.data())
+                } else {
+                    Ok(())
+                }
             }
             Payload::ComponentTypeSection(section) => {
                 self.more_types(section.count())?;
@@ -115,19 +152,28 @@ impl Count<'_> {
     fn enter(&mut self) -> Result<(), LoadFault> {
         self.depth += 1;
         let nesting = self.depth.saturating_sub(2);
-        most("components within components", nesting, self.limits.component_nesting, "component-nesting")
+        most(
+            "components within components",
+            nesting,
+            self.limits.component_nesting,
+            "component-nesting",
+        )
     }
 
     fn of_component(&mut self, payload: &Payload<'_>) -> Result<(), LoadFault> {
         match payload {
             Payload::ComponentImportSection(section) if self.depth == 1 => {
                 for import in section.clone() {
-                    self.census.imports.push(import.map_err(malformed)?.name.name.to_owned());
+                    self.census
+                        .imports
+                        .push(import.map_err(malformed)?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if self.depth == 1 => {
                 for export in section.clone() {
-                    self.census.exports.push(export.map_err(malformed)?.name.name.to_owned());
+                    self.census
+                        .exports
+                        .push(export.map_err(malformed)?.name.name.to_owned());
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
@@ -157,7 +203,9 @@ impl Count<'_> {
                 if self.depth == 1 {
                     for import in section.clone().into_imports() {
                         let import = import.map_err(malformed)?;
-                        self.census.imports.push(format!("{}::{}", import.module, import.name));
+                        self.census
+                            .imports
+                            .push(format!("{}::{}", import.module, import.name));
                     }
                 }
                 Ok(())
@@ -167,18 +215,41 @@ impl Count<'_> {
             Payload::ElementSection(section) => self.more_items(section.count()),
             Payload::DataSection(section) => self.more_items(section.count()),
             Payload::TableSection(section) => {
-                most("tables in one module", section.count(), self.room.tables, "tables")?;
+                most(
+                    "tables in one module",
+                    section.count(),
+                    self.room.tables,
+                    "tables",
+                )?;
                 for table in section.clone() {
                     let initial = table.map_err(malformed)?.ty.initial;
-                    most("table entries at the start", initial, self.room.table_elements, "table-elements")?;
+                    most(
+                        "table entries at the start",
+                        initial,
+                        self.room.table_elements,
+                        "table-elements",
+                    )?;
                 }
                 Ok(())
             }
             Payload::MemorySection(section) => {
-                most("memories in one module", section.count(), self.room.memories, "memories")?;
+                most(
+                    "memories in one module",
+                    section.count(),
+                    self.room.memories,
+                    "memories",
+                )?;
                 for memory in section.clone() {
-                    let initial = memory.map_err(malformed)?.initial.saturating_mul(PAGE_BYTES);
-                    most("bytes of memory at the start", initial, self.room.memory_bytes, "memory-bytes")?;
+                    let initial = memory
+                        .map_err(malformed)?
+                        .initial
+                        .saturating_mul(PAGE_BYTES);
+                    most(
+                        "bytes of memory at the start",
+                        initial,
+                        self.room.memory_bytes,
+                        "memory-bytes",
+                    )?;
                 }
                 Ok(())
             }
@@ -189,12 +260,22 @@ impl Count<'_> {
 
     fn more_items(&mut self, count: u32) -> Result<(), LoadFault> {
         self.census.items += u64::from(count);
-        most("globals, segments, imports and exports", self.census.items, self.limits.items, "items")
+        most(
+            "globals, segments, imports and exports",
+            self.census.items,
+            self.limits.items,
+            "items",
+        )
     }
 
     fn more_instances(&mut self, count: u32) -> Result<(), LoadFault> {
         self.census.instances += u64::from(count);
-        most("instances", self.census.instances, self.limits.instances, "instances")
+        most(
+            "instances",
+            self.census.instances,
+            self.limits.instances,
+            "instances",
+        )
     }
 
     fn more_types(&mut self, count: u32) -> Result<(), LoadFault> {
@@ -206,8 +287,18 @@ impl Count<'_> {
         for found in group.types() {
             self.more_types(1)?;
             if let CompositeInnerType::Func(function) = &found.composite_type.inner {
-                most("parameters", function.params().len() as u64, self.limits.parameters, "parameters")?;
-                most("results", function.results().len() as u64, self.limits.results, "results")?;
+                most(
+                    "parameters",
+                    function.params().len() as u64,
+                    self.limits.parameters,
+                    "parameters",
+                )?;
+                most(
+                    "results",
+                    function.results().len() as u64,
+                    self.limits.results,
+                    "results",
+                )?;
             }
         }
         Ok(())
@@ -215,21 +306,39 @@ impl Count<'_> {
 
     fn one_more_function(&mut self, body: &FunctionBody<'_>) -> Result<(), LoadFault> {
         self.census.functions += 1;
-        most("functions", self.census.functions, self.limits.functions, "functions")?;
+        most(
+            "functions",
+            self.census.functions,
+            self.limits.functions,
+            "functions",
+        )?;
         let body = Body::of(body, self.limits)?;
         self.census.largest_body_bytes = self.census.largest_body_bytes.max(body.bytes);
         self.tangle = self.tangle.saturating_add(body.tangle());
-        most("branches, squared for each function and added up", self.tangle, self.limits.tangle, "tangle")
+        most(
+            "branches, squared for each function and added up",
+            self.tangle,
+            self.limits.tangle,
+            "tangle",
+        )
     }
 }
 
 /// Bounds how deep types of components lie within each other, without reading them: each level costs the two bytes
 /// that say "here is a type" and "it is a component's" or "it is an instance's".
 fn type_nesting(section: &[u8]) -> Result<(), LoadFault> {
-    let levels = section.windows(2).filter(|pair| matches!(pair, [0x01, 0x41 | 0x42])).count() as u64;
+    let levels = section
+        .windows(2)
+        .filter(|pair| matches!(pair, [0x01, 0x41 | 0x42]))
+        .count() as u64;
     if levels > TYPE_NESTING_MAX {
         let what = "types within types";
-        return Err(LoadFault::TooLarge { what, found: levels, limit: TYPE_NESTING_MAX, name: "type nesting, fixed" });
+        return Err(LoadFault::TooLarge {
+            what,
+            found: levels,
+            limit: TYPE_NESTING_MAX,
+            name: "type nesting, fixed",
+        });
     }
     Ok(())
 }

@@ -24,7 +24,10 @@ impl Code {
     /// this process and run as machine code, without any further check: whoever may alter them on their way from the
     /// compiler to here may do whatever this process may do.
     #[must_use]
-    #[expect(unsafe_code, reason = "only the caller knows where the bytes have been")]
+    #[expect(
+        unsafe_code,
+        reason = "only the caller knows where the bytes have been"
+    )]
     pub unsafe fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
@@ -52,15 +55,22 @@ impl Code {
         // `Code` comes from `vouched_for` (whose three callers are listed there) or from `from_bytes`, whose caller
         // promised the same. They are owned by `self`, so nobody alters them meanwhile; wasmtime itself compares its
         // version, its settings and the processor's features with those of the engine that they were made for.
-        #[expect(unsafe_code, reason = "machine code cannot be checked, only traced to who made it")]
+        #[expect(
+            unsafe_code,
+            reason = "machine code cannot be checked, only traced to who made it"
+        )]
         let component = unsafe { Component::deserialize(engine, &self.0) };
-        component.map_err(|error| LoadFault::DoesNotFit { reason: format!("{error:#}") })
+        component.map_err(|error| LoadFault::DoesNotFit {
+            reason: format!("{error:#}"),
+        })
     }
 }
 
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Code").field(&format_args!("{} bytes", self.0.len())).finish()
+        f.debug_tuple("Code")
+            .field(&format_args!("{} bytes", self.0.len()))
+            .finish()
     }
 }
 

@@ -44,13 +44,23 @@ impl Shared {
     ///
     /// # Errors
     /// If it cannot be compiled within the limits.
-    pub(super) fn code_of(&self, component: &[u8], digest: [u8; 32], facts: Facts) -> Result<Compiled, LoadFault> {
+    pub(super) fn code_of(
+        &self,
+        component: &[u8],
+        digest: [u8; 32],
+        facts: Facts,
+    ) -> Result<Compiled, LoadFault> {
         let name = EntryName::of(digest, self.id, &self.limits);
-        self.kept(&name).map_or_else(|| self.made(component, &name, facts), Ok)
+        self.kept(&name)
+            .map_or_else(|| self.made(component, &name, facts), Ok)
     }
 
     fn made(&self, bytes: &[u8], name: &EntryName, facts: Facts) -> Result<Compiled, LoadFault> {
-        let order = Order { component: bytes, limits: &self.limits, engine: self.id };
+        let order = Order {
+            component: bytes,
+            limits: &self.limits,
+            engine: self.id,
+        };
         tracing::debug!(bytes = bytes.len(), "compiling a policy");
         let code = self.compiler.compile(&order)?;
         let component = code.ready(&self.wasmtime)?;
@@ -63,7 +73,10 @@ impl Shared {
     /// What the cache has of it. What was counted before it was kept need not be counted again: the limits are part of
     /// the name.
     fn kept(&self, name: &EntryName) -> Option<Compiled> {
-        let (facts, code) = self.cache.as_ref()?.find(name, u64::from(self.limits.load.code_bytes))?;
+        let (facts, code) = self
+            .cache
+            .as_ref()?
+            .find(name, u64::from(self.limits.load.code_bytes))?;
         let component = code.ready(&self.wasmtime).ok()?;
         Some(Compiled { component, facts })
     }
@@ -86,14 +99,27 @@ impl Shared {
             census = census::take(&component, &self.limits)?;
         }
         contract::check(&census)?;
-        Ok((component, Facts { census, from_module }))
+        Ok((
+            component,
+            Facts {
+                census,
+                from_module,
+            },
+        ))
     }
 }
 
 /// The component that a plain module was meant to become. The contract it was built for is in its custom sections.
 fn component_of(module: &[u8]) -> Result<Vec<u8>, LoadFault> {
-    let encode = || ComponentEncoder::default().validate(true).module(module)?.encode();
-    encode().map_err(|error| LoadFault::Module { reason: format!("{error:#}") })
+    let encode = || {
+        ComponentEncoder::default()
+            .validate(true)
+            .module(module)?
+            .encode()
+    };
+    encode().map_err(|error| LoadFault::Module {
+        reason: format!("{error:#}"),
+    })
 }
 
 /// Who is first to say what came of the work: the work, or the deadline.
@@ -140,7 +166,9 @@ pub(super) async fn apart<T: Send + 'static>(
         first.say(result);
     };
     spawn("semel-compile", STACK_BYTES, work)?;
-    receiver.await.unwrap_or_else(|_| Err(compiler::gave_up("it panicked")))
+    receiver
+        .await
+        .unwrap_or_else(|_| Err(compiler::gave_up("it panicked")))
 }
 
 /// Says that it is late at the deadline, unless what comes back is dropped before.
@@ -161,9 +189,18 @@ fn watch<T: Send + 'static>(
     Ok(is_done)
 }
 
-fn spawn(name: &str, stack_bytes: usize, work: impl FnOnce() + Send + 'static) -> Result<(), LoadFault> {
-    let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes).spawn(work);
-    thread.map(drop).map_err(|error| compiler::gave_up(format!("no thread for it ({error})")))
+fn spawn(
+    name: &str,
+    stack_bytes: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), LoadFault> {
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(stack_bytes)
+        .spawn(work);
+    thread
+        .map(drop)
+        .map_err(|error| compiler::gave_up(format!("no thread for it ({error})")))
 }
 
 #[cfg(test)]
@@ -189,7 +226,11 @@ mod tests {
         });
         assert_eq!(endless.await, Err(LoadFault::Deadline { seconds: 0 }));
         let next = apart(Arc::clone(&places), SOON, || Ok(()));
-        assert_eq!(next.await, Err(LoadFault::Deadline { seconds: 0 }), "its place is taken");
+        assert_eq!(
+            next.await,
+            Err(LoadFault::Deadline { seconds: 0 }),
+            "its place is taken"
+        );
         drop(end);
         let _place = places.acquire().await;
     }
@@ -206,7 +247,9 @@ mod tests {
     #[tokio::test]
     async fn a_compiler_that_panics_harms_nobody() {
         let places = places(1);
-        let panicking = apart(Arc::clone(&places), LATE, || -> Result<(), LoadFault> { panic!("this is meant to be") });
+        let panicking = apart(Arc::clone(&places), LATE, || -> Result<(), LoadFault> {
+            panic!("this is meant to be")
+        });
         assert!(matches!(panicking.await, Err(LoadFault::Compiler { .. })));
         assert_eq!(apart(places, LATE, || Ok(17)).await, Ok(17));
     }

@@ -48,7 +48,10 @@ impl Order<'_> {
 
 impl fmt::Debug for Order<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Order").field("bytes", &self.component.len()).field("engine", &self.engine).finish()
+        f.debug_struct("Order")
+            .field("bytes", &self.component.len())
+            .field("engine", &self.engine)
+            .finish()
     }
 }
 
@@ -74,15 +77,21 @@ pub struct InProcess;
 
 impl Compiler for InProcess {
     fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault> {
-        let engine = profile::compiling(order.limits).map_err(|fault| gave_up(fault.to_string()))?;
+        let engine =
+            profile::compiling(order.limits).map_err(|fault| gave_up(fault.to_string()))?;
         if EngineId::of(&engine) != order.engine {
             return Err(gave_up("it is set up otherwise than the engine that asks"));
         }
         let code = engine.precompile_component(order.component);
-        code.map(Code::vouched_for).map_err(|error| LoadFault::Malformed { reason: format!("{error:#}") })
+        code.map(Code::vouched_for)
+            .map_err(|error| LoadFault::Malformed {
+                reason: format!("{error:#}"),
+            })
     }
 }
 
 pub(super) fn gave_up(reason: impl Into<String>) -> LoadFault {
-    LoadFault::Compiler { reason: reason.into() }
+    LoadFault::Compiler {
+        reason: reason.into(),
+    }
 }

@@ -18,26 +18,51 @@ const EXPORTED: [&str; 3] = ["about", "key", "retry"];
 /// # Errors
 /// If it imports what acts, speaks another version, or leaves out part of the contract.
 pub(super) fn check(census: &Census) -> Result<(), LoadFault> {
-    if let Some(other) = census.exports.iter().chain(&census.imports).find(|name| other_version(name)) {
-        return Err(LoadFault::Version { found: other.clone(), spoken: SPOKEN });
+    if let Some(other) = census
+        .exports
+        .iter()
+        .chain(&census.imports)
+        .find(|name| other_version(name))
+    {
+        return Err(LoadFault::Version {
+            found: other.clone(),
+            spoken: SPOKEN,
+        });
     }
     let foreign = |name: &&String| interface(name) != Some(TYPES);
     refuse_imports(census.imports.iter().filter(foreign))?;
-    let exports = |wanted: &str| census.exports.iter().any(|name| interface(name) == Some(wanted));
-    let missing: Vec<String> =
-        EXPORTED.iter().filter(|wanted| !exports(wanted)).map(|wanted| name_of(wanted)).collect();
+    let exports = |wanted: &str| {
+        census
+            .exports
+            .iter()
+            .any(|name| interface(name) == Some(wanted))
+    };
+    let missing: Vec<String> = EXPORTED
+        .iter()
+        .filter(|wanted| !exports(wanted))
+        .map(|wanted| name_of(wanted))
+        .collect();
     if !missing.is_empty() {
         return Err(LoadFault::Exports { missing });
     }
-    if census.composed { Err(LoadFault::Composed) } else { Ok(()) }
+    if census.composed {
+        Err(LoadFault::Composed)
+    } else {
+        Ok(())
+    }
 }
 
 /// Refuses imports, if there are any, with the way to do without.
-pub(super) fn refuse_imports<'a>(imports: impl Iterator<Item = &'a String>) -> Result<(), LoadFault> {
+pub(super) fn refuse_imports<'a>(
+    imports: impl Iterator<Item = &'a String>,
+) -> Result<(), LoadFault> {
     let imports: Vec<String> = imports.cloned().collect();
     match imports.first() {
         None => Ok(()),
-        Some(first) => Err(LoadFault::Imports { cure: cure_of(first), imports }),
+        Some(first) => Err(LoadFault::Imports {
+            cure: cure_of(first),
+            imports,
+        }),
     }
 }
 

@@ -6,7 +6,9 @@
 use super::{bindings::semel::policy::types, contract, fault::LoadFault};
 use wasmtime::{
     AsContextMut,
-    component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc},
+    component::{
+        Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc,
+    },
 };
 
 type Answer<T> = (Result<T, String>,);
@@ -81,5 +83,7 @@ fn find<E: Export>(component: &Component) -> Result<ComponentExportIndex, LoadFa
     let interface = contract::name_of(E::INTERFACE);
     let inside = component.get_export_index(None, &interface);
     let found = inside.and_then(|inside| component.get_export_index(Some(&inside), E::NAME));
-    found.ok_or_else(|| LoadFault::Exports { missing: vec![format!("{interface}#{}", E::NAME)] })
+    found.ok_or_else(|| LoadFault::Exports {
+        missing: vec![format!("{interface}#{}", E::NAME)],
+    })
 }

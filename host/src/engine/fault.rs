@@ -39,7 +39,9 @@ pub enum LoadFault {
     #[error("this is not WebAssembly: it begins with neither a component's nor a module's header")]
     NotWebAssembly,
     /// The bytes begin like WebAssembly, and do not go on like it.
-    #[error("not a valid component: {reason}; build it anew, or fetch it again if it was cut short")]
+    #[error(
+        "not a valid component: {reason}; build it anew, or fetch it again if it was cut short"
+    )]
     Malformed {
         /// What the parser or the compiler says.
         reason: String,
@@ -71,7 +73,9 @@ pub enum LoadFault {
         cure: &'static str,
     },
     /// It speaks another version of the contract.
-    #[error("made for `{found}`, and this host speaks `semel:policy@{spoken}`: build it against that version")]
+    #[error(
+        "made for `{found}`, and this host speaks `semel:policy@{spoken}`: build it against that version"
+    )]
     Version {
         /// The interface it names.
         found: String,
@@ -94,7 +98,9 @@ pub enum LoadFault {
     #[error("composed of several components that call each other: link them into one")]
     Composed,
     /// Compiling it took too long, or others that are compiled left no room.
-    #[error("not compiled within {seconds} s (`deadline-seconds`): make it smaller, or raise the limit")]
+    #[error(
+        "not compiled within {seconds} s (`deadline-seconds`): make it smaller, or raise the limit"
+    )]
     Deadline {
         /// The deadline.
         seconds: u32,
@@ -213,7 +219,9 @@ pub enum Cause {
         limit: u32,
     },
     /// It wanted more memory or table space than it may have, and failed for it.
-    #[error("it wanted more than {limit} bytes of memory (`memory-bytes`) or more table entries than it may have")]
+    #[error(
+        "it wanted more than {limit} bytes of memory (`memory-bytes`) or more table entries than it may have"
+    )]
     Memory {
         /// The limit.
         limit: u64,
@@ -255,7 +263,12 @@ pub enum Cause {
 /// Names as a message shows them: not all, where there are many, and none at length.
 fn quoted(names: &[String]) -> String {
     let shown = |name: &String| Shown::new(name).to_string();
-    let mut text = names.iter().take(NAMES_SHOWN).map(shown).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(NAMES_SHOWN)
+        .map(shown)
+        .collect::<Vec<_>>()
+        .join(", ");
     if let Some(more @ 1..) = names.len().checked_sub(NAMES_SHOWN) {
         text.push_str(&format!(" and {more} more"));
     }

@@ -41,9 +41,14 @@ impl Inspection {
             census: compiled.facts.census.clone(),
             code_bytes: (image.end as usize).saturating_sub(image.start as usize) as u64,
             memories: needs.map_or(0, |needs| needs.num_memories),
-            memory_bytes: needs.and_then(|needs| needs.max_initial_memory_size).unwrap_or(0).saturating_mul(PAGE_BYTES),
+            memory_bytes: needs
+                .and_then(|needs| needs.max_initial_memory_size)
+                .unwrap_or(0)
+                .saturating_mul(PAGE_BYTES),
             tables: needs.map_or(0, |needs| needs.num_tables),
-            table_elements: needs.and_then(|needs| needs.max_initial_table_size).unwrap_or(0),
+            table_elements: needs
+                .and_then(|needs| needs.max_initial_table_size)
+                .unwrap_or(0),
         }
     }
 }

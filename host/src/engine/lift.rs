@@ -7,8 +7,8 @@ use super::{bindings::semel::policy::types, limits::DecisionLimits};
 use crate::{
     json::{self, JsonLimits},
     words::{
-        Derivation, Description, Effect, Field, Finding, Form, Operation, Place, Probe, Recovery, Repeats, Scope,
-        Target, Until, Verdict, checked_name,
+        Derivation, Description, Effect, Field, Finding, Form, Operation, Place, Probe, Recovery,
+        Repeats, Scope, Target, Until, Verdict, checked_name,
     },
 };
 use serde_json::Value;
@@ -43,7 +43,9 @@ impl Answers {
     pub(super) fn derivation(self, from: types::Derivation) -> Result<Derivation, Bad> {
         Ok(match from {
             types::Derivation::Pass => Derivation::Pass,
-            types::Derivation::Once(operation) => Derivation::Once(Box::new(self.operation(operation)?)),
+            types::Derivation::Once(operation) => {
+                Derivation::Once(Box::new(self.operation(operation)?))
+            }
             types::Derivation::Refuse(why) => Derivation::Refuse(self.for_people(&why)),
         })
     }
@@ -114,7 +116,10 @@ impl Answers {
         if !arguments.is_object() {
             return Err("`probe.arguments` is no JSON object".to_owned());
         }
-        Ok(Probe { tool: from.tool, arguments })
+        Ok(Probe {
+            tool: from.tool,
+            arguments,
+        })
     }
 
     pub(super) fn finding(self, from: types::Finding) -> Result<Finding, Bad> {
@@ -131,7 +136,13 @@ impl Answers {
         let limit = self.0.text_bytes as usize;
         let end = text.floor_char_boundary(limit);
         let (shown, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-        let plain = |character: char| if character.is_control() && character != '\n' { ' ' } else { character };
+        let plain = |character: char| {
+            if character.is_control() && character != '\n' {
+                ' '
+            } else {
+                character
+            }
+        };
         let mut shown: String = shown.chars().map(plain).collect();
         if !rest.is_empty() {
             shown.push('…');
@@ -141,12 +152,19 @@ impl Answers {
 
     fn fields(self, at: &str, from: Vec<types::Field>) -> Result<Vec<Field>, Bad> {
         self.count(at, from.len())?;
-        from.into_iter().map(|field| self.field(at, field)).collect()
+        from.into_iter()
+            .map(|field| self.field(at, field))
+            .collect()
     }
 
     fn field(self, at: &str, from: types::Field) -> Result<Field, Bad> {
-        let value = self.json(&from.name, &from.value).map_err(|why| format!("`{at}`: {why}"))?;
-        Ok(Field { name: from.name, value })
+        let value = self
+            .json(&from.name, &from.value)
+            .map_err(|why| format!("`{at}`: {why}"))?;
+        Ok(Field {
+            name: from.name,
+            value,
+        })
     }
 
     fn names(self, at: &str, names: Vec<String>) -> Result<Vec<String>, Bad> {
@@ -159,8 +177,13 @@ impl Answers {
 
     fn handles(self, at: &str, handles: Vec<String>) -> Result<Vec<String>, Bad> {
         self.count(at, handles.len())?;
-        if handles.iter().any(|handle| handle.is_empty() || handle.len() > HANDLE_BYTES_MAX) {
-            return Err(format!("`{at}`: a handle is empty or longer than {HANDLE_BYTES_MAX} bytes"));
+        if handles
+            .iter()
+            .any(|handle| handle.is_empty() || handle.len() > HANDLE_BYTES_MAX)
+        {
+            return Err(format!(
+                "`{at}`: a handle is empty or longer than {HANDLE_BYTES_MAX} bytes"
+            ));
         }
         Ok(handles)
     }
@@ -168,19 +191,28 @@ impl Answers {
     fn count(self, at: &str, count: usize) -> Result<(), Bad> {
         let limit = self.0.list_items as usize;
         if count > limit {
-            return Err(format!("`{at}` has {count} entries, more than {limit} (`list-items`)"));
+            return Err(format!(
+                "`{at}` has {count} entries, more than {limit} (`list-items`)"
+            ));
         }
         Ok(())
     }
 
     fn json(self, at: &str, text: &str) -> Result<Value, Bad> {
-        let limits = JsonLimits { bytes: self.0.answer_bytes as usize, depth: self.0.json_depth as usize };
+        let limits = JsonLimits {
+            bytes: self.0.answer_bytes as usize,
+            depth: self.0.json_depth as usize,
+        };
         json::parse(text, &limits).map_err(|fault| format!("`{}`: {fault}", self.for_people(at)))
     }
 }
 
 fn positive(at: &str, seconds: u32) -> Result<u32, Bad> {
-    if seconds == 0 { Err(format!("`{at}` is 0: give at least 1")) } else { Ok(seconds) }
+    if seconds == 0 {
+        Err(format!("`{at}` is 0: give at least 1"))
+    } else {
+        Ok(seconds)
+    }
 }
 
 fn place(from: types::Place) -> Place {

@@ -22,7 +22,10 @@ impl Given {
     /// If it is more than a policy is ever given.
     pub(super) fn check(&self) -> Result<(), Cause> {
         if self.bytes > u64::from(self.limit) {
-            return Err(Cause::InputTooLarge { bytes: self.bytes, limit: self.limit });
+            return Err(Cause::InputTooLarge {
+                bytes: self.bytes,
+                limit: self.limit,
+            });
         }
         Ok(())
     }
@@ -34,26 +37,37 @@ impl Given {
             facts: call
                 .facts()
                 .into_iter()
-                .map(|(name, value)| types::Field { name: self.text(name), value: self.json(&value) })
+                .map(|(name, value)| types::Field {
+                    name: self.text(name),
+                    value: self.json(&value),
+                })
                 .collect(),
         }
     }
 
     pub(super) fn attempts(&mut self, attempts: &[Attempt]) -> Vec<types::Attempt> {
-        attempts.iter().map(|attempt| self.attempt(attempt)).collect()
+        attempts
+            .iter()
+            .map(|attempt| self.attempt(attempt))
+            .collect()
     }
 
     pub(super) fn probe(&mut self, probe: &Probe) -> types::Probe {
-        types::Probe { tool: self.text(&probe.tool), arguments: self.json(&probe.arguments), extras: Vec::new() }
+        types::Probe {
+            tool: self.text(&probe.tool),
+            arguments: self.json(&probe.arguments),
+            extras: Vec::new(),
+        }
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) -> types::Outcome {
         match outcome {
             Outcome::Returned(value) => types::Outcome::Returned(self.json(value)),
             Outcome::Failed(failure) => types::Outcome::Failed(self.failure(failure)),
-            Outcome::Unanswered(silence) => {
-                types::Outcome::Unanswered(types::Silence { reason: self.text(&silence.reason), sent: silence.sent })
-            }
+            Outcome::Unanswered(silence) => types::Outcome::Unanswered(types::Silence {
+                reason: self.text(&silence.reason),
+                sent: silence.sent,
+            }),
         }
     }
 
@@ -64,7 +78,11 @@ impl Given {
             age_seconds: attempt.age_seconds,
             key: self.text(&attempt.key),
             outcome: self.outcome(&attempt.outcome),
-            facts: attempt.facts.iter().map(|field| self.field(field)).collect(),
+            facts: attempt
+                .facts
+                .iter()
+                .map(|field| self.field(field))
+                .collect(),
         }
     }
 
@@ -78,7 +96,10 @@ impl Given {
     }
 
     fn field(&mut self, field: &Field) -> types::Field {
-        types::Field { name: self.text(&field.name), value: self.json(&field.value) }
+        types::Field {
+            name: self.text(&field.name),
+            value: self.json(&field.value),
+        }
     }
 
     fn text(&mut self, text: &str) -> String {

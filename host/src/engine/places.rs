@@ -19,7 +19,13 @@ pub(super) struct Place<'a>(&'a Places);
 
 impl Places {
     pub(super) fn new(count: u32) -> Self {
-        Self { state: Mutex::new(State { free: count, waiting: 0 }), one_is_free: Condvar::new() }
+        Self {
+            state: Mutex::new(State {
+                free: count,
+                waiting: 0,
+            }),
+            one_is_free: Condvar::new(),
+        }
     }
 
     /// Takes a place. It waits at most as long as those who hold one run.
@@ -27,7 +33,10 @@ impl Places {
         let mut state = self.state();
         while state.free == 0 {
             state.waiting += 1;
-            state = self.one_is_free.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .one_is_free
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
             state.waiting -= 1;
         }
         state.free -= 1;

@@ -10,7 +10,10 @@ use super::{
     places::Place,
     room::Room,
 };
-use crate::words::{Attempt, Call, Derivation, Description, Finding, Outcome, PolicyDigest, Probe, Recovery, Verdict};
+use crate::words::{
+    Attempt, Call, Derivation, Description, Finding, Outcome, PolicyDigest, Probe, Recovery,
+    Verdict,
+};
 use std::{fmt, sync::Arc, time::Instant};
 use wasmtime::{
     Store,
@@ -71,7 +74,12 @@ impl Policy {
     pub fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, PolicyFault> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
-        self.decide::<Judge, _, _>(Function::Judge, &given, (&call, &attempts), Answers::verdict)
+        self.decide::<Judge, _, _>(
+            Function::Judge,
+            &given,
+            (&call, &attempts),
+            Answers::verdict,
+        )
     }
 
     /// What to do about an operation whose effect is unknown.
@@ -81,7 +89,12 @@ impl Policy {
     pub fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, PolicyFault> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
-        self.decide::<Recover, _, _>(Function::Recover, &given, (&call, &attempts), Answers::recovery)
+        self.decide::<Recover, _, _>(
+            Function::Recover,
+            &given,
+            (&call, &attempts),
+            Answers::recovery,
+        )
     }
 
     /// What the answer to a probe tells of the last of `attempts`.
@@ -98,7 +111,12 @@ impl Policy {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
         let (probe, answer) = (given.probe(probe), given.outcome(answer));
-        self.decide::<Weigh, _, _>(Function::Weigh, &given, (&call, &attempts, &probe, &answer), Answers::finding)
+        self.decide::<Weigh, _, _>(
+            Function::Weigh,
+            &given,
+            (&call, &attempts, &probe, &answer),
+            Answers::finding,
+        )
     }
 
     fn given(&self) -> Given {
@@ -137,21 +155,28 @@ impl Policy {
         E: Export<Returned = (Result<Raw, String>,)>,
     {
         let runner = &self.0.runner;
-        given.check().map_err(|cause| runner.fault(function, cause))?;
+        given
+            .check()
+            .map_err(|cause| runner.fault(function, cause))?;
         let mut running = runner.start()?;
         if let Some(settings) = &self.0.settings {
             runner.configure(&mut running, settings)?;
         }
         let (answer,) = runner.ask::<E>(function, &mut running, question)?;
         let answer = answer.map_err(|message| runner.refused(function, &message))?;
-        read(runner.answers(), answer).map_err(|what| runner.fault(function, Cause::BadAnswer { what }))
+        read(runner.answers(), answer)
+            .map_err(|what| runner.fault(function, Cause::BadAnswer { what }))
     }
 }
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Description { name, version, .. } = self.description();
-        f.debug_struct("Policy").field("name", name).field("version", version).field("digest", &self.0.digest).finish()
+        f.debug_struct("Policy")
+            .field("name", name)
+            .field("version", version)
+            .field("digest", &self.0.digest)
+            .finish()
     }
 }
 
@@ -175,20 +200,36 @@ impl Runner {
     /// Starts a fresh instance, when there is a place for it.
     pub(super) fn start(&self) -> Result<Running<'_>, PolicyFault> {
         let place = self.shared.places.take();
-        let mut store = self.shared.store().map_err(|cause| self.fault(Function::Start, cause))?;
-        let instance =
-            self.pre.instantiate(&mut store).map_err(|error| self.failed(Function::Start, &store, &error))?;
-        Ok(Running { store, instance, _place: place })
+        let mut store = self
+            .shared
+            .store()
+            .map_err(|cause| self.fault(Function::Start, cause))?;
+        let instance = self
+            .pre
+            .instantiate(&mut store)
+            .map_err(|error| self.failed(Function::Start, &store, &error))?;
+        Ok(Running {
+            store,
+            instance,
+            _place: place,
+        })
     }
 
     /// What the policy says of itself.
-    pub(super) fn describe(&self, running: &mut Running<'_>) -> Result<Result<Description, Bad>, PolicyFault> {
+    pub(super) fn describe(
+        &self,
+        running: &mut Running<'_>,
+    ) -> Result<Result<Description, Bad>, PolicyFault> {
         let (description,) = self.ask::<Describe>(Function::Describe, running, ())?;
         Ok(self.answers().description(description))
     }
 
     /// Gives an instance its settings.
-    pub(super) fn configure(&self, running: &mut Running<'_>, settings: &str) -> Result<(), PolicyFault> {
+    pub(super) fn configure(
+        &self,
+        running: &mut Running<'_>,
+        settings: &str,
+    ) -> Result<(), PolicyFault> {
         let (configured,) = self.ask::<Configure>(Function::Configure, running, (settings,))?;
         configured.map_err(|message| self.refused(Function::Configure, &message))
     }
@@ -199,8 +240,11 @@ impl Runner {
         running: &mut Running<'_>,
         question: E::Given<'_>,
     ) -> Result<E::Returned, PolicyFault> {
-        let Running { store, instance, .. } = running;
-        let answer = E::of(&self.exports, instance, &mut *store).and_then(|asked| asked.call(&mut *store, question));
+        let Running {
+            store, instance, ..
+        } = running;
+        let answer = E::of(&self.exports, instance, &mut *store)
+            .and_then(|asked| asked.call(&mut *store, question));
         answer.map_err(|error| self.failed(function, store, &error))
     }
 
@@ -208,16 +252,32 @@ impl Runner {
         Answers(self.shared.limits.decision)
     }
 
-    fn failed(&self, function: Function, store: &Store<Room>, error: &wasmtime::Error) -> PolicyFault {
-        let cause = store.data().cause(function, error, &self.shared.limits.decision);
+    fn failed(
+        &self,
+        function: Function,
+        store: &Store<Room>,
+        error: &wasmtime::Error,
+    ) -> PolicyFault {
+        let cause = store
+            .data()
+            .cause(function, error, &self.shared.limits.decision);
         self.fault(function, cause)
     }
 
     fn refused(&self, function: Function, message: &str) -> PolicyFault {
-        self.fault(function, Cause::Refused { message: self.answers().for_people(message) })
+        self.fault(
+            function,
+            Cause::Refused {
+                message: self.answers().for_people(message),
+            },
+        )
     }
 
     fn fault(&self, function: Function, cause: Cause) -> PolicyFault {
-        PolicyFault { policy: self.name.clone(), function, cause }
+        PolicyFault {
+            policy: self.name.clone(),
+            function,
+            cause,
+        }
     }
 }

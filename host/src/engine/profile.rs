@@ -2,7 +2,8 @@
 
 use super::{fault::EngineFault, limits::Limits};
 use wasmtime::{
-    Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig, WasmFeatures,
+    Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
+    WasmFeatures,
 };
 
 /// What the calls into the host cost that some instructions make, beyond what they move (which costs one a byte).
@@ -48,7 +49,10 @@ fn size(limits: &Limits, bytes: u64) -> Result<usize, EngineFault> {
 }
 
 fn fault(limits: &Limits, reason: String) -> EngineFault {
-    EngineFault::Machine { reason, at_once: limits.decision.at_once }
+    EngineFault::Machine {
+        reason,
+        at_once: limits.decision.at_once,
+    }
 }
 
 /// The same answer on every machine, and nothing that waits.
@@ -101,6 +105,10 @@ fn pool(limits: &Limits, memory_bytes: usize) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(kept)
         .table_keep_resident(kept)
         .max_unused_warm_slots(decision.at_once)
-        .pagemap_scan(if cfg!(target_os = "linux") { Enabled::Auto } else { Enabled::No });
+        .pagemap_scan(if cfg!(target_os = "linux") {
+            Enabled::Auto
+        } else {
+            Enabled::No
+        });
     pool
 }

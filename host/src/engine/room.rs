@@ -28,19 +28,34 @@ impl Room {
     }
 
     /// Why an instance gave no answer.
-    pub(super) fn cause(&self, function: Function, error: &wasmtime::Error, limits: &DecisionLimits) -> Cause {
+    pub(super) fn cause(
+        &self,
+        function: Function,
+        error: &wasmtime::Error,
+        limits: &DecisionLimits,
+    ) -> Cause {
         let reason = |text: String| Answers(*limits).for_people(&text);
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => Cause::Fuel { limit: limits.fuel },
-            Some(Trap::StackOverflow) => Cause::Stack { limit: limits.stack_bytes },
+            Some(Trap::StackOverflow) => Cause::Stack {
+                limit: limits.stack_bytes,
+            },
             // An allocator that is refused memory gives up as it likes.
-            Some(_) if self.wanted_more => Cause::Memory { limit: limits.memory_bytes },
-            Some(trap) => Cause::Trapped { reason: trap.to_string() },
-            None if function == Function::Start => Cause::NoPlace { reason: reason(format!("{error:#}")) },
-            None if format!("{error:#}").contains(ANSWER_BUDGET_SPENT) => {
-                Cause::AnswerTooLarge { limit: limits.answer_bytes }
-            }
-            None => Cause::BadAnswer { what: reason(format!("{error:#}")) },
+            Some(_) if self.wanted_more => Cause::Memory {
+                limit: limits.memory_bytes,
+            },
+            Some(trap) => Cause::Trapped {
+                reason: trap.to_string(),
+            },
+            None if function == Function::Start => Cause::NoPlace {
+                reason: reason(format!("{error:#}")),
+            },
+            None if format!("{error:#}").contains(ANSWER_BUDGET_SPENT) => Cause::AnswerTooLarge {
+                limit: limits.answer_bytes,
+            },
+            None => Cause::BadAnswer {
+                what: reason(format!("{error:#}")),
+            },
         }
     }
 
@@ -52,11 +67,23 @@ impl Room {
 }
 
 impl ResourceLimiter for Room {
-    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.allow(desired, self.memory_bytes) && maximum.is_none_or(|maximum| desired <= maximum))
+    fn memory_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired, self.memory_bytes)
+            && maximum.is_none_or(|maximum| desired <= maximum))
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.allow(desired, self.table_elements) && maximum.is_none_or(|maximum| desired <= maximum))
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.allow(desired, self.table_elements)
+            && maximum.is_none_or(|maximum| desired <= maximum))
     }
 }

@@ -38,9 +38,15 @@ pub(super) struct Configured {
 ///
 /// # Errors
 /// If the component is no policy, or refuses its settings.
-pub(super) fn configured(shared: &Arc<Shared>, bytes: &[u8], settings: &str) -> Result<Option<Configured>, LoadFault> {
+pub(super) fn configured(
+    shared: &Arc<Shared>,
+    bytes: &[u8],
+    settings: &str,
+) -> Result<Option<Configured>, LoadFault> {
     let (component, facts) = shared.checked(bytes)?;
-    let Some(readable) = Readable::of(&component) else { return Ok(None) };
+    let Some(readable) = Readable::of(&component) else {
+        return Ok(None);
+    };
     let compiled = shared.code_of(&readable.bytes, digest(&readable.bytes), facts.clone())?;
     shared.check_room(&Inspection::of(&compiled))?;
     let (runner, description) = Arc::clone(shared).runner(&compiled)?.introduced()?;
@@ -48,11 +54,13 @@ pub(super) fn configured(shared: &Arc<Shared>, bytes: &[u8], settings: &str) -> 
     runner.take_settings(&mut running, settings)?;
     let found = readable.rewritten(&mut running);
     drop(running);
-    Ok(found.and_then(|bytes| start_from(shared, &bytes, facts, runner.name)).map(|(runner, inspection)| Configured {
-        runner,
-        description,
-        inspection,
-    }))
+    Ok(found
+        .and_then(|bytes| start_from(shared, &bytes, facts, runner.name))
+        .map(|(runner, inspection)| Configured {
+            runner,
+            description,
+            inspection,
+        }))
 }
 
 fn start_from(
@@ -72,7 +80,10 @@ fn start_from(
 }
 
 fn digest(component: &[u8]) -> [u8; 32] {
-    Sha256::new_with_prefix(b"semel snapshot 1\n").chain_update(component).finalize().into()
+    Sha256::new_with_prefix(b"semel snapshot 1\n")
+        .chain_update(component)
+        .finalize()
+        .into()
 }
 
 /// A component whose state can be read.
@@ -88,7 +99,11 @@ impl<'a> Readable<'a> {
         wizer.keep_init_func(true);
         let instrumented = carefully(|| wizer.instrument_component(component).ok())?;
         let (original, bytes) = instrumented;
-        Some(Self { wizer, original, bytes })
+        Some(Self {
+            wizer,
+            original,
+            bytes,
+        })
     }
 
     /// The component that begins where `running` has come to.
@@ -96,7 +111,10 @@ impl<'a> Readable<'a> {
         // Reading is no decision of the policy, and nothing of its own runs meanwhile.
         running.store.set_fuel(u64::MAX >> 1).ok()?;
         running.store.set_hostcall_fuel(usize::MAX);
-        let mut state = State { running, is_whole: true };
+        let mut state = State {
+            running,
+            is_whole: true,
+        };
         let bytes = carefully(|| {
             let reading = pin!(self.wizer.snapshot_component(&self.original, &mut state));
             match reading.poll(&mut Context::from_waker(Waker::noop())) {
@@ -121,14 +139,26 @@ struct State<'a, 'b> {
 }
 
 impl State<'_, '_> {
-    fn ask<T: Lift + Send + Sync + 'static>(&mut self, instance: &str, function: &str) -> Option<T> {
+    fn ask<T: Lift + Send + Sync + 'static>(
+        &mut self,
+        instance: &str,
+        function: &str,
+    ) -> Option<T> {
         let answer = self.try_to_ask(instance, function);
         self.is_whole &= answer.is_some();
         answer
     }
 
-    fn try_to_ask<T: Lift + Send + Sync + 'static>(&mut self, instance: &str, function: &str) -> Option<T> {
-        let Running { store, instance: policy, .. } = &mut *self.running;
+    fn try_to_ask<T: Lift + Send + Sync + 'static>(
+        &mut self,
+        instance: &str,
+        function: &str,
+    ) -> Option<T> {
+        let Running {
+            store,
+            instance: policy,
+            ..
+        } = &mut *self.running;
         let inside = policy.get_export_index(&mut *store, None, instance)?;
         let index = policy.get_export_index(&mut *store, Some(&inside), function)?;
         let asked = policy.get_typed_func::<(), (T,)>(&mut *store, index).ok()?;
@@ -137,7 +167,12 @@ impl State<'_, '_> {
 }
 
 impl ComponentInstanceState for State<'_, '_> {
-    async fn call_func_ret_list_u8(&mut self, instance: &str, func: &str, contents: impl FnOnce(&[u8]) + Send) {
+    async fn call_func_ret_list_u8(
+        &mut self,
+        instance: &str,
+        func: &str,
+        contents: impl FnOnce(&[u8]) + Send,
+    ) {
         match self.ask::<WasmList<u8>>(instance, func) {
             Some(list) => contents(list.as_le_slice(&self.running.store)),
             None => contents(&[]),
@@ -153,10 +188,14 @@ impl ComponentInstanceState for State<'_, '_> {
     }
 
     async fn call_func_ret_f32(&mut self, instance: &str, func: &str) -> u32 {
-        self.ask::<f32>(instance, func).unwrap_or_default().to_bits()
+        self.ask::<f32>(instance, func)
+            .unwrap_or_default()
+            .to_bits()
     }
 
     async fn call_func_ret_f64(&mut self, instance: &str, func: &str) -> u64 {
-        self.ask::<f64>(instance, func).unwrap_or_default().to_bits()
+        self.ask::<f64>(instance, func)
+            .unwrap_or_default()
+            .to_bits()
     }
 }

@@ -23,7 +23,13 @@ impl Guard {
             Err(why) => {
                 let outcome = Outcome::not_sent(why.reason.clone());
                 let verdict = self.bounded(&outcome, &Verdict::new(Effect::Absent, ""));
-                let action = Action::Settle { grant, outcome, verdict, handles: Vec::new(), undid: Vec::new() };
+                let action = Action::Settle {
+                    grant,
+                    outcome,
+                    verdict,
+                    handles: Vec::new(),
+                    undid: Vec::new(),
+                };
                 self.enter(Phase::Releasing { why }, action)
             }
         }
@@ -34,11 +40,18 @@ impl Guard {
     }
 
     pub(super) fn ran(&mut self, grant: Grant, outcome: Outcome) -> Action {
-        let action = Action::Judge { outcome: outcome.clone() };
+        let action = Action::Judge {
+            outcome: outcome.clone(),
+        };
         self.enter(Phase::Judging { grant, outcome }, action)
     }
 
-    pub(super) fn judged(&mut self, grant: Grant, outcome: Outcome, judged: Result<Verdict, PolicyTrouble>) -> Action {
+    pub(super) fn judged(
+        &mut self,
+        grant: Grant,
+        outcome: Outcome,
+        judged: Result<Verdict, PolicyTrouble>,
+    ) -> Action {
         match judged {
             Ok(verdict) => self.settle(grant, outcome, verdict),
             // That nothing was sent needs no policy to say so.
@@ -47,7 +60,11 @@ impl Guard {
             }
             Err(PolicyTrouble(why)) => {
                 let reason = format!("the policy could not judge the outcome: {why}");
-                let action = Action::Hold { fence: grant.fence, outcome: Some(outcome.clone()), reason };
+                let action = Action::Hold {
+                    fence: grant.fence,
+                    outcome: Some(outcome.clone()),
+                    reason,
+                };
                 self.own = Some((grant.fence.number, outcome));
                 self.enter(Phase::Holding, action)
             }
@@ -63,8 +80,13 @@ impl Guard {
             reason: bounded.reason().to_owned(),
             retry_after_ms: bounded.retry_after_ms(),
         };
-        let action =
-            Action::Settle { grant, outcome, verdict: bounded, handles: verdict.handles, undid: verdict.undid };
+        let action = Action::Settle {
+            grant,
+            outcome,
+            verdict: bounded,
+            handles: verdict.handles,
+            undid: verdict.undid,
+        };
         self.enter(Phase::Settling(own), action)
     }
 
@@ -83,7 +105,9 @@ impl Guard {
         };
         self.note(&reading);
         let Reply::Told(told) = reading.reply.clone() else {
-            return self.finish(End::Broken("a settlement was answered by a right".to_owned()));
+            return self.finish(End::Broken(
+                "a settlement was answered by a right".to_owned(),
+            ));
         };
         match told {
             Told::InDoubt => {
@@ -92,7 +116,9 @@ impl Guard {
             }
             Told::Released if own.effect == Effect::Absent && self.may_rerun() => self.claim(),
             Told::Held => self.unsettled(reading, Some(own.outcome)),
-            Told::Landed | Told::BeingUndone { .. } if own.effect != Effect::Landed => self.finish(End::Told(reading)),
+            Told::Landed | Told::BeingUndone { .. } if own.effect != Effect::Landed => {
+                self.finish(End::Told(reading))
+            }
             // Somebody's later attempt is under way, so this call's own word settled nothing.
             Told::Running { .. } if own.effect != Effect::Landed => self.finish(End::Told(reading)),
             _ => self.executed(own, Ok(reading)),
@@ -115,7 +141,11 @@ impl Guard {
     }
 
     pub(super) fn unsettled(&mut self, reading: Reading, outcome: Option<Outcome>) -> Action {
-        self.finish(End::Unsettled { recorded: Ok(reading), outcome, reason: None })
+        self.finish(End::Unsettled {
+            recorded: Ok(reading),
+            outcome,
+            reason: None,
+        })
     }
 
     pub(super) fn held(&mut self, written: Result<Reading, LedgerFault>) -> Action {
@@ -124,11 +154,19 @@ impl Guard {
             return self.claim();
         }
         let outcome = self.take_own();
-        self.finish(End::Unsettled { recorded: written, outcome, reason: None })
+        self.finish(End::Unsettled {
+            recorded: written,
+            outcome,
+            reason: None,
+        })
     }
 
     /// What could not be written is in doubt: it was sent, and somebody may never ask for it again.
-    pub(super) fn suspended(&mut self, grant: Grant, written: Result<Reading, LedgerFault>) -> Action {
+    pub(super) fn suspended(
+        &mut self,
+        grant: Grant,
+        written: Result<Reading, LedgerFault>,
+    ) -> Action {
         match written {
             Ok(reading) => self.finish_told(reading),
             Err(_) => self.ran(grant, super::goes_on()),
@@ -136,13 +174,24 @@ impl Guard {
     }
 
     pub(super) fn ran_open(&mut self, outcome: Outcome) -> Action {
-        let action = Action::Judge { outcome: outcome.clone() };
+        let action = Action::Judge {
+            outcome: outcome.clone(),
+        };
         self.enter(Phase::JudgingOpen(outcome), action)
     }
 
-    pub(super) fn judged_open(&mut self, outcome: Outcome, judged: Result<Verdict, PolicyTrouble>) -> Action {
-        let verdict = judged.unwrap_or_else(|PolicyTrouble(why)| Verdict::new(Effect::Unknown, why));
+    pub(super) fn judged_open(
+        &mut self,
+        outcome: Outcome,
+        judged: Result<Verdict, PolicyTrouble>,
+    ) -> Action {
+        let verdict =
+            judged.unwrap_or_else(|PolicyTrouble(why)| Verdict::new(Effect::Unknown, why));
         let bounded = self.bounded(&outcome, &verdict);
-        self.finish(End::ExecutedOpen { outcome, effect: bounded.effect(), reason: bounded.reason().to_owned() })
+        self.finish(End::ExecutedOpen {
+            outcome,
+            effect: bounded.effect(),
+            reason: bounded.reason().to_owned(),
+        })
     }
 }

@@ -51,8 +51,12 @@ enum Children<'a> {
 
 impl<'a> Children<'a> {
     fn members(of: &'a Map<String, Value>) -> Self {
-        let by_units = |one: &&String, other: &&String| one.encode_utf16().cmp(other.encode_utf16());
-        if of.keys().is_sorted_by(|one, other| by_units(one, other).is_le()) {
+        let by_units =
+            |one: &&String, other: &&String| one.encode_utf16().cmp(other.encode_utf16());
+        if of
+            .keys()
+            .is_sorted_by(|one, other| by_units(one, other).is_le())
+        {
             return Self::Members(of.iter());
         }
         let mut members: Vec<_> = of.iter().collect();
@@ -63,15 +67,22 @@ impl<'a> Children<'a> {
 
 impl<'a> Open<'a> {
     fn new(children: Children<'a>) -> Self {
-        Self { children, is_first: true }
+        Self {
+            children,
+            is_first: true,
+        }
     }
 
     /// Writes all that stands before the next child.
     fn next_child(&mut self, text: &mut String) -> Option<&'a Value> {
         let (name, child) = match &mut self.children {
             Children::Items(items) => (None, items.next()?),
-            Children::Members(members) => members.next().map(|(name, member)| (Some(name), member))?,
-            Children::Sorted(members) => members.next().map(|(name, member)| (Some(name), member))?,
+            Children::Members(members) => {
+                members.next().map(|(name, member)| (Some(name), member))?
+            }
+            Children::Sorted(members) => {
+                members.next().map(|(name, member)| (Some(name), member))?
+            }
         };
         if !std::mem::take(&mut self.is_first) {
             text.push(',');
@@ -120,11 +131,16 @@ pub(super) fn number(number: &Number) -> String {
 fn put_text(text: &mut String, value: &str) {
     text.push('"');
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+    while let Some(at) = rest
+        .bytes()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+    {
         let (plain, from) = rest.split_at(at);
         text.push_str(plain);
         let mut from = from.chars();
-        from.next().into_iter().for_each(|char| put_escaped(text, char));
+        from.next()
+            .into_iter()
+            .for_each(|char| put_escaped(text, char));
         rest = from.as_str();
     }
     text.push_str(rest);
@@ -185,7 +201,11 @@ mod tests {
     #[test]
     fn numbers_are_printed_as_the_standard_prints_them() {
         for (bits, expected) in NUMBERS {
-            assert_eq!(canonical(&json!(f64::from_bits(bits))), expected, "{bits:016x}");
+            assert_eq!(
+                canonical(&json!(f64::from_bits(bits))),
+                expected,
+                "{bits:016x}"
+            );
         }
     }
 
@@ -198,23 +218,47 @@ mod tests {
             r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"#,
             "\"string\":\"€$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}"
         );
-        assert_eq!(canonical(&parse(text, &JsonLimits::default()).unwrap()), expected);
+        assert_eq!(
+            canonical(&parse(text, &JsonLimits::default()).unwrap()),
+            expected
+        );
     }
 
     #[test]
     fn members_stand_in_the_order_of_utf_16() {
         // RFC 8785, 3.2.3. The emoji is a surrogate pair, so it comes before U+FB33, which is less than it.
-        let names = ["\r", "1", "\u{80}", "\u{f6}", "\u{20ac}", "\u{1f600}", "\u{fb33}"];
-        let value: Map<_, _> = names.iter().rev().map(|name| ((*name).to_owned(), json!(0))).collect();
+        let names = [
+            "\r",
+            "1",
+            "\u{80}",
+            "\u{f6}",
+            "\u{20ac}",
+            "\u{1f600}",
+            "\u{fb33}",
+        ];
+        let value: Map<_, _> = names
+            .iter()
+            .rev()
+            .map(|name| ((*name).to_owned(), json!(0)))
+            .collect();
         let text = canonical(&Value::Object(value));
-        let places: Vec<_> = names.iter().map(|name| text.find(if *name == "\r" { "\\r" } else { name })).collect();
-        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+        let places: Vec<_> = names
+            .iter()
+            .map(|name| text.find(if *name == "\r" { "\\r" } else { name }))
+            .collect();
+        assert!(
+            places.iter().all(Option::is_some) && places.is_sorted(),
+            "{text}"
+        );
     }
 
     #[test]
     fn long_integers_keep_their_digits() {
         assert_eq!(canonical(&json!(u64::MAX)), "18446744073709551615");
-        assert_eq!(canonical(&json!(9_007_199_254_740_993_u64)), "9007199254740993");
+        assert_eq!(
+            canonical(&json!(9_007_199_254_740_993_u64)),
+            "9007199254740993"
+        );
         assert_eq!(canonical(&json!(i64::MIN)), "-9223372036854775808");
     }
 
@@ -224,7 +268,10 @@ mod tests {
     }
 
     fn values() -> impl Strategy<Value = Value> {
-        let number = prop_oneof![any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from)];
+        let number = prop_oneof![
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from)
+        ];
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -242,10 +289,21 @@ mod tests {
 
     fn reversed(value: &Value) -> String {
         match value {
-            Value::Array(items) => format!("[{}]", items.iter().map(reversed).collect::<Vec<_>>().join(" , ")),
+            Value::Array(items) => format!(
+                "[{}]",
+                items.iter().map(reversed).collect::<Vec<_>>().join(" , ")
+            ),
             Value::Object(members) => {
                 let member = |(name, member)| format!("{} : {}", json!(name), reversed(member));
-                format!("{{ {} }}", members.iter().rev().map(member).collect::<Vec<_>>().join(","))
+                format!(
+                    "{{ {} }}",
+                    members
+                        .iter()
+                        .rev()
+                        .map(member)
+                        .collect::<Vec<_>>()
+                        .join(",")
+                )
             }
             other => other.to_string(),
         }

@@ -14,7 +14,10 @@ use std::{cell::RefCell, fmt};
 /// If the text is refused: what is wrong with it, and where.
 pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonFault> {
     if text.len() > limits.bytes {
-        return Err(JsonFault::TooLarge { bytes: text.len(), limit: limits.bytes });
+        return Err(JsonFault::TooLarge {
+            bytes: text.len(),
+            limit: limits.bytes,
+        });
     }
     if let Some(offset) = overlong_integer(text.as_bytes()) {
         let (line, column) = position(text.as_bytes(), offset);
@@ -22,8 +25,14 @@ pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonFault> {
     }
     let trouble = Trouble::default();
     let mut reader = serde_json::Deserializer::from_str(text);
-    let node = Node { depth: 0, depth_limit: limits.depth(), trouble: &trouble };
-    let value = node.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let node = Node {
+        depth: 0,
+        depth_limit: limits.depth(),
+        trouble: &trouble,
+    };
+    let value = node
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value));
     value.map_err(|fault| trouble.into_fault(&fault, limits))
 }
 
@@ -56,9 +65,15 @@ impl Trouble {
         }
         let at = Shown::new(&pointer);
         match self.kind.into_inner() {
-            Some(Kind::TooDeep) => JsonFault::TooDeep { at, limit: limits.depth() },
+            Some(Kind::TooDeep) => JsonFault::TooDeep {
+                at,
+                limit: limits.depth(),
+            },
             Some(Kind::Duplicate) => JsonFault::Duplicate { at },
-            None => JsonFault::Syntax { problem: fault.to_string(), at },
+            None => JsonFault::Syntax {
+                problem: fault.to_string(),
+                at,
+            },
         }
     }
 }
@@ -77,7 +92,10 @@ impl Node<'_> {
             self.trouble.note(Kind::TooDeep);
             return Err(E::custom("nested too deeply"));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
     }
 }
 
@@ -127,7 +145,10 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let child = self.child()?;
         let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(child).inspect_err(|_| self.trouble.under(items.len()))? {
+        while let Some(item) = list
+            .next_element_seed(child)
+            .inspect_err(|_| self.trouble.under(items.len()))?
+        {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -142,7 +163,9 @@ impl<'de> Visitor<'de> for Node<'_> {
                 self.trouble.under(name);
                 return Err(A::Error::custom("named twice"));
             }
-            let member = object.next_value_seed(child).inspect_err(|_| self.trouble.under(&name))?;
+            let member = object
+                .next_value_seed(child)
+                .inspect_err(|_| self.trouble.under(&name))?;
             members.insert(name, member);
         }
         Ok(Value::Object(members))
@@ -158,7 +181,10 @@ fn overlong_integer(text: &[u8]) -> Option<usize> {
         offset += match byte {
             b'"' => length_of_text(rest),
             b'-' | b'0'..=b'9' => {
-                let length = rest.iter().take_while(|byte| b"+-.eE0123456789".contains(byte)).count();
+                let length = rest
+                    .iter()
+                    .take_while(|byte| b"+-.eE0123456789".contains(byte))
+                    .count();
                 if is_overlong(rest.get(..length).unwrap_or_default()) {
                     return Some(offset);
                 }
@@ -187,7 +213,9 @@ fn is_overlong(number: &[u8]) -> bool {
     if !digits.iter().all(u8::is_ascii_digit) {
         return false;
     }
-    let Ok(number) = str::from_utf8(number) else { return false };
+    let Ok(number) = str::from_utf8(number) else {
+        return false;
+    };
     !digits.is_empty() && number.parse::<u64>().is_err() && number.parse::<i64>().is_err()
 }
 
@@ -195,7 +223,12 @@ fn is_overlong(number: &[u8]) -> bool {
 fn position(text: &[u8], offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or_default();
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    let column = before
+        .iter()
+        .rev()
+        .take_while(|byte| **byte != b'\n')
+        .count()
+        + 1;
     (line, column)
 }
 
@@ -207,39 +240,70 @@ mod tests {
     use serde_json::json;
 
     fn fault(text: &str) -> String {
-        parse(text, &JsonLimits { bytes: 200_000, depth: 4 }).unwrap_err().to_string()
+        parse(
+            text,
+            &JsonLimits {
+                bytes: 200_000,
+                depth: 4,
+            },
+        )
+        .unwrap_err()
+        .to_string()
     }
 
     #[test]
     fn what_is_json_is_read_as_it_stands() {
-        let text = r#" {"a":[null,true,-1,2,1.5,"\ud83d\ude00\u0000"],"b":{},"c":18446744073709551615} "#;
+        let text =
+            r#" {"a":[null,true,-1,2,1.5,"\ud83d\ude00\u0000"],"b":{},"c":18446744073709551615} "#;
         let expected = json!({"a": [null, true, -1, 2, 1.5, "😀\0"], "b": {}, "c": u64::MAX});
         assert_eq!(parse(text, &JsonLimits::default()).unwrap(), expected);
     }
 
     #[test]
     fn a_member_named_twice_is_refused_with_its_path() {
-        assert_eq!(fault(r#"{"a":[0,{"b~":1,"b~":1}]}"#), "`/a/1/b~0` stands twice in its object: name it once");
-        assert_eq!(fault(r#"{"a":1,"\u0061":2}"#), "`/a` stands twice in its object: name it once");
+        assert_eq!(
+            fault(r#"{"a":[0,{"b~":1,"b~":1}]}"#),
+            "`/a/1/b~0` stands twice in its object: name it once"
+        );
+        assert_eq!(
+            fault(r#"{"a":1,"\u0061":2}"#),
+            "`/a` stands twice in its object: name it once"
+        );
     }
 
     #[test]
     fn one_level_too_many_is_refused_with_its_path() {
-        parse("[[[[0]]]]", &JsonLimits { bytes: 99, depth: 4 }).unwrap();
-        assert_eq!(fault(r#"[[{"x":[[]]}]]"#), "the JSON is nested more than 4 deep at `/0/0/x/0`: make it flatter");
+        parse(
+            "[[[[0]]]]",
+            &JsonLimits {
+                bytes: 99,
+                depth: 4,
+            },
+        )
+        .unwrap();
+        assert_eq!(
+            fault(r#"[[{"x":[[]]}]]"#),
+            "the JSON is nested more than 4 deep at `/0/0/x/0`: make it flatter"
+        );
     }
 
     #[test]
     fn a_hundred_thousand_levels_are_refused() {
         let text = "[".repeat(100_000);
         assert!(fault(&text).contains("nested more than 4 deep"));
-        let any = JsonLimits { bytes: usize::MAX, depth: usize::MAX };
+        let any = JsonLimits {
+            bytes: usize::MAX,
+            depth: usize::MAX,
+        };
         assert!(matches!(parse(&text, &any), Err(JsonFault::TooDeep { .. })));
     }
 
     #[test]
     fn one_byte_too_many_is_refused() {
-        assert!(matches!(parse("[1]", &JsonLimits { bytes: 2, depth: 9 }), Err(JsonFault::TooLarge { bytes: 3, .. })));
+        assert!(matches!(
+            parse("[1]", &JsonLimits { bytes: 2, depth: 9 }),
+            Err(JsonFault::TooLarge { bytes: 3, .. })
+        ));
     }
 
     #[test]
@@ -249,7 +313,12 @@ mod tests {
 
     #[test]
     fn half_a_character_is_refused() {
-        for text in [r#"{"a":"\ud800"}"#, r#"{"a":"\udc00"}"#, r#"{"a":"\ud800x"}"#, r#"{"\ud800":1}"#] {
+        for text in [
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":"\udc00"}"#,
+            r#"{"a":"\ud800x"}"#,
+            r#"{"\ud800":1}"#,
+        ] {
             assert!(fault(text).starts_with("this is no JSON: "), "{text}");
         }
         assert!(fault(r#"{"a":"\ud800x"}"#).ends_with("within `/a`"));
@@ -257,7 +326,18 @@ mod tests {
 
     #[test]
     fn what_javascript_would_allow_is_refused() {
-        for text in ["", "NaN", "[1,]", "{'a':1}", "01", "+1", "1e999", "[\"\t\"]", "// x\n1", "\u{feff}1"] {
+        for text in [
+            "",
+            "NaN",
+            "[1,]",
+            "{'a':1}",
+            "01",
+            "+1",
+            "1e999",
+            "[\"\t\"]",
+            "// x\n1",
+            "\u{feff}1",
+        ] {
             assert!(parse(text, &JsonLimits::default()).is_err(), "{text}");
         }
     }
@@ -265,9 +345,17 @@ mod tests {
     #[test]
     fn an_integer_that_would_change_on_the_way_is_refused_with_its_place() {
         let text = "{\"a\": \"18446744073709551616\\\"\",\n \"b\": 18446744073709551616}";
-        assert_eq!(fault(text), "line 2, column 7 holds an integer too long to be kept exactly: send it as a text");
+        assert_eq!(
+            fault(text),
+            "line 2, column 7 holds an integer too long to be kept exactly: send it as a text"
+        );
         assert!(fault("-9223372036854775809").contains("too long"));
-        for fine in ["-9223372036854775808", "1e30", "18446744073709551616.0", "[1,2,-3]"] {
+        for fine in [
+            "-9223372036854775808",
+            "1e30",
+            "18446744073709551616.0",
+            "[1,2,-3]",
+        ] {
             parse(fine, &JsonLimits::default()).unwrap();
         }
     }

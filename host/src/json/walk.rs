@@ -24,8 +24,12 @@ impl<'a> Iterator for Children<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Root(root) => root.take().map(|root| (Segment::None, root)),
-            Self::Items(items) => items.next().map(|(index, item)| (Segment::Index(index), item)),
-            Self::Members(members) => members.next().map(|(name, member)| (Segment::Name(name), member)),
+            Self::Items(items) => items
+                .next()
+                .map(|(index, item)| (Segment::Index(index), item)),
+            Self::Members(members) => members
+                .next()
+                .map(|(name, member)| (Segment::Name(name), member)),
         }
     }
 }
@@ -37,7 +41,10 @@ struct Level<'a> {
 
 impl<'a> Level<'a> {
     fn of(children: Children<'a>) -> Self {
-        Self { children, taken: Segment::None }
+        Self {
+            children,
+            taken: Segment::None,
+        }
     }
 }
 
@@ -47,13 +54,17 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn over(value: &'a Value) -> Self {
-        Self { levels: vec![Level::of(Children::Root(Some(value)))] }
+        Self {
+            levels: vec![Level::of(Children::Root(Some(value)))],
+        }
     }
 
     /// The values within an object that is no value by itself, as deep as they would be within one.
     pub(super) fn over_members(members: &'a Map<String, Value>) -> Self {
         let root = Level::of(Children::Root(None));
-        Self { levels: vec![root, Level::of(Children::Members(Map::iter(members)))] }
+        Self {
+            levels: vec![root, Level::of(Children::Members(Map::iter(members)))],
+        }
     }
 
     pub(super) fn next(&mut self) -> Option<&'a Value> {
@@ -70,8 +81,12 @@ impl<'a> Walk<'a> {
 
     fn enter(&mut self, value: &'a Value) {
         match value {
-            Value::Array(items) => self.levels.push(Level::of(Children::Items(items.iter().enumerate()))),
-            Value::Object(members) => self.levels.push(Level::of(Children::Members(Map::iter(members)))),
+            Value::Array(items) => self
+                .levels
+                .push(Level::of(Children::Items(items.iter().enumerate()))),
+            Value::Object(members) => self
+                .levels
+                .push(Level::of(Children::Members(Map::iter(members)))),
             _ => {}
         }
     }
@@ -84,7 +99,11 @@ impl<'a> Walk<'a> {
     /// What the name of the value it stands on takes as text, where it is a member of an object.
     pub(super) fn name_bytes(&self) -> usize {
         // The level of a list or object that was just entered has no child taken yet.
-        let parent = self.levels.iter().rev().find(|level| !matches!(level.taken, Segment::None));
+        let parent = self
+            .levels
+            .iter()
+            .rev()
+            .find(|level| !matches!(level.taken, Segment::None));
         match parent.map(|level| level.taken) {
             Some(Segment::Name(name)) => name.len() + 3,
             _ => 0,

@@ -36,7 +36,11 @@ pub(super) struct Message(Vec<u8>);
 
 impl Message {
     pub(super) fn new(purpose: Purpose, mode: Mode) -> Self {
-        Self(Vec::with_capacity(256)).text("semel").text(purpose.word()).number(FORMAT.into()).text(mode.word())
+        Self(Vec::with_capacity(256))
+            .text("semel")
+            .text(purpose.word())
+            .number(FORMAT.into())
+            .text(mode.word())
     }
 
     pub(super) fn number(mut self, number: u64) -> Self {
@@ -62,7 +66,12 @@ impl Message {
     pub(super) fn digest(self, secret: Option<&Secret>) -> [u8; 32] {
         match secret {
             None => Sha256::digest(&self.0).into(),
-            Some(secret) => secret.mac().chain_update(&self.0).finalize().into_bytes().into(),
+            Some(secret) => secret
+                .mac()
+                .chain_update(&self.0)
+                .finalize()
+                .into_bytes()
+                .into(),
         }
     }
 }

@@ -44,7 +44,9 @@ pub enum KeyFault {
     )]
     NoIdentity,
     /// A field of its identity is null or empty.
-    #[error("identity field {field} is {found}: give it the value that tells this operation from others")]
+    #[error(
+        "identity field {field} is {found}: give it the value that tells this operation from others"
+    )]
     Empty {
         /// The field.
         field: Shown,
@@ -52,7 +54,9 @@ pub enum KeyFault {
         found: &'static str,
     },
     /// A field has no name.
-    #[error("a field of the {part} has an empty name, or one longer than {FIELD_NAME_BYTES_MAX} bytes")]
+    #[error(
+        "a field of the {part} has an empty name, or one longer than {FIELD_NAME_BYTES_MAX} bytes"
+    )]
     FieldName {
         /// Where.
         part: Part,

@@ -16,7 +16,10 @@ pub(super) fn identity(fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
     }
     for field in fields {
         if let Some(found) = json::emptiness(&field.value) {
-            return Err(KeyFault::Empty { field: Shown::new(&field.name), found });
+            return Err(KeyFault::Empty {
+                field: Shown::new(&field.name),
+                found,
+            });
         }
     }
     ordered(Part::Identity, fields)
@@ -29,7 +32,10 @@ pub(super) fn content(fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
 
 fn ordered(part: Part, fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
     if fields.len() > FIELDS_MAX {
-        return Err(KeyFault::TooMany { part, count: fields.len() });
+        return Err(KeyFault::TooMany {
+            part,
+            count: fields.len(),
+        });
     }
     let mut room = FIELDS_BYTES_MAX;
     let mut ordered = Vec::with_capacity(fields.len());
@@ -39,8 +45,14 @@ fn ordered(part: Part, fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
         ordered.push((field.name.as_str(), value));
     }
     ordered.sort_unstable();
-    match ordered.array_windows().find(|[(one, _), (next, _)]| one == next) {
-        Some([(twice, _), _]) => Err(KeyFault::Twice { part, field: Shown::new(twice) }),
+    match ordered
+        .array_windows()
+        .find(|[(one, _), (next, _)]| one == next)
+    {
+        Some([(twice, _), _]) => Err(KeyFault::Twice {
+            part,
+            field: Shown::new(twice),
+        }),
         None => Ok(ordered),
     }
 }
@@ -51,16 +63,30 @@ fn text(part: Part, field: &Field, room: usize) -> Result<String, KeyFault> {
         return Err(KeyFault::FieldName { part });
     }
     let shown = || Shown::new(&field.name);
-    let limits = JsonLimits { bytes: room, depth: json::DEPTH_MAX };
+    let limits = JsonLimits {
+        bytes: room,
+        depth: json::DEPTH_MAX,
+    };
     json::check(&field.value, &limits).map_err(|problem| {
         let problem = match problem {
-            JsonFault::TooLarge { bytes, .. } => JsonFault::TooLarge { bytes, limit: FIELDS_BYTES_MAX },
+            JsonFault::TooLarge { bytes, .. } => JsonFault::TooLarge {
+                bytes,
+                limit: FIELDS_BYTES_MAX,
+            },
             other => other,
         };
-        KeyFault::Value { part, field: shown(), problem }
+        KeyFault::Value {
+            part,
+            field: shown(),
+            problem,
+        }
     })?;
     match json::inexact_integer(&field.value) {
-        Some(at) => Err(KeyFault::Inexact { part, field: shown(), at: Shown::new(&at) }),
+        Some(at) => Err(KeyFault::Inexact {
+            part,
+            field: shown(),
+            at: Shown::new(&at),
+        }),
         None => Ok(json::canonical(&field.value)),
     }
 }

@@ -41,8 +41,9 @@ impl DownstreamKey {
                 _ => {}
             }
         }
-        let parts: Vec<_> =
-            [0..4, 4..6, 6..8, 8..10, 10..16].map(|part| uuid.get(part).map_or_else(String::new, to_hex)).into();
+        let parts: Vec<_> = [0..4, 4..6, 6..8, 8..10, 10..16]
+            .map(|part| uuid.get(part).map_or_else(String::new, to_hex))
+            .into();
         parts.join("-")
     }
 }

@@ -25,7 +25,9 @@ pub enum SecretFault {
     )]
     TooShort(usize),
     /// It is too long.
-    #[error("the secret is longer than {SECRET_BYTES_MAX} bytes: make one with `openssl rand -hex 32`")]
+    #[error(
+        "the secret is longer than {SECRET_BYTES_MAX} bytes: make one with `openssl rand -hex 32`"
+    )]
     TooLong,
 }
 
@@ -48,7 +50,9 @@ impl Secret {
             return Err(SecretFault::TooLong);
         }
         // HMAC takes keys of any length.
-        Hmac::new_from_slice(bytes).map(Self).map_err(|_| SecretFault::TooLong)
+        Hmac::new_from_slice(bytes)
+            .map(Self)
+            .map_err(|_| SecretFault::TooLong)
     }
 
     pub(super) fn mac(&self) -> Hmac<Sha256> {
@@ -57,7 +61,13 @@ impl Secret {
 
     /// A key for another purpose, that tells nothing of the secret.
     pub(crate) fn derived(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.mac().chain_update(purpose.as_bytes()).finalize().into_bytes().into())
+        Zeroizing::new(
+            self.mac()
+                .chain_update(purpose.as_bytes())
+                .finalize()
+                .into_bytes()
+                .into(),
+        )
     }
 
     /// What tells this secret from others, and nothing about it: 16 hexadecimal digits. The same for every mode.

@@ -43,7 +43,11 @@ pub struct Step {
 ///
 /// # Errors
 /// If the table has no such row, or one of its rules forbids it.
-pub fn apply(present: Option<Present<'_>>, command: &Command, stamp: Stamp) -> Result<Step, Refusal> {
+pub fn apply(
+    present: Option<Present<'_>>,
+    command: &Command,
+    stamp: Stamp,
+) -> Result<Step, Refusal> {
     step(present, command, stamp, Rules::ALL)
 }
 
@@ -61,12 +65,19 @@ pub fn apply_under(
     step(present, command, stamp, rules)
 }
 
-fn step(present: Option<Present<'_>>, command: &Command, stamp: Stamp, rules: Rules) -> Result<Step, Refusal> {
+fn step(
+    present: Option<Present<'_>>,
+    command: &Command,
+    stamp: Stamp,
+    rules: Rules,
+) -> Result<Step, Refusal> {
     let Some(present) = present else {
         return match command {
             Command::Claim(claim) => Ok(claim::first(claim)),
             Command::Settle(settlement) => Ok(settle::anew(settlement, rules)),
-            _ => Err(Refusal::NoRecord { command: command.word() }),
+            _ => Err(Refusal::NoRecord {
+                command: command.word(),
+            }),
         };
     };
     let mut draft = Draft::of(present, command.word(), stamp, rules);
@@ -74,12 +85,30 @@ fn step(present: Option<Present<'_>>, command: &Command, stamp: Stamp, rules: Ru
     match command {
         Command::Claim(claim) => draft.claim(claim),
         Command::Renew { fence } => draft.renew(*fence),
-        Command::Suspend { fence, continuation, limit_seconds } => draft.suspend(*fence, continuation, *limit_seconds),
-        Command::Continue { continuation, nonce } => draft.continue_as(continuation, *nonce),
+        Command::Suspend {
+            fence,
+            continuation,
+            limit_seconds,
+        } => draft.suspend(*fence, continuation, *limit_seconds),
+        Command::Continue {
+            continuation,
+            nonce,
+        } => draft.continue_as(continuation, *nonce),
         Command::Settle(settlement) => draft.settle(settlement),
-        Command::Hold { fence, outcome, reason } => draft.hold(*fence, outcome.as_ref(), reason),
+        Command::Hold {
+            fence,
+            outcome,
+            reason,
+        } => draft.hold(*fence, outcome.as_ref(), reason),
         Command::Expire => draft.expire(),
-        Command::Resolve { nonce, shown, call_digest, delay_ms, retries_max, facts } => {
+        Command::Resolve {
+            nonce,
+            shown,
+            call_digest,
+            delay_ms,
+            retries_max,
+            facts,
+        } => {
             let retry = recover::Retry {
                 nonce: *nonce,
                 shown: *shown,
@@ -90,12 +119,32 @@ fn step(present: Option<Present<'_>>, command: &Command, stamp: Stamp, rules: Ru
             };
             draft.resolve(&retry)
         }
-        Command::Look { nonce, shown, asker, looks_max } => draft.look(*nonce, *shown, *asker, *looks_max),
+        Command::Look {
+            nonce,
+            shown,
+            asker,
+            looks_max,
+        } => draft.look(*nonce, *shown, *asker, *looks_max),
         Command::Saw { nonce, sight } => draft.saw(*nonce, sight),
-        Command::Decide { shown, person, decision } => draft.decide(*shown, person, decision),
-        Command::Deliver { generation, attempt } => draft.deliver(*generation, *attempt),
-        Command::MarkUndoing { by, generation, void_mark } => draft.mark_undoing(*by, *generation, *void_mark),
-        Command::Undo { by, generation, told_by_outcome } => draft.undo(*by, *generation, *told_by_outcome),
+        Command::Decide {
+            shown,
+            person,
+            decision,
+        } => draft.decide(*shown, person, decision),
+        Command::Deliver {
+            generation,
+            attempt,
+        } => draft.deliver(*generation, *attempt),
+        Command::MarkUndoing {
+            by,
+            generation,
+            void_mark,
+        } => draft.mark_undoing(*by, *generation, *void_mark),
+        Command::Undo {
+            by,
+            generation,
+            told_by_outcome,
+        } => draft.undo(*by, *generation, *told_by_outcome),
         Command::UndoWritten { of } => draft.undo_written(*of),
         Command::Age => draft.age(),
         Command::Erase => draft.erase(),
@@ -126,20 +175,38 @@ impl Draft {
         for attempt in &mut record.attempts {
             attempt.started = settled(attempt.started);
         }
-        Self { record, command, stamp, written: present.written, rules, expired: false }
+        Self {
+            record,
+            command,
+            stamp,
+            written: present.written,
+            rules,
+            expired: false,
+        }
     }
 
     /// Goes on if `condition` holds, or else refuses by `rule`.
     fn require(&self, rule: Rule, condition: bool) -> Result<(), Refusal> {
-        if self.rules.allow(rule, condition) { Ok(()) } else { Err(self.refuse(rule)) }
+        if self.rules.allow(rule, condition) {
+            Ok(())
+        } else {
+            Err(self.refuse(rule))
+        }
     }
 
     fn refuse(&self, rule: Rule) -> Refusal {
-        Refusal::Rule { command: self.command, state: self.record.state.label(), rule }
+        Refusal::Rule {
+            command: self.command,
+            state: self.record.state.label(),
+            rule,
+        }
     }
 
     fn no_row<T>(&self) -> Result<T, Refusal> {
-        Err(Refusal::NoRow { command: self.command, state: self.record.state.label() })
+        Err(Refusal::NoRow {
+            command: self.command,
+            state: self.record.state.label(),
+        })
     }
 
     /// Requires that no clock went back: neither since the record was written, nor since the present key was first sent.
@@ -169,7 +236,10 @@ impl Draft {
 
     /// The attempt of this fence, where the record knows it.
     fn attempt_mut(&mut self, fence: Fence) -> Option<&mut AttemptRecord> {
-        self.record.attempts.iter_mut().find(|attempt| attempt.fence == fence)
+        self.record
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.fence == fence)
     }
 
     /// Whether `fence` is the present attempt's.
@@ -181,7 +251,10 @@ impl Draft {
     fn write(mut self, reply: Reply) -> Step {
         keep::trim(&mut self.record);
         let keep = keep::keep(&self.record, self.written, self.stamp, self.rules);
-        Step { write: Some((Box::new(self.record), keep)), reply }
+        Step {
+            write: Some((Box::new(self.record), keep)),
+            reply,
+        }
     }
 
     /// The next version, and what stands in it.
@@ -192,23 +265,37 @@ impl Draft {
 
     /// What stands, and nothing to write, unless the lease was found to be over.
     fn tell(self, told: Told) -> Step {
-        if self.expired { self.write(Reply::Told(told)) } else { Step { write: None, reply: Reply::Told(told) } }
+        if self.expired {
+            self.write(Reply::Told(told))
+        } else {
+            Step {
+                write: None,
+                reply: Reply::Told(told),
+            }
+        }
     }
 
     /// What stands, as those of the same content are told.
     fn told(&self) -> Told {
         match &self.record.state {
-            State::Started | State::Retrying | State::Probing { .. } => {
-                Told::Running { continuation: None, lease_ms: self.lease_left_ms() }
-            }
-            State::Waiting { continuation, .. } => {
-                Told::Running { continuation: Some(continuation.clone()), lease_ms: self.lease_left_ms() }
-            }
+            State::Started | State::Retrying | State::Probing { .. } => Told::Running {
+                continuation: None,
+                lease_ms: self.lease_left_ms(),
+            },
+            State::Waiting { continuation, .. } => Told::Running {
+                continuation: Some(continuation.clone()),
+                lease_ms: self.lease_left_ms(),
+            },
             State::InDoubt { .. } => Told::InDoubt,
             State::Held { .. } => Told::Held,
             State::Released { .. } => Told::Released,
-            State::Refused { .. } => Told::Refused { replay_ms: self.refusal_left_ms() },
-            State::Landed { undone_by: Some(by), .. } => Told::BeingUndone { by: *by },
+            State::Refused { .. } => Told::Refused {
+                replay_ms: self.refusal_left_ms(),
+            },
+            State::Landed {
+                undone_by: Some(by),
+                ..
+            } => Told::BeingUndone { by: *by },
             State::Landed { .. } => Told::Landed,
             State::Undone { .. } => Told::Undone,
             State::Tombstone { landed, .. } => Told::Expired { landed: *landed },

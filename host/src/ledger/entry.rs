@@ -88,7 +88,9 @@ impl Labels {
         Self {
             tenant: Some(record.tenant.clone()),
             state: record.state.label(),
-            due_in_seconds: record.lease_seconds().or(record.has_open_undoes().then_some(0)),
+            due_in_seconds: record
+                .lease_seconds()
+                .or(record.has_open_undoes().then_some(0)),
         }
     }
 }
@@ -148,7 +150,9 @@ impl StateLabel {
 
     /// The labels of operations: all but those of what the ledger keeps beside them.
     pub fn of_operations() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|label| !matches!(label, Self::Handle | Self::Scheme | Self::Tally))
+        Self::ALL
+            .into_iter()
+            .filter(|label| !matches!(label, Self::Handle | Self::Scheme | Self::Tally))
     }
 
     /// The word for it, in stores, messages and tables alike.
@@ -175,7 +179,10 @@ impl StateLabel {
     /// Whether somebody has yet to end what it stands for.
     #[must_use]
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Running | Self::Waiting | Self::InDoubt | Self::Probing | Self::Held)
+        matches!(
+            self,
+            Self::Running | Self::Waiting | Self::InDoubt | Self::Probing | Self::Held
+        )
     }
 
     /// The label of this word.
@@ -264,9 +271,19 @@ impl Entry {
     /// If it is larger than [`ENTRY_BYTES_MAX`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, EntryFault> {
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        serde_json::to_writer(&mut bytes, &Envelope { format: self.format(), entry: self })
-            .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
-        if bytes.len() > ENTRY_BYTES_MAX { Err(EntryFault::TooLarge(bytes.len())) } else { Ok(bytes) }
+        serde_json::to_writer(
+            &mut bytes,
+            &Envelope {
+                format: self.format(),
+                entry: self,
+            },
+        )
+        .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
+        if bytes.len() > ENTRY_BYTES_MAX {
+            Err(EntryFault::TooLarge(bytes.len()))
+        } else {
+            Ok(bytes)
+        }
     }
 
     /// From bytes.
@@ -278,7 +295,9 @@ impl Entry {
             return Err(EntryFault::TooLarge(bytes.len()));
         }
         match serde_json::from_slice::<OwnedEnvelope>(bytes) {
-            Ok(OwnedEnvelope { format, .. }) if format > FORMAT => Err(EntryFault::Newer { found: format }),
+            Ok(OwnedEnvelope { format, .. }) if format > FORMAT => {
+                Err(EntryFault::Newer { found: format })
+            }
             Ok(envelope) => Ok(envelope.entry),
             Err(fault) => Err(match serde_json::from_slice::<FormatOnly>(bytes) {
                 Ok(FormatOnly { format }) if format > FORMAT => EntryFault::Newer { found: format },
@@ -291,7 +310,9 @@ impl Entry {
     fn format(&self) -> u16 {
         match self {
             // An older release would take a later round's word for the whole attempt's.
-            Self::Operation(record) if record.attempts.iter().any(|attempt| attempt.suspended) => FORMAT,
+            Self::Operation(record) if record.attempts.iter().any(|attempt| attempt.suspended) => {
+                FORMAT
+            }
             Self::Operation(_) | Self::Handle(_) | Self::Scheme(_) => FIRST_FORMAT,
             Self::Sealed(_) | Self::Tally(_) => FORMAT,
         }
@@ -314,11 +335,21 @@ impl Entry {
         match self {
             Self::Operation(record) => Labels::of(record),
             Self::Sealed(sealed) => Labels::of(sealed.record()),
-            Self::Handle(handle) => {
-                Labels { tenant: Some(handle.tenant.clone()), state: StateLabel::Handle, due_in_seconds: None }
-            }
-            Self::Scheme(_) => Labels { tenant: None, state: StateLabel::Scheme, due_in_seconds: None },
-            Self::Tally(_) => Labels { tenant: None, state: StateLabel::Tally, due_in_seconds: None },
+            Self::Handle(handle) => Labels {
+                tenant: Some(handle.tenant.clone()),
+                state: StateLabel::Handle,
+                due_in_seconds: None,
+            },
+            Self::Scheme(_) => Labels {
+                tenant: None,
+                state: StateLabel::Scheme,
+                due_in_seconds: None,
+            },
+            Self::Tally(_) => Labels {
+                tenant: None,
+                state: StateLabel::Tally,
+                due_in_seconds: None,
+            },
         }
     }
 }

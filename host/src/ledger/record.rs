@@ -2,7 +2,8 @@
 
 use super::shared::Shared;
 use crate::words::{
-    Call, CallDigest, Field, Fingerprint, Nonce, Outcome, PolicyDigest, Stamp, StoreKey, Target, Tenant, Until,
+    Call, CallDigest, Field, Fingerprint, Nonce, Outcome, PolicyDigest, Stamp, StoreKey, Target,
+    Tenant, Until,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -373,8 +374,12 @@ pub struct Record {
 impl fmt::Debug for AttemptRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("AttemptRecord");
-        told.field("fence", &self.fence).field("generation", &self.generation).field("series", &self.series);
-        told.field("started", &self.started).field("known", &self.known).finish_non_exhaustive()
+        told.field("fence", &self.fence)
+            .field("generation", &self.generation)
+            .field("series", &self.series);
+        told.field("started", &self.started)
+            .field("known", &self.known)
+            .finish_non_exhaustive()
     }
 }
 
@@ -387,10 +392,19 @@ impl fmt::Debug for Person {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Released { by } | Self::Refused { by, .. } => write!(f, "{}({by:?})", self.label().word()),
-            Self::Landed { via, delivered, undone_by } => {
+            Self::Released { by } | Self::Refused { by, .. } => {
+                write!(f, "{}({by:?})", self.label().word())
+            }
+            Self::Landed {
+                via,
+                delivered,
+                undone_by,
+            } => {
                 let mut told = f.debug_struct("landed");
-                told.field("via", via).field("delivered", delivered).field("undone_by", undone_by).finish()
+                told.field("via", via)
+                    .field("delivered", delivered)
+                    .field("undone_by", undone_by)
+                    .finish()
             }
             other => f.write_str(other.label().word()),
         }
@@ -400,17 +414,27 @@ impl fmt::Debug for State {
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Evidence");
-        told.field("attempt", &self.attempt).field("generation", &self.generation).field("series", &self.series);
-        told.field("known", &self.known).field("weighed", &self.weighed).finish_non_exhaustive()
+        told.field("attempt", &self.attempt)
+            .field("generation", &self.generation)
+            .field("series", &self.series);
+        told.field("known", &self.known)
+            .field("weighed", &self.weighed)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Record");
-        told.field("tenant", &self.tenant).field("operation", &self.terms.operation).field("state", &self.state);
-        told.field("generation", &self.generation).field("series", &self.series).field("since", &self.since);
-        told.field("attempts", &self.attempts).field("evidence", &self.evidence).finish_non_exhaustive()
+        told.field("tenant", &self.tenant)
+            .field("operation", &self.terms.operation)
+            .field("state", &self.state);
+        told.field("generation", &self.generation)
+            .field("series", &self.series)
+            .field("since", &self.since);
+        told.field("attempts", &self.attempts)
+            .field("evidence", &self.evidence)
+            .finish_non_exhaustive()
     }
 }
 
@@ -423,15 +447,17 @@ impl Record {
 
     /// The evidence that an attempt of the present generation landed otherwise than as recorded.
     pub fn landed_evidence(&self) -> impl Iterator<Item = &Evidence> {
-        self.evidence
-            .iter()
-            .filter(|evidence| evidence.generation == self.generation && evidence.known == Known::Landed)
+        self.evidence.iter().filter(|evidence| {
+            evidence.generation == self.generation && evidence.known == Known::Landed
+        })
     }
 
     /// The number of the attempt that a landing rests on: the standing one, or the last where a probe or a person told.
     #[must_use]
     pub fn landed_attempt(&self) -> u32 {
-        self.standing.or_else(|| self.last().map(|attempt| attempt.fence.number)).unwrap_or(0)
+        self.standing
+            .or_else(|| self.last().map(|attempt| attempt.fence.number))
+            .unwrap_or(0)
     }
 
     /// The outcome that stands, where one does.
@@ -439,7 +465,11 @@ impl Record {
     pub fn standing_outcome(&self) -> Option<&Kept> {
         self.found.as_ref().or_else(|| {
             let standing = self.standing?;
-            self.attempts.iter().find(|attempt| attempt.fence.number == standing)?.outcome.as_ref()
+            self.attempts
+                .iter()
+                .find(|attempt| attempt.fence.number == standing)?
+                .outcome
+                .as_ref()
         })
     }
 }
@@ -448,15 +478,21 @@ impl Record {
     /// Whether it landed and undid something whose record does not say so yet.
     #[must_use]
     pub fn has_open_undoes(&self) -> bool {
-        let landed = matches!(self.state, State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. });
-        landed && (!self.undid.is_empty() || self.terms.undoes.iter().any(|undoing| !undoing.settled))
+        let landed = matches!(
+            self.state,
+            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }
+        );
+        landed
+            && (!self.undid.is_empty() || self.terms.undoes.iter().any(|undoing| !undoing.settled))
     }
 
     /// How long the present state may last without a renewal, in seconds; none: it does not end by itself.
     #[must_use]
     pub fn lease_seconds(&self) -> Option<u32> {
         match &self.state {
-            State::Started | State::Retrying | State::Probing { .. } => Some(self.terms.lease_seconds),
+            State::Started | State::Retrying | State::Probing { .. } => {
+                Some(self.terms.lease_seconds)
+            }
             State::Waiting { limit_seconds, .. } => Some(*limit_seconds),
             _ => None,
         }

@@ -93,7 +93,9 @@ impl Rules {
     #[cfg(any(test, feature = "twins"))]
     #[must_use]
     pub const fn without(rule: Rule) -> Self {
-        Self { removed: Some(rule) }
+        Self {
+            removed: Some(rule),
+        }
     }
 
     /// Whether `rule` is content with `condition`.

@@ -27,9 +27,20 @@ struct Written {
 impl TryFrom<Written> for Sealed {
     type Error = serde_json::Error;
 
-    fn try_from(Written { open, key_id, sealed }: Written) -> Result<Self, Self::Error> {
+    fn try_from(
+        Written {
+            open,
+            key_id,
+            sealed,
+        }: Written,
+    ) -> Result<Self, Self::Error> {
         let record = Box::new(serde_json::from_str(&open)?);
-        Ok(Self { open, key_id, sealed, record })
+        Ok(Self {
+            open,
+            key_id,
+            sealed,
+            record,
+        })
     }
 }
 
@@ -43,7 +54,12 @@ impl Sealed {
     ) -> Result<Self, Fault> {
         let open = serde_json::to_string(&record)?;
         let sealed = seal(&open)?;
-        Ok(Self { open, key_id, sealed, record: Box::new(record) })
+        Ok(Self {
+            open,
+            key_id,
+            sealed,
+            record: Box::new(record),
+        })
     }
 
     /// What stands open of the record: where it stands, its times and its digests. Whoever wants to rest on it opens it.
@@ -71,6 +87,9 @@ impl Sealed {
 
 impl std::fmt::Debug for Sealed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sealed").field("key_id", &self.key_id).field("record", &self.record).finish_non_exhaustive()
+        f.debug_struct("Sealed")
+            .field("key_id", &self.key_id)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
     }
 }

@@ -67,8 +67,16 @@ impl Secrets {
         }
         *parts.identity = self.identity;
         *parts.call = self.call;
-        parts.state.into_iter().zip(self.state).for_each(|(place, word)| *place = word);
-        parts.attempts.iter_mut().zip(self.attempts).for_each(|(attempt, secrets)| secrets.put(attempt));
+        parts
+            .state
+            .into_iter()
+            .zip(self.state)
+            .for_each(|(place, word)| *place = word);
+        parts
+            .attempts
+            .iter_mut()
+            .zip(self.attempts)
+            .for_each(|(attempt, secrets)| secrets.put(attempt));
         *parts.evidence = self.evidence;
         *parts.found = self.found;
         *parts.handles = self.handles;
@@ -78,9 +86,15 @@ impl Secrets {
     /// Drops all that the record tells, but not what is known of attempts: that keeps things from being sent again.
     pub(crate) fn erase(record: &mut Record) {
         let Self { evidence, .. } = Self::take(record);
-        let knowledge = |evidence| Evidence { outcome: None, reason: ERASED.to_owned(), ..evidence };
+        let knowledge = |evidence| Evidence {
+            outcome: None,
+            reason: ERASED.to_owned(),
+            ..evidence
+        };
         record.evidence = evidence.into_iter().map(knowledge).collect();
-        words(&mut record.state).into_iter().for_each(|word| ERASED.clone_into(word));
+        words(&mut record.state)
+            .into_iter()
+            .for_each(|word| ERASED.clone_into(word));
     }
 }
 
@@ -100,7 +114,11 @@ impl OfAttempt {
             facts,
             suspended: _,
         } = attempt;
-        Self { outcome: outcome.take(), reason: reason.take(), facts: std::mem::take(facts) }
+        Self {
+            outcome: outcome.take(),
+            reason: reason.take(),
+            facts: std::mem::take(facts),
+        }
     }
 
     fn put(self, attempt: &mut AttemptRecord) {
@@ -158,29 +176,54 @@ impl<'a> Parts<'a> {
             undoes: _,
             shadow: _,
         } = &mut **terms;
-        Self { identity, call, state: words(state), attempts, evidence, found, handles }
+        Self {
+            identity,
+            call,
+            state: words(state),
+            attempts,
+            evidence,
+            found,
+            handles,
+        }
     }
 }
 
 /// What somebody said of the state.
 fn words(state: &mut State) -> Vec<&mut String> {
     match state {
-        State::Waiting { continuation, limit_seconds: _ } => vec![continuation],
+        State::Waiting {
+            continuation,
+            limit_seconds: _,
+        } => vec![continuation],
         State::InDoubt { reason }
-        | State::Held { reason, two_effects: _ }
-        | State::Probing { reason, look: _, from: _ } => vec![reason],
+        | State::Held {
+            reason,
+            two_effects: _,
+        }
+        | State::Probing {
+            reason,
+            look: _,
+            from: _,
+        } => vec![reason],
         State::Released { by } | State::Refused { by, replay_ms: _ } => match by {
             By::Person(person) => of_person(person),
             By::Owner | By::TimedRerun => Vec::new(),
         },
-        State::Landed { via, delivered: _, undone_by: _ } => match via {
+        State::Landed {
+            via,
+            delivered: _,
+            undone_by: _,
+        } => match via {
             Via::Person(person) => of_person(person),
             Via::Answer | Via::Probe => Vec::new(),
         },
         State::Started
         | State::Retrying
         | State::Undone { by: _ }
-        | State::Tombstone { landed: _, delivered: _ }
+        | State::Tombstone {
+            landed: _,
+            delivered: _,
+        }
         | State::Alias { to: _ } => Vec::new(),
     }
 }

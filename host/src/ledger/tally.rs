@@ -119,7 +119,12 @@ impl Tally {
     /// Nothing yet.
     #[must_use]
     pub fn new(tool: String, day_ms: u64) -> Self {
-        Self { tool, day_ms, counts: BTreeMap::new(), examples: Vec::new() }
+        Self {
+            tool,
+            day_ms,
+            counts: BTreeMap::new(),
+            examples: Vec::new(),
+        }
     }
 
     /// What was counted elsewhere, too.
@@ -137,7 +142,12 @@ impl Tally {
 fn add_example(examples: &mut Vec<Example>, example: &Example) {
     let same = |other: &&mut Example| {
         (&other.tenant, &other.operation, &other.key, other.would)
-            == (&example.tenant, &example.operation, &example.key, example.would)
+            == (
+                &example.tenant,
+                &example.operation,
+                &example.key,
+                example.would,
+            )
     };
     if let Some(known) = examples.iter_mut().find(same) {
         known.times += example.times;
@@ -147,7 +157,10 @@ fn add_example(examples: &mut Vec<Example>, example: &Example) {
     }
     examples.push(example.clone());
     if examples.len() > EXAMPLES_MAX {
-        let least = examples.iter().enumerate().min_by_key(|(_, example)| (example.times, example.last_ms));
+        let least = examples
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, example)| (example.times, example.last_ms));
         if let Some((least, _)) = least {
             examples.remove(least);
         }
@@ -177,10 +190,23 @@ mod tests {
         for number in 1..1_000 {
             tally.add(&BTreeMap::from([(Would::Replay, 1)]), &[example(number, 1)]);
         }
-        assert_eq!((tally.examples.len(), tally.counts.get(&Would::Replay)), (EXAMPLES_MAX, Some(&999)));
+        assert_eq!(
+            (tally.examples.len(), tally.counts.get(&Would::Replay)),
+            (EXAMPLES_MAX, Some(&999))
+        );
         assert!(tally.examples.contains(&example(0, 3)));
-        tally.add(&BTreeMap::new(), &[Example { last_ms: 9, ..example(0, 2) }]);
-        let known = tally.examples.iter().find(|example| example.key == "0").map(|known| (known.times, known.last_ms));
+        tally.add(
+            &BTreeMap::new(),
+            &[Example {
+                last_ms: 9,
+                ..example(0, 2)
+            }],
+        );
+        let known = tally
+            .examples
+            .iter()
+            .find(|example| example.key == "0")
+            .map(|known| (known.times, known.last_ms));
         assert_eq!(known, Some((5, 9)));
     }
 }

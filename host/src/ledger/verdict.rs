@@ -25,8 +25,15 @@ impl Bounded {
 
     /// The same, where what it rests on is not all that was sent: nothing is known then.
     pub(super) fn doubted(&self) -> Self {
-        let reason = format!("an earlier round of it was sent and may have taken effect ({})", self.reason);
-        Self { effect: Effect::Unknown, reason, retry_after_ms: self.retry_after_ms }
+        let reason = format!(
+            "an earlier round of it was sent and may have taken effect ({})",
+            self.reason
+        );
+        Self {
+            effect: Effect::Unknown,
+            reason,
+            retry_after_ms: self.retry_after_ms,
+        }
     }
 
     /// When trying again may help, in milliseconds.
@@ -55,13 +62,18 @@ pub fn bound(outcome: &Outcome, verdict: &Verdict, server_errors: ServerErrors) 
     let claims_no_effect = matches!(verdict.effect, Effect::Refused | Effect::Absent);
     let (effect, correction) = match outcome {
         Outcome::Unanswered(silence) if !silence.sent => (Effect::Absent, Some("nothing was sent")),
-        Outcome::Unanswered(_) if verdict.effect != Effect::Unknown => (Effect::Unknown, Some("no answer came")),
+        Outcome::Unanswered(_) if verdict.effect != Effect::Unknown => {
+            (Effect::Unknown, Some("no answer came"))
+        }
         Outcome::Failed(failure)
             if claims_no_effect
                 && failure.status.is_some_and(proves_nothing)
                 && server_errors == ServerErrors::ProveNothing =>
         {
-            (Effect::Unknown, Some("a server error does not prove that there was no effect"))
+            (
+                Effect::Unknown,
+                Some("a server error does not prove that there was no effect"),
+            )
         }
         _ => (verdict.effect, None),
     };
@@ -72,7 +84,11 @@ pub fn bound(outcome: &Outcome, verdict: &Verdict, server_errors: ServerErrors) 
         Some(correction) if verdict.reason.is_empty() => correction.to_owned(),
         _ => verdict.reason.clone(),
     };
-    Bounded { effect, reason, retry_after_ms: verdict.retry_after_ms }
+    Bounded {
+        effect,
+        reason,
+        retry_after_ms: verdict.retry_after_ms,
+    }
 }
 
 fn proves_nothing(status: u16) -> bool {
@@ -85,36 +101,72 @@ mod tests {
     use crate::words::Failure;
 
     fn effect(outcome: &Outcome, said: Effect, server_errors: ServerErrors) -> Effect {
-        bound(outcome, &Verdict::new(said, "so says the policy"), server_errors).effect()
+        bound(
+            outcome,
+            &Verdict::new(said, "so says the policy"),
+            server_errors,
+        )
+        .effect()
     }
 
     #[test]
     fn silence_after_sending_is_unknown_whatever_the_policy_says() {
-        for said in [Effect::Landed, Effect::Refused, Effect::Absent, Effect::Unknown] {
+        for said in [
+            Effect::Landed,
+            Effect::Refused,
+            Effect::Absent,
+            Effect::Unknown,
+        ] {
             let silence = Outcome::no_answer("timed out");
-            assert_eq!(effect(&silence, said, ServerErrors::AreAnswers), Effect::Unknown);
+            assert_eq!(
+                effect(&silence, said, ServerErrors::AreAnswers),
+                Effect::Unknown
+            );
         }
     }
 
     #[test]
     fn what_was_not_sent_is_absent_whatever_the_policy_says() {
-        for said in [Effect::Landed, Effect::Refused, Effect::Absent, Effect::Unknown] {
+        for said in [
+            Effect::Landed,
+            Effect::Refused,
+            Effect::Absent,
+            Effect::Unknown,
+        ] {
             let unsent = Outcome::not_sent("connection refused");
-            assert_eq!(effect(&unsent, said, ServerErrors::ProveNothing), Effect::Absent);
+            assert_eq!(
+                effect(&unsent, said, ServerErrors::ProveNothing),
+                Effect::Absent
+            );
         }
     }
 
     #[test]
     fn server_errors_never_prove_that_there_was_no_effect() {
         for status in [408, 500, 502, 504] {
-            let failed = Outcome::Failed(Failure { status: Some(status), ..Failure::default() });
+            let failed = Outcome::Failed(Failure {
+                status: Some(status),
+                ..Failure::default()
+            });
             for said in [Effect::Refused, Effect::Absent] {
-                assert_eq!(effect(&failed, said, ServerErrors::ProveNothing), Effect::Unknown);
+                assert_eq!(
+                    effect(&failed, said, ServerErrors::ProveNothing),
+                    Effect::Unknown
+                );
                 assert_eq!(effect(&failed, said, ServerErrors::AreAnswers), said);
             }
-            assert_eq!(effect(&failed, Effect::Landed, ServerErrors::ProveNothing), Effect::Landed);
+            assert_eq!(
+                effect(&failed, Effect::Landed, ServerErrors::ProveNothing),
+                Effect::Landed
+            );
         }
-        let declined = Outcome::Failed(Failure { status: Some(402), ..Failure::default() });
-        assert_eq!(effect(&declined, Effect::Refused, ServerErrors::ProveNothing), Effect::Refused);
+        let declined = Outcome::Failed(Failure {
+            status: Some(402),
+            ..Failure::default()
+        });
+        assert_eq!(
+            effect(&declined, Effect::Refused, ServerErrors::ProveNothing),
+            Effect::Refused
+        );
     }
 }

@@ -19,8 +19,13 @@ impl Pointer {
         if pointer.len() > PLACE_BYTES_MAX {
             return Err("it is longer than 512 bytes");
         }
-        let segments = pointer.strip_prefix('/').ok_or("it must begin with a slash, as in `/meta/key`")?;
-        let mut way: Vec<_> = segments.split('/').map(unescaped).collect::<Result<_, _>>()?;
+        let segments = pointer
+            .strip_prefix('/')
+            .ok_or("it must begin with a slash, as in `/meta/key`")?;
+        let mut way: Vec<_> = segments
+            .split('/')
+            .map(unescaped)
+            .collect::<Result<_, _>>()?;
         if way.len() > POINTER_SEGMENTS_MAX {
             return Err("it reaches deeper than 32 levels");
         }
@@ -30,7 +35,10 @@ impl Pointer {
 
     /// The place it names, made where it is missing (then null stands there). Lists on the way are not entered: where
     /// a key belongs must not depend on how many items a call has.
-    pub(super) fn place_in(self, arguments: &mut Map<String, Value>) -> Result<&mut Value, Blocked> {
+    pub(super) fn place_in(
+        self,
+        arguments: &mut Map<String, Value>,
+    ) -> Result<&mut Value, Blocked> {
         let mut object = arguments;
         for name in self.way {
             let member = object.entry(name).or_insert(Value::Null);
@@ -44,7 +52,10 @@ impl Pointer {
     }
 
     /// The value it names, where there is one.
-    pub(super) fn find_in<'a>(&self, arguments: &'a mut Map<String, Value>) -> Option<&'a mut Value> {
+    pub(super) fn find_in<'a>(
+        &self,
+        arguments: &'a mut Map<String, Value>,
+    ) -> Option<&'a mut Value> {
         let mut object = arguments;
         for name in &self.way {
             object = object.get_mut(name)?.as_object_mut()?;

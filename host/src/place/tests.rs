@@ -29,15 +29,24 @@ fn fault(place: Place, before: Value) -> String {
 
 #[test]
 fn missing_objects_on_the_way_are_made() {
-    assert_eq!(arguments(argument("/a/b~1c/~0"), json!({"x": 1})), json!({"x": 1, "a": {"b/c": {"~": "KEY"}}}));
-    assert_eq!(arguments(argument("/a/b"), json!({"a": null})), json!({"a": {"b": "KEY"}}));
+    assert_eq!(
+        arguments(argument("/a/b~1c/~0"), json!({"x": 1})),
+        json!({"x": 1, "a": {"b/c": {"~": "KEY"}}})
+    );
+    assert_eq!(
+        arguments(argument("/a/b"), json!({"a": null})),
+        json!({"a": {"b": "KEY"}})
+    );
     assert_eq!(arguments(argument("/"), json!({})), json!({"": "KEY"}));
 }
 
 #[test]
 fn a_key_that_somebody_else_put_there_is_replaced() {
     for there in [json!("random"), json!(1), json!(null), json!(true)] {
-        assert_eq!(arguments(argument("/key"), json!({"key": there})), json!({"key": "KEY"}));
+        assert_eq!(
+            arguments(argument("/key"), json!({"key": there})),
+            json!({"key": "KEY"})
+        );
     }
 }
 
@@ -57,8 +66,15 @@ fn what_stands_in_the_way_is_named_and_nothing_is_lost() {
 
 #[test]
 fn a_text_gets_the_key_on_a_line_of_its_own() {
-    for (before, after) in [("Hello", "Hello\nKEY"), ("Hello\n", "Hello\nKEY"), ("", "KEY")] {
-        assert_eq!(arguments(appended("/m/text"), json!({"m": {"text": before}})), json!({"m": {"text": after}}));
+    for (before, after) in [
+        ("Hello", "Hello\nKEY"),
+        ("Hello\n", "Hello\nKEY"),
+        ("", "KEY"),
+    ] {
+        assert_eq!(
+            arguments(appended("/m/text"), json!({"m": {"text": before}})),
+            json!({"m": {"text": after}})
+        );
     }
 }
 
@@ -74,10 +90,19 @@ fn a_text_that_is_none_gets_no_key() {
 
 #[test]
 fn headers_and_metadata_go_beside_the_arguments() {
-    let places = [Place::Header("Idempotency-Key".to_owned()), Place::Metadata("semel/key".to_owned())];
+    let places = [
+        Place::Header("Idempotency-Key".to_owned()),
+        Place::Metadata("semel/key".to_owned()),
+    ];
     let placed = put(&places, "KEY", map(json!({"a": 1}))).unwrap();
-    assert_eq!(placed.headers, [("Idempotency-Key".to_owned(), "KEY".to_owned())]);
-    assert_eq!(placed.metadata, [("semel/key".to_owned(), "KEY".to_owned())]);
+    assert_eq!(
+        placed.headers,
+        [("Idempotency-Key".to_owned(), "KEY".to_owned())]
+    );
+    assert_eq!(
+        placed.metadata,
+        [("semel/key".to_owned(), "KEY".to_owned())]
+    );
     assert_eq!(Value::Object(placed.arguments.clone()), json!({"a": 1}));
     assert!(!format!("{placed:?}").contains("KEY"));
 }
@@ -85,31 +110,54 @@ fn headers_and_metadata_go_beside_the_arguments() {
 #[test]
 fn a_header_that_would_split_a_request_is_refused() {
     for name in ["", "a b", "a:b", "a\r\nX: y", "ключ"] {
-        assert!(fault(Place::Header(name.to_owned()), json!({})).contains("no header name"), "{name}");
+        assert!(
+            fault(Place::Header(name.to_owned()), json!({})).contains("no header name"),
+            "{name}"
+        );
     }
     for name in ["", "a\nb", &"x".repeat(PLACE_BYTES_MAX + 1)] {
-        assert!(fault(Place::Metadata(name.to_owned()), json!({})).contains("in metadata"), "{name}");
+        assert!(
+            fault(Place::Metadata(name.to_owned()), json!({})).contains("in metadata"),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn what_is_no_pointer_is_refused() {
-    for (pointer, why) in
-        [("", "begin with a slash"), ("a", "begin with a slash"), ("/~2", "`0` or `1`"), ("/~", "`0`")]
-    {
-        assert!(fault(argument(pointer), json!({})).contains(why), "{pointer}");
+    for (pointer, why) in [
+        ("", "begin with a slash"),
+        ("a", "begin with a slash"),
+        ("/~2", "`0` or `1`"),
+        ("/~", "`0`"),
+    ] {
+        assert!(
+            fault(argument(pointer), json!({})).contains(why),
+            "{pointer}"
+        );
     }
     assert!(fault(argument(&"/a".repeat(33)), json!({})).contains("deeper than 32"));
-    assert!(fault(argument(&format!("/{}", "a".repeat(512))), json!({})).contains("longer than 512"));
+    assert!(
+        fault(argument(&format!("/{}", "a".repeat(512))), json!({})).contains("longer than 512")
+    );
 }
 
 #[test]
 fn a_place_named_twice_is_refused() {
     let twice = |one, other| put(&[one, other], "KEY", map(json!({"a": "x"}))).unwrap_err();
     let header = |name: &str| Place::Header(name.to_owned());
-    assert_eq!(twice(header("X-Key"), header("x-key")), PlaceFault::Twice(Shown::new("x-key")));
-    assert_eq!(twice(argument("/a"), appended("/a")), PlaceFault::Twice(Shown::new("/a")));
-    assert_eq!(put(&vec![argument("/a"); 9], "KEY", Map::new()), Err(PlaceFault::TooMany(9)));
+    assert_eq!(
+        twice(header("X-Key"), header("x-key")),
+        PlaceFault::Twice(Shown::new("x-key"))
+    );
+    assert_eq!(
+        twice(argument("/a"), appended("/a")),
+        PlaceFault::Twice(Shown::new("/a"))
+    );
+    assert_eq!(
+        put(&vec![argument("/a"); 9], "KEY", Map::new()),
+        Err(PlaceFault::TooMany(9))
+    );
 }
 
 proptest! {

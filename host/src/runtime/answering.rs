@@ -14,34 +14,85 @@ impl Driver {
     /// The answer to a call that ended so.
     pub(super) fn answer(&self, end: End) -> Result<Answer, CallError> {
         match end {
-            End::Executed { grant, outcome, effect, reason, retry_after_ms, recorded } => {
-                let about = self.about(grant.generation, grant.fence.number, recorded.as_ref().err());
+            End::Executed {
+                grant,
+                outcome,
+                effect,
+                reason,
+                retry_after_ms,
+                recorded,
+            } => {
+                let about = self.about(
+                    grant.generation,
+                    grant.fence.number,
+                    recorded.as_ref().err(),
+                );
                 let next = after(effect, retry_after_ms.map(u64::from), &recorded);
-                Ok(Answer::Executed { about, outcome, effect, reason, next })
+                Ok(Answer::Executed {
+                    about,
+                    outcome,
+                    effect,
+                    reason,
+                    next,
+                })
             }
-            End::ExecutedOpen { outcome, effect, reason } => {
-                let away = LedgerFault::Away("the ledger was away, and the operator lets the tool run".to_owned());
+            End::ExecutedOpen {
+                outcome,
+                effect,
+                reason,
+            } => {
+                let away = LedgerFault::Away(
+                    "the ledger was away, and the operator lets the tool run".to_owned(),
+                );
                 let mut about = self.about(0, 0, Some(&away));
                 about.switches.push(Switch::OpenWithoutLedger);
                 // What landed is not to be repeated, recorded or not.
                 let landed = effect == Effect::Landed;
-                let next = if landed { Next::Nothing } else { Next::CallAgain { after_ms: None } };
-                Ok(Answer::Executed { about, outcome, effect, reason, next })
+                let next = if landed {
+                    Next::Nothing
+                } else {
+                    Next::CallAgain { after_ms: None }
+                };
+                Ok(Answer::Executed {
+                    about,
+                    outcome,
+                    effect,
+                    reason,
+                    next,
+                })
             }
             End::Told(reading) => self.told(&reading, None, None),
-            End::Unsettled { recorded: Ok(reading), outcome, reason } => self.told(&reading, outcome, reason),
-            End::Unsettled { recorded: Err(fault), outcome, reason } => Ok(Answer::InDoubt {
+            End::Unsettled {
+                recorded: Ok(reading),
+                outcome,
+                reason,
+            } => self.told(&reading, outcome, reason),
+            End::Unsettled {
+                recorded: Err(fault),
+                outcome,
+                reason,
+            } => Ok(Answer::InDoubt {
                 about: self.about(self.generation(), self.attempt_number(), Some(&fault)),
                 reason: reason.unwrap_or_else(|| "the effect is unknown".to_owned()),
                 outcome,
                 next: Next::AskAgain { after_ms: None },
             }),
             End::Unmarked(why) => {
-                let next = if why.passes { Next::CallAgain { after_ms: None } } else { Next::CorrectTheCall };
-                Ok(Answer::Refused { reason: why.reason, next })
+                let next = if why.passes {
+                    Next::CallAgain { after_ms: None }
+                } else {
+                    Next::CorrectTheCall
+                };
+                Ok(Answer::Refused {
+                    reason: why.reason,
+                    next,
+                })
             }
             End::LedgerAway { fault, own: None } => Err(CallError::Ledger(fault.to_string())),
-            End::LedgerAway { fault, own: outcome @ Some(_) } => Ok(Answer::InDoubt {
+            End::LedgerAway {
+                fault,
+                own: outcome @ Some(_),
+            } => Ok(Answer::InDoubt {
                 about: self.about(self.generation(), self.attempt_number(), Some(&fault)),
                 reason: "the effect is unknown, and the ledger is away".to_owned(),
                 outcome,
@@ -60,7 +111,9 @@ impl Driver {
     }
 
     fn attempt_number(&self) -> u32 {
-        self.record().and_then(Record::last).map_or(0, |last| last.fence.number)
+        self.record()
+            .and_then(Record::last)
+            .map_or(0, |last| last.fence.number)
     }
 
     fn about(&self, generation: u32, attempt: u32, unrecorded: Option<&LedgerFault>) -> About {
@@ -70,7 +123,9 @@ impl Driver {
         };
         let (operation, key) = match (&self.latest, self.record()) {
             (Some(applied), Some(record)) => {
-                let key = self.inner.downstream(applied.key, record, record.generation, record.series);
+                let key =
+                    self.inner
+                        .downstream(applied.key, record, record.generation, record.series);
                 (record.terms.operation.clone(), key)
             }
             _ => (self.claim.terms.operation.clone(), String::new()),
@@ -82,11 +137,23 @@ impl Driver {
         if self.tool.taken_once_written {
             switches.push(Switch::TakenOnceWritten);
         }
-        About { operation, key, generation, attempt, recorded, switches }
+        About {
+            operation,
+            key,
+            generation,
+            attempt,
+            recorded,
+            switches,
+        }
     }
 
     /// What stands, as the ledger told it.
-    fn told(&self, reading: &Reading, outcome: Option<Outcome>, reason: Option<String>) -> Result<Answer, CallError> {
+    fn told(
+        &self,
+        reading: &Reading,
+        outcome: Option<Outcome>,
+        reason: Option<String>,
+    ) -> Result<Answer, CallError> {
         let Some(record) = self.record() else {
             return Err(CallError::Internal("an answer without a record".to_owned()));
         };
@@ -94,20 +161,40 @@ impl Driver {
             return Err(CallError::Internal("a right that nobody used".to_owned()));
         };
         let about = self.about(reading.generation, record.landed_attempt(), None);
-        let because = || reason.clone().or_else(|| reason_of(record)).unwrap_or_default();
+        let because = || {
+            reason
+                .clone()
+                .or_else(|| reason_of(record))
+                .unwrap_or_default()
+        };
         Ok(match told {
-            Told::Running { continuation, lease_ms } => Answer::Running {
+            Told::Running {
+                continuation,
+                lease_ms,
+            } => Answer::Running {
                 about,
                 continuation: continuation.clone(),
-                next: Next::AskAgain { after_ms: Some((*lease_ms).min(ASK_AGAIN_MS)) },
+                next: Next::AskAgain {
+                    after_ms: Some((*lease_ms).min(ASK_AGAIN_MS)),
+                },
             },
             Told::InDoubt => {
                 let outcome = outcome.or_else(|| last_outcome(record));
-                Answer::InDoubt { about, reason: because(), outcome, next: Next::AskAgain { after_ms: None } }
+                Answer::InDoubt {
+                    about,
+                    reason: because(),
+                    outcome,
+                    next: Next::AskAgain { after_ms: None },
+                }
             }
             Told::Held => {
                 let outcome = outcome.or_else(|| last_outcome(record));
-                Answer::Held { about, reason: because(), outcome, next: Next::AskAPerson }
+                Answer::Held {
+                    about,
+                    reason: because(),
+                    outcome,
+                    next: Next::AskAPerson,
+                }
             }
             Told::Landed | Told::BeingUndone { .. } => Answer::Replayed {
                 about,
@@ -119,12 +206,20 @@ impl Driver {
                 about,
                 outcome: whole(record.standing_outcome()),
                 effect: Effect::Refused,
-                next: replay_ms.map_or(Next::AskAPerson, |ms| Next::CallAgain { after_ms: Some(ms) }),
+                next: replay_ms.map_or(Next::AskAPerson, |ms| Next::CallAgain {
+                    after_ms: Some(ms),
+                }),
             },
             Told::Conflict => self.conflict(about, record),
-            Told::Expired { landed } => Answer::Expired { about, landed_at_ms: landed.wall_ms, next: Next::Nothing },
+            Told::Expired { landed } => Answer::Expired {
+                about,
+                landed_at_ms: landed.wall_ms,
+                next: Next::Nothing,
+            },
             Told::Released | Told::Undone | Told::Alias { .. } => {
-                return Err(CallError::Internal(format!("the ledger told `{told:?}` to a caller")));
+                return Err(CallError::Internal(format!(
+                    "the ledger told `{told:?}` to a caller"
+                )));
             }
         })
     }
@@ -139,24 +234,40 @@ impl Driver {
         let next = match &record.state {
             State::Held { .. } => Next::AskAPerson,
             State::Started | State::Retrying | State::Probing { .. } | State::Waiting { .. } => {
-                Next::CallAgain { after_ms: Some(ASK_AGAIN_MS) }
+                Next::CallAgain {
+                    after_ms: Some(ASK_AGAIN_MS),
+                }
             }
             _ => Next::Nothing,
         };
-        Answer::Conflict { about, standing, next }
+        Answer::Conflict {
+            about,
+            standing,
+            next,
+        }
     }
 }
 
-fn after(effect: Effect, retry_after_ms: Option<u64>, recorded: &Result<Reading, LedgerFault>) -> Next {
+fn after(
+    effect: Effect,
+    retry_after_ms: Option<u64>,
+    recorded: &Result<Reading, LedgerFault>,
+) -> Next {
     let replayed_for = match recorded.as_ref().map(|reading| &reading.reply) {
         Ok(Reply::Told(Told::Refused { replay_ms })) => *replay_ms,
         _ => None,
     };
     match effect {
         Effect::Landed => Next::Nothing,
-        Effect::Refused => Next::CallAgain { after_ms: retry_after_ms.or(replayed_for) },
-        Effect::Absent => Next::CallAgain { after_ms: retry_after_ms },
-        Effect::Unknown => Next::AskAgain { after_ms: retry_after_ms },
+        Effect::Refused => Next::CallAgain {
+            after_ms: retry_after_ms.or(replayed_for),
+        },
+        Effect::Absent => Next::CallAgain {
+            after_ms: retry_after_ms,
+        },
+        Effect::Unknown => Next::AskAgain {
+            after_ms: retry_after_ms,
+        },
     }
 }
 
@@ -171,7 +282,12 @@ fn last_outcome(record: &Record) -> Option<Outcome> {
 /// Why a record stands as it does, where somebody said so.
 fn reason_of(record: &Record) -> Option<String> {
     match &record.state {
-        State::InDoubt { reason } | State::Held { reason, .. } | State::Probing { reason, .. } => Some(reason.clone()),
-        _ => record.last().and_then(|last| last.reason.clone()).filter(|reason| !reason.is_empty()),
+        State::InDoubt { reason } | State::Held { reason, .. } | State::Probing { reason, .. } => {
+            Some(reason.clone())
+        }
+        _ => record
+            .last()
+            .and_then(|last| last.reason.clone())
+            .filter(|reason| !reason.is_empty()),
     }
 }

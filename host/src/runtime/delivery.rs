@@ -27,7 +27,10 @@ enum To {
 
 impl Delivery {
     pub(super) fn of_record(table: Table, landed: Applied) -> Self {
-        Self(To::Ledger { table, landed: Box::new(landed) })
+        Self(To::Ledger {
+            table,
+            landed: Box::new(landed),
+        })
     }
 
     pub(super) fn of_watched(observer: oneshot::Sender<()>) -> Self {
@@ -36,21 +39,31 @@ impl Delivery {
 
     /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
     pub async fn taken(self) {
-        self.mark(async |table, landed, mark| table.apply_after(landed, mark).await.map(drop)).await;
+        self.mark(async |table, landed, mark| table.apply_after(landed, mark).await.map(drop))
+            .await;
     }
 
     /// As [`Delivery::taken`], but the mark may be written together with what the ledger is asked next, a moment later: so it
     /// is in nobody's way. Who makes the call again on this host finds it; other hosts on the ledger see it once it is
     /// written, and it is lost if this process is killed before.
     pub async fn taken_soon(self) {
-        self.mark(async |table, landed, mark| table.apply_soon(landed, mark).await).await;
+        self.mark(async |table, landed, mark| table.apply_soon(landed, mark).await)
+            .await;
     }
 
-    async fn mark(self, write: impl AsyncFnOnce(&Table, &Applied, &Command) -> Result<(), LedgerError>) {
+    async fn mark(
+        self,
+        write: impl AsyncFnOnce(&Table, &Applied, &Command) -> Result<(), LedgerError>,
+    ) {
         match self.0 {
             To::Ledger { table, landed } => {
-                let Some(record) = landed.record() else { return };
-                let mark = Command::Deliver { generation: record.generation, attempt: record.landed_attempt() };
+                let Some(record) = landed.record() else {
+                    return;
+                };
+                let mark = Command::Deliver {
+                    generation: record.generation,
+                    attempt: record.landed_attempt(),
+                };
                 if let Err(error) = write(&table, &landed, &mark).await {
                     tracing::debug!(%error, "semel.delivery mark dropped");
                 }
@@ -79,7 +92,10 @@ impl Marks {
         tokio::spawn(async move {
             delivery.taken_soon().await;
             let mut open = marks.open();
-            if open.get(&key).is_some_and(|latest| latest.same_channel(&written)) {
+            if open
+                .get(&key)
+                .is_some_and(|latest| latest.same_channel(&written))
+            {
                 open.remove(&key);
             }
             drop(writing);

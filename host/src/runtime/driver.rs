@@ -11,11 +11,14 @@ use crate::{
     guard::{Action, End, Event, Guard, LedgerFault, PolicyTrouble, Reading, Seen},
     json,
     ledger::{
-        Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record, Refusal, Reply,
-        ServerErrors, Settlement, Shared, Sight, StateLabel, Told,
+        Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record,
+        Refusal, Reply, ServerErrors, Settlement, Shared, Sight, StateLabel, Told,
     },
     points::{self, Deed},
-    words::{Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey, Target, Verdict},
+    words::{
+        Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey,
+        Target, Verdict,
+    },
 };
 use sha2::{Digest, Sha256};
 use std::{io, sync::Arc, time::Duration};
@@ -136,19 +139,41 @@ impl Driver {
 
     async fn perform(&mut self, action: Action) -> Event {
         match action {
-            Action::Claim { read_undelivered } => Event::Claimed(self.claim(read_undelivered).await),
-            Action::Continue { continuation } => Event::Claimed(self.go_on_with(continuation).await),
-            Action::Suspend { fence, continuation, limit_seconds } => {
-                Event::Written(self.suspend(fence, continuation, limit_seconds).await)
+            Action::Claim { read_undelivered } => {
+                Event::Claimed(self.claim(read_undelivered).await)
             }
+            Action::Continue { continuation } => {
+                Event::Claimed(self.go_on_with(continuation).await)
+            }
+            Action::Suspend {
+                fence,
+                continuation,
+                limit_seconds,
+            } => Event::Written(self.suspend(fence, continuation, limit_seconds).await),
             Action::Mark(grant) => Event::Marked(self.inner.table.mark(self.key, &grant).await),
             Action::Judge { outcome } => Event::Judged(self.verdict(&outcome)),
-            Action::Settle { grant, outcome, verdict, handles, undid } => {
-                Event::Written(self.settle(grant, &outcome, verdict, handles, &undid).await)
-            }
-            Action::Hold { fence, outcome, reason } => Event::Written(self.hold(fence, outcome, reason).await),
-            Action::Wait { key, version, at_most_ms } => {
-                self.inner.table.store().changed(key, version, Duration::from_millis(at_most_ms)).await;
+            Action::Settle {
+                grant,
+                outcome,
+                verdict,
+                handles,
+                undid,
+            } => Event::Written(self.settle(grant, &outcome, verdict, handles, &undid).await),
+            Action::Hold {
+                fence,
+                outcome,
+                reason,
+            } => Event::Written(self.hold(fence, outcome, reason).await),
+            Action::Wait {
+                key,
+                version,
+                at_most_ms,
+            } => {
+                self.inner
+                    .table
+                    .store()
+                    .changed(key, version, Duration::from_millis(at_most_ms))
+                    .await;
                 Event::Woken
             }
             Action::Sleep { ms } => {
@@ -164,7 +189,11 @@ impl Driver {
                 points::after(Deed::Probe);
                 Event::Ran(answer)
             }
-            Action::Weigh { reading: _, probe, answer } => self.weigh(&probe, &answer),
+            Action::Weigh {
+                reading: _,
+                probe,
+                answer,
+            } => self.weigh(&probe, &answer),
             Action::Saw { seen } => Event::Written(self.saw(seen).await),
             Action::Run(_) | Action::RunOpen | Action::Finish(_) => Event::Woken,
         }
@@ -175,8 +204,13 @@ impl Driver {
         let applied = applied?;
         let reading = applied.reading();
         if let Reply::Granted(grant) = &applied.reply {
-            self.right =
-                Some(Right::new(&self.inner.table, &self.inner.renewals, grant, &applied, Arc::clone(&self.claim)));
+            self.right = Some(Right::new(
+                &self.inner.table,
+                &self.inner.renewals,
+                grant,
+                &applied,
+                Arc::clone(&self.claim),
+            ));
         }
         self.latest = Some(applied);
         Ok(reading)
@@ -201,17 +235,35 @@ impl Driver {
         self.inner.marks.written(self.key).await;
         let stands = self.inner.table.told(self.key, &self.claim).await?;
         let waits = match &stands.reply {
-            Reply::Told(Told::Running { continuation: Some(waits), .. }) => *waits == continuation,
+            Reply::Told(Told::Running {
+                continuation: Some(waits),
+                ..
+            }) => *waits == continuation,
             _ => false,
         };
         let digest = stands.record().map(|record| record.terms.call_digest);
         if waits && digest == Some(self.claim.terms.call_digest) {
-            let applied = self.inner.table.apply(stands.key, &Command::Continue { continuation, nonce }).await;
+            let applied = self
+                .inner
+                .table
+                .apply(
+                    stands.key,
+                    &Command::Continue {
+                        continuation,
+                        nonce,
+                    },
+                )
+                .await;
             return self.read(applied);
         }
         if waits || matches!(stands.reply, Reply::Granted(_)) {
-            let state = stands.record().map_or(StateLabel::Released, |record| record.state.label());
-            return Err(LedgerFault::Refused(Refusal::NoRow { command: "continue", state }));
+            let state = stands
+                .record()
+                .map_or(StateLabel::Released, |record| record.state.label());
+            return Err(LedgerFault::Refused(Refusal::NoRow {
+                command: "continue",
+                state,
+            }));
         }
         self.read(Ok(stands))
     }
@@ -222,7 +274,11 @@ impl Driver {
         continuation: String,
         limit_seconds: u32,
     ) -> Result<Reading, LedgerFault> {
-        let command = Command::Suspend { fence, continuation, limit_seconds };
+        let command = Command::Suspend {
+            fence,
+            continuation,
+            limit_seconds,
+        };
         let applied = self.inner.table.apply(self.key, &command).await;
         let reading = self.read(applied)?;
         self.over();
@@ -247,7 +303,12 @@ impl Driver {
     async fn ask_to_look(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
         let nonce = Nonce::fresh().map_err(LedgerError::from)?;
         self.look = Some(nonce);
-        let command = Command::Look { nonce, shown, asker: Asker::Caller, looks_max: self.tool.allowance.looks };
+        let command = Command::Look {
+            nonce,
+            shown,
+            asker: Asker::Caller,
+            looks_max: self.tool.allowance.looks,
+        };
         let applied = self.inner.table.apply(self.key, &command).await;
         self.read(applied)
     }
@@ -266,7 +327,10 @@ impl Driver {
     /// What the policy says of an attempt that came to this.
     pub(super) fn verdict(&self, outcome: &Outcome) -> Result<Verdict, PolicyTrouble> {
         let attempts = self.attempts(Some(outcome));
-        self.tool.policy.judge(&self.call, &attempts).map_err(|fault| PolicyTrouble(fault.to_string()))
+        self.tool
+            .policy
+            .judge(&self.call, &attempts)
+            .map_err(|fault| PolicyTrouble(fault.to_string()))
     }
 
     pub(super) fn server_errors(&self) -> ServerErrors {
@@ -301,20 +365,30 @@ impl Driver {
 
     fn weigh(&self, probe: &Probe, answer: &Outcome) -> Event {
         let attempts = self.attempts(None);
-        let weighed = self.tool.policy.weigh(self.recorded_call(), &attempts, probe, answer);
+        let weighed = self
+            .tool
+            .policy
+            .weigh(self.recorded_call(), &attempts, probe, answer);
         Event::Weighed(weighed.map_err(|fault| PolicyTrouble(fault.to_string())))
     }
 
     /// The call that the attempts made: the recorded one, or this one, whose content is the same.
     fn recorded_call(&self) -> &Call {
-        let recorded = self.latest.as_ref().and_then(|applied| applied.record()?.terms.call.as_ref());
+        let recorded = self
+            .latest
+            .as_ref()
+            .and_then(|applied| applied.record()?.terms.call.as_ref());
         recorded.unwrap_or(&self.call)
     }
 
     /// The attempts of the present generation as a policy reads them; `own`: what the last came to.
     fn attempts(&self, own: Option<&Outcome>) -> Vec<Attempt> {
-        let Some(applied) = &self.latest else { return Vec::new() };
-        let Some(record) = applied.record() else { return Vec::new() };
+        let Some(applied) = &self.latest else {
+            return Vec::new();
+        };
+        let Some(record) = applied.record() else {
+            return Vec::new();
+        };
         let of_generation = |attempt: &&AttemptRecord| attempt.generation == record.generation;
         let mut attempts: Vec<Attempt> = record
             .attempts
@@ -335,7 +409,9 @@ impl Driver {
             number: attempt.fence.number,
             started_at_ms: started.wall_ms,
             age_seconds: u32::try_from(age_ms / 1_000).unwrap_or(u32::MAX),
-            key: self.inner.downstream(applied.key, record, attempt.generation, attempt.series),
+            key: self
+                .inner
+                .downstream(applied.key, record, attempt.generation, attempt.series),
             outcome: seen(attempt),
             facts: attempt.facts.clone(),
         }
@@ -353,7 +429,10 @@ impl Driver {
         let mut pause = SETTLEMENT_PAUSE;
         let mut tries = 1;
         let applied = loop {
-            match self.try_to_settle(&grant, outcome, &verdict, &handles, undid).await {
+            match self
+                .try_to_settle(&grant, outcome, &verdict, &handles, undid)
+                .await
+            {
                 Err(LedgerError::Refused(refusal)) => break Err(LedgerError::Refused(refusal)),
                 Err(error) if tries < SETTLEMENT_TRIES => {
                     tracing::debug!(%error, "semel.settlement is tried again");
@@ -379,7 +458,11 @@ impl Driver {
         undid: &[String],
     ) -> Result<Applied, LedgerError> {
         let landed = verdict.effect() == Effect::Landed;
-        let undid = if landed { self.names(handles, undid, grant.generation).await? } else { Vec::new() };
+        let undid = if landed {
+            self.names(handles, undid, grant.generation).await?
+        } else {
+            Vec::new()
+        };
         let settlement = Settlement {
             fence: grant.fence,
             generation: grant.generation,
@@ -407,15 +490,36 @@ impl Driver {
     ) -> Result<Vec<GenerationOf>, LedgerError> {
         let (table, keys) = (&self.inner.table, &self.inner.keys);
         let (name_space, tenant) = (&self.claim.name_space, &self.claim.tenant);
-        let mine = GenerationOf { key: self.key, generation };
+        let mine = GenerationOf {
+            key: self.key,
+            generation,
+        };
         let undone = table.resolve(keys, name_space, tenant, undid).await?;
-        table.write_handles(keys, name_space, tenant, handles, mine).await?;
+        table
+            .write_handles(keys, name_space, tenant, handles, mine)
+            .await?;
         Ok(undone.into_iter().filter(|of| *of != mine).collect())
     }
 
-    async fn hold(&mut self, fence: Fence, outcome: Option<Outcome>, reason: String) -> Result<Reading, LedgerFault> {
+    async fn hold(
+        &mut self,
+        fence: Fence,
+        outcome: Option<Outcome>,
+        reason: String,
+    ) -> Result<Reading, LedgerFault> {
         let outcome = outcome.map(|outcome| self.kept(&outcome));
-        let applied = self.inner.table.apply(self.key, &Command::Hold { fence, outcome, reason }).await;
+        let applied = self
+            .inner
+            .table
+            .apply(
+                self.key,
+                &Command::Hold {
+                    fence,
+                    outcome,
+                    reason,
+                },
+            )
+            .await;
         self.over();
         self.read(applied)
     }
@@ -424,19 +528,39 @@ impl Driver {
         let Some(nonce) = self.look.take() else {
             return Err(LedgerFault::Away("no look is under way".to_owned()));
         };
-        let generation = self.latest.as_ref().and_then(Applied::record).map_or(0, |record| record.generation);
+        let generation = self
+            .latest
+            .as_ref()
+            .and_then(Applied::record)
+            .map_or(0, |record| record.generation);
         let sight = match seen {
-            Seen::Otherwise(Sight::NotFound { rerun_after_ms: Some(delay_ms) }) if self.last_age_ms() < delay_ms => {
+            Seen::Otherwise(Sight::NotFound {
+                rerun_after_ms: Some(delay_ms),
+            }) if self.last_age_ms() < delay_ms => {
                 // It would be held, and the operator's switch would never come to count.
-                Sight::Again { reason: "a probe found nothing, and it is too early to send again".to_owned() }
+                Sight::Again {
+                    reason: "a probe found nothing, and it is too early to send again".to_owned(),
+                }
             }
             Seen::Otherwise(sight) => sight,
-            Seen::Found { outcome, handles, undid } => {
+            Seen::Found {
+                outcome,
+                handles,
+                undid,
+            } => {
                 let undid = self.names(&handles, &undid, generation).await?;
-                Sight::Found { outcome: self.kept(&outcome), handles, undid }
+                Sight::Found {
+                    outcome: self.kept(&outcome),
+                    handles,
+                    undid,
+                }
             }
         };
-        let applied = self.inner.table.apply(self.key, &Command::Saw { nonce, sight }).await;
+        let applied = self
+            .inner
+            .table
+            .apply(self.key, &Command::Saw { nonce, sight })
+            .await;
         let reading = self.read(applied)?;
         self.finish_undoes().await;
         Ok(reading)
@@ -444,9 +568,15 @@ impl Driver {
 
     /// How long ago the last attempt began, at the least.
     fn last_age_ms(&self) -> u64 {
-        let Some(applied) = &self.latest else { return 0 };
+        let Some(applied) = &self.latest else {
+            return 0;
+        };
         let last = applied.record().and_then(Record::last);
-        last.map_or(0, |last| applied.now.shortest_since(&last.started.at(applied.written)))
+        last.map_or(0, |last| {
+            applied
+                .now
+                .shortest_since(&last.started.at(applied.written))
+        })
     }
 
     async fn finish_undoes(&self) {
@@ -471,7 +601,10 @@ impl Driver {
             return Kept::Whole(outcome.clone());
         }
         let text = serde_json::to_string(outcome).unwrap_or_default();
-        Kept::Digest { digest: Fingerprint::from_bytes(Sha256::digest(text).into()), bytes }
+        Kept::Digest {
+            digest: Fingerprint::from_bytes(Sha256::digest(text).into()),
+            bytes,
+        }
     }
 }
 
@@ -500,18 +633,29 @@ fn text_bytes(outcome: &Outcome) -> u64 {
 fn seen(attempt: &AttemptRecord) -> Outcome {
     match &attempt.outcome {
         Some(Kept::Whole(outcome)) => outcome.clone(),
-        Some(Kept::Digest { .. }) => silence("it was answered, and the answer was too large to be kept"),
+        Some(Kept::Digest { .. }) => {
+            silence("it was answered, and the answer was too large to be kept")
+        }
         None => silence("the host that made the attempt is gone"),
     }
 }
 
 fn silence(reason: &str) -> Outcome {
-    Outcome::Unanswered(Silence { reason: reason.to_owned(), sent: true })
+    Outcome::Unanswered(Silence {
+        reason: reason.to_owned(),
+        sent: true,
+    })
 }
 
 /// What a record keeps of the facts of a call.
 pub(super) fn facts(call: &Call) -> Vec<Field> {
-    call.facts().into_iter().map(|(name, value)| Field { name: name.to_owned(), value }).collect()
+    call.facts()
+        .into_iter()
+        .map(|(name, value)| Field {
+            name: name.to_owned(),
+            value,
+        })
+        .collect()
 }
 
 /// Whether a value is small enough to hand to a policy: bounded like everything from outside.

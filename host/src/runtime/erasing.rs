@@ -47,7 +47,10 @@ impl Ledger {
     /// If the ledger does not answer. What was erased until then is.
     pub async fn erase(&self, tenant: &Tenant, how: Erasing) -> Result<Erased, LedgerError> {
         let mut erased = Erased::default();
-        for key in self.keys_of(tenant, StateLabel::of_operations().collect()).await? {
+        for key in self
+            .keys_of(tenant, StateLabel::of_operations().collect())
+            .await?
+        {
             self.erase_operation(key, tenant, how, &mut erased).await?;
         }
         if how == Erasing::Records {
@@ -62,13 +65,27 @@ impl Ledger {
         Ok(erased)
     }
 
-    async fn keys_of(&self, tenant: &Tenant, states: Vec<StateLabel>) -> Result<Vec<StoreKey>, LedgerError> {
+    async fn keys_of(
+        &self,
+        tenant: &Tenant,
+        states: Vec<StateLabel>,
+    ) -> Result<Vec<StoreKey>, LedgerError> {
         self.keys_where(Some(tenant.clone()), states).await
     }
 
-    async fn keys_where(&self, tenant: Option<Tenant>, states: Vec<StateLabel>) -> Result<Vec<StoreKey>, LedgerError> {
+    async fn keys_where(
+        &self,
+        tenant: Option<Tenant>,
+        states: Vec<StateLabel>,
+    ) -> Result<Vec<StoreKey>, LedgerError> {
         let mut keys = Vec::new();
-        let mut query = Query { tenant, states, due: false, after: None, limit: PAGE };
+        let mut query = Query {
+            tenant,
+            states,
+            due: false,
+            after: None,
+            limit: PAGE,
+        };
         loop {
             let page = self.table.store().list(&query).await?;
             query.after = page.keys.last().copied();
@@ -94,7 +111,10 @@ impl Ledger {
             }
             Err(error) => return Err(error.into()),
         };
-        let Some((stored, record)) = stored.as_ref().and_then(|stored| Some((stored, record(stored)?))) else {
+        let Some((stored, record)) = stored
+            .as_ref()
+            .and_then(|stored| Some((stored, record(stored)?)))
+        else {
             return Ok(());
         };
         if record.tenant == *tenant && record.terms.shadow && how != Erasing::Nothing {
@@ -102,7 +122,10 @@ impl Ledger {
             self.table.store().remove(key, stored.version).await?;
             return Ok(());
         }
-        if record.tenant != *tenant || record.terms.shadow || (how != Erasing::Records && tells_nothing(stored)) {
+        if record.tenant != *tenant
+            || record.terms.shadow
+            || (how != Erasing::Records && tells_nothing(stored))
+        {
             return Ok(());
         }
         let label = record.state.label();
@@ -121,7 +144,12 @@ impl Ledger {
         Ok(())
     }
 
-    async fn erase_words(&self, key: StoreKey, label: StateLabel, erased: &mut Erased) -> Result<(), LedgerError> {
+    async fn erase_words(
+        &self,
+        key: StoreKey,
+        label: StateLabel,
+        erased: &mut Erased,
+    ) -> Result<(), LedgerError> {
         match self.table.apply(key, &Command::Erase).await {
             Ok(_) => erased.operations += 1,
             // It moved on meanwhile, or has an undo to write or to wait for.
@@ -135,24 +163,37 @@ impl Ledger {
     /// What reports tell of a tenant are examples only; counts name nobody.
     async fn erase_examples(&self, tenant: &Tenant) -> Result<(), LedgerError> {
         for key in self.keys_where(None, vec![StateLabel::Tally]).await? {
-            let (Some(stored), _) = self.table.store().get(key).await? else { continue };
-            let Entry::Tally(tally) = &*stored.entry else { continue };
+            let (Some(stored), _) = self.table.store().get(key).await? else {
+                continue;
+            };
+            let Entry::Tally(tally) = &*stored.entry else {
+                continue;
+            };
             let mut without = tally.clone();
             without.examples.retain(|example| example.tenant != *tenant);
             if without.examples.len() < tally.examples.len() {
                 // Where another writes it at this moment, the next erasure finds it.
-                put_tally(&**self.table.store(), key, Some(stored.version), Entry::Tally(without)).await?;
+                put_tally(
+                    &**self.table.store(),
+                    key,
+                    Some(stored.version),
+                    Entry::Tally(without),
+                )
+                .await?;
             }
         }
         Ok(())
     }
 
     async fn remove_handle(&self, key: StoreKey, tenant: &Tenant) -> Result<bool, LedgerError> {
-        let (Some(stored), _) = self.table.store().get(key).await? else { return Ok(false) };
+        let (Some(stored), _) = self.table.store().get(key).await? else {
+            return Ok(false);
+        };
         match &*stored.entry {
-            Entry::Handle(handle) if handle.tenant == *tenant => {
-                Ok(matches!(self.table.store().remove(key, stored.version).await?, Removed::Removed))
-            }
+            Entry::Handle(handle) if handle.tenant == *tenant => Ok(matches!(
+                self.table.store().remove(key, stored.version).await?,
+                Removed::Removed
+            )),
             _ => Ok(false),
         }
     }
@@ -168,7 +209,9 @@ fn record(stored: &Stored) -> Option<&Record> {
 
 /// Whether it was erased before, so that there is nothing left to write.
 fn tells_nothing(stored: &Stored) -> bool {
-    let Entry::Operation(record) = &*stored.entry else { return false };
+    let Entry::Operation(record) = &*stored.entry else {
+        return false;
+    };
     let mut erased = record.clone();
     Secrets::erase(&mut erased);
     *record == erased && record.state.label() != StateLabel::Landed

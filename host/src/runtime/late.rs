@@ -26,9 +26,14 @@ impl Started {
     /// none: nobody would want to know.
     #[must_use]
     pub fn late(&self) -> Option<Late> {
-        let Under::Guard(driver) = &self.under else { return None };
+        let Under::Guard(driver) = &self.under else {
+            return None;
+        };
         let (driver, grant) = driver.afterwards()?;
-        Some(Late { driver: Box::new(driver), grant })
+        Some(Late {
+            driver: Box::new(driver),
+            grant,
+        })
     }
 }
 
@@ -42,7 +47,11 @@ impl Late {
         let judged = driver.verdict(&outcome);
         let verdict = judged.map_err(|PolicyTrouble(why)| CallError::Internal(why))?;
         let bounded = bound(&outcome, &verdict, driver.server_errors());
-        let settled = driver.settle(grant, &outcome, bounded, verdict.handles, &verdict.undid).await;
-        settled.map(drop).map_err(|fault: LedgerFault| CallError::Ledger(fault.to_string()))
+        let settled = driver
+            .settle(grant, &outcome, bounded, verdict.handles, &verdict.undid)
+            .await;
+        settled
+            .map(drop)
+            .map_err(|fault: LedgerFault| CallError::Ledger(fault.to_string()))
     }
 }

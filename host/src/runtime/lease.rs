@@ -40,8 +40,11 @@ impl Lease {
         }
         self.settled = true;
         let (table, key) = (self.table.clone(), self.key);
-        let verdict =
-            bound(&outcome, &Verdict::new(Effect::Unknown, "the caller went away"), ServerErrors::ProveNothing);
+        let verdict = bound(
+            &outcome,
+            &Verdict::new(Effect::Unknown, "the caller went away"),
+            ServerErrors::ProveNothing,
+        );
         let settlement = Settlement {
             fence: self.grant.fence,
             generation: self.grant.generation,
@@ -68,9 +71,21 @@ pub(crate) struct Right {
 }
 
 impl Right {
-    pub(crate) fn new(table: &Table, renewals: &Renewals, grant: &Grant, applied: &Applied, claim: Arc<Claim>) -> Self {
-        let every = Duration::from_secs(u64::from(claim.terms.lease_seconds.max(1))) / RENEWALS_PER_LEASE;
-        let renewal = renewals.begin(Renewed { table: table.clone(), key: applied.key, fence: grant.fence, every });
+    pub(crate) fn new(
+        table: &Table,
+        renewals: &Renewals,
+        grant: &Grant,
+        applied: &Applied,
+        claim: Arc<Claim>,
+    ) -> Self {
+        let every =
+            Duration::from_secs(u64::from(claim.terms.lease_seconds.max(1))) / RENEWALS_PER_LEASE;
+        let renewal = renewals.begin(Renewed {
+            table: table.clone(),
+            key: applied.key,
+            fence: grant.fence,
+            every,
+        });
         Self {
             deadline: applied.asked.after_ms(grant.valid_ms),
             lease: Some(Lease {
@@ -89,14 +104,21 @@ impl Right {
     /// is still held, to be settled as not sent.
     pub(crate) fn use_up(mut self) -> (Sending, bool) {
         let in_time = !self.deadline.left().is_zero();
-        (Sending { lease: self.lease.take() }, in_time)
+        (
+            Sending {
+                lease: self.lease.take(),
+            },
+            in_time,
+        )
     }
 }
 
 impl Drop for Right {
     fn drop(&mut self) {
         if let Some(lease) = &mut self.lease {
-            lease.abandon(Outcome::not_sent("the caller went away before anything was sent"));
+            lease.abandon(Outcome::not_sent(
+                "the caller went away before anything was sent",
+            ));
         }
     }
 }
@@ -119,7 +141,9 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if let Some(lease) = &mut self.lease {
-            lease.abandon(Outcome::no_answer("the caller went away before the tool answered"));
+            lease.abandon(Outcome::no_answer(
+                "the caller went away before the tool answered",
+            ));
         }
     }
 }

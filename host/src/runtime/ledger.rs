@@ -4,7 +4,8 @@ use super::{clock::Moment, life::Life};
 use crate::{
     guard::{LedgerFault, Reading},
     ledger::{
-        self, Claim, Command, Entry, EntryFault, Fence, Handle, Present, Record, Refusal, Reply, State, Step, Told,
+        self, Claim, Command, Entry, EntryFault, Fence, Handle, Present, Record, Refusal, Reply,
+        State, Step, Told,
     },
     points::{self, Deed},
     store::{Created, Keep, Replaced, Store, StoreError, Stored, Version},
@@ -25,7 +26,12 @@ const LOOKS_AFTER_UNKNOWN: u32 = 5;
 const PAUSE_AFTER_UNKNOWN: Duration = Duration::from_millis(20);
 
 /// Before the store has told a time. The first claim of an operation needs none.
-const NO_TIME: Stamp = Stamp { wall_ms: 0, steady_ms: 0, boot: Boot(0), incarnation: Incarnation(0) };
+const NO_TIME: Stamp = Stamp {
+    wall_ms: 0,
+    steady_ms: 0,
+    boot: Boot(0),
+    incarnation: Incarnation(0),
+};
 
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +43,9 @@ pub enum LedgerError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The record changed each time it was about to be written.
-    #[error("the record changed {TRIES_MAX} times while it was about to be written: try again later")]
+    #[error(
+        "the record changed {TRIES_MAX} times while it was about to be written: try again later"
+    )]
     Contended,
     /// Something else lies under the key.
     #[error("the ledger holds a {found} where {wanted} was expected: restore it from a backup")]
@@ -65,9 +73,8 @@ impl From<LedgerError> for LedgerFault {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Refused(refusal) => Self::Refused(refusal),
-            unreadable @ (LedgerError::Store(StoreError::Entry(_)) | LedgerError::Misplaced { .. }) => {
-                Self::Unreadable(unreadable.to_string())
-            }
+            unreadable @ (LedgerError::Store(StoreError::Entry(_))
+            | LedgerError::Misplaced { .. }) => Self::Unreadable(unreadable.to_string()),
             other => Self::Away(other.to_string()),
         }
     }
@@ -100,16 +107,30 @@ impl Applied {
     pub(crate) fn reading(&self) -> Reading {
         let record = self.record();
         let delivered = record.is_some_and(|record| {
-            matches!(record.state, State::Landed { delivered: true, .. } | State::Tombstone { delivered: true, .. })
+            matches!(
+                record.state,
+                State::Landed {
+                    delivered: true,
+                    ..
+                } | State::Tombstone {
+                    delivered: true,
+                    ..
+                }
+            )
         });
-        let nobody = Fence { number: 0, nonce: Nonce::from_bytes([0; 16]) };
+        let nobody = Fence {
+            number: 0,
+            nonce: Nonce::from_bytes([0; 16]),
+        };
         Reading {
             reply: self.reply.clone(),
             key: self.key,
             version: self.version,
             generation: record.map_or(0, |record| record.generation),
             delivered,
-            last: record.and_then(Record::last).map_or(nobody, |last| last.fence),
+            last: record
+                .and_then(Record::last)
+                .map_or(nobody, |last| last.fence),
         }
     }
 }
@@ -123,7 +144,11 @@ struct Lies {
 
 impl From<Stored> for Lies {
     fn from(stored: Stored) -> Self {
-        Self { entry: stored.entry, version: stored.version, written: stored.written }
+        Self {
+            entry: stored.entry,
+            version: stored.version,
+            written: stored.written,
+        }
     }
 }
 
@@ -150,7 +175,10 @@ impl Table {
 
     /// The same, for a host that sends: it grants nothing on a ledger that may have lost something.
     pub(super) fn in_life(self, life: Life) -> Self {
-        Self { life: Some(Arc::new(life)), ..self }
+        Self {
+            life: Some(Arc::new(life)),
+            ..self
+        }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -158,7 +186,11 @@ impl Table {
     }
 
     /// Carries out `command` on what lies at `key`, and follows an alias once.
-    pub(crate) async fn apply(&self, key: StoreKey, command: &Command) -> Result<Applied, LedgerError> {
+    pub(crate) async fn apply(
+        &self,
+        key: StoreKey,
+        command: &Command,
+    ) -> Result<Applied, LedgerError> {
         let applied = self.apply_at(key, command).await?;
         match applied.reply {
             Reply::Told(Told::Alias { to }) if to != key => self.apply_at(to, command).await,
@@ -167,7 +199,11 @@ impl Table {
     }
 
     /// What a claim would be answered, without making it. A right in the answer is none.
-    pub(crate) async fn told(&self, key: StoreKey, claim: &Arc<Claim>) -> Result<Applied, LedgerError> {
+    pub(crate) async fn told(
+        &self,
+        key: StoreKey,
+        claim: &Arc<Claim>,
+    ) -> Result<Applied, LedgerError> {
         let told = self.told_at(key, claim).await?;
         match told.reply {
             Reply::Told(Told::Alias { to }) if to != key => self.told_at(to, claim).await,
@@ -178,28 +214,73 @@ impl Table {
     async fn told_at(&self, key: StoreKey, claim: &Arc<Claim>) -> Result<Applied, LedgerError> {
         let asked = Moment::now();
         let (stored, now) = self.store.get(key).await?;
-        let lies = stored.map(Lies::from).ok_or(Refusal::NoRecord { command: "continue" })?;
-        let reply = ledger::apply(present(Some(&lies))?, &Command::Claim(Arc::clone(claim)), now)?.reply;
-        let Lies { entry, version, written } = lies;
-        Ok(Applied { reply, key, version, record: entry, written, now, asked })
+        let lies = stored.map(Lies::from).ok_or(Refusal::NoRecord {
+            command: "continue",
+        })?;
+        let reply = ledger::apply(
+            present(Some(&lies))?,
+            &Command::Claim(Arc::clone(claim)),
+            now,
+        )?
+        .reply;
+        let Lies {
+            entry,
+            version,
+            written,
+        } = lies;
+        Ok(Applied {
+            reply,
+            key,
+            version,
+            record: entry,
+            written,
+            now,
+            asked,
+        })
     }
 
     /// Carries out `command` on what `seen` left in the ledger, without looking first: nobody else may have changed that
     /// meanwhile, or the write finds it out. For what its owner settles, where an earlier time than now gains nobody
     /// anything.
-    pub(crate) async fn apply_after(&self, seen: &Applied, command: &Command) -> Result<Applied, LedgerError> {
-        let lies = Lies { entry: Arc::clone(&seen.record), version: seen.version, written: seen.written };
-        self.carry_out(seen.key, command, Some(lies), seen.now, Moment::now()).await
+    pub(crate) async fn apply_after(
+        &self,
+        seen: &Applied,
+        command: &Command,
+    ) -> Result<Applied, LedgerError> {
+        let lies = Lies {
+            entry: Arc::clone(&seen.record),
+            version: seen.version,
+            written: seen.written,
+        };
+        self.carry_out(seen.key, command, Some(lies), seen.now, Moment::now())
+            .await
     }
 
     /// As [`Self::apply_after`], for what nobody waits for: nothing is written where the record has changed since.
-    pub(crate) async fn apply_soon(&self, seen: &Applied, command: &Command) -> Result<(), LedgerError> {
-        let lies = Lies { entry: Arc::clone(&seen.record), version: seen.version, written: seen.written };
+    pub(crate) async fn apply_soon(
+        &self,
+        seen: &Applied,
+        command: &Command,
+    ) -> Result<(), LedgerError> {
+        let lies = Lies {
+            entry: Arc::clone(&seen.record),
+            version: seen.version,
+            written: seen.written,
+        };
         let step = ledger::apply(present(Some(&lies))?, command, seen.now)?;
-        let Some((record, keep)) = step.write else { return Ok(()) };
-        let (entry, version, deed) = (Arc::new(Entry::Operation(record)), Nonce::fresh()?, Deed::of(command));
+        let Some((record, keep)) = step.write else {
+            return Ok(());
+        };
+        let (entry, version, deed) = (
+            Arc::new(Entry::Operation(record)),
+            Nonce::fresh()?,
+            Deed::of(command),
+        );
         points::before(deed);
-        let put_off = self.store.replace_soon(seen.key, seen.version, &entry, version, keep).await;
+        let put_off = self
+            .store
+            .replace_soon(seen.key, seen.version, &entry, version, keep)
+            .await;
         points::after(deed);
         Ok(put_off?)
     }
@@ -208,8 +289,13 @@ impl Table {
         // A claim is mostly the first, so the creation itself is the cheapest look, unless the store reads cheaply.
         let blind = matches!(command, Command::Claim(_)) && !self.store.reads_cheaply();
         let asked = Moment::now();
-        let (stored, now) = if blind { (None, NO_TIME) } else { self.store.get(key).await? };
-        self.carry_out(key, command, stored.map(Lies::from), now, asked).await
+        let (stored, now) = if blind {
+            (None, NO_TIME)
+        } else {
+            self.store.get(key).await?
+        };
+        self.carry_out(key, command, stored.map(Lies::from), now, asked)
+            .await
     }
 
     async fn carry_out(
@@ -224,7 +310,11 @@ impl Table {
         for _ in 0..TRIES_MAX {
             let present = present(lies.as_ref())?;
             let step = ledger::apply(present, command, now)?;
-            let Step { write: Some((record, keep)), reply } = step else {
+            let Step {
+                write: Some((record, keep)),
+                reply,
+            } = step
+            else {
                 return told(key, lies, step.reply, now, asked);
             };
             let grants = matches!(reply, Reply::Granted(_));
@@ -234,13 +324,24 @@ impl Table {
             let version = Nonce::fresh()?;
             let entry = Arc::new(Entry::Operation(record));
             let expected = lies.as_ref().map(|lies| lies.version);
-            let (changed, at) = match self.write(Deed::of(command), key, expected, &entry, version, keep).await? {
+            let (changed, at) = match self
+                .write(Deed::of(command), key, expected, &entry, version, keep)
+                .await?
+            {
                 Wrote::Done(written) => {
                     if grants && let Err(fault) = self.must_be_whole(written).await {
                         self.take_back(key, expected, version).await;
                         return Err(fault);
                     }
-                    return Ok(Applied { reply, key, version, record: entry, written, now: written, asked });
+                    return Ok(Applied {
+                        reply,
+                        key,
+                        version,
+                        record: entry,
+                        written,
+                        now: written,
+                        asked,
+                    });
                 }
                 Wrote::Lost(fault, ..) if losses == LOSSES_MAX => return Err(fault.into()),
                 Wrote::Lost(_, changed, at) => {
@@ -292,16 +393,23 @@ impl Table {
     ) -> Result<Wrote, LedgerError> {
         points::before(deed);
         let wrote = match expected {
-            None => self.store.create(key, entry, version, keep).await.map(|created| match created {
-                Created::Created(at) => Wrote::Done(at),
-                Created::Exists(stored, at) => Wrote::Changed(Some(stored), at),
-            }),
-            Some(expected) => {
-                self.store.replace(key, expected, entry, version, keep).await.map(|replaced| match replaced {
+            None => {
+                self.store
+                    .create(key, entry, version, keep)
+                    .await
+                    .map(|created| match created {
+                        Created::Created(at) => Wrote::Done(at),
+                        Created::Exists(stored, at) => Wrote::Changed(Some(stored), at),
+                    })
+            }
+            Some(expected) => self
+                .store
+                .replace(key, expected, entry, version, keep)
+                .await
+                .map(|replaced| match replaced {
                     Replaced::Replaced(at) => Wrote::Done(at),
                     Replaced::Changed(stored, at) => Wrote::Changed(stored, at),
-                })
-            }
+                }),
         };
         points::after(deed);
         match wrote {
@@ -311,7 +419,12 @@ impl Table {
         }
     }
 
-    async fn look_for(&self, key: StoreKey, version: Version, unknown: StoreError) -> Result<Wrote, LedgerError> {
+    async fn look_for(
+        &self,
+        key: StoreKey,
+        version: Version,
+        unknown: StoreError,
+    ) -> Result<Wrote, LedgerError> {
         let mut pause = PAUSE_AFTER_UNKNOWN;
         for _ in 0..LOOKS_AFTER_UNKNOWN {
             if let Ok((stored, now)) = self.store.get(key).await {
@@ -346,7 +459,11 @@ impl Table {
     }
 
     /// Writes what a handle names from now on.
-    pub(crate) async fn write_handle(&self, key: StoreKey, handle: Handle) -> Result<(), LedgerError> {
+    pub(crate) async fn write_handle(
+        &self,
+        key: StoreKey,
+        handle: Handle,
+    ) -> Result<(), LedgerError> {
         self.write_always(key, Entry::Handle(handle)).await
     }
 
@@ -359,7 +476,16 @@ impl Table {
     ) -> Result<bool, LedgerError> {
         let deed = Some(Deed::Scheme);
         let entry = Arc::new(entry);
-        let wrote = self.write(deed, key, expected, &entry, Nonce::fresh()?, Keep::UntilRemoved).await?;
+        let wrote = self
+            .write(
+                deed,
+                key,
+                expected,
+                &entry,
+                Nonce::fresh()?,
+                Keep::UntilRemoved,
+            )
+            .await?;
         match wrote {
             Wrote::Done(_) => Ok(true),
             Wrote::Changed(..) => Ok(false),
@@ -368,7 +494,11 @@ impl Table {
     }
 
     /// Writes an entry that nobody else means something different by.
-    pub(crate) async fn write_always(&self, key: StoreKey, entry: Entry) -> Result<(), LedgerError> {
+    pub(crate) async fn write_always(
+        &self,
+        key: StoreKey,
+        entry: Entry,
+    ) -> Result<(), LedgerError> {
         let entry = Arc::new(entry);
         let (mut stored, _) = self.store.get(key).await?;
         for _ in 0..TRIES_MAX {
@@ -377,7 +507,10 @@ impl Table {
             }
             let expected = stored.as_ref().map(|stored| stored.version);
             let (deed, version) = (Some(Deed::Handle), Nonce::fresh()?);
-            match self.write(deed, key, expected, &entry, version, Keep::UntilRemoved).await? {
+            match self
+                .write(deed, key, expected, &entry, version, Keep::UntilRemoved)
+                .await?
+            {
                 Wrote::Done(_) => return Ok(()),
                 Wrote::Changed(changed, _) => stored = changed,
                 Wrote::Lost(fault, ..) => return Err(fault.into()),
@@ -387,10 +520,24 @@ impl Table {
     }
 }
 
-fn told(key: StoreKey, lies: Option<Lies>, reply: Reply, now: Stamp, asked: Moment) -> Result<Applied, LedgerError> {
+fn told(
+    key: StoreKey,
+    lies: Option<Lies>,
+    reply: Reply,
+    now: Stamp,
+    asked: Moment,
+) -> Result<Applied, LedgerError> {
     // Without a record the table writes one or refuses.
     let lies = lies.ok_or(Refusal::NoRecord { command: "claim" })?;
-    Ok(Applied { reply, key, version: lies.version, record: lies.entry, written: lies.written, now, asked })
+    Ok(Applied {
+        reply,
+        key,
+        version: lies.version,
+        record: lies.entry,
+        written: lies.written,
+        now,
+        asked,
+    })
 }
 
 fn present(lies: Option<&Lies>) -> Result<Option<Present<'_>>, LedgerError> {
@@ -404,7 +551,13 @@ fn present(lies: Option<&Lies>) -> Result<Option<Present<'_>>, LedgerError> {
 fn misplaced(found: &Entry, wanted: &'static str) -> LedgerError {
     match found {
         // Sealed records are opened before they come here, where there are keys at all.
-        Entry::Sealed(sealed) => StoreError::Entry(EntryFault::NoKey { id: sealed.key_id().to_owned() }).into(),
-        _ => LedgerError::Misplaced { found: found.kind(), wanted },
+        Entry::Sealed(sealed) => StoreError::Entry(EntryFault::NoKey {
+            id: sealed.key_id().to_owned(),
+        })
+        .into(),
+        _ => LedgerError::Misplaced {
+            found: found.kind(),
+            wanted,
+        },
     }
 }

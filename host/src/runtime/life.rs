@@ -44,7 +44,12 @@ impl Life {
         let horizon = AtomicU64::new(scheme.horizon_seconds);
         // No life that a store tells is 0.
         let whole = AtomicU64::new(whole.map_or(0, |life| life.0));
-        Self { at, scheme, whole, horizon }
+        Self {
+            at,
+            scheme,
+            whole,
+            horizon,
+        }
     }
 
     /// Ends in an error where nothing may be sent now.
@@ -68,14 +73,24 @@ impl Life {
             return Ok(());
         }
         for _ in 0..TRIES_MAX {
-            let Some((stored, _)) = table.read(self.at).await? else { return Ok(()) };
-            let Some(scheme) = scheme_of(&stored) else { return Ok(()) };
+            let Some((stored, _)) = table.read(self.at).await? else {
+                return Ok(());
+            };
+            let Some(scheme) = scheme_of(&stored) else {
+                return Ok(());
+            };
             if scheme.horizon_seconds >= asked {
-                self.horizon.fetch_max(scheme.horizon_seconds, Ordering::Relaxed);
+                self.horizon
+                    .fetch_max(scheme.horizon_seconds, Ordering::Relaxed);
                 return Ok(());
             }
-            let longer = Scheme { horizon_seconds: asked, ..scheme };
-            table.write_in_place(self.at, Some(stored.version), Entry::Scheme(longer)).await?;
+            let longer = Scheme {
+                horizon_seconds: asked,
+                ..scheme
+            };
+            table
+                .write_in_place(self.at, Some(stored.version), Entry::Scheme(longer))
+                .await?;
         }
         Err(LedgerError::Contended)
     }
@@ -83,16 +98,23 @@ impl Life {
     async fn examine(&self, table: &Table) -> Result<Standing, LedgerError> {
         for _ in 0..TRIES_MAX {
             let (stored, now) = table.store().get(self.at).await?;
-            let found = stored.as_ref().and_then(|stored| Some((scheme_of(stored)?, stored)));
+            let found = stored
+                .as_ref()
+                .and_then(|stored| Some((scheme_of(stored)?, stored)));
             let (next, expected) = match found {
                 // It is gone, and so may be everything else.
-                None => (begun(self.scheme.clone(), self.horizon.load(Ordering::Relaxed)), None),
+                None => (
+                    begun(self.scheme.clone(), self.horizon.load(Ordering::Relaxed)),
+                    None,
+                ),
                 Some((scheme, stored)) => match standing(scheme, stored, now) {
                     Next::Stands(standing) => return Ok(standing),
                     Next::Write(scheme) => (scheme, Some(stored.version)),
                 },
             };
-            table.write_in_place(self.at, expected, Entry::Scheme(next)).await?;
+            table
+                .write_in_place(self.at, expected, Entry::Scheme(next))
+                .await?;
         }
         Err(LedgerError::Contended)
     }
@@ -114,24 +136,50 @@ fn standing(scheme: Scheme, stored: &Stored, now: Stamp) -> Next {
         let horizon = scheme.horizon_seconds;
         return Next::Write(begun(scheme, horizon));
     }
-    let Some(seconds) = scheme.quarantine_seconds else { return Next::Stands(Standing::Whole(now.incarnation)) };
-    let (whole_ms, past_ms) = (seconds.saturating_mul(1000), now.shortest_since(&stored.written));
+    let Some(seconds) = scheme.quarantine_seconds else {
+        return Next::Stands(Standing::Whole(now.incarnation));
+    };
+    let (whole_ms, past_ms) = (
+        seconds.saturating_mul(1000),
+        now.shortest_since(&stored.written),
+    );
     if past_ms >= whole_ms {
-        return Next::Write(Scheme { quarantine_seconds: None, ..scheme });
+        return Next::Write(Scheme {
+            quarantine_seconds: None,
+            ..scheme
+        });
     }
-    Next::Stands(Standing::Quarantined { left: Duration::from_millis(whole_ms - past_ms) })
+    Next::Stands(Standing::Quarantined {
+        left: Duration::from_millis(whole_ms - past_ms),
+    })
 }
 
 /// The scheme with which a quarantine begins.
 pub(super) fn begun(scheme: Scheme, horizon_seconds: u64) -> Scheme {
-    let seconds = if horizon_seconds == 0 { UNKNOWN_SECONDS } else { horizon_seconds };
-    tracing::warn!(seconds, "semel.ledger may have lost what it acknowledged: nothing is sent for now");
-    Scheme { horizon_seconds, quarantine_seconds: Some(seconds), trusted_by: None, ..scheme }
+    let seconds = if horizon_seconds == 0 {
+        UNKNOWN_SECONDS
+    } else {
+        horizon_seconds
+    };
+    tracing::warn!(
+        seconds,
+        "semel.ledger may have lost what it acknowledged: nothing is sent for now"
+    );
+    Scheme {
+        horizon_seconds,
+        quarantine_seconds: Some(seconds),
+        trusted_by: None,
+        ..scheme
+    }
 }
 
 /// The scheme with which a person ends one.
 pub(super) fn trusted(scheme: Scheme, person: Person) -> Scheme {
-    Scheme { quarantine_seconds: None, trusted_by: Some(person), ..scheme }
+    Scheme {
+        quarantine_seconds: None,
+        trusted_by: Some(person),
+        ..scheme
+    }
 }
 
 pub(super) fn scheme_of(stored: &Stored) -> Option<Scheme> {

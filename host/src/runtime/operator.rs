@@ -124,13 +124,21 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<Listed>, LedgerError> {
         let mut listed = Vec::new();
-        let mut query =
-            Query { tenant: tenant.cloned(), states: operations(states), due: false, after: None, limit: PAGE };
+        let mut query = Query {
+            tenant: tenant.cloned(),
+            states: operations(states),
+            due: false,
+            after: None,
+            limit: PAGE,
+        };
         loop {
             let page = self.table.store().list(&query).await?;
             query.after = page.keys.last().copied();
             for key in page.keys {
-                let found = self.read(key).await?.filter(|found| found.record.terms.shadow == shadow);
+                let found = self
+                    .read(key)
+                    .await?
+                    .filter(|found| found.record.terms.shadow == shadow);
                 listed.extend(found.filter(|found| matches(found, tenant, states)));
                 if listed.len() >= limit {
                     return Ok(listed);
@@ -147,7 +155,9 @@ impl Ledger {
     /// # Errors
     /// If the ledger does not answer.
     pub async fn read(&self, key: StoreKey) -> Result<Option<Listed>, LedgerError> {
-        let (Some(stored), now) = self.table.store().get(key).await? else { return Ok(None) };
+        let (Some(stored), now) = self.table.store().get(key).await? else {
+            return Ok(None);
+        };
         let (record, sealed_under) = match &*stored.entry {
             Entry::Operation(record) => (&**record, None),
             Entry::Sealed(sealed) => (sealed.record(), Some(sealed.key_id().to_owned())),
@@ -165,10 +175,21 @@ impl Ledger {
     }
 
     fn downstream(&self, key: StoreKey, record: &Record) -> String {
-        let form = record.terms.target.as_ref().map(|target| target.form).unwrap_or_default();
-        let mode = if record.terms.shadow { Mode::Shadow } else { self.keys.mode() };
+        let form = record
+            .terms
+            .target
+            .as_ref()
+            .map(|target| target.form)
+            .unwrap_or_default();
+        let mode = if record.terms.shadow {
+            Mode::Shadow
+        } else {
+            self.keys.mode()
+        };
         let keys = self.keys.in_mode(mode);
-        keys.downstream(&key, record.generation, record.series).render(form).unwrap_or_default()
+        keys.downstream(&key, record.generation, record.series)
+            .render(form)
+            .unwrap_or_default()
     }
 
     /// The record of this name: an answer's key, or the beginning of an id that a list or a report shows.
@@ -181,7 +202,8 @@ impl Ledger {
         {
             return Ok(Found::One(Box::new(found)));
         }
-        let sound = name.len() >= PREFIX_DIGITS_MIN && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        let sound = name.len() >= PREFIX_DIGITS_MIN
+            && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         if !sound {
             return Err(LookUpError::NoName(name.to_owned()));
         }
@@ -190,7 +212,9 @@ impl Ledger {
         all.extend(self.list_of(true, None, &[], usize::MAX).await?);
         let mut named: Vec<Listed> = all
             .into_iter()
-            .filter(|listed| listed.key.to_hex().starts_with(&name) || listed.downstream.starts_with(&name))
+            .filter(|listed| {
+                listed.key.to_hex().starts_with(&name) || listed.downstream.starts_with(&name)
+            })
             .collect();
         Ok(match (named.pop(), named.len()) {
             (None, _) => Found::None,
@@ -213,11 +237,26 @@ impl Ledger {
         if let Decision::Landed { handles, .. } = &decision
             && let Some(listed) = self.read(key).await?
         {
-            let names = GenerationOf { key, generation: listed.record.generation };
+            let names = GenerationOf {
+                key,
+                generation: listed.record.generation,
+            };
             let (name_space, tenant) = (&listed.record.name_space, &listed.record.tenant);
-            self.table.write_handles(&self.keys, name_space, tenant, handles, names).await?;
+            self.table
+                .write_handles(&self.keys, name_space, tenant, handles, names)
+                .await?;
         }
-        let applied = self.table.apply(key, &Command::Decide { shown, person, decision }).await?;
+        let applied = self
+            .table
+            .apply(
+                key,
+                &Command::Decide {
+                    shown,
+                    person,
+                    decision,
+                },
+            )
+            .await?;
         if let Some(record) = applied.record() {
             self.table.finish_undoes(key, record).await;
         }
@@ -243,7 +282,11 @@ impl Ledger {
     pub async fn forget_outcomes(&self, older_than: Duration) -> Result<u64, LedgerError> {
         let older_than_ms = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
         let mut forgotten = 0;
-        let mut query = Query { states: vec![StateLabel::Landed], limit: PAGE, ..Query::default() };
+        let mut query = Query {
+            states: vec![StateLabel::Landed],
+            limit: PAGE,
+            ..Query::default()
+        };
         loop {
             let page = self.table.store().list(&query).await?;
             query.after = page.keys.last().copied();
@@ -257,8 +300,12 @@ impl Ledger {
     }
 
     async fn forget_outcome(&self, key: StoreKey, older_than_ms: u64) -> Result<bool, LedgerError> {
-        let Some(listed) = self.read(key).await? else { return Ok(false) };
-        let age_ms = listed.now.shortest_since(&listed.record.since.at(listed.written));
+        let Some(listed) = self.read(key).await? else {
+            return Ok(false);
+        };
+        let age_ms = listed
+            .now
+            .shortest_since(&listed.record.since.at(listed.written));
         if !listed.record.handles.is_empty() || age_ms < older_than_ms {
             return Ok(false);
         }
@@ -276,7 +323,11 @@ impl Ledger {
     /// If the ledger does not answer.
     pub async fn sweep(&self) -> Result<Swept, LedgerError> {
         let mut swept = Swept::default();
-        let mut query = Query { due: true, limit: PAGE, ..Query::default() };
+        let mut query = Query {
+            due: true,
+            limit: PAGE,
+            ..Query::default()
+        };
         loop {
             let page = self.table.store().list(&query).await?;
             query.after = page.keys.last().copied();
@@ -292,10 +343,15 @@ impl Ledger {
     async fn sweep_one(&self, key: StoreKey, swept: &mut Swept) -> Result<(), LedgerError> {
         match self.table.apply(key, &Command::Expire).await {
             Ok(applied) => {
-                swept.expired += u64::from(applied.record().is_some_and(|record| !record.terms.shadow));
+                swept.expired +=
+                    u64::from(applied.record().is_some_and(|record| !record.terms.shadow));
             }
             Err(LedgerError::Refused(_)) => {
-                if let Some(listed) = self.read(key).await?.filter(|listed| listed.record.has_open_undoes()) {
+                if let Some(listed) = self
+                    .read(key)
+                    .await?
+                    .filter(|listed| listed.record.has_open_undoes())
+                {
                     self.table.finish_undoes(key, &listed.record).await;
                     swept.undone += 1;
                 }
@@ -310,7 +366,11 @@ impl Ledger {
 
 /// Only records of operations are listed, never handles or the scheme.
 fn operations(states: &[StateLabel]) -> Vec<StateLabel> {
-    if states.is_empty() { StateLabel::of_operations().collect() } else { states.to_vec() }
+    if states.is_empty() {
+        StateLabel::of_operations().collect()
+    } else {
+        states.to_vec()
+    }
 }
 
 /// A store may list too much.

@@ -42,7 +42,11 @@ struct Watch {
 
 impl Watch {
     fn from(first: Instant) -> Self {
-        Self { leases: BTreeMap::new(), looks_at: first, bell: Arc::default() }
+        Self {
+            leases: BTreeMap::new(),
+            looks_at: first,
+            bell: Arc::default(),
+        }
     }
 }
 
@@ -75,19 +79,34 @@ impl Renewals {
         open.last += 1;
         let number = open.last;
         let is_watched = open.watches.contains_key(&runtime);
-        let watch = open.watches.entry(runtime).or_insert_with(|| Watch::from(due));
+        let watch = open
+            .watches
+            .entry(runtime)
+            .or_insert_with(|| Watch::from(due));
         watch.leases.insert((due, number), lease);
         if !is_watched {
-            here.spawn(Watcher { renewals: self.clone(), runtime }.watch(Arc::clone(&watch.bell)));
+            here.spawn(
+                Watcher {
+                    renewals: self.clone(),
+                    runtime,
+                }
+                .watch(Arc::clone(&watch.bell)),
+            );
         } else if due < watch.looks_at {
             watch.bell.notify_one();
         }
-        Renewal { renewals: self.clone(), runtime, due: (due, number) }
+        Renewal {
+            renewals: self.clone(),
+            runtime,
+            due: (due, number),
+        }
     }
 
     fn forget(&self, runtime: runtime::Id, begun: Due) {
         let mut open = self.open();
-        let Some(watch) = open.watches.get_mut(&runtime) else { return };
+        let Some(watch) = open.watches.get_mut(&runtime) else {
+            return;
+        };
         if watch.leases.remove(&begun).is_none() {
             // It was renewed since, as only those are that last for seconds.
             watch.leases.retain(|(_, number), _| *number != begun.1);
@@ -128,10 +147,19 @@ impl Watcher {
         let now = Instant::now();
         let mut open = self.renewals.open();
         let watch = open.watches.get_mut(&self.runtime)?;
-        while let Some(entry) = watch.leases.first_entry().filter(|entry| entry.key().0 <= now) {
+        while let Some(entry) = watch
+            .leases
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)
+        {
             let ((_, number), lease) = entry.remove_entry();
             let due = (now + lease.every, number);
-            tokio::spawn(renew(self.renewals.clone(), self.runtime, due, lease.clone()));
+            tokio::spawn(renew(
+                self.renewals.clone(),
+                self.runtime,
+                due,
+                lease.clone(),
+            ));
             watch.leases.insert(due, lease);
         }
         match watch.leases.first_key_value().map(|(due, _)| due.0) {
@@ -158,7 +186,11 @@ impl Drop for Watcher {
 
 /// Each renewal is carried out even where its lease ends meanwhile.
 async fn renew(renewals: Renewals, runtime: runtime::Id, due: Due, lease: Renewed) {
-    match lease.table.apply(lease.key, &Command::Renew { fence: lease.fence }).await {
+    match lease
+        .table
+        .apply(lease.key, &Command::Renew { fence: lease.fence })
+        .await
+    {
         Ok(_) => {}
         Err(LedgerError::Refused(refusal)) => {
             tracing::debug!(%refusal, "semel.lease ended");
@@ -184,7 +216,10 @@ mod tests {
 
     async fn lease(store: &Arc<dyn Store>, number: u32) -> Renewed {
         let mut entry = operation("acme", State::Started);
-        let fence = Fence { number: 1, nonce: Nonce::fresh().unwrap() };
+        let fence = Fence {
+            number: 1,
+            nonce: Nonce::fresh().unwrap(),
+        };
         if let Entry::Operation(record) = Arc::make_mut(&mut entry) {
             record.attempts.push(AttemptRecord {
                 fence,
@@ -198,8 +233,16 @@ mod tests {
                 suspended: false,
             });
         }
-        store.create(key(number), &entry, fresh_version(), Keep::UntilRemoved).await.unwrap();
-        Renewed { table: Table::new(Arc::clone(store)), key: key(number), fence, every: EVERY }
+        store
+            .create(key(number), &entry, fresh_version(), Keep::UntilRemoved)
+            .await
+            .unwrap();
+        Renewed {
+            table: Table::new(Arc::clone(store)),
+            key: key(number),
+            fence,
+            every: EVERY,
+        }
     }
 
     async fn version(store: &Arc<dyn Store>, number: u32) -> Nonce {
@@ -229,7 +272,10 @@ mod tests {
     async fn a_shorter_lease_is_renewed_in_its_own_time() {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let renewals = Renewals::default();
-        let long = renewals.begin(Renewed { every: EVERY * 10, ..lease(&store, 1).await });
+        let long = renewals.begin(Renewed {
+            every: EVERY * 10,
+            ..lease(&store, 1).await
+        });
         tokio::time::sleep(Duration::from_millis(1)).await;
         let short = renewals.begin(lease(&store, 2).await);
         let begun = [version(&store, 1).await, version(&store, 2).await];
@@ -244,7 +290,11 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let renewals = Renewals::default();
         for number in 0..2 {
-            let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 let held = renewals.begin(lease(&store, number).await);
                 let begun = version(&store, number).await;
@@ -253,6 +303,9 @@ mod tests {
                 std::mem::forget(held);
             });
         }
-        assert!(renewals.open().watches.is_empty(), "the watchers went with their runtimes");
+        assert!(
+            renewals.open().watches.is_empty(),
+            "the watchers went with their runtimes"
+        );
     }
 }

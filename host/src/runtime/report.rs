@@ -21,17 +21,25 @@ impl Ledger {
         const DAY_MS: u64 = 24 * 3_600 * 1_000;
         let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let mut tools: BTreeMap<String, Tally> = BTreeMap::new();
-        let mut query = Query { states: vec![crate::ledger::StateLabel::Tally], limit: PAGE, ..Query::default() };
+        let mut query = Query {
+            states: vec![crate::ledger::StateLabel::Tally],
+            limit: PAGE,
+            ..Query::default()
+        };
         loop {
             let page = self.table.store().list(&query).await?;
             query.after = page.keys.last().copied();
             for key in &page.keys {
-                let Some((tally, now_ms)) = self.tally(*key).await? else { continue };
+                let Some((tally, now_ms)) = self.tally(*key).await? else {
+                    continue;
+                };
                 if tally.day_ms.saturating_add(DAY_MS) <= now_ms.saturating_sub(since_ms) {
                     continue;
                 }
                 let tool = tally.tool.clone();
-                let sum = tools.entry(tool.clone()).or_insert_with(|| Tally::new(tool, tally.day_ms));
+                let sum = tools
+                    .entry(tool.clone())
+                    .or_insert_with(|| Tally::new(tool, tally.day_ms));
                 sum.day_ms = sum.day_ms.min(tally.day_ms);
                 sum.add(&tally.counts, &tally.examples);
             }

@@ -49,7 +49,8 @@ pub enum SchemeError {
 }
 
 fn secret(id: &Option<String>) -> String {
-    id.as_ref().map_or_else(|| "no secret".to_owned(), |id| format!("the secret `{id}`"))
+    id.as_ref()
+        .map_or_else(|| "no secret".to_owned(), |id| format!("the secret `{id}`"))
 }
 
 /// Where the scheme of this mode lies: no digest is all zeros.
@@ -75,20 +76,30 @@ pub(crate) async fn agree<'a>(
     let at = scheme_key(keys.mode());
     for _ in 0..TRIES_MAX {
         let read = table.read(at).await?;
-        let found = read.as_ref().and_then(|(stored, _)| life::scheme_of(stored));
+        let found = read
+            .as_ref()
+            .and_then(|(stored, _)| life::scheme_of(stored));
         let mut scheme = agreed(found.as_ref(), keys, policies.clone())?;
-        if read.as_ref().is_some_and(|(stored, now)| stored.written.incarnation != now.incarnation) {
+        if read
+            .as_ref()
+            .is_some_and(|(stored, now)| stored.written.incarnation != now.incarnation)
+        {
             // Whoever writes it in this life of the ledger would hide that an earlier one ended.
             let horizon = scheme.horizon_seconds;
             scheme = life::begun(scheme, horizon);
         }
         if found.as_ref() == Some(&scheme) {
             // Nobody began a quarantine, and it was written in the present life.
-            let whole = read.filter(|_| scheme.quarantine_seconds.is_none()).map(|(_, now)| now.incarnation);
+            let whole = read
+                .filter(|_| scheme.quarantine_seconds.is_none())
+                .map(|(_, now)| now.incarnation);
             return Ok(Life::of(at, scheme, whole));
         }
         let expected = read.map(|(stored, _)| stored.version);
-        if table.write_in_place(at, expected, Entry::Scheme(scheme.clone())).await? {
+        if table
+            .write_in_place(at, expected, Entry::Scheme(scheme.clone()))
+            .await?
+        {
             return Ok(Life::of(at, scheme, None));
         }
     }
@@ -99,13 +110,20 @@ pub(crate) async fn agree<'a>(
 pub(super) async fn trust(table: &Table, mode: Mode, person: &Person) -> Result<bool, LedgerError> {
     let at = scheme_key(mode);
     for _ in 0..TRIES_MAX {
-        let Some((stored, now)) = table.read(at).await? else { return Ok(false) };
-        let Some(scheme) = life::scheme_of(&stored) else { return Ok(false) };
+        let Some((stored, now)) = table.read(at).await? else {
+            return Ok(false);
+        };
+        let Some(scheme) = life::scheme_of(&stored) else {
+            return Ok(false);
+        };
         if scheme.quarantine_seconds.is_none() && stored.written.incarnation == now.incarnation {
             return Ok(false);
         }
         let trusted = life::trusted(scheme, person.clone());
-        if table.write_in_place(at, Some(stored.version), Entry::Scheme(trusted)).await? {
+        if table
+            .write_in_place(at, Some(stored.version), Entry::Scheme(trusted))
+            .await?
+        {
             return Ok(true);
         }
     }
@@ -128,15 +146,27 @@ fn agreed<'a>(
     };
     let mut scheme = found.unwrap_or(&mine).clone();
     if scheme.key_format != mine.key_format {
-        return Err(SchemeError::Format { found: scheme.key_format });
+        return Err(SchemeError::Format {
+            found: scheme.key_format,
+        });
     }
     if scheme.secret_id != mine.secret_id {
-        return Err(SchemeError::Secret { found: scheme.secret_id, mine: mine.secret_id });
+        return Err(SchemeError::Secret {
+            found: scheme.secret_id,
+            mine: mine.secret_id,
+        });
     }
     for policy in policies {
-        let epoch = scheme.key_epochs.entry(policy.name.clone()).or_insert(policy.key_epoch);
+        let epoch = scheme
+            .key_epochs
+            .entry(policy.name.clone())
+            .or_insert(policy.key_epoch);
         if *epoch != policy.key_epoch {
-            return Err(SchemeError::KeyEpoch { policy: policy.name.clone(), found: *epoch, mine: policy.key_epoch });
+            return Err(SchemeError::KeyEpoch {
+                policy: policy.name.clone(),
+                found: *epoch,
+                mine: policy.key_epoch,
+            });
         }
     }
     Ok(scheme)

@@ -20,8 +20,8 @@ use crate::{
     place,
     store::Store,
     words::{
-        Answer, Call, Derivation, Description, Durability, Nonce, Operation, Outcome, Probe, StoreKey, ToolMode,
-        Unguarded,
+        Answer, Call, Derivation, Description, Durability, Nonce, Operation, Outcome, Probe,
+        StoreKey, ToolMode, Unguarded,
     },
 };
 use async_trait::async_trait;
@@ -83,21 +83,40 @@ impl Inner {
     }
 
     /// The downstream key of a generation and series, as the record's target wants it.
-    pub(super) fn downstream(&self, key: StoreKey, record: &Record, generation: u32, series: u32) -> String {
-        let form = record.terms.target.as_ref().map(|target| target.form).unwrap_or_default();
+    pub(super) fn downstream(
+        &self,
+        key: StoreKey,
+        record: &Record,
+        generation: u32,
+        series: u32,
+    ) -> String {
+        let form = record
+            .terms
+            .target
+            .as_ref()
+            .map(|target| target.form)
+            .unwrap_or_default();
         // A form is checked before the claim, so only a damaged record has a wrong one.
-        self.keys.downstream(&key, generation, series).render(form).unwrap_or_default()
+        self.keys
+            .downstream(&key, generation, series)
+            .render(form)
+            .unwrap_or_default()
     }
 
     /// The policies of all tools.
     pub(super) fn policies(&self) -> impl Iterator<Item = &Description> + Clone {
-        self.tools.iter().chain(&self.fallback).map(|tool| tool.policy.description())
+        self.tools
+            .iter()
+            .chain(&self.fallback)
+            .map(|tool| tool.policy.description())
     }
 
     fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
         // The first rule that matches wins.
         let first = self.matchers.matches(name).into_iter().min();
-        first.and_then(|first| self.tools.get(first)).or(self.fallback.as_ref())
+        first
+            .and_then(|first| self.tools.get(first))
+            .or(self.fallback.as_ref())
     }
 }
 
@@ -128,8 +147,13 @@ impl Builder {
 
     /// Tools whose name matches one of `patterns` (globs) are guarded so. Of several rules the first that matches wins.
     #[must_use]
-    pub fn tool<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>, tool: Tool) -> Self {
-        self.tools.push((patterns.into_iter().map(Into::into).collect(), tool));
+    pub fn tool<P: Into<String>>(
+        mut self,
+        patterns: impl IntoIterator<Item = P>,
+        tool: Tool,
+    ) -> Self {
+        self.tools
+            .push((patterns.into_iter().map(Into::into).collect(), tool));
         self
     }
 
@@ -147,7 +171,12 @@ impl Builder {
     /// If they are not, a pattern is none, or the ledger cannot be used.
     pub async fn open(mut self) -> Result<Semel, OpenError> {
         let mut table = Table::new(self.store);
-        for tool in self.tools.iter_mut().map(|(_, tool)| tool).chain(&mut self.fallback) {
+        for tool in self
+            .tools
+            .iter_mut()
+            .map(|(_, tool)| tool)
+            .chain(&mut self.fallback)
+        {
             // A host that only watches guards nothing.
             if self.keys.mode() == Mode::Shadow && tool.mode == ToolMode::Enforce {
                 tool.mode = ToolMode::Shadow;
@@ -156,22 +185,45 @@ impl Builder {
                 *tool = shadow::as_watched(tool);
             }
         }
-        let all = || self.tools.iter().map(|(_, tool)| tool).chain(&self.fallback);
-        let in_mode = |mode| all().filter(move |tool| tool.mode == mode).map(|tool| tool.policy.description());
+        let all = || {
+            self.tools
+                .iter()
+                .map(|(_, tool)| tool)
+                .chain(&self.fallback)
+        };
+        let in_mode = |mode| {
+            all()
+                .filter(move |tool| tool.mode == mode)
+                .map(|tool| tool.policy.description())
+        };
         if in_mode(ToolMode::Enforce).next().is_some() {
             let life = scheme::agree(&table, &self.keys, in_mode(ToolMode::Enforce)).await?;
             table = table.in_life(life);
         }
         let watches: Vec<_> = in_mode(ToolMode::Shadow).collect();
         let shadow = (!watches.is_empty()).then(|| {
-            let tools = all().filter(|tool| tool.mode == ToolMode::Shadow).cloned().map(Arc::new).collect();
+            let tools = all()
+                .filter(|tool| tool.mode == ToolMode::Shadow)
+                .cloned()
+                .map(Arc::new)
+                .collect();
             let keys = self.keys.in_mode(Mode::Shadow);
-            Shadow::new(Semel::of(Inner::new(Table::new(Arc::clone(table.store())), keys, tools)))
+            Shadow::new(Semel::of(Inner::new(
+                Table::new(Arc::clone(table.store())),
+                keys,
+                tools,
+            )))
         });
         let (matchers, tools) = rules(self.tools)?;
         let fallback = self.fallback.map(Arc::new);
         let inner = Inner::new(table, self.keys, tools);
-        Ok(Semel::of(Inner { prober: self.prober, shadow, matchers, fallback, ..inner }))
+        Ok(Semel::of(Inner {
+            prober: self.prober,
+            shadow,
+            matchers,
+            fallback,
+            ..inner
+        }))
     }
 }
 
@@ -192,7 +244,10 @@ fn rules(rules: Vec<(Vec<String>, Tool)>) -> Result<(GlobSet, Vec<Arc<Tool>>), O
 }
 
 fn wrong(pattern: &str, error: &globset::Error) -> OpenError {
-    OpenError::Pattern { pattern: pattern.to_owned(), why: error.kind().to_string() }
+    OpenError::Pattern {
+        pattern: pattern.to_owned(),
+        why: error.kind().to_string(),
+    }
 }
 
 /// A host that guards tool calls. Cheap to clone.
@@ -203,13 +258,21 @@ pub struct Semel {
 
 impl Semel {
     fn of(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// A host whose ledger is kept in `store`.
     #[must_use]
     pub fn builder(store: Arc<dyn Store>) -> Builder {
-        Builder { store, keys: KeyScheme::default(), prober: None, tools: Vec::new(), fallback: None }
+        Builder {
+            store,
+            keys: KeyScheme::default(),
+            prober: None,
+            tools: Vec::new(),
+            fallback: None,
+        }
     }
 
     /// Guards `call`: runs the tool through `run` if the operation that it means has not been sent, and answers with what
@@ -268,25 +331,38 @@ impl Semel {
     ///
     /// # Errors
     /// As [`Semel::call`].
-    pub async fn resume(&self, call: Call, continuation: impl Into<String>) -> Result<Begun, CallError> {
-        self.open(call, Opening::Continue(continuation.into())).await
+    pub async fn resume(
+        &self,
+        call: Call,
+        continuation: impl Into<String>,
+    ) -> Result<Begun, CallError> {
+        self.open(call, Opening::Continue(continuation.into()))
+            .await
     }
 
     async fn open(&self, call: Call, opening: Opening) -> Result<Begun, CallError> {
         let begun = Moment::now();
         let tool = self.inner.tool(call.tool()).cloned();
-        if let Some(under) = tool.as_ref().and_then(|tool| self.without_a_guard(tool, &call, &opening)) {
+        if let Some(under) = tool
+            .as_ref()
+            .and_then(|tool| self.without_a_guard(tool, &call, &opening))
+        {
             return Ok(ticket::unguarded(&call, under));
         }
         if let Err(fault) = driver::check(&call) {
-            return Ok(ticket::refused(call.tool(), format!("the arguments cannot be used: {fault}")));
+            return Ok(ticket::refused(
+                call.tool(),
+                format!("the arguments cannot be used: {fault}"),
+            ));
         }
         let tool = tool.ok_or_else(|| CallError::NoPolicy(call.tool().to_owned()))?;
         match tool.policy.derive(&call) {
             Err(fault) => Ok(ticket::refused(call.tool(), explain(&fault))),
             Ok(Derivation::Pass) => Ok(ticket::passes(&call)),
             Ok(Derivation::Refuse(reason)) => Ok(ticket::refused(call.tool(), reason)),
-            Ok(Derivation::Once(operation)) => self.guard(tool, call, *operation, begun, opening).await,
+            Ok(Derivation::Once(operation)) => {
+                self.guard(tool, call, *operation, begun, opening).await
+            }
         }
     }
 
@@ -296,7 +372,11 @@ impl Semel {
             ToolMode::Enforce => None,
             ToolMode::Off => Some(Under::Nothing(Unguarded::Off)),
             ToolMode::Shadow => {
-                let watched = self.inner.shadow.as_ref().and_then(|shadow| shadow.watch(tool, call, opening));
+                let watched = self
+                    .inner
+                    .shadow
+                    .as_ref()
+                    .and_then(|shadow| shadow.watch(tool, call, opening));
                 Some(watched.map_or(Under::Nothing(Unguarded::Shadow), Under::Watched))
             }
         }
@@ -340,7 +420,15 @@ impl Semel {
             read_undelivered: None,
             void_mark: None,
         };
-        let (mut driver, mut action) = Driver::start(Arc::clone(&self.inner), tool, call, key, claim, begun, opening);
+        let (mut driver, mut action) = Driver::start(
+            Arc::clone(&self.inner),
+            tool,
+            call,
+            key,
+            claim,
+            begun,
+            opening,
+        );
         if let Some(fault) = away {
             // Without what it undoes its key is not known, so nothing is claimed.
             action = driver.step(Event::Claimed(Err(fault)));
@@ -353,7 +441,11 @@ impl Semel {
         if self.durability() != Durability::Nothing || tool.allow_forgetful_ledger {
             return None;
         }
-        let destructive = || call.facts().get("hint.destructive").is_some_and(|hint| hint.as_bool() == Some(true));
+        let destructive = || {
+            call.facts()
+                .get("hint.destructive")
+                .is_some_and(|hint| hint.as_bool() == Some(true))
+        };
         let refused = tool.irreversible || destructive();
         refused.then(|| {
             format!(
@@ -364,9 +456,16 @@ impl Semel {
         })
     }
 
-    async fn undoes(&self, tool: &Tool, call: &Call, operation: &Operation) -> Result<Vec<GenerationOf>, LedgerError> {
+    async fn undoes(
+        &self,
+        tool: &Tool,
+        call: &Call,
+        operation: &Operation,
+    ) -> Result<Vec<GenerationOf>, LedgerError> {
         let (table, keys) = (&self.inner.table, &self.inner.keys);
-        table.resolve(keys, &tool.name_space, call.tenant(), &operation.undoes).await
+        table
+            .resolve(keys, &tool.name_space, call.tenant(), &operation.undoes)
+            .await
     }
 
     /// Where the operation's record lies, and what a claim states.
@@ -378,9 +477,12 @@ impl Semel {
         undoes: &[GenerationOf],
     ) -> Result<(StoreKey, Terms), String> {
         let keys = &self.inner.keys;
-        let key = keys.store_key(&tool.name_space, call, &operation, undoes).map_err(|fault| fault.to_string())?;
-        let content =
-            keys.fingerprint(&tool.name_space, call.tenant(), &operation).map_err(|fault| fault.to_string())?;
+        let key = keys
+            .store_key(&tool.name_space, call, &operation, undoes)
+            .map_err(|fault| fault.to_string())?;
+        let content = keys
+            .fingerprint(&tool.name_space, call.tenant(), &operation)
+            .map_err(|fault| fault.to_string())?;
         placeable(&operation, call)?;
         let policy = tool.policy.description();
         let terms = Terms {
@@ -389,15 +491,29 @@ impl Semel {
             // Only what may have to be sent or asked about again needs the call itself.
             call: operation.target.is_some().then(|| call.clone()),
             operation: operation.name,
-            identity: if tool.keep_identity { operation.identity } else { Vec::new() },
+            identity: if tool.keep_identity {
+                operation.identity
+            } else {
+                Vec::new()
+            },
             until: operation.until,
             window_seconds: operation.window_seconds,
             attempt_seconds: operation.attempt_seconds,
             lease_seconds: tool.lease_seconds,
             refusal_seconds: tool.refusal_seconds,
             target: operation.target,
-            policy: PolicyName { name: policy.name.clone(), digest: tool.policy.digest(), key_epoch: policy.key_epoch },
-            undoes: undoes.iter().map(|of| Undoing { of: *of, settled: false }).collect(),
+            policy: PolicyName {
+                name: policy.name.clone(),
+                digest: tool.policy.digest(),
+                key_epoch: policy.key_epoch,
+            },
+            undoes: undoes
+                .iter()
+                .map(|of| Undoing {
+                    of: *of,
+                    settled: false,
+                })
+                .collect(),
             shadow: keys.mode() == Mode::Shadow,
         };
         Ok((key, terms))
@@ -418,7 +534,9 @@ impl Semel {
 
 /// Whether a key can go where the target wants it, before anything is claimed.
 fn placeable(operation: &Operation, call: &Call) -> Result<(), String> {
-    let Some(target) = &operation.target else { return Ok(()) };
+    let Some(target) = &operation.target else {
+        return Ok(());
+    };
     place::check(&target.places, call.arguments()).map_err(|fault| fault.to_string())
 }
 

@@ -70,7 +70,10 @@ enum Came {
     /// It came to this.
     To(Outcome),
     /// Its tool accepted, and goes on elsewhere.
-    Elsewhere { continuation: String, at_most: Duration },
+    Elsewhere {
+        continuation: String,
+        at_most: Duration,
+    },
 }
 
 impl Watched {
@@ -82,7 +85,10 @@ impl Watched {
 
     /// Tells the observer that the tool accepted and goes on elsewhere.
     pub(super) fn goes_on(self, continuation: String, at_most: Duration) {
-        drop(self.came(Came::Elsewhere { continuation, at_most }));
+        drop(self.came(Came::Elsewhere {
+            continuation,
+            at_most,
+        }));
     }
 
     fn came(self, came: Came) -> Delivery {
@@ -107,7 +113,12 @@ impl Shadow {
     }
 
     /// Has the call watched, if there is room. It waits for nothing.
-    pub(super) fn watch(self: &Arc<Self>, tool: &Arc<Tool>, call: &Call, opening: &Opening) -> Option<Watched> {
+    pub(super) fn watch(
+        self: &Arc<Self>,
+        tool: &Arc<Tool>,
+        call: &Call,
+        opening: &Opening,
+    ) -> Option<Watched> {
         let watched = self.try_to_watch(tool, call, opening);
         if watched.is_none() {
             self.tallies.note(call.tool(), Seen::UNOBSERVED);
@@ -115,7 +126,12 @@ impl Shadow {
         watched
     }
 
-    fn try_to_watch(self: &Arc<Self>, tool: &Arc<Tool>, call: &Call, opening: &Opening) -> Option<Watched> {
+    fn try_to_watch(
+        self: &Arc<Self>,
+        tool: &Arc<Tool>,
+        call: &Call,
+        opening: &Opening,
+    ) -> Option<Watched> {
         let place = Arc::clone(&self.room).try_acquire_owned().ok()?;
         let (came_to, hears) = oneshot::channel();
         let (taken, hears_taken) = oneshot::channel();
@@ -134,12 +150,20 @@ impl Shadow {
             drop(place);
         };
         self.jobs.as_ref()?.send(Box::pin(job)).ok()?;
-        Some(Watched { shadow: Arc::clone(self), came_to, taken, done })
+        Some(Watched {
+            shadow: Arc::clone(self),
+            came_to,
+            taken,
+            done,
+        })
     }
 
     /// The observers of calls that have ended. Those that have ended themselves are forgotten.
     fn finishing(&self) -> MutexGuard<'_, Vec<Finishing>> {
-        let mut finishing = self.finishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut finishing = self
+            .finishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         finishing.retain(|Finishing(done)| done.has_changed().is_ok());
         finishing
     }
@@ -164,8 +188,12 @@ pub(super) fn as_watched(tool: &Tool) -> Tool {
 /// A thread that does what it is sent, until nobody can send more and all is done.
 fn work_apart() -> Option<mpsc::UnboundedSender<Job>> {
     let (send, mut jobs) = mpsc::unbounded_channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.inspect_err(|error| tracing::warn!(%error, "semel.shadow cannot work")).ok()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let runtime = runtime
+        .inspect_err(|error| tracing::warn!(%error, "semel.shadow cannot work"))
+        .ok()?;
     let work = move || {
         runtime.block_on(async {
             while let Some(job) = jobs.recv().await {
@@ -173,6 +201,9 @@ fn work_apart() -> Option<mpsc::UnboundedSender<Job>> {
             }
         });
     };
-    thread::Builder::new().name("semel-shadow".to_owned()).spawn(work).ok()?;
+    thread::Builder::new()
+        .name("semel-shadow".to_owned())
+        .spawn(work)
+        .ok()?;
     Some(send)
 }

@@ -25,7 +25,9 @@ pub enum CallError {
     #[error("the ledger cannot be used, so the tool did not run: {0}")]
     Ledger(String),
     /// No tool's rule matches, and there is no default.
-    #[error("no policy is set up for the tool `{0}`: add a `[[tool]]` that matches it, or a default policy")]
+    #[error(
+        "no policy is set up for the tool `{0}`: add a `[[tool]]` that matches it, or a default policy"
+    )]
     NoPolicy(String),
     /// What must not happen.
     #[error("internal error, please report it: {0}")]
@@ -55,7 +57,9 @@ pub struct Ticket {
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Ticket");
-        told.field("operation", &self.operation).field("attempt", &self.attempt).field("repeats", &self.repeats);
+        told.field("operation", &self.operation)
+            .field("attempt", &self.attempt)
+            .field("repeats", &self.repeats);
         told.finish_non_exhaustive()
     }
 }
@@ -64,7 +68,12 @@ impl Ticket {
     /// Puts the ticket's headers into those of a request, in place of any of the same name, however that is spelt:
     /// client libraries put a random key on each request, and under such a key every repeat is a new request.
     pub fn put_headers(&self, request: &mut Vec<(String, String)>) {
-        request.retain(|(name, _)| !self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        request.retain(|(name, _)| {
+            !self
+                .headers
+                .iter()
+                .any(|(own, _)| own.eq_ignore_ascii_case(name))
+        });
         request.extend_from_slice(&self.headers);
     }
 
@@ -124,7 +133,10 @@ impl Under {
             Self::Watched(watched) => (Unguarded::Shadow, Some(watched.came_to(outcome.clone()))),
             Self::Nothing(why) => (why, None),
         };
-        Ok(Begun::Answered(Box::new(Answered { answer: Answer::Passed { why, outcome }, delivery })))
+        Ok(Begun::Answered(Box::new(Answered {
+            answer: Answer::Passed { why, outcome },
+            delivery,
+        })))
     }
 }
 
@@ -154,7 +166,11 @@ impl Started {
     ///
     /// # Errors
     /// If something is wrong within Semel; nothing is recorded then.
-    pub async fn suspend(self, continuation: impl Into<String>, at_most: Duration) -> Result<Answered, CallError> {
+    pub async fn suspend(
+        self,
+        continuation: impl Into<String>,
+        at_most: Duration,
+    ) -> Result<Answered, CallError> {
         let mut driver = match self.under {
             Under::Guard(driver) => driver,
             Under::Watched(watched) => {
@@ -166,7 +182,10 @@ impl Started {
         driver.cannot_run_again();
         let limit_seconds = u32::try_from(at_most.as_secs()).unwrap_or(u32::MAX).max(1);
         points::after(Deed::Send);
-        let action = driver.step(Event::Suspended { continuation: continuation.into(), limit_seconds });
+        let action = driver.step(Event::Suspended {
+            continuation: continuation.into(),
+            limit_seconds,
+        });
         answer_of(go_on(driver, action).await?)
     }
 
@@ -184,7 +203,10 @@ impl Started {
 
 fn goes_on_unguarded(why: Unguarded) -> Answered {
     let outcome = Outcome::no_answer("it goes on elsewhere");
-    Answered { answer: Answer::Passed { why, outcome }, delivery: None }
+    Answered {
+        answer: Answer::Passed { why, outcome },
+        delivery: None,
+    }
 }
 
 fn answer_of(begun: Begun) -> Result<Answered, CallError> {
@@ -225,7 +247,10 @@ pub(super) async fn go_on(mut driver: Box<Driver>, mut action: Action) -> Result
             Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
             Pause::Run(granted) => match use_up(&mut driver, *granted) {
                 Ok(ticket) => {
-                    return Ok(Begun::Run(Box::new(Started { ticket, under: Under::Guard(driver) })));
+                    return Ok(Begun::Run(Box::new(Started {
+                        ticket,
+                        under: Under::Guard(driver),
+                    })));
                 }
                 Err(why) => action = driver.step(Event::Ran(Outcome::not_sent(why))),
             },
@@ -244,22 +269,41 @@ fn use_up(driver: &mut Driver, (right, grant): (Right, Grant)) -> Result<Ticket,
     points::before(Deed::Send);
     let (sending, in_time) = right.use_up();
     driver.sending = Some(sending);
-    if in_time { ticket } else { Err("the right to send came too late".to_owned()) }
+    if in_time {
+        ticket
+    } else {
+        Err("the right to send came too late".to_owned())
+    }
 }
 
 fn open(driver: Box<Driver>) -> Started {
     let mut ticket = Ticket::unguarded(&driver.call);
     ticket.operation = Some(driver.claim.terms.operation.clone());
-    Started { ticket, under: Under::Guard(driver) }
+    Started {
+        ticket,
+        under: Under::Guard(driver),
+    }
 }
 
 fn ticket(driver: &Driver, grant: &Grant) -> Result<Ticket, String> {
-    let key = driver.inner.keys.downstream(&driver.key, grant.generation, grant.series);
-    let key = key.render(driver.target().map(|target| target.form).unwrap_or_default());
+    let key = driver
+        .inner
+        .keys
+        .downstream(&driver.key, grant.generation, grant.series);
+    let key = key.render(
+        driver
+            .target()
+            .map(|target| target.form)
+            .unwrap_or_default(),
+    );
     let key = key.map_err(|fault| fault.to_string())?;
     let places = driver.target().map_or(&[][..], |target| &target.places);
-    let Placed { arguments, headers, metadata } =
-        place::put(places, &key, driver.call.arguments().clone()).map_err(|fault| fault.to_string())?;
+    let Placed {
+        arguments,
+        headers,
+        metadata,
+    } = place::put(places, &key, driver.call.arguments().clone())
+        .map_err(|fault| fault.to_string())?;
     Ok(Ticket {
         operation: Some(driver.claim.terms.operation.clone()),
         key: Some(key),
@@ -302,9 +346,19 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
 
 /// What a call of `tool` is answered that must not run as it stands.
 pub(super) fn refused(tool: &str, reason: String) -> Begun {
-    let answer = Answer::Refused { reason, next: crate::words::Next::CorrectTheCall };
-    tracing::info!(semel.answer = answer.word(), semel.tool = tool, "semel.answer");
-    Begun::Answered(Box::new(Answered { answer, delivery: None }))
+    let answer = Answer::Refused {
+        reason,
+        next: crate::words::Next::CorrectTheCall,
+    };
+    tracing::info!(
+        semel.answer = answer.word(),
+        semel.tool = tool,
+        "semel.answer"
+    );
+    Begun::Answered(Box::new(Answered {
+        answer,
+        delivery: None,
+    }))
 }
 
 /// What a call is answered that passes.
@@ -314,8 +368,15 @@ pub(super) fn passes(call: &Call) -> Begun {
 
 /// How a call begins that runs without a guard.
 pub(super) fn unguarded(call: &Call, under: Under) -> Begun {
-    tracing::info!(semel.answer = "passed", semel.tool = call.tool(), "semel.answer");
-    Begun::Run(Box::new(Started { ticket: Ticket::unguarded(call), under }))
+    tracing::info!(
+        semel.answer = "passed",
+        semel.tool = call.tool(),
+        "semel.answer"
+    );
+    Begun::Run(Box::new(Started {
+        ticket: Ticket::unguarded(call),
+        under,
+    }))
 }
 
 #[cfg(test)]
@@ -328,10 +389,19 @@ mod tests {
     fn a_header_of_the_same_name_is_replaced_however_it_is_spelt() {
         let call = Call::new("pay", serde_json::json!({})).unwrap();
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let ticket = Ticket { headers: vec![header("Idempotency-Key", "ours")], ..Ticket::unguarded(&call) };
-        let mut request =
-            vec![header("idempotency-key", "random"), header("Accept", "*/*"), header("IDEMPOTENCY-KEY", "other")];
+        let ticket = Ticket {
+            headers: vec![header("Idempotency-Key", "ours")],
+            ..Ticket::unguarded(&call)
+        };
+        let mut request = vec![
+            header("idempotency-key", "random"),
+            header("Accept", "*/*"),
+            header("IDEMPOTENCY-KEY", "other"),
+        ];
         ticket.put_headers(&mut request);
-        assert_eq!(request, [header("Accept", "*/*"), header("Idempotency-Key", "ours")]);
+        assert_eq!(
+            request,
+            [header("Accept", "*/*"), header("Idempotency-Key", "ours")]
+        );
     }
 }

@@ -8,7 +8,9 @@ use super::ledger::{Applied, LedgerError, Table};
 use crate::{
     guard::Unmarked,
     key::KeyScheme,
-    ledger::{Claim, Command, Entry, GenerationOf, Grant, Handle, Record, Refusal, Reply, State, Told},
+    ledger::{
+        Claim, Command, Entry, GenerationOf, Grant, Handle, Record, Refusal, Reply, State, Told,
+    },
     words::{StoreKey, Tenant},
 };
 use std::sync::Arc;
@@ -26,16 +28,27 @@ enum Undoer {
 
 impl Table {
     /// Claims, and sees through marks of operations that are about to undo the record.
-    pub(crate) async fn claim(&self, key: StoreKey, claim: &Arc<Claim>) -> Result<Applied, LedgerError> {
+    pub(crate) async fn claim(
+        &self,
+        key: StoreKey,
+        claim: &Arc<Claim>,
+    ) -> Result<Applied, LedgerError> {
         let mut claim = Arc::clone(claim);
         let mut applied = self.apply(key, &Command::Claim(Arc::clone(&claim))).await?;
         for _ in 0..UNDOERS_MAX {
-            let Reply::Told(Told::BeingUndone { by }) = applied.reply else { return Ok(applied) };
+            let Reply::Told(Told::BeingUndone { by }) = applied.reply else {
+                return Ok(applied);
+            };
             match self.undoer(by).await? {
                 Undoer::Landed => self.undo(applied.key, &applied, by).await?,
                 Undoer::Idle => Arc::make_mut(&mut claim).void_mark = Some(by),
                 Undoer::Open(undoer) => return Ok(*undoer),
-                Undoer::Missing => return Ok(Applied { reply: Reply::Told(Told::Held), ..applied }),
+                Undoer::Missing => {
+                    return Ok(Applied {
+                        reply: Reply::Told(Told::Held),
+                        ..applied
+                    });
+                }
             }
             applied = self.apply(key, &Command::Claim(Arc::clone(&claim))).await?;
         }
@@ -57,31 +70,57 @@ impl Table {
             }),
             Err(error) => return Err(error),
         };
-        let Some(applied) = applied else { return Ok(Undoer::Missing) };
+        let Some(applied) = applied else {
+            return Ok(Undoer::Missing);
+        };
         let told = match applied.record().map(|record| &record.state) {
             None => return Ok(Undoer::Missing),
-            Some(State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }) => return Ok(Undoer::Landed),
-            Some(State::Released { .. } | State::Refused { .. } | State::Alias { .. }) => return Ok(Undoer::Idle),
-            Some(State::Started | State::Retrying | State::Probing { .. }) => {
-                Told::Running { continuation: None, lease_ms: 1_000 }
+            Some(State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }) => {
+                return Ok(Undoer::Landed);
             }
-            Some(State::Waiting { continuation, .. }) => {
-                Told::Running { continuation: Some(continuation.clone()), lease_ms: 1_000 }
+            Some(State::Released { .. } | State::Refused { .. } | State::Alias { .. }) => {
+                return Ok(Undoer::Idle);
             }
+            Some(State::Started | State::Retrying | State::Probing { .. }) => Told::Running {
+                continuation: None,
+                lease_ms: 1_000,
+            },
+            Some(State::Waiting { continuation, .. }) => Told::Running {
+                continuation: Some(continuation.clone()),
+                lease_ms: 1_000,
+            },
             // It names the undoing operation; the caller of another may not try to settle it.
             Some(State::InDoubt { .. } | State::Held { .. }) => Told::Held,
         };
-        Ok(Undoer::Open(Box::new(Applied { reply: Reply::Told(told), ..applied })))
+        Ok(Undoer::Open(Box::new(Applied {
+            reply: Reply::Told(told),
+            ..applied
+        })))
     }
 
-    async fn undo(&self, key: StoreKey, applied: &Applied, by: StoreKey) -> Result<(), LedgerError> {
+    async fn undo(
+        &self,
+        key: StoreKey,
+        applied: &Applied,
+        by: StoreKey,
+    ) -> Result<(), LedgerError> {
         let generation = applied.record().map_or(0, |record| record.generation);
-        self.undo_generation(by, GenerationOf { key, generation }, false).await
+        self.undo_generation(by, GenerationOf { key, generation }, false)
+            .await
     }
 
     /// Writes that `by` undid `of`, there and then at `by`.
-    async fn undo_generation(&self, by: StoreKey, of: GenerationOf, told_by_outcome: bool) -> Result<(), LedgerError> {
-        let undo = Command::Undo { by, generation: of.generation, told_by_outcome };
+    async fn undo_generation(
+        &self,
+        by: StoreKey,
+        of: GenerationOf,
+        told_by_outcome: bool,
+    ) -> Result<(), LedgerError> {
+        let undo = Command::Undo {
+            by,
+            generation: of.generation,
+            told_by_outcome,
+        };
         // A record that moved on, or is gone, needs no undo any more.
         match self.apply(of.key, &undo).await {
             Ok(_) | Err(LedgerError::Refused(_)) => {}
@@ -104,48 +143,86 @@ impl Table {
     async fn mark_one(&self, by: StoreKey, of: GenerationOf) -> Result<(), Unmarked> {
         let mut void_mark = None;
         for _ in 0..UNDOERS_MAX {
-            let mark = Command::MarkUndoing { by, generation: of.generation, void_mark };
+            let mark = Command::MarkUndoing {
+                by,
+                generation: of.generation,
+                void_mark,
+            };
             match self.apply(of.key, &mark).await {
                 Ok(_) => return Ok(()),
                 // It aged away, so nobody reads it while it is being undone.
                 Err(LedgerError::Refused(Refusal::NoRecord { .. })) => return Ok(()),
                 Err(LedgerError::Refused(refusal)) => match self.in_the_way(of, refusal).await? {
                     Some(idle) => void_mark = Some(idle),
-                    None => return Err(unmarked(format!("what it undoes cannot be undone now: {refusal}"), false)),
+                    None => {
+                        return Err(unmarked(
+                            format!("what it undoes cannot be undone now: {refusal}"),
+                            false,
+                        ));
+                    }
                 },
                 Err(error) => return Err(unmarked(error.to_string(), true)),
             }
         }
-        Err(unmarked("what it undoes is being undone by others".to_owned(), true))
+        Err(unmarked(
+            "what it undoes is being undone by others".to_owned(),
+            true,
+        ))
     }
 
     /// An earlier mark that counts for nothing, if that is all that stands in the way.
-    async fn in_the_way(&self, of: GenerationOf, refusal: Refusal) -> Result<Option<StoreKey>, Unmarked> {
-        if !matches!(refusal, Refusal::Rule { rule: crate::ledger::Rule::OneUndoAtATime, .. }) {
+    async fn in_the_way(
+        &self,
+        of: GenerationOf,
+        refusal: Refusal,
+    ) -> Result<Option<StoreKey>, Unmarked> {
+        if !matches!(
+            refusal,
+            Refusal::Rule {
+                rule: crate::ledger::Rule::OneUndoAtATime,
+                ..
+            }
+        ) {
             return Ok(None);
         }
         let away = |error: LedgerError| unmarked(error.to_string(), true);
         let marked = self.read(of.key).await.map_err(away)?;
-        let Some(Entry::Operation(record)) = marked.as_ref().map(|(stored, _)| &*stored.entry) else {
+        let Some(Entry::Operation(record)) = marked.as_ref().map(|(stored, _)| &*stored.entry)
+        else {
             return Ok(None);
         };
-        let State::Landed { undone_by: Some(by), .. } = &record.state else { return Ok(None) };
+        let State::Landed {
+            undone_by: Some(by),
+            ..
+        } = &record.state
+        else {
+            return Ok(None);
+        };
         match self.undoer(*by).await.map_err(away)? {
             Undoer::Idle => Ok(Some(*by)),
             Undoer::Landed => Ok(None),
-            Undoer::Open(_) | Undoer::Missing => {
-                Err(unmarked("another operation is undoing the same".to_owned(), true))
-            }
+            Undoer::Open(_) | Undoer::Missing => Err(unmarked(
+                "another operation is undoing the same".to_owned(),
+                true,
+            )),
         }
     }
 
     /// Finishes what a landed operation undid and has not yet written. Best effort: a later reader, a replay or the
     /// sweep goes on with it.
     pub(crate) async fn finish_undoes(&self, by: StoreKey, record: &Record) {
-        if !matches!(record.state, State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }) {
+        if !matches!(
+            record.state,
+            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }
+        ) {
             return;
         }
-        let marked = record.terms.undoes.iter().filter(|undoing| !undoing.settled).map(|undoing| (undoing.of, false));
+        let marked = record
+            .terms
+            .undoes
+            .iter()
+            .filter(|undoing| !undoing.settled)
+            .map(|undoing| (undoing.of, false));
         let told = record.undid.iter().map(|of| (*of, true));
         for (of, told_by_outcome) in marked.chain(told) {
             if let Err(error) = self.undo_generation(by, of, told_by_outcome).await {
@@ -164,8 +241,14 @@ impl Table {
     ) -> Result<Vec<GenerationOf>, LedgerError> {
         let mut named = Vec::new();
         for handle in handles {
-            let handle = self.handle(keys.handle_key(name_space, tenant, handle)).await?;
-            named.extend(handle.filter(|handle| handle.tenant == *tenant).map(|handle| handle.names));
+            let handle = self
+                .handle(keys.handle_key(name_space, tenant, handle))
+                .await?;
+            named.extend(
+                handle
+                    .filter(|handle| handle.tenant == *tenant)
+                    .map(|handle| handle.names),
+            );
         }
         Ok(named)
     }
@@ -181,7 +264,14 @@ impl Table {
     ) -> Result<(), LedgerError> {
         for handle in handles {
             let key = keys.handle_key(name_space, tenant, handle);
-            self.write_handle(key, Handle { tenant: tenant.clone(), names }).await?;
+            self.write_handle(
+                key,
+                Handle {
+                    tenant: tenant.clone(),
+                    names,
+                },
+            )
+            .await?;
         }
         Ok(())
     }

@@ -24,13 +24,22 @@ impl Moment {
     /// A moment by a wall clock, where there is no other and boots are not told apart.
     #[must_use]
     pub fn of_wall(wall_ms: u64) -> Self {
-        Self { wall_ms, steady_ms: wall_ms, boot: Boot(0) }
+        Self {
+            wall_ms,
+            steady_ms: wall_ms,
+            boot: Boot(0),
+        }
     }
 
     /// The moment in this life of a store.
     #[must_use]
     pub fn stamp(self, incarnation: Incarnation) -> Stamp {
-        Stamp { wall_ms: self.wall_ms, steady_ms: self.steady_ms, boot: self.boot, incarnation }
+        Stamp {
+            wall_ms: self.wall_ms,
+            steady_ms: self.steady_ms,
+            boot: self.boot,
+            incarnation,
+        }
     }
 }
 
@@ -53,7 +62,9 @@ impl SystemClock {
     /// The clocks of this machine.
     #[must_use]
     pub fn new() -> Self {
-        Self { boot: present_boot() }
+        Self {
+            boot: present_boot(),
+        }
     }
 }
 
@@ -65,10 +76,16 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let wall_ms = milliseconds(since_1970);
         match self.boot {
-            Some(boot) => Moment { wall_ms, steady_ms: steady_ms(), boot },
+            Some(boot) => Moment {
+                wall_ms,
+                steady_ms: steady_ms(),
+                boot,
+            },
             None => Moment::of_wall(wall_ms),
         }
     }
@@ -114,7 +131,11 @@ impl SettableClock {
 impl Default for SettableClock {
     /// Noon of a day in 2026, an hour after the machine was started.
     fn default() -> Self {
-        Self::at(Moment { wall_ms: 1_772_366_400_000, steady_ms: 3_600_000, boot: Boot(1) })
+        Self::at(Moment {
+            wall_ms: 1_772_366_400_000,
+            steady_ms: 3_600_000,
+            boot: Boot(1),
+        })
     }
 }
 
@@ -134,7 +155,9 @@ fn present_boot() -> Option<Boot> {
     use sha2::{Digest, Sha256};
     let name = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let digest: [u8; 32] = Sha256::digest(name.trim_ascii()).into();
-    digest.first_chunk().map(|first| Boot(u64::from_be_bytes(*first)))
+    digest
+        .first_chunk()
+        .map(|first| Boot(u64::from_be_bytes(*first)))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -4,7 +4,8 @@
 //! fits into an entry is limited before it comes here).
 
 use super::{
-    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Store, StoreError, Stored, SystemClock, Version,
+    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Store, StoreError, Stored,
+    SystemClock, Version,
     waiters::{Pauses, Waiters},
 };
 use crate::{
@@ -41,7 +42,11 @@ impl MemoryStore {
     /// An empty store, by this clock: for tests of whatever depends on time.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { shelf: Mutex::new(Shelf::empty()), clock, waiters: Waiters::new() }
+        Self {
+            shelf: Mutex::new(Shelf::empty()),
+            clock,
+            waiters: Waiters::new(),
+        }
     }
 
     /// Forgets everything, as the end of the process would. The store's stamps tell so by another incarnation.
@@ -71,7 +76,9 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("entries", &self.open().0.slots.len()).finish_non_exhaustive()
+        f.debug_struct("MemoryStore")
+            .field("entries", &self.open().0.slots.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +96,9 @@ impl Store for MemoryStore {
             return Ok(Created::Exists(slot.stored.clone(), now));
         }
         shelf.make_room(key, now)?;
-        shelf.slots.insert(key, Slot::new(entry, version, keep, now, now));
+        shelf
+            .slots
+            .insert(key, Slot::new(entry, version, keep, now, now));
         Ok(Created::Created(now))
     }
 
@@ -105,11 +114,16 @@ impl Store for MemoryStore {
         match shelf.present(key, now) {
             Some(slot) if slot.stored.version == expected => {
                 let created = slot.stored.created;
-                shelf.slots.insert(key, Slot::new(entry, version, keep, created, now));
+                shelf
+                    .slots
+                    .insert(key, Slot::new(entry, version, keep, created, now));
                 self.waiters.wake(key);
                 Ok(Replaced::Replaced(now))
             }
-            other => Ok(Replaced::Changed(other.map(|slot| slot.stored.clone()), now)),
+            other => Ok(Replaced::Changed(
+                other.map(|slot| slot.stored.clone()),
+                now,
+            )),
         }
     }
 
@@ -139,7 +153,10 @@ impl Store for MemoryStore {
             .filter(|(_, slot)| !slot.is_past_end(now) && slot.matches(query, now))
             .map(|(key, _)| *key);
         let keys = matching.by_ref().take(query.limit.min(PAGE_MAX)).collect();
-        Ok(Page { keys, more: matching.next().is_some() })
+        Ok(Page {
+            keys,
+            more: matching.next().is_some(),
+        })
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
@@ -154,7 +171,9 @@ impl Store for MemoryStore {
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
         let has_changed = || std::future::ready(self.version(key) != Some(since));
-        self.waiters.until_changed(key, at_most, Pauses::UNTIL_RUNG, has_changed).await;
+        self.waiters
+            .until_changed(key, at_most, Pauses::UNTIL_RUNG, has_changed)
+            .await;
     }
 
     fn durability(&self) -> Durability {
@@ -173,7 +192,10 @@ struct Shelf {
 
 impl Shelf {
     fn empty() -> Self {
-        Self { slots: BTreeMap::new(), incarnation: Incarnation(RandomState::new().hash_one("shelf")) }
+        Self {
+            slots: BTreeMap::new(),
+            incarnation: Incarnation(RandomState::new().hash_one("shelf")),
+        }
     }
 
     /// What lies at the key and is not past its end.
@@ -183,7 +205,9 @@ impl Shelf {
 
     /// Sees to it that one more entry may be written at the key.
     fn make_room(&mut self, key: StoreKey, now: Stamp) -> Result<(), StoreError> {
-        let full = |shelf: &Self| shelf.slots.len() >= MemoryStore::ENTRIES_MAX && !shelf.slots.contains_key(&key);
+        let full = |shelf: &Self| {
+            shelf.slots.len() >= MemoryStore::ENTRIES_MAX && !shelf.slots.contains_key(&key)
+        };
         if full(self) {
             self.purge(usize::MAX, now);
         }
@@ -197,7 +221,10 @@ impl Shelf {
     }
 
     fn purge(&mut self, at_most: usize, now: Stamp) -> usize {
-        self.slots.extract_if(.., |_, slot| slot.is_past_end(now)).take(at_most).count()
+        self.slots
+            .extract_if(.., |_, slot| slot.is_past_end(now))
+            .take(at_most)
+            .count()
     }
 }
 
@@ -209,11 +236,22 @@ struct Slot {
 }
 
 impl Slot {
-    fn new(entry: &Arc<Entry>, version: Version, keep: Keep, created: Stamp, written: Stamp) -> Self {
+    fn new(
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+        created: Stamp,
+        written: Stamp,
+    ) -> Self {
         Self {
             labels: entry.labels(),
             end_ms: keep.end_ms(written),
-            stored: Stored { entry: Arc::clone(entry), version, created, written },
+            stored: Stored {
+                entry: Arc::clone(entry),
+                version,
+                created,
+                written,
+            },
         }
     }
 
@@ -222,8 +260,16 @@ impl Slot {
     }
 
     fn matches(&self, query: &Query, now: Stamp) -> bool {
-        let Query { tenant, states, due, after: _, limit: _ } = query;
-        tenant.as_ref().is_none_or(|tenant| self.labels.tenant.as_ref() == Some(tenant))
+        let Query {
+            tenant,
+            states,
+            due,
+            after: _,
+            limit: _,
+        } = query;
+        tenant
+            .as_ref()
+            .is_none_or(|tenant| self.labels.tenant.as_ref() == Some(tenant))
             && (states.is_empty() || states.contains(&self.labels.state))
             && (!due || self.is_due(now))
     }

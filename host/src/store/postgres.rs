@@ -44,8 +44,8 @@ mod statement;
 mod watch;
 
 use super::{
-    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Server, ServerFault, ServerReport, Store,
-    StoreError, Stored, Version, waiters::Pauses,
+    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Server, ServerFault,
+    ServerReport, Store, StoreError, Stored, Version, waiters::Pauses,
 };
 use crate::{
     ledger::Entry,
@@ -66,7 +66,10 @@ use tokio_postgres::types::ToSql;
 pub use schema::{PARTITIONS_MAX, PostgresSetup, SetUp};
 
 /// News of what changed come faster, as a rule.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), at_most: Duration::from_millis(320) };
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_millis(20),
+    at_most: Duration::from_millis(320),
+};
 
 /// How many entries are dropped in one statement.
 const PURGE_BATCH: usize = 500;
@@ -99,20 +102,36 @@ impl PostgresStore {
     /// # Errors
     /// As [`Self::open`].
     #[doc(hidden)]
-    pub async fn open_with_clock(server: &Server, clock: Option<Arc<dyn Clock>>) -> Result<Self, ServerFault> {
+    pub async fn open_with_clock(
+        server: &Server,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self, ServerFault> {
         let place = Arc::new(Place::of(server)?);
         let bells = Bells::new();
         bells.listen(&place).await;
         let first = Session::open(&place, Arc::new(|_| {})).await?;
         let standing = Arc::new(watch::Standing::of(first.finding.clone()));
-        let lanes = Arc::new(Lanes::new(Arc::clone(&place), first, clock.clone(), Arc::clone(&bells)));
+        let lanes = Arc::new(Lanes::new(
+            Arc::clone(&place),
+            first,
+            clock.clone(),
+            Arc::clone(&bells),
+        ));
         let watcher = tokio::spawn(watch::watch(
             Arc::clone(&place),
             Arc::downgrade(&lanes),
             Arc::downgrade(&bells),
             Arc::clone(&standing),
         ));
-        Ok(Self { place, lanes, bells, known: Known::none(), clock, standing, watcher })
+        Ok(Self {
+            place,
+            lanes,
+            bells,
+            known: Known::none(),
+            clock,
+            standing,
+            watcher,
+        })
     }
 
     /// Makes the ledger in this database, or brings it up to date. It may be run as often as one likes, by a user who may
@@ -137,7 +156,12 @@ impl PostgresStore {
     }
 
     async fn version_at(&self, key: StoreKey) -> Result<Option<Version>, StoreError> {
-        match self.lanes.carry_out(Command::Get(key)).await?.without_what_ended() {
+        match self
+            .lanes
+            .carry_out(Command::Get(key))
+            .await?
+            .without_what_ended()
+        {
             Told::Found(Some(row), _) => Ok(Some(row.version()?)),
             Told::Found(None, _) | Told::Done(_) => Ok(None),
         }
@@ -152,7 +176,9 @@ impl Drop for PostgresStore {
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,7 +194,12 @@ async fn create(
     version: Version,
     keep: Keep,
 ) -> Result<Told, StoreError> {
-    lanes.carry_out(Command::Create(key, Arc::new(NewRow::of(entry, version, keep)?))).await
+    lanes
+        .carry_out(Command::Create(
+            key,
+            Arc::new(NewRow::of(entry, version, keep)?),
+        ))
+        .await
 }
 
 /// Creates where nothing lies, after a look that mostly finds something.
@@ -179,7 +210,11 @@ async fn look_and_create(
     version: Version,
     keep: Keep,
 ) -> Result<Told, StoreError> {
-    match lanes.carry_out(Command::Get(key)).await.map(Told::without_what_ended) {
+    match lanes
+        .carry_out(Command::Get(key))
+        .await
+        .map(Told::without_what_ended)
+    {
         Ok(found @ Told::Found(Some(_), _)) => Ok(found),
         Ok(_) => create(lanes, key, entry, version, keep).await,
         // It was only a look.
@@ -198,7 +233,10 @@ impl Store for PostgresStore {
     ) -> Result<Created, StoreError> {
         let told = if self.known.has(key) {
             let (lanes, entry) = (Arc::clone(&self.lanes), Arc::clone(entry));
-            CarriedOut::begin(async move { look_and_create(&lanes, key, &entry, version, keep).await }).await?
+            CarriedOut::begin(
+                async move { look_and_create(&lanes, key, &entry, version, keep).await },
+            )
+            .await?
         } else {
             create(&self.lanes, key, entry, version, keep).await?
         };
@@ -207,7 +245,9 @@ impl Store for PostgresStore {
             Told::Done(now) => Ok(Created::Created(now)),
             Told::Found(row, now) => match stored(row)? {
                 Some(stored) => Ok(Created::Exists(stored, now)),
-                None => Err(StoreError::Unknown("nothing was created, and nothing lies there".to_owned())),
+                None => Err(StoreError::Unknown(
+                    "nothing was created, and nothing lies there".to_owned(),
+                )),
             },
         }
     }
@@ -221,7 +261,10 @@ impl Store for PostgresStore {
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
         let new = Arc::new(NewRow::of(entry, version, keep)?);
-        let told = self.lanes.carry_out(Command::Replace(key, expected, new)).await?;
+        let told = self
+            .lanes
+            .carry_out(Command::Replace(key, expected, new))
+            .await?;
         Ok(match told.without_what_ended() {
             Told::Done(now) => Replaced::Replaced(now),
             Told::Found(row, now) => Replaced::Changed(stored(row)?, now),
@@ -237,7 +280,12 @@ impl Store for PostgresStore {
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
-        match self.lanes.carry_out(Command::Get(key)).await?.without_what_ended() {
+        match self
+            .lanes
+            .carry_out(Command::Get(key))
+            .await?
+            .without_what_ended()
+        {
             Told::Found(row, now) => Ok((stored(row)?, now)),
             Told::Done(now) => Ok((None, now)),
         }
@@ -245,18 +293,29 @@ impl Store for PostgresStore {
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         let limit = query.limit.min(PAGE_MAX);
-        let states = (!query.states.is_empty())
-            .then(|| query.states.iter().map(|state| state.word()).collect::<Vec<&'static str>>());
-        let only_open = query.due || query.states.iter().all(|state| state.is_open()) && !query.states.is_empty();
+        let states = (!query.states.is_empty()).then(|| {
+            query
+                .states
+                .iter()
+                .map(|state| state.word())
+                .collect::<Vec<&'static str>>()
+        });
+        let only_open = query.due
+            || query.states.iter().all(|state| state.is_open()) && !query.states.is_empty();
         let after: &[u8] = query.after.as_ref().map_or(&[], |key| key.as_bytes());
         let tenant = query.tenant.as_ref().map(|tenant| tenant.as_str());
         // One more than asked, to know whether there is more.
         let count = i64::try_from(limit + 1).unwrap_or(i64::MAX);
         let now = self.now();
-        let parameters: [&(dyn ToSql + Sync); 6] = [&now, &after, &tenant, &states, &query.due, &count];
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&now, &after, &tenant, &states, &query.due, &count];
         let borrowed = self.lanes.borrow().await?;
         let session = borrowed.session()?;
-        let statement = if only_open { &session.statements.list_open } else { &session.statements.list };
+        let statement = if only_open {
+            &session.statements.list_open
+        } else {
+            &session.statements.list
+        };
         let found = session.ask(statement, &parameters).await?;
         let keys: Result<Vec<_>, _> = found.iter().map(|found| row::key(found, 0)).collect();
         let mut keys = keys.map_err(|error| StoreError::NotExecuted(error.to_string()))?;
@@ -272,7 +331,10 @@ impl Store for PostgresStore {
         loop {
             let batch = PURGE_BATCH.min(at_most - purged);
             let count = i64::try_from(batch).unwrap_or(i64::MAX);
-            let dropped = session.ask(&session.statements.purge, &[&self.now(), &count]).await?.len();
+            let dropped = session
+                .ask(&session.statements.purge, &[&self.now(), &count])
+                .await?
+                .len();
             purged += dropped;
             if dropped < batch || purged >= at_most {
                 return Ok(purged);
@@ -288,8 +350,15 @@ impl Store for PostgresStore {
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let has_changed = || async { self.version_at(key).await.is_ok_and(|version| version != Some(since)) };
-        self.bells.waiters().until_changed(key, at_most, PAUSES, has_changed).await;
+        let has_changed = || async {
+            self.version_at(key)
+                .await
+                .is_ok_and(|version| version != Some(since))
+        };
+        self.bells
+            .waiters()
+            .until_changed(key, at_most, PAUSES, has_changed)
+            .await;
     }
 
     fn durability(&self) -> Durability {

@@ -67,8 +67,8 @@ mod walk;
 pub use setup::RedisSetUp;
 
 use super::{
-    Clock, Created, Keep, Moment, Page, Query, Removed, Replaced, Server, ServerFault, ServerReport, Store, StoreError,
-    Stored, Version,
+    Clock, Created, Keep, Moment, Page, Query, Removed, Replaced, Server, ServerFault,
+    ServerReport, Store, StoreError, Stored, Version,
     waiters::{Pauses, Waiters},
 };
 use crate::{
@@ -88,7 +88,10 @@ use tokio::task::JoinHandle;
 use waking::Ears;
 
 /// News of what changed come faster, as a rule.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), at_most: Duration::from_millis(320) };
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_millis(20),
+    at_most: Duration::from_millis(320),
+};
 
 /// A ledger in a Redis server, or in a Redis cluster, one server of which is named.
 pub struct RedisStore {
@@ -114,12 +117,17 @@ impl RedisStore {
     /// # Errors
     /// As [`Self::open`].
     #[doc(hidden)]
-    pub async fn open_with_clock(server: &Server, clock: Option<Arc<dyn Clock>>) -> Result<Self, ServerFault> {
+    pub async fn open_with_clock(
+        server: &Server,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self, ServerFault> {
         let place = Arc::new(Place::of(server)?);
         let link = Arc::new(Link::open(Arc::clone(&place), clock).await?);
         let ears = Arc::new(Ears::new());
-        let beside =
-            [tokio::spawn(link::watch(Arc::downgrade(&link))), tokio::spawn(waking::listen(place, Arc::clone(&ears)))];
+        let beside = [
+            tokio::spawn(link::watch(Arc::downgrade(&link))),
+            tokio::spawn(waking::listen(place, Arc::clone(&ears))),
+        ];
         Ok(Self { link, ears, beside })
     }
 
@@ -163,7 +171,14 @@ impl RedisStore {
             // One moment for all that is asked again.
             let clock = link.clock_argument();
             let answered = link.run(script, bucket, |call, finding| {
-                call.arg(5).arg(life).arg(&record).arg(all).arg(open).arg(ending).arg(&finding.life).arg(&clock);
+                call.arg(5)
+                    .arg(life)
+                    .arg(&record)
+                    .arg(all)
+                    .arg(open)
+                    .arg(ending)
+                    .arg(&finding.life)
+                    .arg(&clock);
                 fill(call, finding);
             });
             let (answer, finding) = answered.await?.map_err(|error| fault::of_write(&error))?;
@@ -224,18 +239,25 @@ impl Drop for RedisStore {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("place", &self.link.place().shown()).finish_non_exhaustive()
+        f.debug_struct("RedisStore")
+            .field("place", &self.link.place().shown())
+            .finish_non_exhaustive()
     }
 }
 
 /// What lies there, as whoever asked understands it.
 fn stored(key: StoreKey, record: Option<Vec<u8>>) -> Result<Option<Stored>, StoreError> {
-    Ok(record.map(|record| record::read(key, &record)).transpose()?)
+    Ok(record
+        .map(|record| record::read(key, &record))
+        .transpose()?)
 }
 
 /// What a writing script is told beside where it writes.
 fn fill_in(call: &mut Cmd, finding: &Finding, new: &NewRecord) {
-    call.arg(&finding.incarnation.0.to_be_bytes()).arg(new.version.as_bytes()).arg(new.keep_ms).arg(&new.made);
+    call.arg(&finding.incarnation.0.to_be_bytes())
+        .arg(new.version.as_bytes())
+        .arg(new.keep_ms)
+        .arg(&new.made);
 }
 
 #[async_trait]
@@ -253,7 +275,9 @@ impl Store for RedisStore {
             Told::Done(now) => Ok(Created::Created(now)),
             Told::Found(record, now) => match stored(key, record)? {
                 Some(stored) => Ok(Created::Exists(stored, now)),
-                None => Err(StoreError::Unknown("nothing was created, and nothing lies there".to_owned())),
+                None => Err(StoreError::Unknown(
+                    "nothing was created, and nothing lies there".to_owned(),
+                )),
             },
         }
     }
@@ -295,7 +319,11 @@ impl Store for RedisStore {
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
-        match self.on_record(&GET, key, |_, _| {}).await.map_err(only_looked)? {
+        match self
+            .on_record(&GET, key, |_, _| {})
+            .await
+            .map_err(only_looked)?
+        {
             Told::Found(record, now) => Ok((stored(key, record)?, now)),
             Told::Done(now) => Ok((None, now)),
         }
@@ -314,9 +342,16 @@ impl Store for RedisStore {
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let has_changed = || async { self.version_at(key).await.is_ok_and(|version| version != Some(since)) };
+        let has_changed = || async {
+            self.version_at(key)
+                .await
+                .is_ok_and(|version| version != Some(since))
+        };
         let _listening = self.ears.listening(key);
-        self.ears.waiters().until_changed(key, at_most, PAUSES, has_changed).await;
+        self.ears
+            .waiters()
+            .until_changed(key, at_most, PAUSES, has_changed)
+            .await;
     }
 
     fn durability(&self) -> Durability {

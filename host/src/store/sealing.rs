@@ -48,7 +48,12 @@ impl SealingStore {
         Self { inner, keys }
     }
 
-    fn sealed(&self, key: StoreKey, version: Version, entry: &Arc<Entry>) -> Result<Arc<Entry>, StoreError> {
+    fn sealed(
+        &self,
+        key: StoreKey,
+        version: Version,
+        entry: &Arc<Entry>,
+    ) -> Result<Arc<Entry>, StoreError> {
         match &**entry {
             Entry::Operation(record) => {
                 let sealed = seal::seal(self.keys.current(), key, version, record)?;
@@ -61,15 +66,24 @@ impl SealingStore {
     /// What is sealed under a key that this host does not have stays so: an operator reads what stands open of it, and
     /// nobody who wants to rest on it takes it for a record.
     fn opened(&self, key: StoreKey, stored: Stored) -> Result<Stored, StoreError> {
-        let Entry::Sealed(sealed) = &*stored.entry else { return Ok(stored) };
+        let Entry::Sealed(sealed) = &*stored.entry else {
+            return Ok(stored);
+        };
         match seal::open(&self.keys, key, stored.version, sealed) {
-            Ok(record) => Ok(Stored { entry: Arc::new(Entry::Operation(Box::new(record))), ..stored }),
+            Ok(record) => Ok(Stored {
+                entry: Arc::new(Entry::Operation(Box::new(record))),
+                ..stored
+            }),
             Err(EntryFault::NoKey { .. }) => Ok(stored),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    fn opened_if_any(&self, key: StoreKey, stored: Option<Stored>) -> Result<Option<Stored>, StoreError> {
+    fn opened_if_any(
+        &self,
+        key: StoreKey,
+        stored: Option<Stored>,
+    ) -> Result<Option<Stored>, StoreError> {
         stored.map(|stored| self.opened(key, stored)).transpose()
     }
 }
@@ -100,10 +114,18 @@ impl Store for SealingStore {
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
         let entry = self.sealed(key, version, entry)?;
-        Ok(match self.inner.replace(key, expected, &entry, version, keep).await? {
-            Replaced::Changed(stored, now) => Replaced::Changed(self.opened_if_any(key, stored)?, now),
-            replaced @ Replaced::Replaced(_) => replaced,
-        })
+        Ok(
+            match self
+                .inner
+                .replace(key, expected, &entry, version, keep)
+                .await?
+            {
+                Replaced::Changed(stored, now) => {
+                    Replaced::Changed(self.opened_if_any(key, stored)?, now)
+                }
+                replaced @ Replaced::Replaced(_) => replaced,
+            },
+        )
     }
 
     async fn replace_soon(
@@ -115,12 +137,16 @@ impl Store for SealingStore {
         keep: Keep,
     ) -> Result<(), StoreError> {
         let entry = self.sealed(key, version, entry)?;
-        self.inner.replace_soon(key, expected, &entry, version, keep).await
+        self.inner
+            .replace_soon(key, expected, &entry, version, keep)
+            .await
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
         Ok(match self.inner.remove(key, expected).await? {
-            Removed::Changed(stored, now) => Removed::Changed(self.opened_if_any(key, stored)?, now),
+            Removed::Changed(stored, now) => {
+                Removed::Changed(self.opened_if_any(key, stored)?, now)
+            }
             removed @ Removed::Removed => removed,
         })
     }

@@ -15,7 +15,11 @@ impl Server {
     /// The server at this URL.
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
-        Self { url: Zeroizing::new(url.into()), password: None, accepts_unverified: false }
+        Self {
+            url: Zeroizing::new(url.into()),
+            password: None,
+            accepts_unverified: false,
+        }
     }
 
     /// With this password, which goes before one in the URL.
@@ -36,7 +40,9 @@ impl Server {
 impl fmt::Debug for Server {
     /// Without the URL: it may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("accepts_unverified", &self.accepts_unverified).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("accepts_unverified", &self.accepts_unverified)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +67,9 @@ pub enum ServerFault {
     #[error("the ledger's URL cannot be used: {0}")]
     Url(String),
     /// Nobody answers there, or the connection was refused or lost.
-    #[error("the ledger's server {place} is not reached ({problem}): check its address, and whether it runs{hint}")]
+    #[error(
+        "the ledger's server {place} is not reached ({problem}): check its address, and whether it runs{hint}"
+    )]
     Unreachable {
         /// Its host and port.
         place: String,
@@ -143,7 +151,11 @@ impl ServerFault {
         if problem.contains(OF_A_CERTIFICATE) {
             Self::Untrusted { place, problem }
         } else {
-            Self::Unreachable { place, problem, hint: "" }
+            Self::Unreachable {
+                place,
+                problem,
+                hint: "",
+            }
         }
     }
 }

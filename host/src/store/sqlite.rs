@@ -61,7 +61,8 @@ mod tests;
 pub use fault::OpenFault;
 
 use super::{
-    Clock, Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, SystemClock, Version,
+    Clock, Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, SystemClock,
+    Version,
     waiters::{Pauses, Waiters},
 };
 use crate::{
@@ -76,7 +77,10 @@ use std::{fmt, path::Path, process, sync::Arc, time::Duration};
 use writer::Writer;
 
 /// A change made through the same store wakes a waiter at once; of other processes there are no news.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(2), at_most: Duration::from_millis(32) };
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_millis(2),
+    at_most: Duration::from_millis(32),
+};
 
 /// How many entries are dropped in one transaction.
 const PURGE_BATCH: usize = 500;
@@ -113,13 +117,26 @@ impl SqliteStore {
     /// # Errors
     /// As [`Self::open`].
     #[doc(hidden)]
-    pub fn open_with_clock(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, OpenFault> {
+    pub fn open_with_clock(
+        path: impl AsRef<Path>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenFault> {
         let (file, connection) = schema::open(path.as_ref())?;
-        let time = Time { clock, incarnation: schema::incarnation(&connection).map_err(|error| file.fault(&error))? };
+        let time = Time {
+            clock,
+            incarnation: schema::incarnation(&connection).map_err(|error| file.fault(&error))?,
+        };
         let waiters = Arc::new(Waiters::new());
         let readers = Arc::new(Readers::new(file.clone(), time.clone()));
         let writer = Writer::start(file, connection, time, Arc::clone(&waiters))?;
-        Ok(Self { parts: Some(Parts { writer, readers, waiters }), opened_by: process::id() })
+        Ok(Self {
+            parts: Some(Parts {
+                writer,
+                readers,
+                waiters,
+            }),
+            opened_by: process::id(),
+        })
     }
 
     /// Reads the whole file, and says whether its tables and indexes agree. A disk that changes a bit can hide a record
@@ -136,7 +153,9 @@ impl SqliteStore {
     /// grouped.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        self.parts.as_ref().map_or(0, |parts| parts.writer.commits())
+        self.parts
+            .as_ref()
+            .map_or(0, |parts| parts.writer.commits())
     }
 
     /// What the store is made of, in the process that it belongs to.
@@ -144,7 +163,8 @@ impl SqliteStore {
         let here = self.opened_by == process::id();
         self.parts.as_ref().filter(|_| here).ok_or_else(|| {
             StoreError::NotExecuted(
-                "it was opened before this process was forked off: open it in this process anew".to_owned(),
+                "it was opened before this process was forked off: open it in this process anew"
+                    .to_owned(),
             )
         })
     }
@@ -162,7 +182,9 @@ impl Drop for SqliteStore {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.parts.as_ref().map(|parts| parts.readers.path());
-        f.debug_struct("SqliteStore").field("path", &path).finish_non_exhaustive()
+        f.debug_struct("SqliteStore")
+            .field("path", &path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,10 +200,17 @@ impl Store for SqliteStore {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();
         let work = move |at: &_, time: &Time| command::create(at, time.now(), key, &new);
-        Ok(match self.parts()?.writer.carry_out(Some(key), bytes, work).await? {
-            Write::Done(now) => Created::Created(now),
-            Write::Found(row, now) => Created::Exists(row.into_stored()?, now),
-        })
+        Ok(
+            match self
+                .parts()?
+                .writer
+                .carry_out(Some(key), bytes, work)
+                .await?
+            {
+                Write::Done(now) => Created::Created(now),
+                Write::Found(row, now) => Created::Exists(row.into_stored()?, now),
+            },
+        )
     }
 
     async fn replace(
@@ -195,10 +224,19 @@ impl Store for SqliteStore {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();
         let work = move |at: &_, time: &Time| command::replace(at, time.now(), key, expected, &new);
-        Ok(match self.parts()?.writer.carry_out(Some(key), bytes, work).await? {
-            Write::Done(now) => Replaced::Replaced(now),
-            Write::Found(row, now) => Replaced::Changed(row.map(Row::into_stored).transpose()?, now),
-        })
+        Ok(
+            match self
+                .parts()?
+                .writer
+                .carry_out(Some(key), bytes, work)
+                .await?
+            {
+                Write::Done(now) => Replaced::Replaced(now),
+                Write::Found(row, now) => {
+                    Replaced::Changed(row.map(Row::into_stored).transpose()?, now)
+                }
+            },
+        )
     }
 
     async fn replace_soon(
@@ -213,15 +251,21 @@ impl Store for SqliteStore {
         let bytes = new.entry.len();
         self.parts()?
             .writer
-            .put_off(key, bytes, move |at: &_, time: &Time| command::replace(at, time.now(), key, expected, &new))
+            .put_off(key, bytes, move |at: &_, time: &Time| {
+                command::replace(at, time.now(), key, expected, &new)
+            })
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
         let work = move |at: &_, time: &Time| command::remove(at, time.now(), key, expected);
-        Ok(match self.parts()?.writer.carry_out(Some(key), 0, work).await? {
-            Write::Done(_) => Removed::Removed,
-            Write::Found(row, now) => Removed::Changed(row.map(Row::into_stored).transpose()?, now),
-        })
+        Ok(
+            match self.parts()?.writer.carry_out(Some(key), 0, work).await? {
+                Write::Done(_) => Removed::Removed,
+                Write::Found(row, now) => {
+                    Removed::Changed(row.map(Row::into_stored).transpose()?, now)
+                }
+            },
+        )
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
@@ -238,7 +282,11 @@ impl Store for SqliteStore {
         // A page may take a look at every entry there is, so it is not read in the caller's thread.
         tokio::task::spawn_blocking(move || readers.list(&query))
             .await
-            .unwrap_or_else(|_| Err(StoreError::NotExecuted("reading the ledger was broken off".to_owned())))
+            .unwrap_or_else(|_| {
+                Err(StoreError::NotExecuted(
+                    "reading the ledger was broken off".to_owned(),
+                ))
+            })
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
@@ -260,14 +308,27 @@ impl Store for SqliteStore {
         let file = parts.readers.file().clone();
         tokio::task::spawn_blocking(move || scrub::scrub(&file))
             .await
-            .unwrap_or_else(|_| Err(StoreError::Unknown("clearing the ledger's file was broken off".to_owned())))
+            .unwrap_or_else(|_| {
+                Err(StoreError::Unknown(
+                    "clearing the ledger's file was broken off".to_owned(),
+                ))
+            })
     }
 
     async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let Ok(Parts { readers, waiters, writer }) = self.parts() else { return };
+        let Ok(Parts {
+            readers,
+            waiters,
+            writer,
+        }) = self.parts()
+        else {
+            return;
+        };
         writer.bring_about(Some(key)).await;
         let has_changed = || std::future::ready(readers.has_changed(key, since));
-        waiters.until_changed(key, at_most, PAUSES, has_changed).await;
+        waiters
+            .until_changed(key, at_most, PAUSES, has_changed)
+            .await;
     }
 
     fn durability(&self) -> Durability {

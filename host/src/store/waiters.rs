@@ -18,7 +18,10 @@ pub(super) struct Pauses {
 
 impl Pauses {
     /// For what changes in this process alone.
-    pub(super) const UNTIL_RUNG: Self = Self { first: Duration::MAX, at_most: Duration::MAX };
+    pub(super) const UNTIL_RUNG: Self = Self {
+        first: Duration::MAX,
+        at_most: Duration::MAX,
+    };
 }
 
 /// Those that wait in this process for a key to change.
@@ -30,7 +33,10 @@ pub(super) struct Waiters {
 
 impl Waiters {
     pub(super) fn new() -> Self {
-        Self { bells: [const { Notify::const_new() }; BELLS], spare: Notify::const_new() }
+        Self {
+            bells: [const { Notify::const_new() }; BELLS],
+            spare: Notify::const_new(),
+        }
     }
 
     /// Which bell rings when the key changes.
@@ -78,7 +84,10 @@ impl Waiters {
     /// Wakes those of one bell.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(super) fn wake_number(&self, number: usize) {
-        self.bells.get(number).unwrap_or(&self.spare).notify_waiters();
+        self.bells
+            .get(number)
+            .unwrap_or(&self.spare)
+            .notify_waiters();
     }
 
     /// Wakes everybody.
@@ -93,7 +102,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     const KEY: StoreKey = StoreKey::from_bytes([7; 32]);
-    const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), at_most: Duration::from_millis(320) };
+    const PAUSES: Pauses = Pauses {
+        first: Duration::from_millis(20),
+        at_most: Duration::from_millis(320),
+    };
 
     /// How often somebody looks who waits so long for what never changes.
     async fn looks(waiters: &Waiters, at_most: Duration) -> usize {
@@ -120,7 +132,14 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1_001)).await;
             waiters.wake(KEY);
         };
-        tokio::join!(waiters.until_changed(KEY, Duration::from_secs(60), PAUSES, change), ring);
-        assert!(begun.elapsed() < Duration::from_millis(1_005), "{:?}", begun.elapsed());
+        tokio::join!(
+            waiters.until_changed(KEY, Duration::from_secs(60), PAUSES, change),
+            ring
+        );
+        assert!(
+            begun.elapsed() < Duration::from_millis(1_005),
+            "{:?}",
+            begun.elapsed()
+        );
     }
 }

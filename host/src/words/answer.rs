@@ -230,14 +230,18 @@ impl fmt::Debug for About {
 
 impl fmt::Debug for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Standing").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Standing")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Answer");
-        told.field("word", &self.word()).field("about", &self.about()).field("outcome", &self.outcome());
+        told.field("word", &self.word())
+            .field("about", &self.about())
+            .field("outcome", &self.outcome());
         told.field("next", &self.next()).finish_non_exhaustive()
     }
 }
@@ -265,10 +269,13 @@ impl Answer {
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
             Self::Passed { outcome, .. } | Self::Executed { outcome, .. } => Some(outcome),
-            Self::Replayed { outcome, .. } | Self::InDoubt { outcome, .. } | Self::Held { outcome, .. } => {
-                outcome.as_ref()
-            }
-            Self::Running { .. } | Self::Conflict { .. } | Self::Expired { .. } | Self::Refused { .. } => None,
+            Self::Replayed { outcome, .. }
+            | Self::InDoubt { outcome, .. }
+            | Self::Held { outcome, .. } => outcome.as_ref(),
+            Self::Running { .. }
+            | Self::Conflict { .. }
+            | Self::Expired { .. }
+            | Self::Refused { .. } => None,
         }
     }
 

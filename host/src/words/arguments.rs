@@ -29,7 +29,10 @@ impl Arguments {
 
 impl From<Map<String, Value>> for Arguments {
     fn from(members: Map<String, Value>) -> Self {
-        Self { members, text: OnceLock::new() }
+        Self {
+            members,
+            text: OnceLock::new(),
+        }
     }
 }
 

@@ -45,7 +45,10 @@ pub(crate) fn checked_name(what: &'static str, name: &str) -> Result<(), WordFau
         return Err(WordFault::Empty { what });
     }
     if name.len() > NAME_BYTES_MAX {
-        return Err(WordFault::TooLong { what, bytes: name.len() });
+        return Err(WordFault::TooLong {
+            what,
+            bytes: name.len(),
+        });
     }
     if name.chars().any(char::is_control) {
         return Err(WordFault::Control { what });
@@ -144,7 +147,10 @@ pub struct Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("tool", &self.tool).field("tenant", &self.tenant).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("tool", &self.tool)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,9 +165,17 @@ impl Call {
         match arguments {
             Value::Object(arguments) => {
                 let arguments = Arguments::from(arguments);
-                Ok(Self { tool, arguments, tenant: Tenant::default(), run: None, facts: BTreeMap::new() })
+                Ok(Self {
+                    tool,
+                    arguments,
+                    tenant: Tenant::default(),
+                    run: None,
+                    facts: BTreeMap::new(),
+                })
             }
-            other => Err(WordFault::NotAnObject { found: kind_of(&other) }),
+            other => Err(WordFault::NotAnObject {
+                found: kind_of(&other),
+            }),
         }
     }
 
@@ -220,8 +234,11 @@ impl Call {
     /// All facts, as a policy reads them: in order of name, with `tenant` and `run` among them.
     #[must_use]
     pub fn facts(&self) -> BTreeMap<&str, Value> {
-        let mut facts: BTreeMap<&str, Value> =
-            self.facts.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let mut facts: BTreeMap<&str, Value> = self
+            .facts
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
         facts.insert("tenant", Value::from(self.tenant.as_str()));
         facts.remove("run");
         if let Some(run) = &self.run {

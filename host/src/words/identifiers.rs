@@ -99,8 +99,15 @@ impl Nonce {
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble & 15)).map_or('0', |digit| char::from(*digit));
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    let digit = |nibble: u8| {
+        DIGITS
+            .get(usize::from(nibble & 15))
+            .map_or('0', |digit| char::from(*digit))
+    };
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+        .collect()
 }
 
 fn from_hex<const LENGTH: usize>(digits: &str) -> Option<[u8; LENGTH]> {

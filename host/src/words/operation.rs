@@ -50,8 +50,12 @@ pub struct Operation {
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Operation");
-        told.field("name", &self.name).field("identity", &self.identity).field("content", &self.content);
-        told.field("scope", &self.scope).field("until", &self.until).finish_non_exhaustive()
+        told.field("name", &self.name)
+            .field("identity", &self.identity)
+            .field("content", &self.content);
+        told.field("scope", &self.scope)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
     }
 }
 

@@ -54,19 +54,25 @@ impl fmt::Debug for Outcome {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failure").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Failure")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Silence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Silence").field("sent", &self.sent).finish_non_exhaustive()
+        f.debug_struct("Silence")
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verdict").field("effect", &self.effect).finish_non_exhaustive()
+        f.debug_struct("Verdict")
+            .field("effect", &self.effect)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,19 +80,28 @@ impl Outcome {
     /// The tool failed with this message.
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Failed(Failure { message: message.into(), ..Failure::default() })
+        Self::Failed(Failure {
+            message: message.into(),
+            ..Failure::default()
+        })
     }
 
     /// No answer came, and something may have been sent.
     #[must_use]
     pub fn no_answer(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence { reason: reason.into(), sent: true })
+        Self::Unanswered(Silence {
+            reason: reason.into(),
+            sent: true,
+        })
     }
 
     /// It is proven that nothing was sent.
     #[must_use]
     pub fn not_sent(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence { reason: reason.into(), sent: false })
+        Self::Unanswered(Silence {
+            reason: reason.into(),
+            sent: false,
+        })
     }
 }
 

@@ -64,13 +64,17 @@ pub enum Finding {
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = f.debug_struct("Attempt");
-        told.field("number", &self.number).field("outcome", &self.outcome).finish_non_exhaustive()
+        told.field("number", &self.number)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Probe").field("tool", &self.tool).finish_non_exhaustive()
+        f.debug_struct("Probe")
+            .field("tool", &self.tool)
+            .finish_non_exhaustive()
     }
 }
 

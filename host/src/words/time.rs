@@ -33,14 +33,16 @@ impl Stamp {
     #[must_use]
     pub fn longest_since(&self, earlier: &Self) -> u64 {
         let wall = self.wall_ms.saturating_sub(earlier.wall_ms);
-        self.steady_since(earlier).map_or(wall, |steady| wall.max(steady))
+        self.steady_since(earlier)
+            .map_or(wall, |steady| wall.max(steady))
     }
 
     /// How long ago `earlier` was: the shortest that either clock allows, for whatever a long time permits.
     #[must_use]
     pub fn shortest_since(&self, earlier: &Self) -> u64 {
         let wall = self.wall_ms.saturating_sub(earlier.wall_ms);
-        self.steady_since(earlier).map_or(wall, |steady| wall.min(steady))
+        self.steady_since(earlier)
+            .map_or(wall, |steady| wall.min(steady))
     }
 
     /// How long ago `earlier` was by the steady clock, or none where another boot lies between.
@@ -52,7 +54,8 @@ impl Stamp {
     /// Whether a clock went back since `earlier`, by which nothing may be granted.
     #[must_use]
     pub fn runs_behind(&self, earlier: &Self) -> bool {
-        self.wall_ms < earlier.wall_ms || (self.boot == earlier.boot && self.steady_ms < earlier.steady_ms)
+        self.wall_ms < earlier.wall_ms
+            || (self.boot == earlier.boot && self.steady_ms < earlier.steady_ms)
     }
 }
 

@@ -6,17 +6,27 @@ use serde_json::json;
 
 async fn refused_for(name: &str, guest: Guest) {
     let fault = load(&engine(), &guest).await.unwrap_err();
-    assert!(matches!(&fault, LoadFault::TooLarge { name: found, .. } if *found == name), "{name}: {fault}");
+    assert!(
+        matches!(&fault, LoadFault::TooLarge { name: found, .. } if *found == name),
+        "{name}: {fault}"
+    );
 }
 
 async fn bytes_refused_for(name: &str, bytes: &[u8]) {
     let fault = engine().load(bytes, json!({})).await.unwrap_err();
-    assert!(matches!(&fault, LoadFault::TooLarge { name: found, .. } if *found == name), "{name}: {fault}");
+    assert!(
+        matches!(&fault, LoadFault::TooLarge { name: found, .. } if *found == name),
+        "{name}: {fault}"
+    );
 }
 
 #[tokio::test]
 async fn too_many_functions() {
-    refused_for("functions", Guest::lean().with("items", "(func)".repeat(50_001))).await;
+    refused_for(
+        "functions",
+        Guest::lean().with("items", "(func)".repeat(50_001)),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -27,7 +37,11 @@ async fn a_function_that_is_too_long() {
 
 #[tokio::test]
 async fn too_many_variables() {
-    refused_for("locals", Guest::lean().with("items", format!("(func (local {}))", "i32 ".repeat(5_001)))).await;
+    refused_for(
+        "locals",
+        Guest::lean().with("items", format!("(func (local {}))", "i32 ".repeat(5_001))),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -38,24 +52,42 @@ async fn blocks_that_lie_too_deep() {
 
 #[tokio::test]
 async fn variables_that_pass_through_too_many_blocks() {
-    let merging = format!("(func (local {}) {})", "i32 ".repeat(4_000), "(block)".repeat(2_000));
+    let merging = format!(
+        "(func (local {}) {})",
+        "i32 ".repeat(4_000),
+        "(block)".repeat(2_000)
+    );
     refused_for("merges", Guest::lean().with("items", merging)).await;
 }
 
 #[tokio::test]
 async fn branches_that_nobody_can_follow() {
-    let branching = format!("(func (param i32) {})", "(loop (br_if 0 (local.get 0)))".repeat(10_000));
+    let branching = format!(
+        "(func (param i32) {})",
+        "(loop (br_if 0 (local.get 0)))".repeat(10_000)
+    );
     refused_for("tangle", Guest::lean().with("items", branching)).await;
     // Each of them is small enough, and together they are not.
-    let one = format!("(func (param i32) {})", "(loop (br_if 0 (local.get 0)))".repeat(1_000));
+    let one = format!(
+        "(func (param i32) {})",
+        "(loop (br_if 0 (local.get 0)))".repeat(1_000)
+    );
     refused_for("tangle", Guest::lean().with("items", one.repeat(100))).await;
     let table = format!("(br_table {} (local.get 0))", "0 ".repeat(1_000));
-    refused_for("tangle", Guest::lean().with("items", format!("(func (param i32) {})", table.repeat(50)))).await;
+    refused_for(
+        "tangle",
+        Guest::lean().with("items", format!("(func (param i32) {})", table.repeat(50))),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn functions_that_take_or_give_too_much() {
-    refused_for("parameters", Guest::lean().with("items", format!("(func (param {}))", "i32 ".repeat(65)))).await;
+    refused_for(
+        "parameters",
+        Guest::lean().with("items", format!("(func (param {}))", "i32 ".repeat(65))),
+    )
+    .await;
     let giving = format!("(func (result {}) unreachable)", "i32 ".repeat(5));
     refused_for("results", Guest::lean().with("items", giving)).await;
 }
@@ -64,14 +96,22 @@ async fn functions_that_take_or_give_too_much() {
 async fn too_many_types_and_items() {
     let types: String = (0..20_001).map(|_| "(type (func))").collect();
     refused_for("types", Guest::lean().with("items", types)).await;
-    refused_for("items", Guest::lean().with("items", "(global i32 (i32.const 0))".repeat(100_001))).await;
+    refused_for(
+        "items",
+        Guest::lean().with("items", "(global i32 (i32.const 0))".repeat(100_001)),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn components_that_multiply_themselves() {
-    let nested = wat::parse_str("(component (component (component (component (component)))))").unwrap();
+    let nested =
+        wat::parse_str("(component (component (component (component (component)))))").unwrap();
     bytes_refused_for("component-nesting", &nested).await;
-    let many = format!("(component (core module $m) {})", "(core instance (instantiate $m))".repeat(65));
+    let many = format!(
+        "(component (core module $m) {})",
+        "(core instance (instantiate $m))".repeat(65)
+    );
     bytes_refused_for("instances", &wat::parse_str(many).unwrap()).await;
 }
 
@@ -89,7 +129,10 @@ async fn components_that_call_each_other() {
         (export "semel:policy/about@0.1.0" (instance $empty))
         (export "semel:policy/key@0.1.0" (instance $empty))
         (export "semel:policy/retry@0.1.0" (instance $empty)))"#;
-    let fault = engine().load(&wat::parse_str(composed).unwrap(), json!({})).await.unwrap_err();
+    let fault = engine()
+        .load(&wat::parse_str(composed).unwrap(), json!({}))
+        .await
+        .unwrap_err();
     assert_eq!(fault, LoadFault::Composed);
 }
 

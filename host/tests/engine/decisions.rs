@@ -18,7 +18,10 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         age_seconds: 3,
         key: "5e3e1000-0000-8000-8000-000000000001".to_owned(),
         outcome: Outcome::no_answer("timed out after 30 s"),
-        facts: vec![Field { name: "step".to_owned(), value: json!(4) }],
+        facts: vec![Field {
+            name: "step".to_owned(),
+            value: json!(4),
+        }],
     }]
 }
 
@@ -35,34 +38,84 @@ async fn a_component_describes_itself() {
 #[tokio::test]
 async fn every_word_of_derive_is_understood() {
     let engine = engine();
-    let derive = async |slot: &str| load(&engine, &Guest::lean().with("derive", slot)).await.unwrap().derive(&call());
+    let derive = async |slot: &str| {
+        load(&engine, &Guest::lean().with("derive", slot))
+            .await
+            .unwrap()
+            .derive(&call())
+    };
     assert_eq!(derive("").await, Ok(Derivation::Pass));
-    assert_eq!(derive(REFUSE).await, Ok(Derivation::Refuse("nothing is known".to_owned())));
-    let Ok(Derivation::Once(operation)) = derive(ONCE).await else { panic!("expected an operation") };
+    assert_eq!(
+        derive(REFUSE).await,
+        Ok(Derivation::Refuse("nothing is known".to_owned()))
+    );
+    let Ok(Derivation::Once(operation)) = derive(ONCE).await else {
+        panic!("expected an operation")
+    };
     assert_eq!(operation.name, "refund");
-    assert_eq!(operation.identity, [Field { name: "order".to_owned(), value: json!(17) }]);
-    assert_eq!((operation.scope, operation.until), (Scope::Tenant, Until::Window));
-    assert_eq!((operation.window_seconds, operation.attempt_seconds), (3600, 60));
+    assert_eq!(
+        operation.identity,
+        [Field {
+            name: "order".to_owned(),
+            value: json!(17)
+        }]
+    );
+    assert_eq!(
+        (operation.scope, operation.until),
+        (Scope::Tenant, Until::Window)
+    );
+    assert_eq!(
+        (operation.window_seconds, operation.attempt_seconds),
+        (3600, 60)
+    );
     let fault = derive(ERROR).await.unwrap_err();
-    assert_eq!(fault.cause, Cause::Refused { message: "nothing is known".to_owned() });
-    assert_eq!(fault.to_string(), "the policy `lean` made no decision (`derive`): it refused: nothing is known");
+    assert_eq!(
+        fault.cause,
+        Cause::Refused {
+            message: "nothing is known".to_owned()
+        }
+    );
+    assert_eq!(
+        fault.to_string(),
+        "the policy `lean` made no decision (`derive`): it refused: nothing is known"
+    );
 }
 
 #[tokio::test]
 async fn every_function_about_attempts_is_asked() {
     let policy = load(&engine(), &Guest::lean()).await.unwrap();
     let (call, attempts) = (call(), attempts());
-    assert_eq!(policy.judge(&call, &attempts).unwrap().effect, Effect::Unknown);
-    assert_eq!(policy.recover(&call, &attempts), Ok(Recovery::Hold("nothing is known".to_owned())));
-    let probe = Probe { tool: "find".to_owned(), arguments: json!({}) };
-    assert_eq!(policy.weigh(&call, &attempts, &probe, &Outcome::Returned(json!([]))), Ok(Finding::Absent));
+    assert_eq!(
+        policy.judge(&call, &attempts).unwrap().effect,
+        Effect::Unknown
+    );
+    assert_eq!(
+        policy.recover(&call, &attempts),
+        Ok(Recovery::Hold("nothing is known".to_owned()))
+    );
+    let probe = Probe {
+        tool: "find".to_owned(),
+        arguments: json!({}),
+    };
+    assert_eq!(
+        policy.weigh(&call, &attempts, &probe, &Outcome::Returned(json!([]))),
+        Ok(Finding::Absent)
+    );
 }
 
 #[tokio::test]
 async fn settings_that_the_policy_refuses_are_told_at_load() {
-    let fault = load(&engine(), &Guest::lean().with("configure", ERROR)).await.unwrap_err();
-    assert!(matches!(&fault, LoadFault::Settings { policy, .. } if policy == "lean"), "{fault}");
-    assert_eq!(fault.to_string(), "the policy `lean` refuses its settings: nothing is known");
+    let fault = load(&engine(), &Guest::lean().with("configure", ERROR))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&fault, LoadFault::Settings { policy, .. } if policy == "lean"),
+        "{fault}"
+    );
+    assert_eq!(
+        fault.to_string(),
+        "the policy `lean` refuses its settings: nothing is known"
+    );
 }
 
 #[tokio::test]
@@ -80,7 +133,9 @@ async fn a_decision_remembers_nothing_of_the_one_before() {
 
 #[tokio::test]
 async fn more_decisions_than_places_all_come_to_an_end() {
-    let policy = load(&engine(), &Guest::lean().with("derive", ONCE)).await.unwrap();
+    let policy = load(&engine(), &Guest::lean().with("derive", ONCE))
+        .await
+        .unwrap();
     let threads: Vec<_> = (0..16)
         .map(|_| {
             let policy = policy.clone();
@@ -93,8 +148,12 @@ async fn more_decisions_than_places_all_come_to_an_end() {
 #[tokio::test]
 async fn component_and_settings_make_the_digest() {
     let engine = engine();
-    let (one, other) = (Guest::lean().component(), Guest::lean().with("derive", ONCE).component());
-    let digest = async |bytes: &[u8], settings| engine.load(bytes, settings).await.unwrap().digest();
+    let (one, other) = (
+        Guest::lean().component(),
+        Guest::lean().with("derive", ONCE).component(),
+    );
+    let digest =
+        async |bytes: &[u8], settings| engine.load(bytes, settings).await.unwrap().digest();
     let plain = digest(&one, json!({ "a": 1, "b": 2 })).await;
     assert_eq!(plain, digest(&one, json!({ "b": 2, "a": 1 })).await);
     assert_ne!(plain, digest(&one, json!({ "a": 1, "b": 3 })).await);
@@ -103,9 +162,17 @@ async fn component_and_settings_make_the_digest() {
 
 #[tokio::test]
 async fn more_than_a_policy_is_ever_given_is_refused_before_it_is_asked() {
-    let policy = load(&crate::engine_with(|limits| limits.decision.input_bytes = 64), &Guest::lean()).await.unwrap();
+    let policy = load(
+        &crate::engine_with(|limits| limits.decision.input_bytes = 64),
+        &Guest::lean(),
+    )
+    .await
+    .unwrap();
     let large = semel::words::Call::new("note", json!({ "text": "x".repeat(100) })).unwrap();
     let fault = policy.derive(&large).unwrap_err();
-    assert!(matches!(fault.cause, Cause::InputTooLarge { limit: 64, .. }), "{fault}");
+    assert!(
+        matches!(fault.cause, Cause::InputTooLarge { limit: 64, .. }),
+        "{fault}"
+    );
     assert_eq!(fault.function, Function::Derive);
 }

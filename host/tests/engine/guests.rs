@@ -49,18 +49,32 @@ type Change = fn(&mut Limits);
 /// Each limit of a decision, at its smallest value that lets the lean guest run.
 const SMALL: [(&str, Change); 13] = [
     ("fuel", |limits| limits.decision.fuel = 20_000),
-    ("memory-bytes", |limits| limits.decision.memory_bytes = 4 << 16),
+    ("memory-bytes", |limits| {
+        limits.decision.memory_bytes = 4 << 16
+    }),
     ("memories", |limits| limits.decision.memories = 1),
     ("tables", |limits| limits.decision.tables = 1),
-    ("table-elements", |limits| limits.decision.table_elements = 8),
-    ("core-instances", |limits| limits.decision.core_instances = 4),
-    ("stack-bytes", |limits| limits.decision.stack_bytes = 16 << 10),
-    ("input-bytes", |limits| limits.decision.input_bytes = 4 << 10),
-    ("answer-bytes", |limits| limits.decision.answer_bytes = 1 << 10),
+    ("table-elements", |limits| {
+        limits.decision.table_elements = 8
+    }),
+    ("core-instances", |limits| {
+        limits.decision.core_instances = 4
+    }),
+    ("stack-bytes", |limits| {
+        limits.decision.stack_bytes = 16 << 10
+    }),
+    ("input-bytes", |limits| {
+        limits.decision.input_bytes = 4 << 10
+    }),
+    ("answer-bytes", |limits| {
+        limits.decision.answer_bytes = 1 << 10
+    }),
     ("list-items", |limits| limits.decision.list_items = 1),
     ("text-bytes", |limits| limits.decision.text_bytes = 16),
     ("json-depth", |limits| limits.decision.json_depth = 1),
-    ("at-once and kept-bytes", |limits| (limits.decision.at_once, limits.decision.kept_bytes) = (1, 1)),
+    ("at-once and kept-bytes", |limits| {
+        (limits.decision.at_once, limits.decision.kept_bytes) = (1, 1)
+    }),
 ];
 
 fn engine(change: Change) -> Engine {
@@ -83,11 +97,16 @@ async fn comes_to(engine: &Engine, bytes: &[u8], asked: Function) -> String {
 
 fn ask(policy: &Policy, asked: Function) -> Result<(), PolicyFault> {
     let (call, attempts) = (call(), attempts());
-    let probe = Probe { tool: "find".to_owned(), arguments: json!({}) };
+    let probe = Probe {
+        tool: "find".to_owned(),
+        arguments: json!({}),
+    };
     match asked {
         Function::Judge => policy.judge(&call, &attempts).map(drop),
         Function::Recover => policy.recover(&call, &attempts).map(drop),
-        Function::Weigh => policy.weigh(&call, &attempts, &probe, &Outcome::Returned(json!({}))).map(drop),
+        Function::Weigh => policy
+            .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
+            .map(drop),
         _ => policy.derive(&call).map(drop),
     }
 }
@@ -114,7 +133,12 @@ pub(crate) fn of_load(fault: &LoadFault) -> String {
 
 /// Asks a policy all that it may be asked; how it answers is its own affair.
 pub(crate) fn asked_everything(policy: &Policy) {
-    for asked in [Function::Derive, Function::Judge, Function::Recover, Function::Weigh] {
+    for asked in [
+        Function::Derive,
+        Function::Judge,
+        Function::Recover,
+        Function::Weigh,
+    ] {
         let _ = ask(policy, asked).map_err(|fault| of_policy(&fault));
     }
 }
@@ -149,22 +173,34 @@ impl Meter {
     fn start() -> Self {
         // From now on the peak is counted anew.
         fs::write("/proc/self/clear_refs", "5").unwrap();
-        Self { time: processor_time(), bytes: in_status("VmRSS:") }
+        Self {
+            time: processor_time(),
+            bytes: in_status("VmRSS:"),
+        }
     }
 
     fn stop(self) -> Taken {
-        Taken { time: processor_time() - self.time, bytes: in_status("VmHWM:").saturating_sub(self.bytes) }
+        Taken {
+            time: processor_time() - self.time,
+            bytes: in_status("VmHWM:").saturating_sub(self.bytes),
+        }
     }
 }
 
 pub(crate) fn processor_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(now.tv_sec.cast_unsigned(), u32::try_from(now.tv_nsec).unwrap())
+    Duration::new(
+        now.tv_sec.cast_unsigned(),
+        u32::try_from(now.tv_nsec).unwrap(),
+    )
 }
 
 fn in_status(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
@@ -177,9 +213,16 @@ fn guests() -> Vec<(Case, Vec<u8>)> {
 }
 
 /// Lets every guest in under these limits, and says what came of each.
-async fn all<'a>(guests: &'a [(Case, Vec<u8>)], limit: &str, change: Change) -> Vec<(&'a Case, String)> {
+async fn all<'a>(
+    guests: &'a [(Case, Vec<u8>)],
+    limit: &str,
+    change: Change,
+) -> Vec<(&'a Case, String)> {
     let engine = engine(change);
-    let good = engine.load(&Guest::lean().component(), json!({})).await.unwrap();
+    let good = engine
+        .load(&Guest::lean().component(), json!({}))
+        .await
+        .unwrap();
     let mut came = Vec::new();
     for (case, bytes) in guests {
         let meter = Meter::start();
@@ -213,7 +256,11 @@ async fn nothing_more_passes(limits: &[(&str, Change)]) {
     for (limit, change) in limits {
         for (case, what) in all(&guests, limit, *change).await {
             let passes = what == "decides";
-            assert!(!passes || case.comes_to == "decides", "{} under {limit}: {what}", case.name);
+            assert!(
+                !passes || case.comes_to == "decides",
+                "{} under {limit}: {what}",
+                case.name
+            );
         }
     }
 }
@@ -232,8 +279,15 @@ async fn none_gets_further_under_smaller_limits_of_what_it_is_told_and_says() {
 #[tokio::test]
 async fn control_each_was_stopped_by_its_limit() {
     for (name, change, further) in table::controls() {
-        let case = table::cases().into_iter().find(|case| case.name == name).expect(name);
+        let case = table::cases()
+            .into_iter()
+            .find(|case| case.name == name)
+            .expect(name);
         let came = comes_to(&engine(change), &case.bytes(), case.asked).await;
-        assert_eq!(came, further, "{name}, which comes to `{}` by default", case.comes_to);
+        assert_eq!(
+            came, further,
+            "{name}, which comes to `{}` by default",
+            case.comes_to
+        );
     }
 }

@@ -14,7 +14,8 @@ const ENDLESS: &str = "(loop $again (br $again))";
 const TRAP: &str = "unreachable";
 const RECURSION: &str = "(func $deeper (call $deeper))";
 /// Wants memory until it is refused, and gives up then, as an allocator does.
-const HOARD: &str = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
+const HOARD: &str =
+    "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
 const HOARD_TABLE: &str = "
     (loop $more (br_if $more (i32.ne (table.grow $table (ref.null func) (i32.const 64)) (i32.const -1)))) unreachable";
 
@@ -26,14 +27,23 @@ async fn is_alive(engine: &Engine) {
 async fn derive_fault(engine: &Engine, guest: Guest) -> PolicyFault {
     let policy = load(engine, &guest).await.unwrap();
     let fault = policy.derive(&call()).unwrap_err();
-    assert_eq!((fault.policy.as_str(), fault.function), ("lean", Function::Derive));
-    assert_eq!(policy.derive(&call()), Err(fault.clone()), "the same fault again");
+    assert_eq!(
+        (fault.policy.as_str(), fault.function),
+        ("lean", Function::Derive)
+    );
+    assert_eq!(
+        policy.derive(&call()),
+        Err(fault.clone()),
+        "the same fault again"
+    );
     is_alive(engine).await;
     fault
 }
 
 async fn load_fault(engine: &Engine, guest: Guest) -> PolicyFault {
-    let LoadFault::Policy(fault) = load(engine, &guest).await.unwrap_err() else { panic!("expected a policy's fault") };
+    let LoadFault::Policy(fault) = load(engine, &guest).await.unwrap_err() else {
+        panic!("expected a policy's fault")
+    };
     is_alive(engine).await;
     fault
 }
@@ -46,17 +56,24 @@ async fn bad_answer(guest: Guest) -> String {
 }
 
 fn answers(record: &str) -> Guest {
-    Guest::lean().with("derive", "(return (i32.const 2048))").with("data", format!("(data (i32.const 2048) {record})"))
+    Guest::lean()
+        .with("derive", "(return (i32.const 2048))")
+        .with("data", format!("(data (i32.const 2048) {record})"))
 }
 
 /// Asks a policy whatever else it may be asked besides `derive`.
 fn ask(policy: &Policy, function: Function) -> Option<PolicyFault> {
     let (call, attempts) = (call(), attempts());
-    let probe = Probe { tool: "find".to_owned(), arguments: json!({}) };
+    let probe = Probe {
+        tool: "find".to_owned(),
+        arguments: json!({}),
+    };
     match function {
         Function::Judge => policy.judge(&call, &attempts).err(),
         Function::Recover => policy.recover(&call, &attempts).err(),
-        Function::Weigh => policy.weigh(&call, &attempts, &probe, &Outcome::Returned(json!({}))).err(),
+        Function::Weigh => policy
+            .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
+            .err(),
         _ => policy.derive(&call).err(),
     }
 }
@@ -71,13 +88,18 @@ async fn a_trap_is_told_apart_in_every_function() {
         ("weigh", Function::Weigh),
     ];
     for (slot, function) in later {
-        let policy = load(&engine, &Guest::lean().with(slot, TRAP)).await.unwrap();
+        let policy = load(&engine, &Guest::lean().with(slot, TRAP))
+            .await
+            .unwrap();
         let fault = ask(&policy, function).unwrap();
         assert_eq!(fault.function, function);
         assert!(matches!(fault.cause, Cause::Trapped { .. }), "{fault}");
         is_alive(&engine).await;
     }
-    for (slot, function) in [("describe", Function::Describe), ("configure", Function::Configure)] {
+    for (slot, function) in [
+        ("describe", Function::Describe),
+        ("configure", Function::Configure),
+    ] {
         let fault = load_fault(&engine, Guest::lean().with(slot, TRAP)).await;
         assert_eq!(fault.function, function);
         assert!(matches!(fault.cause, Cause::Trapped { .. }), "{fault}");
@@ -88,7 +110,12 @@ async fn a_trap_is_told_apart_in_every_function() {
 async fn an_endless_loop_runs_out_of_fuel_wherever_it_is() {
     let engine = engine_with(|limits| limits.decision.fuel = 1_000_000);
     let expected = Cause::Fuel { limit: 1_000_000 };
-    assert_eq!(derive_fault(&engine, Guest::lean().with("derive", ENDLESS)).await.cause, expected);
+    assert_eq!(
+        derive_fault(&engine, Guest::lean().with("derive", ENDLESS))
+            .await
+            .cause,
+        expected
+    );
     let start = format!("(func $start {ENDLESS}) (start $start)");
     let places = [
         ("items", start.as_str(), Function::Start),
@@ -105,7 +132,8 @@ async fn an_endless_loop_runs_out_of_fuel_wherever_it_is() {
 #[tokio::test]
 async fn work_that_one_instruction_does_is_paid_for_too() {
     let engine = engine_with(|limits| limits.decision.fuel = 50_000_000);
-    let fill = "(loop $again (memory.fill (i32.const 8192) (i32.const 0) (i32.const 200000)) (br $again))";
+    let fill =
+        "(loop $again (memory.fill (i32.const 8192) (i32.const 0) (i32.const 200000)) (br $again))";
     let grow = "(loop $again (drop (memory.grow (i32.const 0))) (br $again))";
     for work in [fill, grow] {
         let fault = derive_fault(&engine, Guest::lean().with("derive", work)).await;
@@ -115,7 +143,9 @@ async fn work_that_one_instruction_does_is_paid_for_too() {
 
 #[tokio::test]
 async fn deep_recursion_runs_out_of_stack() {
-    let guest = Guest::lean().with("items", RECURSION).with("derive", "(call $deeper)");
+    let guest = Guest::lean()
+        .with("items", RECURSION)
+        .with("derive", "(call $deeper)");
     let fault = derive_fault(&engine(), guest).await;
     assert!(matches!(fault.cause, Cause::Stack { .. }), "{fault}");
 }
@@ -124,7 +154,9 @@ async fn deep_recursion_runs_out_of_stack() {
 async fn memory_and_tables_do_not_grow_past_their_limits() {
     let fault = derive_fault(&engine(), Guest::lean().with("derive", HOARD)).await;
     assert!(matches!(fault.cause, Cause::Memory { .. }), "{fault}");
-    let table = Guest::lean().with("items", "(table $table 1 funcref)").with("derive", HOARD_TABLE);
+    let table = Guest::lean()
+        .with("items", "(table $table 1 funcref)")
+        .with("derive", HOARD_TABLE);
     let fault = derive_fault(&engine(), table).await;
     assert!(matches!(fault.cause, Cause::Memory { .. }), "{fault}");
 }
@@ -132,8 +164,19 @@ async fn memory_and_tables_do_not_grow_past_their_limits() {
 #[tokio::test]
 async fn a_memory_that_starts_too_large_is_not_started() {
     for slot in ["1025", "60000"] {
-        let fault = load(&engine(), &Guest::lean().with("memory", slot)).await.unwrap_err();
-        assert!(matches!(fault, LoadFault::TooLarge { name: "memory-bytes", .. }), "{fault}");
+        let fault = load(&engine(), &Guest::lean().with("memory", slot))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                fault,
+                LoadFault::TooLarge {
+                    name: "memory-bytes",
+                    ..
+                }
+            ),
+            "{fault}"
+        );
     }
 }
 
@@ -141,7 +184,10 @@ async fn a_memory_that_starts_too_large_is_not_started() {
 async fn huge_answers_are_not_copied() {
     let whole_memory = answers("(i32 0 2 0 67108864)").with("memory", "1024");
     let fault = derive_fault(&engine(), whole_memory).await;
-    assert!(matches!(fault.cause, Cause::AnswerTooLarge { .. }), "{fault}");
+    assert!(
+        matches!(fault.cause, Cause::AnswerTooLarge { .. }),
+        "{fault}"
+    );
     // A refusal of just too much.
     let limit = 256 << 10;
     for (bytes, refused) in [(limit, false), (limit + 1, true)] {
@@ -155,19 +201,36 @@ async fn huge_answers_are_not_copied() {
 async fn ten_million_empty_strings_are_not_allocated() {
     let engine = engine_with(|limits| limits.decision.memory_bytes = 128 << 20);
     let verdict = "(data (i32.const 2048) (i32 0 3  112 16  0 0  16384 10000000  0 0  0 0))";
-    let guest = Guest::lean().with("memory", "1600").with("judge", "(return (i32.const 2048))").with("data", verdict);
+    let guest = Guest::lean()
+        .with("memory", "1600")
+        .with("judge", "(return (i32.const 2048))")
+        .with("data", verdict);
     let policy = load(&engine, &guest).await.unwrap();
     let fault = policy.judge(&call(), &attempts()).unwrap_err();
-    assert!(matches!(fault.cause, Cause::AnswerTooLarge { .. }), "{fault}");
+    assert!(
+        matches!(fault.cause, Cause::AnswerTooLarge { .. }),
+        "{fault}"
+    );
     is_alive(&engine).await;
 }
 
 #[tokio::test]
 async fn lists_longer_than_anybody_needs_are_refused() {
     let verdict = "(data (i32.const 2048) (i32 0 3  112 16  0 0  16384 257  0 0  0 0))";
-    let guest = Guest::lean().with("judge", "(return (i32.const 2048))").with("data", verdict);
-    let fault = load(&engine(), &guest).await.unwrap().judge(&call(), &attempts()).unwrap_err();
-    assert!(fault.to_string().contains("`handles` has 257 entries, more than 256 (`list-items`)"), "{fault}");
+    let guest = Guest::lean()
+        .with("judge", "(return (i32.const 2048))")
+        .with("data", verdict);
+    let fault = load(&engine(), &guest)
+        .await
+        .unwrap()
+        .judge(&call(), &attempts())
+        .unwrap_err();
+    assert!(
+        fault
+            .to_string()
+            .contains("`handles` has 257 entries, more than 256 (`list-items`)"),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
@@ -175,9 +238,19 @@ async fn texts_for_people_are_cut_and_cannot_move_a_terminal() {
     let text = r#"(data (i32.const 16384) "\1b[2J bell \07")"#;
     let derive = "(return (i32.const 2048))";
     let data = format!("{text} (data (i32.const 2048) (i32 0 2 16384 4096))");
-    let policy = load(&engine(), &Guest::lean().with("derive", derive).with("data", data)).await.unwrap();
-    let Ok(Derivation::Refuse(why)) = policy.derive(&call()) else { panic!("expected a refusal") };
-    assert!(why.starts_with(" [2J bell  ") && why.ends_with('…'), "{why}");
+    let policy = load(
+        &engine(),
+        &Guest::lean().with("derive", derive).with("data", data),
+    )
+    .await
+    .unwrap();
+    let Ok(Derivation::Refuse(why)) = policy.derive(&call()) else {
+        panic!("expected a refusal")
+    };
+    assert!(
+        why.starts_with(" [2J bell  ") && why.ends_with('…'),
+        "{why}"
+    );
     assert!(why.len() <= (2 << 10) + '…'.len_utf8());
 }
 
@@ -198,7 +271,11 @@ async fn answers_that_are_no_answers_are_told() {
 #[tokio::test]
 async fn an_allocator_that_answers_nonsense_breaks_nothing() {
     for at in ["-8", "0x7ffffff8"] {
-        let fault = load_fault(&engine(), Guest::lean().with("realloc", format!("(return (i32.const {at}))"))).await;
+        let fault = load_fault(
+            &engine(),
+            Guest::lean().with("realloc", format!("(return (i32.const {at}))")),
+        )
+        .await;
         assert!(matches!(fault.cause, Cause::BadAnswer { .. }), "{fault}");
     }
 }
@@ -211,17 +288,45 @@ fn operation(name: &str, value: &str, seconds: &str) -> Guest {
          (data (i32.const 16384) \"{}\")",
         "[".repeat(200)
     );
-    Guest::lean().with("derive", "(return (i32.const 2048))").with("data", data)
+    Guest::lean()
+        .with("derive", "(return (i32.const 2048))")
+        .with("data", data)
 }
 
 #[tokio::test]
 async fn operations_that_cannot_be_are_told() {
-    let good = load(&engine(), &operation("88 6", "104 2", "1 1")).await.unwrap();
+    let good = load(&engine(), &operation("88 6", "104 2", "1 1"))
+        .await
+        .unwrap();
     assert!(matches!(good.derive(&call()), Ok(Derivation::Once(_))));
-    assert!(bad_answer(operation("88 0", "104 2", "1 1")).await.contains("`operation.name` is empty"));
-    assert!(bad_answer(operation("16384 9999", "104 2", "1 1")).await.contains("`operation.name` is 9999 bytes long"));
-    assert!(bad_answer(operation("88 6", "144 5", "1 1")).await.contains("`identity`: `order`"));
-    assert!(bad_answer(operation("88 6", "16384 200", "1 1")).await.contains("deep"));
-    assert!(bad_answer(operation("88 6", "104 2", "0 1")).await.contains("`window-seconds` is 0"));
-    assert!(bad_answer(operation("88 6", "104 2", "1 0")).await.contains("`attempt-seconds` is 0"));
+    assert!(
+        bad_answer(operation("88 0", "104 2", "1 1"))
+            .await
+            .contains("`operation.name` is empty")
+    );
+    assert!(
+        bad_answer(operation("16384 9999", "104 2", "1 1"))
+            .await
+            .contains("`operation.name` is 9999 bytes long")
+    );
+    assert!(
+        bad_answer(operation("88 6", "144 5", "1 1"))
+            .await
+            .contains("`identity`: `order`")
+    );
+    assert!(
+        bad_answer(operation("88 6", "16384 200", "1 1"))
+            .await
+            .contains("deep")
+    );
+    assert!(
+        bad_answer(operation("88 6", "104 2", "0 1"))
+            .await
+            .contains("`window-seconds` is 0")
+    );
+    assert!(
+        bad_answer(operation("88 6", "104 2", "1 0"))
+            .await
+            .contains("`attempt-seconds` is 0")
+    );
 }

@@ -34,7 +34,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), compiler: Counting::default() }
+        Self {
+            folder: TempDir::new().unwrap(),
+            compiler: Counting::default(),
+        }
     }
 
     /// An engine as another process would have it.
@@ -43,7 +46,12 @@ impl Bench {
         limits.decision.at_once = 4;
         change(&mut limits);
         let cache = CodeCache::in_folder(self.folder.path().join("code"));
-        Engine::builder(limits).compiler(self.compiler.clone()).cache(cache).configure_each_time().build().unwrap()
+        Engine::builder(limits)
+            .compiler(self.compiler.clone())
+            .cache(cache)
+            .configure_each_time()
+            .build()
+            .unwrap()
     }
 
     async fn load(&self, guest: &Guest) -> Result<(), LoadFault> {
@@ -57,8 +65,13 @@ impl Bench {
     }
 
     fn entry(&self) -> std::path::PathBuf {
-        let files = fs::read_dir(self.folder.path().join("code")).unwrap().flatten();
-        files.map(|file| file.path()).find(|path| path.extension().is_some_and(|ending| ending == "code")).unwrap()
+        let files = fs::read_dir(self.folder.path().join("code"))
+            .unwrap()
+            .flatten();
+        files
+            .map(|file| file.path())
+            .find(|path| path.extension().is_some_and(|ending| ending == "code"))
+            .unwrap()
     }
 }
 
@@ -70,10 +83,17 @@ async fn a_component_is_compiled_once_and_told_of_in_the_same_words() {
     let again = load(&bench.engine(|_| {}), &guest).await.unwrap();
     assert_eq!(bench.compiled(), 1);
     assert_eq!(first.inspection(), again.inspection());
-    assert_eq!((first.digest(), first.derive(&call())), (again.digest(), again.derive(&call())));
+    assert_eq!(
+        (first.digest(), first.derive(&call())),
+        (again.digest(), again.derive(&call()))
+    );
     // A plain module too, which is made a component first.
     for _ in 0..2 {
-        let policy = bench.engine(|_| {}).load(&guest.module(), serde_json::json!({})).await.unwrap();
+        let policy = bench
+            .engine(|_| {})
+            .load(&guest.module(), serde_json::json!({}))
+            .await
+            .unwrap();
         assert!(policy.inspection().from_module);
     }
     assert_eq!(bench.compiled(), 2);
@@ -83,11 +103,20 @@ async fn a_component_is_compiled_once_and_told_of_in_the_same_words() {
 async fn another_component_other_limits_and_another_engine_have_code_of_their_own() {
     let bench = Bench::new();
     bench.load(&Guest::lean()).await.unwrap();
-    bench.load(&Guest::lean().with("items", "(func)")).await.unwrap();
+    bench
+        .load(&Guest::lean().with("items", "(func)"))
+        .await
+        .unwrap();
     assert_eq!(bench.compiled(), 2);
     // What was let in under wide limits is not let in by its code under narrow ones.
     let narrow = bench.engine(|limits| limits.load.functions = 1);
-    assert!(matches!(load(&narrow, &Guest::lean()).await, Err(LoadFault::TooLarge { name: "functions", .. })));
+    assert!(matches!(
+        load(&narrow, &Guest::lean()).await,
+        Err(LoadFault::TooLarge {
+            name: "functions",
+            ..
+        })
+    ));
     assert_eq!(bench.compiled(), 2);
 }
 
@@ -134,6 +163,10 @@ async fn what_could_not_be_compiled_is_not_kept() {
     bench.load(&guest).await.unwrap_err();
     assert!(
         !bench.folder.path().join("code").exists()
-            || CodeCache::in_folder(bench.folder.path().join("code")).state().unwrap().entries == 0
+            || CodeCache::in_folder(bench.folder.path().join("code"))
+                .state()
+                .unwrap()
+                .entries
+                == 0
     );
 }

@@ -16,7 +16,10 @@ async fn refused(bytes: &[u8]) -> LoadFault {
 
 #[tokio::test]
 async fn a_plain_module_built_for_the_contract_is_made_a_component() {
-    let policy = engine().load(&Guest::lean().module(), json!({})).await.unwrap();
+    let policy = engine()
+        .load(&Guest::lean().module(), json!({}))
+        .await
+        .unwrap();
     assert!(policy.inspection().from_module);
     assert_eq!(policy.derive(&call()), Ok(Derivation::Pass));
 }
@@ -30,7 +33,13 @@ async fn a_plain_module_of_anything_else_is_refused() {
 
 #[tokio::test]
 async fn what_is_not_webassembly_is_refused() {
-    for bytes in [&b""[..], b"\0asm", b"#!/bin/sh\n", b"(component)", &[0xff; 4096]] {
+    for bytes in [
+        &b""[..],
+        b"\0asm",
+        b"#!/bin/sh\n",
+        b"(component)",
+        &[0xff; 4096],
+    ] {
         assert_eq!(refused(bytes).await, LoadFault::NotWebAssembly);
     }
 }
@@ -49,33 +58,55 @@ async fn a_component_cut_short_anywhere_is_refused() {
 async fn imports_are_named_with_the_cure() {
     let clock = r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result u64))))))"#;
     let fault = refused(&wat::parse_str(clock).unwrap()).await;
-    let LoadFault::Imports { imports, cure } = &fault else { panic!("{fault}") };
+    let LoadFault::Imports { imports, cure } = &fault else {
+        panic!("{fault}")
+    };
     assert_eq!(imports, &["wasi:clocks/wall-clock@0.2.0"]);
     assert!(cure.contains("wasm32-unknown-unknown"), "{fault}");
 }
 
 #[tokio::test]
 async fn imports_of_a_plain_module_are_named_with_the_cure() {
-    let items = r#"(import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))"#;
-    let text = Guest::lean().text().replacen("(module", &format!("(module {items}"), 1);
+    let items =
+        r#"(import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))"#;
+    let text = Guest::lean()
+        .text()
+        .replacen("(module", &format!("(module {items}"), 1);
     let fault = refused(&for_contract(&text, &contract())).await;
-    let LoadFault::Imports { imports, .. } = &fault else { panic!("{fault}") };
+    let LoadFault::Imports { imports, .. } = &fault else {
+        panic!("{fault}")
+    };
     assert_eq!(imports, &["wasi_snapshot_preview1::random_get"]);
 }
 
 #[tokio::test]
 async fn another_version_of_the_contract_is_named() {
     let later = |text: String| text.replace("@0.1.0", "@0.2.0");
-    let bytes = component_of(&for_contract(&later(Guest::lean().text()), &later(contract())));
+    let bytes = component_of(&for_contract(
+        &later(Guest::lean().text()),
+        &later(contract()),
+    ));
     let fault = refused(&bytes).await;
-    let LoadFault::Version { found, spoken: "0.1.0" } = &fault else { panic!("{fault}") };
-    assert!(found.starts_with("semel:policy/") && found.ends_with("@0.2.0"), "{fault}");
+    let LoadFault::Version {
+        found,
+        spoken: "0.1.0",
+    } = &fault
+    else {
+        panic!("{fault}")
+    };
+    assert!(
+        found.starts_with("semel:policy/") && found.ends_with("@0.2.0"),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
 async fn a_later_patch_of_the_contract_is_understood() {
     let later = |text: String| text.replace("@0.1.0", "@0.1.7");
-    let bytes = component_of(&for_contract(&later(Guest::lean().text()), &later(contract())));
+    let bytes = component_of(&for_contract(
+        &later(Guest::lean().text()),
+        &later(contract()),
+    ));
     let policy = engine().load(&bytes, json!({})).await.unwrap();
     assert_eq!(policy.derive(&call()), Ok(Derivation::Pass));
 }
@@ -83,13 +114,18 @@ async fn a_later_patch_of_the_contract_is_understood() {
 #[tokio::test]
 async fn a_component_without_the_contract_is_told_what_is_missing() {
     let fault = refused(&wat::parse_str("(component)").unwrap()).await;
-    let LoadFault::Exports { missing } = &fault else { panic!("{fault}") };
+    let LoadFault::Exports { missing } = &fault else {
+        panic!("{fault}")
+    };
     assert_eq!(missing.len(), 3);
 }
 
 #[tokio::test]
 async fn the_right_names_with_other_types_are_refused() {
-    let wit = contract().replace("describe: func() -> description;", "describe: func() -> u32;");
+    let wit = contract().replace(
+        "describe: func() -> description;",
+        "describe: func() -> u32;",
+    );
     let fault = refused(&component_of(&for_contract(&Guest::lean().text(), &wit))).await;
     assert!(matches!(fault, LoadFault::Contract { .. }), "{fault}");
 }
@@ -106,21 +142,46 @@ async fn a_description_that_cannot_be_is_refused() {
 async fn too_large_is_refused_before_it_is_read() {
     let engine = engine_with(|limits| limits.load.component_bytes = 100);
     let fault = engine.load(&[0; 101], json!({})).await.unwrap_err();
-    assert_eq!(fault, LoadFault::TooLarge { what: "bytes", found: 101, limit: 100, name: "component-bytes" });
+    assert_eq!(
+        fault,
+        LoadFault::TooLarge {
+            what: "bytes",
+            found: 101,
+            limit: 100,
+            name: "component-bytes"
+        }
+    );
 }
 
 #[tokio::test]
 async fn settings_that_are_too_large_are_refused() {
     let engine = engine_with(|limits| limits.load.settings_bytes = 10);
-    let fault = engine.load(&Guest::lean().component(), json!({ "a": "0123456789" })).await.unwrap_err();
-    assert!(matches!(fault, LoadFault::TooLarge { name: "settings-bytes", .. }), "{fault}");
+    let fault = engine
+        .load(&Guest::lean().component(), json!({ "a": "0123456789" }))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            fault,
+            LoadFault::TooLarge {
+                name: "settings-bytes",
+                ..
+            }
+        ),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
 async fn every_static_limit_is_kept() {
     let exceeded = async |name: &'static str, change: fn(&mut Limits)| {
-        let fault = load(&engine_with(change), &Guest::lean()).await.unwrap_err();
-        assert!(matches!(fault, LoadFault::TooLarge { name: found, .. } if found == name), "{name}: {fault}");
+        let fault = load(&engine_with(change), &Guest::lean())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(fault, LoadFault::TooLarge { name: found, .. } if found == name),
+            "{name}: {fault}"
+        );
     };
     exceeded("functions", |limits| limits.load.functions = 1).await;
     exceeded("body-bytes", |limits| limits.load.body_bytes = 1).await;
@@ -128,7 +189,10 @@ async fn every_static_limit_is_kept() {
     exceeded("parameters", |limits| limits.load.parameters = 1).await;
     exceeded("items", |limits| limits.load.items = 1).await;
     exceeded("instances", |limits| limits.load.instances = 1).await;
-    exceeded("memory-bytes", |limits| limits.decision.memory_bytes = 65_536).await;
+    exceeded("memory-bytes", |limits| {
+        limits.decision.memory_bytes = 65_536
+    })
+    .await;
 }
 
 #[test]
@@ -138,10 +202,19 @@ fn limits_that_make_no_sense_are_refused() {
         change(&mut limits);
         Engine::new(limits).unwrap_err()
     };
-    assert!(matches!(refused(|limits| limits.decision.fuel = 0), EngineFault::Limit { name: "fuel", .. }));
-    assert!(matches!(refused(|limits| limits.load.locals = 0), EngineFault::Limit { name: "locals", .. }));
+    assert!(matches!(
+        refused(|limits| limits.decision.fuel = 0),
+        EngineFault::Limit { name: "fuel", .. }
+    ));
+    assert!(matches!(
+        refused(|limits| limits.load.locals = 0),
+        EngineFault::Limit { name: "locals", .. }
+    ));
     let fault = refused(|limits| limits.decision.memory_bytes = 5 << 30);
-    assert_eq!(fault.to_string(), "the limit `memory-bytes` is 5368709120: set it between 1 and 4294967296");
+    assert_eq!(
+        fault.to_string(),
+        "the limit `memory-bytes` is 5368709120: set it between 1 and 4294967296"
+    );
 }
 
 /// The library that reads what a module says of its contract calls itself for ever where packages need each other in a

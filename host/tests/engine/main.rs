@@ -1,5 +1,11 @@
 //! What the engine promises, held against guests that keep the contract and guests that do not.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "../../../tests/guests/assemble.rs"]
 #[expect(unreachable_pub, reason = "shared between test binaries")]

@@ -50,13 +50,23 @@ struct Run {
 
 impl Run {
     fn of(cases: u64) -> Self {
-        let asked = |name| env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
-        let until = asked("SEMEL_FUZZ_MINUTES").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
-        Self { seed: asked("SEMEL_FUZZ_SEED").unwrap_or(1), cases, until }
+        let asked = |name| {
+            env::var(name)
+                .ok()
+                .map(|value| value.parse::<u64>().expect("a number"))
+        };
+        let until = asked("SEMEL_FUZZ_MINUTES")
+            .map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+        Self {
+            seed: asked("SEMEL_FUZZ_SEED").unwrap_or(1),
+            cases,
+            until,
+        }
     }
 
     fn goes_on(&self, case: u64) -> bool {
-        self.until.map_or(case < self.cases, |until| Instant::now() < until)
+        self.until
+            .map_or(case < self.cases, |until| Instant::now() < until)
     }
 
     /// Lets `make` make one after the other, and the engine take each. How many there were, and of how many the code ran.
@@ -71,8 +81,10 @@ impl Run {
                 fs::write(file(), &bytes).unwrap();
                 let begun = processor_time();
                 let took = catch_unwind(AssertUnwindSafe(|| take(&engine, &runtime, &bytes)));
-                let (time, shown) =
-                    (processor_time() - begun, format!("seed {}, case {case}, {}", self.seed, file().display()));
+                let (time, shown) = (
+                    processor_time() - begun,
+                    format!("seed {}, case {case}, {}", self.seed, file().display()),
+                );
                 assert!(time < PROCESSOR_TIME_MAX, "{time:?}: {shown}");
                 ran += u64::from(took.unwrap_or_else(|_| panic!("see above: {shown}")));
             }
@@ -93,7 +105,11 @@ fn file() -> PathBuf {
 fn engine() -> Engine {
     let mut limits = Limits::default();
     limits.decision.at_once = 2;
-    (limits.decision.memories, limits.decision.tables, limits.decision.fuel) = (4, 16, 2_000_000);
+    (
+        limits.decision.memories,
+        limits.decision.tables,
+        limits.decision.fuel,
+    ) = (4, 16, 2_000_000);
     Engine::new(limits).unwrap()
 }
 
@@ -118,9 +134,17 @@ fn module(random: &mut Random) -> Option<Vec<u8>> {
         let count = 256 + random.below(2_048);
         random.bytes(count)
     };
-    let config =
-        wasm_smith::Config { max_imports: 0, max_memories: 2, threads_enabled: false, ..wasm_smith::Config::default() };
-    Some(wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?.to_bytes())
+    let config = wasm_smith::Config {
+        max_imports: 0,
+        max_memories: 2,
+        threads_enabled: false,
+        ..wasm_smith::Config::default()
+    };
+    Some(
+        wasm_smith::Module::new(config, &mut Unstructured::new(&bytes))
+            .ok()?
+            .to_bytes(),
+    )
 }
 
 fn component(random: &mut Random) -> Option<Vec<u8>> {
@@ -128,7 +152,11 @@ fn component(random: &mut Random) -> Option<Vec<u8>> {
         let count = 256 + random.below(2_048);
         random.bytes(count)
     };
-    Some(wasm_smith::Component::arbitrary(&mut Unstructured::new(&bytes)).ok()?.to_bytes())
+    Some(
+        wasm_smith::Component::arbitrary(&mut Unstructured::new(&bytes))
+            .ok()?
+            .to_bytes(),
+    )
 }
 
 /// A good policy that starts a second module besides: code of nobody's runs whenever an instance starts.
@@ -137,7 +165,12 @@ fn with_module(policy: &[u8], module: &[u8]) -> Vec<u8> {
     const CORE_INSTANCE: u8 = 2;
     // One instance: of the second module, with nothing given to it.
     let started = [1, 0, 1, 0];
-    [policy, &crate::bombs::section(CORE_MODULE, module), &crate::bombs::section(CORE_INSTANCE, &started)].concat()
+    [
+        policy,
+        &crate::bombs::section(CORE_MODULE, module),
+        &crate::bombs::section(CORE_INSTANCE, &started),
+    ]
+    .concat()
 }
 
 /// A policy with some bytes changed, doubled or missing.
@@ -173,14 +206,19 @@ fn generated_modules_and_components_do_no_harm() {
         1 => component(random),
         _ => Some(with_module(&lean, &module(random)?)),
     });
-    assert!(made > 500 && ran * 50 > made, "of {ran} of {made} the code ran");
+    assert!(
+        made > 500 && ran * 50 > made,
+        "of {ran} of {made} the code ran"
+    );
 }
 
 #[test]
 fn policies_with_bytes_changed_do_no_harm() {
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("policies").join("hints.wasm");
-    let hints =
-        fs::read(&built).unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask policies`", built.display()));
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .with_file_name("policies")
+        .join("hints.wasm");
+    let hints = fs::read(&built)
+        .unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask policies`", built.display()));
     let (component, module) = (Guest::lean().component(), Guest::lean().module());
     let (made, ran) = Run::of(5_000).each(|case, random| {
         Some(match case % 32 {
@@ -189,5 +227,8 @@ fn policies_with_bytes_changed_do_no_harm() {
             _ => altered(&component, random),
         })
     });
-    assert!(made > 500 && ran * 50 > made, "of {ran} of {made} the code ran");
+    assert!(
+        made > 500 && ran * 50 > made,
+        "of {ran} of {made} the code ran"
+    );
 }

@@ -24,7 +24,9 @@ impl Failures {
 
     pub(crate) fn judge(self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
         let verdict = careful::judge(attempts)?;
-        let Some(Outcome::Failed(failure)) = attempts.last().map(|last| &last.outcome) else { return Ok(verdict) };
+        let Some(Outcome::Failed(failure)) = attempts.last().map(|last| &last.outcome) else {
+            return Ok(verdict);
+        };
         // A status of HTTP says more than the operator's word on all failures.
         if verdict.effect != Effect::Unknown || failure.status.is_some() {
             return Ok(verdict);
@@ -33,7 +35,9 @@ impl Failures {
             _ if turned_away::is_told_by(failure, call) => {
                 Verdict::absent("the server turned the call away before the tool ran")
             }
-            Self::Absent => Verdict::absent("the tool failed, and the operator says that it then did nothing"),
+            Self::Absent => {
+                Verdict::absent("the tool failed, and the operator says that it then did nothing")
+            }
             Self::Unknown => verdict,
         })
     }

@@ -7,7 +7,9 @@ mod failures;
 mod turned_away;
 
 use failures::Failures;
-use semel_guest::{Attempt, Call, Derivation, Description, Operation, Policy, Scope, Until, Value, Verdict};
+use semel_guest::{
+    Attempt, Call, Derivation, Description, Operation, Policy, Scope, Until, Value, Verdict,
+};
 
 /// How long an outcome that nobody took waits to be replayed: 30 days.
 const WINDOW_SECONDS: u32 = 30 * 86_400;
@@ -50,7 +52,11 @@ impl Policy for Hints {
             return Ok(Derivation::Pass);
         }
         let operation = Operation::new(name(call))
-            .scope(if known(call, "run").is_some() { Scope::Run } else { Scope::Tenant })
+            .scope(if known(call, "run").is_some() {
+                Scope::Run
+            } else {
+                Scope::Tenant
+            })
             .until(Until::Delivery)
             .window_seconds(WINDOW_SECONDS)
             .attempt_seconds(ATTEMPT_SECONDS);
@@ -79,7 +85,9 @@ fn name(call: &Call) -> String {
 
 /// A fact that is a text and says something.
 fn known<'a>(call: &'a Call, fact: &str) -> Option<&'a str> {
-    call.fact(fact).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
+    call.fact(fact)
+        .and_then(Value::as_str)
+        .filter(|text| !text.trim().is_empty())
 }
 
 /// Every argument as identity; the tool itself where there is none, because an identity is never empty.
@@ -88,13 +96,21 @@ fn identified(operation: Operation, call: &Call) -> Result<Operation, String> {
     if arguments.is_empty() {
         return Ok(operation.identity("tool", call.tool()));
     }
-    Ok(arguments.iter().fold(operation, |operation, (name, value)| operation.identity(name, solid(value))))
+    Ok(arguments
+        .iter()
+        .fold(operation, |operation, (name, value)| {
+            operation.identity(name, solid(value))
+        }))
 }
 
 /// A value that is not empty, and as different from others as it was: nobody said that an argument of an unknown tool
 /// must say something, yet an empty identity is an error.
 fn solid(value: &Value) -> Value {
-    if is_hollow(value) { Value::Array(vec![value.clone()]) } else { value.clone() }
+    if is_hollow(value) {
+        Value::Array(vec![value.clone()])
+    } else {
+        value.clone()
+    }
 }
 
 /// Whether a value is empty, or what [`solid`] makes of one that is: that is wrapped, too, so that no two meet.

@@ -1,4 +1,9 @@
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use semel_guest::{Attempt, Effect, Failure, Outcome, Recovery, json, settings};
 
@@ -21,18 +26,32 @@ fn read_only() -> Call {
 
 #[test]
 fn a_claim_to_only_read_is_believed_of_a_trusted_server_only() {
-    assert_eq!(policy(r#"{"trusted": true}"#).derive(&read_only()).unwrap(), Derivation::Pass);
-    assert!(matches!(policy("{}").derive(&read_only()).unwrap(), Derivation::Once(_)));
+    assert_eq!(
+        policy(r#"{"trusted": true}"#).derive(&read_only()).unwrap(),
+        Derivation::Pass
+    );
+    assert!(matches!(
+        policy("{}").derive(&read_only()).unwrap(),
+        Derivation::Once(_)
+    ));
 }
 
 #[test]
 fn the_host_may_say_that_the_server_is_trusted_and_the_tool_s_own_setting_outweighs_it() {
     let of_trusted = || read_only().with_fact("server.trusted", true);
-    assert_eq!(policy("{}").derive(&of_trusted()).unwrap(), Derivation::Pass);
-    let guarded = policy(r#"{"trusted": false}"#).derive(&of_trusted()).unwrap();
+    assert_eq!(
+        policy("{}").derive(&of_trusted()).unwrap(),
+        Derivation::Pass
+    );
+    let guarded = policy(r#"{"trusted": false}"#)
+        .derive(&of_trusted())
+        .unwrap();
     assert!(matches!(guarded, Derivation::Once(_)));
     let torn = of_trusted().with_fact("hint.destructive", true);
-    assert!(matches!(policy("{}").derive(&torn).unwrap(), Derivation::Once(_)));
+    assert!(matches!(
+        policy("{}").derive(&torn).unwrap(),
+        Derivation::Once(_)
+    ));
 }
 
 #[test]
@@ -40,25 +59,41 @@ fn no_hint_or_a_contradiction_is_guarded_even_of_a_trusted_server() {
     let trusted = policy(r#"{"trusted": true}"#);
     let silent = Call::new("search", json!({ "text": "seats" }));
     let torn = read_only().with_fact("hint.destructive", true);
-    for call in [silent, torn, read_only().with_fact("hint.read-only", "true")] {
-        assert!(matches!(trusted.derive(&call).unwrap(), Derivation::Once(_)), "{call:?}");
+    for call in [
+        silent,
+        torn,
+        read_only().with_fact("hint.read-only", "true"),
+    ] {
+        assert!(
+            matches!(trusted.derive(&call).unwrap(), Derivation::Once(_)),
+            "{call:?}"
+        );
     }
 }
 
 #[test]
 fn a_hint_changes_nothing_of_the_operation_of_an_untrusted_server() {
     let plain = Call::new("search", json!({ "text": "seats" }));
-    let claims = read_only().with_fact("hint.idempotent", true).with_fact("hint.open-world", false);
+    let claims = read_only()
+        .with_fact("hint.idempotent", true)
+        .with_fact("hint.open-world", false);
     assert_eq!(operation(&plain), operation(&claims));
 }
 
 #[test]
 fn every_argument_is_identity_until_delivery() {
     let operation = operation(&Call::new("pay", json!({ "to": "A1", "amount": 5 })));
-    let names: Vec<_> = operation.identity.iter().map(|field| field.name.as_str()).collect();
+    let names: Vec<_> = operation
+        .identity
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
     assert_eq!(names, ["amount", "to"]);
     assert!(operation.content.is_empty());
-    assert_eq!((operation.until, operation.scope, operation.target), (Until::Delivery, Scope::Tenant, None));
+    assert_eq!(
+        (operation.until, operation.scope, operation.target),
+        (Until::Delivery, Scope::Tenant, None)
+    );
 }
 
 #[test]
@@ -73,12 +108,17 @@ fn a_known_run_bounds_it() {
 #[test]
 fn a_tool_without_arguments_is_its_own_identity() {
     let operation = operation(&Call::new("restart", json!({})));
-    assert_eq!(operation.identity, [semel_guest::Field::new("tool", "restart")]);
+    assert_eq!(
+        operation.identity,
+        [semel_guest::Field::new("tool", "restart")]
+    );
 }
 
 #[test]
 fn tools_of_two_servers_do_not_meet() {
-    let of = |server| operation(&Call::new("send", json!({ "to": "A1" })).with_fact("server", server)).name;
+    let of = |server| {
+        operation(&Call::new("send", json!({ "to": "A1" })).with_fact("server", server)).name
+    };
     assert_ne!(of("mail"), of("chat"));
 }
 
@@ -100,9 +140,14 @@ fn an_empty_argument_is_no_empty_identity_and_still_differs() {
         json!(["x"]),
         json!([null, null]),
     ];
-    let mut solids: Vec<_> = values.iter().map(|value| solid(value).to_string()).collect();
+    let mut solids: Vec<_> = values
+        .iter()
+        .map(|value| solid(value).to_string())
+        .collect();
     assert!(
-        solids.iter().all(|solid| !["null", r#""""#, r#"" ""#, "[]", "{}"].contains(&solid.as_str())),
+        solids
+            .iter()
+            .all(|solid| !["null", r#""""#, r#"" ""#, "[]", "{}"].contains(&solid.as_str())),
         "{solids:?}"
     );
     solids.sort();
@@ -121,19 +166,34 @@ fn doubt_is_held() {
     let lost = [Attempt::new("key", Outcome::unanswered("timed out"))];
     let policy = policy(r#"{"trusted": true}"#);
     assert_eq!(policy.judge(&call, &lost).unwrap().effect, Effect::Unknown);
-    assert!(matches!(policy.recover(&call, &lost).unwrap(), Recovery::Hold(_)));
+    assert!(matches!(
+        policy.recover(&call, &lost).unwrap(),
+        Recovery::Hold(_)
+    ));
 }
 
 fn effect(settings: &str, failure: Failure) -> Effect {
     let call = Call::new("pay", json!({ "to": "A1" }));
-    policy(settings).judge(&call, &[Attempt::new("key", failure)]).unwrap().effect
+    policy(settings)
+        .judge(&call, &[Attempt::new("key", failure)])
+        .unwrap()
+        .effect
 }
 
 #[test]
 fn what_the_server_turned_away_did_not_happen() {
     for code in ["-32600", "-32601", "-32602", "-32042"] {
-        assert_eq!(effect("{}", Failure::new("no such tool").code(code)), Effect::Absent);
-        assert_eq!(effect("{}", Failure::new(format!("MCP error {code}: Tool x not found"))), Effect::Absent);
+        assert_eq!(
+            effect("{}", Failure::new("no such tool").code(code)),
+            Effect::Absent
+        );
+        assert_eq!(
+            effect(
+                "{}",
+                Failure::new(format!("MCP error {code}: Tool x not found"))
+            ),
+            Effect::Absent
+        );
     }
     for unknown in [
         Failure::new("internal error").code("-32603"),
@@ -143,7 +203,11 @@ fn what_the_server_turned_away_did_not_happen() {
         Failure::new("no such file"),
         Failure::new("MCP error -32602: no").status(500),
     ] {
-        assert_eq!(effect("{}", unknown.clone()), Effect::Unknown, "{unknown:?}");
+        assert_eq!(
+            effect("{}", unknown.clone()),
+            Effect::Unknown,
+            "{unknown:?}"
+        );
     }
 }
 
@@ -151,11 +215,17 @@ fn what_the_server_turned_away_did_not_happen() {
 fn a_result_that_its_server_found_wrong_may_have_had_an_effect() {
     let said = "MCP error -32602: Output validation error: Tool pay has an output schema but no structured content";
     assert_eq!(effect("{}", Failure::new(said)), Effect::Unknown);
-    assert_eq!(effect("{}", Failure::new(said).code("-32602")), Effect::Unknown);
+    assert_eq!(
+        effect("{}", Failure::new(said).code("-32602")),
+        Effect::Unknown
+    );
 }
 
 fn of_call(call: &Call, said: &str) -> Effect {
-    policy("{}").judge(call, &[Attempt::new("key", Failure::new(said))]).unwrap().effect
+    policy("{}")
+        .judge(call, &[Attempt::new("key", Failure::new(said))])
+        .unwrap()
+        .effect
 }
 
 #[test]
@@ -194,28 +264,58 @@ fn words_are_believed_where_what_the_server_lists_bears_them_out() {
     let plain = || Call::new("pay", json!({ "to": "A1" }));
     let unlisted = plain().with_fact("server.lists-tool", false);
     let unfit = plain().with_fact("arguments.fit", false);
-    for (call, said) in
-        [(&unlisted, "Sorry, no such tool: pay"), (&unfit, "Invalid arguments for pay: amount is required")]
-    {
+    for (call, said) in [
+        (&unlisted, "Sorry, no such tool: pay"),
+        (&unfit, "Invalid arguments for pay: amount is required"),
+    ] {
         assert_eq!(of_call(call, said), Effect::Absent, "{said}");
-        assert_eq!(of_call(&plain(), said), Effect::Unknown, "the words alone: {said}");
-        assert_eq!(of_call(call, "the bank is closed"), Effect::Unknown, "the lists alone");
+        assert_eq!(
+            of_call(&plain(), said),
+            Effect::Unknown,
+            "the words alone: {said}"
+        );
+        assert_eq!(
+            of_call(call, "the bank is closed"),
+            Effect::Unknown,
+            "the lists alone"
+        );
         let status = Failure::new(said).status(500);
-        assert_eq!(policy("{}").judge(call, &[Attempt::new("key", status)]).unwrap().effect, Effect::Unknown);
+        assert_eq!(
+            policy("{}")
+                .judge(call, &[Attempt::new("key", status)])
+                .unwrap()
+                .effect,
+            Effect::Unknown
+        );
     }
-    assert_eq!(of_call(&unlisted, "Invalid arguments for pay: amount is required"), Effect::Unknown);
-    assert_eq!(of_call(&unfit, "Output validation error: invalid input"), Effect::Unknown);
+    assert_eq!(
+        of_call(&unlisted, "Invalid arguments for pay: amount is required"),
+        Effect::Unknown
+    );
+    assert_eq!(
+        of_call(&unfit, "Output validation error: invalid input"),
+        Effect::Unknown
+    );
 }
 
 #[test]
 fn the_operator_may_say_that_what_failed_did_nothing() {
     let absent = r#"{"failures": "absent"}"#;
     assert_eq!(effect(absent, Failure::new("no such file")), Effect::Absent);
-    assert_eq!(effect(absent, Failure::new("failed").status(500)), Effect::Unknown);
-    assert_eq!(effect(r#"{"failures": "unknown"}"#, Failure::new("no such file")), Effect::Unknown);
+    assert_eq!(
+        effect(absent, Failure::new("failed").status(500)),
+        Effect::Unknown
+    );
+    assert_eq!(
+        effect(r#"{"failures": "unknown"}"#, Failure::new("no such file")),
+        Effect::Unknown
+    );
     let lost = [Attempt::new("key", Outcome::unanswered("timed out"))];
     let call = Call::new("pay", json!({ "to": "A1" }));
-    assert_eq!(policy(absent).judge(&call, &lost).unwrap().effect, Effect::Unknown);
+    assert_eq!(
+        policy(absent).judge(&call, &lost).unwrap().effect,
+        Effect::Unknown
+    );
 }
 
 #[test]
@@ -233,6 +333,13 @@ fn a_wrong_setting_is_an_error() {
 #[test]
 fn the_schema_names_the_settings() {
     let schema: Value = serde_json::from_str(&Hints::describe().settings_schema).unwrap();
-    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["failures", "trusted"]);
+    assert_eq!(
+        schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect::<Vec<_>>(),
+        ["failures", "trusted"]
+    );
     assert_eq!(schema["additionalProperties"], false);
 }

@@ -19,7 +19,12 @@ const AFTER_THE_TOOL: &str = "output validation";
 const NO_TOOL: [&str; 3] = ["unknown tool", "no such tool", "tool not found"];
 
 /// Words for arguments that are not the tool's.
-const NOT_ITS_ARGUMENTS: [&str; 4] = ["validation error", "invalid argument", "invalid param", "invalid input"];
+const NOT_ITS_ARGUMENTS: [&str; 4] = [
+    "validation error",
+    "invalid argument",
+    "invalid param",
+    "invalid input",
+];
 
 /// Whether that is what the failure says of the call.
 pub(crate) fn is_told_by(failure: &Failure, call: &Call) -> bool {
@@ -33,14 +38,23 @@ pub(crate) fn is_told_by(failure: &Failure, call: &Call) -> bool {
 }
 
 fn has_code(said: &str) -> bool {
-    let Some(said) = said.strip_prefix(AS_TEXT) else { return false };
-    CODES.iter().any(|code| said.strip_prefix(code).is_some_and(|said| said.starts_with(':')))
+    let Some(said) = said.strip_prefix(AS_TEXT) else {
+        return false;
+    };
+    CODES.iter().any(|code| {
+        said.strip_prefix(code)
+            .is_some_and(|said| said.starts_with(':'))
+    })
 }
 
 /// Whether it is what a library writes before it runs `tool`. Most write its name, and then it must be this one: a tool may hand
 /// on what another one was told.
 fn is_written_before(said: &str, tool: &str) -> bool {
-    let wrapped = || said.strip_prefix("Error executing tool ")?.strip_prefix(tool)?.strip_prefix(": ");
+    let wrapped = || {
+        said.strip_prefix("Error executing tool ")?
+            .strip_prefix(tool)?
+            .strip_prefix(": ")
+    };
     // Python's library in both of its ages, and FastMCP with quotes.
     said.strip_prefix("Unknown tool: ").is_some_and(|name| name == tool || is_quoted(name, tool))
         // TypeScript's library since 2.0, and Python's until then.
@@ -51,12 +65,20 @@ fn is_written_before(said: &str, tool: &str) -> bool {
 
 /// What pydantic found invalid: Python's library calls a tool's arguments by its name, and FastMCP a call.
 fn invalid(said: &str) -> Option<&str> {
-    let rest = said.trim_start_matches(|letter: char| letter.is_ascii_digit()).strip_prefix(" validation error")?;
-    rest.strip_prefix('s').unwrap_or(rest).strip_prefix(" for ")?.lines().next()
+    let rest = said
+        .trim_start_matches(|letter: char| letter.is_ascii_digit())
+        .strip_prefix(" validation error")?;
+    rest.strip_prefix('s')
+        .unwrap_or(rest)
+        .strip_prefix(" for ")?
+        .lines()
+        .next()
 }
 
 fn is_made_of(text: &str, before: &str, name: &str, after: &str) -> bool {
-    text.strip_prefix(before).and_then(|rest| rest.strip_prefix(name)) == Some(after)
+    text.strip_prefix(before)
+        .and_then(|rest| rest.strip_prefix(name))
+        == Some(after)
 }
 
 fn is_quoted(text: &str, name: &str) -> bool {
@@ -73,5 +95,7 @@ fn is_borne_out(call: &Call, said: &str) -> bool {
 
 /// Whether `text` has `words` in it, however they are capitalised. A search of the library's own would be a tenth of this guest.
 fn says(text: &str, words: &str) -> bool {
-    text.as_bytes().windows(words.len()).any(|part| part.eq_ignore_ascii_case(words.as_bytes()))
+    text.as_bytes()
+        .windows(words.len())
+        .any(|part| part.eq_ignore_ascii_case(words.as_bytes()))
 }

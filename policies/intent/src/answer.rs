@@ -30,13 +30,25 @@ impl Answer {
 
     fn returned(json: &str) -> Self {
         let answer = parsed(json).unwrap_or_else(|| Value::String(json.to_owned()));
-        Self { how: Answered::Returned, code: None, status: None, texts: Vec::new(), documents: Vec::new() }
-            .read(answer)
+        Self {
+            how: Answered::Returned,
+            code: None,
+            status: None,
+            texts: Vec::new(),
+            documents: Vec::new(),
+        }
+        .read(answer)
     }
 
     fn failed(failure: &Failure) -> Self {
         let (code, status) = (failure.code.clone(), failure.status);
-        let mut this = Self { how: Answered::Failed, code, status, texts: Vec::new(), documents: Vec::new() };
+        let mut this = Self {
+            how: Answered::Failed,
+            code,
+            status,
+            texts: Vec::new(),
+            documents: Vec::new(),
+        };
         if let Some(details) = failure.details.as_deref().and_then(parsed) {
             this = this.read(details);
         }
@@ -45,13 +57,17 @@ impl Answer {
 
     /// Takes in what was answered, then what that wraps.
     fn read(mut self, answer: Value) -> Self {
-        let structured = answer.get("structuredContent").filter(|_| is_protocol_result(&answer)).cloned();
+        let structured = answer
+            .get("structuredContent")
+            .filter(|_| is_protocol_result(&answer))
+            .cloned();
         let texts = texts_of(&answer);
         self.documents.push(answer);
         self.documents.extend(structured);
         for text in texts {
             self.texts.push(text.trim_start().to_owned());
-            self.documents.extend(parsed(&text).filter(|value| value.is_object() || value.is_array()));
+            self.documents
+                .extend(parsed(&text).filter(|value| value.is_object() || value.is_array()));
         }
         self
     }
@@ -68,7 +84,9 @@ impl Answer {
 
     /// What stands at a JSON Pointer.
     pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
-        self.documents.iter().find_map(|document| document.pointer(pointer))
+        self.documents
+            .iter()
+            .find_map(|document| document.pointer(pointer))
     }
 
     /// Whether it says so at its beginning.
@@ -95,6 +113,13 @@ fn is_protocol_result(answer: &Value) -> bool {
 /// The texts of an answer: itself, or those in the content of such a result.
 fn texts_of(answer: &Value) -> Vec<String> {
     let content = answer.get("content").and_then(Value::as_array);
-    let items = content.into_iter().flatten().filter_map(|item| item.get("text"));
-    items.chain([answer]).filter_map(Value::as_str).map(str::to_owned).collect()
+    let items = content
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.get("text"));
+    items
+        .chain([answer])
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }

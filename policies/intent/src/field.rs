@@ -23,25 +23,45 @@ impl Field {
             return Self::named(entry, pointer::name(&at), at, None);
         }
         if !entry.value.is_object() {
-            return Err(entry.wrong("it must be an argument's name, a JSON Pointer or a table with `at`"));
+            return Err(
+                entry.wrong("it must be an argument's name, a JSON Pointer or a table with `at`")
+            );
         }
         let table = entry.table(&["at", "name", "as"])?;
         let at = pointer::read(&table.need("at")?)?;
-        let name = table.read("name", At::text)?.map_or_else(|| pointer::name(&at), str::to_owned);
+        let name = table
+            .read("name", At::text)?
+            .map_or_else(|| pointer::name(&at), str::to_owned);
         Self::named(entry, name, at, table.read("as", normaliser)?)
     }
 
-    fn named(entry: &At<'_>, name: String, at: String, normaliser: Option<Normaliser>) -> Result<Self, String> {
+    fn named(
+        entry: &At<'_>,
+        name: String,
+        at: String,
+        normaliser: Option<Normaliser>,
+    ) -> Result<Self, String> {
         if name.trim().is_empty() {
             return Err(entry.wrong("its name is empty"));
         }
-        Ok(Self { path: entry.path().to_owned(), name, at, normaliser })
+        Ok(Self {
+            path: entry.path().to_owned(),
+            name,
+            at,
+            normaliser,
+        })
     }
 
     /// The value, which must be there and say something: what is named identity is never guessed.
     pub(crate) fn required(&self, call: &Call) -> Result<Value, String> {
-        let value = self.optional(call)?.ok_or_else(|| self.missing("is missing"))?;
-        if is_empty(&value) { Err(self.missing("is empty")) } else { Ok(value) }
+        let value = self
+            .optional(call)?
+            .ok_or_else(|| self.missing("is missing"))?;
+        if is_empty(&value) {
+            Err(self.missing("is empty"))
+        } else {
+            Ok(value)
+        }
     }
 
     /// The value in its form, if there is one; `null` is none.
@@ -53,15 +73,25 @@ impl Field {
     }
 
     fn differs(&self, earlier: &Self) -> Result<(), String> {
-        let alike = if self.name == earlier.name { &self.name } else { &self.at };
+        let alike = if self.name == earlier.name {
+            &self.name
+        } else {
+            &self.at
+        };
         if self.name == earlier.name || self.at == earlier.at {
-            return Err(wrong(&self.path, format!("it is `{alike}`, like `{}`", earlier.path)));
+            return Err(wrong(
+                &self.path,
+                format!("it is `{alike}`, like `{}`", earlier.path),
+            ));
         }
         Ok(())
     }
 
     fn missing(&self, how: &str) -> String {
-        format!("`{}` {how}: it tells this operation from others; repeat the call with a value for it", self.at)
+        format!(
+            "`{}` {how}: it tells this operation from others; repeat the call with a value for it",
+            self.at
+        )
     }
 }
 
@@ -82,7 +112,9 @@ fn is_empty(value: &Value) -> bool {
 /// No name twice, no argument twice, in identity and content together: an argument is one or the other.
 pub(crate) fn differ(identity: &[Field], content: &[Field]) -> Result<(), String> {
     let all: Vec<_> = identity.iter().chain(content).collect();
-    all.iter()
-        .enumerate()
-        .try_for_each(|(index, field)| all.iter().take(index).try_for_each(|earlier| field.differs(earlier)))
+    all.iter().enumerate().try_for_each(|(index, field)| {
+        all.iter()
+            .take(index)
+            .try_for_each(|earlier| field.differs(earlier))
+    })
 }

@@ -1,8 +1,8 @@
 //! What the settings mean: the policy itself.
 
 use semel_guest::{
-    Attempt, Call, Derivation, Description, Effect, Finding, Operation, Outcome, Policy, Probe, Recovery, Scope,
-    Target, Until, Value, Verdict, careful,
+    Attempt, Call, Derivation, Description, Effect, Finding, Operation, Outcome, Policy, Probe,
+    Recovery, Scope, Target, Until, Value, Verdict, careful,
 };
 
 use crate::answer::Answer;
@@ -83,19 +83,33 @@ impl Policy for Intent {
             let mistake = "a tool that only reads is not guarded: leave the other keys out";
             return Err(table.wrong_at("read_only", mistake));
         }
-        let undoes = table.each("undoes", |at| Template::read(at, Source::Arguments, NAMED_BY))?;
-        let (undid, undoes) = undoes.into_iter().partition(|template| template.needs(Source::Outcome));
+        let undoes = table.each("undoes", |at| {
+            Template::read(at, Source::Arguments, NAMED_BY)
+        })?;
+        let (undid, undoes) = undoes
+            .into_iter()
+            .partition(|template| template.needs(Source::Outcome));
         let this = Self {
             read_only,
             operation: table.read("operation", |at| at.text().map(str::to_owned))?,
             identity: table.each("identity", Field::read)?,
             content: table.each("content", Field::read)?,
-            scope: table.read("scope", |at| at.choice(SCOPES))?.unwrap_or(Scope::Tenant),
-            until: table.read("until", |at| at.choice(UNTILS))?.unwrap_or(Until::Window),
-            window_seconds: table.read("window", span::seconds)?.unwrap_or(WINDOW_SECONDS),
-            attempt_seconds: table.read("attempt", span::seconds)?.unwrap_or(ATTEMPT_SECONDS),
+            scope: table
+                .read("scope", |at| at.choice(SCOPES))?
+                .unwrap_or(Scope::Tenant),
+            until: table
+                .read("until", |at| at.choice(UNTILS))?
+                .unwrap_or(Until::Window),
+            window_seconds: table
+                .read("window", span::seconds)?
+                .unwrap_or(WINDOW_SECONDS),
+            attempt_seconds: table
+                .read("attempt", span::seconds)?
+                .unwrap_or(ATTEMPT_SECONDS),
             target: table.read("target", target::read)?,
-            handles: table.each("handles", |at| Template::read(at, Source::Outcome, NAMED_BY))?,
+            handles: table.each("handles", |at| {
+                Template::read(at, Source::Outcome, NAMED_BY)
+            })?,
             undoes,
             undid,
             rules: table.read("verdict", Rule::all)?.unwrap_or_default(),
@@ -132,31 +146,53 @@ impl Policy for Intent {
 
     fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
         let last = attempts.last().ok_or("there is no attempt to judge")?;
-        let Some(answer) = Answer::of(&last.outcome) else { return careful::judge(attempts) };
+        let Some(answer) = Answer::of(&last.outcome) else {
+            return careful::judge(attempts);
+        };
         let ruled = Rule::first(&self.rules, &answer, &|_, at| call.get(at).cloned());
         let verdict = match ruled {
             Some(verdict) => verdict,
             None if answer.is_error_in_disguise() => Verdict::unknown(unruled(&answer)),
             None => careful::judge(attempts)?,
         };
-        Ok(if verdict.effect == Effect::Landed { self.named(verdict, call, &answer) } else { verdict })
+        Ok(if verdict.effect == Effect::Landed {
+            self.named(verdict, call, &answer)
+        } else {
+            verdict
+        })
     }
 
     fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, String> {
         let last = attempts.last().ok_or("there is no attempt to recover")?;
         let careful = careful::recover(&self.derive(call)?, attempts)?;
-        let Some(question) = &self.probe else { return Ok(careful) };
-        let under_this_key = attempts.iter().filter(|attempt| attempt.key == last.key).count();
+        let Some(question) = &self.probe else {
+            return Ok(careful);
+        };
+        let under_this_key = attempts
+            .iter()
+            .filter(|attempt| attempt.key == last.key)
+            .count();
         if matches!(careful, Recovery::Retry(_)) && under_this_key < ATTEMPTS_BEFORE_LOOKING {
             return Ok(careful);
         }
         let probe = question.ask(call, &last.key).map(Recovery::Probe);
-        Ok(probe.unwrap_or_else(|mistake| Recovery::Hold(format!("the probe cannot be asked: {mistake}"))))
+        Ok(probe.unwrap_or_else(|mistake| {
+            Recovery::Hold(format!("the probe cannot be asked: {mistake}"))
+        }))
     }
 
-    fn weigh(&self, call: &Call, attempts: &[Attempt], _: &Probe, answer: &Outcome) -> Result<Finding, String> {
+    fn weigh(
+        &self,
+        call: &Call,
+        attempts: &[Attempt],
+        _: &Probe,
+        answer: &Outcome,
+    ) -> Result<Finding, String> {
         let last = attempts.last().ok_or("there is no attempt to weigh")?;
-        let question = self.probe.as_ref().ok_or("these settings have no probe to weigh")?;
+        let question = self
+            .probe
+            .as_ref()
+            .ok_or("these settings have no probe to weigh")?;
         Ok(question.weigh(call, &last.key, answer))
     }
 }
@@ -164,15 +200,25 @@ impl Policy for Intent {
 impl Intent {
     /// Whether no key contradicts another.
     fn agrees(&self, table: &Table<'_>) -> Result<(), String> {
-        if self.operation.as_ref().is_some_and(|name| name.trim().is_empty()) {
-            return Err(table.wrong_at("operation", "it is empty: leave it out to take the tool's name"));
+        if self
+            .operation
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            return Err(table.wrong_at(
+                "operation",
+                "it is empty: leave it out to take the tool's name",
+            ));
         }
         if self.identity.is_empty() && !self.read_only {
             let mistake = "it names no argument: which ones make two calls the same operation?";
             return Err(table.wrong_at("identity", mistake));
         }
         if self.window_seconds < self.attempt_seconds {
-            let mistake = format!("it is shorter than an attempt may take ({} s)", self.attempt_seconds);
+            let mistake = format!(
+                "it is shorter than an attempt may take ({} s)",
+                self.attempt_seconds
+            );
             return Err(table.wrong_at("window", mistake));
         }
         field::differ(&self.identity, &self.content)
@@ -184,11 +230,16 @@ impl Intent {
             Source::Arguments => call.get(at).cloned(),
             _ => answer.at(at).cloned(),
         };
-        for (templates, names) in [(&self.handles, &mut verdict.handles), (&self.undid, &mut verdict.undid)] {
+        for (templates, names) in [
+            (&self.handles, &mut verdict.handles),
+            (&self.undid, &mut verdict.undid),
+        ] {
             for template in templates {
                 match template.text(look) {
                     Ok(name) => names.push(name),
-                    Err(mistake) => verdict.reason.push_str(&format!("; a handle is left out: {mistake}")),
+                    Err(mistake) => verdict
+                        .reason
+                        .push_str(&format!("; a handle is left out: {mistake}")),
                 }
             }
         }
@@ -198,7 +249,10 @@ impl Intent {
 
 fn unruled(answer: &Answer) -> String {
     let text = answer.text().unwrap_or_default();
-    format!("the tool says that it failed, and no rule says what that means: {}", shortened(text))
+    format!(
+        "the tool says that it failed, and no rule says what that means: {}",
+        shortened(text)
+    )
 }
 
 /// How many characters of an answer a reason shows.

@@ -10,8 +10,14 @@ pub(crate) fn pointer(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
         return Ok(format!("/{}", text.replace('~', "~0").replace('/', "~1")));
     }
-    if text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
-        return Err(format!("`{text}` is no JSON Pointer: `~` must be written `~0`, and `/` within a name `~1`"));
+    if text
+        .split('~')
+        .skip(1)
+        .any(|rest| !rest.starts_with(['0', '1']))
+    {
+        return Err(format!(
+            "`{text}` is no JSON Pointer: `~` must be written `~0`, and `/` within a name `~1`"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -24,7 +30,10 @@ pub(crate) fn read(at: &At<'_>) -> Result<String, String> {
 /// What a field is called where nobody named it: its pointer without the first slash, so that `amount` and `/amount`
 /// are one.
 pub(crate) fn name(pointer: &str) -> String {
-    pointer.trim_start_matches('/').replace("~1", "/").replace("~0", "~")
+    pointer
+        .trim_start_matches('/')
+        .replace("~1", "/")
+        .replace("~0", "~")
 }
 
 #[cfg(test)]

@@ -36,7 +36,15 @@ enum Tree {
 
 impl Question {
     pub(crate) fn read(at: &At<'_>) -> Result<Self, String> {
-        let table = at.table(&["tool", "arguments", "landed", "result", "conflicting", "absent", "again"])?;
+        let table = at.table(&[
+            "tool",
+            "arguments",
+            "landed",
+            "result",
+            "conflicting",
+            "absent",
+            "again",
+        ])?;
         let condition = |at: &At<'_>| Condition::read(at, SOURCES);
         Ok(Self {
             tool: tool(&table.need("tool")?)?,
@@ -58,13 +66,22 @@ impl Question {
     /// What the answer tells. Only what an answer says counts: a probe that got none, or one nobody described, tells
     /// nothing yet.
     pub(crate) fn weigh(&self, call: &Call, key: &str, outcome: &Outcome) -> Finding {
-        let Some(answer) = Answer::of(outcome) else { return Finding::Unsettled(self.again_ms) };
+        let Some(answer) = Answer::of(outcome) else {
+            return Finding::Unsettled(self.again_ms);
+        };
         let look: Look<'_> = &|source, at| look(call, key, source, at);
-        let holds = |condition: &Option<Condition>| condition.as_ref().is_some_and(|when| when.holds(&answer, look));
+        let holds = |condition: &Option<Condition>| {
+            condition
+                .as_ref()
+                .is_some_and(|when| when.holds(&answer, look))
+        };
         if self.landed.holds(&answer, look) {
             self.found(&answer)
         } else if holds(&self.conflicting) {
-            Finding::Conflicting(format!("`{}` shows something else where the effect would be", self.tool))
+            Finding::Conflicting(format!(
+                "`{}` shows something else where the effect would be",
+                self.tool
+            ))
         } else if holds(&self.absent) || (self.absent.is_none() && shows(&answer)) {
             Finding::Absent
         } else {
@@ -73,10 +90,15 @@ impl Question {
     }
 
     fn found(&self, answer: &Answer) -> Finding {
-        let Some(at) = &self.result else { return Finding::Landed(answer.whole().to_string()) };
+        let Some(at) = &self.result else {
+            return Finding::Landed(answer.whole().to_string());
+        };
         match answer.at(at) {
             Some(result) => Finding::Landed(result.to_string()),
-            None => Finding::Conflicting(format!("`{}` shows the effect, but no `{at}` to answer with", self.tool)),
+            None => Finding::Conflicting(format!(
+                "`{}` shows the effect, but no `{at}` to answer with",
+                self.tool
+            )),
         }
     }
 }
@@ -104,12 +126,17 @@ fn tool(at: &At<'_>) -> Result<String, String> {
 }
 
 fn branches(at: &At<'_>) -> Result<Vec<(String, Tree)>, String> {
-    at.entries()?.iter().map(|(name, at)| Ok(((*name).to_owned(), tree(at)?))).collect()
+    at.entries()?
+        .iter()
+        .map(|(name, at)| Ok(((*name).to_owned(), tree(at)?)))
+        .collect()
 }
 
 fn tree(at: &At<'_>) -> Result<Tree, String> {
     Ok(match at.value {
-        Value::String(text) if text.contains(['{', '}']) => Tree::Text(Template::read(at, Source::Arguments, SOURCES)?),
+        Value::String(text) if text.contains(['{', '}']) => {
+            Tree::Text(Template::read(at, Source::Arguments, SOURCES)?)
+        }
         Value::Array(_) => Tree::List(at.list()?.iter().map(tree).collect::<Result<_, _>>()?),
         Value::Object(_) => Tree::Object(branches(at)?),
         plain => Tree::Plain(plain.clone()),
@@ -126,6 +153,8 @@ fn grown(tree: &Tree, look: Look<'_>) -> Result<Value, String> {
 }
 
 fn object(members: &[(String, Tree)], look: Look<'_>) -> Result<Value, String> {
-    let members = members.iter().map(|(name, tree)| Ok((name.clone(), grown(tree, look)?)));
+    let members = members
+        .iter()
+        .map(|(name, tree)| Ok((name.clone(), grown(tree, look)?)));
     members.collect::<Result<_, String>>().map(Value::Object)
 }

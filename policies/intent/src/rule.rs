@@ -36,20 +36,29 @@ impl Rule {
         let when = Condition::read(&table.need("when")?, &[Source::Arguments])?;
         let effect = table.need("effect")?.choice(EFFECTS)?;
         if effect == Effect::Landed && table.get("retry_after").is_some() {
-            return Err(table.wrong_at("retry_after", "what landed is not tried again: leave it out"));
+            return Err(table.wrong_at(
+                "retry_after",
+                "what landed is not tried again: leave it out",
+            ));
         }
         let reason = table.read("reason", At::text)?;
         Ok(Self {
             when,
             effect,
-            reason: reason.map_or_else(|| format!("rule `{}` of the settings", at.path()), str::to_owned),
+            reason: reason.map_or_else(
+                || format!("rule `{}` of the settings", at.path()),
+                str::to_owned,
+            ),
             retry_after_ms: table.read("retry_after", span::milliseconds)?,
         })
     }
 
     /// The verdict of the first rule that holds.
     pub(crate) fn first(rules: &[Self], answer: &Answer, look: Look<'_>) -> Option<Verdict> {
-        rules.iter().find(|rule| rule.when.holds(answer, look)).map(Self::verdict)
+        rules
+            .iter()
+            .find(|rule| rule.when.holds(answer, look))
+            .map(Self::verdict)
     }
 
     fn verdict(&self) -> Verdict {
@@ -64,11 +73,16 @@ impl Rule {
 fn reachable(rules: &[At<'_>]) -> Result<(), String> {
     let when = |rule: &At<'_>| rule.value.get("when").cloned();
     rules.iter().enumerate().try_for_each(|(index, rule)| {
-        match rules.iter().take(index).find(|earlier| when(earlier).is_some() && when(earlier) == when(rule)) {
+        match rules
+            .iter()
+            .take(index)
+            .find(|earlier| when(earlier).is_some() && when(earlier) == when(rule))
+        {
             None => Ok(()),
-            Some(earlier) => {
-                Err(rule.wrong(format!("it is never reached: `{}` holds of the same answers", earlier.path())))
-            }
+            Some(earlier) => Err(rule.wrong(format!(
+                "it is never reached: `{}` holds of the same answers",
+                earlier.path()
+            ))),
         }
     })
 }

@@ -11,12 +11,18 @@ pub(crate) fn seconds(at: &At<'_>) -> Result<u32, String> {
 
 /// A number of seconds, or `forever`.
 pub(crate) fn memory_seconds(at: &At<'_>) -> Result<u32, String> {
-    if at.value == "forever" { Ok(u32::MAX) } else { seconds(at) }
+    if at.value == "forever" {
+        Ok(u32::MAX)
+    } else {
+        seconds(at)
+    }
 }
 
 /// A number of milliseconds.
 pub(crate) fn milliseconds(at: &At<'_>) -> Result<u32, String> {
-    seconds(at)?.checked_mul(1_000).ok_or_else(|| at.wrong("it is longer than 49 days"))
+    seconds(at)?
+        .checked_mul(1_000)
+        .ok_or_else(|| at.wrong("it is longer than 49 days"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,15 @@ use crate::pointer;
 use crate::settings::{At, Table};
 use crate::span;
 
-const KEYS: &[&str] = &["header", "argument", "appended", "metadata", "form", "repeats", "remembers"];
+const KEYS: &[&str] = &[
+    "header",
+    "argument",
+    "appended",
+    "metadata",
+    "form",
+    "repeats",
+    "remembers",
+];
 
 const PLACES: &str = "`header`, `argument`, `appended` or `metadata`";
 
@@ -23,7 +31,10 @@ pub(crate) fn read(at: &At<'_>) -> Result<Target, String> {
     let repeats = table.need("repeats")?.choice(REPEATS)?;
     let places = places(&table)?;
     agrees(&table, repeats, !places.is_empty())?;
-    let mut target = places.into_iter().fold(Target::new(), Target::place).repeats(repeats);
+    let mut target = places
+        .into_iter()
+        .fold(Target::new(), Target::place)
+        .repeats(repeats);
     target.remembers_seconds = table.read("remembers", span::memory_seconds)?;
     Ok(match table.read("form", form)? {
         Some(form) => target.form(form),
@@ -52,11 +63,16 @@ fn named(at: &At<'_>) -> Result<String, String> {
 
 fn agrees(table: &Table<'_>, repeats: Repeats, has_place: bool) -> Result<(), String> {
     if !has_place && repeats != Repeats::Harmless {
-        let mistake = format!("repeats are told by a key, and it says nowhere where that goes: give {PLACES}");
+        let mistake = format!(
+            "repeats are told by a key, and it says nowhere where that goes: give {PLACES}"
+        );
         return Err(table.wrong(mistake));
     }
     if !has_place && table.get("form").is_some() {
-        return Err(table.wrong_at("form", format!("there is no key to be written so: give {PLACES}, or leave it out")));
+        return Err(table.wrong_at(
+            "form",
+            format!("there is no key to be written so: give {PLACES}, or leave it out"),
+        ));
     }
     if repeats == Repeats::Effective && table.get("remembers").is_some() {
         let mistake = "a target on which repeats take effect recognises no key: leave it out";
@@ -68,14 +84,20 @@ fn agrees(table: &Table<'_>, repeats: Repeats, has_place: bool) -> Result<(), St
 /// `uuid4`, `uuid5`, `uuid8`, or `hex32` to `hex64`.
 fn form(at: &At<'_>) -> Result<Form, String> {
     let text = at.text()?;
-    let digits = text.strip_prefix("hex").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let hex = digits.and_then(|digits| digits.parse().ok()).filter(|digits| (32..=64).contains(digits));
+    let digits = text
+        .strip_prefix("hex")
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let hex = digits
+        .and_then(|digits| digits.parse().ok())
+        .filter(|digits| (32..=64).contains(digits));
     match (text, hex) {
         ("uuid4", _) => Ok(Form::Uuid(4)),
         ("uuid5", _) => Ok(Form::Uuid(5)),
         ("uuid8", _) => Ok(Form::Uuid(8)),
         (_, Some(digits)) => Ok(Form::Hex(digits)),
-        _ => Err(at.wrong(format!("`{text}` is none of `uuid4`, `uuid5`, `uuid8`, `hex32` to `hex64`"))),
+        _ => Err(at.wrong(format!(
+            "`{text}` is none of `uuid4`, `uuid5`, `uuid8`, `hex32` to `hex64`"
+        ))),
     }
 }
 

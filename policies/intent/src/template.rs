@@ -54,16 +54,25 @@ impl Template {
             };
         }
         parts.text(rest);
-        if parts.0.is_empty() { Err("it is empty".into()) } else { Ok(Self { parts: parts.0 }) }
+        if parts.0.is_empty() {
+            Err("it is empty".into())
+        } else {
+            Ok(Self { parts: parts.0 })
+        }
     }
 
     /// Whether it needs this source.
     pub(crate) fn needs(&self, wanted: Source) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Place { source, .. } if *source == wanted))
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Place { source, .. } if *source == wanted))
     }
 
     /// The text, its values looked up. A value must be a text that says something, or a whole number.
-    pub(crate) fn text(&self, look: impl Fn(Source, &str) -> Option<Value>) -> Result<String, String> {
+    pub(crate) fn text(
+        &self,
+        look: impl Fn(Source, &str) -> Option<Value>,
+    ) -> Result<String, String> {
         let mut text = String::new();
         for part in &self.parts {
             match part {
@@ -75,7 +84,10 @@ impl Template {
     }
 
     /// The value: that of the place itself, of whatever kind, where the template is one place and nothing else.
-    pub(crate) fn value(&self, look: impl Fn(Source, &str) -> Option<Value>) -> Result<Value, String> {
+    pub(crate) fn value(
+        &self,
+        look: impl Fn(Source, &str) -> Option<Value>,
+    ) -> Result<Value, String> {
         match self.parts.as_slice() {
             [Part::Place { source, at }] => look(*source, at).ok_or_else(|| missing(at)),
             _ => self.text(look).map(Value::String),
@@ -111,7 +123,11 @@ fn read(inside: &str, plain: Source, allowed: &[Source]) -> Result<Part, String>
         Some(("arguments", at)) => (Source::Arguments, pointer(at)?),
         Some(("outcome", at)) => (Source::Outcome, pointer(at)?),
         _ if inside.starts_with('/') => (plain, pointer(inside)?),
-        _ => return Err(format!("`{{{inside}}}` is no place: write a JSON Pointer such as `{{/order_id}}`")),
+        _ => {
+            return Err(format!(
+                "`{{{inside}}}` is no place: write a JSON Pointer such as `{{/order_id}}`"
+            ));
+        }
     };
     if allowed.contains(&source) {
         return Ok(Part::Place { source, at });
@@ -124,7 +140,9 @@ fn plain(at: &str, value: Option<Value>) -> Result<String, String> {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
         None | Some(Value::Null) => Err(missing(at)),
-        Some(_) => Err(format!("`{at}` must be a text that is not empty, or a whole number")),
+        Some(_) => Err(format!(
+            "`{at}` must be a text that is not empty, or a whole number"
+        )),
     }
 }
 
@@ -145,7 +163,9 @@ mod tests {
     fn fill(text: &str) -> Result<String, String> {
         let look = |source, at: &str| match source {
             Source::Key => Some(json!("k-1")),
-            Source::Arguments => json!({ "id": " A1 ", "n": 7, "empty": "", "list": [1] }).pointer(at).cloned(),
+            Source::Arguments => json!({ "id": " A1 ", "n": 7, "empty": "", "list": [1] })
+                .pointer(at)
+                .cloned(),
             Source::Outcome => json!({ "id": "B2" }).pointer(at).cloned(),
         };
         Template::parse(text, Source::Arguments, ALL)?.text(look)
@@ -154,7 +174,10 @@ mod tests {
     #[test]
     fn values_are_put_in_their_places() {
         assert_eq!(fill("order/{/id}").as_deref(), Ok("order/A1"));
-        assert_eq!(fill("{/n}-{outcome:/id}-{arguments:/id}-{key}").as_deref(), Ok("7-B2-A1-k-1"));
+        assert_eq!(
+            fill("{/n}-{outcome:/id}-{arguments:/id}-{key}").as_deref(),
+            Ok("7-B2-A1-k-1")
+        );
         assert_eq!(fill("{{{/n}}}").as_deref(), Ok("{7}"));
         assert_eq!(fill("constant").as_deref(), Ok("constant"));
     }
@@ -168,7 +191,17 @@ mod tests {
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for text in ["", "{", "}", "{/id", "/id}", "{id}", "{}", "{answer:/id}", "{/a~b}"] {
+        for text in [
+            "",
+            "{",
+            "}",
+            "{/id",
+            "/id}",
+            "{id}",
+            "{}",
+            "{answer:/id}",
+            "{/a~b}",
+        ] {
             assert!(fill(text).is_err(), "{text}");
         }
         assert!(Template::parse("{key}", Source::Outcome, &[Source::Outcome]).is_err());
@@ -179,7 +212,9 @@ mod tests {
         let template = Template::parse("{/list}", Source::Arguments, ALL).unwrap();
         assert_eq!(template.value(|_, _| Some(json!([1]))), Ok(json!([1])));
         assert_eq!(
-            Template::parse("n{/n}", Source::Arguments, ALL).unwrap().value(|_, _| Some(json!(7))),
+            Template::parse("n{/n}", Source::Arguments, ALL)
+                .unwrap()
+                .value(|_, _| Some(json!(7))),
             Ok(json!("n7"))
         );
     }

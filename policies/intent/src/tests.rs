@@ -1,5 +1,10 @@
 //! Native tests, by what they promise: the settings that are refused, the recorded airline, what answers mean, the probe.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod airline;
 mod answers;

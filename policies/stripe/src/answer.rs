@@ -40,40 +40,59 @@ impl Answer {
             (Some(error), _) => Self::Error(error),
             (None, _) if says_error => Self::Error(Error::of_text(&text_of(&inner))),
             // What tools built on Stripe's toolkit return when a request failed.
-            (None, Value::String(text)) if admits_failure(text) => Self::Error(Error::of_text(text)),
+            (None, Value::String(text)) if admits_failure(text) => {
+                Self::Error(Error::of_text(text))
+            }
             (None, _) => Self::Object(inner),
         }
     }
 }
 
 fn admits_failure(text: &str) -> bool {
-    ["Failed to ", "Error"].iter().any(|start| text.trim().starts_with(start))
+    ["Failed to ", "Error"]
+        .iter()
+        .any(|start| text.trim().starts_with(start))
 }
 
 impl Error {
     fn of(failure: &Failure) -> Self {
         let details = failure.details.as_deref().and_then(parsed);
-        let told =
-            details.or_else(|| parsed(&failure.message)).as_ref().and_then(|told| Self::within(&unwrapped(told)));
+        let told = details
+            .or_else(|| parsed(&failure.message))
+            .as_ref()
+            .and_then(|told| Self::within(&unwrapped(told)));
         let told = told.unwrap_or_default();
         Self {
             status: failure.status.map(u64::from).or(told.status),
             kind: told.kind,
             code: told.code.or_else(|| failure.code.clone()),
-            message: if told.message.is_empty() { failure.message.clone() } else { told.message },
+            message: if told.message.is_empty() {
+                failure.message.clone()
+            } else {
+                told.message
+            },
         }
     }
 
     fn of_text(text: &str) -> Self {
-        Self { message: text.to_owned(), ..Self::default() }
+        Self {
+            message: text.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// Stripe's error in a value: its body, `{"error": {…}}`, or what a client library makes of it.
     fn within(value: &Value) -> Option<Self> {
-        let error = value.get("error").filter(|error| error.is_object()).unwrap_or(value);
-        let kind = text(error, "rawType").or_else(|| text(error, "type").filter(|kind| kind.ends_with("_error")))?;
+        let error = value
+            .get("error")
+            .filter(|error| error.is_object())
+            .unwrap_or(value);
+        let kind = text(error, "rawType")
+            .or_else(|| text(error, "type").filter(|kind| kind.ends_with("_error")))?;
         Some(Self {
-            status: ["statusCode", "status", "http_status"].iter().find_map(|name| error.get(*name)?.as_u64()),
+            status: ["statusCode", "status", "http_status"]
+                .iter()
+                .find_map(|name| error.get(*name)?.as_u64()),
             kind: Some(kind.to_owned()),
             code: text(error, "code").map(str::to_owned),
             message: text(error, "message").unwrap_or_default().to_owned(),
@@ -87,7 +106,9 @@ impl Error {
     /// In a line: `card_error card_declined HTTP 402: Your card was declined.`
     pub(crate) fn told(&self) -> String {
         let mut told = String::from("Stripe:");
-        let status = self.status.map(|status| "HTTP ".to_owned() + &status.to_string());
+        let status = self
+            .status
+            .map(|status| "HTTP ".to_owned() + &status.to_string());
         for word in [&self.kind, &self.code, &status].into_iter().flatten() {
             told.push(' ');
             told.push_str(word);
@@ -115,7 +136,10 @@ fn unwrapped(value: &Value) -> Value {
         if let Some(structured) = value.get("structuredContent") {
             return structured.clone();
         }
-        let text = content.iter().find_map(|item| text(item, "text")).unwrap_or_default();
+        let text = content
+            .iter()
+            .find_map(|item| text(item, "text"))
+            .unwrap_or_default();
         return unwrapped(&Value::String(text.to_owned()));
     }
     let json = value.as_str().and_then(parsed).filter(Value::is_object);

@@ -34,7 +34,14 @@ pub(crate) struct Endpoint {
 
 const fn makes(name: &'static str, tool: &'static str, object: &'static str) -> Endpoint {
     let makes = Some(object);
-    Endpoint { name, tool, distinct: Distinct::Reference, on: None, makes, undoes: false }
+    Endpoint {
+        name,
+        tool,
+        distinct: Distinct::Reference,
+        on: None,
+        makes,
+        undoes: false,
+    }
 }
 
 const fn gives_back(
@@ -43,15 +50,37 @@ const fn gives_back(
     on: Option<&'static str>,
     object: &'static str,
 ) -> Endpoint {
-    Endpoint { name, tool, distinct: Distinct::Whole, on, makes: Some(object), undoes: false }
+    Endpoint {
+        name,
+        tool,
+        distinct: Distinct::Whole,
+        on,
+        makes: Some(object),
+        undoes: false,
+    }
 }
 
-const fn does(name: &'static str, tool: &'static str, on: &'static str, distinct: Distinct) -> Endpoint {
-    Endpoint { name, tool, distinct, on: Some(on), makes: None, undoes: false }
+const fn does(
+    name: &'static str,
+    tool: &'static str,
+    on: &'static str,
+    distinct: Distinct,
+) -> Endpoint {
+    Endpoint {
+        name,
+        tool,
+        distinct,
+        on: Some(on),
+        makes: None,
+        undoes: false,
+    }
 }
 
 const fn cancels(name: &'static str, tool: &'static str, on: &'static str) -> Endpoint {
-    Endpoint { undoes: true, ..does(name, tool, on, Distinct::Object) }
+    Endpoint {
+        undoes: true,
+        ..does(name, tool, on, Distinct::Object)
+    }
 }
 
 /// What it knows.
@@ -60,13 +89,41 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     gives_back("refunds.create", "create_refund", None, "refund"),
     cancels("refunds.cancel", "cancel_refund", "refund"),
     makes("charges.create", "create_charge", "charge"),
-    does("charges.capture", "capture_charge", "charge", Distinct::Object),
-    makes("payment_intents.create", "create_payment_intent", "payment_intent"),
-    does("payment_intents.confirm", "confirm_payment_intent", "payment_intent", Distinct::ObjectUntilTaken),
-    does("payment_intents.capture", "capture_payment_intent", "payment_intent", Distinct::ObjectUntilTaken),
-    cancels("payment_intents.cancel", "cancel_payment_intent", "payment_intent"),
+    does(
+        "charges.capture",
+        "capture_charge",
+        "charge",
+        Distinct::Object,
+    ),
+    makes(
+        "payment_intents.create",
+        "create_payment_intent",
+        "payment_intent",
+    ),
+    does(
+        "payment_intents.confirm",
+        "confirm_payment_intent",
+        "payment_intent",
+        Distinct::ObjectUntilTaken,
+    ),
+    does(
+        "payment_intents.capture",
+        "capture_payment_intent",
+        "payment_intent",
+        Distinct::ObjectUntilTaken,
+    ),
+    cancels(
+        "payment_intents.cancel",
+        "cancel_payment_intent",
+        "payment_intent",
+    ),
     makes("transfers.create", "create_transfer", "transfer"),
-    gives_back("transfers.reverse", "create_transfer_reversal", Some("transfer"), "transfer_reversal"),
+    gives_back(
+        "transfers.reverse",
+        "create_transfer_reversal",
+        Some("transfer"),
+        "transfer_reversal",
+    ),
     makes("payouts.create", "create_payout", "payout"),
     cancels("payouts.cancel", "cancel_payout", "payout"),
 ];

@@ -35,14 +35,26 @@ fn guarded(settings: &Settings, call: &Call) -> Result<Derivation, String> {
     let operation = until_taken(started(settings, call.tool()), call);
     // What its amounts are in is not known either: they count as they stand.
     let as_it_stands = |_: &str, value: &Value| Ok(target::without_keys(value));
-    Ok(all_arguments(operation.identity("tool", call.tool()), call, |_| true, as_it_stands)?.once())
+    Ok(all_arguments(
+        operation.identity("tool", call.tool()),
+        call,
+        |_| true,
+        as_it_stands,
+    )?
+    .once())
 }
 
-fn known(settings: &Settings, endpoint: &'static Endpoint, call: &Call) -> Result<Derivation, String> {
+fn known(
+    settings: &Settings,
+    endpoint: &'static Endpoint,
+    call: &Call,
+) -> Result<Derivation, String> {
     let mut operation = started(settings, endpoint.name);
     operation.target = target::of(&settings.key_at, call)?;
     match endpoint.distinct {
-        Distinct::Reference if settings.reference.is_empty() => unreferenced(settings, operation, call),
+        Distinct::Reference if settings.reference.is_empty() => {
+            unreferenced(settings, operation, call)
+        }
         Distinct::Reference => content(referenced(settings, operation, call)?, &[], call),
         Distinct::Whole => given_back(settings, endpoint, operation, call),
         Distinct::Object => on_object(endpoint, operation, call),
@@ -62,11 +74,17 @@ fn referenced(settings: &Settings, operation: Operation, call: &Call) -> Result<
     settings
         .reference
         .iter()
-        .try_fold(operation, |operation, pointer| Ok(operation.identity(pointer, id(call, pointer)?)))
+        .try_fold(operation, |operation, pointer| {
+            Ok(operation.identity(pointer, id(call, pointer)?))
+        })
 }
 
 /// Something new, and nothing tells a second one from a repeat.
-fn unreferenced(settings: &Settings, operation: Operation, call: &Call) -> Result<Derivation, String> {
+fn unreferenced(
+    settings: &Settings,
+    operation: Operation,
+    call: &Call,
+) -> Result<Derivation, String> {
     let operation = match settings.without_reference {
         WithoutReference::Refuse => {
             return Ok(Derivation::refuse(format!(
@@ -96,15 +114,24 @@ fn given_back(
 ) -> Result<Derivation, String> {
     let (operation, names) = match endpoint.on {
         Some(on) => (operation.identity(on, object(call, on)?), [on, ""]),
-        None => (of_payment(settings.refund_by, operation, call)?, ["payment_intent", "charge"]),
+        None => (
+            of_payment(settings.refund_by, operation, call)?,
+            ["payment_intent", "charge"],
+        ),
     };
     let operation = referenced(settings, operation, call)?;
     let [one, other] = names;
     match settings.other_amount {
         OtherAmount::Conflict => content(operation, &[one, other, "id"], call),
         OtherAmount::Another => {
-            let amount = call.get("/amount").map_or(Ok("all of it".into()), |value| in_form("amount", value))?;
-            content(operation.identity("amount", amount), &[one, other, "id", "amount"], call)
+            let amount = call
+                .get("/amount")
+                .map_or(Ok("all of it".into()), |value| in_form("amount", value))?;
+            content(
+                operation.identity("amount", amount),
+                &[one, other, "id", "amount"],
+                call,
+            )
         }
     }
 }
@@ -114,14 +141,23 @@ fn of_payment(by: RefundBy, operation: Operation, call: &Call) -> Result<Operati
     let name = match (by, call.get("/payment_intent"), call.get("/charge")) {
         (RefundBy::One(name), ..) => name,
         (RefundBy::Either, Some(_), Some(_)) => {
-            return Err("`/payment_intent` and `/charge` are both given: name the payment by one of them".into());
+            return Err(
+                "`/payment_intent` and `/charge` are both given: name the payment by one of them"
+                    .into(),
+            );
         }
         (RefundBy::Either, None, Some(_)) => "charge",
         (RefundBy::Either, ..) => "payment_intent",
     };
-    let other = if name == "charge" { "/payment_intent" } else { "/charge" };
+    let other = if name == "charge" {
+        "/payment_intent"
+    } else {
+        "/charge"
+    };
     if call.get(other).is_some() {
-        return Err(format!("`{other}` is given: name the payment by `/{name}`, as the operator wants it"));
+        return Err(format!(
+            "`{other}` is given: name the payment by `/{name}`, as the operator wants it"
+        ));
     }
     Ok(operation.identity(name, id(call, &format!("/{name}"))?))
 }
@@ -130,7 +166,11 @@ fn of_payment(by: RefundBy, operation: Operation, call: &Call) -> Result<Operati
 fn on_object(endpoint: &Endpoint, operation: Operation, call: &Call) -> Result<Derivation, String> {
     let on = endpoint.on.unwrap_or("id");
     let object = object(call, on)?;
-    let operation = if endpoint.undoes { operation.undoes(format!("{on}/{object}")) } else { operation };
+    let operation = if endpoint.undoes {
+        operation.undoes(format!("{on}/{object}"))
+    } else {
+        operation
+    };
     content(operation.identity(on, object), &[on, "id"], call)
 }
 
@@ -138,7 +178,9 @@ fn on_object(endpoint: &Endpoint, operation: Operation, call: &Call) -> Result<D
 fn object(call: &Call, kind: &str) -> Result<String, String> {
     let named = format!("/{kind}");
     match (call.get(&named), call.get("/id")) {
-        (Some(one), Some(other)) if one != other => Err(format!("`{named}` and `/id` differ: name one object")),
+        (Some(one), Some(other)) if one != other => {
+            Err(format!("`{named}` and `/id` differ: name one object"))
+        }
         (None, Some(_)) => id(call, "/id"),
         _ => id(call, &named),
     }
@@ -150,14 +192,19 @@ fn id(call: &Call, pointer: &str) -> Result<String, String> {
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
         _ => call.text(pointer)?.trim().to_owned(),
     };
-    if text.is_empty() { Err(format!("`{pointer}` is empty")) } else { Ok(text) }
+    if text.is_empty() {
+        Err(format!("`{pointer}` is empty"))
+    } else {
+        Ok(text)
+    }
 }
 
 /// Every argument that is neither named here nor noise, as content.
 fn content(operation: Operation, but: &[&str], call: &Call) -> Result<Derivation, String> {
     let mut operation = operation;
     for (name, value) in call.arguments()? {
-        let counts = !but.contains(&name.as_str()) && !api::is_noise(name) && !says_nothing(name, value);
+        let counts =
+            !but.contains(&name.as_str()) && !api::is_noise(name) && !says_nothing(name, value);
         if counts && !target::is_key(name) {
             operation = operation.content(name, in_form(name, value)?);
         }
@@ -215,7 +262,14 @@ fn cents(value: &Value) -> Option<Value> {
 
 /// For what nobody named: equal calls are one until somebody took the answer, of the run where that is known.
 fn until_taken(operation: Operation, call: &Call) -> Operation {
-    let run = call.fact("run").and_then(Value::as_str).is_some_and(|run| !run.trim().is_empty());
+    let run = call
+        .fact("run")
+        .and_then(Value::as_str)
+        .is_some_and(|run| !run.trim().is_empty());
     let operation = operation.until(Until::Delivery);
-    if run { operation.scope(Scope::Run) } else { operation }
+    if run {
+        operation.scope(Scope::Run)
+    } else {
+        operation
+    }
 }

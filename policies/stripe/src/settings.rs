@@ -91,7 +91,8 @@ impl Settings {
             attempt_seconds: ATTEMPT_SECONDS,
         };
         for (key, value) in value.as_object().ok_or("settings: they must be a table")? {
-            this.take(key, value).map_err(|mistake| format!("settings: `{key}`: {mistake}"))?;
+            this.take(key, value)
+                .map_err(|mistake| format!("settings: `{key}`: {mistake}"))?;
         }
         if this.window_seconds < this.attempt_seconds {
             return Err("settings: `window`: it is shorter than an attempt may take".into());
@@ -132,12 +133,22 @@ impl Settings {
 const KEYS: &str = "`attempt`, `key`, `other_amount`, `reference`, `refund_by`, `scope`, `tools`, `unknown`, \
                     `window`, `without_reference`";
 
-const UNKNOWN: &[(&str, Unknown)] = &[("refuse", Unknown::Refuse), ("guard", Unknown::Guard), ("pass", Unknown::Pass)];
+const UNKNOWN: &[(&str, Unknown)] = &[
+    ("refuse", Unknown::Refuse),
+    ("guard", Unknown::Guard),
+    ("pass", Unknown::Pass),
+];
 
-const WITHOUT_REFERENCE: &[(&str, WithoutReference)] =
-    &[("refuse", WithoutReference::Refuse), ("run", WithoutReference::Run), ("delivery", WithoutReference::Delivery)];
+const WITHOUT_REFERENCE: &[(&str, WithoutReference)] = &[
+    ("refuse", WithoutReference::Refuse),
+    ("run", WithoutReference::Run),
+    ("delivery", WithoutReference::Delivery),
+];
 
-const OTHER_AMOUNT: &[(&str, OtherAmount)] = &[("conflict", OtherAmount::Conflict), ("another", OtherAmount::Another)];
+const OTHER_AMOUNT: &[(&str, OtherAmount)] = &[
+    ("conflict", OtherAmount::Conflict),
+    ("another", OtherAmount::Another),
+];
 
 const REFUND_BY: &[(&str, RefundBy)] = &[
     ("either", RefundBy::Either),
@@ -148,8 +159,12 @@ const REFUND_BY: &[(&str, RefundBy)] = &[
 const SCOPE: &[(&str, Scope)] = &[("tenant", Scope::Tenant), ("run", Scope::Run)];
 
 fn choice<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, String> {
-    let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
-    chosen.map(|(_, meaning)| *meaning).ok_or_else(|| one_of(&mut choices.iter().map(|(name, _)| *name)))
+    let chosen = choices
+        .iter()
+        .find(|(name, _)| value.as_str() == Some(name));
+    chosen
+        .map(|(_, meaning)| *meaning)
+        .ok_or_else(|| one_of(&mut choices.iter().map(|(name, _)| *name)))
 }
 
 /// ``it must be one of `a` `b` ``
@@ -188,20 +203,32 @@ fn key_at(value: &Value) -> Result<KeyAt, String> {
         Some("header") => Ok(KeyAt::Header),
         Some("none") => Ok(KeyAt::Nowhere),
         Some(pointer) if pointer.starts_with('/') => Ok(KeyAt::Argument(pointer.to_owned())),
-        _ => Err("it must be `header`, `none`, or a JSON Pointer such as `/idempotency_key`".into()),
+        _ => {
+            Err("it must be `header`, `none`, or a JSON Pointer such as `/idempotency_key`".into())
+        }
     }
 }
 
 /// A JSON Pointer, or a list of them.
 fn pointers(value: &Value) -> Result<Vec<String>, String> {
     let mut pointers: Vec<String> = Vec::new();
-    for item in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
-        let pointer = item.as_str().filter(|text| text.starts_with('/') && text.len() > 1);
-        let pointer = pointer.ok_or("it must be a JSON Pointer such as `/metadata/order_id`, or a list of them")?;
+    for item in value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice)
+    {
+        let pointer = item
+            .as_str()
+            .filter(|text| text.starts_with('/') && text.len() > 1);
+        let pointer = pointer
+            .ok_or("it must be a JSON Pointer such as `/metadata/order_id`, or a list of them")?;
         if pointers.iter().any(|earlier| earlier == pointer) {
             return Err(format!("`{pointer}` is named twice"));
         }
         pointers.push(pointer.to_owned());
     }
-    if pointers.is_empty() { Err("an empty list names nothing: leave it out".into()) } else { Ok(pointers) }
+    if pointers.is_empty() {
+        Err("an empty list names nothing: leave it out".into())
+    } else {
+        Ok(pointers)
+    }
 }

@@ -32,7 +32,10 @@ pub(crate) fn of(key_at: &KeyAt, call: &Call) -> Result<Option<Target>, String> 
     let mut pointers: Vec<_> = configured.into_iter().collect();
     keys_in(call.arguments()?, "", 1, &mut pointers);
     if pointers.len() >= PLACES_MAX {
-        return Err(format!("{} arguments are idempotency keys: leave them out", pointers.len()));
+        return Err(format!(
+            "{} arguments are idempotency keys: leave them out",
+            pointers.len()
+        ));
     }
     for pointer in pointers {
         target = target.place(Place::Argument(pointer));
@@ -71,13 +74,18 @@ fn below(above: &str, name: &str) -> String {
 /// it is spelt.
 pub(crate) fn is_key(name: &str) -> bool {
     const NAME: &[u8] = b"idempotencykey";
-    let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
+    let letters = name
+        .bytes()
+        .filter(u8::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_lowercase());
     letters.eq(NAME.iter().copied())
 }
 
 /// The value without the keys in it: those make no difference.
 pub(crate) fn without_keys(value: &Value) -> Value {
-    let Value::Object(members) = value else { return value.clone() };
+    let Value::Object(members) = value else {
+        return value.clone();
+    };
     // One by one: collecting would bring a whole sorting algorithm into this guest.
     let mut kept = Map::new();
     for (name, value) in members.iter().filter(|(name, _)| !is_key(name)) {

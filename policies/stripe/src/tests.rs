@@ -1,12 +1,19 @@
 //! Native tests, by what they promise: which calls are one operation, what Stripe's answers mean, what is done in doubt.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod answers;
 mod calls;
 mod doubt;
 mod mistakes;
 
-use semel_guest::{Attempt, Call, Derivation, Effect, Operation, Outcome, Policy, Value, Verdict, json};
+use semel_guest::{
+    Attempt, Call, Derivation, Effect, Operation, Outcome, Policy, Value, Verdict, json,
+};
 
 use crate::Stripe;
 
@@ -33,11 +40,16 @@ fn refused(policy: &Stripe, call: &Call) -> String {
 }
 
 fn refund() -> Call {
-    Call::new("create_refund", json!({ "payment_intent": "pi_1", "amount": 1000 }))
+    Call::new(
+        "create_refund",
+        json!({ "payment_intent": "pi_1", "amount": 1000 }),
+    )
 }
 
 fn judged(outcome: impl Into<Outcome>) -> Verdict {
-    plain().judge(&refund(), &[Attempt::new("k-1", outcome)]).unwrap()
+    plain()
+        .judge(&refund(), &[Attempt::new("k-1", outcome)])
+        .unwrap()
 }
 
 fn effect(outcome: impl Into<Outcome>) -> Effect {

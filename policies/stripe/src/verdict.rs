@@ -62,7 +62,9 @@ impl Meant {
             (None, Some("rate_limit_error")) => Self::ForLater,
             (None, Some("authentication_error")) => Self::NotAdmitted,
             (None, Some("api_error")) => Self::OnItsSide,
-            (Some(400..=499), _) | (None, Some("card_error" | "invalid_request_error")) => Self::Declined,
+            (Some(400..=499), _) | (None, Some("card_error" | "invalid_request_error")) => {
+                Self::Declined
+            }
             _ => Self::Nothing,
         }
     }
@@ -73,7 +75,9 @@ impl Meant {
             Self::ForLater => Verdict::absent(told).retry_after_ms(LIMITED_MS),
             Self::NotAdmitted => Verdict::refused(told).retry_after_ms(NOT_ADMITTED_MS),
             Self::Declined => Verdict::refused(told),
-            Self::AnotherRequest | Self::UnderWay | Self::OnItsSide | Self::Nothing => Verdict::unknown(told),
+            Self::AnotherRequest | Self::UnderWay | Self::OnItsSide | Self::Nothing => {
+                Verdict::unknown(told)
+            }
         }
     }
 }
@@ -102,10 +106,12 @@ pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<R
     };
     let kept = match Meant::by(&error) {
         Meant::AnotherRequest => Some("the key stands for a request with other parameters"),
-        Meant::Declined => Some("Stripe answers the repeat so, and would again; the first sending is not answered"),
-        Meant::OnItsSide if server_errors(&last.key, attempts) >= SERVER_ERRORS_KEPT => {
-            Some("Stripe keeps this answer for the key, and looks itself into what became of the request")
+        Meant::Declined => {
+            Some("Stripe answers the repeat so, and would again; the first sending is not answered")
         }
+        Meant::OnItsSide if server_errors(&last.key, attempts) >= SERVER_ERRORS_KEPT => Some(
+            "Stripe keeps this answer for the key, and looks itself into what became of the request",
+        ),
         _ => None,
     };
     match kept {

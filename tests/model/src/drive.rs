@@ -2,7 +2,10 @@
 
 use semel::{
     guard::{Action, End, Event, LedgerFault, Reading, Seen, Unmarked},
-    ledger::{Asker, Command, Fence, GenerationOf, Grant, Kept, Refusal, Reply, Rule, Settlement, Sight, State, Told},
+    ledger::{
+        Asker, Command, Fence, GenerationOf, Grant, Kept, Refusal, Reply, Rule, Settlement, Sight,
+        State, Told,
+    },
     words::{CallDigest, Effect, Finding, Nonce, Outcome, Probe, Recovery, Verdict},
 };
 
@@ -23,10 +26,16 @@ fn judge(outcome: &Outcome) -> Verdict {
         Outcome::Unanswered(_) => Effect::Unknown,
     };
     let undid = match outcome {
-        Outcome::Returned(value) => value.as_str().and_then(|text| text.strip_prefix("undid ")).map(str::to_owned),
+        Outcome::Returned(value) => value
+            .as_str()
+            .and_then(|text| text.strip_prefix("undid "))
+            .map(str::to_owned),
         _ => None,
     };
-    Verdict { undid: undid.into_iter().collect(), ..Verdict::new(effect, "") }
+    Verdict {
+        undid: undid.into_iter().collect(),
+        ..Verdict::new(effect, "")
+    }
 }
 
 fn weigh(answer: &Outcome) -> Finding {
@@ -38,7 +47,11 @@ fn weigh(answer: &Outcome) -> Finding {
 
 impl Town {
     pub(crate) fn wish(&self, at: usize) -> Wish {
-        self.plan.wishes.get(at).copied().unwrap_or(Wish { op: 0, content: 1, digest: 1 })
+        self.plan.wishes.get(at).copied().unwrap_or(Wish {
+            op: 0,
+            content: 1,
+            digest: 1,
+        })
     }
 
     fn caller<'a>(&self, world: &'a mut World, at: usize) -> Option<&'a mut Caller> {
@@ -52,7 +65,9 @@ impl Town {
     pub(crate) fn report(&self, world: &mut World, at: usize, event: Event) {
         let mut event = event;
         loop {
-            let Some(caller) = self.caller(world, at) else { return };
+            let Some(caller) = self.caller(world, at) else {
+                return;
+            };
             let action = caller.guard.step(event, 0);
             event = match action {
                 Action::Judge { outcome } => Event::Judged(Ok(judge(&outcome))),
@@ -72,13 +87,19 @@ impl Town {
 
     fn finish(&self, world: &mut World, at: usize, end: &End) {
         let landed = match end {
-            End::Executed { recorded: Ok(reading), .. } | End::Told(reading) => {
+            End::Executed {
+                recorded: Ok(reading),
+                ..
+            }
+            | End::Told(reading) => {
                 matches!(reading.reply, Reply::Told(Told::Landed))
             }
             _ => false,
         };
         let op = self.wish(at).op;
-        let took = world.record(op).filter(|_| landed && op == 0 && self.plan.until == semel::words::Until::Delivery);
+        let took = world
+            .record(op)
+            .filter(|_| landed && op == 0 && self.plan.until == semel::words::Until::Delivery);
         let part = took.map_or(Part::Gone, |record| Part::Answered {
             generation: record.generation,
             attempt: record.landed_attempt(),
@@ -89,13 +110,36 @@ impl Town {
     }
 
     /// Asks the ledger on behalf of a call, and reads what stands then.
-    fn ask_for(&self, world: &mut World, at: usize, command: &Command) -> Result<Reading, LedgerFault> {
+    fn ask_for(
+        &self,
+        world: &mut World,
+        at: usize,
+        command: &Command,
+    ) -> Result<Reading, LedgerFault> {
         let op = self.wish(at).op;
-        let reply = self.ask(world, op, Some(at), command).map_err(LedgerFault::Refused)?;
-        let Some(record) = world.record(op) else { return Err(LedgerFault::Away("gone".to_owned())) };
-        let delivered =
-            matches!(record.state, State::Landed { delivered: true, .. } | State::Tombstone { delivered: true, .. });
-        let last = record.last().map_or(Fence { number: 0, nonce: nonce(0, 0) }, |last| last.fence);
+        let reply = self
+            .ask(world, op, Some(at), command)
+            .map_err(LedgerFault::Refused)?;
+        let Some(record) = world.record(op) else {
+            return Err(LedgerFault::Away("gone".to_owned()));
+        };
+        let delivered = matches!(
+            record.state,
+            State::Landed {
+                delivered: true,
+                ..
+            } | State::Tombstone {
+                delivered: true,
+                ..
+            }
+        );
+        let last = record.last().map_or(
+            Fence {
+                number: 0,
+                nonce: nonce(0, 0),
+            },
+            |last| last.fence,
+        );
         let generation = record.generation;
         let tick = world.tick;
         if let Some(caller) = self.caller(world, at) {
@@ -109,28 +153,61 @@ impl Town {
             }
         }
         // The version is the driver's business, and would only tell apart what is the same.
-        Ok(Reading { reply, key: store_key(op), version: Nonce::from_bytes([0; 16]), generation, delivered, last })
+        Ok(Reading {
+            reply,
+            key: store_key(op),
+            version: Nonce::from_bytes([0; 16]),
+            generation,
+            delivered,
+            last,
+        })
     }
 
     /// Does what the guard asks for.
     pub(crate) fn perform(&self, world: &mut World, at: usize) {
-        let Some(caller) = self.caller(world, at) else { return };
+        let Some(caller) = self.caller(world, at) else {
+            return;
+        };
         let fresh = nonce(u8::try_from(at).unwrap_or(0), caller.nonces);
-        let (action, look) = (caller.action.clone(), nonce(100 + u8::try_from(at).unwrap_or(0), caller.look));
+        let (action, look) = (
+            caller.action.clone(),
+            nonce(100 + u8::try_from(at).unwrap_or(0), caller.look),
+        );
         match action {
             Action::Claim { read_undelivered } => self.claim(world, at, fresh, read_undelivered),
             Action::Continue { continuation } => {
-                let claimed = self.ask_for(world, at, &Command::Continue { continuation, nonce: fresh });
+                let claimed = self.ask_for(
+                    world,
+                    at,
+                    &Command::Continue {
+                        continuation,
+                        nonce: fresh,
+                    },
+                );
                 self.report(world, at, Event::Claimed(claimed));
             }
-            Action::Suspend { fence, continuation, limit_seconds } => {
-                let command = Command::Suspend { fence, continuation, limit_seconds };
+            Action::Suspend {
+                fence,
+                continuation,
+                limit_seconds,
+            } => {
+                let command = Command::Suspend {
+                    fence,
+                    continuation,
+                    limit_seconds,
+                };
                 let written = self.ask_for(world, at, &command);
                 self.report(world, at, Event::Written(written));
             }
             Action::Mark(grant) => self.mark(world, at, &grant),
             Action::Run(grant) => self.send(world, at, &grant),
-            Action::Settle { grant, outcome, verdict, undid, .. } => {
+            Action::Settle {
+                grant,
+                outcome,
+                verdict,
+                undid,
+                ..
+            } => {
                 let settlement = Settlement {
                     fence: grant.fence,
                     generation: grant.generation,
@@ -138,13 +215,24 @@ impl Town {
                     outcome: Kept::Whole(outcome),
                     verdict,
                     handles: Vec::new(),
-                    undid: undid.iter().filter_map(|name| generation_named(name)).collect(),
+                    undid: undid
+                        .iter()
+                        .filter_map(|name| generation_named(name))
+                        .collect(),
                     claim: Arc::new(self.plan.claim(self.wish(at), grant.fence.nonce)),
                 };
                 self.settle(world, at, settlement);
             }
-            Action::Hold { fence, outcome, reason } => {
-                let command = Command::Hold { fence, outcome: outcome.map(Kept::Whole), reason };
+            Action::Hold {
+                fence,
+                outcome,
+                reason,
+            } => {
+                let command = Command::Hold {
+                    fence,
+                    outcome: outcome.map(Kept::Whole),
+                    reason,
+                };
                 let written = self.ask_for(world, at, &command);
                 self.report(world, at, Event::Written(written));
             }
@@ -163,8 +251,16 @@ impl Town {
             }
             Action::Look { shown } => {
                 let looks_max = self.plan.allowance().looks;
-                let claimed =
-                    self.ask_for(world, at, &Command::Look { nonce: look, shown, asker: Asker::Caller, looks_max });
+                let claimed = self.ask_for(
+                    world,
+                    at,
+                    &Command::Look {
+                        nonce: look,
+                        shown,
+                        asker: Asker::Caller,
+                        looks_max,
+                    },
+                );
                 self.report(world, at, Event::Claimed(claimed));
             }
             Action::Probe(_) => {
@@ -172,7 +268,11 @@ impl Town {
                 self.report(world, at, Event::Ran(seen));
             }
             Action::Saw { seen } => self.saw(world, at, look, seen),
-            Action::RunOpen | Action::Judge { .. } | Action::Weigh { .. } | Action::Recover(_) | Action::Finish(_) => {}
+            Action::RunOpen
+            | Action::Judge { .. }
+            | Action::Weigh { .. }
+            | Action::Recover(_)
+            | Action::Finish(_) => {}
         }
     }
 
@@ -186,9 +286,11 @@ impl Town {
 
     fn saw(&self, world: &mut World, at: usize, look: Nonce, seen: Seen) {
         let sight = match seen {
-            Seen::Found { outcome, .. } => {
-                Sight::Found { outcome: Kept::Whole(outcome), handles: Vec::new(), undid: Vec::new() }
-            }
+            Seen::Found { outcome, .. } => Sight::Found {
+                outcome: Kept::Whole(outcome),
+                handles: Vec::new(),
+                undid: Vec::new(),
+            },
             Seen::Otherwise(sight) => sight,
         };
         let written = self.ask_for(world, at, &Command::Saw { nonce: look, sight });
@@ -213,7 +315,10 @@ impl Town {
         };
         let claimed = self.ask_for(world, at, &Command::Claim(Arc::new(claim)));
         match claimed {
-            Ok(Reading { reply: Reply::Told(Told::BeingUndone { by }), .. }) => self.past_a_mark(world, at, op_of(by)),
+            Ok(Reading {
+                reply: Reply::Told(Told::BeingUndone { by }),
+                ..
+            }) => self.past_a_mark(world, at, op_of(by)),
             claimed => self.report(world, at, Event::Claimed(claimed)),
         }
     }
@@ -233,7 +338,9 @@ impl Town {
             return world.promise(Promise::MarksLead, false);
         };
         match undoing {
-            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. } => self.write_undo(world, by),
+            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. } => {
+                self.write_undo(world, by)
+            }
             State::Released { .. } | State::Refused { .. } => {
                 if let Some(caller) = self.caller(world, at) {
                     caller.void = Some((by, version));
@@ -253,11 +360,26 @@ impl Town {
         let by = store_key(self.wish(at).op);
         let void_mark = self.void_mark(world, at).map(store_key);
         let generation = grant.marks.first().map_or(1, |mark| mark.of.generation);
-        let marked = self.ask(world, 0, Some(at), &Command::MarkUndoing { by, generation, void_mark });
+        let marked = self.ask(
+            world,
+            0,
+            Some(at),
+            &Command::MarkUndoing {
+                by,
+                generation,
+                void_mark,
+            },
+        );
         let why = match marked {
             Ok(_) => return self.report(world, at, Event::Marked(Ok(()))),
-            Err(Refusal::Rule { rule: Rule::OneUndoAtATime, .. }) if self.found_void(world, at) => return,
-            Err(refusal) => Unmarked { reason: refusal.to_string(), passes: false },
+            Err(Refusal::Rule {
+                rule: Rule::OneUndoAtATime,
+                ..
+            }) if self.found_void(world, at) => return,
+            Err(refusal) => Unmarked {
+                reason: refusal.to_string(),
+                passes: false,
+            },
         };
         if let Some(Some(right)) = self.caller(world, at).map(|caller| caller.right.as_mut()) {
             right.sent = true;
@@ -266,7 +388,10 @@ impl Town {
     }
 
     fn found_void(&self, world: &mut World, at: usize) -> bool {
-        let Some(State::Landed { undone_by: Some(other), .. }) = world.record(0).map(|record| record.state.clone())
+        let Some(State::Landed {
+            undone_by: Some(other),
+            ..
+        }) = world.record(0).map(|record| record.state.clone())
         else {
             return false;
         };
@@ -287,31 +412,65 @@ impl Town {
     fn send(&self, world: &mut World, at: usize, grant: &Grant) {
         let tick = world.tick;
         let op = self.wish(at).op;
-        let Some(right) = self.caller(world, at).and_then(|caller| caller.right.as_mut()) else { return };
+        let Some(right) = self
+            .caller(world, at)
+            .and_then(|caller| caller.right.as_mut())
+        else {
+            return;
+        };
         if right.sent {
             return;
         }
         right.sent = true;
         if tick >= right.until {
-            return self.report(world, at, Event::Ran(Outcome::not_sent("the right is void")));
+            return self.report(
+                world,
+                at,
+                Event::Ran(Outcome::not_sent("the right is void")),
+            );
         }
-        let key = Key { op, generation: grant.generation, series: grant.series };
+        let key = Key {
+            op,
+            generation: grant.generation,
+            series: grant.series,
+        };
         let content = self.wish(at).content;
-        let message = Message { key, fence: grant.fence, content, sent: tick, disowned: false };
+        let message = Message {
+            key,
+            fence: grant.fence,
+            content,
+            sent: tick,
+            disowned: false,
+        };
         self.put_on_the_way(world, message);
     }
 
     pub(crate) fn put_on_the_way(&self, world: &mut World, message: Message) {
         self.watch_sending(world, &message);
-        world.sites.entry(message.key).or_insert(Site { content: message.content, ..Site::default() });
+        world.sites.entry(message.key).or_insert(Site {
+            content: message.content,
+            ..Site::default()
+        });
         world.messages.push(message);
-        world.messages.sort_by_key(|message| (message.key, message.fence.number, *message.fence.nonce.as_bytes()));
+        world.messages.sort_by_key(|message| {
+            (
+                message.key,
+                message.fence.number,
+                *message.fence.nonce.as_bytes(),
+            )
+        });
     }
 
     /// What a careful look at the system behind the tool shows.
     pub(crate) fn seen(&self, world: &World, op: Op) -> Outcome {
-        let Some(record) = world.record(op) else { return Outcome::Returned(serde_json::Value::Null) };
-        let key = Key { op, generation: record.generation, series: record.series };
+        let Some(record) = world.record(op) else {
+            return Outcome::Returned(serde_json::Value::Null);
+        };
+        let key = Key {
+            op,
+            generation: record.generation,
+            series: record.series,
+        };
         match world.sites.get(&key) {
             Some(site) if site.effects > 0 => crate::world::done(key.generation, site.content),
             _ => Outcome::Returned(serde_json::Value::Null),
@@ -321,19 +480,34 @@ impl Town {
 
 fn right(op: Op, grant: &Grant, tick: u8) -> Right {
     let ticks = grant.valid_ms / (u64::from(TICK_SECONDS) * 1_000);
-    let key = Key { op, generation: grant.generation, series: grant.series };
+    let key = Key {
+        op,
+        generation: grant.generation,
+        series: grant.series,
+    };
     let until = tick.saturating_add(u8::try_from(ticks).unwrap_or(u8::MAX));
-    Right { key, fence: grant.fence, until, sent: false }
+    Right {
+        key,
+        fence: grant.fence,
+        until,
+        sent: false,
+    }
 }
 
 fn recovery(advice: Advice) -> Recovery {
     match advice {
         Advice::Retry => Recovery::Retry { delay_ms: 0 },
-        Advice::Probe => Recovery::Probe(Probe { tool: String::new(), arguments: serde_json::Value::Null }),
+        Advice::Probe => Recovery::Probe(Probe {
+            tool: String::new(),
+            arguments: serde_json::Value::Null,
+        }),
         Advice::Hold => Recovery::Hold(String::new()),
     }
 }
 
 fn generation_named(name: &str) -> Option<GenerationOf> {
-    Some(GenerationOf { key: store_key(0), generation: name.parse().ok()? })
+    Some(GenerationOf {
+        key: store_key(0),
+        generation: name.parse().ok()?,
+    })
 }

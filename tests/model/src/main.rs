@@ -6,8 +6,16 @@ use semel_model::{plans, twins, walk};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let kept = if std::env::args().any(|argument| argument == "--plans") { print_plans() } else { print_twins() };
-    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let kept = if std::env::args().any(|argument| argument == "--plans") {
+        print_plans()
+    } else {
+        print_twins()
+    };
+    if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn print_plans() -> bool {
@@ -15,8 +23,16 @@ fn print_plans() -> bool {
     for plan in plans() {
         let begun = std::time::Instant::now();
         let walk = walk(plan, Rules::ALL);
-        let verdict = walk.broken.as_ref().map_or("holds", |(promise, _)| promise.sentence());
-        println!("{:<48} {:>9} states  {:>6.1} s  {verdict}", walk.plan, walk.states, begun.elapsed().as_secs_f32());
+        let verdict = walk
+            .broken
+            .as_ref()
+            .map_or("holds", |(promise, _)| promise.sentence());
+        println!(
+            "{:<48} {:>9} states  {:>6.1} s  {verdict}",
+            walk.plan,
+            walk.states,
+            begun.elapsed().as_secs_f32()
+        );
         if let Some((_, story)) = walk.broken {
             println!("    {story:?}");
             kept = false;
@@ -30,8 +46,14 @@ fn print_twins() -> bool {
     for twin in twins() {
         let (rule, states) = (twin.rule.name(), twin.states);
         match &twin.caught {
-            Some((_, promise, _)) => println!("{rule:<24} {states:>8} states  caught   {}", promise.sentence()),
-            None => println!("{rule:<24} {states:>8} states  MISSED   {}", twin.rule.sentence()),
+            Some((_, promise, _)) => println!(
+                "{rule:<24} {states:>8} states  caught   {}",
+                promise.sentence()
+            ),
+            None => println!(
+                "{rule:<24} {states:>8} states  MISSED   {}",
+                twin.rule.sentence()
+            ),
         }
         all_caught &= twin.caught.is_some();
     }

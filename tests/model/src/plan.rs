@@ -3,7 +3,10 @@
 use semel::{
     guard::Allowance,
     ledger::{Claim, GenerationOf, PolicyName, Rule, Terms, Undoing},
-    words::{CallDigest, Fingerprint, Form, Nonce, Place, PolicyDigest, Repeats, StoreKey, Target, Tenant, Until},
+    words::{
+        CallDigest, Fingerprint, Form, Nonce, Place, PolicyDigest, Repeats, StoreKey, Target,
+        Tenant, Until,
+    },
 };
 
 use crate::world::Op;
@@ -107,7 +110,11 @@ impl Plan {
     /// A calm story of these calls of one operation, each of a content.
     #[must_use]
     pub fn of(name: &'static str, contents: &[u8]) -> Self {
-        let wish = |content: &u8| Wish { op: 0, content: *content, digest: *content };
+        let wish = |content: &u8| Wish {
+            op: 0,
+            content: *content,
+            digest: *content,
+        };
         Self {
             name,
             needs: &[],
@@ -149,7 +156,9 @@ impl Plan {
             retries: 1,
             looks: 1,
             can_probe: true,
-            timed_rerun_ms: self.timer.map(|ticks| u64::from(ticks) * u64::from(TICK_SECONDS) * 1_000),
+            timed_rerun_ms: self
+                .timer
+                .map(|ticks| u64::from(ticks) * u64::from(TICK_SECONDS) * 1_000),
             ..Allowance::default()
         }
     }
@@ -157,13 +166,15 @@ impl Plan {
     /// Whether two sendings under one key come to one effect.
     #[must_use]
     pub fn recognises(&self, elapsed: u8) -> bool {
-        self.target
-            .is_some_and(|(repeats, memory)| repeats.have_no_effect() && memory.is_none_or(|memory| elapsed < memory))
+        self.target.is_some_and(|(repeats, memory)| {
+            repeats.have_no_effect() && memory.is_none_or(|memory| elapsed < memory)
+        })
     }
 
     fn target(&self) -> Option<Target> {
         let (repeats, memory) = self.target?;
-        let remembers_seconds = Some(memory.map_or(Target::FOR_EVER, |ticks| u32::from(ticks) * TICK_SECONDS));
+        let remembers_seconds =
+            Some(memory.map_or(Target::FOR_EVER, |ticks| u32::from(ticks) * TICK_SECONDS));
         Some(Target {
             places: vec![Place::Header("key".to_owned())],
             form: Form::default(),
@@ -175,8 +186,18 @@ impl Plan {
     /// The claim that a call makes.
     #[must_use]
     pub fn claim(&self, wish: Wish, nonce: Nonce) -> Claim {
-        let undoing = Undoing { of: GenerationOf { key: store_key(0), generation: 1 }, settled: false };
-        let undoes = if wish.op > 0 && self.undoes_beforehand { vec![undoing] } else { Vec::new() };
+        let undoing = Undoing {
+            of: GenerationOf {
+                key: store_key(0),
+                generation: 1,
+            },
+            settled: false,
+        };
+        let undoes = if wish.op > 0 && self.undoes_beforehand {
+            vec![undoing]
+        } else {
+            Vec::new()
+        };
         Claim {
             nonce,
             tenant: Tenant::default(),
@@ -194,7 +215,11 @@ impl Plan {
                 lease_seconds: u32::from(self.lease_ticks) * TICK_SECONDS,
                 refusal_seconds: u32::from(self.refusal_ticks) * TICK_SECONDS,
                 target: self.target(),
-                policy: PolicyName { name: String::new(), digest: PolicyDigest::from_bytes([0; 32]), key_epoch: 1 },
+                policy: PolicyName {
+                    name: String::new(),
+                    digest: PolicyDigest::from_bytes([0; 32]),
+                    key_epoch: 1,
+                },
                 undoes,
             }
             .into(),

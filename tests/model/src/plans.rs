@@ -44,7 +44,10 @@ fn callers() -> Plan {
         crashes: true,
         loses: true,
         unsent: true,
-        ..Plan::of("callers who crash, and tools that do not answer", &[1, 1, 2])
+        ..Plan::of(
+            "callers who crash, and tools that do not answer",
+            &[1, 1, 2],
+        )
     }
 }
 
@@ -99,7 +102,11 @@ fn other_noise() -> Plan {
         loses: true,
         ..Plan::of("the same with other noise", &[1])
     };
-    plan.wishes.push(Wish { op: 0, content: 1, digest: 2 });
+    plan.wishes.push(Wish {
+        op: 0,
+        content: 1,
+        digest: 2,
+    });
     plan
 }
 
@@ -164,7 +171,11 @@ fn refusals() -> Plan {
 
 fn lies() -> Plan {
     Plan {
-        needs: &[Rule::SeriesAgrees, Rule::TwoEffectsStayHeld, Rule::EvidenceBarsRelease],
+        needs: &[
+            Rule::SeriesAgrees,
+            Rule::TwoEffectsStayHeld,
+            Rule::EvidenceBarsRelease,
+        ],
         refuses: true,
         lies: 1,
         reports: true,
@@ -212,7 +223,12 @@ fn careful_people() -> Plan {
 
 fn probes() -> Plan {
     Plan {
-        needs: &[Rule::LookIsOwn, Rule::ProbesEndFirst, Rule::LooksBounded, Rule::RerunNeedsTheSwitch],
+        needs: &[
+            Rule::LookIsOwn,
+            Rule::ProbesEndFirst,
+            Rule::LooksBounded,
+            Rule::RerunNeedsTheSwitch,
+        ],
         ticks: 2,
         advice: &[Advice::Probe],
         crashes: true,
@@ -286,8 +302,16 @@ fn losses() -> Plan {
 
 /// Calls that undo the first operation, beside calls of it.
 fn undoers(name: &'static str, undoing: u8, calls: usize) -> Plan {
-    let mut plan = Plan { ticks: 0, crashes: true, ..Plan::of(name, &vec![1; calls]) };
-    plan.wishes.extend((1..=undoing).map(|op| Wish { op, content: 9, digest: 9 }));
+    let mut plan = Plan {
+        ticks: 0,
+        crashes: true,
+        ..Plan::of(name, &vec![1; calls])
+    };
+    plan.wishes.extend((1..=undoing).map(|op| Wish {
+        op,
+        content: 9,
+        digest: 9,
+    }));
     plan
 }
 
@@ -301,8 +325,16 @@ fn undoing() -> Plan {
 }
 
 fn undoing_again() -> Plan {
-    let mut plan = Plan { refuses: true, unsent: true, ..undoers("undoing, turned away and tried again", 2, 1) };
-    plan.wishes.push(Wish { op: 1, content: 9, digest: 9 });
+    let mut plan = Plan {
+        refuses: true,
+        unsent: true,
+        ..undoers("undoing, turned away and tried again", 2, 1)
+    };
+    plan.wishes.push(Wish {
+        op: 1,
+        content: 9,
+        digest: 9,
+    });
     plan
 }
 

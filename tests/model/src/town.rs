@@ -97,7 +97,12 @@ pub enum Mistake {
     NoteUndo(Op),
 }
 
-const MISTAKES: [Mistake; 4] = [Mistake::Renew, Mistake::Hold, Mistake::Look, Mistake::NoteUndo(1)];
+const MISTAKES: [Mistake; 4] = [
+    Mistake::Renew,
+    Mistake::Hold,
+    Mistake::Look,
+    Mistake::NoteUndo(1),
+];
 
 fn number(at: usize) -> u8 {
     u8::try_from(at).unwrap_or(u8::MAX)
@@ -126,15 +131,35 @@ impl Town {
     ) -> Result<Reply, Refusal> {
         let before = world.filed.get(&op).cloned();
         let now = self.stamp(world);
-        let present = before.as_ref().map(|filed| Present { record: &filed.record, written: filed.written });
+        let present = before.as_ref().map(|filed| Present {
+            record: &filed.record,
+            written: filed.written,
+        });
         let step = apply_under(self.rules, present, command, now)?;
         if let Some((record, keep)) = step.write {
             // Only a record that others may undo is ever written on condition of what was read before.
             let counts = op == 0 && self.plan.wishes.iter().any(|wish| wish.op > 0);
-            let version = before.as_ref().map_or(0, |filed| filed.version + u8::from(counts));
-            world.filed.insert(op, Filed { record: Arc::new(*record), written: now, keep, version });
+            let version = before
+                .as_ref()
+                .map_or(0, |filed| filed.version + u8::from(counts));
+            world.filed.insert(
+                op,
+                Filed {
+                    record: Arc::new(*record),
+                    written: now,
+                    keep,
+                    version,
+                },
+            );
         }
-        let answer = Answer { op, by, before: before.as_ref(), command, reply: &step.reply, now };
+        let answer = Answer {
+            op,
+            by,
+            before: before.as_ref(),
+            command,
+            reply: &step.reply,
+            now,
+        };
         self.watch(world, &answer);
         self.watch_marks(world);
         Ok(step.reply)
@@ -154,9 +179,14 @@ impl Town {
         let plan = &self.plan;
         let sent = caller.right.is_some_and(|right| right.sent);
         match &caller.action {
-            Action::Recover(_) => deeds.extend(plan.advice.iter().map(|advice| Deed::Advise(who, *advice))),
+            Action::Recover(_) => {
+                deeds.extend(plan.advice.iter().map(|advice| Deed::Advise(who, *advice)))
+            }
             Action::Run(grant) if sent => {
-                let travels = world.messages.iter().any(|message| message.fence == grant.fence);
+                let travels = world
+                    .messages
+                    .iter()
+                    .any(|message| message.fence == grant.fence);
                 if plan.loses || !travels {
                     deeds.push(Deed::TimeOut(who));
                 }
@@ -175,8 +205,9 @@ impl Town {
         if plan.renews && matches!(caller.action, Action::Run(_)) {
             deeds.push(Deed::Renew(who));
         }
-        let begun =
-            caller.nonces > 0 || caller.look > 0 || matches!(caller.action, Action::Probe(_) | Action::Saw { .. });
+        let begun = caller.nonces > 0
+            || caller.look > 0
+            || matches!(caller.action, Action::Probe(_) | Action::Saw { .. });
         if plan.crashes && begun {
             deeds.push(Deed::Crash(who));
         }
@@ -184,7 +215,9 @@ impl Town {
 
     fn message_deeds(&self, world: &World, deeds: &mut Vec<Deed>) {
         for at in 0..world.messages.len() {
-            let Some(message) = world.messages.get(at) else { continue };
+            let Some(message) = world.messages.get(at) else {
+                continue;
+            };
             let at = number(at);
             deeds.push(Deed::Arrive(at));
             if self.plan.loses && !message.disowned {
@@ -193,7 +226,10 @@ impl Town {
             if self.plan.refuses && !message.disowned {
                 deeds.extend([Deed::TurnAway(at, true), Deed::TurnAway(at, false)]);
             }
-            if world.memory.lies < self.plan.lies && !message.disowned && self.waiting_for(world, message).is_some() {
+            if world.memory.lies < self.plan.lies
+                && !message.disowned
+                && self.waiting_for(world, message).is_some()
+            {
                 deeds.extend([Deed::Lie(at, true), Deed::Lie(at, false)]);
             }
         }
@@ -204,8 +240,12 @@ impl Town {
         let state = world.record(0).map(|record| &record.state);
         if let Some((_, most)) = self.plan.person {
             match &world.person {
-                Some(shown) => deeds.extend((0..shown.decisions.len()).map(|at| Deed::Decide(number(at)))),
-                None if world.memory.decisions < most && self.shown(world).is_some() => deeds.push(Deed::Show),
+                Some(shown) => {
+                    deeds.extend((0..shown.decisions.len()).map(|at| Deed::Decide(number(at))))
+                }
+                None if world.memory.decisions < most && self.shown(world).is_some() => {
+                    deeds.push(Deed::Show)
+                }
                 None => {}
             }
         }
@@ -237,7 +277,10 @@ impl Town {
             deeds.push(Deed::LoseRecord);
         }
         for (op, filed) in &world.filed {
-            let landed = matches!(filed.record.state, State::Landed { .. } | State::Tombstone { .. });
+            let landed = matches!(
+                filed.record.state,
+                State::Landed { .. } | State::Tombstone { .. }
+            );
             if *op > 0 && landed {
                 deeds.extend([Deed::WriteUndo(*op), Deed::NoteUndo(*op)]);
             }
@@ -251,10 +294,12 @@ impl Town {
     }
 
     fn waiting_for(&self, world: &World, message: &Message) -> Option<usize> {
-        world.callers().find_map(|(at, caller)| match &caller.action {
-            Action::Run(grant) if grant.fence == message.fence => Some(at),
-            _ => None,
-        })
+        world
+            .callers()
+            .find_map(|(at, caller)| match &caller.action {
+                Action::Run(grant) if grant.fence == message.fence => Some(at),
+                _ => None,
+            })
     }
 
     /// What a person is shown, where there is something to decide.
@@ -262,14 +307,21 @@ impl Town {
         let record = world.record(0)?;
         let (knowledge, _) = self.plan.person?;
         let attempt = record.last()?.fence.number;
-        let unsure = matches!(record.state, State::Held { .. } | State::InDoubt { .. } | State::Waiting { .. });
+        let unsure = matches!(
+            record.state,
+            State::Held { .. } | State::InDoubt { .. } | State::Waiting { .. }
+        );
         let stands = world.effects(0, record.generation) > 0;
-        let usable =
-            world.callers().filter_map(|(_, caller)| caller.right).any(|right| !right.sent && world.tick < right.until);
+        let usable = world
+            .callers()
+            .filter_map(|(_, caller)| caller.right)
+            .any(|right| !right.sent && world.tick < right.until);
         let moves = world.travels(0, record.generation) || usable;
         let decisions = match knowledge {
             _ if matches!(record.state, State::Refused { .. }) => vec![Decision::Released],
-            Knowledge::None if matches!(record.state, State::Landed { .. }) => vec![Decision::Undone],
+            Knowledge::None if matches!(record.state, State::Landed { .. }) => {
+                vec![Decision::Undone]
+            }
             _ if !unsure => return None,
             Knowledge::None => vec![attested(None), Decision::Released, Decision::Refused],
             Knowledge::True if stands => vec![attested(Some(self.seen(world, 0)))],
@@ -281,7 +333,10 @@ impl Town {
 }
 
 fn attested(outcome: Option<Outcome>) -> Decision {
-    Decision::Landed { outcome: outcome.map(Kept::Whole), handles: Vec::new() }
+    Decision::Landed {
+        outcome: outcome.map(Kept::Whole),
+        handles: Vec::new(),
+    }
 }
 
 impl Model for Town {

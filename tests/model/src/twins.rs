@@ -26,11 +26,21 @@ pub struct Walk {
 pub fn walk(plan: Plan, rules: Rules) -> Walk {
     let name = plan.name;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let checker = Town { plan, rules }.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+    let checker = Town { plan, rules }
+        .checker()
+        .threads(threads)
+        .finish_when(HasDiscoveries::AnyFailures);
     let checker = checker.spawn_bfs().join();
-    let broken = checker.discoveries().into_values().min_by_key(|path| path.clone().into_actions().len());
+    let broken = checker
+        .discoveries()
+        .into_values()
+        .min_by_key(|path| path.clone().into_actions().len());
     let broken = broken.and_then(|path| Some((path.last_state().broken?, path.into_actions())));
-    Walk { plan: name, states: checker.unique_state_count(), broken }
+    Walk {
+        plan: name,
+        states: checker.unique_state_count(),
+        broken,
+    }
 }
 
 /// The ledger without one rule.
@@ -51,12 +61,23 @@ pub fn twins() -> impl Iterator<Item = Twin> {
 
 fn twin(rule: Rule) -> Twin {
     let mut states = 0;
-    for plan in plans().into_iter().filter(|plan| plan.needs.contains(&rule)) {
+    for plan in plans()
+        .into_iter()
+        .filter(|plan| plan.needs.contains(&rule))
+    {
         let walk = walk(plan, Rules::without(rule));
         states += walk.states;
         if let Some((promise, story)) = walk.broken {
-            return Twin { rule, states, caught: Some((walk.plan, promise, story)) };
+            return Twin {
+                rule,
+                states,
+                caught: Some((walk.plan, promise, story)),
+            };
         }
     }
-    Twin { rule, states, caught: None }
+    Twin {
+        rule,
+        states,
+        caught: None,
+    }
 }

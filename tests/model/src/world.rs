@@ -198,23 +198,30 @@ impl World {
     #[must_use]
     pub fn effects(&self, op: Op, generation: u32) -> u8 {
         let of = |key: &Key| key.op == op && key.generation == generation;
-        self.sites.iter().filter(|(key, _)| of(key)).map(|(_, site)| site.effects).sum()
+        self.sites
+            .iter()
+            .filter(|(key, _)| of(key))
+            .map(|(_, site)| site.effects)
+            .sum()
     }
 
     /// Whether something of one generation may still take effect, as far as honest tools tell.
     #[must_use]
     pub fn travels(&self, op: Op, generation: u32) -> bool {
-        self.messages
-            .iter()
-            .any(|message| message.key.op == op && message.key.generation == generation && !message.disowned)
+        self.messages.iter().any(|message| {
+            message.key.op == op && message.key.generation == generation && !message.disowned
+        })
     }
 
     /// The calls under way.
     pub fn callers(&self) -> impl Iterator<Item = (usize, &Caller)> {
-        self.parts.iter().enumerate().filter_map(|(at, part)| match part {
-            Part::Live(caller) => Some((at, &**caller)),
-            _ => None,
-        })
+        self.parts
+            .iter()
+            .enumerate()
+            .filter_map(|(at, part)| match part {
+                Part::Live(caller) => Some((at, &**caller)),
+                _ => None,
+            })
     }
 
     /// Ends the story where a promise does not hold.

@@ -40,9 +40,19 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// and runs as the process's own user: root may not do it everywhere.
 pub(crate) fn limit_files(prlimit: &mut Command, pid: i32, bytes: Option<u64>) {
     let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
-    let set = prlimit.args(["--pid", &pid.to_string(), &format!("--fsize={limit}:unlimited")]).output().unwrap();
+    let set = prlimit
+        .args([
+            "--pid",
+            &pid.to_string(),
+            &format!("--fsize={limit}:unlimited"),
+        ])
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&set.stderr);
-    assert!(set.status.success() || said.contains("No such process"), "prlimit: {said}");
+    assert!(
+        set.status.success() || said.contains("No such process"),
+        "prlimit: {said}"
+    );
 }
 
 /// Ends a process by a signal that it does not hear.
@@ -55,7 +65,11 @@ pub struct Running(Child);
 
 impl Running {
     pub fn start(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
         Self(child.unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
     }
 
@@ -66,7 +80,11 @@ impl Running {
 
     /// Lets it stand still until it is let go on.
     pub fn stop(&self, stands_still: bool) {
-        let signal = if stands_still { Signal::STOP } else { Signal::CONT };
+        let signal = if stands_still {
+            Signal::STOP
+        } else {
+            Signal::CONT
+        };
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 

@@ -31,7 +31,12 @@ impl Postgres {
 
     /// A fresh server with these settings.
     pub fn start_with(settings: &[&str]) -> Self {
-        Self::start_on(TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap(), settings)
+        Self::start_on(
+            TempDir::new_in("/dev/shm")
+                .or_else(|_| TempDir::new())
+                .unwrap(),
+            settings,
+        )
     }
 
     /// The same on the disk of this folder, which all users may enter.
@@ -41,7 +46,11 @@ impl Postgres {
 
     /// A fresh server that enciphers connections for whoever wants it, by this certificate and its key.
     pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
-        let folder = Self::make(TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap());
+        let folder = Self::make(
+            TempDir::new_in("/dev/shm")
+                .or_else(|_| TempDir::new())
+                .unwrap(),
+        );
         for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
             let to = data(&folder).join(name);
             fs::copy(from, &to).unwrap();
@@ -58,19 +67,33 @@ impl Postgres {
     fn make(folder: TempDir) -> TempDir {
         give_away(folder.path());
         let made = tool("initdb")
-            .args(["--no-sync", "--no-instructions", "--locale=C", "--encoding=UTF8", "--auth=trust"])
+            .args([
+                "--no-sync",
+                "--no-instructions",
+                "--locale=C",
+                "--encoding=UTF8",
+                "--auth=trust",
+            ])
             .args(["--username", OWNER, "--pgdata"])
             .arg(data(&folder))
             .output()
             .unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         folder
     }
 
     fn serve(folder: TempDir, settings: &[&str]) -> Self {
         let port = machine::free_port();
         let process = serve(&folder, port, settings);
-        let server = Self { process, port, folder };
+        let server = Self {
+            process,
+            port,
+            folder,
+        };
         server.wait();
         server
     }
@@ -88,22 +111,33 @@ impl Postgres {
     }
 
     pub fn stop(&mut self, how: &str) {
-        let stopped =
-            tool("pg_ctl").args(["stop", "--mode", how, "--pgdata"]).arg(data(&self.folder)).output().unwrap();
-        assert!(stopped.status.success(), "pg_ctl: {}", String::from_utf8_lossy(&stopped.stderr));
+        let stopped = tool("pg_ctl")
+            .args(["stop", "--mode", how, "--pgdata"])
+            .arg(data(&self.folder))
+            .output()
+            .unwrap();
+        assert!(
+            stopped.status.success(),
+            "pg_ctl: {}",
+            String::from_utf8_lossy(&stopped.stderr)
+        );
         self.process.wait();
     }
 
     /// Waits until it answers nobody any more.
     pub fn wait_for_an_outage(&self) {
-        machine::until("an outage", || self.try_sql("postgres", "SELECT 1").is_err());
+        machine::until("an outage", || {
+            self.try_sql("postgres", "SELECT 1").is_err()
+        });
     }
 
     fn wait(&self) {
         machine::until("the start of PostgreSQL", || {
             let port = self.port.to_string();
-            let asked =
-                tool("pg_isready").args(["--host", "127.0.0.1", "--port", &port]).stdout(Stdio::null()).status();
+            let asked = tool("pg_isready")
+                .args(["--host", "127.0.0.1", "--port", &port])
+                .stdout(Stdio::null())
+                .status();
             asked.is_ok_and(|status| status.success())
         });
     }
@@ -116,25 +150,44 @@ impl Postgres {
     /// One of its client programs, which connects as the owner.
     pub fn client(&self, name: &str) -> Command {
         let mut command = tool(name);
-        command.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", OWNER]);
+        command.args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &self.port.to_string(),
+            "--username",
+            OWNER,
+        ]);
         command
     }
 
     /// Runs SQL as the owner, and tells what it prints.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        self.try_sql(database, sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
+        self.try_sql(database, sql)
+            .unwrap_or_else(|said| panic!("{sql}: {said}"))
     }
 
     /// The same, or what it complains of.
     fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let asked = self
             .client("psql")
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
+            .args([
+                "--no-psqlrc",
+                "--quiet",
+                "--tuples-only",
+                "--no-align",
+                "--set",
+                "ON_ERROR_STOP=1",
+            ])
             .args(["--dbname", database, "--command", sql])
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if asked.status.success() { Ok(text(&asked.stdout)) } else { Err(text(&asked.stderr)) }
+        if asked.status.success() {
+            Ok(text(&asked.stdout))
+        } else {
+            Err(text(&asked.stderr))
+        }
     }
 
     /// A database of this name with a ledger in it.
@@ -152,9 +205,21 @@ impl Postgres {
 
     /// Lets nobody in but as these lines of its `pg_hba.conf` say.
     pub fn admit(&self, lines: &[&str]) {
-        fs::write(data(&self.folder).join("pg_hba.conf"), lines.join("\n") + "\n").unwrap();
-        let signalled = tool("pg_ctl").args(["reload", "--pgdata"]).arg(data(&self.folder)).output().unwrap();
-        assert!(signalled.status.success(), "pg_ctl: {}", String::from_utf8_lossy(&signalled.stderr));
+        fs::write(
+            data(&self.folder).join("pg_hba.conf"),
+            lines.join("\n") + "\n",
+        )
+        .unwrap();
+        let signalled = tool("pg_ctl")
+            .args(["reload", "--pgdata"])
+            .arg(data(&self.folder))
+            .output()
+            .unwrap();
+        assert!(
+            signalled.status.success(),
+            "pg_ctl: {}",
+            String::from_utf8_lossy(&signalled.stderr)
+        );
     }
 
     /// The processes that serve a ledger.
@@ -168,14 +233,24 @@ impl Postgres {
         before.first().copied().into_iter().for_each(machine::kill);
         machine::until("the recovery of PostgreSQL", || {
             self.try_sql("postgres", "SELECT pid FROM pg_stat_activity")
-                .is_ok_and(|now| now.lines().all(|pid| !before.contains(&pid.parse().unwrap())))
+                .is_ok_and(|now| {
+                    now.lines()
+                        .all(|pid| !before.contains(&pid.parse().unwrap()))
+                })
         });
     }
 
     /// None while it recovers.
     fn pids(&self, which: &str) -> Vec<i32> {
-        let found = self.try_sql("postgres", &format!("SELECT pid FROM pg_stat_activity WHERE {which}"));
-        found.unwrap_or_default().lines().map(|pid| pid.parse().unwrap()).collect()
+        let found = self.try_sql(
+            "postgres",
+            &format!("SELECT pid FROM pg_stat_activity WHERE {which}"),
+        );
+        found
+            .unwrap_or_default()
+            .lines()
+            .map(|pid| pid.parse().unwrap())
+            .collect()
     }
 
     /// The kernel refuses to write any file of the server past this size, as it does past the end of a disk; none: there is
@@ -194,28 +269,61 @@ impl Postgres {
 
     /// The same, by a wire to this one.
     pub fn standby_by(&self, port: u16) -> Self {
-        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        let folder = TempDir::new_in("/dev/shm")
+            .or_else(|_| TempDir::new())
+            .unwrap();
         give_away(folder.path());
         let copied = tool("pg_basebackup")
-            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--username", OWNER])
-            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"])
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--username",
+                OWNER,
+            ])
+            .args([
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+                "--pgdata",
+            ])
             .arg(data(&folder))
             .output()
             .unwrap();
-        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+        assert!(
+            copied.status.success(),
+            "pg_basebackup: {}",
+            String::from_utf8_lossy(&copied.stderr)
+        );
         Self::serve(folder, &[])
     }
 
     /// Lets a standby take over.
     pub fn promote(&self) {
-        let promoted = tool("pg_ctl").args(["promote", "--wait", "--pgdata"]).arg(data(&self.folder)).output().unwrap();
-        assert!(promoted.status.success(), "pg_ctl: {}", String::from_utf8_lossy(&promoted.stderr));
+        let promoted = tool("pg_ctl")
+            .args(["promote", "--wait", "--pgdata"])
+            .arg(data(&self.folder))
+            .output()
+            .unwrap();
+        assert!(
+            promoted.status.success(),
+            "pg_ctl: {}",
+            String::from_utf8_lossy(&promoted.stderr)
+        );
     }
 }
 
 fn serve(folder: &TempDir, port: u16, settings: &[&str]) -> Running {
     let mut command = tool("postgres");
-    command.arg("-D").arg(data(folder)).args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""]);
+    command.arg("-D").arg(data(folder)).args([
+        "-p",
+        &port.to_string(),
+        "-h",
+        "127.0.0.1",
+        "-k",
+        "",
+    ]);
     for setting in settings {
         command.args(["-c", setting]);
     }
@@ -233,7 +341,10 @@ fn tool(name: &str) -> Command {
 
 fn as_other_user(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir("/").env_remove("PGDATA").env_remove("PGHOST");
+    command
+        .current_dir("/")
+        .env_remove("PGDATA")
+        .env_remove("PGHOST");
     if let Some((user, group)) = other_user() {
         command.uid(user).gid(group);
     }
@@ -248,7 +359,9 @@ fn programs() -> PathBuf {
         .filter(|programs| programs.join("initdb").exists())
         .collect();
     found.sort();
-    found.pop().expect("PostgreSQL's server programs are missing: `apt-get install postgresql`")
+    found
+        .pop()
+        .expect("PostgreSQL's server programs are missing: `apt-get install postgresql`")
 }
 
 /// Whom to be instead of root: the one whom Debian made for it, else nobody.
@@ -258,8 +371,15 @@ fn other_user() -> Option<(u32, u32)> {
     }
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let found = users.lines().find(|line| line.starts_with("postgres:"));
-    let mut numbers = found.unwrap_or_default().split(':').skip(2).map(|number| number.parse().ok());
-    Some((numbers.next().flatten().unwrap_or(65_534), numbers.next().flatten().unwrap_or(65_534)))
+    let mut numbers = found
+        .unwrap_or_default()
+        .split(':')
+        .skip(2)
+        .map(|number| number.parse().ok());
+    Some((
+        numbers.next().flatten().unwrap_or(65_534),
+        numbers.next().flatten().unwrap_or(65_534),
+    ))
 }
 
 fn give_away(folder: &Path) {

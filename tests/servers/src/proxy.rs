@@ -62,7 +62,9 @@ impl Proxy {
                     return;
                 }
                 accepting.connections.fetch_add(1, Ordering::Relaxed);
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", accepting.target))) else {
+                let (Ok(client), Ok(server)) =
+                    (client, TcpStream::connect(("127.0.0.1", accepting.target)))
+                else {
                     continue;
                 };
                 accepting.join(client, server);
@@ -78,7 +80,9 @@ impl Proxy {
 
     /// Keeps whatever arrives for so long before it goes on, both ways.
     pub fn delay_by(&self, delay: Duration) {
-        self.inner.delay_ms.store(delay.as_millis() as u64, Ordering::Relaxed);
+        self.inner
+            .delay_ms
+            .store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Whether it has yet to break.
@@ -131,7 +135,10 @@ impl Inner {
         open.extend(copies);
         drop(open);
         let (to_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        for (way, from, to) in [(Way::Request, client, to_server), (Way::Reply, server, to_client)] {
+        for (way, from, to) in [
+            (Way::Request, client, to_server),
+            (Way::Reply, server, to_client),
+        ] {
             let inner = Arc::clone(self);
             thread::spawn(move || inner.pass_on(way, from, to));
         }

@@ -45,12 +45,23 @@ impl Redis {
     }
 
     fn serve(settings: &[&str], syncs: Option<Syncs>) -> Self {
-        Self::serve_in(TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap(), settings, syncs)
+        Self::serve_in(
+            TempDir::new_in("/dev/shm")
+                .or_else(|_| TempDir::new())
+                .unwrap(),
+            settings,
+            syncs,
+        )
     }
 
     fn serve_in(folder: TempDir, settings: &[&str], syncs: Option<Syncs>) -> Self {
         let port = machine::free_port();
-        let server = Self { process: serve(folder.path(), port, settings, syncs.as_ref()), port, folder, syncs };
+        let server = Self {
+            process: serve(folder.path(), port, settings, syncs.as_ref()),
+            port,
+            folder,
+            syncs,
+        };
         server.wait();
         server
     }
@@ -69,7 +80,10 @@ impl Redis {
     /// Ends it as a power switch would, and starts it again: of its append-only file there is no more than was synced.
     pub fn cut_power_and_start(&mut self, settings: &[&str]) {
         self.kill();
-        let syncs = self.syncs.as_ref().expect("a server that was started watched");
+        let syncs = self
+            .syncs
+            .as_ref()
+            .expect("a server that was started watched");
         syncs.drop_the_rest(&self.folder.path().join("appendonlydir"));
         self.start_again(settings);
     }
@@ -140,7 +154,15 @@ fn serve(folder: &Path, port: u16, settings: &[&str], syncs: Option<&Syncs>) -> 
         syncs.listen(&mut command);
     }
     command
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+        ])
         .arg(folder)
         .args(settings);
     Running::start(&mut command)
@@ -149,8 +171,14 @@ fn serve(folder: &Path, port: u16, settings: &[&str], syncs: Option<&Syncs>) -> 
 /// A write that the kernel refuses is an error to it, as one past the end of a disk is, and no signal.
 fn deaf_to_full_disks(program: &Command) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program.get_program());
-    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(program.get_program());
+    command.envs(
+        program
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     command
 }
 
@@ -164,12 +192,20 @@ fn program(name: &str) -> Command {
         return command;
     }
     let installed = Command::new(name).arg("--version").output();
-    assert!(installed.is_ok(), "there is no `{name}`: run `cargo xtask servers`");
+    assert!(
+        installed.is_ok(),
+        "there is no `{name}`: run `cargo xtask servers`"
+    );
     Command::new(name)
 }
 
 /// Where Debian's packages have their libraries: in a folder named after the machine's kind.
 fn libraries(unpacked: &Path) -> PathBuf {
-    let kinds = std::fs::read_dir(unpacked.join("lib")).unwrap().filter_map(|kind| Some(kind.ok()?.path()));
-    kinds.into_iter().find(|kind| kind.join("liblzf.so.1").exists()).unwrap_or_default()
+    let kinds = std::fs::read_dir(unpacked.join("lib"))
+        .unwrap()
+        .filter_map(|kind| Some(kind.ok()?.path()));
+    kinds
+        .into_iter()
+        .find(|kind| kind.join("liblzf.so.1").exists())
+        .unwrap_or_default()
 }

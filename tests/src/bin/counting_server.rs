@@ -10,7 +10,12 @@
 //! | `late=MS` | it takes effect, and is answered so many milliseconds later |
 //! | `cut=BYTES` | it takes effect, so many bytes of the answer are written, and the server ends |
 //! | `fails` | it takes effect, and the answer says that it failed |
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what it expects")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects"
+)]
 
 use serde_json::{Value, json};
 use std::{
@@ -22,13 +27,19 @@ use std::{
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [effects, fault] = words.as_slice() else { panic!("counting_server EFFECTS FAULT") };
+    let [effects, fault] = words.as_slice() else {
+        panic!("counting_server EFFECTS FAULT")
+    };
     for line in io::stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let Some(id) = request.get("id") else { continue };
+        let Some(id) = request.get("id") else {
+            continue;
+        };
         match request["method"].as_str().unwrap_or_default() {
             "tools/call" => call(&request, effects, fault),
-            method => write(&json!({ "jsonrpc": "2.0", "id": id, "result": answer(method, &request["params"]) })),
+            method => write(
+                &json!({ "jsonrpc": "2.0", "id": id, "result": answer(method, &request["params"]) }),
+            ),
         }
     }
 }
@@ -56,7 +67,8 @@ fn answer(method: &str, params: &Value) -> Value {
 fn call(request: &Value, effects: &str, fault: &str) {
     let number = take_effect(effects, &request["params"]);
     let text = format!("effect {number}");
-    let mut result = json!({ "content": [{ "type": "text", "text": text }], "resultType": "complete" });
+    let mut result =
+        json!({ "content": [{ "type": "text", "text": text }], "resultType": "complete" });
     let (fault, amount) = fault.split_once('=').unwrap_or((fault, "0"));
     let fault = if number == 1 { fault } else { "none" };
     if fault == "fails" {
@@ -87,10 +99,22 @@ fn answer_later(response: Value, after: Duration) {
 
 /// Appends it to the file, and says the how manieth it is. Several servers may share the file.
 fn take_effect(effects: &str, params: &Value) -> usize {
-    let mut file = OpenOptions::new().create(true).append(true).open(effects).unwrap();
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(effects)
+        .unwrap();
     file.lock().unwrap();
-    writeln!(file, "{} {}", params["name"].as_str().unwrap(), params["arguments"]).unwrap();
-    io::BufReader::new(File::open(effects).unwrap()).lines().count()
+    writeln!(
+        file,
+        "{} {}",
+        params["name"].as_str().unwrap(),
+        params["arguments"]
+    )
+    .unwrap();
+    io::BufReader::new(File::open(effects).unwrap())
+        .lines()
+        .count()
 }
 
 fn write(message: &Value) {

@@ -14,20 +14,34 @@ const ASKS: Fate = Fate::Answered(
     "result",
     r#"{"resultType":"input_required","inputRequests":{"sure":{"method":"elicitation/create","params":{}}},"requestState":"s1"}"#,
 );
-const DONE: Fate = Fate::Answered("result", r#"{"resultType":"complete","content":[{"type":"text","text":"paid"}]}"#);
-const TASK: Fate = Fate::Answered("result", r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":60000}"#);
+const DONE: Fate = Fate::Answered(
+    "result",
+    r#"{"resultType":"complete","content":[{"type":"text","text":"paid"}]}"#,
+);
+const TASK: Fate = Fate::Answered(
+    "result",
+    r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":60000}"#,
+);
 
 async fn answer_question(agent: &mut Agent, id: i64, amount: u32, state: &str) {
     let answers = json!({ "sure": { "action": "accept" } });
     let arguments = json!({ "amount": amount });
     let params = json!({ "name": "pay", "arguments": arguments, "inputResponses": answers, "requestState": state });
-    agent.write(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params }).to_string()).await;
+    agent
+        .write(
+            &json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
+                .to_string(),
+        )
+        .await;
 }
 
 /// The result and its answer's word.
 async fn result(agent: &mut Agent) -> (Value, String) {
     let result = agent.response().await["result"].clone();
-    let answer = result["_meta"]["dev.semel/answer"].as_str().unwrap_or_default().to_owned();
+    let answer = result["_meta"]["dev.semel/answer"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     (result, answer)
 }
 
@@ -37,13 +51,29 @@ async fn the_question_goes_to_the_client_and_its_answer_goes_on() {
     let mut agent = Agent::of(Setup::default(), server.clone()).await;
     agent.pay(1, 30).await;
     let (question, answer) = result(&mut agent).await;
-    assert_eq!((question["requestState"].as_str(), answer.as_str()), (Some("s1"), "running"));
+    assert_eq!(
+        (question["requestState"].as_str(), answer.as_str()),
+        (Some("s1"), "running")
+    );
     answer_question(&mut agent, 2, 30, "s1").await;
-    assert_eq!(result(&mut agent).await.0["resultType"], "input_required", "it asks once more");
+    assert_eq!(
+        result(&mut agent).await.0["resultType"],
+        "input_required",
+        "it asks once more"
+    );
     answer_question(&mut agent, 3, 30, "s1").await;
     let (paid, answer) = result(&mut agent).await;
-    assert_eq!((paid["content"][0]["text"].as_str(), answer.as_str()), (Some("paid"), "executed"));
-    let sent: Vec<_> = server.calls.lock().unwrap().iter().map(|call| call["params"]["requestState"].clone()).collect();
+    assert_eq!(
+        (paid["content"][0]["text"].as_str(), answer.as_str()),
+        (Some("paid"), "executed")
+    );
+    let sent: Vec<_> = server
+        .calls
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|call| call["params"]["requestState"].clone())
+        .collect();
     assert_eq!(sent, [json!(null), json!("s1"), json!("s1")]);
 }
 
@@ -56,7 +86,14 @@ async fn who_calls_anew_meanwhile_is_asked_the_same_and_nothing_is_sent() {
         assert_eq!(result(&mut agent).await.0["requestState"], "s1");
     }
     assert_eq!(server.count(), 1);
-    let mut unguarded = Agent::of(Setup { is_off: true, ..Setup::default() }, server.clone()).await;
+    let mut unguarded = Agent::of(
+        Setup {
+            is_off: true,
+            ..Setup::default()
+        },
+        server.clone(),
+    )
+    .await;
     unguarded.pay(1, 30).await;
     unguarded.read().await;
     assert_eq!(server.count(), 2, "the control");
@@ -81,21 +118,37 @@ async fn an_answer_of_another_call_or_to_nothing_is_not_sent() {
 #[tokio::test]
 async fn a_repeated_answer_is_replayed_the_outcome() {
     let server = Scripted::new(TOOLS, [ASKS, DONE]);
-    let policy = ("intent", json!({ "operation": "pay", "identity": ["/amount"] }));
-    let mut agent = Agent::of(Setup { policy, ..Setup::default() }, server.clone()).await;
+    let policy = (
+        "intent",
+        json!({ "operation": "pay", "identity": ["/amount"] }),
+    );
+    let mut agent = Agent::of(
+        Setup {
+            policy,
+            ..Setup::default()
+        },
+        server.clone(),
+    )
+    .await;
     agent.pay(1, 30).await;
     agent.read().await;
     for (id, expected) in [(2, "executed"), (3, "replayed")] {
         answer_question(&mut agent, id, 30, "s1").await;
         let (paid, answer) = result(&mut agent).await;
-        assert_eq!((paid["content"][0]["text"].as_str(), answer.as_str()), (Some("paid"), expected));
+        assert_eq!(
+            (paid["content"][0]["text"].as_str(), answer.as_str()),
+            (Some("paid"), expected)
+        );
     }
     assert_eq!(server.count(), 2);
 }
 
 #[tokio::test]
 async fn a_later_round_that_is_lost_leaves_the_whole_in_doubt() {
-    let turned_away = Fate::Answered("error", r#"{"code":-32602,"message":"that state is too old"}"#);
+    let turned_away = Fate::Answered(
+        "error",
+        r#"{"code":-32602,"message":"that state is too old"}"#,
+    );
     for later in [Fate::Lost, turned_away] {
         let server = Scripted::new(TOOLS, [ASKS, later]);
         let mut agent = Agent::of(Setup::default(), server.clone()).await;
@@ -112,29 +165,55 @@ async fn a_later_round_that_is_lost_leaves_the_whole_in_doubt() {
 #[tokio::test]
 async fn what_a_task_comes_to_is_the_outcome() {
     let server = Scripted::new(TOOLS, [TASK]);
-    let policy = ("intent", json!({ "operation": "pay", "identity": ["/amount"] }));
-    let mut agent = Agent::of(Setup { policy, ..Setup::default() }, server.clone()).await;
+    let policy = (
+        "intent",
+        json!({ "operation": "pay", "identity": ["/amount"] }),
+    );
+    let mut agent = Agent::of(
+        Setup {
+            policy,
+            ..Setup::default()
+        },
+        server.clone(),
+    )
+    .await;
     for id in [1, 2] {
         agent.pay(id, 30).await;
         let (task, answer) = result(&mut agent).await;
-        assert_eq!((task["taskId"].as_str(), answer.as_str()), (Some("t1"), "running"));
+        assert_eq!(
+            (task["taskId"].as_str(), answer.as_str()),
+            (Some("t1"), "running")
+        );
     }
     assert_eq!(server.count(), 1);
     server.says(r#"{"taskId":"t1","status":"completed","result":{"content":[{"type":"text","text":"paid"}]}}"#);
-    agent.write(r#"{"jsonrpc":"2.0","id":3,"method":"tasks/get","params":{"taskId":"t1"}}"#).await;
+    agent
+        .write(r#"{"jsonrpc":"2.0","id":3,"method":"tasks/get","params":{"taskId":"t1"}}"#)
+        .await;
     assert_eq!(agent.response().await["result"]["status"], "completed");
     agent.pay(4, 30).await;
     let (paid, answer) = result(&mut agent).await;
-    assert_eq!((paid["content"][0]["text"].as_str(), answer.as_str()), (Some("paid"), "replayed"));
+    assert_eq!(
+        (paid["content"][0]["text"].as_str(), answer.as_str()),
+        (Some("paid"), "replayed")
+    );
     assert_eq!(server.count(), 1);
 }
 
-const OLDER_TASK: Fate = Fate::Answered("result", r#"{"task":{"taskId":"t1","status":"working","ttl":60000}}"#);
+const OLDER_TASK: Fate = Fate::Answered(
+    "result",
+    r#"{"task":{"taskId":"t1","status":"working","ttl":60000}}"#,
+);
 const PAID: &str = r#"{"content":[{"type":"text","text":"paid"}]}"#;
 
 async fn ask_for_result(agent: &mut Agent, id: i64) -> Value {
     let params = json!({ "taskId": "t1" });
-    agent.write(&json!({ "jsonrpc": "2.0", "id": id, "method": "tasks/result", "params": params }).to_string()).await;
+    agent
+        .write(
+            &json!({ "jsonrpc": "2.0", "id": id, "method": "tasks/result", "params": params })
+                .to_string(),
+        )
+        .await;
     agent.response().await["result"].clone()
 }
 
@@ -145,7 +224,10 @@ async fn who_has_the_outcome_of_a_task_and_calls_again_means_it() {
     agent.pay(1, 30).await;
     agent.read().await;
     server.says(PAID);
-    assert_eq!(ask_for_result(&mut agent, 2).await["content"][0]["text"], "paid");
+    assert_eq!(
+        ask_for_result(&mut agent, 2).await["content"][0]["text"],
+        "paid"
+    );
     agent.pay(3, 30).await;
     assert_eq!(result(&mut agent).await.1, "executed");
     assert_eq!(server.count(), 2);
@@ -156,12 +238,22 @@ async fn the_outcome_of_a_task_that_nobody_read_is_replayed() {
     let server = Scripted::new(TOOLS, [OLDER_TASK, DONE]);
     // Nothing is believed to be received.
     let file = "[defaults]\ntaken_within = \"0s\"\n";
-    let mut agent = Agent::of(Setup { file, ..Setup::default() }, server.clone()).await;
+    let mut agent = Agent::of(
+        Setup {
+            file,
+            ..Setup::default()
+        },
+        server.clone(),
+    )
+    .await;
     agent.pay(1, 30).await;
     agent.read().await;
     server.says(PAID);
     for id in [2, 3] {
-        assert_eq!(ask_for_result(&mut agent, id).await["content"][0]["text"], "paid");
+        assert_eq!(
+            ask_for_result(&mut agent, id).await["content"][0]["text"],
+            "paid"
+        );
     }
     agent.pay(4, 30).await;
     assert_eq!(result(&mut agent).await.1, "replayed");
@@ -169,25 +261,43 @@ async fn the_outcome_of_a_task_that_nobody_read_is_replayed() {
 }
 
 /// A gateway of its own over this ledger, as one is that was started again.
-async fn again(store: &Arc<MemoryStore>, policy: (&'static str, Value), server: &Arc<Scripted>) -> Agent {
-    let setup = Setup { store: Arc::<MemoryStore>::clone(store), policy, ..Setup::default() };
+async fn again(
+    store: &Arc<MemoryStore>,
+    policy: (&'static str, Value),
+    server: &Arc<Scripted>,
+) -> Agent {
+    let setup = Setup {
+        store: Arc::<MemoryStore>::clone(store),
+        policy,
+        ..Setup::default()
+    };
     Agent::of(setup, Arc::<Scripted>::clone(server)).await
 }
 
 fn paying() -> (&'static str, Value) {
-    ("intent", json!({ "operation": "pay", "identity": ["/amount"] }))
+    (
+        "intent",
+        json!({ "operation": "pay", "identity": ["/amount"] }),
+    )
 }
 
 #[tokio::test]
 async fn a_gateway_started_again_goes_on_with_what_its_server_asked() {
-    let (server, store) = (Scripted::new(TOOLS, [ASKS, DONE]), Arc::new(MemoryStore::new()));
+    let (server, store) = (
+        Scripted::new(TOOLS, [ASKS, DONE]),
+        Arc::new(MemoryStore::new()),
+    );
     let mut before = again(&store, paying(), &server).await;
     before.pay(1, 30).await;
     before.read().await;
     let mut after = again(&store, paying(), &server).await;
     after.pay(2, 30).await;
     let (told, answer) = result(&mut after).await;
-    assert_eq!((answer.as_str(), server.count()), ("running", 1), "the question itself is not known any more: {told}");
+    assert_eq!(
+        (answer.as_str(), server.count()),
+        ("running", 1),
+        "the question itself is not known any more: {told}"
+    );
     answer_question(&mut after, 3, 30, "s1").await;
     assert_eq!(result(&mut after).await.1, "executed");
     assert_eq!(server.count(), 2);
@@ -203,7 +313,9 @@ async fn a_gateway_started_again_settles_a_task_once_its_call_was_made_again() {
     let mut after = again(&store, paying(), &server).await;
     after.pay(2, 30).await;
     assert_eq!(result(&mut after).await.1, "running");
-    after.write(r#"{"jsonrpc":"2.0","id":3,"method":"tasks/get","params":{"taskId":"t1"}}"#).await;
+    after
+        .write(r#"{"jsonrpc":"2.0","id":3,"method":"tasks/get","params":{"taskId":"t1"}}"#)
+        .await;
     assert_eq!(after.response().await["result"]["status"], "completed");
     after.pay(4, 30).await;
     assert_eq!(result(&mut after).await.1, "replayed");
@@ -212,8 +324,14 @@ async fn a_gateway_started_again_settles_a_task_once_its_call_was_made_again() {
 
 #[tokio::test]
 async fn what_a_gateway_left_waiting_is_held_once_its_time_is_over_and_never_sent_again() {
-    let short = Fate::Answered("result", r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":1000}"#);
-    let (server, store) = (Scripted::new(TOOLS, [short, DONE]), Arc::new(MemoryStore::new()));
+    let short = Fate::Answered(
+        "result",
+        r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":1000}"#,
+    );
+    let (server, store) = (
+        Scripted::new(TOOLS, [short, DONE]),
+        Arc::new(MemoryStore::new()),
+    );
     let mut before = again(&store, paying(), &server).await;
     before.pay(1, 30).await;
     before.read().await;

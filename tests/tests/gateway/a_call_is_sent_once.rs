@@ -12,12 +12,20 @@ async fn a_call_that_was_cancelled_is_recorded_and_replayed() {
     while server.effects() == 0 {
         tokio::task::yield_now().await;
     }
-    agent.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
+    agent
+        .write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
+        .await;
     agent.pay(2, 30).await;
     server.answer(2);
-    assert_eq!(agent.answer().await, (json!("replayed"), "paid 1".to_owned()));
+    assert_eq!(
+        agent.answer().await,
+        (json!("replayed"), "paid 1".to_owned())
+    );
     assert_eq!(server.effects(), 1);
-    assert!(server.passed.lock().unwrap().is_empty(), "the server is not told to stop");
+    assert!(
+        server.passed.lock().unwrap().is_empty(),
+        "the server is not told to stop"
+    );
 }
 
 #[tokio::test]
@@ -26,7 +34,10 @@ async fn once_its_answer_was_taken_the_same_call_is_meant_again() {
     let mut agent = Agent::before(&server).await;
     server.answer(2);
     agent.pay(1, 30).await;
-    assert_eq!(agent.answer().await, (json!("executed"), "paid 1".to_owned()));
+    assert_eq!(
+        agent.answer().await,
+        (json!("executed"), "paid 1".to_owned())
+    );
     agent.pay(2, 30).await;
     assert_eq!(
         agent.answer().await,
@@ -43,7 +54,13 @@ async fn two_equal_calls_at_once_run_once() {
     agent.pay(1, 30).await;
     agent.pay(2, 30).await;
     let answers = [agent.answer().await, agent.answer().await];
-    assert_eq!(answers, [(json!("executed"), "paid 1".to_owned()), (json!("replayed"), "paid 1".to_owned())]);
+    assert_eq!(
+        answers,
+        [
+            (json!("executed"), "paid 1".to_owned()),
+            (json!("replayed"), "paid 1".to_owned())
+        ]
+    );
     assert_eq!(server.effects(), 1);
 }
 

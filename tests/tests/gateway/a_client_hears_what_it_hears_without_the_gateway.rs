@@ -45,7 +45,11 @@ fn every_feature_of_everything_by_the_library_of_the_older_era() {
 
 #[test]
 fn every_feature_of_everything_by_the_library_of_both_eras() {
-    is_the_same(Client::Everything(Library::Node(Speaks::Older)), Server::Everything, &[]);
+    is_the_same(
+        Client::Everything(Library::Node(Speaks::Older)),
+        Server::Everything,
+        &[],
+    );
 }
 
 #[test]
@@ -55,47 +59,83 @@ fn files_by_the_library_of_the_older_era() {
 
 #[test]
 fn files_by_python() {
-    is_the_same(Client::Tools(Library::Python(Speaks::Older), FILES), Server::Filesystem, &[]);
+    is_the_same(
+        Client::Tools(Library::Python(Speaks::Older), FILES),
+        Server::Filesystem,
+        &[],
+    );
 }
 
 #[test]
 fn a_graph_by_the_library_of_both_eras() {
-    is_the_same(Client::Tools(Library::Node(Speaks::Older), GRAPH), Server::Memory, &[]);
+    is_the_same(
+        Client::Tools(Library::Node(Speaks::Older), GRAPH),
+        Server::Memory,
+        &[],
+    );
 }
 
 #[test]
 fn a_graph_by_python() {
-    is_the_same(Client::Tools(Library::Python(Speaks::Older), GRAPH), Server::Memory, &[]);
+    is_the_same(
+        Client::Tools(Library::Python(Speaks::Older), GRAPH),
+        Server::Memory,
+        &[],
+    );
 }
 
 #[test]
 fn a_server_of_both_eras_by_an_older_client() {
-    is_the_same(Client::Tools(Library::Sdk, QUESTIONS), Server::BothEras("serve"), DOUBTED);
+    is_the_same(
+        Client::Tools(Library::Sdk, QUESTIONS),
+        Server::BothEras("serve"),
+        DOUBTED,
+    );
 }
 
 #[test]
 fn a_server_of_the_newer_era_by_typescript() {
-    is_the_same(Client::Tools(Library::Node(Speaks::Newer), ORDERS), Server::BothEras("reject"), DOUBTED);
+    is_the_same(
+        Client::Tools(Library::Node(Speaks::Newer), ORDERS),
+        Server::BothEras("reject"),
+        DOUBTED,
+    );
 }
 
 #[test]
 fn a_server_of_the_newer_era_by_python() {
-    is_the_same(Client::Tools(Library::Python(Speaks::Both), ORDERS), Server::BothEras("reject"), DOUBTED);
+    is_the_same(
+        Client::Tools(Library::Python(Speaks::Both), ORDERS),
+        Server::BothEras("reject"),
+        DOUBTED,
+    );
 }
 
 #[test]
 fn questions_of_a_server_of_the_newer_era() {
-    is_the_same(Client::Tools(Library::Node(Speaks::Newer), QUESTIONS), Server::BothEras("reject"), DOUBTED);
+    is_the_same(
+        Client::Tools(Library::Node(Speaks::Newer), QUESTIONS),
+        Server::BothEras("reject"),
+        DOUBTED,
+    );
 }
 
 #[test]
 fn fast_mcp_by_python() {
-    is_the_same(Client::Tools(Library::Python(Speaks::Both), ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
+    is_the_same(
+        Client::Tools(Library::Python(Speaks::Both), ORDERS),
+        Server::FastMcp,
+        &["refuse", "wrong", "nothing"],
+    );
 }
 
 #[test]
 fn fast_mcp_by_typescript() {
-    is_the_same(Client::Tools(Library::Node(Speaks::Older), ORDERS), Server::FastMcp, &["refuse", "wrong", "nothing"]);
+    is_the_same(
+        Client::Tools(Library::Node(Speaks::Older), ORDERS),
+        Server::FastMcp,
+        &["refuse", "wrong", "nothing"],
+    );
 }
 
 #[test]
@@ -104,7 +144,15 @@ fn the_command_line_of_the_inspector() {
         &["--method", "tools/list"],
         &["--method", "resources/list"],
         &["--method", "prompts/get", "--prompt-name", "simple-prompt"],
-        &["--method", "tools/call", "--tool-name", "get-sum", "--tool-arg", "a=1", "b=2"],
+        &[
+            "--method",
+            "tools/call",
+            "--tool-name",
+            "get-sum",
+            "--tool-arg",
+            "a=1",
+            "b=2",
+        ],
     ];
     for line in LINES {
         let (bare, through) = Play::of(Client::Inspector(line), Server::Everything).both();

@@ -12,11 +12,21 @@ fn pays(framework: &str, fault: &str, way: Way) -> (usize, String) {
     let scene = Scene::with(fault);
     let server = scene.command(way);
     let mut agent = Command::new("timeout");
-    agent.arg("60").arg(peers::agents_python()).arg(peers::script("retrying.py")).arg(framework);
-    agent.arg(server.get_program()).args(server.get_args()).env("OPENAI_API_KEY", "none");
+    agent
+        .arg("60")
+        .arg(peers::agents_python())
+        .arg(peers::script("retrying.py"))
+        .arg(framework);
+    agent
+        .arg(server.get_program())
+        .args(server.get_args())
+        .env("OPENAI_API_KEY", "none");
     peers::surround(&mut agent, scene.folder());
     let output = agent.output().unwrap();
-    let (told, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (told, talk) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{framework} {fault}: {talk}");
     (scene.effects(), told.into_owned())
 }

@@ -33,25 +33,50 @@ async fn what_the_server_turned_away_is_told_and_may_be_made_again() {
             "pay",
             r#"{"content":[{"type":"text","text":"1 validation error for call[pay]\namount\n  Missing required argument"}],"isError":true}"#,
         ),
-        ("pay", r#"{"content":[{"type":"text","text":"Invalid arguments: amount is required"}],"isError":true}"#),
-        ("py", r#"{"content":[{"type":"text","text":"Unknown tool: 'py'"}],"isError":true}"#),
-        ("py", r#"{"content":[{"type":"text","text":"I have no such tool"}],"isError":true}"#),
+        (
+            "pay",
+            r#"{"content":[{"type":"text","text":"Invalid arguments: amount is required"}],"isError":true}"#,
+        ),
+        (
+            "py",
+            r#"{"content":[{"type":"text","text":"Unknown tool: 'py'"}],"isError":true}"#,
+        ),
+        (
+            "py",
+            r#"{"content":[{"type":"text","text":"I have no such tool"}],"isError":true}"#,
+        ),
     ] {
-        assert_eq!(answers(tool, "amout", said).await, ["executed", "executed"], "{said}");
+        assert_eq!(
+            answers(tool, "amout", said).await,
+            ["executed", "executed"],
+            "{said}"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_the_server_may_have_begun_is_held() {
     for (tool, amount, said) in [
-        ("pay", "amout", r#"{"content":[{"type":"text","text":"amount is not defined"}],"isError":true}"#),
+        (
+            "pay",
+            "amout",
+            r#"{"content":[{"type":"text","text":"amount is not defined"}],"isError":true}"#,
+        ),
         (
             "pay",
             "amount",
             r#"{"content":[{"type":"text","text":"Invalid arguments: amount is required"}],"isError":true}"#,
         ),
-        ("py", "amount", r#"{"content":[{"type":"text","text":"the bank is closed"}],"isError":true}"#),
+        (
+            "py",
+            "amount",
+            r#"{"content":[{"type":"text","text":"the bank is closed"}],"isError":true}"#,
+        ),
     ] {
-        assert_eq!(answers(tool, amount, said).await, ["held", "held"], "{said}");
+        assert_eq!(
+            answers(tool, amount, said).await,
+            ["held", "held"],
+            "{said}"
+        );
     }
 }

@@ -12,7 +12,11 @@ use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
 /// Checks of the framing of responses, which are made only where the framing is a stream.
-const FRAMING: [&str; 3] = ["server-sse-priming-event", "server-sse-retry-field", "server-sse-streams-functional"];
+const FRAMING: [&str; 3] = [
+    "server-sse-priming-event",
+    "server-sse-retry-field",
+    "server-sse-streams-functional",
+];
 
 /// The word on each check of each scenario. What is only told, and not judged, is left out.
 type Verdicts = BTreeMap<(String, String), String>;
@@ -35,7 +39,8 @@ fn judged(stage: &Stage, url: &str, name: &str) -> Verdicts {
 fn read(folder: &Path, verdicts: &mut Verdicts) {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let scenario = name.split("-20").next().unwrap();
-    let checks: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("checks.json")).unwrap()).unwrap();
+    let checks: Vec<Value> =
+        serde_json::from_slice(&std::fs::read(folder.join("checks.json")).unwrap()).unwrap();
     for check in checks.iter().filter(|check| check["status"] != "INFO") {
         let id = check["id"].as_str().unwrap().to_owned();
         let said = format!("{} {}", check["status"], check["errorMessage"]);
@@ -50,20 +55,45 @@ fn every_verdict_of_the_conformance_suite_is_the_same() {
     let bare = judged(&stage, &server.url, "bare");
     let gateway = Listening::start(|port| {
         let listen = format!("127.0.0.1:{port}");
-        let words = [semel().into(), "mcp".into(), "--listen".into(), listen.into()];
-        stage.set(command(&[&words[..], &["--upstream".into(), server.url.clone().into()]].concat()))
+        let words = [
+            semel().into(),
+            "mcp".into(),
+            "--listen".into(),
+            listen.into(),
+        ];
+        stage.set(command(
+            &[
+                &words[..],
+                &["--upstream".into(), server.url.clone().into()],
+            ]
+            .concat(),
+        ))
     });
     let behind = judged(&stage, &gateway.url, "behind");
     let mut applies = 0;
     for ((scenario, check), said) in &bare {
         println!("{scenario} {check}: {said}");
         if !FRAMING.contains(&check.as_str()) {
-            assert_eq!(behind.get(&(scenario.clone(), check.clone())), Some(said), "{scenario} {check}");
+            assert_eq!(
+                behind.get(&(scenario.clone(), check.clone())),
+                Some(said),
+                "{scenario} {check}"
+            );
             applies += 1;
         }
     }
-    assert!(behind.keys().all(|key| bare.contains_key(key)), "{behind:?}");
+    assert!(
+        behind.keys().all(|key| bare.contains_key(key)),
+        "{behind:?}"
+    );
     assert!(applies >= 40, "the suite judged {applies} points only");
-    let passed = behind.values().filter(|said| said.starts_with("\"SUCCESS\"")).count();
-    assert_eq!(passed, behind.len(), "the server of the test is one that conforms: {behind:?}");
+    let passed = behind
+        .values()
+        .filter(|said| said.starts_with("\"SUCCESS\""))
+        .count();
+    assert_eq!(
+        passed,
+        behind.len(),
+        "the server of the test is one that conforms: {behind:?}"
+    );
 }

@@ -28,7 +28,9 @@ use tokio::task::spawn_blocking;
 use tokio_rustls::TlsAcceptor;
 
 fn certificate(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/tls").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data/tls")
+        .join(name)
 }
 
 /// A server with the certificate of `localhost`.
@@ -36,16 +38,29 @@ async fn encrypted() -> Far {
     let chain = CertificateDer::from_pem_file(certificate("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(certificate("server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = config
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
     let config = config.with_single_cert(vec![chain], key).unwrap();
     Far::encrypted(TlsAcceptor::from(Arc::new(config)), answer).await
 }
 
 fn answer(came: &Came) -> String {
-    let said = |said: Value| json_of(200, "", &json!({ "jsonrpc": "2.0", "id": came.body["id"], "result": said }));
+    let said = |said: Value| {
+        json_of(
+            200,
+            "",
+            &json!({ "jsonrpc": "2.0", "id": came.body["id"], "result": said }),
+        )
+    };
     match came.method() {
-        "initialize" => said(json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} } })),
-        "tools/list" => said(json!({ "tools": [{ "name": "pay", "inputSchema": { "type": "object" } }] })),
+        "initialize" => {
+            said(json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} } }))
+        }
+        "tools/list" => {
+            said(json!({ "tools": [{ "name": "pay", "inputSchema": { "type": "object" } }] }))
+        }
         "tools/call" => said(json!({ "content": [{ "type": "text", "text": "paid" }] })),
         _ if came.body["id"].is_null() => status(202),
         _ => json_of(200, "", &result(&came.body["id"])),
@@ -59,28 +74,51 @@ fn is_call(came: &Came) -> bool {
 /// What a gateway before this address answers to a client that opens and pays, where these authorities are trusted.
 async fn pay(ledger: &Path, url: String, authorities: &str) -> (Value, Value) {
     let mut command = Command::new("timeout");
-    command.arg("60").arg(peers::semel()).args(["mcp", "--name", "far", "--upstream", &url]);
+    command
+        .arg("60")
+        .arg(peers::semel())
+        .args(["mcp", "--name", "far", "--upstream", &url]);
     command
         .env("SSL_CERT_FILE", certificate(authorities))
         .env_remove("SSL_CERT_DIR")
-        .env("SEMEL_LEDGER", format!("sqlite:{}", ledger.join("ledger.db").display()))
-        .env("SEMEL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"))
+        .env(
+            "SEMEL_LEDGER",
+            format!("sqlite:{}", ledger.join("ledger.db").display()),
+        )
+        .env(
+            "SEMEL_CACHE",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"),
+        )
         .env("XDG_CONFIG_HOME", ledger)
         .env_remove("SEMEL_CONFIG");
     spawn_blocking(move || talk(command)).await.unwrap()
 }
 
 fn talk(mut command: Command) -> (Value, Value) {
-    let mut gateway = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut gateway = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(gateway.stdout.take().unwrap()).lines();
     let mut input = gateway.stdin.take().unwrap();
-    let hello =
-        json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
     let pays = json!({ "name": "pay", "arguments": { "order": 7 } });
     let mut answers = [("initialize", hello), ("tools/call", pays)].map(|(method, params)| {
-        writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": method, "method": method, "params": params })).unwrap();
-        let answers = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-        answers.into_iter().find(|message| message["id"] == method).expect("an answer")
+        writeln!(
+            input,
+            "{}",
+            json!({ "jsonrpc": "2.0", "id": method, "method": method, "params": params })
+        )
+        .unwrap();
+        let answers = lines
+            .by_ref()
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        answers
+            .into_iter()
+            .find(|message| message["id"] == method)
+            .expect("an answer")
     });
     drop(input);
     assert!(gateway.wait().unwrap().success());
@@ -90,16 +128,27 @@ fn talk(mut command: Command) -> (Value, Value) {
 /// The words of the error, and those of the answer to the call: nothing was sent.
 async fn refused(ledger: &Path, url: String, authorities: &str, why: &str) {
     let (opened, paid) = pay(ledger, url.clone(), authorities).await;
-    let error = opened["error"]["message"].as_str().unwrap_or_else(|| panic!("{url}: {opened}"));
-    assert!(error.contains(why) && error.contains("was not sent"), "{url}: {error}");
+    let error = opened["error"]["message"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{url}: {opened}"));
+    assert!(
+        error.contains(why) && error.contains("was not sent"),
+        "{url}: {error}"
+    );
     let told = paid.to_string();
-    assert!(told.contains(why) && told.contains("You may make the same call again"), "{url}: {told}");
+    assert!(
+        told.contains(why) && told.contains("You may make the same call again"),
+        "{url}: {told}"
+    );
 }
 
 /// An address at which no TLS is spoken: an error comes back for whatever is sent, or nothing.
 fn plain(speaks: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://localhost:{}/mcp", listener.local_addr().unwrap().port());
+    let url = format!(
+        "https://localhost:{}/mcp",
+        listener.local_addr().unwrap().port()
+    );
     thread::spawn(move || {
         let mut kept = Vec::new();
         for mut stream in listener.incoming().map_while(Result::ok) {
@@ -117,25 +166,55 @@ async fn silence() {
     let endpoint = Endpoint::new(&plain(false), &[]).unwrap();
     let client = Arc::new(Heard::default());
     let connection = Http::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
-    let lost = connection.ask(ask(1, "tools/call"), &exchange(&client)).await.unwrap_err();
-    assert!(!lost.sent && lost.reason.contains("does not take the connection in time"), "{lost}");
+    let lost = connection
+        .ask(ask(1, "tools/call"), &exchange(&client))
+        .await
+        .unwrap_err();
+    assert!(
+        !lost.sent && lost.reason.contains("does not take the connection in time"),
+        "{lost}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_is_spoken_to_only_where_its_certificate_holds() {
     let (far, ledger) = (encrypted().await, TempDir::new().unwrap());
     let port = far.address.port();
-    let (named, numbered) = (format!("https://localhost:{port}/mcp"), format!("https://127.0.0.1:{port}/mcp"));
+    let (named, numbered) = (
+        format!("https://localhost:{port}/mcp"),
+        format!("https://127.0.0.1:{port}/mcp"),
+    );
     let ledger = ledger.path();
     tokio::join!(
         silence(),
-        refused(ledger, named.clone(), "server.pem", "nobody whom this system trusts vouches for its certificate"),
-        refused(ledger, numbered, "authority.pem", "its certificate is for another name"),
-        refused(ledger, plain(true), "authority.pem", "it does not speak TLS"),
+        refused(
+            ledger,
+            named.clone(),
+            "server.pem",
+            "nobody whom this system trusts vouches for its certificate"
+        ),
+        refused(
+            ledger,
+            numbered,
+            "authority.pem",
+            "its certificate is for another name"
+        ),
+        refused(
+            ledger,
+            plain(true),
+            "authority.pem",
+            "it does not speak TLS"
+        ),
     );
     assert!(far.came(|_| true).is_empty(), "nothing was sent");
     let (opened, paid) = pay(ledger, named, "authority.pem").await;
-    assert_eq!(opened["result"]["protocolVersion"], "2025-11-25", "{opened}");
-    assert_eq!(paid["result"]["_meta"]["dev.semel/answer"], "executed", "what was not sent may be tried again: {paid}");
+    assert_eq!(
+        opened["result"]["protocolVersion"], "2025-11-25",
+        "{opened}"
+    );
+    assert_eq!(
+        paid["result"]["_meta"]["dev.semel/answer"], "executed",
+        "what was not sent may be tried again: {paid}"
+    );
     assert_eq!(far.came(is_call).len(), 1);
 }

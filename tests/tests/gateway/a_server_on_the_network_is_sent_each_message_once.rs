@@ -50,9 +50,16 @@ async fn a_stream_that_breaks_at_any_event_is_read_on_and_nothing_is_sent_again(
         let far = breaking_off(cut, true).await;
         let client = Arc::new(Heard::default());
         let connection = far.connection(Arc::<Heard>::clone(&client));
-        let response = connection.ask(ask(1, "tools/call"), &exchange(&client)).await.unwrap();
+        let response = connection
+            .ask(ask(1, "tools/call"), &exchange(&client))
+            .await
+            .unwrap();
         assert_eq!(response.body(), Some("{}"));
-        let words: Vec<_> = client.all().iter().map(|word| word["params"]["data"].as_u64().unwrap()).collect();
+        let words: Vec<_> = client
+            .all()
+            .iter()
+            .map(|word| word["params"]["data"].as_u64().unwrap())
+            .collect();
         assert_eq!(words, [1, 2, 3, 4], "cut after {cut}");
         assert_eq!(far.came(is_call).len(), 1);
     }
@@ -63,7 +70,10 @@ async fn where_it_cannot_be_read_on_it_is_open_what_became_of_the_request() {
     for cut in 0..=WORDS {
         let far = breaking_off(cut, false).await;
         let client = Arc::new(Heard::default());
-        let lost = far.connection(Arc::<Heard>::clone(&client)).ask(ask(1, "tools/call"), &exchange(&client)).await;
+        let lost = far
+            .connection(Arc::<Heard>::clone(&client))
+            .ask(ask(1, "tools/call"), &exchange(&client))
+            .await;
         assert!(lost.unwrap_err().sent, "cut after {cut}");
         assert_eq!(far.came(is_call).len(), 1);
     }
@@ -76,7 +86,10 @@ async fn a_connection_that_breaks_at_any_byte_of_the_response_leaves_it_open() {
         let text = whole[..cut].to_owned();
         let far = Far::answering(move |_| text.clone()).await;
         let client = Arc::new(Heard::default());
-        let answered = far.connection(Arc::<Heard>::clone(&client)).ask(ask(1, "tools/call"), &exchange(&client)).await;
+        let answered = far
+            .connection(Arc::<Heard>::clone(&client))
+            .ask(ask(1, "tools/call"), &exchange(&client))
+            .await;
         match answered {
             Ok(response) => assert_eq!((response.body(), cut), (Some("{}"), whole.len())),
             Err(lost) => assert!(lost.sent && cut < whole.len(), "cut after {cut}: {lost}"),
@@ -88,14 +101,23 @@ async fn a_connection_that_breaks_at_any_byte_of_the_response_leaves_it_open() {
 #[tokio::test]
 async fn only_what_cannot_have_arrived_was_not_sent() {
     let client = Arc::new(Heard::default());
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let endpoint = Endpoint::new(&format!("http://{nobody}/mcp"), &[]).unwrap();
     let connection = Http::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
-    let lost = connection.ask(ask(1, "tools/call"), &exchange(&client)).await.unwrap_err();
+    let lost = connection
+        .ask(ask(1, "tools/call"), &exchange(&client))
+        .await
+        .unwrap_err();
     assert!(!lost.sent, "{lost}");
     for code in [202, 204, 401, 404, 429, 500, 503] {
         let far = Far::answering(move |_| status(code)).await;
-        let lost = far.connection(Arc::<Heard>::clone(&client)).ask(ask(1, "tools/call"), &exchange(&client)).await;
+        let lost = far
+            .connection(Arc::<Heard>::clone(&client))
+            .ask(ask(1, "tools/call"), &exchange(&client))
+            .await;
         assert!(lost.unwrap_err().sent, "the control: {code}");
     }
 }
@@ -122,17 +144,44 @@ async fn a_session_that_the_server_forgot_is_opened_again_for_the_next_request()
     let far = forgetful().await;
     let client = Arc::new(Heard::default());
     let connection = far.connection(Arc::<Heard>::clone(&client));
-    connection.ask(ask(0, "initialize"), &exchange(&client)).await.unwrap();
-    connection.pass(Message::notification("notifications/initialized", "{}"), &exchange(&client)).await;
-    let lost = connection.ask(ask(1, "tools/call"), &exchange(&client)).await.unwrap_err();
-    assert!(!lost.sent, "a session that is not there has run nothing: {lost}");
-    connection.ask(ask(2, "tools/call"), &exchange(&client)).await.unwrap();
-    let calls: Vec<_> =
-        far.came(is_call).iter().map(|call| call.header("mcp-session-id").unwrap().to_owned()).collect();
+    connection
+        .ask(ask(0, "initialize"), &exchange(&client))
+        .await
+        .unwrap();
+    connection
+        .pass(
+            Message::notification("notifications/initialized", "{}"),
+            &exchange(&client),
+        )
+        .await;
+    let lost = connection
+        .ask(ask(1, "tools/call"), &exchange(&client))
+        .await
+        .unwrap_err();
+    assert!(
+        !lost.sent,
+        "a session that is not there has run nothing: {lost}"
+    );
+    connection
+        .ask(ask(2, "tools/call"), &exchange(&client))
+        .await
+        .unwrap();
+    let calls: Vec<_> = far
+        .came(is_call)
+        .iter()
+        .map(|call| call.header("mcp-session-id").unwrap().to_owned())
+        .collect();
     assert_eq!(calls, ["s1", "s2"]);
-    assert_eq!(far.came(is_call)[0].header("mcp-protocol-version"), Some("2025-06-18"));
+    assert_eq!(
+        far.came(is_call)[0].header("mcp-protocol-version"),
+        Some("2025-06-18")
+    );
     connection.close().await;
-    assert_eq!(far.came(|came| came.head.starts_with("delete ")).len(), 1, "the session is ended");
+    assert_eq!(
+        far.came(|came| came.head.starts_with("delete ")).len(),
+        1,
+        "the session is ended"
+    );
 }
 
 #[tokio::test]
@@ -146,12 +195,22 @@ async fn the_servers_own_stream_is_read_only_once_the_clients_is() {
     .await;
     let client = Arc::new(Heard::default());
     let connection = far.connection(Arc::<Heard>::clone(&client));
-    connection.ask(ask(0, "initialize"), &exchange(&client)).await.unwrap();
-    connection.pass(Message::notification("notifications/initialized", "{}"), &exchange(&client)).await;
+    connection
+        .ask(ask(0, "initialize"), &exchange(&client))
+        .await
+        .unwrap();
+    connection
+        .pass(
+            Message::notification("notifications/initialized", "{}"),
+            &exchange(&client),
+        )
+        .await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(far.came(Came::is_get).is_empty());
     connection.listen(&exchange(&client)).await;
-    client.wait(|message| message["method"] == "notifications/tools/list_changed").await;
+    client
+        .wait(|message| message["method"] == "notifications/tools/list_changed")
+        .await;
     connection.close().await;
 }
 
@@ -174,10 +233,21 @@ async fn what_a_server_says_out_of_turn_is_not_taken_for_the_answer() {
     })
     .await;
     let client = Arc::new(Heard::default());
-    let response = far.connection(Arc::<Heard>::clone(&client)).ask(ask(1, "tools/call"), &exchange(&client)).await;
+    let response = far
+        .connection(Arc::<Heard>::clone(&client))
+        .ask(ask(1, "tools/call"), &exchange(&client))
+        .await;
     assert_eq!(response.unwrap().body(), Some(r#"{"right":true}"#));
-    let heard: Vec<_> = client.all().iter().map(|message| message["method"].clone()).collect();
-    assert_eq!(heard, ["roots/list"], "its request reaches the client, though its id is that of the client's own");
+    let heard: Vec<_> = client
+        .all()
+        .iter()
+        .map(|message| message["method"].clone())
+        .collect();
+    assert_eq!(
+        heard,
+        ["roots/list"],
+        "its request reaches the client, though its id is that of the client's own"
+    );
 }
 
 #[tokio::test]
@@ -185,6 +255,9 @@ async fn an_event_without_end_does_not_fill_the_memory() {
     let giant = "x".repeat(65 << 20);
     let far = Far::answering(move |_| events_of(&format!("data: {giant}"))).await;
     let client = Arc::new(Heard::default());
-    let lost = far.connection(Arc::<Heard>::clone(&client)).ask(ask(1, "tools/call"), &exchange(&client)).await;
+    let lost = far
+        .connection(Arc::<Heard>::clone(&client))
+        .ask(ask(1, "tools/call"), &exchange(&client))
+        .await;
     assert!(lost.unwrap_err().sent);
 }

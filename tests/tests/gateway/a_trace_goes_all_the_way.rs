@@ -40,7 +40,12 @@ const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const STATE: &str = "vendor=1";
 
 async fn before(server: Server) -> Arc<dyn Connect> {
-    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    let guard = Guard::new(
+        semel(Setup::default()).await,
+        Arc::new(config()),
+        "bank",
+        "",
+    );
     Arc::new(Lowering::over(Arc::new(Tower::new(guard, server))))
 }
 
@@ -72,7 +77,9 @@ async fn far() -> Far {
 
 /// The trace in what the server says that it was sent.
 fn told(answer: &Value) -> (Value, Value) {
-    let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let text = answer["result"]["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"));
     let own: Value = serde_json::from_str(text).unwrap();
     (own["traceparent"].clone(), own["tracestate"].clone())
 }
@@ -91,13 +98,33 @@ const HEADERS: [(&str, &str); 2] = [("traceparent", PARENT), ("tracestate", STAT
 async fn answers(gateway: &Gateway) -> Vec<(&'static str, Value)> {
     let session = gateway.open().await;
     let mine = ("mcp-session-id", session.as_str());
-    let named = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "pay")];
+    let named = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "pay"),
+    ];
     let mut answers = Vec::new();
     for (what, headers, body) in [
-        ("headers, older", [&[mine], &HEADERS[..]].concat(), request(1, "tools/call", call(1, json!({})))),
-        ("metadata, older", vec![mine], request(2, "tools/call", call(2, as_metadata()))),
-        ("headers, newer", [&named[..], &HEADERS[..]].concat(), modern(3, "tools/call", call(3, json!({})))),
-        ("metadata, newer", named.to_vec(), modern(4, "tools/call", call(4, as_metadata()))),
+        (
+            "headers, older",
+            [&[mine], &HEADERS[..]].concat(),
+            request(1, "tools/call", call(1, json!({}))),
+        ),
+        (
+            "metadata, older",
+            vec![mine],
+            request(2, "tools/call", call(2, as_metadata())),
+        ),
+        (
+            "headers, newer",
+            [&named[..], &HEADERS[..]].concat(),
+            modern(3, "tools/call", call(3, json!({}))),
+        ),
+        (
+            "metadata, newer",
+            named.to_vec(),
+            modern(4, "tools/call", call(4, as_metadata())),
+        ),
     ] {
         answers.push((what, gateway.post(&headers, &body).await.json().await));
     }
@@ -123,8 +150,12 @@ async fn a_server_on_the_network_is_told_the_trace_as_its_client_told_it() {
         }
     }
     let traced = |amount: u32| {
-        let call = far.came(|came| came.body["params"]["arguments"]["amount"] == amount).remove(0);
-        call.header("traceparent").map(str::to_owned).zip(call.header("tracestate").map(str::to_owned))
+        let call = far
+            .came(|came| came.body["params"]["arguments"]["amount"] == amount)
+            .remove(0);
+        call.header("traceparent")
+            .map(str::to_owned)
+            .zip(call.header("tracestate").map(str::to_owned))
     };
     let whole = Some((PARENT.to_owned(), STATE.to_owned()));
     assert_eq!([1, 2, 3, 4].map(traced), [whole.clone(), None, whole, None]);
@@ -133,19 +164,37 @@ async fn a_server_on_the_network_is_told_the_trace_as_its_client_told_it() {
 #[tokio::test]
 async fn each_call_is_told_its_own_trace_also_to_a_child_that_was_started_again() {
     let (mut agent, input, client) = Agent::apart();
-    let upstream = before(child()).await.connect(Arc::clone(&client)).await.unwrap();
-    tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
-    let hello =
-        json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
-    agent.write(&request(0, "initialize", hello).to_string()).await;
+    let upstream = before(child())
+        .await
+        .connect(Arc::clone(&client))
+        .await
+        .unwrap();
+    tokio::spawn(stdio::serve(
+        input,
+        client,
+        Caller::new(Tenant::default(), None),
+        upstream,
+    ));
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+    agent
+        .write(&request(0, "initialize", hello).to_string())
+        .await;
     agent.read().await;
-    agent.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    agent.write(&request(1, "tools/call", call(1, as_metadata())).to_string()).await;
+    agent
+        .write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+        .await;
+    agent
+        .write(&request(1, "tools/call", call(1, as_metadata())).to_string())
+        .await;
     assert_eq!(told(&agent.response().await), (json!(PARENT), json!(STATE)));
-    agent.write(&request(2, "tools/call", json!({ "name": "end", "arguments": {} })).to_string()).await;
+    agent
+        .write(&request(2, "tools/call", json!({ "name": "end", "arguments": {} })).to_string())
+        .await;
     while agent.response().await["id"] != 2 {}
     let other = json!({ "traceparent": PARENT.replace("b7ad", "c8be") });
-    agent.write(&request(3, "tools/call", call(3, other.clone())).to_string()).await;
+    agent
+        .write(&request(3, "tools/call", call(3, other.clone())).to_string())
+        .await;
     let answer = loop {
         let message = agent.response().await;
         if message["id"] == 3 {

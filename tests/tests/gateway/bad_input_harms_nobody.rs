@@ -37,7 +37,9 @@ fn lasting(text: String) -> &'static str {
 
 /// A call of `pay` with these arguments, as they are written.
 fn call(id: &str, arguments: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"pay","arguments":{arguments}}}}}"#)
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"pay","arguments":{arguments}}}}}"#
+    )
 }
 
 #[tokio::test]
@@ -56,16 +58,27 @@ async fn what_a_client_writes_that_is_no_message_is_answered_so() {
         (&ping("null"), -32_600),
         (&ping("{}"), -32_600),
         (&ping("[1]"), -32_600),
-        (r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"ping"}"#, -32_600),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"ping"}"#,
+            -32_600,
+        ),
         (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32_600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, -32_600),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
+            -32_600,
+        ),
         (&deep(), -32_600),
     ] {
         agent.write(line).await;
         assert_eq!(agent.response().await["error"]["code"], code, "{line:.60}");
     }
     // The longest line is skipped as it comes, and what follows it is served.
-    agent.write(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#, "x".repeat(64 << 20))).await;
+    agent
+        .write(&format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#,
+            "x".repeat(64 << 20)
+        ))
+        .await;
     assert_eq!(agent.response().await["error"]["code"], -32_600);
     agent.call(2, "pay", &json!({ "order": 1 })).await;
     assert_eq!(agent.answer().await.0, "executed");
@@ -94,22 +107,39 @@ async fn arguments_that_cannot_be_told_apart_for_certain_run_nothing() {
         assert_eq!(server.count(), 0, "{arguments:.60}: {answer}");
     }
     for params in [r"[]", r#"{"name":7}"#, r"{}", r#"{"name":""}"#] {
-        agent.write(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)).await;
+        agent
+            .write(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#
+            ))
+            .await;
         assert_eq!(agent.response().await["error"]["code"], -32_602, "{params}");
     }
     // A control character is as good a letter as any.
     agent.write(&call("1", r#"{"order":"a\u0000b"}"#)).await;
     assert_eq!(agent.answer().await.0, "executed");
-    assert_eq!(server.calls.lock().unwrap()[0]["params"]["arguments"]["order"], "a\0b");
+    assert_eq!(
+        server.calls.lock().unwrap()[0]["params"]["arguments"]["order"],
+        "a\0b"
+    );
 }
 
 #[tokio::test]
 async fn ids_of_every_spelling_come_back_as_they_were() {
     let server = Scripted::new(PAY, [PAID]);
     let mut agent = Agent::of(Setup::default(), Arc::<Scripted>::clone(&server) as _).await;
-    let ids = ["0", "-1", "9007199254740993", "123456789012345678901234567890", "1.5", r#""a\u0000\"b""#, r#""""#];
+    let ids = [
+        "0",
+        "-1",
+        "9007199254740993",
+        "123456789012345678901234567890",
+        "1.5",
+        r#""a\u0000\"b""#,
+        r#""""#,
+    ];
     for (order, id) in ids.into_iter().enumerate() {
-        agent.write(&call(id, &format!(r#"{{"order":{order}}}"#))).await;
+        agent
+            .write(&call(id, &format!(r#"{{"order":{order}}}"#)))
+            .await;
         let line = agent.read().await;
         assert!(line.contains(&format!(r#""id":{id}"#)), "{id}: {line}");
     }
@@ -137,7 +167,10 @@ async fn two_calls_under_one_id_are_two_calls_and_one_call_sent_twice_is_one() {
 async fn what_is_passed_is_not_looked_into_however_strange_it_is() {
     let bank = Bank::new(false);
     let mut agent = Agent::before(&bank).await;
-    for params in [&deep(), r#"{"a":"\ud800\u0000","n":123456789012345678901234567890}"#] {
+    for params in [
+        &deep(),
+        r#"{"a":"\ud800\u0000","n":123456789012345678901234567890}"#,
+    ] {
         let line = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x/y","params":{params}}}"#);
         agent.write(&line).await;
         assert_eq!(agent.response().await["id"], 1);
@@ -148,19 +181,30 @@ async fn what_is_passed_is_not_looked_into_however_strange_it_is() {
 #[tokio::test]
 async fn a_result_that_cannot_be_read_is_handed_on_and_kept_as_it_came() {
     let result = |is_error: bool, odd: &str| {
-        let text =
-            format!(r#"{{"content":[{{"type":"text","text":"no"}}],"isError":{is_error},"structuredContent":{odd}}}"#);
+        let text = format!(
+            r#"{{"content":[{{"type":"text","text":"no"}}],"isError":{is_error},"structuredContent":{odd}}}"#
+        );
         Fate::Answered("result", lasting(text))
     };
-    for odd in [deep(), r#"{"a":"\ud800"}"#.to_owned(), r#"{"n":1e999}"#.to_owned()] {
+    for odd in [
+        deep(),
+        r#"{"a":"\ud800"}"#.to_owned(),
+        r#"{"n":1e999}"#.to_owned(),
+    ] {
         let server = Scripted::new(PAY, [result(false, &odd), result(true, &odd), PAID]);
         let mut agent = Agent::of(Setup::default(), Arc::<Scripted>::clone(&server) as _).await;
         agent.write(&call("1", r#"{"order":1}"#)).await;
         let line = agent.read().await;
-        assert!(line.contains(&odd) && line.contains(r#""isError":false"#), "{line:.300}");
+        assert!(
+            line.contains(&odd) && line.contains(r#""isError":false"#),
+            "{line:.300}"
+        );
         agent.write(&call("2", r#"{"order":2}"#)).await;
         let line = agent.read().await;
-        assert!(line.contains("in-doubt") || line.contains("held"), "a failure of unknown effect: {line:.300}");
+        assert!(
+            line.contains("in-doubt") || line.contains("held"),
+            "a failure of unknown effect: {line:.300}"
+        );
         agent.write(&call("3", r#"{"order":2}"#)).await;
         let line = agent.read().await;
         assert!(line.contains("held"), "{line:.300}");
@@ -170,12 +214,23 @@ async fn a_result_that_cannot_be_read_is_handed_on_and_kept_as_it_came() {
 
 #[tokio::test]
 async fn two_tools_of_one_name_are_guarded_as_the_more_dangerous_one() {
-    let tool = |hints: &str| format!(r#"{{"name":"pay","inputSchema":{{}},"annotations":{hints}}}"#);
+    let tool =
+        |hints: &str| format!(r#"{{"name":"pay","inputSchema":{{}},"annotations":{hints}}}"#);
     const FAILED: Fate = Fate::Answered("result", r#"{"content":[],"isError":true}"#);
-    let (reads, pays) = (tool(r#"{"readOnlyHint":true}"#), tool(r#"{"readOnlyHint":false}"#));
-    for tools in [format!("{reads},{pays}"), format!("{pays},{reads}"), format!("{reads},{}", tool("{}"))] {
+    let (reads, pays) = (
+        tool(r#"{"readOnlyHint":true}"#),
+        tool(r#"{"readOnlyHint":false}"#),
+    );
+    for tools in [
+        format!("{reads},{pays}"),
+        format!("{pays},{reads}"),
+        format!("{reads},{}", tool("{}")),
+    ] {
         let server = Scripted::new(lasting(format!(r#"{{"tools":[{tools}]}}"#)), [FAILED]);
-        let setup = Setup { is_trusted: true, ..Setup::default() };
+        let setup = Setup {
+            is_trusted: true,
+            ..Setup::default()
+        };
         let mut agent = Agent::of(setup, Arc::<Scripted>::clone(&server) as _).await;
         for id in [1, 2] {
             agent.call(id, "pay", &json!({ "order": 1 })).await;
@@ -184,8 +239,14 @@ async fn two_tools_of_one_name_are_guarded_as_the_more_dangerous_one() {
         assert_eq!(server.count(), 1, "{tools}");
     }
     let server = Scripted::new(lasting(format!(r#"{{"tools":[{reads}]}}"#)), [FAILED]);
-    let mut agent =
-        Agent::of(Setup { is_trusted: true, ..Setup::default() }, Arc::<Scripted>::clone(&server) as _).await;
+    let mut agent = Agent::of(
+        Setup {
+            is_trusted: true,
+            ..Setup::default()
+        },
+        Arc::<Scripted>::clone(&server) as _,
+    )
+    .await;
     for id in [1, 2] {
         agent.call(id, "pay", &json!({ "order": 1 })).await;
         agent.response().await;
@@ -205,7 +266,10 @@ async fn a_tool_that_vanished_and_arguments_that_break_its_schema_ran_nothing() 
         agent.call(1, "pay", &json!({ "order": "seven" })).await;
         let line = agent.read().await;
         let own: Value = serde_json::from_str(refusal).unwrap();
-        assert!(line.contains(own["message"].as_str().unwrap()), "it reads why: {line}");
+        assert!(
+            line.contains(own["message"].as_str().unwrap()),
+            "it reads why: {line}"
+        );
         agent.call(2, "pay", &json!({ "order": "seven" })).await;
         assert_eq!(agent.answer().await.0, "executed", "and may call again");
         assert_eq!(server.count(), 2);
@@ -253,36 +317,69 @@ for line in sys.stdin:
 "#;
 
 async fn odd() -> Arc<dyn Connect> {
-    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    let guard = Guard::new(
+        semel(Setup::default()).await,
+        Arc::new(config()),
+        "bank",
+        "",
+    );
     let command = ["python3", "-c", ODD].map(Into::into).to_vec();
-    Arc::new(Lowering::over(Arc::new(Tower::new(guard, Server::Command(command)))))
+    Arc::new(Lowering::over(Arc::new(Tower::new(
+        guard,
+        Server::Command(command),
+    ))))
 }
 
 #[tokio::test]
 async fn a_server_that_speaks_out_of_turn_is_not_taken_at_its_word() {
     let (mut agent, input, client) = Agent::apart();
     let upstream = odd().await.connect(Arc::clone(&client)).await.unwrap();
-    tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
+    tokio::spawn(stdio::serve(
+        input,
+        client,
+        Caller::new(Tenant::default(), None),
+        upstream,
+    ));
     let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": { "roots": {} }, "clientInfo": { "name": "c", "version": "1" } });
-    agent.write(&request(0, "initialize", hello).to_string()).await;
+    agent
+        .write(&request(0, "initialize", hello).to_string())
+        .await;
     let mut opened = agent.response().await;
     while opened["result"].is_null() {
         opened = agent.response().await;
     }
-    assert_eq!(opened["result"]["protocolVersion"], "2025-06-18", "what came before was no answer: {opened}");
-    agent.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    assert_eq!(
+        opened["result"]["protocolVersion"], "2025-06-18",
+        "what came before was no answer: {opened}"
+    );
+    agent
+        .write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+        .await;
     for (id, tool) in (1_i64..).zip(["twice", "strays", "asks", "giant", "pay"]) {
-        agent.write(&request(id, "tools/call", json!({ "name": tool, "arguments": {} })).to_string()).await;
+        agent
+            .write(&request(id, "tools/call", json!({ "name": tool, "arguments": {} })).to_string())
+            .await;
         loop {
             let line = tokio::time::timeout(Duration::from_secs(20), agent.read()).await;
             let line = line.unwrap_or_else(|_| panic!("no answer to `{tool}`"));
             // Half a letter passes, because nobody here reads it.
-            let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+            let Ok(message) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
             if message["method"] == "roots/list" {
                 assert_eq!(message["id"], id, "the server uses the id of the call");
-                agent.write(&json!({ "jsonrpc": "2.0", "id": id, "result": { "roots": [] } }).to_string()).await;
+                agent
+                    .write(
+                        &json!({ "jsonrpc": "2.0", "id": id, "result": { "roots": [] } })
+                            .to_string(),
+                    )
+                    .await;
             } else if message["id"] == id {
-                assert_eq!(message["result"]["content"][0]["text"], format!("paid {id}"), "{tool}: {message}");
+                assert_eq!(
+                    message["result"]["content"][0]["text"],
+                    format!("paid {id}"),
+                    "{tool}: {message}"
+                );
                 break;
             } else {
                 assert!(
@@ -292,7 +389,9 @@ async fn a_server_that_speaks_out_of_turn_is_not_taken_at_its_word() {
             }
         }
     }
-    agent.write(&request(9, "ping", json!({})).to_string()).await;
+    agent
+        .write(&request(9, "ping", json!({})).to_string())
+        .await;
     while agent.response().await["id"] != 9 {}
 }
 
@@ -304,25 +403,44 @@ async fn over_http_the_next_request_is_served_too() {
     let mine = ("mcp-session-id", session.as_str());
     let long = "x".repeat(1 << 20);
     let mut refused = Vec::new();
-    for headers in [vec![mine, ("x-long", long.as_str())], vec![("mcp-session-id", long.as_str())]] {
-        let sent = tokio::time::timeout(Duration::from_secs(5), gateway.try_send(Method::POST, &headers, "{}")).await;
+    for headers in [
+        vec![mine, ("x-long", long.as_str())],
+        vec![("mcp-session-id", long.as_str())],
+    ] {
+        let sent = tokio::time::timeout(
+            Duration::from_secs(5),
+            gateway.try_send(Method::POST, &headers, "{}"),
+        )
+        .await;
         refused.push(sent.unwrap().map(|answer| answer.status().as_u16()));
     }
-    assert!(refused.iter().all(|status| matches!(status, None | Some(431))), "{refused:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|status| matches!(status, None | Some(431))),
+        "{refused:?}"
+    );
     for (body, code) in [
         (deep(), -32_600),
         (call("1", &deep()), -32_602),
         (call("1", r#"{"order":"\ud800"}"#), -32_602),
         (call("null", "{}"), -32_600),
     ] {
-        let answer = gateway.send(Method::POST, &[mine], body.clone()).await.json().await;
+        let answer = gateway
+            .send(Method::POST, &[mine], body.clone())
+            .await
+            .json()
+            .await;
         assert_eq!(answer["error"]["code"], code, "{body:.60}: {answer}");
     }
     assert_eq!(bank.effects(), 0);
     // One list with the same call twice, and with two calls under one id.
     bank.answer(2);
-    let list =
-        json!([request(1, "tools/call", pay(1)), request(1, "tools/call", pay(1)), request(1, "tools/call", pay(2))]);
+    let list = json!([
+        request(1, "tools/call", pay(1)),
+        request(1, "tools/call", pay(1)),
+        request(1, "tools/call", pay(2))
+    ]);
     let mut answer = gateway.post(&[mine], &list).await;
     let mut count = 0;
     while answer.event().await.is_some() {
@@ -335,11 +453,21 @@ async fn over_http_the_next_request_is_served_too() {
 async fn an_answer_with_too_long_a_head_leaves_open_what_became_of_the_call() {
     let far = Far::answering(|came| {
         let answer = json!({ "jsonrpc": "2.0", "id": came.body["id"], "result": {} });
-        json_of(200, &format!("x-long: {}\r\n", "x".repeat(1 << 20)), &answer)
+        json_of(
+            200,
+            &format!("x-long: {}\r\n", "x".repeat(1 << 20)),
+            &answer,
+        )
     })
     .await;
     let client = Arc::new(Heard::default());
     let connection = far.connection(Arc::<Heard>::clone(&client) as _);
-    assert!(connection.ask(ask(1, "tools/call"), &exchange(&client)).await.unwrap_err().sent);
+    assert!(
+        connection
+            .ask(ask(1, "tools/call"), &exchange(&client))
+            .await
+            .unwrap_err()
+            .sent
+    );
     assert_eq!(far.came(|_| true).len(), 1);
 }

@@ -19,7 +19,10 @@ type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u16);
 
 fn text(answer: &Value) -> (&str, &str) {
     let result = &answer["result"];
-    (result["_meta"]["dev.semel/answer"].as_str().unwrap(), result["content"][0]["text"].as_str().unwrap())
+    (
+        result["_meta"]["dev.semel/answer"].as_str().unwrap(),
+        result["content"][0]["text"].as_str().unwrap(),
+    )
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {
@@ -36,7 +39,10 @@ async fn until(mut holds: impl FnMut() -> bool) {
 async fn equal_ids_of_two_clients_are_two_requests() {
     let server = Server::new(false);
     let gateway = Gateway::before(&server).await;
-    let (one, two) = (gateway.ask(1, "tools/call", pay(10)), gateway.ask(1, "tools/call", pay(20)));
+    let (one, two) = (
+        gateway.ask(1, "tools/call", pay(10)),
+        gateway.ask(1, "tools/call", pay(20)),
+    );
     server.answer(2);
     let (one, two) = tokio::join!(one, two);
     let (one, two) = (one.json().await, two.json().await);
@@ -56,7 +62,14 @@ async fn who_breaks_off_a_call_gets_what_it_came_to_when_it_calls_again() {
             tokio::spawn(async move {
                 match is_modern {
                     true => gateway.ask(id, "tools/call", pay(30)).await,
-                    false => gateway.post(&[("mcp-session-id", &session)], &request(id, "tools/call", pay(30))).await,
+                    false => {
+                        gateway
+                            .post(
+                                &[("mcp-session-id", &session)],
+                                &request(id, "tools/call", pay(30)),
+                            )
+                            .await
+                    }
                 }
             })
         };
@@ -68,7 +81,11 @@ async fn who_breaks_off_a_call_gets_what_it_came_to_when_it_calls_again() {
         let answer = call(2).await.unwrap().json().await;
         assert_eq!(text(&answer), ("replayed", "paid 1"), "modern: {is_modern}");
         let meant = call(3).await.unwrap().json().await;
-        assert_eq!(text(&meant), ("executed", "paid 2"), "the control: what was received is not replayed");
+        assert_eq!(
+            text(&meant),
+            ("executed", "paid 2"),
+            "the control: what was received is not replayed"
+        );
     }
 }
 
@@ -77,13 +94,35 @@ async fn a_session_is_known_until_it_is_deleted() {
     let server = Server::new(false);
     let gateway = Gateway::before(&server).await;
     let session = gateway.open().await;
-    let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-06-18")];
+    let headers = [
+        ("mcp-session-id", session.as_str()),
+        ("mcp-protocol-version", "2025-06-18"),
+    ];
     assert_eq!(session.len(), 32);
-    assert_eq!(gateway.post(&headers, &request(1, "ping", json!({}))).await.json().await["id"], 1);
+    assert_eq!(
+        gateway
+            .post(&headers, &request(1, "ping", json!({})))
+            .await
+            .json()
+            .await["id"],
+        1
+    );
     let notified = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    assert_eq!(gateway.post(&headers, &notified).await.status(), StatusCode::ACCEPTED);
-    assert_eq!(gateway.send(Method::DELETE, &headers, "").await.status(), StatusCode::OK);
-    assert_eq!(gateway.post(&headers, &request(2, "ping", json!({}))).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        gateway.post(&headers, &notified).await.status(),
+        StatusCode::ACCEPTED
+    );
+    assert_eq!(
+        gateway.send(Method::DELETE, &headers, "").await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        gateway
+            .post(&headers, &request(2, "ping", json!({})))
+            .await
+            .status(),
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -93,7 +132,10 @@ async fn what_is_no_request_is_refused_and_the_next_one_is_served() {
     let session = gateway.open().await;
     let mine = ("mcp-session-id", session.as_str());
     let ping = request(1, "ping", json!({})).to_string();
-    let giant = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#, "x".repeat(5 << 20));
+    let giant = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#,
+        "x".repeat(5 << 20)
+    );
     let cases: [Case<'_>; 9] = [
         (&[mine], "{", 400),
         (&[mine], "[]", 400),
@@ -102,9 +144,16 @@ async fn what_is_no_request_is_refused_and_the_next_one_is_served() {
         (&[], &ping, 400),
         (&[("mcp-session-id", "of somebody else")], &ping, 404),
         (&[mine, ("mcp-protocol-version", "1999-01-01")], &ping, 400),
-        (&[mine, ("mcp-protocol-version", "2025-06-18")], &format!("[{ping}]"), 400),
         (
-            &[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")],
+            &[mine, ("mcp-protocol-version", "2025-06-18")],
+            &format!("[{ping}]"),
+            400,
+        ),
+        (
+            &[
+                ("mcp-protocol-version", "2026-07-28"),
+                ("mcp-method", "tools/list"),
+            ],
             &modern(1, "ping", json!({})).to_string(),
             400,
         ),
@@ -112,10 +161,21 @@ async fn what_is_no_request_is_refused_and_the_next_one_is_served() {
     for (headers, body, status) in cases {
         let answer = gateway.send(Method::POST, headers, body.to_owned()).await;
         assert_eq!(answer.status(), status, "{:.60}", body);
-        assert!(answer.json().await["error"]["code"].is_i64(), "{:.60}", body);
+        assert!(
+            answer.json().await["error"]["code"].is_i64(),
+            "{:.60}",
+            body
+        );
     }
     assert_eq!(gateway.send(Method::PUT, &[mine], "").await.status(), 405);
-    assert_eq!(gateway.post(&[mine], &request(1, "ping", json!({}))).await.json().await["id"], 1);
+    assert_eq!(
+        gateway
+            .post(&[mine], &request(1, "ping", json!({})))
+            .await
+            .json()
+            .await["id"],
+        1
+    );
     assert_eq!(server.effects(), 0);
 }
 
@@ -148,11 +208,18 @@ impl Upstream for Talkative {
         }
         if message.method() != Some("initialize") {
             for word in 1..=WORDS {
-                let said = Message::notification("notifications/message", &json!({ "data": word }).to_string());
+                let said = Message::notification(
+                    "notifications/message",
+                    &json!({ "data": word }).to_string(),
+                );
                 exchange.client.put(said).await.unwrap();
             }
         }
-        exchange.client.put(Message::response(message.id(), "result", "{}")).await.unwrap();
+        exchange
+            .client
+            .put(Message::response(message.id(), "result", "{}"))
+            .await
+            .unwrap();
     }
 
     async fn ask(&self, _: Message, _: &Exchange) -> Result<Message, Lost> {
@@ -184,15 +251,22 @@ async fn a_stream_that_is_cut_at_any_event_is_read_on_from_there() {
             last = id;
         }
         drop(stream);
-        let mut rest = gateway.send(Method::GET, &[mine, ("last-event-id", &last)], "").await;
+        let mut rest = gateway
+            .send(Method::GET, &[mine, ("last-event-id", &last)], "")
+            .await;
         while let Some((_, event)) = rest.event().await {
             seen.push(event);
         }
-        let words: Vec<_> = seen.iter().filter_map(|event| event["params"]["data"].as_u64()).collect();
+        let words: Vec<_> = seen
+            .iter()
+            .filter_map(|event| event["params"]["data"].as_u64())
+            .collect();
         assert_eq!(words, (1..=WORDS).collect::<Vec<_>>(), "cut after {cut}");
         assert_eq!(seen.last().unwrap()["id"], 1);
     }
-    let lost = gateway.send(Method::GET, &[mine, ("last-event-id", "99-1")], "").await;
+    let lost = gateway
+        .send(Method::GET, &[mine, ("last-event-id", "99-1")], "")
+        .await;
     assert_eq!(lost.status(), 400);
 }
 
@@ -204,9 +278,18 @@ struct Startled(Option<Arc<dyn Client>>);
 impl Upstream for Startled {
     async fn pass(&self, message: Message, exchange: &Exchange) {
         if message.kind() == Kind::Request {
-            exchange.client.put(Message::response(message.id(), "result", "{}")).await.unwrap();
+            exchange
+                .client
+                .put(Message::response(message.id(), "result", "{}"))
+                .await
+                .unwrap();
         } else {
-            self.0.as_ref().unwrap().put(Message::notification("startled", "{}")).await.unwrap();
+            self.0
+                .as_ref()
+                .unwrap()
+                .put(Message::notification("startled", "{}"))
+                .await
+                .unwrap();
         }
     }
 
@@ -231,7 +314,12 @@ async fn what_a_server_says_while_it_is_told_something_is_heard() {
     let mine = ("mcp-session-id", session.as_str());
     let mut own = gateway.send(Method::GET, &[mine], "").await;
     let told = json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" });
-    assert_eq!(gateway.post(&[mine], &told).await.status(), StatusCode::ACCEPTED);
-    let heard = tokio::time::timeout(Duration::from_secs(5), own.event()).await.expect("a word in time");
+    assert_eq!(
+        gateway.post(&[mine], &told).await.status(),
+        StatusCode::ACCEPTED
+    );
+    let heard = tokio::time::timeout(Duration::from_secs(5), own.event())
+        .await
+        .expect("a word in time");
     assert_eq!(heard.unwrap().1["method"], "startled");
 }

@@ -113,35 +113,72 @@ for line in sys.stdin:
 "#;
 
 async fn before(server: &str) -> Arc<dyn Connect> {
-    let command = ["python3", "-c", &[COMMON, server].concat()].map(Into::into).to_vec();
-    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
-    Arc::new(Lowering::over(Arc::new(Tower::new(guard, Server::Command(command)))))
+    let command = ["python3", "-c", &[COMMON, server].concat()]
+        .map(Into::into)
+        .to_vec();
+    let guard = Guard::new(
+        semel(Setup::default()).await,
+        Arc::new(config()),
+        "bank",
+        "",
+    );
+    Arc::new(Lowering::over(Arc::new(Tower::new(
+        guard,
+        Server::Command(command),
+    ))))
 }
 
 fn call(name: &str, more: Value) -> Value {
     let mut params = json!({ "name": name, "arguments": {} });
-    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    params
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     params
 }
 
 fn text(response: &Value) -> &str {
-    response["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{response}"))
+    response["result"]["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{response}"))
 }
 
 #[tokio::test]
 async fn a_newer_client_reaches_a_server_of_either_era_in_the_same_words() {
     for server in [OLDER, NEWER] {
         let gateway = Gateway::connecting(before(server).await).await;
-        let discovered = gateway.ask(1, "server/discover", json!({})).await.json().await;
-        assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28"]));
-        assert_eq!(discovered["result"]["capabilities"]["tools"]["listChanged"], true);
+        let discovered = gateway
+            .ask(1, "server/discover", json!({}))
+            .await
+            .json()
+            .await;
+        assert_eq!(
+            discovered["result"]["supportedVersions"],
+            json!(["2026-07-28"])
+        );
+        assert_eq!(
+            discovered["result"]["capabilities"]["tools"]["listChanged"],
+            true
+        );
         let listed = gateway.ask(2, "tools/list", json!({})).await.json().await;
         assert_eq!(
-            (&listed["result"]["resultType"], &listed["result"]["ttlMs"], &listed["result"]["cacheScope"]),
+            (
+                &listed["result"]["resultType"],
+                &listed["result"]["ttlMs"],
+                &listed["result"]["cacheScope"]
+            ),
             (&json!("complete"), &json!(0), &json!("private"))
         );
-        let paid = gateway.ask(3, "tools/call", call("pay", json!({}))).await.json().await;
-        assert_eq!((text(&paid), &paid["result"]["resultType"]), ("paid 1", &json!("complete")), "{paid}");
+        let paid = gateway
+            .ask(3, "tools/call", call("pay", json!({})))
+            .await
+            .json()
+            .await;
+        assert_eq!(
+            (text(&paid), &paid["result"]["resultType"]),
+            ("paid 1", &json!("complete")),
+            "{paid}"
+        );
         let unknown = gateway.ask(4, "ping", json!({})).await;
         assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
         assert_eq!(unknown.json().await["error"]["code"], -32_601);
@@ -151,19 +188,53 @@ async fn a_newer_client_reaches_a_server_of_either_era_in_the_same_words() {
 #[tokio::test]
 async fn what_an_older_server_asks_is_answered_by_calling_again() {
     let gateway = Gateway::connecting(before(OLDER).await).await;
-    let asked = gateway.ask_able(1, "tools/call", call("greet", json!({}))).await.json().await;
+    let asked = gateway
+        .ask_able(1, "tools/call", call("greet", json!({})))
+        .await
+        .json()
+        .await;
     let (result, questions) = (&asked["result"], &asked["result"]["inputRequests"]);
     assert_eq!(result["resultType"], "input_required", "{asked}");
     let (name, question) = questions.as_object().unwrap().iter().next().unwrap();
     assert_eq!(question["method"], "elicitation/create");
     let given = json!({ name: { "action": "accept", "content": { "name": "Ada" } } });
     let more = |state: &Value| json!({ "inputResponses": given, "requestState": state });
-    let forged = gateway.ask_able(2, "tools/call", call("greet", more(&json!("0123456789abcdef")))).await.json().await;
-    assert_eq!(forged["error"]["code"], -32_602, "who does not know the place cannot answer: {forged}");
-    let answered = gateway.ask_able(2, "tools/call", call("greet", more(&result["requestState"]))).await.json().await;
+    let forged = gateway
+        .ask_able(
+            2,
+            "tools/call",
+            call("greet", more(&json!("0123456789abcdef"))),
+        )
+        .await
+        .json()
+        .await;
+    assert_eq!(
+        forged["error"]["code"], -32_602,
+        "who does not know the place cannot answer: {forged}"
+    );
+    let answered = gateway
+        .ask_able(
+            2,
+            "tools/call",
+            call("greet", more(&result["requestState"])),
+        )
+        .await
+        .json()
+        .await;
     assert_eq!((text(&answered), &answered["id"]), ("hello Ada", &json!(2)));
-    let again = gateway.ask_able(3, "tools/call", call("greet", more(&result["requestState"]))).await.json().await;
-    assert_eq!(again["error"]["code"], -32_602, "each answer is given once: {again}");
+    let again = gateway
+        .ask_able(
+            3,
+            "tools/call",
+            call("greet", more(&result["requestState"])),
+        )
+        .await
+        .json()
+        .await;
+    assert_eq!(
+        again["error"]["code"], -32_602,
+        "each answer is given once: {again}"
+    );
 }
 
 #[tokio::test]
@@ -181,7 +252,11 @@ async fn who_never_answers_and_who_goes_away_keep_nobody_waiting() {
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     gone.abort();
-    let paid = gateway.ask_able(4, "tools/call", call("pay", json!({}))).await.json().await;
+    let paid = gateway
+        .ask_able(4, "tools/call", call("pay", json!({})))
+        .await
+        .json()
+        .await;
     assert_eq!(text(&paid), "paid 1");
 }
 
@@ -189,17 +264,35 @@ async fn who_never_answers_and_who_goes_away_keep_nobody_waiting() {
 #[tokio::test]
 async fn a_newer_client_that_cancels_what_passes_goes_on() {
     let (mut agent, input, client) = Agent::apart();
-    let upstream = before(OLDER).await.connect(Arc::clone(&client)).await.unwrap();
-    tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
+    let upstream = before(OLDER)
+        .await
+        .connect(Arc::clone(&client))
+        .await
+        .unwrap();
+    tokio::spawn(stdio::serve(
+        input,
+        client,
+        Caller::new(Tenant::default(), None),
+        upstream,
+    ));
     let able = |params: Value| {
         let mut params = params;
-        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            json!({ "elicitation": {} });
         params
     };
-    agent.write(&modern(1, "prompts/get", able(json!({ "name": "silent" }))).to_string()).await;
-    agent.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
-    agent.write(&modern(2, "tools/call", able(call("pay", json!({})))).to_string()).await;
-    let paid = tokio::time::timeout(Duration::from_secs(5), agent.read()).await.expect("an answer in time");
+    agent
+        .write(&modern(1, "prompts/get", able(json!({ "name": "silent" }))).to_string())
+        .await;
+    agent
+        .write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
+        .await;
+    agent
+        .write(&modern(2, "tools/call", able(call("pay", json!({})))).to_string())
+        .await;
+    let paid = tokio::time::timeout(Duration::from_secs(5), agent.read())
+        .await
+        .expect("an answer in time");
     let paid: Value = serde_json::from_str(&paid).unwrap();
     assert_eq!((text(&paid), &paid["id"]), ("paid 1", &json!(2)));
 }
@@ -227,7 +320,9 @@ async fn a_newer_server_that_asks_a_client_that_cannot_answer_is_told_in_a_resul
     agent.write(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet","arguments":{}}}"#).await;
     let answered: Value = serde_json::from_str(&agent.read().await).unwrap();
     assert_eq!(answered["result"]["isError"], true, "{answered}");
-    agent.write(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
+    agent
+        .write(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#)
+        .await;
     assert_eq!(
         serde_json::from_str::<Value>(&agent.read().await).unwrap(),
         json!({ "jsonrpc": "2.0", "id": 2, "result": {} })
@@ -251,7 +346,10 @@ async fn a_task_of_which_nothing_is_heard_is_in_doubt_and_not_made_again() {
         agent.call(id, "forgotten", &json!({})).await;
         let (answer, text) = agent.answer().await;
         assert!(answer == "held" || answer == "in-doubt", "{answer}: {text}");
-        assert!(text.contains("may have taken effect") && text.contains("Do not call it again"), "{text}");
+        assert!(
+            text.contains("may have taken effect") && text.contains("Do not call it again"),
+            "{text}"
+        );
     }
     agent.pay(3, 30).await;
     assert_eq!(agent.answer().await.1, "paid 2", "the task was made once");
@@ -263,18 +361,34 @@ async fn what_changes_is_heard_in_every_pair() {
         let gateway = Gateway::connecting(before(server).await).await;
         let wanted = json!({ "notifications": { "toolsListChanged": true } });
         let mut heard = gateway.ask(7, "subscriptions/listen", wanted).await;
-        let id = |event: &Value| event["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone();
+        let id = |event: &Value| {
+            event["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone()
+        };
         let (_, first) = heard.event().await.unwrap();
-        assert_eq!((&first["method"], id(&first)), (&json!("notifications/subscriptions/acknowledged"), json!(7)));
-        gateway.ask(8, "tools/call", call("change", json!({}))).await.json().await;
+        assert_eq!(
+            (&first["method"], id(&first)),
+            (&json!("notifications/subscriptions/acknowledged"), json!(7))
+        );
+        gateway
+            .ask(8, "tools/call", call("change", json!({})))
+            .await
+            .json()
+            .await;
         let (_, changed) = heard.event().await.unwrap();
-        assert_eq!((&changed["method"], id(&changed)), (&json!("notifications/tools/list_changed"), json!(7)));
+        assert_eq!(
+            (&changed["method"], id(&changed)),
+            (&json!("notifications/tools/list_changed"), json!(7))
+        );
 
         let mut agent = legacy(before(server).await, json!({})).await;
         agent
             .write(r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"change","arguments":{}}}"#)
             .await;
-        while !agent.read().await.contains("notifications/tools/list_changed") {}
+        while !agent
+            .read()
+            .await
+            .contains("notifications/tools/list_changed")
+        {}
     }
 }
 
@@ -293,7 +407,10 @@ async fn two_clients_of_equal_ids_and_tokens_share_a_child() {
             let (_, progress) = answer.event().await.unwrap();
             assert_eq!(progress["params"]["progressToken"], 1);
             let (_, response) = answer.event().await.unwrap();
-            assert_eq!(text(&response), format!("paid {}", progress["params"]["progress"]));
+            assert_eq!(
+                text(&response),
+                format!("paid {}", progress["params"]["progress"])
+            );
             paid.push(text(&response).to_owned());
             assert!(answer.event().await.is_none());
         }
@@ -306,12 +423,27 @@ async fn two_clients_of_equal_ids_and_tokens_share_a_child() {
 pub async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
     let (mut agent, input, client) = Agent::apart();
     let upstream = connect.connect(Arc::clone(&client)).await.unwrap();
-    tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
+    tokio::spawn(stdio::serve(
+        input,
+        client,
+        Caller::new(Tenant::default(), None),
+        upstream,
+    ));
     let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": { "name": "c", "version": "1" } });
-    agent.write(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }).to_string()).await;
+    agent
+        .write(
+            &json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params })
+                .to_string(),
+        )
+        .await;
     let opened: Value = serde_json::from_str(&agent.read().await).unwrap();
-    assert_eq!(opened["result"]["protocolVersion"], "2025-06-18", "{opened}");
-    agent.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    assert_eq!(
+        opened["result"]["protocolVersion"], "2025-06-18",
+        "{opened}"
+    );
+    agent
+        .write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+        .await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     agent
 }
@@ -320,7 +452,11 @@ pub async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
 async fn a_server_that_is_long_in_starting_is_not_taken_for_an_older_one() {
     let slow = ["import time\ntime.sleep(2.5)\n", NEWER].concat();
     let gateway = Gateway::connecting(before(&slow).await).await;
-    let paid = gateway.ask(3, "tools/call", call("pay", json!({}))).await.json().await;
+    let paid = gateway
+        .ask(3, "tools/call", call("pay", json!({})))
+        .await
+        .json()
+        .await;
     assert_eq!(text(&paid), "paid 1", "{paid}");
 }
 
@@ -329,14 +465,24 @@ async fn a_silent_server_is_taken_for_an_older_one() {
     let client = Arc::new(Heard::default());
     let silent = "import sys, json\nfor line in sys.stdin:\n    m = json.loads(line)\n    if m.get('method') == 'initialize': print(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': {'protocolVersion': '2024-11-05', 'capabilities': {}, 'serverInfo': {'name': 's', 'version': '1'}}}), flush=True)\n";
     let command = ["python3", "-c", silent].map(Into::into).to_vec();
-    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    let guard = Guard::new(
+        semel(Setup::default()).await,
+        Arc::new(config()),
+        "bank",
+        "",
+    );
     let connect = Lowering::over(Arc::new(Tower::new(guard, Server::Command(command))));
     let upstream = connect.connect(Arc::<Heard>::clone(&client)).await.unwrap();
     let exchange = crate::far::exchange(&client);
     let request = modern(1, "server/discover", json!({})).to_string();
-    upstream.pass(semel_mcp::wire::Message::read(request).unwrap(), &exchange).await;
+    upstream
+        .pass(semel_mcp::wire::Message::read(request).unwrap(), &exchange)
+        .await;
     let discovered = client.wait(|message| message["id"] == 1).await;
-    assert_eq!(discovered["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "s");
+    assert_eq!(
+        discovered["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
+        "s"
+    );
     upstream.close().await;
 }
 
@@ -372,27 +518,62 @@ async fn on_the_network() -> Far {
 async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
     let far = on_the_network().await;
     let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
-    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
+    let guard = Guard::new(
+        semel(Setup::default()).await,
+        Arc::new(config()),
+        "bank",
+        "",
+    );
     let tower = Tower::new(guard, Server::Endpoint(Arc::new(endpoint)));
     let gateway = Gateway::connecting(Arc::new(Lowering::over(Arc::new(tower)))).await;
     let slow = tokio::spawn({
         let gateway = gateway.clone();
-        async move { gateway.ask_able(1, "tools/call", call("slow", json!({}))).await.event().await.unwrap().1 }
+        async move {
+            gateway
+                .ask_able(1, "tools/call", call("slow", json!({})))
+                .await
+                .event()
+                .await
+                .unwrap()
+                .1
+        }
     });
-    while far.came(|came| came.body["params"]["name"] == "slow").is_empty() {
+    while far
+        .came(|came| came.body["params"]["name"] == "slow")
+        .is_empty()
+    {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let quick = gateway.ask_able(2, "tools/call", call("quick", json!({}))).await.json().await;
-    assert!(text(&quick) == "quick" && !slow.is_finished(), "the quick one does not wait: {quick}");
+    let quick = gateway
+        .ask_able(2, "tools/call", call("quick", json!({})))
+        .await
+        .json()
+        .await;
+    assert!(
+        text(&quick) == "quick" && !slow.is_finished(),
+        "the quick one does not wait: {quick}"
+    );
     let greet = |who: &str| {
-        let (gateway, params) = (gateway.clone(), json!({ "name": "greet", "arguments": { "who": who } }));
+        let (gateway, params) = (
+            gateway.clone(),
+            json!({ "name": "greet", "arguments": { "who": who } }),
+        );
         async move { gateway.ask_able(3, "tools/call", params).await.json().await }
     };
     let asked = tokio::join!(greet("ada"), greet("bob"));
     for (asked, who) in [(asked.0, "ada"), (asked.1, "bob")] {
-        let questions = asked["result"]["inputRequests"].as_object().unwrap_or_else(|| panic!("{asked}"));
-        let messages: Vec<_> = questions.values().map(|question| &question["params"]["message"]).collect();
-        assert_eq!(messages, [who], "each client is asked what its own call needs");
+        let questions = asked["result"]["inputRequests"]
+            .as_object()
+            .unwrap_or_else(|| panic!("{asked}"));
+        let messages: Vec<_> = questions
+            .values()
+            .map(|question| &question["params"]["message"])
+            .collect();
+        assert_eq!(
+            messages,
+            [who],
+            "each client is asked what its own call needs"
+        );
     }
     assert_eq!(text(&slow.await.unwrap()), "slow");
 }
@@ -401,24 +582,49 @@ async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
 async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
     let far = on_the_network().await;
     let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
-    let guard = Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", "");
-    let connect = Lowering::over(Arc::new(Tower::new(guard, Server::Endpoint(Arc::new(endpoint)))));
+    let guard = Guard::new(
+        semel(Setup::default()).await,
+        Arc::new(config()),
+        "bank",
+        "",
+    );
+    let connect = Lowering::over(Arc::new(Tower::new(
+        guard,
+        Server::Endpoint(Arc::new(endpoint)),
+    )));
     let client = Arc::new(Heard::default());
-    let upstream = connect.connect(Arc::<Heard>::clone(&client) as _).await.unwrap();
+    let upstream = connect
+        .connect(Arc::<Heard>::clone(&client) as _)
+        .await
+        .unwrap();
     let ask = async |number: i64| {
         let own = json!({ "io.modelcontextprotocol/clientCapabilities": { "x": number } });
         let request = modern(number, "server/discover", json!({ "_meta": own })).to_string();
-        upstream.pass(semel_mcp::wire::Message::read(request).unwrap(), &crate::far::exchange(&client)).await;
+        upstream
+            .pass(
+                semel_mcp::wire::Message::read(request).unwrap(),
+                &crate::far::exchange(&client),
+            )
+            .await;
         client.wait(|message| message["id"] == number).await
     };
     for number in 0..16 {
         assert!(ask(number).await["error"].is_null(), "there is room for 16");
     }
-    assert!(ask(16).await["error"]["message"].as_str().unwrap().contains("too many clients"), "all were just used");
+    assert!(
+        ask(16).await["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("too many clients"),
+        "all were just used"
+    );
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(6)).await;
     tokio::time::resume();
-    assert!(ask(17).await["error"].is_null(), "the one that was not used for longest makes room");
+    assert!(
+        ask(17).await["error"].is_null(),
+        "the one that was not used for longest makes room"
+    );
     assert!(ask(0).await["error"].is_null(), "the first one stays");
     upstream.close().await;
 }

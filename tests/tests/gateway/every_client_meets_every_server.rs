@@ -42,7 +42,9 @@ fn every_play() -> Vec<Play> {
     for (server, backs) in SERVERS {
         for back in backs {
             for front in [Carrier::Stdio, Carrier::Http] {
-                plays.extend(LIBRARIES.map(|library| Play::of(client_for(library, server), server).over(front, *back)));
+                plays.extend(LIBRARIES.map(|library| {
+                    Play::of(client_for(library, server), server).over(front, *back)
+                }));
             }
         }
     }
@@ -102,7 +104,11 @@ fn play_all(plays: Vec<Play>) -> Vec<Played> {
                         DOUBTED
                     };
                     let is_the_same = catch_unwind(|| play.is_the_same(doubted)).is_ok();
-                    played.lock().unwrap().push(Played { play, took: begun.elapsed(), is_the_same });
+                    played.lock().unwrap().push(Played {
+                        play,
+                        took: begun.elapsed(),
+                        is_the_same,
+                    });
                 }
             });
         }
@@ -113,12 +119,25 @@ fn play_all(plays: Vec<Play>) -> Vec<Played> {
 #[test]
 fn each_pair_hears_the_same() {
     let is_all = std::env::var_os(ALL).is_some();
-    let plays: Vec<_> = every_play().into_iter().filter(|play| is_all || is_always_played(play)).collect();
+    let plays: Vec<_> = every_play()
+        .into_iter()
+        .filter(|play| is_all || is_always_played(play))
+        .collect();
     let count = plays.len();
     let mut played = play_all(plays);
     played.sort_by_key(|played| format!("{:?} {:?}", played.play.server, played.play));
-    for Played { play, took, is_the_same } in &played {
-        let Play { client, server, front, back } = play;
+    for Played {
+        play,
+        took,
+        is_the_same,
+    } in &played
+    {
+        let Play {
+            client,
+            server,
+            front,
+            back,
+        } = play;
         let library = match client {
             Client::Everything(library) | Client::Tools(library, _) => format!("{library:?}"),
             Client::Inspector(_) => "Inspector".to_owned(),
@@ -131,5 +150,8 @@ fn each_pair_hears_the_same() {
         );
     }
     assert_eq!(played.len(), count);
-    assert!(played.iter().all(|played| played.is_the_same), "what differs is told above");
+    assert!(
+        played.iter().all(|played| played.is_the_same),
+        "what differs is told above"
+    );
 }

@@ -30,7 +30,9 @@ pub struct Came {
 
 impl Came {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     pub fn is_get(&self) -> bool {
@@ -54,11 +56,17 @@ impl Far {
     }
 
     /// One that is spoken to over TLS.
-    pub async fn encrypted(tls: TlsAcceptor, answer: impl Fn(&Came) -> String + Send + Sync + 'static) -> Self {
+    pub async fn encrypted(
+        tls: TlsAcceptor,
+        answer: impl Fn(&Came) -> String + Send + Sync + 'static,
+    ) -> Self {
         Self::serving(Some(tls), answer).await
     }
 
-    async fn serving(tls: Option<TlsAcceptor>, answer: impl Fn(&Came) -> String + Send + Sync + 'static) -> Self {
+    async fn serving(
+        tls: Option<TlsAcceptor>,
+        answer: impl Fn(&Came) -> String + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (came, answer) = (Arc::<Mutex<Vec<Came>>>::default(), Arc::new(answer));
@@ -71,7 +79,9 @@ impl Far {
                         None => serve(stream, &all, &*answer).await,
                         Some(tls) => {
                             // A client that does not trust it goes.
-                            let Ok(stream) = tls.accept(stream).await else { return };
+                            let Ok(stream) = tls.accept(stream).await else {
+                                return;
+                            };
                             serve(stream, &all, &*answer).await;
                         }
                     }
@@ -83,12 +93,21 @@ impl Far {
 
     /// The requests that came and fit.
     pub fn came(&self, fits: impl Fn(&Came) -> bool) -> Vec<Came> {
-        self.came.lock().unwrap().iter().filter(|came| fits(came)).cloned().collect()
+        self.came
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|came| fits(came))
+            .cloned()
+            .collect()
     }
 
     /// A connection to it.
     pub fn connection(&self, client: Arc<dyn Client>) -> Http {
-        Http::to(Arc::new(Endpoint::new(&format!("http://{}/mcp", self.address), &[]).unwrap()), client)
+        Http::to(
+            Arc::new(Endpoint::new(&format!("http://{}/mcp", self.address), &[]).unwrap()),
+            client,
+        )
     }
 }
 
@@ -117,8 +136,14 @@ async fn serve(
 fn whole(text: &str) -> Option<Came> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let head = head.to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
-    (body.len() >= length).then(|| Came { head, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+        .unwrap_or(0);
+    (body.len() >= length).then(|| Came {
+        head,
+        body: serde_json::from_str(body).unwrap_or(Value::Null),
+    })
 }
 
 /// A response that is one JSON text.
@@ -132,7 +157,9 @@ pub fn json_of(status: u16, headers: &str, body: &Value) -> String {
 
 /// A response that is a stream of events, which ends with the connection.
 pub fn events_of(events: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}")
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}"
+    )
 }
 
 /// A response without a body.
@@ -168,7 +195,12 @@ impl Heard {
     }
 
     pub fn all(&self) -> Vec<Value> {
-        self.messages.lock().unwrap().iter().map(|message| serde_json::from_str(message.text()).unwrap()).collect()
+        self.messages
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|message| serde_json::from_str(message.text()).unwrap())
+            .collect()
     }
 }
 
@@ -186,7 +218,10 @@ impl Client for Heard {
 }
 
 pub fn exchange(client: &Arc<Heard>) -> Exchange {
-    Exchange::new(Arc::<Heard>::clone(client), Arc::new(Caller::new(Tenant::default(), None)))
+    Exchange::new(
+        Arc::<Heard>::clone(client),
+        Arc::new(Caller::new(Tenant::default(), None)),
+    )
 }
 
 pub fn ask(id: i64, method: &str) -> Message {

@@ -56,14 +56,20 @@ async fn regional() -> Far {
 async fn before(far: &Far, setup: Setup) -> Arc<dyn Connect> {
     let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = Guard::new(semel(setup).await, Arc::new(config()), "bank", "");
-    Arc::new(Lowering::over(Arc::new(Tower::new(guard, Server::Endpoint(Arc::new(endpoint))))))
+    Arc::new(Lowering::over(Arc::new(Tower::new(
+        guard,
+        Server::Endpoint(Arc::new(endpoint)),
+    ))))
 }
 
 /// The policy puts its key into an argument that is repeated in a header.
 fn keyed() -> Setup {
     let target = json!({ "argument": "/reference", "repeats": "replayed", "remembers": "24h" });
     let settings = json!({ "operation": "pay", "identity": ["/amount"], "target": target });
-    Setup { policy: ("intent", settings), ..Setup::default() }
+    Setup {
+        policy: ("intent", settings),
+        ..Setup::default()
+    }
 }
 
 fn pay() -> Value {
@@ -75,21 +81,48 @@ async fn a_newer_client_whose_header_says_something_else_is_refused() {
     let far = regional().await;
     let gateway = Gateway::connecting(before(&far, Setup::default()).await).await;
     let call = async |region: &[&str]| {
-        let mut headers =
-            vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "pay")];
+        let mut headers = vec![
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "pay"),
+        ];
         headers.extend(region.iter().map(|region| ("mcp-param-region", *region)));
-        let answer = gateway.post(&headers, &modern(1, "tools/call", pay())).await;
+        let answer = gateway
+            .post(&headers, &modern(1, "tools/call", pay()))
+            .await;
         (answer.status(), answer.json().await)
     };
-    for (wrong, what) in [(&[][..], "is missing"), (&["us"], "something else"), (&["eu", "us"], "something else")] {
+    for (wrong, what) in [
+        (&[][..], "is missing"),
+        (&["us"], "something else"),
+        (&["eu", "us"], "something else"),
+    ] {
         let (status, said) = call(wrong).await;
-        assert_eq!((status, &said["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(-32_020)), "{said}");
-        assert!(said["error"]["message"].as_str().unwrap().contains(what), "{said}");
+        assert_eq!(
+            (status, &said["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!(-32_020)),
+            "{said}"
+        );
+        assert!(
+            said["error"]["message"].as_str().unwrap().contains(what),
+            "{said}"
+        );
     }
-    assert!(far.came(|came| came.method() == "tools/call").is_empty(), "nothing was sent");
+    assert!(
+        far.came(|came| came.method() == "tools/call").is_empty(),
+        "nothing was sent"
+    );
     let (status, said) = call(&["eu"]).await;
-    assert_eq!((status, &said["result"]["content"][0]["text"]), (StatusCode::OK, &json!("paid")), "{said}");
-    assert_eq!(far.came(|came| came.method() == "tools/list").len(), 1, "what the schema says is asked for once");
+    assert_eq!(
+        (status, &said["result"]["content"][0]["text"]),
+        (StatusCode::OK, &json!("paid")),
+        "{said}"
+    );
+    assert_eq!(
+        far.came(|came| came.method() == "tools/list").len(),
+        1,
+        "what the schema says is asked for once"
+    );
 }
 
 #[tokio::test]
@@ -102,15 +135,33 @@ async fn clients_that_know_no_headers_reach_a_server_that_wants_them() {
 
         let far = regional().await;
         let (mut newer, input, client) = Agent::apart();
-        let upstream = before(&far, setup.clone()).await.connect(Arc::clone(&client)).await.unwrap();
-        tokio::spawn(stdio::serve(input, client, Caller::new(Tenant::default(), None), upstream));
+        let upstream = before(&far, setup.clone())
+            .await
+            .connect(Arc::clone(&client))
+            .await
+            .unwrap();
+        tokio::spawn(stdio::serve(
+            input,
+            client,
+            Caller::new(Tenant::default(), None),
+            upstream,
+        ));
         let mut other = pay();
         other["arguments"]["amount"] = json!(31);
-        newer.write(&modern(1, "tools/call", other).to_string()).await;
+        newer
+            .write(&modern(1, "tools/call", other).to_string())
+            .await;
         let answered = newer.answer().await;
         let calls = far.came(|came| came.method() == "tools/call");
-        assert_eq!((answered, calls.len()), ((json!("executed"), "paid".to_owned()), 1), "{calls:?}");
+        assert_eq!(
+            (answered, calls.len()),
+            ((json!("executed"), "paid".to_owned()), 1),
+            "{calls:?}"
+        );
         assert_eq!(calls[0].header("mcp-param-region"), Some("eu"));
-        assert_eq!(calls[0].header("mcp-param-reference").is_some(), setup.policy.0 == "intent");
+        assert_eq!(
+            calls[0].header("mcp-param-reference").is_some(),
+            setup.policy.0 == "intent"
+        );
     }
 }

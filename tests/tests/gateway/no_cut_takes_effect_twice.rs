@@ -43,7 +43,14 @@ fn response(id: &Value, effect: usize) -> String {
     };
     let content = json!([{ "type": "text", "text": format!("effect {effect}") }]);
     let result = json!({ "jsonrpc": "2.0", "id": id, "result": { "content": content, "resultType": "complete" } });
-    events_of(&[event("e-1", &told(1)), event("e-2", &told(2)), event("e-3", &result)].concat())
+    events_of(
+        &[
+            event("e-1", &told(1)),
+            event("e-2", &told(2)),
+            event("e-3", &result),
+        ]
+        .concat(),
+    )
 }
 
 /// A server that counts, and whose response to its first call is cut after so many bytes.
@@ -94,15 +101,25 @@ async fn server(era: Era, cut: usize, effects: Arc<AtomicUsize>) -> Far {
 
 /// The gateway before this server.
 async fn gateway(far: &Far, is_off: bool) -> Gateway {
-    let setup = Setup { is_off, ..Setup::default() };
+    let setup = Setup {
+        is_off,
+        ..Setup::default()
+    };
     let guard = Guard::new(semel(setup).await, Arc::new(config()), "bank", "");
     let endpoint = Arc::new(Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap());
-    Gateway::connecting(Arc::new(Lowering::over(Arc::new(Tower::new(guard, Server::Endpoint(endpoint)))))).await
+    Gateway::connecting(Arc::new(Lowering::over(Arc::new(Tower::new(
+        guard,
+        Server::Endpoint(endpoint),
+    )))))
+    .await
 }
 
 /// The response of the gateway to a call, whatever it is framed as.
 async fn told(mut answer: Answer) -> Value {
-    if !answer.header("content-type").starts_with("text/event-stream") {
+    if !answer
+        .header("content-type")
+        .starts_with("text/event-stream")
+    {
         return answer.json().await;
     }
     while let Some((_, message)) = answer.event().await {
@@ -115,11 +132,22 @@ async fn told(mut answer: Answer) -> Value {
 
 /// Calls until there is a result that is no error, at most three times. The last word is returned.
 async fn insists(gateway: &Gateway, era: Era) -> Value {
-    let session = if era == Era::Older { gateway.open().await } else { String::new() };
+    let session = if era == Era::Older {
+        gateway.open().await
+    } else {
+        String::new()
+    };
     let mut last = Value::Null;
     for id in 1..=3 {
         let answer = match era {
-            Era::Older => gateway.post(&[("mcp-session-id", &session)], &request(id, "tools/call", pay(7))).await,
+            Era::Older => {
+                gateway
+                    .post(
+                        &[("mcp-session-id", &session)],
+                        &request(id, "tools/call", pay(7)),
+                    )
+                    .await
+            }
             Era::Newer => gateway.ask(id, "tools/call", pay(7)).await,
         };
         last = told(answer).await;
@@ -142,9 +170,13 @@ async fn cut_at(era: Era, cut: usize, is_off: bool) -> (usize, Value) {
 fn places() -> Vec<usize> {
     let whole = response(&json!(1), 1);
     let count = std::env::var(CUTS_WISH).map_or(CUTS, |wish| wish.parse().unwrap());
-    let ends = whole.match_indices("\n\n").map(|(at, _)| at + 2).filter(|at| *at < whole.len());
+    let ends = whole
+        .match_indices("\n\n")
+        .map(|(at, _)| at + 2)
+        .filter(|at| *at < whole.len());
     // The last byte ends the line that ends the last event: without it there is no response yet.
-    ends.chain((0..count).map(|place| place * (whole.len() - 1) / count)).collect()
+    ends.chain((0..count).map(|place| place * (whole.len() - 1) / count))
+        .collect()
 }
 
 async fn is_survived(era: Era, cut: usize) {
@@ -152,7 +184,9 @@ async fn is_survived(era: Era, cut: usize) {
     assert!(effects > 1, "the control: {era:?}, cut at {cut}: {last}");
     let (effects, last) = cut_at(era, cut, false).await;
     assert_eq!(effects, 1, "{era:?}, cut at {cut}: {last}");
-    let is_told = ["\"effect 1\"", "\"in-doubt\"", "\"held\""].iter().any(|word| last.to_string().contains(word));
+    let is_told = ["\"effect 1\"", "\"in-doubt\"", "\"held\""]
+        .iter()
+        .any(|word| last.to_string().contains(word));
     assert!(is_told, "{era:?}, cut at {cut}: {last}");
 }
 
@@ -160,7 +194,9 @@ async fn is_survived(era: Era, cut: usize) {
 async fn of_the_response_over_the_network() {
     for era in [Era::Older, Era::Newer] {
         // They wait for most of the time, before they try to read on.
-        stream::iter(places()).for_each_concurrent(AT_ONCE, |cut| is_survived(era, cut)).await;
+        stream::iter(places())
+            .for_each_concurrent(AT_ONCE, |cut| is_survived(era, cut))
+            .await;
     }
 }
 
@@ -169,6 +205,9 @@ async fn a_response_that_is_whole_is_heard() {
     for era in [Era::Older, Era::Newer] {
         let (effects, last) = cut_at(era, usize::MAX, false).await;
         assert_eq!(effects, 1);
-        assert!(last.to_string().contains("effect 1") && last["result"]["isError"] != true, "{era:?}: {last}");
+        assert!(
+            last.to_string().contains("effect 1") && last["result"]["isError"] != true,
+            "{era:?}: {last}"
+        );
     }
 }

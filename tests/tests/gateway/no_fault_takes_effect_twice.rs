@@ -37,38 +37,52 @@ fn one_effect_in(scene: impl Fn() -> Scene, fault: &str, era: Era, patience: Dur
     for way in [Way::Bare, Way::Unguarded] {
         let scene = scene();
         let got = insists(&scene, way, era, patience);
-        assert!(scene.effects() > 1, "the control: {way:?} {era:?} {fault}: {got:?}");
+        assert!(
+            scene.effects() > 1,
+            "the control: {way:?} {era:?} {fault}: {got:?}"
+        );
     }
     let scene = scene();
     let got = insists(&scene, Way::Guarded, era, patience);
     assert_eq!(scene.effects(), 1, "{era:?} {fault}: {got:?}");
     let last = got.last().unwrap();
-    assert!(*last == Got::Result("effect 1".to_owned()) || last.tells_doubt(), "{era:?} {fault}: {got:?}");
+    assert!(
+        *last == Got::Result("effect 1".to_owned()) || last.tells_doubt(),
+        "{era:?} {fault}: {got:?}"
+    );
 }
 
 #[test]
 fn the_server_ends_before_it_answers() {
-    ERAS.into_iter().for_each(|era| one_effect("dies", era, PATIENCE));
+    ERAS.into_iter()
+        .for_each(|era| one_effect("dies", era, PATIENCE));
 }
 
 #[test]
 fn the_answer_says_that_it_failed() {
-    ERAS.into_iter().for_each(|era| one_effect("fails", era, PATIENCE));
+    ERAS.into_iter()
+        .for_each(|era| one_effect("fails", era, PATIENCE));
 }
 
 #[test]
 fn the_answer_comes_after_the_client_gave_up() {
     let scene = || Scene::with("late=800").taken_within_200_ms();
-    ERAS.into_iter().for_each(|era| one_effect_in(scene, "late=800", era, Duration::from_millis(500)));
+    ERAS.into_iter()
+        .for_each(|era| one_effect_in(scene, "late=800", era, Duration::from_millis(500)));
 }
 
 #[test]
 fn the_answer_is_cut_off() {
     // An answer has some 105 bytes, and in the older era more. The last one ends the line.
     const PLACES: usize = 100;
-    let cuts = std::env::var("SEMEL_MCP_CUTS").map_or(10, |wish| wish.parse::<usize>().unwrap().min(PLACES));
+    let cuts = std::env::var("SEMEL_MCP_CUTS")
+        .map_or(10, |wish| wish.parse::<usize>().unwrap().min(PLACES));
     for cut in 0..cuts {
-        one_effect(&format!("cut={}", cut * PLACES / cuts), ERAS[cut % 2], PATIENCE);
+        one_effect(
+            &format!("cut={}", cut * PLACES / cuts),
+            ERAS[cut % 2],
+            PATIENCE,
+        );
     }
 }
 
@@ -76,7 +90,11 @@ fn the_answer_is_cut_off() {
 fn the_answer_is_there_before_the_server_ends() {
     for era in ERAS {
         let scene = Scene::with("cut=1000");
-        assert_eq!(insists(&scene, Way::Guarded, era, PATIENCE), [Got::Result("effect 1".to_owned())], "{era:?}");
+        assert_eq!(
+            insists(&scene, Way::Guarded, era, PATIENCE),
+            [Got::Result("effect 1".to_owned())],
+            "{era:?}"
+        );
     }
 }
 
@@ -130,7 +148,10 @@ fn the_client_leaves_in_the_middle_of_a_call() {
         assert_eq!(scene.effects(), 2, "the control: {era:?}: {got:?}");
         let (scene, got) = left_and_begun_anew(Way::Guarded, era);
         assert_eq!(scene.effects(), 1, "{era:?}: {got:?}");
-        assert!(got == Got::Result("effect 1".to_owned()) || got.tells_doubt(), "{era:?}: {got:?}");
+        assert!(
+            got == Got::Result("effect 1".to_owned()) || got.tells_doubt(),
+            "{era:?}: {got:?}"
+        );
     }
 }
 
@@ -138,8 +159,15 @@ fn the_client_leaves_in_the_middle_of_a_call() {
 fn two_at_once(way: Way, era: Era) -> (Scene, Vec<Got>) {
     let scene = Scene::with("late=300");
     let mut clients = [scene.client(way, era), scene.client(way, era)];
-    let begun: Vec<i64> = clients.iter_mut().map(|client| client.begin("pay", 7)).collect();
-    let got = clients.iter_mut().zip(begun).map(|(client, id)| client.wait(id, PATIENCE)).collect();
+    let begun: Vec<i64> = clients
+        .iter_mut()
+        .map(|client| client.begin("pay", 7))
+        .collect();
+    let got = clients
+        .iter_mut()
+        .zip(begun)
+        .map(|(client, id)| client.wait(id, PATIENCE))
+        .collect();
     (scene, got)
 }
 
@@ -157,7 +185,10 @@ fn two_clients_call_at_once() {
 /// So many equal calls by one client, one right after the other, before any is answered.
 fn in_a_row(client: &mut Client, count: usize) -> Vec<Got> {
     let begun: Vec<i64> = (0..count).map(|_| client.begin("pay", 7)).collect();
-    begun.into_iter().map(|id| client.wait(id, PATIENCE)).collect()
+    begun
+        .into_iter()
+        .map(|id| client.wait(id, PATIENCE))
+        .collect()
 }
 
 #[test]
@@ -179,7 +210,11 @@ fn what_is_meant_again_is_done_again() {
         let scene = Scene::with("none");
         let mut client = scene.client(Way::Guarded, era);
         for number in 1..=20 {
-            assert_eq!(client.call("pay", 7, PATIENCE), Got::Result(format!("effect {number}")), "{era:?}");
+            assert_eq!(
+                client.call("pay", 7, PATIENCE),
+                Got::Result(format!("effect {number}")),
+                "{era:?}"
+            );
         }
     }
 }

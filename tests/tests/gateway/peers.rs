@@ -19,7 +19,11 @@ fn workspace() -> &'static Path {
 
 fn installed(path: &str) -> PathBuf {
     let path = workspace().join("target/mcp-peers").join(path);
-    assert!(path.exists(), "`{}` is not installed: run `cargo xtask mcp-peers`", path.display());
+    assert!(
+        path.exists(),
+        "`{}` is not installed: run `cargo xtask mcp-peers`",
+        path.display()
+    );
     path
 }
 
@@ -37,7 +41,11 @@ pub fn agents_python() -> PathBuf {
 pub fn semel() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let path = this.ancestors().nth(2).unwrap().join("semel");
-    assert!(path.is_file(), "there is no `{}`: run `cargo build --workspace`", path.display());
+    assert!(
+        path.is_file(),
+        "there is no `{}`: run `cargo build --workspace`",
+        path.display()
+    );
     path
 }
 
@@ -82,7 +90,10 @@ impl Library {
     fn script(self, name: &str) -> Vec<OsString> {
         let node = |words: [&str; 2]| {
             let script = ["node".into(), script(&format!("{name}.mjs"))];
-            script.into_iter().chain(words.map(OsString::from)).collect()
+            script
+                .into_iter()
+                .chain(words.map(OsString::from))
+                .collect()
         };
         match self {
             Self::Sdk => node(["sdk", "legacy"]),
@@ -91,8 +102,16 @@ impl Library {
             Self::Node(Speaks::Both) => node(["client", "auto"]),
             Self::Python(speaks) => {
                 // Pinned to the newer era, it asks a server nothing before its first request.
-                let mode = if speaks == Speaks::Older { "legacy" } else { "auto" };
-                vec![installed("py/bin/python").into(), script(&format!("{name}.py")), mode.into()]
+                let mode = if speaks == Speaks::Older {
+                    "legacy"
+                } else {
+                    "auto"
+                };
+                vec![
+                    installed("py/bin/python").into(),
+                    script(&format!("{name}.py")),
+                    mode.into(),
+                ]
             }
         }
     }
@@ -131,7 +150,12 @@ impl Server {
 
     /// The command that starts it, for files in this folder.
     pub fn command(self, folder: &Path) -> Vec<OsString> {
-        let node = |name: &str| vec!["node".into(), npm(&format!("@modelcontextprotocol/{name}/dist/index.js")).into()];
+        let node = |name: &str| {
+            vec![
+                "node".into(),
+                npm(&format!("@modelcontextprotocol/{name}/dist/index.js")).into(),
+            ]
+        };
         match self {
             Self::Everything => node("server-everything"),
             Self::Filesystem => [node("server-filesystem"), vec![folder.into()]].concat(),
@@ -163,16 +187,29 @@ pub fn command(words: &[OsString]) -> Command {
 
 /// The server that the conformance suite asks for, at this port.
 pub fn conforming(port: u16) -> Command {
-    command(&["node".into(), script("conforming.mjs"), port.to_string().into()])
+    command(&[
+        "node".into(),
+        script("conforming.mjs"),
+        port.to_string().into(),
+    ])
 }
 
 /// The conformance suite, against the server at an address.
 pub fn conformance() -> Command {
     let modules = installed("conformance/node_modules");
     let node = ["x64", "arm64"].map(|of| modules.join(format!("node-linux-{of}/bin/node")));
-    let node = node.into_iter().find(|node| node.exists()).expect("the Node that the suite needs, for this machine");
+    let node = node
+        .into_iter()
+        .find(|node| node.exists())
+        .expect("the Node that the suite needs, for this machine");
     let suite = modules.join("@modelcontextprotocol/conformance/dist/index.js");
-    command(&[node.into(), suite.into(), "server".into(), "--suite".into(), "all".into()])
+    command(&[
+        node.into(),
+        suite.into(),
+        "server".into(),
+        "--suite".into(),
+        "all".into(),
+    ])
 }
 
 /// A process that listens, until this is dropped.
@@ -189,7 +226,10 @@ impl Listening {
             // Where somebody else is faster, the process says so and ends, and another port is tried.
             let port = free_port();
             let process = at(port).spawn().unwrap();
-            let mut listening = Self { process, url: format!("http://127.0.0.1:{port}/mcp") };
+            let mut listening = Self {
+                process,
+                url: format!("http://127.0.0.1:{port}/mcp"),
+            };
             if listening.comes_up(port) {
                 return listening;
             }
@@ -202,7 +242,11 @@ impl Listening {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return true;
             }
-            assert!(begun.elapsed() < LISTENS_WITHIN, "nothing listens at {}", self.url);
+            assert!(
+                begun.elapsed() < LISTENS_WITHIN,
+                "nothing listens at {}",
+                self.url
+            );
             sleep(Duration::from_millis(20));
         }
         false
@@ -260,7 +304,10 @@ impl Client {
 fn inspector(target: Vec<OsString>, words: &[&str]) -> Vec<OsString> {
     let launcher = npm("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
     let words = words.iter().map(OsString::from);
-    let line = ["node".into(), launcher.into(), "--cli".into()].into_iter().chain(words).chain(["--".into()]);
+    let line = ["node".into(), launcher.into(), "--cli".into()]
+        .into_iter()
+        .chain(words)
+        .chain(["--".into()]);
     line.chain(target).collect()
 }
 
@@ -276,8 +323,14 @@ pub fn surround(command: &mut Command, scratch: &Path) {
     command
         .env("NODE_PATH", installed("npm/node_modules"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("SEMEL_LEDGER", format!("sqlite:{}", scratch.join("ledger.db").display()))
-        .env("SEMEL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"))
+        .env(
+            "SEMEL_LEDGER",
+            format!("sqlite:{}", scratch.join("ledger.db").display()),
+        )
+        .env(
+            "SEMEL_CACHE",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"),
+        )
         .env("MEMORY_FILE_PATH", scratch.join("memory.json"))
         .env("XDG_CONFIG_HOME", scratch)
         .env_remove("SEMEL_CONFIG")

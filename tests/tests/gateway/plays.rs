@@ -26,8 +26,14 @@ const OF_AN_ERA: [&str; 7] = [
 ];
 
 /// The steps that a client of the newer era leaves out.
-const OLDER_STEPS: [&str; 6] =
-    ["ping", "resources/subscribe", "resources/unsubscribe", "logging/setLevel", "logged", "roots changed"];
+const OLDER_STEPS: [&str; 6] = [
+    "ping",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "logging/setLevel",
+    "logged",
+    "roots changed",
+];
 
 /// What messages are carried by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +66,20 @@ pub struct Play {
 impl Play {
     /// Over the standard streams.
     pub fn of(client: Client, server: Server) -> Self {
-        Self { client, server, front: Carrier::Stdio, back: Carrier::Stdio }
+        Self {
+            client,
+            server,
+            front: Carrier::Stdio,
+            back: Carrier::Stdio,
+        }
     }
 
     pub fn over(self, front: Carrier, back: Carrier) -> Self {
-        Self { front, back, ..self }
+        Self {
+            front,
+            back,
+            ..self
+        }
     }
 
     /// The client that shows what is to be heard: where client and server have no era in common, or find a common one only
@@ -80,7 +95,10 @@ impl Play {
     /// Whether the gateway translates.
     fn is_of_two_eras(self) -> bool {
         let eras = (self.client.speaks(), self.server.speaks());
-        matches!(eras, (Speaks::Older, Speaks::Newer) | (Speaks::Newer | Speaks::Both, Speaks::Older))
+        matches!(
+            eras,
+            (Speaks::Older, Speaks::Newer) | (Speaks::Newer | Speaks::Both, Speaks::Older)
+        )
     }
 
     /// What is heard without the gateway, and through it. Each run has a folder of its own in which the same files lie, called the
@@ -103,7 +121,10 @@ impl Play {
             through.is_as(&bare, doubted);
         }
         assert!(bare.answers("").is_empty());
-        assert!(through.answers("").contains(&"executed".to_owned()), "the gateway was not there");
+        assert!(
+            through.answers("").contains(&"executed".to_owned()),
+            "the gateway was not there"
+        );
     }
 
     fn run(self, through: bool) -> Transcript {
@@ -113,14 +134,24 @@ impl Play {
         std::fs::write(folder.join("one.txt"), "the first\nthe second\n").unwrap();
         let server = match self.back {
             Carrier::Stdio => None,
-            Carrier::Http => Some(Listening::start(|port| stage.set(self.server.listening(port)))),
+            Carrier::Http => Some(Listening::start(|port| {
+                stage.set(self.server.listening(port))
+            })),
         };
         let target = match &server {
             None => self.server.command(&folder),
             Some(server) => vec![server.url.clone().into()],
         };
-        let (target, _gateway) = if through { self.through(&stage, target) } else { (target, None) };
-        let client = if through { self.client } else { self.reference() };
+        let (target, _gateway) = if through {
+            self.through(&stage, target)
+        } else {
+            (target, None)
+        };
+        let client = if through {
+            self.client
+        } else {
+            self.reference()
+        };
         let printed = stage.play(&client.command(&folder, target), &folder);
         Transcript::read(&printed, self.order())
     }
@@ -135,7 +166,11 @@ impl Play {
 
     /// The gateway before this server, and it itself, where it listens.
     fn through(self, stage: &Stage, server: Vec<OsString>) -> (Vec<OsString>, Option<Listening>) {
-        let mark = if self.back == Carrier::Stdio { "--" } else { "--upstream" };
+        let mark = if self.back == Carrier::Stdio {
+            "--"
+        } else {
+            "--upstream"
+        };
         let gateway = |more: &[OsString]| {
             let words: Vec<OsString> = vec![semel().into(), "mcp".into()];
             [words, more.to_vec(), vec![mark.into()], server.clone()].concat()
@@ -144,7 +179,10 @@ impl Play {
             return (gateway(&[]), None);
         }
         let listening = Listening::start(|port| {
-            stage.set(command(&gateway(&["--listen".into(), format!("127.0.0.1:{port}").into()])))
+            stage.set(command(&gateway(&[
+                "--listen".into(),
+                format!("127.0.0.1:{port}").into(),
+            ])))
         });
         (vec![listening.url.clone().into()], Some(listening))
     }
@@ -163,8 +201,14 @@ impl Stage {
     /// A process in these surroundings that is not listened to.
     pub fn set(&self, mut command: Command) -> Command {
         surround(&mut command, self.0.path());
-        let talk = OpenOptions::new().append(true).open(self.0.path().join("talk")).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(talk);
+        let talk = OpenOptions::new()
+            .append(true)
+            .open(self.0.path().join("talk"))
+            .unwrap();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(talk);
         command
     }
 
@@ -172,10 +216,20 @@ impl Stage {
     pub fn play(&self, words: &[OsString], folder: &Path) -> String {
         let timed = ["timeout".into(), SCRIPT_SECONDS.to_string().into()];
         let mut client = self.set(command(&[&timed, words].concat()));
-        let output = client.stdout(Stdio::piped()).current_dir(folder).output().unwrap();
+        let output = client
+            .stdout(Stdio::piped())
+            .current_dir(folder)
+            .output()
+            .unwrap();
         let talk = std::fs::read_to_string(self.0.path().join("talk")).unwrap();
-        assert!(output.status.success(), "{words:?} failed with {}: {talk}", output.status);
-        String::from_utf8(output.stdout).unwrap().replace(self.0.path().to_str().unwrap(), "(scratch)")
+        assert!(
+            output.status.success(),
+            "{words:?} failed with {}: {talk}",
+            output.status
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .replace(self.0.path().to_str().unwrap(), "(scratch)")
     }
 }
 
@@ -194,22 +248,35 @@ impl Transcript {
             _ => vec![json!({ "step": "printed", "came": printed, "semel": [] })],
         };
         let mut steps: Vec<_> = steps.iter().map(read_through).collect();
-        let heard = steps.iter_mut().filter_map(|step| step.get_mut("heard")?.as_array_mut());
-        heard.filter(|_| order != Order::Kept).for_each(|heard| heard.sort_by_key(Value::to_string));
+        let heard = steps
+            .iter_mut()
+            .filter_map(|step| step.get_mut("heard")?.as_array_mut());
+        heard
+            .filter(|_| order != Order::Kept)
+            .for_each(|heard| heard.sort_by_key(Value::to_string));
         Self { steps, order }
     }
 
     /// The words of the gateway's answers to the steps that begin so.
     pub fn answers(&self, step: &str) -> Vec<String> {
-        let steps = self.steps.iter().filter(|one| one["step"].as_str().unwrap().starts_with(step));
+        let steps = self
+            .steps
+            .iter()
+            .filter(|one| one["step"].as_str().unwrap().starts_with(step));
         let added = steps.flat_map(|one| one["semel"].as_array().unwrap());
         let answers = added.filter(|added| added[0] == "dev.semel/answer");
-        answers.map(|answer| answer[1].as_str().unwrap().to_owned()).collect()
+        answers
+            .map(|answer| answer[1].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Everything is as it was heard without the gateway, but for what the gateway adds of its own.
     pub fn is_as(&self, bare: &Self, doubted: &[&str]) {
-        assert!(bare.steps.len() > 3 || bare.steps[0]["step"] == "printed", "nothing was played: {:?}", bare.steps);
+        assert!(
+            bare.steps.len() > 3 || bare.steps[0]["step"] == "printed",
+            "nothing was played: {:?}",
+            bare.steps
+        );
         for (through, bare) in self.steps.iter().zip(&bare.steps) {
             let step = bare["step"].as_str().unwrap();
             if doubted.iter().any(|doubted| step.contains(doubted)) {
@@ -227,7 +294,11 @@ impl Transcript {
             return equal(step, through, bare);
         }
         let of_server = bare.as_array().unwrap();
-        let only_here = through.as_array().unwrap().iter().find(|message| !of_server.contains(message));
+        let only_here = through
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|message| !of_server.contains(message));
         assert_eq!(only_here, None, "in `{step}`, and not without the gateway");
     }
 
@@ -245,7 +316,11 @@ impl Transcript {
             if doubted.iter().any(|doubted| step.contains(doubted)) {
                 tells(through, bare);
             } else {
-                equal(step, &of_no_era(&through["came"]), &of_no_era(&bare["came"]));
+                equal(
+                    step,
+                    &of_no_era(&through["came"]),
+                    &of_no_era(&bare["came"]),
+                );
             }
         }
         assert!(steps.next().is_none(), "something else was played");
@@ -259,19 +334,37 @@ fn equal(step: &str, through: &Value, bare: &Value) {
         return;
     }
     let (through, bare) = (through.to_string(), bare.to_string());
-    let same = through.chars().zip(bare.chars()).take_while(|(one, other)| one == other).count();
-    let from = |text: &str| text.chars().skip(same.saturating_sub(80)).take(400).collect::<String>();
-    panic!("in `{step}` the gateway has\n{}\nwhere without it there is\n{}", from(&through), from(&bare));
+    let same = through
+        .chars()
+        .zip(bare.chars())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let from = |text: &str| {
+        text.chars()
+            .skip(same.saturating_sub(80))
+            .take(400)
+            .collect::<String>()
+    };
+    panic!(
+        "in `{step}` the gateway has\n{}\nwhere without it there is\n{}",
+        from(&through),
+        from(&bare)
+    );
 }
 
 /// The same with texts that are JSON read, too: variables of surroundings have no order.
 fn read_through(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(read_through).collect(),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, value)| (name.clone(), read_through(value))).collect())
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, value)| (name.clone(), read_through(value)))
+                .collect(),
+        ),
+        Value::String(text) if text.starts_with("{\n") => {
+            serde_json::from_str(text).unwrap_or_else(|_| value.clone())
         }
-        Value::String(text) if text.starts_with("{\n") => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
         other => other.clone(),
     }
 }
@@ -280,7 +373,10 @@ fn read_through(value: &Value) -> Value {
 fn tells(through: &Value, bare: &Value) {
     let words = &bare["came"]["content"][0];
     let mut told = through["came"]["content"].as_array().unwrap().iter();
-    assert!(told.any(|part| part == words), "{words} is not told by {through:#}");
+    assert!(
+        told.any(|part| part == words),
+        "{words} is not told by {through:#}"
+    );
 }
 
 /// Without what only one era says.
@@ -288,9 +384,15 @@ fn of_no_era(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(of_no_era).collect(),
         Value::Object(members) => {
-            let of_none = members.iter().filter(|(name, _)| !OF_AN_ERA.contains(&name.as_str()));
+            let of_none = members
+                .iter()
+                .filter(|(name, _)| !OF_AN_ERA.contains(&name.as_str()));
             let of_none = of_none.map(|(name, value)| (name.clone(), of_no_era(value)));
-            Value::Object(of_none.filter(|(name, value)| name != "_meta" || *value != json!({})).collect())
+            Value::Object(
+                of_none
+                    .filter(|(name, value)| name != "_meta" || *value != json!({}))
+                    .collect(),
+            )
         }
         Value::String(text) => json!(in_no_words(text)),
         other => other.clone(),
@@ -300,11 +402,18 @@ fn of_no_era(value: &Value) -> Value {
 /// Without the version, without numbers of what was made up at random (more of it was heard in one era), and without what a
 /// library puts before an error.
 fn in_no_words(text: &str) -> String {
-    let mut text = text.replace("2025-11-25", "(version)").replace("2026-07-28", "(version)");
-    while let Some((_, said)) = text.split_once(": ").filter(|(before, _)| before.starts_with("MCP error -")) {
+    let mut text = text
+        .replace("2025-11-25", "(version)")
+        .replace("2026-07-28", "(version)");
+    while let Some((_, said)) = text
+        .split_once(": ")
+        .filter(|(before, _)| before.starts_with("MCP error -"))
+    {
         text = said.to_owned();
     }
     let mut parts = text.split("(id ");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + "(id" + part.trim_start_matches(|next: char| next.is_ascii_digit()))
+    parts.fold(first, |text, part| {
+        text + "(id" + part.trim_start_matches(|next: char| next.is_ascii_digit())
+    })
 }

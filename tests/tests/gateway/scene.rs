@@ -40,7 +40,12 @@ pub struct Server {
 impl Server {
     pub fn new(loses_answers: bool) -> Arc<Self> {
         let (effects, passed) = (AtomicUsize::new(0), Mutex::default());
-        Arc::new(Self { effects, passed, answers: Semaphore::new(0), loses_answers })
+        Arc::new(Self {
+            effects,
+            passed,
+            answers: Semaphore::new(0),
+            loses_answers,
+        })
     }
 
     pub fn effects(&self) -> usize {
@@ -58,20 +63,36 @@ impl Upstream for Server {
     async fn pass(&self, message: Message, exchange: &Exchange) {
         self.passed.lock().unwrap().push(message.text().to_owned());
         if message.kind() == Kind::Request {
-            exchange.client.put(Message::response(message.id(), "result", r#"{"unknown":[1.50]}"#)).await.unwrap();
+            exchange
+                .client
+                .put(Message::response(
+                    message.id(),
+                    "result",
+                    r#"{"unknown":[1.50]}"#,
+                ))
+                .await
+                .unwrap();
         }
     }
 
     async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
         if request.method() == Some("tools/list") {
-            return Ok(Message::response(request.id(), "result", r#"{"tools":[{"name":"pay","inputSchema":{}}]}"#));
+            return Ok(Message::response(
+                request.id(),
+                "result",
+                r#"{"tools":[{"name":"pay","inputSchema":{}}]}"#,
+            ));
         }
         let effect = self.effects.fetch_add(1, Ordering::SeqCst) + 1;
         self.answers.acquire().await.unwrap().forget();
         if self.loses_answers {
-            return Err(Lost { reason: "the server ended".to_owned(), sent: true });
+            return Err(Lost {
+                reason: "the server ended".to_owned(),
+                sent: true,
+            });
         }
-        let text = json!({ "content": [{ "type": "text", "text": format!("paid {effect}") }] }).to_string();
+        let text = json!({ "content": [{ "type": "text", "text": format!("paid {effect}") }] })
+            .to_string();
         Ok(Message::response(request.id(), "result", &text))
     }
 
@@ -130,9 +151,17 @@ impl Agent {
         let guard = Guard::new(semel(setup).await, config, "bank", "").trusting(is_trusted);
         let guard = probes.into_iter().fold(guard, Guard::probing);
         let guarded = Arc::new(Guarded::over(Arc::new(guard), server));
-        tokio::spawn(stdio::serve(far_read, client, Caller::new(Tenant::default(), None), guarded));
+        tokio::spawn(stdio::serve(
+            far_read,
+            client,
+            Caller::new(Tenant::default(), None),
+            guarded,
+        ));
         let (read, write) = tokio::io::split(near);
-        Self { write, read: BufReader::new(read).lines() }
+        Self {
+            write,
+            read: BufReader::new(read).lines(),
+        }
     }
 
     /// A client, and its ends of the standard streams of a gateway.
@@ -140,11 +169,21 @@ impl Agent {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (far_read, far_write) = tokio::io::split(far);
         let (read, write) = tokio::io::split(near);
-        (Self { write, read: BufReader::new(read).lines() }, far_read, stdio::client(far_write))
+        (
+            Self {
+                write,
+                read: BufReader::new(read).lines(),
+            },
+            far_read,
+            stdio::client(far_write),
+        )
     }
 
     pub async fn write(&mut self, line: &str) {
-        self.write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        self.write
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .unwrap();
     }
 
     pub async fn pay(&mut self, id: i64, amount: u32) {
@@ -153,11 +192,16 @@ impl Agent {
 
     pub async fn call(&mut self, id: i64, tool: &str, arguments: &Value) {
         let params = json!({ "name": tool, "arguments": arguments }).to_string();
-        self.write(Message::request(&Id::Number(id), "tools/call", &params).text()).await;
+        self.write(Message::request(&Id::Number(id), "tools/call", &params).text())
+            .await;
     }
 
     pub async fn read(&mut self) -> String {
-        self.read.next_line().await.unwrap().expect("the gateway closed its stream")
+        self.read
+            .next_line()
+            .await
+            .unwrap()
+            .expect("the gateway closed its stream")
     }
 
     pub async fn response(&mut self) -> Value {
@@ -168,7 +212,10 @@ impl Agent {
     pub async fn answer(&mut self) -> (Value, String) {
         let response = self.response().await;
         let result = &response["result"];
-        (result["_meta"]["dev.semel/answer"].clone(), result["content"][0]["text"].as_str().unwrap().to_owned())
+        (
+            result["_meta"]["dev.semel/answer"].clone(),
+            result["content"][0]["text"].as_str().unwrap().to_owned(),
+        )
     }
 }
 
@@ -178,7 +225,9 @@ pub fn config() -> Config {
 
 fn config_of(text: &str) -> Config {
     let mut surroundings = Surroundings::default();
-    surroundings.variables.insert("SEMEL_LEDGER".to_owned(), "memory:".into());
+    surroundings
+        .variables
+        .insert("SEMEL_LEDGER".to_owned(), "memory:".into());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("semel.toml");
     std::fs::write(&file, text).unwrap();
@@ -190,13 +239,27 @@ pub async fn semel(setup: Setup) -> Semel {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| {
         let kept = CodeCache::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
-        Engine::builder(Limits::default()).cache(kept).build().unwrap()
+        Engine::builder(Limits::default())
+            .cache(kept)
+            .build()
+            .unwrap()
     });
-    let component = semel_policies::get(setup.policy.0).unwrap_or_else(|missing| panic!("{missing}"));
+    let component =
+        semel_policies::get(setup.policy.0).unwrap_or_else(|missing| panic!("{missing}"));
     let policy = engine.load(component, setup.policy.1).await.unwrap();
-    let mode = if setup.is_off { ToolMode::Off } else { ToolMode::Enforce };
-    let tool = Tool { mode, ..Tool::new(policy) };
+    let mode = if setup.is_off {
+        ToolMode::Off
+    } else {
+        ToolMode::Enforce
+    };
+    let tool = Tool {
+        mode,
+        ..Tool::new(policy)
+    };
     let builder = Semel::builder(setup.store).otherwise(tool);
-    let builder = setup.probes.into_iter().fold(builder, |builder, probes| builder.prober(probes));
+    let builder = setup
+        .probes
+        .into_iter()
+        .fold(builder, |builder, probes| builder.prober(probes));
     builder.open().await.unwrap()
 }

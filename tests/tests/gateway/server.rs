@@ -44,7 +44,13 @@ impl Scripted {
 
     pub fn new(tools: &'static str, fates: impl IntoIterator<Item = Fate>) -> Arc<Self> {
         let fates = Mutex::new(fates.into_iter().collect());
-        Arc::new(Self { tools, fates, calls: Mutex::default(), passed: Mutex::default(), says: Mutex::new("{}") })
+        Arc::new(Self {
+            tools,
+            fates,
+            calls: Mutex::default(),
+            passed: Mutex::default(),
+            says: Mutex::new("{}"),
+        })
     }
 
     pub fn says(&self, result: &'static str) {
@@ -57,7 +63,10 @@ impl Scripted {
 
     fn fate(&self) -> Fate {
         let mut fates = self.fates.lock().unwrap();
-        let next = fates.front().cloned().expect("a test tells what becomes of a call");
+        let next = fates
+            .front()
+            .cloned()
+            .expect("a test tells what becomes of a call");
         if fates.len() > 1 {
             fates.pop_front();
         }
@@ -65,7 +74,10 @@ impl Scripted {
     }
 
     fn take(&self, request: &Message) {
-        self.calls.lock().unwrap().push(serde_json::from_str(request.text()).unwrap());
+        self.calls
+            .lock()
+            .unwrap()
+            .push(serde_json::from_str(request.text()).unwrap());
     }
 }
 
@@ -89,11 +101,18 @@ impl Upstream for Scripted {
             return Ok(Message::response(request.id(), "result", self.tools));
         }
         if request.method() != Some("tools/call") {
-            return Ok(Message::response(request.id(), "result", *self.says.lock().unwrap()));
+            return Ok(Message::response(
+                request.id(),
+                "result",
+                *self.says.lock().unwrap(),
+            ));
         }
         self.take(&request);
         match self.fate() {
-            Fate::Lost => Err(Lost { reason: "the server ended".to_owned(), sent: true }),
+            Fate::Lost => Err(Lost {
+                reason: "the server ended".to_owned(),
+                sent: true,
+            }),
             Fate::Silent => std::future::pending().await,
             Fate::Late(after, member, json) => {
                 tokio::time::sleep(after).await;

@@ -40,13 +40,22 @@ pub struct Scene {
 
 impl Scene {
     pub fn with(fault: impl Into<String>) -> Self {
-        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-        Self { folder, fault: fault.into(), defaults: "" }
+        let folder = TempDir::new_in("/dev/shm")
+            .or_else(|_| TempDir::new())
+            .unwrap();
+        Self {
+            folder,
+            fault: fault.into(),
+            defaults: "",
+        }
     }
 
     /// For clients that give up without a word, and sooner than others: what is answered later than this they did not take.
     pub fn taken_within_200_ms(self) -> Self {
-        Self { defaults: "taken_within = \"200ms\"\n", ..self }
+        Self {
+            defaults: "taken_within = \"200ms\"\n",
+            ..self
+        }
     }
 
     fn effects_file(&self) -> PathBuf {
@@ -55,7 +64,10 @@ impl Scene {
 
     /// How often the server did something.
     pub fn effects(&self) -> usize {
-        std::fs::read_to_string(self.effects_file()).unwrap_or_default().lines().count()
+        std::fs::read_to_string(self.effects_file())
+            .unwrap_or_default()
+            .lines()
+            .count()
     }
 
     /// A client that begins now.
@@ -76,7 +88,11 @@ impl Scene {
             Way::Bare => Command::new(server),
             Way::Unguarded | Way::Guarded => {
                 let mut command = Command::new(peers::semel());
-                command.args(["mcp", "--name", "counting"]).args(self.config(way)).arg("--").arg(server);
+                command
+                    .args(["mcp", "--name", "counting"])
+                    .args(self.config(way))
+                    .arg("--")
+                    .arg(server);
                 command
             }
         };
@@ -91,7 +107,11 @@ impl Scene {
 
     fn config(&self, way: Way) -> Vec<String> {
         let file = self.folder.path().join(format!("{way:?}.toml"));
-        let mode = if way == Way::Unguarded { "mode = \"off\"\n" } else { "" };
+        let mode = if way == Way::Unguarded {
+            "mode = \"off\"\n"
+        } else {
+            ""
+        };
         std::fs::write(&file, format!("[defaults]\n{mode}{}", self.defaults)).unwrap();
         vec!["--config".to_owned(), file.display().to_string()]
     }
@@ -130,16 +150,34 @@ pub struct Client {
 
 impl Client {
     fn start(mut command: Command, era: Era, hears: usize) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
-        let (to, out) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        let (to, out) = (
+            process.stdin.take(),
+            BufReader::new(process.stdout.take().unwrap()),
+        );
         let (heard, from) = channel();
         thread::spawn(move || {
             // Half a line is the end, too.
-            let lines = out.lines().map_while(Result::ok).map_while(|line| serde_json::from_str(&line).ok());
-            lines.take(hears).for_each(|message| heard.send(message).unwrap_or_default());
+            let lines = out
+                .lines()
+                .map_while(Result::ok)
+                .map_while(|line| serde_json::from_str(&line).ok());
+            lines
+                .take(hears)
+                .for_each(|message| heard.send(message).unwrap_or_default());
         });
-        let mut client = Self { process, to, from, early: Vec::new(), era, next: 1 };
+        let mut client = Self {
+            process,
+            to,
+            from,
+            early: Vec::new(),
+            era,
+            next: 1,
+        };
         client.greet();
         client
     }
@@ -147,14 +185,16 @@ impl Client {
     fn greet(&mut self) {
         if self.era == Era::Newer {
             let id = self.send("server/discover", json!({}));
-            self.response(id, Duration::from_secs(30)).expect("the server was discovered");
+            self.response(id, Duration::from_secs(30))
+                .expect("the server was discovered");
             return;
         }
         let hello = json!({
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "proof", "version": "1" },
         });
         let id = self.send("initialize", hello);
-        self.response(id, Duration::from_secs(30)).expect("the server was initialized");
+        self.response(id, Duration::from_secs(30))
+            .expect("the server was initialized");
         self.write(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
     }
 
@@ -178,7 +218,10 @@ impl Client {
 
     /// Makes a call, and does not wait.
     pub fn begin(&mut self, tool: &str, amount: u32) -> i64 {
-        self.send("tools/call", json!({ "name": tool, "arguments": { "amount": amount } }))
+        self.send(
+            "tools/call",
+            json!({ "name": tool, "arguments": { "amount": amount } }),
+        )
     }
 
     /// What comes of a call within this time; a call that is given up is cancelled.
@@ -199,7 +242,12 @@ impl Client {
         if result.is_null() || result["isError"] == true {
             return Got::Wrong(response.to_string());
         }
-        Got::Result(result["content"][0]["text"].as_str().unwrap_or_default().to_owned())
+        Got::Result(
+            result["content"][0]["text"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     }
 
     fn response(&mut self, id: i64, patience: Duration) -> Result<Value, RecvTimeoutError> {

@@ -25,16 +25,21 @@ impl Upstream for Asks {
         self.heard.lock().unwrap().push(message.text().to_owned());
         if message.kind() == Kind::Request {
             let client = self.client.lock().unwrap().clone().unwrap();
-            client.put(Message::request(&Id::Number(1), "roots/list", "{}")).await.unwrap();
+            client
+                .put(Message::request(&Id::Number(1), "roots/list", "{}"))
+                .await
+                .unwrap();
         }
     }
 
     async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
         let error = json!({ "code": -32_601, "message": "unknown" }).to_string();
         match request.method() {
-            Some("resources/read") if request.text().contains("mine") => {
-                Ok(Message::response(request.id(), "result", r#"{"contents":[]}"#))
-            }
+            Some("resources/read") if request.text().contains("mine") => Ok(Message::response(
+                request.id(),
+                "result",
+                r#"{"contents":[]}"#,
+            )),
             _ => Ok(Message::response(request.id(), "error", &error)),
         }
     }
@@ -60,7 +65,10 @@ struct Reads(Mutex<Vec<Value>>);
 #[async_trait]
 impl Client for Reads {
     async fn put(&self, message: Message) -> Result<(), Gone> {
-        self.0.lock().unwrap().push(serde_json::from_str(message.text()).unwrap());
+        self.0
+            .lock()
+            .unwrap()
+            .push(serde_json::from_str(message.text()).unwrap());
         Ok(())
     }
 
@@ -79,24 +87,42 @@ async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
     let fan = Fan::over(["a", "b"].into_iter().zip(&servers).map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
-    let exchange = Exchange::new(Arc::<Reads>::clone(&client), Arc::new(Caller::new(Tenant::default(), None)));
+    let exchange = Exchange::new(
+        Arc::<Reads>::clone(&client),
+        Arc::new(Caller::new(Tenant::default(), None)),
+    );
     for name in ["a_x", "b_x"] {
-        let call = Message::request(&Id::Number(7), "tools/call", &json!({ "name": name }).to_string());
+        let call = Message::request(
+            &Id::Number(7),
+            "tools/call",
+            &json!({ "name": name }).to_string(),
+        );
         upstream.pass(call, &exchange).await;
     }
-    let asked: Vec<_> = client.0.lock().unwrap().iter().map(|question| question["id"].clone()).collect();
+    let asked: Vec<_> = client
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|question| question["id"].clone())
+        .collect();
     assert_ne!(asked[0], asked[1], "the client can tell them apart");
     // The second is answered first.
     for (id, answer) in [(&asked[1], "for b"), (&asked[0], "for a")] {
         let answer = json!({ "jsonrpc": "2.0", "id": id, "result": { "who": answer } });
-        upstream.pass(Message::read(answer.to_string()).unwrap(), &exchange).await;
+        upstream
+            .pass(Message::read(answer.to_string()).unwrap(), &exchange)
+            .await;
     }
     for (server, answer) in servers.iter().zip(["for a", "for b"]) {
         let heard = server.heard.lock().unwrap().clone();
         assert_eq!(heard.len(), 2, "{heard:?}");
         assert!(heard[0].contains(r#""name":"x""#), "{heard:?}");
         let heard: Value = serde_json::from_str(&heard[1]).unwrap();
-        assert_eq!((&heard["id"], &heard["result"]["who"]), (&json!(1), &json!(answer)));
+        assert_eq!(
+            (&heard["id"], &heard["result"]["who"]),
+            (&json!(1), &json!(answer))
+        );
     }
 }
 
@@ -110,40 +136,87 @@ async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
     let fan = Fan::over(servers.iter().map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
-    let exchange = Exchange::new(Arc::<Reads>::clone(&client), Arc::new(Caller::new(Tenant::default(), None)));
-    let ask = |id, method, params: Value| Message::request(&Id::Number(id), method, &params.to_string());
-    let read = upstream.ask(ask(1, "resources/read", json!({ "uri": "mine" })), &exchange).await.unwrap();
+    let exchange = Exchange::new(
+        Arc::<Reads>::clone(&client),
+        Arc::new(Caller::new(Tenant::default(), None)),
+    );
+    let ask =
+        |id, method, params: Value| Message::request(&Id::Number(id), method, &params.to_string());
+    let read = upstream
+        .ask(
+            ask(1, "resources/read", json!({ "uri": "mine" })),
+            &exchange,
+        )
+        .await
+        .unwrap();
     assert_eq!(read.kind(), Kind::Result);
-    let unknown = upstream.ask(ask(2, "x/unheard-of", json!({})), &exchange).await.unwrap();
+    let unknown = upstream
+        .ask(ask(2, "x/unheard-of", json!({})), &exchange)
+        .await
+        .unwrap();
     assert!(unknown.text().contains("-32601"));
-    let stray = upstream.ask(ask(3, "tools/call", json!({ "name": "pay" })), &exchange).await.unwrap();
+    let stray = upstream
+        .ask(ask(3, "tools/call", json!({ "name": "pay" })), &exchange)
+        .await
+        .unwrap();
     assert!(stray.text().contains("-32602"), "{}", stray.text());
-    assert!(servers.iter().all(|server| server.heard.lock().unwrap().is_empty()), "no call was tried");
+    assert!(
+        servers
+            .iter()
+            .all(|server| server.heard.lock().unwrap().is_empty()),
+        "no call was tried"
+    );
 }
 
 /// The messages of this method that a server heard.
 fn heard(server: &Asks, method: &str) -> Vec<Value> {
     let heard = server.heard.lock().unwrap();
-    let messages = heard.iter().map(|text| serde_json::from_str::<Value>(text).unwrap());
-    messages.filter(|message| message["method"] == method).collect()
+    let messages = heard
+        .iter()
+        .map(|text| serde_json::from_str::<Value>(text).unwrap());
+    messages
+        .filter(|message| message["method"] == method)
+        .collect()
 }
 
 #[tokio::test]
 async fn only_the_server_that_has_a_request_hears_that_it_is_cancelled() {
     let (servers, upstream, _, exchange) = two().await;
     let note = |method: &str, params: Value| Message::notification(method, &params.to_string());
-    let call = Message::request(&Id::Number(7), "tools/call", &json!({ "name": "b_x" }).to_string());
+    let call = Message::request(
+        &Id::Number(7),
+        "tools/call",
+        &json!({ "name": "b_x" }).to_string(),
+    );
     upstream.pass(call, &exchange).await;
     let cancelled = note("notifications/cancelled", json!({ "requestId": 7 }));
     upstream.pass(cancelled.clone(), &exchange).await;
     // It is told once, and what was never asked is not cancelled.
     upstream.pass(cancelled, &exchange).await;
-    upstream.pass(note("notifications/cancelled", json!({ "requestId": 8 })), &exchange).await;
-    upstream.pass(note("notifications/roots/list_changed", json!({})), &exchange).await;
-    let counts = servers.each_ref().map(|server| heard(server, "notifications/cancelled").len());
+    upstream
+        .pass(
+            note("notifications/cancelled", json!({ "requestId": 8 })),
+            &exchange,
+        )
+        .await;
+    upstream
+        .pass(
+            note("notifications/roots/list_changed", json!({})),
+            &exchange,
+        )
+        .await;
+    let counts = servers
+        .each_ref()
+        .map(|server| heard(server, "notifications/cancelled").len());
     assert_eq!(counts, [0, 1]);
-    let counts = servers.each_ref().map(|server| heard(server, "notifications/roots/list_changed").len());
-    assert_eq!(counts, [1, 1], "the control: what is about no request is for all");
+    let counts = servers
+        .each_ref()
+        .map(|server| heard(server, "notifications/roots/list_changed").len());
+    assert_eq!(
+        counts,
+        [1, 1],
+        "the control: what is about no request is for all"
+    );
 }
 
 #[tokio::test]
@@ -152,16 +225,35 @@ async fn progress_with_a_question_is_told_to_the_server_that_asked() {
     for server in &servers {
         let to = server.client.lock().unwrap().clone().unwrap();
         let params = json!({ "_meta": { "progressToken": 1 } }).to_string();
-        to.put(Message::request(&Id::Number(1), "sampling/createMessage", &params)).await.unwrap();
+        to.put(Message::request(
+            &Id::Number(1),
+            "sampling/createMessage",
+            &params,
+        ))
+        .await
+        .unwrap();
     }
-    let tokens: Vec<_> =
-        client.0.lock().unwrap().iter().map(|asked| asked["params"]["_meta"]["progressToken"].clone()).collect();
+    let tokens: Vec<_> = client
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|asked| asked["params"]["_meta"]["progressToken"].clone())
+        .collect();
     assert_ne!(tokens[0], tokens[1], "the client can tell them apart");
     let told = json!({ "progressToken": tokens[1], "progress": 0.5 }).to_string();
-    upstream.pass(Message::notification("notifications/progress", &told), &exchange).await;
+    upstream
+        .pass(
+            Message::notification("notifications/progress", &told),
+            &exchange,
+        )
+        .await;
     assert!(heard(&servers[0], "notifications/progress").is_empty());
     let told = heard(&servers[1], "notifications/progress");
-    assert_eq!(told[0]["params"], json!({ "progressToken": 1, "progress": 0.5 }));
+    assert_eq!(
+        told[0]["params"],
+        json!({ "progressToken": 1, "progress": 0.5 })
+    );
 }
 
 /// What the client read of the subscription 9.
@@ -180,34 +272,77 @@ fn of_subscription(method: &str, mut params: Value) -> Message {
 }
 
 fn acknowledged(kinds: Value) -> Message {
-    of_subscription("notifications/subscriptions/acknowledged", json!({ "notifications": kinds }))
+    of_subscription(
+        "notifications/subscriptions/acknowledged",
+        json!({ "notifications": kinds }),
+    )
 }
 
 async fn listen(upstream: &Arc<dyn Upstream>, exchange: &Exchange) {
     let kinds = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
     let params = json!({ "notifications": kinds }).to_string();
-    upstream.pass(Message::request(&Id::Number(9), "subscriptions/listen", &params), exchange).await;
+    upstream
+        .pass(
+            Message::request(&Id::Number(9), "subscriptions/listen", &params),
+            exchange,
+        )
+        .await;
 }
 
 #[tokio::test]
 async fn what_all_servers_honour_is_one_subscription() {
     let (servers, upstream, client, exchange) = two().await;
     listen(&upstream, &exchange).await;
-    let [a, b] = servers.each_ref().map(|server| server.client.lock().unwrap().clone().unwrap());
-    a.put(acknowledged(json!({ "toolsListChanged": true, "resourceSubscriptions": ["x"] }))).await.unwrap();
-    a.put(of_subscription("notifications/tools/list_changed", json!({}))).await.unwrap();
-    assert!(told(&client).is_empty(), "the acknowledgement comes first, and speaks for both");
+    let [a, b] = servers
+        .each_ref()
+        .map(|server| server.client.lock().unwrap().clone().unwrap());
+    a.put(acknowledged(
+        json!({ "toolsListChanged": true, "resourceSubscriptions": ["x"] }),
+    ))
+    .await
+    .unwrap();
+    a.put(of_subscription(
+        "notifications/tools/list_changed",
+        json!({}),
+    ))
+    .await
+    .unwrap();
+    assert!(
+        told(&client).is_empty(),
+        "the acknowledgement comes first, and speaks for both"
+    );
     let of_b = json!({ "toolsListChanged": false, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
     b.put(acknowledged(of_b)).await.unwrap();
-    b.put(of_subscription("notifications/prompts/list_changed", json!({}))).await.unwrap();
+    b.put(of_subscription(
+        "notifications/prompts/list_changed",
+        json!({}),
+    ))
+    .await
+    .unwrap();
     let read = told(&client);
     let all = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
     assert_eq!(read[0]["params"]["notifications"], all);
-    let methods: Vec<_> = read[1..].iter().map(|message| message["method"].as_str().unwrap()).collect();
-    assert_eq!(methods, ["notifications/tools/list_changed", "notifications/prompts/list_changed"]);
-    b.put(Message::response(Some(&Id::Number(9)), "result", "{}")).await.unwrap();
+    let methods: Vec<_> = read[1..]
+        .iter()
+        .map(|message| message["method"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        methods,
+        [
+            "notifications/tools/list_changed",
+            "notifications/prompts/list_changed"
+        ]
+    );
+    b.put(Message::response(Some(&Id::Number(9)), "result", "{}"))
+        .await
+        .unwrap();
     assert_eq!(told(&client).len(), 3, "the other one serves on");
-    a.put(Message::notification("notifications/cancelled", r#"{"requestId":9}"#)).await.unwrap();
+    a.put(Message::notification(
+        "notifications/cancelled",
+        r#"{"requestId":9}"#,
+    ))
+    .await
+    .unwrap();
     assert_eq!(told(&client).len(), 4, "it is over once");
 }
 
@@ -215,14 +350,27 @@ async fn what_all_servers_honour_is_one_subscription() {
 async fn who_knows_no_subscriptions_does_not_keep_those_of_others_away() {
     let (servers, upstream, client, exchange) = two().await;
     listen(&upstream, &exchange).await;
-    let [a, b] = servers.each_ref().map(|server| server.client.lock().unwrap().clone().unwrap());
-    let refusal = Message::response(Some(&Id::Number(9)), "error", r#"{"code":-32601,"message":"no"}"#);
+    let [a, b] = servers
+        .each_ref()
+        .map(|server| server.client.lock().unwrap().clone().unwrap());
+    let refusal = Message::response(
+        Some(&Id::Number(9)),
+        "error",
+        r#"{"code":-32601,"message":"no"}"#,
+    );
     a.put(refusal.clone()).await.unwrap();
-    b.put(acknowledged(json!({ "promptsListChanged": true }))).await.unwrap();
-    assert_eq!(told(&client)[0]["params"]["notifications"], json!({ "promptsListChanged": true }));
+    b.put(acknowledged(json!({ "promptsListChanged": true })))
+        .await
+        .unwrap();
+    assert_eq!(
+        told(&client)[0]["params"]["notifications"],
+        json!({ "promptsListChanged": true })
+    );
     let cancels = Message::notification("notifications/cancelled", r#"{"requestId":9}"#);
     upstream.pass(cancels, &exchange).await;
-    let counts = servers.each_ref().map(|server| heard(server, "notifications/cancelled").len());
+    let counts = servers
+        .each_ref()
+        .map(|server| heard(server, "notifications/cancelled").len());
     assert_eq!(counts, [1, 1], "the client ends it at both");
 
     let (servers, upstream, client, exchange) = two().await;
@@ -231,7 +379,11 @@ async fn who_knows_no_subscriptions_does_not_keep_those_of_others_away() {
         let to = server.client.lock().unwrap().clone().unwrap();
         to.put(refusal.clone()).await.unwrap();
     }
-    assert_eq!(told(&client).len(), 1, "where nobody knows them, that is said once");
+    assert_eq!(
+        told(&client).len(),
+        1,
+        "where nobody knows them, that is said once"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,10 +391,15 @@ async fn a_server_that_does_not_acknowledge_is_not_waited_for_without_end() {
     let (servers, upstream, client, exchange) = two().await;
     listen(&upstream, &exchange).await;
     let a = servers[0].client.lock().unwrap().clone().unwrap();
-    a.put(acknowledged(json!({ "toolsListChanged": true }))).await.unwrap();
+    a.put(acknowledged(json!({ "toolsListChanged": true })))
+        .await
+        .unwrap();
     assert!(told(&client).is_empty());
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
-    assert_eq!(told(&client)[0]["params"]["notifications"], json!({ "toolsListChanged": true }));
+    assert_eq!(
+        told(&client)[0]["params"]["notifications"],
+        json!({ "toolsListChanged": true })
+    );
 }
 
 /// Two servers, as one, and a client.
@@ -255,6 +412,9 @@ async fn two() -> ([Arc<Asks>; 2], Arc<dyn Upstream>, Arc<Reads>, Exchange) {
     let fan = Fan::over(["a", "b"].into_iter().zip(&servers).map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
-    let exchange = Exchange::new(Arc::<Reads>::clone(&client), Arc::new(Caller::new(Tenant::default(), None)));
+    let exchange = Exchange::new(
+        Arc::<Reads>::clone(&client),
+        Arc::new(Caller::new(Tenant::default(), None)),
+    );
     (servers, upstream, client, exchange)
 }

@@ -13,7 +13,10 @@ const DONE: Fate = Fate::Answered("result", r#"{"content":[{"type":"text","text"
 fn keyed_by(place: &str, name: &str) -> Setup {
     let target = json!({ place: name, "repeats": "replayed", "remembers": "24h" });
     let settings = json!({ "operation": "pay", "identity": ["/amount"], "target": target });
-    Setup { policy: ("intent", settings), ..Setup::default() }
+    Setup {
+        policy: ("intent", settings),
+        ..Setup::default()
+    }
 }
 
 async fn sent(setup: Setup, fates: impl IntoIterator<Item = Fate>) -> Vec<Value> {
@@ -27,15 +30,23 @@ async fn sent(setup: Setup, fates: impl IntoIterator<Item = Fate>) -> Vec<Value>
 
 #[tokio::test]
 async fn a_repeat_has_the_same_key_and_another_id() {
-    for (place, name, pointer) in
-        [("argument", "/reference", "/params/arguments/reference"), ("metadata", "bank/key", "/params/_meta/bank~1key")]
-    {
+    for (place, name, pointer) in [
+        ("argument", "/reference", "/params/arguments/reference"),
+        ("metadata", "bank/key", "/params/_meta/bank~1key"),
+    ] {
         let calls = sent(keyed_by(place, name), [Fate::Lost, DONE]).await;
         assert_eq!(calls.len(), 2);
-        assert!(calls[0].pointer(pointer).is_some_and(Value::is_string), "{}", calls[0]);
+        assert!(
+            calls[0].pointer(pointer).is_some_and(Value::is_string),
+            "{}",
+            calls[0]
+        );
         assert_eq!(calls[0].pointer(pointer), calls[1].pointer(pointer));
         assert_eq!(calls[0]["id"], 1);
-        assert_ne!(calls[1]["id"], 1, "a late response to the first is not one to the second");
+        assert_ne!(
+            calls[1]["id"], 1,
+            "a late response to the first is not one to the second"
+        );
     }
 }
 
@@ -46,6 +57,9 @@ async fn a_key_that_has_no_place_is_told_and_nothing_is_sent() {
     agent.pay(1, 30).await;
     let (answer, text) = agent.answer().await;
     assert_eq!(answer, json!("refused"));
-    assert!(text.contains("`Idempotency-Key`") && text.contains("`bank`"), "{text}");
+    assert!(
+        text.contains("`Idempotency-Key`") && text.contains("`bank`"),
+        "{text}"
+    );
     assert_eq!(server.count(), 0);
 }

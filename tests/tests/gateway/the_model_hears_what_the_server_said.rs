@@ -12,13 +12,18 @@ const TOOLS: &str = r#"{"tools":[{"name":"pay","inputSchema":{}},
     {"name":"get_pay","inputSchema":{},"annotations":{"readOnlyHint":true}}]}"#;
 
 const DONE: Fate = Fate::Answered("result", r#"{"content":[{"type":"text","text":"paid"}]}"#);
-const TURNED_AWAY: Fate = Fate::Answered("error", r#"{"code":-32602,"message":"amount: a number was expected"}"#);
+const TURNED_AWAY: Fate = Fate::Answered(
+    "error",
+    r#"{"code":-32602,"message":"amount: a number was expected"}"#,
+);
 const TURNED_AWAY_IN_TEXT: Fate = Fate::Answered(
     "result",
     r#"{"content":[{"type":"text","text":"MCP error -32602: Tool pay not found"}],"isError":true}"#,
 );
-const FAILED: Fate =
-    Fate::Answered("result", r#"{"content":[{"type":"text","text":"the disk is full"}],"isError":true}"#);
+const FAILED: Fate = Fate::Answered(
+    "result",
+    r#"{"content":[{"type":"text","text":"the disk is full"}],"isError":true}"#,
+);
 
 #[tokio::test]
 async fn a_call_that_was_turned_away_may_be_made_again_at_once() {
@@ -43,8 +48,17 @@ async fn a_failure_in_doubt_is_told_in_the_server_s_words_each_time_and_sent_onc
         let result = &response["result"];
         assert_eq!(result["_meta"]["dev.semel/answer"], "held");
         assert_eq!(result["content"][1]["text"], "the disk is full");
-        assert_eq!(result["structuredContent"]["semel"]["serverSaid"]["content"][0]["text"], "the disk is full");
-        assert!(result["content"][0]["text"].as_str().unwrap().contains("`get_pay`"), "{result}");
+        assert_eq!(
+            result["structuredContent"]["semel"]["serverSaid"]["content"][0]["text"],
+            "the disk is full"
+        );
+        assert!(
+            result["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .contains("`get_pay`"),
+            "{result}"
+        );
     }
     assert_eq!(server.count(), 1);
 }
@@ -52,7 +66,14 @@ async fn a_failure_in_doubt_is_told_in_the_server_s_words_each_time_and_sent_onc
 #[tokio::test]
 async fn without_the_guard_the_same_failure_is_sent_twice() {
     let server = Scripted::new(TOOLS, [FAILED, DONE]);
-    let mut agent = Agent::of(Setup { is_off: true, ..Setup::default() }, server.clone()).await;
+    let mut agent = Agent::of(
+        Setup {
+            is_off: true,
+            ..Setup::default()
+        },
+        server.clone(),
+    )
+    .await;
     for id in [1, 2] {
         agent.pay(id, 30).await;
         agent.read().await;
@@ -64,7 +85,14 @@ async fn without_the_guard_the_same_failure_is_sent_twice() {
 async fn what_only_reads_passes_where_the_server_is_trusted_and_only_there() {
     for (is_trusted, answers) in [(true, ["null", "null"]), (false, ["executed", "executed"])] {
         let server = Scripted::new(TOOLS, [DONE]);
-        let mut agent = Agent::of(Setup { is_trusted, ..Setup::default() }, server.clone()).await;
+        let mut agent = Agent::of(
+            Setup {
+                is_trusted,
+                ..Setup::default()
+            },
+            server.clone(),
+        )
+        .await;
         for (id, expected) in [1, 2].into_iter().zip(answers) {
             agent.call(id, "get_pay", &json!({})).await;
             let response = agent.response().await;
@@ -72,6 +100,10 @@ async fn what_only_reads_passes_where_the_server_is_trusted_and_only_there() {
             assert_eq!(answer.as_str().unwrap_or("null"), expected);
         }
         agent.pay(3, 30).await;
-        assert_eq!(agent.answer().await.0, json!("executed"), "what claims nothing is guarded");
+        assert_eq!(
+            agent.answer().await.0,
+            json!("executed"),
+            "what claims nothing is guarded"
+        );
     }
 }

@@ -29,7 +29,10 @@ struct Before {
 #[async_trait]
 impl Connect for Before {
     async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
-        Ok(Arc::new(Guarded::over(Arc::clone(&self.guard), Arc::clone(&self.server))))
+        Ok(Arc::new(Guarded::over(
+            Arc::clone(&self.guard),
+            Arc::clone(&self.server),
+        )))
     }
 }
 
@@ -42,34 +45,69 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway before this server, with everything as it is without a configuration.
     pub async fn before(server: &Arc<Server>) -> Self {
-        let guard = Arc::new(Guard::new(semel(Setup::default()).await, Arc::new(config()), "bank", ""));
-        Self::connecting(Arc::new(Before { guard, server: Arc::<Server>::clone(server) })).await
+        let guard = Arc::new(Guard::new(
+            semel(Setup::default()).await,
+            Arc::new(config()),
+            "bank",
+            "",
+        ));
+        Self::connecting(Arc::new(Before {
+            guard,
+            server: Arc::<Server>::clone(server),
+        }))
+        .await
     }
 
     /// A gateway before whatever this connects to.
     pub async fn connecting(connect: Arc<dyn Connect>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http = Arc::new(Http::new(connect, Access::open(Tenant::default(), None), Limits::default()));
+        let http = Arc::new(Http::new(
+            connect,
+            Access::open(Tenant::default(), None),
+            Limits::default(),
+        ));
         tokio::spawn(http.serve(listener, CancellationToken::new()));
         Self { address }
     }
 
     /// Sends a request on a connection of its own. The connection ends as the response is dropped.
-    pub async fn send(&self, method: Method, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub async fn send(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         self.try_send(method, headers, body).await.unwrap()
     }
 
     /// The same, where the gateway may close the connection instead of an answer.
-    pub async fn try_send(&self, method: Method, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Option<Answer> {
+    pub async fn try_send(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Option<Answer> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(connection);
-        let request = Request::builder().method(method).uri("/mcp").header("host", "localhost");
+        let request = Request::builder()
+            .method(method)
+            .uri("/mcp")
+            .header("host", "localhost");
         let request = request.header("content-type", "application/json");
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
-        Some(Answer { response, rest: String::new(), connection: connection.abort_handle() })
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        let response = sender
+            .send_request(request.body(Full::new(body.into())).unwrap())
+            .await
+            .ok()?;
+        Some(Answer {
+            response,
+            rest: String::new(),
+            connection: connection.abort_handle(),
+        })
     }
 
     pub async fn post(&self, headers: &[(&str, &str)], body: &Value) -> Answer {
@@ -79,13 +117,18 @@ impl Gateway {
     /// A request of the newer era, with what its head must say.
     pub async fn ask(&self, id: i64, method: &str, params: Value) -> Answer {
         let name = params["name"].as_str().unwrap_or("-").to_owned();
-        let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", &name)];
+        let headers = [
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", method),
+            ("mcp-name", &name),
+        ];
         self.post(&headers, &modern(id, method, params)).await
     }
 
     /// The same of a client that can be asked back.
     pub async fn ask_able(&self, id: i64, method: &str, mut params: Value) -> Answer {
-        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            json!({ "elicitation": {} });
         self.ask(id, method, params).await
     }
 
@@ -129,7 +172,11 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> String {
-        self.response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        self.response
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default()
     }
 
     /// All of it as one JSON text.
@@ -143,13 +190,22 @@ impl Answer {
         loop {
             while let Some(end) = self.rest.find("\n\n") {
                 let block: String = self.rest.drain(..end + 2).collect();
-                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+                let field = |name: &str| {
+                    block
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .unwrap_or_default()
+                };
                 if !field("data: ").is_empty() {
-                    return Some((field("id: ").to_owned(), serde_json::from_str(field("data: ")).unwrap()));
+                    return Some((
+                        field("id: ").to_owned(),
+                        serde_json::from_str(field("data: ")).unwrap(),
+                    ));
                 }
             }
             let frame = self.response.body_mut().frame().await?.ok()?;
-            self.rest.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+            self.rest
+                .push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
         }
     }
 }

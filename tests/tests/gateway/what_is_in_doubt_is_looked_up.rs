@@ -9,7 +9,10 @@ use semel_mcp::guarded::Probes;
 use serde_json::json;
 use std::sync::Arc;
 
-const LISTED: Fate = Fate::Answered("result", r#"{"content":[],"structuredContent":{"payments":[{"amount":30}]}}"#);
+const LISTED: Fate = Fate::Answered(
+    "result",
+    r#"{"content":[],"structuredContent":{"payments":[{"amount":30}]}}"#,
+);
 
 fn looking(probes: Probes) -> Setup {
     let settings = json!({
@@ -21,23 +24,41 @@ fn looking(probes: Probes) -> Setup {
             "result": "/structuredContent/payments/0",
         },
     });
-    Setup { policy: ("intent", settings), probes: Some(Arc::new(probes)), ..Setup::default() }
+    Setup {
+        policy: ("intent", settings),
+        probes: Some(Arc::new(probes)),
+        ..Setup::default()
+    }
 }
 
 const HONEST: &str = r#"{"tools":[{"name":"pay","inputSchema":{}},
     {"name":"list_payments","inputSchema":{},"annotations":{"readOnlyHint":true}}]}"#;
-const SILENT: &str = r#"{"tools":[{"name":"pay","inputSchema":{}},{"name":"list_payments","inputSchema":{}}]}"#;
+const SILENT: &str =
+    r#"{"tools":[{"name":"pay","inputSchema":{}},{"name":"list_payments","inputSchema":{}}]}"#;
 
 #[tokio::test]
 async fn a_tool_that_only_reads_finds_the_payment() {
-    for (tools, probes) in
-        [(HONEST, Probes::default()), (SILENT, Probes::default().naming(["list_payments".to_owned()]))]
-    {
+    for (tools, probes) in [
+        (HONEST, Probes::default()),
+        (
+            SILENT,
+            Probes::default().naming(["list_payments".to_owned()]),
+        ),
+    ] {
         let server = Scripted::new(tools, [Fate::Lost, LISTED]);
         let mut agent = Agent::of(looking(probes), server.clone()).await;
         agent.pay(1, 30).await;
-        assert_eq!(agent.answer().await, (json!("replayed"), r#"{"amount":30}"#.to_owned()));
-        let tools: Vec<_> = server.calls.lock().unwrap().iter().map(|call| call["params"]["name"].clone()).collect();
+        assert_eq!(
+            agent.answer().await,
+            (json!("replayed"), r#"{"amount":30}"#.to_owned())
+        );
+        let tools: Vec<_> = server
+            .calls
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|call| call["params"]["name"].clone())
+            .collect();
         assert_eq!(tools, ["pay", "list_payments"]);
     }
 }
@@ -48,6 +69,9 @@ async fn a_tool_that_may_do_something_is_not_used_to_look() {
     let mut agent = Agent::of(looking(Probes::default()), server.clone()).await;
     agent.pay(1, 30).await;
     let (answer, _) = agent.answer().await;
-    assert!(answer == json!("in doubt") || answer == json!("held"), "{answer}");
+    assert!(
+        answer == json!("in doubt") || answer == json!("held"),
+        "{answer}"
+    );
     assert_eq!(server.count(), 1);
 }

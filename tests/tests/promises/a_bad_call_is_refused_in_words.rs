@@ -16,7 +16,13 @@ async fn shop() -> Semel {
 /// What a model is told of a call with these arguments, which must not run.
 async fn refused(semel: &Semel, arguments: Value) -> String {
     let answer = ask_in_vain(semel, Call::new("charge", arguments).unwrap()).await;
-    let Answer::Refused { reason, next: Next::CorrectTheCall } = answer else { panic!("{answer:?}") };
+    let Answer::Refused {
+        reason,
+        next: Next::CorrectTheCall,
+    } = answer
+    else {
+        panic!("{answer:?}")
+    };
     assert!(semel.ledger().list(None, &[], 10).await.unwrap().is_empty());
     reason
 }
@@ -36,9 +42,16 @@ async fn identity_that_is_missing_or_says_nothing_is_named() {
 #[tokio::test]
 async fn an_integer_that_some_languages_cannot_hold_is_refused_unless_it_is_a_text() {
     let semel = shop().await;
-    for id in [json!(9_007_199_254_740_993_u64), json!(u64::MAX), json!(i64::MIN)] {
+    for id in [
+        json!(9_007_199_254_740_993_u64),
+        json!(u64::MAX),
+        json!(i64::MIN),
+    ] {
         let reason = refused(&semel, json!({ "order_id": id, "amount": 10 })).await;
-        assert!(reason.contains("order_id") && reason.contains("text"), "{reason}");
+        assert!(
+            reason.contains("order_id") && reason.contains("text"),
+            "{reason}"
+        );
     }
     let bank = Bank::plain();
     for id in [json!("9007199254740993"), json!("9007199254740992")] {
@@ -51,7 +64,11 @@ async fn an_integer_that_some_languages_cannot_hold_is_refused_unless_it_is_a_te
 async fn what_is_too_deep_or_too_large_is_refused() {
     let semel = shop().await;
     let deep = (0..90).fold(json!(1), |inner, _| json!([inner]));
-    let reason = refused(&semel, json!({ "order_id": "A1", "amount": 10, "note": deep })).await;
+    let reason = refused(
+        &semel,
+        json!({ "order_id": "A1", "amount": 10, "note": deep }),
+    )
+    .await;
     assert!(reason.contains("deep"), "{reason}");
     // Built in memory, so that no parser bounded it: what is refused must not exhaust the stack before.
     let abyss = (0..10_000).fold(json!(1), |inner, _| Value::Array(vec![inner]));
@@ -59,7 +76,11 @@ async fn what_is_too_deep_or_too_large_is_refused() {
     arguments.insert("note".to_owned(), abyss);
     let reason = refused(&semel, Value::Object(arguments)).await;
     assert!(reason.contains("deep"), "{reason}");
-    let reason = refused(&semel, json!({ "order_id": "A1", "amount": 10, "note": "x".repeat(2 << 20) })).await;
+    let reason = refused(
+        &semel,
+        json!({ "order_id": "A1", "amount": 10, "note": "x".repeat(2 << 20) }),
+    )
+    .await;
     assert!(reason.contains("bytes"), "{reason}");
 }
 
@@ -67,14 +88,19 @@ async fn what_is_too_deep_or_too_large_is_refused() {
 fn arguments_that_are_no_object_make_no_call() {
     for arguments in [json!(null), json!([1]), json!("order_id=A1"), json!(7)] {
         let mistake = Call::new("charge", arguments).unwrap_err().to_string();
-        assert!(mistake.starts_with("arguments must be one JSON object, found "), "{mistake}");
+        assert!(
+            mistake.starts_with("arguments must be one JSON object, found "),
+            "{mistake}"
+        );
     }
 }
 
 #[test]
 fn arguments_with_a_name_twice_are_not_read() {
     let limits = semel::json::JsonLimits::default();
-    let mistake = semel::json::parse(r#"{"order_id":"A1","order_id":"A2"}"#, &limits).unwrap_err().to_string();
+    let mistake = semel::json::parse(r#"{"order_id":"A1","order_id":"A2"}"#, &limits)
+        .unwrap_err()
+        .to_string();
     assert!(mistake.contains("order_id"), "{mistake}");
 }
 
@@ -91,12 +117,28 @@ async fn an_amount_that_is_none_is_named() {
 #[tokio::test]
 async fn odd_identities_stay_apart() {
     let (semel, bank) = (shop().await, Bank::plain());
-    let odd =
-        ["A", "a", "A\u{0}", "A\u{0}B", "A ", "\u{200b}A", "A\u{301}", "\u{c1}", "\u{fffd}", "A\n", "\"A\"", "\\u0041"];
+    let odd = [
+        "A",
+        "a",
+        "A\u{0}",
+        "A\u{0}B",
+        "A ",
+        "\u{200b}A",
+        "A\u{301}",
+        "\u{c1}",
+        "\u{fffd}",
+        "A\n",
+        "\"A\"",
+        "\\u0041",
+    ];
     for (count, id) in odd.into_iter().enumerate() {
         let call = Call::new("charge", json!({ "order_id": id, "amount": 10 })).unwrap();
         let answer = ask(&semel, call, &bank).await;
-        assert_eq!((answer.word(), bank.charges()), ("executed", count + 1), "{id:?}");
+        assert_eq!(
+            (answer.word(), bank.charges()),
+            ("executed", count + 1),
+            "{id:?}"
+        );
     }
 }
 
@@ -113,6 +155,14 @@ async fn a_place_that_is_taken_is_told_before_anything_is_claimed() {
 
 #[tokio::test]
 async fn a_tool_that_nobody_set_up_is_an_error_with_its_cure() {
-    let error = shop().await.begin(Call::new("refund", json!({})).unwrap()).await.unwrap_err().to_string();
-    assert!(error.contains("`refund`") && error.contains("[[tool]]"), "{error}");
+    let error = shop()
+        .await
+        .begin(Call::new("refund", json!({})).unwrap())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`refund`") && error.contains("[[tool]]"),
+        "{error}"
+    );
 }

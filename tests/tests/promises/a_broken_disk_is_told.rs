@@ -25,13 +25,21 @@ const BLOCKS_MAX: u32 = 800;
 const CALLS: usize = 60;
 
 fn folder() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
-async fn customers(ledger: &Path, tools: &Tools, line: &Arc<dyn Line>) -> Result<Customers, Stopped> {
+async fn customers(
+    ledger: &Path,
+    tools: &Tools,
+    line: &Arc<dyn Line>,
+) -> Result<Customers, Stopped> {
     let (store, path) = (Arc::new(SqliteStore::open(ledger)?), ledger.to_owned());
     let semel = host(store, tools, line).await?;
-    Ok(Customers::new(semel, line, "", move || std::future::ready(file(&path))))
+    Ok(Customers::new(semel, line, "", move || {
+        std::future::ready(file(&path))
+    }))
 }
 
 fn number(id: usize) -> What {
@@ -54,12 +62,19 @@ async fn a_full_disk_stops_what_it_cannot_record() {
         .unwrap();
     let said = String::from_utf8_lossy(&starved.stdout);
     assert!(starved.status.success(), "{said}");
-    assert!(said.contains("the tool did not run") && said.contains("see whether it has room"), "{said}");
-    let done = (0..CALLS).filter(|id| shop.effects(&number(*id)) > 0).count();
+    assert!(
+        said.contains("the tool did not run") && said.contains("see whether it has room"),
+        "{said}"
+    );
+    let done = (0..CALLS)
+        .filter(|id| shop.effects(&number(*id)) > 0)
+        .count();
     assert!((5..CALLS).contains(&done), "{done} of {CALLS} fit");
     // There is room again.
     let (tools, line) = (Tools::load().await, Arc::clone(&shop) as Arc<dyn Line>);
-    let mut customers = customers(&folder.path().join("ledger.db"), &tools, &line).await.unwrap();
+    let mut customers = customers(&folder.path().join("ledger.db"), &tools, &line)
+        .await
+        .unwrap();
     for id in 0..CALLS {
         customers.ask(&number(id), Reply::Heard).await.unwrap();
     }
@@ -69,9 +84,16 @@ async fn a_full_disk_stops_what_it_cannot_record() {
 /// A part of another test, which starts it as a process of its own: alone there is nothing to do.
 #[tokio::test]
 async fn starved() {
-    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else { return };
-    let (tools, line) = (Tools::load().await, Arc::new(Wire::to(&folder.join("shop"))) as Arc<dyn Line>);
-    let mut customers = customers(&folder.join("ledger.db"), &tools, &line).await.unwrap();
+    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else {
+        return;
+    };
+    let (tools, line) = (
+        Tools::load().await,
+        Arc::new(Wire::to(&folder.join("shop"))) as Arc<dyn Line>,
+    );
+    let mut customers = customers(&folder.join("ledger.db"), &tools, &line)
+        .await
+        .unwrap();
     for id in 0..CALLS {
         if let Err(error) = customers.ask(&number(id), Reply::Heard).await {
             println!("{error}");
@@ -103,7 +125,9 @@ async fn asked_about(bytes: &[u8], tools: &Tools, shop: &Arc<Shop>) -> (Told, bo
             for id in 0..ON_RECORD {
                 match customers.ask(&number(id), Reply::Heard).await {
                     Err(error) => told.errors.push(error.to_string()),
-                    Ok(answer) if effect(&answer) == Some(format!("pay:{id}#1")) && answer.word() == "replayed" => {}
+                    Ok(answer)
+                        if effect(&answer) == Some(format!("pay:{id}#1"))
+                            && answer.word() == "replayed" => {}
                     Ok(answer) => told.otherwise.push(format!("{answer:?}")),
                 }
             }
@@ -136,10 +160,15 @@ async fn a_flipped_bit_is_told() {
         flipped[at] ^= 1 << (at % 8);
         let (told, is_sound) = asked_about(&flipped, &tools, &shop).await;
         let in_words = |error: &String| {
-            ["damaged", "another program", "not a ledger", "has schema"].iter().any(|word| error.contains(word))
+            ["damaged", "another program", "not a ledger", "has schema"]
+                .iter()
+                .any(|word| error.contains(word))
         };
         assert!(told.errors.iter().all(in_words), "byte {at}: {told:?}");
-        assert!(told.otherwise.is_empty() || !is_sound, "byte {at}: {told:?}");
+        assert!(
+            told.otherwise.is_empty() || !is_sound,
+            "byte {at}: {told:?}"
+        );
         told_damaged += usize::from(!told.errors.is_empty());
         hidden += told.otherwise.len();
     }

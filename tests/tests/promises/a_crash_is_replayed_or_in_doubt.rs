@@ -2,7 +2,8 @@
 //! starts in its place knows the file and nothing else, and the customer knows only how often they paid.
 
 use crate::world::{
-    Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent, told,
+    Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent,
+    told,
 };
 use semel::{
     ledger::conformance::Failing,
@@ -26,7 +27,9 @@ async fn settled(semel: &Semel) -> String {
     let mut word = String::new();
     for _ in 0..200 {
         let listed = semel.ledger().list(None, &[], 10).await.unwrap();
-        word = listed.first().map_or_else(String::new, |listed| listed.record.state.label().word().to_owned());
+        word = listed.first().map_or_else(String::new, |listed| {
+            listed.record.state.label().word().to_owned()
+        });
         if !word.is_empty() && word != "running" {
             break;
         }
@@ -41,10 +44,16 @@ async fn a_host_that_starts_anew_replays_what_the_one_before_recorded() {
     let bank = Bank::plain();
     let tool = intent(charging()).await;
     let first = opened(&path, &tool).await;
-    assert_eq!(told(&ask(&first, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&first, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
     drop(first);
     let second = opened(&path, &tool).await;
-    assert_eq!(told(&ask_in_vain(&second, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(
+        told(&ask_in_vain(&second, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
 }
 
 /// The control: a ledger in memory forgets with its host, and the restart charges again.
@@ -88,7 +97,10 @@ async fn where_the_bank_remembers_the_next_caller_resolves_the_doubt() {
     let cut = tokio::time::timeout(Duration::from_millis(200), semel.call(charge(), run)).await;
     assert!(cut.is_err());
     assert_eq!(settled(&semel).await, "in-doubt");
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
     assert_eq!((bank.charges(), bank.requests()), (1, 2));
 }
 
@@ -96,7 +108,9 @@ async fn where_the_bank_remembers_the_next_caller_resolves_the_doubt() {
 async fn a_ticket_that_is_dropped_leaves_it_in_doubt() {
     let (_folder, path) = ledger();
     let semel = opened(&path, &intent(charging()).await).await;
-    let Begun::Run(started) = semel.begin(charge()).await.unwrap() else { panic!("a run") };
+    let Begun::Run(started) = semel.begin(charge()).await.unwrap() else {
+        panic!("a run")
+    };
     drop(started);
     assert_eq!(settled(&semel).await, "in-doubt");
 }
@@ -109,11 +123,16 @@ async fn a_caller_that_goes_away_before_it_may_send_leaves_it_free() {
     let bank = Bank::plain();
     let semel = opened(&path, &intent(charging()).await).await;
     let mut begin = Box::pin(semel.begin(charge()));
-    let waits = std::future::poll_fn(|context| std::task::Poll::Ready(begin.as_mut().poll(context).is_pending()));
+    let waits = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(begin.as_mut().poll(context).is_pending())
+    });
     assert!(waits.await);
     drop(begin);
     assert_eq!(settled(&semel).await, "released");
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
 }
 
 /// A slow bank is not a dead one: what it answers after the lease has ended is the truth all the same.
@@ -121,16 +140,25 @@ async fn a_caller_that_goes_away_before_it_may_send_leaves_it_free() {
 async fn what_is_learned_late_still_lands() {
     let (_folder, path) = ledger();
     let bank = Bank::plain();
-    let tool = intent(crate::world::with(charging(), serde_json::json!({ "attempt": 1 }))).await;
+    let tool = intent(crate::world::with(
+        charging(),
+        serde_json::json!({ "attempt": 1 }),
+    ))
+    .await;
     let semel = opened(&path, &tool).await;
-    let Begun::Run(slow) = semel.begin(charge()).await.unwrap() else { panic!("a run") };
+    let Begun::Run(slow) = semel.begin(charge()).await.unwrap() else {
+        panic!("a run")
+    };
     let outcome = bank.serve(&slow.ticket);
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let meanwhile = ask_in_vain(&semel, charge()).await;
     assert_eq!(meanwhile.word(), "held", "{meanwhile:?}");
     let late = slow.finish(outcome).await.unwrap().answer;
     assert_eq!(told(&late), ("executed", Some("ch_1")));
-    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(
+        told(&ask_in_vain(&semel, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
 }
 
 #[tokio::test]
@@ -155,8 +183,13 @@ async fn a_host_that_holds_its_claim_keeps_it_by_renewing() {
         }
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(told(&ask_in_vain(&other, charge()).await), ("replayed", Some("ch_1")));
-    let Answer::Executed { about, .. } = asked.await.unwrap() else { panic!("executed") };
+    assert_eq!(
+        told(&ask_in_vain(&other, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
+    let Answer::Executed { about, .. } = asked.await.unwrap() else {
+        panic!("executed")
+    };
     assert_eq!(about.attempt, 1);
 }
 
@@ -178,7 +211,8 @@ async fn a_caller_may_go_away_at_any_moment() {
         };
         let mut call = Box::pin(semel.call(charge(), run));
         for _ in 0..polls {
-            let poll = std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context)));
+            let poll =
+                std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context)));
             if poll.await.is_ready() {
                 break;
             }
@@ -186,7 +220,11 @@ async fn a_caller_may_go_away_at_any_moment() {
         }
         drop(call);
         ends.insert(settled(&semel).await);
-        assert_eq!(told(&ask(&semel, charge(), &bank).await).1, Some("ch_1"), "after {polls} polls");
+        assert_eq!(
+            told(&ask(&semel, charge(), &bank).await).1,
+            Some("ch_1"),
+            "after {polls} polls"
+        );
         assert_eq!(bank.charges(), 1, "after {polls} polls");
     }
     // It went away before it might send, while the tool ran, and after it was done.

@@ -31,7 +31,10 @@ fn a_day(server: Server) {
     println!("{report}repeat it by `cargo xtask soak --minutes N --ledger {name} --seed {seed}`");
     assert!(report.is_sound(), "{report}");
     assert!(report.is_flat(), "a host grows: {report}");
-    assert!(report.effects > 100 && report.answers["replayed"] > 100, "hardly anything happened: {report}");
+    assert!(
+        report.effects > 100 && report.answers["replayed"] > 100,
+        "hardly anything happened: {report}"
+    );
 }
 
 fn lived(server: Server, agents: &Agents, seed: u64, seconds: u64) -> Report {
@@ -53,10 +56,21 @@ fn on_redis() {
 /// The control: each host has a ledger of its own, which ends with it, and keeps what it needs no more.
 #[test]
 fn control_hosts_that_share_nothing_do_it_twice_and_those_that_leak_are_seen() {
-    let agents = Agents { leaks: true, ..Agents::from_now_on() };
+    let agents = Agents {
+        leaks: true,
+        ..Agents::from_now_on()
+    };
     let report = lived(Server::Nowhere, &agents, 3, 4);
-    println!("{} double sendings, {} lost records, {}", report.twice(), report.lost(), report.courses[0]);
+    println!(
+        "{} double sendings, {} lost records, {}",
+        report.twice(),
+        report.lost(),
+        report.courses[0]
+    );
     assert!(report.twice() > 0 && report.lost() > 0, "{report}");
     let grown = &report.courses[0];
-    assert!(!grown.keeps_its_memory() && !grown.keeps_its_descriptors(), "{grown}");
+    assert!(
+        !grown.keeps_its_memory() && !grown.keeps_its_descriptors(),
+        "{grown}"
+    );
 }

@@ -38,13 +38,21 @@ fn keys(line: &str) -> SealingKeys {
 }
 
 fn charge(bank: &Path, order: u32) -> Outcome {
-    let mut book = OpenOptions::new().create(true).append(true).open(bank).unwrap();
+    let mut book = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(bank)
+        .unwrap();
     writeln!(book, "{order}").unwrap();
     Outcome::Returned(json!({ "id": format!("ch_{order}") }))
 }
 
 fn order(order: u32) -> Call {
-    Call::new("charge", json!({ "order_id": format!("order-{order}"), "amount": 10 })).unwrap()
+    Call::new(
+        "charge",
+        json!({ "order_id": format!("order-{order}"), "amount": 10 }),
+    )
+    .unwrap()
 }
 
 #[tokio::test]
@@ -65,7 +73,11 @@ async fn another_process() {
         }
         // Each takes the orders in another order, so that they meet again and again.
         let next = (calls * (7 + name.len() as u32)) % ORDERS;
-        let answer = semel.as_ref().unwrap().call(order(next), |_| async { charge(&bank, next) }).await;
+        let answer = semel
+            .as_ref()
+            .unwrap()
+            .call(order(next), |_| async { charge(&bank, next) })
+            .await;
         // Whoever could not open a record, or lost one, fails here.
         let word = answer.unwrap_or_else(|error| panic!("{error}")).word();
         assert!(["executed", "replayed"].contains(&word), "{word}");
@@ -80,7 +92,11 @@ struct Scene(tempfile::TempDir);
 impl Scene {
     fn start(&self, name: &str) -> Child {
         Command::new(env::current_exe().unwrap())
-            .args(["a_key_is_changed_under_load::another_process", "--exact", "--nocapture"])
+            .args([
+                "a_key_is_changed_under_load::another_process",
+                "--exact",
+                "--nocapture",
+            ])
             .envs([(FOLDER, self.0.path().as_os_str()), (NAME, name.as_ref())])
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -93,15 +109,24 @@ impl Scene {
         fs::write(self.0.path().join("new"), line).unwrap();
         fs::rename(self.0.path().join("new"), self.0.path().join("keys")).unwrap();
         let begun = Instant::now();
-        while !WORKERS.iter().all(|name| self.0.path().join(format!("{name} has {line}")).exists()) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "a worker is gone, or never took `{line}`");
+        while !WORKERS
+            .iter()
+            .all(|name| self.0.path().join(format!("{name} has {line}")).exists())
+        {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "a worker is gone, or never took `{line}`"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 
     fn store(&self, line: &str) -> SealingStore {
-        SealingStore::new(Arc::new(SqliteStore::open(self.0.path().join("ledger.db")).unwrap()), keys(line))
+        SealingStore::new(
+            Arc::new(SqliteStore::open(self.0.path().join("ledger.db")).unwrap()),
+            keys(line),
+        )
     }
 
     fn charges(&self) -> Vec<u32> {
@@ -141,16 +166,37 @@ async fn no_call_is_lost_nothing_is_sent_twice_and_the_old_key_can_be_dropped() 
     fs::write(scene.0.path().join("stop"), []).unwrap();
     for worker in workers {
         let output = worker.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
     let charges = scene.charges();
-    assert_eq!(charges.len(), charges.iter().collect::<BTreeSet<_>>().len(), "something was sent twice: {charges:?}");
+    assert_eq!(
+        charges.len(),
+        charges.iter().collect::<BTreeSet<_>>().len(),
+        "something was sent twice: {charges:?}"
+    );
     let under_b = BTreeMap::from([("b".to_owned(), charges.len() as u64)]);
-    assert_eq!(store.count().await.unwrap(), SealCounts { open: 0, sealed: under_b });
+    assert_eq!(
+        store.count().await.unwrap(),
+        SealCounts {
+            open: 0,
+            sealed: under_b
+        }
+    );
     // Every outcome of the time of the old key is there under the new one alone.
     let semel = host(Arc::new(scene.store("b")), intent(charging()).await).await;
     for charged in charges {
-        assert_eq!(semel.call(order(charged), |_| async { panic!("it ran") }).await.unwrap().word(), "replayed");
+        assert_eq!(
+            semel
+                .call(order(charged), |_| async { panic!("it ran") })
+                .await
+                .unwrap()
+                .word(),
+            "replayed"
+        );
     }
 }
 
@@ -160,9 +206,18 @@ async fn control_a_host_that_was_forgotten_refuses_what_it_cannot_open() {
     let scene = Scene(tempfile::tempdir().unwrap());
     let bank = scene.0.path().join("bank");
     let with_new = host(Arc::new(scene.store("b a")), intent(charging()).await).await;
-    with_new.call(order(1), |_| async { charge(&bank, 1) }).await.unwrap();
+    with_new
+        .call(order(1), |_| async { charge(&bank, 1) })
+        .await
+        .unwrap();
     let forgotten = host(Arc::new(scene.store("a")), intent(charging()).await).await;
-    let refused = forgotten.call(order(1), |_| async { charge(&bank, 1) }).await.unwrap_err();
-    assert!(refused.to_string().contains("sealed under the key `b`"), "{refused}");
+    let refused = forgotten
+        .call(order(1), |_| async { charge(&bank, 1) })
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("sealed under the key `b`"),
+        "{refused}"
+    );
     assert_eq!(scene.charges(), [1]);
 }

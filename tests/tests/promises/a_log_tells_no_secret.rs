@@ -13,7 +13,8 @@ use semel::{
     runtime::{Begun, Erasing, Semel, Tool},
     store::{SealingKey, SealingKeys, SealingStore, Store},
     words::{
-        Answer, Call, Failure as Failed, Field, Finding, Operation, Outcome, Probe, Run, Scope, Tenant, ToolMode, Until,
+        Answer, Call, Failure as Failed, Field, Finding, Operation, Outcome, Probe, Run, Scope,
+        Tenant, ToolMode, Until,
     },
 };
 use serde_json::{Value, json};
@@ -34,12 +35,19 @@ async fn talkative() -> Tool {
     ]);
     let mut tool = intent(with(charging(), json!({ "verdict": verdicts }))).await;
     tool.allowance.wait_ms = 0;
-    Tool { keep_identity: true, ..tool }
+    Tool {
+        keep_identity: true,
+        ..tool
+    }
 }
 
 fn call(order: &str, amount: Value) -> Call {
     let order = told_in(&format!("the argument {order}"));
-    let call = Call::new("charge", json!({ "order_id": order, "amount": amount, "note": told_in("noise") })).unwrap();
+    let call = Call::new(
+        "charge",
+        json!({ "order_id": order, "amount": amount, "note": told_in("noise") }),
+    )
+    .unwrap();
     call.with_fact("agent", json!(told_in("a fact")))
 }
 
@@ -48,7 +56,11 @@ fn landed() -> Outcome {
 }
 
 fn failed(code: &str) -> Outcome {
-    Outcome::Failed(Failed { message: told_in("an error"), code: Some(code.to_owned()), ..Failed::default() })
+    Outcome::Failed(Failed {
+        message: told_in("an error"),
+        code: Some(code.to_owned()),
+        ..Failed::default()
+    })
 }
 
 /// Everything that may become of a call. Says what was answered, and the keys that went out.
@@ -82,14 +94,27 @@ async fn story(semel: &Semel) -> (BTreeSet<&'static str>, Vec<String>) {
     }
     // Two at the same time, one of which goes away.
     let first = semel.begin(call("6", json!(10))).await;
-    note(semel.call(call("6", json!(10)), |_| async { landed() }).await);
+    note(
+        semel
+            .call(call("6", json!(10)), |_| async { landed() })
+            .await,
+    );
     if let Ok(Begun::Run(started)) = first {
         assert!(!format!("{started:?}").contains(CANARY), "{started:?}");
-        note(started.finish(landed()).await.map(|answered| answered.into_parts().0));
+        note(
+            started
+                .finish(landed())
+                .await
+                .map(|answered| answered.into_parts().0),
+        );
     }
     drop(semel.begin(call("7", json!(10))).await);
     operate(semel).await;
-    note(semel.call(call("1", json!(10)), |_| async { landed() }).await);
+    note(
+        semel
+            .call(call("1", json!(10)), |_| async { landed() })
+            .await,
+    );
     semel.watched(Duration::from_secs(30)).await;
     (words, keys)
 }
@@ -99,8 +124,14 @@ async fn operate(semel: &Semel) {
     let ledger = semel.ledger();
     for listed in ledger.list(None, &[], 100).await.unwrap_or_default() {
         assert!(!format!("{listed:?}").contains(CANARY), "{listed:?}");
-        let person = Person { who: told_in("a name"), why: told_in("a ground") };
-        let decision = Decision::Landed { outcome: Some(Kept::Whole(landed())), handles: vec![told_in("a handle")] };
+        let person = Person {
+            who: told_in("a name"),
+            why: told_in("a ground"),
+        };
+        let decision = Decision::Landed {
+            outcome: Some(Kept::Whole(landed())),
+            handles: vec![told_in("a handle")],
+        };
         let shown = listed.record.last().map_or(0, |last| last.fence.number);
         let _ = ledger.decide(listed.key, shown, person, decision).await;
     }
@@ -121,7 +152,9 @@ fn sealed(inner: &Arc<dyn Store>, id: &str) -> Arc<dyn Store> {
 async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
     log();
     tracing::info!("{WITNESS}");
-    let trapping = Guest::lean().with("derive", "(return (i32.const 1280))").with("judge", "(unreachable)");
+    let trapping = Guest::lean()
+        .with("derive", "(return (i32.const 1280))")
+        .with("judge", "(unreachable)");
     let refusing = Guest::lean().with("derive", "(unreachable)");
     let trapping = Tool::new(load(&trapping.component(), json!({})).await);
     let refusing = Tool::new(load(&refusing.component(), json!({})).await);
@@ -134,18 +167,36 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
     lost.count();
     let unheard = |_| async { Outcome::no_answer(told_in("a silence")) };
     let unsettled = losing.call(call("1", json!(10)), unheard).await.unwrap();
-    let watched = Tool { mode: ToolMode::Shadow, ..talkative().await };
-    let keyed = KeyScheme::new(Mode::Enforce, Some(Secret::new(told_in("the secret of all keys").as_bytes()).unwrap()));
+    let watched = Tool {
+        mode: ToolMode::Shadow,
+        ..talkative().await
+    };
+    let keyed = KeyScheme::new(
+        Mode::Enforce,
+        Some(Secret::new(told_in("the secret of all keys").as_bytes()).unwrap()),
+    );
     let hosts = [
         host(memory(), talkative().await).await,
         host(memory(), trapping).await,
         host(memory(), refusing).await,
         host(memory(), Tool::new(policy("hints", json!({})).await)).await,
         host(memory(), watched.clone()).await,
-        host(memory(), Tool { mode: ToolMode::Off, ..watched }).await,
+        host(
+            memory(),
+            Tool {
+                mode: ToolMode::Off,
+                ..watched
+            },
+        )
+        .await,
         host(sealed(&inner, "a"), talkative().await).await,
         host(sealed(&inner, "b"), talkative().await).await,
-        Semel::builder(memory()).keys(keyed).otherwise(talkative().await).open().await.unwrap(),
+        Semel::builder(memory())
+            .keys(keyed)
+            .otherwise(talkative().await)
+            .open()
+            .await
+            .unwrap(),
         host(Arc::clone(&away) as Arc<dyn Store>, talkative().await).await,
     ];
     let (mut words, mut secrets) = (BTreeSet::from([unsettled.word()]), vec![CANARY.to_owned()]);
@@ -158,20 +209,43 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
         words.extend(answered);
         secrets.extend(keys);
     }
-    let all = ["conflict", "executed", "expired", "held", "in doubt", "passed", "refused", "replayed", "running"];
-    assert_eq!(words, BTreeSet::from(all), "the story tells of every answer");
+    let all = [
+        "conflict", "executed", "expired", "held", "in doubt", "passed", "refused", "replayed",
+        "running",
+    ];
+    assert_eq!(
+        words,
+        BTreeSet::from(all),
+        "the story tells of every answer"
+    );
     let text = log();
-    for told in [WITNESS, "semel.call", "semel.tool", "semel.answer", "semel.shadow", "refused", "held"] {
+    for told in [
+        WITNESS,
+        "semel.call",
+        "semel.tool",
+        "semel.answer",
+        "semel.shadow",
+        "refused",
+        "held",
+    ] {
         assert!(text.contains(told), "the log does not tell `{told}`");
     }
     for secret in secrets {
-        assert_eq!(text.matches(&secret).count(), 0, "a secret is told in {}", line_with(&text, &secret));
+        assert_eq!(
+            text.matches(&secret).count(),
+            0,
+            "a secret is told in {}",
+            line_with(&text, &secret)
+        );
     }
 }
 
 /// The line that tells too much, without what it tells.
 fn line_with(text: &str, secret: &str) -> String {
-    text.lines().find(|line| line.contains(secret)).unwrap_or_default().replace(secret, "[secret]")
+    text.lines()
+        .find(|line| line.contains(secret))
+        .unwrap_or_default()
+        .replace(secret, "[secret]")
 }
 
 /// The control: what is told is found.
@@ -180,12 +254,21 @@ async fn control_a_leak_is_found() {
     log();
     tracing::debug!("planted-{}", 4711);
     assert_eq!(log().matches("planted-4711").count(), 1);
-    assert!(log().lines().any(|line| line.contains("DEBUG") && line.contains("planted-4711")));
+    assert!(
+        log()
+            .lines()
+            .any(|line| line.contains("DEBUG") && line.contains("planted-4711"))
+    );
 }
 
 #[test]
 fn who_prints_a_value_prints_no_secret() {
-    let field = || vec![Field { name: "order".to_owned(), value: json!(told_in("a field")) }];
+    let field = || {
+        vec![Field {
+            name: "order".to_owned(),
+            value: json!(told_in("a field")),
+        }]
+    };
     let operation = Operation {
         name: "charge".to_owned(),
         identity: field(),
@@ -204,21 +287,58 @@ fn who_prints_a_value_prints_no_secret() {
     );
     std::fs::write(folder.path().join("semel.toml"), settings).unwrap();
     let secret = told_in("a secret, which is long enough to be one");
-    let variables = [("KEY", secret.as_str()), ("SEMEL_LEDGER", "memory:")].map(|(k, v)| (k.to_owned(), v.into()));
-    let around = Surroundings { variables: variables.into(), folder: folder.path().to_owned() };
+    let variables = [("KEY", secret.as_str()), ("SEMEL_LEDGER", "memory:")]
+        .map(|(k, v)| (k.to_owned(), v.into()));
+    let around = Surroundings {
+        variables: variables.into(),
+        folder: folder.path().to_owned(),
+    };
     let config = Config::load(None, &around).unwrap();
-    assert!(json!(config.tool("charge").settings).to_string().contains(CANARY), "the control");
+    assert!(
+        json!(config.tool("charge").settings)
+            .to_string()
+            .contains(CANARY),
+        "the control"
+    );
     let printed = [
-        format!("{:?}", call("1", json!(told_in("content"))).in_run(Run::new("run").unwrap())),
-        format!("{:?} {:?} {:?}", landed(), failed(&told_in("a code")), Outcome::no_answer(told_in("a silence"))),
+        format!(
+            "{:?}",
+            call("1", json!(told_in("content"))).in_run(Run::new("run").unwrap())
+        ),
+        format!(
+            "{:?} {:?} {:?}",
+            landed(),
+            failed(&told_in("a code")),
+            Outcome::no_answer(told_in("a silence"))
+        ),
         format!("{operation:?}"),
-        format!("{:?}", Probe { tool: "get".to_owned(), arguments: json!({ "id": told_in("a probe") }) }),
-        format!("{:?} {:?}", Finding::Landed(json!(told_in("a finding"))), Finding::Conflicting(told_in("a finding"))),
-        format!("{:?}", Person { who: told_in("a name"), why: told_in("a ground") }),
+        format!(
+            "{:?}",
+            Probe {
+                tool: "get".to_owned(),
+                arguments: json!({ "id": told_in("a probe") })
+            }
+        ),
+        format!(
+            "{:?} {:?}",
+            Finding::Landed(json!(told_in("a finding"))),
+            Finding::Conflicting(told_in("a finding"))
+        ),
+        format!(
+            "{:?}",
+            Person {
+                who: told_in("a name"),
+                why: told_in("a ground")
+            }
+        ),
         format!("{config:?} {around:?}"),
         format!("{:?}", Kept::Whole(landed())),
     ];
     for printed in printed {
-        assert!(!printed.contains(CANARY), "{}", printed.replace(CANARY, "[secret]"));
+        assert!(
+            !printed.contains(CANARY),
+            "{}",
+            printed.replace(CANARY, "[secret]")
+        );
     }
 }

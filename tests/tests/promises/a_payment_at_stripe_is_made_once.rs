@@ -37,10 +37,23 @@ async fn an_order_is_paid_once_however_often_and_in_whatever_words_it_is_asked_f
         let semel = host(memory(), by_order()).await;
         stripe.next(Fault::ReplyLost);
         let mut words = Vec::new();
-        for (order, text) in [("A1", "thanks"), ("A1", "thank you"), ("A2", "thanks"), ("A1", "")] {
-            words.push(ask(&semel, payment(tool, order, text), &client(&stripe)).await.word());
+        for (order, text) in [
+            ("A1", "thanks"),
+            ("A1", "thank you"),
+            ("A2", "thanks"),
+            ("A1", ""),
+        ] {
+            words.push(
+                ask(&semel, payment(tool, order, text), &client(&stripe))
+                    .await
+                    .word(),
+            );
         }
-        assert_eq!(words, ["executed", "replayed", "executed", "replayed"], "{tool}");
+        assert_eq!(
+            words,
+            ["executed", "replayed", "executed", "replayed"],
+            "{tool}"
+        );
         assert_eq!(stripe.made(kind), 2, "{tool}");
     }
 }
@@ -52,7 +65,9 @@ async fn control_without_semel_each_repeat_pays_again() {
         let stripe = Stripe::start().await;
         stripe.next(Fault::ReplyLost);
         for _ in 0..2 {
-            client(&stripe).unguarded(tool, payment(tool, "A1", "thanks").arguments()).await;
+            client(&stripe)
+                .unguarded(tool, payment(tool, "A1", "thanks").arguments())
+                .await;
         }
         assert_eq!(stripe.made(kind), 2, "{tool}");
     }
@@ -62,8 +77,16 @@ async fn control_without_semel_each_repeat_pays_again() {
 async fn what_nothing_tells_from_a_second_one_is_not_sent() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({})).await;
-    let answer = ask(&semel, payment("create_payment_intent", "A1", "thanks"), &client(&stripe)).await;
-    assert!(matches!(&answer, Answer::Refused { reason, .. } if reason.contains("reference")), "{answer:?}");
+    let answer = ask(
+        &semel,
+        payment("create_payment_intent", "A1", "thanks"),
+        &client(&stripe),
+    )
+    .await;
+    assert!(
+        matches!(&answer, Answer::Refused { reason, .. } if reason.contains("reference")),
+        "{answer:?}"
+    );
     assert_eq!(stripe.keys().len(), 0);
 }
 
@@ -72,14 +95,20 @@ async fn the_same_coffee_is_paid_again_in_another_run() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({ "without_reference": "run" })).await;
     let coffee = |run: &str| {
-        let call = call("create_charge", json!({ "amount": 300, "currency": "eur", "customer": "cus_1" }));
+        let call = call(
+            "create_charge",
+            json!({ "amount": 300, "currency": "eur", "customer": "cus_1" }),
+        );
         call.in_run(Run::new(run).unwrap())
     };
     let mut words = Vec::new();
     for run in ["monday", "monday", "tuesday"] {
         words.push(ask(&semel, coffee(run), &client(&stripe)).await.word());
     }
-    assert_eq!((words, stripe.made("charge")), (vec!["executed", "replayed", "executed"], 2));
+    assert_eq!(
+        (words, stripe.made("charge")),
+        (vec!["executed", "replayed", "executed"], 2)
+    );
 }
 
 /// Stripe would repeat the decline under the old key for a day.
@@ -87,15 +116,39 @@ async fn the_same_coffee_is_paid_again_in_another_run() {
 async fn a_card_that_was_declined_makes_way_for_another_card_under_another_key() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({})).await;
-    let confirm =
-        |card: &str| call("confirm_payment_intent", json!({ "payment_intent": "pi_1", "payment_method": card }));
+    let confirm = |card: &str| {
+        call(
+            "confirm_payment_intent",
+            json!({ "payment_intent": "pi_1", "payment_method": card }),
+        )
+    };
     stripe.next(Fault::Declined);
     let declined = ask(&semel, confirm("pm_empty"), &client(&stripe)).await;
-    assert!(matches!(declined, Answer::Executed { effect: Effect::Refused, .. }), "{declined:?}");
-    assert_eq!(ask(&semel, confirm("pm_empty"), &client(&stripe)).await.word(), "replayed");
-    assert_eq!(told(&ask(&semel, confirm("pm_full"), &client(&stripe)).await), ("executed", Some("pi_1")));
+    assert!(
+        matches!(
+            declined,
+            Answer::Executed {
+                effect: Effect::Refused,
+                ..
+            }
+        ),
+        "{declined:?}"
+    );
+    assert_eq!(
+        ask(&semel, confirm("pm_empty"), &client(&stripe))
+            .await
+            .word(),
+        "replayed"
+    );
+    assert_eq!(
+        told(&ask(&semel, confirm("pm_full"), &client(&stripe)).await),
+        ("executed", Some("pi_1"))
+    );
     let keys = stripe.keys();
-    assert_eq!((keys.len(), keys[0] == keys[1], stripe.made("completion")), (2, false, 1));
+    assert_eq!(
+        (keys.len(), keys[0] == keys[1], stripe.made("completion")),
+        (2, false, 1)
+    );
 }
 
 /// The decline was not heard; asked again, Stripe repeats it. It is most likely that nothing was paid, and a later answer
@@ -105,11 +158,30 @@ async fn a_decline_that_was_not_heard_is_shown_to_a_person() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), by_order()).await;
     stripe.next(Fault::DeclineLost);
-    let held = ask(&semel, payment("create_charge", "A1", "thanks"), &client(&stripe)).await;
-    let Answer::Held { reason, .. } = &held else { panic!("{held:?}") };
+    let held = ask(
+        &semel,
+        payment("create_charge", "A1", "thanks"),
+        &client(&stripe),
+    )
+    .await;
+    let Answer::Held { reason, .. } = &held else {
+        panic!("{held:?}")
+    };
     assert!(reason.contains("card_declined"), "{reason}");
-    assert_eq!((stripe.made("charge"), stripe.statuses()), (0, vec![402, 402]));
-    assert_eq!(ask(&semel, payment("create_charge", "A1", "thanks"), &client(&stripe)).await.word(), "held");
+    assert_eq!(
+        (stripe.made("charge"), stripe.statuses()),
+        (0, vec![402, 402])
+    );
+    assert_eq!(
+        ask(
+            &semel,
+            payment("create_charge", "A1", "thanks"),
+            &client(&stripe)
+        )
+        .await
+        .word(),
+        "held"
+    );
     assert_eq!(stripe.statuses().len(), 2);
 }
 
@@ -118,12 +190,26 @@ async fn an_order_whose_payment_was_cancelled_may_be_paid_anew() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), by_order()).await;
     let pay = || payment("create_payment_intent", "A1", "thanks");
-    assert_eq!(told(&ask(&semel, pay(), &client(&stripe)).await), ("executed", Some("pi_new_1")));
-    let cancel = || call("cancel_payment_intent", json!({ "payment_intent": "pi_new_1" }));
+    assert_eq!(
+        told(&ask(&semel, pay(), &client(&stripe)).await),
+        ("executed", Some("pi_new_1"))
+    );
+    let cancel = || {
+        call(
+            "cancel_payment_intent",
+            json!({ "payment_intent": "pi_new_1" }),
+        )
+    };
     for word in ["executed", "replayed"] {
         assert_eq!(ask(&semel, cancel(), &client(&stripe)).await.word(), word);
     }
     let anew = ask(&semel, pay(), &client(&stripe)).await;
-    assert_eq!((told(&anew), anew.about().unwrap().generation), (("executed", Some("pi_new_2")), 2));
-    assert_eq!((stripe.made("payment_intent"), stripe.made("cancellation")), (2, 1));
+    assert_eq!(
+        (told(&anew), anew.about().unwrap().generation),
+        (("executed", Some("pi_new_2")), 2)
+    );
+    assert_eq!(
+        (stripe.made("payment_intent"), stripe.made("cancellation")),
+        (2, 1)
+    );
 }

@@ -16,19 +16,27 @@ const ONCE: &str = "(return (i32.const 1280))";
 const LANDED: &str = "(i32.store8 (i32.const 1540) (i32.const 0))";
 const LOOP: &str = "(loop $for_ever (br $for_ever))";
 const TRAP: &str = "(unreachable)";
-const HOARD: &str =
-    "(loop $more (if (i32.eq (memory.grow (i32.const 64)) (i32.const -1)) (then (unreachable))) (br $more))";
+const HOARD: &str = "(loop $more (if (i32.eq (memory.grow (i32.const 64)) (i32.const -1)) (then (unreachable))) (br $more))";
 
 async fn under(guest: Guest) -> Semel {
-    host(memory(), Tool::new(load(&guest.component(), json!({})).await)).await
+    host(
+        memory(),
+        Tool::new(load(&guest.component(), json!({})).await),
+    )
+    .await
 }
 
 #[tokio::test]
 async fn what_goes_wrong_before_the_claim_sends_nothing_and_records_nothing() {
     for (fault, why) in [(LOOP, "fuel"), (TRAP, "trap"), (HOARD, "trap")] {
         let semel = under(Guest::lean().with("derive", fault)).await;
-        let Answer::Refused { reason, next } = ask_in_vain(&semel, charge()).await else { panic!("refused") };
-        assert!(reason.contains("`lean`") && reason.contains("derive"), "{why}: {reason}");
+        let Answer::Refused { reason, next } = ask_in_vain(&semel, charge()).await else {
+            panic!("refused")
+        };
+        assert!(
+            reason.contains("`lean`") && reason.contains("derive"),
+            "{why}: {reason}"
+        );
         assert_eq!(next, Next::CorrectTheCall);
         assert!(semel.ledger().list(None, &[], 10).await.unwrap().is_empty());
     }
@@ -41,7 +49,10 @@ async fn what_goes_wrong_after_the_tool_ran_is_held_with_its_real_outcome() {
         let bank = Bank::plain();
         let answer = ask(&semel, charge(), &bank).await;
         assert_eq!(told(&answer), ("held", Some("ch_1")), "{answer:?}");
-        assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("held", Some("ch_1")));
+        assert_eq!(
+            told(&ask_in_vain(&semel, charge()).await),
+            ("held", Some("ch_1"))
+        );
         assert_eq!(bank.charges(), 1);
     }
 }
@@ -51,8 +62,14 @@ async fn what_goes_wrong_after_the_tool_ran_is_held_with_its_real_outcome() {
 async fn control_a_sound_guest_lands() {
     let semel = under(Guest::lean().with("derive", ONCE).with("judge", LANDED)).await;
     let bank = Bank::plain();
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
-    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
+    assert_eq!(
+        told(&ask_in_vain(&semel, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
 }
 
 #[tokio::test]
@@ -62,8 +79,13 @@ async fn a_policy_that_cannot_say_what_to_do_in_doubt_leaves_it_to_a_person() {
         let bank = Bank::plain();
         bank.lose_replies(1);
         let answer = ask(&semel, charge(), &bank).await;
-        let Answer::Held { reason, .. } = &answer else { panic!("{answer:?}") };
-        assert!(reason.contains("the policy could not say what to do"), "{reason}");
+        let Answer::Held { reason, .. } = &answer else {
+            panic!("{answer:?}")
+        };
+        assert!(
+            reason.contains("the policy could not say what to do"),
+            "{reason}"
+        );
         assert_eq!(bank.charges(), 1);
     }
 }
@@ -72,7 +94,12 @@ async fn a_policy_that_cannot_say_what_to_do_in_doubt_leaves_it_to_a_person() {
 #[tokio::test]
 async fn what_was_not_sent_is_free_again_even_if_the_policy_traps() {
     let semel = under(Guest::lean().with("derive", ONCE).with("judge", TRAP)).await;
-    let answer = semel.call(charge(), |_| async { Outcome::not_sent("connection refused") }).await.unwrap();
+    let answer = semel
+        .call(charge(), |_| async {
+            Outcome::not_sent("connection refused")
+        })
+        .await
+        .unwrap();
     assert_eq!(answer.word(), "executed", "{answer:?}");
     let bank = Bank::plain();
     assert_eq!(ask(&semel, charge(), &bank).await.word(), "held");
@@ -87,7 +114,12 @@ async fn a_policy_that_asks_for_the_world_is_not_loaded_and_told_why() {
         1,
     );
     let module = crate::assemble::for_contract(&text, &crate::assemble::contract());
-    let fault = Engine::new(Limits::default()).unwrap().load(&module, json!({})).await.unwrap_err().to_string();
+    let fault = Engine::new(Limits::default())
+        .unwrap()
+        .load(&module, json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(fault.contains("wasi_snapshot_preview1"), "{fault}");
 }
 
@@ -107,9 +139,13 @@ async fn an_identity_that_is_none_is_refused_with_the_fields_name() {
         (fields("96 5 2308 2", 1), "order"),
     ];
     for (data, named) in cases {
-        let guest = Guest::lean().with("derive", "(return (i32.const 2048))").with("data", data);
+        let guest = Guest::lean()
+            .with("derive", "(return (i32.const 2048))")
+            .with("data", data);
         let semel = under(guest).await;
-        let Answer::Refused { reason, .. } = ask_in_vain(&semel, charge()).await else { panic!("refused") };
+        let Answer::Refused { reason, .. } = ask_in_vain(&semel, charge()).await else {
+            panic!("refused")
+        };
         assert!(reason.contains(named), "{reason}");
     }
 }

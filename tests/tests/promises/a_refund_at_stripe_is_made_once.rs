@@ -38,7 +38,10 @@ async fn control_without_semel_a_lost_reply_refunds_twice() {
     let arguments = refund().arguments().clone();
     let lost = client(&stripe).unguarded("create_refund", &arguments).await;
     assert!(matches!(lost, Outcome::Unanswered(_)), "{lost:?}");
-    assert!(matches!(client(&stripe).unguarded("create_refund", &arguments).await, Outcome::Returned(_)));
+    assert!(matches!(
+        client(&stripe).unguarded("create_refund", &arguments).await,
+        Outcome::Returned(_)
+    ));
     assert_eq!(stripe.made("refund"), 2);
 }
 
@@ -48,8 +51,14 @@ async fn a_reply_that_was_lost_is_had_again_under_the_same_key() {
     let semel = host(memory(), json!({})).await;
     stripe.next(Fault::ReplyLost);
     let answer = ask(&semel, refund(), &client(&stripe)).await;
-    assert_eq!((told(&answer), answer.about().unwrap().attempt), (("executed", Some("re_1")), 2));
-    assert_eq!(told(&ask(&semel, refund(), &client(&stripe)).await), ("replayed", Some("re_1")));
+    assert_eq!(
+        (told(&answer), answer.about().unwrap().attempt),
+        (("executed", Some("re_1")), 2)
+    );
+    assert_eq!(
+        told(&ask(&semel, refund(), &client(&stripe)).await),
+        ("replayed", Some("re_1"))
+    );
     assert_eq!((stripe.made("refund"), stripe.keys().len()), (1, 2));
 }
 
@@ -58,7 +67,10 @@ async fn a_request_that_was_lost_is_sent_again() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({})).await;
     stripe.next(Fault::RequestLost);
-    assert_eq!(told(&ask(&semel, refund(), &client(&stripe)).await), ("executed", Some("re_1")));
+    assert_eq!(
+        told(&ask(&semel, refund(), &client(&stripe)).await),
+        ("executed", Some("re_1"))
+    );
     assert_eq!(stripe.made("refund"), 1);
 }
 
@@ -81,10 +93,18 @@ async fn another_amount_is_a_conflict_and_not_a_second_refund() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({})).await;
     ask(&semel, refund(), &client(&stripe)).await;
-    let more = call("create_refund", json!({ "payment_intent": "pi_1", "amount": 1100 }));
+    let more = call(
+        "create_refund",
+        json!({ "payment_intent": "pi_1", "amount": 1100 }),
+    );
     let answer = ask(&semel, more, &client(&stripe)).await;
-    let Answer::Conflict { standing, .. } = &answer else { panic!("{answer:?}") };
-    assert_eq!((standing.handles.as_slice(), stripe.made("refund")), (&["refund/re_1".to_owned()][..], 1));
+    let Answer::Conflict { standing, .. } = &answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(
+        (standing.handles.as_slice(), stripe.made("refund")),
+        (&["refund/re_1".to_owned()][..], 1)
+    );
 }
 
 #[tokio::test]
@@ -92,7 +112,10 @@ async fn two_equal_refunds_that_are_both_meant_are_told_apart_by_a_reference() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({ "reference": "/metadata/return_id" })).await;
     let part = |id| {
-        call("create_refund", json!({ "payment_intent": "pi_1", "amount": 1000, "metadata": { "return_id": id } }))
+        call(
+            "create_refund",
+            json!({ "payment_intent": "pi_1", "amount": 1000, "metadata": { "return_id": id } }),
+        )
     };
     let mut words = Vec::new();
     for id in ["R1", "R2", "R1", "R2"] {
@@ -115,9 +138,17 @@ async fn a_500_that_stripe_repeats_is_held_whether_it_took_effect_or_not() {
         let held = ask(&semel, refund(), &client(&stripe)).await;
         assert_eq!(held.word(), "held", "{fault:?}: {held:?}");
         assert!(reason(&held).contains("keeps this answer"), "{held:?}");
-        assert_eq!((stripe.made("refund"), stripe.statuses()), (effects, vec![500, 500]), "{fault:?}");
+        assert_eq!(
+            (stripe.made("refund"), stripe.statuses()),
+            (effects, vec![500, 500]),
+            "{fault:?}"
+        );
         assert_eq!(ask(&semel, refund(), &client(&stripe)).await.word(), "held");
-        assert_eq!((stripe.made("refund"), stripe.keys().len()), (effects, 2), "{fault:?}");
+        assert_eq!(
+            (stripe.made("refund"), stripe.keys().len()),
+            (effects, 2),
+            "{fault:?}"
+        );
     }
 }
 
@@ -129,8 +160,14 @@ async fn a_server_that_was_not_reached_is_asked_again() {
     for fault in [Fault::NotReached, Fault::NotReached] {
         stripe.next(fault);
     }
-    assert_eq!(told(&ask(&semel, refund(), &client(&stripe)).await), ("executed", Some("re_1")));
-    assert_eq!((stripe.made("refund"), stripe.statuses()), (1, vec![503, 503, 200]));
+    assert_eq!(
+        told(&ask(&semel, refund(), &client(&stripe)).await),
+        ("executed", Some("re_1"))
+    );
+    assert_eq!(
+        (stripe.made("refund"), stripe.statuses()),
+        (1, vec![503, 503, 200])
+    );
 }
 
 /// The control: who takes a 500 for a failure and tries under a fresh key refunds twice.
@@ -152,7 +189,12 @@ async fn a_request_that_is_still_under_way_is_asked_about_until_it_is_done() {
     let (stripe, store) = (Stripe::start().await, memory());
     let hasty = client(&stripe).that_waits(Duration::from_millis(300));
     stripe.pause();
-    assert_eq!(ask(&impatient(store.clone(), json!({})).await, refund(), &hasty).await.word(), "in doubt");
+    assert_eq!(
+        ask(&impatient(store.clone(), json!({})).await, refund(), &hasty)
+            .await
+            .word(),
+        "in doubt"
+    );
     let (semel, patient) = (host(store, json!({})).await, client(&stripe));
     let (answer, ()) = tokio::join!(ask(&semel, refund(), &patient), async {
         // Longer than it takes to be turned away, and than a repeat needs that is not.
@@ -164,14 +206,23 @@ async fn a_request_that_is_still_under_way_is_asked_about_until_it_is_done() {
         }
         stripe.go_on();
     });
-    assert_eq!((told(&answer), answer.about().unwrap().attempt), (("executed", Some("re_1")), 3));
-    assert_eq!((stripe.made("refund"), stripe.statuses()), (1, vec![409, 200, 200]));
+    assert_eq!(
+        (told(&answer), answer.about().unwrap().attempt),
+        (("executed", Some("re_1")), 3)
+    );
+    assert_eq!(
+        (stripe.made("refund"), stripe.statuses()),
+        (1, vec![409, 200, 200])
+    );
 }
 
 async fn in_doubt(days: &Days) {
     let semel = impatient(days.store.clone(), json!({})).await;
     days.stripe.next(Fault::ReplyLost);
-    assert_eq!(ask(&semel, refund(), &client(&days.stripe)).await.word(), "in doubt");
+    assert_eq!(
+        ask(&semel, refund(), &client(&days.stripe)).await.word(),
+        "in doubt"
+    );
     assert_eq!(days.stripe.made("refund"), 1);
 }
 
@@ -182,7 +233,10 @@ async fn after_23_hours_stripe_still_knows_the_key() {
     days.pass_hours(23);
     let semel = host(days.store.clone(), json!({})).await;
     let answer = ask(&semel, refund(), &client(&days.stripe)).await;
-    assert_eq!((told(&answer), days.stripe.made("refund")), (("executed", Some("re_1")), 1));
+    assert_eq!(
+        (told(&answer), days.stripe.made("refund")),
+        (("executed", Some("re_1")), 1)
+    );
 }
 
 #[tokio::test]
@@ -192,10 +246,16 @@ async fn after_25_hours_it_is_held_and_never_sent_again() {
     days.pass_hours(25);
     let semel = host(days.store.clone(), json!({})).await;
     for _ in 0..2 {
-        assert_eq!(ask(&semel, refund(), &client(&days.stripe)).await.word(), "held");
+        assert_eq!(
+            ask(&semel, refund(), &client(&days.stripe)).await.word(),
+            "held"
+        );
         days.pass_hours(24 * 40);
     }
-    assert_eq!((days.stripe.made("refund"), days.stripe.keys().len()), (1, 1));
+    assert_eq!(
+        (days.stripe.made("refund"), days.stripe.keys().len()),
+        (1, 1)
+    );
 }
 
 /// The control: after a day the very same request under the very same key is a new one.
@@ -205,8 +265,14 @@ async fn control_the_same_key_after_25_hours_refunds_twice() {
     let arguments = refund().arguments().clone();
     for (hours, refunds) in [(0, 1), (23, 1), (2, 2)] {
         days.pass_hours(hours);
-        client(&days.stripe).under_key("the-same", "create_refund", &arguments).await;
-        assert_eq!(days.stripe.made("refund"), refunds, "after {hours} hours more");
+        client(&days.stripe)
+            .under_key("the-same", "create_refund", &arguments)
+            .await;
+        assert_eq!(
+            days.stripe.made("refund"),
+            refunds,
+            "after {hours} hours more"
+        );
     }
 }
 
@@ -228,9 +294,15 @@ async fn a_host_that_dies_after_the_refund_leaves_a_file_from_which_another_sett
     drop(first);
     let second = host(file(&path), json!({})).await;
     let answer = ask(&second, refund(), &client(&stripe)).await;
-    assert_eq!((told(&answer), answer.about().unwrap().attempt), (("executed", Some("re_1")), 2));
+    assert_eq!(
+        (told(&answer), answer.about().unwrap().attempt),
+        (("executed", Some("re_1")), 2)
+    );
     let third = host(file(&path), json!({})).await;
-    assert_eq!(told(&ask(&third, refund(), &client(&stripe)).await), ("replayed", Some("re_1")));
+    assert_eq!(
+        told(&ask(&third, refund(), &client(&stripe)).await),
+        ("replayed", Some("re_1"))
+    );
     assert_eq!((stripe.made("refund"), stripe.keys().len()), (1, 2));
 }
 
@@ -239,11 +311,20 @@ async fn a_host_that_dies_after_the_refund_leaves_a_file_from_which_another_sett
 async fn a_key_that_stands_for_another_request_leaves_it_to_a_person() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({})).await;
-    let Begun::Run(started) = semel.begin(refund()).await.unwrap() else { panic!("a run") };
+    let Begun::Run(started) = semel.begin(refund()).await.unwrap() else {
+        panic!("a run")
+    };
     let key = started.ticket.key.clone().unwrap();
-    let other = call("create_refund", json!({ "payment_intent": "pi_1", "amount": 700 }));
-    client(&stripe).under_key(&key, "create_refund", other.arguments()).await;
-    let outcome = client(&stripe).guarded("create_refund", &started.ticket).await;
+    let other = call(
+        "create_refund",
+        json!({ "payment_intent": "pi_1", "amount": 700 }),
+    );
+    client(&stripe)
+        .under_key(&key, "create_refund", other.arguments())
+        .await;
+    let outcome = client(&stripe)
+        .guarded("create_refund", &started.ticket)
+        .await;
     let answer = started.finish(outcome).await.unwrap().answer;
     assert_eq!(answer.word(), "held", "{answer:?}");
     assert!(reason(&answer).contains("other parameters"), "{answer:?}");
@@ -256,11 +337,20 @@ async fn a_key_that_stands_for_another_request_leaves_it_to_a_person() {
 async fn a_reworded_call_gets_what_stands_and_sends_nothing_in_doubt() {
     let stripe = Stripe::start().await;
     let semel = impatient(memory(), json!({})).await;
-    let worded =
-        |text: &str| call("create_refund", json!({ "payment_intent": "pi_1", "amount": 1000, "reason": text }));
+    let worded = |text: &str| {
+        call(
+            "create_refund",
+            json!({ "payment_intent": "pi_1", "amount": 1000, "reason": text }),
+        )
+    };
     stripe.next(Fault::ReplyLost);
     ask(&semel, worded("duplicate"), &client(&stripe)).await;
-    assert_eq!(ask(&semel, worded("requested_by_customer"), &client(&stripe)).await.word(), "in doubt");
+    assert_eq!(
+        ask(&semel, worded("requested_by_customer"), &client(&stripe))
+            .await
+            .word(),
+        "in doubt"
+    );
     assert_eq!((stripe.made("refund"), stripe.keys().len()), (1, 1));
 }
 
@@ -272,8 +362,16 @@ async fn what_was_turned_away_before_anything_was_done_is_sent_under_the_same_ke
         stripe.next(fault);
         let first = ask(&semel, refund(), &client(&stripe)).await;
         assert_eq!(effect(&first), Effect::Absent, "{fault:?}: {first:?}");
-        assert_eq!(told(&ask(&semel, refund(), &client(&stripe)).await), ("executed", Some("re_1")), "{fault:?}");
-        assert_eq!((stripe.keys()[0] == stripe.keys()[1], stripe.made("refund")), (true, 1), "{fault:?}");
+        assert_eq!(
+            told(&ask(&semel, refund(), &client(&stripe)).await),
+            ("executed", Some("re_1")),
+            "{fault:?}"
+        );
+        assert_eq!(
+            (stripe.keys()[0] == stripe.keys()[1], stripe.made("refund")),
+            (true, 1),
+            "{fault:?}"
+        );
     }
 }
 
@@ -283,10 +381,19 @@ async fn what_was_not_admitted_is_soon_tried_again() {
     let semel = host(days.store.clone(), json!({})).await;
     days.stripe.next(Fault::NotAdmitted);
     let first = ask(&semel, refund(), &client(&days.stripe)).await;
-    assert_eq!((first.word(), effect(&first)), ("executed", Effect::Refused));
-    assert_eq!(ask(&semel, refund(), &client(&days.stripe)).await.word(), "replayed");
+    assert_eq!(
+        (first.word(), effect(&first)),
+        ("executed", Effect::Refused)
+    );
+    assert_eq!(
+        ask(&semel, refund(), &client(&days.stripe)).await.word(),
+        "replayed"
+    );
     days.pass(Duration::from_secs(61));
-    assert_eq!(told(&ask(&semel, refund(), &client(&days.stripe)).await), ("executed", Some("re_1")));
+    assert_eq!(
+        told(&ask(&semel, refund(), &client(&days.stripe)).await),
+        ("executed", Some("re_1"))
+    );
 }
 
 /// Under the old key Stripe would repeat the refusal for a day.
@@ -296,9 +403,15 @@ async fn a_refund_that_failed_at_once_is_made_later_under_another_key() {
     let semel = host(days.store.clone(), json!({})).await;
     days.stripe.next(Fault::RefundFails);
     let failed = ask(&semel, refund(), &client(&days.stripe)).await;
-    assert_eq!((failed.word(), effect(&failed), days.stripe.made("refund")), ("executed", Effect::Refused, 0));
+    assert_eq!(
+        (failed.word(), effect(&failed), days.stripe.made("refund")),
+        ("executed", Effect::Refused, 0)
+    );
     days.pass(Duration::from_secs(601));
-    assert_eq!(told(&ask(&semel, refund(), &client(&days.stripe)).await), ("executed", Some("re_1")));
+    assert_eq!(
+        told(&ask(&semel, refund(), &client(&days.stripe)).await),
+        ("executed", Some("re_1"))
+    );
     let keys = days.stripe.keys();
     assert_ne!(keys[0], keys[1]);
 }
@@ -307,11 +420,25 @@ async fn a_refund_that_failed_at_once_is_made_later_under_another_key() {
 async fn what_stripe_says_is_wrong_with_a_call_is_told_and_a_better_call_is_sent() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({})).await;
-    let of = |amount: Value| call("create_refund", json!({ "payment_intent": "pi_1", "amount": amount }));
+    let of = |amount: Value| {
+        call(
+            "create_refund",
+            json!({ "payment_intent": "pi_1", "amount": amount }),
+        )
+    };
     let too_much = ask(&semel, of(json!(9000)), &client(&stripe)).await;
-    assert_eq!((too_much.word(), effect(&too_much)), ("executed", Effect::Refused));
-    assert_eq!(ask(&semel, of(json!(9000)), &client(&stripe)).await.word(), "replayed");
-    assert_eq!(told(&ask(&semel, of(json!(5000)), &client(&stripe)).await), ("executed", Some("re_1")));
+    assert_eq!(
+        (too_much.word(), effect(&too_much)),
+        ("executed", Effect::Refused)
+    );
+    assert_eq!(
+        ask(&semel, of(json!(9000)), &client(&stripe)).await.word(),
+        "replayed"
+    );
+    assert_eq!(
+        told(&ask(&semel, of(json!(5000)), &client(&stripe)).await),
+        ("executed", Some("re_1"))
+    );
     assert_eq!(stripe.made("refund"), 1);
 }
 
@@ -319,8 +446,14 @@ async fn what_stripe_says_is_wrong_with_a_call_is_told_and_a_better_call_is_sent
 async fn a_tool_that_nobody_knows_sends_nothing() {
     let semel = host(memory(), json!({})).await;
     let answer = semel
-        .call(call("stripe_magic", json!({ "payment_intent": "pi_1" })), |_| async { panic!("it ran") })
+        .call(
+            call("stripe_magic", json!({ "payment_intent": "pi_1" })),
+            |_| async { panic!("it ran") },
+        )
         .await
         .unwrap();
-    assert!(matches!(&answer, Answer::Refused { reason, .. } if reason.contains("stripe_magic")), "{answer:?}");
+    assert!(
+        matches!(&answer, Answer::Refused { reason, .. } if reason.contains("stripe_magic")),
+        "{answer:?}"
+    );
 }

@@ -3,7 +3,8 @@
 //! pays three times.
 
 use crate::world::{
-    Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, host, intent, memory, told, with,
+    Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, host, intent, memory,
+    told, with,
 };
 use semel::words::{Answer, Next, Outcome};
 use serde_json::json;
@@ -30,9 +31,15 @@ async fn where_the_bank_remembers_keys_the_same_is_sent_again_under_the_same_key
     assert_eq!(first.about().unwrap().attempt, 3, "{first:?}");
     assert_eq!((bank.charges(), bank.requests()), (1, 3));
     let keys = bank.keys();
-    assert!(keys[0].is_some() && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    assert!(
+        keys[0].is_some() && keys.iter().all(|key| *key == keys[0]),
+        "{keys:?}"
+    );
     for _ in 0..5 {
-        assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+        assert_eq!(
+            told(&ask_in_vain(&semel, charge()).await),
+            ("replayed", Some("ch_1"))
+        );
     }
 }
 
@@ -52,7 +59,9 @@ async fn where_nothing_is_known_of_the_bank_a_person_decides_and_nothing_is_sent
     bank.lose_replies(1);
     let semel = host(memory(), intent(charging()).await).await;
     let first = ask(&semel, charge(), &bank).await;
-    let Answer::Held { next, outcome, .. } = &first else { panic!("{first:?}") };
+    let Answer::Held { next, outcome, .. } = &first else {
+        panic!("{first:?}")
+    };
     assert_eq!(*next, Next::AskAPerson);
     assert_eq!(*outcome, Some(Outcome::no_answer("timed out after 30 s")));
     for _ in 0..5 {
@@ -76,11 +85,20 @@ async fn retries_in_doubt_are_bounded_then_held() {
 async fn a_repeat_worded_otherwise_is_still_the_same_charge() {
     let bank = Bank::plain();
     let semel = host(memory(), intent(charging()).await).await;
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
     for amount in [json!(10), json!(10.0), json!("10"), json!("10.00")] {
-        let arguments = with(json!({ "order_id": "A1", "note": "retry!", "step": 7 }), json!({ "amount": amount }));
+        let arguments = with(
+            json!({ "order_id": "A1", "note": "retry!", "step": 7 }),
+            json!({ "amount": amount }),
+        );
         let call = semel::words::Call::new("charge", arguments).unwrap();
-        assert_eq!(told(&ask_in_vain(&semel, call).await), ("replayed", Some("ch_1")));
+        assert_eq!(
+            told(&ask_in_vain(&semel, call).await),
+            ("replayed", Some("ch_1"))
+        );
     }
     assert_eq!(bank.charges(), 1);
 }

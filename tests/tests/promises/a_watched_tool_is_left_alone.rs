@@ -5,8 +5,8 @@
 use crate::{
     assemble::Guest,
     world::{
-        Bank, ask, charge, charge_of, charging, charging_a_bank_that_remembers, failing, file, host, intent, load,
-        memory, tenant, told,
+        Bank, ask, charge, charge_of, charging, charging_a_bank_that_remembers, failing, file,
+        host, intent, load, memory, tenant, told,
     },
 };
 use async_trait::async_trait;
@@ -28,7 +28,10 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const LONG: Duration = Duration::from_secs(30);
 
 fn watched(tool: Tool) -> Tool {
-    Tool { mode: ToolMode::Shadow, ..tool }
+    Tool {
+        mode: ToolMode::Shadow,
+        ..tool
+    }
 }
 
 /// What the ledger tells of the only tool, once all is written.
@@ -47,27 +50,85 @@ fn counts(counts: &[(Would, u64)]) -> BTreeMap<Would, u64> {
 async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let bank = Bank::plain();
-    let semel =
-        host(file(folder.path().join("ledger.db")), watched(intent(charging_a_bank_that_remembers()).await)).await;
+    let semel = host(
+        file(folder.path().join("ledger.db")),
+        watched(intent(charging_a_bank_that_remembers()).await),
+    )
+    .await;
     for number in 1..=3 {
         let answer = ask(&semel, charge(), &bank).await;
-        assert!(matches!(answer, Answer::Passed { why: Unguarded::Shadow, .. }), "{answer:?}");
-        assert_eq!(told(&answer).1, Some(&*format!("ch_{number}")), "its own answer, not a recorded one");
+        assert!(
+            matches!(
+                answer,
+                Answer::Passed {
+                    why: Unguarded::Shadow,
+                    ..
+                }
+            ),
+            "{answer:?}"
+        );
+        assert_eq!(
+            told(&answer).1,
+            Some(&*format!("ch_{number}")),
+            "its own answer, not a recorded one"
+        );
     }
     ask(&semel, charge_of(json!("11.00")), &bank).await;
-    ask(&semel, Call::new("charge", json!({ "amount": 1 })).unwrap(), &bank).await;
-    assert_eq!((bank.requests(), bank.keys()), (5, vec![None; 5]), "no key goes out");
+    ask(
+        &semel,
+        Call::new("charge", json!({ "amount": 1 })).unwrap(),
+        &bank,
+    )
+    .await;
+    assert_eq!(
+        (bank.requests(), bank.keys()),
+        (5, vec![None; 5]),
+        "no key goes out"
+    );
     let tally = tally(&semel).await;
-    let expected = [(Would::Execute, 1), (Would::Replay, 2), (Would::Conflict, 1), (Would::BeRefused, 1)];
-    assert_eq!((tally.tool.as_str(), &tally.counts), ("charge", &counts(&expected)));
-    let examples: Vec<_> = tally.examples.iter().map(|one| (one.would, one.times, one.operation.as_str())).collect();
-    assert_eq!(examples, [(Would::Replay, 2, "charge"), (Would::Conflict, 1, "charge")]);
+    let expected = [
+        (Would::Execute, 1),
+        (Would::Replay, 2),
+        (Would::Conflict, 1),
+        (Would::BeRefused, 1),
+    ];
+    assert_eq!(
+        (tally.tool.as_str(), &tally.counts),
+        ("charge", &counts(&expected))
+    );
+    let examples: Vec<_> = tally
+        .examples
+        .iter()
+        .map(|one| (one.would, one.times, one.operation.as_str()))
+        .collect();
+    assert_eq!(
+        examples,
+        [(Would::Replay, 2, "charge"), (Would::Conflict, 1, "charge")]
+    );
     // It is in the ledger, not in this host, and its record is found by the key that the report names.
-    let another = host(file(folder.path().join("ledger.db")), watched(intent(charging()).await)).await;
-    assert_eq!(another.ledger().report(MONTH).await.unwrap(), std::slice::from_ref(&tally));
+    let another = host(
+        file(folder.path().join("ledger.db")),
+        watched(intent(charging()).await),
+    )
+    .await;
+    assert_eq!(
+        another.ledger().report(MONTH).await.unwrap(),
+        std::slice::from_ref(&tally)
+    );
     let found = another.ledger().find(&tally.examples[0].key).await.unwrap();
-    assert!(matches!(found, semel::runtime::Found::One(listed) if listed.record.terms.shadow), "the record is found");
-    assert!(another.ledger().list(None, &[], 10).await.unwrap().is_empty(), "nobody has to decide anything");
+    assert!(
+        matches!(found, semel::runtime::Found::One(listed) if listed.record.terms.shadow),
+        "the record is found"
+    );
+    assert!(
+        another
+            .ledger()
+            .list(None, &[], 10)
+            .await
+            .unwrap()
+            .is_empty(),
+        "nobody has to decide anything"
+    );
 }
 
 /// The control: who enforces interferes.
@@ -76,9 +137,15 @@ async fn control_a_guard_suppresses_and_places_its_key() {
     let bank = Bank::plain();
     let semel = host(memory(), intent(charging_a_bank_that_remembers()).await).await;
     for word in ["executed", "replayed", "replayed"] {
-        assert_eq!(told(&ask(&semel, charge(), &bank).await), (word, Some("ch_1")));
+        assert_eq!(
+            told(&ask(&semel, charge(), &bank).await),
+            (word, Some("ch_1"))
+        );
     }
-    assert_eq!(ask(&semel, charge_of(json!("11.00")), &bank).await.word(), "conflict");
+    assert_eq!(
+        ask(&semel, charge_of(json!("11.00")), &bank).await.word(),
+        "conflict"
+    );
     assert!(bank.requests() == 1 && bank.keys()[0].is_some());
     assert!(semel.ledger().report(MONTH).await.unwrap().is_empty());
 }
@@ -104,10 +171,18 @@ async fn what_is_in_doubt_or_without_effect_is_told_as_a_guard_would_have_it() {
     outcomes("A1", Outcome::no_answer("timed out")).await;
     outcomes("A1", Outcome::Returned(json!({ "id": "ch_1" }))).await;
     // The bank took nothing in, so the next may go.
-    let busy = || Outcome::Failed(semel::words::Failure { code: Some("busy".to_owned()), ..Default::default() });
+    let busy = || {
+        Outcome::Failed(semel::words::Failure {
+            code: Some("busy".to_owned()),
+            ..Default::default()
+        })
+    };
     outcomes("A2", busy()).await;
     outcomes("A2", Outcome::Returned(json!({ "id": "ch_2" }))).await;
-    assert_eq!(tally(&semel).await.counts, counts(&[(Would::Execute, 3), (Would::BeHeld, 1)]));
+    assert_eq!(
+        tally(&semel).await.counts,
+        counts(&[(Would::Execute, 3), (Would::BeHeld, 1)])
+    );
 }
 
 #[tokio::test]
@@ -145,37 +220,64 @@ async fn nobody_waits_for_anybody() {
     for call in calls {
         last = Some(call.await.unwrap());
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "one after the other it takes 14 s");
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "one after the other it takes 14 s"
+    );
     let semel = last.unwrap();
     // What both hosts saw, each for itself, adds up.
     let all = async || {
         let report = semel.ledger().report(MONTH).await.unwrap();
-        report.first().map_or(0, |tally| tally.counts.values().sum())
+        report
+            .first()
+            .map_or(0, |tally| tally.counts.values().sum())
     };
     while all().await < 20 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", semel.ledger().report(MONTH).await);
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            semel.ledger().report(MONTH).await
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let counted = tally(&semel).await.counts;
-    assert_eq!((counted[&Would::Execute], counted.values().sum::<u64>()), (1, 20), "{counted:?}");
-    assert!(counted.contains_key(&Would::Wait), "some would have waited: {counted:?}");
+    assert_eq!(
+        (counted[&Would::Execute], counted.values().sum::<u64>()),
+        (1, 20),
+        "{counted:?}"
+    );
+    assert!(
+        counted.contains_key(&Would::Wait),
+        "some would have waited: {counted:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_ledger_that_is_away_costs_nothing_and_is_told_once_it_is_back() {
     let failing = failing(0..usize::MAX, Failure::NotExecuted);
     failing.count();
-    let semel = host(Arc::clone(&failing) as Arc<dyn Store>, watched(intent(charging()).await)).await;
+    let semel = host(
+        Arc::clone(&failing) as Arc<dyn Store>,
+        watched(intent(charging()).await),
+    )
+    .await;
     let bank = Bank::plain();
     for number in 1..=3 {
-        assert_eq!(told(&ask(&semel, charge(), &bank).await), ("passed", Some(&*format!("ch_{number}"))));
+        assert_eq!(
+            told(&ask(&semel, charge(), &bank).await),
+            ("passed", Some(&*format!("ch_{number}")))
+        );
         assert!(semel.watched(LONG).await);
     }
     failing.heal();
     ask(&semel, charge(), &bank).await;
     let counted = tally(&semel).await.counts;
     assert!(counted[&Would::FailByLedger] >= 3, "{counted:?}");
-    assert_eq!(counted.values().sum::<u64>(), bank.requests() as u64, "none is forgotten");
+    assert_eq!(
+        counted.values().sum::<u64>(),
+        bank.requests() as u64,
+        "none is forgotten"
+    );
 }
 
 /// A ledger that never answers.
@@ -184,7 +286,13 @@ struct Hanging;
 
 #[async_trait]
 impl Store for Hanging {
-    async fn create(&self, _: StoreKey, _: &Arc<Entry>, _: Version, _: Keep) -> Result<Created, StoreError> {
+    async fn create(
+        &self,
+        _: StoreKey,
+        _: &Arc<Entry>,
+        _: Version,
+        _: Keep,
+    ) -> Result<Created, StoreError> {
         pending().await
     }
 
@@ -244,26 +352,42 @@ async fn a_ledger_that_never_answers_keeps_nobody() {
         ask(&semel, charge(), &bank).await;
     }
     let called = begun.elapsed() - opened;
-    assert!(called < Duration::from_secs(1), "2,000 calls took {called:?}");
+    assert!(
+        called < Duration::from_secs(1),
+        "2,000 calls took {called:?}"
+    );
     assert_eq!(bank.charges(), 2_000);
     assert!(!semel.watched(Duration::from_millis(10)).await);
     // Control: a guard does not even start on it.
     let enforcing = host(Arc::new(Hanging), intent(charging()).await);
-    assert!(tokio::time::timeout(Duration::from_millis(100), enforcing).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), enforcing)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn a_policy_that_traps_or_loops_keeps_nobody() {
-    for (body, would) in [("(unreachable)", Would::FailByPolicy), ("(loop (br 0)) (unreachable)", Would::FailByPolicy)]
-    {
+    for (body, would) in [
+        ("(unreachable)", Would::FailByPolicy),
+        ("(loop (br 0)) (unreachable)", Would::FailByPolicy),
+    ] {
         let guest = Guest::lean().with("derive", body);
         let tool = Tool::new(load(&guest.component(), json!({})).await);
         let semel = host(memory(), watched(tool.clone())).await;
         let bank = Bank::plain();
-        assert_eq!(told(&ask(&semel, charge(), &bank).await), ("passed", Some("ch_1")));
+        assert_eq!(
+            told(&ask(&semel, charge(), &bank).await),
+            ("passed", Some("ch_1"))
+        );
         assert_eq!(tally(&semel).await.counts, counts(&[(would, 1)]));
         let refused = ask(&host(memory(), tool).await, charge(), &bank).await;
-        assert_eq!((refused.word(), bank.requests()), ("refused", 1), "the control");
+        assert_eq!(
+            (refused.word(), bank.requests()),
+            ("refused", 1),
+            "the control"
+        );
     }
 }
 
@@ -273,13 +397,25 @@ async fn those_who_watch_and_those_who_guard_never_meet_in_one_ledger() {
     let bank = Bank::plain();
     let guards = host(Arc::clone(&store), intent(charging()).await).await;
     let watches = host(Arc::clone(&store), watched(intent(charging()).await)).await;
-    assert_eq!(told(&ask(&guards, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&guards, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
     ask(&watches, charge(), &bank).await;
-    assert_eq!(tally(&watches).await.counts, counts(&[(Would::Execute, 1)]), "it knows nothing of the guarded one");
-    assert_eq!(told(&ask(&guards, charge(), &bank).await), ("replayed", Some("ch_1")), "nor the other way round");
+    assert_eq!(
+        tally(&watches).await.counts,
+        counts(&[(Would::Execute, 1)]),
+        "it knows nothing of the guarded one"
+    );
+    assert_eq!(
+        told(&ask(&guards, charge(), &bank).await),
+        ("replayed", Some("ch_1")),
+        "nor the other way round"
+    );
     // And one host may do both.
-    let both =
-        Semel::builder(store).tool(["charge"], watched(intent(charging()).await)).otherwise(intent(charging()).await);
+    let both = Semel::builder(store)
+        .tool(["charge"], watched(intent(charging()).await))
+        .otherwise(intent(charging()).await);
     both.open().await.unwrap();
 }
 
@@ -292,21 +428,40 @@ async fn what_is_erased_of_a_tenant_is_no_example_any_more() {
     }
     let before = tally(&semel).await;
     assert_eq!(before.examples.len(), 2);
-    semel.ledger().erase(&tenant("ada"), Erasing::Words).await.unwrap();
+    semel
+        .ledger()
+        .erase(&tenant("ada"), Erasing::Words)
+        .await
+        .unwrap();
     let after = tally(&semel).await;
     assert_eq!((after.counts, after.examples.len()), (before.counts, 1));
-    assert!(matches!(semel.ledger().find(&before.examples[0].key).await.unwrap(), semel::runtime::Found::None));
+    assert!(matches!(
+        semel.ledger().find(&before.examples[0].key).await.unwrap(),
+        semel::runtime::Found::None
+    ));
 }
 
 #[tokio::test]
 async fn what_is_off_runs_and_leaves_no_trace() {
     let guest = Guest::lean().with("derive", "(unreachable)");
-    let tool = Tool { mode: ToolMode::Off, ..Tool::new(load(&guest.component(), json!({})).await) };
+    let tool = Tool {
+        mode: ToolMode::Off,
+        ..Tool::new(load(&guest.component(), json!({})).await)
+    };
     let semel = host(Arc::new(Hanging), tool).await;
     let bank = Bank::plain();
     for _ in 0..2 {
         let answer = ask(&semel, charge(), &bank).await;
-        assert!(matches!(answer, Answer::Passed { why: Unguarded::Off, .. }), "{answer:?}");
+        assert!(
+            matches!(
+                answer,
+                Answer::Passed {
+                    why: Unguarded::Off,
+                    ..
+                }
+            ),
+            "{answer:?}"
+        );
     }
     assert!(bank.requests() == 2 && semel.watched(Duration::ZERO).await);
 }
@@ -318,14 +473,34 @@ async fn what_goes_on_elsewhere_is_watched_until_it_ends() {
         Begun::Run(started) => *started,
         Begun::Answered(answered) => panic!("it is watched only: {answered:?}"),
     };
-    let suspended = begun(semel.begin(charge()).await.unwrap()).suspend("task:1", LONG).await.unwrap();
-    assert!(matches!(suspended.answer, Answer::Passed { why: Unguarded::Shadow, .. }), "{suspended:?}");
+    let suspended = begun(semel.begin(charge()).await.unwrap())
+        .suspend("task:1", LONG)
+        .await
+        .unwrap();
+    assert!(
+        matches!(
+            suspended.answer,
+            Answer::Passed {
+                why: Unguarded::Shadow,
+                ..
+            }
+        ),
+        "{suspended:?}"
+    );
     let outcome = || Outcome::Returned(json!({ "id": "ch_1" }));
     for goes_on in [false, true, false, true] {
-        let started = if goes_on { semel.resume(charge(), "task:1").await } else { semel.begin(charge()).await };
+        let started = if goes_on {
+            semel.resume(charge(), "task:1").await
+        } else {
+            semel.begin(charge()).await
+        };
         begun(started.unwrap()).finish(outcome()).await.unwrap();
         assert!(semel.watched(LONG).await);
     }
     let expected = [(Would::Execute, 2), (Would::Wait, 1), (Would::Replay, 2)];
-    assert_eq!(tally(&semel).await.counts, counts(&expected), "a round of it goes on, and is no second call");
+    assert_eq!(
+        tally(&semel).await.counts,
+        counts(&expected),
+        "a round of it goes on, and is no second call"
+    );
 }

@@ -40,14 +40,22 @@ async fn control_what_lasts_for_a_window_is_replayed_however_often_it_was_taken(
 #[tokio::test]
 async fn an_answer_that_nobody_took_is_replayed() {
     let (semel, bank) = (hinted().await, Bank::plain());
-    let Begun::Run(started) = semel.begin(charge()).await.unwrap() else { panic!("a run") };
+    let Begun::Run(started) = semel.begin(charge()).await.unwrap() else {
+        panic!("a run")
+    };
     let outcome = bank.serve(&started.ticket);
     // The door that was to pass the answer on does not say that it did.
     let (lost, _) = started.finish(outcome).await.unwrap().into_parts();
     assert_eq!(lost.word(), "executed");
-    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(
+        told(&ask_in_vain(&semel, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
     // The replay was taken: from now on it is meant anew.
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_2")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_2"))
+    );
 }
 
 #[tokio::test]
@@ -74,17 +82,28 @@ async fn who_waited_for_an_outcome_gets_it_even_if_another_took_it_first() {
 #[tokio::test]
 async fn who_called_before_the_outcome_was_taken_is_owed_it() {
     let (semel, bank) = (hinted().await, Bank::plain());
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
-    let Begun::Answered(answered) = semel.begin_owed(charge(), 1).await.unwrap() else { panic!("nothing to run") };
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
+    let Begun::Answered(answered) = semel.begin_owed(charge(), 1).await.unwrap() else {
+        panic!("nothing to run")
+    };
     assert_eq!(told(&answered.into_parts().0), ("replayed", Some("ch_1")));
-    let Begun::Run(_) = semel.begin(charge()).await.unwrap() else { panic!("a run") };
+    let Begun::Run(_) = semel.begin(charge()).await.unwrap() else {
+        panic!("a run")
+    };
 }
 
 #[tokio::test]
 async fn an_equal_call_of_another_run_is_another_operation() {
     let (semel, bank) = (hinted().await, Bank::plain());
     for run in ["monday", "tuesday"] {
-        let Begun::Run(started) = semel.begin(charge().in_run(Run::new(run).unwrap())).await.unwrap() else {
+        let Begun::Run(started) = semel
+            .begin(charge().in_run(Run::new(run).unwrap()))
+            .await
+            .unwrap()
+        else {
             panic!("a run of {run}")
         };
         let outcome = bank.serve(&started.ticket);
@@ -99,10 +118,17 @@ async fn an_equal_call_of_another_run_is_another_operation() {
 async fn a_run_scope_without_a_run_is_refused_before_anything_runs() {
     let settings = with(crate::world::charging(), json!({ "scope": "run" }));
     let semel = host(memory(), intent(settings).await).await;
-    let Answer::Refused { reason, .. } = ask_in_vain(&semel, charge()).await else { panic!("refused") };
+    let Answer::Refused { reason, .. } = ask_in_vain(&semel, charge()).await else {
+        panic!("refused")
+    };
     assert!(reason.contains("run"), "{reason}");
     let bank = Bank::plain();
-    assert_eq!(ask(&semel, charge().in_run(Run::new("r1").unwrap()), &bank).await.word(), "executed");
+    assert_eq!(
+        ask(&semel, charge().in_run(Run::new("r1").unwrap()), &bank)
+            .await
+            .word(),
+        "executed"
+    );
 }
 
 #[tokio::test]
@@ -116,14 +142,31 @@ async fn doubt_about_a_tool_that_nobody_named_is_a_persons() {
 
 #[tokio::test]
 async fn hints_of_a_server_that_is_not_trusted_let_nothing_pass() {
-    let reading = || Call::new("charge", json!({ "q": 1 })).unwrap().with_fact("hint.read-only", json!(true));
+    let reading = || {
+        Call::new("charge", json!({ "q": 1 }))
+            .unwrap()
+            .with_fact("hint.read-only", json!(true))
+    };
     let bank = Bank::plain();
     let careful = hinted().await;
     assert_eq!(ask(&careful, reading(), &bank).await.word(), "executed");
-    let trusting = host(memory(), Tool::new(policy("hints", json!({ "trusted": true })).await)).await;
+    let trusting = host(
+        memory(),
+        Tool::new(policy("hints", json!({ "trusted": true })).await),
+    )
+    .await;
     for _ in 0..2 {
-        let answer = trusting.call(reading(), |_| async { Outcome::Returned(json!("seen")) }).await.unwrap();
-        assert_eq!(answer, Answer::Passed { why: Unguarded::Policy, outcome: Outcome::Returned(json!("seen")) });
+        let answer = trusting
+            .call(reading(), |_| async { Outcome::Returned(json!("seen")) })
+            .await
+            .unwrap();
+        assert_eq!(
+            answer,
+            Answer::Passed {
+                why: Unguarded::Policy,
+                outcome: Outcome::Returned(json!("seen"))
+            }
+        );
     }
 }
 

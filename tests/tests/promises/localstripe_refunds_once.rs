@@ -10,11 +10,20 @@ use semel::words::{Answer, Call, Effect, Outcome};
 use serde_json::{Value, json};
 
 fn refund(charge: &str, amount: u32) -> Call {
-    call("create_refund", json!({ "charge": charge, "amount": amount }))
+    call(
+        "create_refund",
+        json!({ "charge": charge, "amount": amount }),
+    )
 }
 
 fn refused(answer: &Answer) -> bool {
-    matches!(answer, Answer::Executed { effect: Effect::Refused, .. })
+    matches!(
+        answer,
+        Answer::Executed {
+            effect: Effect::Refused,
+            ..
+        }
+    )
 }
 
 #[tokio::test]
@@ -22,10 +31,24 @@ async fn a_refund_is_made_once_and_its_repeats_are_replayed() {
     let stripe = LocalStripe::start();
     let (semel, charge) = (host(memory(), json!({})).await, stripe.charge().await);
     let first = ask(&semel, refund(&charge, 1000), &stripe.client).await;
-    assert!(matches!(first, Answer::Executed { effect: Effect::Landed, .. }), "{first:?}");
+    assert!(
+        matches!(
+            first,
+            Answer::Executed {
+                effect: Effect::Landed,
+                ..
+            }
+        ),
+        "{first:?}"
+    );
     let again = ask(&semel, refund(&charge, 1000), &stripe.client).await;
     assert_eq!(told(&again), ("replayed", told(&first).1));
-    assert_eq!(ask(&semel, refund(&charge, 900), &stripe.client).await.word(), "conflict");
+    assert_eq!(
+        ask(&semel, refund(&charge, 900), &stripe.client)
+            .await
+            .word(),
+        "conflict"
+    );
     assert_eq!(stripe.given_back(&charge).await, (1000, 1));
 }
 
@@ -35,7 +58,10 @@ async fn control_without_semel_the_repeat_refunds_again() {
     let stripe = LocalStripe::start();
     let charge = stripe.charge().await;
     for _ in 0..2 {
-        stripe.client.unguarded("create_refund", refund(&charge, 1000).arguments()).await;
+        stripe
+            .client
+            .unguarded("create_refund", refund(&charge, 1000).arguments())
+            .await;
     }
     assert_eq!(stripe.given_back(&charge).await, (2000, 2));
 }
@@ -44,7 +70,10 @@ async fn control_without_semel_the_repeat_refunds_again() {
 #[tokio::test]
 async fn where_no_key_is_known_a_lost_answer_is_held() {
     let stripe = LocalStripe::start();
-    let (semel, charge) = (host(memory(), json!({ "key": "none" })).await, stripe.charge().await);
+    let (semel, charge) = (
+        host(memory(), json!({ "key": "none" })).await,
+        stripe.charge().await,
+    );
     for _ in 0..2 {
         let answer = semel
             .call(refund(&charge, 1000), |ticket| {
@@ -64,14 +93,25 @@ async fn where_no_key_is_known_a_lost_answer_is_held() {
 #[tokio::test]
 async fn what_it_turns_away_is_refused_and_nothing_is_given_back() {
     let stripe = LocalStripe::start();
-    let (semel, charge) = (host(memory(), json!({ "tools": { "peek": "read" } })).await, stripe.charge().await);
+    let (semel, charge) = (
+        host(memory(), json!({ "tools": { "peek": "read" } })).await,
+        stripe.charge().await,
+    );
     let unknown = ask(&semel, refund("ch_none", 1000), &stripe.client).await;
     assert!(refused(&unknown), "{unknown:?}");
-    assert_eq!(ask(&semel, refund("ch_none", 1000), &stripe.client).await.word(), "replayed");
+    assert_eq!(
+        ask(&semel, refund("ch_none", 1000), &stripe.client)
+            .await
+            .word(),
+        "replayed"
+    );
     let invalid = ask(&semel, refund(&charge, 0), &stripe.client).await;
     assert!(refused(&invalid), "{invalid:?}");
     let corrected = ask(&semel, refund(&charge, 700), &stripe.client).await;
-    assert_eq!((corrected.word(), stripe.given_back(&charge).await), ("executed", (700, 1)));
+    assert_eq!(
+        (corrected.word(), stripe.given_back(&charge).await),
+        ("executed", (700, 1))
+    );
 }
 
 fn payment(order: &str, card: &str) -> Call {
@@ -85,14 +125,34 @@ fn payment(order: &str, card: &str) -> Call {
 async fn an_order_is_paid_once_and_a_declined_card_makes_way_for_another() {
     let stripe = LocalStripe::start();
     let semel = host(memory(), json!({ "reference": "/metadata/order_id" })).await;
-    let (empty, full) = (stripe.card("4000000000000341").await, stripe.card("4242424242424242").await);
+    let (empty, full) = (
+        stripe.card("4000000000000341").await,
+        stripe.card("4242424242424242").await,
+    );
     let declined = ask(&semel, payment("A1", &empty), &stripe.client).await;
     assert!(refused(&declined), "{declined:?}");
     let paid = ask(&semel, payment("A1", &full), &stripe.client).await;
-    assert!(matches!(paid, Answer::Executed { effect: Effect::Landed, .. }), "{paid:?}");
-    assert_eq!(told(&ask(&semel, payment("A1", &full), &stripe.client).await), ("replayed", told(&paid).1));
+    assert!(
+        matches!(
+            paid,
+            Answer::Executed {
+                effect: Effect::Landed,
+                ..
+            }
+        ),
+        "{paid:?}"
+    );
+    assert_eq!(
+        told(&ask(&semel, payment("A1", &full), &stripe.client).await),
+        ("replayed", told(&paid).1)
+    );
     let charges = stripe.client.shown("/v1/charges").await;
-    let taken = charges["data"].as_array().unwrap().iter().filter(|charge| charge["status"] == "succeeded").count();
+    let taken = charges["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|charge| charge["status"] == "succeeded")
+        .count();
     assert_eq!(taken, 1);
 }
 
@@ -104,16 +164,35 @@ async fn an_authorised_payment_is_captured_or_cancelled_once() {
     let hold = async |order: &str| {
         let mut arguments = payment(order, &card).arguments().clone();
         arguments.insert("capture_method".to_owned(), json!("manual"));
-        let held = ask(&semel, call("create_payment_intent", Value::Object(arguments)), &stripe.client).await;
-        told(&held).1.unwrap_or_else(|| panic!("{held:?}")).to_owned()
+        let held = ask(
+            &semel,
+            call("create_payment_intent", Value::Object(arguments)),
+            &stripe.client,
+        )
+        .await;
+        told(&held)
+            .1
+            .unwrap_or_else(|| panic!("{held:?}"))
+            .to_owned()
     };
     let (first, second) = (hold("A1").await, hold("A2").await);
-    let captured =
-        ask(&semel, call("capture_payment_intent", json!({ "payment_intent": first })), &stripe.client).await;
+    let captured = ask(
+        &semel,
+        call("capture_payment_intent", json!({ "payment_intent": first })),
+        &stripe.client,
+    )
+    .await;
     assert_eq!(told(&captured), ("executed", Some(first.as_str())));
     let cancel = || call("cancel_payment_intent", json!({ "payment_intent": second }));
     for word in ["executed", "replayed"] {
-        assert_eq!(told(&ask(&semel, cancel(), &stripe.client).await), (word, Some(second.as_str())));
+        assert_eq!(
+            told(&ask(&semel, cancel(), &stripe.client).await),
+            (word, Some(second.as_str()))
+        );
     }
-    assert_ne!(hold("A2").await, second, "what was cancelled may be made anew");
+    assert_ne!(
+        hold("A2").await,
+        second,
+        "what was cancelled may be made anew"
+    );
 }

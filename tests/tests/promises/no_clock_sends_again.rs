@@ -48,15 +48,39 @@ fn turns() -> Vec<Turn> {
 async fn lived(scene: &Scene) {
     let mut customers = scene.customers(&scene.store).await.unwrap();
     let steps = [
-        Step::Call { tool: "pay", id: "landed" },
-        Step::Unheard { tool: "pay", id: "held" },
-        Step::Vanish { tool: "pay", id: "running" },
-        Step::Unheard { tool: "known", id: "doubt" },
-        Step::Vanish { tool: "known", id: "running" },
-        Step::Unheard { tool: "listed", id: "found" },
-        Step::Call { tool: "book", id: "room" },
+        Step::Call {
+            tool: "pay",
+            id: "landed",
+        },
+        Step::Unheard {
+            tool: "pay",
+            id: "held",
+        },
+        Step::Vanish {
+            tool: "pay",
+            id: "running",
+        },
+        Step::Unheard {
+            tool: "known",
+            id: "doubt",
+        },
+        Step::Vanish {
+            tool: "known",
+            id: "running",
+        },
+        Step::Unheard {
+            tool: "listed",
+            id: "found",
+        },
+        Step::Call {
+            tool: "book",
+            id: "room",
+        },
         Step::Cancel { id: "room" },
-        Step::Call { tool: "notify", id: "taken" },
+        Step::Call {
+            tool: "notify",
+            id: "taken",
+        },
     ];
     for step in steps {
         customers.take(step).await.unwrap();
@@ -76,7 +100,16 @@ fn all_that_was_asked() -> Vec<What> {
     ];
     named
         .iter()
-        .map(|(tool, id)| What::new(tool, if *tool == "cancel" { (*id).to_owned() } else { format!("x-{id}") }))
+        .map(|(tool, id)| {
+            What::new(
+                tool,
+                if *tool == "cancel" {
+                    (*id).to_owned()
+                } else {
+                    format!("x-{id}")
+                },
+            )
+        })
         .collect()
 }
 
@@ -97,9 +130,18 @@ async fn turned(scene: &Scene, turns: [Turn; 2]) -> Vec<Fault> {
 async fn whatever_happens_to_the_clock() {
     let tools = Tools::load().await.impatient();
     for first in turns() {
-        for second in [Turn::Passes(0), Turn::Reboot, Turn::Back(HOUR), Turn::Forward(HOUR)] {
+        for second in [
+            Turn::Passes(0),
+            Turn::Reboot,
+            Turn::Back(HOUR),
+            Turn::Forward(HOUR),
+        ] {
             let scene = Scene::in_memory(&tools);
-            assert_eq!(turned(&scene, [first, second]).await, [], "{first:?}, {second:?}");
+            assert_eq!(
+                turned(&scene, [first, second]).await,
+                [],
+                "{first:?}, {second:?}"
+            );
         }
     }
 }
@@ -108,7 +150,9 @@ async fn whatever_happens_to_the_clock() {
 async fn whatever_happens_to_the_clock_of_a_file() {
     let tools = Tools::load().await.impatient();
     for first in turns() {
-        let folder = tempfile::TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = tempfile::TempDir::new_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let scene = Scene::new(&tools, |clock| {
             Arc::new(SqliteStore::open_with_clock(folder.path().join("ledger.db"), clock).unwrap())
         });
@@ -123,7 +167,10 @@ async fn control_past_the_window_it_is_another_operation() {
     let tools = Tools::load().await.impatient();
     let scene = Scene::in_memory(&tools);
     let faults = turned(&scene, [Turn::Forward(31 * DAY), Turn::Passes(0)]).await;
-    assert!(faults.contains(&Fault::Twice("pay:x-landed#2".to_owned())), "{faults:?}");
+    assert!(
+        faults.contains(&Fault::Twice("pay:x-landed#2".to_owned())),
+        "{faults:?}"
+    );
 }
 
 /// How long after its first sending an operation may be sent again at the latest, where the shop remembers a key for a
@@ -134,7 +181,9 @@ const LAST: u64 = DAY - DAY / 100 - 121 * SECOND;
 /// so much more passes.
 async fn asked_after(tools: &Tools, ms: u64, meanwhile_ms: u64) -> (usize, &'static str) {
     let scene = Scene::in_memory(tools);
-    let impatient = scene.customers_with(&scene.store, &tools.clone().impatient()).await;
+    let impatient = scene
+        .customers_with(&scene.store, &tools.clone().impatient())
+        .await;
     let what = What::new("known", "A");
     impatient.unwrap().ask(&what, Reply::Lost).await.unwrap();
     scene.clock.advance(Duration::from_millis(ms));
@@ -153,6 +202,10 @@ async fn what_the_shop_may_have_forgotten_is_not_sent_again() {
     let tools = Tools::load().await;
     assert_eq!(asked_after(&tools, LAST - SECOND, 0).await, (2, "executed"));
     assert_eq!(asked_after(&tools, LAST + SECOND, 0).await, (1, "held"));
-    assert_eq!(asked_after(&tools, LAST - SECOND, 2 * SECOND).await, (1, "held"), "it ended while the call waited");
+    assert_eq!(
+        asked_after(&tools, LAST - SECOND, 2 * SECOND).await,
+        (1, "held"),
+        "it ended while the call waited"
+    );
     assert_eq!(asked_after(&tools, 2 * DAY, 0).await, (1, "held"));
 }

@@ -29,7 +29,9 @@ const IMAGES_OF_A_RUN: u64 = 50;
 const LIVES: usize = 3;
 
 fn folder() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 fn ledger_in(folder: &TempDir) -> PathBuf {
@@ -49,11 +51,16 @@ async fn written(folder: &TempDir, witness: &Arc<Witness>, random: &mut Random) 
         let store = Arc::new(SqliteStore::open(ledger_in(folder)).unwrap());
         let mut writers = Vec::new();
         for writer in 0..4 {
-            let (store, witness, mut random) =
-                (Arc::clone(&store), Arc::clone(witness), Random(random.below(u64::MAX)));
+            let (store, witness, mut random) = (
+                Arc::clone(&store),
+                Arc::clone(witness),
+                Random(random.below(u64::MAX)),
+            );
             writers.push(tokio::spawn(async move {
                 for _ in 0..6 {
-                    witness.write(&store, 4 * writer + random.below(4), &mut random).await;
+                    witness
+                        .write(&store, 4 * writer + random.below(4), &mut random)
+                        .await;
                 }
             }));
         }
@@ -75,7 +82,12 @@ fn move_the_log(ledger: &Path, random: &mut Random) {
 }
 
 /// Opens the ledger that a power loss at this moment may leave, and says what is missing.
-async fn look_at_image(disk: &Disk, at: usize, witness: &Witness, random: &mut Random) -> Vec<String> {
+async fn look_at_image(
+    disk: &Disk,
+    at: usize,
+    witness: &Witness,
+    random: &mut Random,
+) -> Vec<String> {
     let image = folder();
     for (name, content) in disk.after_power_loss(at, random) {
         fs::write(image.path().join(name), content).unwrap();
@@ -88,13 +100,20 @@ async fn look_at_image(disk: &Disk, at: usize, witness: &Witness, random: &mut R
     missing.extend(witness::cannot_write(&store).await);
     drop(store);
     let raw = rusqlite::Connection::open(ledger_in(&image)).unwrap();
-    let found: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let found: String = raw
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
     missing.extend((found != "ok").then_some(found));
     missing
 }
 
 /// What is missing on so many disks, each built of another moment.
-async fn look_at_images(disk: &Disk, witness: &Witness, images: u64, random: &mut Random) -> Vec<String> {
+async fn look_at_images(
+    disk: &Disk,
+    witness: &Witness,
+    images: u64,
+    random: &mut Random,
+) -> Vec<String> {
     let mut missing = Vec::new();
     for _ in 0..images {
         let at = random.below(disk.now() as u64 + 1) as usize;
@@ -110,11 +129,16 @@ async fn at_any_moment() {
         if wish.is_over() {
             break;
         }
-        let ((folder, disk), mut random) = (on(Disk::default()), Random(wish.seed.wrapping_add(run)));
+        let ((folder, disk), mut random) =
+            (on(Disk::default()), Random(wish.seed.wrapping_add(run)));
         let witness = Arc::new(Witness::of(&disk));
         written(&folder, &witness, &mut random).await;
         let missing = look_at_images(&disk, &witness, IMAGES_OF_A_RUN, &mut random).await;
-        assert!(missing.is_empty(), "seed {}, run {run}: {missing:?}", wish.seed);
+        assert!(
+            missing.is_empty(),
+            "seed {}, run {run}: {missing:?}",
+            wish.seed
+        );
     }
 }
 
@@ -142,12 +166,22 @@ fn is_sync(change: &Change) -> bool {
 /// a ledger that the disk is given back for goes on, and a power loss takes nothing back then either.
 #[tokio::test]
 async fn after_any_failure_of_the_disk() {
-    let kinds: [(i32, Kind); 3] =
-        [(SQLITE_FULL, is_write), (SQLITE_IOERR_WRITE, is_write), (SQLITE_IOERR_FSYNC, is_sync)];
+    let kinds: [(i32, Kind); 3] = [
+        (SQLITE_FULL, is_write),
+        (SQLITE_IOERR_WRITE, is_write),
+        (SQLITE_IOERR_FSYNC, is_sync),
+    ];
     for (code, of) in kinds {
         for for_good in [false, true] {
             let mut first = 0;
-            while one_failure(Failing { first, for_good, code, of }).await {
+            while one_failure(Failing {
+                first,
+                for_good,
+                code,
+                of,
+            })
+            .await
+            {
                 first += 1;
             }
             assert!(first > 5, "{first} failures");
@@ -170,10 +204,17 @@ async fn one_failure(failing: Failing) -> bool {
     let was_asked = disk.asked() > failing.first;
     disk.fail(None);
     let store = Arc::new(SqliteStore::open(ledger_in(&folder)).unwrap());
-    assert_eq!(witness.missing(&store, disk.now()).await, [] as [String; 0], "{failing:?}");
+    assert_eq!(
+        witness.missing(&store, disk.now()).await,
+        [] as [String; 0],
+        "{failing:?}"
+    );
     for key in [0, 1, 2] {
         witness.write(&store, key, &mut random).await;
-        assert!(witness.is_acknowledged(key), "{failing:?}: the ledger goes on");
+        assert!(
+            witness.is_acknowledged(key),
+            "{failing:?}: the ledger goes on"
+        );
     }
     let missing = look_at_images(&disk, &witness, 10, &mut random).await;
     assert!(missing.is_empty(), "{failing:?}: {missing:?}");

@@ -30,7 +30,9 @@ pub struct Scene {
 
 impl Scene {
     pub fn new() -> Self {
-        let folder = tempfile::TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = tempfile::TempDir::new_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let shop = Arc::new(Shop::default());
         wire::open(&shop, &folder.path().join("shop"));
         Self { folder, shop }
@@ -43,7 +45,12 @@ impl Scene {
 
     /// The same on another ledger.
     pub fn part_at(&self, ledger: Place, prefix: &str, role: Role) -> Part {
-        Part { folder: self.folder.path().to_owned(), prefix: prefix.to_owned(), role, ledger }
+        Part {
+            folder: self.folder.path().to_owned(),
+            prefix: prefix.to_owned(),
+            role,
+            ledger,
+        }
     }
 
     pub fn folder(&self) -> &Path {
@@ -57,7 +64,10 @@ impl Scene {
     /// Customers of a host in this process.
     pub async fn customers(&self, store: Arc<dyn Store>, tools: &Tools) -> Customers {
         let line = Arc::clone(&self.shop) as Arc<dyn Line>;
-        let (semel, ledger) = (host(store, tools, &line).await.unwrap(), Place::File(self.ledger()));
+        let (semel, ledger) = (
+            host(store, tools, &line).await.unwrap(),
+            Place::File(self.ledger()),
+        );
         Customers::new(semel, &line, "", move || {
             let ledger = ledger.clone();
             async move { ledger.open_later().await }
@@ -67,14 +77,21 @@ impl Scene {
     /// Asks about all of this, so often, as one who comes an hour later.
     pub fn ask_later(&self, tools: &Tools, asked: &[What], times: usize) -> Vec<(What, Answer)> {
         // Nobody is there to wait for, so time may fly.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let later = Place::File(self.ledger()).open_later().await;
             let mut customers = self.customers(later, tools).await;
             let mut answers = Vec::new();
             for what in asked {
                 for _ in 0..times {
-                    answers.push((what.clone(), customers.ask(what, Reply::Heard).await.unwrap()));
+                    answers.push((
+                        what.clone(),
+                        customers.ask(what, Reply::Heard).await.unwrap(),
+                    ));
                 }
             }
             answers

@@ -25,7 +25,12 @@ impl Scene {
     pub fn new(tools: &Tools, store: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Store>) -> Self {
         let clock = Arc::new(SettableClock::default());
         let store = store(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self { clock, store, shop: Arc::default(), tools: tools.clone() }
+        Self {
+            clock,
+            store,
+            shop: Arc::default(),
+            tools: tools.clone(),
+        }
     }
 
     pub fn in_memory(tools: &Tools) -> Self {
@@ -59,7 +64,10 @@ impl Scene {
         for what in asked_in(story, "x-", &self.shop) {
             for _ in 0..2 {
                 let answer = customers.ask(&what, Reply::Heard).await.unwrap();
-                assert!(!matches!(answer, Answer::Running { .. }), "{what} is stuck: {answer:?}");
+                assert!(
+                    !matches!(answer, Answer::Running { .. }),
+                    "{what} is stuck: {answer:?}"
+                );
             }
         }
         self.shop.faults()

@@ -18,7 +18,11 @@ pub enum Server {
 
 /// Waits for a server, where no runtime is.
 pub fn made(server: impl Future<Output = Server>) -> Server {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(server)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(server)
 }
 
 impl Server {
@@ -60,7 +64,9 @@ impl Server {
     /// The ledger, reached by this port of the machine.
     pub fn place(&self, port: u16) -> Place {
         match self {
-            Self::Postgres(_) => Place::Postgres(format!("postgres://{OWNER}@127.0.0.1:{port}/{DATABASE}")),
+            Self::Postgres(_) => {
+                Place::Postgres(format!("postgres://{OWNER}@127.0.0.1:{port}/{DATABASE}"))
+            }
             Self::Redis(_) => Place::Redis(format!("redis://127.0.0.1:{port}")),
             Self::Nowhere => Place::Memory,
         }

@@ -23,7 +23,10 @@ pub struct What {
 
 impl What {
     pub fn new(tool: &str, id: impl Into<String>) -> Self {
-        Self { tool: tool.to_owned(), id: id.into() }
+        Self {
+            tool: tool.to_owned(),
+            id: id.into(),
+        }
     }
 }
 
@@ -72,7 +75,11 @@ pub enum Request {
     /// A customer begins to ask. The reply is the number of that line.
     Ask(What),
     /// Do it. The reply is what it came to; none where the reply is lost on the way.
-    Serve { what: What, key: Option<String>, way: Way },
+    Serve {
+        what: What,
+        key: Option<String>,
+        way: Way,
+    },
     /// What was done under this key.
     List { key: String },
     /// A customer was told so.
@@ -119,7 +126,10 @@ impl Shop {
                 }
             }
             Request::List { key } => {
-                let found = books.by_key.get(&key).map(|effect| json!({ "id": effect, "reference": key }));
+                let found = books
+                    .by_key
+                    .get(&key)
+                    .map(|effect| json!({ "id": effect, "reference": key }));
                 Value::Array(found.into_iter().collect())
             }
             Request::Tell { asked, told } => {
@@ -159,7 +169,11 @@ impl Shop {
     /// What is wrong by the journal; nothing, if Semel keeps its promise.
     pub fn faults(&self) -> Vec<Fault> {
         let mut audit = Audit::default();
-        self.books().journal.iter().filter_map(|line| audit.read(line)).collect()
+        self.books()
+            .journal
+            .iter()
+            .filter_map(|line| audit.read(line))
+            .collect()
     }
 
     pub fn journal(&self) -> Vec<Line> {
@@ -173,7 +187,10 @@ impl Shop {
 
 impl Books {
     fn serve(&mut self, what: What, key: Option<String>) -> String {
-        let known = key.as_ref().filter(|_| what.tool == "known").and_then(|key| self.by_key.get(key));
+        let known = key
+            .as_ref()
+            .filter(|_| what.tool == "known")
+            .and_then(|key| self.by_key.get(key));
         if let Some(effect) = known {
             return effect.clone();
         }
@@ -183,7 +200,10 @@ impl Books {
         if let Some(key) = key {
             self.by_key.insert(key, effect.clone());
         }
-        self.journal.push(Line::Did { what, effect: effect.clone() });
+        self.journal.push(Line::Did {
+            what,
+            effect: effect.clone(),
+        });
         effect
     }
 }
@@ -191,8 +211,13 @@ impl Books {
 #[test]
 fn the_journal_tells_what_is_wrong() {
     let shop = Shop::default();
-    let serve =
-        |tool: &str, id: &str| shop.answer(Request::Serve { what: What::new(tool, id), key: None, way: Way::Heard });
+    let serve = |tool: &str, id: &str| {
+        shop.answer(Request::Serve {
+            what: What::new(tool, id),
+            key: None,
+            way: Way::Heard,
+        })
+    };
     serve("book", "G");
     serve("cancel", "book:G#1");
     serve("book", "G");
@@ -200,5 +225,11 @@ fn the_journal_tells_what_is_wrong() {
     serve("book", "G");
     serve("pay", "A");
     serve("pay", "A");
-    assert_eq!(shop.faults(), [Fault::Twice("book:G#3".to_owned()), Fault::Twice("pay:A#2".to_owned())]);
+    assert_eq!(
+        shop.faults(),
+        [
+            Fault::Twice("book:G#3".to_owned()),
+            Fault::Twice("pay:A#2".to_owned())
+        ]
+    );
 }

@@ -21,15 +21,27 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Calls a tool.
-    Call { tool: &'static str, id: &'static str },
+    Call {
+        tool: &'static str,
+        id: &'static str,
+    },
     /// The same, and the reply to the first request is lost on the way.
-    Unheard { tool: &'static str, id: &'static str },
+    Unheard {
+        tool: &'static str,
+        id: &'static str,
+    },
     /// Calls a tool that takes its time.
-    Slow { tool: &'static str, id: &'static str },
+    Slow {
+        tool: &'static str,
+        id: &'static str,
+    },
     /// Cancels what was booked last, as far as the customer knows.
     Cancel { id: &'static str },
     /// Gains the right to send, and is never heard of again.
-    Vanish { tool: &'static str, id: &'static str },
+    Vanish {
+        tool: &'static str,
+        id: &'static str,
+    },
     /// A person says that what is held landed.
     Decide,
     /// Much later the operator looks after what is due, and forgets and removes what may be.
@@ -54,10 +66,26 @@ const fn unheard(tool: &'static str, id: &'static str) -> Step {
 pub const STORIES: &[Story] = &[
     Story {
         name: "pays",
-        steps: &[call("pay", "A"), call("pay", "A"), unheard("pay", "B"), Step::Decide, call("pay", "B")],
+        steps: &[
+            call("pay", "A"),
+            call("pay", "A"),
+            unheard("pay", "B"),
+            Step::Decide,
+            call("pay", "B"),
+        ],
     },
-    Story { name: "known", steps: &[call("known", "A"), call("known", "A"), call("known", "B")] },
-    Story { name: "listed", steps: &[unheard("listed", "A"), call("listed", "A"), call("listed", "B")] },
+    Story {
+        name: "known",
+        steps: &[call("known", "A"), call("known", "A"), call("known", "B")],
+    },
+    Story {
+        name: "listed",
+        steps: &[
+            unheard("listed", "A"),
+            call("listed", "A"),
+            call("listed", "B"),
+        ],
+    },
     Story {
         name: "hotel",
         steps: &[
@@ -70,12 +98,20 @@ pub const STORIES: &[Story] = &[
     },
     Story {
         name: "notices",
-        steps: &[call("notify", "N"), call("notify", "N"), unheard("notify", "M"), call("notify", "M")],
+        steps: &[
+            call("notify", "N"),
+            call("notify", "N"),
+            unheard("notify", "M"),
+            call("notify", "M"),
+        ],
     },
     Story {
         name: "operator",
         steps: &[
-            Step::Vanish { tool: "pay", id: "V" },
+            Step::Vanish {
+                tool: "pay",
+                id: "V",
+            },
             call("pay", "W"),
             Step::CleanUp,
             call("pay", "V"),
@@ -85,17 +121,38 @@ pub const STORIES: &[Story] = &[
 ];
 
 /// One that takes long enough for a claim to be renewed.
-pub const SLOW: Story = Story { name: "slow", steps: &[Step::Slow { tool: "pay", id: "S" }, call("pay", "S")] };
+pub const SLOW: Story = Story {
+    name: "slow",
+    steps: &[
+        Step::Slow {
+            tool: "pay",
+            id: "S",
+        },
+        call("pay", "S"),
+    ],
+};
 
 /// One in which a second passes before the same is sent again.
-pub const PATIENT: Story = Story { name: "patient", steps: &[unheard("known", "P"), call("known", "P")] };
+pub const PATIENT: Story = Story {
+    name: "patient",
+    steps: &[unheard("known", "P"), call("known", "P")],
+};
 
 /// One whose host comes to a log that another left behind.
-pub const HEIR: Story = Story { name: "heir", steps: &[call("pay", "H"), call("pay", "H")] };
+pub const HEIR: Story = Story {
+    name: "heir",
+    steps: &[call("pay", "H"), call("pay", "H")],
+};
 
 /// The shortest, one where the shop recognises keys and one where it does not.
-pub const KNOWN_ONCE: Story = Story { name: "known once", steps: &[call("known", "A")] };
-pub const PAY_ONCE: Story = Story { name: "pay once", steps: &[call("pay", "A")] };
+pub const KNOWN_ONCE: Story = Story {
+    name: "known once",
+    steps: &[call("known", "A")],
+};
+pub const PAY_ONCE: Story = Story {
+    name: "pay once",
+    steps: &[call("pay", "A")],
+};
 
 /// How customers reach the shop: here, or from another process.
 pub trait Line: fmt::Debug + Send + Sync + 'static {
@@ -134,7 +191,9 @@ impl Tools {
 
     /// The same for customers who wait so long.
     pub fn waiting(mut self, wait_ms: u64) -> Self {
-        self.0.iter_mut().for_each(|(_, tool)| tool.allowance.wait_ms = wait_ms);
+        self.0
+            .iter_mut()
+            .for_each(|(_, tool)| tool.allowance.wait_ms = wait_ms);
         self
     }
 }
@@ -156,16 +215,33 @@ fn settings() -> [(&'static str, Value); 6] {
         ("pay", json!({ "identity": ["id"], "content": ["amount"] })),
         ("known", known),
         ("listed", listed),
-        ("book", json!({ "identity": ["id"], "handles": ["booking/{/id}"] })),
-        ("cancel", json!({ "identity": ["id"], "undoes": ["booking/{/id}"] })),
+        (
+            "book",
+            json!({ "identity": ["id"], "handles": ["booking/{/id}"] }),
+        ),
+        (
+            "cancel",
+            json!({ "identity": ["id"], "undoes": ["booking/{/id}"] }),
+        ),
         ("notify", json!({ "identity": ["id"], "until": "delivery" })),
     ]
 }
 
 /// A host on `store`, whose tools and probes reach the shop by `line`.
-pub async fn host(store: Arc<dyn Store>, tools: &Tools, line: &Arc<dyn Line>) -> Result<Semel, OpenError> {
+pub async fn host(
+    store: Arc<dyn Store>,
+    tools: &Tools,
+    line: &Arc<dyn Line>,
+) -> Result<Semel, OpenError> {
     let builder = Semel::builder(store).prober(Arc::new(Listing(Arc::clone(line))));
-    tools.0.iter().fold(builder, |builder, (name, tool)| builder.tool([*name], tool.clone())).open().await
+    tools
+        .0
+        .iter()
+        .fold(builder, |builder, (name, tool)| {
+            builder.tool([*name], tool.clone())
+        })
+        .open()
+        .await
 }
 
 /// Looks into the shop's list.
@@ -206,7 +282,13 @@ impl Customers {
     ) -> Self {
         let later: Arc<Later> = Arc::new(move || later().boxed());
         let (line, prefix) = (Arc::clone(line), prefix.to_owned());
-        Self { semel, line, prefix, later, booked: BTreeMap::new() }
+        Self {
+            semel,
+            line,
+            prefix,
+            later,
+            booked: BTreeMap::new(),
+        }
     }
 
     fn what(&self, tool: &str, id: &str) -> What {
@@ -247,14 +329,21 @@ impl Customers {
     pub async fn take(&mut self, step: Step) -> Result<(), Stopped> {
         match step {
             Step::Call { tool, id } => self.ask(&self.what(tool, id), Reply::Heard).await.map(drop),
-            Step::Unheard { tool, id } => self.ask(&self.what(tool, id), Reply::Lost).await.map(drop),
+            Step::Unheard { tool, id } => {
+                self.ask(&self.what(tool, id), Reply::Lost).await.map(drop)
+            }
             Step::Slow { tool, id } => self.ask(&self.what(tool, id), Reply::Late).await.map(drop),
             Step::Cancel { id } => {
-                let Some(booking) = self.booked.get(&self.what("book", id).id).cloned() else { return Ok(()) };
-                self.ask(&What::new("cancel", booking), Reply::Heard).await.map(drop)
+                let Some(booking) = self.booked.get(&self.what("book", id).id).cloned() else {
+                    return Ok(());
+                };
+                self.ask(&What::new("cancel", booking), Reply::Heard)
+                    .await
+                    .map(drop)
             }
             Step::Vanish { tool, id } => {
-                if let Begun::Run(started) = self.semel.begin(call_of(&self.what(tool, id))).await? {
+                if let Begun::Run(started) = self.semel.begin(call_of(&self.what(tool, id))).await?
+                {
                     std::mem::forget(started);
                 }
                 Ok(())
@@ -283,18 +372,36 @@ impl Customers {
     async fn called(&self, what: &What, asked: usize, reply: Reply) -> Result<Answer, Stopped> {
         // Only what becomes of the first request is told; a second one is answered.
         let mut replies = std::iter::once(reply);
-        let run = |ticket| serve(Arc::clone(&self.line), what.clone(), ticket, replies.next().unwrap_or(Reply::Heard));
+        let run = |ticket| {
+            serve(
+                Arc::clone(&self.line),
+                what.clone(),
+                ticket,
+                replies.next().unwrap_or(Reply::Heard),
+            )
+        };
         let answer = self.semel.call(call_of(what), run).await?;
         self.tell(what, asked, &answer);
         Ok(answer)
     }
 
     /// As a server does that hands answers on: the mark is written once the customer has his.
-    async fn through_a_door(&self, what: &What, asked: usize, reply: Reply) -> Result<Answer, Stopped> {
+    async fn through_a_door(
+        &self,
+        what: &What,
+        asked: usize,
+        reply: Reply,
+    ) -> Result<Answer, Stopped> {
         let answered = match self.semel.begin(call_of(what)).await? {
             Begun::Answered(answered) => *answered,
             Begun::Run(started) => {
-                let outcome = serve(Arc::clone(&self.line), what.clone(), started.ticket.clone(), reply).await;
+                let outcome = serve(
+                    Arc::clone(&self.line),
+                    what.clone(),
+                    started.ticket.clone(),
+                    reply,
+                )
+                .await;
                 started.finish(outcome).await?
             }
         };
@@ -307,17 +414,34 @@ impl Customers {
     }
 
     fn tell(&self, what: &What, asked: usize, answer: &Answer) {
-        let recorded = answer.about().is_some_and(|about| matches!(about.recorded, Recorded::Yes(_)));
-        let told = Told { what: what.clone(), word: answer.word().to_owned(), effect: effect(answer), recorded };
+        let recorded = answer
+            .about()
+            .is_some_and(|about| matches!(about.recorded, Recorded::Yes(_)));
+        let told = Told {
+            what: what.clone(),
+            word: answer.word().to_owned(),
+            effect: effect(answer),
+            recorded,
+        };
         self.line.ask(Request::Tell { asked, told });
     }
 
     async fn decide(&self) -> Result<(), Stopped> {
         let ledger = self.semel.ledger();
         for held in ledger.list(None, &[StateLabel::Held], 10).await? {
-            let shown = held.record.attempts.last().map_or(0, |last| last.fence.number);
-            let person = Person { who: "ann".to_owned(), why: "the shop has it".to_owned() };
-            let decision = Decision::Landed { outcome: None, handles: Vec::new() };
+            let shown = held
+                .record
+                .attempts
+                .last()
+                .map_or(0, |last| last.fence.number);
+            let person = Person {
+                who: "ann".to_owned(),
+                why: "the shop has it".to_owned(),
+            };
+            let decision = Decision::Landed {
+                outcome: None,
+                handles: Vec::new(),
+            };
             ledger.decide(held.key, shown, person, decision).await?;
         }
         Ok(())
@@ -350,7 +474,13 @@ pub enum Reply {
 /// Sends the request, and comes back with what became of it.
 async fn serve(line: Arc<dyn Line>, what: What, ticket: Ticket, reply: Reply) -> Outcome {
     let header = ticket.headers.into_iter().next().map(|(_, key)| key);
-    let key = header.or_else(|| ticket.arguments.get("reference").and_then(Value::as_str).map(str::to_owned));
+    let key = header.or_else(|| {
+        ticket
+            .arguments
+            .get("reference")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    });
     if reply == Reply::Late {
         tokio::time::sleep(Duration::from_millis(450)).await;
     }
@@ -364,7 +494,11 @@ async fn serve(line: Arc<dyn Line>, what: What, ticket: Ticket, reply: Reply) ->
     let answer = line.ask(Request::Serve { what, key, way });
     fail::fail_point!("after effect");
     tokio::task::yield_now().await;
-    if answer.is_null() { Outcome::no_answer("timed out after 30 s") } else { Outcome::Returned(answer) }
+    if answer.is_null() {
+        Outcome::no_answer("timed out after 30 s")
+    } else {
+        Outcome::Returned(answer)
+    }
 }
 
 pub fn call_of(what: &What) -> Call {
@@ -398,8 +532,16 @@ pub fn asked_in(story: &Story, prefix: &str, shop: &Shop) -> Vec<What> {
     asked.dedup();
     // What was cancelled is asked about first: the bookings are another after that.
     let cancelled = shop.journal().into_iter().filter_map(|line| match line {
-        crate::shop::Line::Did { what, .. } if what.tool == "cancel" && what.id.contains(prefix) => Some(what),
+        crate::shop::Line::Did { what, .. }
+            if what.tool == "cancel" && what.id.contains(prefix) =>
+        {
+            Some(what)
+        }
         _ => None,
     });
-    cancelled.collect::<Vec<_>>().into_iter().chain(asked).collect()
+    cancelled
+        .collect::<Vec<_>>()
+        .into_iter()
+        .chain(asked)
+        .collect()
 }

@@ -34,7 +34,11 @@ pub async fn host(store: Arc<dyn Store>, settings: Value) -> Semel {
 }
 
 pub async fn host_of(store: Arc<dyn Store>, tool: Tool) -> Semel {
-    Semel::builder(store).tool(TOOLS, tool).open().await.unwrap()
+    Semel::builder(store)
+        .tool(TOOLS, tool)
+        .open()
+        .await
+        .unwrap()
 }
 
 /// A host that leaves what is in doubt to a later call.
@@ -46,7 +50,10 @@ pub async fn impatient(store: Arc<dyn Store>, settings: Value) -> Semel {
 
 /// 10.00 of a payment of 50.00 given back.
 pub fn refund() -> Call {
-    call("create_refund", json!({ "payment_intent": "pi_1", "amount": 1000 }))
+    call(
+        "create_refund",
+        json!({ "payment_intent": "pi_1", "amount": 1000 }),
+    )
 }
 
 pub fn call(tool: &str, arguments: Value) -> Call {
@@ -82,9 +89,17 @@ pub struct Days {
 
 impl Days {
     pub async fn begin() -> Self {
-        let clock = Arc::new(SettableClock::at(Moment { wall_ms: 1_800_000_000_000, steady_ms: 5_000, boot: Boot(1) }));
+        let clock = Arc::new(SettableClock::at(Moment {
+            wall_ms: 1_800_000_000_000,
+            steady_ms: 5_000,
+            boot: Boot(1),
+        }));
         let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
-        Self { clock, store, stripe: Stripe::start().await }
+        Self {
+            clock,
+            store,
+            stripe: Stripe::start().await,
+        }
     }
 
     pub fn pass(&self, time: Duration) {

@@ -56,8 +56,13 @@ impl Airline {
     /// The reservations that stand.
     fn standing(&self) -> Vec<String> {
         let books = self.0.lock().unwrap();
-        let standing = books.reservations.iter().filter(|reservation| reservation.get("status").is_none());
-        standing.map(|reservation| reservation["reservation_id"].as_str().unwrap().to_owned()).collect()
+        let standing = books
+            .reservations
+            .iter()
+            .filter(|reservation| reservation.get("status").is_none());
+        standing
+            .map(|reservation| reservation["reservation_id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     fn made(&self) -> usize {
@@ -72,15 +77,28 @@ impl Airline {
 impl Books {
     fn book(&mut self, arguments: &Value) -> String {
         let payments = arguments["payment_methods"].as_array().unwrap();
-        let ids = || payments.iter().map(|payment| payment["payment_id"].as_str().unwrap());
+        let ids = || {
+            payments
+                .iter()
+                .map(|payment| payment["payment_id"].as_str().unwrap())
+        };
         if let Some(id) = ids().find(|id| self.used_certificates.contains(*id)) {
             return format!("Error: payment method {id} not found");
         }
-        let paid: u64 = payments.iter().map(|payment| payment["amount"].as_u64().unwrap()).sum();
+        let paid: u64 = payments
+            .iter()
+            .map(|payment| payment["amount"].as_u64().unwrap())
+            .sum();
         if paid != PRICE {
-            return format!("Error: payment amount does not add up, total price is {PRICE}, but paid {paid}");
+            return format!(
+                "Error: payment amount does not add up, total price is {PRICE}, but paid {paid}"
+            );
         }
-        self.used_certificates.extend(ids().filter(|id| id.starts_with("certificate")).map(str::to_owned));
+        self.used_certificates.extend(
+            ids()
+                .filter(|id| id.starts_with("certificate"))
+                .map(str::to_owned),
+        );
         let id = ["HATHAT", "HATHAU", "HATHAV"][self.reservations.len()];
         let reservation = reservation(id, arguments);
         self.reservations.push(reservation.clone());
@@ -88,7 +106,11 @@ impl Books {
     }
 
     fn cancel(&mut self, id: &str) -> String {
-        let Some(found) = self.reservations.iter_mut().find(|reservation| reservation["reservation_id"] == id) else {
+        let Some(found) = self
+            .reservations
+            .iter_mut()
+            .find(|reservation| reservation["reservation_id"] == id)
+        else {
             return "Error: reservation not found".to_owned();
         };
         self.cancellations += 1;
@@ -106,7 +128,12 @@ fn reservation(id: &str, arguments: &Value) -> Value {
     let fields = reservation.as_object_mut().unwrap();
     let payments = fields.remove("payment_methods").unwrap();
     let legs = [("JFK", "ATL", 152), ("ATL", "SEA", 103)];
-    for (flight, (origin, destination, price)) in fields["flights"].as_array_mut().unwrap().iter_mut().zip(legs) {
+    for (flight, (origin, destination, price)) in fields["flights"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .zip(legs)
+    {
         flight["origin"] = json!(origin);
         flight["destination"] = json!(destination);
         flight["price"] = json!(price);
@@ -158,7 +185,9 @@ async fn ask(semel: &Semel, airline: &Airline, call: Call) -> Answer {
 
 /// The reservation that an outcome tells of.
 fn reserved(outcome: Option<&Outcome>) -> Option<String> {
-    let Some(Outcome::Returned(Value::String(text))) = outcome else { return None };
+    let Some(Outcome::Returned(Value::String(text))) = outcome else {
+        return None;
+    };
     let reservation: Value = serde_json::from_str(text).ok()?;
     Some(reservation["reservation_id"].as_str()?.to_owned())
 }
@@ -174,9 +203,16 @@ fn control_without_semel_it_went_as_recorded() {
     let airline = Airline::default();
     for recorded in recording() {
         let answer = airline.serve(&recorded.tool, &recorded.arguments);
-        assert!(same(&answer, &recorded.answer), "{answer}\n{}", recorded.answer);
+        assert!(
+            same(&answer, &recorded.answer),
+            "{answer}\n{}",
+            recorded.answer
+        );
     }
-    assert_eq!((airline.made(), airline.standing()), (3, vec!["HATHAT".to_owned(), "HATHAV".to_owned()]));
+    assert_eq!(
+        (airline.made(), airline.standing()),
+        (3, vec!["HATHAT".to_owned(), "HATHAV".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -187,22 +223,52 @@ async fn as_recorded_the_trip_is_booked_once() {
 
     let failed = next();
     let answer = ask(&semel, &airline, failed.call()).await;
-    let Answer::Executed { effect: Effect::Absent, outcome, .. } = &answer else { panic!("{answer:?}") };
+    let Answer::Executed {
+        effect: Effect::Absent,
+        outcome,
+        ..
+    } = &answer
+    else {
+        panic!("{answer:?}")
+    };
     assert_eq!(*outcome, Outcome::Returned(json!(failed.answer)));
 
     let landed = ask(&semel, &airline, next().call()).await;
-    assert!(matches!(landed, Answer::Executed { effect: Effect::Landed, .. }), "{landed:?}");
+    assert!(
+        matches!(
+            landed,
+            Answer::Executed {
+                effect: Effect::Landed,
+                ..
+            }
+        ),
+        "{landed:?}"
+    );
     assert_eq!(reserved(landed.outcome()).as_deref(), Some("HATHAT"));
 
     for recorded in recorded {
         let answer = ask(&semel, &airline, recorded.call()).await;
         if recorded.tool == "cancel_reservation" {
-            let Answer::Executed { effect: Effect::Refused, .. } = answer else { panic!("{answer:?}") };
+            let Answer::Executed {
+                effect: Effect::Refused,
+                ..
+            } = answer
+            else {
+                panic!("{answer:?}")
+            };
             continue;
         }
-        let Answer::Conflict { standing, about, .. } = &answer else { panic!("{answer:?}") };
+        let Answer::Conflict {
+            standing, about, ..
+        } = &answer
+        else {
+            panic!("{answer:?}")
+        };
         assert_eq!(standing.handles, ["reservation/HATHAT"]);
-        assert_eq!(reserved(standing.outcome.as_ref()).as_deref(), Some("HATHAT"));
+        assert_eq!(
+            reserved(standing.outcome.as_ref()).as_deref(),
+            Some("HATHAT")
+        );
         assert_eq!(about.generation, 1);
     }
     assert_eq!((airline.made(), airline.cancellations()), (1, 0));
@@ -222,16 +288,40 @@ async fn once_the_booking_that_stands_is_cancelled_the_same_trip_is_a_new_operat
     assert_eq!(airline.standing(), ["HATHAT"]);
 
     let cancelled = ask(&semel, &airline, cancel()).await;
-    assert!(matches!(cancelled, Answer::Executed { effect: Effect::Landed, .. }), "{cancelled:?}");
+    assert!(
+        matches!(
+            cancelled,
+            Answer::Executed {
+                effect: Effect::Landed,
+                ..
+            }
+        ),
+        "{cancelled:?}"
+    );
 
     let again = ask(&semel, &airline, last.call()).await;
-    assert!(matches!(again, Answer::Executed { effect: Effect::Landed, .. }), "{again:?}");
+    assert!(
+        matches!(
+            again,
+            Answer::Executed {
+                effect: Effect::Landed,
+                ..
+            }
+        ),
+        "{again:?}"
+    );
     assert_eq!(again.about().unwrap().generation, 2);
     assert_eq!(airline.standing(), ["HATHAU"]);
 
     let duplicate = ask(&semel, &airline, cancel()).await;
-    assert_eq!((duplicate.word(), reserved(duplicate.outcome()).as_deref()), ("replayed", Some("HATHAT")));
+    assert_eq!(
+        (duplicate.word(), reserved(duplicate.outcome()).as_deref()),
+        ("replayed", Some("HATHAT"))
+    );
     let repeat = ask(&semel, &airline, last.call()).await;
-    assert_eq!((repeat.word(), repeat.about().unwrap().generation), ("replayed", 2));
+    assert_eq!(
+        (repeat.word(), repeat.about().unwrap().generation),
+        ("replayed", 2)
+    );
     assert_eq!((airline.made(), airline.cancellations()), (2, 1));
 }

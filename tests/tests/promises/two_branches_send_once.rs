@@ -40,14 +40,20 @@ async fn all_at_once(semel: &Semel, bank: &Arc<Bank>, call: fn(usize) -> Call) -
 }
 
 fn count(answers: &[Answer], word: &str) -> usize {
-    answers.iter().filter(|answer| answer.word() == word).count()
+    answers
+        .iter()
+        .filter(|answer| answer.word() == word)
+        .count()
 }
 
 async fn one_sends_and_the_others_get_its_outcome(store: Arc<dyn Store>) {
     let bank = Bank::plain();
     let semel = host(store, intent(charging()).await).await;
     let answers = all_at_once(&semel, &bank, |_| charge()).await;
-    assert_eq!((count(&answers, "executed"), count(&answers, "replayed")), (1, BRANCHES - 1));
+    assert_eq!(
+        (count(&answers, "executed"), count(&answers, "replayed")),
+        (1, BRANCHES - 1)
+    );
     assert!(answers.iter().all(|answer| told(answer).1 == Some("ch_1")));
     assert_eq!(bank.charges(), 1);
 }
@@ -69,7 +75,11 @@ async fn control_other_orders_are_other_charges() {
     let bank = Bank::plain();
     let semel = host(memory(), intent(charging()).await).await;
     let answers = all_at_once(&semel, &bank, |branch| {
-        Call::new("charge", json!({ "order_id": format!("A{branch}"), "amount": 10 })).unwrap()
+        Call::new(
+            "charge",
+            json!({ "order_id": format!("A{branch}"), "amount": 10 }),
+        )
+        .unwrap()
     })
     .await;
     assert_eq!(count(&answers, "executed"), BRANCHES);
@@ -93,10 +103,15 @@ async fn who_does_not_want_to_wait_is_told_that_it_runs() {
     let mut tool = intent(charging()).await;
     tool.allowance.wait_ms = 0;
     let semel = host(memory(), tool).await;
-    let semel::runtime::Begun::Run(started) = semel.begin(charge()).await.unwrap() else { panic!("a run") };
+    let semel::runtime::Begun::Run(started) = semel.begin(charge()).await.unwrap() else {
+        panic!("a run")
+    };
     let other = crate::world::ask_in_vain(&semel, charge()).await;
     assert_eq!(other.word(), "running", "{other:?}");
     let outcome = bank.serve(&started.ticket);
-    assert_eq!(started.finish(outcome).await.unwrap().answer.word(), "executed");
+    assert_eq!(
+        started.finish(outcome).await.unwrap().answer.word(),
+        "executed"
+    );
     assert_eq!(bank.charges(), 1);
 }

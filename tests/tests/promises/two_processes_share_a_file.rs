@@ -4,7 +4,9 @@
 //! The other processes are this very test binary, started anew to play one part. The bank is a file: a line for each
 //! charge.
 
-use crate::world::{ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent, told};
+use crate::world::{
+    ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent, told,
+};
 use semel::{
     runtime::{Semel, Ticket, Tool},
     words::{Answer, Outcome},
@@ -28,7 +30,11 @@ fn charge_at(bank: &Path, key: Option<&str>) -> Outcome {
     let known = fs::read_to_string(bank).unwrap_or_default();
     let line = key.unwrap_or("no key");
     if key.is_none() || !known.lines().any(|other| other == line) {
-        let mut book = OpenOptions::new().create(true).append(true).open(bank).unwrap();
+        let mut book = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(bank)
+            .unwrap();
         writeln!(book, "{line}").unwrap();
     }
     Outcome::Returned(json!({ "id": "ch_1" }))
@@ -44,7 +50,9 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn ledger(&self) -> PathBuf {
@@ -52,13 +60,20 @@ impl Scene {
     }
 
     fn charges(&self) -> usize {
-        fs::read_to_string(self.folder.path().join("bank")).unwrap_or_default().lines().count()
+        fs::read_to_string(self.folder.path().join("bank"))
+            .unwrap_or_default()
+            .lines()
+            .count()
     }
 
     /// Another process that plays `part`.
     fn start(&self, part: &str) -> Child {
         Command::new(env::current_exe().unwrap())
-            .args(["two_processes_share_a_file::another_process", "--exact", "--nocapture"])
+            .args([
+                "two_processes_share_a_file::another_process",
+                "--exact",
+                "--nocapture",
+            ])
             .env(FOLDER, self.folder.path())
             .env(PART, part)
             .stdout(Stdio::piped())
@@ -71,7 +86,10 @@ impl Scene {
 /// Waits until the other process says `word`.
 fn until_it_says(child: &mut Child, word: &str) {
     let said = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(said.map(Result::unwrap).any(|line| line.contains(word)), "it never said `{word}`");
+    assert!(
+        said.map(Result::unwrap).any(|line| line.contains(word)),
+        "it never said `{word}`"
+    );
 }
 
 async fn guarded(settings: serde_json::Value) -> Tool {
@@ -89,7 +107,11 @@ async fn another_process() {
     let folder = PathBuf::from(env::var(FOLDER).expect("started by another test"));
     let part = env::var(PART).unwrap();
     let bank = folder.join("bank");
-    let settings = if part.contains("remembers") { charging_a_bank_that_remembers() } else { charging() };
+    let settings = if part.contains("remembers") {
+        charging_a_bank_that_remembers()
+    } else {
+        charging()
+    };
     let semel = host(file(folder.join("ledger.db")), guarded(settings).await).await;
     let run = async |ticket: Ticket| {
         let outcome = charge_at(&bank, key(&ticket));
@@ -119,12 +141,19 @@ async fn several_processes_at_once_send_once() {
         let output = other.wait_with_output().unwrap();
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
-        said.extend(text.lines().filter_map(|line| line.split("answer: ").nth(1)).map(str::to_owned));
+        said.extend(
+            text.lines()
+                .filter_map(|line| line.split("answer: ").nth(1))
+                .map(str::to_owned),
+        );
     }
     said.sort();
     assert_eq!(said, ["executed", "replayed", "replayed", "replayed"]);
     assert_eq!(scene.charges(), 1);
-    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(
+        told(&ask_in_vain(&semel, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
 }
 
 #[tokio::test]
@@ -136,7 +165,9 @@ async fn killed_between_charge_and_record_it_is_in_doubt_and_a_person_decides() 
     other.wait().unwrap();
     let semel = survivor(&scene, charging()).await;
     let answer = ask_in_vain(&semel, charge()).await;
-    let Answer::Held { about, .. } = &answer else { panic!("{answer:?}") };
+    let Answer::Held { about, .. } = &answer else {
+        panic!("{answer:?}")
+    };
     assert_eq!((about.attempt, scene.charges()), (1, 1));
 }
 

@@ -1,7 +1,9 @@
 //! A step of three fails, and the agent starts over from the first. What had landed must not land again, what had
 //! certainly failed must not be frozen, and nobody can tell the two apart by looking at the plan.
 
-use crate::world::{Bank, ask, ask_in_vain, charge, charge_of, charging, host, intent, memory, told};
+use crate::world::{
+    Bank, ask, ask_in_vain, charge, charge_of, charging, host, intent, memory, told,
+};
 use semel::{
     store::{Clock, MemoryStore, Moment, SettableClock},
     words::{Answer, Boot, Call, Effect, Failure, Next, Outcome},
@@ -16,7 +18,11 @@ use std::{
 };
 
 fn failed(code: &str) -> Outcome {
-    Outcome::Failed(Failure { message: "no".to_owned(), code: Some(code.to_owned()), ..Failure::default() })
+    Outcome::Failed(Failure {
+        message: "no".to_owned(),
+        code: Some(code.to_owned()),
+        ..Failure::default()
+    })
 }
 
 fn step(order: &str) -> Call {
@@ -28,11 +34,21 @@ async fn a_plan_that_is_started_over_repeats_only_what_did_not_land() {
     let bank = Bank::plain();
     let semel = host(memory(), intent(charging()).await).await;
     assert_eq!(ask(&semel, step("first"), &bank).await.word(), "executed");
-    let second = semel.call(step("second"), |_| async { failed("busy") }).await.unwrap();
-    let Answer::Executed { effect: Effect::Absent, next: Next::CallAgain { .. }, .. } = second else {
+    let second = semel
+        .call(step("second"), |_| async { failed("busy") })
+        .await
+        .unwrap();
+    let Answer::Executed {
+        effect: Effect::Absent,
+        next: Next::CallAgain { .. },
+        ..
+    } = second
+    else {
         panic!("{second:?}")
     };
-    let over: Vec<_> = [step("first"), step("second"), step("third")].into_iter().collect();
+    let over: Vec<_> = [step("first"), step("second"), step("third")]
+        .into_iter()
+        .collect();
     let mut words = Vec::new();
     for call in over {
         words.push(ask(&semel, call, &bank).await.word());
@@ -43,26 +59,58 @@ async fn a_plan_that_is_started_over_repeats_only_what_did_not_land() {
 
 #[tokio::test]
 async fn a_refusal_is_replayed_for_its_window_and_not_frozen() {
-    let clock = Arc::new(SettableClock::at(Moment { wall_ms: 1_800_000_000_000, steady_ms: 5_000, boot: Boot(1) }));
+    let clock = Arc::new(SettableClock::at(Moment {
+        wall_ms: 1_800_000_000_000,
+        steady_ms: 5_000,
+        boot: Boot(1),
+    }));
     let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let bank = Bank::plain();
     let semel = host(store, intent(charging()).await).await;
-    let declined = semel.call(charge(), |_| async { failed("card_declined") }).await.unwrap();
-    assert!(matches!(declined, Answer::Executed { effect: Effect::Refused, .. }), "{declined:?}");
+    let declined = semel
+        .call(charge(), |_| async { failed("card_declined") })
+        .await
+        .unwrap();
+    assert!(
+        matches!(
+            declined,
+            Answer::Executed {
+                effect: Effect::Refused,
+                ..
+            }
+        ),
+        "{declined:?}"
+    );
     let again = ask_in_vain(&semel, charge()).await;
-    let Answer::Replayed { effect: Effect::Refused, next: Next::CallAgain { after_ms: Some(600_000) }, .. } = again
+    let Answer::Replayed {
+        effect: Effect::Refused,
+        next: Next::CallAgain {
+            after_ms: Some(600_000),
+        },
+        ..
+    } = again
     else {
         panic!("{again:?}")
     };
     clock.advance(Duration::from_secs(601));
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
 }
 
 /// A bank would replay its refusal under the old key, so what is sent now goes under a new one.
 #[tokio::test]
 async fn after_a_refusal_other_content_is_sent_at_once_under_another_key() {
-    let semel = host(memory(), intent(crate::world::charging_a_bank_that_remembers()).await).await;
-    let declined = semel.call(charge(), |_| async { failed("card_declined") }).await.unwrap();
+    let semel = host(
+        memory(),
+        intent(crate::world::charging_a_bank_that_remembers()).await,
+    )
+    .await;
+    let declined = semel
+        .call(charge(), |_| async { failed("card_declined") })
+        .await
+        .unwrap();
     let bank = Bank::that_remembers();
     let cheaper = ask(&semel, charge_of(json!(9)), &bank).await;
     assert_eq!(told(&cheaper), ("executed", Some("ch_1")));
@@ -76,10 +124,17 @@ async fn what_had_no_effect_is_run_again_by_the_same_call_as_often_as_it_is_allo
     let semel = host(memory(), tool).await;
     let (bank, tries) = (Bank::plain(), AtomicU32::new(0));
     let run = |ticket| {
-        let outcome = if tries.fetch_add(1, Ordering::Relaxed) < 2 { failed("busy") } else { bank.serve(&ticket) };
+        let outcome = if tries.fetch_add(1, Ordering::Relaxed) < 2 {
+            failed("busy")
+        } else {
+            bank.serve(&ticket)
+        };
         async move { outcome }
     };
-    assert_eq!(told(&semel.call(charge(), run).await.unwrap()), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&semel.call(charge(), run).await.unwrap()),
+        ("executed", Some("ch_1"))
+    );
     assert_eq!(tries.load(Ordering::Relaxed), 3);
 }
 
@@ -93,7 +148,16 @@ async fn control_without_reruns_the_first_failure_is_the_answer() {
         async { failed("busy") }
     };
     let answer = semel.call(charge(), run).await.unwrap();
-    assert!(matches!(answer, Answer::Executed { effect: Effect::Absent, .. }), "{answer:?}");
+    assert!(
+        matches!(
+            answer,
+            Answer::Executed {
+                effect: Effect::Absent,
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
     assert_eq!(tries.load(Ordering::Relaxed), 1);
 }
 
@@ -101,9 +165,17 @@ async fn control_without_reruns_the_first_failure_is_the_answer() {
 async fn what_may_have_landed_is_a_conflict_for_other_content() {
     let semel = host(memory(), intent(charging()).await).await;
     let bank = Bank::plain();
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
     let other = ask_in_vain(&semel, charge_of(json!("11.00"))).await;
-    let Answer::Conflict { standing, .. } = &other else { panic!("{other:?}") };
-    assert_eq!((standing.state.as_str(), standing.handles.as_slice()), ("landed", &["charge/ch_1".to_owned()][..]));
+    let Answer::Conflict { standing, .. } = &other else {
+        panic!("{other:?}")
+    };
+    assert_eq!(
+        (standing.state.as_str(), standing.handles.as_slice()),
+        ("landed", &["charge/ch_1".to_owned()][..])
+    );
     assert_eq!(other.outcome(), None);
 }

@@ -23,8 +23,16 @@ struct List {
 
 impl List {
     fn showing(answers: impl IntoIterator<Item = Outcome>) -> Arc<Self> {
-        let answers = answers.into_iter().collect::<Vec<_>>().into_iter().rev().collect();
-        Arc::new(Self { answers: Mutex::new(answers), asked: Mutex::default() })
+        let answers = answers
+            .into_iter()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
+        Arc::new(Self {
+            answers: Mutex::new(answers),
+            asked: Mutex::default(),
+        })
     }
 
     fn looks(&self) -> usize {
@@ -38,9 +46,17 @@ impl Prober for List {
         assert_eq!(probe.tool, "list_charges");
         self.asked.lock().unwrap().push(probe.arguments.clone());
         let mut answers = self.answers.lock().unwrap();
-        let answer = if answers.len() > 1 { answers.pop() } else { answers.last().cloned() };
-        let Some(Outcome::Returned(text)) = &answer else { return answer.unwrap() };
-        let shown = text.to_string().replace("THE KEY", probe.arguments["reference"].as_str().unwrap());
+        let answer = if answers.len() > 1 {
+            answers.pop()
+        } else {
+            answers.last().cloned()
+        };
+        let Some(Outcome::Returned(text)) = &answer else {
+            return answer.unwrap();
+        };
+        let shown = text
+            .to_string()
+            .replace("THE KEY", probe.arguments["reference"].as_str().unwrap());
         Outcome::Returned(serde_json::from_str(&shown).unwrap())
     }
 }
@@ -70,7 +86,12 @@ fn settings() -> Value {
 
 async fn looking(store: Arc<dyn Store>, tool: Tool, list: &Arc<List>) -> Semel {
     let prober = Arc::clone(list) as Arc<dyn Prober>;
-    Semel::builder(store).prober(prober).tool(["charge"], tool).open().await.unwrap()
+    Semel::builder(store)
+        .prober(prober)
+        .tool(["charge"], tool)
+        .open()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -80,8 +101,14 @@ async fn what_is_on_the_list_landed() {
     let semel = looking(memory(), intent(settings()).await, &list).await;
     let found = ask(&semel, charge(), &bank).await;
     assert_eq!(told(&found), ("replayed", Some("ch_1")), "{found:?}");
-    assert_eq!(list.asked.lock().unwrap()[0]["reference"], json!(found.about().unwrap().key));
-    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(
+        list.asked.lock().unwrap()[0]["reference"],
+        json!(found.about().unwrap().key)
+    );
+    assert_eq!(
+        told(&ask_in_vain(&semel, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
     assert_eq!((bank.charges(), list.looks()), (1, 1));
 }
 
@@ -110,21 +137,38 @@ async fn control_taking_an_empty_list_for_proof_charges_twice() {
 
 #[tokio::test]
 async fn a_list_that_is_late_is_looked_at_again() {
-    let late = with(settings()["probe"].clone(), json!({ "absent": { "at": "/closed" }, "again": 1 }));
+    let late = with(
+        settings()["probe"].clone(),
+        json!({ "absent": { "at": "/closed" }, "again": 1 }),
+    );
     let (list, bank) = (List::showing([nothing(), there()]), Bank::plain());
     bank.lose_replies(1);
-    let semel = looking(memory(), intent(with(settings(), json!({ "probe": late }))).await, &list).await;
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("replayed", Some("ch_1")));
+    let semel = looking(
+        memory(),
+        intent(with(settings(), json!({ "probe": late }))).await,
+        &list,
+    )
+    .await;
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("replayed", Some("ch_1"))
+    );
     assert_eq!((bank.charges(), list.looks()), (1, 2));
 }
 
 #[tokio::test]
 async fn a_list_that_cannot_be_had_leaves_it_in_doubt_for_a_later_call() {
-    let (list, bank) = (List::showing([Outcome::no_answer("timed out"), there()]), Bank::plain());
+    let (list, bank) = (
+        List::showing([Outcome::no_answer("timed out"), there()]),
+        Bank::plain(),
+    );
     bank.lose_replies(1);
     let semel = looking(memory(), intent(settings()).await, &list).await;
     assert_eq!(ask(&semel, charge(), &bank).await.word(), "in doubt");
-    assert_eq!(told(&ask_in_vain(&semel, charge()).await), ("replayed", Some("ch_1")));
+    assert_eq!(
+        told(&ask_in_vain(&semel, charge()).await),
+        ("replayed", Some("ch_1"))
+    );
 }
 
 #[tokio::test]
@@ -139,7 +183,11 @@ async fn without_a_way_to_look_it_stays_in_doubt() {
 
 #[tokio::test]
 async fn an_operator_may_let_it_be_sent_again_once_nothing_was_found_for_long_enough() {
-    let clock = Arc::new(SettableClock::at(Moment { wall_ms: 1_800_000_000_000, steady_ms: 5_000, boot: Boot(1) }));
+    let clock = Arc::new(SettableClock::at(Moment {
+        wall_ms: 1_800_000_000_000,
+        steady_ms: 5_000,
+        boot: Boot(1),
+    }));
     let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let (list, bank) = (List::showing([nothing()]), Bank::plain());
     bank.lose_replies(1);
@@ -153,6 +201,8 @@ async fn an_operator_may_let_it_be_sent_again_once_nothing_was_found_for_long_en
     assert_eq!(bank.charges(), 1);
     clock.advance(Duration::from_secs(61));
     let late = ask(&semel, charge(), &bank).await;
-    let Answer::Executed { about, .. } = &late else { panic!("{late:?}") };
+    let Answer::Executed { about, .. } = &late else {
+        panic!("{late:?}")
+    };
     assert_eq!((about.attempt, bank.charges()), (2, 2));
 }

@@ -13,11 +13,18 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 use tempfile::TempDir;
 
 pub fn key(id: &str) -> SealingKey {
-    SealingKey::new(id, format!("the secret of {id}, which is long enough to be one").as_bytes()).unwrap()
+    SealingKey::new(
+        id,
+        format!("the secret of {id}, which is long enough to be one").as_bytes(),
+    )
+    .unwrap()
 }
 
 fn sealed(path: &Path, keys: SealingKeys) -> Arc<dyn Store> {
-    Arc::new(SealingStore::new(Arc::new(SqliteStore::open(path).unwrap()), keys))
+    Arc::new(SealingStore::new(
+        Arc::new(SqliteStore::open(path).unwrap()),
+        keys,
+    ))
 }
 
 fn in_the_clear(path: &Path) -> Arc<dyn Store> {
@@ -28,15 +35,27 @@ const ORDERS: u32 = 12;
 
 /// A tool whose record tells as much as one can: the call is kept to be sent again, and so is the identity.
 async fn talkative() -> Tool {
-    let settings = with(charging_a_bank_that_remembers(), json!({ "operation": "charge" }));
-    Tool { keep_identity: true, ..intent(settings).await }
+    let settings = with(
+        charging_a_bank_that_remembers(),
+        json!({ "operation": "charge" }),
+    );
+    Tool {
+        keep_identity: true,
+        ..intent(settings).await
+    }
 }
 
 /// What `whose` orders and gets tells who he is.
 async fn story(semel: &Semel, whose: &str, order: u32) -> Answer {
     let order = format!("argument-of-{whose}-{order}");
-    let call = Call::new("charge", json!({ "order_id": order, "amount": 10, "note": order })).unwrap();
-    let call = call.for_tenant(tenant(whose)).with_fact("agent", json!(format!("fact-of-{whose}")));
+    let call = Call::new(
+        "charge",
+        json!({ "order_id": order, "amount": 10, "note": order }),
+    )
+    .unwrap();
+    let call = call
+        .for_tenant(tenant(whose))
+        .with_fact("agent", json!(format!("fact-of-{whose}")));
     let id = format!("outcome-of-{whose}");
     semel
         .call(call, |_| {
@@ -49,15 +68,29 @@ async fn story(semel: &Semel, whose: &str, order: u32) -> Answer {
 
 /// One that nobody knows the end of, so that a person must decide.
 async fn open_end(semel: &Semel, whose: &str) -> Answer {
-    let call = Call::new("charge", json!({ "order_id": format!("open-of-{whose}"), "amount": 1 })).unwrap();
+    let call = Call::new(
+        "charge",
+        json!({ "order_id": format!("open-of-{whose}"), "amount": 1 }),
+    )
+    .unwrap();
     let unheard = |_| async { Outcome::no_answer("silence") };
-    semel.call(call.for_tenant(tenant(whose)), unheard).await.unwrap()
+    semel
+        .call(call.for_tenant(tenant(whose)), unheard)
+        .await
+        .unwrap()
 }
 
 /// How often the ledger's files tell of `whose`.
 fn tellings(folder: &TempDir, whose: &str) -> usize {
-    let files = fs::read_dir(folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
-    let hits = |bytes: &[u8], what: &str| bytes.windows(what.len()).filter(|window| *window == what.as_bytes()).count();
+    let files = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| fs::read(file.unwrap().path()).unwrap());
+    let hits = |bytes: &[u8], what: &str| {
+        bytes
+            .windows(what.len())
+            .filter(|window| *window == what.as_bytes())
+            .count()
+    };
     files
         .map(|bytes| {
             ["argument", "fact", "outcome"]
@@ -72,7 +105,10 @@ fn tellings(folder: &TempDir, whose: &str) -> usize {
 async fn the_files_of_a_sealed_ledger_do_not_tell_what_those_of_another_do() {
     let [clear, hidden] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let paths = [&clear, &hidden].map(|folder| folder.path().join("ledger.db"));
-    let stores = [in_the_clear(&paths[0]), sealed(&paths[1], SealingKeys::new(key("a")))];
+    let stores = [
+        in_the_clear(&paths[0]),
+        sealed(&paths[1], SealingKeys::new(key("a"))),
+    ];
     let mut words = Vec::new();
     for store in stores {
         let semel = host(store, talkative().await).await;
@@ -99,25 +135,53 @@ async fn without_its_key_nothing_is_read_and_nothing_is_sent_whatever_the_operat
     assert_eq!(story(&semel, "ada", 1).await.word(), "executed");
     let mut tool = talkative().await;
     tool.allowance.open_without_ledger = true;
-    for store in [sealed(&path, SealingKeys::new(key("b"))), in_the_clear(&path)] {
+    for store in [
+        sealed(&path, SealingKeys::new(key("b"))),
+        in_the_clear(&path),
+    ] {
         let semel = host(store, tool.clone()).await;
-        let call = Call::new("charge", json!({ "order_id": "argument-of-ada-1", "amount": 10 })).unwrap();
-        let refused = semel.call(call.for_tenant(tenant("ada")), |_| async { panic!("it ran") }).await.unwrap_err();
+        let call = Call::new(
+            "charge",
+            json!({ "order_id": "argument-of-ada-1", "amount": 10 }),
+        )
+        .unwrap();
+        let refused = semel
+            .call(call.for_tenant(tenant("ada")), |_| async {
+                panic!("it ran")
+            })
+            .await
+            .unwrap_err();
         let words = refused.to_string();
-        assert!(words.contains("sealed under the key `a`") && words.contains("add that key"), "{words}");
+        assert!(
+            words.contains("sealed under the key `a`") && words.contains("add that key"),
+            "{words}"
+        );
         // An operator still sees that it is there, and where it stands.
         let listed = semel.ledger().list(None, &[], 10).await.unwrap();
-        assert_eq!((listed.len(), listed[0].sealed_under.as_deref()), (1, Some("a")));
+        assert_eq!(
+            (listed.len(), listed[0].sealed_under.as_deref()),
+            (1, Some("a"))
+        );
         assert_eq!(listed[0].record.state.label().word(), "landed");
     }
     // What was sealed before is still opened with both keys.
     let both = SealingKeys::new(key("b")).opening(key("a")).unwrap();
-    assert_eq!(story(&host(sealed(&path, both), tool).await, "ada", 1).await.word(), "replayed");
+    assert_eq!(
+        story(&host(sealed(&path, both), tool).await, "ada", 1)
+            .await
+            .word(),
+        "replayed"
+    );
 }
 
 /// The landed record of `whose`, as it lies in the store.
 async fn lies(store: &Arc<dyn Store>, whose: &str) -> (StoreKey, Stored) {
-    let query = Query { tenant: Some(tenant(whose)), states: vec![StateLabel::Landed], limit: 1, ..Query::default() };
+    let query = Query {
+        tenant: Some(tenant(whose)),
+        states: vec![StateLabel::Landed],
+        limit: 1,
+        ..Query::default()
+    };
     let key = store.list(&query).await.unwrap().keys[0];
     (key, store.get(key).await.unwrap().0.unwrap())
 }
@@ -132,17 +196,46 @@ async fn a_record_put_in_the_place_of_another_is_turned_away() {
     }
     // Whoever writes to a file can make its checksums right, too; so he comes through the store.
     let [(_, adas), (at, bobs)] = [lies(&inner, "ada").await, lies(&inner, "bob").await];
-    inner.replace(at, bobs.version, &adas.entry, adas.version, Keep::UntilRemoved).await.unwrap();
-    let call = Call::new("charge", json!({ "order_id": "argument-of-bob-1", "amount": 10 })).unwrap();
-    let refused = semel.call(call.for_tenant(tenant("bob")), |_| async { panic!("it ran") }).await.unwrap_err();
-    assert!(refused.to_string().contains("belongs to another record"), "{refused}");
-    assert_eq!(story(&semel, "ada", 1).await.word(), "replayed", "and harms nobody else");
+    inner
+        .replace(
+            at,
+            bobs.version,
+            &adas.entry,
+            adas.version,
+            Keep::UntilRemoved,
+        )
+        .await
+        .unwrap();
+    let call = Call::new(
+        "charge",
+        json!({ "order_id": "argument-of-bob-1", "amount": 10 }),
+    )
+    .unwrap();
+    let refused = semel
+        .call(call.for_tenant(tenant("bob")), |_| async {
+            panic!("it ran")
+        })
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("belongs to another record"),
+        "{refused}"
+    );
+    assert_eq!(
+        story(&semel, "ada", 1).await.word(),
+        "replayed",
+        "and harms nobody else"
+    );
 }
 
 #[tokio::test]
 async fn what_was_told_of_a_tenant_is_gone_from_the_files_and_nothing_is_sent_again() {
     let folder = tempfile::tempdir().unwrap();
-    let semel = host(in_the_clear(&folder.path().join("ledger.db")), talkative().await).await;
+    let semel = host(
+        in_the_clear(&folder.path().join("ledger.db")),
+        talkative().await,
+    )
+    .await;
     for order in 0..ORDERS {
         for whose in ["ada", "bob"] {
             story(&semel, whose, order).await;
@@ -152,23 +245,49 @@ async fn what_was_told_of_a_tenant_is_gone_from_the_files_and_nothing_is_sent_ag
     let (ada, ledger) = (tenant("ada"), semel.ledger());
     let counted = ledger.erase(&ada, Erasing::Nothing).await.unwrap();
     let left = BTreeMap::from([(StateLabel::Held, 1)]);
-    assert_eq!(counted, Erased { operations: ORDERS.into(), left: left.clone(), ..Erased::default() });
+    assert_eq!(
+        counted,
+        Erased {
+            operations: ORDERS.into(),
+            left: left.clone(),
+            ..Erased::default()
+        }
+    );
     assert!(tellings(&folder, "ada") > 12, "nothing is erased yet");
     // Control: what is only forgotten still lies in the files.
-    ledger.forget_outcomes(std::time::Duration::ZERO).await.unwrap();
+    ledger
+        .forget_outcomes(std::time::Duration::ZERO)
+        .await
+        .unwrap();
     assert!(tellings(&folder, "ada") > 12);
     assert_eq!(
         ledger.erase(&ada, Erasing::Words).await.unwrap(),
-        Erased { operations: ORDERS.into(), left, ..Erased::default() }
+        Erased {
+            operations: ORDERS.into(),
+            left,
+            ..Erased::default()
+        }
     );
     assert_eq!(tellings(&folder, "ada"), 0);
     assert!(tellings(&folder, "bob") > 12, "others are not erased");
     for order in 0..ORDERS {
         assert_eq!(story(&semel, "ada", order).await.word(), "expired");
     }
-    assert_eq!(ledger.erase(&ada, Erasing::Words).await.unwrap().operations, 0, "there is nothing left to erase");
-    assert_eq!(open_end(&semel, "ada").await.word(), "held", "what is not settled is left");
+    assert_eq!(
+        ledger.erase(&ada, Erasing::Words).await.unwrap().operations,
+        0,
+        "there is nothing left to erase"
+    );
+    assert_eq!(
+        open_end(&semel, "ada").await.word(),
+        "held",
+        "what is not settled is left"
+    );
     let gone = ledger.erase(&ada, Erasing::Records).await.unwrap();
     assert_eq!((gone.operations, gone.handles > 0), (ORDERS.into(), true));
-    assert_eq!(story(&semel, "ada", 1).await.word(), "executed", "without its record it is a new operation");
+    assert_eq!(
+        story(&semel, "ada", 1).await.word(),
+        "executed",
+        "without its record it is a new operation"
+    );
 }

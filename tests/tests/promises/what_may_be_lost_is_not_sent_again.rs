@@ -25,17 +25,28 @@ impl World {
     fn new() -> Self {
         let clock = Arc::new(SettableClock::default());
         let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
-        Self { clock, store, bank: Bank::plain() }
+        Self {
+            clock,
+            store,
+            bank: Bank::plain(),
+        }
     }
 
     async fn host(&self) -> Semel {
-        host(Arc::clone(&self.store) as Arc<dyn Store>, intent(charging()).await).await
+        host(
+            Arc::clone(&self.store) as Arc<dyn Store>,
+            intent(charging()).await,
+        )
+        .await
     }
 
     /// A host that charged once, and then the ledger was lost.
     async fn charged_and_lost(&self) -> Semel {
         let semel = self.host().await;
-        assert!(matches!(ask(&semel, charge(), &self.bank).await, Answer::Executed { .. }));
+        assert!(matches!(
+            ask(&semel, charge(), &self.bank).await,
+            Answer::Executed { .. }
+        ));
         self.store.forget();
         semel
     }
@@ -49,7 +60,10 @@ impl World {
         };
         match semel.call(charge(), run).await {
             Err(CallError::Ledger(why)) => {
-                assert!(why.contains("may have lost") && why.contains("semel ledger trust"), "{why}");
+                assert!(
+                    why.contains("may have lost") && why.contains("semel ledger trust"),
+                    "{why}"
+                );
                 assert_eq!(self.bank.charges(), charges);
                 true
             }
@@ -74,7 +88,10 @@ async fn a_repeat_after_a_loss_is_withheld_for_as_long_as_it_may_matter() {
     assert!(!world.is_withheld(&semel).await);
     assert_eq!(world.bank.charges(), 2);
     // It is on record again, and all is as ever.
-    assert!(matches!(ask(&other, charge(), &world.bank).await, Answer::Replayed { .. }));
+    assert!(matches!(
+        ask(&other, charge(), &world.bank).await,
+        Answer::Replayed { .. }
+    ));
 }
 
 #[tokio::test]
@@ -82,10 +99,21 @@ async fn a_person_may_end_that() {
     let world = World::new();
     let semel = world.charged_and_lost().await;
     assert!(world.is_withheld(&semel).await);
-    let ledger = Ledger::open(Arc::clone(&world.store) as Arc<dyn Store>, KeyScheme::default()).await.unwrap();
-    let person = Person { who: "ada".to_owned(), why: "the agents were off all day".to_owned() };
+    let ledger = Ledger::open(
+        Arc::clone(&world.store) as Arc<dyn Store>,
+        KeyScheme::default(),
+    )
+    .await
+    .unwrap();
+    let person = Person {
+        who: "ada".to_owned(),
+        why: "the agents were off all day".to_owned(),
+    };
     assert!(ledger.trust(&person).await.unwrap());
-    assert!(!ledger.trust(&person).await.unwrap(), "there is nothing left to end");
+    assert!(
+        !ledger.trust(&person).await.unwrap(),
+        "there is nothing left to end"
+    );
     assert!(!world.is_withheld(&semel).await);
 }
 
@@ -102,7 +130,10 @@ async fn what_was_under_way_is_recorded_anew() {
         async move { outcome }
     });
     assert!(matches!(answer.await, Ok(Answer::Executed { .. })));
-    assert!(matches!(ask(&semel, charge(), &world.bank).await, Answer::Replayed { .. }));
+    assert!(matches!(
+        ask(&semel, charge(), &world.bank).await,
+        Answer::Replayed { .. }
+    ));
     assert_eq!(world.bank.charges(), 1);
 }
 

@@ -35,7 +35,10 @@ impl House {
     }
 
     fn counts(&self) -> (usize, usize) {
-        (self.reserved.lock().unwrap().len(), self.cancelled.lock().unwrap().len())
+        (
+            self.reserved.lock().unwrap().len(),
+            self.cancelled.lock().unwrap().len(),
+        )
     }
 }
 
@@ -44,16 +47,24 @@ async fn hotel() -> Semel {
 }
 
 async fn hotel_on(store: Arc<dyn Store>, wait_ms: u64) -> Semel {
-    let mut reserve =
-        intent(json!({ "operation": "reserve", "identity": ["guest"], "handles": ["reservation/{/id}"] })).await;
-    let cancel = json!({ "operation": "cancel", "identity": ["id"], "undoes": ["reservation/{/id}"] });
+    let mut reserve = intent(
+        json!({ "operation": "reserve", "identity": ["guest"], "handles": ["reservation/{/id}"] }),
+    )
+    .await;
+    let cancel =
+        json!({ "operation": "cancel", "identity": ["id"], "undoes": ["reservation/{/id}"] });
     reserve.allowance.wait_ms = wait_ms;
     let cancel = Tool {
         name_space: reserve.name_space.clone(),
         allowance: reserve.allowance.clone(),
         ..Tool::new(policy("intent", cancel).await)
     };
-    Semel::builder(store).tool(["reserve"], reserve).tool(["cancel"], cancel).open().await.unwrap()
+    Semel::builder(store)
+        .tool(["reserve"], reserve)
+        .tool(["cancel"], cancel)
+        .open()
+        .await
+        .unwrap()
 }
 
 fn reserve() -> Call {
@@ -82,7 +93,10 @@ async fn what_was_cancelled_by_its_name_is_a_new_operation() {
     let (semel, house) = (hotel().await, House::default());
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("executed", 1));
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("replayed", 1));
-    assert_eq!(told(&ask(&semel, &house, cancel("R1")).await), ("executed", 1));
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("R1")).await),
+        ("executed", 1)
+    );
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("executed", 2));
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("replayed", 2));
     assert_eq!(house.counts(), (2, 1));
@@ -93,8 +107,12 @@ async fn what_was_cancelled_by_its_name_is_a_new_operation() {
 async fn control_without_undoes_the_second_booking_is_taken_for_a_repeat() {
     let reserve_tool = intent(json!({ "operation": "reserve", "identity": ["guest"] })).await;
     let cancel_tool = intent(json!({ "operation": "cancel", "identity": ["id"] })).await;
-    let semel =
-        Semel::builder(memory()).tool(["reserve"], reserve_tool).tool(["cancel"], cancel_tool).open().await.unwrap();
+    let semel = Semel::builder(memory())
+        .tool(["reserve"], reserve_tool)
+        .tool(["cancel"], cancel_tool)
+        .open()
+        .await
+        .unwrap();
     let house = House::default();
     ask(&semel, &house, reserve()).await;
     ask(&semel, &house, cancel("R1")).await;
@@ -107,10 +125,16 @@ async fn a_duplicate_of_the_cancel_is_replayed_even_after_the_room_was_booked_ag
     ask(&semel, &house, reserve()).await;
     ask(&semel, &house, cancel("R1")).await;
     ask(&semel, &house, reserve()).await;
-    assert_eq!(told(&ask(&semel, &house, cancel("R1")).await), ("replayed", 1));
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("R1")).await),
+        ("replayed", 1)
+    );
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("replayed", 2));
     assert_eq!(house.counts(), (2, 1));
-    assert_eq!(told(&ask(&semel, &house, cancel("R2")).await), ("executed", 1));
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("R2")).await),
+        ("executed", 1)
+    );
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("executed", 3));
 }
 
@@ -118,7 +142,9 @@ async fn a_duplicate_of_the_cancel_is_replayed_even_after_the_room_was_booked_ag
 async fn while_the_cancel_is_under_way_nobody_books_again() {
     let (semel, house) = (hotel().await, House::default());
     ask(&semel, &house, reserve()).await;
-    let Begun::Run(cancelling) = semel.begin(cancel("R1")).await.unwrap() else { panic!("a run") };
+    let Begun::Run(cancelling) = semel.begin(cancel("R1")).await.unwrap() else {
+        panic!("a run")
+    };
     let waiting = tokio::spawn({
         let semel = semel.clone();
         async move { semel.begin(reserve()).await.unwrap() }
@@ -126,17 +152,28 @@ async fn while_the_cancel_is_under_way_nobody_books_again() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!waiting.is_finished());
     let outcome = house.serve("cancel", &json!({ "id": "R1" }));
-    assert_eq!(cancelling.finish(outcome).await.unwrap().answer.word(), "executed");
-    let Begun::Run(again) = waiting.await.unwrap() else { panic!("a run") };
+    assert_eq!(
+        cancelling.finish(outcome).await.unwrap().answer.word(),
+        "executed"
+    );
+    let Begun::Run(again) = waiting.await.unwrap() else {
+        panic!("a run")
+    };
     let outcome = house.serve("reserve", &json!({}));
-    assert_eq!(told(&again.finish(outcome).await.unwrap().answer), ("executed", 2));
+    assert_eq!(
+        told(&again.finish(outcome).await.unwrap().answer),
+        ("executed", 2)
+    );
 }
 
 #[tokio::test]
 async fn a_cancel_in_doubt_leaves_the_booking_to_a_person() {
     let (semel, house) = (hotel().await, House::default());
     ask(&semel, &house, reserve()).await;
-    let doubt = semel.call(cancel("R1"), |_| async { Outcome::no_answer("timed out") }).await.unwrap();
+    let doubt = semel
+        .call(cancel("R1"), |_| async { Outcome::no_answer("timed out") })
+        .await
+        .unwrap();
     assert_eq!(doubt.word(), "held", "{doubt:?}");
     let booking = ask(&semel, &house, reserve()).await;
     assert_eq!(booking.word(), "held", "{booking:?}");
@@ -148,10 +185,18 @@ async fn a_cancel_in_doubt_leaves_the_booking_to_a_person() {
 async fn a_cancel_that_had_no_effect_leaves_the_booking_as_it_was() {
     let (semel, house) = (hotel().await, House::default());
     ask(&semel, &house, reserve()).await;
-    let failed = semel.call(cancel("R1"), |_| async { Outcome::not_sent("connection refused") }).await.unwrap();
+    let failed = semel
+        .call(cancel("R1"), |_| async {
+            Outcome::not_sent("connection refused")
+        })
+        .await
+        .unwrap();
     assert_eq!(failed.word(), "executed", "{failed:?}");
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("replayed", 1));
-    assert_eq!(told(&ask(&semel, &house, cancel("R1")).await), ("executed", 1));
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("R1")).await),
+        ("executed", 1)
+    );
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("executed", 2));
 }
 
@@ -159,19 +204,32 @@ async fn a_cancel_that_had_no_effect_leaves_the_booking_as_it_was() {
 async fn what_nobody_booked_through_semel_can_be_cancelled_and_undoes_nothing() {
     let (semel, house) = (hotel().await, House::default());
     ask(&semel, &house, reserve()).await;
-    assert_eq!(told(&ask(&semel, &house, cancel("X9")).await), ("executed", 1));
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("X9")).await),
+        ("executed", 1)
+    );
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("replayed", 1));
 }
 
 #[tokio::test]
 async fn a_booking_that_is_no_longer_remembered_can_still_be_cancelled() {
-    let clock = Arc::new(SettableClock::at(Moment { wall_ms: 1_800_000_000_000, steady_ms: 5_000, boot: Boot(1) }));
+    let clock = Arc::new(SettableClock::at(Moment {
+        wall_ms: 1_800_000_000_000,
+        steady_ms: 5_000,
+        boot: Boot(1),
+    }));
     let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let (semel, house) = (hotel_on(store, 0).await, House::default());
     ask(&semel, &house, reserve()).await;
     clock.advance(Duration::from_secs(31 * 86_400));
-    assert_eq!(told(&ask(&semel, &house, cancel("R1")).await), ("executed", 1));
-    assert_eq!(told(&ask(&semel, &house, cancel("R1")).await), ("replayed", 1));
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("R1")).await),
+        ("executed", 1)
+    );
+    assert_eq!(
+        told(&ask(&semel, &house, cancel("R1")).await),
+        ("replayed", 1)
+    );
     assert_eq!(told(&ask(&semel, &house, reserve()).await), ("executed", 1));
     assert_eq!(house.counts(), (2, 1));
 }
@@ -196,13 +254,17 @@ async fn a_cancel_whose_writes_were_cut_short_is_finished_by_whoever_reads() {
             store.heal();
             let case = format!("{failure:?} from call {nth}: {first:?}");
             let recorded = first.as_ref().is_ok_and(|answer| {
-                answer.word() == "executed" && matches!(answer.about().unwrap().recorded, Recorded::Yes(_))
+                answer.word() == "executed"
+                    && matches!(answer.about().unwrap().recorded, Recorded::Yes(_))
             });
             let cancelled = house.counts().1 == 1;
             assert!(cancelled || !recorded, "{case}");
             let again = ask(&semel, &house, reserve()).await;
             match again.word() {
-                "executed" => assert!(cancelled && again.about().unwrap().generation == 2, "{case}: {again:?}"),
+                "executed" => assert!(
+                    cancelled && again.about().unwrap().generation == 2,
+                    "{case}: {again:?}"
+                ),
                 "replayed" => assert!(!cancelled, "{case}: {again:?}"),
                 // The cancel was made and could not be recorded, or is still leased: that is what the answer says.
                 "running" | "held" | "in doubt" => assert!(!recorded, "{case}: {again:?}"),

@@ -26,15 +26,24 @@ fn all_stories() -> impl Iterator<Item = &'static Story> {
 /// Lives through a story on a store that fails, and says how often that was called.
 async fn fail(tools: &Tools, story: &Story, failing: Range<usize>, failure: Failure) -> usize {
     let scene = Scene::in_memory(tools);
-    let store = Arc::new(Failing::new(Arc::clone(&scene.store), failing.clone(), failure));
+    let store = Arc::new(Failing::new(
+        Arc::clone(&scene.store),
+        failing.clone(),
+        failure,
+    ));
     store.count();
     let lived = async {
-        if let Some(mut customers) = scene.customers(&(Arc::clone(&store) as Arc<dyn Store>)).await {
+        if let Some(mut customers) = scene
+            .customers(&(Arc::clone(&store) as Arc<dyn Store>))
+            .await
+        {
             customers.live(story).await;
         }
     };
     let case = format!("{} {failing:?} {failure:?}", story.name);
-    tokio::time::timeout(FOR_EVER, lived).await.unwrap_or_else(|_| panic!("{case} hangs"));
+    tokio::time::timeout(FOR_EVER, lived)
+        .await
+        .unwrap_or_else(|_| panic!("{case} hangs"));
     store.heal();
     let calls = store.calls();
     assert_eq!(scene.look_after(story).await, [], "{case}");
@@ -48,10 +57,14 @@ async fn fail_everywhere(failures: &[Failure], for_good: &[bool]) -> usize {
     for story in all_stories() {
         let calls = fail(&tools, story, 0..0, Failure::NotExecuted).await;
         for first in 0..calls {
-            for (failure, for_good) in
-                failures.iter().flat_map(|failure| for_good.iter().map(move |good| (*failure, *good)))
+            for (failure, for_good) in failures
+                .iter()
+                .flat_map(|failure| for_good.iter().map(move |good| (*failure, *good)))
             {
-                let (tools, failing) = (tools.clone(), first..if for_good { usize::MAX } else { first + 1 });
+                let (tools, failing) = (
+                    tools.clone(),
+                    first..if for_good { usize::MAX } else { first + 1 },
+                );
                 lives.spawn(async move { fail(&tools, story, failing, failure).await });
             }
         }
@@ -73,7 +86,13 @@ async fn whichever_call_of_the_store_is_late() {
 }
 
 /// Lives through a story, and goes away while it waits in one of its steps for the n-th time. Says whether it did.
-async fn go_away(scene: &Scene, store: &Arc<dyn Store>, story: &Story, step: usize, polls: usize) -> bool {
+async fn go_away(
+    scene: &Scene,
+    store: &Arc<dyn Store>,
+    story: &Story,
+    step: usize,
+    polls: usize,
+) -> bool {
     let mut customers = scene.customers(store).await.unwrap();
     let mut went_away = false;
     for (at, present) in story.steps.iter().enumerate() {
@@ -114,7 +133,12 @@ async fn wherever_a_caller_goes_away() {
                     break;
                 }
                 lives += 1;
-                assert_eq!(scene.look_after(story).await, [], "{} step {step} poll {polls}", story.name);
+                assert_eq!(
+                    scene.look_after(story).await,
+                    [],
+                    "{} step {step} poll {polls}",
+                    story.name
+                );
             }
         }
     }
@@ -129,7 +153,16 @@ async fn wherever_a_host_that_opens_goes_away() {
         let scene = Scene::in_memory(&tools);
         let store: Arc<dyn Store> = Arc::new(Failing::yielding(Arc::clone(&scene.store)));
         let is_open = polled(scene.customers(&store), polls).await;
-        assert!(scene.customers(&store).await.unwrap().live(&STORIES[0]).await.is_empty(), "poll {polls}");
+        assert!(
+            scene
+                .customers(&store)
+                .await
+                .unwrap()
+                .live(&STORIES[0])
+                .await
+                .is_empty(),
+            "poll {polls}"
+        );
         assert_eq!(scene.look_after(&STORIES[0]).await, [], "poll {polls}");
         if is_open {
             assert!(polls > 3, "{polls} polls");
@@ -143,13 +176,27 @@ async fn wherever_a_host_that_opens_goes_away() {
 async fn wherever_a_caller_of_a_file_goes_away() {
     let (tools, mut random) = (Tools::load().await, Random(3));
     for story in STORIES.iter().cycle().take(60) {
-        let folder = tempfile::TempDir::new_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = tempfile::TempDir::new_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let scene = Scene::new(&tools, |clock| {
             Arc::new(SqliteStore::open_with_clock(folder.path().join("ledger.db"), clock).unwrap())
         });
         let step = random.below(story.steps.len() as u64) as usize;
-        go_away(&scene, &scene.store, story, step, 1 + random.below(40) as usize).await;
-        assert_eq!(scene.look_after(story).await, [], "{} step {step}", story.name);
+        go_away(
+            &scene,
+            &scene.store,
+            story,
+            step,
+            1 + random.below(40) as usize,
+        )
+        .await;
+        assert_eq!(
+            scene.look_after(story).await,
+            [],
+            "{} step {step}",
+            story.name
+        );
     }
 }
 
@@ -159,8 +206,17 @@ async fn control_whoever_asks_the_shop_itself_again_has_it_done_twice() {
     let shop = Shop::default();
     for way in [Way::Unheard, Way::Heard] {
         let what = What::new("pay", "A");
-        shop.answer(Request::Serve { what, key: None, way });
+        shop.answer(Request::Serve {
+            what,
+            key: None,
+            way,
+        });
     }
     assert_eq!(shop.faults(), [Fault::Twice("pay:A#2".to_owned())]);
-    assert!(STORIES.iter().any(|story| story.steps.contains(&Step::Decide)), "a person decides in one of them");
+    assert!(
+        STORIES
+            .iter()
+            .any(|story| story.steps.contains(&Step::Decide)),
+        "a person decides in one of them"
+    );
 }

@@ -51,24 +51,42 @@ fn arguments(order: u32, amount: u32) -> serde_json::Value {
 }
 
 fn call() -> Call {
-    Call::new("charge", arguments(ORDER, AMOUNT)).unwrap().for_tenant(crate::world::tenant(TENANT))
+    Call::new("charge", arguments(ORDER, AMOUNT))
+        .unwrap()
+        .for_tenant(crate::world::tenant(TENANT))
 }
 
 /// One order is charged for, and the files are copied.
 async fn steal(keys: KeyScheme, seal: bool) -> Loot {
     let folder = tempfile::tempdir().unwrap();
     let store = file(folder.path().join("ledger.db"));
-    let sealing = || SealingKeys::new(SealingKey::new("a", b"a secret for sealing, which is long enough").unwrap());
-    let store: Arc<dyn Store> = if seal { Arc::new(SealingStore::new(store, sealing())) } else { store };
+    let sealing = || {
+        SealingKeys::new(
+            SealingKey::new("a", b"a secret for sealing, which is long enough").unwrap(),
+        )
+    };
+    let store: Arc<dyn Store> = if seal {
+        Arc::new(SealingStore::new(store, sealing()))
+    } else {
+        store
+    };
     // Of the call itself nothing is kept: only its digests can tell.
     let tool: Tool = intent(charging()).await;
-    let semel = Semel::builder(store).keys(keys).tool(["charge"], tool).open().await.unwrap();
+    let semel = Semel::builder(store)
+        .keys(keys)
+        .tool(["charge"], tool)
+        .open()
+        .await
+        .unwrap();
     let charged = |_| async { Outcome::Returned(json!({ "id": format!("ch_{CHARGE}") })) };
     let answer = semel.call(call(), charged).await.unwrap();
     assert_eq!(answer.word(), "executed");
     let seen_at_the_bank = answer.about().unwrap().key.clone();
     drop(semel);
-    Loot { digests: digests(folder.path()), seen_at_the_bank }
+    Loot {
+        digests: digests(folder.path()),
+        seen_at_the_bank,
+    }
 }
 
 fn digests(folder: &Path) -> HashSet<Key> {
@@ -76,8 +94,17 @@ fn digests(folder: &Path) -> HashSet<Key> {
     let mut digests = HashSet::new();
     for file in fs::read_dir(folder).unwrap() {
         let bytes = fs::read(file.unwrap().path()).unwrap();
-        assert!(!bytes.windows(order.len()).any(|window| window == order.as_bytes()), "the order lies in the clear");
-        digests.extend(bytes.windows(32).map(|window| Key::try_from(window).unwrap()));
+        assert!(
+            !bytes
+                .windows(order.len())
+                .any(|window| window == order.as_bytes()),
+            "the order lies in the clear"
+        );
+        digests.extend(
+            bytes
+                .windows(32)
+                .map(|window| Key::try_from(window).unwrap()),
+        );
         digests.extend(bytes.windows(64).filter_map(digits));
     }
     digests
@@ -97,7 +124,11 @@ struct Message(Vec<u8>);
 
 impl Message {
     fn of(purpose: &str) -> Self {
-        Self(Vec::new()).text("semel").text(purpose).number(1).text("enforce")
+        Self(Vec::new())
+            .text("semel")
+            .text(purpose)
+            .number(1)
+            .text("enforce")
     }
 
     fn for_the_tenant(purpose: &str) -> Self {
@@ -125,30 +156,55 @@ impl Message {
 }
 
 fn store_key(order: u32) -> Key {
-    let message = Message::for_the_tenant("operation").text("tenant").text("charge");
-    message.number(1).text("order_id").text(&format!("\"order-{order:04}\"")).number(0).digest()
+    let message = Message::for_the_tenant("operation")
+        .text("tenant")
+        .text("charge");
+    message
+        .number(1)
+        .text("order_id")
+        .text(&format!("\"order-{order:04}\""))
+        .number(0)
+        .digest()
 }
 
 fn banks_key(order: u32) -> String {
-    let mut key = Message::of("downstream").bytes(&store_key(order)).number(1).number(1).digest();
+    let mut key = Message::of("downstream")
+        .bytes(&store_key(order))
+        .number(1)
+        .number(1)
+        .digest();
     key[6] = key[6] & 0x0f | 0x80;
     key[8] = key[8] & 0x3f | 0x80;
-    let hex = |part: &[u8]| part.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    [&key[..4], &key[4..6], &key[6..8], &key[8..10], &key[10..16]].map(hex).join("-")
+    let hex = |part: &[u8]| {
+        part.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    [&key[..4], &key[4..6], &key[6..8], &key[8..10], &key[10..16]]
+        .map(hex)
+        .join("-")
 }
 
 fn fingerprint(amount: u32) -> Key {
     let message = Message::for_the_tenant("content").text("charge");
-    message.number(1).text("amount").text(&format!("\"{amount}\"")).digest()
+    message
+        .number(1)
+        .text("amount")
+        .text(&format!("\"{amount}\""))
+        .digest()
 }
 
 fn call_digest(order: u32, amount: u32) -> Key {
-    let message = Message::for_the_tenant("call").text("tenant").text("charge");
+    let message = Message::for_the_tenant("call")
+        .text("tenant")
+        .text("charge");
     message.text(&arguments(order, amount).to_string()).digest()
 }
 
 fn handle_key(charge: u32) -> Key {
-    Message::for_the_tenant("handle").text(&format!("charge/ch_{charge}")).digest()
+    Message::for_the_tenant("handle")
+        .text(&format!("charge/ch_{charge}"))
+        .digest()
 }
 
 impl Loot {
@@ -156,11 +212,21 @@ impl Loot {
         let there = |key: Key| self.digests.contains(&key);
         let pairs = (0..ORDERS).flat_map(|order| (1..=AMOUNTS).map(move |amount| (order, amount)));
         Guessed {
-            orders: (0..ORDERS).filter(|order| there(store_key(*order))).collect(),
-            orders_by_the_banks_key: (0..ORDERS).filter(|order| banks_key(*order) == self.seen_at_the_bank).collect(),
-            amounts: (1..=AMOUNTS).filter(|amount| there(fingerprint(*amount))).collect(),
-            calls: pairs.filter(|(order, amount)| there(call_digest(*order, *amount))).collect(),
-            charges: (0..CHARGES).filter(|charge| there(handle_key(*charge))).collect(),
+            orders: (0..ORDERS)
+                .filter(|order| there(store_key(*order)))
+                .collect(),
+            orders_by_the_banks_key: (0..ORDERS)
+                .filter(|order| banks_key(*order) == self.seen_at_the_bank)
+                .collect(),
+            amounts: (1..=AMOUNTS)
+                .filter(|amount| there(fingerprint(*amount)))
+                .collect(),
+            calls: pairs
+                .filter(|(order, amount)| there(call_digest(*order, *amount)))
+                .collect(),
+            charges: (0..CHARGES)
+                .filter(|charge| there(handle_key(*charge)))
+                .collect(),
         }
     }
 }
@@ -189,7 +255,11 @@ async fn control_without_a_secret_the_thief_finds_order_amount_and_charge() {
 async fn control_sealing_alone_does_not_keep_the_thief_from_the_order() {
     let guessed = steal(KeyScheme::default(), true).await.guess();
     assert_eq!(
-        (guessed.orders, guessed.orders_by_the_banks_key, guessed.charges),
+        (
+            guessed.orders,
+            guessed.orders_by_the_banks_key,
+            guessed.charges
+        ),
         (vec![ORDER], vec![ORDER], vec![CHARGE])
     );
 }
@@ -200,8 +270,11 @@ async fn with_a_secret_the_thief_finds_nothing() {
         let loot = steal(with_a_secret(), seal).await;
         assert_eq!(loot.guess(), Guessed::default(), "sealed: {seal}");
         // Who has the secret finds it: the key is there, and it is the thief who cannot make it.
-        let handle =
-            with_a_secret().handle_key(NAME_SPACE, &crate::world::tenant(TENANT), &format!("charge/ch_{CHARGE}"));
+        let handle = with_a_secret().handle_key(
+            NAME_SPACE,
+            &crate::world::tenant(TENANT),
+            &format!("charge/ch_{CHARGE}"),
+        );
         assert!(loot.digests.contains(handle.as_bytes()), "sealed: {seal}");
     }
 }
@@ -210,10 +283,16 @@ async fn with_a_secret_the_thief_finds_nothing() {
 #[tokio::test]
 async fn who_guesses_a_secret_wrong_finds_nothing() {
     let loot = steal(with_a_secret(), false).await;
-    let wrong =
-        KeyScheme::new(Mode::Enforce, Some(Secret::new(b"a secret that whoever has the file does not hAve").unwrap()));
+    let wrong = KeyScheme::new(
+        Mode::Enforce,
+        Some(Secret::new(b"a secret that whoever has the file does not hAve").unwrap()),
+    );
     for charge in 0..CHARGES {
-        let key = wrong.handle_key(NAME_SPACE, &crate::world::tenant(TENANT), &format!("charge/ch_{charge}"));
+        let key = wrong.handle_key(
+            NAME_SPACE,
+            &crate::world::tenant(TENANT),
+            &format!("charge/ch_{charge}"),
+        );
         assert!(!loot.digests.contains(key.as_bytes()), "{charge}");
     }
 }

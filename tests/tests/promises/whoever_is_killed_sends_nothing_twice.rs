@@ -59,7 +59,9 @@ impl End {
         let is = |deed: &str| self.point.ends_with(deed);
         match self.story {
             "slow" => is("renew"),
-            "patient" => is("resolve") || (self.nth > 1 && (is("send") || is("effect") || is("settle"))),
+            "patient" => {
+                is("resolve") || (self.nth > 1 && (is("send") || is("effect") || is("settle")))
+            }
             _ => true,
         }
     }
@@ -70,25 +72,40 @@ fn ends(zygote: &mut Zygote) -> Vec<End> {
     let mut ends = Vec::new();
     for story in STORIES.iter().chain([&SLOW, &PATIENT, &HEIR]) {
         let scene = Scene::new();
-        let role = Role::Live { story: story.name.to_owned(), ends: None, stops: false };
+        let role = Role::Live {
+            story: story.name.to_owned(),
+            ends: None,
+            stops: false,
+        };
         let process = zygote.play(&scene.part("x-", role));
         assert!(!zygote.was_killed(process));
         assert_eq!(scene.shop.faults(), [], "{}", story.name);
         for (point, times) in scene.shop.passed() {
-            ends.extend((1..=times).map(|nth| End { story: story.name, point: point.clone(), nth }));
+            ends.extend((1..=times).map(|nth| End {
+                story: story.name,
+                point: point.clone(),
+                nth,
+            }));
         }
     }
     ends.retain(End::is_worth_its_time);
     let passed: BTreeSet<&str> = ends.iter().map(|end| &*end.point).collect();
     let all: BTreeSet<&str> = semel::POINTS.iter().chain(&EFFECT).copied().collect();
-    assert_eq!(passed, all, "the stories pass what the host's table of points names");
+    assert_eq!(
+        passed, all,
+        "the stories pass what the host's table of points names"
+    );
     ends
 }
 
 /// A process lives through a story up to its end, and another looks after what it leaves.
 fn kill_at(end: &End, zygote: &mut Zygote, tools: &Tools, report: &mut Report) {
     let scene = Scene::new();
-    let role = Role::Live { story: end.story.to_owned(), ends: Some((end.point.clone(), end.nth)), stops: false };
+    let role = Role::Live {
+        story: end.story.to_owned(),
+        ends: Some((end.point.clone(), end.nth)),
+        stops: false,
+    };
     let process = zygote.play(&scene.part("x-", role));
     report.ended(&end.point, zygote.was_killed(process));
     let asked = asked_in(&story_of(end.story), "x-", &scene.shop);
@@ -103,7 +120,12 @@ fn kill_in_a_crowd(random: &mut Random, zygote: &mut Zygote, tools: &Tools, repo
         while crowd.len() < CROWD_AT_ONCE && kill + crowd.len() < CROWD_KILLS {
             // Two lives in a row ask about the same, and a third still does.
             let prefix = prefix(kill + crowd.len());
-            crowd.push(zygote.play(&scene.part(&prefix, Role::Crowd { seed: random.below(u64::MAX) })));
+            crowd.push(zygote.play(&scene.part(
+                &prefix,
+                Role::Crowd {
+                    seed: random.below(u64::MAX),
+                },
+            )));
         }
         thread::sleep(Duration::from_micros(3_000 + random.below(25_000)));
         let process = crowd.swap_remove(random.below(crowd.len() as u64) as usize);
@@ -124,15 +146,22 @@ fn asked_by_crowds(shop: &Shop) -> Vec<What> {
         _ => None,
     });
     let cancelled: BTreeSet<What> = cancelled.collect();
-    let ids =
-        (0..CROWD_KILLS.div_ceil(CROWD_AT_ONCE)).flat_map(|round| (0..FEW).map(move |id| format!("r{round}-{id}")));
-    let called =
-        ids.flat_map(|id| ["pay", "known", "listed", "notify", "book"].map(|tool| What::new(tool, id.clone())));
+    let ids = (0..CROWD_KILLS.div_ceil(CROWD_AT_ONCE))
+        .flat_map(|round| (0..FEW).map(move |id| format!("r{round}-{id}")));
+    let called = ids.flat_map(|id| {
+        ["pay", "known", "listed", "notify", "book"].map(|tool| What::new(tool, id.clone()))
+    });
     cancelled.into_iter().chain(called).collect()
 }
 
 /// What one thread does of all that is asked: every piece of work depends on the seed and its own number alone.
-fn work(wish: &Wish, ends: &[End], next: &AtomicUsize, mut zygote: Zygote, tools: &Tools) -> Report {
+fn work(
+    wish: &Wish,
+    ends: &[End],
+    next: &AtomicUsize,
+    mut zygote: Zygote,
+    tools: &Tools,
+) -> Report {
     let mut report = Report::default();
     let pieces = (wish.times as usize).div_ceil(ONE_IN_A_CROWD * CROWD_KILLS);
     let in_a_piece = (ONE_IN_A_CROWD - 1) * CROWD_KILLS;
@@ -152,7 +181,10 @@ fn work(wish: &Wish, ends: &[End], next: &AtomicUsize, mut zygote: Zygote, tools
 }
 
 fn tools() -> Tools {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(Tools::load())
 }
 
@@ -177,7 +209,10 @@ fn at_every_point_and_at_any_moment() {
         wish.seed, wish.times, wish.seed
     );
     assert!(report.is_sound(), "{report}");
-    assert!(report.kills() >= ends.len().min(wish.times as usize) || !wish.has_time(), "{report}");
+    assert!(
+        report.kills() >= ends.len().min(wish.times as usize) || !wish.has_time(),
+        "{report}"
+    );
 }
 
 /// The control: where the ledger ends with the process, whoever comes after sends again, and the shop sees it.
@@ -185,8 +220,17 @@ fn at_every_point_and_at_any_moment() {
 fn control_without_a_ledger_that_lasts_the_shop_does_it_twice() {
     let (scene, mut zygote) = (Scene::new(), Zygote::start());
     let ends = Some((EFFECT[1].to_owned(), 1));
-    let part =
-        Part { ledger: Place::Memory, ..scene.part("x-", Role::Live { story: "pays".to_owned(), ends, stops: false }) };
+    let part = Part {
+        ledger: Place::Memory,
+        ..scene.part(
+            "x-",
+            Role::Live {
+                story: "pays".to_owned(),
+                ends,
+                stops: false,
+            },
+        )
+    };
     let process = zygote.play(&part);
     assert!(zygote.was_killed(process));
     let mut report = Report::default();

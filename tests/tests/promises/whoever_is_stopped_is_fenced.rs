@@ -25,7 +25,10 @@ const EACH: usize = 25;
 const PAST_THE_LEASE: Duration = Duration::from_millis(1_200);
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
 }
 
 /// A process that stopped, and what it was doing.
@@ -40,7 +43,11 @@ fn until_it_stops(process: Pid) {
     for _ in 0..10_000 {
         // The state stands after the name, which ends with the last bracket.
         let text = fs::read_to_string(&status).unwrap();
-        if text.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")) {
+        if text
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" T"))
+        {
             return;
         }
         thread::sleep(Duration::from_millis(1));
@@ -55,13 +62,23 @@ fn stopped(scene: &Scene, zygote: &mut Zygote) -> Vec<Stopped> {
         for (effect_is_done, point) in [(false, "before send"), (true, EFFECT[1])] {
             for number in 0..EACH {
                 let prefix = format!("{point} {number} ");
-                let role = Role::Live { story: story.name.to_owned(), ends: Some((point.to_owned(), 1)), stops: true };
+                let role = Role::Live {
+                    story: story.name.to_owned(),
+                    ends: Some((point.to_owned(), 1)),
+                    stops: true,
+                };
                 let process = zygote.play(&scene.part(&prefix, role));
-                stopped.push(Stopped { process, what: What::new(tool, format!("{prefix}A")), effect_is_done });
+                stopped.push(Stopped {
+                    process,
+                    what: What::new(tool, format!("{prefix}A")),
+                    effect_is_done,
+                });
             }
         }
     }
-    stopped.iter().for_each(|stopped| until_it_stops(stopped.process));
+    stopped
+        .iter()
+        .for_each(|stopped| until_it_stops(stopped.process));
     stopped
 }
 
@@ -86,8 +103,17 @@ async fn asked_meanwhile(customers: &Customers, scene: &Scene, stopped: &[Stoppe
             _ => assert!(matches!(answer, Answer::Held { .. }), "{answer:?}"),
         }
     }
-    for Stopped { what, effect_is_done, .. } in stopped {
-        assert_eq!(scene.shop.effects(what), usize::from(*effect_is_done || what.tool == "known"), "{what}");
+    for Stopped {
+        what,
+        effect_is_done,
+        ..
+    } in stopped
+    {
+        assert_eq!(
+            scene.shop.effects(what),
+            usize::from(*effect_is_done || what.tool == "known"),
+            "{what}"
+        );
     }
 }
 
@@ -101,14 +127,34 @@ async fn decided(customers: &mut Customers, stopped: &[Stopped]) {
     let ledger = customers.semel.ledger();
     let held = ledger.list(None, &[StateLabel::Held], 1_000).await.unwrap();
     assert_eq!(held.len(), 2 * EACH);
-    for Stopped { what, effect_is_done, .. } in stopped.iter().step_by(2) {
+    for Stopped {
+        what,
+        effect_is_done,
+        ..
+    } in stopped.iter().step_by(2)
+    {
         if what.tool == "pay" && !effect_is_done {
-            let Answer::Held { about, .. } = customers.ask(what, Reply::Heard).await.unwrap() else { panic!("held") };
-            let held = held.iter().find(|held| held.downstream == about.key).unwrap();
-            let person = Person { who: "ann".to_owned(), why: "the machine was shut before".to_owned() };
-            ledger.decide(held.key, about.attempt, person, Decision::Released).await.unwrap();
+            let Answer::Held { about, .. } = customers.ask(what, Reply::Heard).await.unwrap()
+            else {
+                panic!("held")
+            };
+            let held = held
+                .iter()
+                .find(|held| held.downstream == about.key)
+                .unwrap();
+            let person = Person {
+                who: "ann".to_owned(),
+                why: "the machine was shut before".to_owned(),
+            };
+            ledger
+                .decide(held.key, about.attempt, person, Decision::Released)
+                .await
+                .unwrap();
             let answer = customers.ask(what, Reply::Heard).await.unwrap();
-            assert_eq!((answer.word(), effect(&answer)), ("executed", Some(first(what))));
+            assert_eq!(
+                (answer.word(), effect(&answer)),
+                ("executed", Some(first(what)))
+            );
         }
     }
 }
@@ -125,7 +171,9 @@ fn a_hundred_that_wake_after_their_lease() {
         asked_meanwhile(&customers, &scene, &stopped).await;
         decided(&mut customers, &stopped).await;
     });
-    stopped.iter().for_each(|stopped| wake(&mut zygote, stopped.process));
+    stopped
+        .iter()
+        .for_each(|stopped| wake(&mut zygote, stopped.process));
     assert_eq!(scene.shop.faults(), []);
     runtime.block_on(what_they_know_is_kept(&scene, &tools, &stopped));
     assert_eq!(scene.shop.faults(), []);
@@ -134,7 +182,12 @@ fn a_hundred_that_wake_after_their_lease() {
 /// Whoever woke up with an effect behind it has told the ledger; what was not sent is free, and others do it.
 async fn what_they_know_is_kept(scene: &Scene, tools: &Tools, stopped: &[Stopped]) {
     let mut customers = scene.customers(file(scene.ledger()), tools).await;
-    for Stopped { what, effect_is_done, .. } in stopped {
+    for Stopped {
+        what,
+        effect_is_done,
+        ..
+    } in stopped
+    {
         let answer = customers.ask(what, Reply::Heard).await.unwrap();
         assert_eq!(effect(&answer), Some(first(what)), "{answer:?}");
         assert!(answer.word() == "replayed" || !effect_is_done, "{answer:?}");
@@ -150,21 +203,38 @@ fn one_that_stops_while_it_writes() {
     let tools = runtime.block_on(Tools::load());
     // Its first commit is that of the scheme, its second the claim's.
     let ends = Some(("before commit".to_owned(), 2));
-    let role = Role::Live { story: PAY_ONCE.name.to_owned(), ends, stops: true };
+    let role = Role::Live {
+        story: PAY_ONCE.name.to_owned(),
+        ends,
+        stops: true,
+    };
     let process = zygote.play(&scene.part("", role));
     until_it_stops(process);
     let (own, other) = (What::new("pay", "A"), What::new("pay", "B"));
     runtime.block_on(async {
         let mut customers = scene.customers(file(scene.ledger()), &tools).await;
-        let told = customers.ask(&other, Reply::Heard).await.unwrap_err().to_string();
-        assert!(told.contains("the tool did not run") && told.contains("find and end it"), "{told}");
+        let told = customers
+            .ask(&other, Reply::Heard)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("the tool did not run") && told.contains("find and end it"),
+            "{told}"
+        );
         assert_eq!(scene.shop.requests(), 0);
         wake(&mut zygote, process);
         for what in [own, other] {
-            assert_eq!(effect(&customers.ask(&what, Reply::Heard).await.unwrap()), Some(first(&what)));
+            assert_eq!(
+                effect(&customers.ask(&what, Reply::Heard).await.unwrap()),
+                Some(first(&what))
+            );
         }
     });
-    assert_eq!((scene.shop.faults(), scene.shop.requests()), (Vec::new(), 2));
+    assert_eq!(
+        (scene.shop.faults(), scene.shop.requests()),
+        (Vec::new(), 2)
+    );
 }
 
 /// The control: a lock that ends by itself, without a fence. Whoever wakes up with it does it again.
@@ -174,7 +244,14 @@ fn control_a_lock_that_ends_by_itself_does_it_twice() {
     let process = zygote.play(&scene.part("", Role::Lock));
     until_it_stops(process);
     // The lock's time is over, so it is somebody else's turn.
-    scene.shop.answer(Request::Serve { what: What::new("pay", "locked"), key: None, way: Way::Heard });
+    scene.shop.answer(Request::Serve {
+        what: What::new("pay", "locked"),
+        key: None,
+        way: Way::Heard,
+    });
     wake(&mut zygote, process);
-    assert_eq!(scene.shop.faults(), [Fault::Twice("pay:locked#2".to_owned())]);
+    assert_eq!(
+        scene.shop.faults(),
+        [Fault::Twice("pay:locked#2".to_owned())]
+    );
 }

@@ -28,7 +28,9 @@ pub fn open(shop: &Arc<Shop>, path: &Path) {
 fn serve(shop: &Shop, customer: UnixStream) {
     let mut replies = customer.try_clone().unwrap();
     for line in BufReader::new(customer).lines().map_while(Result::ok) {
-        let Ok(request) = serde_json::from_str(&line) else { return };
+        let Ok(request) = serde_json::from_str(&line) else {
+            return;
+        };
         if writeln!(replies, "{}", shop.answer(request)).is_err() {
             return;
         }
@@ -41,7 +43,9 @@ pub struct Wire(Mutex<BufReader<UnixStream>>);
 
 impl Wire {
     pub fn to(path: &Path) -> Self {
-        Self(Mutex::new(BufReader::new(UnixStream::connect(path).unwrap())))
+        Self(Mutex::new(BufReader::new(
+            UnixStream::connect(path).unwrap(),
+        )))
     }
 }
 

@@ -18,12 +18,17 @@ pub struct Wish {
 impl Wish {
     /// What the variable `name` asks for, or so often.
     pub fn of(name: &str, times: u64) -> Self {
-        let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+        let number = |name: &str| {
+            env::var(name)
+                .ok()
+                .map(|text| text.parse::<u64>().expect(name))
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Self {
             times: number(name).unwrap_or(times),
             seed: number("SEMEL_SOAK_SEED").unwrap_or(now.as_nanos() as u64),
-            until: number("SEMEL_SOAK_MINUTES").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes)),
+            until: number("SEMEL_SOAK_MINUTES")
+                .map(|minutes| Instant::now() + Duration::from_secs(60 * minutes)),
         }
     }
 

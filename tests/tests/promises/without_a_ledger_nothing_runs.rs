@@ -3,7 +3,8 @@
 //! worst of all.
 
 use crate::world::{
-    Bank, ask, charge, charging, charging_a_bank_that_remembers, failing, host, intent, told, use_ledger,
+    Bank, ask, charge, charging, charging_a_bank_that_remembers, failing, host, intent, told,
+    use_ledger,
 };
 use semel::{
     ledger::conformance::{FAILURES, Failing, Failure},
@@ -26,7 +27,9 @@ async fn bounded(semel: &Semel, bank: &Arc<Bank>) -> Result<Answer, CallError> {
         let outcome = bank.serve(&ticket);
         async move { outcome }
     };
-    tokio::time::timeout(Duration::from_secs(20), semel.call(charge(), run)).await.expect("an end")
+    tokio::time::timeout(Duration::from_secs(20), semel.call(charge(), run))
+        .await
+        .expect("an end")
 }
 
 /// How many calls of the store a guarded call may take, with room to spare.
@@ -39,7 +42,10 @@ async fn a_ledger_that_is_away_before_the_call_keeps_the_tool_from_running() {
         let bank = Bank::plain();
         let semel = on(&store, intent(charging()).await).await;
         let error = bounded(&semel, &bank).await.unwrap_err();
-        assert!(matches!(&error, CallError::Ledger(why) if !why.is_empty()), "{error}");
+        assert!(
+            matches!(&error, CallError::Ledger(why) if !why.is_empty()),
+            "{error}"
+        );
         assert_eq!(bank.charges(), 0);
     }
 }
@@ -54,7 +60,9 @@ async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
     let semel = on(&store, tool).await;
     for charges in 1..=3 {
         let answer = bounded(&semel, &bank).await.unwrap();
-        let Answer::Executed { about, .. } = &answer else { panic!("{answer:?}") };
+        let Answer::Executed { about, .. } = &answer else {
+            panic!("{answer:?}")
+        };
         assert_eq!(about.switches, [Switch::OpenWithoutLedger]);
         assert!(matches!(about.recorded, Recorded::No(_)));
         assert_eq!(bank.charges(), charges);
@@ -67,7 +75,10 @@ async fn a_tool_that_undoes_runs_without_a_ledger_only_where_the_operator_says_s
     for open in [false, true] {
         let store = failing(0..usize::MAX, Failure::NotExecuted);
         let bank = Bank::plain();
-        let settings = crate::world::with(charging(), serde_json::json!({ "undoes": ["order/{/order_id}"] }));
+        let settings = crate::world::with(
+            charging(),
+            serde_json::json!({ "undoes": ["order/{/order_id}"] }),
+        );
         let mut tool = intent(settings).await;
         tool.allowance.open_without_ledger = open;
         let semel = on(&store, tool).await;
@@ -95,7 +106,11 @@ async fn whichever_call_fails_the_customer_pays_once_at_the_most() {
     for failure in FAILURES {
         for for_good in [false, true] {
             for nth in 0..CALLS {
-                let calls = if for_good { nth..usize::MAX } else { nth..nth + 1 };
+                let calls = if for_good {
+                    nth..usize::MAX
+                } else {
+                    nth..nth + 1
+                };
                 one_call_fails(calls, failure).await;
             }
         }
@@ -111,7 +126,11 @@ async fn one_call_fails(calls: Range<usize>, failure: Failure) {
     for _ in 0..2 {
         let charged_before = bank.charges();
         match bounded(&semel, &bank).await {
-            Err(error) => assert_eq!(bank.charges(), charged_before, "{calls:?} {failure:?}: {error}"),
+            Err(error) => assert_eq!(
+                bank.charges(),
+                charged_before,
+                "{calls:?} {failure:?}: {error}"
+            ),
             Ok(answer) => check(&answer, &bank, &format!("{calls:?} {failure:?}")),
         }
     }
@@ -120,13 +139,26 @@ async fn one_call_fails(calls: Range<usize>, failure: Failure) {
 
 fn check(answer: &Answer, bank: &Bank, case: &str) {
     match answer {
-        Answer::Executed { outcome: Outcome::Returned(charge), .. }
-        | Answer::Replayed { outcome: Some(Outcome::Returned(charge)), .. } => {
-            assert_eq!((charge["id"].as_str(), bank.charges()), (Some("ch_1"), 1), "{case}");
+        Answer::Executed {
+            outcome: Outcome::Returned(charge),
+            ..
+        }
+        | Answer::Replayed {
+            outcome: Some(Outcome::Returned(charge)),
+            ..
+        } => {
+            assert_eq!(
+                (charge["id"].as_str(), bank.charges()),
+                (Some("ch_1"), 1),
+                "{case}"
+            );
         }
         Answer::InDoubt { .. } | Answer::Held { .. } | Answer::Running { .. } => {}
         // Nothing was sent: the right to send was lost with the answer of the ledger.
-        Answer::Executed { outcome: Outcome::Unanswered(silence), .. } if !silence.sent => {}
+        Answer::Executed {
+            outcome: Outcome::Unanswered(silence),
+            ..
+        } if !silence.sent => {}
         other => panic!("{case}: {other:?}"),
     }
 }
@@ -137,5 +169,8 @@ async fn once_the_ledger_is_back_the_call_goes_through() {
     let bank = Bank::plain();
     let semel = on(&store, intent(charging()).await).await;
     assert!(bounded(&semel, &bank).await.is_err());
-    assert_eq!(told(&ask(&semel, charge(), &bank).await), ("executed", Some("ch_1")));
+    assert_eq!(
+        told(&ask(&semel, charge(), &bank).await),
+        ("executed", Some("ch_1"))
+    );
 }

@@ -50,7 +50,10 @@ pub fn charging() -> Value {
 
 /// The same where the bank is known to answer a repeat under the same key with its first answer, for a day.
 pub fn charging_a_bank_that_remembers() -> Value {
-    with(charging(), json!({ "target": { "header": "Idempotency-Key", "repeats": "replayed", "remembers": "24h" } }))
+    with(
+        charging(),
+        json!({ "target": { "header": "Idempotency-Key", "repeats": "replayed", "remembers": "24h" } }),
+    )
 }
 
 /// Settings with more of them.
@@ -103,7 +106,10 @@ pub fn log() -> String {
     }
     STARTED.get_or_init(|| {
         let everything = tracing_subscriber::EnvFilter::new("semel=trace,promises=trace");
-        let log = tracing_subscriber::fmt().with_env_filter(everything).with_ansi(false).with_writer(|| Log);
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(everything)
+            .with_ansi(false)
+            .with_writer(|| Log);
         log.try_init().expect("the only log of this process");
     });
     String::from_utf8(LOGGED.lock().unwrap().clone()).unwrap()
@@ -112,7 +118,10 @@ pub fn log() -> String {
 /// A host on `store` whose tool `charge` is guarded so.
 pub async fn host(store: Arc<dyn Store>, tool: Tool) -> Semel {
     log();
-    Builder::tool(Semel::builder(store), ["charge"], tool).open().await.unwrap()
+    Builder::tool(Semel::builder(store), ["charge"], tool)
+        .open()
+        .await
+        .unwrap()
 }
 
 /// Makes a call that no story is about, so that the ledger has been used before: the first operation of a kind makes it note
@@ -129,7 +138,11 @@ pub fn charge() -> Call {
 }
 
 pub fn charge_of(amount: Value) -> Call {
-    Call::new("charge", json!({ "order_id": "A1", "amount": amount, "note": CANARY })).unwrap()
+    Call::new(
+        "charge",
+        json!({ "order_id": "A1", "amount": amount, "note": CANARY }),
+    )
+    .unwrap()
 }
 
 pub fn tenant(name: &str) -> Tenant {
@@ -160,7 +173,10 @@ impl Bank {
 
     /// One that answers a repeat under the same key with its first answer.
     pub fn that_remembers() -> Arc<Self> {
-        Arc::new(Self { remembers_keys: true, ..Self::default() })
+        Arc::new(Self {
+            remembers_keys: true,
+            ..Self::default()
+        })
     }
 
     /// The next so many replies are lost on the way, after the charge.
@@ -185,7 +201,10 @@ impl Bank {
 
     /// Takes a request in, and says what its sender gets to see.
     pub fn serve(&self, ticket: &Ticket) -> Outcome {
-        let header = ticket.headers.iter().find(|(name, _)| name == "Idempotency-Key");
+        let header = ticket
+            .headers
+            .iter()
+            .find(|(name, _)| name == "Idempotency-Key");
         self.serve_key(header.map(|(_, key)| key.clone()))
     }
 
@@ -194,7 +213,10 @@ impl Bank {
         let mut books = self.books.lock().unwrap();
         books.requests += 1;
         books.keys.push(key.clone());
-        let known = key.as_ref().filter(|_| self.remembers_keys).and_then(|key| books.by_key.get(key).cloned());
+        let known = key
+            .as_ref()
+            .filter(|_| self.remembers_keys)
+            .and_then(|key| books.by_key.get(key).cloned());
         let charge = known.unwrap_or_else(|| {
             let charge = json!({ "id": format!("ch_{}", books.charges.len() + 1) });
             books.charges.push(charge.clone());
@@ -224,7 +246,13 @@ pub async fn ask(semel: &Semel, call: Call, bank: &Arc<Bank>) -> Answer {
 
 /// Makes `call` of a tool that must not run.
 pub async fn ask_in_vain(semel: &Semel, call: Call) -> Answer {
-    semel.call(call, |ticket| async move { panic!("the tool ran: {ticket:?}") }).await.unwrap()
+    semel
+        .call(
+            call,
+            |ticket| async move { panic!("the tool ran: {ticket:?}") },
+        )
+        .await
+        .unwrap()
 }
 
 /// The word of an answer and the charge that it tells of, if it tells one.

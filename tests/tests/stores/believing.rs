@@ -46,9 +46,14 @@ impl Store for Believing {
         version: Version,
         keep: Keep,
     ) -> Result<Created, StoreError> {
-        match (self.inner.create(key, entry, version, keep).await, self.belief) {
+        match (
+            self.inner.create(key, entry, version, keep).await,
+            self.belief,
+        ) {
             (Err(StoreError::Unknown(told)), Belief::NotDone) => Err(StoreError::NotExecuted(told)),
-            (Err(StoreError::Unknown(_)), Belief::Done) => Ok(Created::Created(self.now(key).await)),
+            (Err(StoreError::Unknown(_)), Belief::Done) => {
+                Ok(Created::Created(self.now(key).await))
+            }
             (Err(StoreError::Unknown(_)), Belief::NeverAsked) => {
                 self.now(key).await;
                 self.inner.create(key, entry, version, keep).await
@@ -65,12 +70,21 @@ impl Store for Believing {
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
-        match (self.inner.replace(key, expected, entry, version, keep).await, self.belief) {
+        match (
+            self.inner
+                .replace(key, expected, entry, version, keep)
+                .await,
+            self.belief,
+        ) {
             (Err(StoreError::Unknown(told)), Belief::NotDone) => Err(StoreError::NotExecuted(told)),
-            (Err(StoreError::Unknown(_)), Belief::Done) => Ok(Replaced::Replaced(self.now(key).await)),
+            (Err(StoreError::Unknown(_)), Belief::Done) => {
+                Ok(Replaced::Replaced(self.now(key).await))
+            }
             (Err(StoreError::Unknown(_)), Belief::NeverAsked) => {
                 self.now(key).await;
-                self.inner.replace(key, expected, entry, version, keep).await
+                self.inner
+                    .replace(key, expected, entry, version, keep)
+                    .await
             }
             (told, _) => told,
         }
@@ -84,7 +98,9 @@ impl Store for Believing {
         version: Version,
         keep: Keep,
     ) -> Result<(), StoreError> {
-        self.replace(key, expected, entry, version, keep).await.map(drop)
+        self.replace(key, expected, entry, version, keep)
+            .await
+            .map(drop)
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {

@@ -17,15 +17,23 @@ use tokio::sync::OnceCell;
 static POLICY: OnceCell<Policy> = OnceCell::const_new();
 
 async fn policy() -> Policy {
-    let settings = json!({ "operation": "charge", "identity": ["order_id"], "content": ["amount"] });
+    let settings =
+        json!({ "operation": "charge", "identity": ["order_id"], "content": ["amount"] });
     let engine = Engine::builder(Limits::default()).build().unwrap();
-    engine.load(semel_policies::get("intent").unwrap(), settings).await.unwrap()
+    engine
+        .load(semel_policies::get("intent").unwrap(), settings)
+        .await
+        .unwrap()
 }
 
 /// A host on this store.
 pub async fn charging(store: Arc<dyn Store>) -> Semel {
     let policy = POLICY.get_or_init(policy).await.clone();
-    Semel::builder(store).tool(["charge"], Tool::new(policy)).open().await.unwrap()
+    Semel::builder(store)
+        .tool(["charge"], Tool::new(policy))
+        .open()
+        .await
+        .unwrap()
 }
 
 /// How often each order was charged for.
@@ -58,7 +66,11 @@ pub async fn charge_slowly(
     charges: &Charges,
     over: impl Future<Output = ()>,
 ) -> Result<Answer, CallError> {
-    let call = Call::new("charge", json!({ "order_id": format!("A{order}"), "amount": "1.00" })).unwrap();
+    let call = Call::new(
+        "charge",
+        json!({ "order_id": format!("A{order}"), "amount": "1.00" }),
+    )
+    .unwrap();
     let (charges, mut over) = (charges.clone(), Some(over));
     let run = move |_| {
         charges.add(order);

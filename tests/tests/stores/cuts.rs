@@ -46,13 +46,21 @@ struct Sweep {
 
 /// All bytes of one way, and a store as it is.
 fn every_byte(way: Way) -> Sweep {
-    Sweep { way, belief: None, step: STRANDS }
+    Sweep {
+        way,
+        belief: None,
+        step: STRANDS,
+    }
 }
 
 /// Some bytes, and a store that believes something.
 fn control(way: Way, belief: Belief) -> Sweep {
     let step = CONTROL_STEPS.iter().find(|(of, _)| *of == way).unwrap().1;
-    Sweep { way, belief: Some(belief), step: STRANDS * step }
+    Sweep {
+        way,
+        belief: Some(belief),
+        step: STRANDS * step,
+    }
 }
 
 /// What was seen of all cuts.
@@ -96,11 +104,21 @@ impl Line {
             Some(belief) => Arc::new(Believing { inner, belief }) as Arc<dyn Store>,
             None => inner,
         };
-        let line = Self { wire, store, direct: server.open().await };
+        let line = Self {
+            wire,
+            store,
+            direct: server.open().await,
+        };
         // So that the server knows all scripts, and one answer is all there is to cut.
         let (at, version) = (key(fresh()), fresh_version());
-        line.direct.create(at, &entry(1), version, Keep::UntilRemoved).await.unwrap();
-        line.direct.replace(at, version, &entry(1), fresh_version(), Keep::UntilRemoved).await.unwrap();
+        line.direct
+            .create(at, &entry(1), version, Keep::UntilRemoved)
+            .await
+            .unwrap();
+        line.direct
+            .replace(at, version, &entry(1), fresh_version(), Keep::UntilRemoved)
+            .await
+            .unwrap();
         line
     }
 
@@ -116,13 +134,21 @@ impl Line {
             if let Ok((stored, _)) = self.store.get(at).await {
                 return stored.is_some_and(|stored| stored.version == version);
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "the server is not reached again");
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "the server is not reached again"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
     async fn is_there(&self, at: StoreKey, version: Version) -> bool {
-        self.direct.get(at).await.unwrap().0.is_some_and(|stored| stored.version == version)
+        self.direct
+            .get(at)
+            .await
+            .unwrap()
+            .0
+            .is_some_and(|stored| stored.version == version)
     }
 }
 
@@ -130,7 +156,11 @@ impl Line {
 async fn sweep<S: Future<Output = Seen> + Send + 'static>(strand: impl Fn(usize) -> S) -> Seen {
     let mut strands = JoinSet::new();
     (0..STRANDS).for_each(|first| drop(strands.spawn(strand(first))));
-    strands.join_all().await.into_iter().fold(Seen::default(), Seen::with)
+    strands
+        .join_all()
+        .await
+        .into_iter()
+        .fold(Seen::default(), Seen::with)
 }
 
 async fn cut_writes(server: &Arc<Either>, deed: Deed, how: Sweep) -> Seen {
@@ -147,7 +177,10 @@ async fn cut_writes(server: &Arc<Either>, deed: Deed, how: Sweep) -> Seen {
         }
     });
     let seen = seen.await;
-    println!("{deed:?}, {:?}: {} cuts, {} unknown, {} of them written", how.way, seen.cuts, seen.unknown, seen.written);
+    println!(
+        "{deed:?}, {:?}: {} cuts, {} unknown, {} of them written",
+        how.way, seen.cuts, seen.unknown, seen.written
+    );
     seen
 }
 
@@ -177,7 +210,9 @@ impl Line {
             Err(StoreError::Entry(_)) => false,
         };
         if !is_so {
-            seen.wrong.push(format!("{deed:?}, {way:?}, {bytes} bytes: {told:?}, and it is there: {is_there}"));
+            seen.wrong.push(format!(
+                "{deed:?}, {way:?}, {bytes} bytes: {told:?}, and it is there: {is_there}"
+            ));
         }
         true
     }
@@ -187,19 +222,35 @@ impl Line {
             Deed::Creation => None,
             Deed::Replacement => {
                 let version = fresh_version();
-                self.direct.create(at, &entry(1), version, Keep::UntilRemoved).await.unwrap();
+                self.direct
+                    .create(at, &entry(1), version, Keep::UntilRemoved)
+                    .await
+                    .unwrap();
                 Some(version)
             }
         }
     }
 
     /// Whether it is told to be written.
-    async fn write(&self, at: StoreKey, expected: Option<Version>, version: Version) -> Result<bool, StoreError> {
+    async fn write(
+        &self,
+        at: StoreKey,
+        expected: Option<Version>,
+        version: Version,
+    ) -> Result<bool, StoreError> {
         let (entry, keep) = (entry(2), Keep::UntilRemoved);
         Ok(match expected {
-            None => matches!(self.store.create(at, &entry, version, keep).await?, Created::Created(_)),
+            None => matches!(
+                self.store.create(at, &entry, version, keep).await?,
+                Created::Created(_)
+            ),
             Some(expected) => {
-                matches!(self.store.replace(at, expected, &entry, version, keep).await?, Replaced::Replaced(_))
+                matches!(
+                    self.store
+                        .replace(at, expected, &entry, version, keep)
+                        .await?,
+                    Replaced::Replaced(_)
+                )
             }
         })
     }
@@ -210,13 +261,22 @@ async fn writes_are_told_rightly(server: Arc<Either>) {
     for deed in [Deed::Creation, Deed::Replacement] {
         let there = cut_writes(&server, deed, every_byte(Way::Request)).await;
         assert_eq!(there.wrong, <[String; 0]>::default());
-        assert!(there.unknown > 200, "a request has some hundred bytes: {there:?}");
+        assert!(
+            there.unknown > 200,
+            "a request has some hundred bytes: {there:?}"
+        );
         // Where the break of another connection takes it along, it may have been sent whole.
-        assert!(there.written * 20 <= there.unknown, "a request without its end is not carried out: {there:?}");
+        assert!(
+            there.written * 20 <= there.unknown,
+            "a request without its end is not carried out: {there:?}"
+        );
         let back = cut_writes(&server, deed, every_byte(Way::Reply)).await;
         assert_eq!(back.wrong, <[String; 0]>::default());
         assert!(back.unknown >= 10, "an answer has some bytes: {back:?}");
-        assert!(back.written * 10 >= back.unknown * 9, "what is answered is carried out: {back:?}");
+        assert!(
+            back.written * 10 >= back.unknown * 9,
+            "what is answered is carried out: {back:?}"
+        );
     }
 }
 
@@ -235,11 +295,17 @@ async fn redis_tells_rightly_of_a_write_whose_connection_breaks() {
 async fn control_a_store_that_believes_something_instead_tells_wrongly() {
     for server in [Either::postgres().await, Either::redis().await].map(Arc::new) {
         for deed in [Deed::Creation, Deed::Replacement] {
-            let beliefs =
-                [(Way::Reply, Belief::NotDone), (Way::Reply, Belief::NeverAsked), (Way::Request, Belief::Done)];
+            let beliefs = [
+                (Way::Reply, Belief::NotDone),
+                (Way::Reply, Belief::NeverAsked),
+                (Way::Request, Belief::Done),
+            ];
             for (way, belief) in beliefs {
                 let seen = cut_writes(&server, deed, control(way, belief)).await;
-                assert!(!seen.wrong.is_empty(), "{belief:?} is not found out: {seen:?}");
+                assert!(
+                    !seen.wrong.is_empty(),
+                    "{belief:?} is not found out: {seen:?}"
+                );
             }
         }
     }
@@ -251,7 +317,10 @@ async fn cut_calls(server: &Arc<Either>, way: Way, every: usize) -> Seen {
     let seen = sweep(|first| {
         let server = Arc::clone(server);
         async move {
-            let (pair, mut seen) = (Pair::on(Line::to(&server, None).await).await, Seen::default());
+            let (pair, mut seen) = (
+                Pair::on(Line::to(&server, None).await).await,
+                Seen::default(),
+            );
             for bytes in (first * every + offset..).step_by(STRANDS * every) {
                 if !pair.cut_call(way, bytes, &mut seen).await {
                     break;
@@ -261,7 +330,10 @@ async fn cut_calls(server: &Arc<Either>, way: Way, every: usize) -> Seen {
         }
     });
     let seen = seen.await;
-    println!("calls, {way:?}: {} cuts, each {every}th byte from {offset} on", seen.cuts);
+    println!(
+        "calls, {way:?}: {} cuts, each {every}th byte from {offset} on",
+        seen.cuts
+    );
     seen
 }
 
@@ -275,8 +347,16 @@ struct Pair {
 
 impl Pair {
     async fn on(line: Line) -> Self {
-        let (host, other) = (charging(Arc::clone(&line.store)).await, charging(Arc::clone(&line.direct)).await);
-        let pair = Self { line, host, other, charges: Charges::default() };
+        let (host, other) = (
+            charging(Arc::clone(&line.store)).await,
+            charging(Arc::clone(&line.direct)).await,
+        );
+        let pair = Self {
+            line,
+            host,
+            other,
+            charges: Charges::default(),
+        };
         // The first call of a host notes in the ledger how long calls may matter.
         charge(&pair.host, fresh(), &pair.charges).await.unwrap();
         pair
@@ -289,7 +369,10 @@ impl Pair {
         self.line.wire.cut_after(way, bytes);
         let answer = charge(&self.host, order, &self.charges).await;
         if !self.line.wire.has_cut() {
-            assert!(matches!(answer, Ok(Answer::Executed { .. })), "nothing broke: {answer:?}");
+            assert!(
+                matches!(answer, Ok(Answer::Executed { .. })),
+                "nothing broke: {answer:?}"
+            );
             return false;
         }
         seen.cuts += 1;
@@ -304,7 +387,9 @@ impl Pair {
         };
         let times = self.charges.of(order);
         if !is_so || times != 1 {
-            seen.wrong.push(format!("{bytes} bytes: {answer:?}, then {repeated:?}: charged {times} times"));
+            seen.wrong.push(format!(
+                "{bytes} bytes: {answer:?}, then {repeated:?}: charged {times} times"
+            ));
         }
         true
     }
@@ -314,14 +399,22 @@ async fn calls_run_once(server: Arc<Either>, every: usize) {
     for (way, every, bytes) in [(Way::Request, every, 1_000), (Way::Reply, 1, 20)] {
         let seen = cut_calls(&server, way, every).await;
         assert_eq!(seen.wrong, <[String; 0]>::default());
-        assert!(seen.cuts * every > bytes, "a call has two messages: {} cuts", seen.cuts);
+        assert!(
+            seen.cuts * every > bytes,
+            "a call has two messages: {} cuts",
+            seen.cuts
+        );
     }
 }
 
 /// A connection to PostgreSQL takes 10 ms of work to be made anew, so a run breaks some of them, another time others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_connection_to_postgres_breaks_runs_once_and_is_on_record() {
-    let every = if std::env::var_os("SEMEL_SOAK_CUTS").is_some() { 1 } else { 7 };
+    let every = if std::env::var_os("SEMEL_SOAK_CUTS").is_some() {
+        1
+    } else {
+        7
+    };
     calls_run_once(Arc::new(Either::postgres().await), every).await;
 }
 
@@ -336,7 +429,11 @@ async fn charged_with_a_rival(server: &Either, belief: Option<Belief>) -> usize 
     pair.line.holds().await;
     pair.line.wire.cut_after(Way::Request, 40);
     let rival = async {
-        let _waits_in_vain = timeout(Duration::from_millis(500), charge(&pair.other, order, &pair.charges)).await;
+        let _waits_in_vain = timeout(
+            Duration::from_millis(500),
+            charge(&pair.other, order, &pair.charges),
+        )
+        .await;
     };
     let answer = charge_slowly(&pair.host, order, &pair.charges, rival).await;
     assert!(pair.line.wire.has_cut(), "{answer:?}");

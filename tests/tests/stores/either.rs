@@ -87,7 +87,10 @@ impl Either {
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} takes too long");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{what} takes too long"
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -42,7 +42,11 @@ async fn on_postgres(port: u16) -> Arc<dyn Store> {
 }
 
 async fn on_redis(port: u16) -> Arc<dyn Store> {
-    Arc::new(RedisStore::open(&Server::at(format!("redis://127.0.0.1:{port}"))).await.unwrap())
+    Arc::new(
+        RedisStore::open(&Server::at(format!("redis://127.0.0.1:{port}")))
+            .await
+            .unwrap(),
+    )
 }
 
 async fn rounds(stores: &[Arc<dyn Store>]) {
@@ -51,11 +55,20 @@ async fn rounds(stores: &[Arc<dyn Store>]) {
         one_round(stores, round, 7, &mut tally).await;
     }
     println!("{} histories of {} commands", tally.histories, tally.events);
-    assert_eq!((tally.wrong.len(), tally.unknown), (0, 0), "{:?}", tally.wrong);
+    assert_eq!(
+        (tally.wrong.len(), tally.unknown),
+        (0, 0),
+        "{:?}",
+        tally.wrong
+    );
 }
 
 /// Rounds while connections break and the server crashes.
-async fn rounds_with_faults(stores: &[Arc<dyn Store>], wires: [Proxy; 2], mut crash: impl FnMut() + Send + 'static) {
+async fn rounds_with_faults(
+    stores: &[Arc<dyn Store>],
+    wires: [Proxy; 2],
+    mut crash: impl FnMut() + Send + 'static,
+) {
     let wires = Arc::new(wires);
     let mut tally = Tally::default();
     let (broken, watched) = (Arc::clone(&wires), Arc::clone(&tally.progress));
@@ -65,11 +78,16 @@ async fn rounds_with_faults(stores: &[Arc<dyn Store>], wires: [Proxy; 2], mut cr
     while round < ROUNDS_WITH_FAULTS || !faults.is_finished() {
         one_round(stores, round, 11, &mut tally).await;
         round += 1;
-        tally.progress.is_over.store(round >= ROUNDS_WITH_FAULTS, Ordering::Relaxed);
+        tally
+            .progress
+            .is_over
+            .store(round >= ROUNDS_WITH_FAULTS, Ordering::Relaxed);
     }
     let (crashes, _server) = faults.join().unwrap();
     let (histories, events, unknown) = (tally.histories, tally.events, tally.unknown);
-    println!("{histories} histories of {events} commands, {unknown} of them without an answer, {crashes} crashes");
+    println!(
+        "{histories} histories of {events} commands, {unknown} of them without an answer, {crashes} crashes"
+    );
     assert!(tally.wrong.is_empty(), "{:?}", tally.wrong);
     assert!(unknown > 10, "hardly anything went wrong: {unknown}");
 }
@@ -89,7 +107,11 @@ fn go_wrong(wires: &[Proxy], crash: &mut impl FnMut(), progress: &Progress) -> u
             crashes += 1;
             continue;
         }
-        let way = if random.below(2) == 0 { Way::Request } else { Way::Reply };
+        let way = if random.below(2) == 0 {
+            Way::Request
+        } else {
+            Way::Reply
+        };
         wires[host].cut_after(way, random.below(CUT_BYTES_MAX) as usize);
     }
     crashes
@@ -99,7 +121,11 @@ fn go_wrong(wires: &[Proxy], crash: &mut impl FnMut(), progress: &Progress) -> u
 async fn of_two_hosts_on_postgres() {
     let server = Postgres::start();
     server.ledger("histories").await;
-    rounds(&[on_postgres(server.port).await, on_postgres(server.port).await]).await;
+    rounds(&[
+        on_postgres(server.port).await,
+        on_postgres(server.port).await,
+    ])
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,7 +140,10 @@ async fn of_two_hosts_on_postgres_while_wires_break_and_it_crashes() {
     let mut server = Postgres::start();
     server.ledger("histories").await;
     let wires = [Proxy::to(server.port), Proxy::to(server.port)];
-    let stores = [on_postgres(wires[0].port).await, on_postgres(wires[1].port).await];
+    let stores = [
+        on_postgres(wires[0].port).await,
+        on_postgres(wires[1].port).await,
+    ];
     rounds_with_faults(&stores, wires, move || server.crash_and_start(&[])).await;
 }
 
@@ -130,13 +159,23 @@ async fn of_two_hosts_on_redis_while_wires_break_and_it_crashes() {
 /// The control: a store that lies once in a while is found out, and one that does not is not.
 #[tokio::test]
 async fn control_a_store_that_lies_is_found_out() {
-    for lie in [Lie::StaleGet, Lie::LostWrite, Lie::BlindWrite, Lie::HiddenWrite, Lie::None] {
+    for lie in [
+        Lie::StaleGet,
+        Lie::LostWrite,
+        Lie::BlindWrite,
+        Lie::HiddenWrite,
+        Lie::None,
+    ] {
         let stores = [Arc::new(Lying::new(lie)) as Arc<dyn Store>];
         let mut tally = Tally::default();
         for round in 0..ROUNDS {
             one_round(&stores, round, 17, &mut tally).await;
         }
-        println!("{lie:?}: {} of {} histories cannot be", tally.wrong.len(), tally.histories);
+        println!(
+            "{lie:?}: {} of {} histories cannot be",
+            tally.wrong.len(),
+            tally.histories
+        );
         assert_eq!(tally.wrong.is_empty(), lie == Lie::None, "{lie:?}");
     }
 }

@@ -22,14 +22,21 @@ fn it_keeps_the_contract() {
 
 #[test]
 fn it_keeps_the_contract_in_many_partitions() {
-    keeps_the_contract(&PostgresSetup { partitions: Some(4), ..PostgresSetup::default() });
+    keeps_the_contract(&PostgresSetup {
+        partitions: Some(4),
+        ..PostgresSetup::default()
+    });
 }
 
 fn keeps_the_contract(setup: &PostgresSetup) {
     let server = Arc::new(Postgres::start());
     for (number, case) in conformance::CASES.iter().enumerate() {
         println!("{}", case.name());
-        case.run(fixture(Arc::clone(&server), format!("case_{number}"), setup));
+        case.run(fixture(
+            Arc::clone(&server),
+            format!("case_{number}"),
+            setup,
+        ));
     }
 }
 
@@ -37,7 +44,11 @@ fn keeps_the_contract(setup: &PostgresSetup) {
 #[test]
 fn it_answers_as_memory_does() {
     let (server, cases) = (Arc::new(Postgres::start()), AtomicU32::new(0));
-    let config = ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 15,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in vec(any::<u64>(), 300..400))| {
         let name = format!("alike_{}", cases.fetch_add(1, Ordering::Relaxed));
         conformance::run(async {
@@ -49,11 +60,20 @@ fn it_answers_as_memory_does() {
 
 /// A fresh ledger in a database of this name.
 async fn fixture(server: Arc<Postgres>, name: String, setup: &PostgresSetup) -> Fixture {
-    let (clock, ledger) = (Arc::new(SettableClock::default()), server.ledger_with(&name, setup).await);
+    let (clock, ledger) = (
+        Arc::new(SettableClock::default()),
+        server.ledger_with(&name, setup).await,
+    );
     let ticking = Arc::clone(&clock);
     let open = move || {
         let (ledger, clock) = (ledger.clone(), Arc::clone(&ticking) as Arc<dyn Clock>);
-        async move { Arc::new(PostgresStore::open_with_clock(&ledger, Some(clock)).await.unwrap()) as Arc<dyn Store> }
+        async move {
+            Arc::new(
+                PostgresStore::open_with_clock(&ledger, Some(clock))
+                    .await
+                    .unwrap(),
+            ) as Arc<dyn Store>
+        }
     };
     Fixture::new(open().await, clock)
         .by_the_wall_clock_only()

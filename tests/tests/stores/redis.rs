@@ -10,12 +10,15 @@ mod troubles;
 
 use proptest::{collection::vec, prelude::*};
 use semel::ledger::conformance::{self, Fixture, alike, entry, fresh_version, key};
-use semel::store::{Clock, Created, Keep, RedisSetUp, RedisStore, Server, SettableClock, Store, StoreError};
+use semel::store::{
+    Clock, Created, Keep, RedisSetUp, RedisStore, Server, SettableClock, Store, StoreError,
+};
 use semel_servers::redis::Redis;
 use std::{pin::Pin, sync::Arc};
 
 /// What a user needs at the least.
-const LEAN: &str = "+@read +@write +@scripting +@pubsub +@connection +info +time +config|get ~semel:* &semel:*";
+const LEAN: &str =
+    "+@read +@write +@scripting +@pubsub +@connection +info +time +config|get ~semel:* &semel:*";
 
 #[test]
 fn it_keeps_the_contract() {
@@ -28,7 +31,11 @@ fn it_keeps_the_contract() {
 #[test]
 fn it_answers_as_memory_does() {
     let redis = Arc::new(Redis::start());
-    let config = ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 15,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in vec(any::<u64>(), 300..400))| {
         redis.cli(&["FLUSHALL"]);
         conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&redis)).await, &steps).await });
@@ -45,7 +52,9 @@ async fn fixture(redis: Arc<Redis>) -> Fixture {
         let server = losing.server();
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
-            conformance::run(async { assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made)) });
+            conformance::run(async {
+                assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made))
+            });
         });
         set_up.join().unwrap();
     };
@@ -64,7 +73,9 @@ fn opening_by(server: Server, clock: Arc<SettableClock>) -> impl Fn() -> Opening
     move || {
         let (server, clock) = (server.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
         Box::pin(async move {
-            let store = RedisStore::open_with_clock(&server, Some(clock)).await.unwrap();
+            let store = RedisStore::open_with_clock(&server, Some(clock))
+                .await
+                .unwrap();
             Arc::new(store) as Arc<dyn Store>
         })
     }
@@ -74,7 +85,12 @@ type Opening = Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>>;
 
 /// A server that lacks the replicas it asks for takes no writes.
 fn refuse_writes(redis: &Redis, refuse: bool) {
-    redis.cli(&["CONFIG", "SET", "min-replicas-to-write", if refuse { "1" } else { "0" }]);
+    redis.cli(&[
+        "CONFIG",
+        "SET",
+        "min-replicas-to-write",
+        if refuse { "1" } else { "0" },
+    ]);
 }
 
 /// The server, for a user with a password: `user:password`.
@@ -93,10 +109,21 @@ async fn open(redis: &Redis) -> RedisStore {
 }
 
 async fn create(store: &RedisStore, number: u32) -> Result<Created, StoreError> {
-    store.create(key(number), &entry(number), fresh_version(), Keep::UntilRemoved).await
+    store
+        .create(
+            key(number),
+            &entry(number),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await
 }
 
 /// Whether something lies there, or why that is not told.
 async fn get(store: &RedisStore, number: u32) -> Result<bool, String> {
-    store.get(key(number)).await.map(|(stored, _)| stored.is_some()).map_err(|error| error.to_string())
+    store
+        .get(key(number))
+        .await
+        .map(|(stored, _)| stored.is_some())
+        .map_err(|error| error.to_string())
 }

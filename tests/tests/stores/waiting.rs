@@ -33,14 +33,25 @@ const RETURN: Duration = Duration::from_secs(10);
 /// An entry that is waited for, and those that wait.
 async fn begin_to_wait(store: &Arc<dyn Store>) -> (Version, JoinSet<()>) {
     let version = fresh_version();
-    store.create(key(1), &entry(1), version, Keep::UntilRemoved).await.unwrap();
+    store
+        .create(key(1), &entry(1), version, Keep::UntilRemoved)
+        .await
+        .unwrap();
     let mut waiters = JoinSet::new();
     for _ in 0..WAITERS {
         let store = Arc::clone(store);
-        waiters.spawn(async move { store.changed(key(1), version, Duration::from_secs(60)).await });
+        waiters.spawn(async move {
+            store
+                .changed(key(1), version, Duration::from_secs(60))
+                .await
+        });
     }
     sleep(Duration::from_millis(300)).await;
-    assert_eq!(waiters.try_join_next().map(|woken| woken.is_ok()), None, "nothing has changed");
+    assert_eq!(
+        waiters.try_join_next().map(|woken| woken.is_ok()),
+        None,
+        "nothing has changed"
+    );
     (version, waiters)
 }
 
@@ -54,14 +65,22 @@ struct Cost {
 
 impl Cost {
     fn begin(wire: &Proxy) -> Self {
-        Self { since: Instant::now(), connections: wire.connections(), requests: wire.requests(), busy: busy() }
+        Self {
+            since: Instant::now(),
+            connections: wire.connections(),
+            requests: wire.requests(),
+            busy: busy(),
+        }
     }
 
     /// Attempts a second, and the part of the time that this process worked.
     fn end(self, wire: &Proxy) -> (usize, f64) {
         let seconds = self.since.elapsed().as_secs_f64();
         let attempts = wire.connections() - self.connections + wire.requests() - self.requests;
-        ((attempts as f64 / seconds).ceil() as usize, (busy() - self.busy).as_secs_f64() / seconds)
+        (
+            (attempts as f64 / seconds).ceil() as usize,
+            (busy() - self.busy).as_secs_f64() / seconds,
+        )
     }
 }
 
@@ -78,7 +97,9 @@ async fn an_outage_is_waited_out(mut server: Either) {
     server.end();
     let cost = Cost::begin(&wire);
     let asked = Instant::now();
-    store.changed(key(1), version, Duration::from_millis(500)).await;
+    store
+        .changed(key(1), version, Duration::from_millis(500))
+        .await;
     assert!(
         asked.elapsed() < Duration::from_secs(3),
         "whoever waits for so long waits no longer: {:?}",
@@ -86,18 +107,35 @@ async fn an_outage_is_waited_out(mut server: Either) {
     );
     sleep(OUTAGE.saturating_sub(asked.elapsed())).await;
     let (attempts, busy) = cost.end(&wire);
-    println!("{attempts} attempts a second, and {:.0} % of a processor, for {WAITERS} waiters", busy * 100.0);
-    assert!(attempts <= ATTEMPTS_A_SECOND, "{attempts} attempts a second");
+    println!(
+        "{attempts} attempts a second, and {:.0} % of a processor, for {WAITERS} waiters",
+        busy * 100.0
+    );
+    assert!(
+        attempts <= ATTEMPTS_A_SECOND,
+        "{attempts} attempts a second"
+    );
     assert!(busy <= BUSY_AT_MOST, "{busy} of a processor");
     server.start_again();
     let writer = server.open().await;
-    writer.replace(key(1), version, &entry(2), fresh_version(), Keep::UntilRemoved).await.unwrap();
+    writer
+        .replace(
+            key(1),
+            version,
+            &entry(2),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await
+        .unwrap();
     all_learn_of_it(waiters).await;
 }
 
 async fn all_learn_of_it(mut waiters: JoinSet<()>) {
     let all = async { while waiters.join_next().await.is_some() {} };
-    tokio::time::timeout(RETURN, all).await.expect("they learn of the change");
+    tokio::time::timeout(RETURN, all)
+        .await
+        .expect("they learn of the change");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,14 +156,35 @@ async fn a_silence_is_waited_out(server: Either) {
     wire.stand_still(true);
     let cost = Cost::begin(&wire);
     let asked = Instant::now();
-    store.changed(key(1), version, Duration::from_millis(500)).await;
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    store
+        .changed(key(1), version, Duration::from_millis(500))
+        .await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        asked.elapsed()
+    );
     let writer = server.open().await;
-    writer.replace(key(1), version, &entry(2), fresh_version(), Keep::UntilRemoved).await.unwrap();
+    writer
+        .replace(
+            key(1),
+            version,
+            &entry(2),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await
+        .unwrap();
     sleep(Duration::from_secs(1)).await;
     let (attempts, busy) = cost.end(&wire);
-    println!("{attempts} attempts a second, and {:.0} % of a processor", busy * 100.0);
-    assert!(attempts <= ATTEMPTS_A_SECOND && busy <= BUSY_AT_MOST, "{attempts} attempts a second, {busy}");
+    println!(
+        "{attempts} attempts a second, and {:.0} % of a processor",
+        busy * 100.0
+    );
+    assert!(
+        attempts <= ATTEMPTS_A_SECOND && busy <= BUSY_AT_MOST,
+        "{attempts} attempts a second, {busy}"
+    );
     wire.stand_still(false);
     all_learn_of_it(waiters).await;
 }
@@ -159,7 +218,10 @@ async fn control_who_looks_without_a_pause_shows() {
 /// A caller waits for the same call of another host, and the server crashes and comes back meanwhile.
 async fn a_waiting_caller_is_answered(mut server: Either) {
     let (host, wire) = (charging(server.open().await).await, server.wire());
-    let (other, charges) = (charging(server.open_by(&wire).await).await, Charges::default());
+    let (other, charges) = (
+        charging(server.open_by(&wire).await).await,
+        Charges::default(),
+    );
     let (over, is_over) = oneshot::channel();
     let first = tokio::spawn({
         let charges = charges.clone();

@@ -61,7 +61,11 @@ impl Witness {
             missing += usize::from(stored.is_none_or(|stored| stored.version != version));
         }
         for number in denied {
-            assert_eq!(store.get(key(number)).await.unwrap().0, None, "{number} was said not to be written");
+            assert_eq!(
+                store.get(key(number)).await.unwrap().0,
+                None,
+                "{number} was said not to be written"
+            );
         }
         missing
     }
@@ -69,9 +73,17 @@ impl Witness {
 
 async fn write(store: Arc<dyn Store>, witness: Arc<Witness>) {
     while !witness.is_over.load(Ordering::Relaxed) {
-        let (number, version) = (witness.next.fetch_add(1, Ordering::Relaxed), fresh_version());
-        match store.create(key(number), &entry(1), version, Keep::UntilRemoved).await {
-            Ok(Created::Created(_)) => drop(witness.acknowledged.lock().unwrap().insert(number, version)),
+        let (number, version) = (
+            witness.next.fetch_add(1, Ordering::Relaxed),
+            fresh_version(),
+        );
+        match store
+            .create(key(number), &entry(1), version, Keep::UntilRemoved)
+            .await
+        {
+            Ok(Created::Created(_)) => {
+                drop(witness.acknowledged.lock().unwrap().insert(number, version))
+            }
             Err(StoreError::Unknown(_)) => {}
             Err(StoreError::NotExecuted(_)) => {
                 witness.denied.lock().unwrap().push(number);

@@ -15,7 +15,11 @@ pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
         .map_err(|error| anyhow::anyhow!("{error:#}"))
         .context("it is not built from the SDK, or imports what no host offers")?;
     let imports = imports(&component)?;
-    ensure!(imports.is_empty(), "it imports {}, and a policy may import nothing", imports.join(", "));
+    ensure!(
+        imports.is_empty(),
+        "it imports {}, and a policy may import nothing",
+        imports.join(", ")
+    );
     Ok(component)
 }
 
@@ -25,7 +29,10 @@ fn imports(component: &[u8]) -> Result<Vec<String>> {
     let DecodedWasm::Component(resolve, world) = decoded else {
         bail!("it is a package of interfaces, not a component")
     };
-    let world = resolve.worlds.get(world).context("the component has no world")?;
+    let world = resolve
+        .worlds
+        .get(world)
+        .context("the component has no world")?;
     let names = world.imports.keys().map(|key| resolve.name_world_key(key));
     Ok(names.filter(|name| !name.starts_with(CONTRACT)).collect())
 }

@@ -75,7 +75,10 @@ fn first() -> Result<Toolchain> {
     }
     let memory = failed_before();
     let rustup = match fs::read_to_string(&memory) {
-        Ok(reason) if debian::present() => Err(anyhow::anyhow!("{reason} (remembered in `{}`)", memory.display())),
+        Ok(reason) if debian::present() => Err(anyhow::anyhow!(
+            "{reason} (remembered in `{}`)",
+            memory.display()
+        )),
         _ => by_rustup(),
     };
     let reason = match rustup {
@@ -83,7 +86,8 @@ fn first() -> Result<Toolchain> {
         Err(error) => format!("{error:#}"),
     };
     eprintln!("no target from rustup: {reason}; trying the packages of Debian");
-    let compiler = debian::find().with_context(|| format!("rustup could not add {TARGET}: {reason}"))?;
+    let compiler =
+        debian::find().with_context(|| format!("rustup could not add {TARGET}: {reason}"))?;
     remember(&reason)?;
     Ok(Toolchain::Debian(compiler))
 }
@@ -110,7 +114,8 @@ fn installed() -> bool {
 }
 
 fn is_core(file: &std::io::Result<fs::DirEntry>) -> bool {
-    file.as_ref().is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+    file.as_ref()
+        .is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 fn by_rustup() -> Result<Toolchain> {
@@ -120,14 +125,19 @@ fn by_rustup() -> Result<Toolchain> {
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", TARGET]).stdin(Stdio::null());
     run_within(&mut rustup, RUSTUP_LIMIT)?;
-    anyhow::ensure!(installed(), "`rustup target add {TARGET}` ended well, but the compiler in use has no such target");
+    anyhow::ensure!(
+        installed(),
+        "`rustup target add {TARGET}` ended well, but the compiler in use has no such target"
+    );
     Ok(Toolchain::Added)
 }
 
 /// Runs a command to its end, or kills it when its time is over.
 fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().with_context(|| format!("cannot start `{name}`"))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot start `{name}`"))?;
     let start = Instant::now();
     while start.elapsed() < limit {
         if let Some(status) = child.try_wait()? {
@@ -143,7 +153,11 @@ fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
 
 /// What a command prints, trimmed, if it succeeds.
 fn printed(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new(program)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }

@@ -31,11 +31,20 @@ impl Client {
         let head = format!(
             "POST /mcp HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n"
         );
-        let mut client = Self { stream: BufReader::new(stream), head, line: String::new(), body: Vec::new() };
+        let mut client = Self {
+            stream: BufReader::new(stream),
+            head,
+            line: String::new(),
+            body: Vec::new(),
+        };
         client.send(&message::request(message::INITIALIZE))?;
         let session = client.receive()?.session;
-        let session = session.map(|id| format!("mcp-session-id: {id}\r\n")).unwrap_or_default();
-        client.head.push_str(&format!("{session}mcp-protocol-version: {VERSION}\r\n"));
+        let session = session
+            .map(|id| format!("mcp-session-id: {id}\r\n"))
+            .unwrap_or_default();
+        client
+            .head
+            .push_str(&format!("{session}mcp-protocol-version: {VERSION}\r\n"));
         client.send(message::INITIALIZED)?;
         client.head()?;
         client.send(&message::request(message::LIST))?;
@@ -60,7 +69,11 @@ impl Client {
     }
 
     fn send(&mut self, message: &str) -> Result<()> {
-        let request = format!("{}content-length: {}\r\n\r\n{message}", self.head, message.len());
+        let request = format!(
+            "{}content-length: {}\r\n\r\n{message}",
+            self.head,
+            message.len()
+        );
         Ok(self.stream.get_mut().write_all(request.as_bytes())?)
     }
 
@@ -75,7 +88,10 @@ impl Client {
     fn head(&mut self) -> Result<Head> {
         let mut head = Head::default();
         let status = self.line()?.to_owned();
-        ensure!(status.starts_with("HTTP/1.1 20"), "the server answered `{status}`");
+        ensure!(
+            status.starts_with("HTTP/1.1 20"),
+            "the server answered `{status}`"
+        );
         while let Some((name, value)) = self.line()?.split_once(": ") {
             match name {
                 "content-length" => head.length = value.parse().context("no length")?,

@@ -18,15 +18,21 @@ pub(crate) const WORD: &str = "serve-mcp-over-http";
 
 /// Serves at an address of its own choice, until it is killed.
 pub(crate) fn serve() -> Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        eprintln!("serving MCP at http://{}/mcp", listener.local_addr()?);
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond)));
-        }
-    })
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            eprintln!("serving MCP at http://{}/mcp", listener.local_addr()?);
+            loop {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                tokio::spawn(
+                    http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service_fn(respond)),
+                );
+            }
+        })
 }
 
 async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
@@ -40,7 +46,9 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
         None => *response.status_mut() = StatusCode::ACCEPTED,
         Some(answer) => {
             *response.body_mut() = Full::from(answer);
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
     }
     Ok(response)

@@ -26,10 +26,18 @@ impl Client {
 
     /// Of this program.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let to = process.stdin.take().context("no way to the server")?;
         let from = BufReader::new(process.stdout.take().context("no way from the server")?);
-        let mut client = Self { process, to, from, line: String::new() };
+        let mut client = Self {
+            process,
+            to,
+            from,
+            line: String::new(),
+        };
         client.ask(message::INITIALIZE)?;
         writeln!(client.to, "{}", message::INITIALIZED)?;
         client.ask(message::LIST)?;
@@ -43,7 +51,9 @@ impl Client {
 
     /// So many of them at once, until all are answered.
     pub(crate) fn calls(&mut self, tool: Tool, count: usize) -> Result<()> {
-        let lines: String = (0..count).flat_map(|_| [tool.call(), "\n".to_owned()]).collect();
+        let lines: String = (0..count)
+            .flat_map(|_| [tool.call(), "\n".to_owned()])
+            .collect();
         self.to.write_all(lines.as_bytes())?;
         (0..count).try_for_each(|_| self.answer())
     }

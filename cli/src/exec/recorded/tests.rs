@@ -2,7 +2,11 @@ use super::*;
 
 fn whole(bytes: impl AsRef<[u8]>) -> Written {
     let kept = bytes.as_ref().to_vec();
-    Written { total_bytes: kept.len() as u64, kept, was_passed: true }
+    Written {
+        total_bytes: kept.len() as u64,
+        kept,
+        was_passed: true,
+    }
 }
 
 #[test]
@@ -39,14 +43,22 @@ fn whatever_is_printed_is_printed_again_byte_for_byte() {
     for output in outputs {
         let value = value(&whole(output));
         let kept = serde_json::from_str(&value.to_string()).unwrap_or(Value::Null);
-        assert_eq!(printed(&kept), Printed::whole(*output), "{} as {value}", String::from_utf8_lossy(output));
+        assert_eq!(
+            printed(&kept),
+            Printed::whole(*output),
+            "{} as {value}",
+            String::from_utf8_lossy(output)
+        );
     }
 }
 
 #[test]
 fn json_is_recorded_as_json_that_a_policy_can_point_into() {
     assert_eq!(value(&whole("{\"id\":7}\n")), json!({ "id": 7 }));
-    assert_eq!(value(&whole("{ \"id\": 7 }")), json!({ "id": 7, "$stdout": "{ \"id\": 7 }" }));
+    assert_eq!(
+        value(&whole("{ \"id\": 7 }")),
+        json!({ "id": 7, "$stdout": "{ \"id\": 7 }" })
+    );
     assert_eq!(value(&whole("[1,2]\n")), json!([1, 2]));
     assert_eq!(value(&whole("[1, 2]\n")), json!("[1, 2]\n"));
 }
@@ -64,8 +76,18 @@ fn an_answer_in_json_leaves_the_layout_out_and_nothing_else() {
 #[test]
 fn of_too_much_output_the_beginning_is_kept_and_told_to_be_one() {
     for kept in [b"begin".as_slice(), b"\xff\xfe"] {
-        let cut = Written { kept: kept.to_vec(), total_bytes: 1_000_000, was_passed: true };
-        assert_eq!(printed(&value(&cut)), Printed { bytes: kept.to_vec(), is_whole: false });
+        let cut = Written {
+            kept: kept.to_vec(),
+            total_bytes: 1_000_000,
+            was_passed: true,
+        };
+        assert_eq!(
+            printed(&value(&cut)),
+            Printed {
+                bytes: kept.to_vec(),
+                is_whole: false
+            }
+        );
     }
 }
 

@@ -24,7 +24,9 @@ impl Server {
         let (postgres, redis) = (Postgres::start(), Redis::start());
         postgres.sql("postgres", "CREATE DATABASE ledger");
         [Self::Postgres(postgres), Self::Redis(redis)].map(|server| {
-            shop_at(&server.url(server.port())).run(&["ledger", "init"]).stopped(0, "");
+            shop_at(&server.url(server.port()))
+                .run(&["ledger", "init"])
+                .stopped(0, "");
             server
         })
     }
@@ -60,8 +62,12 @@ impl Server {
 
 /// A charge that waits until it is let go on.
 fn start(shop: &Workshop) -> Child {
-    let child =
-        shop.start("charge", ORDER, &[], &format!("{EFFECT} while [ ! -e go ]; do sleep 0.02; done; echo done"));
+    let child = shop.start(
+        "charge",
+        ORDER,
+        &[],
+        &format!("{EFFECT} while [ ! -e go ]; do sleep 0.02; done; echo done"),
+    );
     shop.wait_for("effects");
     child
 }
@@ -116,12 +122,19 @@ fn a_connection_that_breaks_anywhere_runs_the_command_once_or_not() {
             let order = format!(r#"{{"order": {number}, "amount": 10}}"#);
             wire.cut_after(Way::Request, number * STEP);
             let first = shop.exec("charge", &order, &format!("{EFFECT} echo done"));
-            assert!([0, 69].contains(&first.exit) && shop.effects() == usize::from(first.exit == 0), "{first:?}");
+            assert!(
+                [0, 69].contains(&first.exit) && shop.effects() == usize::from(first.exit == 0),
+                "{first:?}"
+            );
             if !wire.has_cut() {
                 break;
             }
-            (refused, ran) = (refused + usize::from(first.exit == 69), ran + usize::from(first.exit == 0));
-            shop.exec("charge", &order, &format!("{EFFECT} echo done")).printed(0, "done\n");
+            (refused, ran) = (
+                refused + usize::from(first.exit == 69),
+                ran + usize::from(first.exit == 0),
+            );
+            shop.exec("charge", &order, &format!("{EFFECT} echo done"))
+                .printed(0, "done\n");
             assert_eq!(shop.effects(), 1, "{first:?}");
         }
         assert!(refused > 0 && ran > 0, "{refused} refused, {ran} ran");

@@ -24,12 +24,21 @@ fn a_url_that_leads_nowhere_is_told() {
     refusals.add_at("another scheme", "postgers://127.0.0.1/ledger");
     refusals.add_at("no host", "postgres:///ledger");
     refusals.add_at("no port", "postgres://owner@127.0.0.1:x/ledger");
-    refusals.add_at("an unknown parameter", "postgres://owner@127.0.0.1/ledger?colour=red");
+    refusals.add_at(
+        "an unknown parameter",
+        "postgres://owner@127.0.0.1/ledger?colour=red",
+    );
     refusals.add_at("nobody there", "postgres://owner@127.0.0.1:1/ledger");
     refusals.add_at("another database", &server.url("missing"));
-    refusals.add_at("another user", &format!("postgres://nobody@127.0.0.1:{port}/ledger"));
+    refusals.add_at(
+        "another user",
+        &format!("postgres://nobody@127.0.0.1:{port}/ledger"),
+    );
     refusals.add_at("no ledger", &server.url("ledger"));
-    refusals.add_at("no TLS", &format!("{}?sslmode=require", server.url("ledger")));
+    refusals.add_at(
+        "no TLS",
+        &format!("{}?sslmode=require", server.url("ledger")),
+    );
     assert_snapshot!(refusals.all());
 }
 
@@ -37,24 +46,39 @@ fn a_url_that_leads_nowhere_is_told() {
 fn what_the_server_does_not_allow_is_told() {
     let server = server();
     let (ledger, mut refusals) = (server.url("ledger"), Refusals::of(server.port));
-    server.sql("ledger", "CREATE ROLE guest LOGIN; CREATE ROLE ada LOGIN PASSWORD 'right'");
+    server.sql(
+        "ledger",
+        "CREATE ROLE guest LOGIN; CREATE ROLE ada LOGIN PASSWORD 'right'",
+    );
     let guest = ledger.replace(OWNER, "guest");
     refusals.add("may not make it", &told(&init(&guest, &[])));
     init(&ledger, &[]).stopped(0, "");
     refusals.add_at("no rights", &guest);
-    refusals.add("nobody to let in", &told(&init(&ledger, &["--grant-to", "nobody"])));
+    refusals.add(
+        "nobody to let in",
+        &told(&init(&ledger, &["--grant-to", "nobody"])),
+    );
     server.sql("ledger", "UPDATE semel.ledger SET schema = 99");
     refusals.add_at("newer", &ledger);
     refusals.add("newer, init", &told(&init(&ledger, &[])));
     server.sql("ledger", "UPDATE semel.ledger SET schema = 0");
     refusals.add_at("older", &ledger);
-    server.sql("ledger", "UPDATE semel.ledger SET schema = 1; ALTER TABLE semel.entry SET UNLOGGED");
+    server.sql(
+        "ledger",
+        "UPDATE semel.ledger SET schema = 1; ALTER TABLE semel.entry SET UNLOGGED",
+    );
     refusals.add_at("not logged", &ledger);
     server.sql("ledger", "ALTER TABLE semel.entry SET LOGGED");
-    server.sql("ledger", "ALTER DATABASE ledger SET default_transaction_read_only = on");
+    server.sql(
+        "ledger",
+        "ALTER DATABASE ledger SET default_transaction_read_only = on",
+    );
     refusals.add_at("read-only", &ledger);
     refusals.add("read-only, init", &told(&init(&ledger, &[])));
-    server.admit(&["host all owner 127.0.0.1/32 trust", "host all ada 127.0.0.1/32 scram-sha-256"]);
+    server.admit(&[
+        "host all owner 127.0.0.1/32 trust",
+        "host all ada 127.0.0.1/32 scram-sha-256",
+    ]);
     refusals.add_at("no password", &ledger.replace(OWNER, "ada"));
     refusals.add_at("wrong password", &ledger.replace(OWNER, "ada:wrong"));
     refusals.add_at("not let in", &guest);
@@ -67,16 +91,24 @@ fn a_password_that_is_kept_elsewhere_lets_in() {
     let ledger = server.url("ledger");
     server.sql("ledger", "CREATE ROLE ada LOGIN PASSWORD 'right'");
     init(&ledger, &["--grant-to", "ada"]).stopped(0, "");
-    server.admit(&["host all owner 127.0.0.1/32 trust", "host all ada 127.0.0.1/32 scram-sha-256"]);
+    server.admit(&[
+        "host all owner 127.0.0.1/32 trust",
+        "host all ada 127.0.0.1/32 scram-sha-256",
+    ]);
     let shop = shop_at(&ledger.replace(OWNER, "ada"));
-    let config = shop.read("semel.toml").replace("[ledger]\n", "[ledger]\nsecret_env = \"LEDGER_PASSWORD\"\n");
+    let config = shop
+        .read("semel.toml")
+        .replace("[ledger]\n", "[ledger]\nsecret_env = \"LEDGER_PASSWORD\"\n");
     shop.write("semel.toml", &config);
     let mut list = shop.semel(&["ledger", "list"]);
     let listed = list.env("LEDGER_PASSWORD", "right").output().unwrap();
     assert!(listed.status.success(), "{listed:?}");
     let denied = list.env("LEDGER_PASSWORD", "wrong").output().unwrap();
     assert_eq!(denied.status.code(), Some(69));
-    assert!(!String::from_utf8_lossy(&denied.stderr).contains("wrong"), "{denied:?}");
+    assert!(
+        !String::from_utf8_lossy(&denied.stderr).contains("wrong"),
+        "{denied:?}"
+    );
 }
 
 #[test]
@@ -97,27 +129,47 @@ fn it_is_made_once_and_used_by_whom_it_was_granted_to() {
     init(&ledger, &["--partitions", "0"]).stopped(64, "--partitions");
     init(&ledger, &["--renew"]).stopped(64, "`--renew` is for a ledger in Redis");
     let shop = shop_at(&ledger.replace(OWNER, "guest"));
-    is_used_as_ever(&shop, &["server_version", "synchronous_commit on", "D2: survives power loss", "timeline"]);
+    is_used_as_ever(
+        &shop,
+        &[
+            "server_version",
+            "synchronous_commit on",
+            "D2: survives power loss",
+            "timeline",
+        ],
+    );
 }
 
 /// A server that takes enciphered connections only.
 #[test]
 fn connections_are_enciphered_where_the_server_wants_it() {
-    let tls = |name: &str| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/tls").join(name);
+    let tls = |name: &str| {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/data/tls")
+            .join(name)
+    };
     let server = Postgres::start_with_tls(&tls("server.pem"), &tls("server.key"));
     server.sql("postgres", "CREATE DATABASE ledger");
-    server.admit(&["hostssl all all 127.0.0.1/32 trust", "hostssl all all ::1/128 trust"]);
+    server.admit(&[
+        "hostssl all all 127.0.0.1/32 trust",
+        "hostssl all all ::1/128 trust",
+    ]);
     let (port, mut refusals) = (server.port, Refusals::of(server.port));
     refusals.add_at("not enciphered", &server.url("ledger"));
     let url = format!("postgres://{OWNER}@localhost:{port}/ledger?sslmode=require");
     let shop = shop_at(&url);
     let by_authority = |name: &str, words: &[&str]| {
         let mut command = shop.semel(words);
-        command.env("SSL_CERT_FILE", tls(name)).env_remove("SSL_CERT_DIR");
+        command
+            .env("SSL_CERT_FILE", tls(name))
+            .env_remove("SSL_CERT_DIR");
         crate::workshop::Done::of(command.output().unwrap())
     };
     // A machine that trusts somebody else.
-    refusals.add("not vouched for", &told(&by_authority("server.pem", &["ledger", "init"])));
+    refusals.add(
+        "not vouched for",
+        &told(&by_authority("server.pem", &["ledger", "init"])),
+    );
     by_authority("authority.pem", &["ledger", "init"]).stopped(0, "");
     by_authority("authority.pem", &["ledger", "list"]).printed(0, "");
     assert!(refusal(&shop).starts_with("69: "));

@@ -25,7 +25,10 @@ impl Hears {
 
     /// Hears what comes on the way of this request.
     pub(super) fn of(&self, call: &Arc<Call>) -> Self {
-        Self { older: Arc::clone(&self.older), call: Some(Arc::clone(call)) }
+        Self {
+            older: Arc::clone(&self.older),
+            call: Some(Arc::clone(call)),
+        }
     }
 }
 

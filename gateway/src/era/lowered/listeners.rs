@@ -15,8 +15,16 @@ const RESOURCES_MAX: usize = 1_000;
 /// What a client may want to hear, what tells it, and what a server must be able to do for it.
 const LISTS: [(&str, &str, &str); 3] = [
     ("toolsListChanged", method::TOOLS_CHANGED, "tools"),
-    ("promptsListChanged", "notifications/prompts/list_changed", "prompts"),
-    ("resourcesListChanged", "notifications/resources/list_changed", "resources"),
+    (
+        "promptsListChanged",
+        "notifications/prompts/list_changed",
+        "prompts",
+    ),
+    (
+        "resourcesListChanged",
+        "notifications/resources/list_changed",
+        "resources",
+    ),
 ];
 
 /// A client that wants to hear what changes.
@@ -32,18 +40,32 @@ pub(super) struct Listener {
 
 impl Listener {
     /// A listener as the request has it, as far as the server can do it; and the first word that says how far.
-    pub(super) fn of(request: &Message, exchange: &Exchange, capabilities: &Value) -> Option<(Arc<Self>, Message)> {
-        let wanted = meaning::params(request).object("notifications").unwrap_or_default();
-        let can = |what: &str, how: &str| capabilities.pointer(&format!("/{what}/{how}")) == Some(&Value::Bool(true));
+    pub(super) fn of(
+        request: &Message,
+        exchange: &Exchange,
+        capabilities: &Value,
+    ) -> Option<(Arc<Self>, Message)> {
+        let wanted = meaning::params(request)
+            .object("notifications")
+            .unwrap_or_default();
+        let can = |what: &str, how: &str| {
+            capabilities.pointer(&format!("/{what}/{how}")) == Some(&Value::Bool(true))
+        };
         let lists: Vec<_> = LISTS
             .into_iter()
             .filter(|(name, _, what)| wanted.get(name) == Some("true") && can(what, "listChanged"))
             .collect();
-        let resources = wanted.get("resourceSubscriptions").filter(|_| can("resources", "subscribe"));
-        let resources: Vec<String> = resources.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+        let resources = wanted
+            .get("resourceSubscriptions")
+            .filter(|_| can("resources", "subscribe"));
+        let resources: Vec<String> = resources
+            .and_then(|list| serde_json::from_str(list).ok())
+            .unwrap_or_default();
         let resources: Vec<_> = resources.into_iter().take(RESOURCES_MAX).collect();
-        let mut honoured: serde_json::Map<_, _> =
-            lists.iter().map(|(name, ..)| ((*name).to_owned(), Value::Bool(true))).collect();
+        let mut honoured: serde_json::Map<_, _> = lists
+            .iter()
+            .map(|(name, ..)| ((*name).to_owned(), Value::Bool(true)))
+            .collect();
         if !resources.is_empty() {
             honoured.insert("resourceSubscriptions".to_owned(), json!(resources));
         }
@@ -55,7 +77,10 @@ impl Listener {
             resources,
             ended: CancellationToken::new(),
         };
-        let first = Message::notification(method::ACKNOWLEDGED, &json!({ "notifications": honoured }).to_string());
+        let first = Message::notification(
+            method::ACKNOWLEDGED,
+            &json!({ "notifications": honoured }).to_string(),
+        );
         let first = listener.marked(&first);
         Some((Arc::new(listener), first))
     }
@@ -64,15 +89,24 @@ impl Listener {
     fn marked(&self, notification: &Message) -> Message {
         let mut params = meaning::params(notification);
         let mut own = meaning::own(&params);
-        raw(&self.id.to_json()).into_iter().for_each(|id| put(&mut own, meta::SUBSCRIPTION, &id));
+        raw(&self.id.to_json())
+            .into_iter()
+            .for_each(|id| put(&mut own, meta::SUBSCRIPTION, &id));
         put(&mut params, "_meta", &own);
         Message::notification(notification.method().unwrap_or_default(), &text(&params))
     }
 
     fn wants(&self, notification: &Message, params: &Members) -> bool {
         let is_updated = notification.method() == Some(method::RESOURCE_UPDATED);
-        let of = || params.text("uri").is_some_and(|uri| self.resources.iter().any(|own| uri.starts_with(own)));
-        notification.method().is_some_and(|method| self.methods.contains(&method)) || is_updated && of()
+        let of = || {
+            params
+                .text("uri")
+                .is_some_and(|uri| self.resources.iter().any(|own| uri.starts_with(own)))
+        };
+        notification
+            .method()
+            .is_some_and(|method| self.methods.contains(&method))
+            || is_updated && of()
     }
 }
 
@@ -99,18 +133,28 @@ impl Listeners {
     /// Ends the one of this request.
     pub(super) fn end(&self, caller: u64, id: &Id) {
         let all = self.all();
-        let own = all.iter().filter(|listener| listener.caller == caller && listener.id == *id);
+        let own = all
+            .iter()
+            .filter(|listener| listener.caller == caller && listener.id == *id);
         own.for_each(|listener| listener.ended.cancel());
     }
 
     /// Tells all that want to hear it.
     pub(super) async fn tell(&self, notification: &Message) {
         let params = meaning::params(notification);
-        let wanting: Vec<_> =
-            self.all().iter().filter(|listener| listener.wants(notification, &params)).cloned().collect();
+        let wanting: Vec<_> = self
+            .all()
+            .iter()
+            .filter(|listener| listener.wants(notification, &params))
+            .cloned()
+            .collect();
         for listener in wanting {
             // One that has gone ends for itself.
-            listener.client.put(listener.marked(notification)).await.unwrap_or_default();
+            listener
+                .client
+                .put(listener.marked(notification))
+                .await
+                .unwrap_or_default();
         }
     }
 
@@ -126,5 +170,9 @@ impl Listeners {
 
 fn unheard(all: &[Arc<Listener>], resources: &[String]) -> Vec<String> {
     let is_heard = |uri: &&String| all.iter().any(|listener| listener.resources.contains(uri));
-    resources.iter().filter(|uri| !is_heard(uri)).cloned().collect()
+    resources
+        .iter()
+        .filter(|uri| !is_heard(uri))
+        .cloned()
+        .collect()
 }

@@ -56,21 +56,39 @@ impl Older {
     ) -> Result<Arc<Self>, NoServer> {
         let asked_back = capabilities_to_ask(own);
         let asks_back = !asked_back.is_empty();
-        let turns = (asks_back && !upstream.relates_questions()).then(|| Arc::new(Semaphore::new(1)));
-        let client = own.get(meta::CLIENT_INFO).and_then(|json| serde_json::from_str::<Value>(json).ok());
-        let client = client.unwrap_or_else(|| json!({ "name": "semel", "version": env!("CARGO_PKG_VERSION") }));
-        let params =
-            json!({ "protocolVersion": version::V2025_11_25, "capabilities": asked_back, "clientInfo": client });
-        let request = Message::request(&own_id("initialize"), method::INITIALIZE, &params.to_string());
+        let turns =
+            (asks_back && !upstream.relates_questions()).then(|| Arc::new(Semaphore::new(1)));
+        let client = own
+            .get(meta::CLIENT_INFO)
+            .and_then(|json| serde_json::from_str::<Value>(json).ok());
+        let client = client
+            .unwrap_or_else(|| json!({ "name": "semel", "version": env!("CARGO_PKG_VERSION") }));
+        let params = json!({ "protocolVersion": version::V2025_11_25, "capabilities": asked_back, "clientInfo": client });
+        let request = Message::request(
+            &own_id("initialize"),
+            method::INITIALIZE,
+            &params.to_string(),
+        );
         let exchange = exchange.unheard();
         let answered = tokio::time::timeout(OPENS_WITHIN, upstream.ask(request, &exchange)).await;
         let late = |_| NoServer("the server does not open a connection in time".to_owned());
-        let response = answered.map_err(late)?.map_err(|lost| NoServer(lost.to_string()))?;
+        let response = answered
+            .map_err(late)?
+            .map_err(|lost| NoServer(lost.to_string()))?;
         let said = response.body().filter(|_| response.kind() == Kind::Result);
-        let refused = || NoServer(format!("the server opens no connection: {}", response.body().unwrap_or_default()));
-        let said = said.and_then(|said| Members::read(said).ok()).ok_or_else(refused)?;
-        let capabilities =
-            said.get("capabilities").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        let refused = || {
+            NoServer(format!(
+                "the server opens no connection: {}",
+                response.body().unwrap_or_default()
+            ))
+        };
+        let said = said
+            .and_then(|said| Members::read(said).ok())
+            .ok_or_else(refused)?;
+        let capabilities = said
+            .get("capabilities")
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default();
         let older = Arc::new(Self {
             upstream,
             hears: hears.clone(),
@@ -90,7 +108,8 @@ impl Older {
 
     /// From now on the server may speak.
     pub(super) async fn begin(&self) {
-        self.tell(Message::notification(method::INITIALIZED, "{}")).await;
+        self.tell(Message::notification(method::INITIALIZED, "{}"))
+            .await;
         self.upstream.listen(&self.exchange).await;
     }
 
@@ -115,10 +134,18 @@ impl Older {
     async fn send(self: &Arc<Self>, request: Message, params: Members, exchange: &Exchange) {
         let call = Call::new(&request, &params, exchange);
         self.set_level(&meaning::own(&params)).await;
-        let may_ask = meaning::ASKING_BACK.iter().any(|method| request.asks(method));
+        let may_ask = meaning::ASKING_BACK
+            .iter()
+            .any(|method| request.asks(method));
         let request = meaning::lowered(&request, params);
-        let back = Back { call: Arc::clone(&call), besides: Arc::new(self.hears.of(&call)) };
-        let exchange = Exchange { client: Arc::new(back), ..exchange.clone() };
+        let back = Back {
+            call: Arc::clone(&call),
+            besides: Arc::new(self.hears.of(&call)),
+        };
+        let exchange = Exchange {
+            client: Arc::new(back),
+            ..exchange.clone()
+        };
         let Some(turns) = self.turns.clone().filter(|_| may_ask) else {
             call.send();
             self.add(call);
@@ -128,7 +155,9 @@ impl Older {
         let older = Arc::clone(self);
         tokio::spawn(async move {
             // Turns are never closed.
-            let Ok(turn) = turns.acquire_owned().await else { return };
+            let Ok(turn) = turns.acquire_owned().await else {
+                return;
+            };
             if !call.send() {
                 return;
             }
@@ -153,7 +182,10 @@ impl Older {
 
     /// Has the server log from the level on that the request wants.
     async fn set_level(&self, own: &Members) {
-        let Some(wanted) = own.text(meta::LOG_LEVEL).filter(|_| self.capabilities.get("logging").is_some()) else {
+        let Some(wanted) = own
+            .text(meta::LOG_LEVEL)
+            .filter(|_| self.capabilities.get("logging").is_some())
+        else {
             return;
         };
         let is_new = {
@@ -164,14 +196,28 @@ impl Older {
         };
         if is_new {
             let params = json!({ "level": wanted }).to_string();
-            self.tell(Message::request(&own_id("level"), method::SET_LEVEL, &params)).await;
+            self.tell(Message::request(
+                &own_id("level"),
+                method::SET_LEVEL,
+                &params,
+            ))
+            .await;
         }
     }
 
     /// A request that is repeated with answers to what the server has asked.
-    async fn answer(self: &Arc<Self>, request: &Message, place: &str, params: &Members, exchange: &Exchange) {
+    async fn answer(
+        self: &Arc<Self>,
+        request: &Message,
+        place: &str,
+        params: &Members,
+        exchange: &Exchange,
+    ) {
         let given = params.object("inputResponses").unwrap_or_default();
-        match (self.held.answer(place, &exchange.caller, request.method()), request.id().cloned()) {
+        match (
+            self.held.answer(place, &exchange.caller, request.method()),
+            request.id().cloned(),
+        ) {
             (Answered::Belongs(call), Some(id)) => {
                 let (older, client) = (Arc::clone(self), Arc::clone(&exchange.client));
                 tokio::spawn(async move { older.go_on(&call, &given, &id, &client).await });
@@ -179,7 +225,11 @@ impl Older {
             (_, id) => {
                 let what = "what was asked is no longer open. Whether the request it belongs to took effect is told by whoever \
                             recorded it: make the same request again without `requestState` and `inputResponses`";
-                put(exchange, Fault::new(FaultCode::InvalidParams, what).response(id.as_ref())).await;
+                put(
+                    exchange,
+                    Fault::new(FaultCode::InvalidParams, what).response(id.as_ref()),
+                )
+                .await;
             }
         }
     }
@@ -199,7 +249,9 @@ impl Older {
     }
 
     async fn listen(self: &Arc<Self>, request: &Message, exchange: &Exchange) {
-        let Some((listener, first)) = Listener::of(request, exchange, &self.capabilities) else { return };
+        let Some((listener, first)) = Listener::of(request, exchange, &self.capabilities) else {
+            return;
+        };
         put(exchange, first).await;
         for uri in self.listeners.add(&listener) {
             self.subscribe(method::RESOURCES_SUBSCRIBE, &uri).await;
@@ -218,14 +270,19 @@ impl Older {
 
     async fn subscribe(&self, method: &str, uri: &str) {
         let params = json!({ "uri": uri }).to_string();
-        self.tell(Message::request(&own_id("resource"), method, &params)).await;
+        self.tell(Message::request(&own_id("resource"), method, &params))
+            .await;
     }
 
     /// Takes in what cancels a request.
     pub(super) async fn cancel(&self, message: &Message, exchange: &Exchange) {
         let id = params(message).get("requestId").and_then(Id::read);
-        id.iter().for_each(|id| self.listeners.end(exchange.caller.number, id));
-        let awaited = |call: &&Arc<Call>| id.as_ref().is_some_and(|id| call.is_awaited_as(exchange.caller.number, id));
+        id.iter()
+            .for_each(|id| self.listeners.end(exchange.caller.number, id));
+        let awaited = |call: &&Arc<Call>| {
+            id.as_ref()
+                .is_some_and(|id| call.is_awaited_as(exchange.caller.number, id))
+        };
         let call = self.calls().iter().find(awaited).cloned();
         if call.as_ref().is_none_or(|call| call.is_sent()) {
             self.upstream.pass(message.clone(), exchange).await;
@@ -253,10 +310,15 @@ impl Older {
     /// For which request a notification is meant.
     fn reader(&self, message: &Message) -> Option<Arc<Call>> {
         let calls = self.calls();
-        let open = calls.iter().filter(|call| call.is_sent() && !call.is_over());
+        let open = calls
+            .iter()
+            .filter(|call| call.is_sent() && !call.is_over());
         if message.method() == Some(method::PROGRESS) {
             let token = params(message).get("progressToken").map(str::to_owned)?;
-            return open.clone().find(|call| call.token.as_ref() == Some(&token)).cloned();
+            return open
+                .clone()
+                .find(|call| call.token.as_ref() == Some(&token))
+                .cloned();
         }
         let mut wanting = open.filter(|call| call.wants_log);
         wanting.next().filter(|_| wanting.next().is_none()).cloned()
@@ -268,11 +330,17 @@ impl Older {
         if self.turns.is_none() {
             // What comes on the way of no request belongs to the only one that it can belong to.
             let may_ask = |call: &&Arc<Call>| meaning::ASKING_BACK.contains(&call.method.as_str());
-            let mut open = calls.iter().filter(|call| call.is_sent() && !call.is_over()).filter(may_ask);
+            let mut open = calls
+                .iter()
+                .filter(|call| call.is_sent() && !call.is_over())
+                .filter(may_ask);
             return open.next().filter(|_| open.next().is_none()).cloned();
         }
         let is_known = !calls.iter().any(|call| call.is_given_up());
-        calls.iter().find(|call| is_known && call.has_turn()).cloned()
+        calls
+            .iter()
+            .find(|call| is_known && call.has_turn())
+            .cloned()
     }
 
     /// Asks the client of the request under way what the server asks.
@@ -281,7 +349,9 @@ impl Older {
             self.tell(given_up).await;
         }
         if request.asks("ping") {
-            return self.tell(Message::response(request.id(), "result", "{}")).await;
+            return self
+                .tell(Message::response(request.id(), "result", "{}"))
+                .await;
         }
         let call = call.cloned().or_else(|| self.asking());
         let Some(call) = call.filter(|_| is_question(request) && self.asks_back) else {
@@ -302,20 +372,26 @@ impl Older {
         meaning::put(&mut result, "supportedVersions", &[version::V2026_07_28]);
         for name in ["capabilities", "instructions"] {
             let value = self.said.get(name).and_then(meaning::raw);
-            value.into_iter().for_each(|value| meaning::put(&mut result, name, &value));
+            value
+                .into_iter()
+                .for_each(|value| meaning::put(&mut result, name, &value));
         }
         meaning::put(&mut result, "ttlMs", &0);
         meaning::put(&mut result, "cacheScope", &"private");
         let mut own = Members::default();
         let server = self.said.get("serverInfo").and_then(meaning::raw);
-        server.into_iter().for_each(|server| meaning::put(&mut own, meta::SERVER_INFO, &server));
+        server
+            .into_iter()
+            .for_each(|server| meaning::put(&mut own, meta::SERVER_INFO, &server));
         meaning::put(&mut result, "_meta", &own);
         Message::response(id, "result", &meaning::text(&result))
     }
 
     /// Whether a client waits for something of it.
     pub(super) fn is_busy(&self) -> bool {
-        self.calls().iter().any(|call| !call.is_over()) || !self.held.is_empty() || !self.listeners.is_empty()
+        self.calls().iter().any(|call| !call.is_over())
+            || !self.held.is_empty()
+            || !self.listeners.is_empty()
     }
 
     /// Sends a message of this side. What comes of it is for nobody.
@@ -336,7 +412,10 @@ impl Older {
 fn capabilities_to_ask(own: &Members) -> Map<String, Value> {
     let all = own.object(meta::CLIENT_CAPABILITIES).unwrap_or_default();
     let one = |name: &str| Some((name.to_owned(), serde_json::from_str(all.get(name)?).ok()?));
-    meaning::ASKED_BACK.iter().filter_map(|(_, name)| one(name)).collect()
+    meaning::ASKED_BACK
+        .iter()
+        .filter_map(|(_, name)| one(name))
+        .collect()
 }
 
 /// A client that has gone reads nothing.

@@ -37,22 +37,32 @@ impl Shared {
         nobody_waits: &CancellationToken,
     ) -> Result<Message, Lost> {
         let id = made.text("taskId").unwrap_or_default();
-        let unknown =
-            |why: &str| Lost { reason: format!("the server made the task `{id}` of it, and {why}"), sent: true };
+        let unknown = |why: &str| Lost {
+            reason: format!("the server made the task `{id}` of it, and {why}"),
+            sent: true,
+        };
         let (mut state, mut lost_in_row) = (made, 0);
         loop {
             tokio::select! {
                 () = tokio::time::sleep(wait(&state)) => {}
                 () = nobody_waits.cancelled() => return Err(unknown("nobody waits for what that comes to")),
             }
-            let asks = Message::request(&own_id("task"), method::TASKS_GET, &json!({ "taskId": id }).to_string());
+            let asks = Message::request(
+                &own_id("task"),
+                method::TASKS_GET,
+                &json!({ "taskId": id }).to_string(),
+            );
             match self.below.ask(meaning::raised(&asks, said), exchange).await {
                 Ok(response) => {
                     state = told(&response).map_err(|why| unknown(&why))?;
                     lost_in_row = 0;
                 }
                 Err(_) if lost_in_row < LOST_MAX => lost_in_row += 1,
-                Err(lost) => return Err(unknown(&format!("does not tell what became of that: {lost}"))),
+                Err(lost) => {
+                    return Err(unknown(&format!(
+                        "does not tell what became of that: {lost}"
+                    )));
+                }
             }
             if let Some((member, json)) = came_to(&state).map_err(|why| unknown(&why))? {
                 return Ok(Message::response(request.id(), member, json));
@@ -63,14 +73,20 @@ impl Shared {
 
 /// How long to wait before asking.
 fn wait(state: &Members) -> Duration {
-    let told = state.get("pollIntervalMs").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
-    told.unwrap_or(ASKED_AFTER).clamp(ASKED_AFTER_MIN, ASKED_AFTER_MAX)
+    let told = state
+        .get("pollIntervalMs")
+        .and_then(|ms| ms.parse().ok())
+        .map(Duration::from_millis);
+    told.unwrap_or(ASKED_AFTER)
+        .clamp(ASKED_AFTER_MIN, ASKED_AFTER_MAX)
 }
 
 /// How the task stands.
 fn told(response: &Message) -> Result<Members, String> {
     let body = response.body().unwrap_or_default();
-    let state = Members::read(body).ok().filter(|_| response.kind() == Kind::Result);
+    let state = Members::read(body)
+        .ok()
+        .filter(|_| response.kind() == Kind::Result);
     state.ok_or_else(|| format!("does not tell what became of that: {body}"))
 }
 
@@ -84,9 +100,11 @@ fn came_to(state: &Members) -> Result<Option<(&'static str, &str)>, String> {
         Some("completed") => end("result"),
         Some("failed") => end("error"),
         Some("cancelled") => Err("that was cancelled, and may have taken effect before".to_owned()),
-        Some("input_required") => Err("that asks back, which a client of this version of the protocol cannot answer: \
+        Some("input_required") => Err(
+            "that asks back, which a client of this version of the protocol cannot answer: \
                                        look with the server's own tools how it stands"
-            .to_owned()),
+                .to_owned(),
+        ),
         _ => Ok(None),
     }
 }

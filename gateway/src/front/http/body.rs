@@ -21,7 +21,10 @@ const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// The body of a response.
 pub(super) enum Body {
     /// A text, and who wants to know that it was written.
-    Whole { text: Option<Bytes>, written: Option<(Written, oneshot::Sender<()>)> },
+    Whole {
+        text: Option<Bytes>,
+        written: Option<(Written, oneshot::Sender<()>)>,
+    },
     /// Events.
     Events(Box<Events>),
 }
@@ -40,8 +43,20 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn of(reading: Reading, written: Written, has_ids: bool, waits: Option<DropGuard>) -> Self {
-        Self { reading, written, has_ids, first: None, waits, alive: Box::pin(sleep(ALIVE_EVERY)) }
+    pub(super) fn of(
+        reading: Reading,
+        written: Written,
+        has_ids: bool,
+        waits: Option<DropGuard>,
+    ) -> Self {
+        Self {
+            reading,
+            written,
+            has_ids,
+            first: None,
+            waits,
+            alive: Box::pin(sleep(ALIVE_EVERY)),
+        }
     }
 
     /// Says first where the stream is, so that a client can come back even if it reads nothing else.
@@ -60,9 +75,16 @@ impl Events {
                 let _ = self.waits.take().map(DropGuard::disarm);
                 return Poll::Ready(None);
             };
-            read.written.into_iter().for_each(|who| self.written.tell(who));
-            let id = self.has_ids.then(|| format!("id: {}-{}\n", self.reading.stream().number, read.number));
-            return Poll::Ready(Some(event(id.as_deref().unwrap_or_default(), read.message.text())));
+            read.written
+                .into_iter()
+                .for_each(|who| self.written.tell(who));
+            let id = self
+                .has_ids
+                .then(|| format!("id: {}-{}\n", self.reading.stream().number, read.number));
+            return Poll::Ready(Some(event(
+                id.as_deref().unwrap_or_default(),
+                read.message.text(),
+            )));
         }
         ready!(self.alive.as_mut().poll(cx));
         self.alive.as_mut().reset(Instant::now() + ALIVE_EVERY);
@@ -77,7 +99,11 @@ fn event(id: &str, text: &str) -> Bytes {
     event.extend_from_slice(b"event: message\ndata: ");
     let start = event.len();
     event.extend_from_slice(text.as_bytes());
-    for byte in event.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
+    for byte in event
+        .iter_mut()
+        .skip(start)
+        .filter(|byte| matches!(byte, b'\n' | b'\r'))
+    {
         *byte = b' ';
     }
     event.extend_from_slice(b"\n\n");
@@ -86,11 +112,17 @@ fn event(id: &str, text: &str) -> Bytes {
 
 impl Body {
     pub(super) fn empty() -> Self {
-        Self::Whole { text: None, written: None }
+        Self::Whole {
+            text: None,
+            written: None,
+        }
     }
 
     pub(super) fn text(text: impl Into<Bytes>) -> Self {
-        Self::Whole { text: Some(text.into()), written: None }
+        Self::Whole {
+            text: Some(text.into()),
+            written: None,
+        }
     }
 }
 
@@ -98,10 +130,16 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole { text, written } => {
-                written.take().into_iter().for_each(|(written, who)| written.tell(who));
+                written
+                    .take()
+                    .into_iter()
+                    .for_each(|(written, who)| written.tell(who));
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
             Self::Events(events) => events.poll(cx).map(|bytes| Some(Ok(Frame::data(bytes?)))),
@@ -114,7 +152,9 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Whole { text, .. } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
             Self::Events(_) => SizeHint::default(),
         }
     }

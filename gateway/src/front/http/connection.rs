@@ -19,7 +19,10 @@ pub(super) struct Written(Arc<Mutex<Vec<oneshot::Sender<()>>>>);
 impl Written {
     /// Tells `who` after the next time that nothing is left to write. Where the connection ends before, it is dropped.
     pub(super) fn tell(&self, who: oneshot::Sender<()>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(who);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(who);
     }
 
     fn tell_all(&self) {
@@ -31,7 +34,10 @@ impl Written {
     }
 
     fn forget_all(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -57,13 +63,21 @@ impl Drop for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

@@ -27,7 +27,11 @@ impl Refusal {
     }
 
     pub(super) fn saying(status: StatusCode, message: &Message) -> Self {
-        Self { status, text: message.bytes().clone(), header: None }
+        Self {
+            status,
+            text: message.bytes().clone(),
+            header: None,
+        }
     }
 
     pub(super) fn invalid(status: StatusCode, what: impl Into<String>) -> Self {
@@ -36,13 +40,22 @@ impl Refusal {
 
     /// There is no such session, or it is somebody else's: which of both is not told.
     pub(super) fn no_session() -> Self {
-        Self::invalid(StatusCode::NOT_FOUND, "there is no such session: initialize a new one")
+        Self::invalid(
+            StatusCode::NOT_FOUND,
+            "there is no such session: initialize a new one",
+        )
     }
 
     /// There is no room.
     pub(super) fn busy(what: impl Into<String>) -> Self {
-        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, Fault::new(FaultCode::Internal, what));
-        Self { header: Some((header::RETRY_AFTER, "5")), ..refusal }
+        let refusal = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Fault::new(FaultCode::Internal, what),
+        );
+        Self {
+            header: Some((header::RETRY_AFTER, "5")),
+            ..refusal
+        }
     }
 
     /// The address does not know the method.
@@ -57,7 +70,9 @@ impl Refusal {
     pub(super) fn response(self) -> Response<Body> {
         let mut response = json(self.status, self.text);
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         response
     }
@@ -70,7 +85,10 @@ impl From<Denied> for Refusal {
             StatusCode::TOO_MANY_REQUESTS => Some((header::RETRY_AFTER, "1")),
             _ => None,
         };
-        Self { header, ..Self::invalid(denied.status, denied.message) }
+        Self {
+            header,
+            ..Self::invalid(denied.status, denied.message)
+        }
     }
 }
 
@@ -89,7 +107,9 @@ pub(super) fn json(status: StatusCode, text: Bytes) -> Response<Body> {
 pub(super) fn with_body(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

@@ -50,7 +50,8 @@ impl Session {
     /// Opens a session with a connection of its own.
     pub(super) async fn open(connect: &dyn Connect, caller: Caller) -> Result<Arc<Self>, NoServer> {
         let session = Arc::new(Self {
-            id: random_id().ok_or_else(|| NoServer("the system gives no random numbers".to_owned()))?,
+            id: random_id()
+                .ok_or_else(|| NoServer("the system gives no random numbers".to_owned()))?,
             caller: Arc::new(caller),
             upstream: OnceLock::new(),
             standing: Stream::standing(0),
@@ -58,7 +59,9 @@ impl Session {
             next: AtomicU64::new(1),
             used: Mutex::new(Instant::now()),
         });
-        let upstream = connect.connect(Arc::new(OfSession(Arc::downgrade(&session)))).await?;
+        let upstream = connect
+            .connect(Arc::new(OfSession(Arc::downgrade(&session))))
+            .await?;
         // Nobody else has set it.
         let _ = session.upstream.set(upstream);
         Ok(session)
@@ -66,7 +69,10 @@ impl Session {
 
     /// Opens the stream of a request, and reads it.
     pub(super) fn answer(&self, messages: &[&Message], stream: &Arc<Stream>) {
-        let tokens = messages.iter().filter_map(|message| progress_token(message)).collect();
+        let tokens = messages
+            .iter()
+            .filter_map(|message| progress_token(message))
+            .collect();
         self.streams().open.push((Arc::clone(stream), tokens));
     }
 
@@ -81,7 +87,11 @@ impl Session {
         let mut streams = self.streams();
         while streams.kept.len() >= STREAMS_KEPT_MAX {
             // One that is still written is not the one to go, unless all are.
-            let at = streams.kept.iter().position(|kept| kept.is_over()).unwrap_or(0);
+            let at = streams
+                .kept
+                .iter()
+                .position(|kept| kept.is_over())
+                .unwrap_or(0);
             streams.kept.remove(at);
         }
         streams.kept.push_back(Arc::clone(stream));
@@ -89,13 +99,20 @@ impl Session {
 
     /// Reads on after the event of this id, or else what no request caused.
     pub(super) fn read(&self, after: Option<&str>) -> Option<Reading> {
-        let Some(after) = after else { return self.standing.read(None) };
+        let Some(after) = after else {
+            return self.standing.read(None);
+        };
         let (stream, event) = after.split_once('-')?;
         let (number, event) = (stream.parse::<u64>().ok()?, event.parse().ok()?);
         if number == self.standing.number {
             return self.standing.read(Some(event));
         }
-        let kept = self.streams().kept.iter().find(|kept| kept.number == number).cloned();
+        let kept = self
+            .streams()
+            .kept
+            .iter()
+            .find(|kept| kept.number == number)
+            .cloned();
         kept?.read(Some(event))
     }
 
@@ -109,7 +126,10 @@ impl Session {
 
     /// Says that what no request caused is read from now on.
     pub(super) async fn listen(&self) {
-        let exchange = Exchange::new(Arc::<Stream>::clone(&self.standing), Arc::clone(&self.caller));
+        let exchange = Exchange::new(
+            Arc::<Stream>::clone(&self.standing),
+            Arc::clone(&self.caller),
+        );
         if let Some(upstream) = self.upstream.get() {
             upstream.listen(&exchange).await;
         }
@@ -125,17 +145,23 @@ impl Session {
 
     fn is_idle(&self, now: Instant) -> bool {
         let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        now.saturating_duration_since(used) > IDLE_MAX && !self.standing.is_read() && self.open_streams().is_empty()
+        now.saturating_duration_since(used) > IDLE_MAX
+            && !self.standing.is_read()
+            && self.open_streams().is_empty()
     }
 
     /// Where a message that no response is goes, the best place first.
     fn places(&self, message: &Message) -> Vec<Arc<Stream>> {
         let open = self.open_streams();
         let told = progress_of(message);
-        let related = told.and_then(|token| open.iter().find(|(_, tokens)| tokens.contains(&token)));
+        let related =
+            told.and_then(|token| open.iter().find(|(_, tokens)| tokens.contains(&token)));
         let single = open.first().filter(|_| open.len() == 1);
         let newest = open.last().filter(|_| !self.standing.is_read());
-        let places = [related, single, newest].into_iter().flatten().map(|(stream, _)| Arc::clone(stream));
+        let places = [related, single, newest]
+            .into_iter()
+            .flatten()
+            .map(|(stream, _)| Arc::clone(stream));
         places.chain([Arc::clone(&self.standing)]).collect()
     }
 
@@ -159,15 +185,22 @@ fn random_id() -> Option<String> {
 
 /// The token under which the progress of this request is told.
 fn progress_token(request: &Message) -> Option<String> {
-    let body = request.body().filter(|body| body.contains("progressToken"))?;
+    let body = request
+        .body()
+        .filter(|body| body.contains("progressToken"))?;
     let own = Members::read(body).ok()?.object("_meta").ok()?;
     own.get("progressToken").map(str::to_owned)
 }
 
 /// The token of the request whose progress this message tells.
 fn progress_of(message: &Message) -> Option<String> {
-    let body = message.body().filter(|_| message.method() == Some(method::PROGRESS))?;
-    Members::read(body).ok()?.get("progressToken").map(str::to_owned)
+    let body = message
+        .body()
+        .filter(|_| message.method() == Some(method::PROGRESS))?;
+    Members::read(body)
+        .ok()?
+        .get("progressToken")
+        .map(str::to_owned)
 }
 
 /// The client of a session as its server's connection sees it.
@@ -176,7 +209,10 @@ struct OfSession(Weak<Session>);
 
 impl OfSession {
     fn places(&self, message: &Message) -> Vec<Arc<Stream>> {
-        self.0.upgrade().map(|session| session.places(message)).unwrap_or_default()
+        self.0
+            .upgrade()
+            .map(|session| session.places(message))
+            .unwrap_or_default()
     }
 }
 
@@ -209,7 +245,10 @@ impl Sessions {
 
     /// The session of this id, if it is of the same tenant as who asks for it.
     pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
-        self.all().get(id).filter(|session| session.caller.tenant == caller.tenant).cloned()
+        self.all()
+            .get(id)
+            .filter(|session| session.caller.tenant == caller.tenant)
+            .cloned()
     }
 
     pub(super) fn remove(&self, session: &Session) {
@@ -224,7 +263,11 @@ impl Sessions {
     pub(super) fn take_idle(&self) -> Vec<Arc<Session>> {
         let now = Instant::now();
         let mut all = self.all();
-        let idle: Vec<_> = all.values().filter(|session| session.is_idle(now)).cloned().collect();
+        let idle: Vec<_> = all
+            .values()
+            .filter(|session| session.is_idle(now))
+            .cloned()
+            .collect();
         for session in &idle {
             all.remove(&session.id);
         }

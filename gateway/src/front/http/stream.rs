@@ -108,7 +108,10 @@ impl Stream {
             reader: None,
             turns: 0,
         };
-        Arc::new(Self { number, state: Mutex::new(state) })
+        Arc::new(Self {
+            number,
+            state: Mutex::new(state),
+        })
     }
 
     /// From now on what is read is kept, because its reader can ask for it again.
@@ -121,7 +124,10 @@ impl Stream {
     pub(super) fn read(self: &Arc<Self>, after: Option<u64>) -> Option<Reading> {
         let mut state = self.state();
         let at = after.map_or(state.unread, |number| number.saturating_add(1));
-        let first = state.events.front().map_or(state.next, |event| event.number);
+        let first = state
+            .events
+            .front()
+            .map_or(state.next, |event| event.number);
         if at < first || at > state.next {
             return None;
         }
@@ -129,8 +135,15 @@ impl Stream {
         let turn = state.turns;
         let before = state.reader.replace(Reader { turn, waker: None });
         drop(state);
-        before.and_then(|reader| reader.waker).into_iter().for_each(Waker::wake);
-        Some(Reading { stream: Arc::clone(self), turn, at })
+        before
+            .and_then(|reader| reader.waker)
+            .into_iter()
+            .for_each(Waker::wake);
+        Some(Reading {
+            stream: Arc::clone(self),
+            turn,
+            at,
+        })
     }
 
     /// Whether somebody reads it now.
@@ -173,7 +186,11 @@ impl State {
         self.reader.as_mut().and_then(|reader| reader.waker.take())
     }
 
-    fn write(&mut self, message: Message, written: Option<oneshot::Sender<()>>) -> Result<(), Gone> {
+    fn write(
+        &mut self,
+        message: Message,
+        written: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Gone> {
         if self.is_over {
             return Err(Gone);
         }
@@ -185,10 +202,16 @@ impl State {
             return Err(Gone);
         }
         self.bytes += message.bytes().len();
-        self.events.push_back(Event { number: self.next, message, written });
+        self.events.push_back(Event {
+            number: self.next,
+            message,
+            written,
+        });
         self.next += 1;
         if self.is_unread_too_long() {
-            tracing::warn!("a client's stream is cut, because it does not read what is written to it");
+            tracing::warn!(
+                "a client's stream is cut, because it does not read what is written to it"
+            );
             self.cut();
             return Err(Gone);
         }
@@ -202,7 +225,9 @@ impl State {
             return true;
         }
         let Some(id) = message.id() else { return true };
-        let Some(at) = self.asked.iter().position(|asked| asked == id) else { return false };
+        let Some(at) = self.asked.iter().position(|asked| asked == id) else {
+            return false;
+        };
         self.asked.swap_remove(at);
         self.is_over = self.asked.is_empty();
         true
@@ -228,7 +253,11 @@ impl State {
         while let Some(first) = self.events.front() {
             let is_read = first.number < self.unread;
             let is_too_much = self.events.len() > KEPT_MAX || self.bytes > KEPT_BYTES_MAX;
-            let goes = if is_read { is_too_much || !self.keeps } else { is_too_much && self.reader.is_none() };
+            let goes = if is_read {
+                is_too_much || !self.keeps
+            } else {
+                is_too_much && self.reader.is_none()
+            };
             // A stream's last word stays for whoever comes back for it.
             if !goes || self.events.len() == 1 && self.keeps {
                 return;
@@ -260,7 +289,11 @@ impl Reading {
         }
         let at = self.at;
         if let Some(event) = state.events.iter_mut().find(|event| event.number >= at) {
-            let read = Read { number: event.number, message: event.message.clone(), written: event.written.take() };
+            let read = Read {
+                number: event.number,
+                message: event.message.clone(),
+                written: event.written.take(),
+            };
             self.at = read.number + 1;
             state.unread = state.unread.max(self.at);
             state.forget();
@@ -288,7 +321,10 @@ impl Reading {
 }
 
 fn is_turn(state: &State, turn: u64) -> bool {
-    state.reader.as_ref().is_some_and(|reader| reader.turn == turn)
+    state
+        .reader
+        .as_ref()
+        .is_some_and(|reader| reader.turn == turn)
 }
 
 fn wait(state: &mut State, cx: &Context<'_>) {
@@ -316,7 +352,9 @@ impl Drop for Reading {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 
@@ -330,7 +368,11 @@ impl Client for Stream {
         let (written, is_written) = oneshot::channel();
         let is_read = self.is_read();
         self.write(message, Some(written).filter(|_| is_read))?;
-        if is_read { is_written.await.map_err(|_| Gone) } else { Err(Gone) }
+        if is_read {
+            is_written.await.map_err(|_| Gone)
+        } else {
+            Err(Gone)
+        }
     }
 }
 

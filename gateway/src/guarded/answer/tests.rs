@@ -1,7 +1,14 @@
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests"
+)]
 
 use super::*;
-use semel::words::{About, Durability, Effect, Failure, Next, Recorded, Silence, Standing, Switch, Unguarded};
+use semel::words::{
+    About, Durability, Effect, Failure, Next, Recorded, Silence, Standing, Switch, Unguarded,
+};
 
 fn about() -> About {
     About {
@@ -28,88 +35,255 @@ fn result(text: &str) -> Outcome {
 
 fn failure(text: &str) -> Outcome {
     let details = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
-    Outcome::Failed(Failure { message: text.to_owned(), details: Some(details), ..Failure::default() })
+    Outcome::Failed(Failure {
+        message: text.to_owned(),
+        details: Some(details),
+        ..Failure::default()
+    })
 }
 
 fn error(message: &str) -> Outcome {
     let details = json!({ "code": -32_603, "message": message });
     let code = Some("-32603".to_owned());
-    Outcome::Failed(Failure { message: message.to_owned(), code, details: Some(details), status: None })
+    Outcome::Failed(Failure {
+        message: message.to_owned(),
+        code,
+        details: Some(details),
+        status: None,
+    })
 }
 
 fn executed(about: About, outcome: Outcome, effect: Effect, reason: &str, next: Next) -> Answer {
-    Answer::Executed { about, outcome, effect, reason: reason.to_owned(), next }
+    Answer::Executed {
+        about,
+        outcome,
+        effect,
+        reason: reason.to_owned(),
+        next,
+    }
 }
 
 fn in_doubt(about: About, reason: &str, outcome: Option<Outcome>, after_ms: Option<u64>) -> Answer {
-    Answer::InDoubt { about, reason: reason.to_owned(), outcome, next: Next::AskAgain { after_ms } }
+    Answer::InDoubt {
+        about,
+        reason: reason.to_owned(),
+        outcome,
+        next: Next::AskAgain { after_ms },
+    }
 }
 
 fn held(reason: &str, outcome: Option<Outcome>) -> Answer {
-    Answer::Held { about: about(), reason: reason.to_owned(), outcome, next: Next::AskAPerson }
+    Answer::Held {
+        about: about(),
+        reason: reason.to_owned(),
+        outcome,
+        next: Next::AskAPerson,
+    }
 }
 
 fn conflict(state: &str, outcome: Option<Outcome>, reason: Option<&str>, next: Next) -> Answer {
     let reason = reason.map(ToOwned::to_owned);
-    let standing = Standing { state: state.to_owned(), outcome, handles: Vec::new(), reason };
-    Answer::Conflict { about: about(), standing, next }
+    let standing = Standing {
+        state: state.to_owned(),
+        outcome,
+        handles: Vec::new(),
+        reason,
+    };
+    Answer::Conflict {
+        about: about(),
+        standing,
+        next,
+    }
 }
 
 fn replayed(outcome: Option<Outcome>, effect: Effect, next: Next) -> Answer {
-    Answer::Replayed { about: about(), outcome, effect, next }
+    Answer::Replayed {
+        about: about(),
+        outcome,
+        effect,
+        next,
+    }
 }
 
 fn running(continuation: Option<&str>) -> Answer {
     let continuation = continuation.map(ToOwned::to_owned);
-    Answer::Running { about: about(), continuation, next: Next::AskAgain { after_ms: Some(1_000) } }
+    Answer::Running {
+        about: about(),
+        continuation,
+        next: Next::AskAgain {
+            after_ms: Some(1_000),
+        },
+    }
 }
 
 fn refused(reason: &str, next: Next) -> Answer {
-    Answer::Refused { reason: reason.to_owned(), next }
+    Answer::Refused {
+        reason: reason.to_owned(),
+        next,
+    }
 }
 
 /// Every answer, for every reason that makes a difference to its reader.
 fn answers() -> Vec<(&'static str, Answer)> {
     let again = |after_ms| Next::CallAgain { after_ms };
     let lost = "no answer: the server ended";
-    let unanswered = |sent| Outcome::Unanswered(Silence { reason: "the server cannot be reached".to_owned(), sent });
-    let passed = |outcome| Answer::Passed { why: Unguarded::Shadow, outcome };
+    let unanswered = |sent| {
+        Outcome::Unanswered(Silence {
+            reason: "the server cannot be reached".to_owned(),
+            sent,
+        })
+    };
+    let passed = |outcome| Answer::Passed {
+        why: Unguarded::Shadow,
+        outcome,
+    };
     vec![
-        ("executed", executed(about(), result("refunded"), Effect::Landed, "", Next::Nothing)),
-        ("executed, not recorded", executed(unrecorded(), result("refunded"), Effect::Landed, "", Next::Nothing)),
-        ("executed, turned away", executed(about(), failure("no such charge"), Effect::Absent, "", again(None))),
-        ("executed, not sent", executed(about(), unanswered(false), Effect::Absent, "nothing was sent", again(None))),
+        (
+            "executed",
+            executed(
+                about(),
+                result("refunded"),
+                Effect::Landed,
+                "",
+                Next::Nothing,
+            ),
+        ),
+        (
+            "executed, not recorded",
+            executed(
+                unrecorded(),
+                result("refunded"),
+                Effect::Landed,
+                "",
+                Next::Nothing,
+            ),
+        ),
+        (
+            "executed, turned away",
+            executed(
+                about(),
+                failure("no such charge"),
+                Effect::Absent,
+                "",
+                again(None),
+            ),
+        ),
+        (
+            "executed, not sent",
+            executed(
+                about(),
+                unanswered(false),
+                Effect::Absent,
+                "nothing was sent",
+                again(None),
+            ),
+        ),
         ("passed, lost", passed(unanswered(true))),
         ("passed, not sent", passed(unanswered(false))),
-        ("replayed", replayed(Some(result("refunded")), Effect::Landed, Next::Nothing)),
-        ("replayed, not kept", replayed(None, Effect::Landed, Next::Nothing)),
-        ("replayed, refused", replayed(Some(failure("declined")), Effect::Refused, again(Some(600_000)))),
-        ("replayed, refused by a person", replayed(None, Effect::Refused, Next::AskAPerson)),
-        ("replayed, an error of the protocol", replayed(Some(error("declined")), Effect::Refused, again(Some(5_000)))),
+        (
+            "replayed",
+            replayed(Some(result("refunded")), Effect::Landed, Next::Nothing),
+        ),
+        (
+            "replayed, not kept",
+            replayed(None, Effect::Landed, Next::Nothing),
+        ),
+        (
+            "replayed, refused",
+            replayed(
+                Some(failure("declined")),
+                Effect::Refused,
+                again(Some(600_000)),
+            ),
+        ),
+        (
+            "replayed, refused by a person",
+            replayed(None, Effect::Refused, Next::AskAPerson),
+        ),
+        (
+            "replayed, an error of the protocol",
+            replayed(Some(error("declined")), Effect::Refused, again(Some(5_000))),
+        ),
         ("running", running(None)),
         ("running, waiting for an answer", running(Some("c"))),
         ("in doubt", in_doubt(about(), lost, None, Some(5_000))),
-        ("in doubt, not recorded", in_doubt(unrecorded(), lost, None, None)),
-        ("in doubt, the server answered", in_doubt(about(), "it failed", Some(failure("disk full")), None)),
+        (
+            "in doubt, not recorded",
+            in_doubt(unrecorded(), lost, None, None),
+        ),
+        (
+            "in doubt, the server answered",
+            in_doubt(about(), "it failed", Some(failure("disk full")), None),
+        ),
         ("held", held(lost, Some(unanswered(true)))),
-        ("held, the server answered", held("the tool failed", Some(failure("disk full")))),
-        ("held, an error of the protocol", held("the tool failed", Some(error("boom")))),
-        ("conflict, landed", conflict("landed", Some(result("refunded 30")), None, Next::Nothing)),
-        ("conflict, in doubt", conflict("in-doubt", None, Some(lost), Next::Nothing)),
-        ("conflict, under way", conflict("started", None, None, again(Some(1_000)))),
-        ("conflict, held", conflict("held", None, Some(lost), Next::AskAPerson)),
-        ("expired", Answer::Expired { about: about(), landed_at_ms: 1_795_000_000_000, next: Next::Nothing }),
-        ("refused", refused("the argument `order` is missing", Next::CorrectTheCall)),
-        ("refused, the ledger is away", refused("the ledger cannot be used: locked", again(Some(5_000)))),
-        ("refused, nobody set the tool up", refused("no policy is set up for the tool", Next::AskAPerson)),
+        (
+            "held, the server answered",
+            held("the tool failed", Some(failure("disk full"))),
+        ),
+        (
+            "held, an error of the protocol",
+            held("the tool failed", Some(error("boom"))),
+        ),
+        (
+            "conflict, landed",
+            conflict("landed", Some(result("refunded 30")), None, Next::Nothing),
+        ),
+        (
+            "conflict, in doubt",
+            conflict("in-doubt", None, Some(lost), Next::Nothing),
+        ),
+        (
+            "conflict, under way",
+            conflict("started", None, None, again(Some(1_000))),
+        ),
+        (
+            "conflict, held",
+            conflict("held", None, Some(lost), Next::AskAPerson),
+        ),
+        (
+            "expired",
+            Answer::Expired {
+                about: about(),
+                landed_at_ms: 1_795_000_000_000,
+                next: Next::Nothing,
+            },
+        ),
+        (
+            "refused",
+            refused("the argument `order` is missing", Next::CorrectTheCall),
+        ),
+        (
+            "refused, the ledger is away",
+            refused("the ledger cannot be used: locked", again(Some(5_000))),
+        ),
+        (
+            "refused, nobody set the tool up",
+            refused("no policy is set up for the tool", Next::AskAPerson),
+        ),
     ]
 }
 
 fn read(answer: &Answer, has_output_schema: bool) -> Value {
     let look_with = ["get_refund".to_owned(), "list_refunds".to_owned()];
-    let look_with = if has_output_schema { &look_with[..0] } else { &look_with[..] };
-    let (id, subject) = (Id::Number(7), Subject { tool: "refund", look_with });
-    let message = Reader { id: &id, subject, has_output_schema, has_result_types: false }.response(answer, None);
+    let look_with = if has_output_schema {
+        &look_with[..0]
+    } else {
+        &look_with[..]
+    };
+    let (id, subject) = (
+        Id::Number(7),
+        Subject {
+            tool: "refund",
+            look_with,
+        },
+    );
+    let message = Reader {
+        id: &id,
+        subject,
+        has_output_schema,
+        has_result_types: false,
+    }
+    .response(answer, None);
     assert_eq!(message.id(), Some(&id));
     serde_json::from_str(message.text()).unwrap()
 }
@@ -120,7 +294,10 @@ fn what_a_model_reads() {
         .iter()
         .map(|(name, answer)| {
             let response = read(answer, false);
-            format!("## {name}\n{}", serde_json::to_string_pretty(response.get("result").unwrap_or(&response)).unwrap())
+            format!(
+                "## {name}\n{}",
+                serde_json::to_string_pretty(response.get("result").unwrap_or(&response)).unwrap()
+            )
         })
         .collect();
     insta::assert_snapshot!(told.join("\n\n"));
@@ -134,7 +311,10 @@ fn a_result_with_a_schema_of_its_own_has_no_structure_of_ours() {
         let says_what = response["result"]["_meta"]["dev.semel/answer"] == answer.word();
         assert!(says_what || response.get("error").is_some(), "{name}");
     }
-    let (_, answer) = answers().into_iter().find(|(name, _)| *name == "held, the server answered").unwrap();
+    let (_, answer) = answers()
+        .into_iter()
+        .find(|(name, _)| *name == "held, the server answered")
+        .unwrap();
     let said = &read(&answer, true)["result"]["_meta"]["dev.semel/server-said"];
     assert_eq!(said["content"][0]["text"], "disk full");
 }
@@ -142,11 +322,20 @@ fn a_result_with_a_schema_of_its_own_has_no_structure_of_ours() {
 #[test]
 fn the_server_s_own_words_are_there_wherever_it_answered() {
     for (name, answer) in answers() {
-        let words = ["refunded", "no such charge", "declined", "disk full", "boom"];
+        let words = [
+            "refunded",
+            "no such charge",
+            "declined",
+            "disk full",
+            "boom",
+        ];
         let spoke = |outcome: &Outcome| !matches!(outcome, Outcome::Unanswered(_));
         if said(&answer).is_some_and(spoke) {
             let text = read(&answer, false).to_string();
-            assert!(words.iter().any(|word| text.contains(word)), "{name}: {text}");
+            assert!(
+                words.iter().any(|word| text.contains(word)),
+                "{name}: {text}"
+            );
         }
     }
 }
@@ -155,30 +344,77 @@ fn the_server_s_own_words_are_there_wherever_it_answered() {
 fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
     let body = r#"{"z":1.10,"content":[ {"type":"text","text":"\u0041"}],"_meta":{"own":[1.0]}}"#;
     let own = Message::response(Some(&Id::Text("other".into())), "result", body);
-    let (id, subject) = (Id::Number(7), Subject { tool: "refund", look_with: &[] });
-    let reader = Reader { id: &id, subject, has_output_schema: false, has_result_types: false };
+    let (id, subject) = (
+        Id::Number(7),
+        Subject {
+            tool: "refund",
+            look_with: &[],
+        },
+    );
+    let reader = Reader {
+        id: &id,
+        subject,
+        has_output_schema: false,
+        has_result_types: false,
+    };
     let plain = executed(about(), result("unused"), Effect::Landed, "", Next::Nothing);
     let text = reader.response(&plain, Some(&own));
     let (untouched, marked) = (&body[..body.len() - 2], r#","dev.semel/answer":"executed""#);
-    assert!(text.body().unwrap().starts_with(&format!("{untouched}{marked}")), "{}", text.text());
-    let passed = Answer::Passed { why: Unguarded::Policy, outcome: result("unused") };
+    assert!(
+        text.body()
+            .unwrap()
+            .starts_with(&format!("{untouched}{marked}")),
+        "{}",
+        text.text()
+    );
+    let passed = Answer::Passed {
+        why: Unguarded::Policy,
+        outcome: result("unused"),
+    };
     assert_eq!(reader.response(&passed, Some(&own)).body(), Some(body));
 }
 
 #[test]
 fn a_reader_of_the_newer_era_is_told_that_a_result_is_complete() {
-    let (id, subject) = (Id::Number(7), Subject { tool: "refund", look_with: &[] });
+    let (id, subject) = (
+        Id::Number(7),
+        Subject {
+            tool: "refund",
+            look_with: &[],
+        },
+    );
     for has_result_types in [true, false] {
-        let reader = Reader { id: &id, subject, has_output_schema: false, has_result_types };
+        let reader = Reader {
+            id: &id,
+            subject,
+            has_output_schema: false,
+            has_result_types,
+        };
         for (name, answer) in answers() {
-            let response: Value = serde_json::from_str(reader.response(&answer, None).text()).unwrap();
-            let Some(result) = response.get("result") else { continue };
-            assert_eq!(result.get("resultType").is_some(), has_result_types, "{name}");
+            let response: Value =
+                serde_json::from_str(reader.response(&answer, None).text()).unwrap();
+            let Some(result) = response.get("result") else {
+                continue;
+            };
+            assert_eq!(
+                result.get("resultType").is_some(),
+                has_result_types,
+                "{name}"
+            );
         }
     }
     let asked = r#"{"resultType":"input_required","requestState":"s"}"#;
     let own = Message::response(Some(&id), "result", asked);
-    let reader = Reader { id: &id, subject, has_output_schema: false, has_result_types: true };
+    let reader = Reader {
+        id: &id,
+        subject,
+        has_output_schema: false,
+        has_result_types: true,
+    };
     let response = reader.response(&running(Some("c")), Some(&own));
-    assert!(response.text().contains("input_required"), "what has a type keeps it: {}", response.text());
+    assert!(
+        response.text().contains("input_required"),
+        "what has a type keeps it: {}",
+        response.text()
+    );
 }

@@ -29,28 +29,55 @@ enum Type {
 
 impl Arguments {
     pub(super) fn of_schema(schema: &Value) -> Self {
-        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        let required = required.filter_map(Value::as_str).take(ARGUMENTS_MAX).map(ToOwned::to_owned).collect();
-        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-        let typed =
-            properties.filter_map(|(name, property)| Some((name.clone(), Type::all_of(property.get("type")?)?)));
-        Self { required, types: typed.take(ARGUMENTS_MAX).collect() }
+        let required = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let required = required
+            .filter_map(Value::as_str)
+            .take(ARGUMENTS_MAX)
+            .map(ToOwned::to_owned)
+            .collect();
+        let properties = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
+        let typed = properties.filter_map(|(name, property)| {
+            Some((name.clone(), Type::all_of(property.get("type")?)?))
+        });
+        Self {
+            required,
+            types: typed.take(ARGUMENTS_MAX).collect(),
+        }
     }
 
     /// Whether these may be the tool's, as far as is looked at.
     pub(super) fn may_be(&self, arguments: &Map<String, Value>) -> bool {
         let is_of = |value: &Value, types: &[Type]| types.iter().any(|is| is.has(value));
-        let is_wrong =
-            |(name, types): &(String, Vec<Type>)| arguments.get(name).is_some_and(|value| !is_of(value, types));
-        self.required.iter().all(|name| arguments.contains_key(name)) && !self.types.iter().any(is_wrong)
+        let is_wrong = |(name, types): &(String, Vec<Type>)| {
+            arguments
+                .get(name)
+                .is_some_and(|value| !is_of(value, types))
+        };
+        self.required
+            .iter()
+            .all(|name| arguments.contains_key(name))
+            && !self.types.iter().any(is_wrong)
     }
 }
 
 impl Type {
     /// The types that `type` names; none: at least one of them is unknown here.
     fn all_of(named: &Value) -> Option<Vec<Self>> {
-        let names = named.as_array().map_or(std::slice::from_ref(named), Vec::as_slice);
-        names.iter().map(|name| Self::named(name.as_str()?)).collect()
+        let names = named
+            .as_array()
+            .map_or(std::slice::from_ref(named), Vec::as_slice);
+        names
+            .iter()
+            .map(|name| Self::named(name.as_str()?))
+            .collect()
     }
 
     fn named(name: &str) -> Option<Self> {
@@ -95,12 +122,19 @@ mod tests {
             },
             "required": ["amount"],
         });
-        arguments.as_object().is_some_and(|arguments| Arguments::of_schema(&schema).may_be(arguments))
+        arguments
+            .as_object()
+            .is_some_and(|arguments| Arguments::of_schema(&schema).may_be(arguments))
     }
 
     #[test]
     fn what_is_missing_or_of_another_type_is_not_the_tool_s() {
-        for wrong in [json!({}), json!({ "amount": "5" }), json!({ "amount": null }), json!({ "amount": 5, "to": 1 })] {
+        for wrong in [
+            json!({}),
+            json!({ "amount": "5" }),
+            json!({ "amount": null }),
+            json!({ "amount": 5, "to": 1 }),
+        ] {
             assert!(!may_be(&wrong), "{wrong}");
         }
     }
@@ -114,8 +148,15 @@ mod tests {
         ] {
             assert!(may_be(&fine), "{fine}");
         }
-        for schema in [json!(null), json!({}), json!({ "required": "amount", "properties": [] })] {
-            assert!(Arguments::of_schema(&schema).may_be(&Map::new()), "{schema}");
+        for schema in [
+            json!(null),
+            json!({}),
+            json!({ "required": "amount", "properties": [] }),
+        ] {
+            assert!(
+                Arguments::of_schema(&schema).may_be(&Map::new()),
+                "{schema}"
+            );
         }
     }
 }

@@ -19,7 +19,12 @@ fn claims_become_facts_and_what_is_no_claim_does_not() {
     let next = catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page));
     assert_eq!(next, Some(Next::Page("2".to_owned())));
     let facts = |name: &str| -> Vec<_> {
-        catalog.tools().known.get(name).map(|tool| tool.hints.facts().collect()).unwrap_or_default()
+        catalog
+            .tools()
+            .known
+            .get(name)
+            .map(|tool| tool.hints.facts().collect())
+            .unwrap_or_default()
     };
     assert_eq!(facts("a"), [("hint.read-only", Value::from(true))]);
     assert!(facts("b").is_empty() && facts("c").is_empty());
@@ -34,7 +39,10 @@ fn tools_to_look_with_only_read_and_the_likeliest_come_first() {
         {"name":"wipe","annotations":{"readOnlyHint":true,"destructiveHint":true}},
         {"name":"create_refund"}]}"#;
     catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page));
-    assert_eq!(catalog.look_with("create_refund"), ["get_refund", "list_users"]);
+    assert_eq!(
+        catalog.look_with("create_refund"),
+        ["get_refund", "list_users"]
+    );
 }
 
 /// A server that lists its tools the so-manieth time that it is asked, or never.
@@ -55,15 +63,26 @@ impl Upstream for Slow {
         if self.asked.fetch_add(1, Ordering::SeqCst) + 1 < self.answers_at {
             return std::future::pending().await;
         }
-        Ok(Message::response(request.id(), "result", r#"{"tools":[{"name":"pay","outputSchema":{}}]}"#))
+        Ok(Message::response(
+            request.id(),
+            "result",
+            r#"{"tools":[{"name":"pay","outputSchema":{}}]}"#,
+        ))
     }
 
     async fn close(&self) {}
 }
 
 fn slow(answers_at: usize) -> (Arc<Slow>, Arc<dyn Upstream>, Exchange) {
-    let server = Arc::new(Slow { asked: AtomicUsize::new(0), answers_at, told: Mutex::default() });
-    let exchange = Exchange::new(Arc::new(Nobody), Arc::new(Caller::new(Tenant::default(), None)));
+    let server = Arc::new(Slow {
+        asked: AtomicUsize::new(0),
+        answers_at,
+        told: Mutex::default(),
+    });
+    let exchange = Exchange::new(
+        Arc::new(Nobody),
+        Arc::new(Caller::new(Tenant::default(), None)),
+    );
     (Arc::clone(&server), server, exchange)
 }
 
@@ -73,13 +92,29 @@ async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_
     let (catalog, meta) = (Catalog::default(), Members::default());
     let began = Instant::now();
     for _ in 0..3 {
-        assert_eq!(*catalog.tool("pay", &below, &exchange, &meta).await, Known::default());
+        assert_eq!(
+            *catalog.tool("pay", &below, &exchange, &meta).await,
+            Known::default()
+        );
     }
     assert_eq!(began.elapsed(), LISTED_WITHIN, "the first one alone waits");
     assert_eq!(server.asked.load(Ordering::SeqCst), 1);
-    assert!(server.told.lock().unwrap().first().is_some_and(|told| told.contains("notifications/cancelled")));
+    assert!(
+        server
+            .told
+            .lock()
+            .unwrap()
+            .first()
+            .is_some_and(|told| told.contains("notifications/cancelled"))
+    );
     tokio::time::advance(SILENT_FOR).await;
-    assert!(catalog.tool("pay", &below, &exchange, &meta).await.has_output_schema, "it is asked again, and tells");
+    assert!(
+        catalog
+            .tool("pay", &below, &exchange, &meta)
+            .await
+            .has_output_schema,
+        "it is asked again, and tells"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,8 +126,14 @@ async fn a_tool_that_its_server_does_not_list_is_known_as_that_only_where_the_li
         facts(&*catalog.tool("py", &below, &exchange, &meta).await),
         [("server.lists-tool", Value::from(false))]
     );
-    assert_eq!(facts(&*catalog.tool("pay", &below, &exchange, &meta).await), []);
+    assert_eq!(
+        facts(&*catalog.tool("pay", &below, &exchange, &meta).await),
+        []
+    );
     let (_, silent, exchange) = slow(usize::MAX);
     let catalog = Catalog::default();
-    assert_eq!(facts(&*catalog.tool("py", &silent, &exchange, &meta).await), []);
+    assert_eq!(
+        facts(&*catalog.tool("py", &silent, &exchange, &meta).await),
+        []
+    );
 }

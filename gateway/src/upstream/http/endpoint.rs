@@ -36,7 +36,9 @@ pub enum EndpointFault {
     #[error("the header `{0}` cannot be sent: its name or its value is none that HTTP knows")]
     Header(String),
     /// The certificates to check the server's against cannot be read.
-    #[error("the certificates of this system cannot be read, against which the server's is checked: {0}")]
+    #[error(
+        "the certificates of this system cannot be read, against which the server's is checked: {0}"
+    )]
     Roots(String),
 }
 
@@ -54,7 +56,9 @@ impl Endpoint {
     /// # Errors
     /// If that cannot be used.
     pub fn new(url: &str, headers: &[(String, String)]) -> Result<Self, EndpointFault> {
-        let uri: Uri = url.parse().map_err(|_| EndpointFault::Url(url.to_owned()))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|_| EndpointFault::Url(url.to_owned()))?;
         let is_known = uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https"));
         if !is_known {
             return Err(EndpointFault::Url(url.to_owned()));
@@ -71,11 +75,18 @@ impl Endpoint {
             // INVARIANT: what was handed to a connection is never sent again.
             .retry_canceled_requests(false)
             .build(connector);
-        Ok(Self { uri, headers: read(headers)?, client })
+        Ok(Self {
+            uri,
+            headers: read(headers)?,
+            client,
+        })
     }
 
     /// Sends a request, once.
-    pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unsent> {
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Unsent> {
         // What has no connection yet has not left.
         let connected = capture_connection(&mut request);
         let late = async {
@@ -102,12 +113,21 @@ pub(super) struct Unsent {
 impl Unsent {
     fn of(error: &ClientError) -> Self {
         let left = !error.is_connect();
-        let what = if left { "broke the connection off" } else { "cannot be reached" };
+        let what = if left {
+            "broke the connection off"
+        } else {
+            "cannot be reached"
+        };
         let why = match encryption_fault(error) {
             Some(fault) => format!(": {}", words_of(fault)),
-            None => error.source().map_or_else(String::new, |source| format!(": {source}")),
+            None => error
+                .source()
+                .map_or_else(String::new, |source| format!(": {source}")),
         };
-        Self { reason: format!("the server {what}{why}"), left }
+        Self {
+            reason: format!("the server {what}{why}"),
+            left,
+        }
     }
 }
 
@@ -116,8 +136,12 @@ fn encryption_fault<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::
     let found = error.downcast_ref();
     found.or_else(|| {
         // An error of the system passes over what it wraps.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let source = wrapped.map(|wrapped| wrapped as &'e (dyn Error + 'static)).or_else(|| error.source());
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        let source = wrapped
+            .map(|wrapped| wrapped as &'e (dyn Error + 'static))
+            .or_else(|| error.source());
         source.and_then(encryption_fault)
     })
 }
@@ -155,7 +179,9 @@ fn tls(is_secret: bool) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let config = match is_secret {
-        true => config.with_native_roots().map_err(|error| error.to_string())?,
+        true => config
+            .with_native_roots()
+            .map_err(|error| error.to_string())?,
         false => config.with_root_certificates(RootCertStore::empty()),
     };
     Ok(config.with_no_client_auth())
@@ -174,6 +200,8 @@ fn read(headers: &[(String, String)]) -> Result<HeaderMap, EndpointFault> {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("uri", &self.uri).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
     }
 }

@@ -31,7 +31,10 @@ impl Events {
     pub(super) fn of(body: Incoming) -> Self {
         let bytes = Arc::new(AtomicUsize::new(0));
         let counted = bounded(BodyDataStream::new(body), Arc::clone(&bytes));
-        Self { events: SseByteStream::new(counted.boxed()), bytes }
+        Self {
+            events: SseByteStream::new(counted.boxed()),
+            bytes,
+        }
     }
 
     /// The next event; none: the stream has ended or broken.
@@ -56,12 +59,18 @@ fn bounded(
     body.map(move |part| {
         let part = part?;
         let before = bytes.fetch_add(part.len(), Ordering::Relaxed);
-        if before.saturating_add(part.len()) > LINE_BYTES_MAX { Err(Broken::TooLong) } else { Ok(part) }
+        if before.saturating_add(part.len()) > LINE_BYTES_MAX {
+            Err(Broken::TooLong)
+        } else {
+            Ok(part)
+        }
     })
 }
 
 /// A body that is one text.
 pub(super) async fn whole(body: Incoming) -> Option<Bytes> {
     let text = Limited::new(body, LINE_BYTES_MAX).collect().await;
-    text.inspect_err(|error| tracing::debug!(%error, "a response broke")).ok().map(|text| text.to_bytes())
+    text.inspect_err(|error| tracing::debug!(%error, "a response broke"))
+        .ok()
+        .map(|text| text.to_bytes())
 }

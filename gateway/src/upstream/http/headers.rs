@@ -23,22 +23,44 @@ const RESERVED: [HeaderName; 8] = [
 ];
 
 /// The head of the request that carries this message.
-pub(super) fn of_message(message: &Message, exchange: &Exchange, own: &HeaderMap, session: &Session) -> HeaderMap {
+pub(super) fn of_message(
+    message: &Message,
+    exchange: &Exchange,
+    own: &HeaderMap,
+    session: &Session,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in exchange.headers.iter() {
-        let read = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
-        let Some((name, value)) = read.filter(|(name, _)| !RESERVED.contains(name)) else { continue };
+        let read = name
+            .parse::<HeaderName>()
+            .ok()
+            .zip(HeaderValue::from_str(value).ok());
+        let Some((name, value)) = read.filter(|(name, _)| !RESERVED.contains(name)) else {
+            continue;
+        };
         headers.insert(name, value);
     }
     if let Some(own_version) = message.own_version() {
         put(&mut headers, names::VERSION, &own_version);
-        put(&mut headers, names::METHOD, message.method().unwrap_or_default());
-        subject(message).into_iter().for_each(|subject| put(&mut headers, names::NAME, &encoded(&subject)));
+        put(
+            &mut headers,
+            names::METHOD,
+            message.method().unwrap_or_default(),
+        );
+        subject(message)
+            .into_iter()
+            .for_each(|subject| put(&mut headers, names::NAME, &encoded(&subject)));
     } else {
         of_session(&mut headers, session);
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("application/json, text/event-stream"),
+    );
     headers.extend(own.clone());
     headers
 }
@@ -47,15 +69,26 @@ pub(super) fn of_message(message: &Message, exchange: &Exchange, own: &HeaderMap
 pub(super) fn of_stream(own: &HeaderMap, session: &Session, after: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     of_session(&mut headers, session);
-    after.into_iter().for_each(|after| put(&mut headers, names::LAST_EVENT, after));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+    after
+        .into_iter()
+        .for_each(|after| put(&mut headers, names::LAST_EVENT, after));
+    headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.extend(own.clone());
     headers
 }
 
 fn of_session(headers: &mut HeaderMap, session: &Session) {
-    session.id.iter().for_each(|id| put(headers, names::SESSION, id));
-    let version = session.version.iter().filter(|version| version.as_str() >= version::V2025_06_18);
+    session
+        .id
+        .iter()
+        .for_each(|id| put(headers, names::SESSION, id));
+    let version = session
+        .version
+        .iter()
+        .filter(|version| version.as_str() >= version::V2025_06_18);
     version.for_each(|version| put(headers, names::VERSION, version));
 }
 
@@ -67,7 +100,10 @@ fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
 
 /// What a request of the newer era is about.
 fn subject(message: &Message) -> Option<String> {
-    let name = match message.method().filter(|_| message.kind() == Kind::Request)? {
+    let name = match message
+        .method()
+        .filter(|_| message.kind() == Kind::Request)?
+    {
         method::TOOLS_CALL | method::PROMPTS_GET => "name",
         method::RESOURCES_READ => "uri",
         method if method.starts_with("tasks/") => "taskId",
@@ -89,16 +125,29 @@ mod tests {
     use std::sync::Arc;
 
     fn exchange(headers: &[(&str, &str)]) -> Exchange {
-        let exchange = Exchange::new(Arc::new(Nobody), Arc::new(Caller::new(Tenant::default(), None)));
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Exchange { headers: headers.collect(), ..exchange }
+        let exchange = Exchange::new(
+            Arc::new(Nobody),
+            Arc::new(Caller::new(Tenant::default(), None)),
+        );
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Exchange {
+            headers: headers.collect(),
+            ..exchange
+        }
     }
 
     #[test]
     fn a_request_of_the_newer_era_repeats_in_its_head_what_it_says() {
-        let params = r#"{"name":"größe","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
+        let params =
+            r#"{"name":"größe","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
         let message = Message::request(&Id::Number(1), method::TOOLS_CALL, params);
-        let given = exchange(&[("mcp-name", "other"), ("mcp-param-region", "eu"), ("authorization", "stolen")]);
+        let given = exchange(&[
+            ("mcp-name", "other"),
+            ("mcp-param-region", "eu"),
+            ("authorization", "stolen"),
+        ]);
         let head = of_message(&message, &given, &HeaderMap::new(), &Session::default());
         assert_eq!(head[names::VERSION], "2026-07-28");
         assert_eq!(head[names::METHOD], "tools/call");
@@ -109,13 +158,19 @@ mod tests {
 
     #[test]
     fn a_request_of_the_older_era_names_its_session() {
-        let session =
-            Session { id: Some("s".to_owned()), version: Some("2025-06-18".to_owned()), ..Session::default() };
+        let session = Session {
+            id: Some("s".to_owned()),
+            version: Some("2025-06-18".to_owned()),
+            ..Session::default()
+        };
         let message = Message::request(&Id::Number(1), "ping", "{}");
         let head = of_message(&message, &exchange(&[]), &HeaderMap::new(), &session);
         assert_eq!(
             (&head[names::SESSION], &head[names::VERSION]),
-            (&"s".parse().unwrap_or_else(|_| HeaderValue::from_static("")), &HeaderValue::from_static("2025-06-18"))
+            (
+                &"s".parse().unwrap_or_else(|_| HeaderValue::from_static("")),
+                &HeaderValue::from_static("2025-06-18")
+            )
         );
         assert!(!head.contains_key(names::METHOD));
     }

@@ -33,7 +33,11 @@ pub(super) const READ_ON_AFTER_MAX: Duration = Duration::from_secs(30);
 const END_SESSION_WITHIN: Duration = Duration::from_secs(2);
 
 /// Sends a request and waits for its response.
-pub(super) async fn ask(shared: &Arc<Shared>, request: &Message, exchange: &Exchange) -> Result<Message, Lost> {
+pub(super) async fn ask(
+    shared: &Arc<Shared>,
+    request: &Message,
+    exchange: &Exchange,
+) -> Result<Message, Lost> {
     let response = send(shared, request, exchange).await?;
     response.ok_or_else(|| lost("the server accepted the request without a response"))
 }
@@ -50,21 +54,44 @@ pub(super) async fn send(
     post(shared, message, exchange).await
 }
 
-async fn post(shared: &Arc<Shared>, message: &Message, exchange: &Exchange) -> Result<Option<Message>, Lost> {
+async fn post(
+    shared: &Arc<Shared>,
+    message: &Message,
+    exchange: &Exchange,
+) -> Result<Option<Message>, Lost> {
     let session = shared.session().clone();
     let head = match message.asks(method::INITIALIZE) {
-        true => headers::of_message(message, exchange, &shared.endpoint.headers, &super::Session::default()),
+        true => headers::of_message(
+            message,
+            exchange,
+            &shared.endpoint.headers,
+            &super::Session::default(),
+        ),
         false => headers::of_message(message, exchange, &shared.endpoint.headers, &session),
     };
     let response = request(shared, Method::POST, head, message.bytes().clone()).await?;
-    let is_session = session.id.is_some() && message.own_version().is_none() && !message.asks(method::INITIALIZE);
+    let is_session = session.id.is_some()
+        && message.own_version().is_none()
+        && !message.asks(method::INITIALIZE);
     if response.status() == StatusCode::NOT_FOUND && is_session {
         shared.session().is_dead = true;
-        let reason = "the server no longer knows this session; the next request opens a new one".to_owned();
-        return Err(Lost { reason, sent: false });
+        let reason =
+            "the server no longer knows this session; the next request opens a new one".to_owned();
+        return Err(Lost {
+            reason,
+            sent: false,
+        });
     }
     let head = response.headers().clone();
-    let answered = Answering { shared, message, exchange, last: None, after: READ_ON_AFTER }.read(response).await?;
+    let answered = Answering {
+        shared,
+        message,
+        exchange,
+        last: None,
+        after: READ_ON_AFTER,
+    }
+    .read(response)
+    .await?;
     if let Some(response) = &answered {
         shared.opened(message, response, &head);
     }
@@ -83,11 +110,17 @@ pub(super) async fn request(
     *request.uri_mut() = shared.endpoint.uri.clone();
     *request.headers_mut() = headers;
     let sent = shared.endpoint.send(request).await;
-    sent.map_err(|unsent| Lost { reason: unsent.reason, sent: unsent.left })
+    sent.map_err(|unsent| Lost {
+        reason: unsent.reason,
+        sent: unsent.left,
+    })
 }
 
 fn lost(reason: impl Into<String>) -> Lost {
-    Lost { reason: reason.into(), sent: true }
+    Lost {
+        reason: reason.into(),
+        sent: true,
+    }
 }
 
 /// What the response to a message is read with.
@@ -107,32 +140,62 @@ impl Answering<'_> {
         if !status.is_success() {
             return self.refused(status, response).await.map(Some);
         }
-        let Some(id) = self.message.id().filter(|_| self.message.kind() == Kind::Request).cloned() else {
+        let Some(id) = self
+            .message
+            .id()
+            .filter(|_| self.message.kind() == Kind::Request)
+            .cloned()
+        else {
             return Ok(None);
         };
         match kind.as_str() {
             "application/json" => {
                 let broken = || lost("the server's response broke off, or is too long");
-                let text = events::whole(response.into_body()).await.ok_or_else(broken)?;
+                let text = events::whole(response.into_body())
+                    .await
+                    .ok_or_else(broken)?;
                 let answer = self.answer_in(&id, text).await;
-                answer.map(Some).ok_or_else(|| lost("the server's response does not answer the request"))
+                answer
+                    .map(Some)
+                    .ok_or_else(|| lost("the server's response does not answer the request"))
             }
-            "text/event-stream" => self.follow(&id, Events::of(response.into_body())).await.map(Some),
+            "text/event-stream" => self
+                .follow(&id, Events::of(response.into_body()))
+                .await
+                .map(Some),
             _ if status == StatusCode::ACCEPTED => Ok(None),
-            other => Err(lost(format!("the server answered content of the kind `{other}`, which no answer is"))),
+            other => Err(lost(format!(
+                "the server answered content of the kind `{other}`, which no answer is"
+            ))),
         }
     }
 
     /// An error of the protocol is an answer; anything else leaves open what became of the request.
-    async fn refused(&self, status: StatusCode, response: Response<Incoming>) -> Result<Message, Lost> {
-        let text = events::whole(response.into_body()).await.unwrap_or_default();
-        let error = Message::read(text).ok().filter(|message| message.kind() == Kind::Error);
+    async fn refused(
+        &self,
+        status: StatusCode,
+        response: Response<Incoming>,
+    ) -> Result<Message, Lost> {
+        let text = events::whole(response.into_body())
+            .await
+            .unwrap_or_default();
+        let error = Message::read(text)
+            .ok()
+            .filter(|message| message.kind() == Kind::Error);
         let fits = |error: &Message| error.id().is_none() || error.id() == self.message.id();
-        let body = error.as_ref().filter(|error| fits(error)).and_then(Message::body);
-        let own = self.message.id().filter(|_| self.message.kind() == Kind::Request);
+        let body = error
+            .as_ref()
+            .filter(|error| fits(error))
+            .and_then(Message::body);
+        let own = self
+            .message
+            .id()
+            .filter(|_| self.message.kind() == Kind::Request);
         match (body, own) {
             (Some(body), Some(id)) => Ok(Message::response(Some(id), "error", body)),
-            _ => Err(lost(format!("the server answered with the status {status}"))),
+            _ => Err(lost(format!(
+                "the server answered with the status {status}"
+            ))),
         }
     }
 
@@ -141,11 +204,15 @@ impl Answering<'_> {
         let mut answer = None;
         for message in Message::read_all(text) {
             match message {
-                Ok(message) if message.is_response() && message.id() == Some(id) && answer.is_none() => {
+                Ok(message)
+                    if message.is_response() && message.id() == Some(id) && answer.is_none() =>
+                {
                     answer = Some(message);
                 }
                 Ok(message) => self.shared.take_in(message, Some(self.exchange)).await,
-                Err(unreadable) => tracing::warn!(why = %unreadable, "the server sent what is no message"),
+                Err(unreadable) => {
+                    tracing::warn!(why = %unreadable, "the server sent what is no message")
+                }
             }
         }
         answer
@@ -160,14 +227,19 @@ impl Answering<'_> {
                     self.last = Some(place);
                     in_vain = 0;
                 }
-                self.after = event.retry.map_or(self.after, |ms| Duration::from_millis(ms).min(READ_ON_AFTER_MAX));
-                let Some(data) = event.data.filter(|data| !data.trim().is_empty()) else { continue };
+                self.after = event.retry.map_or(self.after, |ms| {
+                    Duration::from_millis(ms).min(READ_ON_AFTER_MAX)
+                });
+                let Some(data) = event.data.filter(|data| !data.trim().is_empty()) else {
+                    continue;
+                };
                 if let Some(answer) = self.answer_in(id, data.into()).await {
                     return Ok(answer);
                 }
             }
             in_vain += 1;
-            if in_vain > READ_ON_MAX || self.last.is_none() || self.message.own_version().is_some() {
+            if in_vain > READ_ON_MAX || self.last.is_none() || self.message.own_version().is_some()
+            {
                 return Err(lost("the server's stream broke off before the response"));
             }
             tokio::time::sleep(self.after).await;
@@ -178,20 +250,34 @@ impl Answering<'_> {
     /// The stream from where it broke: nothing is sent again by that.
     async fn read_on(&self) -> Result<Events, Lost> {
         let session = self.shared.session().clone();
-        let head = headers::of_stream(&self.shared.endpoint.headers, &session, self.last.as_deref());
+        let head = headers::of_stream(
+            &self.shared.endpoint.headers,
+            &session,
+            self.last.as_deref(),
+        );
         let response = request(self.shared, Method::GET, head, Bytes::new()).await;
         let response = response.map_err(|lost| Lost { sent: true, ..lost })?;
         if response.status().is_success() && kind(&response) == "text/event-stream" {
             return Ok(Events::of(response.into_body()));
         }
-        Err(lost("the server's stream broke off before the response, and cannot be read on"))
+        Err(lost(
+            "the server's stream broke off before the response, and cannot be read on",
+        ))
     }
 }
 
 /// The kind of content, without its parameters.
 pub(super) fn kind(response: &Response<Incoming>) -> String {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    kind.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 /// Opens a session again that the server no longer knows, as it was opened by its client.
@@ -202,17 +288,27 @@ async fn open_again(shared: &Arc<Shared>, exchange: &Exchange) -> Result<(), Los
     }
     let _one_at_a_time = shared.opening.lock().await;
     let session = shared.session().clone();
-    let Some(initialize) = session.initialize.filter(|_| session.is_dead) else { return Ok(()) };
+    let Some(initialize) = session.initialize.filter(|_| session.is_dead) else {
+        return Ok(());
+    };
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let id = Id::Text(format!("dev.semel/{}/initialize/{number}", std::process::id()).into());
-    let not_sent = |what: String| Lost { reason: format!("no new session can be opened: {what}"), sent: false };
+    let not_sent = |what: String| Lost {
+        reason: format!("no new session can be opened: {what}"),
+        sent: false,
+    };
     let exchange = exchange.unheard();
-    let opened = post(shared, &initialize.with_id(&id), &exchange).await.map_err(|lost| not_sent(lost.reason))?;
+    let opened = post(shared, &initialize.with_id(&id), &exchange)
+        .await
+        .map_err(|lost| not_sent(lost.reason))?;
     if opened.is_none_or(|response| response.kind() != Kind::Result) {
         return Err(not_sent("the server refuses it".to_owned()));
     }
     let initialized = Message::notification(method::INITIALIZED, "{}");
-    post(shared, &initialized, &exchange).await.map(drop).map_err(|lost| not_sent(lost.reason))
+    post(shared, &initialized, &exchange)
+        .await
+        .map(drop)
+        .map_err(|lost| not_sent(lost.reason))
 }
 
 /// Tells the server that its session ends.

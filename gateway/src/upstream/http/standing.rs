@@ -29,7 +29,9 @@ async fn read(shared: &Shared) {
         let session = shared.session().clone();
         let head = headers::of_stream(&shared.endpoint.headers, &session, last.as_deref());
         match request(shared, Method::GET, head, Bytes::new()).await {
-            Ok(response) if response.status().is_success() && kind(&response) == "text/event-stream" => {
+            Ok(response)
+                if response.status().is_success() && kind(&response) == "text/event-stream" =>
+            {
                 if take_all(shared, Events::of(response.into_body()), &mut last).await {
                     after = AGAIN_AFTER;
                 }
@@ -50,12 +52,19 @@ async fn take_all(shared: &Shared, mut events: Events, last: &mut Option<String>
     let mut came = false;
     while let Some(event) = events.next().await {
         came = true;
-        *last = event.id.filter(|place| !place.is_empty()).or_else(|| last.take());
-        let Some(data) = event.data.filter(|data| !data.trim().is_empty()) else { continue };
+        *last = event
+            .id
+            .filter(|place| !place.is_empty())
+            .or_else(|| last.take());
+        let Some(data) = event.data.filter(|data| !data.trim().is_empty()) else {
+            continue;
+        };
         for message in Message::read_all(data) {
             match message {
                 Ok(message) => shared.take_in(message, None).await,
-                Err(unreadable) => tracing::warn!(why = %unreadable, "the server sent what is no message"),
+                Err(unreadable) => {
+                    tracing::warn!(why = %unreadable, "the server sent what is no message")
+                }
             }
         }
     }

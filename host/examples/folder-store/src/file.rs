@@ -26,12 +26,28 @@ struct Head {
 }
 
 impl File {
-    pub(crate) fn new(entry: Arc<Entry>, version: Version, keep: Keep, created: Stamp, written: Stamp) -> Self {
+    pub(crate) fn new(
+        entry: Arc<Entry>,
+        version: Version,
+        keep: Keep,
+        created: Stamp,
+        written: Stamp,
+    ) -> Self {
         let end_ms = match keep {
             Keep::UntilRemoved => None,
-            Keep::Seconds(seconds) => Some(written.wall_ms.saturating_add(seconds.saturating_mul(1000))),
+            Keep::Seconds(seconds) => {
+                Some(written.wall_ms.saturating_add(seconds.saturating_mul(1000)))
+            }
         };
-        Self { head: Head { version, created, written, end_ms }, entry }
+        Self {
+            head: Head {
+                version,
+                created,
+                written,
+                end_ms,
+            },
+            entry,
+        }
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, EntryFault> {
@@ -39,20 +55,35 @@ impl File {
         let (Some(head), Some(entry)) = (lines.next(), lines.next()) else {
             return Err(EntryFault::Damaged("it has no first line".to_owned()));
         };
-        let head = serde_json::from_slice(head).map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
-        Ok(Self { head, entry: Arc::new(Entry::from_bytes(entry)?) })
+        let head =
+            serde_json::from_slice(head).map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
+        Ok(Self {
+            head,
+            entry: Arc::new(Entry::from_bytes(entry)?),
+        })
     }
 
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, EntryFault> {
-        let mut bytes = serde_json::to_vec(&self.head).map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
+        let mut bytes = serde_json::to_vec(&self.head)
+            .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
         bytes.push(b'\n');
         bytes.extend(self.entry.to_bytes()?);
         Ok(bytes)
     }
 
     pub(crate) fn into_stored(self) -> Stored {
-        let Head { version, created, written, .. } = self.head;
-        Stored { entry: self.entry, version, created, written }
+        let Head {
+            version,
+            created,
+            written,
+            ..
+        } = self.head;
+        Stored {
+            entry: self.entry,
+            version,
+            created,
+            written,
+        }
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -72,7 +103,10 @@ impl File {
         let labels = self.entry.labels();
         (query.tenant.is_none() || query.tenant == labels.tenant)
             && (query.states.is_empty() || query.states.contains(&labels.state))
-            && (!query.due || labels.due_in_seconds.is_some_and(|seconds| self.is_due(seconds, now)))
+            && (!query.due
+                || labels
+                    .due_in_seconds
+                    .is_some_and(|seconds| self.is_due(seconds, now)))
     }
 
     /// By either clock, or because the machine was started anew.

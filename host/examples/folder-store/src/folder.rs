@@ -29,7 +29,11 @@ pub(crate) struct Folder {
 impl Folder {
     pub(crate) fn open(path: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
         fs::create_dir_all(path)?;
-        let mut folder = Self { path: path.to_owned(), clock, incarnation: Incarnation(0) };
+        let mut folder = Self {
+            path: path.to_owned(),
+            clock,
+            incarnation: Incarnation(0),
+        };
         let _lock = folder.lock_file()?;
         folder.incarnation = folder.life()?;
         Ok(folder)
@@ -53,7 +57,11 @@ impl Folder {
     }
 
     fn lock_file(&self) -> io::Result<fs::File> {
-        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(LOCK))?;
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.path.join(LOCK))?;
         file.lock()?;
         Ok(file)
     }
@@ -86,7 +94,10 @@ impl Folder {
     /// Every key, in order, past its end or not.
     pub(crate) fn keys(&self) -> Result<Vec<StoreKey>, StoreError> {
         let names = self.names().map_err(|error| self.not_executed(&error))?;
-        let mut keys: Vec<StoreKey> = names.iter().filter_map(|name| StoreKey::from_hex(name)).collect();
+        let mut keys: Vec<StoreKey> = names
+            .iter()
+            .filter_map(|name| StoreKey::from_hex(name))
+            .collect();
         keys.sort();
         Ok(keys)
     }
@@ -101,7 +112,9 @@ impl Folder {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(&self.path)?.map(|inside| Ok(inside?.file_name().to_string_lossy().into_owned())).collect()
+        fs::read_dir(&self.path)?
+            .map(|inside| Ok(inside?.file_name().to_string_lossy().into_owned()))
+            .collect()
     }
 
     fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -24,7 +24,8 @@ use folder::Folder;
 use semel::{
     ledger::{Entry, Keep},
     store::{
-        Clock, Created, PAGE_MAX, Page, Query, Removed, Replaced, Store, StoreError, Stored, SystemClock, Version,
+        Clock, Created, PAGE_MAX, Page, Query, Removed, Replaced, Store, StoreError, Stored,
+        SystemClock, Version,
     },
     words::{Durability, Stamp, StoreKey},
 };
@@ -66,12 +67,18 @@ impl FolderStore {
             let _lock = folder.lock()?;
             work(&folder)
         });
-        working.await.unwrap_or_else(|_| Err(StoreError::Unknown("the work on the folder was broken off".to_owned())))
+        working.await.unwrap_or_else(|_| {
+            Err(StoreError::Unknown(
+                "the work on the folder was broken off".to_owned(),
+            ))
+        })
     }
 
     /// Whether this version still lies there, as far as that can be told.
     async fn lies(&self, key: StoreKey, version: Version) -> bool {
-        self.get(key).await.map_or(true, |(stored, _)| stored.is_some_and(|stored| stored.version == version))
+        self.get(key).await.map_or(true, |(stored, _)| {
+            stored.is_some_and(|stored| stored.version == version)
+        })
     }
 }
 
@@ -122,7 +129,9 @@ impl Store for FolderStore {
         self.locked(move |folder| {
             let now = folder.now();
             match folder.read(key, now)? {
-                Some(lying) if lying.version() == expected => folder.remove(key).map(|()| Removed::Removed),
+                Some(lying) if lying.version() == expected => {
+                    folder.remove(key).map(|()| Removed::Removed)
+                }
                 other => Ok(Removed::Changed(other.map(File::into_stored), now)),
             }
         })
@@ -142,8 +151,15 @@ impl Store for FolderStore {
         self.locked(move |folder| {
             let (now, limit) = (folder.now(), query.limit.min(PAGE_MAX));
             let mut page = Page::default();
-            for key in folder.keys()?.into_iter().filter(|key| query.after.is_none_or(|after| *key > after)) {
-                if !folder.read(key, now)?.is_some_and(|lying| lying.matches(&query, now)) {
+            for key in folder
+                .keys()?
+                .into_iter()
+                .filter(|key| query.after.is_none_or(|after| *key > after))
+            {
+                if !folder
+                    .read(key, now)?
+                    .is_some_and(|lying| lying.matches(&query, now))
+                {
                     continue;
                 }
                 if page.keys.len() == limit {

@@ -25,7 +25,9 @@ fn fixture() -> Fixture {
     let (path, ticking) = (folder.path().join("ledger"), Arc::clone(&clock));
     let (troubled, files) = (path.clone(), path.clone());
     let open = move || -> Arc<dyn Store> {
-        Arc::new(FolderStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap())
+        Arc::new(
+            FolderStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap(),
+        )
     };
     Fixture::new(open(), clock)
         .opened_anew_by(move || std::future::ready(open()))
@@ -53,7 +55,9 @@ fn it_answers_as_the_store_in_memory_does() {
     let mut number = 1_u64;
     let steps: Vec<u64> = (0..1_500)
         .map(|_| {
-            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             number >> 8
         })
         .collect();
@@ -74,7 +78,10 @@ async fn a_call_is_sent_once_by_whichever_host() {
                 async { Outcome::Returned(json!({ "refunded": "A-7" })) }
             };
             let answer = semel.call(call, run).await.unwrap();
-            assert_eq!(answer.outcome(), Some(&Outcome::Returned(json!({ "refunded": "A-7" }))));
+            assert_eq!(
+                answer.outcome(),
+                Some(&Outcome::Returned(json!({ "refunded": "A-7" })))
+            );
             words.push(answer.word());
         }
     }
@@ -85,6 +92,13 @@ async fn a_call_is_sent_once_by_whichever_host() {
 async fn host(store: FolderStore) -> Semel {
     let engine = Engine::new(Limits::default()).unwrap();
     let settings = json!({ "operation": "refund", "identity": ["order_id"] });
-    let policy = engine.load(semel_policies::get("intent").unwrap(), settings).await.unwrap();
-    Semel::builder(Arc::new(store)).tool(["refund_*"], Tool::new(policy)).open().await.unwrap()
+    let policy = engine
+        .load(semel_policies::get("intent").unwrap(), settings)
+        .await
+        .unwrap();
+    Semel::builder(Arc::new(store))
+        .tool(["refund_*"], Tool::new(policy))
+        .open()
+        .await
+        .unwrap()
 }

@@ -35,10 +35,17 @@ pub(super) struct Entry {
 
 impl Entry {
     /// The bytes of an entry.
-    pub(super) fn seal(name: &EntryName, facts: &Facts, code: &Code, key: &CacheKey) -> io::Result<Vec<u8>> {
+    pub(super) fn seal(
+        name: &EntryName,
+        facts: &Facts,
+        code: &Code,
+        key: &CacheKey,
+    ) -> io::Result<Vec<u8>> {
         let facts = serde_json::to_vec(facts)?;
         let head = header(name, facts.len(), code.as_bytes().len());
-        let tag = tag_of(key, &head, &[&facts, code.as_bytes()]).finalize().into_bytes();
+        let tag = tag_of(key, &head, &[&facts, code.as_bytes()])
+            .finalize()
+            .into_bytes();
         Ok([head.as_slice(), &tag, &facts, code.as_bytes()].concat())
     }
 
@@ -47,14 +54,27 @@ impl Entry {
     /// # Errors
     /// If they are not what was kept under it, with this key, to the last byte.
     pub(super) fn open(bytes: Vec<u8>, name: &EntryName, key: &CacheKey) -> io::Result<Self> {
-        let altered =
-            || io::Error::new(io::ErrorKind::InvalidData, "it was altered, cut short, or kept with another key");
+        let altered = || {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it was altered, cut short, or kept with another key",
+            )
+        };
         let (head, rest) = bytes.split_at_checked(TAG_AT).ok_or_else(altered)?;
-        let (tag, body) = rest.split_at_checked(HEADER_BYTES - TAG_AT).ok_or_else(altered)?;
-        tag_of(key, head, &[body]).verify_slice(tag).map_err(|_| altered())?;
+        let (tag, body) = rest
+            .split_at_checked(HEADER_BYTES - TAG_AT)
+            .ok_or_else(altered)?;
+        tag_of(key, head, &[body])
+            .verify_slice(tag)
+            .map_err(|_| altered())?;
         // From here on it is what a process of ours wrote; but perhaps under another name.
-        let facts_bytes = head.get(112..120).and_then(|length| length.try_into().ok()).map(u64::from_be_bytes);
-        let facts_bytes = facts_bytes.and_then(|length| usize::try_from(length).ok()).ok_or_else(altered)?;
+        let facts_bytes = head
+            .get(112..120)
+            .and_then(|length| length.try_into().ok())
+            .map(u64::from_be_bytes);
+        let facts_bytes = facts_bytes
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or_else(altered)?;
         let code_bytes = body.len().checked_sub(facts_bytes).ok_or_else(altered)?;
         if head != header(name, facts_bytes, code_bytes) {
             return Err(altered());

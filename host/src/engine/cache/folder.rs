@@ -3,7 +3,10 @@
 
 use rustix::{
     fd::{AsFd, OwnedFd},
-    fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT},
+    fs::{
+        self, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW,
+        UTIME_OMIT,
+    },
     io::Errno,
     process::{Uid, geteuid},
 };
@@ -103,7 +106,11 @@ impl Folder {
         let mut read = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
         (&file).take(bytes + 1).read_to_end(&mut read)?;
         note_use(&file, &found);
-        if read.len() as u64 == bytes { Ok(read) } else { Err(unsound()) }
+        if read.len() as u64 == bytes {
+            Ok(read)
+        } else {
+            Err(unsound())
+        }
     }
 
     /// Puts a file in its place whole: whoever reads at the same time sees the old one or this one.
@@ -111,10 +118,17 @@ impl Folder {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let unfinished = format!("{:016x}{UNFINISHED_ENDING}", u64::from_be_bytes(random));
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(fs::openat(&self.opened, &unfinished, flags, Mode::RUSR | Mode::WUSR)?);
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(fs::openat(
+            &self.opened,
+            &unfinished,
+            flags,
+            Mode::RUSR | Mode::WUSR,
+        )?);
         let written = file.write_all(bytes);
-        let placed = written.and_then(|()| Ok(fs::renameat(&self.opened, &unfinished, &self.opened, name)?));
+        let placed =
+            written.and_then(|()| Ok(fs::renameat(&self.opened, &unfinished, &self.opened, name)?));
         if placed.is_err() {
             let _ = self.remove(&unfinished);
         }
@@ -123,20 +137,31 @@ impl Folder {
 
     /// The entries in it.
     pub(super) fn entries(&self) -> io::Result<Vec<EntryFile>> {
-        Ok(self.files()?.into_iter().filter(|file| file.name.ends_with(ENTRY_ENDING)).collect())
+        Ok(self
+            .files()?
+            .into_iter()
+            .filter(|file| file.name.ends_with(ENTRY_ENDING))
+            .collect())
     }
 
     /// Removes entries, those first that were not used for the longest time, until the rest takes no more than this. What
     /// somebody began to write and never finished goes too.
     pub(super) fn make_room(&self, bytes_max: u64) -> io::Result<()> {
-        let (mut entries, others): (Vec<_>, Vec<_>) =
-            self.files()?.into_iter().partition(|file| file.name.ends_with(ENTRY_ENDING));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let (mut entries, others): (Vec<_>, Vec<_>) = self
+            .files()?
+            .into_iter()
+            .partition(|file| file.name.ends_with(ENTRY_ENDING));
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs());
         let is_left = |file: &EntryFile| {
             file.name.ends_with(UNFINISHED_ENDING)
                 && file.used_at.saturating_add(UNFINISHED_SECONDS) < now.cast_signed()
         };
-        others.iter().filter(|file| is_left(file)).try_for_each(|file| self.remove(&file.name))?;
+        others
+            .iter()
+            .filter(|file| is_left(file))
+            .try_for_each(|file| self.remove(&file.name))?;
         entries.sort_by_key(|entry| entry.used_at);
         let mut bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
         for entry in entries {
@@ -152,12 +177,18 @@ impl Folder {
     fn files(&self) -> io::Result<Vec<EntryFile>> {
         let mut files = Vec::new();
         for listed in Dir::read_from(&self.opened)? {
-            let Ok(name) = listed?.file_name().to_owned().into_string() else { continue };
+            let Ok(name) = listed?.file_name().to_owned().into_string() else {
+                continue;
+            };
             match fs::statat(&self.opened, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {}
                 Ok(found) => {
                     let bytes = u64::try_from(found.st_size).unwrap_or(0);
-                    files.push(EntryFile { name, bytes, used_at: used_at(&found) });
+                    files.push(EntryFile {
+                        name,
+                        bytes,
+                        used_at: used_at(&found),
+                    });
                 }
                 // Another process made room.
                 Err(Errno::NOENT) => {}
@@ -177,26 +208,52 @@ impl Folder {
     /// Whether it is a file that nobody else may write to, or could have kept open under another name.
     fn is_sound(&self, found: &Stat) -> bool {
         let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-        is_file && found.st_uid == self.owner.as_raw() && found.st_mode & OTHERS == 0 && found.st_nlink == 1
+        is_file
+            && found.st_uid == self.owner.as_raw()
+            && found.st_mode & OTHERS == 0
+            && found.st_nlink == 1
     }
 }
 
 fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
-    fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    fs::openat(
+        CWD,
+        path,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// When a file was used last, in seconds since 1970.
-#[expect(clippy::useless_conversion, reason = "it has other types on other machines")]
+#[expect(
+    clippy::useless_conversion,
+    reason = "it has other types on other machines"
+)]
 fn used_at(found: &Stat) -> i64 {
     i64::try_from(found.st_mtime).unwrap_or(i64::MAX)
 }
 
 fn note_use(file: impl AsFd, found: &Stat) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()).cast_signed();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs())
+        .cast_signed();
     if used_at(found).saturating_add(USE_SECONDS) < now {
-        let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let omit = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
         // A time that is not noted lets this entry go earlier, and nothing else.
-        let _ = fs::futimens(file, &Timestamps { last_access: omit, last_modification: now });
+        let _ = fs::futimens(
+            file,
+            &Timestamps {
+                last_access: omit,
+                last_modification: now,
+            },
+        );
     }
 }

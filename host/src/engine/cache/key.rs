@@ -22,7 +22,10 @@ impl CacheKey {
 
     fn of(bytes: &[u8]) -> Option<Self> {
         let is_whole = bytes.len() == BYTES;
-        is_whole.then(|| Hmac::new_from_slice(bytes).ok()).flatten().map(Self)
+        is_whole
+            .then(|| Hmac::new_from_slice(bytes).ok())
+            .flatten()
+            .map(Self)
     }
 }
 
@@ -36,14 +39,22 @@ impl Folder {
         getrandom::fill(bytes.as_mut_slice()).map_err(io::Error::other)?;
         self.write(FILE, bytes.as_slice())?;
         // Another process may have made one at the same time: the last one counts, for both.
-        self.read_key()?.ok_or_else(|| io::Error::other("its key cannot be read back"))
+        self.read_key()?
+            .ok_or_else(|| io::Error::other("its key cannot be read back"))
     }
 
     fn read_key(&self) -> io::Result<Option<CacheKey>> {
         match self.read(FILE, BYTES as u64) {
             Ok(bytes) => Ok(CacheKey::of(&Zeroizing::new(bytes))),
             // What may not be trusted is replaced; what the system does not let us read is not.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidData
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -33,7 +33,11 @@ impl Kept {
     }
 
     fn keep(&self, component: u8, code: &[u8]) {
-        self.cache.keep(&name(component), &facts(), &Code::vouched_for(code.to_vec()));
+        self.cache.keep(
+            &name(component),
+            &facts(),
+            &Code::vouched_for(code.to_vec()),
+        );
     }
 
     fn find(&self, component: u8) -> Option<Vec<u8>> {
@@ -68,11 +72,22 @@ impl Kept {
 }
 
 fn facts() -> Facts {
-    Facts { census: Census { bytes: 17, exports: vec!["a".to_owned()], ..Census::default() }, from_module: true }
+    Facts {
+        census: Census {
+            bytes: 17,
+            exports: vec!["a".to_owned()],
+            ..Census::default()
+        },
+        from_module: true,
+    }
 }
 
 fn name(component: u8) -> EntryName {
-    EntryName::of([component; 32], EngineId::from_bytes([7; 32]), &Limits::default())
+    EntryName::of(
+        [component; 32],
+        EngineId::from_bytes([7; 32]),
+        &Limits::default(),
+    )
 }
 
 #[test]
@@ -81,7 +96,14 @@ fn what_was_kept_is_found_with_what_was_known_of_it() {
     assert_eq!(kept.find(1).as_deref(), Some(CODE));
     assert!(!kept.has(2));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(kept.cache.path()), mode(&kept.file(1)), mode(&kept.key())), (0o700, 0o600, 0o600));
+    assert_eq!(
+        (
+            mode(kept.cache.path()),
+            mode(&kept.file(1)),
+            mode(&kept.key())
+        ),
+        (0o700, 0o600, 0o600)
+    );
     assert_eq!(kept.cache.state().unwrap().entries, 1);
 }
 
@@ -89,7 +111,12 @@ fn what_was_kept_is_found_with_what_was_known_of_it() {
 fn code_for_another_engine_or_under_other_limits_is_not_found() {
     let kept = Kept::one();
     let find = |engine, limits: &Limits| {
-        kept.cache.find(&EntryName::of([1; 32], EngineId::from_bytes(engine), limits), 1 << 20).is_some()
+        kept.cache
+            .find(
+                &EntryName::of([1; 32], EngineId::from_bytes(engine), limits),
+                1 << 20,
+            )
+            .is_some()
     };
     let mut other = Limits::default();
     other.load.functions -= 1;
@@ -123,9 +150,19 @@ fn a_flipped_bit_anywhere_or_a_cut_anywhere_is_found_out() {
 fn only_the_tag_stands_between_altered_code_and_a_processor() {
     let kept = Kept::one();
     let key = Folder::open(kept.cache.path()).unwrap().key().unwrap();
-    let forged = Entry::seal(&name(1), &facts(), &Code::vouched_for(b"other code".to_vec()), &key).unwrap();
+    let forged = Entry::seal(
+        &name(1),
+        &facts(),
+        &Code::vouched_for(b"other code".to_vec()),
+        &key,
+    )
+    .unwrap();
     fs::write(kept.file(1), forged).unwrap();
-    assert_eq!(kept.find(1).unwrap(), b"other code", "who has the key may put in what it likes");
+    assert_eq!(
+        kept.find(1).unwrap(),
+        b"other code",
+        "who has the key may put in what it likes"
+    );
 }
 
 #[test]
@@ -233,7 +270,10 @@ fn what_was_not_used_for_the_longest_time_goes_first_and_the_whole_stays_within_
     kept.cache = CodeCache::in_folder(kept.cache.path()).with_bytes_max(3 * one);
     let age = |component, hours| {
         let used = SystemTime::now() - Duration::from_secs(3600 * hours);
-        fs::File::open(kept.file(component)).unwrap().set_modified(used).unwrap();
+        fs::File::open(kept.file(component))
+            .unwrap()
+            .set_modified(used)
+            .unwrap();
     };
     for component in [2, 3] {
         kept.keep(component, CODE);
@@ -241,7 +281,10 @@ fn what_was_not_used_for_the_longest_time_goes_first_and_the_whole_stays_within_
     (1..=3).for_each(|component| age(component, 10 - u64::from(component)));
     assert!(kept.has(1), "it is used");
     kept.keep(4, CODE);
-    assert_eq!([1, 2, 3, 4].map(|component| kept.has(component)), [true, false, true, true]);
+    assert_eq!(
+        [1, 2, 3, 4].map(|component| kept.has(component)),
+        [true, false, true, true]
+    );
     kept.keep(5, &CODE.repeat(4));
     assert!(!kept.has(5), "more than there may be at all");
     assert!(kept.cache.state().unwrap().bytes <= 3 * one);
@@ -254,7 +297,10 @@ fn what_somebody_began_to_write_and_never_finished_goes_in_time() {
     for path in [&old, &fresh] {
         fs::write(path, "half").unwrap();
     }
-    fs::File::open(&old).unwrap().set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
+    fs::File::open(&old)
+        .unwrap()
+        .set_modified(SystemTime::now() - Duration::from_secs(7200))
+        .unwrap();
     kept.keep(2, CODE);
     assert_eq!((old.exists(), fresh.exists()), (false, true));
 }
@@ -268,13 +314,22 @@ fn many_who_keep_and_find_at_once_never_find_half_of_it() {
                 scope.spawn(|| {
                     (0..50).fold(0, |found, round| {
                         kept.keep(round % 3, CODE);
-                        found + kept.find(round % 3).map_or(0, |code| usize::from(code == CODE))
+                        found
+                            + kept
+                                .find(round % 3)
+                                .map_or(0, |code| usize::from(code == CODE))
                     })
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).sum::<usize>()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum::<usize>()
     });
-    assert!(hit > 300, "{hit} of 400: those who made the key at the same time may have missed theirs");
+    assert!(
+        hit > 300,
+        "{hit} of 400: those who made the key at the same time may have missed theirs"
+    );
     assert!((0..3).all(|component| kept.has(component)));
 }

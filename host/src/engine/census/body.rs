@@ -21,15 +21,34 @@ impl Body {
     /// If it passes a limit, or cannot be read.
     pub(super) fn of(body: &FunctionBody<'_>, limits: &LoadLimits) -> Result<Self, LoadFault> {
         let bytes = body.range().len() as u64;
-        most("bytes of code in one function", bytes, limits.body_bytes, "body-bytes")?;
-        let mut shape = Self { bytes, blocks: 1, ..Self::default() };
+        most(
+            "bytes of code in one function",
+            bytes,
+            limits.body_bytes,
+            "body-bytes",
+        )?;
+        let mut shape = Self {
+            bytes,
+            blocks: 1,
+            ..Self::default()
+        };
         for group in body.get_locals_reader().map_err(malformed)? {
             shape.locals += u64::from(group.map_err(malformed)?.0);
         }
-        most("local variables in one function", shape.locals, limits.locals, "locals")?;
+        most(
+            "local variables in one function",
+            shape.locals,
+            limits.locals,
+            "locals",
+        )?;
         shape.count(body, limits)?;
         let merges = shape.blocks * shape.locals;
-        most("blocks times local variables in one function", merges, limits.merges, "merges")?;
+        most(
+            "blocks times local variables in one function",
+            merges,
+            limits.merges,
+            "merges",
+        )?;
         Ok(shape)
     }
 

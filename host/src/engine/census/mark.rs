@@ -7,7 +7,8 @@
 use super::malformed;
 use crate::engine::fault::LoadFault;
 use wasmparser::{
-    ComponentExternName, ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser, Payload,
+    ComponentExternName, ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser,
+    Payload,
 };
 
 /// # Errors
@@ -17,13 +18,19 @@ pub(super) fn check(said: &[u8]) -> Result<(), LoadFault> {
     for payload in Parser::new(0).parse_all(said) {
         match payload.map_err(malformed)? {
             Payload::ComponentTypeSection(section) => {
-                section.into_iter().try_for_each(|found| names.of_type(&found.map_err(malformed)?))?;
+                section
+                    .into_iter()
+                    .try_for_each(|found| names.of_type(&found.map_err(malformed)?))?;
             }
             Payload::ComponentImportSection(section) => {
-                section.into_iter().try_for_each(|found| names.add(&found.map_err(malformed)?.name))?;
+                section
+                    .into_iter()
+                    .try_for_each(|found| names.add(&found.map_err(malformed)?.name))?;
             }
             Payload::ComponentExportSection(section) => {
-                section.into_iter().try_for_each(|found| names.add(&found.map_err(malformed)?.name))?;
+                section
+                    .into_iter()
+                    .try_for_each(|found| names.add(&found.map_err(malformed)?.name))?;
             }
             _ => {}
         }
@@ -57,7 +64,10 @@ impl Names {
     }
 
     fn add(&mut self, name: &ComponentExternName<'_>) -> Result<(), LoadFault> {
-        [Some(name.name), name.implements].into_iter().flatten().try_for_each(|name| self.add_name(name))
+        [Some(name.name), name.implements]
+            .into_iter()
+            .flatten()
+            .try_for_each(|name| self.add_name(name))
     }
 
     /// `semel:policy/key@0.1.0` is of the package `semel:policy@0.1.0`; a name without a colon is of none.
@@ -69,8 +79,12 @@ impl Names {
         let package = format!("{}@{version}", path.split('/').next().unwrap_or_default());
         match &self.package {
             Some(first) if *first != package => {
-                let reason = format!("it speaks of two packages, `{first}` and `{package}`, and a contract is one");
-                Err(LoadFault::Module { reason: reason.chars().map(plain).take(400).collect() })
+                let reason = format!(
+                    "it speaks of two packages, `{first}` and `{package}`, and a contract is one"
+                );
+                Err(LoadFault::Module {
+                    reason: reason.chars().map(plain).take(400).collect(),
+                })
             }
             Some(_) => Ok(()),
             None => {

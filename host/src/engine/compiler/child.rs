@@ -69,18 +69,30 @@ pub struct ChildCompiler {
 impl ChildCompiler {
     /// A child that runs `program`, which has an absolute path, with these arguments. It must be of the same build as this
     /// process, or it refuses; it is trusted as this process is.
-    pub fn new(program: impl Into<PathBuf>, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self { program: program.into(), arguments: arguments.into_iter().map(Into::into).collect() }
+    pub fn new(
+        program: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+        }
     }
 
     /// A child that runs this program, with these arguments.
     ///
     /// # Errors
     /// If nothing says where this program is.
-    pub fn of_this_program(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> io::Result<Self> {
+    pub fn of_this_program(
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> io::Result<Self> {
         // This name stays that of the running program, even where an update has put another in its place.
         let itself = PathBuf::from("/proc/self/exe");
-        let program = if itself.exists() { itself } else { std::env::current_exe()? };
+        let program = if itself.exists() {
+            itself
+        } else {
+            std::env::current_exe()?
+        };
         Ok(Self::new(program, arguments))
     }
 
@@ -89,8 +101,15 @@ impl ChildCompiler {
             return Err(io::Error::other("name it by an absolute path"));
         }
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).env_clear().current_dir("/").process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .current_dir("/")
+            .process_group(0);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         descriptors::keep_three(&mut command);
         command.spawn()
     }
@@ -99,7 +118,10 @@ impl ChildCompiler {
 impl Compiler for ChildCompiler {
     fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault> {
         let child = self.start().map_err(|error| {
-            gave_up(format!("its program `{}` cannot be started ({error})", self.program.display()))
+            gave_up(format!(
+                "its program `{}` cannot be started ({error})",
+                self.program.display()
+            ))
         })?;
         let end = Work::of(child)?.finish(order)?;
         end.code(order.limits)
@@ -133,7 +155,11 @@ impl Work {
 
     /// Hands the order over, reads the reply, and waits for the end, which the deadline brings about if nothing else does.
     fn finish(mut self, order: &Order<'_>) -> Result<End, LoadFault> {
-        let (stdin, stdout, stderr) = (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
+        let (stdin, stdout, stderr) = (
+            self.child.stdin.take(),
+            self.child.stdout.take(),
+            self.child.stderr.take(),
+        );
         let deadline = Duration::from_secs(u64::from(order.limits.load.deadline_seconds));
         let (pid, code_bytes) = (self.pid, u64::from(order.limits.load.code_bytes));
         let (done, is_done) = mpsc::channel::<()>();
@@ -142,18 +168,34 @@ impl Work {
             // A child that is gone does not read to the end.
             scope.spawn(move || stdin.map(|stdin| message::send_order(stdin, order)));
             let listening = scope.spawn(move || stderr.map(last_words).unwrap_or_default());
-            let (reply, bytes) =
-                stdout.map_or_else(|| (Err(io::ErrorKind::BrokenPipe.into()), 0), |from| read_reply(from, code_bytes));
+            let (reply, bytes) = stdout.map_or_else(
+                || (Err(io::ErrorKind::BrokenPipe.into()), 0),
+                |from| read_reply(from, code_bytes),
+            );
             if bytes > code_bytes {
                 kill(pid);
             }
             // It stays a zombie with its id until it is reaped below, so nobody else is killed for it.
             wait_for_end(pid);
             drop(done);
-            (reply, bytes, listening.join().unwrap_or_default(), watching.join().unwrap_or(false))
+            (
+                reply,
+                bytes,
+                listening.join().unwrap_or_default(),
+                watching.join().unwrap_or(false),
+            )
         });
-        let status = self.child.wait().map_err(|error| gave_up(format!("its end was not seen ({error})")))?;
-        Ok(End { status, reply, bytes, last_words, past_deadline })
+        let status = self
+            .child
+            .wait()
+            .map_err(|error| gave_up(format!("its end was not seen ({error})")))?;
+        Ok(End {
+            status,
+            reply,
+            bytes,
+            last_words,
+            past_deadline,
+        })
     }
 }
 
@@ -169,7 +211,13 @@ fn kill_at(deadline: Duration, pid: Pid, is_done: &Receiver<()>) -> bool {
 /// Waits for the end of a child, which is reaped later.
 fn wait_for_end(pid: Pid) {
     // Whatever else it says than that a signal came in between, there is nothing more to wait for.
-    while matches!(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT), Err(Errno::INTR)) {}
+    while matches!(
+        waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT
+        ),
+        Err(Errno::INTR)
+    ) {}
 }
 
 fn kill(pid: Pid) {
@@ -186,7 +234,10 @@ fn read_reply(mut from: impl Read, code_bytes: u64) -> (io::Result<(Reply, Vec<u
     if bytes > code_bytes {
         return (Err(io::ErrorKind::FileTooLarge.into()), bytes);
     }
-    (message::read_all(from, bytes).map(|read| (reply, read)), bytes)
+    (
+        message::read_all(from, bytes).map(|read| (reply, read)),
+        bytes,
+    )
 }
 
 /// Reads to the end, so that the child can say it all, and keeps the beginning.
@@ -204,15 +255,24 @@ impl End {
     fn code(self, limits: &Limits) -> Result<Code, LoadFault> {
         let load = &limits.load;
         if self.past_deadline {
-            return Err(LoadFault::Deadline { seconds: load.deadline_seconds });
+            return Err(LoadFault::Deadline {
+                seconds: load.deadline_seconds,
+            });
         }
         let (found, limit) = (self.bytes, u64::from(load.code_bytes));
         if found > limit {
-            return Err(LoadFault::TooLarge { what: "bytes of machine code", found, limit, name: "code-bytes" });
+            return Err(LoadFault::TooLarge {
+                what: "bytes of machine code",
+                found,
+                limit,
+                name: "code-bytes",
+            });
         }
         match self.reply {
             Ok((Reply::Code, code)) if self.status.success() => Ok(Code::vouched_for(code)),
-            Ok((Reply::Malformed, reason)) => Err(LoadFault::Malformed { reason: text(&reason) }),
+            Ok((Reply::Malformed, reason)) => Err(LoadFault::Malformed {
+                reason: text(&reason),
+            }),
             Ok((Reply::GaveUp, reason)) => Err(gave_up(text(&reason))),
             _ => Err(death(self.status, &self.last_words, load)),
         }
@@ -223,12 +283,19 @@ impl End {
 fn death(status: ExitStatus, last_words: &str, limits: &LoadLimits) -> LoadFault {
     let signal = status.signal().and_then(Signal::from_named_raw);
     if signal == Some(Signal::XCPU) {
-        return LoadFault::CompilerTime { seconds: limits.compiler_seconds };
+        return LoadFault::CompilerTime {
+            seconds: limits.compiler_seconds,
+        };
     }
     if last_words.contains(OUT_OF_MEMORY) {
-        return LoadFault::CompilerMemory { limit: limits.compiler_memory_bytes };
+        return LoadFault::CompilerMemory {
+            limit: limits.compiler_memory_bytes,
+        };
     }
-    let said = last_words.lines().map(str::trim).find(|line| !line.is_empty());
+    let said = last_words
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty());
     let said = said.map_or_else(String::new, |said| format!(": {}", Shown::new(said)));
     gave_up(format!("its process ended early ({status}){said}"))
 }
@@ -236,5 +303,9 @@ fn death(status: ExitStatus, last_words: &str, limits: &LoadLimits) -> LoadFault
 /// What a child says in words, fit for a message.
 fn text(bytes: &[u8]) -> String {
     let plain = |char: char| if char.is_control() { ' ' } else { char };
-    String::from_utf8_lossy(bytes).chars().take(REASON_CHARS).map(plain).collect()
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .take(REASON_CHARS)
+        .map(plain)
+        .collect()
 }

@@ -13,7 +13,10 @@ pub(super) fn keep_three(command: &mut Command) {
     // SAFETY: between `fork` and `exec` only what is safe in a signal handler may be done: no allocation, no lock.
     // `close_the_rest` makes system calls with numbers for arguments and nothing else. It closes nothing at once, so it
     // takes no file from anyone: it marks the child's own copies to be closed by `exec`.
-    #[expect(unsafe_code, reason = "there is no other place between `fork` and `exec`")]
+    #[expect(
+        unsafe_code,
+        reason = "there is no other place between `fork` and `exec`"
+    )]
     unsafe {
         command.pre_exec(close_the_rest);
     }
@@ -23,9 +26,20 @@ pub(super) fn keep_three(command: &mut Command) {
 fn close_the_rest() -> io::Result<()> {
     // SAFETY: `close_range` takes three numbers and touches no memory.
     #[expect(unsafe_code, reason = "the standard library has no such call")]
-    let marked = unsafe { libc::syscall(libc::SYS_close_range, FIRST, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let marked = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            FIRST,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
     // Kernels before 5.11 do not know it.
-    if marked == 0 { Ok(()) } else { close_one_by_one() }
+    if marked == 0 {
+        Ok(())
+    } else {
+        close_one_by_one()
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -36,10 +50,16 @@ fn close_the_rest() -> io::Result<()> {
 fn close_one_by_one() -> io::Result<()> {
     /// Where even the limit is without a limit.
     const MOST: u64 = 1 << 16;
-    let open_max = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(MOST).min(MOST);
+    let open_max = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+        .current
+        .unwrap_or(MOST)
+        .min(MOST);
     for descriptor in FIRST..u32::try_from(open_max).unwrap_or(FIRST) {
         // SAFETY: `fcntl` with `F_SETFD` takes numbers and touches no memory. Where nothing is open it says so.
-        #[expect(unsafe_code, reason = "a descriptor of somebody else has no owner here to borrow it from")]
+        #[expect(
+            unsafe_code,
+            reason = "a descriptor of somebody else has no owner here to borrow it from"
+        )]
         let _ = unsafe { libc::fcntl(descriptor.cast_signed(), libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     Ok(())

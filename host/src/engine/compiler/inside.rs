@@ -37,21 +37,43 @@ fn serve() -> io::Result<()> {
 
 /// Compiles on a thread whose stack does not depend on how this process was started.
 fn compiled(ordered: &Ordered, component: &[u8]) -> Result<Vec<u8>, LoadFault> {
-    let order = Order { component, limits: &ordered.limits, engine: ordered.engine };
+    let order = Order {
+        component,
+        limits: &ordered.limits,
+        engine: ordered.engine,
+    };
     thread::scope(|scope| {
-        let compile = || InProcess.compile(&order).map(|code| code.as_bytes().to_vec());
-        let compiling = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, compile);
-        let compiling = compiling.map_err(|error| super::gave_up(format!("no thread for it ({error})")))?;
-        compiling.join().unwrap_or_else(|_| Err(super::gave_up("it panicked")))
+        let compile = || {
+            InProcess
+                .compile(&order)
+                .map(|code| code.as_bytes().to_vec())
+        };
+        let compiling = thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, compile);
+        let compiling =
+            compiling.map_err(|error| super::gave_up(format!("no thread for it ({error})")))?;
+        compiling
+            .join()
+            .unwrap_or_else(|_| Err(super::gave_up("it panicked")))
     })
 }
 
 /// Nothing that this process does may take more.
 fn confine(limits: &LoadLimits) -> io::Result<()> {
-    let fixed = |most: u64| Rlimit { current: Some(most), maximum: Some(most) };
+    let fixed = |most: u64| Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
     let seconds = u64::from(limits.compiler_seconds);
     // At the first of the two a signal tells the parent why; the second cannot be ignored.
-    setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: Some(seconds + 1) })?;
+    setrlimit(
+        Resource::Cpu,
+        Rlimit {
+            current: Some(seconds),
+            maximum: Some(seconds + 1),
+        },
+    )?;
     setrlimit(Resource::As, fixed(limits.compiler_memory_bytes))?;
     // It writes no file, and leaves none behind when it dies.
     setrlimit(Resource::Core, fixed(0))?;
@@ -62,7 +84,9 @@ fn confine(limits: &LoadLimits) -> io::Result<()> {
 /// A child whose parent was killed has nobody to compile for.
 #[cfg(target_os = "linux")]
 fn end_with_parent() -> io::Result<()> {
-    Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
+    Ok(rustix::process::set_parent_process_death_signal(Some(
+        rustix::process::Signal::KILL,
+    ))?)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -46,12 +46,19 @@ pub(super) fn read_order(mut from: impl Read) -> io::Result<Ordered> {
         return Err(io::Error::other("this is no order to compile"));
     }
     let engine = EngineId::from_bytes(read_array(&mut from)?);
-    let [limits, bytes] = [u32::from_be_bytes(read_array(&mut from)?), u32::from_be_bytes(read_array(&mut from)?)];
+    let [limits, bytes] = [
+        u32::from_be_bytes(read_array(&mut from)?),
+        u32::from_be_bytes(read_array(&mut from)?),
+    ];
     if limits > LIMITS_BYTES_MAX {
         return Err(io::Error::other("its limits are too long"));
     }
     let limits = serde_json::from_slice(&read_all(&mut from, limits.into())?)?;
-    Ok(Ordered { engine, limits, bytes })
+    Ok(Ordered {
+        engine,
+        limits,
+        bytes,
+    })
 }
 
 pub(super) fn send_reply(mut to: impl Write, reply: Reply, bytes: &[u8]) -> io::Result<()> {
@@ -74,7 +81,11 @@ pub(super) fn read_reply(mut from: impl Read) -> io::Result<(Reply, u64)> {
 pub(super) fn read_all(from: impl Read, bytes: u64) -> io::Result<Vec<u8>> {
     let mut read = Vec::new();
     from.take(bytes).read_to_end(&mut read)?;
-    if read.len() as u64 == bytes { Ok(read) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if read.len() as u64 == bytes {
+        Ok(read)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 fn read_array<const N: usize>(mut from: impl Read) -> io::Result<[u8; N]> {

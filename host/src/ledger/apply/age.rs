@@ -20,7 +20,10 @@ impl Draft {
     pub(super) fn erase(mut self) -> Result<Step, Refusal> {
         match self.record.state {
             State::Landed { .. } => self.bury()?,
-            State::Released { .. } | State::Refused { .. } | State::Undone { .. } | State::Tombstone { .. } => {
+            State::Released { .. }
+            | State::Refused { .. }
+            | State::Undone { .. }
+            | State::Tombstone { .. } => {
                 self.require_clock()?;
             }
             _ => return self.no_row(),
@@ -36,9 +39,19 @@ impl Draft {
 
     /// Leaves of what landed only that it did.
     fn bury(&mut self) -> Result<(), Refusal> {
-        let State::Landed { delivered, undone_by, .. } = &self.record.state else { return self.no_row() };
+        let State::Landed {
+            delivered,
+            undone_by,
+            ..
+        } = &self.record.state
+        else {
+            return self.no_row();
+        };
         let (delivered, marked) = (*delivered, undone_by.is_some());
-        self.require(Rule::OpenMarksDoNotAge, !marked && !keep::has_open_marks(&self.record))?;
+        self.require(
+            Rule::OpenMarksDoNotAge,
+            !marked && !keep::has_open_marks(&self.record),
+        )?;
         self.require_clock()?;
         let since = self.record.since;
         let landed = self.moment(since);

@@ -1,7 +1,9 @@
 //! Claiming: who may send, and what everybody else is told.
 
 use super::{Draft, Step, keep, lease::right_ms};
-use crate::ledger::{AttemptRecord, By, Claim, Fence, Grant, Known, Record, Refusal, Reply, Rule, State, Told, When};
+use crate::ledger::{
+    AttemptRecord, By, Claim, Fence, Grant, Known, Record, Refusal, Reply, Rule, State, Told, When,
+};
 use crate::words::{Stamp, Until};
 
 /// The first claim of an operation that no record knows.
@@ -9,7 +11,10 @@ pub(super) fn first(claim: &Claim) -> Step {
     let record = started(claim);
     let grant = grant(&record);
     let keep = keep::unsettled(&record);
-    Step { write: Some((Box::new(record), keep)), reply: Reply::Granted(grant) }
+    Step {
+        write: Some((Box::new(record), keep)),
+        reply: Reply::Granted(grant),
+    }
 }
 
 /// A record with its first attempt.
@@ -37,7 +42,10 @@ pub(super) fn started(claim: &Claim) -> Record {
 
 fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptRecord {
     AttemptRecord {
-        fence: Fence { number, nonce: claim.nonce },
+        fence: Fence {
+            number,
+            nonce: claim.nonce,
+        },
         generation,
         series,
         started: When::ThisWrite,
@@ -51,8 +59,13 @@ fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptR
 
 /// The right to send that the last attempt of a record has.
 fn grant(record: &Record) -> Grant {
-    let fence =
-        record.last().map_or(Fence { number: 0, nonce: crate::words::Nonce::from_bytes([0; 16]) }, |last| last.fence);
+    let fence = record.last().map_or(
+        Fence {
+            number: 0,
+            nonce: crate::words::Nonce::from_bytes([0; 16]),
+        },
+        |last| last.fence,
+    );
     Grant {
         fence,
         generation: record.generation,
@@ -84,22 +97,36 @@ impl Draft {
 
     /// Why not even what is free is sent for this claim, if it is not.
     fn bar_to_sending(&self, claim: &Claim) -> Option<Told> {
-        if !self.rules.allow(Rule::EvidenceBarsSending, !self.unweighed_evidence()) {
+        if !self
+            .rules
+            .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
+        {
             return Some(Told::Held);
         }
-        let read = claim.read_undelivered.filter(|read| *read < self.record.generation)?;
+        let read = claim
+            .read_undelivered
+            .filter(|read| *read < self.record.generation)?;
         let lasts = self.record.terms.until == Until::Delivery;
         let owed = !self.rules.allow(Rule::ReadBeforeDelivery, !lasts);
-        owed.then(|| Told::Expired { landed: self.last_start_of(read) })
+        owed.then(|| Told::Expired {
+            landed: self.last_start_of(read),
+        })
     }
 
     fn unweighed_evidence(&self) -> bool {
-        self.record.landed_evidence().any(|evidence| !evidence.weighed)
+        self.record
+            .landed_evidence()
+            .any(|evidence| !evidence.weighed)
     }
 
     /// When the last attempt of a generation was granted: what is left to tell of one whose outcome is gone.
     fn last_start_of(&self, generation: u32) -> Stamp {
-        let last = self.record.attempts.iter().rev().find(|attempt| attempt.generation == generation);
+        let last = self
+            .record
+            .attempts
+            .iter()
+            .rev()
+            .find(|attempt| attempt.generation == generation);
         last.map_or(self.written, |attempt| self.moment(attempt.started))
     }
 
@@ -111,9 +138,10 @@ impl Draft {
             State::Undone { .. } => Onward::NewGeneration,
             State::Released { by } => self.after_release(by, same),
             State::Refused { by, .. } => self.after_refusal(by, same),
-            State::Landed { undone_by: Some(by), .. } if claim.void_mark != Some(*by) => {
-                Onward::Told(Told::BeingUndone { by: *by })
-            }
+            State::Landed {
+                undone_by: Some(by),
+                ..
+            } if claim.void_mark != Some(*by) => Onward::Told(Told::BeingUndone { by: *by }),
             State::Landed { delivered, .. } | State::Tombstone { delivered, .. }
                 if self.open_again(*delivered, claim) =>
             {
@@ -131,14 +159,20 @@ impl Draft {
         self.record.terms.until == Until::Delivery
             && self.rules.allow(Rule::DeliveredFirst, delivered)
             && self.rules.allow(Rule::ReadBeforeDelivery, !read_before)
-            && self.rules.allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
+            && self
+                .rules
+                .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
     }
 
     fn after_release(&self, by: &By, same: bool) -> Onward {
         match by {
             _ if same => Onward::SameKey,
             By::Owner => self.new_series(),
-            By::Person(_) | By::TimedRerun if self.rules.allow(Rule::PersonReleasesTheSame, false) => self.new_series(),
+            By::Person(_) | By::TimedRerun
+                if self.rules.allow(Rule::PersonReleasesTheSame, false) =>
+            {
+                self.new_series()
+            }
             By::Person(_) | By::TimedRerun => Onward::Told(Told::Conflict),
         }
     }
@@ -155,13 +189,19 @@ impl Draft {
     }
 
     fn new_series(&self) -> Onward {
-        if self.rules.allow(Rule::NewSeriesAfterRefusal, false) { Onward::SameKey } else { Onward::NewSeries }
+        if self.rules.allow(Rule::NewSeriesAfterRefusal, false) {
+            Onward::SameKey
+        } else {
+            Onward::NewSeries
+        }
     }
 
     /// How much longer a refusal is replayed to equal content, in milliseconds; none: until a person says otherwise.
     pub(super) fn refusal_left_ms(&self) -> Option<u64> {
         match &self.record.state {
-            State::Refused { by: By::Person(_), .. } => None,
+            State::Refused {
+                by: By::Person(_), ..
+            } => None,
             State::Refused { replay_ms, .. } => {
                 let gone = self.stamp.shortest_since(&self.moment(self.record.since));
                 Some(replay_ms.saturating_sub(gone))
@@ -185,7 +225,12 @@ impl Draft {
             self.record.looks = 0;
         }
         let number = self.last_number().saturating_add(1);
-        self.record.attempts.push(attempt(claim, number, self.record.generation, self.record.series));
+        self.record.attempts.push(attempt(
+            claim,
+            number,
+            self.record.generation,
+            self.record.series,
+        ));
         self.record.terms = claim.terms.clone();
         self.record.leased = When::ThisWrite;
         self.record.standing = None;

@@ -14,7 +14,13 @@ const EVIDENCE_MAX: usize = 64;
 pub(super) fn unsettled(record: &Record) -> Keep {
     let terms = &record.terms;
     if terms.shadow {
-        return Keep::Seconds(terms.window_seconds.max(terms.attempt_seconds).max(1).into());
+        return Keep::Seconds(
+            terms
+                .window_seconds
+                .max(terms.attempt_seconds)
+                .max(1)
+                .into(),
+        );
     }
     Keep::UntilRemoved
 }
@@ -24,7 +30,10 @@ pub(super) fn unsettled(record: &Record) -> Keep {
 pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) -> Keep {
     let settled = match &record.state {
         State::Landed { undone_by, .. } => undone_by.is_none(),
-        State::Released { .. } | State::Refused { .. } | State::Undone { .. } | State::Tombstone { .. } => true,
+        State::Released { .. }
+        | State::Refused { .. }
+        | State::Undone { .. }
+        | State::Tombstone { .. } => true,
         State::Started
         | State::Waiting { .. }
         | State::InDoubt { .. }
@@ -52,10 +61,15 @@ fn target_memory_seconds(target: Option<&Target>) -> Option<u32> {
     match target {
         None => Some(0),
         // Without a place for the key, only what is documented says that the target knows it all the same.
-        Some(target) if target.places.is_empty() => {
-            Some(target.remembers_seconds.filter(|seconds| *seconds != Target::FOR_EVER).unwrap_or(0))
-        }
-        Some(target) => target.remembers_seconds.filter(|seconds| *seconds != Target::FOR_EVER),
+        Some(target) if target.places.is_empty() => Some(
+            target
+                .remembers_seconds
+                .filter(|seconds| *seconds != Target::FOR_EVER)
+                .unwrap_or(0),
+        ),
+        Some(target) => target
+            .remembers_seconds
+            .filter(|seconds| *seconds != Target::FOR_EVER),
     }
 }
 
@@ -80,7 +94,10 @@ pub(super) fn trim(record: &mut Record) {
     }
     while record.evidence.len() > EVIDENCE_MAX {
         let generation = record.generation;
-        let past = record.evidence.iter().position(|evidence| evidence.generation < generation);
+        let past = record
+            .evidence
+            .iter()
+            .position(|evidence| evidence.generation < generation);
         let Some(past) = past else { break };
         record.evidence.remove(past);
     }
@@ -88,7 +105,11 @@ pub(super) fn trim(record: &mut Record) {
 
 /// How long a record is kept whose only write is this one.
 pub(super) fn keep_anew(record: &Record, rules: Rules) -> Keep {
-    let never =
-        Stamp { wall_ms: 0, steady_ms: 0, boot: crate::words::Boot(0), incarnation: crate::words::Incarnation(0) };
+    let never = Stamp {
+        wall_ms: 0,
+        steady_ms: 0,
+        boot: crate::words::Boot(0),
+        incarnation: crate::words::Incarnation(0),
+    };
     keep(record, never, never, rules)
 }

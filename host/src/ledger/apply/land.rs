@@ -6,7 +6,10 @@ use crate::words::Target;
 
 impl Draft {
     /// An attempt that the record does not know: the store lost it. What it did is kept, and withholds.
-    pub(super) fn settle_unknown_attempt(mut self, settlement: &Settlement) -> Result<Step, Refusal> {
+    pub(super) fn settle_unknown_attempt(
+        mut self,
+        settlement: &Settlement,
+    ) -> Result<Step, Refusal> {
         if self.rules.allow(Rule::KnownAttempt, false) {
             return Ok(self.land(settlement));
         }
@@ -15,7 +18,9 @@ impl Draft {
         }
         self.keep_evidence(settlement, "the record does not know the attempt");
         if !self.is_final() && settlement.generation >= self.record.generation {
-            self.enter(two_effects("an attempt that the record does not know took effect"));
+            self.enter(two_effects(
+                "an attempt that the record does not know took effect",
+            ));
         }
         Ok(self.write_told())
     }
@@ -23,7 +28,10 @@ impl Draft {
     fn is_final(&self) -> bool {
         matches!(
             self.record.state,
-            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. } | State::Alias { .. }
+            State::Landed { .. }
+                | State::Undone { .. }
+                | State::Tombstone { .. }
+                | State::Alias { .. }
         )
     }
 
@@ -50,10 +58,18 @@ impl Draft {
         if !self.rules.allow(Rule::FinalStands, !self.is_final()) {
             return Some(self.beside_what_stands(settlement));
         }
-        if !self.rules.allow(Rule::SeriesAgrees, settlement.series == self.record.series) {
-            return Some(Bar::TwoEffects("an attempt under an earlier key took effect after all"));
+        if !self
+            .rules
+            .allow(Rule::SeriesAgrees, settlement.series == self.record.series)
+        {
+            return Some(Bar::TwoEffects(
+                "an attempt under an earlier key took effect after all",
+            ));
         }
-        if !self.rules.allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects()) {
+        if !self
+            .rules
+            .allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects())
+        {
             return Some(Bar::Kept("two effects may stand"));
         }
         None
@@ -64,7 +80,11 @@ impl Draft {
         let same_key = settlement.series == self.record.series;
         match self.record.standing {
             Some(standing) if standing == settlement.fence.number => Bar::Recorded,
-            Some(standing) if same_key && self.had_one_effect(standing, settlement.fence.number) => Bar::Recorded,
+            Some(standing)
+                if same_key && self.had_one_effect(standing, settlement.fence.number) =>
+            {
+                Bar::Recorded
+            }
             // It was found by a probe, or told by a person, that the operation landed: this is how.
             None if same_key && !self.landed_evidence() => Bar::Confirms,
             _ => Bar::Kept("the operation was settled before"),
@@ -73,16 +93,32 @@ impl Draft {
 
     /// Whether two attempts under one key came to one effect, because the target recognised the second.
     fn had_one_effect(&self, one: u32, other: u32) -> bool {
-        let harmless = self.record.terms.target.as_ref().is_some_and(|target| target.repeats.have_no_effect());
+        let harmless = self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .is_some_and(|target| target.repeats.have_no_effect());
         harmless && self.was_remembered(one) && self.was_remembered(other)
     }
 
     /// Whether the target still knew the present key when this attempt began.
     fn was_remembered(&self, number: u32) -> bool {
-        let Some(attempt) = self.record.attempts.iter().find(|attempt| attempt.fence.number == number) else {
+        let Some(attempt) = self
+            .record
+            .attempts
+            .iter()
+            .find(|attempt| attempt.fence.number == number)
+        else {
             return false;
         };
-        match self.record.terms.target.as_ref().and_then(|target| target.remembers_seconds) {
+        match self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .and_then(|target| target.remembers_seconds)
+        {
             None => false,
             Some(Target::FOR_EVER) => true,
             Some(seconds) => {
@@ -97,11 +133,21 @@ impl Draft {
         self.record.found = None;
         self.record.handles.clone_from(&settlement.handles);
         self.record.undid.clone_from(&settlement.undid);
-        self.enter(State::Landed { via: Via::Answer, delivered: false, undone_by: None });
+        self.enter(State::Landed {
+            via: Via::Answer,
+            delivered: false,
+            undone_by: None,
+        });
     }
 
     pub(super) fn holds_two_effects(&self) -> bool {
-        matches!(self.record.state, State::Held { two_effects: true, .. })
+        matches!(
+            self.record.state,
+            State::Held {
+                two_effects: true,
+                ..
+            }
+        )
     }
 
     /// Whether there is evidence that an attempt of the present generation landed otherwise than as recorded.
@@ -113,17 +159,24 @@ impl Draft {
     /// record was lost, nobody knows what else there was.
     pub(super) fn another_unresolved(&self, number: u32) -> bool {
         self.record.rewritten
-            || self.of_this_generation().any(|attempt| attempt.fence.number != number && attempt.known.is_unresolved())
+            || self
+                .of_this_generation()
+                .any(|attempt| attempt.fence.number != number && attempt.known.is_unresolved())
     }
 
     /// Whether every attempt's own host has said that it had no effect.
     pub(super) fn all_without_effect(&self) -> bool {
-        let landed = self.of_this_generation().any(|attempt| attempt.known == Known::Landed);
+        let landed = self
+            .of_this_generation()
+            .any(|attempt| attempt.known == Known::Landed);
         !landed && !self.another_unresolved(0) && !self.landed_evidence()
     }
 
     fn of_this_generation(&self) -> impl Iterator<Item = &AttemptRecord> {
-        self.record.attempts.iter().filter(|attempt| attempt.generation == self.record.generation)
+        self.record
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.generation == self.record.generation)
     }
 
     /// Keeps what an attempt did that settles nothing, once.
@@ -157,5 +210,8 @@ enum Bar {
 }
 
 fn two_effects(reason: &str) -> State {
-    State::Held { reason: reason.to_owned(), two_effects: true }
+    State::Held {
+        reason: reason.to_owned(),
+        two_effects: true,
+    }
 }

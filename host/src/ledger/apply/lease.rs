@@ -12,7 +12,9 @@ pub(super) fn right_ms(terms: &Terms) -> u64 {
 impl Draft {
     /// How much of the present lease is left, in milliseconds.
     pub(super) fn lease_left_ms(&self) -> u64 {
-        let Some(seconds) = self.record.lease_seconds() else { return 0 };
+        let Some(seconds) = self.record.lease_seconds() else {
+            return 0;
+        };
         let leased = self.record.leased;
         match (&self.record.state, self.last()) {
             // A limit of its own is no lease: it outlives a reboot.
@@ -20,7 +22,9 @@ impl Draft {
                 let gone = self.stamp.shortest_since(&self.moment(leased));
                 (u64::from(seconds) * 1_000).saturating_sub(gone)
             }
-            (State::Started | State::Retrying, Some(attempt)) if !self.rules.allow(Rule::AttemptEnds, false) => {
+            (State::Started | State::Retrying, Some(attempt))
+                if !self.rules.allow(Rule::AttemptEnds, false) =>
+            {
                 let by_attempt = self.left_ms(attempt.started, self.record.terms.attempt_seconds);
                 by_attempt.min(self.left_ms(leased, seconds))
             }
@@ -42,13 +46,26 @@ impl Draft {
         }
         let over = match &self.record.state {
             State::Probing { .. } if self.all_without_effect() => State::Released { by: By::Owner },
-            State::Probing { from: LookFrom::Held, reason, .. } => {
-                State::Held { reason: reason.clone(), two_effects: false }
+            State::Probing {
+                from: LookFrom::Held,
+                reason,
+                ..
+            } => State::Held {
+                reason: reason.clone(),
+                two_effects: false,
+            },
+            State::Probing { reason, .. } => State::InDoubt {
+                reason: reason.clone(),
+            },
+            State::Waiting { .. } => State::InDoubt {
+                reason: "what it continued as did not end in time".to_owned(),
+            },
+            _ if self.rules.allow(Rule::LeaseEndIsDoubt, false) => {
+                State::Released { by: By::Owner }
             }
-            State::Probing { reason, .. } => State::InDoubt { reason: reason.clone() },
-            State::Waiting { .. } => State::InDoubt { reason: "what it continued as did not end in time".to_owned() },
-            _ if self.rules.allow(Rule::LeaseEndIsDoubt, false) => State::Released { by: By::Owner },
-            _ => State::InDoubt { reason: "the host that made the attempt is gone, or took too long".to_owned() },
+            _ => State::InDoubt {
+                reason: "the host that made the attempt is gone, or took too long".to_owned(),
+            },
         };
         self.expired = true;
         self.enter(over);
@@ -74,7 +91,12 @@ impl Draft {
         Ok(self.write_told())
     }
 
-    pub(super) fn suspend(mut self, fence: Fence, continuation: &str, limit_seconds: u32) -> Result<Step, Refusal> {
+    pub(super) fn suspend(
+        mut self,
+        fence: Fence,
+        continuation: &str,
+        limit_seconds: u32,
+    ) -> Result<Step, Refusal> {
         if !matches!(self.record.state, State::Started) {
             return self.no_row();
         }
@@ -83,7 +105,10 @@ impl Draft {
             attempt.suspended = true;
         }
         self.record.leased = When::ThisWrite;
-        self.enter(State::Waiting { continuation: continuation.to_owned(), limit_seconds });
+        self.enter(State::Waiting {
+            continuation: continuation.to_owned(),
+            limit_seconds,
+        });
         Ok(self.write_told())
     }
 
@@ -95,7 +120,9 @@ impl Draft {
         self.require_clock()?;
         let (generation, series) = (self.record.generation, self.record.series);
         let valid_ms = right_ms(&self.record.terms);
-        let Some(attempt) = self.record.attempts.last_mut() else { return self.no_row() };
+        let Some(attempt) = self.record.attempts.last_mut() else {
+            return self.no_row();
+        };
         attempt.fence.nonce = nonce;
         // Its own limit bounded the wait; the attempt's time counts from the continuation on.
         attempt.started = When::ThisWrite;
@@ -106,6 +133,13 @@ impl Draft {
         let fence = attempt.fence;
         self.record.leased = When::ThisWrite;
         self.enter(State::Started);
-        Ok(self.write(Reply::Granted(Grant { fence, generation, series, valid_ms, marks: Vec::new(), repeats: false })))
+        Ok(self.write(Reply::Granted(Grant {
+            fence,
+            generation,
+            series,
+            valid_ms,
+            marks: Vec::new(),
+            repeats: false,
+        })))
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Draft, Step, lease::right_ms};
 use crate::ledger::{
-    Asker, AttemptRecord, By, Fence, Grant, Known, LookFrom, Refusal, Reply, Rule, Sight, State, Via, When,
+    Asker, AttemptRecord, By, Fence, Grant, Known, LookFrom, Refusal, Reply, Rule, Sight, State,
+    Via, When,
 };
 use crate::words::{CallDigest, Field, Nonce, Target};
 
@@ -28,18 +29,36 @@ impl Draft {
             return self.no_row();
         }
         self.require(Rule::LastAttemptShown, self.last_number() == retry.shown)?;
-        self.require(Rule::SameCallAgain, self.record.terms.call_digest == *retry.call_digest)?;
+        self.require(
+            Rule::SameCallAgain,
+            self.record.terms.call_digest == *retry.call_digest,
+        )?;
         self.require(Rule::EvidenceBarsSending, !self.landed_evidence())?;
-        self.require(Rule::RetriesBounded, self.attempts_of_this_key() <= retry.retries_max)?;
-        let harmless = self.record.terms.target.as_ref().is_some_and(|target| target.repeats.have_no_effect());
+        self.require(
+            Rule::RetriesBounded,
+            self.attempts_of_this_key() <= retry.retries_max,
+        )?;
+        let harmless = self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .is_some_and(|target| target.repeats.have_no_effect());
         self.require(Rule::RepeatsAreHarmless, harmless)?;
         self.require_clock()?;
         let left_ms = self.memory_left_ms();
         let attempt_ms = u64::from(self.record.terms.attempt_seconds) * 1_000;
-        self.require(Rule::TargetRemembers, retry.delay_ms.saturating_add(attempt_ms) < left_ms)?;
+        self.require(
+            Rule::TargetRemembers,
+            retry.delay_ms.saturating_add(attempt_ms) < left_ms,
+        )?;
         // Sent later than this, the attempt might outlast the target's memory.
         let in_time = !self.rules.allow(Rule::TargetRemembers, false);
-        let valid_ms = if in_time { left_ms.saturating_sub(attempt_ms) } else { u64::MAX };
+        let valid_ms = if in_time {
+            left_ms.saturating_sub(attempt_ms)
+        } else {
+            u64::MAX
+        };
         Ok(self.retry(retry, valid_ms))
     }
 
@@ -52,7 +71,13 @@ impl Draft {
 
     /// How much longer the target certainly recognises the present key, in milliseconds; `u64::MAX`: for ever.
     fn memory_left_ms(&self) -> u64 {
-        match self.record.terms.target.as_ref().and_then(|target| target.remembers_seconds) {
+        match self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .and_then(|target| target.remembers_seconds)
+        {
             None => 0,
             Some(Target::FOR_EVER) => u64::MAX,
             // When the key was first sent is gone with the record.
@@ -60,14 +85,19 @@ impl Draft {
             Some(seconds) => {
                 let memory = u64::from(seconds) * 1_000;
                 let margin = MEMORY_MARGIN_MIN_MS.max(memory / MEMORY_MARGIN_PART);
-                let gone = self.stamp.longest_since(&self.moment(self.record.first_started));
+                let gone = self
+                    .stamp
+                    .longest_since(&self.moment(self.record.first_started));
                 memory.saturating_sub(margin).saturating_sub(gone)
             }
         }
     }
 
     fn retry(mut self, retry: &Retry<'_>, valid_ms: u64) -> Step {
-        let fence = Fence { number: self.last_number().saturating_add(1), nonce: retry.nonce };
+        let fence = Fence {
+            number: self.last_number().saturating_add(1),
+            nonce: retry.nonce,
+        };
         let (generation, series) = (self.record.generation, self.record.series);
         self.record.attempts.push(AttemptRecord {
             fence,
@@ -94,10 +124,19 @@ impl Draft {
         }))
     }
 
-    pub(super) fn look(mut self, nonce: Nonce, shown: u32, asker: Asker, looks_max: u32) -> Result<Step, Refusal> {
+    pub(super) fn look(
+        mut self,
+        nonce: Nonce,
+        shown: u32,
+        asker: Asker,
+        looks_max: u32,
+    ) -> Result<Step, Refusal> {
         let (from, reason) = match &self.record.state {
             State::InDoubt { reason } => (LookFrom::InDoubt, reason.clone()),
-            State::Held { reason, two_effects } => {
+            State::Held {
+                reason,
+                two_effects,
+            } => {
                 self.require(Rule::HeldLooksAreAskedFor, asker == Asker::Operator)?;
                 self.require(Rule::TwoEffectsStayHeld, !two_effects)?;
                 (LookFrom::Held, reason.clone())
@@ -105,33 +144,57 @@ impl Draft {
             _ => return self.no_row(),
         };
         self.require(Rule::LastAttemptShown, self.last_number() == shown)?;
-        self.require(Rule::LooksBounded, asker == Asker::Operator || self.record.looks < looks_max)?;
+        self.require(
+            Rule::LooksBounded,
+            asker == Asker::Operator || self.record.looks < looks_max,
+        )?;
         self.record.looks = self.record.looks.saturating_add(1);
         self.record.leased = When::ThisWrite;
         let valid_ms = u64::from(self.record.terms.lease_seconds) * 1_000;
-        self.enter(State::Probing { look: nonce, from, reason });
+        self.enter(State::Probing {
+            look: nonce,
+            from,
+            reason,
+        });
         Ok(self.write(Reply::MayLook { valid_ms }))
     }
 
     pub(super) fn saw(mut self, nonce: Nonce, sight: &Sight) -> Result<Step, Refusal> {
-        let State::Probing { look, from, reason } = &self.record.state else { return self.no_row() };
+        let State::Probing { look, from, reason } = &self.record.state else {
+            return self.no_row();
+        };
         self.require(Rule::LookIsOwn, *look == nonce)?;
         let (from, doubt) = (*from, reason.clone());
         let next = match sight {
-            Sight::Found { outcome, handles, undid } => {
+            Sight::Found {
+                outcome,
+                handles,
+                undid,
+            } => {
                 self.record.found = Some(outcome.clone());
                 self.record.standing = None;
                 self.record.handles.clone_from(handles);
                 self.record.undid.clone_from(undid);
-                State::Landed { via: Via::Probe, delivered: false, undone_by: None }
+                State::Landed {
+                    via: Via::Probe,
+                    delivered: false,
+                    undone_by: None,
+                }
             }
             Sight::Conflicting { reason } if from == LookFrom::InDoubt => held(reason.clone()),
             Sight::Conflicting { .. } => held(doubt),
             // What late owners said while the look was under way is heeded when it ends.
             _ if self.all_without_effect() => State::Released { by: By::Owner },
-            _ if !self.rules.allow(Rule::HeldStaysHeld, from == LookFrom::InDoubt) => held(doubt),
+            _ if !self
+                .rules
+                .allow(Rule::HeldStaysHeld, from == LookFrom::InDoubt) =>
+            {
+                held(doubt)
+            }
             Sight::NotFound { rerun_after_ms } => self.after_nothing(*rerun_after_ms),
-            Sight::Again { reason } => State::InDoubt { reason: reason.clone() },
+            Sight::Again { reason } => State::InDoubt {
+                reason: reason.clone(),
+            },
         };
         self.enter(next);
         Ok(self.write_told())
@@ -139,19 +202,33 @@ impl Draft {
 
     /// A probe that found nothing proves nothing: the effect may be on its way. Only the operator's switch lets that be.
     fn after_nothing(&self, rerun_after_ms: Option<u64>) -> State {
-        let started = self.last().map_or(self.written, |attempt| self.moment(attempt.started));
-        let allowed = self.rules.allow(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
+        let started = self
+            .last()
+            .map_or(self.written, |attempt| self.moment(attempt.started));
+        let allowed = self
+            .rules
+            .allow(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
         let gone = self.stamp.shortest_since(&started);
-        let over = self.rules.allow(Rule::RerunNeedsItsDelay, rerun_after_ms.is_none_or(|delay| gone >= delay));
-        let barred = !self.rules.allow(Rule::EvidenceBarsRelease, !self.landed_evidence());
+        let over = self.rules.allow(
+            Rule::RerunNeedsItsDelay,
+            rerun_after_ms.is_none_or(|delay| gone >= delay),
+        );
+        let barred = !self
+            .rules
+            .allow(Rule::EvidenceBarsRelease, !self.landed_evidence());
         if allowed && over && !barred && self.require_clock().is_ok() {
             State::Released { by: By::TimedRerun }
         } else {
-            held("a probe found nothing, which does not prove that there will be nothing".to_owned())
+            held(
+                "a probe found nothing, which does not prove that there will be nothing".to_owned(),
+            )
         }
     }
 }
 
 fn held(reason: String) -> State {
-    State::Held { reason, two_effects: false }
+    State::Held {
+        reason,
+        two_effects: false,
+    }
 }

@@ -1,7 +1,10 @@
 //! Settling: what an attempt came to, as its owner tells it, however late.
 
 use super::{Draft, Step, claim, keep};
-use crate::ledger::{AttemptRecord, By, Fence, Kept, Known, Refusal, Reply, Rule, Rules, Settlement, State, Told, Via};
+use crate::ledger::{
+    AttemptRecord, By, Fence, Kept, Known, Refusal, Reply, Rule, Rules, Settlement, State, Told,
+    Via,
+};
 use crate::words::Effect;
 use std::cmp::Ordering;
 
@@ -24,15 +27,24 @@ pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Step {
         record.standing = Some(settlement.fence.number);
         record.handles.clone_from(&settlement.handles);
         record.undid.clone_from(&settlement.undid);
-        record.state = State::Landed { via: Via::Answer, delivered: false, undone_by: None };
+        record.state = State::Landed {
+            via: Via::Answer,
+            delivered: false,
+            undone_by: None,
+        };
         Told::Landed
     } else {
         // Whatever was known of earlier attempts is gone with the record, so nothing is proven to be without effect.
-        record.state = State::InDoubt { reason: "the record was lost while the attempt was under way".to_owned() };
+        record.state = State::InDoubt {
+            reason: "the record was lost while the attempt was under way".to_owned(),
+        };
         Told::InDoubt
     };
     let keep = keep::keep_anew(&record, rules);
-    Step { write: Some((Box::new(record), keep)), reply: Reply::Told(told) }
+    Step {
+        write: Some((Box::new(record), keep)),
+        reply: Reply::Told(told),
+    }
 }
 
 fn known(effect: Effect) -> Known {
@@ -64,10 +76,17 @@ impl Draft {
         };
         let proves_absence = settlement.verdict.effect() == Effect::Absent;
         if proves_absence && !rules.allow(Rule::RoundsProveNothing, !attempt.suspended) {
-            return self.settle(&Settlement { verdict: settlement.verdict.doubted(), ..settlement.clone() });
+            return self.settle(&Settlement {
+                verdict: settlement.verdict.doubted(),
+                ..settlement.clone()
+            });
         }
         let news = learn(attempt, settlement);
-        let settled = Settlement { generation: attempt.generation, series: attempt.series, ..settlement.clone() };
+        let settled = Settlement {
+            generation: attempt.generation,
+            series: attempt.series,
+            ..settlement.clone()
+        };
         match (news, settlement.verdict.effect()) {
             (Ordering::Less, _) | (Ordering::Equal, Effect::Landed) => {
                 let told = self.told();
@@ -75,7 +94,9 @@ impl Draft {
             }
             (_, Effect::Landed) => Ok(self.land(&settled)),
             (_, Effect::Refused | Effect::Absent) => Ok(self.settle_without_effect(&settled)),
-            (_, Effect::Unknown) => Ok(self.settle_in_doubt(settlement.fence, settlement.verdict.reason())),
+            (_, Effect::Unknown) => {
+                Ok(self.settle_in_doubt(settlement.fence, settlement.verdict.reason()))
+            }
         }
     }
 
@@ -86,10 +107,17 @@ impl Draft {
         }
         let others = self.another_unresolved(settlement.fence.number);
         if !self.rules.allow(Rule::NoOtherUnresolved, !others) {
-            return self.settle_in_doubt(settlement.fence, "an earlier attempt may have taken effect");
+            return self
+                .settle_in_doubt(settlement.fence, "an earlier attempt may have taken effect");
         }
-        if !self.rules.allow(Rule::EvidenceBarsRelease, !self.landed_evidence()) {
-            return self.settle_in_doubt(settlement.fence, "there is evidence that another attempt took effect");
+        if !self
+            .rules
+            .allow(Rule::EvidenceBarsRelease, !self.landed_evidence())
+        {
+            return self.settle_in_doubt(
+                settlement.fence,
+                "there is evidence that another attempt took effect",
+            );
         }
         if settlement.verdict.effect() == Effect::Absent {
             self.enter(State::Released { by: By::Owner });
@@ -98,17 +126,25 @@ impl Draft {
             let default_ms = u64::from(self.record.terms.refusal_seconds) * 1_000;
             let replay_ms = asked.unwrap_or(default_ms).min(REFUSAL_REPLAY_MAX_MS);
             self.record.standing = Some(settlement.fence.number);
-            self.enter(State::Refused { by: By::Owner, replay_ms });
+            self.enter(State::Refused {
+                by: By::Owner,
+                replay_ms,
+            });
         }
         self.write_told()
     }
 
     fn may_settle_without_effect(&self, settlement: &Settlement) -> bool {
-        let of_this_key = settlement.generation == self.record.generation && settlement.series == self.record.series;
+        let of_this_key = settlement.generation == self.record.generation
+            && settlement.series == self.record.series;
         let from_here = match &self.record.state {
-            State::Started | State::Retrying => self.rules.allow(Rule::OwnerOnly, self.owns(settlement.fence)),
+            State::Started | State::Retrying => self
+                .rules
+                .allow(Rule::OwnerOnly, self.owns(settlement.fence)),
             State::InDoubt { .. } => true,
-            State::Held { .. } => self.rules.allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects()),
+            State::Held { .. } => self
+                .rules
+                .allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects()),
             _ => false,
         };
         of_this_key && from_here
@@ -118,13 +154,20 @@ impl Draft {
     fn settle_in_doubt(mut self, fence: Fence, reason: &str) -> Step {
         let running = matches!(self.record.state, State::Started | State::Retrying);
         if running && self.owns(fence) {
-            self.enter(State::InDoubt { reason: reason.to_owned() });
+            self.enter(State::InDoubt {
+                reason: reason.to_owned(),
+            });
         }
         self.write_told()
     }
 
     /// Its policy cannot tell. A late holder has only added to what is known.
-    pub(super) fn hold(mut self, fence: Fence, outcome: Option<&Kept>, reason: &str) -> Result<Step, Refusal> {
+    pub(super) fn hold(
+        mut self,
+        fence: Fence,
+        outcome: Option<&Kept>,
+        reason: &str,
+    ) -> Result<Step, Refusal> {
         let owns = self.owns(fence);
         let holds = match &self.record.state {
             State::Started | State::Retrying => self.rules.allow(Rule::OwnerOnly, owns),
@@ -140,7 +183,10 @@ impl Draft {
             _ => {}
         }
         if holds {
-            self.enter(State::Held { reason: reason.to_owned(), two_effects: false });
+            self.enter(State::Held {
+                reason: reason.to_owned(),
+                two_effects: false,
+            });
         }
         Ok(self.write_told())
     }

@@ -11,8 +11,13 @@ impl Draft {
         generation: u32,
         void_mark: Option<StoreKey>,
     ) -> Result<Step, Refusal> {
-        self.require(Rule::UndoNamesItsGeneration, self.record.generation == generation)?;
-        let State::Landed { undone_by, .. } = &self.record.state else { return self.no_row() };
+        self.require(
+            Rule::UndoNamesItsGeneration,
+            self.record.generation == generation,
+        )?;
+        let State::Landed { undone_by, .. } = &self.record.state else {
+            return self.no_row();
+        };
         let free = undone_by.is_none_or(|marked| marked == by || Some(marked) == void_mark);
         self.require(Rule::OneUndoAtATime, free)?;
         // INVARIANT: it is written even where it stands already. Whoever claims past a mark that counted for nothing
@@ -23,8 +28,16 @@ impl Draft {
         Ok(self.write_told())
     }
 
-    pub(super) fn undo(mut self, by: StoreKey, generation: u32, told_by_outcome: bool) -> Result<Step, Refusal> {
-        self.require(Rule::UndoNamesItsGeneration, self.record.generation == generation)?;
+    pub(super) fn undo(
+        mut self,
+        by: StoreKey,
+        generation: u32,
+        told_by_outcome: bool,
+    ) -> Result<Step, Refusal> {
+        self.require(
+            Rule::UndoNamesItsGeneration,
+            self.record.generation == generation,
+        )?;
         let marked = match &self.record.state {
             State::Landed { undone_by, .. } => *undone_by == Some(by),
             State::Tombstone { .. } => false,
@@ -37,16 +50,30 @@ impl Draft {
     }
 
     pub(super) fn undo_written(mut self, of: GenerationOf) -> Result<Step, Refusal> {
-        let landed = matches!(self.record.state, State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. });
+        let landed = matches!(
+            self.record.state,
+            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }
+        );
         self.require(Rule::OnlyLandedUndoes, landed)?;
         let open = self.record.undid.contains(&of)
-            || self.record.terms.undoes.iter().any(|undoing| undoing.of == of && !undoing.settled);
+            || self
+                .record
+                .terms
+                .undoes
+                .iter()
+                .any(|undoing| undoing.of == of && !undoing.settled);
         if !open {
             let told = self.told();
             return Ok(self.tell(told));
         }
         self.record.undid.retain(|open| *open != of);
-        for undoing in self.record.terms.undoes.iter_mut().filter(|undoing| undoing.of == of) {
+        for undoing in self
+            .record
+            .terms
+            .undoes
+            .iter_mut()
+            .filter(|undoing| undoing.of == of)
+        {
             undoing.settled = true;
         }
         Ok(self.write_told())

@@ -17,7 +17,11 @@ fn attempts_that_are_resolved_go_first_and_unresolved_ones_never() {
     }
     assert!(desk.record().attempts.len() <= 64);
     assert_eq!(desk.record().attempts.first().unwrap().fence, one.fence);
-    assert_eq!(desk.label(), StateLabel::InDoubt, "the first one may still have taken effect");
+    assert_eq!(
+        desk.label(),
+        StateLabel::InDoubt,
+        "the first one may still have taken effect"
+    );
 
     let mut desk = Desk::new();
     for _ in 0..100 {
@@ -42,6 +46,14 @@ fn an_attempt_cut_from_an_earlier_generation_settles_nothing_when_it_lands() {
     }
     desk.decide(Decision::Undone).unwrap();
     desk.granted(&first);
-    assert!(desk.record().attempts.iter().all(|attempt| attempt.fence != one.fence));
-    assert!(matches!(desk.settle(&one, &first, Effect::Landed), Told::Running { .. }));
+    assert!(
+        desk.record()
+            .attempts
+            .iter()
+            .all(|attempt| attempt.fence != one.fence)
+    );
+    assert!(matches!(
+        desk.settle(&one, &first, Effect::Landed),
+        Told::Running { .. }
+    ));
 }

@@ -21,7 +21,10 @@ pub(super) fn key(mark: u8) -> StoreKey {
 }
 
 pub(super) fn generation(mark: u8, generation: u32) -> GenerationOf {
-    GenerationOf { key: key(mark), generation }
+    GenerationOf {
+        key: key(mark),
+        generation,
+    }
 }
 
 pub(super) fn target(repeats: Repeats, remembers_seconds: Option<u32>) -> Target {
@@ -34,7 +37,10 @@ pub(super) fn target(repeats: Repeats, remembers_seconds: Option<u32>) -> Target
 }
 
 pub(super) fn person() -> Person {
-    Person { who: "ada".to_owned(), why: "looked it up".to_owned() }
+    Person {
+        who: "ada".to_owned(),
+        why: "looked it up".to_owned(),
+    }
 }
 
 /// A claim of this content, with the nonce that marks its attempt.
@@ -55,7 +61,11 @@ pub(super) fn claim(mark: u8, content: u8) -> Claim {
             lease_seconds: 15,
             refusal_seconds: 600,
             target: Some(target(Repeats::Replayed, Some(3_600))),
-            policy: PolicyName { name: "intent".to_owned(), digest: PolicyDigest::from_bytes([0; 32]), key_epoch: 1 },
+            policy: PolicyName {
+                name: "intent".to_owned(),
+                digest: PolicyDigest::from_bytes([0; 32]),
+                key_epoch: 1,
+            },
             undoes: Vec::new(),
             shadow: false,
         }
@@ -82,7 +92,11 @@ pub(super) fn outcome(effect: Effect, word: &str) -> Outcome {
 
 pub(super) fn settlement(grant: &Grant, claim: &Claim, effect: Effect) -> Settlement {
     let outcome = outcome(effect, &format!("attempt {}", grant.fence.number));
-    let verdict = bound(&outcome, &Verdict::new(effect, "so it is"), ServerErrors::ProveNothing);
+    let verdict = bound(
+        &outcome,
+        &Verdict::new(effect, "so it is"),
+        ServerErrors::ProveNothing,
+    );
     Settlement {
         fence: grant.fence,
         generation: grant.generation,
@@ -105,12 +119,24 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new() -> Self {
-        let now = Stamp { wall_ms: 1_000_000_000, steady_ms: 5_000_000, boot: Boot(1), incarnation: Incarnation(1) };
-        Self { now, lies: None, kept: None }
+        let now = Stamp {
+            wall_ms: 1_000_000_000,
+            steady_ms: 5_000_000,
+            boot: Boot(1),
+            incarnation: Incarnation(1),
+        };
+        Self {
+            now,
+            lies: None,
+            kept: None,
+        }
     }
 
     pub(super) fn ask(&mut self, command: &Command) -> Result<Reply, Refusal> {
-        let present = self.lies.as_ref().map(|(record, written)| Present { record, written: *written });
+        let present = self.lies.as_ref().map(|(record, written)| Present {
+            record,
+            written: *written,
+        });
         let step = apply(present, command, self.now)?;
         if let Some((record, keep)) = step.write {
             self.lies = Some((*record, self.now));
@@ -150,7 +176,10 @@ impl Desk {
     }
 
     pub(super) fn settle(&mut self, grant: &Grant, claim: &Claim, effect: Effect) -> Told {
-        told(self.ask(&Command::Settle(Box::new(settlement(grant, claim, effect)))).unwrap())
+        told(
+            self.ask(&Command::Settle(Box::new(settlement(grant, claim, effect))))
+                .unwrap(),
+        )
     }
 
     pub(super) fn retry_of(&self, claim: &Claim, mark: u8) -> Command {
@@ -171,21 +200,36 @@ impl Desk {
 
     pub(super) fn look(&mut self, mark: u8, asker: Asker) -> Result<Reply, Refusal> {
         let shown = self.record().last().unwrap().fence.number;
-        self.ask(&Command::Look { nonce: nonce(mark), shown, asker, looks_max: 3 })
+        self.ask(&Command::Look {
+            nonce: nonce(mark),
+            shown,
+            asker,
+            looks_max: 3,
+        })
     }
 
     pub(super) fn saw(&mut self, mark: u8, sight: Sight) -> Result<Reply, Refusal> {
-        self.ask(&Command::Saw { nonce: nonce(mark), sight })
+        self.ask(&Command::Saw {
+            nonce: nonce(mark),
+            sight,
+        })
     }
 
     pub(super) fn decide(&mut self, decision: Decision) -> Result<Reply, Refusal> {
         let shown = self.record().last().unwrap().fence.number;
-        self.ask(&Command::Decide { shown, person: person(), decision })
+        self.ask(&Command::Decide {
+            shown,
+            person: person(),
+            decision,
+        })
     }
 
     pub(super) fn deliver(&mut self) -> Result<Reply, Refusal> {
         let (generation, attempt) = (self.record().generation, self.record().landed_attempt());
-        self.ask(&Command::Deliver { generation, attempt })
+        self.ask(&Command::Deliver {
+            generation,
+            attempt,
+        })
     }
 }
 
@@ -210,13 +254,21 @@ pub(super) fn broken(refused: Result<Reply, Refusal>) -> Rule {
     }
 }
 
-pub(super) const FOUND: fn() -> Sight =
-    || Sight::Found { outcome: Kept::Whole(outcome(Effect::Landed, "found")), handles: Vec::new(), undid: Vec::new() };
+pub(super) const FOUND: fn() -> Sight = || Sight::Found {
+    outcome: Kept::Whole(outcome(Effect::Landed, "found")),
+    handles: Vec::new(),
+    undid: Vec::new(),
+};
 
-pub(super) const NOTHING: Sight = Sight::NotFound { rerun_after_ms: None };
+pub(super) const NOTHING: Sight = Sight::NotFound {
+    rerun_after_ms: None,
+};
 
 pub(super) fn attested() -> Decision {
-    Decision::Landed { outcome: None, handles: Vec::new() }
+    Decision::Landed {
+        outcome: None,
+        handles: Vec::new(),
+    }
 }
 
 /// Every state that the table brings about, each with the grant of its last attempt, under the claim `claim(1, 1)`.
@@ -263,8 +315,11 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
         (
             "waiting",
             from(&first, &|desk, grant| {
-                let suspend =
-                    Command::Suspend { fence: grant.fence, continuation: "task-1".to_owned(), limit_seconds: 3_600 };
+                let suspend = Command::Suspend {
+                    fence: grant.fence,
+                    continuation: "task-1".to_owned(),
+                    limit_seconds: 3_600,
+                };
                 desk.ask(&suspend).unwrap();
                 grant
             }),
@@ -302,7 +357,13 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
             "released by a timer",
             then(doubt(), &|desk| {
                 desk.look(8, Asker::Caller).unwrap();
-                desk.saw(8, Sight::NotFound { rerun_after_ms: Some(0) }).unwrap();
+                desk.saw(
+                    8,
+                    Sight::NotFound {
+                        rerun_after_ms: Some(0),
+                    },
+                )
+                .unwrap();
             }),
         ),
         ("refused by its owner", settled(Effect::Refused)),
@@ -317,7 +378,12 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
         (
             "being undone",
             then(settled(Effect::Landed), &|desk| {
-                desk.ask(&Command::MarkUndoing { by: key(7), generation: 1, void_mark: None }).unwrap();
+                desk.ask(&Command::MarkUndoing {
+                    by: key(7),
+                    generation: 1,
+                    void_mark: None,
+                })
+                .unwrap();
             }),
         ),
         (
@@ -339,5 +405,8 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
             }),
         ),
     ];
-    states.into_iter().map(|(name, (desk, grant))| (name, desk, grant)).collect()
+    states
+        .into_iter()
+        .map(|(name, (desk, grant))| (name, desk, grant))
+        .collect()
 }

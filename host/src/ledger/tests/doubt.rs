@@ -18,11 +18,19 @@ fn what_is_in_doubt_is_sent_again_only_while_the_target_remembers() {
     let mut desk = in_doubt(&first);
     let retry = desk.retry_of(&first, 2);
     desk.pass(last_ms + 1);
-    assert_eq!(broken(desk.clone().ask(&retry)), Rule::TargetRemembers, "the margin is not touched");
+    assert_eq!(
+        broken(desk.clone().ask(&retry)),
+        Rule::TargetRemembers,
+        "the margin is not touched"
+    );
     desk.now.wall_ms -= 1;
     desk.now.steady_ms -= 1;
     let right = granted(desk.ask(&retry).unwrap());
-    assert_eq!((right.valid_ms, right.repeats, right.fence.number), (1, true, 2), "and is sent in time or not at all");
+    assert_eq!(
+        (right.valid_ms, right.repeats, right.fence.number),
+        (1, true, 2),
+        "and is sent in time or not at all"
+    );
 }
 
 #[test]
@@ -31,10 +39,25 @@ fn a_delay_counts_into_the_targets_memory() {
     let mut desk = in_doubt(&first);
     let left = MEMORY - MARGIN - ATTEMPT - LEASE;
     for (delay_ms, granted) in [(left - 1, true), (left, false), (u64::MAX, false)] {
-        let Command::Resolve { nonce, shown, call_digest, retries_max, facts, .. } = desk.retry_of(&first, 2) else {
+        let Command::Resolve {
+            nonce,
+            shown,
+            call_digest,
+            retries_max,
+            facts,
+            ..
+        } = desk.retry_of(&first, 2)
+        else {
             unreachable!()
         };
-        let retry = Command::Resolve { nonce, shown, call_digest, delay_ms, retries_max, facts };
+        let retry = Command::Resolve {
+            nonce,
+            shown,
+            call_digest,
+            delay_ms,
+            retries_max,
+            facts,
+        };
         assert_eq!(desk.clone().ask(&retry).is_ok(), granted, "{delay_ms}");
     }
     assert_eq!(desk.retried(&first, 3).valid_ms, LEASE);
@@ -120,7 +143,11 @@ fn a_clock_that_went_back_grants_nothing() {
     let mut desk = in_doubt(&first);
     let retry = desk.retry_of(&first, 2);
     desk.now.wall_ms -= 1;
-    assert_eq!(broken(desk.clone().ask(&retry)), Rule::ClockNeverGrants, "behind the last write");
+    assert_eq!(
+        broken(desk.clone().ask(&retry)),
+        Rule::ClockNeverGrants,
+        "behind the last write"
+    );
     // Another boot, whose wall clock is behind the first sending; a write by that clock does not hide it.
     let mut desk = Desk::new();
     desk.granted(&first);
@@ -128,7 +155,11 @@ fn a_clock_that_went_back_grants_nothing() {
     desk.now.wall_ms -= 2 * MEMORY;
     desk.ask(&Command::Expire).unwrap();
     desk.pass(SECOND);
-    assert_eq!(broken(desk.ask(&retry)), Rule::ClockNeverGrants, "behind the first sending");
+    assert_eq!(
+        broken(desk.ask(&retry)),
+        Rule::ClockNeverGrants,
+        "behind the first sending"
+    );
 }
 
 #[test]
@@ -137,10 +168,21 @@ fn a_look_takes_no_fence_and_is_its_makers_own() {
     let mut desk = Desk::new();
     let grant = desk.granted(&first);
     desk.pass(LEASE);
-    assert_eq!(desk.look(5, Asker::Caller).unwrap(), Reply::MayLook { valid_ms: LEASE });
-    assert_eq!(desk.record().last().unwrap().fence, grant.fence, "the attempt is unchanged");
+    assert_eq!(
+        desk.look(5, Asker::Caller).unwrap(),
+        Reply::MayLook { valid_ms: LEASE }
+    );
+    assert_eq!(
+        desk.record().last().unwrap().fence,
+        grant.fence,
+        "the attempt is unchanged"
+    );
     assert_eq!(broken(desk.saw(6, NOTHING)), Rule::LookIsOwn);
-    assert_eq!(desk.settle(&grant, &first, Effect::Landed), Told::Landed, "the writer may still know");
+    assert_eq!(
+        desk.settle(&grant, &first, Effect::Landed),
+        Told::Landed,
+        "the writer may still know"
+    );
     assert!(matches!(desk.saw(5, NOTHING), Err(Refusal::NoRow { .. })));
 }
 
@@ -149,7 +191,13 @@ fn looks_are_counted_and_bounded() {
     let mut desk = in_doubt(&claim(1, 1));
     for _ in 0..3 {
         desk.look(5, Asker::Caller).unwrap();
-        desk.saw(5, Sight::Again { reason: "too early".to_owned() }).unwrap();
+        desk.saw(
+            5,
+            Sight::Again {
+                reason: "too early".to_owned(),
+            },
+        )
+        .unwrap();
     }
     assert_eq!(broken(desk.look(5, Asker::Caller)), Rule::LooksBounded);
     desk.look(5, Asker::Operator).unwrap();
@@ -173,7 +221,13 @@ fn a_clock_that_went_back_does_not_end_the_delay_of_a_timed_rerun() {
     let mut desk = in_doubt(&claim(1, 1));
     desk.look(5, Asker::Caller).unwrap();
     desk.now.wall_ms -= 1;
-    desk.saw(5, Sight::NotFound { rerun_after_ms: Some(0) }).unwrap();
+    desk.saw(
+        5,
+        Sight::NotFound {
+            rerun_after_ms: Some(0),
+        },
+    )
+    .unwrap();
     assert_eq!(desk.label(), StateLabel::Held);
 }
 
@@ -185,11 +239,20 @@ fn what_is_held_is_looked_at_when_asked_and_leads_back_to_held() {
         desk.saw(5, NOTHING).unwrap();
         desk
     };
-    assert_eq!(broken(held().look(6, Asker::Caller)), Rule::HeldLooksAreAskedFor);
+    assert_eq!(
+        broken(held().look(6, Asker::Caller)),
+        Rule::HeldLooksAreAskedFor
+    );
     for sight in [
-        Sight::NotFound { rerun_after_ms: Some(0) },
-        Sight::Again { reason: "too early".to_owned() },
-        Sight::Conflicting { reason: "another".to_owned() },
+        Sight::NotFound {
+            rerun_after_ms: Some(0),
+        },
+        Sight::Again {
+            reason: "too early".to_owned(),
+        },
+        Sight::Conflicting {
+            reason: "another".to_owned(),
+        },
     ] {
         let mut desk = held();
         desk.look(6, Asker::Operator).unwrap();
@@ -199,13 +262,23 @@ fn what_is_held_is_looked_at_when_asked_and_leads_back_to_held() {
     let mut desk = held();
     desk.look(6, Asker::Operator).unwrap();
     desk.pass(LEASE).ask(&Command::Expire).unwrap();
-    assert_eq!(desk.label(), StateLabel::Held, "a look that ends by itself leads back, too");
+    assert_eq!(
+        desk.label(),
+        StateLabel::Held,
+        "a look that ends by itself leads back, too"
+    );
 }
 
 #[test]
 fn what_owners_said_during_a_look_is_heeded_at_its_end() {
     let first = claim(1, 1);
-    for sight in [Some(NOTHING), Some(Sight::Again { reason: "too early".to_owned() }), None] {
+    for sight in [
+        Some(NOTHING),
+        Some(Sight::Again {
+            reason: "too early".to_owned(),
+        }),
+        None,
+    ] {
         let mut desk = Desk::new();
         let grant = desk.granted(&first);
         desk.pass(LEASE).look(5, Asker::Caller).unwrap();
@@ -227,6 +300,10 @@ fn what_a_probe_found_is_confirmed_by_the_late_answer_without_another_outcome() 
     desk.saw(5, FOUND()).unwrap();
     let told = desk.record().standing_outcome().cloned();
     desk.settle(&grant, &first, Effect::Landed);
-    assert_eq!(desk.record().standing_outcome().cloned(), told, "every repeat gets the same outcome");
+    assert_eq!(
+        desk.record().standing_outcome().cloned(),
+        told,
+        "every repeat gets the same outcome"
+    );
     assert!(desk.record().evidence.is_empty());
 }

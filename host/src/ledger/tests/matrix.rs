@@ -35,7 +35,9 @@ fn cell(desk: &Desk, command: &Command) -> String {
     match desk.ask(command) {
         Err(Refusal::Rule { .. }) => "x".to_owned(),
         Err(_) => "-".to_owned(),
-        Ok(Reply::MayLook { .. } | Reply::Granted(_) | Reply::Told(_)) if desk.label() != before => {
+        Ok(Reply::MayLook { .. } | Reply::Granted(_) | Reply::Told(_))
+            if desk.label() != before =>
+        {
             desk.label().word().to_owned()
         }
         Ok(Reply::Granted(_)) => "sends".to_owned(),
@@ -48,35 +50,97 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
     let shown = desk.record().last().unwrap().fence.number;
     let fence = grant.fence;
     let settle = |effect| Command::Settle(Box::new(settlement(grant, &first, effect)));
-    let decide = |decision| Command::Decide { shown, person: person(), decision };
-    let look = |asker| Command::Look { nonce: nonce(5), shown, asker, looks_max: 3 };
-    let saw = |sight| Command::Saw { nonce: nonce(9), sight };
+    let decide = |decision| Command::Decide {
+        shown,
+        person: person(),
+        decision,
+    };
+    let look = |asker| Command::Look {
+        nonce: nonce(5),
+        shown,
+        asker,
+        looks_max: 3,
+    };
+    let saw = |sight| Command::Saw {
+        nonce: nonce(9),
+        sight,
+    };
     vec![
         ("same", Command::Claim(Arc::new(claim(4, 1)))),
         ("other", Command::Claim(Arc::new(claim(4, 3)))),
         ("renew", Command::Renew { fence }),
-        ("suspend", Command::Suspend { fence, continuation: "task-2".to_owned(), limit_seconds: 60 }),
-        ("continue", Command::Continue { continuation: "task-1".to_owned(), nonce: nonce(4) }),
+        (
+            "suspend",
+            Command::Suspend {
+                fence,
+                continuation: "task-2".to_owned(),
+                limit_seconds: 60,
+            },
+        ),
+        (
+            "continue",
+            Command::Continue {
+                continuation: "task-1".to_owned(),
+                nonce: nonce(4),
+            },
+        ),
         ("+landed", settle(Effect::Landed)),
         ("+refused", settle(Effect::Refused)),
         ("+absent", settle(Effect::Absent)),
         ("+unknown", settle(Effect::Unknown)),
-        ("hold", Command::Hold { fence, outcome: None, reason: "trapped".to_owned() }),
+        (
+            "hold",
+            Command::Hold {
+                fence,
+                outcome: None,
+                reason: "trapped".to_owned(),
+            },
+        ),
         ("expire", Command::Expire),
         ("resolve", desk.retry_of(&first, 4)),
         ("look", look(Asker::Caller)),
         ("asked", look(Asker::Operator)),
         ("found", saw(FOUND())),
         ("nothing", saw(NOTHING)),
-        ("again", saw(Sight::Again { reason: "too early".to_owned() })),
-        ("conflict", saw(Sight::Conflicting { reason: "another one".to_owned() })),
+        (
+            "again",
+            saw(Sight::Again {
+                reason: "too early".to_owned(),
+            }),
+        ),
+        (
+            "conflict",
+            saw(Sight::Conflicting {
+                reason: "another one".to_owned(),
+            }),
+        ),
         ("!landed", decide(attested())),
         ("!refused", decide(Decision::Refused)),
         ("!released", decide(Decision::Released)),
         ("!undone", decide(Decision::Undone)),
-        ("deliver", Command::Deliver { generation: desk.record().generation, attempt: desk.record().landed_attempt() }),
-        ("mark", Command::MarkUndoing { by: key(7), generation: desk.record().generation, void_mark: None }),
-        ("undo", Command::Undo { by: key(7), generation: desk.record().generation, told_by_outcome: false }),
+        (
+            "deliver",
+            Command::Deliver {
+                generation: desk.record().generation,
+                attempt: desk.record().landed_attempt(),
+            },
+        ),
+        (
+            "mark",
+            Command::MarkUndoing {
+                by: key(7),
+                generation: desk.record().generation,
+                void_mark: None,
+            },
+        ),
+        (
+            "undo",
+            Command::Undo {
+                by: key(7),
+                generation: desk.record().generation,
+                told_by_outcome: false,
+            },
+        ),
         ("age", Command::Age),
         ("erase", Command::Erase),
         ("rewrite", Command::Rewrite),
@@ -86,9 +150,14 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
 fn table() -> String {
     let mut lines = vec![];
     for (name, desk, grant) in every_state() {
-        let cells =
-            commands(&desk, &grant).iter().map(|(word, command)| (*word, cell(&desk, command))).collect::<Vec<_>>();
-        let said = cells.iter().filter(|(_, cell)| cell != "-").map(|(word, cell)| format!("{word} {cell}"));
+        let cells = commands(&desk, &grant)
+            .iter()
+            .map(|(word, command)| (*word, cell(&desk, command)))
+            .collect::<Vec<_>>();
+        let said = cells
+            .iter()
+            .filter(|(_, cell)| cell != "-")
+            .map(|(word, cell)| format!("{word} {cell}"));
         lines.push(format!("{name}: {}\n", said.collect::<Vec<_>>().join(", ")));
     }
     lines.concat()
@@ -107,7 +176,12 @@ fn without_a_record_only_a_claim_and_a_settlement_have_a_meaning() {
         let has_meaning = matches!(command, Command::Claim(_) | Command::Settle(_));
         assert_eq!(asked.is_ok(), has_meaning, "{word}");
         if let Err(refusal) = asked {
-            assert!(refusal.to_string().ends_with("needs a record, and there is none"), "{refusal}");
+            assert!(
+                refusal
+                    .to_string()
+                    .ends_with("needs a record, and there is none"),
+                "{refusal}"
+            );
         }
     }
 }

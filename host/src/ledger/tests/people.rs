@@ -12,7 +12,11 @@ fn a_decision_rests_on_the_last_attempt() {
     desk.settle(&one, &first, Effect::Unknown);
     let two = desk.retried(&first, 2);
     desk.settle(&two, &first, Effect::Unknown);
-    let stale = Command::Decide { shown: 1, person: person(), decision: Decision::Released };
+    let stale = Command::Decide {
+        shown: 1,
+        person: person(),
+        decision: Decision::Released,
+    };
     assert_eq!(broken(desk.ask(&stale)), Rule::LastAttemptShown);
     desk.decide(Decision::Released).unwrap();
 }
@@ -22,7 +26,10 @@ fn a_look_that_ended_meanwhile_does_not_void_a_decision_but_a_running_one_delays
     let mut desk = Desk::new();
     desk.granted(&claim(1, 1));
     desk.pass(LEASE).look(5, Asker::Caller).unwrap();
-    assert_eq!(broken(desk.decide(Decision::Released)), Rule::ProbesEndFirst);
+    assert_eq!(
+        broken(desk.decide(Decision::Released)),
+        Rule::ProbesEndFirst
+    );
     desk.saw(5, NOTHING).unwrap();
     desk.decide(Decision::Released).unwrap();
 }
@@ -47,9 +54,22 @@ fn a_person_attests_with_an_outcome_and_handles() {
     desk.settle(&grant, &first, Effect::Unknown);
     let outcome = Kept::Whole(outcome(Effect::Landed, "charged"));
     let handles = vec!["charge/1".to_owned()];
-    desk.decide(Decision::Landed { outcome: Some(outcome.clone()), handles: handles.clone() }).unwrap();
-    assert_eq!((desk.record().standing_outcome(), &desk.record().handles), (Some(&outcome), &handles));
-    assert!(matches!(desk.state(), State::Landed { via: Via::Person(_), .. }));
+    desk.decide(Decision::Landed {
+        outcome: Some(outcome.clone()),
+        handles: handles.clone(),
+    })
+    .unwrap();
+    assert_eq!(
+        (desk.record().standing_outcome(), &desk.record().handles),
+        (Some(&outcome), &handles)
+    );
+    assert!(matches!(
+        desk.state(),
+        State::Landed {
+            via: Via::Person(_),
+            ..
+        }
+    ));
 }
 
 #[test]

@@ -7,7 +7,12 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 fn effects() -> impl Strategy<Value = Effect> {
-    prop_oneof![Just(Effect::Landed), Just(Effect::Refused), Just(Effect::Absent), Just(Effect::Unknown)]
+    prop_oneof![
+        Just(Effect::Landed),
+        Just(Effect::Refused),
+        Just(Effect::Absent),
+        Just(Effect::Unknown)
+    ]
 }
 
 fn claims() -> impl Strategy<Value = Claim> {
@@ -18,23 +23,38 @@ fn claims() -> impl Strategy<Value = Claim> {
         Just(target(Repeats::Harmless, Some(Target::FOR_EVER))),
     ]);
     let read = proptest::option::of(0..3_u32);
-    (1..6_u8, 1..3_u8, any::<bool>(), numbers, targets, read, any::<bool>()).prop_map(
-        |(mark, content, lasts, seconds, target, read_undelivered, undoes)| {
-            let mut claim = claim(mark, content);
-            claim.terms.target = target;
-            claim.terms.attempt_seconds = seconds;
-            claim.read_undelivered = read_undelivered;
-            claim.void_mark = undoes.then(|| key(7));
-            if undoes {
-                claim.terms.undoes = vec![Undoing { of: generation(3, 1), settled: false }];
-            }
-            if lasts { until_delivery(claim) } else { claim }
-        },
+    (
+        1..6_u8,
+        1..3_u8,
+        any::<bool>(),
+        numbers,
+        targets,
+        read,
+        any::<bool>(),
     )
+        .prop_map(
+            |(mark, content, lasts, seconds, target, read_undelivered, undoes)| {
+                let mut claim = claim(mark, content);
+                claim.terms.target = target;
+                claim.terms.attempt_seconds = seconds;
+                claim.read_undelivered = read_undelivered;
+                claim.void_mark = undoes.then(|| key(7));
+                if undoes {
+                    claim.terms.undoes = vec![Undoing {
+                        of: generation(3, 1),
+                        settled: false,
+                    }];
+                }
+                if lasts { until_delivery(claim) } else { claim }
+            },
+        )
 }
 
 fn fences() -> impl Strategy<Value = Fence> {
-    (1..5_u32, 1..6_u8).prop_map(|(number, mark)| Fence { number, nonce: nonce(mark) })
+    (1..5_u32, 1..6_u8).prop_map(|(number, mark)| Fence {
+        number,
+        nonce: nonce(mark),
+    })
 }
 
 fn sights() -> impl Strategy<Value = Sight> {
@@ -42,31 +62,55 @@ fn sights() -> impl Strategy<Value = Sight> {
         Just(FOUND()),
         proptest::option::of(prop_oneof![Just(0), Just(u64::MAX)])
             .prop_map(|rerun_after_ms| Sight::NotFound { rerun_after_ms }),
-        Just(Sight::Again { reason: "too early".to_owned() }),
-        Just(Sight::Conflicting { reason: "another".to_owned() }),
+        Just(Sight::Again {
+            reason: "too early".to_owned()
+        }),
+        Just(Sight::Conflicting {
+            reason: "another".to_owned()
+        }),
     ]
 }
 
 fn decisions() -> impl Strategy<Value = Decision> {
-    prop_oneof![Just(attested()), Just(Decision::Refused), Just(Decision::Released), Just(Decision::Undone)]
+    prop_oneof![
+        Just(attested()),
+        Just(Decision::Refused),
+        Just(Decision::Released),
+        Just(Decision::Undone)
+    ]
 }
 
 fn commands() -> impl Strategy<Value = Command> {
-    let settle =
-        (fences(), 1..4_u32, 1..4_u32, effects(), claims()).prop_map(|(fence, generation, series, effect, claim)| {
-            let grant = Grant { fence, generation, series, valid_ms: 0, marks: Vec::new(), repeats: false };
+    let settle = (fences(), 1..4_u32, 1..4_u32, effects(), claims()).prop_map(
+        |(fence, generation, series, effect, claim)| {
+            let grant = Grant {
+                fence,
+                generation,
+                series,
+                valid_ms: 0,
+                marks: Vec::new(),
+                repeats: false,
+            };
             Command::Settle(Box::new(settlement(&grant, &claim, effect)))
-        });
-    let resolve = (1..6_u8, 1..5_u32, 1..3_u8, prop_oneof![Just(0), Just(u64::MAX)], 0..4_u32).prop_map(
-        |(mark, shown, digest, delay_ms, retries_max)| Command::Resolve {
-            nonce: nonce(mark),
-            shown,
-            call_digest: CallDigest::from_bytes([digest; 32]),
-            delay_ms,
-            retries_max,
-            facts: Vec::new(),
         },
     );
+    let resolve = (
+        1..6_u8,
+        1..5_u32,
+        1..3_u8,
+        prop_oneof![Just(0), Just(u64::MAX)],
+        0..4_u32,
+    )
+        .prop_map(
+            |(mark, shown, digest, delay_ms, retries_max)| Command::Resolve {
+                nonce: nonce(mark),
+                shown,
+                call_digest: CallDigest::from_bytes([digest; 32]),
+                delay_ms,
+                retries_max,
+                facts: Vec::new(),
+            },
+        );
     let askers = prop_oneof![Just(Asker::Caller), Just(Asker::Operator)];
     let look = (1..6_u8, 1..5_u32, askers).prop_map(|(mark, shown, asker)| Command::Look {
         nonce: nonce(mark),
@@ -100,30 +144,65 @@ fn commands() -> impl Strategy<Value = Command> {
 
 /// How the clocks move before a command: on, back, or with another boot.
 fn times() -> impl Strategy<Value = (i64, bool)> {
-    (prop_oneof![Just(0), Just(1_000), Just(15_000), Just(700_000), Just(-20_000)], prop::bool::weighted(0.05))
+    (
+        prop_oneof![
+            Just(0),
+            Just(1_000),
+            Just(15_000),
+            Just(700_000),
+            Just(-20_000)
+        ],
+        prop::bool::weighted(0.05),
+    )
 }
 
 fn move_clocks(desk: &mut Desk, ms: i64, reboots: bool) {
     desk.now.wall_ms = desk.now.wall_ms.saturating_add_signed(ms);
-    desk.now.steady_ms = if reboots { 0 } else { desk.now.steady_ms + ms.unsigned_abs() };
+    desk.now.steady_ms = if reboots {
+        0
+    } else {
+        desk.now.steady_ms + ms.unsigned_abs()
+    };
     desk.now.boot = Boot(desk.now.boot.0 + u64::from(reboots));
 }
 
 fn holds_together(desk: &Desk) {
     let record = desk.record();
-    let numbers = record.attempts.iter().map(|attempt| attempt.fence.number).collect::<Vec<_>>();
-    assert!(numbers.is_sorted_by(|one, next| one < next), "numbers only grow: {numbers:?}");
-    let known = record.standing.is_none_or(|standing| numbers.contains(&standing));
+    let numbers = record
+        .attempts
+        .iter()
+        .map(|attempt| attempt.fence.number)
+        .collect::<Vec<_>>();
+    assert!(
+        numbers.is_sorted_by(|one, next| one < next),
+        "numbers only grow: {numbers:?}"
+    );
+    let known = record
+        .standing
+        .is_none_or(|standing| numbers.contains(&standing));
     assert!(known, "what stands was made by an attempt of the record");
     let unsettled = !matches!(
         record.state.label(),
-        StateLabel::Released | StateLabel::Refused | StateLabel::Landed | StateLabel::Undone | StateLabel::Tombstone
+        StateLabel::Released
+            | StateLabel::Refused
+            | StateLabel::Landed
+            | StateLabel::Undone
+            | StateLabel::Tombstone
     );
-    assert!(!unsettled || desk.kept == Some(Keep::UntilRemoved), "what is unsettled does not age");
+    assert!(
+        !unsettled || desk.kept == Some(Keep::UntilRemoved),
+        "what is unsettled does not age"
+    );
     let freed = matches!(record.state, State::Released { .. } | State::Refused { .. });
-    assert!(!freed || record.landed_evidence().next().is_none(), "nothing is free that is known to have landed");
+    assert!(
+        !freed || record.landed_evidence().next().is_none(),
+        "nothing is free that is known to have landed"
+    );
     let entry = Entry::Operation(Box::new(record.clone()));
-    assert_eq!(Entry::from_bytes(&entry.to_bytes().unwrap()).unwrap(), entry);
+    assert_eq!(
+        Entry::from_bytes(&entry.to_bytes().unwrap()).unwrap(),
+        entry
+    );
 }
 
 proptest! {

@@ -45,7 +45,10 @@ impl Observer {
     /// Watches the call to its end, notes what would have become of it, and has that written.
     pub(super) async fn work(self, working: watch::Sender<()>) {
         let (shadow, call) = (Arc::clone(&self.shadow), Arc::clone(&self.call));
-        let seen = self.observe().instrument(tracing::info_span!("semel.shadow")).await;
+        let seen = self
+            .observe()
+            .instrument(tracing::info_span!("semel.shadow"))
+            .await;
         shadow.tallies.note(call.tool(), seen);
         // From here on it keeps no later observer.
         drop(working);
@@ -79,7 +82,13 @@ impl Observer {
         let guarded = self
             .shadow
             .semel
-            .guard(Arc::clone(&self.tool), (*self.call).clone(), operation, begun, self.opening.clone())
+            .guard(
+                Arc::clone(&self.tool),
+                (*self.call).clone(),
+                operation,
+                begun,
+                self.opening.clone(),
+            )
             .await;
         guarded.map_err(|error| failed(&error))
     }
@@ -87,7 +96,11 @@ impl Observer {
     /// What is done once per host: an enforcing host does it as it starts.
     async fn agree(&self) -> Result<(), Would> {
         let inner = &self.shadow.semel.inner;
-        let agree = async || scheme::agree(&inner.table, &inner.keys, inner.policies()).await.map(drop);
+        let agree = async || {
+            scheme::agree(&inner.table, &inner.keys, inner.policies())
+                .await
+                .map(drop)
+        };
         match self.shadow.agreed.get_or_try_init(agree).await {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -100,14 +113,23 @@ impl Observer {
     /// What a guard does once the tool has answered. Whatever that comes to, the call would have been sent.
     async fn see_through(self, started: Started) -> Seen {
         // Without an answer the attempt is dropped, and is in doubt as it would have been.
-        let Ok(came) = self.hears.await else { return Would::Execute.into() };
+        let Ok(came) = self.hears.await else {
+            return Would::Execute.into();
+        };
         let told = async {
             match came {
                 Came::To(outcome) => started.finish(outcome).await,
-                Came::Elsewhere { continuation, at_most } => started.suspend(continuation, at_most).await,
+                Came::Elsewhere {
+                    continuation,
+                    at_most,
+                } => started.suspend(continuation, at_most).await,
             }
         };
-        if let Ok(Ok(Answered { delivery: Some(delivery), .. })) = timeout(LEDGER_AT_MOST, told).await {
+        if let Ok(Ok(Answered {
+            delivery: Some(delivery),
+            ..
+        })) = timeout(LEDGER_AT_MOST, told).await
+        {
             mark(delivery, self.hears_taken).await;
         }
         Would::Execute.into()
@@ -119,7 +141,11 @@ fn derived(tool: &Tool, call: &Call) -> Result<Operation, Would> {
     match tool.policy.derive(call) {
         Ok(Derivation::Once(operation)) => Ok(*operation),
         Ok(Derivation::Pass) => Err(Would::Pass),
-        Ok(Derivation::Refuse(_)) | Err(PolicyFault { cause: Cause::Refused { .. }, .. }) => Err(Would::BeRefused),
+        Ok(Derivation::Refuse(_))
+        | Err(PolicyFault {
+            cause: Cause::Refused { .. },
+            ..
+        }) => Err(Would::BeRefused),
         Err(_) => Err(Would::FailByPolicy),
     }
 }

@@ -34,28 +34,37 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) const UNOBSERVED: Self = Self { would: Would::Unobserved, example: None };
+    pub(super) const UNOBSERVED: Self = Self {
+        would: Would::Unobserved,
+        example: None,
+    };
 
     /// What the caller would have been answered.
     pub(super) fn of(tenant: &Tenant, answer: &Answer) -> Self {
         let would = Would::from(answer);
-        let example = answer.about().filter(|_| would.suppresses()).map(|about| Example {
-            tenant: tenant.clone(),
-            operation: about.operation.clone(),
-            key: about.key.clone(),
-            would,
-            times: 1,
-            // The store's clock fills these in.
-            first_ms: 0,
-            last_ms: 0,
-        });
+        let example = answer
+            .about()
+            .filter(|_| would.suppresses())
+            .map(|about| Example {
+                tenant: tenant.clone(),
+                operation: about.operation.clone(),
+                key: about.key.clone(),
+                would,
+                times: 1,
+                // The store's clock fills these in.
+                first_ms: 0,
+                last_ms: 0,
+            });
         Self { would, example }
     }
 }
 
 impl From<Would> for Seen {
     fn from(would: Would) -> Self {
-        Self { would, example: None }
+        Self {
+            would,
+            example: None,
+        }
     }
 }
 
@@ -70,8 +79,14 @@ pub(super) struct Tallies {
 impl Tallies {
     pub(super) fn note(&self, tool: &str, seen: Seen) {
         let mut pending = self.pending();
-        let tool = if pending.len() < TOOLS_MAX || pending.contains_key(tool) { tool } else { OTHERS };
-        let tally = pending.entry(tool.to_owned()).or_insert_with(|| Tally::new(tool.to_owned(), 0));
+        let tool = if pending.len() < TOOLS_MAX || pending.contains_key(tool) {
+            tool
+        } else {
+            OTHERS
+        };
+        let tally = pending
+            .entry(tool.to_owned())
+            .or_insert_with(|| Tally::new(tool.to_owned(), 0));
         tally.add(&BTreeMap::from([(seen.would, 1)]), seen.example.as_slice());
     }
 
@@ -94,7 +109,9 @@ impl Tallies {
 
     fn put_back(&self, noted: Tally) {
         let mut pending = self.pending();
-        let tally = pending.entry(noted.tool.clone()).or_insert_with(|| Tally::new(noted.tool.clone(), 0));
+        let tally = pending
+            .entry(noted.tool.clone())
+            .or_insert_with(|| Tally::new(noted.tool.clone(), 0));
         tally.add(&noted.counts, &noted.examples);
     }
 
@@ -109,7 +126,11 @@ async fn write(semel: &Semel, noted: &Tally) -> Result<(), StoreError> {
     let (_, now) = store.get(keys.tally_key(&noted.tool, 0)).await?;
     let day_ms = now.wall_ms - now.wall_ms % DAY_MS;
     let at = keys.tally_key(&noted.tool, day_ms);
-    let at_this_time = |example: &Example| Example { first_ms: now.wall_ms, last_ms: now.wall_ms, ..example.clone() };
+    let at_this_time = |example: &Example| Example {
+        first_ms: now.wall_ms,
+        last_ms: now.wall_ms,
+        ..example.clone()
+    };
     let examples: Vec<_> = noted.examples.iter().map(at_this_time).collect();
     for _ in 0..TRIES_MAX {
         let (stored, _) = store.get(at).await?;
@@ -123,7 +144,9 @@ async fn write(semel: &Semel, noted: &Tally) -> Result<(), StoreError> {
             return Ok(());
         }
     }
-    Err(StoreError::NotExecuted("others write the same tally all the time".to_owned()))
+    Err(StoreError::NotExecuted(
+        "others write the same tally all the time".to_owned(),
+    ))
 }
 
 /// Writes the tally if it is as it was, and says whether it was. What may have been written counts as written: a count
@@ -134,10 +157,14 @@ pub(crate) async fn put(
     expected: Option<Version>,
     tally: Entry,
 ) -> Result<bool, StoreError> {
-    let version = Nonce::fresh().map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
+    let version = Nonce::fresh()
+        .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
     let (tally, keep) = (Arc::new(tally), Keep::Seconds(KEPT_SECONDS));
     let written = match expected {
-        None => store.create(at, &tally, version, keep).await.map(|done| matches!(done, Created::Created(_))),
+        None => store
+            .create(at, &tally, version, keep)
+            .await
+            .map(|done| matches!(done, Created::Created(_))),
         Some(expected) => {
             let replaced = store.replace(at, expected, &tally, version, keep).await;
             replaced.map(|done| matches!(done, Replaced::Replaced(_)))

@@ -15,14 +15,34 @@ const KEYS: u64 = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Create { key: u32, entry: Arc<Entry>, keep: Keep },
-    Replace { key: u32, version: Which, entry: Arc<Entry>, keep: Keep },
-    Remove { key: u32, version: Which },
-    Get { key: u32 },
+    Create {
+        key: u32,
+        entry: Arc<Entry>,
+        keep: Keep,
+    },
+    Replace {
+        key: u32,
+        version: Which,
+        entry: Arc<Entry>,
+        keep: Keep,
+    },
+    Remove {
+        key: u32,
+        version: Which,
+    },
+    Get {
+        key: u32,
+    },
     List(Query),
-    Purge { at_most: usize },
-    Pass { ms: u64 },
-    SetBack { ms: u64 },
+    Purge {
+        at_most: usize,
+    },
+    Pass {
+        ms: u64,
+    },
+    SetBack {
+        ms: u64,
+    },
     Reboot,
 }
 
@@ -50,15 +70,33 @@ impl Draw {
 
     fn step(&mut self) -> Step {
         match self.below(23) {
-            0..5 => Step::Create { key: self.key(), keep: self.keep(), entry: self.entry() },
-            5..10 => Step::Replace { key: self.key(), version: self.which(), keep: self.keep(), entry: self.entry() },
-            10..12 => Step::Remove { key: self.key(), version: self.which() },
+            0..5 => Step::Create {
+                key: self.key(),
+                keep: self.keep(),
+                entry: self.entry(),
+            },
+            5..10 => Step::Replace {
+                key: self.key(),
+                version: self.which(),
+                keep: self.keep(),
+                entry: self.entry(),
+            },
+            10..12 => Step::Remove {
+                key: self.key(),
+                version: self.which(),
+            },
             12..15 => Step::Get { key: self.key() },
             15..18 => Step::List(self.query()),
             // All or none: which go first is each store's own affair, and shows if the clock is set back afterwards.
-            18 => Step::Purge { at_most: self.of(&[0, 100]) },
-            19 | 20 => Step::Pass { ms: self.below(30_000) },
-            21 => Step::SetBack { ms: self.below(30_000) },
+            18 => Step::Purge {
+                at_most: self.of(&[0, 100]),
+            },
+            19 | 20 => Step::Pass {
+                ms: self.below(30_000),
+            },
+            21 => Step::SetBack {
+                ms: self.below(30_000),
+            },
             _ => Step::Reboot,
         }
     }
@@ -80,17 +118,29 @@ impl Draw {
         let states = [
             State::Started,
             State::InDoubt { reason: reason() },
-            State::Held { reason: reason(), two_effects: true },
-            State::Waiting { continuation: reason(), limit_seconds: 10 },
+            State::Held {
+                reason: reason(),
+                two_effects: true,
+            },
+            State::Waiting {
+                continuation: reason(),
+                limit_seconds: 10,
+            },
             State::Undone { by: None },
         ];
         let of = self.of(&["acme", "zenith"]);
-        if self.below(2) == 0 { operation(of, self.of(&states)) } else { handle(of, self.of(&[0, 1, u32::MAX])) }
+        if self.below(2) == 0 {
+            operation(of, self.of(&states))
+        } else {
+            handle(of, self.of(&[0, 1, u32::MAX]))
+        }
     }
 
     fn query(&mut self) -> Query {
         let tenants = [None, Some("acme"), Some("zenith"), Some("nobody")];
-        let states = (0..self.below(3)).map(|_| self.of(&StateLabel::ALL)).collect();
+        let states = (0..self.below(3))
+            .map(|_| self.of(&StateLabel::ALL))
+            .collect();
         Query {
             tenant: self.of(&tenants).map(tenant),
             states,
@@ -111,7 +161,11 @@ struct Understood {
 impl Clock for Understood {
     fn now(&self) -> Moment {
         let shown = self.clock.now();
-        if self.is_steady { shown } else { Moment::of_wall(shown.wall_ms) }
+        if self.is_steady {
+            shown
+        } else {
+            Moment::of_wall(shown.wall_ms)
+        }
     }
 }
 
@@ -125,25 +179,46 @@ struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     async fn of(on: &'a Fixture) -> Self {
-        let understood = Arc::new(Understood { clock: Arc::clone(&on.clock), is_steady: on.is_steady });
+        let understood = Arc::new(Understood {
+            clock: Arc::clone(&on.clock),
+            is_steady: on.is_steady,
+        });
         let memory: Arc<dyn Store> = Arc::new(MemoryStore::with_clock(understood));
-        let its = memory.get(key(0)).await.expect("memory reads").1.incarnation;
+        let its = memory
+            .get(key(0))
+            .await
+            .expect("memory reads")
+            .1
+            .incarnation;
         let other = on.now().await.incarnation;
         let stores = [(memory, its), (Arc::clone(&on.store), other)];
-        Self { clock: &on.clock, stores, versions: Default::default(), writes: 0 }
+        Self {
+            clock: &on.clock,
+            stores,
+            versions: Default::default(),
+            writes: 0,
+        }
     }
 
     /// What each store answers, in words that do not tell the stores apart.
     async fn both(&self, ask: impl AsyncFn(&dyn Store) -> String) -> [String; 2] {
         let [(one, its), (other, others)] = &self.stores;
-        let blind = |answer: String, incarnation: &Incarnation| answer.replace(&format!("{incarnation:?}"), "…");
-        [blind(ask(&**one).await, its), blind(ask(&**other).await, others)]
+        let blind = |answer: String, incarnation: &Incarnation| {
+            answer.replace(&format!("{incarnation:?}"), "…")
+        };
+        [
+            blind(ask(&**one).await, its),
+            blind(ask(&**other).await, others),
+        ]
     }
 
     /// A version for the next write, and the one that is meant by `which`.
     fn versions(&mut self, key: u32, which: Which) -> (Version, Version) {
         self.writes += 1;
-        let (new, written) = (Version::from_bytes(self.writes.to_be_bytes()), &mut self.versions[key as usize]);
+        let (new, written) = (
+            Version::from_bytes(self.writes.to_be_bytes()),
+            &mut self.versions[key as usize],
+        );
         let meant = written.iter().rev().nth(which).copied().unwrap_or(new);
         written.push(new);
         (new, meant)
@@ -151,24 +226,56 @@ impl<'a> Pair<'a> {
 
     async fn take(&mut self, step: &Step) -> [String; 2] {
         match step {
-            Step::Create { key: number, entry, keep } => {
+            Step::Create {
+                key: number,
+                entry,
+                keep,
+            } => {
                 let (new, _) = self.versions(*number, 0);
-                self.both(async |store| format!("{:?}", store.create(key(*number), entry, new, *keep).await)).await
+                self.both(async |store| {
+                    format!("{:?}", store.create(key(*number), entry, new, *keep).await)
+                })
+                .await
             }
-            Step::Replace { key: number, version, entry, keep } => {
+            Step::Replace {
+                key: number,
+                version,
+                entry,
+                keep,
+            } => {
                 let (new, meant) = self.versions(*number, *version);
-                self.both(async |store| format!("{:?}", store.replace(key(*number), meant, entry, new, *keep).await))
+                self.both(async |store| {
+                    format!(
+                        "{:?}",
+                        store.replace(key(*number), meant, entry, new, *keep).await
+                    )
+                })
+                .await
+            }
+            Step::Remove {
+                key: number,
+                version,
+            } => {
+                let (_, meant) = self.versions(*number, *version);
+                self.both(async |store| format!("{:?}", store.remove(key(*number), meant).await))
                     .await
             }
-            Step::Remove { key: number, version } => {
-                let (_, meant) = self.versions(*number, *version);
-                self.both(async |store| format!("{:?}", store.remove(key(*number), meant).await)).await
+            Step::Get { key: number } => {
+                self.both(async |store| format!("{:?}", store.get(key(*number)).await))
+                    .await
             }
-            Step::Get { key: number } => self.both(async |store| format!("{:?}", store.get(key(*number)).await)).await,
-            Step::List(query) => self.both(async |store| format!("{:?}", store.list(query).await)).await,
-            Step::Purge { at_most } => self.both(async |store| format!("{:?}", store.purge(*at_most).await)).await,
+            Step::List(query) => {
+                self.both(async |store| format!("{:?}", store.list(query).await))
+                    .await
+            }
+            Step::Purge { at_most } => {
+                self.both(async |store| format!("{:?}", store.purge(*at_most).await))
+                    .await
+            }
             Step::Pass { ms } => self.set(|clock, _| clock.advance(Duration::from_millis(*ms))),
-            Step::SetBack { ms } => self.set(|clock, now| clock.set_wall_ms(now.wall_ms.saturating_sub(*ms))),
+            Step::SetBack { ms } => {
+                self.set(|clock, now| clock.set_wall_ms(now.wall_ms.saturating_sub(*ms)))
+            }
             Step::Reboot => self.set(|clock, _| clock.reboot()),
         }
     }

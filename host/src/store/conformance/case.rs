@@ -25,7 +25,10 @@ impl Case {
     /// If there is none.
     #[must_use]
     pub fn named(name: &str) -> &'static Self {
-        CASES.iter().find(|case| case.name == name).expect("a case is asked for by its name")
+        CASES
+            .iter()
+            .find(|case| case.name == name)
+            .expect("a case is asked for by its name")
     }
 
     /// Its name: the group, and the function in it.
@@ -39,9 +42,16 @@ impl Case {
     pub fn sentence(&self) -> String {
         let function = self.name.rsplit("::").next().unwrap_or(self.name);
         let begin = format!("pub async fn {function}(");
-        let before = self.source.lines().take_while(|line| !line.starts_with(&begin));
+        let before = self
+            .source
+            .lines()
+            .take_while(|line| !line.starts_with(&begin));
         let lines: Vec<&str> = before.collect();
-        let mut words: Vec<&str> = lines.iter().rev().map_while(|line| line.strip_prefix("/// ")).collect();
+        let mut words: Vec<&str> = lines
+            .iter()
+            .rev()
+            .map_while(|line| line.strip_prefix("/// "))
+            .collect();
         words.reverse();
         words.join(" ")
     }
@@ -55,11 +65,20 @@ impl Case {
     }
 
     /// As [`Self::holds`], on this runtime.
-    pub(super) fn holds_on(&self, runtime: &Runtime, fixture: impl Future<Output = Fixture>) -> Result<(), Breach> {
+    pub(super) fn holds_on(
+        &self,
+        runtime: &Runtime,
+        fixture: impl Future<Output = Fixture>,
+    ) -> Result<(), Breach> {
         let on = runtime.block_on(fixture);
         let store = format!("{:?}", on.store);
         let tried = catch_unwind(AssertUnwindSafe(|| runtime.block_on((self.try_out)(on))));
-        tried.map_err(|told| Breach { case: self.name, sentence: self.sentence(), store, told: words(&*told) })
+        tried.map_err(|told| Breach {
+            case: self.name,
+            sentence: self.sentence(),
+            store,
+            told: words(&*told),
+        })
     }
 
     /// Tries it on the store of this fixture, which is fresh.
@@ -96,12 +115,19 @@ pub struct Breach {
 }
 
 fn words(told: &(dyn Any + Send)) -> String {
-    let text = told.downcast_ref::<String>().map(String::as_str).or_else(|| told.downcast_ref::<&str>().copied());
+    let text = told
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| told.downcast_ref::<&str>().copied());
     text.unwrap_or("it panicked without words").to_owned()
 }
 
 fn on_two_threads() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts")
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
 }
 
 /// Runs this on a runtime with two threads.

@@ -20,13 +20,19 @@ pub(super) async fn from_all_sides<T: Send + 'static, F: Future<Output = T> + Se
     call: impl Fn(Arc<dyn Store>, u32) -> F,
 ) -> Vec<T> {
     let callers = stores.iter().cycle().zip(0..CALLERS);
-    callers.map(|(store, caller)| call(Arc::clone(store), caller)).collect::<JoinSet<_>>().join_all().await
+    callers
+        .map(|(store, caller)| call(Arc::clone(store), caller))
+        .collect::<JoinSet<_>>()
+        .join_all()
+        .await
 }
 
 /// Of many creations at one key, one wins, and all others find its entry.
 pub async fn of_many_creations_one_wins(on: Fixture) {
     let answers = from_all_sides(&[Arc::clone(&on.store)], |store, caller| async move {
-        let created = store.create(key(1), &entry(caller), fresh_version(), Keep::UntilRemoved).await;
+        let created = store
+            .create(key(1), &entry(caller), fresh_version(), Keep::UntilRemoved)
+            .await;
         created.expect("a store at work creates")
     })
     .await;
@@ -36,7 +42,11 @@ pub async fn of_many_creations_one_wins(on: Fixture) {
         Created::Exists(stored, _) => Some(stored),
     });
     let found: Vec<Stored> = found.collect();
-    expect_eq("how many did not win", &found.len(), &(CALLERS as usize - 1));
+    expect_eq(
+        "how many did not win",
+        &found.len(),
+        &(CALLERS as usize - 1),
+    );
     expect_eq("what they found", &found, &vec![lying; found.len()]);
 }
 
@@ -47,7 +57,11 @@ pub async fn of_many_removals_one_wins(on: Fixture) {
         matches!(store.remove(key(1), version).await, Ok(Removed::Removed))
     })
     .await;
-    expect_eq("how many removed it", &answers.into_iter().filter(|is_removed| *is_removed).count(), &1);
+    expect_eq(
+        "how many removed it",
+        &answers.into_iter().filter(|is_removed| *is_removed).count(),
+        &1,
+    );
 }
 
 /// Of all that would write in place of one version, one wins: of many that count up in one entry, each counts.
@@ -60,7 +74,11 @@ pub async fn no_replacement_is_lost(on: Fixture) {
 /// Those that count up in the first key's entry through these stores all count.
 pub(super) async fn expect_each_counts(on: &Fixture, stores: &[Arc<dyn Store>]) {
     from_all_sides(stores, |store, _| count_up(store)).await;
-    expect_eq("what was counted", &on.at(key(1)).await.as_ref().map(counted), &Some(CALLERS));
+    expect_eq(
+        "what was counted",
+        &on.at(key(1)).await.as_ref().map(counted),
+        &Some(CALLERS),
+    );
 }
 
 fn counted(stored: &Stored) -> u32 {
@@ -75,7 +93,15 @@ async fn count_up(store: Arc<dyn Store>) {
     loop {
         let stored = lying.expect("the counter was put down");
         let next = handle("acme", counted(&stored) + 1);
-        let replaced = store.replace(key(1), stored.version, &next, fresh_version(), Keep::UntilRemoved).await;
+        let replaced = store
+            .replace(
+                key(1),
+                stored.version,
+                &next,
+                fresh_version(),
+                Keep::UntilRemoved,
+            )
+            .await;
         match replaced.expect("a store at work replaces") {
             Replaced::Replaced(_) => return,
             Replaced::Changed(other, _) => lying = other,
@@ -87,13 +113,19 @@ async fn count_up(store: Arc<dyn Store>) {
 pub async fn no_answer_runs_ahead_of_a_read(on: Fixture) {
     let seen = from_all_sides(&[Arc::clone(&on.store)], |store, caller| async move {
         let version = fresh_version();
-        let created = store.create(key(caller), &entry(caller), version, Keep::UntilRemoved).await;
+        let created = store
+            .create(key(caller), &entry(caller), version, Keep::UntilRemoved)
+            .await;
         created.expect("a store at work creates");
         let (stored, now) = store.get(key(caller)).await.expect("a store at work reads");
         stored.is_some_and(|stored| stored.version == version && !now.runs_behind(&stored.written))
     })
     .await;
-    expect_eq("how many find what they wrote", &seen.into_iter().filter(|found| *found).count(), &(CALLERS as usize));
+    expect_eq(
+        "how many find what they wrote",
+        &seen.into_iter().filter(|found| *found).count(),
+        &(CALLERS as usize),
+    );
 }
 
 /// A call that was begun is carried out whether or not its future is still awaited.
@@ -113,5 +145,9 @@ pub async fn a_call_begun_is_carried_out_unawaited(on: Fixture) {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    expect!(timeout(LONG, carried_out).await, Ok(()), "whether a call is carried out that was begun");
+    expect!(
+        timeout(LONG, carried_out).await,
+        Ok(()),
+        "whether a call is carried out that was begun"
+    );
 }

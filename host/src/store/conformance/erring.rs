@@ -35,7 +35,11 @@ pub async fn an_error_says_whether_certainly_nothing_was_written(on: Fixture) {
     let mut lying = Vec::new();
     for number in 0..64 {
         // A third of the keys is to be created, a third replaced, and a third removed.
-        lying.push(if number % 3 == 0 { None } else { Some(on.put(key(number), &entry(number)).await) });
+        lying.push(if number % 3 == 0 {
+            None
+        } else {
+            Some(on.put(key(number), &entry(number)).await)
+        });
     }
     trouble(true);
     let writes: Vec<Write> = from_all_sides(&[Arc::clone(&on.store)], |store, number| {
@@ -45,7 +49,11 @@ pub async fn an_error_says_whether_certainly_nothing_was_written(on: Fixture) {
     .await;
     trouble(false);
     let errors = writes.iter().filter(|(.., is_error)| *is_error).count();
-    expect_eq("whether the trouble that the fixture brings makes calls fail", &(errors > 0), &true);
+    expect_eq(
+        "whether the trouble that the fixture brings makes calls fail",
+        &(errors > 0),
+        &true,
+    );
     for (number, before, after, told, _) in writes {
         let found = read_again(&on, number).await;
         let possible = match told {
@@ -67,16 +75,27 @@ async fn write(store: &dyn crate::store::Store, number: u32, before: Option<Vers
     let (new, kept) = (fresh_version(), Keep::UntilRemoved);
     let (after, answer) = match (number % 3, before) {
         (1, Some(before)) => {
-            let replaced = store.replace(key(number), before, &entry(number), new, kept).await;
-            (Some(new), replaced.map(|replaced| matches!(replaced, Replaced::Replaced(_))))
+            let replaced = store
+                .replace(key(number), before, &entry(number), new, kept)
+                .await;
+            (
+                Some(new),
+                replaced.map(|replaced| matches!(replaced, Replaced::Replaced(_))),
+            )
         }
         (_, Some(before)) => {
             let removed = store.remove(key(number), before).await;
-            (None, removed.map(|removed| matches!(removed, Removed::Removed)))
+            (
+                None,
+                removed.map(|removed| matches!(removed, Removed::Removed)),
+            )
         }
         (_, None) => {
             let created = store.create(key(number), &entry(number), new, kept).await;
-            (Some(new), created.map(|created| matches!(created, Created::Created(_))))
+            (
+                Some(new),
+                created.map(|created| matches!(created, Created::Created(_))),
+            )
         }
     };
     let is_error = answer.is_err();

@@ -32,7 +32,10 @@ pub(super) fn expect_eq<T: Debug + PartialEq>(about: &str, came: &T, expected: &
 /// Fails the case: of this, so much was expected, and something else came.
 #[track_caller]
 pub(super) fn fail(about: &str, expected: &dyn fmt::Display, came: &dyn Debug) -> ! {
-    panic!("{about}\n    expected: {expected}\n        came: {}", clipped(came));
+    panic!(
+        "{about}\n    expected: {expected}\n        came: {}",
+        clipped(came)
+    );
 }
 
 /// What it says of itself, up to a limit that keeps the writing short, too.
@@ -48,6 +51,10 @@ impl Write for Clip {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         let room = more.floor_char_boundary(TOLD_MAX - self.0.len().min(TOLD_MAX));
         self.0.push_str(more.get(..room).unwrap_or_default());
-        if room < more.len() { Err(fmt::Error) } else { Ok(()) }
+        if room < more.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -29,7 +29,11 @@ pub enum Failure {
 }
 
 /// Every way to fail with an error.
-pub const FAILURES: [Failure; 3] = [Failure::NotExecuted, Failure::UnknownAndLost, Failure::UnknownButWritten];
+pub const FAILURES: [Failure; 3] = [
+    Failure::NotExecuted,
+    Failure::UnknownAndLost,
+    Failure::UnknownButWritten,
+];
 
 /// A store whose calls of these numbers fail, once it is told to count.
 ///
@@ -63,13 +67,23 @@ impl Failing {
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, failing: Range<usize>, failure: Failure) -> Self {
         let (counts, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { inner, counts, calls, failing, failure, yields: false }
+        Self {
+            inner,
+            counts,
+            calls,
+            failing,
+            failure,
+            yields: false,
+        }
     }
 
     /// One that never fails, and lets others go first before and after each call.
     #[must_use]
     pub fn yielding(inner: Arc<dyn Store>) -> Self {
-        Self { yields: true, ..Self::new(inner, 0..0, Failure::NotExecuted) }
+        Self {
+            yields: true,
+            ..Self::new(inner, 0..0, Failure::NotExecuted)
+        }
     }
 
     /// How many calls were counted.
@@ -89,12 +103,17 @@ impl Failing {
     }
 
     /// What becomes of a call that would be answered by `answer`.
-    async fn through<T>(&self, answer: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+    async fn through<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
         self.let_others_go().await;
         let unknown = || Err(StoreError::Unknown("the connection broke".to_owned()));
         let answered = match self.next() {
             None => answer.await,
-            Some(Failure::NotExecuted) => Err(StoreError::NotExecuted("the disk is full".to_owned())),
+            Some(Failure::NotExecuted) => {
+                Err(StoreError::NotExecuted("the disk is full".to_owned()))
+            }
             Some(Failure::UnknownAndLost) => unknown(),
             Some(Failure::UnknownButWritten) => {
                 let _ = answer.await;
@@ -133,7 +152,8 @@ impl Store for Failing {
         version: Version,
         keep: Keep,
     ) -> Result<Created, StoreError> {
-        self.through(self.inner.create(key, entry, version, keep)).await
+        self.through(self.inner.create(key, entry, version, keep))
+            .await
     }
 
     async fn replace(
@@ -144,7 +164,8 @@ impl Store for Failing {
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
-        self.through(self.inner.replace(key, expected, entry, version, keep)).await
+        self.through(self.inner.replace(key, expected, entry, version, keep))
+            .await
     }
 
     async fn replace_soon(
@@ -155,7 +176,8 @@ impl Store for Failing {
         version: Version,
         keep: Keep,
     ) -> Result<(), StoreError> {
-        self.through(self.inner.replace_soon(key, expected, entry, version, keep)).await
+        self.through(self.inner.replace_soon(key, expected, entry, version, keep))
+            .await
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {

@@ -59,13 +59,19 @@ impl Fixture {
     /// It has no clock that nobody sets, and does not tell boots apart: its steady time repeats the wall time.
     #[must_use]
     pub fn by_the_wall_clock_only(self) -> Self {
-        Self { is_steady: false, ..self }
+        Self {
+            is_steady: false,
+            ..self
+        }
     }
 
     /// It keeps entries of so many bytes at the most, where that is less than [`ENTRY_BYTES_MAX`].
     #[must_use]
     pub fn with_entries_up_to(self, bytes: usize) -> Self {
-        Self { entry_bytes_max: bytes, ..self }
+        Self {
+            entry_bytes_max: bytes,
+            ..self
+        }
     }
 
     /// Its place can be opened anew once the store was dropped, as the next process would. Whatever claims to survive
@@ -75,31 +81,46 @@ impl Fixture {
     where
         F: Future<Output = Arc<dyn Store>> + Send + 'static,
     {
-        Self { open: Some(Box::new(move || Box::pin(open()))), ..self }
+        Self {
+            open: Some(Box::new(move || Box::pin(open()))),
+            ..self
+        }
     }
 
     /// Its place can be open several times at once, as several hosts would have it.
     #[must_use]
     pub fn shared(self) -> Self {
-        Self { is_shared: true, ..self }
+        Self {
+            is_shared: true,
+            ..self
+        }
     }
 
     /// This makes the store lose what it acknowledged. Left out, it does not, as long as its place is there.
     #[must_use]
     pub fn lost_by(self, lose: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { lose: Some(Box::new(lose)), ..self }
+        Self {
+            lose: Some(Box::new(lose)),
+            ..self
+        }
     }
 
     /// `true` brings trouble to its place, so that some calls fail at least, and `false` ends it.
     #[must_use]
     pub fn troubled_by(self, trouble: impl Fn(bool) + Send + Sync + 'static) -> Self {
-        Self { trouble: Some(Box::new(trouble)), ..self }
+        Self {
+            trouble: Some(Box::new(trouble)),
+            ..self
+        }
     }
 
     /// Its files lie in this folder.
     #[must_use]
     pub fn with_files_in(self, folder: impl AsRef<Path>) -> Self {
-        Self { files: Some(folder.as_ref().to_owned()), ..self }
+        Self {
+            files: Some(folder.as_ref().to_owned()),
+            ..self
+        }
     }
 
     /// Whatever must live as long as the store does, such as its folder or its server.
@@ -123,7 +144,11 @@ impl Fixture {
         drop(store);
         let open = open?;
         let store = open().await;
-        Some(Self { store, open: Some(open), ..self })
+        Some(Self {
+            store,
+            open: Some(open),
+            ..self
+        })
     }
 
     /// Time passes.
@@ -140,7 +165,11 @@ impl Fixture {
     pub async fn put_for(&self, key: StoreKey, entry: &Arc<Entry>, keep: Keep) -> Version {
         let version = fresh_version();
         let created = self.store.create(key, entry, version, keep).await;
-        expect!(created, Ok(Created::Created(_)), "a creation where nothing lies");
+        expect!(
+            created,
+            Ok(Created::Created(_)),
+            "a creation where nothing lies"
+        );
         version
     }
 
@@ -156,7 +185,11 @@ impl Fixture {
 
     /// The time of the store, as it tells it on a miss.
     pub async fn now(&self) -> Stamp {
-        let (nothing, now) = self.store.get(any_key()).await.expect("a store at work reads");
+        let (nothing, now) = self
+            .store
+            .get(any_key())
+            .await
+            .expect("a store at work reads");
         expect_eq("what lies at a key that nobody used", &nothing, &None);
         now
     }
@@ -169,12 +202,19 @@ impl Fixture {
     /// What a store of this kind makes of the moment that the clock shows.
     fn moment(&self) -> Moment {
         let shown = self.clock.now();
-        if self.is_steady { shown } else { Moment::of_wall(shown.wall_ms) }
+        if self.is_steady {
+            shown
+        } else {
+            Moment::of_wall(shown.wall_ms)
+        }
     }
 }
 
 impl fmt::Debug for Fixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fixture").field("store", &self.store).field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Fixture")
+            .field("store", &self.store)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }

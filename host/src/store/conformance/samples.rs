@@ -39,8 +39,14 @@ pub fn entry(number: u32) -> Arc<Entry> {
 /// A small entry of this tenant.
 #[must_use]
 pub fn handle(of: &str, generation: u32) -> Arc<Entry> {
-    let names = GenerationOf { key: key(generation), generation };
-    Arc::new(Entry::Handle(Handle { tenant: tenant(of), names }))
+    let names = GenerationOf {
+        key: key(generation),
+        generation,
+    };
+    Arc::new(Entry::Handle(Handle {
+        tenant: tenant(of),
+        names,
+    }))
 }
 
 /// The record of an operation of this tenant, in this state.
@@ -81,7 +87,11 @@ fn terms() -> Terms {
         lease_seconds: LEASE_SECONDS,
         refusal_seconds: 600,
         target: None,
-        policy: PolicyName { name: "sample".to_owned(), digest: PolicyDigest::from_bytes([3; 32]), key_epoch: 1 },
+        policy: PolicyName {
+            name: "sample".to_owned(),
+            digest: PolicyDigest::from_bytes([3; 32]),
+            key_epoch: 1,
+        },
         undoes: Vec::new(),
         shadow: false,
     }
@@ -99,7 +109,13 @@ fn odd_fields() -> Vec<Field> {
         json!(0.1),
         json!({"": [[], {}, null]}),
     ];
-    odd.into_iter().enumerate().map(|(at, value)| Field { name: format!("odd {at}"), value }).collect()
+    odd.into_iter()
+        .enumerate()
+        .map(|(at, value)| Field {
+            name: format!("odd {at}"),
+            value,
+        })
+        .collect()
 }
 
 /// Entries of each kind, with odd content.
@@ -109,7 +125,13 @@ pub fn odd_entries() -> Vec<Arc<Entry>> {
     vec![
         entry(0),
         handle("Ünï\u{10ffff} 'x'; --", u32::MAX),
-        operation("acme", State::Held { reason: "\u{0}".repeat(100_000), two_effects: true }),
+        operation(
+            "acme",
+            State::Held {
+                reason: "\u{0}".repeat(100_000),
+                two_effects: true,
+            },
+        ),
         Arc::new(Entry::Scheme(Scheme {
             key_format: u16::MAX,
             secret_id: Some(String::new()),

@@ -14,9 +14,14 @@ fn contract() -> Vec<String> {
     let (above, _) = source.split_once("pub trait Store").unwrap();
     let (_, contract) = above.rsplit_once("/// The contract.").unwrap();
     let lines = contract.lines().filter_map(|line| line.strip_prefix("///"));
-    let text: String = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    let text: String = lines
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n");
     let sentences = text.split("\n - ").skip(1);
-    sentences.map(|sentence| sentence.replace("\n   ", " ")).collect()
+    sentences
+        .map(|sentence| sentence.replace("\n   ", " "))
+        .collect()
 }
 
 #[test]
@@ -33,6 +38,9 @@ fn each_sentence_of_the_contract_is_that_of_a_case() {
 fn each_case_says_what_it_asks() {
     for case in CASES {
         let sentence = case.sentence();
-        assert!(sentence.ends_with('.') && sentence.len() > 20, "{case:?}: {sentence}");
+        assert!(
+            sentence.ends_with('.') && sentence.len() > 20,
+            "{case:?}: {sentence}"
+        );
     }
 }

@@ -29,9 +29,25 @@ pub(super) async fn expect_woken(waiting: impl Future) {
 /// A replacement wakes those that wait.
 pub async fn a_replacement_wakes_those_that_wait(on: Fixture) {
     let version = on.put(key(1), &entry(1)).await;
-    let waiters = [waiter(&on.store, version).await, waiter(&on.store, version).await];
-    let replaced = on.store.replace(key(1), version, &entry(2), fresh_version(), Keep::UntilRemoved).await;
-    expect!(replaced, Ok(Replaced::Replaced(_)), "a replacement of what lies there");
+    let waiters = [
+        waiter(&on.store, version).await,
+        waiter(&on.store, version).await,
+    ];
+    let replaced = on
+        .store
+        .replace(
+            key(1),
+            version,
+            &entry(2),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await;
+    expect!(
+        replaced,
+        Ok(Replaced::Replaced(_)),
+        "a replacement of what lies there"
+    );
     for waiter in waiters {
         expect_woken(waiter).await;
     }
@@ -41,7 +57,16 @@ pub async fn a_replacement_wakes_those_that_wait(on: Fixture) {
 pub async fn a_replacement_put_off_wakes_those_that_wait(on: Fixture) {
     let version = on.put(key(1), &entry(1)).await;
     let waiter = waiter(&on.store, version).await;
-    let put_off = on.store.replace_soon(key(1), version, &entry(2), fresh_version(), Keep::UntilRemoved).await;
+    let put_off = on
+        .store
+        .replace_soon(
+            key(1),
+            version,
+            &entry(2),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await;
     put_off.expect("it may be put off");
     expect_woken(waiter).await;
 }
@@ -50,7 +75,11 @@ pub async fn a_replacement_put_off_wakes_those_that_wait(on: Fixture) {
 pub async fn a_removal_wakes_those_that_wait(on: Fixture) {
     let version = on.put(key(1), &entry(1)).await;
     let waiter = waiter(&on.store, version).await;
-    expect!(on.store.remove(key(1), version).await, Ok(Removed::Removed), "a removal of what lies there");
+    expect!(
+        on.store.remove(key(1), version).await,
+        Ok(Removed::Removed),
+        "a removal of what lies there"
+    );
     expect_woken(waiter).await;
 }
 

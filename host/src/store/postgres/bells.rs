@@ -69,8 +69,12 @@ impl Bells {
                 bells.hear(told);
             }
         });
-        let Ok((client, _)) = session::connect(place, hear).await else { return };
-        let begun = format!("SET application_name = '{LISTENER}'; LISTEN {CHANNEL}; NOTIFY {CHANNEL}, '{HELLO}'");
+        let Ok((client, _)) = session::connect(place, hear).await else {
+            return;
+        };
+        let begun = format!(
+            "SET application_name = '{LISTENER}'; LISTEN {CHANNEL}; NOTIFY {CHANNEL}, '{HELLO}'"
+        );
         if client.batch_execute(&begun).await.is_ok() {
             self.look_for_others(&client).await;
             *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
@@ -83,8 +87,12 @@ impl Bells {
     async fn look_for_others(&self, line: &Client) {
         let question = "SELECT count(*) FROM pg_stat_activity
             WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()";
-        let others = line.query_one(question, &[&LISTENER]).await.and_then(|row| row.try_get::<_, i64>(0));
-        self.others_listen.store(others.is_ok_and(|others| others > 0), Ordering::Relaxed);
+        let others = line
+            .query_one(question, &[&LISTENER])
+            .await
+            .and_then(|row| row.try_get::<_, i64>(0));
+        self.others_listen
+            .store(others.is_ok_and(|others| others > 0), Ordering::Relaxed);
     }
 
     /// Rings for these keys, here and elsewhere.
@@ -110,13 +118,20 @@ impl Bells {
             if bits != 0 {
                 if let Some(line) = self.line() {
                     // If it is lost, those who wait look for themselves.
-                    let _ = line.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &format!("{bits:x}")]).await;
+                    let _ = line
+                        .execute(
+                            "SELECT pg_notify($1, $2)",
+                            &[&CHANNEL, &format!("{bits:x}")],
+                        )
+                        .await;
                 }
                 continue;
             }
             self.is_telling.store(false, Ordering::Release);
             // Somebody may have come between the two.
-            if self.to_tell.load(Ordering::Acquire) == 0 || self.is_telling.swap(true, Ordering::AcqRel) {
+            if self.to_tell.load(Ordering::Acquire) == 0
+                || self.is_telling.swap(true, Ordering::AcqRel)
+            {
                 return;
             }
         }
@@ -129,7 +144,9 @@ impl Bells {
         }
         // What nobody here would say rings for everybody.
         let bits = u64::from_str_radix(told, 16).unwrap_or(u64::MAX);
-        (0..BELLS).filter(|number| bits >> number & 1 == 1).for_each(|number| self.waiters.wake_number(number));
+        (0..BELLS)
+            .filter(|number| bits >> number & 1 == 1)
+            .for_each(|number| self.waiters.wake_number(number));
     }
 
     fn line(&self) -> Option<Arc<Client>> {

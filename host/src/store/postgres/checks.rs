@@ -43,11 +43,17 @@ pub(super) async fn check(client: &Client, place: &Place) -> Result<Finding, Ser
     let latency = begun.elapsed();
     let text = |at: usize| row.try_get::<_, String>(at).map_err(fault);
     if row.try_get::<_, bool>(0).map_err(fault)? {
-        return Err(ServerFault::ReadOnly { place: place.shown().to_owned(), problem: "it is a standby".to_owned() });
+        return Err(ServerFault::ReadOnly {
+            place: place.shown().to_owned(),
+            problem: "it is a standby".to_owned(),
+        });
     }
     if row.try_get::<_, bool>(1).map_err(fault)? {
         let problem = "`default_transaction_read_only` is on".to_owned();
-        return Err(ServerFault::ReadOnly { place: place.shown().to_owned(), problem });
+        return Err(ServerFault::ReadOnly {
+            place: place.shown().to_owned(),
+            problem,
+        });
     }
     let ledger = schema::find(client, place).await?;
     must_be_on("fsync", &text(2)?)?;
@@ -60,10 +66,15 @@ pub(super) async fn check(client: &Client, place: &Place) -> Result<Finding, Ser
             cure: "run `ALTER TABLE semel.entry SET LOGGED`".to_owned(),
         });
     }
-    let (standbys, timeline, system) = (text(5)?, text(6)?, row.try_get::<_, i64>(7).map_err(fault)?);
+    let (standbys, timeline, system) =
+        (text(5)?, text(6)?, row.try_get::<_, i64>(7).map_err(fault)?);
     let survives_the_machine = !standbys.is_empty() && commit != "local";
     Ok(Finding {
-        durability: if survives_the_machine { Durability::MachineLoss } else { Durability::PowerLoss },
+        durability: if survives_the_machine {
+            Durability::MachineLoss
+        } else {
+            Durability::PowerLoss
+        },
         life: life(ledger, system, &timeline),
         report: ServerReport {
             settings: vec![
@@ -80,7 +91,9 @@ pub(super) async fn check(client: &Client, place: &Place) -> Result<Finding, Ser
 }
 
 fn wall_ms() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -99,11 +112,18 @@ fn must_be_on(name: &str, value: &str) -> Result<(), ServerFault> {
 }
 
 /// A weaker setting, be it the server's, the database's or the user's, does not hold for these sessions.
-async fn waits_for_the_disk(client: &Client, place: &Place, found: String) -> Result<String, ServerFault> {
+async fn waits_for_the_disk(
+    client: &Client,
+    place: &Place,
+    found: String,
+) -> Result<String, ServerFault> {
     if matches!(found.as_str(), "on" | "remote_apply" | "remote_write") {
         return Ok(found);
     }
-    client.batch_execute("SET synchronous_commit = on").await.map_err(|error| place.fault(&error))?;
+    client
+        .batch_execute("SET synchronous_commit = on")
+        .await
+        .map_err(|error| place.fault(&error))?;
     Ok("on".to_owned())
 }
 
@@ -115,5 +135,9 @@ fn life(ledger: i64, system: i64, timeline: &str) -> Incarnation {
     digest.update(system.to_be_bytes());
     digest.update(timeline);
     let digest: [u8; 32] = digest.finalize().into();
-    Incarnation(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+    Incarnation(
+        digest
+            .first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first)),
+    )
 }

@@ -45,7 +45,10 @@ pub(super) enum Told {
 impl Command {
     pub(super) fn key(&self) -> StoreKey {
         match self {
-            Self::Create(key, _) | Self::Replace(key, _, _) | Self::Remove(key, _) | Self::Get(key) => *key,
+            Self::Create(key, _)
+            | Self::Replace(key, _, _)
+            | Self::Remove(key, _)
+            | Self::Get(key) => *key,
         }
     }
 
@@ -93,8 +96,13 @@ pub(super) async fn carry_out(
     clock: Option<&dyn Clock>,
     commands: &[&Command],
 ) -> Result<Answers, StoreError> {
-    let Some(kind) = commands.first().map(|command| command.kind()) else { return Ok(HashMap::new()) };
-    let at = Desk { session, now: clock.map(|clock| number(clock.now().wall_ms)) };
+    let Some(kind) = commands.first().map(|command| command.kind()) else {
+        return Ok(HashMap::new());
+    };
+    let at = Desk {
+        session,
+        now: clock.map(|clock| number(clock.now().wall_ms)),
+    };
     match kind {
         Kind::Create => at.create(commands).await,
         Kind::Replace => at.change(commands, true).await,
@@ -136,11 +144,18 @@ impl Desk<'_> {
     async fn create(&self, commands: &[&Command]) -> Result<Answers, StoreError> {
         let (columns, life) = (Columns::of(commands), self.life());
         let statement = self.session.statements.create.of(columns.form());
-        let answers = self.session.ask(statement, &columns.written(&self.now, &life)).await?;
+        let answers = self
+            .session
+            .ask(statement, &columns.written(&self.now, &life))
+            .await?;
         let mut told = HashMap::with_capacity(commands.len());
         let mut ended = HashMap::new();
         for answer in &answers {
-            let Line { key, is_written, now } = self.line(answer)?;
+            let Line {
+                key,
+                is_written,
+                now,
+            } = self.line(answer)?;
             if is_written {
                 told.insert(key, Ok(Told::Done(now)));
                 continue;
@@ -150,13 +165,18 @@ impl Desk<'_> {
                 continue;
             }
             match Row::read(answer, 3).map_err(|error| unreadable(&error))? {
-                Some(row) if !row.is_past_end(now) => told.insert(key, Ok(Told::Found(Some(Arc::new(row)), now))),
+                Some(row) if !row.is_past_end(now) => {
+                    told.insert(key, Ok(Told::Found(Some(Arc::new(row)), now)))
+                }
                 Some(row) => ended.insert(key, Arc::new(row)).and(None),
                 None => None,
             };
         }
         // What is past its end is in the way, or somebody wrote it since the statement began.
-        let silent: Vec<_> = commands.iter().filter(|command| !told.contains_key(&command.key())).collect();
+        let silent: Vec<_> = commands
+            .iter()
+            .filter(|command| !told.contains_key(&command.key()))
+            .collect();
         for command in silent {
             let key = command.key();
             told.insert(key, self.create_again(command, ended.remove(&key)).await);
@@ -165,7 +185,11 @@ impl Desk<'_> {
     }
 
     /// Creates at a key where something lies that is past its end, or where something came up meanwhile.
-    async fn create_again(&self, command: &Command, mut lying: Option<Arc<Row>>) -> Result<Told, StoreError> {
+    async fn create_again(
+        &self,
+        command: &Command,
+        mut lying: Option<Arc<Row>>,
+    ) -> Result<Told, StoreError> {
         let (columns, key, life) = (Columns::of(&[command]), command.key(), self.life());
         for _ in 0..CREATE_AGAIN_MAX {
             let answers = match &lying {
@@ -174,15 +198,27 @@ impl Desk<'_> {
                     let expected: &[u8] = expected.as_bytes();
                     let mut parameters = columns.written(&self.now, &life);
                     parameters.push(&expected);
-                    self.session.ask(&self.session.statements.create_in_place, &parameters).await?
+                    self.session
+                        .ask(&self.session.statements.create_in_place, &parameters)
+                        .await?
                 }
                 None => {
                     let statement = self.session.statements.create.of(Form::One);
-                    self.session.ask(statement, &columns.written(&self.now, &life)).await?
+                    self.session
+                        .ask(statement, &columns.written(&self.now, &life))
+                        .await?
                 }
             };
-            let line = answers.first().map(|answer| self.line(answer)).transpose()?;
-            if let Some(Line { is_written: true, now, .. }) = line {
+            let line = answers
+                .first()
+                .map(|answer| self.line(answer))
+                .transpose()?;
+            if let Some(Line {
+                is_written: true,
+                now,
+                ..
+            }) = line
+            {
                 return Ok(Told::Done(now));
             }
             match self.get(&[key]).await?.remove(&key) {
@@ -193,24 +229,36 @@ impl Desk<'_> {
                 _ => lying = None,
             }
         }
-        Err(StoreError::NotExecuted("others create and remove the same entry all the time: try again later".to_owned()))
+        Err(StoreError::NotExecuted(
+            "others create and remove the same entry all the time: try again later".to_owned(),
+        ))
     }
 
     async fn change(&self, commands: &[&Command], replaces: bool) -> Result<Answers, StoreError> {
         let (columns, life) = (Columns::of(commands), self.life());
         let (form, statements) = (columns.form(), &self.session.statements);
         let answers = if replaces {
-            self.session.ask(statements.replace.of(form), &columns.written_in_place(&self.now, &life)).await?
+            self.session
+                .ask(
+                    statements.replace.of(form),
+                    &columns.written_in_place(&self.now, &life),
+                )
+                .await?
         } else {
-            self.session.ask(statements.remove.of(form), &columns.removed(&self.now)).await?
+            self.session
+                .ask(statements.remove.of(form), &columns.removed(&self.now))
+                .await?
         };
         let mut told = HashMap::with_capacity(commands.len());
         for answer in &answers {
             let Line { key, now, .. } = self.line(answer)?;
             told.insert(key, Ok(Told::Done(now)));
         }
-        let others: Vec<_> =
-            commands.iter().map(|command| command.key()).filter(|key| !told.contains_key(key)).collect();
+        let others: Vec<_> = commands
+            .iter()
+            .map(|command| command.key())
+            .filter(|key| !told.contains_key(key))
+            .collect();
         told.extend(self.what_lies_instead(&others).await);
         Ok(told)
     }
@@ -222,7 +270,10 @@ impl Desk<'_> {
         }
         match self.get(keys).await {
             Ok(found) => found,
-            Err(fault) => keys.iter().map(|key| (*key, Err(StoreError::NotExecuted(fault.to_string())))).collect(),
+            Err(fault) => keys
+                .iter()
+                .map(|key| (*key, Err(StoreError::NotExecuted(fault.to_string()))))
+                .collect(),
         }
     }
 
@@ -230,7 +281,10 @@ impl Desk<'_> {
         let asked: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes().as_slice()).collect();
         let form = Form::of(keys.len());
         let statement = self.session.statements.get.of(form);
-        let answers = self.session.ask(statement, &[&self.now, parameter(form, &asked)]).await?;
+        let answers = self
+            .session
+            .ask(statement, &[&self.now, parameter(form, &asked)])
+            .await?;
         let read = |answer| {
             let Line { key, now, .. } = self.line(answer)?;
             let row = Row::read(answer, 3).map_err(|error| unreadable(&error))?;
@@ -257,7 +311,10 @@ impl Desk<'_> {
 
 /// An answer came, and is not what this release asks for: what was asked is done, or not.
 fn unreadable(error: &tokio_postgres::Error) -> StoreError {
-    StoreError::Unknown(format!("the answer cannot be read: {}", super::place::told(error)))
+    StoreError::Unknown(format!(
+        "the answer cannot be read: {}",
+        super::place::told(error)
+    ))
 }
 
 /// What is sent, column by column.
@@ -290,7 +347,10 @@ impl<'a> Columns<'a> {
 
     fn add(&mut self, command: &'a Command) {
         match command {
-            Command::Create(key, _) | Command::Replace(key, _, _) | Command::Remove(key, _) | Command::Get(key) => {
+            Command::Create(key, _)
+            | Command::Replace(key, _, _)
+            | Command::Remove(key, _)
+            | Command::Get(key) => {
                 self.keys.push(key.as_bytes());
             }
         }
@@ -298,7 +358,8 @@ impl<'a> Columns<'a> {
             self.versions.push(new.version.as_bytes());
             self.entries.push(&new.entry);
             self.keep_ms.push(new.keep_ms);
-            self.tenants.push(new.labels.tenant.as_ref().map(|tenant| tenant.as_str()));
+            self.tenants
+                .push(new.labels.tenant.as_ref().map(|tenant| tenant.as_str()));
             self.states.push(new.labels.state.word());
             self.due_in_ms.push(new.due_in_ms());
         }
@@ -336,7 +397,11 @@ impl<'a> Columns<'a> {
 
     fn removed<'p>(&'p self, now: &'p Option<i64>) -> Parameters<'p> {
         let form = self.form();
-        vec![now, parameter(form, &self.keys), parameter(form, &self.expected)]
+        vec![
+            now,
+            parameter(form, &self.keys),
+            parameter(form, &self.expected),
+        ]
     }
 }
 

@@ -69,11 +69,27 @@ struct Waiting {
 }
 
 impl Lanes {
-    pub(super) fn new(place: Arc<Place>, first: Session, clock: Option<Arc<dyn Clock>>, bells: Arc<Bells>) -> Self {
-        let mut idle: Vec<_> = std::iter::repeat_with(Lane::default).take(LANES - 1).collect();
+    pub(super) fn new(
+        place: Arc<Place>,
+        first: Session,
+        clock: Option<Arc<dyn Clock>>,
+        bells: Arc<Bells>,
+    ) -> Self {
+        let mut idle: Vec<_> = std::iter::repeat_with(Lane::default)
+            .take(LANES - 1)
+            .collect();
         idle.push(Lane(Some(Box::new(first))));
-        let state = Mutex::new(State { idle, ..State::default() });
-        Self { place, clock, state, bells, runtime: Handle::current() }
+        let state = Mutex::new(State {
+            idle,
+            ..State::default()
+        });
+        Self {
+            place,
+            clock,
+            state,
+            bells,
+            runtime: Handle::current(),
+        }
     }
 
     /// Has a command carried out. From the first poll on that is done whether or not the answer is awaited.
@@ -82,13 +98,20 @@ impl Lanes {
             Admitted::AtOnce(lane, command) => (lane, command),
             Admitted::Queued(answer) => {
                 return answer.await.unwrap_or_else(|_| {
-                    Err(StoreError::Unknown("whoever asked the server broke off: look at what is there".to_owned()))
+                    Err(StoreError::Unknown(
+                        "whoever asked the server broke off: look at what is there".to_owned(),
+                    ))
                 });
             }
         };
         // Comes back to the others when it is dropped, be it that the caller is gone: what was sent is answered first.
-        let busy = Busy { lanes: self, lane: Some(lane) };
-        let Some(session) = busy.session() else { return Err(gone()) };
+        let busy = Busy {
+            lanes: self,
+            lane: Some(lane),
+        };
+        let Some(session) = busy.session() else {
+            return Err(gone());
+        };
         let told = command::carry_out(session, self.clock.as_deref(), &[&command]).await;
         self.tell(&[&command], told.is_ok());
         told?.remove(&command.key()).unwrap_or_else(|| Err(gone()))
@@ -107,7 +130,10 @@ impl Lanes {
             state.idle.pop()
         };
         // From here on the lane comes back, whatever happens.
-        let mut borrowed = Borrowed { lanes: Arc::clone(self), lane: lane.unwrap_or_default() };
+        let mut borrowed = Borrowed {
+            lanes: Arc::clone(self),
+            lane: lane.unwrap_or_default(),
+        };
         if borrowed.lane.0.as_deref().is_none_or(Session::is_closed) {
             borrowed.lane.0 = Some(Box::new(self.connect().await.map_err(not_reached)?));
         }
@@ -117,7 +143,11 @@ impl Lanes {
     fn admit(self: &Arc<Self>, command: Command) -> Result<Admitted, StoreError> {
         let mut state = self.state();
         state.may_ask()?;
-        let ready = |lane: &Lane| lane.0.as_deref().is_some_and(|session| !session.is_closed());
+        let ready = |lane: &Lane| {
+            lane.0
+                .as_deref()
+                .is_some_and(|session| !session.is_closed())
+        };
         let free = state.idle.iter().rposition(ready);
         if state.queue.is_empty()
             && state.idle.len() == LANES
@@ -125,7 +155,8 @@ impl Lanes {
         {
             return Ok(Admitted::AtOnce(state.idle.swap_remove(free), command));
         }
-        if state.queue.len() >= QUEUE_MAX || state.queued_bytes + command.bytes() > QUEUE_BYTES_MAX {
+        if state.queue.len() >= QUEUE_MAX || state.queued_bytes + command.bytes() > QUEUE_BYTES_MAX
+        {
             return Err(StoreError::NotExecuted(
                 "as much as may waits for the ledger's server already: try again later".to_owned(),
             ));
@@ -161,7 +192,9 @@ impl Lanes {
             loop {
                 // Whoever is about to ask does so first.
                 yield_now().await;
-                let Some(batch) = lanes.next_batch(&mut lane) else { return };
+                let Some(batch) = lanes.next_batch(&mut lane) else {
+                    return;
+                };
                 lanes.carry_out_batch(&mut lane, batch).await;
             }
         });
@@ -202,7 +235,9 @@ impl Lanes {
                 }
             }
             // One that cannot be carried out must not keep the others from it.
-            Err(StoreError::NotExecuted(_)) if batch.len() > 1 => self.one_by_one(session, batch).await,
+            Err(StoreError::NotExecuted(_)) if batch.len() > 1 => {
+                self.one_by_one(session, batch).await
+            }
             Err(fault) => batch.into_iter().for_each(|waiting| {
                 let _ = waiting.reply.send(Err(same(&fault)));
             }),
@@ -213,13 +248,20 @@ impl Lanes {
         for Waiting { command, reply } in batch {
             let told = command::carry_out(session, self.clock.as_deref(), &[&command]).await;
             self.tell(&[&command], told.is_ok());
-            let _ = reply.send(told.and_then(|mut told| told.remove(&command.key()).unwrap_or_else(|| Err(gone()))));
+            let _ =
+                reply.send(told.and_then(|mut told| {
+                    told.remove(&command.key()).unwrap_or_else(|| Err(gone()))
+                }));
         }
     }
 
     fn tell(&self, commands: &[&Command], is_done: bool) {
         let changes = |command: &&&Command| matches!(command.kind(), Kind::Replace | Kind::Remove);
-        let keys: Vec<_> = commands.iter().filter(changes).map(|command| command.key()).collect();
+        let keys: Vec<_> = commands
+            .iter()
+            .filter(changes)
+            .map(|command| command.key())
+            .collect();
         // Where nobody knows whether it is done, those that wait look for themselves.
         if is_done && !keys.is_empty() {
             self.bells.ring(&keys);
@@ -233,7 +275,10 @@ impl Lanes {
         match &opened {
             Ok(_) => state.pause = None,
             Err(fault) => {
-                let pause = state.pause.take().map_or(PAUSE_FIRST, |(_, pause, _)| PAUSE_AT_MOST.min(pause * 2));
+                let pause = state
+                    .pause
+                    .take()
+                    .map_or(PAUSE_FIRST, |(_, pause, _)| PAUSE_AT_MOST.min(pause * 2));
                 state.pause = Some((Instant::now() + pause, pause, fault.clone()));
             }
         }
@@ -259,13 +304,19 @@ impl State {
 
     /// All that waits and is of the kind of the first, but for what is to be written at the same key twice.
     fn take_batch(&mut self) -> Vec<Waiting> {
-        let Some(kind) = self.queue.front().map(|waiting| waiting.command.kind()) else { return Vec::new() };
-        let (mut batch, mut later, mut keys, mut bytes) = (Vec::new(), VecDeque::new(), HashSet::new(), 0);
+        let Some(kind) = self.queue.front().map(|waiting| waiting.command.kind()) else {
+            return Vec::new();
+        };
+        let (mut batch, mut later, mut keys, mut bytes) =
+            (Vec::new(), VecDeque::new(), HashSet::new(), 0);
         while batch.len() < BATCH_MAX {
-            let Some(waiting) = self.queue.pop_front() else { break };
+            let Some(waiting) = self.queue.pop_front() else {
+                break;
+            };
             let size = waiting.command.bytes();
             let has_room = batch.is_empty() || bytes + size <= BATCH_BYTES_MAX;
-            let mut is_apart = |waiting: &Waiting| kind == Kind::Get || keys.insert(waiting.command.key());
+            let mut is_apart =
+                |waiting: &Waiting| kind == Kind::Get || keys.insert(waiting.command.key());
             if has_room && waiting.command.kind() == kind && is_apart(&waiting) {
                 bytes += size;
                 batch.push(waiting);

@@ -28,11 +28,18 @@ impl NewRow {
             Keep::UntilRemoved => None,
             Keep::Seconds(seconds) => Some(number(seconds.saturating_mul(1000))),
         };
-        Ok(Self { entry: entry.to_bytes()?, version, keep_ms, labels: entry.labels() })
+        Ok(Self {
+            entry: entry.to_bytes()?,
+            version,
+            keep_ms,
+            labels: entry.labels(),
+        })
     }
 
     pub(super) fn due_in_ms(&self) -> Option<i64> {
-        self.labels.due_in_seconds.map(|seconds| i64::from(seconds) * 1000)
+        self.labels
+            .due_in_seconds
+            .map(|seconds| i64::from(seconds) * 1000)
     }
 }
 
@@ -50,8 +57,13 @@ pub(super) struct Row {
 
 impl Row {
     /// What the columns from `first` on tell; none: nothing lies there.
-    pub(super) fn read(row: &tokio_postgres::Row, first: usize) -> Result<Option<Self>, tokio_postgres::Error> {
-        let Some(version) = row.try_get::<_, Option<Vec<u8>>>(first)? else { return Ok(None) };
+    pub(super) fn read(
+        row: &tokio_postgres::Row,
+        first: usize,
+    ) -> Result<Option<Self>, tokio_postgres::Error> {
+        let Some(version) = row.try_get::<_, Option<Vec<u8>>>(first)? else {
+            return Ok(None);
+        };
         Ok(Some(Self {
             version,
             entry: row.try_get(first + 1)?,
@@ -63,18 +75,27 @@ impl Row {
     }
 
     pub(super) fn is_past_end(&self, now: Stamp) -> bool {
-        self.keep_until_ms.is_some_and(|end_ms| end_ms <= number(now.wall_ms))
+        self.keep_until_ms
+            .is_some_and(|end_ms| end_ms <= number(now.wall_ms))
     }
 
     pub(super) fn version(&self) -> Result<Version, EntryFault> {
-        let bytes = <[u8; 16]>::try_from(self.version.as_slice())
-            .map_err(|_| EntryFault::Damaged(format!("a version of {} bytes", self.version.len())))?;
+        let bytes = <[u8; 16]>::try_from(self.version.as_slice()).map_err(|_| {
+            EntryFault::Damaged(format!("a version of {} bytes", self.version.len()))
+        })?;
         Ok(Version::from_bytes(bytes))
     }
 
     pub(super) fn stored(&self) -> Result<Stored, EntryFault> {
-        let entry = self.understood.get_or_init(|| Entry::from_bytes(&self.entry).map(Arc::new));
-        Ok(Stored { version: self.version()?, entry: entry.clone()?, created: self.created, written: self.written })
+        let entry = self
+            .understood
+            .get_or_init(|| Entry::from_bytes(&self.entry).map(Arc::new));
+        Ok(Stored {
+            version: self.version()?,
+            entry: entry.clone()?,
+            created: self.created,
+            written: self.written,
+        })
     }
 }
 

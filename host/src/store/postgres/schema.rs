@@ -44,7 +44,10 @@ pub enum SetUp {
 
 /// The random value of the ledger that lies there, if this release can use it.
 pub(super) async fn find(client: &Client, place: &Place) -> Result<i64, ServerFault> {
-    let row = match client.query_opt("SELECT schema::bigint, life FROM semel.ledger", &[]).await {
+    let row = match client
+        .query_opt("SELECT schema::bigint, life FROM semel.ledger", &[])
+        .await
+    {
         Ok(Some(row)) => row,
         Ok(None) => return Err(missing(place)),
         Err(error) if is_missing(error.code()) => return Err(missing(place)),
@@ -53,34 +56,63 @@ pub(super) async fn find(client: &Client, place: &Place) -> Result<i64, ServerFa
     let fault = |error| place.fault(&error);
     match row.try_get::<_, i64>(0).map_err(fault)? {
         SCHEMA => row.try_get(1).map_err(fault),
-        found if found > SCHEMA => Err(ServerFault::Newer { found, known: SCHEMA }),
-        found => Err(ServerFault::Older { found, known: SCHEMA }),
+        found if found > SCHEMA => Err(ServerFault::Newer {
+            found,
+            known: SCHEMA,
+        }),
+        found => Err(ServerFault::Older {
+            found,
+            known: SCHEMA,
+        }),
     }
 }
 
 fn missing(place: &Place) -> ServerFault {
-    ServerFault::NotSetUp { place: place.shown().to_owned(), hint: ", as a user who may make tables" }
+    ServerFault::NotSetUp {
+        place: place.shown().to_owned(),
+        hint: ", as a user who may make tables",
+    }
 }
 
 fn is_missing(code: Option<&SqlState>) -> bool {
-    code.is_some_and(|code| [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(code))
+    code.is_some_and(|code| {
+        [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(code)
+    })
 }
 
 /// Makes the ledger, or brings it up to date.
-pub(super) async fn set_up(client: &mut Client, place: &Place, setup: &PostgresSetup) -> Result<SetUp, ServerFault> {
-    if setup.partitions.is_some_and(|parts| parts == 0 || parts > PARTITIONS_MAX) {
-        return Err(ServerFault::Other(format!("a ledger has 1 to {PARTITIONS_MAX} partitions")));
+pub(super) async fn set_up(
+    client: &mut Client,
+    place: &Place,
+    setup: &PostgresSetup,
+) -> Result<SetUp, ServerFault> {
+    if setup
+        .partitions
+        .is_some_and(|parts| parts == 0 || parts > PARTITIONS_MAX)
+    {
+        return Err(ServerFault::Other(format!(
+            "a ledger has 1 to {PARTITIONS_MAX} partitions"
+        )));
     }
     let fault = |error| refused(&error, place);
     let transaction = client.transaction().await.map_err(fault)?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&TURN]).await.map_err(fault)?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&TURN])
+        .await
+        .map_err(fault)?;
     let found = present(&transaction, place).await?;
     if found > SCHEMA {
-        return Err(ServerFault::Newer { found, known: SCHEMA });
+        return Err(ServerFault::Newer {
+            found,
+            known: SCHEMA,
+        });
     }
     migrate(&transaction, place, setup, found).await?;
     for role in &setup.grant_to {
-        transaction.batch_execute(&grants(role)).await.map_err(fault)?;
+        transaction
+            .batch_execute(&grants(role))
+            .await
+            .map_err(fault)?;
     }
     transaction.commit().await.map_err(fault)?;
     Ok(match found {
@@ -104,11 +136,17 @@ fn refused(error: &Error, place: &Place) -> ServerFault {
 /// The schema that is there; 0: none.
 async fn present(transaction: &Transaction<'_>, place: &Place) -> Result<i64, ServerFault> {
     let fault = |error| refused(&error, place);
-    let table = transaction.query_one("SELECT to_regclass('semel.ledger') IS NOT NULL", &[]).await.map_err(fault)?;
+    let table = transaction
+        .query_one("SELECT to_regclass('semel.ledger') IS NOT NULL", &[])
+        .await
+        .map_err(fault)?;
     if !table.try_get::<_, bool>(0).map_err(fault)? {
         return Ok(0);
     }
-    let row = transaction.query_opt("SELECT schema::bigint FROM semel.ledger", &[]).await.map_err(fault)?;
+    let row = transaction
+        .query_opt("SELECT schema::bigint FROM semel.ledger", &[])
+        .await
+        .map_err(fault)?;
     row.map_or(Ok(0), |row| row.try_get(0).map_err(fault))
 }
 
@@ -120,27 +158,45 @@ async fn migrate(
 ) -> Result<(), ServerFault> {
     let fault = |error| refused(&error, place);
     if found == 0 {
-        transaction.batch_execute("CREATE SCHEMA IF NOT EXISTS semel").await.map_err(fault)?;
+        transaction
+            .batch_execute("CREATE SCHEMA IF NOT EXISTS semel")
+            .await
+            .map_err(fault)?;
     }
-    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
-        transaction.batch_execute(&divided(migration, setup.partitions)).await.map_err(fault)?;
+    for migration in MIGRATIONS
+        .iter()
+        .skip(usize::try_from(found).unwrap_or_default())
+    {
+        transaction
+            .batch_execute(&divided(migration, setup.partitions))
+            .await
+            .map_err(fault)?;
     }
     if found == 0 {
-        let life = Nonce::fresh().map_err(|error| ServerFault::Other(format!("no randomness: {error}")))?;
+        let life = Nonce::fresh()
+            .map_err(|error| ServerFault::Other(format!("no randomness: {error}")))?;
         let life = i64::from_be_bytes(*life.as_bytes().first_chunk().unwrap_or(&[0; 8]));
         let schema = i32::try_from(SCHEMA).unwrap_or_default();
         let made = "INSERT INTO semel.ledger (schema, life) VALUES ($1, $2)";
-        transaction.execute(made, &[&schema, &life]).await.map_err(fault)?;
+        transaction
+            .execute(made, &[&schema, &life])
+            .await
+            .map_err(fault)?;
     } else if found < SCHEMA {
         let schema = i32::try_from(SCHEMA).unwrap_or_default();
-        transaction.execute("UPDATE semel.ledger SET schema = $1", &[&schema]).await.map_err(fault)?;
+        transaction
+            .execute("UPDATE semel.ledger SET schema = $1", &[&schema])
+            .await
+            .map_err(fault)?;
     }
     Ok(())
 }
 
 /// A migration that makes the table of entries in so many parts.
 fn divided(migration: &str, partitions: Option<u32>) -> String {
-    let Some(parts) = partitions else { return migration.to_owned() };
+    let Some(parts) = partitions else {
+        return migration.to_owned();
+    };
     let tables = (0..parts).map(|part| {
         format!("CREATE TABLE semel.entry_{part} PARTITION OF semel.entry FOR VALUES WITH (MODULUS {parts}, REMAINDER {part});\n")
     });

@@ -86,7 +86,14 @@ impl Session {
         client.batch_execute(&settings()).await.map_err(fault)?;
         let finding = checks::check(&client, place).await?;
         let statements = Statements::prepare(&client).await.map_err(fault)?;
-        Ok(Self { client, statements, life: finding.life, finding, place: Arc::clone(place), warnings })
+        Ok(Self {
+            client,
+            statements,
+            life: finding.life,
+            finding,
+            place: Arc::clone(place),
+            warnings,
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -101,11 +108,14 @@ impl Session {
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let warnings = self.warnings.load(Ordering::Acquire);
         let asked = tokio::time::timeout(ANSWER, self.client.query(statement, parameters)).await;
-        let rows = asked.map_err(|_| StoreError::Unknown(format!("no answer within {ANSWER:?}")))?;
+        let rows =
+            asked.map_err(|_| StoreError::Unknown(format!("no answer within {ANSWER:?}")))?;
         let rows = rows.map_err(|error| not_done(&error, &self.place))?;
         if self.warnings.load(Ordering::Acquire) != warnings {
             // Such as that the wait for a standby was given up: it is written here, and perhaps nowhere else.
-            return Err(StoreError::Unknown("the server warned while it wrote: see its log".to_owned()));
+            return Err(StoreError::Unknown(
+                "the server warned while it wrote: see its log".to_owned(),
+            ));
         }
         Ok(rows)
     }
@@ -125,7 +135,16 @@ impl Statements {
             client.prepare(&list_open),
             client.prepare(&purge),
         )?;
-        Ok(Self { create, create_in_place, replace, remove, get, list, list_open, purge })
+        Ok(Self {
+            create,
+            create_in_place,
+            replace,
+            remove,
+            get,
+            list,
+            list_open,
+            purge,
+        })
     }
 }
 
@@ -154,11 +173,18 @@ fn not_done(error: &Error, place: &Place) -> StoreError {
 }
 
 /// A connection, and how often its server warned.
-pub(super) async fn connect(place: &Place, hear: Hear) -> Result<(Client, Arc<AtomicU64>), ServerFault> {
+pub(super) async fn connect(
+    place: &Place,
+    hear: Hear,
+) -> Result<(Client, Arc<AtomicU64>), ServerFault> {
     let warnings = Arc::new(AtomicU64::new(0));
     let client = match place.tls()? {
         Some(tls) => {
-            let (client, connection) = place.config().connect(tls).await.map_err(|error| place.fault(&error))?;
+            let (client, connection) = place
+                .config()
+                .connect(tls)
+                .await
+                .map_err(|error| place.fault(&error))?;
             tokio::spawn(serve(connection, hear, Arc::clone(&warnings)));
             client
         }
@@ -182,7 +208,11 @@ where
         match message {
             Ok(AsyncMessage::Notification(notification)) => hear(notification.payload()),
             Ok(AsyncMessage::Notice(notice)) => {
-                tracing::warn!(code = notice.code().code(), "the ledger's server warns: {}", notice.message());
+                tracing::warn!(
+                    code = notice.code().code(),
+                    "the ledger's server warns: {}",
+                    notice.message()
+                );
                 warnings.fetch_add(1, Ordering::Release);
             }
             Ok(_) => {}

@@ -36,10 +36,13 @@ const ROW: &str = "entry.version, entry.entry, entry.created_ms, entry.created_l
 /// What is asked of each key, by names and types, the first of them in this parameter.
 fn asked(form: Form, first: usize, columns: &[(&str, &str)]) -> String {
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
-    let values = columns.iter().enumerate().map(|(at, (_, kind))| match form {
-        Form::One => format!("${}::{kind}", first + at),
-        Form::Many => format!("${}::{kind}[]", first + at),
-    });
+    let values = columns
+        .iter()
+        .enumerate()
+        .map(|(at, (_, kind))| match form {
+            Form::One => format!("${}::{kind}", first + at),
+            Form::Many => format!("${}::{kind}[]", first + at),
+        });
     let values = values.collect::<Vec<_>>().join(", ");
     let source = match form {
         Form::One => format!("(SELECT {values})"),

@@ -41,10 +41,17 @@ impl Standing {
 }
 
 /// Looks until the store is gone.
-pub(super) async fn watch(place: Arc<Place>, lanes: Weak<Lanes>, bells: Weak<Bells>, standing: Arc<Standing>) {
+pub(super) async fn watch(
+    place: Arc<Place>,
+    lanes: Weak<Lanes>,
+    bells: Weak<Bells>,
+    standing: Arc<Standing>,
+) {
     loop {
         tokio::time::sleep(INTERVAL).await;
-        let (Some(lanes), Some(bells)) = (lanes.upgrade(), bells.upgrade()) else { return };
+        let (Some(lanes), Some(bells)) = (lanes.upgrade(), bells.upgrade()) else {
+            return;
+        };
         bells.listen(&place).await;
         // A new session each time: settings that were changed since do not show in one that set its own.
         match Session::open(&place, Arc::new(|_| {})).await {

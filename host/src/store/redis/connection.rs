@@ -2,7 +2,9 @@
 
 use super::{fault, place::Place};
 use crate::store::ServerFault;
-use redis::{Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
+use redis::{
+    Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection,
+};
 use std::{
     convert::Infallible,
     sync::{
@@ -33,13 +35,26 @@ impl Connection {
         let shown = Place::shown_as(client);
         let config = Place::config().set_push_sender(hear);
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let multiplexed = connecting.await.map_err(|error| match fault::of_server(&error, &shown) {
-            ServerFault::Unreachable { place, problem, .. } if !error.is_connection_refusal() => {
-                ServerFault::Unreachable { place, problem, hint: Place::if_spoken_to_wrongly(client) }
-            }
-            fault => fault,
-        })?;
-        Ok(Self { multiplexed, is_lost, shown: shown.into() })
+        let multiplexed =
+            connecting
+                .await
+                .map_err(|error| match fault::of_server(&error, &shown) {
+                    ServerFault::Unreachable { place, problem, .. }
+                        if !error.is_connection_refusal() =>
+                    {
+                        ServerFault::Unreachable {
+                            place,
+                            problem,
+                            hint: Place::if_spoken_to_wrongly(client),
+                        }
+                    }
+                    fault => fault,
+                })?;
+        Ok(Self {
+            multiplexed,
+            is_lost,
+            shown: shown.into(),
+        })
     }
 
     pub(super) fn is_lost(&self) -> bool {

@@ -24,8 +24,10 @@ const TURNED_AWAY: &[&str] = &[
 
 /// Whether the connection is of no use any more, or its next answer might be another one's.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed)
-        || error.is_unrecoverable_error()
+    matches!(
+        error.kind(),
+        ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed
+    ) || error.is_unrecoverable_error()
 }
 
 /// What became of a write that was answered with this error.
@@ -68,20 +70,30 @@ pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerFault {
     let shown = shown.to_owned();
     match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
-            ServerFault::Denied { problem, cure: "check the user and the password of the ledger's URL" }
+            ServerFault::Denied {
+                problem,
+                cure: "check the user and the password of the ledger's URL",
+            }
         }
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => {
-            ServerFault::Denied { problem, cure: NEEDED }
+            ServerFault::Denied {
+                problem,
+                cure: NEEDED,
+            }
         }
         (ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown), _) => {
-            ServerFault::ReadOnly { place: shown, problem }
+            ServerFault::ReadOnly {
+                place: shown,
+                problem,
+            }
         }
         (ErrorKind::Io, _) => ServerFault::of_connection(shown, problem),
         (ErrorKind::InvalidClientConfig, _) => ServerFault::Url(problem),
         (_, Some("CLUSTERDOWN")) => nodes::incomplete(),
         (_, Some("MISCONF")) => ServerFault::Unsafe {
             problem,
-            cure: "see in the server's log why it cannot save, and whether its disk is full".to_owned(),
+            cure: "see in the server's log why it cannot save, and whether its disk is full"
+                .to_owned(),
         },
         _ => ServerFault::Other(problem),
     }

@@ -38,12 +38,28 @@ pub(super) struct Examined {
 
 /// Looks at the servers and their ledger.
 pub(super) async fn inspect(nodes: &Nodes, place: &Place) -> Result<Finding, ServerFault> {
-    let Examined { marker, durability, report } = examine(nodes, place).await?;
-    let marker = marker.filter(|marker| marker.is_ready || marker.schema != SCHEMA).ok_or_else(|| missing(place))?;
+    let Examined {
+        marker,
+        durability,
+        report,
+    } = examine(nodes, place).await?;
+    let marker = marker
+        .filter(|marker| marker.is_ready || marker.schema != SCHEMA)
+        .ok_or_else(|| missing(place))?;
     match marker.schema {
         SCHEMA => {}
-        found if found > SCHEMA => return Err(ServerFault::Newer { found, known: SCHEMA }),
-        found => return Err(ServerFault::Older { found, known: SCHEMA }),
+        found if found > SCHEMA => {
+            return Err(ServerFault::Newer {
+                found,
+                known: SCHEMA,
+            });
+        }
+        found => {
+            return Err(ServerFault::Older {
+                found,
+                known: SCHEMA,
+            });
+        }
     }
     if !marker.is_whole() && durability != Durability::Unverified {
         return Err(ServerFault::Unsafe {
@@ -51,7 +67,12 @@ pub(super) async fn inspect(nodes: &Nodes, place: &Place) -> Result<Finding, Ser
             cure: "wait until it is rewritten (`INFO persistence`), or run `BGREWRITEAOF`".to_owned(),
         });
     }
-    Ok(Finding { durability, life: marker.life, incarnation: marker.incarnation(), report })
+    Ok(Finding {
+        durability,
+        life: marker.life,
+        incarnation: marker.incarnation(),
+        report,
+    })
 }
 
 /// Looks whether the servers are fit for a ledger, and notes what may be lost of one that is there.
@@ -62,30 +83,52 @@ pub(super) async fn examine(nodes: &Nodes, place: &Place) -> Result<Examined, Se
         let asked = future::join_all(nodes.iter().map(Server::ask)).await;
         let servers = asked.into_iter().collect::<Result<Vec<_>, _>>()?;
         let checked = check(&servers, place);
-        if checked.as_ref().is_err_and(|fault| !matches!(fault, ServerFault::Unsafe { .. })) {
+        if checked
+            .as_ref()
+            .is_err_and(|fault| !matches!(fault, ServerFault::Unsafe { .. }))
+        {
             checked.clone()?;
         }
         let marker = match found {
             Ok(Some(marker)) if marker.schema <= SCHEMA => {
                 // Also of an unsafe server, so that it is noted where its append-only file has a gap from now on.
-                let facts = servers.iter().map(|server| server.facts(place.accepts_unverified)).collect();
-                let Some(noted) = marker.note(nodes.marker(), facts).await? else { continue };
+                let facts = servers
+                    .iter()
+                    .map(|server| server.facts(place.accepts_unverified))
+                    .collect();
+                let Some(noted) = marker.note(nodes.marker(), facts).await? else {
+                    continue;
+                };
                 Ok(Some(noted))
             }
             other => other,
         };
         let durability = checked?;
-        return Ok(Examined { marker: marker?, durability, report: server::report(&servers) });
+        return Ok(Examined {
+            marker: marker?,
+            durability,
+            report: server::report(&servers),
+        });
     }
-    Err(ServerFault::Other("its servers change while they are looked at, or many hosts look at once".to_owned()))
+    Err(ServerFault::Other(
+        "its servers change while they are looked at, or many hosts look at once".to_owned(),
+    ))
 }
 
 /// The level of the weakest of them.
 fn check(servers: &[Server], place: &Place) -> Result<Durability, ServerFault> {
-    servers.iter().try_fold(Durability::PowerLoss, |weakest, server| {
-        let level = server.check(place.accepts_unverified)?;
-        Ok(if weakest == Durability::Unverified || level == Durability::PowerLoss { weakest } else { level })
-    })
+    servers
+        .iter()
+        .try_fold(Durability::PowerLoss, |weakest, server| {
+            let level = server.check(place.accepts_unverified)?;
+            Ok(
+                if weakest == Durability::Unverified || level == Durability::PowerLoss {
+                    weakest
+                } else {
+                    level
+                },
+            )
+        })
 }
 
 fn missing(place: &Place) -> ServerFault {
@@ -96,5 +139,7 @@ fn missing(place: &Place) -> ServerFault {
 }
 
 pub(super) fn foreign() -> ServerFault {
-    ServerFault::Other(format!("what lies at `{MARKER}` is no ledger of Semel: name another database"))
+    ServerFault::Other(format!(
+        "what lies at `{MARKER}` is no ledger of Semel: name another database"
+    ))
 }

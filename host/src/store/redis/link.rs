@@ -63,7 +63,9 @@ impl View {
     }
 
     pub(super) fn finding(&self) -> Result<&Finding, StoreError> {
-        self.finding.as_ref().map_err(|fault| StoreError::NotExecuted(fault.to_string()))
+        self.finding
+            .as_ref()
+            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
     }
 }
 
@@ -84,11 +86,22 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) async fn open(place: Arc<Place>, clock: Option<Arc<dyn Clock>>) -> Result<Self, ServerFault> {
+    pub(super) async fn open(
+        place: Arc<Place>,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self, ServerFault> {
         let nodes = Arc::new(Nodes::find(&place, None).await?);
         let finding = inspect::inspect(&nodes, &place).await?;
-        let view = RwLock::new(Arc::new(View { nodes, finding: Ok(finding) }));
-        Ok(Self { place, clock, view, looking: tokio::sync::Mutex::default() })
+        let view = RwLock::new(Arc::new(View {
+            nodes,
+            finding: Ok(finding),
+        }));
+        Ok(Self {
+            place,
+            clock,
+            view,
+            looking: tokio::sync::Mutex::default(),
+        })
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -102,12 +115,17 @@ impl Link {
 
     /// The same as an argument of a script. None would be no argument at all, and all that follow would be taken for others.
     pub(super) fn clock_argument(&self) -> String {
-        self.clock_ms().map_or_else(String::new, |now| now.to_string())
+        self.clock_ms()
+            .map_or_else(String::new, |now| now.to_string())
     }
 
     /// How the server stood at the last look; none: it cannot be used.
     pub(super) fn report(&self) -> Option<ServerReport> {
-        self.seen().finding.as_ref().ok().map(|finding| finding.report.clone())
+        self.seen()
+            .finding
+            .as_ref()
+            .ok()
+            .map(|finding| finding.report.clone())
     }
 
     /// What an acknowledged write survives, as it was found last.
@@ -129,7 +147,9 @@ impl Link {
             return Ok(seen);
         }
         // Nothing was asked yet.
-        self.look(&seen, false).await.map_err(|fault| StoreError::NotExecuted(fault.to_string()))
+        self.look(&seen, false)
+            .await
+            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
     }
 
     /// Runs a script on a bucket, and again where it certainly did nothing: it found another life of the ledger than was
@@ -144,12 +164,17 @@ impl Link {
         while lives < LIVES {
             let view = self.view().await?;
             let finding = view.finding()?;
-            match script.run(view.nodes.of(bucket), |call| fill(call, finding)).await {
+            match script
+                .run(view.nodes.of(bucket), |call| fill(call, finding))
+                .await
+            {
                 Ok(Value::Int(LIFE_ENDED)) => {
                     lives += 1;
                     self.life_ended(&view).await?;
                 }
-                Err(error) if fault::is_elsewhere(&error) => self.went_elsewhere(&view, &mut waited, &error).await?,
+                Err(error) if fault::is_elsewhere(&error) => {
+                    self.went_elsewhere(&view, &mut waited, &error).await?
+                }
                 Err(error) if fault::is_another_role(&error) => {
                     self.distrust(&view, view.nodes.of(bucket).fault(&error));
                     return Ok(Err(error));
@@ -165,7 +190,10 @@ impl Link {
     fn distrust(&self, seen: &Arc<View>, fault: ServerFault) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&view, seen) {
-            *view = Arc::new(View { nodes: Arc::clone(&seen.nodes), finding: Err(fault) });
+            *view = Arc::new(View {
+                nodes: Arc::clone(&seen.nodes),
+                finding: Err(fault),
+            });
         }
     }
 
@@ -188,15 +216,24 @@ impl Link {
             tokio::time::sleep(MOVING_PAUSE).await;
         }
         if has_moved {
-            self.look(seen, true).await.map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
+            self.look(seen, true)
+                .await
+                .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
         }
         Ok(())
     }
 
     /// Looks which life the ledger has now. If it is the one that was known, then a part of the ledger lacks it.
     pub(super) async fn life_ended(&self, seen: &Arc<View>) -> Result<(), StoreError> {
-        let found = self.look(seen, true).await.map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
-        if found.finding()?.life == seen.finding()?.life { Err(part_is_gone()) } else { Ok(()) }
+        let found = self
+            .look(seen, true)
+            .await
+            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
+        if found.finding()?.life == seen.finding()?.life {
+            Err(part_is_gone())
+        } else {
+            Ok(())
+        }
     }
 
     /// Looks at the server, by a new connection if the last was lost, unless somebody else did since `seen`. Where looks have
@@ -207,13 +244,22 @@ impl Link {
         if !Arc::ptr_eq(&current, seen) && current.is_fine() {
             return Ok(current);
         }
-        if let Some(failed) = failure.as_ref().filter(|failed| !insists && failed.at.elapsed() < failed.pause) {
+        if let Some(failed) = failure
+            .as_ref()
+            .filter(|failed| !insists && failed.at.elapsed() < failed.pause)
+        {
             return Err(failed.fault.clone());
         }
         let looked = self.look_now(&current).await;
         *failure = looked.as_ref().err().map(|fault| {
-            let pause = failure.as_ref().map_or(PAUSE_FIRST, |last| PAUSE_AT_MOST.min(last.pause * 2));
-            Failure { at: Instant::now(), pause, fault: fault.clone() }
+            let pause = failure
+                .as_ref()
+                .map_or(PAUSE_FIRST, |last| PAUSE_AT_MOST.min(last.pause * 2));
+            Failure {
+                at: Instant::now(),
+                pause,
+                fault: fault.clone(),
+            }
         });
         looked
     }
@@ -238,7 +284,10 @@ impl Link {
             false => Arc::clone(&current.nodes),
         };
         let finding = inspect::inspect(&nodes, &self.place).await;
-        let view = Arc::new(View { nodes, finding: finding.clone() });
+        let view = Arc::new(View {
+            nodes,
+            finding: finding.clone(),
+        });
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&view);
         finding.map(|_| view)
     }

@@ -22,8 +22,11 @@ use std::{sync::LazyLock, time::Instant};
 const SLOTS: u16 = 1 << 14;
 
 /// The slot of each bucket.
-static SLOT_OF_BUCKET: LazyLock<Vec<u16>> =
-    LazyLock::new(|| (0..BUCKETS).map(|bucket| slot(Bucket(bucket).tag().as_bytes())).collect());
+static SLOT_OF_BUCKET: LazyLock<Vec<u16>> = LazyLock::new(|| {
+    (0..BUCKETS)
+        .map(|bucket| slot(Bucket(bucket).tag().as_bytes()))
+        .collect()
+});
 
 /// A server, by the name that its cluster has for it.
 pub(super) struct Node {
@@ -45,7 +48,10 @@ impl Nodes {
     /// are kept.
     pub(super) async fn find(place: &Place, before: Option<&Self>) -> Result<Self, ServerFault> {
         let begun = Instant::now();
-        let connected = before.into_iter().flat_map(Self::iter).filter(|node| !node.connection.is_lost());
+        let connected = before
+            .into_iter()
+            .flat_map(Self::iter)
+            .filter(|node| !node.connection.is_lost());
         let connected = connected.map(|node| Door::Open(node.connection.clone()));
         // What the first says is about one that is connected, or about the server of the URL.
         let mut fault = None;
@@ -70,22 +76,49 @@ impl Nodes {
         Self::through(&connection, place, before).await
     }
 
-    async fn through(door: &Connection, place: &Place, before: Option<&Self>) -> Result<Self, ServerFault> {
+    async fn through(
+        door: &Connection,
+        place: &Place,
+        before: Option<&Self>,
+    ) -> Result<Self, ServerFault> {
         let told = server::info(door, Some("cluster")).await?;
-        if told.get("cluster_enabled").is_none_or(|enabled| enabled != "1") {
-            let node = Node { name: String::new(), connection: door.clone() };
-            return Ok(Self { all: vec![node], by_bucket: Vec::new(), marker: door.clone() });
+        if told
+            .get("cluster_enabled")
+            .is_none_or(|enabled| enabled != "1")
+        {
+            let node = Node {
+                name: String::new(),
+                connection: door.clone(),
+            };
+            return Ok(Self {
+                all: vec![node],
+                by_bucket: Vec::new(),
+                marker: door.clone(),
+            });
         }
         let shares = shares(door, place).await?;
         let by_slot = by_slot(&shares);
-        let of_slot = |slot: u16| by_slot.get(usize::from(slot)).copied().flatten().ok_or_else(incomplete);
-        let by_bucket = SLOT_OF_BUCKET.iter().map(|slot| of_slot(*slot)).collect::<Result<Vec<_>, _>>()?;
+        let of_slot = |slot: u16| {
+            by_slot
+                .get(usize::from(slot))
+                .copied()
+                .flatten()
+                .ok_or_else(incomplete)
+        };
+        let by_bucket = SLOT_OF_BUCKET
+            .iter()
+            .map(|slot| of_slot(*slot))
+            .collect::<Result<Vec<_>, _>>()?;
         let marker = of_slot(slot(tag(MARKER).as_bytes()))?;
         let all = future::join_all(shares.iter().map(|share| share.node(before))).await;
         let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
         let marker = all.get(marker).ok_or_else(incomplete)?.connection.clone();
         place.remember(shares.into_iter().map(|share| share.client).collect());
-        Ok(Self { all, by_bucket, marker })
+        Ok(Self {
+            all,
+            by_bucket,
+            marker,
+        })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
@@ -108,15 +141,25 @@ impl Nodes {
 
     /// The server that has this bucket.
     pub(super) fn of(&self, bucket: Bucket) -> &Connection {
-        let node = self.by_bucket.get(usize::from(bucket.0)).and_then(|at| self.all.get(*at));
+        let node = self
+            .by_bucket
+            .get(usize::from(bucket.0))
+            .and_then(|at| self.all.get(*at));
         node.map_or(&self.marker, |node| &node.connection)
     }
 
     /// These buckets, by the server that has them.
     pub(super) fn divide(&self, some: &[Bucket]) -> Vec<(&Connection, Vec<Bucket>)> {
-        let mut parts: Vec<_> = self.iter().map(|node| (&node.connection, Vec::new())).collect();
+        let mut parts: Vec<_> = self
+            .iter()
+            .map(|node| (&node.connection, Vec::new()))
+            .collect();
         for bucket in some {
-            let at = self.by_bucket.get(usize::from(bucket.0)).copied().unwrap_or(0);
+            let at = self
+                .by_bucket
+                .get(usize::from(bucket.0))
+                .copied()
+                .unwrap_or(0);
             if let Some((_, part)) = parts.get_mut(at) {
                 part.push(*bucket);
             }
@@ -142,32 +185,43 @@ struct Share {
 impl Share {
     async fn node(&self, before: Option<&Nodes>) -> Result<Node, ServerFault> {
         let shown = Place::shown_as(&self.client);
-        let known = before
-            .into_iter()
-            .flat_map(Nodes::iter)
-            .find(|node| node.name == self.name && node.connection.shown() == shown && !node.connection.is_lost());
+        let known = before.into_iter().flat_map(Nodes::iter).find(|node| {
+            node.name == self.name && node.connection.shown() == shown && !node.connection.is_lost()
+        });
         let connection = match known {
             Some(node) => node.connection.clone(),
             None => Connection::to(&self.client).await?,
         };
-        Ok(Node { name: self.name.clone(), connection })
+        Ok(Node {
+            name: self.name.clone(),
+            connection,
+        })
     }
 }
 
 /// Who has what, as the server at the door knows it.
 async fn shares(door: &Connection, place: &Place) -> Result<Vec<Share>, ServerFault> {
     let mut question = redis::cmd("CLUSTER");
-    let told = door.ask(question.arg("SLOTS")).await.map_err(|error| door.fault(&error))?;
+    let told = door
+        .ask(question.arg("SLOTS"))
+        .await
+        .map_err(|error| door.fault(&error))?;
     let told = Vec::<Vec<Value>>::from_redis_value(told).map_err(|_| strange())?;
     let mut shares: Vec<Share> = Vec::new();
     for range in told {
-        let [first, last, primary, ..] = range.as_slice() else { return Err(strange()) };
+        let [first, last, primary, ..] = range.as_slice() else {
+            return Err(strange());
+        };
         let (first, last, name, host, port) = range_of(first, last, primary).ok_or_else(strange)?;
         match shares.iter_mut().find(|share| share.name == name) {
             Some(share) => share.ranges.push((first, last)),
             None => {
                 let client = place.client_at(host.as_deref(), port)?;
-                shares.push(Share { name, client, ranges: vec![(first, last)] });
+                shares.push(Share {
+                    name,
+                    client,
+                    ranges: vec![(first, last)],
+                });
             }
         }
     }
@@ -175,12 +229,28 @@ async fn shares(door: &Connection, place: &Place) -> Result<Vec<Share>, ServerFa
 }
 
 /// A range of slots, and the name, host and port of its primary. No host: the one where it was asked.
-fn range_of(first: &Value, last: &Value, primary: &Value) -> Option<(u16, u16, String, Option<String>, u16)> {
+fn range_of(
+    first: &Value,
+    last: &Value,
+    primary: &Value,
+) -> Option<(u16, u16, String, Option<String>, u16)> {
     let number = |value: &Value| u16::from_redis_value_ref(value).ok();
-    let Value::Array(primary) = primary else { return None };
-    let [host, port, name, ..] = primary.as_slice() else { return None };
-    let host = Option::<String>::from_redis_value_ref(host).ok()?.filter(|host| !host.is_empty() && host != "?");
-    Some((number(first)?, number(last)?, String::from_redis_value_ref(name).ok()?, host, number(port)?))
+    let Value::Array(primary) = primary else {
+        return None;
+    };
+    let [host, port, name, ..] = primary.as_slice() else {
+        return None;
+    };
+    let host = Option::<String>::from_redis_value_ref(host)
+        .ok()?
+        .filter(|host| !host.is_empty() && host != "?");
+    Some((
+        number(first)?,
+        number(last)?,
+        String::from_redis_value_ref(name).ok()?,
+        host,
+        number(port)?,
+    ))
 }
 
 fn by_slot(shares: &[Share]) -> Vec<Option<usize>> {
@@ -197,13 +267,17 @@ fn by_slot(shares: &[Share]) -> Vec<Option<usize>> {
 
 /// What stands in braces decides on the slot.
 fn tag(key: &str) -> &str {
-    key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or(key, |(tag, _)| tag)
+    key.split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'))
+        .map_or(key, |(tag, _)| tag)
 }
 
 /// The slot of a tag: its CRC-16 (XMODEM), as the specification of clusters says.
 fn slot(tag: &[u8]) -> u16 {
     let crc = tag.iter().fold(0_u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| (crc << 1) ^ if crc >> 15 == 1 { 0x1021 } else { 0 })
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+            (crc << 1) ^ if crc >> 15 == 1 { 0x1021 } else { 0 }
+        })
     });
     crc % SLOTS
 }
@@ -234,9 +308,15 @@ mod tests {
     #[test]
     fn buckets_spread_evenly() {
         let third = |of: u16| {
-            SLOT_OF_BUCKET.iter().filter(|slot| usize::from(**slot) * 3 / usize::from(SLOTS) == usize::from(of)).count()
+            SLOT_OF_BUCKET
+                .iter()
+                .filter(|slot| usize::from(**slot) * 3 / usize::from(SLOTS) == usize::from(of))
+                .count()
         };
         let thirds = [0, 1, 2].map(third);
-        assert!(thirds.iter().all(|count| (1200..1550).contains(count)), "{thirds:?}");
+        assert!(
+            thirds.iter().all(|count| (1200..1550).contains(count)),
+            "{thirds:?}"
+        );
     }
 }

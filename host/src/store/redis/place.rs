@@ -1,7 +1,10 @@
 //! Where the server is, and how it is spoken to.
 
 use crate::store::{Server, ServerFault};
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    ProtocolVersion,
+};
 use std::{
     sync::{PoisonError, RwLock},
     time::Duration,
@@ -33,7 +36,11 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(server: &Server) -> Result<Self, ServerFault> {
         let unusable = |error: redis::RedisError| ServerFault::Url(error.to_string());
-        let info = server.url.as_str().into_connection_info().map_err(unusable)?;
+        let info = server
+            .url
+            .as_str()
+            .into_connection_info()
+            .map_err(unusable)?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             // Somebody else in this process may have chosen one already, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -67,8 +74,12 @@ impl Place {
     /// What is to be done where a server is spoken to over TLS and has none, or the other way round: it then hangs up, or is silent.
     pub(super) fn if_spoken_to_wrongly(client: &Client) -> &'static str {
         match client.get_connection_info().addr() {
-            ConnectionAddr::Tcp(..) => "; where it wants TLS, write `rediss://` into the ledger's URL",
-            ConnectionAddr::TcpTls { .. } => "; where it has no TLS, write `redis://` into the ledger's URL",
+            ConnectionAddr::Tcp(..) => {
+                "; where it wants TLS, write `rediss://` into the ledger's URL"
+            }
+            ConnectionAddr::TcpTls { .. } => {
+                "; where it has no TLS, write `redis://` into the ledger's URL"
+            }
             _ => "",
         }
     }
@@ -76,7 +87,10 @@ impl Place {
     /// All servers that it may be reached by, the one of the URL first.
     pub(super) fn doors(&self) -> Vec<Client> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        std::iter::once(&self.client).chain(known.iter()).cloned().collect()
+        std::iter::once(&self.client)
+            .chain(known.iter())
+            .cloned()
+            .collect()
     }
 
     /// Keeps in mind by whom else its cluster is reached.
@@ -93,7 +107,11 @@ impl Place {
                 *port = its_port;
                 at.map(str::to_owned).into_iter().for_each(|at| *host = at);
             }
-            _ => return Err(ServerFault::Url("a cluster is reached by a host and a port".to_owned())),
+            _ => {
+                return Err(ServerFault::Url(
+                    "a cluster is reached by a host and a port".to_owned(),
+                ));
+            }
         }
         Client::open(info.set_addr(addr)).map_err(|error| ServerFault::Url(error.to_string()))
     }
@@ -113,7 +131,11 @@ fn shown(info: &ConnectionInfo) -> String {
 }
 
 fn with_settings(info: ConnectionInfo, server: &Server) -> ConnectionInfo {
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_lib_name("semel", VERSION);
+    let settings = info
+        .redis_settings()
+        .clone()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_lib_name("semel", VERSION);
     let settings = match &server.password {
         Some(password) => settings.set_password(password.as_str()),
         None => settings,

@@ -83,7 +83,12 @@ pub(super) struct NewRecord {
 }
 
 impl NewRecord {
-    pub(super) fn of(key: StoreKey, entry: &Entry, version: Version, keep: Keep) -> Result<Self, EntryFault> {
+    pub(super) fn of(
+        key: StoreKey,
+        entry: &Entry,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Self, EntryFault> {
         let labels = entry.labels();
         let keep_ms = match keep {
             Keep::UntilRemoved => NEVER_MS,
@@ -91,7 +96,9 @@ impl NewRecord {
         };
         let bytes = entry.to_bytes()?;
         let tenant = tenant(labels.tenant.as_ref());
-        let due_ms = labels.due_in_seconds.map_or(NEVER_MS, |seconds| u64::from(seconds) * 1000);
+        let due_ms = labels
+            .due_in_seconds
+            .map_or(NEVER_MS, |seconds| u64::from(seconds) * 1000);
         let mut made = Vec::with_capacity(18 + tenant.len() + bytes.len());
         made.push(u8::from(is_open(&labels)));
         made.extend(due_ms.to_be_bytes());
@@ -99,7 +106,11 @@ impl NewRecord {
         made.extend(sum(key, version.as_bytes(), &made, &tenant, &bytes));
         made.extend(tenant);
         made.extend(bytes);
-        Ok(Self { version, keep_ms, made })
+        Ok(Self {
+            version,
+            keep_ms,
+            made,
+        })
     }
 }
 
@@ -110,7 +121,9 @@ fn is_open(labels: &Labels) -> bool {
 
 /// A tenant's name as it lies in a record, its length before it.
 pub(super) fn tenant(tenant: Option<&Tenant>) -> Vec<u8> {
-    let Some(tenant) = tenant else { return NO_TENANT.to_be_bytes().to_vec() };
+    let Some(tenant) = tenant else {
+        return NO_TENANT.to_be_bytes().to_vec();
+    };
     // Names are no longer than 256 bytes.
     let length = u16::try_from(tenant.as_str().len()).unwrap_or(NO_TENANT);
     [&length.to_be_bytes()[..], tenant.as_str().as_bytes()].concat()
@@ -138,8 +151,15 @@ pub(super) fn state(state: StateLabel) -> u8 {
 
 /// Tells a record from one of which a disk changed a part. The times are not in it: the server writes them.
 fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) -> [u8; 8] {
-    let digest = Sha256::new().chain_update(key.as_bytes()).chain_update(version).chain_update(head);
-    let digest: [u8; 32] = digest.chain_update(tenant).chain_update(entry).finalize().into();
+    let digest = Sha256::new()
+        .chain_update(key.as_bytes())
+        .chain_update(version)
+        .chain_update(head);
+    let digest: [u8; 32] = digest
+        .chain_update(tenant)
+        .chain_update(entry)
+        .finalize()
+        .into();
     digest.first_chunk().copied().unwrap_or_default()
 }
 
@@ -190,7 +210,15 @@ impl<'a> Parts<'a> {
             length => usize::from(length),
         };
         let (tenant, entry) = rest.split_at_checked(2 + length)?;
-        Some(Self { version: *version, created, written, head: *head, sum: *sum, tenant, entry })
+        Some(Self {
+            version: *version,
+            created,
+            written,
+            head: *head,
+            sum: *sum,
+            tenant,
+            entry,
+        })
     }
 }
 
@@ -198,5 +226,8 @@ fn stamp(bytes: &[u8]) -> Option<(Stamp, &[u8])> {
     let (wall_ms, rest) = bytes.split_first_chunk()?;
     let (incarnation, rest) = rest.split_first_chunk()?;
     let incarnation = Incarnation(u64::from_be_bytes(*incarnation));
-    Some((Moment::of_wall(u64::from_be_bytes(*wall_ms)).stamp(incarnation), rest))
+    Some((
+        Moment::of_wall(u64::from_be_bytes(*wall_ms)).stamp(incarnation),
+        rest,
+    ))
 }

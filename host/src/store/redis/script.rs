@@ -41,11 +41,18 @@ pub(super) const RECORD_LOST: i64 = -2;
 
 impl Script {
     fn of(source: &'static str) -> Self {
-        Self { source, name: redis::Script::new(source).get_hash().to_owned() }
+        Self {
+            source,
+            name: redis::Script::new(source).get_hash().to_owned(),
+        }
     }
 
     /// Runs it with what `fill` puts after its name: the number of keys, the keys, the arguments.
-    pub(super) async fn run(&self, on: &Connection, fill: impl Fn(&mut Cmd)) -> Result<Value, RedisError> {
+    pub(super) async fn run(
+        &self,
+        on: &Connection,
+        fill: impl Fn(&mut Cmd),
+    ) -> Result<Value, RedisError> {
         match on.ask(&self.call(&fill)).await {
             // Nothing was run. With its source the server runs it and keeps it, whoever empties that store meanwhile.
             Err(error) if error.code() == Some("NOSCRIPT") => {

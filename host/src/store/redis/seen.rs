@@ -51,7 +51,10 @@ pub(super) struct Seen(Vec<Node>);
 impl Seen {
     /// As it is noted: a line a server. None: it is no such note.
     pub(super) fn read(text: &str) -> Option<Self> {
-        text.lines().map(Node::read).collect::<Option<_>>().map(Self)
+        text.lines()
+            .map(Node::read)
+            .collect::<Option<_>>()
+            .map(Self)
     }
 
     pub(super) fn to_text(&self) -> String {
@@ -67,8 +70,16 @@ impl Seen {
     pub(super) fn next(&self, mut now: Vec<Facts>) -> (Self, bool) {
         now.sort_by(|one, other| one.name.cmp(&other.name));
         let is_first = self.0.is_empty();
-        let was_lost = !is_first && (self.is_taken_over(&now) || now.iter().any(|facts| self.lost_in(facts)));
-        (Self(now.into_iter().map(|facts| Node::of(self.known(&facts.name), facts)).collect()), was_lost)
+        let was_lost =
+            !is_first && (self.is_taken_over(&now) || now.iter().any(|facts| self.lost_in(facts)));
+        (
+            Self(
+                now.into_iter()
+                    .map(|facts| Node::of(self.known(&facts.name), facts))
+                    .collect(),
+            ),
+            was_lost,
+        )
     }
 
     fn known(&self, name: &str) -> Option<&Node> {
@@ -78,14 +89,23 @@ impl Seen {
     /// Whether one comes where another goes.
     fn is_taken_over(&self, now: &[Facts]) -> bool {
         let comes = now.iter().any(|facts| self.known(&facts.name).is_none());
-        comes && self.0.iter().any(|node| now.iter().all(|facts| facts.name != node.name))
+        comes
+            && self
+                .0
+                .iter()
+                .any(|node| now.iter().all(|facts| facts.name != node.name))
     }
 
     fn lost_in(&self, facts: &Facts) -> bool {
-        let Some(node) = self.known(&facts.name) else { return facts.followed.is_some() || facts.evicted > 0 };
+        let Some(node) = self.known(&facts.name) else {
+            return facts.followed.is_some() || facts.evicted > 0;
+        };
         let restarted = node.run != facts.run;
         restarted && facts.restart_loses
-            || facts.followed.as_ref().is_some_and(|followed| *followed != node.followed)
+            || facts
+                .followed
+                .as_ref()
+                .is_some_and(|followed| *followed != node.followed)
             || facts.evicted > if restarted { 0 } else { node.evicted }
     }
 }
@@ -98,18 +118,33 @@ impl Node {
             Log::Rewritten => known(|node| &node.whole),
             Log::Holds => facts.run.clone(),
         };
-        let followed = facts.followed.unwrap_or_else(|| known(|node| &node.followed));
-        Self { name: facts.name, run: facts.run, followed, evicted: facts.evicted, whole }
+        let followed = facts
+            .followed
+            .unwrap_or_else(|| known(|node| &node.followed));
+        Self {
+            name: facts.name,
+            run: facts.run,
+            followed,
+            evicted: facts.evicted,
+            whole,
+        }
     }
 
     /// Nothing in it has a space: names and runs are hexadecimal. A dash stands before what may be empty.
     fn to_text(&self) -> String {
-        let Self { name, run, followed, evicted, whole } = self;
+        let Self {
+            name,
+            run,
+            followed,
+            evicted,
+            whole,
+        } = self;
         format!("-{name} -{run} -{followed} {evicted} -{whole}\n")
     }
 
     fn read(line: &str) -> Option<Self> {
-        let [name, run, followed, evicted, whole] = <[&str; 5]>::try_from(line.split(' ').collect::<Vec<_>>()).ok()?;
+        let [name, run, followed, evicted, whole] =
+            <[&str; 5]>::try_from(line.split(' ').collect::<Vec<_>>()).ok()?;
         let text = |part: &str| part.strip_prefix('-').map(str::to_owned);
         Some(Self {
             name: text(name)?,
@@ -127,7 +162,14 @@ mod tests {
 
     fn facts(name: &str) -> Facts {
         let run = format!("run-of-{name}");
-        Facts { name: name.to_owned(), run, followed: None, evicted: 0, log: Log::Holds, restart_loses: false }
+        Facts {
+            name: name.to_owned(),
+            run,
+            followed: None,
+            evicted: 0,
+            log: Log::Holds,
+            restart_loses: false,
+        }
     }
 
     fn seen(now: &[Facts]) -> Seen {
@@ -141,7 +183,15 @@ mod tests {
 
     #[test]
     fn what_is_noted_is_read_again() {
-        let noted = seen(&[facts("b"), facts(""), Facts { evicted: 7, followed: Some("x1".into()), ..facts("a") }]);
+        let noted = seen(&[
+            facts("b"),
+            facts(""),
+            Facts {
+                evicted: 7,
+                followed: Some("x1".into()),
+                ..facts("a")
+            },
+        ]);
         assert_eq!(Seen::read(&noted.to_text()), Some(noted));
         assert_eq!(Seen::read("mine\n"), None);
     }
@@ -165,30 +215,57 @@ mod tests {
 
     #[test]
     fn who_followed_another_took_over_and_is_known_for_it() {
-        let taken_over = [Facts { followed: Some("history".into()), ..facts("a") }];
+        let taken_over = [Facts {
+            followed: Some("history".into()),
+            ..facts("a")
+        }];
         assert!(loses(&[facts("a")], &taken_over));
         assert!(loses(&[facts("b")], &[facts("b"), taken_over[0].clone()]));
         let (noted, _) = seen(&[facts("a")]).next(taken_over.to_vec());
-        let restarted = Facts { run: "another".into(), ..facts("a") };
+        let restarted = Facts {
+            run: "another".into(),
+            ..facts("a")
+        };
         let (noted, was_lost) = noted.next(vec![restarted]);
-        assert!(!was_lost, "that it followed another is noted, and forgotten by it");
+        assert!(
+            !was_lost,
+            "that it followed another is noted, and forgotten by it"
+        );
         assert!(!noted.next(taken_over.to_vec()).1);
     }
 
     #[test]
     fn a_restart_loses_where_not_every_write_is_synced() {
-        let restarted = Facts { run: "another".into(), ..facts("a") };
+        let restarted = Facts {
+            run: "another".into(),
+            ..facts("a")
+        };
         assert!(!loses(&[facts("a")], std::slice::from_ref(&restarted)));
-        assert!(loses(&[facts("a")], &[Facts { restart_loses: true, ..restarted }]));
+        assert!(loses(
+            &[facts("a")],
+            &[Facts {
+                restart_loses: true,
+                ..restarted
+            }]
+        ));
     }
 
     #[test]
     fn an_eviction_loses_each_time() {
-        let evicted = |count| Facts { evicted: count, ..facts("a") };
+        let evicted = |count| Facts {
+            evicted: count,
+            ..facts("a")
+        };
         assert!(loses(&[evicted(2)], &[evicted(3)]));
         assert!(!loses(&[evicted(3)], &[evicted(3)]));
-        let restarted = |count| Facts { run: "another".into(), ..evicted(count) };
-        assert!(loses(&[evicted(3)], &[restarted(1)]), "a restart counts anew");
+        let restarted = |count| Facts {
+            run: "another".into(),
+            ..evicted(count)
+        };
+        assert!(
+            loses(&[evicted(3)], &[restarted(1)]),
+            "a restart counts anew"
+        );
         assert!(!loses(&[evicted(3)], &[restarted(0)]));
     }
 
@@ -198,9 +275,15 @@ mod tests {
         assert!(!seen(&[log(Log::Rewritten)]).is_whole());
         assert!(!seen(&[log(Log::Off)]).is_whole());
         let whole = seen(&[log(Log::Holds)]);
-        assert!(whole.next(vec![log(Log::Rewritten)]).0.is_whole(), "a later rewriting takes nothing from it");
+        assert!(
+            whole.next(vec![log(Log::Rewritten)]).0.is_whole(),
+            "a later rewriting takes nothing from it"
+        );
         let off = whole.next(vec![log(Log::Off)]).0;
-        assert!(!off.next(vec![log(Log::Rewritten)]).0.is_whole(), "what was written meanwhile is not in it");
+        assert!(
+            !off.next(vec![log(Log::Rewritten)]).0.is_whole(),
+            "what was written meanwhile is not in it"
+        );
         assert!(!seen(&[facts("b"), log(Log::Off)]).is_whole());
     }
 }

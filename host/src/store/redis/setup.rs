@@ -55,14 +55,21 @@ pub(super) async fn renew(place: &Place) -> Result<RedisSetUp, ServerFault> {
     let (nodes, there) = find(place).await?;
     let ended = there.as_ref().map_or(&[][..], |marker| &marker.life);
     let lost = begin(&nodes, ended).await?;
-    Ok(if there.is_some() { RedisSetUp::Renewed { lost } } else { RedisSetUp::Made })
+    Ok(if there.is_some() {
+        RedisSetUp::Renewed { lost }
+    } else {
+        RedisSetUp::Made
+    })
 }
 
 /// The servers, if they are fit for a ledger, and the ledger's marker.
 async fn find(place: &Place) -> Result<(Nodes, Option<Marker>), ServerFault> {
     let nodes = Nodes::find(place, None).await?;
     match inspect::examine(&nodes, place).await?.marker {
-        Some(marker) if marker.schema > SCHEMA => Err(ServerFault::Newer { found: marker.schema, known: SCHEMA }),
+        Some(marker) if marker.schema > SCHEMA => Err(ServerFault::Newer {
+            found: marker.schema,
+            known: SCHEMA,
+        }),
         marker => Ok((nodes, marker)),
     }
 }
@@ -71,12 +78,23 @@ async fn find(place: &Place) -> Result<(Nodes, Option<Marker>), ServerFault> {
 async fn begin(nodes: &Nodes, ended: &[u8]) -> Result<u64, ServerFault> {
     let new = Nonce::fresh().map_err(|error| ServerFault::Other(error.to_string()))?;
     let fill = |call: &mut Cmd| {
-        call.arg(1).arg(MARKER).arg(SCHEMA).arg(Version::as_bytes(&new)).arg(ended);
+        call.arg(1)
+            .arg(MARKER)
+            .arg(SCHEMA)
+            .arg(Version::as_bytes(&new))
+            .arg(ended);
     };
     let script: &Script = &BEGIN;
-    let life = script.run(nodes.marker(), fill).await.map_err(|error| nodes.marker().fault(&error))?;
-    let life = Vec::<u8>::from_redis_value(life).ok().and_then(|life| life.try_into().ok());
-    let life = life.ok_or_else(|| ServerFault::Other("the ledger was removed while it was set up".to_owned()))?;
+    let life = script
+        .run(nodes.marker(), fill)
+        .await
+        .map_err(|error| nodes.marker().fault(&error))?;
+    let life = Vec::<u8>::from_redis_value(life)
+        .ok()
+        .and_then(|life| life.try_into().ok());
+    let life = life.ok_or_else(|| {
+        ServerFault::Other("the ledger was removed while it was set up".to_owned())
+    })?;
     adopt_all(nodes, &life).await
 }
 
@@ -89,17 +107,31 @@ async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, Server
             calls.cmd("SCRIPT").arg("LOAD").arg(ADOPT.source).ignore();
             for bucket in part {
                 calls.add_command(ADOPT.call(|call| {
-                    call.arg(4).arg(bucket.life()).arg(bucket.all()).arg(bucket.open()).arg(bucket.ending());
+                    call.arg(4)
+                        .arg(bucket.life())
+                        .arg(bucket.all())
+                        .arg(bucket.open())
+                        .arg(bucket.ending());
                     call.arg(life).arg(bucket.records());
                 }));
             }
-            let counts = connection.ask_all(&calls).await.map_err(|error| connection.fault(&error))?;
-            lost += counts.into_iter().filter_map(|count| u64::from_redis_value(count).ok()).sum::<u64>();
+            let counts = connection
+                .ask_all(&calls)
+                .await
+                .map_err(|error| connection.fault(&error))?;
+            lost += counts
+                .into_iter()
+                .filter_map(|count| u64::from_redis_value(count).ok())
+                .sum::<u64>();
         }
     }
     let mut ready = redis::cmd("HSET");
     ready.arg(MARKER).arg("ready").arg(1);
-    nodes.marker().ask(&ready).await.map_err(|error| nodes.marker().fault(&error))?;
+    nodes
+        .marker()
+        .ask(&ready)
+        .await
+        .map_err(|error| nodes.marker().fault(&error))?;
     Ok(lost)
 }
 
@@ -111,8 +143,14 @@ async fn is_whole(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<bool, Server
             for bucket in part {
                 lives.cmd("GET").arg(bucket.life());
             }
-            let lives = connection.ask_all(&lives).await.map_err(|error| connection.fault(&error))?;
-            if lives.iter().any(|found| !matches!(found, Value::BulkString(found) if found == life)) {
+            let lives = connection
+                .ask_all(&lives)
+                .await
+                .map_err(|error| connection.fault(&error))?;
+            if lives
+                .iter()
+                .any(|found| !matches!(found, Value::BulkString(found) if found == life))
+            {
                 return Ok(false);
             }
         }
@@ -122,5 +160,7 @@ async fn is_whole(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<bool, Server
 
 /// All buckets, some at a time.
 fn buckets() -> impl Iterator<Item = Vec<Bucket>> {
-    (0..BUCKETS).step_by(usize::from(AT_ONCE)).map(|first| (first..BUCKETS.min(first + AT_ONCE)).map(Bucket).collect())
+    (0..BUCKETS)
+        .step_by(usize::from(AT_ONCE))
+        .map(|first| (first..BUCKETS.min(first + AT_ONCE)).map(Bucket).collect())
 }

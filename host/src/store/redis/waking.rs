@@ -46,7 +46,11 @@ pub(super) struct Ears {
 
 impl Ears {
     pub(super) fn new() -> Self {
-        Self { waiters: Waiters::new(), waiting: [const { AtomicUsize::new(0) }; BELLS], pricked: Notify::new() }
+        Self {
+            waiters: Waiters::new(),
+            waiting: [const { AtomicUsize::new(0) }; BELLS],
+            pricked: Notify::new(),
+        }
     }
 
     pub(super) fn waiters(&self) -> &Waiters {
@@ -64,9 +68,14 @@ impl Ears {
 
     /// The bells that somebody waits for.
     fn wanted(&self) -> BTreeSet<usize> {
-        let is_wanted =
-            |(number, waiting): (usize, &AtomicUsize)| (waiting.load(Ordering::Acquire) > 0).then_some(number);
-        self.waiting.iter().enumerate().filter_map(is_wanted).collect()
+        let is_wanted = |(number, waiting): (usize, &AtomicUsize)| {
+            (waiting.load(Ordering::Acquire) > 0).then_some(number)
+        };
+        self.waiting
+            .iter()
+            .enumerate()
+            .filter_map(is_wanted)
+            .collect()
     }
 }
 
@@ -85,7 +94,14 @@ pub(super) async fn listen(place: Arc<Place>, ears: Arc<Ears>) {
         for client in place.doors() {
             if let Ok(Ok(news)) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
                 let (sink, news) = news.split();
-                Hearing { sink, heard: BTreeSet::new(), place: &place, ears: &ears }.until_lost(news).await;
+                Hearing {
+                    sink,
+                    heard: BTreeSet::new(),
+                    place: &place,
+                    ears: &ears,
+                }
+                .until_lost(news)
+                .await;
                 break;
             }
         }
@@ -124,19 +140,29 @@ impl Hearing<'_> {
     }
 
     async fn listen_to_more(&mut self) -> RedisResult<()> {
-        let new: Vec<_> = self.ears.wanted().difference(&self.heard).copied().collect();
+        let new: Vec<_> = self
+            .ears
+            .wanted()
+            .difference(&self.heard)
+            .copied()
+            .collect();
         if new.is_empty() {
             return Ok(());
         }
         self.sink.subscribe(self.channels(&new)).await?;
         self.heard.extend(&new);
         // For whatever changed before.
-        new.into_iter().for_each(|bell| self.ears.waiters.wake_number(bell));
+        new.into_iter()
+            .for_each(|bell| self.ears.waiters.wake_number(bell));
         Ok(())
     }
 
     async fn listen_to_less(&mut self) -> RedisResult<()> {
-        let old: Vec<_> = self.heard.difference(&self.ears.wanted()).copied().collect();
+        let old: Vec<_> = self
+            .heard
+            .difference(&self.ears.wanted())
+            .copied()
+            .collect();
         if old.is_empty() {
             return Ok(());
         }
@@ -153,5 +179,7 @@ impl Hearing<'_> {
 
 /// Whether the server did it in time.
 async fn in_time(asked: impl Future<Output = RedisResult<()>>) -> bool {
-    timeout(CONNECT_TIMEOUT, asked).await.is_ok_and(|done| done.is_ok())
+    timeout(CONNECT_TIMEOUT, asked)
+        .await
+        .is_ok_and(|done| done.is_ok())
 }

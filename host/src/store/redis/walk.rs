@@ -38,7 +38,10 @@ pub(super) async fn list(link: &Link, query: &Query) -> Result<Page, StoreError>
         let found = list_in(link, query, &some, wanted).await?;
         next = next.saturating_add(u16::try_from(some.len()).unwrap_or(BUCKETS));
         // As many buckets as may fill the page, if the next are like these.
-        at_once = (wanted * some.len()).checked_div(found.len()).unwrap_or(at_once * 4).clamp(1, AT_ONCE_MAX);
+        at_once = (wanted * some.len())
+            .checked_div(found.len())
+            .unwrap_or(at_once * 4)
+            .clamp(1, AT_ONCE_MAX);
         keys.extend(found);
     }
     let more = keys.len() > limit;
@@ -46,22 +49,54 @@ pub(super) async fn list(link: &Link, query: &Query) -> Result<Page, StoreError>
     Ok(Page { keys, more })
 }
 
-async fn list_in(link: &Link, query: &Query, some: &[Bucket], wanted: usize) -> Result<Vec<StoreKey>, StoreError> {
-    let states: Vec<u8> = query.states.iter().map(|state| record::state(*state)).collect();
-    let tenant = query.tenant.as_ref().map(|tenant| record::tenant(Some(tenant))).unwrap_or_default();
+async fn list_in(
+    link: &Link,
+    query: &Query,
+    some: &[Bucket],
+    wanted: usize,
+) -> Result<Vec<StoreKey>, StoreError> {
+    let states: Vec<u8> = query
+        .states
+        .iter()
+        .map(|state| record::state(*state))
+        .collect();
+    let tenant = query
+        .tenant
+        .as_ref()
+        .map(|tenant| record::tenant(Some(tenant)))
+        .unwrap_or_default();
     let after: &[u8] = query.after.as_ref().map_or(&[], |key| key.as_bytes());
-    let only_open = query.due || !query.states.is_empty() && query.states.iter().all(|state| state.is_open());
+    let only_open =
+        query.due || !query.states.is_empty() && query.states.iter().all(|state| state.is_open());
     let clock = link.clock_argument();
     let fill = |call: &mut Cmd, bucket: Bucket, finding: &Finding| {
-        call.arg(2).arg(bucket.life()).arg(if only_open { bucket.open() } else { bucket.all() });
-        call.arg(&finding.life).arg(&clock).arg(bucket.records()).arg(after).arg(wanted);
+        call.arg(2).arg(bucket.life()).arg(if only_open {
+            bucket.open()
+        } else {
+            bucket.all()
+        });
+        call.arg(&finding.life)
+            .arg(&clock)
+            .arg(bucket.records())
+            .arg(after)
+            .arg(wanted);
         call.arg(&states).arg(&tenant).arg(u8::from(query.due));
     };
     let answers = ask_each(link, &LIST, some, fill).await?;
-    let answers = answers.into_iter().map(Vec::<Vec<u8>>::from_redis_value).collect::<Result<Vec<_>, _>>();
-    let keys = answers.map_err(|error| StoreError::NotExecuted(error.to_string()))?.into_iter().flatten();
-    let keys = keys.map(|key| key.try_into().map(StoreKey::from_bytes)).collect::<Result<_, _>>();
-    keys.map_err(|key: Vec<u8>| StoreError::NotExecuted(format!("a key of {} bytes is listed", key.len())))
+    let answers = answers
+        .into_iter()
+        .map(Vec::<Vec<u8>>::from_redis_value)
+        .collect::<Result<Vec<_>, _>>();
+    let keys = answers
+        .map_err(|error| StoreError::NotExecuted(error.to_string()))?
+        .into_iter()
+        .flatten();
+    let keys = keys
+        .map(|key| key.try_into().map(StoreKey::from_bytes))
+        .collect::<Result<_, _>>();
+    keys.map_err(|key: Vec<u8>| {
+        StoreError::NotExecuted(format!("a key of {} bytes is listed", key.len()))
+    })
 }
 
 /// Runs a script that only looks on each of these buckets, and tells what each answered, in their order.
@@ -78,7 +113,9 @@ async fn ask_each(
             Ok(answers) if !answers.contains(&Value::Int(LIFE_ENDED)) => return Ok(answers),
             // Goes on only if it finds that another life has begun, which takes its time.
             Ok(_) => link.life_ended(&view).await?,
-            Err(error) if fault::is_elsewhere(&error) => link.went_elsewhere(&view, &mut waited, &error).await?,
+            Err(error) if fault::is_elsewhere(&error) => {
+                link.went_elsewhere(&view, &mut waited, &error).await?
+            }
             Err(error) => return Err(fault::of_read(&error)),
         }
     }
@@ -140,15 +177,29 @@ async fn with_something_past(link: &Link, some: Vec<Bucket>) -> Result<Vec<Bucke
         None => server_ms(&view).await?,
     };
     let count = |calls: &mut Pipeline, bucket: Bucket| {
-        calls.cmd("ZCOUNT").arg(bucket.ending()).arg("-inf").arg(now);
+        calls
+            .cmd("ZCOUNT")
+            .arg(bucket.ending())
+            .arg("-inf")
+            .arg(now);
     };
-    let counts = pipelined(&view.nodes, &some, None, count).await.map_err(|error| fault::of_read(&error))?;
+    let counts = pipelined(&view.nodes, &some, None, count)
+        .await
+        .map_err(|error| fault::of_read(&error))?;
     let some = some.into_iter().zip(counts);
-    Ok(some.filter(|(_, count)| !matches!(count, Value::Int(0))).map(|(bucket, _)| bucket).collect())
+    Ok(some
+        .filter(|(_, count)| !matches!(count, Value::Int(0)))
+        .map(|(bucket, _)| bucket)
+        .collect())
 }
 
 async fn server_ms(view: &View) -> Result<u64, StoreError> {
-    let time = view.nodes.marker().ask(&redis::cmd("TIME")).await.map_err(|error| fault::of_read(&error))?;
+    let time = view
+        .nodes
+        .marker()
+        .ask(&redis::cmd("TIME"))
+        .await
+        .map_err(|error| fault::of_read(&error))?;
     let time = <(u64, u64)>::from_redis_value(time);
     time.map(|(seconds, micros)| seconds * 1000 + micros / 1000)
         .map_err(|error| StoreError::NotExecuted(error.to_string()))
@@ -160,12 +211,27 @@ async fn purge_in(link: &Link, bucket: Bucket, at_most: usize) -> Result<usize, 
         let batch = PURGE_BATCH.min(at_most - purged);
         let clock = link.clock_argument();
         let fill = |call: &mut Cmd, finding: &Finding| {
-            call.arg(4).arg(bucket.life()).arg(bucket.all()).arg(bucket.open()).arg(bucket.ending());
-            call.arg(&finding.life).arg(&clock).arg(bucket.records()).arg(batch);
+            call.arg(4)
+                .arg(bucket.life())
+                .arg(bucket.all())
+                .arg(bucket.open())
+                .arg(bucket.ending());
+            call.arg(&finding.life)
+                .arg(&clock)
+                .arg(bucket.records())
+                .arg(batch);
         };
-        let dropped = match link.run(&PURGE, bucket, fill).await?.map_err(|error| fault::of_write(&error))? {
+        let dropped = match link
+            .run(&PURGE, bucket, fill)
+            .await?
+            .map_err(|error| fault::of_write(&error))?
+        {
             (Value::Int(dropped), _) => usize::try_from(dropped).unwrap_or(0),
-            (other, _) => return Err(StoreError::Unknown(format!("the server answered {other:?}"))),
+            (other, _) => {
+                return Err(StoreError::Unknown(format!(
+                    "the server answered {other:?}"
+                )));
+            }
         };
         purged += dropped;
         if dropped < batch || purged >= at_most {

@@ -39,7 +39,10 @@ impl SealingKey {
         checked_name("the name of a sealing key", &id)?;
         // Derived for this purpose, so that the secret of keys may be the same without harm.
         let key = Secret::new(secret)?.derived("semel sealing key 1");
-        Ok(Self { id, cipher: XChaCha20Poly1305::new((&*key).into()) })
+        Ok(Self {
+            id,
+            cipher: XChaCha20Poly1305::new((&*key).into()),
+        })
     }
 
     /// Its name.
@@ -72,7 +75,10 @@ impl SealingKeys {
     #[must_use]
     pub fn new(current: SealingKey) -> Self {
         let current = Arc::new(current);
-        Self { all: BTreeMap::from([(current.id.clone(), Arc::clone(&current))]), current }
+        Self {
+            all: BTreeMap::from([(current.id.clone(), Arc::clone(&current))]),
+            current,
+        }
     }
 
     /// With this key, too, what was sealed before is opened.

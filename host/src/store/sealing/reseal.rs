@@ -56,7 +56,10 @@ impl SealingStore {
     /// If the ledger does not answer.
     pub async fn reseal(&self, after: Option<StoreKey>) -> Result<Resealed, StoreError> {
         let Page { keys, more } = self.records_after(after).await?;
-        let mut resealed = Resealed { next: keys.last().copied().filter(|_| more), ..Resealed::default() };
+        let mut resealed = Resealed {
+            next: keys.last().copied().filter(|_| more),
+            ..Resealed::default()
+        };
         for key in keys {
             match self.reseal_one(key).await? {
                 Became::Resealed => resealed.resealed += 1,
@@ -97,7 +100,14 @@ impl SealingStore {
 
     async fn records_after(&self, after: Option<StoreKey>) -> Result<Page, StoreError> {
         let states = ledger::StateLabel::of_operations().collect();
-        self.inner.list(&Query { states, after, limit: PAGE, ..Query::default() }).await
+        self.inner
+            .list(&Query {
+                states,
+                after,
+                limit: PAGE,
+                ..Query::default()
+            })
+            .await
     }
 
     async fn reseal_one(&self, key: StoreKey) -> Result<Became, StoreError> {
@@ -108,8 +118,12 @@ impl SealingStore {
             Err(error) => return Err(error),
         };
         let opened = match &*stored.entry {
-            Entry::Sealed(sealed) if sealed.key_id() == self.keys.current().id() => return Ok(Became::Fine),
-            Entry::Sealed(sealed) => seal::open(&self.keys, key, stored.version, sealed).map(Cow::Owned),
+            Entry::Sealed(sealed) if sealed.key_id() == self.keys.current().id() => {
+                return Ok(Became::Fine);
+            }
+            Entry::Sealed(sealed) => {
+                seal::open(&self.keys, key, stored.version, sealed).map(Cow::Owned)
+            }
             Entry::Operation(record) => Ok(Cow::Borrowed(&**record)),
             _ => return Ok(Became::Fine),
         };
@@ -118,11 +132,22 @@ impl SealingStore {
             Err(EntryFault::NoKey { id }) => return Ok(Became::NoKey(id)),
             Err(_) => return Ok(Became::Damaged),
         };
-        let (expected, present) = (stored.version, Some(Present { record: &record, written: stored.written }));
-        let Ok(Step { write: Some((record, keep)), .. }) = ledger::apply(present, &Command::Rewrite, now) else {
+        let (expected, present) = (
+            stored.version,
+            Some(Present {
+                record: &record,
+                written: stored.written,
+            }),
+        );
+        let Ok(Step {
+            write: Some((record, keep)),
+            ..
+        }) = ledger::apply(present, &Command::Rewrite, now)
+        else {
             return Ok(Became::Left);
         };
-        let version = Nonce::fresh().map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
+        let version = Nonce::fresh()
+            .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
         let entry = Arc::new(Entry::Operation(record));
         match self.replace(key, expected, &entry, version, keep).await {
             Ok(Replaced::Replaced(_)) => Ok(Became::Resealed),

@@ -23,7 +23,12 @@ const LAYOUT: &str = "semel sealed record 1";
 const NONCE_BYTES: usize = 24;
 
 /// The record as it is written at `key` by the write `version`.
-pub(super) fn seal(key: &SealingKey, at: StoreKey, version: Version, record: &Record) -> Result<Sealed, StoreError> {
+pub(super) fn seal(
+    key: &SealingKey,
+    at: StoreKey,
+    version: Version,
+    record: &Record,
+) -> Result<Sealed, StoreError> {
     let mut open = record.clone();
     let secrets = Secrets::take(&mut open);
     let secrets = Zeroizing::new(serde_json::to_vec(&secrets).map_err(|fault| unwritable(&fault))?);
@@ -31,22 +36,44 @@ pub(super) fn seal(key: &SealingKey, at: StoreKey, version: Version, record: &Re
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|fault| unwritable(&fault))?;
         let beside = beside(key.id(), at, version, open);
-        let payload = Payload { msg: &secrets, aad: &beside };
-        let sealed = key.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|fault| unwritable(&fault))?;
+        let payload = Payload {
+            msg: &secrets,
+            aad: &beside,
+        };
+        let sealed = key
+            .cipher()
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|fault| unwritable(&fault))?;
         Ok::<_, StoreError>(BASE64.encode([&nonce[..], &sealed].concat()))
     })
 }
 
 /// The record that was found at `key`, in the version `version`.
-pub(super) fn open(keys: &SealingKeys, at: StoreKey, version: Version, sealed: &Sealed) -> Result<Record, EntryFault> {
+pub(super) fn open(
+    keys: &SealingKeys,
+    at: StoreKey,
+    version: Version,
+    sealed: &Sealed,
+) -> Result<Record, EntryFault> {
     let id = sealed.key_id();
-    let key = keys.named(id).ok_or_else(|| EntryFault::NoKey { id: id.to_owned() })?;
+    let key = keys
+        .named(id)
+        .ok_or_else(|| EntryFault::NoKey { id: id.to_owned() })?;
     let unsealable = || EntryFault::Unsealable { id: id.to_owned() };
     let bytes = BASE64.decode(sealed.sealed()).map_err(|_| unsealable())?;
-    let (nonce, text) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or_else(unsealable)?;
-    let payload = Payload { msg: text, aad: &beside(id, at, version, sealed.open()) };
-    let secrets = key.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| unsealable())?;
-    let secrets: Secrets = serde_json::from_slice(&Zeroizing::new(secrets)).map_err(|_| unsealable())?;
+    let (nonce, text) = bytes
+        .split_first_chunk::<NONCE_BYTES>()
+        .ok_or_else(unsealable)?;
+    let payload = Payload {
+        msg: text,
+        aad: &beside(id, at, version, sealed.open()),
+    };
+    let secrets = key
+        .cipher()
+        .decrypt(&XNonce::from(*nonce), payload)
+        .map_err(|_| unsealable())?;
+    let secrets: Secrets =
+        serde_json::from_slice(&Zeroizing::new(secrets)).map_err(|_| unsealable())?;
     let mut record = sealed.record().clone();
     secrets.put(&mut record).map_err(|_| unsealable())?;
     Ok(record)
@@ -54,7 +81,13 @@ pub(super) fn open(keys: &SealingKeys, at: StoreKey, version: Version, sealed: &
 
 /// What is authenticated beside what is sealed.
 fn beside(key_id: &str, at: StoreKey, version: Version, open: &str) -> Vec<u8> {
-    let parts = [LAYOUT.as_bytes(), key_id.as_bytes(), at.as_bytes(), version.as_bytes(), open.as_bytes()];
+    let parts = [
+        LAYOUT.as_bytes(),
+        key_id.as_bytes(),
+        at.as_bytes(),
+        version.as_bytes(),
+        open.as_bytes(),
+    ];
     let mut beside = Vec::with_capacity(open.len() + 256);
     for part in parts {
         beside.extend_from_slice(&(part.len() as u64).to_be_bytes());

@@ -1,6 +1,11 @@
 //! A sealing store is a store like any other; what lies beneath it tells nothing; and nothing that was put elsewhere opens.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics"
+)]
 
 mod canaries;
 mod forging;
@@ -18,7 +23,11 @@ use crate::{
 const SEALED_BYTES_MAX: usize = crate::ledger::ENTRY_BYTES_MAX / 4 * 3 - 4096;
 
 fn key(id: &str) -> SealingKey {
-    SealingKey::new(id, format!("the secret of {id}, which is long enough to be one").as_bytes()).unwrap()
+    SealingKey::new(
+        id,
+        format!("the secret of {id}, which is long enough to be one").as_bytes(),
+    )
+    .unwrap()
 }
 
 fn keys(id: &str) -> SealingKeys {
@@ -27,7 +36,10 @@ fn keys(id: &str) -> SealingKeys {
 
 /// A record in which everything that tells something says so, in each state.
 fn records() -> Vec<Record> {
-    canaries::states().into_iter().map(canaries::record).collect()
+    canaries::states()
+        .into_iter()
+        .map(canaries::record)
+        .collect()
 }
 
 fn over_memory() -> Fixture {
@@ -35,7 +47,9 @@ fn over_memory() -> Fixture {
     let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let losing = Arc::clone(&inner);
     let store = Arc::new(SealingStore::new(inner, keys("a")));
-    Fixture::new(store, clock).lost_by(move || losing.forget()).with_entries_up_to(SEALED_BYTES_MAX)
+    Fixture::new(store, clock)
+        .lost_by(move || losing.forget())
+        .with_entries_up_to(SEALED_BYTES_MAX)
 }
 
 mod over_memory {
@@ -44,11 +58,15 @@ mod over_memory {
 }
 
 fn over_sqlite() -> Fixture {
-    let (clock, folder) = (Arc::new(SettableClock::default()), tempfile::tempdir().unwrap());
+    let (clock, folder) = (
+        Arc::new(SettableClock::default()),
+        tempfile::tempdir().unwrap(),
+    );
     let path = folder.path().join("ledger.db");
     let ticking = Arc::clone(&clock);
     let open = move || -> Arc<dyn Store> {
-        let inner = SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap();
+        let inner =
+            SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap();
         Arc::new(SealingStore::new(Arc::new(inner), keys("a")))
     };
     Fixture::new(open(), clock)

@@ -16,7 +16,12 @@ pub(super) enum Write<Other> {
     Found(Other, Stamp),
 }
 
-pub(super) fn create(at: &Connection, now: Stamp, key: StoreKey, new: &NewRow) -> rusqlite::Result<Write<Row>> {
+pub(super) fn create(
+    at: &Connection,
+    now: Stamp,
+    key: StoreKey,
+    new: &NewRow,
+) -> rusqlite::Result<Write<Row>> {
     // Mostly nothing lies there, so the look comes after the attempt.
     if insert(at, INSERT_IF_ABSENT, now, key, new)? > 0 {
         return Ok(Write::Done(now));
@@ -50,7 +55,13 @@ const INSERT_IF_ABSENT: &str = insertion!("INSERT OR IGNORE");
 const INSERT_IN_PLACE: &str = insertion!("REPLACE");
 
 /// Carries out one of them, and says how many rows it wrote.
-fn insert(at: &Connection, statement: &str, now: Stamp, key: StoreKey, new: &NewRow) -> rusqlite::Result<usize> {
+fn insert(
+    at: &Connection,
+    statement: &str,
+    now: Stamp,
+    key: StoreKey,
+    new: &NewRow,
+) -> rusqlite::Result<usize> {
     at.prepare_cached(statement)?.execute(named_params! {
         ":key": key.as_bytes(),
         ":version": new.version.as_bytes(),
@@ -133,9 +144,17 @@ pub(super) fn purge(at: &Connection, now: Stamp, at_most: usize) -> rusqlite::Re
     })
 }
 
-fn done_or_found(changed: usize, at: &Connection, now: Stamp, key: StoreKey) -> rusqlite::Result<Write<Option<Row>>> {
+fn done_or_found(
+    changed: usize,
+    at: &Connection,
+    now: Stamp,
+    key: StoreKey,
+) -> rusqlite::Result<Write<Option<Row>>> {
     if changed > 0 {
         return Ok(Write::Done(now));
     }
-    Ok(Write::Found(Row::find(at, key)?.filter(|row| !row.is_past_end(now)), now))
+    Ok(Write::Found(
+        Row::find(at, key)?.filter(|row| !row.is_past_end(now)),
+        now,
+    ))
 }

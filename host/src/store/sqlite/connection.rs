@@ -36,7 +36,10 @@ pub(super) fn wait_with(connection: &mut Connection, patience: Patience) -> rusq
 pub(super) fn check_library() -> Result<(), OpenFault> {
     let (number, needed) = LIBRARY_NEEDED;
     if rusqlite::version_number() < number {
-        return Err(OpenFault::OldLibrary { found: rusqlite::version(), needed });
+        return Err(OpenFault::OldLibrary {
+            found: rusqlite::version(),
+            needed,
+        });
     }
     Ok(())
 }
@@ -52,7 +55,9 @@ pub(super) fn to_have_alone(file: &LedgerFile) -> Result<Connection, OpenFault> 
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .and_then(|_| connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(())))
+        .and_then(|_| {
+            connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
+        })
         .map_err(|error| file.fault(&error))?;
     Ok(connection)
 }
@@ -73,7 +78,9 @@ pub(super) fn to_write(file: &LedgerFile) -> Result<Connection, OpenFault> {
 pub(super) fn to_read(file: &LedgerFile) -> Result<Connection, OpenFault> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     make_durable(file, &connection)?;
-    connection.pragma_update(None, "query_only", true).map_err(|error| file.fault(&error))?;
+    connection
+        .pragma_update(None, "query_only", true)
+        .map_err(|error| file.fault(&error))?;
     Ok(connection)
 }
 
@@ -131,7 +138,9 @@ fn make_durable(file: &LedgerFile, connection: &Connection) -> Result<(), OpenFa
     }
     // The first look recovers the WAL where nobody else has it open. What it found there must be durable before it
     // is answered: see the module.
-    connection.query_row("SELECT count(*) FROM ledger", [], |_| Ok(())).map_err(|error| file.fault(&error))?;
+    connection
+        .query_row("SELECT count(*) FROM ledger", [], |_| Ok(()))
+        .map_err(|error| file.fault(&error))?;
     file.sync_wal()
 }
 
@@ -144,5 +153,10 @@ fn check_setting(
     if found == wanted {
         return Ok(());
     }
-    Err(OpenFault::Setting { path: file.path().to_owned(), setting, wanted, found })
+    Err(OpenFault::Setting {
+        path: file.path().to_owned(),
+        setting,
+        wanted,
+        found,
+    })
 }

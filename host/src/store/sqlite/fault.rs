@@ -89,7 +89,9 @@ pub enum OpenFault {
         found: String,
     },
     /// The SQLite library is too old.
-    #[error("the SQLite library is {found}, and less than {needed} can damage a ledger: build with a newer one")]
+    #[error(
+        "the SQLite library is {found}, and less than {needed} can damage a ledger: build with a newer one"
+    )]
     OldLibrary {
         /// Its version.
         found: &'static str,
@@ -108,7 +110,10 @@ pub enum OpenFault {
 
 impl OpenFault {
     pub(super) fn other(path: &Path, detail: impl ToString) -> Self {
-        Self::Other { path: path.to_owned(), detail: detail.to_string() }
+        Self::Other {
+            path: path.to_owned(),
+            detail: detail.to_string(),
+        }
     }
 
     /// What the operating system said.
@@ -144,8 +149,8 @@ impl OpenFault {
 /// their columns.
 fn is_of_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
-        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows, SqlInputError,
-        Utf8Error,
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
+        SqlInputError, Utf8Error,
     };
     matches!(
         error,

@@ -24,7 +24,9 @@ impl LedgerFile {
     /// store of this process holds on it.
     pub(super) fn at(path: &Path) -> Result<Self, OpenFault> {
         let path = std::path::absolute(path).map_err(|error| OpenFault::of_system(path, &error))?;
-        let folder = path.parent().ok_or_else(|| OpenFault::NotAFile(path.clone()))?;
+        let folder = path
+            .parent()
+            .ok_or_else(|| OpenFault::NotAFile(path.clone()))?;
         match fs::metadata(folder) {
             Ok(metadata) if metadata.is_dir() => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -34,7 +36,9 @@ impl LedgerFile {
         }
         make_if_missing(&path, folder).map_err(|error| OpenFault::of_system(&path, &error))?;
         // By its real name, because beside that the WAL lies.
-        let path = path.canonicalize().map_err(|error| OpenFault::of_system(&path, &error))?;
+        let path = path
+            .canonicalize()
+            .map_err(|error| OpenFault::of_system(&path, &error))?;
         let metadata = fs::metadata(&path).map_err(|error| OpenFault::of_system(&path, &error))?;
         if !metadata.is_file() {
             return Err(OpenFault::NotAFile(path));
@@ -44,7 +48,11 @@ impl LedgerFile {
             return Err(OpenFault::NotADatabase(path));
         }
         lies_on_a_local_disk(&path)?;
-        Ok(Self { path, device: metadata.dev(), inode: metadata.ino() })
+        Ok(Self {
+            path,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -76,8 +84,11 @@ impl LedgerFile {
     /// Makes durable what lies in the WAL, whoever wrote it, unless a sync of it has failed before: see `leftover`.
     pub(super) fn sync_wal(&self) -> Result<(), OpenFault> {
         // To sync an empty file that was just made would cost as much as a commit.
-        let Some(wal) = self.wal()? else { return Ok(()) };
-        wal.sync_all().map_err(|error| OpenFault::of_system(&self.wal_path(), &error))
+        let Some(wal) = self.wal()? else {
+            return Ok(());
+        };
+        wal.sync_all()
+            .map_err(|error| OpenFault::of_system(&self.wal_path(), &error))
     }
 
     fn wal_path(&self) -> PathBuf {
@@ -89,11 +100,17 @@ impl LedgerFile {
 
 fn make_if_missing(path: &Path, folder: &Path) -> io::Result<()> {
     points::before(Deed::MakeFile);
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let opened = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
     points::after(Deed::MakeFile);
     match opened {
         // The name of the new file is durable before anything in it is.
-        Ok(file) => file.sync_all().and_then(|()| File::open(folder)?.sync_all()),
+        Ok(file) => file
+            .sync_all()
+            .and_then(|()| File::open(folder)?.sync_all()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
@@ -120,16 +137,23 @@ const NETWORK_FILE_SYSTEMS: [(u32, &str); 14] = [
 
 #[cfg(target_os = "linux")]
 fn lies_on_a_local_disk(path: &Path) -> Result<(), OpenFault> {
-    let found = rustix::fs::statfs(path).map_err(|error| OpenFault::of_system(path, &error.into()))?;
+    let found =
+        rustix::fs::statfs(path).map_err(|error| OpenFault::of_system(path, &error.into()))?;
     match network_file_system(found.f_type as u32) {
-        Some(kind) => Err(OpenFault::NetworkFileSystem { path: path.to_owned(), kind }),
+        Some(kind) => Err(OpenFault::NetworkFileSystem {
+            path: path.to_owned(),
+            kind,
+        }),
         None => Ok(()),
     }
 }
 
 #[cfg(target_os = "linux")]
 pub(super) fn network_file_system(number: u32) -> Option<&'static str> {
-    NETWORK_FILE_SYSTEMS.into_iter().find(|(network, _)| *network == number).map(|(_, kind)| kind)
+    NETWORK_FILE_SYSTEMS
+        .into_iter()
+        .find(|(network, _)| *network == number)
+        .map(|(_, kind)| kind)
 }
 
 /// Only Linux is asked.

@@ -28,7 +28,9 @@ pub(super) struct Turn {
 
 /// Makes a WAL durable that was left behind. None: there is none, or others have the ledger open.
 pub(super) fn secure(file: &LedgerFile) -> Result<Option<Turn>, OpenFault> {
-    let Some(wal) = file.wal()? else { return Ok(None) };
+    let Some(wal) = file.wal()? else {
+        return Ok(None);
+    };
     match wal.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(OpenFault::Locked(file.path().to_owned())),
@@ -45,7 +47,10 @@ pub(super) fn secure(file: &LedgerFile) -> Result<Option<Turn>, OpenFault> {
 fn write_anew(file: &LedgerFile) -> Result<(), OpenFault> {
     let connection = connection::to_have_alone(file)?;
     // What cannot be written is refused by the next step, in its words.
-    if connection.is_readonly("main").map_err(|error| file.fault(&error))? {
+    if connection
+        .is_readonly("main")
+        .map_err(|error| file.fault(&error))?
+    {
         return Ok(());
     }
     schema::inspect(file, &connection)?;

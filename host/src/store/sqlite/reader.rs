@@ -34,7 +34,11 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(file: LedgerFile, time: Time) -> Self {
-        Self { file, time, idle: Mutex::default() }
+        Self {
+            file,
+            time,
+            idle: Mutex::default(),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -60,7 +64,8 @@ impl Readers {
 
     /// Whether another version than this lies at the key, as far as that can be told right now.
     pub(super) fn has_changed(&self, key: StoreKey, since: Version) -> bool {
-        let still_lies = self.read(|connection| Row::still_lies(connection, key, since, self.time.now()));
+        let still_lies =
+            self.read(|connection| Row::still_lies(connection, key, since, self.time.now()));
         still_lies.is_ok_and(|still_lies| !still_lies)
     }
 
@@ -69,7 +74,9 @@ impl Readers {
         let started = Instant::now();
         loop {
             match self.read(|connection| list(connection, query, self.time.now())) {
-                Err(OpenFault::Locked(_)) if started.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PAUSE),
+                Err(OpenFault::Locked(_)) if started.elapsed() < LOCK_PATIENCE => {
+                    std::thread::sleep(LOCK_PAUSE)
+                }
                 listed => return listed.map_err(not_read),
             }
         }
@@ -77,12 +84,16 @@ impl Readers {
 
     /// Whether the file is sound as a whole. It blocks.
     pub(super) fn check(&self) -> Result<(), OpenFault> {
-        let found: String =
-            self.read(|connection| connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)))?;
+        let found: String = self.read(|connection| {
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        })?;
         if found == "ok" {
             return Ok(());
         }
-        Err(OpenFault::Damaged { path: self.file.path().to_owned(), detail: found })
+        Err(OpenFault::Damaged {
+            path: self.file.path().to_owned(),
+            detail: found,
+        })
     }
 
     fn look(&self, key: StoreKey) -> Result<(Option<Row>, Stamp), OpenFault> {
@@ -92,7 +103,10 @@ impl Readers {
         Ok((row.filter(|row| !row.is_past_end(now)), now))
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, OpenFault> {
+    fn read<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, OpenFault> {
         let idle = self.idle().pop();
         let connection = idle.map_or_else(|| connection::to_read(&self.file), Ok)?;
         // A connection that failed is not used again.
@@ -129,7 +143,9 @@ fn list(connection: &Connection, query: &Query, now: Stamp) -> rusqlite::Result<
         },
         |row| row.get::<_, [u8; 32]>(0),
     )?;
-    let mut keys = found.map(|key| key.map(StoreKey::from_bytes)).collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut keys = found
+        .map(|key| key.map(StoreKey::from_bytes))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
     let more = keys.len() > limit;
     keys.truncate(limit);
     Ok(Page { keys, more })
@@ -137,10 +153,24 @@ fn list(connection: &Connection, query: &Query, now: Stamp) -> rusqlite::Result<
 
 /// Settled entries are many, and listed in the order of their keys; open ones are few, and found by an index.
 fn list_statement(query: &Query) -> String {
-    let only_open = query.due || (!query.states.is_empty() && query.states.iter().all(|state| state.is_open()));
-    let (index, open) = if only_open { ("INDEXED BY entry_open", schema::OPEN) } else { ("", "TRUE") };
-    let words = query.states.iter().map(|state| format!("'{}'", state.word())).collect::<Vec<_>>().join(", ");
-    let states = if words.is_empty() { "TRUE".to_owned() } else { format!("state IN ({words})") };
+    let only_open =
+        query.due || (!query.states.is_empty() && query.states.iter().all(|state| state.is_open()));
+    let (index, open) = if only_open {
+        ("INDEXED BY entry_open", schema::OPEN)
+    } else {
+        ("", "TRUE")
+    };
+    let words = query
+        .states
+        .iter()
+        .map(|state| format!("'{}'", state.word()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let states = if words.is_empty() {
+        "TRUE".to_owned()
+    } else {
+        format!("state IN ({words})")
+    };
     format!(
         "SELECT key FROM entry {index}
          WHERE key > :after AND {open} AND {states}

@@ -35,11 +35,18 @@ pub(super) struct NewRow {
 
 impl NewRow {
     pub(super) fn of(entry: &Entry, version: Version, keep: Keep) -> Result<Self, EntryFault> {
-        Ok(Self { entry: entry.to_bytes()?, version, keep, labels: entry.labels() })
+        Ok(Self {
+            entry: entry.to_bytes()?,
+            version,
+            keep,
+            labels: entry.labels(),
+        })
     }
 
     pub(super) fn due_in_ms(&self) -> Option<i64> {
-        self.labels.due_in_seconds.map(|seconds| i64::from(seconds) * 1000)
+        self.labels
+            .due_in_seconds
+            .map(|seconds| i64::from(seconds) * 1000)
     }
 
     pub(super) fn keep_until_ms(&self, written: Stamp) -> Option<i64> {
@@ -48,7 +55,13 @@ impl NewRow {
 
     /// The sum of the row that this becomes.
     pub(super) fn sum(&self, key: StoreKey, written: Stamp) -> i64 {
-        sum(key, self.version.as_bytes(), self.keep_until_ms(written), written, &self.entry)
+        sum(
+            key,
+            self.version.as_bytes(),
+            self.keep_until_ms(written),
+            written,
+            &self.entry,
+        )
     }
 }
 
@@ -73,7 +86,9 @@ impl Row {
                  written_wall_ms, written_steady_ms, written_boot, written_incarnation
              FROM entry WHERE key = :key",
         )?
-        .query_row(named_params! {":key": key.as_bytes()}, |row| Self::read(row, key))
+        .query_row(named_params! {":key": key.as_bytes()}, |row| {
+            Self::read(row, key)
+        })
         .optional()
     }
 
@@ -91,15 +106,29 @@ impl Row {
 
     /// What is damaged has no end that could be believed.
     pub(super) fn is_past_end(&self, now: Stamp) -> bool {
-        self.keep_until_ms.is_some_and(|end_ms| end_ms <= number(now.wall_ms)) && self.is_whole()
+        self.keep_until_ms
+            .is_some_and(|end_ms| end_ms <= number(now.wall_ms))
+            && self.is_whole()
     }
 
     fn is_whole(&self) -> bool {
-        self.sum == sum(self.key, &self.version, self.keep_until_ms, self.written, &self.entry)
+        self.sum
+            == sum(
+                self.key,
+                &self.version,
+                self.keep_until_ms,
+                self.written,
+                &self.entry,
+            )
     }
 
     /// Whether this version still lies at the key.
-    pub(super) fn still_lies(at: &Connection, key: StoreKey, version: Version, now: Stamp) -> rusqlite::Result<bool> {
+    pub(super) fn still_lies(
+        at: &Connection,
+        key: StoreKey,
+        version: Version,
+        now: Stamp,
+    ) -> rusqlite::Result<bool> {
         at.prepare_cached(
             "SELECT 1 FROM entry
              WHERE key = :key AND version = :version AND (keep_until_ms IS NULL OR keep_until_ms > :now)",
@@ -115,8 +144,9 @@ impl Row {
         if !self.is_whole() {
             return Err(EntryFault::Damaged("it is not what was written".to_owned()));
         }
-        let version = <[u8; 16]>::try_from(self.version)
-            .map_err(|version| EntryFault::Damaged(format!("a version of {} bytes", version.len())))?;
+        let version = <[u8; 16]>::try_from(self.version).map_err(|version| {
+            EntryFault::Damaged(format!("a version of {} bytes", version.len()))
+        })?;
         Ok(Stored {
             entry: Arc::new(Entry::from_bytes(&self.entry)?),
             version: Version::from_bytes(version),
@@ -128,11 +158,30 @@ impl Row {
 
 /// Tells a row from one of which the disk changed a part: every change of a single word changes the sum. It is no
 /// protection against who changes a row on purpose.
-fn sum(key: StoreKey, version: &[u8], keep_until_ms: Option<i64>, written: Stamp, entry: &[u8]) -> i64 {
-    let Stamp { wall_ms, steady_ms, boot, incarnation } = written;
+fn sum(
+    key: StoreKey,
+    version: &[u8],
+    keep_until_ms: Option<i64>,
+    written: Stamp,
+    entry: &[u8],
+) -> i64 {
+    let Stamp {
+        wall_ms,
+        steady_ms,
+        boot,
+        incarnation,
+    } = written;
     // No end lies before 1970.
     let end = keep_until_ms.unwrap_or(-1).cast_unsigned();
-    let times = [end, wall_ms, steady_ms, boot.0, incarnation.0, entry.len() as u64].into_iter();
+    let times = [
+        end,
+        wall_ms,
+        steady_ms,
+        boot.0,
+        incarnation.0,
+        entry.len() as u64,
+    ]
+    .into_iter();
     let words = [key.as_bytes(), version, entry].into_iter().flat_map(words);
     let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(SUM_FACTOR).rotate_left(29);
     times.chain(words).fold(SUM_FACTOR, mix).cast_signed()
@@ -140,8 +189,13 @@ fn sum(key: StoreKey, version: &[u8], keep_until_ms: Option<i64>, written: Stamp
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let (whole, rest) = bytes.as_chunks::<8>();
-    let last = rest.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
-    whole.iter().map(|word| u64::from_le_bytes(*word)).chain((!rest.is_empty()).then_some(last))
+    let last = rest
+        .iter()
+        .fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    whole
+        .iter()
+        .map(|word| u64::from_le_bytes(*word))
+        .chain((!rest.is_empty()).then_some(last))
 }
 
 fn read_stamp(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Stamp> {

@@ -92,7 +92,8 @@ fn open_once(file: &LedgerFile) -> Result<Connection, OpenFault> {
 
 /// The random value that was written when the ledger was made.
 pub(super) fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
-    let value: i64 = connection.query_row("SELECT incarnation FROM ledger", [], |row| row.get(0))?;
+    let value: i64 =
+        connection.query_row("SELECT incarnation FROM ledger", [], |row| row.get(0))?;
     Ok(Incarnation(value.cast_unsigned()))
 }
 
@@ -100,7 +101,9 @@ pub(super) fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnati
 fn inspect_untouched(file: &LedgerFile) -> Result<Found, OpenFault> {
     match inspect(file, &connection::to_inspect(file)?) {
         // Whoever was killed while it set the ledger up left a journal to roll back, which takes a writer.
-        Err(OpenFault::ReadOnly(_) | OpenFault::Denied(_)) => inspect(file, &connection::to_set_up(file)?),
+        Err(OpenFault::ReadOnly(_) | OpenFault::Denied(_)) => {
+            inspect(file, &connection::to_set_up(file)?)
+        }
         found => found,
     }
 }
@@ -110,13 +113,17 @@ pub(super) fn inspect(file: &LedgerFile, connection: &Connection) -> Result<Foun
     // In one statement, so that nobody sets the ledger up between one value and the next.
     const HEADER: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
         FROM pragma_application_id, pragma_user_version";
-    let header = connection.query_row(HEADER, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let header = connection.query_row(HEADER, [], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    });
     match header.map_err(|error| file.fault(&error))? {
         (0_i64, 0_i64, 0_i64) => Ok(Found::Empty),
         (APPLICATION_ID, SCHEMA, _) => Ok(Found::Ledger),
-        (APPLICATION_ID, found, _) if found > SCHEMA => {
-            Err(OpenFault::Newer { path: file.path().to_owned(), found, known: SCHEMA })
-        }
+        (APPLICATION_ID, found, _) if found > SCHEMA => Err(OpenFault::Newer {
+            path: file.path().to_owned(),
+            found,
+            known: SCHEMA,
+        }),
         _ => Err(OpenFault::Foreign(file.path().to_owned())),
     }
 }
@@ -130,10 +137,14 @@ fn set_up(file: &LedgerFile) -> Result<(), OpenFault> {
     if connection.is_readonly("main").map_err(fault)? {
         return Err(OpenFault::ReadOnly(file.path().to_owned()));
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(fault)?;
     if let Found::Empty = inspect(file, &transaction)? {
         transaction.execute_batch(&tables()).map_err(fault)?;
-        transaction.execute("INSERT INTO ledger VALUES (1, ?)", [incarnation]).map_err(fault)?;
+        transaction
+            .execute("INSERT INTO ledger VALUES (1, ?)", [incarnation])
+            .map_err(fault)?;
     }
     points::before(Deed::SetUp);
     let committed = transaction.commit();

@@ -31,7 +31,9 @@ pub(super) fn scrub(file: &LedgerFile) -> Result<(), StoreError> {
 
 fn rebuild(file: &LedgerFile) -> Result<(), OpenFault> {
     file.is_in_place()?;
-    connection::to_write(file)?.execute_batch("VACUUM").map_err(|error| file.fault(&error))
+    connection::to_write(file)?
+        .execute_batch("VACUUM")
+        .map_err(|error| file.fault(&error))
 }
 
 /// Whether all of the WAL was moved, and its file cut.

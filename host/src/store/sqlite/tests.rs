@@ -1,6 +1,11 @@
 //! The ledger in a file: the contract, what is refused, what a fault leaves behind, and many processes on one file.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics"
+)]
 
 mod faulting;
 mod opening;
@@ -15,7 +20,9 @@ use tempfile::TempDir;
 
 /// A folder whose content need not survive anything, in memory where there is such a place.
 fn folder() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .unwrap()
 }
 
 fn ledger_in(folder: &TempDir) -> PathBuf {
@@ -26,7 +33,9 @@ fn fixture() -> Fixture {
     let (clock, folder) = (Arc::new(SettableClock::default()), folder());
     let (path, ticking) = (ledger_in(&folder), Arc::clone(&clock));
     let open = move || -> Arc<dyn Store> {
-        Arc::new(SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap())
+        Arc::new(
+            SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap(),
+        )
     };
     Fixture::new(open(), clock)
         .opened_anew_by(move || std::future::ready(open()))

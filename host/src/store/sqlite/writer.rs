@@ -75,7 +75,12 @@ impl Writer {
         let desk = Arc::new(Desk {
             queue: Mutex::default(),
             rung: Condvar::new(),
-            pen: Mutex::new(Pen { file, connection, has_failed: false, time }),
+            pen: Mutex::new(Pen {
+                file,
+                connection,
+                has_failed: false,
+                time,
+            }),
             waiters,
             commits: AtomicU64::new(0),
             pace_ns: AtomicU64::new(0),
@@ -86,7 +91,12 @@ impl Writer {
             .name("semel-ledger".to_owned())
             .spawn(move || at_work.work_off())
             .map_err(|error| OpenFault::of_system(&path, &error))?;
-        Ok(Self { desk, thread: Some(thread), room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)), put_off: Arc::default() })
+        Ok(Self {
+            desk,
+            thread: Some(thread),
+            room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)),
+            put_off: Arc::default(),
+        })
     }
 
     /// How many transactions were committed so far.
@@ -107,9 +117,18 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let room = self.take_room(bytes)?;
-        self.desk.submit(Box::new(Asked { key, work: Some(work), done: None, reply, _room: room, put_off: None }))?;
+        self.desk.submit(Box::new(Asked {
+            key,
+            work: Some(work),
+            done: None,
+            reply,
+            _room: room,
+            put_off: None,
+        }))?;
         answer.await.unwrap_or_else(|_| {
-            Err(StoreError::Unknown("whoever wrote the ledger broke off: look at what is there".to_owned()))
+            Err(StoreError::Unknown(
+                "whoever wrote the ledger broke off: look at what is there".to_owned(),
+            ))
         })
     }
 
@@ -123,7 +142,14 @@ impl Writer {
         let (reply, _) = oneshot::channel();
         let room = self.take_room(bytes)?;
         let put_off = Some(PutOff::note(&self.put_off, key));
-        self.desk.put_off(Box::new(Asked { key: Some(key), work: Some(work), done: None, reply, _room: room, put_off }))
+        self.desk.put_off(Box::new(Asked {
+            key: Some(key),
+            work: Some(work),
+            done: None,
+            reply,
+            _room: room,
+            put_off,
+        }))
     }
 
     /// Has what was put off for `key` done now, if anything was; for none, whatever was put off.
@@ -134,18 +160,24 @@ impl Writer {
         };
         if waits {
             // It is behind that in the queue. If neither can be written, what was put off is lost, as it may be.
-            self.carry_out(None, 0, |_, _| Ok(())).await.unwrap_or_default();
+            self.carry_out(None, 0, |_, _| Ok(()))
+                .await
+                .unwrap_or_default();
         }
     }
 
     fn take_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
         let kib = u32::try_from(COMMAND_KIB + bytes / 1024).unwrap_or(u32::MAX);
-        Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| full())
+        Arc::clone(&self.room)
+            .try_acquire_many_owned(kib)
+            .map_err(|_| full())
     }
 }
 
 fn full() -> StoreError {
-    StoreError::NotExecuted("as much as may waits to be written already: try again later".to_owned())
+    StoreError::NotExecuted(
+        "as much as may waits to be written already: try again later".to_owned(),
+    )
 }
 
 impl Drop for Writer {
@@ -190,8 +222,14 @@ struct PutOff {
 
 impl PutOff {
     fn note(among: &Arc<Mutex<Vec<StoreKey>>>, key: StoreKey) -> Self {
-        among.lock().unwrap_or_else(PoisonError::into_inner).push(key);
-        Self { among: Arc::clone(among), key }
+        among
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(key);
+        Self {
+            among: Arc::clone(among),
+            key,
+        }
     }
 }
 
@@ -215,7 +253,9 @@ impl<T: Send, W: FnOnce(&Connection, &Time) -> rusqlite::Result<T> + Send> Job f
             (Ok(()), Some(done)) => Ok(done),
             (Ok(()), None) => return,
             (Err(GroupFault::Later), _) => Err(full()),
-            (Err(GroupFault::NotExecuted(fault)), _) => Err(StoreError::NotExecuted(fault.to_string())),
+            (Err(GroupFault::NotExecuted(fault)), _) => {
+                Err(StoreError::NotExecuted(fault.to_string()))
+            }
             (Err(GroupFault::Unknown(fault)), _) => Err(StoreError::Unknown(fault.to_string())),
         };
         if let (Some(_), Err(error)) = (&self.put_off, &answer) {
@@ -288,7 +328,11 @@ impl Queue {
     fn due_in(&self) -> Option<Duration> {
         let (since, _) = self.put_off.front()?;
         let is_full = self.put_off.len() >= PUT_OFF_MAX;
-        Some(if is_full { Duration::ZERO } else { PUT_OFF_AT_MOST.saturating_sub(since.elapsed()) })
+        Some(if is_full {
+            Duration::ZERO
+        } else {
+            PUT_OFF_AT_MOST.saturating_sub(since.elapsed())
+        })
     }
 
     /// What was taken and not tried, before whatever came since. Where the thread is gone, it is dropped, and so told.
@@ -365,7 +409,8 @@ impl Desk {
         if self.crowd.load(Ordering::Relaxed) > 0 {
             return false;
         }
-        let others_run = Handle::try_current().is_ok_and(|here| here.runtime_flavor() != RuntimeFlavor::CurrentThread);
+        let others_run = Handle::try_current()
+            .is_ok_and(|here| here.runtime_flavor() != RuntimeFlavor::CurrentThread);
         others_run && u128::from(self.pace_ns.load(Ordering::Relaxed)) < AT_ONCE_MAX.as_nanos()
     }
 
@@ -413,11 +458,16 @@ impl Desk {
                 Some(Duration::ZERO) => return true,
                 Some(left) => {
                     queue.thread = Thread::Dozes;
-                    self.rung.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.rung
+                        .wait_timeout(queue, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
                 None => {
                     queue.thread = Thread::Sleeps;
-                    self.rung.wait(queue).unwrap_or_else(PoisonError::into_inner)
+                    self.rung
+                        .wait(queue)
+                        .unwrap_or_else(PoisonError::into_inner)
                 }
             };
             queue.thread = Thread::Works;
@@ -431,11 +481,19 @@ impl Desk {
         let asked = queue.jobs.len().min(GROUP_MAX);
         // Whatever was put off goes first: who asks for its key after that must find it done.
         let put_off: Group = queue.put_off.drain(..).map(|(_, job)| job).collect();
-        let group = put_off.into_iter().chain(queue.jobs.drain(..asked)).collect();
+        let group = put_off
+            .into_iter()
+            .chain(queue.jobs.drain(..asked))
+            .collect();
         (group, asked)
     }
 
-    fn commit(&self, pen: &mut Pen, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
+    fn commit(
+        &self,
+        pen: &mut Pen,
+        group: &mut Group,
+        patience: Patience,
+    ) -> Result<(), GroupFault> {
         if group.is_empty() {
             return Ok(());
         }
@@ -444,7 +502,10 @@ impl Desk {
         self.commits.fetch_add(1, Ordering::Relaxed);
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let lately = self.pace_ns.load(Ordering::Relaxed);
-        self.pace_ns.store(lately - lately / PACE_WEIGHT + took / PACE_WEIGHT, Ordering::Relaxed);
+        self.pace_ns.store(
+            lately - lately / PACE_WEIGHT + took / PACE_WEIGHT,
+            Ordering::Relaxed,
+        );
         Ok(())
     }
 
@@ -489,14 +550,19 @@ impl Pen {
     fn transact(&mut self, group: &mut Group, patience: Patience) -> Result<(), GroupFault> {
         let not_executed = |error| GroupFault::NotExecuted(self.file.fault(&error));
         connection::wait_with(&mut self.connection, patience).map_err(not_executed)?;
-        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let begun = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| match not_executed(error) {
-            GroupFault::NotExecuted(OpenFault::Locked(_)) if patience == Patience::None => GroupFault::Later,
+            GroupFault::NotExecuted(OpenFault::Locked(_)) if patience == Patience::None => {
+                GroupFault::Later
+            }
             other => other,
         })?;
         for job in group {
             // Dropping the transaction rolls it back.
-            job.carry_out(&transaction, &self.time).map_err(not_executed)?;
+            job.carry_out(&transaction, &self.time)
+                .map_err(not_executed)?;
         }
         points::before(Deed::Commit);
         let committed = transaction.commit();

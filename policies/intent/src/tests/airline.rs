@@ -47,8 +47,14 @@ fn book(payments: Value) -> Call {
 #[test]
 fn the_same_trip_paid_otherwise_is_the_same_operation_with_other_content() {
     let policy = booking();
-    let certificates = operation(&policy, &book(json!([{ "payment_id": "certificate_7504069", "amount": 250 }])));
-    let card = operation(&policy, &book(json!([{ "payment_id": "credit_card_4421486", "amount": 305 }])));
+    let certificates = operation(
+        &policy,
+        &book(json!([{ "payment_id": "certificate_7504069", "amount": 250 }])),
+    );
+    let card = operation(
+        &policy,
+        &book(json!([{ "payment_id": "credit_card_4421486", "amount": 305 }])),
+    );
     assert_eq!(certificates.identity, card.identity);
     assert_ne!(certificates.content, card.content);
 }
@@ -57,25 +63,40 @@ fn the_same_trip_paid_otherwise_is_the_same_operation_with_other_content() {
 fn the_order_of_flights_does_not_make_another_trip() {
     let policy = booking();
     let mut turned = json!({});
-    book(json!([])).arguments().unwrap().clone_into(turned.as_object_mut().unwrap());
+    book(json!([]))
+        .arguments()
+        .unwrap()
+        .clone_into(turned.as_object_mut().unwrap());
     turned["flights"].as_array_mut().unwrap().reverse();
     let turned = Call::new("book_reservation", turned);
-    assert_eq!(operation(&policy, &turned).identity, operation(&policy, &book(json!([]))).identity);
+    assert_eq!(
+        operation(&policy, &turned).identity,
+        operation(&policy, &book(json!([]))).identity
+    );
 }
 
 #[test]
 fn amounts_that_do_not_add_up_booked_nothing() {
     let error = "Error: payment amount does not add up, total price is 305, but paid 255";
-    for outcome in [Outcome::returned(error), semel_guest::Failure::new(error).into()] {
+    for outcome in [
+        Outcome::returned(error),
+        semel_guest::Failure::new(error).into(),
+    ] {
         let verdict = judged(&booking(), &book(json!([])), outcome);
-        assert_eq!((verdict.effect, verdict.reason.as_str()), (Effect::Absent, "nothing was booked"));
+        assert_eq!(
+            (verdict.effect, verdict.reason.as_str()),
+            (Effect::Absent, "nothing was booked")
+        );
     }
 }
 
 #[test]
 fn a_missing_payment_method_was_refused_and_another_error_tells_nothing() {
     let effect = |text: &str| judged(&booking(), &book(json!([])), Outcome::returned(text)).effect;
-    assert_eq!(effect("Error: payment method certificate_7504069 not found"), Effect::Refused);
+    assert_eq!(
+        effect("Error: payment method certificate_7504069 not found"),
+        Effect::Refused
+    );
     assert_eq!(effect("Error: the airline is on fire"), Effect::Unknown);
 }
 
@@ -84,8 +105,14 @@ fn what_landed_has_a_name_by_which_the_cancel_undoes_it() {
     let reservation = json!({ "reservation_id": "HATHAT", "user_id": "mia_li_3668" });
     for answer in [reservation.clone(), json!(reservation.to_string())] {
         let verdict = judged(&booking(), &book(json!([])), Outcome::returned(answer));
-        assert_eq!((verdict.effect, verdict.handles), (Effect::Landed, vec!["reservation/HATHAT".to_owned()]));
+        assert_eq!(
+            (verdict.effect, verdict.handles),
+            (Effect::Landed, vec!["reservation/HATHAT".to_owned()])
+        );
     }
-    let cancel = operation(&cancelling(), &Call::new("cancel_reservation", json!({ "reservation_id": "HATHAT" })));
+    let cancel = operation(
+        &cancelling(),
+        &Call::new("cancel_reservation", json!({ "reservation_id": "HATHAT" })),
+    );
     assert_eq!(cancel.undoes, ["reservation/HATHAT"]);
 }

@@ -29,23 +29,45 @@ fn the_first_rule_that_holds_decides() {
         { "when": { "outcome": "failed" }, "effect": "unknown" },
     ]));
     let declined = judged(&policy, &call(), Failure::new("no").code("card_declined"));
-    assert_eq!((declined.effect, declined.reason.as_str()), (Effect::Refused, "declined"));
+    assert_eq!(
+        (declined.effect, declined.reason.as_str()),
+        (Effect::Refused, "declined")
+    );
     assert_eq!(declined.retry_after_ms, Some(3_600_000));
-    let other = judged(&policy, &call(), Failure::new("no").code("stolen").status(402));
-    assert_eq!((other.effect, other.reason.as_str()), (Effect::Unknown, "rule `verdict[1]` of the settings"));
+    let other = judged(
+        &policy,
+        &call(),
+        Failure::new("no").code("stolen").status(402),
+    );
+    assert_eq!(
+        (other.effect, other.reason.as_str()),
+        (Effect::Unknown, "rule `verdict[1]` of the settings")
+    );
 }
 
 #[test]
 fn without_a_rule_what_returned_landed_and_doubt_stays_doubt() {
     let policy = ruled(json!([]));
-    assert_eq!(judged(&policy, &call(), Outcome::returned("done")).effect, Effect::Landed);
-    assert_eq!(judged(&policy, &call(), Failure::new("boom")).effect, Effect::Unknown);
-    assert_eq!(judged(&policy, &call(), Outcome::unanswered("timed out")).effect, Effect::Unknown);
+    assert_eq!(
+        judged(&policy, &call(), Outcome::returned("done")).effect,
+        Effect::Landed
+    );
+    assert_eq!(
+        judged(&policy, &call(), Failure::new("boom")).effect,
+        Effect::Unknown
+    );
+    assert_eq!(
+        judged(&policy, &call(), Outcome::unanswered("timed out")).effect,
+        Effect::Unknown
+    );
 }
 
 #[test]
 fn no_rule_judges_silence() {
-    assert!(!holds(json!({ "text": "timed out" }), Outcome::unanswered("timed out")));
+    assert!(!holds(
+        json!({ "text": "timed out" }),
+        Outcome::unanswered("timed out")
+    ));
 }
 
 #[test]
@@ -70,8 +92,14 @@ fn a_status_is_one_or_a_class() {
 #[test]
 fn everything_that_is_given_must_hold() {
     let when = json!({ "code": "busy", "text": "Server" });
-    assert!(holds(when.clone(), Failure::new("Server is busy").code("busy")));
-    assert!(!holds(when.clone(), Failure::new("Line is busy").code("busy")));
+    assert!(holds(
+        when.clone(),
+        Failure::new("Server is busy").code("busy")
+    ));
+    assert!(!holds(
+        when.clone(),
+        Failure::new("Line is busy").code("busy")
+    ));
     assert!(!holds(when, Failure::new("Server is busy")));
 }
 
@@ -82,38 +110,83 @@ fn a_place_is_found_in_whatever_wraps_it() {
     let in_content = json!({ "content": [{ "type": "text", "text": plain.to_string() }] });
     let structured = json!({ "content": [], "structuredContent": plain });
     for answer in [plain.clone(), in_text, in_content, structured] {
-        assert!(holds(json!({ "at": "state", "is": "rejected" }), Outcome::returned(answer.clone())), "{answer}");
-        assert!(holds(json!({ "at": "/state", "text": "rej" }), Outcome::returned(answer.clone())), "{answer}");
-        assert!(holds(json!({ "at": "/n" }), Outcome::returned(answer.clone())), "{answer}");
-        assert!(!holds(json!({ "at": "/state", "is": "done" }), Outcome::returned(answer.clone())), "{answer}");
+        assert!(
+            holds(
+                json!({ "at": "state", "is": "rejected" }),
+                Outcome::returned(answer.clone())
+            ),
+            "{answer}"
+        );
+        assert!(
+            holds(
+                json!({ "at": "/state", "text": "rej" }),
+                Outcome::returned(answer.clone())
+            ),
+            "{answer}"
+        );
+        assert!(
+            holds(json!({ "at": "/n" }), Outcome::returned(answer.clone())),
+            "{answer}"
+        );
+        assert!(
+            !holds(
+                json!({ "at": "/state", "is": "done" }),
+                Outcome::returned(answer.clone())
+            ),
+            "{answer}"
+        );
         assert!(!holds(json!({ "at": "/none" }), Outcome::returned(answer)));
     }
-    assert!(holds(json!({ "at": "/n", "is": 1 }), Failure::new("x").details(plain.clone())));
-    assert!(holds(json!({ "at": "/n", "is": 1 }), Failure::new(plain.to_string())));
+    assert!(holds(
+        json!({ "at": "/n", "is": 1 }),
+        Failure::new("x").details(plain.clone())
+    ));
+    assert!(holds(
+        json!({ "at": "/n", "is": 1 }),
+        Failure::new(plain.to_string())
+    ));
 }
 
 #[test]
 fn null_may_be_asked_for() {
-    assert!(holds(json!({ "at": "/error", "is": null }), Outcome::returned(json!({ "error": null }))));
-    assert!(!holds(json!({ "at": "/error", "is": null }), Outcome::returned(json!({ "error": "x" }))));
+    assert!(holds(
+        json!({ "at": "/error", "is": null }),
+        Outcome::returned(json!({ "error": null }))
+    ));
+    assert!(!holds(
+        json!({ "at": "/error", "is": null }),
+        Outcome::returned(json!({ "error": "x" }))
+    ));
 }
 
 #[test]
 fn a_text_is_matched_at_its_beginning() {
-    let wrapped = json!({ "content": [{ "type": "text", "text": " Error: no seats" }], "isError": true });
-    for outcome in
-        [Outcome::returned("Error: no seats"), Outcome::returned(wrapped), Failure::new("Error: no seats").into()]
-    {
+    let wrapped =
+        json!({ "content": [{ "type": "text", "text": " Error: no seats" }], "isError": true });
+    for outcome in [
+        Outcome::returned("Error: no seats"),
+        Outcome::returned(wrapped),
+        Failure::new("Error: no seats").into(),
+    ] {
         assert!(holds(json!({ "text": "Error: no" }), outcome));
     }
-    assert!(!holds(json!({ "text": "no seats" }), Outcome::returned("Error: no seats")));
+    assert!(!holds(
+        json!({ "text": "no seats" }),
+        Outcome::returned("Error: no seats")
+    ));
 }
 
 #[test]
 fn a_text_may_name_an_argument() {
     let when = json!({ "text": "order {/id} is closed" });
-    assert!(holds(when.clone(), Outcome::returned("order A1 is closed already")));
-    assert!(!holds(when, Outcome::returned("order A2 is closed already")));
+    assert!(holds(
+        when.clone(),
+        Outcome::returned("order A1 is closed already")
+    ));
+    assert!(!holds(
+        when,
+        Outcome::returned("order A2 is closed already")
+    ));
 }
 
 #[test]
@@ -129,9 +202,23 @@ fn handles_are_made_of_outcome_and_arguments_and_left_out_where_they_cannot_be()
     let policy = policy(json!({
         "identity": ["id"], "handles": ["order/{arguments:/id}/{/part}"], "undoes": ["part/{outcome:/replaced}"],
     }));
-    let named = judged(&policy, &call(), Outcome::returned(json!({ "part": 7, "replaced": "P6" })));
-    assert_eq!((named.handles, named.undid), (vec!["order/A1/7".to_owned()], vec!["part/P6".to_owned()]));
+    let named = judged(
+        &policy,
+        &call(),
+        Outcome::returned(json!({ "part": 7, "replaced": "P6" })),
+    );
+    assert_eq!(
+        (named.handles, named.undid),
+        (vec!["order/A1/7".to_owned()], vec!["part/P6".to_owned()])
+    );
     let bare = judged(&policy, &call(), Outcome::returned("done"));
-    assert_eq!((bare.effect, bare.handles.len(), bare.undid.len()), (Effect::Landed, 0, 0));
-    assert!(bare.reason.contains("/part") && bare.reason.contains("/replaced"), "{}", bare.reason);
+    assert_eq!(
+        (bare.effect, bare.handles.len(), bare.undid.len()),
+        (Effect::Landed, 0, 0)
+    );
+    assert!(
+        bare.reason.contains("/part") && bare.reason.contains("/replaced"),
+        "{}",
+        bare.reason
+    );
 }

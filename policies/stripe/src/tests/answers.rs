@@ -5,7 +5,9 @@ use semel_guest::Failure;
 use super::*;
 
 fn failed(status: u16, kind: &str, code: Option<&str>) -> Failure {
-    let failure = Failure::new("request failed").status(status).details(body(kind, code));
+    let failure = Failure::new("request failed")
+        .status(status)
+        .details(body(kind, code));
     code.map_or(failure.clone(), |code| failure.code(code))
 }
 
@@ -13,17 +15,42 @@ fn failed(status: u16, kind: &str, code: Option<&str>) -> Failure {
 fn every_documented_error_has_the_effect_that_the_documents_give_it() {
     for (status, kind, code, expected) in [
         (402, "card_error", Some("card_declined"), Effect::Refused),
-        (400, "invalid_request_error", Some("charge_already_refunded"), Effect::Refused),
-        (400, "invalid_request_error", Some("amount_too_large"), Effect::Refused),
-        (404, "invalid_request_error", Some("resource_missing"), Effect::Refused),
+        (
+            400,
+            "invalid_request_error",
+            Some("charge_already_refunded"),
+            Effect::Refused,
+        ),
+        (
+            400,
+            "invalid_request_error",
+            Some("amount_too_large"),
+            Effect::Refused,
+        ),
+        (
+            404,
+            "invalid_request_error",
+            Some("resource_missing"),
+            Effect::Refused,
+        ),
         (401, "invalid_request_error", None, Effect::Refused),
         (403, "invalid_request_error", None, Effect::Refused),
         (400, "idempotency_error", None, Effect::Unknown),
-        (409, "idempotency_error", Some("idempotency_key_in_use"), Effect::Unknown),
+        (
+            409,
+            "idempotency_error",
+            Some("idempotency_key_in_use"),
+            Effect::Unknown,
+        ),
         (409, "invalid_request_error", None, Effect::Unknown),
         (424, "api_error", None, Effect::Unknown),
         (429, "rate_limit_error", Some("rate_limit"), Effect::Absent),
-        (429, "invalid_request_error", Some("lock_timeout"), Effect::Absent),
+        (
+            429,
+            "invalid_request_error",
+            Some("lock_timeout"),
+            Effect::Absent,
+        ),
         (500, "api_error", None, Effect::Unknown),
         (502, "api_error", None, Effect::Unknown),
         (503, "api_error", None, Effect::Unknown),
@@ -32,7 +59,11 @@ fn every_documented_error_has_the_effect_that_the_documents_give_it() {
         (500, "card_error", Some("card_declined"), Effect::Unknown),
         (408, "invalid_request_error", None, Effect::Unknown),
     ] {
-        assert_eq!(effect(failed(status, kind, code)), expected, "{status} {kind} {code:?}");
+        assert_eq!(
+            effect(failed(status, kind, code)),
+            expected,
+            "{status} {kind} {code:?}"
+        );
     }
 }
 
@@ -45,7 +76,11 @@ fn only_what_is_certain_is_certain_by_status_alone() {
             400..=499 => Effect::Refused,
             _ => Effect::Unknown,
         };
-        assert_eq!(effect(Failure::new("failed").status(status)), expected, "{status}");
+        assert_eq!(
+            effect(Failure::new("failed").status(status)),
+            expected,
+            "{status}"
+        );
     }
 }
 
@@ -54,66 +89,131 @@ fn without_a_status_the_type_tells() {
     for (kind, code, expected) in [
         ("card_error", Some("card_declined"), Effect::Refused),
         ("invalid_request_error", None, Effect::Refused),
-        ("invalid_request_error", Some("lock_timeout"), Effect::Absent),
+        (
+            "invalid_request_error",
+            Some("lock_timeout"),
+            Effect::Absent,
+        ),
         ("rate_limit_error", None, Effect::Absent),
         ("authentication_error", None, Effect::Refused),
         ("idempotency_error", None, Effect::Unknown),
-        ("idempotency_error", Some("idempotency_key_in_use"), Effect::Unknown),
+        (
+            "idempotency_error",
+            Some("idempotency_key_in_use"),
+            Effect::Unknown,
+        ),
         ("api_error", None, Effect::Unknown),
         ("unheard_of_error", None, Effect::Unknown),
     ] {
-        assert_eq!(effect(Failure::new("failed").details(body(kind, code))), expected, "{kind} {code:?}");
+        assert_eq!(
+            effect(Failure::new("failed").details(body(kind, code))),
+            expected,
+            "{kind} {code:?}"
+        );
     }
     assert_eq!(effect(Failure::new("socket hang up")), Effect::Unknown);
-    assert_eq!(effect(Failure::new("exit status 1").code("exit-1")), Effect::Unknown);
+    assert_eq!(
+        effect(Failure::new("exit status 1").code("exit-1")),
+        Effect::Unknown
+    );
 }
 
 #[test]
 fn silence_is_judged_by_nobody() {
     assert_eq!(effect(Outcome::unanswered("timed out")), Effect::Unknown);
-    assert_eq!(effect(Outcome::unsent("connection refused")), Effect::Absent);
+    assert_eq!(
+        effect(Outcome::unsent("connection refused")),
+        Effect::Absent
+    );
     assert!(plain().judge(&refund(), &[]).is_err());
 }
 
 #[test]
 fn an_error_is_found_in_whatever_wraps_it() {
     let declined = body("card_error", Some("card_declined"));
-    let library =
-        json!({ "type": "StripeCardError", "rawType": "card_error", "code": "card_declined", "statusCode": 402 });
-    let text = json!({ "content": [{ "type": "text", "text": declined.to_string() }], "isError": true });
+    let library = json!({ "type": "StripeCardError", "rawType": "card_error", "code": "card_declined", "statusCode": 402 });
+    let text =
+        json!({ "content": [{ "type": "text", "text": declined.to_string() }], "isError": true });
     let structured = json!({ "content": [], "structuredContent": declined, "isError": true });
-    for wrapped in [declined.clone(), json!(declined.to_string()), library, text, structured, declined["error"].clone()]
-    {
-        assert_eq!(effect(Outcome::returned(wrapped.clone())), Effect::Refused, "{wrapped}");
-        assert_eq!(effect(Failure::new("x").details(wrapped.clone())), Effect::Refused, "{wrapped}");
-        assert_eq!(effect(Failure::new(wrapped.to_string())), Effect::Refused, "{wrapped}");
+    for wrapped in [
+        declined.clone(),
+        json!(declined.to_string()),
+        library,
+        text,
+        structured,
+        declined["error"].clone(),
+    ] {
+        assert_eq!(
+            effect(Outcome::returned(wrapped.clone())),
+            Effect::Refused,
+            "{wrapped}"
+        );
+        assert_eq!(
+            effect(Failure::new("x").details(wrapped.clone())),
+            Effect::Refused,
+            "{wrapped}"
+        );
+        assert_eq!(
+            effect(Failure::new(wrapped.to_string())),
+            Effect::Refused,
+            "{wrapped}"
+        );
     }
     let reason = judged(failed(402, "card_error", Some("card_declined"))).reason;
-    assert_eq!(reason, "Stripe: card_error card_declined HTTP 402: so it is");
+    assert_eq!(
+        reason,
+        "Stripe: card_error card_declined HTTP 402: so it is"
+    );
 }
 
 #[test]
 fn a_tool_that_admits_a_failure_without_saying_which_leaves_it_in_doubt() {
     let wrapped = json!({ "content": [{ "type": "text", "text": "no" }], "isError": true });
-    for answer in [json!("Failed to create refund"), json!("Error: socket hang up"), wrapped] {
-        assert_eq!(effect(Outcome::returned(answer.clone())), Effect::Unknown, "{answer}");
+    for answer in [
+        json!("Failed to create refund"),
+        json!("Error: socket hang up"),
+        wrapped,
+    ] {
+        assert_eq!(
+            effect(Outcome::returned(answer.clone())),
+            Effect::Unknown,
+            "{answer}"
+        );
     }
 }
 
 #[test]
 fn what_was_made_has_a_name_for_later_calls() {
     let made = json!({ "id": "re_1", "object": "refund", "status": "succeeded" });
-    for answer in
-        [made.clone(), json!(made.to_string()), json!({ "content": [{ "type": "text", "text": made.to_string() }] })]
-    {
+    for answer in [
+        made.clone(),
+        json!(made.to_string()),
+        json!({ "content": [{ "type": "text", "text": made.to_string() }] }),
+    ] {
         let verdict = judged(Outcome::returned(answer.clone()));
-        assert_eq!((verdict.effect, verdict.handles), (Effect::Landed, vec!["refund/re_1".to_owned()]), "{answer}");
+        assert_eq!(
+            (verdict.effect, verdict.handles),
+            (Effect::Landed, vec!["refund/re_1".to_owned()]),
+            "{answer}"
+        );
     }
     let prose = judged(Outcome::returned("refunded"));
     assert_eq!((prose.effect, prose.handles.len()), (Effect::Landed, 0));
     let captured = Call::new("capture_payment_intent", json!({ "id": "pi_1" }));
-    let verdict = plain().judge(&captured, &[Attempt::new("k", Outcome::returned(json!({ "id": "pi_1" })))]).unwrap();
-    assert_eq!((verdict.effect, verdict.handles.len()), (Effect::Landed, 0), "it made nothing");
+    let verdict = plain()
+        .judge(
+            &captured,
+            &[Attempt::new(
+                "k",
+                Outcome::returned(json!({ "id": "pi_1" })),
+            )],
+        )
+        .unwrap();
+    assert_eq!(
+        (verdict.effect, verdict.handles.len()),
+        (Effect::Landed, 0),
+        "it made nothing"
+    );
 }
 
 #[test]
@@ -125,13 +225,27 @@ fn a_refund_that_failed_at_once_gave_no_money_back() {
         ("requires_action", Effect::Landed),
         ("succeeded", Effect::Landed),
     ] {
-        assert_eq!(effect(Outcome::returned(json!({ "id": "re_1", "status": status }))), expected, "{status}");
+        assert_eq!(
+            effect(Outcome::returned(json!({ "id": "re_1", "status": status }))),
+            expected,
+            "{status}"
+        );
     }
 }
 
 #[test]
 fn who_was_limited_or_not_admitted_may_soon_come_again() {
-    assert!(judged(failed(429, "rate_limit_error", None)).retry_after_ms.unwrap() >= 1_000);
-    assert!(judged(failed(401, "invalid_request_error", None)).retry_after_ms.unwrap() <= 60_000);
+    assert!(
+        judged(failed(429, "rate_limit_error", None))
+            .retry_after_ms
+            .unwrap()
+            >= 1_000
+    );
+    assert!(
+        judged(failed(401, "invalid_request_error", None))
+            .retry_after_ms
+            .unwrap()
+            <= 60_000
+    );
     assert_eq!(judged(failed(402, "card_error", None)).retry_after_ms, None);
 }

@@ -30,8 +30,19 @@ impl Cluster {
         let share = SLOTS.div_ceil(primaries);
         for (at, node) in cluster.nodes.iter().enumerate() {
             let (first, last) = (at * share, ((at + 1) * share).min(SLOTS) - 1);
-            done(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()]);
-            done(node, &["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+            done(
+                node,
+                &["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()],
+            );
+            done(
+                node,
+                &[
+                    "CLUSTER",
+                    "ADDSLOTSRANGE",
+                    &first.to_string(),
+                    &last.to_string(),
+                ],
+            );
             cluster.meet(node);
         }
         cluster.settle();
@@ -54,10 +65,17 @@ impl Cluster {
         let at = self.add_primary();
         let replica = &self.nodes[at];
         done(replica, &["CLUSTER", "REPLICATE", &primary]);
-        machine::until("the replica", || replica.cli(&["INFO", "replication"]).contains("master_link_status:up"));
+        machine::until("the replica", || {
+            replica
+                .cli(&["INFO", "replication"])
+                .contains("master_link_status:up")
+        });
         // The others choose it only if they know whose it is.
         machine::until("the news of the replica", || {
-            self.nodes.iter().all(|node| node.cli(&["CLUSTER", "NODES"]).contains(&format!("slave {primary}")))
+            self.nodes.iter().all(|node| {
+                node.cli(&["CLUSTER", "NODES"])
+                    .contains(&format!("slave {primary}"))
+            })
         });
         at
     }
@@ -65,7 +83,10 @@ impl Cluster {
     fn meet(&self, node: &Redis) {
         let (first, bus) = (&self.nodes[0], &self.buses[0]);
         if first.port != node.port {
-            done(node, &["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string(), bus]);
+            done(
+                node,
+                &["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string(), bus],
+            );
         }
     }
 
@@ -98,20 +119,40 @@ impl Cluster {
     /// Moves so many slots, with what lies in them, as whoever looks after a cluster does.
     pub fn reshard(&self, from: usize, to: usize, slots: usize) {
         let moved = program("redis-cli")
-            .args(["--cluster", "reshard", &format!("127.0.0.1:{}", self.nodes[from].port), "--cluster-yes"])
-            .args(["--cluster-from", &self.id(from), "--cluster-to", &self.id(to)])
+            .args([
+                "--cluster",
+                "reshard",
+                &format!("127.0.0.1:{}", self.nodes[from].port),
+                "--cluster-yes",
+            ])
+            .args([
+                "--cluster-from",
+                &self.id(from),
+                "--cluster-to",
+                &self.id(to),
+            ])
             .args(["--cluster-slots", &slots.to_string()])
             .output()
             .unwrap();
-        assert!(moved.status.success(), "reshard: {}", String::from_utf8_lossy(&moved.stdout));
+        assert!(
+            moved.status.success(),
+            "reshard: {}",
+            String::from_utf8_lossy(&moved.stdout)
+        );
     }
 
     /// Has a primary write more than a wire to its replica holds, so that what comes after it does not leave the primary while the
     /// replica stands still.
     pub fn fill_wire(&self, from: usize) {
-        let script = "for i = 1, 32 do redis.call('SET', KEYS[1], string.rep('x', 1000000)) end return 'OK'";
+        let script =
+            "for i = 1, 32 do redis.call('SET', KEYS[1], string.rep('x', 1000000)) end return 'OK'";
         let node = &self.nodes[from];
-        assert!((0..1000).any(|number| node.cli(&["EVAL", script, "1", &format!("filler-{number}")]) == "OK"));
+        assert!((0..1000).any(|number| node.cli(&[
+            "EVAL",
+            script,
+            "1",
+            &format!("filler-{number}")
+        ]) == "OK"));
     }
 
     /// Empties every server.
@@ -133,15 +174,30 @@ impl Cluster {
 
 /// The settings with which a server of a cluster is started, on top of those that are fit for a ledger.
 fn settings(bus: &str) -> Vec<&str> {
-    let clustered = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", bus];
-    let hasty = ["--cluster-node-timeout", NODE_TIMEOUT_MS, "--cluster-replica-validity-factor", "0"];
+    let clustered = [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-config-file",
+        "nodes.conf",
+        "--cluster-port",
+        bus,
+    ];
+    let hasty = [
+        "--cluster-node-timeout",
+        NODE_TIMEOUT_MS,
+        "--cluster-replica-validity-factor",
+        "0",
+    ];
     [FIT, &clustered, &hasty].concat()
 }
 
 /// A server that is in no cluster yet, and where it speaks to others.
 fn server(more: &[&str]) -> (Redis, String) {
     let bus = machine::free_port().to_string();
-    (Redis::start_with(&[&settings(&bus)[..], more].concat()), bus)
+    (
+        Redis::start_with(&[&settings(&bus)[..], more].concat()),
+        bus,
+    )
 }
 
 fn done(node: &Redis, command: &[&str]) {

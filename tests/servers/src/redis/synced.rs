@@ -18,14 +18,26 @@ pub(super) struct Syncs {
 
 impl Syncs {
     pub(super) fn new() -> Self {
-        let syncs = Self { folder: TempDir::new().unwrap() };
+        let syncs = Self {
+            folder: TempDir::new().unwrap(),
+        };
         let compiled = Command::new("rustc")
-            .args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=1", "-Cpanic=abort", "-o"])
+            .args([
+                "--edition=2024",
+                "--crate-type=cdylib",
+                "-Copt-level=1",
+                "-Cpanic=abort",
+                "-o",
+            ])
             .arg(syncs.library())
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("preload/fdatasync.rs"))
             .output()
             .unwrap();
-        assert!(compiled.status.success(), "rustc: {}", String::from_utf8_lossy(&compiled.stderr));
+        assert!(
+            compiled.status.success(),
+            "rustc: {}",
+            String::from_utf8_lossy(&compiled.stderr)
+        );
         syncs
     }
 
@@ -39,7 +51,9 @@ impl Syncs {
 
     /// Lets a server that is about to be started tell of its syncs.
     pub(super) fn listen(&self, server: &mut Command) {
-        server.env("LD_PRELOAD", self.library()).env("SEMEL_SYNCED", self.notes());
+        server
+            .env("LD_PRELOAD", self.library())
+            .env("SEMEL_SYNCED", self.notes());
     }
 
     /// Takes from the append-only files in this folder what was not synced.

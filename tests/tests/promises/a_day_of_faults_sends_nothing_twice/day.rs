@@ -61,24 +61,47 @@ pub struct Day {
 impl Day {
     /// Starts the hosts, each with a wire of its own to the server.
     pub fn begin(server: Server, agents: &Agents, seed: u64) -> Self {
-        let wires: Vec<_> =
-            server.port().into_iter().flat_map(|port| (0..HOSTS).map(move |_| Proxy::to(port))).collect();
+        let wires: Vec<_> = server
+            .port()
+            .into_iter()
+            .flat_map(|port| (0..HOSTS).map(move |_| Proxy::to(port)))
+            .collect();
         let title = format!("two hosts share a ledger: {}, seed {seed}", server.name());
         let (scene, zygote, random) = (Scene::new(), Zygote::start(), Random(seed));
         let (hosts, troubles) = (Vec::new(), BTreeMap::new());
         let agents = agents.clone();
-        let mut day = Self { server, wires, scene, agents, zygote, hosts, random, troubles, title };
+        let mut day = Self {
+            server,
+            wires,
+            scene,
+            agents,
+            zygote,
+            hosts,
+            random,
+            troubles,
+            title,
+        };
         for host in 0..HOSTS {
-            let ledger = day.server.place(day.wires.get(host).map_or(0, |wire| wire.port));
+            let ledger = day
+                .server
+                .place(day.wires.get(host).map_or(0, |wire| wire.port));
             let process = day.start(&ledger);
-            day.hosts.push(Host { ledger, process, course: Course::default() });
+            day.hosts.push(Host {
+                ledger,
+                process,
+                course: Course::default(),
+            });
         }
         day
     }
 
     fn start(&mut self, ledger: &Place) -> Pid {
-        let agents = Agents { seed: self.random.below(u64::MAX), ..self.agents.clone() };
-        self.zygote.play(&self.scene.part_at(ledger.clone(), "", Role::Agents(agents)))
+        let agents = Agents {
+            seed: self.random.below(u64::MAX),
+            ..self.agents.clone()
+        };
+        self.zygote
+            .play(&self.scene.part_at(ledger.clone(), "", Role::Agents(agents)))
     }
 
     /// Lets one trouble after the other come for so many seconds, and each at least once.
@@ -139,13 +162,17 @@ impl Day {
         let delay = Duration::from_millis(1 + self.random.below(DELAY_MS_MAX));
         self.wires.iter().for_each(|wire| wire.delay_by(delay));
         sleep(SLOW_FOR);
-        self.wires.iter().for_each(|wire| wire.delay_by(Duration::ZERO));
+        self.wires
+            .iter()
+            .for_each(|wire| wire.delay_by(Duration::ZERO));
     }
 
     /// Waits until agents send again: a trouble that is over keeps nobody.
     fn goes_on(&self, trouble: Trouble) {
         let before = self.scene.shop.requests();
-        until(&format!("what comes after \"{trouble}\""), || self.scene.shop.requests() >= before + GOES_ON);
+        until(&format!("what comes after \"{trouble}\""), || {
+            self.scene.shop.requests() >= before + GOES_ON
+        });
     }
 
     /// Lets the agents come to an end, and looks at what is left.
@@ -154,7 +181,11 @@ impl Day {
         for host in &self.hosts {
             assert!(!self.zygote.was_killed(host.process));
         }
-        let mut report = Report { title: self.title, troubles: self.troubles, ..Report::default() };
+        let mut report = Report {
+            title: self.title,
+            troubles: self.troubles,
+            ..Report::default()
+        };
         report.courses = self.hosts.into_iter().map(|host| host.course).collect();
         evening::looked_after(&self.scene.shop, &self.server, &mut report);
         report

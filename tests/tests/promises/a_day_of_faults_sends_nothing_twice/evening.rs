@@ -37,12 +37,18 @@ const STATES: [(StateLabel, &str); 10] = [
 pub fn looked_after(shop: &Arc<Shop>, server: &Server, report: &mut Report) {
     let asked = told_by_the_journal(shop, report);
     shop.catch_up();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let store = server.direct().open_later().await;
         report.stuck = stuck(Arc::clone(&store), shop, asked).await;
         for (state, name) in STATES {
-            report.records.insert(name.to_owned(), count(&*store, state).await);
+            report
+                .records
+                .insert(name.to_owned(), count(&*store, state).await);
         }
     });
     report.faults = shop.faults();
@@ -68,9 +74,14 @@ fn told_by_the_journal(shop: &Shop, report: &mut Report) -> Vec<What> {
 /// What is still said to be under way, though nobody is left who could be at it.
 async fn stuck(store: Arc<dyn Store>, shop: &Arc<Shop>, asked: Vec<What>) -> Vec<What> {
     let line = Arc::clone(shop) as Arc<dyn Line>;
-    let semel = stories::host(Arc::clone(&store), &Tools::load().await, &line).await.unwrap();
-    let customers = Customers::new(semel, &line, "", move || std::future::ready(Arc::clone(&store)));
-    let (cancelled, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(|what| what.tool == "cancel");
+    let semel = stories::host(Arc::clone(&store), &Tools::load().await, &line)
+        .await
+        .unwrap();
+    let customers = Customers::new(semel, &line, "", move || {
+        std::future::ready(Arc::clone(&store))
+    });
+    let (cancelled, others): (Vec<_>, Vec<_>) =
+        asked.into_iter().partition(|what| what.tool == "cancel");
     let mut stuck = Vec::new();
     for asked in [cancelled, others] {
         let (left, mut asking) = (Arc::new(Mutex::new(asked)), JoinSet::new());
@@ -95,7 +106,11 @@ fn next(left: &Mutex<Vec<What>>) -> Option<What> {
 }
 
 async fn count(store: &dyn Store, state: StateLabel) -> usize {
-    let mut query = Query { states: vec![state], limit: PAGE_MAX, ..Query::default() };
+    let mut query = Query {
+        states: vec![state],
+        limit: PAGE_MAX,
+        ..Query::default()
+    };
     let mut count = 0;
     loop {
         let page = store.list(&query).await.unwrap();

@@ -19,9 +19,15 @@ impl Footprint {
     pub fn of(process: Pid) -> Self {
         let proc = format!("/proc/{}", process.as_raw_nonzero());
         let status = fs::read_to_string(format!("{proc}/status")).unwrap();
-        let memory = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        let memory = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"))
+            .unwrap();
         let memory_kib = memory.trim().trim_end_matches(" kB").parse().unwrap();
-        Self { memory_kib, descriptors: fs::read_dir(format!("{proc}/fd")).unwrap().count() }
+        Self {
+            memory_kib,
+            descriptors: fs::read_dir(format!("{proc}/fd")).unwrap().count(),
+        }
     }
 }
 
@@ -38,12 +44,18 @@ impl Course {
     pub fn parts(&self) -> [Footprint; 3] {
         [1, 2, 3].map(|quarter| {
             let count = self.0.len();
-            let part = &self.0[quarter * count / 4..((quarter + 1) * count / 4).max(quarter * count / 4 + 1)];
-            let (mut memory, mut descriptors): (Vec<_>, Vec<_>) =
-                part.iter().map(|print| (print.memory_kib, print.descriptors)).unzip();
+            let part = &self.0
+                [quarter * count / 4..((quarter + 1) * count / 4).max(quarter * count / 4 + 1)];
+            let (mut memory, mut descriptors): (Vec<_>, Vec<_>) = part
+                .iter()
+                .map(|print| (print.memory_kib, print.descriptors))
+                .unzip();
             memory.sort_unstable();
             descriptors.sort_unstable();
-            Footprint { memory_kib: memory[memory.len() / 2], descriptors: descriptors[descriptors.len() / 2] }
+            Footprint {
+                memory_kib: memory[memory.len() / 2],
+                descriptors: descriptors[descriptors.len() / 2],
+            }
         })
     }
 
@@ -62,7 +74,17 @@ impl fmt::Display for Course {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [early, middle, late] = self.parts();
         let mib = |print: Footprint| print.memory_kib as f64 / 1024.0;
-        write!(f, "{:.1}, {:.1}, {:.1} MiB; ", mib(early), mib(middle), mib(late))?;
-        write!(f, "{}, {}, {} descriptors", early.descriptors, middle.descriptors, late.descriptors)
+        write!(
+            f,
+            "{:.1}, {:.1}, {:.1} MiB; ",
+            mib(early),
+            mib(middle),
+            mib(late)
+        )?;
+        write!(
+            f,
+            "{}, {}, {} descriptors",
+            early.descriptors, middle.descriptors, late.descriptors
+        )
     }
 }

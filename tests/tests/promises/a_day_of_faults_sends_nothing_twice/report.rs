@@ -41,7 +41,9 @@ impl Report {
     }
 
     pub fn is_flat(&self) -> bool {
-        self.courses.iter().all(|course| course.keeps_its_memory() && course.keeps_its_descriptors())
+        self.courses
+            .iter()
+            .all(|course| course.keeps_its_memory() && course.keeps_its_descriptors())
     }
 
     fn answered(&self) -> usize {
@@ -52,27 +54,46 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.title)?;
-        writeln!(f, "{:7} calls of {} operations, of them", self.calls, self.operations)?;
+        writeln!(
+            f,
+            "{:7} calls of {} operations, of them",
+            self.calls, self.operations
+        )?;
         for (word, times) in &self.answers {
             writeln!(f, "{times:7}   {word}")?;
         }
         let unanswered = self.calls - self.answered();
-        writeln!(f, "{unanswered:7}   without an answer: given up, the host killed, or the ledger away")?;
+        writeln!(
+            f,
+            "{unanswered:7}   without an answer: given up, the host killed, or the ledger away"
+        )?;
         for (trouble, times) in &self.troubles {
             writeln!(f, "{times:7} times {trouble}")?;
         }
         writeln!(f, "{:7} effects", self.effects)?;
         writeln!(f, "{:7} double sendings", self.twice())?;
         writeln!(f, "{:7} lost records", self.lost())?;
-        writeln!(f, "{:7} false answers", self.count(|fault| matches!(fault, Fault::False(_))))?;
+        writeln!(
+            f,
+            "{:7} false answers",
+            self.count(|fault| matches!(fault, Fault::False(_)))
+        )?;
         writeln!(f, "{:7} stuck operations", self.stuck.len())?;
         for (state, records) in &self.records {
             writeln!(f, "{records:7} records {state}")?;
         }
         for (host, course) in self.courses.iter().enumerate() {
-            writeln!(f, "        host {}, early, in the middle and late: {course}", host + 1)?;
+            writeln!(
+                f,
+                "        host {}, early, in the middle and late: {course}",
+                host + 1
+            )?;
         }
-        self.faults.iter().try_for_each(|fault| writeln!(f, "        {fault:?}"))?;
-        self.stuck.iter().try_for_each(|what| writeln!(f, "        stuck: {what}"))
+        self.faults
+            .iter()
+            .try_for_each(|fault| writeln!(f, "        {fault:?}"))?;
+        self.stuck
+            .iter()
+            .try_for_each(|what| writeln!(f, "        stuck: {what}"))
     }
 }

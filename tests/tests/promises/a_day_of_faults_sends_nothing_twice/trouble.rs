@@ -53,14 +53,18 @@ pub struct Deck {
 
 impl Deck {
     pub fn of(all: impl IntoIterator<Item = Trouble>) -> Self {
-        Self { all: all.into_iter().collect(), left: Vec::new() }
+        Self {
+            all: all.into_iter().collect(),
+            left: Vec::new(),
+        }
     }
 
     pub fn next(&mut self, random: &mut Random) -> Trouble {
         if self.left.is_empty() {
             self.left.clone_from(&self.all);
         }
-        self.left.swap_remove(random.below(self.left.len() as u64) as usize)
+        self.left
+            .swap_remove(random.below(self.left.len() as u64) as usize)
     }
 
     /// Whether all have come equally often.

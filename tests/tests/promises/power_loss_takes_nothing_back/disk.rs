@@ -61,7 +61,10 @@ enum Done {
 impl Disk {
     /// One that says a write-ahead log is synced and does not do it: what `synchronous=NORMAL` comes to.
     pub fn that_lies() -> Self {
-        Self(Mutex::new(State { lies: true, ..State::default() }))
+        Self(Mutex::new(State {
+            lies: true,
+            ..State::default()
+        }))
     }
 
     /// From now on this fails, counted from now.
@@ -85,9 +88,14 @@ impl Disk {
         let mut state = self.0.lock().unwrap();
         match state.fate(&change) {
             None => {
-                let bytes = if let Change::Write { content, .. } = &change { content.len() } else { 0 };
+                let bytes = if let Change::Write { content, .. } = &change {
+                    content.len()
+                } else {
+                    0
+                };
                 let made = make(bytes);
-                if !(state.lies && file.ends_with("-wal") && matches!(change, Change::Sync { .. })) {
+                if !(state.lies && file.ends_with("-wal") && matches!(change, Change::Sync { .. }))
+                {
                     state.log.push((file.to_owned(), Done::Change(change)));
                 }
                 made
@@ -98,7 +106,9 @@ impl Disk {
                     Change::Write { at, mut content } if content.len() > SECTOR => {
                         content.truncate(content.len() / 2);
                         make(content.len());
-                        state.log.push((file.to_owned(), Done::Change(Change::Write { at, content })));
+                        state
+                            .log
+                            .push((file.to_owned(), Done::Change(Change::Write { at, content })));
                     }
                     Change::Sync { .. } => state.log.push((file.to_owned(), Done::SyncFailed)),
                     _ => {}
@@ -112,12 +122,21 @@ impl Disk {
     pub fn after_power_loss(&self, at: usize, random: &mut Random) -> BTreeMap<String, Vec<u8>> {
         let mut files: BTreeMap<String, Platter> = BTreeMap::new();
         for (file, done) in &self.0.lock().unwrap().log[..at] {
-            files.entry(file.clone()).or_insert_with(|| Platter::of(file)).take(done, random);
-            if matches!(done, Done::Change(Change::Sync { folder: true } | Change::Delete { synced: true })) {
+            files
+                .entry(file.clone())
+                .or_insert_with(|| Platter::of(file))
+                .take(done, random);
+            if matches!(
+                done,
+                Done::Change(Change::Sync { folder: true } | Change::Delete { synced: true })
+            ) {
                 files.values_mut().for_each(Platter::lose_old_names);
             }
         }
-        files.into_iter().filter_map(|(file, platter)| Some((file, platter.lose_power(random)?))).collect()
+        files
+            .into_iter()
+            .filter_map(|(file, platter)| Some((file, platter.lose_power(random)?)))
+            .collect()
     }
 }
 
@@ -143,7 +162,10 @@ impl Platter {
     /// The database itself is made, and its name synced, before SQLite hears of it.
     fn of(file: &str) -> Self {
         let is_made = !file.ends_with("-wal") && !file.ends_with("-journal");
-        Self { synced: is_made.then(Vec::new), pending: Vec::new() }
+        Self {
+            synced: is_made.then(Vec::new),
+            pending: Vec::new(),
+        }
     }
 
     fn take(&mut self, done: &Done, random: &mut Random) {
@@ -160,7 +182,11 @@ impl Platter {
 
     /// The folder is synced: files that were deleted are gone for good.
     fn lose_old_names(&mut self) {
-        if let Some(last) = self.pending.iter().rposition(|change| matches!(change, Change::Delete { .. })) {
+        if let Some(last) = self
+            .pending
+            .iter()
+            .rposition(|change| matches!(change, Change::Delete { .. }))
+        {
             self.pending.drain(..=last);
             self.synced = None;
         }
@@ -187,7 +213,10 @@ impl Platter {
                     while from < content.len() {
                         let to = (from + SECTOR - (at + from) % SECTOR).min(content.len());
                         if keeps() {
-                            self.keep(&Change::Write { at: at + from, content: content[from..to].to_vec() });
+                            self.keep(&Change::Write {
+                                at: at + from,
+                                content: content[from..to].to_vec(),
+                            });
                         }
                         from = to;
                     }
@@ -217,13 +246,28 @@ fn put(file: &mut Vec<u8>, at: usize, content: &[u8]) {
 fn what_is_not_synced_may_be_lost_in_parts() {
     let disk = Disk::default();
     let change = |change| disk.change("a", change, |_| 0);
-    change(Change::Write { at: 0, content: vec![1; 2 * SECTOR] });
+    change(Change::Write {
+        at: 0,
+        content: vec![1; 2 * SECTOR],
+    });
     change(Change::Sync { folder: false });
     let synced = disk.now();
-    change(Change::Write { at: SECTOR / 2, content: vec![2; SECTOR] });
+    change(Change::Write {
+        at: SECTOR / 2,
+        content: vec![2; SECTOR],
+    });
     let mut random = Random(1);
-    assert_eq!(disk.after_power_loss(synced, &mut random)["a"], vec![1; 2 * SECTOR]);
-    let images = (0..100).map(|_| disk.after_power_loss(disk.now(), &mut random).remove("a").unwrap());
-    let seen: std::collections::BTreeSet<_> = images.map(|image| (image[SECTOR - 1], image[SECTOR])).collect();
+    assert_eq!(
+        disk.after_power_loss(synced, &mut random)["a"],
+        vec![1; 2 * SECTOR]
+    );
+    let images = (0..100).map(|_| {
+        disk.after_power_loss(disk.now(), &mut random)
+            .remove("a")
+            .unwrap()
+    });
+    let seen: std::collections::BTreeSet<_> = images
+        .map(|image| (image[SECTOR - 1], image[SECTOR]))
+        .collect();
     assert_eq!(seen, [(1, 1), (1, 2), (2, 1), (2, 2)].into());
 }

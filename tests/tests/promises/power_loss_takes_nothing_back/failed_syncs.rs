@@ -28,7 +28,12 @@ const KEYS: u64 = 12;
 
 /// From this sync on, or only this one.
 fn failing(first: usize, for_good: bool) -> Failing {
-    Failing { first, for_good, code: SQLITE_IOERR_FSYNC, of: is_sync }
+    Failing {
+        first,
+        for_good,
+        code: SQLITE_IOERR_FSYNC,
+        of: is_sync,
+    }
 }
 
 /// What is left on a disk whose syncs failed, and since when they did.
@@ -45,7 +50,12 @@ impl Left {
     async fn whole(random: &mut Random) -> Self {
         let (folder, disk) = on(Disk::default());
         let witness = Arc::new(Witness::of(&disk));
-        let left = Self { folder, disk, witness, since: 0 };
+        let left = Self {
+            folder,
+            disk,
+            witness,
+            since: 0,
+        };
         let first = left.open();
         for key in 0..KEYS {
             left.witness.write(&first, key, random).await;
@@ -59,12 +69,19 @@ impl Left {
         let mut left = Self::whole(random).await;
         let hosts = [left.open(), left.open()];
         for _ in 0..random.below(3) {
-            left.witness.write(&hosts[0], random.below(KEYS), random).await;
+            left.witness
+                .write(&hosts[0], random.below(KEYS), random)
+                .await;
         }
         left.since = left.disk.now();
-        left.disk.fail(Some(failing(random.below(4) as usize, random.below(2) == 0)));
+        left.disk.fail(Some(failing(
+            random.below(4) as usize,
+            random.below(2) == 0,
+        )));
         for _ in 0..=random.below(6) {
-            left.witness.write(&hosts[random.below(2) as usize], random.below(KEYS), random).await;
+            left.witness
+                .write(&hosts[random.below(2) as usize], random.below(KEYS), random)
+                .await;
         }
         left.disk.fail(Some(failing(0, true)));
         drop(hosts);
@@ -86,7 +103,9 @@ impl Left {
             together.wait();
             self.open()
         };
-        thread::scope(|scope| [scope.spawn(open), scope.spawn(open)].map(|opening| opening.join().unwrap()))
+        thread::scope(|scope| {
+            [scope.spawn(open), scope.spawn(open)].map(|opening| opening.join().unwrap())
+        })
     }
 
     /// One who opens the ledger, if he can, writes, and ends, while syncs fail from this one on.
@@ -125,7 +144,10 @@ async fn at_any_moment() {
         let [next, other] = left.opened_by_two_at_once();
         for key in 0..KEYS {
             left.witness.write(&next, key, &mut random).await;
-            assert!(left.witness.is_acknowledged(key), "seed {seed}: the ledger goes on");
+            assert!(
+                left.witness.is_acknowledged(key),
+                "seed {seed}: the ledger goes on"
+            );
         }
         drop((next, other));
         let (missing, looked) = left.missing(&mut random).await;
@@ -163,7 +185,9 @@ async fn a_host_does_not_come_back_to_its_own_log() {
 /// Opens the ledger and closes it, as any program does that leaves it to SQLite.
 fn opened_without_care(ledger: &Path) {
     let other = rusqlite::Connection::open(ledger).unwrap();
-    other.query_row("SELECT count(*) FROM entry", [], |_| Ok(())).unwrap();
+    other
+        .query_row("SELECT count(*) FROM entry", [], |_| Ok(()))
+        .unwrap();
 }
 
 /// The control: what SQLite finds in the log it takes to be there.
@@ -176,6 +200,10 @@ async fn control_whoever_trusts_the_log_loses_records() {
         opened_without_care(&left.ledger());
         missing.extend(left.missing(&mut random).await.0);
     }
-    println!("{} of what the disks lack: {:?}", missing.len(), missing.first());
+    println!(
+        "{} of what the disks lack: {:?}",
+        missing.len(),
+        missing.first()
+    );
     assert!(!missing.is_empty());
 }

@@ -12,8 +12,9 @@
 
 use super::disk::{Change, Disk};
 use rusqlite::ffi::{
-    SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_JOURNAL, SQLITE_OPEN_WAL, sqlite3_file, sqlite3_filename,
-    sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+    SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_JOURNAL, SQLITE_OPEN_WAL, sqlite3_file,
+    sqlite3_filename, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find,
+    sqlite3_vfs_register,
 };
 use std::{
     collections::HashMap,
@@ -52,7 +53,10 @@ struct Opened {
 /// From now on `disk` is told of what SQLite does to files below `folder`.
 pub fn watch(folder: &Path, disk: &Arc<Disk>) {
     ORIGINAL.get_or_init(register);
-    WATCHED.lock().unwrap().push((folder.to_owned(), Arc::clone(disk)));
+    WATCHED
+        .lock()
+        .unwrap()
+        .push((folder.to_owned(), Arc::clone(disk)));
 }
 
 fn register() -> Original {
@@ -65,7 +69,10 @@ fn register() -> Original {
         watching.pNext = ptr::null_mut();
         watching.xOpen = Some(open);
         watching.xDelete = Some(delete);
-        assert_eq!(sqlite3_vfs_register(Box::into_raw(Box::new(watching)), 1), SQLITE_OK);
+        assert_eq!(
+            sqlite3_vfs_register(Box::into_raw(Box::new(watching)), 1),
+            SQLITE_OK
+        );
         Original(original)
     }
 }
@@ -80,9 +87,13 @@ fn watcher(name: *const c_char) -> Option<(Arc<Disk>, String)> {
         return None;
     }
     // SAFETY: SQLite's names end with a zero.
-    let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()));
+    let path = Path::new(OsStr::from_bytes(
+        unsafe { CStr::from_ptr(name) }.to_bytes(),
+    ));
     let watched = WATCHED.lock().unwrap();
-    let (_, disk) = watched.iter().find(|(folder, _)| path.starts_with(folder))?;
+    let (_, disk) = watched
+        .iter()
+        .find(|(folder, _)| path.starts_with(folder))?;
     Some((Arc::clone(disk), path.file_name()?.to_str()?.to_owned()))
 }
 
@@ -102,8 +113,17 @@ unsafe extern "C" fn open(
             let methods: &'static sqlite3_io_methods = &*(*file).pMethods;
             let makes_names = SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL;
             let syncs_folder = flags & SQLITE_OPEN_CREATE != 0 && flags & makes_names != 0;
-            let opened = Opened { disk, name, methods, syncs_folder };
-            OPENED.lock().unwrap().get_or_insert_default().insert(file as usize, opened);
+            let opened = Opened {
+                disk,
+                name,
+                methods,
+                syncs_folder,
+            };
+            OPENED
+                .lock()
+                .unwrap()
+                .get_or_insert_default()
+                .insert(file as usize, opened);
             (*file).pMethods = listening(methods);
         }
         done
@@ -114,16 +134,19 @@ unsafe extern "C" fn open(
 fn listening(methods: &'static sqlite3_io_methods) -> &'static sqlite3_io_methods {
     static TABLES: Mutex<Option<HashMap<usize, &'static sqlite3_io_methods>>> = Mutex::new(None);
     let mut tables = TABLES.lock().unwrap();
-    tables.get_or_insert_default().entry(ptr::from_ref(methods) as usize).or_insert_with(|| {
-        let mut table = *methods;
-        table.xClose = Some(close);
-        table.xWrite = Some(write);
-        table.xTruncate = Some(truncate);
-        table.xSync = Some(sync);
-        // Without it a file may be changed through memory, unheard.
-        table.iVersion = table.iVersion.min(2);
-        Box::leak(Box::new(table))
-    })
+    tables
+        .get_or_insert_default()
+        .entry(ptr::from_ref(methods) as usize)
+        .or_insert_with(|| {
+            let mut table = *methods;
+            table.xClose = Some(close);
+            table.xWrite = Some(write);
+            table.xTruncate = Some(truncate);
+            table.xSync = Some(sync);
+            // Without it a file may be changed through memory, unheard.
+            table.iVersion = table.iVersion.min(2);
+            Box::leak(Box::new(table))
+        })
 }
 
 fn opened(file: *mut sqlite3_file) -> Opened {
@@ -131,39 +154,97 @@ fn opened(file: *mut sqlite3_file) -> Opened {
 }
 
 unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
-    let opened = OPENED.lock().unwrap().as_mut().unwrap().remove(&(file as usize)).unwrap();
+    let opened = OPENED
+        .lock()
+        .unwrap()
+        .as_mut()
+        .unwrap()
+        .remove(&(file as usize))
+        .unwrap();
     // SAFETY: SQLite's own call, passed on.
     unsafe { opened.methods.xClose.unwrap()(file) }
 }
 
-unsafe extern "C" fn write(file: *mut sqlite3_file, data: *const c_void, bytes: c_int, at: sqlite3_int64) -> c_int {
-    let Opened { disk, name, methods, .. } = opened(file);
+unsafe extern "C" fn write(
+    file: *mut sqlite3_file,
+    data: *const c_void,
+    bytes: c_int,
+    at: sqlite3_int64,
+) -> c_int {
+    let Opened {
+        disk,
+        name,
+        methods,
+        ..
+    } = opened(file);
     // SAFETY: SQLite names the length of its memory, which is not changed during the call.
     let content = unsafe { slice::from_raw_parts(data.cast::<u8>(), bytes as usize) }.to_vec();
-    disk.change(&name, Change::Write { at: at as usize, content }, |bytes| {
-        // SAFETY: SQLite's own call, passed on, with no more bytes than it has.
-        unsafe { methods.xWrite.unwrap()(file, data, bytes as c_int, at) }
-    })
+    disk.change(
+        &name,
+        Change::Write {
+            at: at as usize,
+            content,
+        },
+        |bytes| {
+            // SAFETY: SQLite's own call, passed on, with no more bytes than it has.
+            unsafe { methods.xWrite.unwrap()(file, data, bytes as c_int, at) }
+        },
+    )
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {
-    let Opened { disk, name, methods, .. } = opened(file);
+    let Opened {
+        disk,
+        name,
+        methods,
+        ..
+    } = opened(file);
     // SAFETY: SQLite's own call, passed on.
-    disk.change(&name, Change::Truncate { size: size as usize }, |_| unsafe { methods.xTruncate.unwrap()(file, size) })
+    disk.change(
+        &name,
+        Change::Truncate {
+            size: size as usize,
+        },
+        |_| unsafe { methods.xTruncate.unwrap()(file, size) },
+    )
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
-    let Opened { disk, name, methods, syncs_folder } = opened(file);
-    OPENED.lock().unwrap().as_mut().unwrap().get_mut(&(file as usize)).unwrap().syncs_folder = false;
+    let Opened {
+        disk,
+        name,
+        methods,
+        syncs_folder,
+    } = opened(file);
+    OPENED
+        .lock()
+        .unwrap()
+        .as_mut()
+        .unwrap()
+        .get_mut(&(file as usize))
+        .unwrap()
+        .syncs_folder = false;
     // SAFETY: SQLite's own call, passed on.
-    disk.change(&name, Change::Sync { folder: syncs_folder }, |_| unsafe { methods.xSync.unwrap()(file, flags) })
+    disk.change(
+        &name,
+        Change::Sync {
+            folder: syncs_folder,
+        },
+        |_| unsafe { methods.xSync.unwrap()(file, flags) },
+    )
 }
 
 unsafe extern "C" fn delete(_: *mut sqlite3_vfs, name: *const c_char, sync_folder: c_int) -> c_int {
     // SAFETY: SQLite's own call, passed on.
     let delete = |_| unsafe { (*original()).xDelete.unwrap()(original(), name, sync_folder) };
     match watcher(name) {
-        Some((disk, name)) => disk.change(&name, Change::Delete { synced: sync_folder != 0 }, delete),
+        Some((disk, name)) => disk.change(
+            &name,
+            Change::Delete {
+                synced: sync_folder != 0,
+            },
+            delete,
+        ),
         None => delete(0),
     }
 }

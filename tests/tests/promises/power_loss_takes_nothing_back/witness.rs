@@ -41,7 +41,10 @@ fn number(version: Version) -> usize {
 
 impl Witness {
     pub fn of(disk: &Arc<Disk>) -> Self {
-        Self { disk: Arc::clone(disk), fates: Mutex::default() }
+        Self {
+            disk: Arc::clone(disk),
+            fates: Mutex::default(),
+        }
     }
 
     /// Writes the next version of this key, of any size, and notes what came of it.
@@ -52,10 +55,22 @@ impl Witness {
     }
 
     /// The same, on this version. None: on nothing.
-    pub async fn write_on(&self, store: &Arc<SqliteStore>, at: u64, present: Option<Version>, random: &mut Random) {
+    pub async fn write_on(
+        &self,
+        store: &Arc<SqliteStore>,
+        at: u64,
+        present: Option<Version>,
+        random: &mut Random,
+    ) {
         let next = self.begin(at);
         let reason = "x".repeat(random.below(6_000) as usize);
-        let entry = operation("acme", State::Held { reason, two_effects: false });
+        let entry = operation(
+            "acme",
+            State::Held {
+                reason,
+                two_effects: false,
+            },
+        );
         let (place, version) = (key(at as u32), version(at, next));
         let written = match present {
             None => store
@@ -63,7 +78,9 @@ impl Witness {
                 .await
                 .map(|created| matches!(created, Created::Created(_))),
             Some(present) => {
-                let replaced = store.replace(place, present, &entry, version, Keep::UntilRemoved).await;
+                let replaced = store
+                    .replace(place, present, &entry, version, Keep::UntilRemoved)
+                    .await;
                 replaced.map(|replaced| matches!(replaced, Replaced::Replaced(_)))
             }
         };
@@ -110,7 +127,10 @@ impl Witness {
     }
 
     pub fn is_acknowledged(&self, at: u64) -> bool {
-        matches!(self.fates.lock().unwrap()[&at].last(), Some(Fate::Known { .. }))
+        matches!(
+            self.fates.lock().unwrap()[&at].last(),
+            Some(Fate::Known { .. })
+        )
     }
 
     /// What `store` lacks of all that was known by this moment, or has and must not have.
@@ -118,7 +138,9 @@ impl Witness {
         let fates = self.fates.lock().unwrap().clone();
         let mut missing = Vec::new();
         for (at, fates) in fates {
-            let known = fates.iter().rposition(|fate| matches!(fate, Fate::Known { by } if *by <= moment));
+            let known = fates
+                .iter()
+                .rposition(|fate| matches!(fate, Fate::Known { by } if *by <= moment));
             let found = match store.get(key(at as u32)).await {
                 Ok((found, _)) => found.map(|stored| number(stored.version)),
                 Err(error) => {
@@ -126,9 +148,12 @@ impl Witness {
                     continue;
                 }
             };
-            let sound = found >= known && found.is_none_or(|found| fates[found] != Fate::NotExecuted);
+            let sound =
+                found >= known && found.is_none_or(|found| fates[found] != Fate::NotExecuted);
             if !sound {
-                missing.push(format!("key {at}: {found:?} instead of {known:?} of {fates:?}"));
+                missing.push(format!(
+                    "key {at}: {found:?} instead of {known:?} of {fates:?}"
+                ));
             }
         }
         missing
@@ -138,6 +163,8 @@ impl Witness {
 /// Why a ledger that was opened takes no more.
 pub async fn cannot_write(store: &SqliteStore) -> Option<String> {
     let entry = operation("acme", State::Undone { by: None });
-    let created = store.create(key(u32::MAX), &entry, fresh_version(), Keep::UntilRemoved).await;
+    let created = store
+        .create(key(u32::MAX), &entry, fresh_version(), Keep::UntilRemoved)
+        .await;
     (!matches!(created, Ok(Created::Created(_)))).then(|| format!("{created:?}"))
 }

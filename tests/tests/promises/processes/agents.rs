@@ -57,7 +57,11 @@ pub struct Agents {
 impl Agents {
     /// Those of a day that begins now.
     pub fn from_now_on() -> Self {
-        Self { seed: 0, begun_ms: now_ms(), leaks: false }
+        Self {
+            seed: 0,
+            begun_ms: now_ms(),
+            leaks: false,
+        }
     }
 
     /// Lets all agents of the scene in this folder come to an end.
@@ -90,7 +94,10 @@ impl Agents {
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as u64
 }
 
 /// A host, as soon as its ledger is reached.
@@ -198,7 +205,10 @@ impl Agent {
 
     /// Time is up for the call, which is dropped where it stands; then the agent has the same idea again.
     async fn gives_up(&mut self, what: &What) {
-        let (reply, patience) = (self.reply(), Duration::from_micros(200 + self.random.below(20_000)));
+        let (reply, patience) = (
+            self.reply(),
+            Duration::from_micros(200 + self.random.below(20_000)),
+        );
         let _ = timeout(patience, self.customers.ask(what, reply)).await;
         self.asks(what).await;
     }

@@ -14,7 +14,10 @@ const THREADS: usize = 2;
 /// Leaves behind a process that plays `part` and ends with it, and says which.
 pub fn fork(part: impl FnOnce()) -> Pid {
     let threads = threads_left();
-    assert!(threads <= THREADS, "{threads} threads: a lock that one of them holds would be held for ever in the copy");
+    assert!(
+        threads <= THREADS,
+        "{threads} threads: a lock that one of them holds would be held for ever in the copy"
+    );
     #[expect(
         unsafe_code,
         reason = "the copy has this thread only, and locks stay as they are. No other thread of this process can hold
@@ -22,7 +25,11 @@ pub fn fork(part: impl FnOnce()) -> Pid {
             shares no file, database or socket with this process but the standard streams, and leaves by `_exit`"
     )]
     let copy = unsafe { libc::fork() };
-    assert!(copy >= 0, "no process can be started: {}", std::io::Error::last_os_error());
+    assert!(
+        copy >= 0,
+        "no process can be started: {}",
+        std::io::Error::last_os_error()
+    );
     let Some(copy) = Pid::from_raw(copy) else {
         let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(part));
         leave(i32::from(played.is_err()));
@@ -32,7 +39,9 @@ pub fn fork(part: impl FnOnce()) -> Pid {
 
 /// How many threads there are, once those that are about to end have ended.
 fn threads_left() -> usize {
-    let (begun, count) = (Instant::now(), || fs::read_dir("/proc/self/task").unwrap().count());
+    let (begun, count) = (Instant::now(), || {
+        fs::read_dir("/proc/self/task").unwrap().count()
+    });
     let mut left = count();
     while left > THREADS && begun.elapsed() < Duration::from_secs(5) {
         sleep(Duration::from_millis(1));

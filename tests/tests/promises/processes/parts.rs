@@ -4,7 +4,10 @@ use super::{Place, agents::Agents};
 use crate::{
     random::Random,
     shop::{Request, Way, What},
-    stories::{self, Customers, HEIR, KNOWN_ONCE, Line, PATIENT, PAY_ONCE, Reply, SLOW, STORIES, Story, Tools},
+    stories::{
+        self, Customers, HEIR, KNOWN_ONCE, Line, PATIENT, PAY_ONCE, Reply, SLOW, STORIES, Story,
+        Tools,
+    },
     wire::Wire,
     world::file,
 };
@@ -35,7 +38,11 @@ pub struct Part {
 pub enum Role {
     /// Lives through a story, and kills itself (or stops) as it passes a point for the n-th time; without one, counts the
     /// points.
-    Live { story: String, ends: Option<(String, usize)>, stops: bool },
+    Live {
+        story: String,
+        ends: Option<(String, usize)>,
+        stops: bool,
+    },
     /// Asks about so many things one after the other, as others do at the same time.
     Rush { many: usize },
     /// Holds a lock that ends by itself, stops, and does what it has the lock for: what a lease without a fence comes to.
@@ -48,14 +55,22 @@ pub enum Role {
 
 impl Part {
     pub fn play(&self, tools: &Tools) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         match &self.role {
             Role::Live { story, ends, stops } => {
                 if story == HEIR.name {
                     runtime.block_on(self.leave_a_log(tools));
                 }
                 let passed = Arc::new(Mutex::new(BTreeMap::new()));
-                watch(ends.clone(), if *stops { Signal::STOP } else { Signal::KILL }, &passed);
+                watch(
+                    ends.clone(),
+                    if *stops { Signal::STOP } else { Signal::KILL },
+                    &passed,
+                );
                 runtime.block_on(self.live(tools, story));
                 let passed = passed.lock().unwrap().clone();
                 self.line().ask(Request::Passed(passed));
@@ -88,14 +103,21 @@ impl Part {
 
     async fn customers(&self, tools: &Tools) -> Customers {
         let line = self.line();
-        let semel = stories::host(self.ledger.open().await, tools, &line).await.unwrap();
+        let semel = stories::host(self.ledger.open().await, tools, &line)
+            .await
+            .unwrap();
         self.customers_at(semel, &line)
     }
 
     /// The ledger of a host that ended without moving its log into the database.
     async fn leave_a_log(&self, tools: &Tools) {
-        let (left, elsewhere) = (self.folder.join("ledger.db"), self.folder.join("elsewhere.db"));
-        let semel = stories::host(file(&elsewhere), tools, &self.line()).await.unwrap();
+        let (left, elsewhere) = (
+            self.folder.join("ledger.db"),
+            self.folder.join("elsewhere.db"),
+        );
+        let semel = stories::host(file(&elsewhere), tools, &self.line())
+            .await
+            .unwrap();
         let log = |ledger: &Path| ledger.with_extension("db-wal");
         fs::copy(&elsewhere, &left).unwrap();
         fs::copy(log(&elsewhere), log(&left)).unwrap();
@@ -105,13 +127,20 @@ impl Part {
     async fn rush(&self, tools: &Tools, many: usize) {
         let mut customers = self.customers(tools).await;
         for id in 0..many {
-            customers.ask(&What::new("pay", id.to_string()), Reply::Heard).await.unwrap();
+            customers
+                .ask(&What::new("pay", id.to_string()), Reply::Heard)
+                .await
+                .unwrap();
         }
     }
 
     fn lock(&self) {
         kill_process(getpid(), Signal::STOP).unwrap();
-        self.line().ask(Request::Serve { what: What::new("pay", "locked"), key: None, way: Way::Heard });
+        self.line().ask(Request::Serve {
+            what: What::new("pay", "locked"),
+            key: None,
+            way: Way::Heard,
+        });
     }
 
     async fn crowd(&self, tools: &Tools, seed: u64) {
@@ -134,7 +163,11 @@ impl Part {
     }
 
     /// All customers of a process share its host.
-    async fn customers_of(&self, tools: &Tools, crowd: &[(Semel, tokio::task::JoinHandle<()>)]) -> Customers {
+    async fn customers_of(
+        &self,
+        tools: &Tools,
+        crowd: &[(Semel, tokio::task::JoinHandle<()>)],
+    ) -> Customers {
         match crowd.first() {
             None => self.customers(tools).await,
             Some((semel, _)) => self.customers_at(semel.clone(), &self.line()),
@@ -149,7 +182,11 @@ pub const FEW: u64 = 6;
 
 async fn one_of_few(customers: &mut Customers, random: &mut Random) {
     let id = format!("{}{}", customers.prefix, random.below(FEW));
-    let reply = if random.below(8) == 0 { Reply::Lost } else { Reply::Heard };
+    let reply = if random.below(8) == 0 {
+        Reply::Lost
+    } else {
+        Reply::Heard
+    };
     let what = match random.below(6) {
         0 => What::new("pay", id),
         1 => What::new("known", id),
@@ -175,14 +212,21 @@ pub fn story_of(name: &str) -> Story {
 }
 
 /// The points of the host and of the test: each is counted, and the process ends at one of them.
-fn watch(ends: Option<(String, usize)>, signal: Signal, passed: &Arc<Mutex<BTreeMap<String, usize>>>) {
+fn watch(
+    ends: Option<(String, usize)>,
+    signal: Signal,
+    passed: &Arc<Mutex<BTreeMap<String, usize>>>,
+) {
     for point in semel::POINTS.iter().chain(&EFFECT) {
         let (ends, passed) = (ends.clone(), Arc::clone(passed));
         let pass = move || {
             let mut passed = passed.lock().unwrap();
             let times = passed.entry((*point).to_owned()).or_insert(0);
             *times += 1;
-            if ends.as_ref().is_some_and(|(end, nth)| end == point && nth == times) {
+            if ends
+                .as_ref()
+                .is_some_and(|(end, nth)| end == point && nth == times)
+            {
                 kill_process(getpid(), signal).unwrap();
             }
         };

@@ -1,7 +1,9 @@
 //! Where the ledger of a process lies.
 
 use crate::world::{file, memory};
-use semel::store::{Clock, Moment, PostgresStore, RedisStore, Server, SqliteStore, Store, SystemClock};
+use semel::store::{
+    Clock, Moment, PostgresStore, RedisStore, Server, SqliteStore, Store, SystemClock,
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc};
 
@@ -28,7 +30,9 @@ impl Place {
     }
 
     pub async fn open(&self) -> Arc<dyn Store> {
-        self.try_open().await.unwrap_or_else(|| panic!("{self:?} does not open"))
+        self.try_open()
+            .await
+            .unwrap_or_else(|| panic!("{self:?} does not open"))
     }
 
     /// The same for somebody who comes a long time later: leases end without a wait.
@@ -37,10 +41,16 @@ impl Place {
         match self {
             Self::Memory => memory(),
             Self::File(path) => Arc::new(SqliteStore::open_with_clock(path, clock).unwrap()),
-            Self::Postgres(url) => {
-                Arc::new(PostgresStore::open_with_clock(&Server::at(url), Some(clock)).await.unwrap())
-            }
-            Self::Redis(url) => Arc::new(RedisStore::open_with_clock(&Server::at(url), Some(clock)).await.unwrap()),
+            Self::Postgres(url) => Arc::new(
+                PostgresStore::open_with_clock(&Server::at(url), Some(clock))
+                    .await
+                    .unwrap(),
+            ),
+            Self::Redis(url) => Arc::new(
+                RedisStore::open_with_clock(&Server::at(url), Some(clock))
+                    .await
+                    .unwrap(),
+            ),
         }
     }
 }
@@ -55,6 +65,10 @@ struct Later(SystemClock);
 impl Clock for Later {
     fn now(&self) -> Moment {
         let now = self.0.now();
-        Moment { wall_ms: now.wall_ms + LATER_MS, steady_ms: now.steady_ms + LATER_MS, ..now }
+        Moment {
+            wall_ms: now.wall_ms + LATER_MS,
+            steady_ms: now.steady_ms + LATER_MS,
+            ..now
+        }
     }
 }

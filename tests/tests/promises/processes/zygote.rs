@@ -27,13 +27,21 @@ pub struct Zygote {
 impl Zygote {
     pub fn start() -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
-            .args(["processes::zygote::zygote", "--exact", "--nocapture", "--test-threads=1"])
+            .args([
+                "processes::zygote::zygote",
+                "--exact",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(HERE, "here")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (to, from) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        let (to, from) = (
+            process.stdin.take().unwrap(),
+            BufReader::new(process.stdout.take().unwrap()),
+        );
         Self { process, to, from }
     }
 
@@ -45,7 +53,10 @@ impl Zygote {
 
     /// Waits until the process has ended, and says whether it was killed. Any other failure is one of the test.
     pub fn was_killed(&mut self, copy: Pid) -> bool {
-        match self.tell(&format!("wait {}", copy.as_raw_nonzero())).as_str() {
+        match self
+            .tell(&format!("wait {}", copy.as_raw_nonzero()))
+            .as_str()
+        {
             "killed" => true,
             "done" => false,
             other => panic!("the process ended by itself: {other}"),
@@ -56,7 +67,10 @@ impl Zygote {
         writeln!(self.to, "{line}").unwrap();
         loop {
             let mut said = String::new();
-            assert!(self.from.read_line(&mut said).unwrap() > 0, "the zygote has ended");
+            assert!(
+                self.from.read_line(&mut said).unwrap() > 0,
+                "the zygote has ended"
+            );
             // The harness ends no line before the test has ended, so the mark may stand within one.
             if let Some((_, said)) = said.split_once(MARK) {
                 return said.trim_end().to_owned();
@@ -78,7 +92,10 @@ fn zygote() {
     if env::var_os(HERE).is_none() {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let tools = runtime.block_on(Tools::load());
     // With it end the threads on which policies were compiled.
     drop(runtime);
@@ -86,7 +103,9 @@ fn zygote() {
         let answer = match line.split_once(' ').unwrap() {
             ("play", part) => {
                 let part: Part = serde_json::from_str(part).unwrap();
-                fork::fork(|| part.play(&tools)).as_raw_nonzero().to_string()
+                fork::fork(|| part.play(&tools))
+                    .as_raw_nonzero()
+                    .to_string()
             }
             (_, copy) => ended(fork::wait(Pid::from_raw(copy.parse().unwrap()).unwrap())),
         };

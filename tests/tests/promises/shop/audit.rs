@@ -57,7 +57,9 @@ impl Audit {
 
     /// Whether doing it again is once too often.
     fn is_twice(&self, what: &What) -> bool {
-        let Some(earlier) = self.done.get(what) else { return false };
+        let Some(earlier) = self.done.get(what) else {
+            return false;
+        };
         match what.tool.as_str() {
             // A room may be booked again once the booking was cancelled.
             "book" => !self.done.contains_key(&What::new("cancel", earlier)),
@@ -68,8 +70,13 @@ impl Audit {
     }
 
     fn told_false(&self, told: &Told) -> Option<Fault> {
-        let words = ["executed", "replayed", "running", "in doubt", "held", "expired", "refused"];
-        let did = told.effect.as_ref().is_none_or(|effect| self.effects.contains(effect));
+        let words = [
+            "executed", "replayed", "running", "in doubt", "held", "expired", "refused",
+        ];
+        let did = told
+            .effect
+            .as_ref()
+            .is_none_or(|effect| self.effects.contains(effect));
         (!did || !words.contains(&&*told.word)).then(|| Fault::False(format!("{told:?}")))
     }
 
@@ -79,7 +86,8 @@ impl Audit {
         let before = known.partition_point(|(line, _)| *line < asked);
         let known = known[..before].last()?.1.as_deref()?;
         // Whoever was told of a notice took it, so that the next is another.
-        let is_over = told.what.tool == "notify" || (told.what.tool == "book" && self.cancelled.contains(known));
+        let is_over = told.what.tool == "notify"
+            || (told.what.tool == "book" && self.cancelled.contains(known));
         let is_kept = told.effect.as_deref() == Some(known) || told.word == "expired";
         (!is_over && !is_kept).then(|| Fault::Lost(format!("{known}, then {told:?}")))
     }
@@ -87,7 +95,10 @@ impl Audit {
     fn note(&mut self, at: usize, told: &Told) {
         self.taken.extend(told.effect.clone());
         if told.recorded {
-            self.known.entry(told.what.clone()).or_default().push((at, told.effect.clone()));
+            self.known
+                .entry(told.what.clone())
+                .or_default()
+                .push((at, told.effect.clone()));
         }
     }
 }

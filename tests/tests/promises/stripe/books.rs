@@ -85,43 +85,89 @@ impl Books {
     }
 
     /// Everything that comes before execution.
-    pub fn admit(&mut self, path: &str, form: &Form, key: Option<String>, fault: Option<Fault>) -> Step {
+    pub fn admit(
+        &mut self,
+        path: &str,
+        form: &Form,
+        key: Option<String>,
+        fault: Option<Fault>,
+    ) -> Step {
         self.keys.push(key.clone());
         match fault {
-            Some(Fault::NotReached) => return Step::Answer(error(503, "api_error", "", "unavailable")),
+            Some(Fault::NotReached) => {
+                return Step::Answer(error(503, "api_error", "", "unavailable"));
+            }
             Some(Fault::Limited) => {
-                return Step::Answer(error(429, "rate_limit_error", "rate_limit", "too many requests"));
+                return Step::Answer(error(
+                    429,
+                    "rate_limit_error",
+                    "rate_limit",
+                    "too many requests",
+                ));
             }
             Some(Fault::NotAdmitted) => {
-                return Step::Answer(error(401, "invalid_request_error", "api_key_expired", "expired"));
+                return Step::Answer(error(
+                    401,
+                    "invalid_request_error",
+                    "api_key_expired",
+                    "expired",
+                ));
             }
             _ => {}
         }
         if let Some(invalid) = invalid(path, form) {
             return Step::Answer(invalid);
         }
-        let Some(key) = key else { return Step::Begin(None) };
+        let Some(key) = key else {
+            return Step::Begin(None);
+        };
         let now = self.now;
-        self.kept.retain(|_, kept| now.saturating_sub(kept.at) < KEPT);
+        self.kept
+            .retain(|_, kept| now.saturating_sub(kept.at) < KEPT);
         match self.kept.get(&key) {
             Some(kept) if kept.path != path || kept.form != *form => {
-                let message = "Keys for idempotent requests can only be used with the same parameters";
+                let message =
+                    "Keys for idempotent requests can only be used with the same parameters";
                 Step::Answer(error(400, "idempotency_error", "", message))
             }
             Some(Kept { reply: None, .. }) => {
                 let message = "There is currently another in-progress request using this key";
-                Step::Answer(error(409, "idempotency_error", "idempotency_key_in_use", message))
+                Step::Answer(error(
+                    409,
+                    "idempotency_error",
+                    "idempotency_key_in_use",
+                    message,
+                ))
             }
-            Some(Kept { reply: Some(reply), .. }) => Step::Answer(Reply { replayed: true, ..reply.clone() }),
+            Some(Kept {
+                reply: Some(reply), ..
+            }) => Step::Answer(Reply {
+                replayed: true,
+                ..reply.clone()
+            }),
             None => {
-                self.kept.insert(key.clone(), Kept { path: path.to_owned(), form: form.clone(), at: now, reply: None });
+                self.kept.insert(
+                    key.clone(),
+                    Kept {
+                        path: path.to_owned(),
+                        form: form.clone(),
+                        at: now,
+                        reply: None,
+                    },
+                );
                 Step::Begin(Some(key))
             }
         }
     }
 
     /// Carries it out, and keeps what comes of it.
-    pub fn carry_out(&mut self, path: &str, form: &Form, key: Option<String>, fault: Option<Fault>) -> Reply {
+    pub fn carry_out(
+        &mut self,
+        path: &str,
+        form: &Form,
+        key: Option<String>,
+        fault: Option<Fault>,
+    ) -> Reply {
         let failed = || error(500, "api_error", "", "An error occurred on our end");
         let reply = match fault {
             Some(Fault::FailsBefore) => failed(),
@@ -132,11 +178,19 @@ impl Books {
             // The object is looked at before anything is kept.
             Some(Fault::Locked) => {
                 key.as_ref().and_then(|key| self.kept.remove(key));
-                return error(429, "invalid_request_error", "lock_timeout", "This object cannot be accessed right now");
+                return error(
+                    429,
+                    "invalid_request_error",
+                    "lock_timeout",
+                    "This object cannot be accessed right now",
+                );
             }
-            Some(Fault::Declined | Fault::DeclineLost) => {
-                error(402, "card_error", "card_declined", "Your card was declined.")
-            }
+            Some(Fault::Declined | Fault::DeclineLost) => error(
+                402,
+                "card_error",
+                "card_declined",
+                "Your card was declined.",
+            ),
             other => self.execute(path, form, other),
         };
         if let Some(kept) = key.and_then(|key| self.kept.get_mut(&key)) {
@@ -153,8 +207,16 @@ impl Books {
             ["payment_intents"] => self.make("payment_intent", "pi_new", form),
             ["transfers"] => self.make("transfer", "tr", form),
             ["payouts"] => self.make("payout", "po", form),
-            ["payment_intents", id, done @ ("confirm" | "capture" | "cancel")] => {
-                let done = if *done == "cancel" { "cancellation" } else { "completion" };
+            [
+                "payment_intents",
+                id,
+                done @ ("confirm" | "capture" | "cancel"),
+            ] => {
+                let done = if *done == "cancel" {
+                    "cancellation"
+                } else {
+                    "completion"
+                };
                 let object = json!({ "id": id, "object": "payment_intent", "status": done });
                 self.made.entry(done).or_default().push(object.clone());
                 answer(object)
@@ -164,13 +226,25 @@ impl Books {
     }
 
     fn refund(&mut self, form: &Form, fault: Option<Fault>) -> Reply {
-        let payment = ["payment_intent", "charge"].iter().find_map(|name| form.get(*name)).cloned().unwrap();
+        let payment = ["payment_intent", "charge"]
+            .iter()
+            .find_map(|name| form.get(*name))
+            .cloned()
+            .unwrap();
         let back = self.given_back.entry(payment.clone()).or_default();
         let left = PAID - *back;
-        let amount = form.get("amount").map_or(left, |amount| amount.parse().unwrap());
+        let amount = form
+            .get("amount")
+            .map_or(left, |amount| amount.parse().unwrap());
         if amount == 0 || amount > left {
-            let message = format!("Refund amount is greater than unrefunded amount on charge ({left})");
-            return error(400, "invalid_request_error", "charge_already_refunded", &message);
+            let message =
+                format!("Refund amount is greater than unrefunded amount on charge ({left})");
+            return error(
+                400,
+                "invalid_request_error",
+                "charge_already_refunded",
+                &message,
+            );
         }
         if fault == Some(Fault::RefundFails) {
             return answer(json!({ "id": "re_failed", "object": "refund", "status": "failed" }));
@@ -193,22 +267,43 @@ impl Books {
 fn invalid(path: &str, form: &Form) -> Option<Reply> {
     let named = |name: &str| form.get(name).is_some_and(|value| !value.is_empty());
     let problem = match path {
-        "/v1/refunds" if !named("payment_intent") && !named("charge") => Some("Missing required param: charge"),
-        "/v1/charges" | "/v1/payment_intents" | "/v1/transfers" | "/v1/payouts" if !named("amount") => {
+        "/v1/refunds" if !named("payment_intent") && !named("charge") => {
+            Some("Missing required param: charge")
+        }
+        "/v1/charges" | "/v1/payment_intents" | "/v1/transfers" | "/v1/payouts"
+            if !named("amount") =>
+        {
             Some("Missing required param: amount")
         }
-        _ if form.get("amount").is_some_and(|amount| amount.parse::<u64>().is_err()) => Some("Invalid integer"),
+        _ if form
+            .get("amount")
+            .is_some_and(|amount| amount.parse::<u64>().is_err()) =>
+        {
+            Some("Invalid integer")
+        }
         _ => None,
     };
     problem.map(|problem| error(400, "invalid_request_error", "parameter_invalid", problem))
 }
 
 fn answer(body: Value) -> Reply {
-    Reply { status: 200, body, replayed: false }
+    Reply {
+        status: 200,
+        body,
+        replayed: false,
+    }
 }
 
 fn error(status: u16, kind: &str, code: &str, message: &str) -> Reply {
-    let code = if code.is_empty() { Value::Null } else { json!(code) };
+    let code = if code.is_empty() {
+        Value::Null
+    } else {
+        json!(code)
+    };
     let body = json!({ "error": { "type": kind, "code": code, "message": message } });
-    Reply { status, body, replayed: false }
+    Reply {
+        status,
+        body,
+        replayed: false,
+    }
 }

@@ -23,7 +23,10 @@ pub struct Client {
 
 impl Client {
     pub fn of(url: impl Into<String>) -> Self {
-        Self { url: url.into(), timeout: Duration::from_secs(10) }
+        Self {
+            url: url.into(),
+            timeout: Duration::from_secs(10),
+        }
     }
 
     pub fn that_waits(self, timeout: Duration) -> Self {
@@ -43,27 +46,53 @@ impl Client {
     }
 
     /// Under a key that somebody chose.
-    pub async fn under_key(&self, key: &str, tool: &str, arguments: &Map<String, Value>) -> Outcome {
-        self.post(tool, arguments, vec![("Idempotency-Key".to_owned(), key.to_owned())]).await
+    pub async fn under_key(
+        &self,
+        key: &str,
+        tool: &str,
+        arguments: &Map<String, Value>,
+    ) -> Outcome {
+        self.post(
+            tool,
+            arguments,
+            vec![("Idempotency-Key".to_owned(), key.to_owned())],
+        )
+        .await
     }
 
     /// A request besides the story, which must succeed.
     pub async fn set_up(&self, path: &str, arguments: Value) -> Value {
         let url = format!("{}{path}", self.url);
         let (form, timeout) = (form(arguments.as_object().unwrap()), self.timeout);
-        let made = tokio::task::spawn_blocking(move || post(&url, &[], &form, timeout)).await.unwrap();
-        let Outcome::Returned(object) = made else { panic!("{path}: {made:?}") };
+        let made = tokio::task::spawn_blocking(move || post(&url, &[], &form, timeout))
+            .await
+            .unwrap();
+        let Outcome::Returned(object) = made else {
+            panic!("{path}: {made:?}")
+        };
         object
     }
 
     /// What Stripe shows.
     pub async fn shown(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.url);
-        let read = move || ureq::get(&url).header("authorization", SECRET).call().unwrap().body_mut().read_to_string();
+        let read = move || {
+            ureq::get(&url)
+                .header("authorization", SECRET)
+                .call()
+                .unwrap()
+                .body_mut()
+                .read_to_string()
+        };
         serde_json::from_str(&tokio::task::spawn_blocking(read).await.unwrap().unwrap()).unwrap()
     }
 
-    async fn post(&self, tool: &str, arguments: &Map<String, Value>, headers: Vec<(String, String)>) -> Outcome {
+    async fn post(
+        &self,
+        tool: &str,
+        arguments: &Map<String, Value>,
+        headers: Vec<(String, String)>,
+    ) -> Outcome {
         let (path, form) = request(tool, arguments);
         let (url, timeout) = (format!("{}{path}", self.url), self.timeout);
         let sent = tokio::task::spawn_blocking(move || post(&url, &headers, &form, timeout)).await;
@@ -75,15 +104,30 @@ impl Client {
 fn headers_of_the_library() -> Vec<(String, String)> {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    let spelling = if number.is_multiple_of(2) { "idempotency-key" } else { "Idempotency-key" };
-    vec![(spelling.to_owned(), format!("stripe-node-retry-{now}-{number}"))]
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
+    let spelling = if number.is_multiple_of(2) {
+        "idempotency-key"
+    } else {
+        "Idempotency-key"
+    };
+    vec![(
+        spelling.to_owned(),
+        format!("stripe-node-retry-{now}-{number}"),
+    )]
 }
 
 /// The path of a tool's request, and its form.
 fn request(tool: &str, arguments: &Map<String, Value>) -> (String, String) {
     let mut arguments = arguments.clone();
-    let mut on = |kind: &str| arguments.remove(kind).or_else(|| arguments.remove("id")).unwrap();
+    let mut on = |kind: &str| {
+        arguments
+            .remove(kind)
+            .or_else(|| arguments.remove("id"))
+            .unwrap()
+    };
     let path = match tool {
         "create_refund" => "/v1/refunds".to_owned(),
         "create_charge" => "/v1/charges".to_owned(),
@@ -93,7 +137,10 @@ fn request(tool: &str, arguments: &Map<String, Value>) -> (String, String) {
         "capture_charge" => format!("/v1/charges/{}/capture", on("charge").as_str().unwrap()),
         intent => {
             let done = intent.strip_suffix("_payment_intent").unwrap();
-            format!("/v1/payment_intents/{}/{done}", on("payment_intent").as_str().unwrap())
+            format!(
+                "/v1/payment_intents/{}/{done}",
+                on("payment_intent").as_str().unwrap()
+            )
         }
     };
     (path, form(&arguments))
@@ -111,17 +158,27 @@ fn form(arguments: &Map<String, Value>) -> String {
 fn flatten(name: String, value: &Value, fields: &mut Vec<String>) {
     match value {
         Value::Null => {}
-        Value::Object(members) => {
-            members.iter().for_each(|(member, value)| flatten(format!("{name}[{member}]"), value, fields))
-        }
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(member, value)| flatten(format!("{name}[{member}]"), value, fields)),
         Value::String(text) => fields.push(format!("{}={}", encoded(&name), encoded(text))),
-        other => fields.push(format!("{}={}", encoded(&name), encoded(&other.to_string()))),
+        other => fields.push(format!(
+            "{}={}",
+            encoded(&name),
+            encoded(&other.to_string())
+        )),
     }
 }
 
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let encode = |byte: u8| {
+        if plain(byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
     text.bytes().map(encode).collect()
 }
 
@@ -134,7 +191,9 @@ fn post(url: &str, headers: &[(String, String)], form: &str, timeout: Duration) 
         .into();
     let request = agent.post(url).header("authorization", SECRET);
     let request = request.header("content-type", "application/x-www-form-urlencoded");
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let request = headers.iter().fold(request, |request, (name, value)| {
+        request.header(name, value)
+    });
     let mut response = match request.send(form) {
         Ok(response) => response,
         Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -156,5 +215,10 @@ fn outcome(status: u16, text: &str) -> Outcome {
     }
     let told = |name: &str| body["error"][name].as_str().map(str::to_owned);
     let message = told("message").unwrap_or_else(|| "failed".to_owned());
-    Outcome::Failed(Failure { message, code: told("code"), status: Some(status), details: Some(body) })
+    Outcome::Failed(Failure {
+        message,
+        code: told("code"),
+        status: Some(status),
+        details: Some(body),
+    })
 }

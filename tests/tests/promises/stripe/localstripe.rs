@@ -17,20 +17,43 @@ pub struct LocalStripe {
 impl LocalStripe {
     pub fn start() -> Self {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = tests.parent().unwrap().join("target/localstripe/bin/python");
-        assert!(python.is_file(), "localstripe is not installed: run `cargo xtask localstripe`");
-        let mut process =
-            Command::new(python).arg(tests.join("localstripe/serve.py")).stdout(Stdio::piped()).spawn().unwrap();
+        let python = tests
+            .parent()
+            .unwrap()
+            .join("target/localstripe/bin/python");
+        assert!(
+            python.is_file(),
+            "localstripe is not installed: run `cargo xtask localstripe`"
+        );
+        let mut process = Command::new(python)
+            .arg(tests.join("localstripe/serve.py"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut port = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        assert!(!port.is_empty(), "localstripe did not start: run `cargo xtask localstripe` anew");
-        Self { process, client: Client::of(format!("http://127.0.0.1:{}", port.trim())) }
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut port)
+            .unwrap();
+        assert!(
+            !port.is_empty(),
+            "localstripe did not start: run `cargo xtask localstripe` anew"
+        );
+        Self {
+            process,
+            client: Client::of(format!("http://127.0.0.1:{}", port.trim())),
+        }
     }
 
     /// A card of this number.
     pub async fn card(&self, number: &str) -> String {
         let card = json!({ "number": number, "exp_month": 12, "exp_year": 2035, "cvc": "123" });
-        let made = self.client.set_up("/v1/payment_methods", json!({ "type": "card", "card": card })).await;
+        let made = self
+            .client
+            .set_up(
+                "/v1/payment_methods",
+                json!({ "type": "card", "card": card }),
+            )
+            .await;
         made["id"].as_str().unwrap().to_owned()
     }
 
@@ -38,14 +61,26 @@ impl LocalStripe {
     pub async fn charge(&self) -> String {
         let source = self.card("4242424242424242").await;
         let paid = json!({ "amount": 5000, "currency": "eur", "source": source });
-        self.client.set_up("/v1/charges", paid).await["id"].as_str().unwrap().to_owned()
+        self.client.set_up("/v1/charges", paid).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// How much of the charge was given back, by how many refunds.
     pub async fn given_back(&self, charge: &str) -> (u64, usize) {
-        let shown = self.client.shown(&format!("/v1/refunds?charge={charge}")).await;
+        let shown = self
+            .client
+            .shown(&format!("/v1/refunds?charge={charge}"))
+            .await;
         let refunds = shown["data"].as_array().unwrap();
-        (refunds.iter().map(|refund| refund["amount"].as_u64().unwrap()).sum(), refunds.len())
+        (
+            refunds
+                .iter()
+                .map(|refund| refund["amount"].as_u64().unwrap())
+                .sum(),
+            refunds.len(),
+        )
     }
 }
 

@@ -34,9 +34,16 @@ impl Stripe {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let turns = Semaphore::new(Semaphore::MAX_PERMITS);
-        let state = Arc::new(State { books: Mutex::default(), turns });
+        let state = Arc::new(State {
+            books: Mutex::default(),
+            turns,
+        });
         let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Self { address, state, serving }
+        Self {
+            address,
+            state,
+            serving,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -95,42 +102,71 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
         tokio::spawn(async move {
             let answer = service_fn(move |request| answer(Arc::clone(&state), request));
             // What is lost ends the connection with an error: that is what it is for.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), answer)
+                .await;
         });
     }
 }
 
-async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, &'static str> {
+async fn answer(
+    state: Arc<State>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, &'static str> {
     let path = request.uri().path().to_owned();
-    let keys: Vec<_> = request.headers().get_all("idempotency-key").iter().cloned().collect();
+    let keys: Vec<_> = request
+        .headers()
+        .get_all("idempotency-key")
+        .iter()
+        .cloned()
+        .collect();
     assert!(keys.len() <= 1, "two keys on one request: {keys:?}");
     let key = keys.first().map(|key| key.to_str().unwrap().to_owned());
-    let body = request.into_body().collect().await.map_err(|_| "the request was cut")?.to_bytes();
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map_err(|_| "the request was cut")?
+        .to_bytes();
     let form = form(std::str::from_utf8(&body).unwrap());
     let fault = state.books.lock().unwrap().faults.pop_front();
     if fault == Some(Fault::RequestLost) {
         return Err("the request is lost");
     }
     // A client that goes away stops nothing: a request that was read is carried out.
-    let done = tokio::spawn(async move { reply(&state, &path, &form, key, fault).await }).await.unwrap();
+    let done = tokio::spawn(async move { reply(&state, &path, &form, key, fault).await })
+        .await
+        .unwrap();
     if matches!(fault, Some(Fault::ReplyLost | Fault::DeclineLost)) {
         return Err("the reply is lost");
     }
     let mut response = Response::new(Full::new(Bytes::from(done.body.to_string())));
     *response.status_mut() = StatusCode::from_u16(done.status).unwrap();
     if done.replayed {
-        response.headers_mut().insert("idempotent-replayed", "true".parse().unwrap());
+        response
+            .headers_mut()
+            .insert("idempotent-replayed", "true".parse().unwrap());
     }
     Ok(response)
 }
 
-async fn reply(state: &State, path: &str, form: &Form, key: Option<String>, fault: Option<Fault>) -> Reply {
+async fn reply(
+    state: &State,
+    path: &str,
+    form: &Form,
+    key: Option<String>,
+    fault: Option<Fault>,
+) -> Reply {
     let admitted = state.books.lock().unwrap().admit(path, form, key, fault);
     let reply = match admitted {
         Step::Answer(reply) => reply,
         Step::Begin(key) => {
             let _turn = state.turns.acquire().await.unwrap();
-            state.books.lock().unwrap().carry_out(path, form, key, fault)
+            state
+                .books
+                .lock()
+                .unwrap()
+                .carry_out(path, form, key, fault)
         }
     };
     state.books.lock().unwrap().statuses.push(reply.status);
@@ -139,7 +175,10 @@ async fn reply(state: &State, path: &str, form: &Form, key: Option<String>, faul
 
 fn form(body: &str) -> Form {
     let fields = body.split('&').filter(|field| !field.is_empty());
-    fields.map(|field| field.split_once('=').unwrap()).map(|(name, value)| (decoded(name), decoded(value))).collect()
+    fields
+        .map(|field| field.split_once('=').unwrap())
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
 }
 
 fn decoded(text: &str) -> String {

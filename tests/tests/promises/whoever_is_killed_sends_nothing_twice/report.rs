@@ -68,18 +68,40 @@ impl fmt::Display for Report {
         for (point, kills) in &self.by_point {
             writeln!(f, "{kills:6}   at `{point}`")?;
         }
-        writeln!(f, "{:6} processes took another way and survived", self.survived)?;
-        writeln!(f, "{:6} answers to those who came after, of them", self.answers.values().sum::<usize>())?;
+        writeln!(
+            f,
+            "{:6} processes took another way and survived",
+            self.survived
+        )?;
+        writeln!(
+            f,
+            "{:6} answers to those who came after, of them",
+            self.answers.values().sum::<usize>()
+        )?;
         for (word, times) in &self.answers {
             writeln!(f, "{times:6}   {word}")?;
         }
-        writeln!(f, "{:6} double sendings", self.count(|fault| matches!(fault, Fault::Twice(_))))?;
-        writeln!(f, "{:6} lost records", self.count(|fault| matches!(fault, Fault::Lost(_))))?;
-        writeln!(f, "{:6} false answers", self.count(|fault| matches!(fault, Fault::False(_))))?;
+        writeln!(
+            f,
+            "{:6} double sendings",
+            self.count(|fault| matches!(fault, Fault::Twice(_)))
+        )?;
+        writeln!(
+            f,
+            "{:6} lost records",
+            self.count(|fault| matches!(fault, Fault::Lost(_)))
+        )?;
+        writeln!(
+            f,
+            "{:6} false answers",
+            self.count(|fault| matches!(fault, Fault::False(_)))
+        )?;
         write!(f, "{:6} stuck operations", self.stuck.len())?;
         for fault in &self.faults {
             write!(f, "\n       {fault:?}")?;
         }
-        self.stuck.iter().try_for_each(|what| write!(f, "\n       stuck: {what}"))
+        self.stuck
+            .iter()
+            .try_for_each(|what| write!(f, "\n       stuck: {what}"))
     }
 }

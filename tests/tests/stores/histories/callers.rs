@@ -107,18 +107,29 @@ impl Caller {
             match told {
                 Ok(told) => {
                     self.learn(asked, told);
-                    events.push(Event { asked, begun_ns, ended: Some((ended_ns, told)) });
+                    events.push(Event {
+                        asked,
+                        begun_ns,
+                        ended: Some((ended_ns, told)),
+                    });
                     steps += 1;
                     self.progress.answers[self.host].fetch_add(1, Ordering::Relaxed);
                 }
                 // A look that failed is none.
                 Err(StoreError::Unknown(_)) if asked != Asked::Get => {
-                    events.push(Event { asked, begun_ns, ended: None });
+                    events.push(Event {
+                        asked,
+                        begun_ns,
+                        ended: None,
+                    });
                     in_vain += 1;
                 }
                 Err(StoreError::Entry(fault)) => panic!("{fault}"),
                 Err(error) => {
-                    assert!(clock.elapsed() < Duration::from_secs(60), "the store does not come back: {error}");
+                    assert!(
+                        clock.elapsed() < Duration::from_secs(60),
+                        "the store does not come back: {error}"
+                    );
                     tokio::time::sleep(Duration::from_millis(3)).await;
                 }
             }
@@ -129,7 +140,10 @@ impl Caller {
     fn next(&mut self) -> Asked {
         let known = self.known.filter(|_| self.random.below(8) > 0);
         match (self.random.below(8), known) {
-            (0..=3, Some(expected)) => Asked::Replace { expected, by: self.fresh() },
+            (0..=3, Some(expected)) => Asked::Replace {
+                expected,
+                by: self.fresh(),
+            },
             (4, Some(expected)) => Asked::Remove(expected),
             (0..=5, _) => Asked::Create(self.fresh()),
             _ => Asked::Get,
@@ -139,13 +153,17 @@ impl Caller {
     /// A version that nobody else writes.
     fn fresh(&mut self) -> Version {
         self.written += 1;
-        Version::from_bytes((u128::from(self.number) << 16 | u128::from(self.written)).to_be_bytes())
+        Version::from_bytes(
+            (u128::from(self.number) << 16 | u128::from(self.written)).to_be_bytes(),
+        )
     }
 
     fn learn(&mut self, asked: Asked, told: Told) {
         self.known = match (told, asked) {
             (Told::Found(lies), _) => lies,
-            (Told::Done, Asked::Create(version) | Asked::Replace { by: version, .. }) => Some(version),
+            (Told::Done, Asked::Create(version) | Asked::Replace { by: version, .. }) => {
+                Some(version)
+            }
             (Told::Done, _) => None,
         };
     }
@@ -153,11 +171,16 @@ impl Caller {
     async fn ask(&self, asked: Asked) -> Result<Told, StoreError> {
         let (store, key, keep) = (&self.store, self.key, Keep::UntilRemoved);
         Ok(match asked {
-            Asked::Create(version) => match store.create(key, &entry_of(version), version, keep).await? {
-                Created::Created(_) => Told::Done,
-                Created::Exists(stored, _) => found(Some(&stored)),
-            },
-            Asked::Replace { expected, by } => match store.replace(key, expected, &entry_of(by), by, keep).await? {
+            Asked::Create(version) => {
+                match store.create(key, &entry_of(version), version, keep).await? {
+                    Created::Created(_) => Told::Done,
+                    Created::Exists(stored, _) => found(Some(&stored)),
+                }
+            }
+            Asked::Replace { expected, by } => match store
+                .replace(key, expected, &entry_of(by), by, keep)
+                .await?
+            {
                 Replaced::Replaced(_) => Told::Done,
                 Replaced::Changed(stored, _) => found(stored.as_ref()),
             },
@@ -177,7 +200,11 @@ fn entry_of(version: Version) -> Arc<Entry> {
 
 fn found(stored: Option<&Stored>) -> Told {
     Told::Found(stored.map(|stored| {
-        assert_eq!(stored.entry, entry_of(stored.version), "an entry lies there under another's version");
+        assert_eq!(
+            stored.entry,
+            entry_of(stored.version),
+            "an entry lies there under another's version"
+        );
         stored.version
     }))
 }

@@ -23,23 +23,39 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn told() -> impl Strategy<Value = Told> {
-    prop_oneof![Just(Told::Done), prop::option::of(version()).prop_map(Told::Found)]
+    prop_oneof![
+        Just(Told::Done),
+        prop::option::of(version()).prop_map(Told::Found)
+    ]
 }
 
 /// A command that meets the key in its turn, and is told so, or not, or something else; and how far it reaches to both sides.
 fn step() -> impl Strategy<Value = (Asked, Option<Told>, u8, u64, u64)> {
-    (asked(), prop::option::of(told()), any::<u8>(), 0..40_u64, 0..40_u64)
+    (
+        asked(),
+        prop::option::of(told()),
+        any::<u8>(),
+        0..40_u64,
+        0..40_u64,
+    )
 }
 
 fn history(steps: &[(Asked, Option<Told>, u8, u64, u64)]) -> Vec<Event> {
     let mut register = Register::default();
     let moments = (1..).map(|turn| turn * 1_000);
-    let event = |((asked, other, luck, before, after), moment): (&(Asked, Option<Told>, u8, u64, u64), u64)| {
+    let event = |((asked, other, luck, before, after), moment): (
+        &(Asked, Option<Told>, u8, u64, u64),
+        u64,
+    )| {
         let right = stateright::semantics::SequentialSpec::invoke(&mut register, asked);
         let told = if *luck < 230 { Some(right) } else { *other };
         // No two times are the same.
         let ended = told.map(|told| (moment + after * 100 + 2, told));
-        Event { asked: *asked, begun_ns: (moment + 1).saturating_sub(before * 100), ended }
+        Event {
+            asked: *asked,
+            begun_ns: (moment + 1).saturating_sub(before * 100),
+            ended,
+        }
     };
     steps.iter().zip(moments).map(event).collect()
 }
@@ -66,7 +82,11 @@ fn by_stateright(history: &[Event]) -> bool {
 #[test]
 fn the_search_finds_what_stateright_finds() {
     let counts = std::cell::Cell::new([0; 2]);
-    let config = ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in vec(step(), 2..7))| {
         let history = history(&steps);
         let is_right = is_linearizable(&history);

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use semel::{
     ledger::Entry,
-    store::{Created, Keep, MemoryStore, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
+    store::{
+        Created, Keep, MemoryStore, Page, Query, Removed, Replaced, Store, StoreError, Stored,
+        Version,
+    },
     words::{Durability, Stamp, StoreKey},
 };
 use std::{
@@ -42,7 +45,12 @@ pub struct Lying {
 
 impl Lying {
     pub fn new(lie: Lie) -> Self {
-        Self { inner: MemoryStore::new(), lie, calls: AtomicUsize::new(0), seen: Mutex::default() }
+        Self {
+            inner: MemoryStore::new(),
+            lie,
+            calls: AtomicUsize::new(0),
+            seen: Mutex::default(),
+        }
     }
 
     /// Whether this call meets the lie, if it is that one.
@@ -72,7 +80,11 @@ impl Store for Lying {
         }
         let told = self.inner.create(key, entry, version, keep).await;
         tokio::task::yield_now().await;
-        if self.tells(Lie::HiddenWrite) { hidden() } else { told }
+        if self.tells(Lie::HiddenWrite) {
+            hidden()
+        } else {
+            told
+        }
     }
 
     async fn replace(
@@ -89,10 +101,19 @@ impl Store for Lying {
         if lies == Some(expected) && self.tells(Lie::LostWrite) {
             return Ok(Replaced::Replaced(now));
         }
-        let expected = lies.filter(|_| self.tells(Lie::BlindWrite)).unwrap_or(expected);
-        let told = self.inner.replace(key, expected, entry, version, keep).await;
+        let expected = lies
+            .filter(|_| self.tells(Lie::BlindWrite))
+            .unwrap_or(expected);
+        let told = self
+            .inner
+            .replace(key, expected, entry, version, keep)
+            .await;
         tokio::task::yield_now().await;
-        if self.tells(Lie::HiddenWrite) { hidden() } else { told }
+        if self.tells(Lie::HiddenWrite) {
+            hidden()
+        } else {
+            told
+        }
     }
 
     async fn replace_soon(
@@ -103,7 +124,9 @@ impl Store for Lying {
         version: Version,
         keep: Keep,
     ) -> Result<(), StoreError> {
-        self.replace(key, expected, entry, version, keep).await.map(drop)
+        self.replace(key, expected, entry, version, keep)
+            .await
+            .map(drop)
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
@@ -118,7 +141,10 @@ impl Store for Lying {
         let (lies, now) = self.inner.get(key).await?;
         let before = self.seen.lock().unwrap().insert(key, lies.clone());
         tokio::task::yield_now().await;
-        Ok((before.filter(|_| self.tells(Lie::StaleGet)).unwrap_or(lies), now))
+        Ok((
+            before.filter(|_| self.tells(Lie::StaleGet)).unwrap_or(lies),
+            now,
+        ))
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

@@ -60,7 +60,9 @@ impl Event {
     /// What is there after it, if it can meet this.
     fn meets(&self, mut register: Register) -> Option<Register> {
         let told = register.invoke(&self.asked);
-        self.ended.is_none_or(|(_, answer)| answer == told).then_some(register)
+        self.ended
+            .is_none_or(|(_, answer)| answer == told)
+            .then_some(register)
     }
 }
 
@@ -73,14 +75,24 @@ pub fn is_linearizable(history: &[Event]) -> bool {
     assert!(history.len() <= EVENTS_MAX, "{} events", history.len());
     let (mut seen, mut open) = (HashSet::new(), vec![(0_u128, Register::default())]);
     while let Some((taken, register)) = open.pop() {
-        let left = || history.iter().enumerate().filter(|(at, _)| taken & (1 << at) == 0);
+        let left = || {
+            history
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| taken & (1 << at) == 0)
+        };
         if left().all(|(_, event)| event.ended.is_none()) {
             return true;
         }
         // What was called after another one was answered comes after it.
-        let first_end = left().map(|(_, event)| event.ended_ns()).min().unwrap_or(u64::MAX);
+        let first_end = left()
+            .map(|(_, event)| event.ended_ns())
+            .min()
+            .unwrap_or(u64::MAX);
         for (at, event) in left().filter(|(_, event)| event.begun_ns <= first_end) {
-            let next = event.meets(register).map(|register| (taken | (1 << at), register));
+            let next = event
+                .meets(register)
+                .map(|register| (taken | (1 << at), register));
             open.extend(next.filter(|next| seen.insert(*next)));
         }
     }

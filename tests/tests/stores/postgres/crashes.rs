@@ -41,16 +41,24 @@ async fn lost(
         witness.more(WRITES).await;
     });
     let witness = witness.await;
-    assert_eq!(store.get(key(0)).await.unwrap().1.incarnation, life, "it is the same life of the ledger");
+    assert_eq!(
+        store.get(key(0)).await.unwrap().1.incarnation,
+        life,
+        "it is the same life of the ledger"
+    );
     let missing = witness.missing(store).await;
-    println!("{times} times: {} acknowledged writes, {missing} of them missing", witness.count());
+    println!(
+        "{times} times: {} acknowledged writes, {missing} of them missing",
+        witness.count()
+    );
     (witness.count(), missing)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_crash_of_the_server() {
     let mut server = Postgres::start();
-    let (_, missing) = acknowledged_and_missing(&mut server, CRASHES, |server| server.crash_and_start(&[])).await;
+    let (_, missing) =
+        acknowledged_and_missing(&mut server, CRASHES, |server| server.crash_and_start(&[])).await;
     assert_eq!(missing, 0);
 }
 
@@ -62,7 +70,10 @@ async fn control_what_does_not_wait_for_the_disk_is_lost_in_a_crash() {
     let mut server = Postgres::start_with(&late);
     let store = open(&server.ledger("ledger").await).await;
     server.sql("ledger", NOT_WAITING);
-    let (_, missing) = lost(&mut server, &store, 1, |server| server.crash_and_start(&late)).await;
+    let (_, missing) = lost(&mut server, &store, 1, |server| {
+        server.crash_and_start(&late)
+    })
+    .await;
     assert!(missing > 0);
 }
 
@@ -87,6 +98,9 @@ async fn sessions_that_are_ended_are_followed_by_others() {
 /// recovers by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_of_the_server_that_is_killed_loses_nothing() {
-    let (_, missing) = acknowledged_and_missing(&mut Postgres::start(), KILLS, |server| server.kill_backend()).await;
+    let (_, missing) = acknowledged_and_missing(&mut Postgres::start(), KILLS, |server| {
+        server.kill_backend()
+    })
+    .await;
     assert_eq!(missing, 0);
 }

@@ -8,7 +8,9 @@ use semel::{
 use semel_servers::postgres::{OWNER, Postgres};
 
 async fn refusal(server: &Server) -> String {
-    PostgresStore::open(server).await.map_or_else(|fault| fault.to_string(), |_| "it opens".to_owned())
+    PostgresStore::open(server)
+        .await
+        .map_or_else(|fault| fault.to_string(), |_| "it opens".to_owned())
 }
 
 /// The port is another one each time.
@@ -21,26 +23,58 @@ async fn what_is_no_ledger_is_refused_with_its_cure() {
     let server = Postgres::start();
     let ledger = server.ledger("ledger").await;
     let mut told = Vec::new();
-    let mut tell = |what: &str, refusal: String| told.push(format!("{what}: {}", without_port(&refusal, &server)));
+    let mut tell = |what: &str, refusal: String| {
+        told.push(format!("{what}: {}", without_port(&refusal, &server)))
+    };
     tell("no URL", refusal(&Server::at("postgres//")).await);
-    tell("nobody there", refusal(&Server::at("postgres://owner@127.0.0.1:1/ledger?connect_timeout=2")).await);
-    tell("another database", refusal(&Server::at(server.url("missing"))).await);
-    tell("no ledger", refusal(&Server::at(server.url("postgres"))).await);
+    tell(
+        "nobody there",
+        refusal(&Server::at(
+            "postgres://owner@127.0.0.1:1/ledger?connect_timeout=2",
+        ))
+        .await,
+    );
+    tell(
+        "another database",
+        refusal(&Server::at(server.url("missing"))).await,
+    );
+    tell(
+        "no ledger",
+        refusal(&Server::at(server.url("postgres"))).await,
+    );
     server.sql("ledger", "CREATE ROLE guest LOGIN");
     let guest = Server::at(server.url("ledger").replace(OWNER, "guest"));
     tell("no rights", refusal(&guest).await);
-    let granted = PostgresSetup { grant_to: vec!["guest".to_owned()], ..PostgresSetup::default() };
-    assert_eq!(PostgresStore::set_up(&ledger, &granted).await, Ok(SetUp::Found));
+    let granted = PostgresSetup {
+        grant_to: vec!["guest".to_owned()],
+        ..PostgresSetup::default()
+    };
+    assert_eq!(
+        PostgresStore::set_up(&ledger, &granted).await,
+        Ok(SetUp::Found)
+    );
     tell("granted", refusal(&guest).await);
     server.sql("ledger", "UPDATE semel.ledger SET schema = 99");
     tell("newer", refusal(&ledger).await);
-    tell("newer, set up", PostgresStore::set_up(&ledger, &granted).await.unwrap_err().to_string());
+    tell(
+        "newer, set up",
+        PostgresStore::set_up(&ledger, &granted)
+            .await
+            .unwrap_err()
+            .to_string(),
+    );
     server.sql("ledger", "UPDATE semel.ledger SET schema = 0");
     tell("older", refusal(&ledger).await);
-    server.sql("ledger", "UPDATE semel.ledger SET schema = 1; ALTER TABLE semel.entry SET UNLOGGED");
+    server.sql(
+        "ledger",
+        "UPDATE semel.ledger SET schema = 1; ALTER TABLE semel.entry SET UNLOGGED",
+    );
     tell("unlogged", refusal(&ledger).await);
     server.sql("ledger", "ALTER TABLE semel.entry SET LOGGED");
-    server.sql("ledger", "ALTER DATABASE ledger SET default_transaction_read_only = on");
+    server.sql(
+        "ledger",
+        "ALTER DATABASE ledger SET default_transaction_read_only = on",
+    );
     tell("read-only", refusal(&ledger).await);
     assert_snapshot!(told.join("\n"));
 }
@@ -50,7 +84,11 @@ async fn a_server_that_loses_what_it_acknowledged_is_refused() {
     for setting in ["fsync=off", "full_page_writes=off"] {
         let server = Postgres::start_with(&[setting]);
         let told = refusal(&server.ledger("ledger").await).await;
-        assert!(told.contains("would not keep what it acknowledged") && told.contains("ALTER SYSTEM SET"), "{told}");
+        assert!(
+            told.contains("would not keep what it acknowledged")
+                && told.contains("ALTER SYSTEM SET"),
+            "{told}"
+        );
     }
 }
 
@@ -60,8 +98,16 @@ async fn a_default_that_does_not_wait_for_the_disk_is_overruled() {
     let server = Postgres::start_with(&["synchronous_commit=off"]);
     let ledger = server.ledger("ledger").await;
     let store = PostgresStore::open(&ledger).await.unwrap();
-    assert_eq!(semel::store::Store::durability(&store), Durability::PowerLoss);
-    assert!(store.report().settings.contains(&("synchronous_commit", "on".to_owned())));
+    assert_eq!(
+        semel::store::Store::durability(&store),
+        Durability::PowerLoss
+    );
+    assert!(
+        store
+            .report()
+            .settings
+            .contains(&("synchronous_commit", "on".to_owned()))
+    );
 }
 
 /// A ledger that is open notices what is changed under it, and trusts it again once that is put right.
@@ -71,11 +117,17 @@ async fn what_is_changed_while_it_is_open_is_noticed() {
     let server = Postgres::start();
     let store = super::open(&server.ledger("ledger").await).await;
     for (setting, is_right) in [("off", false), ("on", true)] {
-        server.sql("postgres", &format!("ALTER SYSTEM SET full_page_writes = {setting}"));
+        server.sql(
+            "postgres",
+            &format!("ALTER SYSTEM SET full_page_writes = {setting}"),
+        );
         server.sql("postgres", "SELECT pg_reload_conf()");
         let begun = std::time::Instant::now();
         while store.get(key(1)).await.is_ok() != is_right {
-            assert!(begun.elapsed().as_secs() < 30, "it is not noticed that it is {setting}");
+            assert!(
+                begun.elapsed().as_secs() < 30,
+                "it is not noticed that it is {setting}"
+            );
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
@@ -87,7 +139,10 @@ async fn two_that_set_a_ledger_up_at_once_make_one() {
     server.sql("postgres", "CREATE DATABASE ledger");
     let ledger = Server::at(server.url("ledger"));
     let setup = PostgresSetup::default();
-    let (one, other) = tokio::join!(PostgresStore::set_up(&ledger, &setup), PostgresStore::set_up(&ledger, &setup));
+    let (one, other) = tokio::join!(
+        PostgresStore::set_up(&ledger, &setup),
+        PostgresStore::set_up(&ledger, &setup)
+    );
     let mut both = [one.unwrap(), other.unwrap()];
     both.sort_by_key(|set_up| *set_up == SetUp::Found);
     assert_eq!(both, [SetUp::Made, SetUp::Found]);

@@ -14,24 +14,36 @@ async fn a_change_of_one_host_wakes_the_waiters_of_another() {
     let ledger = server.ledger("ledger").await;
     let (one, other) = (open(&ledger).await, open(&ledger).await);
     let mut version = fresh_version();
-    one.create(key(1), &entry(1), version, Keep::UntilRemoved).await.unwrap();
+    one.create(key(1), &entry(1), version, Keep::UntilRemoved)
+        .await
+        .unwrap();
     let mut waits = Vec::new();
     for number in 2..9 {
         let waiting = Arc::clone(&other);
         let waiter = tokio::spawn(async move {
-            waiting.changed(key(1), version, Duration::from_secs(60)).await;
+            waiting
+                .changed(key(1), version, Duration::from_secs(60))
+                .await;
             std::time::Instant::now()
         });
         // So long that it looks seldom by now.
         tokio::time::sleep(Duration::from_millis(400)).await;
         let (next, written) = (fresh_version(), std::time::Instant::now());
-        one.replace(key(1), version, &entry(number), next, Keep::UntilRemoved).await.unwrap();
+        one.replace(key(1), version, &entry(number), next, Keep::UntilRemoved)
+            .await
+            .unwrap();
         waits.push(waiter.await.unwrap() - written);
         version = next;
     }
     waits.sort();
-    println!("a waiter of another host was woken after {:?} at the median", waits[waits.len() / 2]);
-    assert!(waits[waits.len() / 2] < Duration::from_millis(100), "{waits:?}");
+    println!(
+        "a waiter of another host was woken after {:?} at the median",
+        waits[waits.len() / 2]
+    );
+    assert!(
+        waits[waits.len() / 2] < Duration::from_millis(100),
+        "{waits:?}"
+    );
 }
 
 /// Statements of many keys from two hosts meet all the time, and each write is answered rightly. None locks another one out: the
@@ -44,20 +56,33 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
     let hosts = [open(&ledger).await, open(&ledger).await];
     let mut writers = JoinSet::new();
     for writer in 0..200 {
-        let (store, key) = (Arc::clone(&hosts[writer % 2]), key(writer as u32 * 7 % KEYS));
+        let (store, key) = (
+            Arc::clone(&hosts[writer % 2]),
+            key(writer as u32 * 7 % KEYS),
+        );
         writers.spawn(async move {
             let (mut done, mut lies) = (0, None);
             while done < 5 {
                 let version = fresh_version();
                 let outcome = match lies {
-                    None => match store.create(key, &entry(1), version, Keep::UntilRemoved).await.unwrap() {
+                    None => match store
+                        .create(key, &entry(1), version, Keep::UntilRemoved)
+                        .await
+                        .unwrap()
+                    {
                         Created::Created(_) => Ok(version),
                         Created::Exists(stored, _) => Err(Some(stored.version)),
                     },
                     Some(expected) => {
-                        match store.replace(key, expected, &entry(1), version, Keep::UntilRemoved).await.unwrap() {
+                        match store
+                            .replace(key, expected, &entry(1), version, Keep::UntilRemoved)
+                            .await
+                            .unwrap()
+                        {
                             Replaced::Replaced(_) => Ok(version),
-                            Replaced::Changed(stored, _) => Err(stored.map(|stored| stored.version)),
+                            Replaced::Changed(stored, _) => {
+                                Err(stored.map(|stored| stored.version))
+                            }
                         }
                     }
                 };
@@ -69,15 +94,26 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
     while let Some(written) = writers.join_next().await {
         written.unwrap();
     }
-    assert_eq!(server.sql("ledger", "SELECT count(*) FROM semel.entry"), KEYS.to_string());
+    assert_eq!(
+        server.sql("ledger", "SELECT count(*) FROM semel.entry"),
+        KEYS.to_string()
+    );
     drop(hosts);
     // Which a session tells once it is over.
-    tokio::task::block_in_place(|| semel_servers::machine::until("their end", || server.backends().is_empty()));
+    tokio::task::block_in_place(|| {
+        semel_servers::machine::until("their end", || server.backends().is_empty())
+    });
     assert_eq!(deadlocks(&server), 0);
 }
 
 fn deadlocks(server: &Postgres) -> u32 {
-    server.sql("postgres", "SELECT deadlocks FROM pg_stat_database WHERE datname = 'ledger'").parse().unwrap()
+    server
+        .sql(
+            "postgres",
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = 'ledger'",
+        )
+        .parse()
+        .unwrap()
 }
 
 /// Many clients that change the same rows in this order, in one statement each time, as a batch does.
@@ -88,13 +124,31 @@ fn change_in_order(server: &Postgres, order: &str) {
     );
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), script.replace('\n', " ")).unwrap();
-    std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(
+        file.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o644),
+    )
+    .unwrap();
     let mut clients = server.client("pgbench");
-    clients.args(["--no-vacuum", "--client=8", "--jobs=2", "--transactions=50", "--file"]).arg(file.path());
-    clients.env("PGOPTIONS", "-c enable_hashjoin=off -c enable_mergejoin=off -c deadlock_timeout=10ms");
+    clients
+        .args([
+            "--no-vacuum",
+            "--client=8",
+            "--jobs=2",
+            "--transactions=50",
+            "--file",
+        ])
+        .arg(file.path());
+    clients.env(
+        "PGOPTIONS",
+        "-c enable_hashjoin=off -c enable_mergejoin=off -c deadlock_timeout=10ms",
+    );
     let ran = clients.arg("ledger").output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success() || said.contains("deadlock detected"), "{said}");
+    assert!(
+        ran.status.success() || said.contains("deadlock detected"),
+        "{said}"
+    );
 }
 
 /// The control: the same rows in another order each time.
@@ -103,7 +157,10 @@ async fn control_batches_that_are_not_sorted_lock_each_other_out() {
     let server = Postgres::start();
     let store = open(&server.ledger("ledger").await).await;
     for number in 0..40 {
-        store.create(key(number), &entry(1), fresh_version(), Keep::UntilRemoved).await.unwrap();
+        store
+            .create(key(number), &entry(1), fresh_version(), Keep::UntilRemoved)
+            .await
+            .unwrap();
     }
     tokio::task::block_in_place(|| {
         change_in_order(&server, "key");

@@ -27,22 +27,37 @@ impl Pair {
         let ledger = primary.ledger("ledger").await;
         let wire = Proxy::to(primary.port);
         let standby = block_in_place(|| primary.standby_by(wire.port));
-        primary.sql("postgres", &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        primary.sql(
+            "postgres",
+            &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"),
+        );
         primary.sql("postgres", "SELECT pg_reload_conf()");
         let wanted = if names.is_empty() { "async" } else { "sync" };
         block_in_place(|| {
             machine::until("the standby", || {
-                primary.sql("postgres", "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'")
-                    == wanted
+                primary.sql(
+                    "postgres",
+                    "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'",
+                ) == wanted
             });
         });
-        Self { primary, wire, standby, ledger }
+        Self {
+            primary,
+            wire,
+            standby,
+            ledger,
+        }
     }
 }
 
 /// How many acknowledged writes a standby lacks that takes over after its wire broke and its primary ended.
 async fn missing_after_a_takeover(names: &str, level: Durability) -> usize {
-    let Pair { mut primary, wire, standby, ledger } = Pair::start(names).await;
+    let Pair {
+        mut primary,
+        wire,
+        standby,
+        ledger,
+    } = Pair::start(names).await;
     let store = open(&ledger).await;
     assert_eq!(store.durability(), level);
     let before = store.get(key(0)).await.unwrap().1.incarnation;
@@ -54,19 +69,32 @@ async fn missing_after_a_takeover(names: &str, level: Durability) -> usize {
     });
     let witness = witness.await;
     drop(wire);
-    let refused = PostgresStore::open(&Server::at(standby.url("ledger"))).await.unwrap_err().to_string();
+    let refused = PostgresStore::open(&Server::at(standby.url("ledger")))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("name the primary server"), "{refused}");
     block_in_place(|| standby.promote());
     let promoted = open(&Server::at(standby.url("ledger"))).await;
-    assert_ne!(promoted.get(key(0)).await.unwrap().1.incarnation, before, "nobody can tell what it lacks");
+    assert_ne!(
+        promoted.get(key(0)).await.unwrap().1.incarnation,
+        before,
+        "nobody can tell what it lacks"
+    );
     let missing = witness.missing(&promoted).await;
-    println!("{} acknowledged writes, {missing} of them missing at the standby", witness.count());
+    println!(
+        "{} acknowledged writes, {missing} of them missing at the standby",
+        witness.count()
+    );
     missing
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_commits_wait_for_has_all_that_was_acknowledged() {
-    assert_eq!(missing_after_a_takeover("*", Durability::MachineLoss).await, 0);
+    assert_eq!(
+        missing_after_a_takeover("*", Durability::MachineLoss).await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,26 +106,50 @@ async fn control_a_standby_that_nobody_waits_for_lacks_some_of_it() {
 /// may lack it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_for_a_standby_that_is_given_up_is_no_acknowledgement() {
-    let Pair { primary, wire, standby, ledger } = Pair::start("*").await;
+    let Pair {
+        primary,
+        wire,
+        standby,
+        ledger,
+    } = Pair::start("*").await;
     let store = open(&ledger).await;
-    store.create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved).await.unwrap();
+    store
+        .create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved)
+        .await
+        .unwrap();
     wire.stand_still(true);
     let writer = tokio::spawn(async move {
-        let told = store.create(key(2), &entry(1), fresh_version(), Keep::UntilRemoved).await;
+        let told = store
+            .create(key(2), &entry(1), fresh_version(), Keep::UntilRemoved)
+            .await;
         (store, told)
     });
     block_in_place(|| {
         machine::until("the end of the wait", || {
-            let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+            let cancel =
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
             primary.sql("postgres", cancel) == "t"
         });
     });
     let (store, told) = writer.await.unwrap();
     assert!(matches!(told, Err(StoreError::Unknown(_))), "{told:?}");
-    assert!(store.get(key(2)).await.unwrap().0.is_some(), "it is written here");
+    assert!(
+        store.get(key(2)).await.unwrap().0.is_some(),
+        "it is written here"
+    );
     let at_the_standby = |at: u32| {
-        let key: String = key(at).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        standby.sql("ledger", &format!("SELECT count(*) FROM semel.entry WHERE key = '\\x{key}'"))
+        let key: String = key(at)
+            .as_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        standby.sql(
+            "ledger",
+            &format!("SELECT count(*) FROM semel.entry WHERE key = '\\x{key}'"),
+        )
     };
-    assert_eq!((at_the_standby(1).as_str(), at_the_standby(2).as_str()), ("1", "0"));
+    assert_eq!(
+        (at_the_standby(1).as_str(), at_the_standby(2).as_str()),
+        ("1", "0")
+    );
 }

@@ -21,7 +21,10 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// What a creation is refused with; none: it is done.
 async fn refusal(store: &Arc<dyn Store>, number: u32) -> Option<String> {
-    match store.create(key(number), &entry(1), fresh_version(), Keep::UntilRemoved).await {
+    match store
+        .create(key(number), &entry(1), fresh_version(), Keep::UntilRemoved)
+        .await
+    {
         Ok(_) => None,
         Err(StoreError::NotExecuted(told)) => Some(told),
         Err(other) => panic!("{other}"),
@@ -29,7 +32,11 @@ async fn refusal(store: &Arc<dyn Store>, number: u32) -> Option<String> {
 }
 
 /// Waits until a creation is refused with this.
-async fn until_refused(store: &Arc<dyn Store>, numbers: &mut std::ops::RangeFrom<u32>, with: &str) -> String {
+async fn until_refused(
+    store: &Arc<dyn Store>,
+    numbers: &mut std::ops::RangeFrom<u32>,
+    with: &str,
+) -> String {
     let mut told = None;
     until(with, async || {
         told = refusal(store, numbers.next().unwrap()).await;
@@ -50,7 +57,10 @@ const FILL: &str =
 async fn a_full_disk_is_told_and_nothing_runs_until_there_is_room() {
     let server = Postgres::start();
     let store = open(&server.ledger("ledger").await).await;
-    server.sql("ledger", "ALTER TABLE semel.entry ALTER entry SET STORAGE PLAIN");
+    server.sql(
+        "ledger",
+        "ALTER TABLE semel.entry ALTER entry SET STORAGE PLAIN",
+    );
     server.sql("ledger", FILL);
     let (host, charges) = (charging(Arc::clone(&store)).await, Charges::default());
     block_in_place(|| server.limit_files(Some(SEGMENT_BYTES)));
@@ -61,7 +71,10 @@ async fn a_full_disk_is_told_and_nothing_runs_until_there_is_room() {
     let refused = charge(&host, 1, &charges).await;
     assert!(refused.is_err() && charges.of(1) == 0, "{refused:?}");
     block_in_place(|| server.limit_files(None));
-    until("the room", async || refusal(&store, 1_000_000).await.is_none()).await;
+    until("the room", async || {
+        refusal(&store, 1_000_000).await.is_none()
+    })
+    .await;
     let answer = charge(&host, 1, &charges).await;
     assert!(matches!(answer, Ok(Answer::Executed { .. })), "{answer:?}");
     assert_eq!(charges.of(1), 1);
@@ -91,7 +104,10 @@ async fn a_server_that_is_read_only_for_a_while_is_told_and_used_again() {
     let store = open(&server.ledger("ledger").await).await;
     let (host, charges) = (charging(Arc::clone(&store)).await, Charges::default());
     let set = |value: &str| {
-        server.sql("postgres", &format!("ALTER SYSTEM SET default_transaction_read_only = {value}"));
+        server.sql(
+            "postgres",
+            &format!("ALTER SYSTEM SET default_transaction_read_only = {value}"),
+        );
         server.sql("postgres", "SELECT pg_reload_conf()");
     };
     set("on");
@@ -100,10 +116,17 @@ async fn a_server_that_is_read_only_for_a_while_is_told_and_used_again() {
     let refused = charge(&host, 1, &charges).await;
     assert!(refused.is_err() && charges.of(1) == 0, "{refused:?}");
     // By then the look from time to time has found it, too.
-    until("the look", async || refusal(&store, 0).await.is_some_and(|told| told.contains("does not allow writes")))
-        .await;
+    until("the look", async || {
+        refusal(&store, 0)
+            .await
+            .is_some_and(|told| told.contains("does not allow writes"))
+    })
+    .await;
     set("off");
-    until("the cure", async || refusal(&store, 1_000_000).await.is_none()).await;
+    until("the cure", async || {
+        refusal(&store, 1_000_000).await.is_none()
+    })
+    .await;
     let answer = charge(&host, 1, &charges).await;
     assert!(matches!(answer, Ok(Answer::Executed { .. })), "{answer:?}");
 }
@@ -115,14 +138,19 @@ async fn a_standby_is_not_written_until_it_took_over() {
     let mut primary = Postgres::start();
     primary.ledger("ledger").await;
     let standby = block_in_place(|| primary.standby());
-    let both = format!("postgres://{OWNER}@127.0.0.1:{},127.0.0.1:{}/ledger", primary.port, standby.port);
+    let both = format!(
+        "postgres://{OWNER}@127.0.0.1:{},127.0.0.1:{}/ledger",
+        primary.port, standby.port
+    );
     let store = open(&Server::at(both)).await;
     assert_eq!(refusal(&store, 0).await, None);
     let before = store.get(key(0)).await.unwrap().1.incarnation;
     block_in_place(|| primary.stop("immediate"));
     tokio::time::sleep(Duration::from_millis(100)).await;
     // The first may still be unknown: the connection ended.
-    let _ = store.create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved).await;
+    let _ = store
+        .create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved)
+        .await;
     let told = until_refused(&store, &mut (2..), "database does not allow writes").await;
     assert!(told.contains("name the primary server"), "{told}");
     block_in_place(|| standby.promote());

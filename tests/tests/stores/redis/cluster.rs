@@ -9,7 +9,10 @@ use semel::{
     ledger::Person,
     ledger::conformance::{self, Fixture, alike, entry, fresh_version, key},
     runtime::{CallError, Ledger, Semel},
-    store::{Created, Keep, Query, RedisSetUp, RedisStore, Replaced, SettableClock, Store, StoreError, Version},
+    store::{
+        Created, Keep, Query, RedisSetUp, RedisStore, Replaced, SettableClock, Store, StoreError,
+        Version,
+    },
     words::{Answer, Durability, StoreKey},
 };
 use semel_servers::redis::{FIT, Redis, cluster::Cluster};
@@ -32,7 +35,14 @@ async fn open(cluster: &Cluster) -> RedisStore {
 }
 
 async fn create_anywhere(store: &RedisStore, number: u32) -> Result<Created, StoreError> {
-    store.create(anywhere(number), &entry(number), fresh_version(), Keep::UntilRemoved).await
+    store
+        .create(
+            anywhere(number),
+            &entry(number),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await
 }
 
 /// A fresh ledger on a cluster, whatever lay there.
@@ -46,7 +56,9 @@ async fn fixture(cluster: Arc<Cluster>) -> Fixture {
         let server = losing.server();
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
-            conformance::run(async { assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made)) });
+            conformance::run(async {
+                assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made))
+            });
         });
         set_up.join().unwrap();
     };
@@ -66,7 +78,11 @@ fn it_keeps_the_contract_and_answers_as_memory_does() {
         println!("{}", case.name());
         case.run(fixture(Arc::clone(&cluster)));
     }
-    let config = ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 10,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in proptest::collection::vec(any::<u64>(), 80..120))| {
         conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&cluster)).await, &steps).await });
     });
@@ -77,14 +93,21 @@ async fn hosts_share_it_and_its_slots_move_while_they_do() {
     let mut cluster = Cluster::start(3);
     cluster.ledger().await;
     let other_door = cluster.nodes[1].server();
-    let hosts = [Arc::new(open(&cluster).await), Arc::new(RedisStore::open(&other_door).await.unwrap())];
+    let hosts = [
+        Arc::new(open(&cluster).await),
+        Arc::new(RedisStore::open(&other_door).await.unwrap()),
+    ];
     news_come_from_the_other(&hosts).await;
     each_key_is_created_once(&hosts).await;
     let before = losing::incarnation(&hosts[0]).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for number in 0..16 {
-        writers.spawn(rewrite_until(Arc::clone(&hosts[number % 2]), 100_000 * (1 + number as u32), Arc::clone(&stop)));
+        writers.spawn(rewrite_until(
+            Arc::clone(&hosts[number % 2]),
+            100_000 * (1 + number as u32),
+            Arc::clone(&stop),
+        ));
     }
     let new = cluster.add_primary();
     for from in 0..3 {
@@ -96,8 +119,18 @@ async fn hosts_share_it_and_its_slots_move_while_they_do() {
     let written: usize = writers.join_all().await.into_iter().sum();
     println!("{written} writes while 3,000 slots moved");
     assert!(written > 500, "{written}");
-    assert_eq!(losing::incarnation(&hosts[0]).await, before, "what moves is not lost");
-    let listed = hosts[1].list(&Query { limit: 1000, ..Default::default() }).await.unwrap();
+    assert_eq!(
+        losing::incarnation(&hosts[0]).await,
+        before,
+        "what moves is not lost"
+    );
+    let listed = hosts[1]
+        .list(&Query {
+            limit: 1000,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     assert!(listed.keys.len() >= 200 && listed.keys.is_sorted());
     hosts[0].scrub().await.unwrap();
 }
@@ -107,7 +140,9 @@ async fn news_come_from_the_other([here, there]: &[Arc<RedisStore>; 2]) {
     let mut took = Vec::new();
     for number in 1_000..1_012 {
         let (at, version) = (anywhere(number), fresh_version());
-        here.create(at, &entry(number), version, Keep::UntilRemoved).await.unwrap();
+        here.create(at, &entry(number), version, Keep::UntilRemoved)
+            .await
+            .unwrap();
         let waiting = Arc::clone(here);
         let waiter = tokio::spawn(async move {
             waiting.changed(at, version, Duration::from_secs(20)).await;
@@ -115,7 +150,16 @@ async fn news_come_from_the_other([here, there]: &[Arc<RedisStore>; 2]) {
         });
         // Past the first looks, so that news are what wakes it.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        there.replace(at, version, &entry(number), fresh_version(), Keep::UntilRemoved).await.unwrap();
+        there
+            .replace(
+                at,
+                version,
+                &entry(number),
+                fresh_version(),
+                Keep::UntilRemoved,
+            )
+            .await
+            .unwrap();
         let written = Instant::now();
         took.push(waiter.await.unwrap().saturating_duration_since(written));
     }
@@ -130,7 +174,10 @@ async fn each_key_is_created_once(hosts: &[Arc<RedisStore>; 2]) {
         for host in hosts {
             let (host, created) = (Arc::clone(host), Arc::clone(&created));
             racing.spawn(async move {
-                let won = matches!(create_anywhere(&host, number).await.unwrap(), Created::Created(_));
+                let won = matches!(
+                    create_anywhere(&host, number).await.unwrap(),
+                    Created::Created(_)
+                );
                 created.fetch_add(usize::from(won), Ordering::Relaxed);
             });
         }
@@ -147,9 +194,15 @@ async fn rewrite_until(store: Arc<RedisStore>, first: u32, stop: Arc<AtomicBool>
             break;
         }
         let (at, version) = (anywhere(number), fresh_version());
-        store.create(at, &entry(number), version, Keep::UntilRemoved).await.unwrap();
+        store
+            .create(at, &entry(number), version, Keep::UntilRemoved)
+            .await
+            .unwrap();
         let next = Version::fresh().unwrap();
-        let replaced = store.replace(at, version, &entry(number + 1), next, Keep::Seconds(3600)).await.unwrap();
+        let replaced = store
+            .replace(at, version, &entry(number + 1), next, Keep::Seconds(3600))
+            .await
+            .unwrap();
         assert!(matches!(replaced, Replaced::Replaced(_)), "{replaced:?}");
         assert_eq!(store.get(at).await.unwrap().0.unwrap().version, next);
         writes += 2;
@@ -164,15 +217,30 @@ async fn what_does_not_come_to_the_end_of_its_way_is_refused_in_words() {
     let store = Arc::new(open(&cluster).await);
     create(&store, 1).await.unwrap();
     let slot = cluster.slot("semel:{000}:life");
-    let owner = (0..2).find(|at| !cluster.nodes[*at].cli(&["GET", "semel:{000}:life"]).contains("MOVED")).unwrap();
+    let owner = (0..2)
+        .find(|at| {
+            !cluster.nodes[*at]
+                .cli(&["GET", "semel:{000}:life"])
+                .contains("MOVED")
+        })
+        .unwrap();
     let (from, to) = (&cluster.nodes[owner], &cluster.nodes[1 - owner]);
     to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &cluster.id(owner)]);
-    from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &cluster.id(1 - owner)]);
+    from.cli(&[
+        "CLUSTER",
+        "SETSLOT",
+        &slot,
+        "MIGRATING",
+        &cluster.id(1 - owner),
+    ]);
     insta::assert_snapshot!(losing::told(create(&store, 2).await));
     let waiting = Arc::clone(&store);
     let waiter = tokio::spawn(async move { create(&waiting, 2).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(!waiter.is_finished(), "it waits while the slot may still move");
+    assert!(
+        !waiter.is_finished(),
+        "it waits while the slot may still move"
+    );
     from.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
     to.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
     assert!(matches!(waiter.await.unwrap(), Ok(Created::Created(_))));
@@ -183,16 +251,23 @@ async fn a_user_needs_to_find_the_other_servers() {
     let cluster = Cluster::start(2);
     cluster.ledger().await;
     let allow = |more: &str| {
-        let words = ["ACL", "SETUSER", "lean", "on", ">secret"].into_iter().chain(LEAN.split(' '));
+        let words = ["ACL", "SETUSER", "lean", "on", ">secret"]
+            .into_iter()
+            .chain(LEAN.split(' '));
         let words: Vec<&str> = words.chain(more.split_whitespace()).collect();
-        cluster.nodes.iter().for_each(|node| assert_eq!(node.cli(&words), "OK"));
+        cluster
+            .nodes
+            .iter()
+            .for_each(|node| assert_eq!(node.cli(&words), "OK"));
     };
     allow("");
     let lean = at(&cluster.nodes[1], "lean:secret");
     let told = RedisStore::open(&lean).await.unwrap_err().to_string();
     assert!(told.contains("`+cluster|slots`"), "{told}");
     allow("+cluster|slots");
-    create_anywhere(&RedisStore::open(&lean).await.unwrap(), 1).await.unwrap();
+    create_anywhere(&RedisStore::open(&lean).await.unwrap(), 1)
+        .await
+        .unwrap();
     // One primary that lets it in, and another that does not.
     cluster.nodes[0].cli(&["ACL", "SETUSER", "lean", "off"]);
     let told = RedisStore::open(&lean).await.unwrap_err().to_string();
@@ -210,7 +285,11 @@ async fn a_server_that_is_emptied_or_unfit_is_found_out() {
     }
     let before = losing::incarnation(&store).await;
     // Not the one with the marker.
-    let emptied = cluster.nodes.iter().find(|node| node.cli(&["EXISTS", "semel:{ledger}"]).contains("MOVED")).unwrap();
+    let emptied = cluster
+        .nodes
+        .iter()
+        .find(|node| node.cli(&["EXISTS", "semel:{ledger}"]).contains("MOVED"))
+        .unwrap();
     emptied.cli(&["FLUSHALL"]);
     let mut told = Vec::new();
     for number in 0..50 {
@@ -219,16 +298,35 @@ async fn a_server_that_is_emptied_or_unfit_is_found_out() {
             answer => told.push(losing::told(answer)),
         }
     }
-    assert!(!told.is_empty() && told.len() < 50, "what is whole is used: {}", told.len());
-    assert!(told.iter().all(|told| told.contains("a part of the ledger was flushed")), "{told:?}");
-    assert!(matches!(RedisStore::set_up(&cluster.server()).await, Ok(RedisSetUp::Renewed { .. })));
+    assert!(
+        !told.is_empty() && told.len() < 50,
+        "what is whole is used: {}",
+        told.len()
+    );
+    assert!(
+        told.iter()
+            .all(|told| told.contains("a part of the ledger was flushed")),
+        "{told:?}"
+    );
+    assert!(matches!(
+        RedisStore::set_up(&cluster.server()).await,
+        Ok(RedisSetUp::Renewed { .. })
+    ));
     create_anywhere(&store, 100).await.unwrap();
     assert_ne!(losing::incarnation(&store).await, before);
     // The level is that of the weakest of them, and what would lose is refused wherever it is.
     cluster.nodes[1].cli(&["CONFIG", "SET", "appendfsync", "everysec"]);
-    losing::until("the level", async || store.durability() == Durability::ProcessCrash).await;
+    losing::until("the level", async || {
+        store.durability() == Durability::ProcessCrash
+    })
+    .await;
     cluster.nodes[2].cli(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
-    losing::until("the setting", async || get(&store, 1).await.is_err_and(|told| told.contains("allkeys-lru"))).await;
+    losing::until("the setting", async || {
+        get(&store, 1)
+            .await
+            .is_err_and(|told| told.contains("allkeys-lru"))
+    })
+    .await;
 }
 
 /// Which of these orders are not on record any more.
@@ -258,22 +356,30 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     cluster.nodes[replica].stop(true);
     cluster.fill_wire(0);
     for order in 0..40 {
-        assert!(matches!(charge(&host, order, &charges).await, Ok(Answer::Executed { .. })));
+        assert!(matches!(
+            charge(&host, order, &charges).await,
+            Ok(Answer::Executed { .. })
+        ));
     }
     let before = store.get(key(1)).await.unwrap().1.incarnation;
     // The server that the URL names.
     cluster.nodes[0].kill();
     cluster.nodes[replica].stop(false);
-    losing::until("the takeover", async || match charge(&host, 1_000, &charges).await {
-        Err(CallError::Ledger(told)) => told.contains("may have lost"),
-        Ok(answer) => panic!("a replica took over, and it was charged: {answer:?}"),
-        Err(_) => false,
+    losing::until("the takeover", async || {
+        match charge(&host, 1_000, &charges).await {
+            Err(CallError::Ledger(told)) => told.contains("may have lost"),
+            Ok(answer) => panic!("a replica took over, and it was charged: {answer:?}"),
+            Err(_) => false,
+        }
     })
     .await;
     assert!(cluster.nodes[replica].cli(&["ROLE"]).starts_with("master"));
     let lost = forgotten(&host, 0..40, &charges).await;
     println!("{} of 40 charges are on record no more", lost.len());
-    assert!(!lost.is_empty() && lost.len() < 40, "what the others have is still answered: {lost:?}");
+    assert!(
+        !lost.is_empty() && lost.len() < 40,
+        "what the others have is still answered: {lost:?}"
+    );
     assert_eq!(charges.all(), 40, "nothing is sent again");
     // Another host finds the same, by another server.
     let after = store.get(key(1)).await.unwrap().1.incarnation;
@@ -281,9 +387,20 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     let fresh = RedisStore::open(&cluster.nodes[1].server()).await.unwrap();
     assert_eq!(losing::incarnation(&fresh).await, after);
     // The control: where somebody says that nothing was lost, the charges that were are made again.
-    let ledger = Ledger::open(Arc::clone(&store), KeyScheme::default()).await.unwrap();
-    ledger.trust(&Person { who: "eve".to_owned(), why: "what could happen".to_owned() }).await.unwrap();
-    assert!(matches!(charge(&host, lost[0], &charges).await, Ok(Answer::Executed { .. })));
+    let ledger = Ledger::open(Arc::clone(&store), KeyScheme::default())
+        .await
+        .unwrap();
+    ledger
+        .trust(&Person {
+            who: "eve".to_owned(),
+            why: "what could happen".to_owned(),
+        })
+        .await
+        .unwrap();
+    assert!(matches!(
+        charge(&host, lost[0], &charges).await,
+        Ok(Answer::Executed { .. })
+    ));
     assert_eq!(charges.all(), 41);
 }
 
@@ -297,7 +414,10 @@ async fn a_cluster_that_is_down_in_part_is_not_used() {
     losing::until("the end", async || get(&store, 1).await.is_err()).await;
     let (down, door) = (cluster.nodes[1].port, cluster.nodes[2].server());
     let told = RedisStore::open(&door).await.unwrap_err().to_string();
-    assert!(told.contains(&format!("127.0.0.1:{down}/0 is not reached")), "{told}");
+    assert!(
+        told.contains(&format!("127.0.0.1:{down}/0 is not reached")),
+        "{told}"
+    );
     // It comes back with all that it had.
     cluster.start_again(1);
     losing::until("the return", async || get(&store, 1).await == Ok(true)).await;
@@ -306,7 +426,11 @@ async fn a_cluster_that_is_down_in_part_is_not_used() {
     losing::until("that it stands still", async || {
         let asked = Instant::now();
         let answer = get(&store, 1).await;
-        assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(12),
+            "{:?}",
+            asked.elapsed()
+        );
         answer.is_err()
     })
     .await;
@@ -317,6 +441,7 @@ async fn a_cluster_that_is_down_in_part_is_not_used() {
 #[tokio::test]
 async fn a_server_without_its_cluster_is_refused() {
     let bus = semel_servers::machine::free_port().to_string();
-    let redis = Redis::start_with(&[FIT, &["--cluster-enabled", "yes", "--cluster-port", &bus]].concat());
+    let redis =
+        Redis::start_with(&[FIT, &["--cluster-enabled", "yes", "--cluster-port", &bus]].concat());
     insta::assert_snapshot!(opening::refusal(&redis, &redis.server()).await);
 }

@@ -15,23 +15,43 @@ fn certificate(name: &str) -> String {
 /// What a process says that trusts this authority alone.
 fn said(url: &str, authority: &str) -> String {
     let mut process = Command::new(std::env::current_exe().unwrap());
-    process.args(["--exact", "--nocapture", "redis::encrypted::speak"]).env(URL, url).env_remove("SSL_CERT_DIR");
-    let output = process.env("SSL_CERT_FILE", certificate(authority)).output().unwrap();
+    process
+        .args(["--exact", "--nocapture", "redis::encrypted::speak"])
+        .env(URL, url)
+        .env_remove("SSL_CERT_DIR");
+    let output = process
+        .env("SSL_CERT_FILE", certificate(authority))
+        .output()
+        .unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
 fn only_a_server_that_is_vouched_for_is_spoken_to() {
     let port = machine::free_port().to_string();
-    let (chain, key, authority) = (certificate("server.pem"), certificate("server.key"), certificate("authority.pem"));
+    let (chain, key, authority) = (
+        certificate("server.pem"),
+        certificate("server.key"),
+        certificate("authority.pem"),
+    );
     let tls = ["--tls-port", &port, "--tls-auth-clients", "no"];
-    let files = ["--tls-cert-file", &chain, "--tls-key-file", &key, "--tls-ca-cert-file", &authority];
+    let files = [
+        "--tls-cert-file",
+        &chain,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &authority,
+    ];
     let _redis = Redis::start_with(&[FIT, &tls, &files].concat());
     let url = format!("rediss://localhost:{port}");
     assert!(said(&url, "authority.pem").contains("it is written and read"));
     // The control: a process that trusts somebody else.
     let refused = said(&url, "server.pem");
-    assert!(refused.contains("refused: the ledger's server localhost:"), "{refused}");
+    assert!(
+        refused.contains("refused: the ledger's server localhost:"),
+        "{refused}"
+    );
     assert!(refused.contains("certificate"), "{refused}");
 }
 

@@ -14,7 +14,11 @@ use tokio::task::JoinSet;
 const ENDS: u32 = 20;
 
 /// Writes what has not been written yet until the server is gone, and tells what was acknowledged.
-async fn write_until_it_is_gone(store: &Arc<RedisStore>, round: u32, end: impl FnOnce()) -> Vec<u32> {
+async fn write_until_it_is_gone(
+    store: &Arc<RedisStore>,
+    round: u32,
+    end: impl FnOnce(),
+) -> Vec<u32> {
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let mut writers = JoinSet::new();
     for writer in 0..8 {
@@ -39,7 +43,10 @@ async fn write_until_it_is_gone(store: &Arc<RedisStore>, round: u32, end: impl F
 async fn missing(store: &RedisStore, numbers: &[u32]) -> usize {
     let begun = Instant::now();
     while get(store, 0).await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the restarted server is not found");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the restarted server is not found"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let mut missing = 0;
@@ -55,14 +62,24 @@ async fn a_server_that_is_killed_or_loses_power_keeps_what_it_acknowledged() {
     let store = Arc::new(store(&redis).await);
     let (before, mut acknowledged) = (losing::incarnation(&store).await, 0);
     for round in 0..ENDS {
-        let end = || if round % 2 == 0 { redis.kill_and_start(FIT) } else { redis.cut_power_and_start(FIT) };
+        let end = || {
+            if round % 2 == 0 {
+                redis.kill_and_start(FIT)
+            } else {
+                redis.cut_power_and_start(FIT)
+            }
+        };
         let numbers = write_until_it_is_gone(&store, round, end).await;
         acknowledged += numbers.len();
         assert_eq!(missing(&store, &numbers).await, 0, "of {}", numbers.len());
     }
     println!("{ENDS} ends, {acknowledged} acknowledged, none missing");
     assert!(acknowledged > 200, "something was written meanwhile");
-    assert_eq!(losing::incarnation(&store).await, before, "nothing was lost, and nothing is taken for lost");
+    assert_eq!(
+        losing::incarnation(&store).await,
+        before,
+        "nothing was lost, and nothing is taken for lost"
+    );
 }
 
 /// The control: where the server syncs every second, what it acknowledged since is gone with the power. A signal alone takes
@@ -77,9 +94,16 @@ async fn control_a_server_that_syncs_every_second_loses_with_the_power() {
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let numbers = write_until_it_is_gone(&store, 1, || redis.cut_power_and_start(lazy)).await;
     let missing_now = missing(&store, &numbers).await;
-    println!("{missing_now} of {} acknowledged are missing", numbers.len());
+    println!(
+        "{missing_now} of {} acknowledged are missing",
+        numbers.len()
+    );
     assert!(missing_now > 0, "of {}", numbers.len());
-    assert_ne!(losing::incarnation(&store).await, before, "and that is told");
+    assert_ne!(
+        losing::incarnation(&store).await,
+        before,
+        "and that is told"
+    );
     let numbers = write_until_it_is_gone(&store, 2, || redis.kill_and_start(lazy)).await;
     assert_eq!(missing(&store, &numbers).await, 0, "of {}", numbers.len());
 }
@@ -93,9 +117,18 @@ async fn a_server_that_keeps_nothing_is_not_taken_for_an_empty_ledger() {
     std::fs::remove_dir_all(redis.folder().join("appendonlydir")).unwrap();
     let numbers = write_until_it_is_gone(&store, 0, || redis.kill_and_start(FIT)).await;
     assert!(!numbers.is_empty());
-    let fresh = RedisStore::open(&redis.server()).await.unwrap_err().to_string();
+    let fresh = RedisStore::open(&redis.server())
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(fresh.contains("there is no ledger"), "{fresh}");
-    assert!(matches!(create(&store, numbers[0]).await, Err(StoreError::NotExecuted(_))), "nothing is claimed anew");
+    assert!(
+        matches!(
+            create(&store, numbers[0]).await,
+            Err(StoreError::NotExecuted(_))
+        ),
+        "nothing is claimed anew"
+    );
     // Had it been taken for one: everything acknowledged is gone.
     RedisStore::set_up(&redis.server()).await.unwrap();
     assert_eq!(missing(&open(&redis).await, &numbers).await, numbers.len());
@@ -110,15 +143,28 @@ async fn news_come_from_another_process() {
     let mut took = Vec::new();
     for number in 0..20 {
         let version = fresh_version();
-        here.create(key(number), &entry(number), version, Keep::UntilRemoved).await.unwrap();
+        here.create(key(number), &entry(number), version, Keep::UntilRemoved)
+            .await
+            .unwrap();
         let waiting = Arc::clone(&here);
         let waiter = tokio::spawn(async move {
-            waiting.changed(key(number), version, Duration::from_secs(20)).await;
+            waiting
+                .changed(key(number), version, Duration::from_secs(20))
+                .await;
             Instant::now()
         });
         // Past the first looks, so that news are what wakes it.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        there.replace(key(number), version, &entry(number), fresh_version(), Keep::UntilRemoved).await.unwrap();
+        there
+            .replace(
+                key(number),
+                version,
+                &entry(number),
+                fresh_version(),
+                Keep::UntilRemoved,
+            )
+            .await
+            .unwrap();
         let written = Instant::now();
         took.push(waiter.await.unwrap().saturating_duration_since(written));
     }

@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 pub(super) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what} is not found out");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{what} is not found out"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -37,7 +40,10 @@ async fn a_flush_is_found_out_by_the_first_command() {
     let before = incarnation(&store).await;
     redis.cli(&["FLUSHALL"]);
     assert!(told(create(&store, 1).await).contains("semel ledger init"));
-    assert_eq!(RedisStore::set_up(&redis.server()).await, Ok(RedisSetUp::Made));
+    assert_eq!(
+        RedisStore::set_up(&redis.server()).await,
+        Ok(RedisSetUp::Made)
+    );
     until("the new life", async || create(&store, 1).await.is_ok()).await;
     assert_ne!(incarnation(&store).await, before);
 }
@@ -51,7 +57,10 @@ async fn a_part_that_is_gone_is_found_out() {
     insta::assert_snapshot!(told(create(&store, 1).await));
     let elsewhere = semel::words::StoreKey::from_bytes([0xaa; 32]);
     assert!(store.get(elsewhere).await.is_ok(), "what is whole is used");
-    assert_eq!(RedisStore::set_up(&redis.server()).await, Ok(RedisSetUp::Renewed { lost: 0 }));
+    assert_eq!(
+        RedisStore::set_up(&redis.server()).await,
+        Ok(RedisSetUp::Renewed { lost: 0 })
+    );
     create(&store, 1).await.unwrap();
     assert_ne!(incarnation(&store).await, before);
 }
@@ -62,9 +71,16 @@ async fn a_record_that_is_gone_is_not_created_anew() {
     let store = store(&redis).await;
     create(&store, 1).await.unwrap();
     let before = incarnation(&store).await;
-    redis.cli(&["EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'semel:*:r:*')))", "0"]);
+    redis.cli(&[
+        "EVAL",
+        "return redis.call('DEL', unpack(redis.call('KEYS', 'semel:*:r:*')))",
+        "0",
+    ]);
     insta::assert_snapshot!(told(create(&store, 1).await));
-    assert_eq!(RedisStore::renew(&redis.server()).await, Ok(RedisSetUp::Renewed { lost: 1 }));
+    assert_eq!(
+        RedisStore::renew(&redis.server()).await,
+        Ok(RedisSetUp::Renewed { lost: 1 })
+    );
     create(&store, 1).await.unwrap();
     assert_ne!(incarnation(&store).await, before);
 }
@@ -76,7 +92,11 @@ async fn an_eviction_shows_as_another_incarnation() {
     let before = incarnation(&store).await;
     // What is evicted is none of the ledger's own, which nobody can tell: so it looks whole, and is not trusted.
     redis.cli(&["CONFIG", "SET", "maxmemory-policy", "volatile-random"]);
-    let used = redis.cli(&["EVAL", "return redis.call('INFO', 'memory'):match('used_memory:(%d+)')", "0"]);
+    let used = redis.cli(&[
+        "EVAL",
+        "return redis.call('INFO', 'memory'):match('used_memory:(%d+)')",
+        "0",
+    ]);
     let a_little_more = used.parse::<u64>().unwrap() + 1_000_000;
     redis.cli(&["CONFIG", "SET", "maxmemory", &a_little_more.to_string()]);
     let filler = "x".repeat(100_000);
@@ -87,11 +107,19 @@ async fn an_eviction_shows_as_another_incarnation() {
         !redis.cli(&["INFO", "stats"]).contains("evicted_keys:0")
     })
     .await;
-    until("the setting", async || get(&store, 999).await.is_err_and(|told| told.contains("volatile-random"))).await;
+    until("the setting", async || {
+        get(&store, 999)
+            .await
+            .is_err_and(|told| told.contains("volatile-random"))
+    })
+    .await;
     redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     until("the cure", async || get(&store, 999).await.is_ok()).await;
-    assert_eq!(RedisStore::set_up(&redis.server()).await, Ok(RedisSetUp::Found));
+    assert_eq!(
+        RedisStore::set_up(&redis.server()).await,
+        Ok(RedisSetUp::Found)
+    );
     assert_ne!(incarnation(&store).await, before);
 }
 
@@ -101,13 +129,24 @@ async fn settings_that_change_are_found_out() {
     let store = store(&redis).await;
     create(&store, 1).await.unwrap();
     redis.cli(&["CONFIG", "SET", "appendfsync", "everysec"]);
-    until("the level", async || store.durability() == Durability::ProcessCrash).await;
+    until("the level", async || {
+        store.durability() == Durability::ProcessCrash
+    })
+    .await;
     redis.cli(&["CONFIG", "SET", "appendonly", "no"]);
-    until("the setting", async || get(&store, 1).await.is_err_and(|told| told.contains("appendonly"))).await;
+    until("the setting", async || {
+        get(&store, 1)
+            .await
+            .is_err_and(|told| told.contains("appendonly"))
+    })
+    .await;
     redis.cli(&["CONFIG", "SET", "appendonly", "yes"]);
     redis.cli(&["CONFIG", "SET", "appendfsync", "always"]);
     until("the cure", async || get(&store, 1).await.is_ok()).await;
-    until("the level", async || store.durability() == Durability::PowerLoss).await;
+    until("the level", async || {
+        store.durability() == Durability::PowerLoss
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,16 +154,33 @@ async fn scripts_that_are_gone_harm_nobody() {
     let redis = Redis::start();
     let store = store(&redis).await;
     let mut version = fresh_version();
-    store.create(key(0), &entry(0), version, Keep::UntilRemoved).await.unwrap();
+    store
+        .create(key(0), &entry(0), version, Keep::UntilRemoved)
+        .await
+        .unwrap();
     for number in 1..20 {
         redis.cli(&["SCRIPT", "FLUSH"]);
         create(&store, number).await.unwrap();
         redis.cli(&["SCRIPT", "FLUSH"]);
         let next = fresh_version();
-        store.replace(key(0), version, &entry(number), next, Keep::UntilRemoved).await.unwrap();
+        store
+            .replace(key(0), version, &entry(number), next, Keep::UntilRemoved)
+            .await
+            .unwrap();
         version = next;
     }
-    assert_eq!(store.list(&semel::store::Query { limit: 100, ..Default::default() }).await.unwrap().keys.len(), 20);
+    assert_eq!(
+        store
+            .list(&semel::store::Query {
+                limit: 100,
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .keys
+            .len(),
+        20
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +191,10 @@ async fn a_restart_loses_nothing_where_each_write_is_synced() {
     let before = incarnation(&store).await;
     redis.kill_and_start(FIT);
     until("the restart", async || get(&store, 1).await.is_ok()).await;
-    assert_eq!((get(&store, 1).await, incarnation(&store).await), (Ok(true), before));
+    assert_eq!(
+        (get(&store, 1).await, incarnation(&store).await),
+        (Ok(true), before)
+    );
     // The control: the same restart where the last second may be lost.
     let lazy = &[FIT, &["--appendfsync", "everysec"]].concat();
     redis.kill_and_start(lazy);
@@ -152,16 +211,23 @@ async fn a_replica_that_takes_over_is_another_incarnation() {
     let port = primary.port.to_string();
     let mut replica = Redis::start_with(&[FIT, &["--replicaof", "127.0.0.1", &port]].concat());
     semel_servers::machine::until("the replica", || {
-        replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
+        replica
+            .cli(&["INFO", "replication"])
+            .contains("master_link_status:up")
     });
     create(&store, 1).await.unwrap();
-    semel_servers::machine::until("the copy", || replica.cli(&["KEYS", "semel:*:r:*"]).contains("semel"));
+    semel_servers::machine::until("the copy", || {
+        replica.cli(&["KEYS", "semel:*:r:*"]).contains("semel")
+    });
     // From here on it lags: it is cut off from its primary, which acknowledges one more.
     replica.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     create(&store, 2).await.unwrap();
     replica.cli(&["REPLICAOF", "NO", "ONE"]);
     // Not before its append-only file holds everything: a crash would empty it.
-    until("the whole file", async || RedisStore::open(&replica.server()).await.is_ok()).await;
+    until("the whole file", async || {
+        RedisStore::open(&replica.server()).await.is_ok()
+    })
+    .await;
     let taken_over = open(&replica).await;
     assert_eq!(
         (get(&taken_over, 1).await, get(&taken_over, 2).await),

@@ -10,20 +10,29 @@ use semel_servers::redis::{FIT, Redis};
 /// Why it is not opened, with its port left out.
 pub(super) async fn refusal(redis: &Redis, server: &Server) -> String {
     let opened = RedisStore::open(server).await;
-    opened.expect_err("it is refused").to_string().replace(&redis.port.to_string(), "PORT")
+    opened
+        .expect_err("it is refused")
+        .to_string()
+        .replace(&redis.port.to_string(), "PORT")
 }
 
 /// The level of a ledger on a server with these settings beside those that are fit.
 async fn level(settings: &[&str]) -> Durability {
     let redis = Redis::start_with(&[FIT, settings].concat());
-    RedisStore::open(&redis.ledger().await).await.unwrap().durability()
+    RedisStore::open(&redis.ledger().await)
+        .await
+        .unwrap()
+        .durability()
 }
 
 /// What a server with these settings is refused with, when the ledger is made and when it is opened.
 async fn unfit(settings: &[&str]) -> String {
     let redis = Redis::start_with(settings);
     let told = refusal(&redis, &redis.server()).await;
-    let making = RedisStore::set_up(&redis.server()).await.unwrap_err().to_string();
+    let making = RedisStore::set_up(&redis.server())
+        .await
+        .unwrap_err()
+        .to_string();
     assert_eq!(making.replace(&redis.port.to_string(), "PORT"), told);
     told
 }
@@ -32,8 +41,14 @@ async fn unfit(settings: &[&str]) -> String {
 async fn what_was_not_made_is_not_used() {
     let redis = Redis::start();
     insta::assert_snapshot!(refusal(&redis, &redis.server()).await);
-    assert_eq!(RedisStore::set_up(&redis.server()).await, Ok(RedisSetUp::Made));
-    assert_eq!(RedisStore::set_up(&redis.server()).await, Ok(RedisSetUp::Found));
+    assert_eq!(
+        RedisStore::set_up(&redis.server()).await,
+        Ok(RedisSetUp::Made)
+    );
+    assert_eq!(
+        RedisStore::set_up(&redis.server()).await,
+        Ok(RedisSetUp::Found)
+    );
     RedisStore::open(&redis.server()).await.unwrap();
 }
 
@@ -42,22 +57,42 @@ async fn databases_of_a_server_are_ledgers_of_their_own() {
     let redis = Redis::start();
     redis.ledger().await;
     let other = Server::at(format!("{}/3", redis.url()));
-    assert!(refusal(&redis, &other).await.contains("there is no ledger in 127.0.0.1:PORT/3"));
+    assert!(
+        refusal(&redis, &other)
+            .await
+            .contains("there is no ledger in 127.0.0.1:PORT/3")
+    );
 }
 
 #[tokio::test]
 async fn what_would_lose_is_refused() {
     insta::assert_snapshot!("no append-only file", unfit(&["--appendonly", "no"]).await);
-    let evicting = ["--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
+    let evicting = [
+        "--appendonly",
+        "yes",
+        "--maxmemory",
+        "100mb",
+        "--maxmemory-policy",
+        "allkeys-lru",
+    ];
     insta::assert_snapshot!("evicting", unfit(&evicting).await);
 }
 
 #[tokio::test]
 async fn the_level_is_that_of_the_settings() {
     assert_eq!(level(&[]).await, Durability::PowerLoss);
-    assert_eq!(level(&["--appendfsync", "everysec"]).await, Durability::ProcessCrash);
-    assert_eq!(level(&["--appendfsync", "no"]).await, Durability::ProcessCrash);
-    assert_eq!(level(&["--no-appendfsync-on-rewrite", "yes"]).await, Durability::ProcessCrash);
+    assert_eq!(
+        level(&["--appendfsync", "everysec"]).await,
+        Durability::ProcessCrash
+    );
+    assert_eq!(
+        level(&["--appendfsync", "no"]).await,
+        Durability::ProcessCrash
+    );
+    assert_eq!(
+        level(&["--no-appendfsync-on-rewrite", "yes"]).await,
+        Durability::ProcessCrash
+    );
 }
 
 #[tokio::test]
@@ -73,10 +108,14 @@ async fn a_replica_is_refused() {
 async fn a_service_that_hides_its_settings_is_accepted_by_name() {
     let redis = Redis::start();
     redis.ledger().await;
-    redis.cli(&["ACL", "SETUSER", "agent", "on", ">secret", "~semel:*", "&semel:*", "+@all", "-config"]);
+    redis.cli(&[
+        "ACL", "SETUSER", "agent", "on", ">secret", "~semel:*", "&semel:*", "+@all", "-config",
+    ]);
     let server = at(&redis, "agent:secret");
     insta::assert_snapshot!(refusal(&redis, &server).await);
-    let store = RedisStore::open(&server.accepting_unverified()).await.unwrap();
+    let store = RedisStore::open(&server.accepting_unverified())
+        .await
+        .unwrap();
     assert_eq!(store.durability(), Durability::Unverified);
 }
 
@@ -84,11 +123,26 @@ async fn a_service_that_hides_its_settings_is_accepted_by_name() {
 async fn whoever_may_not_do_what_is_needed_is_told() {
     let redis = Redis::start();
     redis.ledger().await;
-    redis.cli(&["ACL", "SETUSER", "agent", "on", ">secret", "~semel:*", "&semel:*", "+@all", "-zadd"]);
-    insta::assert_snapshot!("a command", refusal(&redis, &at(&redis, "agent:secret")).await);
-    insta::assert_snapshot!("a password", refusal(&redis, &at(&redis, "agent:wrong")).await);
-    assert!(refusal(&redis, &at(&redis, "agent:wrong").password("secret")).await.contains("ZADD"));
-    let enough: Vec<&str> = ["ACL", "SETUSER", "lean", "on", ">secret"].into_iter().chain(LEAN.split(' ')).collect();
+    redis.cli(&[
+        "ACL", "SETUSER", "agent", "on", ">secret", "~semel:*", "&semel:*", "+@all", "-zadd",
+    ]);
+    insta::assert_snapshot!(
+        "a command",
+        refusal(&redis, &at(&redis, "agent:secret")).await
+    );
+    insta::assert_snapshot!(
+        "a password",
+        refusal(&redis, &at(&redis, "agent:wrong")).await
+    );
+    assert!(
+        refusal(&redis, &at(&redis, "agent:wrong").password("secret"))
+            .await
+            .contains("ZADD")
+    );
+    let enough: Vec<&str> = ["ACL", "SETUSER", "lean", "on", ">secret"]
+        .into_iter()
+        .chain(LEAN.split(' '))
+        .collect();
     redis.cli(&enough);
     RedisStore::open(&at(&redis, "lean:secret")).await.unwrap();
 }
@@ -107,8 +161,14 @@ async fn another_schema_is_not_touched() {
 
 #[tokio::test]
 async fn nobody_at_the_address_is_told() {
-    let told = RedisStore::open(&Server::at("redis://127.0.0.1:1")).await.unwrap_err().to_string();
+    let told = RedisStore::open(&Server::at("redis://127.0.0.1:1"))
+        .await
+        .unwrap_err()
+        .to_string();
     insta::assert_snapshot!("nobody", told);
-    let told = RedisStore::open(&Server::at("redis://127.0.0.1:1/x")).await.unwrap_err().to_string();
+    let told = RedisStore::open(&Server::at("redis://127.0.0.1:1/x"))
+        .await
+        .unwrap_err()
+        .to_string();
     insta::assert_snapshot!("url", told);
 }

@@ -12,10 +12,16 @@ const REMOVED: &str = "somebody-who-was-removed";
 
 /// Whether any file below the folder has this text in it.
 fn is_told(folder: &Path, text: &str) -> bool {
-    fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).any(|file| match file.is_dir() {
-        true => is_told(&file, text),
-        false => fs::read(&file).unwrap().windows(text.len()).any(|part| part == text.as_bytes()),
-    })
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .any(|file| match file.is_dir() {
+            true => is_told(&file, text),
+            false => fs::read(&file)
+                .unwrap()
+                .windows(text.len())
+                .any(|part| part == text.as_bytes()),
+        })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,16 +30,45 @@ async fn what_is_scrubbed_lies_in_no_file() {
     let redis = Redis::start_with(&[FIT, &["--rdbcompression", "no"]].concat());
     let store = store(&redis).await;
     let (first, second) = (fresh_version(), fresh_version());
-    store.create(key(1), &handle(OVERWRITTEN, 1), first, Keep::UntilRemoved).await.unwrap();
-    store.create(key(2), &handle(REMOVED, 2), second, Keep::UntilRemoved).await.unwrap();
+    store
+        .create(key(1), &handle(OVERWRITTEN, 1), first, Keep::UntilRemoved)
+        .await
+        .unwrap();
+    store
+        .create(key(2), &handle(REMOVED, 2), second, Keep::UntilRemoved)
+        .await
+        .unwrap();
     redis.cli(&["SAVE"]);
-    store.replace(key(1), first, &entry(1), fresh_version(), Keep::UntilRemoved).await.unwrap();
-    assert!(matches!(store.remove(key(2), second).await, Ok(Removed::Removed)));
+    store
+        .replace(
+            key(1),
+            first,
+            &entry(1),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await
+        .unwrap();
+    assert!(matches!(
+        store.remove(key(2), second).await,
+        Ok(Removed::Removed)
+    ));
     let told = || [OVERWRITTEN, REMOVED].map(|name| is_told(redis.folder(), name));
-    assert_eq!(told(), [true, true], "the control: until then it lies there");
+    assert_eq!(
+        told(),
+        [true, true],
+        "the control: until then it lies there"
+    );
     store.scrub().await.unwrap();
     assert_eq!(told(), [false, false]);
-    assert!(store.get(key(1)).await.unwrap().0.is_some_and(|stored| stored.entry == entry(1)));
+    assert!(
+        store
+            .get(key(1))
+            .await
+            .unwrap()
+            .0
+            .is_some_and(|stored| stored.entry == entry(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,5 +78,9 @@ async fn files_that_cannot_be_written_anew_are_told() {
     // A folder in the way of the dump, which the server writes last.
     fs::create_dir(redis.folder().join("dump.rdb")).unwrap();
     let told = store.scrub().await.unwrap_err().to_string();
-    assert!(told.contains("could not write its files anew") && told.contains("rdb_last_bgsave_status:err"), "{told}");
+    assert!(
+        told.contains("could not write its files anew")
+            && told.contains("rdb_last_bgsave_status:err"),
+        "{told}"
+    );
 }

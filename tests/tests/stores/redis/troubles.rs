@@ -31,7 +31,12 @@ async fn refusal(store: &RedisStore) -> Option<String> {
 
 /// Waits until creations are refused with this, and shows that nothing is charged then.
 async fn nothing_runs_where(store: &RedisStore, host: &Semel, charges: &Charges, told: &str) {
-    until(told, async || refusal(store).await.is_some_and(|refusal| refusal.contains(told))).await;
+    until(told, async || {
+        refusal(store)
+            .await
+            .is_some_and(|refusal| refusal.contains(told))
+    })
+    .await;
     let refused = charge(host, 1, charges).await;
     assert!(refused.is_err() && charges.of(1) == 0, "{refused:?}");
 }
@@ -47,7 +52,10 @@ async fn all_runs_again(store: &RedisStore, host: &Semel, charges: &Charges) {
 /// A little more than a server has written.
 fn hardly_any_room(redis: &Redis) -> u64 {
     let told = redis.cli(&["INFO", "persistence"]);
-    let size = told.lines().find_map(|line| line.strip_prefix("aof_current_size:")).unwrap();
+    let size = told
+        .lines()
+        .find_map(|line| line.strip_prefix("aof_current_size:"))
+        .unwrap();
     size.trim().parse::<u64>().unwrap() + 10_000
 }
 
@@ -56,7 +64,10 @@ fn hardly_any_room(redis: &Redis) -> u64 {
 async fn a_full_disk_is_told_and_nothing_runs_until_there_is_room() {
     let redis = Redis::start_with(&[FIT, &["--appendfsync", "everysec"]].concat());
     let store = Arc::new(store(&redis).await);
-    let (host, charges) = (charging(Arc::clone(&store) as Arc<dyn Store>).await, Charges::default());
+    let (host, charges) = (
+        charging(Arc::clone(&store) as Arc<dyn Store>).await,
+        Charges::default(),
+    );
     redis.limit_files(Some(hardly_any_room(&redis)));
     nothing_runs_where(&store, &host, &charges, "see whether its disk is full").await;
     redis.limit_files(None);
@@ -84,7 +95,10 @@ async fn a_log_that_cannot_be_written_loses_nothing() {
 async fn a_full_memory_is_told_and_nothing_runs_until_there_is_more() {
     let redis = Redis::start();
     let store = Arc::new(store(&redis).await);
-    let (host, charges) = (charging(Arc::clone(&store) as Arc<dyn Store>).await, Charges::default());
+    let (host, charges) = (
+        charging(Arc::clone(&store) as Arc<dyn Store>).await,
+        Charges::default(),
+    );
     redis.cli(&["CONFIG", "SET", "maxmemory", "1mb"]);
     nothing_runs_where(&store, &host, &charges, "raise its `maxmemory`").await;
     redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
@@ -97,7 +111,10 @@ async fn a_full_memory_is_told_and_nothing_runs_until_there_is_more() {
 async fn a_server_that_follows_another_for_a_while_is_told_and_not_trusted_at_once() {
     let redis = Redis::start();
     let store = Arc::new(store(&redis).await);
-    let (host, charges) = (charging(Arc::clone(&store) as Arc<dyn Store>).await, Charges::default());
+    let (host, charges) = (
+        charging(Arc::clone(&store) as Arc<dyn Store>).await,
+        Charges::default(),
+    );
     let before = losing::incarnation(&store).await;
     charge(&host, 2, &charges).await.unwrap();
     redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
@@ -105,7 +122,13 @@ async fn a_server_that_follows_another_for_a_while_is_told_and_not_trusted_at_on
     redis.cli(&["REPLICAOF", "NO", "ONE"]);
     until("the cure", async || get(&store, 0).await.is_ok()).await;
     assert_ne!(losing::incarnation(&store).await, before);
-    assert_eq!(losing::incarnation(&open(&redis).await).await, losing::incarnation(&store).await);
+    assert_eq!(
+        losing::incarnation(&open(&redis).await).await,
+        losing::incarnation(&store).await
+    );
     let refused = charge(&host, 1, &charges).await.unwrap_err().to_string();
-    assert!(refused.contains("may have lost") && charges.of(1) == 0, "{refused}");
+    assert!(
+        refused.contains("may have lost") && charges.of(1) == 0,
+        "{refused}"
+    );
 }

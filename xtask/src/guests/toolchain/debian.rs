@@ -31,7 +31,11 @@ impl Compiler {
 
 impl fmt::Display for Compiler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Debian's {}, which builds the standard library for {TARGET} along", self.version)
+        write!(
+            f,
+            "Debian's {}, which builds the standard library for {TARGET} along",
+            self.version
+        )
     }
 }
 
@@ -45,9 +49,16 @@ pub(super) fn find() -> Result<Compiler> {
     if !present() {
         install()?;
     }
-    ensure!(present(), "Debian's packages are installed, but `{RUSTC}` has no sources of the standard library");
-    let version = printed(RUSTC, &["--version"]).with_context(|| format!("`{RUSTC}` does not run"))?;
-    Ok(Compiler { version, linker: linker()? })
+    ensure!(
+        present(),
+        "Debian's packages are installed, but `{RUSTC}` has no sources of the standard library"
+    );
+    let version =
+        printed(RUSTC, &["--version"]).with_context(|| format!("`{RUSTC}` does not run"))?;
+    Ok(Compiler {
+        version,
+        linker: linker()?,
+    })
 }
 
 /// A file that only `rust-web-src` brings.
@@ -64,12 +75,19 @@ fn linker() -> Result<PathBuf> {
         .with_context(|| format!("cannot list `{}`", libraries.display()))?
         .filter_map(|entry| Some(entry.ok()?.path().join("bin/rust-lld")))
         .find(|linker| linker.is_file())
-        .with_context(|| format!("no `rust-lld` under `{}`: install Rust by rustup", libraries.display()))
+        .with_context(|| {
+            format!(
+                "no `rust-lld` under `{}`: install Rust by rustup",
+                libraries.display()
+            )
+        })
 }
 
 fn install() -> Result<()> {
     let packages = PACKAGES.join(" ");
-    let cure = format!("run `rustup target add {TARGET}`, or, as root on Debian, `apt-get install {packages}`");
+    let cure = format!(
+        "run `rustup target add {TARGET}`, or, as root on Debian, `apt-get install {packages}`"
+    );
     if !is_root() || printed("apt-get", &["--version"]).is_none() {
         bail!("there is no compiler for WebAssembly: {cure}");
     }
@@ -78,15 +96,21 @@ fn install() -> Result<()> {
     if apt_get(&arguments) {
         return Ok(());
     }
-    ensure!(apt_get(&["update"]) && apt_get(&arguments), "`apt-get` could not install {packages}: {cure}");
+    ensure!(
+        apt_get(&["update"]) && apt_get(&arguments),
+        "`apt-get` could not install {packages}: {cure}"
+    );
     Ok(())
 }
 
 fn apt_get(arguments: &[&str]) -> bool {
     let mut apt = Command::new("apt-get");
-    apt.args(["-q", "-o", "APT::Color=0"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    apt.args(["-q", "-o", "APT::Color=0"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive");
     // Its talk is not the data of this command.
-    apt.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
+    apt.stdin(Stdio::null())
+        .stdout(Stdio::from(std::io::stderr()));
     apt.status().is_ok_and(|status| status.success())
 }
 

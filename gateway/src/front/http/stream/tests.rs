@@ -24,7 +24,10 @@ async fn who_comes_back_reads_on_where_it_was_cut_at_every_event() {
             assert_eq!(next(&mut reading).await, Some(number));
         }
         drop(reading);
-        stream.put(Message::response(Some(&Id::Number(1)), "result", "{}")).await.unwrap();
+        stream
+            .put(Message::response(Some(&Id::Number(1)), "result", "{}"))
+            .await
+            .unwrap();
         let mut again = stream.read(Some(cut)).unwrap();
         for number in cut + 1..=5 {
             assert_eq!(next(&mut again).await, Some(number), "cut after {cut}");
@@ -47,14 +50,22 @@ async fn what_was_not_written_does_not_count_as_delivered() {
     let reading = stream.read(None).unwrap();
     let delivered = tokio::spawn({
         let stream = Arc::clone(&stream);
-        async move { stream.deliver(Message::response(Some(&Id::Number(1)), "result", "{}")).await }
+        async move {
+            stream
+                .deliver(Message::response(Some(&Id::Number(1)), "result", "{}"))
+                .await
+        }
     });
     while !stream.is_over() {
         tokio::task::yield_now().await;
     }
     drop(reading);
     assert_eq!(delivered.await.unwrap(), Err(Gone));
-    assert_eq!(next(&mut stream.read(Some(0)).unwrap()).await, Some(1), "but it can be read again");
+    assert_eq!(
+        next(&mut stream.read(Some(0)).unwrap()).await,
+        Some(1),
+        "but it can be read again"
+    );
 }
 
 #[tokio::test]
@@ -62,10 +73,17 @@ async fn a_response_that_nobody_waits_for_is_dropped_and_the_stream_ends_with_th
     let stream = Stream::answering(1, vec![Id::Number(1), Id::Number(2)]);
     let mut reading = stream.read(None).unwrap();
     for id in [7, 2, 2, 1] {
-        stream.put(Message::response(Some(&Id::Number(id)), "result", "{}")).await.unwrap();
+        stream
+            .put(Message::response(Some(&Id::Number(id)), "result", "{}"))
+            .await
+            .unwrap();
     }
     assert_eq!(
-        (next(&mut reading).await, next(&mut reading).await, next(&mut reading).await),
+        (
+            next(&mut reading).await,
+            next(&mut reading).await,
+            next(&mut reading).await
+        ),
         (Some(1), Some(2), None)
     );
 }
@@ -76,7 +94,10 @@ async fn a_new_reader_takes_the_place_of_the_one_before() {
     let mut first = stream.read(None).unwrap();
     let mut second = stream.read(None).unwrap();
     stream.put(event(1)).await.unwrap();
-    assert_eq!((next(&mut first).await, next(&mut second).await), (None, Some(1)));
+    assert_eq!(
+        (next(&mut first).await, next(&mut second).await),
+        (None, Some(1))
+    );
     drop(first);
     assert!(stream.is_read());
 }
@@ -96,6 +117,9 @@ async fn a_stream_that_is_not_read_is_cut_and_one_that_is_kept_forgets_the_oldes
     for number in 0..KEPT_MAX as u64 + 10 {
         kept.put(event(number)).await.unwrap();
     }
-    assert!(kept.read(Some(5)).is_none(), "what would come next is forgotten");
+    assert!(
+        kept.read(Some(5)).is_none(),
+        "what would come next is forgotten"
+    );
     assert_eq!(next(&mut kept.read(Some(10)).unwrap()).await, Some(11));
 }

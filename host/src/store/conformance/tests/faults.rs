@@ -9,7 +9,13 @@ fn failing(calls: Range<usize>, failure: Failure) -> Fixture {
     let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let store = Arc::new(Failing::new(inner, calls, failure));
     let troubled = Arc::clone(&store);
-    Fixture::new(store, clock).troubled_by(move |begins| if begins { troubled.count() } else { troubled.heal() })
+    Fixture::new(store, clock).troubled_by(move |begins| {
+        if begins {
+            troubled.count()
+        } else {
+            troubled.heal()
+        }
+    })
 }
 
 fn with_no_fault() -> Fixture {
@@ -40,6 +46,8 @@ fn whichever_call_fails_the_error_says_which() {
 /// The control: trouble that troubles nobody proves nothing, and the case says so.
 #[test]
 fn control_trouble_that_makes_no_call_fail_is_told() {
-    let breach = says_which().holds(async { failing(0..0, Failure::NotExecuted) }).unwrap_err();
+    let breach = says_which()
+        .holds(async { failing(0..0, Failure::NotExecuted) })
+        .unwrap_err();
     assert!(breach.told.contains("makes calls fail"), "{breach}");
 }

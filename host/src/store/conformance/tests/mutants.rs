@@ -42,18 +42,31 @@ macro_rules! wrong {
 use wrong;
 
 fn mutants() -> impl Iterator<Item = &'static Mutant> {
-    [writing::MUTANTS, keeping::MUTANTS, listing::MUTANTS, waiting::MUTANTS, contending::MUTANTS, opening::MUTANTS]
-        .into_iter()
-        .flatten()
+    [
+        writing::MUTANTS,
+        keeping::MUTANTS,
+        listing::MUTANTS,
+        waiting::MUTANTS,
+        contending::MUTANTS,
+        opening::MUTANTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// One thread whose time passes by itself: what is waited for in vain takes no time.
 fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
 }
 
 fn first_breach(how: How) -> Option<Breach> {
-    CASES.iter().find_map(|case| case.holds_on(&runtime(), async { fixture(how) }).err())
+    CASES
+        .iter()
+        .find_map(|case| case.holds_on(&runtime(), async { fixture(how) }).err())
 }
 
 /// The control: what is only told about is done right.
@@ -66,7 +79,8 @@ fn control_a_store_with_nothing_wrong_keeps_the_contract() {
 #[test]
 fn each_wrong_store_is_shown_by_the_case_that_is_meant_for_it() {
     for (what, case, how) in mutants() {
-        let breach = first_breach(*how).unwrap_or_else(|| panic!("no case shows a store that {what}"));
+        let breach =
+            first_breach(*how).unwrap_or_else(|| panic!("no case shows a store that {what}"));
         assert_eq!(breach.case, *case, "a store that {what}: {breach}");
     }
 }
@@ -74,13 +88,19 @@ fn each_wrong_store_is_shown_by_the_case_that_is_meant_for_it() {
 #[test]
 fn each_case_shows_a_wrong_store() {
     let shown: BTreeSet<&str> = mutants().map(|(_, case, _)| *case).collect();
-    let idle: Vec<&str> = CASES.iter().map(Case::name).filter(|case| !shown.contains(case)).collect();
+    let idle: Vec<&str> = CASES
+        .iter()
+        .map(Case::name)
+        .filter(|case| !shown.contains(case))
+        .collect();
     assert_eq!(idle, [] as [&str; 0], "these cases were never seen to fail");
 }
 
 #[test]
 fn a_breach_tells_the_sentence_what_was_expected_and_what_came() {
-    let (_, _, how) = mutants().find(|(what, ..)| *what == "lists what is past its end").unwrap();
+    let (_, _, how) = mutants()
+        .find(|(what, ..)| *what == "lists what is past its end")
+        .unwrap();
     insta::assert_snapshot!(first_breach(*how).unwrap(), @r"
     the store does not keep its contract
             case: keeping::what_is_past_its_end_is_not_listed

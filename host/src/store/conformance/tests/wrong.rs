@@ -5,7 +5,8 @@ use super::*;
 use crate::{
     ledger::Entry,
     store::{
-        Clock, Created, Keep, MemoryStore, Page, Query, Removed, Replaced, SettableClock, Store, StoreError, Stored,
+        Clock, Created, Keep, MemoryStore, Page, Query, Removed, Replaced, SettableClock, Store,
+        StoreError, Stored,
     },
     words::{Durability, Stamp, StoreKey},
 };
@@ -49,7 +50,9 @@ impl Ask {
     /// What it would write, if anything.
     pub(super) fn write(&mut self) -> Option<&mut Write> {
         match self {
-            Self::Create(write) | Self::Replace(_, write) | Self::ReplaceSoon(_, write) => Some(write),
+            Self::Create(write) | Self::Replace(_, write) | Self::ReplaceSoon(_, write) => {
+                Some(write)
+            }
             _ => None,
         }
     }
@@ -57,7 +60,9 @@ impl Ask {
     /// Where, if anywhere.
     pub(super) fn key(&mut self) -> Option<&mut StoreKey> {
         match self {
-            Self::Create(write) | Self::Replace(_, write) | Self::ReplaceSoon(_, write) => Some(&mut write.key),
+            Self::Create(write) | Self::Replace(_, write) | Self::ReplaceSoon(_, write) => {
+                Some(&mut write.key)
+            }
             Self::Remove(key, _) | Self::Get(key) | Self::Changed(key, ..) => Some(key),
             Self::List(_) | Self::Purge(_) | Self::Scrub => None,
         }
@@ -81,7 +86,9 @@ impl Answer {
     pub(super) fn parts(&mut self) -> (Option<&mut Stored>, Option<&mut Stamp>) {
         match self {
             Self::Created(Created::Exists(stored, now)) => (Some(stored), Some(now)),
-            Self::Created(Created::Created(now)) | Self::Replaced(Replaced::Replaced(now)) => (None, Some(now)),
+            Self::Created(Created::Created(now)) | Self::Replaced(Replaced::Replaced(now)) => {
+                (None, Some(now))
+            }
             Self::Replaced(Replaced::Changed(found, now))
             | Self::Removed(Removed::Changed(found, now))
             | Self::Got(found, now) => (found.as_mut(), Some(now)),
@@ -150,15 +157,34 @@ impl Place {
     pub(super) async fn carry_out(&self, ask: Ask) -> Told {
         let memory = &self.memory;
         let answer = match ask.clone() {
-            Ask::Create(Write { key, entry, version, keep }) => {
-                Answer::Created(memory.create(key, &entry, version, keep).await?)
-            }
-            Ask::Replace(expected, Write { key, entry, version, keep }) => {
-                Answer::Replaced(memory.replace(key, expected, &entry, version, keep).await?)
-            }
-            Ask::ReplaceSoon(expected, Write { key, entry, version, keep }) => {
+            Ask::Create(Write {
+                key,
+                entry,
+                version,
+                keep,
+            }) => Answer::Created(memory.create(key, &entry, version, keep).await?),
+            Ask::Replace(
+                expected,
+                Write {
+                    key,
+                    entry,
+                    version,
+                    keep,
+                },
+            ) => Answer::Replaced(memory.replace(key, expected, &entry, version, keep).await?),
+            Ask::ReplaceSoon(
+                expected,
+                Write {
+                    key,
+                    entry,
+                    version,
+                    keep,
+                },
+            ) => {
                 self.history().put_off.insert(*version.as_bytes());
-                memory.replace_soon(key, expected, &entry, version, keep).await?;
+                memory
+                    .replace_soon(key, expected, &entry, version, keep)
+                    .await?;
                 Answer::Done
             }
             Ask::Remove(key, expected) => Answer::Removed(memory.remove(key, expected).await?),
@@ -188,7 +214,11 @@ impl Place {
             && let Some(lying) = self.at(write.key).await
             && lying.version == write.version
         {
-            self.history().writes.entry(write.key).or_default().push((write, lying));
+            self.history()
+                .writes
+                .entry(write.key)
+                .or_default()
+                .push((write, lying));
         }
     }
 
@@ -228,7 +258,14 @@ impl Wrong {
     fn open(place: &Arc<Place>, how: How, is_first: bool) -> Self {
         let beside = place.open.fetch_add(1, Ordering::SeqCst);
         let (own, seen) = (MemoryStore::new(), Mutex::default());
-        Self { how, place: Arc::clone(place), own, beside, is_anew: beside == 0 && !is_first, seen }
+        Self {
+            how,
+            place: Arc::clone(place),
+            own,
+            beside,
+            is_anew: beside == 0 && !is_first,
+            seen,
+        }
     }
 
     /// Does as it is asked, as is right: while its place is in trouble, nothing is written, and it says so.
@@ -258,14 +295,18 @@ pub(super) fn fixture(how: How) -> Fixture {
     let clock = Arc::new(SettableClock::default());
     let place = Arc::new(Place {
         memory: MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>),
-        folder: TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap(),
+        folder: TempDir::new_in("/dev/shm")
+            .or_else(|_| TempDir::new())
+            .unwrap(),
         history: Mutex::default(),
         is_troubled: AtomicBool::new(false),
         open: AtomicUsize::new(0),
     });
     let (again, losing, troubled) = (Arc::clone(&place), Arc::clone(&place), Arc::clone(&place));
     Fixture::new(Arc::new(Wrong::open(&place, how, true)), clock)
-        .opened_anew_by(move || std::future::ready(Arc::new(Wrong::open(&again, how, false)) as Arc<dyn Store>))
+        .opened_anew_by(move || {
+            std::future::ready(Arc::new(Wrong::open(&again, how, false)) as Arc<dyn Store>)
+        })
         .shared()
         .lost_by(move || losing.memory.forget())
         .troubled_by(move |begins| troubled.is_troubled.store(begins, Ordering::SeqCst))
@@ -303,7 +344,12 @@ impl Store for Wrong {
         version: Version,
         keep: Keep,
     ) -> Result<Created, StoreError> {
-        let write = Write { key, entry: Arc::clone(entry), version, keep };
+        let write = Write {
+            key,
+            entry: Arc::clone(entry),
+            version,
+            keep,
+        };
         answer!(self.ask(Ask::Create(write)).await, Answer::Created(created) => created)
     }
 
@@ -315,7 +361,12 @@ impl Store for Wrong {
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
-        let write = Write { key, entry: Arc::clone(entry), version, keep };
+        let write = Write {
+            key,
+            entry: Arc::clone(entry),
+            version,
+            keep,
+        };
         answer!(self.ask(Ask::Replace(expected, write)).await, Answer::Replaced(replaced) => replaced)
     }
 
@@ -327,7 +378,12 @@ impl Store for Wrong {
         version: Version,
         keep: Keep,
     ) -> Result<(), StoreError> {
-        let write = Write { key, entry: Arc::clone(entry), version, keep };
+        let write = Write {
+            key,
+            entry: Arc::clone(entry),
+            version,
+            keep,
+        };
         self.ask(Ask::ReplaceSoon(expected, write)).await.map(drop)
     }
 

@@ -5,11 +5,12 @@ use crate::words::{Boot, Incarnation};
 use crate::{
     ledger::conformance,
     ledger::{
-        AttemptRecord, By, Evidence, Fence, Kept, Known, LookFrom, Person, PolicyName, Secrets, State, Terms, Via, When,
+        AttemptRecord, By, Evidence, Fence, Kept, Known, LookFrom, Person, PolicyName, Secrets,
+        State, Terms, Via, When,
     },
     words::{
-        Call, CallDigest, Field, Fingerprint, Form, Nonce, Outcome, Place, PolicyDigest, Repeats, Stamp, Target,
-        Tenant, Until,
+        Call, CallDigest, Field, Fingerprint, Form, Nonce, Outcome, Place, PolicyDigest, Repeats,
+        Stamp, Target, Tenant, Until,
     },
 };
 use serde_json::json;
@@ -22,7 +23,10 @@ fn told(place: &str) -> String {
 }
 
 fn field(place: &str) -> Vec<Field> {
-    vec![Field { name: told(&format!("the name of {place}")), value: json!(told(place)) }]
+    vec![Field {
+        name: told(&format!("the name of {place}")),
+        value: json!(told(place)),
+    }]
 }
 
 fn answer(place: &str) -> Option<Kept> {
@@ -31,27 +35,61 @@ fn answer(place: &str) -> Option<Kept> {
 
 pub(super) fn states() -> Vec<State> {
     let reason = || told("a reason");
-    let person = || Person { who: told("a name"), why: told("a ground") };
+    let person = || Person {
+        who: told("a name"),
+        why: told("a ground"),
+    };
     let nonce = Nonce::from_bytes([5; 16]);
-    let stamp = Stamp { wall_ms: 7, steady_ms: 8, boot: Boot(9), incarnation: Incarnation(10) };
-    let landed = |via| State::Landed { via, delivered: true, undone_by: Some(conformance::key(3)) };
+    let stamp = Stamp {
+        wall_ms: 7,
+        steady_ms: 8,
+        boot: Boot(9),
+        incarnation: Incarnation(10),
+    };
+    let landed = |via| State::Landed {
+        via,
+        delivered: true,
+        undone_by: Some(conformance::key(3)),
+    };
     vec![
         State::Started,
-        State::Waiting { continuation: told("a continuation"), limit_seconds: 30 },
+        State::Waiting {
+            continuation: told("a continuation"),
+            limit_seconds: 30,
+        },
         State::InDoubt { reason: reason() },
         State::Retrying,
-        State::Probing { look: nonce, from: LookFrom::Held, reason: reason() },
-        State::Held { reason: reason(), two_effects: true },
+        State::Probing {
+            look: nonce,
+            from: LookFrom::Held,
+            reason: reason(),
+        },
+        State::Held {
+            reason: reason(),
+            two_effects: true,
+        },
         State::Released { by: By::Owner },
-        State::Released { by: By::Person(person()) },
+        State::Released {
+            by: By::Person(person()),
+        },
         State::Released { by: By::TimedRerun },
-        State::Refused { by: By::Person(person()), replay_ms: 4 },
+        State::Refused {
+            by: By::Person(person()),
+            replay_ms: 4,
+        },
         landed(Via::Answer),
         landed(Via::Probe),
         landed(Via::Person(person())),
-        State::Undone { by: Some(conformance::key(4)) },
-        State::Tombstone { landed: stamp, delivered: false },
-        State::Alias { to: conformance::key(5) },
+        State::Undone {
+            by: Some(conformance::key(4)),
+        },
+        State::Tombstone {
+            landed: stamp,
+            delivered: false,
+        },
+        State::Alias {
+            to: conformance::key(5),
+        },
     ]
 }
 
@@ -62,7 +100,10 @@ fn terms() -> Terms {
         identity: field("an identity"),
         content: Fingerprint::from_bytes([1; 32]),
         call_digest: CallDigest::from_bytes([2; 32]),
-        call: Some(call.with_fact("server", json!(told("a fact of a call"))).into()),
+        call: Some(
+            call.with_fact("server", json!(told("a fact of a call")))
+                .into(),
+        ),
         until: Until::Window,
         window_seconds: 3_600,
         attempt_seconds: 60,
@@ -74,7 +115,11 @@ fn terms() -> Terms {
             repeats: Repeats::Replayed,
             remembers_seconds: Some(86_400),
         }),
-        policy: PolicyName { name: "sample".to_owned(), digest: PolicyDigest::from_bytes([3; 32]), key_epoch: 1 },
+        policy: PolicyName {
+            name: "sample".to_owned(),
+            digest: PolicyDigest::from_bytes([3; 32]),
+            key_epoch: 1,
+        },
         undoes: Vec::new(),
         shadow: false,
     }
@@ -82,7 +127,10 @@ fn terms() -> Terms {
 
 pub(super) fn record(state: State) -> Record {
     let attempt = |number| AttemptRecord {
-        fence: Fence { number, nonce: Nonce::from_bytes([6; 16]) },
+        fence: Fence {
+            number,
+            nonce: Nonce::from_bytes([6; 16]),
+        },
         generation: 1,
         series: 1,
         started: When::ThisWrite,
@@ -127,9 +175,16 @@ fn tellings(entry: &Entry) -> usize {
     let mut bytes = entry.to_bytes().unwrap();
     if let Entry::Sealed(sealed) = entry {
         use base64::Engine as _;
-        bytes.extend(base64::engine::general_purpose::STANDARD.decode(sealed.sealed()).unwrap());
+        bytes.extend(
+            base64::engine::general_purpose::STANDARD
+                .decode(sealed.sealed())
+                .unwrap(),
+        );
     }
-    bytes.windows(CANARY.len()).filter(|window| *window == CANARY.as_bytes()).count()
+    bytes
+        .windows(CANARY.len())
+        .filter(|window| *window == CANARY.as_bytes())
+        .count()
 }
 
 #[test]
@@ -139,13 +194,19 @@ fn what_a_record_tells_is_sealed_and_the_same_once_it_is_opened() {
         let sealed = seal::seal(&key("a"), at, version, &record).unwrap();
         let clear = Entry::Operation(Box::new(record.clone()));
         let entry = Entry::Sealed(Box::new(sealed.clone()));
-        assert!(tellings(&clear) > 15, "the control tells nothing: {clear:?}");
+        assert!(
+            tellings(&clear) > 15,
+            "the control tells nothing: {clear:?}"
+        );
         assert_eq!(tellings(&entry), 0, "{entry:?}");
         assert!(!format!("{entry:?}").contains(CANARY));
         assert_eq!(entry.labels(), clear.labels());
         let read = Entry::from_bytes(&entry.to_bytes().unwrap()).unwrap();
         assert_eq!(read, entry);
-        assert_eq!(seal::open(&keys("a"), at, version, &sealed).unwrap(), record);
+        assert_eq!(
+            seal::open(&keys("a"), at, version, &sealed).unwrap(),
+            record
+        );
     }
 }
 
@@ -153,7 +214,12 @@ fn what_a_record_tells_is_sealed_and_the_same_once_it_is_opened() {
 fn no_two_sealings_are_the_same() {
     let (at, version) = (conformance::key(1), conformance::fresh_version());
     let record = records().remove(0);
-    let sealed = |_| seal::seal(&key("a"), at, version, &record).unwrap().sealed().to_owned();
+    let sealed = |_| {
+        seal::seal(&key("a"), at, version, &record)
+            .unwrap()
+            .sealed()
+            .to_owned()
+    };
     let all: std::collections::BTreeSet<_> = (0..100).map(sealed).collect();
     assert_eq!(all.len(), 100);
 }
@@ -162,8 +228,15 @@ fn no_two_sealings_are_the_same() {
 fn what_is_erased_tells_nothing_and_still_knows_what_landed() {
     for mut record in records() {
         Secrets::erase(&mut record);
-        assert_eq!(tellings(&Entry::Operation(Box::new(record.clone()))), 0, "{record:?}");
-        assert_eq!((record.attempts.len(), record.landed_evidence().count()), (2, 1));
+        assert_eq!(
+            tellings(&Entry::Operation(Box::new(record.clone()))),
+            0,
+            "{record:?}"
+        );
+        assert_eq!(
+            (record.attempts.len(), record.landed_evidence().count()),
+            (2, 1)
+        );
     }
 }
 
@@ -173,5 +246,8 @@ fn neither_keys_nor_their_secrets_are_printed() {
     let keys = SealingKeys::new(SealingKey::new("a", secret.as_bytes()).unwrap());
     let store = SealingStore::new(Arc::new(MemoryStore::new()), keys.clone());
     let printed = format!("{keys:?} {store:?}");
-    assert!(!printed.contains(secret) && printed.contains("SealingKey(a, …)"), "{printed}");
+    assert!(
+        !printed.contains(secret) && printed.contains("SealingKey(a, …)"),
+        "{printed}"
+    );
 }

@@ -20,7 +20,9 @@ fn changed(change: impl Fn(&mut Value)) -> Sealed {
 #[track_caller]
 fn is_turned_away(at: u32, version: Nonce, forged: &Sealed) {
     let opened = seal::open(&keys("a"), conformance::key(at), version, forged);
-    let Err(fault @ EntryFault::Unsealable { .. }) = opened else { panic!("it opens: {opened:?}") };
+    let Err(fault @ EntryFault::Unsealable { .. }) = opened else {
+        panic!("it opens: {opened:?}")
+    };
     let words = fault.to_string();
     for word in ["`a`", "it was changed", "[sealing]", "backup"] {
         assert!(words.contains(word), "{words}");
@@ -29,8 +31,14 @@ fn is_turned_away(at: u32, version: Nonce, forged: &Sealed) {
 
 #[test]
 fn what_is_as_it_was_written_opens() {
-    assert!(seal::open(&keys("a"), conformance::key(1), VERSION, &sealed()).is_ok(), "the control");
-    assert!(seal::open(&keys("a"), conformance::key(1), VERSION, &changed(|_| ())).is_ok(), "the control");
+    assert!(
+        seal::open(&keys("a"), conformance::key(1), VERSION, &sealed()).is_ok(),
+        "the control"
+    );
+    assert!(
+        seal::open(&keys("a"), conformance::key(1), VERSION, &changed(|_| ())).is_ok(),
+        "the control"
+    );
 }
 
 #[test]
@@ -47,7 +55,10 @@ fn what_stands_open_cannot_be_changed() {
         ("/state", json!("started")),
         ("/attempts/1/fence/number", json!(3)),
         ("/terms/window_seconds", json!(1)),
-        ("/since", json!({ "earlier": { "wall_ms": 0, "steady_ms": 0, "boot": 0, "incarnation": 0 } })),
+        (
+            "/since",
+            json!({ "earlier": { "wall_ms": 0, "steady_ms": 0, "boot": 0, "incarnation": 0 } }),
+        ),
     ];
     for (place, value) in changes {
         let forged = changed(|written| {
@@ -61,7 +72,9 @@ fn what_stands_open_cannot_be_changed() {
     is_turned_away(
         1,
         VERSION,
-        &changed(|written| written["open"] = json!(format!("{} ", written["open"].as_str().unwrap()))),
+        &changed(|written| {
+            written["open"] = json!(format!("{} ", written["open"].as_str().unwrap()))
+        }),
     );
 }
 
@@ -76,10 +89,15 @@ fn no_byte_of_what_is_sealed_can_be_changed() {
         is_turned_away(1, VERSION, &forged);
     }
     for length in [0, 23, 24, 39, bytes.len() - 1] {
-        let forged = changed(|written| written["sealed"] = json!(STANDARD.encode(&bytes[..length])));
+        let forged =
+            changed(|written| written["sealed"] = json!(STANDARD.encode(&bytes[..length])));
         is_turned_away(1, VERSION, &forged);
     }
-    is_turned_away(1, VERSION, &changed(|written| written["sealed"] = json!("no base64!")));
+    is_turned_away(
+        1,
+        VERSION,
+        &changed(|written| written["sealed"] = json!("no base64!")),
+    );
 }
 
 #[test]
@@ -88,21 +106,34 @@ fn another_key_of_the_same_name_does_not_open_it() {
     let opened = seal::open(&other, conformance::key(1), VERSION, &sealed());
     assert!(matches!(opened, Err(EntryFault::Unsealable { .. })));
     let renamed = changed(|written| written["key_id"] = json!("b"));
-    let both = keys("a").opening(SealingKey::new("b", b"the secret of a, which is long enough to be one").unwrap());
+    let both = keys("a")
+        .opening(SealingKey::new("b", b"the secret of a, which is long enough to be one").unwrap());
     let opened = seal::open(&both.unwrap(), conformance::key(1), VERSION, &renamed);
-    assert!(matches!(opened, Err(EntryFault::Unsealable { id }) if id == "b"), "the name is part of the seal");
+    assert!(
+        matches!(opened, Err(EntryFault::Unsealable { id }) if id == "b"),
+        "the name is part of the seal"
+    );
 }
 
 #[test]
 fn a_missing_key_is_told_by_its_name_and_with_the_cure() {
     let fault = seal::open(&keys("b"), conformance::key(1), VERSION, &sealed()).unwrap_err();
     assert_eq!(fault, EntryFault::NoKey { id: "a".to_owned() });
-    assert!(fault.to_string().contains("add that key to `[sealing]`"), "{fault}");
+    assert!(
+        fault.to_string().contains("add that key to `[sealing]`"),
+        "{fault}"
+    );
 }
 
 #[test]
 fn keys_need_a_name_of_their_own_and_enough_of_a_secret() {
-    assert!(matches!(SealingKey::new("", &[7; 32]), Err(SealingFault::Name(_))));
-    assert!(matches!(SealingKey::new("a", &[7; 31]), Err(SealingFault::Secret(_))));
+    assert!(matches!(
+        SealingKey::new("", &[7; 32]),
+        Err(SealingFault::Name(_))
+    ));
+    assert!(matches!(
+        SealingKey::new("a", &[7; 31]),
+        Err(SealingFault::Secret(_))
+    ));
     assert!(matches!(keys("a").opening(key("a")), Err(SealingFault::Twice(id)) if id == "a"));
 }

@@ -10,8 +10,8 @@
 use rusqlite::{
     Connection,
     ffi::{
-        Error, SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_MISUSE, SQLITE_OK, SQLITE_SYNC_NORMAL, sqlite3_file,
-        sqlite3_file_control, sqlite3_io_methods,
+        Error, SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_MISUSE, SQLITE_OK, SQLITE_SYNC_NORMAL,
+        sqlite3_file, sqlite3_file_control, sqlite3_io_methods,
     },
 };
 use std::{
@@ -25,7 +25,9 @@ const PIECE: i64 = 1 << 16;
 
 /// Writes all that the WAL shows to where it is, and syncs it. No other connection may have it open.
 pub(super) fn write_anew(connection: &Connection) -> rusqlite::Result<()> {
-    let Some(wal) = Wal::of(connection)? else { return Ok(()) };
+    let Some(wal) = Wal::of(connection)? else {
+        return Ok(());
+    };
     let size = wal.size()?;
     let (mut piece, mut at) = (Vec::new(), 0);
     while at < size {
@@ -51,36 +53,53 @@ impl<'a> Wal<'a> {
         // address it is given.
         let asked = unsafe {
             let to = ptr::from_mut(&mut file).cast::<c_void>();
-            sqlite3_file_control(connection.handle(), c"main".as_ptr(), SQLITE_FCNTL_JOURNAL_POINTER, to)
+            sqlite3_file_control(
+                connection.handle(),
+                c"main".as_ptr(),
+                SQLITE_FCNTL_JOURNAL_POINTER,
+                to,
+            )
         };
         done(asked)?;
         // SAFETY: where SQLite gives a file it has a table of functions while it is open, and null afterwards.
         let methods = unsafe { file.as_ref().and_then(|file| file.pMethods.as_ref()) };
-        Ok(methods.map(|methods| Self { file, methods, _of: PhantomData }))
+        Ok(methods.map(|methods| Self {
+            file,
+            methods,
+            _of: PhantomData,
+        }))
     }
 
     fn size(&self) -> rusqlite::Result<i64> {
         let mut size = 0;
         // SAFETY: the size is written to the address of a number of this type.
-        done(self.methods.xFileSize.map_or(SQLITE_MISUSE, |ask| unsafe { ask(self.file, &raw mut size) }))?;
+        done(self.methods.xFileSize.map_or(SQLITE_MISUSE, |ask| unsafe {
+            ask(self.file, &raw mut size)
+        }))?;
         Ok(size)
     }
 
     fn read(&self, piece: &mut [u8], at: i64) -> rusqlite::Result<()> {
         let (to, bytes) = (piece.as_mut_ptr().cast::<c_void>(), length(piece)?);
         // SAFETY: so many bytes are written to memory that has as many.
-        done(self.methods.xRead.map_or(SQLITE_MISUSE, |read| unsafe { read(self.file, to, bytes, at) }))
+        done(self.methods.xRead.map_or(SQLITE_MISUSE, |read| unsafe {
+            read(self.file, to, bytes, at)
+        }))
     }
 
     fn write(&self, piece: &[u8], at: i64) -> rusqlite::Result<()> {
         let (from, bytes) = (piece.as_ptr().cast::<c_void>(), length(piece)?);
         // SAFETY: so many bytes are read from memory that has as many.
-        done(self.methods.xWrite.map_or(SQLITE_MISUSE, |write| unsafe { write(self.file, from, bytes, at) }))
+        done(self.methods.xWrite.map_or(SQLITE_MISUSE, |write| unsafe {
+            write(self.file, from, bytes, at)
+        }))
     }
 
     fn sync(&self) -> rusqlite::Result<()> {
         // SAFETY: no memory is passed.
-        done(self.methods.xSync.map_or(SQLITE_MISUSE, |sync| unsafe { sync(self.file, SQLITE_SYNC_NORMAL) }))
+        done(self.methods.xSync.map_or(SQLITE_MISUSE, |sync| unsafe {
+            sync(self.file, SQLITE_SYNC_NORMAL)
+        }))
     }
 }
 
@@ -89,7 +108,11 @@ fn length(piece: &[u8]) -> rusqlite::Result<c_int> {
 }
 
 fn done(code: c_int) -> rusqlite::Result<()> {
-    if code == SQLITE_OK { Ok(()) } else { Err(failure(code)) }
+    if code == SQLITE_OK {
+        Ok(())
+    } else {
+        Err(failure(code))
+    }
 }
 
 fn failure(code: c_int) -> rusqlite::Error {

@@ -21,12 +21,25 @@ fn assert_refused(path: &Path, expected: impl Fn(&OpenFault) -> bool) {
     let before = fs::read(path).unwrap();
     let fault = fault(path);
     assert!(expected(&fault), "another reason was expected: {fault}");
-    assert!(fault.to_string().contains(&*path.to_string_lossy()), "the file is not named: {fault}");
-    assert!(fs::read(path).unwrap() == before, "the file is not as it was");
+    assert!(
+        fault.to_string().contains(&*path.to_string_lossy()),
+        "the file is not named: {fault}"
+    );
+    assert!(
+        fs::read(path).unwrap() == before,
+        "the file is not as it was"
+    );
 }
 
 async fn create(store: &SqliteStore, number: u32) -> Result<Created, StoreError> {
-    store.create(key(number), &entry(number), fresh_version(), Keep::UntilRemoved).await
+    store
+        .create(
+            key(number),
+            &entry(number),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await
 }
 
 #[test]
@@ -34,7 +47,10 @@ fn a_new_ledger_is_for_its_owner_only() {
     let folder = folder();
     let _store = SqliteStore::open(ledger_in(&folder)).unwrap();
     for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
-        let mode = fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.path().join(file))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
 }
@@ -49,7 +65,10 @@ async fn a_ledger_is_there_after_it_was_closed() {
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
     let (again, after) = store.get(key(1)).await.unwrap();
     assert_eq!(again.unwrap(), first.unwrap());
-    assert_eq!((after.incarnation, after.boot), (before.incarnation, before.boot));
+    assert_eq!(
+        (after.incarnation, after.boot),
+        (before.incarnation, before.boot)
+    );
 }
 
 #[tokio::test]
@@ -101,45 +120,92 @@ fn a_name_that_looks_like_a_uri_is_a_name() {
 #[test]
 fn what_cannot_be_a_file_is_refused() {
     let folder = folder();
-    assert!(matches!(fault(folder.path().join("none/ledger.db")), OpenFault::FolderMissing(_)));
+    assert!(matches!(
+        fault(folder.path().join("none/ledger.db")),
+        OpenFault::FolderMissing(_)
+    ));
     assert!(matches!(fault(folder.path()), OpenFault::NotAFile(_)));
     assert!(matches!(fault("/"), OpenFault::NotAFile(_)));
     assert!(matches!(fault("/dev/null"), OpenFault::NotAFile(_)));
     assert!(matches!(fault(""), OpenFault::Other { .. }));
-    assert!(matches!(fault(folder.path().join("nul\0")), OpenFault::Other { .. }));
+    assert!(matches!(
+        fault(folder.path().join("nul\0")),
+        OpenFault::Other { .. }
+    ));
     fs::write(folder.path().join("file"), []).unwrap();
-    assert!(matches!(fault(folder.path().join("file/ledger.db")), OpenFault::FolderMissing(_)));
-    symlink(folder.path().join("nowhere/ledger.db"), folder.path().join("dangling")).unwrap();
-    assert!(matches!(fault(folder.path().join("dangling")), OpenFault::Other { .. }));
+    assert!(matches!(
+        fault(folder.path().join("file/ledger.db")),
+        OpenFault::FolderMissing(_)
+    ));
+    symlink(
+        folder.path().join("nowhere/ledger.db"),
+        folder.path().join("dangling"),
+    )
+    .unwrap();
+    assert!(matches!(
+        fault(folder.path().join("dangling")),
+        OpenFault::Other { .. }
+    ));
 }
 
 #[test]
 fn what_is_no_database_is_left_as_it_is() {
     let folder = folder();
-    for content in [&b"a diary"[..], &[0; 1], &[0xA5; 70_000], &b"SQLite format 3\0"[..]] {
+    for content in [
+        &b"a diary"[..],
+        &[0; 1],
+        &[0xA5; 70_000],
+        &b"SQLite format 3\0"[..],
+    ] {
         fs::write(ledger_in(&folder), content).unwrap();
-        assert_refused(&ledger_in(&folder), |fault| matches!(fault, OpenFault::NotADatabase(_)));
+        assert_refused(&ledger_in(&folder), |fault| {
+            matches!(fault, OpenFault::NotADatabase(_))
+        });
     }
 }
 
 #[test]
 fn the_database_of_another_program_is_left_as_it_is() {
-    for setting in ["", "PRAGMA journal_mode = WAL;", "PRAGMA application_id = 7;", "PRAGMA user_version = 1;"] {
+    for setting in [
+        "",
+        "PRAGMA journal_mode = WAL;",
+        "PRAGMA application_id = 7;",
+        "PRAGMA user_version = 1;",
+    ] {
         let folder = folder();
-        raw(&ledger_in(&folder)).execute_batch(&format!("{setting} CREATE TABLE diary (line TEXT);")).unwrap();
-        assert_refused(&ledger_in(&folder), |fault| matches!(fault, OpenFault::Foreign(_)));
+        raw(&ledger_in(&folder))
+            .execute_batch(&format!("{setting} CREATE TABLE diary (line TEXT);"))
+            .unwrap();
+        assert_refused(&ledger_in(&folder), |fault| {
+            matches!(fault, OpenFault::Foreign(_))
+        });
     }
     let folder = folder();
-    raw(&ledger_in(&folder)).execute_batch("PRAGMA application_id = 7").unwrap();
-    assert_refused(&ledger_in(&folder), |fault| matches!(fault, OpenFault::Foreign(_)));
+    raw(&ledger_in(&folder))
+        .execute_batch("PRAGMA application_id = 7")
+        .unwrap();
+    assert_refused(&ledger_in(&folder), |fault| {
+        matches!(fault, OpenFault::Foreign(_))
+    });
 }
 
 #[test]
 fn the_ledger_of_a_newer_release_is_left_as_it_is() {
     let folder = folder();
     drop(SqliteStore::open(ledger_in(&folder)).unwrap());
-    raw(&ledger_in(&folder)).execute_batch("PRAGMA user_version = 2").unwrap();
-    assert_refused(&ledger_in(&folder), |fault| matches!(fault, OpenFault::Newer { found: 2, known: 1, .. }));
+    raw(&ledger_in(&folder))
+        .execute_batch("PRAGMA user_version = 2")
+        .unwrap();
+    assert_refused(&ledger_in(&folder), |fault| {
+        matches!(
+            fault,
+            OpenFault::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        )
+    });
 }
 
 #[tokio::test]
@@ -162,7 +228,10 @@ async fn damage_is_told_and_nothing_is_written() {
                 other => panic!("it is damaged: {other:?}"),
             },
         };
-        assert!(words.contains("damaged") && words.contains("backup"), "{words}");
+        assert!(
+            words.contains("damaged") && words.contains("backup"),
+            "{words}"
+        );
     }
 }
 
@@ -175,9 +244,15 @@ async fn one_damaged_entry_harms_no_other() {
     }
     for damage in ["entry = x'7B'", "entry = x''", "version = x'00'"] {
         raw(&ledger_in(&folder))
-            .execute(&format!("UPDATE entry SET {damage} WHERE key = ?"), [key(0).as_bytes()])
+            .execute(
+                &format!("UPDATE entry SET {damage} WHERE key = ?"),
+                [key(0).as_bytes()],
+            )
             .unwrap();
-        assert!(matches!(store.get(key(0)).await, Err(StoreError::Entry(_))), "{damage}");
+        assert!(
+            matches!(store.get(key(0)).await, Err(StoreError::Entry(_))),
+            "{damage}"
+        );
         let (damaged, whole) = tokio::join!(create(&store, 0), create(&store, 1));
         assert!(matches!(damaged, Err(StoreError::Entry(_))), "{damaged:?}");
         assert!(matches!(whole, Ok(Created::Exists(..))), "{whole:?}");
@@ -189,12 +264,24 @@ fn every_connection_syncs_each_commit() {
     let folder = folder();
     drop(SqliteStore::open(ledger_in(&folder)).unwrap());
     let file = file::LedgerFile::at(&ledger_in(&folder)).unwrap();
-    for connection in [connection::to_write(&file).unwrap(), connection::to_read(&file).unwrap()] {
-        let read = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0));
+    for connection in [
+        connection::to_write(&file).unwrap(),
+        connection::to_read(&file).unwrap(),
+    ] {
+        let read = |pragma| {
+            connection
+                .pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
         assert_eq!(read("journal_mode").unwrap(), "wal".to_owned().into());
         assert_eq!(read("synchronous").unwrap(), 2.into());
     }
-    assert!(connection::to_read(&file).unwrap().execute("DELETE FROM entry", []).is_err(), "readers only read");
+    assert!(
+        connection::to_read(&file)
+            .unwrap()
+            .execute("DELETE FROM entry", [])
+            .is_err(),
+        "readers only read"
+    );
 }
 
 #[test]
@@ -202,8 +289,16 @@ fn a_journal_that_is_no_wal_is_refused() {
     let folder = folder();
     drop(SqliteStore::open(ledger_in(&folder)).unwrap());
     let file = file::LedgerFile::at(&ledger_in(&folder)).unwrap();
-    raw(&ledger_in(&folder)).pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).unwrap();
-    assert!(matches!(connection::to_write(&file), Err(OpenFault::Setting { setting: "journal_mode", .. })));
+    raw(&ledger_in(&folder))
+        .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+        .unwrap();
+    assert!(matches!(
+        connection::to_write(&file),
+        Err(OpenFault::Setting {
+            setting: "journal_mode",
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -227,8 +322,14 @@ fn many_may_open_a_new_ledger_at_once() {
                 })
             })
             .collect();
-        let stores: Vec<_> = openers.into_iter().map(|opener| opener.join().unwrap()).collect();
-        assert_eq!(raw(&ledger_in(&folder)).query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)), Ok(1));
+        let stores: Vec<_> = openers
+            .into_iter()
+            .map(|opener| opener.join().unwrap())
+            .collect();
+        assert_eq!(
+            raw(&ledger_in(&folder)).query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)),
+            Ok(1)
+        );
         drop(stores);
     }
 }
@@ -241,12 +342,19 @@ fn as_nobody(test: &str, folder: &TempDir) {
     let binary = folder.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
     let mut command = Command::new(&binary);
-    command.args(["--exact", test]).env("SEMEL_TEST_FOLDER", folder.path()).current_dir("/");
+    command
+        .args(["--exact", test])
+        .env("SEMEL_TEST_FOLDER", folder.path())
+        .current_dir("/");
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 fn is_root() -> bool {
@@ -263,7 +371,11 @@ fn what_this_user_may_not_use_is_refused() {
     for name in ["locked", "open", "closed"] {
         fs::create_dir(folder.path().join(name)).unwrap();
     }
-    for (name, mode) in [("locked/ledger.db", 0o666), ("open/read-only.db", 0o444), ("open/secret.db", 0o000)] {
+    for (name, mode) in [
+        ("locked/ledger.db", 0o666),
+        ("open/read-only.db", 0o444),
+        ("open/secret.db", 0o000),
+    ] {
         drop(SqliteStore::open(folder.path().join(name)).unwrap());
         allow(name, mode);
     }

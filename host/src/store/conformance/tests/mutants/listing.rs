@@ -19,14 +19,27 @@ async fn of_those(store: &Wrong, query: Query, is_so: impl Fn(&Wrong, StoreKey) 
 }
 
 /// What is due by these clocks, of which the second is the steady one.
-async fn due_by(store: &Wrong, query: Query, is_past: fn(&Stored, crate::words::Stamp, u64) -> bool) -> Told {
+async fn due_by(
+    store: &Wrong,
+    query: Query,
+    is_past: fn(&Stored, crate::words::Stamp, u64) -> bool,
+) -> Told {
     let now = store.place.now().await;
-    of_those(store, Query { due: false, ..query }, |store, key| {
-        let history = store.place.history();
-        let Some((write, stored)) = history.last(key) else { return false };
-        let due = write.entry.labels().due_in_seconds;
-        due.is_some_and(|seconds| is_past(stored, now, u64::from(seconds) * 1000))
-    })
+    of_those(
+        store,
+        Query {
+            due: false,
+            ..query
+        },
+        |store, key| {
+            let history = store.place.history();
+            let Some((write, stored)) = history.last(key) else {
+                return false;
+            };
+            let due = write.entry.labels().due_in_seconds;
+            due.is_some_and(|seconds| is_past(stored, now, u64::from(seconds) * 1000))
+        },
+    )
     .await
 }
 
@@ -34,7 +47,15 @@ async fn due_by(store: &Wrong, query: Query, is_past: fn(&Stored, crate::words::
 async fn all(store: &Wrong) -> Vec<StoreKey> {
     let (mut keys, mut after) = (Vec::new(), None);
     loop {
-        let page = page(store, Query { limit: PAGE_MAX, after, ..Query::default() }).await;
+        let page = page(
+            store,
+            Query {
+                limit: PAGE_MAX,
+                after,
+                ..Query::default()
+            },
+        )
+        .await;
         after = page.keys.last().copied();
         keys.extend(page.keys);
         if !page.more {

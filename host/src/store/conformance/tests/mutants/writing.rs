@@ -23,7 +23,11 @@ async fn with_texts_cut(store: &Wrong, mut ask: Ask, bytes: usize) -> Told {
 
 /// What lies there, where anything does.
 async fn lying(store: &Wrong, key: StoreKey, otherwise: Version) -> Version {
-    store.place.at(key).await.map_or(otherwise, |stored| stored.version)
+    store
+        .place
+        .at(key)
+        .await
+        .map_or(otherwise, |stored| stored.version)
 }
 
 pub(super) const MUTANTS: &[Mutant] = &[
