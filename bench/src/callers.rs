@@ -2,7 +2,7 @@
 
 use crate::world;
 use anyhow::Result;
-use semel::{runtime::Semel, words::Call};
+use semel::{model::Call, runtime::Semel};
 use std::{
     sync::{
         Arc,

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Result, anyhow};
 use semel::{
     engine::Policy,
-    words::{Attempt, Call},
+    model::{Attempt, Call},
 };
 use semel_policy_hints::Hints;
 use semel_policy_intent::Intent;

@@ -61,7 +61,7 @@ async fn execute_one(host: Semel) -> Result<()> {
     world::execute(&host, world::fresh_call()?).await
 }
 
-fn settled(runtime: &Runtime, host: &Semel) -> Result<semel::words::Call> {
+fn settled(runtime: &Runtime, host: &Semel) -> Result<semel::model::Call> {
     let call = world::fresh_call()?;
     runtime.block_on(world::execute(host, call.clone()))?;
     Ok(call)

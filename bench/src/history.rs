@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use rusqlite::{Connection, named_params};
-use semel::{runtime::Semel, store::SqliteStore, words::Call};
+use semel::{model::Call, runtime::Semel, store::SqliteStore};
 use std::{cell::Cell, path::Path, sync::Arc};
 use tokio::runtime::Runtime;
 

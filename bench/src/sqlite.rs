@@ -8,7 +8,8 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use rusqlite::{Connection, TransactionBehavior, named_params};
-use semel::{runtime::Semel, store::SqliteStore, words::Nonce};
+use semel::{runtime::Semel, store::SqliteStore};
+use semel_store::fresh_nonce;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -181,7 +182,7 @@ impl Bare {
     /// One commit for so many claims, and one for their settlements.
     fn commits_of(&mut self, calls: usize) -> Result<()> {
         let keys = (0..calls)
-            .map(|_| Ok([Nonce::fresh()?; 2]))
+            .map(|_| Ok([fresh_nonce()?; 2]))
             .collect::<Result<Vec<_>>>()?;
         let keys: Vec<_> = keys
             .iter()

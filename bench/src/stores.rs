@@ -8,10 +8,9 @@ mod redis;
 use crate::{callers, row::Rows, sample::Sample, world};
 use anyhow::{Context, Result, ensure};
 use semel::{
-    ledger::conformance,
+    model::Call,
     runtime::Semel,
     store::{Created, Keep, Store},
-    words::Call,
 };
 use std::{
     fs,
@@ -90,9 +89,17 @@ impl Guarded {
 /// Milliseconds from before a settlement is asked for in one store until a waiter of another has woken.
 fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Result<Sample> {
     runtime.block_on(async {
-        let (key, mut version) = (conformance::key(1), conformance::fresh_version());
+        let (key, mut version) = (
+            semel_conformance::key(1),
+            semel_conformance::fresh_version(),
+        );
         let created = one
-            .create(key, &conformance::entry(1), version, Keep::UntilRemoved)
+            .create(
+                key,
+                &semel_conformance::entry(1),
+                version,
+                Keep::UntilRemoved,
+            )
             .await?;
         ensure!(
             matches!(created, Created::Created(_)),
@@ -106,8 +113,8 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
                 Instant::now()
             });
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let (next, written) = (conformance::fresh_version(), Instant::now());
-            let entry = conformance::entry(u32::try_from(number)?);
+            let (next, written) = (semel_conformance::fresh_version(), Instant::now());
+            let entry = semel_conformance::entry(u32::try_from(number)?);
             one.replace(key, version, &entry, next, Keep::UntilRemoved)
                 .await?;
             waits.push((waiter.await? - written).as_secs_f64() * 1e3);

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use semel::{
     engine::{Engine, Limits, Policy},
+    model::{Answer, Call, Outcome},
     runtime::{Semel, Tool},
     store::Store,
-    words::{Answer, Call, Outcome},
 };
 use serde_json::{Value, json};
 use std::sync::{

@@ -7,13 +7,13 @@ use crate::{
     talk,
 };
 use semel::{
-    config::{Config, ToolSetup},
     engine::{CacheState, CodeCache, Engine},
     ledger::StateLabel,
+    model::ToolMode,
     runtime::Ledger,
     store::ServerReport,
-    words::ToolMode,
 };
+use semel_config::{Config, ToolSetup};
 
 /// Checks the configuration, the policies and the ledger.
 ///

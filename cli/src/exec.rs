@@ -20,11 +20,11 @@ use crate::{
 use child::{Ran, Running};
 use conclusion::Conclusion;
 use semel::{
-    config::Config,
     json::{self, JsonLimits},
+    model::{Call, Durability, Outcome, Run, Tenant, ToolMode},
     runtime::{Begun, CallError, Semel, Started, Ticket},
-    words::{Call, Durability, Outcome, Run, Tenant, ToolMode},
 };
+use semel_config::Config;
 use signals::Signals;
 use std::{
     ffi::OsString,

@@ -7,16 +7,15 @@ use crate::{
     exit::{Exit, OrStop, Stop},
 };
 use semel::{
-    config::{Config, LedgerPlace, PolicySource, ServerPlace, Surroundings, ToolSetup},
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
     key::{KeyScheme, Mode},
     runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
-    store::{
-        MemoryStore, PostgresStore, RedisStore, SealingStore, Server, ServerReport, SqliteStore,
-        Store,
-    },
+    store::{MemoryStore, SealingStore, Server, ServerReport, SqliteStore, Store},
 };
+use semel_config::{Config, LedgerPlace, PolicySource, ServerPlace, Surroundings, ToolSetup};
 use semel_mcp::metrics::Metrics;
+use semel_postgres::PostgresStore;
+use semel_redis::RedisStore;
 use serde_json::{Map, Value};
 use std::{borrow::Cow, fs::File, io::Read, path::Path, sync::Arc};
 

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use semel::{
+    model::{Answer, Call, Outcome},
     runtime::{Begun, Semel},
-    words::{Answer, Call, Outcome},
 };
 use serde_json::{Value, json};
 use std::{io::Write as _, path::PathBuf, time::Duration};

@@ -1,7 +1,7 @@
 //! A client of the payment server that sends each request once.
 
 use anyhow::{Context, Result, ensure};
-use semel::words::{Failure, Outcome};
+use semel::model::{Failure, Outcome};
 use serde_json::{Value, json};
 use std::{io::ErrorKind, time::Duration};
 

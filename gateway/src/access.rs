@@ -5,7 +5,7 @@
 
 use crate::link::Caller;
 use hyper::{HeaderMap, StatusCode, header, http::request::Parts};
-use semel::words::{Run, Tenant};
+use semel::model::{Run, Tenant};
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 

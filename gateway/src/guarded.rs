@@ -28,7 +28,8 @@ use async_trait::async_trait;
 use catalog::Catalog;
 use late::LateAnswers;
 use rounds::Questions;
-use semel::{config::Config, runtime::Semel, words::Call};
+use semel::{model::Call, runtime::Semel};
+use semel_config::Config;
 use serde_json::{Map, Value};
 use std::sync::{
     Arc,

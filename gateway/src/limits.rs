@@ -2,7 +2,7 @@
 
 use crate::access::Denied;
 use hyper::StatusCode;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

@@ -6,7 +6,7 @@
 
 use crate::wire::Message;
 use async_trait::async_trait;
-use semel::words::{Run, Tenant};
+use semel::model::{Run, Tenant};
 use std::{
     fmt,
     sync::{

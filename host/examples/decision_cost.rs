@@ -5,7 +5,7 @@
 
 use semel::{
     engine::{Engine, Limits, Policy},
-    words::Call,
+    model::Call,
 };
 use serde_json::{Value, json};
 use std::{error::Error, hint::black_box, thread, time::Instant};

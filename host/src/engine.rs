@@ -13,7 +13,7 @@
 //!
 //! ```no_run
 //! # async fn example(component: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
-//! use semel::{engine::{Engine, Limits}, words::Call};
+//! use semel::{engine::{Engine, Limits}, model::Call};
 //! use serde_json::json;
 //!
 //! let engine = Engine::new(Limits::default())?;
@@ -67,7 +67,7 @@ pub use policy::Policy;
 
 use crate::{
     json::canonical,
-    words::{Description, PolicyDigest},
+    model::{Description, PolicyDigest},
 };
 use compile::Compiled;
 use exports::Exports;

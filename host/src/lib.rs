@@ -1,18 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-pub mod config;
 pub mod engine;
-pub mod guard;
-pub mod json;
-pub mod key;
-pub mod ledger;
-pub mod place;
-mod points;
 pub mod runtime;
-pub mod store;
-mod stretch;
-pub mod words;
 
-#[cfg(feature = "failpoints")]
-#[doc(hidden)]
-pub use points::POINTS;
+pub use semel_core::{guard, json, key, ledger, model, place};
+
+/// Where a ledger is kept: the contract of a store, and the stores that come with this crate.
+pub mod store {
+    #[cfg(feature = "sqlite")]
+    pub use semel_sqlite::{OpenFault, SqliteStore};
+    #[doc(inline)]
+    pub use semel_store::*;
+}

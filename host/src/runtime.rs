@@ -37,4 +37,4 @@ pub use operator::{Found, Ledger, Listed, LookUpError, Swept};
 pub use scheme::SchemeError;
 pub use semel::{Builder, OpenError, Prober, Semel};
 pub use ticket::{Answered, Begun, CallError, Started, Ticket};
-pub use tool::Tool;
+pub use tool::{LEASE_SECONDS, OUTCOME_BYTES_MAX, REFUSAL_SECONDS, Tool};

@@ -3,7 +3,7 @@
 
 use semel::{
     engine::{Engine, Limits, LoadFault, Policy},
-    words::{
+    model::{
         Attempt, Call, Derivation, Effect, Failure, Field, Finding, Operation, Outcome, Place,
         Probe, Recovery, Run, Scope, Until,
     },

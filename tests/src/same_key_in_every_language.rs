@@ -4,7 +4,7 @@
 use semel::{
     key::{KeyScheme, Mode, Secret},
     ledger::GenerationOf,
-    words::{Call, Form, Operation, Run, Scope, StoreKey, Tenant, Until},
+    model::{Call, Form, Operation, Run, Scope, StoreKey, Tenant, Until},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use crate::{
     world,
 };
 use anyhow::Result;
-use semel::store::PostgresStore;
+use semel_postgres::PostgresStore;
 use semel_servers::postgres::Postgres;
 use std::{path::Path, sync::Arc};
 

@@ -7,7 +7,8 @@ use crate::{
     world,
 };
 use anyhow::{Context, Result};
-use semel::store::{PostgresStore, Server};
+use semel::store::Server;
+use semel_postgres::PostgresStore;
 use semel_servers::postgres::Postgres;
 use std::{
     path::{Path, PathBuf},

@@ -9,10 +9,8 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use redis::{AsyncConnectionConfig, Cmd, Value, aio::MultiplexedConnection};
-use semel::{
-    ledger::conformance,
-    store::{RedisStore, Server},
-};
+use semel::store::Server;
+use semel_redis::RedisStore;
 use semel_servers::redis::Redis;
 use std::{
     path::Path,
@@ -26,16 +24,16 @@ use tokio::runtime::Runtime;
 
 /// The scripts of the store.
 const CREATE: &str = concat!(
-    include_str!("../../../host/src/store/redis/scripts/head.lua"),
-    include_str!("../../../host/src/store/redis/scripts/record.lua"),
-    include_str!("../../../host/src/store/redis/scripts/write.lua"),
-    include_str!("../../../host/src/store/redis/scripts/create.lua"),
+    include_str!("../../../store/redis/src/scripts/head.lua"),
+    include_str!("../../../store/redis/src/scripts/record.lua"),
+    include_str!("../../../store/redis/src/scripts/write.lua"),
+    include_str!("../../../store/redis/src/scripts/create.lua"),
 );
 const REPLACE: &str = concat!(
-    include_str!("../../../host/src/store/redis/scripts/head.lua"),
-    include_str!("../../../host/src/store/redis/scripts/record.lua"),
-    include_str!("../../../host/src/store/redis/scripts/write.lua"),
-    include_str!("../../../host/src/store/redis/scripts/replace.lua"),
+    include_str!("../../../store/redis/src/scripts/head.lua"),
+    include_str!("../../../store/redis/src/scripts/record.lua"),
+    include_str!("../../../store/redis/src/scripts/write.lua"),
+    include_str!("../../../store/redis/src/scripts/replace.lua"),
 );
 
 /// What a record weighs here, in bytes: about as much as that of a call without handles.
@@ -242,7 +240,10 @@ impl Bare {
     fn both(&self) -> [Cmd; 2] {
         let (key, [first, second]) = (
             fresh_key(),
-            [conformance::fresh_version(), conformance::fresh_version()],
+            [
+                semel_conformance::fresh_version(),
+                semel_conformance::fresh_version(),
+            ],
         );
         let script = |name: &str| {
             let mut call = redis::cmd("EVALSHA");
@@ -269,7 +270,10 @@ impl Bare {
 }
 
 fn fresh_key() -> [u8; 32] {
-    let halves = [conformance::fresh_version(), conformance::fresh_version()];
+    let halves = [
+        semel_conformance::fresh_version(),
+        semel_conformance::fresh_version(),
+    ];
     let mut key = [0; 32];
     key.iter_mut()
         .zip(halves.iter().flat_map(|half| half.as_bytes()))

@@ -9,10 +9,10 @@ use crate::{
     setup,
 };
 use semel::{
-    config::{Config, ToolSetup},
+    model::{Answer, Call, Outcome, ToolMode, Unguarded},
     runtime::{Begun, Semel, Started, Ticket},
-    words::{Answer, Call, Outcome, ToolMode, Unguarded},
 };
+use semel_config::{Config, ToolSetup};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::talk;
 use semel::{
+    model::{Failure, Outcome},
     runtime::Ticket,
-    words::{Failure, Outcome},
 };
 use serde_json::Value;
 use std::{

@@ -11,8 +11,8 @@ use crate::{
     talk,
 };
 use semel::{
+    model::{About, Answer, Effect, Failure, Next, Outcome, Recorded, Standing, Switch, rfc3339},
     runtime::{Answered, Delivery},
-    words::{About, Answer, Effect, Failure, Next, Outcome, Recorded, Standing, Switch, rfc3339},
 };
 use serde_json::Value;
 

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use semel::{
     json::{self, JsonLimits},
     ledger::{Decision, Kept, Person},
-    words::Outcome,
+    model::Outcome,
 };
 
 /// The longest name, reason or handle, in bytes.

@@ -6,8 +6,8 @@ use crate::{
     setup, talk,
 };
 use semel::{
+    model::Tenant,
     runtime::{Erased, Erasing},
-    words::Tenant,
 };
 
 /// Erases what the ledger tells of a tenant: calls, outcomes, reasons, facts, identities, handles.

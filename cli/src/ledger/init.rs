@@ -6,10 +6,9 @@ use crate::{
     setup::{self, Bare},
     talk,
 };
-use semel::{
-    config::{Config, LedgerPlace, ServerPlace},
-    store::{PARTITIONS_MAX, PostgresSetup, PostgresStore, RedisSetUp, RedisStore, SetUp},
-};
+use semel_config::{Config, LedgerPlace, ServerPlace};
+use semel_postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetUp};
+use semel_redis::{RedisSetUp, RedisStore};
 
 /// Makes the ledger on its server, or brings it up to date.
 ///

@@ -6,7 +6,7 @@ use crate::{
     exit::{Exit, OrStop, Stop},
     setup, table, talk,
 };
-use semel::{ledger::StateLabel, runtime::Listed, words::Tenant};
+use semel::{ledger::StateLabel, model::Tenant, runtime::Listed};
 use serde_json::Value;
 
 const WHY_CHARS_SHOWN: usize = 80;

@@ -5,7 +5,7 @@ use crate::{
     exit::Stop,
     setup, table, talk,
 };
-use semel::{ledger::Tally, words::rfc3339};
+use semel::{ledger::Tally, model::rfc3339};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use semel::{
         ledger::{Example, Would},
-        words::Tenant,
+        model::Tenant,
     };
     use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 
 use semel::{
     ledger::{By, Kept, State, Via},
+    model::{Outcome, Stamp},
     runtime::Listed,
-    words::{Outcome, Stamp},
 };
 use serde_json::{Value, json};
 

@@ -9,10 +9,8 @@ use crate::{
     exit::{Exit, OrStop, Stop},
     setup,
 };
-use semel::{
-    config::{McpPlace, McpServer, SecretText},
-    store::Store,
-};
+use semel::store::Store;
+use semel_config::{McpPlace, McpServer, SecretText};
 use semel_mcp::{
     access::{Access, Terms, TokenDigest},
     era::Lowering,

@@ -1,7 +1,7 @@
 //! What a server is called that nobody named. The name is part of the identity of what its tools do, so it must not depend on
 //! how a server is launched, nor on its version.
 
-use semel::config::McpPlace;
+use semel_config::McpPlace;
 use std::path::Path;
 
 /// What starts servers and is none.

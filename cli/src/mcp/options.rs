@@ -8,10 +8,8 @@ use crate::{
     talk::LogStyle,
 };
 use clap::{ValueEnum, builder::NonEmptyStringValueParser};
-use semel::{
-    config::{Config, McpPlace, McpServer, McpSetup, listen_address},
-    words::{Run, Tenant},
-};
+use semel::model::{Run, Tenant};
+use semel_config::{Config, McpPlace, McpServer, McpSetup, listen_address};
 use std::net::SocketAddr;
 
 /// Stands between MCP clients and their servers: write it before the server's own command in a client's configuration.

@@ -5,10 +5,8 @@
 
 use super::options::Plan;
 use crate::exit::{Exit, Stop};
-use semel::{
-    config::{McpPlace, McpServer, PolicySource, ToolSetup},
-    words::ToolMode,
-};
+use semel::model::ToolMode;
+use semel_config::{McpPlace, McpServer, PolicySource, ToolSetup};
 
 /// Refuses a plan in which a tool's key goes into a header, and all servers that may have the tool are commands.
 pub(super) fn check(plan: &Plan) -> Result<(), Stop> {

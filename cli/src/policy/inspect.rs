@@ -6,10 +6,10 @@ use crate::{
     setup, talk,
 };
 use semel::{
-    config::PolicySource,
     engine::{Inspection, Limits},
-    words::Description,
+    model::Description,
 };
+use semel_config::PolicySource;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ use crate::{
     wire::{Id, Kind, Members, Message, meta},
 };
 use async_trait::async_trait;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use serde_json::{Map, Value, json};
 use std::{
     collections::HashMap,

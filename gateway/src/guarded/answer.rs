@@ -9,7 +9,7 @@
 
 use super::{outcome, words::Subject};
 use crate::wire::{Id, Kind, Members, Message, meta};
-use semel::words::{Answer, Outcome};
+use semel::model::{Answer, Outcome};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 

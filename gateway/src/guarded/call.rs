@@ -10,8 +10,8 @@ use crate::{
 };
 use semel::{
     json::{self, JsonLimits},
+    model::{Answer, Call, Next, Outcome},
     runtime::{Answered, Begun, CallError, Started, Ticket},
-    words::{Answer, Call, Next, Outcome},
 };
 use serde_json::{Map, Value};
 use std::{

@@ -2,7 +2,7 @@
 
 use super::{Guard, taking};
 use crate::{link::Exchange, wire::Message};
-use semel::{runtime::Delivery, words::Call};
+use semel::{model::Call, runtime::Delivery};
 
 /// An outcome that lasts until it is taken.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::{
     link::Lost,
     wire::{Kind, Members, Message, meta},
 };
-use semel::words::{Failure, Outcome, Silence};
+use semel::model::{Failure, Outcome, Silence};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 

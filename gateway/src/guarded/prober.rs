@@ -8,8 +8,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use semel::{
+    model::{Call, Outcome, Probe, Tenant},
     runtime::Prober,
-    words::{Call, Outcome, Probe, Tenant},
 };
 use serde_json::{Value, json};
 use std::{

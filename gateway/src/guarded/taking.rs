@@ -8,7 +8,7 @@
 //!
 //! Absent: what other processes hand over on the same ledger, whose clients have not seen this one's answers.
 
-use semel::words::Call;
+use semel::model::Call;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},

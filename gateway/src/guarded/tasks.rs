@@ -14,8 +14,8 @@ use crate::{
     wire::{Kind, Members, Message},
 };
 use semel::{
+    model::{Call, Outcome, Tenant},
     runtime::{Begun, CallError},
-    words::{Call, Outcome, Tenant},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;

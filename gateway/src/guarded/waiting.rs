@@ -6,7 +6,7 @@ use crate::{
     link::{Exchange, Lost, Upstream},
     wire::{Id, Members, Message, method},
 };
-use semel::config::{OnCancel, ToolSetup};
+use semel_config::{OnCancel, ToolSetup};
 use serde_json::json;
 use std::{
     collections::HashMap,

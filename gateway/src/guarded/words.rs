@@ -3,7 +3,7 @@
 //!
 //! Nothing here knows messages: `answer` puts a text where the model sees it.
 
-use semel::words::{About, Answer, Effect, Next, Outcome, Recorded, Standing, rfc3339};
+use semel::model::{About, Answer, Effect, Next, Outcome, Recorded, Standing, rfc3339};
 
 /// The most tools that are named to look with.
 const LOOK_WITH_MAX: usize = 5;

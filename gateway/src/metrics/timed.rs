@@ -4,8 +4,8 @@ use super::Metrics;
 use async_trait::async_trait;
 use semel::{
     ledger::Entry,
+    model::{Durability, Stamp, StoreKey},
     store::{Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
-    words::{Durability, Stamp, StoreKey},
 };
 use std::{
     sync::Arc,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::link::Caller;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use tokio::sync::mpsc;
 
 /// A server that is written to and spoken for by hand.

@@ -6,7 +6,7 @@
 use super::{bindings::semel::policy::types, limits::DecisionLimits};
 use crate::{
     json::{self, JsonLimits},
-    words::{
+    model::{
         Derivation, Description, Effect, Field, Finding, Form, Operation, Place, Probe, Recovery,
         Repeats, Scope, Target, Until, Verdict, checked_name,
     },

@@ -3,7 +3,7 @@
 use super::{bindings::semel::policy::types, fault::Cause};
 use crate::{
     json::canonical,
-    words::{Attempt, Call, Failure, Field, Outcome, Probe, rfc3339},
+    model::{Attempt, Call, Failure, Field, Outcome, Probe, rfc3339},
 };
 use serde_json::Value;
 

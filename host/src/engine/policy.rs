@@ -10,7 +10,7 @@ use super::{
     places::Place,
     room::Room,
 };
-use crate::words::{
+use crate::model::{
     Attempt, Call, Derivation, Description, Finding, Outcome, PolicyDigest, Probe, Recovery,
     Verdict,
 };

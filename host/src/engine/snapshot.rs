@@ -16,7 +16,7 @@ use super::{
     inspection::Inspection,
     policy::{Runner, Running},
 };
-use crate::words::Description;
+use crate::model::Description;
 use sha2::{Digest, Sha256};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

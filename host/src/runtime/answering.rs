@@ -4,7 +4,7 @@ use super::{driver::Driver, ledger::Applied, ticket::CallError};
 use crate::{
     guard::{End, LedgerFault, Reading},
     ledger::{Kept, Record, Reply, State, Told},
-    words::{About, Answer, Effect, Next, Outcome, Recorded, Standing, Switch},
+    model::{About, Answer, Effect, Next, Outcome, Recorded, Standing, Switch},
 };
 
 /// After how many milliseconds it makes sense to ask again about what runs, at the most.

@@ -1,7 +1,7 @@
 //! The word that a caller took an outcome which lasts until delivery.
 
 use super::ledger::{Applied, LedgerError, Table};
-use crate::{ledger::Command, words::StoreKey};
+use crate::{ledger::Command, model::StoreKey};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

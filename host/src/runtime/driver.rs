@@ -14,12 +14,13 @@ use crate::{
         Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record,
         Refusal, Reply, ServerErrors, Settlement, Shared, Sight, StateLabel, Told,
     },
-    points::{self, Deed},
-    words::{
+    model::{
         Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey,
         Target, Verdict,
     },
 };
+use semel_store::failpoints::{self, Failpoint};
+use semel_store::fresh_nonce;
 use sha2::{Digest, Sha256};
 use std::{io, sync::Arc, time::Duration};
 
@@ -184,9 +185,9 @@ impl Driver {
             Action::Resolve { shown } => Event::Claimed(self.resolve(shown).await),
             Action::Look { shown } => Event::Claimed(self.ask_to_look(shown).await),
             Action::Probe(probe) => {
-                points::before(Deed::Probe);
+                failpoints::before(Failpoint::Probe);
                 let answer = self.probe(&probe).await;
-                points::after(Deed::Probe);
+                failpoints::after(Failpoint::Probe);
                 Event::Ran(answer)
             }
             Action::Weigh {
@@ -219,7 +220,7 @@ impl Driver {
     async fn claim(&mut self, read_undelivered: Option<u32>) -> Result<Reading, LedgerFault> {
         // Shared only where an earlier right of this call is still being let go.
         let claim = Arc::make_mut(&mut self.claim);
-        claim.nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        claim.nonce = fresh_nonce().map_err(LedgerError::from)?;
         claim.read_undelivered = read_undelivered;
         self.inner.marks.written(self.key).await;
         let applied = self.inner.table.claim(self.key, &self.claim).await;
@@ -230,7 +231,7 @@ impl Driver {
 
     /// Claims what waits under the continuation, if it is this call that does. Otherwise tells what stands, and claims nothing.
     async fn go_on_with(&mut self, continuation: String) -> Result<Reading, LedgerFault> {
-        let nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        let nonce = fresh_nonce().map_err(LedgerError::from)?;
         Arc::make_mut(&mut self.claim).nonce = nonce;
         self.inner.marks.written(self.key).await;
         let stands = self.inner.table.told(self.key, &self.claim).await?;
@@ -286,7 +287,7 @@ impl Driver {
     }
 
     async fn resolve(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
-        let nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        let nonce = fresh_nonce().map_err(LedgerError::from)?;
         Arc::make_mut(&mut self.claim).nonce = nonce;
         let command = Command::Resolve {
             nonce,
@@ -301,7 +302,7 @@ impl Driver {
     }
 
     async fn ask_to_look(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
-        let nonce = Nonce::fresh().map_err(LedgerError::from)?;
+        let nonce = fresh_nonce().map_err(LedgerError::from)?;
         self.look = Some(nonce);
         let command = Command::Look {
             nonce,

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     ledger::{Command, Entry, Record, Secrets, StateLabel},
+    model::{StoreKey, Tenant},
     store::{Query, Removed, StoreError, Stored},
-    words::{StoreKey, Tenant},
 };
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     guard::{LedgerFault, PolicyTrouble},
     ledger::{Grant, bound},
-    words::Outcome,
+    model::Outcome,
 };
 
 /// How a word on an attempt is recorded that comes once its call was answered. Dropped, nothing more is said.

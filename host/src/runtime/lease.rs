@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ledger::{Claim, Command, Grant, Kept, ServerErrors, Settlement, bound},
-    words::{Effect, Outcome, StoreKey, Verdict},
+    model::{Effect, Outcome, StoreKey, Verdict},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;

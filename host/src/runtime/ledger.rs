@@ -7,10 +7,11 @@ use crate::{
         self, Claim, Command, Entry, EntryFault, Fence, Handle, Present, Record, Refusal, Reply,
         State, Step, Told,
     },
-    points::{self, Deed},
+    model::{Boot, Incarnation, Nonce, Stamp, StoreKey},
     store::{Created, Keep, Replaced, Store, StoreError, Stored, Version},
-    words::{Boot, Incarnation, Nonce, Stamp, StoreKey},
 };
+use semel_store::failpoints::{self, Failpoint};
+use semel_store::{RandomnessError, fresh_nonce};
 use std::{sync::Arc, time::Duration};
 
 /// How often a transition is tried against a record that keeps changing.
@@ -65,8 +66,8 @@ pub enum LedgerError {
         left: Duration,
     },
     /// The operating system has no randomness to give.
-    #[error("no randomness: {0}")]
-    Randomness(#[from] getrandom::Error),
+    #[error(transparent)]
+    Randomness(#[from] RandomnessError),
 }
 
 impl From<LedgerError> for LedgerFault {
@@ -273,15 +274,15 @@ impl Table {
         };
         let (entry, version, deed) = (
             Arc::new(Entry::Operation(record)),
-            Nonce::fresh()?,
-            Deed::of(command),
+            fresh_nonce()?,
+            Failpoint::of_command(command),
         );
-        points::before(deed);
+        failpoints::before(deed);
         let put_off = self
             .store
             .replace_soon(seen.key, seen.version, &entry, version, keep)
             .await;
-        points::after(deed);
+        failpoints::after(deed);
         Ok(put_off?)
     }
 
@@ -321,11 +322,18 @@ impl Table {
             if grants {
                 self.may_grant(command, now).await?;
             }
-            let version = Nonce::fresh()?;
+            let version = fresh_nonce()?;
             let entry = Arc::new(Entry::Operation(record));
             let expected = lies.as_ref().map(|lies| lies.version);
             let (changed, at) = match self
-                .write(Deed::of(command), key, expected, &entry, version, keep)
+                .write(
+                    Failpoint::of_command(command),
+                    key,
+                    expected,
+                    &entry,
+                    version,
+                    keep,
+                )
                 .await?
             {
                 Wrote::Done(written) => {
@@ -384,14 +392,14 @@ impl Table {
     /// Writes if unchanged. Where the reply is lost, the record itself tells: a version is its writer's own.
     async fn write(
         &self,
-        deed: Option<Deed>,
+        deed: Option<Failpoint>,
         key: StoreKey,
         expected: Option<Version>,
         entry: &Arc<Entry>,
         version: Version,
         keep: Keep,
     ) -> Result<Wrote, LedgerError> {
-        points::before(deed);
+        failpoints::before(deed);
         let wrote = match expected {
             None => {
                 self.store
@@ -411,7 +419,7 @@ impl Table {
                     Replaced::Changed(stored, at) => Wrote::Changed(stored, at),
                 }),
         };
-        points::after(deed);
+        failpoints::after(deed);
         match wrote {
             Ok(wrote) => Ok(wrote),
             Err(unknown @ StoreError::Unknown(_)) => self.look_for(key, version, unknown).await,
@@ -474,7 +482,7 @@ impl Table {
         expected: Option<Version>,
         entry: Entry,
     ) -> Result<bool, LedgerError> {
-        let deed = Some(Deed::Scheme);
+        let deed = Some(Failpoint::Scheme);
         let entry = Arc::new(entry);
         let wrote = self
             .write(
@@ -482,7 +490,7 @@ impl Table {
                 key,
                 expected,
                 &entry,
-                Nonce::fresh()?,
+                fresh_nonce()?,
                 Keep::UntilRemoved,
             )
             .await?;
@@ -506,7 +514,7 @@ impl Table {
                 return Ok(());
             }
             let expected = stored.as_ref().map(|stored| stored.version);
-            let (deed, version) = (Some(Deed::Handle), Nonce::fresh()?);
+            let (deed, version) = (Some(Failpoint::Handle), fresh_nonce()?);
             match self
                 .write(deed, key, expected, &entry, version, Keep::UntilRemoved)
                 .await?

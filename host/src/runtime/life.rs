@@ -11,8 +11,8 @@
 use super::ledger::{LedgerError, Table};
 use crate::{
     ledger::{Claim, Entry, Person, Scheme},
+    model::{Incarnation, Stamp, StoreKey},
     store::Stored,
-    words::{Incarnation, Stamp, StoreKey},
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering},

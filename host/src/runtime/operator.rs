@@ -7,10 +7,10 @@ use super::{
 use crate::{
     key::{KeyScheme, Mode},
     ledger::{Command, Decision, Entry, GenerationOf, Person, Record, StateLabel},
-    points::{self, Deed},
+    model::{Stamp, StoreKey, Tenant},
     store::{Query, Store, StoreError},
-    words::{Stamp, StoreKey, Tenant},
 };
+use semel_store::failpoints::{self, Failpoint};
 use std::{sync::Arc, time::Duration};
 
 /// How many keys are listed at a time.
@@ -268,9 +268,9 @@ impl Ledger {
     /// # Errors
     /// If the ledger does not answer.
     pub async fn purge(&self, at_most: usize) -> Result<usize, LedgerError> {
-        points::before(Deed::Purge);
+        failpoints::before(Failpoint::Purge);
         let purged = self.table.store().purge(at_most).await;
-        points::after(Deed::Purge);
+        failpoints::after(Failpoint::Purge);
         Ok(purged?)
     }
 

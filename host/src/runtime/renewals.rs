@@ -6,7 +6,7 @@
 use super::ledger::{LedgerError, Table};
 use crate::{
     ledger::{Command, Fence},
-    words::StoreKey,
+    model::StoreKey,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -206,11 +206,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        ledger::conformance::{fresh_version, key, operation},
         ledger::{AttemptRecord, Entry, Known, State, When},
+        model::Nonce,
         store::{Keep, MemoryStore, Store},
-        words::Nonce,
     };
+    use semel_conformance::{fresh_version, key, operation};
+    use semel_store::fresh_nonce;
 
     const EVERY: Duration = Duration::from_secs(5);
 
@@ -218,7 +219,7 @@ mod tests {
         let mut entry = operation("acme", State::Started);
         let fence = Fence {
             number: 1,
-            nonce: Nonce::fresh().unwrap(),
+            nonce: fresh_nonce().unwrap(),
         };
         if let Entry::Operation(record) = Arc::make_mut(&mut entry) {
             record.attempts.push(AttemptRecord {

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     ledger::{Entry, Tally},
+    model::StoreKey,
     store::{Query, StoreError},
-    words::StoreKey,
 };
 use std::{collections::BTreeMap, time::Duration};
 

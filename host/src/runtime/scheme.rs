@@ -7,7 +7,7 @@ use super::{
 use crate::{
     key::{self, KeyScheme, Mode},
     ledger::{Entry, Person, Scheme},
-    words::{Description, StoreKey},
+    model::{Description, StoreKey},
 };
 use std::collections::BTreeMap;
 

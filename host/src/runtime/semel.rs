@@ -17,12 +17,12 @@ use crate::{
     guard::{Event, LedgerFault},
     key::{KeyScheme, Mode},
     ledger::{Claim, GenerationOf, PolicyName, Record, Shared, Terms, Undoing},
-    place,
-    store::Store,
-    words::{
+    model::{
         Answer, Call, Derivation, Description, Durability, Nonce, Operation, Outcome, Probe,
         StoreKey, ToolMode, Unguarded,
     },
+    place,
+    store::Store,
 };
 use async_trait::async_trait;
 use globset::{Glob, GlobSet, GlobSetBuilder};

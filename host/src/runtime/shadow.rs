@@ -15,7 +15,7 @@ mod observer;
 mod tallies;
 
 use super::{delivery::Delivery, driver::Opening, semel::Semel, tool::Tool};
-use crate::words::{Call, Outcome};
+use crate::model::{Call, Outcome};
 use observer::Observer;
 use std::{
     future::Future,

@@ -9,10 +9,12 @@ use super::{
 use crate::{
     guard::{Action, Event},
     ledger::{Grant, Reply, Told},
+    model::{Answer, Call, Outcome, Unguarded, Until},
     place::{self, Placed},
-    points::{self, Deed},
-    stretch::CarriedOut,
-    words::{Answer, Call, Outcome, Unguarded, Until},
+};
+use semel_store::{
+    CarriedOut,
+    failpoints::{self, Failpoint},
 };
 use serde_json::{Map, Value};
 use std::{fmt, time::Duration};
@@ -126,7 +128,7 @@ impl Under {
     pub(super) async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
         let (why, delivery) = match self {
             Self::Guard(mut driver) => {
-                points::after(Deed::Send);
+                failpoints::after(Failpoint::Send);
                 let action = driver.step(Event::Ran(outcome));
                 return go_on(driver, action).await;
             }
@@ -181,7 +183,7 @@ impl Started {
         };
         driver.cannot_run_again();
         let limit_seconds = u32::try_from(at_most.as_secs()).unwrap_or(u32::MAX).max(1);
-        points::after(Deed::Send);
+        failpoints::after(Failpoint::Send);
         let action = driver.step(Event::Suspended {
             continuation: continuation.into(),
             limit_seconds,
@@ -266,7 +268,7 @@ async fn stretch(mut driver: Box<Driver>, action: Action) -> (Box<Driver>, Pause
 /// Uses the right up for a ticket, or says why nothing may be sent. The claim is held either way.
 fn use_up(driver: &mut Driver, (right, grant): (Right, Grant)) -> Result<Ticket, String> {
     let ticket = ticket(driver, &grant);
-    points::before(Deed::Send);
+    failpoints::before(Failpoint::Send);
     let (sending, in_time) = right.use_up();
     driver.sending = Some(sending);
     if in_time {
@@ -348,7 +350,7 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
 pub(super) fn refused(tool: &str, reason: String) -> Begun {
     let answer = Answer::Refused {
         reason,
-        next: crate::words::Next::CorrectTheCall,
+        next: crate::model::Next::CorrectTheCall,
     };
     tracing::info!(
         semel.answer = answer.word(),

@@ -1,11 +1,15 @@
 //! A tool as its operator set it up.
 
-use crate::{
-    config::{LEASE_SECONDS, OUTCOME_BYTES_MAX, REFUSAL_SECONDS},
-    engine::Policy,
-    guard::Allowance,
-    words::ToolMode,
-};
+use crate::{engine::Policy, guard::Allowance, model::ToolMode};
+
+/// How long a claim lasts without renewal, in seconds.
+pub const LEASE_SECONDS: u32 = 15;
+
+/// How long a refusal is replayed to equal content where the policy names no time, in seconds.
+pub const REFUSAL_SECONDS: u32 = 600;
+
+/// The largest outcome that is kept whole, in bytes of its JSON text.
+pub const OUTCOME_BYTES_MAX: usize = 1 << 20;
 
 /// A tool: its policy, and what its operator allows.
 #[derive(Debug, Clone)]

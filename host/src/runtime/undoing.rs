@@ -11,7 +11,7 @@ use crate::{
     ledger::{
         Claim, Command, Entry, GenerationOf, Grant, Handle, Record, Refusal, Reply, State, Told,
     },
-    words::{StoreKey, Tenant},
+    model::{StoreKey, Tenant},
 };
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 use crate::{assemble::Guest, call, load};
 use semel::{
     engine::{ChildCompiler, Code, Compiler, Engine, InProcess, Limits, LoadFault, Order},
-    words::Derivation,
+    model::Derivation,
 };
 use serde_json::json;
 use std::{

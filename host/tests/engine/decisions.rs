@@ -3,7 +3,7 @@
 use crate::{assemble::Guest, call, engine, load};
 use semel::{
     engine::{Cause, Function, LoadFault},
-    words::{Attempt, Derivation, Effect, Field, Finding, Outcome, Probe, Recovery, Scope, Until},
+    model::{Attempt, Derivation, Effect, Field, Finding, Outcome, Probe, Recovery, Scope, Until},
 };
 use serde_json::json;
 
@@ -168,7 +168,7 @@ async fn more_than_a_policy_is_ever_given_is_refused_before_it_is_asked() {
     )
     .await
     .unwrap();
-    let large = semel::words::Call::new("note", json!({ "text": "x".repeat(100) })).unwrap();
+    let large = semel::model::Call::new("note", json!({ "text": "x".repeat(100) })).unwrap();
     let fault = policy.derive(&large).unwrap_err();
     assert!(
         matches!(fault.cause, Cause::InputTooLarge { limit: 64, .. }),

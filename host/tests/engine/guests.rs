@@ -9,7 +9,7 @@ mod table;
 use crate::{assemble::Guest, call, decisions::attempts};
 use semel::{
     engine::{Cause, Engine, Function, Limits, LoadFault, Policy, PolicyFault},
-    words::{Derivation, Outcome, Probe},
+    model::{Derivation, Outcome, Probe},
 };
 use serde_json::json;
 use std::{fs, time::Duration};

@@ -6,7 +6,7 @@
 use crate::{assemble::Guest, call, decisions::attempts, engine, engine_with, load};
 use semel::{
     engine::{Cause, Engine, Function, LoadFault, Policy, PolicyFault},
-    words::{Derivation, Outcome, Probe},
+    model::{Derivation, Outcome, Probe},
 };
 use serde_json::json;
 

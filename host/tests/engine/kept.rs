@@ -3,7 +3,7 @@
 use crate::{assemble::Guest, call, load};
 use semel::{
     engine::{Code, CodeCache, Compiler, Engine, InProcess, Limits, LoadFault, Order},
-    words::Derivation,
+    model::Derivation,
 };
 use std::{
     fs,

@@ -6,7 +6,7 @@ use crate::{
 };
 use semel::{
     engine::{Engine, EngineFault, Limits, LoadFault},
-    words::Derivation,
+    model::Derivation,
 };
 use serde_json::json;
 

@@ -22,7 +22,7 @@ mod noise;
 use assemble::Guest;
 use semel::{
     engine::{Engine, Limits, LoadFault, Policy},
-    words::Call,
+    model::Call,
 };
 use serde_json::json;
 

@@ -1,12 +1,12 @@
 //! A call on its way: the real guard, driven by hand against the real ledger.
 
-use semel::{
+use semel_core::{
     guard::{Action, End, Event, LedgerFault, Reading, Seen, Unmarked},
     ledger::{
         Asker, Command, Fence, GenerationOf, Grant, Kept, Refusal, Reply, Rule, Settlement, Sight,
         State, Told,
     },
-    words::{CallDigest, Effect, Finding, Nonce, Outcome, Probe, Recovery, Verdict},
+    model::{CallDigest, Effect, Finding, Nonce, Outcome, Probe, Recovery, Verdict},
 };
 
 use crate::{
@@ -99,7 +99,7 @@ impl Town {
         let op = self.wish(at).op;
         let took = world
             .record(op)
-            .filter(|_| landed && op == 0 && self.plan.until == semel::words::Until::Delivery);
+            .filter(|_| landed && op == 0 && self.plan.until == semel_core::model::Until::Delivery);
         let part = took.map_or(Part::Gone, |record| Part::Answered {
             generation: record.generation,
             attempt: record.landed_attempt(),
@@ -308,7 +308,7 @@ impl Town {
     fn claim(&self, world: &mut World, at: usize, fresh: Nonce, read_undelivered: Option<u32>) {
         let wish = self.wish(at);
         let void_mark = self.void_mark(world, at);
-        let claim = semel::ledger::Claim {
+        let claim = semel_core::ledger::Claim {
             read_undelivered,
             void_mark: void_mark.map(store_key),
             ..self.plan.claim(wish, fresh)

@@ -1,6 +1,6 @@
 //! A model of callers, targets and people around the real ledger and the real guard.
 //!
-//! [`semel::ledger::apply`] and [`semel::guard::Guard`] are the ones of the library; around them stands a small world: a
+//! [`semel_core::ledger::apply`] and [`semel_core::guard::Guard`] are the ones of the library; around them stands a small world: a
 //! target that may forget, messages that arrive late, lose their answers or lie, calls that crash, people who know and
 //! people who do not, clocks that go back, a ledger that loses a record. A model checker walks every interleaving of a
 //! [`plan`] and holds each answer against the [`Promise`]s. A *twin* is the same without one rule of the ledger: a

@@ -1,7 +1,7 @@
 //! Prints, for each rule of the ledger, what breaks without it. `--plans` walks the plans with all rules instead.
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
-use semel::ledger::Rules;
+use semel_core::ledger::Rules;
 use semel_model::{plans, twins, walk};
 use std::process::ExitCode;
 

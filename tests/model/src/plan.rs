@@ -1,9 +1,9 @@
 //! The stories that are told: each plan allows a few troubles at once, so that all their interleavings can be walked.
 
-use semel::{
+use semel_core::{
     guard::Allowance,
     ledger::{Claim, GenerationOf, PolicyName, Rule, Terms, Undoing},
-    words::{
+    model::{
         CallDigest, Fingerprint, Form, Nonce, Place, PolicyDigest, Repeats, StoreKey, Target,
         Tenant, Until,
     },

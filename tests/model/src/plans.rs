@@ -1,8 +1,8 @@
 //! The plans, each with the rules that it shows to be needed.
 
-use semel::{
+use semel_core::{
     ledger::Rule,
-    words::{Repeats, Until},
+    model::{Repeats, Until},
 };
 
 use crate::plan::{Advice, Knowledge, Plan, Wish};

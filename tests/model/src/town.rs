@@ -8,10 +8,10 @@ use crate::{
     watch::Answer,
     world::{Caller, Filed, Memory, Message, Op, Part, Shown, World},
 };
-use semel::{
+use semel_core::{
     guard::{Action, Guard},
     ledger::{Command, Decision, Kept, Present, Refusal, Reply, Rules, State, apply_under},
-    words::{Boot, Incarnation, Outcome, Stamp},
+    model::{Boot, Incarnation, Outcome, Stamp},
 };
 use stateright::{Model, Property};
 use std::sync::Arc;
@@ -287,7 +287,10 @@ impl Town {
             if self.plan.ages && matches!(filed.record.state, State::Landed { .. }) {
                 deeds.push(Deed::Age(*op));
             }
-            if self.plan.ages && *op > 0 && matches!(filed.keep, semel::ledger::Keep::Seconds(_)) {
+            if self.plan.ages
+                && *op > 0
+                && matches!(filed.keep, semel_core::ledger::Keep::Seconds(_))
+            {
                 deeds.push(Deed::Vanish(*op));
             }
         }

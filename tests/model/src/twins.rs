@@ -1,6 +1,6 @@
 //! Walking a plan, with all rules or with one less.
 
-use semel::ledger::{Rule, Rules};
+use semel_core::ledger::{Rule, Rules};
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::{

@@ -1,10 +1,10 @@
 //! Who watches: every answer of the ledger is held against the promises.
 
-use semel::{
+use semel_core::{
     ledger::{
         Asker, By, Claim, Command, Grant, Kept, LookFrom, Record, Reply, Sight, State, Told, Via,
     },
-    words::{Stamp, Until},
+    model::{Stamp, Until},
 };
 
 use crate::{
@@ -181,7 +181,7 @@ impl Town {
     /// A right to send what undoes is no use without its mark, so it counts only past the marking.
     fn marked_and(&self, world: &World, may_send: bool) -> bool {
         let ready = world.callers().any(|(_, caller)| {
-            matches!(caller.action, semel::guard::Action::Run(_))
+            matches!(caller.action, semel_core::guard::Action::Run(_))
                 && caller.right.is_some_and(|right| {
                     right.key.op > 0 && !right.sent && world.tick < right.until
                 })

@@ -1,9 +1,9 @@
 //! The state of the world: what lies in the ledger, who does what, what travels, what took effect.
 
-use semel::{
+use semel_core::{
     guard::{Action, Guard},
     ledger::{Decision, Fence, Keep, Record},
-    words::{Outcome, Stamp},
+    model::{Outcome, Stamp},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -234,7 +234,7 @@ impl World {
 
 /// The nonce of a caller's so-many-th attempt or look.
 #[must_use]
-pub fn nonce(caller: u8, count: u8) -> semel::words::Nonce {
+pub fn nonce(caller: u8, count: u8) -> semel_core::model::Nonce {
     let mut bytes = [0; 16];
     if let Some(byte) = bytes.first_mut() {
         *byte = caller;
@@ -242,7 +242,7 @@ pub fn nonce(caller: u8, count: u8) -> semel::words::Nonce {
     if let Some(byte) = bytes.last_mut() {
         *byte = count;
     }
-    semel::words::Nonce::from_bytes(bytes)
+    semel_core::model::Nonce::from_bytes(bytes)
 }
 
 /// What a tool answers that did what it was asked.

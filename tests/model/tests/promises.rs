@@ -5,7 +5,7 @@
     reason = "what was walked is worth reading where a test fails"
 )]
 
-use semel::ledger::Rules;
+use semel_core::ledger::Rules;
 use semel_model::{plans, twins, walk};
 
 #[test]
@@ -39,7 +39,7 @@ fn every_rule_is_needed() {
 #[test]
 fn every_rule_has_its_plan() {
     let plans = plans();
-    for rule in semel::ledger::Rule::ALL {
+    for rule in semel_core::ledger::Rule::ALL {
         assert!(
             plans.iter().any(|plan| plan.needs.contains(rule)),
             "no plan needs `{}`",

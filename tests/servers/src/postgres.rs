@@ -1,7 +1,8 @@
 //! PostgreSQL servers: made in a folder of their own, on a port of their own, as a user who may not do everything.
 
 use crate::machine::{self, Running};
-use semel::store::{PostgresSetup, PostgresStore, Server, SetUp};
+use semel_postgres::{PostgresSetup, PostgresStore, SetUp};
+use semel_store::Server;
 use std::{
     fs,
     os::unix::{

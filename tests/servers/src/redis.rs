@@ -4,7 +4,8 @@ pub mod cluster;
 mod synced;
 
 use crate::machine::{self, Running};
-use semel::store::{RedisStore, Server};
+use semel_redis::RedisStore;
+use semel_store::Server;
 use std::{
     path::{Path, PathBuf},
     process::Command,

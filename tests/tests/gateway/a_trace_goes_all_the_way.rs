@@ -6,7 +6,7 @@ use crate::{
     scene::{Agent, Setup, config, semel},
     web::{Gateway, modern, request},
 };
-use semel::words::Tenant;
+use semel::model::Tenant;
 use semel_mcp::{
     era::Lowering,
     front::stdio,

@@ -8,7 +8,7 @@ use crate::{
     web::{Gateway, pay, request},
 };
 use hyper::Method;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use semel_mcp::{
     era::Lowering,
     front::stdio,

@@ -7,7 +7,7 @@ use crate::{
     web::{Gateway, modern},
 };
 use hyper::StatusCode;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use semel_mcp::{
     era::Lowering,
     front::stdio,

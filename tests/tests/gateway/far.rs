@@ -2,7 +2,7 @@
 //! connection to it stands.
 
 use async_trait::async_trait;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use semel_mcp::{
     link::{Caller, Client, Exchange, Gone},
     upstream::{Endpoint, Http},

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use semel::{
-    config::{Config, Surroundings},
     engine::{CodeCache, Engine, Limits},
+    model::{Tenant, ToolMode},
     runtime::{Semel, Tool},
     store::MemoryStore,
-    words::{Tenant, ToolMode},
 };
+use semel_config::{Config, Surroundings};
 use semel_mcp::{
     front::stdio,
     guarded::{Guard, Guarded, Probes},

@@ -2,7 +2,7 @@
 //! one.
 
 use async_trait::async_trait;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use semel_mcp::{
     fan::Fan,
     link::{Caller, Client, Connect, Exchange, Gone, Lost, NoServer, Upstream},

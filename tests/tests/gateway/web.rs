@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use semel_mcp::{
     access::Access,
     front::http::Http,

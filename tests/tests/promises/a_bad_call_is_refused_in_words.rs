@@ -4,8 +4,8 @@
 
 use crate::world::{Bank, ask, ask_in_vain, charging, host, intent, memory, with};
 use semel::{
+    model::{Answer, Call, Next},
     runtime::Semel,
-    words::{Answer, Call, Next},
 };
 use serde_json::{Value, json};
 

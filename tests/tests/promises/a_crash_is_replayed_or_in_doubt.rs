@@ -6,10 +6,10 @@ use crate::world::{
     told,
 };
 use semel::{
-    ledger::conformance::Failing,
+    model::{Answer, Outcome},
     runtime::{Begun, Semel, Tool},
-    words::{Answer, Outcome},
 };
+use semel_conformance::Failing;
 use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 
 fn ledger() -> (tempfile::TempDir, PathBuf) {

@@ -10,8 +10,8 @@ use crate::{
     world::{charging, host, intent},
 };
 use semel::{
+    model::{Call, Outcome},
     store::{SealCounts, SealingKeys, SealingStore, SqliteStore, Store},
-    words::{Call, Outcome},
 };
 use serde_json::json;
 use std::{

@@ -7,16 +7,17 @@ use crate::{
     world::{CANARY, charging, failing, host, intent, load, log, memory, policy, use_ledger, with},
 };
 use semel::{
-    config::{Config, Surroundings},
     key::{KeyScheme, Mode, Secret},
-    ledger::{Decision, Kept, Person, conformance::Failure},
-    runtime::{Begun, Erasing, Semel, Tool},
-    store::{SealingKey, SealingKeys, SealingStore, Store},
-    words::{
+    ledger::{Decision, Kept, Person},
+    model::{
         Answer, Call, Failure as Failed, Field, Finding, Operation, Outcome, Probe, Run, Scope,
         Tenant, ToolMode, Until,
     },
+    runtime::{Begun, Erasing, Semel, Tool},
+    store::{SealingKey, SealingKeys, SealingStore, Store},
 };
+use semel_config::{Config, Surroundings};
+use semel_conformance::Failure;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -5,7 +5,7 @@ use crate::{
     stripe::{Client, Fault, Stripe, ask, call, host, told},
     world::memory,
 };
-use semel::words::{Answer, Call, Effect, Run};
+use semel::model::{Answer, Call, Effect, Run};
 use serde_json::{Value, json};
 
 const MADE: [(&str, &str); 4] = [

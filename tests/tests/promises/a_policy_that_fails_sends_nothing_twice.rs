@@ -7,8 +7,8 @@ use crate::{
 };
 use semel::{
     engine::{Engine, Limits},
+    model::{Answer, Next, Outcome},
     runtime::{Semel, Tool},
-    words::{Answer, Next, Outcome},
 };
 use serde_json::json;
 

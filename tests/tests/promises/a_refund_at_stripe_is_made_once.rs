@@ -6,8 +6,8 @@ use crate::{
     world::{file, memory},
 };
 use semel::{
+    model::{Answer, Effect, Outcome},
     runtime::Begun,
-    words::{Answer, Effect, Outcome},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, future::pending, time::Duration};

@@ -6,7 +6,7 @@ use crate::world::{
     Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, host, intent, memory,
     told, with,
 };
-use semel::words::{Answer, Next, Outcome};
+use semel::model::{Answer, Next, Outcome};
 use serde_json::json;
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_repeat_worded_otherwise_is_still_the_same_charge() {
             json!({ "order_id": "A1", "note": "retry!", "step": 7 }),
             json!({ "amount": amount }),
         );
-        let call = semel::words::Call::new("charge", arguments).unwrap();
+        let call = semel::model::Call::new("charge", arguments).unwrap();
         assert_eq!(
             told(&ask_in_vain(&semel, call).await),
             ("replayed", Some("ch_1"))

@@ -11,11 +11,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use semel::{
-    ledger::{Entry, Tally, Would, conformance::Failure},
+    ledger::{Entry, Tally, Would},
+    model::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, Unguarded},
     runtime::{Begun, Erasing, Semel, Tool},
     store::{Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
-    words::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, Unguarded},
 };
+use semel_conformance::Failure;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -172,7 +173,7 @@ async fn what_is_in_doubt_or_without_effect_is_told_as_a_guard_would_have_it() {
     outcomes("A1", Outcome::Returned(json!({ "id": "ch_1" }))).await;
     // The bank took nothing in, so the next may go.
     let busy = || {
-        Outcome::Failed(semel::words::Failure {
+        Outcome::Failed(semel::model::Failure {
             code: Some("busy".to_owned()),
             ..Default::default()
         })

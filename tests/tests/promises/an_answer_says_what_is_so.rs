@@ -6,8 +6,8 @@ use crate::world::{
 };
 use semel::{
     ledger::{Decision, Person},
+    model::{Answer, Call, Durability, Effect, Next, Outcome, Recorded},
     runtime::{Begun, Found, Semel},
-    words::{Answer, Call, Durability, Effect, Next, Outcome, Recorded},
 };
 use serde_json::json;
 use std::time::Duration;

@@ -4,8 +4,8 @@
 
 use crate::world::{Bank, ask, ask_in_vain, charge, host, intent, memory, policy, told, with};
 use semel::{
+    model::{Answer, Call, Outcome, Run, Unguarded},
     runtime::{Begun, Semel, Tool},
-    words::{Answer, Call, Outcome, Run, Unguarded},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};

@@ -6,7 +6,7 @@ use crate::{
     stripe::{LocalStripe, ask, call, host, told},
     world::memory,
 };
-use semel::words::{Answer, Call, Effect, Outcome};
+use semel::model::{Answer, Call, Effect, Outcome};
 use serde_json::{Value, json};
 
 fn refund(charge: &str, amount: u32) -> Call {

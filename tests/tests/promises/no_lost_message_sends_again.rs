@@ -10,7 +10,7 @@ use crate::{
 };
 use semel::{
     ledger::{Decision, Person, StateLabel},
-    words::Answer,
+    model::Answer,
 };
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use crate::world::{
     Bank, ask, charge, charge_of, charging, host, intent, memory, tenant, told, with,
 };
-use semel::words::Answer;
+use semel::model::Answer;
 use serde_json::json;
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_tenant_cannot_undo_what_another_did() {
         .unwrap();
     let bank = Bank::plain();
     ask(&semel, charge().for_tenant(tenant("ours")), &bank).await;
-    let refund = || semel::words::Call::new("refund", json!({ "charge": "ch_1" })).unwrap();
+    let refund = || semel::model::Call::new("refund", json!({ "charge": "ch_1" })).unwrap();
     ask(&semel, refund().for_tenant(tenant("theirs")), &bank).await;
     let ours = ask(&semel, charge().for_tenant(tenant("ours")), &bank).await;
     assert_eq!(told(&ours), ("replayed", Some("ch_1")));

@@ -16,7 +16,7 @@ use crate::{
     stories::{Customers, Line, Reply, Tools, host},
     wire,
 };
-use semel::{store::Store, words::Answer};
+use semel::{model::Answer, store::Store};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

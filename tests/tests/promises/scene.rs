@@ -5,8 +5,8 @@ use crate::{
     stories::{Customers, Line, Reply, Story, Tools, asked_in, host},
 };
 use semel::{
+    model::Answer,
     store::{Clock, MemoryStore, SettableClock, Store},
-    words::Answer,
 };
 use std::{sync::Arc, time::Duration};
 

@@ -10,9 +10,9 @@ use futures_util::future::{BoxFuture, FutureExt};
 use semel::{
     key::KeyScheme,
     ledger::{Decision, Person, StateLabel},
+    model::{Answer, Call, Outcome, Probe, Recorded, Tenant},
     runtime::{Begun, Erasing, Ledger, OpenError, Prober, Semel, Ticket, Tool},
     store::Store,
-    words::{Answer, Call, Outcome, Probe, Recorded, Tenant},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -490,9 +490,9 @@ async fn serve(line: Arc<dyn Line>, what: What, ticket: Ticket, reply: Reply) ->
         Reply::Lost => Way::Unheard,
         Reply::TooLate => Way::Delayed,
     };
-    fail::fail_point!("before effect");
+    semel_store::failpoints::reach("before effect");
     let answer = line.ask(Request::Serve { what, key, way });
-    fail::fail_point!("after effect");
+    semel_store::failpoints::reach("after effect");
     tokio::task::yield_now().await;
     if answer.is_null() {
         Outcome::no_answer("timed out after 30 s")

@@ -13,9 +13,9 @@ pub use server::Stripe;
 
 use crate::world::policy;
 use semel::{
+    model::{Answer, Boot, Call, Outcome},
     runtime::{Semel, Tool},
     store::{Clock, MemoryStore, Moment, SettableClock, Store},
-    words::{Answer, Boot, Call, Outcome},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};

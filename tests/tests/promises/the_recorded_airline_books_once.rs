@@ -5,8 +5,8 @@
 
 use crate::world::{intent, memory};
 use semel::{
+    model::{Answer, Call, Effect, Outcome},
     runtime::{Semel, Ticket},
-    words::{Answer, Call, Effect, Outcome},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -9,9 +9,9 @@ use crate::{
     world::{file, intent, memory},
 };
 use semel::{
+    model::{Answer, Outcome},
     runtime::Semel,
     store::Store,
-    words::{Answer, Outcome},
 };
 use serde_json::json;
 use std::sync::{

@@ -3,9 +3,9 @@
 
 use crate::world::{Bank, charge, charge_of, charging, file, host, intent, memory, told};
 use semel::{
+    model::{Answer, Call},
     runtime::Semel,
     store::Store,
-    words::{Answer, Call},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};

@@ -8,8 +8,8 @@ use crate::world::{
     ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent, told,
 };
 use semel::{
+    model::{Answer, Outcome},
     runtime::{Semel, Ticket, Tool},
-    words::{Answer, Outcome},
 };
 use serde_json::json;
 use std::{

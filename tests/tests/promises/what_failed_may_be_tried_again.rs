@@ -5,8 +5,8 @@ use crate::world::{
     Bank, ask, ask_in_vain, charge, charge_of, charging, host, intent, memory, told,
 };
 use semel::{
+    model::{Answer, Boot, Call, Effect, Failure, Next, Outcome},
     store::{Clock, MemoryStore, Moment, SettableClock},
-    words::{Answer, Boot, Call, Effect, Failure, Next, Outcome},
 };
 use serde_json::json;
 use std::{

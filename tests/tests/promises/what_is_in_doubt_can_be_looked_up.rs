@@ -4,9 +4,9 @@
 use crate::world::{Bank, ask, ask_in_vain, charge, charging, intent, memory, told, with};
 use async_trait::async_trait;
 use semel::{
+    model::{Answer, Boot, Call, Outcome, Probe, Switch},
     runtime::{Prober, Semel, Tool},
     store::{Clock, MemoryStore, Moment, SettableClock, Store},
-    words::{Answer, Boot, Call, Outcome, Probe, Switch},
 };
 use serde_json::{Value, json};
 use std::{

@@ -4,9 +4,9 @@
 use crate::world::{charging_a_bank_that_remembers, host, intent, memory, tenant, told, with};
 use semel::{
     ledger::StateLabel,
+    model::{Answer, Call, Outcome, StoreKey},
     runtime::{Erased, Erasing, Semel, Tool},
     store::{Keep, Query, SealingKey, SealingKeys, SealingStore, SqliteStore, Store, Stored},
-    words::{Answer, Call, Outcome, StoreKey},
 };
 use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};

@@ -6,9 +6,9 @@ use crate::world::{Bank, ask, charge, charging, host, intent};
 use semel::{
     key::KeyScheme,
     ledger::Person,
+    model::Answer,
     runtime::{CallError, Ledger, Semel},
     store::{Clock, MemoryStore, SettableClock, Store},
-    words::Answer,
 };
 use std::{sync::Arc, time::Duration};
 

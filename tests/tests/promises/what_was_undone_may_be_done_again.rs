@@ -3,11 +3,11 @@
 
 use crate::world::{failing, intent, memory, policy};
 use semel::{
-    ledger::conformance::FAILURES,
+    model::{Answer, Boot, Call, Outcome, Recorded},
     runtime::{Begun, Semel, Tool},
     store::{Clock, MemoryStore, Moment, SettableClock, Store},
-    words::{Answer, Boot, Call, Outcome, Recorded},
 };
+use semel_conformance::FAILURES;
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex},

@@ -10,10 +10,8 @@ use crate::{
     shop::{Fault, Request, Shop, Way, What},
     stories::{PATIENT, SLOW, STORIES, Step, Story, Tools},
 };
-use semel::{
-    ledger::conformance::{FAILURES, Failing, Failure},
-    store::{SqliteStore, Store},
-};
+use semel::store::{SqliteStore, Store};
+use semel_conformance::{FAILURES, Failing, Failure};
 use std::{ops::Range, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 /// Longer than anything here may take.

@@ -5,9 +5,9 @@
 use crate::world::{charging, file, intent};
 use semel::{
     key::{KeyScheme, Mode, Secret},
+    model::{Call, Outcome},
     runtime::{Semel, Tool},
     store::{SealingKey, SealingKeys, SealingStore, Store},
-    words::{Call, Outcome},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -90,7 +90,11 @@ fn ends(zygote: &mut Zygote) -> Vec<End> {
     }
     ends.retain(End::is_worth_its_time);
     let passed: BTreeSet<&str> = ends.iter().map(|end| &*end.point).collect();
-    let all: BTreeSet<&str> = semel::POINTS.iter().chain(&EFFECT).copied().collect();
+    let all: BTreeSet<&str> = semel_store::failpoints::FAILPOINTS
+        .iter()
+        .chain(&EFFECT)
+        .copied()
+        .collect();
     assert_eq!(
         passed, all,
         "the stories pass what the host's table of points names"

@@ -13,7 +13,7 @@ use crate::{
 use rustix::process::{Pid, Signal, kill_process};
 use semel::{
     ledger::{Decision, Person, StateLabel},
-    words::Answer,
+    model::Answer,
 };
 use std::{fs, thread, time::Duration};
 use tokio::task::JoinSet;

@@ -7,11 +7,11 @@ use crate::world::{
     use_ledger,
 };
 use semel::{
-    ledger::conformance::{FAILURES, Failing, Failure},
+    model::{Answer, Outcome, Recorded, Switch},
     runtime::{CallError, Semel},
     store::Store,
-    words::{Answer, Outcome, Recorded, Switch},
 };
+use semel_conformance::{FAILURES, Failing, Failure};
 use std::{ops::Range, sync::Arc, time::Duration};
 
 async fn on(store: &Arc<Failing>, tool: semel::runtime::Tool) -> Semel {

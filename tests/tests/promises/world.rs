@@ -2,11 +2,11 @@
 
 use semel::{
     engine::{CodeCache, Engine, Limits, Policy},
-    ledger::conformance::{Failing, Failure},
+    model::{Answer, Call, Outcome, Tenant},
     runtime::{Builder, Semel, Ticket, Tool},
     store::{MemoryStore, SqliteStore, Store},
-    words::{Answer, Call, Outcome, Tenant},
 };
+use semel_conformance::{Failing, Failure};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,

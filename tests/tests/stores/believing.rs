@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use semel::{
     ledger::{Entry, Keep},
+    model::{Durability, Stamp, StoreKey},
     store::{Created, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
-    words::{Durability, Stamp, StoreKey},
 };
 use std::{sync::Arc, time::Duration};
 

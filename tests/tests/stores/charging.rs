@@ -2,9 +2,9 @@
 
 use semel::{
     engine::{Engine, Limits, Policy},
+    model::{Answer, Call, Outcome},
     runtime::{CallError, Semel, Tool},
     store::Store,
-    words::{Answer, Call, Outcome},
 };
 use serde_json::json;
 use std::{

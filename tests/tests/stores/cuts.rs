@@ -8,11 +8,11 @@ use crate::{
     either::Either,
 };
 use semel::{
-    ledger::conformance::{entry, fresh_version, key},
+    model::{Answer, Recorded, StoreKey},
     runtime::Semel,
     store::{Created, Keep, Replaced, Store, StoreError, Version},
-    words::{Answer, Recorded, StoreKey},
 };
+use semel_conformance::{entry, fresh_version, key};
 use semel_servers::proxy::{Proxy, Way};
 use std::{
     sync::{

@@ -1,6 +1,8 @@
 //! A server of either kind, for what must hold on both.
 
-use semel::store::{PostgresStore, RedisStore, Server, Store};
+use semel::store::{Server, Store};
+use semel_postgres::PostgresStore;
+use semel_redis::RedisStore;
 use semel_servers::{
     postgres::{OWNER, Postgres},
     proxy::Proxy,

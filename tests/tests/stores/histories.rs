@@ -12,7 +12,9 @@ mod register;
 use callers::{Progress, Tally, one_round};
 use lying::{Lie, Lying};
 use random::Random;
-use semel::store::{PostgresStore, RedisStore, Server, Store};
+use semel::store::{Server, Store};
+use semel_postgres::PostgresStore;
+use semel_redis::RedisStore;
 use semel_servers::{
     machine::until,
     postgres::{OWNER, Postgres},

@@ -7,8 +7,9 @@ mod standbys;
 mod troubles;
 
 use proptest::{collection::vec, prelude::*};
-use semel::ledger::conformance::{self, Fixture, alike};
-use semel::store::{Clock, PostgresSetup, PostgresStore, Server, SettableClock, Store};
+use semel::store::{Clock, Server, SettableClock, Store};
+use semel_conformance::{Fixture, alike};
+use semel_postgres::{PostgresSetup, PostgresStore};
 use semel_servers::postgres::Postgres;
 use std::sync::{
     Arc,
@@ -30,7 +31,7 @@ fn it_keeps_the_contract_in_many_partitions() {
 
 fn keeps_the_contract(setup: &PostgresSetup) {
     let server = Arc::new(Postgres::start());
-    for (number, case) in conformance::CASES.iter().enumerate() {
+    for (number, case) in semel_conformance::CASES.iter().enumerate() {
         println!("{}", case.name());
         case.run(fixture(
             Arc::clone(&server),
@@ -51,7 +52,7 @@ fn it_answers_as_memory_does() {
     };
     proptest!(config, |(steps in vec(any::<u64>(), 300..400))| {
         let name = format!("alike_{}", cases.fetch_add(1, Ordering::Relaxed));
-        conformance::run(async {
+        semel_conformance::run(async {
             let fixture = fixture(Arc::clone(&server), name, &PostgresSetup::default()).await;
             alike::answers_as_memory_does(&fixture, &steps).await;
         });

@@ -9,10 +9,9 @@ mod scrubbing;
 mod troubles;
 
 use proptest::{collection::vec, prelude::*};
-use semel::ledger::conformance::{self, Fixture, alike, entry, fresh_version, key};
-use semel::store::{
-    Clock, Created, Keep, RedisSetUp, RedisStore, Server, SettableClock, Store, StoreError,
-};
+use semel::store::{Clock, Created, Keep, Server, SettableClock, Store, StoreError};
+use semel_conformance::{Fixture, alike, entry, fresh_version, key};
+use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::redis::Redis;
 use std::{pin::Pin, sync::Arc};
 
@@ -22,7 +21,7 @@ const LEAN: &str =
 
 #[test]
 fn it_keeps_the_contract() {
-    for case in conformance::CASES {
+    for case in semel_conformance::CASES {
         println!("{}", case.name());
         case.run(fixture(Arc::new(Redis::start())));
     }
@@ -38,7 +37,7 @@ fn it_answers_as_memory_does() {
     };
     proptest!(config, |(steps in vec(any::<u64>(), 300..400))| {
         redis.cli(&["FLUSHALL"]);
-        conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&redis)).await, &steps).await });
+        semel_conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&redis)).await, &steps).await });
     });
 }
 
@@ -52,7 +51,7 @@ async fn fixture(redis: Arc<Redis>) -> Fixture {
         let server = losing.server();
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
-            conformance::run(async {
+            semel_conformance::run(async {
                 assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made))
             });
         });

@@ -6,10 +6,10 @@ use crate::{
     either::{Either, until},
 };
 use semel::{
-    ledger::conformance::{entry, fresh_version, key},
+    model::Answer,
     store::{Keep, Store, Version},
-    words::Answer,
 };
+use semel_conformance::{entry, fresh_version, key};
 use semel_servers::proxy::Proxy;
 use std::{
     sync::Arc,

@@ -1,7 +1,7 @@
 //! Writers, and what was acknowledged to them.
 
-use semel::ledger::conformance::{entry, fresh_version, key};
 use semel::store::{Created, Keep, Store, StoreError, Version};
+use semel_conformance::{entry, fresh_version, key};
 use std::{
     collections::HashMap,
     sync::{
@@ -82,7 +82,7 @@ async fn write(store: Arc<dyn Store>, witness: Arc<Witness>) {
             .await
         {
             Ok(Created::Created(_)) => {
-                drop(witness.acknowledged.lock().unwrap().insert(number, version))
+                witness.acknowledged.lock().unwrap().insert(number, version);
             }
             Err(StoreError::Unknown(_)) => {}
             Err(StoreError::NotExecuted(_)) => {

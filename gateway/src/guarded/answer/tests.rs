@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use semel::words::{
+use semel::model::{
     About, Durability, Effect, Failure, Next, Recorded, Silence, Standing, Switch, Unguarded,
 };
 

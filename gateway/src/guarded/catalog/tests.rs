@@ -6,7 +6,7 @@ use crate::{
     wire::Id,
 };
 use async_trait::async_trait;
-use semel::words::Tenant;
+use semel::model::Tenant;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]

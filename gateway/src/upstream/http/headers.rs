@@ -121,7 +121,7 @@ mod tests {
         link::{Caller, Nobody},
         wire::Id,
     };
-    use semel::words::Tenant;
+    use semel::model::Tenant;
     use std::sync::Arc;
 
     fn exchange(headers: &[(&str, &str)]) -> Exchange {

@@ -4,6 +4,7 @@ use super::{Came, Finishing, Seen, Shadow};
 use crate::{
     engine::{Cause, PolicyFault},
     ledger::Would,
+    model::{Call, Derivation, Operation},
     runtime::{
         clock::Moment,
         delivery::Delivery,
@@ -12,7 +13,6 @@ use crate::{
         ticket::{Answered, Begun, CallError, Started},
         tool::Tool,
     },
-    words::{Answer, Call, Derivation, Operation},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -167,20 +167,4 @@ async fn mark(delivery: Delivery, hears_taken: oneshot::Receiver<()>) {
 fn failed(error: &CallError) -> Would {
     tracing::debug!(%error, "semel.shadow call would have failed");
     Would::FailByLedger
-}
-
-impl From<&Answer> for Would {
-    fn from(answer: &Answer) -> Self {
-        match answer {
-            Answer::Passed { .. } => Self::Pass,
-            Answer::Executed { .. } => Self::Execute,
-            Answer::Replayed { .. } => Self::Replay,
-            Answer::Running { .. } => Self::Wait,
-            Answer::InDoubt { .. } => Self::BeInDoubt,
-            Answer::Held { .. } => Self::BeHeld,
-            Answer::Conflict { .. } => Self::Conflict,
-            Answer::Expired { .. } => Self::Expire,
-            Answer::Refused { .. } => Self::BeRefused,
-        }
-    }
 }

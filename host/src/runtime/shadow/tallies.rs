@@ -3,10 +3,11 @@
 
 use crate::{
     ledger::{Entry, Example, Tally, Would},
+    model::{Answer, StoreKey, Tenant},
     runtime::semel::Semel,
     store::{Created, Keep, Replaced, Store, StoreError, Version},
-    words::{Answer, Nonce, StoreKey, Tenant},
 };
+use semel_store::fresh_nonce;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -157,7 +158,7 @@ pub(crate) async fn put(
     expected: Option<Version>,
     tally: Entry,
 ) -> Result<bool, StoreError> {
-    let version = Nonce::fresh()
+    let version = fresh_nonce()
         .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
     let (tally, keep) = (Arc::new(tally), Keep::Seconds(KEPT_SECONDS));
     let written = match expected {

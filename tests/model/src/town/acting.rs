@@ -5,13 +5,13 @@ use crate::{
     plan::{TICK_SECONDS, Wish, store_key},
     world::{Key, Message, Op, Part, Site, World, bit, done, nonce},
 };
-use semel::{
+use semel_core::{
     guard::Event,
     ledger::{
         Asker, Bounded, Command, Fence, GenerationOf, Kept, Person, Reply, ServerErrors,
         Settlement, Sight, State, bound,
     },
-    words::{Effect, Outcome, Verdict},
+    model::{Effect, Outcome, Verdict},
 };
 use std::sync::Arc;
 

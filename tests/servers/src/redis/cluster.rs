@@ -2,7 +2,8 @@
 
 use super::{FIT, Redis, program};
 use crate::machine;
-use semel::store::{RedisStore, Server};
+use semel_redis::RedisStore;
+use semel_store::Server;
 
 /// How many slots there are.
 const SLOTS: usize = 1 << 14;

@@ -8,8 +8,8 @@ use crate::{
 };
 use semel::{
     ledger::StateLabel,
+    model::Answer,
     store::{PAGE_MAX, Query, Store},
-    words::Answer,
 };
 use std::{
     collections::BTreeSet,

@@ -3,10 +3,10 @@
 use super::disk::Disk;
 use crate::random::Random;
 use semel::{
-    ledger::conformance::{fresh_version, key, operation},
     ledger::{Keep, State},
     store::{Created, Replaced, SqliteStore, Store, StoreError, Version},
 };
+use semel_conformance::{fresh_version, key, operation};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},

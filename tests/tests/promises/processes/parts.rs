@@ -217,19 +217,16 @@ fn watch(
     signal: Signal,
     passed: &Arc<Mutex<BTreeMap<String, usize>>>,
 ) {
-    for point in semel::POINTS.iter().chain(&EFFECT) {
-        let (ends, passed) = (ends.clone(), Arc::clone(passed));
-        let pass = move || {
-            let mut passed = passed.lock().unwrap();
-            let times = passed.entry((*point).to_owned()).or_insert(0);
-            *times += 1;
-            if ends
-                .as_ref()
-                .is_some_and(|(end, nth)| end == point && nth == times)
-            {
-                kill_process(getpid(), signal).unwrap();
-            }
-        };
-        fail::cfg_callback(*point, pass).unwrap();
-    }
+    let passed = Arc::clone(passed);
+    semel_store::failpoints::install(Box::new(move |point| {
+        let mut passed = passed.lock().unwrap();
+        let times = passed.entry(point.to_owned()).or_insert(0);
+        *times += 1;
+        if ends
+            .as_ref()
+            .is_some_and(|(end, nth)| end == point && nth == times)
+        {
+            kill_process(getpid(), signal).unwrap();
+        }
+    }));
 }

@@ -1,9 +1,9 @@
 //! Where the ledger of a process lies.
 
 use crate::world::{file, memory};
-use semel::store::{
-    Clock, Moment, PostgresStore, RedisStore, Server, SqliteStore, Store, SystemClock,
-};
+use semel::store::{Clock, Moment, Server, SqliteStore, Store, SystemClock};
+use semel_postgres::PostgresStore;
+use semel_redis::RedisStore;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc};
 

@@ -1,8 +1,8 @@
 //! A client as Stripe's own libraries are: forms, the secret key as the user, and a random idempotency key on each request.
 
 use semel::{
+    model::{Failure, Outcome},
     runtime::Ticket,
-    words::{Failure, Outcome},
 };
 use serde_json::{Map, Value};
 use std::{

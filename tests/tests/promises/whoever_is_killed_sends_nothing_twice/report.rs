@@ -1,7 +1,7 @@
 //! What a run of kills came to.
 
 use crate::shop::{Fault, What};
-use semel::words::Answer;
+use semel::model::Answer;
 use std::{collections::BTreeMap, fmt};
 
 /// Counts of a run.

@@ -5,13 +5,11 @@ use super::{
     register::{Asked, EVENTS_MAX, Event, Told, is_linearizable},
 };
 use semel::{
-    ledger::{
-        Entry,
-        conformance::{entry, key},
-    },
+    ledger::Entry,
+    model::StoreKey,
     store::{Created, Keep, Removed, Replaced, Store, StoreError, Stored, Version},
-    words::StoreKey,
 };
+use semel_conformance::{entry, key};
 use std::{
     collections::BTreeMap,
     sync::{

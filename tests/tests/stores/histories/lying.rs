@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use semel::{
     ledger::Entry,
+    model::{Durability, Stamp, StoreKey},
     store::{
         Created, Keep, MemoryStore, Page, Query, Removed, Replaced, Store, StoreError, Stored,
         Version,
     },
-    words::{Durability, Stamp, StoreKey},
 };
 use std::{
     collections::HashMap,

@@ -3,7 +3,8 @@
 
 use super::open;
 use crate::witness::Witness;
-use semel::{ledger::conformance::key, store::Store};
+use semel::store::Store;
+use semel_conformance::key;
 use semel_servers::postgres::Postgres;
 use std::sync::Arc;
 use tokio::task::block_in_place;

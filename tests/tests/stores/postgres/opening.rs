@@ -1,10 +1,8 @@
 //! What is refused when a ledger is opened, in which words.
 
 use insta::assert_snapshot;
-use semel::{
-    store::{PostgresSetup, PostgresStore, Server, SetUp},
-    words::Durability,
-};
+use semel::{model::Durability, store::Server};
+use semel_postgres::{PostgresSetup, PostgresStore, SetUp};
 use semel_servers::postgres::{OWNER, Postgres};
 
 async fn refusal(server: &Server) -> String {
@@ -113,7 +111,7 @@ async fn a_default_that_does_not_wait_for_the_disk_is_overruled() {
 /// A ledger that is open notices what is changed under it, and trusts it again once that is put right.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_while_it_is_open_is_noticed() {
-    use semel::ledger::conformance::key;
+    use semel_conformance::key;
     let server = Postgres::start();
     let store = super::open(&server.ledger("ledger").await).await;
     for (setting, is_right) in [("off", false), ("on", true)] {

@@ -1,8 +1,8 @@
 //! Several hosts on one ledger.
 
 use super::open;
-use semel::ledger::conformance::{entry, fresh_version, key};
 use semel::store::{Created, Keep, Replaced};
+use semel_conformance::{entry, fresh_version, key};
 use semel_servers::postgres::Postgres;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;

@@ -4,10 +4,11 @@
 use super::open;
 use crate::witness::Witness;
 use semel::{
-    ledger::conformance::{entry, fresh_version, key},
-    store::{Keep, PostgresStore, Server, StoreError},
-    words::Durability,
+    model::Durability,
+    store::{Keep, Server, StoreError},
 };
+use semel_conformance::{entry, fresh_version, key};
+use semel_postgres::PostgresStore;
 use semel_servers::{machine, postgres::Postgres, proxy::Proxy};
 use std::time::Duration;
 use tokio::task::block_in_place;

@@ -8,10 +8,10 @@ use crate::{
     witness::Witness,
 };
 use semel::{
-    ledger::conformance::{entry, fresh_version, key},
+    model::Answer,
     store::{Keep, Server, Store, StoreError},
-    words::Answer,
 };
+use semel_conformance::{entry, fresh_version, key};
 use semel_servers::postgres::{OWNER, Postgres};
 use std::{sync::Arc, time::Duration};
 use tokio::task::block_in_place;

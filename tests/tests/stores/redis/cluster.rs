@@ -7,15 +7,14 @@ use proptest::prelude::*;
 use semel::{
     key::KeyScheme,
     ledger::Person,
-    ledger::conformance::{self, Fixture, alike, entry, fresh_version, key},
+    model::{Answer, Durability, StoreKey},
     runtime::{CallError, Ledger, Semel},
-    store::{
-        Created, Keep, Query, RedisSetUp, RedisStore, Replaced, SettableClock, Store, StoreError,
-        Version,
-    },
-    words::{Answer, Durability, StoreKey},
+    store::{Created, Keep, Query, Replaced, SettableClock, Store, StoreError},
 };
+use semel_conformance::{Fixture, alike, entry, fresh_version, key};
+use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::redis::{FIT, Redis, cluster::Cluster};
+use semel_store::fresh_nonce;
 use std::{
     sync::{
         Arc,
@@ -56,7 +55,7 @@ async fn fixture(cluster: Arc<Cluster>) -> Fixture {
         let server = losing.server();
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
-            conformance::run(async {
+            semel_conformance::run(async {
                 assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made))
             });
         });
@@ -74,7 +73,7 @@ async fn fixture(cluster: Arc<Cluster>) -> Fixture {
 #[test]
 fn it_keeps_the_contract_and_answers_as_memory_does() {
     let cluster = Arc::new(Cluster::start(3));
-    for case in conformance::CASES {
+    for case in semel_conformance::CASES {
         println!("{}", case.name());
         case.run(fixture(Arc::clone(&cluster)));
     }
@@ -84,7 +83,7 @@ fn it_keeps_the_contract_and_answers_as_memory_does() {
         ..ProptestConfig::default()
     };
     proptest!(config, |(steps in proptest::collection::vec(any::<u64>(), 80..120))| {
-        conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&cluster)).await, &steps).await });
+        semel_conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&cluster)).await, &steps).await });
     });
 }
 
@@ -198,7 +197,7 @@ async fn rewrite_until(store: Arc<RedisStore>, first: u32, stop: Arc<AtomicBool>
             .create(at, &entry(number), version, Keep::UntilRemoved)
             .await
             .unwrap();
-        let next = Version::fresh().unwrap();
+        let next = fresh_nonce().unwrap();
         let replaced = store
             .replace(at, version, &entry(number + 1), next, Keep::Seconds(3600))
             .await

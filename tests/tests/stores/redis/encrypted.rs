@@ -1,7 +1,8 @@
 //! A server is spoken to over TLS where the URL says so, and only if an authority that this machine trusts vouches for it.
 
 use super::{Redis, create, get};
-use semel::store::{RedisSetUp, RedisStore, Server};
+use semel::store::Server;
+use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::{machine, redis::FIT};
 use std::{path::PathBuf, process::Command};
 

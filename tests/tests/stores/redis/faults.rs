@@ -1,8 +1,9 @@
 //! What faults of processes and networks leave behind.
 
 use super::{create, get, losing, open, store};
-use semel::ledger::conformance::{entry, fresh_version, key};
-use semel::store::{Keep, RedisStore, Store, StoreError};
+use semel::store::{Keep, Store, StoreError};
+use semel_conformance::{entry, fresh_version, key};
+use semel_redis::RedisStore;
 use semel_servers::redis::{FIT, Redis};
 use std::{
     sync::{Arc, Mutex},

@@ -2,10 +2,11 @@
 
 use super::{create, get, open, store};
 use semel::{
-    ledger::conformance::{entry, fresh_version, key},
-    store::{Created, Keep, RedisSetUp, RedisStore, Store, StoreError},
-    words::{Durability, Incarnation},
+    model::{Durability, Incarnation},
+    store::{Created, Keep, Store, StoreError},
 };
+use semel_conformance::{entry, fresh_version, key};
+use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::redis::{FIT, Redis};
 use std::time::{Duration, Instant};
 
@@ -55,7 +56,7 @@ async fn a_part_that_is_gone_is_found_out() {
     let before = incarnation(&store).await;
     redis.cli(&["DEL", "semel:{000}:life"]);
     insta::assert_snapshot!(told(create(&store, 1).await));
-    let elsewhere = semel::words::StoreKey::from_bytes([0xaa; 32]);
+    let elsewhere = semel::model::StoreKey::from_bytes([0xaa; 32]);
     assert!(store.get(elsewhere).await.is_ok(), "what is whole is used");
     assert_eq!(
         RedisStore::set_up(&redis.server()).await,

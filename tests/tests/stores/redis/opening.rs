@@ -2,9 +2,10 @@
 
 use super::{LEAN, at};
 use semel::{
-    store::{RedisSetUp, RedisStore, Server, Store},
-    words::Durability,
+    model::Durability,
+    store::{Server, Store},
 };
+use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::redis::{FIT, Redis};
 
 /// Why it is not opened, with its port left out.

@@ -1,8 +1,8 @@
 //! What was overwritten or removed cannot be read from the server's files any more, once it is scrubbed.
 
 use super::store;
-use semel::ledger::conformance::{entry, fresh_version, handle, key};
 use semel::store::{Keep, Removed, Store};
+use semel_conformance::{entry, fresh_version, handle, key};
 use semel_servers::redis::{FIT, Redis};
 use std::{fs, path::Path};
 

@@ -8,10 +8,11 @@ use crate::{
     witness::Witness,
 };
 use semel::{
+    model::Answer,
     runtime::Semel,
-    store::{RedisStore, Store, StoreError},
-    words::Answer,
+    store::{Store, StoreError},
 };
+use semel_redis::RedisStore;
 use semel_servers::redis::{FIT, Redis};
 use std::sync::{
     Arc,

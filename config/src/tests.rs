@@ -1,0 +1,612 @@
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use super::*;
+use insta::assert_snapshot;
+use semel::ledger::ServerErrors;
+use serde_json::json;
+use std::{fs, os::unix::fs::PermissionsExt};
+use tempfile::TempDir;
+
+/// A home, a working folder in it, and variables.
+struct Stage {
+    folder: TempDir,
+    around: Surroundings,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir_all(folder.path().join("work")).unwrap();
+        let around = Surroundings {
+            folder: folder.path().join("work"),
+            ..Surroundings::default()
+        };
+        Self { folder, around }.with("HOME", "{home}")
+    }
+
+    fn with(mut self, variable: &str, value: &str) -> Self {
+        let value = value.replace("{home}", self.folder.path().to_str().unwrap());
+        self.around
+            .variables
+            .insert(variable.to_owned(), value.into());
+        self
+    }
+
+    fn without(mut self, variable: &str) -> Self {
+        self.around.variables.remove(variable);
+        self
+    }
+
+    fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn load(&self) -> Config {
+        Config::load(None, &self.around).unwrap()
+    }
+
+    fn faults(&self, asked: Option<&str>) -> String {
+        let faults = Config::load(asked.map(Path::new), &self.around).unwrap_err();
+        faults
+            .to_string()
+            .replace(self.folder.path().to_str().unwrap(), "[home]")
+    }
+}
+
+fn load(text: &str) -> Config {
+    Stage::new().file("work/semel.toml", text).load()
+}
+
+fn faults(text: &str) -> String {
+    Stage::new().file("work/semel.toml", text).faults(None)
+}
+
+#[test]
+fn without_a_file_the_defaults_hold() {
+    let stage = Stage::new();
+    let config = stage.load();
+    assert_eq!(config.file, None);
+    let path = stage.path(".local/state/semel/ledger.sqlite");
+    assert_eq!(
+        config.ledger,
+        LedgerPlace::Sqlite {
+            path: path.clone(),
+            is_default: true
+        }
+    );
+    assert_eq!(config.tenant, Tenant::default());
+    assert_eq!(config.tool("anything"), &ToolSetup::default());
+    config.ledger.prepare().unwrap();
+    let mode = fs::metadata(path.parent().unwrap())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn the_documented_example_is_read_as_it_says() {
+    let documented = include_str!("lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"));
+    let example: Vec<_> = documented
+        .skip_while(|line| *line != " ```toml")
+        .skip(1)
+        .take_while(|line| *line != " ```")
+        .collect();
+    let text = example
+        .join("\n")
+        .replace("# timed_rerun", "timed_rerun")
+        .replace("# taken_within", "taken_within");
+    let secret = "s".repeat(32);
+    let stage = Stage::new()
+        .file("work/secret", &secret)
+        .file("work/seal-2026-11", &secret)
+        .file("work/semel.toml", text);
+    let config = stage.load();
+    assert_eq!(
+        config.ledger,
+        LedgerPlace::Sqlite {
+            path: stage.path("work/ledger.sqlite"),
+            is_default: false
+        }
+    );
+    assert!(config.secret.is_some());
+    assert_eq!(config.sealing.as_ref().unwrap().current().id(), "2026-11");
+    let defaults = ToolSetup {
+        name_space: Some("shop".to_owned()),
+        defined_at: config.unnamed.defined_at.clone(),
+        ..ToolSetup::default()
+    };
+    assert_eq!(config.unnamed, defaults);
+    let tool = config.tool("stripe.refunds.create");
+    assert_eq!(tool.policy, PolicySource::Named("intent".to_owned()));
+    assert_eq!(
+        Value::Object(tool.settings.clone()),
+        json!({"operation": "refund", "identity": ["order_id"]})
+    );
+    assert_eq!(tool.allowance.timed_rerun_ms, Some(600_000));
+    assert_eq!(tool.taken_within, Some(Duration::from_secs(5)));
+    assert_eq!(tool.name_space.as_deref(), Some("shop"));
+    assert_eq!(tool.allowance.server_errors, ServerErrors::ProveNothing);
+    assert_eq!(config.tool("refunds"), &config.unnamed);
+}
+
+#[test]
+fn the_first_tool_that_matches_counts() {
+    let config = load(
+        "[defaults]\nwait = \"1s\"\nlease = \"1m\"\nsettings = { a = 1 }\n\
+         [[tool]]\nmatch = \"pay_*\"\nwait = \"2s\"\nopen_without_ledger = true\n\
+         [[tool]]\nmatch = [\"*\"]\npolicy = \"intent\"\nserver_errors_are_answers = true\n",
+    );
+    let (pay, other) = (config.tool("pay_invoice"), config.tool("mail"));
+    assert_eq!(
+        (pay.allowance.wait_ms, other.allowance.wait_ms),
+        (2000, 1000)
+    );
+    assert_eq!((pay.lease_seconds, other.lease_seconds), (60, 60));
+    assert!(pay.allowance.open_without_ledger && !other.allowance.open_without_ledger);
+    assert_eq!(other.allowance.server_errors, ServerErrors::AreAnswers);
+    assert_eq!(
+        pay.settings.len(),
+        1,
+        "the default policy keeps its settings"
+    );
+    assert!(
+        other.settings.is_empty(),
+        "another policy does not take them"
+    );
+    assert_eq!(
+        pay.defined_at
+            .as_ref()
+            .unwrap()
+            .to_string()
+            .rsplit(':')
+            .next(),
+        Some("5")
+    );
+    assert_eq!(config.setups().count(), 3);
+}
+
+#[test]
+fn only_tools_that_nobody_named_count_a_written_answer_as_received() {
+    let config = load("[[tool]]\nmatch = \"a\"\n[[tool]]\nmatch = \"b\"\ntaken_within = \"1s\"\n");
+    let within = |tool| {
+        config
+            .tool(tool)
+            .taken_within
+            .map(|within| within.as_secs())
+    };
+    assert_eq!(
+        [within("a"), within("b"), within("c")],
+        [None, Some(1), Some(5)]
+    );
+    assert_eq!(
+        load("[defaults]\ntaken_within = \"0s\"")
+            .tool("c")
+            .taken_within,
+        None
+    );
+}
+
+#[test]
+fn the_file_is_looked_for_in_order() {
+    let tenant = |name: &str| format!("[defaults]\ntenant = \"{name}\"\n");
+    let mut stage = Stage::new();
+    let mut found = vec![stage.load().tenant];
+    for (path, variable) in [
+        (".config/semel/semel.toml", None),
+        (
+            "xdg/semel/semel.toml",
+            Some(("XDG_CONFIG_HOME", "{home}/xdg")),
+        ),
+        ("work/semel.toml", None),
+        ("named.toml", Some(("SEMEL_CONFIG", "../named.toml"))),
+    ] {
+        stage = stage.file(path, tenant(path));
+        if let Some((name, value)) = variable {
+            stage = stage.with(name, value);
+        }
+        found.push(stage.load().tenant);
+    }
+    let stage = stage.file("work/asked.toml", tenant("asked"));
+    found.push(
+        Config::load(Some(Path::new("asked.toml")), &stage.around)
+            .unwrap()
+            .tenant,
+    );
+    let found: Vec<_> = found.iter().map(Tenant::as_str).collect();
+    let expected = [
+        "default",
+        ".config/semel/semel.toml",
+        "xdg/semel/semel.toml",
+        "work/semel.toml",
+        "named.toml",
+        "asked",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn paths_are_relative_to_the_file_and_those_of_variables_to_the_working_folder() {
+    let text =
+        "[ledger]\nurl = \"sqlite:l.sqlite\"\n[[tool]]\nmatch = \"a\"\npolicy = \"./p.wasm\"\n";
+    let stage = Stage::new()
+        .file("etc/semel.toml", text)
+        .file("etc/p.wasm", "")
+        .with("SEMEL_CONFIG", "../etc/semel.toml");
+    let config = stage.load();
+    assert_eq!(
+        config.ledger.to_string(),
+        format!("sqlite:{}", stage.path("work/../etc/l.sqlite").display())
+    );
+    assert_eq!(
+        config.tool("a").policy,
+        PolicySource::File(stage.path("work/../etc/./p.wasm"))
+    );
+    let stage = stage.with("SEMEL_LEDGER", "sqlite:m.sqlite");
+    assert_eq!(
+        stage.load().ledger,
+        LedgerPlace::Sqlite {
+            path: stage.path("work/m.sqlite"),
+            is_default: false
+        }
+    );
+}
+
+#[test]
+fn variables_override_the_file() {
+    let stage = Stage::new()
+        .file(
+            "work/semel.toml",
+            "[ledger]\nurl = \"sqlite:l\"\n[defaults]\ntenant = \"a\"\nwait = \"1s\"\n",
+        )
+        .with("SEMEL_LEDGER", "memory:")
+        .with("SEMEL_TENANT", "b")
+        .with("SEMEL_WAIT", "2s")
+        .with("SEMEL_LEASE", "20s");
+    let config = stage.load();
+    assert_eq!(
+        (config.ledger, config.tenant.as_str()),
+        (LedgerPlace::Memory, "b")
+    );
+    assert_eq!(
+        (
+            config.unnamed.allowance.wait_ms,
+            config.unnamed.lease_seconds
+        ),
+        (2000, 20)
+    );
+    let config = stage.with("SEMEL_TENANT", "").load();
+    assert_eq!(
+        config.tenant.as_str(),
+        "a",
+        "an empty variable counts as unset"
+    );
+}
+
+#[test]
+fn a_secret_may_be_a_file_or_a_variable() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let id = |stage: Stage| {
+        let scheme = semel::key::KeyScheme::new(semel::key::Mode::Enforce, stage.load().secret);
+        scheme.secret_id().unwrap()
+    };
+    let file = Stage::new()
+        .file("work/s", format!("{secret}\n"))
+        .file("work/semel.toml", "[keys]\nsecret_file = \"s\"");
+    let variable = Stage::new()
+        .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
+        .with("PAY", secret);
+    let named = Stage::new()
+        .file("s", secret)
+        .with("SEMEL_SECRET_FILE", "../s");
+    let id_of_file = id(file);
+    assert_eq!([id(variable), id(named)], [id_of_file.clone(), id_of_file]);
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line_and_cure() {
+    let told = faults(
+        r#"
+[ledger]
+url = "mysql://me:hunter2@db/semel"
+path = "x"
+[keys]
+secret_file = "missing"
+[defaults]
+tenant = ""
+wait = 10
+lease = "1s"
+refusal = "ten minutes"
+retries = -1
+outcome_bytes_max = 99999999
+open_without_ledger = true
+trusted = true
+taken_within = "2h"
+[tol]
+[[tool]]
+policy = "intent"
+[[tool]]
+match = "a{b"
+policy = "./missing.wasm"
+lease = "1500ms"
+[[tool]]
+match = ["x", 3]
+policy = "Intent!"
+settings = "none"
+keep_identity = "yes"
+[[tool]]
+match = []
+tenant = "alice"
+polciy = "intent"
+[[tool]]
+match = "*"
+settings = { limit = inf, name = 1979-05-27 }
+[[tool]]
+match = "late"
+"#,
+    );
+    assert_snapshot!(told);
+}
+
+#[test]
+fn other_mistakes_are_told_as_plainly() {
+    let told = [
+        "[ledger]\nurl = \"memory:x\"",
+        "[ledger]\nurl = \"sqlite:\"",
+        "[ledger]\nurl = \"sqlite::memory:\"",
+        "[ledger]\nurl = \"sqlite:///var/x\"",
+        "[ledger]\nurl = \"sqlite:~/x\"",
+        "[ledger]\nurl = \"ledger.sqlite\"",
+        "[ledger]\nurl = \"postgres:semel\"",
+        "[ledger]\nurl = \"rediss://\"",
+        "[ledger]\nurl = \"postgres://db/semel\"\nsecret_env = \"PAY\"",
+        "[keys]\nsecret_env = \"PAY\"",
+        "[keys]\nsecret_env = \"PAY\"\nsecret_file = \"x\"",
+        "tool = 1\nledger = 2",
+        "[[tool]]\nmatch = \"a\"\n[[tool]]\nmatch = \"a\"",
+        "[defaults]\nwait = \"1s\"\nwait = \"2s\"",
+        "[defaults\n",
+        "[[tool]]\nmatch = \"\"\npolicy = \".\"",
+        "[[tool]]\nmatch = \"a\"\npolicy = \"../\"",
+        "\"a\\u001b[31m\" = 1",
+    ]
+    .map(|text| faults(text).replace('\n', "\n    "))
+    .join("\n");
+    assert_snapshot!(told);
+}
+
+#[test]
+fn mistakes_outside_the_file_are_told_with_their_place() {
+    let told = [
+        Stage::new().faults(Some("missing.toml")),
+        Stage::new()
+            .with("SEMEL_CONFIG", "missing.toml")
+            .faults(None),
+        Stage::new().file("work/semel.toml/x", "").faults(None),
+        Stage::new().file("work/semel.toml", [0xff]).faults(None),
+        Stage::new()
+            .file("work/semel.toml", vec![b' '; FILE_BYTES_MAX + 1])
+            .faults(None),
+        Stage::new().without("HOME").faults(None),
+        Stage::new().with("HOME", "relative").faults(None),
+        Stage::new()
+            .with("SEMEL_LEDGER", "etcd:x")
+            .with("SEMEL_TENANT", "a\nb")
+            .with("SEMEL_WAIT", "soon")
+            .with("SEMEL_SECRET_FILE", "missing")
+            .faults(None),
+        Stage::new()
+            .file("work/s", "short")
+            .with("SEMEL_SECRET_FILE", "s")
+            .faults(None),
+    ]
+    .join("\n");
+    assert_snapshot!(told);
+}
+
+#[test]
+fn too_many_tools_or_globs_are_refused() {
+    let many: String = (0..=TOOLS_MAX)
+        .map(|number| format!("[[tool]]\nmatch = \"t{number}\"\n"))
+        .collect();
+    assert!(
+        faults(&many).ends_with(
+            "semel.toml:2001: there are more than 1000 tools: match several with one glob"
+        )
+    );
+    let globs: Vec<_> = (0..=GLOBS_MAX)
+        .map(|number| format!("\"t{number}\""))
+        .collect();
+    assert!(
+        faults(&format!("[[tool]]\nmatch = [{}]", globs.join(",")))
+            .contains("`match` has 65 globs")
+    );
+    assert!(faults(&format!("[[tool]]\nmatch = \"{}\"", "x".repeat(257))).contains("this has 257"));
+    assert!(
+        faults(&format!(
+            "settings = {}1{}",
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        ))
+        .contains("no TOML")
+    );
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let stage = Stage::new()
+        .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
+        .with("PAY", secret);
+    assert!(!format!("{:?}{:?}", stage.load(), stage.around).contains("0123"));
+    assert!(!faults("[ledger]\nurl = \"mysql://me:hunter2@db/semel\"").contains("hunter2"));
+    let text = "[ledger]\nurl = \"postgres://me:hunt@er2@db:5433/semel?sslmode=require\"\nsecret_env = \"PAY\"";
+    let stage = Stage::new()
+        .file("work/semel.toml", text)
+        .with("PAY", "another");
+    let ledger = stage.load().ledger;
+    assert_eq!(ledger.to_string(), "postgres://db:5433/semel");
+    let told = format!("{ledger:?}");
+    assert!(
+        !told.contains("hunt") && !told.contains("er2") && !told.contains("another"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_gateway_is_set_up_by_its_section() {
+    let token = "0123456789abcdef";
+    let text = "[mcp]\nlisten = \"localhost:8080\"\ntoken_env = \"TOKEN\"\ntenant_header = \"X-Tenant\"\n\
+         probe_tools = [\"crm_getRefund\"]\n\
+         [[mcp.server]]\nname = \"files\"\ncommand = [\"serve\", \"/data\"]\n\
+         [[mcp.server]]\nname = \"crm\"\nurl = \"https://crm.example/mcp\"\nheaders_env = { Authorization = \"CRM\" }\n";
+    let stage = Stage::new()
+        .with("TOKEN", token)
+        .with("CRM", "Bearer s3cret")
+        .file("work/semel.toml", text);
+    let setup = stage.load().mcp;
+    assert_eq!(setup.listen, "127.0.0.1:8080".parse().ok());
+    assert_eq!(setup.token.as_ref().map(SecretText::reveal), Some(token));
+    assert_eq!(setup.tenant_header.as_deref(), Some("x-tenant"));
+    assert_eq!(setup.limits, McpLimits::default());
+    assert_eq!(setup.probe_tools, ["crm_getRefund"]);
+    let [files, crm] = &setup.servers[..] else {
+        panic!("two servers")
+    };
+    assert_eq!(
+        files.place,
+        McpPlace::Command(vec!["serve".to_owned(), "/data".to_owned()])
+    );
+    assert!(files.is_trusted() && files.restart && !crm.is_trusted());
+    assert_eq!(crm.headers[0].0, "authorization");
+    let told = format!("{setup:?}");
+    assert!(!told.contains(token) && !told.contains("s3cret"));
+    assert_eq!(load("").mcp, McpSetup::default());
+}
+
+#[test]
+fn every_mistake_about_the_gateway_is_told() {
+    let text = r#"
+[mcp]
+listen = "8080"
+token_env = "NONE"
+token_file = "x"
+tenant_header = "Authorization"
+run_header = "X Run"
+body_bytes_max = 0
+shutdown_within = "1h"
+what = 1
+[[mcp.server]]
+command = "serve"
+[[mcp.server]]
+name = "git"
+command = []
+[[mcp.server]]
+name = "git"
+url = "https://me:hunter2@example.org"
+[[mcp.server]]
+name = "git_hub"
+command = "serve"
+url = "https://x"
+headers_env = { "a b" = "X", B = "NONE", C = 1 }
+[[mcp.server]]
+name = "nowhere"
+trust_hints = "yes"
+[[tool]]
+match = "x"
+answer_within = "1ms"
+on_cancel = "stop"
+"#;
+    assert_snapshot!(faults(text));
+    assert!(!faults(text).contains("hunter2"));
+    let short = Stage::new()
+        .with("TOKEN", "short")
+        .file("work/semel.toml", "[mcp]\ntoken_env = \"TOKEN\"");
+    assert_snapshot!(short.faults(None));
+}
+
+#[test]
+fn compiled_policies_are_kept_in_the_users_folder_unless_somebody_says_otherwise() {
+    let stage = Stage::new();
+    assert_eq!(stage.load().cache, Some(stage.path(".cache/semel/code")));
+    let stage = stage.with("XDG_CACHE_HOME", "{home}/elsewhere");
+    assert_eq!(stage.load().cache, Some(stage.path("elsewhere/semel/code")));
+    let stage = stage.file("work/semel.toml", "[cache]\nfolder = \"kept\"");
+    assert_eq!(stage.load().cache, Some(stage.path("work/kept")));
+    let stage = stage.with("SEMEL_CACHE", "other");
+    assert_eq!(stage.load().cache, Some(stage.path("work/other")));
+    assert_eq!(stage.with("SEMEL_CACHE", "off").load().cache, None);
+    assert_eq!(
+        load("[cache]\nenabled = false\nfolder = \"kept\"").cache,
+        None
+    );
+    assert_eq!(
+        Stage::new()
+            .without("HOME")
+            .with("SEMEL_LEDGER", "memory:")
+            .load()
+            .cache,
+        None,
+        "no home, no cache"
+    );
+    assert!(
+        Stage::new()
+            .with("SEMEL_CACHE", "~/kept")
+            .faults(None)
+            .contains("SEMEL_CACHE")
+    );
+}
+
+#[test]
+fn sealing_keys_come_from_files_and_variables_and_one_is_current() {
+    let text = "[sealing]\ncurrent = \"new\"\n\
+         [[sealing.key]]\nid = \"old\"\nsecret_env = \"OLD_KEY\"\n\
+         [[sealing.key]]\nid = \"new\"\nsecret_file = \"new-key\"\n";
+    let secret = "0123456789abcdef0123456789abcdef";
+    let stage = Stage::new()
+        .file("work/new-key", secret)
+        .with("OLD_KEY", secret)
+        .file("work/semel.toml", text);
+    let keys = stage.load().sealing.unwrap();
+    assert_eq!(
+        (keys.current().id(), keys.ids().collect::<Vec<_>>()),
+        ("new", vec!["new", "old"])
+    );
+    assert!(!format!("{:?}", stage.load()).contains(secret));
+    assert!(load("").sealing.is_none());
+}
+
+#[test]
+fn every_mistake_about_sealing_keys_is_told() {
+    assert_snapshot!(faults("[sealing]\n"));
+    assert_snapshot!(faults(
+        "[sealing]\ncurrent = \"new\"\n\
+         [[sealing.key]]\nid = \"old\"\n\
+         [[sealing.key]]\nsecret_env = \"NONE\"\n\
+         [[sealing.key]]\nid = \"short\"\nsecret_file = \"semel.toml\"\nwhat = 1\n"
+    ));
+    let twice = "[[sealing.key]]\nid = \"a\"\nsecret_file = \"key\"\n";
+    let text = format!("[sealing]\ncurrent = \"a\"\n{twice}{twice}");
+    let stage = Stage::new()
+        .file("work/key", "k".repeat(32))
+        .file("work/semel.toml", text);
+    assert!(
+        stage
+            .faults(None)
+            .contains("two sealing keys are named `a`")
+    );
+}

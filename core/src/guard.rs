@@ -1,0 +1,347 @@
+//! How one guarded call goes from its claim to its answer: a protocol as a value.
+//!
+//! A [`Guard`] takes events and gives actions, one at a time; a driver performs each action and reports what it came
+//! to. Time is an argument, randomness and I/O are the driver's. So a test can drive it anywhere, kill it anywhere, and
+//! a model checker can run it against the real ledger.
+//!
+//! ```text
+//! claim ─ granted ─ (mark what it undoes) ─ run ─ judge ─ settle ─ finish
+//!       ├ running ─ wait ─ claim
+//!       ├ in doubt ─ recover ─ resolve ─ granted, as above
+//!       │                    ├ look ─ probe ─ weigh ─ (judge) ─ saw ─ claim
+//!       │                    └ hold ─ finish
+//!       └ told ─ finish
+//! ```
+
+mod action;
+mod recovering;
+mod running;
+mod standing;
+
+pub use action::{Action, End, Event, LedgerFault, PolicyTrouble, Reading, Seen, Unmarked};
+
+use crate::{
+    ledger::{Grant, Reply, ServerErrors, Told},
+    model::{Outcome, Probe},
+};
+
+/// What the operator allows for a tool, as far as the guard decides by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Allowance {
+    /// How long a call waits for another caller's attempt, or for a delay that its policy asks for, in milliseconds.
+    pub wait_ms: u64,
+    /// How often a call runs the tool again after an attempt that had no effect.
+    pub reruns: u32,
+    /// How often what is in doubt is sent again, for one key.
+    pub retries: u32,
+    /// How often what is in doubt is looked at, for one key.
+    pub looks: u32,
+    /// Whether the caller can run the tool (again); a host that cannot pass a closure runs it once at the most.
+    pub can_run: bool,
+    /// Whether the host can run a probe.
+    pub can_probe: bool,
+    /// Whether a server error may prove that there was no effect.
+    pub server_errors: ServerErrors,
+    /// After how long a probe that found nothing lets the call be sent again, in milliseconds; none: never.
+    pub timed_rerun_ms: Option<u64>,
+    /// Whether the tool runs while the ledger is unreachable.
+    pub open_without_ledger: bool,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            wait_ms: 10_000,
+            reruns: 0,
+            retries: 2,
+            looks: 8,
+            can_run: true,
+            can_probe: false,
+            server_errors: ServerErrors::ProveNothing,
+            timed_rerun_ms: None,
+            open_without_ledger: false,
+        }
+    }
+}
+
+/// What the guard waits to hear of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Phase {
+    Claiming,
+    Marking(Grant),
+    Running(Grant),
+    Suspending(Grant),
+    RunningOpen,
+    Judging { grant: Grant, outcome: Outcome },
+    JudgingOpen(Outcome),
+    Settling(running::Own),
+    Releasing { why: Unmarked },
+    Holding,
+    Waiting,
+    Recovering(Reading),
+    Delaying { reading: Reading },
+    Resolving(Reading),
+    Looking { reading: Reading, probe: Probe },
+    Probing { reading: Reading, probe: Probe },
+    Weighing,
+    JudgingFound { found: Outcome },
+    Seeing(recovering::AfterLook),
+    Finished,
+}
+
+/// One guarded call, from its claim to its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Guard {
+    allowance: Allowance,
+    phase: Phase,
+    /// How often this call ran the tool.
+    runs: u32,
+    /// The number of its own last attempt, and what that came to, where it is not settled.
+    own: Option<(u32, Outcome)>,
+    /// The first generation that was read before it was delivered.
+    read_undelivered: Option<u32>,
+    /// Under which continuation it goes on with what waits; none: it claims.
+    resumes: Option<String>,
+}
+
+impl Guard {
+    /// A call that is about to be claimed, and the first action.
+    #[must_use]
+    pub fn start(allowance: Allowance) -> (Self, Action) {
+        let phase = Phase::Claiming;
+        let guard = Self {
+            allowance,
+            phase,
+            runs: 0,
+            own: None,
+            read_undelivered: None,
+            resumes: None,
+        };
+        (
+            guard,
+            Action::Claim {
+                read_undelivered: None,
+            },
+        )
+    }
+
+    /// A call that was made before a caller took the outcome of `generation`, and the first action: it is owed that outcome,
+    /// and begins no next generation.
+    #[must_use]
+    pub fn owed(allowance: Allowance, generation: u32) -> (Self, Action) {
+        let (guard, _) = Self::start(allowance);
+        let read_undelivered = Some(generation);
+        (
+            Self {
+                read_undelivered,
+                ..guard
+            },
+            Action::Claim { read_undelivered },
+        )
+    }
+
+    /// A call that goes on with what waits under `continuation`, and the first action.
+    #[must_use]
+    pub fn resume(allowance: Allowance, continuation: String) -> (Self, Action) {
+        let (guard, _) = Self::start(allowance);
+        let action = Action::Continue {
+            continuation: continuation.clone(),
+        };
+        (
+            Self {
+                resumes: Some(continuation),
+                ..guard
+            },
+            action,
+        )
+    }
+
+    /// From now on the caller cannot run the tool again.
+    pub fn cannot_run_again(&mut self) {
+        self.allowance.can_run = false;
+    }
+
+    /// The attempt that the caller runs now.
+    pub fn running(&self) -> Option<&Grant> {
+        match &self.phase {
+            Phase::Running(grant) => Some(grant),
+            _ => None,
+        }
+    }
+
+    /// What to do about `event`, which tells what the action before came to, `elapsed_ms` after the call was made.
+    pub fn step(&mut self, event: Event, elapsed_ms: u64) -> Action {
+        let phase = std::mem::replace(&mut self.phase, Phase::Finished);
+        match (phase, event) {
+            (Phase::Claiming, Event::Claimed(claimed)) => self.claimed(claimed, elapsed_ms),
+            (Phase::Marking(grant), Event::Marked(marked)) => self.marked(grant, marked),
+            (Phase::Running(grant), Event::Ran(outcome)) => self.ran(grant, outcome),
+            (Phase::RunningOpen, Event::Ran(outcome)) => self.ran_open(outcome),
+            (
+                Phase::Running(grant),
+                Event::Suspended {
+                    continuation,
+                    limit_seconds,
+                },
+            ) => {
+                let action = Action::Suspend {
+                    fence: grant.fence,
+                    continuation,
+                    limit_seconds,
+                };
+                self.enter(Phase::Suspending(grant), action)
+            }
+            (Phase::RunningOpen, Event::Suspended { .. }) => self.ran_open(goes_on()),
+            (Phase::Suspending(grant), Event::Written(written)) => self.suspended(grant, written),
+            (Phase::Judging { grant, outcome }, Event::Judged(judged)) => {
+                self.judged(grant, outcome, judged)
+            }
+            (Phase::JudgingOpen(outcome), Event::Judged(judged)) => {
+                self.judged_open(outcome, judged)
+            }
+            (Phase::Settling(own), Event::Written(written)) => self.settled(own, written),
+            (Phase::Releasing { why }, Event::Written(_)) => self.finish(End::Unmarked(why)),
+            (Phase::Holding, Event::Written(written)) => self.held(written),
+            (Phase::Waiting, Event::Woken) => self.claim(),
+            (Phase::Recovering(reading), Event::Recovered(recovered)) => {
+                self.recovered(reading, recovered, elapsed_ms)
+            }
+            (Phase::Delaying { reading }, Event::Woken) => self.resolve(reading),
+            (Phase::Resolving(reading), Event::Claimed(resolved)) => {
+                self.resolved(reading, resolved)
+            }
+            (Phase::Looking { reading, probe }, Event::Claimed(looked)) => {
+                self.looked(reading, probe, looked)
+            }
+            (Phase::Probing { reading, probe }, Event::Ran(answer)) => {
+                self.probed(reading, probe, answer)
+            }
+            (Phase::Weighing, Event::Weighed(weighed)) => self.weighed(weighed),
+            (Phase::JudgingFound { found }, Event::Judged(judged)) => {
+                self.judged_found(found, judged)
+            }
+            (Phase::Seeing(then), Event::Written(written)) => self.seen(then, written, elapsed_ms),
+            (phase, event) => self.finish(End::Broken(format!(
+                "`{event:?}` came while `{phase:?}` was under way"
+            ))),
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, action: Action) -> Action {
+        self.phase = phase;
+        action
+    }
+
+    fn finish(&mut self, end: End) -> Action {
+        self.enter(Phase::Finished, Action::Finish(Box::new(end)))
+    }
+
+    fn take_own(&mut self) -> Option<Outcome> {
+        self.own.take().map(|(_, outcome)| outcome)
+    }
+
+    fn claim(&mut self) -> Action {
+        let action = match &self.resumes {
+            Some(continuation) => Action::Continue {
+                continuation: continuation.clone(),
+            },
+            None => Action::Claim {
+                read_undelivered: self.read_undelivered,
+            },
+        };
+        self.enter(Phase::Claiming, action)
+    }
+
+    fn claimed(&mut self, claimed: Result<Reading, LedgerFault>, elapsed_ms: u64) -> Action {
+        match claimed {
+            Err(LedgerFault::Refused(_)) if self.resumes.is_some() => {
+                self.finish(End::Unmarked(nothing_waits()))
+            }
+            Err(fault) if self.resumes.is_some() => self.ledger_away(fault),
+            Err(fault) => self.without_ledger(fault),
+            Ok(reading) => match reading.reply.clone() {
+                Reply::Granted(grant) => self.granted(grant),
+                Reply::Told(told) => self.told(reading, &told, elapsed_ms),
+                Reply::MayLook { .. } => self.finish(End::Broken(
+                    "a claim was answered by a right to look".to_owned(),
+                )),
+            },
+        }
+    }
+
+    fn without_ledger(&mut self, fault: LedgerFault) -> Action {
+        // Only where certainly nothing was claimed: what may have been claimed may be found in doubt by others.
+        let is_away = !matches!(fault, LedgerFault::Unreadable(_));
+        if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0
+        {
+            self.runs += 1;
+            return self.enter(Phase::RunningOpen, Action::RunOpen);
+        }
+        self.ledger_away(fault)
+    }
+
+    fn ledger_away(&mut self, fault: LedgerFault) -> Action {
+        let own = self.take_own();
+        self.finish(End::LedgerAway { fault, own })
+    }
+
+    fn granted(&mut self, grant: Grant) -> Action {
+        if grant.marks.iter().any(|mark| !mark.settled) {
+            let action = Action::Mark(grant.clone());
+            return self.enter(Phase::Marking(grant), action);
+        }
+        self.run(grant)
+    }
+
+    fn run(&mut self, grant: Grant) -> Action {
+        self.runs += 1;
+        let action = Action::Run(grant.clone());
+        self.enter(Phase::Running(grant), action)
+    }
+
+    /// Remembers what a reader of an undelivered outcome is owed.
+    fn note(&mut self, reading: &Reading) {
+        if !reading.delivered {
+            self.read_undelivered.get_or_insert(reading.generation);
+        }
+    }
+
+    fn told(&mut self, reading: Reading, told: &Told, elapsed_ms: u64) -> Action {
+        self.note(&reading);
+        match told {
+            Told::Running {
+                continuation: None,
+                lease_ms,
+            } => {
+                let left = self.allowance.wait_ms.saturating_sub(elapsed_ms);
+                if left == 0 {
+                    return self.finish(End::Told(reading));
+                }
+                // A lease that ends wakes nobody, so look again when it does.
+                let at_most_ms = left.min((*lease_ms).max(1));
+                let action = Action::Wait {
+                    key: reading.key,
+                    version: reading.version,
+                    at_most_ms,
+                };
+                self.enter(Phase::Waiting, action)
+            }
+            Told::InDoubt => self.recover(reading),
+            _ => self.finish_told(reading),
+        }
+    }
+}
+
+/// What is seen of a tool that goes on elsewhere, where that could not be recorded.
+fn goes_on() -> Outcome {
+    Outcome::no_answer("it goes on elsewhere, and that could not be recorded")
+}
+
+fn nothing_waits() -> Unmarked {
+    let reason = "nothing waits under the state that this call continues, or it was another call that does: make the \
+                  call exactly as it was, or anew and without that state";
+    Unmarked {
+        reason: reason.to_owned(),
+        passes: false,
+    }
+}

@@ -1,0 +1,347 @@
+//! JSON as Semel reads and writes it: bounded, without duplicate names, and in one canonical form.
+//!
+//! Whatever comes from outside passes [`parse`] (a text) or [`check`] (a value that somebody built in memory) before
+//! anything else looks at it. [`canonical`] is the form in which values are compared, digested and handed to policies.
+//! There is no schema here, and no I/O.
+
+mod canonical;
+mod read;
+mod walk;
+
+use crate::model::kind_of;
+use serde_json::{Map, Value};
+use std::fmt;
+use walk::Walk;
+
+pub use canonical::canonical;
+pub(crate) use canonical::canonical_object;
+pub use read::parse;
+
+/// The deepest nesting that is ever read, whatever the limits say.
+pub const DEPTH_MAX: usize = 100;
+
+/// The largest magnitude up to which every integer is exact in all languages that hold numbers as IEEE 754 doubles.
+pub const EXACT_INTEGER_MAX: u64 = 1 << 53;
+
+/// How much of a pointer a message shows, in characters.
+const POINTER_CHARS_SHOWN: usize = 160;
+
+/// How large a JSON value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonLimits {
+    /// The longest text, in bytes.
+    pub bytes: usize,
+    /// The deepest nesting of lists and objects; `[]` is one deep. Never more than [`DEPTH_MAX`].
+    pub depth: usize,
+}
+
+impl Default for JsonLimits {
+    /// One MiB, 64 deep.
+    fn default() -> Self {
+        Self {
+            bytes: 1 << 20,
+            depth: 64,
+        }
+    }
+}
+
+impl JsonLimits {
+    fn depth(&self) -> usize {
+        self.depth.min(DEPTH_MAX)
+    }
+}
+
+/// A JSON Pointer as messages show it: cut where it is long, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown(String);
+
+impl Shown {
+    /// This pointer.
+    #[must_use]
+    pub fn new(pointer: &str) -> Self {
+        let mut shown: String = pointer
+            .chars()
+            .take(POINTER_CHARS_SHOWN)
+            .map(|char| {
+                if char.is_control() {
+                    char::REPLACEMENT_CHARACTER
+                } else {
+                    char
+                }
+            })
+            .collect();
+        if pointer.chars().nth(POINTER_CHARS_SHOWN).is_some() {
+            shown.push('…');
+        }
+        Self(shown)
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            f.write_str("the top")
+        } else {
+            write!(f, "`{}`", self.0)
+        }
+    }
+}
+
+/// What is wrong with a JSON text or value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonFault {
+    /// It is too long.
+    #[error("the JSON is {bytes} bytes long or longer, and the limit is {limit}: send less")]
+    TooLarge {
+        /// How long it is at least.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is nested too deeply.
+    #[error("the JSON is nested more than {limit} deep at {at}: make it flatter")]
+    TooDeep {
+        /// Where.
+        at: Shown,
+        /// The limit.
+        limit: usize,
+    },
+    /// An object names a member twice.
+    #[error("{at} stands twice in its object: name it once")]
+    Duplicate {
+        /// The member.
+        at: Shown,
+    },
+    /// An integer is so long that JSON readers change it.
+    #[error(
+        "line {line}, column {column} holds an integer too long to be kept exactly: send it as a text"
+    )]
+    Inexact {
+        /// Its line, from 1.
+        line: usize,
+        /// Its column in bytes, from 1.
+        column: usize,
+    },
+    /// It is no JSON.
+    #[error("this is no JSON: {problem}, within {at}")]
+    Syntax {
+        /// What is wrong, with line and column.
+        problem: String,
+        /// The innermost value that could be told.
+        at: Shown,
+    },
+}
+
+/// Holds a value that was built in memory to the bounds that [`parse`] holds a text to. Its size is that of its
+/// canonical text, but for escapes. Never recurses, so no depth of nesting can exhaust the stack.
+///
+/// # Errors
+/// If it is larger or deeper than `limits` allow.
+pub fn check(value: &Value, limits: &JsonLimits) -> Result<(), JsonFault> {
+    within(Walk::over(value), 0, limits)
+}
+
+/// The same of an object that is no value by itself, such as the arguments of a call.
+pub fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result<(), JsonFault> {
+    within(
+        Walk::over_members(members),
+        brackets_and_commas(members.len()),
+        limits,
+    )
+}
+
+fn within(mut walk: Walk<'_>, mut bytes: usize, limits: &JsonLimits) -> Result<(), JsonFault> {
+    while let Some(value) = walk.next() {
+        bytes = bytes
+            .saturating_add(size_without_children(value))
+            .saturating_add(walk.name_bytes());
+        if bytes > limits.bytes {
+            return Err(JsonFault::TooLarge {
+                bytes,
+                limit: limits.bytes,
+            });
+        }
+        if walk.depth() > limits.depth() {
+            return Err(JsonFault::TooDeep {
+                at: walk.here(),
+                limit: limits.depth(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn size_without_children(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(true) => 4,
+        Value::Bool(false) => 5,
+        Value::Number(number) => canonical::number(number).len(),
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => brackets_and_commas(items.len()),
+        Value::Object(members) => brackets_and_commas(members.len()),
+    }
+}
+
+fn brackets_and_commas(children: usize) -> usize {
+    2 + children.saturating_sub(1)
+}
+
+/// Where the first integer lies that is not exact everywhere: beyond 2^53, be it written as an integer or as a float
+/// without a fraction. RFC 8785 would merge such integers, so none may decide what an operation is.
+pub(crate) fn inexact_integer(value: &Value) -> Option<String> {
+    let mut walk = Walk::over(value);
+    while let Some(value) = walk.next() {
+        if let Value::Number(number) = value
+            && is_inexact(number)
+        {
+            return Some(walk.pointer());
+        }
+    }
+    None
+}
+
+fn is_inexact(number: &serde_json::Number) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "2^53 is exact")]
+    const LIMIT: f64 = EXACT_INTEGER_MAX as f64;
+    if let Some(integer) = number.as_i64() {
+        // 2^53 itself is what 2^53 + 1 becomes where numbers are doubles.
+        integer.unsigned_abs() >= EXACT_INTEGER_MAX
+    } else if number.is_u64() {
+        true
+    } else {
+        // Every double of this magnitude is a whole number.
+        number.as_f64().is_none_or(|float| float.abs() >= LIMIT)
+    }
+}
+
+/// Why a value tells nothing apart, where it does not: it is null or empty.
+pub(crate) fn emptiness(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Null => Some(kind_of(value)),
+        Value::String(text) if text.is_empty() => Some("an empty text"),
+        Value::Array(items) if items.is_empty() => Some("an empty list"),
+        Value::Object(members) if members.is_empty() => Some("an empty object"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    fn nested(depth: usize) -> Value {
+        (1..depth).fold(json!([]), |inner, _| Value::Array(vec![inner]))
+    }
+
+    #[test]
+    fn a_value_within_the_limits_passes() {
+        let limits = JsonLimits {
+            bytes: 23,
+            depth: 2,
+        };
+        assert_eq!(check(&json!({"a": [1, true], "b": null}), &limits), Ok(()));
+        assert_eq!(canonical(&json!({"a": [1, true], "b": null})).len(), 23);
+    }
+
+    #[test]
+    fn a_value_one_byte_too_long_is_refused() {
+        let limits = JsonLimits {
+            bytes: 22,
+            depth: 2,
+        };
+        let fault = check(&json!({"a": [1, true], "b": null}), &limits).unwrap_err();
+        assert_eq!(
+            fault,
+            JsonFault::TooLarge {
+                bytes: 23,
+                limit: 22
+            }
+        );
+    }
+
+    #[test]
+    fn ten_thousand_levels_are_refused_without_exhausting_the_stack() {
+        let deep = nested(10_000);
+        let limits = JsonLimits {
+            bytes: usize::MAX,
+            depth: 3,
+        };
+        let fault = check(&deep, &limits).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "the JSON is nested more than 3 deep at `/0/0/0`: make it flatter"
+        );
+        assert_eq!(canonical(&deep).len(), 20_000);
+        assert_eq!(inexact_integer(&deep), None);
+    }
+
+    #[test]
+    fn limits_never_allow_more_than_the_reader_can_bear() {
+        let limits = JsonLimits {
+            bytes: usize::MAX,
+            depth: usize::MAX,
+        };
+        assert_eq!(check(&nested(DEPTH_MAX), &limits), Ok(()));
+        assert!(matches!(
+            check(&nested(DEPTH_MAX + 1), &limits),
+            Err(JsonFault::TooDeep {
+                limit: DEPTH_MAX,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn integers_that_doubles_would_merge_are_found() {
+        let found = |value: Value| inexact_integer(&json!({"a": [0, value]}));
+        for exact in [
+            json!(9_007_199_254_740_991_u64),
+            json!(-9_007_199_254_740_991_i64),
+            json!(1.5),
+            json!("9e99"),
+        ] {
+            assert_eq!(found(exact), None);
+        }
+        for inexact in [
+            json!(9_007_199_254_740_992_u64),
+            json!(-9_007_199_254_740_992_i64),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(9_007_199_254_740_992.0),
+            json!(1e300),
+        ] {
+            assert_eq!(found(inexact).as_deref(), Some("/a/1"));
+        }
+    }
+
+    #[test]
+    fn a_pointer_in_a_message_is_bounded_and_holds_no_control_characters() {
+        let shown = Shown::new(&format!("/\u{1b}[2J{}", "x".repeat(1000))).to_string();
+        assert!(
+            shown.starts_with("`/\u{fffd}[2Jxx") && shown.ends_with("x…`"),
+            "{shown}"
+        );
+        assert_eq!(shown.chars().count(), POINTER_CHARS_SHOWN + 3);
+    }
+
+    #[test]
+    fn an_object_is_bounded_alike_whether_it_is_a_value_or_not() {
+        let object = json!({ "a": [1, { "bc": [[]] }], "d": "text", "e": null });
+        let members = object.as_object().unwrap();
+        for bytes in 0..=canonical(&object).len() {
+            for depth in 1..=6 {
+                let limits = JsonLimits { bytes, depth };
+                let verdict = |checked: Result<(), JsonFault>| {
+                    checked.map_err(|fault| std::mem::discriminant(&fault))
+                };
+                assert_eq!(
+                    verdict(check(&object, &limits)),
+                    verdict(check_object(members, &limits)),
+                    "{limits:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Keys: where the record of an operation lies, what its attempts must agree on, and what the target sees.
+//!
+//! All of it is a pure digest of what the operation *is*. No clock, no counter and no randomness takes part, so every
+//! host that holds the same secret makes the same key, and a retry cannot get a fresh one. The bytes are specified, with
+//! vectors, in `tests/vectors` of the repository. Nothing here keeps a record or reads a file.
+
+mod encoding;
+mod fault;
+mod fields;
+mod form;
+mod secret;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    ledger::GenerationOf,
+    model::{Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name},
+};
+use encoding::{Message, Purpose};
+
+pub use fault::{FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, KeyFault, Part, UNDOES_MAX};
+pub use form::DownstreamKey;
+pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret, SecretFault};
+
+/// The format of the keys that this release makes. Part of every digest and of a ledger's scheme record.
+pub const FORMAT: u16 = 1;
+
+/// Whether a host decides, or only watches what it would decide. The two never read each other's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It decides.
+    #[default]
+    Enforce,
+    /// It watches.
+    Shadow,
+}
+
+impl Mode {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// How a host makes keys.
+#[derive(Debug, Clone, Default)]
+pub struct KeyScheme {
+    mode: Mode,
+    secret: Option<Secret>,
+}
+
+impl KeyScheme {
+    /// Keys for this mode, made with this secret. Without a secret they are plain digests, and whoever knows a key can
+    /// try which identity gives it.
+    #[must_use]
+    pub fn new(mode: Mode, secret: Option<Secret>) -> Self {
+        Self { mode, secret }
+    }
+
+    /// The mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What tells its secret from others, for the scheme record of a ledger; none: it has none.
+    #[must_use]
+    pub fn secret_id(&self) -> Option<String> {
+        self.secret.as_ref().map(Secret::id)
+    }
+
+    /// Where the record of `operation` lies, which `call` means. `undoes` are the generations that the operation's
+    /// handles name; their order and repeats do not matter.
+    ///
+    /// Checks all of the operation that a key rests on, the target's form included, so that nothing about a key can
+    /// fail once an operation is claimed but its content's fingerprint, which is to be taken before as well.
+    ///
+    /// # Errors
+    /// If the operation has no usable name, identity or form, or needs a run that the call does not name.
+    pub fn store_key(
+        &self,
+        name_space: &str,
+        call: &Call,
+        operation: &Operation,
+        undoes: &[GenerationOf],
+    ) -> Result<StoreKey, KeyFault> {
+        checked_name("the name", &operation.name).map_err(KeyFault::Name)?;
+        if let Some(target) = &operation.target {
+            form::check_form(target.form)?;
+        }
+        if operation.scope == Scope::Run && call.run().is_none() {
+            return Err(KeyFault::NoRun);
+        }
+        let message = self.message(Purpose::Operation, name_space, call.tenant());
+        let message = in_scope(message, operation.scope, call)
+            .text(&operation.name)
+            .list(&fields::identity(&operation.identity)?, put_field)
+            .list(&ordered_generations(undoes)?, |message, undone| {
+                message
+                    .bytes(undone.key.as_bytes())
+                    .number(undone.generation.into())
+            });
+        Ok(StoreKey::from_bytes(message.digest(self.secret.as_ref())))
+    }
+
+    /// Where the record of a handle lies.
+    #[must_use]
+    pub fn handle_key(&self, name_space: &str, tenant: &Tenant, handle: &str) -> StoreKey {
+        let message = self
+            .message(Purpose::Handle, name_space, tenant)
+            .text(handle);
+        StoreKey::from_bytes(message.digest(self.secret.as_ref()))
+    }
+
+    /// Where the tally of a watched tool lies, for the day that began at `day_ms`.
+    pub fn tally_key(&self, tool: &str, day_ms: u64) -> StoreKey {
+        let message = Message::new(Purpose::Tally, self.mode)
+            .text(tool)
+            .number(day_ms);
+        StoreKey::from_bytes(message.digest(self.secret.as_ref()))
+    }
+
+    /// The same keys for a host of this mode.
+    #[must_use]
+    pub fn in_mode(&self, mode: Mode) -> Self {
+        Self {
+            mode,
+            secret: self.secret.clone(),
+        }
+    }
+
+    /// What every attempt at `operation` must agree on.
+    ///
+    /// # Errors
+    /// If the content is too large, names a field twice, or holds an integer that is not exact everywhere.
+    pub fn fingerprint(
+        &self,
+        name_space: &str,
+        tenant: &Tenant,
+        operation: &Operation,
+    ) -> Result<Fingerprint, KeyFault> {
+        let message = self
+            .message(Purpose::Content, name_space, tenant)
+            .text(&operation.name)
+            .list(&fields::content(&operation.content)?, put_field);
+        Ok(Fingerprint::from_bytes(
+            message.digest(self.secret.as_ref()),
+        ))
+    }
+
+    /// What tells whether a call is the very same: tool and arguments, noise included, and the run where the operation
+    /// is kept apart by it.
+    #[must_use]
+    pub fn call_digest(&self, name_space: &str, call: &Call, scope: Scope) -> CallDigest {
+        let message = self.message(Purpose::Call, name_space, call.tenant());
+        let message = in_scope(message, scope, call)
+            .text(call.tool())
+            .text(call.canonical_arguments());
+        CallDigest::from_bytes(message.digest(self.secret.as_ref()))
+    }
+
+    /// What the target sees of a generation and series of an operation.
+    #[must_use]
+    pub fn downstream(&self, key: &StoreKey, generation: u32, series: u32) -> DownstreamKey {
+        let message = Message::new(Purpose::Downstream, self.mode)
+            .bytes(key.as_bytes())
+            .number(generation.into())
+            .number(series.into());
+        DownstreamKey::new(message.digest(self.secret.as_ref()))
+    }
+
+    fn message(&self, purpose: Purpose, name_space: &str, tenant: &Tenant) -> Message {
+        Message::new(purpose, self.mode)
+            .text(name_space)
+            .text(tenant.as_str())
+    }
+}
+
+fn in_scope(message: Message, scope: Scope, call: &Call) -> Message {
+    match scope {
+        Scope::Tenant => message.text("tenant"),
+        // No run has an empty name.
+        Scope::Run => message
+            .text("run")
+            .text(call.run().map_or("", |run| run.as_str())),
+    }
+}
+
+fn put_field(message: Message, (name, value): &(&str, String)) -> Message {
+    message.text(name).text(value)
+}
+
+fn ordered_generations(undoes: &[GenerationOf]) -> Result<Vec<GenerationOf>, KeyFault> {
+    if undoes.len() > UNDOES_MAX {
+        return Err(KeyFault::TooManyUndone {
+            count: undoes.len(),
+        });
+    }
+    let mut ordered = undoes.to_vec();
+    ordered.sort_unstable_by_key(|undone| (undone.key, undone.generation));
+    ordered.dedup();
+    Ok(ordered)
+}

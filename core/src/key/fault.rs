@@ -1,0 +1,119 @@
+//! Why there is no key, in words that a model can act on. No message holds a value of the call.
+
+use crate::{json::JsonFault, json::Shown, model::WordFault};
+
+/// The most fields that the identity of an operation, or its content, may have.
+pub const FIELDS_MAX: usize = 256;
+
+/// The most bytes that all names and values of the identity, or of the content, may take as canonical text.
+pub const FIELDS_BYTES_MAX: usize = 1 << 20;
+
+/// The longest name of a field, in bytes.
+pub const FIELD_NAME_BYTES_MAX: usize = 1024;
+
+/// The most operations that one call may undo.
+pub const UNDOES_MAX: usize = 64;
+
+/// Which fields of an operation a fault is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What makes it this operation.
+    Identity,
+    /// What every attempt must agree on.
+    Content,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Identity => "identity",
+            Self::Content => "content",
+        })
+    }
+}
+
+/// Why an operation has no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    /// Its name is no name.
+    #[error("the policy gave the operation a bad name: {0}")]
+    Name(WordFault),
+    /// Nothing tells it from others.
+    #[error(
+        "the operation has no identity, so a repeat could not be told from a new one: the policy must name at least one field"
+    )]
+    NoIdentity,
+    /// A field of its identity is null or empty.
+    #[error(
+        "identity field {field} is {found}: give it the value that tells this operation from others"
+    )]
+    Empty {
+        /// The field.
+        field: Shown,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A field has no name.
+    #[error(
+        "a field of the {part} has an empty name, or one longer than {FIELD_NAME_BYTES_MAX} bytes"
+    )]
+    FieldName {
+        /// Where.
+        part: Part,
+    },
+    /// Two fields have one name.
+    #[error("{part} field {field} is named twice: the policy must name it once")]
+    Twice {
+        /// Where.
+        part: Part,
+        /// The field.
+        field: Shown,
+    },
+    /// It holds an integer that not every reader keeps.
+    #[error(
+        "{part} field {field} holds a whole number beyond 9007199254740991 at {at}, which some JSON readers change: send it as a text, in quotation marks"
+    )]
+    Inexact {
+        /// Where.
+        part: Part,
+        /// The field.
+        field: Shown,
+        /// Where in the field's value.
+        at: Shown,
+    },
+    /// It has too many fields.
+    #[error("the {part} has {count} fields, more than {FIELDS_MAX}: name fewer")]
+    TooMany {
+        /// Where.
+        part: Part,
+        /// How many.
+        count: usize,
+    },
+    /// Its fields are too large or too deep.
+    #[error("{part} field {field} cannot be used: {problem}")]
+    Value {
+        /// Where.
+        part: Part,
+        /// The field.
+        field: Shown,
+        /// Why.
+        problem: JsonFault,
+    },
+    /// Its key is to reach no further than the run, which nobody told.
+    #[error(
+        "the operation is kept apart by run, and the call names none: tell the run, or have the policy use scope `tenant`"
+    )]
+    NoRun,
+    /// It undoes too much at once.
+    #[error("the call undoes {count} operations, more than {UNDOES_MAX}: undo fewer at once")]
+    TooManyUndone {
+        /// How many.
+        count: usize,
+    },
+    /// There is no such form of a UUID.
+    #[error("the policy asks for a UUID of version {0}, and Semel makes versions 4, 5 and 8")]
+    Version(u8),
+    /// There are not so many digits.
+    #[error("the policy asks for {0} hexadecimal digits, and Semel gives 32 to 64")]
+    Digits(u8),
+}

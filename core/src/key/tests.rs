@@ -1,0 +1,373 @@
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use super::*;
+use crate::model::{Field, Form, Repeats, Run, Target, Until};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn field(name: &str, value: Value) -> Field {
+    Field {
+        name: name.to_owned(),
+        value,
+    }
+}
+
+fn refund() -> Operation {
+    Operation {
+        name: "refund".to_owned(),
+        identity: vec![field("order", json!("A-1")), field("line", json!(3))],
+        content: vec![field("amount", json!("10.00"))],
+        scope: Scope::Tenant,
+        until: Until::Window,
+        window_seconds: 86_400,
+        attempt_seconds: 60,
+        target: None,
+        undoes: Vec::new(),
+    }
+}
+
+fn call() -> Call {
+    Call::new(
+        "refund_order",
+        json!({"order": "A-1", "line": 3, "amount": 10, "note": "sorry"}),
+    )
+    .unwrap()
+}
+
+fn tenant(name: &str) -> Tenant {
+    Tenant::new(name).unwrap()
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.repeat(32).as_bytes()).unwrap()
+}
+
+fn key(operation: &Operation) -> Result<StoreKey, KeyFault> {
+    KeyScheme::default().store_key("shop", &call(), operation, &[])
+}
+
+fn fault(change: impl FnOnce(&mut Operation)) -> String {
+    let mut operation = refund();
+    change(&mut operation);
+    key(&operation).unwrap_err().to_string()
+}
+
+fn generation_of(byte: u8, generation: u32) -> GenerationOf {
+    GenerationOf {
+        key: StoreKey::from_bytes([byte; 32]),
+        generation,
+    }
+}
+
+#[test]
+fn whatever_makes_an_operation_another_makes_its_key_another() {
+    let plain = KeyScheme::default();
+    let in_run = |name: &str| call().in_run(Run::new(name).unwrap());
+    let with = |change: &dyn Fn(&mut Operation)| {
+        let mut operation = refund();
+        change(&mut operation);
+        operation
+    };
+    let by_run = with(&|operation| operation.scope = Scope::Run);
+    let keys = [
+        plain.store_key("shop", &call(), &refund(), &[]),
+        plain.store_key("other shop", &call(), &refund(), &[]),
+        plain.store_key("shop", &call().for_tenant(tenant("bob")), &refund(), &[]),
+        plain.store_key("shop", &in_run("r1"), &by_run, &[]),
+        plain.store_key("shop", &in_run("r2"), &by_run, &[]),
+        plain.store_key(
+            "shop",
+            &call(),
+            &with(&|operation| operation.name.push('s')),
+            &[],
+        ),
+        plain.store_key(
+            "shop",
+            &call(),
+            &with(&|operation| operation.identity.truncate(1)),
+            &[],
+        ),
+        plain.store_key(
+            "shop",
+            &call(),
+            &with(&|operation| operation.identity[1].value = json!("3")),
+            &[],
+        ),
+        plain.store_key(
+            "shop",
+            &call(),
+            &with(&|operation| operation.identity[1].name.push('s')),
+            &[],
+        ),
+        plain.store_key("shop", &call(), &refund(), &[generation_of(1, 1)]),
+        plain.store_key("shop", &call(), &refund(), &[generation_of(1, 2)]),
+        plain.store_key("shop", &call(), &refund(), &[generation_of(2, 1)]),
+        KeyScheme::new(Mode::Shadow, None).store_key("shop", &call(), &refund(), &[]),
+        KeyScheme::new(Mode::Enforce, Some(secret("a"))).store_key("shop", &call(), &refund(), &[]),
+        KeyScheme::new(Mode::Enforce, Some(secret("b"))).store_key("shop", &call(), &refund(), &[]),
+    ];
+    let different: BTreeSet<_> = keys.iter().map(|key| *key.as_ref().unwrap()).collect();
+    assert_eq!(different.len(), keys.len());
+}
+
+#[test]
+fn what_does_not_make_an_operation_does_not_make_its_key() {
+    let mut other = refund();
+    other.identity.reverse();
+    other.identity[0].value = json!(3.0);
+    other.content.clear();
+    other.until = Until::Delivery;
+    other.window_seconds = 1;
+    let elsewhere = Call::new("issue_refund", json!({}))
+        .unwrap()
+        .in_run(Run::new("r1").unwrap());
+    let scheme = KeyScheme::default();
+    assert_eq!(
+        scheme.store_key("shop", &elsewhere, &other, &[]).unwrap(),
+        key(&refund()).unwrap()
+    );
+}
+
+#[test]
+fn the_order_of_what_is_undone_does_not_matter() {
+    let [one, two] = [generation_of(1, 9), generation_of(2, 1)];
+    let key = |undoes: &[GenerationOf]| {
+        KeyScheme::default()
+            .store_key("shop", &call(), &refund(), undoes)
+            .unwrap()
+    };
+    assert_eq!(key(&[one, two]), key(&[two, one, two]));
+    let many = vec![one; UNDOES_MAX + 1];
+    let fault = KeyScheme::default()
+        .store_key("shop", &call(), &refund(), &many)
+        .unwrap_err();
+    assert_eq!(
+        fault,
+        KeyFault::TooManyUndone {
+            count: UNDOES_MAX + 1
+        }
+    );
+}
+
+#[test]
+fn an_operation_without_identity_has_no_key() {
+    assert!(
+        fault(|operation| operation.identity.clear()).starts_with("the operation has no identity")
+    );
+}
+
+#[test]
+fn an_identity_that_is_null_or_empty_has_no_key() {
+    for (value, found) in [
+        (json!(null), "null"),
+        (json!(""), "an empty text"),
+        (json!([]), "an empty list"),
+        (json!({}), "an empty object"),
+    ] {
+        assert_eq!(
+            fault(|operation| operation.identity[0].value = value),
+            format!(
+                "identity field `order` is {found}: give it the value that tells this operation from others"
+            )
+        );
+    }
+    for value in [json!(0), json!(false), json!(" "), json!([null])] {
+        let mut operation = refund();
+        operation.identity[0].value = value;
+        key(&operation).unwrap();
+    }
+}
+
+#[test]
+fn an_identity_named_twice_has_no_key_even_with_equal_values() {
+    let message = fault(|operation| operation.identity.push(field("order", json!("A-1"))));
+    assert_eq!(
+        message,
+        "identity field `order` is named twice: the policy must name it once"
+    );
+}
+
+#[test]
+fn an_integer_that_readers_change_has_no_key() {
+    let message =
+        fault(|operation| operation.identity[0].value = json!({"id": [9_007_199_254_740_993_u64]}));
+    assert_eq!(
+        message,
+        "identity field `order` holds a whole number beyond 9007199254740991 at `/id/0`, which some JSON readers \
+         change: send it as a text, in quotation marks"
+    );
+    let mut operation = refund();
+    operation.content[0].value = json!(1e16);
+    let fault = KeyScheme::default()
+        .fingerprint("shop", &Tenant::default(), &operation)
+        .unwrap_err();
+    assert!(
+        fault
+            .to_string()
+            .starts_with("content field `amount` holds a whole number beyond"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn too_much_identity_has_no_key() {
+    let many = fault(|operation| {
+        operation.identity = (0..=FIELDS_MAX)
+            .map(|number| field(&number.to_string(), json!(1)))
+            .collect();
+    });
+    assert_eq!(
+        many,
+        "the identity has 257 fields, more than 256: name fewer"
+    );
+    let large = fault(|operation| {
+        let half = "x".repeat(FIELDS_BYTES_MAX / 2);
+        operation.identity = vec![field("a", json!(half)), field("b", json!(half))];
+    });
+    assert!(
+        large.starts_with("identity field `b` cannot be used: the JSON is "),
+        "{large}"
+    );
+    let deep = fault(|operation| {
+        operation.identity[0].value =
+            (0..10_000).fold(json!(1), |inner, _| Value::Array(vec![inner]));
+    });
+    assert!(
+        deep.starts_with(
+            "identity field `order` cannot be used: the JSON is nested more than 100 deep"
+        ),
+        "{deep}"
+    );
+    assert!(fault(|operation| operation.identity[0].name.clear()).contains("an empty name"));
+}
+
+#[test]
+fn run_scope_without_a_run_has_no_key() {
+    assert!(fault(|operation| operation.scope = Scope::Run).contains("the call names none"));
+}
+
+#[test]
+fn an_operation_with_a_bad_name_has_no_key() {
+    assert!(fault(|operation| operation.name.clear()).contains("the name is empty"));
+    assert!(fault(|operation| operation.name = "a\nb".to_owned()).contains("control character"));
+    assert!(fault(|operation| operation.name = "a".repeat(257)).contains("257 bytes long"));
+}
+
+#[test]
+fn a_form_that_does_not_exist_is_refused_before_anything_is_claimed() {
+    let target = |form| Target {
+        places: Vec::new(),
+        form,
+        repeats: Repeats::Replayed,
+        remembers_seconds: None,
+    };
+    for form in [Form::Uuid(7), Form::Hex(31), Form::Hex(65)] {
+        assert!(
+            fault(|operation| operation.target = Some(target(form)))
+                .starts_with("the policy asks for")
+        );
+        assert!(
+            KeyScheme::default()
+                .downstream(&StoreKey::from_bytes([0; 32]), 1, 1)
+                .render(form)
+                .is_err()
+        );
+    }
+}
+
+#[test]
+fn generation_and_series_each_make_another_downstream_key() {
+    let scheme = KeyScheme::default();
+    let key = StoreKey::from_bytes([7; 32]);
+    let rendered: BTreeSet<_> = [(1, 1), (1, 2), (2, 1), (2, 2)]
+        .map(|(generation, series)| {
+            scheme
+                .downstream(&key, generation, series)
+                .render(Form::default())
+                .unwrap()
+        })
+        .into();
+    assert_eq!(rendered.len(), 4);
+}
+
+#[test]
+fn the_same_content_of_another_tenant_has_another_fingerprint() {
+    let scheme = KeyScheme::default();
+    let of = |name_space, name| {
+        scheme
+            .fingerprint(name_space, &tenant(name), &refund())
+            .unwrap()
+    };
+    assert_ne!(of("shop", "alice"), of("shop", "bob"));
+    assert_ne!(of("shop", "alice"), of("other shop", "alice"));
+}
+
+#[test]
+fn noise_makes_another_call_and_the_run_does_only_where_it_counts() {
+    let scheme = KeyScheme::default();
+    let in_run = |name: &str| call().in_run(Run::new(name).unwrap());
+    let quiet = Call::new(
+        "refund_order",
+        json!({"order": "A-1", "line": 3, "amount": 10}),
+    )
+    .unwrap();
+    let digest = |call: &Call, scope| scheme.call_digest("shop", call, scope);
+    assert_ne!(
+        digest(&call(), Scope::Tenant),
+        digest(&quiet, Scope::Tenant)
+    );
+    assert_eq!(
+        digest(&in_run("a"), Scope::Tenant),
+        digest(&in_run("b"), Scope::Tenant)
+    );
+    assert_ne!(
+        digest(&in_run("a"), Scope::Run),
+        digest(&in_run("b"), Scope::Run)
+    );
+}
+
+#[test]
+fn a_secret_is_long_and_shows_nothing() {
+    assert_eq!(
+        Secret::new(&[b'x'; 31]).unwrap_err(),
+        SecretFault::TooShort(31)
+    );
+    assert_eq!(
+        Secret::new(&[b'x'; 4097]).unwrap_err(),
+        SecretFault::TooLong
+    );
+    let with_line_end = Secret::new(b"0123456789abcdef0123456789abcdef\r\n").unwrap();
+    let without = Secret::new(b"0123456789abcdef0123456789abcdef").unwrap();
+    let [one, other] =
+        [with_line_end, without].map(|secret| KeyScheme::new(Mode::Enforce, Some(secret)));
+    assert_eq!(one.secret_id(), other.secret_id());
+    assert_eq!(one.secret_id().unwrap().len(), 16);
+    assert!(!format!("{one:?}").contains("0123"));
+    assert_eq!(KeyScheme::default().secret_id(), None);
+}
+
+proptest! {
+    #[test]
+    fn no_two_identities_share_a_key(
+        one in prop::collection::btree_map("[a-c]{1,3}", "[a-c\":,]{1,3}", 1..4),
+        other in prop::collection::btree_map("[a-c]{1,3}", "[a-c\":,]{1,3}", 1..4),
+    ) {
+        let key = |fields: &std::collections::BTreeMap<String, String>| {
+            let mut operation = refund();
+            operation.identity = fields.iter().map(|(name, value)| field(name, json!(value))).collect();
+            key(&operation).unwrap()
+        };
+        prop_assert_eq!(key(&one) == key(&other), one == other);
+    }
+
+    #[test]
+    fn a_uuid_is_one_of_its_version(bytes in any::<[u8; 32]>(), version in prop::sample::select(vec![4_u8, 5, 8])) {
+        let uuid = DownstreamKey::new(bytes).render(Form::Uuid(version)).unwrap();
+        let parts: Vec<_> = uuid.split('-').map(str::len).collect();
+        prop_assert_eq!(parts, [8, 4, 4, 4, 12]);
+        prop_assert!(uuid.chars().all(|char| char == '-' || char.is_ascii_digit() || ('a'..='f').contains(&char)));
+        prop_assert_eq!(uuid.chars().nth(14).unwrap().to_digit(16), Some(u32::from(version)));
+        prop_assert!("89ab".contains(uuid.chars().nth(19).unwrap()));
+    }
+}

@@ -1,0 +1,304 @@
+//! What happened to an operation, and what may be done next: the table of the ledger as one pure function.
+//!
+//! One file a group of rows: claiming, keeping a claim, settling, finding out, deciding, undoing, ageing. Each
+//! transition is one conditional write on one record; what needs several records is written in an order in which every
+//! prefix is safe, by the runtime.
+
+mod age;
+mod claim;
+mod decide;
+mod keep;
+mod land;
+mod lease;
+mod recover;
+mod settle;
+mod undo;
+
+use super::{
+    command::{Command, Keep, Refusal, Reply, Told},
+    record::{AttemptRecord, Fence, Record, State, When},
+    rule::{Rule, Rules},
+};
+use crate::model::Stamp;
+
+/// A record as it lies in a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Present<'a> {
+    /// The record.
+    pub record: &'a Record,
+    /// When this version of it was written.
+    pub written: Stamp,
+}
+
+/// What a command comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What to write, on condition that nothing changed meanwhile; none: nothing.
+    pub write: Option<(Box<Record>, Keep)>,
+    /// The reply, which holds once the write is acknowledged.
+    pub reply: Reply,
+}
+
+/// What `command` comes to where `present` lies (none: nothing), at `stamp`.
+///
+/// # Errors
+/// If the table has no such row, or one of its rules forbids it.
+pub fn apply(
+    present: Option<Present<'_>>,
+    command: &Command,
+    stamp: Stamp,
+) -> Result<Step, Refusal> {
+    step(present, command, stamp, Rules::ALL)
+}
+
+/// The same with one rule less, for the model checker.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_under(
+    rules: Rules,
+    present: Option<Present<'_>>,
+    command: &Command,
+    stamp: Stamp,
+) -> Result<Step, Refusal> {
+    step(present, command, stamp, rules)
+}
+
+fn step(
+    present: Option<Present<'_>>,
+    command: &Command,
+    stamp: Stamp,
+    rules: Rules,
+) -> Result<Step, Refusal> {
+    let Some(present) = present else {
+        return match command {
+            Command::Claim(claim) => Ok(claim::first(claim)),
+            Command::Settle(settlement) => Ok(settle::anew(settlement, rules)),
+            _ => Err(Refusal::NoRecord {
+                command: command.word(),
+            }),
+        };
+    };
+    let mut draft = Draft::of(present, command.word(), stamp, rules);
+    draft.expire_if_over();
+    match command {
+        Command::Claim(claim) => draft.claim(claim),
+        Command::Renew { fence } => draft.renew(*fence),
+        Command::Suspend {
+            fence,
+            continuation,
+            limit_seconds,
+        } => draft.suspend(*fence, continuation, *limit_seconds),
+        Command::Continue {
+            continuation,
+            nonce,
+        } => draft.continue_as(continuation, *nonce),
+        Command::Settle(settlement) => draft.settle(settlement),
+        Command::Hold {
+            fence,
+            outcome,
+            reason,
+        } => draft.hold(*fence, outcome.as_ref(), reason),
+        Command::Expire => draft.expire(),
+        Command::Resolve {
+            nonce,
+            shown,
+            call_digest,
+            delay_ms,
+            retries_max,
+            facts,
+        } => {
+            let retry = recover::Retry {
+                nonce: *nonce,
+                shown: *shown,
+                call_digest,
+                delay_ms: *delay_ms,
+                retries_max: *retries_max,
+                facts,
+            };
+            draft.resolve(&retry)
+        }
+        Command::Look {
+            nonce,
+            shown,
+            asker,
+            looks_max,
+        } => draft.look(*nonce, *shown, *asker, *looks_max),
+        Command::Saw { nonce, sight } => draft.saw(*nonce, sight),
+        Command::Decide {
+            shown,
+            person,
+            decision,
+        } => draft.decide(*shown, person, decision),
+        Command::Deliver {
+            generation,
+            attempt,
+        } => draft.deliver(*generation, *attempt),
+        Command::MarkUndoing {
+            by,
+            generation,
+            void_mark,
+        } => draft.mark_undoing(*by, *generation, *void_mark),
+        Command::Undo {
+            by,
+            generation,
+            told_by_outcome,
+        } => draft.undo(*by, *generation, *told_by_outcome),
+        Command::UndoWritten { of } => draft.undo_written(*of),
+        Command::Age => draft.age(),
+        Command::Erase => draft.erase(),
+        Command::Rewrite => draft.rewrite(),
+    }
+}
+
+/// A record on its way to its next version.
+#[derive(Debug)]
+struct Draft {
+    record: Record,
+    command: &'static str,
+    stamp: Stamp,
+    /// When the version was written that this one replaces.
+    written: Stamp,
+    rules: Rules,
+    /// Whether the lease was found to be over, so that there is something to write even where the command gains nothing.
+    expired: bool,
+}
+
+impl Draft {
+    fn of(present: Present<'_>, command: &'static str, stamp: Stamp, rules: Rules) -> Self {
+        let mut record = present.record.clone();
+        let settled = |when: When| When::Earlier(when.at(present.written));
+        record.since = settled(record.since);
+        record.leased = settled(record.leased);
+        record.first_started = settled(record.first_started);
+        for attempt in &mut record.attempts {
+            attempt.started = settled(attempt.started);
+        }
+        Self {
+            record,
+            command,
+            stamp,
+            written: present.written,
+            rules,
+            expired: false,
+        }
+    }
+
+    /// Goes on if `condition` holds, or else refuses by `rule`.
+    fn require(&self, rule: Rule, condition: bool) -> Result<(), Refusal> {
+        if self.rules.allow(rule, condition) {
+            Ok(())
+        } else {
+            Err(self.refuse(rule))
+        }
+    }
+
+    fn refuse(&self, rule: Rule) -> Refusal {
+        Refusal::Rule {
+            command: self.command,
+            state: self.record.state.label(),
+            rule,
+        }
+    }
+
+    fn no_row<T>(&self) -> Result<T, Refusal> {
+        Err(Refusal::NoRow {
+            command: self.command,
+            state: self.record.state.label(),
+        })
+    }
+
+    /// Requires that no clock went back: neither since the record was written, nor since the present key was first sent.
+    fn require_clock(&self) -> Result<(), Refusal> {
+        let first = self.moment(self.record.first_started);
+        let behind = self.stamp.runs_behind(&self.written) || self.stamp.runs_behind(&first);
+        self.require(Rule::ClockNeverGrants, !behind)
+    }
+
+    fn enter(&mut self, state: State) {
+        self.record.state = state;
+        self.record.since = When::ThisWrite;
+    }
+
+    /// The time since which something holds, as an earlier write left it.
+    fn moment(&self, when: When) -> Stamp {
+        when.at(self.written)
+    }
+
+    fn last(&self) -> Option<&AttemptRecord> {
+        self.record.last()
+    }
+
+    fn last_number(&self) -> u32 {
+        self.last().map_or(0, |attempt| attempt.fence.number)
+    }
+
+    /// The attempt of this fence, where the record knows it.
+    fn attempt_mut(&mut self, fence: Fence) -> Option<&mut AttemptRecord> {
+        self.record
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.fence == fence)
+    }
+
+    /// Whether `fence` is the present attempt's.
+    fn owns(&self, fence: Fence) -> bool {
+        self.last().is_some_and(|attempt| attempt.fence == fence)
+    }
+
+    /// The next version, and what it answers.
+    fn write(mut self, reply: Reply) -> Step {
+        keep::trim(&mut self.record);
+        let keep = keep::keep(&self.record, self.written, self.stamp, self.rules);
+        Step {
+            write: Some((Box::new(self.record), keep)),
+            reply,
+        }
+    }
+
+    /// The next version, and what stands in it.
+    fn write_told(self) -> Step {
+        let told = self.told();
+        self.write(Reply::Told(told))
+    }
+
+    /// What stands, and nothing to write, unless the lease was found to be over.
+    fn tell(self, told: Told) -> Step {
+        if self.expired {
+            self.write(Reply::Told(told))
+        } else {
+            Step {
+                write: None,
+                reply: Reply::Told(told),
+            }
+        }
+    }
+
+    /// What stands, as those of the same content are told.
+    fn told(&self) -> Told {
+        match &self.record.state {
+            State::Started | State::Retrying | State::Probing { .. } => Told::Running {
+                continuation: None,
+                lease_ms: self.lease_left_ms(),
+            },
+            State::Waiting { continuation, .. } => Told::Running {
+                continuation: Some(continuation.clone()),
+                lease_ms: self.lease_left_ms(),
+            },
+            State::InDoubt { .. } => Told::InDoubt,
+            State::Held { .. } => Told::Held,
+            State::Released { .. } => Told::Released,
+            State::Refused { .. } => Told::Refused {
+                replay_ms: self.refusal_left_ms(),
+            },
+            State::Landed {
+                undone_by: Some(by),
+                ..
+            } => Told::BeingUndone { by: *by },
+            State::Landed { .. } => Told::Landed,
+            State::Undone { .. } => Told::Undone,
+            State::Tombstone { landed, .. } => Told::Expired { landed: *landed },
+            State::Alias { to } => Told::Alias { to: *to },
+        }
+    }
+}

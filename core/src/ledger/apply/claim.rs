@@ -1,0 +1,244 @@
+//! Claiming: who may send, and what everybody else is told.
+
+use super::{Draft, Step, keep, lease::right_ms};
+use crate::ledger::{
+    AttemptRecord, By, Claim, Fence, Grant, Known, Record, Refusal, Reply, Rule, State, Told, When,
+};
+use crate::model::{Stamp, Until};
+
+/// The first claim of an operation that no record knows.
+pub(super) fn first(claim: &Claim) -> Step {
+    let record = started(claim);
+    let grant = grant(&record);
+    let keep = keep::unsettled(&record);
+    Step {
+        write: Some((Box::new(record), keep)),
+        reply: Reply::Granted(grant),
+    }
+}
+
+/// A record with its first attempt.
+pub(super) fn started(claim: &Claim) -> Record {
+    Record {
+        tenant: claim.tenant.clone(),
+        name_space: claim.name_space.clone(),
+        terms: claim.terms.clone(),
+        generation: 1,
+        series: 1,
+        state: State::Started,
+        since: When::ThisWrite,
+        leased: When::ThisWrite,
+        first_started: When::ThisWrite,
+        attempts: vec![attempt(claim, 1, 1, 1)],
+        evidence: Vec::new(),
+        looks: 0,
+        standing: None,
+        found: None,
+        handles: Vec::new(),
+        undid: Vec::new(),
+        rewritten: false,
+    }
+}
+
+fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptRecord {
+    AttemptRecord {
+        fence: Fence {
+            number,
+            nonce: claim.nonce,
+        },
+        generation,
+        series,
+        started: When::ThisWrite,
+        known: Known::Open,
+        outcome: None,
+        reason: None,
+        facts: claim.facts.clone(),
+        suspended: false,
+    }
+}
+
+/// The right to send that the last attempt of a record has.
+fn grant(record: &Record) -> Grant {
+    let fence = record.last().map_or(
+        Fence {
+            number: 0,
+            nonce: crate::model::Nonce::from_bytes([0; 16]),
+        },
+        |last| last.fence,
+    );
+    Grant {
+        fence,
+        generation: record.generation,
+        series: record.series,
+        valid_ms: right_ms(&record.terms),
+        marks: record.terms.undoes.clone(),
+        repeats: false,
+    }
+}
+
+/// How a claim goes on from where a record stands.
+enum Onward {
+    SameKey,
+    NewSeries,
+    NewGeneration,
+    Told(Told),
+}
+
+impl Draft {
+    pub(super) fn claim(self, claim: &Claim) -> Result<Step, Refusal> {
+        match self.onward(claim) {
+            Onward::Told(told) => Ok(self.tell(told)),
+            onward => match self.bar_to_sending(claim) {
+                Some(told) => Ok(self.tell(told)),
+                None => Ok(self.start(claim, &onward)),
+            },
+        }
+    }
+
+    /// Why not even what is free is sent for this claim, if it is not.
+    fn bar_to_sending(&self, claim: &Claim) -> Option<Told> {
+        if !self
+            .rules
+            .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
+        {
+            return Some(Told::Held);
+        }
+        let read = claim
+            .read_undelivered
+            .filter(|read| *read < self.record.generation)?;
+        let lasts = self.record.terms.until == Until::Delivery;
+        let owed = !self.rules.allow(Rule::ReadBeforeDelivery, !lasts);
+        owed.then(|| Told::Expired {
+            landed: self.last_start_of(read),
+        })
+    }
+
+    fn unweighed_evidence(&self) -> bool {
+        self.record
+            .landed_evidence()
+            .any(|evidence| !evidence.weighed)
+    }
+
+    /// When the last attempt of a generation was granted: what is left to tell of one whose outcome is gone.
+    fn last_start_of(&self, generation: u32) -> Stamp {
+        let last = self
+            .record
+            .attempts
+            .iter()
+            .rev()
+            .find(|attempt| attempt.generation == generation);
+        last.map_or(self.written, |attempt| self.moment(attempt.started))
+    }
+
+    fn onward(&self, claim: &Claim) -> Onward {
+        let same = claim.terms.content == self.record.terms.content;
+        let agrees = self.rules.allow(Rule::ContentAgrees, same);
+        match &self.record.state {
+            State::Alias { to } => Onward::Told(Told::Alias { to: *to }),
+            State::Undone { .. } => Onward::NewGeneration,
+            State::Released { by } => self.after_release(by, same),
+            State::Refused { by, .. } => self.after_refusal(by, same),
+            State::Landed {
+                undone_by: Some(by),
+                ..
+            } if claim.void_mark != Some(*by) => Onward::Told(Told::BeingUndone { by: *by }),
+            State::Landed { delivered, .. } | State::Tombstone { delivered, .. }
+                if self.open_again(*delivered, claim) =>
+            {
+                Onward::NewGeneration
+            }
+            State::Landed { .. } if agrees => Onward::Told(Told::Landed),
+            _ if agrees => Onward::Told(self.told()),
+            _ => Onward::Told(Told::Conflict),
+        }
+    }
+
+    /// Whether an outcome that lasts until delivery was taken, by somebody this caller did not wait with.
+    fn open_again(&self, delivered: bool, claim: &Claim) -> bool {
+        let read_before = claim.read_undelivered == Some(self.record.generation);
+        self.record.terms.until == Until::Delivery
+            && self.rules.allow(Rule::DeliveredFirst, delivered)
+            && self.rules.allow(Rule::ReadBeforeDelivery, !read_before)
+            && self
+                .rules
+                .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
+    }
+
+    fn after_release(&self, by: &By, same: bool) -> Onward {
+        match by {
+            _ if same => Onward::SameKey,
+            By::Owner => self.new_series(),
+            By::Person(_) | By::TimedRerun
+                if self.rules.allow(Rule::PersonReleasesTheSame, false) =>
+            {
+                self.new_series()
+            }
+            By::Person(_) | By::TimedRerun => Onward::Told(Told::Conflict),
+        }
+    }
+
+    fn after_refusal(&self, by: &By, same: bool) -> Onward {
+        if matches!(by, By::Person(_)) && !self.rules.allow(Rule::PersonRefusalStands, false) {
+            return Onward::Told(if same { self.told() } else { Told::Conflict });
+        }
+        let over = self.refusal_left_ms() == Some(0);
+        if same && !self.rules.allow(Rule::RefusalIsReplayed, over) {
+            return Onward::Told(self.told());
+        }
+        self.new_series()
+    }
+
+    fn new_series(&self) -> Onward {
+        if self.rules.allow(Rule::NewSeriesAfterRefusal, false) {
+            Onward::SameKey
+        } else {
+            Onward::NewSeries
+        }
+    }
+
+    /// How much longer a refusal is replayed to equal content, in milliseconds; none: until a person says otherwise.
+    pub(super) fn refusal_left_ms(&self) -> Option<u64> {
+        match &self.record.state {
+            State::Refused {
+                by: By::Person(_), ..
+            } => None,
+            State::Refused { replay_ms, .. } => {
+                let gone = self.stamp.shortest_since(&self.moment(self.record.since));
+                Some(replay_ms.saturating_sub(gone))
+            }
+            _ => Some(0),
+        }
+    }
+
+    fn start(mut self, claim: &Claim, onward: &Onward) -> Step {
+        match onward {
+            Onward::NewGeneration => {
+                self.record.generation = self.record.generation.saturating_add(1);
+                self.record.series = 1;
+                self.record.rewritten = false;
+            }
+            Onward::NewSeries => self.record.series = self.record.series.saturating_add(1),
+            Onward::SameKey | Onward::Told(_) => {}
+        }
+        if !matches!(onward, Onward::SameKey) {
+            self.record.first_started = When::ThisWrite;
+            self.record.looks = 0;
+        }
+        let number = self.last_number().saturating_add(1);
+        self.record.attempts.push(attempt(
+            claim,
+            number,
+            self.record.generation,
+            self.record.series,
+        ));
+        self.record.terms = claim.terms.clone();
+        self.record.leased = When::ThisWrite;
+        self.record.standing = None;
+        self.record.found = None;
+        self.record.handles.clear();
+        self.record.undid.clear();
+        self.enter(State::Started);
+        let grant = grant(&self.record);
+        self.write(Reply::Granted(grant))
+    }
+}

@@ -1,0 +1,100 @@
+//! What a person decides, and what a caller took.
+
+use super::{Draft, Step};
+use crate::ledger::{By, Decision, Kept, Person, Refusal, Rule, State, Via};
+use crate::model::{Outcome, Until};
+
+impl Draft {
+    pub(super) fn decide(
+        mut self,
+        shown: u32,
+        person: &Person,
+        decision: &Decision,
+    ) -> Result<Step, Refusal> {
+        self.require(Rule::LastAttemptShown, self.last_number() == shown)?;
+        let open = match &self.record.state {
+            State::Held { .. } | State::InDoubt { .. } | State::Waiting { .. } => true,
+            State::Probing { .. } => {
+                self.require(Rule::ProbesEndFirst, false)?;
+                true
+            }
+            _ => false,
+        };
+        let undoable = match self.record.state {
+            State::Landed { .. } => true,
+            State::Undone { .. } => self.landed_evidence(),
+            _ => false,
+        };
+        let refused = matches!(self.record.state, State::Refused { .. });
+        match decision {
+            Decision::Landed { outcome, handles } if open => {
+                self.record.found.clone_from(outcome);
+                self.record.standing = if outcome.is_none() {
+                    self.answered_attempt()
+                } else {
+                    None
+                };
+                self.record.handles.clone_from(handles);
+                self.weigh_evidence();
+                self.enter(State::Landed {
+                    via: Via::Person(person.clone()),
+                    delivered: false,
+                    undone_by: None,
+                });
+            }
+            Decision::Refused if open => {
+                self.require_no_landing()?;
+                self.enter(State::Refused {
+                    by: By::Person(person.clone()),
+                    replay_ms: 0,
+                });
+            }
+            Decision::Released if open || refused => {
+                self.require_no_landing()?;
+                self.enter(State::Released {
+                    by: By::Person(person.clone()),
+                });
+            }
+            Decision::Undone if undoable => {
+                self.weigh_evidence();
+                self.enter(State::Undone { by: None });
+            }
+            _ => return self.no_row(),
+        }
+        Ok(self.write_told())
+    }
+
+    /// The last attempt, where its tool answered: that answer is what a person's *landed* stands for.
+    fn answered_attempt(&self) -> Option<u32> {
+        let last = self.last().filter(|_| !self.holds_two_effects())?;
+        let answered = matches!(
+            last.outcome.as_ref(),
+            Some(Kept::Digest { .. } | Kept::Whole(Outcome::Returned(_)))
+        );
+        answered.then_some(last.fence.number)
+    }
+
+    /// Whoever decides knows of the evidence.
+    fn weigh_evidence(&mut self) {
+        for evidence in &mut self.record.evidence {
+            evidence.weighed = true;
+        }
+    }
+
+    fn require_no_landing(&self) -> Result<(), Refusal> {
+        self.require(Rule::EvidenceBarsRelease, !self.landed_evidence())
+    }
+
+    /// A mark that a caller took the outcome. It is dropped without a word where it names another generation or attempt.
+    pub(super) fn deliver(mut self, generation: u32, attempt: u32) -> Result<Step, Refusal> {
+        let names_it =
+            self.record.generation == generation && self.record.landed_attempt() == attempt;
+        self.require(Rule::DeliveryNamesItsOutcome, names_it)?;
+        let lasts = self.record.terms.until == Until::Delivery;
+        match &mut self.record.state {
+            State::Landed { delivered, .. } if lasts => *delivered = true,
+            _ => return self.no_row(),
+        }
+        Ok(self.write_told())
+    }
+}

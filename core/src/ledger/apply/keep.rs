@@ -1,0 +1,115 @@
+//! How long a record is kept, and how much of its past.
+
+use crate::ledger::{Keep, Record, Rule, Rules, State, When};
+use crate::model::{Stamp, Target};
+
+/// The most attempts that a record keeps. Beyond it those go that are resolved, or of an earlier generation, oldest
+/// first. What is unresolved stays, however much it is.
+const ATTEMPTS_MAX: usize = 64;
+
+/// The most pieces of evidence that a record keeps. Beyond it those of earlier generations go, oldest first.
+const EVIDENCE_MAX: usize = 64;
+
+/// How long what is not settled is kept: it stays, unless its host only watched.
+pub(super) fn unsettled(record: &Record) -> Keep {
+    let terms = &record.terms;
+    if terms.shadow {
+        return Keep::Seconds(
+            terms
+                .window_seconds
+                .max(terms.attempt_seconds)
+                .max(1)
+                .into(),
+        );
+    }
+    Keep::UntilRemoved
+}
+
+/// How long a record is kept from now on: for its window once settled, but no shorter than its target remembers the
+/// key, because generation and series start anew without it.
+pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) -> Keep {
+    let settled = match &record.state {
+        State::Landed { undone_by, .. } => undone_by.is_none(),
+        State::Released { .. }
+        | State::Refused { .. }
+        | State::Undone { .. }
+        | State::Tombstone { .. } => true,
+        State::Started
+        | State::Waiting { .. }
+        | State::InDoubt { .. }
+        | State::Retrying
+        | State::Probing { .. }
+        | State::Held { .. }
+        | State::Alias { .. } => false,
+    };
+    if !settled || !rules.allow(Rule::OpenMarksDoNotAge, !has_open_marks(record)) {
+        return unsettled(record);
+    }
+    let Some(memory) = target_memory_seconds(record.terms.target.as_ref()) else {
+        return unsettled(record);
+    };
+    let whole = u64::from(record.terms.window_seconds.max(memory));
+    let gone = match record.since {
+        When::ThisWrite => 0,
+        since @ When::Earlier(_) => stamp.wall_ms.saturating_sub(since.at(written).wall_ms) / 1_000,
+    };
+    Keep::Seconds(whole.saturating_sub(gone).max(1))
+}
+
+/// For how long a target may remember a key of ours, in seconds; none: for ever, or nobody knows.
+fn target_memory_seconds(target: Option<&Target>) -> Option<u32> {
+    match target {
+        None => Some(0),
+        // Without a place for the key, only what is documented says that the target knows it all the same.
+        Some(target) if target.places.is_empty() => Some(
+            target
+                .remembers_seconds
+                .filter(|seconds| *seconds != Target::FOR_EVER)
+                .unwrap_or(0),
+        ),
+        Some(target) => target
+            .remembers_seconds
+            .filter(|seconds| *seconds != Target::FOR_EVER),
+    }
+}
+
+/// Whether another record may bear a mark that leads here. A mark that leads nowhere would hold that one for good, so
+/// this holds wherever the operation stands.
+pub(super) fn has_open_marks(record: &Record) -> bool {
+    !record.undid.is_empty() || record.terms.undoes.iter().any(|undoing| !undoing.settled)
+}
+
+/// Drops what no longer matters of a long past.
+pub(super) fn trim(record: &mut Record) {
+    while record.attempts.len() > ATTEMPTS_MAX {
+        let generation = record.generation;
+        let standing = record.standing;
+        let last = record.attempts.len() - 1;
+        let droppable = record.attempts.iter().take(last).position(|attempt| {
+            attempt.generation < generation
+                || (!attempt.known.is_unresolved() && Some(attempt.fence.number) != standing)
+        });
+        let Some(droppable) = droppable else { break };
+        record.attempts.remove(droppable);
+    }
+    while record.evidence.len() > EVIDENCE_MAX {
+        let generation = record.generation;
+        let past = record
+            .evidence
+            .iter()
+            .position(|evidence| evidence.generation < generation);
+        let Some(past) = past else { break };
+        record.evidence.remove(past);
+    }
+}
+
+/// How long a record is kept whose only write is this one.
+pub(super) fn keep_anew(record: &Record, rules: Rules) -> Keep {
+    let never = Stamp {
+        wall_ms: 0,
+        steady_ms: 0,
+        boot: crate::model::Boot(0),
+        incarnation: crate::model::Incarnation(0),
+    };
+    keep(record, never, never, rules)
+}

@@ -1,0 +1,217 @@
+//! Landing: what an attempt's effect settles, and where it is only kept as evidence.
+
+use super::{Draft, Step};
+use crate::ledger::{AttemptRecord, Evidence, Known, Refusal, Rule, Settlement, State, Via};
+use crate::model::Target;
+
+impl Draft {
+    /// An attempt that the record does not know: the store lost it. What it did is kept, and withholds.
+    pub(super) fn settle_unknown_attempt(
+        mut self,
+        settlement: &Settlement,
+    ) -> Result<Step, Refusal> {
+        if self.rules.allow(Rule::KnownAttempt, false) {
+            return Ok(self.land(settlement));
+        }
+        if settlement.verdict.effect() != crate::model::Effect::Landed {
+            return Err(self.refuse(Rule::KnownAttempt));
+        }
+        self.keep_evidence(settlement, "the record does not know the attempt");
+        if !self.is_final() && settlement.generation >= self.record.generation {
+            self.enter(two_effects(
+                "an attempt that the record does not know took effect",
+            ));
+        }
+        Ok(self.write_told())
+    }
+
+    fn is_final(&self) -> bool {
+        matches!(
+            self.record.state,
+            State::Landed { .. }
+                | State::Undone { .. }
+                | State::Tombstone { .. }
+                | State::Alias { .. }
+        )
+    }
+
+    pub(super) fn land(mut self, settlement: &Settlement) -> Step {
+        match self.bar_to_landing(settlement) {
+            Some(Bar::Kept(why)) => self.keep_evidence(settlement, why),
+            Some(Bar::TwoEffects(why)) => {
+                self.keep_evidence(settlement, why);
+                self.enter(two_effects(why));
+            }
+            Some(Bar::Recorded) => {}
+            Some(Bar::Confirms) => self.record.standing = Some(settlement.fence.number),
+            None => self.stand(settlement),
+        }
+        self.write_told()
+    }
+
+    /// Why a landing does not settle the operation, if it does not.
+    fn bar_to_landing(&self, settlement: &Settlement) -> Option<Bar> {
+        let same_generation = settlement.generation == self.record.generation;
+        if !self.rules.allow(Rule::GenerationAgrees, same_generation) {
+            return Some(Bar::Kept("it belongs to an earlier generation"));
+        }
+        if !self.rules.allow(Rule::FinalStands, !self.is_final()) {
+            return Some(self.beside_what_stands(settlement));
+        }
+        if !self
+            .rules
+            .allow(Rule::SeriesAgrees, settlement.series == self.record.series)
+        {
+            return Some(Bar::TwoEffects(
+                "an attempt under an earlier key took effect after all",
+            ));
+        }
+        if !self
+            .rules
+            .allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects())
+        {
+            return Some(Bar::Kept("two effects may stand"));
+        }
+        None
+    }
+
+    /// What a landing means where one stands already: it is the same effect, or another one.
+    fn beside_what_stands(&self, settlement: &Settlement) -> Bar {
+        let same_key = settlement.series == self.record.series;
+        match self.record.standing {
+            Some(standing) if standing == settlement.fence.number => Bar::Recorded,
+            Some(standing)
+                if same_key && self.had_one_effect(standing, settlement.fence.number) =>
+            {
+                Bar::Recorded
+            }
+            // It was found by a probe, or told by a person, that the operation landed: this is how.
+            None if same_key && !self.landed_evidence() => Bar::Confirms,
+            _ => Bar::Kept("the operation was settled before"),
+        }
+    }
+
+    /// Whether two attempts under one key came to one effect, because the target recognised the second.
+    fn had_one_effect(&self, one: u32, other: u32) -> bool {
+        let harmless = self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .is_some_and(|target| target.repeats.have_no_effect());
+        harmless && self.was_remembered(one) && self.was_remembered(other)
+    }
+
+    /// Whether the target still knew the present key when this attempt began.
+    fn was_remembered(&self, number: u32) -> bool {
+        let Some(attempt) = self
+            .record
+            .attempts
+            .iter()
+            .find(|attempt| attempt.fence.number == number)
+        else {
+            return false;
+        };
+        match self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .and_then(|target| target.remembers_seconds)
+        {
+            None => false,
+            Some(Target::FOR_EVER) => true,
+            Some(seconds) => {
+                let first = self.moment(self.record.first_started);
+                self.moment(attempt.started).longest_since(&first) < u64::from(seconds) * 1_000
+            }
+        }
+    }
+
+    fn stand(&mut self, settlement: &Settlement) {
+        self.record.standing = Some(settlement.fence.number);
+        self.record.found = None;
+        self.record.handles.clone_from(&settlement.handles);
+        self.record.undid.clone_from(&settlement.undid);
+        self.enter(State::Landed {
+            via: Via::Answer,
+            delivered: false,
+            undone_by: None,
+        });
+    }
+
+    pub(super) fn holds_two_effects(&self) -> bool {
+        matches!(
+            self.record.state,
+            State::Held {
+                two_effects: true,
+                ..
+            }
+        )
+    }
+
+    /// Whether there is evidence that an attempt of the present generation landed otherwise than as recorded.
+    pub(super) fn landed_evidence(&self) -> bool {
+        self.record.landed_evidence().next().is_some()
+    }
+
+    /// Whether an attempt of the present generation other than `number` may still turn out to have landed. Where the
+    /// record was lost, nobody knows what else there was.
+    pub(super) fn another_unresolved(&self, number: u32) -> bool {
+        self.record.rewritten
+            || self
+                .of_this_generation()
+                .any(|attempt| attempt.fence.number != number && attempt.known.is_unresolved())
+    }
+
+    /// Whether every attempt's own host has said that it had no effect.
+    pub(super) fn all_without_effect(&self) -> bool {
+        let landed = self
+            .of_this_generation()
+            .any(|attempt| attempt.known == Known::Landed);
+        !landed && !self.another_unresolved(0) && !self.landed_evidence()
+    }
+
+    fn of_this_generation(&self) -> impl Iterator<Item = &AttemptRecord> {
+        self.record
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.generation == self.record.generation)
+    }
+
+    /// Keeps what an attempt did that settles nothing, once.
+    fn keep_evidence(&mut self, settlement: &Settlement, reason: &str) {
+        let evidence = Evidence {
+            attempt: settlement.fence.number,
+            generation: settlement.generation,
+            series: settlement.series,
+            content: settlement.claim.terms.content,
+            known: Known::Landed,
+            outcome: Some(settlement.outcome.clone()),
+            reason: reason.to_owned(),
+            weighed: false,
+        };
+        if !self.record.evidence.contains(&evidence) {
+            self.record.evidence.push(evidence);
+        }
+    }
+}
+
+/// Why a landing does not settle an operation.
+enum Bar {
+    /// It is kept as evidence.
+    Kept(&'static str),
+    /// It is kept as evidence, and two effects may stand.
+    TwoEffects(&'static str),
+    /// It is what stands already.
+    Recorded,
+    /// It is how what stands came about.
+    Confirms,
+}
+
+fn two_effects(reason: &str) -> State {
+    State::Held {
+        reason: reason.to_owned(),
+        two_effects: true,
+    }
+}

@@ -1,0 +1,145 @@
+//! Keeping a claim: its lease, its renewal, its suspension, its end.
+
+use super::{Draft, Step};
+use crate::ledger::{By, Fence, Grant, Known, LookFrom, Refusal, Reply, Rule, State, Terms, When};
+use crate::model::Nonce;
+
+/// For how long a right to send holds that was just granted, in milliseconds: no longer than its lease.
+pub(super) fn right_ms(terms: &Terms) -> u64 {
+    u64::from(terms.lease_seconds.min(terms.attempt_seconds)) * 1_000
+}
+
+impl Draft {
+    /// How much of the present lease is left, in milliseconds.
+    pub(super) fn lease_left_ms(&self) -> u64 {
+        let Some(seconds) = self.record.lease_seconds() else {
+            return 0;
+        };
+        let leased = self.record.leased;
+        match (&self.record.state, self.last()) {
+            // A limit of its own is no lease: it outlives a reboot.
+            (State::Waiting { .. }, _) => {
+                let gone = self.stamp.shortest_since(&self.moment(leased));
+                (u64::from(seconds) * 1_000).saturating_sub(gone)
+            }
+            (State::Started | State::Retrying, Some(attempt))
+                if !self.rules.allow(Rule::AttemptEnds, false) =>
+            {
+                let by_attempt = self.left_ms(attempt.started, self.record.terms.attempt_seconds);
+                by_attempt.min(self.left_ms(leased, seconds))
+            }
+            _ => self.left_ms(leased, seconds),
+        }
+    }
+
+    /// What is left of `seconds` since `when`: nothing where another boot lies between.
+    fn left_ms(&self, when: When, seconds: u32) -> u64 {
+        let since = self.moment(when);
+        let gone = self.stamp.steady_since(&since);
+        gone.map_or(0, |gone| (u64::from(seconds) * 1_000).saturating_sub(gone))
+    }
+
+    /// A lease that is over makes the operation in doubt, whoever finds it so.
+    pub(super) fn expire_if_over(&mut self) {
+        if self.record.lease_seconds().is_none() || self.lease_left_ms() > 0 {
+            return;
+        }
+        let over = match &self.record.state {
+            State::Probing { .. } if self.all_without_effect() => State::Released { by: By::Owner },
+            State::Probing {
+                from: LookFrom::Held,
+                reason,
+                ..
+            } => State::Held {
+                reason: reason.clone(),
+                two_effects: false,
+            },
+            State::Probing { reason, .. } => State::InDoubt {
+                reason: reason.clone(),
+            },
+            State::Waiting { .. } => State::InDoubt {
+                reason: "what it continued as did not end in time".to_owned(),
+            },
+            _ if self.rules.allow(Rule::LeaseEndIsDoubt, false) => {
+                State::Released { by: By::Owner }
+            }
+            _ => State::InDoubt {
+                reason: "the host that made the attempt is gone, or took too long".to_owned(),
+            },
+        };
+        self.expired = true;
+        self.enter(over);
+    }
+
+    pub(super) fn expire(self) -> Result<Step, Refusal> {
+        if !self.expired {
+            return self.no_row();
+        }
+        Ok(self.write_told())
+    }
+
+    fn require_owner(&self, fence: Fence) -> Result<(), Refusal> {
+        self.require(Rule::OwnerOnly, self.owns(fence))
+    }
+
+    pub(super) fn renew(mut self, fence: Fence) -> Result<Step, Refusal> {
+        if !matches!(self.record.state, State::Started | State::Retrying) {
+            return self.no_row();
+        }
+        self.require_owner(fence)?;
+        self.record.leased = When::ThisWrite;
+        Ok(self.write_told())
+    }
+
+    pub(super) fn suspend(
+        mut self,
+        fence: Fence,
+        continuation: &str,
+        limit_seconds: u32,
+    ) -> Result<Step, Refusal> {
+        if !matches!(self.record.state, State::Started) {
+            return self.no_row();
+        }
+        self.require_owner(fence)?;
+        if let Some(attempt) = self.attempt_mut(fence) {
+            attempt.suspended = true;
+        }
+        self.record.leased = When::ThisWrite;
+        self.enter(State::Waiting {
+            continuation: continuation.to_owned(),
+            limit_seconds,
+        });
+        Ok(self.write_told())
+    }
+
+    pub(super) fn continue_as(mut self, presented: &str, nonce: Nonce) -> Result<Step, Refusal> {
+        match &self.record.state {
+            State::Waiting { continuation, .. } if continuation == presented => {}
+            _ => return self.no_row(),
+        }
+        self.require_clock()?;
+        let (generation, series) = (self.record.generation, self.record.series);
+        let valid_ms = right_ms(&self.record.terms);
+        let Some(attempt) = self.record.attempts.last_mut() else {
+            return self.no_row();
+        };
+        attempt.fence.nonce = nonce;
+        // Its own limit bounded the wait; the attempt's time counts from the continuation on.
+        attempt.started = When::ThisWrite;
+        // Whatever was said of it before, it is under way again.
+        attempt.known = Known::Open;
+        attempt.outcome = None;
+        attempt.reason = None;
+        let fence = attempt.fence;
+        self.record.leased = When::ThisWrite;
+        self.enter(State::Started);
+        Ok(self.write(Reply::Granted(Grant {
+            fence,
+            generation,
+            series,
+            valid_ms,
+            marks: Vec::new(),
+            repeats: false,
+        })))
+    }
+}

@@ -1,0 +1,234 @@
+//! Finding out about what is in doubt: sending the same again, and looking.
+
+use super::{Draft, Step, lease::right_ms};
+use crate::ledger::{
+    Asker, AttemptRecord, By, Fence, Grant, Known, LookFrom, Refusal, Reply, Rule, Sight, State,
+    Via, When,
+};
+use crate::model::{CallDigest, Field, Nonce, Target};
+
+/// How much of a target's memory is left unused at the least, in milliseconds: for clocks that differ and bytes that travel.
+const MEMORY_MARGIN_MIN_MS: u64 = 2_000;
+
+/// The part of a target's memory that is left unused: one so-many-th.
+const MEMORY_MARGIN_PART: u64 = 100;
+
+/// A request to send the same again.
+pub(super) struct Retry<'a> {
+    pub(super) nonce: Nonce,
+    pub(super) shown: u32,
+    pub(super) call_digest: &'a CallDigest,
+    pub(super) delay_ms: u64,
+    pub(super) retries_max: u32,
+    pub(super) facts: &'a [Field],
+}
+
+impl Draft {
+    pub(super) fn resolve(self, retry: &Retry<'_>) -> Result<Step, Refusal> {
+        if !matches!(self.record.state, State::InDoubt { .. }) {
+            return self.no_row();
+        }
+        self.require(Rule::LastAttemptShown, self.last_number() == retry.shown)?;
+        self.require(
+            Rule::SameCallAgain,
+            self.record.terms.call_digest == *retry.call_digest,
+        )?;
+        self.require(Rule::EvidenceBarsSending, !self.landed_evidence())?;
+        self.require(
+            Rule::RetriesBounded,
+            self.attempts_of_this_key() <= retry.retries_max,
+        )?;
+        let harmless = self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .is_some_and(|target| target.repeats.have_no_effect());
+        self.require(Rule::RepeatsAreHarmless, harmless)?;
+        self.require_clock()?;
+        let left_ms = self.memory_left_ms();
+        let attempt_ms = u64::from(self.record.terms.attempt_seconds) * 1_000;
+        self.require(
+            Rule::TargetRemembers,
+            retry.delay_ms.saturating_add(attempt_ms) < left_ms,
+        )?;
+        // Sent later than this, the attempt might outlast the target's memory.
+        let in_time = !self.rules.allow(Rule::TargetRemembers, false);
+        let valid_ms = if in_time {
+            left_ms.saturating_sub(attempt_ms)
+        } else {
+            u64::MAX
+        };
+        Ok(self.retry(retry, valid_ms))
+    }
+
+    fn attempts_of_this_key(&self) -> u32 {
+        let of_this_key = |attempt: &&AttemptRecord| {
+            attempt.generation == self.record.generation && attempt.series == self.record.series
+        };
+        u32::try_from(self.record.attempts.iter().filter(of_this_key).count()).unwrap_or(u32::MAX)
+    }
+
+    /// How much longer the target certainly recognises the present key, in milliseconds; `u64::MAX`: for ever.
+    fn memory_left_ms(&self) -> u64 {
+        match self
+            .record
+            .terms
+            .target
+            .as_ref()
+            .and_then(|target| target.remembers_seconds)
+        {
+            None => 0,
+            Some(Target::FOR_EVER) => u64::MAX,
+            // When the key was first sent is gone with the record.
+            Some(_) if self.record.rewritten => 0,
+            Some(seconds) => {
+                let memory = u64::from(seconds) * 1_000;
+                let margin = MEMORY_MARGIN_MIN_MS.max(memory / MEMORY_MARGIN_PART);
+                let gone = self
+                    .stamp
+                    .longest_since(&self.moment(self.record.first_started));
+                memory.saturating_sub(margin).saturating_sub(gone)
+            }
+        }
+    }
+
+    fn retry(mut self, retry: &Retry<'_>, valid_ms: u64) -> Step {
+        let fence = Fence {
+            number: self.last_number().saturating_add(1),
+            nonce: retry.nonce,
+        };
+        let (generation, series) = (self.record.generation, self.record.series);
+        self.record.attempts.push(AttemptRecord {
+            fence,
+            generation,
+            series,
+            started: When::ThisWrite,
+            known: Known::Open,
+            outcome: None,
+            reason: None,
+            facts: retry.facts.to_vec(),
+            suspended: false,
+        });
+        self.record.leased = When::ThisWrite;
+        self.enter(State::Retrying);
+        let lease_ms = right_ms(&self.record.terms);
+        let marks = self.record.terms.undoes.clone();
+        self.write(Reply::Granted(Grant {
+            fence,
+            generation,
+            series,
+            valid_ms: valid_ms.min(lease_ms),
+            marks,
+            repeats: true,
+        }))
+    }
+
+    pub(super) fn look(
+        mut self,
+        nonce: Nonce,
+        shown: u32,
+        asker: Asker,
+        looks_max: u32,
+    ) -> Result<Step, Refusal> {
+        let (from, reason) = match &self.record.state {
+            State::InDoubt { reason } => (LookFrom::InDoubt, reason.clone()),
+            State::Held {
+                reason,
+                two_effects,
+            } => {
+                self.require(Rule::HeldLooksAreAskedFor, asker == Asker::Operator)?;
+                self.require(Rule::TwoEffectsStayHeld, !two_effects)?;
+                (LookFrom::Held, reason.clone())
+            }
+            _ => return self.no_row(),
+        };
+        self.require(Rule::LastAttemptShown, self.last_number() == shown)?;
+        self.require(
+            Rule::LooksBounded,
+            asker == Asker::Operator || self.record.looks < looks_max,
+        )?;
+        self.record.looks = self.record.looks.saturating_add(1);
+        self.record.leased = When::ThisWrite;
+        let valid_ms = u64::from(self.record.terms.lease_seconds) * 1_000;
+        self.enter(State::Probing {
+            look: nonce,
+            from,
+            reason,
+        });
+        Ok(self.write(Reply::MayLook { valid_ms }))
+    }
+
+    pub(super) fn saw(mut self, nonce: Nonce, sight: &Sight) -> Result<Step, Refusal> {
+        let State::Probing { look, from, reason } = &self.record.state else {
+            return self.no_row();
+        };
+        self.require(Rule::LookIsOwn, *look == nonce)?;
+        let (from, doubt) = (*from, reason.clone());
+        let next = match sight {
+            Sight::Found {
+                outcome,
+                handles,
+                undid,
+            } => {
+                self.record.found = Some(outcome.clone());
+                self.record.standing = None;
+                self.record.handles.clone_from(handles);
+                self.record.undid.clone_from(undid);
+                State::Landed {
+                    via: Via::Probe,
+                    delivered: false,
+                    undone_by: None,
+                }
+            }
+            Sight::Conflicting { reason } if from == LookFrom::InDoubt => held(reason.clone()),
+            Sight::Conflicting { .. } => held(doubt),
+            // What late owners said while the look was under way is heeded when it ends.
+            _ if self.all_without_effect() => State::Released { by: By::Owner },
+            _ if !self
+                .rules
+                .allow(Rule::HeldStaysHeld, from == LookFrom::InDoubt) =>
+            {
+                held(doubt)
+            }
+            Sight::NotFound { rerun_after_ms } => self.after_nothing(*rerun_after_ms),
+            Sight::Again { reason } => State::InDoubt {
+                reason: reason.clone(),
+            },
+        };
+        self.enter(next);
+        Ok(self.write_told())
+    }
+
+    /// A probe that found nothing proves nothing: the effect may be on its way. Only the operator's switch lets that be.
+    fn after_nothing(&self, rerun_after_ms: Option<u64>) -> State {
+        let started = self
+            .last()
+            .map_or(self.written, |attempt| self.moment(attempt.started));
+        let allowed = self
+            .rules
+            .allow(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
+        let gone = self.stamp.shortest_since(&started);
+        let over = self.rules.allow(
+            Rule::RerunNeedsItsDelay,
+            rerun_after_ms.is_none_or(|delay| gone >= delay),
+        );
+        let barred = !self
+            .rules
+            .allow(Rule::EvidenceBarsRelease, !self.landed_evidence());
+        if allowed && over && !barred && self.require_clock().is_ok() {
+            State::Released { by: By::TimedRerun }
+        } else {
+            held(
+                "a probe found nothing, which does not prove that there will be nothing".to_owned(),
+            )
+        }
+    }
+}
+
+fn held(reason: String) -> State {
+    State::Held {
+        reason,
+        two_effects: false,
+    }
+}

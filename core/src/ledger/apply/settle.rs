@@ -1,0 +1,193 @@
+//! Settling: what an attempt came to, as its owner tells it, however late.
+
+use super::{Draft, Step, claim, keep};
+use crate::ledger::{
+    AttemptRecord, By, Fence, Kept, Known, Refusal, Reply, Rule, Rules, Settlement, State, Told,
+    Via,
+};
+use crate::model::Effect;
+use std::cmp::Ordering;
+
+/// The longest delay that a verdict may ask for before a refusal is no longer replayed: a day, in milliseconds.
+const REFUSAL_REPLAY_MAX_MS: u64 = 86_400_000;
+
+/// A settlement that finds no record writes it anew, marked so: what landed must not be lost with a lost record.
+pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Step {
+    let mut record = claim::started(&settlement.claim);
+    record.rewritten = true;
+    record.generation = settlement.generation;
+    record.series = settlement.series;
+    if let Some(attempt) = record.attempts.last_mut() {
+        attempt.fence = settlement.fence;
+        attempt.generation = settlement.generation;
+        attempt.series = settlement.series;
+        learn(attempt, settlement);
+    }
+    let told = if settlement.verdict.effect() == Effect::Landed {
+        record.standing = Some(settlement.fence.number);
+        record.handles.clone_from(&settlement.handles);
+        record.undid.clone_from(&settlement.undid);
+        record.state = State::Landed {
+            via: Via::Answer,
+            delivered: false,
+            undone_by: None,
+        };
+        Told::Landed
+    } else {
+        // Whatever was known of earlier attempts is gone with the record, so nothing is proven to be without effect.
+        record.state = State::InDoubt {
+            reason: "the record was lost while the attempt was under way".to_owned(),
+        };
+        Told::InDoubt
+    };
+    let keep = keep::keep_anew(&record, rules);
+    Step {
+        write: Some((Box::new(record), keep)),
+        reply: Reply::Told(told),
+    }
+}
+
+fn known(effect: Effect) -> Known {
+    match effect {
+        Effect::Landed => Known::Landed,
+        Effect::Refused | Effect::Absent => Known::NoEffect,
+        Effect::Unknown => Known::Unknown,
+    }
+}
+
+/// Takes in what a settlement tells of its attempt, and says how that compares with what was known. What was known
+/// outweighs what is told later and says less: its outcome stays, too.
+fn learn(attempt: &mut AttemptRecord, settlement: &Settlement) -> Ordering {
+    let learned = known(settlement.verdict.effect());
+    let news = learned.cmp(&attempt.known);
+    if news.is_gt() {
+        attempt.known = learned;
+        attempt.outcome = Some(settlement.outcome.clone());
+        attempt.reason = Some(settlement.verdict.reason().to_owned());
+    }
+    news
+}
+
+impl Draft {
+    pub(super) fn settle(mut self, settlement: &Settlement) -> Result<Step, Refusal> {
+        let rules = self.rules;
+        let Some(attempt) = self.attempt_mut(settlement.fence) else {
+            return self.settle_unknown_attempt(settlement);
+        };
+        let proves_absence = settlement.verdict.effect() == Effect::Absent;
+        if proves_absence && !rules.allow(Rule::RoundsProveNothing, !attempt.suspended) {
+            return self.settle(&Settlement {
+                verdict: settlement.verdict.doubted(),
+                ..settlement.clone()
+            });
+        }
+        let news = learn(attempt, settlement);
+        let settled = Settlement {
+            generation: attempt.generation,
+            series: attempt.series,
+            ..settlement.clone()
+        };
+        match (news, settlement.verdict.effect()) {
+            (Ordering::Less, _) | (Ordering::Equal, Effect::Landed) => {
+                let told = self.told();
+                Ok(self.tell(told))
+            }
+            (_, Effect::Landed) => Ok(self.land(&settled)),
+            (_, Effect::Refused | Effect::Absent) => Ok(self.settle_without_effect(&settled)),
+            (_, Effect::Unknown) => {
+                Ok(self.settle_in_doubt(settlement.fence, settlement.verdict.reason()))
+            }
+        }
+    }
+
+    /// The attempt certainly had no effect. That settles the operation only if no other attempt may have had one.
+    fn settle_without_effect(mut self, settlement: &Settlement) -> Step {
+        if !self.may_settle_without_effect(settlement) {
+            return self.write_told();
+        }
+        let others = self.another_unresolved(settlement.fence.number);
+        if !self.rules.allow(Rule::NoOtherUnresolved, !others) {
+            return self
+                .settle_in_doubt(settlement.fence, "an earlier attempt may have taken effect");
+        }
+        if !self
+            .rules
+            .allow(Rule::EvidenceBarsRelease, !self.landed_evidence())
+        {
+            return self.settle_in_doubt(
+                settlement.fence,
+                "there is evidence that another attempt took effect",
+            );
+        }
+        if settlement.verdict.effect() == Effect::Absent {
+            self.enter(State::Released { by: By::Owner });
+        } else {
+            let asked = settlement.verdict.retry_after_ms().map(u64::from);
+            let default_ms = u64::from(self.record.terms.refusal_seconds) * 1_000;
+            let replay_ms = asked.unwrap_or(default_ms).min(REFUSAL_REPLAY_MAX_MS);
+            self.record.standing = Some(settlement.fence.number);
+            self.enter(State::Refused {
+                by: By::Owner,
+                replay_ms,
+            });
+        }
+        self.write_told()
+    }
+
+    fn may_settle_without_effect(&self, settlement: &Settlement) -> bool {
+        let of_this_key = settlement.generation == self.record.generation
+            && settlement.series == self.record.series;
+        let from_here = match &self.record.state {
+            State::Started | State::Retrying => self
+                .rules
+                .allow(Rule::OwnerOnly, self.owns(settlement.fence)),
+            State::InDoubt { .. } => true,
+            State::Held { .. } => self
+                .rules
+                .allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects()),
+            _ => false,
+        };
+        of_this_key && from_here
+    }
+
+    /// The owner cannot tell: in doubt. Whoever is not the owner any more has only added to what is known.
+    fn settle_in_doubt(mut self, fence: Fence, reason: &str) -> Step {
+        let running = matches!(self.record.state, State::Started | State::Retrying);
+        if running && self.owns(fence) {
+            self.enter(State::InDoubt {
+                reason: reason.to_owned(),
+            });
+        }
+        self.write_told()
+    }
+
+    /// Its policy cannot tell. A late holder has only added to what is known.
+    pub(super) fn hold(
+        mut self,
+        fence: Fence,
+        outcome: Option<&Kept>,
+        reason: &str,
+    ) -> Result<Step, Refusal> {
+        let owns = self.owns(fence);
+        let holds = match &self.record.state {
+            State::Started | State::Retrying => self.rules.allow(Rule::OwnerOnly, owns),
+            State::InDoubt { .. } => self.rules.allow(Rule::LastAttemptShown, owns),
+            _ => false,
+        };
+        match (outcome, self.attempt_mut(fence)) {
+            (Some(outcome), Some(attempt)) if attempt.known == Known::Open => {
+                attempt.outcome = Some(outcome.clone());
+                attempt.known = Known::Unknown;
+            }
+            _ if !holds => return self.no_row(),
+            _ => {}
+        }
+        if holds {
+            self.enter(State::Held {
+                reason: reason.to_owned(),
+                two_effects: false,
+            });
+        }
+        Ok(self.write_told())
+    }
+}

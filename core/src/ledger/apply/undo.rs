@@ -1,0 +1,81 @@
+//! Undoing: the mark before the undoing operation is sent, and the undo after it landed.
+
+use super::{Draft, Step};
+use crate::ledger::{GenerationOf, Refusal, Rule, State, Told};
+use crate::model::StoreKey;
+
+impl Draft {
+    pub(super) fn mark_undoing(
+        mut self,
+        by: StoreKey,
+        generation: u32,
+        void_mark: Option<StoreKey>,
+    ) -> Result<Step, Refusal> {
+        self.require(
+            Rule::UndoNamesItsGeneration,
+            self.record.generation == generation,
+        )?;
+        let State::Landed { undone_by, .. } = &self.record.state else {
+            return self.no_row();
+        };
+        let free = undone_by.is_none_or(|marked| marked == by || Some(marked) == void_mark);
+        self.require(Rule::OneUndoAtATime, free)?;
+        // INVARIANT: it is written even where it stands already. Whoever claims past a mark that counted for nothing
+        // does so on the version before, and fails.
+        if let State::Landed { undone_by, .. } = &mut self.record.state {
+            *undone_by = Some(by);
+        }
+        Ok(self.write_told())
+    }
+
+    pub(super) fn undo(
+        mut self,
+        by: StoreKey,
+        generation: u32,
+        told_by_outcome: bool,
+    ) -> Result<Step, Refusal> {
+        self.require(
+            Rule::UndoNamesItsGeneration,
+            self.record.generation == generation,
+        )?;
+        let marked = match &self.record.state {
+            State::Landed { undone_by, .. } => *undone_by == Some(by),
+            State::Tombstone { .. } => false,
+            State::Undone { .. } => return Ok(self.tell(Told::Undone)),
+            _ => return self.no_row(),
+        };
+        self.require(Rule::UndoRestsOnItsMark, marked || told_by_outcome)?;
+        self.enter(State::Undone { by: Some(by) });
+        Ok(self.write_told())
+    }
+
+    pub(super) fn undo_written(mut self, of: GenerationOf) -> Result<Step, Refusal> {
+        let landed = matches!(
+            self.record.state,
+            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }
+        );
+        self.require(Rule::OnlyLandedUndoes, landed)?;
+        let open = self.record.undid.contains(&of)
+            || self
+                .record
+                .terms
+                .undoes
+                .iter()
+                .any(|undoing| undoing.of == of && !undoing.settled);
+        if !open {
+            let told = self.told();
+            return Ok(self.tell(told));
+        }
+        self.record.undid.retain(|open| *open != of);
+        for undoing in self
+            .record
+            .terms
+            .undoes
+            .iter_mut()
+            .filter(|undoing| undoing.of == of)
+        {
+            undoing.settled = true;
+        }
+        Ok(self.write_told())
+    }
+}

@@ -1,0 +1,355 @@
+//! What a store keeps under a key: the record of an operation, a handle, or the scheme of the ledger.
+
+use super::{
+    record::{GenerationOf, Person, Record, State},
+    sealed::Sealed,
+    tally::Tally,
+};
+use crate::model::Tenant;
+use serde::{Deserialize, Serialize};
+
+/// The newest format that this release writes and reads. An entry is written in the oldest that can hold it, so that
+/// hosts of an older release go on with what they understand. Older ones still read.
+pub const FORMAT: u16 = 2;
+
+/// The format of the first release: records in the clear, handles, the scheme.
+const FIRST_FORMAT: u16 = 1;
+
+/// What has room for the entry of a usual call, in bytes: what is larger grows.
+const USUAL_BYTES: usize = 2 << 10;
+
+/// The largest entry that is read or written, in bytes.
+pub const ENTRY_BYTES_MAX: usize = 16 << 20;
+
+/// What a store keeps under a key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// The record of an operation.
+    Operation(Box<Record>),
+    /// The same, sealed.
+    Sealed(Box<Sealed>),
+    /// What a handle names.
+    Handle(Handle),
+    /// How the keys of this ledger are made.
+    Scheme(Scheme),
+    /// What a watched tool's calls would have come to.
+    Tally(Box<Tally>),
+}
+
+/// What a handle names: the newest generation that landed under it, undone since or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    /// On whose behalf.
+    pub tenant: Tenant,
+    /// What it names.
+    pub names: GenerationOf,
+}
+
+/// How the keys of a ledger are made. A host that makes them otherwise does not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheme {
+    /// The format of the keys.
+    pub key_format: u16,
+    /// Which secret they are made with; none: without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_id: Option<String>,
+    /// The key epoch of each policy whose operations lie here, by name.
+    pub key_epochs: std::collections::BTreeMap<String, u32>,
+    /// The longest attempt and window together that an operation ever asked for, in seconds; 0: not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub horizon_seconds: u64,
+    /// For so many seconds from this write on nothing is sent, because what was acknowledged may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine_seconds: Option<u64>,
+    /// Who ended the last such time before it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_by: Option<Person>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What a store lists entries by. It never decides anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// On whose behalf; none: of the ledger itself.
+    pub tenant: Option<Tenant>,
+    /// Where it stands.
+    pub state: StateLabel,
+    /// In how many seconds after this write somebody may have to look at it again.
+    pub due_in_seconds: Option<u32>,
+}
+
+impl Labels {
+    fn of(record: &Record) -> Self {
+        Self {
+            tenant: Some(record.tenant.clone()),
+            state: record.state.label(),
+            due_in_seconds: record
+                .lease_seconds()
+                .or(record.has_open_undoes().then_some(0)),
+        }
+    }
+}
+
+/// A state as a store lists by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateLabel {
+    /// An attempt, or a retry of one, is under way.
+    Running,
+    /// It continues elsewhere.
+    Waiting,
+    /// The effect is unknown.
+    InDoubt,
+    /// A probe is under way.
+    Probing,
+    /// A person must decide.
+    Held,
+    /// There was no effect.
+    Released,
+    /// It was turned away.
+    Refused,
+    /// It took effect.
+    Landed,
+    /// It landed and was undone.
+    Undone,
+    /// It landed, and its outcome is no longer kept.
+    Tombstone,
+    /// Another key is the one to look under.
+    Alias,
+    /// A handle.
+    Handle,
+    /// The scheme.
+    Scheme,
+    /// What was watched of a tool.
+    Tally,
+}
+
+impl StateLabel {
+    /// Every label, in the order of a record's life.
+    pub const ALL: [Self; 14] = [
+        Self::Running,
+        Self::Waiting,
+        Self::InDoubt,
+        Self::Probing,
+        Self::Held,
+        Self::Released,
+        Self::Refused,
+        Self::Landed,
+        Self::Undone,
+        Self::Tombstone,
+        Self::Alias,
+        Self::Handle,
+        Self::Scheme,
+        Self::Tally,
+    ];
+
+    /// The labels of operations: all but those of what the ledger keeps beside them.
+    pub fn of_operations() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|label| !matches!(label, Self::Handle | Self::Scheme | Self::Tally))
+    }
+
+    /// The word for it, in stores, messages and tables alike.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::InDoubt => "in-doubt",
+            Self::Probing => "probing",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Refused => "refused",
+            Self::Landed => "landed",
+            Self::Undone => "undone",
+            Self::Tombstone => "tombstone",
+            Self::Alias => "alias",
+            Self::Handle => "handle",
+            Self::Scheme => "scheme",
+            Self::Tally => "tally",
+        }
+    }
+
+    /// Whether somebody has yet to end what it stands for.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::Running | Self::Waiting | Self::InDoubt | Self::Probing | Self::Held
+        )
+    }
+
+    /// The label of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|label| label.word() == word)
+    }
+}
+
+impl State {
+    /// The label of this state.
+    #[must_use]
+    pub fn label(&self) -> StateLabel {
+        match self {
+            Self::Started | Self::Retrying => StateLabel::Running,
+            Self::Waiting { .. } => StateLabel::Waiting,
+            Self::InDoubt { .. } => StateLabel::InDoubt,
+            Self::Probing { .. } => StateLabel::Probing,
+            Self::Held { .. } => StateLabel::Held,
+            Self::Released { .. } => StateLabel::Released,
+            Self::Refused { .. } => StateLabel::Refused,
+            Self::Landed { .. } => StateLabel::Landed,
+            Self::Undone { .. } => StateLabel::Undone,
+            Self::Tombstone { .. } => StateLabel::Tombstone,
+            Self::Alias { .. } => StateLabel::Alias,
+        }
+    }
+}
+
+/// Why bytes are no entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EntryFault {
+    /// They were written by a newer release.
+    #[error(
+        "the entry has format {found}, and this release reads up to {FORMAT}: use the release that wrote it, or a newer one"
+    )]
+    Newer {
+        /// Its format.
+        found: u16,
+    },
+    /// They are damaged.
+    #[error("the entry is damaged ({0}): restore the ledger from a backup")]
+    Damaged(String),
+    /// They are too many.
+    #[error("the entry is {0} bytes long, more than {ENTRY_BYTES_MAX}")]
+    TooLarge(usize),
+    /// They are sealed under a key that this host does not have.
+    #[error(
+        "the record is sealed under the key `{id}`, which this host does not have: add that key to `[sealing]`, to open with"
+    )]
+    NoKey {
+        /// The key's name.
+        id: String,
+    },
+    /// What is sealed does not open.
+    #[error(
+        "what the record seals does not open with the key `{id}`: it was changed, or it belongs to another record or another write, or another key has this name: correct `[sealing]`, or restore the ledger from a backup"
+    )]
+    Unsealable {
+        /// The key's name.
+        id: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    format: u16,
+    entry: &'a Entry,
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u16,
+}
+
+#[derive(Deserialize)]
+struct OwnedEnvelope {
+    format: u16,
+    entry: Entry,
+}
+
+impl Entry {
+    /// As bytes, for a store that keeps bytes.
+    ///
+    /// # Errors
+    /// If it is larger than [`ENTRY_BYTES_MAX`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, EntryFault> {
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(
+            &mut bytes,
+            &Envelope {
+                format: self.format(),
+                entry: self,
+            },
+        )
+        .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
+        if bytes.len() > ENTRY_BYTES_MAX {
+            Err(EntryFault::TooLarge(bytes.len()))
+        } else {
+            Ok(bytes)
+        }
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// If they are damaged, too many, or of a newer release.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryFault> {
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(EntryFault::TooLarge(bytes.len()));
+        }
+        match serde_json::from_slice::<OwnedEnvelope>(bytes) {
+            Ok(OwnedEnvelope { format, .. }) if format > FORMAT => {
+                Err(EntryFault::Newer { found: format })
+            }
+            Ok(envelope) => Ok(envelope.entry),
+            Err(fault) => Err(match serde_json::from_slice::<FormatOnly>(bytes) {
+                Ok(FormatOnly { format }) if format > FORMAT => EntryFault::Newer { found: format },
+                _ => EntryFault::Damaged(fault.to_string()),
+            }),
+        }
+    }
+
+    /// The oldest format that can hold it.
+    fn format(&self) -> u16 {
+        match self {
+            // An older release would take a later round's word for the whole attempt's.
+            Self::Operation(record) if record.attempts.iter().any(|attempt| attempt.suspended) => {
+                FORMAT
+            }
+            Self::Operation(_) | Self::Handle(_) | Self::Scheme(_) => FIRST_FORMAT,
+            Self::Sealed(_) | Self::Tally(_) => FORMAT,
+        }
+    }
+
+    /// What it is, in messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Operation(_) => "operation",
+            Self::Sealed(_) => "sealed operation",
+            Self::Handle(_) => "handle",
+            Self::Scheme(_) => "scheme",
+            Self::Tally(_) => "tally",
+        }
+    }
+
+    /// What a store lists it by.
+    #[must_use]
+    pub fn labels(&self) -> Labels {
+        match self {
+            Self::Operation(record) => Labels::of(record),
+            Self::Sealed(sealed) => Labels::of(sealed.record()),
+            Self::Handle(handle) => Labels {
+                tenant: Some(handle.tenant.clone()),
+                state: StateLabel::Handle,
+                due_in_seconds: None,
+            },
+            Self::Scheme(_) => Labels {
+                tenant: None,
+                state: StateLabel::Scheme,
+                due_in_seconds: None,
+            },
+            Self::Tally(_) => Labels {
+                tenant: None,
+                state: StateLabel::Tally,
+                due_in_seconds: None,
+            },
+        }
+    }
+}

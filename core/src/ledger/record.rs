@@ -1,0 +1,500 @@
+//! What a ledger keeps under a key.
+
+use super::shared::Shared;
+use crate::model::{
+    Call, CallDigest, Field, Fingerprint, Nonce, Outcome, PolicyDigest, Stamp, StoreKey, Target,
+    Tenant, Until,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// When something in a record happened. The store writes the times, so what the present write brings about has its
+/// time from the store when it is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// With the write that made this version of the record.
+    ThisWrite,
+    /// At an earlier write.
+    Earlier(Stamp),
+}
+
+impl When {
+    /// The moment, for a version that was written at `written`.
+    #[must_use]
+    pub fn at(self, written: Stamp) -> Stamp {
+        match self {
+            Self::ThisWrite => written,
+            Self::Earlier(stamp) => stamp,
+        }
+    }
+}
+
+/// What makes an attempt its maker's own: no other writer knows the nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fence {
+    /// The attempt's number, from 1; numbers never restart.
+    pub number: u32,
+    /// The attempt's nonce.
+    pub nonce: Nonce,
+}
+
+/// An outcome as far as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// All of it.
+    Whole(Outcome),
+    /// It was larger than the limit, so only its digest is.
+    Digest {
+        /// SHA-256 of its JSON text.
+        digest: Fingerprint,
+        /// The size of that text.
+        bytes: u64,
+    },
+}
+
+impl Kept {
+    /// The outcome, where it is kept.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Whole(outcome) => Some(outcome),
+            Self::Digest { .. } => None,
+        }
+    }
+}
+
+/// What the ledger knows of the effect of one attempt: what comes later outweighs what comes before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// Nothing: it runs, or nobody heard of it again.
+    Open,
+    /// It may have taken effect.
+    Unknown,
+    /// It took none.
+    NoEffect,
+    /// It took effect.
+    Landed,
+}
+
+impl Known {
+    /// Whether it may still turn out to have taken effect.
+    #[must_use]
+    pub fn is_unresolved(self) -> bool {
+        matches!(self, Self::Open | Self::Unknown)
+    }
+}
+
+/// One sending of an operation.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Its number and nonce.
+    pub fence: Fence,
+    /// The generation it belongs to.
+    pub generation: u32,
+    /// The series it belongs to.
+    pub series: u32,
+    /// When it was granted.
+    pub started: When,
+    /// What is known of its effect.
+    pub known: Known,
+    /// What it came to, once its host saw that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Kept>,
+    /// Why the policy judged it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What else its host knew when it was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Field>,
+    /// Whether it went on elsewhere: it was sent, so whatever a later round of it comes to, it may have taken effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+}
+
+/// The operation as its claim stated it. It stays as it is for as long as the claim's content does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Terms {
+    /// The operation's name.
+    pub operation: String,
+    /// Its identity, where the operator asks for it to be kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<Field>,
+    /// What every attempt must agree on.
+    pub content: Fingerprint,
+    /// The call as it was made.
+    pub call_digest: CallDigest,
+    /// The call itself, where recovery may have to send or ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Shared<Call>>,
+    /// How long an equal call means the same.
+    pub until: Until,
+    /// How long it is remembered once settled, in seconds.
+    pub window_seconds: u32,
+    /// How long one attempt may take, in seconds.
+    pub attempt_seconds: u32,
+    /// How long a claim lasts without renewal, in seconds.
+    pub lease_seconds: u32,
+    /// How long a refusal is replayed to equal content where the verdict names no time, in seconds.
+    pub refusal_seconds: u32,
+    /// How the target treats repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// Which policy said so.
+    pub policy: PolicyName,
+    /// What it undoes: each at the generation that was the newest when the key was derived.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undoes: Vec<Undoing>,
+    /// Whether its host only watched: nothing rests on the record, so it does not outlast its window.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+}
+
+/// Which policy a record rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PolicyName {
+    /// The policy's own name.
+    pub name: String,
+    /// The digest of its component and settings.
+    pub digest: PolicyDigest,
+    /// Its key epoch.
+    pub key_epoch: u32,
+}
+
+/// One generation of an operation: what an undo closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GenerationOf {
+    /// Where its record lies.
+    pub key: StoreKey,
+    /// The generation.
+    pub generation: u32,
+}
+
+/// That this operation undoes another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Undoing {
+    /// Which generation of which operation.
+    pub of: GenerationOf,
+    /// Whether that operation's record says so already. Until then this one does not age.
+    pub settled: bool,
+}
+
+/// Who brought a record to a state that frees it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// The owner of the attempt: it knows that there was no effect.
+    Owner,
+    /// A person.
+    Person(Person),
+    /// The operator's switch: a probe found nothing, and its delay is past.
+    TimedRerun,
+}
+
+/// A person who decided.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Person {
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+}
+
+/// How it became known that an operation landed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// By the answer to the attempt.
+    Answer,
+    /// By a probe.
+    Probe,
+    /// By a person's word.
+    Person(Person),
+}
+
+/// Where a look came from, and so where it leads back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LookFrom {
+    /// The operation was in doubt.
+    InDoubt,
+    /// It was held.
+    Held,
+}
+
+/// Where an operation stands. A record that does not exist stands nowhere.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// An attempt is under way.
+    Started,
+    /// It was accepted and continues elsewhere, under a limit of its own.
+    Waiting {
+        /// The name under which it continues.
+        continuation: String,
+        /// How long that may take, in seconds.
+        limit_seconds: u32,
+    },
+    /// The effect is unknown.
+    InDoubt {
+        /// Why.
+        reason: String,
+    },
+    /// An attempt to send the same again is under way.
+    Retrying,
+    /// A probe is under way.
+    Probing {
+        /// The look's nonce.
+        look: Nonce,
+        /// Where it came from.
+        from: LookFrom,
+        /// Why the operation was in doubt or held, to go back to.
+        reason: String,
+    },
+    /// A person must decide.
+    Held {
+        /// Why.
+        reason: String,
+        /// Whether two effects may stand, so that only a person settles it.
+        two_effects: bool,
+    },
+    /// There was no effect: it may be claimed again.
+    Released {
+        /// Who says so.
+        by: By,
+    },
+    /// It was turned away.
+    Refused {
+        /// Who says so.
+        by: By,
+        /// For how long that is replayed to equal content, in milliseconds.
+        replay_ms: u64,
+    },
+    /// It took effect.
+    Landed {
+        /// How that is known.
+        via: Via,
+        /// Whether a caller certainly took the outcome.
+        delivered: bool,
+        /// The operation that is about to undo it.
+        undone_by: Option<StoreKey>,
+    },
+    /// What it did was undone.
+    Undone {
+        /// By which operation; none: by a person's word.
+        by: Option<StoreKey>,
+    },
+    /// It landed, and its outcome is no longer kept.
+    Tombstone {
+        /// When it landed.
+        landed: Stamp,
+        /// Whether a caller certainly took the outcome.
+        delivered: bool,
+    },
+    /// Another key is the one to look under.
+    Alias {
+        /// That key.
+        to: StoreKey,
+    },
+}
+
+/// What was learned of an attempt that may no longer write.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The attempt.
+    pub attempt: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// Its series.
+    pub series: u32,
+    /// What it sent.
+    pub content: Fingerprint,
+    /// What is known of its effect.
+    pub known: Known,
+    /// What it came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Kept>,
+    /// Why it settles nothing.
+    pub reason: String,
+    /// Whether a person has decided since, knowing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weighed: bool,
+}
+
+/// The record of an operation.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Record {
+    /// On whose behalf.
+    pub tenant: Tenant,
+    /// The operator's name space.
+    pub name_space: String,
+    /// The operation as claimed.
+    pub terms: Shared<Terms>,
+    /// Counts up when the operation was undone, or its outcome taken where it lasts until delivery.
+    pub generation: u32,
+    /// Counts up when an attempt was proven without effect and other content is sent.
+    pub series: u32,
+    /// Where it stands.
+    pub state: State,
+    /// Since when.
+    pub since: When,
+    /// What the lease or limit of the present state counts from.
+    pub leased: When,
+    /// When the first attempt under the present downstream key was granted.
+    pub first_started: When,
+    /// Its attempts, oldest first: those that still matter.
+    pub attempts: Vec<AttemptRecord>,
+    /// What late writers knew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// How often a probe looked in this series.
+    #[serde(default)]
+    pub looks: u32,
+    /// The attempt whose outcome stands, where one landed or was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<u32>,
+    /// The outcome that stands where no attempt's own does (found by a probe, told by a person).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Kept>,
+    /// The names under which later calls may speak of what landed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<String>,
+    /// What this operation was found to have undone, by its outcome, and is not yet written there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undid: Vec<GenerationOf>,
+    /// Whether the record was written anew because a settlement found none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rewritten: bool,
+}
+
+// Debug output of a record tells where it stands. What calls, tools and people said is not for logs.
+
+impl fmt::Debug for AttemptRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("AttemptRecord");
+        told.field("fence", &self.fence)
+            .field("generation", &self.generation)
+            .field("series", &self.series);
+        told.field("started", &self.started)
+            .field("known", &self.known)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Person(…)")
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Released { by } | Self::Refused { by, .. } => {
+                write!(f, "{}({by:?})", self.label().word())
+            }
+            Self::Landed {
+                via,
+                delivered,
+                undone_by,
+            } => {
+                let mut told = f.debug_struct("landed");
+                told.field("via", via)
+                    .field("delivered", delivered)
+                    .field("undone_by", undone_by)
+                    .finish()
+            }
+            other => f.write_str(other.label().word()),
+        }
+    }
+}
+
+impl fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Evidence");
+        told.field("attempt", &self.attempt)
+            .field("generation", &self.generation)
+            .field("series", &self.series);
+        told.field("known", &self.known)
+            .field("weighed", &self.weighed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("Record");
+        told.field("tenant", &self.tenant)
+            .field("operation", &self.terms.operation)
+            .field("state", &self.state);
+        told.field("generation", &self.generation)
+            .field("series", &self.series)
+            .field("since", &self.since);
+        told.field("attempts", &self.attempts)
+            .field("evidence", &self.evidence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Record {
+    /// The present attempt: the last one.
+    #[must_use]
+    pub fn last(&self) -> Option<&AttemptRecord> {
+        self.attempts.last()
+    }
+
+    /// The evidence that an attempt of the present generation landed otherwise than as recorded.
+    pub fn landed_evidence(&self) -> impl Iterator<Item = &Evidence> {
+        self.evidence.iter().filter(|evidence| {
+            evidence.generation == self.generation && evidence.known == Known::Landed
+        })
+    }
+
+    /// The number of the attempt that a landing rests on: the standing one, or the last where a probe or a person told.
+    #[must_use]
+    pub fn landed_attempt(&self) -> u32 {
+        self.standing
+            .or_else(|| self.last().map(|attempt| attempt.fence.number))
+            .unwrap_or(0)
+    }
+
+    /// The outcome that stands, where one does.
+    #[must_use]
+    pub fn standing_outcome(&self) -> Option<&Kept> {
+        self.found.as_ref().or_else(|| {
+            let standing = self.standing?;
+            self.attempts
+                .iter()
+                .find(|attempt| attempt.fence.number == standing)?
+                .outcome
+                .as_ref()
+        })
+    }
+}
+
+impl Record {
+    /// Whether it landed and undid something whose record does not say so yet.
+    #[must_use]
+    pub fn has_open_undoes(&self) -> bool {
+        let landed = matches!(
+            self.state,
+            State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }
+        );
+        landed
+            && (!self.undid.is_empty() || self.terms.undoes.iter().any(|undoing| !undoing.settled))
+    }
+
+    /// How long the present state may last without a renewal, in seconds; none: it does not end by itself.
+    #[must_use]
+    pub fn lease_seconds(&self) -> Option<u32> {
+        match &self.state {
+            State::Started | State::Retrying | State::Probing { .. } => {
+                Some(self.terms.lease_seconds)
+            }
+            State::Waiting { limit_seconds, .. } => Some(*limit_seconds),
+            _ => None,
+        }
+    }
+}

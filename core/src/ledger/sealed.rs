@@ -1,0 +1,95 @@
+//! A record whose telling parts are sealed: what stands open of it, and the sealed text. What seals and opens it is not
+//! known here.
+
+use super::record::Record;
+use serde::{Deserialize, Serialize};
+
+/// A record whose telling parts are sealed.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Sealed {
+    /// INVARIANT: the JSON text of `record`. What is authenticated is this text, byte by byte, so that no later way to
+    /// write a record makes it another.
+    open: String,
+    key_id: String,
+    sealed: String,
+    #[serde(skip_serializing)]
+    record: Box<Record>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    open: String,
+    key_id: String,
+    sealed: String,
+}
+
+impl TryFrom<Written> for Sealed {
+    type Error = serde_json::Error;
+
+    fn try_from(
+        Written {
+            open,
+            key_id,
+            sealed,
+        }: Written,
+    ) -> Result<Self, Self::Error> {
+        let record = Box::new(serde_json::from_str(&open)?);
+        Ok(Self {
+            open,
+            key_id,
+            sealed,
+            record,
+        })
+    }
+}
+
+impl Sealed {
+    /// The record `record`, from which all that tells something was taken, and that as `seal` seals it, given the text
+    /// of what stands open.
+    pub fn new<Fault: From<serde_json::Error>>(
+        record: Record,
+        key_id: String,
+        seal: impl FnOnce(&str) -> Result<String, Fault>,
+    ) -> Result<Self, Fault> {
+        let open = serde_json::to_string(&record)?;
+        let sealed = seal(&open)?;
+        Ok(Self {
+            open,
+            key_id,
+            sealed,
+            record: Box::new(record),
+        })
+    }
+
+    /// What stands open of the record: where it stands, its times and its digests. Whoever wants to rest on it opens it.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Which key it is sealed under.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The text of what stands open.
+    pub fn open(&self) -> &str {
+        &self.open
+    }
+
+    /// What is sealed.
+    pub fn sealed(&self) -> &str {
+        &self.sealed
+    }
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sealed")
+            .field("key_id", &self.key_id)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! What a record tells of what was done: what calls, answers and people said. It can be taken out of a record and put
+//! back; where the operation stands, its times and its digests stay.
+//!
+//! Every field is named here, so that a new one does not compile until somebody says on which side it belongs. How
+//! secrets are kept is not known here.
+
+use super::record::{AttemptRecord, By, Evidence, Kept, Person, Record, State, Terms, Via};
+use super::shared::Shared;
+use crate::model::{Call, Field};
+use serde::{Deserialize, Serialize};
+
+/// What a record tells.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Secrets {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identity: Vec<Field>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    call: Option<Shared<Call>>,
+    /// The words in the state, in the order in which [`words`] finds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    state: Vec<String>,
+    /// One for each attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<OfAttempt>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<Evidence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<Kept>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handles: Vec<String>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct OfAttempt {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<Kept>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    facts: Vec<Field>,
+}
+
+/// The secrets do not fit the record that they are to be put back into.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misfit;
+
+impl Secrets {
+    /// Takes all that the record tells out of it.
+    pub fn take(record: &mut Record) -> Self {
+        let parts = Parts::of(record);
+        Self {
+            identity: std::mem::take(parts.identity),
+            call: parts.call.take(),
+            state: parts.state.into_iter().map(std::mem::take).collect(),
+            attempts: parts.attempts.iter_mut().map(OfAttempt::take).collect(),
+            evidence: std::mem::take(parts.evidence),
+            found: parts.found.take(),
+            handles: std::mem::take(parts.handles),
+        }
+    }
+
+    /// Puts it back into the record that it was taken out of.
+    pub fn put(self, record: &mut Record) -> Result<(), Misfit> {
+        let parts = Parts::of(record);
+        if self.state.len() != parts.state.len() || self.attempts.len() != parts.attempts.len() {
+            return Err(Misfit);
+        }
+        *parts.identity = self.identity;
+        *parts.call = self.call;
+        parts
+            .state
+            .into_iter()
+            .zip(self.state)
+            .for_each(|(place, word)| *place = word);
+        parts
+            .attempts
+            .iter_mut()
+            .zip(self.attempts)
+            .for_each(|(attempt, secrets)| secrets.put(attempt));
+        *parts.evidence = self.evidence;
+        *parts.found = self.found;
+        *parts.handles = self.handles;
+        Ok(())
+    }
+
+    /// Drops all that the record tells, but not what is known of attempts: that keeps things from being sent again.
+    pub fn erase(record: &mut Record) {
+        let Self { evidence, .. } = Self::take(record);
+        let knowledge = |evidence| Evidence {
+            outcome: None,
+            reason: ERASED.to_owned(),
+            ..evidence
+        };
+        record.evidence = evidence.into_iter().map(knowledge).collect();
+        words(&mut record.state)
+            .into_iter()
+            .for_each(|word| ERASED.clone_into(word));
+    }
+}
+
+/// What stands where somebody's words were erased.
+const ERASED: &str = "erased";
+
+impl OfAttempt {
+    fn take(attempt: &mut AttemptRecord) -> Self {
+        let AttemptRecord {
+            fence: _,
+            generation: _,
+            series: _,
+            started: _,
+            known: _,
+            outcome,
+            reason,
+            facts,
+            suspended: _,
+        } = attempt;
+        Self {
+            outcome: outcome.take(),
+            reason: reason.take(),
+            facts: std::mem::take(facts),
+        }
+    }
+
+    fn put(self, attempt: &mut AttemptRecord) {
+        attempt.outcome = self.outcome;
+        attempt.reason = self.reason;
+        attempt.facts = self.facts;
+    }
+}
+
+/// The places of a record that tell something.
+struct Parts<'a> {
+    identity: &'a mut Vec<Field>,
+    call: &'a mut Option<Shared<Call>>,
+    state: Vec<&'a mut String>,
+    attempts: &'a mut [AttemptRecord],
+    evidence: &'a mut Vec<Evidence>,
+    found: &'a mut Option<Kept>,
+    handles: &'a mut Vec<String>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(record: &'a mut Record) -> Self {
+        let Record {
+            tenant: _,
+            name_space: _,
+            terms,
+            generation: _,
+            series: _,
+            state,
+            since: _,
+            leased: _,
+            first_started: _,
+            attempts,
+            evidence,
+            looks: _,
+            standing: _,
+            found,
+            handles,
+            undid: _,
+            rewritten: _,
+        } = record;
+        let Terms {
+            operation: _,
+            identity,
+            content: _,
+            call_digest: _,
+            call,
+            until: _,
+            window_seconds: _,
+            attempt_seconds: _,
+            lease_seconds: _,
+            refusal_seconds: _,
+            target: _,
+            policy: _,
+            undoes: _,
+            shadow: _,
+        } = &mut **terms;
+        Self {
+            identity,
+            call,
+            state: words(state),
+            attempts,
+            evidence,
+            found,
+            handles,
+        }
+    }
+}
+
+/// What somebody said of the state.
+fn words(state: &mut State) -> Vec<&mut String> {
+    match state {
+        State::Waiting {
+            continuation,
+            limit_seconds: _,
+        } => vec![continuation],
+        State::InDoubt { reason }
+        | State::Held {
+            reason,
+            two_effects: _,
+        }
+        | State::Probing {
+            reason,
+            look: _,
+            from: _,
+        } => vec![reason],
+        State::Released { by } | State::Refused { by, replay_ms: _ } => match by {
+            By::Person(person) => of_person(person),
+            By::Owner | By::TimedRerun => Vec::new(),
+        },
+        State::Landed {
+            via,
+            delivered: _,
+            undone_by: _,
+        } => match via {
+            Via::Person(person) => of_person(person),
+            Via::Answer | Via::Probe => Vec::new(),
+        },
+        State::Started
+        | State::Retrying
+        | State::Undone { by: _ }
+        | State::Tombstone {
+            landed: _,
+            delivered: _,
+        }
+        | State::Alias { to: _ } => Vec::new(),
+    }
+}
+
+fn of_person(Person { who, why }: &mut Person) -> Vec<&mut String> {
+    vec![who, why]
+}

@@ -1,0 +1,81 @@
+//! What a person decides.
+
+use super::desk::*;
+use crate::ledger::*;
+use crate::model::*;
+
+#[test]
+fn a_decision_rests_on_the_last_attempt() {
+    let first = claim(1, 1);
+    let mut desk = Desk::new();
+    let one = desk.granted(&first);
+    desk.settle(&one, &first, Effect::Unknown);
+    let two = desk.retried(&first, 2);
+    desk.settle(&two, &first, Effect::Unknown);
+    let stale = Command::Decide {
+        shown: 1,
+        person: person(),
+        decision: Decision::Released,
+    };
+    assert_eq!(broken(desk.ask(&stale)), Rule::LastAttemptShown);
+    desk.decide(Decision::Released).unwrap();
+}
+
+#[test]
+fn a_look_that_ended_meanwhile_does_not_void_a_decision_but_a_running_one_delays_it() {
+    let mut desk = Desk::new();
+    desk.granted(&claim(1, 1));
+    desk.pass(LEASE).look(5, Asker::Caller).unwrap();
+    assert_eq!(
+        broken(desk.decide(Decision::Released)),
+        Rule::ProbesEndFirst
+    );
+    desk.saw(5, NOTHING).unwrap();
+    desk.decide(Decision::Released).unwrap();
+}
+
+#[test]
+fn landed_evidence_outweighs_a_person() {
+    let first = claim(1, 1);
+    for decision in [Decision::Released, Decision::Refused] {
+        let mut desk = Desk::new();
+        let grant = desk.granted(&first);
+        desk.settle(&grant, &first, Effect::Unknown);
+        desk.decide(decision).unwrap();
+        assert_eq!(desk.settle(&grant, &first, Effect::Landed), Told::Landed);
+    }
+}
+
+#[test]
+fn a_person_attests_with_an_outcome_and_handles() {
+    let first = claim(1, 1);
+    let mut desk = Desk::new();
+    let grant = desk.granted(&first);
+    desk.settle(&grant, &first, Effect::Unknown);
+    let outcome = Kept::Whole(outcome(Effect::Landed, "charged"));
+    let handles = vec!["charge/1".to_owned()];
+    desk.decide(Decision::Landed {
+        outcome: Some(outcome.clone()),
+        handles: handles.clone(),
+    })
+    .unwrap();
+    assert_eq!(
+        (desk.record().standing_outcome(), &desk.record().handles),
+        (Some(&outcome), &handles)
+    );
+    assert!(matches!(
+        desk.state(),
+        State::Landed {
+            via: Via::Person(_),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn only_what_landed_is_said_to_be_undone() {
+    for (name, mut desk, _) in every_state() {
+        let landed = matches!(name, "landed" | "delivered" | "being undone");
+        assert_eq!(desk.decide(Decision::Undone).is_ok(), landed, "{name}");
+    }
+}

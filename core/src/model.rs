@@ -1,0 +1,25 @@
+//! The words that every layer shares: call, operation, key, outcome, verdict, answer.
+//!
+//! Nothing here is asynchronous, does I/O or knows WebAssembly. The types mirror the contract in `wit/policy.wit`
+//! and are checked by whoever turns something from outside into one of them.
+
+mod answer;
+mod arguments;
+mod call;
+mod identifiers;
+mod mode;
+mod operation;
+mod outcome;
+mod recovery;
+mod time;
+
+pub use answer::{About, Answer, Durability, Next, Recorded, Standing, Switch, Unguarded};
+pub use call::{Call, Field, Run, Tenant, WordFault};
+pub use call::{checked_name, kind_of};
+pub use identifiers::to_hex;
+pub use identifiers::{CallDigest, Fingerprint, Nonce, PolicyDigest, StoreKey};
+pub use mode::ToolMode;
+pub use operation::{Derivation, Form, Operation, Place, Repeats, Scope, Target, Until};
+pub use outcome::{Effect, Failure, Outcome, Silence, Verdict};
+pub use recovery::{Attempt, Description, Finding, Probe, Recovery};
+pub use time::{Boot, Incarnation, Stamp, rfc3339};

@@ -1,0 +1,262 @@
+//! What an agent asks for: a tool, its arguments, and what the host knows besides.
+
+use super::arguments::Arguments;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, fmt};
+
+/// The longest name of a tool, tenant or run, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+/// What is wrong with a word that came from outside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WordFault {
+    /// It is empty.
+    #[error("{what} is empty: give it a name")]
+    Empty {
+        /// Which word.
+        what: &'static str,
+    },
+    /// It is too long.
+    #[error("{what} is {bytes} bytes long, more than {NAME_BYTES_MAX}: shorten it")]
+    TooLong {
+        /// Which word.
+        what: &'static str,
+        /// How long it is.
+        bytes: usize,
+    },
+    /// It holds a control character.
+    #[error("{what} holds a control character: leave it out")]
+    Control {
+        /// Which word.
+        what: &'static str,
+    },
+    /// The arguments are no JSON object.
+    #[error("arguments must be one JSON object, found {found}")]
+    NotAnObject {
+        /// What they are instead.
+        found: &'static str,
+    },
+}
+
+/// A name that people gave: neither empty, nor overlong, nor with control characters.
+pub fn checked_name(what: &'static str, name: &str) -> Result<(), WordFault> {
+    if name.is_empty() {
+        return Err(WordFault::Empty { what });
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(WordFault::TooLong {
+            what,
+            bytes: name.len(),
+        });
+    }
+    if name.chars().any(char::is_control) {
+        return Err(WordFault::Control { what });
+    }
+    Ok(())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            #[doc = concat!("A ", $what, " of this name.\n\n# Errors\nIf the name is empty, overlong or holds control characters.")]
+            pub fn new(name: impl Into<String>) -> Result<Self, WordFault> {
+                let name = name.into();
+                checked_name($what, &name)?;
+                Ok(Self(name))
+            }
+
+            /// The name.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = WordFault;
+            fn try_from(name: String) -> Result<Self, WordFault> {
+                Self::new(name)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// On whose behalf a call is made. It comes from the host or its operator, never from a policy or a model,
+    /// and no tenant ever sees another's outcomes.
+    Tenant,
+    "tenant"
+);
+name!(
+    /// One run of an agent: how far a key of scope `run` reaches.
+    Run,
+    "run"
+);
+
+impl Default for Tenant {
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+/// A named JSON value. Debug output tells the name only.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Field({}, …)", self.name)
+    }
+}
+
+/// One request of an agent to run a tool, always as the agent made it: never with a key in it. Debug output tells neither
+/// arguments nor facts.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Call {
+    tool: String,
+    arguments: Arguments,
+    tenant: Tenant,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<Run>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    facts: BTreeMap<String, Value>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("tool", &self.tool)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    /// A call of `tool` with `arguments`, for the tenant `default`, outside any run.
+    ///
+    /// # Errors
+    /// If the tool's name is no name, or the arguments are not one JSON object.
+    pub fn new(tool: impl Into<String>, arguments: Value) -> Result<Self, WordFault> {
+        let tool = tool.into();
+        checked_name("tool", &tool)?;
+        match arguments {
+            Value::Object(arguments) => {
+                let arguments = Arguments::from(arguments);
+                Ok(Self {
+                    tool,
+                    arguments,
+                    tenant: Tenant::default(),
+                    run: None,
+                    facts: BTreeMap::new(),
+                })
+            }
+            other => Err(WordFault::NotAnObject {
+                found: kind_of(&other),
+            }),
+        }
+    }
+
+    /// The same call on behalf of `tenant`.
+    #[must_use]
+    pub fn for_tenant(mut self, tenant: Tenant) -> Self {
+        self.tenant = tenant;
+        self
+    }
+
+    /// The same call within `run`.
+    #[must_use]
+    pub fn in_run(mut self, run: Run) -> Self {
+        self.run = Some(run);
+        self
+    }
+
+    /// The same call with one more thing the host knows, such as `server` or `hint.read-only`.
+    /// `tenant` and `run` are told by [`Call::for_tenant`] and [`Call::in_run`]; as facts they are ignored.
+    #[must_use]
+    pub fn with_fact(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.facts.insert(name.into(), value);
+        self
+    }
+
+    /// The tool's name, as the agent called it.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    /// The arguments.
+    #[must_use]
+    pub fn arguments(&self) -> &Map<String, Value> {
+        self.arguments.members()
+    }
+
+    /// The arguments as [`canonical`](crate::json::canonical) text. It is made once: policies and digests all ask for it.
+    #[must_use]
+    pub fn canonical_arguments(&self) -> &str {
+        self.arguments.canonical()
+    }
+
+    /// On whose behalf.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Within which run, where that is known.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
+    }
+
+    /// All facts, as a policy reads them: in order of name, with `tenant` and `run` among them.
+    #[must_use]
+    pub fn facts(&self) -> BTreeMap<&str, Value> {
+        let mut facts: BTreeMap<&str, Value> = self
+            .facts
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
+        facts.insert("tenant", Value::from(self.tenant.as_str()));
+        facts.remove("run");
+        if let Some(run) = &self.run {
+            facts.insert("run", Value::from(run.as_str()));
+        }
+        facts
+    }
+}
+
+/// What a JSON value is, for messages.
+#[must_use]
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,224 @@
+//! A key into a call: where the system behind the tool wants it.
+//!
+//! The call that policies see, and whose digest is kept, never has a key in it; this makes the one that is sent. Nothing
+//! here sends, and nothing decides what a key is.
+
+mod pointer;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{json::Shown, model::Place, model::kind_of};
+use pointer::{Blocked, Pointer};
+use serde_json::{Map, Value};
+
+/// The most places that a key is put into.
+pub const PLACES_MAX: usize = 8;
+
+/// The longest JSON Pointer, header name or metadata key, in bytes.
+pub const PLACE_BYTES_MAX: usize = 512;
+
+/// The deepest that a JSON Pointer reaches.
+pub const POINTER_SEGMENTS_MAX: usize = 32;
+
+/// What is sent: the call's arguments with the key in them, and what goes beside them.
+#[derive(Clone, PartialEq, Default)]
+pub struct Placed {
+    /// The arguments.
+    pub arguments: Map<String, Value>,
+    /// Headers of the request, by name.
+    pub headers: Vec<(String, String)>,
+    /// The request's metadata.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Placed {
+    /// Without values: there is a key among them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Placed")
+            .field("arguments", &self.arguments.len())
+            .field("headers", &self.headers.len())
+            .field("metadata", &self.metadata.len())
+            .finish()
+    }
+}
+
+/// Why a key cannot be put where the policy wants it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceFault {
+    /// There are too many places.
+    #[error("the policy wants the key in {0} places, more than {PLACES_MAX}: name fewer")]
+    TooMany(usize),
+    /// It is no pointer, or a bad one.
+    #[error("the policy wants the key at {at}, which is no usable JSON Pointer: {problem}")]
+    Pointer {
+        /// The pointer.
+        at: Shown,
+        /// Why.
+        problem: &'static str,
+    },
+    /// Something else stands on the way to it.
+    #[error(
+        "the key belongs at {at}, and {found} stands in its way: pass an object there, or leave it out"
+    )]
+    Blocked {
+        /// Where the key belongs.
+        at: Shown,
+        /// What stands in its way.
+        found: &'static str,
+    },
+    /// An object or a list stands where the key belongs, and would be lost.
+    #[error("the key belongs at {at}, where {found} stands: leave it out")]
+    Occupied {
+        /// Where the key belongs.
+        at: Shown,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// The text to add the key to is no text.
+    #[error("the key is to be added to the text at {at}, and {found} stands there: pass a text")]
+    NoText {
+        /// Where the text belongs.
+        at: Shown,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// It is no name of a header.
+    #[error(
+        "the policy wants the key in header {0}, which is no header name: use letters, digits and hyphens"
+    )]
+    Header(Shown),
+    /// It is no key of metadata.
+    #[error(
+        "the policy wants the key in metadata {0}: such a name is 1 to {PLACE_BYTES_MAX} bytes without control characters"
+    )]
+    Metadata(Shown),
+    /// A place is named twice.
+    #[error("the policy names the place {0} twice: name it once")]
+    Twice(Shown),
+}
+
+/// Puts `key` into every one of `places`. What stands at an argument's place is replaced (client libraries put random
+/// keys there); null on the way counts as missing, and missing objects are made.
+///
+/// # Errors
+/// If a place cannot take the key. Whether it can does not depend on the key: see [`check`].
+pub fn put(
+    places: &[Place],
+    key: &str,
+    arguments: Map<String, Value>,
+) -> Result<Placed, PlaceFault> {
+    if places.len() > PLACES_MAX {
+        return Err(PlaceFault::TooMany(places.len()));
+    }
+    let mut placed = Placed {
+        arguments,
+        ..Placed::default()
+    };
+    for (index, place) in places.iter().enumerate() {
+        if places
+            .iter()
+            .take(index)
+            .any(|earlier| is_same(earlier, place))
+        {
+            return Err(PlaceFault::Twice(Shown::new(name_of(place))));
+        }
+        placed.put(place, key)?;
+    }
+    Ok(placed)
+}
+
+/// Whether a key can be put into every one of `places`: to be asked before the operation is claimed, so that a mistake
+/// in a policy runs nothing.
+///
+/// # Errors
+/// If a place cannot take a key.
+pub fn check(places: &[Place], arguments: &Map<String, Value>) -> Result<(), PlaceFault> {
+    put(places, "", arguments.clone()).map(drop)
+}
+
+impl Placed {
+    fn put(&mut self, place: &Place, key: &str) -> Result<(), PlaceFault> {
+        match place {
+            Place::Argument(pointer) => set(&mut self.arguments, pointer, key),
+            Place::Appended(pointer) => append(&mut self.arguments, pointer, key),
+            Place::Header(name) if is_token(name) => {
+                self.headers.push((name.clone(), key.to_owned()));
+                Ok(())
+            }
+            Place::Header(name) => Err(PlaceFault::Header(Shown::new(name))),
+            Place::Metadata(name) if is_plain(name) => {
+                self.metadata.push((name.clone(), key.to_owned()));
+                Ok(())
+            }
+            Place::Metadata(name) => Err(PlaceFault::Metadata(Shown::new(name))),
+        }
+    }
+}
+
+fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), PlaceFault> {
+    let at = || Shown::new(pointer);
+    let place = Pointer::parse(pointer)
+        .map_err(|problem| PlaceFault::Pointer { at: at(), problem })?
+        .place_in(arguments)
+        .map_err(|Blocked(found)| PlaceFault::Blocked { at: at(), found })?;
+    if place.is_object() || place.is_array() {
+        return Err(PlaceFault::Occupied {
+            at: at(),
+            found: kind_of(place),
+        });
+    }
+    *place = Value::from(key);
+    Ok(())
+}
+
+fn append(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), PlaceFault> {
+    let at = || Shown::new(pointer);
+    let parsed =
+        Pointer::parse(pointer).map_err(|problem| PlaceFault::Pointer { at: at(), problem })?;
+    match parsed.find_in(arguments) {
+        Some(Value::String(text)) => {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(key);
+            Ok(())
+        }
+        other => Err(PlaceFault::NoText {
+            at: at(),
+            found: other.map_or("nothing", |other| kind_of(other)),
+        }),
+    }
+}
+
+/// Header names do not differ by case.
+fn is_same(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Header(one), Place::Header(other)) => one.eq_ignore_ascii_case(other),
+        (
+            Place::Argument(one) | Place::Appended(one),
+            Place::Argument(other) | Place::Appended(other),
+        ) => one == other,
+        (one, other) => one == other,
+    }
+}
+
+fn name_of(place: &Place) -> &str {
+    match place {
+        Place::Argument(name)
+        | Place::Appended(name)
+        | Place::Header(name)
+        | Place::Metadata(name) => name,
+    }
+}
+
+/// A token of RFC 9110, 5.6.2.
+fn is_token(name: &str) -> bool {
+    let is_token_char =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    is_plain(name) && name.as_bytes().iter().all(is_token_char)
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.len() <= PLACE_BYTES_MAX && !name.chars().any(char::is_control)
+}

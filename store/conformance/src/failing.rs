@@ -1,0 +1,216 @@
+//! A store around a store that fails when it is told to: for tests of whatever rests on one.
+
+use async_trait::async_trait;
+use semel_core::{
+    ledger::Entry,
+    model::{Durability, Stamp, StoreKey},
+};
+use semel_store::{
+    Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version,
+};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// How a call of the store fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It is not carried out, and says so.
+    NotExecuted,
+    /// It is not carried out, and its caller is told that nobody knows.
+    UnknownAndLost,
+    /// It is carried out, and its caller is told that nobody knows.
+    UnknownButWritten,
+    /// It is carried out after so much time.
+    Late(Duration),
+}
+
+/// Every way to fail with an error.
+pub const FAILURES: [Failure; 3] = [
+    Failure::NotExecuted,
+    Failure::UnknownAndLost,
+    Failure::UnknownButWritten,
+];
+
+/// A store whose calls of these numbers fail, once it is told to count.
+///
+/// Calls are counted from 0, in the order in which they come; what tells nothing (`changed`, `durability`) is none.
+///
+/// ```
+/// # use semel::{semel_conformance::{Failing, Failure, entry, fresh_version, key}, store::{Keep, MemoryStore, Store, StoreError}};
+/// # use std::sync::Arc;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let store = Failing::new(Arc::new(MemoryStore::new()), 1..2, Failure::UnknownButWritten);
+/// store.count();
+/// assert!(store.get(key(1)).await.is_ok());
+/// let created = store.create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved).await;
+/// assert!(matches!(created, Err(StoreError::Unknown(_))));
+/// assert!(store.get(key(1)).await.unwrap().0.is_some());
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Failing {
+    inner: Arc<dyn Store>,
+    counts: AtomicBool,
+    calls: AtomicUsize,
+    failing: Range<usize>,
+    failure: Failure,
+    yields: bool,
+}
+
+impl Failing {
+    /// Over this store. No call fails before it is told to count.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, failing: Range<usize>, failure: Failure) -> Self {
+        let (counts, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self {
+            inner,
+            counts,
+            calls,
+            failing,
+            failure,
+            yields: false,
+        }
+    }
+
+    /// One that never fails, and lets others go first before and after each call.
+    #[must_use]
+    pub fn yielding(inner: Arc<dyn Store>) -> Self {
+        Self {
+            yields: true,
+            ..Self::new(inner, 0..0, Failure::NotExecuted)
+        }
+    }
+
+    /// How many calls were counted.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// From now on calls are counted, and fail as they are meant to.
+    pub fn count(&self) {
+        self.counts.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on no call fails any more.
+    pub fn heal(&self) {
+        self.counts.store(false, Ordering::SeqCst);
+    }
+
+    /// What becomes of a call that would be answered by `answer`.
+    async fn through<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.let_others_go().await;
+        let unknown = || Err(StoreError::Unknown("the connection broke".to_owned()));
+        let answered = match self.next() {
+            None => answer.await,
+            Some(Failure::NotExecuted) => {
+                Err(StoreError::NotExecuted("the disk is full".to_owned()))
+            }
+            Some(Failure::UnknownAndLost) => unknown(),
+            Some(Failure::UnknownButWritten) => {
+                let _ = answer.await;
+                unknown()
+            }
+            Some(Failure::Late(by)) => {
+                tokio::time::sleep(by).await;
+                answer.await
+            }
+        };
+        self.let_others_go().await;
+        answered
+    }
+
+    /// How the next call fails, if it does.
+    fn next(&self) -> Option<Failure> {
+        let counts = self.counts.load(Ordering::SeqCst);
+        let call = counts.then(|| self.calls.fetch_add(1, Ordering::SeqCst))?;
+        self.failing.contains(&call).then_some(self.failure)
+    }
+
+    async fn let_others_go(&self) {
+        if self.yields {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Store for Failing {
+    async fn create(
+        &self,
+        key: StoreKey,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Created, StoreError> {
+        self.through(self.inner.create(key, entry, version, keep))
+            .await
+    }
+
+    async fn replace(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<Replaced, StoreError> {
+        self.through(self.inner.replace(key, expected, entry, version, keep))
+            .await
+    }
+
+    async fn replace_soon(
+        &self,
+        key: StoreKey,
+        expected: Version,
+        entry: &Arc<Entry>,
+        version: Version,
+        keep: Keep,
+    ) -> Result<(), StoreError> {
+        self.through(self.inner.replace_soon(key, expected, entry, version, keep))
+            .await
+    }
+
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+        self.through(self.inner.remove(key, expected)).await
+    }
+
+    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+        self.through(self.inner.get(key)).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        self.through(self.inner.list(query)).await
+    }
+
+    async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
+        self.through(self.inner.purge(at_most)).await
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        self.through(self.inner.scrub()).await
+    }
+
+    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+        self.inner.changed(key, since, at_most).await;
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn reads_cheaply(&self) -> bool {
+        self.inner.reads_cheaply()
+    }
+}

@@ -1,0 +1,144 @@
+//! Keys and entries to try a store with.
+
+use semel_core::{
+    ledger::{Entry, GenerationOf, Handle, PolicyName, Record, Scheme, State, Terms, When},
+    model::{CallDigest, Field, Fingerprint, PolicyDigest, StoreKey, Tenant, Until},
+};
+use serde_json::json;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// How long the lease of a sample operation is.
+pub(super) const LEASE_SECONDS: u32 = 15;
+
+/// A key, the same for the same number, in the order of the numbers.
+#[must_use]
+pub fn key(number: u32) -> StoreKey {
+    let mut bytes = [7; 32];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    StoreKey::from_bytes(bytes)
+}
+
+/// A key that no other sample has.
+#[must_use]
+pub fn any_key() -> StoreKey {
+    StoreKey::from_bytes([255; 32])
+}
+
+/// A tenant.
+#[must_use]
+pub fn tenant(name: &str) -> Tenant {
+    Tenant::new(name).expect("a sample has a good name")
+}
+
+/// A small entry, another for each number.
+#[must_use]
+pub fn entry(number: u32) -> Arc<Entry> {
+    handle("acme", number)
+}
+
+/// A small entry of this tenant.
+#[must_use]
+pub fn handle(of: &str, generation: u32) -> Arc<Entry> {
+    let names = GenerationOf {
+        key: key(generation),
+        generation,
+    };
+    Arc::new(Entry::Handle(Handle {
+        tenant: tenant(of),
+        names,
+    }))
+}
+
+/// The record of an operation of this tenant, in this state.
+#[must_use]
+pub fn operation(of: &str, state: State) -> Arc<Entry> {
+    let record = Record {
+        tenant: tenant(of),
+        name_space: "sample".to_owned(),
+        terms: terms().into(),
+        generation: 1,
+        series: 1,
+        state,
+        since: When::ThisWrite,
+        leased: When::ThisWrite,
+        first_started: When::ThisWrite,
+        attempts: Vec::new(),
+        evidence: Vec::new(),
+        looks: 0,
+        standing: None,
+        found: None,
+        handles: Vec::new(),
+        undid: Vec::new(),
+        rewritten: false,
+    };
+    Arc::new(Entry::Operation(Box::new(record)))
+}
+
+fn terms() -> Terms {
+    Terms {
+        operation: "refund".to_owned(),
+        identity: odd_fields(),
+        content: Fingerprint::from_bytes([1; 32]),
+        call_digest: CallDigest::from_bytes([2; 32]),
+        call: None,
+        until: Until::Window,
+        window_seconds: 3_600,
+        attempt_seconds: 60,
+        lease_seconds: LEASE_SECONDS,
+        refusal_seconds: 600,
+        target: None,
+        policy: PolicyName {
+            name: "sample".to_owned(),
+            digest: PolicyDigest::from_bytes([3; 32]),
+            key_epoch: 1,
+        },
+        undoes: Vec::new(),
+        shadow: false,
+    }
+}
+
+/// Values on which writing out and reading in come to grief, if at all.
+fn odd_fields() -> Vec<Field> {
+    let odd = [
+        json!("\u{0}\u{1f}\u{7f}\u{ffff}\u{10ffff}'\"\\;--"),
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(5e-324),
+        json!(1.797_693_134_862_315_7e308),
+        json!(-0.0),
+        json!(0.1),
+        json!({"": [[], {}, null]}),
+    ];
+    odd.into_iter()
+        .enumerate()
+        .map(|(at, value)| Field {
+            name: format!("odd {at}"),
+            value,
+        })
+        .collect()
+}
+
+/// Entries of each kind, with odd content.
+#[must_use]
+pub fn odd_entries() -> Vec<Arc<Entry>> {
+    let epochs = BTreeMap::from([(String::new(), 0), ("\u{0}\"\u{2028}".to_owned(), u32::MAX)]);
+    vec![
+        entry(0),
+        handle("Ünï\u{10ffff} 'x'; --", u32::MAX),
+        operation(
+            "acme",
+            State::Held {
+                reason: "\u{0}".repeat(100_000),
+                two_effects: true,
+            },
+        ),
+        Arc::new(Entry::Scheme(Scheme {
+            key_format: u16::MAX,
+            secret_id: Some(String::new()),
+            key_epochs: epochs,
+            horizon_seconds: u64::MAX,
+            quarantine_seconds: Some(0),
+            trusted_by: None,
+        })),
+    ]
+}

@@ -1,0 +1,46 @@
+//! The suite itself: it says what the contract says, and a store that fails is a store all the same.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
+
+mod faults;
+mod mutants;
+mod wrong;
+
+use super::*;
+
+/// The contract, as the trait states it.
+fn contract() -> Vec<String> {
+    let source = include_str!("../../src/lib.rs");
+    let (above, _) = source.split_once("pub trait Store").unwrap();
+    let (_, contract) = above.rsplit_once("/// The contract.").unwrap();
+    let lines = contract.lines().filter_map(|line| line.strip_prefix("///"));
+    let text: String = lines
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let sentences = text.split("\n - ").skip(1);
+    sentences
+        .map(|sentence| sentence.replace("\n   ", " "))
+        .collect()
+}
+
+#[test]
+fn each_sentence_of_the_contract_is_that_of_a_case() {
+    let of_cases: Vec<String> = CASES.iter().map(Case::sentence).collect();
+    let contract = contract();
+    assert_eq!(contract.len(), 12, "{contract:#?}");
+    for sentence in contract {
+        assert!(of_cases.contains(&sentence), "no case says: {sentence}");
+    }
+}
+
+#[test]
+fn each_case_says_what_it_asks() {
+    for case in CASES {
+        let sentence = case.sentence();
+        assert!(
+            sentence.ends_with('.') && sentence.len() > 20,
+            "{case:?}: {sentence}"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! Wrong in how long it keeps, and in what it drops.
+
+use super::*;
+use std::{fs, io::Write as _};
+
+/// What was asked, to be kept otherwise.
+async fn kept(store: &Wrong, mut ask: Ask, keep: impl FnOnce(Keep) -> Keep) -> Told {
+    if let Some(write) = ask.write() {
+        write.keep = keep(write.keep);
+    }
+    store.right(ask).await
+}
+
+/// How long what was written at the key last was to be kept.
+fn keep_before(store: &Wrong, key: StoreKey) -> Option<Keep> {
+    store.place.history().last(key).map(|(write, _)| write.keep)
+}
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    (
+        "keeps for ever",
+        "keeping::what_is_past_its_end_is_absent",
+        wrong!(|store| {
+            ask => kept(store, ask, |_| Keep::UntilRemoved).await,
+        }),
+    ),
+    (
+        "replaces what is past its end",
+        "keeping::what_is_past_its_end_is_absent",
+        wrong!(|store| {
+            Ask::Replace(expected, write) if {
+                let last = store.place.history().last(write.key).map(|(write, _)| write.version);
+                last == Some(expected) && store.place.at(write.key).await.is_none()
+            } => {
+                store.place.force(write).await;
+                Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)))
+            },
+        }),
+    ),
+    (
+        "lists what is past its end",
+        "keeping::what_is_past_its_end_is_not_listed",
+        wrong!(|store| {
+            Ask::List(query) => {
+                let listed = store.right(Ask::List(query)).await?;
+                let history = store.place.history();
+                let all = history.writes.keys().filter(|key| history.last(**key).is_some()).copied().collect();
+                Ok(match listed {
+                    Answer::Listed(page) if page.more => Answer::Listed(page),
+                    _ => Answer::Listed(Page { keys: all, more: false }),
+                })
+            },
+        }),
+    ),
+    (
+        "never clears an end",
+        "keeping::each_write_states_anew_how_long",
+        wrong!(|store| {
+            Ask::Replace(expected, write) if write.keep == Keep::UntilRemoved => {
+                let before = keep_before(store, write.key).unwrap_or(Keep::UntilRemoved);
+                kept(store, Ask::Replace(expected, write), |_| before).await
+            },
+        }),
+    ),
+    (
+        "counts how long from the creation",
+        "keeping::each_write_states_anew_how_long",
+        wrong!(|store| {
+            Ask::Replace(expected, write) => {
+                let (now, lying) = (store.place.now().await, store.place.at(write.key).await);
+                let age_ms = lying.map_or(0, |stored| now.wall_ms.saturating_sub(stored.created.wall_ms));
+                kept(store, Ask::Replace(expected, write), |keep| match keep {
+                    Keep::Seconds(seconds) => Keep::Seconds(seconds.saturating_sub(age_ms / 1000)),
+                    Keep::UntilRemoved => keep,
+                })
+                .await
+            },
+        }),
+    ),
+    (
+        "keeps what is created anew as long as what lay there before",
+        "keeping::what_is_created_anew_has_an_end_of_its_own",
+        wrong!(|store| {
+            Ask::Create(write) => {
+                let before = keep_before(store, write.key);
+                kept(store, Ask::Create(write), |keep| before.unwrap_or(keep)).await
+            },
+        }),
+    ),
+    (
+        "puts off without an end",
+        "keeping::a_replacement_put_off_states_how_long",
+        wrong!(|store| {
+            ask @ Ask::ReplaceSoon(..) => kept(store, ask, |_| Keep::UntilRemoved).await,
+        }),
+    ),
+    (
+        "counts milliseconds in 32 bits",
+        "keeping::no_end_is_too_far",
+        wrong!(|store| {
+            ask => kept(store, ask, |keep| match keep {
+                Keep::Seconds(seconds) => Keep::Seconds((seconds.wrapping_mul(1000) & 0xffff_ffff) / 1000),
+                Keep::UntilRemoved => keep,
+            })
+            .await,
+        }),
+    ),
+    (
+        "does not tell that it lost something",
+        "keeping::a_loss_shows_as_another_incarnation",
+        wrong!(|store| {
+            ask => Ok(store.right(ask).await?.timed(|stamp| stamp.incarnation = semel_core::model::Incarnation(7))),
+        }),
+    ),
+    (
+        "drops more than it was asked to",
+        "clearing::a_purge_drops_only_what_is_past_its_end",
+        wrong!(|store| {
+            Ask::Purge(_) => store.right(Ask::Purge(usize::MAX)).await,
+        }),
+    ),
+    (
+        "drops what is not past its end",
+        "clearing::a_purge_drops_only_what_is_past_its_end",
+        wrong!(|store| {
+            Ask::Purge(at_most) => {
+                if let Some(lying) = store.place.at(key(6)).await {
+                    store.right(Ask::Remove(key(6), lying.version)).await?;
+                }
+                store.right(Ask::Purge(at_most)).await
+            },
+        }),
+    ),
+    (
+        "scrubs away what lies there",
+        "clearing::a_scrub_changes_no_answer",
+        wrong!(|store| {
+            Ask::Scrub => {
+                if let Some(lying) = store.place.at(key(2)).await {
+                    store.right(Ask::Remove(key(2), lying.version)).await?;
+                }
+                Ok(Answer::Done)
+            },
+        }),
+    ),
+    (
+        "leaves a journal of all that it wrote",
+        "clearing::a_scrub_leaves_nothing_of_what_is_gone",
+        wrong!(|store| {
+            mut ask => {
+                if let Some(write) = ask.write()
+                    && let Ok(bytes) = write.entry.to_bytes()
+                {
+                    let journal = store.place.folder.path().join("journal");
+                    let mut file = fs::OpenOptions::new().create(true).append(true).open(journal).unwrap();
+                    file.write_all(&bytes).unwrap();
+                }
+                store.right(ask).await
+            },
+        }),
+    ),
+];

@@ -1,0 +1,278 @@
+//! Wrong in what is written, and under which version.
+
+use super::*;
+
+/// The entry, its longest text cut to so many bytes.
+fn cut(entry: &Arc<Entry>, bytes: usize) -> Arc<Entry> {
+    let mut entry = (**entry).clone();
+    if let Entry::Operation(record) = &mut entry
+        && let semel_core::ledger::State::Held { reason, .. } = &mut record.state
+    {
+        reason.truncate(bytes);
+    }
+    Arc::new(entry)
+}
+
+/// What was asked, with its texts cut.
+async fn with_texts_cut(store: &Wrong, mut ask: Ask, bytes: usize) -> Told {
+    if let Some(write) = ask.write() {
+        write.entry = cut(&write.entry, bytes);
+    }
+    store.right(ask).await
+}
+
+/// What lies there, where anything does.
+async fn lying(store: &Wrong, key: StoreKey, otherwise: Version) -> Version {
+    store
+        .place
+        .at(key)
+        .await
+        .map_or(otherwise, |stored| stored.version)
+}
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    (
+        "creates nothing",
+        "writing::a_creation_writes_where_nothing_lies",
+        wrong!(|store| {
+            Ask::Create(_) => Ok(Answer::Created(Created::Created(store.place.now().await))),
+        }),
+    ),
+    (
+        "tells the host's time",
+        "writing::a_creation_writes_where_nothing_lies",
+        wrong!(|store| {
+            ask => Ok(store.right(ask).await?.timed(|stamp| {
+                let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+                stamp.wall_ms = u64::try_from(since_1970.as_millis()).unwrap();
+            })),
+        }),
+    ),
+    (
+        "creates over what lies there",
+        "writing::a_creation_finds_what_lies_and_leaves_it",
+        wrong!(|store| {
+            Ask::Create(write) => {
+                let told = store.right(Ask::Create(write.clone())).await;
+                store.place.force(write).await;
+                told
+            },
+        }),
+    ),
+    (
+        "says that it created what lay there already",
+        "writing::a_creation_finds_what_lies_and_leaves_it",
+        wrong!(|store| {
+            Ask::Create(write) => match store.right(Ask::Create(write)).await? {
+                Answer::Created(Created::Exists(_, now)) => Ok(Answer::Created(Created::Created(now))),
+                told => Ok(told),
+            },
+        }),
+    ),
+    (
+        "replaces nothing",
+        "writing::a_replacement_takes_the_place_of_the_version_it_expects",
+        wrong!(|store| {
+            Ask::Replace(..) => Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await))),
+        }),
+    ),
+    (
+        "lets what it replaces begin anew",
+        "writing::a_replacement_takes_the_place_of_the_version_it_expects",
+        wrong!(|store| {
+            Ask::Replace(expected, write) => {
+                let told = store.right(Ask::Replace(expected, write.clone())).await?;
+                if matches!(told, Answer::Replaced(Replaced::Replaced(_))) {
+                    store.right(Ask::Remove(write.key, write.version)).await?;
+                    store.right(Ask::Create(write)).await?;
+                }
+                Ok(told)
+            },
+        }),
+    ),
+    (
+        "replaces whatever lies there",
+        "writing::a_replacement_of_another_version_writes_nothing",
+        wrong!(|store| {
+            Ask::Replace(expected, write) => {
+                store.right(Ask::Replace(lying(store, write.key, expected).await, write)).await
+            },
+        }),
+    ),
+    (
+        "does not tell what lies there instead",
+        "writing::a_replacement_of_another_version_writes_nothing",
+        wrong!(|store| {
+            Ask::Replace(expected, write) => match store.right(Ask::Replace(expected, write)).await? {
+                Answer::Replaced(Replaced::Changed(_, now)) => Ok(Answer::Replaced(Replaced::Changed(None, now))),
+                told => Ok(told),
+            },
+        }),
+    ),
+    (
+        "replaces nothing by something",
+        "writing::a_replacement_of_nothing_creates_nothing",
+        wrong!(|store| {
+            Ask::Replace(_, write) if store.place.at(write.key).await.is_none() => {
+                store.place.force(write).await;
+                Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)))
+            },
+        }),
+    ),
+    (
+        "forgets what was put off",
+        "writing::a_replacement_put_off_is_there_for_whoever_asks",
+        wrong!(|store| {
+            Ask::ReplaceSoon(..) => Ok(Answer::Done),
+        }),
+    ),
+    (
+        "answers without what it put off",
+        "writing::a_replacement_put_off_is_there_for_whoever_asks",
+        wrong!(|store| {
+            Ask::ReplaceSoon(expected, write) => {
+                let place = Arc::clone(&store.place);
+                tokio::spawn(async move {
+                    sleep(Duration::from_millis(50)).await;
+                    place.carry_out(Ask::ReplaceSoon(expected, write)).await
+                });
+                Ok(Answer::Done)
+            },
+        }),
+    ),
+    (
+        "puts off replacing whatever lies there",
+        "writing::a_replacement_put_off_leaves_another_version",
+        wrong!(|store| {
+            Ask::ReplaceSoon(expected, write) => {
+                store.right(Ask::ReplaceSoon(lying(store, write.key, expected).await, write)).await
+            },
+        }),
+    ),
+    (
+        "removes nothing",
+        "writing::a_removal_takes_the_version_it_expects",
+        wrong!(|store| {
+            Ask::Remove(key, version) if lying(store, key, version).await == version => {
+                Ok(Answer::Removed(Removed::Removed))
+            },
+        }),
+    ),
+    (
+        "remembers when what was removed began",
+        "writing::a_removal_takes_the_version_it_expects",
+        wrong!(|store| {
+            Ask::Get(key) => {
+                let mut told = store.right(Ask::Get(key)).await?;
+                let first = store.place.history().first(key).map(|(_, stored)| stored.created);
+                if let (Some(stored), Some(first)) = (told.parts().0, first) {
+                    stored.created = first;
+                }
+                Ok(told)
+            },
+        }),
+    ),
+    (
+        "removes whatever lies there",
+        "writing::a_removal_of_another_version_removes_nothing",
+        wrong!(|store| {
+            Ask::Remove(key, version) => store.right(Ask::Remove(key, lying(store, key, version).await)).await,
+        }),
+    ),
+    (
+        "takes the machine for the same after a reboot",
+        "writing::the_store_writes_the_times",
+        wrong!(|store| {
+            ask => Ok(store.right(ask).await?.timed(|stamp| stamp.boot = semel_core::model::Boot(1))),
+        }),
+    ),
+    (
+        "smooths its time",
+        "writing::a_clock_set_back_shows",
+        wrong!(|store| {
+            ask => {
+                let mut told = store.right(ask).await?;
+                if let Some(now) = told.parts().1 {
+                    let latest_ms = &mut store.place.history().latest_ms;
+                    *latest_ms = now.wall_ms.max(*latest_ms);
+                    now.wall_ms = *latest_ms;
+                }
+                Ok(told)
+            },
+        }),
+    ),
+    (
+        "cuts texts to 64 KiB",
+        "writing::entries_come_back_as_they_went_in",
+        wrong!(|store| {
+            ask => with_texts_cut(store, ask, 65_535).await,
+        }),
+    ),
+    (
+        "looks at half of a key",
+        "writing::one_key_is_not_another",
+        wrong!(|store| {
+            mut ask => {
+                if let Some(key) = ask.key() {
+                    let mut bytes = *key.as_bytes();
+                    bytes[16..].fill(0);
+                    *key = StoreKey::from_bytes(bytes);
+                }
+                store.right(ask).await
+            },
+        }),
+    ),
+    (
+        "cuts texts to 1 MiB",
+        "writing::an_entry_up_to_the_limit_comes_back_as_it_went_in",
+        wrong!(|store| {
+            ask => with_texts_cut(store, ask, 1 << 20).await,
+        }),
+    ),
+    (
+        "writes what it refuses as too large",
+        "writing::what_is_too_large_is_refused_or_kept_whole",
+        wrong!(|store| {
+            Ask::Replace(expected, write) if write.entry.to_bytes().is_err() => {
+                store.right(Ask::Replace(expected, write)).await?;
+                refused()
+            },
+        }),
+    ),
+    (
+        "takes a version that was removed for the one that lies there",
+        "versions::a_version_never_recurs",
+        wrong!(|store| {
+            Ask::Replace(expected, write) if store.place.history().removed.contains(expected.as_bytes()) => {
+                store.right(Ask::Replace(lying(store, write.key, expected).await, write)).await
+            },
+        }),
+    ),
+    (
+        "takes a version of zeros for none",
+        "versions::a_version_is_any_value",
+        wrong!(|store| {
+            Ask::Get(key) if lying(store, key, fresh_version()).await == Version::from_bytes([0; 16]) => {
+                Ok(Answer::Got(None, store.place.now().await))
+            },
+        }),
+    ),
+    (
+        "says again that it created",
+        "versions::a_write_asked_for_again_finds_itself",
+        wrong!(|store| {
+            Ask::Create(write) if lying(store, write.key, fresh_version()).await == write.version => {
+                Ok(Answer::Created(Created::Created(store.place.now().await)))
+            },
+        }),
+    ),
+    (
+        "says again that it replaced",
+        "versions::a_write_asked_for_again_finds_itself",
+        wrong!(|store| {
+            Ask::Replace(_, write) if lying(store, write.key, fresh_version()).await == write.version => {
+                Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)))
+            },
+        }),
+    ),
+];

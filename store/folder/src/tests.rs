@@ -1,0 +1,104 @@
+//! The store keeps the contract, it answers as the one in memory does, and a host guards calls by it.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
+
+use super::*;
+use semel::{
+    engine::{Engine, Limits},
+    runtime::{Semel, Tool},
+};
+use semel_conformance::{self, Fixture, alike};
+use semel_core::model::{Call, Outcome};
+use semel_store::SettableClock;
+use serde_json::json;
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+use tempfile::TempDir;
+
+/// A fresh store, and all that the contract asks about: that it can be opened anew and by others, where its files lie, and what
+/// makes its calls fail.
+fn fixture() -> Fixture {
+    let (clock, folder) = (Arc::new(SettableClock::default()), TempDir::new().unwrap());
+    let (path, ticking) = (folder.path().join("ledger"), Arc::clone(&clock));
+    let (troubled, files) = (path.clone(), path.clone());
+    let open = move || -> Arc<dyn Store> {
+        Arc::new(
+            FolderStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap(),
+        )
+    };
+    Fixture::new(open(), clock)
+        .opened_anew_by(move || std::future::ready(open()))
+        .shared()
+        .with_files_in(files)
+        .troubled_by(move |begins| take_away(&troubled, begins))
+        .beside(folder)
+}
+
+/// The folder is gone for a while.
+fn take_away(path: &PathBuf, away: bool) {
+    let aside = path.with_extension("aside");
+    let (from, to) = if away { (path, &aside) } else { (&aside, path) };
+    fs::rename(from, to).unwrap();
+}
+
+mod the_contract {
+    use super::fixture;
+    semel_conformance::store_conformance!(fixture);
+}
+
+#[test]
+fn it_answers_as_the_store_in_memory_does() {
+    // Numbers that are the same in each run, and as good as any.
+    let mut number = 1_u64;
+    let steps: Vec<u64> = (0..1_500)
+        .map(|_| {
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            number >> 8
+        })
+        .collect();
+    semel_conformance::run(async { alike::answers_as_memory_does(&fixture(), &steps).await });
+}
+
+/// Two hosts, one after the other, on one folder: the second replays what the first did.
+#[tokio::test]
+async fn a_call_is_sent_once_by_whichever_host() {
+    let (folder, sent) = (TempDir::new().unwrap(), AtomicUsize::new(0));
+    let mut words = Vec::new();
+    for _ in 0..2 {
+        let semel = host(FolderStore::open(folder.path()).unwrap()).await;
+        for _ in 0..2 {
+            let call = Call::new("refund_order", json!({ "order_id": "A-7" })).unwrap();
+            let run = |_| {
+                sent.fetch_add(1, Ordering::SeqCst);
+                async { Outcome::Returned(json!({ "refunded": "A-7" })) }
+            };
+            let answer = semel.call(call, run).await.unwrap();
+            assert_eq!(
+                answer.outcome(),
+                Some(&Outcome::Returned(json!({ "refunded": "A-7" })))
+            );
+            words.push(answer.word());
+        }
+    }
+    assert_eq!(words, ["executed", "replayed", "replayed", "replayed"]);
+    assert_eq!(sent.load(Ordering::SeqCst), 1);
+}
+
+async fn host(store: FolderStore) -> Semel {
+    let engine = Engine::new(Limits::default()).unwrap();
+    let settings = json!({ "operation": "refund", "identity": ["order_id"] });
+    let policy = engine
+        .load(semel_policies::get("intent").unwrap(), settings)
+        .await
+        .unwrap();
+    Semel::builder(Arc::new(store))
+        .tool(["refund_*"], Tool::new(policy))
+        .open()
+        .await
+        .unwrap()
+}

@@ -1,0 +1,141 @@
+//! Whether the server keeps what it acknowledges, as far as its settings tell.
+
+use super::{place::Place, schema};
+use semel_core::model::{Durability, Incarnation};
+use semel_store::{ServerFault, ServerReport};
+use sha2::{Digest, Sha256};
+use std::time::{Duration, Instant, SystemTime};
+use tokio_postgres::Client;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) durability: Durability,
+    pub(super) life: Incarnation,
+    pub(super) report: ServerReport,
+}
+
+/// What is asked. What only a primary can tell is null elsewhere.
+const QUESTION: &str = "SELECT
+    pg_is_in_recovery(),
+    current_setting('transaction_read_only') = 'on',
+    current_setting('fsync'),
+    current_setting('full_page_writes'),
+    current_setting('synchronous_commit'),
+    current_setting('synchronous_standby_names'),
+    CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END,
+    (SELECT system_identifier FROM pg_control_system()),
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+    current_setting('server_version')";
+
+/// The persistence of the table, or of all its partitions.
+const PERSISTENCE: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
+    WHERE oid = 'semel.entry'::regclass
+        OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'semel.entry'::regclass)";
+
+/// Checks a fresh session, and sets what is the session's own to set.
+pub(super) async fn check(client: &Client, place: &Place) -> Result<Finding, ServerFault> {
+    let fault = |error| place.fault(&error);
+    let (begun, asked_at) = (Instant::now(), wall_ms());
+    let row = client.query_one(QUESTION, &[]).await.map_err(fault)?;
+    let latency = begun.elapsed();
+    let text = |at: usize| row.try_get::<_, String>(at).map_err(fault);
+    if row.try_get::<_, bool>(0).map_err(fault)? {
+        return Err(ServerFault::ReadOnly {
+            place: place.shown().to_owned(),
+            problem: "it is a standby".to_owned(),
+        });
+    }
+    if row.try_get::<_, bool>(1).map_err(fault)? {
+        let problem = "`default_transaction_read_only` is on".to_owned();
+        return Err(ServerFault::ReadOnly {
+            place: place.shown().to_owned(),
+            problem,
+        });
+    }
+    let ledger = schema::find(client, place).await?;
+    must_be_on("fsync", &text(2)?)?;
+    must_be_on("full_page_writes", &text(3)?)?;
+    let commit = waits_for_the_disk(client, place, text(4)?).await?;
+    let logged = client.query_one(PERSISTENCE, &[]).await.map_err(fault)?;
+    if logged.try_get::<_, Option<bool>>(0).map_err(fault)? == Some(false) {
+        return Err(ServerFault::Unsafe {
+            problem: "the table `semel.entry` is not logged, and is emptied by a crash".to_owned(),
+            cure: "run `ALTER TABLE semel.entry SET LOGGED`".to_owned(),
+        });
+    }
+    let (standbys, timeline, system) =
+        (text(5)?, text(6)?, row.try_get::<_, i64>(7).map_err(fault)?);
+    let survives_the_machine = !standbys.is_empty() && commit != "local";
+    Ok(Finding {
+        durability: if survives_the_machine {
+            Durability::MachineLoss
+        } else {
+            Durability::PowerLoss
+        },
+        life: life(ledger, system, &timeline),
+        report: ServerReport {
+            settings: vec![
+                ("server_version", text(9)?),
+                ("synchronous_commit", commit),
+                ("synchronous_standby_names", standbys),
+                ("timeline", timeline),
+            ],
+            latency,
+            // The server answered in the middle of it.
+            clock_ahead_ms: row.try_get::<_, i64>(8).map_err(fault)? - asked_at - half_ms(latency),
+        },
+    })
+}
+
+fn wall_ms() -> i64 {
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn half_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis() / 2).unwrap_or(i64::MAX)
+}
+
+fn must_be_on(name: &str, value: &str) -> Result<(), ServerFault> {
+    if value == "on" {
+        return Ok(());
+    }
+    Err(ServerFault::Unsafe {
+        problem: format!("`{name}` is {value}"),
+        cure: format!("run `ALTER SYSTEM SET {name} = on`, then `SELECT pg_reload_conf()`"),
+    })
+}
+
+/// A weaker setting, be it the server's, the database's or the user's, does not hold for these sessions.
+async fn waits_for_the_disk(
+    client: &Client,
+    place: &Place,
+    found: String,
+) -> Result<String, ServerFault> {
+    if matches!(found.as_str(), "on" | "remote_apply" | "remote_write") {
+        return Ok(found);
+    }
+    client
+        .batch_execute("SET synchronous_commit = on")
+        .await
+        .map_err(|error| place.fault(&error))?;
+    Ok("on".to_owned())
+}
+
+/// The ledger, the server that it was made on, and how often a standby took over or an older state was put back: after
+/// that, what was acknowledged may be missing.
+fn life(ledger: i64, system: i64, timeline: &str) -> Incarnation {
+    let mut digest = Sha256::new();
+    digest.update(ledger.to_be_bytes());
+    digest.update(system.to_be_bytes());
+    digest.update(timeline);
+    let digest: [u8; 32] = digest.finalize().into();
+    Incarnation(
+        digest
+            .first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first)),
+    )
+}

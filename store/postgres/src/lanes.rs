@@ -1,0 +1,405 @@
+//! Connections, and how commands come to them.
+//!
+//! Who asks for something while nobody else does asks it there and then, in his own task. What is asked while others ask
+//! waits for a connection that is free, which first lets every task that could run have its turn, and then takes all that
+//! waits and is of one kind, in one statement: the more callers, the fewer statements and syncs a call costs. Without that
+//! turn a connection would leave with the first of the callers that it has just answered, and the others be too late for it;
+//! with it, 64 callers who look at what is settled do so half as often again. Nothing runs while nobody asks.
+
+use super::{
+    bells::Bells,
+    command::{self, Command, Kind, Told},
+    place::Place,
+    session::{Hear, Session},
+};
+use semel_store::{Clock, ServerFault, StoreError};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Handle, sync::oneshot, task::yield_now};
+
+/// How many connections a store keeps for what it asks.
+pub(super) const LANES: usize = 4;
+
+/// How many commands are carried out in one statement, and how many bytes they send.
+const BATCH_MAX: usize = 128;
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// How many commands wait at the most, and how much they hold. What comes while so many do is turned away.
+const QUEUE_MAX: usize = 8_192;
+const QUEUE_BYTES_MAX: usize = 256 << 20;
+
+/// How long a server that was not reached is left alone: at first, and at the most.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_AT_MOST: Duration = Duration::from_secs(2);
+
+type Answer = Result<Told, StoreError>;
+
+/// The connections to a ledger.
+pub(super) struct Lanes {
+    place: Arc<Place>,
+    clock: Option<Arc<dyn Clock>>,
+    state: Mutex<State>,
+    /// Rung for what was changed.
+    bells: Arc<Bells>,
+    /// Where the connections live: a caller may be dropped where no runtime is.
+    runtime: Handle,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Lane>,
+    queue: VecDeque<Waiting>,
+    queued_bytes: usize,
+    /// Why nothing is asked of the server, until somebody finds that it is right again.
+    refused: Option<ServerFault>,
+    /// The server was not reached, and is left alone until then.
+    pause: Option<(Instant, Duration, ServerFault)>,
+}
+
+/// A connection, or the place of one.
+#[derive(Default)]
+struct Lane(Option<Box<Session>>);
+
+struct Waiting {
+    command: Command,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Lanes {
+    pub(super) fn new(
+        place: Arc<Place>,
+        first: Session,
+        clock: Option<Arc<dyn Clock>>,
+        bells: Arc<Bells>,
+    ) -> Self {
+        let mut idle: Vec<_> = std::iter::repeat_with(Lane::default)
+            .take(LANES - 1)
+            .collect();
+        idle.push(Lane(Some(Box::new(first))));
+        let state = Mutex::new(State {
+            idle,
+            ..State::default()
+        });
+        Self {
+            place,
+            clock,
+            state,
+            bells,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Has a command carried out. From the first poll on that is done whether or not the answer is awaited.
+    pub(super) async fn carry_out(self: &Arc<Self>, command: Command) -> Answer {
+        let (lane, command) = match self.admit(command)? {
+            Admitted::AtOnce(lane, command) => (lane, command),
+            Admitted::Queued(answer) => {
+                return answer.await.unwrap_or_else(|_| {
+                    Err(StoreError::Unknown(
+                        "whoever asked the server broke off: look at what is there".to_owned(),
+                    ))
+                });
+            }
+        };
+        // Comes back to the others when it is dropped, be it that the caller is gone: what was sent is answered first.
+        let busy = Busy {
+            lanes: self,
+            lane: Some(lane),
+        };
+        let Some(session) = busy.session() else {
+            return Err(gone());
+        };
+        let told = command::carry_out(session, self.clock.as_deref(), &[&command]).await;
+        self.tell(&[&command], told.is_ok());
+        told?.remove(&command.key()).unwrap_or_else(|| Err(gone()))
+    }
+
+    /// Nothing is asked of the server from now on, or all is again.
+    pub(super) fn refuse(&self, fault: Option<ServerFault>) {
+        self.state().refused = fault;
+    }
+
+    /// A session for something else, made if none is free. It is given back by dropping it.
+    pub(super) async fn borrow(self: &Arc<Self>) -> Result<Borrowed, StoreError> {
+        let lane = {
+            let mut state = self.state();
+            state.may_ask()?;
+            state.idle.pop()
+        };
+        // From here on the lane comes back, whatever happens.
+        let mut borrowed = Borrowed {
+            lanes: Arc::clone(self),
+            lane: lane.unwrap_or_default(),
+        };
+        if borrowed.lane.0.as_deref().is_none_or(Session::is_closed) {
+            borrowed.lane.0 = Some(Box::new(self.connect().await.map_err(not_reached)?));
+        }
+        Ok(borrowed)
+    }
+
+    fn admit(self: &Arc<Self>, command: Command) -> Result<Admitted, StoreError> {
+        let mut state = self.state();
+        state.may_ask()?;
+        let ready = |lane: &Lane| {
+            lane.0
+                .as_deref()
+                .is_some_and(|session| !session.is_closed())
+        };
+        let free = state.idle.iter().rposition(ready);
+        if state.queue.is_empty()
+            && state.idle.len() == LANES
+            && let Some(free) = free
+        {
+            return Ok(Admitted::AtOnce(state.idle.swap_remove(free), command));
+        }
+        if state.queue.len() >= QUEUE_MAX || state.queued_bytes + command.bytes() > QUEUE_BYTES_MAX
+        {
+            return Err(StoreError::NotExecuted(
+                "as much as may waits for the ledger's server already: try again later".to_owned(),
+            ));
+        }
+        let (reply, answer) = oneshot::channel();
+        state.queued_bytes += command.bytes();
+        state.queue.push_back(Waiting { command, reply });
+        // Rather one that is connected.
+        if let Some(at) = free.or(state.idle.len().checked_sub(1)) {
+            let lane = state.idle.swap_remove(at);
+            drop(state);
+            self.work_off(lane);
+        }
+        Ok(Admitted::Queued(answer))
+    }
+
+    /// Takes a lane back: for what waits, if anything does.
+    fn give_back(self: &Arc<Self>, lane: Lane) {
+        let mut state = self.state();
+        if !state.queue.is_empty() {
+            drop(state);
+            self.work_off(lane);
+        } else if state.idle.len() < LANES {
+            state.idle.push(lane);
+        }
+    }
+
+    /// Goes on with what waits, in a task of its own, until nothing does.
+    fn work_off(self: &Arc<Self>, lane: Lane) {
+        let lanes = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let mut lane = lane;
+            loop {
+                // Whoever is about to ask does so first.
+                yield_now().await;
+                let Some(batch) = lanes.next_batch(&mut lane) else {
+                    return;
+                };
+                lanes.carry_out_batch(&mut lane, batch).await;
+            }
+        });
+    }
+
+    /// What is carried out next; none: the lane is idle again.
+    fn next_batch(&self, lane: &mut Lane) -> Option<Vec<Waiting>> {
+        let mut state = self.state();
+        let batch = state.take_batch();
+        if batch.is_empty() {
+            state.idle.push(std::mem::take(lane));
+            return None;
+        }
+        Some(batch)
+    }
+
+    async fn carry_out_batch(&self, lane: &mut Lane, batch: Vec<Waiting>) {
+        if lane.0.as_deref().is_none_or(Session::is_closed) {
+            match self.connect().await {
+                Ok(session) => lane.0 = Some(Box::new(session)),
+                Err(fault) => return refuse(batch, &fault),
+            }
+        }
+        let Some(session) = &lane.0 else { return };
+        let commands: Vec<&Command> = batch.iter().map(|waiting| &waiting.command).collect();
+        let told = command::carry_out(session, self.clock.as_deref(), &commands).await;
+        self.tell(&commands, told.is_ok());
+        match told {
+            Ok(mut told) => {
+                for Waiting { command, reply } in batch {
+                    let answer = match command.kind() {
+                        // Others may have asked for the same.
+                        Kind::Get => told.get(&command.key()).map(copied),
+                        _ => told.remove(&command.key()),
+                    };
+                    // Nobody may be there any more to hear it.
+                    let _ = reply.send(answer.unwrap_or_else(|| Err(gone())));
+                }
+            }
+            // One that cannot be carried out must not keep the others from it.
+            Err(StoreError::NotExecuted(_)) if batch.len() > 1 => {
+                self.one_by_one(session, batch).await
+            }
+            Err(fault) => batch.into_iter().for_each(|waiting| {
+                let _ = waiting.reply.send(Err(same(&fault)));
+            }),
+        }
+    }
+
+    async fn one_by_one(&self, session: &Session, batch: Vec<Waiting>) {
+        for Waiting { command, reply } in batch {
+            let told = command::carry_out(session, self.clock.as_deref(), &[&command]).await;
+            self.tell(&[&command], told.is_ok());
+            let _ =
+                reply.send(told.and_then(|mut told| {
+                    told.remove(&command.key()).unwrap_or_else(|| Err(gone()))
+                }));
+        }
+    }
+
+    fn tell(&self, commands: &[&Command], is_done: bool) {
+        let changes = |command: &&&Command| matches!(command.kind(), Kind::Replace | Kind::Remove);
+        let keys: Vec<_> = commands
+            .iter()
+            .filter(changes)
+            .map(|command| command.key())
+            .collect();
+        // Where nobody knows whether it is done, those that wait look for themselves.
+        if is_done && !keys.is_empty() {
+            self.bells.ring(&keys);
+        }
+    }
+
+    async fn connect(&self) -> Result<Session, ServerFault> {
+        let deaf: Hear = Arc::new(|_| {});
+        let opened = Session::open(&self.place, deaf).await;
+        let mut state = self.state();
+        match &opened {
+            Ok(_) => state.pause = None,
+            Err(fault) => {
+                let pause = state
+                    .pause
+                    .take()
+                    .map_or(PAUSE_FIRST, |(_, pause, _)| PAUSE_AT_MOST.min(pause * 2));
+                state.pause = Some((Instant::now() + pause, pause, fault.clone()));
+            }
+        }
+        opened
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics between taking it and having changed it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn may_ask(&self) -> Result<(), StoreError> {
+        if let Some(fault) = &self.refused {
+            return Err(not_reached(fault.clone()));
+        }
+        match &self.pause {
+            Some((until, _, fault)) if Instant::now() < *until => Err(not_reached(fault.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// All that waits and is of the kind of the first, but for what is to be written at the same key twice.
+    fn take_batch(&mut self) -> Vec<Waiting> {
+        let Some(kind) = self.queue.front().map(|waiting| waiting.command.kind()) else {
+            return Vec::new();
+        };
+        let (mut batch, mut later, mut keys, mut bytes) =
+            (Vec::new(), VecDeque::new(), HashSet::new(), 0);
+        while batch.len() < BATCH_MAX {
+            let Some(waiting) = self.queue.pop_front() else {
+                break;
+            };
+            let size = waiting.command.bytes();
+            let has_room = batch.is_empty() || bytes + size <= BATCH_BYTES_MAX;
+            let mut is_apart =
+                |waiting: &Waiting| kind == Kind::Get || keys.insert(waiting.command.key());
+            if has_room && waiting.command.kind() == kind && is_apart(&waiting) {
+                bytes += size;
+                batch.push(waiting);
+            } else {
+                later.push_back(waiting);
+            }
+        }
+        later.append(&mut self.queue);
+        self.queue = later;
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+        batch
+    }
+}
+
+enum Admitted {
+    AtOnce(Lane, Command),
+    Queued(oneshot::Receiver<Answer>),
+}
+
+/// A lane while its statement is under way.
+struct Busy<'a> {
+    lanes: &'a Arc<Lanes>,
+    lane: Option<Lane>,
+}
+
+impl Busy<'_> {
+    fn session(&self) -> Option<&Session> {
+        self.lane.as_ref().and_then(|lane| lane.0.as_deref())
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            self.lanes.give_back(lane);
+        }
+    }
+}
+
+/// A session that somebody uses for something else.
+pub(super) struct Borrowed {
+    lanes: Arc<Lanes>,
+    lane: Lane,
+}
+
+impl Borrowed {
+    pub(super) fn session(&self) -> Result<&Session, StoreError> {
+        self.lane.0.as_deref().ok_or_else(gone)
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        self.lanes.give_back(std::mem::take(&mut self.lane));
+    }
+}
+
+fn refuse(batch: Vec<Waiting>, fault: &ServerFault) {
+    for waiting in batch {
+        let _ = waiting.reply.send(Err(not_reached(fault.clone())));
+    }
+}
+
+fn not_reached(fault: ServerFault) -> StoreError {
+    StoreError::NotExecuted(fault.to_string())
+}
+
+fn gone() -> StoreError {
+    StoreError::Unknown("the server answered something else than it was asked".to_owned())
+}
+
+fn copied(answer: &Answer) -> Answer {
+    match answer {
+        Ok(told) => Ok(told.clone()),
+        Err(fault) => Err(same(fault)),
+    }
+}
+
+/// The same for everybody in the statement.
+fn same(fault: &StoreError) -> StoreError {
+    match fault {
+        StoreError::NotExecuted(told) => StoreError::NotExecuted(told.clone()),
+        StoreError::Unknown(told) => StoreError::Unknown(told.clone()),
+        StoreError::Entry(fault) => StoreError::Entry(fault.clone()),
+    }
+}

@@ -1,0 +1,207 @@
+//! Where the server is, how it is reached, and what its refusals mean.
+
+use rustls::{ClientConfig, RootCertStore};
+use semel_store::{Server, ServerFault};
+use std::{net::IpAddr, time::Duration};
+use tokio_postgres::{
+    Config, Error,
+    config::{Host, SslMode, TargetSessionAttrs},
+    error::SqlState,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// How long a connection may take to be made, and how long the network may be silent about what was sent.
+const CONNECT: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// A database on a server, and how it is reached.
+pub(super) struct Place {
+    config: Config,
+    shown: String,
+}
+
+impl Place {
+    pub(super) fn of(server: &Server) -> Result<Self, ServerFault> {
+        let parsed: Result<Config, _> = server.url.parse();
+        // What is wrong is told without the URL, which may hold a password.
+        let mut config = parsed.map_err(|error| ServerFault::Url(told(&error)))?;
+        if config.get_hosts().is_empty() {
+            return Err(ServerFault::Url(
+                "it names no host: write `postgres://HOST/DATABASE`".to_owned(),
+            ));
+        }
+        if let Some(password) = &server.password {
+            config.password(password.as_bytes());
+        }
+        if config.get_ssl_mode() == SslMode::Prefer {
+            // Nobody in between may take the connection for one without a cipher; on this machine nobody is in between.
+            let is_here = config.get_hosts().iter().all(is_on_this_machine);
+            config.ssl_mode(if is_here {
+                SslMode::Disable
+            } else {
+                SslMode::Require
+            });
+        }
+        config
+            .application_name("semel")
+            .connect_timeout(CONNECT)
+            .tcp_user_timeout(SILENCE);
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        Ok(Self {
+            shown: shown(&config),
+            config,
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How connections are enciphered; none: not at all. Certificates are checked by the system's roots, names too.
+    pub(super) fn tls(&self) -> Result<Option<MakeRustlsConnect>, ServerFault> {
+        if self.config.get_ssl_mode() == SslMode::Disable {
+            return Ok(None);
+        }
+        let provider = rustls::crypto::ring::default_provider();
+        let config = ClientConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions();
+        let config = config.map_err(|error| ServerFault::Other(error.to_string()))?;
+        let config = config
+            .with_root_certificates(roots()?)
+            .with_no_client_auth();
+        Ok(Some(MakeRustlsConnect::new(config)))
+    }
+
+    /// What a failure to connect or to ask means for whoever set the ledger up.
+    pub(super) fn fault(&self, error: &Error) -> ServerFault {
+        let (place, problem) = (self.shown.clone(), told(error));
+        match error.code() {
+            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => ServerFault::Denied {
+                problem,
+                cure: "make the database, or correct its name in the ledger's URL",
+            },
+            // The file has this name in every language that the server may speak.
+            Some(_) if problem.contains("pg_hba.conf") => ServerFault::Denied {
+                problem,
+                cure: "let this user in from this host by an entry in the server's `pg_hba.conf`, or, where it lets only encrypted connections in, write `sslmode=require` into the ledger's URL",
+            },
+            Some(code) if is_about_the_user(code) => ServerFault::Denied {
+                problem,
+                cure: "correct user and password of the ledger",
+            },
+            Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerFault::Denied {
+                problem,
+                cure: "let the ledger's user in, as `semel ledger init --grant-to USER` does for an owner",
+            },
+            Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
+                ServerFault::ReadOnly { place, problem }
+            }
+            Some(code) if *code == SqlState::DISK_FULL => ServerFault::Denied {
+                problem,
+                cure: "make room on the server's disk",
+            },
+            Some(code) if is_about_reaching(code) => ServerFault::of_connection(place, problem),
+            Some(_) => ServerFault::Other(problem),
+            None if problem.contains("does not allow writes") || problem.contains("read-write") => {
+                ServerFault::ReadOnly { place, problem }
+            }
+            None if problem.contains("password missing") => ServerFault::Denied {
+                problem,
+                cure: "say by `secret_env` or `secret_file`, in the section `[ledger]`, where its password is",
+            },
+            None if problem.contains("does not support TLS") => ServerFault::Denied {
+                problem,
+                cure: "let the server offer TLS, or write `sslmode=disable` into the ledger's URL",
+            },
+            None => ServerFault::of_connection(place, problem),
+        }
+    }
+
+    /// Host, port and database.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// What the operating system trusts, so that a company's own certificates hold.
+fn roots() -> Result<RootCertStore, ServerFault> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let problem = "this machine trusts no certificates: install `ca-certificates`, or name a file in `SSL_CERT_FILE`";
+        return Err(ServerFault::Other(problem.to_owned()));
+    }
+    Ok(roots)
+}
+
+fn is_about_the_user(code: &SqlState) -> bool {
+    *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+}
+
+fn is_about_reaching(code: &SqlState) -> bool {
+    // Class 57: the server starts, stops, or ends the session; class 53: it has no room left; class 08: the connection.
+    ["57P", "53", "08"]
+        .iter()
+        .any(|class| code.code().starts_with(class))
+}
+
+fn is_on_this_machine(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name
+                    .parse()
+                    .is_ok_and(|address: IpAddr| address.is_loopback())
+        }
+        Host::Unix(_) => true,
+    }
+}
+
+fn shown(config: &Config) -> String {
+    let mut ports = config.get_ports().iter();
+    let mut last = 5432;
+    let hosts = config.get_hosts().iter().map(|host| {
+        last = ports.next().copied().unwrap_or(last);
+        match host {
+            Host::Tcp(name) => format!("{name}:{last}"),
+            Host::Unix(folder) => format!("{}:{last}", folder.display()),
+        }
+    });
+    let hosts = hosts.collect::<Vec<_>>().join(",");
+    format!(
+        "{hosts}/{}",
+        config
+            .get_dbname()
+            .or(config.get_user())
+            .unwrap_or_default()
+    )
+}
+
+/// An error in words, with what lies beneath it: the client's own words name only the stage. The server's advice goes with its
+/// own.
+pub(super) fn told(error: &Error) -> String {
+    match error.as_db_error() {
+        Some(said) => {
+            let advice = said
+                .hint()
+                .map(|advice| format!("; {}", advice.trim_end_matches('.')));
+            format!(
+                "{} ({}){}",
+                said.message(),
+                said.code().code(),
+                advice.unwrap_or_default()
+            )
+        }
+        None => match std::error::Error::source(error) {
+            Some(beneath) => format!("{error}: {beneath}"),
+            None => error.to_string(),
+        },
+    }
+}

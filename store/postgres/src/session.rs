@@ -1,0 +1,221 @@
+//! One connection: made, checked, and asked.
+//!
+//! Statements of one connection are sent behind one another without waiting, and each is carried out once it is sent,
+//! whether or not anybody awaits its answer.
+
+use super::{
+    checks::{self, Finding},
+    place::Place,
+    statement::{self, Form},
+};
+use semel_core::model::Incarnation;
+use semel_store::{ServerFault, StoreError};
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio_postgres::{
+    AsyncMessage, Client, Connection, Statement,
+    error::{Error, Severity},
+    types::ToSql,
+};
+
+/// How long a statement may take at the server, which then ends it without effect.
+const STATEMENT_MS: u32 = 8_000;
+
+/// How long a statement may wait for a row that another one writes.
+const LOCK_MS: u32 = 5_000;
+
+/// How long an answer is awaited: longer than the server works on it, so that what the server ends is known to have
+/// had no effect.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What each session is set to. Plans are made once, and by index: arrays have no length that a planner could know, and
+/// what is right for ten million rows is never wrong for ten.
+fn settings() -> String {
+    format!(
+        "SET statement_timeout = {STATEMENT_MS}; SET lock_timeout = {LOCK_MS}; SET plan_cache_mode = force_generic_plan;
+         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+         SET client_min_messages = warning; SET idle_in_transaction_session_timeout = {STATEMENT_MS}"
+    )
+}
+
+/// What a connection hears besides answers.
+pub(super) type Hear = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A connection to a ledger that was checked.
+pub(super) struct Session {
+    client: Client,
+    pub(super) statements: Statements,
+    /// Which life of the ledger it serves: a server that was promoted does not take over a connection.
+    pub(super) life: Incarnation,
+    pub(super) finding: Finding,
+    place: Arc<Place>,
+    warnings: Arc<AtomicU64>,
+}
+
+/// The statements, as the server knows them.
+pub(super) struct Statements {
+    pub(super) create: Forms,
+    pub(super) create_in_place: Statement,
+    pub(super) replace: Forms,
+    pub(super) remove: Forms,
+    pub(super) get: Forms,
+    pub(super) list: Statement,
+    pub(super) list_open: Statement,
+    pub(super) purge: Statement,
+}
+
+/// A statement for one command, and for many.
+pub(super) struct Forms {
+    one: Statement,
+    many: Statement,
+}
+
+impl Session {
+    /// Connects, and checks that there is a ledger that keeps what it acknowledges.
+    pub(super) async fn open(place: &Arc<Place>, hear: Hear) -> Result<Self, ServerFault> {
+        let (client, warnings) = connect(place, hear).await?;
+        let fault = |error| place.fault(&error);
+        client.batch_execute(&settings()).await.map_err(fault)?;
+        let finding = checks::check(&client, place).await?;
+        let statements = Statements::prepare(&client).await.map_err(fault)?;
+        Ok(Self {
+            client,
+            statements,
+            life: finding.life,
+            finding,
+            place: Arc::clone(place),
+            warnings,
+        })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Asks the server. From the first poll on the statement is on its way.
+    pub(super) async fn ask(
+        &self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let warnings = self.warnings.load(Ordering::Acquire);
+        let asked = tokio::time::timeout(ANSWER, self.client.query(statement, parameters)).await;
+        let rows =
+            asked.map_err(|_| StoreError::Unknown(format!("no answer within {ANSWER:?}")))?;
+        let rows = rows.map_err(|error| not_done(&error, &self.place))?;
+        if self.warnings.load(Ordering::Acquire) != warnings {
+            // Such as that the wait for a standby was given up: it is written here, and perhaps nowhere else.
+            return Err(StoreError::Unknown(
+                "the server warned while it wrote: see its log".to_owned(),
+            ));
+        }
+        Ok(rows)
+    }
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Self, Error> {
+        let (list, list_open) = (statement::list(false), statement::list(true));
+        let (create_in_place, purge) = (statement::create_in_place(), statement::purge());
+        let (create, create_in_place, replace, remove, get, list, list_open, purge) = tokio::try_join!(
+            Forms::prepare(client, statement::create),
+            client.prepare(&create_in_place),
+            Forms::prepare(client, statement::replace),
+            Forms::prepare(client, statement::remove),
+            Forms::prepare(client, statement::get),
+            client.prepare(&list),
+            client.prepare(&list_open),
+            client.prepare(&purge),
+        )?;
+        Ok(Self {
+            create,
+            create_in_place,
+            replace,
+            remove,
+            get,
+            list,
+            list_open,
+            purge,
+        })
+    }
+}
+
+impl Forms {
+    async fn prepare(client: &Client, text: impl Fn(Form) -> String) -> Result<Self, Error> {
+        let (one, many) = (text(Form::One), text(Form::Many));
+        let (one, many) = tokio::try_join!(client.prepare(&one), client.prepare(&many))?;
+        Ok(Self { one, many })
+    }
+
+    pub(super) fn of(&self, form: Form) -> &Statement {
+        match form {
+            Form::One => &self.one,
+            Form::Many => &self.many,
+        }
+    }
+}
+
+/// What a statement that failed left behind. What the server calls an error is rolled back; what ends the connection may
+/// have come after the commit.
+fn not_done(error: &Error, place: &Place) -> StoreError {
+    match error.as_db_error().map(|error| error.parsed_severity()) {
+        Some(Some(Severity::Error)) => StoreError::NotExecuted(place.fault(error).to_string()),
+        _ => StoreError::Unknown(super::place::told(error)),
+    }
+}
+
+/// A connection, and how often its server warned.
+pub(super) async fn connect(
+    place: &Place,
+    hear: Hear,
+) -> Result<(Client, Arc<AtomicU64>), ServerFault> {
+    let warnings = Arc::new(AtomicU64::new(0));
+    let client = match place.tls()? {
+        Some(tls) => {
+            let (client, connection) = place
+                .config()
+                .connect(tls)
+                .await
+                .map_err(|error| place.fault(&error))?;
+            tokio::spawn(serve(connection, hear, Arc::clone(&warnings)));
+            client
+        }
+        None => {
+            let plain = place.config().connect(tokio_postgres::NoTls).await;
+            let (client, connection) = plain.map_err(|error| place.fault(&error))?;
+            tokio::spawn(serve(connection, hear, Arc::clone(&warnings)));
+            client
+        }
+    };
+    Ok((client, warnings))
+}
+
+/// Moves what is asked and answered, until the client is dropped or the connection ends.
+async fn serve<S, T>(mut connection: Connection<S, T>, hear: Hear, warnings: Arc<AtomicU64>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        match message {
+            Ok(AsyncMessage::Notification(notification)) => hear(notification.payload()),
+            Ok(AsyncMessage::Notice(notice)) => {
+                tracing::warn!(
+                    code = notice.code().code(),
+                    "the ledger's server warns: {}",
+                    notice.message()
+                );
+                warnings.fetch_add(1, Ordering::Release);
+            }
+            Ok(_) => {}
+            // Whoever waits for an answer is told.
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What is looked at from time to time while a ledger is open: whether its server still keeps what it acknowledges, and
+//! whether news of changes still come.
+
+use super::{bells::Bells, checks::Finding, lanes::Lanes, place::Place, session::Session};
+use semel_core::model::Durability;
+use semel_store::{ServerFault, ServerReport};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+/// How often it is looked at.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the latest look found.
+#[derive(Debug)]
+pub(super) struct Standing(Mutex<Finding>);
+
+impl Standing {
+    pub(super) fn of(finding: Finding) -> Self {
+        Self(Mutex::new(finding))
+    }
+
+    pub(super) fn durability(&self) -> Durability {
+        self.finding().durability
+    }
+
+    pub(super) fn report(&self) -> ServerReport {
+        self.finding().report.clone()
+    }
+
+    fn finding(&self) -> MutexGuard<'_, Finding> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, finding: Finding) {
+        *self.finding() = finding;
+    }
+}
+
+/// Looks until the store is gone.
+pub(super) async fn watch(
+    place: Arc<Place>,
+    lanes: Weak<Lanes>,
+    bells: Weak<Bells>,
+    standing: Arc<Standing>,
+) {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let (Some(lanes), Some(bells)) = (lanes.upgrade(), bells.upgrade()) else {
+            return;
+        };
+        bells.listen(&place).await;
+        // A new session each time: settings that were changed since do not show in one that set its own.
+        match Session::open(&place, Arc::new(|_| {})).await {
+            Ok(session) => {
+                standing.set(session.finding.clone());
+                lanes.refuse(None);
+            }
+            // Whoever asks finds out by himself.
+            Err(ServerFault::Unreachable { .. }) => {}
+            Err(fault) => lanes.refuse(Some(fault)),
+        }
+    }
+}

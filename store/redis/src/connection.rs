@@ -1,0 +1,92 @@
+//! A connection that many requests share. It belongs to one server process.
+
+use super::{fault, place::Place};
+use redis::{
+    Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection,
+};
+use semel_store::ServerFault;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// A connection that many requests share.
+#[derive(Clone)]
+pub(super) struct Connection {
+    multiplexed: MultiplexedConnection,
+    is_lost: Arc<AtomicBool>,
+    shown: Arc<str>,
+}
+
+impl Connection {
+    /// A new one.
+    pub(super) async fn to(client: &Client) -> Result<Self, ServerFault> {
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_lost);
+        let hear = move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                told.store(true, Ordering::Release);
+            }
+            Ok::<(), Infallible>(())
+        };
+        let shown = Place::shown_as(client);
+        let config = Place::config().set_push_sender(hear);
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
+        let multiplexed =
+            connecting
+                .await
+                .map_err(|error| match fault::of_server(&error, &shown) {
+                    ServerFault::Unreachable { place, problem, .. }
+                        if !error.is_connection_refusal() =>
+                    {
+                        ServerFault::Unreachable {
+                            place,
+                            problem,
+                            hint: Place::if_spoken_to_wrongly(client),
+                        }
+                    }
+                    fault => fault,
+                })?;
+        Ok(Self {
+            multiplexed,
+            is_lost,
+            shown: shown.into(),
+        })
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
+    }
+
+    /// How messages name its server.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Asks once.
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let answer = command.query_async(&mut self.multiplexed.clone()).await;
+        self.note(answer)
+    }
+
+    /// Asks all of it once.
+    pub(super) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let answer = commands.query_async(&mut self.multiplexed.clone()).await;
+        self.note(answer)
+    }
+
+    fn note<T>(&self, answer: Result<T, RedisError>) -> Result<T, RedisError> {
+        if answer.as_ref().is_err_and(fault::ends_connection) {
+            self.is_lost.store(true, Ordering::Release);
+        }
+        answer
+    }
+
+    /// Why its server cannot be used.
+    pub(super) fn fault(&self, error: &RedisError) -> ServerFault {
+        fault::of_server(error, &self.shown)
+    }
+}

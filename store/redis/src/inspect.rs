@@ -1,0 +1,143 @@
+//! Whether the servers keep what they acknowledge, which life of the ledger lies there, and whether any of it may be lost.
+
+use super::{
+    marker::{LIFE_BYTES, MARKER, Marker},
+    nodes::Nodes,
+    place::Place,
+    server::{self, Server},
+};
+use futures_util::future;
+use semel_core::model::{Durability, Incarnation};
+use semel_store::{ServerFault, ServerReport};
+
+/// The schema that this release writes, and the newest that it knows.
+pub(super) const SCHEMA: i64 = 1;
+
+/// How often all is looked at again because another host noted something meanwhile.
+const TRIES_MAX: u32 = 16;
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) durability: Durability,
+    pub(super) life: [u8; LIFE_BYTES],
+    pub(super) incarnation: Incarnation,
+    /// For whoever looks after the servers.
+    pub(super) report: ServerReport,
+}
+
+/// What is known of servers that are fit for a ledger.
+pub(super) struct Examined {
+    /// None: there is no ledger yet.
+    pub(super) marker: Option<Marker>,
+    durability: Durability,
+    report: ServerReport,
+}
+
+/// Looks at the servers and their ledger.
+pub(super) async fn inspect(nodes: &Nodes, place: &Place) -> Result<Finding, ServerFault> {
+    let Examined {
+        marker,
+        durability,
+        report,
+    } = examine(nodes, place).await?;
+    let marker = marker
+        .filter(|marker| marker.is_ready || marker.schema != SCHEMA)
+        .ok_or_else(|| missing(place))?;
+    match marker.schema {
+        SCHEMA => {}
+        found if found > SCHEMA => {
+            return Err(ServerFault::Newer {
+                found,
+                known: SCHEMA,
+            });
+        }
+        found => {
+            return Err(ServerFault::Older {
+                found,
+                known: SCHEMA,
+            });
+        }
+    }
+    if !marker.is_whole() && durability != Durability::Unverified {
+        return Err(ServerFault::Unsafe {
+            problem: "its append-only file does not hold everything yet, because it was turned on, or the server took over, just now".to_owned(),
+            cure: "wait until it is rewritten (`INFO persistence`), or run `BGREWRITEAOF`".to_owned(),
+        });
+    }
+    Ok(Finding {
+        durability,
+        life: marker.life,
+        incarnation: marker.incarnation(),
+        report,
+    })
+}
+
+/// Looks whether the servers are fit for a ledger, and notes what may be lost of one that is there.
+pub(super) async fn examine(nodes: &Nodes, place: &Place) -> Result<Examined, ServerFault> {
+    for _ in 0..TRIES_MAX {
+        // Before the servers are asked: what they say is noted only where nobody noted anything since.
+        let found = Marker::read(nodes.marker()).await;
+        let asked = future::join_all(nodes.iter().map(Server::ask)).await;
+        let servers = asked.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let checked = check(&servers, place);
+        if checked
+            .as_ref()
+            .is_err_and(|fault| !matches!(fault, ServerFault::Unsafe { .. }))
+        {
+            checked.clone()?;
+        }
+        let marker = match found {
+            Ok(Some(marker)) if marker.schema <= SCHEMA => {
+                // Also of an unsafe server, so that it is noted where its append-only file has a gap from now on.
+                let facts = servers
+                    .iter()
+                    .map(|server| server.facts(place.accepts_unverified))
+                    .collect();
+                let Some(noted) = marker.note(nodes.marker(), facts).await? else {
+                    continue;
+                };
+                Ok(Some(noted))
+            }
+            other => other,
+        };
+        let durability = checked?;
+        return Ok(Examined {
+            marker: marker?,
+            durability,
+            report: server::report(&servers),
+        });
+    }
+    Err(ServerFault::Other(
+        "its servers change while they are looked at, or many hosts look at once".to_owned(),
+    ))
+}
+
+/// The level of the weakest of them.
+fn check(servers: &[Server], place: &Place) -> Result<Durability, ServerFault> {
+    servers
+        .iter()
+        .try_fold(Durability::PowerLoss, |weakest, server| {
+            let level = server.check(place.accepts_unverified)?;
+            Ok(
+                if weakest == Durability::Unverified || level == Durability::PowerLoss {
+                    weakest
+                } else {
+                    level
+                },
+            )
+        })
+}
+
+fn missing(place: &Place) -> ServerFault {
+    ServerFault::NotSetUp {
+        place: place.shown().to_owned(),
+        hint: "; if there was one, the server was flushed or restarted without its data, and what was acknowledged is gone",
+    }
+}
+
+pub(super) fn foreign() -> ServerFault {
+    ServerFault::Other(format!(
+        "what lies at `{MARKER}` is no ledger of Semel: name another database"
+    ))
+}

@@ -1,0 +1,311 @@
+//! The connections to the servers, what is known of the servers behind them, and what is done when either changes.
+//!
+//! A connection belongs to one server process. So each new one is looked at before its first use: whoever took over in
+//! place of another is found out before anything is asked of it.
+//!
+//! **Buckets that move.** In a cluster a request is turned away, before anything of it is carried out, where its keys lie with another
+//! server (`MOVED`) or are on their way (`TRYAGAIN`, `ASK`). Then it is found out who has them, and it is asked again there, for
+//! as long as a bucket may take to move. `ASK` is not followed but waited out: the server that takes a slot over turns away
+//! every script one of whose keys is not there, and a record that is to be made, or a list that is empty, never is.
+//!
+//! INVARIANT: nothing is sent twice. A request whose connection ended, or whose answer did not come in time, is *unknown*; only
+//! what certainly was not carried out is asked again, here: a script that the server did not know or turned away because its keys
+//! lie elsewhere, or that found another life of the ledger than the host knew.
+
+use super::{
+    fault,
+    inspect::{self, Finding},
+    nodes::Nodes,
+    place::{CONNECT_TIMEOUT, Place},
+    record::Bucket,
+    script::{LIFE_ENDED, Script},
+};
+use redis::{Cmd, RedisError, Value};
+use semel_core::model::Durability;
+use semel_store::{Clock, ServerFault, ServerReport, StoreError};
+use std::{
+    sync::{Arc, PoisonError, RwLock, Weak},
+    time::{Duration, Instant},
+};
+
+/// How often the server is looked at while nothing else gives a reason to.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long nobody looks again after a look that failed: at first, and at the most.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_AT_MOST: Duration = Duration::from_secs(1);
+
+/// How long a bucket may take to move to another server, and how long nobody asks again where it is.
+const MOVING_AT_MOST: Duration = Duration::from_secs(5);
+const MOVING_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a cluster that changes is looked at before it is given up.
+const LOOKS: u32 = 3;
+
+/// How many lives of the ledger may end while one command is asked.
+const LIVES: usize = 3;
+
+/// Since when a request waits for what moves.
+#[derive(Default)]
+pub(super) struct Waited(Option<Instant>);
+
+/// What is known of the servers at a time.
+pub(super) struct View {
+    pub(super) nodes: Arc<Nodes>,
+    finding: Result<Finding, ServerFault>,
+}
+
+impl View {
+    fn is_fine(&self) -> bool {
+        self.finding.is_ok() && !self.nodes.is_lost()
+    }
+
+    pub(super) fn finding(&self) -> Result<&Finding, StoreError> {
+        self.finding
+            .as_ref()
+            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
+    }
+}
+
+/// A look that failed.
+struct Failure {
+    at: Instant,
+    pause: Duration,
+    fault: ServerFault,
+}
+
+/// The connections of a store.
+pub(super) struct Link {
+    place: Arc<Place>,
+    clock: Option<Arc<dyn Clock>>,
+    view: RwLock<Arc<View>>,
+    /// Held by whoever looks at the server: the others wait for what he finds.
+    looking: tokio::sync::Mutex<Option<Failure>>,
+}
+
+impl Link {
+    pub(super) async fn open(
+        place: Arc<Place>,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self, ServerFault> {
+        let nodes = Arc::new(Nodes::find(&place, None).await?);
+        let finding = inspect::inspect(&nodes, &place).await?;
+        let view = RwLock::new(Arc::new(View {
+            nodes,
+            finding: Ok(finding),
+        }));
+        Ok(Self {
+            place,
+            clock,
+            view,
+            looking: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The time that scripts go by, where it is not the server's.
+    pub(super) fn clock_ms(&self) -> Option<u64> {
+        self.clock.as_ref().map(|clock| clock.now().wall_ms)
+    }
+
+    /// The same as an argument of a script. None would be no argument at all, and all that follow would be taken for others.
+    pub(super) fn clock_argument(&self) -> String {
+        self.clock_ms()
+            .map_or_else(String::new, |now| now.to_string())
+    }
+
+    /// How the server stood at the last look; none: it cannot be used.
+    pub(super) fn report(&self) -> Option<ServerReport> {
+        self.seen()
+            .finding
+            .as_ref()
+            .ok()
+            .map(|finding| finding.report.clone())
+    }
+
+    /// What an acknowledged write survives, as it was found last.
+    pub(super) fn durability(&self) -> Durability {
+        match &self.seen().finding {
+            Ok(finding) => finding.durability,
+            Err(_) => Durability::Unverified,
+        }
+    }
+
+    fn seen(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A view of a server that may be used.
+    pub(super) async fn view(&self) -> Result<Arc<View>, StoreError> {
+        let seen = self.seen();
+        if seen.is_fine() {
+            return Ok(seen);
+        }
+        // Nothing was asked yet.
+        self.look(&seen, false)
+            .await
+            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
+    }
+
+    /// Runs a script on a bucket, and again where it certainly did nothing: it found another life of the ledger than was
+    /// known, or the bucket lies elsewhere. With the answer goes what was known of the servers.
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        bucket: Bucket,
+        fill: impl Fn(&mut Cmd, &Finding),
+    ) -> Result<Result<(Value, Finding), RedisError>, StoreError> {
+        let (mut lives, mut waited) = (0, Waited::default());
+        while lives < LIVES {
+            let view = self.view().await?;
+            let finding = view.finding()?;
+            match script
+                .run(view.nodes.of(bucket), |call| fill(call, finding))
+                .await
+            {
+                Ok(Value::Int(LIFE_ENDED)) => {
+                    lives += 1;
+                    self.life_ended(&view).await?;
+                }
+                Err(error) if fault::is_elsewhere(&error) => {
+                    self.went_elsewhere(&view, &mut waited, &error).await?
+                }
+                Err(error) if fault::is_another_role(&error) => {
+                    self.distrust(&view, view.nodes.of(bucket).fault(&error));
+                    return Ok(Err(error));
+                }
+                answer => return Ok(answer.map(|value| (value, finding.clone()))),
+            }
+        }
+        Err(part_is_gone())
+    }
+
+    /// Nothing more is asked before the servers were looked at: one that follows another now may come back without what it
+    /// acknowledged.
+    fn distrust(&self, seen: &Arc<View>, fault: ServerFault) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&view, seen) {
+            *view = Arc::new(View {
+                nodes: Arc::clone(&seen.nodes),
+                finding: Err(fault),
+            });
+        }
+    }
+
+    /// Waits for a bucket that moves, and finds out where it lies.
+    pub(super) async fn went_elsewhere(
+        &self,
+        seen: &Arc<View>,
+        waited: &mut Waited,
+        error: &RedisError,
+    ) -> Result<(), StoreError> {
+        let is_first = waited.0.is_none();
+        if waited.0.get_or_insert_with(Instant::now).elapsed() > MOVING_AT_MOST {
+            return Err(StoreError::NotExecuted(format!(
+                "a part of the ledger does not come to the end of its way to another server ({error}): see `redis-cli --cluster check`, and mend it with `redis-cli --cluster fix`"
+            )));
+        }
+        let has_moved = error.code() == Some("MOVED");
+        // What moves takes its time, and so do the servers to hear of it.
+        if !is_first || !has_moved {
+            tokio::time::sleep(MOVING_PAUSE).await;
+        }
+        if has_moved {
+            self.look(seen, true)
+                .await
+                .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Looks which life the ledger has now. If it is the one that was known, then a part of the ledger lacks it.
+    pub(super) async fn life_ended(&self, seen: &Arc<View>) -> Result<(), StoreError> {
+        let found = self
+            .look(seen, true)
+            .await
+            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
+        if found.finding()?.life == seen.finding()?.life {
+            Err(part_is_gone())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Looks at the server, by a new connection if the last was lost, unless somebody else did since `seen`. Where looks have
+    /// failed just now, only who insists looks again.
+    async fn look(&self, seen: &Arc<View>, insists: bool) -> Result<Arc<View>, ServerFault> {
+        let mut failure = self.looking.lock().await;
+        let current = self.seen();
+        if !Arc::ptr_eq(&current, seen) && current.is_fine() {
+            return Ok(current);
+        }
+        if let Some(failed) = failure
+            .as_ref()
+            .filter(|failed| !insists && failed.at.elapsed() < failed.pause)
+        {
+            return Err(failed.fault.clone());
+        }
+        let looked = self.look_now(&current).await;
+        *failure = looked.as_ref().err().map(|fault| {
+            let pause = failure
+                .as_ref()
+                .map_or(PAUSE_FIRST, |last| PAUSE_AT_MOST.min(last.pause * 2));
+            Failure {
+                at: Instant::now(),
+                pause,
+                fault: fault.clone(),
+            }
+        });
+        looked
+    }
+
+    /// Where a cluster changes while it is looked at, all is looked at again.
+    async fn look_now(&self, current: &View) -> Result<Arc<View>, ServerFault> {
+        let begun = Instant::now();
+        let mut looked = self.look_once(current).await;
+        for _ in 1..LOOKS {
+            if looked.is_ok() || !current.nodes.is_cluster() || begun.elapsed() >= CONNECT_TIMEOUT {
+                break;
+            }
+            tokio::time::sleep(MOVING_PAUSE).await;
+            looked = self.look_once(current).await;
+        }
+        looked
+    }
+
+    async fn look_once(&self, current: &View) -> Result<Arc<View>, ServerFault> {
+        let nodes = match current.nodes.is_cluster() || current.nodes.is_lost() {
+            true => Arc::new(Nodes::find(&self.place, Some(&current.nodes)).await?),
+            false => Arc::clone(&current.nodes),
+        };
+        let finding = inspect::inspect(&nodes, &self.place).await;
+        let view = Arc::new(View {
+            nodes,
+            finding: finding.clone(),
+        });
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&view);
+        finding.map(|_| view)
+    }
+}
+
+fn part_is_gone() -> StoreError {
+    StoreError::NotExecuted(
+        "a part of the ledger was flushed, and what was acknowledged there is gone: run `semel ledger init`, which begins another life of the ledger"
+            .to_owned(),
+    )
+}
+
+/// Looks from time to time until the store is gone.
+pub(super) async fn watch(link: Weak<Link>) {
+    loop {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        let Some(link) = link.upgrade() else { return };
+        let seen = link.seen();
+        if let Err(fault) = link.look(&seen, true).await {
+            tracing::warn!(%fault, "the ledger cannot be used");
+        }
+    }
+}

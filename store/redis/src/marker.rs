@@ -1,0 +1,133 @@
+//! The marker of a ledger: which life of it lies there, and what was seen of its servers.
+
+use super::{
+    connection::Connection,
+    fault,
+    inspect::foreign,
+    script::{LOOK, NOTE, Script},
+    seen::{Facts, Seen},
+};
+use redis::{Cmd, FromRedisValue, Value};
+use semel_core::model::Incarnation;
+use semel_store::ServerFault;
+use sha2::{Digest, Sha256};
+
+/// Where the ledger is marked as one. It lies in a slot of its own.
+pub(super) const MARKER: &str = "semel:{ledger}";
+
+/// What makes a life: a random value.
+pub(super) const LIFE_BYTES: usize = 16;
+
+/// What the marker of the ledger says.
+pub(super) struct Marker {
+    pub(super) schema: i64,
+    pub(super) life: [u8; LIFE_BYTES],
+    losses: Vec<u8>,
+    pub(super) is_ready: bool,
+    seen: Seen,
+    /// The same as it is noted.
+    noted: Vec<u8>,
+}
+
+impl Marker {
+    /// What it says; none: there is no ledger.
+    pub(super) async fn read(connection: &Connection) -> Result<Option<Self>, ServerFault> {
+        let fill = |call: &mut Cmd| {
+            call.arg(1).arg(MARKER);
+        };
+        let script: &Script = &LOOK;
+        let answer = script
+            .run(connection, fill)
+            .await
+            .map_err(|error| connection.fault(&error))?;
+        let parts = Vec::<Vec<u8>>::from_redis_value(answer);
+        let parts = parts.map_err(|_| {
+            ServerFault::Other("the marker of the ledger cannot be read".to_owned())
+        })?;
+        match parts.as_slice() {
+            [] => Ok(None),
+            [denied, command] if denied == b"denied" => Err(ServerFault::Denied {
+                problem: format!("{} is denied", String::from_utf8_lossy(command)),
+                cure: fault::NEEDED,
+            }),
+            [schema, life, losses, ready, noted] => Self::of([schema, life, losses, ready, noted])
+                .map(Some)
+                .ok_or_else(foreign),
+            _ => Err(foreign()),
+        }
+    }
+
+    fn of([schema, life, losses, ready, noted]: [&Vec<u8>; 5]) -> Option<Self> {
+        Some(Self {
+            schema: std::str::from_utf8(schema).ok()?.parse().ok()?,
+            life: life.as_slice().try_into().ok()?,
+            losses: losses.clone(),
+            is_ready: ready == b"1",
+            seen: Seen::read(std::str::from_utf8(noted).ok()?)?,
+            noted: noted.clone(),
+        })
+    }
+
+    /// As it is once it is noted what is seen now, which was asked for after the marker was read; none: somebody else noted
+    /// something meanwhile, and all is to be looked at again.
+    pub(super) async fn note(
+        mut self,
+        connection: &Connection,
+        now: Vec<Facts>,
+    ) -> Result<Option<Self>, ServerFault> {
+        let (seen, was_lost) = self.seen.next(now);
+        let noted = seen.to_text().into_bytes();
+        if noted == self.noted && !was_lost {
+            return Ok(Some(self));
+        }
+        let losses = if was_lost {
+            chained(&self.losses, &noted)
+        } else {
+            self.losses.clone()
+        };
+        let fill = |call: &mut Cmd| {
+            call.arg(1)
+                .arg(MARKER)
+                .arg(&self.life)
+                .arg(&self.losses)
+                .arg(&self.noted)
+                .arg(&losses)
+                .arg(&noted);
+        };
+        let script: &Script = &NOTE;
+        let answer = script
+            .run(connection, fill)
+            .await
+            .map_err(|error| connection.fault(&error))?;
+        (self.seen, self.noted, self.losses) = (seen, noted, losses);
+        Ok((answer == Value::Int(1)).then_some(self))
+    }
+
+    /// Whether the append-only files of all servers hold everything.
+    pub(super) fn is_whole(&self) -> bool {
+        self.seen.is_whole()
+    }
+
+    /// Another one for each life, and after each loss that may have been.
+    pub(super) fn incarnation(&self) -> Incarnation {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(self.life)
+            .chain_update(&self.losses)
+            .finalize()
+            .into();
+        Incarnation(
+            digest
+                .first_chunk()
+                .map_or(0, |first| u64::from_be_bytes(*first)),
+        )
+    }
+}
+
+/// All losses so far, and one more, so that none makes it what it was before.
+fn chained(losses: &[u8], noted: &[u8]) -> Vec<u8> {
+    Sha256::new()
+        .chain_update(losses)
+        .chain_update(noted)
+        .finalize()
+        .to_vec()
+}

@@ -1,0 +1,79 @@
+//! Sees to it that the server's files hold nothing of what was overwritten or removed.
+//!
+//! Absent: blocks of the disk that belonged to files of before, files of replicas, and backups.
+
+use super::{connection::Connection, fault, link::Link};
+use futures_util::future;
+use redis::{FromRedisValue, RedisError};
+use semel_store::StoreError;
+use std::time::{Duration, Instant};
+
+/// How long the server may take to write a file anew, and how often it is asked whether it has.
+const PATIENCE: Duration = Duration::from_secs(3600);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the server says while it writes its files, and how the last attempts ended.
+const UNDER_WAY: [&str; 3] = [
+    "aof_rewrite_in_progress:1",
+    "aof_rewrite_scheduled:1",
+    "rdb_bgsave_in_progress:1",
+];
+const FAILED: [&str; 2] = [
+    "aof_last_bgrewrite_status:err",
+    "rdb_last_bgsave_status:err",
+];
+
+/// Lets each server write its append-only file anew, then its dump, which holds all that the file held when it was written.
+pub(super) async fn scrub(link: &Link) -> Result<(), StoreError> {
+    let view = link.view().await?;
+    let scrubbed =
+        future::join_all(view.nodes.iter().map(|node| scrub_one(&node.connection))).await;
+    scrubbed.into_iter().collect()
+}
+
+async fn scrub_one(connection: &Connection) -> Result<(), StoreError> {
+    // What was under way already may have begun before the last removal.
+    until_done(connection).await?;
+    for command in ["BGREWRITEAOF", "BGSAVE"] {
+        connection
+            .ask(&redis::cmd(command))
+            .await
+            .map_err(|error| denied(command, &error))?;
+        until_done(connection).await?;
+    }
+    Ok(())
+}
+
+async fn until_done(connection: &Connection) -> Result<(), StoreError> {
+    let begun = Instant::now();
+    loop {
+        let mut question = redis::cmd("INFO");
+        question.arg("persistence");
+        let told = connection
+            .ask(&question)
+            .await
+            .map_err(|error| fault::of_read(&error))?;
+        let told = String::from_redis_value(told)
+            .map_err(|error| StoreError::NotExecuted(error.to_string()))?;
+        if !UNDER_WAY.iter().any(|sign| told.contains(sign)) {
+            return match FAILED.iter().find(|sign| told.contains(**sign)) {
+                None => Ok(()),
+                Some(sign) => Err(StoreError::NotExecuted(format!(
+                    "the server could not write its files anew ({sign}): see in its log why, and whether its disk is full"
+                ))),
+            };
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(StoreError::Unknown(
+                "the server takes too long to write its files anew".to_owned(),
+            ));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn denied(command: &str, error: &RedisError) -> StoreError {
+    StoreError::NotExecuted(format!(
+        "{error}: let its user run `{command}`, or let its administrator run it"
+    ))
+}

@@ -1,0 +1,183 @@
+//! News of changes that other processes make. They may be lost, so those who wait look by themselves from time to time.
+//!
+//! Keys share a few bells, and each bell has a channel. A host listens to a bell while somebody here waits for it, and somewhat
+//! longer: a change that nobody waits for is told to nobody, so what a host hears does not grow with what all hosts write.
+//!
+//! In a cluster any server is listened to: what is published goes to all of them. Channels of a slot (`SPUBLISH`) would spare
+//! them that, and every host would have to listen to every server.
+
+use super::place::{CONNECT_TIMEOUT, Place};
+use futures_util::StreamExt;
+use redis::{
+    Msg, RedisResult,
+    aio::{PubSubSink, PubSubStream},
+};
+use semel_core::model::StoreKey;
+use semel_store::{BELLS, Waiters};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, interval_at, timeout},
+};
+
+/// How long after a lost connection the next is tried.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a bell is listened to at the most after the last who waited for it has gone.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Who waits in this process, and for which bells.
+pub(super) struct Ears {
+    waiters: Waiters,
+    /// How many wait for each bell.
+    waiting: [AtomicUsize; BELLS],
+    /// Rung where somebody waits for a bell for which nobody did.
+    pricked: Notify,
+}
+
+impl Ears {
+    pub(super) fn new() -> Self {
+        Self {
+            waiters: Waiters::new(),
+            waiting: [const { AtomicUsize::new(0) }; BELLS],
+            pricked: Notify::new(),
+        }
+    }
+
+    pub(super) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// Has the bell of a key listened to until this is dropped. The bell rings as soon as that has begun.
+    pub(super) fn listening(&self, key: StoreKey) -> Option<Listening<'_>> {
+        let waiting = self.waiting.get(Waiters::number(key))?;
+        if waiting.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.pricked.notify_one();
+        }
+        Some(Listening(waiting))
+    }
+
+    /// The bells that somebody waits for.
+    fn wanted(&self) -> BTreeSet<usize> {
+        let is_wanted = |(number, waiting): (usize, &AtomicUsize)| {
+            (waiting.load(Ordering::Acquire) > 0).then_some(number)
+        };
+        self.waiting
+            .iter()
+            .enumerate()
+            .filter_map(is_wanted)
+            .collect()
+    }
+}
+
+/// Somebody waits.
+pub(super) struct Listening<'a>(&'a AtomicUsize);
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Listens for as long as it is let.
+pub(super) async fn listen(place: Arc<Place>, ears: Arc<Ears>) {
+    loop {
+        for client in place.doors() {
+            if let Ok(Ok(news)) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
+                let (sink, news) = news.split();
+                Hearing {
+                    sink,
+                    heard: BTreeSet::new(),
+                    place: &place,
+                    ears: &ears,
+                }
+                .until_lost(news)
+                .await;
+                break;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A connection, and the bells that it listens to.
+struct Hearing<'a> {
+    sink: PubSubSink,
+    heard: BTreeSet<usize>,
+    place: &'a Place,
+    ears: &'a Ears,
+}
+
+impl Hearing<'_> {
+    /// Wakes whoever waits for what changed, until the connection is lost, or the server does not answer on it.
+    async fn until_lost(mut self, mut news: PubSubStream) {
+        let mut rests = interval_at(Instant::now() + LINGER, LINGER);
+        let mut holds = in_time(self.listen_to_more()).await;
+        while holds {
+            holds = tokio::select! {
+                told = news.next() => told.map(|told| self.wake(&told)).is_some(),
+                () = self.ears.pricked.notified() => in_time(self.listen_to_more()).await,
+                _ = rests.tick() => in_time(self.listen_to_less()).await,
+            };
+        }
+    }
+
+    fn wake(&self, told: &Msg) {
+        match <[u8; 32]>::try_from(told.get_payload_bytes()) {
+            Ok(key) => self.ears.waiters.wake(StoreKey::from_bytes(key)),
+            // What no store would say.
+            Err(_) => self.ears.waiters.wake_all(),
+        }
+    }
+
+    async fn listen_to_more(&mut self) -> RedisResult<()> {
+        let new: Vec<_> = self
+            .ears
+            .wanted()
+            .difference(&self.heard)
+            .copied()
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.sink.subscribe(self.channels(&new)).await?;
+        self.heard.extend(&new);
+        // For whatever changed before.
+        new.into_iter()
+            .for_each(|bell| self.ears.waiters.wake_number(bell));
+        Ok(())
+    }
+
+    async fn listen_to_less(&mut self) -> RedisResult<()> {
+        let old: Vec<_> = self
+            .heard
+            .difference(&self.ears.wanted())
+            .copied()
+            .collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.sink.unsubscribe(self.channels(&old)).await?;
+        self.heard.retain(|bell| !old.contains(bell));
+        // Whoever came meanwhile took them to be heard.
+        self.listen_to_more().await
+    }
+
+    fn channels(&self, bells: &[usize]) -> Vec<String> {
+        bells.iter().map(|bell| self.place.channel(*bell)).collect()
+    }
+}
+
+/// Whether the server did it in time.
+async fn in_time(asked: impl Future<Output = RedisResult<()>>) -> bool {
+    timeout(CONNECT_TIMEOUT, asked)
+        .await
+        .is_ok_and(|done| done.is_ok())
+}

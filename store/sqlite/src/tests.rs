@@ -1,0 +1,53 @@
+//! The ledger in a file: the contract, what is refused, what a fault leaves behind, and many processes on one file.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics"
+)]
+
+mod faulting;
+mod opening;
+mod putting_off;
+mod same_as_memory;
+mod sharing;
+
+use super::*;
+use semel_conformance::Fixture;
+use semel_store::SettableClock;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// A folder whose content need not survive anything, in memory where there is such a place.
+fn folder() -> TempDir {
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .unwrap()
+}
+
+fn ledger_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("ledger.db")
+}
+
+fn fixture() -> Fixture {
+    let (clock, folder) = (Arc::new(SettableClock::default()), folder());
+    let (path, ticking) = (ledger_in(&folder), Arc::clone(&clock));
+    let open = move || -> Arc<dyn Store> {
+        Arc::new(
+            SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap(),
+        )
+    };
+    Fixture::new(open(), clock)
+        .opened_anew_by(move || std::future::ready(open()))
+        .shared()
+        .with_files_in(&folder)
+        .beside(folder)
+}
+
+/// A connection past all checks, as another program has it.
+fn raw(path: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(path).unwrap()
+}
+
+semel_conformance::store_conformance!(fixture);

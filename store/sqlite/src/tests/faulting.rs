@@ -1,0 +1,329 @@
+//! What a fault leaves behind: an error that says whether certainly nothing was written, and a ledger at work.
+
+use super::*;
+use semel_conformance::{entry, fresh_version, key, operation};
+use semel_core::ledger::State;
+use semel_store::Moment;
+use std::{
+    future::poll_fn,
+    sync::atomic::{AtomicBool, Ordering},
+    task::Poll,
+    time::Instant,
+};
+
+fn opened(folder: &TempDir) -> Arc<SqliteStore> {
+    Arc::new(SqliteStore::open(ledger_in(folder)).unwrap())
+}
+
+fn creation(
+    store: &Arc<SqliteStore>,
+    number: u32,
+) -> impl Future<Output = Result<Created, StoreError>> + use<> {
+    let store = Arc::clone(store);
+    async move {
+        store
+            .create(
+                key(number),
+                &entry(number),
+                fresh_version(),
+                Keep::UntilRemoved,
+            )
+            .await
+    }
+}
+
+/// Begins a call, and leaves it there.
+async fn begin<T>(call: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    poll_fn(|context| {
+        Poll::Ready(match std::pin::Pin::new(&mut *call).poll(context) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+/// Somebody else who writes, for as long as this lives.
+fn hold_the_lock(folder: &TempDir) -> rusqlite::Connection {
+    let other = raw(&ledger_in(folder));
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+/// The answers to creations that are committed together, after one that goes before them.
+async fn together(
+    store: &Arc<SqliteStore>,
+    folder: &TempDir,
+    numbers: &[u32],
+) -> Vec<Result<Created, StoreError>> {
+    let lock = hold_the_lock(folder);
+    // The writer takes this one at once and waits with it, so that the others come together behind it.
+    let first = tokio::spawn(creation(store, 1_000));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let calls: Vec<_> = numbers
+        .iter()
+        .map(|number| tokio::spawn(creation(store, *number)))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(lock);
+    assert!(first.await.unwrap().is_ok());
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap());
+    }
+    answers
+}
+
+async fn lying(store: &SqliteStore) -> usize {
+    store
+        .list(&Query {
+            limit: 100,
+            ..Query::default()
+        })
+        .await
+        .unwrap()
+        .keys
+        .len()
+}
+
+/// Lets what the trigger does happen whenever the entry of this number is written.
+fn sabotage(folder: &TempDir, number: u32, deed: &str) {
+    let when = format!("NEW.key = x'{}'", key(number).to_hex());
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT;
+        CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED) STRICT;";
+    let trigger =
+        format!("CREATE TRIGGER sabotage AFTER INSERT ON entry WHEN {when} BEGIN {deed}; END;");
+    raw(&ledger_in(folder))
+        .execute_batch(&format!("{tables}{trigger}"))
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_unknown_to_all_its_members() {
+    let (folder, numbers) = (folder(), [1, 2, 3, 4]);
+    let store = opened(&folder);
+    sabotage(&folder, 2, "INSERT INTO child VALUES (7)");
+    let answers = together(&store, &folder, &numbers).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Err(StoreError::Unknown(_)))),
+        "{answers:?}"
+    );
+    raw(&ledger_in(&folder))
+        .execute_batch("DROP TRIGGER sabotage")
+        .unwrap();
+    let answers = together(&store, &folder, &numbers).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Ok(Created::Created(_)))),
+        "{answers:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_leaves_nothing_of_its_group() {
+    let (folder, numbers) = (folder(), [1, 2, 3, 4]);
+    let store = opened(&folder);
+    sabotage(&folder, 3, "SELECT RAISE(ABORT, 'sabotage')");
+    let answers = together(&store, &folder, &numbers).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Err(StoreError::NotExecuted(_)))),
+        "{answers:?}"
+    );
+    assert_eq!(lying(&store).await, 1, "only what was committed before");
+    raw(&ledger_in(&folder))
+        .execute_batch("DROP TRIGGER sabotage")
+        .unwrap();
+    assert!(matches!(creation(&store, 3).await, Ok(Created::Created(_))));
+}
+
+#[test]
+fn a_full_disk_is_told_with_its_cure() {
+    let folder = folder();
+    let other = raw(&ledger_in(&folder));
+    other
+        .pragma_update_and_check(None, "max_page_count", 2, |_| Ok(()))
+        .unwrap();
+    let full = other
+        .execute_batch("CREATE TABLE a (b); INSERT INTO a VALUES (zeroblob(100000))")
+        .unwrap_err();
+    let fault = OpenFault::of_sqlite(&ledger_in(&folder), &full);
+    assert!(matches!(fault, OpenFault::DiskFull(_)), "{fault}");
+    assert!(fault.to_string().contains("free some"));
+}
+
+#[derive(Debug, Default)]
+struct BrokenClock(AtomicBool);
+
+impl Clock for BrokenClock {
+    fn now(&self) -> Moment {
+        assert!(
+            !self.0.load(Ordering::SeqCst),
+            "the clock is broken, as the test wants it"
+        );
+        SystemClock::new().now()
+    }
+}
+
+#[tokio::test]
+async fn if_the_writer_dies_everybody_is_told() {
+    let (folder, clock) = (folder(), Arc::new(BrokenClock::default()));
+    let opened =
+        SqliteStore::open_with_clock(ledger_in(&folder), Arc::clone(&clock) as Arc<dyn Clock>)
+            .unwrap();
+    let store = Arc::new(opened);
+    creation(&store, 1).await.unwrap();
+    let lock = hold_the_lock(&folder);
+    let calls: Vec<_> = (2..20)
+        .map(|number| tokio::spawn(creation(&store, number)))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    clock.0.store(true, Ordering::SeqCst);
+    drop(lock);
+    for call in calls {
+        let answer = call.await.unwrap();
+        assert!(matches!(answer, Err(StoreError::Unknown(_))), "{answer:?}");
+    }
+    clock.0.store(false, Ordering::SeqCst);
+    assert!(creation(&store, 1).await.is_err(), "nobody waits for ever");
+    assert!(
+        store.get(key(1)).await.unwrap().0.is_some(),
+        "reading goes on"
+    );
+}
+
+#[tokio::test]
+async fn what_was_begun_is_carried_out_before_the_store_is_gone() {
+    let folder = folder();
+    let store = opened(&folder);
+    let lock = hold_the_lock(&folder);
+    for number in 0..20 {
+        assert!(
+            begin(&mut Box::pin(creation(&store, number)))
+                .await
+                .is_none()
+        );
+    }
+    let closing = std::thread::spawn(move || drop(store));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!closing.is_finished());
+    drop(lock);
+    closing.join().unwrap();
+    assert_eq!(lying(&opened(&folder)).await, 20);
+}
+
+#[tokio::test]
+async fn more_than_may_wait_is_turned_away_at_once() {
+    let folder = folder();
+    let store = opened(&folder);
+    let lock = hold_the_lock(&folder);
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut call = Box::pin(creation(&store, 1));
+        match begin(&mut call).await {
+            None => waiting.push(call),
+            Some(answer) => break answer,
+        }
+        assert!(waiting.len() < 10_000, "there is a limit");
+    };
+    assert!(
+        matches!(&refused, Err(StoreError::NotExecuted(words)) if words.contains("try again")),
+        "{refused:?}"
+    );
+    drop(lock);
+    let mut created = 0;
+    for call in waiting {
+        created += usize::from(matches!(call.await, Ok(Created::Created(_))));
+    }
+    assert_eq!(created, 1);
+}
+
+#[tokio::test]
+async fn readers_do_not_wait_for_writers() {
+    let folder = folder();
+    let store = opened(&folder);
+    creation(&store, 1).await.unwrap();
+    let lock = hold_the_lock(&folder);
+    lock.execute_batch("DELETE FROM entry").unwrap();
+    let begun = Instant::now();
+    assert!(
+        store.get(key(1)).await.unwrap().0.is_some(),
+        "what is not committed is not seen"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_ledger_that_was_moved_away_is_not_written_to() {
+    let folder = folder();
+    let store = opened(&folder);
+    creation(&store, 1).await.unwrap();
+    std::fs::rename(ledger_in(&folder), folder.path().join("elsewhere")).unwrap();
+    let refused = creation(&store, 2).await;
+    assert!(
+        matches!(&refused, Err(StoreError::NotExecuted(words)) if words.contains("moved")),
+        "{refused:?}"
+    );
+    let _other = SqliteStore::open(folder.path().join("ledger.db")).unwrap();
+    assert!(
+        matches!(creation(&store, 2).await, Err(StoreError::NotExecuted(_))),
+        "another ledger is in its place"
+    );
+}
+
+#[tokio::test]
+async fn a_forked_process_does_not_use_the_ledger_of_its_parent() {
+    let folder = folder();
+    let mut forked = SqliteStore::open(ledger_in(&folder)).unwrap();
+    forked.opened_by += 1;
+    let forked = Arc::new(forked);
+    assert!(matches!(
+        creation(&forked, 1).await,
+        Err(StoreError::NotExecuted(_))
+    ));
+    assert!(matches!(
+        forked.get(key(1)).await,
+        Err(StoreError::NotExecuted(_))
+    ));
+    drop(forked);
+    assert_eq!(lying(&opened(&folder)).await, 0);
+}
+
+#[tokio::test]
+async fn large_entries_may_not_fill_the_memory_while_they_wait() {
+    let folder = folder();
+    let store = opened(&folder);
+    let lock = hold_the_lock(&folder);
+    let large = operation(
+        "acme",
+        State::Held {
+            reason: "x".repeat(8 << 20),
+            two_effects: false,
+        },
+    );
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut call = store.create(key(1), &large, fresh_version(), Keep::UntilRemoved);
+        match begin(&mut call).await {
+            None => waiting.push(call),
+            Some(answer) => break answer,
+        }
+        assert!(waiting.len() < 100, "there is a limit");
+    };
+    assert!(
+        matches!(refused, Err(StoreError::NotExecuted(_))),
+        "{refused:?}"
+    );
+    drop(lock);
+    for call in waiting {
+        call.await.unwrap();
+    }
+    assert!(
+        matches!(creation(&store, 1).await, Ok(Created::Exists(..))),
+        "there is room again"
+    );
+}

@@ -1,0 +1,406 @@
+//! A file is used as a ledger only if it is one and will keep what it acknowledges; otherwise it is left as it is.
+
+use super::*;
+use semel_conformance::{entry, fresh_version, key};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    process::Command,
+    sync::Barrier,
+};
+
+fn fault(path: impl AsRef<Path>) -> OpenFault {
+    match SqliteStore::open(path.as_ref()) {
+        Err(fault) => fault,
+        Ok(store) => panic!("it should not open: {store:?}"),
+    }
+}
+
+/// It does not open, for the reason that is expected, in words that name the file; and it is left as it is.
+fn assert_refused(path: &Path, expected: impl Fn(&OpenFault) -> bool) {
+    let before = fs::read(path).unwrap();
+    let fault = fault(path);
+    assert!(expected(&fault), "another reason was expected: {fault}");
+    assert!(
+        fault.to_string().contains(&*path.to_string_lossy()),
+        "the file is not named: {fault}"
+    );
+    assert!(
+        fs::read(path).unwrap() == before,
+        "the file is not as it was"
+    );
+}
+
+async fn create(store: &SqliteStore, number: u32) -> Result<Created, StoreError> {
+    store
+        .create(
+            key(number),
+            &entry(number),
+            fresh_version(),
+            Keep::UntilRemoved,
+        )
+        .await
+}
+
+#[test]
+fn a_new_ledger_is_for_its_owner_only() {
+    let folder = folder();
+    let _store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let mode = fs::metadata(folder.path().join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_is_there_after_it_was_closed() {
+    let folder = folder();
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    create(&store, 1).await.unwrap();
+    let (first, before) = store.get(key(1)).await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    let (again, after) = store.get(key(1)).await.unwrap();
+    assert_eq!(again.unwrap(), first.unwrap());
+    assert_eq!(
+        (after.incarnation, after.boot),
+        (before.incarnation, before.boot)
+    );
+}
+
+#[tokio::test]
+async fn an_empty_file_becomes_a_ledger() {
+    let folder = folder();
+    fs::write(ledger_in(&folder), []).unwrap();
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    assert!(matches!(create(&store, 1).await, Ok(Created::Created(_))));
+}
+
+#[tokio::test]
+async fn two_names_of_a_file_are_one_ledger() {
+    let folder = folder();
+    symlink(ledger_in(&folder), folder.path().join("other")).unwrap();
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    let other = SqliteStore::open(folder.path().join("other")).unwrap();
+    create(&store, 1).await.unwrap();
+    assert!(matches!(create(&other, 1).await, Ok(Created::Exists(..))));
+}
+
+#[tokio::test]
+async fn who_comes_to_a_log_that_was_left_behind_waits_for_his_turn() {
+    let (folder, left) = (folder(), folder());
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    create(&store, 1).await.unwrap();
+    for file in ["ledger.db", "ledger.db-wal"] {
+        fs::copy(folder.path().join(file), left.path().join(file)).unwrap();
+    }
+    let turn = fs::File::open(left.path().join("ledger.db-wal")).unwrap();
+    turn.lock().unwrap();
+    let ledger = ledger_in(&left);
+    let opening = std::thread::spawn(move || SqliteStore::open(ledger).unwrap());
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!opening.is_finished());
+    drop(turn);
+    let heir = opening.join().unwrap();
+    assert!(matches!(create(&heir, 1).await, Ok(Created::Exists(..))));
+}
+
+#[test]
+fn a_name_that_looks_like_a_uri_is_a_name() {
+    let folder = folder();
+    for name in ["file:ledger?mode=memory", ":memory:", "ünï ' \" ; --"] {
+        let _store = SqliteStore::open(folder.path().join(name)).unwrap();
+        assert!(folder.path().join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_file_is_refused() {
+    let folder = folder();
+    assert!(matches!(
+        fault(folder.path().join("none/ledger.db")),
+        OpenFault::FolderMissing(_)
+    ));
+    assert!(matches!(fault(folder.path()), OpenFault::NotAFile(_)));
+    assert!(matches!(fault("/"), OpenFault::NotAFile(_)));
+    assert!(matches!(fault("/dev/null"), OpenFault::NotAFile(_)));
+    assert!(matches!(fault(""), OpenFault::Other { .. }));
+    assert!(matches!(
+        fault(folder.path().join("nul\0")),
+        OpenFault::Other { .. }
+    ));
+    fs::write(folder.path().join("file"), []).unwrap();
+    assert!(matches!(
+        fault(folder.path().join("file/ledger.db")),
+        OpenFault::FolderMissing(_)
+    ));
+    symlink(
+        folder.path().join("nowhere/ledger.db"),
+        folder.path().join("dangling"),
+    )
+    .unwrap();
+    assert!(matches!(
+        fault(folder.path().join("dangling")),
+        OpenFault::Other { .. }
+    ));
+}
+
+#[test]
+fn what_is_no_database_is_left_as_it_is() {
+    let folder = folder();
+    for content in [
+        &b"a diary"[..],
+        &[0; 1],
+        &[0xA5; 70_000],
+        &b"SQLite format 3\0"[..],
+    ] {
+        fs::write(ledger_in(&folder), content).unwrap();
+        assert_refused(&ledger_in(&folder), |fault| {
+            matches!(fault, OpenFault::NotADatabase(_))
+        });
+    }
+}
+
+#[test]
+fn the_database_of_another_program_is_left_as_it_is() {
+    for setting in [
+        "",
+        "PRAGMA journal_mode = WAL;",
+        "PRAGMA application_id = 7;",
+        "PRAGMA user_version = 1;",
+    ] {
+        let folder = folder();
+        raw(&ledger_in(&folder))
+            .execute_batch(&format!("{setting} CREATE TABLE diary (line TEXT);"))
+            .unwrap();
+        assert_refused(&ledger_in(&folder), |fault| {
+            matches!(fault, OpenFault::Foreign(_))
+        });
+    }
+    let folder = folder();
+    raw(&ledger_in(&folder))
+        .execute_batch("PRAGMA application_id = 7")
+        .unwrap();
+    assert_refused(&ledger_in(&folder), |fault| {
+        matches!(fault, OpenFault::Foreign(_))
+    });
+}
+
+#[test]
+fn the_ledger_of_a_newer_release_is_left_as_it_is() {
+    let folder = folder();
+    drop(SqliteStore::open(ledger_in(&folder)).unwrap());
+    raw(&ledger_in(&folder))
+        .execute_batch("PRAGMA user_version = 2")
+        .unwrap();
+    assert_refused(&ledger_in(&folder), |fault| {
+        matches!(
+            fault,
+            OpenFault::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        )
+    });
+}
+
+#[tokio::test]
+async fn damage_is_told_and_nothing_is_written() {
+    let folder = folder();
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    for number in 0..50 {
+        create(&store, number).await.unwrap();
+    }
+    drop(store);
+    let whole = fs::read(ledger_in(&folder)).unwrap();
+    for (from, to) in [(100, 4_096), (4_096, whole.len())] {
+        let mut damaged = whole.clone();
+        damaged[from..to].fill(0xA5);
+        fs::write(ledger_in(&folder), &damaged).unwrap();
+        let words = match SqliteStore::open(ledger_in(&folder)) {
+            Err(fault) => fault.to_string(),
+            Ok(store) => match create(&store, 7).await {
+                Err(StoreError::NotExecuted(words)) => words,
+                other => panic!("it is damaged: {other:?}"),
+            },
+        };
+        assert!(
+            words.contains("damaged") && words.contains("backup"),
+            "{words}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_damaged_entry_harms_no_other() {
+    let folder = folder();
+    let store = SqliteStore::open(ledger_in(&folder)).unwrap();
+    for number in 0..2 {
+        create(&store, number).await.unwrap();
+    }
+    for damage in ["entry = x'7B'", "entry = x''", "version = x'00'"] {
+        raw(&ledger_in(&folder))
+            .execute(
+                &format!("UPDATE entry SET {damage} WHERE key = ?"),
+                [key(0).as_bytes()],
+            )
+            .unwrap();
+        assert!(
+            matches!(store.get(key(0)).await, Err(StoreError::Entry(_))),
+            "{damage}"
+        );
+        let (damaged, whole) = tokio::join!(create(&store, 0), create(&store, 1));
+        assert!(matches!(damaged, Err(StoreError::Entry(_))), "{damaged:?}");
+        assert!(matches!(whole, Ok(Created::Exists(..))), "{whole:?}");
+    }
+}
+
+#[test]
+fn every_connection_syncs_each_commit() {
+    let folder = folder();
+    drop(SqliteStore::open(ledger_in(&folder)).unwrap());
+    let file = file::LedgerFile::at(&ledger_in(&folder)).unwrap();
+    for connection in [
+        connection::to_write(&file).unwrap(),
+        connection::to_read(&file).unwrap(),
+    ] {
+        let read = |pragma| {
+            connection
+                .pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
+        assert_eq!(read("journal_mode").unwrap(), "wal".to_owned().into());
+        assert_eq!(read("synchronous").unwrap(), 2.into());
+    }
+    assert!(
+        connection::to_read(&file)
+            .unwrap()
+            .execute("DELETE FROM entry", [])
+            .is_err(),
+        "readers only read"
+    );
+}
+
+#[test]
+fn a_journal_that_is_no_wal_is_refused() {
+    let folder = folder();
+    drop(SqliteStore::open(ledger_in(&folder)).unwrap());
+    let file = file::LedgerFile::at(&ledger_in(&folder)).unwrap();
+    raw(&ledger_in(&folder))
+        .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+        .unwrap();
+    assert!(matches!(
+        connection::to_write(&file),
+        Err(OpenFault::Setting {
+            setting: "journal_mode",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn file_systems_of_other_machines_are_known() {
+    const EXT4: u32 = 0xEF53;
+    assert_eq!(file::network_file_system(0x6969), Some("NFS"));
+    assert_eq!(file::network_file_system(EXT4), None);
+}
+
+#[test]
+fn many_may_open_a_new_ledger_at_once() {
+    for _ in 0..20 {
+        let folder = folder();
+        let start = Arc::new(Barrier::new(8));
+        let openers: Vec<_> = (0..8)
+            .map(|_| {
+                let (path, start) = (ledger_in(&folder), Arc::clone(&start));
+                std::thread::spawn(move || {
+                    start.wait();
+                    SqliteStore::open(path).unwrap()
+                })
+            })
+            .collect();
+        let stores: Vec<_> = openers
+            .into_iter()
+            .map(|opener| opener.join().unwrap())
+            .collect();
+        assert_eq!(
+            raw(&ledger_in(&folder)).query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)),
+            Ok(1)
+        );
+        drop(stores);
+    }
+}
+
+/// Runs a test of this module that alone does nothing, as a user who owns nothing.
+fn as_nobody(test: &str, folder: &TempDir) {
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    // The binary may lie where nobody may go, so it is put into the folder first.
+    let binary = folder.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    let mut command = Command::new(&binary);
+    command
+        .args(["--exact", test])
+        .env("SEMEL_TEST_FOLDER", folder.path())
+        .current_dir("/");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[test]
+fn what_this_user_may_not_use_is_refused() {
+    let folder = folder();
+    let allow = |name: &str, mode| {
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for name in ["locked", "open", "closed"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    for (name, mode) in [
+        ("locked/ledger.db", 0o666),
+        ("open/read-only.db", 0o444),
+        ("open/secret.db", 0o000),
+    ] {
+        drop(SqliteStore::open(folder.path().join(name)).unwrap());
+        allow(name, mode);
+    }
+    allow("", 0o755);
+    allow("locked", 0o555);
+    allow("open", 0o777);
+    allow("closed", 0o000);
+    as_nobody("store::sqlite::tests::opening::as_somebody_else", &folder);
+    allow("closed", 0o700);
+    allow("locked", 0o700);
+}
+
+#[test]
+fn as_somebody_else() {
+    // A part of another test, which starts it as a process of its own: alone there is nothing to do.
+    if std::env::var_os("SEMEL_TEST_FOLDER").is_none() {
+        return;
+    }
+    let folder = PathBuf::from(std::env::var_os("SEMEL_TEST_FOLDER").unwrap());
+    for name in ["closed/ledger.db", "locked/new.db", "open/secret.db"] {
+        let fault = fault(folder.join(name));
+        assert!(matches!(fault, OpenFault::Denied(_)), "{name}: {fault}");
+    }
+    for name in ["locked/ledger.db", "open/read-only.db"] {
+        let fault = fault(folder.join(name));
+        assert!(matches!(fault, OpenFault::ReadOnly(_)), "{name}: {fault}");
+    }
+}

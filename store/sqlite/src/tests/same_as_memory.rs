@@ -1,0 +1,15 @@
+//! Whatever is asked in whatever order, the ledger in a file answers as the one in memory does: some 6,000 steps.
+
+use super::*;
+use proptest::{collection::vec, prelude::*};
+use semel_conformance::alike;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_answer_alike(steps in vec(any::<u64>(), 1..80)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(alike::answers_as_memory_does(&fixture(), &steps));
+    }
+}

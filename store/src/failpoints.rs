@@ -1,0 +1,124 @@
+//! Failpoints: named points before and after every write and every sending, at which a test kills or stops the process.
+//!
+//! Nothing happens at them unless a test installs a hook; without one a point costs one load of a pointer. All of them
+//! are in one table, which a test compares with the points that its stories pass.
+
+use std::sync::OnceLock;
+
+use semel_core::ledger::Command;
+
+/// What a test does at a point, given the point's name.
+pub type Hook = Box<dyn Fn(&'static str) + Send + Sync>;
+
+static HOOK: OnceLock<Hook> = OnceLock::new();
+
+/// Installs what happens at every point from now on. A process has one hook: later calls change nothing.
+pub fn install(hook: Hook) {
+    HOOK.get_or_init(|| hook);
+}
+
+macro_rules! failpoints {
+    ($($point:ident $name:literal,)*) => {
+        /// An action with a point before it and one after it.
+        #[derive(Debug, Clone, Copy)]
+        pub enum Failpoint {
+            $(
+                #[doc = $name]
+                $point,
+            )*
+        }
+
+        impl Failpoint {
+            /// Returns the names of the points before and after the action.
+            fn names(self) -> [&'static str; 2] {
+                match self {
+                    $(Self::$point => [concat!("before ", $name), concat!("after ", $name)],)*
+                }
+            }
+        }
+
+        /// The names of all points.
+        pub const FAILPOINTS: &[&str] = &[$(concat!("before ", $name), concat!("after ", $name),)*];
+    };
+}
+
+failpoints! {
+    // What is written to the ledger, by its command.
+    Claim "claim",
+    Renew "renew",
+    Settle "settle",
+    Hold "hold",
+    Expire "expire",
+    Resolve "resolve",
+    Look "look",
+    Saw "saw",
+    Decide "decide",
+    Deliver "deliver",
+    MarkUndoing "mark",
+    Undo "undo",
+    UndoWritten "undo written",
+    Age "age",
+    Erase "erase",
+    Handle "handle",
+    Scheme "scheme",
+    Purge "purge",
+    // What is written to the file.
+    MakeFile "make file",
+    SetUp "set up",
+    UseWal "use wal",
+    RewriteWal "rewrite wal",
+    Commit "commit",
+    // What leaves the host: before, the right to send is still unused; after, the outcome is known to this process only.
+    Send "send",
+    Probe "probe",
+}
+
+impl Failpoint {
+    /// Returns the failpoint of the write that carries out `command`, or `None` where no host sends it to its ledger.
+    pub fn of_command(command: &Command) -> Option<Self> {
+        Some(match command {
+            Command::Claim(_) => Self::Claim,
+            Command::Renew { .. } => Self::Renew,
+            Command::Settle(_) => Self::Settle,
+            Command::Hold { .. } => Self::Hold,
+            Command::Expire => Self::Expire,
+            Command::Resolve { .. } => Self::Resolve,
+            Command::Look { .. } => Self::Look,
+            Command::Saw { .. } => Self::Saw,
+            Command::Decide { .. } => Self::Decide,
+            Command::Deliver { .. } => Self::Deliver,
+            Command::MarkUndoing { .. } => Self::MarkUndoing,
+            Command::Undo { .. } => Self::Undo,
+            Command::UndoWritten { .. } => Self::UndoWritten,
+            Command::Age => Self::Age,
+            Command::Erase => Self::Erase,
+            Command::Suspend { .. } | Command::Continue { .. } | Command::Rewrite => return None,
+        })
+    }
+}
+
+/// Marks that the process is about to do it.
+#[inline]
+pub fn before(point: impl Into<Option<Failpoint>>) {
+    if let Some(point) = point.into() {
+        let [before, _] = point.names();
+        reach(before);
+    }
+}
+
+/// Marks that the process has done it, or tried to.
+#[inline]
+pub fn after(point: impl Into<Option<Failpoint>>) {
+    if let Some(point) = point.into() {
+        let [_, after] = point.names();
+        reach(after);
+    }
+}
+
+/// Marks a point of a test's own, outside the table.
+#[inline]
+pub fn reach(name: &'static str) {
+    if let Some(hook) = HOOK.get() {
+        hook(name);
+    }
+}

@@ -1,0 +1,108 @@
+//! Sealing what a record tells, and opening it again: XChaCha20-Poly1305, under a random nonce of 192 bits.
+//!
+//! What is authenticated beside it, each part preceded by its length: the purpose and version of this layout, the
+//! name of the key, the store key, the version of the write, and the text of all that stands open (tenant, name space,
+//! state, generation, attempts and times among it).
+
+use super::key::{SealingKey, SealingKeys};
+use crate::{StoreError, Version};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use chacha20poly1305::{
+    XNonce,
+    aead::{Aead, Payload},
+};
+use semel_core::{
+    ledger::{EntryFault, Record, Sealed, Secrets},
+    model::StoreKey,
+};
+use zeroize::Zeroizing;
+
+/// The layout of what is authenticated and sealed.
+const LAYOUT: &str = "semel sealed record 1";
+
+const NONCE_BYTES: usize = 24;
+
+/// The record as it is written at `key` by the write `version`.
+pub(super) fn seal(
+    key: &SealingKey,
+    at: StoreKey,
+    version: Version,
+    record: &Record,
+) -> Result<Sealed, StoreError> {
+    let mut open = record.clone();
+    let secrets = Secrets::take(&mut open);
+    let secrets = Zeroizing::new(serde_json::to_vec(&secrets).map_err(|fault| unwritable(&fault))?);
+    Sealed::new(open, key.id().to_owned(), |open| {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(|fault| unwritable(&fault))?;
+        let beside = beside(key.id(), at, version, open);
+        let payload = Payload {
+            msg: &secrets,
+            aad: &beside,
+        };
+        let sealed = key
+            .cipher()
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|fault| unwritable(&fault))?;
+        Ok::<_, StoreError>(BASE64.encode([&nonce[..], &sealed].concat()))
+    })
+}
+
+/// The record that was found at `key`, in the version `version`.
+pub(super) fn open(
+    keys: &SealingKeys,
+    at: StoreKey,
+    version: Version,
+    sealed: &Sealed,
+) -> Result<Record, EntryFault> {
+    let id = sealed.key_id();
+    let key = keys
+        .named(id)
+        .ok_or_else(|| EntryFault::NoKey { id: id.to_owned() })?;
+    let unsealable = || EntryFault::Unsealable { id: id.to_owned() };
+    let bytes = BASE64.decode(sealed.sealed()).map_err(|_| unsealable())?;
+    let (nonce, text) = bytes
+        .split_first_chunk::<NONCE_BYTES>()
+        .ok_or_else(unsealable)?;
+    let payload = Payload {
+        msg: text,
+        aad: &beside(id, at, version, sealed.open()),
+    };
+    let secrets = key
+        .cipher()
+        .decrypt(&XNonce::from(*nonce), payload)
+        .map_err(|_| unsealable())?;
+    let secrets: Secrets =
+        serde_json::from_slice(&Zeroizing::new(secrets)).map_err(|_| unsealable())?;
+    let mut record = sealed.record().clone();
+    secrets.put(&mut record).map_err(|_| unsealable())?;
+    Ok(record)
+}
+
+/// What is authenticated beside what is sealed.
+fn beside(key_id: &str, at: StoreKey, version: Version, open: &str) -> Vec<u8> {
+    let parts = [
+        LAYOUT.as_bytes(),
+        key_id.as_bytes(),
+        at.as_bytes(),
+        version.as_bytes(),
+        open.as_bytes(),
+    ];
+    let mut beside = Vec::with_capacity(open.len() + 256);
+    for part in parts {
+        beside.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        beside.extend_from_slice(part);
+    }
+    beside
+}
+
+/// Nothing was written, because it could not be sealed. No fault here tells what was to be.
+fn unwritable(fault: &dyn std::fmt::Display) -> StoreError {
+    StoreError::NotExecuted(format!("the record could not be sealed: {fault}"))
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(fault: serde_json::Error) -> Self {
+        unwritable(&fault)
+    }
+}

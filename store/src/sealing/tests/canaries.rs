@@ -1,0 +1,258 @@
+//! Whatever a record tells is sealed, in every state; whatever a store lists by is not.
+
+use super::*;
+use semel_core::model::{Boot, Incarnation};
+use semel_core::{
+    ledger::{
+        AttemptRecord, By, Evidence, Fence, Kept, Known, LookFrom, Person, PolicyName, Secrets,
+        State, Terms, Via, When,
+    },
+    model::{
+        Call, CallDigest, Field, Fingerprint, Form, Nonce, Outcome, Place, PolicyDigest, Repeats,
+        Stamp, Target, Tenant, Until,
+    },
+};
+use serde_json::json;
+
+/// In everything that tells something.
+pub(super) const CANARY: &str = "canary";
+
+fn told(place: &str) -> String {
+    format!("{CANARY} in {place}")
+}
+
+fn field(place: &str) -> Vec<Field> {
+    vec![Field {
+        name: told(&format!("the name of {place}")),
+        value: json!(told(place)),
+    }]
+}
+
+fn answer(place: &str) -> Option<Kept> {
+    Some(Kept::Whole(Outcome::Returned(json!({ "id": told(place) }))))
+}
+
+pub(super) fn states() -> Vec<State> {
+    let reason = || told("a reason");
+    let person = || Person {
+        who: told("a name"),
+        why: told("a ground"),
+    };
+    let nonce = Nonce::from_bytes([5; 16]);
+    let stamp = Stamp {
+        wall_ms: 7,
+        steady_ms: 8,
+        boot: Boot(9),
+        incarnation: Incarnation(10),
+    };
+    let landed = |via| State::Landed {
+        via,
+        delivered: true,
+        undone_by: Some(semel_conformance::key(3)),
+    };
+    vec![
+        State::Started,
+        State::Waiting {
+            continuation: told("a continuation"),
+            limit_seconds: 30,
+        },
+        State::InDoubt { reason: reason() },
+        State::Retrying,
+        State::Probing {
+            look: nonce,
+            from: LookFrom::Held,
+            reason: reason(),
+        },
+        State::Held {
+            reason: reason(),
+            two_effects: true,
+        },
+        State::Released { by: By::Owner },
+        State::Released {
+            by: By::Person(person()),
+        },
+        State::Released { by: By::TimedRerun },
+        State::Refused {
+            by: By::Person(person()),
+            replay_ms: 4,
+        },
+        landed(Via::Answer),
+        landed(Via::Probe),
+        landed(Via::Person(person())),
+        State::Undone {
+            by: Some(semel_conformance::key(4)),
+        },
+        State::Tombstone {
+            landed: stamp,
+            delivered: false,
+        },
+        State::Alias {
+            to: semel_conformance::key(5),
+        },
+    ]
+}
+
+fn terms() -> Terms {
+    let call = Call::new("charge", json!({ "order": told("an argument") })).unwrap();
+    Terms {
+        operation: "charge".to_owned(),
+        identity: field("an identity"),
+        content: Fingerprint::from_bytes([1; 32]),
+        call_digest: CallDigest::from_bytes([2; 32]),
+        call: Some(
+            call.with_fact("server", json!(told("a fact of a call")))
+                .into(),
+        ),
+        until: Until::Window,
+        window_seconds: 3_600,
+        attempt_seconds: 60,
+        lease_seconds: 15,
+        refusal_seconds: 600,
+        target: Some(Target {
+            places: vec![Place::Header("Idempotency-Key".to_owned())],
+            form: Form::Uuid(8),
+            repeats: Repeats::Replayed,
+            remembers_seconds: Some(86_400),
+        }),
+        policy: PolicyName {
+            name: "sample".to_owned(),
+            digest: PolicyDigest::from_bytes([3; 32]),
+            key_epoch: 1,
+        },
+        undoes: Vec::new(),
+        shadow: false,
+    }
+}
+
+pub(super) fn record(state: State) -> Record {
+    let attempt = |number| AttemptRecord {
+        fence: Fence {
+            number,
+            nonce: Nonce::from_bytes([6; 16]),
+        },
+        generation: 1,
+        series: 1,
+        started: When::ThisWrite,
+        known: Known::Landed,
+        outcome: answer("an outcome"),
+        reason: Some(told("a verdict's reason")),
+        facts: field("a fact"),
+        suspended: false,
+    };
+    Record {
+        tenant: Tenant::new("acme").unwrap(),
+        name_space: "shop".to_owned(),
+        terms: terms().into(),
+        generation: 1,
+        series: 1,
+        state,
+        since: When::ThisWrite,
+        leased: When::ThisWrite,
+        first_started: When::ThisWrite,
+        attempts: vec![attempt(1), attempt(2)],
+        evidence: vec![Evidence {
+            attempt: 1,
+            generation: 1,
+            series: 1,
+            content: Fingerprint::from_bytes([4; 32]),
+            known: Known::Landed,
+            outcome: answer("evidence"),
+            reason: told("a reason of evidence"),
+            weighed: false,
+        }],
+        looks: 1,
+        standing: Some(1),
+        found: answer("what was found"),
+        handles: vec![told("a handle")],
+        undid: Vec::new(),
+        rewritten: false,
+    }
+}
+
+/// How often bytes tell something, also where they are wrapped in base64.
+fn tellings(entry: &Entry) -> usize {
+    let mut bytes = entry.to_bytes().unwrap();
+    if let Entry::Sealed(sealed) = entry {
+        use base64::Engine as _;
+        bytes.extend(
+            base64::engine::general_purpose::STANDARD
+                .decode(sealed.sealed())
+                .unwrap(),
+        );
+    }
+    bytes
+        .windows(CANARY.len())
+        .filter(|window| *window == CANARY.as_bytes())
+        .count()
+}
+
+#[test]
+fn what_a_record_tells_is_sealed_and_the_same_once_it_is_opened() {
+    let (at, version) = (
+        semel_conformance::key(1),
+        semel_conformance::fresh_version(),
+    );
+    for record in records() {
+        let sealed = seal::seal(&key("a"), at, version, &record).unwrap();
+        let clear = Entry::Operation(Box::new(record.clone()));
+        let entry = Entry::Sealed(Box::new(sealed.clone()));
+        assert!(
+            tellings(&clear) > 15,
+            "the control tells nothing: {clear:?}"
+        );
+        assert_eq!(tellings(&entry), 0, "{entry:?}");
+        assert!(!format!("{entry:?}").contains(CANARY));
+        assert_eq!(entry.labels(), clear.labels());
+        let read = Entry::from_bytes(&entry.to_bytes().unwrap()).unwrap();
+        assert_eq!(read, entry);
+        assert_eq!(
+            seal::open(&keys("a"), at, version, &sealed).unwrap(),
+            record
+        );
+    }
+}
+
+#[test]
+fn no_two_sealings_are_the_same() {
+    let (at, version) = (
+        semel_conformance::key(1),
+        semel_conformance::fresh_version(),
+    );
+    let record = records().remove(0);
+    let sealed = |_| {
+        seal::seal(&key("a"), at, version, &record)
+            .unwrap()
+            .sealed()
+            .to_owned()
+    };
+    let all: std::collections::BTreeSet<_> = (0..100).map(sealed).collect();
+    assert_eq!(all.len(), 100);
+}
+
+#[test]
+fn what_is_erased_tells_nothing_and_still_knows_what_landed() {
+    for mut record in records() {
+        Secrets::erase(&mut record);
+        assert_eq!(
+            tellings(&Entry::Operation(Box::new(record.clone()))),
+            0,
+            "{record:?}"
+        );
+        assert_eq!(
+            (record.attempts.len(), record.landed_evidence().count()),
+            (2, 1)
+        );
+    }
+}
+
+#[test]
+fn neither_keys_nor_their_secrets_are_printed() {
+    let secret = "a secret of many letters, such as nobody would guess";
+    let keys = SealingKeys::new(SealingKey::new("a", secret.as_bytes()).unwrap());
+    let store = SealingStore::new(Arc::new(MemoryStore::new()), keys.clone());
+    let printed = format!("{keys:?} {store:?}");
+    assert!(
+        !printed.contains(secret) && printed.contains("SealingKey(a, …)"),
+        "{printed}"
+    );
+}
