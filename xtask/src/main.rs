@@ -19,6 +19,7 @@ mod policies;
 mod servers;
 mod soak;
 mod test;
+mod tidy;
 mod twins;
 mod workspace;
 
@@ -47,6 +48,7 @@ enum Command {
     Servers(servers::Arguments),
     Soak(soak::Arguments),
     Test(test::Arguments),
+    Tidy(tidy::Arguments),
     Twins(twins::Arguments),
 }
 
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Servers(arguments) => servers::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Tidy(arguments) => tidy::run(&arguments),
         Command::Twins(arguments) => twins::run(&arguments),
     };
     // The chain of causes alone: a backtrace through a chore tells nobody what to do.

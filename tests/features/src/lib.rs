@@ -1,0 +1,1 @@
+//! No code: its manifest alone is of use.

@@ -1,0 +1,106 @@
+//! Public items that nothing outside their package names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::{
+    items::{FileItems, NamedItem},
+    measures::package_of,
+    source::SourceFile,
+};
+use crate::workspace;
+
+/// The folders in which packages are used: those of the workspace, and the pages beside them.
+const USERS: &[&str] = &[
+    "bench",
+    "cli",
+    "config",
+    "core",
+    "demo",
+    "docs",
+    "gateway",
+    "guest",
+    "host",
+    "policies",
+    "store",
+    "tests",
+    "xtask",
+    "README.md",
+];
+
+/// What the documentation of a module says whose items others may need that are not here.
+const EXTENSION_POINT: &str = "extension point";
+
+/// Returns the public items of `files` whose names stand nowhere outside their package.
+pub(crate) fn unreached_items(
+    folder: &str,
+    files: &[SourceFile<'_>],
+) -> Result<Vec<(PathBuf, NamedItem)>> {
+    let packages: BTreeSet<_> = files.iter().map(|file| package_of(&file.path)).collect();
+    let mut unreached = Vec::new();
+    for package in packages {
+        // A program has no users in Rust.
+        if !workspace::root().join(&package).join("src/lib.rs").exists() || folder == "xtask" {
+            continue;
+        }
+        let used = names_outside(&package)?;
+        for file in files
+            .iter()
+            .filter(|file| package_of(&file.path) == package)
+        {
+            if is_extension_point(file) {
+                continue;
+            }
+            let public = FileItems::collect(file).public.into_iter();
+            let unused = public.filter(|item| !used.contains(&item.name));
+            unreached.extend(unused.map(|item| (file.path.clone(), item)));
+        }
+    }
+    Ok(unreached)
+}
+
+fn is_extension_point(file: &SourceFile<'_>) -> bool {
+    let module_docs = file.comments.iter().filter(|comment| !comment.is_item_doc);
+    module_docs
+        .into_iter()
+        .any(|comment| comment.text.to_lowercase().contains(EXTENSION_POINT))
+}
+
+/// All words of sources and pages outside the sources of `package`; its own tests, examples and pages are outside.
+fn names_outside(package: &Path) -> Result<BTreeSet<String>> {
+    let own = workspace::root().join(package).join("src");
+    let mut names = BTreeSet::new();
+    let mut places: Vec<PathBuf> = USERS
+        .iter()
+        .map(|user| workspace::root().join(user))
+        .filter(|user| user.exists())
+        .collect();
+    while let Some(place) = places.pop() {
+        if place == own || place.ends_with("target") {
+            continue;
+        }
+        if place.is_dir() {
+            let entries = fs::read_dir(&place);
+            for entry in entries.with_context(|| format!("cannot list `{}`", place.display()))? {
+                places.push(entry?.path());
+            }
+        } else if place
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "md")
+        {
+            let text = fs::read_to_string(&place)
+                .with_context(|| format!("cannot read `{}`", place.display()))?;
+            names.extend(identifiers(&text));
+        }
+    }
+    Ok(names)
+}
+
+fn identifiers(text: &str) -> impl Iterator<Item = String> {
+    text.split(|character: char| !character.is_alphanumeric() && character != '_')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+}
