@@ -8,6 +8,8 @@
 mod bench;
 mod canaries;
 mod demo;
+#[cfg(test)]
+mod dependencies;
 mod fuzz;
 mod guests;
 mod installed;
