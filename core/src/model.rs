@@ -13,7 +13,9 @@ mod outcome;
 mod recovery;
 mod time;
 
-pub use answer::{About, Answer, Durability, Next, Recorded, Standing, Switch, Unguarded};
+pub use answer::{
+    About, Answer, ConflictState, Durability, Next, Recorded, Standing, Switch, Unguarded,
+};
 pub use call::{Call, Field, Run, Tenant, WordFault};
 pub use call::{checked_name, kind_of};
 pub use identifiers::to_hex;

@@ -8,6 +8,7 @@ mod call;
 mod catalog;
 mod handing;
 mod late;
+mod model_text;
 mod outcome;
 mod parameters;
 mod prober;
@@ -15,7 +16,6 @@ mod rounds;
 mod taking;
 mod tasks;
 mod waiting;
-mod words;
 
 pub use prober::Probes;
 

@@ -359,7 +359,7 @@ fn next(next: &Next) -> String {
 }
 
 fn stands(standing: &Standing) -> String {
-    let mut stands = format!("it stands {}", standing.state);
+    let mut stands = format!("it stands {}", standing.state.as_str());
     if !standing.handles.is_empty() {
         stands += &format!(" as {}", standing.handles.join(", "));
     }

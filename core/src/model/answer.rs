@@ -106,11 +106,54 @@ pub struct About {
     pub switches: Vec<Switch>,
 }
 
+/// The state of a recorded operation that conflicts with a call. An operation that was undone conflicts with none: the next
+/// call opens a new generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConflictState {
+    /// An attempt is in progress.
+    Running,
+    /// The operation continues elsewhere, as a task or until its caller answers a question.
+    Waiting,
+    /// The effect is unknown.
+    InDoubt,
+    /// A probe looks for the effect.
+    Probing,
+    /// The effect is unknown, and a person must decide.
+    Held,
+    /// A person or a timed rerun freed the recorded content to be sent again, and no other content.
+    Released,
+    /// A person decided that the operation must not be sent.
+    Refused,
+    /// The operation took effect.
+    Landed,
+    /// The operation took effect, and its outcome is no longer kept.
+    Tombstone,
+}
+
+impl ConflictState {
+    /// The state's name, as in a record's label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::InDoubt => "in-doubt",
+            Self::Probing => "probing",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Refused => "refused",
+            Self::Landed => "landed",
+            Self::Tombstone => "tombstone",
+        }
+    }
+}
+
 /// What stands recorded where a call asks for something else. Debug output tells the state only.
 #[derive(Clone, PartialEq, Serialize)]
 pub struct Standing {
-    /// The state of the record, such as `landed` or `in doubt`.
-    pub state: String,
+    /// The record's state.
+    pub state: ConflictState,
     /// Its outcome, where it is known and kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

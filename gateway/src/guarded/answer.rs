@@ -7,7 +7,7 @@
 //! `structuredContent` of ours stands only where the tool has no output schema: clients hold it against that, even in an
 //! error. Where it stands it says everything, because some clients show nothing else to their model.
 
-use super::{outcome, words::Subject};
+use super::{model_text::TextSubject, outcome};
 use crate::wire::{Id, Kind, Members, Message, meta};
 use semel::model::{Answer, Outcome};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) id: &'a Id,
-    pub(super) subject: Subject<'a>,
+    pub(super) subject: TextSubject<'a>,
     /// Whether the tool's results have a schema.
     pub(super) has_output_schema: bool,
     /// Whether results say of what type they are, as since 2026-07-28.
@@ -58,7 +58,7 @@ impl Reader<'_> {
         put_meta(&mut own, answer).ok()?;
         result.set("_meta", &own).ok()?;
         self.complete(&mut result).ok()?;
-        if let Some(text) = self.subject.beside_a_result(answer) {
+        if let Some(text) = self.subject.note_beside_result(answer) {
             let mut content: Vec<Box<RawValue>> =
                 serde_json::from_str(result.get("content").unwrap_or("[]")).ok()?;
             content.push(serde_json::value::to_raw_value(&text_part(&text)).ok()?);
@@ -85,7 +85,7 @@ impl Reader<'_> {
 
     fn written(&self, answer: &Answer) -> Result<String, serde_json::Error> {
         let (text, said) = (
-            self.subject.instead_of_a_result(answer),
+            self.subject.text_without_result(answer),
             said(answer).and_then(outcome::as_json),
         );
         let mut content = vec![text_part(&text)];
@@ -160,7 +160,7 @@ impl<'a> Told<'a> {
             operation: answer.about().map(|about| about.operation.as_str()),
             reason: reason(answer),
             stands: match answer {
-                Answer::Conflict { standing, .. } => Some(&standing.state),
+                Answer::Conflict { standing, .. } => Some(standing.state.as_str()),
                 _ => None,
             },
             server_said,

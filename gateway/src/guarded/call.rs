@@ -1,8 +1,8 @@
 //! One guarded call, from its request to the word that its answer was taken.
 
 use super::{
-    Guard, answer::Reader, catalog::Known, handing::Lasting, late::LateAnswers, outcome, own_id,
-    rounds, taking, tasks, waiting::Patience, words::Subject,
+    Guard, answer::Reader, catalog::Known, handing::Lasting, late::LateAnswers,
+    model_text::TextSubject, outcome, own_id, rounds, taking, tasks, waiting::Patience,
 };
 use crate::{
     link::{Exchange, Upstream},
@@ -379,13 +379,13 @@ impl Running<'_> {
 
     fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
         // Only whoever must look for an effect is told where.
-        let look_with = match answer {
+        let lookup_tools = match answer {
             Answer::Executed { .. } | Answer::Replayed { .. } => Vec::new(),
             _ => self.guard.look_with(&self.asked.tool),
         };
-        let subject = Subject {
+        let subject = TextSubject {
             tool: &self.tool,
-            look_with: &look_with,
+            lookup_tools: &lookup_tools,
         };
         let (has_output_schema, has_result_types) =
             (self.known.has_output_schema, self.has_result_types);

@@ -4,7 +4,7 @@ use super::{driver::Driver, ledger::Applied, ticket::CallError};
 use crate::{
     guard::{End, LedgerFault, Reading},
     ledger::{Kept, Record, Reply, State, Told},
-    model::{About, Answer, Effect, Next, Outcome, Recorded, Standing, Switch},
+    model::{About, Answer, ConflictState, Effect, Next, Outcome, Recorded, Standing, Switch},
 };
 
 /// After how many milliseconds it makes sense to ask again about what runs, at the most.
@@ -210,7 +210,7 @@ impl Driver {
                     after_ms: Some(ms),
                 }),
             },
-            Told::Conflict => self.conflict(about, record),
+            Told::Conflict => self.conflict(about, record)?,
             Told::Expired { landed } => Answer::Expired {
                 about,
                 landed_at_ms: landed.wall_ms,
@@ -224,28 +224,55 @@ impl Driver {
         })
     }
 
-    fn conflict(&self, about: About, record: &Record) -> Answer {
-        let standing = Standing {
-            state: record.state.label().word().to_owned(),
-            outcome: whole(record.standing_outcome()),
-            handles: record.handles.clone(),
-            reason: reason_of(record),
-        };
-        let next = match &record.state {
-            State::Held { .. } => Next::AskAPerson,
-            State::Started | State::Retrying | State::Probing { .. } | State::Waiting { .. } => {
+    fn conflict(&self, about: About, record: &Record) -> Result<Answer, CallError> {
+        let state = conflict_state(&record.state)?;
+        let next = match state {
+            ConflictState::Held => Next::AskAPerson,
+            ConflictState::Running | ConflictState::Waiting | ConflictState::Probing => {
                 Next::CallAgain {
                     after_ms: Some(ASK_AGAIN_MS),
                 }
             }
-            _ => Next::Nothing,
+            ConflictState::InDoubt
+            | ConflictState::Released
+            | ConflictState::Refused
+            | ConflictState::Landed
+            | ConflictState::Tombstone => Next::Nothing,
         };
-        Answer::Conflict {
+        let standing = Standing {
+            state,
+            outcome: whole(record.standing_outcome()),
+            handles: record.handles.clone(),
+            reason: reason_of(record),
+        };
+        Ok(Answer::Conflict {
             about,
             standing,
             next,
-        }
+        })
     }
+}
+
+/// The state that a conflicting record reports to the caller.
+fn conflict_state(state: &State) -> Result<ConflictState, CallError> {
+    Ok(match state {
+        State::Started | State::Retrying => ConflictState::Running,
+        State::Waiting { .. } => ConflictState::Waiting,
+        State::InDoubt { .. } => ConflictState::InDoubt,
+        State::Probing { .. } => ConflictState::Probing,
+        State::Held { .. } => ConflictState::Held,
+        State::Released { .. } => ConflictState::Released,
+        State::Refused { .. } => ConflictState::Refused,
+        State::Landed { .. } => ConflictState::Landed,
+        State::Tombstone { .. } => ConflictState::Tombstone,
+        // A claim opens a new generation of the one and follows the other, so neither conflicts.
+        State::Undone { .. } | State::Alias { .. } => {
+            return Err(CallError::Internal(format!(
+                "a record in the state `{}` conflicts with no call",
+                state.label().word()
+            )));
+        }
+    })
 }
 
 fn after(

@@ -7,7 +7,8 @@
 
 use super::*;
 use semel::model::{
-    About, Durability, Effect, Failure, Next, Recorded, Silence, Standing, Switch, Unguarded,
+    About, ConflictState, Durability, Effect, Failure, Next, Recorded, Silence, Standing, Switch,
+    Unguarded,
 };
 
 fn about() -> About {
@@ -81,10 +82,15 @@ fn held(reason: &str, outcome: Option<Outcome>) -> Answer {
     }
 }
 
-fn conflict(state: &str, outcome: Option<Outcome>, reason: Option<&str>, next: Next) -> Answer {
+fn conflict(
+    state: ConflictState,
+    outcome: Option<Outcome>,
+    reason: Option<&str>,
+    next: Next,
+) -> Answer {
     let reason = reason.map(ToOwned::to_owned);
     let standing = Standing {
-        state: state.to_owned(),
+        state,
         outcome,
         handles: Vec::new(),
         reason,
@@ -226,19 +232,48 @@ fn answers() -> Vec<(&'static str, Answer)> {
         ),
         (
             "conflict, landed",
-            conflict("landed", Some(result("refunded 30")), None, Next::Nothing),
+            conflict(
+                ConflictState::Landed,
+                Some(result("refunded 30")),
+                None,
+                Next::Nothing,
+            ),
+        ),
+        (
+            "conflict, landed, not kept",
+            conflict(ConflictState::Landed, None, None, Next::Nothing),
+        ),
+        (
+            "conflict, tombstone",
+            conflict(ConflictState::Tombstone, None, None, Next::Nothing),
         ),
         (
             "conflict, in doubt",
-            conflict("in-doubt", None, Some(lost), Next::Nothing),
+            conflict(ConflictState::InDoubt, None, Some(lost), Next::Nothing),
         ),
         (
-            "conflict, under way",
-            conflict("started", None, None, again(Some(1_000))),
+            "conflict, running",
+            conflict(ConflictState::Running, None, None, again(Some(1_000))),
+        ),
+        (
+            "conflict, waiting",
+            conflict(ConflictState::Waiting, None, None, again(Some(1_000))),
+        ),
+        (
+            "conflict, probing",
+            conflict(ConflictState::Probing, None, Some(lost), again(Some(1_000))),
         ),
         (
             "conflict, held",
-            conflict("held", None, Some(lost), Next::AskAPerson),
+            conflict(ConflictState::Held, None, Some(lost), Next::AskAPerson),
+        ),
+        (
+            "conflict, released",
+            conflict(ConflictState::Released, None, None, Next::Nothing),
+        ),
+        (
+            "conflict, refused",
+            conflict(ConflictState::Refused, None, None, Next::Nothing),
         ),
         (
             "expired",
@@ -272,9 +307,9 @@ fn read(answer: &Answer, has_output_schema: bool) -> Value {
     };
     let (id, subject) = (
         Id::Number(7),
-        Subject {
+        TextSubject {
             tool: "refund",
-            look_with,
+            lookup_tools: look_with,
         },
     );
     let message = Reader {
@@ -346,9 +381,9 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
     let own = Message::response(Some(&Id::Text("other".into())), "result", body);
     let (id, subject) = (
         Id::Number(7),
-        Subject {
+        TextSubject {
             tool: "refund",
-            look_with: &[],
+            lookup_tools: &[],
         },
     );
     let reader = Reader {
@@ -378,9 +413,9 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
 fn a_reader_of_the_newer_era_is_told_that_a_result_is_complete() {
     let (id, subject) = (
         Id::Number(7),
-        Subject {
+        TextSubject {
             tool: "refund",
-            look_with: &[],
+            lookup_tools: &[],
         },
     );
     for has_result_types in [true, false] {
