@@ -15,8 +15,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     eprintln!("building; the first time takes some minutes");
     policies::all()?;
-    // Everything, as the tests do, so that no dependency is compiled twice for other features.
-    cargo(&["build", "--workspace", "--quiet"])?;
+    let tries = arguments.tries.to_string();
     cargo(&[
         "run",
         "--quiet",
@@ -24,6 +23,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "semel-demo",
         "--",
         "--tries",
-        &arguments.tries.to_string(),
+        &tries,
     ])
 }

@@ -15,6 +15,12 @@ use crate::{policies, workspace};
 
 /// What is published: the package, its folder, and the files without which it is of no use to anybody.
 const PUBLISHED: &[(&str, &str, &[&str])] = &[
+    ("semel-core", "core", &[]),
+    ("semel-store", "store", &[]),
+    ("semel-conformance", "store/conformance", &[]),
+    ("semel-sqlite", "store/sqlite", &[]),
+    ("semel-postgres", "store/postgres", &[]),
+    ("semel-redis", "store/redis", &[]),
     ("semel", "host", &["wit/policy.wit"]),
     ("semel-guest", "guest", &["wit/policy.wit"]),
     (
@@ -22,6 +28,7 @@ const PUBLISHED: &[(&str, &str, &[&str])] = &[
         "policies",
         &["built/hints.wasm", "built/intent.wasm", "built/stripe.wasm"],
     ),
+    ("semel-config", "config", &[]),
     ("semel-mcp", "gateway", &[]),
     ("semel-cli", "cli", &[]),
 ];
@@ -126,7 +133,7 @@ fn furnish(outside: &Path) -> Result<()> {
         .map(|(package, ..)| versioned(package))
         .collect();
     // It is built to see that it can be, not to be fast.
-    let mut after = after.replace("[profile.dev.package.semel]\nopt-level = 2\n", "");
+    let mut after = without_optimised_members(after);
     for member in list
         .iter()
         .filter(|member| PUBLISHED.iter().all(|(_, folder, _)| folder != *member))
@@ -155,6 +162,22 @@ fn furnish(outside: &Path) -> Result<()> {
         outside.join("Cargo.lock"),
     )?;
     Ok(())
+}
+
+/// The manifest without the profiles of this workspace's own packages.
+fn without_optimised_members(manifest: &str) -> String {
+    let mut kept = String::new();
+    let mut in_profile = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            in_profile = line.starts_with("[profile.dev.package.semel");
+        }
+        if !in_profile {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 /// The members of the workspace, and its manifest before and after their list.
