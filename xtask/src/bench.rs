@@ -9,8 +9,8 @@ use crate::{test::cargo, workspace};
 
 /// Measure what a call through Semel costs, beside the same work without it.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// What is passed on: groups such as `mcp`, and `--json`, `--folder FOLDER`, `--history COUNT`.
+pub(crate) struct BenchArguments {
+    /// Arguments for the program itself: groups such as `mcp`, and `--json`, `--folder FOLDER`, `--history COUNT`.
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     passed_on: Vec<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &BenchArguments) -> Result<()> {
     let target = workspace::root().join("target");
     let folder = target.display().to_string();
     let packages = ["--package", "semel-bench", "--package", "semel-cli"];

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: builds what it needs, then tells the incident.
+//! `cargo xtask demo`: builds what it needs, then plays the incident.
 
 use anyhow::Result;
 
@@ -6,15 +6,15 @@ use crate::{policies, test::cargo};
 
 /// A payment server that charges and then loses its reply: with Semel and without.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// How often an agent tries to charge
+pub(crate) struct DemoArguments {
+    /// Attempts that an agent makes to charge
     #[arg(long, default_value_t = 3)]
     tries: u32,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &DemoArguments) -> Result<()> {
     eprintln!("building; the first time takes some minutes");
-    policies::all()?;
+    policies::build_all()?;
     let tries = arguments.tries.to_string();
     cargo(&[
         "run",

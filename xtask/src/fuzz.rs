@@ -10,7 +10,7 @@ const TESTS: &str = "binary(=engine) and test(/^noise::/)";
 
 /// Generate modules and components, alter real policies, and load them all: no panic, and a typed fault for each.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct FuzzArguments {
     /// How long to go on.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
@@ -19,8 +19,8 @@ pub(crate) struct Arguments {
     seed: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    policies::all()?;
+pub(crate) fn run(arguments: &FuzzArguments) -> Result<()> {
+    policies::build_all()?;
     let mut fuzz = Command::new("cargo");
     // The same build as of all tests, so that nothing is compiled for other features.
     fuzz.args([

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::workspace;
-pub(crate) use toolchain::Source;
+pub(crate) use toolchain::CompilerSource;
 use toolchain::Toolchain;
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -24,18 +24,22 @@ const TARGET: &str = "wasm32-unknown-unknown";
 const LEAN_STACK: &str = "link-arg=-zstack-size=65536";
 
 /// A guest that was built.
-pub(crate) struct Built {
+pub(crate) struct BuiltGuest {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
-    /// Whether its bytes differ from what was there before.
+    /// True if its bytes differ from those of the file before.
     pub(crate) changed: bool,
 }
 
 /// Builds these packages into `out`, each as `NAME.wasm`, where the name is the package's without `semel-policy-`.
 ///
 /// A file whose bytes do not change is not written, so that what depends on it is not built again.
-pub(crate) fn build(packages: &[String], out: &Path, from: Option<Source>) -> Result<Vec<Built>> {
-    let toolchain = toolchain::find(from)?;
+pub(crate) fn build_guests(
+    packages: &[String],
+    out: &Path,
+    from: Option<CompilerSource>,
+) -> Result<Vec<BuiltGuest>> {
+    let toolchain = toolchain::find_toolchain(from)?;
     eprintln!("guests are built with {toolchain}");
     packages
         .iter()
@@ -44,16 +48,16 @@ pub(crate) fn build(packages: &[String], out: &Path, from: Option<Source>) -> Re
 }
 
 /// One cargo call for each package: together, the features that one asks for would change the bytes of the others.
-fn build_one(package: &str, out: &Path, toolchain: &Toolchain) -> Result<Built> {
-    let module = compile(package, toolchain)?;
+fn build_one(package: &str, out: &Path, toolchain: &Toolchain) -> Result<BuiltGuest> {
+    let module = compile_module(package, toolchain)?;
     let bytes = fs::read(&module).with_context(|| format!("cannot read `{}`", module.display()))?;
-    let component = component::encode(&bytes)
+    let component = component::encode_component(&bytes)
         .with_context(|| format!("`{package}` does not make a component"))?;
     let name = package.strip_prefix("semel-policy-").unwrap_or(package);
     let path = out.join(format!("{name}.wasm"));
-    let changed =
-        replace(&path, &component).with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(Built {
+    let changed = replace_if_changed(&path, &component)
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(BuiltGuest {
         path,
         size: component.len() as u64,
         changed,
@@ -61,7 +65,7 @@ fn build_one(package: &str, out: &Path, toolchain: &Toolchain) -> Result<Built> 
 }
 
 /// Compiles a package to a core module and says where cargo put it.
-fn compile(package: &str, toolchain: &Toolchain) -> Result<PathBuf> {
+fn compile_module(package: &str, toolchain: &Toolchain) -> Result<PathBuf> {
     let mut cargo = clean_cargo();
     cargo
         .args([
@@ -81,7 +85,7 @@ fn compile(package: &str, toolchain: &Toolchain) -> Result<PathBuf> {
             "--target-dir",
         ])
         .arg(workspace::guest_target())
-        .args(["--config", &flags()?])
+        .args(["--config", &guest_flags()?])
         .stderr(Stdio::inherit());
     toolchain.apply(&mut cargo);
     let output = cargo.output().context("cannot start cargo")?;
@@ -111,7 +115,7 @@ fn module_of(package: &str, messages: &str) -> Option<PathBuf> {
 }
 
 /// Flags for the guest alone (host build scripts do not see them), the machine's paths kept out of its messages.
-fn flags() -> Result<String> {
+fn guest_flags() -> Result<String> {
     let cargo_home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(env::home_dir()?.join(".cargo")));
@@ -144,7 +148,7 @@ fn clean_cargo() -> Command {
     cargo
 }
 
-/// Whether an environment variable changes what cargo builds, rather than how it reaches the world.
+/// Returns true for an environment variable that changes what cargo builds, and false for one of its network access.
 fn shapes_a_build(name: &str) -> bool {
     const KEPT: &[&str] = &[
         "CARGO_HOME",
@@ -162,7 +166,7 @@ fn shapes_a_build(name: &str) -> bool {
 }
 
 /// Puts `bytes` at `path` in one step, unless they are there already; says whether it did.
-fn replace(path: &Path, bytes: &[u8]) -> Result<bool> {
+fn replace_if_changed(path: &Path, bytes: &[u8]) -> Result<bool> {
     if fs::read(path).is_ok_and(|present| present == bytes) {
         return Ok(false);
     }

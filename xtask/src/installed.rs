@@ -1,7 +1,7 @@
 //! Programs that nobody here wrote and tests talk to: put into `target/` once, from lists that pin every version.
 //!
 //! INVARIANT: what was installed from a list is known by a copy of that list beside it, which is written last. So a half-made
-//! folder is never taken for a whole one, a changed list installs anew, and every other run needs no network.
+//! folder is never taken for a whole one, a changed list installs again, and every other run needs no network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(crate) fn unless_there(
     cure: &str,
 ) -> Result<()> {
     let written_last = folder.join("installed");
-    if same(list, &written_last) {
+    if has_same_text(list, &written_last) {
         return Ok(());
     }
     eprintln!("installing into `{}`", folder.display());
@@ -40,14 +40,14 @@ pub(crate) fn unless_there(
     Ok(())
 }
 
-fn same(one: &Path, other: &Path) -> bool {
+fn has_same_text(one: &Path, other: &Path) -> bool {
     matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A list of Python packages, into an environment of its own.
 pub(crate) fn by_pip(list: &Path, folder: &Path) -> Result<()> {
-    quietly(
-        Command::new(python()?)
+    run_quietly(
+        Command::new(find_python()?)
             .args(["-m", "venv", "--clear"])
             .arg(folder),
     )?;
@@ -60,7 +60,7 @@ pub(crate) fn by_pip(list: &Path, folder: &Path) -> Result<()> {
         "--no-input",
         "--requirement",
     ];
-    quietly(Command::new(folder.join("bin/python")).args(pip).arg(list))
+    run_quietly(Command::new(folder.join("bin/python")).args(pip).arg(list))
 }
 
 /// The lock file of Node packages, as it lies beside its `package.json`. No script of theirs is run.
@@ -77,10 +77,10 @@ pub(crate) fn by_npm(lock: &Path, folder: &Path) -> Result<()> {
         "--no-fund",
         "--loglevel=error",
     ];
-    quietly(Command::new("npm").args(npm).current_dir(folder))
+    run_quietly(Command::new("npm").args(npm).current_dir(folder))
 }
 
-fn python() -> Result<PathBuf> {
+fn find_python() -> Result<PathBuf> {
     let works = |name: &&&str| {
         let mut version = Command::new(name);
         version
@@ -91,12 +91,12 @@ fn python() -> Result<PathBuf> {
     };
     match PYTHONS.iter().find(works) {
         Some(name) => Ok(PathBuf::from(name)),
-        None => bail!("there is none of {}", PYTHONS.join(", ")),
+        None => bail!("there is no Python among {}", PYTHONS.join(", ")),
     }
 }
 
 /// Runs it without its output: what it complains of goes to stderr.
-pub(crate) fn quietly(command: &mut Command) -> Result<()> {
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     let status = command
         .stdout(Stdio::null())
         .status()

@@ -4,15 +4,15 @@ use anyhow::Result;
 
 use crate::{installed, workspace};
 
-/// What to do where it cannot be installed.
+/// The cure where it cannot be installed.
 const CURE: &str = "install python3 with its modules venv and pip (Debian: `apt-get install python3-venv`), make sure that \
                     pip reaches PyPI, then run `cargo xtask localstripe`";
 
 /// Install localstripe, at pinned versions, into target/localstripe.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct LocalstripeArguments {}
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
+pub(crate) fn run(_: &LocalstripeArguments) -> Result<()> {
     prepare()
 }
 

@@ -2,7 +2,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program of chores: stdout is its data, stderr its talk"
+    reason = "a program of chores: stdout is its data, stderr its messages"
 )]
 
 mod bench;
@@ -39,19 +39,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Bench(bench::Arguments),
-    Demo(demo::Arguments),
-    Localstripe(localstripe::Arguments),
-    Mcp(mcp::Arguments),
-    McpPeers(mcp_peers::Arguments),
-    Package(package::Arguments),
-    Fuzz(fuzz::Arguments),
-    Policies(policies::Arguments),
-    Servers(servers::Arguments),
-    Soak(soak::Arguments),
-    Test(test::Arguments),
-    Tidy(tidy::Arguments),
-    Twins(twins::Arguments),
+    Bench(bench::BenchArguments),
+    Demo(demo::DemoArguments),
+    Localstripe(localstripe::LocalstripeArguments),
+    Mcp(mcp::McpArguments),
+    McpPeers(mcp_peers::McpPeersArguments),
+    Package(package::PackageArguments),
+    Fuzz(fuzz::FuzzArguments),
+    Policies(policies::PoliciesArguments),
+    Servers(servers::ServersArguments),
+    Soak(soak::SoakArguments),
+    Test(test::TestArguments),
+    Tidy(tidy::TidyArguments),
+    Twins(twins::TwinsArguments),
 }
 
 fn main() -> ExitCode {
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         Command::Tidy(arguments) => tidy::run(&arguments),
         Command::Twins(arguments) => twins::run(&arguments),
     };
-    // The chain of causes alone: a backtrace through a chore tells nobody what to do.
+    // The chain of causes alone: a backtrace through a chore helps no reader.
     outcome.map_or_else(complain, |()| ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ use crate::{mcp_peers, workspace};
 
 /// Play each client against each server with the gateway between them, and bring about its faults.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct McpArguments {
     /// All pairs over all carriers, and all places at which a stream can be cut: some minutes. Otherwise what a run of all
     /// tests plays.
     #[arg(long)]
@@ -18,11 +18,11 @@ pub(crate) struct Arguments {
     cuts: usize,
 }
 
-/// What plays clients and servers, and what brings about faults.
+/// The tests that play clients and servers, and those that cause faults.
 const TESTS: &str = "binary(gateway) and (test(every_client_meets) or test(a_client_hears) or test(a_server_conforms) \
                      or test(no_fault) or test(no_cut) or test(a_framework))";
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &McpArguments) -> Result<()> {
     mcp_peers::prepare()?;
     let mut tests = Command::new("cargo");
     // The same build as of all tests, so that nothing is compiled for other features.

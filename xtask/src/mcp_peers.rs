@@ -4,29 +4,29 @@ use anyhow::Result;
 
 use crate::{installed, workspace};
 
-/// What to do where they cannot be installed.
+/// The cure where they cannot be installed.
 const CURE: &str = "install Node 20 with npm and python3 with its modules venv and pip (Debian: `apt-get install nodejs npm \
                     python3-venv`), make sure that npm and pip reach their registries, then run `cargo xtask mcp-peers`";
 
 /// Install the MCP clients and servers that tests talk to, at pinned versions, into target/mcp-peers.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct McpPeersArguments {}
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
+pub(crate) fn run(_: &McpPeersArguments) -> Result<()> {
     prepare()
 }
 
 /// Installs what the tests need, unless it is there as it should be.
 pub(crate) fn prepare() -> Result<()> {
-    npm("package-lock.json", "npm")?;
+    install_npm_peers("package-lock.json", "npm")?;
     // The conformance suite, with the newer Node that it needs.
-    npm("conformance/package-lock.json", "conformance")?;
-    pip("requirements.txt", "py")?;
+    install_npm_peers("conformance/package-lock.json", "conformance")?;
+    install_python_peers("requirements.txt", "py")?;
     // The agent frameworks want an older SDK than the one above.
-    pip("agents.txt", "agents")
+    install_python_peers("agents.txt", "agents")
 }
 
-fn npm(lock: &str, folder: &str) -> Result<()> {
+fn install_npm_peers(lock: &str, folder: &str) -> Result<()> {
     let lists = workspace::root().join("tests/mcp");
     installed::unless_there(
         &lists.join(lock),
@@ -36,7 +36,7 @@ fn npm(lock: &str, folder: &str) -> Result<()> {
     )
 }
 
-fn pip(list: &str, folder: &str) -> Result<()> {
+fn install_python_peers(list: &str, folder: &str) -> Result<()> {
     let lists = workspace::root().join("tests/mcp");
     installed::unless_there(
         &lists.join(list),

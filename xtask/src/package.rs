@@ -2,7 +2,7 @@
 //!
 //! The packages are unpacked into a workspace of their own. The members that are not published stand there as empty
 //! crates with their dependencies alone: so every dependency is asked for with the same features as here, and cargo takes
-//! what it has compiled already. Only the packages themselves are compiled anew.
+//! what it has compiled already. Only the packages themselves are compiled again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{policies, workspace};
 
-/// What is published: the package, its folder, and the files without which it is of no use to anybody.
+/// The published packages: name, folder, and the files that a user of the package needs.
 const PUBLISHED: &[(&str, &str, &[&str])] = &[
     ("semel-core", "core", &[]),
     ("semel-store", "store", &[]),
@@ -33,7 +33,7 @@ const PUBLISHED: &[(&str, &str, &[&str])] = &[
     ("semel-cli", "cli", &[]),
 ];
 
-/// What each of them has.
+/// Files that every package holds.
 const EACH: &[&str] = &["README.md", "LICENSE-MIT", "LICENSE-APACHE", "Cargo.toml"];
 
 /// The parts of a manifest that say where sources lie, which an empty crate has none of.
@@ -48,27 +48,27 @@ const SOURCES: &[&str] = &[
 
 /// Pack what is published, and build it outside this workspace.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct PackageArguments {}
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
-    policies::packed()?;
+pub(crate) fn run(_: &PackageArguments) -> Result<()> {
+    policies::pack_all()?;
     let outside = workspace::root().join("target/package/outside");
     if outside.exists() {
         fs::remove_dir_all(&outside)
             .with_context(|| format!("cannot clear `{}`", outside.display()))?;
     }
     fs::create_dir_all(&outside)?;
-    pack()?;
+    pack_all()?;
     for (package, _, needed) in PUBLISHED {
-        unpack(package, needed, &outside)?;
+        unpack_package(package, needed, &outside)?;
     }
-    furnish(&outside)?;
-    build(&outside)?;
-    try_out()
+    write_workspace(&outside)?;
+    build_packages(&outside)?;
+    try_packages()
 }
 
 /// All in one call, so that each finds the others' packages though no registry has them.
-fn pack() -> Result<()> {
+fn pack_all() -> Result<()> {
     let mut cargo = cargo(workspace::root());
     cargo.args([
         "package",
@@ -85,8 +85,8 @@ fn pack() -> Result<()> {
 }
 
 /// Unpacks a package, and looks whether all is there that somebody needs who has nothing else.
-fn unpack(package: &str, needed: &[&str], outside: &Path) -> Result<()> {
-    let name = versioned(package);
+fn unpack_package(package: &str, needed: &[&str], outside: &Path) -> Result<()> {
+    let name = versioned_name(package);
     let file = workspace::root()
         .join("target/package")
         .join(format!("{name}.crate"));
@@ -110,27 +110,27 @@ fn unpack(package: &str, needed: &[&str], outside: &Path) -> Result<()> {
             "the package `{name}` lacks `{needed}`: see `include` in its manifest, and its folder"
         );
     }
-    println!("{name:<22} {:>6.1} KiB packed", kibibytes(&file)?);
+    println!("{name:<22} {:>6.1} KiB packed", size_in_kibibytes(&file)?);
     Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size to look at")]
-fn kibibytes(file: &Path) -> Result<f64> {
+fn size_in_kibibytes(file: &Path) -> Result<f64> {
     Ok(fs::metadata(file)?.len() as f64 / 1024.0)
 }
 
 /// All packages have the version of the workspace, which is also this program's.
-fn versioned(package: &str) -> String {
+fn versioned_name(package: &str) -> String {
     format!("{package}-{}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Makes a workspace of the unpacked packages and of the other members' dependencies.
-fn furnish(outside: &Path) -> Result<()> {
+fn write_workspace(outside: &Path) -> Result<()> {
     let manifest = fs::read_to_string(workspace::root().join("Cargo.toml"))?;
-    let (before, list, after) = members(&manifest)?;
+    let (before, list, after) = split_members(&manifest)?;
     let mut names: Vec<String> = PUBLISHED
         .iter()
-        .map(|(package, ..)| versioned(package))
+        .map(|(package, ..)| versioned_name(package))
         .collect();
     // It is built to see that it can be, not to be fast.
     let mut after = without_optimised_members(after);
@@ -138,7 +138,7 @@ fn furnish(outside: &Path) -> Result<()> {
         .iter()
         .filter(|member| PUBLISHED.iter().all(|(_, folder, _)| folder != *member))
     {
-        stand_in(member, outside)?;
+        write_stand_in(member, outside)?;
         names.push(format!("rest/{member}"));
         after = after.replace(
             &format!("path = \"{member}\""),
@@ -149,11 +149,11 @@ fn furnish(outside: &Path) -> Result<()> {
     for (package, folder, _) in PUBLISHED {
         outer = outer.replace(
             &format!("path = \"{folder}\""),
-            &format!("path = \"{}\"", versioned(package)),
+            &format!("path = \"{}\"", versioned_name(package)),
         );
         outer.push_str(&format!(
             "{package} = {{ path = \"{}\" }}\n",
-            versioned(package)
+            versioned_name(package)
         ));
     }
     fs::write(outside.join("Cargo.toml"), outer)?;
@@ -181,7 +181,7 @@ fn without_optimised_members(manifest: &str) -> String {
 }
 
 /// The members of the workspace, and its manifest before and after their list.
-fn members(manifest: &str) -> Result<(String, Vec<&str>, &str)> {
+fn split_members(manifest: &str) -> Result<(String, Vec<&str>, &str)> {
     const MEMBERS: &str = "members = ";
     let parts = manifest.split_once(MEMBERS).and_then(|(before, rest)| {
         let (list, after) = rest.strip_prefix('[')?.split_once(']')?;
@@ -195,7 +195,7 @@ fn members(manifest: &str) -> Result<(String, Vec<&str>, &str)> {
 }
 
 /// An empty crate with the dependencies of a member.
-fn stand_in(member: &str, outside: &Path) -> Result<()> {
+fn write_stand_in(member: &str, outside: &Path) -> Result<()> {
     let manifest = fs::read_to_string(workspace::root().join(member).join("Cargo.toml"))?;
     let folder = outside.join("rest").join(member);
     fs::create_dir_all(folder.join("src"))?;
@@ -224,7 +224,7 @@ fn without_sources(manifest: &str) -> String {
 
 /// Builds it all with what is compiled already, and says what was not. Examples are built, too: with them cargo
 /// takes the features that tests ask for, as it does here.
-fn build(outside: &Path) -> Result<()> {
+fn build_packages(outside: &Path) -> Result<()> {
     let mut cargo = cargo(outside);
     // Not locked: what a package needs for the tests of this workspace alone is not in it, and leaves the lock file.
     cargo.args([
@@ -246,19 +246,19 @@ fn build(outside: &Path) -> Result<()> {
         outside.display()
     );
     let messages = String::from_utf8_lossy(&output.stdout);
-    let anew: Vec<_> = messages.lines().filter_map(compiled_anew).collect();
+    let anew: Vec<_> = messages.lines().filter_map(compiled_dependency).collect();
     println!(
-        "built outside this workspace; dependencies compiled anew for it: {}",
+        "built outside this workspace; dependencies compiled again for it: {}",
         anew.len()
     );
     for package in anew.iter().take(5) {
-        eprintln!("compiled anew: {package}");
+        eprintln!("compiled again: {package}");
     }
     Ok(())
 }
 
-/// The dependency that a message of cargo tells of, if it was compiled and not taken as it was.
-fn compiled_anew(message: &str) -> Option<String> {
+/// The dependency named in a message of cargo, if it was compiled and not reused.
+fn compiled_dependency(message: &str) -> Option<String> {
     let message: Value = serde_json::from_str(message).ok()?;
     let package = message.get("package_id")?.as_str()?;
     let is_anew = message.get("fresh")? == false && package.starts_with("registry");
@@ -266,7 +266,7 @@ fn compiled_anew(message: &str) -> Option<String> {
 }
 
 /// The program that was built is asked for its policies.
-fn try_out() -> Result<()> {
+fn try_packages() -> Result<()> {
     let program = target().join("debug/semel");
     for (package, _, needed) in PUBLISHED
         .iter()
@@ -319,27 +319,29 @@ mod tests {
     #[test]
     fn the_members_are_read_from_the_manifest_and_all_else_is_kept() {
         let (before, names, after) =
-            members("[workspace]\nmembers = [\"a\", \"b/c\"]\nx = 1\n").unwrap();
+            split_members("[workspace]\nmembers = [\"a\", \"b/c\"]\nx = 1\n").unwrap();
         assert_eq!(
             (before.as_str(), after),
             ("[workspace]\nmembers = ", "\nx = 1\n")
         );
         assert_eq!(names, ["a", "b/c"]);
-        assert!(members("[workspace]\n").is_err());
+        assert!(split_members("[workspace]\n").is_err());
     }
 
     #[test]
     fn only_what_was_compiled_of_others_is_anew() {
         let message = |id: &str, fresh: bool| format!(r#"{{"package_id":"{id}","fresh":{fresh}}}"#);
-        assert!(compiled_anew(&message("registry+https://x#wasmtime@48.0.8", false)).is_some());
+        assert!(
+            compiled_dependency(&message("registry+https://x#wasmtime@48.0.8", false)).is_some()
+        );
         assert_eq!(
-            compiled_anew(&message("registry+https://x#wasmtime@48.0.8", true)),
+            compiled_dependency(&message("registry+https://x#wasmtime@48.0.8", true)),
             None
         );
         assert_eq!(
-            compiled_anew(&message("path+file:///x#semel@0.1.0", false)),
+            compiled_dependency(&message("path+file:///x#semel@0.1.0", false)),
             None
         );
-        assert_eq!(compiled_anew("no json"), None);
+        assert_eq!(compiled_dependency("no json"), None);
     }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::guests::{self, Built, Source};
+use crate::guests::{self, BuiltGuest, CompilerSource};
 use crate::workspace;
 
-/// What the package of a ready-made policy is called before its name.
+/// The prefix of the package of a ready-made policy.
 const PACKAGE_PREFIX: &str = "semel-policy-";
 
-/// What a policy may weigh: every byte is compiled by each host that loads it. Unicode's tables are 110 KiB of
+/// The largest policy, in bytes: every byte is compiled by each host that loads it. Unicode's tables are 110 KiB of
 /// `intent`.
 const BUDGETS_BYTES: &[(&str, u64)] = &[
     ("hints", 120 << 10),
@@ -21,30 +21,31 @@ const BUDGETS_BYTES: &[(&str, u64)] = &[
 
 /// Build the ready-made policies as WebAssembly components into target/policies.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct PoliciesArguments {
     /// Only these, such as `intent,hints`; all of them otherwise
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     names: Vec<String>,
-    /// Where the compiler for WebAssembly comes from; the first of them that works otherwise
+    /// The origin of the compiler for WebAssembly [default: the first that works]
     #[arg(long, value_name = "SOURCE")]
-    toolchain: Option<Source>,
+    toolchain: Option<CompilerSource>,
     /// Also copy them into the crate `semel-policies`, for `cargo package`
     #[arg(long)]
     pack: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let names = wanted(&known()?, &arguments.names)?;
+pub(crate) fn run(arguments: &PoliciesArguments) -> Result<()> {
+    let names = wanted_policies(&known_policies()?, &arguments.names)?;
     let packages: Vec<_> = names
         .iter()
         .map(|name| format!("{PACKAGE_PREFIX}{name}"))
         .collect();
     let out = workspace::built_policies();
-    for (name, built) in names
-        .iter()
-        .zip(guests::build(&packages, &out, arguments.toolchain)?)
+    for (name, built) in
+        names
+            .iter()
+            .zip(guests::build_guests(&packages, &out, arguments.toolchain)?)
     {
-        report(name, &built);
+        report_size(name, &built);
         within_budget(name, &built)?;
         if arguments.pack {
             pack(&built.path)?;
@@ -54,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Builds all of them, by the first compiler that works.
-pub(crate) fn all() -> Result<()> {
-    run(&Arguments {
+pub(crate) fn build_all() -> Result<()> {
+    run(&PoliciesArguments {
         names: Vec::new(),
         toolchain: None,
         pack: false,
@@ -63,8 +64,8 @@ pub(crate) fn all() -> Result<()> {
 }
 
 /// Builds all of them, and copies them to where `cargo package` finds them.
-pub(crate) fn packed() -> Result<()> {
-    run(&Arguments {
+pub(crate) fn pack_all() -> Result<()> {
+    run(&PoliciesArguments {
         names: Vec::new(),
         toolchain: None,
         pack: true,
@@ -72,7 +73,7 @@ pub(crate) fn packed() -> Result<()> {
 }
 
 /// The ready-made policies: each is a package in a folder of its own under `policies/`.
-fn known() -> Result<Vec<String>> {
+fn known_policies() -> Result<Vec<String>> {
     let folder = workspace::root().join("policies");
     let mut names = Vec::new();
     for entry in
@@ -87,7 +88,7 @@ fn known() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn wanted(known: &[String], asked: &[String]) -> Result<Vec<String>> {
+fn wanted_policies(known: &[String], asked: &[String]) -> Result<Vec<String>> {
     if let Some(name) = asked.iter().find(|name| !known.contains(name)) {
         bail!(
             "there is no ready-made policy `{name}`; there are: {}",
@@ -98,7 +99,7 @@ fn wanted(known: &[String], asked: &[String]) -> Result<Vec<String>> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size to look at")]
-fn report(name: &str, built: &Built) {
+fn report_size(name: &str, built: &BuiltGuest) {
     let path = built
         .path
         .strip_prefix(workspace::root())
@@ -111,7 +112,7 @@ fn report(name: &str, built: &Built) {
     );
 }
 
-fn within_budget(name: &str, built: &Built) -> Result<()> {
+fn within_budget(name: &str, built: &BuiltGuest) -> Result<()> {
     let Some((_, budget)) = BUDGETS_BYTES.iter().find(|(of, _)| *of == name) else {
         return Ok(());
     };

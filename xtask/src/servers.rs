@@ -9,15 +9,15 @@ use std::{
 
 use crate::{installed, workspace};
 
-/// What to do where it cannot be installed.
+/// The cure where it cannot be installed.
 const CURE: &str = "install Redis 7.0 or newer with its tools, so that `redis-server` and `redis-cli` are found, or let \
                     `apt-get` reach its archive and run `cargo xtask servers`";
 
 /// Unpack a Redis server into target/servers, where none is installed; as any user, and for the tests alone.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct ServersArguments {}
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
+pub(crate) fn run(_: &ServersArguments) -> Result<()> {
     prepare()
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn prepare() -> Result<()> {
         return Ok(());
     }
     let list = workspace::root().join("tests/servers/debian.txt");
-    installed::unless_there(&list, &workspace::servers(), unpack, CURE)
+    installed::unless_there(&list, &workspace::servers(), unpack_archive, CURE)
 }
 
 fn is_installed(program: &str) -> bool {
@@ -43,7 +43,7 @@ fn is_installed(program: &str) -> bool {
 }
 
 /// Unpacks the packages of the list. Nothing of the machine is changed.
-fn unpack(list: &Path, folder: &Path) -> Result<()> {
+fn unpack_archive(list: &Path, folder: &Path) -> Result<()> {
     let list = fs::read_to_string(list)?;
     let packages: Vec<&str> = list
         .lines()
@@ -51,28 +51,28 @@ fn unpack(list: &Path, folder: &Path) -> Result<()> {
         .collect();
     let downloads = folder.join("downloads");
     fs::create_dir_all(&downloads)?;
-    if download(&packages, &downloads, &[]).is_err() {
+    if download_package(&packages, &downloads, &[]).is_err() {
         // The machine's own lists are missing or old, and may be its administrator's alone to bring up to date.
         let lists = folder.join("apt");
         let own = own_lists(&lists)?;
-        apt(&own, &["update"], &downloads)?;
-        download(&packages, &downloads, &own)?;
+        apt_get(&own, &["update"], &downloads)?;
+        download_package(&packages, &downloads, &own)?;
         fs::remove_dir_all(&lists)?;
     }
     for file in fs::read_dir(&downloads)? {
         let mut unpacking = Command::new("dpkg");
         unpacking.arg("--extract").arg(file?.path()).arg(folder);
-        installed::quietly(&mut unpacking)?;
+        installed::run_quietly(&mut unpacking)?;
     }
     fs::remove_dir_all(&downloads)?;
     Ok(())
 }
 
-fn download(packages: &[&str], into: &Path, options: &[String]) -> Result<()> {
-    apt(options, &[&["download"], packages].concat(), into)
+fn download_package(packages: &[&str], into: &Path, options: &[String]) -> Result<()> {
+    apt_get(options, &[&["download"], packages].concat(), into)
 }
 
-fn apt(options: &[String], arguments: &[&str], folder: &Path) -> Result<()> {
+fn apt_get(options: &[String], arguments: &[&str], folder: &Path) -> Result<()> {
     let mut apt = Command::new("apt-get");
     apt.args(["--quiet=2", "--option=APT::Sandbox::User=root"])
         .args(options)

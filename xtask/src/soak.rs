@@ -7,27 +7,27 @@ use std::process::Command;
 
 use crate::{servers, workspace};
 
-/// How long two hosts share ledgers where nothing else is asked for.
+/// The default time for which two hosts share ledgers.
 const MINUTES: u64 = 5;
 
 /// Let two hosts share a ledger on a server while all goes wrong, or kill hosts at every point, pull plugs and lose messages, and
 /// count what a shop did: no double sending, no lost record.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct SoakArguments {
     /// For how long two hosts share ledgers on servers (5, divided among the kinds of ledger); or after how long each of what
     /// follows stops, however much was done by then.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: Option<u64>,
     /// Only on this kind of ledger.
     #[arg(long, conflicts_with_all = ["kills", "images", "stories"])]
-    ledger: Option<Ledger>,
-    /// How many processes on a file are killed, at every named point and at any moment.
+    ledger: Option<LedgerKind>,
+    /// Processes on a file that are killed, at every failpoint and at random moments.
     #[arg(long)]
     kills: Option<u64>,
-    /// How many disks are built of what a power loss may leave, and as many after syncs that failed, and looked at.
+    /// Disk images that are checked after a power loss, and as many after failed syncs.
     #[arg(long)]
     images: Option<u64>,
-    /// How many stories of lost requests, lost replies and late effects are told.
+    /// Stories of lost requests, lost replies and late effects that are played.
     #[arg(long)]
     stories: Option<u64>,
     /// Repeat the run that printed this seed: the same troubles, points and stories. What they meet is up to the machine.
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Ledger {
+enum LedgerKind {
     Postgres,
     Redis,
 }
@@ -44,8 +44,8 @@ enum Ledger {
 /// A test, and the variables that say how much of it.
 type Kind = (&'static str, Vec<(&'static str, u64)>);
 
-impl Arguments {
-    fn kinds(&self) -> Vec<Kind> {
+impl SoakArguments {
+    fn soak_kinds(&self) -> Vec<Kind> {
         let asked = [
             (
                 "whoever_is_killed_sends_nothing_twice::at_every_point_and_at_any_moment",
@@ -79,21 +79,22 @@ impl Arguments {
             })
             .collect();
         if counted.is_empty() {
-            self.days()
+            self.soak_days()
         } else {
             counted
         }
     }
 
     /// A day on each kind of ledger, which share the time.
-    fn days(&self) -> Vec<Kind> {
-        let ledgers = self
-            .ledger
-            .map_or_else(|| Ledger::value_variants().to_vec(), |ledger| vec![ledger]);
+    fn soak_days(&self) -> Vec<Kind> {
+        let ledgers = self.ledger.map_or_else(
+            || LedgerKind::value_variants().to_vec(),
+            |ledger| vec![ledger],
+        );
         let seconds = self.minutes.unwrap_or(MINUTES) * 60 / ledgers.len() as u64;
         let day = |ledger| match ledger {
-            Ledger::Postgres => "a_day_of_faults_sends_nothing_twice::on_postgres",
-            Ledger::Redis => "a_day_of_faults_sends_nothing_twice::on_redis",
+            LedgerKind::Postgres => "a_day_of_faults_sends_nothing_twice::on_postgres",
+            LedgerKind::Redis => "a_day_of_faults_sends_nothing_twice::on_redis",
         };
         ledgers
             .into_iter()
@@ -102,9 +103,9 @@ impl Arguments {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &SoakArguments) -> Result<()> {
     servers::prepare()?;
-    for (test, much) in arguments.kinds() {
+    for (test, much) in arguments.soak_kinds() {
         let mut soak = Command::new("cargo");
         // The same build as of all tests, so that nothing is compiled for other features.
         soak.args([

@@ -8,10 +8,10 @@ use crate::{canaries, localstripe, mcp_peers, policies, servers, workspace};
 
 /// Build the policies and run all tests; a skipped one fails.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct TestArguments {}
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
-    policies::all()?;
+pub(crate) fn run(_: &TestArguments) -> Result<()> {
+    policies::build_all()?;
     localstripe::prepare()?;
     mcp_peers::prepare()?;
     servers::prepare()?;
@@ -24,11 +24,11 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
         "--all-targets",
         "--no-fail-fast",
     ])?;
-    canaries::search()?;
+    canaries::search_test_output()?;
     cargo(&["test", "--workspace", "--doc", "--quiet"])
 }
 
-/// Runs cargo in the workspace, as whoever called this would.
+/// Runs cargo in the workspace, with the environment of the caller.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
     let shown = arguments.join(" ");
     let status = Command::new("cargo")

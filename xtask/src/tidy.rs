@@ -27,7 +27,7 @@ const FOLDERS: &[&str] = &[
 
 /// Measure how plainly the code is written, and fail where a goal is missed.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct TidyArguments {
     /// Print every place that counts against a goal
     #[arg(long)]
     list: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     folder: Option<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &TidyArguments) -> Result<()> {
     let mut missed = Vec::new();
     for folder in FOLDERS {
         if arguments

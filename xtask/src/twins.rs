@@ -6,13 +6,13 @@ use crate::test::cargo;
 
 /// Walk the ledger without each of its rules, and print the promise that breaks.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct TwinsArguments {
     /// Walk the plans with all rules instead, and print how many states each has.
     #[arg(long)]
     plans: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &TwinsArguments) -> Result<()> {
     let run = ["run", "--quiet", "--package", "semel-model"];
     let plans = ["--", "--plans"];
     cargo(

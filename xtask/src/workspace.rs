@@ -1,7 +1,7 @@
-//! Where things lie in this workspace.
+//! Folders of this workspace.
 //!
 //! Everything here hangs on the folder of the workspace, never on the present one or on `CARGO_TARGET_DIR`: a
-//! build script has to find the built policies without asking anybody.
+//! build script has to find the built policies without any setting.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub(crate) fn root() -> &'static Path {
     xtask.parent().unwrap_or(xtask)
 }
 
-/// Where the ready-made policies are written, and where `semel-policies` looks for them.
+/// The folder in which `semel-policies` finds the ready-made policies.
 pub(crate) fn built_policies() -> PathBuf {
     root().join("target/policies")
 }
@@ -21,12 +21,12 @@ pub(crate) fn guest_target() -> PathBuf {
     root().join("target/guests")
 }
 
-/// Where MCP clients and servers that nobody here wrote are installed.
+/// The folder of installed third-party MCP clients and servers.
 pub(crate) fn mcp_peers() -> PathBuf {
     root().join("target/mcp-peers")
 }
 
-/// Where servers that nobody here wrote are unpacked.
+/// The folder of unpacked third-party servers.
 pub(crate) fn servers() -> PathBuf {
     root().join("target/servers")
 }

@@ -7,14 +7,14 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 const CONTRACT: &str = "semel:policy/";
 
 /// The component that a module built with the SDK stands for.
-pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn encode_component(module: &[u8]) -> Result<Vec<u8>> {
     let component = ComponentEncoder::default()
         .validate(true)
         .module(module)
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| anyhow::anyhow!("{error:#}"))
         .context("it is not built from the SDK, or imports what no host offers")?;
-    let imports = imports(&component)?;
+    let imports = forbidden_imports(&component)?;
     ensure!(
         imports.is_empty(),
         "it imports {}, and a policy may import nothing",
@@ -23,8 +23,8 @@ pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>> {
     Ok(component)
 }
 
-/// What a component imports beyond the types of the contract.
-fn imports(component: &[u8]) -> Result<Vec<String>> {
+/// The imports of a component beyond the types of the contract.
+fn forbidden_imports(component: &[u8]) -> Result<Vec<String>> {
     let decoded = wit_component::decode(component).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let DecodedWasm::Component(resolve, world) = decoded else {
         bail!("it is a package of interfaces, not a component")

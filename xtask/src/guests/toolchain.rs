@@ -16,15 +16,15 @@ use anyhow::{Context, Result};
 use super::TARGET;
 use crate::workspace;
 
-/// How long rustup may take to add the target before Debian's packages are tried.
+/// The time that rustup has to add the target before Debian's packages are tried.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(20);
 
-/// How often a running rustup is looked at.
+/// The time between two polls of a running rustup.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Where a compiler for WebAssembly comes from.
+/// The origin of a compiler for WebAssembly.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Source {
+pub(crate) enum CompilerSource {
     /// The compiler in use, its target added by rustup where it is missing
     Rustup,
     /// The packages of Debian, which also carry the sources of the standard library
@@ -38,7 +38,7 @@ pub(super) enum Toolchain {
     /// The compiler in use has it now: rustup added it.
     Added,
     /// Debian's compiler, which builds the standard library along.
-    Debian(debian::Compiler),
+    Debian(debian::DebianCompiler),
 }
 
 impl Toolchain {
@@ -61,21 +61,21 @@ impl fmt::Display for Toolchain {
 }
 
 /// The first compiler that works, or the one from `source`.
-pub(super) fn find(source: Option<Source>) -> Result<Toolchain> {
+pub(super) fn find_toolchain(source: Option<CompilerSource>) -> Result<Toolchain> {
     match source {
-        Some(Source::Rustup) => by_rustup().context("no target for guests"),
-        Some(Source::Debian) => debian::find().map(Toolchain::Debian),
-        None => first(),
+        Some(CompilerSource::Rustup) => by_rustup().context("no target for guests"),
+        Some(CompilerSource::Debian) => debian::find_compiler().map(Toolchain::Debian),
+        None => first_working(),
     }
 }
 
-fn first() -> Result<Toolchain> {
-    if installed() {
+fn first_working() -> Result<Toolchain> {
+    if has_target() {
         return Ok(Toolchain::Installed);
     }
-    let memory = failed_before();
+    let memory = failure_memory();
     let rustup = match fs::read_to_string(&memory) {
-        Ok(reason) if debian::present() => Err(anyhow::anyhow!(
+        Ok(reason) if debian::is_installed() => Err(anyhow::anyhow!(
             "{reason} (remembered in `{}`)",
             memory.display()
         )),
@@ -86,19 +86,19 @@ fn first() -> Result<Toolchain> {
         Err(error) => format!("{error:#}"),
     };
     eprintln!("no target from rustup: {reason}; trying the packages of Debian");
-    let compiler =
-        debian::find().with_context(|| format!("rustup could not add {TARGET}: {reason}"))?;
-    remember(&reason)?;
+    let compiler = debian::find_compiler()
+        .with_context(|| format!("rustup could not add {TARGET}: {reason}"))?;
+    remember_failure(&reason)?;
     Ok(Toolchain::Debian(compiler))
 }
 
-/// Where it is remembered that rustup cannot add the target, so that not every build waits for it again.
-fn failed_before() -> PathBuf {
+/// The file that remembers a failed rustup, so that not every build waits for it again.
+fn failure_memory() -> PathBuf {
     workspace::guest_target().join("rustup-cannot-add-the-target")
 }
 
-fn remember(reason: &str) -> Result<()> {
-    let memory = failed_before();
+fn remember_failure(reason: &str) -> Result<()> {
+    let memory = failure_memory();
     if !memory.exists() {
         fs::create_dir_all(workspace::guest_target())?;
         fs::write(memory, reason)?;
@@ -106,9 +106,9 @@ fn remember(reason: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether the compiler in use has the standard library of the target.
-fn installed() -> bool {
-    printed("rustc", &["--print", "target-libdir", "--target", TARGET])
+/// Returns true if the compiler in use has the standard library of the target.
+fn has_target() -> bool {
+    output_of("rustc", &["--print", "target-libdir", "--target", TARGET])
         .and_then(|folder| fs::read_dir(folder).ok())
         .is_some_and(|mut files| files.any(|file| is_core(&file)))
 }
@@ -119,14 +119,14 @@ fn is_core(file: &std::io::Result<fs::DirEntry>) -> bool {
 }
 
 fn by_rustup() -> Result<Toolchain> {
-    if installed() {
+    if has_target() {
         return Ok(Toolchain::Installed);
     }
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", TARGET]).stdin(Stdio::null());
     run_within(&mut rustup, RUSTUP_LIMIT)?;
     anyhow::ensure!(
-        installed(),
+        has_target(),
         "`rustup target add {TARGET}` ended well, but the compiler in use has no such target"
     );
     Ok(Toolchain::Added)
@@ -151,8 +151,8 @@ fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     anyhow::bail!("`{name}` took longer than {} s", limit.as_secs())
 }
 
-/// What a command prints, trimmed, if it succeeds.
-fn printed(program: &str, arguments: &[&str]) -> Option<String> {
+/// Returns the trimmed output of a command, if it succeeds.
+fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)
         .stderr(Stdio::null())

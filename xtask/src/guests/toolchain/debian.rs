@@ -7,19 +7,19 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{TARGET, printed};
+use super::{TARGET, output_of};
 
 const RUSTC: &str = "/usr/bin/rustc";
 
 const PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "libstd-rust-web-dev"];
 
 /// Debian's compiler, and a linker for WebAssembly.
-pub(in crate::guests) struct Compiler {
+pub(in crate::guests) struct DebianCompiler {
     version: String,
     linker: PathBuf,
 }
 
-impl Compiler {
+impl DebianCompiler {
     pub(super) fn apply(&self, cargo: &mut Command) {
         cargo
             .env("RUSTC", RUSTC)
@@ -29,7 +29,7 @@ impl Compiler {
     }
 }
 
-impl fmt::Display for Compiler {
+impl fmt::Display for DebianCompiler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -39,37 +39,37 @@ impl fmt::Display for Compiler {
     }
 }
 
-/// Whether the packages are there.
-pub(super) fn present() -> bool {
-    sources().is_some_and(|sources| sources.is_file())
+/// Returns true if the packages are installed.
+pub(super) fn is_installed() -> bool {
+    std_sources().is_some_and(|sources| sources.is_file())
 }
 
 /// Debian's compiler, installed where it is missing.
-pub(super) fn find() -> Result<Compiler> {
-    if !present() {
-        install()?;
+pub(super) fn find_compiler() -> Result<DebianCompiler> {
+    if !is_installed() {
+        install_packages()?;
     }
     ensure!(
-        present(),
+        is_installed(),
         "Debian's packages are installed, but `{RUSTC}` has no sources of the standard library"
     );
     let version =
-        printed(RUSTC, &["--version"]).with_context(|| format!("`{RUSTC}` does not run"))?;
-    Ok(Compiler {
+        output_of(RUSTC, &["--version"]).with_context(|| format!("`{RUSTC}` does not run"))?;
+    Ok(DebianCompiler {
         version,
-        linker: linker()?,
+        linker: wasm_linker()?,
     })
 }
 
 /// A file that only `rust-web-src` brings.
-fn sources() -> Option<PathBuf> {
-    let sysroot = printed(RUSTC, &["--print", "sysroot"])?;
+fn std_sources() -> Option<PathBuf> {
+    let sysroot = output_of(RUSTC, &["--print", "sysroot"])?;
     Some(Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml"))
 }
 
 /// The linker that comes with the compiler in use: Debian's packages have none for WebAssembly.
-fn linker() -> Result<PathBuf> {
-    let sysroot = printed("rustc", &["--print", "sysroot"]).context("`rustc` does not run")?;
+fn wasm_linker() -> Result<PathBuf> {
+    let sysroot = output_of("rustc", &["--print", "sysroot"]).context("`rustc` does not run")?;
     let libraries = Path::new(&sysroot).join("lib/rustlib");
     std::fs::read_dir(&libraries)
         .with_context(|| format!("cannot list `{}`", libraries.display()))?
@@ -83,12 +83,12 @@ fn linker() -> Result<PathBuf> {
         })
 }
 
-fn install() -> Result<()> {
+fn install_packages() -> Result<()> {
     let packages = PACKAGES.join(" ");
     let cure = format!(
         "run `rustup target add {TARGET}`, or, as root on Debian, `apt-get install {packages}`"
     );
-    if !is_root() || printed("apt-get", &["--version"]).is_none() {
+    if !is_root() || output_of("apt-get", &["--version"]).is_none() {
         bail!("there is no compiler for WebAssembly: {cure}");
     }
     eprintln!("installing {packages}");
@@ -108,7 +108,7 @@ fn apt_get(arguments: &[&str]) -> bool {
     apt.args(["-q", "-o", "APT::Color=0"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive");
-    // Its talk is not the data of this command.
+    // Its messages are not the data of this command.
     apt.stdin(Stdio::null())
         .stdout(Stdio::from(std::io::stderr()));
     apt.status().is_ok_and(|status| status.success())
