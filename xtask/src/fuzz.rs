@@ -11,7 +11,7 @@ const TESTS: &str = "binary(=engine) and test(/^noise::/)";
 /// Generate modules and components, alter real policies, and load them all: no panic, and a typed fault for each.
 #[derive(clap::Args)]
 pub(crate) struct FuzzArguments {
-    /// How long to go on.
+    /// The time to run.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
     /// Repeat the run of this seed.

@@ -33,7 +33,7 @@ pub(crate) struct BuiltGuest {
 
 /// Builds these packages into `out`, each as `NAME.wasm`, where the name is the package's without `semel-policy-`.
 ///
-/// A file whose bytes do not change is not written, so that what depends on it is not built again.
+/// An unchanged file is not written, so that what depends on it is not built again.
 pub(crate) fn build_guests(
     packages: &[String],
     out: &Path,
@@ -119,7 +119,7 @@ fn guest_flags() -> Result<String> {
     let cargo_home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(env::home_dir()?.join(".cargo")));
-    // A guest whose package has a line of its own in the profile would lose the profile's `strip` by it.
+    // A guest with a line of its own in the profile would lose the profile's `strip` by it.
     let mut flags = ["-C", LEAN_STACK, "-C", "strip=symbols"]
         .map(str::to_owned)
         .to_vec();

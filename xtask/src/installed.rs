@@ -1,4 +1,4 @@
-//! Programs that nobody here wrote and tests talk to: put into `target/` once, from lists that pin every version.
+//! Third-party programs that tests talk to: put into `target/` once, from lists that pin every version.
 //!
 //! INVARIANT: what was installed from a list is known by a copy of that list beside it, which is written last. So a half-made
 //! folder is never taken for a whole one, a changed list installs again, and every other run needs no network.

@@ -1,4 +1,4 @@
-//! `cargo xtask localstripe`: installs localstripe, a fake of Stripe that somebody else wrote, for the tests that need it.
+//! `cargo xtask localstripe`: installs localstripe, a third-party fake of Stripe, for the tests that need it.
 
 use anyhow::Result;
 

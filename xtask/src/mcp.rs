@@ -1,4 +1,4 @@
-//! `cargo xtask mcp`: the gateway between clients and servers that nobody here wrote, and with every fault, and a table of
+//! `cargo xtask mcp`: the gateway between third-party clients and servers, and with every fault, and a table of
 //! what came of it.
 
 use anyhow::{Context, Result, ensure};

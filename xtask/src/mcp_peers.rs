@@ -1,4 +1,4 @@
-//! `cargo xtask mcp-peers`: installs MCP clients and servers that nobody here wrote, for the tests of the gateway.
+//! `cargo xtask mcp-peers`: installs third-party MCP clients and servers, for the tests of the gateway.
 
 use anyhow::Result;
 

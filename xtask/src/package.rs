@@ -84,7 +84,7 @@ fn pack_all() -> Result<()> {
     Ok(())
 }
 
-/// Unpacks a package, and looks whether all is there that somebody needs who has nothing else.
+/// Unpacks a package and checks that it holds all that its users need.
 fn unpack_package(package: &str, needed: &[&str], outside: &Path) -> Result<()> {
     let name = versioned_name(package);
     let file = workspace::root()

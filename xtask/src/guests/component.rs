@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
-/// The only package whose interfaces a policy may import: they hold types and no functions.
+/// The only package with interfaces that a policy may import: they hold types and no functions.
 const CONTRACT: &str = "semel:policy/";
 
 /// The component that a module built with the SDK stands for.

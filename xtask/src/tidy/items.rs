@@ -22,13 +22,13 @@ pub(crate) struct FunctionBody {
 #[derive(Debug, Default)]
 pub(crate) struct FileItems {
     pub(crate) types: Vec<NamedItem>,
-    /// Functions whose names are chosen freely: not those of traits, nor `new` and `main`.
+    /// Functions with freely chosen names: not those of traits, nor `new` and `main`.
     pub(crate) functions: Vec<NamedItem>,
     pub(crate) bodies: Vec<FunctionBody>,
     pub(crate) public: Vec<NamedItem>,
 }
 
-/// What a brace belongs to.
+/// The owner of a brace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BraceScope {
     /// A trait, or its implementation for a type: the names of its methods are given.
@@ -98,7 +98,7 @@ fn is_identifier(file: &SourceFile<'_>, at: usize) -> bool {
         .is_some_and(|token| token.kind == TokenKind::Ident)
 }
 
-/// The scope that the brace at `open` begins, whose head begins at `head`.
+/// The scope that begins with the brace at `open`, after the head at `head`.
 fn scope_of(file: &SourceFile<'_>, head: usize, open: usize) -> BraceScope {
     let texts: Vec<_> = file.texts(head, open.saturating_sub(head)).collect();
     let is_function = texts.contains(&"fn");
@@ -110,7 +110,7 @@ fn scope_of(file: &SourceFile<'_>, head: usize, open: usize) -> BraceScope {
     }
 }
 
-/// The body of the function whose `fn` is at `at`, if it has one.
+/// The body of the function with its `fn` at `at`, if it has one.
 fn body_of(file: &SourceFile<'_>, at: usize) -> Option<FunctionBody> {
     let mut cursor = at;
     loop {

@@ -55,7 +55,7 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
-    /// Whether the goal is missed.
+    /// Returns true if the goal is missed.
     pub(crate) fn is_missed(&self) -> bool {
         self.goal.is_some_and(|goal| self.share() > goal)
     }
@@ -101,7 +101,7 @@ const UNREACHED: &str = "pub items that only their package names";
 const LONG_FUNCTIONS: &str = "functions over 70 lines";
 const LONG_FILES: &str = "files over 600 lines of code";
 
-/// What was counted in a folder.
+/// The counts of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct FolderMeasures {
     pub(crate) offences: Vec<Offence>,
@@ -331,7 +331,7 @@ fn offence(measure: &'static str, file: &SourceFile<'_>, line: usize, what: &str
     }
 }
 
-/// Whether a type's name is a participle or a function word.
+/// Returns true if a type's name is a participle or a function word.
 fn is_no_noun(name: &str) -> bool {
     let is_one_word = name.chars().filter(char::is_ascii_uppercase).count() == 1;
     let is_participle = name.ends_with("ed") || name.ends_with("ing");

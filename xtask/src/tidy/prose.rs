@@ -43,7 +43,7 @@ pub(crate) fn item_docs<'f, 'a>(
     })
 }
 
-/// Whether documentation begins like a question.
+/// Returns true if documentation begins like a question.
 pub(crate) fn begins_like_a_question(doc: &CommentLine<'_>) -> bool {
     doc.text
         .split(' ')

@@ -31,10 +31,10 @@ const USERS: &[&str] = &[
     "README.md",
 ];
 
-/// What the documentation of a module says whose items others may need that are not here.
+/// The mark of a module with items for users outside this repository.
 const EXTENSION_POINT: &str = "extension point";
 
-/// Returns the public items of `files` whose names stand nowhere outside their package.
+/// Returns the public items of `files` with names that are used nowhere outside their package.
 pub(crate) fn unreached_items(
     folder: &str,
     files: &[SourceFile<'_>],
