@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// How many calls so many callers make in this time: `call` again and again, or such as nobody made before.
+/// Returns the calls that so many callers make in this time: `call` repeatedly, or calls that are new.
 pub(crate) fn make(
     runtime: &Runtime,
     host: &Semel,
@@ -20,10 +20,8 @@ pub(crate) fn make(
     during: Duration,
     call: Option<&Call>,
 ) -> Result<u64> {
-    let (stop, done) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
+    let stop = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(AtomicU64::new(0));
     let callers: Vec<_> = (0..callers)
         .map(|_| {
             runtime.spawn(keep_calling(

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long two threads decide against one, a round.
+/// The time of a round in which two threads decide against one.
 const ROUND: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 9;
 
@@ -106,12 +106,14 @@ fn natively<P: semel_guest::Policy>(settings: Value) -> impl FnMut() -> Result<(
 
 fn two_threads(rows: &mut Rows, name: &str, policy: &Policy) -> Result<()> {
     let call = world::call(17)?;
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    let mut alone = Vec::new();
+    let mut together = Vec::new();
     for _ in 0..ROUNDS {
         alone.push(per_second(policy, &call, 1)?);
         together.push(per_second(policy, &call, 2)?);
     }
-    let (alone, together) = (Sample::of(alone), Sample::of(together));
+    let alone = Sample::of(alone);
+    let together = Sample::of(together);
     let name = format!("`{name}`: derives a second from two threads (floor: one thread)");
     rows.add(
         &name,
@@ -127,7 +129,8 @@ fn per_second(policy: &Policy, call: &Call, threads: usize) -> Result<f64> {
     let barrier = Barrier::new(threads);
     let decide = || -> Result<u64> {
         barrier.wait();
-        let (begun, mut count) = (Instant::now(), 0);
+        let begun = Instant::now();
+        let mut count = 0;
         while begun.elapsed() < ROUND {
             black_box(policy.derive(call)?);
             count += 1;

@@ -34,7 +34,9 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, program: Option<&Path>) ->
     let guarded = Guarded::set_up(program, folder)?;
     // The first fills the cache of compiled code and makes the ledger.
     guarded.run(0)?;
-    let (mut bare, mut executed, mut replayed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut bare = Vec::new();
+    let mut executed = Vec::new();
+    let mut replayed = Vec::new();
     for round in 1..=ROUNDS {
         bare.push(timed(&mut Command::new("true"))?);
         executed.push(guarded.run(round)?);

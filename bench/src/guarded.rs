@@ -23,14 +23,15 @@ fn one(rows: &mut Rows, runtime: &Runtime, name: &str, policy: Policy) -> Result
     let settled = settled(runtime, &host)?;
     let mut executed = || runtime.block_on(execute_one(host.clone()));
     let mut replayed = || {
-        let (host, call) = (host.clone(), settled.clone());
+        let host = host.clone();
+        let call = settled.clone();
         runtime.block_on(async move { world::replay(&host, call).await })
     };
     let mut derived = || {
         black_box(policy.derive(&settled)?);
         Ok(())
     };
-    // An outcome that lasts until delivery is taken by whoever reads it first, and then nothing is replayed.
+    // An outcome that lasts until delivery is delivered to its first reader, and then nothing is replayed.
     let replays = name != "hints";
     let mut nothing = || Ok(());
     let replayed: sample::Work<'_> = if replays { &mut replayed } else { &mut nothing };

@@ -11,18 +11,18 @@ use semel::{model::Call, runtime::Semel, store::SqliteStore};
 use std::{cell::Cell, path::Path, sync::Arc};
 use tokio::runtime::Runtime;
 
-/// How many settled operations the short history has.
+/// The settled operations of the short history.
 const SHORT: u32 = 1_000;
 
-/// How many of them are known by their call, spread over the history, to be replayed in turn.
+/// Those of them that are replayed in turn, spread over the history.
 const KNOWN: u32 = 500;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
     let runtime = world::runtime(1)?;
     let short = History::of(&runtime, &folder.join("short.db"), SHORT)?;
     let long = History::of(&runtime, &folder.join("long.db"), length)?;
-    let (mut executed_long, mut executed_short) =
-        (|| long.execute(&runtime), || short.execute(&runtime));
+    let mut executed_long = || long.execute(&runtime);
+    let mut executed_short = || short.execute(&runtime);
     let [executed, floor] = sample::microseconds([&mut executed_long, &mut executed_short])?;
     let title =
         |what: &str| format!("{length} settled operations, one caller, {what} (floor: {SHORT})");
@@ -33,8 +33,8 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()>
         Some(floor),
         &[Reach::TimesAtMost(1.3)],
     );
-    let (mut replayed_long, mut replayed_short) =
-        (|| long.replay(&runtime), || short.replay(&runtime));
+    let mut replayed_long = || long.replay(&runtime);
+    let mut replayed_short = || short.replay(&runtime);
     let [replayed, floor] = sample::microseconds([&mut replayed_long, &mut replayed_short])?;
     rows.add(
         &title("replayed"),
@@ -45,10 +45,8 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()>
     );
     let before = world::resident_mib()?;
     sample::microseconds([&mut executed_long, &mut replayed_long])?;
-    let (after, before) = (
-        Sample::exactly(world::resident_mib()?),
-        Sample::exactly(before),
-    );
+    let after = Sample::exactly(world::resident_mib()?);
+    let before = Sample::exactly(before);
     let title = "memory of the process after as many calls again (floor: before them)";
     rows.add(
         title,

@@ -11,13 +11,13 @@ use std::{
 
 use crate::sample::{Sample, micros};
 
-/// How many syncs are timed.
+/// The number of timed syncs.
 const SYNCS: usize = 40;
 
-/// How long a disk may take to write what it was given.
+/// The time that a disk has to write its backlog.
 const QUIET_WITHIN: Duration = Duration::from_secs(600);
 
-/// Where it was measured.
+/// The machine of the measurement.
 #[derive(Serialize)]
 pub(crate) struct Machine {
     processor: String,
@@ -75,7 +75,8 @@ fn file_system(folder: &Path) -> String {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let under = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
-        let (at, kind) = (words.next()?, words.next()?);
+        let at = words.next()?;
+        let kind = words.next()?;
         folder.starts_with(at).then_some((at.len(), kind))
     });
     under
@@ -97,7 +98,7 @@ pub(crate) fn wait_until_quiet(folder: &Path, usual: Sample) -> Result<()> {
     Ok(())
 }
 
-/// How long it takes to append to a file and sync, in microseconds.
+/// The time to append to a file and sync, in microseconds.
 pub(crate) fn sync(folder: &Path) -> Result<Sample> {
     let mut file = tempfile::tempfile_in(folder)?;
     let mut times = Vec::new();

@@ -27,7 +27,7 @@ use clap::Parser;
 use row::Rows;
 use std::{path::PathBuf, process::ExitCode};
 
-/// What a call through Semel costs, beside the same work without it.
+/// Measure the cost of a call through Semel, beside the same work without it.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
@@ -40,21 +40,21 @@ struct Arguments {
     /// The same, separated by commas.
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     only: Vec<Group>,
-    /// Where ledgers are kept while they are measured: figures of a disk are figures of *this* disk.
+    /// The folder of measured ledgers: figures of a disk are figures of *this* disk.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// The `semel` program whose start is measured.
+    /// The `semel` program to start.
     #[arg(long, value_name = "PROGRAM")]
     semel: Option<PathBuf>,
-    /// How many settled operations the long history has.
+    /// The settled operations of the long history
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     history: u32,
-    /// How many the long history on a server has. Ten million take some 12 GB.
+    /// The settled operations of the long history on a server; ten million take some 12 GB.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
     server_history: u32,
 }
 
-/// What is measured together.
+/// A group of measurements.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Group {
     Decisions,
@@ -69,7 +69,7 @@ enum Group {
 }
 
 impl Group {
-    /// What is measured where nothing else is asked for: all but what fills a disk.
+    /// The default groups: all but the one that fills a disk.
     const USUAL: [Self; 8] = [
         Self::Decisions,
         Self::Guarded,

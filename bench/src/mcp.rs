@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use gateway::Gateway;
 use std::{path::Path, time::Duration};
 
-/// How many calls are under way where there are many, and how long that is measured how often.
+/// The calls in progress at once where there are many; the time of a round; the number of rounds.
 const AT_ONCE: usize = 64;
 const ROUND: Duration = Duration::from_millis(1_000);
 const ROUNDS: usize = 5;
@@ -28,11 +28,12 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, semel: Option<&Path>) -> R
     http::measure(rows, &gateway)
 }
 
-/// How many of these a second, `at_once` each time.
+/// Returns the calls per second, `at_once` in progress.
 fn a_second(at_once: usize, mut all: impl FnMut() -> Result<()>) -> Result<crate::sample::Sample> {
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
-        let (begun, mut done) = (std::time::Instant::now(), 0);
+        let begun = std::time::Instant::now();
+        let mut done = 0;
         while begun.elapsed() < ROUND {
             all()?;
             done += at_once;

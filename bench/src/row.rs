@@ -4,7 +4,7 @@ use crate::{machine::Machine, sample::Sample};
 use anyhow::Result;
 use serde::Serialize;
 
-/// How far a figure is meant to reach.
+/// The goal of a figure.
 #[derive(Clone, Copy)]
 pub(crate) enum Reach {
     /// At most so much, in the figure's own unit.

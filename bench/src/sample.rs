@@ -4,7 +4,7 @@
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
-/// What several rounds of the same came to.
+/// The results of several rounds of the same work.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) median: f64,
@@ -39,7 +39,8 @@ impl Sample {
 
     /// Each value turned into another.
     pub(crate) fn map(self, change: impl Fn(f64) -> f64) -> Self {
-        let (low, high) = (change(self.low), change(self.high));
+        let low = change(self.low);
+        let high = change(self.high);
         Self {
             median: change(self.median),
             low: low.min(high),
@@ -48,10 +49,10 @@ impl Sample {
     }
 }
 
-/// How many rounds are measured, after one that is not.
+/// The number of measured rounds, after one for warm-up.
 const ROUNDS: usize = 15;
 
-/// How long a round takes, roughly.
+/// The approximate time of a round.
 const ROUND: Duration = Duration::from_millis(60);
 
 /// Something that is done again and again.
@@ -72,7 +73,7 @@ pub(crate) fn microseconds<const N: usize>(mut works: [Work<'_>; N]) -> Result<[
     Ok(values.map(Sample::of))
 }
 
-/// How often a work fits into a round.
+/// Returns how often a work fits into a round.
 fn fitting(work: Work<'_>) -> Result<u32> {
     let mut count = 1;
     loop {

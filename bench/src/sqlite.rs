@@ -17,13 +17,13 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// How many callers there are where there are many.
+/// The number of callers where there are many.
 const CALLERS: usize = 64;
-/// How long many callers are measured, a round.
+/// The time of a round with many callers.
 const ROUND: Duration = Duration::from_millis(1_000);
 const ROUNDS: usize = 5;
 
-/// Where figures of the processor alone are taken: nothing is synced there.
+/// A folder in memory, for figures of the processor alone: nothing is synced there.
 const MEMORY: &str = "/dev/shm";
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
@@ -94,7 +94,9 @@ impl Placed {
     }
 
     fn many_callers(&mut self, rows: &mut Rows) -> Result<()> {
-        let (mut calls, mut floor, mut commits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut calls = Vec::new();
+        let mut floor = Vec::new();
+        let mut commits = Vec::new();
         for _ in 0..ROUNDS {
             let before = self.store.commits();
             let done = callers::make(&self.runtime, &self.host, CALLERS, ROUND, None)?;
@@ -102,7 +104,8 @@ impl Placed {
             commits.push((self.store.commits() - before) as f64 / done as f64);
             floor.push(self.bare.calls_per_second()?);
         }
-        let (calls, floor) = (Sample::of(calls), Sample::of(floor));
+        let calls = Sample::of(calls);
+        let floor = Sample::of(floor);
         let title =
             self.title("64 callers, executed (floor: the same writes in groups of 64, bare)");
         rows.add(
@@ -127,7 +130,8 @@ impl Placed {
         self.runtime
             .block_on(world::execute(&self.host, call.clone()))?;
         let mut replayed = || {
-            let (host, call) = (self.host.clone(), call.clone());
+            let host = self.host.clone();
+            let call = call.clone();
             self.runtime
                 .block_on(async move { world::replay(&host, call).await })
         };
@@ -217,7 +221,8 @@ impl Bare {
     }
 
     fn calls_per_second(&mut self) -> Result<f64> {
-        let (begun, mut calls) = (Instant::now(), 0);
+        let begun = Instant::now();
+        let mut calls = 0;
         while begun.elapsed() < ROUND {
             self.commits_of(CALLERS)?;
             calls += CALLERS;

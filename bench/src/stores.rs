@@ -21,14 +21,14 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// How many callers there are where there are many.
+/// The number of callers where there are many.
 const CALLERS: usize = 64;
 
-/// How long something is measured before its floor has its turn, and how often.
+/// The time of a round before its floor has its turn, and the number of rounds.
 const TURN: Duration = Duration::from_millis(1_500);
 const TURNS: usize = 5;
 
-/// How often a waiter waits.
+/// The number of waits.
 const WAITS: usize = 40;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
@@ -38,7 +38,7 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     redis::measure(rows, folder)
 }
 
-/// What a ledger with so many settled operations costs, beside a short one.
+/// Measures a ledger with so many settled operations, beside a short one.
 pub(crate) fn measure_history(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     history::measure(rows, folder, length)
@@ -57,11 +57,12 @@ impl Guarded {
         Ok(Self { runtime, host })
     }
 
-    /// How many microseconds an executed call takes one caller, in a task as those of a server are.
+    /// Returns the microseconds of an executed call of one caller, in a task as a server has them.
     fn alone(&self) -> Result<f64> {
         let host = self.host.clone();
         let calling = self.runtime.spawn(async move {
-            let (begun, mut done) = (Instant::now(), 0);
+            let begun = Instant::now();
+            let mut done = 0;
             while begun.elapsed() < TURN {
                 world::execute(&host, world::fresh_call()?).await?;
                 done += 1;
@@ -71,7 +72,7 @@ impl Guarded {
         self.runtime.block_on(calling)?
     }
 
-    /// How many calls many callers make in a second: `call` again and again, or such as nobody made before.
+    /// Returns the calls per second of many callers: `call` repeatedly, or calls that are new.
     fn crowd(&self, call: Option<&Call>) -> Result<f64> {
         let done = callers::make(&self.runtime, &self.host, CALLERS, TURN, call)?;
         Ok(done as f64 / TURN.as_secs_f64())
@@ -89,10 +90,8 @@ impl Guarded {
 /// Milliseconds from before a settlement is asked for in one store until a waiter of another has woken.
 fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Result<Sample> {
     runtime.block_on(async {
-        let (key, mut version) = (
-            semel_conformance::key(1),
-            semel_conformance::fresh_version(),
-        );
+        let key = semel_conformance::key(1);
+        let mut version = semel_conformance::fresh_version();
         let created = one
             .create(
                 key,
@@ -113,7 +112,8 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
                 Instant::now()
             });
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let (next, written) = (semel_conformance::fresh_version(), Instant::now());
+            let next = semel_conformance::fresh_version();
+            let written = Instant::now();
             let entry = semel_conformance::entry(u32::try_from(number)?);
             one.replace(key, version, &entry, next, Keep::UntilRemoved)
                 .await?;
@@ -129,9 +129,11 @@ fn in_turn(
     mut work: impl FnMut() -> Result<f64>,
     mut floor: impl FnMut() -> Result<f64>,
 ) -> Result<[Sample; 2]> {
-    let (mut works, mut floors) = (Vec::new(), Vec::new());
+    let mut works = Vec::new();
+    let mut floors = Vec::new();
     for turn in 0..=TURNS {
-        let (one, other) = (work()?, floor()?);
+        let one = work()?;
+        let other = floor()?;
         if turn > 0 {
             works.push(one);
             floors.push(other);

@@ -14,7 +14,7 @@ use std::sync::{
 };
 use tokio::runtime::Runtime;
 
-/// What an operator writes for a tool that refunds an order: the example of the policy's own page.
+/// The settings of a tool that refunds an order: the example of the policy's own page.
 pub(crate) static REFUNDING: LazyLock<Value> = LazyLock::new(|| {
     json!({
         "operation": "refund",
@@ -50,7 +50,7 @@ pub(crate) fn arguments(order: u64) -> Value {
     })
 }
 
-/// A call that nobody made before.
+/// A new call.
 pub(crate) fn fresh_call() -> Result<Call> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     call(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -60,7 +60,7 @@ pub(crate) fn call(order: u64) -> Result<Call> {
     Ok(Call::new("refund_order", arguments(order))?)
 }
 
-/// What the tool answers.
+/// The answer of the tool.
 pub(crate) fn outcome() -> Outcome {
     Outcome::Returned(json!({ "id": "re_8812", "status": "succeeded", "amount": "129.90" }))
 }
@@ -71,7 +71,7 @@ pub(crate) fn policy(runtime: &Runtime, name: &str, settings: Value) -> Result<P
     Ok(runtime.block_on(engine.load(semel_policies::get(name)?, settings))?)
 }
 
-/// A host whose only tool is guarded by `policy`.
+/// A host with one tool, guarded by `policy`.
 pub(crate) fn host(runtime: &Runtime, store: Arc<dyn Store>, policy: Policy) -> Result<Semel> {
     Ok(runtime.block_on(Semel::builder(store).otherwise(Tool::new(policy)).open())?)
 }

@@ -44,7 +44,8 @@ impl Gateway {
 
     /// The gateway over HTTP, before a server over HTTP.
     pub(super) fn before(&self, server: &Listening) -> Result<Listening> {
-        let (mut command, url) = (self.command(), format!("http://{}/mcp", server.address));
+        let mut command = self.command();
+        let url = format!("http://{}/mcp", server.address);
         Listening::start(command.args([
             "--listen",
             "127.0.0.1:0",

@@ -12,10 +12,10 @@ use client::Client;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{cell::RefCell, process::Command};
 
-/// How many clients are connected where all of them rest.
+/// The number of idle clients.
 const IDLE: usize = 2_000;
 
-/// How many files a process needs for that, with some to spare.
+/// The open files that a process needs for that, with a reserve.
 const FILES: u64 = 2 * IDLE as u64 + 200;
 
 pub(super) fn measure(rows: &mut Rows, gateway: &Gateway) -> Result<()> {
@@ -26,9 +26,10 @@ pub(super) fn measure(rows: &mut Rows, gateway: &Gateway) -> Result<()> {
     idle(rows, gateway, &server)
 }
 
-/// What is added to one call.
+/// The latency that is added to one call.
 fn one_at_a_time(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
-    let (before_a_child, before_a_server) = (gateway.before_a_child()?, gateway.before(server)?);
+    let before_a_child = gateway.before_a_child()?;
+    let before_a_server = gateway.before(server)?;
     let mut bare = Client::open(server.address)?;
     let to_a_child = RefCell::new(Client::open(before_a_child.address)?);
     let to_a_server = RefCell::new(Client::open(before_a_server.address)?);
@@ -119,7 +120,7 @@ fn idle(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
     Ok(())
 }
 
-/// Each client is an open file here, and two in the gateway at the most, which inherits what is allowed.
+/// Each client is an open file here, and at most two in the gateway, which inherits the limit.
 fn allow_files() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < FILES) {

@@ -14,7 +14,7 @@ pub(super) struct Listening {
     pub(super) address: SocketAddr,
 }
 
-/// What a process holds of the memory, in MiB.
+/// The memory of a process, in MiB.
 pub(super) struct Memory {
     /// All of it.
     pub(super) resident: f64,
@@ -69,9 +69,11 @@ impl Drop for Listening {
     }
 }
 
-/// The address in the line that tells it. Whatever is said after that is read by nobody.
+/// The address in the line that prints it. Later output is not read.
 fn address(told: ChildStderr) -> Result<SocketAddr> {
-    let (mut told, mut said, mut line) = (BufReader::new(told), String::new(), String::new());
+    let mut told = BufReader::new(told);
+    let mut said = String::new();
+    let mut line = String::new();
     while told.read_line(&mut line)? > 0 {
         if let Some((_, after)) = line.split_once("http://") {
             let address = after.split('/').next().unwrap_or_default().parse()?;

@@ -20,9 +20,10 @@ pub(super) enum Tool {
 }
 
 impl Tool {
-    /// A call that nobody made before.
+    /// A new call.
     pub(super) fn call(self) -> String {
-        let (id, name) = (fresh(), self.name());
+        let id = fresh();
+        let name = self.name();
         format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}","arguments":{{"order":{id},"to":"ACME","amount":"129.90","note":"as agreed on the phone"}}}}}}"#,
         )

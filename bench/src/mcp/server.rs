@@ -26,11 +26,9 @@ struct Request<'a> {
 
 /// Serves until its input ends.
 pub(crate) fn serve() -> Result<()> {
-    let (mut input, mut out, mut line) = (
-        std::io::stdin().lock(),
-        std::io::stdout().lock(),
-        String::new(),
-    );
+    let mut input = std::io::stdin().lock();
+    let mut out = std::io::stdout().lock();
+    let mut line = String::new();
     while input.read_line(&mut line)? > 0 {
         if let Some(mut answer) = answer(&line)? {
             answer.push('\n');

@@ -11,11 +11,12 @@ use anyhow::Result;
 use client::Client;
 use std::{cell::RefCell, fs::File, io::Write, path::Path, time::Instant};
 
-/// How often a connection is made.
+/// The number of connections made.
 const STARTS: usize = 11;
 
 pub(super) fn measure(rows: &mut Rows, folder: &Path, gateway: &Gateway) -> Result<()> {
-    let (bare, mut through) = (Client::bare()?, gateway.client()?);
+    let bare = Client::bare()?;
+    let mut through = gateway.client()?;
     one_at_a_time(rows, folder, bare, &mut through)?;
     let rate = a_second(AT_ONCE, || through.calls(Tool::Pay, AT_ONCE))?;
     let title = "gateway, stdio: 64 calls at once, executed, SQLite FULL";
@@ -23,7 +24,7 @@ pub(super) fn measure(rows: &mut Rows, folder: &Path, gateway: &Gateway) -> Resu
     first_answers(rows, gateway)
 }
 
-/// What is added to one call, and what a sync of the disk costs beside it: a call that is recorded needs two.
+/// The latency that is added to one call, beside a sync of the disk: a recorded call needs two.
 fn one_at_a_time(
     rows: &mut Rows,
     folder: &Path,
@@ -75,7 +76,8 @@ fn first_answers(rows: &mut Rows, gateway: &Gateway) -> Result<()> {
         let begun = Instant::now();
         start().map(|_| begun.elapsed().as_secs_f64() * 1e3)
     };
-    let (mut bare, mut later) = (Vec::new(), Vec::new());
+    let mut bare = Vec::new();
+    let mut later = Vec::new();
     for _ in 0..STARTS {
         let without = timed(&Client::bare)?;
         bare.push(without);

@@ -11,7 +11,7 @@ use semel_postgres::PostgresStore;
 use semel_servers::postgres::Postgres;
 use std::{path::Path, sync::Arc};
 
-/// How many settled operations the short history has.
+/// The settled operations of the short history.
 const SHORT: u32 = 10_000;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
@@ -48,7 +48,7 @@ fn history(server: &Postgres, name: &str, length: u32) -> Result<Guarded> {
     Ok(guarded)
 }
 
-/// The indices are made anew afterwards, which takes a tenth of the time of keeping them.
+/// The indices are rebuilt afterwards, which takes a tenth of the time of keeping them.
 fn fill(count: u32) -> String {
     format!(
         "SET synchronous_commit = off; SET maintenance_work_mem = '2GB';

@@ -16,10 +16,10 @@ use std::{
     time::Duration,
 };
 
-/// How many clients `pgbench` has where it may choose what suits it best.
+/// The clients of `pgbench` at its best.
 const CLIENTS: [usize; 4] = [8, 16, 32, CALLERS];
 
-/// What a settled row weighs here, in bytes.
+/// The size of a settled row here, in bytes.
 const ENTRY_BYTES: usize = 1_200;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
@@ -119,9 +119,9 @@ impl Placed {
         in_turn(calls, || self.bare.rate(&self.server, script, clients))
     }
 
-    /// How many transactions were committed in the ledger until now.
+    /// Returns the transactions committed in the ledger so far.
     fn commits(&self) -> Result<f64> {
-        // A server tells of what a session did when that is idle for a second.
+        // A server reports the work of a session once the session is idle for a second.
         std::thread::sleep(Duration::from_millis(1_500));
         let told = self.server.sql(
             "ledger",
@@ -133,7 +133,8 @@ impl Placed {
     fn waiters(&self, rows: &mut Rows) -> Result<()> {
         let open = || PostgresStore::open(&self.ledger);
         let runtime = &self.guarded.runtime;
-        let (one, other) = (runtime.block_on(open())?, runtime.block_on(open())?);
+        let one = runtime.block_on(open())?;
+        let other = runtime.block_on(open())?;
         let waits = wakings(runtime, Arc::new(one), Arc::new(other))?;
         let title = "PostgreSQL, a waiter of another host learns of a settlement";
         rows.add(title, "ms", waits, None, &[Reach::AtMost(5.0)]);
@@ -149,7 +150,8 @@ struct Bare {
 
 impl Bare {
     fn new(server: &Postgres, folder: &Path) -> Result<Self> {
-        let (both, look) = (folder.join("both.sql"), folder.join("look.sql"));
+        let both = folder.join("both.sql");
+        let look = folder.join("look.sql");
         std::fs::write(&both, format!(
             "\\set a random(1, 9223372036854775806)
 INSERT INTO semel.entry VALUES (decode(md5(:a::text) || md5(:a::text), 'hex'), decode(md5('a'), 'hex'), 1, 1, 1, 1, NULL, 'tenant', 'running', 15000, decode(repeat('37', {ENTRY_BYTES}), 'hex')) ON CONFLICT (key) DO NOTHING;
@@ -161,7 +163,7 @@ UPDATE semel.entry SET version = decode(md5('b'), 'hex'), written_ms = 2, keep_u
         Ok(Self { both, look })
     }
 
-    /// How often it carries the script out in a second.
+    /// Returns the executions of the script per second.
     fn rate(&self, server: &Postgres, script: &Path, clients: usize) -> Result<f64> {
         let (clients, threads) = (clients.to_string(), clients.min(2).to_string());
         let mut command = server.client("pgbench");

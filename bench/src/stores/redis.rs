@@ -36,14 +36,14 @@ const REPLACE: &str = concat!(
     include_str!("../../../store/redis/src/scripts/replace.lua"),
 );
 
-/// What a record weighs here, in bytes: about as much as that of a call without handles.
+/// The size of a record here, in bytes: about that of a call without handles.
 const RECORD_BYTES: usize = 1_000;
 
-/// Where the bare client writes, beside the ledger and with a life of its own, which is text.
+/// The key prefix of the bare client, beside the ledger, with an incarnation of its own, as text.
 const BARE: &str = "bare:{000}:";
 const LIFE: &str = "life";
 
-/// What a record is made of: whether it is open, and the rest.
+/// The fields of a record: whether it is open, and the rest.
 const OPEN: [u8; RECORD_BYTES] = [1; RECORD_BYTES];
 const SETTLED: [u8; RECORD_BYTES] = [0; RECORD_BYTES];
 
@@ -96,10 +96,8 @@ fn many_callers(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
 
 fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &Server) -> Result<()> {
     let open = || RedisStore::open(ledger);
-    let (one, other) = (
-        guarded.runtime.block_on(open())?,
-        guarded.runtime.block_on(open())?,
-    );
+    let one = guarded.runtime.block_on(open())?;
+    let other = guarded.runtime.block_on(open())?;
     let waits = wakings(&guarded.runtime, Arc::new(one), Arc::new(other))?;
     rows.add(
         "Redis, a waiter of another host learns of a settlement",
@@ -111,7 +109,7 @@ fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &Server) -> Result<()> {
     Ok(())
 }
 
-/// What the server's own program for measurements says of the first of the two scripts.
+/// The result of the server's own benchmark program for the first of the two scripts.
 fn by_its_own_benchmark(rows: &mut Rows, server: &Redis, bare: &Bare) -> Result<()> {
     for clients in [1, CALLERS] {
         let mut command = server.client("redis-benchmark");
@@ -166,7 +164,8 @@ impl Bare {
                 .arg(source)
                 .query(&mut connection)
         };
-        let (create, replace) = (load(CREATE)?, load(REPLACE)?);
+        let create = load(CREATE)?;
+        let replace = load(REPLACE)?;
         redis::cmd("SET")
             .arg(format!("{BARE}life"))
             .arg(LIFE)
@@ -178,10 +177,11 @@ impl Bare {
         })
     }
 
-    /// How many microseconds the two take one after the other.
+    /// Returns the microseconds of the two in sequence.
     fn alone(&self) -> Result<f64> {
         let mut connection = self.client.get_connection()?;
-        let (begun, mut done) = (Instant::now(), 0);
+        let begun = Instant::now();
+        let mut done = 0;
         while begun.elapsed() < TURN {
             let [create, replace] = self.both();
             done_with(&create.query(&mut connection)?)?;
@@ -191,18 +191,16 @@ impl Bare {
         Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(done))
     }
 
-    /// How often many tasks carry the two out in a second, on one connection.
+    /// Returns the executions of the two per second by many tasks on one connection.
     fn crowd(&self, runtime: &Runtime) -> Result<f64> {
-        // A disk that is slow for a moment is no reason to stop, as it is none for a ledger.
+        // A disk that is slow for a moment does not end the measurement, as it does not end a ledger.
         let patient = AsyncConnectionConfig::new().set_response_timeout(None);
         let connection = runtime.block_on(
             self.client
                 .get_multiplexed_async_connection_with_config(&patient),
         )?;
-        let (stop, done) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicU64::new(0)),
-        );
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(AtomicU64::new(0));
         let clients: Vec<_> = (0..CALLERS)
             .map(|_| {
                 runtime.spawn(self.clone().keep_on(
@@ -236,15 +234,13 @@ impl Bare {
         Ok(())
     }
 
-    /// Of a record that nobody made before: its creation, and its replacement.
+    /// Scripts of a new record: its creation, and its replacement.
     fn both(&self) -> [Cmd; 2] {
-        let (key, [first, second]) = (
-            fresh_key(),
-            [
-                semel_conformance::fresh_version(),
-                semel_conformance::fresh_version(),
-            ],
-        );
+        let key = fresh_key();
+        let [first, second] = [
+            semel_conformance::fresh_version(),
+            semel_conformance::fresh_version(),
+        ];
         let script = |name: &str| {
             let mut call = redis::cmd("EVALSHA");
             call.arg(name)
@@ -257,7 +253,8 @@ impl Bare {
             call.arg(LIFE).arg("").arg(&INCARNATION);
             call
         };
-        let (mut create, mut replace) = (script(&self.create), script(&self.replace));
+        let mut create = script(&self.create);
+        let mut replace = script(&self.replace);
         create.arg(first.as_bytes()).arg(NEVER_MS).arg(&OPEN);
         replace
             .arg(second.as_bytes())

@@ -16,7 +16,7 @@ pub(super) struct Client {
     body: Vec<u8>,
 }
 
-/// What the head of a response says.
+/// The parts of a response head.
 #[derive(Default)]
 struct Head {
     length: usize,
@@ -52,7 +52,7 @@ impl Client {
         Ok(client)
     }
 
-    /// One call that nobody made before.
+    /// One new call.
     pub(super) fn call(&mut self, tool: Tool) -> Result<()> {
         self.begin(tool)?;
         self.end()

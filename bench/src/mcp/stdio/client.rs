@@ -44,7 +44,7 @@ impl Client {
         Ok(client)
     }
 
-    /// One call that nobody made before.
+    /// One new call.
     pub(crate) fn call(&mut self, tool: Tool) -> Result<()> {
         self.calls(tool, 1)
     }
