@@ -175,7 +175,7 @@ pub(crate) fn lasting_engine(cache: Option<&Path>, metrics: Arc<Metrics>) -> Res
         .map_err(|error| format!("cannot find this program ({error})"))
         .or_stop(Exit::Internal)?;
     let builder = Engine::builder(Limits::default()).compiler(compiler);
-    let builder = builder.on_decision(move |took| metrics.policy_took(took));
+    let builder = builder.on_decision(move |took| metrics.observe_policy(took));
     let builder = match cache {
         Some(folder) => builder.cache(CodeCache::in_folder(folder)),
         None => builder,

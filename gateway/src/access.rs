@@ -1,52 +1,52 @@
-//! Who may come in over HTTP, and on whose behalf.
+//! Authentication of HTTP requests, and the tenant on whose behalf each one calls.
 //!
-//! What is secret in a request's head stays here: a [`Caller`] has no place for it. Who is behind a token that several clients
-//! share is not told apart, unless a header that is trusted says so.
+//! Secrets in a request's head stay here: a [`Caller`] has no place for them. Clients that share a token count as one caller,
+//! unless a trusted header names the tenant.
 
 use crate::link::Caller;
 use hyper::{HeaderMap, StatusCode, header, http::request::Parts};
 use semel::model::{Run, Tenant};
 use sha2::{Digest, Sha256};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-/// The names of this machine for itself.
+/// The names by which this machine calls itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Who may come in, as an operator says it.
+/// The operator's settings for authentication.
 #[derive(Debug, Default)]
-pub struct Terms {
-    /// The SHA-256 digest of the bearer token; none: whoever reaches the address may come in.
+pub struct AccessSettings {
+    /// The digest of the bearer token; without one, every client that reaches the address is let in.
     pub token: Option<TokenDigest>,
-    /// The names by which clients may call this host, besides its own.
+    /// Host names under which clients may call, besides the address and the names of this machine.
     pub hosts: Vec<String>,
-    /// The web pages whose scripts may be clients, besides those of this machine.
+    /// Origins of web pages that may be clients, besides pages of this machine.
     pub origins: Vec<String>,
-    /// The header that says on whose behalf a client calls.
+    /// The header that names the tenant.
     pub tenant_header: Option<String>,
     /// The header that names the agent's run.
     pub run_header: Option<String>,
 }
 
-/// What is kept of a token. Debug output does not tell it.
+/// The SHA-256 digest of a bearer token. Debug output does not show it.
 #[derive(Clone)]
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
-    /// Of this token.
+    /// Returns the digest of `token`.
     #[must_use]
-    pub fn of(token: &str) -> Self {
+    pub fn new(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// Takes the same time whatever differs: digests tell nothing about how much of a guess was right, and are compared whole.
-    fn is_of(&self, token: &str) -> bool {
-        let Self(other) = Self::of(token);
-        let differs = self
-            .0
-            .iter()
-            .zip(other)
-            .fold(0, |differs, (own, other)| differs | (own ^ other));
-        std::hint::black_box(differs) == 0
+    /// Compares in constant time: neither the digest nor the comparison shows how much of a guess was right.
+    fn matches(&self, token: &str) -> bool {
+        let Self(other) = Self::new(token);
+        let mut difference = 0;
+        for (own, other) in self.0.iter().zip(other) {
+            difference |= own ^ other;
+        }
+        // Without the barrier the compiler could stop at the first difference.
+        std::hint::black_box(difference) == 0
     }
 }
 
@@ -56,168 +56,163 @@ impl std::fmt::Debug for TokenDigest {
     }
 }
 
-/// The address is open to more than this machine, and nothing keeps anybody out.
+/// The error of an address that other machines reach without a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0} can be reached from other machines, and no token is set up: name one as `token_file` or `token_env` in `[mcp]`, or listen on 127.0.0.1"
 )]
-pub struct Unprotected(SocketAddr);
+pub struct UnprotectedAddressError(SocketAddr);
 
-/// The rule for whoever comes in.
+/// Authenticates requests by their host, origin, token and trusted headers.
 #[derive(Debug)]
-pub struct Access {
+pub struct Authenticator {
     tenant: Tenant,
     run: Option<Run>,
-    terms: Terms,
-    /// The hosts by which clients may call; none: any.
+    settings: AccessSettings,
+    /// The hosts by which clients may call; `None` allows every host.
     hosts: Option<Vec<String>>,
 }
 
-/// Somebody may not come in.
+/// The error of a request that is denied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Denied {
+pub struct AccessError {
     /// The status of the response.
     pub status: StatusCode,
-    /// Why, and what to do.
+    /// The reason, and what to do.
     pub message: String,
 }
 
-impl Access {
-    /// Lets everybody in who reaches the address by a name of this machine, on behalf of this tenant.
+impl Authenticator {
+    /// Admits every client that calls by a name of this machine, on behalf of `tenant`.
     #[must_use]
-    pub fn open(tenant: Tenant, run: Option<Run>) -> Self {
+    pub fn for_loopback(tenant: Tenant, run: Option<Run>) -> Self {
         Self {
             tenant,
             run,
-            terms: Terms::default(),
+            settings: AccessSettings::default(),
             hosts: Some(loopback_and(&[])),
         }
     }
 
-    /// Lets in who keeps to these terms at this address; on behalf of this tenant where no header says otherwise.
+    /// Admits clients of `address` by these settings, on behalf of `tenant` where no header names another one.
     ///
     /// # Errors
     /// If other machines reach the address, and there is no token.
-    pub fn at(
+    pub fn for_address(
         address: SocketAddr,
-        terms: Terms,
+        settings: AccessSettings,
         tenant: Tenant,
         run: Option<Run>,
-    ) -> Result<Self, Unprotected> {
-        if !address.ip().is_loopback() && terms.token.is_none() {
-            return Err(Unprotected(address));
+    ) -> Result<Self, UnprotectedAddressError> {
+        if !address.ip().is_loopback() && settings.token.is_none() {
+            return Err(UnprotectedAddressError(address));
         }
-        // Who listens on every address has more names than it knows. A page that rebinds one of them has no token.
-        let has_any_name = address.ip().is_unspecified() && terms.hosts.is_empty();
+        // A server that listens on every address has more names than it knows. The check of the host guards against DNS
+        // rebinding, and a page that rebinds a name has no token.
+        let has_any_name = address.ip().is_unspecified() && settings.hosts.is_empty();
         let own = match address.ip() {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
         };
-        let hosts = (!has_any_name).then(|| loopback_and(&[&terms.hosts[..], &[own]].concat()));
+        let hosts = if has_any_name {
+            None
+        } else {
+            Some(loopback_and(&[&settings.hosts[..], &[own]].concat()))
+        };
         Ok(Self {
             tenant,
             run,
-            terms,
+            settings,
             hosts,
         })
     }
 
-    /// Who sends a request with this head.
+    /// Returns the caller that sends a request with this head.
     ///
     /// # Errors
-    /// If whoever it is may not come in.
-    pub fn admit(&self, parts: &Parts) -> Result<Caller, Denied> {
-        self.let_in(parts)?;
-        let tenant = match &self.terms.tenant_header {
+    /// If the request is denied.
+    pub fn authenticate(&self, parts: &Parts) -> Result<Caller, AccessError> {
+        self.check_head(parts)?;
+        let tenant = match &self.settings.tenant_header {
             None => self.tenant.clone(),
             Some(name) => {
-                let value = only(&parts.headers, name)?.ok_or_else(|| {
-                    // Another's outcomes must not be had by leaving a header out.
-                    denied(
-                        StatusCode::BAD_REQUEST,
-                        format!("the header `{name}` is missing: say on whose behalf"),
-                    )
-                })?;
-                Tenant::new(value)
-                    .map_err(|fault| denied(StatusCode::BAD_REQUEST, fault.to_string()))?
+                // A missing header must not fall back to the default tenant: that would give access to its outcomes.
+                let value = single_header(&parts.headers, name)?
+                    .ok_or_else(|| bad_request(format!("the header `{name}` is missing")))?;
+                Tenant::new(value).map_err(|error| bad_request(error.to_string()))?
             }
         };
-        let named = match &self.terms.run_header {
+        let run = match &self.settings.run_header {
             None => None,
-            Some(name) => only(&parts.headers, name)?,
+            Some(name) => single_header(&parts.headers, name)?,
         };
-        let run = named
+        let run = run
             .map(Run::new)
             .transpose()
-            .map_err(|fault| denied(StatusCode::BAD_REQUEST, fault.to_string()))?;
+            .map_err(|error| bad_request(error.to_string()))?;
         Ok(Caller::new(tenant, run.or_else(|| self.run.clone())))
     }
 
-    /// Whether a request with this head may be served at all.
+    /// Checks host, origin and token of a request.
     ///
     /// # Errors
-    /// If it may not.
-    pub fn let_in(&self, parts: &Parts) -> Result<(), Denied> {
+    /// If the request is denied.
+    pub(crate) fn check_head(&self, parts: &Parts) -> Result<(), AccessError> {
         self.check_host(parts)?;
         self.check_origin(parts)?;
         self.check_token(parts)
     }
 
-    fn check_host(&self, parts: &Parts) -> Result<(), Denied> {
+    fn check_host(&self, parts: &Parts) -> Result<(), AccessError> {
         let Some(hosts) = &self.hosts else {
             return Ok(());
         };
         let called = match parts.uri.authority() {
             Some(authority) => Some(authority.as_str()),
-            None => only(&parts.headers, header::HOST.as_str())?,
+            None => single_header(&parts.headers, header::HOST.as_str())?,
         };
         let called = called.unwrap_or_default().to_ascii_lowercase();
         let is_known = hosts
             .iter()
             .any(|host| *host == called || *host == without_port(&called));
-        let cure = "use its address, or add the name to `hosts` in `[mcp]`";
-        is_known
-            .then_some(())
-            .ok_or_else(|| forbidden(format!("this host is not known by that name: {cure}")))
+        if is_known {
+            return Ok(());
+        }
+        Err(forbidden(
+            "the host name is unknown: use the address, or add the name to `hosts` in `[mcp]`",
+        ))
     }
 
-    fn check_origin(&self, parts: &Parts) -> Result<(), Denied> {
-        let Some(origin) = only(&parts.headers, header::ORIGIN.as_str())? else {
+    fn check_origin(&self, parts: &Parts) -> Result<(), AccessError> {
+        let Some(origin) = single_header(&parts.headers, header::ORIGIN.as_str())? else {
             return Ok(());
         };
         let origin = origin.to_ascii_lowercase();
         let host = origin.split_once("://").map(|(_, host)| without_port(host));
-        let is_here = host.is_some_and(|host| LOOPBACK.contains(&host));
-        if is_here || self.terms.origins.contains(&origin) {
+        let is_local = host.is_some_and(|host| LOOPBACK.contains(&host));
+        if is_local || self.settings.origins.contains(&origin) {
             return Ok(());
         }
         Err(forbidden(
-            "pages of this origin may not be clients: add it to `origins` in `[mcp]`".to_owned(),
+            "pages of this origin may not be clients: add it to `origins` in `[mcp]`",
         ))
     }
 
-    fn check_token(&self, parts: &Parts) -> Result<(), Denied> {
-        let Some(token) = &self.terms.token else {
+    fn check_token(&self, parts: &Parts) -> Result<(), AccessError> {
+        let Some(token) = &self.settings.token else {
             return Ok(());
         };
-        let sent = only(&parts.headers, header::AUTHORIZATION.as_str())?
-            .and_then(|sent| sent.split_once(' '));
-        match sent {
-            Some((scheme, sent))
-                if scheme.eq_ignore_ascii_case("bearer") && token.is_of(sent.trim()) =>
-            {
-                Ok(())
-            }
-            Some(_) => Err(denied(
-                StatusCode::UNAUTHORIZED,
-                "the token is not the right one".to_owned(),
-            )),
-            None => {
-                let what = "a token is needed: send `Authorization: Bearer` and the token";
-                Err(denied(StatusCode::UNAUTHORIZED, what.to_owned()))
-            }
+        let header = single_header(&parts.headers, header::AUTHORIZATION.as_str())?;
+        let Some((scheme, sent)) = header.and_then(|header| header.split_once(' ')) else {
+            return Err(unauthorized(
+                "a token is required: send `Authorization: Bearer` and the token",
+            ));
+        };
+        if scheme.eq_ignore_ascii_case("bearer") && token.matches(sent.trim()) {
+            return Ok(());
         }
+        Err(unauthorized("the token is wrong"))
     }
 }
 
@@ -231,6 +226,7 @@ fn loopback_and(others: &[String]) -> Vec<String> {
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
+        // An IPv6 address without brackets has colons of its own, and no port.
         Some((name, port))
             if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
         {
@@ -240,31 +236,40 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// A header's value. Where it stands there twice, two readers may see two different ones.
-fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Denied> {
+/// Returns a header's value. A repeated header is an error: two readers may read two different values.
+fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, AccessError> {
     let mut values = headers.get_all(name).iter();
-    let (value, second) = (values.next(), values.next());
-    if second.is_some() {
-        return Err(denied(
-            StatusCode::BAD_REQUEST,
-            format!("the header `{name}` stands there twice"),
-        ));
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(bad_request(format!("the header `{name}` occurs twice")));
     }
-    let text = value.map(|value| value.to_str()).transpose();
-    text.map_err(|_| {
-        denied(
-            StatusCode::BAD_REQUEST,
-            format!("the header `{name}` is no text"),
-        )
-    })
+    match value.to_str() {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(bad_request(format!("the header `{name}` is not text"))),
+    }
 }
 
-fn forbidden(message: String) -> Denied {
-    denied(StatusCode::FORBIDDEN, message)
+fn bad_request(message: String) -> AccessError {
+    AccessError {
+        status: StatusCode::BAD_REQUEST,
+        message,
+    }
 }
 
-fn denied(status: StatusCode, message: String) -> Denied {
-    Denied { status, message }
+fn forbidden(message: &str) -> AccessError {
+    AccessError {
+        status: StatusCode::FORBIDDEN,
+        message: message.to_owned(),
+    }
+}
+
+fn unauthorized(message: &str) -> AccessError {
+    AccessError {
+        status: StatusCode::UNAUTHORIZED,
+        message: message.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -283,22 +288,23 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn at(address: &str, terms: Terms) -> Access {
-        Access::at(address.parse().unwrap(), terms, Tenant::default(), None).unwrap()
+    fn at(address: &str, settings: AccessSettings) -> Authenticator {
+        Authenticator::for_address(address.parse().unwrap(), settings, Tenant::default(), None)
+            .unwrap()
     }
 
-    fn status(access: &Access, headers: &[(&str, &str)]) -> u16 {
+    fn status(access: &Authenticator, headers: &[(&str, &str)]) -> u16 {
         access
-            .admit(&head(headers))
+            .authenticate(&head(headers))
             .map_or_else(|denied| denied.status.as_u16(), |_| 200)
     }
 
     #[test]
     fn an_address_that_other_machines_reach_needs_a_token() {
         let open = |address: &str| {
-            Access::at(
+            Authenticator::for_address(
                 address.parse().unwrap(),
-                Terms::default(),
+                AccessSettings::default(),
                 Tenant::default(),
                 None,
             )
@@ -315,9 +321,9 @@ mod tests {
     fn a_page_that_rebinds_a_name_is_kept_out() {
         let access = at(
             "127.0.0.1:80",
-            Terms {
+            AccessSettings {
                 hosts: vec!["Tools.Example".to_owned()],
-                ..Terms::default()
+                ..AccessSettings::default()
             },
         );
         for host in ["localhost:80", "127.0.0.1", "[::1]:9", "tools.example"] {
@@ -337,9 +343,9 @@ mod tests {
     fn pages_of_other_origins_are_kept_out() {
         let access = at(
             "127.0.0.1:80",
-            Terms {
+            AccessSettings {
                 origins: vec!["https://app.example".to_owned()],
-                ..Terms::default()
+                ..AccessSettings::default()
             },
         );
         let with = |origin| status(&access, &[("host", "localhost"), ("origin", origin)]);
@@ -355,12 +361,12 @@ mod tests {
 
     #[test]
     fn nobody_comes_in_without_the_token() {
-        let terms = Terms {
-            token: Some(TokenDigest::of("0123456789abcdef")),
-            ..Terms::default()
+        let settings = AccessSettings {
+            token: Some(TokenDigest::new("0123456789abcdef")),
+            ..AccessSettings::default()
         };
-        assert!(!format!("{terms:?}").contains("0123"));
-        let access = at("0.0.0.0:80", terms);
+        assert!(!format!("{settings:?}").contains("0123"));
+        let access = at("0.0.0.0:80", settings);
         assert_eq!(
             status(&access, &[("authorization", "Bearer 0123456789abcdef")]),
             200
@@ -378,14 +384,14 @@ mod tests {
 
     #[test]
     fn a_trusted_header_says_on_whose_behalf_and_cannot_be_left_out() {
-        let terms = Terms {
+        let settings = AccessSettings {
             tenant_header: Some("x-tenant".to_owned()),
             run_header: Some("x-run".to_owned()),
-            ..Terms::default()
+            ..AccessSettings::default()
         };
-        let access = at("127.0.0.1:80", terms);
+        let access = at("127.0.0.1:80", settings);
         let caller = access
-            .admit(&head(&[
+            .authenticate(&head(&[
                 ("host", "localhost"),
                 ("x-tenant", "acme"),
                 ("x-run", "7"),

@@ -1,5 +1,5 @@
-//! Where clients come in: they turn a transport into messages that are handed to the topmost [`crate::link::Upstream`].
+//! Front ends: they read a client's messages from a transport and hand them to the topmost [`crate::link::Upstream`].
 
 pub mod http;
-pub mod own;
+pub mod std_streams;
 pub mod stdio;

@@ -192,7 +192,7 @@ impl Guarded {
         let (exchange, late) = (exchange.clone(), self.late.clone());
         calls.add(&exchange, id.clone());
         self.tasks.spawn(async move {
-            let _running = guard.metrics.runs();
+            let _running = guard.metrics.start_call();
             let called = call::run(&guard, &below, &late, request, &exchange);
             // A call that is dropped says in the ledger that it is in doubt.
             guard

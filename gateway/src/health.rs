@@ -1,4 +1,4 @@
-//! Whether the gateway serves, and what it counts: pages for whoever runs it. Nothing of a call is told.
+//! Health check and metrics over HTTP: `/healthz`, `/readyz` and `/metrics`. None of them shows anything of a call.
 
 use crate::metrics::Metrics;
 use hyper::StatusCode;
@@ -13,142 +13,146 @@ use std::{
     },
     time::Duration,
 };
+use tokio::time::timeout;
 
-/// How long the ledger may take to answer.
-const LEDGER_WITHIN: Duration = Duration::from_secs(2);
+/// The timeout of the ledger's answer.
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most operations that are counted: a larger number calls for a person as loudly. The help of the gauges says so, too.
+/// The most operations that a gauge counts: a larger number calls for a person as loudly. The help of the gauges names it too.
 const COUNTED_MAX: usize = 10_000;
 
-/// What is looked at.
+/// The most operations in one page of a listing.
+const LISTED_MAX: usize = 1_000;
+
+/// The health check of one gateway.
 #[derive(Debug)]
-pub struct Health {
+pub struct HealthCheck {
     metrics: Arc<Metrics>,
     store: Arc<dyn Store>,
-    is_ending: AtomicBool,
+    is_shutting_down: AtomicBool,
 }
 
-/// A page.
+/// A response of the health check.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The status of the response.
-    pub status: StatusCode,
-    /// Its `Content-Type`.
-    pub kind: &'static str,
-    /// Its text.
-    pub text: String,
+pub(crate) struct HealthPage {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: &'static str,
+    pub(crate) text: String,
 }
 
-/// Which page is asked for.
+/// An address of the health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// Whether the process lives: `/healthz`. It tells nothing, and is for everybody.
-    Lives,
-    /// Whether it takes calls: `/readyz`. It tells nothing else, and is for everybody.
-    Ready,
-    /// What is counted: `/metrics`. For those who may come in.
+pub(crate) enum HealthEndpoint {
+    /// `/healthz`: the process is alive. Open to every client, because it shows nothing.
+    Liveness,
+    /// `/readyz`: the gateway takes calls. Open to every client, because it shows nothing else.
+    Readiness,
+    /// `/metrics`: the counts. Authenticated clients only.
     Metrics,
 }
 
-impl Which {
-    /// The page at this path.
-    #[must_use]
-    pub fn at(path: &str) -> Option<Self> {
+impl HealthEndpoint {
+    /// Returns the endpoint at this path.
+    pub(crate) fn from_path(path: &str) -> Option<Self> {
         match path {
-            "/healthz" => Some(Self::Lives),
-            "/readyz" => Some(Self::Ready),
+            "/healthz" => Some(Self::Liveness),
+            "/readyz" => Some(Self::Readiness),
             "/metrics" => Some(Self::Metrics),
             _ => None,
         }
     }
 
-    /// Whether it is only for those who may come in.
-    #[must_use]
-    pub fn is_private(self) -> bool {
+    pub(crate) fn needs_authentication(self) -> bool {
         self == Self::Metrics
     }
 }
 
-impl Health {
-    /// Of the gateway that counts here, and keeps its ledger there.
+impl HealthCheck {
+    /// Checks the gateway that counts in `metrics` and keeps its ledger in `store`.
     #[must_use]
-    pub fn of(metrics: Arc<Metrics>, store: Arc<dyn Store>) -> Self {
+    pub fn new(metrics: Arc<Metrics>, store: Arc<dyn Store>) -> Self {
         Self {
             metrics,
             store,
-            is_ending: AtomicBool::new(false),
+            is_shutting_down: AtomicBool::new(false),
         }
     }
 
-    /// It takes no more calls, so that whoever sends some sends them elsewhere.
-    pub fn end(&self) {
-        self.is_ending.store(true, Ordering::Release);
+    /// Reports the gateway as not ready from now on, so that a load balancer sends no more calls.
+    pub fn begin_shutdown(&self) {
+        self.is_shutting_down.store(true, Ordering::Release);
     }
 
-    /// The page.
-    pub async fn page(&self, which: Which) -> Page {
-        match which {
-            Which::Lives => plain(StatusCode::OK, "ok"),
-            Which::Ready if self.is_ending.load(Ordering::Acquire) => {
-                plain(StatusCode::SERVICE_UNAVAILABLE, "ending")
-            }
-            Which::Ready => {
-                match tokio::time::timeout(LEDGER_WITHIN, self.standing(StateLabel::Held, 1)).await
-                {
-                    Ok(Ok(_)) => plain(StatusCode::OK, "ready"),
-                    Ok(Err(_)) | Err(_) => plain(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the ledger does not answer",
-                    ),
-                }
-            }
-            Which::Metrics => self.metrics().await,
+    /// Returns the response of an endpoint.
+    pub(crate) async fn respond(&self, endpoint: HealthEndpoint) -> HealthPage {
+        match endpoint {
+            HealthEndpoint::Liveness => plain_page(StatusCode::OK, "ok"),
+            HealthEndpoint::Readiness => self.readiness().await,
+            HealthEndpoint::Metrics => self.metrics_page().await,
         }
     }
 
-    async fn metrics(&self) -> Page {
-        let counted = async {
-            let in_doubt = self.standing(StateLabel::InDoubt, COUNTED_MAX).await?;
-            Ok::<_, StoreError>((
-                in_doubt,
-                self.standing(StateLabel::Held, COUNTED_MAX).await?,
-            ))
-        };
-        // What is not known stays as it was.
-        if let Ok(Ok((in_doubt, held))) = tokio::time::timeout(LEDGER_WITHIN, counted).await {
-            self.metrics.stand(in_doubt, held);
+    async fn readiness(&self) -> HealthPage {
+        if self.is_shutting_down.load(Ordering::Acquire) {
+            return plain_page(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
         }
-        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        Page {
+        match timeout(LEDGER_TIMEOUT, self.count_operations(StateLabel::Held, 1)).await {
+            Ok(Ok(_)) => plain_page(StatusCode::OK, "ready"),
+            Ok(Err(_)) | Err(_) => plain_page(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the ledger does not answer",
+            ),
+        }
+    }
+
+    async fn metrics_page(&self) -> HealthPage {
+        // A ledger that does not answer leaves the gauges as they are: the other metrics are still worth reading.
+        if let Ok(Ok((in_doubt, held))) = timeout(LEDGER_TIMEOUT, self.count_unresolved()).await {
+            self.metrics.set_unresolved(in_doubt, held);
+        }
+        HealthPage {
             status: StatusCode::OK,
-            kind,
-            text: self.metrics.page(),
+            content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            text: self.metrics.encode_text(),
         }
     }
 
-    /// How many operations are in this state, up to a number.
-    async fn standing(&self, state: StateLabel, most: usize) -> Result<usize, StoreError> {
+    /// Counts the operations in doubt and those held.
+    async fn count_unresolved(&self) -> Result<(usize, usize), StoreError> {
+        let in_doubt = self
+            .count_operations(StateLabel::InDoubt, COUNTED_MAX)
+            .await?;
+        let held = self.count_operations(StateLabel::Held, COUNTED_MAX).await?;
+        Ok((in_doubt, held))
+    }
+
+    /// Counts the operations in a state, up to `count_max`.
+    async fn count_operations(
+        &self,
+        state: StateLabel,
+        count_max: usize,
+    ) -> Result<usize, StoreError> {
         let mut query = Query {
             states: vec![state],
-            limit: most.min(1_000),
+            limit: count_max.min(LISTED_MAX),
             ..Query::default()
         };
         let mut count = 0;
         loop {
             let page = self.store.list(&query).await?;
-            count = most.min(count + page.keys.len());
+            count = count_max.min(count + page.keys.len());
             query.after = page.keys.last().copied();
-            if !page.more || count >= most || query.after.is_none() {
+            if !page.more || count >= count_max || query.after.is_none() {
                 return Ok(count);
             }
         }
     }
 }
 
-fn plain(status: StatusCode, text: &str) -> Page {
-    Page {
+fn plain_page(status: StatusCode, text: &str) -> HealthPage {
+    HealthPage {
         status,
-        kind: "text/plain; charset=utf-8",
+        content_type: "text/plain; charset=utf-8",
         text: format!("{text}\n"),
     }
 }
@@ -160,20 +164,29 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_ready_until_it_ends_and_lives_on_until_then() {
-        let health = Health::of(Arc::default(), Arc::new(MemoryStore::new()));
-        assert_eq!(health.page(Which::Ready).await.status, StatusCode::OK);
-        let metrics = health.page(Which::Metrics).await.text;
+        let health = HealthCheck::new(Arc::default(), Arc::new(MemoryStore::new()));
+        assert_eq!(
+            health.respond(HealthEndpoint::Readiness).await.status,
+            StatusCode::OK
+        );
+        let metrics = health.respond(HealthEndpoint::Metrics).await.text;
         assert!(metrics.contains("semel_in_doubt 0"));
         assert!(
             metrics.contains(&format!("counted up to {COUNTED_MAX}")),
             "{metrics}"
         );
-        health.end();
+        health.begin_shutdown();
         assert_eq!(
-            health.page(Which::Ready).await.status,
+            health.respond(HealthEndpoint::Readiness).await.status,
             StatusCode::SERVICE_UNAVAILABLE
         );
-        assert_eq!(health.page(Which::Lives).await.status, StatusCode::OK);
-        assert!(Which::Metrics.is_private() && !Which::Lives.is_private());
+        assert_eq!(
+            health.respond(HealthEndpoint::Liveness).await.status,
+            StatusCode::OK
+        );
+        assert!(
+            HealthEndpoint::Metrics.needs_authentication()
+                && !HealthEndpoint::Liveness.needs_authentication()
+        );
     }
 }

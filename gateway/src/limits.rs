@@ -1,107 +1,120 @@
-//! How much may come in over HTTP. The size of a body is kept where it is read.
+//! Limits of the HTTP server: a rate limit for each tenant, and the number of connections. The size of a body is limited
+//! where it is read.
 
-use crate::access::Denied;
+use crate::access::AccessError;
 use hyper::StatusCode;
+use parking_lot::Mutex;
 use semel::model::Tenant;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The most tenants whose rates are kept apart. Beyond that, those that have been still are forgotten.
+/// The most tenants with a bucket of their own. Beyond that, full buckets are dropped: their tenants have made no request
+/// lately.
 const TENANTS_MAX: usize = 10_000;
 
-/// The bounds.
+/// The most bytes of a request's body, by default.
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// The most connections at once, by default.
+const CONNECTIONS_MAX: usize = 4_096;
+
+/// The most sessions at once.
+const SESSIONS_MAX: usize = 10_000;
+
+/// The most requests of a tenant in a second, by default.
+const REQUESTS_PER_SECOND_MAX: u32 = 10_000;
+
+/// The limits of one HTTP server.
 #[derive(Debug, Clone)]
-pub struct Limits {
-    /// The longest body of a request, in bytes.
-    pub body_bytes_max: usize,
-    /// The most sessions at once.
-    pub sessions_max: usize,
-    requests_per_second: u32,
+pub struct HttpLimits {
+    pub(crate) body_bytes_max: usize,
+    pub(crate) sessions_max: usize,
+    requests_per_second_max: u32,
     connections: Arc<Semaphore>,
-    rates: Arc<Mutex<HashMap<Tenant, Rate>>>,
+    buckets: Arc<Mutex<HashMap<Tenant, TokenBucket>>>,
 }
 
-impl Default for Limits {
+impl Default for HttpLimits {
     fn default() -> Self {
-        Self::of(4 << 20, 4_096, 10_000)
+        Self::new(BODY_BYTES_MAX, CONNECTIONS_MAX, REQUESTS_PER_SECOND_MAX)
     }
 }
 
-/// The room that one request takes until its response begins.
+/// The right to one connection, until it is dropped.
 #[derive(Debug)]
-pub struct Entered(());
-
-/// The room that a connection takes.
-#[derive(Debug)]
-pub struct Connected(
+pub(crate) struct ConnectionPermit(
     #[expect(dead_code, reason = "it counts while it lives")] OwnedSemaphorePermit,
 );
 
-/// How many requests a tenant may still make at once: a bucket that fills as time passes.
+/// The requests that a tenant may still make: a token bucket that refills as time passes.
 #[derive(Debug)]
-struct Rate {
-    left: f64,
-    since: Instant,
+struct TokenBucket {
+    tokens: f64,
+    refilled_at: Instant,
 }
 
-impl Limits {
-    /// Bodies of so many bytes, so many connections at once, and so many requests a second of each tenant.
+impl HttpLimits {
+    /// Limits the bytes of a body, the connections at once, and the requests of each tenant in a second.
     #[must_use]
-    pub fn of(body_bytes_max: usize, connections_max: usize, requests_per_second: u32) -> Self {
+    pub fn new(
+        body_bytes_max: usize,
+        connections_max: usize,
+        requests_per_second_max: u32,
+    ) -> Self {
         let connections = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
         Self {
             body_bytes_max,
-            sessions_max: 10_000,
-            requests_per_second,
+            sessions_max: SESSIONS_MAX,
+            requests_per_second_max,
             connections,
-            rates: Arc::default(),
+            buckets: Arc::default(),
         }
     }
 
-    /// Makes room for a connection; none: there is none.
-    #[must_use]
-    pub fn connect(&self) -> Option<Connected> {
-        Arc::clone(&self.connections)
-            .try_acquire_owned()
-            .ok()
-            .map(Connected)
+    /// Returns a permit for one more connection, or `None` at the limit.
+    pub(crate) fn acquire_connection(&self) -> Option<ConnectionPermit> {
+        let permit = Arc::clone(&self.connections).try_acquire_owned().ok()?;
+        Some(ConnectionPermit(permit))
     }
 
-    /// Makes room for a request of this tenant.
+    /// Counts a request of this tenant against its rate limit.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn enter(&self, tenant: &Tenant) -> Result<Entered, Denied> {
-        self.enter_at(tenant, Instant::now())
+    /// If the tenant exceeds the limit.
+    pub(crate) fn check_rate_limit(&self, tenant: &Tenant) -> Result<(), AccessError> {
+        self.check_rate_limit_at(tenant, Instant::now())
     }
 
-    fn enter_at(&self, tenant: &Tenant, now: Instant) -> Result<Entered, Denied> {
-        let most = f64::from(self.requests_per_second);
-        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        if rates.len() >= TENANTS_MAX && !rates.contains_key(tenant) {
-            rates.retain(|_, rate| {
-                now.duration_since(rate.since).as_secs_f64() * most + rate.left < most
-            });
+    fn check_rate_limit_at(&self, tenant: &Tenant, now: Instant) -> Result<(), AccessError> {
+        let capacity = f64::from(self.requests_per_second_max);
+        let mut buckets = self.buckets.lock();
+        if buckets.len() >= TENANTS_MAX && !buckets.contains_key(tenant) {
+            buckets.retain(|_, bucket| bucket.tokens_at(now, capacity) < capacity);
         }
-        let rate = rates.entry(tenant.clone()).or_insert(Rate {
-            left: most,
-            since: now,
+        let bucket = buckets.entry(tenant.clone()).or_insert(TokenBucket {
+            tokens: capacity,
+            refilled_at: now,
         });
-        rate.left = (rate.left + now.duration_since(rate.since).as_secs_f64() * most).min(most);
-        rate.since = now;
-        if rate.left < 1.0 {
-            let message = "these are too many requests at once: send fewer, or raise `requests_per_second_max` in `[mcp]`";
-            return Err(Denied {
+        bucket.tokens = bucket.tokens_at(now, capacity);
+        bucket.refilled_at = now;
+        if bucket.tokens < 1.0 {
+            let message =
+                "too many requests: send fewer, or raise `requests_per_second_max` in `[mcp]`";
+            return Err(AccessError {
                 status: StatusCode::TOO_MANY_REQUESTS,
                 message: message.to_owned(),
             });
         }
-        rate.left -= 1.0;
-        Ok(Entered(()))
+        bucket.tokens -= 1.0;
+        Ok(())
+    }
+}
+
+impl TokenBucket {
+    /// The tokens after the refill since the last request. A second fills the whole bucket.
+    fn tokens_at(&self, now: Instant, capacity: f64) -> f64 {
+        let refill = now.duration_since(self.refilled_at).as_secs_f64() * capacity;
+        (self.tokens + refill).min(capacity)
     }
 }
 
@@ -114,21 +127,22 @@ mod tests {
 
     #[test]
     fn a_tenant_that_asks_too_much_waits_and_no_other_does() {
-        let (limits, now) = (Limits::of(1, 1, 2), Instant::now());
+        let limits = HttpLimits::new(1, 1, 2);
+        let now = Instant::now();
         let [loud, quiet] = ["loud", "quiet"].map(|name| Tenant::new(name).unwrap());
-        let enters = |tenant, at| limits.enter_at(tenant, at).is_ok();
-        assert!(enters(&loud, now) && enters(&loud, now) && !enters(&loud, now));
-        assert!(enters(&quiet, now));
+        let passes = |tenant, at| limits.check_rate_limit_at(tenant, at).is_ok();
+        assert!(passes(&loud, now) && passes(&loud, now) && !passes(&loud, now));
+        assert!(passes(&quiet, now));
         let later = now + Duration::from_millis(501);
-        assert!(enters(&loud, later) && !enters(&loud, later));
+        assert!(passes(&loud, later) && !passes(&loud, later));
     }
 
     #[test]
     fn there_is_room_for_so_many_connections() {
-        let limits = Limits::of(1, 1, 1);
-        let first = limits.connect();
-        assert!(first.is_some() && limits.connect().is_none());
+        let limits = HttpLimits::new(1, 1, 1);
+        let first = limits.acquire_connection();
+        assert!(first.is_some() && limits.acquire_connection().is_none());
         drop(first);
-        assert!(limits.connect().is_some());
+        assert!(limits.acquire_connection().is_some());
     }
 }

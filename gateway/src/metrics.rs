@@ -1,42 +1,38 @@
-//! What is counted and timed, for Prometheus. Nothing of a call is told but its tool and what became of it.
+//! Metrics for Prometheus: counts and times of guarded calls. Of a call they show only its tool and its answer.
 
-mod timed;
+mod timed_store;
 
-pub use timed::TimedStore;
+pub use timed_store::TimedStore;
 
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::{
-    collections::HashSet,
-    fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, fmt, time::Duration};
 
-/// The most tools that are counted by name. A client can make names up, so the rest are counted together.
+/// The most tools with a label of their own. A client can make names up, so the others share one label.
 const TOOLS_MAX: usize = 256;
 
-/// The longest name of a tool that is counted by it, in bytes.
-const NAME_BYTES_MAX: usize = 128;
+/// The longest name that is a label, in bytes.
+const TOOL_NAME_BYTES_MAX: usize = 128;
 
-/// What the tools are called together that are not counted by name.
-const OTHERS: &str = "(others)";
+/// The label of the tools without one of their own.
+const OTHER_TOOLS: &str = "(others)";
 
-/// Upper ends of the buckets, in seconds.
-const BUCKETS: [f64; 15] = [
+/// Upper bounds of a histogram's buckets, in seconds.
+const BUCKET_SECONDS: [f64; 15] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0,
     30.0, 300.0,
 ];
 
-type Labels = Vec<(&'static str, String)>;
+type MetricLabels = Vec<(&'static str, String)>;
 
-/// The counts of one gateway.
+/// The metrics of one gateway.
 pub struct Metrics {
     registry: Registry,
-    calls: Family<Labels, Counter>,
+    calls: Family<MetricLabels, Counter>,
     policy: Histogram,
     ledger: Histogram,
     upstream: Histogram,
@@ -46,11 +42,11 @@ pub struct Metrics {
     tools: Mutex<HashSet<String>>,
 }
 
-/// One call that is under way; it is counted as long as this lives.
+/// One call in progress, which is counted until this is dropped.
 #[derive(Debug)]
-pub struct Running(Gauge);
+pub(crate) struct RunningCall(Gauge);
 
-impl Drop for Running {
+impl Drop for RunningCall {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -58,7 +54,7 @@ impl Drop for Running {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let histogram = || Histogram::new(BUCKETS);
+        let histogram = || Histogram::new(BUCKET_SECONDS);
         let mut metrics = Self {
             registry: Registry::with_prefix("semel"),
             calls: Family::default(),
@@ -84,19 +80,15 @@ impl Metrics {
             self.calls.clone(),
         );
         for (name, help, histogram) in [
-            (
-                "policy",
-                "How long decisions of policies take",
-                &self.policy,
-            ),
+            ("policy", "Duration of policy decisions", &self.policy),
             (
                 "ledger",
-                "How long reads and writes of the ledger take",
+                "Duration of ledger reads and writes",
                 &self.ledger,
             ),
             (
                 "upstream",
-                "How long servers take to answer guarded calls",
+                "Duration until servers answer guarded calls",
                 &self.upstream,
             ),
         ] {
@@ -105,7 +97,7 @@ impl Metrics {
         for (name, help, gauge) in [
             (
                 "running",
-                "Guarded calls under way in this gateway",
+                "Guarded calls in progress in this gateway",
                 &self.running,
             ),
             (
@@ -123,60 +115,62 @@ impl Metrics {
         }
     }
 
-    /// A call of this tool was answered.
-    pub fn answered(&self, tool: &str, answer: &'static str) {
+    /// Counts an answer to a call of this tool.
+    pub(crate) fn count_answer(&self, tool: &str, answer: &'static str) {
         let labels = vec![
-            ("tool", self.counted_as(tool)),
+            ("tool", self.tool_label(tool)),
             ("answer", answer.to_owned()),
         ];
         self.calls.get_or_create(&labels).inc();
     }
 
-    /// A policy took so long to decide.
-    pub fn policy_took(&self, took: Duration) {
-        self.policy.observe(took.as_secs_f64());
+    /// Records the duration of a policy's decision.
+    pub fn observe_policy(&self, duration: Duration) {
+        self.policy.observe(duration.as_secs_f64());
     }
 
-    /// The ledger took so long to read or write.
-    pub fn ledger_took(&self, took: Duration) {
-        self.ledger.observe(took.as_secs_f64());
+    /// Records the duration of a read or write of the ledger.
+    pub(crate) fn observe_ledger(&self, duration: Duration) {
+        self.ledger.observe(duration.as_secs_f64());
     }
 
-    /// A server took so long to answer a guarded call.
-    pub fn upstream_took(&self, took: Duration) {
-        self.upstream.observe(took.as_secs_f64());
+    /// Records the duration until a server answered a guarded call.
+    pub(crate) fn observe_upstream(&self, duration: Duration) {
+        self.upstream.observe(duration.as_secs_f64());
     }
 
-    /// A call begins.
+    /// Counts a call as running until the returned value is dropped.
     #[must_use]
-    pub fn runs(&self) -> Running {
+    pub(crate) fn start_call(&self) -> RunningCall {
         self.running.inc();
-        Running(self.running.clone())
+        RunningCall(self.running.clone())
     }
 
-    /// So many operations are in doubt, and so many held.
-    pub fn stand(&self, in_doubt: usize, held: usize) {
+    /// Sets the gauges of operations that are in doubt or held.
+    pub(crate) fn set_unresolved(&self, in_doubt: usize, held: usize) {
         self.in_doubt
             .set(i64::try_from(in_doubt).unwrap_or(i64::MAX));
         self.held.set(i64::try_from(held).unwrap_or(i64::MAX));
     }
 
-    /// The page that Prometheus reads.
+    /// Returns the metrics in the OpenMetrics text format.
     #[must_use]
-    pub fn page(&self) -> String {
-        let mut page = String::new();
-        // A text can always be written to.
-        encode(&mut page, &self.registry).unwrap_or_default();
-        page
+    pub(crate) fn encode_text(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &self.registry) {
+            // Writing to a `String` does not fail, so the registry itself would have to.
+            tracing::warn!(%error, "the metrics cannot be encoded");
+        }
+        text
     }
 
-    fn counted_as(&self, tool: &str) -> String {
-        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_counted = tools.contains(tool)
+    fn tool_label(&self, tool: &str) -> String {
+        let mut tools = self.tools.lock();
+        let has_label = tools.contains(tool)
             || (tools.len() < TOOLS_MAX
-                && tool.len() <= NAME_BYTES_MAX
+                && tool.len() <= TOOL_NAME_BYTES_MAX
                 && tools.insert(tool.to_owned()));
-        if is_counted { tool } else { OTHERS }.to_owned()
+        if has_label { tool } else { OTHER_TOOLS }.to_owned()
     }
 }
 
@@ -193,12 +187,13 @@ mod tests {
     #[test]
     fn calls_are_counted_by_tool_and_answer_and_names_that_are_made_up_cost_little() {
         let metrics = Metrics::default();
-        metrics.answered("pay", "executed");
-        metrics.answered("pay", "replayed");
-        metrics.answered("pay", "replayed");
-        (0..10 * TOOLS_MAX)
-            .for_each(|number| metrics.answered(&format!("made-up-{number}"), "refused"));
-        let page = metrics.page();
+        metrics.count_answer("pay", "executed");
+        metrics.count_answer("pay", "replayed");
+        metrics.count_answer("pay", "replayed");
+        for number in 0..10 * TOOLS_MAX {
+            metrics.count_answer(&format!("made-up-{number}"), "refused");
+        }
+        let page = metrics.encode_text();
         assert!(
             page.contains(r#"semel_calls_total{tool="pay",answer="executed"} 1"#),
             "{page}"
@@ -222,10 +217,10 @@ mod tests {
     #[test]
     fn a_call_is_under_way_as_long_as_it_is() {
         let metrics = Metrics::default();
-        let running = metrics.runs();
-        metrics.stand(3, 2);
-        metrics.upstream_took(Duration::from_millis(2));
-        let page = metrics.page();
+        let running = metrics.start_call();
+        metrics.set_unresolved(3, 2);
+        metrics.observe_upstream(Duration::from_millis(2));
+        let page = metrics.encode_text();
         for line in [
             "semel_running 1",
             "semel_in_doubt 3",
@@ -235,6 +230,6 @@ mod tests {
             assert!(page.lines().any(|found| found == line), "{line} in {page}");
         }
         drop(running);
-        assert!(metrics.page().contains("semel_running 0"));
+        assert!(metrics.encode_text().contains("semel_running 0"));
     }
 }

@@ -12,13 +12,13 @@ use crate::{
 use semel::store::Store;
 use semel_config::{McpPlace, McpServer, SecretText};
 use semel_mcp::{
-    access::{Access, Terms, TokenDigest},
+    access::{AccessSettings, Authenticator, TokenDigest},
     era::Lowering,
     fan::Fan,
-    front::http::Http,
+    front::http::HttpServer,
     guarded::{Guard, Probes},
-    health::Health,
-    limits::Limits,
+    health::HealthCheck,
+    limits::HttpLimits,
     link::{Caller, Connect},
     metrics::{Metrics, TimedStore},
     tower::{Server, Tower},
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 /// Serves what is planned, until it ends.
 pub(super) async fn serve(plan: Plan) -> Result<(), Stop> {
     let metrics = Arc::new(Metrics::default());
-    let store: Arc<dyn Store> = Arc::new(TimedStore::over(
+    let store: Arc<dyn Store> = Arc::new(TimedStore::new(
         setup::store(&plan.config).await?,
         Arc::clone(&metrics),
     ));
@@ -54,32 +54,33 @@ async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) ->
         None => serving.over_stdio(Caller::new(plan.tenant, plan.run)).await,
         Some((address, access)) => {
             let limits = &plan.config.mcp.limits;
-            let limits = Limits::of(
+            let limits = HttpLimits::new(
                 limits.body_bytes,
                 limits.connections,
                 limits.requests_per_second,
             );
-            let health = Arc::new(Health::of(metrics, store));
-            let http = Http::new(Arc::clone(&serving.connect), access, limits)
-                .telling(Arc::clone(&health));
+            let health = Arc::new(HealthCheck::new(metrics, store));
+            let http = HttpServer::new(Arc::clone(&serving.connect), access, limits)
+                .with_health(Arc::clone(&health));
             serving.over_http(http, address, health).await
         }
     }
 }
 
-fn access(plan: &Plan, address: SocketAddr) -> Result<Access, Stop> {
+fn access(plan: &Plan, address: SocketAddr) -> Result<Authenticator, Stop> {
     let setup = &plan.config.mcp;
-    let terms = Terms {
+    let terms = AccessSettings {
         token: setup
             .token
             .as_ref()
-            .map(|token| TokenDigest::of(token.reveal())),
+            .map(|token| TokenDigest::new(token.reveal())),
         hosts: setup.hosts.clone(),
         origins: setup.origins.clone(),
         tenant_header: setup.tenant_header.clone(),
         run_header: setup.run_header.clone(),
     };
-    Access::at(address, terms, plan.tenant.clone(), plan.run.clone()).or_stop(Exit::Config)
+    Authenticator::for_address(address, terms, plan.tenant.clone(), plan.run.clone())
+        .or_stop(Exit::Config)
 }
 
 /// The layers over all servers.

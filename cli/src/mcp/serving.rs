@@ -7,8 +7,8 @@
 use crate::exit::{Exit, OrStop, Stop};
 use semel::store::Store;
 use semel_mcp::{
-    front::{http::Http, own, stdio},
-    health::Health,
+    front::{http::HttpServer, std_streams, stdio},
+    health::HealthCheck,
     link::{Caller, Connect},
 };
 use std::{
@@ -57,13 +57,14 @@ impl Serving {
 
     /// Serves one client over the standard streams.
     pub(super) async fn over_stdio(mut self, caller: Caller) -> Result<(), Stop> {
-        let client = stdio::client(own::output());
+        let client = stdio::line_client(std_streams::stdout());
         let upstream = self
             .connect
             .connect(Arc::clone(&client))
             .await
             .or_stop(Exit::NotFound)?;
-        let served = stdio::serve(own::input(), client, caller, Arc::clone(&upstream));
+        let served =
+            stdio::serve_client(std_streams::stdin(), client, caller, Arc::clone(&upstream));
         // Where the runtime has its threads: whatever this one hands on would have to wake another first.
         let served = AbortOnDropHandle::new(tokio::spawn(served));
         let within = tokio::select! {
@@ -77,9 +78,9 @@ impl Serving {
     /// Serves whoever connects to this address.
     pub(super) async fn over_http(
         mut self,
-        http: Http,
+        http: HttpServer,
         address: SocketAddr,
-        health: Arc<Health>,
+        health: Arc<HealthCheck>,
     ) -> Result<(), Stop> {
         let listener = TcpListener::bind(address).await;
         let listener = listener
@@ -90,7 +91,7 @@ impl Serving {
         let stop = CancellationToken::new();
         let served = tokio::spawn(Arc::new(http).serve(listener, stop.clone()));
         self.signals.next().await;
-        health.end();
+        health.begin_shutdown();
         stop.cancel();
         let within = self.shutdown_within;
         self.end(

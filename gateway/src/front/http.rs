@@ -1,28 +1,28 @@
-//! Many clients over streamable HTTP, of both eras at one address.
+//! The front end for many clients over streamable HTTP, of both protocol versions at one address.
 //!
-//! A client of the older era opens a session, and has a connection to the server of its own; its going away cancels
-//! nothing, and it may come back for what it missed. One of the newer era has no session; all of them share one
-//! connection, and who closes a response no longer waits for it. Who may come in, and how much, is decided in
-//! [`crate::access`] and [`crate::limits`]. The transport of 2024-11-05 (two addresses) is not served.
+//! A client of the older version (up to 2025-11-25) opens a session, and has a connection to the server of its own. Its
+//! disconnecting cancels nothing, and it may resume a stream. A client of the newer version has no session; all of them share one
+//! connection, and closing a response cancels the request. Authentication is in [`crate::access`], rate limits are in
+//! [`crate::limits`]. The transport of 2024-11-05 (two addresses) is not served.
 
 mod body;
 mod connection;
-mod refusal;
 mod reply;
 mod request;
+mod request_error;
 mod session;
 mod stream;
 
 use crate::{
-    access::Access,
-    health::{Health, Which},
-    limits::Limits,
+    access::Authenticator,
+    health::{HealthCheck, HealthEndpoint},
+    limits::HttpLimits,
     link::{Caller, Connect, Exchange, NoServer, Upstream},
     sharing::Sharing,
     wire::{Fault, FaultCode, Kind, Message, header, method, version},
 };
-use body::{Body, Events};
-use connection::{Connection, Written};
+use body::{EventStream, ResponseBody};
+use connection::{ClientConnection, FlushNotifier};
 use hyper::{
     Method, Request, Response, StatusCode, body::Incoming, header::HeaderValue,
     http::request::Parts, server::conn::http1, service::service_fn,
@@ -31,11 +31,12 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use refusal::{Refusal, empty};
-use request::{Head, Posted};
-use session::{Session, Sessions};
+use reply::{HttpReply, events_response, reply_to_request};
+use request::{PostedMessages, RequestHead};
+use request_error::{RequestError, empty_response, typed_response};
+use session::{HttpSession, SessionRegistry};
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use stream::Stream;
+use stream::MessageStream;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::OnceCell,
@@ -43,234 +44,241 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The addresses under which messages are served.
+/// The paths that serve messages.
 const PATHS: [&str; 2] = ["/mcp", "/"];
 
-/// How long a connection may be without a request.
-const HEAD_WITHIN: Duration = Duration::from_secs(90);
+/// The timeout of a request's head, and so the keep-alive timeout of a connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How often sessions are looked at that nobody uses.
-const IDLE_LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
+/// The interval of the search for idle sessions.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long nothing is accepted after that failed, such as for want of descriptors.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// The pause after a failed accept, such as for want of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// The gateway as a server of HTTP.
+/// The gateway as an HTTP server.
 #[derive(Debug)]
-pub struct Http {
+pub struct HttpServer {
     connect: Arc<dyn Connect>,
-    access: Access,
-    limits: Limits,
-    sessions: Sessions,
-    /// What all clients share that have no session.
+    authenticator: Authenticator,
+    limits: HttpLimits,
+    sessions: SessionRegistry,
+    /// The connection that all clients without sessions share.
     shared: OnceCell<Sharing>,
-    /// What is told to whoever runs the gateway.
-    health: Option<Arc<Health>>,
+    health: Option<Arc<HealthCheck>>,
 }
 
-impl Http {
+impl HttpServer {
     /// Serves the servers that `connect` connects to.
     #[must_use]
-    pub fn new(connect: Arc<dyn Connect>, access: Access, limits: Limits) -> Self {
+    pub fn new(
+        connect: Arc<dyn Connect>,
+        authenticator: Authenticator,
+        limits: HttpLimits,
+    ) -> Self {
         Self {
             connect,
-            access,
+            authenticator,
             limits,
-            sessions: Sessions::default(),
+            sessions: SessionRegistry::default(),
             shared: OnceCell::new(),
             health: None,
         }
     }
 
-    /// Tells of its health, too.
+    /// Serves the endpoints of the health check too.
     #[must_use]
-    pub fn telling(self, health: Arc<Health>) -> Self {
+    pub fn with_health(self, health: Arc<HealthCheck>) -> Self {
         Self {
             health: Some(health),
             ..self
         }
     }
 
-    /// Serves whoever connects, until it is stopped; then what is under way comes to its end.
+    /// Serves connections until `stop` is cancelled, then lets the requests in progress finish.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         let graceful = GracefulShutdown::new();
-        let mut looks = interval(IDLE_LOOKED_AT_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut idle_checks = interval(IDLE_CHECK_INTERVAL);
+        idle_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.accept(stream, &graceful),
+                    Ok((stream, _)) => self.spawn_connection(stream, &graceful),
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
-                        sleep(ACCEPT_AGAIN_AFTER).await;
+                        sleep(ACCEPT_BACKOFF).await;
                     }
                 },
-                _ = looks.tick() => end_apart(self.sessions.take_idle()),
+                _ = idle_checks.tick() => spawn_end(self.sessions.take_idle()),
                 () = stop.cancelled() => break,
             }
         }
+        // New connections are refused while the open ones finish.
         drop(listener);
-        self.end(graceful).await;
+        self.shut_down(graceful).await;
     }
 
-    fn accept(self: &Arc<Self>, stream: TcpStream, graceful: &GracefulShutdown) {
-        let Some(room) = self.limits.connect() else {
-            return tracing::warn!(
-                "a connection is turned away: there are as many as `connections_max` allows"
+    fn spawn_connection(self: &Arc<Self>, stream: TcpStream, graceful: &GracefulShutdown) {
+        let Some(permit) = self.limits.acquire_connection() else {
+            tracing::warn!(
+                "a connection is refused: there are as many as `connections_max` allows"
             );
+            return;
         };
-        // Answers are short, and whoever waits for one waits for all of it.
+        // Responses are short, so waiting to fill a packet only delays them. A socket that cannot do without is as correct.
         let _ = stream.set_nodelay(true);
-        let (http, written) = (Arc::clone(self), Written::default());
-        let io = TokioIo::new(Connection::of(stream, written.clone()));
-        let service = service_fn(move |request| Arc::clone(&http).answer(request, written.clone()));
-        let served = http1::Builder::new()
+        let server = Arc::clone(self);
+        let flushes = FlushNotifier::default();
+        let io = TokioIo::new(ClientConnection::new(stream, flushes.clone()));
+        let service =
+            service_fn(move |request| Arc::clone(&server).handle(request, flushes.clone()));
+        let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WITHIN)
+            .header_read_timeout(HEAD_TIMEOUT)
             .serve_connection(io, service);
-        let served = graceful.watch(served);
+        let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = served.await {
+            if let Err(error) = connection.await {
                 tracing::debug!(%error, "a client's connection broke");
             }
-            drop(room);
+            drop(permit);
         });
     }
 
-    async fn end(&self, graceful: GracefulShutdown) {
-        let ending = self
-            .sessions
-            .take_all()
-            .into_iter()
-            .map(|session| async move { session.end().await });
-        futures_util::future::join_all(ending).await;
+    async fn shut_down(&self, graceful: GracefulShutdown) {
+        let sessions = self.sessions.take_all();
+        let ends = sessions.iter().map(|session| session.end());
+        futures_util::future::join_all(ends).await;
         if let Some(shared) = self.shared.get() {
             shared.close().await;
         }
         graceful.shutdown().await;
     }
 
-    async fn answer(
+    async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        written: Written,
-    ) -> Result<Response<Body>, Infallible> {
+        flushes: FlushNotifier,
+    ) -> Result<Response<ResponseBody>, Infallible> {
         let (parts, body) = request.into_parts();
-        let answered = self.admitted(&parts, body, written).await;
-        Ok(answered.unwrap_or_else(Refusal::response))
+        let response = self.respond(&parts, body, flushes).await;
+        Ok(response.unwrap_or_else(RequestError::into_response))
     }
 
-    async fn admitted(
+    async fn respond(
         &self,
         parts: &Parts,
         body: Incoming,
-        written: Written,
-    ) -> Result<Response<Body>, Refusal> {
-        if let Some((health, which)) = self.health.as_ref().zip(Which::at(parts.uri.path())) {
-            return self.page(health, which, parts).await;
+        flushes: FlushNotifier,
+    ) -> Result<Response<ResponseBody>, RequestError> {
+        if let Some(health) = &self.health
+            && let Some(endpoint) = HealthEndpoint::from_path(parts.uri.path())
+        {
+            return self.respond_health(health, endpoint, parts).await;
         }
-        let caller = self.access.admit(parts)?;
-        let _entered = self.limits.enter(&caller.tenant)?;
+        let caller = self.authenticator.authenticate(parts)?;
+        self.limits.check_rate_limit(&caller.tenant)?;
         if !PATHS.contains(&parts.uri.path()) {
-            return Err(Refusal::invalid(
+            return Err(RequestError::invalid(
                 StatusCode::NOT_FOUND,
-                "there is nothing at this address: use /mcp",
+                "nothing is served at this address: use /mcp",
             ));
         }
-        let head = Head::read(parts)?;
+        let head = RequestHead::read(parts)?;
         match parts.method {
             Method::POST => {
-                let posted = Posted::read(parts, body, self.limits.body_bytes_max).await?;
-                self.post(caller, &head, posted, written).await
+                let bytes_max = self.limits.body_bytes_max;
+                let posted = PostedMessages::read(parts, body, bytes_max).await?;
+                self.respond_post(caller, &head, posted, flushes).await
             }
-            Method::GET => self.get(&caller, &head, written).await,
-            Method::DELETE => self.delete(&caller, &head),
-            _ => Err(Refusal::method()),
+            Method::GET => self.respond_get(&caller, &head, flushes).await,
+            Method::DELETE => self.respond_delete(&caller, &head),
+            _ => Err(RequestError::method_not_allowed()),
         }
     }
 
-    async fn page(
+    async fn respond_health(
         &self,
-        health: &Health,
-        which: Which,
+        health: &HealthCheck,
+        endpoint: HealthEndpoint,
         parts: &Parts,
-    ) -> Result<Response<Body>, Refusal> {
-        if which.is_private() {
-            self.access.let_in(parts)?;
+    ) -> Result<Response<ResponseBody>, RequestError> {
+        if endpoint.needs_authentication() {
+            self.authenticator.check_head(parts)?;
         }
-        let page = health.page(which).await;
-        Ok(refusal::with_body(
-            page.status,
-            page.kind,
-            Body::text(page.text),
-        ))
+        let page = health.respond(endpoint).await;
+        let body = ResponseBody::from_text(page.text);
+        Ok(typed_response(page.status, page.content_type, body))
     }
 
-    async fn post(
+    async fn respond_post(
         &self,
         caller: Caller,
-        head: &Head,
-        posted: Posted,
-        written: Written,
-    ) -> Result<Response<Body>, Refusal> {
-        if let Some(unreadable) = posted.unreadable() {
-            let said = unreadable.fault.response(unreadable.id.as_ref());
-            return Err(Refusal::saying(StatusCode::BAD_REQUEST, &said));
+        head: &RequestHead,
+        posted: PostedMessages,
+        flushes: FlushNotifier,
+    ) -> Result<Response<ResponseBody>, RequestError> {
+        if let Some(unreadable) = posted.only_unreadable() {
+            let message = unreadable.fault.response(unreadable.id.as_ref());
+            return Err(RequestError::with_message(
+                StatusCode::BAD_REQUEST,
+                &message,
+            ));
         }
-        if posted.is_list && head.speaks(version::V2025_06_18) {
-            let what =
-                "this version of the protocol has no lists of messages: send them one by one";
-            return Err(Refusal::invalid(StatusCode::BAD_REQUEST, what));
+        if posted.is_batch && head.is_at_least(version::V2025_06_18) {
+            let what = "this protocol version has no batches: send the messages one by one";
+            return Err(RequestError::invalid(StatusCode::BAD_REQUEST, what));
         }
         if head.session.is_some() {
-            let session = self.session(&caller, head)?;
-            return Ok(self
-                .to_session(&session, head, posted, written)
-                .await
-                .response);
+            let session = self.find_session(&caller, head)?;
+            let reply = self.post_to_session(&session, head, posted, flushes).await;
+            return Ok(reply.response);
         }
         match posted.single() {
             Some(message) if message.asks(method::INITIALIZE) => {
-                self.open(caller, head, posted, written).await
+                self.open_session(caller, head, posted, flushes).await
             }
             Some(message) => {
-                self.without_session(caller, head, message.clone(), written)
+                self.post_without_session(caller, head, message.clone(), flushes)
                     .await
             }
-            None => Err(Refusal::invalid(
+            None => Err(RequestError::invalid(
                 StatusCode::BAD_REQUEST,
-                "the session's header is missing: initialize first",
+                "the session header is missing: initialize first",
             )),
         }
     }
 
-    fn session(&self, caller: &Caller, head: &Head) -> Result<Arc<Session>, Refusal> {
+    fn find_session(
+        &self,
+        caller: &Caller,
+        head: &RequestHead,
+    ) -> Result<Arc<HttpSession>, RequestError> {
         let id = head.session.as_deref().unwrap_or_default();
         self.sessions
             .find(id, caller)
-            .ok_or_else(Refusal::no_session)
+            .ok_or_else(RequestError::session_not_found)
     }
 
-    /// Opens a session, unless its server will not have it.
-    async fn open(
+    /// Opens a session, unless the server rejects the `initialize` request.
+    async fn open_session(
         &self,
         caller: Caller,
-        head: &Head,
-        posted: Posted,
-        written: Written,
-    ) -> Result<Response<Body>, Refusal> {
+        head: &RequestHead,
+        posted: PostedMessages,
+        flushes: FlushNotifier,
+    ) -> Result<Response<ResponseBody>, RequestError> {
         if self.sessions.count() >= self.limits.sessions_max {
-            return Err(Refusal::busy(
-                "there are too many sessions: end one, or come again later",
+            return Err(RequestError::unavailable(
+                "too many sessions are open: end one, or try again later",
             ));
         }
-        let session = Session::open(&*self.connect, caller).await?;
-        let mut reply = self.to_session(&session, head, posted, written).await;
-        if reply
-            .single
-            .is_some_and(|message| message.kind() == Kind::Error)
+        let session = HttpSession::open(&*self.connect, caller).await?;
+        let mut reply = self.post_to_session(&session, head, posted, flushes).await;
+        if let Some(message) = &reply.single
+            && message.kind() == Kind::Error
         {
-            end_apart(vec![session]);
+            spawn_end(vec![session]);
             return Ok(reply.response);
         }
         self.sessions.add(&session);
@@ -280,101 +288,89 @@ impl Http {
         Ok(reply.response)
     }
 
-    async fn to_session(
+    async fn post_to_session(
         &self,
-        session: &Arc<Session>,
-        head: &Head,
-        posted: Posted,
-        written: Written,
-    ) -> reply::Reply {
-        let (asked, is_list) = (posted.asked(), posted.is_list);
-        let answers_none = asked.is_empty() && posted.messages.iter().all(Result::is_ok);
-        let stream = Stream::answering(session.next_stream(), asked);
-        // What answers nothing has no stream: whatever its server says meanwhile goes to the session's own.
-        let reading = stream.read(None).filter(|_| !answers_none);
-        if reading.is_some() {
-            session.answer(
-                &posted.messages.iter().flatten().collect::<Vec<_>>(),
-                &stream,
-            );
+        session: &Arc<HttpSession>,
+        head: &RequestHead,
+        posted: PostedMessages,
+        flushes: FlushNotifier,
+    ) -> HttpReply {
+        let request_ids = posted.request_ids();
+        let is_batch = posted.is_batch;
+        let needs_no_response = request_ids.is_empty() && posted.messages.iter().all(Result::is_ok);
+        let stream = MessageStream::for_requests(session.next_stream_number(), request_ids);
+        // Without a response there is no stream either: the server's own messages go to the session's stream then.
+        let reader = if needs_no_response {
+            None
+        } else {
+            stream.start_reading(None)
+        };
+        if reader.is_some() {
+            let messages: Vec<_> = posted.messages.iter().flatten().collect();
+            session.add_open_stream(&messages, &stream);
         }
-        let exchange = Exchange::new(Arc::<Stream>::clone(&stream), Arc::clone(&session.caller));
+        let client = Arc::<MessageStream>::clone(&stream);
         let exchange = Exchange {
-            headers: Arc::clone(&head.headers),
-            ..exchange
+            headers: Arc::clone(&head.forwarded),
+            ..Exchange::new(client, Arc::clone(&session.caller))
         };
         for message in posted.messages {
             match message {
-                Ok(message) => session.pass(message, &exchange).await,
-                // It is read below.
+                Ok(message) => session.forward(message, &exchange).await,
                 Err(unreadable) => {
-                    let said = unreadable.fault.response(unreadable.id.as_ref());
-                    exchange.client.put(said).await.unwrap_or_default();
+                    let response = unreadable.fault.response(unreadable.id.as_ref());
+                    // A closed stream means that the client has gone, and the reader below notices.
+                    let _ = exchange.client.put(response).await;
                 }
             }
         }
-        let Some(reading) = reading else {
+        let Some(reader) = reader else {
             stream.end();
-            return reply::Reply {
-                response: empty(StatusCode::ACCEPTED),
+            return HttpReply {
+                response: empty_response(StatusCode::ACCEPTED),
                 single: None,
             };
         };
-        let reply = reply::to_request(reading, head, is_list, written, None).await;
+        let reply = reply_to_request(reader, head, is_batch, flushes, None).await;
         if reply.single.is_none() {
-            session.keep(&stream);
+            session.keep_stream(&stream);
         }
         reply
     }
 
-    /// A request that stands for itself.
-    async fn without_session(
+    /// Serves a message without a session, as the newer protocol version sends it.
+    async fn post_without_session(
         &self,
         caller: Caller,
-        head: &Head,
+        head: &RequestHead,
         message: Message,
-        written: Written,
-    ) -> Result<Response<Body>, Refusal> {
-        let own = message.own_version();
-        if own.is_none() && !head.speaks(version::V2026_07_28) {
-            let what = "the session's header is missing: initialize, and send `Mcp-Session-Id` with all that follows";
-            return Err(Refusal::invalid(StatusCode::BAD_REQUEST, what));
-        }
-        let said =
-            |fault: &Fault| Refusal::saying(StatusCode::BAD_REQUEST, &fault.response(message.id()));
-        head.agrees_with(&message).map_err(|fault| said(&fault))?;
-        if own.is_none() && message.kind() == Kind::Request {
-            let what = "the request does not say which version of the protocol it speaks: say so in its `_meta`";
-            return Err(said(&Fault::new(FaultCode::InvalidParams, what)));
-        }
+        flushes: FlushNotifier,
+    ) -> Result<Response<ResponseBody>, RequestError> {
+        check_sessionless(head, &message)?;
         let shared = self.shared().await?;
-        let asked: Vec<_> = message
-            .id()
-            .filter(|_| message.kind() == Kind::Request)
-            .cloned()
-            .into_iter()
-            .collect();
-        let is_request = !asked.is_empty();
-        let stream = Stream::answering(0, asked);
-        let Some(reading) = stream.read(None) else {
-            return Err(Refusal::no_session());
+        let is_request = message.kind() == Kind::Request;
+        let request_ids: Vec<_> = if is_request {
+            message.id().cloned().into_iter().collect()
+        } else {
+            Vec::new()
         };
-        let exchange = Exchange::new(Arc::<Stream>::clone(&stream), Arc::new(caller));
+        let needs_response = !request_ids.is_empty();
+        let stream = MessageStream::for_requests(0, request_ids);
+        let Some(reader) = stream.start_reading(None) else {
+            return Err(RequestError::session_not_found());
+        };
         let exchange = Exchange {
-            headers: Arc::clone(&head.headers),
+            headers: Arc::clone(&head.forwarded),
             repeats_arguments: true,
-            ..exchange
+            ..Exchange::new(Arc::<MessageStream>::clone(&stream), Arc::new(caller))
         };
-        let waits = exchange.nobody_waits.clone();
+        let cancellation = exchange.nobody_waits.clone();
         shared.pass(message, &exchange).await;
-        if !is_request {
-            return Ok(empty(StatusCode::ACCEPTED));
+        if !needs_response {
+            return Ok(empty_response(StatusCode::ACCEPTED));
         }
-        Ok(
-            reply::to_request(reading, head, false, written, Some(waits))
-                .await
-                .response,
-        )
+        let reply = reply_to_request(reader, head, false, flushes, Some(cancellation)).await;
+        Ok(reply.response)
     }
 
     async fn shared(&self) -> Result<&Sharing, NoServer> {
@@ -383,51 +379,71 @@ impl Http {
             .await
     }
 
-    /// What no request caused, or the rest of what one did.
-    async fn get(
+    /// Reads a session's own stream, or resumes the stream of a request.
+    async fn respond_get(
         &self,
         caller: &Caller,
-        head: &Head,
-        written: Written,
-    ) -> Result<Response<Body>, Refusal> {
+        head: &RequestHead,
+        flushes: FlushNotifier,
+    ) -> Result<Response<ResponseBody>, RequestError> {
         if head.session.is_none() {
-            return Err(Refusal::method());
+            return Err(RequestError::method_not_allowed());
         }
-        if !head.reads_events {
-            let what = "only events can be read here: send `Accept: text/event-stream`";
-            return Err(Refusal::invalid(StatusCode::NOT_ACCEPTABLE, what));
+        if !head.accepts_events {
+            let what = "this stream consists of events: send `Accept: text/event-stream`";
+            return Err(RequestError::invalid(StatusCode::NOT_ACCEPTABLE, what));
         }
-        let session = self.session(caller, head)?;
+        let session = self.find_session(caller, head)?;
         let after = head.last_event.as_deref();
-        let gone = || {
-            Refusal::invalid(
+        let Some(reader) = session.start_reading(after) else {
+            return Err(RequestError::invalid(
                 StatusCode::BAD_REQUEST,
-                "what comes after this event is no longer kept",
-            )
+                "the messages after this event are no longer kept",
+            ));
         };
-        let reading = session.read(after).ok_or_else(gone)?;
         if after.is_none() {
             session.listen().await;
         }
-        Ok(reply::of_events(
-            Events::of(reading, written, true, None),
-            head,
-        ))
+        let events = EventStream::new(reader, flushes, true, None);
+        Ok(events_response(events, head))
     }
 
-    fn delete(&self, caller: &Caller, head: &Head) -> Result<Response<Body>, Refusal> {
+    fn respond_delete(
+        &self,
+        caller: &Caller,
+        head: &RequestHead,
+    ) -> Result<Response<ResponseBody>, RequestError> {
         if head.session.is_none() {
-            return Err(Refusal::method());
+            return Err(RequestError::method_not_allowed());
         }
-        let session = self.session(caller, head)?;
+        let session = self.find_session(caller, head)?;
         self.sessions.remove(&session);
-        end_apart(vec![session]);
-        Ok(empty(StatusCode::OK))
+        spawn_end(vec![session]);
+        Ok(empty_response(StatusCode::OK))
     }
 }
 
-/// Ends sessions while others go on.
-fn end_apart(sessions: Vec<Arc<Session>>) {
+/// Checks that a message without a session declares its protocol version, and that the headers agree with it.
+fn check_sessionless(head: &RequestHead, message: &Message) -> Result<(), RequestError> {
+    let declares_version = message.own_version().is_some();
+    if !declares_version && !head.is_at_least(version::V2026_07_28) {
+        let what = "the session header is missing: initialize, and send `Mcp-Session-Id` with all later requests";
+        return Err(RequestError::invalid(StatusCode::BAD_REQUEST, what));
+    }
+    let bad_request = |fault: &Fault| {
+        RequestError::with_message(StatusCode::BAD_REQUEST, &fault.response(message.id()))
+    };
+    head.check_agreement(message)
+        .map_err(|fault| bad_request(&fault))?;
+    if !declares_version && message.kind() == Kind::Request {
+        let what = "the request does not declare its protocol version: write it into its `_meta`";
+        return Err(bad_request(&Fault::new(FaultCode::InvalidParams, what)));
+    }
+    Ok(())
+}
+
+/// Ends sessions in the background.
+fn spawn_end(sessions: Vec<Arc<HttpSession>>) {
     for session in sessions {
         tokio::spawn(async move { session.end().await });
     }

@@ -1,4 +1,4 @@
-//! One client over a pair of streams: the standard ones of this process.
+//! The front end for one client over a pair of streams, such as stdin and stdout.
 
 use crate::{
     lines::{LINE_BYTES_MAX, Line, LineWriter, Lines},
@@ -8,20 +8,20 @@ use crate::{
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// The client's end of the standard streams.
-pub fn client(output: impl AsyncWrite + Unpin + Send + 'static) -> Arc<dyn Client> {
+/// Returns the client that reads messages from `output`.
+pub fn line_client(output: impl AsyncWrite + Unpin + Send + 'static) -> Arc<dyn Client> {
     Arc::new(LineWriter::onto(output))
 }
 
-/// Serves the client until it closes its stream. What is under way then goes on: whoever serves closes the upstream.
-pub async fn serve(
+/// Serves the client until it closes its stream. Calls in progress continue then, until the upstream is closed.
+pub async fn serve_client(
     input: impl AsyncRead + Unpin,
     client: Arc<dyn Client>,
     caller: Caller,
     upstream: Arc<dyn Upstream>,
 ) {
     let caller = Arc::new(caller);
-    // A standard stream carries everything.
+    // One stream carries every message, so the client listens from the start.
     upstream
         .listen(&Exchange::new(Arc::clone(&client), Arc::clone(&caller)))
         .await;
@@ -34,7 +34,7 @@ pub async fn serve(
                     FaultCode::InvalidRequest,
                     format!("a message has {LINE_BYTES_MAX} bytes at the most"),
                 );
-                // A client that has gone closes its stream, too.
+                // A failed write is no error here: a client that has gone closes its input too.
                 let _ = client.put(fault.response(None)).await;
                 continue;
             }
@@ -44,6 +44,7 @@ pub async fn serve(
             match message {
                 Ok(message) => upstream.pass(message, &exchange).await,
                 Err(unreadable) => {
+                    // As above.
                     let _ = client
                         .put(unreadable.fault.response(unreadable.id.as_ref()))
                         .await;

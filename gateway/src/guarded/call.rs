@@ -272,7 +272,7 @@ impl Running<'_> {
             ..self.exchange.clone()
         };
         if !started.matters() {
-            self.guard.metrics.answered(&self.tool, "passed");
+            self.guard.metrics.count_answer(&self.tool, "passed");
             self.below.pass(request, &exchange).await;
             return None;
         }
@@ -283,7 +283,7 @@ impl Running<'_> {
         if let Some(asking) = asking {
             self.late.wait_for(asking, started.late());
         }
-        self.guard.metrics.upstream_took(sent_at.elapsed());
+        self.guard.metrics.observe_upstream(sent_at.elapsed());
         if let Ok(response) = &response
             && let Some(waits) = Waits::by(response)
         {
@@ -346,7 +346,7 @@ impl Running<'_> {
     /// Writes the answer, and says that it was taken where that may be believed.
     async fn tell(&self, answered: Answered, own: Option<&Message>, call: &Call) {
         let (answer, delivery) = answered.into_parts();
-        self.guard.metrics.answered(&self.tool, answer.word());
+        self.guard.metrics.count_answer(&self.tool, answer.word());
         if self.exchange.nobody_waits.is_cancelled() {
             return;
         }

@@ -169,7 +169,7 @@ async fn each_call_is_told_its_own_trace_also_to_a_child_that_was_started_again(
         .connect(Arc::clone(&client))
         .await
         .unwrap();
-    tokio::spawn(stdio::serve(
+    tokio::spawn(stdio::serve_client(
         input,
         client,
         Caller::new(Tenant::default(), None),

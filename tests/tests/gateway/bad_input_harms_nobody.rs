@@ -334,7 +334,7 @@ async fn odd() -> Arc<dyn Connect> {
 async fn a_server_that_speaks_out_of_turn_is_not_taken_at_its_word() {
     let (mut agent, input, client) = Agent::apart();
     let upstream = odd().await.connect(Arc::clone(&client)).await.unwrap();
-    tokio::spawn(stdio::serve(
+    tokio::spawn(stdio::serve_client(
         input,
         client,
         Caller::new(Tenant::default(), None),

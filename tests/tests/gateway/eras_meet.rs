@@ -269,7 +269,7 @@ async fn a_newer_client_that_cancels_what_passes_goes_on() {
         .connect(Arc::clone(&client))
         .await
         .unwrap();
-    tokio::spawn(stdio::serve(
+    tokio::spawn(stdio::serve_client(
         input,
         client,
         Caller::new(Tenant::default(), None),
@@ -423,7 +423,7 @@ async fn two_clients_of_equal_ids_and_tokens_share_a_child() {
 pub async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
     let (mut agent, input, client) = Agent::apart();
     let upstream = connect.connect(Arc::clone(&client)).await.unwrap();
-    tokio::spawn(stdio::serve(
+    tokio::spawn(stdio::serve_client(
         input,
         client,
         Caller::new(Tenant::default(), None),

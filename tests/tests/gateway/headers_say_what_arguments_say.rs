@@ -140,7 +140,7 @@ async fn clients_that_know_no_headers_reach_a_server_that_wants_them() {
             .connect(Arc::clone(&client))
             .await
             .unwrap();
-        tokio::spawn(stdio::serve(
+        tokio::spawn(stdio::serve_client(
             input,
             client,
             Caller::new(Tenant::default(), None),

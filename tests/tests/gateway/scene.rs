@@ -145,13 +145,13 @@ impl Agent {
     pub async fn of(setup: Setup, server: Arc<dyn Upstream>) -> Self {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (far_read, far_write) = tokio::io::split(far);
-        let client = stdio::client(far_write);
+        let client = stdio::line_client(far_write);
         let (is_trusted, probes) = (setup.is_trusted, setup.probes.clone());
         let config = Arc::new(config_of(setup.file));
         let guard = Guard::new(semel(setup).await, config, "bank", "").trusting(is_trusted);
         let guard = probes.into_iter().fold(guard, Guard::probing);
         let guarded = Arc::new(Guarded::over(Arc::new(guard), server));
-        tokio::spawn(stdio::serve(
+        tokio::spawn(stdio::serve_client(
             far_read,
             client,
             Caller::new(Tenant::default(), None),
@@ -175,7 +175,7 @@ impl Agent {
                 read: BufReader::new(read).lines(),
             },
             far_read,
-            stdio::client(far_write),
+            stdio::line_client(far_write),
         )
     }
 

@@ -8,10 +8,10 @@ use hyper::{Method, Request, Response, StatusCode, body::Incoming, client::conn:
 use hyper_util::rt::TokioIo;
 use semel::model::Tenant;
 use semel_mcp::{
-    access::Access,
-    front::http::Http,
+    access::Authenticator,
+    front::http::HttpServer,
     guarded::{Guard, Guarded},
-    limits::Limits,
+    limits::HttpLimits,
     link::{Client, Connect, NoServer, Upstream},
 };
 use serde_json::{Value, json};
@@ -62,10 +62,10 @@ impl Gateway {
     pub async fn connecting(connect: Arc<dyn Connect>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http = Arc::new(Http::new(
+        let http = Arc::new(HttpServer::new(
             connect,
-            Access::open(Tenant::default(), None),
-            Limits::default(),
+            Authenticator::for_loopback(Tenant::default(), None),
+            HttpLimits::default(),
         ));
         tokio::spawn(http.serve(listener, CancellationToken::new()));
         Self { address }

@@ -1,6 +1,6 @@
 //! The bodies of responses: one text, or a stream of server-sent events.
 
-use super::{connection::Written, stream::Reading};
+use super::{connection::FlushNotifier, stream::StreamReader};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use std::{
@@ -15,118 +15,122 @@ use tokio::{
 };
 use tokio_util::sync::DropGuard;
 
-/// How often a stream says that it stands, so that proxies keep it and a client that has gone is noticed.
-const ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// The interval of keep-alive comments: proxies keep the stream, and a client that has gone is noticed.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Bytes of an event besides its id and its text.
+const EVENT_OVERHEAD_BYTES: usize = 32;
 
 /// The body of a response.
-pub(super) enum Body {
-    /// A text, and who wants to know that it was written.
-    Whole {
+pub(super) enum ResponseBody {
+    /// One text, and the sender to notify once it was written.
+    Text {
         text: Option<Bytes>,
-        written: Option<(Written, oneshot::Sender<()>)>,
+        receipt: Option<(FlushNotifier, oneshot::Sender<()>)>,
     },
-    /// Events.
-    Events(Box<Events>),
+    /// Server-sent events.
+    Events(Box<EventStream>),
 }
 
-/// A stream as server-sent events.
-pub(super) struct Events {
-    pub(super) reading: Reading,
-    pub(super) written: Written,
-    /// Whether events have ids, by which a client may come back for the rest.
+/// A message stream as server-sent events.
+pub(super) struct EventStream {
+    reader: StreamReader,
+    flushes: FlushNotifier,
+    /// Events have ids, by which a client may resume the stream.
     pub(super) has_ids: bool,
-    /// What is said first.
-    pub(super) first: Option<Bytes>,
-    /// Says that nobody waits any longer, if the connection ends before the stream does.
-    pub(super) waits: Option<DropGuard>,
-    alive: Pin<Box<Sleep>>,
+    /// The event before all messages.
+    first: Option<Bytes>,
+    /// Cancels the request if the connection ends before the stream does.
+    cancel_on_drop: Option<DropGuard>,
+    keep_alive: Pin<Box<Sleep>>,
 }
 
-impl Events {
-    pub(super) fn of(
-        reading: Reading,
-        written: Written,
+impl EventStream {
+    pub(super) fn new(
+        reader: StreamReader,
+        flushes: FlushNotifier,
         has_ids: bool,
-        waits: Option<DropGuard>,
+        cancel_on_drop: Option<DropGuard>,
     ) -> Self {
         Self {
-            reading,
-            written,
+            reader,
+            flushes,
             has_ids,
             first: None,
-            waits,
-            alive: Box::pin(sleep(ALIVE_EVERY)),
+            cancel_on_drop,
+            keep_alive: Box::pin(sleep(KEEP_ALIVE_INTERVAL)),
         }
     }
 
-    /// Says first where the stream is, so that a client can come back even if it reads nothing else.
-    pub(super) fn beginning_with_its_place(mut self) -> Self {
-        self.first = Some(format!("id: {}-0\ndata: \n\n", self.reading.stream().number).into());
+    /// Sends the stream's id first, so that a client can resume even if it reads nothing else.
+    pub(super) fn with_first_id(mut self) -> Self {
+        self.first = Some(format!("id: {}-0\ndata: \n\n", self.reader.stream_number()).into());
         self
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        if let Poll::Ready(read) = self.reading.poll(cx) {
-            let Some(read) = read else {
-                // Who has it all waits no longer, and nothing is cancelled by that.
-                let _ = self.waits.take().map(DropGuard::disarm);
+        if let Poll::Ready(next) = self.reader.poll_next(cx) {
+            let Some(next) = next else {
+                // The client has everything: its connection may end now without cancelling the request.
+                if let Some(cancel) = self.cancel_on_drop.take() {
+                    cancel.disarm();
+                }
                 return Poll::Ready(None);
             };
-            read.written
-                .into_iter()
-                .for_each(|who| self.written.tell(who));
-            let id = self
-                .has_ids
-                .then(|| format!("id: {}-{}\n", self.reading.stream().number, read.number));
-            return Poll::Ready(Some(event(
-                id.as_deref().unwrap_or_default(),
-                read.message.text(),
-            )));
+            if let Some(receipt) = next.receipt {
+                self.flushes.notify_after_flush(receipt);
+            }
+            let id = if self.has_ids {
+                format!("id: {}-{}\n", self.reader.stream_number(), next.number)
+            } else {
+                String::new()
+            };
+            return Poll::Ready(Some(encode_event(&id, next.message.text())));
         }
-        ready!(self.alive.as_mut().poll(cx));
-        self.alive.as_mut().reset(Instant::now() + ALIVE_EVERY);
+        ready!(self.keep_alive.as_mut().poll(cx));
+        self.keep_alive
+            .as_mut()
+            .reset(Instant::now() + KEEP_ALIVE_INTERVAL);
         Poll::Ready(Some(Bytes::from_static(b": alive\n\n")))
     }
 }
 
-/// One event. In JSON a line end stands only between its parts, where a space says the same.
-fn event(id: &str, text: &str) -> Bytes {
-    let mut event = BytesMut::with_capacity(id.len() + text.len() + 32);
+/// Encodes one event. JSON has line ends only between its tokens, where a space means the same.
+fn encode_event(id: &str, text: &str) -> Bytes {
+    let mut event = BytesMut::with_capacity(id.len() + text.len() + EVENT_OVERHEAD_BYTES);
     event.extend_from_slice(id.as_bytes());
     event.extend_from_slice(b"event: message\ndata: ");
     let start = event.len();
     event.extend_from_slice(text.as_bytes());
-    for byte in event
-        .iter_mut()
-        .skip(start)
-        .filter(|byte| matches!(byte, b'\n' | b'\r'))
-    {
-        *byte = b' ';
+    for byte in event.iter_mut().skip(start) {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
     }
     event.extend_from_slice(b"\n\n");
     event.freeze()
 }
 
-impl Body {
+impl ResponseBody {
     pub(super) fn empty() -> Self {
-        Self::Whole {
+        Self::Text {
             text: None,
-            written: None,
+            receipt: None,
         }
     }
 
-    pub(super) fn text(text: impl Into<Bytes>) -> Self {
-        Self::Whole {
+    pub(super) fn from_text(text: impl Into<Bytes>) -> Self {
+        Self::Text {
             text: Some(text.into()),
-            written: None,
+            receipt: None,
         }
     }
 }
 
-impl HttpBody for Body {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -135,24 +139,26 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            Self::Whole { text, written } => {
-                written
-                    .take()
-                    .into_iter()
-                    .for_each(|(written, who)| written.tell(who));
+            Self::Text { text, receipt } => {
+                // hyper writes the frame before it flushes, so the next flush covers this text.
+                if let Some((flushes, sender)) = receipt.take() {
+                    flushes.notify_after_flush(sender);
+                }
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
-            Self::Events(events) => events.poll(cx).map(|bytes| Some(Ok(Frame::data(bytes?)))),
+            Self::Events(events) => events
+                .poll_event(cx)
+                .map(|bytes| Some(Ok(Frame::data(bytes?)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole { text: None, .. })
+        matches!(self, Self::Text { text: None, .. })
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole { text, .. } => {
+            Self::Text { text, .. } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
             Self::Events(_) => SizeHint::default(),

@@ -1,9 +1,10 @@
-//! One connection of a client, and the knowledge of what was written to it.
+//! One client's connection, which reports when everything handed to it has been written.
 
+use parking_lot::Mutex;
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::{
@@ -12,57 +13,51 @@ use tokio::{
     sync::oneshot,
 };
 
-/// Who wants to know that what was handed to a connection so far has been written.
+/// The senders that wait until everything handed to a connection so far has been written.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Written(Arc<Mutex<Vec<oneshot::Sender<()>>>>);
+pub(super) struct FlushNotifier(Arc<Mutex<Vec<oneshot::Sender<()>>>>);
 
-impl Written {
-    /// Tells `who` after the next time that nothing is left to write. Where the connection ends before, it is dropped.
-    pub(super) fn tell(&self, who: oneshot::Sender<()>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(who);
+impl FlushNotifier {
+    /// Notifies `sender` after the next flush. If the connection ends before, the sender is dropped.
+    pub(super) fn notify_after_flush(&self, sender: oneshot::Sender<()>) {
+        self.0.lock().push(sender);
     }
 
-    fn tell_all(&self) {
-        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for who in waiting {
-            // Who asked may have gone.
-            let _ = who.send(());
+    fn notify_all(&self) {
+        let senders = std::mem::take(&mut *self.0.lock());
+        for sender in senders {
+            // The receiver may have stopped waiting.
+            let _ = sender.send(());
         }
     }
 
-    fn forget_all(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+    fn drop_all(&self) {
+        self.0.lock().clear();
     }
 }
 
-/// A connection.
+/// A connection that notifies after each flush.
 ///
-/// INVARIANT: hyper flushes a connection only once its own buffer was written as a whole, so that a flush means that all
-/// which bodies have handed out is in the operating system's hands.
-pub(super) struct Connection {
+/// INVARIANT: hyper flushes a connection only once its own buffer was written as a whole. So a flush means that everything
+/// the bodies have handed out is in the operating system's hands.
+pub(super) struct ClientConnection {
     stream: TcpStream,
-    written: Written,
+    flushes: FlushNotifier,
 }
 
-impl Connection {
-    pub(super) fn of(stream: TcpStream, written: Written) -> Self {
-        Self { stream, written }
+impl ClientConnection {
+    pub(super) fn new(stream: TcpStream, flushes: FlushNotifier) -> Self {
+        Self { stream, flushes }
     }
 }
 
-impl Drop for Connection {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
-        self.written.forget_all();
+        self.flushes.drop_all();
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ClientConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -72,7 +67,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ClientConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -96,7 +91,7 @@ impl AsyncWrite for Connection {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if matches!(flushed, Poll::Ready(Ok(()))) {
-            self.written.tell_all();
+            self.flushes.notify_all();
         }
         flushed
     }

@@ -1,12 +1,11 @@
-//! From what a request brings to the response that carries it: one JSON text where its answer is all there is, a stream of
-//! events otherwise.
+//! The response to a request: one JSON text if its answer is a single message, else a stream of events.
 
 use super::{
-    body::{Body, Events},
-    connection::Written,
-    refusal::{json, with_body},
-    request::Head,
-    stream::{Beginning, Read, Reading},
+    body::{EventStream, ResponseBody},
+    connection::FlushNotifier,
+    request::RequestHead,
+    request_error::{json_response, typed_response},
+    stream::{StreamMessage, StreamReader, StreamStart},
 };
 use crate::wire::{FaultCode, Kind, Message, version};
 use hyper::{
@@ -16,107 +15,127 @@ use hyper::{
 use std::{future::poll_fn, time::Duration};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How long a client waits for a single answer before it is told that a stream begins.
+/// The time without an answer after which the response becomes a stream of events.
 const EVENTS_AFTER: Duration = Duration::from_secs(1);
 
-/// Has proxies on the way pass events on at once.
-const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// The header that makes proxies pass events on at once.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The response to a request, and the message that it is, where it is one.
-pub(super) struct Reply {
-    pub(super) response: Response<Body>,
+/// The response to a request, and its message where it is a single one.
+pub(super) struct HttpReply {
+    pub(super) response: Response<ResponseBody>,
     pub(super) single: Option<Message>,
 }
 
-/// Waits for how the stream begins, and answers so.
-pub(super) async fn to_request(
-    mut reading: Reading,
-    head: &Head,
-    is_list: bool,
-    written: Written,
-    waits: Option<CancellationToken>,
-) -> Reply {
-    let waits = waits.map(CancellationToken::drop_guard);
-    let may_be_single = head.reads_json && !is_list;
-    let beginning = poll_fn(|cx| reading.poll_beginning(cx));
+/// Waits for the stream's first message, and returns the response that fits. `cancellation` is cancelled if the client's
+/// connection ends before the response is complete.
+pub(super) async fn reply_to_request(
+    mut reader: StreamReader,
+    head: &RequestHead,
+    is_batch: bool,
+    flushes: FlushNotifier,
+    cancellation: Option<CancellationToken>,
+) -> HttpReply {
+    let cancel_on_drop = cancellation.map(CancellationToken::drop_guard);
+    let may_be_single = head.accepts_json && !is_batch;
+    let start = poll_fn(|cx| reader.poll_start(cx));
     // A client that reads no events waits as long as it takes.
-    let beginning = match head.reads_events {
-        true => tokio::time::timeout(EVENTS_AFTER, beginning)
+    let start = if head.accepts_events {
+        tokio::time::timeout(EVENTS_AFTER, start)
             .await
-            .unwrap_or(Beginning::Part),
-        false => beginning.await,
+            .unwrap_or(StreamStart::MoreToCome)
+    } else {
+        start.await
     };
-    if matches!(beginning, Beginning::Whole)
+    if matches!(start, StreamStart::Complete)
         && may_be_single
-        && let Some(read) = poll_fn(|cx| reading.poll(cx)).await
+        && let Some(message) = poll_fn(|cx| reader.poll_next(cx)).await
     {
-        return single(read, head, written, waits);
+        return single_reply(message, head, flushes, cancel_on_drop);
     }
-    let response = of_events(Events::of(reading, written, waits.is_none(), waits), head);
-    Reply {
-        response,
+    // Only streams of a session can be resumed, and only requests without one can be cancelled.
+    let has_ids = cancel_on_drop.is_none();
+    let events = EventStream::new(reader, flushes, has_ids, cancel_on_drop);
+    HttpReply {
+        response: events_response(events, head),
         single: None,
     }
 }
 
-/// A response of events. A session's stream says its place first, to clients that know what that means.
-pub(super) fn of_events(events: Events, head: &Head) -> Response<Body> {
-    let says_its_place = events.has_ids && head.speaks(version::V2025_11_25);
-    let events = if says_its_place {
-        events.beginning_with_its_place()
+/// A response of events. A session's stream sends its id first, to clients whose protocol version knows that.
+pub(super) fn events_response(events: EventStream, head: &RequestHead) -> Response<ResponseBody> {
+    let sends_first_id = events.has_ids && head.is_at_least(version::V2025_11_25);
+    let events = if sends_first_id {
+        events.with_first_id()
     } else {
         events
     };
-    let mut response = with_body(
+    let mut response = typed_response(
         StatusCode::OK,
         "text/event-stream",
-        Body::Events(Box::new(events)),
+        ResponseBody::Events(Box::new(events)),
     );
     let headers = response.headers_mut();
     headers.insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-transform"),
     );
-    headers.insert(UNBUFFERED, HeaderValue::from_static("no"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }
 
-fn single(read: Read, head: &Head, written: Written, waits: Option<DropGuard>) -> Reply {
-    let status = if head.speaks(version::V2026_07_28) {
-        status(&read.message)
+fn single_reply(
+    message: StreamMessage,
+    head: &RequestHead,
+    flushes: FlushNotifier,
+    cancel_on_drop: Option<DropGuard>,
+) -> HttpReply {
+    let status = if head.is_at_least(version::V2026_07_28) {
+        error_status(&message.message)
     } else {
         StatusCode::OK
     };
-    // Its body is there as a whole: a client that goes now cancels nothing.
-    let _ = waits.map(DropGuard::disarm);
-    let mut response = json(status, read.message.bytes().clone());
-    if let (Body::Whole { written: tell, .. }, Some(who)) = (response.body_mut(), read.written) {
-        *tell = Some((written, who));
+    // The body is complete: a client that goes now cancels nothing.
+    if let Some(cancel) = cancel_on_drop {
+        cancel.disarm();
     }
-    Reply {
+    let mut response = json_response(status, message.message.bytes().clone());
+    if let ResponseBody::Text { receipt, .. } = response.body_mut()
+        && let Some(sender) = message.receipt
+    {
+        *receipt = Some((flushes, sender));
+    }
+    HttpReply {
         response,
-        single: Some(read.message),
+        single: Some(message.message),
     }
 }
 
-/// The status that says the same as an error, since 2026-07-28.
-fn status(message: &Message) -> StatusCode {
+/// The HTTP status of a message, which repeats its error code since 2026-07-28.
+fn error_status(message: &Message) -> StatusCode {
     #[derive(serde::Deserialize)]
-    struct Coded {
+    struct ErrorBody {
         code: i64,
     }
-    let error = message.body().filter(|_| message.kind() == Kind::Error);
-    let code = error
-        .and_then(|error| serde_json::from_str::<Coded>(error).ok())
-        .map(|error| error.code);
-    let bad = [
+    if message.kind() != Kind::Error {
+        return StatusCode::OK;
+    }
+    let error = message
+        .body()
+        .and_then(|body| serde_json::from_str::<ErrorBody>(body).ok());
+    let Some(ErrorBody { code }) = error else {
+        return StatusCode::OK;
+    };
+    let bad_requests = [
         FaultCode::HeaderMismatch,
         FaultCode::MissingCapability,
         FaultCode::UnsupportedVersion,
     ];
-    match code {
-        Some(code) if bad.iter().any(|bad| bad.number() == code) => StatusCode::BAD_REQUEST,
-        Some(code) if code == FaultCode::MethodNotFound.number() => StatusCode::NOT_FOUND,
-        _ => StatusCode::OK,
+    if bad_requests.iter().any(|fault| fault.number() == code) {
+        StatusCode::BAD_REQUEST
+    } else if code == FaultCode::MethodNotFound.number() {
+        StatusCode::NOT_FOUND
+    } else {
+        StatusCode::OK
     }
 }

@@ -1,6 +1,6 @@
-//! What a client asks for: the head of a request, and the messages in its body.
+//! HTTP requests: the head as the protocol reads it, and the messages in the body.
 
-use super::refusal::Refusal;
+use super::request_error::RequestError;
 use crate::wire::{
     Fault, FaultCode, Id, Kind, Members, Message, Unreadable, decoded, header as names, meta,
     method, version,
@@ -9,59 +9,51 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, StatusCode, body::Incoming, header, http::request::Parts};
 use std::sync::Arc;
 
-/// What the head of a request says, as far as the protocol is concerned.
+/// The parts of a request's head that the protocol defines.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) version: Option<String>,
+pub(super) struct RequestHead {
+    version: Option<String>,
     pub(super) session: Option<String>,
     pub(super) last_event: Option<String>,
-    pub(super) reads_json: bool,
-    pub(super) reads_events: bool,
+    pub(super) accepts_json: bool,
+    pub(super) accepts_events: bool,
     method: Option<String>,
     name: Option<String>,
-    /// What goes on to the server.
-    pub(super) headers: Arc<[(String, String)]>,
+    /// The headers that are forwarded to the server.
+    pub(super) forwarded: Arc<[(String, String)]>,
 }
 
-impl Head {
-    pub(super) fn read(parts: &Parts) -> Result<Self, Refusal> {
-        let text = |name: &str| {
-            parts
-                .headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
-        let version = text(names::VERSION);
-        if let Some(version) = version
-            .as_ref()
-            .filter(|version| !version::ALL.contains(&version.as_str()))
+impl RequestHead {
+    pub(super) fn read(parts: &Parts) -> Result<Self, RequestError> {
+        let version = header_text(&parts.headers, names::VERSION);
+        if let Some(version) = &version
+            && !version::ALL.contains(&version.as_str())
         {
-            return Err(Refusal::new(
+            return Err(RequestError::new(
                 StatusCode::BAD_REQUEST,
                 Fault::unsupported_version(version),
             ));
         }
-        let reads = |kind: &str| accepts(&parts.headers, kind);
         Ok(Self {
             version,
-            session: text(names::SESSION),
-            last_event: text(names::LAST_EVENT),
-            reads_json: reads("application/json"),
-            reads_events: reads("text/event-stream"),
-            method: text(names::METHOD),
-            name: text(names::NAME),
-            headers: headers_to_pass(&parts.headers),
+            session: header_text(&parts.headers, names::SESSION),
+            last_event: header_text(&parts.headers, names::LAST_EVENT),
+            accepts_json: accepts(&parts.headers, "application/json"),
+            accepts_events: accepts(&parts.headers, "text/event-stream"),
+            method: header_text(&parts.headers, names::METHOD),
+            name: header_text(&parts.headers, names::NAME),
+            forwarded: forwarded_headers(&parts.headers),
         })
     }
 
-    /// Whether the version in the head is this one or a later one.
-    pub(super) fn speaks(&self, version: &str) -> bool {
+    /// Returns whether the protocol version in the head is this one or a later one.
+    pub(super) fn is_at_least(&self, version: &str) -> bool {
+        // A request without the header speaks the last version that had none.
         self.version.as_deref().unwrap_or(version::V2025_03_26) >= version
     }
 
-    /// Whether the head says of a request without a session what the request itself says.
-    pub(super) fn agrees_with(&self, message: &Message) -> Result<(), Fault> {
+    /// Checks that the headers repeat what a message without a session says.
+    pub(super) fn check_agreement(&self, message: &Message) -> Result<(), Fault> {
         let params = message
             .body()
             .and_then(|params| Members::read(params).ok())
@@ -70,126 +62,125 @@ impl Head {
             .object("_meta")
             .ok()
             .and_then(|own| own.text(meta::PROTOCOL_VERSION));
-        same(names::VERSION, self.version.as_deref(), in_body.as_deref())?;
-        same(names::METHOD, self.method.as_deref(), message.method())?;
+        check_header(names::VERSION, self.version.as_deref(), in_body.as_deref())?;
+        check_header(names::METHOD, self.method.as_deref(), message.method())?;
         let subject = match message.method() {
             Some(method::TOOLS_CALL | method::PROMPTS_GET) => params.text("name"),
             Some(method::RESOURCES_READ) => params.text("uri"),
             _ => return Ok(()),
         };
-        let decoded = self.name.as_deref().map(decoded);
-        same(names::NAME, decoded.as_deref(), subject.as_deref())
+        let name = self.name.as_deref().map(decoded);
+        check_header(names::NAME, name.as_deref(), subject.as_deref())
     }
 }
 
-/// Whether the two say the same.
-fn same(name: &str, in_head: Option<&str>, in_body: Option<&str>) -> Result<(), Fault> {
-    let Some(in_body) = in_body.filter(|in_body| Some(*in_body) != in_head) else {
+fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?;
+    value.to_str().ok().map(str::to_owned)
+}
+
+/// Checks that a header says the same as the message.
+fn check_header(name: &str, in_head: Option<&str>, in_body: Option<&str>) -> Result<(), Fault> {
+    let Some(in_body) = in_body else {
         return Ok(());
     };
     let what = match in_head {
-        Some(_) => format!(
-            "the header `{name}` says something else than the message: send it as `{in_body}`"
-        ),
+        Some(in_head) if in_head == in_body => return Ok(()),
+        Some(_) => {
+            format!("the header `{name}` differs from the message: send it as `{in_body}`")
+        }
         None => format!("the header `{name}` is missing: send it as `{in_body}`"),
     };
     Err(Fault::new(FaultCode::HeaderMismatch, what))
 }
 
-/// Whether a client reads this kind of content. One that says nothing reads all.
-fn accepts(headers: &HeaderMap, kind: &str) -> bool {
-    let mut any = false;
+/// Returns whether a client accepts this content type. A client without the header accepts all.
+fn accepts(headers: &HeaderMap, content_type: &str) -> bool {
+    let group = content_type.split('/').next().unwrap_or_default();
+    let mut has_header = false;
     for value in headers.get_all(header::ACCEPT) {
-        any = true;
+        has_header = true;
         for part in value.to_str().unwrap_or_default().split(',') {
-            let named = part
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_ascii_lowercase();
-            let group = kind.split('/').next().unwrap_or_default();
-            if named == kind || named == "*/*" || named == format!("{group}/*") {
+            let range = part.split(';').next().unwrap_or_default();
+            let range = range.trim().to_ascii_lowercase();
+            if range == content_type || range == "*/*" || range == format!("{group}/*") {
                 return true;
             }
         }
     }
-    !any
+    !has_header
 }
 
-/// The headers that concern the server: none that tells who the client is.
-fn headers_to_pass(headers: &HeaderMap) -> Arc<[(String, String)]> {
-    let passes = |name: &str| name.starts_with(names::PARAMETER) || names::TRACE.contains(&name);
-    let passing = headers.iter().filter(|(name, _)| passes(name.as_str()));
-    passing
-        .filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        })
-        .collect()
+/// The headers that concern the server. None of them identifies the client.
+fn forwarded_headers(headers: &HeaderMap) -> Arc<[(String, String)]> {
+    let mut forwarded = Vec::new();
+    for (name, value) in headers {
+        let name = name.as_str();
+        let is_forwarded = name.starts_with(names::PARAMETER) || names::TRACE.contains(&name);
+        if is_forwarded && let Ok(value) = value.to_str() {
+            forwarded.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    forwarded.into()
 }
 
-/// The messages of a request.
+/// The messages in a request's body.
 #[derive(Debug)]
-pub(super) struct Posted {
+pub(super) struct PostedMessages {
     pub(super) messages: Vec<Result<Message, Unreadable>>,
-    /// Whether they are a list.
-    pub(super) is_list: bool,
+    /// The body is a JSON-RPC batch.
+    pub(super) is_batch: bool,
 }
 
-impl Posted {
+impl PostedMessages {
     /// Reads the body of a request.
     pub(super) async fn read(
         parts: &Parts,
         body: Incoming,
         bytes_max: usize,
-    ) -> Result<Self, Refusal> {
-        let kind = parts
-            .headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
-        if !kind
-            .trim_start()
-            .to_ascii_lowercase()
-            .starts_with("application/json")
-        {
-            let what = "the body is not said to be JSON: send `Content-Type: application/json`";
-            return Err(Refusal::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, what));
+    ) -> Result<Self, RequestError> {
+        let content_type =
+            header_text(&parts.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        let content_type = content_type.trim_start().to_ascii_lowercase();
+        if !content_type.starts_with("application/json") {
+            let what = "the body is not declared as JSON: send `Content-Type: application/json`";
+            return Err(RequestError::invalid(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                what,
+            ));
         }
         let text = Limited::new(body, bytes_max)
             .collect()
             .await
-            .map_err(|error| unread(&*error, bytes_max))?
+            .map_err(|error| body_error(&*error, bytes_max))?
             .to_bytes();
-        let is_list = text.trim_ascii_start().starts_with(b"[");
+        let is_batch = text.trim_ascii_start().starts_with(b"[");
         Ok(Self {
             messages: Message::read_all(text),
-            is_list,
+            is_batch,
         })
     }
 
-    /// The only message, where it is one.
+    /// The only message, unless the body is a batch.
     pub(super) fn single(&self) -> Option<&Message> {
         match self.messages.as_slice() {
-            [Ok(message)] if !self.is_list => Some(message),
+            [Ok(message)] if !self.is_batch => Some(message),
             _ => None,
         }
     }
 
-    /// The ids that want a response.
-    pub(super) fn asked(&self) -> Vec<Id> {
-        let requests = self
-            .messages
+    /// The ids of the requests among the messages.
+    pub(super) fn request_ids(&self) -> Vec<Id> {
+        self.messages
             .iter()
             .flatten()
-            .filter(|message| message.kind() == Kind::Request);
-        requests
+            .filter(|message| message.kind() == Kind::Request)
             .filter_map(|request| request.id().cloned())
             .collect()
     }
 
-    /// What cannot be read, where nothing else was sent.
-    pub(super) fn unreadable(&self) -> Option<&Unreadable> {
+    /// The error of a body that holds one unreadable message and nothing else.
+    pub(super) fn only_unreadable(&self) -> Option<&Unreadable> {
         match self.messages.as_slice() {
             [Err(unreadable)] => Some(unreadable),
             _ => None,
@@ -197,12 +188,12 @@ impl Posted {
     }
 }
 
-fn unread(error: &(dyn std::error::Error + 'static), bytes_max: usize) -> Refusal {
+fn body_error(error: &(dyn std::error::Error + 'static), bytes_max: usize) -> RequestError {
     if error.is::<LengthLimitError>() {
-        let what = format!("the body is too long: {bytes_max} bytes at the most");
-        return Refusal::invalid(StatusCode::PAYLOAD_TOO_LARGE, what);
+        let what = format!("the body is too long: at most {bytes_max} bytes are allowed");
+        return RequestError::invalid(StatusCode::PAYLOAD_TOO_LARGE, what);
     }
-    Refusal::invalid(StatusCode::BAD_REQUEST, "the body did not come as a whole")
+    RequestError::invalid(StatusCode::BAD_REQUEST, "the body is incomplete")
 }
 
 #[cfg(test)]
@@ -212,13 +203,13 @@ mod tests {
     use super::*;
     use hyper::Request;
 
-    fn head(headers: &[(&str, &str)]) -> Head {
+    fn head(headers: &[(&str, &str)]) -> RequestHead {
         let request = headers
             .iter()
             .fold(Request::builder(), |request, (name, value)| {
                 request.header(*name, *value)
             });
-        Head::read(&request.body(()).unwrap().into_parts().0).unwrap()
+        RequestHead::read(&request.body(()).unwrap().into_parts().0).unwrap()
     }
 
     #[test]
@@ -234,7 +225,7 @@ mod tests {
             ]
         };
         assert_eq!(
-            head(&said("tools/call", "=?base64?Z3LDtsOfZQ==?=")).agrees_with(&message),
+            head(&said("tools/call", "=?base64?Z3LDtsOfZQ==?=")).check_agreement(&message),
             Ok(())
         );
         for wrong in [
@@ -242,11 +233,11 @@ mod tests {
             said("tools/call", "other"),
         ] {
             assert_eq!(
-                head(&wrong).agrees_with(&message).unwrap_err().code,
+                head(&wrong).check_agreement(&message).unwrap_err().code,
                 FaultCode::HeaderMismatch
             );
         }
-        assert!(head(&[]).agrees_with(&message).is_err());
+        assert!(head(&[]).check_agreement(&message).is_err());
     }
 
     #[test]
@@ -258,7 +249,7 @@ mod tests {
             ("traceparent", "00-1"),
         ];
         let passed: Vec<_> = head(&given)
-            .headers
+            .forwarded
             .iter()
             .map(|(name, _)| name.clone())
             .collect();
@@ -269,13 +260,16 @@ mod tests {
     fn a_client_reads_what_it_says_it_reads() {
         let reads = |accept: &str| {
             (
-                head(&[("accept", accept)]).reads_json,
-                head(&[("accept", accept)]).reads_events,
+                head(&[("accept", accept)]).accepts_json,
+                head(&[("accept", accept)]).accepts_events,
             )
         };
         assert_eq!(reads("application/json, text/event-stream"), (true, true));
         assert_eq!(reads("text/event-stream;q=0.5"), (false, true));
         assert_eq!(reads("*/*"), (true, true));
-        assert_eq!((head(&[]).reads_json, head(&[]).reads_events), (true, true));
+        assert_eq!(
+            (head(&[]).accepts_json, head(&[]).accepts_events),
+            (true, true)
+        );
     }
 }

@@ -1,111 +1,121 @@
-//! Sessions: what a client of the older era has opened, and keeps between its requests.
+//! HTTP sessions, which clients of the older protocol version open and keep between their requests.
 //!
-//! What a server says without a request goes where its client is most likely to need it: a word about a request under way
-//! to the stream of that request, anything else to the session's own.
+//! A message that a server sends without a request goes to the stream where its client most likely needs it: a message about
+//! an open request to that request's stream, any other message to the session's own stream.
 
-use super::stream::{Reading, Stream};
+use super::stream::{MessageStream, StreamReader};
 use crate::{
     link::{Caller, Client, Connect, Exchange, Gone, NoServer, Upstream},
     wire::{Members, Message, method},
 };
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-/// How long a session lasts that nobody uses.
+/// The idle timeout of a session.
 const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// How many streams of requests are kept for who comes back for the rest.
-const STREAMS_KEPT_MAX: usize = 16;
+/// The most request streams of a session that are kept for clients that resume.
+const KEPT_STREAMS_MAX: usize = 16;
 
-/// What one client has opened.
+/// The session of one client, with a connection to the server of its own.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct HttpSession {
     pub(super) id: String,
     pub(super) caller: Arc<Caller>,
-    /// Set before anybody else knows the session.
+    /// The connection to the server; set once, before the session is shared.
     upstream: OnceLock<Arc<dyn Upstream>>,
-    /// For what no request caused.
-    standing: Arc<Stream>,
-    streams: Mutex<Streams>,
-    next: AtomicU64,
-    used: Mutex<Instant>,
+    /// The stream for messages that no request caused.
+    own_stream: Arc<MessageStream>,
+    streams: Mutex<RequestStreams>,
+    next_stream: AtomicU64,
+    last_used: Mutex<Instant>,
 }
 
 #[derive(Debug, Default)]
-struct Streams {
-    /// Those of requests that are not answered yet, with the tokens under which their progress is told.
-    open: Vec<(Arc<Stream>, Vec<String>)>,
-    /// Those that can be read again.
-    kept: VecDeque<Arc<Stream>>,
+struct RequestStreams {
+    open: Vec<OpenStream>,
+    /// Streams that can be resumed.
+    kept: VecDeque<Arc<MessageStream>>,
 }
 
-impl Session {
-    /// Opens a session with a connection of its own.
+/// The stream of requests that have no response so far.
+#[derive(Debug, Clone)]
+struct OpenStream {
+    stream: Arc<MessageStream>,
+    progress_tokens: Vec<String>,
+}
+
+impl HttpSession {
+    /// Opens a session and its connection.
     pub(super) async fn open(connect: &dyn Connect, caller: Caller) -> Result<Arc<Self>, NoServer> {
+        let id =
+            random_id().ok_or_else(|| NoServer("the system gives no random numbers".to_owned()))?;
         let session = Arc::new(Self {
-            id: random_id()
-                .ok_or_else(|| NoServer("the system gives no random numbers".to_owned()))?,
+            id,
             caller: Arc::new(caller),
             upstream: OnceLock::new(),
-            standing: Stream::standing(0),
+            own_stream: MessageStream::for_session(0),
             streams: Mutex::default(),
-            next: AtomicU64::new(1),
-            used: Mutex::new(Instant::now()),
+            next_stream: AtomicU64::new(1),
+            last_used: Mutex::new(Instant::now()),
         });
-        let upstream = connect
-            .connect(Arc::new(OfSession(Arc::downgrade(&session))))
-            .await?;
-        // Nobody else has set it.
+        let client = SessionClient(Arc::downgrade(&session));
+        let upstream = connect.connect(Arc::new(client)).await?;
+        // The cell is empty: the session is not shared yet.
         let _ = session.upstream.set(upstream);
         Ok(session)
     }
 
-    /// Opens the stream of a request, and reads it.
-    pub(super) fn answer(&self, messages: &[&Message], stream: &Arc<Stream>) {
-        let tokens = messages
+    /// Registers the stream of these requests.
+    pub(super) fn add_open_stream(&self, messages: &[&Message], stream: &Arc<MessageStream>) {
+        let progress_tokens = messages
             .iter()
-            .filter_map(|message| progress_token(message))
+            .filter_map(|message| requested_progress_token(message))
             .collect();
-        self.streams().open.push((Arc::clone(stream), tokens));
+        self.streams().open.push(OpenStream {
+            stream: Arc::clone(stream),
+            progress_tokens,
+        });
     }
 
-    /// The number of the next stream.
-    pub(super) fn next_stream(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+    pub(super) fn next_stream_number(&self) -> u64 {
+        self.next_stream.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Keeps the stream for who comes back for the rest.
-    pub(super) fn keep(&self, stream: &Arc<Stream>) {
-        stream.keep();
+    /// Keeps a stream for a client that resumes it.
+    pub(super) fn keep_stream(&self, stream: &Arc<MessageStream>) {
+        stream.keep_messages();
         let mut streams = self.streams();
-        while streams.kept.len() >= STREAMS_KEPT_MAX {
-            // One that is still written is not the one to go, unless all are.
+        while streams.kept.len() >= KEPT_STREAMS_MAX {
+            // A complete stream is the least useful one; without any, the oldest goes.
             let at = streams
                 .kept
                 .iter()
-                .position(|kept| kept.is_over())
+                .position(|kept| kept.has_ended())
                 .unwrap_or(0);
             streams.kept.remove(at);
         }
         streams.kept.push_back(Arc::clone(stream));
     }
 
-    /// Reads on after the event of this id, or else what no request caused.
-    pub(super) fn read(&self, after: Option<&str>) -> Option<Reading> {
+    /// Starts to read after the event of this id, or the session's own stream. Returns `None` if that is no longer kept.
+    pub(super) fn start_reading(&self, after: Option<&str>) -> Option<StreamReader> {
         let Some(after) = after else {
-            return self.standing.read(None);
+            return self.own_stream.start_reading(None);
         };
         let (stream, event) = after.split_once('-')?;
-        let (number, event) = (stream.parse::<u64>().ok()?, event.parse().ok()?);
-        if number == self.standing.number {
-            return self.standing.read(Some(event));
+        let number: u64 = stream.parse().ok()?;
+        let event: u64 = event.parse().ok()?;
+        if number == self.own_stream.number {
+            return self.own_stream.start_reading(Some(event));
         }
         let kept = self
             .streams()
@@ -113,114 +123,120 @@ impl Session {
             .iter()
             .find(|kept| kept.number == number)
             .cloned();
-        kept?.read(Some(event))
+        kept?.start_reading(Some(event))
     }
 
-    /// Hands a message to the server.
-    pub(super) async fn pass(&self, message: Message, exchange: &Exchange) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    /// Forwards a message to the server.
+    pub(super) async fn forward(&self, message: Message, exchange: &Exchange) {
+        *self.last_used.lock() = Instant::now();
         if let Some(upstream) = self.upstream.get() {
             upstream.pass(message, exchange).await;
         }
     }
 
-    /// Says that what no request caused is read from now on.
+    /// Reports to the server's connection that the session's own stream is read from now on.
     pub(super) async fn listen(&self) {
-        let exchange = Exchange::new(
-            Arc::<Stream>::clone(&self.standing),
-            Arc::clone(&self.caller),
-        );
+        let client: Arc<dyn Client> = Arc::<MessageStream>::clone(&self.own_stream);
+        let exchange = Exchange::new(client, Arc::clone(&self.caller));
         if let Some(upstream) = self.upstream.get() {
             upstream.listen(&exchange).await;
         }
     }
 
-    /// Ends it. What is under way comes to its end first.
+    /// Ends the session after its calls in progress.
     pub(super) async fn end(&self) {
-        self.standing.end();
+        self.own_stream.end();
         if let Some(upstream) = self.upstream.get() {
             upstream.close().await;
         }
     }
 
     fn is_idle(&self, now: Instant) -> bool {
-        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        now.saturating_duration_since(used) > IDLE_MAX
-            && !self.standing.is_read()
+        let last_used = *self.last_used.lock();
+        now.saturating_duration_since(last_used) > IDLE_MAX
+            && !self.own_stream.has_reader()
             && self.open_streams().is_empty()
     }
 
-    /// Where a message that no response is goes, the best place first.
-    fn places(&self, message: &Message) -> Vec<Arc<Stream>> {
+    /// The streams for a message that is no response, the most suitable first.
+    fn candidate_streams(&self, message: &Message) -> Vec<Arc<MessageStream>> {
         let open = self.open_streams();
-        let told = progress_of(message);
-        let related =
-            told.and_then(|token| open.iter().find(|(_, tokens)| tokens.contains(&token)));
-        let single = open.first().filter(|_| open.len() == 1);
-        let newest = open.last().filter(|_| !self.standing.is_read());
-        let places = [related, single, newest]
+        let mut candidates = Vec::new();
+        if let Some(token) = reported_progress_token(message) {
+            let related = open
+                .iter()
+                .find(|open| open.progress_tokens.contains(&token));
+            candidates.extend(related);
+        }
+        if let [single] = open.as_slice() {
+            candidates.push(single);
+        }
+        if !self.own_stream.has_reader() {
+            candidates.extend(open.last());
+        }
+        candidates
             .into_iter()
-            .flatten()
-            .map(|(stream, _)| Arc::clone(stream));
-        places.chain([Arc::clone(&self.standing)]).collect()
+            .map(|open| Arc::clone(&open.stream))
+            .chain([Arc::clone(&self.own_stream)])
+            .collect()
     }
 
-    fn open_streams(&self) -> Vec<(Arc<Stream>, Vec<String>)> {
+    fn open_streams(&self) -> Vec<OpenStream> {
         let mut streams = self.streams();
-        streams.open.retain(|(stream, _)| !stream.is_over());
+        streams.open.retain(|open| !open.stream.has_ended());
         streams.open.clone()
     }
 
-    fn streams(&self) -> MutexGuard<'_, Streams> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn streams(&self) -> MutexGuard<'_, RequestStreams> {
+        self.streams.lock()
     }
 }
 
-/// 128 random bits.
+/// An id of 128 random bits.
 fn random_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The token under which the progress of this request is told.
-fn progress_token(request: &Message) -> Option<String> {
-    let body = request
-        .body()
-        .filter(|body| body.contains("progressToken"))?;
+/// The token under which a request wants its progress reported.
+fn requested_progress_token(request: &Message) -> Option<String> {
+    let body = request.body()?;
+    // Most requests do not even contain the word, so they need no parsing.
+    if !body.contains("progressToken") {
+        return None;
+    }
     let own = Members::read(body).ok()?.object("_meta").ok()?;
     own.get("progressToken").map(str::to_owned)
 }
 
-/// The token of the request whose progress this message tells.
-fn progress_of(message: &Message) -> Option<String> {
-    let body = message
-        .body()
-        .filter(|_| message.method() == Some(method::PROGRESS))?;
-    Members::read(body)
-        .ok()?
-        .get("progressToken")
-        .map(str::to_owned)
+/// The token of the request whose progress a message reports.
+fn reported_progress_token(message: &Message) -> Option<String> {
+    if message.method() != Some(method::PROGRESS) {
+        return None;
+    }
+    let params = Members::read(message.body()?).ok()?;
+    params.get("progressToken").map(str::to_owned)
 }
 
-/// The client of a session as its server's connection sees it.
+/// The client of a session, as its server's connection sees it.
 #[derive(Debug)]
-struct OfSession(Weak<Session>);
+struct SessionClient(Weak<HttpSession>);
 
-impl OfSession {
-    fn places(&self, message: &Message) -> Vec<Arc<Stream>> {
-        self.0
-            .upgrade()
-            .map(|session| session.places(message))
-            .unwrap_or_default()
+impl SessionClient {
+    fn candidate_streams(&self, message: &Message) -> Vec<Arc<MessageStream>> {
+        match self.0.upgrade() {
+            None => Vec::new(),
+            Some(session) => session.candidate_streams(message),
+        }
     }
 }
 
 #[async_trait]
-impl Client for OfSession {
+impl Client for SessionClient {
     async fn put(&self, message: Message) -> Result<(), Gone> {
-        for place in self.places(&message) {
-            if place.put(message.clone()).await.is_ok() {
+        for stream in self.candidate_streams(&message) {
+            if stream.put(message.clone()).await.is_ok() {
                 return Ok(());
             }
         }
@@ -228,58 +244,55 @@ impl Client for OfSession {
     }
 
     async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        let place = self.places(&message).into_iter().next().ok_or(Gone)?;
-        place.deliver(message).await
+        let candidates = self.candidate_streams(&message);
+        let stream = candidates.first().ok_or(Gone)?;
+        stream.deliver(message).await
     }
 }
 
-/// All sessions.
+/// The open sessions by their ids.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
+pub(super) struct SessionRegistry(Mutex<HashMap<String, Arc<HttpSession>>>);
 
-impl Sessions {
-    /// Has the session be found from now on.
-    pub(super) fn add(&self, session: &Arc<Session>) {
-        self.all().insert(session.id.clone(), Arc::clone(session));
+impl SessionRegistry {
+    pub(super) fn add(&self, session: &Arc<HttpSession>) {
+        self.0
+            .lock()
+            .insert(session.id.clone(), Arc::clone(session));
     }
 
-    /// The session of this id, if it is of the same tenant as who asks for it.
-    pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
-        self.all()
-            .get(id)
-            .filter(|session| session.caller.tenant == caller.tenant)
-            .cloned()
+    /// Returns the session of this id, if it belongs to the caller's tenant.
+    pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<HttpSession>> {
+        let sessions = self.0.lock();
+        let session = sessions.get(id)?;
+        (session.caller.tenant == caller.tenant).then(|| Arc::clone(session))
     }
 
-    pub(super) fn remove(&self, session: &Session) {
-        self.all().remove(&session.id);
+    pub(super) fn remove(&self, session: &HttpSession) {
+        self.0.lock().remove(&session.id);
     }
 
     pub(super) fn count(&self) -> usize {
-        self.all().len()
+        self.0.lock().len()
     }
 
-    /// Takes out those that nobody uses any longer.
-    pub(super) fn take_idle(&self) -> Vec<Arc<Session>> {
+    /// Removes the sessions that have been idle too long, and returns them.
+    pub(super) fn take_idle(&self) -> Vec<Arc<HttpSession>> {
         let now = Instant::now();
-        let mut all = self.all();
-        let idle: Vec<_> = all
+        let mut sessions = self.0.lock();
+        let idle: Vec<_> = sessions
             .values()
             .filter(|session| session.is_idle(now))
             .cloned()
             .collect();
         for session in &idle {
-            all.remove(&session.id);
+            sessions.remove(&session.id);
         }
         idle
     }
 
-    /// Takes all out.
-    pub(super) fn take_all(&self) -> Vec<Arc<Session>> {
-        self.all().drain().map(|(_, session)| session).collect()
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Removes all sessions, and returns them.
+    pub(super) fn take_all(&self) -> Vec<Arc<HttpSession>> {
+        self.0.lock().drain().map(|(_, session)| session).collect()
     }
 }

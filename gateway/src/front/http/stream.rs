@@ -1,112 +1,119 @@
-//! What one request (or none) brings to a client: messages in their order, read at once, kept for who must read them
-//! again, or both.
+//! A stream of messages to one client, for one request or for none: messages in their order, read at once, kept to be
+//! read again, or both.
 //!
-//! Nobody who writes into a stream waits for its reader: a server that many clients share must not stand still for the
-//! slowest. A stream that is not read is cut. Nothing here knows how its reader writes messages.
+//! A writer never waits for the reader: a server that many clients share must not stall for the slowest one. A stream whose
+//! reader falls behind is cut. Nothing here knows how the reader sends messages.
 
 use crate::{
     link::{Client, Gone},
     wire::{Id, Kind, Message},
 };
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 use tokio::sync::oneshot;
 
-/// The most messages that are kept for who reads a stream again.
+/// The most messages that are kept to be read again.
 const KEPT_MAX: usize = 256;
 
-/// The most bytes of them.
+/// The most bytes of kept messages.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
-/// The most messages that wait to be read.
+/// The most messages that wait for a reader.
 const UNREAD_MAX: usize = 4_096;
 
-/// The most bytes of them, but for a single message.
+/// The most bytes of waiting messages. A single message may be larger.
 const UNREAD_BYTES_MAX: usize = 16 << 20;
 
 /// A stream of messages.
-pub(super) struct Stream {
-    /// Which of its session's.
+pub(super) struct MessageStream {
+    /// The stream's number in its session.
     pub(super) number: u64,
-    state: Mutex<State>,
+    state: Mutex<StreamState>,
 }
 
-struct State {
-    /// What was read and is kept, and then what waits to be read.
-    events: VecDeque<Event>,
-    bytes: usize,
-    /// The number of the next message.
+struct StreamState {
+    /// Kept messages that were read, then messages that wait for a reader.
+    queue: VecDeque<QueuedMessage>,
+    queue_bytes: usize,
+    /// The number of the next message to be written.
     next: u64,
     /// The number of the first message that was never read.
-    unread: u64,
-    /// The requests that are not answered yet.
-    asked: Vec<Id>,
-    /// Whether it ends once they are answered.
-    ends: bool,
-    /// Whether what was read is kept, and what nobody reads, too.
-    keeps: bool,
-    is_over: bool,
-    reader: Option<Reader>,
-    turns: u64,
+    first_unread: u64,
+    /// Requests without a response so far.
+    open_requests: Vec<Id>,
+    /// The stream ends once all requests have responses.
+    ends_with_responses: bool,
+    /// Messages are kept after they are read, and while there is no reader.
+    keeps_messages: bool,
+    has_ended: bool,
+    reader: Option<CurrentReader>,
+    /// The number of readers so far.
+    readers: u64,
 }
 
-struct Event {
+struct QueuedMessage {
     number: u64,
     message: Message,
-    written: Option<oneshot::Sender<()>>,
+    receipt: Option<oneshot::Sender<()>>,
 }
 
-/// Who reads, told apart from who read before.
-struct Reader {
-    turn: u64,
+/// The current reader; its number distinguishes it from earlier ones.
+struct CurrentReader {
+    number: u64,
     waker: Option<Waker>,
 }
 
-/// A message that is read.
-pub(super) struct Read {
-    /// Its number in the stream.
+/// A message that was read from a stream.
+pub(super) struct StreamMessage {
+    /// The message's number in the stream.
     pub(super) number: u64,
     pub(super) message: Message,
-    /// To be told once it was written to a connection.
-    pub(super) written: Option<oneshot::Sender<()>>,
+    /// The sender to notify once the message was written to a connection.
+    pub(super) receipt: Option<oneshot::Sender<()>>,
 }
 
-/// What a stream begins with.
-pub(super) enum Beginning {
-    /// It is the one message.
-    Whole,
-    /// There is more to come than what is there.
-    Part,
+/// The state of a stream when its first message is there.
+pub(super) enum StreamStart {
+    /// That message is all.
+    Complete,
+    /// More messages may come.
+    MoreToCome,
 }
 
-impl Stream {
-    /// A stream that ends once these requests are answered.
-    pub(super) fn answering(number: u64, asked: Vec<Id>) -> Arc<Self> {
-        Self::new(number, asked, true, false)
+impl MessageStream {
+    /// Opens a stream that ends once these requests have responses.
+    pub(super) fn for_requests(number: u64, requests: Vec<Id>) -> Arc<Self> {
+        Self::open(number, requests, true, false)
     }
 
-    /// A stream for what no request caused. It lasts as long as its session.
-    pub(super) fn standing(number: u64) -> Arc<Self> {
-        Self::new(number, Vec::new(), false, true)
+    /// Opens a stream for messages that no request caused. It lasts as long as its session.
+    pub(super) fn for_session(number: u64) -> Arc<Self> {
+        Self::open(number, Vec::new(), false, true)
     }
 
-    fn new(number: u64, asked: Vec<Id>, ends: bool, keeps: bool) -> Arc<Self> {
-        let state = State {
-            events: VecDeque::new(),
-            bytes: 0,
+    fn open(
+        number: u64,
+        open_requests: Vec<Id>,
+        ends_with_responses: bool,
+        keeps_messages: bool,
+    ) -> Arc<Self> {
+        let state = StreamState {
+            queue: VecDeque::new(),
+            queue_bytes: 0,
             next: 1,
-            unread: 1,
-            asked,
-            ends,
-            keeps,
-            is_over: false,
+            first_unread: 1,
+            open_requests,
+            ends_with_responses,
+            keeps_messages,
+            has_ended: false,
             reader: None,
-            turns: 0,
+            readers: 0,
         };
         Arc::new(Self {
             number,
@@ -114,265 +121,278 @@ impl Stream {
         })
     }
 
-    /// From now on what is read is kept, because its reader can ask for it again.
-    pub(super) fn keep(&self) {
-        self.state().keeps = true;
+    /// Keeps messages from now on, so that a client can resume the stream.
+    pub(super) fn keep_messages(&self) {
+        self.state().keeps_messages = true;
     }
 
-    /// Begins to read: after the message of this number, or with the first that was never read. Who read before is cut
-    /// off. None: what would have to be read first is no longer kept.
-    pub(super) fn read(self: &Arc<Self>, after: Option<u64>) -> Option<Reading> {
+    /// Starts to read: after the message of this number, or with the first message that was never read. An earlier reader
+    /// gets nothing more. Returns `None` if the message to start with is no longer kept.
+    pub(super) fn start_reading(self: &Arc<Self>, after: Option<u64>) -> Option<StreamReader> {
         let mut state = self.state();
-        let at = after.map_or(state.unread, |number| number.saturating_add(1));
-        let first = state
-            .events
-            .front()
-            .map_or(state.next, |event| event.number);
-        if at < first || at > state.next {
+        let position = match after {
+            None => state.first_unread,
+            Some(number) => number.saturating_add(1),
+        };
+        let oldest = match state.queue.front() {
+            None => state.next,
+            Some(queued) => queued.number,
+        };
+        if position < oldest || position > state.next {
             return None;
         }
-        state.turns += 1;
-        let turn = state.turns;
-        let before = state.reader.replace(Reader { turn, waker: None });
+        state.readers += 1;
+        let number = state.readers;
+        let earlier = state.reader.replace(CurrentReader {
+            number,
+            waker: None,
+        });
+        // The earlier reader takes the lock when it wakes.
         drop(state);
-        before
-            .and_then(|reader| reader.waker)
-            .into_iter()
-            .for_each(Waker::wake);
-        Some(Reading {
+        wake(earlier.and_then(|reader| reader.waker));
+        Some(StreamReader {
             stream: Arc::clone(self),
-            turn,
-            at,
+            number,
+            position,
         })
     }
 
-    /// Whether somebody reads it now.
-    pub(super) fn is_read(&self) -> bool {
+    pub(super) fn has_reader(&self) -> bool {
         self.state().reader.is_some()
     }
 
-    /// Whether nothing more will be written.
-    pub(super) fn is_over(&self) -> bool {
-        self.state().is_over
+    /// Returns whether nothing more will be written.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().has_ended
     }
 
-    /// Ends it: what was not read yet can still be.
+    /// Ends the stream. Messages that wait can still be read.
     pub(super) fn end(&self) {
         let waker = {
             let mut state = self.state();
-            state.is_over = true;
-            state.waker()
+            state.has_ended = true;
+            state.take_waker()
         };
-        waker.into_iter().for_each(Waker::wake);
+        wake(waker);
     }
 
-    fn write(&self, message: Message, written: Option<oneshot::Sender<()>>) -> Result<(), Gone> {
+    fn write(&self, message: Message, receipt: Option<oneshot::Sender<()>>) -> Result<(), Gone> {
         let waker = {
             let mut state = self.state();
-            state.write(message, written)?;
-            state.waker()
+            state.write(message, receipt)?;
+            state.take_waker()
         };
-        waker.into_iter().for_each(Waker::wake);
+        wake(waker);
         Ok(())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, StreamState> {
+        self.state.lock()
     }
 }
 
-impl State {
-    fn waker(&mut self) -> Option<Waker> {
-        self.reader.as_mut().and_then(|reader| reader.waker.take())
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl StreamState {
+    fn take_waker(&mut self) -> Option<Waker> {
+        self.reader.as_mut()?.waker.take()
     }
 
     fn write(
         &mut self,
         message: Message,
-        written: Option<oneshot::Sender<()>>,
+        receipt: Option<oneshot::Sender<()>>,
     ) -> Result<(), Gone> {
-        if self.is_over {
+        if self.has_ended {
             return Err(Gone);
         }
-        if !self.answers(&message) {
-            tracing::warn!("a response is dropped, because nobody on this stream waits for it");
+        if !self.accept_response(&message) {
+            tracing::warn!("a response is dropped, because no request on this stream waits for it");
             return Ok(());
         }
-        if self.reader.is_none() && !self.keeps {
+        if self.reader.is_none() && !self.keeps_messages {
             return Err(Gone);
         }
-        self.bytes += message.bytes().len();
-        self.events.push_back(Event {
+        self.queue_bytes += message.bytes().len();
+        self.queue.push_back(QueuedMessage {
             number: self.next,
             message,
-            written,
+            receipt,
         });
         self.next += 1;
-        if self.is_unread_too_long() {
-            tracing::warn!(
-                "a client's stream is cut, because it does not read what is written to it"
-            );
+        if self.is_reader_too_slow() {
+            tracing::warn!("a client's stream is cut, because the client does not read it");
             self.cut();
             return Err(Gone);
         }
-        self.forget();
+        self.drop_oldest();
         Ok(())
     }
 
-    /// Whether the message belongs here. Once all requests are answered, nothing more will come.
-    fn answers(&mut self, message: &Message) -> bool {
-        if !self.ends || !matches!(message.kind(), Kind::Result | Kind::Error) {
+    /// Matches a response with an open request, and ends the stream with the last one. Returns `false` for a response that
+    /// belongs to no request of this stream.
+    fn accept_response(&mut self, message: &Message) -> bool {
+        let is_response = matches!(message.kind(), Kind::Result | Kind::Error);
+        if !self.ends_with_responses || !is_response {
             return true;
         }
         let Some(id) = message.id() else { return true };
-        let Some(at) = self.asked.iter().position(|asked| asked == id) else {
+        let Some(at) = self.open_requests.iter().position(|open| open == id) else {
             return false;
         };
-        self.asked.swap_remove(at);
-        self.is_over = self.asked.is_empty();
+        self.open_requests.swap_remove(at);
+        self.has_ended = self.open_requests.is_empty();
         true
     }
 
-    fn is_unread_too_long(&self) -> bool {
-        let unread = self.next - self.unread;
+    fn is_reader_too_slow(&self) -> bool {
+        let unread = self.next - self.first_unread;
         self.reader.is_some()
             && unread > 1
-            && (unread > UNREAD_MAX as u64 || self.bytes > UNREAD_BYTES_MAX + KEPT_BYTES_MAX)
+            && (unread > UNREAD_MAX as u64 || self.queue_bytes > UNREAD_BYTES_MAX + KEPT_BYTES_MAX)
     }
 
     fn cut(&mut self) {
-        self.events.clear();
-        self.bytes = 0;
-        self.is_over = true;
-        self.unread = self.next;
-        self.keeps = false;
+        self.queue.clear();
+        self.queue_bytes = 0;
+        self.has_ended = true;
+        self.first_unread = self.next;
+        self.keeps_messages = false;
     }
 
-    /// Forgets the oldest beyond the bounds: what was read, and where nobody reads, what was not.
-    fn forget(&mut self) {
-        while let Some(first) = self.events.front() {
-            let is_read = first.number < self.unread;
-            let is_too_much = self.events.len() > KEPT_MAX || self.bytes > KEPT_BYTES_MAX;
-            let goes = if is_read {
-                is_too_much || !self.keeps
+    /// Drops the oldest messages beyond the limits: those that were read, and without a reader the others too.
+    fn drop_oldest(&mut self) {
+        while let Some(oldest) = self.queue.front() {
+            let is_read = oldest.number < self.first_unread;
+            let is_over_limit = self.queue.len() > KEPT_MAX || self.queue_bytes > KEPT_BYTES_MAX;
+            let may_go = if is_read {
+                is_over_limit || !self.keeps_messages
             } else {
-                is_too_much && self.reader.is_none()
+                is_over_limit && self.reader.is_none()
             };
-            // A stream's last word stays for whoever comes back for it.
-            if !goes || self.events.len() == 1 && self.keeps {
+            // The last message is often the response, so it stays for a client that resumes.
+            let is_last_kept = self.queue.len() == 1 && self.keeps_messages;
+            if !may_go || is_last_kept {
                 return;
             }
-            self.bytes -= first.message.bytes().len();
-            self.events.pop_front();
+            self.queue_bytes -= oldest.message.bytes().len();
+            self.queue.pop_front();
+        }
+    }
+
+    fn is_current(&self, reader: u64) -> bool {
+        self.reader
+            .as_ref()
+            .is_some_and(|current| current.number == reader)
+    }
+
+    fn register_waker(&mut self, cx: &Context<'_>) {
+        if let Some(reader) = &mut self.reader {
+            reader.waker = Some(cx.waker().clone());
         }
     }
 }
 
-/// A reader of a stream: the only one at a time.
-pub(super) struct Reading {
-    stream: Arc<Stream>,
-    turn: u64,
-    at: u64,
+/// A reader of a stream. A stream has at most one at a time.
+pub(super) struct StreamReader {
+    stream: Arc<MessageStream>,
+    number: u64,
+    /// The number of the next message to read.
+    position: u64,
 }
 
-impl Reading {
-    /// Which stream is read.
-    pub(super) fn stream(&self) -> &Arc<Stream> {
-        &self.stream
+impl StreamReader {
+    pub(super) fn stream_number(&self) -> u64 {
+        self.stream.number
     }
 
-    /// The next message; none: the stream is over, or somebody else reads it now.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Read>> {
+    /// Polls for the next message. `None` means that the stream has ended, or that another reader has taken over.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<StreamMessage>> {
         let mut state = self.stream.state();
-        if !is_turn(&state, self.turn) {
+        if !state.is_current(self.number) {
             return Poll::Ready(None);
         }
-        let at = self.at;
-        if let Some(event) = state.events.iter_mut().find(|event| event.number >= at) {
-            let read = Read {
-                number: event.number,
-                message: event.message.clone(),
-                written: event.written.take(),
+        let position = self.position;
+        let next = state
+            .queue
+            .iter_mut()
+            .find(|queued| queued.number >= position);
+        if let Some(queued) = next {
+            let message = StreamMessage {
+                number: queued.number,
+                message: queued.message.clone(),
+                receipt: queued.receipt.take(),
             };
-            self.at = read.number + 1;
-            state.unread = state.unread.max(self.at);
-            state.forget();
-            return Poll::Ready(Some(read));
+            self.position = message.number + 1;
+            state.first_unread = state.first_unread.max(self.position);
+            state.drop_oldest();
+            return Poll::Ready(Some(message));
         }
-        if state.is_over {
+        if state.has_ended {
             return Poll::Ready(None);
         }
-        wait(&mut state, cx);
+        state.register_waker(cx);
         Poll::Pending
     }
 
-    /// Waits for the first message, without reading it.
-    pub(super) fn poll_beginning(&self, cx: &mut Context<'_>) -> Poll<Beginning> {
+    /// Polls for the first message, without reading it.
+    pub(super) fn poll_start(&self, cx: &mut Context<'_>) -> Poll<StreamStart> {
         let mut state = self.stream.state();
-        match (state.next - state.unread, state.is_over) {
-            (1, true) => Poll::Ready(Beginning::Whole),
+        match (state.next - state.first_unread, state.has_ended) {
+            (1, true) => Poll::Ready(StreamStart::Complete),
             (0, false) => {
-                wait(&mut state, cx);
+                state.register_waker(cx);
                 Poll::Pending
             }
-            _ => Poll::Ready(Beginning::Part),
+            _ => Poll::Ready(StreamStart::MoreToCome),
         }
     }
 }
 
-fn is_turn(state: &State, turn: u64) -> bool {
-    state
-        .reader
-        .as_ref()
-        .is_some_and(|reader| reader.turn == turn)
-}
-
-fn wait(state: &mut State, cx: &Context<'_>) {
-    if let Some(reader) = &mut state.reader {
-        reader.waker = Some(cx.waker().clone());
-    }
-}
-
-impl Drop for Reading {
-    /// Who waits for messages to be written learns that they are not.
+impl Drop for StreamReader {
     fn drop(&mut self) {
         let mut state = self.stream.state();
-        if !is_turn(&state, self.turn) {
+        if !state.is_current(self.number) {
             return;
         }
         state.reader = None;
-        for event in &mut state.events {
-            event.written = None;
+        // A dropped receipt reports that its message was not written.
+        for queued in &mut state.queue {
+            queued.receipt = None;
         }
-        if !state.keeps {
+        if !state.keeps_messages {
             state.cut();
         }
     }
 }
 
-impl fmt::Debug for Stream {
+impl fmt::Debug for MessageStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream")
+        f.debug_struct("MessageStream")
             .field("number", &self.number)
             .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl Client for Stream {
+impl Client for MessageStream {
     async fn put(&self, message: Message) -> Result<(), Gone> {
         self.write(message, None)
     }
 
     async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        let (written, is_written) = oneshot::channel();
-        let is_read = self.is_read();
-        self.write(message, Some(written).filter(|_| is_read))?;
-        if is_read {
-            is_written.await.map_err(|_| Gone)
-        } else {
-            Err(Gone)
+        if !self.has_reader() {
+            // The message may still be read later, but its delivery cannot be confirmed.
+            self.write(message, None)?;
+            return Err(Gone);
         }
+        let (receipt, is_written) = oneshot::channel();
+        self.write(message, Some(receipt))?;
+        is_written.await.map_err(|_| Gone)
     }
 }
 

@@ -7,28 +7,30 @@ fn event(number: u64) -> Message {
     Message::notification("n", &number.to_string())
 }
 
-async fn next(reading: &mut Reading) -> Option<u64> {
-    poll_fn(|cx| reading.poll(cx)).await.map(|read| read.number)
+async fn next(reader: &mut StreamReader) -> Option<u64> {
+    poll_fn(|cx| reader.poll_next(cx))
+        .await
+        .map(|message| message.number)
 }
 
 #[tokio::test]
 async fn who_comes_back_reads_on_where_it_was_cut_at_every_event() {
     for cut in 0..5 {
-        let stream = Stream::answering(1, vec![Id::Number(1)]);
-        stream.keep();
-        let mut reading = stream.read(None).unwrap();
+        let stream = MessageStream::for_requests(1, vec![Id::Number(1)]);
+        stream.keep_messages();
+        let mut reader = stream.start_reading(None).unwrap();
         for number in 1..=4 {
             stream.put(event(number)).await.unwrap();
         }
         for number in 1..=cut {
-            assert_eq!(next(&mut reading).await, Some(number));
+            assert_eq!(next(&mut reader).await, Some(number));
         }
-        drop(reading);
+        drop(reader);
         stream
             .put(Message::response(Some(&Id::Number(1)), "result", "{}"))
             .await
             .unwrap();
-        let mut again = stream.read(Some(cut)).unwrap();
+        let mut again = stream.start_reading(Some(cut)).unwrap();
         for number in cut + 1..=5 {
             assert_eq!(next(&mut again).await, Some(number), "cut after {cut}");
         }
@@ -38,16 +40,16 @@ async fn who_comes_back_reads_on_where_it_was_cut_at_every_event() {
 
 #[tokio::test]
 async fn who_goes_away_from_a_stream_that_is_not_kept_gets_nothing() {
-    let stream = Stream::answering(1, vec![Id::Number(1)]);
-    drop(stream.read(None).unwrap());
+    let stream = MessageStream::for_requests(1, vec![Id::Number(1)]);
+    drop(stream.start_reading(None).unwrap());
     assert_eq!(stream.put(event(1)).await, Err(Gone));
 }
 
 #[tokio::test]
 async fn what_was_not_written_does_not_count_as_delivered() {
-    let stream = Stream::answering(1, vec![Id::Number(1)]);
-    stream.keep();
-    let reading = stream.read(None).unwrap();
+    let stream = MessageStream::for_requests(1, vec![Id::Number(1)]);
+    stream.keep_messages();
+    let reader = stream.start_reading(None).unwrap();
     let delivered = tokio::spawn({
         let stream = Arc::clone(&stream);
         async move {
@@ -56,13 +58,13 @@ async fn what_was_not_written_does_not_count_as_delivered() {
                 .await
         }
     });
-    while !stream.is_over() {
+    while !stream.has_ended() {
         tokio::task::yield_now().await;
     }
-    drop(reading);
+    drop(reader);
     assert_eq!(delivered.await.unwrap(), Err(Gone));
     assert_eq!(
-        next(&mut stream.read(Some(0)).unwrap()).await,
+        next(&mut stream.start_reading(Some(0)).unwrap()).await,
         Some(1),
         "but it can be read again"
     );
@@ -70,8 +72,8 @@ async fn what_was_not_written_does_not_count_as_delivered() {
 
 #[tokio::test]
 async fn a_response_that_nobody_waits_for_is_dropped_and_the_stream_ends_with_the_last_one() {
-    let stream = Stream::answering(1, vec![Id::Number(1), Id::Number(2)]);
-    let mut reading = stream.read(None).unwrap();
+    let stream = MessageStream::for_requests(1, vec![Id::Number(1), Id::Number(2)]);
+    let mut reader = stream.start_reading(None).unwrap();
     for id in [7, 2, 2, 1] {
         stream
             .put(Message::response(Some(&Id::Number(id)), "result", "{}"))
@@ -80,9 +82,9 @@ async fn a_response_that_nobody_waits_for_is_dropped_and_the_stream_ends_with_th
     }
     assert_eq!(
         (
-            next(&mut reading).await,
-            next(&mut reading).await,
-            next(&mut reading).await
+            next(&mut reader).await,
+            next(&mut reader).await,
+            next(&mut reader).await
         ),
         (Some(1), Some(2), None)
     );
@@ -90,36 +92,39 @@ async fn a_response_that_nobody_waits_for_is_dropped_and_the_stream_ends_with_th
 
 #[tokio::test]
 async fn a_new_reader_takes_the_place_of_the_one_before() {
-    let stream = Stream::standing(0);
-    let mut first = stream.read(None).unwrap();
-    let mut second = stream.read(None).unwrap();
+    let stream = MessageStream::for_session(0);
+    let mut first = stream.start_reading(None).unwrap();
+    let mut second = stream.start_reading(None).unwrap();
     stream.put(event(1)).await.unwrap();
     assert_eq!(
         (next(&mut first).await, next(&mut second).await),
         (None, Some(1))
     );
     drop(first);
-    assert!(stream.is_read());
+    assert!(stream.has_reader());
 }
 
 #[tokio::test]
 async fn a_stream_that_is_not_read_is_cut_and_one_that_is_kept_forgets_the_oldest() {
-    let unread = Stream::answering(1, vec![Id::Number(1)]);
-    let reading = unread.read(None).unwrap();
+    let unread = MessageStream::for_requests(1, vec![Id::Number(1)]);
+    let reader = unread.start_reading(None).unwrap();
     for number in 0..UNREAD_MAX as u64 {
         unread.put(event(number)).await.unwrap();
     }
     assert_eq!(unread.put(event(0)).await, Err(Gone));
-    assert!(unread.is_over());
-    drop(reading);
+    assert!(unread.has_ended());
+    drop(reader);
 
-    let kept = Stream::standing(0);
+    let kept = MessageStream::for_session(0);
     for number in 0..KEPT_MAX as u64 + 10 {
         kept.put(event(number)).await.unwrap();
     }
     assert!(
-        kept.read(Some(5)).is_none(),
+        kept.start_reading(Some(5)).is_none(),
         "what would come next is forgotten"
     );
-    assert_eq!(next(&mut kept.read(Some(10)).unwrap()).await, Some(11));
+    assert_eq!(
+        next(&mut kept.start_reading(Some(10)).unwrap()).await,
+        Some(11)
+    );
 }

@@ -1,4 +1,4 @@
-//! A ledger's store, with a watch beside it.
+//! A store that records the duration of its reads and writes.
 
 use super::Metrics;
 use async_trait::async_trait;
@@ -12,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Times what a call waits for; what nobody waits for, or an operator does, is not timed.
+/// A store around another one that times the operations a call waits for. Deferred writes and an operator's queries are not
+/// timed.
 #[derive(Debug)]
 pub struct TimedStore {
     store: Arc<dyn Store>,
@@ -20,17 +21,17 @@ pub struct TimedStore {
 }
 
 impl TimedStore {
-    /// A store that tells how long this one takes.
+    /// Times the operations of `store`.
     #[must_use]
-    pub fn over(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
         Self { store, metrics }
     }
 
-    async fn timed<T>(&self, work: impl Future<Output = T> + Send) -> T {
-        let began = Instant::now();
-        let done = work.await;
-        self.metrics.ledger_took(began.elapsed());
-        done
+    async fn measure<T>(&self, operation: impl Future<Output = T> + Send) -> T {
+        let started = Instant::now();
+        let result = operation.await;
+        self.metrics.observe_ledger(started.elapsed());
+        result
     }
 }
 
@@ -44,7 +45,7 @@ impl Store for TimedStore {
         version: Version,
         keep: Keep,
     ) -> Result<Created, StoreError> {
-        self.timed(self.store.create(key, entry, version, keep))
+        self.measure(self.store.create(key, entry, version, keep))
             .await
     }
 
@@ -56,7 +57,7 @@ impl Store for TimedStore {
         version: Version,
         keep: Keep,
     ) -> Result<Replaced, StoreError> {
-        self.timed(self.store.replace(key, expected, entry, version, keep))
+        self.measure(self.store.replace(key, expected, entry, version, keep))
             .await
     }
 
@@ -74,11 +75,11 @@ impl Store for TimedStore {
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
-        self.timed(self.store.remove(key, expected)).await
+        self.measure(self.store.remove(key, expected)).await
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
-        self.timed(self.store.get(key)).await
+        self.measure(self.store.get(key)).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {

@@ -1,8 +1,8 @@
-//! Responses that are no messages of a server.
+//! Errors of HTTP requests, and responses that carry no message of a server.
 
-use super::body::Body;
+use super::body::ResponseBody;
 use crate::{
-    access::Denied,
+    access::AccessError,
     link::NoServer,
     wire::{Fault, FaultCode, Message},
 };
@@ -12,21 +12,20 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-/// A request that is not served.
+/// The error of a request that is not served, as a status and a JSON-RPC error.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct RequestError {
     status: StatusCode,
     text: Bytes,
-    /// A header besides.
     header: Option<(header::HeaderName, &'static str)>,
 }
 
-impl Refusal {
+impl RequestError {
     pub(super) fn new(status: StatusCode, fault: Fault) -> Self {
-        Self::saying(status, &fault.response(None))
+        Self::with_message(status, &fault.response(None))
     }
 
-    pub(super) fn saying(status: StatusCode, message: &Message) -> Self {
+    pub(super) fn with_message(status: StatusCode, message: &Message) -> Self {
         Self {
             status,
             text: message.bytes().clone(),
@@ -38,28 +37,28 @@ impl Refusal {
         Self::new(status, Fault::new(FaultCode::InvalidRequest, what))
     }
 
-    /// There is no such session, or it is somebody else's: which of both is not told.
-    pub(super) fn no_session() -> Self {
+    /// The error of an unknown session, or of another tenant's: the response does not show which.
+    pub(super) fn session_not_found() -> Self {
         Self::invalid(
             StatusCode::NOT_FOUND,
             "there is no such session: initialize a new one",
         )
     }
 
-    /// There is no room.
-    pub(super) fn busy(what: impl Into<String>) -> Self {
-        let refusal = Self::new(
+    /// The error of a server at its limits.
+    pub(super) fn unavailable(what: impl Into<String>) -> Self {
+        let error = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Fault::new(FaultCode::Internal, what),
         );
         Self {
             header: Some((header::RETRY_AFTER, "5")),
-            ..refusal
+            ..error
         }
     }
 
-    /// The address does not know the method.
-    pub(super) fn method() -> Self {
+    /// The error of a method that the address does not allow.
+    pub(super) fn method_not_allowed() -> Self {
         let what = "this method is not served here: POST messages, GET a session's stream, DELETE a session";
         Self {
             header: Some((header::ALLOW, "GET, POST, DELETE")),
@@ -67,8 +66,8 @@ impl Refusal {
         }
     }
 
-    pub(super) fn response(self) -> Response<Body> {
-        let mut response = json(self.status, self.text);
+    pub(super) fn into_response(self) -> Response<ResponseBody> {
+        let mut response = json_response(self.status, self.text);
         if let Some((name, value)) = self.header {
             response
                 .headers_mut()
@@ -78,44 +77,48 @@ impl Refusal {
     }
 }
 
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
-        let header = match denied.status {
+impl From<AccessError> for RequestError {
+    fn from(error: AccessError) -> Self {
+        let header = match error.status {
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
             StatusCode::TOO_MANY_REQUESTS => Some((header::RETRY_AFTER, "1")),
             _ => None,
         };
         Self {
             header,
-            ..Self::invalid(denied.status, denied.message)
+            ..Self::invalid(error.status, error.message)
         }
     }
 }
 
-impl From<NoServer> for Refusal {
+impl From<NoServer> for RequestError {
     fn from(no_server: NoServer) -> Self {
-        Self::busy(no_server.to_string())
+        Self::unavailable(no_server.to_string())
     }
 }
 
 /// A response that is one JSON text.
-pub(super) fn json(status: StatusCode, text: Bytes) -> Response<Body> {
-    with_body(status, "application/json", Body::text(text))
+pub(super) fn json_response(status: StatusCode, text: Bytes) -> Response<ResponseBody> {
+    typed_response(status, "application/json", ResponseBody::from_text(text))
 }
 
-/// A response with a body of this kind.
-pub(super) fn with_body(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+/// A response with a body of this content type.
+pub(super) fn typed_response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: ResponseBody,
+) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
         .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
 /// A response without a body.
-pub(super) fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+pub(super) fn empty_response(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = status;
     response
 }
