@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use semel::{
     model::Call,
     runtime::Semel,
-    store::{Created, Keep, Store},
+    store::{Created, Retention, Store},
 };
 use std::{
     fs,
@@ -97,7 +97,7 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
                 key,
                 &semel_conformance::entry(1),
                 version,
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await?;
         ensure!(
@@ -115,7 +115,7 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
             let next = semel_conformance::fresh_version();
             let written = Instant::now();
             let entry = semel_conformance::entry(u32::try_from(number)?);
-            one.replace(key, version, &entry, next, Keep::UntilRemoved)
+            one.replace(key, version, &entry, next, Retention::UntilRemoved)
                 .await?;
             waits.push((waiter.await? - written).as_secs_f64() * 1e3);
             version = next;

@@ -8,7 +8,7 @@ use crate::{
 };
 use semel::{
     engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
-    key::{KeyScheme, Mode},
+    key::{KeyMode, KeyScheme},
     runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
     store::{MemoryStore, SealingStore, Server, ServerReport, SqliteStore, Store},
 };
@@ -129,7 +129,7 @@ fn opened(config: &Config, path: &Path) -> Result<SqliteStore, Stop> {
 
 /// How keys are made.
 pub(crate) fn keys(config: &Config) -> KeyScheme {
-    KeyScheme::new(Mode::Enforce, config.secret.clone())
+    KeyScheme::new(KeyMode::Enforce, config.secret.clone())
 }
 
 /// Opens the ledger for its operator.

@@ -110,7 +110,7 @@ use places::Text;
 use section::{Mistakes, Section};
 use semel::runtime::{LEASE_SECONDS, OUTCOME_BYTES_MAX, REFUSAL_SECONDS};
 use semel::{
-    guard::Allowance,
+    guard::ToolAllowance,
     key::Secret,
     model::{Tenant, ToolMode},
     store::SealingKeys,
@@ -178,7 +178,7 @@ pub struct ToolSetup {
     /// Whether it is guarded, only watched, or left alone.
     pub mode: ToolMode,
     /// What the guard may do.
-    pub allowance: Allowance,
+    pub allowance: ToolAllowance,
     /// How long a claim lasts without renewal, in seconds.
     pub lease_seconds: u32,
     /// How long a refusal is replayed to equal content where its verdict names no time, in seconds.
@@ -223,7 +223,7 @@ impl Default for ToolSetup {
             settings: Map::new(),
             name_space: None,
             mode: ToolMode::default(),
-            allowance: Allowance::default(),
+            allowance: ToolAllowance::default(),
             lease_seconds: LEASE_SECONDS,
             refusal_seconds: REFUSAL_SECONDS,
             outcome_bytes_max: OUTCOME_BYTES_MAX,

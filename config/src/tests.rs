@@ -7,7 +7,7 @@
 
 use super::*;
 use insta::assert_snapshot;
-use semel::ledger::ServerErrors;
+use semel::ledger::ServerErrorRule;
 use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt};
 use tempfile::TempDir;
@@ -140,7 +140,7 @@ fn the_documented_example_is_read_as_it_says() {
     assert_eq!(tool.allowance.timed_rerun_ms, Some(600_000));
     assert_eq!(tool.taken_within, Some(Duration::from_secs(5)));
     assert_eq!(tool.name_space.as_deref(), Some("shop"));
-    assert_eq!(tool.allowance.server_errors, ServerErrors::ProveNothing);
+    assert_eq!(tool.allowance.server_errors, ServerErrorRule::ProveNothing);
     assert_eq!(config.tool("refunds"), &config.unnamed);
 }
 
@@ -158,7 +158,7 @@ fn the_first_tool_that_matches_counts() {
     );
     assert_eq!((pay.lease_seconds, other.lease_seconds), (60, 60));
     assert!(pay.allowance.open_without_ledger && !other.allowance.open_without_ledger);
-    assert_eq!(other.allowance.server_errors, ServerErrors::AreAnswers);
+    assert_eq!(other.allowance.server_errors, ServerErrorRule::AreAnswers);
     assert_eq!(
         pay.settings.len(),
         1,
@@ -301,7 +301,7 @@ fn variables_override_the_file() {
 fn a_secret_may_be_a_file_or_a_variable() {
     let secret = "0123456789abcdef0123456789abcdef";
     let id = |stage: Stage| {
-        let scheme = semel::key::KeyScheme::new(semel::key::Mode::Enforce, stage.load().secret);
+        let scheme = semel::key::KeyScheme::new(semel::key::KeyMode::Enforce, stage.load().secret);
         scheme.secret_id().unwrap()
     };
     let file = Stage::new()

@@ -8,8 +8,8 @@ use super::{
 };
 use globset::{Glob, GlobSet};
 use semel::{
-    guard::Allowance,
-    ledger::ServerErrors,
+    guard::ToolAllowance,
+    ledger::ServerErrorRule,
     model::{Tenant, ToolMode},
 };
 use std::{collections::BTreeSet, path::Path, time::Duration};
@@ -373,14 +373,14 @@ fn take_taken_within(section: &Section<'_>, setup: &mut ToolSetup) {
 
 /// What only a tool may say.
 fn take_switches(section: &Section<'_>, setup: &mut ToolSetup) {
-    let Allowance {
+    let ToolAllowance {
         server_errors,
         timed_rerun_ms,
         open_without_ledger,
         ..
     } = &mut setup.allowance;
     if section.flag("server_errors_are_answers") == Some(true) {
-        *server_errors = ServerErrors::AreAnswers;
+        *server_errors = ServerErrorRule::AreAnswers;
     }
     if let Some(after) = section.duration("timed_rerun", &TIMED_RERUN) {
         *timed_rerun_ms = Some(milliseconds(after));

@@ -18,16 +18,19 @@ mod recovering;
 mod running;
 mod standing;
 
-pub use action::{Action, End, Event, LedgerFault, PolicyTrouble, Reading, Seen, Unmarked};
+pub use action::{
+    CallEnd, GuardAction, GuardEvent, GuardLedgerError, GuardPolicyError, MarkingError,
+    ProbeOutcome, RecordReading,
+};
 
 use crate::{
-    ledger::{Grant, Reply, ServerErrors, Told},
+    ledger::{ClaimReply, Grant, Reply, ServerErrorRule},
     model::{Outcome, Probe},
 };
 
 /// What the operator allows for a tool, as far as the guard decides by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Allowance {
+pub struct ToolAllowance {
     /// How long a call waits for another caller's attempt, or for a delay that its policy asks for, in milliseconds.
     pub wait_ms: u64,
     /// How often a call runs the tool again after an attempt that had no effect.
@@ -41,14 +44,14 @@ pub struct Allowance {
     /// Whether the host can run a probe.
     pub can_probe: bool,
     /// Whether a server error may prove that there was no effect.
-    pub server_errors: ServerErrors,
+    pub server_errors: ServerErrorRule,
     /// After how long a probe that found nothing lets the call be sent again, in milliseconds; none: never.
     pub timed_rerun_ms: Option<u64>,
     /// Whether the tool runs while the ledger is unreachable.
     pub open_without_ledger: bool,
 }
 
-impl Default for Allowance {
+impl Default for ToolAllowance {
     fn default() -> Self {
         Self {
             wait_ms: 10_000,
@@ -57,7 +60,7 @@ impl Default for Allowance {
             looks: 8,
             can_run: true,
             can_probe: false,
-            server_errors: ServerErrors::ProveNothing,
+            server_errors: ServerErrorRule::ProveNothing,
             timed_rerun_ms: None,
             open_without_ledger: false,
         }
@@ -66,34 +69,49 @@ impl Default for Allowance {
 
 /// What the guard waits to hear of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Phase {
+enum GuardPhase {
     Claiming,
     Marking(Grant),
     Running(Grant),
     Suspending(Grant),
     RunningOpen,
-    Judging { grant: Grant, outcome: Outcome },
+    Judging {
+        grant: Grant,
+        outcome: Outcome,
+    },
     JudgingOpen(Outcome),
-    Settling(running::Own),
-    Releasing { why: Unmarked },
+    Settling(running::OwnAttempt),
+    Releasing {
+        why: MarkingError,
+    },
     Holding,
     Waiting,
-    Recovering(Reading),
-    Delaying { reading: Reading },
-    Resolving(Reading),
-    Looking { reading: Reading, probe: Probe },
-    Probing { reading: Reading, probe: Probe },
+    Recovering(RecordReading),
+    Delaying {
+        reading: RecordReading,
+    },
+    Resolving(RecordReading),
+    Looking {
+        reading: RecordReading,
+        probe: Probe,
+    },
+    Probing {
+        reading: RecordReading,
+        probe: Probe,
+    },
     Weighing,
-    JudgingFound { found: Outcome },
-    Seeing(recovering::AfterLook),
+    JudgingFound {
+        found: Outcome,
+    },
+    Seeing(recovering::AfterProbe),
     Finished,
 }
 
 /// One guarded call, from its claim to its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Guard {
-    allowance: Allowance,
-    phase: Phase,
+    allowance: ToolAllowance,
+    phase: GuardPhase,
     /// How often this call ran the tool.
     runs: u32,
     /// The number of its own last attempt, and what that came to, where it is not settled.
@@ -107,8 +125,8 @@ pub struct Guard {
 impl Guard {
     /// A call that is about to be claimed, and the first action.
     #[must_use]
-    pub fn start(allowance: Allowance) -> (Self, Action) {
-        let phase = Phase::Claiming;
+    pub fn start(allowance: ToolAllowance) -> (Self, GuardAction) {
+        let phase = GuardPhase::Claiming;
         let guard = Self {
             allowance,
             phase,
@@ -119,7 +137,7 @@ impl Guard {
         };
         (
             guard,
-            Action::Claim {
+            GuardAction::Claim {
                 read_undelivered: None,
             },
         )
@@ -128,7 +146,7 @@ impl Guard {
     /// A call that was made before a caller took the outcome of `generation`, and the first action: it is owed that outcome,
     /// and begins no next generation.
     #[must_use]
-    pub fn owed(allowance: Allowance, generation: u32) -> (Self, Action) {
+    pub fn owed(allowance: ToolAllowance, generation: u32) -> (Self, GuardAction) {
         let (guard, _) = Self::start(allowance);
         let read_undelivered = Some(generation);
         (
@@ -136,15 +154,15 @@ impl Guard {
                 read_undelivered,
                 ..guard
             },
-            Action::Claim { read_undelivered },
+            GuardAction::Claim { read_undelivered },
         )
     }
 
     /// A call that goes on with what waits under `continuation`, and the first action.
     #[must_use]
-    pub fn resume(allowance: Allowance, continuation: String) -> (Self, Action) {
+    pub fn resume(allowance: ToolAllowance, continuation: String) -> (Self, GuardAction) {
         let (guard, _) = Self::start(allowance);
-        let action = Action::Continue {
+        let action = GuardAction::Continue {
             continuation: continuation.clone(),
         };
         (
@@ -164,169 +182,181 @@ impl Guard {
     /// The attempt that the caller runs now.
     pub fn running(&self) -> Option<&Grant> {
         match &self.phase {
-            Phase::Running(grant) => Some(grant),
+            GuardPhase::Running(grant) => Some(grant),
             _ => None,
         }
     }
 
     /// What to do about `event`, which tells what the action before came to, `elapsed_ms` after the call was made.
-    pub fn step(&mut self, event: Event, elapsed_ms: u64) -> Action {
-        let phase = std::mem::replace(&mut self.phase, Phase::Finished);
+    pub fn step(&mut self, event: GuardEvent, elapsed_ms: u64) -> GuardAction {
+        let phase = std::mem::replace(&mut self.phase, GuardPhase::Finished);
         match (phase, event) {
-            (Phase::Claiming, Event::Claimed(claimed)) => self.claimed(claimed, elapsed_ms),
-            (Phase::Marking(grant), Event::Marked(marked)) => self.marked(grant, marked),
-            (Phase::Running(grant), Event::Ran(outcome)) => self.ran(grant, outcome),
-            (Phase::RunningOpen, Event::Ran(outcome)) => self.ran_open(outcome),
+            (GuardPhase::Claiming, GuardEvent::Claimed(claimed)) => {
+                self.claimed(claimed, elapsed_ms)
+            }
+            (GuardPhase::Marking(grant), GuardEvent::Marked(marked)) => self.marked(grant, marked),
+            (GuardPhase::Running(grant), GuardEvent::Ran(outcome)) => self.ran(grant, outcome),
+            (GuardPhase::RunningOpen, GuardEvent::Ran(outcome)) => self.ran_open(outcome),
             (
-                Phase::Running(grant),
-                Event::Suspended {
+                GuardPhase::Running(grant),
+                GuardEvent::Suspended {
                     continuation,
                     limit_seconds,
                 },
             ) => {
-                let action = Action::Suspend {
+                let action = GuardAction::Suspend {
                     fence: grant.fence,
                     continuation,
                     limit_seconds,
                 };
-                self.enter(Phase::Suspending(grant), action)
+                self.enter(GuardPhase::Suspending(grant), action)
             }
-            (Phase::RunningOpen, Event::Suspended { .. }) => self.ran_open(goes_on()),
-            (Phase::Suspending(grant), Event::Written(written)) => self.suspended(grant, written),
-            (Phase::Judging { grant, outcome }, Event::Judged(judged)) => {
+            (GuardPhase::RunningOpen, GuardEvent::Suspended { .. }) => self.ran_open(goes_on()),
+            (GuardPhase::Suspending(grant), GuardEvent::Written(written)) => {
+                self.suspended(grant, written)
+            }
+            (GuardPhase::Judging { grant, outcome }, GuardEvent::Judged(judged)) => {
                 self.judged(grant, outcome, judged)
             }
-            (Phase::JudgingOpen(outcome), Event::Judged(judged)) => {
+            (GuardPhase::JudgingOpen(outcome), GuardEvent::Judged(judged)) => {
                 self.judged_open(outcome, judged)
             }
-            (Phase::Settling(own), Event::Written(written)) => self.settled(own, written),
-            (Phase::Releasing { why }, Event::Written(_)) => self.finish(End::Unmarked(why)),
-            (Phase::Holding, Event::Written(written)) => self.held(written),
-            (Phase::Waiting, Event::Woken) => self.claim(),
-            (Phase::Recovering(reading), Event::Recovered(recovered)) => {
+            (GuardPhase::Settling(own), GuardEvent::Written(written)) => self.settled(own, written),
+            (GuardPhase::Releasing { why }, GuardEvent::Written(_)) => {
+                self.finish(CallEnd::Unmarked(why))
+            }
+            (GuardPhase::Holding, GuardEvent::Written(written)) => self.held(written),
+            (GuardPhase::Waiting, GuardEvent::Woken) => self.claim(),
+            (GuardPhase::Recovering(reading), GuardEvent::Recovered(recovered)) => {
                 self.recovered(reading, recovered, elapsed_ms)
             }
-            (Phase::Delaying { reading }, Event::Woken) => self.resolve(reading),
-            (Phase::Resolving(reading), Event::Claimed(resolved)) => {
+            (GuardPhase::Delaying { reading }, GuardEvent::Woken) => self.resolve(reading),
+            (GuardPhase::Resolving(reading), GuardEvent::Claimed(resolved)) => {
                 self.resolved(reading, resolved)
             }
-            (Phase::Looking { reading, probe }, Event::Claimed(looked)) => {
+            (GuardPhase::Looking { reading, probe }, GuardEvent::Claimed(looked)) => {
                 self.looked(reading, probe, looked)
             }
-            (Phase::Probing { reading, probe }, Event::Ran(answer)) => {
+            (GuardPhase::Probing { reading, probe }, GuardEvent::Ran(answer)) => {
                 self.probed(reading, probe, answer)
             }
-            (Phase::Weighing, Event::Weighed(weighed)) => self.weighed(weighed),
-            (Phase::JudgingFound { found }, Event::Judged(judged)) => {
+            (GuardPhase::Weighing, GuardEvent::Weighed(weighed)) => self.weighed(weighed),
+            (GuardPhase::JudgingFound { found }, GuardEvent::Judged(judged)) => {
                 self.judged_found(found, judged)
             }
-            (Phase::Seeing(then), Event::Written(written)) => self.seen(then, written, elapsed_ms),
-            (phase, event) => self.finish(End::Broken(format!(
+            (GuardPhase::Seeing(then), GuardEvent::Written(written)) => {
+                self.seen(then, written, elapsed_ms)
+            }
+            (phase, event) => self.finish(CallEnd::Broken(format!(
                 "`{event:?}` came while `{phase:?}` was under way"
             ))),
         }
     }
 
-    fn enter(&mut self, phase: Phase, action: Action) -> Action {
+    fn enter(&mut self, phase: GuardPhase, action: GuardAction) -> GuardAction {
         self.phase = phase;
         action
     }
 
-    fn finish(&mut self, end: End) -> Action {
-        self.enter(Phase::Finished, Action::Finish(Box::new(end)))
+    fn finish(&mut self, end: CallEnd) -> GuardAction {
+        self.enter(GuardPhase::Finished, GuardAction::Finish(Box::new(end)))
     }
 
     fn take_own(&mut self) -> Option<Outcome> {
         self.own.take().map(|(_, outcome)| outcome)
     }
 
-    fn claim(&mut self) -> Action {
+    fn claim(&mut self) -> GuardAction {
         let action = match &self.resumes {
-            Some(continuation) => Action::Continue {
+            Some(continuation) => GuardAction::Continue {
                 continuation: continuation.clone(),
             },
-            None => Action::Claim {
+            None => GuardAction::Claim {
                 read_undelivered: self.read_undelivered,
             },
         };
-        self.enter(Phase::Claiming, action)
+        self.enter(GuardPhase::Claiming, action)
     }
 
-    fn claimed(&mut self, claimed: Result<Reading, LedgerFault>, elapsed_ms: u64) -> Action {
+    fn claimed(
+        &mut self,
+        claimed: Result<RecordReading, GuardLedgerError>,
+        elapsed_ms: u64,
+    ) -> GuardAction {
         match claimed {
-            Err(LedgerFault::Refused(_)) if self.resumes.is_some() => {
-                self.finish(End::Unmarked(nothing_waits()))
+            Err(GuardLedgerError::Refused(_)) if self.resumes.is_some() => {
+                self.finish(CallEnd::Unmarked(nothing_waits()))
             }
             Err(fault) if self.resumes.is_some() => self.ledger_away(fault),
             Err(fault) => self.without_ledger(fault),
             Ok(reading) => match reading.reply.clone() {
                 Reply::Granted(grant) => self.granted(grant),
                 Reply::Told(told) => self.told(reading, &told, elapsed_ms),
-                Reply::MayLook { .. } => self.finish(End::Broken(
+                Reply::MayLook { .. } => self.finish(CallEnd::Broken(
                     "a claim was answered by a right to look".to_owned(),
                 )),
             },
         }
     }
 
-    fn without_ledger(&mut self, fault: LedgerFault) -> Action {
+    fn without_ledger(&mut self, fault: GuardLedgerError) -> GuardAction {
         // Only where certainly nothing was claimed: what may have been claimed may be found in doubt by others.
-        let is_away = !matches!(fault, LedgerFault::Unreadable(_));
+        let is_away = !matches!(fault, GuardLedgerError::Unreadable(_));
         if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0
         {
             self.runs += 1;
-            return self.enter(Phase::RunningOpen, Action::RunOpen);
+            return self.enter(GuardPhase::RunningOpen, GuardAction::RunOpen);
         }
         self.ledger_away(fault)
     }
 
-    fn ledger_away(&mut self, fault: LedgerFault) -> Action {
+    fn ledger_away(&mut self, fault: GuardLedgerError) -> GuardAction {
         let own = self.take_own();
-        self.finish(End::LedgerAway { fault, own })
+        self.finish(CallEnd::LedgerAway { fault, own })
     }
 
-    fn granted(&mut self, grant: Grant) -> Action {
+    fn granted(&mut self, grant: Grant) -> GuardAction {
         if grant.marks.iter().any(|mark| !mark.settled) {
-            let action = Action::Mark(grant.clone());
-            return self.enter(Phase::Marking(grant), action);
+            let action = GuardAction::Mark(grant.clone());
+            return self.enter(GuardPhase::Marking(grant), action);
         }
         self.run(grant)
     }
 
-    fn run(&mut self, grant: Grant) -> Action {
+    fn run(&mut self, grant: Grant) -> GuardAction {
         self.runs += 1;
-        let action = Action::Run(grant.clone());
-        self.enter(Phase::Running(grant), action)
+        let action = GuardAction::Run(grant.clone());
+        self.enter(GuardPhase::Running(grant), action)
     }
 
     /// Remembers what a reader of an undelivered outcome is owed.
-    fn note(&mut self, reading: &Reading) {
+    fn note(&mut self, reading: &RecordReading) {
         if !reading.delivered {
             self.read_undelivered.get_or_insert(reading.generation);
         }
     }
 
-    fn told(&mut self, reading: Reading, told: &Told, elapsed_ms: u64) -> Action {
+    fn told(&mut self, reading: RecordReading, told: &ClaimReply, elapsed_ms: u64) -> GuardAction {
         self.note(&reading);
         match told {
-            Told::Running {
+            ClaimReply::Running {
                 continuation: None,
                 lease_ms,
             } => {
                 let left = self.allowance.wait_ms.saturating_sub(elapsed_ms);
                 if left == 0 {
-                    return self.finish(End::Told(reading));
+                    return self.finish(CallEnd::Told(reading));
                 }
                 // A lease that ends wakes nobody, so look again when it does.
                 let at_most_ms = left.min((*lease_ms).max(1));
-                let action = Action::Wait {
+                let action = GuardAction::Wait {
                     key: reading.key,
                     version: reading.version,
                     at_most_ms,
                 };
-                self.enter(Phase::Waiting, action)
+                self.enter(GuardPhase::Waiting, action)
             }
-            Told::InDoubt => self.recover(reading),
+            ClaimReply::InDoubt => self.recover(reading),
             _ => self.finish_told(reading),
         }
     }
@@ -337,10 +367,10 @@ fn goes_on() -> Outcome {
     Outcome::no_answer("it goes on elsewhere, and that could not be recorded")
 }
 
-fn nothing_waits() -> Unmarked {
+fn nothing_waits() -> MarkingError {
     let reason = "nothing waits under the state that this call continues, or it was another call that does: make the \
                   call exactly as it was, or anew and without that state";
-    Unmarked {
+    MarkingError {
         reason: reason.to_owned(),
         passes: false,
     }

@@ -53,9 +53,9 @@ impl JsonLimits {
 
 /// A JSON Pointer as messages show it: cut where it is long, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown(String);
+pub struct ShownPointer(String);
 
-impl Shown {
+impl ShownPointer {
     /// This pointer.
     #[must_use]
     pub fn new(pointer: &str) -> Self {
@@ -77,7 +77,7 @@ impl Shown {
     }
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for ShownPointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             f.write_str("the top")
@@ -89,7 +89,7 @@ impl fmt::Display for Shown {
 
 /// What is wrong with a JSON text or value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JsonFault {
+pub enum JsonError {
     /// It is too long.
     #[error("the JSON is {bytes} bytes long or longer, and the limit is {limit}: send less")]
     TooLarge {
@@ -102,7 +102,7 @@ pub enum JsonFault {
     #[error("the JSON is nested more than {limit} deep at {at}: make it flatter")]
     TooDeep {
         /// Where.
-        at: Shown,
+        at: ShownPointer,
         /// The limit.
         limit: usize,
     },
@@ -110,7 +110,7 @@ pub enum JsonFault {
     #[error("{at} stands twice in its object: name it once")]
     Duplicate {
         /// The member.
-        at: Shown,
+        at: ShownPointer,
     },
     /// An integer is so long that JSON readers change it.
     #[error(
@@ -128,7 +128,7 @@ pub enum JsonFault {
         /// What is wrong, with line and column.
         problem: String,
         /// The innermost value that could be told.
-        at: Shown,
+        at: ShownPointer,
     },
 }
 
@@ -137,12 +137,12 @@ pub enum JsonFault {
 ///
 /// # Errors
 /// If it is larger or deeper than `limits` allow.
-pub fn check(value: &Value, limits: &JsonLimits) -> Result<(), JsonFault> {
+pub fn check(value: &Value, limits: &JsonLimits) -> Result<(), JsonError> {
     within(Walk::over(value), 0, limits)
 }
 
 /// The same of an object that is no value by itself, such as the arguments of a call.
-pub fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result<(), JsonFault> {
+pub fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result<(), JsonError> {
     within(
         Walk::over_members(members),
         brackets_and_commas(members.len()),
@@ -150,19 +150,19 @@ pub fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result
     )
 }
 
-fn within(mut walk: Walk<'_>, mut bytes: usize, limits: &JsonLimits) -> Result<(), JsonFault> {
+fn within(mut walk: Walk<'_>, mut bytes: usize, limits: &JsonLimits) -> Result<(), JsonError> {
     while let Some(value) = walk.next() {
         bytes = bytes
             .saturating_add(size_without_children(value))
             .saturating_add(walk.name_bytes());
         if bytes > limits.bytes {
-            return Err(JsonFault::TooLarge {
+            return Err(JsonError::TooLarge {
                 bytes,
                 limit: limits.bytes,
             });
         }
         if walk.depth() > limits.depth() {
-            return Err(JsonFault::TooDeep {
+            return Err(JsonError::TooDeep {
                 at: walk.here(),
                 limit: limits.depth(),
             });
@@ -254,7 +254,7 @@ mod tests {
         let fault = check(&json!({"a": [1, true], "b": null}), &limits).unwrap_err();
         assert_eq!(
             fault,
-            JsonFault::TooLarge {
+            JsonError::TooLarge {
                 bytes: 23,
                 limit: 22
             }
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(check(&nested(DEPTH_MAX), &limits), Ok(()));
         assert!(matches!(
             check(&nested(DEPTH_MAX + 1), &limits),
-            Err(JsonFault::TooDeep {
+            Err(JsonError::TooDeep {
                 limit: DEPTH_MAX,
                 ..
             })
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_pointer_in_a_message_is_bounded_and_holds_no_control_characters() {
-        let shown = Shown::new(&format!("/\u{1b}[2J{}", "x".repeat(1000))).to_string();
+        let shown = ShownPointer::new(&format!("/\u{1b}[2J{}", "x".repeat(1000))).to_string();
         assert!(
             shown.starts_with("`/\u{fffd}[2Jxx") && shown.ends_with("x…`"),
             "{shown}"
@@ -333,7 +333,7 @@ mod tests {
         for bytes in 0..=canonical(&object).len() {
             for depth in 1..=6 {
                 let limits = JsonLimits { bytes, depth };
-                let verdict = |checked: Result<(), JsonFault>| {
+                let verdict = |checked: Result<(), JsonError>| {
                     checked.map_err(|fault| std::mem::discriminant(&fault))
                 };
                 assert_eq!(

@@ -14,21 +14,23 @@ mod secret;
 mod tests;
 
 use crate::{
-    ledger::GenerationOf,
+    ledger::OperationGeneration,
     model::{Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name},
 };
 use encoding::{Message, Purpose};
 
-pub use fault::{FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, KeyFault, Part, UNDOES_MAX};
+pub use fault::{
+    FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, FieldGroup, KeyError, UNDOES_MAX,
+};
 pub use form::DownstreamKey;
-pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret, SecretFault};
+pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret, SecretError};
 
 /// The format of the keys that this release makes. Part of every digest and of a ledger's scheme record.
 pub const FORMAT: u16 = 1;
 
 /// Whether a host decides, or only watches what it would decide. The two never read each other's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
+pub enum KeyMode {
     /// It decides.
     #[default]
     Enforce,
@@ -36,7 +38,7 @@ pub enum Mode {
     Shadow,
 }
 
-impl Mode {
+impl KeyMode {
     fn word(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
@@ -48,7 +50,7 @@ impl Mode {
 /// How a host makes keys.
 #[derive(Debug, Clone, Default)]
 pub struct KeyScheme {
-    mode: Mode,
+    mode: KeyMode,
     secret: Option<Secret>,
 }
 
@@ -56,13 +58,13 @@ impl KeyScheme {
     /// Keys for this mode, made with this secret. Without a secret they are plain digests, and whoever knows a key can
     /// try which identity gives it.
     #[must_use]
-    pub fn new(mode: Mode, secret: Option<Secret>) -> Self {
+    pub fn new(mode: KeyMode, secret: Option<Secret>) -> Self {
         Self { mode, secret }
     }
 
     /// The mode.
     #[must_use]
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> KeyMode {
         self.mode
     }
 
@@ -85,14 +87,14 @@ impl KeyScheme {
         name_space: &str,
         call: &Call,
         operation: &Operation,
-        undoes: &[GenerationOf],
-    ) -> Result<StoreKey, KeyFault> {
-        checked_name("the name", &operation.name).map_err(KeyFault::Name)?;
+        undoes: &[OperationGeneration],
+    ) -> Result<StoreKey, KeyError> {
+        checked_name("the name", &operation.name).map_err(KeyError::Name)?;
         if let Some(target) = &operation.target {
             form::check_form(target.form)?;
         }
         if operation.scope == Scope::Run && call.run().is_none() {
-            return Err(KeyFault::NoRun);
+            return Err(KeyError::NoRun);
         }
         let message = self.message(Purpose::Operation, name_space, call.tenant());
         let message = in_scope(message, operation.scope, call)
@@ -125,7 +127,7 @@ impl KeyScheme {
 
     /// The same keys for a host of this mode.
     #[must_use]
-    pub fn in_mode(&self, mode: Mode) -> Self {
+    pub fn in_mode(&self, mode: KeyMode) -> Self {
         Self {
             mode,
             secret: self.secret.clone(),
@@ -141,7 +143,7 @@ impl KeyScheme {
         name_space: &str,
         tenant: &Tenant,
         operation: &Operation,
-    ) -> Result<Fingerprint, KeyFault> {
+    ) -> Result<Fingerprint, KeyError> {
         let message = self
             .message(Purpose::Content, name_space, tenant)
             .text(&operation.name)
@@ -193,9 +195,11 @@ fn put_field(message: Message, (name, value): &(&str, String)) -> Message {
     message.text(name).text(value)
 }
 
-fn ordered_generations(undoes: &[GenerationOf]) -> Result<Vec<GenerationOf>, KeyFault> {
+fn ordered_generations(
+    undoes: &[OperationGeneration],
+) -> Result<Vec<OperationGeneration>, KeyError> {
     if undoes.len() > UNDOES_MAX {
-        return Err(KeyFault::TooManyUndone {
+        return Err(KeyError::TooManyUndone {
             count: undoes.len(),
         });
     }

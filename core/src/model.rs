@@ -14,14 +14,17 @@ mod recovery;
 mod time;
 
 pub use answer::{
-    About, Answer, ConflictState, Durability, Next, Recorded, Standing, Switch, Unguarded,
+    Answer, AnswerSubject, ConflictState, Durability, NextStep, OperatorSwitch, RecordStatus,
+    RecordedOperation, UnguardedReason,
 };
-pub use call::{Call, Field, Run, Tenant, WordFault};
+pub use call::{Call, Field, IdentifierError, Run, Tenant};
 pub use call::{checked_name, kind_of};
 pub use identifiers::to_hex;
 pub use identifiers::{CallDigest, Fingerprint, Nonce, PolicyDigest, StoreKey};
 pub use mode::ToolMode;
-pub use operation::{Derivation, Form, Operation, Place, Repeats, Scope, Target, Until};
-pub use outcome::{Effect, Failure, Outcome, Silence, Verdict};
-pub use recovery::{Attempt, Description, Finding, Probe, Recovery};
+pub use operation::{
+    Derivation, KeyForm, KeyPlace, Operation, OperationLifetime, RepeatEffect, Scope, Target,
+};
+pub use outcome::{Effect, Failure, MissingAnswer, Outcome, Verdict};
+pub use recovery::{Attempt, PolicyDescription, Probe, ProbeVerdict, Recovery};
 pub use time::{Boot, Incarnation, Stamp, rfc3339};

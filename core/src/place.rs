@@ -8,7 +8,7 @@ mod pointer;
 #[cfg(test)]
 mod tests;
 
-use crate::{json::Shown, model::Place, model::kind_of};
+use crate::{json::ShownPointer, model::KeyPlace, model::kind_of};
 use pointer::{Blocked, Pointer};
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ pub const POINTER_SEGMENTS_MAX: usize = 32;
 
 /// What is sent: the call's arguments with the key in them, and what goes beside them.
 #[derive(Clone, PartialEq, Default)]
-pub struct Placed {
+pub struct PlacedCall {
     /// The arguments.
     pub arguments: Map<String, Value>,
     /// Headers of the request, by name.
@@ -32,7 +32,7 @@ pub struct Placed {
     pub metadata: Vec<(String, String)>,
 }
 
-impl std::fmt::Debug for Placed {
+impl std::fmt::Debug for PlacedCall {
     /// Without values: there is a key among them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Placed")
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Placed {
 
 /// Why a key cannot be put where the policy wants it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlaceFault {
+pub enum KeyPlaceError {
     /// There are too many places.
     #[error("the policy wants the key in {0} places, more than {PLACES_MAX}: name fewer")]
     TooMany(usize),
@@ -53,7 +53,7 @@ pub enum PlaceFault {
     #[error("the policy wants the key at {at}, which is no usable JSON Pointer: {problem}")]
     Pointer {
         /// The pointer.
-        at: Shown,
+        at: ShownPointer,
         /// Why.
         problem: &'static str,
     },
@@ -63,7 +63,7 @@ pub enum PlaceFault {
     )]
     Blocked {
         /// Where the key belongs.
-        at: Shown,
+        at: ShownPointer,
         /// What stands in its way.
         found: &'static str,
     },
@@ -71,7 +71,7 @@ pub enum PlaceFault {
     #[error("the key belongs at {at}, where {found} stands: leave it out")]
     Occupied {
         /// Where the key belongs.
-        at: Shown,
+        at: ShownPointer,
         /// What stands there.
         found: &'static str,
     },
@@ -79,7 +79,7 @@ pub enum PlaceFault {
     #[error("the key is to be added to the text at {at}, and {found} stands there: pass a text")]
     NoText {
         /// Where the text belongs.
-        at: Shown,
+        at: ShownPointer,
         /// What stands there.
         found: &'static str,
     },
@@ -87,15 +87,15 @@ pub enum PlaceFault {
     #[error(
         "the policy wants the key in header {0}, which is no header name: use letters, digits and hyphens"
     )]
-    Header(Shown),
+    Header(ShownPointer),
     /// It is no key of metadata.
     #[error(
         "the policy wants the key in metadata {0}: such a name is 1 to {PLACE_BYTES_MAX} bytes without control characters"
     )]
-    Metadata(Shown),
+    Metadata(ShownPointer),
     /// A place is named twice.
     #[error("the policy names the place {0} twice: name it once")]
-    Twice(Shown),
+    Twice(ShownPointer),
 }
 
 /// Puts `key` into every one of `places`. What stands at an argument's place is replaced (client libraries put random
@@ -104,16 +104,16 @@ pub enum PlaceFault {
 /// # Errors
 /// If a place cannot take the key. Whether it can does not depend on the key: see [`check`].
 pub fn put(
-    places: &[Place],
+    places: &[KeyPlace],
     key: &str,
     arguments: Map<String, Value>,
-) -> Result<Placed, PlaceFault> {
+) -> Result<PlacedCall, KeyPlaceError> {
     if places.len() > PLACES_MAX {
-        return Err(PlaceFault::TooMany(places.len()));
+        return Err(KeyPlaceError::TooMany(places.len()));
     }
-    let mut placed = Placed {
+    let mut placed = PlacedCall {
         arguments,
-        ..Placed::default()
+        ..PlacedCall::default()
     };
     for (index, place) in places.iter().enumerate() {
         if places
@@ -121,7 +121,7 @@ pub fn put(
             .take(index)
             .any(|earlier| is_same(earlier, place))
         {
-            return Err(PlaceFault::Twice(Shown::new(name_of(place))));
+            return Err(KeyPlaceError::Twice(ShownPointer::new(name_of(place))));
         }
         placed.put(place, key)?;
     }
@@ -133,37 +133,37 @@ pub fn put(
 ///
 /// # Errors
 /// If a place cannot take a key.
-pub fn check(places: &[Place], arguments: &Map<String, Value>) -> Result<(), PlaceFault> {
+pub fn check(places: &[KeyPlace], arguments: &Map<String, Value>) -> Result<(), KeyPlaceError> {
     put(places, "", arguments.clone()).map(drop)
 }
 
-impl Placed {
-    fn put(&mut self, place: &Place, key: &str) -> Result<(), PlaceFault> {
+impl PlacedCall {
+    fn put(&mut self, place: &KeyPlace, key: &str) -> Result<(), KeyPlaceError> {
         match place {
-            Place::Argument(pointer) => set(&mut self.arguments, pointer, key),
-            Place::Appended(pointer) => append(&mut self.arguments, pointer, key),
-            Place::Header(name) if is_token(name) => {
+            KeyPlace::Argument(pointer) => set(&mut self.arguments, pointer, key),
+            KeyPlace::Appended(pointer) => append(&mut self.arguments, pointer, key),
+            KeyPlace::Header(name) if is_token(name) => {
                 self.headers.push((name.clone(), key.to_owned()));
                 Ok(())
             }
-            Place::Header(name) => Err(PlaceFault::Header(Shown::new(name))),
-            Place::Metadata(name) if is_plain(name) => {
+            KeyPlace::Header(name) => Err(KeyPlaceError::Header(ShownPointer::new(name))),
+            KeyPlace::Metadata(name) if is_plain(name) => {
                 self.metadata.push((name.clone(), key.to_owned()));
                 Ok(())
             }
-            Place::Metadata(name) => Err(PlaceFault::Metadata(Shown::new(name))),
+            KeyPlace::Metadata(name) => Err(KeyPlaceError::Metadata(ShownPointer::new(name))),
         }
     }
 }
 
-fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), PlaceFault> {
-    let at = || Shown::new(pointer);
+fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), KeyPlaceError> {
+    let at = || ShownPointer::new(pointer);
     let place = Pointer::parse(pointer)
-        .map_err(|problem| PlaceFault::Pointer { at: at(), problem })?
+        .map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?
         .place_in(arguments)
-        .map_err(|Blocked(found)| PlaceFault::Blocked { at: at(), found })?;
+        .map_err(|Blocked(found)| KeyPlaceError::Blocked { at: at(), found })?;
     if place.is_object() || place.is_array() {
-        return Err(PlaceFault::Occupied {
+        return Err(KeyPlaceError::Occupied {
             at: at(),
             found: kind_of(place),
         });
@@ -172,10 +172,14 @@ fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(
     Ok(())
 }
 
-fn append(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), PlaceFault> {
-    let at = || Shown::new(pointer);
+fn append(
+    arguments: &mut Map<String, Value>,
+    pointer: &str,
+    key: &str,
+) -> Result<(), KeyPlaceError> {
+    let at = || ShownPointer::new(pointer);
     let parsed =
-        Pointer::parse(pointer).map_err(|problem| PlaceFault::Pointer { at: at(), problem })?;
+        Pointer::parse(pointer).map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?;
     match parsed.find_in(arguments) {
         Some(Value::String(text)) => {
             if !text.is_empty() && !text.ends_with('\n') {
@@ -184,7 +188,7 @@ fn append(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Resul
             text.push_str(key);
             Ok(())
         }
-        other => Err(PlaceFault::NoText {
+        other => Err(KeyPlaceError::NoText {
             at: at(),
             found: other.map_or("nothing", |other| kind_of(other)),
         }),
@@ -192,23 +196,23 @@ fn append(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Resul
 }
 
 /// Header names do not differ by case.
-fn is_same(one: &Place, other: &Place) -> bool {
+fn is_same(one: &KeyPlace, other: &KeyPlace) -> bool {
     match (one, other) {
-        (Place::Header(one), Place::Header(other)) => one.eq_ignore_ascii_case(other),
+        (KeyPlace::Header(one), KeyPlace::Header(other)) => one.eq_ignore_ascii_case(other),
         (
-            Place::Argument(one) | Place::Appended(one),
-            Place::Argument(other) | Place::Appended(other),
+            KeyPlace::Argument(one) | KeyPlace::Appended(one),
+            KeyPlace::Argument(other) | KeyPlace::Appended(other),
         ) => one == other,
         (one, other) => one == other,
     }
 }
 
-fn name_of(place: &Place) -> &str {
+fn name_of(place: &KeyPlace) -> &str {
     match place {
-        Place::Argument(name)
-        | Place::Appended(name)
-        | Place::Header(name)
-        | Place::Metadata(name) => name,
+        KeyPlace::Argument(name)
+        | KeyPlace::Appended(name)
+        | KeyPlace::Header(name)
+        | KeyPlace::Metadata(name) => name,
     }
 }
 

@@ -67,7 +67,7 @@ pub use policy::Policy;
 
 use crate::{
     json::canonical,
-    model::{Description, PolicyDigest},
+    model::{PolicyDescription, PolicyDigest},
 };
 use compile::Compiled;
 use exports::Exports;
@@ -138,7 +138,10 @@ impl Engine {
     ///
     /// # Errors
     /// If the bytes are no policy, or it takes too long.
-    pub async fn inspect(&self, bytes: &[u8]) -> Result<(Description, Inspection), LoadFault> {
+    pub async fn inspect(
+        &self,
+        bytes: &[u8],
+    ) -> Result<(PolicyDescription, Inspection), LoadFault> {
         let inspect = |shared: Arc<Shared>, bytes: &[u8]| {
             let compiled = shared.compiled(bytes, digest(bytes).finalize().into())?;
             let inspection = Inspection::of(&compiled);
@@ -302,7 +305,7 @@ impl Shared {
 
 impl Runner {
     /// Lets the policy say what it is. From then on faults call it by its name.
-    fn introduced(mut self) -> Result<(Self, Description), LoadFault> {
+    fn introduced(mut self) -> Result<(Self, PolicyDescription), LoadFault> {
         let mut running = self.start()?;
         let fits = self.exports.check(&running.instance, &mut running.store);
         fits.map_err(|error| LoadFault::Contract {

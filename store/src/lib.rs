@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use semel_core::{
-    ledger::{Entry, EntryFault, StateLabel},
+    ledger::{Entry, EntryError, StateLabel},
     model::{Durability, Nonce, Stamp, StoreKey, Tenant},
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -37,7 +37,7 @@ pub const PAGE_MAX: usize = 1000;
 /// after removal, and a writer whose reply was lost knows its own write again.
 pub type Version = Nonce;
 
-pub use semel_core::ledger::Keep;
+pub use semel_core::ledger::Retention;
 
 /// An entry as a store has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +114,7 @@ pub enum StoreError {
     Unknown(String),
     /// What lies there cannot be read.
     #[error("the ledger holds an entry that cannot be used: {0}")]
-    Entry(#[from] EntryFault),
+    Entry(#[from] EntryError),
 }
 
 /// What a ledger needs of the place it is kept in. Every method is required but the one that only saves time, every answer is
@@ -146,7 +146,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError>;
 
     /// Writes `entry` in place of the version `expected`.
@@ -156,7 +156,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError>;
 
     /// As [`Store::replace`], for what nobody waits for: it may be put off for a moment, to be written together with what
@@ -168,7 +168,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         self.replace(key, expected, entry, version, keep)
             .await

@@ -4,13 +4,13 @@
 //! fits into an entry is limited before it comes here).
 
 use super::{
-    Clock, Created, Keep, PAGE_MAX, Page, Query, Removed, Replaced, Store, StoreError, Stored,
+    Clock, Created, PAGE_MAX, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored,
     SystemClock, Version,
     waiters::{Pauses, Waiters},
 };
 use async_trait::async_trait;
 use semel_core::{
-    ledger::{Entry, Labels},
+    ledger::{Entry, EntryLabels},
     model::{Durability, Incarnation, Stamp, StoreKey},
 };
 use std::{
@@ -89,7 +89,7 @@ impl Store for MemoryStore {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         let (mut shelf, now) = self.open();
         if let Some(slot) = shelf.present(key, now) {
@@ -108,7 +108,7 @@ impl Store for MemoryStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         let (mut shelf, now) = self.open();
         match shelf.present(key, now) {
@@ -230,7 +230,7 @@ impl Shelf {
 
 struct Slot {
     stored: Stored,
-    labels: Labels,
+    labels: EntryLabels,
     /// By the wall clock; none: kept until somebody removes it.
     end_ms: Option<u64>,
 }
@@ -239,7 +239,7 @@ impl Slot {
     fn new(
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
         created: Stamp,
         written: Stamp,
     ) -> Self {

@@ -23,10 +23,12 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
-use super::{Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version};
+use super::{
+    Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
+};
 use async_trait::async_trait;
 use semel_core::{
-    ledger::{Entry, EntryFault},
+    ledger::{Entry, EntryError},
     model::{Durability, Stamp, StoreKey},
 };
 use std::{sync::Arc, time::Duration};
@@ -74,7 +76,7 @@ impl SealingStore {
                 entry: Arc::new(Entry::Operation(Box::new(record))),
                 ..stored
             }),
-            Err(EntryFault::NoKey { .. }) => Ok(stored),
+            Err(EntryError::NoKey { .. }) => Ok(stored),
             Err(fault) => Err(fault.into()),
         }
     }
@@ -96,7 +98,7 @@ impl Store for SealingStore {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         let entry = self.sealed(key, version, entry)?;
         Ok(match self.inner.create(key, &entry, version, keep).await? {
@@ -111,7 +113,7 @@ impl Store for SealingStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         let entry = self.sealed(key, version, entry)?;
         Ok(
@@ -134,7 +136,7 @@ impl Store for SealingStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         let entry = self.sealed(key, version, entry)?;
         self.inner

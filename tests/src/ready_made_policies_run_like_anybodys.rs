@@ -4,8 +4,8 @@
 use semel::{
     engine::{Engine, Limits, LoadFault, Policy},
     model::{
-        Attempt, Call, Derivation, Effect, Failure, Field, Finding, Operation, Outcome, Place,
-        Probe, Recovery, Run, Scope, Until,
+        Attempt, Call, Derivation, Effect, Failure, Field, KeyPlace, Operation, OperationLifetime,
+        Outcome, Probe, ProbeVerdict, Recovery, Run, Scope,
     },
 };
 use serde_json::{Value, json};
@@ -142,7 +142,7 @@ async fn intent_judges_recovers_and_weighs() {
             &Outcome::Returned(json!({ "id": 7 })),
         )
         .unwrap();
-    assert_eq!(found, Finding::Landed(json!({ "id": 7 })));
+    assert_eq!(found, ProbeVerdict::Landed(json!({ "id": 7 })));
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
     );
     assert_eq!(
         (guarded.scope, guarded.until),
-        (Scope::Tenant, Until::Delivery)
+        (Scope::Tenant, OperationLifetime::Delivery)
     );
     let in_run = call.clone().in_run(Run::new("r-7").unwrap());
     assert_eq!(operation(&policy, &in_run).scope, Scope::Run);
@@ -174,7 +174,7 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
     let found = policy
         .weigh(&call, &lost, &probe(), &Outcome::Returned(json!({})))
         .unwrap();
-    assert!(matches!(found, Finding::Conflicting(_)));
+    assert!(matches!(found, ProbeVerdict::Conflicting(_)));
 }
 
 #[tokio::test]
@@ -193,8 +193,8 @@ async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
     );
     let places = guarded.target.unwrap().places;
     let expected = [
-        Place::Header("Idempotency-Key".to_owned()),
-        Place::Argument("/idempotencyKey".to_owned()),
+        KeyPlace::Header("Idempotency-Key".to_owned()),
+        KeyPlace::Argument("/idempotencyKey".to_owned()),
     ];
     assert_eq!(places, expected);
     let judge = |outcome| policy.judge(&refund, &attempt(outcome)).unwrap();

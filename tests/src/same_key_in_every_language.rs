@@ -2,9 +2,9 @@
 //! bytes of a key are published, and here two implementations that share no line make the same ones.
 
 use semel::{
-    key::{KeyScheme, Mode, Secret},
-    ledger::GenerationOf,
-    model::{Call, Form, Operation, Run, Scope, StoreKey, Tenant, Until},
+    key::{KeyMode, KeyScheme, Secret},
+    ledger::OperationGeneration,
+    model::{Call, KeyForm, Operation, OperationLifetime, Run, Scope, StoreKey, Tenant},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,9 +28,9 @@ fn read<T: for<'de> Deserialize<'de>>(vector: &Value, name: &str) -> T {
 
 fn scheme(vector: &Value) -> KeyScheme {
     let mode = if vector["mode"] == "shadow" {
-        Mode::Shadow
+        KeyMode::Shadow
     } else {
-        Mode::Enforce
+        KeyMode::Enforce
     };
     KeyScheme::new(
         mode,
@@ -55,7 +55,7 @@ fn operation(vector: &Value) -> Operation {
         identity: read(vector, "identity"),
         content: read(vector, "content"),
         scope: read(vector, "scope"),
-        until: Until::Window,
+        until: OperationLifetime::Window,
         window_seconds: 86_400,
         attempt_seconds: 60,
         target: None,
@@ -63,7 +63,7 @@ fn operation(vector: &Value) -> Operation {
     }
 }
 
-fn undoes(vector: &Value) -> Vec<GenerationOf> {
+fn undoes(vector: &Value) -> Vec<OperationGeneration> {
     read(vector, "undoes")
 }
 
@@ -73,8 +73,8 @@ fn downstream(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value {
     let form = |form| key.render(form).unwrap();
     json!({
         "generation": generation, "series": series,
-        "uuid4": form(Form::Uuid(4)), "uuid5": form(Form::Uuid(5)), "uuid8": form(Form::Uuid(8)),
-        "hex32": form(Form::Hex(32)), "hex45": form(Form::Hex(45)), "hex64": form(Form::Hex(64)),
+        "uuid4": form(KeyForm::Uuid(4)), "uuid5": form(KeyForm::Uuid(5)), "uuid8": form(KeyForm::Uuid(8)),
+        "hex32": form(KeyForm::Hex(32)), "hex45": form(KeyForm::Hex(45)), "hex64": form(KeyForm::Hex(64)),
     })
 }
 

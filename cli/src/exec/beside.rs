@@ -9,7 +9,7 @@ use crate::{
     setup,
 };
 use semel::{
-    model::{Answer, Call, Outcome, ToolMode, Unguarded},
+    model::{Answer, Call, Outcome, ToolMode, UnguardedReason},
     runtime::{Begun, Semel, Started, Ticket},
 };
 use semel_config::{Config, ToolSetup};
@@ -33,10 +33,10 @@ pub(super) async fn run(
     let ticket = Ticket::unguarded(&call);
     let (why, watching) = match tool.mode {
         ToolMode::Shadow => (
-            Unguarded::Shadow,
+            UnguardedReason::Shadow,
             Some(tokio::spawn(watch(config, tool, call))),
         ),
-        ToolMode::Off | ToolMode::Enforce => (Unguarded::Off, None),
+        ToolMode::Off | ToolMode::Enforce => (UnguardedReason::Off, None),
     };
     let Ran {
         outcome,

@@ -11,7 +11,10 @@ use crate::{
     talk,
 };
 use semel::{
-    model::{About, Answer, Effect, Failure, Next, Outcome, Recorded, Standing, Switch, rfc3339},
+    model::{
+        Answer, AnswerSubject, Effect, Failure, NextStep, OperatorSwitch, Outcome, RecordStatus,
+        RecordedOperation, rfc3339,
+    },
     runtime::{Answered, Delivery},
 };
 use serde_json::Value;
@@ -169,7 +172,7 @@ impl Conclusion {
         let Some(about) = self.answer.about() else {
             return;
         };
-        if let Recorded::No(why) = &about.recorded {
+        if let RecordStatus::No(why) = &about.recorded {
             talk::say(format_args!("not recorded: {why}"));
         }
         for switch in &about.switches {
@@ -190,11 +193,11 @@ fn exit_of(failure: &Failure) -> u8 {
     code.filter(|code| *code != 0).unwrap_or(1)
 }
 
-fn word(switch: Switch) -> &'static str {
+fn word(switch: OperatorSwitch) -> &'static str {
     match switch {
-        Switch::OpenWithoutLedger => "open_without_ledger",
-        Switch::TimedRerun => "timed_rerun",
-        Switch::TakenOnceWritten => "taken_within",
+        OperatorSwitch::OpenWithoutLedger => "open_without_ledger",
+        OperatorSwitch::TimedRerun => "timed_rerun",
+        OperatorSwitch::TakenOnceWritten => "taken_within",
     }
 }
 
@@ -324,7 +327,7 @@ fn said(answer: &Answer) -> Option<String> {
     })
 }
 
-fn named(about: &About) -> String {
+fn named(about: &AnswerSubject) -> String {
     let key = if about.key.is_empty() {
         String::new()
     } else {
@@ -344,21 +347,21 @@ fn why(reason: &str, outcome: Option<&Outcome>) -> String {
     )
 }
 
-fn next(next: &Next) -> String {
+fn next(next: &NextStep) -> String {
     let after =
         |after_ms: &Option<u64>| after_ms.map_or_else(String::new, |ms| format!(" in {ms} ms"));
     match next {
-        Next::Nothing => "there is nothing to do".to_owned(),
-        Next::CallAgain { after_ms } => format!("call again{}", after(after_ms)),
-        Next::AskAgain { after_ms } => {
+        NextStep::Nothing => "there is nothing to do".to_owned(),
+        NextStep::CallAgain { after_ms } => format!("call again{}", after(after_ms)),
+        NextStep::AskAgain { after_ms } => {
             format!("ask again{} with the very same call", after(after_ms))
         }
-        Next::AskAPerson => "do not call again, a person must decide".to_owned(),
-        Next::CorrectTheCall => "correct the call".to_owned(),
+        NextStep::AskAPerson => "do not call again, a person must decide".to_owned(),
+        NextStep::CorrectTheCall => "correct the call".to_owned(),
     }
 }
 
-fn stands(standing: &Standing) -> String {
+fn stands(standing: &RecordedOperation) -> String {
     let mut stands = format!("it stands {}", standing.state.as_str());
     if !standing.handles.is_empty() {
         stands += &format!(" as {}", standing.handles.join(", "));

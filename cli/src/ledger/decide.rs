@@ -8,7 +8,7 @@ use crate::{
 use clap::ValueEnum;
 use semel::{
     json::{self, JsonLimits},
-    ledger::{Decision, Kept, Person},
+    ledger::{Decision, KeptOutcome, Person},
     model::Outcome,
 };
 
@@ -106,12 +106,12 @@ fn decision(options: &Options) -> Result<Decision, Stop> {
     })
 }
 
-fn outcome(written: &str) -> Result<Kept, Stop> {
+fn outcome(written: &str) -> Result<KeptOutcome, Stop> {
     let value = json::parse(written, &JsonLimits::default());
     let value = value
         .map_err(|fault| format!("the outcome cannot be used: {fault}"))
         .or_stop(Exit::Refused)?;
-    Ok(Kept::Whole(Outcome::Returned(value)))
+    Ok(KeptOutcome::Whole(Outcome::Returned(value)))
 }
 
 pub(super) fn text(option: &str, written: &str) -> Result<String, Stop> {

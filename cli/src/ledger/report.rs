@@ -88,7 +88,7 @@ fn in_text(
 fn count_rows(tallies: &[Tally]) -> Vec<[String; 3]> {
     let of_tool = |tally: &Tally| {
         let tool = talk::plain(&tally.tool, NAME_CHARS_SHOWN);
-        let row = |(would, count): (&semel::ledger::Would, &u64)| {
+        let row = |(would, count): (&semel::ledger::ShadowOutcome, &u64)| {
             [tool.clone(), would.word().to_owned(), count.to_string()]
         };
         tally.counts.iter().map(row).collect::<Vec<_>>()
@@ -102,7 +102,7 @@ fn example_rows(tallies: &[Tally]) -> Vec<[String; 8]> {
         .flat_map(|tally| tally.examples.iter().map(move |one| (tally, one)))
         .collect();
     all.sort_by_key(|(_, example)| (std::cmp::Reverse(example.times), example.first_ms));
-    let row = |(tally, example): (&Tally, &semel::ledger::Example)| {
+    let row = |(tally, example): (&Tally, &semel::ledger::TallyExample)| {
         [
             example.times.to_string(),
             example.would.word().to_owned(),
@@ -139,14 +139,14 @@ fn in_json(tally: &Tally) -> Value {
 mod tests {
     use super::*;
     use semel::{
-        ledger::{Example, Would},
+        ledger::{ShadowOutcome, TallyExample},
         model::Tenant,
     };
     use std::collections::BTreeMap;
 
     fn tallies() -> Vec<Tally> {
         const DAY_MS: u64 = 1_795_478_400_000;
-        let example = |would, times, key: &str, minutes| Example {
+        let example = |would, times, key: &str, minutes| TallyExample {
             tenant: Tenant::default(),
             operation: "refund".to_owned(),
             key: key.to_owned(),
@@ -156,27 +156,27 @@ mod tests {
             last_ms: DAY_MS + (minutes + times) * 60_000,
         };
         let counts = [
-            (Would::Execute, 120),
-            (Would::Replay, 14),
-            (Would::Conflict, 1),
-            (Would::FailByLedger, 2),
+            (ShadowOutcome::Execute, 120),
+            (ShadowOutcome::Replay, 14),
+            (ShadowOutcome::Conflict, 1),
+            (ShadowOutcome::FailByLedger, 2),
         ];
         vec![
             Tally {
-                counts: BTreeMap::from([(Would::Pass, 9)]),
+                counts: BTreeMap::from([(ShadowOutcome::Pass, 9)]),
                 ..Tally::new("list_orders".to_owned(), DAY_MS)
             },
             Tally {
                 counts: BTreeMap::from(counts),
                 examples: vec![
                     example(
-                        Would::Conflict,
+                        ShadowOutcome::Conflict,
                         1,
                         "3f2b7c10-5a44-8e0c-9d5e-8a1c62a0b7f4",
                         700,
                     ),
                     example(
-                        Would::Replay,
+                        ShadowOutcome::Replay,
                         13,
                         "0b9e5d3a-1c7f-8b62-a4d8-5e2f90c1a6d3",
                         610,

@@ -1,7 +1,7 @@
 //! What is told of a record.
 
 use semel::{
-    ledger::{By, Kept, State, Via},
+    ledger::{KeptOutcome, LandingSource, ReleaseSource, State},
     model::{Outcome, Stamp},
     runtime::Listed,
 };
@@ -26,18 +26,19 @@ pub(super) fn why(listed: &Listed) -> String {
             reason.clone()
         }
         State::Released {
-            by: By::Person(person),
+            by: ReleaseSource::Person(person),
         }
         | State::Refused {
-            by: By::Person(person),
+            by: ReleaseSource::Person(person),
             ..
         }
         | State::Landed {
-            via: Via::Person(person),
+            via: LandingSource::Person(person),
             ..
         } => format!("{}: {}", person.who, person.why),
         State::Landed {
-            via: Via::Probe, ..
+            via: LandingSource::Probe,
+            ..
         } => "found by a probe".to_owned(),
         State::Waiting { continuation, .. } => format!("continues as {continuation}"),
         State::Undone { by } => by
@@ -61,32 +62,32 @@ fn lease_is_over(listed: &Listed) -> bool {
 }
 
 /// What is kept of an outcome.
-pub(super) fn outcome(kept: Option<&Kept>) -> Value {
+pub(super) fn outcome(kept: Option<&KeptOutcome>) -> Value {
     match kept {
         None => Value::Null,
-        Some(Kept::Whole(outcome)) => serde_json::to_value(outcome).unwrap_or_default(),
-        Some(Kept::Digest { digest, bytes }) => {
+        Some(KeptOutcome::Whole(outcome)) => serde_json::to_value(outcome).unwrap_or_default(),
+        Some(KeptOutcome::Digest { digest, bytes }) => {
             json!({ "not_kept": { "sha256": digest.to_hex(), "bytes": bytes } })
         }
     }
 }
 
 /// An outcome on one line.
-pub(super) fn short(kept: Option<&Kept>) -> String {
+pub(super) fn short(kept: Option<&KeptOutcome>) -> String {
     match kept {
         None => "no answer is known".to_owned(),
-        Some(Kept::Digest { bytes, .. }) => {
+        Some(KeptOutcome::Digest { bytes, .. }) => {
             format!("an answer of {bytes} bytes, which is not kept")
         }
-        Some(Kept::Whole(Outcome::Returned(value))) => format!("returned {value}"),
-        Some(Kept::Whole(Outcome::Failed(failure))) => {
+        Some(KeptOutcome::Whole(Outcome::Returned(value))) => format!("returned {value}"),
+        Some(KeptOutcome::Whole(Outcome::Failed(failure))) => {
             let code = failure
                 .code
                 .as_ref()
                 .map_or_else(String::new, |code| format!(" `{code}`"));
             format!("failed{code}: {}", failure.message)
         }
-        Some(Kept::Whole(Outcome::Unanswered(silence))) => {
+        Some(KeptOutcome::Whole(Outcome::Unanswered(silence))) => {
             let sent = if silence.sent {
                 ""
             } else {

@@ -7,7 +7,7 @@ use crate::{
 };
 use semel::{
     engine::{Inspection, Limits},
-    model::Description,
+    model::PolicyDescription,
 };
 use semel_config::PolicySource;
 use serde_json::{Value, json};
@@ -59,11 +59,11 @@ fn source(written: String) -> PolicySource {
     }
 }
 
-fn in_json(description: &Description, inspection: &Inspection, limits: &Limits) -> Value {
+fn in_json(description: &PolicyDescription, inspection: &Inspection, limits: &Limits) -> Value {
     json!({ "policy": description, "component": inspection, "limits": limits })
 }
 
-fn in_text(description: &Description, inspection: &Inspection, limits: &Limits) -> String {
+fn in_text(description: &PolicyDescription, inspection: &Inspection, limits: &Limits) -> String {
     let lines = [
         (
             "policy",

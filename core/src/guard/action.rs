@@ -1,36 +1,36 @@
 //! What a guard asks its driver to do, and what the driver reports.
 
 use crate::{
-    ledger::{Bounded, Fence, Grant, Refusal, Reply, Sight},
-    model::{Effect, Finding, Outcome, Probe, Recovery, StoreKey, Verdict},
+    ledger::{BoundedVerdict, Fence, Grant, ProbeReport, Refusal, Reply},
+    model::{Effect, Outcome, Probe, ProbeVerdict, Recovery, StoreKey, Verdict},
 };
 
 /// What a driver is to do next. It reports back with the event that each names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Claim the operation: [`Event::Claimed`].
+pub enum GuardAction {
+    /// Claim the operation: [`GuardEvent::Claimed`].
     Claim {
         /// The first generation that this call read before it was delivered.
         read_undelivered: Option<u32>,
     },
-    /// Mark what the operation undoes: [`Event::Marked`].
+    /// Mark what the operation undoes: [`GuardEvent::Marked`].
     Mark(Grant),
-    /// Run the tool, if the right still holds right before the bytes leave: [`Event::Ran`]. Keep the lease meanwhile.
+    /// Run the tool, if the right still holds right before the bytes leave: [`GuardEvent::Ran`]. Keep the lease meanwhile.
     Run(Grant),
-    /// Run the tool although the ledger is away, because the operator says so: [`Event::Ran`].
+    /// Run the tool although the ledger is away, because the operator says so: [`GuardEvent::Ran`].
     RunOpen,
     /// Ask the policy what became of the effect of this call's attempt, or (with a look under way) of what a
-    /// probe found: [`Event::Judged`].
+    /// probe found: [`GuardEvent::Judged`].
     Judge {
         /// The outcome.
         outcome: Outcome,
     },
-    /// Claim what waits under this continuation: [`Event::Claimed`].
+    /// Claim what waits under this continuation: [`GuardEvent::Claimed`].
     Continue {
         /// The continuation.
         continuation: String,
     },
-    /// Write that the attempt goes on elsewhere: [`Event::Written`].
+    /// Write that the attempt goes on elsewhere: [`GuardEvent::Written`].
     Suspend {
         /// The attempt.
         fence: Fence,
@@ -39,20 +39,20 @@ pub enum Action {
         /// How long that may take.
         limit_seconds: u32,
     },
-    /// Write what the attempt came to: [`Event::Written`].
+    /// Write what the attempt came to: [`GuardEvent::Written`].
     Settle {
         /// The attempt.
         grant: Grant,
         /// What was seen.
         outcome: Outcome,
         /// What that says of the effect.
-        verdict: Bounded,
+        verdict: BoundedVerdict,
         /// The names under which later calls may speak of it.
         handles: Vec<String>,
         /// The names of what it undid.
         undid: Vec<String>,
     },
-    /// Write that a person must decide: [`Event::Written`].
+    /// Write that a person must decide: [`GuardEvent::Written`].
     Hold {
         /// The attempt.
         fence: Fence,
@@ -61,7 +61,7 @@ pub enum Action {
         /// Why.
         reason: String,
     },
-    /// Wait until the record changes: [`Event::Woken`].
+    /// Wait until the record changes: [`GuardEvent::Woken`].
     Wait {
         /// Where it lies.
         key: StoreKey,
@@ -70,46 +70,46 @@ pub enum Action {
         /// For how long at the most, in milliseconds.
         at_most_ms: u64,
     },
-    /// Let time pass: [`Event::Woken`].
+    /// Let time pass: [`GuardEvent::Woken`].
     Sleep {
         /// How much, in milliseconds.
         ms: u64,
     },
-    /// Ask the policy what to do about what is in doubt: [`Event::Recovered`].
-    Recover(Reading),
-    /// Ask the ledger for the right to send the same again: [`Event::Claimed`].
+    /// Ask the policy what to do about what is in doubt: [`GuardEvent::Recovered`].
+    Recover(RecordReading),
+    /// Ask the ledger for the right to send the same again: [`GuardEvent::Claimed`].
     Resolve {
         /// The last attempt that the policy was shown.
         shown: u32,
     },
-    /// Ask the ledger for the right to look: [`Event::Claimed`].
+    /// Ask the ledger for the right to look: [`GuardEvent::Claimed`].
     Look {
         /// The last attempt that the policy was shown.
         shown: u32,
     },
-    /// Run the probe: [`Event::Ran`].
+    /// Run the probe: [`GuardEvent::Ran`].
     Probe(Probe),
-    /// Ask the policy what the probe's answer tells: [`Event::Weighed`].
+    /// Ask the policy what the probe's answer tells: [`GuardEvent::Weighed`].
     Weigh {
         /// What was in doubt.
-        reading: Reading,
+        reading: RecordReading,
         /// The probe.
         probe: Probe,
         /// Its answer.
         answer: Outcome,
     },
-    /// Write what was seen: [`Event::Written`].
+    /// Write what was seen: [`GuardEvent::Written`].
     Saw {
         /// What.
-        seen: Seen,
+        seen: ProbeOutcome,
     },
     /// The call is over.
-    Finish(Box<End>),
+    Finish(Box<CallEnd>),
 }
 
 /// What a look came to, before its names are resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Seen {
+pub enum ProbeOutcome {
     /// The operation took effect.
     Found {
         /// What the tool would have returned.
@@ -120,12 +120,12 @@ pub enum Seen {
         undid: Vec<String>,
     },
     /// Anything else.
-    Otherwise(Sight),
+    Otherwise(ProbeReport),
 }
 
 /// A record as this call read it, as far as the guard decides by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Reading {
+pub struct RecordReading {
     /// What the ledger replied.
     pub reply: Reply,
     /// Where the record lies.
@@ -142,7 +142,7 @@ pub struct Reading {
 
 /// Why a ledger did not answer as it should.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum LedgerFault {
+pub enum GuardLedgerError {
     /// It cannot be reached, or does not work.
     Away(String),
     /// It holds something there that cannot be used: sealed under a missing key, damaged, or of a newer release. So
@@ -152,7 +152,7 @@ pub enum LedgerFault {
     Refused(Refusal),
 }
 
-impl std::fmt::Display for LedgerFault {
+impl std::fmt::Display for GuardLedgerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Away(why) | Self::Unreadable(why) => f.write_str(why),
@@ -163,11 +163,11 @@ impl std::fmt::Display for LedgerFault {
 
 /// Why a policy gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PolicyTrouble(pub String);
+pub struct GuardPolicyError(pub String);
 
 /// Why nothing was sent: what the operation undoes could not be marked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Unmarked {
+pub struct MarkingError {
     /// What stands in the way.
     pub reason: String,
     /// Whether that passes by itself.
@@ -176,11 +176,11 @@ pub struct Unmarked {
 
 /// What a driver reports.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum GuardEvent {
     /// What the ledger said to a claim, or to a wish to send again or to look.
-    Claimed(Result<Reading, LedgerFault>),
+    Claimed(Result<RecordReading, GuardLedgerError>),
     /// Whether everything that the operation undoes is marked.
-    Marked(Result<(), Unmarked>),
+    Marked(Result<(), MarkingError>),
     /// What the tool, or the probe, came to.
     Ran(Outcome),
     /// The tool accepted, and goes on elsewhere.
@@ -191,20 +191,20 @@ pub enum Event {
         limit_seconds: u32,
     },
     /// The policy's verdict.
-    Judged(Result<Verdict, PolicyTrouble>),
+    Judged(Result<Verdict, GuardPolicyError>),
     /// What the ledger said to a settlement.
-    Written(Result<Reading, LedgerFault>),
+    Written(Result<RecordReading, GuardLedgerError>),
     /// Time passed, or the record changed.
     Woken,
     /// What the policy says to do.
-    Recovered(Result<Recovery, PolicyTrouble>),
+    Recovered(Result<Recovery, GuardPolicyError>),
     /// What the policy makes of a probe's answer.
-    Weighed(Result<Finding, PolicyTrouble>),
+    Weighed(Result<ProbeVerdict, GuardPolicyError>),
 }
 
 /// How a call ends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum End {
+pub enum CallEnd {
     /// Its own attempt is settled, and this is what stands.
     Executed {
         /// The attempt.
@@ -218,7 +218,7 @@ pub enum End {
         /// When trying again may help.
         retry_after_ms: Option<u32>,
         /// What stands in the ledger, or why nothing does.
-        recorded: Result<Reading, LedgerFault>,
+        recorded: Result<RecordReading, GuardLedgerError>,
     },
     /// The tool ran although the ledger was away.
     ExecutedOpen {
@@ -230,22 +230,22 @@ pub enum End {
         reason: String,
     },
     /// What stands, of which this call gained no right.
-    Told(Reading),
+    Told(RecordReading),
     /// What stands is unknown, or for a person, and this call's own attempt came to this.
     Unsettled {
         /// What stands in the ledger, or why nothing does.
-        recorded: Result<Reading, LedgerFault>,
+        recorded: Result<RecordReading, GuardLedgerError>,
         /// What the attempt came to, where this call made one.
         outcome: Option<Outcome>,
         /// Why.
         reason: Option<String>,
     },
     /// What the operation undoes could not be marked, so nothing was sent.
-    Unmarked(Unmarked),
+    Unmarked(MarkingError),
     /// The ledger was away before anything was sent by this claim.
     LedgerAway {
         /// Why.
-        fault: LedgerFault,
+        fault: GuardLedgerError,
         /// What an earlier attempt of this call came to.
         own: Option<Outcome>,
     },

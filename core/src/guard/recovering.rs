@@ -1,25 +1,27 @@
 //! In doubt: ask the policy, then send the same again, look, or hold.
 
-use super::{Action, Guard, LedgerFault, Phase, PolicyTrouble, Reading, Seen};
+use super::{
+    Guard, GuardAction, GuardLedgerError, GuardPhase, GuardPolicyError, ProbeOutcome, RecordReading,
+};
 use crate::{
-    ledger::{Refusal, Reply, Rule, Sight, Told, bound},
-    model::{Effect, Finding, Outcome, Probe, Recovery, Verdict},
+    ledger::{ClaimReply, ProbeReport, Refusal, Reply, Rule, bound},
+    model::{Effect, Outcome, Probe, ProbeVerdict, Recovery, Verdict},
 };
 
 impl Guard {
-    pub(super) fn recover(&mut self, reading: Reading) -> Action {
-        let action = Action::Recover(reading.clone());
-        self.enter(Phase::Recovering(reading), action)
+    pub(super) fn recover(&mut self, reading: RecordReading) -> GuardAction {
+        let action = GuardAction::Recover(reading.clone());
+        self.enter(GuardPhase::Recovering(reading), action)
     }
 
     pub(super) fn recovered(
         &mut self,
-        reading: Reading,
-        recovered: Result<Recovery, PolicyTrouble>,
+        reading: RecordReading,
+        recovered: Result<Recovery, GuardPolicyError>,
         elapsed_ms: u64,
-    ) -> Action {
+    ) -> GuardAction {
         match recovered {
-            Err(PolicyTrouble(why)) => self.hold(
+            Err(GuardPolicyError(why)) => self.hold(
                 &reading,
                 format!("the policy could not say what to do: {why}"),
             ),
@@ -31,67 +33,70 @@ impl Guard {
             }
             Ok(Recovery::Probe(_)) if !self.allowance.can_probe => self.in_doubt(reading),
             Ok(Recovery::Probe(probe)) => {
-                let action = Action::Look {
+                let action = GuardAction::Look {
                     shown: reading.last.number,
                 };
-                self.enter(Phase::Looking { reading, probe }, action)
+                self.enter(GuardPhase::Looking { reading, probe }, action)
             }
         }
     }
 
-    fn in_doubt(&mut self, reading: Reading) -> Action {
+    fn in_doubt(&mut self, reading: RecordReading) -> GuardAction {
         let own = self.take_own();
         self.unsettled(reading, own)
     }
 
-    fn hold(&mut self, reading: &Reading, reason: String) -> Action {
+    fn hold(&mut self, reading: &RecordReading, reason: String) -> GuardAction {
         // What this call saw of an earlier attempt says nothing of the last.
         let own = self
             .own
             .as_ref()
             .filter(|(number, _)| *number == reading.last.number);
         let outcome = own.map(|(_, outcome)| outcome.clone());
-        let action = Action::Hold {
+        let action = GuardAction::Hold {
             fence: reading.last,
             outcome,
             reason,
         };
-        self.enter(Phase::Holding, action)
+        self.enter(GuardPhase::Holding, action)
     }
 
     /// The delay passes before the right is asked for, so that no lease has to be kept meanwhile.
-    fn delay(&mut self, reading: Reading, delay_ms: u64, elapsed_ms: u64) -> Action {
+    fn delay(&mut self, reading: RecordReading, delay_ms: u64, elapsed_ms: u64) -> GuardAction {
         if elapsed_ms.saturating_add(delay_ms) > self.allowance.wait_ms {
             return self.in_doubt(reading);
         }
-        self.enter(Phase::Delaying { reading }, Action::Sleep { ms: delay_ms })
+        self.enter(
+            GuardPhase::Delaying { reading },
+            GuardAction::Sleep { ms: delay_ms },
+        )
     }
 
-    pub(super) fn resolve(&mut self, reading: Reading) -> Action {
-        let action = Action::Resolve {
+    pub(super) fn resolve(&mut self, reading: RecordReading) -> GuardAction {
+        let action = GuardAction::Resolve {
             shown: reading.last.number,
         };
-        self.enter(Phase::Resolving(reading), action)
+        self.enter(GuardPhase::Resolving(reading), action)
     }
 
     pub(super) fn resolved(
         &mut self,
-        reading: Reading,
-        resolved: Result<Reading, LedgerFault>,
-    ) -> Action {
+        reading: RecordReading,
+        resolved: Result<RecordReading, GuardLedgerError>,
+    ) -> GuardAction {
         match resolved {
             Ok(granted) => match granted.reply {
                 Reply::Granted(grant) => self.granted(grant),
                 _ => self.claim(),
             },
-            Err(LedgerFault::Refused(refusal)) => self.not_resolved(reading, refusal),
+            Err(GuardLedgerError::Refused(refusal)) => self.not_resolved(reading, refusal),
             Err(fault) => self.ledger_away(fault),
         }
     }
 
     /// Somebody else was faster: see what stands now. A call with other noise may not send; the same one still may.
     /// Anything else is final: no repeat will ever be allowed, so a person must decide.
-    fn not_resolved(&mut self, reading: Reading, refusal: Refusal) -> Action {
+    fn not_resolved(&mut self, reading: RecordReading, refusal: Refusal) -> GuardAction {
         match refusal {
             Refusal::NoRow { .. } | Refusal::NoRecord { .. } => self.claim(),
             Refusal::Rule {
@@ -110,31 +115,36 @@ impl Guard {
 
     pub(super) fn looked(
         &mut self,
-        reading: Reading,
+        reading: RecordReading,
         probe: Probe,
-        looked: Result<Reading, LedgerFault>,
-    ) -> Action {
+        looked: Result<RecordReading, GuardLedgerError>,
+    ) -> GuardAction {
         match looked {
             Ok(granted) => match granted.reply {
                 Reply::MayLook { .. } => {
-                    let action = Action::Probe(probe.clone());
-                    self.enter(Phase::Probing { reading, probe }, action)
+                    let action = GuardAction::Probe(probe.clone());
+                    self.enter(GuardPhase::Probing { reading, probe }, action)
                 }
                 _ => self.claim(),
             },
-            Err(LedgerFault::Refused(refusal)) => self.not_resolved(reading, refusal),
+            Err(GuardLedgerError::Refused(refusal)) => self.not_resolved(reading, refusal),
             Err(fault) => self.ledger_away(fault),
         }
     }
 
-    pub(super) fn probed(&mut self, reading: Reading, probe: Probe, answer: Outcome) -> Action {
+    pub(super) fn probed(
+        &mut self,
+        reading: RecordReading,
+        probe: Probe,
+        answer: Outcome,
+    ) -> GuardAction {
         if let Outcome::Unanswered(silence) = answer {
             let reason = format!("the probe was not answered: {}", silence.reason);
-            return self.see(Sight::Again { reason }, AfterLook::Stop);
+            return self.see(ProbeReport::Again { reason }, AfterProbe::Stop);
         }
         self.enter(
-            Phase::Weighing,
-            Action::Weigh {
+            GuardPhase::Weighing,
+            GuardAction::Weigh {
                 reading,
                 probe,
                 answer,
@@ -142,32 +152,35 @@ impl Guard {
         )
     }
 
-    pub(super) fn weighed(&mut self, weighed: Result<Finding, PolicyTrouble>) -> Action {
+    pub(super) fn weighed(
+        &mut self,
+        weighed: Result<ProbeVerdict, GuardPolicyError>,
+    ) -> GuardAction {
         match weighed {
-            Err(PolicyTrouble(why)) => {
+            Err(GuardPolicyError(why)) => {
                 let reason = format!("the policy could not weigh the probe's answer: {why}");
-                self.see(Sight::Conflicting { reason }, AfterLook::Claim)
+                self.see(ProbeReport::Conflicting { reason }, AfterProbe::Claim)
             }
-            Ok(Finding::Landed(value)) => {
+            Ok(ProbeVerdict::Landed(value)) => {
                 let found = Outcome::Returned(value);
-                let action = Action::Judge {
+                let action = GuardAction::Judge {
                     outcome: found.clone(),
                 };
-                self.enter(Phase::JudgingFound { found }, action)
+                self.enter(GuardPhase::JudgingFound { found }, action)
             }
-            Ok(Finding::Absent) => {
+            Ok(ProbeVerdict::Absent) => {
                 let rerun_after_ms = self.allowance.timed_rerun_ms;
-                self.see(Sight::NotFound { rerun_after_ms }, AfterLook::Claim)
+                self.see(ProbeReport::NotFound { rerun_after_ms }, AfterProbe::Claim)
             }
-            Ok(Finding::Unsettled { delay_ms }) => {
+            Ok(ProbeVerdict::Unsettled { delay_ms }) => {
                 let reason = "a probe came too early to tell".to_owned();
                 self.see(
-                    Sight::Again { reason },
-                    AfterLook::Sleep(u64::from(delay_ms)),
+                    ProbeReport::Again { reason },
+                    AfterProbe::Sleep(u64::from(delay_ms)),
                 )
             }
-            Ok(Finding::Conflicting(reason)) => {
-                self.see(Sight::Conflicting { reason }, AfterLook::Claim)
+            Ok(ProbeVerdict::Conflicting(reason)) => {
+                self.see(ProbeReport::Conflicting { reason }, AfterProbe::Claim)
             }
         }
     }
@@ -176,37 +189,40 @@ impl Guard {
     pub(super) fn judged_found(
         &mut self,
         found: Outcome,
-        judged: Result<Verdict, PolicyTrouble>,
-    ) -> Action {
+        judged: Result<Verdict, GuardPolicyError>,
+    ) -> GuardAction {
         let seen = match judged {
             Ok(verdict)
                 if bound(&found, &verdict, self.allowance.server_errors).effect()
                     == Effect::Landed =>
             {
-                Seen::Found {
+                ProbeOutcome::Found {
                     outcome: found,
                     handles: verdict.handles,
                     undid: verdict.undid,
                 }
             }
-            Ok(verdict) => Seen::Otherwise(Sight::Conflicting {
+            Ok(verdict) => ProbeOutcome::Otherwise(ProbeReport::Conflicting {
                 reason: format!(
                     "the policy judges what the probe found otherwise: {}",
                     verdict.reason
                 ),
             }),
-            Err(PolicyTrouble(why)) => Seen::Otherwise(Sight::Conflicting {
+            Err(GuardPolicyError(why)) => ProbeOutcome::Otherwise(ProbeReport::Conflicting {
                 reason: format!("the policy could not judge what the probe found: {why}"),
             }),
         };
-        self.enter(Phase::Seeing(AfterLook::Claim), Action::Saw { seen })
+        self.enter(
+            GuardPhase::Seeing(AfterProbe::Claim),
+            GuardAction::Saw { seen },
+        )
     }
 
-    fn see(&mut self, sight: Sight, then: AfterLook) -> Action {
+    fn see(&mut self, sight: ProbeReport, then: AfterProbe) -> GuardAction {
         self.enter(
-            Phase::Seeing(then),
-            Action::Saw {
-                seen: Seen::Otherwise(sight),
+            GuardPhase::Seeing(then),
+            GuardAction::Saw {
+                seen: ProbeOutcome::Otherwise(sight),
             },
         )
     }
@@ -214,22 +230,24 @@ impl Guard {
     /// Whatever was seen, what stands now is told by a claim. Only what came too early is looked at again by this call.
     pub(super) fn seen(
         &mut self,
-        then: AfterLook,
-        written: Result<Reading, LedgerFault>,
+        then: AfterProbe,
+        written: Result<RecordReading, GuardLedgerError>,
         elapsed_ms: u64,
-    ) -> Action {
+    ) -> GuardAction {
         match (then, written) {
-            (_, Err(fault @ (LedgerFault::Away(_) | LedgerFault::Unreadable(_)))) => {
+            (_, Err(fault @ (GuardLedgerError::Away(_) | GuardLedgerError::Unreadable(_)))) => {
                 self.ledger_away(fault)
             }
-            (AfterLook::Sleep(ms), Ok(_))
+            (AfterProbe::Sleep(ms), Ok(_))
                 if elapsed_ms.saturating_add(ms) <= self.allowance.wait_ms =>
             {
-                self.enter(Phase::Waiting, Action::Sleep { ms })
+                self.enter(GuardPhase::Waiting, GuardAction::Sleep { ms })
             }
-            (AfterLook::Sleep(_) | AfterLook::Stop, Ok(reading)) => self.in_doubt(reading),
+            (AfterProbe::Sleep(_) | AfterProbe::Stop, Ok(reading)) => self.in_doubt(reading),
             // What a look left in doubt is for a later call, or it would look until no look is left.
-            (AfterLook::Claim, Ok(reading)) if reading.reply == Reply::Told(Told::InDoubt) => {
+            (AfterProbe::Claim, Ok(reading))
+                if reading.reply == Reply::Told(ClaimReply::InDoubt) =>
+            {
                 self.in_doubt(reading)
             }
             _ => self.claim(),
@@ -239,7 +257,7 @@ impl Guard {
 
 /// How a call goes on after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum AfterLook {
+pub(super) enum AfterProbe {
     /// Something was seen: see what stands.
     Claim,
     /// It was too early: look again after so many milliseconds.

@@ -1,14 +1,17 @@
 //! With the right to send: run, judge, settle.
 
-use super::{Action, End, Guard, LedgerFault, Phase, PolicyTrouble, Reading, Unmarked};
+use super::{
+    CallEnd, Guard, GuardAction, GuardLedgerError, GuardPhase, GuardPolicyError, MarkingError,
+    RecordReading,
+};
 use crate::{
-    ledger::{Bounded, Grant, Reply, Told, bound},
+    ledger::{BoundedVerdict, ClaimReply, Grant, Reply, bound},
     model::{Effect, Outcome, Verdict},
 };
 
 /// This call's own attempt, and what it came to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Own {
+pub(super) struct OwnAttempt {
     pub(super) grant: Grant,
     pub(super) outcome: Outcome,
     pub(super) effect: Effect,
@@ -17,85 +20,89 @@ pub(super) struct Own {
 }
 
 impl Guard {
-    pub(super) fn marked(&mut self, grant: Grant, marked: Result<(), Unmarked>) -> Action {
+    pub(super) fn marked(&mut self, grant: Grant, marked: Result<(), MarkingError>) -> GuardAction {
         match marked {
             Ok(()) => self.run(grant),
             Err(why) => {
                 let outcome = Outcome::not_sent(why.reason.clone());
                 let verdict = self.bounded(&outcome, &Verdict::new(Effect::Absent, ""));
-                let action = Action::Settle {
+                let action = GuardAction::Settle {
                     grant,
                     outcome,
                     verdict,
                     handles: Vec::new(),
                     undid: Vec::new(),
                 };
-                self.enter(Phase::Releasing { why }, action)
+                self.enter(GuardPhase::Releasing { why }, action)
             }
         }
     }
 
-    fn bounded(&self, outcome: &Outcome, verdict: &Verdict) -> Bounded {
+    fn bounded(&self, outcome: &Outcome, verdict: &Verdict) -> BoundedVerdict {
         bound(outcome, verdict, self.allowance.server_errors)
     }
 
-    pub(super) fn ran(&mut self, grant: Grant, outcome: Outcome) -> Action {
-        let action = Action::Judge {
+    pub(super) fn ran(&mut self, grant: Grant, outcome: Outcome) -> GuardAction {
+        let action = GuardAction::Judge {
             outcome: outcome.clone(),
         };
-        self.enter(Phase::Judging { grant, outcome }, action)
+        self.enter(GuardPhase::Judging { grant, outcome }, action)
     }
 
     pub(super) fn judged(
         &mut self,
         grant: Grant,
         outcome: Outcome,
-        judged: Result<Verdict, PolicyTrouble>,
-    ) -> Action {
+        judged: Result<Verdict, GuardPolicyError>,
+    ) -> GuardAction {
         match judged {
             Ok(verdict) => self.settle(grant, outcome, verdict),
             // That nothing was sent needs no policy to say so.
             Err(_) if matches!(&outcome, Outcome::Unanswered(silence) if !silence.sent) => {
                 self.settle(grant, outcome, Verdict::new(Effect::Absent, ""))
             }
-            Err(PolicyTrouble(why)) => {
+            Err(GuardPolicyError(why)) => {
                 let reason = format!("the policy could not judge the outcome: {why}");
-                let action = Action::Hold {
+                let action = GuardAction::Hold {
                     fence: grant.fence,
                     outcome: Some(outcome.clone()),
                     reason,
                 };
                 self.own = Some((grant.fence.number, outcome));
-                self.enter(Phase::Holding, action)
+                self.enter(GuardPhase::Holding, action)
             }
         }
     }
 
-    fn settle(&mut self, grant: Grant, outcome: Outcome, verdict: Verdict) -> Action {
+    fn settle(&mut self, grant: Grant, outcome: Outcome, verdict: Verdict) -> GuardAction {
         let bounded = self.bounded(&outcome, &verdict);
-        let own = Own {
+        let own = OwnAttempt {
             grant: grant.clone(),
             outcome: outcome.clone(),
             effect: bounded.effect(),
             reason: bounded.reason().to_owned(),
             retry_after_ms: bounded.retry_after_ms(),
         };
-        let action = Action::Settle {
+        let action = GuardAction::Settle {
             grant,
             outcome,
             verdict: bounded,
             handles: verdict.handles,
             undid: verdict.undid,
         };
-        self.enter(Phase::Settling(own), action)
+        self.enter(GuardPhase::Settling(own), action)
     }
 
     /// What stands after a settlement decides how the call ends: an attempt may learn that another one landed.
-    pub(super) fn settled(&mut self, own: Own, written: Result<Reading, LedgerFault>) -> Action {
+    pub(super) fn settled(
+        &mut self,
+        own: OwnAttempt,
+        written: Result<RecordReading, GuardLedgerError>,
+    ) -> GuardAction {
         let reading = match written {
             Ok(reading) => reading,
             Err(fault) if own.effect == Effect::Unknown => {
-                return self.finish(End::Unsettled {
+                return self.finish(CallEnd::Unsettled {
                     recorded: Err(fault),
                     outcome: Some(own.outcome),
                     reason: Some(own.reason),
@@ -105,22 +112,26 @@ impl Guard {
         };
         self.note(&reading);
         let Reply::Told(told) = reading.reply.clone() else {
-            return self.finish(End::Broken(
+            return self.finish(CallEnd::Broken(
                 "a settlement was answered by a right".to_owned(),
             ));
         };
         match told {
-            Told::InDoubt => {
+            ClaimReply::InDoubt => {
                 self.own = Some((own.grant.fence.number, own.outcome));
                 self.recover(reading)
             }
-            Told::Released if own.effect == Effect::Absent && self.may_rerun() => self.claim(),
-            Told::Held => self.unsettled(reading, Some(own.outcome)),
-            Told::Landed | Told::BeingUndone { .. } if own.effect != Effect::Landed => {
-                self.finish(End::Told(reading))
+            ClaimReply::Released if own.effect == Effect::Absent && self.may_rerun() => {
+                self.claim()
+            }
+            ClaimReply::Held => self.unsettled(reading, Some(own.outcome)),
+            ClaimReply::Landed | ClaimReply::BeingUndone { .. } if own.effect != Effect::Landed => {
+                self.finish(CallEnd::Told(reading))
             }
             // Somebody's later attempt is under way, so this call's own word settled nothing.
-            Told::Running { .. } if own.effect != Effect::Landed => self.finish(End::Told(reading)),
+            ClaimReply::Running { .. } if own.effect != Effect::Landed => {
+                self.finish(CallEnd::Told(reading))
+            }
             _ => self.executed(own, Ok(reading)),
         }
     }
@@ -129,8 +140,12 @@ impl Guard {
         self.allowance.can_run && self.runs <= self.allowance.reruns
     }
 
-    fn executed(&mut self, own: Own, recorded: Result<Reading, LedgerFault>) -> Action {
-        self.finish(End::Executed {
+    fn executed(
+        &mut self,
+        own: OwnAttempt,
+        recorded: Result<RecordReading, GuardLedgerError>,
+    ) -> GuardAction {
+        self.finish(CallEnd::Executed {
             grant: own.grant,
             outcome: own.outcome,
             effect: own.effect,
@@ -140,21 +155,25 @@ impl Guard {
         })
     }
 
-    pub(super) fn unsettled(&mut self, reading: Reading, outcome: Option<Outcome>) -> Action {
-        self.finish(End::Unsettled {
+    pub(super) fn unsettled(
+        &mut self,
+        reading: RecordReading,
+        outcome: Option<Outcome>,
+    ) -> GuardAction {
+        self.finish(CallEnd::Unsettled {
             recorded: Ok(reading),
             outcome,
             reason: None,
         })
     }
 
-    pub(super) fn held(&mut self, written: Result<Reading, LedgerFault>) -> Action {
+    pub(super) fn held(&mut self, written: Result<RecordReading, GuardLedgerError>) -> GuardAction {
         // A table that refuses to hold has moved on meanwhile: see what stands.
-        if matches!(written, Err(LedgerFault::Refused(_))) {
+        if matches!(written, Err(GuardLedgerError::Refused(_))) {
             return self.claim();
         }
         let outcome = self.take_own();
-        self.finish(End::Unsettled {
+        self.finish(CallEnd::Unsettled {
             recorded: written,
             outcome,
             reason: None,
@@ -165,30 +184,30 @@ impl Guard {
     pub(super) fn suspended(
         &mut self,
         grant: Grant,
-        written: Result<Reading, LedgerFault>,
-    ) -> Action {
+        written: Result<RecordReading, GuardLedgerError>,
+    ) -> GuardAction {
         match written {
             Ok(reading) => self.finish_told(reading),
             Err(_) => self.ran(grant, super::goes_on()),
         }
     }
 
-    pub(super) fn ran_open(&mut self, outcome: Outcome) -> Action {
-        let action = Action::Judge {
+    pub(super) fn ran_open(&mut self, outcome: Outcome) -> GuardAction {
+        let action = GuardAction::Judge {
             outcome: outcome.clone(),
         };
-        self.enter(Phase::JudgingOpen(outcome), action)
+        self.enter(GuardPhase::JudgingOpen(outcome), action)
     }
 
     pub(super) fn judged_open(
         &mut self,
         outcome: Outcome,
-        judged: Result<Verdict, PolicyTrouble>,
-    ) -> Action {
+        judged: Result<Verdict, GuardPolicyError>,
+    ) -> GuardAction {
         let verdict =
-            judged.unwrap_or_else(|PolicyTrouble(why)| Verdict::new(Effect::Unknown, why));
+            judged.unwrap_or_else(|GuardPolicyError(why)| Verdict::new(Effect::Unknown, why));
         let bounded = self.bounded(&outcome, &verdict);
-        self.finish(End::ExecutedOpen {
+        self.finish(CallEnd::ExecutedOpen {
             outcome,
             effect: bounded.effect(),
             reason: bounded.reason().to_owned(),

@@ -1,6 +1,6 @@
 //! A JSON text into a value, or a fault that says where.
 
-use super::{JsonFault, JsonLimits, Shown, walk::push_segment};
+use super::{JsonError, JsonLimits, ShownPointer, walk::push_segment};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::{cell::RefCell, fmt};
@@ -12,16 +12,16 @@ use std::{cell::RefCell, fmt};
 ///
 /// # Errors
 /// If the text is refused: what is wrong with it, and where.
-pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonFault> {
+pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonError> {
     if text.len() > limits.bytes {
-        return Err(JsonFault::TooLarge {
+        return Err(JsonError::TooLarge {
             bytes: text.len(),
             limit: limits.bytes,
         });
     }
     if let Some(offset) = overlong_integer(text.as_bytes()) {
         let (line, column) = position(text.as_bytes(), offset);
-        return Err(JsonFault::Inexact { line, column });
+        return Err(JsonError::Inexact { line, column });
     }
     let trouble = Trouble::default();
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -58,19 +58,19 @@ impl Trouble {
         self.path.borrow_mut().push(segment.to_string());
     }
 
-    fn into_fault(self, fault: &serde_json::Error, limits: &JsonLimits) -> JsonFault {
+    fn into_fault(self, fault: &serde_json::Error, limits: &JsonLimits) -> JsonError {
         let mut pointer = String::new();
         for segment in self.path.into_inner().iter().rev() {
             push_segment(&mut pointer, segment);
         }
-        let at = Shown::new(&pointer);
+        let at = ShownPointer::new(&pointer);
         match self.kind.into_inner() {
-            Some(Kind::TooDeep) => JsonFault::TooDeep {
+            Some(Kind::TooDeep) => JsonError::TooDeep {
                 at,
                 limit: limits.depth(),
             },
-            Some(Kind::Duplicate) => JsonFault::Duplicate { at },
-            None => JsonFault::Syntax {
+            Some(Kind::Duplicate) => JsonError::Duplicate { at },
+            None => JsonError::Syntax {
                 problem: fault.to_string(),
                 at,
             },
@@ -295,14 +295,14 @@ mod tests {
             bytes: usize::MAX,
             depth: usize::MAX,
         };
-        assert!(matches!(parse(&text, &any), Err(JsonFault::TooDeep { .. })));
+        assert!(matches!(parse(&text, &any), Err(JsonError::TooDeep { .. })));
     }
 
     #[test]
     fn one_byte_too_many_is_refused() {
         assert!(matches!(
             parse("[1]", &JsonLimits { bytes: 2, depth: 9 }),
-            Err(JsonFault::TooLarge { bytes: 3, .. })
+            Err(JsonError::TooLarge { bytes: 3, .. })
         ));
     }
 

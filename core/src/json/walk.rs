@@ -1,6 +1,6 @@
 //! Every value within a value, parents first, without recursion: nesting from outside must not exhaust the stack.
 
-use super::Shown;
+use super::ShownPointer;
 use serde_json::{Map, Value, map};
 use std::{iter::Enumerate, slice};
 
@@ -124,8 +124,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The same for a message.
-    pub(super) fn here(&self) -> Shown {
-        Shown::new(&self.pointer())
+    pub(super) fn here(&self) -> ShownPointer {
+        ShownPointer::new(&self.pointer())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The bytes that are digested, so that no two different inputs give the same bytes: every text and list tells its
 //! length first. `tests/vectors/README.md` in the repository specifies them for other languages.
 
-use super::{FORMAT, Mode, Secret};
+use super::{FORMAT, KeyMode, Secret};
 use hmac::Mac as _;
 use sha2::{Digest as _, Sha256};
 
@@ -35,7 +35,7 @@ impl Purpose {
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    pub(super) fn new(purpose: Purpose, mode: Mode) -> Self {
+    pub(super) fn new(purpose: Purpose, mode: KeyMode) -> Self {
         Self(Vec::with_capacity(256))
             .text("semel")
             .text(purpose.word())

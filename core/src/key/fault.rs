@@ -1,6 +1,6 @@
 //! Why there is no key, in words that a model can act on. No message holds a value of the call.
 
-use crate::{json::JsonFault, json::Shown, model::WordFault};
+use crate::{json::JsonError, json::ShownPointer, model::IdentifierError};
 
 /// The most fields that the identity of an operation, or its content, may have.
 pub const FIELDS_MAX: usize = 256;
@@ -16,14 +16,14 @@ pub const UNDOES_MAX: usize = 64;
 
 /// Which fields of an operation a fault is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum FieldGroup {
     /// What makes it this operation.
     Identity,
     /// What every attempt must agree on.
     Content,
 }
 
-impl std::fmt::Display for Part {
+impl std::fmt::Display for FieldGroup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Identity => "identity",
@@ -34,10 +34,10 @@ impl std::fmt::Display for Part {
 
 /// Why an operation has no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyFault {
+pub enum KeyError {
     /// Its name is no name.
     #[error("the policy gave the operation a bad name: {0}")]
-    Name(WordFault),
+    Name(IdentifierError),
     /// Nothing tells it from others.
     #[error(
         "the operation has no identity, so a repeat could not be told from a new one: the policy must name at least one field"
@@ -49,7 +49,7 @@ pub enum KeyFault {
     )]
     Empty {
         /// The field.
-        field: Shown,
+        field: ShownPointer,
         /// What it is.
         found: &'static str,
     },
@@ -59,15 +59,15 @@ pub enum KeyFault {
     )]
     FieldName {
         /// Where.
-        part: Part,
+        part: FieldGroup,
     },
     /// Two fields have one name.
     #[error("{part} field {field} is named twice: the policy must name it once")]
     Twice {
         /// Where.
-        part: Part,
+        part: FieldGroup,
         /// The field.
-        field: Shown,
+        field: ShownPointer,
     },
     /// It holds an integer that not every reader keeps.
     #[error(
@@ -75,17 +75,17 @@ pub enum KeyFault {
     )]
     Inexact {
         /// Where.
-        part: Part,
+        part: FieldGroup,
         /// The field.
-        field: Shown,
+        field: ShownPointer,
         /// Where in the field's value.
-        at: Shown,
+        at: ShownPointer,
     },
     /// It has too many fields.
     #[error("the {part} has {count} fields, more than {FIELDS_MAX}: name fewer")]
     TooMany {
         /// Where.
-        part: Part,
+        part: FieldGroup,
         /// How many.
         count: usize,
     },
@@ -93,11 +93,11 @@ pub enum KeyFault {
     #[error("{part} field {field} cannot be used: {problem}")]
     Value {
         /// Where.
-        part: Part,
+        part: FieldGroup,
         /// The field.
-        field: Shown,
+        field: ShownPointer,
         /// Why.
-        problem: JsonFault,
+        problem: JsonError,
     },
     /// Its key is to reach no further than the run, which nobody told.
     #[error(

@@ -1,8 +1,8 @@
 //! The fields of an operation, checked and in order.
 
-use super::fault::{FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, KeyFault, Part};
+use super::fault::{FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, FieldGroup, KeyError};
 use crate::{
-    json::{self, JsonFault, JsonLimits, Shown},
+    json::{self, JsonError, JsonLimits, ShownPointer},
     model::Field,
 };
 
@@ -10,29 +10,29 @@ use crate::{
 pub(super) type Ordered<'a> = Vec<(&'a str, String)>;
 
 /// The identity: not empty, and no value null or empty.
-pub(super) fn identity(fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
+pub(super) fn identity(fields: &[Field]) -> Result<Ordered<'_>, KeyError> {
     if fields.is_empty() {
-        return Err(KeyFault::NoIdentity);
+        return Err(KeyError::NoIdentity);
     }
     for field in fields {
         if let Some(found) = json::emptiness(&field.value) {
-            return Err(KeyFault::Empty {
-                field: Shown::new(&field.name),
+            return Err(KeyError::Empty {
+                field: ShownPointer::new(&field.name),
                 found,
             });
         }
     }
-    ordered(Part::Identity, fields)
+    ordered(FieldGroup::Identity, fields)
 }
 
 /// The content, which may be empty.
-pub(super) fn content(fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
-    ordered(Part::Content, fields)
+pub(super) fn content(fields: &[Field]) -> Result<Ordered<'_>, KeyError> {
+    ordered(FieldGroup::Content, fields)
 }
 
-fn ordered(part: Part, fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
+fn ordered(part: FieldGroup, fields: &[Field]) -> Result<Ordered<'_>, KeyError> {
     if fields.len() > FIELDS_MAX {
-        return Err(KeyFault::TooMany {
+        return Err(KeyError::TooMany {
             part,
             count: fields.len(),
         });
@@ -49,43 +49,43 @@ fn ordered(part: Part, fields: &[Field]) -> Result<Ordered<'_>, KeyFault> {
         .array_windows()
         .find(|[(one, _), (next, _)]| one == next)
     {
-        Some([(twice, _), _]) => Err(KeyFault::Twice {
+        Some([(twice, _), _]) => Err(KeyError::Twice {
             part,
-            field: Shown::new(twice),
+            field: ShownPointer::new(twice),
         }),
         None => Ok(ordered),
     }
 }
 
 /// The canonical text of a field's value, of which there may be so many bytes.
-fn text(part: Part, field: &Field, room: usize) -> Result<String, KeyFault> {
+fn text(part: FieldGroup, field: &Field, room: usize) -> Result<String, KeyError> {
     if field.name.is_empty() || field.name.len() > FIELD_NAME_BYTES_MAX {
-        return Err(KeyFault::FieldName { part });
+        return Err(KeyError::FieldName { part });
     }
-    let shown = || Shown::new(&field.name);
+    let shown = || ShownPointer::new(&field.name);
     let limits = JsonLimits {
         bytes: room,
         depth: json::DEPTH_MAX,
     };
     json::check(&field.value, &limits).map_err(|problem| {
         let problem = match problem {
-            JsonFault::TooLarge { bytes, .. } => JsonFault::TooLarge {
+            JsonError::TooLarge { bytes, .. } => JsonError::TooLarge {
                 bytes,
                 limit: FIELDS_BYTES_MAX,
             },
             other => other,
         };
-        KeyFault::Value {
+        KeyError::Value {
             part,
             field: shown(),
             problem,
         }
     })?;
     match json::inexact_integer(&field.value) {
-        Some(at) => Err(KeyFault::Inexact {
+        Some(at) => Err(KeyError::Inexact {
             part,
             field: shown(),
-            at: Shown::new(&at),
+            at: ShownPointer::new(&at),
         }),
         None => Ok(json::canonical(&field.value)),
     }

@@ -1,7 +1,7 @@
 //! What a downstream key looks like to the system behind a tool.
 
-use super::KeyFault;
-use crate::model::{Form, to_hex};
+use super::KeyError;
+use crate::model::{KeyForm, to_hex};
 use std::fmt;
 
 /// The downstream key of one generation and series of an operation, before it has a form.
@@ -23,11 +23,11 @@ impl DownstreamKey {
     ///
     /// # Errors
     /// If there is no such form.
-    pub fn render(&self, form: Form) -> Result<String, KeyFault> {
+    pub fn render(&self, form: KeyForm) -> Result<String, KeyError> {
         check_form(form)?;
         Ok(match form {
-            Form::Uuid(version) => self.uuid(version),
-            Form::Hex(digits) => to_hex(&self.0).chars().take(digits.into()).collect(),
+            KeyForm::Uuid(version) => self.uuid(version),
+            KeyForm::Hex(digits) => to_hex(&self.0).chars().take(digits.into()).collect(),
         })
     }
 
@@ -54,10 +54,10 @@ impl fmt::Debug for DownstreamKey {
     }
 }
 
-pub(super) fn check_form(form: Form) -> Result<(), KeyFault> {
+pub(super) fn check_form(form: KeyForm) -> Result<(), KeyError> {
     match form {
-        Form::Uuid(4 | 5 | 8) | Form::Hex(32..=64) => Ok(()),
-        Form::Uuid(version) => Err(KeyFault::Version(version)),
-        Form::Hex(digits) => Err(KeyFault::Digits(digits)),
+        KeyForm::Uuid(4 | 5 | 8) | KeyForm::Hex(32..=64) => Ok(()),
+        KeyForm::Uuid(version) => Err(KeyError::Version(version)),
+        KeyForm::Hex(digits) => Err(KeyError::Digits(digits)),
     }
 }

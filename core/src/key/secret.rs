@@ -1,7 +1,7 @@
 //! The secret that makes keys unguessable where identities are few.
 
 use super::{
-    Mode,
+    KeyMode,
     encoding::{Message, Purpose},
 };
 use crate::model::to_hex;
@@ -18,7 +18,7 @@ pub const SECRET_BYTES_MAX: usize = 4096;
 
 /// Why this is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SecretFault {
+pub enum SecretError {
     /// It is too short.
     #[error(
         "the secret is {0} bytes long, and at least {SECRET_BYTES_MIN} are needed: make one with `openssl rand -hex 32`"
@@ -40,19 +40,19 @@ impl Secret {
     ///
     /// # Errors
     /// If they are too few or too many.
-    pub fn new(bytes: &[u8]) -> Result<Self, SecretFault> {
+    pub fn new(bytes: &[u8]) -> Result<Self, SecretError> {
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         if bytes.len() < SECRET_BYTES_MIN {
-            return Err(SecretFault::TooShort(bytes.len()));
+            return Err(SecretError::TooShort(bytes.len()));
         }
         if bytes.len() > SECRET_BYTES_MAX {
-            return Err(SecretFault::TooLong);
+            return Err(SecretError::TooLong);
         }
         // HMAC takes keys of any length.
         Hmac::new_from_slice(bytes)
             .map(Self)
-            .map_err(|_| SecretFault::TooLong)
+            .map_err(|_| SecretError::TooLong)
     }
 
     pub(super) fn mac(&self) -> Hmac<Sha256> {
@@ -72,7 +72,7 @@ impl Secret {
 
     /// What tells this secret from others, and nothing about it: 16 hexadecimal digits. The same for every mode.
     pub(super) fn id(&self) -> String {
-        let digest = Message::new(Purpose::SecretId, Mode::Enforce).digest(Some(self));
+        let digest = Message::new(Purpose::SecretId, KeyMode::Enforce).digest(Some(self));
         to_hex(digest.get(..8).unwrap_or_default())
     }
 }

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
-use crate::model::{Field, Form, Repeats, Run, Target, Until};
+use crate::model::{Field, KeyForm, OperationLifetime, RepeatEffect, Run, Target};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ fn refund() -> Operation {
         identity: vec![field("order", json!("A-1")), field("line", json!(3))],
         content: vec![field("amount", json!("10.00"))],
         scope: Scope::Tenant,
-        until: Until::Window,
+        until: OperationLifetime::Window,
         window_seconds: 86_400,
         attempt_seconds: 60,
         target: None,
@@ -43,7 +43,7 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.repeat(32).as_bytes()).unwrap()
 }
 
-fn key(operation: &Operation) -> Result<StoreKey, KeyFault> {
+fn key(operation: &Operation) -> Result<StoreKey, KeyError> {
     KeyScheme::default().store_key("shop", &call(), operation, &[])
 }
 
@@ -53,8 +53,8 @@ fn fault(change: impl FnOnce(&mut Operation)) -> String {
     key(&operation).unwrap_err().to_string()
 }
 
-fn generation_of(byte: u8, generation: u32) -> GenerationOf {
-    GenerationOf {
+fn generation_of(byte: u8, generation: u32) -> OperationGeneration {
+    OperationGeneration {
         key: StoreKey::from_bytes([byte; 32]),
         generation,
     }
@@ -103,9 +103,19 @@ fn whatever_makes_an_operation_another_makes_its_key_another() {
         plain.store_key("shop", &call(), &refund(), &[generation_of(1, 1)]),
         plain.store_key("shop", &call(), &refund(), &[generation_of(1, 2)]),
         plain.store_key("shop", &call(), &refund(), &[generation_of(2, 1)]),
-        KeyScheme::new(Mode::Shadow, None).store_key("shop", &call(), &refund(), &[]),
-        KeyScheme::new(Mode::Enforce, Some(secret("a"))).store_key("shop", &call(), &refund(), &[]),
-        KeyScheme::new(Mode::Enforce, Some(secret("b"))).store_key("shop", &call(), &refund(), &[]),
+        KeyScheme::new(KeyMode::Shadow, None).store_key("shop", &call(), &refund(), &[]),
+        KeyScheme::new(KeyMode::Enforce, Some(secret("a"))).store_key(
+            "shop",
+            &call(),
+            &refund(),
+            &[],
+        ),
+        KeyScheme::new(KeyMode::Enforce, Some(secret("b"))).store_key(
+            "shop",
+            &call(),
+            &refund(),
+            &[],
+        ),
     ];
     let different: BTreeSet<_> = keys.iter().map(|key| *key.as_ref().unwrap()).collect();
     assert_eq!(different.len(), keys.len());
@@ -117,7 +127,7 @@ fn what_does_not_make_an_operation_does_not_make_its_key() {
     other.identity.reverse();
     other.identity[0].value = json!(3.0);
     other.content.clear();
-    other.until = Until::Delivery;
+    other.until = OperationLifetime::Delivery;
     other.window_seconds = 1;
     let elsewhere = Call::new("issue_refund", json!({}))
         .unwrap()
@@ -132,7 +142,7 @@ fn what_does_not_make_an_operation_does_not_make_its_key() {
 #[test]
 fn the_order_of_what_is_undone_does_not_matter() {
     let [one, two] = [generation_of(1, 9), generation_of(2, 1)];
-    let key = |undoes: &[GenerationOf]| {
+    let key = |undoes: &[OperationGeneration]| {
         KeyScheme::default()
             .store_key("shop", &call(), &refund(), undoes)
             .unwrap()
@@ -144,7 +154,7 @@ fn the_order_of_what_is_undone_does_not_matter() {
         .unwrap_err();
     assert_eq!(
         fault,
-        KeyFault::TooManyUndone {
+        KeyError::TooManyUndone {
             count: UNDOES_MAX + 1
         }
     );
@@ -259,10 +269,10 @@ fn a_form_that_does_not_exist_is_refused_before_anything_is_claimed() {
     let target = |form| Target {
         places: Vec::new(),
         form,
-        repeats: Repeats::Replayed,
+        repeats: RepeatEffect::Replayed,
         remembers_seconds: None,
     };
-    for form in [Form::Uuid(7), Form::Hex(31), Form::Hex(65)] {
+    for form in [KeyForm::Uuid(7), KeyForm::Hex(31), KeyForm::Hex(65)] {
         assert!(
             fault(|operation| operation.target = Some(target(form)))
                 .starts_with("the policy asks for")
@@ -284,7 +294,7 @@ fn generation_and_series_each_make_another_downstream_key() {
         .map(|(generation, series)| {
             scheme
                 .downstream(&key, generation, series)
-                .render(Form::default())
+                .render(KeyForm::default())
                 .unwrap()
         })
         .into();
@@ -331,16 +341,16 @@ fn noise_makes_another_call_and_the_run_does_only_where_it_counts() {
 fn a_secret_is_long_and_shows_nothing() {
     assert_eq!(
         Secret::new(&[b'x'; 31]).unwrap_err(),
-        SecretFault::TooShort(31)
+        SecretError::TooShort(31)
     );
     assert_eq!(
         Secret::new(&[b'x'; 4097]).unwrap_err(),
-        SecretFault::TooLong
+        SecretError::TooLong
     );
     let with_line_end = Secret::new(b"0123456789abcdef0123456789abcdef\r\n").unwrap();
     let without = Secret::new(b"0123456789abcdef0123456789abcdef").unwrap();
     let [one, other] =
-        [with_line_end, without].map(|secret| KeyScheme::new(Mode::Enforce, Some(secret)));
+        [with_line_end, without].map(|secret| KeyScheme::new(KeyMode::Enforce, Some(secret)));
     assert_eq!(one.secret_id(), other.secret_id());
     assert_eq!(one.secret_id().unwrap().len(), 16);
     assert!(!format!("{one:?}").contains("0123"));
@@ -363,7 +373,7 @@ proptest! {
 
     #[test]
     fn a_uuid_is_one_of_its_version(bytes in any::<[u8; 32]>(), version in prop::sample::select(vec![4_u8, 5, 8])) {
-        let uuid = DownstreamKey::new(bytes).render(Form::Uuid(version)).unwrap();
+        let uuid = DownstreamKey::new(bytes).render(KeyForm::Uuid(version)).unwrap();
         let parts: Vec<_> = uuid.split('-').map(str::len).collect();
         prop_assert_eq!(parts, [8, 4, 4, 4, 12]);
         prop_assert!(uuid.chars().all(|char| char == '-' || char.is_ascii_digit() || ('a'..='f').contains(&char)));

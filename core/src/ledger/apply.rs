@@ -15,15 +15,15 @@ mod settle;
 mod undo;
 
 use super::{
-    command::{Command, Keep, Refusal, Reply, Told},
-    record::{AttemptRecord, Fence, Record, State, When},
+    command::{ClaimReply, Command, Refusal, Reply, Retention},
+    record::{AttemptRecord, Fence, Record, RecordTime, State},
     rule::{Rule, Rules},
 };
 use crate::model::Stamp;
 
 /// A record as it lies in a store.
 #[derive(Debug, Clone, Copy)]
-pub struct Present<'a> {
+pub struct PresentRecord<'a> {
     /// The record.
     pub record: &'a Record,
     /// When this version of it was written.
@@ -32,9 +32,9 @@ pub struct Present<'a> {
 
 /// What a command comes to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct Transition {
     /// What to write, on condition that nothing changed meanwhile; none: nothing.
-    pub write: Option<(Box<Record>, Keep)>,
+    pub write: Option<(Box<Record>, Retention)>,
     /// The reply, which holds once the write is acknowledged.
     pub reply: Reply,
 }
@@ -44,10 +44,10 @@ pub struct Step {
 /// # Errors
 /// If the table has no such row, or one of its rules forbids it.
 pub fn apply(
-    present: Option<Present<'_>>,
+    present: Option<PresentRecord<'_>>,
     command: &Command,
     stamp: Stamp,
-) -> Result<Step, Refusal> {
+) -> Result<Transition, Refusal> {
     step(present, command, stamp, Rules::ALL)
 }
 
@@ -57,19 +57,19 @@ pub fn apply(
 /// As [`apply`].
 pub fn apply_under(
     rules: Rules,
-    present: Option<Present<'_>>,
+    present: Option<PresentRecord<'_>>,
     command: &Command,
     stamp: Stamp,
-) -> Result<Step, Refusal> {
+) -> Result<Transition, Refusal> {
     step(present, command, stamp, rules)
 }
 
 fn step(
-    present: Option<Present<'_>>,
+    present: Option<PresentRecord<'_>>,
     command: &Command,
     stamp: Stamp,
     rules: Rules,
-) -> Result<Step, Refusal> {
+) -> Result<Transition, Refusal> {
     let Some(present) = present else {
         return match command {
             Command::Claim(claim) => Ok(claim::first(claim)),
@@ -79,7 +79,7 @@ fn step(
             }),
         };
     };
-    let mut draft = Draft::of(present, command.word(), stamp, rules);
+    let mut draft = RecordDraft::of(present, command.word(), stamp, rules);
     draft.expire_if_over();
     match command {
         Command::Claim(claim) => draft.claim(claim),
@@ -108,7 +108,7 @@ fn step(
             retries_max,
             facts,
         } => {
-            let retry = recover::Retry {
+            let retry = recover::RetryRequest {
                 nonce: *nonce,
                 shown: *shown,
                 call_digest,
@@ -153,7 +153,7 @@ fn step(
 
 /// A record on its way to its next version.
 #[derive(Debug)]
-struct Draft {
+struct RecordDraft {
     record: Record,
     command: &'static str,
     stamp: Stamp,
@@ -164,10 +164,10 @@ struct Draft {
     expired: bool,
 }
 
-impl Draft {
-    fn of(present: Present<'_>, command: &'static str, stamp: Stamp, rules: Rules) -> Self {
+impl RecordDraft {
+    fn of(present: PresentRecord<'_>, command: &'static str, stamp: Stamp, rules: Rules) -> Self {
         let mut record = present.record.clone();
-        let settled = |when: When| When::Earlier(when.at(present.written));
+        let settled = |when: RecordTime| RecordTime::Earlier(when.at(present.written));
         record.since = settled(record.since);
         record.leased = settled(record.leased);
         record.first_started = settled(record.first_started);
@@ -217,11 +217,11 @@ impl Draft {
 
     fn enter(&mut self, state: State) {
         self.record.state = state;
-        self.record.since = When::ThisWrite;
+        self.record.since = RecordTime::ThisWrite;
     }
 
     /// The time since which something holds, as an earlier write left it.
-    fn moment(&self, when: When) -> Stamp {
+    fn moment(&self, when: RecordTime) -> Stamp {
         when.at(self.written)
     }
 
@@ -247,27 +247,27 @@ impl Draft {
     }
 
     /// The next version, and what it answers.
-    fn write(mut self, reply: Reply) -> Step {
+    fn write(mut self, reply: Reply) -> Transition {
         keep::trim(&mut self.record);
         let keep = keep::keep(&self.record, self.written, self.stamp, self.rules);
-        Step {
+        Transition {
             write: Some((Box::new(self.record), keep)),
             reply,
         }
     }
 
     /// The next version, and what stands in it.
-    fn write_told(self) -> Step {
+    fn write_told(self) -> Transition {
         let told = self.told();
         self.write(Reply::Told(told))
     }
 
     /// What stands, and nothing to write, unless the lease was found to be over.
-    fn tell(self, told: Told) -> Step {
+    fn tell(self, told: ClaimReply) -> Transition {
         if self.expired {
             self.write(Reply::Told(told))
         } else {
-            Step {
+            Transition {
                 write: None,
                 reply: Reply::Told(told),
             }
@@ -275,30 +275,30 @@ impl Draft {
     }
 
     /// What stands, as those of the same content are told.
-    fn told(&self) -> Told {
+    fn told(&self) -> ClaimReply {
         match &self.record.state {
-            State::Started | State::Retrying | State::Probing { .. } => Told::Running {
+            State::Started | State::Retrying | State::Probing { .. } => ClaimReply::Running {
                 continuation: None,
                 lease_ms: self.lease_left_ms(),
             },
-            State::Waiting { continuation, .. } => Told::Running {
+            State::Waiting { continuation, .. } => ClaimReply::Running {
                 continuation: Some(continuation.clone()),
                 lease_ms: self.lease_left_ms(),
             },
-            State::InDoubt { .. } => Told::InDoubt,
-            State::Held { .. } => Told::Held,
-            State::Released { .. } => Told::Released,
-            State::Refused { .. } => Told::Refused {
+            State::InDoubt { .. } => ClaimReply::InDoubt,
+            State::Held { .. } => ClaimReply::Held,
+            State::Released { .. } => ClaimReply::Released,
+            State::Refused { .. } => ClaimReply::Refused {
                 replay_ms: self.refusal_left_ms(),
             },
             State::Landed {
                 undone_by: Some(by),
                 ..
-            } => Told::BeingUndone { by: *by },
-            State::Landed { .. } => Told::Landed,
-            State::Undone { .. } => Told::Undone,
-            State::Tombstone { landed, .. } => Told::Expired { landed: *landed },
-            State::Alias { to } => Told::Alias { to: *to },
+            } => ClaimReply::BeingUndone { by: *by },
+            State::Landed { .. } => ClaimReply::Landed,
+            State::Undone { .. } => ClaimReply::Undone,
+            State::Tombstone { landed, .. } => ClaimReply::Expired { landed: *landed },
+            State::Alias { to } => ClaimReply::Alias { to: *to },
         }
     }
 }

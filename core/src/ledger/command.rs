@@ -5,10 +5,10 @@
 
 use super::{
     StateLabel,
-    record::{Fence, GenerationOf, Kept, Person, Terms, Undoing},
+    record::{Fence, KeptOutcome, OperationGeneration, OperationTerms, Person, UndoTarget},
     rule::Rule,
-    shared::Shared,
-    verdict::Bounded,
+    shared::SharedValue,
+    verdict::BoundedVerdict,
 };
 use crate::model::{CallDigest, Field, Nonce, Stamp, StoreKey, Tenant};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use std::sync::Arc;
 /// How long an entry is kept: counted from this write, by the store's clock. Past it every store answers as if the
 /// entry were absent. Each write states it anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Keep {
+pub enum Retention {
     /// Until somebody removes it.
     UntilRemoved,
     /// For so many seconds.
     Seconds(u64),
 }
 
-impl Keep {
+impl Retention {
     /// When it ends by the wall clock, for what is written at `written`.
     #[must_use]
     pub fn end_ms(self, written: Stamp) -> Option<u64> {
@@ -46,7 +46,7 @@ pub struct Claim {
     /// The operator's name space.
     pub name_space: String,
     /// The operation.
-    pub terms: Shared<Terms>,
+    pub terms: SharedValue<OperationTerms>,
     /// What the host knows of the call.
     pub facts: Vec<Field>,
     /// The first generation that this call read before it was delivered, if any: its outcome is what the caller gets,
@@ -66,28 +66,28 @@ pub struct Settlement {
     /// Its series.
     pub series: u32,
     /// What its host saw.
-    pub outcome: Kept,
+    pub outcome: KeptOutcome,
     /// What that says of the effect.
-    pub verdict: Bounded,
+    pub verdict: BoundedVerdict,
     /// The names under which later calls may speak of it. They are written before the record.
     pub handles: Vec<String>,
     /// What it undid, where only the outcome tells.
-    pub undid: Vec<GenerationOf>,
+    pub undid: Vec<OperationGeneration>,
     /// The claim that the attempt rests on, to write the record anew should it be gone.
     pub claim: Arc<Claim>,
 }
 
 /// What a look came to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Sight {
+pub enum ProbeReport {
     /// The operation took effect.
     Found {
         /// What the tool would have returned.
-        outcome: Kept,
+        outcome: KeptOutcome,
         /// The names under which later calls may speak of it.
         handles: Vec<String>,
         /// What it undid.
-        undid: Vec<GenerationOf>,
+        undid: Vec<OperationGeneration>,
     },
     /// Nothing is to be seen of it.
     NotFound {
@@ -108,7 +108,7 @@ pub enum Sight {
 
 /// Who asks for a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Asker {
+pub enum ProbeRequester {
     /// A caller of the operation.
     Caller,
     /// A person, or the sweep.
@@ -121,7 +121,7 @@ pub enum Decision {
     /// It took effect.
     Landed {
         /// What the tool would have returned, where that is known.
-        outcome: Option<Kept>,
+        outcome: Option<KeptOutcome>,
         /// The names under which later calls may speak of it.
         handles: Vec<String>,
     },
@@ -166,7 +166,7 @@ pub enum Command {
         /// The attempt, where one's outcome was being judged.
         fence: Fence,
         /// What its host saw, where it did.
-        outcome: Option<Kept>,
+        outcome: Option<KeptOutcome>,
         /// Why.
         reason: String,
     },
@@ -194,7 +194,7 @@ pub enum Command {
         /// The last attempt that the policy was shown.
         shown: u32,
         /// Who asks.
-        asker: Asker,
+        asker: ProbeRequester,
         /// How many looks a series may have.
         looks_max: u32,
     },
@@ -203,7 +203,7 @@ pub enum Command {
         /// The look's nonce.
         nonce: Nonce,
         /// What was seen.
-        sight: Sight,
+        sight: ProbeReport,
     },
     /// What a person decides.
     Decide {
@@ -242,7 +242,7 @@ pub enum Command {
     /// That the undone operation's record says so.
     UndoWritten {
         /// Which generation of which operation.
-        of: GenerationOf,
+        of: OperationGeneration,
     },
     /// To forget the outcome, but not that it landed.
     Age,
@@ -291,14 +291,14 @@ pub struct Grant {
     /// For how many milliseconds it holds, counted from before the ledger was read.
     pub valid_ms: u64,
     /// What must be marked as being undone before anything is sent.
-    pub marks: Vec<Undoing>,
+    pub marks: Vec<UndoTarget>,
     /// Whether it repeats a sending whose effect is unknown.
     pub repeats: bool,
 }
 
 /// What a caller is told who gained no right.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Told {
+pub enum ClaimReply {
     /// An attempt, or a look, is under way.
     Running {
         /// What it continues as elsewhere, where it does.
@@ -351,7 +351,7 @@ pub enum Reply {
         valid_ms: u64,
     },
     /// What stands (after the command, where it was carried out).
-    Told(Told),
+    Told(ClaimReply),
 }
 
 /// Why a command was not carried out.

@@ -1,8 +1,8 @@
 //! What a store keeps under a key: the record of an operation, a handle, or the scheme of the ledger.
 
 use super::{
-    record::{GenerationOf, Person, Record, State},
-    sealed::Sealed,
+    record::{OperationGeneration, Person, Record, State},
+    sealed::SealedRecord,
     tally::Tally,
 };
 use crate::model::Tenant;
@@ -28,11 +28,11 @@ pub enum Entry {
     /// The record of an operation.
     Operation(Box<Record>),
     /// The same, sealed.
-    Sealed(Box<Sealed>),
+    Sealed(Box<SealedRecord>),
     /// What a handle names.
     Handle(Handle),
     /// How the keys of this ledger are made.
-    Scheme(Scheme),
+    Scheme(SchemeRecord),
     /// What a watched tool's calls would have come to.
     Tally(Box<Tally>),
 }
@@ -43,12 +43,12 @@ pub struct Handle {
     /// On whose behalf.
     pub tenant: Tenant,
     /// What it names.
-    pub names: GenerationOf,
+    pub names: OperationGeneration,
 }
 
 /// How the keys of a ledger are made. A host that makes them otherwise does not start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scheme {
+pub struct SchemeRecord {
     /// The format of the keys.
     pub key_format: u16,
     /// Which secret they are made with; none: without.
@@ -74,7 +74,7 @@ fn is_zero(number: &u64) -> bool {
 
 /// What a store lists entries by. It never decides anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labels {
+pub struct EntryLabels {
     /// On whose behalf; none: of the ledger itself.
     pub tenant: Option<Tenant>,
     /// Where it stands.
@@ -83,7 +83,7 @@ pub struct Labels {
     pub due_in_seconds: Option<u32>,
 }
 
-impl Labels {
+impl EntryLabels {
     fn of(record: &Record) -> Self {
         Self {
             tenant: Some(record.tenant.clone()),
@@ -214,7 +214,7 @@ impl State {
 
 /// Why bytes are no entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EntryFault {
+pub enum EntryError {
     /// They were written by a newer release.
     #[error(
         "the entry has format {found}, and this release reads up to {FORMAT}: use the release that wrote it, or a newer one"
@@ -248,7 +248,7 @@ pub enum EntryFault {
 }
 
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct EntryEnvelope<'a> {
     format: u16,
     entry: &'a Entry,
 }
@@ -269,18 +269,18 @@ impl Entry {
     ///
     /// # Errors
     /// If it is larger than [`ENTRY_BYTES_MAX`].
-    pub fn to_bytes(&self) -> Result<Vec<u8>, EntryFault> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, EntryError> {
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
         serde_json::to_writer(
             &mut bytes,
-            &Envelope {
+            &EntryEnvelope {
                 format: self.format(),
                 entry: self,
             },
         )
-        .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
+        .map_err(|fault| EntryError::Damaged(fault.to_string()))?;
         if bytes.len() > ENTRY_BYTES_MAX {
-            Err(EntryFault::TooLarge(bytes.len()))
+            Err(EntryError::TooLarge(bytes.len()))
         } else {
             Ok(bytes)
         }
@@ -290,18 +290,18 @@ impl Entry {
     ///
     /// # Errors
     /// If they are damaged, too many, or of a newer release.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryFault> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
         if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(EntryFault::TooLarge(bytes.len()));
+            return Err(EntryError::TooLarge(bytes.len()));
         }
         match serde_json::from_slice::<OwnedEnvelope>(bytes) {
             Ok(OwnedEnvelope { format, .. }) if format > FORMAT => {
-                Err(EntryFault::Newer { found: format })
+                Err(EntryError::Newer { found: format })
             }
             Ok(envelope) => Ok(envelope.entry),
             Err(fault) => Err(match serde_json::from_slice::<FormatOnly>(bytes) {
-                Ok(FormatOnly { format }) if format > FORMAT => EntryFault::Newer { found: format },
-                _ => EntryFault::Damaged(fault.to_string()),
+                Ok(FormatOnly { format }) if format > FORMAT => EntryError::Newer { found: format },
+                _ => EntryError::Damaged(fault.to_string()),
             }),
         }
     }
@@ -331,21 +331,21 @@ impl Entry {
 
     /// What a store lists it by.
     #[must_use]
-    pub fn labels(&self) -> Labels {
+    pub fn labels(&self) -> EntryLabels {
         match self {
-            Self::Operation(record) => Labels::of(record),
-            Self::Sealed(sealed) => Labels::of(sealed.record()),
-            Self::Handle(handle) => Labels {
+            Self::Operation(record) => EntryLabels::of(record),
+            Self::Sealed(sealed) => EntryLabels::of(sealed.record()),
+            Self::Handle(handle) => EntryLabels {
                 tenant: Some(handle.tenant.clone()),
                 state: StateLabel::Handle,
                 due_in_seconds: None,
             },
-            Self::Scheme(_) => Labels {
+            Self::Scheme(_) => EntryLabels {
                 tenant: None,
                 state: StateLabel::Scheme,
                 due_in_seconds: None,
             },
-            Self::Tally(_) => Labels {
+            Self::Tally(_) => EntryLabels {
                 tenant: None,
                 state: StateLabel::Tally,
                 due_in_seconds: None,

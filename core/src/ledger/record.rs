@@ -1,9 +1,9 @@
 //! What a ledger keeps under a key.
 
-use super::shared::Shared;
+use super::shared::SharedValue;
 use crate::model::{
-    Call, CallDigest, Field, Fingerprint, Nonce, Outcome, PolicyDigest, Stamp, StoreKey, Target,
-    Tenant, Until,
+    Call, CallDigest, Field, Fingerprint, Nonce, OperationLifetime, Outcome, PolicyDigest, Stamp,
+    StoreKey, Target, Tenant,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,14 +12,14 @@ use std::fmt;
 /// time from the store when it is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum When {
+pub enum RecordTime {
     /// With the write that made this version of the record.
     ThisWrite,
     /// At an earlier write.
     Earlier(Stamp),
 }
 
-impl When {
+impl RecordTime {
     /// The moment, for a version that was written at `written`.
     #[must_use]
     pub fn at(self, written: Stamp) -> Stamp {
@@ -42,7 +42,7 @@ pub struct Fence {
 /// An outcome as far as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kept {
+pub enum KeptOutcome {
     /// All of it.
     Whole(Outcome),
     /// It was larger than the limit, so only its digest is.
@@ -54,7 +54,7 @@ pub enum Kept {
     },
 }
 
-impl Kept {
+impl KeptOutcome {
     /// The outcome, where it is kept.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
@@ -68,7 +68,7 @@ impl Kept {
 /// What the ledger knows of the effect of one attempt: what comes later outweighs what comes before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Known {
+pub enum KnownEffect {
     /// Nothing: it runs, or nobody heard of it again.
     Open,
     /// It may have taken effect.
@@ -79,7 +79,7 @@ pub enum Known {
     Landed,
 }
 
-impl Known {
+impl KnownEffect {
     /// Whether it may still turn out to have taken effect.
     #[must_use]
     pub fn is_unresolved(self) -> bool {
@@ -97,12 +97,12 @@ pub struct AttemptRecord {
     /// The series it belongs to.
     pub series: u32,
     /// When it was granted.
-    pub started: When,
+    pub started: RecordTime,
     /// What is known of its effect.
-    pub known: Known,
+    pub known: KnownEffect,
     /// What it came to, once its host saw that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Kept>,
+    pub outcome: Option<KeptOutcome>,
     /// Why the policy judged it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -116,7 +116,7 @@ pub struct AttemptRecord {
 
 /// The operation as its claim stated it. It stays as it is for as long as the claim's content does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Terms {
+pub struct OperationTerms {
     /// The operation's name.
     pub operation: String,
     /// Its identity, where the operator asks for it to be kept.
@@ -128,9 +128,9 @@ pub struct Terms {
     pub call_digest: CallDigest,
     /// The call itself, where recovery may have to send or ask again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<Shared<Call>>,
+    pub call: Option<SharedValue<Call>>,
     /// How long an equal call means the same.
-    pub until: Until,
+    pub until: OperationLifetime,
     /// How long it is remembered once settled, in seconds.
     pub window_seconds: u32,
     /// How long one attempt may take, in seconds.
@@ -146,7 +146,7 @@ pub struct Terms {
     pub policy: PolicyName,
     /// What it undoes: each at the generation that was the newest when the key was derived.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub undoes: Vec<Undoing>,
+    pub undoes: Vec<UndoTarget>,
     /// Whether its host only watched: nothing rests on the record, so it does not outlast its window.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
@@ -165,7 +165,7 @@ pub struct PolicyName {
 
 /// One generation of an operation: what an undo closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct GenerationOf {
+pub struct OperationGeneration {
     /// Where its record lies.
     pub key: StoreKey,
     /// The generation.
@@ -174,9 +174,9 @@ pub struct GenerationOf {
 
 /// That this operation undoes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Undoing {
+pub struct UndoTarget {
     /// Which generation of which operation.
-    pub of: GenerationOf,
+    pub of: OperationGeneration,
     /// Whether that operation's record says so already. Until then this one does not age.
     pub settled: bool,
 }
@@ -184,7 +184,7 @@ pub struct Undoing {
 /// Who brought a record to a state that frees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum By {
+pub enum ReleaseSource {
     /// The owner of the attempt: it knows that there was no effect.
     Owner,
     /// A person.
@@ -205,7 +205,7 @@ pub struct Person {
 /// How it became known that an operation landed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Via {
+pub enum LandingSource {
     /// By the answer to the attempt.
     Answer,
     /// By a probe.
@@ -217,7 +217,7 @@ pub enum Via {
 /// Where a look came from, and so where it leads back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LookFrom {
+pub enum ProbeOrigin {
     /// The operation was in doubt.
     InDoubt,
     /// It was held.
@@ -249,7 +249,7 @@ pub enum State {
         /// The look's nonce.
         look: Nonce,
         /// Where it came from.
-        from: LookFrom,
+        from: ProbeOrigin,
         /// Why the operation was in doubt or held, to go back to.
         reason: String,
     },
@@ -263,19 +263,19 @@ pub enum State {
     /// There was no effect: it may be claimed again.
     Released {
         /// Who says so.
-        by: By,
+        by: ReleaseSource,
     },
     /// It was turned away.
     Refused {
         /// Who says so.
-        by: By,
+        by: ReleaseSource,
         /// For how long that is replayed to equal content, in milliseconds.
         replay_ms: u64,
     },
     /// It took effect.
     Landed {
         /// How that is known.
-        via: Via,
+        via: LandingSource,
         /// Whether a caller certainly took the outcome.
         delivered: bool,
         /// The operation that is about to undo it.
@@ -312,10 +312,10 @@ pub struct Evidence {
     /// What it sent.
     pub content: Fingerprint,
     /// What is known of its effect.
-    pub known: Known,
+    pub known: KnownEffect,
     /// What it came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Kept>,
+    pub outcome: Option<KeptOutcome>,
     /// Why it settles nothing.
     pub reason: String,
     /// Whether a person has decided since, knowing of it.
@@ -331,7 +331,7 @@ pub struct Record {
     /// The operator's name space.
     pub name_space: String,
     /// The operation as claimed.
-    pub terms: Shared<Terms>,
+    pub terms: SharedValue<OperationTerms>,
     /// Counts up when the operation was undone, or its outcome taken where it lasts until delivery.
     pub generation: u32,
     /// Counts up when an attempt was proven without effect and other content is sent.
@@ -339,11 +339,11 @@ pub struct Record {
     /// Where it stands.
     pub state: State,
     /// Since when.
-    pub since: When,
+    pub since: RecordTime,
     /// What the lease or limit of the present state counts from.
-    pub leased: When,
+    pub leased: RecordTime,
     /// When the first attempt under the present downstream key was granted.
-    pub first_started: When,
+    pub first_started: RecordTime,
     /// Its attempts, oldest first: those that still matter.
     pub attempts: Vec<AttemptRecord>,
     /// What late writers knew.
@@ -357,13 +357,13 @@ pub struct Record {
     pub standing: Option<u32>,
     /// The outcome that stands where no attempt's own does (found by a probe, told by a person).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub found: Option<Kept>,
+    pub found: Option<KeptOutcome>,
     /// The names under which later calls may speak of what landed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handles: Vec<String>,
     /// What this operation was found to have undone, by its outcome, and is not yet written there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub undid: Vec<GenerationOf>,
+    pub undid: Vec<OperationGeneration>,
     /// Whether the record was written anew because a settlement found none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rewritten: bool,
@@ -448,7 +448,7 @@ impl Record {
     /// The evidence that an attempt of the present generation landed otherwise than as recorded.
     pub fn landed_evidence(&self) -> impl Iterator<Item = &Evidence> {
         self.evidence.iter().filter(|evidence| {
-            evidence.generation == self.generation && evidence.known == Known::Landed
+            evidence.generation == self.generation && evidence.known == KnownEffect::Landed
         })
     }
 
@@ -462,7 +462,7 @@ impl Record {
 
     /// The outcome that stands, where one does.
     #[must_use]
-    pub fn standing_outcome(&self) -> Option<&Kept> {
+    pub fn standing_outcome(&self) -> Option<&KeptOutcome> {
         self.found.as_ref().or_else(|| {
             let standing = self.standing?;
             self.attempts

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A record whose telling parts are sealed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
-pub struct Sealed {
+pub struct SealedRecord {
     /// INVARIANT: the JSON text of `record`. What is authenticated is this text, byte by byte, so that no later way to
     /// write a record makes it another.
     open: String,
@@ -24,7 +24,7 @@ struct Written {
     sealed: String,
 }
 
-impl TryFrom<Written> for Sealed {
+impl TryFrom<Written> for SealedRecord {
     type Error = serde_json::Error;
 
     fn try_from(
@@ -44,7 +44,7 @@ impl TryFrom<Written> for Sealed {
     }
 }
 
-impl Sealed {
+impl SealedRecord {
     /// The record `record`, from which all that tells something was taken, and that as `seal` seals it, given the text
     /// of what stands open.
     pub fn new<Fault: From<serde_json::Error>>(
@@ -85,7 +85,7 @@ impl Sealed {
     }
 }
 
-impl std::fmt::Debug for Sealed {
+impl std::fmt::Debug for SealedRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sealed")
             .field("key_id", &self.key_id)

@@ -4,36 +4,39 @@
 //! Every field is named here, so that a new one does not compile until somebody says on which side it belongs. How
 //! secrets are kept is not known here.
 
-use super::record::{AttemptRecord, By, Evidence, Kept, Person, Record, State, Terms, Via};
-use super::shared::Shared;
+use super::record::{
+    AttemptRecord, Evidence, KeptOutcome, LandingSource, OperationTerms, Person, Record,
+    ReleaseSource, State,
+};
+use super::shared::SharedValue;
 use crate::model::{Call, Field};
 use serde::{Deserialize, Serialize};
 
 /// What a record tells.
 #[derive(Default, Serialize, Deserialize)]
-pub struct Secrets {
+pub struct RecordSecrets {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     identity: Vec<Field>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    call: Option<Shared<Call>>,
+    call: Option<SharedValue<Call>>,
     /// The words in the state, in the order in which [`words`] finds them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     state: Vec<String>,
     /// One for each attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    attempts: Vec<OfAttempt>,
+    attempts: Vec<AttemptSecrets>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<Evidence>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    found: Option<Kept>,
+    found: Option<KeptOutcome>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     handles: Vec<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct OfAttempt {
+struct AttemptSecrets {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    outcome: Option<Kept>,
+    outcome: Option<KeptOutcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -42,9 +45,9 @@ struct OfAttempt {
 
 /// The secrets do not fit the record that they are to be put back into.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Misfit;
+pub struct SecretsMismatchError;
 
-impl Secrets {
+impl RecordSecrets {
     /// Takes all that the record tells out of it.
     pub fn take(record: &mut Record) -> Self {
         let parts = Parts::of(record);
@@ -52,7 +55,11 @@ impl Secrets {
             identity: std::mem::take(parts.identity),
             call: parts.call.take(),
             state: parts.state.into_iter().map(std::mem::take).collect(),
-            attempts: parts.attempts.iter_mut().map(OfAttempt::take).collect(),
+            attempts: parts
+                .attempts
+                .iter_mut()
+                .map(AttemptSecrets::take)
+                .collect(),
             evidence: std::mem::take(parts.evidence),
             found: parts.found.take(),
             handles: std::mem::take(parts.handles),
@@ -60,10 +67,10 @@ impl Secrets {
     }
 
     /// Puts it back into the record that it was taken out of.
-    pub fn put(self, record: &mut Record) -> Result<(), Misfit> {
+    pub fn put(self, record: &mut Record) -> Result<(), SecretsMismatchError> {
         let parts = Parts::of(record);
         if self.state.len() != parts.state.len() || self.attempts.len() != parts.attempts.len() {
-            return Err(Misfit);
+            return Err(SecretsMismatchError);
         }
         *parts.identity = self.identity;
         *parts.call = self.call;
@@ -101,7 +108,7 @@ impl Secrets {
 /// What stands where somebody's words were erased.
 const ERASED: &str = "erased";
 
-impl OfAttempt {
+impl AttemptSecrets {
     fn take(attempt: &mut AttemptRecord) -> Self {
         let AttemptRecord {
             fence: _,
@@ -131,11 +138,11 @@ impl OfAttempt {
 /// The places of a record that tell something.
 struct Parts<'a> {
     identity: &'a mut Vec<Field>,
-    call: &'a mut Option<Shared<Call>>,
+    call: &'a mut Option<SharedValue<Call>>,
     state: Vec<&'a mut String>,
     attempts: &'a mut [AttemptRecord],
     evidence: &'a mut Vec<Evidence>,
-    found: &'a mut Option<Kept>,
+    found: &'a mut Option<KeptOutcome>,
     handles: &'a mut Vec<String>,
 }
 
@@ -160,7 +167,7 @@ impl<'a> Parts<'a> {
             undid: _,
             rewritten: _,
         } = record;
-        let Terms {
+        let OperationTerms {
             operation: _,
             identity,
             content: _,
@@ -206,16 +213,16 @@ fn words(state: &mut State) -> Vec<&mut String> {
             from: _,
         } => vec![reason],
         State::Released { by } | State::Refused { by, replay_ms: _ } => match by {
-            By::Person(person) => of_person(person),
-            By::Owner | By::TimedRerun => Vec::new(),
+            ReleaseSource::Person(person) => of_person(person),
+            ReleaseSource::Owner | ReleaseSource::TimedRerun => Vec::new(),
         },
         State::Landed {
             via,
             delivered: _,
             undone_by: _,
         } => match via {
-            Via::Person(person) => of_person(person),
-            Via::Answer | Via::Probe => Vec::new(),
+            LandingSource::Person(person) => of_person(person),
+            LandingSource::Answer | LandingSource::Probe => Vec::new(),
         },
         State::Started
         | State::Retrying

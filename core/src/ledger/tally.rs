@@ -12,7 +12,7 @@ pub const EXAMPLES_MAX: usize = 32;
 /// What would have become of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Would {
+pub enum ShadowOutcome {
     /// The policy saw no side effect worth guarding.
     Pass,
     /// It would have been sent.
@@ -39,7 +39,7 @@ pub enum Would {
     Unobserved,
 }
 
-impl Would {
+impl ShadowOutcome {
     /// Every one, in the order of a report.
     pub const ALL: [Self; 12] = [
         Self::Pass,
@@ -84,7 +84,7 @@ impl Would {
 
 /// Calls of one operation that would not have been sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Example {
+pub struct TallyExample {
     /// On whose behalf.
     pub tenant: Tenant,
     /// The operation's name.
@@ -92,7 +92,7 @@ pub struct Example {
     /// Its downstream key, by which its shadow record is found.
     pub key: String,
     /// What would have become of them.
-    pub would: Would,
+    pub would: ShadowOutcome,
     /// How many.
     pub times: u64,
     /// When the first was made, in milliseconds since 1970 in UTC by the store's clock.
@@ -109,10 +109,10 @@ pub struct Tally {
     /// When the day began (in UTC, by the store's clock), in milliseconds since 1970.
     pub day_ms: u64,
     /// How many calls would have come to what.
-    pub counts: BTreeMap<Would, u64>,
+    pub counts: BTreeMap<ShadowOutcome, u64>,
     /// Examples of what would not have been sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub examples: Vec<Example>,
+    pub examples: Vec<TallyExample>,
 }
 
 impl Tally {
@@ -128,7 +128,7 @@ impl Tally {
     }
 
     /// What was counted elsewhere, too.
-    pub fn add(&mut self, counts: &BTreeMap<Would, u64>, examples: &[Example]) {
+    pub fn add(&mut self, counts: &BTreeMap<ShadowOutcome, u64>, examples: &[TallyExample]) {
         for (would, count) in counts {
             *self.counts.entry(*would).or_default() += count;
         }
@@ -139,8 +139,8 @@ impl Tally {
 }
 
 /// Adds an example to those that are kept. Where there is no room, the one that came least often goes.
-fn add_example(examples: &mut Vec<Example>, example: &Example) {
-    let same = |other: &&mut Example| {
+fn add_example(examples: &mut Vec<TallyExample>, example: &TallyExample) {
+    let same = |other: &&mut TallyExample| {
         (&other.tenant, &other.operation, &other.key, other.would)
             == (
                 &example.tenant,
@@ -167,7 +167,7 @@ fn add_example(examples: &mut Vec<Example>, example: &Example) {
     }
 }
 
-impl From<&Answer> for Would {
+impl From<&Answer> for ShadowOutcome {
     fn from(answer: &Answer) -> Self {
         match answer {
             Answer::Passed { .. } => Self::Pass,
@@ -187,12 +187,12 @@ impl From<&Answer> for Would {
 mod tests {
     use super::*;
 
-    fn example(number: u64, times: u64) -> Example {
-        Example {
+    fn example(number: u64, times: u64) -> TallyExample {
+        TallyExample {
             tenant: Tenant::default(),
             operation: "refund".to_owned(),
             key: number.to_string(),
-            would: Would::Replay,
+            would: ShadowOutcome::Replay,
             times,
             first_ms: number,
             last_ms: number,
@@ -204,16 +204,22 @@ mod tests {
         let mut tally = Tally::new("refund".to_owned(), 0);
         tally.add(&BTreeMap::new(), &[example(0, 3)]);
         for number in 1..1_000 {
-            tally.add(&BTreeMap::from([(Would::Replay, 1)]), &[example(number, 1)]);
+            tally.add(
+                &BTreeMap::from([(ShadowOutcome::Replay, 1)]),
+                &[example(number, 1)],
+            );
         }
         assert_eq!(
-            (tally.examples.len(), tally.counts.get(&Would::Replay)),
+            (
+                tally.examples.len(),
+                tally.counts.get(&ShadowOutcome::Replay)
+            ),
             (EXAMPLES_MAX, Some(&999))
         );
         assert!(tally.examples.contains(&example(0, 3)));
         tally.add(
             &BTreeMap::new(),
-            &[Example {
+            &[TallyExample {
                 last_ms: 9,
                 ..example(0, 2)
             }],

@@ -4,13 +4,13 @@ use crate::model::{Effect, Outcome, Verdict};
 
 /// A verdict that what was seen allows. Only [`bound`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Bounded {
+pub struct BoundedVerdict {
     effect: Effect,
     reason: String,
     retry_after_ms: Option<u32>,
 }
 
-impl Bounded {
+impl BoundedVerdict {
     /// What became of the effect.
     #[must_use]
     pub fn effect(&self) -> Effect {
@@ -45,7 +45,7 @@ impl Bounded {
 
 /// Whether a server error (HTTP 408 and 5xx) may prove that there was no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum ServerErrors {
+pub enum ServerErrorRule {
     /// It may not: such a server may have done the work before it failed to answer.
     #[default]
     ProveNothing,
@@ -58,7 +58,11 @@ pub enum ServerErrors {
 /// - no answer, and something may have been sent → *unknown*;
 /// - HTTP 408 and 5xx → never *refused* or *absent*, unless the operator says so for the tool.
 #[must_use]
-pub fn bound(outcome: &Outcome, verdict: &Verdict, server_errors: ServerErrors) -> Bounded {
+pub fn bound(
+    outcome: &Outcome,
+    verdict: &Verdict,
+    server_errors: ServerErrorRule,
+) -> BoundedVerdict {
     let claims_no_effect = matches!(verdict.effect, Effect::Refused | Effect::Absent);
     let (effect, correction) = match outcome {
         Outcome::Unanswered(silence) if !silence.sent => (Effect::Absent, Some("nothing was sent")),
@@ -68,7 +72,7 @@ pub fn bound(outcome: &Outcome, verdict: &Verdict, server_errors: ServerErrors) 
         Outcome::Failed(failure)
             if claims_no_effect
                 && failure.status.is_some_and(proves_nothing)
-                && server_errors == ServerErrors::ProveNothing =>
+                && server_errors == ServerErrorRule::ProveNothing =>
         {
             (
                 Effect::Unknown,
@@ -84,7 +88,7 @@ pub fn bound(outcome: &Outcome, verdict: &Verdict, server_errors: ServerErrors) 
         Some(correction) if verdict.reason.is_empty() => correction.to_owned(),
         _ => verdict.reason.clone(),
     };
-    Bounded {
+    BoundedVerdict {
         effect,
         reason,
         retry_after_ms: verdict.retry_after_ms,
@@ -100,7 +104,7 @@ mod tests {
     use super::*;
     use crate::model::Failure;
 
-    fn effect(outcome: &Outcome, said: Effect, server_errors: ServerErrors) -> Effect {
+    fn effect(outcome: &Outcome, said: Effect, server_errors: ServerErrorRule) -> Effect {
         bound(
             outcome,
             &Verdict::new(said, "so says the policy"),
@@ -119,7 +123,7 @@ mod tests {
         ] {
             let silence = Outcome::no_answer("timed out");
             assert_eq!(
-                effect(&silence, said, ServerErrors::AreAnswers),
+                effect(&silence, said, ServerErrorRule::AreAnswers),
                 Effect::Unknown
             );
         }
@@ -135,7 +139,7 @@ mod tests {
         ] {
             let unsent = Outcome::not_sent("connection refused");
             assert_eq!(
-                effect(&unsent, said, ServerErrors::ProveNothing),
+                effect(&unsent, said, ServerErrorRule::ProveNothing),
                 Effect::Absent
             );
         }
@@ -150,13 +154,13 @@ mod tests {
             });
             for said in [Effect::Refused, Effect::Absent] {
                 assert_eq!(
-                    effect(&failed, said, ServerErrors::ProveNothing),
+                    effect(&failed, said, ServerErrorRule::ProveNothing),
                     Effect::Unknown
                 );
-                assert_eq!(effect(&failed, said, ServerErrors::AreAnswers), said);
+                assert_eq!(effect(&failed, said, ServerErrorRule::AreAnswers), said);
             }
             assert_eq!(
-                effect(&failed, Effect::Landed, ServerErrors::ProveNothing),
+                effect(&failed, Effect::Landed, ServerErrorRule::ProveNothing),
                 Effect::Landed
             );
         }
@@ -165,7 +169,7 @@ mod tests {
             ..Failure::default()
         });
         assert_eq!(
-            effect(&declined, Effect::Refused, ServerErrors::ProveNothing),
+            effect(&declined, Effect::Refused, ServerErrorRule::ProveNothing),
             Effect::Refused
         );
     }

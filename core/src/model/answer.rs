@@ -35,7 +35,7 @@ impl fmt::Display for Durability {
 /// Whether what the answer says stands in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Recorded {
+pub enum RecordStatus {
     /// It does, as durably as this.
     Yes(Durability),
     /// It does not, and why. The outcome is real all the same.
@@ -45,7 +45,7 @@ pub enum Recorded {
 /// A switch of the operator that voids the guarantee for the tool, and was in use for this answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Switch {
+pub enum OperatorSwitch {
     /// The tool runs while the ledger is unreachable.
     OpenWithoutLedger,
     /// It may be sent again on a timer after a probe found nothing.
@@ -57,7 +57,7 @@ pub enum Switch {
 /// Why a call ran without a guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Unguarded {
+pub enum UnguardedReason {
     /// The policy saw no side effect worth guarding.
     Policy,
     /// The operator has the tool watched only.
@@ -69,7 +69,7 @@ pub enum Unguarded {
 /// What may be done next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
-pub enum Next {
+pub enum NextStep {
     /// Nothing: it is settled, and calling again gives the same answer.
     Nothing,
     /// Call again, unchanged or changed, once so much time has passed.
@@ -90,7 +90,7 @@ pub enum Next {
 
 /// Which operation an answer is about. Debug output does not tell the key.
 #[derive(Clone, PartialEq, Serialize)]
-pub struct About {
+pub struct AnswerSubject {
     /// The operation's name.
     pub operation: String,
     /// Its downstream key, by which a person finds the record.
@@ -100,10 +100,10 @@ pub struct About {
     /// The number of the attempt that the answer rests on.
     pub attempt: u32,
     /// Whether the ledger knows.
-    pub recorded: Recorded,
+    pub recorded: RecordStatus,
     /// The operator's switches that were in use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub switches: Vec<Switch>,
+    pub switches: Vec<OperatorSwitch>,
 }
 
 /// The state of a recorded operation that conflicts with a call. An operation that was undone conflicts with none: the next
@@ -151,7 +151,7 @@ impl ConflictState {
 
 /// What stands recorded where a call asks for something else. Debug output tells the state only.
 #[derive(Clone, PartialEq, Serialize)]
-pub struct Standing {
+pub struct RecordedOperation {
     /// The record's state.
     pub state: ConflictState,
     /// Its outcome, where it is known and kept.
@@ -173,14 +173,14 @@ pub enum Answer {
     /// The tool ran without a guard, and nothing was recorded that a later call would be answered by.
     Passed {
         /// Why.
-        why: Unguarded,
+        why: UnguardedReason,
         /// What it came to.
         outcome: Outcome,
     },
     /// The tool ran for this call, and its effect is known.
     Executed {
         /// Which operation.
-        about: About,
+        about: AnswerSubject,
         /// What it came to.
         outcome: Outcome,
         /// What became of the effect.
@@ -188,78 +188,78 @@ pub enum Answer {
         /// Why the policy says so.
         reason: String,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
     /// The operation is settled already: this is its recorded outcome, and nothing was sent.
     Replayed {
         /// Which operation.
-        about: About,
+        about: AnswerSubject,
         /// Its outcome; none: not kept, but it landed (or was refused) all the same.
         outcome: Option<Outcome>,
         /// What became of the effect.
         effect: Effect,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
     /// Another caller's attempt is under way.
     Running {
         /// Which operation.
-        about: About,
+        about: AnswerSubject,
         /// What it continues as elsewhere, where it does.
         continuation: Option<String>,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
     /// It may have taken effect, and is not sent again on its own.
     InDoubt {
         /// Which operation.
-        about: About,
+        about: AnswerSubject,
         /// Why that is not known.
         reason: String,
         /// What the last attempt came to, where that is known.
         outcome: Option<Outcome>,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
     /// It may have taken effect, and a person must decide.
     Held {
         /// Which operation.
-        about: About,
+        about: AnswerSubject,
         /// Why.
         reason: String,
         /// What the attempt came to, where that is known.
         outcome: Option<Outcome>,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
     /// The same operation with other content is recorded and may have taken effect: nothing was sent.
     Conflict {
         /// Which operation.
-        about: About,
+        about: AnswerSubject,
         /// What stands.
-        standing: Standing,
+        standing: RecordedOperation,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
     /// It landed, and its outcome is no longer kept: nothing was sent.
     Expired {
         /// Which operation.
-        about: About,
+        about: AnswerSubject,
         /// When it was settled, in milliseconds since 1970 in UTC.
         landed_at_ms: u64,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
     /// The call must not run as it stands: nothing was sent.
     Refused {
         /// Why, for a model to act on.
         reason: String,
         /// What may be done next.
-        next: Next,
+        next: NextStep,
     },
 }
 
-impl fmt::Debug for About {
+impl fmt::Debug for AnswerSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("About")
             .field("operation", &self.operation)
@@ -271,7 +271,7 @@ impl fmt::Debug for About {
     }
 }
 
-impl fmt::Debug for Standing {
+impl fmt::Debug for RecordedOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Standing")
             .field("state", &self.state)
@@ -324,7 +324,7 @@ impl Answer {
 
     /// Which operation it is about; none where nothing is recorded of any.
     #[must_use]
-    pub fn about(&self) -> Option<&About> {
+    pub fn about(&self) -> Option<&AnswerSubject> {
         match self {
             Self::Passed { .. } | Self::Refused { .. } => None,
             Self::Executed { about, .. }
@@ -339,9 +339,9 @@ impl Answer {
 
     /// What may be done next.
     #[must_use]
-    pub fn next(&self) -> Next {
+    pub fn next(&self) -> NextStep {
         match self {
-            Self::Passed { .. } => Next::CallAgain { after_ms: None },
+            Self::Passed { .. } => NextStep::CallAgain { after_ms: None },
             Self::Executed { next, .. }
             | Self::Replayed { next, .. }
             | Self::Running { next, .. }

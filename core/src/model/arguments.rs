@@ -11,13 +11,13 @@ use std::{
 /// An object of arguments. Equal ones are equal whether or not their text was made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Arguments {
+pub(super) struct CallArguments {
     members: Map<String, Value>,
     #[serde(skip)]
     text: OnceLock<String>,
 }
 
-impl Arguments {
+impl CallArguments {
     pub(super) fn members(&self) -> &Map<String, Value> {
         &self.members
     }
@@ -27,7 +27,7 @@ impl Arguments {
     }
 }
 
-impl From<Map<String, Value>> for Arguments {
+impl From<Map<String, Value>> for CallArguments {
     fn from(members: Map<String, Value>) -> Self {
         Self {
             members,
@@ -36,15 +36,15 @@ impl From<Map<String, Value>> for Arguments {
     }
 }
 
-impl PartialEq for Arguments {
+impl PartialEq for CallArguments {
     fn eq(&self, other: &Self) -> bool {
         self.members == other.members
     }
 }
 
-impl Eq for Arguments {}
+impl Eq for CallArguments {}
 
-impl Hash for Arguments {
+impl Hash for CallArguments {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.members.hash(state);
     }

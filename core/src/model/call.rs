@@ -1,6 +1,6 @@
 //! What an agent asks for: a tool, its arguments, and what the host knows besides.
 
-use super::arguments::Arguments;
+use super::arguments::CallArguments;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -10,7 +10,7 @@ const NAME_BYTES_MAX: usize = 256;
 
 /// What is wrong with a word that came from outside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WordFault {
+pub enum IdentifierError {
     /// It is empty.
     #[error("{what} is empty: give it a name")]
     Empty {
@@ -40,18 +40,18 @@ pub enum WordFault {
 }
 
 /// A name that people gave: neither empty, nor overlong, nor with control characters.
-pub fn checked_name(what: &'static str, name: &str) -> Result<(), WordFault> {
+pub fn checked_name(what: &'static str, name: &str) -> Result<(), IdentifierError> {
     if name.is_empty() {
-        return Err(WordFault::Empty { what });
+        return Err(IdentifierError::Empty { what });
     }
     if name.len() > NAME_BYTES_MAX {
-        return Err(WordFault::TooLong {
+        return Err(IdentifierError::TooLong {
             what,
             bytes: name.len(),
         });
     }
     if name.chars().any(char::is_control) {
-        return Err(WordFault::Control { what });
+        return Err(IdentifierError::Control { what });
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ macro_rules! name {
 
         impl $type {
             #[doc = concat!("A ", $what, " of this name.\n\n# Errors\nIf the name is empty, overlong or holds control characters.")]
-            pub fn new(name: impl Into<String>) -> Result<Self, WordFault> {
+            pub fn new(name: impl Into<String>) -> Result<Self, IdentifierError> {
                 let name = name.into();
                 checked_name($what, &name)?;
                 Ok(Self(name))
@@ -79,8 +79,8 @@ macro_rules! name {
         }
 
         impl TryFrom<String> for $type {
-            type Error = WordFault;
-            fn try_from(name: String) -> Result<Self, WordFault> {
+            type Error = IdentifierError;
+            fn try_from(name: String) -> Result<Self, IdentifierError> {
                 Self::new(name)
             }
         }
@@ -137,7 +137,7 @@ impl fmt::Debug for Field {
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
     tool: String,
-    arguments: Arguments,
+    arguments: CallArguments,
     tenant: Tenant,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<Run>,
@@ -159,12 +159,12 @@ impl Call {
     ///
     /// # Errors
     /// If the tool's name is no name, or the arguments are not one JSON object.
-    pub fn new(tool: impl Into<String>, arguments: Value) -> Result<Self, WordFault> {
+    pub fn new(tool: impl Into<String>, arguments: Value) -> Result<Self, IdentifierError> {
         let tool = tool.into();
         checked_name("tool", &tool)?;
         match arguments {
             Value::Object(arguments) => {
-                let arguments = Arguments::from(arguments);
+                let arguments = CallArguments::from(arguments);
                 Ok(Self {
                     tool,
                     arguments,
@@ -173,7 +173,7 @@ impl Call {
                     facts: BTreeMap::new(),
                 })
             }
-            other => Err(WordFault::NotAnObject {
+            other => Err(IdentifierError::NotAnObject {
                 found: kind_of(&other),
             }),
         }

@@ -17,7 +17,7 @@ pub enum Scope {
 /// How long an equal call means the same operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Until {
+pub enum OperationLifetime {
     /// Until the window is over.
     Window,
     /// Until a caller certainly received its outcome, as far as the host can prove.
@@ -36,7 +36,7 @@ pub struct Operation {
     /// How far its key reaches.
     pub scope: Scope,
     /// How long an equal call means it.
-    pub until: Until,
+    pub until: OperationLifetime,
     /// How long it is remembered once it is settled, in seconds.
     pub window_seconds: u32,
     /// How long one attempt may take, in seconds.
@@ -63,11 +63,11 @@ impl fmt::Debug for Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// Where the key goes.
-    pub places: Vec<Place>,
+    pub places: Vec<KeyPlace>,
     /// What the key looks like.
-    pub form: Form,
+    pub form: KeyForm,
     /// What a repeat under the same key comes to.
-    pub repeats: Repeats,
+    pub repeats: RepeatEffect,
     /// How long it recognises a key, in seconds. None: not documented. `u32::MAX`: for ever.
     pub remembers_seconds: Option<u32>,
 }
@@ -80,7 +80,7 @@ impl Target {
 /// What a repeat under the same key comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Repeats {
+pub enum RepeatEffect {
     /// The first answer again.
     Replayed,
     /// An error that says it is a repeat.
@@ -91,7 +91,7 @@ pub enum Repeats {
     Effective,
 }
 
-impl Repeats {
+impl RepeatEffect {
     /// Whether a repeat under the same key leaves the world as it is.
     #[must_use]
     pub fn have_no_effect(self) -> bool {
@@ -102,7 +102,7 @@ impl Repeats {
 /// Where a key goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum KeyPlace {
     /// A JSON Pointer into the arguments.
     Argument(String),
     /// A JSON Pointer to a text argument, to whose end the key is added on a line of its own.
@@ -116,14 +116,14 @@ pub enum Place {
 /// What a downstream key looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Form {
+pub enum KeyForm {
     /// A lowercase hyphenated UUID with this version digit: 4, 5 or 8.
     Uuid(u8),
     /// So many lowercase hexadecimal digits: 32 to 64.
     Hex(u8),
 }
 
-impl Default for Form {
+impl Default for KeyForm {
     /// A UUID of version 8, the one for values that follow a vendor's own rule (RFC 9562).
     fn default() -> Self {
         Self::Uuid(8)

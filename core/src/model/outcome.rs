@@ -14,7 +14,7 @@ pub enum Outcome {
     /// The tool answered that it failed.
     Failed(Failure),
     /// No answer came.
-    Unanswered(Silence),
+    Unanswered(MissingAnswer),
 }
 
 /// The tool's own word that it failed. Debug output tells its status only.
@@ -35,7 +35,7 @@ pub struct Failure {
 
 /// That no answer came. Debug output tells whether anything was sent.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Silence {
+pub struct MissingAnswer {
     /// Such as `timed out after 30 s`.
     pub reason: String,
     /// Whether any of the request left the host. False only where the transport proves it.
@@ -60,7 +60,7 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl fmt::Debug for Silence {
+impl fmt::Debug for MissingAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Silence")
             .field("sent", &self.sent)
@@ -89,7 +89,7 @@ impl Outcome {
     /// No answer came, and something may have been sent.
     #[must_use]
     pub fn no_answer(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence {
+        Self::Unanswered(MissingAnswer {
             reason: reason.into(),
             sent: true,
         })
@@ -98,7 +98,7 @@ impl Outcome {
     /// It is proven that nothing was sent.
     #[must_use]
     pub fn not_sent(reason: impl Into<String>) -> Self {
-        Self::Unanswered(Silence {
+        Self::Unanswered(MissingAnswer {
             reason: reason.into(),
             sent: false,
         })

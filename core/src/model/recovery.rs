@@ -47,7 +47,7 @@ pub enum Recovery {
 
 /// What a policy makes of a probe's answer. Debug output tells its kind only.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Finding {
+pub enum ProbeVerdict {
     /// It took effect, and this is what the tool would have returned.
     Landed(Value),
     /// Nothing is to be seen of it.
@@ -78,7 +78,7 @@ impl fmt::Debug for Probe {
     }
 }
 
-impl fmt::Debug for Finding {
+impl fmt::Debug for ProbeVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Landed(_) => "Landed(…)",
@@ -91,7 +91,7 @@ impl fmt::Debug for Finding {
 
 /// What a policy is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Description {
+pub struct PolicyDescription {
     /// The policy's own name.
     pub name: String,
     /// Its version.

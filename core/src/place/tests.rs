@@ -8,19 +8,19 @@ fn map(value: Value) -> Map<String, Value> {
     serde_json::from_value(value).unwrap()
 }
 
-fn argument(pointer: &str) -> Place {
-    Place::Argument(pointer.to_owned())
+fn argument(pointer: &str) -> KeyPlace {
+    KeyPlace::Argument(pointer.to_owned())
 }
 
-fn appended(pointer: &str) -> Place {
-    Place::Appended(pointer.to_owned())
+fn appended(pointer: &str) -> KeyPlace {
+    KeyPlace::Appended(pointer.to_owned())
 }
 
-fn arguments(place: Place, before: Value) -> Value {
+fn arguments(place: KeyPlace, before: Value) -> Value {
     Value::Object(put(&[place], "KEY", map(before)).unwrap().arguments)
 }
 
-fn fault(place: Place, before: Value) -> String {
+fn fault(place: KeyPlace, before: Value) -> String {
     let before = map(before);
     let fault = put(std::slice::from_ref(&place), "KEY", before.clone()).unwrap_err();
     assert_eq!(check(&[place], &before), Err(fault.clone()));
@@ -91,8 +91,8 @@ fn a_text_that_is_none_gets_no_key() {
 #[test]
 fn headers_and_metadata_go_beside_the_arguments() {
     let places = [
-        Place::Header("Idempotency-Key".to_owned()),
-        Place::Metadata("semel/key".to_owned()),
+        KeyPlace::Header("Idempotency-Key".to_owned()),
+        KeyPlace::Metadata("semel/key".to_owned()),
     ];
     let placed = put(&places, "KEY", map(json!({"a": 1}))).unwrap();
     assert_eq!(
@@ -111,13 +111,13 @@ fn headers_and_metadata_go_beside_the_arguments() {
 fn a_header_that_would_split_a_request_is_refused() {
     for name in ["", "a b", "a:b", "a\r\nX: y", "ключ"] {
         assert!(
-            fault(Place::Header(name.to_owned()), json!({})).contains("no header name"),
+            fault(KeyPlace::Header(name.to_owned()), json!({})).contains("no header name"),
             "{name}"
         );
     }
     for name in ["", "a\nb", &"x".repeat(PLACE_BYTES_MAX + 1)] {
         assert!(
-            fault(Place::Metadata(name.to_owned()), json!({})).contains("in metadata"),
+            fault(KeyPlace::Metadata(name.to_owned()), json!({})).contains("in metadata"),
             "{name}"
         );
     }
@@ -145,18 +145,18 @@ fn what_is_no_pointer_is_refused() {
 #[test]
 fn a_place_named_twice_is_refused() {
     let twice = |one, other| put(&[one, other], "KEY", map(json!({"a": "x"}))).unwrap_err();
-    let header = |name: &str| Place::Header(name.to_owned());
+    let header = |name: &str| KeyPlace::Header(name.to_owned());
     assert_eq!(
         twice(header("X-Key"), header("x-key")),
-        PlaceFault::Twice(Shown::new("x-key"))
+        KeyPlaceError::Twice(ShownPointer::new("x-key"))
     );
     assert_eq!(
         twice(argument("/a"), appended("/a")),
-        PlaceFault::Twice(Shown::new("/a"))
+        KeyPlaceError::Twice(ShownPointer::new("/a"))
     );
     assert_eq!(
         put(&vec![argument("/a"); 9], "KEY", Map::new()),
-        Err(PlaceFault::TooMany(9))
+        Err(KeyPlaceError::TooMany(9))
     );
 }
 

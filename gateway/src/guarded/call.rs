@@ -10,7 +10,7 @@ use crate::{
 };
 use semel::{
     json::{self, JsonLimits},
-    model::{Answer, Call, Next, Outcome},
+    model::{Answer, Call, NextStep, Outcome},
     runtime::{Answered, Begun, CallError, Started, Ticket},
 };
 use serde_json::{Map, Value};
@@ -337,7 +337,7 @@ impl Running<'_> {
         }
         let answer = Answer::Refused {
             reason,
-            next: Next::AskAPerson,
+            next: NextStep::AskAPerson,
         };
         self.put(self.response(&answer, None)).await;
         None
@@ -414,10 +414,10 @@ fn nowhere(header: &str, server: &str) -> String {
 /// The tool did not run, for a reason that is not the call's.
 fn failed(error: &CallError) -> Answer {
     let next = match error {
-        CallError::Ledger(_) => Next::CallAgain {
+        CallError::Ledger(_) => NextStep::CallAgain {
             after_ms: Some(LEDGER_AWAY_MS),
         },
-        CallError::NoPolicy(_) | CallError::Internal(_) => Next::AskAPerson,
+        CallError::NoPolicy(_) | CallError::Internal(_) => NextStep::AskAPerson,
     };
     Answer::Refused {
         reason: error.to_string(),

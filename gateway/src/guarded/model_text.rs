@@ -4,7 +4,8 @@
 //! Nothing here knows messages: `answer` puts a text where the model reads it.
 
 use semel::model::{
-    About, Answer, ConflictState, Effect, Next, Outcome, Recorded, Standing, rfc3339,
+    Answer, AnswerSubject, ConflictState, Effect, NextStep, Outcome, RecordStatus,
+    RecordedOperation, rfc3339,
 };
 
 /// The most read-only tools that a text names.
@@ -26,8 +27,8 @@ impl TextSubject<'_> {
             Answer::Executed {
                 effect: Effect::Landed,
                 about:
-                    About {
-                        recorded: Recorded::No(why),
+                    AnswerSubject {
+                        recorded: RecordStatus::No(why),
                         ..
                     },
                 ..
@@ -164,7 +165,7 @@ impl TextSubject<'_> {
         )
     }
 
-    fn conflict(&self, standing: &Standing, next: &Next) -> String {
+    fn conflict(&self, standing: &RecordedOperation, next: &NextStep) -> String {
         let tool = self.tool;
         let state = conflict_state(standing.state);
         let because = in_parentheses(standing.reason.as_deref());
@@ -181,7 +182,7 @@ impl TextSubject<'_> {
         )
     }
 
-    fn conflict_advice(&self, standing: &Standing, next: &Next) -> String {
+    fn conflict_advice(&self, standing: &RecordedOperation, next: &NextStep) -> String {
         const SENT_TWICE: &str = "Sending this one might do it twice.";
         const ANOTHER_THING: &str = "If you mean another thing, change the argument that names it.";
         match standing.state {
@@ -241,7 +242,7 @@ fn conflict_state(state: ConflictState) -> &'static str {
 }
 
 /// The text for a settled operation that has no result to show.
-fn replay_without_result(tool: &str, effect: Effect, next: &Next) -> String {
+fn replay_without_result(tool: &str, effect: Effect, next: &NextStep) -> String {
     if effect == Effect::Refused {
         return format!(
             "Not sent. The same call of `{tool}` was rejected before. {}",
@@ -254,9 +255,9 @@ fn replay_without_result(tool: &str, effect: Effect, next: &Next) -> String {
     )
 }
 
-fn advice_after_rejection(next: &Next) -> String {
+fn advice_after_rejection(next: &NextStep) -> String {
     match next {
-        Next::CallAgain { .. } => format!(
+        NextStep::CallAgain { .. } => format!(
             "Correct the call and make it now, or make the same call again{}.",
             delay(next)
         ),
@@ -267,24 +268,24 @@ fn advice_after_rejection(next: &Next) -> String {
 }
 
 /// Says whether and when to call again.
-fn advice(next: &Next) -> String {
+fn advice(next: &NextStep) -> String {
     match next {
-        Next::Nothing => "Do not call again.".to_owned(),
-        Next::CallAgain { .. } => format!("You may make the same call again{}.", delay(next)),
-        Next::AskAgain { .. } => format!(
+        NextStep::Nothing => "Do not call again.".to_owned(),
+        NextStep::CallAgain { .. } => format!("You may make the same call again{}.", delay(next)),
+        NextStep::AskAgain { .. } => format!(
             "To learn its outcome, make exactly the same call again{}: that does not do it twice.",
             delay(next)
         ),
-        Next::AskAPerson => {
+        NextStep::AskAPerson => {
             "Do not call again. Tell your user that a person must look at this.".to_owned()
         }
-        Next::CorrectTheCall => "Correct the call, then make it again.".to_owned(),
+        NextStep::CorrectTheCall => "Correct the call, then make it again.".to_owned(),
     }
 }
 
 /// The delay before the next call, in the largest unit that is precise enough, or nothing where there is none.
-fn delay(next: &Next) -> String {
-    let (Next::CallAgain { after_ms } | Next::AskAgain { after_ms }) = next else {
+fn delay(next: &NextStep) -> String {
+    let (NextStep::CallAgain { after_ms } | NextStep::AskAgain { after_ms }) = next else {
         return String::new();
     };
     match after_ms.map(|ms| ms.div_ceil(1_000)) {

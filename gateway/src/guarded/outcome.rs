@@ -7,7 +7,7 @@ use crate::{
     link::Lost,
     wire::{Kind, Members, Message, meta},
 };
-use semel::model::{Failure, Outcome, Silence};
+use semel::model::{Failure, MissingAnswer, Outcome};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -67,7 +67,7 @@ fn readable_part(text: &str) -> Value {
 
 /// What it says that no response came.
 pub(super) fn of_loss(lost: Lost) -> Outcome {
-    Outcome::Unanswered(Silence {
+    Outcome::Unanswered(MissingAnswer {
         reason: lost.reason,
         sent: lost.sent,
     })

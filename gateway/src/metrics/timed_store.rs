@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use semel::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
-    store::{Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
+    store::{
+        Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
+    },
 };
 use std::{
     sync::Arc,
@@ -43,7 +45,7 @@ impl Store for TimedStore {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         self.measure(self.store.create(key, entry, version, keep))
             .await
@@ -55,7 +57,7 @@ impl Store for TimedStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         self.measure(self.store.replace(key, expected, entry, version, keep))
             .await
@@ -67,7 +69,7 @@ impl Store for TimedStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         self.store
             .replace_soon(key, expected, entry, version, keep)

@@ -1,6 +1,6 @@
 //! What may go wrong with a policy, by cause.
 
-use crate::json::Shown;
+use crate::json::ShownPointer;
 use std::fmt;
 
 /// How many names a message lists.
@@ -262,7 +262,7 @@ pub enum Cause {
 
 /// Names as a message shows them: not all, where there are many, and none at length.
 fn quoted(names: &[String]) -> String {
-    let shown = |name: &String| Shown::new(name).to_string();
+    let shown = |name: &String| ShownPointer::new(name).to_string();
     let mut text = names
         .iter()
         .take(NAMES_SHOWN)

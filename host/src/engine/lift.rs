@@ -7,8 +7,9 @@ use super::{bindings::semel::policy::types, limits::DecisionLimits};
 use crate::{
     json::{self, JsonLimits},
     model::{
-        Derivation, Description, Effect, Field, Finding, Form, Operation, Place, Probe, Recovery,
-        Repeats, Scope, Target, Until, Verdict, checked_name,
+        Derivation, Effect, Field, KeyForm, KeyPlace, Operation, OperationLifetime,
+        PolicyDescription, Probe, ProbeVerdict, Recovery, RepeatEffect, Scope, Target, Verdict,
+        checked_name,
     },
 };
 use serde_json::Value;
@@ -23,14 +24,14 @@ pub(super) type Bad = String;
 pub(super) struct Answers(pub(super) DecisionLimits);
 
 impl Answers {
-    pub(super) fn description(self, from: types::Description) -> Result<Description, Bad> {
+    pub(super) fn description(self, from: types::Description) -> Result<PolicyDescription, Bad> {
         checked_name("name", &from.name).map_err(|fault| fault.to_string())?;
         checked_name("version", &from.version).map_err(|fault| fault.to_string())?;
         let schema = self.json("settings-schema", &from.settings_schema)?;
         if !schema.is_object() && !schema.is_boolean() {
             return Err("`settings-schema` is no JSON Schema: give an object".to_owned());
         }
-        Ok(Description {
+        Ok(PolicyDescription {
             name: from.name,
             version: from.version,
             summary: self.for_people(&from.summary),
@@ -61,8 +62,8 @@ impl Answers {
                 types::Scope::Run => Scope::Run,
             },
             until: match from.until {
-                types::Until::Window => Until::Window,
-                types::Until::Delivery => Until::Delivery,
+                types::Until::Window => OperationLifetime::Window,
+                types::Until::Delivery => OperationLifetime::Delivery,
             },
             window_seconds: positive("window-seconds", from.window_seconds)?,
             attempt_seconds: positive("attempt-seconds", from.attempt_seconds)?,
@@ -77,10 +78,10 @@ impl Answers {
             places: from.places.into_iter().map(place).collect(),
             form: form(from.form),
             repeats: match from.repeats {
-                types::Repeats::Replayed => Repeats::Replayed,
-                types::Repeats::Rejected => Repeats::Rejected,
-                types::Repeats::Harmless => Repeats::Harmless,
-                types::Repeats::Effective => Repeats::Effective,
+                types::Repeats::Replayed => RepeatEffect::Replayed,
+                types::Repeats::Rejected => RepeatEffect::Rejected,
+                types::Repeats::Harmless => RepeatEffect::Harmless,
+                types::Repeats::Effective => RepeatEffect::Effective,
             },
             remembers_seconds: from.remembers_seconds,
         })
@@ -122,12 +123,12 @@ impl Answers {
         })
     }
 
-    pub(super) fn finding(self, from: types::Finding) -> Result<Finding, Bad> {
+    pub(super) fn finding(self, from: types::Finding) -> Result<ProbeVerdict, Bad> {
         Ok(match from {
-            types::Finding::Landed(value) => Finding::Landed(self.json("landed", &value)?),
-            types::Finding::Absent => Finding::Absent,
-            types::Finding::Unsettled(delay_ms) => Finding::Unsettled { delay_ms },
-            types::Finding::Conflicting(why) => Finding::Conflicting(self.for_people(&why)),
+            types::Finding::Landed(value) => ProbeVerdict::Landed(self.json("landed", &value)?),
+            types::Finding::Absent => ProbeVerdict::Absent,
+            types::Finding::Unsettled(delay_ms) => ProbeVerdict::Unsettled { delay_ms },
+            types::Finding::Conflicting(why) => ProbeVerdict::Conflicting(self.for_people(&why)),
         })
     }
 
@@ -215,18 +216,18 @@ fn positive(at: &str, seconds: u32) -> Result<u32, Bad> {
     }
 }
 
-fn place(from: types::Place) -> Place {
+fn place(from: types::Place) -> KeyPlace {
     match from {
-        types::Place::Argument(pointer) => Place::Argument(pointer),
-        types::Place::Appended(pointer) => Place::Appended(pointer),
-        types::Place::Header(name) => Place::Header(name),
-        types::Place::Metadata(name) => Place::Metadata(name),
+        types::Place::Argument(pointer) => KeyPlace::Argument(pointer),
+        types::Place::Appended(pointer) => KeyPlace::Appended(pointer),
+        types::Place::Header(name) => KeyPlace::Header(name),
+        types::Place::Metadata(name) => KeyPlace::Metadata(name),
     }
 }
 
-fn form(from: types::Form) -> Form {
+fn form(from: types::Form) -> KeyForm {
     match from {
-        types::Form::Uuid(version) => Form::Uuid(version),
-        types::Form::Hex(digits) => Form::Hex(digits),
+        types::Form::Uuid(version) => KeyForm::Uuid(version),
+        types::Form::Hex(digits) => KeyForm::Hex(digits),
     }
 }

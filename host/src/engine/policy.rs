@@ -11,8 +11,8 @@ use super::{
     room::Room,
 };
 use crate::model::{
-    Attempt, Call, Derivation, Description, Finding, Outcome, PolicyDigest, Probe, Recovery,
-    Verdict,
+    Attempt, Call, Derivation, Outcome, PolicyDescription, PolicyDigest, Probe, ProbeVerdict,
+    Recovery, Verdict,
 };
 use std::{fmt, sync::Arc, time::Instant};
 use wasmtime::{
@@ -33,7 +33,7 @@ pub(super) struct Loaded {
     pub(super) runner: Runner,
     /// What each instance has to take in; none: instances begin with it.
     pub(super) settings: Option<String>,
-    pub(super) description: Description,
+    pub(super) description: PolicyDescription,
     pub(super) digest: PolicyDigest,
     pub(super) inspection: Inspection,
 }
@@ -41,7 +41,7 @@ pub(super) struct Loaded {
 impl Policy {
     /// What the policy says it is.
     #[must_use]
-    pub fn description(&self) -> &Description {
+    pub fn description(&self) -> &PolicyDescription {
         &self.0.description
     }
 
@@ -107,7 +107,7 @@ impl Policy {
         attempts: &[Attempt],
         probe: &Probe,
         answer: &Outcome,
-    ) -> Result<Finding, PolicyFault> {
+    ) -> Result<ProbeVerdict, PolicyFault> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
         let (probe, answer) = (given.probe(probe), given.outcome(answer));
@@ -171,7 +171,7 @@ impl Policy {
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Description { name, version, .. } = self.description();
+        let PolicyDescription { name, version, .. } = self.description();
         f.debug_struct("Policy")
             .field("name", name)
             .field("version", version)
@@ -219,7 +219,7 @@ impl Runner {
     pub(super) fn describe(
         &self,
         running: &mut Running<'_>,
-    ) -> Result<Result<Description, Bad>, PolicyFault> {
+    ) -> Result<Result<PolicyDescription, Bad>, PolicyFault> {
         let (description,) = self.ask::<Describe>(Function::Describe, running, ())?;
         Ok(self.answers().description(description))
     }

@@ -16,7 +16,7 @@ use super::{
     inspection::Inspection,
     policy::{Runner, Running},
 };
-use crate::model::Description;
+use crate::model::PolicyDescription;
 use sha2::{Digest, Sha256};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,7 +30,7 @@ use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
 /// A policy that needs no settings any more.
 pub(super) struct Configured {
     pub(super) runner: Runner,
-    pub(super) description: Description,
+    pub(super) description: PolicyDescription,
     pub(super) inspection: Inspection,
 }
 

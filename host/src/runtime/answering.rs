@@ -2,9 +2,12 @@
 
 use super::{driver::Driver, ledger::Applied, ticket::CallError};
 use crate::{
-    guard::{End, LedgerFault, Reading},
-    ledger::{Kept, Record, Reply, State, Told},
-    model::{About, Answer, ConflictState, Effect, Next, Outcome, Recorded, Standing, Switch},
+    guard::{CallEnd, GuardLedgerError, RecordReading},
+    ledger::{ClaimReply, KeptOutcome, Record, Reply, State},
+    model::{
+        Answer, AnswerSubject, ConflictState, Effect, NextStep, OperatorSwitch, Outcome,
+        RecordStatus, RecordedOperation,
+    },
 };
 
 /// After how many milliseconds it makes sense to ask again about what runs, at the most.
@@ -12,9 +15,9 @@ const ASK_AGAIN_MS: u64 = 1_000;
 
 impl Driver {
     /// The answer to a call that ended so.
-    pub(super) fn answer(&self, end: End) -> Result<Answer, CallError> {
+    pub(super) fn answer(&self, end: CallEnd) -> Result<Answer, CallError> {
         match end {
-            End::Executed {
+            CallEnd::Executed {
                 grant,
                 outcome,
                 effect,
@@ -36,22 +39,22 @@ impl Driver {
                     next,
                 })
             }
-            End::ExecutedOpen {
+            CallEnd::ExecutedOpen {
                 outcome,
                 effect,
                 reason,
             } => {
-                let away = LedgerFault::Away(
+                let away = GuardLedgerError::Away(
                     "the ledger was away, and the operator lets the tool run".to_owned(),
                 );
                 let mut about = self.about(0, 0, Some(&away));
-                about.switches.push(Switch::OpenWithoutLedger);
+                about.switches.push(OperatorSwitch::OpenWithoutLedger);
                 // What landed is not to be repeated, recorded or not.
                 let landed = effect == Effect::Landed;
                 let next = if landed {
-                    Next::Nothing
+                    NextStep::Nothing
                 } else {
-                    Next::CallAgain { after_ms: None }
+                    NextStep::CallAgain { after_ms: None }
                 };
                 Ok(Answer::Executed {
                     about,
@@ -61,13 +64,13 @@ impl Driver {
                     next,
                 })
             }
-            End::Told(reading) => self.told(&reading, None, None),
-            End::Unsettled {
+            CallEnd::Told(reading) => self.told(&reading, None, None),
+            CallEnd::Unsettled {
                 recorded: Ok(reading),
                 outcome,
                 reason,
             } => self.told(&reading, outcome, reason),
-            End::Unsettled {
+            CallEnd::Unsettled {
                 recorded: Err(fault),
                 outcome,
                 reason,
@@ -75,30 +78,30 @@ impl Driver {
                 about: self.about(self.generation(), self.attempt_number(), Some(&fault)),
                 reason: reason.unwrap_or_else(|| "the effect is unknown".to_owned()),
                 outcome,
-                next: Next::AskAgain { after_ms: None },
+                next: NextStep::AskAgain { after_ms: None },
             }),
-            End::Unmarked(why) => {
+            CallEnd::Unmarked(why) => {
                 let next = if why.passes {
-                    Next::CallAgain { after_ms: None }
+                    NextStep::CallAgain { after_ms: None }
                 } else {
-                    Next::CorrectTheCall
+                    NextStep::CorrectTheCall
                 };
                 Ok(Answer::Refused {
                     reason: why.reason,
                     next,
                 })
             }
-            End::LedgerAway { fault, own: None } => Err(CallError::Ledger(fault.to_string())),
-            End::LedgerAway {
+            CallEnd::LedgerAway { fault, own: None } => Err(CallError::Ledger(fault.to_string())),
+            CallEnd::LedgerAway {
                 fault,
                 own: outcome @ Some(_),
             } => Ok(Answer::InDoubt {
                 about: self.about(self.generation(), self.attempt_number(), Some(&fault)),
                 reason: "the effect is unknown, and the ledger is away".to_owned(),
                 outcome,
-                next: Next::AskAgain { after_ms: None },
+                next: NextStep::AskAgain { after_ms: None },
             }),
-            End::Broken(what) => Err(CallError::Internal(what)),
+            CallEnd::Broken(what) => Err(CallError::Internal(what)),
         }
     }
 
@@ -116,10 +119,15 @@ impl Driver {
             .map_or(0, |last| last.fence.number)
     }
 
-    fn about(&self, generation: u32, attempt: u32, unrecorded: Option<&LedgerFault>) -> About {
+    fn about(
+        &self,
+        generation: u32,
+        attempt: u32,
+        unrecorded: Option<&GuardLedgerError>,
+    ) -> AnswerSubject {
         let recorded = match unrecorded {
-            None => Recorded::Yes(self.inner.table.store().durability()),
-            Some(fault) => Recorded::No(fault.to_string()),
+            None => RecordStatus::Yes(self.inner.table.store().durability()),
+            Some(fault) => RecordStatus::No(fault.to_string()),
         };
         let (operation, key) = match (&self.latest, self.record()) {
             (Some(applied), Some(record)) => {
@@ -132,12 +140,12 @@ impl Driver {
         };
         let mut switches = Vec::new();
         if self.tool.allowance.timed_rerun_ms.is_some() {
-            switches.push(Switch::TimedRerun);
+            switches.push(OperatorSwitch::TimedRerun);
         }
         if self.tool.taken_once_written {
-            switches.push(Switch::TakenOnceWritten);
+            switches.push(OperatorSwitch::TakenOnceWritten);
         }
-        About {
+        AnswerSubject {
             operation,
             key,
             generation,
@@ -150,7 +158,7 @@ impl Driver {
     /// What stands, as the ledger told it.
     fn told(
         &self,
-        reading: &Reading,
+        reading: &RecordReading,
         outcome: Option<Outcome>,
         reason: Option<String>,
     ) -> Result<Answer, CallError> {
@@ -168,55 +176,55 @@ impl Driver {
                 .unwrap_or_default()
         };
         Ok(match told {
-            Told::Running {
+            ClaimReply::Running {
                 continuation,
                 lease_ms,
             } => Answer::Running {
                 about,
                 continuation: continuation.clone(),
-                next: Next::AskAgain {
+                next: NextStep::AskAgain {
                     after_ms: Some((*lease_ms).min(ASK_AGAIN_MS)),
                 },
             },
-            Told::InDoubt => {
+            ClaimReply::InDoubt => {
                 let outcome = outcome.or_else(|| last_outcome(record));
                 Answer::InDoubt {
                     about,
                     reason: because(),
                     outcome,
-                    next: Next::AskAgain { after_ms: None },
+                    next: NextStep::AskAgain { after_ms: None },
                 }
             }
-            Told::Held => {
+            ClaimReply::Held => {
                 let outcome = outcome.or_else(|| last_outcome(record));
                 Answer::Held {
                     about,
                     reason: because(),
                     outcome,
-                    next: Next::AskAPerson,
+                    next: NextStep::AskAPerson,
                 }
             }
-            Told::Landed | Told::BeingUndone { .. } => Answer::Replayed {
+            ClaimReply::Landed | ClaimReply::BeingUndone { .. } => Answer::Replayed {
                 about,
                 outcome: whole(record.standing_outcome()),
                 effect: Effect::Landed,
-                next: Next::Nothing,
+                next: NextStep::Nothing,
             },
-            Told::Refused { replay_ms } => Answer::Replayed {
+            ClaimReply::Refused { replay_ms } => Answer::Replayed {
                 about,
                 outcome: whole(record.standing_outcome()),
                 effect: Effect::Refused,
-                next: replay_ms.map_or(Next::AskAPerson, |ms| Next::CallAgain {
+                next: replay_ms.map_or(NextStep::AskAPerson, |ms| NextStep::CallAgain {
                     after_ms: Some(ms),
                 }),
             },
-            Told::Conflict => self.conflict(about, record)?,
-            Told::Expired { landed } => Answer::Expired {
+            ClaimReply::Conflict => self.conflict(about, record)?,
+            ClaimReply::Expired { landed } => Answer::Expired {
                 about,
                 landed_at_ms: landed.wall_ms,
-                next: Next::Nothing,
+                next: NextStep::Nothing,
             },
-            Told::Released | Told::Undone | Told::Alias { .. } => {
+            ClaimReply::Released | ClaimReply::Undone | ClaimReply::Alias { .. } => {
                 return Err(CallError::Internal(format!(
                     "the ledger told `{told:?}` to a caller"
                 )));
@@ -224,12 +232,12 @@ impl Driver {
         })
     }
 
-    fn conflict(&self, about: About, record: &Record) -> Result<Answer, CallError> {
+    fn conflict(&self, about: AnswerSubject, record: &Record) -> Result<Answer, CallError> {
         let state = conflict_state(&record.state)?;
         let next = match state {
-            ConflictState::Held => Next::AskAPerson,
+            ConflictState::Held => NextStep::AskAPerson,
             ConflictState::Running | ConflictState::Waiting | ConflictState::Probing => {
-                Next::CallAgain {
+                NextStep::CallAgain {
                     after_ms: Some(ASK_AGAIN_MS),
                 }
             }
@@ -237,9 +245,9 @@ impl Driver {
             | ConflictState::Released
             | ConflictState::Refused
             | ConflictState::Landed
-            | ConflictState::Tombstone => Next::Nothing,
+            | ConflictState::Tombstone => NextStep::Nothing,
         };
-        let standing = Standing {
+        let standing = RecordedOperation {
             state,
             outcome: whole(record.standing_outcome()),
             handles: record.handles.clone(),
@@ -278,28 +286,28 @@ fn conflict_state(state: &State) -> Result<ConflictState, CallError> {
 fn after(
     effect: Effect,
     retry_after_ms: Option<u64>,
-    recorded: &Result<Reading, LedgerFault>,
-) -> Next {
+    recorded: &Result<RecordReading, GuardLedgerError>,
+) -> NextStep {
     let replayed_for = match recorded.as_ref().map(|reading| &reading.reply) {
-        Ok(Reply::Told(Told::Refused { replay_ms })) => *replay_ms,
+        Ok(Reply::Told(ClaimReply::Refused { replay_ms })) => *replay_ms,
         _ => None,
     };
     match effect {
-        Effect::Landed => Next::Nothing,
-        Effect::Refused => Next::CallAgain {
+        Effect::Landed => NextStep::Nothing,
+        Effect::Refused => NextStep::CallAgain {
             after_ms: retry_after_ms.or(replayed_for),
         },
-        Effect::Absent => Next::CallAgain {
+        Effect::Absent => NextStep::CallAgain {
             after_ms: retry_after_ms,
         },
-        Effect::Unknown => Next::AskAgain {
+        Effect::Unknown => NextStep::AskAgain {
             after_ms: retry_after_ms,
         },
     }
 }
 
-fn whole(kept: Option<&Kept>) -> Option<Outcome> {
-    kept.and_then(Kept::outcome).cloned()
+fn whole(kept: Option<&KeptOutcome>) -> Option<Outcome> {
+    kept.and_then(KeptOutcome::outcome).cloned()
 }
 
 fn last_outcome(record: &Record) -> Option<Outcome> {

@@ -8,14 +8,18 @@ use super::{
     tool::Tool,
 };
 use crate::{
-    guard::{Action, End, Event, Guard, LedgerFault, PolicyTrouble, Reading, Seen},
+    guard::{
+        CallEnd, Guard, GuardAction, GuardEvent, GuardLedgerError, GuardPolicyError, ProbeOutcome,
+        RecordReading,
+    },
     json,
     ledger::{
-        Asker, AttemptRecord, Bounded, Claim, Command, Fence, GenerationOf, Grant, Kept, Record,
-        Refusal, Reply, ServerErrors, Settlement, Shared, Sight, StateLabel, Told,
+        AttemptRecord, BoundedVerdict, Claim, ClaimReply, Command, Fence, Grant, KeptOutcome,
+        OperationGeneration, ProbeReport, ProbeRequester, Record, Refusal, Reply, ServerErrorRule,
+        Settlement, SharedValue, StateLabel,
     },
     model::{
-        Attempt, Call, Effect, Field, Fingerprint, Nonce, Outcome, Probe, Silence, StoreKey,
+        Attempt, Call, Effect, Field, Fingerprint, MissingAnswer, Nonce, Outcome, Probe, StoreKey,
         Target, Verdict,
     },
 };
@@ -36,7 +40,7 @@ pub(super) enum Pause {
     /// The caller is to run the tool although the ledger is away.
     RunOpen,
     /// The call is over.
-    Over(Box<End>),
+    Over(Box<CallEnd>),
 }
 
 /// How a call comes to what stands in the ledger.
@@ -55,7 +59,7 @@ pub(super) enum Opening {
 pub(super) struct Driver {
     pub(super) inner: Arc<Inner>,
     pub(super) tool: Arc<Tool>,
-    pub(super) call: Shared<Call>,
+    pub(super) call: SharedValue<Call>,
     pub(super) key: StoreKey,
     pub(super) claim: Arc<Claim>,
     pub(super) latest: Option<Applied>,
@@ -73,12 +77,12 @@ impl Driver {
     pub(super) fn start(
         inner: Arc<Inner>,
         tool: Arc<Tool>,
-        call: Shared<Call>,
+        call: SharedValue<Call>,
         key: StoreKey,
         claim: Claim,
         begun: Moment,
         opening: Opening,
-    ) -> (Box<Self>, Action) {
+    ) -> (Box<Self>, GuardAction) {
         let mut allowance = tool.allowance.clone();
         allowance.can_probe = inner.prober.is_some();
         let (guard, action) = match opening {
@@ -118,54 +122,56 @@ impl Driver {
     }
 
     /// What the guard wants done after `event`.
-    pub(super) fn step(&mut self, event: Event) -> Action {
+    pub(super) fn step(&mut self, event: GuardEvent) -> GuardAction {
         self.guard.step(event, self.begun.elapsed_ms())
     }
 
     /// Performs `action` and what follows from it, up to where the caller has to act.
-    pub(super) async fn advance(&mut self, mut action: Action) -> Pause {
+    pub(super) async fn advance(&mut self, mut action: GuardAction) -> Pause {
         loop {
             let event = match action {
-                Action::Run(grant) => match self.right.take() {
+                GuardAction::Run(grant) => match self.right.take() {
                     Some(right) => return Pause::Run(Box::new((right, grant))),
-                    None => Event::Ran(Outcome::not_sent("the right to send was used up")),
+                    None => GuardEvent::Ran(Outcome::not_sent("the right to send was used up")),
                 },
-                Action::RunOpen => return Pause::RunOpen,
-                Action::Finish(end) => return Pause::Over(end),
+                GuardAction::RunOpen => return Pause::RunOpen,
+                GuardAction::Finish(end) => return Pause::Over(end),
                 other => self.perform(other).await,
             };
             action = self.step(event);
         }
     }
 
-    async fn perform(&mut self, action: Action) -> Event {
+    async fn perform(&mut self, action: GuardAction) -> GuardEvent {
         match action {
-            Action::Claim { read_undelivered } => {
-                Event::Claimed(self.claim(read_undelivered).await)
+            GuardAction::Claim { read_undelivered } => {
+                GuardEvent::Claimed(self.claim(read_undelivered).await)
             }
-            Action::Continue { continuation } => {
-                Event::Claimed(self.go_on_with(continuation).await)
+            GuardAction::Continue { continuation } => {
+                GuardEvent::Claimed(self.go_on_with(continuation).await)
             }
-            Action::Suspend {
+            GuardAction::Suspend {
                 fence,
                 continuation,
                 limit_seconds,
-            } => Event::Written(self.suspend(fence, continuation, limit_seconds).await),
-            Action::Mark(grant) => Event::Marked(self.inner.table.mark(self.key, &grant).await),
-            Action::Judge { outcome } => Event::Judged(self.verdict(&outcome)),
-            Action::Settle {
+            } => GuardEvent::Written(self.suspend(fence, continuation, limit_seconds).await),
+            GuardAction::Mark(grant) => {
+                GuardEvent::Marked(self.inner.table.mark(self.key, &grant).await)
+            }
+            GuardAction::Judge { outcome } => GuardEvent::Judged(self.verdict(&outcome)),
+            GuardAction::Settle {
                 grant,
                 outcome,
                 verdict,
                 handles,
                 undid,
-            } => Event::Written(self.settle(grant, &outcome, verdict, handles, &undid).await),
-            Action::Hold {
+            } => GuardEvent::Written(self.settle(grant, &outcome, verdict, handles, &undid).await),
+            GuardAction::Hold {
                 fence,
                 outcome,
                 reason,
-            } => Event::Written(self.hold(fence, outcome, reason).await),
-            Action::Wait {
+            } => GuardEvent::Written(self.hold(fence, outcome, reason).await),
+            GuardAction::Wait {
                 key,
                 version,
                 at_most_ms,
@@ -175,33 +181,38 @@ impl Driver {
                     .store()
                     .changed(key, version, Duration::from_millis(at_most_ms))
                     .await;
-                Event::Woken
+                GuardEvent::Woken
             }
-            Action::Sleep { ms } => {
+            GuardAction::Sleep { ms } => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
-                Event::Woken
+                GuardEvent::Woken
             }
-            Action::Recover(_) => self.recover(),
-            Action::Resolve { shown } => Event::Claimed(self.resolve(shown).await),
-            Action::Look { shown } => Event::Claimed(self.ask_to_look(shown).await),
-            Action::Probe(probe) => {
+            GuardAction::Recover(_) => self.recover(),
+            GuardAction::Resolve { shown } => GuardEvent::Claimed(self.resolve(shown).await),
+            GuardAction::Look { shown } => GuardEvent::Claimed(self.ask_to_look(shown).await),
+            GuardAction::Probe(probe) => {
                 failpoints::before(Failpoint::Probe);
                 let answer = self.probe(&probe).await;
                 failpoints::after(Failpoint::Probe);
-                Event::Ran(answer)
+                GuardEvent::Ran(answer)
             }
-            Action::Weigh {
+            GuardAction::Weigh {
                 reading: _,
                 probe,
                 answer,
             } => self.weigh(&probe, &answer),
-            Action::Saw { seen } => Event::Written(self.saw(seen).await),
-            Action::Run(_) | Action::RunOpen | Action::Finish(_) => Event::Woken,
+            GuardAction::Saw { seen } => GuardEvent::Written(self.saw(seen).await),
+            GuardAction::Run(_) | GuardAction::RunOpen | GuardAction::Finish(_) => {
+                GuardEvent::Woken
+            }
         }
     }
 
     /// Keeps what was read, and turns a granted right into a value.
-    fn read(&mut self, applied: Result<Applied, LedgerError>) -> Result<Reading, LedgerFault> {
+    fn read(
+        &mut self,
+        applied: Result<Applied, LedgerError>,
+    ) -> Result<RecordReading, GuardLedgerError> {
         let applied = applied?;
         let reading = applied.reading();
         if let Reply::Granted(grant) = &applied.reply {
@@ -217,7 +228,10 @@ impl Driver {
         Ok(reading)
     }
 
-    async fn claim(&mut self, read_undelivered: Option<u32>) -> Result<Reading, LedgerFault> {
+    async fn claim(
+        &mut self,
+        read_undelivered: Option<u32>,
+    ) -> Result<RecordReading, GuardLedgerError> {
         // Shared only where an earlier right of this call is still being let go.
         let claim = Arc::make_mut(&mut self.claim);
         claim.nonce = fresh_nonce().map_err(LedgerError::from)?;
@@ -230,13 +244,16 @@ impl Driver {
     }
 
     /// Claims what waits under the continuation, if it is this call that does. Otherwise tells what stands, and claims nothing.
-    async fn go_on_with(&mut self, continuation: String) -> Result<Reading, LedgerFault> {
+    async fn go_on_with(
+        &mut self,
+        continuation: String,
+    ) -> Result<RecordReading, GuardLedgerError> {
         let nonce = fresh_nonce().map_err(LedgerError::from)?;
         Arc::make_mut(&mut self.claim).nonce = nonce;
         self.inner.marks.written(self.key).await;
         let stands = self.inner.table.told(self.key, &self.claim).await?;
         let waits = match &stands.reply {
-            Reply::Told(Told::Running {
+            Reply::Told(ClaimReply::Running {
                 continuation: Some(waits),
                 ..
             }) => *waits == continuation,
@@ -261,7 +278,7 @@ impl Driver {
             let state = stands
                 .record()
                 .map_or(StateLabel::Released, |record| record.state.label());
-            return Err(LedgerFault::Refused(Refusal::NoRow {
+            return Err(GuardLedgerError::Refused(Refusal::NoRow {
                 command: "continue",
                 state,
             }));
@@ -274,7 +291,7 @@ impl Driver {
         fence: Fence,
         continuation: String,
         limit_seconds: u32,
-    ) -> Result<Reading, LedgerFault> {
+    ) -> Result<RecordReading, GuardLedgerError> {
         let command = Command::Suspend {
             fence,
             continuation,
@@ -286,7 +303,7 @@ impl Driver {
         Ok(reading)
     }
 
-    async fn resolve(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
+    async fn resolve(&mut self, shown: u32) -> Result<RecordReading, GuardLedgerError> {
         let nonce = fresh_nonce().map_err(LedgerError::from)?;
         Arc::make_mut(&mut self.claim).nonce = nonce;
         let command = Command::Resolve {
@@ -301,13 +318,13 @@ impl Driver {
         self.read(applied)
     }
 
-    async fn ask_to_look(&mut self, shown: u32) -> Result<Reading, LedgerFault> {
+    async fn ask_to_look(&mut self, shown: u32) -> Result<RecordReading, GuardLedgerError> {
         let nonce = fresh_nonce().map_err(LedgerError::from)?;
         self.look = Some(nonce);
         let command = Command::Look {
             nonce,
             shown,
-            asker: Asker::Caller,
+            asker: ProbeRequester::Caller,
             looks_max: self.tool.allowance.looks,
         };
         let applied = self.inner.table.apply(self.key, &command).await;
@@ -326,15 +343,15 @@ impl Driver {
     }
 
     /// What the policy says of an attempt that came to this.
-    pub(super) fn verdict(&self, outcome: &Outcome) -> Result<Verdict, PolicyTrouble> {
+    pub(super) fn verdict(&self, outcome: &Outcome) -> Result<Verdict, GuardPolicyError> {
         let attempts = self.attempts(Some(outcome));
         self.tool
             .policy
             .judge(&self.call, &attempts)
-            .map_err(|fault| PolicyTrouble(fault.to_string()))
+            .map_err(|fault| GuardPolicyError(fault.to_string()))
     }
 
-    pub(super) fn server_errors(&self) -> ServerErrors {
+    pub(super) fn server_errors(&self) -> ServerErrorRule {
         self.tool.allowance.server_errors
     }
 
@@ -358,19 +375,19 @@ impl Driver {
         Some((driver, grant))
     }
 
-    fn recover(&self) -> Event {
+    fn recover(&self) -> GuardEvent {
         let attempts = self.attempts(None);
         let recovered = self.tool.policy.recover(self.recorded_call(), &attempts);
-        Event::Recovered(recovered.map_err(|fault| PolicyTrouble(fault.to_string())))
+        GuardEvent::Recovered(recovered.map_err(|fault| GuardPolicyError(fault.to_string())))
     }
 
-    fn weigh(&self, probe: &Probe, answer: &Outcome) -> Event {
+    fn weigh(&self, probe: &Probe, answer: &Outcome) -> GuardEvent {
         let attempts = self.attempts(None);
         let weighed = self
             .tool
             .policy
             .weigh(self.recorded_call(), &attempts, probe, answer);
-        Event::Weighed(weighed.map_err(|fault| PolicyTrouble(fault.to_string())))
+        GuardEvent::Weighed(weighed.map_err(|fault| GuardPolicyError(fault.to_string())))
     }
 
     /// The call that the attempts made: the recorded one, or this one, whose content is the same.
@@ -423,10 +440,10 @@ impl Driver {
         &mut self,
         grant: Grant,
         outcome: &Outcome,
-        verdict: Bounded,
+        verdict: BoundedVerdict,
         handles: Vec<String>,
         undid: &[String],
-    ) -> Result<Reading, LedgerFault> {
+    ) -> Result<RecordReading, GuardLedgerError> {
         let mut pause = SETTLEMENT_PAUSE;
         let mut tries = 1;
         let applied = loop {
@@ -454,7 +471,7 @@ impl Driver {
         &self,
         grant: &Grant,
         outcome: &Outcome,
-        verdict: &Bounded,
+        verdict: &BoundedVerdict,
         handles: &[String],
         undid: &[String],
     ) -> Result<Applied, LedgerError> {
@@ -488,10 +505,10 @@ impl Driver {
         handles: &[String],
         undid: &[String],
         generation: u32,
-    ) -> Result<Vec<GenerationOf>, LedgerError> {
+    ) -> Result<Vec<OperationGeneration>, LedgerError> {
         let (table, keys) = (&self.inner.table, &self.inner.keys);
         let (name_space, tenant) = (&self.claim.name_space, &self.claim.tenant);
-        let mine = GenerationOf {
+        let mine = OperationGeneration {
             key: self.key,
             generation,
         };
@@ -507,7 +524,7 @@ impl Driver {
         fence: Fence,
         outcome: Option<Outcome>,
         reason: String,
-    ) -> Result<Reading, LedgerFault> {
+    ) -> Result<RecordReading, GuardLedgerError> {
         let outcome = outcome.map(|outcome| self.kept(&outcome));
         let applied = self
             .inner
@@ -525,9 +542,9 @@ impl Driver {
         self.read(applied)
     }
 
-    async fn saw(&mut self, seen: Seen) -> Result<Reading, LedgerFault> {
+    async fn saw(&mut self, seen: ProbeOutcome) -> Result<RecordReading, GuardLedgerError> {
         let Some(nonce) = self.look.take() else {
-            return Err(LedgerFault::Away("no look is under way".to_owned()));
+            return Err(GuardLedgerError::Away("no look is under way".to_owned()));
         };
         let generation = self
             .latest
@@ -535,22 +552,22 @@ impl Driver {
             .and_then(Applied::record)
             .map_or(0, |record| record.generation);
         let sight = match seen {
-            Seen::Otherwise(Sight::NotFound {
+            ProbeOutcome::Otherwise(ProbeReport::NotFound {
                 rerun_after_ms: Some(delay_ms),
             }) if self.last_age_ms() < delay_ms => {
                 // It would be held, and the operator's switch would never come to count.
-                Sight::Again {
+                ProbeReport::Again {
                     reason: "a probe found nothing, and it is too early to send again".to_owned(),
                 }
             }
-            Seen::Otherwise(sight) => sight,
-            Seen::Found {
+            ProbeOutcome::Otherwise(sight) => sight,
+            ProbeOutcome::Found {
                 outcome,
                 handles,
                 undid,
             } => {
                 let undid = self.names(&handles, &undid, generation).await?;
-                Sight::Found {
+                ProbeReport::Found {
                     outcome: self.kept(&outcome),
                     handles,
                     undid,
@@ -596,13 +613,13 @@ impl Driver {
         }
     }
 
-    fn kept(&self, outcome: &Outcome) -> Kept {
+    fn kept(&self, outcome: &Outcome) -> KeptOutcome {
         let bytes = text_bytes(outcome);
         if bytes <= self.tool.outcome_bytes_max as u64 {
-            return Kept::Whole(outcome.clone());
+            return KeptOutcome::Whole(outcome.clone());
         }
         let text = serde_json::to_string(outcome).unwrap_or_default();
-        Kept::Digest {
+        KeptOutcome::Digest {
             digest: Fingerprint::from_bytes(Sha256::digest(text).into()),
             bytes,
         }
@@ -633,8 +650,8 @@ fn text_bytes(outcome: &Outcome) -> u64 {
 /// What is known of an attempt's answer.
 fn seen(attempt: &AttemptRecord) -> Outcome {
     match &attempt.outcome {
-        Some(Kept::Whole(outcome)) => outcome.clone(),
-        Some(Kept::Digest { .. }) => {
+        Some(KeptOutcome::Whole(outcome)) => outcome.clone(),
+        Some(KeptOutcome::Digest { .. }) => {
             silence("it was answered, and the answer was too large to be kept")
         }
         None => silence("the host that made the attempt is gone"),
@@ -642,7 +659,7 @@ fn seen(attempt: &AttemptRecord) -> Outcome {
 }
 
 fn silence(reason: &str) -> Outcome {
-    Outcome::Unanswered(Silence {
+    Outcome::Unanswered(MissingAnswer {
         reason: reason.to_owned(),
         sent: true,
     })
@@ -660,6 +677,6 @@ pub(super) fn facts(call: &Call) -> Vec<Field> {
 }
 
 /// Whether a value is small enough to hand to a policy: bounded like everything from outside.
-pub(super) fn check(call: &Call) -> Result<(), json::JsonFault> {
+pub(super) fn check(call: &Call) -> Result<(), json::JsonError> {
     json::check_object(call.arguments(), &json::JsonLimits::default())
 }

@@ -6,7 +6,7 @@ use super::{
     shadow::put_tally,
 };
 use crate::{
-    ledger::{Command, Entry, Record, Secrets, StateLabel},
+    ledger::{Command, Entry, Record, RecordSecrets, StateLabel},
     model::{StoreKey, Tenant},
     store::{Query, Removed, StoreError, Stored},
 };
@@ -213,7 +213,7 @@ fn tells_nothing(stored: &Stored) -> bool {
         return false;
     };
     let mut erased = record.clone();
-    Secrets::erase(&mut erased);
+    RecordSecrets::erase(&mut erased);
     *record == erased && record.state.label() != StateLabel::Landed
 }
 

@@ -8,7 +8,7 @@ use super::{
     ticket::{CallError, Started, Under},
 };
 use crate::{
-    guard::{LedgerFault, PolicyTrouble},
+    guard::{GuardLedgerError, GuardPolicyError},
     ledger::{Grant, bound},
     model::Outcome,
 };
@@ -45,13 +45,13 @@ impl Late {
     pub async fn came_to(self, outcome: Outcome) -> Result<(), CallError> {
         let Self { mut driver, grant } = self;
         let judged = driver.verdict(&outcome);
-        let verdict = judged.map_err(|PolicyTrouble(why)| CallError::Internal(why))?;
+        let verdict = judged.map_err(|GuardPolicyError(why)| CallError::Internal(why))?;
         let bounded = bound(&outcome, &verdict, driver.server_errors());
         let settled = driver
             .settle(grant, &outcome, bounded, verdict.handles, &verdict.undid)
             .await;
         settled
             .map(drop)
-            .map_err(|fault: LedgerFault| CallError::Ledger(fault.to_string()))
+            .map_err(|fault: GuardLedgerError| CallError::Ledger(fault.to_string()))
     }
 }

@@ -9,7 +9,7 @@ use super::{
     renewals::{Renewal, Renewals, Renewed},
 };
 use crate::{
-    ledger::{Claim, Command, Grant, Kept, ServerErrors, Settlement, bound},
+    ledger::{Claim, Command, Grant, KeptOutcome, ServerErrorRule, Settlement, bound},
     model::{Effect, Outcome, StoreKey, Verdict},
 };
 use std::{sync::Arc, time::Duration};
@@ -43,13 +43,13 @@ impl Lease {
         let verdict = bound(
             &outcome,
             &Verdict::new(Effect::Unknown, "the caller went away"),
-            ServerErrors::ProveNothing,
+            ServerErrorRule::ProveNothing,
         );
         let settlement = Settlement {
             fence: self.grant.fence,
             generation: self.grant.generation,
             series: self.grant.series,
-            outcome: Kept::Whole(outcome),
+            outcome: KeptOutcome::Whole(outcome),
             verdict,
             handles: Vec::new(),
             undid: Vec::new(),

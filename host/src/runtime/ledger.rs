@@ -2,13 +2,13 @@
 
 use super::{clock::Moment, life::Life};
 use crate::{
-    guard::{LedgerFault, Reading},
+    guard::{GuardLedgerError, RecordReading},
     ledger::{
-        self, Claim, Command, Entry, EntryFault, Fence, Handle, Present, Record, Refusal, Reply,
-        State, Step, Told,
+        self, Claim, ClaimReply, Command, Entry, EntryError, Fence, Handle, PresentRecord, Record,
+        Refusal, Reply, State, Transition,
     },
     model::{Boot, Incarnation, Nonce, Stamp, StoreKey},
-    store::{Created, Keep, Replaced, Store, StoreError, Stored, Version},
+    store::{Created, Replaced, Retention, Store, StoreError, Stored, Version},
 };
 use semel_store::failpoints::{self, Failpoint};
 use semel_store::{RandomnessError, fresh_nonce};
@@ -70,7 +70,7 @@ pub enum LedgerError {
     Randomness(#[from] RandomnessError),
 }
 
-impl From<LedgerError> for LedgerFault {
+impl From<LedgerError> for GuardLedgerError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Refused(refusal) => Self::Refused(refusal),
@@ -105,7 +105,7 @@ impl Applied {
         }
     }
 
-    pub(crate) fn reading(&self) -> Reading {
+    pub(crate) fn reading(&self) -> RecordReading {
         let record = self.record();
         let delivered = record.is_some_and(|record| {
             matches!(
@@ -123,7 +123,7 @@ impl Applied {
             number: 0,
             nonce: Nonce::from_bytes([0; 16]),
         };
-        Reading {
+        RecordReading {
             reply: self.reply.clone(),
             key: self.key,
             version: self.version,
@@ -194,7 +194,7 @@ impl Table {
     ) -> Result<Applied, LedgerError> {
         let applied = self.apply_at(key, command).await?;
         match applied.reply {
-            Reply::Told(Told::Alias { to }) if to != key => self.apply_at(to, command).await,
+            Reply::Told(ClaimReply::Alias { to }) if to != key => self.apply_at(to, command).await,
             _ => Ok(applied),
         }
     }
@@ -207,7 +207,7 @@ impl Table {
     ) -> Result<Applied, LedgerError> {
         let told = self.told_at(key, claim).await?;
         match told.reply {
-            Reply::Told(Told::Alias { to }) if to != key => self.told_at(to, claim).await,
+            Reply::Told(ClaimReply::Alias { to }) if to != key => self.told_at(to, claim).await,
             _ => Ok(told),
         }
     }
@@ -311,7 +311,7 @@ impl Table {
         for _ in 0..TRIES_MAX {
             let present = present(lies.as_ref())?;
             let step = ledger::apply(present, command, now)?;
-            let Step {
+            let Transition {
                 write: Some((record, keep)),
                 reply,
             } = step
@@ -397,7 +397,7 @@ impl Table {
         expected: Option<Version>,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Wrote, LedgerError> {
         failpoints::before(deed);
         let wrote = match expected {
@@ -491,7 +491,7 @@ impl Table {
                 expected,
                 &entry,
                 fresh_nonce()?,
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await?;
         match wrote {
@@ -516,7 +516,14 @@ impl Table {
             let expected = stored.as_ref().map(|stored| stored.version);
             let (deed, version) = (Some(Failpoint::Handle), fresh_nonce()?);
             match self
-                .write(deed, key, expected, &entry, version, Keep::UntilRemoved)
+                .write(
+                    deed,
+                    key,
+                    expected,
+                    &entry,
+                    version,
+                    Retention::UntilRemoved,
+                )
                 .await?
             {
                 Wrote::Done(_) => return Ok(()),
@@ -548,10 +555,10 @@ fn told(
     })
 }
 
-fn present(lies: Option<&Lies>) -> Result<Option<Present<'_>>, LedgerError> {
+fn present(lies: Option<&Lies>) -> Result<Option<PresentRecord<'_>>, LedgerError> {
     match lies.map(|lies| (&*lies.entry, lies.written)) {
         None => Ok(None),
-        Some((Entry::Operation(record), written)) => Ok(Some(Present { record, written })),
+        Some((Entry::Operation(record), written)) => Ok(Some(PresentRecord { record, written })),
         Some((other, _)) => Err(misplaced(other, "an operation")),
     }
 }
@@ -559,7 +566,7 @@ fn present(lies: Option<&Lies>) -> Result<Option<Present<'_>>, LedgerError> {
 fn misplaced(found: &Entry, wanted: &'static str) -> LedgerError {
     match found {
         // Sealed records are opened before they come here, where there are keys at all.
-        Entry::Sealed(sealed) => StoreError::Entry(EntryFault::NoKey {
+        Entry::Sealed(sealed) => StoreError::Entry(EntryError::NoKey {
             id: sealed.key_id().to_owned(),
         })
         .into(),

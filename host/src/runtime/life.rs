@@ -10,7 +10,7 @@
 
 use super::ledger::{LedgerError, Table};
 use crate::{
-    ledger::{Claim, Entry, Person, Scheme},
+    ledger::{Claim, Entry, Person, SchemeRecord},
     model::{Incarnation, Stamp, StoreKey},
     store::Stored,
 };
@@ -31,7 +31,7 @@ pub(crate) struct Life {
     /// Where the scheme lies.
     at: StoreKey,
     /// The scheme that was agreed on, in case it is gone.
-    scheme: Scheme,
+    scheme: SchemeRecord,
     /// The life in which nothing is missing.
     whole: AtomicU64,
     /// The longest attempt and window that the scheme names, in seconds.
@@ -40,7 +40,7 @@ pub(crate) struct Life {
 
 impl Life {
     /// As it was found with the scheme; where nothing tells yet that it is whole, that is looked up before the first grant.
-    pub(super) fn of(at: StoreKey, scheme: Scheme, whole: Option<Incarnation>) -> Self {
+    pub(super) fn of(at: StoreKey, scheme: SchemeRecord, whole: Option<Incarnation>) -> Self {
         let horizon = AtomicU64::new(scheme.horizon_seconds);
         // No life that a store tells is 0.
         let whole = AtomicU64::new(whole.map_or(0, |life| life.0));
@@ -84,7 +84,7 @@ impl Life {
                     .fetch_max(scheme.horizon_seconds, Ordering::Relaxed);
                 return Ok(());
             }
-            let longer = Scheme {
+            let longer = SchemeRecord {
                 horizon_seconds: asked,
                 ..scheme
             };
@@ -128,10 +128,10 @@ enum Standing {
 
 enum Next {
     Stands(Standing),
-    Write(Scheme),
+    Write(SchemeRecord),
 }
 
-fn standing(scheme: Scheme, stored: &Stored, now: Stamp) -> Next {
+fn standing(scheme: SchemeRecord, stored: &Stored, now: Stamp) -> Next {
     if stored.written.incarnation != now.incarnation {
         let horizon = scheme.horizon_seconds;
         return Next::Write(begun(scheme, horizon));
@@ -144,7 +144,7 @@ fn standing(scheme: Scheme, stored: &Stored, now: Stamp) -> Next {
         now.shortest_since(&stored.written),
     );
     if past_ms >= whole_ms {
-        return Next::Write(Scheme {
+        return Next::Write(SchemeRecord {
             quarantine_seconds: None,
             ..scheme
         });
@@ -155,7 +155,7 @@ fn standing(scheme: Scheme, stored: &Stored, now: Stamp) -> Next {
 }
 
 /// The scheme with which a quarantine begins.
-pub(super) fn begun(scheme: Scheme, horizon_seconds: u64) -> Scheme {
+pub(super) fn begun(scheme: SchemeRecord, horizon_seconds: u64) -> SchemeRecord {
     let seconds = if horizon_seconds == 0 {
         UNKNOWN_SECONDS
     } else {
@@ -165,7 +165,7 @@ pub(super) fn begun(scheme: Scheme, horizon_seconds: u64) -> Scheme {
         seconds,
         "semel.ledger may have lost what it acknowledged: nothing is sent for now"
     );
-    Scheme {
+    SchemeRecord {
         horizon_seconds,
         quarantine_seconds: Some(seconds),
         trusted_by: None,
@@ -174,15 +174,15 @@ pub(super) fn begun(scheme: Scheme, horizon_seconds: u64) -> Scheme {
 }
 
 /// The scheme with which a person ends one.
-pub(super) fn trusted(scheme: Scheme, person: Person) -> Scheme {
-    Scheme {
+pub(super) fn trusted(scheme: SchemeRecord, person: Person) -> SchemeRecord {
+    SchemeRecord {
         quarantine_seconds: None,
         trusted_by: Some(person),
         ..scheme
     }
 }
 
-pub(super) fn scheme_of(stored: &Stored) -> Option<Scheme> {
+pub(super) fn scheme_of(stored: &Stored) -> Option<SchemeRecord> {
     match &*stored.entry {
         Entry::Scheme(scheme) => Some(scheme.clone()),
         _ => None,

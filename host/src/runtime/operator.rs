@@ -5,8 +5,8 @@ use super::{
     scheme::{self, SchemeError},
 };
 use crate::{
-    key::{KeyScheme, Mode},
-    ledger::{Command, Decision, Entry, GenerationOf, Person, Record, StateLabel},
+    key::{KeyMode, KeyScheme},
+    ledger::{Command, Decision, Entry, OperationGeneration, Person, Record, StateLabel},
     model::{Stamp, StoreKey, Tenant},
     store::{Query, Store, StoreError},
 };
@@ -182,7 +182,7 @@ impl Ledger {
             .map(|target| target.form)
             .unwrap_or_default();
         let mode = if record.terms.shadow {
-            Mode::Shadow
+            KeyMode::Shadow
         } else {
             self.keys.mode()
         };
@@ -237,7 +237,7 @@ impl Ledger {
         if let Decision::Landed { handles, .. } = &decision
             && let Some(listed) = self.read(key).await?
         {
-            let names = GenerationOf {
+            let names = OperationGeneration {
                 key,
                 generation: listed.record.generation,
             };

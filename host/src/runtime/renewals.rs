@@ -206,9 +206,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        ledger::{AttemptRecord, Entry, Known, State, When},
+        ledger::{AttemptRecord, Entry, KnownEffect, RecordTime, State},
         model::Nonce,
-        store::{Keep, MemoryStore, Store},
+        store::{MemoryStore, Retention, Store},
     };
     use semel_conformance::{fresh_version, key, operation};
     use semel_store::fresh_nonce;
@@ -226,8 +226,8 @@ mod tests {
                 fence,
                 generation: 1,
                 series: 1,
-                started: When::ThisWrite,
-                known: Known::Open,
+                started: RecordTime::ThisWrite,
+                known: KnownEffect::Open,
                 outcome: None,
                 reason: None,
                 facts: Vec::new(),
@@ -235,7 +235,12 @@ mod tests {
             });
         }
         store
-            .create(key(number), &entry, fresh_version(), Keep::UntilRemoved)
+            .create(
+                key(number),
+                &entry,
+                fresh_version(),
+                Retention::UntilRemoved,
+            )
             .await
             .unwrap();
         Renewed {

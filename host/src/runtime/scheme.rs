@@ -5,9 +5,9 @@ use super::{
     life::{self, Life},
 };
 use crate::{
-    key::{self, KeyScheme, Mode},
-    ledger::{Entry, Person, Scheme},
-    model::{Description, StoreKey},
+    key::{self, KeyMode, KeyScheme},
+    ledger::{Entry, Person, SchemeRecord},
+    model::{PolicyDescription, StoreKey},
 };
 use std::collections::BTreeMap;
 
@@ -54,9 +54,9 @@ fn secret(id: &Option<String>) -> String {
 }
 
 /// Where the scheme of this mode lies: no digest is all zeros.
-fn scheme_key(mode: Mode) -> StoreKey {
+fn scheme_key(mode: KeyMode) -> StoreKey {
     let mut bytes = [0; 32];
-    if mode == Mode::Shadow
+    if mode == KeyMode::Shadow
         && let Some(last) = bytes.last_mut()
     {
         *last = 1;
@@ -71,7 +71,7 @@ const TRIES_MAX: u32 = 64;
 pub(crate) async fn agree<'a>(
     table: &Table,
     keys: &KeyScheme,
-    policies: impl Iterator<Item = &'a Description> + Clone,
+    policies: impl Iterator<Item = &'a PolicyDescription> + Clone,
 ) -> Result<Life, SchemeError> {
     let at = scheme_key(keys.mode());
     for _ in 0..TRIES_MAX {
@@ -107,7 +107,11 @@ pub(crate) async fn agree<'a>(
 }
 
 /// Ends a quarantine, on a person's word.
-pub(super) async fn trust(table: &Table, mode: Mode, person: &Person) -> Result<bool, LedgerError> {
+pub(super) async fn trust(
+    table: &Table,
+    mode: KeyMode,
+    person: &Person,
+) -> Result<bool, LedgerError> {
     let at = scheme_key(mode);
     for _ in 0..TRIES_MAX {
         let Some((stored, now)) = table.read(at).await? else {
@@ -132,11 +136,11 @@ pub(super) async fn trust(table: &Table, mode: Mode, person: &Person) -> Result<
 
 /// The scheme that holds from now on, if this host's is no other.
 fn agreed<'a>(
-    found: Option<&Scheme>,
+    found: Option<&SchemeRecord>,
     keys: &KeyScheme,
-    policies: impl Iterator<Item = &'a Description>,
-) -> Result<Scheme, SchemeError> {
-    let mine = Scheme {
+    policies: impl Iterator<Item = &'a PolicyDescription>,
+) -> Result<SchemeRecord, SchemeError> {
+    let mine = SchemeRecord {
         key_format: key::FORMAT,
         secret_id: keys.secret_id(),
         key_epochs: BTreeMap::new(),

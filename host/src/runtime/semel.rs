@@ -14,12 +14,14 @@ use super::{
 };
 use crate::{
     engine::PolicyFault,
-    guard::{Event, LedgerFault},
-    key::{KeyScheme, Mode},
-    ledger::{Claim, GenerationOf, PolicyName, Record, Shared, Terms, Undoing},
+    guard::{GuardEvent, GuardLedgerError},
+    key::{KeyMode, KeyScheme},
+    ledger::{
+        Claim, OperationGeneration, OperationTerms, PolicyName, Record, SharedValue, UndoTarget,
+    },
     model::{
-        Answer, Call, Derivation, Description, Durability, Nonce, Operation, Outcome, Probe,
-        StoreKey, ToolMode, Unguarded,
+        Answer, Call, Derivation, Durability, Nonce, Operation, Outcome, PolicyDescription, Probe,
+        StoreKey, ToolMode, UnguardedReason,
     },
     place,
     store::Store,
@@ -104,7 +106,7 @@ impl Inner {
     }
 
     /// The policies of all tools.
-    pub(super) fn policies(&self) -> impl Iterator<Item = &Description> + Clone {
+    pub(super) fn policies(&self) -> impl Iterator<Item = &PolicyDescription> + Clone {
         self.tools
             .iter()
             .chain(&self.fallback)
@@ -178,7 +180,7 @@ impl Builder {
             .chain(&mut self.fallback)
         {
             // A host that only watches guards nothing.
-            if self.keys.mode() == Mode::Shadow && tool.mode == ToolMode::Enforce {
+            if self.keys.mode() == KeyMode::Shadow && tool.mode == ToolMode::Enforce {
                 tool.mode = ToolMode::Shadow;
             }
             if tool.mode == ToolMode::Shadow {
@@ -207,7 +209,7 @@ impl Builder {
                 .cloned()
                 .map(Arc::new)
                 .collect();
-            let keys = self.keys.in_mode(Mode::Shadow);
+            let keys = self.keys.in_mode(KeyMode::Shadow);
             Shadow::new(Semel::of(Inner::new(
                 Table::new(Arc::clone(table.store())),
                 keys,
@@ -370,14 +372,14 @@ impl Semel {
     fn without_a_guard(&self, tool: &Arc<Tool>, call: &Call, opening: &Opening) -> Option<Under> {
         match tool.mode {
             ToolMode::Enforce => None,
-            ToolMode::Off => Some(Under::Nothing(Unguarded::Off)),
+            ToolMode::Off => Some(Under::Nothing(UnguardedReason::Off)),
             ToolMode::Shadow => {
                 let watched = self
                     .inner
                     .shadow
                     .as_ref()
                     .and_then(|shadow| shadow.watch(tool, call, opening));
-                Some(watched.map_or(Under::Nothing(Unguarded::Shadow), Under::Watched))
+                Some(watched.map_or(Under::Nothing(UnguardedReason::Shadow), Under::Watched))
             }
         }
     }
@@ -404,9 +406,9 @@ impl Semel {
         }
         let (undoes, away) = match self.undoes(&tool, &call, &operation).await {
             Ok(undoes) => (undoes, None),
-            Err(error) => (Vec::new(), Some(LedgerFault::from(error))),
+            Err(error) => (Vec::new(), Some(GuardLedgerError::from(error))),
         };
-        let call = Shared::from(call);
+        let call = SharedValue::from(call);
         let (key, terms) = match self.terms(&tool, &call, operation, &undoes) {
             Ok(terms) => terms,
             Err(reason) => return Ok(ticket::refused(call.tool(), reason)),
@@ -431,7 +433,7 @@ impl Semel {
         );
         if let Some(fault) = away {
             // Without what it undoes its key is not known, so nothing is claimed.
-            action = driver.step(Event::Claimed(Err(fault)));
+            action = driver.step(GuardEvent::Claimed(Err(fault)));
         }
         ticket::go_on(driver, action).await
     }
@@ -461,7 +463,7 @@ impl Semel {
         tool: &Tool,
         call: &Call,
         operation: &Operation,
-    ) -> Result<Vec<GenerationOf>, LedgerError> {
+    ) -> Result<Vec<OperationGeneration>, LedgerError> {
         let (table, keys) = (&self.inner.table, &self.inner.keys);
         table
             .resolve(keys, &tool.name_space, call.tenant(), &operation.undoes)
@@ -472,10 +474,10 @@ impl Semel {
     fn terms(
         &self,
         tool: &Tool,
-        call: &Shared<Call>,
+        call: &SharedValue<Call>,
         operation: Operation,
-        undoes: &[GenerationOf],
-    ) -> Result<(StoreKey, Terms), String> {
+        undoes: &[OperationGeneration],
+    ) -> Result<(StoreKey, OperationTerms), String> {
         let keys = &self.inner.keys;
         let key = keys
             .store_key(&tool.name_space, call, &operation, undoes)
@@ -485,7 +487,7 @@ impl Semel {
             .map_err(|fault| fault.to_string())?;
         placeable(&operation, call)?;
         let policy = tool.policy.description();
-        let terms = Terms {
+        let terms = OperationTerms {
             content,
             call_digest: keys.call_digest(&tool.name_space, call, operation.scope),
             // Only what may have to be sent or asked about again needs the call itself.
@@ -509,12 +511,12 @@ impl Semel {
             },
             undoes: undoes
                 .iter()
-                .map(|of| Undoing {
+                .map(|of| UndoTarget {
                     of: *of,
                     settled: false,
                 })
                 .collect(),
-            shadow: keys.mode() == Mode::Shadow,
+            shadow: keys.mode() == KeyMode::Shadow,
         };
         Ok((key, terms))
     }

@@ -7,10 +7,10 @@ use super::{
     shadow::Watched,
 };
 use crate::{
-    guard::{Action, Event},
-    ledger::{Grant, Reply, Told},
-    model::{Answer, Call, Outcome, Unguarded, Until},
-    place::{self, Placed},
+    guard::{GuardAction, GuardEvent},
+    ledger::{ClaimReply, Grant, Reply},
+    model::{Answer, Call, OperationLifetime, Outcome, UnguardedReason},
+    place::{self, PlacedCall},
 };
 use semel_store::{
     CarriedOut,
@@ -120,7 +120,7 @@ pub(super) enum Under {
     /// None, but somebody watches.
     Watched(Watched),
     /// None.
-    Nothing(Unguarded),
+    Nothing(UnguardedReason),
 }
 
 impl Under {
@@ -129,10 +129,13 @@ impl Under {
         let (why, delivery) = match self {
             Self::Guard(mut driver) => {
                 failpoints::after(Failpoint::Send);
-                let action = driver.step(Event::Ran(outcome));
+                let action = driver.step(GuardEvent::Ran(outcome));
                 return go_on(driver, action).await;
             }
-            Self::Watched(watched) => (Unguarded::Shadow, Some(watched.came_to(outcome.clone()))),
+            Self::Watched(watched) => (
+                UnguardedReason::Shadow,
+                Some(watched.came_to(outcome.clone())),
+            ),
             Self::Nothing(why) => (why, None),
         };
         Ok(Begun::Answered(Box::new(Answered {
@@ -177,14 +180,14 @@ impl Started {
             Under::Guard(driver) => driver,
             Under::Watched(watched) => {
                 watched.goes_on(continuation.into(), at_most);
-                return Ok(goes_on_unguarded(Unguarded::Shadow));
+                return Ok(goes_on_unguarded(UnguardedReason::Shadow));
             }
             Under::Nothing(why) => return Ok(goes_on_unguarded(why)),
         };
         driver.cannot_run_again();
         let limit_seconds = u32::try_from(at_most.as_secs()).unwrap_or(u32::MAX).max(1);
         failpoints::after(Failpoint::Send);
-        let action = driver.step(Event::Suspended {
+        let action = driver.step(GuardEvent::Suspended {
             continuation: continuation.into(),
             limit_seconds,
         });
@@ -203,7 +206,7 @@ impl Started {
     }
 }
 
-fn goes_on_unguarded(why: Unguarded) -> Answered {
+fn goes_on_unguarded(why: UnguardedReason) -> Answered {
     let outcome = Outcome::no_answer("it goes on elsewhere");
     Answered {
         answer: Answer::Passed { why, outcome },
@@ -239,7 +242,10 @@ impl Answered {
 ///
 /// INVARIANT: a right leaves the task unused, and is used up by the caller. Who goes away before that has sent nothing,
 /// and the right that nobody took is released as it is dropped.
-pub(super) async fn go_on(mut driver: Box<Driver>, mut action: Action) -> Result<Begun, CallError> {
+pub(super) async fn go_on(
+    mut driver: Box<Driver>,
+    mut action: GuardAction,
+) -> Result<Begun, CallError> {
     loop {
         let pause;
         let span = driver.span.clone();
@@ -254,13 +260,13 @@ pub(super) async fn go_on(mut driver: Box<Driver>, mut action: Action) -> Result
                         under: Under::Guard(driver),
                     })));
                 }
-                Err(why) => action = driver.step(Event::Ran(Outcome::not_sent(why))),
+                Err(why) => action = driver.step(GuardEvent::Ran(Outcome::not_sent(why))),
             },
         }
     }
 }
 
-async fn stretch(mut driver: Box<Driver>, action: Action) -> (Box<Driver>, Pause) {
+async fn stretch(mut driver: Box<Driver>, action: GuardAction) -> (Box<Driver>, Pause) {
     let pause = driver.advance(action).await;
     (driver, pause)
 }
@@ -300,7 +306,7 @@ fn ticket(driver: &Driver, grant: &Grant) -> Result<Ticket, String> {
     );
     let key = key.map_err(|fault| fault.to_string())?;
     let places = driver.target().map_or(&[][..], |target| &target.places);
-    let Placed {
+    let PlacedCall {
         arguments,
         headers,
         metadata,
@@ -317,7 +323,7 @@ fn ticket(driver: &Driver, grant: &Grant) -> Result<Ticket, String> {
     })
 }
 
-fn answered(driver: &Driver, end: crate::guard::End) -> Result<Begun, CallError> {
+fn answered(driver: &Driver, end: crate::guard::CallEnd) -> Result<Begun, CallError> {
     let answer = driver.answer(end)?;
     driver.span.in_scope(|| told(&answer));
     let delivery = delivery(driver, &answer);
@@ -339,9 +345,9 @@ fn told(answer: &Answer) {
 fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
     let applied = driver.latest.as_ref()?;
     let record = applied.record()?;
-    let stands = matches!(applied.reply, Reply::Told(Told::Landed));
+    let stands = matches!(applied.reply, Reply::Told(ClaimReply::Landed));
     let given = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
-    let lasts = record.terms.until == Until::Delivery;
+    let lasts = record.terms.until == OperationLifetime::Delivery;
     let table = &driver.inner.table;
     (stands && given && lasts).then(|| Delivery::of_record(table.clone(), applied.clone()))
 }
@@ -350,7 +356,7 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
 pub(super) fn refused(tool: &str, reason: String) -> Begun {
     let answer = Answer::Refused {
         reason,
-        next: crate::model::Next::CorrectTheCall,
+        next: crate::model::NextStep::CorrectTheCall,
     };
     tracing::info!(
         semel.answer = answer.word(),
@@ -365,7 +371,7 @@ pub(super) fn refused(tool: &str, reason: String) -> Begun {
 
 /// What a call is answered that passes.
 pub(super) fn passes(call: &Call) -> Begun {
-    unguarded(call, Under::Nothing(Unguarded::Policy))
+    unguarded(call, Under::Nothing(UnguardedReason::Policy))
 }
 
 /// How a call begins that runs without a guard.

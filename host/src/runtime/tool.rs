@@ -1,6 +1,6 @@
 //! A tool as its operator set it up.
 
-use crate::{engine::Policy, guard::Allowance, model::ToolMode};
+use crate::{engine::Policy, guard::ToolAllowance, model::ToolMode};
 
 /// How long a claim lasts without renewal, in seconds.
 pub const LEASE_SECONDS: u32 = 15;
@@ -21,7 +21,7 @@ pub struct Tool {
     /// What keeps its operations apart from another policy's of the same name. Default: the policy's name.
     pub name_space: String,
     /// What the guard may do.
-    pub allowance: Allowance,
+    pub allowance: ToolAllowance,
     /// How long a claim lasts without renewal, in seconds; it is renewed three times as often.
     pub lease_seconds: u32,
     /// How long a refusal is replayed to equal content where the policy names no time, in seconds.
@@ -47,7 +47,7 @@ impl Tool {
             policy,
             mode: ToolMode::default(),
             name_space,
-            allowance: Allowance::default(),
+            allowance: ToolAllowance::default(),
             lease_seconds: LEASE_SECONDS,
             refusal_seconds: REFUSAL_SECONDS,
             outcome_bytes_max: OUTCOME_BYTES_MAX,

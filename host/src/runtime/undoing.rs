@@ -6,10 +6,11 @@
 
 use super::ledger::{Applied, LedgerError, Table};
 use crate::{
-    guard::Unmarked,
+    guard::MarkingError,
     key::KeyScheme,
     ledger::{
-        Claim, Command, Entry, GenerationOf, Grant, Handle, Record, Refusal, Reply, State, Told,
+        Claim, ClaimReply, Command, Entry, Grant, Handle, OperationGeneration, Record, Refusal,
+        Reply, State,
     },
     model::{StoreKey, Tenant},
 };
@@ -36,7 +37,7 @@ impl Table {
         let mut claim = Arc::clone(claim);
         let mut applied = self.apply(key, &Command::Claim(Arc::clone(&claim))).await?;
         for _ in 0..UNDOERS_MAX {
-            let Reply::Told(Told::BeingUndone { by }) = applied.reply else {
+            let Reply::Told(ClaimReply::BeingUndone { by }) = applied.reply else {
                 return Ok(applied);
             };
             match self.undoer(by).await? {
@@ -45,7 +46,7 @@ impl Table {
                 Undoer::Open(undoer) => return Ok(*undoer),
                 Undoer::Missing => {
                     return Ok(Applied {
-                        reply: Reply::Told(Told::Held),
+                        reply: Reply::Told(ClaimReply::Held),
                         ..applied
                     });
                 }
@@ -60,7 +61,7 @@ impl Table {
         let applied = match self.apply(by, &Command::Expire).await {
             Ok(applied) => Some(applied),
             Err(LedgerError::Refused(_)) => self.read(by).await?.map(|(stored, now)| Applied {
-                reply: Reply::Told(Told::Held),
+                reply: Reply::Told(ClaimReply::Held),
                 key: by,
                 version: stored.version,
                 record: stored.entry,
@@ -81,16 +82,16 @@ impl Table {
             Some(State::Released { .. } | State::Refused { .. } | State::Alias { .. }) => {
                 return Ok(Undoer::Idle);
             }
-            Some(State::Started | State::Retrying | State::Probing { .. }) => Told::Running {
+            Some(State::Started | State::Retrying | State::Probing { .. }) => ClaimReply::Running {
                 continuation: None,
                 lease_ms: 1_000,
             },
-            Some(State::Waiting { continuation, .. }) => Told::Running {
+            Some(State::Waiting { continuation, .. }) => ClaimReply::Running {
                 continuation: Some(continuation.clone()),
                 lease_ms: 1_000,
             },
             // It names the undoing operation; the caller of another may not try to settle it.
-            Some(State::InDoubt { .. } | State::Held { .. }) => Told::Held,
+            Some(State::InDoubt { .. } | State::Held { .. }) => ClaimReply::Held,
         };
         Ok(Undoer::Open(Box::new(Applied {
             reply: Reply::Told(told),
@@ -105,7 +106,7 @@ impl Table {
         by: StoreKey,
     ) -> Result<(), LedgerError> {
         let generation = applied.record().map_or(0, |record| record.generation);
-        self.undo_generation(by, GenerationOf { key, generation }, false)
+        self.undo_generation(by, OperationGeneration { key, generation }, false)
             .await
     }
 
@@ -113,7 +114,7 @@ impl Table {
     async fn undo_generation(
         &self,
         by: StoreKey,
-        of: GenerationOf,
+        of: OperationGeneration,
         told_by_outcome: bool,
     ) -> Result<(), LedgerError> {
         let undo = Command::Undo {
@@ -133,14 +134,14 @@ impl Table {
     }
 
     /// Marks everything that the granted operation undoes, before it is sent.
-    pub(crate) async fn mark(&self, by: StoreKey, grant: &Grant) -> Result<(), Unmarked> {
+    pub(crate) async fn mark(&self, by: StoreKey, grant: &Grant) -> Result<(), MarkingError> {
         for undoing in grant.marks.iter().filter(|undoing| !undoing.settled) {
             self.mark_one(by, undoing.of).await?;
         }
         Ok(())
     }
 
-    async fn mark_one(&self, by: StoreKey, of: GenerationOf) -> Result<(), Unmarked> {
+    async fn mark_one(&self, by: StoreKey, of: OperationGeneration) -> Result<(), MarkingError> {
         let mut void_mark = None;
         for _ in 0..UNDOERS_MAX {
             let mark = Command::MarkUndoing {
@@ -173,9 +174,9 @@ impl Table {
     /// An earlier mark that counts for nothing, if that is all that stands in the way.
     async fn in_the_way(
         &self,
-        of: GenerationOf,
+        of: OperationGeneration,
         refusal: Refusal,
-    ) -> Result<Option<StoreKey>, Unmarked> {
+    ) -> Result<Option<StoreKey>, MarkingError> {
         if !matches!(
             refusal,
             Refusal::Rule {
@@ -238,7 +239,7 @@ impl Table {
         name_space: &str,
         tenant: &Tenant,
         handles: &[String],
-    ) -> Result<Vec<GenerationOf>, LedgerError> {
+    ) -> Result<Vec<OperationGeneration>, LedgerError> {
         let mut named = Vec::new();
         for handle in handles {
             let handle = self
@@ -260,7 +261,7 @@ impl Table {
         name_space: &str,
         tenant: &Tenant,
         handles: &[String],
-        names: GenerationOf,
+        names: OperationGeneration,
     ) -> Result<(), LedgerError> {
         for handle in handles {
             let key = keys.handle_key(name_space, tenant, handle);
@@ -277,6 +278,6 @@ impl Table {
     }
 }
 
-fn unmarked(reason: String, passes: bool) -> Unmarked {
-    Unmarked { reason, passes }
+fn unmarked(reason: String, passes: bool) -> MarkingError {
+    MarkingError { reason, passes }
 }

@@ -3,7 +3,10 @@
 use crate::{assemble::Guest, call, engine, load};
 use semel::{
     engine::{Cause, Function, LoadFault},
-    model::{Attempt, Derivation, Effect, Field, Finding, Outcome, Probe, Recovery, Scope, Until},
+    model::{
+        Attempt, Derivation, Effect, Field, OperationLifetime, Outcome, Probe, ProbeVerdict,
+        Recovery, Scope,
+    },
 };
 use serde_json::json;
 
@@ -62,7 +65,7 @@ async fn every_word_of_derive_is_understood() {
     );
     assert_eq!(
         (operation.scope, operation.until),
-        (Scope::Tenant, Until::Window)
+        (Scope::Tenant, OperationLifetime::Window)
     );
     assert_eq!(
         (operation.window_seconds, operation.attempt_seconds),
@@ -99,7 +102,7 @@ async fn every_function_about_attempts_is_asked() {
     };
     assert_eq!(
         policy.weigh(&call, &attempts, &probe, &Outcome::Returned(json!([]))),
-        Ok(Finding::Absent)
+        Ok(ProbeVerdict::Absent)
     );
 }
 

@@ -7,7 +7,7 @@ use semel_core::{
     ledger::{Entry, State, StateLabel},
     model::Incarnation,
 };
-use semel_store::{Clock, Keep, MemoryStore, Moment, Query, SettableClock, Store, Version};
+use semel_store::{Clock, MemoryStore, Moment, Query, Retention, SettableClock, Store, Version};
 use std::{sync::Arc, time::Duration};
 
 /// How many keys the steps are about.
@@ -18,13 +18,13 @@ enum Step {
     Create {
         key: u32,
         entry: Arc<Entry>,
-        keep: Keep,
+        keep: Retention,
     },
     Replace {
         key: u32,
         version: Which,
         entry: Arc<Entry>,
-        keep: Keep,
+        keep: Retention,
     },
     Remove {
         key: u32,
@@ -105,11 +105,11 @@ impl Draw {
         self.of(&[0, 0, 0, 0, 0, 1, 2, 3])
     }
 
-    fn keep(&mut self) -> Keep {
+    fn keep(&mut self) -> Retention {
         match self.below(8) {
-            0..3 => Keep::UntilRemoved,
-            3 => Keep::Seconds(self.of(&[u64::MAX, u64::MAX / 1000])),
-            _ => Keep::Seconds(self.below(40)),
+            0..3 => Retention::UntilRemoved,
+            3 => Retention::Seconds(self.of(&[u64::MAX, u64::MAX / 1000])),
+            _ => Retention::Seconds(self.below(40)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::expecting::expect_eq;
 use super::*;
-use semel_store::{Keep, Query, Removed, Replaced, StoreError};
+use semel_store::{Query, Removed, Replaced, Retention, StoreError};
 use std::{fs, path::Path};
 
 /// What no file may hold once it is gone.
@@ -11,10 +11,10 @@ const GONE: &str = "a-tenant-to-be-forgotten";
 /// A purge drops what is past its end, no more than asked, and says how many; no other answer changes by it.
 pub async fn a_purge_drops_only_what_is_past_its_end(on: Fixture) {
     for number in 0..5 {
-        on.put_for(key(number), &entry(number), Keep::Seconds(10))
+        on.put_for(key(number), &entry(number), Retention::Seconds(10))
             .await;
     }
-    on.put_for(key(5), &entry(5), Keep::Seconds(11)).await;
+    on.put_for(key(5), &entry(5), Retention::Seconds(11)).await;
     on.put(key(6), &entry(6)).await;
     let purge = async |at_most| {
         on.store
@@ -53,7 +53,7 @@ pub async fn a_purge_drops_only_what_is_past_its_end(on: Fixture) {
 /// A scrub changes no answer, be it that the store leaves the files to others, and says so.
 pub async fn a_scrub_changes_no_answer(on: Fixture) {
     on.put(key(1), &entry(1)).await;
-    on.put_for(key(2), &entry(2), Keep::Seconds(10)).await;
+    on.put_for(key(2), &entry(2), Retention::Seconds(10)).await;
     let before = (on.at(key(1)).await, on.at(key(2)).await, on.now().await);
     expect!(
         on.store.scrub().await,
@@ -78,7 +78,7 @@ pub async fn a_scrub_leaves_nothing_of_what_is_gone(on: Fixture) {
             first,
             &entry(1),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     expect!(

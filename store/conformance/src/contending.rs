@@ -3,7 +3,7 @@
 use super::*;
 use super::{expecting::expect_eq, waiting::LONG};
 use semel_core::ledger::Entry;
-use semel_store::{Created, Keep, Removed, Replaced, Store, Stored};
+use semel_store::{Created, Removed, Replaced, Retention, Store, Stored};
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -29,7 +29,12 @@ pub(super) async fn from_all_sides<T: Send + 'static, F: Future<Output = T> + Se
 pub async fn of_many_creations_one_wins(on: Fixture) {
     let answers = from_all_sides(&[Arc::clone(&on.store)], |store, caller| async move {
         let created = store
-            .create(key(1), &entry(caller), fresh_version(), Keep::UntilRemoved)
+            .create(
+                key(1),
+                &entry(caller),
+                fresh_version(),
+                Retention::UntilRemoved,
+            )
             .await;
         created.expect("a store at work creates")
     })
@@ -97,7 +102,7 @@ async fn count_up(store: Arc<dyn Store>) {
                 stored.version,
                 &next,
                 fresh_version(),
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await;
         match replaced.expect("a store at work replaces") {
@@ -112,7 +117,12 @@ pub async fn no_answer_runs_ahead_of_a_read(on: Fixture) {
     let seen = from_all_sides(&[Arc::clone(&on.store)], |store, caller| async move {
         let version = fresh_version();
         let created = store
-            .create(key(caller), &entry(caller), version, Keep::UntilRemoved)
+            .create(
+                key(caller),
+                &entry(caller),
+                version,
+                Retention::UntilRemoved,
+            )
             .await;
         created.expect("a store at work creates");
         let (stored, now) = store.get(key(caller)).await.expect("a store at work reads");
@@ -131,7 +141,10 @@ pub async fn a_call_begun_is_carried_out_unawaited(on: Fixture) {
     let version = fresh_version();
     {
         let entry = entry(1);
-        let mut call = pin!(on.store.create(key(1), &entry, version, Keep::UntilRemoved));
+        let mut call = pin!(
+            on.store
+                .create(key(1), &entry, version, Retention::UntilRemoved)
+        );
         poll_fn(|context| {
             let _ = call.as_mut().poll(context);
             Poll::Ready(())

@@ -2,7 +2,7 @@
 
 use super::*;
 use super::{contending::from_all_sides, expecting::expect_eq, waiting::LONG};
-use semel_store::{Created, Keep, Removed, Replaced, StoreError};
+use semel_store::{Created, Removed, Replaced, Retention, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
@@ -72,7 +72,7 @@ pub async fn an_error_says_whether_certainly_nothing_was_written(on: Fixture) {
 }
 
 async fn write(store: &dyn semel_store::Store, number: u32, before: Option<Version>) -> Write {
-    let (new, kept) = (fresh_version(), Keep::UntilRemoved);
+    let (new, kept) = (fresh_version(), Retention::UntilRemoved);
     let (after, answer) = match (number % 3, before) {
         (1, Some(before)) => {
             let replaced = store

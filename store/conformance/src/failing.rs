@@ -6,7 +6,7 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version,
+    Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
 };
 use std::{
     ops::Range,
@@ -152,7 +152,7 @@ impl Store for Failing {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         self.through(self.inner.create(key, entry, version, keep))
             .await
@@ -164,7 +164,7 @@ impl Store for Failing {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         self.through(self.inner.replace(key, expected, entry, version, keep))
             .await
@@ -176,7 +176,7 @@ impl Store for Failing {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         self.through(self.inner.replace_soon(key, expected, entry, version, keep))
             .await

@@ -6,7 +6,7 @@ use semel_core::{
     ledger::{ENTRY_BYTES_MAX, Entry},
     model::{Stamp, StoreKey},
 };
-use semel_store::{Clock, Created, Keep, Moment, SettableClock, Store, Stored, Version};
+use semel_store::{Clock, Created, Moment, Retention, SettableClock, Store, Stored, Version};
 use std::{
     any::Any,
     fmt,
@@ -158,11 +158,11 @@ impl Fixture {
 
     /// Writes the entry where nothing lies, to be kept, and tells its version.
     pub async fn put(&self, key: StoreKey, entry: &Arc<Entry>) -> Version {
-        self.put_for(key, entry, Keep::UntilRemoved).await
+        self.put_for(key, entry, Retention::UntilRemoved).await
     }
 
     /// Writes the entry where nothing lies, to be kept for so long, and tells its version.
-    pub async fn put_for(&self, key: StoreKey, entry: &Arc<Entry>, keep: Keep) -> Version {
+    pub async fn put_for(&self, key: StoreKey, entry: &Arc<Entry>, keep: Retention) -> Version {
         let version = fresh_version();
         let created = self.store.create(key, entry, version, keep).await;
         expect!(

@@ -2,11 +2,11 @@
 
 use super::expecting::expect_eq;
 use super::*;
-use semel_store::{Created, Keep, Query, Removed, Replaced};
+use semel_store::{Created, Query, Removed, Replaced, Retention};
 
 /// Past its end an entry is answered as absent to every question, and may be created anew.
 pub async fn what_is_past_its_end_is_absent(on: Fixture) {
-    let version = on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
+    let version = on.put_for(key(1), &entry(1), Retention::Seconds(10)).await;
     on.pass(9);
     expect_eq(
         "what lies there before its end",
@@ -22,7 +22,7 @@ pub async fn what_is_past_its_end_is_absent(on: Fixture) {
             version,
             &entry(2),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     expect!(
@@ -50,7 +50,7 @@ pub async fn what_is_past_its_end_is_absent(on: Fixture) {
 
 /// What is past its end is not listed.
 pub async fn what_is_past_its_end_is_not_listed(on: Fixture) {
-    on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
+    on.put_for(key(1), &entry(1), Retention::Seconds(10)).await;
     on.put(key(2), &entry(2)).await;
     on.pass(10);
     let page = on
@@ -66,8 +66,12 @@ pub async fn what_is_past_its_end_is_not_listed(on: Fixture) {
 
 /// Each write states anew how long its entry is kept, counted from itself, and clears what was stated before.
 pub async fn each_write_states_anew_how_long(on: Fixture) {
-    let mut version = on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
-    for keep in [Keep::Seconds(10), Keep::UntilRemoved, Keep::Seconds(10)] {
+    let mut version = on.put_for(key(1), &entry(1), Retention::Seconds(10)).await;
+    for keep in [
+        Retention::Seconds(10),
+        Retention::UntilRemoved,
+        Retention::Seconds(10),
+    ] {
         on.pass(9);
         let next = fresh_version();
         let replaced = on
@@ -80,7 +84,7 @@ pub async fn each_write_states_anew_how_long(on: Fixture) {
             "a replacement before the end that the last write stated"
         );
         version = next;
-        if keep == Keep::UntilRemoved {
+        if keep == Retention::UntilRemoved {
             on.pass(1_000_000_000);
         }
     }
@@ -96,9 +100,9 @@ pub async fn each_write_states_anew_how_long(on: Fixture) {
 
 /// What is created where something is past its end has an end of its own, or none.
 pub async fn what_is_created_anew_has_an_end_of_its_own(on: Fixture) {
-    on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
+    on.put_for(key(1), &entry(1), Retention::Seconds(10)).await;
     on.pass(10);
-    on.put_for(key(1), &entry(2), Keep::Seconds(20)).await;
+    on.put_for(key(1), &entry(2), Retention::Seconds(20)).await;
     on.pass(19);
     expect_eq(
         "whether it is kept to its end",
@@ -118,13 +122,13 @@ pub async fn what_is_created_anew_has_an_end_of_its_own(on: Fixture) {
 /// A replacement that was put off states how long its entry is kept, as any write does.
 pub async fn a_replacement_put_off_states_how_long(on: Fixture) {
     let (first, second) = (
-        on.put_for(key(1), &entry(1), Keep::Seconds(10)).await,
+        on.put_for(key(1), &entry(1), Retention::Seconds(10)).await,
         on.put(key(2), &entry(1)).await,
     );
     let (kept, ended) = (fresh_version(), fresh_version());
-    let ending = Keep::Seconds(10);
+    let ending = Retention::Seconds(10);
     on.store
-        .replace_soon(key(1), first, &entry(2), kept, Keep::UntilRemoved)
+        .replace_soon(key(1), first, &entry(2), kept, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     on.store
@@ -156,7 +160,7 @@ pub async fn no_end_is_too_far(on: Fixture) {
                 key(number),
                 &entry(number),
                 fresh_version(),
-                Keep::Seconds(seconds),
+                Retention::Seconds(seconds),
             )
             .await;
         expect!(

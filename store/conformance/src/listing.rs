@@ -3,10 +3,10 @@
 use super::*;
 use super::{expecting::expect_eq, samples::LEASE_SECONDS};
 use semel_core::{
-    ledger::{By, Entry, LookFrom, Scheme, State, StateLabel},
+    ledger::{Entry, ProbeOrigin, ReleaseSource, SchemeRecord, State, StateLabel},
     model::{Nonce, StoreKey},
 };
-use semel_store::{Created, Keep, PAGE_MAX, Query, Replaced, Store};
+use semel_store::{Created, PAGE_MAX, Query, Replaced, Retention, Store};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -26,16 +26,18 @@ fn one_of_each() -> Vec<Arc<Entry>> {
         State::Retrying,
         State::Probing {
             look: Nonce::from_bytes([1; 16]),
-            from: LookFrom::Held,
+            from: ProbeOrigin::Held,
             reason: reason(),
         },
         State::Held {
             reason: reason(),
             two_effects: false,
         },
-        State::Released { by: By::TimedRerun },
+        State::Released {
+            by: ReleaseSource::TimedRerun,
+        },
         State::Refused {
-            by: By::Owner,
+            by: ReleaseSource::Owner,
             replay_ms: 0,
         },
         State::Undone { by: None },
@@ -47,7 +49,7 @@ fn one_of_each() -> Vec<Arc<Entry>> {
             .map(move |state| operation(of, state.clone()))
             .chain([handle(of, 1)])
     });
-    let scheme = Scheme {
+    let scheme = SchemeRecord {
         key_format: 1,
         secret_id: None,
         key_epochs: Default::default(),
@@ -179,7 +181,13 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
     let second = on.put(key(2), &operation("acme", State::Started)).await;
     let replaced = on
         .store
-        .replace(key(1), first, &held, fresh_version(), Keep::UntilRemoved)
+        .replace(
+            key(1),
+            first,
+            &held,
+            fresh_version(),
+            Retention::UntilRemoved,
+        )
         .await;
     expect!(
         replaced,
@@ -187,7 +195,13 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
         "a replacement of what lies there"
     );
     on.store
-        .replace_soon(key(2), second, &held, fresh_version(), Keep::UntilRemoved)
+        .replace_soon(
+            key(2),
+            second,
+            &held,
+            fresh_version(),
+            Retention::UntilRemoved,
+        )
         .await
         .expect("it may be put off");
     let query = Query {
@@ -238,7 +252,7 @@ pub async fn no_page_is_longer_than_the_longest(on: Fixture) {
                         key(number),
                         &entry(number),
                         fresh_version(),
-                        Keep::UntilRemoved,
+                        Retention::UntilRemoved,
                     )
                     .await;
                 matches!(created, Ok(Created::Created(_)))
@@ -307,11 +321,11 @@ async fn come_and_go(store: Arc<dyn Store>, keys: Vec<StoreKey>, is_over: Arc<At
         }
         let (first, second) = (fresh_version(), fresh_version());
         let _ = store
-            .create(*key, &entry(1), first, Keep::UntilRemoved)
+            .create(*key, &entry(1), first, Retention::UntilRemoved)
             .await;
         tokio::task::yield_now().await;
         let _ = store
-            .replace(*key, first, &entry(2), second, Keep::UntilRemoved)
+            .replace(*key, first, &entry(2), second, Retention::UntilRemoved)
             .await;
         tokio::task::yield_now().await;
         let _ = store.remove(*key, second).await;

@@ -3,7 +3,7 @@
 use super::expecting::expect_eq;
 use super::*;
 use semel_core::model::Durability;
-use semel_store::{Keep, Removed, Replaced};
+use semel_store::{Removed, Replaced, Retention};
 
 /// Such a fixture; none for a store that claims to survive nothing.
 fn surviving(on: Fixture) -> Option<Fixture> {
@@ -32,7 +32,7 @@ pub async fn what_was_answered_is_there_when_it_is_opened_anew(on: Fixture) {
             replaced,
             &entry(3),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     expect!(
@@ -46,7 +46,7 @@ pub async fn what_was_answered_is_there_when_it_is_opened_anew(on: Fixture) {
         Ok(Removed::Removed),
         "a removal of what lies there"
     );
-    on.put_for(key(4), &entry(5), Keep::Seconds(10)).await;
+    on.put_for(key(4), &entry(5), Retention::Seconds(10)).await;
     let before = (
         on.at(key(1)).await,
         on.at(key(2)).await,
@@ -77,7 +77,7 @@ pub async fn what_was_put_off_is_there_when_it_is_opened_anew(on: Fixture) {
     let Some(on) = surviving(on) else { return };
     let (first, second) = (on.put(key(1), &entry(1)).await, fresh_version());
     on.store
-        .replace_soon(key(1), first, &entry(2), second, Keep::UntilRemoved)
+        .replace_soon(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     let Some(on) = on.opened_anew().await else {

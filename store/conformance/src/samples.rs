@@ -1,8 +1,11 @@
 //! Keys and entries to try a store with.
 
 use semel_core::{
-    ledger::{Entry, GenerationOf, Handle, PolicyName, Record, Scheme, State, Terms, When},
-    model::{CallDigest, Field, Fingerprint, PolicyDigest, StoreKey, Tenant, Until},
+    ledger::{
+        Entry, Handle, OperationGeneration, OperationTerms, PolicyName, Record, RecordTime,
+        SchemeRecord, State,
+    },
+    model::{CallDigest, Field, Fingerprint, OperationLifetime, PolicyDigest, StoreKey, Tenant},
 };
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
@@ -39,7 +42,7 @@ pub fn entry(number: u32) -> Arc<Entry> {
 /// A small entry of this tenant.
 #[must_use]
 pub fn handle(of: &str, generation: u32) -> Arc<Entry> {
-    let names = GenerationOf {
+    let names = OperationGeneration {
         key: key(generation),
         generation,
     };
@@ -59,9 +62,9 @@ pub fn operation(of: &str, state: State) -> Arc<Entry> {
         generation: 1,
         series: 1,
         state,
-        since: When::ThisWrite,
-        leased: When::ThisWrite,
-        first_started: When::ThisWrite,
+        since: RecordTime::ThisWrite,
+        leased: RecordTime::ThisWrite,
+        first_started: RecordTime::ThisWrite,
         attempts: Vec::new(),
         evidence: Vec::new(),
         looks: 0,
@@ -74,14 +77,14 @@ pub fn operation(of: &str, state: State) -> Arc<Entry> {
     Arc::new(Entry::Operation(Box::new(record)))
 }
 
-fn terms() -> Terms {
-    Terms {
+fn terms() -> OperationTerms {
+    OperationTerms {
         operation: "refund".to_owned(),
         identity: odd_fields(),
         content: Fingerprint::from_bytes([1; 32]),
         call_digest: CallDigest::from_bytes([2; 32]),
         call: None,
-        until: Until::Window,
+        until: OperationLifetime::Window,
         window_seconds: 3_600,
         attempt_seconds: 60,
         lease_seconds: LEASE_SECONDS,
@@ -132,7 +135,7 @@ pub fn odd_entries() -> Vec<Arc<Entry>> {
                 two_effects: true,
             },
         ),
-        Arc::new(Entry::Scheme(Scheme {
+        Arc::new(Entry::Scheme(SchemeRecord {
             key_format: u16::MAX,
             secret_id: Some(String::new()),
             key_epochs: epochs,

@@ -6,7 +6,7 @@ use super::{
     expecting::expect_eq,
     waiting::{expect_woken, waiter},
 };
-use semel_store::{Created, Keep, Removed, Replaced};
+use semel_store::{Created, Removed, Replaced, Retention};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
@@ -21,12 +21,12 @@ pub async fn what_one_writes_another_finds(on: Fixture) {
         fresh_version(),
     );
     let created = other
-        .create(key(1), &entry(2), fresh_version(), Keep::UntilRemoved)
+        .create(key(1), &entry(2), fresh_version(), Retention::UntilRemoved)
         .await;
     let found = expect!(created, Ok(Created::Exists(found, _)) => found.version, "a creation where another created");
     expect_eq("the version that it finds", &found, &first);
     let replaced = other
-        .replace(key(1), first, &entry(2), second, Keep::UntilRemoved)
+        .replace(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await;
     expect!(
         replaced,
@@ -41,7 +41,7 @@ pub async fn what_one_writes_another_finds(on: Fixture) {
     );
     expect_eq("the time", &on.now().await, &now);
     on.store
-        .replace_soon(key(1), second, &entry(3), third, Keep::UntilRemoved)
+        .replace_soon(key(1), second, &entry(3), third, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     let carried_out = async {
@@ -88,7 +88,7 @@ pub async fn a_change_by_one_wakes_those_that_wait_at_another(on: Fixture) {
     let of_replacement = waiter(&other, first).await;
     let replaced = on
         .store
-        .replace(key(1), first, &entry(2), second, Keep::UntilRemoved)
+        .replace(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await;
     expect!(
         replaced,

@@ -2,7 +2,7 @@
 
 use super::expecting::expect_eq;
 use super::*;
-use semel_store::{Created, Keep, Removed, Replaced};
+use semel_store::{Created, Removed, Replaced, Retention};
 
 /// A version never recurs for a key, not even after removal: it is the writer's own random value, and the store never
 /// makes one up.
@@ -16,7 +16,13 @@ pub async fn a_version_never_recurs(on: Fixture) {
     let new = on.put(key(1), &entry(1)).await;
     let replaced = on
         .store
-        .replace(key(1), old, &entry(2), fresh_version(), Keep::UntilRemoved)
+        .replace(
+            key(1),
+            old,
+            &entry(2),
+            fresh_version(),
+            Retention::UntilRemoved,
+        )
         .await;
     expect!(
         replaced,
@@ -43,7 +49,13 @@ pub async fn a_version_is_any_value(on: Fixture) {
         let version = Version::from_bytes([byte; 16]);
         let replaced = on
             .store
-            .replace(key(1), expected, &entry(2), version, Keep::UntilRemoved)
+            .replace(
+                key(1),
+                expected,
+                &entry(2),
+                version,
+                Retention::UntilRemoved,
+            )
             .await;
         expect!(
             replaced,
@@ -71,14 +83,14 @@ pub async fn a_write_asked_for_again_finds_itself(on: Fixture) {
     on.pass(1);
     let created = on
         .store
-        .create(key(1), &entry(1), first, Keep::UntilRemoved)
+        .create(key(1), &entry(1), first, Retention::UntilRemoved)
         .await;
     let found = expect!(created, Ok(Created::Exists(found, _)) => found.version, "a creation that is repeated");
     expect_eq("the version that it finds", &found, &first);
     let second = fresh_version();
     let replaced = on
         .store
-        .replace(key(1), first, &entry(2), second, Keep::UntilRemoved)
+        .replace(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await;
     expect!(
         replaced,
@@ -89,7 +101,7 @@ pub async fn a_write_asked_for_again_finds_itself(on: Fixture) {
     on.pass(1);
     let replaced = on
         .store
-        .replace(key(1), first, &entry(2), second, Keep::UntilRemoved)
+        .replace(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await;
     let found = expect!(replaced, Ok(Replaced::Changed(found, _)) => found, "a replacement that is repeated");
     expect_eq("what it finds", &found, &lying);

@@ -1,7 +1,7 @@
 //! Waiting for a key to change.
 
 use super::*;
-use semel_store::{Keep, Removed, Replaced, Store};
+use semel_store::{Removed, Replaced, Retention, Store};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinHandle,
@@ -40,7 +40,7 @@ pub async fn a_replacement_wakes_those_that_wait(on: Fixture) {
             version,
             &entry(2),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     expect!(
@@ -64,7 +64,7 @@ pub async fn a_replacement_put_off_wakes_those_that_wait(on: Fixture) {
             version,
             &entry(2),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     put_off.expect("it may be put off");
@@ -92,7 +92,7 @@ pub async fn nobody_waits_for_what_has_changed_already(on: Fixture) {
 
 /// Where what lay there is past its end, nobody waits.
 pub async fn nobody_waits_for_what_is_past_its_end(on: Fixture) {
-    let version = on.put_for(key(1), &entry(1), Keep::Seconds(10)).await;
+    let version = on.put_for(key(1), &entry(1), Retention::Seconds(10)).await;
     on.pass(10);
     expect_woken(on.store.changed(key(1), version, 2 * LONG)).await;
 }

@@ -6,14 +6,14 @@ use semel_core::{
     ledger::Entry,
     model::{Stamp, StoreKey},
 };
-use semel_store::{Created, Keep, Removed, Replaced, StoreError, Stored};
+use semel_store::{Created, Removed, Replaced, Retention, StoreError, Stored};
 
 /// A creation writes where nothing lies, at the time of the store.
 pub async fn a_creation_writes_where_nothing_lies(on: Fixture) {
     let (entry, version, now) = (entry(1), fresh_version(), on.stamp().await);
     let created = on
         .store
-        .create(key(1), &entry, version, Keep::UntilRemoved)
+        .create(key(1), &entry, version, Retention::UntilRemoved)
         .await;
     let at = expect!(created, Ok(Created::Created(at)) => at, "a creation where nothing lies");
     expect_eq("the time of the creation", &at, &now);
@@ -37,7 +37,7 @@ pub async fn a_creation_finds_what_lies_and_leaves_it(on: Fixture) {
     let now = on.stamp().await;
     let created = on
         .store
-        .create(key(1), &entry(2), fresh_version(), Keep::Seconds(0))
+        .create(key(1), &entry(2), fresh_version(), Retention::Seconds(0))
         .await;
     let found = expect!(created, Ok(Created::Exists(found, at)) => (Some(found), at), "a creation where something lies");
     expect_eq("what is found, and the time", &found, &(lying.clone(), now));
@@ -53,7 +53,7 @@ pub async fn a_replacement_takes_the_place_of_the_version_it_expects(on: Fixture
         let (entry, version, now) = (entry(number), fresh_version(), on.stamp().await);
         let replaced = on
             .store
-            .replace(key(1), expected, &entry, version, Keep::UntilRemoved)
+            .replace(key(1), expected, &entry, version, Retention::UntilRemoved)
             .await;
         let at =
             expect!(replaced, Ok(Replaced::Replaced(at)) => at, "a replacement of what lies there");
@@ -84,7 +84,7 @@ pub async fn a_replacement_of_another_version_writes_nothing(on: Fixture) {
             fresh_version(),
             &entry(2),
             fresh_version(),
-            Keep::Seconds(0),
+            Retention::Seconds(0),
         )
         .await;
     let found = expect!(replaced, Ok(Replaced::Changed(found, at)) => (found, at), "a replacement of another version");
@@ -102,7 +102,7 @@ pub async fn a_replacement_of_nothing_creates_nothing(on: Fixture) {
             fresh_version(),
             &entry(1),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     let found = expect!(replaced, Ok(Replaced::Changed(found, at)) => (found, at), "a replacement of nothing");
@@ -116,7 +116,7 @@ pub async fn a_replacement_put_off_is_there_for_whoever_asks(on: Fixture) {
     for number in 2..5 {
         let (entry, next) = (entry(number), fresh_version());
         on.store
-            .replace_soon(key(1), version, &entry, next, Keep::UntilRemoved)
+            .replace_soon(key(1), version, &entry, next, Retention::UntilRemoved)
             .await
             .expect("it may be put off");
         let lying = Some(Stored {
@@ -130,12 +130,18 @@ pub async fn a_replacement_put_off_is_there_for_whoever_asks(on: Fixture) {
     }
     let next = fresh_version();
     on.store
-        .replace_soon(key(1), version, &entry(5), next, Keep::UntilRemoved)
+        .replace_soon(key(1), version, &entry(5), next, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     let replaced = on
         .store
-        .replace(key(1), next, &entry(6), fresh_version(), Keep::UntilRemoved)
+        .replace(
+            key(1),
+            next,
+            &entry(6),
+            fresh_version(),
+            Retention::UntilRemoved,
+        )
         .await;
     expect!(
         replaced,
@@ -156,7 +162,7 @@ pub async fn a_replacement_put_off_leaves_another_version(on: Fixture) {
                 fresh_version(),
                 &entry(2),
                 fresh_version(),
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await;
         put_off.expect("it may be put off");
@@ -296,7 +302,7 @@ pub async fn an_entry_up_to_the_limit_comes_back_as_it_went_in(on: Fixture) {
             version,
             &largest,
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     expect!(
@@ -326,7 +332,7 @@ pub async fn what_is_too_large_is_refused_or_kept_whole(on: Fixture) {
             version,
             &too_large,
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     let expected = match &replaced {

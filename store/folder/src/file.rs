@@ -1,7 +1,7 @@
 //! A file: what lies at a key, and what a store has to know of it.
 
 use semel_core::{
-    ledger::{Entry, EntryFault, Keep},
+    ledger::{Entry, EntryError, Retention},
     model::Stamp,
 };
 use semel_store::{Query, Stored, Version};
@@ -29,13 +29,13 @@ impl File {
     pub(crate) fn new(
         entry: Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
         created: Stamp,
         written: Stamp,
     ) -> Self {
         let end_ms = match keep {
-            Keep::UntilRemoved => None,
-            Keep::Seconds(seconds) => {
+            Retention::UntilRemoved => None,
+            Retention::Seconds(seconds) => {
                 Some(written.wall_ms.saturating_add(seconds.saturating_mul(1000)))
             }
         };
@@ -50,22 +50,22 @@ impl File {
         }
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, EntryFault> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
         let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
         let (Some(head), Some(entry)) = (lines.next(), lines.next()) else {
-            return Err(EntryFault::Damaged("it has no first line".to_owned()));
+            return Err(EntryError::Damaged("it has no first line".to_owned()));
         };
         let head =
-            serde_json::from_slice(head).map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
+            serde_json::from_slice(head).map_err(|fault| EntryError::Damaged(fault.to_string()))?;
         Ok(Self {
             head,
             entry: Arc::new(Entry::from_bytes(entry)?),
         })
     }
 
-    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, EntryFault> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, EntryError> {
         let mut bytes = serde_json::to_vec(&self.head)
-            .map_err(|fault| EntryFault::Damaged(fault.to_string()))?;
+            .map_err(|fault| EntryError::Damaged(fault.to_string()))?;
         bytes.push(b'\n');
         bytes.extend(self.entry.to_bytes()?);
         Ok(bytes)

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use file::File;
 use folder::Folder;
 use semel_core::{
-    ledger::{Entry, Keep},
+    ledger::{Entry, Retention},
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
@@ -89,7 +89,7 @@ impl Store for FolderStore {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         let entry = Arc::clone(entry);
         self.locked(move |folder| {
@@ -109,7 +109,7 @@ impl Store for FolderStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         let entry = Arc::clone(entry);
         self.locked(move |folder| {

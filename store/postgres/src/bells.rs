@@ -6,7 +6,7 @@
 //! wait look from time to time.
 
 use super::{
-    place::Place,
+    place::Endpoint,
     session::{self, Hear},
 };
 use semel_core::model::StoreKey;
@@ -57,7 +57,7 @@ impl Bells {
     }
 
     /// Listens, where it does not already, and looks whether others do.
-    pub(super) async fn listen(self: &Arc<Self>, place: &Place) {
+    pub(super) async fn listen(self: &Arc<Self>, place: &Endpoint) {
         if let Some(line) = self.line() {
             return self.look_for_others(&line).await;
         }

@@ -1,6 +1,6 @@
 //! Whether the server keeps what it acknowledges, as far as its settings tell.
 
-use super::{place::Place, schema};
+use super::{place::Endpoint, schema};
 use semel_core::model::{Durability, Incarnation};
 use semel_store::{ServerFault, ServerReport};
 use sha2::{Digest, Sha256};
@@ -34,7 +34,7 @@ const PERSISTENCE: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
         OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'semel.entry'::regclass)";
 
 /// Checks a fresh session, and sets what is the session's own to set.
-pub(super) async fn check(client: &Client, place: &Place) -> Result<Finding, ServerFault> {
+pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, ServerFault> {
     let fault = |error| place.fault(&error);
     let (begun, asked_at) = (Instant::now(), wall_ms());
     let row = client.query_one(QUESTION, &[]).await.map_err(fault)?;
@@ -112,7 +112,7 @@ fn must_be_on(name: &str, value: &str) -> Result<(), ServerFault> {
 /// A weaker setting, be it the server's, the database's or the user's, does not hold for these sessions.
 async fn waits_for_the_disk(
     client: &Client,
-    place: &Place,
+    place: &Endpoint,
     found: String,
 ) -> Result<String, ServerFault> {
     if matches!(found.as_str(), "on" | "remote_apply" | "remote_write") {

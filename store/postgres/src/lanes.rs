@@ -9,7 +9,7 @@
 use super::{
     bells::Bells,
     command::{self, Command, Kind, Told},
-    place::Place,
+    place::Endpoint,
     session::{Hear, Session},
 };
 use semel_store::{Clock, ServerFault, StoreError};
@@ -39,7 +39,7 @@ type Answer = Result<Told, StoreError>;
 
 /// The connections to a ledger.
 pub(super) struct Lanes {
-    place: Arc<Place>,
+    place: Arc<Endpoint>,
     clock: Option<Arc<dyn Clock>>,
     state: Mutex<State>,
     /// Rung for what was changed.
@@ -70,7 +70,7 @@ struct Waiting {
 
 impl Lanes {
     pub(super) fn new(
-        place: Arc<Place>,
+        place: Arc<Endpoint>,
         first: Session,
         clock: Option<Arc<dyn Clock>>,
         bells: Arc<Bells>,

@@ -48,7 +48,7 @@ use bells::Bells;
 use command::{Command, Told};
 use known::Known;
 use lanes::Lanes;
-use place::Place;
+use place::Endpoint;
 use row::{NewRow, Row, number};
 use semel_core::{
     ledger::Entry,
@@ -56,8 +56,8 @@ use semel_core::{
 };
 use semel_store::CarriedOut;
 use semel_store::{
-    Clock, Created, Keep, PAGE_MAX, Page, Pauses, Query, Removed, Replaced, Server, ServerFault,
-    ServerReport, Store, StoreError, Stored, Version,
+    Clock, Created, PAGE_MAX, Page, Pauses, Query, Removed, Replaced, Retention, Server,
+    ServerFault, ServerReport, Store, StoreError, Stored, Version,
 };
 use session::Session;
 use std::{fmt, sync::Arc, time::Duration};
@@ -76,7 +76,7 @@ const PURGE_BATCH: usize = 500;
 
 /// A ledger in a PostgreSQL database.
 pub struct PostgresStore {
-    place: Arc<Place>,
+    place: Arc<Endpoint>,
     lanes: Arc<Lanes>,
     bells: Arc<Bells>,
     known: Known,
@@ -106,7 +106,7 @@ impl PostgresStore {
         server: &Server,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerFault> {
-        let place = Arc::new(Place::of(server)?);
+        let place = Arc::new(Endpoint::of(server)?);
         let bells = Bells::new();
         bells.listen(&place).await;
         let first = Session::open(&place, Arc::new(|_| {})).await?;
@@ -140,7 +140,7 @@ impl PostgresStore {
     /// # Errors
     /// If the server is not reached, or does not allow it. Nothing is changed then.
     pub async fn set_up(server: &Server, setup: &PostgresSetup) -> Result<SetUp, ServerFault> {
-        let place = Place::of(server)?;
+        let place = Endpoint::of(server)?;
         let (mut client, _) = session::connect(&place, Arc::new(|_| {})).await?;
         schema::set_up(&mut client, &place, setup).await
     }
@@ -192,7 +192,7 @@ async fn create(
     key: StoreKey,
     entry: &Entry,
     version: Version,
-    keep: Keep,
+    keep: Retention,
 ) -> Result<Told, StoreError> {
     lanes
         .carry_out(Command::Create(
@@ -208,7 +208,7 @@ async fn look_and_create(
     key: StoreKey,
     entry: &Entry,
     version: Version,
-    keep: Keep,
+    keep: Retention,
 ) -> Result<Told, StoreError> {
     match lanes
         .carry_out(Command::Get(key))
@@ -229,7 +229,7 @@ impl Store for PostgresStore {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         let told = if self.known.has(key) {
             let (lanes, entry) = (Arc::clone(&self.lanes), Arc::clone(entry));
@@ -258,7 +258,7 @@ impl Store for PostgresStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         let new = Arc::new(NewRow::of(entry, version, keep)?);
         let told = self

@@ -15,12 +15,12 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// A database on a server, and how it is reached.
-pub(super) struct Place {
+pub(super) struct Endpoint {
     config: Config,
     shown: String,
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn of(server: &Server) -> Result<Self, ServerFault> {
         let parsed: Result<Config, _> = server.url.parse();
         // What is wrong is told without the URL, which may hold a password.
@@ -123,7 +123,7 @@ impl Place {
     }
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown)
     }

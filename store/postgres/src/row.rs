@@ -1,10 +1,10 @@
 //! How an entry lies in its row.
 
 use semel_core::{
-    ledger::{Entry, EntryFault, Labels},
+    ledger::{Entry, EntryError, EntryLabels},
     model::{Incarnation, Stamp, StoreKey},
 };
-use semel_store::{Keep, Moment, Stored, Version};
+use semel_store::{Moment, Retention, Stored, Version};
 use std::sync::{Arc, OnceLock};
 use tokio_postgres::types::FromSql;
 
@@ -19,14 +19,14 @@ pub(super) struct NewRow {
     pub(super) version: Version,
     /// From the time of the write; none: until it is removed.
     pub(super) keep_ms: Option<i64>,
-    pub(super) labels: Labels,
+    pub(super) labels: EntryLabels,
 }
 
 impl NewRow {
-    pub(super) fn of(entry: &Entry, version: Version, keep: Keep) -> Result<Self, EntryFault> {
+    pub(super) fn of(entry: &Entry, version: Version, keep: Retention) -> Result<Self, EntryError> {
         let keep_ms = match keep {
-            Keep::UntilRemoved => None,
-            Keep::Seconds(seconds) => Some(number(seconds.saturating_mul(1000))),
+            Retention::UntilRemoved => None,
+            Retention::Seconds(seconds) => Some(number(seconds.saturating_mul(1000))),
         };
         Ok(Self {
             entry: entry.to_bytes()?,
@@ -49,7 +49,7 @@ impl NewRow {
 pub(super) struct Row {
     version: Vec<u8>,
     entry: Vec<u8>,
-    understood: OnceLock<Result<Arc<Entry>, EntryFault>>,
+    understood: OnceLock<Result<Arc<Entry>, EntryError>>,
     created: Stamp,
     written: Stamp,
     keep_until_ms: Option<i64>,
@@ -79,14 +79,14 @@ impl Row {
             .is_some_and(|end_ms| end_ms <= number(now.wall_ms))
     }
 
-    pub(super) fn version(&self) -> Result<Version, EntryFault> {
+    pub(super) fn version(&self) -> Result<Version, EntryError> {
         let bytes = <[u8; 16]>::try_from(self.version.as_slice()).map_err(|_| {
-            EntryFault::Damaged(format!("a version of {} bytes", self.version.len()))
+            EntryError::Damaged(format!("a version of {} bytes", self.version.len()))
         })?;
         Ok(Version::from_bytes(bytes))
     }
 
-    pub(super) fn stored(&self) -> Result<Stored, EntryFault> {
+    pub(super) fn stored(&self) -> Result<Stored, EntryError> {
         let entry = self
             .understood
             .get_or_init(|| Entry::from_bytes(&self.entry).map(Arc::new));

@@ -3,7 +3,7 @@
 //! A host never changes them. `semel ledger init` does, as often as one likes, in one transaction; afterwards a role that
 //! may read and write the tables, and make none, is enough.
 
-use super::place::{Place, told};
+use super::place::{Endpoint, told};
 use semel_store::ServerFault;
 use semel_store::fresh_nonce;
 use tokio_postgres::{
@@ -44,7 +44,7 @@ pub enum SetUp {
 }
 
 /// The random value of the ledger that lies there, if this release can use it.
-pub(super) async fn find(client: &Client, place: &Place) -> Result<i64, ServerFault> {
+pub(super) async fn find(client: &Client, place: &Endpoint) -> Result<i64, ServerFault> {
     let row = match client
         .query_opt("SELECT schema::bigint, life FROM semel.ledger", &[])
         .await
@@ -68,7 +68,7 @@ pub(super) async fn find(client: &Client, place: &Place) -> Result<i64, ServerFa
     }
 }
 
-fn missing(place: &Place) -> ServerFault {
+fn missing(place: &Endpoint) -> ServerFault {
     ServerFault::NotSetUp {
         place: place.shown().to_owned(),
         hint: ", as a user who may make tables",
@@ -84,7 +84,7 @@ fn is_missing(code: Option<&SqlState>) -> bool {
 /// Makes the ledger, or brings it up to date.
 pub(super) async fn set_up(
     client: &mut Client,
-    place: &Place,
+    place: &Endpoint,
     setup: &PostgresSetup,
 ) -> Result<SetUp, ServerFault> {
     if setup
@@ -124,7 +124,7 @@ pub(super) async fn set_up(
 }
 
 /// Why it is not made: whoever makes it needs more rights than a host.
-fn refused(error: &Error, place: &Place) -> ServerFault {
+fn refused(error: &Error, place: &Endpoint) -> ServerFault {
     match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerFault::Denied {
             problem: told(error),
@@ -135,7 +135,7 @@ fn refused(error: &Error, place: &Place) -> ServerFault {
 }
 
 /// The schema that is there; 0: none.
-async fn present(transaction: &Transaction<'_>, place: &Place) -> Result<i64, ServerFault> {
+async fn present(transaction: &Transaction<'_>, place: &Endpoint) -> Result<i64, ServerFault> {
     let fault = |error| refused(&error, place);
     let table = transaction
         .query_one("SELECT to_regclass('semel.ledger') IS NOT NULL", &[])
@@ -153,7 +153,7 @@ async fn present(transaction: &Transaction<'_>, place: &Place) -> Result<i64, Se
 
 async fn migrate(
     transaction: &Transaction<'_>,
-    place: &Place,
+    place: &Endpoint,
     setup: &PostgresSetup,
     found: i64,
 ) -> Result<(), ServerFault> {

@@ -5,7 +5,7 @@
 
 use super::{
     checks::{self, Finding},
-    place::Place,
+    place::Endpoint,
     statement::{self, Form},
 };
 use semel_core::model::Incarnation;
@@ -54,7 +54,7 @@ pub(super) struct Session {
     /// Which life of the ledger it serves: a server that was promoted does not take over a connection.
     pub(super) life: Incarnation,
     pub(super) finding: Finding,
-    place: Arc<Place>,
+    place: Arc<Endpoint>,
     warnings: Arc<AtomicU64>,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Forms {
 
 impl Session {
     /// Connects, and checks that there is a ledger that keeps what it acknowledges.
-    pub(super) async fn open(place: &Arc<Place>, hear: Hear) -> Result<Self, ServerFault> {
+    pub(super) async fn open(place: &Arc<Endpoint>, hear: Hear) -> Result<Self, ServerFault> {
         let (client, warnings) = connect(place, hear).await?;
         let fault = |error| place.fault(&error);
         client.batch_execute(&settings()).await.map_err(fault)?;
@@ -163,7 +163,7 @@ impl Forms {
 
 /// What a statement that failed left behind. What the server calls an error is rolled back; what ends the connection may
 /// have come after the commit.
-fn not_done(error: &Error, place: &Place) -> StoreError {
+fn not_done(error: &Error, place: &Endpoint) -> StoreError {
     match error.as_db_error().map(|error| error.parsed_severity()) {
         Some(Some(Severity::Error)) => StoreError::NotExecuted(place.fault(error).to_string()),
         _ => StoreError::Unknown(super::place::told(error)),
@@ -172,7 +172,7 @@ fn not_done(error: &Error, place: &Place) -> StoreError {
 
 /// A connection, and how often its server warned.
 pub(super) async fn connect(
-    place: &Place,
+    place: &Endpoint,
     hear: Hear,
 ) -> Result<(Client, Arc<AtomicU64>), ServerFault> {
     let warnings = Arc::new(AtomicU64::new(0));

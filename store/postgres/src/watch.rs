@@ -1,7 +1,7 @@
 //! What is looked at from time to time while a ledger is open: whether its server still keeps what it acknowledges, and
 //! whether news of changes still come.
 
-use super::{bells::Bells, checks::Finding, lanes::Lanes, place::Place, session::Session};
+use super::{bells::Bells, checks::Finding, lanes::Lanes, place::Endpoint, session::Session};
 use semel_core::model::Durability;
 use semel_store::{ServerFault, ServerReport};
 use std::{
@@ -40,7 +40,7 @@ impl Standing {
 
 /// Looks until the store is gone.
 pub(super) async fn watch(
-    place: Arc<Place>,
+    place: Arc<Endpoint>,
     lanes: Weak<Lanes>,
     bells: Weak<Bells>,
     standing: Arc<Standing>,

@@ -1,6 +1,6 @@
 //! A connection that many requests share. It belongs to one server process.
 
-use super::{fault, place::Place};
+use super::{fault, place::Endpoint};
 use redis::{
     Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection,
 };
@@ -32,8 +32,8 @@ impl Connection {
             }
             Ok::<(), Infallible>(())
         };
-        let shown = Place::shown_as(client);
-        let config = Place::config().set_push_sender(hear);
+        let shown = Endpoint::shown_as(client);
+        let config = Endpoint::config().set_push_sender(hear);
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
         let multiplexed =
             connecting
@@ -45,7 +45,7 @@ impl Connection {
                         ServerFault::Unreachable {
                             place,
                             problem,
-                            hint: Place::if_spoken_to_wrongly(client),
+                            hint: Endpoint::if_spoken_to_wrongly(client),
                         }
                     }
                     fault => fault,

@@ -3,7 +3,7 @@
 use super::{
     marker::{LIFE_BYTES, MARKER, Marker},
     nodes::Nodes,
-    place::Place,
+    place::Endpoint,
     server::{self, Server},
 };
 use futures_util::future;
@@ -35,7 +35,7 @@ pub(super) struct Examined {
 }
 
 /// Looks at the servers and their ledger.
-pub(super) async fn inspect(nodes: &Nodes, place: &Place) -> Result<Finding, ServerFault> {
+pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, ServerFault> {
     let Examined {
         marker,
         durability,
@@ -74,7 +74,7 @@ pub(super) async fn inspect(nodes: &Nodes, place: &Place) -> Result<Finding, Ser
 }
 
 /// Looks whether the servers are fit for a ledger, and notes what may be lost of one that is there.
-pub(super) async fn examine(nodes: &Nodes, place: &Place) -> Result<Examined, ServerFault> {
+pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined, ServerFault> {
     for _ in 0..TRIES_MAX {
         // Before the servers are asked: what they say is noted only where nobody noted anything since.
         let found = Marker::read(nodes.marker()).await;
@@ -114,7 +114,7 @@ pub(super) async fn examine(nodes: &Nodes, place: &Place) -> Result<Examined, Se
 }
 
 /// The level of the weakest of them.
-fn check(servers: &[Server], place: &Place) -> Result<Durability, ServerFault> {
+fn check(servers: &[Server], place: &Endpoint) -> Result<Durability, ServerFault> {
     servers
         .iter()
         .try_fold(Durability::PowerLoss, |weakest, server| {
@@ -129,7 +129,7 @@ fn check(servers: &[Server], place: &Place) -> Result<Durability, ServerFault> {
         })
 }
 
-fn missing(place: &Place) -> ServerFault {
+fn missing(place: &Endpoint) -> ServerFault {
     ServerFault::NotSetUp {
         place: place.shown().to_owned(),
         hint: "; if there was one, the server was flushed or restarted without its data, and what was acknowledged is gone",

@@ -69,7 +69,7 @@ pub use setup::RedisSetUp;
 use async_trait::async_trait;
 use inspect::Finding;
 use link::Link;
-use place::Place;
+use place::Endpoint;
 use record::{Bucket, NewRecord};
 use redis::{Cmd, Value};
 use script::{CREATE, GET, RECORD_LOST, REMOVE, REPLACE, Script};
@@ -79,7 +79,7 @@ use semel_core::{
 };
 use semel_store::CarriedOut;
 use semel_store::{
-    Clock, Created, Keep, Moment, Page, Pauses, Query, Removed, Replaced, Server, ServerFault,
+    Clock, Created, Moment, Page, Pauses, Query, Removed, Replaced, Retention, Server, ServerFault,
     ServerReport, Store, StoreError, Stored, Version, Waiters,
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -120,7 +120,7 @@ impl RedisStore {
         server: &Server,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerFault> {
-        let place = Arc::new(Place::of(server)?);
+        let place = Arc::new(Endpoint::of(server)?);
         let link = Arc::new(Link::open(Arc::clone(&place), clock).await?);
         let ears = Arc::new(Ears::new());
         let beside = [
@@ -136,7 +136,7 @@ impl RedisStore {
     /// # Errors
     /// If the server is not reached, does not allow it, or would not keep what it acknowledges.
     pub async fn set_up(server: &Server) -> Result<RedisSetUp, ServerFault> {
-        setup::set_up(&Place::of(server)?).await
+        setup::set_up(&Endpoint::of(server)?).await
     }
 
     /// Lets the ledger in this server begin another life, though it looks whole: after an older copy of its data was put
@@ -145,7 +145,7 @@ impl RedisStore {
     /// # Errors
     /// As [`Self::set_up`].
     pub async fn renew(server: &Server) -> Result<RedisSetUp, ServerFault> {
-        setup::renew(&Place::of(server)?).await
+        setup::renew(&Endpoint::of(server)?).await
     }
 
     /// How its server stands, as of the last look; none: it cannot be used.
@@ -266,7 +266,7 @@ impl Store for RedisStore {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         let new = NewRecord::of(key, entry, version, keep)?;
         let fill = move |call: &mut Cmd, finding: &Finding| fill_in(call, finding, &new);
@@ -287,7 +287,7 @@ impl Store for RedisStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         let (new, channel) = (NewRecord::of(key, entry, version, keep)?, self.channel(key));
         let fill = move |call: &mut Cmd, finding: &Finding| {

@@ -16,7 +16,7 @@ use super::{
     fault,
     inspect::{self, Finding},
     nodes::Nodes,
-    place::{CONNECT_TIMEOUT, Place},
+    place::{CONNECT_TIMEOUT, Endpoint},
     record::Bucket,
     script::{LIFE_ENDED, Script},
 };
@@ -76,7 +76,7 @@ struct Failure {
 
 /// The connections of a store.
 pub(super) struct Link {
-    place: Arc<Place>,
+    place: Arc<Endpoint>,
     clock: Option<Arc<dyn Clock>>,
     view: RwLock<Arc<View>>,
     /// Held by whoever looks at the server: the others wait for what he finds.
@@ -85,7 +85,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn open(
-        place: Arc<Place>,
+        place: Arc<Endpoint>,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerFault> {
         let nodes = Arc::new(Nodes::find(&place, None).await?);
@@ -102,7 +102,7 @@ impl Link {
         })
     }
 
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &Endpoint {
         &self.place
     }
 

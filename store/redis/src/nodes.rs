@@ -9,7 +9,7 @@
 use super::{
     connection::Connection,
     marker::MARKER,
-    place::{CONNECT_TIMEOUT, Place},
+    place::{CONNECT_TIMEOUT, Endpoint},
     record::{BUCKETS, Bucket},
     server,
 };
@@ -46,7 +46,7 @@ pub(super) struct Nodes {
 impl Nodes {
     /// Finds them by one that is connected, by the server of the URL, or by one that was known before. Connections that hold
     /// are kept.
-    pub(super) async fn find(place: &Place, before: Option<&Self>) -> Result<Self, ServerFault> {
+    pub(super) async fn find(place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerFault> {
         let begun = Instant::now();
         let connected = before
             .into_iter()
@@ -68,7 +68,7 @@ impl Nodes {
         Err(fault.unwrap_or_else(incomplete))
     }
 
-    async fn by(door: Door, place: &Place, before: Option<&Self>) -> Result<Self, ServerFault> {
+    async fn by(door: Door, place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerFault> {
         let connection = match door {
             Door::Open(connection) => connection,
             Door::Shut(client) => Connection::to(&client).await?,
@@ -78,7 +78,7 @@ impl Nodes {
 
     async fn through(
         door: &Connection,
-        place: &Place,
+        place: &Endpoint,
         before: Option<&Self>,
     ) -> Result<Self, ServerFault> {
         let told = server::info(door, Some("cluster")).await?;
@@ -184,7 +184,7 @@ struct Share {
 
 impl Share {
     async fn node(&self, before: Option<&Nodes>) -> Result<Node, ServerFault> {
-        let shown = Place::shown_as(&self.client);
+        let shown = Endpoint::shown_as(&self.client);
         let known = before.into_iter().flat_map(Nodes::iter).find(|node| {
             node.name == self.name && node.connection.shown() == shown && !node.connection.is_lost()
         });
@@ -200,7 +200,7 @@ impl Share {
 }
 
 /// Who has what, as the server at the door knows it.
-async fn shares(door: &Connection, place: &Place) -> Result<Vec<Share>, ServerFault> {
+async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<Share>, ServerFault> {
     let mut question = redis::cmd("CLUSTER");
     let told = door
         .ask(question.arg("SLOTS"))

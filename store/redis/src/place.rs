@@ -23,7 +23,7 @@ const QUEUED_MAX: usize = 256;
 const WRITTEN_AT_ONCE: usize = 64 << 10;
 
 /// A server and a database in it; or one of a cluster, by which the others are found.
-pub(super) struct Place {
+pub(super) struct Endpoint {
     client: Client,
     /// Those of its cluster, as they were found last: where it is asked when the first is down.
     known: RwLock<Vec<Client>>,
@@ -33,7 +33,7 @@ pub(super) struct Place {
     pub(super) accepts_unverified: bool,
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn of(server: &Server) -> Result<Self, ServerFault> {
         let unusable = |error: redis::RedisError| ServerFault::Url(error.to_string());
         let info = server

@@ -6,10 +6,10 @@
 //! and with the schema.
 
 use semel_core::{
-    ledger::{Entry, EntryFault, Labels, StateLabel},
+    ledger::{Entry, EntryError, EntryLabels, StateLabel},
     model::{Incarnation, Stamp, StoreKey, Tenant},
 };
-use semel_store::{Keep, Moment, Stored, Version};
+use semel_store::{Moment, Retention, Stored, Version};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -87,12 +87,12 @@ impl NewRecord {
         key: StoreKey,
         entry: &Entry,
         version: Version,
-        keep: Keep,
-    ) -> Result<Self, EntryFault> {
+        keep: Retention,
+    ) -> Result<Self, EntryError> {
         let labels = entry.labels();
         let keep_ms = match keep {
-            Keep::UntilRemoved => NEVER_MS,
-            Keep::Seconds(seconds) => seconds.saturating_mul(1000).min(NEVER_MS),
+            Retention::UntilRemoved => NEVER_MS,
+            Retention::Seconds(seconds) => seconds.saturating_mul(1000).min(NEVER_MS),
         };
         let bytes = entry.to_bytes()?;
         let tenant = tenant(labels.tenant.as_ref());
@@ -115,7 +115,7 @@ impl NewRecord {
 }
 
 /// What somebody has yet to end, or to look at.
-fn is_open(labels: &Labels) -> bool {
+fn is_open(labels: &EntryLabels) -> bool {
     labels.state.is_open() || labels.due_in_seconds.is_some()
 }
 
@@ -164,7 +164,7 @@ fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) 
 }
 
 /// What was found in a record.
-pub(super) fn read(key: StoreKey, record: &[u8]) -> Result<Stored, EntryFault> {
+pub(super) fn read(key: StoreKey, record: &[u8]) -> Result<Stored, EntryError> {
     let parts = Parts::of(record).ok_or_else(|| damaged("it is cut off"))?;
     if parts.sum != sum(key, &parts.version, &parts.head, parts.tenant, parts.entry) {
         return Err(damaged("it is not what was written"));
@@ -182,8 +182,8 @@ pub(super) fn version(record: &[u8]) -> Option<Version> {
     record.first_chunk().copied().map(Version::from_bytes)
 }
 
-fn damaged(how: &str) -> EntryFault {
-    EntryFault::Damaged(how.to_owned())
+fn damaged(how: &str) -> EntryError {
+    EntryError::Damaged(how.to_owned())
 }
 
 struct Parts<'a> {

@@ -4,7 +4,7 @@ use super::{
     inspect::{self, SCHEMA},
     marker::{LIFE_BYTES, MARKER, Marker},
     nodes::Nodes,
-    place::Place,
+    place::Endpoint,
     record::{BUCKETS, Bucket},
     script::{ADOPT, BEGIN, Script},
 };
@@ -30,7 +30,7 @@ pub enum RedisSetUp {
 const AT_ONCE: u16 = 256;
 
 /// Makes the ledger, unless it is there and whole.
-pub(super) async fn set_up(place: &Place) -> Result<RedisSetUp, ServerFault> {
+pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetUp, ServerFault> {
     let (nodes, there) = find(place).await?;
     let Some(marker) = there else {
         begin(&nodes, b"").await?;
@@ -49,7 +49,7 @@ pub(super) async fn set_up(place: &Place) -> Result<RedisSetUp, ServerFault> {
 }
 
 /// Lets it begin another life, whole or not.
-pub(super) async fn renew(place: &Place) -> Result<RedisSetUp, ServerFault> {
+pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetUp, ServerFault> {
     let (nodes, there) = find(place).await?;
     let ended = there.as_ref().map_or(&[][..], |marker| &marker.life);
     let lost = begin(&nodes, ended).await?;
@@ -61,7 +61,7 @@ pub(super) async fn renew(place: &Place) -> Result<RedisSetUp, ServerFault> {
 }
 
 /// The servers, if they are fit for a ledger, and the ledger's marker.
-async fn find(place: &Place) -> Result<(Nodes, Option<Marker>), ServerFault> {
+async fn find(place: &Endpoint) -> Result<(Nodes, Option<Marker>), ServerFault> {
     let nodes = Nodes::find(place, None).await?;
     match inspect::examine(&nodes, place).await?.marker {
         Some(marker) if marker.schema > SCHEMA => Err(ServerFault::Newer {

@@ -6,7 +6,7 @@
 //! In a cluster any server is listened to: what is published goes to all of them. Channels of a slot (`SPUBLISH`) would spare
 //! them that, and every host would have to listen to every server.
 
-use super::place::{CONNECT_TIMEOUT, Place};
+use super::place::{CONNECT_TIMEOUT, Endpoint};
 use futures_util::StreamExt;
 use redis::{
     Msg, RedisResult,
@@ -87,7 +87,7 @@ impl Drop for Listening<'_> {
 }
 
 /// Listens for as long as it is let.
-pub(super) async fn listen(place: Arc<Place>, ears: Arc<Ears>) {
+pub(super) async fn listen(place: Arc<Endpoint>, ears: Arc<Ears>) {
     loop {
         for client in place.doors() {
             if let Ok(Ok(news)) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
@@ -111,7 +111,7 @@ pub(super) async fn listen(place: Arc<Place>, ears: Arc<Ears>) {
 struct Hearing<'a> {
     sink: PubSubSink,
     heard: BTreeSet<usize>,
-    place: &'a Place,
+    place: &'a Endpoint,
     ears: &'a Ears,
 }
 

@@ -69,7 +69,7 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Clock, Created, Keep, Page, Pauses, Query, Removed, Replaced, Store, StoreError, Stored,
+    Clock, Created, Page, Pauses, Query, Removed, Replaced, Retention, Store, StoreError, Stored,
     SystemClock, Version, Waiters,
 };
 use std::{fmt, path::Path, process, sync::Arc, time::Duration};
@@ -194,7 +194,7 @@ impl Store for SqliteStore {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();
@@ -218,7 +218,7 @@ impl Store for SqliteStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();
@@ -244,7 +244,7 @@ impl Store for SqliteStore {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();

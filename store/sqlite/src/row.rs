@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 use semel_core::{
-    ledger::{Entry, EntryFault, Labels},
+    ledger::{Entry, EntryError, EntryLabels},
     model::{Boot, Incarnation, Stamp, StoreKey},
 };
-use semel_store::{Clock, Keep, Stored, Version};
+use semel_store::{Clock, Retention, Stored, Version};
 use std::sync::Arc;
 
 /// An odd number without a pattern.
@@ -29,12 +29,12 @@ impl Time {
 pub(super) struct NewRow {
     pub(super) entry: Vec<u8>,
     pub(super) version: Version,
-    pub(super) keep: Keep,
-    pub(super) labels: Labels,
+    pub(super) keep: Retention,
+    pub(super) labels: EntryLabels,
 }
 
 impl NewRow {
-    pub(super) fn of(entry: &Entry, version: Version, keep: Keep) -> Result<Self, EntryFault> {
+    pub(super) fn of(entry: &Entry, version: Version, keep: Retention) -> Result<Self, EntryError> {
         Ok(Self {
             entry: entry.to_bytes()?,
             version,
@@ -140,12 +140,12 @@ impl Row {
         })
     }
 
-    pub(super) fn into_stored(self) -> Result<Stored, EntryFault> {
+    pub(super) fn into_stored(self) -> Result<Stored, EntryError> {
         if !self.is_whole() {
-            return Err(EntryFault::Damaged("it is not what was written".to_owned()));
+            return Err(EntryError::Damaged("it is not what was written".to_owned()));
         }
         let version = <[u8; 16]>::try_from(self.version).map_err(|version| {
-            EntryFault::Damaged(format!("a version of {} bytes", version.len()))
+            EntryError::Damaged(format!("a version of {} bytes", version.len()))
         })?;
         Ok(Stored {
             entry: Arc::new(Entry::from_bytes(&self.entry)?),

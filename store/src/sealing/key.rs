@@ -2,8 +2,8 @@
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use semel_core::{
-    key::{Secret, SecretFault},
-    model::{WordFault, checked_name},
+    key::{Secret, SecretError},
+    model::{IdentifierError, checked_name},
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -12,10 +12,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub enum SealingFault {
     /// Its name is none.
     #[error("{0}")]
-    Name(#[from] WordFault),
+    Name(#[from] IdentifierError),
     /// Its secret is none.
     #[error("{0}")]
-    Secret(#[from] SecretFault),
+    Secret(#[from] SecretError),
     /// Two keys have one name.
     #[error("two sealing keys are named `{0}`: give each a name of its own")]
     Twice(String),

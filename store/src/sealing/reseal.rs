@@ -4,7 +4,7 @@ use super::{SealingStore, seal};
 use crate::fresh_nonce;
 use crate::{Page, Query, Replaced, Store, StoreError};
 use semel_core::{
-    ledger::{self, Command, Entry, EntryFault, Present, Step},
+    ledger::{self, Command, Entry, EntryError, PresentRecord, Transition},
     model::StoreKey,
 };
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
@@ -130,17 +130,17 @@ impl SealingStore {
         };
         let record = match opened {
             Ok(record) => record,
-            Err(EntryFault::NoKey { id }) => return Ok(Became::NoKey(id)),
+            Err(EntryError::NoKey { id }) => return Ok(Became::NoKey(id)),
             Err(_) => return Ok(Became::Damaged),
         };
         let (expected, present) = (
             stored.version,
-            Some(Present {
+            Some(PresentRecord {
                 record: &record,
                 written: stored.written,
             }),
         );
-        let Ok(Step {
+        let Ok(Transition {
             write: Some((record, keep)),
             ..
         }) = ledger::apply(present, &Command::Rewrite, now)

@@ -12,7 +12,7 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use semel_core::{
-    ledger::{EntryFault, Record, Sealed, Secrets},
+    ledger::{EntryError, Record, RecordSecrets, SealedRecord},
     model::StoreKey,
 };
 use zeroize::Zeroizing;
@@ -28,11 +28,11 @@ pub(super) fn seal(
     at: StoreKey,
     version: Version,
     record: &Record,
-) -> Result<Sealed, StoreError> {
+) -> Result<SealedRecord, StoreError> {
     let mut open = record.clone();
-    let secrets = Secrets::take(&mut open);
+    let secrets = RecordSecrets::take(&mut open);
     let secrets = Zeroizing::new(serde_json::to_vec(&secrets).map_err(|fault| unwritable(&fault))?);
-    Sealed::new(open, key.id().to_owned(), |open| {
+    SealedRecord::new(open, key.id().to_owned(), |open| {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|fault| unwritable(&fault))?;
         let beside = beside(key.id(), at, version, open);
@@ -53,13 +53,13 @@ pub(super) fn open(
     keys: &SealingKeys,
     at: StoreKey,
     version: Version,
-    sealed: &Sealed,
-) -> Result<Record, EntryFault> {
+    sealed: &SealedRecord,
+) -> Result<Record, EntryError> {
     let id = sealed.key_id();
     let key = keys
         .named(id)
-        .ok_or_else(|| EntryFault::NoKey { id: id.to_owned() })?;
-    let unsealable = || EntryFault::Unsealable { id: id.to_owned() };
+        .ok_or_else(|| EntryError::NoKey { id: id.to_owned() })?;
+    let unsealable = || EntryError::Unsealable { id: id.to_owned() };
     let bytes = BASE64.decode(sealed.sealed()).map_err(|_| unsealable())?;
     let (nonce, text) = bytes
         .split_first_chunk::<NONCE_BYTES>()
@@ -72,7 +72,7 @@ pub(super) fn open(
         .cipher()
         .decrypt(&XNonce::from(*nonce), payload)
         .map_err(|_| unsealable())?;
-    let secrets: Secrets =
+    let secrets: RecordSecrets =
         serde_json::from_slice(&Zeroizing::new(secrets)).map_err(|_| unsealable())?;
     let mut record = sealed.record().clone();
     secrets.put(&mut record).map_err(|_| unsealable())?;

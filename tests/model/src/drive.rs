@@ -1,12 +1,15 @@
 //! A call on its way: the real guard, driven by hand against the real ledger.
 
 use semel_core::{
-    guard::{Action, End, Event, LedgerFault, Reading, Seen, Unmarked},
-    ledger::{
-        Asker, Command, Fence, GenerationOf, Grant, Kept, Refusal, Reply, Rule, Settlement, Sight,
-        State, Told,
+    guard::{
+        CallEnd, GuardAction, GuardEvent, GuardLedgerError, MarkingError, ProbeOutcome,
+        RecordReading,
     },
-    model::{CallDigest, Effect, Finding, Nonce, Outcome, Probe, Recovery, Verdict},
+    ledger::{
+        ClaimReply, Command, Fence, Grant, KeptOutcome, OperationGeneration, ProbeReport,
+        ProbeRequester, Refusal, Reply, Rule, Settlement, State,
+    },
+    model::{CallDigest, Effect, Nonce, Outcome, Probe, ProbeVerdict, Recovery, Verdict},
 };
 
 use crate::{
@@ -38,10 +41,10 @@ fn judge(outcome: &Outcome) -> Verdict {
     }
 }
 
-fn weigh(answer: &Outcome) -> Finding {
+fn weigh(answer: &Outcome) -> ProbeVerdict {
     match answer {
-        Outcome::Returned(value) if !value.is_null() => Finding::Landed(value.clone()),
-        _ => Finding::Absent,
+        Outcome::Returned(value) if !value.is_null() => ProbeVerdict::Landed(value.clone()),
+        _ => ProbeVerdict::Absent,
     }
 }
 
@@ -62,7 +65,7 @@ impl Town {
     }
 
     /// Reports an event to the guard, and goes on to the next thing that others may come before.
-    pub(crate) fn report(&self, world: &mut World, at: usize, event: Event) {
+    pub(crate) fn report(&self, world: &mut World, at: usize, event: GuardEvent) {
         let mut event = event;
         loop {
             let Some(caller) = self.caller(world, at) else {
@@ -70,13 +73,13 @@ impl Town {
             };
             let action = caller.guard.step(event, 0);
             event = match action {
-                Action::Judge { outcome } => Event::Judged(Ok(judge(&outcome))),
-                Action::Weigh { answer, .. } => Event::Weighed(Ok(weigh(&answer))),
-                Action::Recover(_) if self.plan.advice.len() == 1 => {
+                GuardAction::Judge { outcome } => GuardEvent::Judged(Ok(judge(&outcome))),
+                GuardAction::Weigh { answer, .. } => GuardEvent::Weighed(Ok(weigh(&answer))),
+                GuardAction::Recover(_) if self.plan.advice.len() == 1 => {
                     let advice = self.plan.advice.first().copied().unwrap_or(Advice::Hold);
-                    Event::Recovered(Ok(recovery(advice)))
+                    GuardEvent::Recovered(Ok(recovery(advice)))
                 }
-                Action::Finish(end) => return self.finish(world, at, &end),
+                GuardAction::Finish(end) => return self.finish(world, at, &end),
                 action => {
                     caller.action = action;
                     return;
@@ -85,21 +88,21 @@ impl Town {
         }
     }
 
-    fn finish(&self, world: &mut World, at: usize, end: &End) {
+    fn finish(&self, world: &mut World, at: usize, end: &CallEnd) {
         let landed = match end {
-            End::Executed {
+            CallEnd::Executed {
                 recorded: Ok(reading),
                 ..
             }
-            | End::Told(reading) => {
-                matches!(reading.reply, Reply::Told(Told::Landed))
+            | CallEnd::Told(reading) => {
+                matches!(reading.reply, Reply::Told(ClaimReply::Landed))
             }
             _ => false,
         };
         let op = self.wish(at).op;
-        let took = world
-            .record(op)
-            .filter(|_| landed && op == 0 && self.plan.until == semel_core::model::Until::Delivery);
+        let took = world.record(op).filter(|_| {
+            landed && op == 0 && self.plan.until == semel_core::model::OperationLifetime::Delivery
+        });
         let part = took.map_or(Part::Gone, |record| Part::Answered {
             generation: record.generation,
             attempt: record.landed_attempt(),
@@ -115,13 +118,13 @@ impl Town {
         world: &mut World,
         at: usize,
         command: &Command,
-    ) -> Result<Reading, LedgerFault> {
+    ) -> Result<RecordReading, GuardLedgerError> {
         let op = self.wish(at).op;
         let reply = self
             .ask(world, op, Some(at), command)
-            .map_err(LedgerFault::Refused)?;
+            .map_err(GuardLedgerError::Refused)?;
         let Some(record) = world.record(op) else {
-            return Err(LedgerFault::Away("gone".to_owned()));
+            return Err(GuardLedgerError::Away("gone".to_owned()));
         };
         let delivered = matches!(
             record.state,
@@ -153,7 +156,7 @@ impl Town {
             }
         }
         // The version is the driver's business, and would only tell apart what is the same.
-        Ok(Reading {
+        Ok(RecordReading {
             reply,
             key: store_key(op),
             version: Nonce::from_bytes([0; 16]),
@@ -174,8 +177,10 @@ impl Town {
             nonce(100 + u8::try_from(at).unwrap_or(0), caller.look),
         );
         match action {
-            Action::Claim { read_undelivered } => self.claim(world, at, fresh, read_undelivered),
-            Action::Continue { continuation } => {
+            GuardAction::Claim { read_undelivered } => {
+                self.claim(world, at, fresh, read_undelivered)
+            }
+            GuardAction::Continue { continuation } => {
                 let claimed = self.ask_for(
                     world,
                     at,
@@ -184,9 +189,9 @@ impl Town {
                         nonce: fresh,
                     },
                 );
-                self.report(world, at, Event::Claimed(claimed));
+                self.report(world, at, GuardEvent::Claimed(claimed));
             }
-            Action::Suspend {
+            GuardAction::Suspend {
                 fence,
                 continuation,
                 limit_seconds,
@@ -197,11 +202,11 @@ impl Town {
                     limit_seconds,
                 };
                 let written = self.ask_for(world, at, &command);
-                self.report(world, at, Event::Written(written));
+                self.report(world, at, GuardEvent::Written(written));
             }
-            Action::Mark(grant) => self.mark(world, at, &grant),
-            Action::Run(grant) => self.send(world, at, &grant),
-            Action::Settle {
+            GuardAction::Mark(grant) => self.mark(world, at, &grant),
+            GuardAction::Run(grant) => self.send(world, at, &grant),
+            GuardAction::Settle {
                 grant,
                 outcome,
                 verdict,
@@ -212,7 +217,7 @@ impl Town {
                     fence: grant.fence,
                     generation: grant.generation,
                     series: grant.series,
-                    outcome: Kept::Whole(outcome),
+                    outcome: KeptOutcome::Whole(outcome),
                     verdict,
                     handles: Vec::new(),
                     undid: undid
@@ -223,21 +228,23 @@ impl Town {
                 };
                 self.settle(world, at, settlement);
             }
-            Action::Hold {
+            GuardAction::Hold {
                 fence,
                 outcome,
                 reason,
             } => {
                 let command = Command::Hold {
                     fence,
-                    outcome: outcome.map(Kept::Whole),
+                    outcome: outcome.map(KeptOutcome::Whole),
                     reason,
                 };
                 let written = self.ask_for(world, at, &command);
-                self.report(world, at, Event::Written(written));
+                self.report(world, at, GuardEvent::Written(written));
             }
-            Action::Wait { .. } | Action::Sleep { .. } => self.report(world, at, Event::Woken),
-            Action::Resolve { shown } => {
+            GuardAction::Wait { .. } | GuardAction::Sleep { .. } => {
+                self.report(world, at, GuardEvent::Woken)
+            }
+            GuardAction::Resolve { shown } => {
                 let command = Command::Resolve {
                     nonce: fresh,
                     shown,
@@ -247,9 +254,9 @@ impl Town {
                     facts: Vec::new(),
                 };
                 let claimed = self.ask_for(world, at, &command);
-                self.report(world, at, Event::Claimed(claimed));
+                self.report(world, at, GuardEvent::Claimed(claimed));
             }
-            Action::Look { shown } => {
+            GuardAction::Look { shown } => {
                 let looks_max = self.plan.allowance().looks;
                 let claimed = self.ask_for(
                     world,
@@ -257,22 +264,22 @@ impl Town {
                     &Command::Look {
                         nonce: look,
                         shown,
-                        asker: Asker::Caller,
+                        asker: ProbeRequester::Caller,
                         looks_max,
                     },
                 );
-                self.report(world, at, Event::Claimed(claimed));
+                self.report(world, at, GuardEvent::Claimed(claimed));
             }
-            Action::Probe(_) => {
+            GuardAction::Probe(_) => {
                 let seen = self.seen(world, self.wish(at).op);
-                self.report(world, at, Event::Ran(seen));
+                self.report(world, at, GuardEvent::Ran(seen));
             }
-            Action::Saw { seen } => self.saw(world, at, look, seen),
-            Action::RunOpen
-            | Action::Judge { .. }
-            | Action::Weigh { .. }
-            | Action::Recover(_)
-            | Action::Finish(_) => {}
+            GuardAction::Saw { seen } => self.saw(world, at, look, seen),
+            GuardAction::RunOpen
+            | GuardAction::Judge { .. }
+            | GuardAction::Weigh { .. }
+            | GuardAction::Recover(_)
+            | GuardAction::Finish(_) => {}
         }
     }
 
@@ -281,28 +288,28 @@ impl Town {
             world.memory.told_undone = Some((self.wish(at).op, undone.generation));
         }
         let written = self.ask_for(world, at, &Command::Settle(Box::new(settlement)));
-        self.report(world, at, Event::Written(written));
+        self.report(world, at, GuardEvent::Written(written));
     }
 
-    fn saw(&self, world: &mut World, at: usize, look: Nonce, seen: Seen) {
+    fn saw(&self, world: &mut World, at: usize, look: Nonce, seen: ProbeOutcome) {
         let sight = match seen {
-            Seen::Found { outcome, .. } => Sight::Found {
-                outcome: Kept::Whole(outcome),
+            ProbeOutcome::Found { outcome, .. } => ProbeReport::Found {
+                outcome: KeptOutcome::Whole(outcome),
                 handles: Vec::new(),
                 undid: Vec::new(),
             },
-            Seen::Otherwise(sight) => sight,
+            ProbeOutcome::Otherwise(sight) => sight,
         };
         let written = self.ask_for(world, at, &Command::Saw { nonce: look, sight });
         if let Some(caller) = self.caller(world, at) {
             caller.look += 1;
         }
-        self.report(world, at, Event::Written(written));
+        self.report(world, at, GuardEvent::Written(written));
     }
 
     /// The policy says what to do about what is in doubt.
     pub(crate) fn advise(&self, world: &mut World, at: usize, advice: Advice) {
-        self.report(world, at, Event::Recovered(Ok(recovery(advice))));
+        self.report(world, at, GuardEvent::Recovered(Ok(recovery(advice))));
     }
 
     fn claim(&self, world: &mut World, at: usize, fresh: Nonce, read_undelivered: Option<u32>) {
@@ -315,11 +322,11 @@ impl Town {
         };
         let claimed = self.ask_for(world, at, &Command::Claim(Arc::new(claim)));
         match claimed {
-            Ok(Reading {
-                reply: Reply::Told(Told::BeingUndone { by }),
+            Ok(RecordReading {
+                reply: Reply::Told(ClaimReply::BeingUndone { by }),
                 ..
             }) => self.past_a_mark(world, at, op_of(by)),
-            claimed => self.report(world, at, Event::Claimed(claimed)),
+            claimed => self.report(world, at, GuardEvent::Claimed(claimed)),
         }
     }
 
@@ -371,12 +378,12 @@ impl Town {
             },
         );
         let why = match marked {
-            Ok(_) => return self.report(world, at, Event::Marked(Ok(()))),
+            Ok(_) => return self.report(world, at, GuardEvent::Marked(Ok(()))),
             Err(Refusal::Rule {
                 rule: Rule::OneUndoAtATime,
                 ..
             }) if self.found_void(world, at) => return,
-            Err(refusal) => Unmarked {
+            Err(refusal) => MarkingError {
                 reason: refusal.to_string(),
                 passes: false,
             },
@@ -384,7 +391,7 @@ impl Town {
         if let Some(Some(right)) = self.caller(world, at).map(|caller| caller.right.as_mut()) {
             right.sent = true;
         }
-        self.report(world, at, Event::Marked(Err(why)));
+        self.report(world, at, GuardEvent::Marked(Err(why)));
     }
 
     fn found_void(&self, world: &mut World, at: usize) -> bool {
@@ -426,7 +433,7 @@ impl Town {
             return self.report(
                 world,
                 at,
-                Event::Ran(Outcome::not_sent("the right is void")),
+                GuardEvent::Ran(Outcome::not_sent("the right is void")),
             );
         }
         let key = Key {
@@ -505,8 +512,8 @@ fn recovery(advice: Advice) -> Recovery {
     }
 }
 
-fn generation_named(name: &str) -> Option<GenerationOf> {
-    Some(GenerationOf {
+fn generation_named(name: &str) -> Option<OperationGeneration> {
+    Some(OperationGeneration {
         key: store_key(0),
         generation: name.parse().ok()?,
     })

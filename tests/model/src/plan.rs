@@ -1,11 +1,11 @@
 //! The stories that are told: each plan allows a few troubles at once, so that all their interleavings can be walked.
 
 use semel_core::{
-    guard::Allowance,
-    ledger::{Claim, GenerationOf, PolicyName, Rule, Terms, Undoing},
+    guard::ToolAllowance,
+    ledger::{Claim, OperationGeneration, OperationTerms, PolicyName, Rule, UndoTarget},
     model::{
-        CallDigest, Fingerprint, Form, Nonce, Place, PolicyDigest, Repeats, StoreKey, Target,
-        Tenant, Until,
+        CallDigest, Fingerprint, KeyForm, KeyPlace, Nonce, OperationLifetime, PolicyDigest,
+        RepeatEffect, StoreKey, Target, Tenant,
     },
 };
 
@@ -57,7 +57,7 @@ pub struct Plan {
     /// How many ticks pass.
     pub ticks: u8,
     /// How the target treats repeats, and for how many ticks it remembers; none: nothing is known.
-    pub target: Option<(Repeats, Option<u8>)>,
+    pub target: Option<(RepeatEffect, Option<u8>)>,
     /// How long a lease lasts, in ticks.
     pub lease_ticks: u8,
     /// How long an attempt may take, in ticks.
@@ -67,7 +67,7 @@ pub struct Plan {
     /// How long a refusal is replayed, in ticks.
     pub refusal_ticks: u8,
     /// How long an equal call means the same.
-    pub until: Until,
+    pub until: OperationLifetime,
     /// After how many ticks a probe that found nothing lets it be sent again.
     pub timer: Option<u8>,
     /// Whether calls are killed.
@@ -125,7 +125,7 @@ impl Plan {
             attempt_ticks: 1,
             advice: &[Advice::Hold],
             refusal_ticks: 1,
-            until: Until::Window,
+            until: OperationLifetime::Window,
             timer: None,
             crashes: false,
             loses: false,
@@ -149,8 +149,8 @@ impl Plan {
 
     /// What the operator allows.
     #[must_use]
-    pub fn allowance(&self) -> Allowance {
-        Allowance {
+    pub fn allowance(&self) -> ToolAllowance {
+        ToolAllowance {
             wait_ms: 1,
             reruns: 0,
             retries: 1,
@@ -159,7 +159,7 @@ impl Plan {
             timed_rerun_ms: self
                 .timer
                 .map(|ticks| u64::from(ticks) * u64::from(TICK_SECONDS) * 1_000),
-            ..Allowance::default()
+            ..ToolAllowance::default()
         }
     }
 
@@ -176,8 +176,8 @@ impl Plan {
         let remembers_seconds =
             Some(memory.map_or(Target::FOR_EVER, |ticks| u32::from(ticks) * TICK_SECONDS));
         Some(Target {
-            places: vec![Place::Header("key".to_owned())],
-            form: Form::default(),
+            places: vec![KeyPlace::Header("key".to_owned())],
+            form: KeyForm::default(),
             repeats,
             remembers_seconds,
         })
@@ -186,8 +186,8 @@ impl Plan {
     /// The claim that a call makes.
     #[must_use]
     pub fn claim(&self, wish: Wish, nonce: Nonce) -> Claim {
-        let undoing = Undoing {
-            of: GenerationOf {
+        let undoing = UndoTarget {
+            of: OperationGeneration {
                 key: store_key(0),
                 generation: 1,
             },
@@ -202,7 +202,7 @@ impl Plan {
             nonce,
             tenant: Tenant::default(),
             name_space: String::new(),
-            terms: Terms {
+            terms: OperationTerms {
                 shadow: false,
                 operation: String::new(),
                 identity: Vec::new(),

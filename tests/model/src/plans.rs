@@ -2,7 +2,7 @@
 
 use semel_core::{
     ledger::Rule,
-    model::{Repeats, Until},
+    model::{OperationLifetime, RepeatEffect},
 };
 
 use crate::plan::{Advice, Knowledge, Plan, Wish};
@@ -55,7 +55,7 @@ fn memory() -> Plan {
     Plan {
         needs: &[Rule::TargetRemembers, Rule::RetriesBounded],
         ticks: 4,
-        target: Some((Repeats::Replayed, Some(3))),
+        target: Some((RepeatEffect::Replayed, Some(3))),
         advice: &[Advice::Retry],
         crashes: true,
         loses: true,
@@ -68,7 +68,7 @@ fn retries() -> Plan {
     Plan {
         needs: &[Rule::NoOtherUnresolved, Rule::FinalStands, Rule::OwnerOnly],
         ticks: 1,
-        target: Some((Repeats::Replayed, None)),
+        target: Some((RepeatEffect::Replayed, None)),
         attempt_ticks: 2,
         advice: &[Advice::Retry],
         crashes: true,
@@ -84,7 +84,7 @@ fn effective_repeats() -> Plan {
     Plan {
         needs: &[Rule::RepeatsAreHarmless],
         ticks: 2,
-        target: Some((Repeats::Effective, None)),
+        target: Some((RepeatEffect::Effective, None)),
         advice: &[Advice::Retry],
         crashes: true,
         loses: true,
@@ -96,7 +96,7 @@ fn effective_repeats() -> Plan {
 fn other_noise() -> Plan {
     let mut plan = Plan {
         needs: &[Rule::SameCallAgain],
-        target: Some((Repeats::Replayed, None)),
+        target: Some((RepeatEffect::Replayed, None)),
         advice: &[Advice::Retry],
         crashes: true,
         loses: true,
@@ -114,7 +114,7 @@ fn clocks() -> Plan {
     Plan {
         needs: &[Rule::ClockNeverGrants],
         ticks: 4,
-        target: Some((Repeats::Replayed, Some(3))),
+        target: Some((RepeatEffect::Replayed, Some(3))),
         advice: &[Advice::Retry],
         crashes: true,
         loses: true,
@@ -190,7 +190,7 @@ fn lies_until_delivery() -> Plan {
         needs: &[Rule::EvidenceBarsSending],
         lies: 1,
         reports: true,
-        until: Until::Delivery,
+        until: OperationLifetime::Delivery,
         ticks: 0,
         ..Plan::of("a lie that comes out after the delivery", &[1, 2, 2])
     }
@@ -212,7 +212,7 @@ fn careful_people() -> Plan {
     Plan {
         needs: &[Rule::LastAttemptShown],
         ticks: 2,
-        target: Some((Repeats::Replayed, None)),
+        target: Some((RepeatEffect::Replayed, None)),
         advice: &[Advice::Retry, Advice::Hold],
         crashes: true,
         loses: true,
@@ -269,7 +269,7 @@ fn deliveries() -> Plan {
     Plan {
         needs: &[Rule::DeliveredFirst, Rule::ReadBeforeDelivery],
         ticks: 0,
-        until: Until::Delivery,
+        until: OperationLifetime::Delivery,
         crashes: true,
         unsent: true,
         ..Plan::of("outcomes that last until they are taken", &[1, 1, 1])
@@ -280,9 +280,9 @@ fn late_deliveries() -> Plan {
     Plan {
         needs: &[Rule::GenerationAgrees, Rule::DeliveryNamesItsOutcome],
         ticks: 0,
-        target: Some((Repeats::Replayed, None)),
+        target: Some((RepeatEffect::Replayed, None)),
         advice: &[Advice::Retry],
-        until: Until::Delivery,
+        until: OperationLifetime::Delivery,
         loses: true,
         reports: true,
         ..Plan::of("delivery marks and answers that come late", &[1, 1, 1])

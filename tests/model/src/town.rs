@@ -9,8 +9,10 @@ use crate::{
     world::{Caller, Filed, Memory, Message, Op, Part, Shown, World},
 };
 use semel_core::{
-    guard::{Action, Guard},
-    ledger::{Command, Decision, Kept, Present, Refusal, Reply, Rules, State, apply_under},
+    guard::{Guard, GuardAction},
+    ledger::{
+        Command, Decision, KeptOutcome, PresentRecord, Refusal, Reply, Rules, State, apply_under,
+    },
     model::{Boot, Incarnation, Outcome, Stamp},
 };
 use stateright::{Model, Property};
@@ -131,7 +133,7 @@ impl Town {
     ) -> Result<Reply, Refusal> {
         let before = world.filed.get(&op).cloned();
         let now = self.stamp(world);
-        let present = before.as_ref().map(|filed| Present {
+        let present = before.as_ref().map(|filed| PresentRecord {
             record: &filed.record,
             written: filed.written,
         });
@@ -179,10 +181,10 @@ impl Town {
         let plan = &self.plan;
         let sent = caller.right.is_some_and(|right| right.sent);
         match &caller.action {
-            Action::Recover(_) => {
+            GuardAction::Recover(_) => {
                 deeds.extend(plan.advice.iter().map(|advice| Deed::Advise(who, *advice)))
             }
-            Action::Run(grant) if sent => {
+            GuardAction::Run(grant) if sent => {
                 let travels = world
                     .messages
                     .iter()
@@ -194,7 +196,7 @@ impl Town {
                     deeds.push(Deed::Suspend(who));
                 }
             }
-            Action::Run(_) => {
+            GuardAction::Run(_) => {
                 deeds.push(Deed::Step(who));
                 if plan.unsent {
                     deeds.push(Deed::Fail(who));
@@ -202,12 +204,15 @@ impl Town {
             }
             _ => deeds.push(Deed::Step(who)),
         }
-        if plan.renews && matches!(caller.action, Action::Run(_)) {
+        if plan.renews && matches!(caller.action, GuardAction::Run(_)) {
             deeds.push(Deed::Renew(who));
         }
         let begun = caller.nonces > 0
             || caller.look > 0
-            || matches!(caller.action, Action::Probe(_) | Action::Saw { .. });
+            || matches!(
+                caller.action,
+                GuardAction::Probe(_) | GuardAction::Saw { .. }
+            );
         if plan.crashes && begun {
             deeds.push(Deed::Crash(who));
         }
@@ -289,7 +294,7 @@ impl Town {
             }
             if self.plan.ages
                 && *op > 0
-                && matches!(filed.keep, semel_core::ledger::Keep::Seconds(_))
+                && matches!(filed.keep, semel_core::ledger::Retention::Seconds(_))
             {
                 deeds.push(Deed::Vanish(*op));
             }
@@ -300,7 +305,7 @@ impl Town {
         world
             .callers()
             .find_map(|(at, caller)| match &caller.action {
-                Action::Run(grant) if grant.fence == message.fence => Some(at),
+                GuardAction::Run(grant) if grant.fence == message.fence => Some(at),
                 _ => None,
             })
     }
@@ -337,7 +342,7 @@ impl Town {
 
 fn attested(outcome: Option<Outcome>) -> Decision {
     Decision::Landed {
-        outcome: outcome.map(Kept::Whole),
+        outcome: outcome.map(KeptOutcome::Whole),
         handles: Vec::new(),
     }
 }

@@ -2,9 +2,10 @@
 
 use semel_core::{
     ledger::{
-        Asker, By, Claim, Command, Grant, Kept, LookFrom, Record, Reply, Sight, State, Told, Via,
+        Claim, ClaimReply, Command, Grant, KeptOutcome, LandingSource, ProbeOrigin, ProbeReport,
+        ProbeRequester, Record, ReleaseSource, Reply, State,
     },
-    model::{Stamp, Until},
+    model::{OperationLifetime, Stamp},
 };
 
 use crate::{
@@ -105,7 +106,13 @@ impl Town {
             .before
             .map(|before| &*before.record)
             .filter(|record| {
-                let by_owner = matches!(record.state, State::Refused { by: By::Owner, .. });
+                let by_owner = matches!(
+                    record.state,
+                    State::Refused {
+                        by: ReleaseSource::Owner,
+                        ..
+                    }
+                );
                 by_owner && (record.generation, record.series) == (grant.generation, grant.series)
             });
         world.promise(Promise::OneContentOneKey, refused.is_none());
@@ -125,8 +132,8 @@ impl Town {
         }
         if generation > 1 {
             let closed = world.memory.undone & bit(generation - 1) != 0;
-            let taken =
-                self.plan.until == Until::Delivery && world.memory.taken & bit(generation - 1) != 0;
+            let taken = self.plan.until == OperationLifetime::Delivery
+                && world.memory.taken & bit(generation - 1) != 0;
             world.promise(Promise::TakenOrUndone, closed || taken);
             self.watch_undoing(world, generation);
         }
@@ -141,7 +148,7 @@ impl Town {
             .is_some_and(|read| read < generation && world.memory.undone & bit(read) == 0);
         world.promise(
             Promise::ReadersKeepTheirs,
-            !owed || self.plan.until == Until::Window,
+            !owed || self.plan.until == OperationLifetime::Window,
         );
     }
 
@@ -181,7 +188,7 @@ impl Town {
     /// A right to send what undoes is no use without its mark, so it counts only past the marking.
     fn marked_and(&self, world: &World, may_send: bool) -> bool {
         let ready = world.callers().any(|(_, caller)| {
-            matches!(caller.action, semel_core::guard::Action::Run(_))
+            matches!(caller.action, semel_core::guard::GuardAction::Run(_))
                 && caller.right.is_some_and(|right| {
                     right.key.op > 0 && !right.sent && world.tick < right.until
                 })
@@ -192,7 +199,7 @@ impl Town {
     fn watch_look(&self, world: &mut World, answer: &Answer<'_>) {
         let Some(before) = answer.before else { return };
         if let Command::Look {
-            asker: Asker::Caller,
+            asker: ProbeRequester::Caller,
             looks_max,
             ..
         } = answer.command
@@ -205,25 +212,31 @@ impl Town {
         }
     }
 
-    fn watch_told(&self, world: &mut World, answer: &Answer<'_>, record: &Record, told: &Told) {
+    fn watch_told(
+        &self,
+        world: &mut World,
+        answer: &Answer<'_>,
+        record: &Record,
+        told: &ClaimReply,
+    ) {
         let Command::Claim(claim) = answer.command else {
             return;
         };
         match told {
-            Told::Landed if answer.op == 0 => {
+            ClaimReply::Landed if answer.op == 0 => {
                 let content = claim.terms.content.as_bytes().first().copied().unwrap_or(0);
                 let own = record.standing_outcome()
-                    == Some(&Kept::Whole(done(record.generation, content)));
+                    == Some(&KeptOutcome::Whole(done(record.generation, content)));
                 let attested = matches!(
                     record.state,
                     State::Landed {
-                        via: Via::Person(_),
+                        via: LandingSource::Person(_),
                         ..
                     }
                 );
                 world.promise(Promise::OwnOutcome, own || attested);
             }
-            Told::Running {
+            ClaimReply::Running {
                 continuation: None, ..
             } => {
                 let runs = matches!(record.state, State::Started | State::Retrying);
@@ -293,7 +306,7 @@ impl Town {
         }
         if let (
             State::Probing {
-                from: LookFrom::Held,
+                from: ProbeOrigin::Held,
                 ..
             },
             Command::Saw { sight, .. },
@@ -301,11 +314,14 @@ impl Town {
         {
             let back = matches!(
                 record.state,
-                State::Held { .. } | State::Released { by: By::Owner }
+                State::Held { .. }
+                    | State::Released {
+                        by: ReleaseSource::Owner
+                    }
             );
             world.promise(
                 Promise::HeldLooks,
-                back || matches!(sight, Sight::Found { .. }),
+                back || matches!(sight, ProbeReport::Found { .. }),
             );
         }
         if let Command::Undo { generation, .. } | Command::MarkUndoing { generation, .. } =
@@ -372,9 +388,9 @@ impl Town {
                 record.landed_evidence().next().is_none(),
             );
             let knows = match by {
-                By::Owner => true,
-                By::Person(_) => matches!(self.plan.person, Some((Knowledge::True, _))),
-                By::TimedRerun => false,
+                ReleaseSource::Owner => true,
+                ReleaseSource::Person(_) => matches!(self.plan.person, Some((Knowledge::True, _))),
+                ReleaseSource::TimedRerun => false,
             };
             let excused = world.memory.lies > 0 || world.memory.losses > 0;
             let may_have =
@@ -385,7 +401,9 @@ impl Town {
             return;
         }
         match &record.state {
-            State::Released { by: By::TimedRerun } => {
+            State::Released {
+                by: ReleaseSource::TimedRerun,
+            } => {
                 world.memory.licences += 1;
                 let started = record.last().map(|last| last.started.at(answer.now));
                 let gone = started.map_or(0, |started| answer.now.shortest_since(&started));
@@ -395,16 +413,22 @@ impl Town {
                     .is_some_and(|ticks| gone >= u64::from(ticks) * TICK_MS);
                 world.promise(Promise::RerunsWait, over);
             }
-            State::Released { by: By::Person(_) } => {
+            State::Released {
+                by: ReleaseSource::Person(_),
+            } => {
                 let knows = matches!(self.plan.person, Some((Knowledge::True, _)));
                 world.memory.licences += u8::from(!knows);
                 world.memory.person_refused = false;
                 world.memory.refused = None;
             }
             State::Refused {
-                by: By::Person(_), ..
+                by: ReleaseSource::Person(_),
+                ..
             } => world.memory.person_refused = true,
-            State::Refused { by: By::Owner, .. } => {
+            State::Refused {
+                by: ReleaseSource::Owner,
+                ..
+            } => {
                 let content = record
                     .terms
                     .content

@@ -1,8 +1,8 @@
 //! The state of the world: what lies in the ledger, who does what, what travels, what took effect.
 
 use semel_core::{
-    guard::{Action, Guard},
-    ledger::{Decision, Fence, Keep, Record},
+    guard::{Guard, GuardAction},
+    ledger::{Decision, Fence, Record, Retention},
     model::{Outcome, Stamp},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -34,7 +34,7 @@ pub struct Filed {
     /// When it was written.
     pub written: Stamp,
     /// How long it is kept.
-    pub keep: Keep,
+    pub keep: Retention,
     /// How often it was written, where a plan needs to tell versions apart.
     pub version: u8,
 }
@@ -58,7 +58,7 @@ pub struct Caller {
     /// The guard, as it is in the library.
     pub guard: Guard,
     /// What it is to do next.
-    pub action: Action,
+    pub action: GuardAction,
     /// Its right to send.
     pub right: Option<Right>,
     /// How many nonces it used up.

@@ -4,7 +4,7 @@
 
 use crate::world::{Bank, ask, ask_in_vain, charging, host, intent, memory, with};
 use semel::{
-    model::{Answer, Call, Next},
+    model::{Answer, Call, NextStep},
     runtime::Semel,
 };
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn refused(semel: &Semel, arguments: Value) -> String {
     let answer = ask_in_vain(semel, Call::new("charge", arguments).unwrap()).await;
     let Answer::Refused {
         reason,
-        next: Next::CorrectTheCall,
+        next: NextStep::CorrectTheCall,
     } = answer
     else {
         panic!("{answer:?}")

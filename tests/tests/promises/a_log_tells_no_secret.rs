@@ -7,11 +7,11 @@ use crate::{
     world::{CANARY, charging, failing, host, intent, load, log, memory, policy, use_ledger, with},
 };
 use semel::{
-    key::{KeyScheme, Mode, Secret},
-    ledger::{Decision, Kept, Person},
+    key::{KeyMode, KeyScheme, Secret},
+    ledger::{Decision, KeptOutcome, Person},
     model::{
-        Answer, Call, Failure as Failed, Field, Finding, Operation, Outcome, Probe, Run, Scope,
-        Tenant, ToolMode, Until,
+        Answer, Call, Failure as Failed, Field, Operation, OperationLifetime, Outcome, Probe,
+        ProbeVerdict, Run, Scope, Tenant, ToolMode,
     },
     runtime::{Begun, Erasing, Semel, Tool},
     store::{SealingKey, SealingKeys, SealingStore, Store},
@@ -130,7 +130,7 @@ async fn operate(semel: &Semel) {
             why: told_in("a ground"),
         };
         let decision = Decision::Landed {
-            outcome: Some(Kept::Whole(landed())),
+            outcome: Some(KeptOutcome::Whole(landed())),
             handles: vec![told_in("a handle")],
         };
         let shown = listed.record.last().map_or(0, |last| last.fence.number);
@@ -173,7 +173,7 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
         ..talkative().await
     };
     let keyed = KeyScheme::new(
-        Mode::Enforce,
+        KeyMode::Enforce,
         Some(Secret::new(told_in("the secret of all keys").as_bytes()).unwrap()),
     );
     let hosts = [
@@ -275,7 +275,7 @@ fn who_prints_a_value_prints_no_secret() {
         identity: field(),
         content: field(),
         scope: Scope::Tenant,
-        until: Until::Window,
+        until: OperationLifetime::Window,
         window_seconds: 1,
         attempt_seconds: 1,
         target: None,
@@ -322,8 +322,8 @@ fn who_prints_a_value_prints_no_secret() {
         ),
         format!(
             "{:?} {:?}",
-            Finding::Landed(json!(told_in("a finding"))),
-            Finding::Conflicting(told_in("a finding"))
+            ProbeVerdict::Landed(json!(told_in("a finding"))),
+            ProbeVerdict::Conflicting(told_in("a finding"))
         ),
         format!(
             "{:?}",
@@ -333,7 +333,7 @@ fn who_prints_a_value_prints_no_secret() {
             }
         ),
         format!("{config:?} {around:?}"),
-        format!("{:?}", Kept::Whole(landed())),
+        format!("{:?}", KeptOutcome::Whole(landed())),
     ];
     for printed in printed {
         assert!(

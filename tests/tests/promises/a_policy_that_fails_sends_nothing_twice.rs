@@ -7,7 +7,7 @@ use crate::{
 };
 use semel::{
     engine::{Engine, Limits},
-    model::{Answer, Next, Outcome},
+    model::{Answer, NextStep, Outcome},
     runtime::{Semel, Tool},
 };
 use serde_json::json;
@@ -37,7 +37,7 @@ async fn what_goes_wrong_before_the_claim_sends_nothing_and_records_nothing() {
             reason.contains("`lean`") && reason.contains("derive"),
             "{why}: {reason}"
         );
-        assert_eq!(next, Next::CorrectTheCall);
+        assert_eq!(next, NextStep::CorrectTheCall);
         assert!(semel.ledger().list(None, &[], 10).await.unwrap().is_empty());
     }
 }

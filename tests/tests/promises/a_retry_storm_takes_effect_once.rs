@@ -6,7 +6,7 @@ use crate::world::{
     Bank, ask, ask_in_vain, charge, charging, charging_a_bank_that_remembers, host, intent, memory,
     told, with,
 };
-use semel::model::{Answer, Next, Outcome};
+use semel::model::{Answer, NextStep, Outcome};
 use serde_json::json;
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn where_nothing_is_known_of_the_bank_a_person_decides_and_nothing_is_sent
     let Answer::Held { next, outcome, .. } = &first else {
         panic!("{first:?}")
     };
-    assert_eq!(*next, Next::AskAPerson);
+    assert_eq!(*next, NextStep::AskAPerson);
     assert_eq!(*outcome, Some(Outcome::no_answer("timed out after 30 s")));
     for _ in 0..5 {
         assert_eq!(ask_in_vain(&semel, charge()).await.word(), "held");

@@ -11,10 +11,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use semel::{
-    ledger::{Entry, Tally, Would},
-    model::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, Unguarded},
+    ledger::{Entry, ShadowOutcome, Tally},
+    model::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, UnguardedReason},
     runtime::{Begun, Erasing, Semel, Tool},
-    store::{Created, Keep, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
+    store::{
+        Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
+    },
 };
 use semel_conformance::Failure;
 use serde_json::json;
@@ -43,7 +45,7 @@ async fn tally(semel: &Semel) -> Tally {
     report.remove(0)
 }
 
-fn counts(counts: &[(Would, u64)]) -> BTreeMap<Would, u64> {
+fn counts(counts: &[(ShadowOutcome, u64)]) -> BTreeMap<ShadowOutcome, u64> {
     counts.iter().copied().collect()
 }
 
@@ -62,7 +64,7 @@ async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
             matches!(
                 answer,
                 Answer::Passed {
-                    why: Unguarded::Shadow,
+                    why: UnguardedReason::Shadow,
                     ..
                 }
             ),
@@ -88,10 +90,10 @@ async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
     );
     let tally = tally(&semel).await;
     let expected = [
-        (Would::Execute, 1),
-        (Would::Replay, 2),
-        (Would::Conflict, 1),
-        (Would::BeRefused, 1),
+        (ShadowOutcome::Execute, 1),
+        (ShadowOutcome::Replay, 2),
+        (ShadowOutcome::Conflict, 1),
+        (ShadowOutcome::BeRefused, 1),
     ];
     assert_eq!(
         (tally.tool.as_str(), &tally.counts),
@@ -104,7 +106,10 @@ async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
         .collect();
     assert_eq!(
         examples,
-        [(Would::Replay, 2, "charge"), (Would::Conflict, 1, "charge")]
+        [
+            (ShadowOutcome::Replay, 2, "charge"),
+            (ShadowOutcome::Conflict, 1, "charge")
+        ]
     );
     // It is in the ledger, not in this host, and its record is found by the key that the report names.
     let another = host(
@@ -182,7 +187,7 @@ async fn what_is_in_doubt_or_without_effect_is_told_as_a_guard_would_have_it() {
     outcomes("A2", Outcome::Returned(json!({ "id": "ch_2" }))).await;
     assert_eq!(
         tally(&semel).await.counts,
-        counts(&[(Would::Execute, 3), (Would::BeHeld, 1)])
+        counts(&[(ShadowOutcome::Execute, 3), (ShadowOutcome::BeHeld, 1)])
     );
 }
 
@@ -194,7 +199,10 @@ async fn a_repeat_that_is_meant_once_the_outcome_was_taken_is_no_repeat() {
     for _ in 0..5 {
         ask(&semel, charge(), &bank).await;
     }
-    assert_eq!(tally(&semel).await.counts, counts(&[(Would::Execute, 5)]));
+    assert_eq!(
+        tally(&semel).await.counts,
+        counts(&[(ShadowOutcome::Execute, 5)])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,12 +251,15 @@ async fn nobody_waits_for_anybody() {
     }
     let counted = tally(&semel).await.counts;
     assert_eq!(
-        (counted[&Would::Execute], counted.values().sum::<u64>()),
+        (
+            counted[&ShadowOutcome::Execute],
+            counted.values().sum::<u64>()
+        ),
         (1, 20),
         "{counted:?}"
     );
     assert!(
-        counted.contains_key(&Would::Wait),
+        counted.contains_key(&ShadowOutcome::Wait),
         "some would have waited: {counted:?}"
     );
 }
@@ -273,7 +284,7 @@ async fn a_ledger_that_is_away_costs_nothing_and_is_told_once_it_is_back() {
     failing.heal();
     ask(&semel, charge(), &bank).await;
     let counted = tally(&semel).await.counts;
-    assert!(counted[&Would::FailByLedger] >= 3, "{counted:?}");
+    assert!(counted[&ShadowOutcome::FailByLedger] >= 3, "{counted:?}");
     assert_eq!(
         counted.values().sum::<u64>(),
         bank.requests() as u64,
@@ -292,7 +303,7 @@ impl Store for Hanging {
         _: StoreKey,
         _: &Arc<Entry>,
         _: Version,
-        _: Keep,
+        _: Retention,
     ) -> Result<Created, StoreError> {
         pending().await
     }
@@ -303,7 +314,7 @@ impl Store for Hanging {
         _: Version,
         _: &Arc<Entry>,
         _: Version,
-        _: Keep,
+        _: Retention,
     ) -> Result<Replaced, StoreError> {
         pending().await
     }
@@ -371,8 +382,8 @@ async fn a_ledger_that_never_answers_keeps_nobody() {
 #[tokio::test]
 async fn a_policy_that_traps_or_loops_keeps_nobody() {
     for (body, would) in [
-        ("(unreachable)", Would::FailByPolicy),
-        ("(loop (br 0)) (unreachable)", Would::FailByPolicy),
+        ("(unreachable)", ShadowOutcome::FailByPolicy),
+        ("(loop (br 0)) (unreachable)", ShadowOutcome::FailByPolicy),
     ] {
         let guest = Guest::lean().with("derive", body);
         let tool = Tool::new(load(&guest.component(), json!({})).await);
@@ -405,7 +416,7 @@ async fn those_who_watch_and_those_who_guard_never_meet_in_one_ledger() {
     ask(&watches, charge(), &bank).await;
     assert_eq!(
         tally(&watches).await.counts,
-        counts(&[(Would::Execute, 1)]),
+        counts(&[(ShadowOutcome::Execute, 1)]),
         "it knows nothing of the guarded one"
     );
     assert_eq!(
@@ -457,7 +468,7 @@ async fn what_is_off_runs_and_leaves_no_trace() {
             matches!(
                 answer,
                 Answer::Passed {
-                    why: Unguarded::Off,
+                    why: UnguardedReason::Off,
                     ..
                 }
             ),
@@ -482,7 +493,7 @@ async fn what_goes_on_elsewhere_is_watched_until_it_ends() {
         matches!(
             suspended.answer,
             Answer::Passed {
-                why: Unguarded::Shadow,
+                why: UnguardedReason::Shadow,
                 ..
             }
         ),
@@ -498,7 +509,11 @@ async fn what_goes_on_elsewhere_is_watched_until_it_ends() {
         begun(started.unwrap()).finish(outcome()).await.unwrap();
         assert!(semel.watched(LONG).await);
     }
-    let expected = [(Would::Execute, 2), (Would::Wait, 1), (Would::Replay, 2)];
+    let expected = [
+        (ShadowOutcome::Execute, 2),
+        (ShadowOutcome::Wait, 1),
+        (ShadowOutcome::Replay, 2),
+    ];
     assert_eq!(
         tally(&semel).await.counts,
         counts(&expected),

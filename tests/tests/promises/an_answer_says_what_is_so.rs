@@ -6,7 +6,7 @@ use crate::world::{
 };
 use semel::{
     ledger::{Decision, Person},
-    model::{Answer, Call, Durability, Effect, Next, Outcome, Recorded},
+    model::{Answer, Call, Durability, Effect, NextStep, Outcome, RecordStatus},
     runtime::{Begun, Found, Semel},
 };
 use serde_json::json;
@@ -33,7 +33,7 @@ async fn an_outcome_too_large_to_keep_landed_all_the_same() {
             Answer::Replayed {
                 outcome: None,
                 effect: Effect::Landed,
-                next: Next::Nothing,
+                next: NextStep::Nothing,
                 ..
             }
         ),
@@ -65,7 +65,10 @@ async fn an_answer_says_how_durable_its_record_is() {
     for (store, durability) in stores {
         let (semel, bank) = (host(store, intent(charging()).await).await, Bank::plain());
         let answer = ask(&semel, charge(), &bank).await;
-        assert_eq!(answer.about().unwrap().recorded, Recorded::Yes(durability));
+        assert_eq!(
+            answer.about().unwrap().recorded,
+            RecordStatus::Yes(durability)
+        );
     }
 }
 
@@ -147,7 +150,7 @@ async fn a_host_that_begins_and_finishes_gets_the_same_answers() {
         .unwrap()
         .answer;
     let Answer::InDoubt {
-        next: Next::AskAgain { .. },
+        next: NextStep::AskAgain { .. },
         ..
     } = &lost
     else {
@@ -211,10 +214,10 @@ async fn what_a_person_decides_is_what_the_next_caller_is_told() {
 
 #[tokio::test]
 async fn a_call_under_a_secret_has_another_key_and_its_ledger_takes_no_other_host() {
-    use semel::key::{KeyScheme, Mode, Secret};
+    use semel::key::{KeyMode, KeyScheme, Secret};
     let store = memory();
     let tool = intent(charging()).await;
-    let keys = |secret: &[u8]| KeyScheme::new(Mode::Enforce, Some(Secret::new(secret).unwrap()));
+    let keys = |secret: &[u8]| KeyScheme::new(KeyMode::Enforce, Some(Secret::new(secret).unwrap()));
     let secret = [7; 32];
     let open = |keys: Option<KeyScheme>| {
         let builder = Semel::builder(std::sync::Arc::clone(&store)).tool(["charge"], tool.clone());
@@ -271,7 +274,7 @@ async fn a_forgotten_outcome_is_told_as_expired_and_not_sent_again() {
         matches!(
             again,
             Answer::Expired {
-                next: Next::Nothing,
+                next: NextStep::Nothing,
                 ..
             }
         ),

@@ -4,7 +4,7 @@
 
 use crate::world::{Bank, ask, ask_in_vain, charge, host, intent, memory, policy, told, with};
 use semel::{
-    model::{Answer, Call, Outcome, Run, Unguarded},
+    model::{Answer, Call, Outcome, Run, UnguardedReason},
     runtime::{Begun, Semel, Tool},
 };
 use serde_json::json;
@@ -163,7 +163,7 @@ async fn hints_of_a_server_that_is_not_trusted_let_nothing_pass() {
         assert_eq!(
             answer,
             Answer::Passed {
-                why: Unguarded::Policy,
+                why: UnguardedReason::Policy,
                 outcome: Outcome::Returned(json!("seen"))
             }
         );

@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use semel::{
     key::KeyScheme,
     ledger::{Decision, Person, StateLabel},
-    model::{Answer, Call, Outcome, Probe, Recorded, Tenant},
+    model::{Answer, Call, Outcome, Probe, RecordStatus, Tenant},
     runtime::{Begun, Erasing, Ledger, OpenError, Prober, Semel, Ticket, Tool},
     store::Store,
 };
@@ -416,7 +416,7 @@ impl Customers {
     fn tell(&self, what: &What, asked: usize, answer: &Answer) {
         let recorded = answer
             .about()
-            .is_some_and(|about| matches!(about.recorded, Recorded::Yes(_)));
+            .is_some_and(|about| matches!(about.recorded, RecordStatus::Yes(_)));
         let told = Told {
             what: what.clone(),
             word: answer.word().to_owned(),

@@ -5,7 +5,7 @@ use crate::world::{
     Bank, ask, ask_in_vain, charge, charge_of, charging, host, intent, memory, told,
 };
 use semel::{
-    model::{Answer, Boot, Call, Effect, Failure, Next, Outcome},
+    model::{Answer, Boot, Call, Effect, Failure, NextStep, Outcome},
     store::{Clock, MemoryStore, Moment, SettableClock},
 };
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn a_plan_that_is_started_over_repeats_only_what_did_not_land() {
         .unwrap();
     let Answer::Executed {
         effect: Effect::Absent,
-        next: Next::CallAgain { .. },
+        next: NextStep::CallAgain { .. },
         ..
     } = second
     else {
@@ -84,7 +84,7 @@ async fn a_refusal_is_replayed_for_its_window_and_not_frozen() {
     let again = ask_in_vain(&semel, charge()).await;
     let Answer::Replayed {
         effect: Effect::Refused,
-        next: Next::CallAgain {
+        next: NextStep::CallAgain {
             after_ms: Some(600_000),
         },
         ..

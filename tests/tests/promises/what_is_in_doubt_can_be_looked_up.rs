@@ -4,7 +4,7 @@
 use crate::world::{Bank, ask, ask_in_vain, charge, charging, intent, memory, told, with};
 use async_trait::async_trait;
 use semel::{
-    model::{Answer, Boot, Call, Outcome, Probe, Switch},
+    model::{Answer, Boot, Call, OperatorSwitch, Outcome, Probe},
     runtime::{Prober, Semel, Tool},
     store::{Clock, MemoryStore, Moment, SettableClock, Store},
 };
@@ -197,7 +197,10 @@ async fn an_operator_may_let_it_be_sent_again_once_nothing_was_found_for_long_en
     let semel = looking(store, tool, &list).await;
     let early = ask(&semel, charge(), &bank).await;
     assert_eq!(early.word(), "in doubt", "{early:?}");
-    assert_eq!(early.about().unwrap().switches, [Switch::TimedRerun]);
+    assert_eq!(
+        early.about().unwrap().switches,
+        [OperatorSwitch::TimedRerun]
+    );
     assert_eq!(bank.charges(), 1);
     clock.advance(Duration::from_secs(61));
     let late = ask(&semel, charge(), &bank).await;

@@ -6,7 +6,7 @@ use semel::{
     ledger::StateLabel,
     model::{Answer, Call, Outcome, StoreKey},
     runtime::{Erased, Erasing, Semel, Tool},
-    store::{Keep, Query, SealingKey, SealingKeys, SealingStore, SqliteStore, Store, Stored},
+    store::{Query, Retention, SealingKey, SealingKeys, SealingStore, SqliteStore, Store, Stored},
 };
 use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
@@ -202,7 +202,7 @@ async fn a_record_put_in_the_place_of_another_is_turned_away() {
             bobs.version,
             &adas.entry,
             adas.version,
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
         .unwrap();

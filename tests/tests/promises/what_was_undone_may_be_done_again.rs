@@ -3,7 +3,7 @@
 
 use crate::world::{failing, intent, memory, policy};
 use semel::{
-    model::{Answer, Boot, Call, Outcome, Recorded},
+    model::{Answer, Boot, Call, Outcome, RecordStatus},
     runtime::{Begun, Semel, Tool},
     store::{Clock, MemoryStore, Moment, SettableClock, Store},
 };
@@ -255,7 +255,7 @@ async fn a_cancel_whose_writes_were_cut_short_is_finished_by_whoever_reads() {
             let case = format!("{failure:?} from call {nth}: {first:?}");
             let recorded = first.as_ref().is_ok_and(|answer| {
                 answer.word() == "executed"
-                    && matches!(answer.about().unwrap().recorded, Recorded::Yes(_))
+                    && matches!(answer.about().unwrap().recorded, RecordStatus::Yes(_))
             });
             let cancelled = house.counts().1 == 1;
             assert!(cancelled || !recorded, "{case}");

@@ -4,7 +4,7 @@
 
 use crate::world::{charging, file, intent};
 use semel::{
-    key::{KeyScheme, Mode, Secret},
+    key::{KeyMode, KeyScheme, Secret},
     model::{Call, Outcome},
     runtime::{Semel, Tool},
     store::{SealingKey, SealingKeys, SealingStore, Store},
@@ -233,7 +233,7 @@ impl Loot {
 
 fn with_a_secret() -> KeyScheme {
     let secret = Secret::new(b"a secret that whoever has the file does not have").unwrap();
-    KeyScheme::new(Mode::Enforce, Some(secret))
+    KeyScheme::new(KeyMode::Enforce, Some(secret))
 }
 
 /// The control: without a secret everything that was digested is found, by trying.
@@ -284,7 +284,7 @@ async fn with_a_secret_the_thief_finds_nothing() {
 async fn who_guesses_a_secret_wrong_finds_nothing() {
     let loot = steal(with_a_secret(), false).await;
     let wrong = KeyScheme::new(
-        Mode::Enforce,
+        KeyMode::Enforce,
         Some(Secret::new(b"a secret that whoever has the file does not hAve").unwrap()),
     );
     for charge in 0..CHARGES {

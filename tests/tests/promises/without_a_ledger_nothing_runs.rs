@@ -7,7 +7,7 @@ use crate::world::{
     use_ledger,
 };
 use semel::{
-    model::{Answer, Outcome, Recorded, Switch},
+    model::{Answer, OperatorSwitch, Outcome, RecordStatus},
     runtime::{CallError, Semel},
     store::Store,
 };
@@ -63,8 +63,8 @@ async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
         let Answer::Executed { about, .. } = &answer else {
             panic!("{answer:?}")
         };
-        assert_eq!(about.switches, [Switch::OpenWithoutLedger]);
-        assert!(matches!(about.recorded, Recorded::No(_)));
+        assert_eq!(about.switches, [OperatorSwitch::OpenWithoutLedger]);
+        assert!(matches!(about.recorded, RecordStatus::No(_)));
         assert_eq!(bank.charges(), charges);
     }
 }
@@ -96,7 +96,9 @@ async fn what_landed_is_told_as_landed_even_if_it_cannot_be_recorded() {
         let semel = on(&store, intent(charging()).await).await;
         let answer = bounded(&semel, &bank).await.unwrap();
         assert_eq!(told(&answer), ("executed", Some("ch_1")), "{failure:?}");
-        assert!(matches!(&answer.about().unwrap().recorded, Recorded::No(why) if !why.is_empty()));
+        assert!(
+            matches!(&answer.about().unwrap().recorded, RecordStatus::No(why) if !why.is_empty())
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use semel::{
-    ledger::{Entry, Keep},
+    ledger::{Entry, Retention},
     model::{Durability, Stamp, StoreKey},
     store::{Created, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
 };
@@ -44,7 +44,7 @@ impl Store for Believing {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         match (
             self.inner.create(key, entry, version, keep).await,
@@ -68,7 +68,7 @@ impl Store for Believing {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         match (
             self.inner
@@ -96,7 +96,7 @@ impl Store for Believing {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         self.replace(key, expected, entry, version, keep)
             .await

@@ -8,9 +8,9 @@ use crate::{
     either::Either,
 };
 use semel::{
-    model::{Answer, Recorded, StoreKey},
+    model::{Answer, RecordStatus, StoreKey},
     runtime::Semel,
-    store::{Created, Keep, Replaced, Store, StoreError, Version},
+    store::{Created, Replaced, Retention, Store, StoreError, Version},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_servers::proxy::{Proxy, Way};
@@ -112,11 +112,17 @@ impl Line {
         // So that the server knows all scripts, and one answer is all there is to cut.
         let (at, version) = (key(fresh()), fresh_version());
         line.direct
-            .create(at, &entry(1), version, Keep::UntilRemoved)
+            .create(at, &entry(1), version, Retention::UntilRemoved)
             .await
             .unwrap();
         line.direct
-            .replace(at, version, &entry(1), fresh_version(), Keep::UntilRemoved)
+            .replace(
+                at,
+                version,
+                &entry(1),
+                fresh_version(),
+                Retention::UntilRemoved,
+            )
             .await
             .unwrap();
         line
@@ -223,7 +229,7 @@ impl Line {
             Deed::Replacement => {
                 let version = fresh_version();
                 self.direct
-                    .create(at, &entry(1), version, Keep::UntilRemoved)
+                    .create(at, &entry(1), version, Retention::UntilRemoved)
                     .await
                     .unwrap();
                 Some(version)
@@ -238,7 +244,7 @@ impl Line {
         expected: Option<Version>,
         version: Version,
     ) -> Result<bool, StoreError> {
-        let (entry, keep) = (entry(2), Keep::UntilRemoved);
+        let (entry, keep) = (entry(2), Retention::UntilRemoved);
         Ok(match expected {
             None => matches!(
                 self.store.create(at, &entry, version, keep).await?,
@@ -378,7 +384,9 @@ impl Pair {
         seen.cuts += 1;
         let repeated = charge(&self.other, order, &self.charges).await;
         let is_so = match &answer {
-            Ok(Answer::Executed { about, .. }) if matches!(about.recorded, Recorded::Yes(_)) => {
+            Ok(Answer::Executed { about, .. })
+                if matches!(about.recorded, RecordStatus::Yes(_)) =>
+            {
                 matches!(repeated, Ok(Answer::Replayed { .. }))
             }
             // Nothing ran, so the repeat is the first.

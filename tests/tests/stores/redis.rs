@@ -9,7 +9,7 @@ mod scrubbing;
 mod troubles;
 
 use proptest::{collection::vec, prelude::*};
-use semel::store::{Clock, Created, Keep, Server, SettableClock, Store, StoreError};
+use semel::store::{Clock, Created, Retention, Server, SettableClock, Store, StoreError};
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
 use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::redis::Redis;
@@ -113,7 +113,7 @@ async fn create(store: &RedisStore, number: u32) -> Result<Created, StoreError> 
             key(number),
             &entry(number),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
 }

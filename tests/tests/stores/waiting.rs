@@ -7,7 +7,7 @@ use crate::{
 };
 use semel::{
     model::Answer,
-    store::{Keep, Store, Version},
+    store::{Retention, Store, Version},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_servers::proxy::Proxy;
@@ -34,7 +34,7 @@ const RETURN: Duration = Duration::from_secs(10);
 async fn begin_to_wait(store: &Arc<dyn Store>) -> (Version, JoinSet<()>) {
     let version = fresh_version();
     store
-        .create(key(1), &entry(1), version, Keep::UntilRemoved)
+        .create(key(1), &entry(1), version, Retention::UntilRemoved)
         .await
         .unwrap();
     let mut waiters = JoinSet::new();
@@ -124,7 +124,7 @@ async fn an_outage_is_waited_out(mut server: Either) {
             version,
             &entry(2),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
         .unwrap();
@@ -171,7 +171,7 @@ async fn a_silence_is_waited_out(server: Either) {
             version,
             &entry(2),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
         .unwrap();

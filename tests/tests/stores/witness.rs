@@ -1,6 +1,6 @@
 //! Writers, and what was acknowledged to them.
 
-use semel::store::{Created, Keep, Store, StoreError, Version};
+use semel::store::{Created, Retention, Store, StoreError, Version};
 use semel_conformance::{entry, fresh_version, key};
 use std::{
     collections::HashMap,
@@ -78,7 +78,7 @@ async fn write(store: Arc<dyn Store>, witness: Arc<Witness>) {
             fresh_version(),
         );
         match store
-            .create(key(number), &entry(1), version, Keep::UntilRemoved)
+            .create(key(number), &entry(1), version, Retention::UntilRemoved)
             .await
         {
             Ok(Created::Created(_)) => {

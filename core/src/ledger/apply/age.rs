@@ -1,10 +1,10 @@
 //! Ageing: the outcome may go early, the key stays for its window. And writing anew what stays as it is.
 
-use super::{Draft, Step, keep};
-use crate::ledger::{Refusal, Rule, Secrets, State};
+use super::{RecordDraft, Transition, keep};
+use crate::ledger::{RecordSecrets, Refusal, Rule, State};
 
-impl Draft {
-    pub(super) fn age(mut self) -> Result<Step, Refusal> {
+impl RecordDraft {
+    pub(super) fn age(mut self) -> Result<Transition, Refusal> {
         self.bury()?;
         self.record.found = None;
         for attempt in &mut self.record.attempts {
@@ -17,7 +17,7 @@ impl Draft {
     }
 
     /// What is running, in doubt or held is left: what it tells is all that a person can decide by.
-    pub(super) fn erase(mut self) -> Result<Step, Refusal> {
+    pub(super) fn erase(mut self) -> Result<Transition, Refusal> {
         match self.record.state {
             State::Landed { .. } => self.bury()?,
             State::Released { .. }
@@ -28,11 +28,11 @@ impl Draft {
             }
             _ => return self.no_row(),
         }
-        Secrets::erase(&mut self.record);
+        RecordSecrets::erase(&mut self.record);
         Ok(self.write_told())
     }
 
-    pub(super) fn rewrite(self) -> Result<Step, Refusal> {
+    pub(super) fn rewrite(self) -> Result<Transition, Refusal> {
         self.require_clock()?;
         Ok(self.write_told())
     }

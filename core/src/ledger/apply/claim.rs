@@ -1,17 +1,18 @@
 //! Claiming: who may send, and what everybody else is told.
 
-use super::{Draft, Step, keep, lease::right_ms};
+use super::{RecordDraft, Transition, keep, lease::right_ms};
 use crate::ledger::{
-    AttemptRecord, By, Claim, Fence, Grant, Known, Record, Refusal, Reply, Rule, State, Told, When,
+    AttemptRecord, Claim, ClaimReply, Fence, Grant, KnownEffect, Record, RecordTime, Refusal,
+    ReleaseSource, Reply, Rule, State,
 };
-use crate::model::{Stamp, Until};
+use crate::model::{OperationLifetime, Stamp};
 
 /// The first claim of an operation that no record knows.
-pub(super) fn first(claim: &Claim) -> Step {
+pub(super) fn first(claim: &Claim) -> Transition {
     let record = started(claim);
     let grant = grant(&record);
     let keep = keep::unsettled(&record);
-    Step {
+    Transition {
         write: Some((Box::new(record), keep)),
         reply: Reply::Granted(grant),
     }
@@ -26,9 +27,9 @@ pub(super) fn started(claim: &Claim) -> Record {
         generation: 1,
         series: 1,
         state: State::Started,
-        since: When::ThisWrite,
-        leased: When::ThisWrite,
-        first_started: When::ThisWrite,
+        since: RecordTime::ThisWrite,
+        leased: RecordTime::ThisWrite,
+        first_started: RecordTime::ThisWrite,
         attempts: vec![attempt(claim, 1, 1, 1)],
         evidence: Vec::new(),
         looks: 0,
@@ -48,8 +49,8 @@ fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptR
         },
         generation,
         series,
-        started: When::ThisWrite,
-        known: Known::Open,
+        started: RecordTime::ThisWrite,
+        known: KnownEffect::Open,
         outcome: None,
         reason: None,
         facts: claim.facts.clone(),
@@ -77,17 +78,17 @@ fn grant(record: &Record) -> Grant {
 }
 
 /// How a claim goes on from where a record stands.
-enum Onward {
+enum ClaimPath {
     SameKey,
     NewSeries,
     NewGeneration,
-    Told(Told),
+    Told(ClaimReply),
 }
 
-impl Draft {
-    pub(super) fn claim(self, claim: &Claim) -> Result<Step, Refusal> {
+impl RecordDraft {
+    pub(super) fn claim(self, claim: &Claim) -> Result<Transition, Refusal> {
         match self.onward(claim) {
-            Onward::Told(told) => Ok(self.tell(told)),
+            ClaimPath::Told(told) => Ok(self.tell(told)),
             onward => match self.bar_to_sending(claim) {
                 Some(told) => Ok(self.tell(told)),
                 None => Ok(self.start(claim, &onward)),
@@ -96,19 +97,19 @@ impl Draft {
     }
 
     /// Why not even what is free is sent for this claim, if it is not.
-    fn bar_to_sending(&self, claim: &Claim) -> Option<Told> {
+    fn bar_to_sending(&self, claim: &Claim) -> Option<ClaimReply> {
         if !self
             .rules
             .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
         {
-            return Some(Told::Held);
+            return Some(ClaimReply::Held);
         }
         let read = claim
             .read_undelivered
             .filter(|read| *read < self.record.generation)?;
-        let lasts = self.record.terms.until == Until::Delivery;
+        let lasts = self.record.terms.until == OperationLifetime::Delivery;
         let owed = !self.rules.allow(Rule::ReadBeforeDelivery, !lasts);
-        owed.then(|| Told::Expired {
+        owed.then(|| ClaimReply::Expired {
             landed: self.last_start_of(read),
         })
     }
@@ -130,33 +131,35 @@ impl Draft {
         last.map_or(self.written, |attempt| self.moment(attempt.started))
     }
 
-    fn onward(&self, claim: &Claim) -> Onward {
+    fn onward(&self, claim: &Claim) -> ClaimPath {
         let same = claim.terms.content == self.record.terms.content;
         let agrees = self.rules.allow(Rule::ContentAgrees, same);
         match &self.record.state {
-            State::Alias { to } => Onward::Told(Told::Alias { to: *to }),
-            State::Undone { .. } => Onward::NewGeneration,
+            State::Alias { to } => ClaimPath::Told(ClaimReply::Alias { to: *to }),
+            State::Undone { .. } => ClaimPath::NewGeneration,
             State::Released { by } => self.after_release(by, same),
             State::Refused { by, .. } => self.after_refusal(by, same),
             State::Landed {
                 undone_by: Some(by),
                 ..
-            } if claim.void_mark != Some(*by) => Onward::Told(Told::BeingUndone { by: *by }),
+            } if claim.void_mark != Some(*by) => {
+                ClaimPath::Told(ClaimReply::BeingUndone { by: *by })
+            }
             State::Landed { delivered, .. } | State::Tombstone { delivered, .. }
                 if self.open_again(*delivered, claim) =>
             {
-                Onward::NewGeneration
+                ClaimPath::NewGeneration
             }
-            State::Landed { .. } if agrees => Onward::Told(Told::Landed),
-            _ if agrees => Onward::Told(self.told()),
-            _ => Onward::Told(Told::Conflict),
+            State::Landed { .. } if agrees => ClaimPath::Told(ClaimReply::Landed),
+            _ if agrees => ClaimPath::Told(self.told()),
+            _ => ClaimPath::Told(ClaimReply::Conflict),
         }
     }
 
     /// Whether an outcome that lasts until delivery was taken, by somebody this caller did not wait with.
     fn open_again(&self, delivered: bool, claim: &Claim) -> bool {
         let read_before = claim.read_undelivered == Some(self.record.generation);
-        self.record.terms.until == Until::Delivery
+        self.record.terms.until == OperationLifetime::Delivery
             && self.rules.allow(Rule::DeliveredFirst, delivered)
             && self.rules.allow(Rule::ReadBeforeDelivery, !read_before)
             && self
@@ -164,35 +167,43 @@ impl Draft {
                 .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
     }
 
-    fn after_release(&self, by: &By, same: bool) -> Onward {
+    fn after_release(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
         match by {
-            _ if same => Onward::SameKey,
-            By::Owner => self.new_series(),
-            By::Person(_) | By::TimedRerun
+            _ if same => ClaimPath::SameKey,
+            ReleaseSource::Owner => self.new_series(),
+            ReleaseSource::Person(_) | ReleaseSource::TimedRerun
                 if self.rules.allow(Rule::PersonReleasesTheSame, false) =>
             {
                 self.new_series()
             }
-            By::Person(_) | By::TimedRerun => Onward::Told(Told::Conflict),
+            ReleaseSource::Person(_) | ReleaseSource::TimedRerun => {
+                ClaimPath::Told(ClaimReply::Conflict)
+            }
         }
     }
 
-    fn after_refusal(&self, by: &By, same: bool) -> Onward {
-        if matches!(by, By::Person(_)) && !self.rules.allow(Rule::PersonRefusalStands, false) {
-            return Onward::Told(if same { self.told() } else { Told::Conflict });
+    fn after_refusal(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
+        if matches!(by, ReleaseSource::Person(_))
+            && !self.rules.allow(Rule::PersonRefusalStands, false)
+        {
+            return ClaimPath::Told(if same {
+                self.told()
+            } else {
+                ClaimReply::Conflict
+            });
         }
         let over = self.refusal_left_ms() == Some(0);
         if same && !self.rules.allow(Rule::RefusalIsReplayed, over) {
-            return Onward::Told(self.told());
+            return ClaimPath::Told(self.told());
         }
         self.new_series()
     }
 
-    fn new_series(&self) -> Onward {
+    fn new_series(&self) -> ClaimPath {
         if self.rules.allow(Rule::NewSeriesAfterRefusal, false) {
-            Onward::SameKey
+            ClaimPath::SameKey
         } else {
-            Onward::NewSeries
+            ClaimPath::NewSeries
         }
     }
 
@@ -200,7 +211,8 @@ impl Draft {
     pub(super) fn refusal_left_ms(&self) -> Option<u64> {
         match &self.record.state {
             State::Refused {
-                by: By::Person(_), ..
+                by: ReleaseSource::Person(_),
+                ..
             } => None,
             State::Refused { replay_ms, .. } => {
                 let gone = self.stamp.shortest_since(&self.moment(self.record.since));
@@ -210,18 +222,18 @@ impl Draft {
         }
     }
 
-    fn start(mut self, claim: &Claim, onward: &Onward) -> Step {
+    fn start(mut self, claim: &Claim, onward: &ClaimPath) -> Transition {
         match onward {
-            Onward::NewGeneration => {
+            ClaimPath::NewGeneration => {
                 self.record.generation = self.record.generation.saturating_add(1);
                 self.record.series = 1;
                 self.record.rewritten = false;
             }
-            Onward::NewSeries => self.record.series = self.record.series.saturating_add(1),
-            Onward::SameKey | Onward::Told(_) => {}
+            ClaimPath::NewSeries => self.record.series = self.record.series.saturating_add(1),
+            ClaimPath::SameKey | ClaimPath::Told(_) => {}
         }
-        if !matches!(onward, Onward::SameKey) {
-            self.record.first_started = When::ThisWrite;
+        if !matches!(onward, ClaimPath::SameKey) {
+            self.record.first_started = RecordTime::ThisWrite;
             self.record.looks = 0;
         }
         let number = self.last_number().saturating_add(1);
@@ -232,7 +244,7 @@ impl Draft {
             self.record.series,
         ));
         self.record.terms = claim.terms.clone();
-        self.record.leased = When::ThisWrite;
+        self.record.leased = RecordTime::ThisWrite;
         self.record.standing = None;
         self.record.found = None;
         self.record.handles.clear();

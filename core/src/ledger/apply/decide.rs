@@ -1,16 +1,18 @@
 //! What a person decides, and what a caller took.
 
-use super::{Draft, Step};
-use crate::ledger::{By, Decision, Kept, Person, Refusal, Rule, State, Via};
-use crate::model::{Outcome, Until};
+use super::{RecordDraft, Transition};
+use crate::ledger::{
+    Decision, KeptOutcome, LandingSource, Person, Refusal, ReleaseSource, Rule, State,
+};
+use crate::model::{OperationLifetime, Outcome};
 
-impl Draft {
+impl RecordDraft {
     pub(super) fn decide(
         mut self,
         shown: u32,
         person: &Person,
         decision: &Decision,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Transition, Refusal> {
         self.require(Rule::LastAttemptShown, self.last_number() == shown)?;
         let open = match &self.record.state {
             State::Held { .. } | State::InDoubt { .. } | State::Waiting { .. } => true,
@@ -37,7 +39,7 @@ impl Draft {
                 self.record.handles.clone_from(handles);
                 self.weigh_evidence();
                 self.enter(State::Landed {
-                    via: Via::Person(person.clone()),
+                    via: LandingSource::Person(person.clone()),
                     delivered: false,
                     undone_by: None,
                 });
@@ -45,14 +47,14 @@ impl Draft {
             Decision::Refused if open => {
                 self.require_no_landing()?;
                 self.enter(State::Refused {
-                    by: By::Person(person.clone()),
+                    by: ReleaseSource::Person(person.clone()),
                     replay_ms: 0,
                 });
             }
             Decision::Released if open || refused => {
                 self.require_no_landing()?;
                 self.enter(State::Released {
-                    by: By::Person(person.clone()),
+                    by: ReleaseSource::Person(person.clone()),
                 });
             }
             Decision::Undone if undoable => {
@@ -69,7 +71,7 @@ impl Draft {
         let last = self.last().filter(|_| !self.holds_two_effects())?;
         let answered = matches!(
             last.outcome.as_ref(),
-            Some(Kept::Digest { .. } | Kept::Whole(Outcome::Returned(_)))
+            Some(KeptOutcome::Digest { .. } | KeptOutcome::Whole(Outcome::Returned(_)))
         );
         answered.then_some(last.fence.number)
     }
@@ -86,11 +88,11 @@ impl Draft {
     }
 
     /// A mark that a caller took the outcome. It is dropped without a word where it names another generation or attempt.
-    pub(super) fn deliver(mut self, generation: u32, attempt: u32) -> Result<Step, Refusal> {
+    pub(super) fn deliver(mut self, generation: u32, attempt: u32) -> Result<Transition, Refusal> {
         let names_it =
             self.record.generation == generation && self.record.landed_attempt() == attempt;
         self.require(Rule::DeliveryNamesItsOutcome, names_it)?;
-        let lasts = self.record.terms.until == Until::Delivery;
+        let lasts = self.record.terms.until == OperationLifetime::Delivery;
         match &mut self.record.state {
             State::Landed { delivered, .. } if lasts => *delivered = true,
             _ => return self.no_row(),

@@ -1,6 +1,6 @@
 //! How long a record is kept, and how much of its past.
 
-use crate::ledger::{Keep, Record, Rule, Rules, State, When};
+use crate::ledger::{Record, RecordTime, Retention, Rule, Rules, State};
 use crate::model::{Stamp, Target};
 
 /// The most attempts that a record keeps. Beyond it those go that are resolved, or of an earlier generation, oldest
@@ -11,10 +11,10 @@ const ATTEMPTS_MAX: usize = 64;
 const EVIDENCE_MAX: usize = 64;
 
 /// How long what is not settled is kept: it stays, unless its host only watched.
-pub(super) fn unsettled(record: &Record) -> Keep {
+pub(super) fn unsettled(record: &Record) -> Retention {
     let terms = &record.terms;
     if terms.shadow {
-        return Keep::Seconds(
+        return Retention::Seconds(
             terms
                 .window_seconds
                 .max(terms.attempt_seconds)
@@ -22,12 +22,12 @@ pub(super) fn unsettled(record: &Record) -> Keep {
                 .into(),
         );
     }
-    Keep::UntilRemoved
+    Retention::UntilRemoved
 }
 
 /// How long a record is kept from now on: for its window once settled, but no shorter than its target remembers the
 /// key, because generation and series start anew without it.
-pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) -> Keep {
+pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) -> Retention {
     let settled = match &record.state {
         State::Landed { undone_by, .. } => undone_by.is_none(),
         State::Released { .. }
@@ -50,10 +50,12 @@ pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) 
     };
     let whole = u64::from(record.terms.window_seconds.max(memory));
     let gone = match record.since {
-        When::ThisWrite => 0,
-        since @ When::Earlier(_) => stamp.wall_ms.saturating_sub(since.at(written).wall_ms) / 1_000,
+        RecordTime::ThisWrite => 0,
+        since @ RecordTime::Earlier(_) => {
+            stamp.wall_ms.saturating_sub(since.at(written).wall_ms) / 1_000
+        }
     };
-    Keep::Seconds(whole.saturating_sub(gone).max(1))
+    Retention::Seconds(whole.saturating_sub(gone).max(1))
 }
 
 /// For how long a target may remember a key of ours, in seconds; none: for ever, or nobody knows.
@@ -104,7 +106,7 @@ pub(super) fn trim(record: &mut Record) {
 }
 
 /// How long a record is kept whose only write is this one.
-pub(super) fn keep_anew(record: &Record, rules: Rules) -> Keep {
+pub(super) fn keep_anew(record: &Record, rules: Rules) -> Retention {
     let never = Stamp {
         wall_ms: 0,
         steady_ms: 0,

@@ -1,15 +1,17 @@
 //! Landing: what an attempt's effect settles, and where it is only kept as evidence.
 
-use super::{Draft, Step};
-use crate::ledger::{AttemptRecord, Evidence, Known, Refusal, Rule, Settlement, State, Via};
+use super::{RecordDraft, Transition};
+use crate::ledger::{
+    AttemptRecord, Evidence, KnownEffect, LandingSource, Refusal, Rule, Settlement, State,
+};
 use crate::model::Target;
 
-impl Draft {
+impl RecordDraft {
     /// An attempt that the record does not know: the store lost it. What it did is kept, and withholds.
     pub(super) fn settle_unknown_attempt(
         mut self,
         settlement: &Settlement,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Transition, Refusal> {
         if self.rules.allow(Rule::KnownAttempt, false) {
             return Ok(self.land(settlement));
         }
@@ -35,25 +37,25 @@ impl Draft {
         )
     }
 
-    pub(super) fn land(mut self, settlement: &Settlement) -> Step {
+    pub(super) fn land(mut self, settlement: &Settlement) -> Transition {
         match self.bar_to_landing(settlement) {
-            Some(Bar::Kept(why)) => self.keep_evidence(settlement, why),
-            Some(Bar::TwoEffects(why)) => {
+            Some(LandingObstacle::Kept(why)) => self.keep_evidence(settlement, why),
+            Some(LandingObstacle::TwoEffects(why)) => {
                 self.keep_evidence(settlement, why);
                 self.enter(two_effects(why));
             }
-            Some(Bar::Recorded) => {}
-            Some(Bar::Confirms) => self.record.standing = Some(settlement.fence.number),
+            Some(LandingObstacle::Recorded) => {}
+            Some(LandingObstacle::Confirms) => self.record.standing = Some(settlement.fence.number),
             None => self.stand(settlement),
         }
         self.write_told()
     }
 
     /// Why a landing does not settle the operation, if it does not.
-    fn bar_to_landing(&self, settlement: &Settlement) -> Option<Bar> {
+    fn bar_to_landing(&self, settlement: &Settlement) -> Option<LandingObstacle> {
         let same_generation = settlement.generation == self.record.generation;
         if !self.rules.allow(Rule::GenerationAgrees, same_generation) {
-            return Some(Bar::Kept("it belongs to an earlier generation"));
+            return Some(LandingObstacle::Kept("it belongs to an earlier generation"));
         }
         if !self.rules.allow(Rule::FinalStands, !self.is_final()) {
             return Some(self.beside_what_stands(settlement));
@@ -62,7 +64,7 @@ impl Draft {
             .rules
             .allow(Rule::SeriesAgrees, settlement.series == self.record.series)
         {
-            return Some(Bar::TwoEffects(
+            return Some(LandingObstacle::TwoEffects(
                 "an attempt under an earlier key took effect after all",
             ));
         }
@@ -70,24 +72,24 @@ impl Draft {
             .rules
             .allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects())
         {
-            return Some(Bar::Kept("two effects may stand"));
+            return Some(LandingObstacle::Kept("two effects may stand"));
         }
         None
     }
 
     /// What a landing means where one stands already: it is the same effect, or another one.
-    fn beside_what_stands(&self, settlement: &Settlement) -> Bar {
+    fn beside_what_stands(&self, settlement: &Settlement) -> LandingObstacle {
         let same_key = settlement.series == self.record.series;
         match self.record.standing {
-            Some(standing) if standing == settlement.fence.number => Bar::Recorded,
+            Some(standing) if standing == settlement.fence.number => LandingObstacle::Recorded,
             Some(standing)
                 if same_key && self.had_one_effect(standing, settlement.fence.number) =>
             {
-                Bar::Recorded
+                LandingObstacle::Recorded
             }
             // It was found by a probe, or told by a person, that the operation landed: this is how.
-            None if same_key && !self.landed_evidence() => Bar::Confirms,
-            _ => Bar::Kept("the operation was settled before"),
+            None if same_key && !self.landed_evidence() => LandingObstacle::Confirms,
+            _ => LandingObstacle::Kept("the operation was settled before"),
         }
     }
 
@@ -134,7 +136,7 @@ impl Draft {
         self.record.handles.clone_from(&settlement.handles);
         self.record.undid.clone_from(&settlement.undid);
         self.enter(State::Landed {
-            via: Via::Answer,
+            via: LandingSource::Answer,
             delivered: false,
             undone_by: None,
         });
@@ -168,7 +170,7 @@ impl Draft {
     pub(super) fn all_without_effect(&self) -> bool {
         let landed = self
             .of_this_generation()
-            .any(|attempt| attempt.known == Known::Landed);
+            .any(|attempt| attempt.known == KnownEffect::Landed);
         !landed && !self.another_unresolved(0) && !self.landed_evidence()
     }
 
@@ -186,7 +188,7 @@ impl Draft {
             generation: settlement.generation,
             series: settlement.series,
             content: settlement.claim.terms.content,
-            known: Known::Landed,
+            known: KnownEffect::Landed,
             outcome: Some(settlement.outcome.clone()),
             reason: reason.to_owned(),
             weighed: false,
@@ -198,7 +200,7 @@ impl Draft {
 }
 
 /// Why a landing does not settle an operation.
-enum Bar {
+enum LandingObstacle {
     /// It is kept as evidence.
     Kept(&'static str),
     /// It is kept as evidence, and two effects may stand.

@@ -1,15 +1,18 @@
 //! Keeping a claim: its lease, its renewal, its suspension, its end.
 
-use super::{Draft, Step};
-use crate::ledger::{By, Fence, Grant, Known, LookFrom, Refusal, Reply, Rule, State, Terms, When};
+use super::{RecordDraft, Transition};
+use crate::ledger::{
+    Fence, Grant, KnownEffect, OperationTerms, ProbeOrigin, RecordTime, Refusal, ReleaseSource,
+    Reply, Rule, State,
+};
 use crate::model::Nonce;
 
 /// For how long a right to send holds that was just granted, in milliseconds: no longer than its lease.
-pub(super) fn right_ms(terms: &Terms) -> u64 {
+pub(super) fn right_ms(terms: &OperationTerms) -> u64 {
     u64::from(terms.lease_seconds.min(terms.attempt_seconds)) * 1_000
 }
 
-impl Draft {
+impl RecordDraft {
     /// How much of the present lease is left, in milliseconds.
     pub(super) fn lease_left_ms(&self) -> u64 {
         let Some(seconds) = self.record.lease_seconds() else {
@@ -33,7 +36,7 @@ impl Draft {
     }
 
     /// What is left of `seconds` since `when`: nothing where another boot lies between.
-    fn left_ms(&self, when: When, seconds: u32) -> u64 {
+    fn left_ms(&self, when: RecordTime, seconds: u32) -> u64 {
         let since = self.moment(when);
         let gone = self.stamp.steady_since(&since);
         gone.map_or(0, |gone| (u64::from(seconds) * 1_000).saturating_sub(gone))
@@ -45,9 +48,11 @@ impl Draft {
             return;
         }
         let over = match &self.record.state {
-            State::Probing { .. } if self.all_without_effect() => State::Released { by: By::Owner },
+            State::Probing { .. } if self.all_without_effect() => State::Released {
+                by: ReleaseSource::Owner,
+            },
             State::Probing {
-                from: LookFrom::Held,
+                from: ProbeOrigin::Held,
                 reason,
                 ..
             } => State::Held {
@@ -60,9 +65,9 @@ impl Draft {
             State::Waiting { .. } => State::InDoubt {
                 reason: "what it continued as did not end in time".to_owned(),
             },
-            _ if self.rules.allow(Rule::LeaseEndIsDoubt, false) => {
-                State::Released { by: By::Owner }
-            }
+            _ if self.rules.allow(Rule::LeaseEndIsDoubt, false) => State::Released {
+                by: ReleaseSource::Owner,
+            },
             _ => State::InDoubt {
                 reason: "the host that made the attempt is gone, or took too long".to_owned(),
             },
@@ -71,7 +76,7 @@ impl Draft {
         self.enter(over);
     }
 
-    pub(super) fn expire(self) -> Result<Step, Refusal> {
+    pub(super) fn expire(self) -> Result<Transition, Refusal> {
         if !self.expired {
             return self.no_row();
         }
@@ -82,12 +87,12 @@ impl Draft {
         self.require(Rule::OwnerOnly, self.owns(fence))
     }
 
-    pub(super) fn renew(mut self, fence: Fence) -> Result<Step, Refusal> {
+    pub(super) fn renew(mut self, fence: Fence) -> Result<Transition, Refusal> {
         if !matches!(self.record.state, State::Started | State::Retrying) {
             return self.no_row();
         }
         self.require_owner(fence)?;
-        self.record.leased = When::ThisWrite;
+        self.record.leased = RecordTime::ThisWrite;
         Ok(self.write_told())
     }
 
@@ -96,7 +101,7 @@ impl Draft {
         fence: Fence,
         continuation: &str,
         limit_seconds: u32,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Transition, Refusal> {
         if !matches!(self.record.state, State::Started) {
             return self.no_row();
         }
@@ -104,7 +109,7 @@ impl Draft {
         if let Some(attempt) = self.attempt_mut(fence) {
             attempt.suspended = true;
         }
-        self.record.leased = When::ThisWrite;
+        self.record.leased = RecordTime::ThisWrite;
         self.enter(State::Waiting {
             continuation: continuation.to_owned(),
             limit_seconds,
@@ -112,7 +117,11 @@ impl Draft {
         Ok(self.write_told())
     }
 
-    pub(super) fn continue_as(mut self, presented: &str, nonce: Nonce) -> Result<Step, Refusal> {
+    pub(super) fn continue_as(
+        mut self,
+        presented: &str,
+        nonce: Nonce,
+    ) -> Result<Transition, Refusal> {
         match &self.record.state {
             State::Waiting { continuation, .. } if continuation == presented => {}
             _ => return self.no_row(),
@@ -125,13 +134,13 @@ impl Draft {
         };
         attempt.fence.nonce = nonce;
         // Its own limit bounded the wait; the attempt's time counts from the continuation on.
-        attempt.started = When::ThisWrite;
+        attempt.started = RecordTime::ThisWrite;
         // Whatever was said of it before, it is under way again.
-        attempt.known = Known::Open;
+        attempt.known = KnownEffect::Open;
         attempt.outcome = None;
         attempt.reason = None;
         let fence = attempt.fence;
-        self.record.leased = When::ThisWrite;
+        self.record.leased = RecordTime::ThisWrite;
         self.enter(State::Started);
         Ok(self.write(Reply::Granted(Grant {
             fence,

@@ -1,9 +1,9 @@
 //! Finding out about what is in doubt: sending the same again, and looking.
 
-use super::{Draft, Step, lease::right_ms};
+use super::{RecordDraft, Transition, lease::right_ms};
 use crate::ledger::{
-    Asker, AttemptRecord, By, Fence, Grant, Known, LookFrom, Refusal, Reply, Rule, Sight, State,
-    Via, When,
+    AttemptRecord, Fence, Grant, KnownEffect, LandingSource, ProbeOrigin, ProbeReport,
+    ProbeRequester, RecordTime, Refusal, ReleaseSource, Reply, Rule, State,
 };
 use crate::model::{CallDigest, Field, Nonce, Target};
 
@@ -14,7 +14,7 @@ const MEMORY_MARGIN_MIN_MS: u64 = 2_000;
 const MEMORY_MARGIN_PART: u64 = 100;
 
 /// A request to send the same again.
-pub(super) struct Retry<'a> {
+pub(super) struct RetryRequest<'a> {
     pub(super) nonce: Nonce,
     pub(super) shown: u32,
     pub(super) call_digest: &'a CallDigest,
@@ -23,8 +23,8 @@ pub(super) struct Retry<'a> {
     pub(super) facts: &'a [Field],
 }
 
-impl Draft {
-    pub(super) fn resolve(self, retry: &Retry<'_>) -> Result<Step, Refusal> {
+impl RecordDraft {
+    pub(super) fn resolve(self, retry: &RetryRequest<'_>) -> Result<Transition, Refusal> {
         if !matches!(self.record.state, State::InDoubt { .. }) {
             return self.no_row();
         }
@@ -93,7 +93,7 @@ impl Draft {
         }
     }
 
-    fn retry(mut self, retry: &Retry<'_>, valid_ms: u64) -> Step {
+    fn retry(mut self, retry: &RetryRequest<'_>, valid_ms: u64) -> Transition {
         let fence = Fence {
             number: self.last_number().saturating_add(1),
             nonce: retry.nonce,
@@ -103,14 +103,14 @@ impl Draft {
             fence,
             generation,
             series,
-            started: When::ThisWrite,
-            known: Known::Open,
+            started: RecordTime::ThisWrite,
+            known: KnownEffect::Open,
             outcome: None,
             reason: None,
             facts: retry.facts.to_vec(),
             suspended: false,
         });
-        self.record.leased = When::ThisWrite;
+        self.record.leased = RecordTime::ThisWrite;
         self.enter(State::Retrying);
         let lease_ms = right_ms(&self.record.terms);
         let marks = self.record.terms.undoes.clone();
@@ -128,28 +128,31 @@ impl Draft {
         mut self,
         nonce: Nonce,
         shown: u32,
-        asker: Asker,
+        asker: ProbeRequester,
         looks_max: u32,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Transition, Refusal> {
         let (from, reason) = match &self.record.state {
-            State::InDoubt { reason } => (LookFrom::InDoubt, reason.clone()),
+            State::InDoubt { reason } => (ProbeOrigin::InDoubt, reason.clone()),
             State::Held {
                 reason,
                 two_effects,
             } => {
-                self.require(Rule::HeldLooksAreAskedFor, asker == Asker::Operator)?;
+                self.require(
+                    Rule::HeldLooksAreAskedFor,
+                    asker == ProbeRequester::Operator,
+                )?;
                 self.require(Rule::TwoEffectsStayHeld, !two_effects)?;
-                (LookFrom::Held, reason.clone())
+                (ProbeOrigin::Held, reason.clone())
             }
             _ => return self.no_row(),
         };
         self.require(Rule::LastAttemptShown, self.last_number() == shown)?;
         self.require(
             Rule::LooksBounded,
-            asker == Asker::Operator || self.record.looks < looks_max,
+            asker == ProbeRequester::Operator || self.record.looks < looks_max,
         )?;
         self.record.looks = self.record.looks.saturating_add(1);
-        self.record.leased = When::ThisWrite;
+        self.record.leased = RecordTime::ThisWrite;
         let valid_ms = u64::from(self.record.terms.lease_seconds) * 1_000;
         self.enter(State::Probing {
             look: nonce,
@@ -159,14 +162,14 @@ impl Draft {
         Ok(self.write(Reply::MayLook { valid_ms }))
     }
 
-    pub(super) fn saw(mut self, nonce: Nonce, sight: &Sight) -> Result<Step, Refusal> {
+    pub(super) fn saw(mut self, nonce: Nonce, sight: &ProbeReport) -> Result<Transition, Refusal> {
         let State::Probing { look, from, reason } = &self.record.state else {
             return self.no_row();
         };
         self.require(Rule::LookIsOwn, *look == nonce)?;
         let (from, doubt) = (*from, reason.clone());
         let next = match sight {
-            Sight::Found {
+            ProbeReport::Found {
                 outcome,
                 handles,
                 undid,
@@ -176,23 +179,27 @@ impl Draft {
                 self.record.handles.clone_from(handles);
                 self.record.undid.clone_from(undid);
                 State::Landed {
-                    via: Via::Probe,
+                    via: LandingSource::Probe,
                     delivered: false,
                     undone_by: None,
                 }
             }
-            Sight::Conflicting { reason } if from == LookFrom::InDoubt => held(reason.clone()),
-            Sight::Conflicting { .. } => held(doubt),
+            ProbeReport::Conflicting { reason } if from == ProbeOrigin::InDoubt => {
+                held(reason.clone())
+            }
+            ProbeReport::Conflicting { .. } => held(doubt),
             // What late owners said while the look was under way is heeded when it ends.
-            _ if self.all_without_effect() => State::Released { by: By::Owner },
+            _ if self.all_without_effect() => State::Released {
+                by: ReleaseSource::Owner,
+            },
             _ if !self
                 .rules
-                .allow(Rule::HeldStaysHeld, from == LookFrom::InDoubt) =>
+                .allow(Rule::HeldStaysHeld, from == ProbeOrigin::InDoubt) =>
             {
                 held(doubt)
             }
-            Sight::NotFound { rerun_after_ms } => self.after_nothing(*rerun_after_ms),
-            Sight::Again { reason } => State::InDoubt {
+            ProbeReport::NotFound { rerun_after_ms } => self.after_nothing(*rerun_after_ms),
+            ProbeReport::Again { reason } => State::InDoubt {
                 reason: reason.clone(),
             },
         };
@@ -217,7 +224,9 @@ impl Draft {
             .rules
             .allow(Rule::EvidenceBarsRelease, !self.landed_evidence());
         if allowed && over && !barred && self.require_clock().is_ok() {
-            State::Released { by: By::TimedRerun }
+            State::Released {
+                by: ReleaseSource::TimedRerun,
+            }
         } else {
             held(
                 "a probe found nothing, which does not prove that there will be nothing".to_owned(),

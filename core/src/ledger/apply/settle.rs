@@ -1,9 +1,9 @@
 //! Settling: what an attempt came to, as its owner tells it, however late.
 
-use super::{Draft, Step, claim, keep};
+use super::{RecordDraft, Transition, claim, keep};
 use crate::ledger::{
-    AttemptRecord, By, Fence, Kept, Known, Refusal, Reply, Rule, Rules, Settlement, State, Told,
-    Via,
+    AttemptRecord, ClaimReply, Fence, KeptOutcome, KnownEffect, LandingSource, Refusal,
+    ReleaseSource, Reply, Rule, Rules, Settlement, State,
 };
 use crate::model::Effect;
 use std::cmp::Ordering;
@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 const REFUSAL_REPLAY_MAX_MS: u64 = 86_400_000;
 
 /// A settlement that finds no record writes it anew, marked so: what landed must not be lost with a lost record.
-pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Step {
+pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Transition {
     let mut record = claim::started(&settlement.claim);
     record.rewritten = true;
     record.generation = settlement.generation;
@@ -28,30 +28,30 @@ pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Step {
         record.handles.clone_from(&settlement.handles);
         record.undid.clone_from(&settlement.undid);
         record.state = State::Landed {
-            via: Via::Answer,
+            via: LandingSource::Answer,
             delivered: false,
             undone_by: None,
         };
-        Told::Landed
+        ClaimReply::Landed
     } else {
         // Whatever was known of earlier attempts is gone with the record, so nothing is proven to be without effect.
         record.state = State::InDoubt {
             reason: "the record was lost while the attempt was under way".to_owned(),
         };
-        Told::InDoubt
+        ClaimReply::InDoubt
     };
     let keep = keep::keep_anew(&record, rules);
-    Step {
+    Transition {
         write: Some((Box::new(record), keep)),
         reply: Reply::Told(told),
     }
 }
 
-fn known(effect: Effect) -> Known {
+fn known(effect: Effect) -> KnownEffect {
     match effect {
-        Effect::Landed => Known::Landed,
-        Effect::Refused | Effect::Absent => Known::NoEffect,
-        Effect::Unknown => Known::Unknown,
+        Effect::Landed => KnownEffect::Landed,
+        Effect::Refused | Effect::Absent => KnownEffect::NoEffect,
+        Effect::Unknown => KnownEffect::Unknown,
     }
 }
 
@@ -68,8 +68,8 @@ fn learn(attempt: &mut AttemptRecord, settlement: &Settlement) -> Ordering {
     news
 }
 
-impl Draft {
-    pub(super) fn settle(mut self, settlement: &Settlement) -> Result<Step, Refusal> {
+impl RecordDraft {
+    pub(super) fn settle(mut self, settlement: &Settlement) -> Result<Transition, Refusal> {
         let rules = self.rules;
         let Some(attempt) = self.attempt_mut(settlement.fence) else {
             return self.settle_unknown_attempt(settlement);
@@ -101,7 +101,7 @@ impl Draft {
     }
 
     /// The attempt certainly had no effect. That settles the operation only if no other attempt may have had one.
-    fn settle_without_effect(mut self, settlement: &Settlement) -> Step {
+    fn settle_without_effect(mut self, settlement: &Settlement) -> Transition {
         if !self.may_settle_without_effect(settlement) {
             return self.write_told();
         }
@@ -120,14 +120,16 @@ impl Draft {
             );
         }
         if settlement.verdict.effect() == Effect::Absent {
-            self.enter(State::Released { by: By::Owner });
+            self.enter(State::Released {
+                by: ReleaseSource::Owner,
+            });
         } else {
             let asked = settlement.verdict.retry_after_ms().map(u64::from);
             let default_ms = u64::from(self.record.terms.refusal_seconds) * 1_000;
             let replay_ms = asked.unwrap_or(default_ms).min(REFUSAL_REPLAY_MAX_MS);
             self.record.standing = Some(settlement.fence.number);
             self.enter(State::Refused {
-                by: By::Owner,
+                by: ReleaseSource::Owner,
                 replay_ms,
             });
         }
@@ -151,7 +153,7 @@ impl Draft {
     }
 
     /// The owner cannot tell: in doubt. Whoever is not the owner any more has only added to what is known.
-    fn settle_in_doubt(mut self, fence: Fence, reason: &str) -> Step {
+    fn settle_in_doubt(mut self, fence: Fence, reason: &str) -> Transition {
         let running = matches!(self.record.state, State::Started | State::Retrying);
         if running && self.owns(fence) {
             self.enter(State::InDoubt {
@@ -165,9 +167,9 @@ impl Draft {
     pub(super) fn hold(
         mut self,
         fence: Fence,
-        outcome: Option<&Kept>,
+        outcome: Option<&KeptOutcome>,
         reason: &str,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Transition, Refusal> {
         let owns = self.owns(fence);
         let holds = match &self.record.state {
             State::Started | State::Retrying => self.rules.allow(Rule::OwnerOnly, owns),
@@ -175,9 +177,9 @@ impl Draft {
             _ => false,
         };
         match (outcome, self.attempt_mut(fence)) {
-            (Some(outcome), Some(attempt)) if attempt.known == Known::Open => {
+            (Some(outcome), Some(attempt)) if attempt.known == KnownEffect::Open => {
                 attempt.outcome = Some(outcome.clone());
-                attempt.known = Known::Unknown;
+                attempt.known = KnownEffect::Unknown;
             }
             _ if !holds => return self.no_row(),
             _ => {}

@@ -1,16 +1,16 @@
 //! Undoing: the mark before the undoing operation is sent, and the undo after it landed.
 
-use super::{Draft, Step};
-use crate::ledger::{GenerationOf, Refusal, Rule, State, Told};
+use super::{RecordDraft, Transition};
+use crate::ledger::{ClaimReply, OperationGeneration, Refusal, Rule, State};
 use crate::model::StoreKey;
 
-impl Draft {
+impl RecordDraft {
     pub(super) fn mark_undoing(
         mut self,
         by: StoreKey,
         generation: u32,
         void_mark: Option<StoreKey>,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Transition, Refusal> {
         self.require(
             Rule::UndoNamesItsGeneration,
             self.record.generation == generation,
@@ -33,7 +33,7 @@ impl Draft {
         by: StoreKey,
         generation: u32,
         told_by_outcome: bool,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Transition, Refusal> {
         self.require(
             Rule::UndoNamesItsGeneration,
             self.record.generation == generation,
@@ -41,7 +41,7 @@ impl Draft {
         let marked = match &self.record.state {
             State::Landed { undone_by, .. } => *undone_by == Some(by),
             State::Tombstone { .. } => false,
-            State::Undone { .. } => return Ok(self.tell(Told::Undone)),
+            State::Undone { .. } => return Ok(self.tell(ClaimReply::Undone)),
             _ => return self.no_row(),
         };
         self.require(Rule::UndoRestsOnItsMark, marked || told_by_outcome)?;
@@ -49,7 +49,7 @@ impl Draft {
         Ok(self.write_told())
     }
 
-    pub(super) fn undo_written(mut self, of: GenerationOf) -> Result<Step, Refusal> {
+    pub(super) fn undo_written(mut self, of: OperationGeneration) -> Result<Transition, Refusal> {
         let landed = matches!(
             self.record.state,
             State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }

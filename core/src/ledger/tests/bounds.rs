@@ -54,6 +54,6 @@ fn an_attempt_cut_from_an_earlier_generation_settles_nothing_when_it_lands() {
     );
     assert!(matches!(
         desk.settle(&one, &first, Effect::Landed),
-        Told::Running { .. }
+        ClaimReply::Running { .. }
     ));
 }

@@ -4,26 +4,26 @@ use super::desk::*;
 use crate::ledger::*;
 use crate::model::*;
 
-fn what(told: &Told) -> &'static str {
+fn what(told: &ClaimReply) -> &'static str {
     match told {
-        Told::Running {
+        ClaimReply::Running {
             continuation: None, ..
         } => "running",
-        Told::Running {
+        ClaimReply::Running {
             continuation: Some(_),
             ..
         } => "running elsewhere",
-        Told::InDoubt => "in doubt",
-        Told::Held => "held",
-        Told::Released => "released",
-        Told::Landed => "landed",
-        Told::Refused { replay_ms: Some(_) } => "refused for a while",
-        Told::Refused { replay_ms: None } => "refused",
-        Told::Undone => "undone",
-        Told::Conflict => "conflict",
-        Told::Expired { .. } => "expired",
-        Told::BeingUndone { .. } => "being undone",
-        Told::Alias { .. } => "elsewhere",
+        ClaimReply::InDoubt => "in doubt",
+        ClaimReply::Held => "held",
+        ClaimReply::Released => "released",
+        ClaimReply::Landed => "landed",
+        ClaimReply::Refused { replay_ms: Some(_) } => "refused for a while",
+        ClaimReply::Refused { replay_ms: None } => "refused",
+        ClaimReply::Undone => "undone",
+        ClaimReply::Conflict => "conflict",
+        ClaimReply::Expired { .. } => "expired",
+        ClaimReply::BeingUndone { .. } => "being undone",
+        ClaimReply::Alias { .. } => "elsewhere",
     }
 }
 
@@ -80,7 +80,7 @@ fn a_first_claim_gets_generation_and_series_one_for_no_longer_than_its_lease() {
         ),
         (1, 1, 1, LEASE)
     );
-    assert_eq!(desk.kept, Some(Keep::UntilRemoved));
+    assert_eq!(desk.kept, Some(Retention::UntilRemoved));
 
     let mut short = claim(1, 1);
     short.terms.attempt_seconds = 5;
@@ -94,14 +94,14 @@ fn a_refusal_is_replayed_for_its_window_to_the_millisecond() {
     let grant = desk.granted(&first);
     assert_eq!(
         desk.settle(&grant, &first, Effect::Refused),
-        Told::Refused {
+        ClaimReply::Refused {
             replay_ms: Some(REFUSAL)
         }
     );
     desk.pass(REFUSAL - 1);
     assert_eq!(
         desk.told(&claim(2, 1)),
-        Told::Refused { replay_ms: Some(1) }
+        ClaimReply::Refused { replay_ms: Some(1) }
     );
     let again = desk.pass(1).granted(&claim(2, 1));
     assert_eq!(
@@ -123,11 +123,14 @@ fn a_verdict_may_name_its_own_refusal_window() {
     told.verdict = bound(
         &Outcome::failed("429"),
         &verdict,
-        ServerErrors::ProveNothing,
+        ServerErrorRule::ProveNothing,
     );
     desk.ask(&Command::Settle(Box::new(told))).unwrap();
     desk.pass(2_499);
-    assert!(matches!(desk.told(&claim(2, 1)), Told::Refused { .. }));
+    assert!(matches!(
+        desk.told(&claim(2, 1)),
+        ClaimReply::Refused { .. }
+    ));
     desk.pass(1).granted(&claim(2, 1));
 }
 
@@ -139,13 +142,13 @@ fn a_clock_set_forward_or_back_never_shortens_a_refusal() {
     desk.settle(&grant, &first, Effect::Refused);
     desk.now.wall_ms += 10 * REFUSAL;
     assert!(
-        matches!(desk.told(&claim(2, 1)), Told::Refused { .. }),
+        matches!(desk.told(&claim(2, 1)), ClaimReply::Refused { .. }),
         "set forward within a boot"
     );
     desk.now.wall_ms -= 20 * REFUSAL;
     desk.now.steady_ms += 10 * REFUSAL;
     assert!(
-        matches!(desk.told(&claim(2, 1)), Told::Refused { .. }),
+        matches!(desk.told(&claim(2, 1)), ClaimReply::Refused { .. }),
         "set back"
     );
 }
@@ -157,9 +160,12 @@ fn what_a_person_refused_stays_refused_until_a_person_releases_it() {
         .find(|(name, ..)| *name == "refused by a person")
         .unwrap();
     desk.pass(10 * REFUSAL);
-    assert_eq!(desk.told(&claim(2, 1)), Told::Refused { replay_ms: None });
+    assert_eq!(
+        desk.told(&claim(2, 1)),
+        ClaimReply::Refused { replay_ms: None }
+    );
     desk.decide(Decision::Released).unwrap();
-    assert_eq!(desk.told(&claim(2, 3)), Told::Conflict);
+    assert_eq!(desk.told(&claim(2, 3)), ClaimReply::Conflict);
     assert_eq!(desk.granted(&claim(2, 1)).series, 1);
 }
 
@@ -169,7 +175,7 @@ fn an_outcome_that_lasts_until_delivery_is_replayed_until_it_was_taken() {
     let mut desk = Desk::new();
     let grant = desk.granted(&lasting);
     desk.settle(&grant, &lasting, Effect::Landed);
-    assert_eq!(desk.told(&claim(2, 1)), Told::Landed);
+    assert_eq!(desk.told(&claim(2, 1)), ClaimReply::Landed);
     desk.deliver().unwrap();
     assert_eq!(
         desk.granted(&claim(2, 1)).generation,
@@ -189,20 +195,20 @@ fn whoever_read_a_generation_before_its_delivery_never_gains_a_later_one() {
     let grant = desk.granted(&lasting);
     desk.settle(&grant, &lasting, Effect::Landed);
     desk.deliver().unwrap();
-    assert_eq!(desk.told(&waiting), Told::Landed);
+    assert_eq!(desk.told(&waiting), ClaimReply::Landed);
 
     let second = until_delivery(claim(2, 1));
     let grant = desk.granted(&second);
-    assert!(matches!(desk.told(&waiting), Told::Running { .. }));
+    assert!(matches!(desk.told(&waiting), ClaimReply::Running { .. }));
     let mut released = desk.clone();
     released.settle(&grant, &second, Effect::Absent);
     assert!(
-        matches!(released.told(&waiting), Told::Expired { .. }),
+        matches!(released.told(&waiting), ClaimReply::Expired { .. }),
         "its own generation landed, so it sends nothing"
     );
     desk.settle(&grant, &second, Effect::Landed);
     desk.deliver().unwrap();
-    assert!(matches!(desk.told(&waiting), Told::Expired { .. }));
+    assert!(matches!(desk.told(&waiting), ClaimReply::Expired { .. }));
 }
 
 #[test]
@@ -215,7 +221,7 @@ fn a_delivered_tombstone_lets_the_next_generation_begin() {
     undelivered.ask(&Command::Age).unwrap();
     assert!(matches!(
         undelivered.told(&claim(2, 1)),
-        Told::Expired { .. }
+        ClaimReply::Expired { .. }
     ));
     desk.deliver().unwrap();
     desk.ask(&Command::Age).unwrap();
@@ -235,7 +241,7 @@ fn a_delivery_mark_names_its_generation_and_attempt_or_is_dropped() {
         });
         assert_eq!(broken(refused), Rule::DeliveryNamesItsOutcome);
     }
-    assert_eq!(desk.told(&claim(2, 1)), Told::Landed);
+    assert_eq!(desk.told(&claim(2, 1)), ClaimReply::Landed);
 }
 
 #[test]
@@ -257,14 +263,14 @@ fn the_first_start_is_that_of_the_key_not_of_the_last_attempt() {
     let grant = desk.pass(SECOND).granted(&claim(2, 1));
     assert_eq!(
         desk.record().first_started,
-        When::Earlier(begun),
+        RecordTime::Earlier(begun),
         "same series, same key"
     );
     desk.pass(SECOND).settle(&grant, &first, Effect::Absent);
     desk.pass(SECOND).granted(&claim(3, 2));
     assert_eq!(
         desk.record().first_started,
-        When::ThisWrite,
+        RecordTime::ThisWrite,
         "another series, another key"
     );
 }

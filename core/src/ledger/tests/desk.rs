@@ -20,17 +20,17 @@ pub(super) fn key(mark: u8) -> StoreKey {
     StoreKey::from_bytes([mark; 32])
 }
 
-pub(super) fn generation(mark: u8, generation: u32) -> GenerationOf {
-    GenerationOf {
+pub(super) fn generation(mark: u8, generation: u32) -> OperationGeneration {
+    OperationGeneration {
         key: key(mark),
         generation,
     }
 }
 
-pub(super) fn target(repeats: Repeats, remembers_seconds: Option<u32>) -> Target {
+pub(super) fn target(repeats: RepeatEffect, remembers_seconds: Option<u32>) -> Target {
     Target {
-        places: vec![Place::Header("Idempotency-Key".to_owned())],
-        form: Form::Uuid(8),
+        places: vec![KeyPlace::Header("Idempotency-Key".to_owned())],
+        form: KeyForm::Uuid(8),
         repeats,
         remembers_seconds,
     }
@@ -49,18 +49,18 @@ pub(super) fn claim(mark: u8, content: u8) -> Claim {
         nonce: nonce(mark),
         tenant: Tenant::default(),
         name_space: "charge".to_owned(),
-        terms: Terms {
+        terms: OperationTerms {
             operation: "charge".to_owned(),
             identity: Vec::new(),
             content: Fingerprint::from_bytes([content; 32]),
             call_digest: CallDigest::from_bytes([content; 32]),
             call: None,
-            until: Until::Window,
+            until: OperationLifetime::Window,
             window_seconds: 86_400,
             attempt_seconds: 60,
             lease_seconds: 15,
             refusal_seconds: 600,
-            target: Some(target(Repeats::Replayed, Some(3_600))),
+            target: Some(target(RepeatEffect::Replayed, Some(3_600))),
             policy: PolicyName {
                 name: "intent".to_owned(),
                 digest: PolicyDigest::from_bytes([0; 32]),
@@ -77,7 +77,7 @@ pub(super) fn claim(mark: u8, content: u8) -> Claim {
 }
 
 pub(super) fn until_delivery(mut claim: Claim) -> Claim {
-    claim.terms.until = Until::Delivery;
+    claim.terms.until = OperationLifetime::Delivery;
     claim
 }
 
@@ -95,13 +95,13 @@ pub(super) fn settlement(grant: &Grant, claim: &Claim, effect: Effect) -> Settle
     let verdict = bound(
         &outcome,
         &Verdict::new(effect, "so it is"),
-        ServerErrors::ProveNothing,
+        ServerErrorRule::ProveNothing,
     );
     Settlement {
         fence: grant.fence,
         generation: grant.generation,
         series: grant.series,
-        outcome: Kept::Whole(outcome),
+        outcome: KeptOutcome::Whole(outcome),
         verdict,
         handles: Vec::new(),
         undid: Vec::new(),
@@ -114,7 +114,7 @@ pub(super) fn settlement(grant: &Grant, claim: &Claim, effect: Effect) -> Settle
 pub(super) struct Desk {
     pub(super) now: Stamp,
     pub(super) lies: Option<(Record, Stamp)>,
-    pub(super) kept: Option<Keep>,
+    pub(super) kept: Option<Retention>,
 }
 
 impl Desk {
@@ -133,7 +133,7 @@ impl Desk {
     }
 
     pub(super) fn ask(&mut self, command: &Command) -> Result<Reply, Refusal> {
-        let present = self.lies.as_ref().map(|(record, written)| Present {
+        let present = self.lies.as_ref().map(|(record, written)| PresentRecord {
             record,
             written: *written,
         });
@@ -171,11 +171,11 @@ impl Desk {
         granted(self.claim(claim))
     }
 
-    pub(super) fn told(&mut self, claim: &Claim) -> Told {
+    pub(super) fn told(&mut self, claim: &Claim) -> ClaimReply {
         told(self.claim(claim))
     }
 
-    pub(super) fn settle(&mut self, grant: &Grant, claim: &Claim, effect: Effect) -> Told {
+    pub(super) fn settle(&mut self, grant: &Grant, claim: &Claim, effect: Effect) -> ClaimReply {
         told(
             self.ask(&Command::Settle(Box::new(settlement(grant, claim, effect))))
                 .unwrap(),
@@ -198,7 +198,7 @@ impl Desk {
         granted(self.ask(&retry).unwrap())
     }
 
-    pub(super) fn look(&mut self, mark: u8, asker: Asker) -> Result<Reply, Refusal> {
+    pub(super) fn look(&mut self, mark: u8, asker: ProbeRequester) -> Result<Reply, Refusal> {
         let shown = self.record().last().unwrap().fence.number;
         self.ask(&Command::Look {
             nonce: nonce(mark),
@@ -208,7 +208,7 @@ impl Desk {
         })
     }
 
-    pub(super) fn saw(&mut self, mark: u8, sight: Sight) -> Result<Reply, Refusal> {
+    pub(super) fn saw(&mut self, mark: u8, sight: ProbeReport) -> Result<Reply, Refusal> {
         self.ask(&Command::Saw {
             nonce: nonce(mark),
             sight,
@@ -240,7 +240,7 @@ pub(super) fn granted(reply: Reply) -> Grant {
     }
 }
 
-pub(super) fn told(reply: Reply) -> Told {
+pub(super) fn told(reply: Reply) -> ClaimReply {
     match reply {
         Reply::Told(told) => told,
         other => unreachable!("not told, but {other:?}"),
@@ -254,13 +254,13 @@ pub(super) fn broken(refused: Result<Reply, Refusal>) -> Rule {
     }
 }
 
-pub(super) const FOUND: fn() -> Sight = || Sight::Found {
-    outcome: Kept::Whole(outcome(Effect::Landed, "found")),
+pub(super) const FOUND: fn() -> ProbeReport = || ProbeReport::Found {
+    outcome: KeptOutcome::Whole(outcome(Effect::Landed, "found")),
     handles: Vec::new(),
     undid: Vec::new(),
 };
 
-pub(super) const NOTHING: Sight = Sight::NotFound {
+pub(super) const NOTHING: ProbeReport = ProbeReport::NotFound {
     rerun_after_ms: None,
 };
 
@@ -295,7 +295,7 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
     let doubt = || settled(Effect::Unknown);
     let held = || {
         then(doubt(), &|desk| {
-            desk.look(8, Asker::Caller).unwrap();
+            desk.look(8, ProbeRequester::Caller).unwrap();
             desk.saw(8, NOTHING).unwrap();
         })
     };
@@ -335,13 +335,13 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
         (
             "looked at in doubt",
             then(doubt(), &|desk| {
-                desk.look(9, Asker::Caller).unwrap();
+                desk.look(9, ProbeRequester::Caller).unwrap();
             }),
         ),
         (
             "looked at held",
             then(held(), &|desk| {
-                desk.look(9, Asker::Operator).unwrap();
+                desk.look(9, ProbeRequester::Operator).unwrap();
             }),
         ),
         ("held", held()),
@@ -356,10 +356,10 @@ pub(super) fn every_state() -> Vec<(&'static str, Desk, Grant)> {
         (
             "released by a timer",
             then(doubt(), &|desk| {
-                desk.look(8, Asker::Caller).unwrap();
+                desk.look(8, ProbeRequester::Caller).unwrap();
                 desk.saw(
                     8,
-                    Sight::NotFound {
+                    ProbeReport::NotFound {
                         rerun_after_ms: Some(0),
                     },
                 )

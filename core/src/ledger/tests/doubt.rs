@@ -66,7 +66,7 @@ fn a_delay_counts_into_the_targets_memory() {
 #[test]
 fn a_short_memory_keeps_two_seconds_of_margin() {
     let mut first = claim(1, 1);
-    first.terms.target = Some(target(Repeats::Replayed, Some(100)));
+    first.terms.target = Some(target(RepeatEffect::Replayed, Some(100)));
     let mut desk = in_doubt(&first);
     let retry = desk.retry_of(&first, 2);
     desk.pass(100 * SECOND - 2 * SECOND - ATTEMPT - LEASE);
@@ -92,9 +92,9 @@ fn each_condition_of_sending_again_is_needed() {
     };
     let none = |_: &mut Desk, _: &mut Command| {};
     assert_eq!(refused(&with_target(None), &none), Rule::RepeatsAreHarmless);
-    let effective = with_target(Some(target(Repeats::Effective, Some(3_600))));
+    let effective = with_target(Some(target(RepeatEffect::Effective, Some(3_600))));
     assert_eq!(refused(&effective, &none), Rule::RepeatsAreHarmless);
-    let undocumented = with_target(Some(target(Repeats::Replayed, None)));
+    let undocumented = with_target(Some(target(RepeatEffect::Replayed, None)));
     assert_eq!(refused(&undocumented, &none), Rule::TargetRemembers);
     let stale = |_: &mut Desk, retry: &mut Command| {
         if let Command::Resolve { shown, .. } = retry {
@@ -119,7 +119,7 @@ fn each_condition_of_sending_again_is_needed() {
 #[test]
 fn a_target_that_never_forgets_is_asked_again_at_any_time() {
     let mut first = claim(1, 1);
-    first.terms.target = Some(target(Repeats::Harmless, Some(Target::FOR_EVER)));
+    first.terms.target = Some(target(RepeatEffect::Harmless, Some(Target::FOR_EVER)));
     let mut desk = in_doubt(&first);
     desk.pass(100 * MEMORY);
     assert_eq!(desk.retried(&first, 2).valid_ms, LEASE);
@@ -169,7 +169,7 @@ fn a_look_takes_no_fence_and_is_its_makers_own() {
     let grant = desk.granted(&first);
     desk.pass(LEASE);
     assert_eq!(
-        desk.look(5, Asker::Caller).unwrap(),
+        desk.look(5, ProbeRequester::Caller).unwrap(),
         Reply::MayLook { valid_ms: LEASE }
     );
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_look_takes_no_fence_and_is_its_makers_own() {
     assert_eq!(broken(desk.saw(6, NOTHING)), Rule::LookIsOwn);
     assert_eq!(
         desk.settle(&grant, &first, Effect::Landed),
-        Told::Landed,
+        ClaimReply::Landed,
         "the writer may still know"
     );
     assert!(matches!(desk.saw(5, NOTHING), Err(Refusal::NoRow { .. })));
@@ -190,25 +190,29 @@ fn a_look_takes_no_fence_and_is_its_makers_own() {
 fn looks_are_counted_and_bounded() {
     let mut desk = in_doubt(&claim(1, 1));
     for _ in 0..3 {
-        desk.look(5, Asker::Caller).unwrap();
+        desk.look(5, ProbeRequester::Caller).unwrap();
         desk.saw(
             5,
-            Sight::Again {
+            ProbeReport::Again {
                 reason: "too early".to_owned(),
             },
         )
         .unwrap();
     }
-    assert_eq!(broken(desk.look(5, Asker::Caller)), Rule::LooksBounded);
-    desk.look(5, Asker::Operator).unwrap();
+    assert_eq!(
+        broken(desk.look(5, ProbeRequester::Caller)),
+        Rule::LooksBounded
+    );
+    desk.look(5, ProbeRequester::Operator).unwrap();
 }
 
 #[test]
 fn a_probe_that_found_nothing_holds_unless_the_switch_and_its_delay_allow_it() {
     let after = |rerun_after_ms: Option<u64>| {
         let mut desk = in_doubt(&claim(1, 1));
-        desk.look(5, Asker::Caller).unwrap();
-        desk.saw(5, Sight::NotFound { rerun_after_ms }).unwrap();
+        desk.look(5, ProbeRequester::Caller).unwrap();
+        desk.saw(5, ProbeReport::NotFound { rerun_after_ms })
+            .unwrap();
         desk.label()
     };
     assert_eq!(after(None), StateLabel::Held);
@@ -219,11 +223,11 @@ fn a_probe_that_found_nothing_holds_unless_the_switch_and_its_delay_allow_it() {
 #[test]
 fn a_clock_that_went_back_does_not_end_the_delay_of_a_timed_rerun() {
     let mut desk = in_doubt(&claim(1, 1));
-    desk.look(5, Asker::Caller).unwrap();
+    desk.look(5, ProbeRequester::Caller).unwrap();
     desk.now.wall_ms -= 1;
     desk.saw(
         5,
-        Sight::NotFound {
+        ProbeReport::NotFound {
             rerun_after_ms: Some(0),
         },
     )
@@ -235,32 +239,32 @@ fn a_clock_that_went_back_does_not_end_the_delay_of_a_timed_rerun() {
 fn what_is_held_is_looked_at_when_asked_and_leads_back_to_held() {
     let held = || {
         let mut desk = in_doubt(&claim(1, 1));
-        desk.look(5, Asker::Caller).unwrap();
+        desk.look(5, ProbeRequester::Caller).unwrap();
         desk.saw(5, NOTHING).unwrap();
         desk
     };
     assert_eq!(
-        broken(held().look(6, Asker::Caller)),
+        broken(held().look(6, ProbeRequester::Caller)),
         Rule::HeldLooksAreAskedFor
     );
     for sight in [
-        Sight::NotFound {
+        ProbeReport::NotFound {
             rerun_after_ms: Some(0),
         },
-        Sight::Again {
+        ProbeReport::Again {
             reason: "too early".to_owned(),
         },
-        Sight::Conflicting {
+        ProbeReport::Conflicting {
             reason: "another".to_owned(),
         },
     ] {
         let mut desk = held();
-        desk.look(6, Asker::Operator).unwrap();
+        desk.look(6, ProbeRequester::Operator).unwrap();
         desk.saw(6, sight).unwrap();
         assert_eq!(desk.label(), StateLabel::Held);
     }
     let mut desk = held();
-    desk.look(6, Asker::Operator).unwrap();
+    desk.look(6, ProbeRequester::Operator).unwrap();
     desk.pass(LEASE).ask(&Command::Expire).unwrap();
     assert_eq!(
         desk.label(),
@@ -274,14 +278,14 @@ fn what_owners_said_during_a_look_is_heeded_at_its_end() {
     let first = claim(1, 1);
     for sight in [
         Some(NOTHING),
-        Some(Sight::Again {
+        Some(ProbeReport::Again {
             reason: "too early".to_owned(),
         }),
         None,
     ] {
         let mut desk = Desk::new();
         let grant = desk.granted(&first);
-        desk.pass(LEASE).look(5, Asker::Caller).unwrap();
+        desk.pass(LEASE).look(5, ProbeRequester::Caller).unwrap();
         desk.settle(&grant, &first, Effect::Absent);
         match sight {
             Some(sight) => desk.saw(5, sight).unwrap(),
@@ -296,7 +300,7 @@ fn what_a_probe_found_is_confirmed_by_the_late_answer_without_another_outcome() 
     let first = claim(1, 1);
     let mut desk = Desk::new();
     let grant = desk.granted(&first);
-    desk.pass(LEASE).look(5, Asker::Caller).unwrap();
+    desk.pass(LEASE).look(5, ProbeRequester::Caller).unwrap();
     desk.saw(5, FOUND()).unwrap();
     let told = desk.record().standing_outcome().cloned();
     desk.settle(&grant, &first, Effect::Landed);

@@ -98,19 +98,19 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
         ),
         ("expire", Command::Expire),
         ("resolve", desk.retry_of(&first, 4)),
-        ("look", look(Asker::Caller)),
-        ("asked", look(Asker::Operator)),
+        ("look", look(ProbeRequester::Caller)),
+        ("asked", look(ProbeRequester::Operator)),
         ("found", saw(FOUND())),
         ("nothing", saw(NOTHING)),
         (
             "again",
-            saw(Sight::Again {
+            saw(ProbeReport::Again {
                 reason: "too early".to_owned(),
             }),
         ),
         (
             "conflict",
-            saw(Sight::Conflicting {
+            saw(ProbeReport::Conflicting {
                 reason: "another one".to_owned(),
             }),
         ),

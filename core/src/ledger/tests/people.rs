@@ -25,7 +25,7 @@ fn a_decision_rests_on_the_last_attempt() {
 fn a_look_that_ended_meanwhile_does_not_void_a_decision_but_a_running_one_delays_it() {
     let mut desk = Desk::new();
     desk.granted(&claim(1, 1));
-    desk.pass(LEASE).look(5, Asker::Caller).unwrap();
+    desk.pass(LEASE).look(5, ProbeRequester::Caller).unwrap();
     assert_eq!(
         broken(desk.decide(Decision::Released)),
         Rule::ProbesEndFirst
@@ -42,7 +42,10 @@ fn landed_evidence_outweighs_a_person() {
         let grant = desk.granted(&first);
         desk.settle(&grant, &first, Effect::Unknown);
         desk.decide(decision).unwrap();
-        assert_eq!(desk.settle(&grant, &first, Effect::Landed), Told::Landed);
+        assert_eq!(
+            desk.settle(&grant, &first, Effect::Landed),
+            ClaimReply::Landed
+        );
     }
 }
 
@@ -52,7 +55,7 @@ fn a_person_attests_with_an_outcome_and_handles() {
     let mut desk = Desk::new();
     let grant = desk.granted(&first);
     desk.settle(&grant, &first, Effect::Unknown);
-    let outcome = Kept::Whole(outcome(Effect::Landed, "charged"));
+    let outcome = KeptOutcome::Whole(outcome(Effect::Landed, "charged"));
     let handles = vec!["charge/1".to_owned()];
     desk.decide(Decision::Landed {
         outcome: Some(outcome.clone()),
@@ -66,7 +69,7 @@ fn a_person_attests_with_an_outcome_and_handles() {
     assert!(matches!(
         desk.state(),
         State::Landed {
-            via: Via::Person(_),
+            via: LandingSource::Person(_),
             ..
         }
     ));

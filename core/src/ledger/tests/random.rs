@@ -18,9 +18,9 @@ fn effects() -> impl Strategy<Value = Effect> {
 fn claims() -> impl Strategy<Value = Claim> {
     let numbers = prop_oneof![Just(0), Just(1), Just(15), Just(3_600), Just(u32::MAX)];
     let targets = proptest::option::of(prop_oneof![
-        Just(target(Repeats::Replayed, Some(3_600))),
-        Just(target(Repeats::Effective, None)),
-        Just(target(Repeats::Harmless, Some(Target::FOR_EVER))),
+        Just(target(RepeatEffect::Replayed, Some(3_600))),
+        Just(target(RepeatEffect::Effective, None)),
+        Just(target(RepeatEffect::Harmless, Some(Target::FOR_EVER))),
     ]);
     let read = proptest::option::of(0..3_u32);
     (
@@ -40,7 +40,7 @@ fn claims() -> impl Strategy<Value = Claim> {
                 claim.read_undelivered = read_undelivered;
                 claim.void_mark = undoes.then(|| key(7));
                 if undoes {
-                    claim.terms.undoes = vec![Undoing {
+                    claim.terms.undoes = vec![UndoTarget {
                         of: generation(3, 1),
                         settled: false,
                     }];
@@ -57,15 +57,15 @@ fn fences() -> impl Strategy<Value = Fence> {
     })
 }
 
-fn sights() -> impl Strategy<Value = Sight> {
+fn sights() -> impl Strategy<Value = ProbeReport> {
     prop_oneof![
         Just(FOUND()),
         proptest::option::of(prop_oneof![Just(0), Just(u64::MAX)])
-            .prop_map(|rerun_after_ms| Sight::NotFound { rerun_after_ms }),
-        Just(Sight::Again {
+            .prop_map(|rerun_after_ms| ProbeReport::NotFound { rerun_after_ms }),
+        Just(ProbeReport::Again {
             reason: "too early".to_owned()
         }),
-        Just(Sight::Conflicting {
+        Just(ProbeReport::Conflicting {
             reason: "another".to_owned()
         }),
     ]
@@ -111,7 +111,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 facts: Vec::new(),
             },
         );
-    let askers = prop_oneof![Just(Asker::Caller), Just(Asker::Operator)];
+    let askers = prop_oneof![Just(ProbeRequester::Caller), Just(ProbeRequester::Operator)];
     let look = (1..6_u8, 1..5_u32, askers).prop_map(|(mark, shown, asker)| Command::Look {
         nonce: nonce(mark),
         shown,
@@ -190,7 +190,7 @@ fn holds_together(desk: &Desk) {
             | StateLabel::Tombstone
     );
     assert!(
-        !unsettled || desk.kept == Some(Keep::UntilRemoved),
+        !unsettled || desk.kept == Some(Retention::UntilRemoved),
         "what is unsettled does not age"
     );
     let freed = matches!(record.state, State::Released { .. } | State::Refused { .. });

@@ -11,7 +11,7 @@ fn a_lease_ends_on_its_millisecond_and_leaves_doubt() {
     desk.pass(LEASE - 1);
     assert_eq!(
         desk.told(&claim(2, 1)),
-        Told::Running {
+        ClaimReply::Running {
             continuation: None,
             lease_ms: 1
         }
@@ -21,7 +21,7 @@ fn a_lease_ends_on_its_millisecond_and_leaves_doubt() {
         Err(Refusal::NoRow { .. })
     ));
     desk.pass(1);
-    assert_eq!(desk.told(&claim(2, 1)), Told::InDoubt);
+    assert_eq!(desk.told(&claim(2, 1)), ClaimReply::InDoubt);
     assert_eq!(
         desk.label(),
         StateLabel::InDoubt,
@@ -39,14 +39,14 @@ fn a_renewal_prolongs_the_lease_but_never_past_the_attempts_time() {
     }
     assert_eq!(
         desk.told(&claim(2, 1)),
-        Told::Running {
+        ClaimReply::Running {
             continuation: None,
             lease_ms: 10 * SECOND
         }
     );
     desk.pass(ATTEMPT - 50 * SECOND);
     assert!(desk.ask(&renew).is_err());
-    assert_eq!(desk.told(&claim(2, 1)), Told::InDoubt);
+    assert_eq!(desk.told(&claim(2, 1)), ClaimReply::InDoubt);
 }
 
 #[test]
@@ -65,17 +65,17 @@ fn another_boot_ends_every_lease_but_not_a_wait_with_a_limit_of_its_own() {
         desk.now.steady_ms = 5;
         desk.now.wall_ms += SECOND;
     }
-    assert_eq!(desk.told(&claim(2, 1)), Told::InDoubt);
+    assert_eq!(desk.told(&claim(2, 1)), ClaimReply::InDoubt);
     let left = 3_599 * SECOND;
     assert_eq!(
         waiting.told(&claim(2, 1)),
-        Told::Running {
+        ClaimReply::Running {
             continuation: Some("task".to_owned()),
             lease_ms: left
         }
     );
     waiting.now.wall_ms += left;
-    assert_eq!(waiting.told(&claim(2, 1)), Told::InDoubt);
+    assert_eq!(waiting.told(&claim(2, 1)), ClaimReply::InDoubt);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_continuation_is_a_new_right_of_the_same_attempt() {
             LEASE
         )
     );
-    assert_eq!(desk.record().last().unwrap().known, Known::Open);
+    assert_eq!(desk.record().last().unwrap().known, KnownEffect::Open);
     assert!(desk.ask(&go_on).is_err(), "it is used up");
     desk.settle(&right, &first, Effect::Landed);
     assert_eq!(desk.label(), StateLabel::Landed);
@@ -193,7 +193,7 @@ fn a_landing_counts_however_late() {
             .find(|attempt| attempt.fence == grant.fence)
             .unwrap()
             .known;
-        assert_eq!(known, Known::Landed, "{name}");
+        assert_eq!(known, KnownEffect::Landed, "{name}");
         let two_effects = matches!(
             desk.state(),
             State::Held {
@@ -228,7 +228,7 @@ fn what_stands_is_not_unlearned_by_a_later_word_that_knows_less() {
         desk.settle(&grant, &first, effect);
         let (before, kept) = (desk.state().clone(), desk.record().attempts.clone());
         let mut later = settlement(&grant, &first, then);
-        later.outcome = Kept::Whole(Outcome::failed("something else"));
+        later.outcome = KeptOutcome::Whole(Outcome::failed("something else"));
         desk.pass(SECOND)
             .ask(&Command::Settle(Box::new(later)))
             .unwrap();
@@ -249,9 +249,9 @@ fn a_later_attempt_settles_nothing_but_a_landing_while_an_earlier_one_is_unresol
         let one = desk.granted(&first);
         desk.settle(&one, &first, Effect::Unknown);
         let two = desk.retried(&first, 2);
-        assert_eq!(desk.settle(&two, &first, effect), Told::InDoubt);
+        assert_eq!(desk.settle(&two, &first, effect), ClaimReply::InDoubt);
         let told = desk.settle(&one, &first, effect);
-        let resolved = matches!(told, Told::Released | Told::Refused { .. });
+        let resolved = matches!(told, ClaimReply::Released | ClaimReply::Refused { .. });
         assert!(
             resolved,
             "now that both are known to be without effect: {told:?}"
@@ -267,7 +267,7 @@ fn a_landing_under_an_earlier_key_is_for_a_person() {
     desk.settle(&one, &first, Effect::Absent);
     let other = claim(2, 2);
     let two = desk.granted(&other);
-    assert_eq!(desk.settle(&one, &first, Effect::Landed), Told::Held);
+    assert_eq!(desk.settle(&one, &first, Effect::Landed), ClaimReply::Held);
     let evidence = desk.record().evidence.first().unwrap();
     assert_eq!(
         (evidence.series, evidence.content),
@@ -275,7 +275,7 @@ fn a_landing_under_an_earlier_key_is_for_a_person() {
         "with its own content"
     );
     assert!(evidence.outcome.is_some(), "and its own outcome");
-    assert_eq!(desk.settle(&two, &other, Effect::Refused), Told::Held);
+    assert_eq!(desk.settle(&two, &other, Effect::Refused), ClaimReply::Held);
     assert_eq!(
         broken(desk.decide(Decision::Released)),
         Rule::EvidenceBarsRelease
@@ -285,11 +285,11 @@ fn a_landing_under_an_earlier_key_is_for_a_person() {
         Rule::EvidenceBarsRelease
     );
     assert_eq!(
-        broken(desk.look(5, Asker::Operator)),
+        broken(desk.look(5, ProbeRequester::Operator)),
         Rule::TwoEffectsStayHeld
     );
     desk.decide(attested()).unwrap();
-    assert_eq!(desk.told(&claim(3, 2)), Told::Landed);
+    assert_eq!(desk.told(&claim(3, 2)), ClaimReply::Landed);
 }
 
 #[test]
@@ -299,8 +299,14 @@ fn two_landings_under_one_key_are_one_effect_where_the_target_recognised_the_sec
     let one = desk.granted(&first);
     desk.settle(&one, &first, Effect::Unknown);
     let two = desk.retried(&first, 2);
-    assert_eq!(desk.settle(&two, &first, Effect::Landed), Told::Landed);
-    assert_eq!(desk.settle(&one, &first, Effect::Landed), Told::Landed);
+    assert_eq!(
+        desk.settle(&two, &first, Effect::Landed),
+        ClaimReply::Landed
+    );
+    assert_eq!(
+        desk.settle(&one, &first, Effect::Landed),
+        ClaimReply::Landed
+    );
     assert_eq!(desk.record().standing, Some(2));
     assert!(desk.record().evidence.is_empty());
 }
@@ -316,7 +322,7 @@ fn a_second_effect_beside_what_stands_bars_the_next_generation_until_a_person_we
     desk.settle(&two, &other, Effect::Landed);
     assert_eq!(
         desk.settle(&one, &first, Effect::Landed),
-        Told::Landed,
+        ClaimReply::Landed,
         "what is final stands"
     );
     assert_eq!(desk.record().landed_evidence().count(), 1);
@@ -334,7 +340,7 @@ fn a_second_effect_beside_what_stands_bars_the_next_generation_until_a_person_we
     .unwrap();
     assert_eq!(
         desk.told(&claim(3, 2)),
-        Told::Held,
+        ClaimReply::Held,
         "the other effect was not undone"
     );
     desk.decide(Decision::Undone).unwrap();
@@ -353,7 +359,7 @@ fn a_landing_of_an_earlier_generation_settles_nothing() {
     desk.granted(&claim(3, 1));
     assert!(matches!(
         desk.settle(&one, &first, Effect::Landed),
-        Told::Running { .. }
+        ClaimReply::Running { .. }
     ));
     assert_eq!(desk.record().landed_evidence().count(), 0);
     assert_eq!(desk.record().evidence.first().unwrap().generation, 1);
@@ -379,7 +385,7 @@ fn what_landed_by_an_attempt_that_the_record_does_not_know_withholds() {
     );
     assert_eq!(
         desk.settle(&stranger, &claim(9, 1), Effect::Landed),
-        Told::Held
+        ClaimReply::Held
     );
     assert!(matches!(
         desk.state(),
@@ -395,19 +401,25 @@ fn a_settlement_without_a_record_writes_it_anew_and_says_so() {
     let first = claim(1, 1);
     let grant = Desk::new().granted(&first);
     let mut desk = Desk::new();
-    assert_eq!(desk.settle(&grant, &first, Effect::Landed), Told::Landed);
+    assert_eq!(
+        desk.settle(&grant, &first, Effect::Landed),
+        ClaimReply::Landed
+    );
     assert!(desk.record().rewritten);
-    assert_eq!(desk.told(&claim(2, 1)), Told::Landed);
+    assert_eq!(desk.told(&claim(2, 1)), ClaimReply::Landed);
 
     // What else there was is gone with the record, so no word of its absence settles anything, told once or twice.
     let mut desk = Desk::new();
     for _ in 0..2 {
-        assert_eq!(desk.settle(&grant, &first, Effect::Absent), Told::InDoubt);
+        assert_eq!(
+            desk.settle(&grant, &first, Effect::Absent),
+            ClaimReply::InDoubt
+        );
     }
-    desk.look(8, Asker::Caller).unwrap();
+    desk.look(8, ProbeRequester::Caller).unwrap();
     desk.saw(
         8,
-        Sight::Again {
+        ProbeReport::Again {
             reason: "too early".to_owned(),
         },
     )
@@ -426,13 +438,13 @@ fn a_held_attempt_keeps_its_real_outcome() {
     let first = claim(1, 1);
     let mut desk = Desk::new();
     let grant = desk.granted(&first);
-    let real = Kept::Whole(outcome(Effect::Landed, "charged"));
+    let real = KeptOutcome::Whole(outcome(Effect::Landed, "charged"));
     let hold = Command::Hold {
         fence: grant.fence,
         outcome: Some(real.clone()),
         reason: "the policy trapped".to_owned(),
     };
-    assert_eq!(desk.ask(&hold).unwrap(), Reply::Told(Told::Held));
+    assert_eq!(desk.ask(&hold).unwrap(), Reply::Told(ClaimReply::Held));
     desk.decide(attested()).unwrap();
     assert_eq!(desk.record().standing_outcome(), Some(&real));
 }

@@ -46,19 +46,22 @@ fn one_operation_at_a_time_undoes_and_a_void_mark_may_be_replaced() {
         void_mark: Some(key(7)),
     })
     .unwrap();
-    assert_eq!(desk.told(&claim(2, 1)), Told::BeingUndone { by: key(8) });
+    assert_eq!(
+        desk.told(&claim(2, 1)),
+        ClaimReply::BeingUndone { by: key(8) }
+    );
     let past_the_mark = Claim {
         void_mark: Some(key(8)),
         ..claim(2, 1)
     };
-    assert_eq!(desk.told(&past_the_mark), Told::Landed);
+    assert_eq!(desk.told(&past_the_mark), ClaimReply::Landed);
 }
 
 #[test]
 fn a_mark_is_written_even_where_it_stands() {
     let mut desk = landed();
     desk.ask(&mark(7)).unwrap();
-    let present = desk.lies.as_ref().map(|(record, written)| Present {
+    let present = desk.lies.as_ref().map(|(record, written)| PresentRecord {
         record,
         written: *written,
     });
@@ -83,11 +86,11 @@ fn an_undo_closes_its_own_generation_on_its_own_mark() {
     );
     assert_eq!(
         desk.ask(&undo(7, 1, false)).unwrap(),
-        Reply::Told(Told::Undone)
+        Reply::Told(ClaimReply::Undone)
     );
     assert_eq!(
         desk.ask(&undo(7, 1, false)).unwrap(),
-        Reply::Told(Told::Undone),
+        Reply::Told(ClaimReply::Undone),
         "written twice, the same"
     );
     desk.granted(&claim(2, 1));
@@ -109,7 +112,7 @@ fn what_only_the_outcome_tells_needs_no_mark_and_reaches_a_tombstone() {
 #[test]
 fn what_still_has_to_write_its_undo_is_kept() {
     let mut undoing = claim(1, 1);
-    undoing.terms.undoes = vec![Undoing {
+    undoing.terms.undoes = vec![UndoTarget {
         of: generation(3, 1),
         settled: false,
     }];
@@ -124,13 +127,13 @@ fn what_still_has_to_write_its_undo_is_kept() {
         desk.settle(&grant, &undoing, effect);
         assert_eq!(
             desk.kept,
-            Some(Keep::UntilRemoved),
+            Some(Retention::UntilRemoved),
             "{effect:?}: a mark that leads nowhere holds for good"
         );
         if effect == Effect::Landed {
             assert_eq!(broken(desk.ask(&Command::Age)), Rule::OpenMarksDoNotAge);
             desk.ask(&written).unwrap();
-            assert_eq!(desk.kept, Some(Keep::Seconds(86_400)));
+            assert_eq!(desk.kept, Some(Retention::Seconds(86_400)));
             desk.ask(&Command::Age).unwrap();
         }
     }
@@ -144,14 +147,14 @@ fn what_only_the_outcome_tells_is_kept_until_it_is_written() {
     let mut cancelled = settlement(&grant, &first, Effect::Landed);
     cancelled.undid = vec![generation(3, 1)];
     desk.ask(&Command::Settle(Box::new(cancelled))).unwrap();
-    assert_eq!(desk.kept, Some(Keep::UntilRemoved));
+    assert_eq!(desk.kept, Some(Retention::UntilRemoved));
     desk.ask(&Command::UndoWritten {
         of: generation(3, 1),
     })
     .unwrap();
     assert_eq!(
         (desk.kept, desk.record().undid.len()),
-        (Some(Keep::Seconds(86_400)), 0)
+        (Some(Retention::Seconds(86_400)), 0)
     );
 }
 
@@ -165,34 +168,34 @@ fn what_is_settled_is_kept_for_its_window_and_no_shorter_than_the_target_remembe
         desk.settle(&grant, &claim, Effect::Landed);
         desk.kept.unwrap()
     };
-    assert_eq!(kept(None), Keep::Seconds(86_400));
+    assert_eq!(kept(None), Retention::Seconds(86_400));
     assert_eq!(
-        kept(Some(target(Repeats::Replayed, Some(3_600)))),
-        Keep::Seconds(86_400)
+        kept(Some(target(RepeatEffect::Replayed, Some(3_600)))),
+        Retention::Seconds(86_400)
     );
     assert_eq!(
-        kept(Some(target(Repeats::Replayed, Some(100_000)))),
-        Keep::Seconds(100_000)
+        kept(Some(target(RepeatEffect::Replayed, Some(100_000)))),
+        Retention::Seconds(100_000)
     );
     assert_eq!(
-        kept(Some(target(Repeats::Replayed, None))),
-        Keep::UntilRemoved,
+        kept(Some(target(RepeatEffect::Replayed, None))),
+        Retention::UntilRemoved,
         "kept until the operator says"
     );
     assert_eq!(
-        kept(Some(target(Repeats::Replayed, Some(Target::FOR_EVER)))),
-        Keep::UntilRemoved
+        kept(Some(target(RepeatEffect::Replayed, Some(Target::FOR_EVER)))),
+        Retention::UntilRemoved
     );
     let by_nature = Target {
         places: Vec::new(),
-        ..target(Repeats::Harmless, Some(Target::FOR_EVER))
+        ..target(RepeatEffect::Harmless, Some(Target::FOR_EVER))
     };
-    assert_eq!(kept(Some(by_nature)), Keep::Seconds(86_400));
+    assert_eq!(kept(Some(by_nature)), Retention::Seconds(86_400));
     let elsewhere = Target {
         places: Vec::new(),
-        ..target(Repeats::Replayed, Some(100_000))
+        ..target(RepeatEffect::Replayed, Some(100_000))
     };
-    assert_eq!(kept(Some(elsewhere)), Keep::Seconds(100_000));
+    assert_eq!(kept(Some(elsewhere)), Retention::Seconds(100_000));
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn nothing_unsettled_ever_ages() {
         // An alias is made by hand here.
         if name != "alias" {
             assert_eq!(
-                matches!(desk.kept, Some(Keep::Seconds(_))),
+                matches!(desk.kept, Some(Retention::Seconds(_))),
                 settled,
                 "{name}"
             );
@@ -220,8 +223,11 @@ fn a_tombstone_counts_its_window_from_the_landing_and_tells_of_it() {
     let mut desk = landed();
     let since = desk.now;
     desk.pass(3_600 * SECOND).ask(&Command::Age).unwrap();
-    assert_eq!(desk.kept, Some(Keep::Seconds(86_400 - 3_600)));
-    assert_eq!(desk.told(&claim(2, 1)), Told::Expired { landed: since });
+    assert_eq!(desk.kept, Some(Retention::Seconds(86_400 - 3_600)));
+    assert_eq!(
+        desk.told(&claim(2, 1)),
+        ClaimReply::Expired { landed: since }
+    );
     assert!(desk.record().standing_outcome().is_none());
     desk.now.wall_ms -= 7_200 * SECOND;
     let mut younger = landed();

@@ -7,25 +7,25 @@
 
 use super::*;
 use semel::model::{
-    About, ConflictState, Durability, Effect, Failure, Next, Recorded, Silence, Standing, Switch,
-    Unguarded,
+    AnswerSubject, ConflictState, Durability, Effect, Failure, MissingAnswer, NextStep,
+    OperatorSwitch, RecordStatus, RecordedOperation, UnguardedReason,
 };
 
-fn about() -> About {
-    About {
+fn about() -> AnswerSubject {
+    AnswerSubject {
         operation: "refund".to_owned(),
         key: "k".to_owned(),
         generation: 1,
         attempt: 1,
-        recorded: Recorded::Yes(Durability::PowerLoss),
+        recorded: RecordStatus::Yes(Durability::PowerLoss),
         switches: Vec::new(),
     }
 }
 
-fn unrecorded() -> About {
-    About {
-        recorded: Recorded::No("the ledger is away".to_owned()),
-        switches: vec![Switch::OpenWithoutLedger],
+fn unrecorded() -> AnswerSubject {
+    AnswerSubject {
+        recorded: RecordStatus::No("the ledger is away".to_owned()),
+        switches: vec![OperatorSwitch::OpenWithoutLedger],
         ..about()
     }
 }
@@ -54,7 +54,13 @@ fn error(message: &str) -> Outcome {
     })
 }
 
-fn executed(about: About, outcome: Outcome, effect: Effect, reason: &str, next: Next) -> Answer {
+fn executed(
+    about: AnswerSubject,
+    outcome: Outcome,
+    effect: Effect,
+    reason: &str,
+    next: NextStep,
+) -> Answer {
     Answer::Executed {
         about,
         outcome,
@@ -64,12 +70,17 @@ fn executed(about: About, outcome: Outcome, effect: Effect, reason: &str, next: 
     }
 }
 
-fn in_doubt(about: About, reason: &str, outcome: Option<Outcome>, after_ms: Option<u64>) -> Answer {
+fn in_doubt(
+    about: AnswerSubject,
+    reason: &str,
+    outcome: Option<Outcome>,
+    after_ms: Option<u64>,
+) -> Answer {
     Answer::InDoubt {
         about,
         reason: reason.to_owned(),
         outcome,
-        next: Next::AskAgain { after_ms },
+        next: NextStep::AskAgain { after_ms },
     }
 }
 
@@ -78,7 +89,7 @@ fn held(reason: &str, outcome: Option<Outcome>) -> Answer {
         about: about(),
         reason: reason.to_owned(),
         outcome,
-        next: Next::AskAPerson,
+        next: NextStep::AskAPerson,
     }
 }
 
@@ -86,10 +97,10 @@ fn conflict(
     state: ConflictState,
     outcome: Option<Outcome>,
     reason: Option<&str>,
-    next: Next,
+    next: NextStep,
 ) -> Answer {
     let reason = reason.map(ToOwned::to_owned);
-    let standing = Standing {
+    let standing = RecordedOperation {
         state,
         outcome,
         handles: Vec::new(),
@@ -102,7 +113,7 @@ fn conflict(
     }
 }
 
-fn replayed(outcome: Option<Outcome>, effect: Effect, next: Next) -> Answer {
+fn replayed(outcome: Option<Outcome>, effect: Effect, next: NextStep) -> Answer {
     Answer::Replayed {
         about: about(),
         outcome,
@@ -116,13 +127,13 @@ fn running(continuation: Option<&str>) -> Answer {
     Answer::Running {
         about: about(),
         continuation,
-        next: Next::AskAgain {
+        next: NextStep::AskAgain {
             after_ms: Some(1_000),
         },
     }
 }
 
-fn refused(reason: &str, next: Next) -> Answer {
+fn refused(reason: &str, next: NextStep) -> Answer {
     Answer::Refused {
         reason: reason.to_owned(),
         next,
@@ -131,16 +142,16 @@ fn refused(reason: &str, next: Next) -> Answer {
 
 /// Every answer, for every reason that makes a difference to its reader.
 fn answers() -> Vec<(&'static str, Answer)> {
-    let again = |after_ms| Next::CallAgain { after_ms };
+    let again = |after_ms| NextStep::CallAgain { after_ms };
     let lost = "no answer: the server ended";
     let unanswered = |sent| {
-        Outcome::Unanswered(Silence {
+        Outcome::Unanswered(MissingAnswer {
             reason: "the server cannot be reached".to_owned(),
             sent,
         })
     };
     let passed = |outcome| Answer::Passed {
-        why: Unguarded::Shadow,
+        why: UnguardedReason::Shadow,
         outcome,
     };
     vec![
@@ -151,7 +162,7 @@ fn answers() -> Vec<(&'static str, Answer)> {
                 result("refunded"),
                 Effect::Landed,
                 "",
-                Next::Nothing,
+                NextStep::Nothing,
             ),
         ),
         (
@@ -161,7 +172,7 @@ fn answers() -> Vec<(&'static str, Answer)> {
                 result("refunded"),
                 Effect::Landed,
                 "",
-                Next::Nothing,
+                NextStep::Nothing,
             ),
         ),
         (
@@ -188,11 +199,11 @@ fn answers() -> Vec<(&'static str, Answer)> {
         ("passed, not sent", passed(unanswered(false))),
         (
             "replayed",
-            replayed(Some(result("refunded")), Effect::Landed, Next::Nothing),
+            replayed(Some(result("refunded")), Effect::Landed, NextStep::Nothing),
         ),
         (
             "replayed, not kept",
-            replayed(None, Effect::Landed, Next::Nothing),
+            replayed(None, Effect::Landed, NextStep::Nothing),
         ),
         (
             "replayed, refused",
@@ -204,7 +215,7 @@ fn answers() -> Vec<(&'static str, Answer)> {
         ),
         (
             "replayed, refused by a person",
-            replayed(None, Effect::Refused, Next::AskAPerson),
+            replayed(None, Effect::Refused, NextStep::AskAPerson),
         ),
         (
             "replayed, an error of the protocol",
@@ -236,20 +247,20 @@ fn answers() -> Vec<(&'static str, Answer)> {
                 ConflictState::Landed,
                 Some(result("refunded 30")),
                 None,
-                Next::Nothing,
+                NextStep::Nothing,
             ),
         ),
         (
             "conflict, landed, not kept",
-            conflict(ConflictState::Landed, None, None, Next::Nothing),
+            conflict(ConflictState::Landed, None, None, NextStep::Nothing),
         ),
         (
             "conflict, tombstone",
-            conflict(ConflictState::Tombstone, None, None, Next::Nothing),
+            conflict(ConflictState::Tombstone, None, None, NextStep::Nothing),
         ),
         (
             "conflict, in doubt",
-            conflict(ConflictState::InDoubt, None, Some(lost), Next::Nothing),
+            conflict(ConflictState::InDoubt, None, Some(lost), NextStep::Nothing),
         ),
         (
             "conflict, running",
@@ -265,27 +276,27 @@ fn answers() -> Vec<(&'static str, Answer)> {
         ),
         (
             "conflict, held",
-            conflict(ConflictState::Held, None, Some(lost), Next::AskAPerson),
+            conflict(ConflictState::Held, None, Some(lost), NextStep::AskAPerson),
         ),
         (
             "conflict, released",
-            conflict(ConflictState::Released, None, None, Next::Nothing),
+            conflict(ConflictState::Released, None, None, NextStep::Nothing),
         ),
         (
             "conflict, refused",
-            conflict(ConflictState::Refused, None, None, Next::Nothing),
+            conflict(ConflictState::Refused, None, None, NextStep::Nothing),
         ),
         (
             "expired",
             Answer::Expired {
                 about: about(),
                 landed_at_ms: 1_795_000_000_000,
-                next: Next::Nothing,
+                next: NextStep::Nothing,
             },
         ),
         (
             "refused",
-            refused("the argument `order` is missing", Next::CorrectTheCall),
+            refused("the argument `order` is missing", NextStep::CorrectTheCall),
         ),
         (
             "refused, the ledger is away",
@@ -293,7 +304,7 @@ fn answers() -> Vec<(&'static str, Answer)> {
         ),
         (
             "refused, nobody set the tool up",
-            refused("no policy is set up for the tool", Next::AskAPerson),
+            refused("no policy is set up for the tool", NextStep::AskAPerson),
         ),
     ]
 }
@@ -392,7 +403,13 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
         has_output_schema: false,
         has_result_types: false,
     };
-    let plain = executed(about(), result("unused"), Effect::Landed, "", Next::Nothing);
+    let plain = executed(
+        about(),
+        result("unused"),
+        Effect::Landed,
+        "",
+        NextStep::Nothing,
+    );
     let text = reader.response(&plain, Some(&own));
     let (untouched, marked) = (&body[..body.len() - 2], r#","dev.semel/answer":"executed""#);
     assert!(
@@ -403,7 +420,7 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
         text.text()
     );
     let passed = Answer::Passed {
-        why: Unguarded::Policy,
+        why: UnguardedReason::Policy,
         outcome: result("unused"),
     };
     assert_eq!(reader.response(&passed, Some(&own)).body(), Some(body));

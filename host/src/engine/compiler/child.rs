@@ -12,7 +12,7 @@ use crate::engine::{
     fault::LoadFault,
     limits::{Limits, LoadLimits},
 };
-use crate::json::Shown;
+use crate::json::ShownPointer;
 use rustix::{
     io::Errno,
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
@@ -296,7 +296,7 @@ fn death(status: ExitStatus, last_words: &str, limits: &LoadLimits) -> LoadFault
         .lines()
         .map(str::trim)
         .find(|line| !line.is_empty());
-    let said = said.map_or_else(String::new, |said| format!(": {}", Shown::new(said)));
+    let said = said.map_or_else(String::new, |said| format!(": {}", ShownPointer::new(said)));
     gave_up(format!("its process ended early ({status}){said}"))
 }
 

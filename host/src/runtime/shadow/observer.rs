@@ -3,7 +3,7 @@
 use super::{Came, Finishing, Seen, Shadow};
 use crate::{
     engine::{Cause, PolicyFault},
-    ledger::Would,
+    ledger::ShadowOutcome,
     model::{Call, Derivation, Operation},
     runtime::{
         clock::Moment,
@@ -58,7 +58,7 @@ impl Observer {
     async fn observe(self) -> Seen {
         let _ = timeout(EARLIER_AT_MOST, all_done(&self.earlier)).await;
         match timeout(LEDGER_AT_MOST, self.begin()).await {
-            Err(_) => Would::FailByLedger.into(),
+            Err(_) => ShadowOutcome::FailByLedger.into(),
             Ok(Err(would)) => would.into(),
             Ok(Ok(Begun::Run(started))) => self.see_through(*started).await,
             Ok(Ok(Begun::Answered(answered))) => {
@@ -74,9 +74,9 @@ impl Observer {
     }
 
     /// What a guard does before the tool runs.
-    async fn begin(&self) -> Result<Begun, Would> {
+    async fn begin(&self) -> Result<Begun, ShadowOutcome> {
         let begun = Moment::now();
-        driver::check(&self.call).map_err(|_| Would::BeRefused)?;
+        driver::check(&self.call).map_err(|_| ShadowOutcome::BeRefused)?;
         let operation = derived(&self.tool, &self.call)?;
         self.agree().await?;
         let guarded = self
@@ -94,7 +94,7 @@ impl Observer {
     }
 
     /// What is done once per host: an enforcing host does it as it starts.
-    async fn agree(&self) -> Result<(), Would> {
+    async fn agree(&self) -> Result<(), ShadowOutcome> {
         let inner = &self.shadow.semel.inner;
         let agree = async || {
             scheme::agree(&inner.table, &inner.keys, inner.policies())
@@ -105,7 +105,7 @@ impl Observer {
             Ok(()) => Ok(()),
             Err(error) => {
                 tracing::warn!(%error, "semel.shadow cannot use the ledger");
-                Err(Would::FailByLedger)
+                Err(ShadowOutcome::FailByLedger)
             }
         }
     }
@@ -114,7 +114,7 @@ impl Observer {
     async fn see_through(self, started: Started) -> Seen {
         // Without an answer the attempt is dropped, and is in doubt as it would have been.
         let Ok(came) = self.hears.await else {
-            return Would::Execute.into();
+            return ShadowOutcome::Execute.into();
         };
         let told = async {
             match came {
@@ -132,21 +132,21 @@ impl Observer {
         {
             mark(delivery, self.hears_taken).await;
         }
-        Would::Execute.into()
+        ShadowOutcome::Execute.into()
     }
 }
 
 /// The operation that the call means, or what becomes of a call that means none.
-fn derived(tool: &Tool, call: &Call) -> Result<Operation, Would> {
+fn derived(tool: &Tool, call: &Call) -> Result<Operation, ShadowOutcome> {
     match tool.policy.derive(call) {
         Ok(Derivation::Once(operation)) => Ok(*operation),
-        Ok(Derivation::Pass) => Err(Would::Pass),
+        Ok(Derivation::Pass) => Err(ShadowOutcome::Pass),
         Ok(Derivation::Refuse(_))
         | Err(PolicyFault {
             cause: Cause::Refused { .. },
             ..
-        }) => Err(Would::BeRefused),
-        Err(_) => Err(Would::FailByPolicy),
+        }) => Err(ShadowOutcome::BeRefused),
+        Err(_) => Err(ShadowOutcome::FailByPolicy),
     }
 }
 
@@ -164,7 +164,7 @@ async fn mark(delivery: Delivery, hears_taken: oneshot::Receiver<()>) {
     }
 }
 
-fn failed(error: &CallError) -> Would {
+fn failed(error: &CallError) -> ShadowOutcome {
     tracing::debug!(%error, "semel.shadow call would have failed");
-    Would::FailByLedger
+    ShadowOutcome::FailByLedger
 }

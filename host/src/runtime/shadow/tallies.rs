@@ -2,10 +2,10 @@
 //! way goes with the next, and what cannot be written now is kept for later.
 
 use crate::{
-    ledger::{Entry, Example, Tally, Would},
+    ledger::{Entry, ShadowOutcome, Tally, TallyExample},
     model::{Answer, StoreKey, Tenant},
     runtime::semel::Semel,
-    store::{Created, Keep, Replaced, Store, StoreError, Version},
+    store::{Created, Replaced, Retention, Store, StoreError, Version},
 };
 use semel_store::fresh_nonce;
 use std::{
@@ -30,23 +30,23 @@ const WRITE_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What would have become of a call, and an example of it where it would not have been sent.
 pub(super) struct Seen {
-    would: Would,
-    example: Option<Example>,
+    would: ShadowOutcome,
+    example: Option<TallyExample>,
 }
 
 impl Seen {
     pub(super) const UNOBSERVED: Self = Self {
-        would: Would::Unobserved,
+        would: ShadowOutcome::Unobserved,
         example: None,
     };
 
     /// What the caller would have been answered.
     pub(super) fn of(tenant: &Tenant, answer: &Answer) -> Self {
-        let would = Would::from(answer);
+        let would = ShadowOutcome::from(answer);
         let example = answer
             .about()
             .filter(|_| would.suppresses())
-            .map(|about| Example {
+            .map(|about| TallyExample {
                 tenant: tenant.clone(),
                 operation: about.operation.clone(),
                 key: about.key.clone(),
@@ -60,8 +60,8 @@ impl Seen {
     }
 }
 
-impl From<Would> for Seen {
-    fn from(would: Would) -> Self {
+impl From<ShadowOutcome> for Seen {
+    fn from(would: ShadowOutcome) -> Self {
         Self {
             would,
             example: None,
@@ -127,7 +127,7 @@ async fn write(semel: &Semel, noted: &Tally) -> Result<(), StoreError> {
     let (_, now) = store.get(keys.tally_key(&noted.tool, 0)).await?;
     let day_ms = now.wall_ms - now.wall_ms % DAY_MS;
     let at = keys.tally_key(&noted.tool, day_ms);
-    let at_this_time = |example: &Example| Example {
+    let at_this_time = |example: &TallyExample| TallyExample {
         first_ms: now.wall_ms,
         last_ms: now.wall_ms,
         ..example.clone()
@@ -160,7 +160,7 @@ pub(crate) async fn put(
 ) -> Result<bool, StoreError> {
     let version = fresh_nonce()
         .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
-    let (tally, keep) = (Arc::new(tally), Keep::Seconds(KEPT_SECONDS));
+    let (tally, keep) = (Arc::new(tally), Retention::Seconds(KEPT_SECONDS));
     let written = match expected {
         None => store
             .create(at, &tally, version, keep)

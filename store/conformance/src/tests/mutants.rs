@@ -13,7 +13,7 @@ use super::{
     *,
 };
 use semel_core::{ledger::Entry, model::StoreKey};
-use semel_store::{Created, Keep, Page, Query, Removed, Replaced, Store, Stored};
+use semel_store::{Created, Page, Query, Removed, Replaced, Retention, Store, Stored};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},

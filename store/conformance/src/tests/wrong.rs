@@ -8,7 +8,7 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Clock, Created, Keep, MemoryStore, Page, Query, Removed, Replaced, SettableClock, Store,
+    Clock, Created, MemoryStore, Page, Query, Removed, Replaced, Retention, SettableClock, Store,
     StoreError, Stored,
 };
 use std::{
@@ -29,7 +29,7 @@ pub(super) struct Write {
     pub(super) key: StoreKey,
     pub(super) entry: Arc<Entry>,
     pub(super) version: Version,
-    pub(super) keep: Keep,
+    pub(super) keep: Retention,
 }
 
 /// What is asked of a store.
@@ -342,7 +342,7 @@ impl Store for Wrong {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         let write = Write {
             key,
@@ -359,7 +359,7 @@ impl Store for Wrong {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         let write = Write {
             key,
@@ -376,7 +376,7 @@ impl Store for Wrong {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         let write = Write {
             key,

@@ -2,7 +2,7 @@
 
 use super::*;
 use semel_conformance::Fixture;
-use semel_core::ledger::{Entry, Keep, Record, State, When};
+use semel_core::ledger::{Entry, Record, RecordTime, Retention, State};
 use semel_store::{Resealed, SealCounts, Stored};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,7 +24,11 @@ async fn three() -> (Arc<MemoryStore>, Arc<SettableClock>) {
     let clear = put(Arc::clone(&inner) as Arc<dyn Store>);
     let landed = semel_conformance::operation("acme", State::Undone { by: None });
     clear
-        .put_for(semel_conformance::key(2), &landed, Keep::Seconds(86_400))
+        .put_for(
+            semel_conformance::key(2),
+            &landed,
+            Retention::Seconds(86_400),
+        )
         .await;
     clear
         .put(
@@ -87,10 +91,10 @@ async fn afterwards_nothing_names_the_older_key_and_nothing_has_moved_in_time() 
     let (after, is) = record_at(&store, 1).await;
     assert_eq!(
         (before.leased, after.leased),
-        (When::ThisWrite, When::Earlier(was.written)),
+        (RecordTime::ThisWrite, RecordTime::Earlier(was.written)),
         "the lease is no longer"
     );
-    assert_eq!(after.first_started, When::Earlier(was.written));
+    assert_eq!(after.first_started, RecordTime::Earlier(was.written));
     assert_eq!(after.state, before.state);
     assert_ne!(is.version, was.version);
     assert_eq!(

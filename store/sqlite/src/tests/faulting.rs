@@ -26,7 +26,7 @@ fn creation(
                 key(number),
                 &entry(number),
                 fresh_version(),
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await
     }
@@ -307,7 +307,7 @@ async fn large_entries_may_not_fill_the_memory_while_they_wait() {
     );
     let mut waiting = Vec::new();
     let refused = loop {
-        let mut call = store.create(key(1), &large, fresh_version(), Keep::UntilRemoved);
+        let mut call = store.create(key(1), &large, fresh_version(), Retention::UntilRemoved);
         match begin(&mut call).await {
             None => waiting.push(call),
             Some(answer) => break answer,

@@ -37,7 +37,7 @@ async fn create(store: &SqliteStore, number: u32) -> Result<Created, StoreError>
             key(number),
             &entry(number),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
 }

@@ -11,7 +11,7 @@ async fn ledger(folder: &TempDir) -> (SqliteStore, Version) {
         fresh_version(),
     );
     store
-        .create(key(1), &entry(1), version, Keep::UntilRemoved)
+        .create(key(1), &entry(1), version, Retention::UntilRemoved)
         .await
         .unwrap();
     (store, version)
@@ -20,7 +20,13 @@ async fn ledger(folder: &TempDir) -> (SqliteStore, Version) {
 async fn put_off(store: &SqliteStore, expected: Version) -> Version {
     let version = fresh_version();
     store
-        .replace_soon(key(1), expected, &entry(2), version, Keep::UntilRemoved)
+        .replace_soon(
+            key(1),
+            expected,
+            &entry(2),
+            version,
+            Retention::UntilRemoved,
+        )
         .await
         .unwrap();
     version
@@ -50,7 +56,7 @@ async fn it_goes_with_the_next_commit() {
                 key(2 + number),
                 &entry(3),
                 fresh_version(),
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await
             .unwrap();
@@ -70,12 +76,17 @@ async fn it_goes_with_the_next_commit() {
             version,
             &entry(2),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
         .unwrap();
     store
-        .create(key(100), &entry(3), fresh_version(), Keep::UntilRemoved)
+        .create(
+            key(100),
+            &entry(3),
+            fresh_version(),
+            Retention::UntilRemoved,
+        )
         .await
         .unwrap();
     assert_eq!(store.commits() - before, 2);

@@ -49,7 +49,7 @@ async fn create(store: &SqliteStore, number: u32) -> Created {
             key(number),
             &entry(number),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
         .unwrap()
@@ -131,7 +131,7 @@ async fn a_change_by_another_process_wakes_those_that_wait() {
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
     let first = Nonce::from_bytes([1; 16]);
     store
-        .create(key(0), &entry(0), first, Keep::UntilRemoved)
+        .create(key(0), &entry(0), first, Retention::UntilRemoved)
         .await
         .unwrap();
     let mut process = process("change", &folder);
@@ -165,7 +165,7 @@ async fn change() {
             first,
             &handle("acme", 2),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await;
     assert!(matches!(replaced, Ok(Replaced::Replaced(_))));

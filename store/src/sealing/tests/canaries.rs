@@ -4,12 +4,12 @@ use super::*;
 use semel_core::model::{Boot, Incarnation};
 use semel_core::{
     ledger::{
-        AttemptRecord, By, Evidence, Fence, Kept, Known, LookFrom, Person, PolicyName, Secrets,
-        State, Terms, Via, When,
+        AttemptRecord, Evidence, Fence, KeptOutcome, KnownEffect, LandingSource, OperationTerms,
+        Person, PolicyName, ProbeOrigin, RecordSecrets, RecordTime, ReleaseSource, State,
     },
     model::{
-        Call, CallDigest, Field, Fingerprint, Form, Nonce, Outcome, Place, PolicyDigest, Repeats,
-        Stamp, Target, Tenant, Until,
+        Call, CallDigest, Field, Fingerprint, KeyForm, KeyPlace, Nonce, OperationLifetime, Outcome,
+        PolicyDigest, RepeatEffect, Stamp, Target, Tenant,
     },
 };
 use serde_json::json;
@@ -28,8 +28,10 @@ fn field(place: &str) -> Vec<Field> {
     }]
 }
 
-fn answer(place: &str) -> Option<Kept> {
-    Some(Kept::Whole(Outcome::Returned(json!({ "id": told(place) }))))
+fn answer(place: &str) -> Option<KeptOutcome> {
+    Some(KeptOutcome::Whole(Outcome::Returned(
+        json!({ "id": told(place) }),
+    )))
 }
 
 pub(super) fn states() -> Vec<State> {
@@ -60,25 +62,29 @@ pub(super) fn states() -> Vec<State> {
         State::Retrying,
         State::Probing {
             look: nonce,
-            from: LookFrom::Held,
+            from: ProbeOrigin::Held,
             reason: reason(),
         },
         State::Held {
             reason: reason(),
             two_effects: true,
         },
-        State::Released { by: By::Owner },
         State::Released {
-            by: By::Person(person()),
+            by: ReleaseSource::Owner,
         },
-        State::Released { by: By::TimedRerun },
+        State::Released {
+            by: ReleaseSource::Person(person()),
+        },
+        State::Released {
+            by: ReleaseSource::TimedRerun,
+        },
         State::Refused {
-            by: By::Person(person()),
+            by: ReleaseSource::Person(person()),
             replay_ms: 4,
         },
-        landed(Via::Answer),
-        landed(Via::Probe),
-        landed(Via::Person(person())),
+        landed(LandingSource::Answer),
+        landed(LandingSource::Probe),
+        landed(LandingSource::Person(person())),
         State::Undone {
             by: Some(semel_conformance::key(4)),
         },
@@ -92,9 +98,9 @@ pub(super) fn states() -> Vec<State> {
     ]
 }
 
-fn terms() -> Terms {
+fn terms() -> OperationTerms {
     let call = Call::new("charge", json!({ "order": told("an argument") })).unwrap();
-    Terms {
+    OperationTerms {
         operation: "charge".to_owned(),
         identity: field("an identity"),
         content: Fingerprint::from_bytes([1; 32]),
@@ -103,15 +109,15 @@ fn terms() -> Terms {
             call.with_fact("server", json!(told("a fact of a call")))
                 .into(),
         ),
-        until: Until::Window,
+        until: OperationLifetime::Window,
         window_seconds: 3_600,
         attempt_seconds: 60,
         lease_seconds: 15,
         refusal_seconds: 600,
         target: Some(Target {
-            places: vec![Place::Header("Idempotency-Key".to_owned())],
-            form: Form::Uuid(8),
-            repeats: Repeats::Replayed,
+            places: vec![KeyPlace::Header("Idempotency-Key".to_owned())],
+            form: KeyForm::Uuid(8),
+            repeats: RepeatEffect::Replayed,
             remembers_seconds: Some(86_400),
         }),
         policy: PolicyName {
@@ -132,8 +138,8 @@ pub(super) fn record(state: State) -> Record {
         },
         generation: 1,
         series: 1,
-        started: When::ThisWrite,
-        known: Known::Landed,
+        started: RecordTime::ThisWrite,
+        known: KnownEffect::Landed,
         outcome: answer("an outcome"),
         reason: Some(told("a verdict's reason")),
         facts: field("a fact"),
@@ -146,16 +152,16 @@ pub(super) fn record(state: State) -> Record {
         generation: 1,
         series: 1,
         state,
-        since: When::ThisWrite,
-        leased: When::ThisWrite,
-        first_started: When::ThisWrite,
+        since: RecordTime::ThisWrite,
+        leased: RecordTime::ThisWrite,
+        first_started: RecordTime::ThisWrite,
         attempts: vec![attempt(1), attempt(2)],
         evidence: vec![Evidence {
             attempt: 1,
             generation: 1,
             series: 1,
             content: Fingerprint::from_bytes([4; 32]),
-            known: Known::Landed,
+            known: KnownEffect::Landed,
             outcome: answer("evidence"),
             reason: told("a reason of evidence"),
             weighed: false,
@@ -232,7 +238,7 @@ fn no_two_sealings_are_the_same() {
 #[test]
 fn what_is_erased_tells_nothing_and_still_knows_what_landed() {
     for mut record in records() {
-        Secrets::erase(&mut record);
+        RecordSecrets::erase(&mut record);
         assert_eq!(
             tellings(&Entry::Operation(Box::new(record.clone()))),
             0,

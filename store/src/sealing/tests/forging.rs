@@ -2,25 +2,25 @@
 //! it. A host that believed it would replay a stranger's outcome, or send again what landed.
 
 use super::*;
-use semel_core::{ledger::EntryFault, ledger::Sealed, model::Nonce};
+use semel_core::{ledger::EntryError, ledger::SealedRecord, model::Nonce};
 use serde_json::{Value, json};
 
 const VERSION: Nonce = Nonce::from_bytes([9; 16]);
 
-fn sealed() -> Sealed {
+fn sealed() -> SealedRecord {
     seal::seal(&key("a"), semel_conformance::key(1), VERSION, &records()[2]).unwrap()
 }
 
-fn changed(change: impl Fn(&mut Value)) -> Sealed {
+fn changed(change: impl Fn(&mut Value)) -> SealedRecord {
     let mut written = serde_json::to_value(sealed()).unwrap();
     change(&mut written);
     serde_json::from_value(written).unwrap()
 }
 
 #[track_caller]
-fn is_turned_away(at: u32, version: Nonce, forged: &Sealed) {
+fn is_turned_away(at: u32, version: Nonce, forged: &SealedRecord) {
     let opened = seal::open(&keys("a"), semel_conformance::key(at), version, forged);
-    let Err(fault @ EntryFault::Unsealable { .. }) = opened else {
+    let Err(fault @ EntryError::Unsealable { .. }) = opened else {
         panic!("it opens: {opened:?}")
     };
     let words = fault.to_string();
@@ -110,13 +110,13 @@ fn no_byte_of_what_is_sealed_can_be_changed() {
 fn another_key_of_the_same_name_does_not_open_it() {
     let other = SealingKeys::new(SealingKey::new("a", &[7; 32]).unwrap());
     let opened = seal::open(&other, semel_conformance::key(1), VERSION, &sealed());
-    assert!(matches!(opened, Err(EntryFault::Unsealable { .. })));
+    assert!(matches!(opened, Err(EntryError::Unsealable { .. })));
     let renamed = changed(|written| written["key_id"] = json!("b"));
     let both = keys("a")
         .opening(SealingKey::new("b", b"the secret of a, which is long enough to be one").unwrap());
     let opened = seal::open(&both.unwrap(), semel_conformance::key(1), VERSION, &renamed);
     assert!(
-        matches!(opened, Err(EntryFault::Unsealable { id }) if id == "b"),
+        matches!(opened, Err(EntryError::Unsealable { id }) if id == "b"),
         "the name is part of the seal"
     );
 }
@@ -124,7 +124,7 @@ fn another_key_of_the_same_name_does_not_open_it() {
 #[test]
 fn a_missing_key_is_told_by_its_name_and_with_the_cure() {
     let fault = seal::open(&keys("b"), semel_conformance::key(1), VERSION, &sealed()).unwrap_err();
-    assert_eq!(fault, EntryFault::NoKey { id: "a".to_owned() });
+    assert_eq!(fault, EntryError::NoKey { id: "a".to_owned() });
     assert!(
         fault.to_string().contains("add that key to `[sealing]`"),
         "{fault}"

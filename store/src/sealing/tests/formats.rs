@@ -2,7 +2,7 @@
 //! record is written finds here whether the older ones still read. They are never written anew.
 
 use super::*;
-use semel_core::{ledger::EntryFault, model::Nonce};
+use semel_core::{ledger::EntryError, model::Nonce};
 
 /// A record in the clear, as the first format has it.
 const FORMAT_1: &str = include_str!("../fixtures/format-1.json");
@@ -54,7 +54,7 @@ fn a_newer_format_is_refused_even_where_it_looks_the_same() {
     ] {
         assert_eq!(
             Entry::from_bytes(fixture.trim().as_bytes()),
-            Err(EntryFault::Newer { found: 3 })
+            Err(EntryError::Newer { found: 3 })
         );
     }
 }

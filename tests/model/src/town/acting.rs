@@ -6,10 +6,10 @@ use crate::{
     world::{Key, Message, Op, Part, Site, World, bit, done, nonce},
 };
 use semel_core::{
-    guard::Event,
+    guard::GuardEvent,
     ledger::{
-        Asker, Bounded, Command, Fence, GenerationOf, Kept, Person, Reply, ServerErrors,
-        Settlement, Sight, State, bound,
+        BoundedVerdict, Command, Fence, KeptOutcome, OperationGeneration, Person, ProbeReport,
+        ProbeRequester, Reply, ServerErrorRule, Settlement, State, bound,
     },
     model::{Effect, Outcome, Verdict},
 };
@@ -85,7 +85,7 @@ impl Town {
         {
             right.sent = true;
         }
-        self.report(world, at, Event::Ran(outcome));
+        self.report(world, at, GuardEvent::Ran(outcome));
     }
 
     fn fence_of(world: &World, at: usize) -> Option<Fence> {
@@ -211,9 +211,9 @@ impl Town {
             verdict: bound(
                 &unsent,
                 &Verdict::new(Effect::Absent, ""),
-                ServerErrors::ProveNothing,
+                ServerErrorRule::ProveNothing,
             ),
-            outcome: Kept::Whole(unsent),
+            outcome: KeptOutcome::Whole(unsent),
             handles: Vec::new(),
             undid: Vec::new(),
             claim: Arc::new(self.plan.claim(
@@ -233,7 +233,7 @@ impl Town {
         let outcome = self.take_effect(world, &message);
         match self.waiting_for(world, &message) {
             Some(caller) if answered && !message.disowned => {
-                self.report(world, caller, Event::Ran(outcome))
+                self.report(world, caller, GuardEvent::Ran(outcome))
             }
             None if answered && self.plan.reports => world.reports.push(message),
             _ => {}
@@ -285,7 +285,7 @@ impl Town {
         }
         if let Some(caller) = self.waiting_for(world, &message) {
             let said = if absent { "absent" } else { "refused" };
-            self.report(world, caller, Event::Ran(Outcome::failed(said)));
+            self.report(world, caller, GuardEvent::Ran(Outcome::failed(said)));
         }
     }
 
@@ -303,7 +303,7 @@ impl Town {
             generation: message.key.generation,
             series: message.key.series,
             verdict: landed(&outcome),
-            outcome: Kept::Whole(outcome),
+            outcome: KeptOutcome::Whole(outcome),
             handles: Vec::new(),
             undid: Vec::new(),
             claim: Arc::new(self.plan.claim(wish, message.fence.nonce)),
@@ -350,7 +350,7 @@ impl Town {
         let look = Command::Look {
             nonce: nonce(200, count),
             shown,
-            asker: Asker::Operator,
+            asker: ProbeRequester::Operator,
             looks_max: 0,
         };
         if self.ask(world, 0, None, &look).is_ok() {
@@ -363,15 +363,15 @@ impl Town {
             return;
         };
         let sight = match self.seen(world, 0) {
-            Outcome::Returned(value) if !value.is_null() => Sight::Found {
-                outcome: Kept::Whole(Outcome::Returned(value)),
+            Outcome::Returned(value) if !value.is_null() => ProbeReport::Found {
+                outcome: KeptOutcome::Whole(Outcome::Returned(value)),
                 handles: Vec::new(),
                 undid: Vec::new(),
             },
-            _ if early => Sight::Again {
+            _ if early => ProbeReport::Again {
                 reason: String::new(),
             },
-            _ => Sight::NotFound {
+            _ => ProbeReport::NotFound {
                 rerun_after_ms: self.plan.allowance().timed_rerun_ms,
             },
         };
@@ -414,7 +414,7 @@ impl Town {
                     Command::Look {
                         nonce: nonce(90, 0),
                         shown,
-                        asker: Asker::Caller,
+                        asker: ProbeRequester::Caller,
                         looks_max,
                     },
                 )
@@ -429,7 +429,7 @@ impl Town {
                 (
                     op,
                     Command::UndoWritten {
-                        of: GenerationOf {
+                        of: OperationGeneration {
                             key: store_key(0),
                             generation: 1,
                         },
@@ -469,7 +469,7 @@ impl Town {
             record.generation == generation && matches!(record.state, State::Landed { .. })
         });
         if !open {
-            let of = GenerationOf {
+            let of = OperationGeneration {
                 key: store_key(0),
                 generation,
             };
@@ -514,10 +514,10 @@ impl Town {
     }
 }
 
-fn landed(outcome: &Outcome) -> Bounded {
+fn landed(outcome: &Outcome) -> BoundedVerdict {
     bound(
         outcome,
         &Verdict::new(Effect::Landed, ""),
-        ServerErrors::ProveNothing,
+        ServerErrorRule::ProveNothing,
     )
 }

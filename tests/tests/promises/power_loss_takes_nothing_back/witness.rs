@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use crate::random::Random;
 use semel::{
-    ledger::{Keep, State},
+    ledger::{Retention, State},
     store::{Created, Replaced, SqliteStore, Store, StoreError, Version},
 };
 use semel_conformance::{fresh_version, key, operation};
@@ -74,12 +74,12 @@ impl Witness {
         let (place, version) = (key(at as u32), version(at, next));
         let written = match present {
             None => store
-                .create(place, &entry, version, Keep::UntilRemoved)
+                .create(place, &entry, version, Retention::UntilRemoved)
                 .await
                 .map(|created| matches!(created, Created::Created(_))),
             Some(present) => {
                 let replaced = store
-                    .replace(place, present, &entry, version, Keep::UntilRemoved)
+                    .replace(place, present, &entry, version, Retention::UntilRemoved)
                     .await;
                 replaced.map(|replaced| matches!(replaced, Replaced::Replaced(_)))
             }
@@ -164,7 +164,12 @@ impl Witness {
 pub async fn cannot_write(store: &SqliteStore) -> Option<String> {
     let entry = operation("acme", State::Undone { by: None });
     let created = store
-        .create(key(u32::MAX), &entry, fresh_version(), Keep::UntilRemoved)
+        .create(
+            key(u32::MAX),
+            &entry,
+            fresh_version(),
+            Retention::UntilRemoved,
+        )
         .await;
     (!matches!(created, Ok(Created::Created(_)))).then(|| format!("{created:?}"))
 }

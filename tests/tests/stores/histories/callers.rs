@@ -7,7 +7,7 @@ use super::{
 use semel::{
     ledger::Entry,
     model::StoreKey,
-    store::{Created, Keep, Removed, Replaced, Store, StoreError, Stored, Version},
+    store::{Created, Removed, Replaced, Retention, Store, StoreError, Stored, Version},
 };
 use semel_conformance::{entry, key};
 use std::{
@@ -167,7 +167,7 @@ impl Caller {
     }
 
     async fn ask(&self, asked: Asked) -> Result<Told, StoreError> {
-        let (store, key, keep) = (&self.store, self.key, Keep::UntilRemoved);
+        let (store, key, keep) = (&self.store, self.key, Retention::UntilRemoved);
         Ok(match asked {
             Asked::Create(version) => {
                 match store.create(key, &entry_of(version), version, keep).await? {

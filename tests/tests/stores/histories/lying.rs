@@ -5,7 +5,7 @@ use semel::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
     store::{
-        Created, Keep, MemoryStore, Page, Query, Removed, Replaced, Store, StoreError, Stored,
+        Created, MemoryStore, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored,
         Version,
     },
 };
@@ -70,7 +70,7 @@ impl Store for Lying {
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Created, StoreError> {
         // Calls overlap, as those of a server do.
         tokio::task::yield_now().await;
@@ -93,7 +93,7 @@ impl Store for Lying {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Replaced, StoreError> {
         tokio::task::yield_now().await;
         let (lying, now) = self.inner.get(key).await?;
@@ -122,7 +122,7 @@ impl Store for Lying {
         expected: Version,
         entry: &Arc<Entry>,
         version: Version,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<(), StoreError> {
         self.replace(key, expected, entry, version, keep)
             .await

@@ -1,7 +1,7 @@
 //! Several hosts on one ledger.
 
 use super::open;
-use semel::store::{Created, Keep, Replaced};
+use semel::store::{Created, Replaced, Retention};
 use semel_conformance::{entry, fresh_version, key};
 use semel_servers::postgres::Postgres;
 use std::{sync::Arc, time::Duration};
@@ -14,7 +14,7 @@ async fn a_change_of_one_host_wakes_the_waiters_of_another() {
     let ledger = server.ledger("ledger").await;
     let (one, other) = (open(&ledger).await, open(&ledger).await);
     let mut version = fresh_version();
-    one.create(key(1), &entry(1), version, Keep::UntilRemoved)
+    one.create(key(1), &entry(1), version, Retention::UntilRemoved)
         .await
         .unwrap();
     let mut waits = Vec::new();
@@ -29,9 +29,15 @@ async fn a_change_of_one_host_wakes_the_waiters_of_another() {
         // So long that it looks seldom by now.
         tokio::time::sleep(Duration::from_millis(400)).await;
         let (next, written) = (fresh_version(), std::time::Instant::now());
-        one.replace(key(1), version, &entry(number), next, Keep::UntilRemoved)
-            .await
-            .unwrap();
+        one.replace(
+            key(1),
+            version,
+            &entry(number),
+            next,
+            Retention::UntilRemoved,
+        )
+        .await
+        .unwrap();
         waits.push(waiter.await.unwrap() - written);
         version = next;
     }
@@ -66,7 +72,7 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
                 let version = fresh_version();
                 let outcome = match lies {
                     None => match store
-                        .create(key, &entry(1), version, Keep::UntilRemoved)
+                        .create(key, &entry(1), version, Retention::UntilRemoved)
                         .await
                         .unwrap()
                     {
@@ -75,7 +81,7 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
                     },
                     Some(expected) => {
                         match store
-                            .replace(key, expected, &entry(1), version, Keep::UntilRemoved)
+                            .replace(key, expected, &entry(1), version, Retention::UntilRemoved)
                             .await
                             .unwrap()
                         {
@@ -158,7 +164,12 @@ async fn control_batches_that_are_not_sorted_lock_each_other_out() {
     let store = open(&server.ledger("ledger").await).await;
     for number in 0..40 {
         store
-            .create(key(number), &entry(1), fresh_version(), Keep::UntilRemoved)
+            .create(
+                key(number),
+                &entry(1),
+                fresh_version(),
+                Retention::UntilRemoved,
+            )
             .await
             .unwrap();
     }

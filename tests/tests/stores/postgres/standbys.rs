@@ -5,7 +5,7 @@ use super::open;
 use crate::witness::Witness;
 use semel::{
     model::Durability,
-    store::{Keep, Server, StoreError},
+    store::{Retention, Server, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_postgres::PostgresStore;
@@ -115,13 +115,13 @@ async fn a_wait_for_a_standby_that_is_given_up_is_no_acknowledgement() {
     } = Pair::start("*").await;
     let store = open(&ledger).await;
     store
-        .create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved)
+        .create(key(1), &entry(1), fresh_version(), Retention::UntilRemoved)
         .await
         .unwrap();
     wire.stand_still(true);
     let writer = tokio::spawn(async move {
         let told = store
-            .create(key(2), &entry(1), fresh_version(), Keep::UntilRemoved)
+            .create(key(2), &entry(1), fresh_version(), Retention::UntilRemoved)
             .await;
         (store, told)
     });

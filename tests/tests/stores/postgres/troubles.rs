@@ -9,7 +9,7 @@ use crate::{
 };
 use semel::{
     model::Answer,
-    store::{Keep, Server, Store, StoreError},
+    store::{Retention, Server, Store, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_servers::postgres::{OWNER, Postgres};
@@ -22,7 +22,12 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 /// What a creation is refused with; none: it is done.
 async fn refusal(store: &Arc<dyn Store>, number: u32) -> Option<String> {
     match store
-        .create(key(number), &entry(1), fresh_version(), Keep::UntilRemoved)
+        .create(
+            key(number),
+            &entry(1),
+            fresh_version(),
+            Retention::UntilRemoved,
+        )
         .await
     {
         Ok(_) => None,
@@ -149,7 +154,7 @@ async fn a_standby_is_not_written_until_it_took_over() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     // The first may still be unknown: the connection ended.
     let _ = store
-        .create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved)
+        .create(key(1), &entry(1), fresh_version(), Retention::UntilRemoved)
         .await;
     let told = until_refused(&store, &mut (2..), "database does not allow writes").await;
     assert!(told.contains("name the primary server"), "{told}");

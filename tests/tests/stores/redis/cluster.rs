@@ -9,7 +9,7 @@ use semel::{
     ledger::Person,
     model::{Answer, Durability, StoreKey},
     runtime::{CallError, Ledger, Semel},
-    store::{Created, Keep, Query, Replaced, SettableClock, Store, StoreError},
+    store::{Created, Query, Replaced, Retention, SettableClock, Store, StoreError},
 };
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
 use semel_redis::{RedisSetUp, RedisStore};
@@ -39,7 +39,7 @@ async fn create_anywhere(store: &RedisStore, number: u32) -> Result<Created, Sto
             anywhere(number),
             &entry(number),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
 }
@@ -139,7 +139,7 @@ async fn news_come_from_the_other([here, there]: &[Arc<RedisStore>; 2]) {
     let mut took = Vec::new();
     for number in 1_000..1_012 {
         let (at, version) = (anywhere(number), fresh_version());
-        here.create(at, &entry(number), version, Keep::UntilRemoved)
+        here.create(at, &entry(number), version, Retention::UntilRemoved)
             .await
             .unwrap();
         let waiting = Arc::clone(here);
@@ -155,7 +155,7 @@ async fn news_come_from_the_other([here, there]: &[Arc<RedisStore>; 2]) {
                 version,
                 &entry(number),
                 fresh_version(),
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await
             .unwrap();
@@ -194,12 +194,18 @@ async fn rewrite_until(store: Arc<RedisStore>, first: u32, stop: Arc<AtomicBool>
         }
         let (at, version) = (anywhere(number), fresh_version());
         store
-            .create(at, &entry(number), version, Keep::UntilRemoved)
+            .create(at, &entry(number), version, Retention::UntilRemoved)
             .await
             .unwrap();
         let next = fresh_nonce().unwrap();
         let replaced = store
-            .replace(at, version, &entry(number + 1), next, Keep::Seconds(3600))
+            .replace(
+                at,
+                version,
+                &entry(number + 1),
+                next,
+                Retention::Seconds(3600),
+            )
             .await
             .unwrap();
         assert!(matches!(replaced, Replaced::Replaced(_)), "{replaced:?}");

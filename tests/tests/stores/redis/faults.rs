@@ -1,7 +1,7 @@
 //! What faults of processes and networks leave behind.
 
 use super::{create, get, losing, open, store};
-use semel::store::{Keep, Store, StoreError};
+use semel::store::{Retention, Store, StoreError};
 use semel_conformance::{entry, fresh_version, key};
 use semel_redis::RedisStore;
 use semel_servers::redis::{FIT, Redis};
@@ -144,9 +144,14 @@ async fn news_come_from_another_process() {
     let mut took = Vec::new();
     for number in 0..20 {
         let version = fresh_version();
-        here.create(key(number), &entry(number), version, Keep::UntilRemoved)
-            .await
-            .unwrap();
+        here.create(
+            key(number),
+            &entry(number),
+            version,
+            Retention::UntilRemoved,
+        )
+        .await
+        .unwrap();
         let waiting = Arc::clone(&here);
         let waiter = tokio::spawn(async move {
             waiting
@@ -162,7 +167,7 @@ async fn news_come_from_another_process() {
                 version,
                 &entry(number),
                 fresh_version(),
-                Keep::UntilRemoved,
+                Retention::UntilRemoved,
             )
             .await
             .unwrap();

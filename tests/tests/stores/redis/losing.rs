@@ -3,7 +3,7 @@
 use super::{create, get, open, store};
 use semel::{
     model::{Durability, Incarnation},
-    store::{Created, Keep, Store, StoreError},
+    store::{Created, Retention, Store, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_redis::{RedisSetUp, RedisStore};
@@ -156,7 +156,7 @@ async fn scripts_that_are_gone_harm_nobody() {
     let store = store(&redis).await;
     let mut version = fresh_version();
     store
-        .create(key(0), &entry(0), version, Keep::UntilRemoved)
+        .create(key(0), &entry(0), version, Retention::UntilRemoved)
         .await
         .unwrap();
     for number in 1..20 {
@@ -165,7 +165,13 @@ async fn scripts_that_are_gone_harm_nobody() {
         redis.cli(&["SCRIPT", "FLUSH"]);
         let next = fresh_version();
         store
-            .replace(key(0), version, &entry(number), next, Keep::UntilRemoved)
+            .replace(
+                key(0),
+                version,
+                &entry(number),
+                next,
+                Retention::UntilRemoved,
+            )
             .await
             .unwrap();
         version = next;

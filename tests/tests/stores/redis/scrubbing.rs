@@ -1,7 +1,7 @@
 //! What was overwritten or removed cannot be read from the server's files any more, once it is scrubbed.
 
 use super::store;
-use semel::store::{Keep, Removed, Store};
+use semel::store::{Removed, Retention, Store};
 use semel_conformance::{entry, fresh_version, handle, key};
 use semel_servers::redis::{FIT, Redis};
 use std::{fs, path::Path};
@@ -31,11 +31,16 @@ async fn what_is_scrubbed_lies_in_no_file() {
     let store = store(&redis).await;
     let (first, second) = (fresh_version(), fresh_version());
     store
-        .create(key(1), &handle(OVERWRITTEN, 1), first, Keep::UntilRemoved)
+        .create(
+            key(1),
+            &handle(OVERWRITTEN, 1),
+            first,
+            Retention::UntilRemoved,
+        )
         .await
         .unwrap();
     store
-        .create(key(2), &handle(REMOVED, 2), second, Keep::UntilRemoved)
+        .create(key(2), &handle(REMOVED, 2), second, Retention::UntilRemoved)
         .await
         .unwrap();
     redis.cli(&["SAVE"]);
@@ -45,7 +50,7 @@ async fn what_is_scrubbed_lies_in_no_file() {
             first,
             &entry(1),
             fresh_version(),
-            Keep::UntilRemoved,
+            Retention::UntilRemoved,
         )
         .await
         .unwrap();

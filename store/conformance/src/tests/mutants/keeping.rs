@@ -4,7 +4,7 @@ use super::*;
 use std::{fs, io::Write as _};
 
 /// What was asked, to be kept otherwise.
-async fn kept(store: &Wrong, mut ask: Ask, keep: impl FnOnce(Keep) -> Keep) -> Told {
+async fn kept(store: &Wrong, mut ask: Ask, keep: impl FnOnce(Retention) -> Retention) -> Told {
     if let Some(write) = ask.write() {
         write.keep = keep(write.keep);
     }
@@ -12,7 +12,7 @@ async fn kept(store: &Wrong, mut ask: Ask, keep: impl FnOnce(Keep) -> Keep) -> T
 }
 
 /// How long what was written at the key last was to be kept.
-fn keep_before(store: &Wrong, key: StoreKey) -> Option<Keep> {
+fn keep_before(store: &Wrong, key: StoreKey) -> Option<Retention> {
     store.place.history().last(key).map(|(write, _)| write.keep)
 }
 
@@ -21,7 +21,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "keeps for ever",
         "keeping::what_is_past_its_end_is_absent",
         wrong!(|store| {
-            ask => kept(store, ask, |_| Keep::UntilRemoved).await,
+            ask => kept(store, ask, |_| Retention::UntilRemoved).await,
         }),
     ),
     (
@@ -56,8 +56,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "never clears an end",
         "keeping::each_write_states_anew_how_long",
         wrong!(|store| {
-            Ask::Replace(expected, write) if write.keep == Keep::UntilRemoved => {
-                let before = keep_before(store, write.key).unwrap_or(Keep::UntilRemoved);
+            Ask::Replace(expected, write) if write.keep == Retention::UntilRemoved => {
+                let before = keep_before(store, write.key).unwrap_or(Retention::UntilRemoved);
                 kept(store, Ask::Replace(expected, write), |_| before).await
             },
         }),
@@ -70,8 +70,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 let (now, lying) = (store.place.now().await, store.place.at(write.key).await);
                 let age_ms = lying.map_or(0, |stored| now.wall_ms.saturating_sub(stored.created.wall_ms));
                 kept(store, Ask::Replace(expected, write), |keep| match keep {
-                    Keep::Seconds(seconds) => Keep::Seconds(seconds.saturating_sub(age_ms / 1000)),
-                    Keep::UntilRemoved => keep,
+                    Retention::Seconds(seconds) => Retention::Seconds(seconds.saturating_sub(age_ms / 1000)),
+                    Retention::UntilRemoved => keep,
                 })
                 .await
             },
@@ -91,7 +91,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "puts off without an end",
         "keeping::a_replacement_put_off_states_how_long",
         wrong!(|store| {
-            ask @ Ask::ReplaceSoon(..) => kept(store, ask, |_| Keep::UntilRemoved).await,
+            ask @ Ask::ReplaceSoon(..) => kept(store, ask, |_| Retention::UntilRemoved).await,
         }),
     ),
     (
@@ -99,8 +99,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "keeping::no_end_is_too_far",
         wrong!(|store| {
             ask => kept(store, ask, |keep| match keep {
-                Keep::Seconds(seconds) => Keep::Seconds((seconds.wrapping_mul(1000) & 0xffff_ffff) / 1000),
-                Keep::UntilRemoved => keep,
+                Retention::Seconds(seconds) => Retention::Seconds((seconds.wrapping_mul(1000) & 0xffff_ffff) / 1000),
+                Retention::UntilRemoved => keep,
             })
             .await,
         }),
