@@ -1,8 +1,8 @@
 //! How one guarded call goes from its claim to its answer: a protocol as a value.
 //!
-//! A [`Guard`] takes events and gives actions, one at a time; a driver performs each action and reports what it came
-//! to. Time is an argument, randomness and I/O are the driver's. So a test can drive it anywhere, kill it anywhere, and
-//! a model checker can run it against the real ledger.
+//! A [`Guard`] takes events and returns actions, one at a time; a driver performs each action and
+//! reports its result. Time is an argument, randomness and I/O are the driver's. So a test can
+//! drive it or kill it at any step, and a model checker can run it against the real ledger.
 //!
 //! ```text
 //! claim ─ granted ─ (mark what it undoes) ─ run ─ judge ─ settle ─ finish
@@ -28,26 +28,27 @@ use crate::{
     model::{Outcome, Probe},
 };
 
-/// What the operator allows for a tool, as far as the guard decides by it.
+/// The operator's limits and permissions for a tool that the guard decides by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ToolAllowance {
-    /// How long a call waits for another caller's attempt, or for a delay that its policy asks for, in milliseconds.
+    /// The longest wait for another caller's attempt, or for a delay that the policy asks for, in
+    /// milliseconds.
     pub wait_ms: u64,
-    /// How often a call runs the tool again after an attempt that had no effect.
+    /// The most times a call runs the tool again after an attempt without effect.
     pub reruns: u32,
-    /// How often what is in doubt is sent again, for one key.
+    /// The most times an operation in doubt is sent again under one key.
     pub retries: u32,
-    /// How often what is in doubt is looked at, for one key.
+    /// The most probes of an operation in doubt under one key.
     pub looks: u32,
-    /// Whether the caller can run the tool (again); a host that cannot pass a closure runs it once at the most.
+    /// True if the caller can run the tool again; a host that cannot pass a closure runs it once.
     pub can_run: bool,
-    /// Whether the host can run a probe.
+    /// True if the host can run a probe.
     pub can_probe: bool,
-    /// Whether a server error may prove that there was no effect.
+    /// The weight of a server error as proof that there was no effect.
     pub server_errors: ServerErrorRule,
     /// After how long a probe that found nothing lets the call be sent again, in milliseconds; none: never.
     pub timed_rerun_ms: Option<u64>,
-    /// Whether the tool runs while the ledger is unreachable.
+    /// True if the tool runs while the ledger is unreachable.
     pub open_without_ledger: bool,
 }
 
@@ -67,7 +68,7 @@ impl Default for ToolAllowance {
     }
 }
 
-/// What the guard waits to hear of.
+/// The event that the guard waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum GuardPhase {
     Claiming,
@@ -112,9 +113,9 @@ enum GuardPhase {
 pub struct Guard {
     allowance: ToolAllowance,
     phase: GuardPhase,
-    /// How often this call ran the tool.
+    /// The times this call ran the tool.
     runs: u32,
-    /// The number of its own last attempt, and what that came to, where it is not settled.
+    /// The number of the call's own last attempt and its outcome, while it is not settled.
     own: Option<(u32, Outcome)>,
     /// The first generation that was read before it was delivered.
     read_undelivered: Option<u32>,
@@ -187,7 +188,8 @@ impl Guard {
         }
     }
 
-    /// What to do about `event`, which tells what the action before came to, `elapsed_ms` after the call was made.
+    /// Returns the action that follows `event`, the result of the action before, `elapsed_ms` after
+    /// the call was made.
     pub fn step(&mut self, event: GuardEvent, elapsed_ms: u64) -> GuardAction {
         let phase = std::mem::replace(&mut self.phase, GuardPhase::Finished);
         match (phase, event) {
@@ -347,7 +349,7 @@ impl Guard {
                 if left == 0 {
                     return self.finish(CallEnd::Told(reading));
                 }
-                // A lease that ends wakes nobody, so look again when it does.
+                // No notification comes when a lease ends, so the guard checks again at that time.
                 let at_most_ms = left.min((*lease_ms).max(1));
                 let action = GuardAction::Wait {
                     key: reading.key,
@@ -362,7 +364,7 @@ impl Guard {
     }
 }
 
-/// What is seen of a tool that goes on elsewhere, where that could not be recorded.
+/// The outcome of a tool that continues elsewhere, where that could not be recorded.
 fn goes_on() -> Outcome {
     Outcome::no_answer("it goes on elsewhere, and that could not be recorded")
 }

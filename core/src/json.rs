@@ -1,8 +1,8 @@
 //! JSON as Semel reads and writes it: bounded, without duplicate names, and in one canonical form.
 //!
-//! Whatever comes from outside passes [`parse`] (a text) or [`check`] (a value that somebody built in memory) before
-//! anything else looks at it. [`canonical`] is the form in which values are compared, digested and handed to policies.
-//! There is no schema here, and no I/O.
+//! All input passes [`parse`] (a text) or [`check`] (a value built in memory) before any other code
+//! reads it. [`canonical`] is the form in which values are compared, digested and handed to
+//! policies. There is no schema here, and no I/O.
 
 mod canonical;
 mod read;
@@ -23,10 +23,10 @@ pub const DEPTH_MAX: usize = 100;
 /// The largest magnitude up to which every integer is exact in all languages that hold numbers as IEEE 754 doubles.
 pub const EXACT_INTEGER_MAX: u64 = 1 << 53;
 
-/// How much of a pointer a message shows, in characters.
+/// The longest part of a pointer that a message shows, in characters.
 const POINTER_CHARS_SHOWN: usize = 160;
 
-/// How large a JSON value may be.
+/// The limits of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonLimits {
     /// The longest text, in bytes.
@@ -87,13 +87,13 @@ impl fmt::Display for ShownPointer {
     }
 }
 
-/// What is wrong with a JSON text or value.
+/// The fault of a JSON text or value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// It is too long.
     #[error("the JSON is {bytes} bytes long or longer, and the limit is {limit}: send less")]
     TooLarge {
-        /// How long it is at least.
+        /// The lower bound of its length.
         bytes: usize,
         /// The limit.
         limit: usize,
@@ -125,9 +125,9 @@ pub enum JsonError {
     /// It is no JSON.
     #[error("this is no JSON: {problem}, within {at}")]
     Syntax {
-        /// What is wrong, with line and column.
+        /// The problem, with line and column.
         problem: String,
-        /// The innermost value that could be told.
+        /// The innermost value that can be named.
         at: ShownPointer,
     },
 }
@@ -186,8 +186,9 @@ fn brackets_and_commas(children: usize) -> usize {
     2 + children.saturating_sub(1)
 }
 
-/// Where the first integer lies that is not exact everywhere: beyond 2^53, be it written as an integer or as a float
-/// without a fraction. RFC 8785 would merge such integers, so none may decide what an operation is.
+/// Returns a pointer to the first integer that is not exact everywhere: beyond 2^53, written as an
+/// integer or as a float without a fraction. RFC 8785 would merge such integers, so they may not
+/// decide what an operation is.
 pub(crate) fn inexact_integer(value: &Value) -> Option<String> {
     let mut walk = Walk::over(value);
     while let Some(value) = walk.next() {
@@ -214,7 +215,7 @@ fn is_inexact(number: &serde_json::Number) -> bool {
     }
 }
 
-/// Why a value tells nothing apart, where it does not: it is null or empty.
+/// Returns why a value identifies nothing: it is null or empty.
 pub(crate) fn emptiness(value: &Value) -> Option<&'static str> {
     match value {
         Value::Null => Some(kind_of(value)),

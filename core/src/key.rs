@@ -28,7 +28,8 @@ pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret, SecretError};
 /// The format of the keys that this release makes. Part of every digest and of a ledger's scheme record.
 pub const FORMAT: u16 = 1;
 
-/// Whether a host decides, or only watches what it would decide. The two never read each other's records.
+/// The mode of a host: it decides, or it only records what it would decide. The two never read each
+/// other's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeyMode {
     /// It decides.
@@ -47,7 +48,7 @@ impl KeyMode {
     }
 }
 
-/// How a host makes keys.
+/// The settings from which a host makes keys.
 #[derive(Debug, Clone, Default)]
 pub struct KeyScheme {
     mode: KeyMode,
@@ -55,8 +56,8 @@ pub struct KeyScheme {
 }
 
 impl KeyScheme {
-    /// Keys for this mode, made with this secret. Without a secret they are plain digests, and whoever knows a key can
-    /// try which identity gives it.
+    /// Returns a scheme for this mode and secret. Without a secret keys are plain digests: a reader
+    /// of a key can test which identity gives it.
     #[must_use]
     pub fn new(mode: KeyMode, secret: Option<Secret>) -> Self {
         Self { mode, secret }
@@ -68,19 +69,21 @@ impl KeyScheme {
         self.mode
     }
 
-    /// What tells its secret from others, for the scheme record of a ledger; none: it has none.
+    /// Returns the identifier of the secret for the scheme record of a ledger, or `None` without a
+    /// secret.
     #[must_use]
     pub fn secret_id(&self) -> Option<String> {
         self.secret.as_ref().map(Secret::id)
     }
 
-    /// Where the record of `operation` lies, which `call` means. `undoes` are the generations that the operation's
-    /// handles name; their order and repeats do not matter.
+    /// Returns the key of the record of `operation`, the meaning of `call`. `undoes` are the
+    /// generations that the operation's handles name; their order and repeats do not matter.
     ///
     /// Checks all of the operation that a key rests on, the target's form included, so that nothing about a key can
     /// fail once an operation is claimed but its content's fingerprint, which is to be taken before as well.
     ///
     /// # Errors
+    ///
     /// If the operation has no usable name, identity or form, or needs a run that the call does not name.
     pub fn store_key(
         &self,
@@ -108,7 +111,7 @@ impl KeyScheme {
         Ok(StoreKey::from_bytes(message.digest(self.secret.as_ref())))
     }
 
-    /// Where the record of a handle lies.
+    /// Returns the key of a handle's record.
     #[must_use]
     pub fn handle_key(&self, name_space: &str, tenant: &Tenant, handle: &str) -> StoreKey {
         let message = self
@@ -117,7 +120,7 @@ impl KeyScheme {
         StoreKey::from_bytes(message.digest(self.secret.as_ref()))
     }
 
-    /// Where the tally of a watched tool lies, for the day that began at `day_ms`.
+    /// Returns the key of a watched tool's tally for the day that began at `day_ms`.
     pub fn tally_key(&self, tool: &str, day_ms: u64) -> StoreKey {
         let message = Message::new(Purpose::Tally, self.mode)
             .text(tool)
@@ -134,9 +137,10 @@ impl KeyScheme {
         }
     }
 
-    /// What every attempt at `operation` must agree on.
+    /// Returns the fingerprint of the content that every attempt at `operation` must agree on.
     ///
     /// # Errors
+    ///
     /// If the content is too large, names a field twice, or holds an integer that is not exact everywhere.
     pub fn fingerprint(
         &self,
@@ -153,8 +157,8 @@ impl KeyScheme {
         ))
     }
 
-    /// What tells whether a call is the very same: tool and arguments, noise included, and the run where the operation
-    /// is kept apart by it.
+    /// Returns a digest that is equal for the very same call: tool and arguments, including noise,
+    /// and the run where the operation is scoped to it.
     #[must_use]
     pub fn call_digest(&self, name_space: &str, call: &Call, scope: Scope) -> CallDigest {
         let message = self.message(Purpose::Call, name_space, call.tenant());
@@ -164,7 +168,7 @@ impl KeyScheme {
         CallDigest::from_bytes(message.digest(self.secret.as_ref()))
     }
 
-    /// What the target sees of a generation and series of an operation.
+    /// Returns the key that the target gets for a generation and series of an operation.
     #[must_use]
     pub fn downstream(&self, key: &StoreKey, generation: u32, series: u32) -> DownstreamKey {
         let message = Message::new(Purpose::Downstream, self.mode)

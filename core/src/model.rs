@@ -1,7 +1,7 @@
 //! The words that every layer shares: call, operation, key, outcome, verdict, answer.
 //!
-//! Nothing here is asynchronous, does I/O or knows WebAssembly. The types mirror the contract in `wit/policy.wit`
-//! and are checked by whoever turns something from outside into one of them.
+//! Nothing here is asynchronous, does I/O or knows WebAssembly. The types mirror the contract in
+//! `wit/policy.wit`; code that builds one from outside input checks it.
 
 mod answer;
 mod arguments;

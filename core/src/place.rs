@@ -1,7 +1,7 @@
 //! A key into a call: where the system behind the tool wants it.
 //!
-//! The call that policies see, and whose digest is kept, never has a key in it; this makes the one that is sent. Nothing
-//! here sends, and nothing decides what a key is.
+//! The call that policies see and that is digested never has a key in it; this module makes the one
+//! that is sent. Nothing here sends, and nothing decides what a key is.
 
 mod pointer;
 
@@ -21,7 +21,7 @@ pub const PLACE_BYTES_MAX: usize = 512;
 /// The deepest that a JSON Pointer reaches.
 pub const POINTER_SEGMENTS_MAX: usize = 32;
 
-/// What is sent: the call's arguments with the key in them, and what goes beside them.
+/// The call to send: the arguments with the key in them, and the headers beside them.
 #[derive(Clone, PartialEq, Default)]
 pub struct PlacedCall {
     /// The arguments.
@@ -62,25 +62,25 @@ pub enum KeyPlaceError {
         "the key belongs at {at}, and {found} stands in its way: pass an object there, or leave it out"
     )]
     Blocked {
-        /// Where the key belongs.
+        /// The place of the key.
         at: ShownPointer,
-        /// What stands in its way.
+        /// The value in its way.
         found: &'static str,
     },
     /// An object or a list stands where the key belongs, and would be lost.
     #[error("the key belongs at {at}, where {found} stands: leave it out")]
     Occupied {
-        /// Where the key belongs.
+        /// The place of the key.
         at: ShownPointer,
-        /// What stands there.
+        /// The value there.
         found: &'static str,
     },
     /// The text to add the key to is no text.
     #[error("the key is to be added to the text at {at}, and {found} stands there: pass a text")]
     NoText {
-        /// Where the text belongs.
+        /// The place of the text.
         at: ShownPointer,
-        /// What stands there.
+        /// The value there.
         found: &'static str,
     },
     /// It is no name of a header.
@@ -128,10 +128,11 @@ pub fn put(
     Ok(placed)
 }
 
-/// Whether a key can be put into every one of `places`: to be asked before the operation is claimed, so that a mistake
-/// in a policy runs nothing.
+/// Checks that a key can be put into every one of `places`: before the operation is claimed, so
+/// that a mistake in a policy runs nothing.
 ///
 /// # Errors
+///
 /// If a place cannot take a key.
 pub fn check(places: &[KeyPlace], arguments: &Map<String, Value>) -> Result<(), KeyPlaceError> {
     put(places, "", arguments.clone()).map(drop)

@@ -5,7 +5,7 @@ use crate::{
     model::{Effect, Outcome, Probe, ProbeVerdict, Recovery, StoreKey, Verdict},
 };
 
-/// What a driver is to do next. It reports back with the event that each names.
+/// The driver's next action. The driver reports back with the event that each action names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum GuardAction {
     /// Claim the operation: [`GuardEvent::Claimed`].
@@ -19,8 +19,8 @@ pub enum GuardAction {
     Run(Grant),
     /// Run the tool although the ledger is away, because the operator says so: [`GuardEvent::Ran`].
     RunOpen,
-    /// Ask the policy what became of the effect of this call's attempt, or (with a look under way) of what a
-    /// probe found: [`GuardEvent::Judged`].
+    /// Ask the policy about the effect of this call's attempt or, during a probe, about the probe's
+    /// result: [`GuardEvent::Judged`].
     Judge {
         /// The outcome.
         outcome: Outcome,
@@ -36,16 +36,16 @@ pub enum GuardAction {
         fence: Fence,
         /// The name under which it does.
         continuation: String,
-        /// How long that may take.
+        /// The time limit.
         limit_seconds: u32,
     },
-    /// Write what the attempt came to: [`GuardEvent::Written`].
+    /// Write the outcome of the attempt: [`GuardEvent::Written`].
     Settle {
         /// The attempt.
         grant: Grant,
-        /// What was seen.
+        /// The observed outcome.
         outcome: Outcome,
-        /// What that says of the effect.
+        /// The verdict on its effect.
         verdict: BoundedVerdict,
         /// The names under which later calls may speak of it.
         handles: Vec<String>,
@@ -56,23 +56,23 @@ pub enum GuardAction {
     Hold {
         /// The attempt.
         fence: Fence,
-        /// What was seen of it by this call.
+        /// The outcome that this call observed.
         outcome: Option<Outcome>,
         /// Why.
         reason: String,
     },
     /// Wait until the record changes: [`GuardEvent::Woken`].
     Wait {
-        /// Where it lies.
+        /// The record's key.
         key: StoreKey,
         /// The version that was read.
         version: crate::model::Nonce,
-        /// For how long at the most, in milliseconds.
+        /// The longest wait, in milliseconds.
         at_most_ms: u64,
     },
     /// Let time pass: [`GuardEvent::Woken`].
     Sleep {
-        /// How much, in milliseconds.
+        /// The delay, in milliseconds.
         ms: u64,
     },
     /// Ask the policy what to do about what is in doubt: [`GuardEvent::Recovered`].
@@ -89,9 +89,9 @@ pub enum GuardAction {
     },
     /// Run the probe: [`GuardEvent::Ran`].
     Probe(Probe),
-    /// Ask the policy what the probe's answer tells: [`GuardEvent::Weighed`].
+    /// Ask the policy to weigh the probe's answer: [`GuardEvent::Weighed`].
     Weigh {
-        /// What was in doubt.
+        /// The record in doubt.
         reading: RecordReading,
         /// The probe.
         probe: Probe,
@@ -107,12 +107,12 @@ pub enum GuardAction {
     Finish(Box<CallEnd>),
 }
 
-/// What a look came to, before its names are resolved.
+/// The result of a probe, before its handles are resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProbeOutcome {
     /// The operation took effect.
     Found {
-        /// What the tool would have returned.
+        /// The outcome that the tool would have returned.
         outcome: Outcome,
         /// The names under which later calls may speak of it.
         handles: Vec<String>,
@@ -126,15 +126,15 @@ pub enum ProbeOutcome {
 /// A record as this call read it, as far as the guard decides by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RecordReading {
-    /// What the ledger replied.
+    /// The ledger's reply.
     pub reply: Reply,
-    /// Where the record lies.
+    /// The record's key.
     pub key: StoreKey,
     /// Its version.
     pub version: crate::model::Nonce,
     /// Its generation.
     pub generation: u32,
-    /// Whether somebody took its outcome.
+    /// True if the outcome was delivered.
     pub delivered: bool,
     /// Its last attempt.
     pub last: Fence,
@@ -168,85 +168,86 @@ pub struct GuardPolicyError(pub String);
 /// Why nothing was sent: what the operation undoes could not be marked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MarkingError {
-    /// What stands in the way.
+    /// The obstacle.
     pub reason: String,
-    /// Whether that passes by itself.
+    /// True if the obstacle is temporary.
     pub passes: bool,
 }
 
-/// What a driver reports.
+/// The driver's report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum GuardEvent {
-    /// What the ledger said to a claim, or to a wish to send again or to look.
+    /// The ledger's reply to a claim, to a request to send again or to a request to probe.
     Claimed(Result<RecordReading, GuardLedgerError>),
-    /// Whether everything that the operation undoes is marked.
+    /// Confirms that all that the operation undoes is marked, or names the obstacle.
     Marked(Result<(), MarkingError>),
-    /// What the tool, or the probe, came to.
+    /// The outcome of the tool or the probe.
     Ran(Outcome),
     /// The tool accepted, and goes on elsewhere.
     Suspended {
         /// The name under which it does.
         continuation: String,
-        /// How long that may take.
+        /// The time limit.
         limit_seconds: u32,
     },
     /// The policy's verdict.
     Judged(Result<Verdict, GuardPolicyError>),
-    /// What the ledger said to a settlement.
+    /// The ledger's reply to a settlement.
     Written(Result<RecordReading, GuardLedgerError>),
     /// Time passed, or the record changed.
     Woken,
-    /// What the policy says to do.
+    /// The policy's instruction for the operation in doubt.
     Recovered(Result<Recovery, GuardPolicyError>),
-    /// What the policy makes of a probe's answer.
+    /// The policy's verdict on a probe's answer.
     Weighed(Result<ProbeVerdict, GuardPolicyError>),
 }
 
-/// How a call ends.
+/// The end of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CallEnd {
     /// Its own attempt is settled, and this is what stands.
     Executed {
         /// The attempt.
         grant: Grant,
-        /// What it came to.
+        /// The outcome.
         outcome: Outcome,
-        /// What became of its effect.
+        /// The verdict on its effect.
         effect: Effect,
         /// Why.
         reason: String,
         /// When trying again may help.
         retry_after_ms: Option<u32>,
-        /// What stands in the ledger, or why nothing does.
+        /// The record in the ledger, or the reason why there is none.
         recorded: Result<RecordReading, GuardLedgerError>,
     },
     /// The tool ran although the ledger was away.
     ExecutedOpen {
-        /// What it came to.
+        /// The outcome.
         outcome: Outcome,
-        /// What became of its effect.
+        /// The verdict on its effect.
         effect: Effect,
         /// Why.
         reason: String,
     },
-    /// What stands, of which this call gained no right.
+    /// The recorded state, which gives this call no right.
     Told(RecordReading),
-    /// What stands is unknown, or for a person, and this call's own attempt came to this.
+    /// The recorded state is unknown or needs a person, and this is the outcome of the call's own
+    /// attempt.
     Unsettled {
-        /// What stands in the ledger, or why nothing does.
+        /// The record in the ledger, or the reason why there is none.
         recorded: Result<RecordReading, GuardLedgerError>,
-        /// What the attempt came to, where this call made one.
+        /// The outcome of this call's attempt, if it made one.
         outcome: Option<Outcome>,
         /// Why.
         reason: Option<String>,
     },
-    /// What the operation undoes could not be marked, so nothing was sent.
+    /// The operation that this one undoes could not be marked, so nothing was sent.
     Unmarked(MarkingError),
     /// The ledger was away before anything was sent by this claim.
     LedgerAway {
         /// Why.
         fault: GuardLedgerError,
-        /// What an earlier attempt of this call came to.
+        /// The outcome of an earlier attempt of this call.
         own: Option<Outcome>,
     },
     /// The driver broke the protocol. Nothing more is done.

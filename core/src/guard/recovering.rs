@@ -94,8 +94,9 @@ impl Guard {
         }
     }
 
-    /// Somebody else was faster: see what stands now. A call with other noise may not send; the same one still may.
-    /// Anything else is final: no repeat will ever be allowed, so a person must decide.
+    /// Another caller was faster: read the present state. A call with other noise may not send; an
+    /// equal one still may. Anything else is final: no repeat will ever be allowed, so a person
+    /// must decide.
     fn not_resolved(&mut self, reading: RecordReading, refusal: Refusal) -> GuardAction {
         match refusal {
             Refusal::NoRow { .. } | Refusal::NoRecord { .. } => self.claim(),
@@ -185,7 +186,7 @@ impl Guard {
         }
     }
 
-    /// What a probe found is judged like any answer, for its handles.
+    /// The result of a probe is judged like any answer, for its handles.
     pub(super) fn judged_found(
         &mut self,
         found: Outcome,
@@ -227,7 +228,8 @@ impl Guard {
         )
     }
 
-    /// Whatever was seen, what stands now is told by a claim. Only what came too early is looked at again by this call.
+    /// A new claim reports the present state, whatever the probe found. Only a probe that came too
+    /// early is repeated by this call.
     pub(super) fn seen(
         &mut self,
         then: AfterProbe,
@@ -255,7 +257,7 @@ impl Guard {
     }
 }
 
-/// How a call goes on after a look.
+/// The continuation of a call after a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum AfterProbe {
     /// Something was seen: see what stands.

@@ -9,7 +9,7 @@ use crate::{
     model::{Effect, Outcome, Verdict},
 };
 
-/// This call's own attempt, and what it came to.
+/// The call's own attempt and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct OwnAttempt {
     pub(super) grant: Grant,
@@ -93,7 +93,8 @@ impl Guard {
         self.enter(GuardPhase::Settling(own), action)
     }
 
-    /// What stands after a settlement decides how the call ends: an attempt may learn that another one landed.
+    /// The state after a settlement decides how the call ends: an attempt may learn that another
+    /// one landed.
     pub(super) fn settled(
         &mut self,
         own: OwnAttempt,
@@ -128,7 +129,8 @@ impl Guard {
             ClaimReply::Landed | ClaimReply::BeingUndone { .. } if own.effect != Effect::Landed => {
                 self.finish(CallEnd::Told(reading))
             }
-            // Somebody's later attempt is under way, so this call's own word settled nothing.
+            // A later attempt of another caller is in progress, so this call's outcome settled
+            // nothing.
             ClaimReply::Running { .. } if own.effect != Effect::Landed => {
                 self.finish(CallEnd::Told(reading))
             }
@@ -180,7 +182,8 @@ impl Guard {
         })
     }
 
-    /// What could not be written is in doubt: it was sent, and somebody may never ask for it again.
+    /// An attempt that could not be recorded as suspended is in doubt: it was sent, and no caller
+    /// may ever ask for it again.
     pub(super) fn suspended(
         &mut self,
         grant: Grant,

@@ -4,7 +4,8 @@ use super::{CallEnd, Guard, GuardAction, RecordReading};
 use crate::ledger::{ClaimReply, Reply};
 
 impl Guard {
-    /// What stands is final for this call. What its own attempt came to goes with what is not settled.
+    /// The recorded state is final for this call. The outcome of its own attempt goes with an
+    /// unsettled state.
     pub(super) fn finish_told(&mut self, reading: RecordReading) -> GuardAction {
         match (&reading.reply, self.take_own()) {
             (Reply::Told(ClaimReply::Held | ClaimReply::InDoubt), own) => {

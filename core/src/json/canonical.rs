@@ -35,7 +35,7 @@ fn finish(mut text: String, mut open: Vec<Open<'_>>) -> String {
     text
 }
 
-/// A list or object whose text is not finished.
+/// A list or object with unfinished text.
 struct Open<'a> {
     children: Children<'a>,
     is_first: bool,

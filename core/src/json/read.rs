@@ -36,7 +36,7 @@ pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonError> {
     value.map_err(|fault| trouble.into_fault(&fault, limits))
 }
 
-/// What went wrong below, told upwards beside the reader's own error, which holds no path.
+/// An error below, passed upwards beside the reader's own error, which holds no path.
 #[derive(Default)]
 struct Trouble {
     kind: RefCell<Option<Kind>>,
@@ -172,8 +172,8 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 }
 
-/// Where the first integer begins that neither `i64` nor `u64` holds. The reader would make a float of it, and say
-/// nothing.
+/// Returns the position of the first integer beyond `i64` and `u64`. The reader would turn it into
+/// a float without notice.
 fn overlong_integer(text: &[u8]) -> Option<usize> {
     let mut offset = 0;
     while let Some(byte) = text.get(offset) {
@@ -196,7 +196,7 @@ fn overlong_integer(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// How many bytes a JSON string takes, both quotation marks included.
+/// Returns the length of a JSON string in bytes, including both quotation marks.
 fn length_of_text(text: &[u8]) -> usize {
     let mut length = 1;
     while let Some(byte) = text.get(length) {

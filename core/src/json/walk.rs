@@ -91,12 +91,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// How deep the walk is, the value it stands on included if that is a list or an object.
+    /// Returns the depth of the walk, including the present value if that is a list or an object.
     pub(super) fn depth(&self) -> usize {
         self.levels.len().saturating_sub(1)
     }
 
-    /// What the name of the value it stands on takes as text, where it is a member of an object.
+    /// Returns the length of the present value's name as text, if it is a member of an object.
     pub(super) fn name_bytes(&self) -> usize {
         // The level of a list or object that was just entered has no child taken yet.
         let parent = self

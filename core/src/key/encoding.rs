@@ -1,11 +1,12 @@
-//! The bytes that are digested, so that no two different inputs give the same bytes: every text and list tells its
-//! length first. `tests/vectors/README.md` in the repository specifies them for other languages.
+//! The digested bytes, such that no two different inputs give the same bytes: the length precedes
+//! every text and list. `tests/vectors/README.md` in the repository specifies them for other
+//! languages.
 
 use super::{FORMAT, KeyMode, Secret};
 use hmac::Mac as _;
 use sha2::{Digest as _, Sha256};
 
-/// What a digest is for. Digests for different purposes never meet.
+/// The purpose of a digest. Digests for different purposes never meet.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     Operation,

@@ -17,9 +17,9 @@ pub const UNDOES_MAX: usize = 64;
 /// Which fields of an operation a fault is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldGroup {
-    /// What makes it this operation.
+    /// The fields that identify the operation.
     Identity,
-    /// What every attempt must agree on.
+    /// The fields that every attempt must agree on.
     Content,
 }
 
@@ -38,7 +38,7 @@ pub enum KeyError {
     /// Its name is no name.
     #[error("the policy gave the operation a bad name: {0}")]
     Name(IdentifierError),
-    /// Nothing tells it from others.
+    /// The operation has no identity.
     #[error(
         "the operation has no identity, so a repeat could not be told from a new one: the policy must name at least one field"
     )]
@@ -50,7 +50,7 @@ pub enum KeyError {
     Empty {
         /// The field.
         field: ShownPointer,
-        /// What it is.
+        /// The kind of the value.
         found: &'static str,
     },
     /// A field has no name.
@@ -78,7 +78,7 @@ pub enum KeyError {
         part: FieldGroup,
         /// The field.
         field: ShownPointer,
-        /// Where in the field's value.
+        /// The place within the field's value.
         at: ShownPointer,
     },
     /// It has too many fields.
@@ -86,7 +86,7 @@ pub enum KeyError {
     TooMany {
         /// Where.
         part: FieldGroup,
-        /// How many.
+        /// The count.
         count: usize,
     },
     /// Its fields are too large or too deep.
@@ -99,7 +99,7 @@ pub enum KeyError {
         /// Why.
         problem: JsonError,
     },
-    /// Its key is to reach no further than the run, which nobody told.
+    /// The operation is scoped to a run, and the call names none.
     #[error(
         "the operation is kept apart by run, and the call names none: tell the run, or have the policy use scope `tenant`"
     )]
@@ -107,7 +107,7 @@ pub enum KeyError {
     /// It undoes too much at once.
     #[error("the call undoes {count} operations, more than {UNDOES_MAX}: undo fewer at once")]
     TooManyUndone {
-        /// How many.
+        /// The count.
         count: usize,
     },
     /// There is no such form of a UUID.

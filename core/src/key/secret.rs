@@ -59,7 +59,7 @@ impl Secret {
         self.0.clone()
     }
 
-    /// A key for another purpose, that tells nothing of the secret.
+    /// Derives a key for another purpose, which reveals nothing of the secret.
     pub fn derived(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(
             self.mac()
@@ -70,7 +70,8 @@ impl Secret {
         )
     }
 
-    /// What tells this secret from others, and nothing about it: 16 hexadecimal digits. The same for every mode.
+    /// Returns the identifier of this secret, which reveals nothing of it: 16 hexadecimal digits,
+    /// equal in every mode.
     pub(super) fn id(&self) -> String {
         let digest = Message::new(Purpose::SecretId, KeyMode::Enforce).digest(Some(self));
         to_hex(digest.get(..8).unwrap_or_default())

@@ -30,18 +30,19 @@ pub struct PresentRecord<'a> {
     pub written: Stamp,
 }
 
-/// What a command comes to.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
-    /// What to write, on condition that nothing changed meanwhile; none: nothing.
+    /// The record to write if nothing has changed since it was read, or `None` to write nothing.
     pub write: Option<(Box<Record>, Retention)>,
     /// The reply, which holds once the write is acknowledged.
     pub reply: Reply,
 }
 
-/// What `command` comes to where `present` lies (none: nothing), at `stamp`.
+/// Returns the result of `command` on the record `present`, or on none, at `stamp`.
 ///
 /// # Errors
+///
 /// If the table has no such row, or one of its rules forbids it.
 pub fn apply(
     present: Option<PresentRecord<'_>>,
@@ -160,7 +161,8 @@ struct RecordDraft {
     /// When the version was written that this one replaces.
     written: Stamp,
     rules: Rules,
-    /// Whether the lease was found to be over, so that there is something to write even where the command gains nothing.
+    /// True if the lease was found expired, so that there is something to write even for a command
+    /// that gains nothing.
     expired: bool,
 }
 
@@ -241,7 +243,7 @@ impl RecordDraft {
             .find(|attempt| attempt.fence == fence)
     }
 
-    /// Whether `fence` is the present attempt's.
+    /// Returns true if `fence` is the present attempt's.
     fn owns(&self, fence: Fence) -> bool {
         self.last().is_some_and(|attempt| attempt.fence == fence)
     }
@@ -262,7 +264,7 @@ impl RecordDraft {
         self.write(Reply::Told(told))
     }
 
-    /// What stands, and nothing to write, unless the lease was found to be over.
+    /// Replies with the recorded state and writes nothing, unless the lease was found expired.
     fn tell(self, told: ClaimReply) -> Transition {
         if self.expired {
             self.write(Reply::Told(told))
@@ -274,7 +276,7 @@ impl RecordDraft {
         }
     }
 
-    /// What stands, as those of the same content are told.
+    /// Returns the recorded state as callers with the same content see it.
     fn told(&self) -> ClaimReply {
         match &self.record.state {
             State::Started | State::Retrying | State::Probing { .. } => ClaimReply::Running {

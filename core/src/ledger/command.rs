@@ -1,7 +1,7 @@
 //! What may be asked of a record, and what it answers.
 //!
-//! Debug output of commands tells reasons, handles and continuations, which may quote a tool: the model checker and the
-//! tests of the table tell their stories by it. Nothing logs one.
+//! Debug output of commands holds reasons, handles and continuations, which may quote a tool: the
+//! model checker and the tests of the table print it. Nothing logs a command.
 
 use super::{
     StateLabel,
@@ -13,11 +13,11 @@ use super::{
 use crate::model::{CallDigest, Field, Nonce, Stamp, StoreKey, Tenant};
 use std::sync::Arc;
 
-/// How long an entry is kept: counted from this write, by the store's clock. Past it every store answers as if the
-/// entry were absent. Each write states it anew.
+/// The retention of an entry, counted from this write by the store's clock. Past it every store
+/// answers as if the entry were absent. Each write states it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retention {
-    /// Until somebody removes it.
+    /// Until it is removed.
     UntilRemoved,
     /// For so many seconds.
     Seconds(u64),
@@ -41,22 +41,22 @@ impl Retention {
 pub struct Claim {
     /// The nonce of the attempt that it asks for.
     pub nonce: Nonce,
-    /// On whose behalf.
+    /// The tenant of the call.
     pub tenant: Tenant,
     /// The operator's name space.
     pub name_space: String,
     /// The operation.
     pub terms: SharedValue<OperationTerms>,
-    /// What the host knows of the call.
+    /// The host's facts about the call.
     pub facts: Vec<Field>,
     /// The first generation that this call read before it was delivered, if any: its outcome is what the caller gets,
     /// and no later one is its own.
     pub read_undelivered: Option<u32>,
-    /// An undoing operation whose mark counts for nothing, as the claimant found there.
+    /// An undoing operation with a void mark, as the claimant found it there.
     pub void_mark: Option<StoreKey>,
 }
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settlement {
     /// The attempt.
@@ -65,28 +65,28 @@ pub struct Settlement {
     pub generation: u32,
     /// Its series.
     pub series: u32,
-    /// What its host saw.
+    /// The outcome that its host observed.
     pub outcome: KeptOutcome,
-    /// What that says of the effect.
+    /// The verdict on its effect.
     pub verdict: BoundedVerdict,
     /// The names under which later calls may speak of it. They are written before the record.
     pub handles: Vec<String>,
-    /// What it undid, where only the outcome tells.
+    /// The operations that it undid, where only the outcome names them.
     pub undid: Vec<OperationGeneration>,
-    /// The claim that the attempt rests on, to write the record anew should it be gone.
+    /// The claim that the attempt rests on, from which a lost record is written again.
     pub claim: Arc<Claim>,
 }
 
-/// What a look came to.
+/// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProbeReport {
     /// The operation took effect.
     Found {
-        /// What the tool would have returned.
+        /// The outcome that the tool would have returned.
         outcome: KeptOutcome,
         /// The names under which later calls may speak of it.
         handles: Vec<String>,
-        /// What it undid.
+        /// The operations that it undid.
         undid: Vec<OperationGeneration>,
     },
     /// Nothing is to be seen of it.
@@ -94,7 +94,7 @@ pub enum ProbeReport {
         /// After how long, counted from the last attempt, the operator's switch lets it be sent again; none: never.
         rerun_after_ms: Option<u64>,
     },
-    /// It is too early to tell, or the look itself failed.
+    /// The probe came too early, or failed.
     Again {
         /// Why.
         reason: String,
@@ -106,7 +106,7 @@ pub enum ProbeReport {
     },
 }
 
-/// Who asks for a look.
+/// The requester of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProbeRequester {
     /// A caller of the operation.
@@ -115,12 +115,12 @@ pub enum ProbeRequester {
     Operator,
 }
 
-/// What a person decides.
+/// A person's decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// It took effect.
     Landed {
-        /// What the tool would have returned, where that is known.
+        /// The outcome that the tool would have returned, if known.
         outcome: Option<KeptOutcome>,
         /// The names under which later calls may speak of it.
         handles: Vec<String>,
@@ -133,10 +133,10 @@ pub enum Decision {
     Undone,
 }
 
-/// What may be asked of a record.
+/// A command to a record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// To run the operation, or be told what stands.
+    /// Run the operation, or get the recorded state.
     Claim(Arc<Claim>),
     /// To keep the lease.
     Renew {
@@ -149,7 +149,7 @@ pub enum Command {
         fence: Fence,
         /// The name under which it does.
         continuation: String,
-        /// How long that may take.
+        /// The time limit.
         limit_seconds: u32,
     },
     /// To go on with what continued elsewhere.
@@ -159,13 +159,13 @@ pub enum Command {
         /// The attempt's new nonce.
         nonce: Nonce,
     },
-    /// What the attempt came to.
+    /// Settle an attempt with its outcome.
     Settle(Box<Settlement>),
     /// That a person must decide about the attempt, because its policy cannot.
     Hold {
         /// The attempt, where one's outcome was being judged.
         fence: Fence,
-        /// What its host saw, where it did.
+        /// The outcome that its host observed, if any.
         outcome: Option<KeptOutcome>,
         /// Why.
         reason: String,
@@ -182,9 +182,9 @@ pub enum Command {
         call_digest: CallDigest,
         /// In how many milliseconds.
         delay_ms: u64,
-        /// How many attempts of one series may be made in doubt, after the first.
+        /// The most attempts of one series in doubt, after the first.
         retries_max: u32,
-        /// What the host knows of the call.
+        /// The host's facts about the call.
         facts: Vec<Field>,
     },
     /// To look whether the operation took effect.
@@ -193,23 +193,23 @@ pub enum Command {
         nonce: Nonce,
         /// The last attempt that the policy was shown.
         shown: u32,
-        /// Who asks.
+        /// The requester.
         asker: ProbeRequester,
-        /// How many looks a series may have.
+        /// The most probes of a series.
         looks_max: u32,
     },
-    /// What a look came to.
+    /// Settle a probe with its result.
     Saw {
         /// The look's nonce.
         nonce: Nonce,
-        /// What was seen.
+        /// The result.
         sight: ProbeReport,
     },
-    /// What a person decides.
+    /// Apply a person's decision.
     Decide {
         /// The last attempt that the person was shown.
         shown: u32,
-        /// Who decides, and why.
+        /// The person and the reason.
         person: Person,
         /// What.
         decision: Decision,
@@ -236,7 +236,7 @@ pub enum Command {
         by: StoreKey,
         /// The generation.
         generation: u32,
-        /// Whether only its outcome told, so that there is no mark.
+        /// True if only its outcome named the operation, so that there is no mark.
         told_by_outcome: bool,
     },
     /// That the undone operation's record says so.
@@ -248,7 +248,7 @@ pub enum Command {
     Age,
     /// To forget all that was said of what is settled, but not where it stands.
     Erase,
-    /// To be written anew as it stands: under another sealing key, say.
+    /// Write the record again as it is, for example under another sealing key.
     Rewrite,
 }
 
@@ -290,20 +290,20 @@ pub struct Grant {
     pub series: u32,
     /// For how many milliseconds it holds, counted from before the ledger was read.
     pub valid_ms: u64,
-    /// What must be marked as being undone before anything is sent.
+    /// The operations to mark as being undone before anything is sent.
     pub marks: Vec<UndoTarget>,
-    /// Whether it repeats a sending whose effect is unknown.
+    /// True if it repeats a sending with an unknown effect.
     pub repeats: bool,
 }
 
-/// What a caller is told who gained no right.
+/// The reply to a claim that gained no right.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ClaimReply {
-    /// An attempt, or a look, is under way.
+    /// An attempt or a probe is in progress.
     Running {
-        /// What it continues as elsewhere, where it does.
+        /// The continuation under which it continues elsewhere, if it does.
         continuation: Option<String>,
-        /// When its lease ends, in milliseconds from now, if nobody renews it.
+        /// The end of its lease if that is not renewed, in milliseconds from now.
         lease_ms: u64,
     },
     /// The effect is unknown, and the caller may try to find out.
@@ -330,7 +330,7 @@ pub enum ClaimReply {
     },
     /// It landed, and that operation is about to undo it: look there first.
     BeingUndone {
-        /// Where its record lies.
+        /// The key of its record.
         by: StoreKey,
     },
     /// Another key is the one to look under.
@@ -340,7 +340,7 @@ pub enum ClaimReply {
     },
 }
 
-/// What a record answers to a command.
+/// The reply of a record to a command.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reply {
     /// The right to send.
@@ -350,7 +350,7 @@ pub enum Reply {
         /// For how many milliseconds, counted from before the ledger was read.
         valid_ms: u64,
     },
-    /// What stands (after the command, where it was carried out).
+    /// The recorded state (after the command, where it was carried out).
     Told(ClaimReply),
 }
 
@@ -362,7 +362,7 @@ pub enum Refusal {
     Rule {
         /// The command.
         command: &'static str,
-        /// Where the record stands.
+        /// The record's state.
         state: StateLabel,
         /// The rule.
         rule: Rule,
@@ -372,7 +372,7 @@ pub enum Refusal {
     NoRow {
         /// The command.
         command: &'static str,
-        /// Where the record stands.
+        /// The record's state.
         state: StateLabel,
     },
     /// There is no record.

@@ -15,13 +15,13 @@ pub const FORMAT: u16 = 2;
 /// The format of the first release: records in the clear, handles, the scheme.
 const FIRST_FORMAT: u16 = 1;
 
-/// What has room for the entry of a usual call, in bytes: what is larger grows.
+/// The usual size of an entry, in bytes; a buffer grows beyond it.
 const USUAL_BYTES: usize = 2 << 10;
 
 /// The largest entry that is read or written, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
 
-/// What a store keeps under a key.
+/// An entry of a store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
@@ -29,24 +29,24 @@ pub enum Entry {
     Operation(Box<Record>),
     /// The same, sealed.
     Sealed(Box<SealedRecord>),
-    /// What a handle names.
+    /// The generation that a handle names.
     Handle(Handle),
-    /// How the keys of this ledger are made.
+    /// The key scheme of this ledger.
     Scheme(SchemeRecord),
-    /// What a watched tool's calls would have come to.
+    /// The shadow outcomes of a watched tool.
     Tally(Box<Tally>),
 }
 
-/// What a handle names: the newest generation that landed under it, undone since or not.
+/// A handle's target: the newest generation that landed under it, undone since or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handle {
-    /// On whose behalf.
+    /// The tenant.
     pub tenant: Tenant,
-    /// What it names.
+    /// The named generation.
     pub names: OperationGeneration,
 }
 
-/// How the keys of a ledger are made. A host that makes them otherwise does not start.
+/// The key scheme of a ledger. A host with another scheme does not start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemeRecord {
     /// The format of the keys.
@@ -54,7 +54,7 @@ pub struct SchemeRecord {
     /// Which secret they are made with; none: without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_id: Option<String>,
-    /// The key epoch of each policy whose operations lie here, by name.
+    /// The key epoch of each policy with operations in this ledger, by name.
     pub key_epochs: std::collections::BTreeMap<String, u32>,
     /// The longest attempt and window together that an operation ever asked for, in seconds; 0: not known.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -62,7 +62,7 @@ pub struct SchemeRecord {
     /// For so many seconds from this write on nothing is sent, because what was acknowledged may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine_seconds: Option<u64>,
-    /// Who ended the last such time before it was over.
+    /// The person who ended the last quarantine early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_by: Option<Person>,
 }
@@ -72,14 +72,14 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// What a store lists entries by. It never decides anything.
+/// The labels by which a store lists entries. They never decide anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryLabels {
-    /// On whose behalf; none: of the ledger itself.
+    /// The tenant, or `None` for the ledger itself.
     pub tenant: Option<Tenant>,
-    /// Where it stands.
+    /// The state.
     pub state: StateLabel,
-    /// In how many seconds after this write somebody may have to look at it again.
+    /// The seconds after this write in which the record may need attention again.
     pub due_in_seconds: Option<u32>,
 }
 
@@ -99,13 +99,13 @@ impl EntryLabels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateLabel {
-    /// An attempt, or a retry of one, is under way.
+    /// An attempt, or a retry of one, is in progress.
     Running,
     /// It continues elsewhere.
     Waiting,
     /// The effect is unknown.
     InDoubt,
-    /// A probe is under way.
+    /// A probe is in progress.
     Probing,
     /// A person must decide.
     Held,
@@ -125,7 +125,7 @@ pub enum StateLabel {
     Handle,
     /// The scheme.
     Scheme,
-    /// What was watched of a tool.
+    /// The tally of a watched tool.
     Tally,
 }
 
@@ -176,7 +176,7 @@ impl StateLabel {
         }
     }
 
-    /// Whether somebody has yet to end what it stands for.
+    /// Returns true if a person or a host has yet to end this state.
     #[must_use]
     pub fn is_open(self) -> bool {
         matches!(
@@ -237,7 +237,7 @@ pub enum EntryError {
         /// The key's name.
         id: String,
     },
-    /// What is sealed does not open.
+    /// The sealed part does not open.
     #[error(
         "what the record seals does not open with the key `{id}`: it was changed, or it belongs to another record or another write, or another key has this name: correct `[sealing]`, or restore the ledger from a backup"
     )]
@@ -318,7 +318,7 @@ impl Entry {
         }
     }
 
-    /// What it is, in messages.
+    /// Returns its kind, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Operation(_) => "operation",
@@ -329,7 +329,7 @@ impl Entry {
         }
     }
 
-    /// What a store lists it by.
+    /// Returns the labels by which a store lists it.
     #[must_use]
     pub fn labels(&self) -> EntryLabels {
         match self {

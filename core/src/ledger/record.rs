@@ -30,7 +30,7 @@ impl RecordTime {
     }
 }
 
-/// What makes an attempt its maker's own: no other writer knows the nonce.
+/// The identity of an attempt: no other writer knows the nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fence {
     /// The attempt's number, from 1; numbers never restart.
@@ -65,11 +65,11 @@ impl KeptOutcome {
     }
 }
 
-/// What the ledger knows of the effect of one attempt: what comes later outweighs what comes before.
+/// The ledger's knowledge of an attempt's effect: a later variant outweighs an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KnownEffect {
-    /// Nothing: it runs, or nobody heard of it again.
+    /// Nothing: it runs, or was never heard of again.
     Open,
     /// It may have taken effect.
     Unknown,
@@ -80,7 +80,7 @@ pub enum KnownEffect {
 }
 
 impl KnownEffect {
-    /// Whether it may still turn out to have taken effect.
+    /// Returns true if it may still turn out to have taken effect.
     #[must_use]
     pub fn is_unresolved(self) -> bool {
         matches!(self, Self::Open | Self::Unknown)
@@ -98,18 +98,19 @@ pub struct AttemptRecord {
     pub series: u32,
     /// When it was granted.
     pub started: RecordTime,
-    /// What is known of its effect.
+    /// The known effect.
     pub known: KnownEffect,
-    /// What it came to, once its host saw that.
+    /// The outcome, once its host observed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<KeptOutcome>,
     /// Why the policy judged it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What else its host knew when it was made.
+    /// Further facts of its host when it was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<Field>,
-    /// Whether it went on elsewhere: it was sent, so whatever a later round of it comes to, it may have taken effect.
+    /// True if it continued elsewhere: it was sent, so it may have taken effect whatever a later
+    /// round returns.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
 }
@@ -122,32 +123,34 @@ pub struct OperationTerms {
     /// Its identity, where the operator asks for it to be kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identity: Vec<Field>,
-    /// What every attempt must agree on.
+    /// The fingerprint that every attempt must agree on.
     pub content: Fingerprint,
     /// The call as it was made.
     pub call_digest: CallDigest,
     /// The call itself, where recovery may have to send or ask again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<SharedValue<Call>>,
-    /// How long an equal call means the same.
+    /// The time for which an equal call means the same operation.
     pub until: OperationLifetime,
-    /// How long it is remembered once settled, in seconds.
+    /// The time for which it is remembered once settled, in seconds.
     pub window_seconds: u32,
-    /// How long one attempt may take, in seconds.
+    /// The time limit of one attempt, in seconds.
     pub attempt_seconds: u32,
-    /// How long a claim lasts without renewal, in seconds.
+    /// The lease without renewal, in seconds.
     pub lease_seconds: u32,
-    /// How long a refusal is replayed to equal content where the verdict names no time, in seconds.
+    /// The time for which a refusal is replayed to equal content where the verdict names none, in
+    /// seconds.
     pub refusal_seconds: u32,
-    /// How the target treats repeats.
+    /// The target's treatment of repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
     /// Which policy said so.
     pub policy: PolicyName,
-    /// What it undoes: each at the generation that was the newest when the key was derived.
+    /// The operations that it undoes, each at the newest generation when the key was derived.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undoes: Vec<UndoTarget>,
-    /// Whether its host only watched: nothing rests on the record, so it does not outlast its window.
+    /// True if its host only watched: nothing rests on the record, so it does not outlast its
+    /// window.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
 }
@@ -166,7 +169,7 @@ pub struct PolicyName {
 /// One generation of an operation: what an undo closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OperationGeneration {
-    /// Where its record lies.
+    /// The key of its record.
     pub key: StoreKey,
     /// The generation.
     pub generation: u32,
@@ -177,11 +180,11 @@ pub struct OperationGeneration {
 pub struct UndoTarget {
     /// Which generation of which operation.
     pub of: OperationGeneration,
-    /// Whether that operation's record says so already. Until then this one does not age.
+    /// True if that operation's record already says so. Until then this one does not age.
     pub settled: bool,
 }
 
-/// Who brought a record to a state that frees it.
+/// The source of a state that frees a record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseSource {
@@ -196,13 +199,13 @@ pub enum ReleaseSource {
 /// A person who decided.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Person {
-    /// Who.
+    /// The person's name.
     pub who: String,
     /// Why.
     pub why: String,
 }
 
-/// How it became known that an operation landed.
+/// The source of the knowledge that an operation landed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LandingSource {
@@ -214,7 +217,7 @@ pub enum LandingSource {
     Person(Person),
 }
 
-/// Where a look came from, and so where it leads back to.
+/// The state in which a probe began, to which it leads back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeOrigin {
@@ -224,17 +227,17 @@ pub enum ProbeOrigin {
     Held,
 }
 
-/// Where an operation stands. A record that does not exist stands nowhere.
+/// The state of an operation. A record that does not exist has none.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// An attempt is under way.
+    /// An attempt is in progress.
     Started,
     /// It was accepted and continues elsewhere, under a limit of its own.
     Waiting {
         /// The name under which it continues.
         continuation: String,
-        /// How long that may take, in seconds.
+        /// The time limit, in seconds.
         limit_seconds: u32,
     },
     /// The effect is unknown.
@@ -242,13 +245,13 @@ pub enum State {
         /// Why.
         reason: String,
     },
-    /// An attempt to send the same again is under way.
+    /// A repeat of the same sending is in progress.
     Retrying,
-    /// A probe is under way.
+    /// A probe is in progress.
     Probing {
         /// The look's nonce.
         look: Nonce,
-        /// Where it came from.
+        /// The state in which it began.
         from: ProbeOrigin,
         /// Why the operation was in doubt or held, to go back to.
         reason: String,
@@ -257,31 +260,31 @@ pub enum State {
     Held {
         /// Why.
         reason: String,
-        /// Whether two effects may stand, so that only a person settles it.
+        /// True if there may be two effects, so that only a person settles it.
         two_effects: bool,
     },
     /// There was no effect: it may be claimed again.
     Released {
-        /// Who says so.
+        /// The source.
         by: ReleaseSource,
     },
     /// It was turned away.
     Refused {
-        /// Who says so.
+        /// The source.
         by: ReleaseSource,
         /// For how long that is replayed to equal content, in milliseconds.
         replay_ms: u64,
     },
     /// It took effect.
     Landed {
-        /// How that is known.
+        /// The source of that knowledge.
         via: LandingSource,
-        /// Whether a caller certainly took the outcome.
+        /// True if the outcome was certainly delivered to a caller.
         delivered: bool,
         /// The operation that is about to undo it.
         undone_by: Option<StoreKey>,
     },
-    /// What it did was undone.
+    /// Its effect was undone.
     Undone {
         /// By which operation; none: by a person's word.
         by: Option<StoreKey>,
@@ -290,7 +293,7 @@ pub enum State {
     Tombstone {
         /// When it landed.
         landed: Stamp,
-        /// Whether a caller certainly took the outcome.
+        /// True if the outcome was certainly delivered to a caller.
         delivered: bool,
     },
     /// Another key is the one to look under.
@@ -300,7 +303,7 @@ pub enum State {
     },
 }
 
-/// What was learned of an attempt that may no longer write.
+/// Knowledge of an attempt that may no longer write.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Evidence {
     /// The attempt.
@@ -309,16 +312,16 @@ pub struct Evidence {
     pub generation: u32,
     /// Its series.
     pub series: u32,
-    /// What it sent.
+    /// The fingerprint of the content that it sent.
     pub content: Fingerprint,
-    /// What is known of its effect.
+    /// The known effect.
     pub known: KnownEffect,
-    /// What it came to.
+    /// Its outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<KeptOutcome>,
     /// Why it settles nothing.
     pub reason: String,
-    /// Whether a person has decided since, knowing of it.
+    /// True if a person has decided since, aware of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub weighed: bool,
 }
@@ -326,7 +329,7 @@ pub struct Evidence {
 /// The record of an operation.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Record {
-    /// On whose behalf.
+    /// The tenant.
     pub tenant: Tenant,
     /// The operator's name space.
     pub name_space: String,
@@ -336,40 +339,40 @@ pub struct Record {
     pub generation: u32,
     /// Counts up when an attempt was proven without effect and other content is sent.
     pub series: u32,
-    /// Where it stands.
+    /// The state.
     pub state: State,
     /// Since when.
     pub since: RecordTime,
-    /// What the lease or limit of the present state counts from.
+    /// The time from which the lease or limit of the present state counts.
     pub leased: RecordTime,
     /// When the first attempt under the present downstream key was granted.
     pub first_started: RecordTime,
     /// Its attempts, oldest first: those that still matter.
     pub attempts: Vec<AttemptRecord>,
-    /// What late writers knew.
+    /// The knowledge of late writers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
-    /// How often a probe looked in this series.
+    /// The probes in this series.
     #[serde(default)]
     pub looks: u32,
-    /// The attempt whose outcome stands, where one landed or was refused.
+    /// The attempt with the recorded outcome, where one landed or was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<u32>,
-    /// The outcome that stands where no attempt's own does (found by a probe, told by a person).
+    /// The recorded outcome where no attempt observed it (found by a probe, reported by a person).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<KeptOutcome>,
     /// The names under which later calls may speak of what landed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handles: Vec<String>,
-    /// What this operation was found to have undone, by its outcome, and is not yet written there.
+    /// The operations that this one undid by its outcome, not yet written to their records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undid: Vec<OperationGeneration>,
-    /// Whether the record was written anew because a settlement found none.
+    /// True if the record was written again because a settlement found none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rewritten: bool,
 }
 
-// Debug output of a record tells where it stands. What calls, tools and people said is not for logs.
+// Debug output of a record holds its state. The words of calls, tools and people are not for logs.
 
 impl fmt::Debug for AttemptRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -452,7 +455,8 @@ impl Record {
         })
     }
 
-    /// The number of the attempt that a landing rests on: the standing one, or the last where a probe or a person told.
+    /// Returns the number of the attempt that a landing rests on: the one with the recorded
+    /// outcome, or the last where a probe or a person reported it.
     #[must_use]
     pub fn landed_attempt(&self) -> u32 {
         self.standing
@@ -475,7 +479,7 @@ impl Record {
 }
 
 impl Record {
-    /// Whether it landed and undid something whose record does not say so yet.
+    /// Returns true if it landed and undid an operation with a record that does not yet say so.
     #[must_use]
     pub fn has_open_undoes(&self) -> bool {
         let landed = matches!(
@@ -486,7 +490,8 @@ impl Record {
             && (!self.undid.is_empty() || self.terms.undoes.iter().any(|undoing| !undoing.settled))
     }
 
-    /// How long the present state may last without a renewal, in seconds; none: it does not end by itself.
+    /// Returns the time that the present state may last without a renewal, in seconds, or `None`
+    /// without an end.
     #[must_use]
     pub fn lease_seconds(&self) -> Option<u32> {
         match &self.state {

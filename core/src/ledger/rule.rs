@@ -97,7 +97,7 @@ impl Rules {
         }
     }
 
-    /// Whether `rule` is content with `condition`.
+    /// Returns true if `condition` holds, or if `rule` is left out.
     #[must_use]
     pub fn allow(&self, rule: Rule, condition: bool) -> bool {
         condition || self.removed == Some(rule)

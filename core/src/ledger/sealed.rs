@@ -1,10 +1,10 @@
-//! A record whose telling parts are sealed: what stands open of it, and the sealed text. What seals and opens it is not
-//! known here.
+//! A record with its confidential parts sealed: the open part, and the sealed text. This module
+//! does not know how to seal or open.
 
 use super::record::Record;
 use serde::{Deserialize, Serialize};
 
-/// A record whose telling parts are sealed.
+/// A record with its confidential parts sealed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct SealedRecord {
@@ -45,8 +45,7 @@ impl TryFrom<Written> for SealedRecord {
 }
 
 impl SealedRecord {
-    /// The record `record`, from which all that tells something was taken, and that as `seal` seals it, given the text
-    /// of what stands open.
+    /// Seals the confidential parts of `record` with `seal`, which gets the text of the open part.
     pub fn new<Fault: From<serde_json::Error>>(
         record: Record,
         key_id: String,
@@ -62,7 +61,8 @@ impl SealedRecord {
         })
     }
 
-    /// What stands open of the record: where it stands, its times and its digests. Whoever wants to rest on it opens it.
+    /// Returns the open part of the record: state, times and digests. It must be opened before
+    /// anything rests on it.
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
@@ -79,7 +79,7 @@ impl SealedRecord {
         &self.open
     }
 
-    /// What is sealed.
+    /// Returns the sealed text.
     pub fn sealed(&self) -> &str {
         &self.sealed
     }

@@ -1,8 +1,8 @@
-//! What a record tells of what was done: what calls, answers and people said. It can be taken out of a record and put
-//! back; where the operation stands, its times and its digests stay.
+//! The confidential parts of a record: the words of calls, answers and people. They can be taken
+//! out of a record and put back; state, times and digests stay.
 //!
-//! Every field is named here, so that a new one does not compile until somebody says on which side it belongs. How
-//! secrets are kept is not known here.
+//! Every field is named here, so that a new one does not compile until it is put on one side. This
+//! module does not know how secrets are kept.
 
 use super::record::{
     AttemptRecord, Evidence, KeptOutcome, LandingSource, OperationTerms, Person, Record,
@@ -12,7 +12,7 @@ use super::shared::SharedValue;
 use crate::model::{Call, Field};
 use serde::{Deserialize, Serialize};
 
-/// What a record tells.
+/// The confidential parts of a record.
 #[derive(Default, Serialize, Deserialize)]
 pub struct RecordSecrets {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -48,7 +48,7 @@ struct AttemptSecrets {
 pub struct SecretsMismatchError;
 
 impl RecordSecrets {
-    /// Takes all that the record tells out of it.
+    /// Takes the confidential parts out of the record.
     pub fn take(record: &mut Record) -> Self {
         let parts = Parts::of(record);
         Self {
@@ -90,7 +90,8 @@ impl RecordSecrets {
         Ok(())
     }
 
-    /// Drops all that the record tells, but not what is known of attempts: that keeps things from being sent again.
+    /// Erases the confidential parts, but not the knowledge of attempts, which keeps operations
+    /// from being sent again.
     pub fn erase(record: &mut Record) {
         let Self { evidence, .. } = Self::take(record);
         let knowledge = |evidence| Evidence {
@@ -105,7 +106,7 @@ impl RecordSecrets {
     }
 }
 
-/// What stands where somebody's words were erased.
+/// The replacement for erased text.
 const ERASED: &str = "erased";
 
 impl AttemptSecrets {
@@ -135,7 +136,7 @@ impl AttemptSecrets {
     }
 }
 
-/// The places of a record that tell something.
+/// The places of a record's confidential parts.
 struct Parts<'a> {
     identity: &'a mut Vec<Field>,
     call: &'a mut Option<SharedValue<Call>>,
@@ -195,7 +196,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What somebody said of the state.
+/// The text in a state.
 fn words(state: &mut State) -> Vec<&mut String> {
     match state {
         State::Waiting {

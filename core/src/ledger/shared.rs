@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-/// A value that is shared until somebody changes it, and copied then. It lies in a store as the value itself.
+/// A value that is shared until it is changed, and copied then. It is stored as the value itself.
 ///
 /// What an operation was claimed as goes into its record, into the lease that its sending rests on, and into its
 /// settlement. It holds the recorded call, and seldom changes.

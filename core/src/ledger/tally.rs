@@ -6,10 +6,10 @@ use crate::model::{Answer, Tenant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many examples are kept of a tool and day.
+/// The most examples of a tool and day.
 pub const EXAMPLES_MAX: usize = 32;
 
-/// What would have become of a call.
+/// The outcome that a guard would have given a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ShadowOutcome {
@@ -19,15 +19,15 @@ pub enum ShadowOutcome {
     Execute,
     /// It would have been answered with the recorded outcome.
     Replay,
-    /// It would have been told that the operation is recorded with other content.
+    /// A conflict: the operation is recorded with other content.
     Conflict,
-    /// It would have waited for another caller's attempt, or been told of it.
+    /// A wait for another caller's attempt.
     Wait,
-    /// It would have been told that the effect of an earlier attempt is unknown.
+    /// In doubt: the effect of an earlier attempt is unknown.
     BeInDoubt,
-    /// It would have been told that a person must decide.
+    /// Held: a person must decide.
     BeHeld,
-    /// It would have been told that the operation landed, and that its outcome is no longer kept.
+    /// Expired: the operation landed, and its outcome is no longer kept.
     Expire,
     /// It would have been refused: by its policy, or because something about it cannot be used.
     BeRefused,
@@ -35,7 +35,7 @@ pub enum ShadowOutcome {
     FailByPolicy,
     /// It would have been refused because the ledger was away, too slow, or could not be read.
     FailByLedger,
-    /// Nobody knows: too many calls were being watched at the same time.
+    /// Unknown: too many calls were being watched at the same time.
     Unobserved,
 }
 
@@ -75,7 +75,7 @@ impl ShadowOutcome {
         }
     }
 
-    /// Whether the call would not have been sent.
+    /// Returns true if the call would not have been sent.
     #[must_use]
     pub fn suppresses(self) -> bool {
         !matches!(self, Self::Pass | Self::Execute | Self::Unobserved)
@@ -85,15 +85,15 @@ impl ShadowOutcome {
 /// Calls of one operation that would not have been sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TallyExample {
-    /// On whose behalf.
+    /// The tenant.
     pub tenant: Tenant,
     /// The operation's name.
     pub operation: String,
     /// Its downstream key, by which its shadow record is found.
     pub key: String,
-    /// What would have become of them.
+    /// The outcome that a guard would have given.
     pub would: ShadowOutcome,
-    /// How many.
+    /// The count.
     pub times: u64,
     /// When the first was made, in milliseconds since 1970 in UTC by the store's clock.
     pub first_ms: u64,
@@ -101,14 +101,14 @@ pub struct TallyExample {
     pub last_ms: u64,
 }
 
-/// What was watched of one tool on one day.
+/// The calls of one watched tool on one day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// The tool.
     pub tool: String,
     /// When the day began (in UTC, by the store's clock), in milliseconds since 1970.
     pub day_ms: u64,
-    /// How many calls would have come to what.
+    /// The number of calls by outcome.
     pub counts: BTreeMap<ShadowOutcome, u64>,
     /// Examples of what would not have been sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -127,7 +127,7 @@ impl Tally {
         }
     }
 
-    /// What was counted elsewhere, too.
+    /// Adds counts from elsewhere.
     pub fn add(&mut self, counts: &BTreeMap<ShadowOutcome, u64>, examples: &[TallyExample]) {
         for (would, count) in counts {
             *self.counts.entry(*would).or_default() += count;

@@ -11,7 +11,7 @@ pub struct BoundedVerdict {
 }
 
 impl BoundedVerdict {
-    /// What became of the effect.
+    /// Returns the effect.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.effect
@@ -43,7 +43,7 @@ impl BoundedVerdict {
     }
 }
 
-/// Whether a server error (HTTP 408 and 5xx) may prove that there was no effect.
+/// The weight of a server error (HTTP 408 and 5xx) as proof that there was no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ServerErrorRule {
     /// It may not: such a server may have done the work before it failed to answer.

@@ -4,7 +4,7 @@ use super::outcome::{Effect, Outcome};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What an acknowledged write of a ledger survives.
+/// The failures that an acknowledged write of a ledger survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {
@@ -32,7 +32,7 @@ impl fmt::Display for Durability {
     }
 }
 
-/// Whether what the answer says stands in the ledger.
+/// The presence of the answer's content in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordStatus {
@@ -66,7 +66,7 @@ pub enum UnguardedReason {
     Off,
 }
 
-/// What may be done next.
+/// The caller's permitted next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum NextStep {
@@ -77,7 +77,8 @@ pub enum NextStep {
         /// In milliseconds from now; none: when the caller sees fit.
         after_ms: Option<u64>,
     },
-    /// Ask again with the very same call: it tells what has become of the operation, and sends nothing by itself.
+    /// Ask again with the very same call: the reply reports the operation's state, and nothing is
+    /// sent.
     AskAgain {
         /// In milliseconds from now.
         after_ms: Option<u64>,
@@ -88,18 +89,18 @@ pub enum NextStep {
     CorrectTheCall,
 }
 
-/// Which operation an answer is about. Debug output does not tell the key.
+/// The operation of an answer. Debug output omits the key.
 #[derive(Clone, PartialEq, Serialize)]
 pub struct AnswerSubject {
     /// The operation's name.
     pub operation: String,
     /// Its downstream key, by which a person finds the record.
     pub key: String,
-    /// How often it was undone or delivered before, plus one.
+    /// The number of times it was undone or delivered before, plus one.
     pub generation: u32,
     /// The number of the attempt that the answer rests on.
     pub attempt: u32,
-    /// Whether the ledger knows.
+    /// The presence of the outcome in the ledger.
     pub recorded: RecordStatus,
     /// The operator's switches that were in use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -149,7 +150,7 @@ impl ConflictState {
     }
 }
 
-/// What stands recorded where a call asks for something else. Debug output tells the state only.
+/// The recorded operation, where a call asks for something else. Debug output holds the state only.
 #[derive(Clone, PartialEq, Serialize)]
 pub struct RecordedOperation {
     /// The record's state.
@@ -160,13 +161,14 @@ pub struct RecordedOperation {
     /// The handles of what landed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub handles: Vec<String>,
-    /// Why it is as it is, where somebody said so.
+    /// The recorded reason, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What the caller of a guarded tool gets: closed, so that a caller decides about each case. Debug output tells what kind of
-/// answer it is and about which operation, and nothing of what was done; as JSON it is told whole.
+/// The answer to the caller of a guarded tool: closed, so that a caller decides about each case.
+/// Debug output holds the kind of answer and the operation, and nothing of what was done; JSON
+/// holds all of it.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub enum Answer {
@@ -174,20 +176,20 @@ pub enum Answer {
     Passed {
         /// Why.
         why: UnguardedReason,
-        /// What it came to.
+        /// The outcome.
         outcome: Outcome,
     },
     /// The tool ran for this call, and its effect is known.
     Executed {
         /// Which operation.
         about: AnswerSubject,
-        /// What it came to.
+        /// The outcome.
         outcome: Outcome,
-        /// What became of the effect.
+        /// The verdict on its effect.
         effect: Effect,
         /// Why the policy says so.
         reason: String,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
     /// The operation is settled already: this is its recorded outcome, and nothing was sent.
@@ -196,18 +198,18 @@ pub enum Answer {
         about: AnswerSubject,
         /// Its outcome; none: not kept, but it landed (or was refused) all the same.
         outcome: Option<Outcome>,
-        /// What became of the effect.
+        /// The verdict on its effect.
         effect: Effect,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
-    /// Another caller's attempt is under way.
+    /// Another caller's attempt is in progress.
     Running {
         /// Which operation.
         about: AnswerSubject,
-        /// What it continues as elsewhere, where it does.
+        /// The continuation under which it continues elsewhere, if it does.
         continuation: Option<String>,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
     /// It may have taken effect, and is not sent again on its own.
@@ -216,9 +218,9 @@ pub enum Answer {
         about: AnswerSubject,
         /// Why that is not known.
         reason: String,
-        /// What the last attempt came to, where that is known.
+        /// The outcome of the last attempt, if known.
         outcome: Option<Outcome>,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
     /// It may have taken effect, and a person must decide.
@@ -227,18 +229,18 @@ pub enum Answer {
         about: AnswerSubject,
         /// Why.
         reason: String,
-        /// What the attempt came to, where that is known.
+        /// The outcome of the attempt, if known.
         outcome: Option<Outcome>,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
     /// The same operation with other content is recorded and may have taken effect: nothing was sent.
     Conflict {
         /// Which operation.
         about: AnswerSubject,
-        /// What stands.
+        /// The recorded operation.
         standing: RecordedOperation,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
     /// It landed, and its outcome is no longer kept: nothing was sent.
@@ -247,14 +249,14 @@ pub enum Answer {
         about: AnswerSubject,
         /// When it was settled, in milliseconds since 1970 in UTC.
         landed_at_ms: u64,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
     /// The call must not run as it stands: nothing was sent.
     Refused {
         /// Why, for a model to act on.
         reason: String,
-        /// What may be done next.
+        /// The permitted next step.
         next: NextStep,
     },
 }
@@ -306,8 +308,8 @@ impl Answer {
         }
     }
 
-    /// The outcome that the caller may use: of this call, or recorded. A conflict's outcome is another call's and
-    /// is told in its `standing` only.
+    /// Returns the outcome that the caller may use: of this call, or recorded. A conflict's outcome
+    /// is another call's, and is found in its `standing` only.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
@@ -337,7 +339,7 @@ impl Answer {
         }
     }
 
-    /// What may be done next.
+    /// Returns the permitted next step.
     #[must_use]
     pub fn next(&self) -> NextStep {
         match self {

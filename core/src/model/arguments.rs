@@ -1,4 +1,4 @@
-//! The arguments of a call, and their canonical text once somebody asked for it.
+//! The arguments of a call, and their canonical text, made at its first use.
 
 use crate::json::canonical_object;
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 /// The longest name of a tool, tenant or run, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 
-/// What is wrong with a word that came from outside.
+/// The fault of a name that came from outside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentifierError {
     /// It is empty.
@@ -22,7 +22,7 @@ pub enum IdentifierError {
     TooLong {
         /// Which word.
         what: &'static str,
-        /// How long it is.
+        /// Its length.
         bytes: usize,
     },
     /// It holds a control character.
@@ -34,7 +34,7 @@ pub enum IdentifierError {
     /// The arguments are no JSON object.
     #[error("arguments must be one JSON object, found {found}")]
     NotAnObject {
-        /// What they are instead.
+        /// The kind of the value instead.
         found: &'static str,
     },
 }
@@ -100,8 +100,8 @@ macro_rules! name {
 }
 
 name!(
-    /// On whose behalf a call is made. It comes from the host or its operator, never from a policy or a model,
-    /// and no tenant ever sees another's outcomes.
+    /// The tenant of a call. It comes from the host or its operator, never from a policy or a
+    /// model, and no tenant ever sees another's outcomes.
     Tenant,
     "tenant"
 );
@@ -117,7 +117,7 @@ impl Default for Tenant {
     }
 }
 
-/// A named JSON value. Debug output tells the name only.
+/// A named JSON value. Debug output holds the name only.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Field {
     /// Its name.
@@ -132,8 +132,8 @@ impl fmt::Debug for Field {
     }
 }
 
-/// One request of an agent to run a tool, always as the agent made it: never with a key in it. Debug output tells neither
-/// arguments nor facts.
+/// One request of an agent to run a tool, always as the agent made it: never with a key in it.
+/// Debug output holds neither arguments nor facts.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
     tool: String,
@@ -193,8 +193,9 @@ impl Call {
         self
     }
 
-    /// The same call with one more thing the host knows, such as `server` or `hint.read-only`.
-    /// `tenant` and `run` are told by [`Call::for_tenant`] and [`Call::in_run`]; as facts they are ignored.
+    /// Returns the same call with one more fact of the host, such as `server` or `hint.read-only`.
+    /// Set `tenant` and `run` by [`Call::for_tenant`] and [`Call::in_run`]; as facts they are
+    /// ignored.
     #[must_use]
     pub fn with_fact(mut self, name: impl Into<String>, value: Value) -> Self {
         self.facts.insert(name.into(), value);
@@ -219,7 +220,7 @@ impl Call {
         self.arguments.canonical()
     }
 
-    /// On whose behalf.
+    /// Returns the tenant.
     #[must_use]
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
@@ -248,7 +249,7 @@ impl Call {
     }
 }
 
-/// What a JSON value is, for messages.
+/// Returns the kind of a JSON value, for messages.
 #[must_use]
 pub fn kind_of(value: &Value) -> &'static str {
     match value {

@@ -1,4 +1,4 @@
-//! Fixed-size values that tell things apart. None of them says anything to a reader, and none is printed whole.
+//! Fixed-size identifiers. None of them means anything to a reader, and none is printed whole.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
@@ -59,7 +59,7 @@ macro_rules! bytes {
 }
 
 bytes!(
-    /// Where the record of an operation (or of a handle) lies. No policy, tool or agent sees it.
+    /// The key of the record of an operation or of a handle. No policy, tool or agent sees it.
     StoreKey,
     32
 );
@@ -108,7 +108,8 @@ fn from_hex<const LENGTH: usize>(digits: &str) -> Option<[u8; LENGTH]> {
     let mut bytes = [0; LENGTH];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         let value = |digit: &u8| char::from(*digit).to_digit(16);
-        let (high, low) = (value(pair.first()?)?, value(pair.last()?)?);
+        let high = value(pair.first()?)?;
+        let low = value(pair.last()?)?;
         *byte = u8::try_from(high * 16 + low).ok()?;
     }
     Some(bytes)

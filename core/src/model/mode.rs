@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What Semel does about a tool.
+/// The treatment of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToolMode {

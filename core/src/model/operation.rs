@@ -4,7 +4,7 @@ use super::call::Field;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How far a key reaches. Tenant and name space are always part of it.
+/// The scope of a key. Tenant and name space are always part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
@@ -14,7 +14,7 @@ pub enum Scope {
     Run,
 }
 
-/// How long an equal call means the same operation.
+/// The time for which an equal call means the same operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OperationLifetime {
@@ -24,24 +24,24 @@ pub enum OperationLifetime {
     Delivery,
 }
 
-/// An operation that is to take effect once. Debug output tells names, and no value or handle.
+/// An operation that is to take effect once. Debug output holds names, and no value or handle.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Operation {
-    /// What is done, such as `refund`.
+    /// The name of the action, such as `refund`.
     pub name: String,
-    /// What makes it this operation and no other.
+    /// The fields that identify this operation.
     pub identity: Vec<Field>,
-    /// What every attempt at it must agree on.
+    /// The fields that every attempt must agree on.
     pub content: Vec<Field>,
-    /// How far its key reaches.
+    /// The scope of its key.
     pub scope: Scope,
-    /// How long an equal call means it.
+    /// The time for which an equal call means it.
     pub until: OperationLifetime,
-    /// How long it is remembered once it is settled, in seconds.
+    /// The time for which it is remembered once settled, in seconds.
     pub window_seconds: u32,
-    /// How long one attempt may take, in seconds.
+    /// The time limit of one attempt, in seconds.
     pub attempt_seconds: u32,
-    /// How the system behind the tool treats repeats; none: nothing is known.
+    /// The target's treatment of repeats, or `None` if unknown.
     pub target: Option<Target>,
     /// The handles of what it undoes, where that is known beforehand.
     pub undoes: Vec<String>,
@@ -62,13 +62,14 @@ impl fmt::Debug for Operation {
 /// The system behind a tool, as far as repeats concern it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
-    /// Where the key goes.
+    /// The places of the key.
     pub places: Vec<KeyPlace>,
-    /// What the key looks like.
+    /// The form of the key.
     pub form: KeyForm,
-    /// What a repeat under the same key comes to.
+    /// The effect of a repeat under the same key.
     pub repeats: RepeatEffect,
-    /// How long it recognises a key, in seconds. None: not documented. `u32::MAX`: for ever.
+    /// The time for which it recognises a key, in seconds: `None` if undocumented, `u32::MAX` for
+    /// ever.
     pub remembers_seconds: Option<u32>,
 }
 
@@ -77,7 +78,7 @@ impl Target {
     pub const FOR_EVER: u32 = u32::MAX;
 }
 
-/// What a repeat under the same key comes to.
+/// The effect of a repeat under the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepeatEffect {
@@ -92,20 +93,20 @@ pub enum RepeatEffect {
 }
 
 impl RepeatEffect {
-    /// Whether a repeat under the same key leaves the world as it is.
+    /// Returns true if a repeat under the same key changes nothing.
     #[must_use]
     pub fn have_no_effect(self) -> bool {
         !matches!(self, Self::Effective)
     }
 }
 
-/// Where a key goes.
+/// The place of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyPlace {
     /// A JSON Pointer into the arguments.
     Argument(String),
-    /// A JSON Pointer to a text argument, to whose end the key is added on a line of its own.
+    /// A JSON Pointer to a text argument; the key is added at its end, on a line of its own.
     Appended(String),
     /// A header of the request.
     Header(String),
@@ -113,7 +114,7 @@ pub enum KeyPlace {
     Metadata(String),
 }
 
-/// What a downstream key looks like.
+/// The form of a downstream key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyForm {
@@ -130,7 +131,7 @@ impl Default for KeyForm {
     }
 }
 
-/// What a policy makes of a call.
+/// A policy's reading of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Derivation {
     /// No side effect worth guarding: run it, record nothing.

@@ -1,11 +1,12 @@
-//! What an attempt came to, and what that says of its effect.
+//! The outcome of an attempt, and the verdict on its effect.
 
 use super::call::Field;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
-/// What an attempt came to, as far as its host could see. Debug output tells its kind only.
+/// The outcome of an attempt, as far as its host could observe it. Debug output holds its kind
+/// only.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -17,10 +18,10 @@ pub enum Outcome {
     Unanswered(MissingAnswer),
 }
 
-/// The tool's own word that it failed. Debug output tells its status only.
+/// A failure that the tool reported. Debug output holds its status only.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
-    /// What it said.
+    /// The tool's message.
     pub message: String,
     /// A code of the tool's own, such as `card_declined`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,12 +34,12 @@ pub struct Failure {
     pub details: Option<Value>,
 }
 
-/// That no answer came. Debug output tells whether anything was sent.
+/// The absence of an answer. Debug output holds whether anything was sent.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MissingAnswer {
     /// Such as `timed out after 30 s`.
     pub reason: String,
-    /// Whether any of the request left the host. False only where the transport proves it.
+    /// True if any of the request left the host. False only where the transport proves it.
     pub sent: bool,
 }
 
@@ -119,10 +120,11 @@ pub enum Effect {
     Unknown,
 }
 
-/// The policy's verdict on an attempt. Debug output tells the effect only: reasons and handles may quote the tool.
+/// The policy's verdict on an attempt. Debug output holds the effect only: reasons and handles may
+/// quote the tool.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Verdict {
-    /// What became of the effect.
+    /// The effect.
     pub effect: Effect,
     /// Why, for people and agents to read.
     pub reason: String,
@@ -130,9 +132,9 @@ pub struct Verdict {
     pub retry_after_ms: Option<u32>,
     /// Names under which later calls may speak of what landed.
     pub handles: Vec<String>,
-    /// The handles of what this undid, where only the outcome tells.
+    /// The handles that this undid, where only the outcome names them.
     pub undid: Vec<String>,
-    /// What is open: left alone where unknown.
+    /// Open extensions: ignored where unknown.
     pub extras: Vec<Field>,
 }
 

@@ -1,28 +1,28 @@
-//! What may be done about an operation whose effect is unknown.
+//! The recovery of an operation with an unknown effect.
 
 use super::{call::Field, outcome::Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
-/// One attempt at an operation, as a policy reads it. Debug output does not tell the key.
+/// One attempt at an operation, as a policy reads it. Debug output omits the key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
     /// When it began, by the ledger's clock: milliseconds since 1970 in UTC.
     pub started_at_ms: u64,
-    /// How long ago that was, in seconds.
+    /// The age of the attempt, in seconds.
     pub age_seconds: u32,
     /// The key as it was sent.
     pub key: String,
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What else the host knew when it was made, in order of name.
+    /// Further facts of the host when it was made, in order of name.
     pub facts: Vec<Field>,
 }
 
-/// A read that may tell what became of an attempt. Debug output tells the tool only.
+/// A read that may reveal the effect of an attempt. Debug output holds the tool only.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Probe {
     /// The tool to read with.
@@ -31,7 +31,7 @@ pub struct Probe {
     pub arguments: Value,
 }
 
-/// What a policy says to do about an operation in doubt.
+/// A policy's instruction for an operation in doubt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Recovery {
     /// Send the recorded call again under the same key, after so many milliseconds.
@@ -45,14 +45,14 @@ pub enum Recovery {
     Hold(String),
 }
 
-/// What a policy makes of a probe's answer. Debug output tells its kind only.
+/// A policy's verdict on a probe's answer. Debug output holds its kind only.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum ProbeVerdict {
     /// It took effect, and this is what the tool would have returned.
     Landed(Value),
     /// Nothing is to be seen of it.
     Absent,
-    /// Too early to tell: look again after so many milliseconds.
+    /// Too early to decide: probe again after so many milliseconds.
     Unsettled {
         /// The delay.
         delay_ms: u32,
@@ -89,14 +89,14 @@ impl fmt::Debug for ProbeVerdict {
     }
 }
 
-/// What a policy is.
+/// A policy's self-description.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct PolicyDescription {
     /// The policy's own name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What it is for.
+    /// The purpose.
     pub summary: String,
     /// The tools it is meant for: globs.
     pub tools: Vec<String>,

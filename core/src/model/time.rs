@@ -1,4 +1,4 @@
-//! Times as a ledger's store tells them. No host's own clock is ever in a record.
+//! Times by the ledger's store. No host's own clock is ever in a record.
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-/// Since when a store's steady clock counts: it changes when the machine was started anew.
+/// The boot from which a store's steady clock counts: it changes when the machine restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Boot(pub u64);
 
@@ -19,7 +19,8 @@ pub struct Incarnation(pub u64);
 pub struct Stamp {
     /// Milliseconds since 1970 in UTC. People and time servers may set this clock.
     pub wall_ms: u64,
-    /// Milliseconds of a clock that nobody sets, within one boot. A store without such a clock repeats `wall_ms`.
+    /// Milliseconds of a clock that is never set, within one boot. A store without such a clock
+    /// repeats `wall_ms`.
     pub steady_ms: u64,
     /// The boot that `steady_ms` belongs to.
     pub boot: Boot,
@@ -28,8 +29,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// How long ago `earlier` was: the longest that either clock allows, for whatever a long time forbids
-    /// (such as sending again under a key that the target may have forgotten).
+    /// Returns the time since `earlier`: the longest that either clock allows, for what a long time
+    /// forbids (such as sending again under a key that the target may have forgotten).
     #[must_use]
     pub fn longest_since(&self, earlier: &Self) -> u64 {
         let wall = self.wall_ms.saturating_sub(earlier.wall_ms);
@@ -37,7 +38,8 @@ impl Stamp {
             .map_or(wall, |steady| wall.max(steady))
     }
 
-    /// How long ago `earlier` was: the shortest that either clock allows, for whatever a long time permits.
+    /// Returns the time since `earlier`: the shortest that either clock allows, for what a long
+    /// time permits.
     #[must_use]
     pub fn shortest_since(&self, earlier: &Self) -> u64 {
         let wall = self.wall_ms.saturating_sub(earlier.wall_ms);
@@ -45,13 +47,13 @@ impl Stamp {
             .map_or(wall, |steady| wall.min(steady))
     }
 
-    /// How long ago `earlier` was by the steady clock, or none where another boot lies between.
+    /// Returns the time since `earlier` by the steady clock, or `None` after another boot.
     #[must_use]
     pub fn steady_since(&self, earlier: &Self) -> Option<u64> {
         (self.boot == earlier.boot).then(|| self.steady_ms.saturating_sub(earlier.steady_ms))
     }
 
-    /// Whether a clock went back since `earlier`, by which nothing may be granted.
+    /// Returns true if a clock went back since `earlier`: nothing may be granted by it.
     #[must_use]
     pub fn runs_behind(&self, earlier: &Self) -> bool {
         self.wall_ms < earlier.wall_ms

@@ -11,7 +11,7 @@ pub(super) struct Pointer {
     last: String,
 }
 
-/// What stands in the way.
+/// The obstacle.
 pub(super) struct Blocked(pub(super) &'static str);
 
 impl Pointer {

@@ -1,4 +1,5 @@
-//! Ageing: the outcome may go early, the key stays for its window. And writing anew what stays as it is.
+//! Ageing: the outcome may go early, the key stays for its window. Also rewriting a record
+//! unchanged.
 
 use super::{RecordDraft, Transition, keep};
 use crate::ledger::{RecordSecrets, Refusal, Rule, State};
@@ -16,7 +17,8 @@ impl RecordDraft {
         Ok(self.write_told())
     }
 
-    /// What is running, in doubt or held is left: what it tells is all that a person can decide by.
+    /// A record that is running, in doubt or held is left: its content is all that a person can
+    /// decide by.
     pub(super) fn erase(mut self) -> Result<Transition, Refusal> {
         match self.record.state {
             State::Landed { .. } => self.bury()?,
@@ -47,7 +49,8 @@ impl RecordDraft {
         else {
             return self.no_row();
         };
-        let (delivered, marked) = (*delivered, undone_by.is_some());
+        let delivered = *delivered;
+        let marked = undone_by.is_some();
         self.require(
             Rule::OpenMarksDoNotAge,
             !marked && !keep::has_open_marks(&self.record),

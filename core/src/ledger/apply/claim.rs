@@ -1,4 +1,4 @@
-//! Claiming: who may send, and what everybody else is told.
+//! Claiming: the right to send, and the reply to every other caller.
 
 use super::{RecordDraft, Transition, keep, lease::right_ms};
 use crate::ledger::{
@@ -77,7 +77,7 @@ fn grant(record: &Record) -> Grant {
     }
 }
 
-/// How a claim goes on from where a record stands.
+/// The way on for a claim, given the record's state.
 enum ClaimPath {
     SameKey,
     NewSeries,
@@ -120,7 +120,8 @@ impl RecordDraft {
             .any(|evidence| !evidence.weighed)
     }
 
-    /// When the last attempt of a generation was granted: what is left to tell of one whose outcome is gone.
+    /// Returns when the last attempt of a generation was granted: all that is left to report once
+    /// its outcome is gone.
     fn last_start_of(&self, generation: u32) -> Stamp {
         let last = self
             .record
@@ -156,7 +157,8 @@ impl RecordDraft {
         }
     }
 
-    /// Whether an outcome that lasts until delivery was taken, by somebody this caller did not wait with.
+    /// Returns true if an outcome that lasts until delivery was delivered, to a caller that this
+    /// one did not wait with.
     fn open_again(&self, delivered: bool, claim: &Claim) -> bool {
         let read_before = claim.read_undelivered == Some(self.record.generation);
         self.record.terms.until == OperationLifetime::Delivery
@@ -207,7 +209,8 @@ impl RecordDraft {
         }
     }
 
-    /// How much longer a refusal is replayed to equal content, in milliseconds; none: until a person says otherwise.
+    /// Returns the time for which a refusal is still replayed to equal content, in milliseconds, or
+    /// `None` until a person decides.
     pub(super) fn refusal_left_ms(&self) -> Option<u64> {
         match &self.record.state {
             State::Refused {

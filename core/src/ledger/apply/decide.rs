@@ -76,7 +76,7 @@ impl RecordDraft {
         answered.then_some(last.fence.number)
     }
 
-    /// Whoever decides knows of the evidence.
+    /// A person who decides has seen the evidence.
     fn weigh_evidence(&mut self) {
         for evidence in &mut self.record.evidence {
             evidence.weighed = true;

@@ -10,7 +10,7 @@ const ATTEMPTS_MAX: usize = 64;
 /// The most pieces of evidence that a record keeps. Beyond it those of earlier generations go, oldest first.
 const EVIDENCE_MAX: usize = 64;
 
-/// How long what is not settled is kept: it stays, unless its host only watched.
+/// Returns the retention of an unsettled record: it stays, unless its host only watched.
 pub(super) fn unsettled(record: &Record) -> Retention {
     let terms = &record.terms;
     if terms.shadow {
@@ -25,8 +25,8 @@ pub(super) fn unsettled(record: &Record) -> Retention {
     Retention::UntilRemoved
 }
 
-/// How long a record is kept from now on: for its window once settled, but no shorter than its target remembers the
-/// key, because generation and series start anew without it.
+/// Returns the retention of a record: its window once settled, but no shorter than its target
+/// remembers the key, because generation and series start again without the record.
 pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) -> Retention {
     let settled = match &record.state {
         State::Landed { undone_by, .. } => undone_by.is_none(),
@@ -58,7 +58,8 @@ pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) 
     Retention::Seconds(whole.saturating_sub(gone).max(1))
 }
 
-/// For how long a target may remember a key of ours, in seconds; none: for ever, or nobody knows.
+/// Returns the time for which a target may remember a key, in seconds, or `None` for ever or
+/// undocumented.
 fn target_memory_seconds(target: Option<&Target>) -> Option<u32> {
     match target {
         None => Some(0),
@@ -75,8 +76,8 @@ fn target_memory_seconds(target: Option<&Target>) -> Option<u32> {
     }
 }
 
-/// Whether another record may bear a mark that leads here. A mark that leads nowhere would hold that one for good, so
-/// this holds wherever the operation stands.
+/// Returns true if another record may bear a mark that leads here. A mark that leads nowhere would
+/// hold that record for good, so this holds in every state.
 pub(super) fn has_open_marks(record: &Record) -> bool {
     !record.undid.is_empty() || record.terms.undoes.iter().any(|undoing| !undoing.settled)
 }
@@ -105,7 +106,7 @@ pub(super) fn trim(record: &mut Record) {
     }
 }
 
-/// How long a record is kept whose only write is this one.
+/// Returns the retention of a record that this write creates.
 pub(super) fn keep_anew(record: &Record, rules: Rules) -> Retention {
     let never = Stamp {
         wall_ms: 0,

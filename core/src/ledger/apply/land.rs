@@ -77,7 +77,7 @@ impl RecordDraft {
         None
     }
 
-    /// What a landing means where one stands already: it is the same effect, or another one.
+    /// Classifies a landing beside a recorded one: the same effect, or another one.
     fn beside_what_stands(&self, settlement: &Settlement) -> LandingObstacle {
         let same_key = settlement.series == self.record.series;
         match self.record.standing {
@@ -87,13 +87,14 @@ impl RecordDraft {
             {
                 LandingObstacle::Recorded
             }
-            // It was found by a probe, or told by a person, that the operation landed: this is how.
+            // A probe or a person reported that the operation landed; this is its outcome.
             None if same_key && !self.landed_evidence() => LandingObstacle::Confirms,
             _ => LandingObstacle::Kept("the operation was settled before"),
         }
     }
 
-    /// Whether two attempts under one key came to one effect, because the target recognised the second.
+    /// Returns true if two attempts under one key had one effect, because the target recognised the
+    /// second.
     fn had_one_effect(&self, one: u32, other: u32) -> bool {
         let harmless = self
             .record
@@ -104,7 +105,7 @@ impl RecordDraft {
         harmless && self.was_remembered(one) && self.was_remembered(other)
     }
 
-    /// Whether the target still knew the present key when this attempt began.
+    /// Returns true if the target still remembered the present key when this attempt began.
     fn was_remembered(&self, number: u32) -> bool {
         let Some(attempt) = self
             .record
@@ -152,13 +153,14 @@ impl RecordDraft {
         )
     }
 
-    /// Whether there is evidence that an attempt of the present generation landed otherwise than as recorded.
+    /// Returns true if there is evidence that an attempt of the present generation landed otherwise
+    /// than as recorded.
     pub(super) fn landed_evidence(&self) -> bool {
         self.record.landed_evidence().next().is_some()
     }
 
-    /// Whether an attempt of the present generation other than `number` may still turn out to have landed. Where the
-    /// record was lost, nobody knows what else there was.
+    /// Returns true if an attempt of the present generation other than `number` may still turn out
+    /// to have landed. A lost record may have had further attempts.
     pub(super) fn another_unresolved(&self, number: u32) -> bool {
         self.record.rewritten
             || self
@@ -166,7 +168,7 @@ impl RecordDraft {
                 .any(|attempt| attempt.fence.number != number && attempt.known.is_unresolved())
     }
 
-    /// Whether every attempt's own host has said that it had no effect.
+    /// Returns true if every attempt's own host has reported that it had no effect.
     pub(super) fn all_without_effect(&self) -> bool {
         let landed = self
             .of_this_generation()

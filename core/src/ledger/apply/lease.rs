@@ -13,7 +13,7 @@ pub(super) fn right_ms(terms: &OperationTerms) -> u64 {
 }
 
 impl RecordDraft {
-    /// How much of the present lease is left, in milliseconds.
+    /// Returns the rest of the present lease, in milliseconds.
     pub(super) fn lease_left_ms(&self) -> u64 {
         let Some(seconds) = self.record.lease_seconds() else {
             return 0;
@@ -35,14 +35,14 @@ impl RecordDraft {
         }
     }
 
-    /// What is left of `seconds` since `when`: nothing where another boot lies between.
+    /// Returns the rest of `seconds` since `when`, and nothing after another boot.
     fn left_ms(&self, when: RecordTime, seconds: u32) -> u64 {
         let since = self.moment(when);
         let gone = self.stamp.steady_since(&since);
         gone.map_or(0, |gone| (u64::from(seconds) * 1_000).saturating_sub(gone))
     }
 
-    /// A lease that is over makes the operation in doubt, whoever finds it so.
+    /// An expired lease makes the operation in doubt, at the next command of any caller.
     pub(super) fn expire_if_over(&mut self) {
         if self.record.lease_seconds().is_none() || self.lease_left_ms() > 0 {
             return;
@@ -127,7 +127,8 @@ impl RecordDraft {
             _ => return self.no_row(),
         }
         self.require_clock()?;
-        let (generation, series) = (self.record.generation, self.record.series);
+        let generation = self.record.generation;
+        let series = self.record.series;
         let valid_ms = right_ms(&self.record.terms);
         let Some(attempt) = self.record.attempts.last_mut() else {
             return self.no_row();
@@ -135,7 +136,7 @@ impl RecordDraft {
         attempt.fence.nonce = nonce;
         // Its own limit bounded the wait; the attempt's time counts from the continuation on.
         attempt.started = RecordTime::ThisWrite;
-        // Whatever was said of it before, it is under way again.
+        // Earlier reports are void: the attempt is in progress again.
         attempt.known = KnownEffect::Open;
         attempt.outcome = None;
         attempt.reason = None;

@@ -7,7 +7,8 @@ use crate::ledger::{
 };
 use crate::model::{CallDigest, Field, Nonce, Target};
 
-/// How much of a target's memory is left unused at the least, in milliseconds: for clocks that differ and bytes that travel.
+/// The smallest part of a target's memory that is left unused, in milliseconds: for clocks that
+/// differ and bytes that travel.
 const MEMORY_MARGIN_MIN_MS: u64 = 2_000;
 
 /// The part of a target's memory that is left unused: one so-many-th.
@@ -69,7 +70,8 @@ impl RecordDraft {
         u32::try_from(self.record.attempts.iter().filter(of_this_key).count()).unwrap_or(u32::MAX)
     }
 
-    /// How much longer the target certainly recognises the present key, in milliseconds; `u64::MAX`: for ever.
+    /// Returns the time for which the target certainly recognises the present key, in milliseconds;
+    /// `u64::MAX` for ever.
     fn memory_left_ms(&self) -> u64 {
         match self
             .record
@@ -98,7 +100,8 @@ impl RecordDraft {
             number: self.last_number().saturating_add(1),
             nonce: retry.nonce,
         };
-        let (generation, series) = (self.record.generation, self.record.series);
+        let generation = self.record.generation;
+        let series = self.record.series;
         self.record.attempts.push(AttemptRecord {
             fence,
             generation,
@@ -167,7 +170,8 @@ impl RecordDraft {
             return self.no_row();
         };
         self.require(Rule::LookIsOwn, *look == nonce)?;
-        let (from, doubt) = (*from, reason.clone());
+        let from = *from;
+        let doubt = reason.clone();
         let next = match sight {
             ProbeReport::Found {
                 outcome,
@@ -188,7 +192,7 @@ impl RecordDraft {
                 held(reason.clone())
             }
             ProbeReport::Conflicting { .. } => held(doubt),
-            // What late owners said while the look was under way is heeded when it ends.
+            // Reports of late owners during the probe count when it ends.
             _ if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
             },

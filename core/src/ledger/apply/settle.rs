@@ -1,4 +1,4 @@
-//! Settling: what an attempt came to, as its owner tells it, however late.
+//! Settling: the outcome of an attempt, as its owner reports it, however late.
 
 use super::{RecordDraft, Transition, claim, keep};
 use crate::ledger::{
@@ -11,7 +11,8 @@ use std::cmp::Ordering;
 /// The longest delay that a verdict may ask for before a refusal is no longer replayed: a day, in milliseconds.
 const REFUSAL_REPLAY_MAX_MS: u64 = 86_400_000;
 
-/// A settlement that finds no record writes it anew, marked so: what landed must not be lost with a lost record.
+/// A settlement that finds no record writes it again, marked as rewritten: a landing must not be
+/// lost with a lost record.
 pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Transition {
     let mut record = claim::started(&settlement.claim);
     record.rewritten = true;
@@ -55,8 +56,8 @@ fn known(effect: Effect) -> KnownEffect {
     }
 }
 
-/// Takes in what a settlement tells of its attempt, and says how that compares with what was known. What was known
-/// outweighs what is told later and says less: its outcome stays, too.
+/// Merges a settlement into its attempt and returns how it compares with the recorded knowledge.
+/// Recorded knowledge outweighs a later report that says less: its outcome stays, too.
 fn learn(attempt: &mut AttemptRecord, settlement: &Settlement) -> Ordering {
     let learned = known(settlement.verdict.effect());
     let news = learned.cmp(&attempt.known);
@@ -152,7 +153,8 @@ impl RecordDraft {
         of_this_key && from_here
     }
 
-    /// The owner cannot tell: in doubt. Whoever is not the owner any more has only added to what is known.
+    /// The owner does not know the effect: in doubt. A former owner has only added to what is
+    /// known.
     fn settle_in_doubt(mut self, fence: Fence, reason: &str) -> Transition {
         let running = matches!(self.record.state, State::Started | State::Retrying);
         if running && self.owns(fence) {
@@ -163,7 +165,7 @@ impl RecordDraft {
         self.write_told()
     }
 
-    /// Its policy cannot tell. A late holder has only added to what is known.
+    /// The policy cannot decide. A former owner has only added to what is known.
     pub(super) fn hold(
         mut self,
         fence: Fence,

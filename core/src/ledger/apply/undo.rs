@@ -20,8 +20,8 @@ impl RecordDraft {
         };
         let free = undone_by.is_none_or(|marked| marked == by || Some(marked) == void_mark);
         self.require(Rule::OneUndoAtATime, free)?;
-        // INVARIANT: it is written even where it stands already. Whoever claims past a mark that counted for nothing
-        // does so on the version before, and fails.
+        // INVARIANT: the mark is written even if it is there already. A claim past a void mark
+        // builds on the version before, and fails.
         if let State::Landed { undone_by, .. } = &mut self.record.state {
             *undone_by = Some(by);
         }

@@ -225,7 +225,8 @@ impl Desk {
     }
 
     pub(super) fn deliver(&mut self) -> Result<Reply, Refusal> {
-        let (generation, attempt) = (self.record().generation, self.record().landed_attempt());
+        let generation = self.record().generation;
+        let attempt = self.record().landed_attempt();
         self.ask(&Command::Deliver {
             generation,
             attempt,

@@ -226,7 +226,8 @@ fn what_stands_is_not_unlearned_by_a_later_word_that_knows_less() {
         let mut desk = Desk::new();
         let grant = desk.granted(&first);
         desk.settle(&grant, &first, effect);
-        let (before, kept) = (desk.state().clone(), desk.record().attempts.clone());
+        let before = desk.state().clone();
+        let kept = desk.record().attempts.clone();
         let mut later = settlement(&grant, &first, then);
         later.outcome = KeptOutcome::Whole(Outcome::failed("something else"));
         desk.pass(SECOND)
