@@ -1,23 +1,23 @@
-//! The layer that guards: each `tools/call` becomes a call of [`Semel`], and is sent once.
+//! The guard as a layer: each `tools/call` becomes a call of [`Semel`] and is sent at most once.
 //!
-//! Everything else passes. Nothing here knows a transport, a session, or how an era of the protocol differs from the
-//! other: where client and server are of two eras, translation stands above or below, so that here both ends speak one.
+//! Every other message passes. Nothing here knows transports, sessions, or the differences between protocol versions:
+//! where client and server speak two of them, the layers above or below translate, so that both ends here speak one.
 
 mod answer;
 mod call;
 mod catalog;
-mod handing;
-mod late;
+mod deliver;
+mod delivery_log;
+mod elicitation;
+mod header_parameters;
+mod late_response;
 mod model_text;
 mod outcome;
-mod parameters;
-mod prober;
-mod rounds;
-mod taking;
 mod tasks;
-mod waiting;
+mod timeout;
+mod tool_prober;
 
-pub use prober::Probes;
+pub use tool_prober::ToolProber;
 
 use crate::{
     link::{Client, Exchange, Gone, Lost, Upstream},
@@ -25,9 +25,10 @@ use crate::{
     wire::{Fault, FaultCode, Id, Members, Message, meta, method},
 };
 use async_trait::async_trait;
-use catalog::Catalog;
-use late::LateAnswers;
-use rounds::Questions;
+use catalog::ToolCatalog;
+use delivery_log::DeliveryLog;
+use elicitation::OpenQuestions;
+use late_response::LateResponses;
 use semel::{model::Call, runtime::Semel};
 use semel_config::Config;
 use serde_json::{Map, Value};
@@ -35,42 +36,38 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use taking::Taking;
-use tasks::Tasks;
+use tasks::TaskCalls;
+use timeout::CallsInProgress;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use waiting::Calls;
 
-/// What guards: shared by all connections to one server.
+/// The guard of one server's tools, which all connections to it share.
 #[derive(Debug)]
-pub struct Guard {
+pub struct ToolGuard {
     semel: Semel,
     config: Arc<Config>,
-    /// What the server is called: the fact `server`.
+    /// The server's name: the fact `server`.
     server: String,
-    /// What stands before the server's own names where the client sees them.
+    /// The prefix of the server's tools in the names that clients use.
     prefix: String,
-    /// Whether the operator trusts it: the fact `server.trusted`.
+    /// The fact `server.trusted`.
     is_trusted: bool,
-    /// Whether what is sent to it has headers.
+    /// Requests to the server have headers.
     has_headers: bool,
-    /// What runs the probes of policies.
-    probes: Option<Arc<Probes>>,
-    catalog: Catalog,
-    taking: Taking,
-    /// What servers asked back, and nobody has answered yet.
-    questions: Questions,
-    /// The calls that servers made tasks of.
-    tasks: Tasks,
+    prober: Option<Arc<ToolProber>>,
+    catalog: ToolCatalog,
+    delivery_log: DeliveryLog,
+    /// Questions of the server that no client has answered so far.
+    questions: OpenQuestions,
+    tasks: TaskCalls,
     metrics: Arc<Metrics>,
-    /// Room for answers that come late.
-    late: Arc<Semaphore>,
-    /// Cancelled once nothing under way is waited for any longer.
-    given_up: CancellationToken,
+    late_permits: Arc<Semaphore>,
+    /// Cancelled once calls in progress are given up.
+    give_up: CancellationToken,
 }
 
-impl Guard {
-    /// Guards the tools of the server that is called `server`.
+impl ToolGuard {
+    /// Guards the tools of the server named `server`.
     #[must_use]
     pub fn new(
         semel: Semel,
@@ -78,215 +75,217 @@ impl Guard {
         server: impl Into<String>,
         prefix: impl Into<String>,
     ) -> Self {
-        let (server, prefix) = (server.into(), prefix.into());
-        let (catalog, questions, tasks) =
-            (Catalog::default(), Questions::default(), Tasks::default());
         Self {
             semel,
             config,
-            server,
-            prefix,
+            server: server.into(),
+            prefix: prefix.into(),
             is_trusted: false,
             has_headers: false,
-            probes: None,
-            catalog,
-            taking: Taking::default(),
-            questions,
-            tasks,
+            prober: None,
+            catalog: ToolCatalog::default(),
+            delivery_log: DeliveryLog::default(),
+            questions: OpenQuestions::default(),
+            tasks: TaskCalls::default(),
             metrics: Arc::default(),
-            late: late::room(),
-            given_up: CancellationToken::new(),
+            late_permits: late_response::new_permits(),
+            give_up: CancellationToken::new(),
         }
     }
 
-    /// Counts calls here.
+    /// Counts calls in these metrics.
     #[must_use]
-    pub fn counting(mut self, metrics: Arc<Metrics>) -> Self {
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Waits for calls under way until this is cancelled. Those whose servers have not answered are in doubt then.
+    /// Gives up calls in progress once `give_up` is cancelled. Those without a response are in doubt then.
     #[must_use]
-    pub fn until(mut self, given_up: CancellationToken) -> Self {
-        self.given_up = given_up;
+    pub fn with_give_up(mut self, give_up: CancellationToken) -> Self {
+        self.give_up = give_up;
         self
     }
 
-    /// Whether requests to the server have headers, as over HTTP. Where they have none, no call is sent whose policy puts its
-    /// key into one. Default: no.
+    /// Declares whether requests to the server have headers, as over HTTP. Without headers, no call is sent whose policy puts
+    /// its key into one. Default: no.
     #[must_use]
     pub fn with_headers(mut self, has_headers: bool) -> Self {
         self.has_headers = has_headers;
         self
     }
 
-    /// Tells `probes` where the calls of each tenant go. The host must have been built with them.
+    /// Registers each tenant's connection with `prober`. The host must have been built with it.
     #[must_use]
-    pub fn probing(mut self, probes: Arc<Probes>) -> Self {
-        self.probes = Some(probes);
+    pub fn with_prober(mut self, prober: Arc<ToolProber>) -> Self {
+        self.prober = Some(prober);
         self
     }
 
-    /// Whether the operator trusts the server: what it says of its tools may then make their guard less careful.
+    /// Declares whether the operator trusts the server: its declarations about tools may then make their guard less careful.
     /// Default: no.
     #[must_use]
-    pub fn trusting(mut self, is_trusted: bool) -> Self {
+    pub fn with_trust(mut self, is_trusted: bool) -> Self {
         self.is_trusted = is_trusted;
         self
     }
 
-    /// Tools by which to look for the effect of `tool`, as the client names them.
-    fn look_with(&self, tool: &str) -> Vec<String> {
+    /// Read-only tools to look for the effect of `tool`, as the client names them.
+    fn lookup_tools(&self, tool: &str) -> Vec<String> {
         self.catalog
-            .look_with(tool)
+            .lookup_tools(tool)
             .into_iter()
             .map(|other| format!("{}{other}", self.prefix))
             .collect()
     }
 }
 
-/// A server whose tool calls are guarded.
+/// The layer that guards the tool calls to one server.
 #[derive(Debug)]
-pub struct Guarded {
-    guard: Arc<Guard>,
+pub struct GuardLayer {
+    guard: Arc<ToolGuard>,
     below: Arc<dyn Upstream>,
-    under_way: Calls,
-    late: LateAnswers,
-    /// What runs whether or not anybody waits for it.
-    tasks: TaskTracker,
+    in_progress: CallsInProgress,
+    late: LateResponses,
+    /// Background tasks, which go on when their client disconnects.
+    background: TaskTracker,
 }
 
-impl Guarded {
+impl GuardLayer {
     /// Guards the tools of the server below.
     #[must_use]
-    pub fn over(guard: Arc<Guard>, below: Arc<dyn Upstream>) -> Self {
-        let late = LateAnswers::within(Arc::clone(&guard.late));
+    pub fn new(guard: Arc<ToolGuard>, below: Arc<dyn Upstream>) -> Self {
+        let late = LateResponses::new(Arc::clone(&guard.late_permits));
         Self {
             guard,
             below,
-            under_way: Calls::default(),
+            in_progress: CallsInProgress::default(),
             late,
-            tasks: TaskTracker::new(),
+            background: TaskTracker::new(),
         }
     }
 
-    /// The client as the layer below is to see it: what the server says of its tools is heard on the way.
+    /// Wraps a client for the layer below, so that the guard notices when the server's list of tools changes.
     #[must_use]
-    pub fn hearing(guard: &Arc<Guard>, client: Arc<dyn Client>) -> Arc<dyn Client> {
-        Arc::new(Hearing {
+    pub fn watch_tool_list(guard: &Arc<ToolGuard>, client: Arc<dyn Client>) -> Arc<dyn Client> {
+        Arc::new(ToolListWatcher {
             guard: Arc::clone(guard),
             client,
         })
     }
 
-    fn call(&self, request: Message, exchange: &Exchange) {
+    fn spawn_call(&self, request: Message, exchange: &Exchange) {
         let Some(id) = request.id().cloned() else {
             return;
         };
-        let (guard, below, calls) = (
-            Arc::clone(&self.guard),
-            Arc::clone(&self.below),
-            self.under_way.clone(),
-        );
-        let (exchange, late) = (exchange.clone(), self.late.clone());
-        calls.add(&exchange, id.clone());
-        self.tasks.spawn(async move {
-            let _running = guard.metrics.start_call();
-            let called = call::run(&guard, &below, &late, request, &exchange);
-            // A call that is dropped says in the ledger that it is in doubt.
-            guard
-                .given_up
-                .run_until_cancelled(called)
-                .await
-                .unwrap_or_default();
-            calls.remove(&exchange, &id);
-        });
-    }
-
-    /// The guarded task that a request asks for.
-    fn task(&self, request: &Message, exchange: &Exchange) -> Option<(String, Call)> {
-        let asks = request.asks(method::TASKS_GET) || request.asks(method::TASKS_RESULT);
-        asks.then(|| self.guard.tasks.asked_for(request, &exchange.caller.tenant))
-            .flatten()
-    }
-
-    /// Passes on what a task came to, once it is recorded.
-    fn tell_of(&self, task: String, call: Call, request: Message, exchange: &Exchange) {
-        let Some(id) = request.id().cloned() else {
-            return;
-        };
-        let (guard, below, calls) = (
-            Arc::clone(&self.guard),
-            Arc::clone(&self.below),
-            self.under_way.clone(),
-        );
+        let guard = Arc::clone(&self.guard);
+        let below = Arc::clone(&self.below);
+        let in_progress = self.in_progress.clone();
+        let late = self.late.clone();
         let exchange = exchange.clone();
-        calls.add_question(&exchange, id.clone());
-        self.tasks.spawn(async move {
-            let is_result = request.asks(method::TASKS_RESULT);
-            let response = match below.ask(request, &exchange).await {
-                Ok(response) => response,
-                Err(lost) => {
-                    Fault::new(FaultCode::Unanswered, lost.to_string()).response(Some(&id))
-                }
-            };
-            tasks::tell(&guard, &task, &call, response, is_result, &exchange).await;
-            calls.remove(&exchange, &id);
+        in_progress.add_call(&exchange, id.clone());
+        self.background.spawn(async move {
+            let _running = guard.metrics.start_call();
+            let call = call::run_call(&guard, &below, &late, request, &exchange);
+            // A call that is given up is dropped, which records it as in doubt.
+            let _ = guard.give_up.run_until_cancelled(call).await;
+            in_progress.remove(&exchange, &id);
         });
     }
 
-    /// Passes a list of tools on, and remembers what it says.
-    fn list(&self, request: Message, exchange: &Exchange) {
-        let (guard, below, exchange) = (
-            Arc::clone(&self.guard),
-            Arc::clone(&self.below),
-            exchange.clone(),
-        );
-        self.tasks.spawn(async move {
-            let id = request.id().cloned();
-            let response = match below.ask(request, &exchange).await {
-                Ok(response) => response,
-                Err(lost) => {
-                    Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref())
-                }
-            };
-            guard.catalog.learn(&response);
-            exchange.client.put(response).await.unwrap_or_default();
+    /// Returns the continuation and the call of the guarded task that a request asks for.
+    fn find_task(&self, request: &Message, exchange: &Exchange) -> Option<(String, Call)> {
+        if request.asks(method::TASKS_GET) || request.asks(method::TASKS_RESULT) {
+            self.guard.tasks.find(request, &exchange.caller.tenant)
+        } else {
+            None
+        }
+    }
+
+    /// Forwards a request about a task, and records the task's outcome before the client gets it.
+    fn spawn_task_request(
+        &self,
+        continuation: String,
+        call: Call,
+        request: Message,
+        exchange: &Exchange,
+    ) {
+        let Some(id) = request.id().cloned() else {
+            return;
+        };
+        let guard = Arc::clone(&self.guard);
+        let below = Arc::clone(&self.below);
+        let in_progress = self.in_progress.clone();
+        let exchange = exchange.clone();
+        in_progress.add_task_request(&exchange, id.clone());
+        self.background.spawn(async move {
+            let is_result_request = request.asks(method::TASKS_RESULT);
+            let response = request_or_error(&below, request, &exchange).await;
+            tasks::forward_task_response(
+                &guard,
+                &continuation,
+                &call,
+                response,
+                is_result_request,
+                &exchange,
+            )
+            .await;
+            in_progress.remove(&exchange, &id);
+        });
+    }
+
+    /// Forwards a request for the list of tools, and adds the response to the catalog.
+    fn spawn_list(&self, request: Message, exchange: &Exchange) {
+        let guard = Arc::clone(&self.guard);
+        let below = Arc::clone(&self.below);
+        let exchange = exchange.clone();
+        self.background.spawn(async move {
+            let response = request_or_error(&below, request, &exchange).await;
+            guard.catalog.add_page(&response);
+            // A client that has gone needs no list.
+            let _ = exchange.client.put(response).await;
         });
     }
 }
 
+/// Sends a request, and returns its response, or an error response if none comes.
+async fn request_or_error(
+    below: &Arc<dyn Upstream>,
+    request: Message,
+    exchange: &Exchange,
+) -> Message {
+    let id = request.id().cloned();
+    match below.ask(request, exchange).await {
+        Ok(response) => response,
+        Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref()),
+    }
+}
+
 #[async_trait]
-impl Upstream for Guarded {
+impl Upstream for GuardLayer {
     async fn pass(&self, message: Message, exchange: &Exchange) {
         if message.asks(method::TOOLS_CALL) {
-            self.call(message, exchange);
+            self.spawn_call(message, exchange);
         } else if message.asks(method::TOOLS_LIST) {
-            self.list(message, exchange);
-        } else if let Some((id, call)) = self.task(&message, exchange) {
-            self.tell_of(id, call, message, exchange);
+            self.spawn_list(message, exchange);
+        } else if let Some((continuation, call)) = self.find_task(&message, exchange) {
+            self.spawn_task_request(continuation, call, message, exchange);
         } else if message.asks(method::LISTEN) {
-            let client = Self::hearing(&self.guard, Arc::clone(&exchange.client));
-            self.below
-                .pass(
-                    message,
-                    &Exchange {
-                        client,
-                        ..exchange.clone()
-                    },
-                )
-                .await;
-        } else if !self.under_way.cancel(&message, exchange) {
+            let exchange = Exchange {
+                client: Self::watch_tool_list(&self.guard, Arc::clone(&exchange.client)),
+                ..exchange.clone()
+            };
+            self.below.pass(message, &exchange).await;
+        } else if !self.in_progress.intercept_cancel(&message, exchange) {
             self.below.pass(message, exchange).await;
         }
     }
 
     async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
         if request.asks(method::TOOLS_CALL) {
-            // By this way it would get around its guard.
+            // This way would bypass the guard.
             return Err(Lost {
-                reason: "a call is passed, so that it is guarded".to_owned(),
+                reason: "a tool call must be forwarded, so that it is guarded".to_owned(),
                 sent: false,
             });
         }
@@ -301,45 +300,48 @@ impl Upstream for Guarded {
         self.below.relates_questions()
     }
 
-    /// What is under way comes to its end first, as far as it has one.
     async fn close(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+        // Calls in progress finish first, as far as their servers answer.
+        self.background.close();
+        self.background.wait().await;
         self.late.close();
         self.below.close().await;
     }
 }
 
-/// An id for a request of the gateway's own, that no client of good will makes up.
-fn own_id() -> Id {
+/// Returns an id for a request of the gateway's own. No honest client makes up the same.
+fn new_request_id() -> Id {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     Id::Text(format!("dev.semel/{}/{number}", std::process::id()).into())
 }
 
-/// What the newer era wants in the metadata of each request, as the request at hand has it.
-fn protocol_meta(of_request: &Members) -> Map<String, Value> {
-    let kept = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES]
-        .into_iter()
-        .filter_map(|name| {
-            let value: Value = serde_json::from_str(of_request.get(name)?).ok()?;
-            Some((name.to_owned(), value))
-        });
-    kept.collect()
+/// Returns the metadata that the newer protocol version requires in each request, as in the request at hand.
+fn protocol_meta(request_meta: &Members) -> Map<String, Value> {
+    let mut required = Map::new();
+    for name in [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES] {
+        let value = request_meta
+            .get(name)
+            .and_then(|json| serde_json::from_str(json).ok());
+        if let Some(value) = value {
+            required.insert(name.to_owned(), value);
+        }
+    }
+    required
 }
 
-/// A client on the way to which it is heard that the tools have changed.
+/// A client that clears the catalog when the server reports a change of its tools.
 #[derive(Debug)]
-struct Hearing {
-    guard: Arc<Guard>,
+struct ToolListWatcher {
+    guard: Arc<ToolGuard>,
     client: Arc<dyn Client>,
 }
 
 #[async_trait]
-impl Client for Hearing {
+impl Client for ToolListWatcher {
     async fn put(&self, message: Message) -> Result<(), Gone> {
         if message.method() == Some(method::TOOLS_CHANGED) {
-            self.guard.catalog.forget();
+            self.guard.catalog.clear();
         }
         self.client.put(message).await
     }

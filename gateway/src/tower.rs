@@ -6,7 +6,7 @@
 
 use crate::{
     era::{Changes, Raised},
-    guarded::{Guard, Guarded},
+    guarded::{GuardLayer, ToolGuard},
     link::{Client, Connect, NoServer, Upstream},
     upstream::{Endpoint, Http, Restarting},
 };
@@ -29,7 +29,7 @@ pub enum Server {
 /// The layers over the connections to one server.
 #[derive(Debug)]
 pub struct Tower {
-    guard: Arc<Guard>,
+    guard: Arc<ToolGuard>,
     server: Server,
     /// Whether a child that ends is started again.
     restarts: bool,
@@ -40,7 +40,7 @@ pub struct Tower {
 impl Tower {
     /// Guards whatever is sent to this server.
     #[must_use]
-    pub fn new(guard: Guard, server: Server) -> Self {
+    pub fn new(guard: ToolGuard, server: Server) -> Self {
         let has_headers = !matches!(server, Server::Command(_));
         let (guard, children) = (
             Arc::new(guard.with_headers(has_headers)),
@@ -81,7 +81,7 @@ impl Tower {
 #[async_trait]
 impl Connect for Tower {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
-        let client = Raised::hearing(Guarded::hearing(&self.guard, client));
+        let client = Raised::hearing(GuardLayer::watch_tool_list(&self.guard, client));
         let connection: Arc<dyn Upstream> = match &self.server {
             Server::Command(command) => {
                 Arc::new(self.child(command, Arc::<Changes>::clone(&client))?)
@@ -92,6 +92,9 @@ impl Connect for Tower {
             )),
         };
         let connection = Arc::new(Raised::over(connection, client));
-        Ok(Arc::new(Guarded::over(Arc::clone(&self.guard), connection)))
+        Ok(Arc::new(GuardLayer::new(
+            Arc::clone(&self.guard),
+            connection,
+        )))
     }
 }

@@ -16,7 +16,7 @@ use semel_mcp::{
     era::Lowering,
     fan::Fan,
     front::http::HttpServer,
-    guarded::{Guard, Probes},
+    guarded::{ToolGuard, ToolProber},
     health::HealthCheck,
     limits::HttpLimits,
     link::{Caller, Connect},
@@ -90,13 +90,15 @@ async fn connect(
     metrics: &Arc<Metrics>,
     given_up: &CancellationToken,
 ) -> Result<Arc<dyn Connect>, Stop> {
-    let probes = Arc::new(Probes::default().naming(plan.config.mcp.probe_tools.iter().cloned()));
+    let probes = Arc::new(
+        ToolProber::default().with_allowed_tools(plan.config.mcp.probe_tools.iter().cloned()),
+    );
     let engine = setup::lasting_engine(plan.config.cache.as_deref(), Arc::clone(metrics))?;
     let semel = setup::host_of_all(
         &plan.config,
         &engine,
         Arc::clone(store),
-        Arc::<Probes>::clone(&probes),
+        Arc::<ToolProber>::clone(&probes),
     )
     .await?;
     let config = Arc::new(plan.config.clone());
@@ -104,17 +106,17 @@ async fn connect(
     let mut towers = Vec::new();
     for server in &plan.servers {
         let prefix = server.prefix(is_alone);
-        let guard = Guard::new(
+        let guard = ToolGuard::new(
             semel.clone(),
             Arc::clone(&config),
             server.name.clone(),
             prefix.clone(),
         );
         let guard = guard
-            .trusting(server.is_trusted())
-            .counting(Arc::clone(metrics))
-            .until(given_up.clone());
-        let guard = guard.probing(Arc::clone(&probes));
+            .with_trust(server.is_trusted())
+            .with_metrics(Arc::clone(metrics))
+            .with_give_up(given_up.clone());
+        let guard = guard.with_prober(Arc::clone(&probes));
         let tower = Tower::new(guard, place(server)?)
             .restarting(server.restart)
             .children(config.mcp.limits.children);

@@ -1,11 +1,11 @@
-//! What the client and its model get for a guarded call.
+//! The response that a client and its model get for a guarded call.
 //!
-//! An answer that is the server's own result stays as it was, but for a word in its `_meta` and, where it is not plain
-//! that it ran, a text after its content. Any other is a result with `isError`, because models read results and not errors
-//! of the protocol; what the server itself said goes with it.
+//! A server's own result stays as it was, with a member added to its `_meta` and, where the call did not simply run, a text added
+//! to its content. Any other answer becomes a result with `isError`, because models read results and not protocol errors;
+//! what the server said goes with it.
 //!
-//! `structuredContent` of ours stands only where the tool has no output schema: clients hold it against that, even in an
-//! error. Where it stands it says everything, because some clients show nothing else to their model.
+//! The gateway's own `structuredContent` is set only where the tool has no output schema: clients check it against that schema,
+//! even in an error. It repeats everything, because some clients show nothing else to their model.
 
 use super::{model_text::TextSubject, outcome};
 use crate::wire::{Id, Kind, Members, Message, meta};
@@ -13,21 +13,21 @@ use semel::model::{Answer, Outcome};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-/// What an answer is written for.
+/// Builds the response to one call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(super) struct ResponseBuilder<'a> {
     pub(super) id: &'a Id,
     pub(super) subject: TextSubject<'a>,
-    /// Whether the tool's results have a schema.
+    /// The tool declares a schema for its results.
     pub(super) has_output_schema: bool,
-    /// Whether results say of what type they are, as since 2026-07-28.
+    /// Results declare their type, as since 2026-07-28.
     pub(super) has_result_types: bool,
 }
 
-impl Reader<'_> {
-    /// The response for `answer`. `own` is what the server answered to this very call, if it was sent.
-    pub(super) fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
-        let result = match (answer, own) {
+impl ResponseBuilder<'_> {
+    /// Returns the response for `answer`. `own_response` is the server's response to this very call, if it was sent.
+    pub(super) fn response(&self, answer: &Answer, own_response: Option<&Message>) -> Message {
+        let response = match (answer, own_response) {
             (Answer::Passed { .. }, Some(own)) => return own.with_id(self.id),
             (Answer::Executed { .. } | Answer::Running { .. }, Some(own)) => {
                 Some(own.with_id(self.id))
@@ -39,25 +39,25 @@ impl Reader<'_> {
                     ..
                 },
                 _,
-            ) => outcome::as_response(outcome)
+            ) => outcome::to_response(outcome)
                 .map(|(member, body)| Message::response(Some(self.id), member, &body)),
             _ => None,
         };
-        match result {
-            // An error of the protocol has no place for more.
+        match response {
+            // A protocol error has no place for more.
             Some(error) if error.kind() == Kind::Error => error,
-            Some(result) => self.marked(&result, answer).unwrap_or(result),
-            None => self.told(answer),
+            Some(response) => self.annotate(&response, answer).unwrap_or(response),
+            None => self.error_response(answer),
         }
     }
 
-    /// The same result with what there is to say beside it.
-    fn marked(&self, response: &Message, answer: &Answer) -> Option<Message> {
+    /// Adds the answer's metadata, and a note if there is one, to a result. Returns `None` if the result cannot be read.
+    fn annotate(&self, response: &Message, answer: &Answer) -> Option<Message> {
         let mut result = Members::read(response.body()?).ok()?;
-        let mut own = result.object("_meta").ok()?;
-        put_meta(&mut own, answer).ok()?;
-        result.set("_meta", &own).ok()?;
-        self.complete(&mut result).ok()?;
+        let mut own_meta = result.object("_meta").ok()?;
+        set_meta(&mut own_meta, answer).ok()?;
+        result.set("_meta", &own_meta).ok()?;
+        self.set_result_type(&mut result).ok()?;
         if let Some(text) = self.subject.note_beside_result(answer) {
             let mut content: Vec<Box<RawValue>> =
                 serde_json::from_str(result.get("content").unwrap_or("[]")).ok()?;
@@ -67,66 +67,64 @@ impl Reader<'_> {
         Some(response.with_body(&serde_json::to_string(&result).ok()?))
     }
 
-    /// What says of no type is complete, and says so where its reader wants that.
-    fn complete(&self, result: &mut Members) -> Result<(), serde_json::Error> {
+    /// Declares a result without a type as complete, if the protocol version has types.
+    fn set_result_type(&self, result: &mut Members) -> Result<(), serde_json::Error> {
         if self.has_result_types && result.get("resultType").is_none() {
             result.set("resultType", &"complete")?;
         }
         Ok(())
     }
 
-    /// A result that says what happened, what stands, and what to do, and what the server said.
-    fn told(&self, answer: &Answer) -> Message {
+    /// Returns a result that says what happened, what to do next, and what the server said.
+    fn error_response(&self, answer: &Answer) -> Message {
         let body = self
-            .written(answer)
+            .error_result(answer)
             .unwrap_or_else(|_| r#"{"content":[],"isError":true}"#.to_owned());
         Message::response(Some(self.id), "result", &body)
     }
 
-    fn written(&self, answer: &Answer) -> Result<String, serde_json::Error> {
-        let (text, said) = (
-            self.subject.text_without_result(answer),
-            said(answer).and_then(outcome::as_json),
-        );
+    fn error_result(&self, answer: &Answer) -> Result<String, serde_json::Error> {
+        let text = self.subject.text_without_result(answer);
+        let server_said = server_outcome(answer).and_then(outcome::to_json);
         let mut content = vec![text_part(&text)];
-        content.extend(said.as_ref().into_iter().flat_map(content_of));
-        let (mut result, mut own) = (Members::default(), Members::default());
-        put_meta(&mut own, answer)?;
+        if let Some(said) = &server_said {
+            content.extend(content_parts(said));
+        }
+        let mut own_meta = Members::default();
+        set_meta(&mut own_meta, answer)?;
+        let mut result = Members::default();
         result.set("content", &content)?;
         if self.has_output_schema {
-            if let Some(said) = said {
-                own.set(meta::SERVER_SAID, &said)?;
+            if let Some(said) = server_said {
+                own_meta.set(meta::SERVER_SAID, &said)?;
             }
         } else {
-            result.set(
-                "structuredContent",
-                &json!({ "semel": Told::of(answer, &text, said) }),
-            )?;
+            let structured = StructuredAnswer::new(answer, &text, server_said);
+            result.set("structuredContent", &json!({ "semel": structured }))?;
         }
         result.set("isError", &true)?;
-        self.complete(&mut result)?;
-        result.set("_meta", &own)?;
+        self.set_result_type(&mut result)?;
+        result.set("_meta", &own_meta)?;
         serde_json::to_string(&result)
     }
 }
 
-/// What the server said, of this call or of the one that stands.
-fn said(answer: &Answer) -> Option<&Outcome> {
+/// Returns what the server said, to this call or to the recorded one that it conflicts with.
+fn server_outcome(answer: &Answer) -> Option<&Outcome> {
     match answer {
         Answer::Conflict { standing, .. } => standing.outcome.as_ref(),
         answer => answer.outcome(),
     }
 }
 
-/// The parts of what the server said as a model reads them.
-fn content_of(said: &Value) -> Vec<Value> {
-    match (
-        said.get("content").and_then(Value::as_array),
-        said.get("message").and_then(Value::as_str),
-    ) {
-        (Some(parts), _) => parts.clone(),
-        (None, Some(message)) => vec![text_part(message)],
-        (None, None) => vec![text_part(&said.to_string())],
+/// Returns what the server said as the parts of a result's content.
+fn content_parts(server_said: &Value) -> Vec<Value> {
+    if let Some(parts) = server_said.get("content").and_then(Value::as_array) {
+        return parts.clone();
+    }
+    match server_said.get("message").and_then(Value::as_str) {
+        Some(message) => vec![text_part(message)],
+        None => vec![text_part(&server_said.to_string())],
     }
 }
 
@@ -134,10 +132,10 @@ fn text_part(text: &str) -> Value {
     json!({ "type": "text", "text": text })
 }
 
-/// An answer for whoever reads structure only.
+/// An answer as structured content.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct StructuredAnswer<'a> {
     answer: &'static str,
     text: &'a str,
     next: Value,
@@ -145,30 +143,31 @@ struct Told<'a> {
     operation: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stands: Option<&'a str>,
+    #[serde(rename = "stands", skip_serializing_if = "Option::is_none")]
+    conflict_state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_said: Option<Value>,
 }
 
-impl<'a> Told<'a> {
-    fn of(answer: &'a Answer, text: &'a str, server_said: Option<Value>) -> Self {
+impl<'a> StructuredAnswer<'a> {
+    fn new(answer: &'a Answer, text: &'a str, server_said: Option<Value>) -> Self {
+        let conflict_state = match answer {
+            Answer::Conflict { standing, .. } => Some(standing.state.as_str()),
+            _ => None,
+        };
         Self {
             answer: answer.word(),
             text,
             next: json!(answer.next()),
             operation: answer.about().map(|about| about.operation.as_str()),
-            reason: reason(answer),
-            stands: match answer {
-                Answer::Conflict { standing, .. } => Some(standing.state.as_str()),
-                _ => None,
-            },
+            reason: answer_reason(answer),
+            conflict_state,
             server_said,
         }
     }
 }
 
-fn reason(answer: &Answer) -> Option<&str> {
+fn answer_reason(answer: &Answer) -> Option<&str> {
     match answer {
         Answer::Executed { reason, .. }
         | Answer::InDoubt { reason, .. }
@@ -182,16 +181,16 @@ fn reason(answer: &Answer) -> Option<&str> {
     }
 }
 
-fn put_meta(own: &mut Members, answer: &Answer) -> Result<(), serde_json::Error> {
-    own.set(meta::ANSWER, &answer.word())?;
+fn set_meta(own_meta: &mut Members, answer: &Answer) -> Result<(), serde_json::Error> {
+    own_meta.set(meta::ANSWER, &answer.word())?;
     if let Some(about) = answer.about() {
-        own.set(meta::OPERATION, &about.operation)?;
-        own.set(meta::RECORDED, &about.recorded)?;
+        own_meta.set(meta::OPERATION, &about.operation)?;
+        own_meta.set(meta::RECORDED, &about.recorded)?;
         if !about.switches.is_empty() {
-            own.set(meta::SWITCHES, &about.switches)?;
+            own_meta.set(meta::SWITCHES, &about.switches)?;
         }
     }
-    own.set(meta::NEXT, &answer.next())
+    own_meta.set(meta::NEXT, &answer.next())
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! One guarded call, from its request to the word that its answer was taken.
+//! One guarded call, from its request to the acknowledged delivery of its answer.
 
 use super::{
-    Guard, answer::Reader, catalog::Known, handing::Lasting, late::LateAnswers,
-    model_text::TextSubject, outcome, own_id, rounds, taking, tasks, waiting::Patience,
+    ToolGuard, answer::ResponseBuilder, catalog::ToolInfo, deliver::PendingDelivery, delivery_log,
+    elicitation, late_response::LateResponses, model_text::TextSubject, new_request_id, outcome,
+    tasks, timeout::ResponseTimeout,
 };
 use crate::{
     link::{Exchange, Upstream},
@@ -19,319 +20,344 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After how long it makes sense to call again where the ledger could not be used, in milliseconds.
-const LEDGER_AWAY_MS: u64 = 5_000;
+/// The delay before another call where the ledger could not be used, in milliseconds.
+const LEDGER_RETRY_MS: u64 = 5_000;
 
-/// A request of `tools/call`, read.
-struct Asked {
+/// A parsed request of `tools/call`.
+struct ToolCallRequest {
     id: Id,
-    request: Message,
+    message: Message,
     params: Members,
     tool: String,
     arguments: Value,
 }
 
 /// Guards the call of this request, and answers it.
-pub(super) async fn run(
-    guard: &Arc<Guard>,
+pub(super) async fn run_call(
+    guard: &Arc<ToolGuard>,
     below: &Arc<dyn Upstream>,
-    late: &LateAnswers,
-    request: Message,
+    late: &LateResponses,
+    message: Message,
     exchange: &Exchange,
 ) {
-    let Some(id) = request.id().cloned() else {
+    let Some(id) = message.id().cloned() else {
         return;
     };
-    let asked = match Asked::read(id.clone(), request) {
-        Ok(asked) => asked,
-        Err(fault) => {
-            return exchange
-                .client
-                .put(fault.response(Some(&id)))
-                .await
-                .unwrap_or_default();
-        }
+    let request = match ToolCallRequest::parse(id.clone(), message) {
+        Ok(request) => request,
+        Err(fault) => return send(exchange, fault.response(Some(&id))).await,
     };
-    let own = asked.params.object("_meta").unwrap_or_default();
-    if let Some(probes) = &guard.probes {
-        probes.remember(guard, below, exchange, &own);
+    let own_meta = request.params.object("_meta").unwrap_or_default();
+    if let Some(prober) = &guard.prober {
+        prober.register(guard, below, exchange, &own_meta);
     }
-    let has_result_types = own.get(meta::PROTOCOL_VERSION).is_some();
-    let known = guard.catalog.tool(&asked.tool, below, exchange, &own).await;
-    if exchange.repeats_arguments
-        && let Err(fault) = known.parameters.agree(&asked.arguments, &exchange.headers)
-    {
-        return exchange
-            .client
-            .put(fault.response(Some(&id)))
-            .await
-            .unwrap_or_default();
+    let tool = guard
+        .catalog
+        .find_tool(&request.tool, below, exchange, &own_meta)
+        .await;
+    if exchange.repeats_arguments {
+        let agreement = tool
+            .header_parameters
+            .check_agreement(&request.arguments, &exchange.headers);
+        if let Err(fault) = agreement {
+            return send(exchange, fault.response(Some(&id))).await;
+        }
     }
-    let tool = format!("{}{}", guard.prefix, asked.tool);
-    Running {
+    let call = GuardedCall {
         guard,
         below,
         late,
         exchange,
-        asked: &asked,
+        tool_name: format!("{}{}", guard.prefix, request.tool),
         tool,
-        known,
-        has_result_types,
-    }
-    .run()
-    .await;
+        has_result_types: own_meta.get(meta::PROTOCOL_VERSION).is_some(),
+        request: &request,
+    };
+    call.run().await;
 }
 
-impl Asked {
-    fn read(id: Id, request: Message) -> Result<Self, Fault> {
-        let wrong = |what: String| Fault::new(FaultCode::InvalidParams, what);
-        let params = request
+async fn send(exchange: &Exchange, message: Message) {
+    // A client that has gone gets nothing, and the call has nothing left to do.
+    let _ = exchange.client.put(message).await;
+}
+
+impl ToolCallRequest {
+    fn parse(id: Id, message: Message) -> Result<Self, Fault> {
+        let invalid = |what: String| Fault::new(FaultCode::InvalidParams, what);
+        let params = message
             .body()
-            .ok_or_else(|| wrong("the call has no parameters: name a tool".to_owned()))?;
+            .ok_or_else(|| invalid("the call has no parameters: name a tool".to_owned()))?;
         let params = Members::read(params)
-            .map_err(|error| wrong(format!("the parameters cannot be read: {error}")))?;
+            .map_err(|error| invalid(format!("the parameters cannot be read: {error}")))?;
         let tool = params
             .text("name")
-            .ok_or_else(|| wrong("the call names no tool: write its `name`".to_owned()))?;
+            .ok_or_else(|| invalid("the call names no tool: write its `name`".to_owned()))?;
         let arguments = params.get("arguments").unwrap_or("{}");
         let arguments = json::parse(arguments, &JsonLimits::default())
-            .map_err(|fault| wrong(format!("the arguments cannot be used: {fault}")))?;
+            .map_err(|error| invalid(format!("the arguments cannot be used: {error}")))?;
         Ok(Self {
             id,
-            request,
+            message,
             params,
             tool,
             arguments,
         })
     }
 
-    /// The request as it is to be sent: untouched but for what the ticket adds.
-    fn with(
+    /// Returns the request to send: the client's, with what the ticket adds.
+    fn with_ticket(
         &self,
         ticket: &Ticket,
         sent_arguments: &Map<String, Value>,
         is_repeat: bool,
     ) -> Result<Message, serde_json::Error> {
-        // Under its own id a late response to what was sent before would be taken for the response to this.
-        let request = if is_repeat {
-            self.request.with_id(&own_id())
+        // Under the same id a late response to the first request would be taken for the response to the repeat.
+        let message = if is_repeat {
+            self.message.with_id(&new_request_id())
         } else {
-            self.request.clone()
+            self.message.clone()
         };
         if ticket.metadata.is_empty() && ticket.arguments == *sent_arguments {
-            return Ok(request);
+            return Ok(message);
         }
         let mut params = self.params.clone();
         if ticket.arguments != *sent_arguments {
             params.set("arguments", &ticket.arguments)?;
         }
-        let mut meta = params.object("_meta")?;
+        let mut own_meta = params.object("_meta")?;
         for (name, value) in &ticket.metadata {
-            meta.set(name, value)?;
+            own_meta.set(name, value)?;
         }
-        if !meta.is_empty() {
-            params.set("_meta", &meta)?;
+        if !own_meta.is_empty() {
+            params.set("_meta", &own_meta)?;
         }
-        Ok(request.with_body(&serde_json::to_string(&params)?))
+        Ok(message.with_body(&serde_json::to_string(&params)?))
     }
 }
 
-/// What one call has at hand.
-struct Running<'a> {
-    guard: &'a Arc<Guard>,
+/// The state of one guarded call.
+struct GuardedCall<'a> {
+    guard: &'a Arc<ToolGuard>,
     below: &'a Arc<dyn Upstream>,
-    late: &'a LateAnswers,
+    late: &'a LateResponses,
     exchange: &'a Exchange,
-    asked: &'a Asked,
+    request: &'a ToolCallRequest,
     /// The tool, as the client names it.
-    tool: String,
-    known: Arc<Known>,
-    /// Whether results say of what type they are.
+    tool_name: String,
+    tool: Arc<ToolInfo>,
+    /// Results declare their type.
     has_result_types: bool,
 }
 
-/// Under what a call waits whose server is not done.
-struct Waits {
+/// The suspension of a call whose server has not finished it.
+struct CallSuspension {
     continuation: String,
-    at_most: Duration,
+    time_limit: Duration,
     is_task: bool,
 }
 
-impl Waits {
-    fn by(response: &Message) -> Option<Self> {
-        if let Some(continuation) = rounds::asks(response) {
+impl CallSuspension {
+    /// Returns the suspension that a response asks for, if it does.
+    fn from_response(response: &Message) -> Option<Self> {
+        if let Some(continuation) = elicitation::continuation_of_response(response) {
             return Some(Self {
                 continuation,
-                at_most: rounds::ANSWERED_WITHIN,
+                time_limit: elicitation::ANSWER_TIMEOUT,
                 is_task: false,
             });
         }
-        let task = tasks::made_by(response)?;
+        let task = tasks::task_of_response(response)?;
         Some(Self {
-            continuation: tasks::continuation(&task.id),
-            at_most: task.ttl,
+            continuation: tasks::task_continuation(&task.id),
+            time_limit: task.ttl,
             is_task: true,
         })
     }
 }
 
-/// What this call sent.
+/// The requests that one call has sent.
 #[derive(Default)]
-struct Sent {
-    times: u32,
-    /// What the server answered to the last of it.
-    answer: Option<Message>,
+struct SendHistory {
+    count: u32,
+    /// The server's response to the last request.
+    last_response: Option<Message>,
 }
 
-impl Running<'_> {
+impl GuardedCall<'_> {
     async fn run(&self) {
-        let call = match self.call() {
+        let call = match self.build_call() {
             Ok(call) => call,
-            Err(fault) => return self.put(fault.response(Some(&self.asked.id))).await,
+            Err(fault) => return self.send(fault.response(Some(&self.request.id))).await,
         };
-        let owed = self
-            .guard
-            .taking
-            .owed(&taking::equal(&call), self.exchange.began)
-            .await;
-        let mut sent = Sent::default();
-        let semel = &self.guard.semel;
-        let mut begun = match (rounds::continues(&self.asked.params), owed) {
-            (Some(continuation), _) => semel.resume(call.clone(), continuation).await,
-            (None, Some(generation)) => semel.begin_owed(call.clone(), generation).await,
-            (None, None) => semel.begin(call.clone()).await,
-        };
+        let mut begun = self.begin(&call).await;
+        let mut history = SendHistory::default();
         loop {
             match begun {
-                Ok(Begun::Run(started)) => match self.send(*started, &call, &mut sent).await {
-                    Some(next) => begun = next,
-                    None => return,
-                },
-                Ok(Begun::Answered(answered)) => {
-                    return self.tell(*answered, sent.answer.as_ref(), &call).await;
+                Ok(Begun::Run(started)) => {
+                    match self.run_started(*started, &call, &mut history).await {
+                        Some(next) => begun = next,
+                        None => return,
+                    }
                 }
-                Err(error) => return self.put(self.response(&failed(&error), None)).await,
+                Ok(Begun::Answered(answered)) => {
+                    let own_response = history.last_response.as_ref();
+                    return self.answer(*answered, own_response, &call).await;
+                }
+                Err(error) => {
+                    return self.send(self.response(&error_answer(&error), None)).await;
+                }
             }
         }
     }
 
-    fn call(&self) -> Result<Call, Fault> {
-        let call = Call::new(self.tool.as_str(), self.asked.arguments.clone())
-            .map_err(|fault| Fault::new(FaultCode::InvalidParams, fault.to_string()))?;
-        let caller = &self.exchange.caller;
-        let call = call
-            .for_tenant(caller.tenant.clone())
-            .with_fact("server", Value::from(self.guard.server.as_str()));
-        let call = caller.run.clone().into_iter().fold(call, Call::in_run);
-        let trusted = self
+    async fn begin(&self, call: &Call) -> Result<Begun, CallError> {
+        let identity = delivery_log::call_identity(call);
+        let owed = self
             .guard
-            .is_trusted
-            .then(|| ("server.trusted", Value::from(true)));
-        // Its own name for the tool, where the client knows it by another one.
-        let own_name = (self.asked.tool != self.tool)
-            .then(|| ("server.tool", Value::from(self.asked.tool.as_str())));
-        let known: Vec<_> = self.known.facts(call.arguments()).collect();
-        let facts = known.into_iter().chain(trusted).chain(own_name);
-        Ok(facts.fold(call, |call, (name, value)| call.with_fact(name, value)))
+            .delivery_log
+            .owed_generation(&identity, self.exchange.began)
+            .await;
+        let semel = &self.guard.semel;
+        if let Some(continuation) = elicitation::continuation_of_request(&self.request.params) {
+            return semel.resume(call.clone(), continuation).await;
+        }
+        match owed {
+            Some(generation) => semel.begin_owed(call.clone(), generation).await,
+            None => semel.begin(call.clone()).await,
+        }
     }
 
-    /// Sends the call once, and says how it goes on; none: it is answered already.
-    async fn send(
+    fn build_call(&self) -> Result<Call, Fault> {
+        let call = Call::new(self.tool_name.as_str(), self.request.arguments.clone())
+            .map_err(|error| Fault::new(FaultCode::InvalidParams, error.to_string()))?;
+        let caller = &self.exchange.caller;
+        let mut call = call
+            .for_tenant(caller.tenant.clone())
+            .with_fact("server", Value::from(self.guard.server.as_str()));
+        if let Some(run) = caller.run.clone() {
+            call = call.in_run(run);
+        }
+        let tool_facts: Vec<_> = self.tool.facts(call.arguments()).collect();
+        for (name, value) in tool_facts {
+            call = call.with_fact(name, value);
+        }
+        if self.guard.is_trusted {
+            call = call.with_fact("server.trusted", Value::from(true));
+        }
+        if self.request.tool != self.tool_name {
+            // Policies know the tool by the server's name for it.
+            call = call.with_fact("server.tool", Value::from(self.request.tool.as_str()));
+        }
+        Ok(call)
+    }
+
+    /// Sends the call, and returns how it continues, or `None` if it is answered.
+    async fn run_started(
         &self,
         started: Started,
         call: &Call,
-        sent: &mut Sent,
+        history: &mut SendHistory,
     ) -> Option<Result<Begun, CallError>> {
-        if let Some(header) = started
-            .ticket
-            .headers
-            .first()
-            .filter(|_| !self.guard.has_headers)
+        if let Some((header, _)) = started.ticket.headers.first()
+            && !self.guard.has_headers
         {
-            let reason = nowhere(&header.0, &self.guard.server);
-            return self.unsent(started, reason).await;
+            let reason = no_headers_reason(header, &self.guard.server);
+            return self.refuse_unsent(started, reason).await;
         }
-        let request = match self
-            .asked
-            .with(&started.ticket, call.arguments(), sent.times > 0)
-        {
+        let is_repeat = history.count > 0;
+        let request = self
+            .request
+            .with_ticket(&started.ticket, call.arguments(), is_repeat);
+        let request = match request {
             Ok(request) => request,
             Err(error) => {
-                return self
-                    .unsent(started, format!("the request cannot be written: {error}"))
-                    .await;
+                let reason = format!("the request cannot be written: {error}");
+                return self.refuse_unsent(started, reason).await;
             }
         };
-        let mut headers = self.exchange.headers.to_vec();
-        self.known
-            .parameters
-            .put(&started.ticket.arguments, &mut headers);
-        started.ticket.put_headers(&mut headers);
-        let exchange = Exchange {
-            headers: headers.into(),
-            ..self.exchange.clone()
-        };
+        let exchange = self.exchange_with_headers(&started.ticket);
         if !started.matters() {
-            self.guard.metrics.count_answer(&self.tool, "passed");
+            self.guard.metrics.count_answer(&self.tool_name, "passed");
             self.below.pass(request, &exchange).await;
             return None;
         }
-        sent.times += 1;
-        let patience = Patience::of(self.guard.config.tool(&self.tool));
+        history.count += 1;
+        let timeout = ResponseTimeout::from_setup(self.guard.config.tool(&self.tool_name));
         let sent_at = Instant::now();
-        let (response, asking) = patience.ask(self.below, request, &exchange).await;
-        if let Some(asking) = asking {
-            self.late.wait_for(asking, started.late());
+        let (response, pending) = timeout.request(self.below, request, &exchange).await;
+        if let Some(pending) = pending {
+            self.late.spawn_wait(pending, started.late());
         }
         self.guard.metrics.observe_upstream(sent_at.elapsed());
         if let Ok(response) = &response
-            && let Some(waits) = Waits::by(response)
+            && let Some(suspension) = CallSuspension::from_response(response)
         {
-            return self.suspend(started, call, waits, response).await;
+            return self.suspend(started, call, suspension, response).await;
         }
-        let came_to = match &response {
-            Ok(response) => outcome::of_response(response),
-            Err(lost) => outcome::of_loss(lost.clone()),
+        let outcome = match &response {
+            Ok(response) => outcome::from_response(response),
+            Err(lost) => outcome::from_loss(lost.clone()),
         };
-        sent.answer = response.ok();
-        Some(started.go_on(came_to).await)
+        history.last_response = response.ok();
+        Some(started.go_on(outcome).await)
     }
 
-    /// The server accepted, and is not done: what it said is the answer, and the operation waits.
+    /// The client's exchange with the headers of the request to send.
+    fn exchange_with_headers(&self, ticket: &Ticket) -> Exchange {
+        let mut headers = self.exchange.headers.to_vec();
+        // The ticket may have changed arguments, and its own headers come last so that they win.
+        self.tool
+            .header_parameters
+            .set_headers(&ticket.arguments, &mut headers);
+        ticket.put_headers(&mut headers);
+        Exchange {
+            headers: headers.into(),
+            ..self.exchange.clone()
+        }
+    }
+
+    /// Suspends the operation that the server accepted and has not finished, and answers with the server's response.
     async fn suspend(
         &self,
         started: Started,
         call: &Call,
-        waits: Waits,
+        suspension: CallSuspension,
         response: &Message,
     ) -> Option<Result<Begun, CallError>> {
-        if waits.is_task {
-            self.guard.tasks.keep(&waits.continuation, call);
+        let continuation = suspension.continuation;
+        if suspension.is_task {
+            self.guard.tasks.insert(&continuation, call);
         }
-        let answered = match started
-            .suspend(waits.continuation.clone(), waits.at_most)
-            .await
-        {
+        let suspended = started
+            .suspend(continuation.clone(), suspension.time_limit)
+            .await;
+        let answered = match suspended {
             Ok(answered) => answered,
             Err(error) => return Some(Err(error)),
         };
+        // The ledger may have refused the suspension, for one that was settled meanwhile.
         if let Answer::Running {
             about,
-            continuation: Some(waiting),
+            continuation: Some(recorded),
             ..
         } = &answered.answer
-            && *waiting == waits.continuation
+            && *recorded == continuation
         {
+            let key = about.key.clone();
             self.guard
                 .questions
-                .keep(about.key.clone(), waits.continuation, response.clone());
+                .insert(key, continuation, response.clone());
         }
-        self.tell(answered, Some(response), call).await;
+        self.answer(answered, Some(response), call).await;
         None
     }
 
-    /// The call cannot be sent as it is set up, and calling again would change nothing.
-    async fn unsent(&self, started: Started, reason: String) -> Option<Result<Begun, CallError>> {
+    /// Settles a call that cannot be sent with the present configuration, and refuses it: calling again changes nothing.
+    async fn refuse_unsent(
+        &self,
+        started: Started,
+        reason: String,
+    ) -> Option<Result<Begun, CallError>> {
         if let Err(error) = started.finish(Outcome::not_sent(reason.clone())).await {
             return Some(Err(error));
         }
@@ -339,83 +365,86 @@ impl Running<'_> {
             reason,
             next: NextStep::AskAPerson,
         };
-        self.put(self.response(&answer, None)).await;
+        self.send(self.response(&answer, None)).await;
         None
     }
 
-    /// Writes the answer, and says that it was taken where that may be believed.
-    async fn tell(&self, answered: Answered, own: Option<&Message>, call: &Call) {
+    /// Delivers the answer to the client.
+    async fn answer(&self, answered: Answered, own_response: Option<&Message>, call: &Call) {
         let (answer, delivery) = answered.into_parts();
-        self.guard.metrics.count_answer(&self.tool, answer.word());
+        self.guard
+            .metrics
+            .count_answer(&self.tool_name, answer.word());
         if self.exchange.nobody_waits.is_cancelled() {
             return;
         }
-        // What its server asked is asked again of whoever makes the call anew.
-        let question = match &answer {
-            Answer::Running {
-                about,
-                continuation: Some(waits),
-                ..
-            } => {
-                self.guard.tasks.note(waits, call);
-                self.guard.questions.get(&about.key, waits)
-            }
-            _ => None,
-        };
-        let own = if matches!(answer, Answer::Running { .. }) {
-            question.as_ref()
-        } else {
-            own
+        let question = self.open_question(&answer, call);
+        let own_response = match &answer {
+            Answer::Running { .. } => question.as_ref(),
+            _ => own_response,
         };
         let generation = answer.about().map_or(0, |about| about.generation);
-        let lasting = delivery.map(|delivery| Lasting {
+        let pending = delivery.map(|delivery| PendingDelivery {
             generation,
             delivery,
         });
-        self.guard
-            .hand_over(self.response(&answer, own), call, lasting, self.exchange)
+        let response = self.response(&answer, own_response);
+        // Without an acknowledgement the delivery stays pending, and a repeat of the call gets the outcome.
+        let _is_acknowledged = self
+            .guard
+            .deliver_response(response, call, pending, self.exchange)
             .await;
     }
 
-    fn response(&self, answer: &Answer, own: Option<&Message>) -> Message {
-        // Only whoever must look for an effect is told where.
-        let lookup_tools = match answer {
-            Answer::Executed { .. } | Answer::Replayed { .. } => Vec::new(),
-            _ => self.guard.look_with(&self.asked.tool),
+    /// The server's question that a suspended operation waits for, to be put again to a client that repeats the call.
+    fn open_question(&self, answer: &Answer, call: &Call) -> Option<Message> {
+        let Answer::Running {
+            about,
+            continuation: Some(continuation),
+            ..
+        } = answer
+        else {
+            return None;
         };
-        let subject = TextSubject {
-            tool: &self.tool,
-            lookup_tools: &lookup_tools,
-        };
-        let (has_output_schema, has_result_types) =
-            (self.known.has_output_schema, self.has_result_types);
-        Reader {
-            id: &self.asked.id,
-            subject,
-            has_output_schema,
-            has_result_types,
-        }
-        .response(answer, own)
+        self.guard.tasks.insert_if_task(continuation, call);
+        self.guard.questions.get(&about.key, continuation)
     }
 
-    async fn put(&self, message: Message) {
-        // A client that has gone gets nothing.
-        self.exchange.client.put(message).await.unwrap_or_default();
+    fn response(&self, answer: &Answer, own_response: Option<&Message>) -> Message {
+        // Only a model that has no result needs to look for the effect.
+        let lookup_tools = match answer {
+            Answer::Executed { .. } | Answer::Replayed { .. } => Vec::new(),
+            _ => self.guard.lookup_tools(&self.request.tool),
+        };
+        let builder = ResponseBuilder {
+            id: &self.request.id,
+            subject: TextSubject {
+                tool: &self.tool_name,
+                lookup_tools: &lookup_tools,
+            },
+            has_output_schema: self.tool.has_output_schema,
+            has_result_types: self.has_result_types,
+        };
+        builder.response(answer, own_response)
+    }
+
+    async fn send(&self, message: Message) {
+        send(self.exchange, message).await;
     }
 }
 
-fn nowhere(header: &str, server: &str) -> String {
+fn no_headers_reason(header: &str, server: &str) -> String {
     format!(
-        "the tool's policy puts its key into the header `{header}`, and what is sent to the server `{server}` has no \
-         headers: say in its settings where else the key goes"
+        "the tool's policy puts its key into the header `{header}`, but requests to the server `{server}` have no headers: \
+         name another place for the key in the policy's settings"
     )
 }
 
-/// The tool did not run, for a reason that is not the call's.
-fn failed(error: &CallError) -> Answer {
+/// Returns the answer for a call that did not run, for a reason that is not the call's.
+fn error_answer(error: &CallError) -> Answer {
     let next = match error {
         CallError::Ledger(_) => NextStep::CallAgain {
-            after_ms: Some(LEDGER_AWAY_MS),
+            after_ms: Some(LEDGER_RETRY_MS),
         },
         CallError::NoPolicy(_) | CallError::Internal(_) => NextStep::AskAPerson,
     };

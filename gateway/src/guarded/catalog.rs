@@ -1,83 +1,73 @@
-//! What a server says of its tools: claims, handed to policies as facts. That a call does not fit what its server says is one,
-//! too: a policy that hears a server turn the call away has a second witness in it.
+//! The catalog of a server's tools: what the server declares about each, which policies get as facts. A call that does not fit
+//! its tool's schema is a fact too: a policy that sees the server reject such a call has a second witness for it.
 
-mod arguments;
+mod argument_schema;
 
-use super::{own_id, parameters::Parameters, protocol_meta, waiting};
+use super::{header_parameters::HeaderParameters, new_request_id, protocol_meta, timeout};
 use crate::{
     link::{Exchange, Upstream},
     wire::{Kind, Members, Message, method},
 };
-use arguments::Arguments;
+use argument_schema::ArgumentSchema;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// The most pages of a list that the gateway itself asks for.
+/// The most pages of a list that the gateway itself requests.
 const PAGES_MAX: usize = 64;
 
 /// The most tools that are remembered.
 const TOOLS_MAX: usize = 10_000;
 
-/// How long a server may take to list all of its tools for the gateway. A call that waits for that goes on then, as one of
-/// whose tool nothing is known.
-const LISTED_WITHIN: Duration = Duration::from_secs(5);
+/// The timeout of a server's whole list. A call that waits for it continues then, and nothing is known of its tool.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a server that did not answer is not asked again.
-const SILENT_FOR: Duration = Duration::from_secs(60);
+/// The time without another request for the list, after a server did not answer one.
+const RETRY_LIST_AFTER: Duration = Duration::from_secs(60);
 
-/// What is known of a tool.
+/// The description of a tool. By default nothing is known.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Known {
-    /// What its server says of it.
-    pub(super) hints: Hints,
-    /// Whether its results have a schema.
+pub(super) struct ToolInfo {
+    pub(super) hints: ToolHints,
     pub(super) has_output_schema: bool,
-    /// Whether its server lists its tools, and this is none of them.
+    /// The server lists its tools, and this one is not among them.
     is_unlisted: bool,
-    /// What its server says of its arguments.
-    arguments: Arguments,
-    /// Which of its arguments are repeated in headers.
-    pub(super) parameters: Parameters,
+    argument_schema: ArgumentSchema,
+    pub(super) header_parameters: HeaderParameters,
 }
 
-impl Known {
-    /// What is known of a call with these arguments, as facts.
+impl ToolInfo {
+    /// Returns the facts about a call with these arguments.
     pub(super) fn facts(
         &self,
         arguments: &Map<String, Value>,
     ) -> impl Iterator<Item = (&'static str, Value)> {
-        let contradicted = [
-            ("server.lists-tool", self.is_unlisted),
-            ("arguments.fit", !self.arguments.may_be(arguments)),
-        ];
-        let contradicted = contradicted
-            .into_iter()
-            .filter(|(_, is_contradicted)| *is_contradicted);
-        self.hints
-            .facts()
-            .chain(contradicted.map(|(name, _)| (name, Value::from(false))))
+        let mut facts: Vec<_> = self.hints.facts().collect();
+        if self.is_unlisted {
+            facts.push(("server.lists-tool", Value::from(false)));
+        }
+        if !self.argument_schema.accepts(arguments) {
+            facts.push(("arguments.fit", Value::from(false)));
+        }
+        facts.into_iter()
     }
 }
 
-/// A server's claims about a tool; none: it claims nothing.
+/// A server's annotations of a tool.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Hints {
+pub(super) struct ToolHints {
     read_only_hint: Option<bool>,
     destructive_hint: Option<bool>,
     idempotent_hint: Option<bool>,
     open_world_hint: Option<bool>,
 }
 
-impl Hints {
-    /// Whether it claims to read only; two claims that contradict each other are none.
-    pub(super) fn only_reads(&self) -> bool {
+impl ToolHints {
+    /// Returns whether the tool is declared read-only. Two annotations that contradict each other declare nothing.
+    pub(super) fn is_read_only(&self) -> bool {
         self.read_only_hint == Some(true) && self.destructive_hint != Some(true)
     }
 
@@ -96,9 +86,9 @@ impl Hints {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct ListedTool {
     name: String,
-    // Whatever is not as the protocol has it is no claim.
+    // A value of another shape than the protocol's declares nothing, and must not fail the whole page.
     #[serde(default)]
     annotations: Value,
     #[serde(default)]
@@ -109,232 +99,249 @@ struct Listed {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
-    tools: Vec<Listed>,
+struct ToolPage {
+    tools: Vec<ListedTool>,
     #[serde(default)]
     next_cursor: Option<String>,
 }
 
-/// What follows a page.
+/// The continuation of a list after one of its pages.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Another one, which begins here.
-    Page(String),
-    /// No more.
-    Nothing,
-    /// More than is remembered.
-    Unread,
+pub(super) enum NextPage {
+    /// Another page begins at this cursor.
+    Cursor(String),
+    /// The list is complete.
+    End,
+    /// The catalog is full.
+    CatalogFull,
 }
 
 /// The tools of one server.
 #[derive(Debug, Default)]
-pub(super) struct Catalog {
-    tools: Mutex<Tools>,
+pub(super) struct ToolCatalog {
+    tools: Mutex<CatalogState>,
 }
 
 #[derive(Debug, Default)]
-struct Tools {
-    known: HashMap<String, Arc<Known>>,
-    /// Those that only read, by their server's word, in its order.
+struct CatalogState {
+    tools: HashMap<String, Arc<ToolInfo>>,
+    /// The tools that are declared read-only, in the server's order.
     read_only: Vec<String>,
-    extent: Extent,
-    /// Until when the server is not asked: it did not answer.
+    coverage: ListCoverage,
+    /// The time before which the server is not asked again, because it did not answer.
     silent_until: Option<Instant>,
-    /// How often what was known was forgotten.
+    /// The number of times that the catalog was cleared.
     edition: u64,
 }
 
-/// How much of what a server lists is known.
+/// The part of a server's list that the catalog holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Extent {
-    /// What was seen of it by chance.
+enum ListCoverage {
+    /// Pages that clients requested.
     #[default]
-    Parts,
-    /// As much as it tells.
-    AsTold,
-    /// All of it.
-    Whole,
+    Partial,
+    /// All pages that could be read, but not the whole list.
+    Truncated,
+    /// The whole list.
+    Complete,
 }
 
-/// What came of asking a server for its list.
-enum Asked {
-    /// It said nothing in time.
-    Silent,
-    /// The question or its answer was lost.
-    Lost,
-    /// It told so much.
-    Told(Extent),
+/// The result of a request for the whole list.
+enum ListResult {
+    TimedOut,
+    /// A request or its response was lost.
+    NoResponse,
+    Read(ListCoverage),
 }
 
-impl Tools {
-    /// What is known of the tool; none: its server must be asked.
-    fn of(&self, name: &str) -> Option<Arc<Known>> {
-        if let Some(known) = self.known.get(name) {
-            return Some(Arc::clone(known));
+impl CatalogState {
+    /// Returns the tool's description, or `None` if the server must be asked for it.
+    fn find(&self, name: &str) -> Option<Arc<ToolInfo>> {
+        if let Some(tool) = self.tools.get(name) {
+            return Some(Arc::clone(tool));
         }
         let is_silent = self
             .silent_until
             .is_some_and(|until| Instant::now() < until);
-        let unlisted = || {
-            Arc::new(Known {
-                is_unlisted: self.extent == Extent::Whole,
-                ..Known::default()
-            })
-        };
-        (self.extent != Extent::Parts || is_silent).then(unlisted)
+        if self.coverage == ListCoverage::Partial && !is_silent {
+            return None;
+        }
+        Some(Arc::new(ToolInfo {
+            is_unlisted: self.coverage == ListCoverage::Complete,
+            ..ToolInfo::default()
+        }))
     }
-}
 
-impl Tools {
-    /// Remembers a tool. What is claimed of one name in two ways is not claimed.
-    fn add(&mut self, listed: Listed) {
-        let mut hints = Hints::deserialize(&listed.annotations).unwrap_or_default();
+    /// Adds a tool. Two descriptions of one name cancel each other where they differ.
+    fn add(&mut self, listed: ListedTool) {
+        let mut hints = ToolHints::deserialize(&listed.annotations).unwrap_or_default();
         let mut has_output_schema = listed.output_schema.is_some();
-        let mut arguments = Arguments::of_schema(&listed.input_schema);
-        if let Some(before) = self.known.get(&listed.name) {
+        let mut argument_schema = ArgumentSchema::from_json(&listed.input_schema);
+        if let Some(before) = self.tools.get(&listed.name) {
             if before.hints != hints {
-                hints = Hints::default();
+                hints = ToolHints::default();
                 has_output_schema |= before.has_output_schema;
             }
-            if before.arguments != arguments {
-                arguments = Arguments::default();
+            if before.argument_schema != argument_schema {
+                argument_schema = ArgumentSchema::default();
             }
         }
         self.read_only
-            .retain(|name| *name != listed.name || hints.only_reads());
-        if hints.only_reads() && !self.read_only.contains(&listed.name) {
+            .retain(|name| *name != listed.name || hints.is_read_only());
+        if hints.is_read_only() && !self.read_only.contains(&listed.name) {
             self.read_only.push(listed.name.clone());
         }
-        let parameters = Parameters::of(&listed.input_schema);
-        let known = Known {
+        let tool = ToolInfo {
             hints,
             has_output_schema,
             is_unlisted: false,
-            arguments,
-            parameters,
+            argument_schema,
+            header_parameters: HeaderParameters::from_schema(&listed.input_schema),
         };
-        self.known.insert(listed.name, Arc::new(known));
+        self.tools.insert(listed.name, Arc::new(tool));
     }
 }
 
-impl Catalog {
-    /// Remembers a page of tools, and tells what follows it; none: it is no such page.
-    pub(super) fn learn(&self, response: &Message) -> Option<Next> {
-        let body = response
-            .body()
-            .filter(|_| response.kind() == Kind::Result)?;
-        let page: Page = serde_json::from_str(body).ok()?;
-        let mut tools = self.tools();
-        for listed in page.tools {
-            if tools.known.len() >= TOOLS_MAX && !tools.known.contains_key(&listed.name) {
-                return Some(Next::Unread);
-            }
-            tools.add(listed);
+impl ToolCatalog {
+    /// Adds a page of tools, and returns what follows it, or `None` if the response is no such page.
+    pub(super) fn add_page(&self, response: &Message) -> Option<NextPage> {
+        if response.kind() != Kind::Result {
+            return None;
         }
-        Some(page.next_cursor.map_or(Next::Nothing, Next::Page))
+        let page: ToolPage = serde_json::from_str(response.body()?).ok()?;
+        let mut state = self.state();
+        for listed in page.tools {
+            if state.tools.len() >= TOOLS_MAX && !state.tools.contains_key(&listed.name) {
+                return Some(NextPage::CatalogFull);
+            }
+            state.add(listed);
+        }
+        Some(match page.next_cursor {
+            Some(cursor) => NextPage::Cursor(cursor),
+            None => NextPage::End,
+        })
     }
 
-    /// What was learnt may no longer hold.
-    pub(super) fn forget(&self) {
-        let mut tools = self.tools();
-        *tools = Tools {
-            edition: tools.edition + 1,
-            ..Tools::default()
+    /// Clears the catalog after its server reported a change.
+    pub(super) fn clear(&self) {
+        let mut state = self.state();
+        *state = CatalogState {
+            edition: state.edition + 1,
+            ..CatalogState::default()
         };
     }
 
-    /// What is known of the tool. A server whose list was not seen yet is asked for it, with the metadata of the request
-    /// at hand; where it does not tell, nothing is known.
-    pub(super) async fn tool(
+    /// Returns the tool's description. If the list was not read so far, requests it first, with the metadata of the request at
+    /// hand. Without an answer nothing is known of the tool.
+    pub(super) async fn find_tool(
         &self,
         name: &str,
         below: &Arc<dyn Upstream>,
         exchange: &Exchange,
         request_meta: &Members,
-    ) -> Arc<Known> {
-        let found = self.tools().of(name);
-        match found {
-            Some(known) => known,
-            None => {
-                self.ask(below, exchange, request_meta).await;
-                self.tools().of(name).unwrap_or_default()
-            }
+    ) -> Arc<ToolInfo> {
+        // The lock must not be held while the server is asked.
+        let known = self.state().find(name);
+        if let Some(tool) = known {
+            return tool;
         }
+        self.request_list(below, exchange, request_meta).await;
+        self.state().find(name).unwrap_or_default()
     }
 
-    /// Tools that only read, those first whose names share a word with this one's.
-    pub(super) fn look_with(&self, name: &str) -> Vec<String> {
-        let words = |name: &str| -> Vec<String> {
-            let parts = name
-                .split(|letter: char| !letter.is_alphanumeric())
-                .map(str::to_lowercase);
-            parts.filter(|part| !part.is_empty()).collect()
-        };
-        let own = words(name);
+    /// Returns the read-only tools to look for an effect of this one, those first whose names share a word with it.
+    pub(super) fn lookup_tools(&self, name: &str) -> Vec<String> {
+        let own_words = name_words(name);
         let mut others: Vec<_> = self
-            .tools()
+            .state()
             .read_only
             .iter()
             .filter(|other| *other != name)
             .cloned()
             .collect();
-        others.sort_by_key(|other| !words(other).iter().any(|word| own.contains(word)));
+        others.sort_by_key(|other| {
+            let is_related = name_words(other)
+                .iter()
+                .any(|word| own_words.contains(word));
+            !is_related
+        });
         others
     }
 
-    /// Asks for the whole list. One that was forgotten meanwhile is none.
-    async fn ask(&self, below: &Arc<dyn Upstream>, exchange: &Exchange, request_meta: &Members) {
-        let edition = self.tools().edition;
-        let listed = self.pages(below, &exchange.unheard(), request_meta).await;
-        let mut tools = self.tools();
-        match listed {
-            Asked::Silent => tools.silent_until = Some(Instant::now() + SILENT_FOR),
-            Asked::Lost => {}
-            Asked::Told(extent) if tools.edition == edition => tools.extent = extent,
-            Asked::Told(_) => {}
-        }
-    }
-
-    async fn pages(
+    /// Requests the whole list from the server.
+    async fn request_list(
         &self,
         below: &Arc<dyn Upstream>,
         exchange: &Exchange,
         request_meta: &Members,
-    ) -> Asked {
-        let until = Instant::now() + LISTED_WITHIN;
-        let mut cursor = None;
-        for _ in 0..PAGES_MAX {
-            let request = page(cursor.as_deref(), request_meta);
-            match waiting::ask_until(until, below, request, exchange).await {
-                None => return Asked::Silent,
-                Some(Err(_)) => return Asked::Lost,
-                Some(Ok(response)) => match self.learn(&response) {
-                    Some(Next::Page(next)) => cursor = Some(next),
-                    Some(Next::Nothing) => return Asked::Told(Extent::Whole),
-                    Some(Next::Unread) | None => return Asked::Told(Extent::AsTold),
-                },
+    ) {
+        let edition = self.state().edition;
+        let result = self
+            .request_pages(below, &exchange.unheard(), request_meta)
+            .await;
+        let mut state = self.state();
+        match result {
+            ListResult::TimedOut => {
+                state.silent_until = Some(Instant::now() + RETRY_LIST_AFTER);
+            }
+            ListResult::NoResponse => {}
+            ListResult::Read(coverage) => {
+                // A list that changed meanwhile is only partly read.
+                if state.edition == edition {
+                    state.coverage = coverage;
+                }
             }
         }
-        Asked::Told(Extent::AsTold)
     }
 
-    fn tools(&self) -> MutexGuard<'_, Tools> {
-        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn request_pages(
+        &self,
+        below: &Arc<dyn Upstream>,
+        exchange: &Exchange,
+        request_meta: &Members,
+    ) -> ListResult {
+        let deadline = Instant::now() + LIST_TIMEOUT;
+        let mut cursor = None;
+        for _ in 0..PAGES_MAX {
+            let request = page_request(cursor.as_deref(), request_meta);
+            let response = match timeout::request_until(deadline, below, request, exchange).await {
+                None => return ListResult::TimedOut,
+                Some(Err(_)) => return ListResult::NoResponse,
+                Some(Ok(response)) => response,
+            };
+            match self.add_page(&response) {
+                Some(NextPage::Cursor(next)) => cursor = Some(next),
+                Some(NextPage::End) => return ListResult::Read(ListCoverage::Complete),
+                Some(NextPage::CatalogFull) | None => break,
+            }
+        }
+        ListResult::Read(ListCoverage::Truncated)
+    }
+
+    fn state(&self) -> MutexGuard<'_, CatalogState> {
+        self.tools.lock()
     }
 }
 
-/// The request for the page of tools that begins there.
-fn page(cursor: Option<&str>, request_meta: &Members) -> Message {
+fn name_words(name: &str) -> Vec<String> {
+    name.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// Returns the request for the page of tools at this cursor.
+fn page_request(cursor: Option<&str>, request_meta: &Members) -> Message {
     let mut params = Map::new();
     if let Some(cursor) = cursor {
         params.insert("cursor".to_owned(), Value::from(cursor));
     }
-    let own = protocol_meta(request_meta);
-    if !own.is_empty() {
-        params.insert("_meta".to_owned(), Value::Object(own));
+    let meta = protocol_meta(request_meta);
+    if !meta.is_empty() {
+        params.insert("_meta".to_owned(), Value::Object(meta));
     }
     Message::request(
-        &own_id(),
+        &new_request_id(),
         method::TOOLS_LIST,
         &Value::Object(params).to_string(),
     )

@@ -1,7 +1,7 @@
-//! From a server's response to an outcome, and back.
+//! Conversion of a server's response to an outcome, and back.
 //!
-//! An outcome is a JSON value, whose numbers have 64 bits and whose depth has a limit. A result that it cannot hold keeps its own
-//! text beside, so that a replay has every digit of it.
+//! An outcome is a JSON value with numbers of 64 bits and a limited depth. A result that does not fit keeps its own text
+//! too, so that a replay has every digit of it.
 
 use crate::{
     link::Lost,
@@ -14,21 +14,20 @@ use std::borrow::Cow;
 /// The longest message of a failure, in characters.
 const MESSAGE_CHARS_MAX: usize = 2_000;
 
-/// How many digits a number may have so that a value certainly holds all of them.
+/// The most digits of a number that a value certainly holds.
 const DIGITS_MAX: usize = 15;
 
-/// What the server's response says of the attempt.
-pub(super) fn of_response(response: &Message) -> Outcome {
+/// Returns the outcome that a server's response reports.
+pub(super) fn from_response(response: &Message) -> Outcome {
     let text = response.body().unwrap_or("null");
-    let (mut body, is_whole) = match serde_json::from_str(text) {
-        Ok(body) => (body, true),
-        Err(_) => (readable_part(text), false),
-    };
+    let parsed = serde_json::from_str(text);
+    let is_complete = parsed.is_ok();
+    let mut body = parsed.unwrap_or_else(|_| readable_members(text));
     if response.kind() == Kind::Error {
         let message = body
             .get("message")
             .and_then(Value::as_str)
-            .unwrap_or("the server answered an error")
+            .unwrap_or("the server answered with an error")
             .to_owned();
         let code = body.get("code").map(Value::to_string);
         return Outcome::Failed(Failure {
@@ -38,14 +37,14 @@ pub(super) fn of_response(response: &Message) -> Outcome {
             details: Some(body),
         });
     }
-    forget_text(&mut body);
-    if !is_whole || has_long_numbers(text) {
-        keep_text(&mut body, text);
+    // The name of the text's member is the gateway's: a server must not fill it.
+    remove_own_text(&mut body);
+    if !is_complete || has_long_numbers(text) {
+        insert_own_text(&mut body, text);
     }
     if body.get("isError") == Some(&Value::Bool(true)) {
-        let message = text_of(&body);
         return Outcome::Failed(Failure {
-            message,
+            message: content_text(&body),
             code: None,
             status: None,
             details: Some(body),
@@ -54,50 +53,54 @@ pub(super) fn of_response(response: &Message) -> Outcome {
     Outcome::Returned(body)
 }
 
-/// The members that a value can hold of a body that it cannot: one is nested too deeply, say, or holds half a letter. What they
-/// say of the effect counts all the same.
-fn readable_part(text: &str) -> Value {
+/// Returns the members that a value can hold of a body that it cannot hold as a whole, such as one that is nested too deeply. What
+/// they say of the effect counts all the same.
+fn readable_members(text: &str) -> Value {
     let members = Members::read(text).unwrap_or_default();
-    let readable = members.names().filter_map(|name| {
-        let value = serde_json::from_str(members.get(name)?).ok()?;
-        Some((name.to_owned(), value))
-    });
-    Value::Object(readable.collect())
+    let mut readable = serde_json::Map::new();
+    for name in members.names() {
+        let value = members
+            .get(name)
+            .and_then(|json| serde_json::from_str(json).ok());
+        if let Some(value) = value {
+            readable.insert(name.to_owned(), value);
+        }
+    }
+    Value::Object(readable)
 }
 
-/// What it says that no response came.
-pub(super) fn of_loss(lost: Lost) -> Outcome {
+/// Returns the outcome of a request without a response.
+pub(super) fn from_loss(lost: Lost) -> Outcome {
     Outcome::Unanswered(MissingAnswer {
         reason: lost.reason,
         sent: lost.sent,
     })
 }
 
-/// A recorded outcome as the response that it once was: the member's name, and its JSON.
-pub(super) fn as_response(outcome: &Outcome) -> Option<(&'static str, String)> {
-    let body = body_of(outcome)?;
+/// Returns a recorded outcome as the response that it once was: the member's name, and its JSON.
+pub(super) fn to_response(outcome: &Outcome) -> Option<(&'static str, String)> {
+    let body = response_body(outcome)?;
     if matches!(outcome, Outcome::Failed(_)) && body.get("code").is_some() {
         return Some(("error", body.to_string()));
     }
-    let kept = body
+    let own_text = body
         .get("_meta")
         .and_then(|own| own.get(meta::TEXT))
         .and_then(Value::as_str);
-    Some((
-        "result",
-        kept.map_or_else(|| body.to_string(), ToOwned::to_owned),
-    ))
+    let json = own_text.map_or_else(|| body.to_string(), ToOwned::to_owned);
+    Some(("result", json))
 }
 
-/// What the server said, result or error, as a value.
-pub(super) fn as_json(outcome: &Outcome) -> Option<Value> {
-    let mut body = body_of(outcome)?.into_owned();
-    forget_text(&mut body);
+/// Returns the server's result or error as a value.
+pub(super) fn to_json(outcome: &Outcome) -> Option<Value> {
+    let mut body = response_body(outcome)?.into_owned();
+    remove_own_text(&mut body);
     Some(body)
 }
 
-/// What was answered as a result, whoever recorded it: a person, or another door, may have written another value.
-fn body_of(outcome: &Outcome) -> Option<Cow<'_, Value>> {
+/// Returns the body of a response. A person or another front end may have recorded an outcome that is no MCP result: it becomes
+/// the text of one.
+fn response_body(outcome: &Outcome) -> Option<Cow<'_, Value>> {
     let (body, is_error) = match outcome {
         Outcome::Returned(result) => (result, false),
         Outcome::Failed(Failure {
@@ -105,25 +108,26 @@ fn body_of(outcome: &Outcome) -> Option<Cow<'_, Value>> {
             ..
         }) => (body, true),
         Outcome::Failed(Failure { message, .. }) => {
-            return Some(Cow::Owned(as_result(message, true)));
+            return Some(Cow::Owned(text_result(message, true)));
         }
         Outcome::Unanswered(_) => return None,
     };
-    let is_whole = ["content", "structuredContent", "code"]
+    let is_response = ["content", "structuredContent", "code"]
         .iter()
         .any(|member| body.get(member).is_some());
-    Some(if is_whole {
+    Some(if is_response {
         Cow::Borrowed(body)
     } else {
-        Cow::Owned(as_result(&body.to_string(), is_error))
+        Cow::Owned(text_result(&body.to_string(), is_error))
     })
 }
 
-fn as_result(text: &str, is_error: bool) -> Value {
+fn text_result(text: &str, is_error: bool) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "isError": is_error })
 }
 
-/// Whether a number is longer than a value certainly holds. Digits within texts may be taken for one: that costs room only.
+/// Returns whether a number is longer than a value certainly holds. Digits within texts may count as one: that costs only
+/// space.
 fn has_long_numbers(json: &str) -> bool {
     let mut digits = 0;
     json.bytes().any(|byte| {
@@ -136,7 +140,7 @@ fn has_long_numbers(json: &str) -> bool {
     })
 }
 
-fn keep_text(body: &mut Value, text: &str) {
+fn insert_own_text(body: &mut Value, text: &str) {
     let Some(result) = body.as_object_mut() else {
         return;
     };
@@ -148,22 +152,22 @@ fn keep_text(body: &mut Value, text: &str) {
     }
 }
 
-/// Takes that text out, or what a server wrote under its name.
-fn forget_text(body: &mut Value) {
+fn remove_own_text(body: &mut Value) {
     if let Some(own) = body.get_mut("_meta").and_then(Value::as_object_mut) {
         own.remove(meta::TEXT);
     }
 }
 
-/// What a result says in text.
-fn text_of(result: &Value) -> String {
-    let parts = result.get("content").and_then(Value::as_array);
-    let texts = parts
-        .into_iter()
-        .flatten()
-        .filter_map(|part| part.get("text").and_then(Value::as_str));
-    let text: Vec<_> = texts.collect();
-    text.join("\n").chars().take(MESSAGE_CHARS_MAX).collect()
+/// Returns the texts in a result's content.
+fn content_text(result: &Value) -> String {
+    let Some(parts) = result.get("content").and_then(Value::as_array) else {
+        return String::new();
+    };
+    let texts: Vec<_> = parts
+        .iter()
+        .filter_map(|part| part.get("text").and_then(Value::as_str))
+        .collect();
+    texts.join("\n").chars().take(MESSAGE_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -172,8 +176,8 @@ mod tests {
     use crate::wire::Id;
 
     fn there_and_back(member: &str, body: &str) -> (String, String) {
-        let outcome = of_response(&Message::response(Some(&Id::Number(1)), member, body));
-        let (member, body) = as_response(&outcome).unwrap_or_default();
+        let outcome = from_response(&Message::response(Some(&Id::Number(1)), member, body));
+        let (member, body) = to_response(&outcome).unwrap_or_default();
         (member.to_owned(), body)
     }
 
@@ -224,19 +228,19 @@ mod tests {
             ),
         ];
         for (outcome, result) in results {
-            assert_eq!(as_response(&outcome), Some(("result", result.to_owned())));
+            assert_eq!(to_response(&outcome), Some(("result", result.to_owned())));
         }
     }
 
     #[test]
     fn what_is_told_of_it_does_not_have_its_text_besides() {
-        let outcome = of_response(&Message::response(
+        let outcome = from_response(&Message::response(
             Some(&Id::Number(1)),
             "result",
             r#"{"content":[],"n":1234567890123456789}"#,
         ));
         assert_eq!(
-            as_json(&outcome),
+            to_json(&outcome),
             Some(json!({ "content": [], "n": 1_234_567_890_123_456_789_u64, "_meta": {} }))
         );
     }

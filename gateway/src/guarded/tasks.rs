@@ -1,18 +1,18 @@
-//! A server that makes a task of a call: the task is part of the operation, and what the task comes to is its outcome. The
-//! gateway hears of that when the client asks for it; a task that nobody asks for in time leaves its operation in doubt.
+//! Calls that a server continues as tasks. The task is part of the operation, and its result is the operation's outcome.
+//! The gateway learns of it when the client asks for it; a task that no client asks for in time leaves its operation in doubt.
 //!
-//! Which call a task belongs to is remembered in memory, under the name that the ledger has for the task. A gateway that was
-//! started again learns it from whoever makes the call once more; until somebody does, what is asked about the task passes, and
-//! settles nothing.
+//! The call that a task belongs to is remembered in memory, under the task's name in the ledger. A restarted gateway learns it
+//! again from a repeat of the call; until then, requests about the task pass and settle nothing.
 //!
-//! Both forms of the protocol are heard: a result of the type `task` with `tasks/get` (2026-07-28), and `task` within a result
+//! Both forms of the protocol are read: a result of the type `task` with `tasks/get` (2026-07-28), and `task` within a result
 //! with `tasks/result` (2025-11-25).
 
-use super::{Guard, handing::Lasting, outcome};
+use super::{ToolGuard, deliver::PendingDelivery, outcome};
 use crate::{
     link::Exchange,
-    wire::{Kind, Members, Message},
+    wire::{Id, Kind, Members, Message},
 };
+use parking_lot::Mutex;
 use semel::{
     model::{Call, Outcome, Tenant},
     runtime::{Begun, CallError},
@@ -23,129 +23,129 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, VecDeque},
     fmt::Write as _,
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-/// How long a task may take whose server sets it no limit.
+/// The time limit of a task whose server sets none.
 const DEFAULT_TTL: Duration = Duration::from_hours(24);
 
-/// The longest that any may.
+/// The longest time limit of a task.
 const TTL_MAX: Duration = Duration::from_hours(24 * 30);
 
 /// The most tasks that are remembered.
 const TASKS_MAX: usize = 10_000;
 
+/// The prefix of a task's name in the ledger.
+const NAME_PREFIX: &str = "task:";
+
 /// A task that a server made of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Task {
+pub(super) struct ServerTask {
     pub(super) id: String,
-    /// How long it may take.
+    /// The task's time limit.
     pub(super) ttl: Duration,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Made {
+struct TaskResult {
     result_type: Option<String>,
-    task: Option<Named>,
+    task: Option<TaskFields>,
     #[serde(flatten)]
-    own: Named,
+    own: TaskFields,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Named {
+struct TaskFields {
     task_id: Option<String>,
     ttl_ms: Option<u64>,
     ttl: Option<u64>,
 }
 
-/// The task that the response makes of the call; none: it makes none.
-pub(super) fn made_by(response: &Message) -> Option<Task> {
-    // Most results do not even have the word.
-    let body = response
-        .body()
-        .filter(|body| response.kind() == Kind::Result && body.contains("taskId"))?;
-    let made: Made = serde_json::from_str(body).ok()?;
-    let named = match made.result_type.as_deref() {
-        Some("task") => made.own,
-        None | Some("complete") => made.task?,
+/// Returns the task that a response makes of the call, if it makes one.
+pub(super) fn task_of_response(response: &Message) -> Option<ServerTask> {
+    let body = response.body()?;
+    // Most results do not even contain the word, so they need no parsing.
+    if response.kind() != Kind::Result || !body.contains("taskId") {
+        return None;
+    }
+    let result: TaskResult = serde_json::from_str(body).ok()?;
+    let fields = match result.result_type.as_deref() {
+        Some("task") => result.own,
+        None | Some("complete") => result.task?,
         Some(_) => return None,
     };
-    let ttl = named
+    let ttl = fields
         .ttl_ms
-        .or(named.ttl)
-        .map_or(DEFAULT_TTL, Duration::from_millis)
-        .min(TTL_MAX);
-    Some(Task {
-        id: named.task_id?,
-        ttl,
+        .or(fields.ttl)
+        .map_or(DEFAULT_TTL, Duration::from_millis);
+    Some(ServerTask {
+        id: fields.task_id?,
+        ttl: ttl.min(TTL_MAX),
     })
 }
 
-/// How the names of tasks in the ledger begin.
-const NAMED: &str = "task:";
-
-/// The task's name in the ledger, which need not know its id.
-pub(super) fn continuation(id: &str) -> String {
-    let digest = Sha256::digest(id);
-    digest.iter().fold(String::from(NAMED), |mut hex, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+/// Returns the task's name in the ledger. It is a digest, because the ledger need not know the id.
+pub(super) fn task_continuation(id: &str) -> String {
+    let mut continuation = String::from(NAME_PREFIX);
+    for byte in Sha256::digest(id) {
+        // Writing to a `String` does not fail.
+        let _ = write!(continuation, "{byte:02x}");
+    }
+    continuation
 }
 
-/// The calls that are tasks now.
+/// The calls that continue as tasks.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Mutex<Known>);
+pub(super) struct TaskCalls(Mutex<TaskCallMap>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct TaskCallMap {
     calls: HashMap<(Tenant, String), Call>,
     in_order: VecDeque<(Tenant, String)>,
 }
 
-impl Tasks {
-    /// Remembers whose task this is, if what waits under this name is one.
-    pub(super) fn note(&self, continuation: &str, call: &Call) {
-        if continuation.starts_with(NAMED) {
-            self.keep(continuation, call);
+impl TaskCalls {
+    /// Remembers the call of a continuation, if that is a task.
+    pub(super) fn insert_if_task(&self, continuation: &str, call: &Call) {
+        if continuation.starts_with(NAME_PREFIX) {
+            self.insert(continuation, call);
         }
     }
 
-    pub(super) fn keep(&self, continuation: &str, call: &Call) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = (call.tenant().clone(), continuation.to_owned());
-        if known.calls.insert(at.clone(), call.clone()).is_none() {
-            known.in_order.push_back(at);
+    pub(super) fn insert(&self, continuation: &str, call: &Call) {
+        let mut tasks = self.0.lock();
+        let key = (call.tenant().clone(), continuation.to_owned());
+        if tasks.calls.insert(key.clone(), call.clone()).is_none() {
+            tasks.in_order.push_back(key);
         }
-        if known.in_order.len() > TASKS_MAX
-            && let Some(oldest) = known.in_order.pop_front()
+        if tasks.in_order.len() > TASKS_MAX
+            && let Some(oldest) = tasks.in_order.pop_front()
         {
-            known.calls.remove(&oldest);
+            tasks.calls.remove(&oldest);
         }
     }
 
-    /// The name of the task that a request asks for, and its call, where it is one of this tenant's.
-    pub(super) fn asked_for(&self, request: &Message, tenant: &Tenant) -> Option<(String, Call)> {
-        let task = continuation(&Members::read(request.body()?).ok()?.text("taskId")?);
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let call = known.calls.get(&(tenant.clone(), task.clone()))?.clone();
-        Some((task, call))
+    /// Returns the continuation and the call of the task that a request asks for, if it is one of this tenant's.
+    pub(super) fn find(&self, request: &Message, tenant: &Tenant) -> Option<(String, Call)> {
+        let id = Members::read(request.body()?).ok()?.text("taskId")?;
+        let continuation = task_continuation(&id);
+        let tasks = self.0.lock();
+        let call = tasks.calls.get(&(tenant.clone(), continuation.clone()))?;
+        Some((continuation, call.clone()))
     }
 
-    fn forget(&self, continuation: &str, tenant: &Tenant) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = (tenant.clone(), continuation.to_owned());
-        known.calls.remove(&at);
-        known.in_order.retain(|other| *other != at);
+    fn remove(&self, continuation: &str, tenant: &Tenant) {
+        let mut tasks = self.0.lock();
+        let key = (tenant.clone(), continuation.to_owned());
+        tasks.calls.remove(&key);
+        tasks.in_order.retain(|other| *other != key);
     }
 }
 
 #[derive(Deserialize)]
-struct State<'a> {
+struct TaskStatus<'a> {
     #[serde(default)]
     status: String,
     #[serde(borrow)]
@@ -154,27 +154,24 @@ struct State<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// What the task came to, by the response to a request for it; none: it is not over, or that response does not tell.
-fn came_to(response: &Message, is_result: bool) -> Option<Outcome> {
-    if is_result {
-        // An error to the request for a result is not always one of the task.
-        return (response.kind() == Kind::Result).then(|| outcome::of_response(response));
+/// Returns the outcome of a task by the response to a request about it, or `None` if the response reports none.
+fn task_outcome(response: &Message, is_result_request: bool) -> Option<Outcome> {
+    if is_result_request {
+        // An error here may concern the request and not the task.
+        return (response.kind() == Kind::Result).then(|| outcome::from_response(response));
     }
-    let state: State<'_> = serde_json::from_str(response.body()?).ok()?;
-    let said = |member, json: &RawValue| {
-        outcome::of_response(&Message::response(None, member, json.get()))
-    };
-    match (state.status.as_str(), state.result, state.error) {
+    let task: TaskStatus<'_> = serde_json::from_str(response.body()?).ok()?;
+    // `Message` takes only responses with an id for results.
+    let id = Id::Number(0);
+    match (task.status.as_str(), task.result, task.error) {
         ("completed", Some(result), _) => {
-            // A response without an id is no result on the wire, so it is given one.
-            let id = crate::wire::Id::Number(0);
-            Some(outcome::of_response(&Message::response(
-                Some(&id),
-                "result",
-                result.get(),
-            )))
+            let response = Message::response(Some(&id), "result", result.get());
+            Some(outcome::from_response(&response))
         }
-        ("failed", _, Some(error)) => Some(said("error", error)),
+        ("failed", _, Some(error)) => {
+            let response = Message::response(Some(&id), "error", error.get());
+            Some(outcome::from_response(&response))
+        }
         ("cancelled", ..) => Some(Outcome::no_answer(
             "the task was cancelled, and may have taken effect before",
         )),
@@ -182,46 +179,51 @@ fn came_to(response: &Message, is_result: bool) -> Option<Outcome> {
     }
 }
 
-/// Settles the call of a task by what the response tells of it, and passes the response on. Whoever gets the task's outcome by it
-/// takes the call's.
-pub(super) async fn tell(
-    guard: &Guard,
-    task: &str,
+/// Settles a task's call by the response to a request about it, and forwards the response. A client that receives the task's
+/// outcome this way has received the call's.
+pub(super) async fn forward_task_response(
+    guard: &ToolGuard,
+    continuation: &str,
     call: &Call,
     response: Message,
-    is_result: bool,
+    is_result_request: bool,
     exchange: &Exchange,
 ) {
-    let Some(outcome) = came_to(&response, is_result) else {
-        return exchange.client.put(response).await.unwrap_or_default();
+    let Some(outcome) = task_outcome(&response, is_result_request) else {
+        // A client that has gone asks for its task again.
+        let _ = exchange.client.put(response).await;
+        return;
     };
-    let settled = settle(guard, task, call, outcome).await;
+    let settled = settle_task(guard, continuation, call, outcome).await;
+    if let Err(error) = &settled {
+        // The client gets the server's response all the same.
+        tracing::warn!(%error, "semel.task could not be recorded");
+    }
     let is_settled = settled.is_ok();
-    // A client gets what its server said, whether or not that could be recorded.
-    let lasting = settled
-        .inspect_err(|error| tracing::warn!(%error, "semel.task could not be recorded"))
-        .ok()
-        .flatten();
-    // As long as nobody took its outcome, who asks for it again may.
-    if guard.hand_over(response, call, lasting, exchange).await && is_settled {
-        guard.tasks.forget(task, call.tenant());
+    let pending = settled.unwrap_or(None);
+    let is_delivered = guard
+        .deliver_response(response, call, pending, exchange)
+        .await;
+    // Until the outcome is delivered, the client may ask for the task again.
+    if is_delivered && is_settled {
+        guard.tasks.remove(continuation, call.tenant());
     }
 }
 
-/// Settles the call, unless somebody else did before or its time was over, and tells what is to be taken.
-async fn settle(
-    guard: &Guard,
-    task: &str,
+/// Settles the call, unless it was settled before or its time was over, and returns the delivery to acknowledge.
+async fn settle_task(
+    guard: &ToolGuard,
+    continuation: &str,
     call: &Call,
     outcome: Outcome,
-) -> Result<Option<Lasting>, CallError> {
-    let answered = match guard.semel.resume(call.clone(), task).await? {
+) -> Result<Option<PendingDelivery>, CallError> {
+    let answered = match guard.semel.resume(call.clone(), continuation).await? {
         Begun::Run(started) => started.finish(outcome).await?,
         Begun::Answered(answered) => *answered,
     };
     let (answer, delivery) = answered.into_parts();
     let generation = answer.about().map_or(0, |about| about.generation);
-    Ok(delivery.map(|delivery| Lasting {
+    Ok(delivery.map(|delivery| PendingDelivery {
         generation,
         delivery,
     }))
@@ -230,7 +232,6 @@ async fn settle(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Id;
 
     fn response(result: &str) -> Message {
         Message::response(Some(&Id::Number(1)), "result", result)
@@ -239,31 +240,34 @@ mod tests {
     #[test]
     fn both_forms_of_a_task_are_one() {
         let task = |ttl| {
-            Some(Task {
+            Some(ServerTask {
                 id: "t1".to_owned(),
                 ttl,
             })
         };
         assert_eq!(
-            made_by(&response(
+            task_of_response(&response(
                 r#"{"resultType":"task","taskId":"t1","status":"working","ttlMs":5000}"#
             )),
             task(Duration::from_secs(5))
         );
         let older = r#"{"task":{"taskId":"t1","status":"working","ttl":null}}"#;
-        assert_eq!(made_by(&response(older)), task(DEFAULT_TTL));
+        assert_eq!(task_of_response(&response(older)), task(DEFAULT_TTL));
         assert_eq!(
-            made_by(&response(
+            task_of_response(&response(
                 r#"{"content":[],"structuredContent":{"taskId":"t1"}}"#
             )),
             None
         );
-        assert_eq!(made_by(&response(r#"{"content":[],"taskId":"t1"}"#)), None);
+        assert_eq!(
+            task_of_response(&response(r#"{"content":[],"taskId":"t1"}"#)),
+            None
+        );
     }
 
     #[test]
     fn only_a_task_that_is_over_came_to_something() {
-        let of = |state: &str| came_to(&response(state), false);
+        let of = |state: &str| task_outcome(&response(state), false);
         assert_eq!(of(r#"{"taskId":"t1","status":"working"}"#), None);
         assert_eq!(
             of(r#"{"taskId":"t1","status":"input_required","inputRequests":{}}"#),

@@ -10,7 +10,7 @@ use semel::model::Tenant;
 use semel_mcp::{
     era::Lowering,
     front::stdio,
-    guarded::Guard,
+    guarded::ToolGuard,
     link::{Caller, Connect},
     tower::{Server, Tower},
     upstream::Endpoint,
@@ -40,7 +40,7 @@ const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const STATE: &str = "vendor=1";
 
 async fn before(server: Server) -> Arc<dyn Connect> {
-    let guard = Guard::new(
+    let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",

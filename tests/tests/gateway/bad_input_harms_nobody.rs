@@ -12,7 +12,7 @@ use semel::model::Tenant;
 use semel_mcp::{
     era::Lowering,
     front::stdio,
-    guarded::Guard,
+    guarded::ToolGuard,
     link::{Caller, Connect, Upstream},
     tower::{Server, Tower},
 };
@@ -317,7 +317,7 @@ for line in sys.stdin:
 "#;
 
 async fn odd() -> Arc<dyn Connect> {
-    let guard = Guard::new(
+    let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",

@@ -11,7 +11,7 @@ use semel::model::Tenant;
 use semel_mcp::{
     era::Lowering,
     front::stdio,
-    guarded::Guard,
+    guarded::ToolGuard,
     link::{Caller, Connect},
     tower::{Server, Tower},
     upstream::Endpoint,
@@ -116,7 +116,7 @@ async fn before(server: &str) -> Arc<dyn Connect> {
     let command = ["python3", "-c", &[COMMON, server].concat()]
         .map(Into::into)
         .to_vec();
-    let guard = Guard::new(
+    let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",
@@ -465,7 +465,7 @@ async fn a_silent_server_is_taken_for_an_older_one() {
     let client = Arc::new(Heard::default());
     let silent = "import sys, json\nfor line in sys.stdin:\n    m = json.loads(line)\n    if m.get('method') == 'initialize': print(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': {'protocolVersion': '2024-11-05', 'capabilities': {}, 'serverInfo': {'name': 's', 'version': '1'}}}), flush=True)\n";
     let command = ["python3", "-c", silent].map(Into::into).to_vec();
-    let guard = Guard::new(
+    let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",
@@ -518,7 +518,7 @@ async fn on_the_network() -> Far {
 async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
     let far = on_the_network().await;
     let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
-    let guard = Guard::new(
+    let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",
@@ -582,7 +582,7 @@ async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
 async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
     let far = on_the_network().await;
     let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
-    let guard = Guard::new(
+    let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",

@@ -13,7 +13,7 @@ use semel::model::Tenant;
 use semel_mcp::{
     era::Lowering,
     front::stdio,
-    guarded::Guard,
+    guarded::ToolGuard,
     link::{Caller, Connect},
     tower::{Server, Tower},
     upstream::Endpoint,
@@ -55,7 +55,7 @@ async fn regional() -> Far {
 
 async fn before(far: &Far, setup: Setup) -> Arc<dyn Connect> {
     let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
-    let guard = Guard::new(semel(setup).await, Arc::new(config()), "bank", "");
+    let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
     Arc::new(Lowering::over(Arc::new(Tower::new(
         guard,
         Server::Endpoint(Arc::new(endpoint)),

@@ -10,7 +10,7 @@ use crate::{
 use futures_util::{StreamExt, stream};
 use semel_mcp::{
     era::Lowering,
-    guarded::Guard,
+    guarded::ToolGuard,
     tower::{Server, Tower},
     upstream::Endpoint,
 };
@@ -105,7 +105,7 @@ async fn gateway(far: &Far, is_off: bool) -> Gateway {
         is_off,
         ..Setup::default()
     };
-    let guard = Guard::new(semel(setup).await, Arc::new(config()), "bank", "");
+    let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
     let endpoint = Arc::new(Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap());
     Gateway::connecting(Arc::new(Lowering::over(Arc::new(Tower::new(
         guard,

@@ -10,7 +10,7 @@ use semel::{
 use semel_config::{Config, Surroundings};
 use semel_mcp::{
     front::stdio,
-    guarded::{Guard, Guarded, Probes},
+    guarded::{GuardLayer, ToolGuard, ToolProber},
     link::{Caller, Client, Exchange, Lost, Upstream},
     wire::{Id, Kind, Message},
 };
@@ -117,7 +117,7 @@ pub struct Setup {
     /// What `semel.toml` says.
     pub file: &'static str,
     /// What runs the policy's probes.
-    pub probes: Option<Arc<Probes>>,
+    pub probes: Option<Arc<ToolProber>>,
     /// Where the ledger is kept.
     pub store: Arc<MemoryStore>,
 }
@@ -148,9 +148,12 @@ impl Agent {
         let client = stdio::line_client(far_write);
         let (is_trusted, probes) = (setup.is_trusted, setup.probes.clone());
         let config = Arc::new(config_of(setup.file));
-        let guard = Guard::new(semel(setup).await, config, "bank", "").trusting(is_trusted);
-        let guard = probes.into_iter().fold(guard, Guard::probing);
-        let guarded = Arc::new(Guarded::over(Arc::new(guard), server));
+        let guard = ToolGuard::new(semel(setup).await, config, "bank", "").with_trust(is_trusted);
+        let guard = match probes {
+            Some(prober) => guard.with_prober(prober),
+            None => guard,
+        };
+        let guarded = Arc::new(GuardLayer::new(Arc::new(guard), server));
         tokio::spawn(stdio::serve_client(
             far_read,
             client,

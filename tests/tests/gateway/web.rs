@@ -10,7 +10,7 @@ use semel::model::Tenant;
 use semel_mcp::{
     access::Authenticator,
     front::http::HttpServer,
-    guarded::{Guard, Guarded},
+    guarded::{GuardLayer, ToolGuard},
     limits::HttpLimits,
     link::{Client, Connect, NoServer, Upstream},
 };
@@ -22,14 +22,14 @@ use tokio_util::sync::CancellationToken;
 /// Connects to one server, guarded.
 #[derive(Debug)]
 struct Before {
-    guard: Arc<Guard>,
+    guard: Arc<ToolGuard>,
     server: Arc<dyn Upstream>,
 }
 
 #[async_trait]
 impl Connect for Before {
     async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
-        Ok(Arc::new(Guarded::over(
+        Ok(Arc::new(GuardLayer::new(
             Arc::clone(&self.guard),
             Arc::clone(&self.server),
         )))
@@ -45,7 +45,7 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway before this server, with everything as it is without a configuration.
     pub async fn before(server: &Arc<Server>) -> Self {
-        let guard = Arc::new(Guard::new(
+        let guard = Arc::new(ToolGuard::new(
             semel(Setup::default()).await,
             Arc::new(config()),
             "bank",

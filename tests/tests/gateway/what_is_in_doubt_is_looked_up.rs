@@ -5,7 +5,7 @@ use crate::{
     scene::{Agent, Setup},
     server::{Fate, Scripted},
 };
-use semel_mcp::guarded::Probes;
+use semel_mcp::guarded::ToolProber;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const LISTED: Fate = Fate::Answered(
     r#"{"content":[],"structuredContent":{"payments":[{"amount":30}]}}"#,
 );
 
-fn looking(probes: Probes) -> Setup {
+fn looking(probes: ToolProber) -> Setup {
     let settings = json!({
         "operation": "pay",
         "identity": ["/amount"],
@@ -39,10 +39,10 @@ const SILENT: &str =
 #[tokio::test]
 async fn a_tool_that_only_reads_finds_the_payment() {
     for (tools, probes) in [
-        (HONEST, Probes::default()),
+        (HONEST, ToolProber::default()),
         (
             SILENT,
-            Probes::default().naming(["list_payments".to_owned()]),
+            ToolProber::default().with_allowed_tools(["list_payments".to_owned()]),
         ),
     ] {
         let server = Scripted::new(tools, [Fate::Lost, LISTED]);
@@ -66,7 +66,7 @@ async fn a_tool_that_only_reads_finds_the_payment() {
 #[tokio::test]
 async fn a_tool_that_may_do_something_is_not_used_to_look() {
     let server = Scripted::new(SILENT, [Fate::Lost, LISTED]);
-    let mut agent = Agent::of(looking(Probes::default()), server.clone()).await;
+    let mut agent = Agent::of(looking(ToolProber::default()), server.clone()).await;
     agent.pay(1, 30).await;
     let (answer, _) = agent.answer().await;
     assert!(

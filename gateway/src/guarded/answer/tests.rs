@@ -140,7 +140,7 @@ fn refused(reason: &str, next: NextStep) -> Answer {
     }
 }
 
-/// Every answer, for every reason that makes a difference to its reader.
+/// Every answer, with every reason that changes its text.
 fn answers() -> Vec<(&'static str, Answer)> {
     let again = |after_ms| NextStep::CallAgain { after_ms };
     let lost = "no answer: the server ended";
@@ -176,7 +176,7 @@ fn answers() -> Vec<(&'static str, Answer)> {
             ),
         ),
         (
-            "executed, turned away",
+            "executed, rejected",
             executed(
                 about(),
                 failure("no such charge"),
@@ -303,27 +303,25 @@ fn answers() -> Vec<(&'static str, Answer)> {
             refused("the ledger cannot be used: locked", again(Some(5_000))),
         ),
         (
-            "refused, nobody set the tool up",
+            "refused, the tool is not set up",
             refused("no policy is set up for the tool", NextStep::AskAPerson),
         ),
     ]
 }
 
 fn read(answer: &Answer, has_output_schema: bool) -> Value {
-    let look_with = ["get_refund".to_owned(), "list_refunds".to_owned()];
-    let look_with = if has_output_schema {
-        &look_with[..0]
+    let lookup_tools = ["get_refund".to_owned(), "list_refunds".to_owned()];
+    let lookup_tools = if has_output_schema {
+        &lookup_tools[..0]
     } else {
-        &look_with[..]
+        &lookup_tools[..]
     };
-    let (id, subject) = (
-        Id::Number(7),
-        TextSubject {
-            tool: "refund",
-            lookup_tools: look_with,
-        },
-    );
-    let message = Reader {
+    let id = Id::Number(7);
+    let subject = TextSubject {
+        tool: "refund",
+        lookup_tools,
+    };
+    let message = ResponseBuilder {
         id: &id,
         subject,
         has_output_schema,
@@ -336,7 +334,7 @@ fn read(answer: &Answer, has_output_schema: bool) -> Value {
 
 #[test]
 fn what_a_model_reads() {
-    let told: Vec<_> = answers()
+    let texts: Vec<_> = answers()
         .iter()
         .map(|(name, answer)| {
             let response = read(answer, false);
@@ -346,7 +344,7 @@ fn what_a_model_reads() {
             )
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n\n"));
+    insta::assert_snapshot!(texts.join("\n\n"));
 }
 
 #[test]
@@ -376,7 +374,7 @@ fn the_server_s_own_words_are_there_wherever_it_answered() {
             "boom",
         ];
         let spoke = |outcome: &Outcome| !matches!(outcome, Outcome::Unanswered(_));
-        if said(&answer).is_some_and(spoke) {
+        if server_outcome(&answer).is_some_and(spoke) {
             let text = read(&answer, false).to_string();
             assert!(
                 words.iter().any(|word| text.contains(word)),
@@ -390,14 +388,12 @@ fn the_server_s_own_words_are_there_wherever_it_answered() {
 fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
     let body = r#"{"z":1.10,"content":[ {"type":"text","text":"\u0041"}],"_meta":{"own":[1.0]}}"#;
     let own = Message::response(Some(&Id::Text("other".into())), "result", body);
-    let (id, subject) = (
-        Id::Number(7),
-        TextSubject {
-            tool: "refund",
-            lookup_tools: &[],
-        },
-    );
-    let reader = Reader {
+    let id = Id::Number(7);
+    let subject = TextSubject {
+        tool: "refund",
+        lookup_tools: &[],
+    };
+    let builder = ResponseBuilder {
         id: &id,
         subject,
         has_output_schema: false,
@@ -410,12 +406,13 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
         "",
         NextStep::Nothing,
     );
-    let text = reader.response(&plain, Some(&own));
-    let (untouched, marked) = (&body[..body.len() - 2], r#","dev.semel/answer":"executed""#);
+    let text = builder.response(&plain, Some(&own));
+    let untouched = &body[..body.len() - 2];
+    let added = r#","dev.semel/answer":"executed""#;
     assert!(
         text.body()
             .unwrap()
-            .starts_with(&format!("{untouched}{marked}")),
+            .starts_with(&format!("{untouched}{added}")),
         "{}",
         text.text()
     );
@@ -423,20 +420,18 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
         why: UnguardedReason::Policy,
         outcome: result("unused"),
     };
-    assert_eq!(reader.response(&passed, Some(&own)).body(), Some(body));
+    assert_eq!(builder.response(&passed, Some(&own)).body(), Some(body));
 }
 
 #[test]
-fn a_reader_of_the_newer_era_is_told_that_a_result_is_complete() {
-    let (id, subject) = (
-        Id::Number(7),
-        TextSubject {
-            tool: "refund",
-            lookup_tools: &[],
-        },
-    );
+fn a_client_of_the_newer_version_reads_that_a_result_is_complete() {
+    let id = Id::Number(7);
+    let subject = TextSubject {
+        tool: "refund",
+        lookup_tools: &[],
+    };
     for has_result_types in [true, false] {
-        let reader = Reader {
+        let builder = ResponseBuilder {
             id: &id,
             subject,
             has_output_schema: false,
@@ -444,7 +439,7 @@ fn a_reader_of_the_newer_era_is_told_that_a_result_is_complete() {
         };
         for (name, answer) in answers() {
             let response: Value =
-                serde_json::from_str(reader.response(&answer, None).text()).unwrap();
+                serde_json::from_str(builder.response(&answer, None).text()).unwrap();
             let Some(result) = response.get("result") else {
                 continue;
             };
@@ -457,13 +452,13 @@ fn a_reader_of_the_newer_era_is_told_that_a_result_is_complete() {
     }
     let asked = r#"{"resultType":"input_required","requestState":"s"}"#;
     let own = Message::response(Some(&id), "result", asked);
-    let reader = Reader {
+    let builder = ResponseBuilder {
         id: &id,
         subject,
         has_output_schema: false,
         has_result_types: true,
     };
-    let response = reader.response(&running(Some("c")), Some(&own));
+    let response = builder.response(&running(Some("c")), Some(&own));
     assert!(
         response.text().contains("input_required"),
         "what has a type keeps it: {}",

@@ -11,17 +11,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn claims_become_facts_and_what_is_no_claim_does_not() {
-    let catalog = Catalog::default();
+    let catalog = ToolCatalog::default();
     let page = r#"{"tools":[
         {"name":"a","annotations":{"readOnlyHint":true,"title":"A"},"outputSchema":{}},
         {"name":"b","annotations":{"readOnlyHint":"yes"}},
         {"name":"c"}],"nextCursor":"2"}"#;
-    let next = catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page));
-    assert_eq!(next, Some(Next::Page("2".to_owned())));
+    let next = catalog.add_page(&Message::response(Some(&Id::Number(1)), "result", page));
+    assert_eq!(next, Some(NextPage::Cursor("2".to_owned())));
     let facts = |name: &str| -> Vec<_> {
         catalog
-            .tools()
-            .known
+            .state()
+            .tools
             .get(name)
             .map(|tool| tool.hints.facts().collect())
             .unwrap_or_default()
@@ -32,31 +32,31 @@ fn claims_become_facts_and_what_is_no_claim_does_not() {
 
 #[test]
 fn tools_to_look_with_only_read_and_the_likeliest_come_first() {
-    let catalog = Catalog::default();
+    let catalog = ToolCatalog::default();
     let page = r#"{"tools":[
         {"name":"list_users","annotations":{"readOnlyHint":true}},
         {"name":"get_refund","annotations":{"readOnlyHint":true}},
         {"name":"wipe","annotations":{"readOnlyHint":true,"destructiveHint":true}},
         {"name":"create_refund"}]}"#;
-    catalog.learn(&Message::response(Some(&Id::Number(1)), "result", page));
+    catalog.add_page(&Message::response(Some(&Id::Number(1)), "result", page));
     assert_eq!(
-        catalog.look_with("create_refund"),
+        catalog.lookup_tools("create_refund"),
         ["get_refund", "list_users"]
     );
 }
 
-/// A server that lists its tools the so-manieth time that it is asked, or never.
+/// A server that lists its tools the n-th time that it is asked, or never.
 #[derive(Debug)]
-struct Slow {
+struct SlowServer {
     asked: AtomicUsize,
     answers_at: usize,
-    told: Mutex<Vec<String>>,
+    messages: Mutex<Vec<String>>,
 }
 
 #[async_trait]
-impl Upstream for Slow {
+impl Upstream for SlowServer {
     async fn pass(&self, message: Message, _: &Exchange) {
-        self.told.lock().unwrap().push(message.text().to_owned());
+        self.messages.lock().push(message.text().to_owned());
     }
 
     async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
@@ -73,11 +73,11 @@ impl Upstream for Slow {
     async fn close(&self) {}
 }
 
-fn slow(answers_at: usize) -> (Arc<Slow>, Arc<dyn Upstream>, Exchange) {
-    let server = Arc::new(Slow {
+fn slow(answers_at: usize) -> (Arc<SlowServer>, Arc<dyn Upstream>, Exchange) {
+    let server = Arc::new(SlowServer {
         asked: AtomicUsize::new(0),
         answers_at,
-        told: Mutex::default(),
+        messages: Mutex::default(),
     });
     let exchange = Exchange::new(
         Arc::new(Nobody),
@@ -89,28 +89,27 @@ fn slow(answers_at: usize) -> (Arc<Slow>, Arc<dyn Upstream>, Exchange) {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_later() {
     let (server, below, exchange) = slow(2);
-    let (catalog, meta) = (Catalog::default(), Members::default());
+    let (catalog, meta) = (ToolCatalog::default(), Members::default());
     let began = Instant::now();
     for _ in 0..3 {
         assert_eq!(
-            *catalog.tool("pay", &below, &exchange, &meta).await,
-            Known::default()
+            *catalog.find_tool("pay", &below, &exchange, &meta).await,
+            ToolInfo::default()
         );
     }
-    assert_eq!(began.elapsed(), LISTED_WITHIN, "the first one alone waits");
+    assert_eq!(began.elapsed(), LIST_TIMEOUT, "the first one alone waits");
     assert_eq!(server.asked.load(Ordering::SeqCst), 1);
     assert!(
         server
-            .told
+            .messages
             .lock()
-            .unwrap()
             .first()
-            .is_some_and(|told| told.contains("notifications/cancelled"))
+            .is_some_and(|message| message.contains("notifications/cancelled"))
     );
-    tokio::time::advance(SILENT_FOR).await;
+    tokio::time::advance(RETRY_LIST_AFTER).await;
     assert!(
         catalog
-            .tool("pay", &below, &exchange, &meta)
+            .find_tool("pay", &below, &exchange, &meta)
             .await
             .has_output_schema,
         "it is asked again, and tells"
@@ -120,20 +119,20 @@ async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_its_server_does_not_list_is_known_as_that_only_where_the_list_is_whole() {
     let (_, below, exchange) = slow(1);
-    let (catalog, meta) = (Catalog::default(), Members::default());
-    let facts = |known: &Known| known.facts(&Map::new()).collect::<Vec<_>>();
+    let (catalog, meta) = (ToolCatalog::default(), Members::default());
+    let facts = |known: &ToolInfo| known.facts(&Map::new()).collect::<Vec<_>>();
     assert_eq!(
-        facts(&*catalog.tool("py", &below, &exchange, &meta).await),
+        facts(&*catalog.find_tool("py", &below, &exchange, &meta).await),
         [("server.lists-tool", Value::from(false))]
     );
     assert_eq!(
-        facts(&*catalog.tool("pay", &below, &exchange, &meta).await),
+        facts(&*catalog.find_tool("pay", &below, &exchange, &meta).await),
         []
     );
     let (_, silent, exchange) = slow(usize::MAX);
-    let catalog = Catalog::default();
+    let catalog = ToolCatalog::default();
     assert_eq!(
-        facts(&*catalog.tool("py", &silent, &exchange, &meta).await),
+        facts(&*catalog.find_tool("py", &silent, &exchange, &meta).await),
         []
     );
 }

@@ -1,0 +1,46 @@
+//! Delivery of an outcome to a client, and its acknowledgement in the ledger.
+
+use super::{ToolGuard, delivery_log};
+use crate::{link::Exchange, wire::Message};
+use semel::{model::Call, runtime::Delivery};
+
+/// An outcome that is kept until its delivery is acknowledged.
+#[derive(Debug)]
+pub(super) struct PendingDelivery {
+    pub(super) generation: u32,
+    pub(super) delivery: Delivery,
+}
+
+impl ToolGuard {
+    /// Sends the response to `call`, and acknowledges a pending delivery. Returns whether nothing is left to acknowledge.
+    pub(super) async fn deliver_response(
+        &self,
+        response: Message,
+        call: &Call,
+        pending: Option<PendingDelivery>,
+        exchange: &Exchange,
+    ) -> bool {
+        let Some(pending) = pending else {
+            // Without a pending delivery nothing depends on the client's receipt.
+            let _ = exchange.client.deliver(response).await;
+            return true;
+        };
+        let _in_progress = self
+            .delivery_log
+            .begin(delivery_log::call_identity(call), pending.generation);
+        let is_written = exchange.client.deliver(response).await.is_ok();
+        let is_delivered = is_written && self.counts_as_delivered(call.tool(), exchange);
+        if is_delivered {
+            pending.delivery.taken_soon().await;
+        }
+        is_delivered
+    }
+
+    /// Returns whether a response that was just written counts as received.
+    fn counts_as_delivered(&self, tool: &str, exchange: &Exchange) -> bool {
+        let Some(within) = self.config.tool(tool).taken_within else {
+            return false;
+        };
+        exchange.began.elapsed() <= within && !exchange.nobody_waits.is_cancelled()
+    }
+}

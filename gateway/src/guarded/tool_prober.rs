@@ -1,0 +1,133 @@
+//! Probes of policies: calls of a read-only tool that look for an effect, over a connection that a client of the same tenant
+//! has open.
+
+use super::{ToolGuard, new_request_id, outcome, protocol_meta};
+use crate::{
+    link::{Caller, Exchange, Nobody, Upstream},
+    wire::{Members, Message, method},
+};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use semel::{
+    model::{Call, Outcome, Probe, Tenant},
+    runtime::Prober,
+};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Weak},
+};
+
+/// The number of connections beyond which those that have ended are dropped.
+const CONNECTIONS_MANY: usize = 1_024;
+
+/// Runs the probes of policies. A host is built with it before there is any connection; each [`ToolGuard`] that is given it
+/// registers its connections.
+///
+/// A probe must have no effect, so it runs only with a tool that its server declares read-only, or that the operator named.
+#[derive(Debug, Default)]
+pub struct ToolProber {
+    connections: Mutex<HashMap<(String, Tenant), ProbeConnection>>,
+    allowed_tools: HashSet<String>,
+}
+
+/// The connection of a tenant's last call.
+#[derive(Debug, Clone)]
+struct ProbeConnection {
+    guard: Weak<ToolGuard>,
+    below: Weak<dyn Upstream>,
+    caller: Arc<Caller>,
+    /// The metadata that the newer protocol version requires in each request.
+    meta: Members,
+}
+
+impl ToolProber {
+    /// Allows probes with these tools, whatever their server declares. The names are those that clients use.
+    #[must_use]
+    pub fn with_allowed_tools(mut self, tools: impl IntoIterator<Item = String>) -> Self {
+        self.allowed_tools.extend(tools);
+        self
+    }
+
+    /// Uses this connection for probes of the tenant's calls from now on.
+    pub(super) fn register(
+        &self,
+        guard: &Arc<ToolGuard>,
+        below: &Arc<dyn Upstream>,
+        exchange: &Exchange,
+        meta: &Members,
+    ) {
+        let caller = Arc::clone(&exchange.caller);
+        let key = (guard.server.clone(), caller.tenant.clone());
+        let connection = ProbeConnection {
+            guard: Arc::downgrade(guard),
+            below: Arc::downgrade(below),
+            caller,
+            meta: meta.clone(),
+        };
+        let mut connections = self.connections.lock();
+        if connections.len() >= CONNECTIONS_MANY {
+            connections.retain(|_, connection| connection.below.strong_count() > 0);
+        }
+        connections.insert(key, connection);
+    }
+
+    fn find_connection(&self, call: &Call) -> Option<ProbeConnection> {
+        let facts = call.facts();
+        let server = facts.get("server").and_then(Value::as_str)?.to_owned();
+        let key = (server, call.tenant().clone());
+        self.connections.lock().get(&key).cloned()
+    }
+}
+
+#[async_trait]
+impl Prober for ToolProber {
+    async fn probe(&self, call: &Call, probe: &Probe) -> Outcome {
+        let no_connection = || Outcome::not_sent("no connection to the server is open for a probe");
+        let Some(connection) = self.find_connection(call) else {
+            return no_connection();
+        };
+        let (Some(guard), Some(below)) = (connection.guard.upgrade(), connection.below.upgrade())
+        else {
+            return no_connection();
+        };
+        let meta = &connection.meta;
+        let exchange = Exchange::new(Arc::new(Nobody), connection.caller);
+        let tool = guard
+            .catalog
+            .find_tool(&probe.tool, &below, &exchange, meta)
+            .await;
+        let client_name = format!("{}{}", guard.prefix, probe.tool);
+        if !tool.hints.is_read_only() && !self.allowed_tools.contains(&client_name) {
+            return Outcome::not_sent(format!(
+                "`{}` is not declared read-only, so it is not used for a probe: name another tool in the policy's probe, \
+                 or this one in `probe_tools` of `[mcp]`",
+                probe.tool
+            ));
+        }
+        let mut headers = Vec::new();
+        if let Some(arguments) = probe.arguments.as_object() {
+            tool.header_parameters.set_headers(arguments, &mut headers);
+        }
+        let exchange = Exchange {
+            headers: headers.into(),
+            ..exchange
+        };
+        match below.ask(probe_request(probe, meta), &exchange).await {
+            Ok(response) => outcome::from_response(&response),
+            Err(lost) => outcome::from_loss(lost),
+        }
+    }
+}
+
+fn probe_request(probe: &Probe, request_meta: &Members) -> Message {
+    let mut params = Map::new();
+    params.insert("name".to_owned(), json!(probe.tool));
+    params.insert("arguments".to_owned(), probe.arguments.clone());
+    let meta = protocol_meta(request_meta);
+    if !meta.is_empty() {
+        params.insert("_meta".to_owned(), Value::Object(meta));
+    }
+    let params = Value::Object(params).to_string();
+    Message::request(&new_request_id(), method::TOOLS_CALL, &params)
+}
