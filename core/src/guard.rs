@@ -194,10 +194,12 @@ impl Guard {
         let phase = std::mem::replace(&mut self.phase, GuardPhase::Finished);
         match (phase, event) {
             (GuardPhase::Claiming, GuardEvent::Claimed(claimed)) => {
-                self.claimed(claimed, elapsed_ms)
+                self.on_claimed(claimed, elapsed_ms)
             }
-            (GuardPhase::Marking(grant), GuardEvent::Marked(marked)) => self.marked(grant, marked),
-            (GuardPhase::Running(grant), GuardEvent::Ran(outcome)) => self.ran(grant, outcome),
+            (GuardPhase::Marking(grant), GuardEvent::Marked(marked)) => {
+                self.on_marked(grant, marked)
+            }
+            (GuardPhase::Running(grant), GuardEvent::Ran(outcome)) => self.on_ran(grant, outcome),
             (GuardPhase::RunningOpen, GuardEvent::Ran(outcome)) => self.ran_open(outcome),
             (
                 GuardPhase::Running(grant),
@@ -211,64 +213,66 @@ impl Guard {
                     continuation,
                     limit_seconds,
                 };
-                self.enter(GuardPhase::Suspending(grant), action)
+                self.enter_phase(GuardPhase::Suspending(grant), action)
             }
             (GuardPhase::RunningOpen, GuardEvent::Suspended { .. }) => self.ran_open(goes_on()),
             (GuardPhase::Suspending(grant), GuardEvent::Written(written)) => {
-                self.suspended(grant, written)
+                self.on_suspended(grant, written)
             }
             (GuardPhase::Judging { grant, outcome }, GuardEvent::Judged(judged)) => {
-                self.judged(grant, outcome, judged)
+                self.on_judged(grant, outcome, judged)
             }
             (GuardPhase::JudgingOpen(outcome), GuardEvent::Judged(judged)) => {
                 self.judged_open(outcome, judged)
             }
-            (GuardPhase::Settling(own), GuardEvent::Written(written)) => self.settled(own, written),
+            (GuardPhase::Settling(own), GuardEvent::Written(written)) => {
+                self.on_settled(own, written)
+            }
             (GuardPhase::Releasing { why }, GuardEvent::Written(_)) => {
-                self.finish(CallEnd::Unmarked(why))
+                self.finish_call(CallEnd::Unmarked(why))
             }
-            (GuardPhase::Holding, GuardEvent::Written(written)) => self.held(written),
-            (GuardPhase::Waiting, GuardEvent::Woken) => self.claim(),
+            (GuardPhase::Holding, GuardEvent::Written(written)) => self.on_held(written),
+            (GuardPhase::Waiting, GuardEvent::Woken) => self.claim_again(),
             (GuardPhase::Recovering(reading), GuardEvent::Recovered(recovered)) => {
-                self.recovered(reading, recovered, elapsed_ms)
+                self.on_recovered(reading, recovered, elapsed_ms)
             }
-            (GuardPhase::Delaying { reading }, GuardEvent::Woken) => self.resolve(reading),
+            (GuardPhase::Delaying { reading }, GuardEvent::Woken) => self.request_retry(reading),
             (GuardPhase::Resolving(reading), GuardEvent::Claimed(resolved)) => {
-                self.resolved(reading, resolved)
+                self.on_retry_granted(reading, resolved)
             }
             (GuardPhase::Looking { reading, probe }, GuardEvent::Claimed(looked)) => {
-                self.looked(reading, probe, looked)
+                self.on_probe_granted(reading, probe, looked)
             }
             (GuardPhase::Probing { reading, probe }, GuardEvent::Ran(answer)) => {
-                self.probed(reading, probe, answer)
+                self.on_probed(reading, probe, answer)
             }
-            (GuardPhase::Weighing, GuardEvent::Weighed(weighed)) => self.weighed(weighed),
+            (GuardPhase::Weighing, GuardEvent::Weighed(weighed)) => self.on_weighed(weighed),
             (GuardPhase::JudgingFound { found }, GuardEvent::Judged(judged)) => {
                 self.judged_found(found, judged)
             }
             (GuardPhase::Seeing(then), GuardEvent::Written(written)) => {
-                self.seen(then, written, elapsed_ms)
+                self.on_probe_reported(then, written, elapsed_ms)
             }
-            (phase, event) => self.finish(CallEnd::Broken(format!(
+            (phase, event) => self.finish_call(CallEnd::Broken(format!(
                 "`{event:?}` came while `{phase:?}` was under way"
             ))),
         }
     }
 
-    fn enter(&mut self, phase: GuardPhase, action: GuardAction) -> GuardAction {
+    fn enter_phase(&mut self, phase: GuardPhase, action: GuardAction) -> GuardAction {
         self.phase = phase;
         action
     }
 
-    fn finish(&mut self, end: CallEnd) -> GuardAction {
-        self.enter(GuardPhase::Finished, GuardAction::Finish(Box::new(end)))
+    fn finish_call(&mut self, end: CallEnd) -> GuardAction {
+        self.enter_phase(GuardPhase::Finished, GuardAction::Finish(Box::new(end)))
     }
 
     fn take_own(&mut self) -> Option<Outcome> {
         self.own.take().map(|(_, outcome)| outcome)
     }
 
-    fn claim(&mut self) -> GuardAction {
+    fn claim_again(&mut self) -> GuardAction {
         let action = match &self.resumes {
             Some(continuation) => GuardAction::Continue {
                 continuation: continuation.clone(),
@@ -277,24 +281,24 @@ impl Guard {
                 read_undelivered: self.read_undelivered,
             },
         };
-        self.enter(GuardPhase::Claiming, action)
+        self.enter_phase(GuardPhase::Claiming, action)
     }
 
-    fn claimed(
+    fn on_claimed(
         &mut self,
         claimed: Result<RecordReading, GuardLedgerError>,
         elapsed_ms: u64,
     ) -> GuardAction {
         match claimed {
             Err(GuardLedgerError::Refused(_)) if self.resumes.is_some() => {
-                self.finish(CallEnd::Unmarked(nothing_waits()))
+                self.finish_call(CallEnd::Unmarked(nothing_waits()))
             }
             Err(fault) if self.resumes.is_some() => self.ledger_away(fault),
             Err(fault) => self.without_ledger(fault),
             Ok(reading) => match reading.reply.clone() {
-                Reply::Granted(grant) => self.granted(grant),
-                Reply::Told(told) => self.told(reading, &told, elapsed_ms),
-                Reply::MayLook { .. } => self.finish(CallEnd::Broken(
+                Reply::Granted(grant) => self.on_granted(grant),
+                Reply::Told(told) => self.on_recorded(reading, &told, elapsed_ms),
+                Reply::MayLook { .. } => self.finish_call(CallEnd::Broken(
                     "a claim was answered by a right to look".to_owned(),
                 )),
             },
@@ -307,39 +311,44 @@ impl Guard {
         if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0
         {
             self.runs += 1;
-            return self.enter(GuardPhase::RunningOpen, GuardAction::RunOpen);
+            return self.enter_phase(GuardPhase::RunningOpen, GuardAction::RunOpen);
         }
         self.ledger_away(fault)
     }
 
     fn ledger_away(&mut self, fault: GuardLedgerError) -> GuardAction {
         let own = self.take_own();
-        self.finish(CallEnd::LedgerAway { fault, own })
+        self.finish_call(CallEnd::LedgerAway { fault, own })
     }
 
-    fn granted(&mut self, grant: Grant) -> GuardAction {
+    fn on_granted(&mut self, grant: Grant) -> GuardAction {
         if grant.marks.iter().any(|mark| !mark.settled) {
             let action = GuardAction::Mark(grant.clone());
-            return self.enter(GuardPhase::Marking(grant), action);
+            return self.enter_phase(GuardPhase::Marking(grant), action);
         }
-        self.run(grant)
+        self.run_tool(grant)
     }
 
-    fn run(&mut self, grant: Grant) -> GuardAction {
+    fn run_tool(&mut self, grant: Grant) -> GuardAction {
         self.runs += 1;
         let action = GuardAction::Run(grant.clone());
-        self.enter(GuardPhase::Running(grant), action)
+        self.enter_phase(GuardPhase::Running(grant), action)
     }
 
     /// Remembers what a reader of an undelivered outcome is owed.
-    fn note(&mut self, reading: &RecordReading) {
+    fn note_outcome(&mut self, reading: &RecordReading) {
         if !reading.delivered {
             self.read_undelivered.get_or_insert(reading.generation);
         }
     }
 
-    fn told(&mut self, reading: RecordReading, told: &ClaimReply, elapsed_ms: u64) -> GuardAction {
-        self.note(&reading);
+    fn on_recorded(
+        &mut self,
+        reading: RecordReading,
+        told: &ClaimReply,
+        elapsed_ms: u64,
+    ) -> GuardAction {
+        self.note_outcome(&reading);
         match told {
             ClaimReply::Running {
                 continuation: None,
@@ -347,7 +356,7 @@ impl Guard {
             } => {
                 let left = self.allowance.wait_ms.saturating_sub(elapsed_ms);
                 if left == 0 {
-                    return self.finish(CallEnd::Told(reading));
+                    return self.finish_call(CallEnd::Told(reading));
                 }
                 // No notification comes when a lease ends, so the guard checks again at that time.
                 let at_most_ms = left.min((*lease_ms).max(1));
@@ -356,9 +365,9 @@ impl Guard {
                     version: reading.version,
                     at_most_ms,
                 };
-                self.enter(GuardPhase::Waiting, action)
+                self.enter_phase(GuardPhase::Waiting, action)
             }
-            ClaimReply::InDoubt => self.recover(reading),
+            ClaimReply::InDoubt => self.ask_policy(reading),
             _ => self.finish_told(reading),
         }
     }

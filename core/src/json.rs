@@ -11,7 +11,7 @@ mod walk;
 use crate::model::kind_of;
 use serde_json::{Map, Value};
 use std::fmt;
-use walk::Walk;
+use walk::TreeWalk;
 
 pub use canonical::canonical;
 pub(crate) use canonical::canonical_object;
@@ -138,19 +138,19 @@ pub enum JsonError {
 /// # Errors
 /// If it is larger or deeper than `limits` allow.
 pub fn check(value: &Value, limits: &JsonLimits) -> Result<(), JsonError> {
-    within(Walk::over(value), 0, limits)
+    within(TreeWalk::over(value), 0, limits)
 }
 
 /// The same of an object that is no value by itself, such as the arguments of a call.
 pub fn check_object(members: &Map<String, Value>, limits: &JsonLimits) -> Result<(), JsonError> {
     within(
-        Walk::over_members(members),
+        TreeWalk::over_members(members),
         brackets_and_commas(members.len()),
         limits,
     )
 }
 
-fn within(mut walk: Walk<'_>, mut bytes: usize, limits: &JsonLimits) -> Result<(), JsonError> {
+fn within(mut walk: TreeWalk<'_>, mut bytes: usize, limits: &JsonLimits) -> Result<(), JsonError> {
     while let Some(value) = walk.next() {
         bytes = bytes
             .saturating_add(size_without_children(value))
@@ -190,7 +190,7 @@ fn brackets_and_commas(children: usize) -> usize {
 /// integer or as a float without a fraction. RFC 8785 would merge such integers, so they may not
 /// decide what an operation is.
 pub(crate) fn inexact_integer(value: &Value) -> Option<String> {
-    let mut walk = Walk::over(value);
+    let mut walk = TreeWalk::over(value);
     while let Some(value) = walk.next() {
         if let Value::Number(number) = value
             && is_inexact(number)

@@ -17,7 +17,7 @@ use crate::{
     ledger::OperationGeneration,
     model::{Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name},
 };
-use encoding::{Message, Purpose};
+use encoding::{DigestMessage, DigestPurpose};
 
 pub use fault::{
     FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, FieldGroup, KeyError, UNDOES_MAX,
@@ -99,7 +99,7 @@ impl KeyScheme {
         if operation.scope == Scope::Run && call.run().is_none() {
             return Err(KeyError::NoRun);
         }
-        let message = self.message(Purpose::Operation, name_space, call.tenant());
+        let message = self.message(DigestPurpose::Operation, name_space, call.tenant());
         let message = in_scope(message, operation.scope, call)
             .text(&operation.name)
             .list(&fields::identity(&operation.identity)?, put_field)
@@ -115,14 +115,14 @@ impl KeyScheme {
     #[must_use]
     pub fn handle_key(&self, name_space: &str, tenant: &Tenant, handle: &str) -> StoreKey {
         let message = self
-            .message(Purpose::Handle, name_space, tenant)
+            .message(DigestPurpose::Handle, name_space, tenant)
             .text(handle);
         StoreKey::from_bytes(message.digest(self.secret.as_ref()))
     }
 
     /// Returns the key of a watched tool's tally for the day that began at `day_ms`.
     pub fn tally_key(&self, tool: &str, day_ms: u64) -> StoreKey {
-        let message = Message::new(Purpose::Tally, self.mode)
+        let message = DigestMessage::new(DigestPurpose::Tally, self.mode)
             .text(tool)
             .number(day_ms);
         StoreKey::from_bytes(message.digest(self.secret.as_ref()))
@@ -149,7 +149,7 @@ impl KeyScheme {
         operation: &Operation,
     ) -> Result<Fingerprint, KeyError> {
         let message = self
-            .message(Purpose::Content, name_space, tenant)
+            .message(DigestPurpose::Content, name_space, tenant)
             .text(&operation.name)
             .list(&fields::content(&operation.content)?, put_field);
         Ok(Fingerprint::from_bytes(
@@ -161,7 +161,7 @@ impl KeyScheme {
     /// and the run where the operation is scoped to it.
     #[must_use]
     pub fn call_digest(&self, name_space: &str, call: &Call, scope: Scope) -> CallDigest {
-        let message = self.message(Purpose::Call, name_space, call.tenant());
+        let message = self.message(DigestPurpose::Call, name_space, call.tenant());
         let message = in_scope(message, scope, call)
             .text(call.tool())
             .text(call.canonical_arguments());
@@ -171,21 +171,21 @@ impl KeyScheme {
     /// Returns the key that the target gets for a generation and series of an operation.
     #[must_use]
     pub fn downstream(&self, key: &StoreKey, generation: u32, series: u32) -> DownstreamKey {
-        let message = Message::new(Purpose::Downstream, self.mode)
+        let message = DigestMessage::new(DigestPurpose::Downstream, self.mode)
             .bytes(key.as_bytes())
             .number(generation.into())
             .number(series.into());
         DownstreamKey::new(message.digest(self.secret.as_ref()))
     }
 
-    fn message(&self, purpose: Purpose, name_space: &str, tenant: &Tenant) -> Message {
-        Message::new(purpose, self.mode)
+    fn message(&self, purpose: DigestPurpose, name_space: &str, tenant: &Tenant) -> DigestMessage {
+        DigestMessage::new(purpose, self.mode)
             .text(name_space)
             .text(tenant.as_str())
     }
 }
 
-fn in_scope(message: Message, scope: Scope, call: &Call) -> Message {
+fn in_scope(message: DigestMessage, scope: Scope, call: &Call) -> DigestMessage {
     match scope {
         Scope::Tenant => message.text("tenant"),
         // No run has an empty name.
@@ -195,7 +195,7 @@ fn in_scope(message: Message, scope: Scope, call: &Call) -> Message {
     }
 }
 
-fn put_field(message: Message, (name, value): &(&str, String)) -> Message {
+fn put_field(message: DigestMessage, (name, value): &(&str, String)) -> DigestMessage {
     message.text(name).text(value)
 }
 

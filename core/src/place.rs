@@ -9,7 +9,7 @@ mod pointer;
 mod tests;
 
 use crate::{json::ShownPointer, model::KeyPlace, model::kind_of};
-use pointer::{Blocked, Pointer};
+use pointer::{BlockedPath, ObjectPointer};
 use serde_json::{Map, Value};
 
 /// The most places that a key is put into.
@@ -159,10 +159,10 @@ impl PlacedCall {
 
 fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(), KeyPlaceError> {
     let at = || ShownPointer::new(pointer);
-    let place = Pointer::parse(pointer)
+    let place = ObjectPointer::parse(pointer)
         .map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?
         .place_in(arguments)
-        .map_err(|Blocked(found)| KeyPlaceError::Blocked { at: at(), found })?;
+        .map_err(|BlockedPath(found)| KeyPlaceError::Blocked { at: at(), found })?;
     if place.is_object() || place.is_array() {
         return Err(KeyPlaceError::Occupied {
             at: at(),
@@ -179,8 +179,8 @@ fn append(
     key: &str,
 ) -> Result<(), KeyPlaceError> {
     let at = || ShownPointer::new(pointer);
-    let parsed =
-        Pointer::parse(pointer).map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?;
+    let parsed = ObjectPointer::parse(pointer)
+        .map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?;
     match parsed.find_in(arguments) {
         Some(Value::String(text)) => {
             if !text.is_empty() && !text.ends_with('\n') {

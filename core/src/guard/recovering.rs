@@ -9,44 +9,44 @@ use crate::{
 };
 
 impl Guard {
-    pub(super) fn recover(&mut self, reading: RecordReading) -> GuardAction {
+    pub(super) fn ask_policy(&mut self, reading: RecordReading) -> GuardAction {
         let action = GuardAction::Recover(reading.clone());
-        self.enter(GuardPhase::Recovering(reading), action)
+        self.enter_phase(GuardPhase::Recovering(reading), action)
     }
 
-    pub(super) fn recovered(
+    pub(super) fn on_recovered(
         &mut self,
         reading: RecordReading,
         recovered: Result<Recovery, GuardPolicyError>,
         elapsed_ms: u64,
     ) -> GuardAction {
         match recovered {
-            Err(GuardPolicyError(why)) => self.hold(
+            Err(GuardPolicyError(why)) => self.hold_operation(
                 &reading,
                 format!("the policy could not say what to do: {why}"),
             ),
-            Ok(Recovery::Hold(reason)) => self.hold(&reading, reason),
+            Ok(Recovery::Hold(reason)) => self.hold_operation(&reading, reason),
             Ok(Recovery::Retry { .. }) if !self.allowance.can_run => self.in_doubt(reading),
-            Ok(Recovery::Retry { delay_ms: 0 }) => self.resolve(reading),
+            Ok(Recovery::Retry { delay_ms: 0 }) => self.request_retry(reading),
             Ok(Recovery::Retry { delay_ms }) => {
-                self.delay(reading, u64::from(delay_ms), elapsed_ms)
+                self.delay_retry(reading, u64::from(delay_ms), elapsed_ms)
             }
             Ok(Recovery::Probe(_)) if !self.allowance.can_probe => self.in_doubt(reading),
             Ok(Recovery::Probe(probe)) => {
                 let action = GuardAction::Look {
                     shown: reading.last.number,
                 };
-                self.enter(GuardPhase::Looking { reading, probe }, action)
+                self.enter_phase(GuardPhase::Looking { reading, probe }, action)
             }
         }
     }
 
     fn in_doubt(&mut self, reading: RecordReading) -> GuardAction {
         let own = self.take_own();
-        self.unsettled(reading, own)
+        self.finish_unsettled(reading, own)
     }
 
-    fn hold(&mut self, reading: &RecordReading, reason: String) -> GuardAction {
+    fn hold_operation(&mut self, reading: &RecordReading, reason: String) -> GuardAction {
         // What this call saw of an earlier attempt says nothing of the last.
         let own = self
             .own
@@ -58,36 +58,41 @@ impl Guard {
             outcome,
             reason,
         };
-        self.enter(GuardPhase::Holding, action)
+        self.enter_phase(GuardPhase::Holding, action)
     }
 
     /// The delay passes before the right is asked for, so that no lease has to be kept meanwhile.
-    fn delay(&mut self, reading: RecordReading, delay_ms: u64, elapsed_ms: u64) -> GuardAction {
+    fn delay_retry(
+        &mut self,
+        reading: RecordReading,
+        delay_ms: u64,
+        elapsed_ms: u64,
+    ) -> GuardAction {
         if elapsed_ms.saturating_add(delay_ms) > self.allowance.wait_ms {
             return self.in_doubt(reading);
         }
-        self.enter(
+        self.enter_phase(
             GuardPhase::Delaying { reading },
             GuardAction::Sleep { ms: delay_ms },
         )
     }
 
-    pub(super) fn resolve(&mut self, reading: RecordReading) -> GuardAction {
+    pub(super) fn request_retry(&mut self, reading: RecordReading) -> GuardAction {
         let action = GuardAction::Resolve {
             shown: reading.last.number,
         };
-        self.enter(GuardPhase::Resolving(reading), action)
+        self.enter_phase(GuardPhase::Resolving(reading), action)
     }
 
-    pub(super) fn resolved(
+    pub(super) fn on_retry_granted(
         &mut self,
         reading: RecordReading,
         resolved: Result<RecordReading, GuardLedgerError>,
     ) -> GuardAction {
         match resolved {
             Ok(granted) => match granted.reply {
-                Reply::Granted(grant) => self.granted(grant),
-                _ => self.claim(),
+                Reply::Granted(grant) => self.on_granted(grant),
+                _ => self.claim_again(),
             },
             Err(GuardLedgerError::Refused(refusal)) => self.not_resolved(reading, refusal),
             Err(fault) => self.ledger_away(fault),
@@ -99,22 +104,22 @@ impl Guard {
     /// must decide.
     fn not_resolved(&mut self, reading: RecordReading, refusal: Refusal) -> GuardAction {
         match refusal {
-            Refusal::NoRow { .. } | Refusal::NoRecord { .. } => self.claim(),
+            Refusal::NoRow { .. } | Refusal::NoRecord { .. } => self.claim_again(),
             Refusal::Rule {
                 rule: Rule::LastAttemptShown,
                 ..
-            } => self.claim(),
+            } => self.claim_again(),
             Refusal::Rule {
                 rule: Rule::SameCallAgain,
                 ..
             } => self.in_doubt(reading),
             Refusal::Rule { rule, .. } => {
-                self.hold(&reading, format!("nothing more is tried: {rule}"))
+                self.hold_operation(&reading, format!("nothing more is tried: {rule}"))
             }
         }
     }
 
-    pub(super) fn looked(
+    pub(super) fn on_probe_granted(
         &mut self,
         reading: RecordReading,
         probe: Probe,
@@ -124,16 +129,16 @@ impl Guard {
             Ok(granted) => match granted.reply {
                 Reply::MayLook { .. } => {
                     let action = GuardAction::Probe(probe.clone());
-                    self.enter(GuardPhase::Probing { reading, probe }, action)
+                    self.enter_phase(GuardPhase::Probing { reading, probe }, action)
                 }
-                _ => self.claim(),
+                _ => self.claim_again(),
             },
             Err(GuardLedgerError::Refused(refusal)) => self.not_resolved(reading, refusal),
             Err(fault) => self.ledger_away(fault),
         }
     }
 
-    pub(super) fn probed(
+    pub(super) fn on_probed(
         &mut self,
         reading: RecordReading,
         probe: Probe,
@@ -141,9 +146,9 @@ impl Guard {
     ) -> GuardAction {
         if let Outcome::Unanswered(silence) = answer {
             let reason = format!("the probe was not answered: {}", silence.reason);
-            return self.see(ProbeReport::Again { reason }, AfterProbe::Stop);
+            return self.report_probe(ProbeReport::Again { reason }, AfterProbe::Stop);
         }
-        self.enter(
+        self.enter_phase(
             GuardPhase::Weighing,
             GuardAction::Weigh {
                 reading,
@@ -153,35 +158,35 @@ impl Guard {
         )
     }
 
-    pub(super) fn weighed(
+    pub(super) fn on_weighed(
         &mut self,
         weighed: Result<ProbeVerdict, GuardPolicyError>,
     ) -> GuardAction {
         match weighed {
             Err(GuardPolicyError(why)) => {
                 let reason = format!("the policy could not weigh the probe's answer: {why}");
-                self.see(ProbeReport::Conflicting { reason }, AfterProbe::Claim)
+                self.report_probe(ProbeReport::Conflicting { reason }, AfterProbe::Claim)
             }
             Ok(ProbeVerdict::Landed(value)) => {
                 let found = Outcome::Returned(value);
                 let action = GuardAction::Judge {
                     outcome: found.clone(),
                 };
-                self.enter(GuardPhase::JudgingFound { found }, action)
+                self.enter_phase(GuardPhase::JudgingFound { found }, action)
             }
             Ok(ProbeVerdict::Absent) => {
                 let rerun_after_ms = self.allowance.timed_rerun_ms;
-                self.see(ProbeReport::NotFound { rerun_after_ms }, AfterProbe::Claim)
+                self.report_probe(ProbeReport::NotFound { rerun_after_ms }, AfterProbe::Claim)
             }
             Ok(ProbeVerdict::Unsettled { delay_ms }) => {
                 let reason = "a probe came too early to tell".to_owned();
-                self.see(
+                self.report_probe(
                     ProbeReport::Again { reason },
                     AfterProbe::Sleep(u64::from(delay_ms)),
                 )
             }
             Ok(ProbeVerdict::Conflicting(reason)) => {
-                self.see(ProbeReport::Conflicting { reason }, AfterProbe::Claim)
+                self.report_probe(ProbeReport::Conflicting { reason }, AfterProbe::Claim)
             }
         }
     }
@@ -213,14 +218,14 @@ impl Guard {
                 reason: format!("the policy could not judge what the probe found: {why}"),
             }),
         };
-        self.enter(
+        self.enter_phase(
             GuardPhase::Seeing(AfterProbe::Claim),
             GuardAction::Saw { seen },
         )
     }
 
-    fn see(&mut self, sight: ProbeReport, then: AfterProbe) -> GuardAction {
-        self.enter(
+    fn report_probe(&mut self, sight: ProbeReport, then: AfterProbe) -> GuardAction {
+        self.enter_phase(
             GuardPhase::Seeing(then),
             GuardAction::Saw {
                 seen: ProbeOutcome::Otherwise(sight),
@@ -230,7 +235,7 @@ impl Guard {
 
     /// A new claim reports the present state, whatever the probe found. Only a probe that came too
     /// early is repeated by this call.
-    pub(super) fn seen(
+    pub(super) fn on_probe_reported(
         &mut self,
         then: AfterProbe,
         written: Result<RecordReading, GuardLedgerError>,
@@ -243,7 +248,7 @@ impl Guard {
             (AfterProbe::Sleep(ms), Ok(_))
                 if elapsed_ms.saturating_add(ms) <= self.allowance.wait_ms =>
             {
-                self.enter(GuardPhase::Waiting, GuardAction::Sleep { ms })
+                self.enter_phase(GuardPhase::Waiting, GuardAction::Sleep { ms })
             }
             (AfterProbe::Sleep(_) | AfterProbe::Stop, Ok(reading)) => self.in_doubt(reading),
             // What a look left in doubt is for a later call, or it would look until no look is left.
@@ -252,7 +257,7 @@ impl Guard {
             {
                 self.in_doubt(reading)
             }
-            _ => self.claim(),
+            _ => self.claim_again(),
         }
     }
 }

@@ -20,12 +20,16 @@ pub(super) struct OwnAttempt {
 }
 
 impl Guard {
-    pub(super) fn marked(&mut self, grant: Grant, marked: Result<(), MarkingError>) -> GuardAction {
+    pub(super) fn on_marked(
+        &mut self,
+        grant: Grant,
+        marked: Result<(), MarkingError>,
+    ) -> GuardAction {
         match marked {
-            Ok(()) => self.run(grant),
+            Ok(()) => self.run_tool(grant),
             Err(why) => {
                 let outcome = Outcome::not_sent(why.reason.clone());
-                let verdict = self.bounded(&outcome, &Verdict::new(Effect::Absent, ""));
+                let verdict = self.bounded_verdict(&outcome, &Verdict::new(Effect::Absent, ""));
                 let action = GuardAction::Settle {
                     grant,
                     outcome,
@@ -33,33 +37,33 @@ impl Guard {
                     handles: Vec::new(),
                     undid: Vec::new(),
                 };
-                self.enter(GuardPhase::Releasing { why }, action)
+                self.enter_phase(GuardPhase::Releasing { why }, action)
             }
         }
     }
 
-    fn bounded(&self, outcome: &Outcome, verdict: &Verdict) -> BoundedVerdict {
+    fn bounded_verdict(&self, outcome: &Outcome, verdict: &Verdict) -> BoundedVerdict {
         bound(outcome, verdict, self.allowance.server_errors)
     }
 
-    pub(super) fn ran(&mut self, grant: Grant, outcome: Outcome) -> GuardAction {
+    pub(super) fn on_ran(&mut self, grant: Grant, outcome: Outcome) -> GuardAction {
         let action = GuardAction::Judge {
             outcome: outcome.clone(),
         };
-        self.enter(GuardPhase::Judging { grant, outcome }, action)
+        self.enter_phase(GuardPhase::Judging { grant, outcome }, action)
     }
 
-    pub(super) fn judged(
+    pub(super) fn on_judged(
         &mut self,
         grant: Grant,
         outcome: Outcome,
         judged: Result<Verdict, GuardPolicyError>,
     ) -> GuardAction {
         match judged {
-            Ok(verdict) => self.settle(grant, outcome, verdict),
+            Ok(verdict) => self.settle_attempt(grant, outcome, verdict),
             // That nothing was sent needs no policy to say so.
             Err(_) if matches!(&outcome, Outcome::Unanswered(silence) if !silence.sent) => {
-                self.settle(grant, outcome, Verdict::new(Effect::Absent, ""))
+                self.settle_attempt(grant, outcome, Verdict::new(Effect::Absent, ""))
             }
             Err(GuardPolicyError(why)) => {
                 let reason = format!("the policy could not judge the outcome: {why}");
@@ -69,13 +73,13 @@ impl Guard {
                     reason,
                 };
                 self.own = Some((grant.fence.number, outcome));
-                self.enter(GuardPhase::Holding, action)
+                self.enter_phase(GuardPhase::Holding, action)
             }
         }
     }
 
-    fn settle(&mut self, grant: Grant, outcome: Outcome, verdict: Verdict) -> GuardAction {
-        let bounded = self.bounded(&outcome, &verdict);
+    fn settle_attempt(&mut self, grant: Grant, outcome: Outcome, verdict: Verdict) -> GuardAction {
+        let bounded = self.bounded_verdict(&outcome, &verdict);
         let own = OwnAttempt {
             grant: grant.clone(),
             outcome: outcome.clone(),
@@ -90,12 +94,12 @@ impl Guard {
             handles: verdict.handles,
             undid: verdict.undid,
         };
-        self.enter(GuardPhase::Settling(own), action)
+        self.enter_phase(GuardPhase::Settling(own), action)
     }
 
     /// The state after a settlement decides how the call ends: an attempt may learn that another
     /// one landed.
-    pub(super) fn settled(
+    pub(super) fn on_settled(
         &mut self,
         own: OwnAttempt,
         written: Result<RecordReading, GuardLedgerError>,
@@ -103,38 +107,38 @@ impl Guard {
         let reading = match written {
             Ok(reading) => reading,
             Err(fault) if own.effect == Effect::Unknown => {
-                return self.finish(CallEnd::Unsettled {
+                return self.finish_call(CallEnd::Unsettled {
                     recorded: Err(fault),
                     outcome: Some(own.outcome),
                     reason: Some(own.reason),
                 });
             }
-            Err(fault) => return self.executed(own, Err(fault)),
+            Err(fault) => return self.finish_executed(own, Err(fault)),
         };
-        self.note(&reading);
+        self.note_outcome(&reading);
         let Reply::Told(told) = reading.reply.clone() else {
-            return self.finish(CallEnd::Broken(
+            return self.finish_call(CallEnd::Broken(
                 "a settlement was answered by a right".to_owned(),
             ));
         };
         match told {
             ClaimReply::InDoubt => {
                 self.own = Some((own.grant.fence.number, own.outcome));
-                self.recover(reading)
+                self.ask_policy(reading)
             }
             ClaimReply::Released if own.effect == Effect::Absent && self.may_rerun() => {
-                self.claim()
+                self.claim_again()
             }
-            ClaimReply::Held => self.unsettled(reading, Some(own.outcome)),
+            ClaimReply::Held => self.finish_unsettled(reading, Some(own.outcome)),
             ClaimReply::Landed | ClaimReply::BeingUndone { .. } if own.effect != Effect::Landed => {
-                self.finish(CallEnd::Told(reading))
+                self.finish_call(CallEnd::Told(reading))
             }
             // A later attempt of another caller is in progress, so this call's outcome settled
             // nothing.
             ClaimReply::Running { .. } if own.effect != Effect::Landed => {
-                self.finish(CallEnd::Told(reading))
+                self.finish_call(CallEnd::Told(reading))
             }
-            _ => self.executed(own, Ok(reading)),
+            _ => self.finish_executed(own, Ok(reading)),
         }
     }
 
@@ -142,12 +146,12 @@ impl Guard {
         self.allowance.can_run && self.runs <= self.allowance.reruns
     }
 
-    fn executed(
+    fn finish_executed(
         &mut self,
         own: OwnAttempt,
         recorded: Result<RecordReading, GuardLedgerError>,
     ) -> GuardAction {
-        self.finish(CallEnd::Executed {
+        self.finish_call(CallEnd::Executed {
             grant: own.grant,
             outcome: own.outcome,
             effect: own.effect,
@@ -157,25 +161,28 @@ impl Guard {
         })
     }
 
-    pub(super) fn unsettled(
+    pub(super) fn finish_unsettled(
         &mut self,
         reading: RecordReading,
         outcome: Option<Outcome>,
     ) -> GuardAction {
-        self.finish(CallEnd::Unsettled {
+        self.finish_call(CallEnd::Unsettled {
             recorded: Ok(reading),
             outcome,
             reason: None,
         })
     }
 
-    pub(super) fn held(&mut self, written: Result<RecordReading, GuardLedgerError>) -> GuardAction {
+    pub(super) fn on_held(
+        &mut self,
+        written: Result<RecordReading, GuardLedgerError>,
+    ) -> GuardAction {
         // A table that refuses to hold has moved on meanwhile: see what stands.
         if matches!(written, Err(GuardLedgerError::Refused(_))) {
-            return self.claim();
+            return self.claim_again();
         }
         let outcome = self.take_own();
-        self.finish(CallEnd::Unsettled {
+        self.finish_call(CallEnd::Unsettled {
             recorded: written,
             outcome,
             reason: None,
@@ -184,14 +191,14 @@ impl Guard {
 
     /// An attempt that could not be recorded as suspended is in doubt: it was sent, and no caller
     /// may ever ask for it again.
-    pub(super) fn suspended(
+    pub(super) fn on_suspended(
         &mut self,
         grant: Grant,
         written: Result<RecordReading, GuardLedgerError>,
     ) -> GuardAction {
         match written {
             Ok(reading) => self.finish_told(reading),
-            Err(_) => self.ran(grant, super::goes_on()),
+            Err(_) => self.on_ran(grant, super::goes_on()),
         }
     }
 
@@ -199,7 +206,7 @@ impl Guard {
         let action = GuardAction::Judge {
             outcome: outcome.clone(),
         };
-        self.enter(GuardPhase::JudgingOpen(outcome), action)
+        self.enter_phase(GuardPhase::JudgingOpen(outcome), action)
     }
 
     pub(super) fn judged_open(
@@ -209,8 +216,8 @@ impl Guard {
     ) -> GuardAction {
         let verdict =
             judged.unwrap_or_else(|GuardPolicyError(why)| Verdict::new(Effect::Unknown, why));
-        let bounded = self.bounded(&outcome, &verdict);
-        self.finish(CallEnd::ExecutedOpen {
+        let bounded = self.bounded_verdict(&outcome, &verdict);
+        self.finish_call(CallEnd::ExecutedOpen {
             outcome,
             effect: bounded.effect(),
             reason: bounded.reason().to_owned(),

@@ -9,9 +9,9 @@ impl Guard {
     pub(super) fn finish_told(&mut self, reading: RecordReading) -> GuardAction {
         match (&reading.reply, self.take_own()) {
             (Reply::Told(ClaimReply::Held | ClaimReply::InDoubt), own) => {
-                self.unsettled(reading, own)
+                self.finish_unsettled(reading, own)
             }
-            _ => self.finish(CallEnd::Told(reading)),
+            _ => self.finish_call(CallEnd::Told(reading)),
         }
     }
 }

@@ -14,20 +14,23 @@ pub fn canonical(value: &Value) -> String {
     let mut text = String::new();
     let mut open = Vec::new();
     put_value(&mut text, &mut open, value);
-    finish(text, open)
+    finish_text(text, open)
 }
 
 /// The same of an object that is no value by itself, such as the arguments of a call.
 pub(crate) fn canonical_object(members: &Map<String, Value>) -> String {
-    finish("{".to_owned(), vec![Open::new(Children::members(members))])
+    finish_text(
+        "{".to_owned(),
+        vec![OpenContainer::new(PendingChildren::members(members))],
+    )
 }
 
-fn finish(mut text: String, mut open: Vec<Open<'_>>) -> String {
+fn finish_text(mut text: String, mut open: Vec<OpenContainer<'_>>) -> String {
     while let Some(container) = open.last_mut() {
         match container.next_child(&mut text) {
             Some(child) => put_value(&mut text, &mut open, child),
             None => {
-                text.push(container.closing());
+                text.push(container.closing_bracket());
                 open.pop();
             }
         }
@@ -36,12 +39,12 @@ fn finish(mut text: String, mut open: Vec<Open<'_>>) -> String {
 }
 
 /// A list or object with unfinished text.
-struct Open<'a> {
-    children: Children<'a>,
+struct OpenContainer<'a> {
+    children: PendingChildren<'a>,
     is_first: bool,
 }
 
-enum Children<'a> {
+enum PendingChildren<'a> {
     Items(slice::Iter<'a, Value>),
     /// The members of an object that lie in their order.
     Members(map::Iter<'a>),
@@ -49,7 +52,7 @@ enum Children<'a> {
     Sorted(vec::IntoIter<(&'a String, &'a Value)>),
 }
 
-impl<'a> Children<'a> {
+impl<'a> PendingChildren<'a> {
     fn members(of: &'a Map<String, Value>) -> Self {
         let by_units =
             |one: &&String, other: &&String| one.encode_utf16().cmp(other.encode_utf16());
@@ -65,8 +68,8 @@ impl<'a> Children<'a> {
     }
 }
 
-impl<'a> Open<'a> {
-    fn new(children: Children<'a>) -> Self {
+impl<'a> OpenContainer<'a> {
+    fn new(children: PendingChildren<'a>) -> Self {
         Self {
             children,
             is_first: true,
@@ -76,11 +79,11 @@ impl<'a> Open<'a> {
     /// Writes all that stands before the next child.
     fn next_child(&mut self, text: &mut String) -> Option<&'a Value> {
         let (name, child) = match &mut self.children {
-            Children::Items(items) => (None, items.next()?),
-            Children::Members(members) => {
+            PendingChildren::Items(items) => (None, items.next()?),
+            PendingChildren::Members(members) => {
                 members.next().map(|(name, member)| (Some(name), member))?
             }
-            Children::Sorted(members) => {
+            PendingChildren::Sorted(members) => {
                 members.next().map(|(name, member)| (Some(name), member))?
             }
         };
@@ -94,15 +97,15 @@ impl<'a> Open<'a> {
         Some(child)
     }
 
-    fn closing(&self) -> char {
+    fn closing_bracket(&self) -> char {
         match self.children {
-            Children::Items(_) => ']',
-            Children::Members(_) | Children::Sorted(_) => '}',
+            PendingChildren::Items(_) => ']',
+            PendingChildren::Members(_) | PendingChildren::Sorted(_) => '}',
         }
     }
 }
 
-fn put_value<'a>(text: &mut String, open: &mut Vec<Open<'a>>, value: &'a Value) {
+fn put_value<'a>(text: &mut String, open: &mut Vec<OpenContainer<'a>>, value: &'a Value) {
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(true) => text.push_str("true"),
@@ -111,11 +114,11 @@ fn put_value<'a>(text: &mut String, open: &mut Vec<Open<'a>>, value: &'a Value) 
         Value::String(value) => put_text(text, value),
         Value::Array(items) => {
             text.push('[');
-            open.push(Open::new(Children::Items(items.iter())));
+            open.push(OpenContainer::new(PendingChildren::Items(items.iter())));
         }
         Value::Object(members) => {
             text.push('{');
-            open.push(Open::new(Children::members(members)));
+            open.push(OpenContainer::new(PendingChildren::members(members)));
         }
     }
 }
@@ -138,9 +141,9 @@ fn put_text(text: &mut String, value: &str) {
         let (plain, from) = rest.split_at(at);
         text.push_str(plain);
         let mut from = from.chars();
-        from.next()
-            .into_iter()
-            .for_each(|char| put_escaped(text, char));
+        if let Some(char) = from.next() {
+            put_escaped(text, char);
+        }
         rest = from.as_str();
     }
     text.push_str(rest);

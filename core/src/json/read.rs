@@ -23,9 +23,9 @@ pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonError> {
         let (line, column) = position(text.as_bytes(), offset);
         return Err(JsonError::Inexact { line, column });
     }
-    let trouble = Trouble::default();
+    let trouble = ReadError::default();
     let mut reader = serde_json::Deserializer::from_str(text);
-    let node = Node {
+    let node = ValueNode {
         depth: 0,
         depth_limit: limits.depth(),
         trouble: &trouble,
@@ -38,23 +38,23 @@ pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonError> {
 
 /// An error below, passed upwards beside the reader's own error, which holds no path.
 #[derive(Default)]
-struct Trouble {
-    kind: RefCell<Option<Kind>>,
+struct ReadError {
+    kind: RefCell<Option<ValueKind>>,
     /// The way to it, innermost first.
     path: RefCell<Vec<String>>,
 }
 
-enum Kind {
+enum ValueKind {
     TooDeep,
     Duplicate,
 }
 
-impl Trouble {
-    fn note(&self, kind: Kind) {
+impl ReadError {
+    fn note_location(&self, kind: ValueKind) {
         *self.kind.borrow_mut() = Some(kind);
     }
 
-    fn under(&self, segment: impl ToString) {
+    fn at_child(&self, segment: impl ToString) {
         self.path.borrow_mut().push(segment.to_string());
     }
 
@@ -65,11 +65,11 @@ impl Trouble {
         }
         let at = ShownPointer::new(&pointer);
         match self.kind.into_inner() {
-            Some(Kind::TooDeep) => JsonError::TooDeep {
+            Some(ValueKind::TooDeep) => JsonError::TooDeep {
                 at,
                 limit: limits.depth(),
             },
-            Some(Kind::Duplicate) => JsonError::Duplicate { at },
+            Some(ValueKind::Duplicate) => JsonError::Duplicate { at },
             None => JsonError::Syntax {
                 problem: fault.to_string(),
                 at,
@@ -80,16 +80,16 @@ impl Trouble {
 
 /// One value of the text, so many levels down.
 #[derive(Clone, Copy)]
-struct Node<'t> {
+struct ValueNode<'t> {
     depth: usize,
     depth_limit: usize,
-    trouble: &'t Trouble,
+    trouble: &'t ReadError,
 }
 
-impl Node<'_> {
+impl ValueNode<'_> {
     fn child<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth >= self.depth_limit {
-            self.trouble.note(Kind::TooDeep);
+            self.trouble.note_location(ValueKind::TooDeep);
             return Err(E::custom("nested too deeply"));
         }
         Ok(Self {
@@ -99,7 +99,7 @@ impl Node<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for ValueNode<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -107,7 +107,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for ValueNode<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut items = Vec::new();
         while let Some(item) = list
             .next_element_seed(child)
-            .inspect_err(|_| self.trouble.under(items.len()))?
+            .inspect_err(|_| self.trouble.at_child(items.len()))?
         {
             items.push(item);
         }
@@ -159,13 +159,13 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut members = Map::new();
         while let Some(name) = object.next_key::<String>()? {
             if members.contains_key(&name) {
-                self.trouble.note(Kind::Duplicate);
-                self.trouble.under(name);
+                self.trouble.note_location(ValueKind::Duplicate);
+                self.trouble.at_child(name);
                 return Err(A::Error::custom("named twice"));
             }
             let member = object
                 .next_value_seed(child)
-                .inspect_err(|_| self.trouble.under(&name))?;
+                .inspect_err(|_| self.trouble.at_child(&name))?;
             members.insert(name, member);
         }
         Ok(Value::Object(members))

@@ -6,64 +6,67 @@ use std::{iter::Enumerate, slice};
 
 /// The way from a parent to a child.
 #[derive(Clone, Copy)]
-enum Segment<'a> {
+enum PathSegment<'a> {
     None,
     Index(usize),
     Name(&'a str),
 }
 
-enum Children<'a> {
+enum ChildValues<'a> {
     Root(Option<&'a Value>),
     Items(Enumerate<slice::Iter<'a, Value>>),
     Members(map::Iter<'a>),
 }
 
-impl<'a> Iterator for Children<'a> {
-    type Item = (Segment<'a>, &'a Value);
+impl<'a> Iterator for ChildValues<'a> {
+    type Item = (PathSegment<'a>, &'a Value);
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Self::Root(root) => root.take().map(|root| (Segment::None, root)),
+            Self::Root(root) => root.take().map(|root| (PathSegment::None, root)),
             Self::Items(items) => items
                 .next()
-                .map(|(index, item)| (Segment::Index(index), item)),
+                .map(|(index, item)| (PathSegment::Index(index), item)),
             Self::Members(members) => members
                 .next()
-                .map(|(name, member)| (Segment::Name(name), member)),
+                .map(|(name, member)| (PathSegment::Name(name), member)),
         }
     }
 }
 
-struct Level<'a> {
-    children: Children<'a>,
-    taken: Segment<'a>,
+struct WalkLevel<'a> {
+    children: ChildValues<'a>,
+    taken: PathSegment<'a>,
 }
 
-impl<'a> Level<'a> {
-    fn of(children: Children<'a>) -> Self {
+impl<'a> WalkLevel<'a> {
+    fn of(children: ChildValues<'a>) -> Self {
         Self {
             children,
-            taken: Segment::None,
+            taken: PathSegment::None,
         }
     }
 }
 
-pub(super) struct Walk<'a> {
-    levels: Vec<Level<'a>>,
+pub(super) struct TreeWalk<'a> {
+    levels: Vec<WalkLevel<'a>>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> TreeWalk<'a> {
     pub(super) fn over(value: &'a Value) -> Self {
         Self {
-            levels: vec![Level::of(Children::Root(Some(value)))],
+            levels: vec![WalkLevel::of(ChildValues::Root(Some(value)))],
         }
     }
 
     /// The values within an object that is no value by itself, as deep as they would be within one.
     pub(super) fn over_members(members: &'a Map<String, Value>) -> Self {
-        let root = Level::of(Children::Root(None));
+        let root = WalkLevel::of(ChildValues::Root(None));
         Self {
-            levels: vec![root, Level::of(Children::Members(Map::iter(members)))],
+            levels: vec![
+                root,
+                WalkLevel::of(ChildValues::Members(Map::iter(members))),
+            ],
         }
     }
 
@@ -83,10 +86,10 @@ impl<'a> Walk<'a> {
         match value {
             Value::Array(items) => self
                 .levels
-                .push(Level::of(Children::Items(items.iter().enumerate()))),
+                .push(WalkLevel::of(ChildValues::Items(items.iter().enumerate()))),
             Value::Object(members) => self
                 .levels
-                .push(Level::of(Children::Members(Map::iter(members)))),
+                .push(WalkLevel::of(ChildValues::Members(Map::iter(members)))),
             _ => {}
         }
     }
@@ -103,9 +106,9 @@ impl<'a> Walk<'a> {
             .levels
             .iter()
             .rev()
-            .find(|level| !matches!(level.taken, Segment::None));
+            .find(|level| !matches!(level.taken, PathSegment::None));
         match parent.map(|level| level.taken) {
-            Some(Segment::Name(name)) => name.len() + 3,
+            Some(PathSegment::Name(name)) => name.len() + 3,
             _ => 0,
         }
     }
@@ -115,9 +118,9 @@ impl<'a> Walk<'a> {
         let mut pointer = String::new();
         for level in &self.levels {
             match level.taken {
-                Segment::None => {}
-                Segment::Index(index) => pointer.push_str(&format!("/{index}")),
-                Segment::Name(name) => push_segment(&mut pointer, name),
+                PathSegment::None => {}
+                PathSegment::Index(index) => pointer.push_str(&format!("/{index}")),
+                PathSegment::Name(name) => push_segment(&mut pointer, name),
             }
         }
         pointer

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 /// The purpose of a digest. Digests for different purposes never meet.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(super) enum DigestPurpose {
     Operation,
     Handle,
     Content,
@@ -18,7 +18,7 @@ pub(super) enum Purpose {
     Tally,
 }
 
-impl Purpose {
+impl DigestPurpose {
     fn word(self) -> &'static str {
         match self {
             Self::Operation => "operation",
@@ -33,10 +33,10 @@ impl Purpose {
 }
 
 /// A message that grows part by part and ends as a digest.
-pub(super) struct Message(Vec<u8>);
+pub(super) struct DigestMessage(Vec<u8>);
 
-impl Message {
-    pub(super) fn new(purpose: Purpose, mode: KeyMode) -> Self {
+impl DigestMessage {
+    pub(super) fn new(purpose: DigestPurpose, mode: KeyMode) -> Self {
         Self(Vec::with_capacity(256))
             .text("semel")
             .text(purpose.word())
@@ -50,7 +50,7 @@ impl Message {
     }
 
     pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
-        self = self.number(length(bytes.len()));
+        self = self.number(length_prefix(bytes.len()));
         self.0.extend_from_slice(bytes);
         self
     }
@@ -61,7 +61,9 @@ impl Message {
 
     /// A list: how many items, then each.
     pub(super) fn list<T>(self, items: &[T], item: impl Fn(Self, &T) -> Self) -> Self {
-        items.iter().fold(self.number(length(items.len())), item)
+        items
+            .iter()
+            .fold(self.number(length_prefix(items.len())), item)
     }
 
     pub(super) fn digest(self, secret: Option<&Secret>) -> [u8; 32] {
@@ -77,7 +79,7 @@ impl Message {
     }
 }
 
-fn length(length: usize) -> u64 {
+fn length_prefix(length: usize) -> u64 {
     // No platform's `usize` is wider than 64 bits.
     u64::try_from(length).unwrap_or(u64::MAX)
 }

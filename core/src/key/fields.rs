@@ -22,15 +22,15 @@ pub(super) fn identity(fields: &[Field]) -> Result<Ordered<'_>, KeyError> {
             });
         }
     }
-    ordered(FieldGroup::Identity, fields)
+    ordered_fields(FieldGroup::Identity, fields)
 }
 
 /// The content, which may be empty.
 pub(super) fn content(fields: &[Field]) -> Result<Ordered<'_>, KeyError> {
-    ordered(FieldGroup::Content, fields)
+    ordered_fields(FieldGroup::Content, fields)
 }
 
-fn ordered(part: FieldGroup, fields: &[Field]) -> Result<Ordered<'_>, KeyError> {
+fn ordered_fields(part: FieldGroup, fields: &[Field]) -> Result<Ordered<'_>, KeyError> {
     if fields.len() > FIELDS_MAX {
         return Err(KeyError::TooMany {
             part,

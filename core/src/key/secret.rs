@@ -2,7 +2,7 @@
 
 use super::{
     KeyMode,
-    encoding::{Message, Purpose},
+    encoding::{DigestMessage, DigestPurpose},
 };
 use crate::model::to_hex;
 use hmac::{Hmac, KeyInit, Mac as _};
@@ -73,7 +73,8 @@ impl Secret {
     /// Returns the identifier of this secret, which reveals nothing of it: 16 hexadecimal digits,
     /// equal in every mode.
     pub(super) fn id(&self) -> String {
-        let digest = Message::new(Purpose::SecretId, KeyMode::Enforce).digest(Some(self));
+        let digest =
+            DigestMessage::new(DigestPurpose::SecretId, KeyMode::Enforce).digest(Some(self));
         to_hex(digest.get(..8).unwrap_or_default())
     }
 }

@@ -7,10 +7,10 @@
 mod age;
 mod claim;
 mod decide;
-mod keep;
 mod land;
 mod lease;
 mod recover;
+mod retention;
 mod settle;
 mod undo;
 
@@ -49,7 +49,7 @@ pub fn apply(
     command: &Command,
     stamp: Stamp,
 ) -> Result<Transition, Refusal> {
-    step(present, command, stamp, Rules::ALL)
+    apply_under(Rules::ALL, present, command, stamp)
 }
 
 /// The same with one rule less, for the model checker.
@@ -62,19 +62,10 @@ pub fn apply_under(
     command: &Command,
     stamp: Stamp,
 ) -> Result<Transition, Refusal> {
-    step(present, command, stamp, rules)
-}
-
-fn step(
-    present: Option<PresentRecord<'_>>,
-    command: &Command,
-    stamp: Stamp,
-    rules: Rules,
-) -> Result<Transition, Refusal> {
     let Some(present) = present else {
         return match command {
-            Command::Claim(claim) => Ok(claim::first(claim)),
-            Command::Settle(settlement) => Ok(settle::anew(settlement, rules)),
+            Command::Claim(claim) => Ok(claim::first_claim(claim)),
+            Command::Settle(settlement) => Ok(settle::rewrite_lost(settlement, rules)),
             _ => Err(Refusal::NoRecord {
                 command: command.word(),
             }),
@@ -82,6 +73,10 @@ fn step(
     };
     let mut draft = RecordDraft::of(present, command.word(), stamp, rules);
     draft.expire_if_over();
+    apply_to_draft(draft, command)
+}
+
+fn apply_to_draft(draft: RecordDraft, command: &Command) -> Result<Transition, Refusal> {
     match command {
         Command::Claim(claim) => draft.claim(claim),
         Command::Renew { fence } => draft.renew(*fence),
@@ -124,8 +119,8 @@ fn step(
             shown,
             asker,
             looks_max,
-        } => draft.look(*nonce, *shown, *asker, *looks_max),
-        Command::Saw { nonce, sight } => draft.saw(*nonce, sight),
+        } => draft.begin_probe(*nonce, *shown, *asker, *looks_max),
+        Command::Saw { nonce, sight } => draft.end_probe(*nonce, sight),
         Command::Decide {
             shown,
             person,
@@ -212,27 +207,28 @@ impl RecordDraft {
 
     /// Requires that no clock went back: neither since the record was written, nor since the present key was first sent.
     fn require_clock(&self) -> Result<(), Refusal> {
-        let first = self.moment(self.record.first_started);
+        let first = self.record_time(self.record.first_started);
         let behind = self.stamp.runs_behind(&self.written) || self.stamp.runs_behind(&first);
         self.require(Rule::ClockNeverGrants, !behind)
     }
 
-    fn enter(&mut self, state: State) {
+    fn enter_state(&mut self, state: State) {
         self.record.state = state;
         self.record.since = RecordTime::ThisWrite;
     }
 
     /// The time since which something holds, as an earlier write left it.
-    fn moment(&self, when: RecordTime) -> Stamp {
+    fn record_time(&self, when: RecordTime) -> Stamp {
         when.at(self.written)
     }
 
-    fn last(&self) -> Option<&AttemptRecord> {
-        self.record.last()
+    fn last_attempt(&self) -> Option<&AttemptRecord> {
+        self.record.last_attempt()
     }
 
     fn last_number(&self) -> u32 {
-        self.last().map_or(0, |attempt| attempt.fence.number)
+        self.last_attempt()
+            .map_or(0, |attempt| attempt.fence.number)
     }
 
     /// The attempt of this fence, where the record knows it.
@@ -244,14 +240,15 @@ impl RecordDraft {
     }
 
     /// Returns true if `fence` is the present attempt's.
-    fn owns(&self, fence: Fence) -> bool {
-        self.last().is_some_and(|attempt| attempt.fence == fence)
+    fn is_owner(&self, fence: Fence) -> bool {
+        self.last_attempt()
+            .is_some_and(|attempt| attempt.fence == fence)
     }
 
     /// The next version, and what it answers.
     fn write(mut self, reply: Reply) -> Transition {
-        keep::trim(&mut self.record);
-        let keep = keep::keep(&self.record, self.written, self.stamp, self.rules);
+        retention::trim_history(&mut self.record);
+        let keep = retention::settled_retention(&self.record, self.written, self.stamp, self.rules);
         Transition {
             write: Some((Box::new(self.record), keep)),
             reply,
@@ -260,12 +257,12 @@ impl RecordDraft {
 
     /// The next version, and what stands in it.
     fn write_told(self) -> Transition {
-        let told = self.told();
+        let told = self.recorded_reply();
         self.write(Reply::Told(told))
     }
 
     /// Replies with the recorded state and writes nothing, unless the lease was found expired.
-    fn tell(self, told: ClaimReply) -> Transition {
+    fn reply_recorded(self, told: ClaimReply) -> Transition {
         if self.expired {
             self.write(Reply::Told(told))
         } else {
@@ -277,7 +274,7 @@ impl RecordDraft {
     }
 
     /// Returns the recorded state as callers with the same content see it.
-    fn told(&self) -> ClaimReply {
+    fn recorded_reply(&self) -> ClaimReply {
         match &self.record.state {
             State::Started | State::Retrying | State::Probing { .. } => ClaimReply::Running {
                 continuation: None,

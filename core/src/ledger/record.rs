@@ -444,7 +444,7 @@ impl fmt::Debug for Record {
 impl Record {
     /// The present attempt: the last one.
     #[must_use]
-    pub fn last(&self) -> Option<&AttemptRecord> {
+    pub fn last_attempt(&self) -> Option<&AttemptRecord> {
         self.attempts.last()
     }
 
@@ -460,7 +460,7 @@ impl Record {
     #[must_use]
     pub fn landed_attempt(&self) -> u32 {
         self.standing
-            .or_else(|| self.last().map(|attempt| attempt.fence.number))
+            .or_else(|| self.last_attempt().map(|attempt| attempt.fence.number))
             .unwrap_or(0)
     }
 

@@ -97,9 +97,15 @@ impl Rules {
         }
     }
 
+    /// Returns true if `rule` is in force.
+    #[must_use]
+    pub fn hold(&self, rule: Rule) -> bool {
+        self.removed != Some(rule)
+    }
+
     /// Returns true if `condition` holds, or if `rule` is left out.
     #[must_use]
     pub fn allow(&self, rule: Rule, condition: bool) -> bool {
-        condition || self.removed == Some(rule)
+        condition || !self.hold(rule)
     }
 }

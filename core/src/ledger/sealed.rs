@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A record with its confidential parts sealed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "SealedEnvelope")]
 pub struct SealedRecord {
     /// INVARIANT: the JSON text of `record`. What is authenticated is this text, byte by byte, so that no later way to
     /// write a record makes it another.
@@ -18,21 +18,21 @@ pub struct SealedRecord {
 }
 
 #[derive(Deserialize)]
-struct Written {
+struct SealedEnvelope {
     open: String,
     key_id: String,
     sealed: String,
 }
 
-impl TryFrom<Written> for SealedRecord {
+impl TryFrom<SealedEnvelope> for SealedRecord {
     type Error = serde_json::Error;
 
     fn try_from(
-        Written {
+        SealedEnvelope {
             open,
             key_id,
             sealed,
-        }: Written,
+        }: SealedEnvelope,
     ) -> Result<Self, Self::Error> {
         let record = Box::new(serde_json::from_str(&open)?);
         Ok(Self {

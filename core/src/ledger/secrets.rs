@@ -50,7 +50,7 @@ pub struct SecretsMismatchError;
 impl RecordSecrets {
     /// Takes the confidential parts out of the record.
     pub fn take(record: &mut Record) -> Self {
-        let parts = Parts::of(record);
+        let parts = ConfidentialParts::of(record);
         Self {
             identity: std::mem::take(parts.identity),
             call: parts.call.take(),
@@ -68,7 +68,7 @@ impl RecordSecrets {
 
     /// Puts it back into the record that it was taken out of.
     pub fn put(self, record: &mut Record) -> Result<(), SecretsMismatchError> {
-        let parts = Parts::of(record);
+        let parts = ConfidentialParts::of(record);
         if self.state.len() != parts.state.len() || self.attempts.len() != parts.attempts.len() {
             return Err(SecretsMismatchError);
         }
@@ -100,9 +100,9 @@ impl RecordSecrets {
             ..evidence
         };
         record.evidence = evidence.into_iter().map(knowledge).collect();
-        words(&mut record.state)
-            .into_iter()
-            .for_each(|word| ERASED.clone_into(word));
+        for word in words(&mut record.state) {
+            ERASED.clone_into(word);
+        }
     }
 }
 
@@ -137,7 +137,7 @@ impl AttemptSecrets {
 }
 
 /// The places of a record's confidential parts.
-struct Parts<'a> {
+struct ConfidentialParts<'a> {
     identity: &'a mut Vec<Field>,
     call: &'a mut Option<SharedValue<Call>>,
     state: Vec<&'a mut String>,
@@ -147,7 +147,7 @@ struct Parts<'a> {
     handles: &'a mut Vec<String>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> ConfidentialParts<'a> {
     fn of(record: &'a mut Record) -> Self {
         let Record {
             tenant: _,

@@ -5,16 +5,16 @@ use crate::model::kind_of;
 use serde_json::{Map, Value};
 
 /// A pointer to something within an object, never to the object itself.
-pub(super) struct Pointer {
+pub(super) struct ObjectPointer {
     /// The members on the way.
     way: Vec<String>,
     last: String,
 }
 
 /// The obstacle.
-pub(super) struct Blocked(pub(super) &'static str);
+pub(super) struct BlockedPath(pub(super) &'static str);
 
-impl Pointer {
+impl ObjectPointer {
     pub(super) fn parse(pointer: &str) -> Result<Self, &'static str> {
         if pointer.len() > PLACE_BYTES_MAX {
             return Err("it is longer than 512 bytes");
@@ -24,7 +24,7 @@ impl Pointer {
             .ok_or("it must begin with a slash, as in `/meta/key`")?;
         let mut way: Vec<_> = segments
             .split('/')
-            .map(unescaped)
+            .map(unescape_segment)
             .collect::<Result<_, _>>()?;
         if way.len() > POINTER_SEGMENTS_MAX {
             return Err("it reaches deeper than 32 levels");
@@ -38,7 +38,7 @@ impl Pointer {
     pub(super) fn place_in(
         self,
         arguments: &mut Map<String, Value>,
-    ) -> Result<&mut Value, Blocked> {
+    ) -> Result<&mut Value, BlockedPath> {
         let mut object = arguments;
         for name in self.way {
             let member = object.entry(name).or_insert(Value::Null);
@@ -46,7 +46,7 @@ impl Pointer {
                 *member = Value::Object(Map::new());
             }
             let found = kind_of(member);
-            object = member.as_object_mut().ok_or(Blocked(found))?;
+            object = member.as_object_mut().ok_or(BlockedPath(found))?;
         }
         Ok(object.entry(self.last).or_insert(Value::Null))
     }
@@ -64,7 +64,7 @@ impl Pointer {
     }
 }
 
-fn unescaped(segment: &str) -> Result<String, &'static str> {
+fn unescape_segment(segment: &str) -> Result<String, &'static str> {
     let mut chars = segment.chars();
     let mut name = String::with_capacity(segment.len());
     while let Some(char) = chars.next() {

@@ -311,7 +311,7 @@ fn whole(kept: Option<&KeptOutcome>) -> Option<Outcome> {
 }
 
 fn last_outcome(record: &Record) -> Option<Outcome> {
-    whole(record.last().and_then(|last| last.outcome.as_ref()))
+    whole(record.last_attempt().and_then(|last| last.outcome.as_ref()))
 }
 
 /// Why a record stands as it does, where somebody said so.

@@ -1,12 +1,12 @@
 //! Ageing: the outcome may go early, the key stays for its window. Also rewriting a record
 //! unchanged.
 
-use super::{RecordDraft, Transition, keep};
+use super::{RecordDraft, Transition, retention};
 use crate::ledger::{RecordSecrets, Refusal, Rule, State};
 
 impl RecordDraft {
     pub(super) fn age(mut self) -> Result<Transition, Refusal> {
-        self.bury()?;
+        self.become_tombstone()?;
         self.record.found = None;
         for attempt in &mut self.record.attempts {
             attempt.outcome = None;
@@ -21,7 +21,7 @@ impl RecordDraft {
     /// decide by.
     pub(super) fn erase(mut self) -> Result<Transition, Refusal> {
         match self.record.state {
-            State::Landed { .. } => self.bury()?,
+            State::Landed { .. } => self.become_tombstone()?,
             State::Released { .. }
             | State::Refused { .. }
             | State::Undone { .. }
@@ -40,7 +40,7 @@ impl RecordDraft {
     }
 
     /// Leaves of what landed only that it did.
-    fn bury(&mut self) -> Result<(), Refusal> {
+    fn become_tombstone(&mut self) -> Result<(), Refusal> {
         let State::Landed {
             delivered,
             undone_by,
@@ -53,12 +53,12 @@ impl RecordDraft {
         let marked = undone_by.is_some();
         self.require(
             Rule::OpenMarksDoNotAge,
-            !marked && !keep::has_open_marks(&self.record),
+            !marked && !retention::has_open_marks(&self.record),
         )?;
         self.require_clock()?;
         let since = self.record.since;
-        let landed = self.moment(since);
-        self.enter(State::Tombstone { landed, delivered });
+        let landed = self.record_time(since);
+        self.enter_state(State::Tombstone { landed, delivered });
         // The window goes on counting from the landing.
         self.record.since = since;
         Ok(())

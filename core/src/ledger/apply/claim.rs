@@ -1,6 +1,6 @@
 //! Claiming: the right to send, and the reply to every other caller.
 
-use super::{RecordDraft, Transition, keep, lease::right_ms};
+use super::{RecordDraft, Transition, lease::right_ms, retention};
 use crate::ledger::{
     AttemptRecord, Claim, ClaimReply, Fence, Grant, KnownEffect, Record, RecordTime, Refusal,
     ReleaseSource, Reply, Rule, State,
@@ -8,10 +8,10 @@ use crate::ledger::{
 use crate::model::{OperationLifetime, Stamp};
 
 /// The first claim of an operation that no record knows.
-pub(super) fn first(claim: &Claim) -> Transition {
-    let record = started(claim);
+pub(super) fn first_claim(claim: &Claim) -> Transition {
+    let record = new_record(claim);
     let grant = grant(&record);
-    let keep = keep::unsettled(&record);
+    let keep = retention::unsettled_retention(&record);
     Transition {
         write: Some((Box::new(record), keep)),
         reply: Reply::Granted(grant),
@@ -19,7 +19,7 @@ pub(super) fn first(claim: &Claim) -> Transition {
 }
 
 /// A record with its first attempt.
-pub(super) fn started(claim: &Claim) -> Record {
+pub(super) fn new_record(claim: &Claim) -> Record {
     Record {
         tenant: claim.tenant.clone(),
         name_space: claim.name_space.clone(),
@@ -60,7 +60,7 @@ fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptR
 
 /// The right to send that the last attempt of a record has.
 fn grant(record: &Record) -> Grant {
-    let fence = record.last().map_or(
+    let fence = record.last_attempt().map_or(
         Fence {
             number: 0,
             nonce: crate::model::Nonce::from_bytes([0; 16]),
@@ -87,10 +87,10 @@ enum ClaimPath {
 
 impl RecordDraft {
     pub(super) fn claim(self, claim: &Claim) -> Result<Transition, Refusal> {
-        match self.onward(claim) {
-            ClaimPath::Told(told) => Ok(self.tell(told)),
+        match self.claim_path(claim) {
+            ClaimPath::Told(told) => Ok(self.reply_recorded(told)),
             onward => match self.bar_to_sending(claim) {
-                Some(told) => Ok(self.tell(told)),
+                Some(told) => Ok(self.reply_recorded(told)),
                 None => Ok(self.start(claim, &onward)),
             },
         }
@@ -129,10 +129,10 @@ impl RecordDraft {
             .iter()
             .rev()
             .find(|attempt| attempt.generation == generation);
-        last.map_or(self.written, |attempt| self.moment(attempt.started))
+        last.map_or(self.written, |attempt| self.record_time(attempt.started))
     }
 
-    fn onward(&self, claim: &Claim) -> ClaimPath {
+    fn claim_path(&self, claim: &Claim) -> ClaimPath {
         let same = claim.terms.content == self.record.terms.content;
         let agrees = self.rules.allow(Rule::ContentAgrees, same);
         match &self.record.state {
@@ -152,7 +152,7 @@ impl RecordDraft {
                 ClaimPath::NewGeneration
             }
             State::Landed { .. } if agrees => ClaimPath::Told(ClaimReply::Landed),
-            _ if agrees => ClaimPath::Told(self.told()),
+            _ if agrees => ClaimPath::Told(self.recorded_reply()),
             _ => ClaimPath::Told(ClaimReply::Conflict),
         }
     }
@@ -174,7 +174,7 @@ impl RecordDraft {
             _ if same => ClaimPath::SameKey,
             ReleaseSource::Owner => self.new_series(),
             ReleaseSource::Person(_) | ReleaseSource::TimedRerun
-                if self.rules.allow(Rule::PersonReleasesTheSame, false) =>
+                if !self.rules.hold(Rule::PersonReleasesTheSame) =>
             {
                 self.new_series()
             }
@@ -185,27 +185,25 @@ impl RecordDraft {
     }
 
     fn after_refusal(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
-        if matches!(by, ReleaseSource::Person(_))
-            && !self.rules.allow(Rule::PersonRefusalStands, false)
-        {
+        if matches!(by, ReleaseSource::Person(_)) && self.rules.hold(Rule::PersonRefusalStands) {
             return ClaimPath::Told(if same {
-                self.told()
+                self.recorded_reply()
             } else {
                 ClaimReply::Conflict
             });
         }
         let over = self.refusal_left_ms() == Some(0);
         if same && !self.rules.allow(Rule::RefusalIsReplayed, over) {
-            return ClaimPath::Told(self.told());
+            return ClaimPath::Told(self.recorded_reply());
         }
         self.new_series()
     }
 
     fn new_series(&self) -> ClaimPath {
-        if self.rules.allow(Rule::NewSeriesAfterRefusal, false) {
-            ClaimPath::SameKey
-        } else {
+        if self.rules.hold(Rule::NewSeriesAfterRefusal) {
             ClaimPath::NewSeries
+        } else {
+            ClaimPath::SameKey
         }
     }
 
@@ -218,7 +216,9 @@ impl RecordDraft {
                 ..
             } => None,
             State::Refused { replay_ms, .. } => {
-                let gone = self.stamp.shortest_since(&self.moment(self.record.since));
+                let gone = self
+                    .stamp
+                    .shortest_since(&self.record_time(self.record.since));
                 Some(replay_ms.saturating_sub(gone))
             }
             _ => Some(0),
@@ -252,7 +252,7 @@ impl RecordDraft {
         self.record.found = None;
         self.record.handles.clear();
         self.record.undid.clear();
-        self.enter(State::Started);
+        self.enter_state(State::Started);
         let grant = grant(&self.record);
         self.write(Reply::Granted(grant))
     }

@@ -38,7 +38,7 @@ impl RecordDraft {
                 };
                 self.record.handles.clone_from(handles);
                 self.weigh_evidence();
-                self.enter(State::Landed {
+                self.enter_state(State::Landed {
                     via: LandingSource::Person(person.clone()),
                     delivered: false,
                     undone_by: None,
@@ -46,20 +46,20 @@ impl RecordDraft {
             }
             Decision::Refused if open => {
                 self.require_no_landing()?;
-                self.enter(State::Refused {
+                self.enter_state(State::Refused {
                     by: ReleaseSource::Person(person.clone()),
                     replay_ms: 0,
                 });
             }
             Decision::Released if open || refused => {
                 self.require_no_landing()?;
-                self.enter(State::Released {
+                self.enter_state(State::Released {
                     by: ReleaseSource::Person(person.clone()),
                 });
             }
             Decision::Undone if undoable => {
                 self.weigh_evidence();
-                self.enter(State::Undone { by: None });
+                self.enter_state(State::Undone { by: None });
             }
             _ => return self.no_row(),
         }
@@ -68,7 +68,10 @@ impl RecordDraft {
 
     /// The last attempt, where its tool answered: that answer is what a person's *landed* stands for.
     fn answered_attempt(&self) -> Option<u32> {
-        let last = self.last().filter(|_| !self.holds_two_effects())?;
+        if self.holds_two_effects() {
+            return None;
+        }
+        let last = self.last_attempt()?;
         let answered = matches!(
             last.outcome.as_ref(),
             Some(KeptOutcome::Digest { .. } | KeptOutcome::Whole(Outcome::Returned(_)))

@@ -12,7 +12,7 @@ impl RecordDraft {
         mut self,
         settlement: &Settlement,
     ) -> Result<Transition, Refusal> {
-        if self.rules.allow(Rule::KnownAttempt, false) {
+        if !self.rules.hold(Rule::KnownAttempt) {
             return Ok(self.land(settlement));
         }
         if settlement.verdict.effect() != crate::model::Effect::Landed {
@@ -20,7 +20,7 @@ impl RecordDraft {
         }
         self.keep_evidence(settlement, "the record does not know the attempt");
         if !self.is_final() && settlement.generation >= self.record.generation {
-            self.enter(two_effects(
+            self.enter_state(two_effects(
                 "an attempt that the record does not know took effect",
             ));
         }
@@ -42,11 +42,11 @@ impl RecordDraft {
             Some(LandingObstacle::Kept(why)) => self.keep_evidence(settlement, why),
             Some(LandingObstacle::TwoEffects(why)) => {
                 self.keep_evidence(settlement, why);
-                self.enter(two_effects(why));
+                self.enter_state(two_effects(why));
             }
             Some(LandingObstacle::Recorded) => {}
             Some(LandingObstacle::Confirms) => self.record.standing = Some(settlement.fence.number),
-            None => self.stand(settlement),
+            None => self.record_landing(settlement),
         }
         self.write_told()
     }
@@ -125,18 +125,18 @@ impl RecordDraft {
             None => false,
             Some(Target::FOR_EVER) => true,
             Some(seconds) => {
-                let first = self.moment(self.record.first_started);
-                self.moment(attempt.started).longest_since(&first) < u64::from(seconds) * 1_000
+                let first = self.record_time(self.record.first_started);
+                self.record_time(attempt.started).longest_since(&first) < u64::from(seconds) * 1_000
             }
         }
     }
 
-    fn stand(&mut self, settlement: &Settlement) {
+    fn record_landing(&mut self, settlement: &Settlement) {
         self.record.standing = Some(settlement.fence.number);
         self.record.found = None;
         self.record.handles.clone_from(&settlement.handles);
         self.record.undid.clone_from(&settlement.undid);
-        self.enter(State::Landed {
+        self.enter_state(State::Landed {
             via: LandingSource::Answer,
             delivered: false,
             undone_by: None,

@@ -19,14 +19,14 @@ impl RecordDraft {
             return 0;
         };
         let leased = self.record.leased;
-        match (&self.record.state, self.last()) {
+        match (&self.record.state, self.last_attempt()) {
             // A limit of its own is no lease: it outlives a reboot.
             (State::Waiting { .. }, _) => {
-                let gone = self.stamp.shortest_since(&self.moment(leased));
+                let gone = self.stamp.shortest_since(&self.record_time(leased));
                 (u64::from(seconds) * 1_000).saturating_sub(gone)
             }
             (State::Started | State::Retrying, Some(attempt))
-                if !self.rules.allow(Rule::AttemptEnds, false) =>
+                if self.rules.hold(Rule::AttemptEnds) =>
             {
                 let by_attempt = self.left_ms(attempt.started, self.record.terms.attempt_seconds);
                 by_attempt.min(self.left_ms(leased, seconds))
@@ -37,7 +37,7 @@ impl RecordDraft {
 
     /// Returns the rest of `seconds` since `when`, and nothing after another boot.
     fn left_ms(&self, when: RecordTime, seconds: u32) -> u64 {
-        let since = self.moment(when);
+        let since = self.record_time(when);
         let gone = self.stamp.steady_since(&since);
         gone.map_or(0, |gone| (u64::from(seconds) * 1_000).saturating_sub(gone))
     }
@@ -65,7 +65,7 @@ impl RecordDraft {
             State::Waiting { .. } => State::InDoubt {
                 reason: "what it continued as did not end in time".to_owned(),
             },
-            _ if self.rules.allow(Rule::LeaseEndIsDoubt, false) => State::Released {
+            _ if !self.rules.hold(Rule::LeaseEndIsDoubt) => State::Released {
                 by: ReleaseSource::Owner,
             },
             _ => State::InDoubt {
@@ -73,7 +73,7 @@ impl RecordDraft {
             },
         };
         self.expired = true;
-        self.enter(over);
+        self.enter_state(over);
     }
 
     pub(super) fn expire(self) -> Result<Transition, Refusal> {
@@ -84,7 +84,7 @@ impl RecordDraft {
     }
 
     fn require_owner(&self, fence: Fence) -> Result<(), Refusal> {
-        self.require(Rule::OwnerOnly, self.owns(fence))
+        self.require(Rule::OwnerOnly, self.is_owner(fence))
     }
 
     pub(super) fn renew(mut self, fence: Fence) -> Result<Transition, Refusal> {
@@ -110,7 +110,7 @@ impl RecordDraft {
             attempt.suspended = true;
         }
         self.record.leased = RecordTime::ThisWrite;
-        self.enter(State::Waiting {
+        self.enter_state(State::Waiting {
             continuation: continuation.to_owned(),
             limit_seconds,
         });
@@ -142,7 +142,7 @@ impl RecordDraft {
         attempt.reason = None;
         let fence = attempt.fence;
         self.record.leased = RecordTime::ThisWrite;
-        self.enter(State::Started);
+        self.enter_state(State::Started);
         Ok(self.write(Reply::Granted(Grant {
             fence,
             generation,

@@ -54,8 +54,7 @@ impl RecordDraft {
             retry.delay_ms.saturating_add(attempt_ms) < left_ms,
         )?;
         // Sent later than this, the attempt might outlast the target's memory.
-        let in_time = !self.rules.allow(Rule::TargetRemembers, false);
-        let valid_ms = if in_time {
+        let valid_ms = if self.rules.hold(Rule::TargetRemembers) {
             left_ms.saturating_sub(attempt_ms)
         } else {
             u64::MAX
@@ -89,7 +88,7 @@ impl RecordDraft {
                 let margin = MEMORY_MARGIN_MIN_MS.max(memory / MEMORY_MARGIN_PART);
                 let gone = self
                     .stamp
-                    .longest_since(&self.moment(self.record.first_started));
+                    .longest_since(&self.record_time(self.record.first_started));
                 memory.saturating_sub(margin).saturating_sub(gone)
             }
         }
@@ -114,7 +113,7 @@ impl RecordDraft {
             suspended: false,
         });
         self.record.leased = RecordTime::ThisWrite;
-        self.enter(State::Retrying);
+        self.enter_state(State::Retrying);
         let lease_ms = right_ms(&self.record.terms);
         let marks = self.record.terms.undoes.clone();
         self.write(Reply::Granted(Grant {
@@ -127,7 +126,7 @@ impl RecordDraft {
         }))
     }
 
-    pub(super) fn look(
+    pub(super) fn begin_probe(
         mut self,
         nonce: Nonce,
         shown: u32,
@@ -157,7 +156,7 @@ impl RecordDraft {
         self.record.looks = self.record.looks.saturating_add(1);
         self.record.leased = RecordTime::ThisWrite;
         let valid_ms = u64::from(self.record.terms.lease_seconds) * 1_000;
-        self.enter(State::Probing {
+        self.enter_state(State::Probing {
             look: nonce,
             from,
             reason,
@@ -165,7 +164,11 @@ impl RecordDraft {
         Ok(self.write(Reply::MayLook { valid_ms }))
     }
 
-    pub(super) fn saw(mut self, nonce: Nonce, sight: &ProbeReport) -> Result<Transition, Refusal> {
+    pub(super) fn end_probe(
+        mut self,
+        nonce: Nonce,
+        sight: &ProbeReport,
+    ) -> Result<Transition, Refusal> {
         let State::Probing { look, from, reason } = &self.record.state else {
             return self.no_row();
         };
@@ -189,9 +192,9 @@ impl RecordDraft {
                 }
             }
             ProbeReport::Conflicting { reason } if from == ProbeOrigin::InDoubt => {
-                held(reason.clone())
+                return_to_held(reason.clone())
             }
-            ProbeReport::Conflicting { .. } => held(doubt),
+            ProbeReport::Conflicting { .. } => return_to_held(doubt),
             // Reports of late owners during the probe count when it ends.
             _ if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
@@ -200,22 +203,22 @@ impl RecordDraft {
                 .rules
                 .allow(Rule::HeldStaysHeld, from == ProbeOrigin::InDoubt) =>
             {
-                held(doubt)
+                return_to_held(doubt)
             }
             ProbeReport::NotFound { rerun_after_ms } => self.after_nothing(*rerun_after_ms),
             ProbeReport::Again { reason } => State::InDoubt {
                 reason: reason.clone(),
             },
         };
-        self.enter(next);
+        self.enter_state(next);
         Ok(self.write_told())
     }
 
     /// A probe that found nothing proves nothing: the effect may be on its way. Only the operator's switch lets that be.
     fn after_nothing(&self, rerun_after_ms: Option<u64>) -> State {
         let started = self
-            .last()
-            .map_or(self.written, |attempt| self.moment(attempt.started));
+            .last_attempt()
+            .map_or(self.written, |attempt| self.record_time(attempt.started));
         let allowed = self
             .rules
             .allow(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
@@ -232,14 +235,14 @@ impl RecordDraft {
                 by: ReleaseSource::TimedRerun,
             }
         } else {
-            held(
+            return_to_held(
                 "a probe found nothing, which does not prove that there will be nothing".to_owned(),
             )
         }
     }
 }
 
-fn held(reason: String) -> State {
+fn return_to_held(reason: String) -> State {
     State::Held {
         reason,
         two_effects: false,

@@ -1,6 +1,6 @@
 //! Settling: the outcome of an attempt, as its owner reports it, however late.
 
-use super::{RecordDraft, Transition, claim, keep};
+use super::{RecordDraft, Transition, claim, retention};
 use crate::ledger::{
     AttemptRecord, ClaimReply, Fence, KeptOutcome, KnownEffect, LandingSource, Refusal,
     ReleaseSource, Reply, Rule, Rules, Settlement, State,
@@ -13,8 +13,8 @@ const REFUSAL_REPLAY_MAX_MS: u64 = 86_400_000;
 
 /// A settlement that finds no record writes it again, marked as rewritten: a landing must not be
 /// lost with a lost record.
-pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Transition {
-    let mut record = claim::started(&settlement.claim);
+pub(super) fn rewrite_lost(settlement: &Settlement, rules: Rules) -> Transition {
+    let mut record = claim::new_record(&settlement.claim);
     record.rewritten = true;
     record.generation = settlement.generation;
     record.series = settlement.series;
@@ -22,7 +22,7 @@ pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Transition {
         attempt.fence = settlement.fence;
         attempt.generation = settlement.generation;
         attempt.series = settlement.series;
-        learn(attempt, settlement);
+        learn_outcome(attempt, settlement);
     }
     let told = if settlement.verdict.effect() == Effect::Landed {
         record.standing = Some(settlement.fence.number);
@@ -41,7 +41,7 @@ pub(super) fn anew(settlement: &Settlement, rules: Rules) -> Transition {
         };
         ClaimReply::InDoubt
     };
-    let keep = keep::keep_anew(&record, rules);
+    let keep = retention::keep_anew(&record, rules);
     Transition {
         write: Some((Box::new(record), keep)),
         reply: Reply::Told(told),
@@ -58,7 +58,7 @@ fn known(effect: Effect) -> KnownEffect {
 
 /// Merges a settlement into its attempt and returns how it compares with the recorded knowledge.
 /// Recorded knowledge outweighs a later report that says less: its outcome stays, too.
-fn learn(attempt: &mut AttemptRecord, settlement: &Settlement) -> Ordering {
+fn learn_outcome(attempt: &mut AttemptRecord, settlement: &Settlement) -> Ordering {
     let learned = known(settlement.verdict.effect());
     let news = learned.cmp(&attempt.known);
     if news.is_gt() {
@@ -82,7 +82,7 @@ impl RecordDraft {
                 ..settlement.clone()
             });
         }
-        let news = learn(attempt, settlement);
+        let news = learn_outcome(attempt, settlement);
         let settled = Settlement {
             generation: attempt.generation,
             series: attempt.series,
@@ -90,8 +90,8 @@ impl RecordDraft {
         };
         match (news, settlement.verdict.effect()) {
             (Ordering::Less, _) | (Ordering::Equal, Effect::Landed) => {
-                let told = self.told();
-                Ok(self.tell(told))
+                let told = self.recorded_reply();
+                Ok(self.reply_recorded(told))
             }
             (_, Effect::Landed) => Ok(self.land(&settled)),
             (_, Effect::Refused | Effect::Absent) => Ok(self.settle_without_effect(&settled)),
@@ -121,7 +121,7 @@ impl RecordDraft {
             );
         }
         if settlement.verdict.effect() == Effect::Absent {
-            self.enter(State::Released {
+            self.enter_state(State::Released {
                 by: ReleaseSource::Owner,
             });
         } else {
@@ -129,7 +129,7 @@ impl RecordDraft {
             let default_ms = u64::from(self.record.terms.refusal_seconds) * 1_000;
             let replay_ms = asked.unwrap_or(default_ms).min(REFUSAL_REPLAY_MAX_MS);
             self.record.standing = Some(settlement.fence.number);
-            self.enter(State::Refused {
+            self.enter_state(State::Refused {
                 by: ReleaseSource::Owner,
                 replay_ms,
             });
@@ -143,7 +143,7 @@ impl RecordDraft {
         let from_here = match &self.record.state {
             State::Started | State::Retrying => self
                 .rules
-                .allow(Rule::OwnerOnly, self.owns(settlement.fence)),
+                .allow(Rule::OwnerOnly, self.is_owner(settlement.fence)),
             State::InDoubt { .. } => true,
             State::Held { .. } => self
                 .rules
@@ -157,8 +157,8 @@ impl RecordDraft {
     /// known.
     fn settle_in_doubt(mut self, fence: Fence, reason: &str) -> Transition {
         let running = matches!(self.record.state, State::Started | State::Retrying);
-        if running && self.owns(fence) {
-            self.enter(State::InDoubt {
+        if running && self.is_owner(fence) {
+            self.enter_state(State::InDoubt {
                 reason: reason.to_owned(),
             });
         }
@@ -172,7 +172,7 @@ impl RecordDraft {
         outcome: Option<&KeptOutcome>,
         reason: &str,
     ) -> Result<Transition, Refusal> {
-        let owns = self.owns(fence);
+        let owns = self.is_owner(fence);
         let holds = match &self.record.state {
             State::Started | State::Retrying => self.rules.allow(Rule::OwnerOnly, owns),
             State::InDoubt { .. } => self.rules.allow(Rule::LastAttemptShown, owns),
@@ -187,7 +187,7 @@ impl RecordDraft {
             _ => {}
         }
         if holds {
-            self.enter(State::Held {
+            self.enter_state(State::Held {
                 reason: reason.to_owned(),
                 two_effects: false,
             });

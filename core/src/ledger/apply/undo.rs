@@ -41,11 +41,11 @@ impl RecordDraft {
         let marked = match &self.record.state {
             State::Landed { undone_by, .. } => *undone_by == Some(by),
             State::Tombstone { .. } => false,
-            State::Undone { .. } => return Ok(self.tell(ClaimReply::Undone)),
+            State::Undone { .. } => return Ok(self.reply_recorded(ClaimReply::Undone)),
             _ => return self.no_row(),
         };
         self.require(Rule::UndoRestsOnItsMark, marked || told_by_outcome)?;
-        self.enter(State::Undone { by: Some(by) });
+        self.enter_state(State::Undone { by: Some(by) });
         Ok(self.write_told())
     }
 
@@ -63,8 +63,8 @@ impl RecordDraft {
                 .iter()
                 .any(|undoing| undoing.of == of && !undoing.settled);
         if !open {
-            let told = self.told();
-            return Ok(self.tell(told));
+            let told = self.recorded_reply();
+            return Ok(self.reply_recorded(told));
         }
         self.record.undid.retain(|open| *open != of);
         for undoing in self

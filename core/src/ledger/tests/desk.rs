@@ -185,7 +185,7 @@ impl Desk {
     pub(super) fn retry_of(&self, claim: &Claim, mark: u8) -> Command {
         Command::Resolve {
             nonce: nonce(mark),
-            shown: self.record().last().unwrap().fence.number,
+            shown: self.record().last_attempt().unwrap().fence.number,
             call_digest: claim.terms.call_digest,
             delay_ms: 0,
             retries_max: 2,
@@ -199,7 +199,7 @@ impl Desk {
     }
 
     pub(super) fn look(&mut self, mark: u8, asker: ProbeRequester) -> Result<Reply, Refusal> {
-        let shown = self.record().last().unwrap().fence.number;
+        let shown = self.record().last_attempt().unwrap().fence.number;
         self.ask(&Command::Look {
             nonce: nonce(mark),
             shown,
@@ -216,7 +216,7 @@ impl Desk {
     }
 
     pub(super) fn decide(&mut self, decision: Decision) -> Result<Reply, Refusal> {
-        let shown = self.record().last().unwrap().fence.number;
+        let shown = self.record().last_attempt().unwrap().fence.number;
         self.ask(&Command::Decide {
             shown,
             person: person(),

@@ -173,7 +173,7 @@ fn a_look_takes_no_fence_and_is_its_makers_own() {
         Reply::MayLook { valid_ms: LEASE }
     );
     assert_eq!(
-        desk.record().last().unwrap().fence,
+        desk.record().last_attempt().unwrap().fence,
         grant.fence,
         "the attempt is unchanged"
     );

@@ -47,7 +47,7 @@ fn cell(desk: &Desk, command: &Command) -> String {
 
 fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
     let first = claim(1, 1);
-    let shown = desk.record().last().unwrap().fence.number;
+    let shown = desk.record().last_attempt().unwrap().fence.number;
     let fence = grant.fence;
     let settle = |effect| Command::Settle(Box::new(settlement(grant, &first, effect)));
     let decide = |decision| Command::Decide {

@@ -134,7 +134,10 @@ fn a_continuation_is_a_new_right_of_the_same_attempt() {
             LEASE
         )
     );
-    assert_eq!(desk.record().last().unwrap().known, KnownEffect::Open);
+    assert_eq!(
+        desk.record().last_attempt().unwrap().known,
+        KnownEffect::Open
+    );
     assert!(desk.ask(&go_on).is_err(), "it is used up");
     desk.settle(&right, &first, Effect::Landed);
     assert_eq!(desk.label(), StateLabel::Landed);
@@ -235,7 +238,7 @@ fn what_stands_is_not_unlearned_by_a_later_word_that_knows_less() {
             .unwrap();
         assert_eq!(desk.state(), &before, "{effect:?}, then {then:?}");
         assert_eq!(
-            desk.record().last().unwrap().outcome,
+            desk.record().last_attempt().unwrap().outcome,
             kept.last().unwrap().outcome,
             "{effect:?}, then {then:?}"
         );

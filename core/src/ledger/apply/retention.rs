@@ -11,7 +11,7 @@ const ATTEMPTS_MAX: usize = 64;
 const EVIDENCE_MAX: usize = 64;
 
 /// Returns the retention of an unsettled record: it stays, unless its host only watched.
-pub(super) fn unsettled(record: &Record) -> Retention {
+pub(super) fn unsettled_retention(record: &Record) -> Retention {
     let terms = &record.terms;
     if terms.shadow {
         return Retention::Seconds(
@@ -27,7 +27,12 @@ pub(super) fn unsettled(record: &Record) -> Retention {
 
 /// Returns the retention of a record: its window once settled, but no shorter than its target
 /// remembers the key, because generation and series start again without the record.
-pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) -> Retention {
+pub(super) fn settled_retention(
+    record: &Record,
+    written: Stamp,
+    stamp: Stamp,
+    rules: Rules,
+) -> Retention {
     let settled = match &record.state {
         State::Landed { undone_by, .. } => undone_by.is_none(),
         State::Released { .. }
@@ -43,10 +48,10 @@ pub(super) fn keep(record: &Record, written: Stamp, stamp: Stamp, rules: Rules) 
         | State::Alias { .. } => false,
     };
     if !settled || !rules.allow(Rule::OpenMarksDoNotAge, !has_open_marks(record)) {
-        return unsettled(record);
+        return unsettled_retention(record);
     }
     let Some(memory) = target_memory_seconds(record.terms.target.as_ref()) else {
-        return unsettled(record);
+        return unsettled_retention(record);
     };
     let whole = u64::from(record.terms.window_seconds.max(memory));
     let gone = match record.since {
@@ -83,7 +88,7 @@ pub(super) fn has_open_marks(record: &Record) -> bool {
 }
 
 /// Drops what no longer matters of a long past.
-pub(super) fn trim(record: &mut Record) {
+pub(super) fn trim_history(record: &mut Record) {
     while record.attempts.len() > ATTEMPTS_MAX {
         let generation = record.generation;
         let standing = record.standing;
@@ -114,5 +119,5 @@ pub(super) fn keep_anew(record: &Record, rules: Rules) -> Retention {
         boot: crate::model::Boot(0),
         incarnation: crate::model::Incarnation(0),
     };
-    keep(record, never, never, rules)
+    settled_retention(record, never, never, rules)
 }
