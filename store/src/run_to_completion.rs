@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 
 /// Work in the caller's own task, which costs no hand-over. Dropped before it is done, it goes on in a task of its own.
 ///
-/// Whoever keeps it without polling it holds it up. Nothing is lost by that: a lease is renewed elsewhere meanwhile.
+/// A future that is kept without being polled is held up. Nothing is lost by that: the lease is
+/// renewed elsewhere.
 pub struct CarriedOut<Work: Future<Output: Send> + Send + 'static> {
     /// None once it is done.
     work: Option<Pin<Box<Work>>>,
@@ -42,7 +43,7 @@ impl<Work: Future<Output: Send> + Send + 'static> Future for CarriedOut<Work> {
 
 impl<Work: Future<Output: Send> + Send + 'static> Drop for CarriedOut<Work> {
     fn drop(&mut self) {
-        // Work that panicked is not begun anew.
+        // Work that panicked is not started again.
         let left = self.work.take().filter(|_| !std::thread::panicking());
         if let Some(work) = left {
             self.runtime.spawn(work);

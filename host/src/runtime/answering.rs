@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// After how many milliseconds it makes sense to ask again about what runs, at the most.
+/// The longest time after which a repeated call is worth while, in milliseconds.
 const ASK_AGAIN_MS: u64 = 1_000;
 
 impl Driver {
@@ -155,7 +155,7 @@ impl Driver {
         }
     }
 
-    /// What stands, as the ledger told it.
+    /// Answers with the recorded state, as the ledger reported it.
     fn told(
         &self,
         reading: &RecordReading,
@@ -314,7 +314,7 @@ fn last_outcome(record: &Record) -> Option<Outcome> {
     whole(record.last_attempt().and_then(|last| last.outcome.as_ref()))
 }
 
-/// Why a record stands as it does, where somebody said so.
+/// Returns the recorded reason for a record's state, if there is one.
 fn reason_of(record: &Record) -> Option<String> {
     match &record.state {
         State::InDoubt { reason } | State::Held { reason, .. } | State::Probing { reason, .. } => {

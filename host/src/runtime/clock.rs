@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A moment by a clock that nobody sets and that goes on while the machine sleeps: a right must not outlive a
-/// suspended laptop.
+/// A moment by a clock that is never set and that continues while the machine sleeps: a right must
+/// not outlive a suspended laptop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
 
@@ -23,7 +23,7 @@ impl Moment {
         u64::try_from(Self::now().0.saturating_sub(self.0).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// How long until then, from now on; nothing where it is past.
+    /// Returns the time until then, and zero for a past moment.
     pub(crate) fn left(self) -> Duration {
         self.0.saturating_sub(Self::now().0)
     }

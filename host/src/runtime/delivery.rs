@@ -8,20 +8,20 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 
-/// What is to be said once a caller certainly took an outcome that lasts until delivery.
+/// The acknowledgement that a caller certainly received an outcome that lasts until delivery.
 #[derive(Debug)]
 #[must_use = "an outcome that nobody says was taken is replayed to the next caller"]
 pub struct Delivery(To);
 
-/// Whom it is to be said to.
+/// The receiver of the acknowledgement.
 #[derive(Debug)]
 enum To {
     Ledger {
         table: Table,
-        /// The landing whose outcome it was, as it lay in the ledger.
+        /// The landing with that outcome, as it was in the ledger.
         landed: Box<Applied>,
     },
-    /// Who watches the call.
+    /// The observer of the call.
     Observer(oneshot::Sender<()>),
 }
 
@@ -43,9 +43,9 @@ impl Delivery {
             .await;
     }
 
-    /// As [`Delivery::taken`], but the mark may be written together with what the ledger is asked next, a moment later: so it
-    /// is in nobody's way. Who makes the call again on this host finds it; other hosts on the ledger see it once it is
-    /// written, and it is lost if this process is killed before.
+    /// As [`Delivery::taken`], but the mark may be written with the next command, a moment later,
+    /// and delays no caller. A repeat of the call on this host finds the mark; other hosts see it
+    /// once it is written; a killed process loses it.
     pub async fn taken_soon(self) {
         self.mark(async |table, landed, mark| table.apply_soon(landed, mark).await)
             .await;
@@ -68,14 +68,14 @@ impl Delivery {
                     tracing::debug!(%error, "semel.delivery mark dropped");
                 }
             }
-            // Who no longer watches need not hear it.
+            // An observer that has ended needs no acknowledgement.
             To::Observer(observer) => observer.send(()).unwrap_or_default(),
         }
     }
 }
 
-/// The marks that this host is writing. Nobody waits for his own answer to be marked; but who has it and calls again
-/// must find the mark, or he would be taken for somebody whose answer was lost.
+/// The marks that this host is writing. A caller does not wait for its own mark; but its next call
+/// must find the mark, or the host would treat it as a caller that lost its answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marks(Arc<Mutex<HashMap<StoreKey, watch::Receiver<()>>>>);
 

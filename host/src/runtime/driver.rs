@@ -1,4 +1,4 @@
-//! Performs what a guard asks for, and reports what it came to.
+//! Performs the guard's actions, and reports their results.
 
 use super::{
     clock::Moment,
@@ -28,11 +28,11 @@ use semel_store::fresh_nonce;
 use sha2::{Digest, Sha256};
 use std::{io, sync::Arc, time::Duration};
 
-/// How often a settlement is tried against a ledger that does not answer, and the pause before the second try.
+/// The tries to settle against a ledger that does not answer, and the pause before the second try.
 const SETTLEMENT_TRIES: u32 = 3;
 const SETTLEMENT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where a guarded call stops to let its caller act.
+/// The point at which a guarded call stops for its caller.
 #[derive(Debug)]
 pub(super) enum Pause {
     /// The caller is to run the tool, once it has used the right up.
@@ -43,7 +43,7 @@ pub(super) enum Pause {
     Over(Box<CallEnd>),
 }
 
-/// How a call comes to what stands in the ledger.
+/// The way in which a call reaches its record.
 #[derive(Debug, Clone)]
 pub(super) enum Opening {
     /// It claims.
@@ -54,7 +54,7 @@ pub(super) enum Opening {
     Continue(String),
 }
 
-/// One guarded call under way.
+/// One guarded call in progress.
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) inner: Arc<Inner>,
@@ -64,7 +64,7 @@ pub(super) struct Driver {
     pub(super) claim: Arc<Claim>,
     pub(super) latest: Option<Applied>,
     pub(super) sending: Option<Sending>,
-    /// Whatever is done for the call is told within it.
+    /// The tracing span of the call.
     pub(super) span: tracing::Span,
     guard: Guard,
     right: Option<Right>,
@@ -73,7 +73,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// A call whose operation is known, and what to do first.
+    /// Starts a call with a known operation, and returns its first action.
     pub(super) fn start(
         inner: Arc<Inner>,
         tool: Arc<Tool>,
@@ -121,7 +121,7 @@ impl Driver {
         self.guard.cannot_run_again();
     }
 
-    /// What the guard wants done after `event`.
+    /// Returns the guard's next action after `event`.
     pub(super) fn step(&mut self, event: GuardEvent) -> GuardAction {
         self.guard.step(event, self.begun.elapsed_ms())
     }
@@ -243,7 +243,8 @@ impl Driver {
         Ok(reading)
     }
 
-    /// Claims what waits under the continuation, if it is this call that does. Otherwise tells what stands, and claims nothing.
+    /// Claims the operation that waits under the continuation, if it is this call's. Otherwise
+    /// reports the recorded state, and claims nothing.
     async fn go_on_with(
         &mut self,
         continuation: String,
@@ -342,7 +343,7 @@ impl Driver {
         }
     }
 
-    /// What the policy says of an attempt that came to this.
+    /// Returns the policy's verdict on an attempt with this outcome.
     pub(super) fn verdict(&self, outcome: &Outcome) -> Result<Verdict, GuardPolicyError> {
         let attempts = self.attempts(Some(outcome));
         self.tool
@@ -355,7 +356,8 @@ impl Driver {
         self.tool.allowance.server_errors
     }
 
-    /// What it takes to settle the attempt that runs now once its call is over, and no right to send anything.
+    /// Returns all that is needed to settle the running attempt once its call is over, without a
+    /// right to send.
     pub(super) fn afterwards(&self) -> Option<(Self, Grant)> {
         let grant = self.guard.running()?.clone();
         let driver = Self {
@@ -390,7 +392,7 @@ impl Driver {
         GuardEvent::Weighed(weighed.map_err(|fault| GuardPolicyError(fault.to_string())))
     }
 
-    /// The call that the attempts made: the recorded one, or this one, whose content is the same.
+    /// Returns the call of the attempts: the recorded one, or this one, which has the same content.
     fn recorded_call(&self) -> &Call {
         let recorded = self
             .latest
@@ -399,7 +401,8 @@ impl Driver {
         recorded.unwrap_or(&self.call)
     }
 
-    /// The attempts of the present generation as a policy reads them; `own`: what the last came to.
+    /// Returns the attempts of the present generation as a policy reads them; `own` is the outcome
+    /// of the last.
     fn attempts(&self, own: Option<&Outcome>) -> Vec<Attempt> {
         let Some(applied) = &self.latest else {
             return Vec::new();
@@ -491,8 +494,9 @@ impl Driver {
             undid,
             claim: Arc::clone(&self.claim),
         };
-        let (table, settle) = (&self.inner.table, Command::Settle(Box::new(settlement)));
-        // What was granted is what lies there, unless the claim was renewed meanwhile, or somebody decided.
+        let table = &self.inner.table;
+        let settle = Command::Settle(Box::new(settlement));
+        // The granted attempt is the recorded one, unless the claim was renewed or decided since.
         match &self.latest {
             Some(granted) => table.apply_after(granted, &settle).await,
             None => table.apply(self.key, &settle).await,
@@ -506,8 +510,10 @@ impl Driver {
         undid: &[String],
         generation: u32,
     ) -> Result<Vec<OperationGeneration>, LedgerError> {
-        let (table, keys) = (&self.inner.table, &self.inner.keys);
-        let (name_space, tenant) = (&self.claim.name_space, &self.claim.tenant);
+        let table = &self.inner.table;
+        let keys = &self.inner.keys;
+        let name_space = &self.claim.name_space;
+        let tenant = &self.claim.tenant;
         let mine = OperationGeneration {
             key: self.key,
             generation,
@@ -584,7 +590,7 @@ impl Driver {
         Ok(reading)
     }
 
-    /// How long ago the last attempt began, at the least.
+    /// Returns the least time since the last attempt began.
     fn last_age_ms(&self) -> u64 {
         let Some(applied) = &self.latest else {
             return 0;
@@ -626,7 +632,8 @@ impl Driver {
     }
 }
 
-/// How long an outcome's JSON text is. Mostly it is short enough, and the text itself is never made.
+/// Returns the length of an outcome's JSON text. It is usually short, and the text itself is never
+/// made.
 fn text_bytes(outcome: &Outcome) -> u64 {
     struct Length(u64);
 
@@ -647,7 +654,7 @@ fn text_bytes(outcome: &Outcome) -> u64 {
     length.0
 }
 
-/// What is known of an attempt's answer.
+/// Returns the known outcome of an attempt.
 fn seen(attempt: &AttemptRecord) -> Outcome {
     match &attempt.outcome {
         Some(KeptOutcome::Whole(outcome)) => outcome.clone(),
@@ -665,7 +672,7 @@ fn silence(reason: &str) -> Outcome {
     })
 }
 
-/// What a record keeps of the facts of a call.
+/// Returns the facts of a call that a record keeps.
 pub(super) fn facts(call: &Call) -> Vec<Field> {
     call.facts()
         .into_iter()
@@ -676,7 +683,7 @@ pub(super) fn facts(call: &Call) -> Vec<Field> {
         .collect()
 }
 
-/// Whether a value is small enough to hand to a policy: bounded like everything from outside.
+/// Checks that a value is small enough for a policy: all input is bounded.
 pub(super) fn check(call: &Call) -> Result<(), json::JsonError> {
     json::check_object(call.arguments(), &json::JsonLimits::default())
 }

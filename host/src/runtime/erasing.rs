@@ -1,4 +1,4 @@
-//! Erasing what a ledger tells of a tenant: every word, but not what keeps an operation from being sent again.
+//! Erasing a tenant's content: every word, but not what keeps an operation from being sent again.
 
 use super::{
     ledger::LedgerError,
@@ -12,38 +12,41 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// How much is erased.
+/// The extent of an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Erasing {
     /// Nothing: what would be is counted.
     Nothing,
-    /// All that is told of settled operations: calls, outcomes, reasons, evidence, facts, identities, handles. That they
-    /// landed, were refused, released or undone stays, so that no repeat is sent.
+    /// The content of settled operations: calls, outcomes, reasons, evidence, facts, identities,
+    /// handles. The settled state stays, so that no repeat is sent.
     Words,
     /// The records of settled operations altogether, and handles: a repeat is a new operation then, and is sent.
     Records,
 }
 
-/// What became of what a ledger told of a tenant.
+/// The result of erasing a tenant's content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Erased {
-    /// How many operations tell nothing any more, or are gone.
+    /// The operations without content now, or removed.
     pub operations: u64,
-    /// How many names of what landed are gone.
+    /// The removed handles.
     pub handles: u64,
-    /// How many operations were left as they are, because they are not settled, by their state.
+    /// The operations that were left because they are not settled, by state.
     pub left: BTreeMap<StateLabel, u64>,
-    /// How many were left because they cannot be read here, such as under a sealing key that this host does not have.
+    /// The operations that were left because they cannot be read here, such as under a sealing key
+    /// that this host does not have.
     pub unreadable: u64,
 }
 
 impl Ledger {
-    /// Erases what the ledger tells of `tenant`, and then clears the store's files of what was overwritten. What is
-    /// running, in doubt or held is left and counted: a person decides by what it tells, and erases again.
+    /// Erases the content of `tenant`, and then clears the store's files of overwritten content.
+    /// Operations that are running, in doubt or held are left and counted: a person needs their
+    /// content to decide, and erases again.
     ///
     /// The tenant's name stays wherever a record does.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer. What was erased until then is.
     pub async fn erase(&self, tenant: &Tenant, how: Erasing) -> Result<Erased, LedgerError> {
         let mut erased = Erased::default();
@@ -160,7 +163,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// What reports tell of a tenant are examples only; counts name nobody.
+    /// In tallies only examples hold a tenant's content; counts hold none.
     async fn erase_examples(&self, tenant: &Tenant) -> Result<(), LedgerError> {
         for key in self.keys_where(None, vec![StateLabel::Tally]).await? {
             let (Some(stored), _) = self.table.store().get(key).await? else {
@@ -207,7 +210,7 @@ fn record(stored: &Stored) -> Option<&Record> {
     }
 }
 
-/// Whether it was erased before, so that there is nothing left to write.
+/// Returns true if it was erased before, so that there is nothing left to write.
 fn tells_nothing(stored: &Stored) -> bool {
     let Entry::Operation(record) = &*stored.entry else {
         return false;
@@ -217,7 +220,7 @@ fn tells_nothing(stored: &Stored) -> bool {
     *record == erased && record.state.label() != StateLabel::Landed
 }
 
-/// Whether nothing is left to find out about it.
+/// Returns true if its outcome is final.
 fn is_settled(label: StateLabel) -> bool {
     use StateLabel::{Landed, Refused, Released, Tombstone, Undone};
     matches!(label, Landed | Refused | Released | Tombstone | Undone)

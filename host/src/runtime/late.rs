@@ -1,7 +1,7 @@
-//! What an attempt came to, told after its caller was answered without it: the truth about it, however late.
+//! The outcome of an attempt that arrives after its caller was answered without it.
 //!
-//! The ledger's table decides what it still settles: what is in doubt or held, as long as no other attempt is under way; else
-//! it is kept as evidence. Nothing is sent by it, and nobody is asked to look.
+//! The ledger decides what it still settles: an operation in doubt or held, while no other attempt
+//! is in progress; otherwise it is kept as evidence. It sends nothing and starts no probe.
 
 use super::{
     driver::Driver,
@@ -13,7 +13,8 @@ use crate::{
     model::Outcome,
 };
 
-/// How a word on an attempt is recorded that comes once its call was answered. Dropped, nothing more is said.
+/// A recorder for the outcome of an attempt that arrives after its call was answered. Dropped, it
+/// records nothing.
 #[derive(Debug)]
 #[must_use = "a word that is not recorded leaves its operation in doubt"]
 pub struct Late {
@@ -22,8 +23,8 @@ pub struct Late {
 }
 
 impl Started {
-    /// How to record what this run comes to after [`Started::go_on`] or [`Started::finish`] was told that no answer came;
-    /// none: nobody would want to know.
+    /// Returns a recorder for the outcome of this run after [`Started::go_on`] or
+    /// [`Started::finish`] got no answer, or `None` where the outcome would settle nothing.
     #[must_use]
     pub fn late(&self) -> Option<Late> {
         let Under::Guard(driver) = &self.under else {
@@ -38,9 +39,10 @@ impl Started {
 }
 
 impl Late {
-    /// Records what the attempt came to after all.
+    /// Records the late outcome of the attempt.
     ///
     /// # Errors
+    ///
     /// If the ledger cannot be reached, or the policy cannot judge. The operation stays as it was.
     pub async fn came_to(self, outcome: Outcome) -> Result<(), CallError> {
         let Self { mut driver, grant } = self;

@@ -15,7 +15,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
-/// How often a claim is renewed within its lease.
+/// The renewals of a claim within its lease.
 const RENEWALS_PER_LEASE: u32 = 3;
 
 /// A claim that this host holds.
@@ -32,14 +32,15 @@ struct Lease {
 }
 
 impl Lease {
-    /// Writes what is known of the attempt when nobody is left to say more.
+    /// Writes the known outcome of the attempt when no caller is left to report more.
     fn abandon(&mut self, outcome: Outcome) {
         self.renewal = None;
         if self.settled {
             return;
         }
         self.settled = true;
-        let (table, key) = (self.table.clone(), self.key);
+        let table = self.table.clone();
+        let key = self.key;
         let verdict = bound(
             &outcome,
             &Verdict::new(Effect::Unknown, "the caller went away"),
@@ -123,7 +124,7 @@ impl Drop for Right {
     }
 }
 
-/// A sending under way, or one whose outcome is about to be settled.
+/// A sending in progress, or one with an outcome about to be settled.
 #[derive(Debug)]
 pub(crate) struct Sending {
     lease: Option<Lease>,

@@ -14,19 +14,19 @@ use semel_store::failpoints::{self, Failpoint};
 use semel_store::{RandomnessError, fresh_nonce};
 use std::{sync::Arc, time::Duration};
 
-/// How often a transition is tried against a record that keeps changing.
+/// The tries of a transition against a record that keeps changing.
 const TRIES_MAX: u32 = 64;
 
-/// How often it is tried again after a write without a certain answer that is not there.
+/// The further tries after a write without a certain answer that was not found.
 const LOSSES_MAX: u32 = 2;
 
-/// How often a write whose reply was lost is looked for.
+/// The reads that search for a write with a lost reply.
 const LOOKS_AFTER_UNKNOWN: u32 = 5;
 
 /// The first pause before such a look; each next is twice as long.
 const PAUSE_AFTER_UNKNOWN: Duration = Duration::from_millis(20);
 
-/// Before the store has told a time. The first claim of an operation needs none.
+/// The time before the store has reported one. The first claim of an operation needs none.
 const NO_TIME: Stamp = Stamp {
     wall_ms: 0,
     steady_ms: 0,
@@ -51,9 +51,9 @@ pub enum LedgerError {
     /// Something else lies under the key.
     #[error("the ledger holds a {found} where {wanted} was expected: restore it from a backup")]
     Misplaced {
-        /// What lies there.
+        /// The kind found.
         found: &'static str,
-        /// What should.
+        /// The kind expected.
         wanted: &'static str,
     },
     /// It may have lost what it acknowledged.
@@ -81,7 +81,7 @@ impl From<LedgerError> for GuardLedgerError {
     }
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug, Clone)]
 pub(crate) struct Applied {
     pub(crate) reply: Reply,
@@ -136,7 +136,7 @@ impl Applied {
     }
 }
 
-/// What lies at a key.
+/// The entry at a key.
 struct Lies {
     entry: Arc<Entry>,
     version: Version,
@@ -153,7 +153,7 @@ impl From<Stored> for Lies {
     }
 }
 
-/// What a write came to.
+/// The result of a write.
 enum Wrote {
     Done(Stamp),
     Changed(Option<Stored>, Stamp),
@@ -165,7 +165,7 @@ enum Wrote {
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     store: Arc<dyn Store>,
-    /// None: for whoever sends nothing.
+    /// `None` for a client that sends nothing.
     life: Option<Arc<Life>>,
 }
 
@@ -199,7 +199,7 @@ impl Table {
         }
     }
 
-    /// What a claim would be answered, without making it. A right in the answer is none.
+    /// Returns the reply that a claim would get, without making it. It grants no right.
     pub(crate) async fn told(
         &self,
         key: StoreKey,
@@ -240,9 +240,9 @@ impl Table {
         })
     }
 
-    /// Carries out `command` on what `seen` left in the ledger, without looking first: nobody else may have changed that
-    /// meanwhile, or the write finds it out. For what its owner settles, where an earlier time than now gains nobody
-    /// anything.
+    /// Carries out `command` on the entry that `seen` left in the ledger, without reading first: it
+    /// is usually unchanged, and otherwise the conditional write fails. For settlements by the
+    /// owner, which gain nothing from an earlier time.
     pub(crate) async fn apply_after(
         &self,
         seen: &Applied,
@@ -257,7 +257,7 @@ impl Table {
             .await
     }
 
-    /// As [`Self::apply_after`], for what nobody waits for: nothing is written where the record has changed since.
+    /// As [`Self::apply_after`], but deferred: nothing is written if the record has changed since.
     pub(crate) async fn apply_soon(
         &self,
         seen: &Applied,
@@ -272,11 +272,9 @@ impl Table {
         let Some((record, keep)) = step.write else {
             return Ok(());
         };
-        let (entry, version, deed) = (
-            Arc::new(Entry::Operation(record)),
-            fresh_nonce()?,
-            Failpoint::of_command(command),
-        );
+        let entry = Arc::new(Entry::Operation(record));
+        let version = fresh_nonce()?;
+        let deed = Failpoint::of_command(command);
         failpoints::before(deed);
         let put_off = self
             .store
@@ -364,7 +362,8 @@ impl Table {
         Err(LedgerError::Contended)
     }
 
-    /// What is to be so before a right to send is written. Before the store has told a time, the answer to the write tells.
+    /// Checks the conditions of a right to send before it is written. Before the store has reported
+    /// a time, the reply to the write is checked.
     async fn may_grant(&self, command: &Command, now: Stamp) -> Result<(), LedgerError> {
         if now != NO_TIME {
             self.must_be_whole(now).await?;
@@ -382,14 +381,16 @@ impl Table {
         }
     }
 
-    /// Removes a first claim whose right is not granted after all. If that fails, its lease ends, and it is in doubt.
+    /// Removes a first claim with a right that is not granted after all. If that fails, its lease
+    /// ends, and it is in doubt.
     async fn take_back(&self, key: StoreKey, expected: Option<Version>, version: Version) {
         if expected.is_none() {
             let _left = self.store.remove(key, version).await;
         }
     }
 
-    /// Writes if unchanged. Where the reply is lost, the record itself tells: a version is its writer's own.
+    /// Writes if unchanged. After a lost reply, the record itself decides: a version is its
+    /// writer's own.
     async fn write(
         &self,
         deed: Option<Failpoint>,
@@ -447,7 +448,7 @@ impl Table {
         Err(unknown.into())
     }
 
-    /// What stands at `key`, without a command.
+    /// Returns the entry at `key`, without a command.
     pub(crate) async fn read(&self, key: StoreKey) -> Result<Option<(Stored, Stamp)>, LedgerError> {
         let (stored, now) = self.store.get(key).await?;
         match stored.as_ref().map(|stored| &*stored.entry) {
@@ -456,7 +457,7 @@ impl Table {
         }
     }
 
-    /// What a handle names.
+    /// Returns the target of a handle.
     pub(crate) async fn handle(&self, key: StoreKey) -> Result<Option<Handle>, LedgerError> {
         let (stored, _) = self.store.get(key).await?;
         match stored.as_ref().map(|stored| &*stored.entry) {
@@ -501,7 +502,7 @@ impl Table {
         }
     }
 
-    /// Writes an entry that nobody else means something different by.
+    /// Writes an entry that has the same meaning for every writer.
     pub(crate) async fn write_always(
         &self,
         key: StoreKey,
@@ -514,7 +515,8 @@ impl Table {
                 return Ok(());
             }
             let expected = stored.as_ref().map(|stored| stored.version);
-            let (deed, version) = (Some(Failpoint::Handle), fresh_nonce()?);
+            let deed = Some(Failpoint::Handle);
+            let version = fresh_nonce()?;
             match self
                 .write(
                     deed,

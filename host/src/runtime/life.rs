@@ -19,16 +19,16 @@ use std::{
     time::Duration,
 };
 
-/// How long nothing is sent where a ledger of an older release does not say what was in use.
+/// The quarantine where a ledger of an older release does not say what was in use.
 const UNKNOWN_SECONDS: u64 = 86_400;
 
-/// How often the scheme is read again because another host wrote it meanwhile.
+/// The reads of a scheme that other hosts keep changing.
 const TRIES_MAX: u32 = 64;
 
 /// The life of a ledger, as a host knows it.
 #[derive(Debug)]
 pub(crate) struct Life {
-    /// Where the scheme lies.
+    /// The key of the scheme.
     at: StoreKey,
     /// The scheme that was agreed on, in case it is gone.
     scheme: SchemeRecord,
@@ -39,10 +39,11 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// As it was found with the scheme; where nothing tells yet that it is whole, that is looked up before the first grant.
+    /// Starts from the scheme as it was found; if it is not known to be whole, that is checked
+    /// before the first grant.
     pub(super) fn of(at: StoreKey, scheme: SchemeRecord, whole: Option<Incarnation>) -> Self {
         let horizon = AtomicU64::new(scheme.horizon_seconds);
-        // No life that a store tells is 0.
+        // No store reports the incarnation 0.
         let whole = AtomicU64::new(whole.map_or(0, |life| life.0));
         Self {
             at,
@@ -120,7 +121,7 @@ impl Life {
     }
 }
 
-/// What a look at the scheme comes to.
+/// The result of checking the scheme.
 enum Standing {
     Whole(Incarnation),
     Quarantined { left: Duration },
@@ -139,10 +140,8 @@ fn standing(scheme: SchemeRecord, stored: &Stored, now: Stamp) -> Next {
     let Some(seconds) = scheme.quarantine_seconds else {
         return Next::Stands(Standing::Whole(now.incarnation));
     };
-    let (whole_ms, past_ms) = (
-        seconds.saturating_mul(1000),
-        now.shortest_since(&stored.written),
-    );
+    let whole_ms = seconds.saturating_mul(1000);
+    let past_ms = now.shortest_since(&stored.written);
     if past_ms >= whole_ms {
         return Next::Write(SchemeRecord {
             quarantine_seconds: None,

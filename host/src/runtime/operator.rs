@@ -13,7 +13,7 @@ use crate::{
 use semel_store::failpoints::{self, Failpoint};
 use std::{sync::Arc, time::Duration};
 
-/// How many keys are listed at a time.
+/// The keys of one page.
 pub(super) const PAGE: usize = 256;
 
 /// The fewest digits of a store key that name a record.
@@ -22,13 +22,13 @@ const PREFIX_DIGITS_MIN: usize = 8;
 /// A record, as a person reads it.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Where it lies.
+    /// The key of the record.
     pub key: StoreKey,
     /// Its present downstream key, by which answers name it.
     pub downstream: String,
     /// The record.
     pub record: Record,
-    /// The key that it is sealed under, where this host does not have it: whatever the record tells is missing then.
+    /// The sealing key that this host does not have: the record's content is missing then.
     pub sealed_under: Option<String>,
     /// When it was first written.
     pub created: Stamp,
@@ -38,7 +38,7 @@ pub struct Listed {
     pub now: Stamp,
 }
 
-/// What a name led to.
+/// The target of a name.
 #[derive(Debug)]
 pub enum Found {
     /// One record.
@@ -62,12 +62,12 @@ pub enum LookUpError {
     Ledger(#[from] LedgerError),
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many operations were found in doubt because their lease was over.
+    /// The operations found in doubt because their lease had ended.
     pub expired: u64,
-    /// How many records had undos still to be written.
+    /// The records with undos that were still to be written.
     pub undone: u64,
 }
 
@@ -93,10 +93,11 @@ impl Ledger {
         Ok(Self { table, keys })
     }
 
-    /// Ends the time for which nothing is sent because the ledger may have lost what it acknowledged, on the word of a
-    /// person who knows that nothing of before is repeated, and says whether there was such a time.
+    /// Ends the quarantine of a ledger that may have lost acknowledged writes, on the word of a
+    /// person who knows that no earlier call is repeated. Returns true if there was a quarantine.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer.
     pub async fn trust(&self, person: &Person) -> Result<bool, LedgerError> {
         scheme::trust(&self.table, self.keys.mode(), person).await
@@ -241,7 +242,8 @@ impl Ledger {
                 key,
                 generation: listed.record.generation,
             };
-            let (name_space, tenant) = (&listed.record.name_space, &listed.record.tenant);
+            let name_space = &listed.record.name_space;
+            let tenant = &listed.record.tenant;
             self.table
                 .write_handles(&self.keys, name_space, tenant, handles, names)
                 .await?;

@@ -26,13 +26,15 @@ pub(super) struct Renewals(Arc<Mutex<Open>>);
 #[derive(Debug, Default)]
 struct Open {
     last: u64,
-    /// A watch for each runtime whose task is there: with a runtime end its tasks, and the leases that they hold.
+    /// A watch for each runtime with a renewal task: when a runtime ends, so do its tasks and their
+    /// leases.
     watches: HashMap<runtime::Id, Watch>,
 }
 
 #[derive(Debug)]
 struct Watch {
-    /// By when they are due next; the number tells apart what is due at the same moment.
+    /// The leases by the time of their next renewal; a number separates those due at the same
+    /// moment.
     leases: BTreeMap<Due, Renewed>,
     /// When the watcher looks next, whether or not what it then looked for is still held.
     looks_at: Instant,
@@ -74,7 +76,8 @@ impl Renewals {
     /// Renews a lease from now on.
     pub(super) fn begin(&self, lease: Renewed) -> Renewal {
         let here = Handle::current();
-        let (runtime, due) = (here.id(), Instant::now() + lease.every);
+        let runtime = here.id();
+        let due = Instant::now() + lease.every;
         let mut open = self.open();
         open.last += 1;
         let number = open.last;
@@ -141,8 +144,8 @@ impl Watcher {
         }
     }
 
-    /// Begins the renewals that are due, and says when the next is. None: there is nothing left to watch, and whoever
-    /// begins a lease starts another watcher.
+    /// Begins the renewals that are due, and returns when the next is. `None`: there is nothing
+    /// left to watch, and the next lease starts another watcher.
     fn renew_what_is_due(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut open = self.renewals.open();

@@ -12,10 +12,12 @@ use crate::{
 use std::{collections::BTreeMap, time::Duration};
 
 impl Ledger {
-    /// What was watched of each tool, in the order of their names: of the days (in UTC) that lie within `since` of now, the
-    /// day in which it begins as a whole. A tally of more than one day has the first of them as its day.
+    /// Returns the tallies of the watched tools, in the order of their names: of the days (in UTC)
+    /// within `since` of now, the first of them as a whole. A tally of more than one day is dated
+    /// by its first.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer.
     pub async fn report(&self, since: Duration) -> Result<Vec<Tally>, LedgerError> {
         const DAY_MS: u64 = 24 * 3_600 * 1_000;

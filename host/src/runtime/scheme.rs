@@ -53,7 +53,7 @@ fn secret(id: &Option<String>) -> String {
         .map_or_else(|| "no secret".to_owned(), |id| format!("the secret `{id}`"))
 }
 
-/// Where the scheme of this mode lies: no digest is all zeros.
+/// Returns the key of this mode's scheme: no digest is all zeros.
 fn scheme_key(mode: KeyMode) -> StoreKey {
     let mut bytes = [0; 32];
     if mode == KeyMode::Shadow
@@ -64,7 +64,7 @@ fn scheme_key(mode: KeyMode) -> StoreKey {
     StoreKey::from_bytes(bytes)
 }
 
-/// How often the scheme is read again because another host wrote it meanwhile.
+/// The reads of a scheme that other hosts keep changing.
 const TRIES_MAX: u32 = 64;
 
 /// Checks that this host makes keys as the ledger's others do, and notes the policies it adds.
@@ -84,12 +84,12 @@ pub(crate) async fn agree<'a>(
             .as_ref()
             .is_some_and(|(stored, now)| stored.written.incarnation != now.incarnation)
         {
-            // Whoever writes it in this life of the ledger would hide that an earlier one ended.
+            // Writing it in this incarnation of the ledger would hide that an earlier one ended.
             let horizon = scheme.horizon_seconds;
             scheme = life::begun(scheme, horizon);
         }
         if found.as_ref() == Some(&scheme) {
-            // Nobody began a quarantine, and it was written in the present life.
+            // No quarantine has begun, and it was written in the present incarnation.
             let whole = read
                 .filter(|_| scheme.quarantine_seconds.is_none())
                 .map(|(_, now)| now.incarnation);

@@ -33,7 +33,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 /// Runs the reads that a policy asks for, to learn what became of an attempt.
 #[async_trait]
 pub trait Prober: fmt::Debug + Send + Sync + 'static {
-    /// Runs the probe on behalf of the tenant of `call`, and says what it came to.
+    /// Runs the probe on behalf of the tenant of `call`, and returns its outcome.
     async fn probe(&self, call: &Call, probe: &Probe) -> Outcome;
 }
 
@@ -43,17 +43,17 @@ pub enum OpenError {
     /// It makes other keys than the ledger holds.
     #[error(transparent)]
     Scheme(#[from] SchemeError),
-    /// A pattern is none.
+    /// A pattern is invalid.
     #[error("`{pattern}` is no pattern for tools: {why}")]
     Pattern {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault of the pattern.
         why: String,
     },
 }
 
-/// What all clones of a host share.
+/// The state that all clones of a host share.
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) table: Table,
@@ -61,7 +61,7 @@ pub(super) struct Inner {
     pub(super) prober: Option<Arc<dyn Prober>>,
     pub(super) marks: Marks,
     pub(super) renewals: Renewals,
-    /// What watches the tools that are not guarded; none where all are.
+    /// The watcher of tools in shadow mode, if there are any.
     shadow: Option<Arc<Shadow>>,
     matchers: GlobSet,
     tools: Vec<Arc<Tool>>,
@@ -70,7 +70,8 @@ pub(super) struct Inner {
 
 impl Inner {
     fn new(table: Table, keys: KeyScheme, tools: Vec<Arc<Tool>>) -> Self {
-        let (matchers, marks) = (GlobSet::empty(), Marks::default());
+        let matchers = GlobSet::empty();
+        let marks = Marks::default();
         Self {
             table,
             keys,
@@ -147,7 +148,8 @@ impl Builder {
         self
     }
 
-    /// Tools whose name matches one of `patterns` (globs) are guarded so. Of several rules the first that matches wins.
+    /// Guards the tools with names that match one of `patterns` (globs). The first matching rule
+    /// wins.
     #[must_use]
     pub fn tool<P: Into<String>>(
         mut self,
@@ -170,7 +172,8 @@ impl Builder {
     /// ledger is not asked.
     ///
     /// # Errors
-    /// If they are not, a pattern is none, or the ledger cannot be used.
+    ///
+    /// If a pattern is not valid, or the ledger cannot be used.
     pub async fn open(mut self) -> Result<Semel, OpenError> {
         let mut table = Table::new(self.store);
         for tool in self
@@ -265,7 +268,7 @@ impl Semel {
         }
     }
 
-    /// A host whose ledger is kept in `store`.
+    /// Returns a builder for a host with its ledger in `store`.
     #[must_use]
     pub fn builder(store: Arc<dyn Store>) -> Builder {
         Builder {
@@ -281,9 +284,10 @@ impl Semel {
     /// stands otherwise. `run` is called again only after an attempt that had no effect, or where the policy says that
     /// sending the same again is safe, as often as the tool's [`crate::guard::Allowance`] lets it.
     ///
-    /// Whoever drops the returned future while the tool runs leaves the operation in doubt.
+    /// A caller that drops the returned future while the tool runs leaves the operation in doubt.
     ///
     /// # Errors
+    ///
     /// If the ledger cannot be reached (the tool did not run), or no policy is set up for the tool.
     pub async fn call<Run, Running>(&self, call: Call, mut run: Run) -> Result<Answer, CallError>
     where
@@ -309,9 +313,10 @@ impl Semel {
         }
     }
 
-    /// Guards a call whose tool the host runs itself: says whether to run it, or what to answer.
+    /// Guards a call that the caller runs itself: returns whether to run it, or its answer.
     ///
     /// # Errors
+    ///
     /// As [`Semel::call`].
     pub async fn begin(&self, call: Call) -> Result<Begun, CallError> {
         self.open(call, Opening::Claim).await
@@ -384,8 +389,8 @@ impl Semel {
         }
     }
 
-    /// Waits until what is being watched is recorded, for so long at the most, and says whether it is. For whoever is
-    /// about to end the process: what is not recorded by then is lost, and nothing else.
+    /// Waits until all watched calls are recorded, at most so long, and returns whether they are.
+    /// For a process that is about to end: unrecorded observations are lost, and nothing else.
     pub async fn watched(&self, at_most: Duration) -> bool {
         match &self.inner.shadow {
             Some(shadow) => shadow.settled(at_most).await,
@@ -438,7 +443,7 @@ impl Semel {
         ticket::go_on(driver, action).await
     }
 
-    /// What cannot be taken back is not guarded by a ledger that forgets.
+    /// Returns why an irreversible tool is not guarded by a ledger that forgets.
     fn forgets(&self, tool: &Tool, call: &Call) -> Option<String> {
         if self.durability() != Durability::Nothing || tool.allow_forgetful_ledger {
             return None;
@@ -464,13 +469,14 @@ impl Semel {
         call: &Call,
         operation: &Operation,
     ) -> Result<Vec<OperationGeneration>, LedgerError> {
-        let (table, keys) = (&self.inner.table, &self.inner.keys);
+        let table = &self.inner.table;
+        let keys = &self.inner.keys;
         table
             .resolve(keys, &tool.name_space, call.tenant(), &operation.undoes)
             .await
     }
 
-    /// Where the operation's record lies, and what a claim states.
+    /// Returns the key of the operation's record, and the terms of a claim.
     fn terms(
         &self,
         tool: &Tool,
@@ -521,7 +527,7 @@ impl Semel {
         Ok((key, terms))
     }
 
-    /// What an acknowledged write of the ledger survives.
+    /// Returns the failures that an acknowledged write of the ledger survives.
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.inner.table.store().durability()
@@ -534,7 +540,7 @@ impl Semel {
     }
 }
 
-/// Whether a key can go where the target wants it, before anything is claimed.
+/// Checks that a key can go where the target wants it, before anything is claimed.
 fn placeable(operation: &Operation, call: &Call) -> Result<(), String> {
     let Some(target) = &operation.target else {
         return Ok(());

@@ -1,13 +1,14 @@
 //! Watching tools instead of guarding them: what a guard would have answered is decided and recorded apart, and the call
 //! knows nothing of it.
 //!
-//! A watched call runs at once, with its arguments as they are and no key. Beside it an observer does all that a guard
-//! does, on shadow records: it derives, claims, hears what the tool came to, judges and settles. Observers have a thread
-//! of their own, so that nothing that keeps them (a slow or broken ledger, a policy that loops, too many calls) keeps
-//! anybody else; each ends after a time, and its call is counted as one that the guard would have failed.
+//! A watched call runs at once, with its arguments unchanged and without a key. Beside it an
+//! observer does all that a guard does, on shadow records: it derives, claims, receives the
+//! outcome, judges and settles. Observers have a thread of their own, so that an observer that is
+//! held up (by a slow or broken ledger, a policy that loops, too many calls) delays no call; each
+//! ends after a time limit, and its call is counted as failed by the guard.
 //!
-//! A later call's observer claims only after those of calls that had ended before: their word is in the ledger
-//! then, as it would have been before a guarded caller got his answer.
+//! The observer of a later call claims only after the observers of calls that ended before: their
+//! results are in the ledger then, as they would have been for a guarded caller.
 //!
 //! Absent: probes, which would reach the systems behind tools, and reruns.
 
@@ -28,10 +29,11 @@ pub(super) use tallies::put as put_tally;
 use tallies::{Seen, Tallies};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 
-/// How many calls are watched at the same time. More run all the same, and are counted as unobserved.
+/// The most calls watched at once. Further calls run all the same, and are counted as unobserved.
 const OBSERVERS_MAX: u32 = 1_024;
 
-/// How long an observer waits for another caller's attempt before it says that the call would have waited.
+/// The longest wait of an observer for another caller's attempt before it reports that the call
+/// would have waited.
 const WAIT_MS: u64 = 250;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -45,17 +47,17 @@ pub(super) struct Shadow {
     room: Arc<Semaphore>,
     /// The observers of calls that have ended.
     finishing: Mutex<Vec<Finishing>>,
-    /// Whether the ledger's shadow keys are made as this host makes them.
+    /// Set once the ledger's shadow scheme is known to be this host's.
     agreed: OnceCell<()>,
-    /// Where observers work; none: there is no such thread, and nothing is observed.
+    /// The queue of the observers' thread; `None` without such a thread, and nothing is observed.
     jobs: Option<mpsc::UnboundedSender<Job>>,
 }
 
-/// An observer whose call has ended.
+/// An observer of a call that has ended.
 #[derive(Debug, Clone)]
 struct Finishing(watch::Receiver<()>);
 
-/// A call that is being watched: its caller says what it came to.
+/// A watched call: its caller reports the outcome.
 #[derive(Debug)]
 pub(super) struct Watched {
     shadow: Arc<Shadow>,
@@ -64,10 +66,10 @@ pub(super) struct Watched {
     done: watch::Receiver<()>,
 }
 
-/// What became of a watched call.
+/// The end of a watched call.
 #[derive(Debug)]
 enum Came {
-    /// It came to this.
+    /// An outcome.
     To(Outcome),
     /// Its tool accepted, and goes on elsewhere.
     Elsewhere {
@@ -77,13 +79,13 @@ enum Came {
 }
 
 impl Watched {
-    /// Tells the observer what the call came to. It waits for nothing. The observer wants to hear, too, whether the
-    /// outcome was taken.
+    /// Reports the outcome of the call to the observer, without waiting. The observer also needs
+    /// the acknowledgement of its delivery.
     pub(super) fn came_to(self, outcome: Outcome) -> Delivery {
         self.came(Came::To(outcome))
     }
 
-    /// Tells the observer that the tool accepted and goes on elsewhere.
+    /// Reports that the tool accepted and continues elsewhere.
     pub(super) fn goes_on(self, continuation: String, at_most: Duration) {
         drop(self.came(Came::Elsewhere {
             continuation,
@@ -100,7 +102,7 @@ impl Watched {
 }
 
 impl Shadow {
-    /// What watches for a host, given one that decides on shadow records.
+    /// Returns the watcher of a host, given one that decides on shadow records.
     pub(super) fn new(semel: Semel) -> Arc<Self> {
         Arc::new(Self {
             semel,
@@ -168,7 +170,7 @@ impl Shadow {
         finishing
     }
 
-    /// Waits until all that was watched is recorded, for so long at the most, and says whether it is.
+    /// Waits until all watched calls are recorded, at most so long, and returns whether they are.
     pub(super) async fn settled(&self, at_most: Duration) -> bool {
         let all = self.room.acquire_many(OBSERVERS_MAX);
         tokio::time::timeout(at_most, all).await.is_ok()
@@ -185,7 +187,7 @@ pub(super) fn as_watched(tool: &Tool) -> Tool {
     tool
 }
 
-/// A thread that does what it is sent, until nobody can send more and all is done.
+/// Starts a thread that runs the observers' jobs until their last sender is gone and all are done.
 fn work_apart() -> Option<mpsc::UnboundedSender<Job>> {
     let (send, mut jobs) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread()

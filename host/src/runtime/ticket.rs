@@ -31,12 +31,13 @@ pub enum CallError {
         "no policy is set up for the tool `{0}`: add a `[[tool]]` that matches it, or a default policy"
     )]
     NoPolicy(String),
-    /// What must not happen.
+    /// A broken invariant.
     #[error("internal error, please report it: {0}")]
     Internal(String),
 }
 
-/// The permission to run a tool once, and what to run it with. Debug output tells neither the key nor arguments.
+/// The permission to run a tool once, and the call to run. Debug output holds neither the key nor
+/// arguments.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Ticket {
@@ -46,7 +47,7 @@ pub struct Ticket {
     pub key: Option<String>,
     /// The attempt's number, from 1; 0 where nothing is recorded.
     pub attempt: u32,
-    /// Whether it repeats a sending whose effect is unknown.
+    /// True if it repeats a sending with an unknown effect.
     pub repeats: bool,
     /// The arguments, with the key where the target wants it.
     pub arguments: Map<String, Value>,
@@ -79,7 +80,7 @@ impl Ticket {
         request.extend_from_slice(&self.headers);
     }
 
-    /// What runs without a guard: the call as it is.
+    /// Returns a ticket for an unguarded call: the call unchanged.
     #[must_use]
     pub fn unguarded(call: &Call) -> Self {
         Self {
@@ -94,20 +95,20 @@ impl Ticket {
     }
 }
 
-/// How a call begins.
+/// The beginning of a call.
 #[derive(Debug)]
 pub enum Begun {
-    /// The tool is to be run now, and what it came to told.
+    /// Run the tool now, and report its outcome.
     Run(Box<Started>),
     /// There is nothing to run: this is the answer.
     Answered(Box<Answered>),
 }
 
-/// A run of a tool that is under way. Dropped without a word, it leaves its operation in doubt.
+/// A run of a tool in progress. Dropped without a report, it leaves its operation in doubt.
 #[derive(Debug)]
 #[must_use = "a run that is not finished leaves its operation in doubt"]
 pub struct Started {
-    /// What to run it with.
+    /// The call to run.
     pub ticket: Ticket,
     pub(super) under: Under,
 }
@@ -117,14 +118,14 @@ pub struct Started {
 pub(super) enum Under {
     /// A guard.
     Guard(Box<Driver>),
-    /// None, but somebody watches.
+    /// Unguarded, and watched.
     Watched(Watched),
     /// None.
     Nothing(UnguardedReason),
 }
 
 impl Under {
-    /// Tells what the tool came to; it may have to be run again.
+    /// Reports the tool's outcome; it may have to be run again.
     pub(super) async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
         let (why, delivery) = match self {
             Self::Guard(mut driver) => {
@@ -146,30 +147,34 @@ impl Under {
 }
 
 impl Started {
-    /// Whether anybody wants to know what the tool comes to. Where nobody does, this may be dropped.
+    /// Returns true if the tool's outcome is needed. Otherwise this may be dropped.
     #[must_use]
     pub fn matters(&self) -> bool {
         !matches!(self.under, Under::Nothing(_))
     }
 
-    /// Tells what the tool came to, and says whether to run it again, or what to answer: [`Semel::call`] for a door that
-    /// must see the answer written before its outcome counts as taken.
+    /// Reports the tool's outcome, and returns whether to run it again, or the answer:
+    /// [`Semel::call`] for a front end that must see the answer written before its outcome counts
+    /// as delivered.
     ///
     /// [`Semel::call`]: super::Semel::call
     ///
     /// # Errors
+    ///
     /// If something is wrong within Semel; the outcome is not recorded then.
     pub async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
         self.under.go_on(outcome).await
     }
 
-    /// Tells that the tool accepted and goes on elsewhere, for so long at the most: it asked something back, or made a task
-    /// of it. The answer is [`Answer::Running`] under this continuation, which should name it and tell nothing.
-    /// [`Semel::resume`] goes on with it. Where that cannot be recorded, the operation is in doubt.
+    /// Reports that the tool accepted and continues elsewhere, at most so long: it asked a
+    /// question, or made a task of the call. The answer is [`Answer::Running`] under this
+    /// continuation, a name without meaning. [`Semel::resume`] continues it. If that cannot be
+    /// recorded, the operation is in doubt.
     ///
     /// [`Semel::resume`]: super::Semel::resume
     ///
     /// # Errors
+    ///
     /// If something is wrong within Semel; nothing is recorded then.
     pub async fn suspend(
         self,
@@ -194,9 +199,10 @@ impl Started {
         answer_of(go_on(driver, action).await?)
     }
 
-    /// Tells what the tool came to, and gives the answer.
+    /// Reports the tool's outcome, and returns the answer.
     ///
     /// # Errors
+    ///
     /// If something is wrong within Semel; the outcome is not recorded then.
     pub async fn finish(mut self, outcome: Outcome) -> Result<Answered, CallError> {
         if let Under::Guard(driver) = &mut self.under {
@@ -240,8 +246,8 @@ impl Answered {
 /// Goes on until the caller has to act. Each stretch between two pauses of the caller is carried out and recorded,
 /// whether or not anybody still waits for it.
 ///
-/// INVARIANT: a right leaves the task unused, and is used up by the caller. Who goes away before that has sent nothing,
-/// and the right that nobody took is released as it is dropped.
+/// INVARIANT: a right leaves the task unused, and is used up by the caller. A caller that goes away
+/// before has sent nothing, and the unused right is released when it is dropped.
 pub(super) async fn go_on(
     mut driver: Box<Driver>,
     mut action: GuardAction,
@@ -352,7 +358,7 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
     (stands && given && lasts).then(|| Delivery::of_record(table.clone(), applied.clone()))
 }
 
-/// What a call of `tool` is answered that must not run as it stands.
+/// Returns the answer to a call of `tool` that must not run as it is.
 pub(super) fn refused(tool: &str, reason: String) -> Begun {
     let answer = Answer::Refused {
         reason,
@@ -369,12 +375,12 @@ pub(super) fn refused(tool: &str, reason: String) -> Begun {
     }))
 }
 
-/// What a call is answered that passes.
+/// Returns the beginning of a call that passes.
 pub(super) fn passes(call: &Call) -> Begun {
     unguarded(call, Under::Nothing(UnguardedReason::Policy))
 }
 
-/// How a call begins that runs without a guard.
+/// Returns the beginning of a call that runs without a guard.
 pub(super) fn unguarded(call: &Call, under: Under) -> Begun {
     tracing::info!(
         semel.answer = "passed",

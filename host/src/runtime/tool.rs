@@ -2,10 +2,11 @@
 
 use crate::{engine::Policy, guard::ToolAllowance, model::ToolMode};
 
-/// How long a claim lasts without renewal, in seconds.
+/// The default lease without renewal, in seconds.
 pub const LEASE_SECONDS: u32 = 15;
 
-/// How long a refusal is replayed to equal content where the policy names no time, in seconds.
+/// The default time for which a refusal is replayed to equal content where the policy names none,
+/// in seconds.
 pub const REFUSAL_SECONDS: u32 = 600;
 
 /// The largest outcome that is kept whole, in bytes of its JSON text.
@@ -16,25 +17,28 @@ pub const OUTCOME_BYTES_MAX: usize = 1 << 20;
 pub struct Tool {
     /// Which operation a call means, and whether trying again is safe.
     pub policy: Policy,
-    /// Whether it is guarded, only watched, or left alone.
+    /// The mode: guarded, only watched, or left alone.
     pub mode: ToolMode,
-    /// What keeps its operations apart from another policy's of the same name. Default: the policy's name.
+    /// The name space that keeps its operations apart from another policy's of the same name
+    /// [default: the policy's name].
     pub name_space: String,
-    /// What the guard may do.
+    /// The limits and permissions of the guard.
     pub allowance: ToolAllowance,
-    /// How long a claim lasts without renewal, in seconds; it is renewed three times as often.
+    /// The lease without renewal, in seconds; it is renewed three times as often.
     pub lease_seconds: u32,
-    /// How long a refusal is replayed to equal content where the policy names no time, in seconds.
+    /// The time for which a refusal is replayed to equal content where the policy names none, in
+    /// seconds.
     pub refusal_seconds: u32,
     /// The largest outcome that is kept whole, in bytes of its JSON text. Of a larger one only the digest is.
     pub outcome_bytes_max: usize,
-    /// Whether the record keeps the identity in the clear, for people to find it by.
+    /// True if the record keeps the identity in the clear, so that people can find it.
     pub keep_identity: bool,
-    /// Whether what it does cannot be taken back, so that it is refused on a ledger that forgets.
+    /// True if its effect cannot be taken back, so that it is refused on a ledger that forgets.
     pub irreversible: bool,
-    /// Whether it runs on a ledger that forgets all the same.
+    /// True if it runs on a ledger that forgets all the same.
     pub allow_forgetful_ledger: bool,
-    /// Whether a quickly written answer counts as received at a door that cannot see it. Only told in answers here.
+    /// True if a quickly written answer counts as received at a front end that cannot see receipt.
+    /// Only reported in answers here.
     pub taken_once_written: bool,
 }
 

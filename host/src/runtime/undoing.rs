@@ -1,8 +1,8 @@
 //! What needs several records: marks before an undoing operation is sent, undos after it landed, and reading a
 //! record that another is about to undo.
 //!
-//! Every write is on one record, in an order in which every prefix is safe: claim, mark, send, land, undo, and that it is
-//! written. Whoever finds such a row of writes cut short goes on with it.
+//! Every write is on one record, in an order in which every prefix is safe: claim, mark, send,
+//! land, undo, and that it is written. The next reader of an interrupted sequence continues it.
 
 use super::ledger::{Applied, LedgerError, Table};
 use crate::{
@@ -16,10 +16,10 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// How many operations in a row may undo one another before a reader gives up.
+/// The most operations in a row that undo one another before a reader gives up.
 const UNDOERS_MAX: u32 = 8;
 
-/// What a reader finds at the operation that is about to undo what it asked for.
+/// The state of the operation that is about to undo the requested one.
 enum Undoer {
     Landed,
     Idle,
@@ -57,7 +57,7 @@ impl Table {
     }
 
     async fn undoer(&self, by: StoreKey) -> Result<Undoer, LedgerError> {
-        // A lease that is over makes it in doubt first, so that nobody waits for the dead.
+        // An expired lease makes it in doubt first, so that no caller waits for a dead host.
         let applied = match self.apply(by, &Command::Expire).await {
             Ok(applied) => Some(applied),
             Err(LedgerError::Refused(_)) => self.read(by).await?.map(|(stored, now)| Applied {
@@ -151,7 +151,7 @@ impl Table {
             };
             match self.apply(of.key, &mark).await {
                 Ok(_) => return Ok(()),
-                // It aged away, so nobody reads it while it is being undone.
+                // It aged away, so no caller reads it while it is being undone.
                 Err(LedgerError::Refused(Refusal::NoRecord { .. })) => return Ok(()),
                 Err(LedgerError::Refused(refusal)) => match self.in_the_way(of, refusal).await? {
                     Some(idle) => void_mark = Some(idle),
@@ -232,7 +232,7 @@ impl Table {
         }
     }
 
-    /// What handles name: those that name nothing are left out.
+    /// Returns the targets of handles; handles without a target are left out.
     pub(crate) async fn resolve(
         &self,
         keys: &KeyScheme,

@@ -21,16 +21,16 @@ use tokio::{
 };
 use tracing::Instrument;
 
-/// How long the ledger may take for what is done before the tool has answered, and again for what is done after.
+/// The time limit of the ledger before the tool has answered, and again after.
 const LEDGER_AT_MOST: Duration = Duration::from_secs(10);
 
-/// How long an observer waits for the observers of calls that had ended before.
+/// The longest wait for the observers of calls that ended before.
 const EARLIER_AT_MOST: Duration = Duration::from_secs(2);
 
-/// How long an observer waits to hear whether the outcome was taken.
+/// The longest wait for the acknowledgement of the outcome.
 const TAKEN_AT_MOST: Duration = Duration::from_secs(60);
 
-/// Who watches one call.
+/// The observer of one call.
 pub(super) struct Observer {
     pub(super) shadow: Arc<Shadow>,
     pub(super) tool: Arc<Tool>,
@@ -44,7 +44,8 @@ pub(super) struct Observer {
 impl Observer {
     /// Watches the call to its end, notes what would have become of it, and has that written.
     pub(super) async fn work(self, working: watch::Sender<()>) {
-        let (shadow, call) = (Arc::clone(&self.shadow), Arc::clone(&self.call));
+        let shadow = Arc::clone(&self.shadow);
+        let call = Arc::clone(&self.call);
         let seen = self
             .observe()
             .instrument(tracing::info_span!("semel.shadow"))
@@ -73,7 +74,7 @@ impl Observer {
         }
     }
 
-    /// What a guard does before the tool runs.
+    /// Does what a guard does before the tool runs.
     async fn begin(&self) -> Result<Begun, ShadowOutcome> {
         let begun = Moment::now();
         driver::check(&self.call).map_err(|_| ShadowOutcome::BeRefused)?;
@@ -93,7 +94,7 @@ impl Observer {
         guarded.map_err(|error| failed(&error))
     }
 
-    /// What is done once per host: an enforcing host does it as it starts.
+    /// Checks the scheme once for a host: an enforcing host does it when it opens.
     async fn agree(&self) -> Result<(), ShadowOutcome> {
         let inner = &self.shadow.semel.inner;
         let agree = async || {
@@ -110,7 +111,8 @@ impl Observer {
         }
     }
 
-    /// What a guard does once the tool has answered. Whatever that comes to, the call would have been sent.
+    /// Does what a guard does after the tool has answered. Whatever the result, the call would have
+    /// been sent.
     async fn see_through(self, started: Started) -> Seen {
         // Without an answer the attempt is dropped, and is in doubt as it would have been.
         let Ok(came) = self.hears.await else {

@@ -1,5 +1,5 @@
-//! Counting what would have become of watched calls, and writing it to the ledger: what comes while one write is under
-//! way goes with the next, and what cannot be written now is kept for later.
+//! Counts shadow outcomes and writes them to the ledger: observations during one write go with the
+//! next, and failed writes are kept for later.
 
 use crate::{
     ledger::{Entry, ShadowOutcome, Tally, TallyExample},
@@ -15,20 +15,21 @@ use std::{
 };
 use tokio::{sync, time::timeout};
 
-/// How long a day's tally is kept, in seconds.
+/// The retention of a day's tally, in seconds.
 const KEPT_SECONDS: u64 = 90 * 24 * 3_600;
 
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
-/// How many tools are counted apart while nothing can be written. More are counted together.
+/// The most tools that are counted apart while nothing can be written. Further ones are counted
+/// together.
 const TOOLS_MAX: usize = 256;
 const OTHERS: &str = "(others)";
 
-/// How often a tally that others change is tried to be written, and how long a try may take.
+/// The tries to write a tally that others change, and the time limit of a try.
 const TRIES_MAX: u32 = 64;
 const WRITE_AT_MOST: Duration = Duration::from_secs(10);
 
-/// What would have become of a call, and an example of it where it would not have been sent.
+/// A call's shadow outcome, with an example if it would not have been sent.
 pub(super) struct Seen {
     would: ShadowOutcome,
     example: Option<TallyExample>,
@@ -40,7 +41,7 @@ impl Seen {
         example: None,
     };
 
-    /// What the caller would have been answered.
+    /// Returns the shadow outcome of an answer.
     pub(super) fn of(tenant: &Tenant, answer: &Answer) -> Self {
         let would = ShadowOutcome::from(answer);
         let example = answer
@@ -69,7 +70,7 @@ impl From<ShadowOutcome> for Seen {
     }
 }
 
-/// What was seen and is not yet written, by tool.
+/// Observations that are not yet written, by tool.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
     pending: Mutex<BTreeMap<String, Tally>>,
@@ -123,7 +124,8 @@ impl Tallies {
 
 /// Adds what was noted to what the ledger has of the present day.
 async fn write(semel: &Semel, noted: &Tally) -> Result<(), StoreError> {
-    let (store, keys) = (semel.inner.table.store(), &semel.inner.keys);
+    let store = semel.inner.table.store();
+    let keys = &semel.inner.keys;
     let (_, now) = store.get(keys.tally_key(&noted.tool, 0)).await?;
     let day_ms = now.wall_ms - now.wall_ms % DAY_MS;
     let at = keys.tally_key(&noted.tool, day_ms);
@@ -160,7 +162,8 @@ pub(crate) async fn put(
 ) -> Result<bool, StoreError> {
     let version = fresh_nonce()
         .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
-    let (tally, keep) = (Arc::new(tally), Retention::Seconds(KEPT_SECONDS));
+    let tally = Arc::new(tally);
+    let keep = Retention::Seconds(KEPT_SECONDS);
     let written = match expected {
         None => store
             .create(at, &tally, version, keep)
