@@ -91,7 +91,7 @@ fn row(listed: &Listed) -> [String; 8] {
         talk::plain(record.tenant.as_str(), NAME_CHARS_SHOWN),
         record.generation.to_string(),
         record
-            .last()
+            .last_attempt()
             .map_or(0, |last| last.fence.number)
             .to_string(),
         summary::since(listed).to_string(),

@@ -45,7 +45,7 @@ pub(super) fn why(listed: &Listed) -> String {
             .map_or("undone by a person's word", |_| "undone by a later call")
             .to_owned(),
         _ => record
-            .last()
+            .last_attempt()
             .and_then(|last| last.reason.clone())
             .unwrap_or_default(),
     }

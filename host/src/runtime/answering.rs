@@ -115,7 +115,7 @@ impl Driver {
 
     fn attempt_number(&self) -> u32 {
         self.record()
-            .and_then(Record::last)
+            .and_then(Record::last_attempt)
             .map_or(0, |last| last.fence.number)
     }
 
@@ -321,7 +321,7 @@ fn reason_of(record: &Record) -> Option<String> {
             Some(reason.clone())
         }
         _ => record
-            .last()
+            .last_attempt()
             .and_then(|last| last.reason.clone())
             .filter(|reason| !reason.is_empty()),
     }

@@ -595,7 +595,7 @@ impl Driver {
         let Some(applied) = &self.latest else {
             return 0;
         };
-        let last = applied.record().and_then(Record::last);
+        let last = applied.record().and_then(Record::last_attempt);
         last.map_or(0, |last| {
             applied
                 .now

@@ -130,7 +130,7 @@ impl Applied {
             generation: record.map_or(0, |record| record.generation),
             delivered,
             last: record
-                .and_then(Record::last)
+                .and_then(Record::last_attempt)
                 .map_or(nobody, |last| last.fence),
         }
     }

@@ -136,7 +136,7 @@ impl Town {
                 ..
             }
         );
-        let last = record.last().map_or(
+        let last = record.last_attempt().map_or(
             Fence {
                 number: 0,
                 nonce: nonce(0, 0),

@@ -314,7 +314,7 @@ impl Town {
     fn shown(&self, world: &World) -> Option<Shown> {
         let record = world.record(0)?;
         let (knowledge, _) = self.plan.person?;
-        let attempt = record.last()?.fence.number;
+        let attempt = record.last_attempt()?.fence.number;
         let unsure = matches!(
             record.state,
             State::Held { .. } | State::InDoubt { .. } | State::Waiting { .. }

@@ -240,7 +240,7 @@ impl Town {
                 continuation: None, ..
             } => {
                 let runs = matches!(record.state, State::Started | State::Retrying);
-                let Some(last) = record.last() else { return };
+                let Some(last) = record.last_attempt() else { return };
                 let written = world
                     .filed
                     .get(&answer.op)
@@ -343,7 +343,7 @@ impl Town {
         );
         match &was.state {
             State::Started | State::Retrying => {
-                let own = was.last().map(|last| last.fence);
+                let own = was.last_attempt().map(|last| last.fence);
                 let by_owner = match answer.command {
                     Command::Settle(settlement) => Some(settlement.fence) == own,
                     Command::Hold { fence, .. }
@@ -370,7 +370,7 @@ impl Town {
 
     fn attempt_over(&self, answer: &Answer<'_>, was: &Record) -> bool {
         let written = answer.before.map_or(answer.now, |before| before.written);
-        let started = was.last().map(|last| last.started.at(written));
+        let started = was.last_attempt().map(|last| last.started.at(written));
         let gone = started.and_then(|started| answer.now.steady_since(&started));
         gone.is_none_or(|gone| gone >= u64::from(self.plan.attempt_ticks) * TICK_MS)
     }
@@ -405,7 +405,7 @@ impl Town {
                 by: ReleaseSource::TimedRerun,
             } => {
                 world.memory.licences += 1;
-                let started = record.last().map(|last| last.started.at(answer.now));
+                let started = record.last_attempt().map(|last| last.started.at(answer.now));
                 let gone = started.map_or(0, |started| answer.now.shortest_since(&started));
                 let over = self
                     .plan

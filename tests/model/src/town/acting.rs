@@ -343,7 +343,7 @@ impl Town {
     fn sweep_look(&self, world: &mut World) {
         let shown = world
             .record(0)
-            .and_then(|record| record.last())
+            .and_then(|record| record.last_attempt())
             .map_or(0, |last| last.fence.number);
         let count = world.memory.sweeps;
         world.memory.sweeps += 1;
@@ -396,7 +396,7 @@ impl Town {
             .rev()
             .nth(1)
             .map(|attempt| attempt.fence);
-        let shown = record.last().map_or(0, |last| last.fence.number);
+        let shown = record.last_attempt().map_or(0, |last| last.fence.number);
         let (op, command) = match (mistake, earlier) {
             (Mistake::Renew, Some(fence)) => (0, Command::Renew { fence }),
             (Mistake::Hold, Some(fence)) => (
