@@ -68,9 +68,12 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
     };
     let ledger = super::open(&options.place).await?;
     let listed = super::find(&ledger, &options.id).await?;
-    let shown = options
-        .attempt
-        .unwrap_or_else(|| listed.record.last_attempt().map_or(0, |last| last.fence.number));
+    let shown = options.attempt.unwrap_or_else(|| {
+        listed
+            .record
+            .last_attempt()
+            .map_or(0, |last| last.fence.number)
+    });
     let decided = ledger.decide(listed.key, shown, person, decision).await;
     decided.map_err(|error| setup::broken(&error))?;
     let now = ledger

@@ -1,9 +1,10 @@
 //! News of changes between the processes that share a ledger.
 //!
-//! Each store listens on a connection of its own. Whoever changed something tells so afterwards, in a transaction without
-//! a write, which syncs nothing: told within the change itself, it would make all commits of the server wait for one
-//! another. News are bundled while some are under way, and not told where nobody else listens. They may be lost, so those who
-//! wait look from time to time.
+//! Each store listens on a connection of its own. A host sends its notification after the change,
+//! in a transaction without a write, which syncs nothing: sent within the change, it would make all
+//! commits of the server wait for one another. Notifications are bundled while some are in
+//! progress, and not sent where no other host listens. They may be lost, so waiters also poll from
+//! time to time.
 
 use super::{
     place::Endpoint,
@@ -22,18 +23,18 @@ use tokio_postgres::Client;
 const CHANNEL: &str = "semel";
 const LISTENER: &str = "semel listens";
 
-/// What a store says that begins to listen.
+/// The message of a store that begins to listen.
 const HELLO: &str = "hello";
 
-/// What rings in this process, and in the others.
+/// The notifications within this process, and to the others.
 pub(super) struct Bells {
     waiters: Waiters,
     /// The bells to be rung in other processes, a bit each.
     to_tell: AtomicU64,
     is_telling: AtomicBool,
-    /// Whether another store listens, as far as is known.
+    /// True if another store listens, as far as is known.
     others_listen: AtomicBool,
-    /// The connection that hears, and by which others are told; none: it was lost.
+    /// The connection that receives and sends notifications; `None` once it was lost.
     line: Mutex<Option<Arc<Client>>>,
     runtime: Handle,
 }
@@ -76,12 +77,12 @@ impl Bells {
         if client.batch_execute(&begun).await.is_ok() {
             self.look_for_others(&client).await;
             *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
-            // Whatever was told before.
+            // Notifications from before are void.
             self.waiters.wake_all();
         }
     }
 
-    /// Whoever begins to listen later says so himself.
+    /// A host that begins to listen later announces itself.
     async fn look_for_others(&self, line: &Client) {
         let question = "SELECT count(*) FROM pg_stat_activity
             WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()";
@@ -115,7 +116,7 @@ impl Bells {
             let bits = self.to_tell.swap(0, Ordering::AcqRel);
             if bits != 0 {
                 if let Some(line) = self.line() {
-                    // If it is lost, those who wait look for themselves.
+                    // If it is lost, waiters poll.
                     let _ = line
                         .execute(
                             "SELECT pg_notify($1, $2)",
@@ -126,7 +127,7 @@ impl Bells {
                 continue;
             }
             self.is_telling.store(false, Ordering::Release);
-            // Somebody may have come between the two.
+            // Another host may have begun in between.
             if self.to_tell.load(Ordering::Acquire) == 0
                 || self.is_telling.swap(true, Ordering::AcqRel)
             {
@@ -140,7 +141,7 @@ impl Bells {
             self.others_listen.store(true, Ordering::Relaxed);
             return;
         }
-        // What nobody here would say rings for everybody.
+        // An unknown message wakes all waiters.
         let bits = u64::from_str_radix(told, 16).unwrap_or(u64::MAX);
         (0..BELLS)
             .filter(|number| bits >> number & 1 == 1)

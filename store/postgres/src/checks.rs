@@ -1,4 +1,4 @@
-//! Whether the server keeps what it acknowledges, as far as its settings tell.
+//! The durability of the server, as far as its settings show it.
 
 use super::{place::Endpoint, schema};
 use semel_core::model::{Durability, Incarnation};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::Client;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) durability: Durability,
@@ -15,7 +15,7 @@ pub(super) struct Finding {
     pub(super) report: ServerReport,
 }
 
-/// What is asked. What only a primary can tell is null elsewhere.
+/// The query. Values that only a primary has are null elsewhere.
 const QUESTION: &str = "SELECT
     pg_is_in_recovery(),
     current_setting('transaction_read_only') = 'on',

@@ -10,7 +10,7 @@ use semel_store::{Clock, StoreError, Version};
 use std::{collections::HashMap, sync::Arc};
 use tokio_postgres::types::ToSql;
 
-/// How often a creation looks again where somebody else's row came and went in between.
+/// The tries of a creation where another host's row came and went in between.
 const CREATE_AGAIN_MAX: u32 = 8;
 
 /// Something asked of one key.
@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Get,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug, Clone)]
 pub(super) enum Told {
     /// It is written, at this time.
@@ -59,7 +59,7 @@ impl Command {
         }
     }
 
-    /// How many bytes it sends.
+    /// Returns the bytes that it sends.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Create(_, new) | Self::Replace(_, _, new) => new.entry.len(),
@@ -82,12 +82,14 @@ impl Command {
     }
 }
 
-/// What became of each command of a statement.
+/// The result of each command of a statement.
 pub(super) type Answers = HashMap<StoreKey, Result<Told, StoreError>>;
 
-/// Carries out commands of one kind, on distinct keys where they write, and tells what became of each, by key.
+/// Carries out commands of one kind, on distinct keys where they write, and returns the result of
+/// each, by key.
 ///
 /// # Errors
+///
 /// If the statement failed, for all of them.
 pub(super) async fn carry_out(
     session: &Session,
@@ -115,7 +117,7 @@ pub(super) async fn carry_out(
 }
 
 impl Told {
-    /// What is past its end is not there.
+    /// Treats an expired entry as absent.
     pub(super) fn without_what_ended(self) -> Self {
         match self {
             Self::Found(row, now) => Self::Found(row.filter(|row| !row.is_past_end(now)), now),
@@ -159,7 +161,7 @@ impl Desk<'_> {
                 continue;
             }
             if told.contains_key(&key) {
-                // It was removed while the statement ran, and is written anew.
+                // It was removed while the statement ran, and is written again.
                 continue;
             }
             match Row::read(answer, 3).map_err(|error| unreadable(&error))? {
@@ -170,7 +172,7 @@ impl Desk<'_> {
                 None => None,
             };
         }
-        // What is past its end is in the way, or somebody wrote it since the statement began.
+        // An expired entry is in the way, or another host wrote it since the statement began.
         let silent: Vec<_> = commands
             .iter()
             .filter(|command| !told.contains_key(&command.key()))
@@ -261,7 +263,8 @@ impl Desk<'_> {
         Ok(told)
     }
 
-    /// What lies at keys where a change found another version than it expected, and so wrote nothing.
+    /// Reads the entries at keys where a change found another version than it expected, and so
+    /// wrote nothing.
     async fn what_lies_instead(&self, keys: &[StoreKey]) -> Answers {
         if keys.is_empty() {
             return Answers::new();
@@ -315,7 +318,7 @@ fn unreadable(error: &tokio_postgres::Error) -> StoreError {
     ))
 }
 
-/// What is sent, column by column.
+/// The parameters, column by column.
 #[derive(Default)]
 struct Columns<'a> {
     keys: Vec<&'a [u8]>,

@@ -4,7 +4,7 @@
 use semel_core::model::StoreKey;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many keys are remembered at the most. A later one takes the place of an earlier one.
+/// The most keys that are remembered. A later one replaces an earlier one.
 const KEYS_MAX: usize = 8_192;
 
 /// Keys at which something lay lately.

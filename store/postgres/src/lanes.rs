@@ -1,10 +1,12 @@
 //! Connections, and how commands come to them.
 //!
-//! Who asks for something while nobody else does asks it there and then, in his own task. What is asked while others ask
-//! waits for a connection that is free, which first lets every task that could run have its turn, and then takes all that
-//! waits and is of one kind, in one statement: the more callers, the fewer statements and syncs a call costs. Without that
-//! turn a connection would leave with the first of the callers that it has just answered, and the others be too late for it;
-//! with it, 64 callers who look at what is settled do so half as often again. Nothing runs while nobody asks.
+//! The connection pool. A caller that asks while no other does sends its command at once, in its
+//! own task. Commands that arrive while others are in progress wait for a free connection. That
+//! connection first yields, so that every runnable task has its turn, and then takes all waiting
+//! commands of one kind in one statement: with more callers, a call costs fewer statements and
+//! syncs. Without the yield a connection would leave with the first of the callers that it has just
+//! answered, too early for the others; with it, 64 callers that read settled operations do so half
+//! as often again. No task runs while there is nothing to do.
 
 use super::{
     bells::Bells,
@@ -20,18 +22,18 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::oneshot, task::yield_now};
 
-/// How many connections a store keeps for what it asks.
+/// The connections of a store's pool.
 pub(super) const LANES: usize = 4;
 
-/// How many commands are carried out in one statement, and how many bytes they send.
+/// The most commands in one statement, and the most bytes that they send.
 const BATCH_MAX: usize = 128;
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// How many commands wait at the most, and how much they hold. What comes while so many do is turned away.
+/// The most waiting commands, and the most bytes that they hold. Further commands are turned away.
 const QUEUE_MAX: usize = 8_192;
 const QUEUE_BYTES_MAX: usize = 256 << 20;
 
-/// How long a server that was not reached is left alone: at first, and at the most.
+/// The backoff after a server was not reached: the first pause, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_AT_MOST: Duration = Duration::from_secs(2);
 
@@ -44,7 +46,7 @@ pub(super) struct Lanes {
     state: Mutex<State>,
     /// Rung for what was changed.
     bells: Arc<Bells>,
-    /// Where the connections live: a caller may be dropped where no runtime is.
+    /// The runtime of the connections: a caller may be dropped outside a runtime.
     runtime: Handle,
 }
 
@@ -53,7 +55,7 @@ struct State {
     idle: Vec<Lane>,
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
-    /// Why nothing is asked of the server, until somebody finds that it is right again.
+    /// The error that stops all commands until a check finds the server right again.
     refused: Option<ServerFault>,
     /// The server was not reached, and is left alone until then.
     pause: Option<(Instant, Duration, ServerFault)>,
@@ -190,7 +192,7 @@ impl Lanes {
         self.runtime.spawn(async move {
             let mut lane = lane;
             loop {
-                // Whoever is about to ask does so first.
+                // Tasks that are about to ask do so first.
                 yield_now().await;
                 let Some(batch) = lanes.next_batch(&mut lane) else {
                     return;
@@ -200,7 +202,7 @@ impl Lanes {
         });
     }
 
-    /// What is carried out next; none: the lane is idle again.
+    /// Returns the next batch, or `None` when the connection is idle again.
     fn next_batch(&self, lane: &mut Lane) -> Option<Vec<Waiting>> {
         let mut state = self.state();
         let batch = state.take_batch();
@@ -230,7 +232,7 @@ impl Lanes {
                         Kind::Get => told.get(&command.key()).map(copied),
                         _ => told.remove(&command.key()),
                     };
-                    // Nobody may be there any more to hear it.
+                    // The caller may be gone.
                     let _ = reply.send(answer.unwrap_or_else(|| Err(gone())));
                 }
             }
@@ -262,7 +264,7 @@ impl Lanes {
             .filter(changes)
             .map(|command| command.key())
             .collect();
-        // Where nobody knows whether it is done, those that wait look for themselves.
+        // Where it is unknown whether a command was carried out, its callers read again.
         if is_done && !keys.is_empty() {
             self.bells.ring(&keys);
         }
@@ -336,7 +338,7 @@ enum Admitted {
     Queued(oneshot::Receiver<Answer>),
 }
 
-/// A lane while its statement is under way.
+/// A connection with a statement in progress.
 struct Busy<'a> {
     lanes: &'a Arc<Lanes>,
     lane: Option<Lane>,
@@ -356,7 +358,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// A session that somebody uses for something else.
+/// A session in use outside the pool.
 pub(super) struct Borrowed {
     lanes: Arc<Lanes>,
     lane: Lane,
@@ -395,7 +397,7 @@ fn copied(answer: &Answer) -> Answer {
     }
 }
 
-/// The same for everybody in the statement.
+/// Returns the same error for each command of the statement.
 fn same(fault: &StoreError) -> StoreError {
     match fault {
         StoreError::NotExecuted(told) => StoreError::NotExecuted(told.clone()),

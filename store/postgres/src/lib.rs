@@ -4,28 +4,32 @@
 //! a condition and an answer for each ([`statement`]). Times are the server's. No advisory lock, no transaction that
 //! stays open, nothing that a host could leave behind when it dies.
 //!
-//! **What a reader sees is durable.** PostgreSQL makes a transaction visible after its commit record is on the disk, and
-//! after the synchronous standbys have it (`RecordTransactionCommit`: `XLogFlush` and `SyncRepWaitForLSN` come before the
-//! transaction leaves the list of those under way), as long as `synchronous_commit` is on for whoever writes, which each
-//! session here sets. The one exception is a wait for a standby that was given up: the server warns, and whatever was asked
-//! in that session is *unknown* then.
+//! **Reads are durable.** PostgreSQL makes a transaction visible after its commit record is on the
+//! disk, and after the synchronous standbys have it (`RecordTransactionCommit`: `XLogFlush` and
+//! `SyncRepWaitForLSN` come before the transaction leaves the list of those in progress), as long
+//! as `synchronous_commit` is on for the writer, which each session here sets. The one exception is
+//! a wait for a standby that was given up: the server warns, and the commands of that session are
+//! *unknown* then.
 //!
 //! **What an error means.** What the server reports as an error it has rolled back: not executed. A connection that ends,
 //! a fatal error, or no answer in time: unknown.
 //!
-//! **A ledger that may have lost something** has another incarnation: made of a random value in the ledger, the server's
-//! own identity, and its timeline, which a standby changes when it takes over, and a server that was set back to an
-//! earlier moment. A connection belongs to one server process, so it is looked up once for each. Where `synchronous_commit`
-//! waits for a standby and only such a standby takes over, nothing is lost; that it was one, no server can tell.
+//! **A ledger that may have lost writes** has another incarnation: made of a random value in the
+//! ledger, the server's own identity, and its timeline, which changes when a standby takes over or
+//! a server is restored to an earlier moment. A connection belongs to one server process, so it is
+//! checked once for each. Where `synchronous_commit` waits for a standby and only such a standby
+//! takes over, nothing is lost; that it was one, no server can confirm.
 //!
-//! **What it costs.** A first call is two round trips and two commits, a repeat of what is settled one round trip and
-//! none: a creation that finds something answers with it, and where this process knows of something, it begins with a
-//! look ([`known`]). Under load up to 128 commands share a statement, over four connections; who asks while nobody else
-//! does asks in his own task. Waiting costs nothing but a look now and then. Measured (`cargo xtask bench stores`, the
-//! server on the same two cores, a sync of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with
-//! two statements as bare as can be, a quarter of the difference being the statements' own, and most of it this process's
-//! work, slowed, it seems, by caches that cooled meanwhile; 64 callers 8,300 to 9,900 calls a second with 0.15 commits each, 1.4
-//! times `pgbench`'s best, and 45,000 repeats, 0.8 of the bare look; a waiter elsewhere hears after 1.3 ms.
+//! **Cost.** A first call is two round trips and two commits. A repeat of a settled call is one
+//! round trip without a commit: a creation that finds an entry returns it, and where this process
+//! knows of one, it begins with a read ([`known`]). Under load up to 128 commands share a
+//! statement, over a pool of four connections; a lone caller asks in its own task. Waiting costs an
+//! occasional read. Measured (`cargo xtask bench stores`, the server on the same two cores, a sync
+//! of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with two minimal
+//! statements, a quarter of the difference being the statements' own, and most of it this process's
+//! work, probably slowed by cold caches; 64 callers 8,300 to 9,900 calls a second with 0.15 commits
+//! each, 1.4 times `pgbench`'s best, and 45,000 repeats, 0.8 of the bare read; a waiter on another
+//! host wakes after 1.3 ms.
 //!
 //! Absent: sums of rows (the server's own `data_checksums` do that), [`Store::scrub`] (what `VACUUM` leaves is the
 //! administrator's, as are backups and the log), connections through a pooler that shares sessions between
@@ -71,7 +75,7 @@ const PAUSES: Pauses = Pauses {
     at_most: Duration::from_millis(320),
 };
 
-/// How many entries are dropped in one statement.
+/// The entries that are dropped in one statement.
 const PURGE_BATCH: usize = 500;
 
 /// A ledger in a PostgreSQL database.
@@ -96,10 +100,11 @@ impl PostgresStore {
         Self::open_with_clock(server, None).await
     }
 
-    /// As [`Self::open`], by this clock in place of the server's. Hidden because whoever shares a ledger must share its
-    /// clock: for tests only.
+    /// As [`Self::open`], by this clock in place of the server's. Hidden because all hosts of a
+    /// ledger must share its clock: for tests only.
     ///
     /// # Errors
+    ///
     /// As [`Self::open`].
     #[doc(hidden)]
     pub async fn open_with_clock(
@@ -134,10 +139,11 @@ impl PostgresStore {
         })
     }
 
-    /// Makes the ledger in this database, or brings it up to date. It may be run as often as one likes, by a user who may
-    /// make tables; hosts need no such right.
+    /// Creates the ledger in this database, or upgrades it. It may be run repeatedly, by a user
+    /// with the right to create tables; hosts need no such right.
     ///
     /// # Errors
+    ///
     /// If the server is not reached, or does not allow it. Nothing is changed then.
     pub async fn set_up(server: &Server, setup: &PostgresSetup) -> Result<SetUp, ServerFault> {
         let place = Endpoint::of(server)?;
@@ -145,7 +151,7 @@ impl PostgresStore {
         schema::set_up(&mut client, &place, setup).await
     }
 
-    /// How the server stood when it was last looked at, which is done every few seconds.
+    /// Returns the server's state at its last check, which runs every few seconds.
     #[must_use]
     pub fn report(&self) -> ServerReport {
         self.standing.report()
@@ -182,7 +188,7 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// What lies there, to be understood by whoever asked.
+/// Parses the entry, in the task of the caller.
 fn stored(row: Option<Arc<Row>>) -> Result<Option<Stored>, StoreError> {
     Ok(row.map(|row| row.stored()).transpose()?)
 }

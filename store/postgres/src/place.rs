@@ -10,7 +10,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long a connection may take to be made, and how long the network may be silent about what was sent.
+/// The time limit for a connection, and for silence of the network after a request.
 const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -23,7 +23,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn of(server: &Server) -> Result<Self, ServerFault> {
         let parsed: Result<Config, _> = server.url.parse();
-        // What is wrong is told without the URL, which may hold a password.
+        // The message omits the URL, which may hold a password.
         let mut config = parsed.map_err(|error| ServerFault::Url(told(&error)))?;
         if config.get_hosts().is_empty() {
             return Err(ServerFault::Url(
@@ -34,7 +34,8 @@ impl Endpoint {
             config.password(password.as_bytes());
         }
         if config.get_ssl_mode() == SslMode::Prefer {
-            // Nobody in between may take the connection for one without a cipher; on this machine nobody is in between.
+            // A man in the middle must not downgrade the connection to plain text; on this machine
+            // there is none.
             let is_here = config.get_hosts().iter().all(is_on_this_machine);
             config.ssl_mode(if is_here {
                 SslMode::Disable
@@ -57,7 +58,8 @@ impl Endpoint {
         &self.config
     }
 
-    /// How connections are enciphered; none: not at all. Certificates are checked by the system's roots, names too.
+    /// Returns the encryption of connections, or `None` for none. Certificates are verified by the
+    /// system's roots, names too.
     pub(super) fn tls(&self) -> Result<Option<MakeRustlsConnect>, ServerFault> {
         if self.config.get_ssl_mode() == SslMode::Disable {
             return Ok(None);
@@ -72,7 +74,7 @@ impl Endpoint {
         Ok(Some(MakeRustlsConnect::new(config)))
     }
 
-    /// What a failure to connect or to ask means for whoever set the ledger up.
+    /// Maps a failure to connect or to ask to an error for the operator.
     pub(super) fn fault(&self, error: &Error) -> ServerFault {
         let (place, problem) = (self.shown.clone(), told(error));
         match error.code() {
@@ -129,7 +131,7 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
-/// What the operating system trusts, so that a company's own certificates hold.
+/// Returns the operating system's roots, so that a company's own certificates hold.
 fn roots() -> Result<RootCertStore, ServerFault> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();

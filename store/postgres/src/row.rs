@@ -12,7 +12,7 @@ use tokio_postgres::types::FromSql;
 /// server can add the two.
 const MS_MAX: u64 = i64::MAX as u64 / 2;
 
-/// What is to be written, made ready in the caller's task.
+/// An entry to write, prepared in the caller's task.
 #[derive(Debug)]
 pub(super) struct NewRow {
     pub(super) entry: Vec<u8>,
@@ -43,8 +43,8 @@ impl NewRow {
     }
 }
 
-/// What was found, to be understood in the task of whoever asked: one damaged row harms nobody else. Where many asked for the
-/// same, the first of them understands it for all.
+/// A row that was read, parsed in the task of its caller: one damaged row harms no other caller.
+/// Where many asked for the same row, the first of them parses it for all.
 #[derive(Debug)]
 pub(super) struct Row {
     version: Vec<u8>,
@@ -56,7 +56,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// What the columns from `first` on tell; none: nothing lies there.
+    /// Reads the columns from `first` on; `None` where there is no entry.
     pub(super) fn read(
         row: &tokio_postgres::Row,
         first: usize,
@@ -104,7 +104,7 @@ fn stamp(row: &tokio_postgres::Row, first: usize) -> Result<Stamp, tokio_postgre
     Ok(moment(row.try_get(first)?).stamp(Incarnation(life.cast_unsigned())))
 }
 
-/// The moment that a column tells.
+/// Returns the moment of a column.
 pub(super) fn moment(ms: i64) -> Moment {
     Moment::of_wall(u64::try_from(ms).unwrap_or_default())
 }

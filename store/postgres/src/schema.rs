@@ -1,4 +1,5 @@
-//! The tables of a ledger: found, made, brought up to date, and left alone if they are somebody else's.
+//! The tables of a ledger: found, created, upgraded, and left alone if they belong to another
+//! program.
 //!
 //! A host never changes them. `semel ledger init` does, as often as one likes, in one transaction; afterwards a role that
 //! may read and write the tables, and make none, is enough.
@@ -23,16 +24,16 @@ pub const PARTITIONS_MAX: u32 = 1_024;
 /// Any number: those that set a ledger up at the same time wait for each other.
 const TURN: i64 = 0x5345_4D4C;
 
-/// How a ledger is made.
+/// The settings of a new ledger.
 #[derive(Debug, Clone, Default)]
 pub struct PostgresSetup {
     /// Into how many parts its table is divided, by hash of the key; none: it is one. Only when it is made.
     pub partitions: Option<u32>,
-    /// Who besides its owner may read and write it.
+    /// The roles besides its owner that may read and write it.
     pub grant_to: Vec<String>,
 }
 
-/// What setting a ledger up came to.
+/// The result of setting a ledger up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetUp {
     /// It was made.
@@ -123,7 +124,7 @@ pub(super) async fn set_up(
     })
 }
 
-/// Why it is not made: whoever makes it needs more rights than a host.
+/// Returns the error of a creation without the rights, which exceed a host's.
 fn refused(error: &Error, place: &Endpoint) -> ServerFault {
     match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerFault::Denied {

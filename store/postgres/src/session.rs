@@ -24,18 +24,18 @@ use tokio_postgres::{
     types::ToSql,
 };
 
-/// How long a statement may take at the server, which then ends it without effect.
+/// The time limit of a statement at the server, which then ends it without effect.
 const STATEMENT_MS: u32 = 8_000;
 
-/// How long a statement may wait for a row that another one writes.
+/// The time limit of a wait for a row lock.
 const LOCK_MS: u32 = 5_000;
 
-/// How long an answer is awaited: longer than the server works on it, so that what the server ends is known to have
-/// had no effect.
+/// The time limit for a response: longer than the server works on it, so that a statement ended by
+/// the server is known to have had no effect.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// What each session is set to. Plans are made once, and by index: arrays have no length that a planner could know, and
-/// what is right for ten million rows is never wrong for ten.
+/// Returns the settings of each session. Plans are made once, and by index: arrays have no length
+/// that a planner could know, and the plan for ten million rows is never wrong for ten.
 fn settings() -> String {
     format!(
         "SET statement_timeout = {STATEMENT_MS}; SET lock_timeout = {LOCK_MS}; SET plan_cache_mode = force_generic_plan;
@@ -44,7 +44,7 @@ fn settings() -> String {
     )
 }
 
-/// What a connection hears besides answers.
+/// A receiver of a connection's notifications.
 pub(super) type Hear = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A connection to a ledger that was checked.
@@ -161,8 +161,8 @@ impl Forms {
     }
 }
 
-/// What a statement that failed left behind. What the server calls an error is rolled back; what ends the connection may
-/// have come after the commit.
+/// Maps a failed statement to the state of its commands. An error from the server is rolled back; a
+/// lost connection may follow the commit.
 fn not_done(error: &Error, place: &Endpoint) -> StoreError {
     match error.as_db_error().map(|error| error.parsed_severity()) {
         Some(Some(Severity::Error)) => StoreError::NotExecuted(place.fault(error).to_string()),
@@ -214,7 +214,7 @@ where
                 warnings.fetch_add(1, Ordering::Release);
             }
             Ok(_) => {}
-            // Whoever waits for an answer is told.
+            // The callers that wait for an answer get the error.
             Err(_) => return,
         }
     }

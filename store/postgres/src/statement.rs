@@ -1,18 +1,20 @@
-//! The statements: each carries out any number of commands at once, every one with its own condition and its own answer,
-//! and is a transaction of its own. Each stands here once, and is prepared twice: for one command, whose values are
-//! parameters, and for many, whose values are arrays ([`Form`]). One command takes the server a sixth less in its own form.
+//! The statements: each carries out any number of commands at once, every one with its own
+//! condition and its own answer, in a transaction of its own. Each is written here once, and is
+//! prepared twice: for one command, with its values as parameters, and for many, with its values as
+//! arrays ([`Form`]). One command costs the server a sixth less in its own form.
 //!
 //! The keys of one statement are distinct and sorted, so that two that meet wait for each other rather than lock each
 //! other out; where they do all the same, the server ends one of them, which then certainly wrote nothing. The time is
 //! taken once, at the server.
 //!
-//! **Answers** tell of what was written, and a creation also of what it found, as it lay there when the statement began. Where a
-//! statement is silent about a key, nothing was written there, and what lies there *now* is for a second statement to read.
+//! **Answers** report the writes and, for a creation, also the entry that it found when the
+//! statement began. Where a statement is silent about a key, nothing was written there, and a
+//! second statement must read the *present* entry.
 //!
 //! No join here grows faster than its commands: with plans by index alone ([`super::session`]), two lists that are joined by
 //! key would be gone through once for each command.
 
-/// How many commands a statement is made for.
+/// The number of commands of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     One,
@@ -30,10 +32,10 @@ const MOMENT: &str = "WITH moment AS MATERIALIZED (
     SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS ms
 )";
 
-/// What lies at a key, in the order of [`super::row::Row::read`].
+/// The columns of an entry, in the order of [`super::row::Row::read`].
 const ROW: &str = "entry.version, entry.entry, entry.created_ms, entry.created_life, entry.written_ms, entry.written_life, entry.keep_until_ms";
 
-/// What is asked of each key, by names and types, the first of them in this parameter.
+/// Returns the input of each key, by names and types, the first of them in this parameter.
 fn asked(form: Form, first: usize, columns: &[(&str, &str)]) -> String {
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let values = columns
@@ -51,7 +53,8 @@ fn asked(form: Form, first: usize, columns: &[(&str, &str)]) -> String {
     format!("{source} AS asked({})", names.join(", "))
 }
 
-/// What is to be written, in the parameters from the third on: the second is the life of the ledger.
+/// The columns to write, in the parameters from the third on: the second is the incarnation of the
+/// ledger.
 const WRITTEN: [(&str, &str); 7] = [
     ("key", "bytea"),
     ("version", "bytea"),
@@ -98,7 +101,8 @@ pub(super) fn create(form: Form) -> String {
     )
 }
 
-/// Creates anew in place of this version if that is past its end. Answers where it wrote: key, true, the time.
+/// Creates again in place of this version if that is expired. Answers where it wrote: key, true,
+/// the time.
 pub(super) fn create_in_place() -> String {
     let new = written_in_place(Form::One);
     format!(
@@ -147,7 +151,7 @@ pub(super) fn get(form: Form) -> String {
     )
 }
 
-/// What an index finds: see `entry_open` in the schema, whose words these are.
+/// The condition of the index `entry_open` in the schema, word by word.
 pub(super) const OPEN: &str =
     "(due_in_ms IS NOT NULL OR state IN ('running', 'waiting', 'in-doubt', 'probing', 'held'))";
 
@@ -165,7 +169,8 @@ pub(super) fn list(only_open: bool) -> String {
     )
 }
 
-/// Drops what is past its end, so many at the most; what others drop at the same time is left to them.
+/// Drops expired entries, at most so many; those that other hosts drop at the same time are left to
+/// them.
 pub(super) fn purge() -> String {
     format!(
         "{MOMENT} DELETE FROM semel.entry USING moment

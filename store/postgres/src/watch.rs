@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-/// How often it is looked at.
+/// The interval between checks.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the latest look found.
+/// The result of the latest check.
 #[derive(Debug)]
 pub(super) struct Standing(Mutex<Finding>);
 
@@ -57,7 +57,7 @@ pub(super) async fn watch(
                 standing.set(session.finding.clone());
                 lanes.refuse(None);
             }
-            // Whoever asks finds out by himself.
+            // The next caller finds out.
             Err(ServerFault::Unreachable { .. }) => {}
             Err(fault) => lanes.refuse(Some(fault)),
         }

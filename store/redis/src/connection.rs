@@ -61,7 +61,7 @@ impl Connection {
         self.is_lost.load(Ordering::Acquire)
     }
 
-    /// How messages name its server.
+    /// Returns the server's name for messages.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }

@@ -22,7 +22,7 @@ const TURNED_AWAY: &[&str] = &[
     "TRYAGAIN",
 ];
 
-/// Whether the connection is of no use any more, or its next answer might be another one's.
+/// Returns true if the connection is unusable, or its next answer might belong to another request.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     matches!(
         error.kind(),
@@ -30,7 +30,7 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
     ) || error.is_unrecoverable_error()
 }
 
-/// What became of a write that was answered with this error.
+/// Maps the error of a write to the state of the write.
 pub(super) fn of_write(error: &RedisError) -> StoreError {
     if !is_turned_away(error, TURNED_AWAY) {
         return StoreError::Unknown(error.to_string());
@@ -44,12 +44,13 @@ pub(super) fn of_write(error: &RedisError) -> StoreError {
     StoreError::NotExecuted(format!("{error}{cure}"))
 }
 
-/// Whether the server turned it away because the keys lie elsewhere in its cluster, or are on their way.
+/// Returns true if the server turned it away because the keys belong to another node of the
+/// cluster, or are moving.
 pub(super) fn is_elsewhere(error: &RedisError) -> bool {
     is_turned_away(error, &["ASK", "MOVED", "TRYAGAIN"])
 }
 
-/// Whether the server is not any more what it was taken for at the last look.
+/// Returns true if the server's role differs from that of the last check.
 pub(super) fn is_another_role(error: &RedisError) -> bool {
     is_turned_away(error, &["LOADING", "MASTERDOWN", "READONLY"])
 }
@@ -99,5 +100,5 @@ pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerFault {
     }
 }
 
-/// What a user of the server must be allowed.
+/// The permissions that a user of the server needs.
 pub(super) const NEEDED: &str = "let its user run `+@read +@write +@scripting +@pubsub +@connection +info +time +config|get` (and in a cluster `+cluster|slots`) on `~semel:*` and `&semel:*`";

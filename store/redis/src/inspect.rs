@@ -13,20 +13,20 @@ use semel_store::{ServerFault, ServerReport};
 /// The schema that this release writes, and the newest that it knows.
 pub(super) const SCHEMA: i64 = 1;
 
-/// How often all is looked at again because another host noted something meanwhile.
+/// The repetitions of a check that other hosts interrupted by notes of their own.
 const TRIES_MAX: u32 = 16;
 
-/// What a look found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) durability: Durability,
     pub(super) life: [u8; LIFE_BYTES],
     pub(super) incarnation: Incarnation,
-    /// For whoever looks after the servers.
+    /// The report for the operator.
     pub(super) report: ServerReport,
 }
 
-/// What is known of servers that are fit for a ledger.
+/// The facts of servers that are fit for a ledger.
 pub(super) struct Examined {
     /// None: there is no ledger yet.
     pub(super) marker: Option<Marker>,
@@ -76,7 +76,8 @@ pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, 
 /// Looks whether the servers are fit for a ledger, and notes what may be lost of one that is there.
 pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined, ServerFault> {
     for _ in 0..TRIES_MAX {
-        // Before the servers are asked: what they say is noted only where nobody noted anything since.
+        // Before the servers are asked: their facts are recorded only if the marker is unchanged
+        // since.
         let found = Marker::read(nodes.marker()).await;
         let asked = future::join_all(nodes.iter().map(Server::ask)).await;
         let servers = asked.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -1,9 +1,10 @@
 //! A ledger in a Redis server, or in the primaries of a Redis cluster, shared by any number of hosts.
 //!
-//! Every transition is one script: its condition, the record and the lists that the record stands in, all in one slot. So
-//! the lists are exact, and nobody sees, and no crash leaves, a record without its place in them. The weaker way, a list written
-//! before the record and checked on every reading, saves no round trip and leaves what nobody ever clears. The price: keys
-//! are divided into 4,096 buckets by their first bits, each with lists of its own, and a list of all asks them all.
+//! Every transition is one script: its condition, the record and the lists that hold the record,
+//! all in one slot. So the lists are exact: no reader sees, and no crash leaves, a record outside
+//! its lists. The weaker way, a list written before the record and verified on every reading, saves
+//! no round trip and leaves garbage for ever. The price: keys are divided into 4,096 buckets by
+//! their first bits, each with lists of its own, and a list of all asks them all.
 //!
 //! **What a reader sees is durable** where `appendfsync` is `always`. Redis runs scripts one after the other, and sends no
 //! answer before the turn of its event loop ends: `beforeSleep` writes and syncs the append-only file (`flushAppendOnlyFile`),
@@ -14,9 +15,10 @@
 //! is rewritten, `no-appendfsync-on-rewrite yes` would break all this, and is counted as a lower level. A server that took
 //! over writes that file as a whole first, and would lose everything if it ended before: it is refused until then.
 //!
-//! **What an error means.** A script that the server turned away before it began was not executed: scripts begin with
-//! `#!lua`, so that a replica, a full memory and a failing disk are told before and not half-way. An error from within
-//! a script, a lost connection, no answer in time: unknown. Nothing is sent twice (`link`).
+//! **Errors.** A script that the server turned away before it began was not executed: scripts begin
+//! with `#!lua`, so that a replica, a full memory and a failing disk are reported before and not
+//! half-way. An error from within a script, a lost connection, no answer in time: unknown. Nothing
+//! is sent twice (`link`).
 //!
 //! **Lives.** Making a ledger writes a random life into its marker and into every bucket; each script compares its bucket's
 //! with the one that its host knows, and does nothing where it differs. So a flush, of one database, of a node or of all, is
@@ -27,26 +29,31 @@
 //! lost, too: nothing is created in its place. The servers are looked at on each new connection and once a second, and refused
 //! while one could lose what it acknowledges.
 //!
-//! **Clusters** are told by what the server of the URL says of itself; the others are found by it, and remembered for when it is down. A
-//! bucket lies in one slot, so each transition is still one script on one server, and the load spreads with the keys. The
-//! ledger is used as a whole or not at all: all primaries must be fit, its level is that of the weakest, and while one is down or
-//! not looked at since its connection was lost, nothing is asked (`nodes`). A replica that takes over is a loss, found out before
-//! anything is sent on; a slot that moves to another primary is none, and what is asked of it waits until it has moved (`link`). Each
-//! server writes its own times: their clocks must agree as those of hosts must. News of changes are published to all of them.
+//! **Clusters** are recognised by the answers of the server of the URL; the other nodes are found
+//! by it, and remembered for when it is down. A bucket belongs to one slot, so each transition is
+//! still one script on one node, and the load spreads with the keys. The ledger is used as a whole
+//! or not at all: all primaries must be fit, its level is that of the weakest, and while one is
+//! down or unchecked since its connection was lost, nothing is asked (`nodes`). A replica that
+//! takes over is a loss, detected before anything is sent on; a slot that moves to another primary
+//! is none, and its commands wait until it has moved (`link`). Each node writes its own times:
+//! their clocks must agree as those of hosts must. Notifications are published to all of them.
 //!
 //! **Ends.** Redis' own expiry is not used: it goes by a clock of its own, and it would take a record and leave its lists, which
 //! is what a loss looks like. What is past its end is absent by the time in the script, and [`Store::purge`] drops it.
 //!
-//! **What it costs.** A first call is two round trips and two syncs, a repeat one round trip: a creation that finds something
-//! answers with it. A write is up to eight commands of one script. Requests of all callers share one connection to a server and
-//! whatever syncs in the same turn; a second connection hears of changes, of those alone for which somebody here waits.
-//! Measured (`cargo xtask bench stores`, the server on the same two cores, a sync of 0.2 ms): one caller 0.93 ms where the two
-//! bare scripts take 0.57, most of the rest being this process's own work, slowed, it seems, by cold caches; 64 callers
-//! 5,500 to 6,400 calls a second, 0.55 to 0.7 of the bare scripts on one connection; a waiter elsewhere hears after 0.9 ms.
+//! **Cost.** A first call is two round trips and two syncs, a repeat one round trip: a creation
+//! that finds an entry returns it. A write is up to eight commands of one script. Requests of all
+//! callers share one connection to a server, and whatever syncs in the same turn; a second
+//! connection receives notifications, only of changes with a local waiter. Measured (`cargo xtask
+//! bench stores`, the server on the same two cores, a sync of 0.2 ms): one caller 0.93 ms where the
+//! two bare scripts take 0.57, most of the rest being this process's own work, probably slowed by
+//! cold caches; 64 callers 5,500 to 6,400 calls a second, 0.55 to 0.7 of the bare scripts on one
+//! connection; a waiter on another host wakes after 0.9 ms.
 //!
-//! Absent: Redis before 7.0, a level above D2 (a replica that takes over may lack what was acknowledged; that shows as another
-//! incarnation), and any way to notice that an older copy of the server's files was put back, that a copy was started as a
-//! server of its own, or that a replica took over and gave back while no host looked: whoever does that must let the ledger begin another life.
+//! Absent: Redis before 7.0; a level above D2 (a replica that takes over may lack acknowledged
+//! writes; that shows as another incarnation); and detection of an older copy of the server's files
+//! put back, of a copy started as a server of its own, or of a replica that took over and gave back
+//! while no host looked: an operator that does so must let the ledger begin another incarnation.
 
 mod connection;
 mod fault;
@@ -96,7 +103,7 @@ const PAUSES: Pauses = Pauses {
 pub struct RedisStore {
     link: Arc<Link>,
     ears: Arc<Ears>,
-    /// What goes on beside the calls, and ends with the store.
+    /// Background tasks, which end with the store.
     beside: [JoinHandle<()>; 2],
 }
 
@@ -110,10 +117,11 @@ impl RedisStore {
         Self::open_with_clock(server, None).await
     }
 
-    /// As [`Self::open`], by this clock in place of the server's. Hidden because whoever shares a ledger must share its
-    /// clock: for tests only.
+    /// As [`Self::open`], by this clock in place of the server's. Hidden because all hosts of a
+    /// ledger must share its clock: for tests only.
     ///
     /// # Errors
+    ///
     /// As [`Self::open`].
     #[doc(hidden)]
     pub async fn open_with_clock(
@@ -139,16 +147,18 @@ impl RedisStore {
         setup::set_up(&Endpoint::of(server)?).await
     }
 
-    /// Lets the ledger in this server begin another life, though it looks whole: after an older copy of its data was put
-    /// back, or a record was lost. Every host waits then until nothing of the former life can be under way.
+    /// Lets the ledger in this server begin another incarnation, though it looks whole: after an
+    /// older copy of its data was put back, or a record was lost. Every host waits then until
+    /// nothing of the former one can be in progress.
     ///
     /// # Errors
+    ///
     /// As [`Self::set_up`].
     pub async fn renew(server: &Server) -> Result<RedisSetUp, ServerFault> {
         setup::renew(&Endpoint::of(server)?).await
     }
 
-    /// How its server stands, as of the last look; none: it cannot be used.
+    /// Returns the server's state at its last check, or `None` if it cannot be used.
     #[must_use]
     pub fn report(&self) -> Option<ServerReport> {
         self.link.report()
@@ -186,7 +196,7 @@ impl RedisStore {
         .await
     }
 
-    /// Where whoever waits for a key elsewhere hears of it.
+    /// Returns the channel that notifies waiters on other hosts of a key.
     fn channel(&self, key: StoreKey) -> String {
         self.link.place().channel(Waiters::number(key))
     }
@@ -199,7 +209,7 @@ impl RedisStore {
     }
 }
 
-/// What a script on a record answered.
+/// The answer of a script on a record.
 enum Told {
     /// It is done, at this time.
     Done(Stamp),
@@ -244,14 +254,14 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// What lies there, as whoever asked understands it.
+/// Parses the entry, in the task of the caller.
 fn stored(key: StoreKey, record: Option<Vec<u8>>) -> Result<Option<Stored>, StoreError> {
     Ok(record
         .map(|record| record::read(key, &record))
         .transpose()?)
 }
 
-/// What a writing script is told beside where it writes.
+/// Adds the arguments of a writing script beside its keys.
 fn fill_in(call: &mut Cmd, finding: &Finding, new: &NewRecord) {
     call.arg(&finding.incarnation.0.to_be_bytes())
         .arg(new.version.as_bytes())

@@ -1,16 +1,19 @@
 //! The connections to the servers, what is known of the servers behind them, and what is done when either changes.
 //!
-//! A connection belongs to one server process. So each new one is looked at before its first use: whoever took over in
-//! place of another is found out before anything is asked of it.
+//! A connection belongs to one server process. So each new one is checked before its first use: a
+//! node that took over from another is detected before anything is asked of it.
 //!
-//! **Buckets that move.** In a cluster a request is turned away, before anything of it is carried out, where its keys lie with another
-//! server (`MOVED`) or are on their way (`TRYAGAIN`, `ASK`). Then it is found out who has them, and it is asked again there, for
-//! as long as a bucket may take to move. `ASK` is not followed but waited out: the server that takes a slot over turns away
-//! every script one of whose keys is not there, and a record that is to be made, or a list that is empty, never is.
+//! **Buckets that move.** In a cluster a request is turned away, before any of it is carried out,
+//! where its keys belong to another node (`MOVED`) or are moving (`TRYAGAIN`, `ASK`). Then the
+//! topology is read again, and the request is repeated at the right node, for as long as a bucket
+//! may take to move. `ASK` is not followed but waited out: the node that takes a slot over turns
+//! away every script with a key that is not there yet, and a record that is to be created, or a
+//! list that is empty, never is.
 //!
-//! INVARIANT: nothing is sent twice. A request whose connection ended, or whose answer did not come in time, is *unknown*; only
-//! what certainly was not carried out is asked again, here: a script that the server did not know or turned away because its keys
-//! lie elsewhere, or that found another life of the ledger than the host knew.
+//! INVARIANT: nothing is sent twice. A request with a lost connection, or without an answer in
+//! time, is *unknown*; only what certainly was not carried out is asked again, here: a script that
+//! the server did not know or turned away because its keys belong elsewhere, or that found another
+//! incarnation of the ledger than the host knew.
 
 use super::{
     fault,
@@ -28,28 +31,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often the server is looked at while nothing else gives a reason to.
+/// The interval between checks of an idle server.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long nobody looks again after a look that failed: at first, and at the most.
+/// The backoff after a failed check: the first pause, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_AT_MOST: Duration = Duration::from_secs(1);
 
-/// How long a bucket may take to move to another server, and how long nobody asks again where it is.
+/// The time limit for a bucket to move to another node, and the pause between reads of the
+/// topology.
 const MOVING_AT_MOST: Duration = Duration::from_secs(5);
 const MOVING_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often a cluster that changes is looked at before it is given up.
+/// The checks of a changing cluster before it is given up.
 const LOOKS: u32 = 3;
 
-/// How many lives of the ledger may end while one command is asked.
+/// The most incarnations of the ledger that may end during one command.
 const LIVES: usize = 3;
 
 /// Since when a request waits for what moves.
 #[derive(Default)]
 pub(super) struct Waited(Option<Instant>);
 
-/// What is known of the servers at a time.
+/// The known state of the servers at a time.
 pub(super) struct View {
     pub(super) nodes: Arc<Nodes>,
     finding: Result<Finding, ServerFault>,
@@ -79,7 +83,7 @@ pub(super) struct Link {
     place: Arc<Endpoint>,
     clock: Option<Arc<dyn Clock>>,
     view: RwLock<Arc<View>>,
-    /// Held by whoever looks at the server: the others wait for what he finds.
+    /// Held during a check of the server: other callers wait for its result.
     looking: tokio::sync::Mutex<Option<Failure>>,
 }
 
@@ -117,7 +121,7 @@ impl Link {
             .map_or_else(String::new, |now| now.to_string())
     }
 
-    /// How the server stood at the last look; none: it cannot be used.
+    /// Returns the server's state at the last check, or `None` if it cannot be used.
     pub(super) fn report(&self) -> Option<ServerReport> {
         self.seen()
             .finding
@@ -126,7 +130,7 @@ impl Link {
             .map(|finding| finding.report.clone())
     }
 
-    /// What an acknowledged write survives, as it was found last.
+    /// Returns the failures that an acknowledged write survives, by the last check.
     pub(super) fn durability(&self) -> Durability {
         match &self.seen().finding {
             Ok(finding) => finding.durability,
@@ -234,8 +238,8 @@ impl Link {
         }
     }
 
-    /// Looks at the server, by a new connection if the last was lost, unless somebody else did since `seen`. Where looks have
-    /// failed just now, only who insists looks again.
+    /// Checks the server, by a new connection if the last was lost, unless another task did since
+    /// `seen`. Shortly after failed checks, only a caller that insists checks again.
     async fn look(&self, seen: &Arc<View>, insists: bool) -> Result<Arc<View>, ServerFault> {
         let mut failure = self.looking.lock().await;
         let current = self.seen();
@@ -262,7 +266,7 @@ impl Link {
         looked
     }
 
-    /// Where a cluster changes while it is looked at, all is looked at again.
+    /// Where a cluster changes during its check, all is checked again.
     async fn look_now(&self, current: &View) -> Result<Arc<View>, ServerFault> {
         let begun = Instant::now();
         let mut looked = self.look_once(current).await;

@@ -12,13 +12,13 @@ use semel_core::model::Incarnation;
 use semel_store::ServerFault;
 use sha2::{Digest, Sha256};
 
-/// Where the ledger is marked as one. It lies in a slot of its own.
+/// The key of the ledger's marker, in a slot of its own.
 pub(super) const MARKER: &str = "semel:{ledger}";
 
-/// What makes a life: a random value.
+/// The size of an incarnation, a random value.
 pub(super) const LIFE_BYTES: usize = 16;
 
-/// What the marker of the ledger says.
+/// The content of the ledger's marker.
 pub(super) struct Marker {
     pub(super) schema: i64,
     pub(super) life: [u8; LIFE_BYTES],
@@ -30,7 +30,7 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// What it says; none: there is no ledger.
+    /// Reads the marker; `None` where there is no ledger.
     pub(super) async fn read(connection: &Connection) -> Result<Option<Self>, ServerFault> {
         let fill = |call: &mut Cmd| {
             call.arg(1).arg(MARKER);
@@ -68,8 +68,8 @@ impl Marker {
         })
     }
 
-    /// As it is once it is noted what is seen now, which was asked for after the marker was read; none: somebody else noted
-    /// something meanwhile, and all is to be looked at again.
+    /// Records the present facts, which were asked for after the marker was read; `None` if another
+    /// host changed the marker, and all must be checked again.
     pub(super) async fn note(
         mut self,
         connection: &Connection,
@@ -103,7 +103,7 @@ impl Marker {
         Ok((answer == Value::Int(1)).then_some(self))
     }
 
-    /// Whether the append-only files of all servers hold everything.
+    /// Returns true if the append-only files of all servers hold everything.
     pub(super) fn is_whole(&self) -> bool {
         self.seen.is_whole()
     }

@@ -1,8 +1,9 @@
 //! The servers that a ledger lies in: one, or the primaries of a cluster, and which of them has which bucket.
 //!
-//! The cluster's client of the crate `redis` is not used: it connects anew and follows a takeover by itself, and here nothing
-//! may be asked of whoever took over before it was found out what may be lost. So each server has a connection of its own,
-//! all of them are looked at before the first is asked anything, and a ledger is used as a whole or not at all.
+//! The cluster client of the crate `redis` is not used: it reconnects and follows a takeover on its
+//! own, and here nothing may be asked of a new primary before it is known what may be lost. So each
+//! server has a connection of its own, all of them are checked before the first is asked anything,
+//! and a ledger is used as a whole or not at all.
 //!
 //! Absent: what is done when buckets move; see `link.rs`.
 
@@ -18,7 +19,7 @@ use redis::{Client, FromRedisValue, Value};
 use semel_store::ServerFault;
 use std::{sync::LazyLock, time::Instant};
 
-/// How many slots a cluster has.
+/// The slots of a cluster.
 const SLOTS: u16 = 1 << 14;
 
 /// The slot of each bucket.
@@ -60,7 +61,7 @@ impl Nodes {
                 Ok(nodes) => return Ok(nodes),
                 Err(found) => fault = fault.or(Some(found)),
             }
-            // One that hangs takes all the time that there is: whoever waits is told.
+            // A server that hangs takes the whole time limit: its waiters get an error.
             if begun.elapsed() >= CONNECT_TIMEOUT {
                 break;
             }
@@ -129,7 +130,7 @@ impl Nodes {
         !self.by_bucket.is_empty()
     }
 
-    /// Whether a connection to one of them is lost.
+    /// Returns true if a connection to one of them is lost.
     pub(super) fn is_lost(&self) -> bool {
         self.all.iter().any(|node| node.connection.is_lost())
     }
@@ -175,7 +176,7 @@ enum Door {
     Shut(Client),
 }
 
-/// What a primary has of the slots.
+/// A primary's slots.
 struct Share {
     name: String,
     client: Client,
@@ -199,7 +200,7 @@ impl Share {
     }
 }
 
-/// Who has what, as the server at the door knows it.
+/// Returns the owners of the slots, as the server of the URL knows them.
 async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<Share>, ServerFault> {
     let mut question = redis::cmd("CLUSTER");
     let told = door
@@ -265,7 +266,7 @@ fn by_slot(shares: &[Share]) -> Vec<Option<usize>> {
     by_slot
 }
 
-/// What stands in braces decides on the slot.
+/// The text in braces decides on the slot.
 fn tag(key: &str) -> &str {
     key.split_once('{')
         .and_then(|(_, rest)| rest.split_once('}'))

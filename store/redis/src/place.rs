@@ -10,16 +10,16 @@ use std::{
     time::Duration,
 };
 
-/// How long a connection may take to be made, its handshakes included.
+/// The time limit for a connection, its handshakes included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer may take. A disk that syncs may be slow, and a server that is stopped does not say so.
+/// The time limit for an answer. A disk that syncs may be slow, and a stopped server is silent.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many requests are queued before those that come wait for room.
+/// The most queued requests; further ones wait for room.
 const QUEUED_MAX: usize = 256;
 
-/// How many bytes are written at once.
+/// The most bytes written at once.
 const WRITTEN_AT_ONCE: usize = 64 << 10;
 
 /// A server and a database in it; or one of a cluster, by which the others are found.
@@ -28,7 +28,7 @@ pub(super) struct Endpoint {
     /// Those of its cluster, as they were found last: where it is asked when the first is down.
     known: RwLock<Vec<Client>>,
     shown: String,
-    /// What all channels of the ledger begin with.
+    /// The prefix of all channels of the ledger.
     channels: String,
     pub(super) accepts_unverified: bool,
 }
@@ -42,7 +42,7 @@ impl Endpoint {
             .into_connection_info()
             .map_err(unusable)?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-            // Somebody else in this process may have chosen one already, which is as good.
+            // Another part of this process may have chosen one already, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let info = with_settings(info, server);
@@ -56,7 +56,7 @@ impl Endpoint {
         })
     }
 
-    /// How messages name it: without user or password.
+    /// Returns its name for messages: without user or password.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
@@ -66,12 +66,13 @@ impl Endpoint {
         format!("{}{bell}", self.channels)
     }
 
-    /// How messages name the server of a client.
+    /// Returns the name of a client's server for messages.
     pub(super) fn shown_as(client: &Client) -> String {
         shown(client.get_connection_info())
     }
 
-    /// What is to be done where a server is spoken to over TLS and has none, or the other way round: it then hangs up, or is silent.
+    /// Returns the cure where one side uses TLS and the other does not: the server then hangs up,
+    /// or is silent.
     pub(super) fn if_spoken_to_wrongly(client: &Client) -> &'static str {
         match client.get_connection_info().addr() {
             ConnectionAddr::Tcp(..) => {
@@ -93,7 +94,7 @@ impl Endpoint {
             .collect()
     }
 
-    /// Keeps in mind by whom else its cluster is reached.
+    /// Remembers the other nodes of its cluster.
     pub(super) fn remember(&self, found: Vec<Client>) {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = found;
     }
@@ -116,7 +117,7 @@ impl Endpoint {
         Client::open(info.set_addr(addr)).map_err(|error| ServerFault::Url(error.to_string()))
     }
 
-    /// How requests are sent: each once. This client sends none again by itself.
+    /// Returns how requests are sent: each once. This client repeats none on its own.
     pub(super) fn config() -> AsyncConnectionConfig {
         AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))

@@ -19,7 +19,7 @@ pub(super) const BUCKETS: u16 = 1 << 12;
 /// Past this, a Lua number is not exact. What is due or ends beyond it (285,000 years) is never due and does not end.
 pub(super) const NEVER_MS: u64 = 1 << 53;
 
-/// The length of a tenant's name where there is none.
+/// The length of an absent tenant's name.
 const NO_TENANT: u16 = u16::MAX;
 
 /// The bucket of a key. Buckets follow each other in the order of keys.
@@ -28,7 +28,7 @@ pub(super) fn bucket(key: StoreKey) -> u16 {
     u16::from_be_bytes([*first, *second]) >> 4
 }
 
-/// Where the parts of a bucket lie. What stands in braces decides on the slot of a cluster.
+/// The keys of a bucket's parts. The text in braces decides on the slot of a cluster.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bucket(pub(super) u16);
 
@@ -37,7 +37,7 @@ impl Bucket {
         format!("semel:{{{:03x}}}:{part}", self.0)
     }
 
-    /// What decides on its slot.
+    /// Returns the text that decides on its slot.
     pub(super) fn tag(self) -> String {
         format!("{:03x}", self.0)
     }
@@ -52,7 +52,7 @@ impl Bucket {
         self.part("all")
     }
 
-    /// The keys of what somebody has yet to end.
+    /// Returns the key of its list of open records.
     pub(super) fn open(self) -> String {
         self.part("open")
     }
@@ -62,23 +62,23 @@ impl Bucket {
         self.part("ending")
     }
 
-    /// What the names of its records begin with. The key itself follows.
+    /// Returns the prefix of its records' names. The key itself follows.
     pub(super) fn records(self) -> String {
         self.part("r:")
     }
 
-    /// Where the record of a key lies.
+    /// Returns the name of a key's record.
     pub(super) fn record(self, key: StoreKey) -> Vec<u8> {
         [self.records().as_bytes(), key.as_bytes()].concat()
     }
 }
 
-/// What is to be written, made ready in the caller's task.
+/// A record to write, prepared in the caller's task.
 #[derive(Debug)]
 pub(super) struct NewRecord {
     pub(super) version: Version,
     pub(super) keep_ms: u64,
-    /// Whether it is open, when it is due, its labels, a sum, and the entry.
+    /// Whether it is open, its due time, its labels, a checksum, and the entry.
     pub(super) made: Vec<u8>,
 }
 
@@ -114,7 +114,7 @@ impl NewRecord {
     }
 }
 
-/// What somebody has yet to end, or to look at.
+/// Returns true if a person or a host has yet to end or to check it.
 fn is_open(labels: &EntryLabels) -> bool {
     labels.state.is_open() || labels.due_in_seconds.is_some()
 }
@@ -149,7 +149,8 @@ pub(super) fn state(state: StateLabel) -> u8 {
     }
 }
 
-/// Tells a record from one of which a disk changed a part. The times are not in it: the server writes them.
+/// Returns the checksum of a record, which detects damage by the disk. It leaves out the times,
+/// which the server writes.
 fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) -> [u8; 8] {
     let digest = Sha256::new()
         .chain_update(key.as_bytes())
@@ -163,7 +164,7 @@ fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) 
     digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// What was found in a record.
+/// Parses a record.
 pub(super) fn read(key: StoreKey, record: &[u8]) -> Result<Stored, EntryError> {
     let parts = Parts::of(record).ok_or_else(|| damaged("it is cut off"))?;
     if parts.sum != sum(key, &parts.version, &parts.head, parts.tenant, parts.entry) {

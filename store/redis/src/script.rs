@@ -1,8 +1,9 @@
 //! The scripts, and how one is run.
 //!
-//! A script carries out one transition of one record as a whole: nobody sees a part of it, and no part of it survives a
-//! crash alone. All of them begin with `#!lua`, so that the server says before it runs one whether it would have to stop
-//! half-way: where it is a replica, out of memory, or cannot write its log.
+//! A script carries out one transition of one record as a whole: no reader sees a part of it, and
+//! no part of it survives a crash alone. All of them begin with `#!lua`, so that the server reports
+//! before it runs one whether it would have to stop half-way: where it is a replica, out of memory,
+//! or cannot write its log.
 
 use super::connection::Connection;
 use redis::{Cmd, RedisError, Value};
@@ -33,10 +34,10 @@ script!(NOTE = "note.lua");
 script!(BEGIN = "begin.lua");
 script!(ADOPT = "adopt.lua");
 
-/// What a script answers where the life of the bucket is not the one that the host knows.
+/// The answer of a script where the incarnation of the bucket is not the one that the host knows.
 pub(super) const LIFE_ENDED: i64 = -1;
 
-/// What a script answers where a record was there and is gone.
+/// The answer of a script where a record was there and is gone.
 pub(super) const RECORD_LOST: i64 = -2;
 
 impl Script {
@@ -54,7 +55,8 @@ impl Script {
         fill: impl Fn(&mut Cmd),
     ) -> Result<Value, RedisError> {
         match on.ask(&self.call(&fill)).await {
-            // Nothing was run. With its source the server runs it and keeps it, whoever empties that store meanwhile.
+            // Nothing was run. With its source the server runs it and keeps it, even if its script
+            // cache is flushed in between.
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 let mut whole = redis::cmd("EVAL");
                 whole.arg(self.source);

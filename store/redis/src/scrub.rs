@@ -8,11 +8,11 @@ use redis::{FromRedisValue, RedisError};
 use semel_store::StoreError;
 use std::time::{Duration, Instant};
 
-/// How long the server may take to write a file anew, and how often it is asked whether it has.
+/// The time limit for the server to rewrite a file, and the interval between polls.
 const PATIENCE: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the server says while it writes its files, and how the last attempts ended.
+/// The server's fields for rewrites in progress, and for the result of the last ones.
 const UNDER_WAY: [&str; 3] = [
     "aof_rewrite_in_progress:1",
     "aof_rewrite_scheduled:1",
@@ -23,7 +23,8 @@ const FAILED: [&str; 2] = [
     "rdb_last_bgsave_status:err",
 ];
 
-/// Lets each server write its append-only file anew, then its dump, which holds all that the file held when it was written.
+/// Makes each server rewrite its append-only file, then its dump, which holds all that the file
+/// held when it was written.
 pub(super) async fn scrub(link: &Link) -> Result<(), StoreError> {
     let view = link.view().await?;
     let scrubbed =
@@ -32,7 +33,7 @@ pub(super) async fn scrub(link: &Link) -> Result<(), StoreError> {
 }
 
 async fn scrub_one(connection: &Connection) -> Result<(), StoreError> {
-    // What was under way already may have begun before the last removal.
+    // A rewrite that was already in progress may have begun before the last removal.
     until_done(connection).await?;
     for command in ["BGREWRITEAOF", "BGSAVE"] {
         connection

@@ -1,31 +1,32 @@
 //! What was seen of the servers that keep a ledger, and whether they may have lost anything since.
 //!
-//! It is noted in the ledger's marker, so that it outlives every host, and it tells a takeover from a move. A replica that takes
-//! over comes where another server goes; a server that is given a part of the buckets, or gives all of its own away, comes or
-//! goes alone. Who comes is known by what it followed, too, until it is restarted.
+//! The facts are recorded in the ledger's marker, so that they outlive every host; they separate a
+//! takeover from a move. A replica that takes over appears where another server disappears; a
+//! server that is given a part of the buckets, or gives all of its own away, appears or disappears
+//! alone. A newcomer is also known by the server that it followed, until it is restarted.
 //!
 //! Absent: how it is asked for and kept; see `server.rs` and `marker.rs`.
 
-/// What a server tells of itself now.
+/// A server's present facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
-    /// What its cluster knows it by. A server that stands alone needs no name.
+    /// Its name in the cluster. A server that stands alone needs no name.
     pub(super) name: String,
     /// Which start of the server this is.
     pub(super) run: String,
     /// The history that it followed before it took over, if it remembers any.
     pub(super) followed: Option<String>,
-    /// How many entries this start has evicted.
+    /// The entries that were evicted since its start.
     pub(super) evicted: u64,
     pub(super) log: Log,
-    /// Whether a restart may have lost what was acknowledged.
+    /// True if a restart may have lost acknowledged writes.
     pub(super) restart_loses: bool,
 }
 
-/// How the append-only file of a server stands.
+/// The state of a server's append-only file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Log {
-    /// There is none.
+    /// It is turned off.
     Off,
     /// It is written as a whole just now, maybe for the first time.
     Rewritten,
@@ -33,7 +34,7 @@ pub(super) enum Log {
     Holds,
 }
 
-/// What was seen of a server.
+/// The recorded facts of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Node {
     name: String,
@@ -44,7 +45,7 @@ struct Node {
     whole: String,
 }
 
-/// What was seen of all servers, by name.
+/// The recorded facts of all servers, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen(Vec<Node>);
 
@@ -61,12 +62,12 @@ impl Seen {
         self.0.iter().map(Node::to_text).collect()
     }
 
-    /// Whether every server's append-only file holds everything.
+    /// Returns true if every server's append-only file holds everything.
     pub(super) fn is_whole(&self) -> bool {
         self.0.iter().all(|node| node.whole == node.run)
     }
 
-    /// What is seen now, and whether anything may have been lost since.
+    /// Returns the facts to record now, and whether anything may have been lost since.
     pub(super) fn next(&self, mut now: Vec<Facts>) -> (Self, bool) {
         now.sort_by(|one, other| one.name.cmp(&other.name));
         let is_first = self.0.is_empty();
@@ -86,7 +87,7 @@ impl Seen {
         self.0.iter().find(|node| node.name == name)
     }
 
-    /// Whether one comes where another goes.
+    /// Returns true if one appears where another disappears.
     fn is_taken_over(&self, now: &[Facts]) -> bool {
         let comes = now.iter().any(|facts| self.known(&facts.name).is_none());
         comes
@@ -176,7 +177,7 @@ mod tests {
         Seen::default().next(now.to_vec()).0
     }
 
-    /// Whether a look at these, after one at those, finds a loss.
+    /// Returns true if these facts, after those, show a loss.
     fn loses(before: &[Facts], now: &[Facts]) -> bool {
         seen(before).next(now.to_vec()).1
     }

@@ -1,4 +1,4 @@
-//! What a server tells of itself: whether it keeps what it acknowledges, and whether it may have lost any of it.
+//! A server's own report: its durability settings, and signs of lost writes.
 
 use super::{
     connection::Connection,
@@ -25,7 +25,7 @@ const SETTINGS: [&str; 4] = [
     "maxmemory-policy",
 ];
 
-/// What else whoever looks after it wants to know.
+/// Further settings for the operator.
 const TOLD: [&str; 5] = [
     "redis_version",
     "role",
@@ -34,7 +34,7 @@ const TOLD: [&str; 5] = [
     "run_id",
 ];
 
-/// What a server tells of itself.
+/// A server's own report.
 pub(super) struct Server {
     name: String,
     shown: String,
@@ -82,7 +82,7 @@ impl Server {
         self.settings.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// Whether it may be written to, and keeps what was written as long as it stands.
+    /// Checks that it may be written to, and keeps writes while it runs.
     pub(super) fn check(&self, accepts_unverified: bool) -> Result<Durability, ServerFault> {
         if self.told("role").is_some_and(|role| role != "master") {
             let problem = "it is a replica".to_owned();
@@ -148,7 +148,7 @@ impl Server {
         })
     }
 
-    /// What tells whether it may have lost anything.
+    /// Returns the facts that reveal a loss.
     pub(super) fn facts(&self, accepts_unverified: bool) -> Facts {
         // A replica that was made primary keeps the name of the history that it followed, until it is restarted.
         let followed = self
@@ -188,8 +188,8 @@ impl Server {
     }
 }
 
-/// What a look at the servers came to, for whoever looks after them: each value that one of them has, and the worst of
-/// what is measured.
+/// Returns the report of all servers for the operator: each value that one of them has, and the
+/// worst of each measurement.
 pub(super) fn report(servers: &[Server]) -> ServerReport {
     let told = TOLD
         .into_iter()
@@ -223,7 +223,7 @@ fn joined<'a>(
     (!values.is_empty()).then(|| values.join(", "))
 }
 
-/// What the server tells of itself, or of one thing.
+/// Returns the server's report, or one section of it.
 pub(super) async fn info(
     connection: &Connection,
     of: Option<&str>,

@@ -12,21 +12,22 @@ use redis::{Cmd, FromRedisValue, Value};
 use semel_store::fresh_nonce;
 use semel_store::{ServerFault, Version};
 
-/// What setting a ledger up came to.
+/// The result of setting a ledger up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedisSetUp {
     /// It was made.
     Made,
-    /// A part of it was lost. It began another life, in which every host waits until nothing of the former can be under way.
+    /// A part of it was lost. It began another incarnation: every host waits until nothing of the
+    /// former one can be in progress.
     Renewed {
-        /// How many records are known to be lost.
+        /// The records known to be lost.
         lost: u64,
     },
     /// It was there already, and whole.
     Found,
 }
 
-/// How many buckets are asked at once.
+/// The buckets that are asked at once.
 const AT_ONCE: u16 = 256;
 
 /// Makes the ledger, unless it is there and whole.
@@ -37,7 +38,7 @@ pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetUp, ServerFault> 
         return Ok(RedisSetUp::Made);
     };
     if !marker.is_ready {
-        // Whoever began it was cut off, or is at it now. What is done twice comes to the same.
+        // An earlier attempt was cut off, or is in progress. Repeating it changes nothing.
         adopt_all(&nodes, &marker.life).await?;
         return Ok(RedisSetUp::Made);
     }
@@ -72,7 +73,7 @@ async fn find(place: &Endpoint) -> Result<(Nodes, Option<Marker>), ServerFault> 
     }
 }
 
-/// Begins another life, or goes on with one that somebody else began meanwhile.
+/// Begins another incarnation, or continues one that another host began.
 async fn begin(nodes: &Nodes, ended: &[u8]) -> Result<u64, ServerFault> {
     let new = fresh_nonce().map_err(|error| ServerFault::Other(error.to_string()))?;
     let fill = |call: &mut Cmd| {
@@ -133,7 +134,7 @@ async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, Server
     Ok(lost)
 }
 
-/// Whether every bucket has this life.
+/// Returns true if every bucket has this incarnation.
 async fn is_whole(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<bool, ServerFault> {
     for some in buckets() {
         for (connection, part) in nodes.divide(&some) {

@@ -1,7 +1,9 @@
-//! News of changes that other processes make. They may be lost, so those who wait look by themselves from time to time.
+//! Notifications of changes by other processes. They may be lost, so waiters also poll from time to
+//! time.
 //!
-//! Keys share a few bells, and each bell has a channel. A host listens to a bell while somebody here waits for it, and somewhat
-//! longer: a change that nobody waits for is told to nobody, so what a host hears does not grow with what all hosts write.
+//! Keys share a few notifiers, and each notifier has a channel. A host subscribes to a channel
+//! while a local caller waits for it, and somewhat longer: a change without waiters is published to
+//! no host, so the traffic of a host does not grow with the writes of all hosts.
 //!
 //! In a cluster any server is listened to: what is published goes to all of them. Channels of a slot (`SPUBLISH`) would spare
 //! them that, and every host would have to listen to every server.
@@ -27,18 +29,18 @@ use tokio::{
     time::{Instant, interval_at, timeout},
 };
 
-/// How long after a lost connection the next is tried.
+/// The pause after a lost connection.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a bell is listened to at the most after the last who waited for it has gone.
+/// The longest subscription after its last waiter has gone.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Who waits in this process, and for which bells.
+/// The local waiters, by channel.
 pub(super) struct Ears {
     waiters: Waiters,
-    /// How many wait for each bell.
+    /// The number of waiters of each channel.
     waiting: [AtomicUsize; BELLS],
-    /// Rung where somebody waits for a bell for which nobody did.
+    /// Notified at the first waiter of a channel.
     pricked: Notify,
 }
 
@@ -64,7 +66,7 @@ impl Ears {
         Some(Listening(waiting))
     }
 
-    /// The bells that somebody waits for.
+    /// Returns the channels with waiters.
     fn wanted(&self) -> BTreeSet<usize> {
         let is_wanted = |(number, waiting): (usize, &AtomicUsize)| {
             (waiting.load(Ordering::Acquire) > 0).then_some(number)
@@ -77,7 +79,7 @@ impl Ears {
     }
 }
 
-/// Somebody waits.
+/// A local waiter.
 pub(super) struct Listening<'a>(&'a AtomicUsize);
 
 impl Drop for Listening<'_> {
@@ -116,7 +118,8 @@ struct Hearing<'a> {
 }
 
 impl Hearing<'_> {
-    /// Wakes whoever waits for what changed, until the connection is lost, or the server does not answer on it.
+    /// Wakes the waiters of changes until the connection is lost, or the server does not answer on
+    /// it.
     async fn until_lost(mut self, mut news: PubSubStream) {
         let mut rests = interval_at(Instant::now() + LINGER, LINGER);
         let mut holds = in_time(self.listen_to_more()).await;
@@ -166,7 +169,7 @@ impl Hearing<'_> {
         }
         self.sink.unsubscribe(self.channels(&old)).await?;
         self.heard.retain(|bell| !old.contains(bell));
-        // Whoever came meanwhile took them to be heard.
+        // New waiters rely on the subscription.
         self.listen_to_more().await
     }
 
@@ -175,7 +178,7 @@ impl Hearing<'_> {
     }
 }
 
-/// Whether the server did it in time.
+/// Returns true if the server did it in time.
 async fn in_time(asked: impl Future<Output = RedisResult<()>>) -> bool {
     timeout(CONNECT_TIMEOUT, asked)
         .await

@@ -16,11 +16,11 @@ use semel_core::model::StoreKey;
 use semel_store::{PAGE_MAX, Page, Query, StoreError};
 use std::sync::Arc;
 
-/// How many buckets are asked at once, at first and at the most.
+/// The buckets that are asked at once, at first and at most.
 const AT_ONCE_FIRST: usize = 8;
 const AT_ONCE_MAX: usize = 512;
 
-/// How many entries of a bucket are dropped at once: the server does nothing else meanwhile.
+/// The entries of a bucket that are dropped at once: the server does nothing else during that.
 const PURGE_BATCH: usize = 500;
 
 /// A page of keys, in their order.
@@ -97,7 +97,7 @@ async fn list_in(
     })
 }
 
-/// Runs a script that only looks on each of these buckets, and tells what each answered, in their order.
+/// Runs a read-only script on each of these buckets, and returns their answers in order.
 async fn ask_each(
     link: &Link,
     script: &Script,
@@ -132,7 +132,7 @@ async fn ask_each_once(
     Ok(pipelined(&view.nodes, some, Some(script), call).await)
 }
 
-/// Asks each of these buckets something where it lies, and tells what each answered, in their order.
+/// Asks each of these buckets at its node, and returns their answers in order.
 async fn pipelined(
     nodes: &Nodes,
     some: &[Bucket],

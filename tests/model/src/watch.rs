@@ -240,7 +240,9 @@ impl Town {
                 continuation: None, ..
             } => {
                 let runs = matches!(record.state, State::Started | State::Retrying);
-                let Some(last) = record.last_attempt() else { return };
+                let Some(last) = record.last_attempt() else {
+                    return;
+                };
                 let written = world
                     .filed
                     .get(&answer.op)
@@ -405,7 +407,9 @@ impl Town {
                 by: ReleaseSource::TimedRerun,
             } => {
                 world.memory.licences += 1;
-                let started = record.last_attempt().map(|last| last.started.at(answer.now));
+                let started = record
+                    .last_attempt()
+                    .map(|last| last.started.at(answer.now));
                 let gone = started.map_or(0, |started| answer.now.shortest_since(&started));
                 let over = self
                     .plan

@@ -133,7 +133,10 @@ async fn operate(semel: &Semel) {
             outcome: Some(KeptOutcome::Whole(landed())),
             handles: vec![told_in("a handle")],
         };
-        let shown = listed.record.last_attempt().map_or(0, |last| last.fence.number);
+        let shown = listed
+            .record
+            .last_attempt()
+            .map_or(0, |last| last.fence.number);
         let _ = ledger.decide(listed.key, shown, person, decision).await;
     }
     let _ = ledger.sweep().await;
