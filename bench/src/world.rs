@@ -67,7 +67,9 @@ pub(crate) fn outcome() -> Outcome {
 
 /// A ready-made policy with these settings.
 pub(crate) fn policy(runtime: &Runtime, name: &str, settings: Value) -> Result<Policy> {
-    let engine = Engine::new(Limits::default())?;
+    let engine = Engine::builder(Limits::default())
+        .snapshot_settings()
+        .build()?;
     Ok(runtime.block_on(engine.load(semel_policies::get(name)?, settings))?)
 }
 

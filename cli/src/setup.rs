@@ -154,13 +154,11 @@ pub(crate) fn engine(cache: Option<&Path>) -> Result<Engine, Stop> {
     let compiler = compiler
         .map_err(|error| format!("cannot find this program ({error})"))
         .or_stop(Exit::Internal)?;
-    // A command makes two decisions and ends.
     let builder = Engine::builder(Limits {
         decision,
         ..Limits::default()
     })
-    .compiler(compiler)
-    .configure_each_time();
+    .compiler(compiler);
     let builder = match cache {
         Some(folder) => builder.cache(CodeCache::in_folder(folder)),
         None => builder,
@@ -174,7 +172,9 @@ pub(crate) fn lasting_engine(cache: Option<&Path>, metrics: Arc<Metrics>) -> Res
     let compiler = compiler
         .map_err(|error| format!("cannot find this program ({error})"))
         .or_stop(Exit::Internal)?;
-    let builder = Engine::builder(Limits::default()).compiler(compiler);
+    let builder = Engine::builder(Limits::default())
+        .compiler(compiler)
+        .snapshot_settings();
     let builder = builder.on_decision(move |took| metrics.observe_policy(took));
     let builder = match cache {
         Some(folder) => builder.cache(CodeCache::in_folder(folder)),

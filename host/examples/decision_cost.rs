@@ -23,7 +23,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .next()
         .map_or(Ok(json!({})), |text| serde_json::from_str(&text))?;
     let started = Instant::now();
-    let policy = Engine::new(Limits::default())?
+    let policy = Engine::builder(Limits::default())
+        .snapshot_settings()
+        .build()?
         .load(&std::fs::read(path)?, settings)
         .await?;
     println!(

@@ -95,8 +95,8 @@ struct Shared {
     compilations: Arc<Semaphore>,
     compiler: Box<dyn Compiler>,
     cache: Option<CodeCache>,
-    /// Whether settings are taken in once, for all decisions.
-    configures_once: bool,
+    /// If set, a policy is configured once, at load, and its instances start from a snapshot.
+    snapshots_settings: bool,
     /// Who is told how long a decision took.
     decided: Option<builder::Decided>,
 }
@@ -199,7 +199,7 @@ impl Shared {
         }
         let digest = digest(bytes);
         let once = self
-            .configures_once
+            .snapshots_settings
             .then(|| snapshot::configured(&self, bytes, &settings))
             .transpose()?
             .flatten();

@@ -18,7 +18,7 @@ pub struct EngineBuilder {
     limits: Limits,
     compiler: Box<dyn Compiler>,
     cache: Option<CodeCache>,
-    configures_once: bool,
+    snapshots_settings: bool,
     decided: Option<Decided>,
 }
 
@@ -31,7 +31,7 @@ impl EngineBuilder {
             limits,
             compiler: Box::new(InProcess),
             cache: None,
-            configures_once: true,
+            snapshots_settings: false,
             decided: None,
         }
     }
@@ -54,13 +54,15 @@ impl EngineBuilder {
         }
     }
 
-    /// Lets each instance take its settings in anew, which costs every decision the reading of them. Default: they are
-    /// taken in once, and instances begin where that had come to, which costs a second compilation at load. For hosts
-    /// that make a few decisions and end.
+    /// Configures a policy once, at load, and starts every decision from a snapshot of the configured instance.
+    ///
+    /// It is for processes that run long: loading takes twice as long, because the snapshot is compiled too, and each
+    /// decision saves the reading of the settings (for `intent`, 16 of 28 µs). Default: every instance reads its
+    /// settings again.
     #[must_use]
-    pub fn configure_each_time(self) -> Self {
+    pub fn snapshot_settings(self) -> Self {
         Self {
-            configures_once: false,
+            snapshots_settings: true,
             ..self
         }
     }
@@ -83,7 +85,7 @@ impl EngineBuilder {
             limits,
             compiler,
             cache,
-            configures_once,
+            snapshots_settings,
             decided,
         } = self;
         limits.check()?;
@@ -96,7 +98,7 @@ impl EngineBuilder {
             compilations: Arc::new(Semaphore::new(limits.load.compilations as usize)),
             compiler,
             cache,
-            configures_once,
+            snapshots_settings,
             decided,
         })))
     }

@@ -7,7 +7,7 @@
 //! second compilation at load.
 //!
 //! Not every component can be treated so: one that changes a table, for instance. Such a one takes its settings in each
-//! time, as all do where this is switched off ([`EngineBuilder::configure_each_time`](super::EngineBuilder)).
+//! time, as all do unless [`EngineBuilder::snapshot_settings`](super::EngineBuilder::snapshot_settings) is chosen.
 
 use super::{
     Shared,

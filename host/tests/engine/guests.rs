@@ -81,7 +81,10 @@ fn engine(change: Change) -> Engine {
     let mut limits = Limits::default();
     limits.decision.at_once = 2;
     change(&mut limits);
-    Engine::new(limits).unwrap()
+    Engine::builder(limits)
+        .snapshot_settings()
+        .build()
+        .unwrap()
 }
 
 /// What came of a guest, in a few words.

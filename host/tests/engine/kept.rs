@@ -49,7 +49,6 @@ impl Bench {
         Engine::builder(limits)
             .compiler(self.compiler.clone())
             .cache(cache)
-            .configure_each_time()
             .build()
             .unwrap()
     }

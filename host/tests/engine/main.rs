@@ -34,7 +34,7 @@ fn engine_with(change: impl FnOnce(&mut Limits)) -> Engine {
     let mut limits = Limits::default();
     limits.decision.at_once = 4;
     change(&mut limits);
-    Engine::new(limits).unwrap()
+    Engine::builder(limits).snapshot_settings().build().unwrap()
 }
 
 async fn load(engine: &Engine, guest: &Guest) -> Result<Policy, LoadFault> {

@@ -110,7 +110,10 @@ fn engine() -> Engine {
         limits.decision.tables,
         limits.decision.fuel,
     ) = (4, 16, 2_000_000);
-    Engine::new(limits).unwrap()
+    Engine::builder(limits)
+        .snapshot_settings()
+        .build()
+        .unwrap()
 }
 
 /// Whether its code ran. Panics where the fault is none that such bytes may have.
