@@ -7,7 +7,7 @@ use crate::{
     exit::{Exit, OrStop, Stop},
 };
 use semel::{
-    engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadFault, Policy},
+    engine::{ChildCompiler, CodeCache, DecisionLimits, Engine, Limits, LoadError, Policy},
     key::{KeyMode, KeyScheme},
     runtime::{Ledger, LedgerError, OpenError, Prober, SchemeError, Semel, Tool},
     store::{MemoryStore, SealingStore, Server, ServerReport, SqliteStore, Store},
@@ -236,9 +236,9 @@ pub(crate) async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<Policy,
 }
 
 /// Why a policy cannot be used. Some faults name it themselves.
-pub(crate) fn unusable(source: &PolicySource, fault: &LoadFault) -> String {
+pub(crate) fn unusable(source: &PolicySource, fault: &LoadError) -> String {
     match fault {
-        LoadFault::Settings { .. } | LoadFault::Policy(_) => fault.to_string(),
+        LoadError::Settings { .. } | LoadError::Policy(_) => fault.to_string(),
         _ => format!("the policy {} cannot be used: {fault}", name(source)),
     }
 }

@@ -36,6 +36,7 @@
 //! ```
 
 mod bindings;
+mod budget;
 mod builder;
 mod cache;
 mod census;
@@ -43,25 +44,26 @@ mod code;
 mod compile;
 mod compiler;
 mod contract;
+mod error;
 mod exports;
-mod fault;
 mod inspection;
 mod lift;
 mod limits;
 mod lower;
-mod places;
 mod policy;
 mod profile;
-mod room;
+mod slots;
 mod snapshot;
 
 pub use builder::EngineBuilder;
-pub use cache::{CACHE_BYTES_MAX, CacheFault, CacheState, CodeCache};
-pub use census::Census;
-pub use code::{Code, EngineId};
-pub use compiler::{ChildCompiler, Compiler, InProcess, Order, compile_for_parent};
-pub use fault::{Cause, EngineFault, Function, LoadFault, PolicyFault};
-pub use inspection::Inspection;
+pub use cache::{CACHE_BYTES_MAX, CacheError, CacheState, CodeCache};
+pub use census::ComponentCensus;
+pub use code::{EngineId, MachineCode};
+pub use compiler::{
+    ChildCompiler, CompileRequest, Compiler, InProcessCompiler, compile_for_parent,
+};
+pub use error::{EngineError, LoadError, PolicyError, PolicyErrorKind, PolicyFunction};
+pub use inspection::PolicyInspection;
 pub use limits::{DecisionLimits, Limits, LoadLimits};
 pub use policy::Policy;
 
@@ -69,36 +71,36 @@ use crate::{
     json::canonical,
     model::{PolicyDescription, PolicyDigest},
 };
-use compile::Compiled;
-use exports::Exports;
-use places::Places;
-use policy::{Loaded, Runner, Running};
-use room::Room;
+use budget::ResourceBudget;
+use compile::CompiledComponent;
+use exports::ContractExports;
+use policy::{LoadedPolicy, PolicyInstance, PolicyRunner};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use snapshot::Configured;
+use slots::InstanceSlots;
+use snapshot::ConfiguredPolicy;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wasmtime::{Store, component::Linker};
 
 /// Loads policies. Cheap to clone; all clones share one pool of memory and one set of limits.
 #[derive(Clone)]
-pub struct Engine(Arc<Shared>);
+pub struct Engine(Arc<EngineState>);
 
 /// What all policies of an engine share.
-struct Shared {
+struct EngineState {
     wasmtime: wasmtime::Engine,
     /// What code must be made for.
     id: EngineId,
     limits: Limits,
-    places: Places,
+    slots: InstanceSlots,
     compilations: Arc<Semaphore>,
     compiler: Box<dyn Compiler>,
     cache: Option<CodeCache>,
     /// If set, a policy is configured once, at load, and its instances start from a snapshot.
     snapshots_settings: bool,
     /// Who is told how long a decision took.
-    decided: Option<builder::Decided>,
+    decided: Option<builder::DecisionObserver>,
 }
 
 impl Engine {
@@ -106,7 +108,7 @@ impl Engine {
     ///
     /// # Errors
     /// If a limit makes no sense, or this machine does not let an engine run.
-    pub fn new(limits: Limits) -> Result<Self, EngineFault> {
+    pub fn new(limits: Limits) -> Result<Self, EngineError> {
         Self::builder(limits).build()
     }
 
@@ -129,7 +131,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the bytes are no policy, it refuses its settings, or it takes too long.
-    pub async fn load(&self, bytes: &[u8], settings: Value) -> Result<Policy, LoadFault> {
+    pub async fn load(&self, bytes: &[u8], settings: Value) -> Result<Policy, LoadError> {
         self.apart(bytes, move |shared, bytes| shared.load(bytes, &settings))
             .await
     }
@@ -141,10 +143,10 @@ impl Engine {
     pub async fn inspect(
         &self,
         bytes: &[u8],
-    ) -> Result<(PolicyDescription, Inspection), LoadFault> {
-        let inspect = |shared: Arc<Shared>, bytes: &[u8]| {
+    ) -> Result<(PolicyDescription, PolicyInspection), LoadError> {
+        let inspect = |shared: Arc<EngineState>, bytes: &[u8]| {
             let compiled = shared.compiled(bytes, digest(bytes).finalize().into())?;
-            let inspection = Inspection::of(&compiled);
+            let inspection = PolicyInspection::of(&compiled);
             shared.check_room(&inspection)?;
             Ok((shared.runner(&compiled)?.introduced()?.1, inspection))
         };
@@ -155,12 +157,12 @@ impl Engine {
     async fn apart<T: Send + 'static>(
         &self,
         bytes: &[u8],
-        work: impl FnOnce(Arc<Shared>, &[u8]) -> Result<T, LoadFault> + Send + 'static,
-    ) -> Result<T, LoadFault> {
+        work: impl FnOnce(Arc<EngineState>, &[u8]) -> Result<T, LoadError> + Send + 'static,
+    ) -> Result<T, LoadError> {
         let limits = &self.0.limits.load;
         let (found, limit) = (bytes.len() as u64, u64::from(limits.component_bytes));
         if found > limit {
-            return Err(LoadFault::TooLarge {
+            return Err(LoadError::TooLarge {
                 what: "bytes",
                 found,
                 limit,
@@ -182,15 +184,15 @@ impl fmt::Debug for Engine {
     }
 }
 
-impl Shared {
-    fn load(self: Arc<Self>, bytes: &[u8], settings: &Value) -> Result<Policy, LoadFault> {
+impl EngineState {
+    fn load(self: Arc<Self>, bytes: &[u8], settings: &Value) -> Result<Policy, LoadError> {
         let settings = canonical(settings);
         let (found, limit) = (
             settings.len() as u64,
             u64::from(self.limits.load.settings_bytes),
         );
         if found > limit {
-            return Err(LoadFault::TooLarge {
+            return Err(LoadError::TooLarge {
                 what: "bytes of settings",
                 found,
                 limit,
@@ -203,14 +205,14 @@ impl Shared {
             .then(|| snapshot::configured(&self, bytes, &settings))
             .transpose()?
             .flatten();
-        if let Some(Configured {
+        if let Some(ConfiguredPolicy {
             runner,
             description,
             inspection,
         }) = once
         {
             let digest = with_settings(digest, &settings);
-            return Ok(Policy(Arc::new(Loaded {
+            return Ok(Policy(Arc::new(LoadedPolicy {
                 runner,
                 settings: None,
                 description,
@@ -219,12 +221,12 @@ impl Shared {
             })));
         }
         let compiled = self.compiled(bytes, digest.clone().finalize().into())?;
-        let inspection = Inspection::of(&compiled);
+        let inspection = PolicyInspection::of(&compiled);
         self.check_room(&inspection)?;
         let (runner, description) = self.runner(&compiled)?.introduced()?;
         runner.take_settings(&mut runner.start()?, &settings)?;
         let digest = with_settings(digest, &settings);
-        Ok(Policy(Arc::new(Loaded {
+        Ok(Policy(Arc::new(LoadedPolicy {
             runner,
             settings: Some(settings),
             description,
@@ -233,21 +235,21 @@ impl Shared {
         })))
     }
 
-    fn runner(self: Arc<Self>, compiled: &Compiled) -> Result<Runner, LoadFault> {
+    fn runner(self: Arc<Self>, compiled: &CompiledComponent) -> Result<PolicyRunner, LoadError> {
         let linked = Linker::new(&self.wasmtime).instantiate_pre(&compiled.component);
-        let pre = linked.map_err(|error| LoadFault::Contract {
+        let pre = linked.map_err(|error| LoadError::Contract {
             reason: format!("{error:#}"),
         })?;
-        Ok(Runner {
+        Ok(PolicyRunner {
             shared: self,
             pre,
-            exports: Exports::of(&compiled.component)?,
+            exports: ContractExports::of(&compiled.component)?,
             name: "unnamed".to_owned(),
         })
     }
 
     /// Whether an instance can start within the limits.
-    fn check_room(&self, needs: &Inspection) -> Result<(), LoadFault> {
+    fn check_room(&self, needs: &PolicyInspection) -> Result<(), LoadError> {
         let limits = &self.limits.decision;
         let wanted = [
             (
@@ -279,7 +281,7 @@ impl Shared {
             .into_iter()
             .find(|(_, found, limit, _)| found > limit);
         over.map_or(Ok(()), |(what, found, limit, name)| {
-            Err(LoadFault::TooLarge {
+            Err(LoadError::TooLarge {
                 what,
                 found,
                 limit,
@@ -289,46 +291,50 @@ impl Shared {
     }
 
     /// Where one instance runs.
-    fn store(&self) -> Result<Store<Room>, Cause> {
+    fn store(&self) -> Result<Store<ResourceBudget>, PolicyErrorKind> {
         let limits = &self.limits.decision;
-        let mut store = Store::new(&self.wasmtime, Room::within(limits));
+        let mut store = Store::new(&self.wasmtime, ResourceBudget::within(limits));
         store.limiter(|room| room);
         store.set_hostcall_fuel(limits.answer_bytes as usize);
         store
             .set_fuel(limits.fuel)
-            .map_err(|error| Cause::NoPlace {
+            .map_err(|error| PolicyErrorKind::NoInstance {
                 reason: format!("{error:#}"),
             })?;
         Ok(store)
     }
 }
 
-impl Runner {
+impl PolicyRunner {
     /// Lets the policy say what it is. From then on faults call it by its name.
-    fn introduced(mut self) -> Result<(Self, PolicyDescription), LoadFault> {
+    fn introduced(mut self) -> Result<(Self, PolicyDescription), LoadError> {
         let mut running = self.start()?;
         let fits = self.exports.check(&running.instance, &mut running.store);
-        fits.map_err(|error| LoadFault::Contract {
+        fits.map_err(|error| LoadError::Contract {
             reason: format!("{error:#}"),
         })?;
         let description = self
             .describe(&mut running)?
-            .map_err(|what| LoadFault::Description { what })?;
+            .map_err(|what| LoadError::Description { what })?;
         drop(running);
         self.name.clone_from(&description.name);
         Ok((self, description))
     }
 
     /// Lets the policy take in its settings, as it does when it is loaded.
-    fn take_settings(&self, running: &mut Running<'_>, settings: &str) -> Result<(), LoadFault> {
+    fn take_settings(
+        &self,
+        running: &mut PolicyInstance<'_>,
+        settings: &str,
+    ) -> Result<(), LoadError> {
         self.configure(running, settings)
             .map_err(|fault| match fault {
-                PolicyFault {
+                PolicyError {
                     policy,
-                    cause: Cause::Refused { message },
+                    kind: PolicyErrorKind::Refused { message },
                     ..
-                } => LoadFault::Settings { policy, message },
-                other => LoadFault::Policy(other),
+                } => LoadError::Settings { policy, message },
+                other => LoadError::Policy(other),
             })
     }
 }

@@ -2,7 +2,7 @@
 //! ones are asked through the engine, in a fresh instance each time, like a policy that came from anybody.
 
 use semel::{
-    engine::{Engine, Limits, LoadFault, Policy},
+    engine::{Engine, Limits, LoadError, Policy},
     model::{
         Attempt, Call, Derivation, Effect, Failure, Field, KeyPlace, Operation, OperationLifetime,
         Outcome, Probe, ProbeVerdict, Recovery, Run, Scope,
@@ -10,7 +10,7 @@ use semel::{
 };
 use serde_json::{Value, json};
 
-async fn load(name: &str, settings: Value) -> Result<Policy, LoadFault> {
+async fn load(name: &str, settings: Value) -> Result<Policy, LoadError> {
     let component = semel_policies::get(name).unwrap_or_else(|missing| panic!("{missing}"));
     Engine::new(Limits::default())
         .unwrap()

@@ -6,7 +6,7 @@ use crate::{
     setup, talk,
 };
 use semel::{
-    engine::{Inspection, Limits},
+    engine::{Limits, PolicyInspection},
     model::PolicyDescription,
 };
 use semel_config::PolicySource;
@@ -59,11 +59,19 @@ fn source(written: String) -> PolicySource {
     }
 }
 
-fn in_json(description: &PolicyDescription, inspection: &Inspection, limits: &Limits) -> Value {
+fn in_json(
+    description: &PolicyDescription,
+    inspection: &PolicyInspection,
+    limits: &Limits,
+) -> Value {
     json!({ "policy": description, "component": inspection, "limits": limits })
 }
 
-fn in_text(description: &PolicyDescription, inspection: &Inspection, limits: &Limits) -> String {
+fn in_text(
+    description: &PolicyDescription,
+    inspection: &PolicyInspection,
+    limits: &Limits,
+) -> String {
     let lines = [
         (
             "policy",

@@ -1,14 +1,14 @@
 //! What an engine is made of, when the defaults are not enough.
 
 use super::{
-    Engine, Shared,
+    Engine, EngineState,
     cache::CodeCache,
     code::EngineId,
-    compiler::{Compiler, InProcess},
-    fault::EngineFault,
+    compiler::{Compiler, InProcessCompiler},
+    error::EngineError,
     limits::Limits,
-    places::Places,
     profile,
+    slots::InstanceSlots,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -19,24 +19,24 @@ pub struct EngineBuilder {
     compiler: Box<dyn Compiler>,
     cache: Option<CodeCache>,
     snapshots_settings: bool,
-    decided: Option<Decided>,
+    decided: Option<DecisionObserver>,
 }
 
 /// Who is told how long a decision took.
-pub(super) type Decided = Box<dyn Fn(Duration) + Send + Sync>;
+pub(super) type DecisionObserver = Box<dyn Fn(Duration) + Send + Sync>;
 
 impl EngineBuilder {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            compiler: Box::new(InProcess),
+            compiler: Box::new(InProcessCompiler),
             cache: None,
             snapshots_settings: false,
             decided: None,
         }
     }
 
-    /// With this compiler, such as a [`ChildCompiler`](super::ChildCompiler). Default: [`InProcess`].
+    /// With this compiler, such as a [`ChildCompiler`](super::ChildCompiler). Default: [`InProcessCompiler`].
     #[must_use]
     pub fn compiler(self, compiler: impl Compiler + 'static) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl EngineBuilder {
     ///
     /// # Errors
     /// If a limit makes no sense, or this machine does not let an engine run.
-    pub fn build(self) -> Result<Engine, EngineFault> {
+    pub fn build(self) -> Result<Engine, EngineError> {
         let Self {
             limits,
             compiler,
@@ -90,11 +90,11 @@ impl EngineBuilder {
         } = self;
         limits.check()?;
         let wasmtime = profile::engine(&limits)?;
-        Ok(Engine(Arc::new(Shared {
+        Ok(Engine(Arc::new(EngineState {
             id: EngineId::of(&wasmtime),
             wasmtime,
             limits,
-            places: Places::new(limits.decision.at_once),
+            slots: InstanceSlots::new(limits.decision.at_once),
             compilations: Arc::new(Semaphore::new(limits.load.compilations as usize)),
             compiler,
             cache,

@@ -15,12 +15,12 @@ mod key;
 mod tests;
 
 use super::{
-    census::Census,
-    code::{Code, EngineId},
+    census::ComponentCensus,
+    code::{EngineId, MachineCode},
     limits::Limits,
 };
-use entry::Entry;
-use folder::Folder;
+use entry::CacheEntry;
+use folder::CacheFolder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -55,7 +55,7 @@ pub struct CacheState {
 
 /// Why a cache cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CacheFault {
+pub enum CacheError {
     /// Its folder is another's, others may write to it, or it is a link.
     #[error(
         "`{}` is no folder of this user alone, and compiled code is kept in no other: make it one (`chmod 700`), or name another",
@@ -104,7 +104,7 @@ impl CodeCache {
     ///
     /// # Errors
     /// If it cannot be used.
-    pub fn state(&self) -> Result<CacheState, CacheFault> {
+    pub fn state(&self) -> Result<CacheState, CacheError> {
         let folder = self.open()?;
         let entries = folder.entries().map_err(|error| self.fault(error))?;
         Ok(CacheState {
@@ -114,10 +114,14 @@ impl CodeCache {
     }
 
     /// What was kept under this name, if all of it is as it was left.
-    pub(super) fn find(&self, name: &EntryName, code_bytes_max: u64) -> Option<(Facts, Code)> {
+    pub(super) fn find(
+        &self,
+        name: &EntryName,
+        code_bytes_max: u64,
+    ) -> Option<(ComponentFacts, MachineCode)> {
         let folder = self.usable()?;
         let entry = folder.read(&name.file(), entry::bytes_max(code_bytes_max));
-        let entry = entry.and_then(|bytes| Entry::open(bytes, name, &folder.key()?));
+        let entry = entry.and_then(|bytes| CacheEntry::open(bytes, name, &folder.key()?));
         match entry {
             Ok(entry) => entry.into_parts().ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -129,10 +133,10 @@ impl CodeCache {
     }
 
     /// Keeps code under this name. Where that fails, it is compiled again next time.
-    pub(super) fn keep(&self, name: &EntryName, facts: &Facts, code: &Code) {
+    pub(super) fn keep(&self, name: &EntryName, facts: &ComponentFacts, code: &MachineCode) {
         let Some(folder) = self.usable() else { return };
         let kept = || {
-            let entry = Entry::seal(name, facts, code, &folder.key()?)?;
+            let entry = CacheEntry::seal(name, facts, code, &folder.key()?)?;
             if entry.len() as u64 > self.bytes_max {
                 return Ok(());
             }
@@ -144,12 +148,12 @@ impl CodeCache {
         }
     }
 
-    fn open(&self) -> Result<Folder, CacheFault> {
-        Folder::open(&self.path).map_err(|error| self.fault(error))
+    fn open(&self) -> Result<CacheFolder, CacheError> {
+        CacheFolder::open(&self.path).map_err(|error| self.fault(error))
     }
 
     /// The folder, if it is ours.
-    fn usable(&self) -> Option<Folder> {
+    fn usable(&self) -> Option<CacheFolder> {
         let opened = self.open();
         if let Err(fault) = &opened
             && !self.was_told.swap(true, Ordering::Relaxed)
@@ -159,20 +163,20 @@ impl CodeCache {
         opened.ok()
     }
 
-    fn fault(&self, error: io::Error) -> CacheFault {
+    fn fault(&self, error: io::Error) -> CacheError {
         let path = self.path.clone();
         if folder::is_not_ours(&error) {
-            CacheFault::NotOurs { path }
+            CacheError::NotOurs { path }
         } else {
-            CacheFault::System { path, error }
+            CacheError::System { path, error }
         }
     }
 }
 
 /// What was found out about a component before it was compiled, and need not be found out again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Facts {
-    pub(super) census: Census,
+pub(super) struct ComponentFacts {
+    pub(super) census: ComponentCensus,
     pub(super) from_module: bool,
 }
 

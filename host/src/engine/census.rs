@@ -8,10 +8,10 @@ mod body;
 mod mark;
 
 use super::{
-    fault::LoadFault,
+    error::LoadError,
     limits::{DecisionLimits, Limits, LoadLimits},
 };
-use body::Body;
+use body::FunctionShape;
 use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, CanonicalFunction, CompositeInnerType, FunctionBody, Parser, Payload,
@@ -27,7 +27,7 @@ pub(super) const PAGE_BYTES: u64 = 65_536;
 
 /// What was counted in a component or module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Census {
+pub struct ComponentCensus {
     /// Its size, in bytes.
     pub bytes: u64,
     /// Its functions.
@@ -56,7 +56,7 @@ pub struct Census {
 ///
 /// # Errors
 /// If a limit is passed, or the bytes cannot be read.
-pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<Census, LoadFault> {
+pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<ComponentCensus, LoadError> {
     let found = bytes.len() as u64;
     most(
         "bytes",
@@ -64,11 +64,11 @@ pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<Census, LoadFault> {
         limits.load.component_bytes,
         "component-bytes",
     )?;
-    let census = Census {
+    let census = ComponentCensus {
         bytes: found,
-        ..Census::default()
+        ..ComponentCensus::default()
     };
-    let mut count = Count {
+    let mut count = CensusCounter {
         census,
         limits: &limits.load,
         room: &limits.decision,
@@ -82,8 +82,8 @@ pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<Census, LoadFault> {
 }
 
 /// What a reader says of bytes that it cannot read.
-fn malformed(error: BinaryReaderError) -> LoadFault {
-    LoadFault::Malformed {
+fn malformed(error: BinaryReaderError) -> LoadError {
+    LoadError::Malformed {
         reason: error.to_string(),
     }
 }
@@ -93,10 +93,10 @@ fn most(
     found: impl Into<u64>,
     limit: impl Into<u64>,
     name: &'static str,
-) -> Result<(), LoadFault> {
+) -> Result<(), LoadError> {
     let (found, limit) = (found.into(), limit.into());
     if found > limit {
-        Err(LoadFault::TooLarge {
+        Err(LoadError::TooLarge {
             what,
             found,
             limit,
@@ -107,16 +107,16 @@ fn most(
     }
 }
 
-struct Count<'a> {
-    census: Census,
+struct CensusCounter<'a> {
+    census: ComponentCensus,
     limits: &'a LoadLimits,
     room: &'a DecisionLimits,
     depth: u64,
     tangle: u64,
 }
 
-impl Count<'_> {
-    fn payload(&mut self, payload: &Payload<'_>, bytes: &[u8]) -> Result<(), LoadFault> {
+impl CensusCounter<'_> {
+    fn payload(&mut self, payload: &Payload<'_>, bytes: &[u8]) -> Result<(), LoadError> {
         match payload {
             Payload::Version { .. } => self.enter(),
             Payload::End(_) => {
@@ -149,7 +149,7 @@ impl Count<'_> {
 
     /// Into a module or component. The outermost lies at depth 1, and what a component holds in a component lies deeper;
     /// a module may lie within the deepest of them.
-    fn enter(&mut self) -> Result<(), LoadFault> {
+    fn enter(&mut self) -> Result<(), LoadError> {
         self.depth += 1;
         let nesting = self.depth.saturating_sub(2);
         most(
@@ -160,7 +160,7 @@ impl Count<'_> {
         )
     }
 
-    fn of_component(&mut self, payload: &Payload<'_>) -> Result<(), LoadFault> {
+    fn of_component(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
         match payload {
             Payload::ComponentImportSection(section) if self.depth == 1 => {
                 for import in section.clone() {
@@ -190,7 +190,7 @@ impl Count<'_> {
         Ok(())
     }
 
-    fn of_module(&mut self, payload: &Payload<'_>) -> Result<(), LoadFault> {
+    fn of_module(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
         match payload {
             Payload::TypeSection(section) => {
                 for group in section.clone() {
@@ -258,7 +258,7 @@ impl Count<'_> {
         }
     }
 
-    fn more_items(&mut self, count: u32) -> Result<(), LoadFault> {
+    fn more_items(&mut self, count: u32) -> Result<(), LoadError> {
         self.census.items += u64::from(count);
         most(
             "globals, segments, imports and exports",
@@ -268,7 +268,7 @@ impl Count<'_> {
         )
     }
 
-    fn more_instances(&mut self, count: u32) -> Result<(), LoadFault> {
+    fn more_instances(&mut self, count: u32) -> Result<(), LoadError> {
         self.census.instances += u64::from(count);
         most(
             "instances",
@@ -278,12 +278,12 @@ impl Count<'_> {
         )
     }
 
-    fn more_types(&mut self, count: u32) -> Result<(), LoadFault> {
+    fn more_types(&mut self, count: u32) -> Result<(), LoadError> {
         self.census.types += u64::from(count);
         most("types", self.census.types, self.limits.types, "types")
     }
 
-    fn more_functions_types(&mut self, group: &RecGroup) -> Result<(), LoadFault> {
+    fn more_functions_types(&mut self, group: &RecGroup) -> Result<(), LoadError> {
         for found in group.types() {
             self.more_types(1)?;
             if let CompositeInnerType::Func(function) = &found.composite_type.inner {
@@ -304,7 +304,7 @@ impl Count<'_> {
         Ok(())
     }
 
-    fn one_more_function(&mut self, body: &FunctionBody<'_>) -> Result<(), LoadFault> {
+    fn one_more_function(&mut self, body: &FunctionBody<'_>) -> Result<(), LoadError> {
         self.census.functions += 1;
         most(
             "functions",
@@ -312,7 +312,7 @@ impl Count<'_> {
             self.limits.functions,
             "functions",
         )?;
-        let body = Body::of(body, self.limits)?;
+        let body = FunctionShape::of(body, self.limits)?;
         self.census.largest_body_bytes = self.census.largest_body_bytes.max(body.bytes);
         self.tangle = self.tangle.saturating_add(body.tangle());
         most(
@@ -326,14 +326,14 @@ impl Count<'_> {
 
 /// Bounds how deep types of components lie within each other, without reading them: each level costs the two bytes
 /// that say "here is a type" and "it is a component's" or "it is an instance's".
-fn type_nesting(section: &[u8]) -> Result<(), LoadFault> {
+fn type_nesting(section: &[u8]) -> Result<(), LoadError> {
     let levels = section
         .windows(2)
         .filter(|pair| matches!(pair, [0x01, 0x41 | 0x42]))
         .count() as u64;
     if levels > TYPE_NESTING_MAX {
         let what = "types within types";
-        return Err(LoadFault::TooLarge {
+        return Err(LoadError::TooLarge {
             what,
             found: levels,
             limit: TYPE_NESTING_MAX,

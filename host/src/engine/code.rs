@@ -1,8 +1,8 @@
 //! Machine code of components, and the one place where bytes become code that runs.
 //!
-//! What is absent: who made the bytes, and how they were kept. Both are for whoever calls [`Code::vouched_for`].
+//! What is absent: who made the bytes, and how they were kept. Both are for whoever calls [`MachineCode::vouched_for`].
 
-use super::fault::LoadFault;
+use super::error::LoadError;
 use sha2::{Digest, Sha256};
 use std::{
     fmt,
@@ -12,15 +12,15 @@ use wasmtime::component::Component;
 
 /// Machine code of one component, as a [`Compiler`](super::Compiler) makes it.
 ///
-/// It is run as it is. So only compilers of this crate make it, and [`Code::from_bytes`] for whoever answers for it.
+/// It is run as it is. So only compilers of this crate make it, and [`MachineCode::from_bytes`] for whoever answers for it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Code(Vec<u8>);
+pub struct MachineCode(Vec<u8>);
 
-impl Code {
+impl MachineCode {
     /// Takes bytes for machine code.
     ///
     /// # Safety
-    /// The bytes must be those of a [`Code`] that a compiler of this crate made, every one of them. They are loaded into
+    /// The bytes must be those of a [`MachineCode`] that a compiler of this crate made, every one of them. They are loaded into
     /// this process and run as machine code, without any further check: whoever may alter them on their way from the
     /// compiler to here may do whatever this process may do.
     #[must_use]
@@ -50,9 +50,9 @@ impl Code {
     ///
     /// # Errors
     /// If an instance of it takes more than this engine has room for, or it was made for another.
-    pub(super) fn ready(&self, engine: &wasmtime::Engine) -> Result<Component, LoadFault> {
+    pub(super) fn ready(&self, engine: &wasmtime::Engine) -> Result<Component, LoadError> {
         // SAFETY: `deserialize` asks that the bytes be what `precompile_component` made, unaltered. They are: every
-        // `Code` comes from `vouched_for` (whose three callers are listed there) or from `from_bytes`, whose caller
+        // `MachineCode` comes from `vouched_for` (whose three callers are listed there) or from `from_bytes`, whose caller
         // promised the same. They are owned by `self`, so nobody alters them meanwhile; wasmtime itself compares its
         // version, its settings and the processor's features with those of the engine that they were made for.
         #[expect(
@@ -60,13 +60,13 @@ impl Code {
             reason = "machine code cannot be checked, only traced to who made it"
         )]
         let component = unsafe { Component::deserialize(engine, &self.0) };
-        component.map_err(|error| LoadFault::DoesNotFit {
+        component.map_err(|error| LoadError::DoesNotFit {
             reason: format!("{error:#}"),
         })
     }
 }
 
-impl fmt::Debug for Code {
+impl fmt::Debug for MachineCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Code")
             .field(&format_args!("{} bytes", self.0.len()))
@@ -80,7 +80,7 @@ pub struct EngineId([u8; 32]);
 
 impl EngineId {
     pub(super) fn of(engine: &wasmtime::Engine) -> Self {
-        let mut digest = Digesting(Sha256::new_with_prefix(b"semel engine 1\n"));
+        let mut digest = DigestHasher(Sha256::new_with_prefix(b"semel engine 1\n"));
         engine.precompile_compatibility_hash().hash(&mut digest);
         Self(digest.0.finalize().into())
     }
@@ -97,9 +97,9 @@ impl EngineId {
 }
 
 /// Collects whatever hashes itself into a digest that does not collide.
-struct Digesting(Sha256);
+struct DigestHasher(Sha256);
 
-impl Hasher for Digesting {
+impl Hasher for DigestHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update((bytes.len() as u64).to_be_bytes());
         self.0.update(bytes);

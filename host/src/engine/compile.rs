@@ -2,16 +2,17 @@
 //! own, under a deadline that no clock of a runtime has a part in.
 
 use super::{
-    Shared,
-    cache::{EntryName, Facts},
+    EngineState,
+    cache::{ComponentFacts, EntryName},
     census, compiler,
-    compiler::{Order, STACK_BYTES},
+    compiler::{CompileRequest, STACK_BYTES},
     contract,
-    fault::LoadFault,
+    error::LoadError,
 };
+use parking_lot::Mutex;
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -21,17 +22,21 @@ use wasmtime::component::Component;
 use wit_component::ComponentEncoder;
 
 /// A component that may be run.
-pub(super) struct Compiled {
+pub(super) struct CompiledComponent {
     pub(super) component: Component,
-    pub(super) facts: Facts,
+    pub(super) facts: ComponentFacts,
 }
 
-impl Shared {
+impl EngineState {
     /// Takes a component, or a plain module built for the contract, and compiles it, unless its code is kept.
     ///
     /// # Errors
     /// If it is no policy that this host can run within its limits.
-    pub(super) fn compiled(&self, bytes: &[u8], digest: [u8; 32]) -> Result<Compiled, LoadFault> {
+    pub(super) fn compiled(
+        &self,
+        bytes: &[u8],
+        digest: [u8; 32],
+    ) -> Result<CompiledComponent, LoadError> {
         let name = EntryName::of(digest, self.id, &self.limits);
         if let Some(compiled) = self.kept(&name) {
             return Ok(compiled);
@@ -48,15 +53,20 @@ impl Shared {
         &self,
         component: &[u8],
         digest: [u8; 32],
-        facts: Facts,
-    ) -> Result<Compiled, LoadFault> {
+        facts: ComponentFacts,
+    ) -> Result<CompiledComponent, LoadError> {
         let name = EntryName::of(digest, self.id, &self.limits);
         self.kept(&name)
             .map_or_else(|| self.made(component, &name, facts), Ok)
     }
 
-    fn made(&self, bytes: &[u8], name: &EntryName, facts: Facts) -> Result<Compiled, LoadFault> {
-        let order = Order {
+    fn made(
+        &self,
+        bytes: &[u8],
+        name: &EntryName,
+        facts: ComponentFacts,
+    ) -> Result<CompiledComponent, LoadError> {
+        let order = CompileRequest {
             component: bytes,
             limits: &self.limits,
             engine: self.id,
@@ -67,32 +77,35 @@ impl Shared {
         if let Some(cache) = &self.cache {
             cache.keep(name, &facts, &code);
         }
-        Ok(Compiled { component, facts })
+        Ok(CompiledComponent { component, facts })
     }
 
     /// What the cache has of it. What was counted before it was kept need not be counted again: the limits are part of
     /// the name.
-    fn kept(&self, name: &EntryName) -> Option<Compiled> {
+    fn kept(&self, name: &EntryName) -> Option<CompiledComponent> {
         let (facts, code) = self
             .cache
             .as_ref()?
             .find(name, u64::from(self.limits.load.code_bytes))?;
         let component = code.ready(&self.wasmtime).ok()?;
-        Some(Compiled { component, facts })
+        Some(CompiledComponent { component, facts })
     }
 
     /// Counts what is in it, and holds it against the contract. What comes back is a component.
-    pub(super) fn checked<'a>(&self, bytes: &'a [u8]) -> Result<(Cow<'a, [u8]>, Facts), LoadFault> {
+    pub(super) fn checked<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> Result<(Cow<'a, [u8]>, ComponentFacts), LoadError> {
         let from_module = Parser::is_core_wasm(bytes);
         if !from_module && !Parser::is_component(bytes) {
-            return Err(LoadFault::NotWebAssembly);
+            return Err(LoadError::NotWebAssembly);
         }
         let mut census = census::take(bytes, &self.limits)?;
         let mut component = Cow::Borrowed(bytes);
         if from_module {
             if !census.marked {
                 let reason = "nothing in it says that it was built for the contract".to_owned();
-                return Err(LoadFault::Module { reason });
+                return Err(LoadError::Module { reason });
             }
             contract::refuse_imports(census.imports.iter())?;
             component = Cow::Owned(component_of(bytes)?);
@@ -101,7 +114,7 @@ impl Shared {
         contract::check(&census)?;
         Ok((
             component,
-            Facts {
+            ComponentFacts {
                 census,
                 from_module,
             },
@@ -110,22 +123,22 @@ impl Shared {
 }
 
 /// The component that a plain module was meant to become. The contract it was built for is in its custom sections.
-fn component_of(module: &[u8]) -> Result<Vec<u8>, LoadFault> {
+fn component_of(module: &[u8]) -> Result<Vec<u8>, LoadError> {
     let encode = || {
         ComponentEncoder::default()
             .validate(true)
             .module(module)?
             .encode()
     };
-    encode().map_err(|error| LoadFault::Module {
+    encode().map_err(|error| LoadError::Module {
         reason: format!("{error:#}"),
     })
 }
 
 /// Who is first to say what came of the work: the work, or the deadline.
-struct First<T>(Arc<Mutex<Option<oneshot::Sender<T>>>>);
+struct FirstReply<T>(Arc<Mutex<Option<oneshot::Sender<T>>>>);
 
-impl<T> First<T> {
+impl<T> FirstReply<T> {
     fn new(sender: oneshot::Sender<T>) -> Self {
         Self(Arc::new(Mutex::new(Some(sender))))
     }
@@ -135,7 +148,7 @@ impl<T> First<T> {
     }
 
     fn say(&self, what: T) {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sender = self.0.lock().take();
         // Who asked may have stopped waiting.
         let _ = sender.map(|sender| sender.send(what));
     }
@@ -150,10 +163,10 @@ impl<T> First<T> {
 pub(super) async fn apart<T: Send + 'static>(
     places: Arc<Semaphore>,
     deadline: Duration,
-    work: impl FnOnce() -> Result<T, LoadFault> + Send + 'static,
-) -> Result<T, LoadFault> {
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
     let (sender, mut receiver) = oneshot::channel();
-    let first = First::new(sender);
+    let first = FirstReply::new(sender);
     let is_done = watch(deadline, first.other())?;
     let place = tokio::select! {
         biased;
@@ -174,15 +187,15 @@ pub(super) async fn apart<T: Send + 'static>(
 /// Says that it is late at the deadline, unless what comes back is dropped before.
 fn watch<T: Send + 'static>(
     deadline: Duration,
-    first: First<Result<T, LoadFault>>,
-) -> Result<mpsc::Sender<()>, LoadFault> {
+    first: FirstReply<Result<T, LoadError>>,
+) -> Result<mpsc::Sender<()>, LoadError> {
     /// It waits, and says one thing.
     const WATCHING_STACK_BYTES: usize = 64 << 10;
     let (is_done, watched) = mpsc::channel();
     let watch = move || {
         if watched.recv_timeout(deadline) == Err(mpsc::RecvTimeoutError::Timeout) {
             let seconds = u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX);
-            first.say(Err(LoadFault::Deadline { seconds }));
+            first.say(Err(LoadError::Deadline { seconds }));
         }
     };
     spawn("semel-deadline", WATCHING_STACK_BYTES, watch)?;
@@ -193,7 +206,7 @@ fn spawn(
     name: &str,
     stack_bytes: usize,
     work: impl FnOnce() + Send + 'static,
-) -> Result<(), LoadFault> {
+) -> Result<(), LoadError> {
     let thread = thread::Builder::new()
         .name(name.to_owned())
         .stack_size(stack_bytes)
@@ -224,11 +237,11 @@ mod tests {
             let _ = wait.recv();
             Ok(())
         });
-        assert_eq!(endless.await, Err(LoadFault::Deadline { seconds: 0 }));
+        assert_eq!(endless.await, Err(LoadError::Deadline { seconds: 0 }));
         let next = apart(Arc::clone(&places), SOON, || Ok(()));
         assert_eq!(
             next.await,
-            Err(LoadFault::Deadline { seconds: 0 }),
+            Err(LoadError::Deadline { seconds: 0 }),
             "its place is taken"
         );
         drop(end);
@@ -247,10 +260,10 @@ mod tests {
     #[tokio::test]
     async fn a_compiler_that_panics_harms_nobody() {
         let places = places(1);
-        let panicking = apart(Arc::clone(&places), LATE, || -> Result<(), LoadFault> {
+        let panicking = apart(Arc::clone(&places), LATE, || -> Result<(), LoadError> {
             panic!("this is meant to be")
         });
-        assert!(matches!(panicking.await, Err(LoadFault::Compiler { .. })));
+        assert!(matches!(panicking.await, Err(LoadError::Compiler { .. })));
         assert_eq!(apart(places, LATE, || Ok(17)).await, Ok(17));
     }
 }

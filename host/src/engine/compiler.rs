@@ -9,8 +9,8 @@ pub use child::ChildCompiler;
 pub use inside::compile_for_parent;
 
 use super::{
-    code::{Code, EngineId},
-    fault::LoadFault,
+    code::{EngineId, MachineCode},
+    error::LoadError,
     limits::Limits,
     profile,
 };
@@ -20,13 +20,13 @@ use std::fmt;
 pub(super) const STACK_BYTES: usize = 16 << 20;
 
 /// What is to be compiled, and for which engine.
-pub struct Order<'a> {
+pub struct CompileRequest<'a> {
     pub(super) component: &'a [u8],
     pub(super) limits: &'a Limits,
     pub(super) engine: EngineId,
 }
 
-impl Order<'_> {
+impl CompileRequest<'_> {
     /// The component. It was counted and held against the contract; whether it is *valid* only a compiler finds out.
     #[must_use]
     pub fn component(&self) -> &[u8] {
@@ -46,7 +46,7 @@ impl Order<'_> {
     }
 }
 
-impl fmt::Debug for Order<'_> {
+impl fmt::Debug for CompileRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Order")
             .field("bytes", &self.component.len())
@@ -65,7 +65,7 @@ pub trait Compiler: Send + Sync {
     ///
     /// # Errors
     /// If the component is not valid, or compiling it takes more than it may.
-    fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault>;
+    fn compile(&self, order: &CompileRequest<'_>) -> Result<MachineCode, LoadError>;
 }
 
 /// Compiles in this process.
@@ -73,25 +73,25 @@ pub trait Compiler: Send + Sync {
 /// Nothing but the counts of [`LoadLimits`](super::LoadLimits) bounds what that takes; nobody can stop it once it runs.
 /// Where strangers write policies, take [`ChildCompiler`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct InProcess;
+pub struct InProcessCompiler;
 
-impl Compiler for InProcess {
-    fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault> {
+impl Compiler for InProcessCompiler {
+    fn compile(&self, order: &CompileRequest<'_>) -> Result<MachineCode, LoadError> {
         let engine =
             profile::compiling(order.limits).map_err(|fault| gave_up(fault.to_string()))?;
         if EngineId::of(&engine) != order.engine {
             return Err(gave_up("it is set up otherwise than the engine that asks"));
         }
         let code = engine.precompile_component(order.component);
-        code.map(Code::vouched_for)
-            .map_err(|error| LoadFault::Malformed {
+        code.map(MachineCode::vouched_for)
+            .map_err(|error| LoadError::Malformed {
                 reason: format!("{error:#}"),
             })
     }
 }
 
-pub(super) fn gave_up(reason: impl Into<String>) -> LoadFault {
-    LoadFault::Compiler {
+pub(super) fn gave_up(reason: impl Into<String>) -> LoadError {
+    LoadError::Compiler {
         reason: reason.into(),
     }
 }

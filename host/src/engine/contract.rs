@@ -1,6 +1,6 @@
 //! What a component imports and exports, held against the contract, before it is compiled.
 
-use super::{census::Census, fault::LoadFault};
+use super::{census::ComponentCensus, error::LoadError};
 
 /// The version of the contract that this host speaks.
 pub(super) const SPOKEN: &str = "0.1.0";
@@ -17,14 +17,14 @@ const EXPORTED: [&str; 3] = ["about", "key", "retry"];
 ///
 /// # Errors
 /// If it imports what acts, speaks another version, or leaves out part of the contract.
-pub(super) fn check(census: &Census) -> Result<(), LoadFault> {
+pub(super) fn check(census: &ComponentCensus) -> Result<(), LoadError> {
     if let Some(other) = census
         .exports
         .iter()
         .chain(&census.imports)
         .find(|name| other_version(name))
     {
-        return Err(LoadFault::Version {
+        return Err(LoadError::Version {
             found: other.clone(),
             spoken: SPOKEN,
         });
@@ -43,10 +43,10 @@ pub(super) fn check(census: &Census) -> Result<(), LoadFault> {
         .map(|wanted| name_of(wanted))
         .collect();
     if !missing.is_empty() {
-        return Err(LoadFault::Exports { missing });
+        return Err(LoadError::Exports { missing });
     }
     if census.composed {
-        Err(LoadFault::Composed)
+        Err(LoadError::Composed)
     } else {
         Ok(())
     }
@@ -55,11 +55,11 @@ pub(super) fn check(census: &Census) -> Result<(), LoadFault> {
 /// Refuses imports, if there are any, with the way to do without.
 pub(super) fn refuse_imports<'a>(
     imports: impl Iterator<Item = &'a String>,
-) -> Result<(), LoadFault> {
+) -> Result<(), LoadError> {
     let imports: Vec<String> = imports.cloned().collect();
     match imports.first() {
         None => Ok(()),
-        Some(first) => Err(LoadFault::Imports {
+        Some(first) => Err(LoadError::Imports {
             cure: cure_of(first),
             imports,
         }),

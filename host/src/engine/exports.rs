@@ -3,7 +3,7 @@
 //! They are looked up by name once. An instance is asked for the one or two that a decision calls, not for all: each
 //! is compared with its type whenever it is taken.
 
-use super::{bindings::semel::policy::types, contract, fault::LoadFault};
+use super::{bindings::semel::policy::types, contract, error::LoadError};
 use wasmtime::{
     AsContextMut,
     component::{
@@ -15,20 +15,20 @@ type Answer<T> = (Result<T, String>,);
 type Attempts<'a> = &'a [types::Attempt];
 
 /// A function of the contract, and where it lies.
-pub(super) trait Export {
-    type Given<'a>: ComponentNamedList + Lower;
-    type Returned: ComponentNamedList + Lift;
+pub(super) trait ContractFunction {
+    type Parameters<'a>: ComponentNamedList + Lower;
+    type Results: ComponentNamedList + Lift;
     const INTERFACE: &'static str;
     const NAME: &'static str;
 
-    fn index(exports: &Exports) -> ComponentExportIndex;
+    fn index(exports: &ContractExports) -> ComponentExportIndex;
 
     /// Takes the function of an instance.
     fn of<'a>(
-        exports: &Exports,
+        exports: &ContractExports,
         instance: &Instance,
         store: impl AsContextMut,
-    ) -> wasmtime::Result<TypedFunc<Self::Given<'a>, Self::Returned>> {
+    ) -> wasmtime::Result<TypedFunc<Self::Parameters<'a>, Self::Results>> {
         instance.get_typed_func(store, Self::index(exports))
     }
 }
@@ -36,27 +36,27 @@ pub(super) trait Export {
 macro_rules! exports {
     ($( $interface:literal $name:ident $type:ident($given:ty) -> $returned:ty; )*) => {
         /// Where they all lie.
-        pub(super) struct Exports { $( $name: ComponentExportIndex, )* }
+        pub(super) struct ContractExports { $( $name: ComponentExportIndex, )* }
 
         $(
             pub(super) struct $type;
 
-            impl Export for $type {
-                type Given<'a> = $given;
-                type Returned = $returned;
+            impl ContractFunction for $type {
+                type Parameters<'a> = $given;
+                type Results = $returned;
                 const INTERFACE: &'static str = $interface;
                 const NAME: &'static str = stringify!($name);
 
-                fn index(exports: &Exports) -> ComponentExportIndex {
+                fn index(exports: &ContractExports) -> ComponentExportIndex {
                     exports.$name
                 }
             }
         )*
 
-        impl Exports {
+        impl ContractExports {
             /// # Errors
             /// If one is missing.
-            pub(super) fn of(component: &Component) -> Result<Self, LoadFault> {
+            pub(super) fn of(component: &Component) -> Result<Self, LoadError> {
                 Ok(Self { $( $name: find::<$type>(component)?, )* })
             }
 
@@ -79,11 +79,11 @@ exports! {
     "retry" weigh Weigh((&'a types::Call, Attempts<'a>, &'a types::Probe, &'a types::Outcome)) -> Answer<types::Finding>;
 }
 
-fn find<E: Export>(component: &Component) -> Result<ComponentExportIndex, LoadFault> {
+fn find<E: ContractFunction>(component: &Component) -> Result<ComponentExportIndex, LoadError> {
     let interface = contract::name_of(E::INTERFACE);
     let inside = component.get_export_index(None, &interface);
     let found = inside.and_then(|inside| component.get_export_index(Some(&inside), E::NAME));
-    found.ok_or_else(|| LoadFault::Exports {
+    found.ok_or_else(|| LoadError::Exports {
         missing: vec![format!("{interface}#{}", E::NAME)],
     })
 }

@@ -1,8 +1,8 @@
 //! What is in a component, for people who decide whether to trust it.
 
 use super::{
-    census::{Census, PAGE_BYTES},
-    compile::Compiled,
+    census::{ComponentCensus, PAGE_BYTES},
+    compile::CompiledComponent,
     contract,
 };
 use serde::Serialize;
@@ -10,14 +10,14 @@ use serde::Serialize;
 /// What is in a component, and what it takes to run it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Inspection {
+pub struct PolicyInspection {
     /// The version of the contract that the host speaks with it.
     pub contract: &'static str,
     /// Whether a plain module was made a component for it.
     pub from_module: bool,
     /// What was counted in it.
     #[serde(flatten)]
-    pub census: Census,
+    pub census: ComponentCensus,
     /// Its machine code, in bytes.
     pub code_bytes: u64,
     /// The memories it has.
@@ -30,8 +30,8 @@ pub struct Inspection {
     pub table_elements: u64,
 }
 
-impl Inspection {
-    pub(super) fn of(compiled: &Compiled) -> Self {
+impl PolicyInspection {
+    pub(super) fn of(compiled: &CompiledComponent) -> Self {
         let needs = compiled.component.resources_required();
         let needs = needs.as_ref();
         let image = compiled.component.image_range();

@@ -17,14 +17,17 @@ use serde_json::Value;
 /// The longest handle, in bytes.
 const HANDLE_BYTES_MAX: usize = 512;
 /// What is wrong with an answer, and where.
-pub(super) type Bad = String;
+pub(super) type AnswerMistake = String;
 
 /// Reads answers within limits.
 #[derive(Clone, Copy)]
-pub(super) struct Answers(pub(super) DecisionLimits);
+pub(super) struct AnswerReader(pub(super) DecisionLimits);
 
-impl Answers {
-    pub(super) fn description(self, from: types::Description) -> Result<PolicyDescription, Bad> {
+impl AnswerReader {
+    pub(super) fn description(
+        self,
+        from: types::Description,
+    ) -> Result<PolicyDescription, AnswerMistake> {
         checked_name("name", &from.name).map_err(|fault| fault.to_string())?;
         checked_name("version", &from.version).map_err(|fault| fault.to_string())?;
         let schema = self.json("settings-schema", &from.settings_schema)?;
@@ -41,7 +44,7 @@ impl Answers {
         })
     }
 
-    pub(super) fn derivation(self, from: types::Derivation) -> Result<Derivation, Bad> {
+    pub(super) fn derivation(self, from: types::Derivation) -> Result<Derivation, AnswerMistake> {
         Ok(match from {
             types::Derivation::Pass => Derivation::Pass,
             types::Derivation::Once(operation) => {
@@ -51,7 +54,7 @@ impl Answers {
         })
     }
 
-    fn operation(self, from: types::Operation) -> Result<Operation, Bad> {
+    fn operation(self, from: types::Operation) -> Result<Operation, AnswerMistake> {
         checked_name("`operation.name`", &from.name).map_err(|fault| fault.to_string())?;
         Ok(Operation {
             name: from.name,
@@ -72,7 +75,7 @@ impl Answers {
         })
     }
 
-    fn target(self, from: types::Target) -> Result<Target, Bad> {
+    fn target(self, from: types::Target) -> Result<Target, AnswerMistake> {
         self.count("target.places", from.places.len())?;
         Ok(Target {
             places: from.places.into_iter().map(place).collect(),
@@ -87,7 +90,7 @@ impl Answers {
         })
     }
 
-    pub(super) fn verdict(self, from: types::Verdict) -> Result<Verdict, Bad> {
+    pub(super) fn verdict(self, from: types::Verdict) -> Result<Verdict, AnswerMistake> {
         Ok(Verdict {
             effect: match from.effect {
                 types::Effect::Landed => Effect::Landed,
@@ -103,7 +106,7 @@ impl Answers {
         })
     }
 
-    pub(super) fn recovery(self, from: types::Recovery) -> Result<Recovery, Bad> {
+    pub(super) fn recovery(self, from: types::Recovery) -> Result<Recovery, AnswerMistake> {
         Ok(match from {
             types::Recovery::Retry(delay_ms) => Recovery::Retry { delay_ms },
             types::Recovery::Probe(probe) => Recovery::Probe(self.probe(probe)?),
@@ -111,7 +114,7 @@ impl Answers {
         })
     }
 
-    fn probe(self, from: types::Probe) -> Result<Probe, Bad> {
+    fn probe(self, from: types::Probe) -> Result<Probe, AnswerMistake> {
         checked_name("`probe.tool`", &from.tool).map_err(|fault| fault.to_string())?;
         let arguments = self.json("probe.arguments", &from.arguments)?;
         if !arguments.is_object() {
@@ -123,7 +126,7 @@ impl Answers {
         })
     }
 
-    pub(super) fn finding(self, from: types::Finding) -> Result<ProbeVerdict, Bad> {
+    pub(super) fn finding(self, from: types::Finding) -> Result<ProbeVerdict, AnswerMistake> {
         Ok(match from {
             types::Finding::Landed(value) => ProbeVerdict::Landed(self.json("landed", &value)?),
             types::Finding::Absent => ProbeVerdict::Absent,
@@ -151,14 +154,14 @@ impl Answers {
         shown
     }
 
-    fn fields(self, at: &str, from: Vec<types::Field>) -> Result<Vec<Field>, Bad> {
+    fn fields(self, at: &str, from: Vec<types::Field>) -> Result<Vec<Field>, AnswerMistake> {
         self.count(at, from.len())?;
         from.into_iter()
             .map(|field| self.field(at, field))
             .collect()
     }
 
-    fn field(self, at: &str, from: types::Field) -> Result<Field, Bad> {
+    fn field(self, at: &str, from: types::Field) -> Result<Field, AnswerMistake> {
         let value = self
             .json(&from.name, &from.value)
             .map_err(|why| format!("`{at}`: {why}"))?;
@@ -168,7 +171,7 @@ impl Answers {
         })
     }
 
-    fn names(self, at: &str, names: Vec<String>) -> Result<Vec<String>, Bad> {
+    fn names(self, at: &str, names: Vec<String>) -> Result<Vec<String>, AnswerMistake> {
         self.count(at, names.len())?;
         for name in &names {
             checked_name("an entry", name).map_err(|fault| format!("`{at}`: {fault}"))?;
@@ -176,7 +179,7 @@ impl Answers {
         Ok(names)
     }
 
-    fn handles(self, at: &str, handles: Vec<String>) -> Result<Vec<String>, Bad> {
+    fn handles(self, at: &str, handles: Vec<String>) -> Result<Vec<String>, AnswerMistake> {
         self.count(at, handles.len())?;
         if handles
             .iter()
@@ -189,7 +192,7 @@ impl Answers {
         Ok(handles)
     }
 
-    fn count(self, at: &str, count: usize) -> Result<(), Bad> {
+    fn count(self, at: &str, count: usize) -> Result<(), AnswerMistake> {
         let limit = self.0.list_items as usize;
         if count > limit {
             return Err(format!(
@@ -199,7 +202,7 @@ impl Answers {
         Ok(())
     }
 
-    fn json(self, at: &str, text: &str) -> Result<Value, Bad> {
+    fn json(self, at: &str, text: &str) -> Result<Value, AnswerMistake> {
         let limits = JsonLimits {
             bytes: self.0.answer_bytes as usize,
             depth: self.0.json_depth as usize,
@@ -208,7 +211,7 @@ impl Answers {
     }
 }
 
-fn positive(at: &str, seconds: u32) -> Result<u32, Bad> {
+fn positive(at: &str, seconds: u32) -> Result<u32, AnswerMistake> {
     if seconds == 0 {
         Err(format!("`{at}` is 0: give at least 1"))
     } else {

@@ -1,6 +1,6 @@
 //! What a policy may cost, in figures. Every one of them has a default, a unit in its name, and a check.
 
-use super::fault::EngineFault;
+use super::error::EngineError;
 use crate::json;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ macro_rules! limits {
         }
 
         impl $type {
-            fn check(&self) -> Result<(), EngineFault> {
+            fn check(&self) -> Result<(), EngineError> {
                 $( within(stringify!($field), u64::from(self.$field), $most)?; )*
                 Ok(())
             }
@@ -132,15 +132,15 @@ limits! {
 impl Limits {
     /// # Errors
     /// If a limit is zero, or larger than what it can mean.
-    pub(super) fn check(&self) -> Result<(), EngineFault> {
+    pub(super) fn check(&self) -> Result<(), EngineError> {
         self.load.check()?;
         self.decision.check()
     }
 }
 
-fn within(name: &'static str, value: u64, most: u64) -> Result<(), EngineFault> {
+fn within(name: &'static str, value: u64, most: u64) -> Result<(), EngineError> {
     if value == 0 || value > most {
-        return Err(EngineFault::Limit { name, value, most });
+        return Err(EngineError::Limit { name, value, most });
     }
     Ok(())
 }

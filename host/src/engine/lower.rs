@@ -1,6 +1,6 @@
 //! From the host's words to the contract's, counted on the way.
 
-use super::{bindings::semel::policy::types, fault::Cause};
+use super::{bindings::semel::policy::types, error::PolicyErrorKind};
 use crate::{
     json::canonical,
     model::{Attempt, Call, Failure, Field, Outcome, Probe, rfc3339},
@@ -8,21 +8,21 @@ use crate::{
 use serde_json::Value;
 
 /// What is given to a policy, and how much it is so far.
-pub(super) struct Given {
+pub(super) struct MeteredInput {
     bytes: u64,
     limit: u32,
 }
 
-impl Given {
+impl MeteredInput {
     pub(super) fn within(limit: u32) -> Self {
         Self { bytes: 0, limit }
     }
 
     /// # Errors
     /// If it is more than a policy is ever given.
-    pub(super) fn check(&self) -> Result<(), Cause> {
+    pub(super) fn check(&self) -> Result<(), PolicyErrorKind> {
         if self.bytes > u64::from(self.limit) {
-            return Err(Cause::InputTooLarge {
+            return Err(PolicyErrorKind::InputTooLarge {
                 bytes: self.bytes,
                 limit: self.limit,
             });

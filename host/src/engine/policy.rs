@@ -1,14 +1,16 @@
 //! A loaded policy, and how it is asked.
 
 use super::{
-    Shared,
-    exports::{Configure, Derive, Describe, Export, Exports, Judge, Recover, Weigh},
-    fault::{Cause, Function, PolicyFault},
-    inspection::Inspection,
-    lift::{Answers, Bad},
-    lower::Given,
-    places::Place,
-    room::Room,
+    EngineState,
+    budget::ResourceBudget,
+    error::{PolicyError, PolicyErrorKind, PolicyFunction},
+    exports::{
+        Configure, ContractExports, ContractFunction, Derive, Describe, Judge, Recover, Weigh,
+    },
+    inspection::PolicyInspection,
+    lift::{AnswerMistake, AnswerReader},
+    lower::MeteredInput,
+    slots::InstanceSlot,
 };
 use crate::model::{
     Attempt, Call, Derivation, Outcome, PolicyDescription, PolicyDigest, Probe, ProbeVerdict,
@@ -26,16 +28,16 @@ use wasmtime::{
 /// same answer. Decisions take microseconds and are bounded by [`DecisionLimits`](super::DecisionLimits): ask from
 /// wherever you are. A decision may wait for others where more are made at once than `at-once` allows.
 #[derive(Clone)]
-pub struct Policy(pub(super) Arc<Loaded>);
+pub struct Policy(pub(super) Arc<LoadedPolicy>);
 
 /// What a policy is made of.
-pub(super) struct Loaded {
-    pub(super) runner: Runner,
+pub(super) struct LoadedPolicy {
+    pub(super) runner: PolicyRunner,
     /// What each instance has to take in; none: instances begin with it.
     pub(super) settings: Option<String>,
     pub(super) description: PolicyDescription,
     pub(super) digest: PolicyDigest,
-    pub(super) inspection: Inspection,
+    pub(super) inspection: PolicyInspection,
 }
 
 impl Policy {
@@ -53,7 +55,7 @@ impl Policy {
 
     /// What is in the component, and what it takes to run it.
     #[must_use]
-    pub fn inspection(&self) -> &Inspection {
+    pub fn inspection(&self) -> &PolicyInspection {
         &self.0.inspection
     }
 
@@ -61,24 +63,29 @@ impl Policy {
     ///
     /// # Errors
     /// If the policy made no decision, by cause.
-    pub fn derive(&self, call: &Call) -> Result<Derivation, PolicyFault> {
+    pub fn derive(&self, call: &Call) -> Result<Derivation, PolicyError> {
         let mut given = self.given();
         let call = given.call(call);
-        self.decide::<Derive, _, _>(Function::Derive, &given, (&call,), Answers::derivation)
+        self.decide::<Derive, _, _>(
+            PolicyFunction::Derive,
+            &given,
+            (&call,),
+            AnswerReader::derivation,
+        )
     }
 
     /// What became of the effect of the last of `attempts`, which are oldest first.
     ///
     /// # Errors
     /// If the policy made no decision, by cause.
-    pub fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, PolicyFault> {
+    pub fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, PolicyError> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
         self.decide::<Judge, _, _>(
-            Function::Judge,
+            PolicyFunction::Judge,
             &given,
             (&call, &attempts),
-            Answers::verdict,
+            AnswerReader::verdict,
         )
     }
 
@@ -86,14 +93,14 @@ impl Policy {
     ///
     /// # Errors
     /// If the policy made no decision, by cause.
-    pub fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, PolicyFault> {
+    pub fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, PolicyError> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
         self.decide::<Recover, _, _>(
-            Function::Recover,
+            PolicyFunction::Recover,
             &given,
             (&call, &attempts),
-            Answers::recovery,
+            AnswerReader::recovery,
         )
     }
 
@@ -107,32 +114,32 @@ impl Policy {
         attempts: &[Attempt],
         probe: &Probe,
         answer: &Outcome,
-    ) -> Result<ProbeVerdict, PolicyFault> {
+    ) -> Result<ProbeVerdict, PolicyError> {
         let mut given = self.given();
         let (call, attempts) = (given.call(call), given.attempts(attempts));
         let (probe, answer) = (given.probe(probe), given.outcome(answer));
         self.decide::<Weigh, _, _>(
-            Function::Weigh,
+            PolicyFunction::Weigh,
             &given,
             (&call, &attempts, &probe, &answer),
-            Answers::finding,
+            AnswerReader::finding,
         )
     }
 
-    fn given(&self) -> Given {
-        Given::within(self.0.runner.shared.limits.decision.input_bytes)
+    fn given(&self) -> MeteredInput {
+        MeteredInput::within(self.0.runner.shared.limits.decision.input_bytes)
     }
 
     /// Has a decision made, and tells how long it took whoever wants to know.
     fn decide<E, Raw, Word>(
         &self,
-        function: Function,
-        given: &Given,
-        question: E::Given<'_>,
-        read: impl FnOnce(Answers, Raw) -> Result<Word, Bad>,
-    ) -> Result<Word, PolicyFault>
+        function: PolicyFunction,
+        given: &MeteredInput,
+        question: E::Parameters<'_>,
+        read: impl FnOnce(AnswerReader, Raw) -> Result<Word, AnswerMistake>,
+    ) -> Result<Word, PolicyError>
     where
-        E: Export<Returned = (Result<Raw, String>,)>,
+        E: ContractFunction<Results = (Result<Raw, String>,)>,
     {
         let Some(told) = &self.0.runner.shared.decided else {
             return self.ask::<E, _, _>(function, given, question, read);
@@ -146,13 +153,13 @@ impl Policy {
     /// Asks a fresh instance that took the settings in, and reads what it answers.
     fn ask<E, Raw, Word>(
         &self,
-        function: Function,
-        given: &Given,
-        question: E::Given<'_>,
-        read: impl FnOnce(Answers, Raw) -> Result<Word, Bad>,
-    ) -> Result<Word, PolicyFault>
+        function: PolicyFunction,
+        given: &MeteredInput,
+        question: E::Parameters<'_>,
+        read: impl FnOnce(AnswerReader, Raw) -> Result<Word, AnswerMistake>,
+    ) -> Result<Word, PolicyError>
     where
-        E: Export<Returned = (Result<Raw, String>,)>,
+        E: ContractFunction<Results = (Result<Raw, String>,)>,
     {
         let runner = &self.0.runner;
         given
@@ -165,7 +172,7 @@ impl Policy {
         let (answer,) = runner.ask::<E>(function, &mut running, question)?;
         let answer = answer.map_err(|message| runner.refused(function, &message))?;
         read(runner.answers(), answer)
-            .map_err(|what| runner.fault(function, Cause::BadAnswer { what }))
+            .map_err(|what| runner.fault(function, PolicyErrorKind::BadAnswer { what }))
     }
 }
 
@@ -181,66 +188,67 @@ impl fmt::Debug for Policy {
 }
 
 /// Starts instances of one component, and asks them.
-pub(super) struct Runner {
-    pub(super) shared: Arc<Shared>,
-    pub(super) pre: InstancePre<Room>,
-    pub(super) exports: Exports,
+pub(super) struct PolicyRunner {
+    pub(super) shared: Arc<EngineState>,
+    pub(super) pre: InstancePre<ResourceBudget>,
+    pub(super) exports: ContractExports,
     /// How faults call it.
     pub(super) name: String,
 }
 
 /// An instance, in the place that it takes up. The store goes first, and with it the instance.
-pub(super) struct Running<'a> {
-    pub(super) store: Store<Room>,
+pub(super) struct PolicyInstance<'a> {
+    pub(super) store: Store<ResourceBudget>,
     pub(super) instance: Instance,
-    _place: Place<'a>,
+    _slot: InstanceSlot<'a>,
 }
 
-impl Runner {
+impl PolicyRunner {
     /// Starts a fresh instance, when there is a place for it.
-    pub(super) fn start(&self) -> Result<Running<'_>, PolicyFault> {
-        let place = self.shared.places.take();
+    pub(super) fn start(&self) -> Result<PolicyInstance<'_>, PolicyError> {
+        let slot = self.shared.slots.acquire();
         let mut store = self
             .shared
             .store()
-            .map_err(|cause| self.fault(Function::Start, cause))?;
+            .map_err(|cause| self.fault(PolicyFunction::Start, cause))?;
         let instance = self
             .pre
             .instantiate(&mut store)
-            .map_err(|error| self.failed(Function::Start, &store, &error))?;
-        Ok(Running {
+            .map_err(|error| self.failed(PolicyFunction::Start, &store, &error))?;
+        Ok(PolicyInstance {
             store,
             instance,
-            _place: place,
+            _slot: slot,
         })
     }
 
     /// What the policy says of itself.
     pub(super) fn describe(
         &self,
-        running: &mut Running<'_>,
-    ) -> Result<Result<PolicyDescription, Bad>, PolicyFault> {
-        let (description,) = self.ask::<Describe>(Function::Describe, running, ())?;
+        running: &mut PolicyInstance<'_>,
+    ) -> Result<Result<PolicyDescription, AnswerMistake>, PolicyError> {
+        let (description,) = self.ask::<Describe>(PolicyFunction::Describe, running, ())?;
         Ok(self.answers().description(description))
     }
 
     /// Gives an instance its settings.
     pub(super) fn configure(
         &self,
-        running: &mut Running<'_>,
+        running: &mut PolicyInstance<'_>,
         settings: &str,
-    ) -> Result<(), PolicyFault> {
-        let (configured,) = self.ask::<Configure>(Function::Configure, running, (settings,))?;
-        configured.map_err(|message| self.refused(Function::Configure, &message))
+    ) -> Result<(), PolicyError> {
+        let (configured,) =
+            self.ask::<Configure>(PolicyFunction::Configure, running, (settings,))?;
+        configured.map_err(|message| self.refused(PolicyFunction::Configure, &message))
     }
 
-    fn ask<E: Export>(
+    fn ask<E: ContractFunction>(
         &self,
-        function: Function,
-        running: &mut Running<'_>,
-        question: E::Given<'_>,
-    ) -> Result<E::Returned, PolicyFault> {
-        let Running {
+        function: PolicyFunction,
+        running: &mut PolicyInstance<'_>,
+        question: E::Parameters<'_>,
+    ) -> Result<E::Results, PolicyError> {
+        let PolicyInstance {
             store, instance, ..
         } = running;
         let answer = E::of(&self.exports, instance, &mut *store)
@@ -248,36 +256,36 @@ impl Runner {
         answer.map_err(|error| self.failed(function, store, &error))
     }
 
-    fn answers(&self) -> Answers {
-        Answers(self.shared.limits.decision)
+    fn answers(&self) -> AnswerReader {
+        AnswerReader(self.shared.limits.decision)
     }
 
     fn failed(
         &self,
-        function: Function,
-        store: &Store<Room>,
+        function: PolicyFunction,
+        store: &Store<ResourceBudget>,
         error: &wasmtime::Error,
-    ) -> PolicyFault {
-        let cause = store
+    ) -> PolicyError {
+        let kind = store
             .data()
             .cause(function, error, &self.shared.limits.decision);
-        self.fault(function, cause)
+        self.fault(function, kind)
     }
 
-    fn refused(&self, function: Function, message: &str) -> PolicyFault {
+    fn refused(&self, function: PolicyFunction, message: &str) -> PolicyError {
         self.fault(
             function,
-            Cause::Refused {
+            PolicyErrorKind::Refused {
                 message: self.answers().for_people(message),
             },
         )
     }
 
-    fn fault(&self, function: Function, cause: Cause) -> PolicyFault {
-        PolicyFault {
+    fn fault(&self, function: PolicyFunction, kind: PolicyErrorKind) -> PolicyError {
+        PolicyError {
             policy: self.name.clone(),
             function,
-            cause,
+            kind,
         }
     }
 }

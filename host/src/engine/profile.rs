@@ -1,6 +1,6 @@
 //! How wasmtime is set up: deterministic, bounded, and quick to start an instance anew.
 
-use super::{fault::EngineFault, limits::Limits};
+use super::{error::EngineError, limits::Limits};
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
     WasmFeatures,
@@ -15,7 +15,7 @@ const GROW_FUEL: u8 = u8::MAX;
 ///
 /// # Errors
 /// If this machine does not let one run, such as for want of address space.
-pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
+pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineError> {
     let mut config = code(limits)?;
     let pool = pool(limits, size(limits, limits.decision.memory_bytes)?);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
@@ -26,12 +26,12 @@ pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
 ///
 /// # Errors
 /// If this machine does not let one run.
-pub(super) fn compiling(limits: &Limits) -> Result<wasmtime::Engine, EngineFault> {
+pub(super) fn compiling(limits: &Limits) -> Result<wasmtime::Engine, EngineError> {
     wasmtime::Engine::new(&code(limits)?).map_err(|error| fault(limits, format!("{error:#}")))
 }
 
 /// What code depends on.
-fn code(limits: &Limits) -> Result<Config, EngineFault> {
+fn code(limits: &Limits) -> Result<Config, EngineError> {
     let mut config = Config::new();
     deterministic(&mut config);
     config
@@ -44,12 +44,12 @@ fn code(limits: &Limits) -> Result<Config, EngineFault> {
     Ok(config)
 }
 
-fn size(limits: &Limits, bytes: u64) -> Result<usize, EngineFault> {
+fn size(limits: &Limits, bytes: u64) -> Result<usize, EngineError> {
     usize::try_from(bytes).map_err(|_| fault(limits, format!("{bytes} bytes are too many for it")))
 }
 
-fn fault(limits: &Limits, reason: String) -> EngineFault {
-    EngineFault::Machine {
+fn fault(limits: &Limits, reason: String) -> EngineError {
+    EngineError::Machine {
         reason,
         at_once: limits.decision.at_once,
     }

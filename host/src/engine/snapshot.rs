@@ -10,11 +10,11 @@
 //! time, as all do unless [`EngineBuilder::snapshot_settings`](super::EngineBuilder::snapshot_settings) is chosen.
 
 use super::{
-    Shared,
-    compile::Compiled,
-    fault::LoadFault,
-    inspection::Inspection,
-    policy::{Runner, Running},
+    EngineState,
+    compile::CompiledComponent,
+    error::LoadError,
+    inspection::PolicyInspection,
+    policy::{PolicyInstance, PolicyRunner},
 };
 use crate::model::PolicyDescription;
 use sha2::{Digest, Sha256};
@@ -28,10 +28,10 @@ use wasmtime::component::{Lift, WasmList};
 use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
 
 /// A policy that needs no settings any more.
-pub(super) struct Configured {
-    pub(super) runner: Runner,
+pub(super) struct ConfiguredPolicy {
+    pub(super) runner: PolicyRunner,
     pub(super) description: PolicyDescription,
-    pub(super) inspection: Inspection,
+    pub(super) inspection: PolicyInspection,
 }
 
 /// Loads a component, and takes its settings in for all decisions to come. None: this one has to take them in each time.
@@ -39,24 +39,24 @@ pub(super) struct Configured {
 /// # Errors
 /// If the component is no policy, or refuses its settings.
 pub(super) fn configured(
-    shared: &Arc<Shared>,
+    shared: &Arc<EngineState>,
     bytes: &[u8],
     settings: &str,
-) -> Result<Option<Configured>, LoadFault> {
+) -> Result<Option<ConfiguredPolicy>, LoadError> {
     let (component, facts) = shared.checked(bytes)?;
-    let Some(readable) = Readable::of(&component) else {
+    let Some(readable) = InstrumentedComponent::of(&component) else {
         return Ok(None);
     };
     let compiled = shared.code_of(&readable.bytes, digest(&readable.bytes), facts.clone())?;
-    shared.check_room(&Inspection::of(&compiled))?;
+    shared.check_room(&PolicyInspection::of(&compiled))?;
     let (runner, description) = Arc::clone(shared).runner(&compiled)?.introduced()?;
-    let mut running = runner.start().map_err(LoadFault::Policy)?;
+    let mut running = runner.start().map_err(LoadError::Policy)?;
     runner.take_settings(&mut running, settings)?;
     let found = readable.rewritten(&mut running);
     drop(running);
     Ok(found
         .and_then(|bytes| start_from(shared, &bytes, facts, runner.name))
-        .map(|(runner, inspection)| Configured {
+        .map(|(runner, inspection)| ConfiguredPolicy {
             runner,
             description,
             inspection,
@@ -64,19 +64,19 @@ pub(super) fn configured(
 }
 
 fn start_from(
-    shared: &Arc<Shared>,
+    shared: &Arc<EngineState>,
     bytes: &[u8],
-    facts: super::cache::Facts,
+    facts: super::cache::ComponentFacts,
     name: String,
-) -> Option<(Runner, Inspection)> {
+) -> Option<(PolicyRunner, PolicyInspection)> {
     if bytes.len() > shared.limits.load.component_bytes as usize {
         return None;
     }
-    let compiled: Compiled = shared.code_of(bytes, digest(bytes), facts).ok()?;
-    let inspection = Inspection::of(&compiled);
+    let compiled: CompiledComponent = shared.code_of(bytes, digest(bytes), facts).ok()?;
+    let inspection = PolicyInspection::of(&compiled);
     shared.check_room(&inspection).ok()?;
     let runner = Arc::clone(shared).runner(&compiled).ok()?;
-    Some((Runner { name, ..runner }, inspection))
+    Some((PolicyRunner { name, ..runner }, inspection))
 }
 
 fn digest(component: &[u8]) -> [u8; 32] {
@@ -87,13 +87,13 @@ fn digest(component: &[u8]) -> [u8; 32] {
 }
 
 /// A component whose state can be read.
-struct Readable<'a> {
+struct InstrumentedComponent<'a> {
     wizer: Wizer,
     original: ComponentContext<'a>,
     bytes: Vec<u8>,
 }
 
-impl<'a> Readable<'a> {
+impl<'a> InstrumentedComponent<'a> {
     fn of(component: &'a [u8]) -> Option<Self> {
         let mut wizer = Wizer::new();
         wizer.keep_init_func(true);
@@ -107,22 +107,22 @@ impl<'a> Readable<'a> {
     }
 
     /// The component that begins where `running` has come to.
-    fn rewritten(&self, running: &mut Running<'_>) -> Option<Vec<u8>> {
+    fn rewritten(&self, running: &mut PolicyInstance<'_>) -> Option<Vec<u8>> {
         // Reading is no decision of the policy, and nothing of its own runs meanwhile.
         running.store.set_fuel(u64::MAX >> 1).ok()?;
         running.store.set_hostcall_fuel(usize::MAX);
-        let mut state = State {
+        let mut reader = SnapshotReader {
             running,
-            is_whole: true,
+            is_complete: true,
         };
         let bytes = carefully(|| {
-            let reading = pin!(self.wizer.snapshot_component(&self.original, &mut state));
+            let reading = pin!(self.wizer.snapshot_component(&self.original, &mut reader));
             match reading.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(bytes) => bytes.ok(),
                 Poll::Pending => None,
             }
         })?;
-        state.is_whole.then_some(bytes)
+        reader.is_complete.then_some(bytes)
     }
 }
 
@@ -132,20 +132,20 @@ fn carefully<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
 }
 
 /// What an instance holds, as it is asked for by name.
-struct State<'a, 'b> {
-    running: &'a mut Running<'b>,
+struct SnapshotReader<'a, 'b> {
+    running: &'a mut PolicyInstance<'b>,
     /// Whether everything that was asked for was there.
-    is_whole: bool,
+    is_complete: bool,
 }
 
-impl State<'_, '_> {
+impl SnapshotReader<'_, '_> {
     fn ask<T: Lift + Send + Sync + 'static>(
         &mut self,
         instance: &str,
         function: &str,
     ) -> Option<T> {
         let answer = self.try_to_ask(instance, function);
-        self.is_whole &= answer.is_some();
+        self.is_complete &= answer.is_some();
         answer
     }
 
@@ -154,7 +154,7 @@ impl State<'_, '_> {
         instance: &str,
         function: &str,
     ) -> Option<T> {
-        let Running {
+        let PolicyInstance {
             store,
             instance: policy,
             ..
@@ -166,7 +166,7 @@ impl State<'_, '_> {
     }
 }
 
-impl ComponentInstanceState for State<'_, '_> {
+impl ComponentInstanceState for SnapshotReader<'_, '_> {
     async fn call_func_ret_list_u8(
         &mut self,
         instance: &str,

@@ -13,7 +13,7 @@ use super::{
     tool::Tool,
 };
 use crate::{
-    engine::PolicyFault,
+    engine::PolicyError,
     guard::{GuardEvent, GuardLedgerError},
     key::{KeyMode, KeyScheme},
     ledger::{
@@ -549,9 +549,9 @@ fn placeable(operation: &Operation, call: &Call) -> Result<(), String> {
 }
 
 /// A policy's own refusal is for the model to act on; anything else is the policy's fault, and says so.
-fn explain(fault: &PolicyFault) -> String {
-    match &fault.cause {
-        crate::engine::Cause::Refused { message } => message.clone(),
+fn explain(fault: &PolicyError) -> String {
+    match &fault.kind {
+        crate::engine::PolicyErrorKind::Refused { message } => message.clone(),
         _ => fault.to_string(),
     }
 }

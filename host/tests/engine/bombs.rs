@@ -1,13 +1,13 @@
 //! Components that would keep a compiler busy, or fill its memory, are refused before they are compiled.
 
 use crate::{assemble::Guest, engine, load};
-use semel::engine::LoadFault;
+use semel::engine::LoadError;
 use serde_json::json;
 
 async fn refused_for(name: &str, guest: Guest) {
     let fault = load(&engine(), &guest).await.unwrap_err();
     assert!(
-        matches!(&fault, LoadFault::TooLarge { name: found, .. } if *found == name),
+        matches!(&fault, LoadError::TooLarge { name: found, .. } if *found == name),
         "{name}: {fault}"
     );
 }
@@ -15,7 +15,7 @@ async fn refused_for(name: &str, guest: Guest) {
 async fn bytes_refused_for(name: &str, bytes: &[u8]) {
     let fault = engine().load(bytes, json!({})).await.unwrap_err();
     assert!(
-        matches!(&fault, LoadFault::TooLarge { name: found, .. } if *found == name),
+        matches!(&fault, LoadError::TooLarge { name: found, .. } if *found == name),
         "{name}: {fault}"
     );
 }
@@ -133,7 +133,7 @@ async fn components_that_call_each_other() {
         .load(&wat::parse_str(composed).unwrap(), json!({}))
         .await
         .unwrap_err();
-    assert_eq!(fault, LoadFault::Composed);
+    assert_eq!(fault, LoadError::Composed);
 }
 
 /// A section, by its number.

@@ -4,7 +4,10 @@
 
 use crate::{assemble::Guest, call, load};
 use semel::{
-    engine::{ChildCompiler, Code, Compiler, Engine, InProcess, Limits, LoadFault, Order},
+    engine::{
+        ChildCompiler, CompileRequest, Compiler, Engine, InProcessCompiler, Limits, LoadError,
+        MachineCode,
+    },
     model::Derivation,
 };
 use serde_json::json;
@@ -106,7 +109,7 @@ async fn what_is_not_valid_is_told_by_a_child_too() {
     let told = async |engine: Engine| engine.load(&wrong, json!({})).await.unwrap_err();
     let by_child = told(engine(|_| {})).await;
     assert!(
-        matches!(by_child, LoadFault::Malformed { .. }),
+        matches!(by_child, LoadError::Malformed { .. }),
         "{by_child}"
     );
     assert_eq!(by_child, told(crate::engine()).await);
@@ -116,7 +119,7 @@ async fn what_is_not_valid_is_told_by_a_child_too() {
 async fn memory_of_a_child_ends_at_its_limit() {
     let engine = engine(|limits| limits.load.compiler_memory_bytes = 192 << 20);
     let fault = load(&engine, &greedy()).await.unwrap_err();
-    assert_eq!(fault, LoadFault::CompilerMemory { limit: 192 << 20 });
+    assert_eq!(fault, LoadError::CompilerMemory { limit: 192 << 20 });
     assert!(
         fault.to_string().contains("`compiler-memory-bytes`"),
         "{fault}"
@@ -128,7 +131,7 @@ async fn memory_of_a_child_ends_at_its_limit() {
 async fn time_of_a_child_ends_at_its_limit() {
     let engine = engine(|limits| limits.load.compiler_seconds = 1);
     let fault = load(&engine, &busy()).await.unwrap_err();
-    assert_eq!(fault, LoadFault::CompilerTime { seconds: 1 });
+    assert_eq!(fault, LoadError::CompilerTime { seconds: 1 });
     is_alive(&engine).await;
 }
 
@@ -137,7 +140,7 @@ async fn a_child_is_killed_at_the_deadline() {
     let engine = engine(|limits| limits.load.deadline_seconds = 1);
     let begun = Instant::now();
     let fault = load(&engine, &busy()).await.unwrap_err();
-    assert_eq!(fault, LoadFault::Deadline { seconds: 1 });
+    assert_eq!(fault, LoadError::Deadline { seconds: 1 });
     assert!(
         begun.elapsed() < Duration::from_secs(3),
         "{:?}",
@@ -179,7 +182,7 @@ async fn code_of_too_many_bytes_is_not_taken() {
     assert!(
         matches!(
             fault,
-            LoadFault::TooLarge {
+            LoadError::TooLarge {
                 name: "code-bytes",
                 limit: 4096,
                 ..
@@ -196,7 +199,7 @@ async fn a_program_that_is_no_compiler_is_told() {
         let fault = load(&engine_of(compiler, |_| {}), &Guest::lean())
             .await
             .unwrap_err();
-        assert!(matches!(fault, LoadFault::Compiler { .. }), "{fault}");
+        assert!(matches!(fault, LoadError::Compiler { .. }), "{fault}");
         fault.to_string()
     };
     assert!(
@@ -233,7 +236,7 @@ async fn a_child_that_never_says_anything_is_killed_at_the_deadline() {
         let engine = engine_of(compiler, |limits| limits.load.deadline_seconds = 1);
         let begun = Instant::now();
         let fault = load(&engine, &Guest::lean()).await.unwrap_err();
-        assert_eq!(fault, LoadFault::Deadline { seconds: 1 });
+        assert_eq!(fault, LoadError::Deadline { seconds: 1 });
         assert!(
             begun.elapsed() < Duration::from_secs(3),
             "{:?}",
@@ -246,9 +249,9 @@ async fn a_child_that_never_says_anything_is_killed_at_the_deadline() {
 struct OfTheEmbedder;
 
 impl Compiler for OfTheEmbedder {
-    fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault> {
+    fn compile(&self, order: &CompileRequest<'_>) -> Result<MachineCode, LoadError> {
         assert!(order.component().len() > 100 && order.limits().load.functions > 0);
-        InProcess.compile(order)
+        InProcessCompiler.compile(order)
     }
 }
 

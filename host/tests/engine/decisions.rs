@@ -2,7 +2,7 @@
 
 use crate::{assemble::Guest, call, engine, load};
 use semel::{
-    engine::{Cause, Function, LoadFault},
+    engine::{LoadError, PolicyErrorKind, PolicyFunction},
     model::{
         Attempt, Derivation, Effect, Field, OperationLifetime, Outcome, Probe, ProbeVerdict,
         Recovery, Scope,
@@ -73,8 +73,8 @@ async fn every_word_of_derive_is_understood() {
     );
     let fault = derive(ERROR).await.unwrap_err();
     assert_eq!(
-        fault.cause,
-        Cause::Refused {
+        fault.kind,
+        PolicyErrorKind::Refused {
             message: "nothing is known".to_owned()
         }
     );
@@ -112,7 +112,7 @@ async fn settings_that_the_policy_refuses_are_told_at_load() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&fault, LoadFault::Settings { policy, .. } if policy == "lean"),
+        matches!(&fault, LoadError::Settings { policy, .. } if policy == "lean"),
         "{fault}"
     );
     assert_eq!(
@@ -174,8 +174,8 @@ async fn more_than_a_policy_is_ever_given_is_refused_before_it_is_asked() {
     let large = semel::model::Call::new("note", json!({ "text": "x".repeat(100) })).unwrap();
     let fault = policy.derive(&large).unwrap_err();
     assert!(
-        matches!(fault.cause, Cause::InputTooLarge { limit: 64, .. }),
+        matches!(fault.kind, PolicyErrorKind::InputTooLarge { limit: 64, .. }),
         "{fault}"
     );
-    assert_eq!(fault.function, Function::Derive);
+    assert_eq!(fault.function, PolicyFunction::Derive);
 }

@@ -8,7 +8,7 @@ mod table;
 
 use crate::{assemble::Guest, call, decisions::attempts};
 use semel::{
-    engine::{Cause, Engine, Function, Limits, LoadFault, Policy, PolicyFault},
+    engine::{Engine, Limits, LoadError, Policy, PolicyError, PolicyErrorKind, PolicyFunction},
     model::{Derivation, Outcome, Probe},
 };
 use serde_json::json;
@@ -31,7 +31,7 @@ enum Made {
 struct Case {
     name: &'static str,
     made: Made,
-    asked: Function,
+    asked: PolicyFunction,
     comes_to: &'static str,
 }
 
@@ -81,14 +81,11 @@ fn engine(change: Change) -> Engine {
     let mut limits = Limits::default();
     limits.decision.at_once = 2;
     change(&mut limits);
-    Engine::builder(limits)
-        .snapshot_settings()
-        .build()
-        .unwrap()
+    Engine::builder(limits).snapshot_settings().build().unwrap()
 }
 
 /// What came of a guest, in a few words.
-async fn comes_to(engine: &Engine, bytes: &[u8], asked: Function) -> String {
+async fn comes_to(engine: &Engine, bytes: &[u8], asked: PolicyFunction) -> String {
     let policy = match engine.load(bytes, json!({})).await {
         Ok(policy) => policy,
         Err(fault) => return format!("load: {}", of_load(&fault)),
@@ -98,37 +95,37 @@ async fn comes_to(engine: &Engine, bytes: &[u8], asked: Function) -> String {
     first.map_or_else(|fault| of_policy(&fault), |()| "decides".to_owned())
 }
 
-fn ask(policy: &Policy, asked: Function) -> Result<(), PolicyFault> {
+fn ask(policy: &Policy, asked: PolicyFunction) -> Result<(), PolicyError> {
     let (call, attempts) = (call(), attempts());
     let probe = Probe {
         tool: "find".to_owned(),
         arguments: json!({}),
     };
     match asked {
-        Function::Judge => policy.judge(&call, &attempts).map(drop),
-        Function::Recover => policy.recover(&call, &attempts).map(drop),
-        Function::Weigh => policy
+        PolicyFunction::Judge => policy.judge(&call, &attempts).map(drop),
+        PolicyFunction::Recover => policy.recover(&call, &attempts).map(drop),
+        PolicyFunction::Weigh => policy
             .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
             .map(drop),
         _ => policy.derive(&call).map(drop),
     }
 }
 
-pub(crate) fn of_load(fault: &LoadFault) -> String {
+pub(crate) fn of_load(fault: &LoadError) -> String {
     match fault {
-        LoadFault::NotWebAssembly => "not-webassembly".to_owned(),
-        LoadFault::Malformed { .. } => "malformed".to_owned(),
-        LoadFault::Module { .. } => "module".to_owned(),
-        LoadFault::TooLarge { name, .. } => (*name).to_owned(),
-        LoadFault::Imports { .. } => "imports".to_owned(),
-        LoadFault::Version { .. } => "version".to_owned(),
-        LoadFault::Exports { .. } => "exports".to_owned(),
-        LoadFault::Contract { .. } => "contract".to_owned(),
-        LoadFault::Composed => "composed".to_owned(),
-        LoadFault::DoesNotFit { .. } => "does-not-fit".to_owned(),
-        LoadFault::Description { .. } => "description".to_owned(),
-        LoadFault::Settings { .. } => "settings".to_owned(),
-        LoadFault::Policy(fault) => of_policy(fault),
+        LoadError::NotWebAssembly => "not-webassembly".to_owned(),
+        LoadError::Malformed { .. } => "malformed".to_owned(),
+        LoadError::Module { .. } => "module".to_owned(),
+        LoadError::TooLarge { name, .. } => (*name).to_owned(),
+        LoadError::Imports { .. } => "imports".to_owned(),
+        LoadError::Version { .. } => "version".to_owned(),
+        LoadError::Exports { .. } => "exports".to_owned(),
+        LoadError::Contract { .. } => "contract".to_owned(),
+        LoadError::Composed => "composed".to_owned(),
+        LoadError::DoesNotFit { .. } => "does-not-fit".to_owned(),
+        LoadError::Description { .. } => "description".to_owned(),
+        LoadError::Settings { .. } => "settings".to_owned(),
+        LoadError::Policy(fault) => of_policy(fault),
         // Nothing here may keep the compiler busy, use up its child or make it give up.
         other => panic!("{other}"),
     }
@@ -137,26 +134,26 @@ pub(crate) fn of_load(fault: &LoadFault) -> String {
 /// Asks a policy all that it may be asked; how it answers is its own affair.
 pub(crate) fn asked_everything(policy: &Policy) {
     for asked in [
-        Function::Derive,
-        Function::Judge,
-        Function::Recover,
-        Function::Weigh,
+        PolicyFunction::Derive,
+        PolicyFunction::Judge,
+        PolicyFunction::Recover,
+        PolicyFunction::Weigh,
     ] {
         let _ = ask(policy, asked).map_err(|fault| of_policy(&fault));
     }
 }
 
-fn of_policy(fault: &PolicyFault) -> String {
-    let cause = match fault.cause {
-        Cause::Trapped { .. } => "trap",
-        Cause::Fuel { .. } => "fuel",
-        Cause::Stack { .. } => "stack",
-        Cause::Memory { .. } => "memory",
-        Cause::InputTooLarge { .. } => "input",
-        Cause::AnswerTooLarge { .. } => "answer",
-        Cause::BadAnswer { .. } => "nonsense",
-        Cause::Refused { .. } => "refused",
-        Cause::NoPlace { .. } => panic!("{fault}"),
+fn of_policy(fault: &PolicyError) -> String {
+    let cause = match fault.kind {
+        PolicyErrorKind::Trapped { .. } => "trap",
+        PolicyErrorKind::Fuel { .. } => "fuel",
+        PolicyErrorKind::Stack { .. } => "stack",
+        PolicyErrorKind::Memory { .. } => "memory",
+        PolicyErrorKind::InputTooLarge { .. } => "input",
+        PolicyErrorKind::AnswerTooLarge { .. } => "answer",
+        PolicyErrorKind::BadAnswer { .. } => "nonsense",
+        PolicyErrorKind::Refused { .. } => "refused",
+        PolicyErrorKind::NoInstance { .. } => panic!("{fault}"),
     };
     format!("{}: {cause}", fault.function)
 }

@@ -5,7 +5,7 @@
 
 use crate::{assemble::Guest, call, decisions::attempts, engine, engine_with, load};
 use semel::{
-    engine::{Cause, Engine, Function, LoadFault, Policy, PolicyFault},
+    engine::{Engine, LoadError, Policy, PolicyError, PolicyErrorKind, PolicyFunction},
     model::{Derivation, Outcome, Probe},
 };
 use serde_json::json;
@@ -24,12 +24,12 @@ async fn is_alive(engine: &Engine) {
     assert_eq!(policy.derive(&call()), Ok(Derivation::Pass));
 }
 
-async fn derive_fault(engine: &Engine, guest: Guest) -> PolicyFault {
+async fn derive_fault(engine: &Engine, guest: Guest) -> PolicyError {
     let policy = load(engine, &guest).await.unwrap();
     let fault = policy.derive(&call()).unwrap_err();
     assert_eq!(
         (fault.policy.as_str(), fault.function),
-        ("lean", Function::Derive)
+        ("lean", PolicyFunction::Derive)
     );
     assert_eq!(
         policy.derive(&call()),
@@ -40,8 +40,8 @@ async fn derive_fault(engine: &Engine, guest: Guest) -> PolicyFault {
     fault
 }
 
-async fn load_fault(engine: &Engine, guest: Guest) -> PolicyFault {
-    let LoadFault::Policy(fault) = load(engine, &guest).await.unwrap_err() else {
+async fn load_fault(engine: &Engine, guest: Guest) -> PolicyError {
+    let LoadError::Policy(fault) = load(engine, &guest).await.unwrap_err() else {
         panic!("expected a policy's fault")
     };
     is_alive(engine).await;
@@ -49,8 +49,8 @@ async fn load_fault(engine: &Engine, guest: Guest) -> PolicyFault {
 }
 
 async fn bad_answer(guest: Guest) -> String {
-    match derive_fault(&engine(), guest).await.cause {
-        Cause::BadAnswer { what } => what,
+    match derive_fault(&engine(), guest).await.kind {
+        PolicyErrorKind::BadAnswer { what } => what,
         other => panic!("{other}"),
     }
 }
@@ -62,16 +62,16 @@ fn answers(record: &str) -> Guest {
 }
 
 /// Asks a policy whatever else it may be asked besides `derive`.
-fn ask(policy: &Policy, function: Function) -> Option<PolicyFault> {
+fn ask(policy: &Policy, function: PolicyFunction) -> Option<PolicyError> {
     let (call, attempts) = (call(), attempts());
     let probe = Probe {
         tool: "find".to_owned(),
         arguments: json!({}),
     };
     match function {
-        Function::Judge => policy.judge(&call, &attempts).err(),
-        Function::Recover => policy.recover(&call, &attempts).err(),
-        Function::Weigh => policy
+        PolicyFunction::Judge => policy.judge(&call, &attempts).err(),
+        PolicyFunction::Recover => policy.recover(&call, &attempts).err(),
+        PolicyFunction::Weigh => policy
             .weigh(&call, &attempts, &probe, &Outcome::Returned(json!({})))
             .err(),
         _ => policy.derive(&call).err(),
@@ -82,10 +82,10 @@ fn ask(policy: &Policy, function: Function) -> Option<PolicyFault> {
 async fn a_trap_is_told_apart_in_every_function() {
     let engine = engine();
     let later = [
-        ("derive", Function::Derive),
-        ("judge", Function::Judge),
-        ("recover", Function::Recover),
-        ("weigh", Function::Weigh),
+        ("derive", PolicyFunction::Derive),
+        ("judge", PolicyFunction::Judge),
+        ("recover", PolicyFunction::Recover),
+        ("weigh", PolicyFunction::Weigh),
     ];
     for (slot, function) in later {
         let policy = load(&engine, &Guest::lean().with(slot, TRAP))
@@ -93,39 +93,45 @@ async fn a_trap_is_told_apart_in_every_function() {
             .unwrap();
         let fault = ask(&policy, function).unwrap();
         assert_eq!(fault.function, function);
-        assert!(matches!(fault.cause, Cause::Trapped { .. }), "{fault}");
+        assert!(
+            matches!(fault.kind, PolicyErrorKind::Trapped { .. }),
+            "{fault}"
+        );
         is_alive(&engine).await;
     }
     for (slot, function) in [
-        ("describe", Function::Describe),
-        ("configure", Function::Configure),
+        ("describe", PolicyFunction::Describe),
+        ("configure", PolicyFunction::Configure),
     ] {
         let fault = load_fault(&engine, Guest::lean().with(slot, TRAP)).await;
         assert_eq!(fault.function, function);
-        assert!(matches!(fault.cause, Cause::Trapped { .. }), "{fault}");
+        assert!(
+            matches!(fault.kind, PolicyErrorKind::Trapped { .. }),
+            "{fault}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_endless_loop_runs_out_of_fuel_wherever_it_is() {
     let engine = engine_with(|limits| limits.decision.fuel = 1_000_000);
-    let expected = Cause::Fuel { limit: 1_000_000 };
+    let expected = PolicyErrorKind::Fuel { limit: 1_000_000 };
     assert_eq!(
         derive_fault(&engine, Guest::lean().with("derive", ENDLESS))
             .await
-            .cause,
+            .kind,
         expected
     );
     let start = format!("(func $start {ENDLESS}) (start $start)");
     let places = [
-        ("items", start.as_str(), Function::Start),
-        ("describe", ENDLESS, Function::Describe),
-        ("configure", ENDLESS, Function::Configure),
-        ("realloc", ENDLESS, Function::Configure),
+        ("items", start.as_str(), PolicyFunction::Start),
+        ("describe", ENDLESS, PolicyFunction::Describe),
+        ("configure", ENDLESS, PolicyFunction::Configure),
+        ("realloc", ENDLESS, PolicyFunction::Configure),
     ];
     for (slot, text, function) in places {
         let fault = load_fault(&engine, Guest::lean().with(slot, text)).await;
-        assert_eq!((fault.function, fault.cause), (function, expected.clone()));
+        assert_eq!((fault.function, fault.kind), (function, expected.clone()));
     }
 }
 
@@ -137,7 +143,10 @@ async fn work_that_one_instruction_does_is_paid_for_too() {
     let grow = "(loop $again (drop (memory.grow (i32.const 0))) (br $again))";
     for work in [fill, grow] {
         let fault = derive_fault(&engine, Guest::lean().with("derive", work)).await;
-        assert!(matches!(fault.cause, Cause::Fuel { .. }), "{fault}");
+        assert!(
+            matches!(fault.kind, PolicyErrorKind::Fuel { .. }),
+            "{fault}"
+        );
     }
 }
 
@@ -147,18 +156,27 @@ async fn deep_recursion_runs_out_of_stack() {
         .with("items", RECURSION)
         .with("derive", "(call $deeper)");
     let fault = derive_fault(&engine(), guest).await;
-    assert!(matches!(fault.cause, Cause::Stack { .. }), "{fault}");
+    assert!(
+        matches!(fault.kind, PolicyErrorKind::Stack { .. }),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
 async fn memory_and_tables_do_not_grow_past_their_limits() {
     let fault = derive_fault(&engine(), Guest::lean().with("derive", HOARD)).await;
-    assert!(matches!(fault.cause, Cause::Memory { .. }), "{fault}");
+    assert!(
+        matches!(fault.kind, PolicyErrorKind::Memory { .. }),
+        "{fault}"
+    );
     let table = Guest::lean()
         .with("items", "(table $table 1 funcref)")
         .with("derive", HOARD_TABLE);
     let fault = derive_fault(&engine(), table).await;
-    assert!(matches!(fault.cause, Cause::Memory { .. }), "{fault}");
+    assert!(
+        matches!(fault.kind, PolicyErrorKind::Memory { .. }),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
@@ -170,7 +188,7 @@ async fn a_memory_that_starts_too_large_is_not_started() {
         assert!(
             matches!(
                 fault,
-                LoadFault::TooLarge {
+                LoadError::TooLarge {
                     name: "memory-bytes",
                     ..
                 }
@@ -185,7 +203,7 @@ async fn huge_answers_are_not_copied() {
     let whole_memory = answers("(i32 0 2 0 67108864)").with("memory", "1024");
     let fault = derive_fault(&engine(), whole_memory).await;
     assert!(
-        matches!(fault.cause, Cause::AnswerTooLarge { .. }),
+        matches!(fault.kind, PolicyErrorKind::AnswerTooLarge { .. }),
         "{fault}"
     );
     // A refusal of just too much.
@@ -208,7 +226,7 @@ async fn ten_million_empty_strings_are_not_allocated() {
     let policy = load(&engine, &guest).await.unwrap();
     let fault = policy.judge(&call(), &attempts()).unwrap_err();
     assert!(
-        matches!(fault.cause, Cause::AnswerTooLarge { .. }),
+        matches!(fault.kind, PolicyErrorKind::AnswerTooLarge { .. }),
         "{fault}"
     );
     is_alive(&engine).await;
@@ -276,7 +294,10 @@ async fn an_allocator_that_answers_nonsense_breaks_nothing() {
             Guest::lean().with("realloc", format!("(return (i32.const {at}))")),
         )
         .await;
-        assert!(matches!(fault.cause, Cause::BadAnswer { .. }), "{fault}");
+        assert!(
+            matches!(fault.kind, PolicyErrorKind::BadAnswer { .. }),
+            "{fault}"
+        );
     }
 }
 

@@ -2,7 +2,10 @@
 
 use crate::{assemble::Guest, call, load};
 use semel::{
-    engine::{Code, CodeCache, Compiler, Engine, InProcess, Limits, LoadFault, Order},
+    engine::{
+        CodeCache, CompileRequest, Compiler, Engine, InProcessCompiler, Limits, LoadError,
+        MachineCode,
+    },
     model::Derivation,
 };
 use std::{
@@ -21,9 +24,9 @@ use tempfile::TempDir;
 struct Counting(Arc<AtomicUsize>);
 
 impl Compiler for Counting {
-    fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault> {
+    fn compile(&self, order: &CompileRequest<'_>) -> Result<MachineCode, LoadError> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        InProcess.compile(order)
+        InProcessCompiler.compile(order)
     }
 }
 
@@ -53,7 +56,7 @@ impl Bench {
             .unwrap()
     }
 
-    async fn load(&self, guest: &Guest) -> Result<(), LoadFault> {
+    async fn load(&self, guest: &Guest) -> Result<(), LoadError> {
         let policy = load(&self.engine(|_| {}), guest).await?;
         assert_eq!(policy.derive(&call()), Ok(Derivation::Pass));
         Ok(())
@@ -111,7 +114,7 @@ async fn another_component_other_limits_and_another_engine_have_code_of_their_ow
     let narrow = bench.engine(|limits| limits.load.functions = 1);
     assert!(matches!(
         load(&narrow, &Guest::lean()).await,
-        Err(LoadFault::TooLarge {
+        Err(LoadError::TooLarge {
             name: "functions",
             ..
         })

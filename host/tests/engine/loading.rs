@@ -5,12 +5,12 @@ use crate::{
     call, engine, engine_with, load,
 };
 use semel::{
-    engine::{Engine, EngineFault, Limits, LoadFault},
+    engine::{Engine, EngineError, Limits, LoadError},
     model::Derivation,
 };
 use serde_json::json;
 
-async fn refused(bytes: &[u8]) -> LoadFault {
+async fn refused(bytes: &[u8]) -> LoadError {
     engine().load(bytes, json!({})).await.unwrap_err()
 }
 
@@ -27,7 +27,7 @@ async fn a_plain_module_built_for_the_contract_is_made_a_component() {
 #[tokio::test]
 async fn a_plain_module_of_anything_else_is_refused() {
     let fault = refused(&wat::parse_str("(module)").unwrap()).await;
-    assert!(matches!(fault, LoadFault::Module { .. }), "{fault}");
+    assert!(matches!(fault, LoadError::Module { .. }), "{fault}");
     assert!(fault.to_string().contains("semel-guest"), "{fault}");
 }
 
@@ -40,7 +40,7 @@ async fn what_is_not_webassembly_is_refused() {
         b"(component)",
         &[0xff; 4096],
     ] {
-        assert_eq!(refused(bytes).await, LoadFault::NotWebAssembly);
+        assert_eq!(refused(bytes).await, LoadError::NotWebAssembly);
     }
 }
 
@@ -58,7 +58,7 @@ async fn a_component_cut_short_anywhere_is_refused() {
 async fn imports_are_named_with_the_cure() {
     let clock = r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result u64))))))"#;
     let fault = refused(&wat::parse_str(clock).unwrap()).await;
-    let LoadFault::Imports { imports, cure } = &fault else {
+    let LoadError::Imports { imports, cure } = &fault else {
         panic!("{fault}")
     };
     assert_eq!(imports, &["wasi:clocks/wall-clock@0.2.0"]);
@@ -73,7 +73,7 @@ async fn imports_of_a_plain_module_are_named_with_the_cure() {
         .text()
         .replacen("(module", &format!("(module {items}"), 1);
     let fault = refused(&for_contract(&text, &contract())).await;
-    let LoadFault::Imports { imports, .. } = &fault else {
+    let LoadError::Imports { imports, .. } = &fault else {
         panic!("{fault}")
     };
     assert_eq!(imports, &["wasi_snapshot_preview1::random_get"]);
@@ -87,7 +87,7 @@ async fn another_version_of_the_contract_is_named() {
         &later(contract()),
     ));
     let fault = refused(&bytes).await;
-    let LoadFault::Version {
+    let LoadError::Version {
         found,
         spoken: "0.1.0",
     } = &fault
@@ -114,7 +114,7 @@ async fn a_later_patch_of_the_contract_is_understood() {
 #[tokio::test]
 async fn a_component_without_the_contract_is_told_what_is_missing() {
     let fault = refused(&wat::parse_str("(component)").unwrap()).await;
-    let LoadFault::Exports { missing } = &fault else {
+    let LoadError::Exports { missing } = &fault else {
         panic!("{fault}")
     };
     assert_eq!(missing.len(), 3);
@@ -127,7 +127,7 @@ async fn the_right_names_with_other_types_are_refused() {
         "describe: func() -> u32;",
     );
     let fault = refused(&component_of(&for_contract(&Guest::lean().text(), &wit))).await;
-    assert!(matches!(fault, LoadFault::Contract { .. }), "{fault}");
+    assert!(matches!(fault, LoadError::Contract { .. }), "{fault}");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_description_that_cannot_be_is_refused() {
     // A name of no bytes.
     let nameless = Guest::lean().with("data", "(data (i32.const 1028) (i32 0))");
     let fault = load(&engine(), &nameless).await.unwrap_err();
-    assert!(matches!(fault, LoadFault::Description { .. }), "{fault}");
+    assert!(matches!(fault, LoadError::Description { .. }), "{fault}");
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn too_large_is_refused_before_it_is_read() {
     let fault = engine.load(&[0; 101], json!({})).await.unwrap_err();
     assert_eq!(
         fault,
-        LoadFault::TooLarge {
+        LoadError::TooLarge {
             what: "bytes",
             found: 101,
             limit: 100,
@@ -163,7 +163,7 @@ async fn settings_that_are_too_large_are_refused() {
     assert!(
         matches!(
             fault,
-            LoadFault::TooLarge {
+            LoadError::TooLarge {
                 name: "settings-bytes",
                 ..
             }
@@ -179,7 +179,7 @@ async fn every_static_limit_is_kept() {
             .await
             .unwrap_err();
         assert!(
-            matches!(fault, LoadFault::TooLarge { name: found, .. } if found == name),
+            matches!(fault, LoadError::TooLarge { name: found, .. } if found == name),
             "{name}: {fault}"
         );
     };
@@ -204,11 +204,11 @@ fn limits_that_make_no_sense_are_refused() {
     };
     assert!(matches!(
         refused(|limits| limits.decision.fuel = 0),
-        EngineFault::Limit { name: "fuel", .. }
+        EngineError::Limit { name: "fuel", .. }
     ));
     assert!(matches!(
         refused(|limits| limits.load.locals = 0),
-        EngineFault::Limit { name: "locals", .. }
+        EngineError::Limit { name: "locals", .. }
     ));
     let fault = refused(|limits| limits.decision.memory_bytes = 5 << 30);
     assert_eq!(
@@ -226,7 +226,7 @@ async fn a_module_whose_contract_is_of_two_packages_is_refused_before_it_is_read
     for at in (0..module.len() - name.len()).filter(|at| module[*at..].starts_with(name)) {
         let mut altered = module.clone();
         altered[at + name.len() - 2] = b'x';
-        if let Err(LoadFault::Module { reason }) = engine.load(&altered, json!({})).await {
+        if let Err(LoadError::Module { reason }) = engine.load(&altered, json!({})).await {
             refused += usize::from(reason.contains("`semel:policx@0.1.0`"));
         }
     }

@@ -21,7 +21,7 @@ mod noise;
 
 use assemble::Guest;
 use semel::{
-    engine::{Engine, Limits, LoadFault, Policy},
+    engine::{Engine, Limits, LoadError, Policy},
     model::Call,
 };
 use serde_json::json;
@@ -37,7 +37,7 @@ fn engine_with(change: impl FnOnce(&mut Limits)) -> Engine {
     Engine::builder(limits).snapshot_settings().build().unwrap()
 }
 
-async fn load(engine: &Engine, guest: &Guest) -> Result<Policy, LoadFault> {
+async fn load(engine: &Engine, guest: &Guest) -> Result<Policy, LoadError> {
     engine.load(&guest.component(), json!({})).await
 }
 

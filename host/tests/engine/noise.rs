@@ -8,7 +8,7 @@ use crate::{
     guests::{asked_everything, of_load, processor_time},
 };
 use arbitrary::{Arbitrary, Unstructured};
-use semel::engine::{Engine, Limits, LoadFault};
+use semel::engine::{Engine, Limits, LoadError};
 use serde_json::json;
 use std::{
     env, fs,
@@ -110,10 +110,7 @@ fn engine() -> Engine {
         limits.decision.tables,
         limits.decision.fuel,
     ) = (4, 16, 2_000_000);
-    Engine::builder(limits)
-        .snapshot_settings()
-        .build()
-        .unwrap()
+    Engine::builder(limits).snapshot_settings().build().unwrap()
 }
 
 /// Whether its code ran. Panics where the fault is none that such bytes may have.
@@ -126,7 +123,7 @@ fn take(engine: &Engine, runtime: &Runtime, bytes: &[u8]) -> bool {
         Err(fault) => {
             of_load(&fault);
             // It was compiled and started, and came to nothing.
-            matches!(fault, LoadFault::Policy(_))
+            matches!(fault, LoadError::Policy(_))
         }
     }
 }

@@ -11,8 +11,8 @@
 //! 160  facts (JSON), code
 //! ```
 
-use super::{EntryName, Facts, key::CacheKey};
-use crate::engine::code::Code;
+use super::{ComponentFacts, EntryName, key::CacheKey};
+use crate::engine::code::MachineCode;
 use hmac::Mac;
 use std::io;
 
@@ -28,17 +28,17 @@ pub(super) fn bytes_max(code_bytes: u64) -> u64 {
 }
 
 /// An entry whose tag is right.
-pub(super) struct Entry {
+pub(super) struct CacheEntry {
     bytes: Vec<u8>,
     facts_bytes: usize,
 }
 
-impl Entry {
+impl CacheEntry {
     /// The bytes of an entry.
     pub(super) fn seal(
         name: &EntryName,
-        facts: &Facts,
-        code: &Code,
+        facts: &ComponentFacts,
+        code: &MachineCode,
         key: &CacheKey,
     ) -> io::Result<Vec<u8>> {
         let facts = serde_json::to_vec(facts)?;
@@ -82,10 +82,10 @@ impl Entry {
         Ok(Self { bytes, facts_bytes })
     }
 
-    pub(super) fn into_parts(mut self) -> io::Result<(Facts, Code)> {
+    pub(super) fn into_parts(mut self) -> io::Result<(ComponentFacts, MachineCode)> {
         let code = self.bytes.split_off(HEADER_BYTES + self.facts_bytes);
         let facts = serde_json::from_slice(self.bytes.get(HEADER_BYTES..).unwrap_or_default())?;
-        Ok((facts, Code::vouched_for(code)))
+        Ok((facts, MachineCode::vouched_for(code)))
     }
 }
 

@@ -32,7 +32,7 @@ const OTHERS: u32 = 0o077;
 
 /// A folder that is this user's alone.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct CacheFolder {
     opened: OwnedFd,
     owner: Uid,
 }
@@ -48,14 +48,16 @@ pub(super) struct EntryFile {
 /// A folder is somebody else's.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not this user's alone")]
-struct NotOurs;
+struct ForeignFolderError;
 
 /// Whether a folder could not be opened because it is somebody else's.
 pub(super) fn is_not_ours(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<NotOurs>())
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<ForeignFolderError>())
 }
 
-impl Folder {
+impl CacheFolder {
     /// Opens it, and makes it where it is missing.
     ///
     /// # Errors
@@ -75,12 +77,12 @@ impl Folder {
         };
         let opened = opened.map_err(|error| match error {
             // A link, which may lead to where others write.
-            Errno::LOOP | Errno::NOTDIR => io::Error::other(NotOurs),
+            Errno::LOOP | Errno::NOTDIR => io::Error::other(ForeignFolderError),
             error => error.into(),
         })?;
         let found = fs::fstat(&opened)?;
         if found.st_uid != owner.as_raw() || found.st_mode & OTHERS != 0 {
-            return Err(io::Error::other(NotOurs));
+            return Err(io::Error::other(ForeignFolderError));
         }
         Ok(Self { opened, owner })
     }

@@ -3,7 +3,7 @@
 //! Who can read it can read and write all else that is this user's, so it protects against altered files, not against
 //! the user. A key that is missing, cut or open to others is made anew: then every entry is compiled again.
 
-use super::folder::Folder;
+use super::folder::CacheFolder;
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use std::io;
@@ -29,7 +29,7 @@ impl CacheKey {
     }
 }
 
-impl Folder {
+impl CacheFolder {
     /// Its key, which is made where there is none that can be used.
     pub(super) fn key(&self) -> io::Result<CacheKey> {
         if let Some(key) = self.read_key()? {

@@ -36,7 +36,7 @@ impl Kept {
         self.cache.keep(
             &name(component),
             &facts(),
-            &Code::vouched_for(code.to_vec()),
+            &MachineCode::vouched_for(code.to_vec()),
         );
     }
 
@@ -71,12 +71,12 @@ impl Kept {
     }
 }
 
-fn facts() -> Facts {
-    Facts {
-        census: Census {
+fn facts() -> ComponentFacts {
+    ComponentFacts {
+        census: ComponentCensus {
             bytes: 17,
             exports: vec!["a".to_owned()],
-            ..Census::default()
+            ..ComponentCensus::default()
         },
         from_module: true,
     }
@@ -149,11 +149,11 @@ fn a_flipped_bit_anywhere_or_a_cut_anywhere_is_found_out() {
 #[test]
 fn only_the_tag_stands_between_altered_code_and_a_processor() {
     let kept = Kept::one();
-    let key = Folder::open(kept.cache.path()).unwrap().key().unwrap();
-    let forged = Entry::seal(
+    let key = CacheFolder::open(kept.cache.path()).unwrap().key().unwrap();
+    let forged = CacheEntry::seal(
         &name(1),
         &facts(),
-        &Code::vouched_for(b"other code".to_vec()),
+        &MachineCode::vouched_for(b"other code".to_vec()),
         &key,
     )
     .unwrap();
@@ -247,7 +247,7 @@ fn a_folder_that_is_not_ours_alone_is_not_used_and_is_told() {
         kept.keep(1, CODE);
         assert!(!kept.has(1), "nor is anything kept there");
         let fault = kept.cache.state().unwrap_err();
-        assert!(matches!(fault, CacheFault::NotOurs { .. }), "{fault}");
+        assert!(matches!(fault, CacheError::NotOurs { .. }), "{fault}");
         assert!(fault.to_string().contains("chmod 700"), "{fault}");
     }
 }
@@ -256,9 +256,9 @@ fn a_folder_that_is_not_ours_alone_is_not_used_and_is_told() {
 fn a_folder_of_another_user_is_not_used() {
     let kept = Kept::one();
     let us = rustix::process::geteuid();
-    Folder::open_of(kept.cache.path(), us).unwrap();
+    CacheFolder::open_of(kept.cache.path(), us).unwrap();
     let another = rustix::process::Uid::from_raw(us.as_raw() + 1);
-    let error = Folder::open_of(kept.cache.path(), another).unwrap_err();
+    let error = CacheFolder::open_of(kept.cache.path(), another).unwrap_err();
     assert!(folder::is_not_ours(&error), "{error}");
 }
 

@@ -1,7 +1,7 @@
 //! The shape of one function: what makes a compiler slow or greedy about it.
 
 use super::{malformed, most};
-use crate::engine::{fault::LoadFault, limits::LoadLimits};
+use crate::engine::{error::LoadError, limits::LoadLimits};
 use wasmparser::{FunctionBody, Operator};
 
 /// How much more a loop costs a compiler than a branch.
@@ -9,17 +9,17 @@ const BRANCHES_PER_LOOP: u64 = 4;
 
 /// The shape of one function.
 #[derive(Default)]
-pub(super) struct Body {
+pub(super) struct FunctionShape {
     pub(super) bytes: u64,
     locals: u64,
     blocks: u64,
     branches: u64,
 }
 
-impl Body {
+impl FunctionShape {
     /// # Errors
     /// If it passes a limit, or cannot be read.
-    pub(super) fn of(body: &FunctionBody<'_>, limits: &LoadLimits) -> Result<Self, LoadFault> {
+    pub(super) fn of(body: &FunctionBody<'_>, limits: &LoadLimits) -> Result<Self, LoadError> {
         let bytes = body.range().len() as u64;
         most(
             "bytes of code in one function",
@@ -57,7 +57,7 @@ impl Body {
         self.branches.saturating_mul(self.branches)
     }
 
-    fn count(&mut self, body: &FunctionBody<'_>, limits: &LoadLimits) -> Result<(), LoadFault> {
+    fn count(&mut self, body: &FunctionBody<'_>, limits: &LoadLimits) -> Result<(), LoadError> {
         let mut depth = 0_u64;
         for operator in body.get_operators_reader().map_err(malformed)? {
             let operator = operator.map_err(malformed)?;

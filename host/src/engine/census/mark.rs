@@ -5,7 +5,7 @@
 //! that a policy's contract is of.
 
 use super::malformed;
-use crate::engine::fault::LoadFault;
+use crate::engine::error::LoadError;
 use wasmparser::{
     ComponentExternName, ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser,
     Payload,
@@ -13,8 +13,8 @@ use wasmparser::{
 
 /// # Errors
 /// If it speaks of more than one package, or cannot be read.
-pub(super) fn check(said: &[u8]) -> Result<(), LoadFault> {
-    let mut names = Names::default();
+pub(super) fn check(said: &[u8]) -> Result<(), LoadError> {
+    let mut names = PackageNames::default();
     for payload in Parser::new(0).parse_all(said) {
         match payload.map_err(malformed)? {
             Payload::ComponentTypeSection(section) => {
@@ -40,13 +40,13 @@ pub(super) fn check(said: &[u8]) -> Result<(), LoadFault> {
 
 /// The package that all names are of.
 #[derive(Default)]
-struct Names {
+struct PackageNames {
     package: Option<String>,
 }
 
-impl Names {
+impl PackageNames {
     // How deep types lie within each other, and so how deep these two go, is bounded before.
-    fn of_type(&mut self, found: &ComponentType<'_>) -> Result<(), LoadFault> {
+    fn of_type(&mut self, found: &ComponentType<'_>) -> Result<(), LoadError> {
         match found {
             ComponentType::Component(parts) => parts.iter().try_for_each(|part| match part {
                 ComponentTypeDeclaration::Type(inner) => self.of_type(inner),
@@ -63,7 +63,7 @@ impl Names {
         }
     }
 
-    fn add(&mut self, name: &ComponentExternName<'_>) -> Result<(), LoadFault> {
+    fn add(&mut self, name: &ComponentExternName<'_>) -> Result<(), LoadError> {
         [Some(name.name), name.implements]
             .into_iter()
             .flatten()
@@ -71,7 +71,7 @@ impl Names {
     }
 
     /// `semel:policy/key@0.1.0` is of the package `semel:policy@0.1.0`; a name without a colon is of none.
-    fn add_name(&mut self, name: &str) -> Result<(), LoadFault> {
+    fn add_name(&mut self, name: &str) -> Result<(), LoadError> {
         if !name.contains(':') {
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl Names {
                 let reason = format!(
                     "it speaks of two packages, `{first}` and `{package}`, and a contract is one"
                 );
-                Err(LoadFault::Module {
+                Err(LoadError::Module {
                     reason: reason.chars().map(plain).take(400).collect(),
                 })
             }

@@ -4,12 +4,12 @@
 //! comes from a program that the embedder named, over a pipe that nobody else has.
 
 use super::{
-    Compiler, Order, descriptors, gave_up,
-    message::{self, Reply},
+    CompileRequest, Compiler, descriptors, gave_up,
+    message::{self, ReplyKind},
 };
 use crate::engine::{
-    code::Code,
-    fault::LoadFault,
+    code::MachineCode,
+    error::LoadError,
     limits::{Limits, LoadLimits},
 };
 use crate::json::ShownPointer;
@@ -116,35 +116,35 @@ impl ChildCompiler {
 }
 
 impl Compiler for ChildCompiler {
-    fn compile(&self, order: &Order<'_>) -> Result<Code, LoadFault> {
+    fn compile(&self, order: &CompileRequest<'_>) -> Result<MachineCode, LoadError> {
         let child = self.start().map_err(|error| {
             gave_up(format!(
                 "its program `{}` cannot be started ({error})",
                 self.program.display()
             ))
         })?;
-        let end = Work::of(child)?.finish(order)?;
+        let end = CompilerProcess::of(child)?.finish(order)?;
         end.code(order.limits)
     }
 }
 
 /// A child at work.
-struct Work {
+struct CompilerProcess {
     child: Child,
     pid: Pid,
 }
 
 /// What a child came to.
-struct End {
+struct ProcessResult {
     status: ExitStatus,
-    reply: io::Result<(Reply, Vec<u8>)>,
+    reply: io::Result<(ReplyKind, Vec<u8>)>,
     bytes: u64,
     last_words: String,
     past_deadline: bool,
 }
 
-impl Work {
-    fn of(mut child: Child) -> Result<Self, LoadFault> {
+impl CompilerProcess {
+    fn of(mut child: Child) -> Result<Self, LoadError> {
         let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
             // There is no such process id.
             let _ = child.kill().and_then(|()| child.wait());
@@ -154,7 +154,7 @@ impl Work {
     }
 
     /// Hands the order over, reads the reply, and waits for the end, which the deadline brings about if nothing else does.
-    fn finish(mut self, order: &Order<'_>) -> Result<End, LoadFault> {
+    fn finish(mut self, order: &CompileRequest<'_>) -> Result<ProcessResult, LoadError> {
         let (stdin, stdout, stderr) = (
             self.child.stdin.take(),
             self.child.stdout.take(),
@@ -189,7 +189,7 @@ impl Work {
             .child
             .wait()
             .map_err(|error| gave_up(format!("its end was not seen ({error})")))?;
-        Ok(End {
+        Ok(ProcessResult {
             status,
             reply,
             bytes,
@@ -226,7 +226,7 @@ fn kill(pid: Pid) {
 }
 
 /// Reads the reply, unless it is code of more bytes than this. Beside it, how many bytes there are.
-fn read_reply(mut from: impl Read, code_bytes: u64) -> (io::Result<(Reply, Vec<u8>)>, u64) {
+fn read_reply(mut from: impl Read, code_bytes: u64) -> (io::Result<(ReplyKind, Vec<u8>)>, u64) {
     let (reply, bytes) = match message::read_reply(&mut from) {
         Ok(begun) => begun,
         Err(error) => return (Err(error), 0),
@@ -250,18 +250,18 @@ fn last_words(mut from: impl Read) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
-impl End {
+impl ProcessResult {
     /// The code, or why there is none.
-    fn code(self, limits: &Limits) -> Result<Code, LoadFault> {
+    fn code(self, limits: &Limits) -> Result<MachineCode, LoadError> {
         let load = &limits.load;
         if self.past_deadline {
-            return Err(LoadFault::Deadline {
+            return Err(LoadError::Deadline {
                 seconds: load.deadline_seconds,
             });
         }
         let (found, limit) = (self.bytes, u64::from(load.code_bytes));
         if found > limit {
-            return Err(LoadFault::TooLarge {
+            return Err(LoadError::TooLarge {
                 what: "bytes of machine code",
                 found,
                 limit,
@@ -269,26 +269,28 @@ impl End {
             });
         }
         match self.reply {
-            Ok((Reply::Code, code)) if self.status.success() => Ok(Code::vouched_for(code)),
-            Ok((Reply::Malformed, reason)) => Err(LoadFault::Malformed {
+            Ok((ReplyKind::Code, code)) if self.status.success() => {
+                Ok(MachineCode::vouched_for(code))
+            }
+            Ok((ReplyKind::Malformed, reason)) => Err(LoadError::Malformed {
                 reason: text(&reason),
             }),
-            Ok((Reply::GaveUp, reason)) => Err(gave_up(text(&reason))),
+            Ok((ReplyKind::GaveUp, reason)) => Err(gave_up(text(&reason))),
             _ => Err(death(self.status, &self.last_words, load)),
         }
     }
 }
 
 /// Why a child died that said nothing.
-fn death(status: ExitStatus, last_words: &str, limits: &LoadLimits) -> LoadFault {
+fn death(status: ExitStatus, last_words: &str, limits: &LoadLimits) -> LoadError {
     let signal = status.signal().and_then(Signal::from_named_raw);
     if signal == Some(Signal::XCPU) {
-        return LoadFault::CompilerTime {
+        return LoadError::CompilerTime {
             seconds: limits.compiler_seconds,
         };
     }
     if last_words.contains(OUT_OF_MEMORY) {
-        return LoadFault::CompilerMemory {
+        return LoadError::CompilerMemory {
             limit: limits.compiler_memory_bytes,
         };
     }

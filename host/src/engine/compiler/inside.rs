@@ -1,10 +1,10 @@
 //! What a compiling child does: limits itself, reads an order, compiles it, hands the code over.
 
 use super::{
-    Compiler, InProcess, Order, STACK_BYTES,
-    message::{self, Ordered, Reply},
+    CompileRequest, Compiler, InProcessCompiler, STACK_BYTES,
+    message::{self, ReceivedRequest, ReplyKind},
 };
-use crate::engine::{fault::LoadFault, limits::LoadLimits};
+use crate::engine::{error::LoadError, limits::LoadLimits};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{io, process::ExitCode, thread};
 
@@ -27,24 +27,24 @@ fn serve() -> io::Result<()> {
     confine(&ordered.limits.load)?;
     let component = message::read_all(stdin, ordered.bytes.into())?;
     let (reply, bytes) = match compiled(&ordered, &component) {
-        Ok(code) => (Reply::Code, code),
-        Err(LoadFault::Malformed { reason }) => (Reply::Malformed, reason.into_bytes()),
-        Err(LoadFault::Compiler { reason }) => (Reply::GaveUp, reason.into_bytes()),
-        Err(fault) => (Reply::GaveUp, fault.to_string().into_bytes()),
+        Ok(code) => (ReplyKind::Code, code),
+        Err(LoadError::Malformed { reason }) => (ReplyKind::Malformed, reason.into_bytes()),
+        Err(LoadError::Compiler { reason }) => (ReplyKind::GaveUp, reason.into_bytes()),
+        Err(fault) => (ReplyKind::GaveUp, fault.to_string().into_bytes()),
     };
     message::send_reply(io::stdout().lock(), reply, &bytes)
 }
 
 /// Compiles on a thread whose stack does not depend on how this process was started.
-fn compiled(ordered: &Ordered, component: &[u8]) -> Result<Vec<u8>, LoadFault> {
-    let order = Order {
+fn compiled(ordered: &ReceivedRequest, component: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let order = CompileRequest {
         component,
         limits: &ordered.limits,
         engine: ordered.engine,
     };
     thread::scope(|scope| {
         let compile = || {
-            InProcess
+            InProcessCompiler
                 .compile(&order)
                 .map(|code| code.as_bytes().to_vec())
         };

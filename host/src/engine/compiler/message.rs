@@ -2,7 +2,7 @@
 //!
 //! Both are the same build, or the child refuses; so there are no versions to be understood, only one to be told apart.
 
-use super::Order;
+use super::CompileRequest;
 use crate::engine::{code::EngineId, limits::Limits};
 use std::io::{self, Read, Write};
 
@@ -12,7 +12,7 @@ const ORDER: &[u8; 16] = b"semel compile 1\n";
 const LIMITS_BYTES_MAX: u32 = 64 << 10;
 
 /// An order as the child reads it.
-pub(super) struct Ordered {
+pub(super) struct ReceivedRequest {
     pub(super) engine: EngineId,
     pub(super) limits: Limits,
     pub(super) bytes: u32,
@@ -20,7 +20,7 @@ pub(super) struct Ordered {
 
 /// How the child begins what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(super) enum ReplyKind {
     /// Machine code follows.
     Code = 0,
     /// The component is not valid: why follows.
@@ -29,7 +29,7 @@ pub(super) enum Reply {
     GaveUp = 2,
 }
 
-pub(super) fn send_order(mut to: impl Write, order: &Order<'_>) -> io::Result<()> {
+pub(super) fn send_order(mut to: impl Write, order: &CompileRequest<'_>) -> io::Result<()> {
     let limits = serde_json::to_vec(order.limits)?;
     to.write_all(ORDER)?;
     to.write_all(order.engine.as_bytes())?;
@@ -41,7 +41,7 @@ pub(super) fn send_order(mut to: impl Write, order: &Order<'_>) -> io::Result<()
 }
 
 /// Reads an order, up to where its component begins.
-pub(super) fn read_order(mut from: impl Read) -> io::Result<Ordered> {
+pub(super) fn read_order(mut from: impl Read) -> io::Result<ReceivedRequest> {
     if read_array(&mut from)? != *ORDER {
         return Err(io::Error::other("this is no order to compile"));
     }
@@ -54,14 +54,14 @@ pub(super) fn read_order(mut from: impl Read) -> io::Result<Ordered> {
         return Err(io::Error::other("its limits are too long"));
     }
     let limits = serde_json::from_slice(&read_all(&mut from, limits.into())?)?;
-    Ok(Ordered {
+    Ok(ReceivedRequest {
         engine,
         limits,
         bytes,
     })
 }
 
-pub(super) fn send_reply(mut to: impl Write, reply: Reply, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn send_reply(mut to: impl Write, reply: ReplyKind, bytes: &[u8]) -> io::Result<()> {
     to.write_all(&[reply as u8])?;
     to.write_all(&length(bytes.len())?.to_be_bytes())?;
     to.write_all(bytes)?;
@@ -69,9 +69,9 @@ pub(super) fn send_reply(mut to: impl Write, reply: Reply, bytes: &[u8]) -> io::
 }
 
 /// Reads how a reply begins, and how many bytes follow.
-pub(super) fn read_reply(mut from: impl Read) -> io::Result<(Reply, u64)> {
+pub(super) fn read_reply(mut from: impl Read) -> io::Result<(ReplyKind, u64)> {
     let [reply] = read_array(&mut from)?;
-    let known = [Reply::Code, Reply::Malformed, Reply::GaveUp];
+    let known = [ReplyKind::Code, ReplyKind::Malformed, ReplyKind::GaveUp];
     let reply = known.into_iter().find(|known| *known as u8 == reply);
     let reply = reply.ok_or_else(|| io::Error::other("this is no compiler's reply"))?;
     Ok((reply, u32::from_be_bytes(read_array(&mut from)?).into()))

@@ -2,7 +2,7 @@
 
 use super::{Came, Finishing, Seen, Shadow};
 use crate::{
-    engine::{Cause, PolicyFault},
+    engine::{PolicyError, PolicyErrorKind},
     ledger::ShadowOutcome,
     model::{Call, Derivation, Operation},
     runtime::{
@@ -144,8 +144,8 @@ fn derived(tool: &Tool, call: &Call) -> Result<Operation, ShadowOutcome> {
         Ok(Derivation::Once(operation)) => Ok(*operation),
         Ok(Derivation::Pass) => Err(ShadowOutcome::Pass),
         Ok(Derivation::Refuse(_))
-        | Err(PolicyFault {
-            cause: Cause::Refused { .. },
+        | Err(PolicyError {
+            kind: PolicyErrorKind::Refused { .. },
             ..
         }) => Err(ShadowOutcome::BeRefused),
         Err(_) => Err(ShadowOutcome::FailByPolicy),

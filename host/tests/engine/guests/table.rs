@@ -2,7 +2,7 @@
 
 use super::{Case, Change, Made};
 use crate::assemble::{Guest, component_of, contract, for_contract};
-use semel::engine::Function::{self, Derive, Judge, Recover, Weigh};
+use semel::engine::PolicyFunction::{self, Derive, Judge, Recover, Weigh};
 
 const ENDLESS: &str = "(loop $again (br $again))";
 const HOARD: &str =
@@ -15,7 +15,7 @@ fn lean() -> Guest {
     Guest::lean()
 }
 
-fn case(name: &'static str, guest: Guest, asked: Function, comes_to: &'static str) -> Case {
+fn case(name: &'static str, guest: Guest, asked: PolicyFunction, comes_to: &'static str) -> Case {
     Case {
         name,
         made: Made::Of(guest),

@@ -1,8 +1,8 @@
 //! What an instance may take up while it runs, and what its errors mean.
 
 use super::{
-    fault::{Cause, Function},
-    lift::Answers,
+    error::{PolicyErrorKind, PolicyFunction},
+    lift::AnswerReader,
     limits::DecisionLimits,
 };
 use wasmtime::{ResourceLimiter, Trap};
@@ -12,13 +12,13 @@ use wasmtime::{ResourceLimiter, Trap};
 const ANSWER_BUDGET_SPENT: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// What one instance may take up, and whether it wanted more.
-pub(super) struct Room {
+pub(super) struct ResourceBudget {
     memory_bytes: usize,
     table_elements: usize,
     wanted_more: bool,
 }
 
-impl Room {
+impl ResourceBudget {
     pub(super) fn within(limits: &DecisionLimits) -> Self {
         Self {
             memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
@@ -30,30 +30,32 @@ impl Room {
     /// Why an instance gave no answer.
     pub(super) fn cause(
         &self,
-        function: Function,
+        function: PolicyFunction,
         error: &wasmtime::Error,
         limits: &DecisionLimits,
-    ) -> Cause {
-        let reason = |text: String| Answers(*limits).for_people(&text);
+    ) -> PolicyErrorKind {
+        let reason = |text: String| AnswerReader(*limits).for_people(&text);
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => Cause::Fuel { limit: limits.fuel },
-            Some(Trap::StackOverflow) => Cause::Stack {
+            Some(Trap::OutOfFuel) => PolicyErrorKind::Fuel { limit: limits.fuel },
+            Some(Trap::StackOverflow) => PolicyErrorKind::Stack {
                 limit: limits.stack_bytes,
             },
             // An allocator that is refused memory gives up as it likes.
-            Some(_) if self.wanted_more => Cause::Memory {
+            Some(_) if self.wanted_more => PolicyErrorKind::Memory {
                 limit: limits.memory_bytes,
             },
-            Some(trap) => Cause::Trapped {
+            Some(trap) => PolicyErrorKind::Trapped {
                 reason: trap.to_string(),
             },
-            None if function == Function::Start => Cause::NoPlace {
+            None if function == PolicyFunction::Start => PolicyErrorKind::NoInstance {
                 reason: reason(format!("{error:#}")),
             },
-            None if format!("{error:#}").contains(ANSWER_BUDGET_SPENT) => Cause::AnswerTooLarge {
-                limit: limits.answer_bytes,
-            },
-            None => Cause::BadAnswer {
+            None if format!("{error:#}").contains(ANSWER_BUDGET_SPENT) => {
+                PolicyErrorKind::AnswerTooLarge {
+                    limit: limits.answer_bytes,
+                }
+            }
+            None => PolicyErrorKind::BadAnswer {
                 what: reason(format!("{error:#}")),
             },
         }
@@ -66,7 +68,7 @@ impl Room {
     }
 }
 
-impl ResourceLimiter for Room {
+impl ResourceLimiter for ResourceBudget {
     fn memory_growing(
         &mut self,
         _: usize,

@@ -8,7 +8,7 @@ const NAMES_SHOWN: usize = 8;
 
 /// Why there is no engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EngineFault {
+pub enum EngineError {
     /// A limit makes no sense.
     #[error("the limit `{}` is {value}: set it between 1 and {most}", .name.replace('_', "-"))]
     Limit {
@@ -34,7 +34,7 @@ pub enum EngineFault {
 
 /// Why a component is not taken as a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LoadFault {
+pub enum LoadError {
     /// These bytes are no WebAssembly.
     #[error("this is not WebAssembly: it begins with neither a component's nor a module's header")]
     NotWebAssembly,
@@ -149,12 +149,12 @@ pub enum LoadFault {
     },
     /// It failed at once.
     #[error(transparent)]
-    Policy(#[from] PolicyFault),
+    Policy(#[from] PolicyError),
 }
 
 /// A function of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Function {
+pub enum PolicyFunction {
     /// Starting an instance.
     Start,
     /// `about.describe`
@@ -171,7 +171,7 @@ pub enum Function {
     Weigh,
 }
 
-impl fmt::Display for Function {
+impl fmt::Display for PolicyFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Start => "start",
@@ -187,19 +187,19 @@ impl fmt::Display for Function {
 
 /// A policy made no decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the policy `{policy}` made no decision (`{function}`): {cause}")]
-pub struct PolicyFault {
+#[error("the policy `{policy}` made no decision (`{function}`): {kind}")]
+pub struct PolicyError {
     /// Which policy.
     pub policy: String,
     /// What it was asked.
-    pub function: Function,
+    pub function: PolicyFunction,
     /// Why it did not answer.
-    pub cause: Cause,
+    pub kind: PolicyErrorKind,
 }
 
 /// Why a policy made no decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
+pub enum PolicyErrorKind {
     /// It gave up, or did what no WebAssembly may.
     #[error("it trapped: {reason}")]
     Trapped {
@@ -253,8 +253,8 @@ pub enum Cause {
         message: String,
     },
     /// The host could not give it a place to run.
-    #[error("no place to run it: {reason}")]
-    NoPlace {
+    #[error("no instance of it can start: {reason}")]
+    NoInstance {
         /// What the machine said.
         reason: String,
     },
