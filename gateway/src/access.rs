@@ -1,9 +1,9 @@
 //! Authentication of HTTP requests, and the tenant on whose behalf each one calls.
 //!
-//! Secrets in a request's head stay here: a [`Caller`] has no place for them. Clients that share a token count as one caller,
+//! Secrets in a request's head stay here: a [`CallerIdentity`] has no place for them. Clients that share a token count as one caller,
 //! unless a trusted header names the tenant.
 
-use crate::link::Caller;
+use crate::layer::CallerIdentity;
 use hyper::{HeaderMap, StatusCode, header, http::request::Parts};
 use semel::model::{Run, Tenant};
 use sha2::{Digest, Sha256};
@@ -132,7 +132,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// If the request is denied.
-    pub fn authenticate(&self, parts: &Parts) -> Result<Caller, AccessError> {
+    pub fn authenticate(&self, parts: &Parts) -> Result<CallerIdentity, AccessError> {
         self.check_head(parts)?;
         let tenant = match &self.settings.tenant_header {
             None => self.tenant.clone(),
@@ -151,7 +151,10 @@ impl Authenticator {
             .map(Run::new)
             .transpose()
             .map_err(|error| bad_request(error.to_string()))?;
-        Ok(Caller::new(tenant, run.or_else(|| self.run.clone())))
+        Ok(CallerIdentity::new(
+            tenant,
+            run.or_else(|| self.run.clone()),
+        ))
     }
 
     /// Checks host, origin and token of a request.

@@ -1,4 +1,4 @@
-//! Front ends: they read a client's messages from a transport and hand them to the topmost [`crate::link::Upstream`].
+//! Front ends: they read a client's messages from a transport and hand them to the topmost [`crate::layer::Upstream`].
 
 pub mod http;
 pub mod std_streams;

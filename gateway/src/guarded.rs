@@ -20,9 +20,9 @@ mod tool_prober;
 pub use tool_prober::ToolProber;
 
 use crate::{
-    link::{Client, Exchange, Gone, Lost, Upstream},
+    layer::{Client, Disconnected, NoResponse, RequestContext, Upstream},
     metrics::Metrics,
-    wire::{Fault, FaultCode, Id, Members, Message, meta, method},
+    wire::{ErrorCode, JsonMembers, Message, ProtocolError, RequestId, meta, method},
 };
 use async_trait::async_trait;
 use catalog::ToolCatalog;
@@ -174,7 +174,7 @@ impl GuardLayer {
         })
     }
 
-    fn spawn_call(&self, request: Message, exchange: &Exchange) {
+    fn spawn_call(&self, request: Message, context: &RequestContext) {
         let Some(id) = request.id().cloned() else {
             return;
         };
@@ -182,21 +182,21 @@ impl GuardLayer {
         let below = Arc::clone(&self.below);
         let in_progress = self.in_progress.clone();
         let late = self.late.clone();
-        let exchange = exchange.clone();
-        in_progress.add_call(&exchange, id.clone());
+        let context = context.clone();
+        in_progress.add_call(&context, id.clone());
         self.background.spawn(async move {
             let _running = guard.metrics.start_call();
-            let call = call::run_call(&guard, &below, &late, request, &exchange);
+            let call = call::run_call(&guard, &below, &late, request, &context);
             // A call that is given up is dropped, which records it as in doubt.
             let _ = guard.give_up.run_until_cancelled(call).await;
-            in_progress.remove(&exchange, &id);
+            in_progress.remove(&context, &id);
         });
     }
 
     /// Returns the continuation and the call of the guarded task that a request asks for.
-    fn find_task(&self, request: &Message, exchange: &Exchange) -> Option<(String, Call)> {
+    fn find_task(&self, request: &Message, context: &RequestContext) -> Option<(String, Call)> {
         if request.asks(method::TASKS_GET) || request.asks(method::TASKS_RESULT) {
-            self.guard.tasks.find(request, &exchange.caller.tenant)
+            self.guard.tasks.find(request, &context.caller.tenant)
         } else {
             None
         }
@@ -208,7 +208,7 @@ impl GuardLayer {
         continuation: String,
         call: Call,
         request: Message,
-        exchange: &Exchange,
+        context: &RequestContext,
     ) {
         let Some(id) = request.id().cloned() else {
             return;
@@ -216,34 +216,34 @@ impl GuardLayer {
         let guard = Arc::clone(&self.guard);
         let below = Arc::clone(&self.below);
         let in_progress = self.in_progress.clone();
-        let exchange = exchange.clone();
-        in_progress.add_task_request(&exchange, id.clone());
+        let context = context.clone();
+        in_progress.add_task_request(&context, id.clone());
         self.background.spawn(async move {
             let is_result_request = request.asks(method::TASKS_RESULT);
-            let response = request_or_error(&below, request, &exchange).await;
+            let response = request_or_error(&below, request, &context).await;
             tasks::forward_task_response(
                 &guard,
                 &continuation,
                 &call,
                 response,
                 is_result_request,
-                &exchange,
+                &context,
             )
             .await;
-            in_progress.remove(&exchange, &id);
+            in_progress.remove(&context, &id);
         });
     }
 
     /// Forwards a request for the list of tools, and adds the response to the catalog.
-    fn spawn_list(&self, request: Message, exchange: &Exchange) {
+    fn spawn_list(&self, request: Message, context: &RequestContext) {
         let guard = Arc::clone(&self.guard);
         let below = Arc::clone(&self.below);
-        let exchange = exchange.clone();
+        let context = context.clone();
         self.background.spawn(async move {
-            let response = request_or_error(&below, request, &exchange).await;
+            let response = request_or_error(&below, request, &context).await;
             guard.catalog.add_page(&response);
             // A client that has gone needs no list.
-            let _ = exchange.client.put(response).await;
+            let _ = context.client.send(response).await;
         });
     }
 }
@@ -252,48 +252,54 @@ impl GuardLayer {
 async fn request_or_error(
     below: &Arc<dyn Upstream>,
     request: Message,
-    exchange: &Exchange,
+    context: &RequestContext,
 ) -> Message {
     let id = request.id().cloned();
-    match below.ask(request, exchange).await {
+    match below.request(request, context).await {
         Ok(response) => response,
-        Err(lost) => Fault::new(FaultCode::Unanswered, lost.to_string()).response(id.as_ref()),
+        Err(lost) => {
+            ProtocolError::new(ErrorCode::Unanswered, lost.to_string()).response(id.as_ref())
+        }
     }
 }
 
 #[async_trait]
 impl Upstream for GuardLayer {
-    async fn pass(&self, message: Message, exchange: &Exchange) {
+    async fn forward(&self, message: Message, context: &RequestContext) {
         if message.asks(method::TOOLS_CALL) {
-            self.spawn_call(message, exchange);
+            self.spawn_call(message, context);
         } else if message.asks(method::TOOLS_LIST) {
-            self.spawn_list(message, exchange);
-        } else if let Some((continuation, call)) = self.find_task(&message, exchange) {
-            self.spawn_task_request(continuation, call, message, exchange);
+            self.spawn_list(message, context);
+        } else if let Some((continuation, call)) = self.find_task(&message, context) {
+            self.spawn_task_request(continuation, call, message, context);
         } else if message.asks(method::LISTEN) {
-            let exchange = Exchange {
-                client: Self::watch_tool_list(&self.guard, Arc::clone(&exchange.client)),
-                ..exchange.clone()
+            let context = RequestContext {
+                client: Self::watch_tool_list(&self.guard, Arc::clone(&context.client)),
+                ..context.clone()
             };
-            self.below.pass(message, &exchange).await;
-        } else if !self.in_progress.intercept_cancel(&message, exchange) {
-            self.below.pass(message, exchange).await;
+            self.below.forward(message, &context).await;
+        } else if !self.in_progress.intercept_cancel(&message, context) {
+            self.below.forward(message, context).await;
         }
     }
 
-    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
+    async fn request(
+        &self,
+        request: Message,
+        context: &RequestContext,
+    ) -> Result<Message, NoResponse> {
         if request.asks(method::TOOLS_CALL) {
             // This way would bypass the guard.
-            return Err(Lost {
+            return Err(NoResponse {
                 reason: "a tool call must be forwarded, so that it is guarded".to_owned(),
                 sent: false,
             });
         }
-        self.below.ask(request, exchange).await
+        self.below.request(request, context).await
     }
 
-    async fn listen(&self, exchange: &Exchange) {
-        self.below.listen(exchange).await;
+    async fn listen(&self, context: &RequestContext) {
+        self.below.listen(context).await;
     }
 
     fn relates_questions(&self) -> bool {
@@ -310,14 +316,14 @@ impl Upstream for GuardLayer {
 }
 
 /// Returns an id for a request of the gateway's own. No honest client makes up the same.
-fn new_request_id() -> Id {
+fn new_request_id() -> RequestId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    Id::Text(format!("dev.semel/{}/{number}", std::process::id()).into())
+    RequestId::Text(format!("dev.semel/{}/{number}", std::process::id()).into())
 }
 
 /// Returns the metadata that the newer protocol version requires in each request, as in the request at hand.
-fn protocol_meta(request_meta: &Members) -> Map<String, Value> {
+fn protocol_meta(request_meta: &JsonMembers) -> Map<String, Value> {
     let mut required = Map::new();
     for name in [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES] {
         let value = request_meta
@@ -339,14 +345,14 @@ struct ToolListWatcher {
 
 #[async_trait]
 impl Client for ToolListWatcher {
-    async fn put(&self, message: Message) -> Result<(), Gone> {
+    async fn send(&self, message: Message) -> Result<(), Disconnected> {
         if message.method() == Some(method::TOOLS_CHANGED) {
             self.guard.catalog.clear();
         }
-        self.client.put(message).await
+        self.client.send(message).await
     }
 
-    async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        self.client.deliver(message).await
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+        self.client.send_and_confirm(message).await
     }
 }

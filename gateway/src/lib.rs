@@ -1,16 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 pub mod access;
-pub mod era;
-pub mod fan;
+pub mod aggregate;
 pub mod front;
 pub mod guarded;
 pub mod health;
+pub mod layer;
 pub mod limits;
 mod lines;
-pub mod link;
 pub mod metrics;
-pub mod sharing;
-pub mod tower;
+pub mod protocol_version;
+pub mod shared_session;
+pub mod stack;
 pub mod upstream;
 pub mod wire;

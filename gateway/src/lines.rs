@@ -3,7 +3,7 @@
 //! Nothing here knows whose streams they are.
 
 use crate::{
-    link::{Client, Gone},
+    layer::{Client, Disconnected},
     wire::Message,
 };
 use async_trait::async_trait;
@@ -23,7 +23,7 @@ pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
 const LINES_QUEUED_MAX: usize = 64;
 
 /// A stream of lines.
-pub(crate) struct Lines<R> {
+pub(crate) struct LineReader<R> {
     read: FramedRead<R, AnyDelimiterCodec>,
     /// Whether the last line was too long: the reader below then says once that it ends, and goes on.
     pauses: bool,
@@ -31,14 +31,14 @@ pub(crate) struct Lines<R> {
 
 /// What was read.
 #[derive(Debug)]
-pub(crate) enum Line {
+pub(crate) enum InputLine {
     /// A line that is not empty.
     Read(Bytes),
     /// One that is too long; it is skipped.
     TooLong,
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: AsyncRead + Unpin> LineReader<R> {
     pub(crate) fn of(stream: R) -> Self {
         let codec =
             AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), LINE_BYTES_MAX);
@@ -49,7 +49,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// The next line; none: the stream has ended or broken.
-    pub(crate) async fn next(&mut self) -> Option<Line> {
+    pub(crate) async fn next(&mut self) -> Option<InputLine> {
         loop {
             let Some(read) = self.read.next().await else {
                 if std::mem::take(&mut self.pauses) {
@@ -59,10 +59,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             };
             match read {
                 Ok(line) if line.trim_ascii().is_empty() => {}
-                Ok(line) => return Some(Line::Read(line)),
+                Ok(line) => return Some(InputLine::Read(line)),
                 Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => {
                     self.pauses = true;
-                    return Some(Line::TooLong);
+                    return Some(InputLine::TooLong);
                 }
                 Err(AnyDelimiterCodecError::Io(error)) => {
                     tracing::debug!(%error, "a stream of messages broke");
@@ -75,9 +75,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
 /// Writes lines in a task of its own, so that no dropped future leaves half a line.
 #[derive(Clone)]
-pub(crate) struct LineWriter(mpsc::Sender<Written>);
+pub(crate) struct LineWriter(mpsc::Sender<QueuedLine>);
 
-struct Written {
+struct QueuedLine {
     text: Bytes,
     done: Option<oneshot::Sender<()>>,
 }
@@ -92,7 +92,7 @@ impl LineWriter {
 }
 
 /// Writes whatever waits at once, so that a crowd costs one call of the system.
-async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<Written>) {
+async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<QueuedLine>) {
     let (mut waiting, mut buffer) = (Vec::with_capacity(LINES_QUEUED_MAX), BytesMut::new());
     while lines.recv_many(&mut waiting, LINES_QUEUED_MAX).await > 0 {
         buffer.clear();
@@ -135,22 +135,22 @@ impl fmt::Debug for LineWriter {
 
 #[async_trait]
 impl Client for LineWriter {
-    async fn put(&self, message: Message) -> Result<(), Gone> {
-        let line = Written {
+    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+        let line = QueuedLine {
             text: message.bytes().clone(),
             done: None,
         };
-        self.0.send(line).await.map_err(|_| Gone)
+        self.0.send(line).await.map_err(|_| Disconnected)
     }
 
-    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
         let (done, is_done) = oneshot::channel();
-        let line = Written {
+        let line = QueuedLine {
             text: message.bytes().clone(),
             done: Some(done),
         };
-        self.0.send(line).await.map_err(|_| Gone)?;
-        is_done.await.map_err(|_| Gone)
+        self.0.send(line).await.map_err(|_| Disconnected)?;
+        is_done.await.map_err(|_| Disconnected)
     }
 }
 
@@ -165,12 +165,12 @@ mod tests {
         let (near, far) = tokio::io::duplex(1 << 10);
         let writer = LineWriter::onto(near);
         writer
-            .deliver(Message::read("{\"jsonrpc\":\"2.0\",\n\"method\":\"a\"}").unwrap())
+            .send_and_confirm(Message::read("{\"jsonrpc\":\"2.0\",\n\"method\":\"a\"}").unwrap())
             .await
             .unwrap();
         drop(writer);
-        let mut lines = Lines::of(far);
-        let Some(Line::Read(line)) = lines.next().await else {
+        let mut lines = LineReader::of(far);
+        let Some(InputLine::Read(line)) = lines.next().await else {
             panic!("no line")
         };
         assert_eq!(line, r#"{"jsonrpc":"2.0", "method":"a"}"#);
@@ -183,8 +183,10 @@ mod tests {
         drop(far);
         let writer = LineWriter::onto(near);
         assert_eq!(
-            writer.deliver(Message::notification("a", "{}")).await,
-            Err(Gone)
+            writer
+                .send_and_confirm(Message::notification("a", "{}"))
+                .await,
+            Err(Disconnected)
         );
     }
 }

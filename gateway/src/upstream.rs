@@ -2,10 +2,10 @@
 
 mod child;
 mod http;
-mod restarting;
-mod trace;
-mod waiting;
+mod pending_responses;
+mod restarting_child;
+mod trace_context;
 
-pub use child::{Child, StartFault};
-pub use http::{Endpoint, EndpointFault, Http};
-pub use restarting::Restarting;
+pub use child::{ChildServer, StartError};
+pub use http::{EndpointError, HttpUpstream, ServerEndpoint};
+pub use restarting_child::RestartingChild;

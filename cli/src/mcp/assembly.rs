@@ -13,16 +13,16 @@ use semel::store::Store;
 use semel_config::{McpPlace, McpServer, SecretText};
 use semel_mcp::{
     access::{AccessSettings, Authenticator, TokenDigest},
-    era::Lowering,
-    fan::Fan,
+    protocol_version::DowngradeConnector,
+    aggregate::AggregateConnector,
     front::http::HttpServer,
     guarded::{ToolGuard, ToolProber},
     health::HealthCheck,
     limits::HttpLimits,
-    link::{Caller, Connect},
+    layer::{CallerIdentity, Connector},
     metrics::{Metrics, TimedStore},
-    tower::{Server, Tower},
-    upstream::Endpoint,
+    stack::{ServerLocation, LayerStack},
+    upstream::ServerEndpoint,
 };
 use std::{net::SocketAddr, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) ->
     let connect = connect(&plan, &store, &metrics, &given_up).await?;
     let serving = Serving::of(connect, given_up, plan.config.mcp.shutdown_within)?;
     match plan.listen.zip(access) {
-        None => serving.over_stdio(Caller::new(plan.tenant, plan.run)).await,
+        None => serving.over_stdio(CallerIdentity::new(plan.tenant, plan.run)).await,
         Some((address, access)) => {
             let limits = &plan.config.mcp.limits;
             let limits = HttpLimits::new(
@@ -89,7 +89,7 @@ async fn connect(
     store: &Arc<dyn Store>,
     metrics: &Arc<Metrics>,
     given_up: &CancellationToken,
-) -> Result<Arc<dyn Connect>, Stop> {
+) -> Result<Arc<dyn Connector>, Stop> {
     let probes = Arc::new(
         ToolProber::default().with_allowed_tools(plan.config.mcp.probe_tools.iter().cloned()),
     );
@@ -117,27 +117,27 @@ async fn connect(
             .with_metrics(Arc::clone(metrics))
             .with_give_up(given_up.clone());
         let guard = guard.with_prober(Arc::clone(&probes));
-        let tower = Tower::new(guard, place(server)?)
+        let tower = LayerStack::new(guard, place(server)?)
             .restarting(server.restart)
             .children(config.mcp.limits.children);
-        let tower: Arc<dyn Connect> = Arc::new(Lowering::over(Arc::new(tower)));
+        let tower: Arc<dyn Connector> = Arc::new(DowngradeConnector::over(Arc::new(tower)));
         towers.push((server.name.clone(), prefix, tower));
     }
     match towers.pop() {
         Some((_, prefix, tower)) if towers.is_empty() && prefix.is_empty() => Ok(tower),
-        last => Ok(Arc::new(Fan::over(towers.into_iter().chain(last)))),
+        last => Ok(Arc::new(AggregateConnector::over(towers.into_iter().chain(last)))),
     }
 }
 
-fn place(server: &McpServer) -> Result<Server, Stop> {
+fn place(server: &McpServer) -> Result<ServerLocation, Stop> {
     match &server.place {
-        McpPlace::Command(words) => Ok(Server::Command(words.iter().map(Into::into).collect())),
+        McpPlace::Command(words) => Ok(ServerLocation::Command(words.iter().map(Into::into).collect())),
         McpPlace::Url(url) => {
             let revealed =
                 |(name, value): &(String, SecretText)| (name.clone(), value.reveal().to_owned());
             let headers: Vec<_> = server.headers.iter().map(revealed).collect();
-            Ok(Server::Endpoint(Arc::new(
-                Endpoint::new(url, &headers).or_stop(Exit::Config)?,
+            Ok(ServerLocation::Endpoint(Arc::new(
+                ServerEndpoint::new(url, &headers).or_stop(Exit::Config)?,
             )))
         }
     }

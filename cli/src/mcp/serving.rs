@@ -9,7 +9,7 @@ use semel::store::Store;
 use semel_mcp::{
     front::{http::HttpServer, std_streams, stdio},
     health::HealthCheck,
-    link::{Caller, Connect},
+    layer::{CallerIdentity, Connector},
 };
 use std::{
     net::SocketAddr,
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What is served, and what ends it.
 pub(super) struct Serving {
-    pub(super) connect: Arc<dyn Connect>,
+    pub(super) connect: Arc<dyn Connector>,
     /// Cancelled once calls under way are given up: they are in doubt then.
     pub(super) given_up: CancellationToken,
     pub(super) shutdown_within: Duration,
@@ -43,7 +43,7 @@ pub(super) struct Serving {
 
 impl Serving {
     pub(super) fn of(
-        connect: Arc<dyn Connect>,
+        connect: Arc<dyn Connector>,
         given_up: CancellationToken,
         shutdown_within: Duration,
     ) -> Result<Self, Stop> {
@@ -56,7 +56,7 @@ impl Serving {
     }
 
     /// Serves one client over the standard streams.
-    pub(super) async fn over_stdio(mut self, caller: Caller) -> Result<(), Stop> {
+    pub(super) async fn over_stdio(mut self, caller: CallerIdentity) -> Result<(), Stop> {
         let client = stdio::line_client(std_streams::stdout());
         let upstream = self
             .connect

@@ -16,10 +16,10 @@ mod stream;
 use crate::{
     access::Authenticator,
     health::{HealthCheck, HealthEndpoint},
+    layer::{CallerIdentity, ConnectError, Connector, RequestContext, Upstream},
     limits::HttpLimits,
-    link::{Caller, Connect, Exchange, NoServer, Upstream},
-    sharing::Sharing,
-    wire::{Fault, FaultCode, Kind, Message, header, method, version},
+    shared_session::SharedSession,
+    wire::{ErrorCode, Message, MessageKind, ProtocolError, header, method, version},
 };
 use body::{EventStream, ResponseBody};
 use connection::{ClientConnection, FlushNotifier};
@@ -59,12 +59,12 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// The gateway as an HTTP server.
 #[derive(Debug)]
 pub struct HttpServer {
-    connect: Arc<dyn Connect>,
+    connect: Arc<dyn Connector>,
     authenticator: Authenticator,
     limits: HttpLimits,
     sessions: SessionRegistry,
     /// The connection that all clients without sessions share.
-    shared: OnceCell<Sharing>,
+    shared: OnceCell<SharedSession>,
     health: Option<Arc<HealthCheck>>,
 }
 
@@ -72,7 +72,7 @@ impl HttpServer {
     /// Serves the servers that `connect` connects to.
     #[must_use]
     pub fn new(
-        connect: Arc<dyn Connect>,
+        connect: Arc<dyn Connector>,
         authenticator: Authenticator,
         limits: HttpLimits,
     ) -> Self {
@@ -213,7 +213,7 @@ impl HttpServer {
 
     async fn respond_post(
         &self,
-        caller: Caller,
+        caller: CallerIdentity,
         head: &RequestHead,
         posted: PostedMessages,
         flushes: FlushNotifier,
@@ -251,7 +251,7 @@ impl HttpServer {
 
     fn find_session(
         &self,
-        caller: &Caller,
+        caller: &CallerIdentity,
         head: &RequestHead,
     ) -> Result<Arc<HttpSession>, RequestError> {
         let id = head.session.as_deref().unwrap_or_default();
@@ -263,7 +263,7 @@ impl HttpServer {
     /// Opens a session, unless the server rejects the `initialize` request.
     async fn open_session(
         &self,
-        caller: Caller,
+        caller: CallerIdentity,
         head: &RequestHead,
         posted: PostedMessages,
         flushes: FlushNotifier,
@@ -276,7 +276,7 @@ impl HttpServer {
         let session = HttpSession::open(&*self.connect, caller).await?;
         let mut reply = self.post_to_session(&session, head, posted, flushes).await;
         if let Some(message) = &reply.single
-            && message.kind() == Kind::Error
+            && message.kind() == MessageKind::Error
         {
             spawn_end(vec![session]);
             return Ok(reply.response);
@@ -310,17 +310,17 @@ impl HttpServer {
             session.add_open_stream(&messages, &stream);
         }
         let client = Arc::<MessageStream>::clone(&stream);
-        let exchange = Exchange {
+        let context = RequestContext {
             headers: Arc::clone(&head.forwarded),
             ..Exchange::new(client, Arc::clone(&session.caller))
         };
         for message in posted.messages {
             match message {
-                Ok(message) => session.forward(message, &exchange).await,
+                Ok(message) => session.forward(message, &context).await,
                 Err(unreadable) => {
                     let response = unreadable.fault.response(unreadable.id.as_ref());
                     // A closed stream means that the client has gone, and the reader below notices.
-                    let _ = exchange.client.put(response).await;
+                    let _ = context.client.send(response).await;
                 }
             }
         }
@@ -341,14 +341,14 @@ impl HttpServer {
     /// Serves a message without a session, as the newer protocol version sends it.
     async fn post_without_session(
         &self,
-        caller: Caller,
+        caller: CallerIdentity,
         head: &RequestHead,
         message: Message,
         flushes: FlushNotifier,
     ) -> Result<Response<ResponseBody>, RequestError> {
         check_sessionless(head, &message)?;
         let shared = self.shared().await?;
-        let is_request = message.kind() == Kind::Request;
+        let is_request = message.kind() == MessageKind::Request;
         let request_ids: Vec<_> = if is_request {
             message.id().cloned().into_iter().collect()
         } else {
@@ -359,13 +359,13 @@ impl HttpServer {
         let Some(reader) = stream.start_reading(None) else {
             return Err(RequestError::session_not_found());
         };
-        let exchange = Exchange {
+        let context = RequestContext {
             headers: Arc::clone(&head.forwarded),
             repeats_arguments: true,
             ..Exchange::new(Arc::<MessageStream>::clone(&stream), Arc::new(caller))
         };
-        let cancellation = exchange.nobody_waits.clone();
-        shared.pass(message, &exchange).await;
+        let cancellation = context.cancellation.clone();
+        shared.forward(message, &context).await;
         if !needs_response {
             return Ok(empty_response(StatusCode::ACCEPTED));
         }
@@ -373,16 +373,16 @@ impl HttpServer {
         Ok(reply.response)
     }
 
-    async fn shared(&self) -> Result<&Sharing, NoServer> {
+    async fn shared(&self) -> Result<&SharedSession, ConnectError> {
         self.shared
-            .get_or_try_init(|| Sharing::connect(&*self.connect))
+            .get_or_try_init(|| SharedSession::connect(&*self.connect))
             .await
     }
 
     /// Reads a session's own stream, or resumes the stream of a request.
     async fn respond_get(
         &self,
-        caller: &Caller,
+        caller: &CallerIdentity,
         head: &RequestHead,
         flushes: FlushNotifier,
     ) -> Result<Response<ResponseBody>, RequestError> {
@@ -410,7 +410,7 @@ impl HttpServer {
 
     fn respond_delete(
         &self,
-        caller: &Caller,
+        caller: &CallerIdentity,
         head: &RequestHead,
     ) -> Result<Response<ResponseBody>, RequestError> {
         if head.session.is_none() {
@@ -430,14 +430,17 @@ fn check_sessionless(head: &RequestHead, message: &Message) -> Result<(), Reques
         let what = "the session header is missing: initialize, and send `Mcp-Session-Id` with all later requests";
         return Err(RequestError::invalid(StatusCode::BAD_REQUEST, what));
     }
-    let bad_request = |fault: &Fault| {
+    let bad_request = |fault: &ProtocolError| {
         RequestError::with_message(StatusCode::BAD_REQUEST, &fault.response(message.id()))
     };
     head.check_agreement(message)
         .map_err(|fault| bad_request(&fault))?;
-    if !declares_version && message.kind() == Kind::Request {
+    if !declares_version && message.kind() == MessageKind::Request {
         let what = "the request does not declare its protocol version: write it into its `_meta`";
-        return Err(bad_request(&Fault::new(FaultCode::InvalidParams, what)));
+        return Err(bad_request(&ProtocolError::new(
+            ErrorCode::InvalidParams,
+            what,
+        )));
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! The front end for one client over a pair of streams, such as stdin and stdout.
 
 use crate::{
-    lines::{LINE_BYTES_MAX, Line, LineWriter, Lines},
-    link::{Caller, Client, Exchange, Upstream},
-    wire::{Fault, FaultCode, Message},
+    layer::{CallerIdentity, Client, RequestContext, Upstream},
+    lines::{InputLine, LINE_BYTES_MAX, LineReader, LineWriter},
+    wire::{ErrorCode, Message, ProtocolError},
 };
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,36 +17,39 @@ pub fn line_client(output: impl AsyncWrite + Unpin + Send + 'static) -> Arc<dyn 
 pub async fn serve_client(
     input: impl AsyncRead + Unpin,
     client: Arc<dyn Client>,
-    caller: Caller,
+    caller: CallerIdentity,
     upstream: Arc<dyn Upstream>,
 ) {
     let caller = Arc::new(caller);
     // One stream carries every message, so the client listens from the start.
     upstream
-        .listen(&Exchange::new(Arc::clone(&client), Arc::clone(&caller)))
+        .listen(&RequestContext::new(
+            Arc::clone(&client),
+            Arc::clone(&caller),
+        ))
         .await;
-    let mut lines = Lines::of(input);
+    let mut lines = LineReader::of(input);
     while let Some(line) = lines.next().await {
         let messages = match line {
-            Line::Read(line) => Message::read_all(line),
-            Line::TooLong => {
-                let fault = Fault::new(
-                    FaultCode::InvalidRequest,
+            InputLine::Read(line) => Message::read_all(line),
+            InputLine::TooLong => {
+                let fault = ProtocolError::new(
+                    ErrorCode::InvalidRequest,
                     format!("a message has {LINE_BYTES_MAX} bytes at the most"),
                 );
                 // A failed write is no error here: a client that has gone closes its input too.
-                let _ = client.put(fault.response(None)).await;
+                let _ = client.send(fault.response(None)).await;
                 continue;
             }
         };
         for message in messages {
-            let exchange = Exchange::new(Arc::clone(&client), Arc::clone(&caller));
+            let context = RequestContext::new(Arc::clone(&client), Arc::clone(&caller));
             match message {
-                Ok(message) => upstream.pass(message, &exchange).await,
+                Ok(message) => upstream.forward(message, &context).await,
                 Err(unreadable) => {
                     // As above.
                     let _ = client
-                        .put(unreadable.fault.response(unreadable.id.as_ref()))
+                        .send(unreadable.fault.response(unreadable.id.as_ref()))
                         .await;
                 }
             }

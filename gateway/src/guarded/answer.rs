@@ -8,7 +8,7 @@
 //! even in an error. It repeats everything, because some clients show nothing else to their model.
 
 use super::{model_text::TextSubject, outcome};
-use crate::wire::{Id, Kind, Members, Message, meta};
+use crate::wire::{JsonMembers, Message, MessageKind, RequestId, meta};
 use semel::model::{Answer, Outcome};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
@@ -16,7 +16,7 @@ use serde_json::{Value, json, value::RawValue};
 /// Builds the response to one call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ResponseBuilder<'a> {
-    pub(super) id: &'a Id,
+    pub(super) id: &'a RequestId,
     pub(super) subject: TextSubject<'a>,
     /// The tool declares a schema for its results.
     pub(super) has_output_schema: bool,
@@ -45,7 +45,7 @@ impl ResponseBuilder<'_> {
         };
         match response {
             // A protocol error has no place for more.
-            Some(error) if error.kind() == Kind::Error => error,
+            Some(error) if error.kind() == MessageKind::Error => error,
             Some(response) => self.annotate(&response, answer).unwrap_or(response),
             None => self.error_response(answer),
         }
@@ -53,7 +53,7 @@ impl ResponseBuilder<'_> {
 
     /// Adds the answer's metadata, and a note if there is one, to a result. Returns `None` if the result cannot be read.
     fn annotate(&self, response: &Message, answer: &Answer) -> Option<Message> {
-        let mut result = Members::read(response.body()?).ok()?;
+        let mut result = JsonMembers::read(response.body()?).ok()?;
         let mut own_meta = result.object("_meta").ok()?;
         set_meta(&mut own_meta, answer).ok()?;
         result.set("_meta", &own_meta).ok()?;
@@ -68,7 +68,7 @@ impl ResponseBuilder<'_> {
     }
 
     /// Declares a result without a type as complete, if the protocol version has types.
-    fn set_result_type(&self, result: &mut Members) -> Result<(), serde_json::Error> {
+    fn set_result_type(&self, result: &mut JsonMembers) -> Result<(), serde_json::Error> {
         if self.has_result_types && result.get("resultType").is_none() {
             result.set("resultType", &"complete")?;
         }
@@ -90,9 +90,9 @@ impl ResponseBuilder<'_> {
         if let Some(said) = &server_said {
             content.extend(content_parts(said));
         }
-        let mut own_meta = Members::default();
+        let mut own_meta = JsonMembers::default();
         set_meta(&mut own_meta, answer)?;
-        let mut result = Members::default();
+        let mut result = JsonMembers::default();
         result.set("content", &content)?;
         if self.has_output_schema {
             if let Some(said) = server_said {
@@ -181,7 +181,7 @@ fn answer_reason(answer: &Answer) -> Option<&str> {
     }
 }
 
-fn set_meta(own_meta: &mut Members, answer: &Answer) -> Result<(), serde_json::Error> {
+fn set_meta(own_meta: &mut JsonMembers, answer: &Answer) -> Result<(), serde_json::Error> {
     own_meta.set(meta::ANSWER, &answer.word())?;
     if let Some(about) = answer.about() {
         own_meta.set(meta::OPERATION, &about.operation)?;

@@ -6,8 +6,8 @@ use super::{
     tasks, timeout::ResponseTimeout,
 };
 use crate::{
-    link::{Exchange, Upstream},
-    wire::{Fault, FaultCode, Id, Members, Message, meta},
+    layer::{RequestContext, Upstream},
+    wire::{ErrorCode, JsonMembers, Message, ProtocolError, RequestId, meta},
 };
 use semel::{
     json::{self, JsonLimits},
@@ -25,9 +25,9 @@ const LEDGER_RETRY_MS: u64 = 5_000;
 
 /// A parsed request of `tools/call`.
 struct ToolCallRequest {
-    id: Id,
+    id: RequestId,
     message: Message,
-    params: Members,
+    params: JsonMembers,
     tool: String,
     arguments: Value,
 }
@@ -38,36 +38,36 @@ pub(super) async fn run_call(
     below: &Arc<dyn Upstream>,
     late: &LateResponses,
     message: Message,
-    exchange: &Exchange,
+    context: &RequestContext,
 ) {
     let Some(id) = message.id().cloned() else {
         return;
     };
     let request = match ToolCallRequest::parse(id.clone(), message) {
         Ok(request) => request,
-        Err(fault) => return send(exchange, fault.response(Some(&id))).await,
+        Err(fault) => return send(context, fault.response(Some(&id))).await,
     };
     let own_meta = request.params.object("_meta").unwrap_or_default();
     if let Some(prober) = &guard.prober {
-        prober.register(guard, below, exchange, &own_meta);
+        prober.register(guard, below, context, &own_meta);
     }
     let tool = guard
         .catalog
-        .find_tool(&request.tool, below, exchange, &own_meta)
+        .find_tool(&request.tool, below, context, &own_meta)
         .await;
-    if exchange.repeats_arguments {
+    if context.repeats_arguments {
         let agreement = tool
             .header_parameters
-            .check_agreement(&request.arguments, &exchange.headers);
+            .check_agreement(&request.arguments, &context.headers);
         if let Err(fault) = agreement {
-            return send(exchange, fault.response(Some(&id))).await;
+            return send(context, fault.response(Some(&id))).await;
         }
     }
     let call = GuardedCall {
         guard,
         below,
         late,
-        exchange,
+        context,
         tool_name: format!("{}{}", guard.prefix, request.tool),
         tool,
         has_result_types: own_meta.get(meta::PROTOCOL_VERSION).is_some(),
@@ -76,18 +76,18 @@ pub(super) async fn run_call(
     call.run().await;
 }
 
-async fn send(exchange: &Exchange, message: Message) {
+async fn send(context: &RequestContext, message: Message) {
     // A client that has gone gets nothing, and the call has nothing left to do.
-    let _ = exchange.client.put(message).await;
+    let _ = context.client.send(message).await;
 }
 
 impl ToolCallRequest {
-    fn parse(id: Id, message: Message) -> Result<Self, Fault> {
-        let invalid = |what: String| Fault::new(FaultCode::InvalidParams, what);
+    fn parse(id: RequestId, message: Message) -> Result<Self, ProtocolError> {
+        let invalid = |what: String| ProtocolError::new(ErrorCode::InvalidParams, what);
         let params = message
             .body()
             .ok_or_else(|| invalid("the call has no parameters: name a tool".to_owned()))?;
-        let params = Members::read(params)
+        let params = JsonMembers::read(params)
             .map_err(|error| invalid(format!("the parameters cannot be read: {error}")))?;
         let tool = params
             .text("name")
@@ -140,7 +140,7 @@ struct GuardedCall<'a> {
     guard: &'a Arc<ToolGuard>,
     below: &'a Arc<dyn Upstream>,
     late: &'a LateResponses,
-    exchange: &'a Exchange,
+    context: &'a RequestContext,
     request: &'a ToolCallRequest,
     /// The tool, as the client names it.
     tool_name: String,
@@ -215,7 +215,7 @@ impl GuardedCall<'_> {
         let owed = self
             .guard
             .delivery_log
-            .owed_generation(&identity, self.exchange.began)
+            .owed_generation(&identity, self.context.began)
             .await;
         let semel = &self.guard.semel;
         if let Some(continuation) = elicitation::continuation_of_request(&self.request.params) {
@@ -227,10 +227,10 @@ impl GuardedCall<'_> {
         }
     }
 
-    fn build_call(&self) -> Result<Call, Fault> {
+    fn build_call(&self) -> Result<Call, ProtocolError> {
         let call = Call::new(self.tool_name.as_str(), self.request.arguments.clone())
-            .map_err(|error| Fault::new(FaultCode::InvalidParams, error.to_string()))?;
-        let caller = &self.exchange.caller;
+            .map_err(|error| ProtocolError::new(ErrorCode::InvalidParams, error.to_string()))?;
+        let caller = &self.context.caller;
         let mut call = call
             .for_tenant(caller.tenant.clone())
             .with_fact("server", Value::from(self.guard.server.as_str()));
@@ -275,16 +275,16 @@ impl GuardedCall<'_> {
                 return self.refuse_unsent(started, reason).await;
             }
         };
-        let exchange = self.exchange_with_headers(&started.ticket);
+        let context = self.exchange_with_headers(&started.ticket);
         if !started.matters() {
             self.guard.metrics.count_answer(&self.tool_name, "passed");
-            self.below.pass(request, &exchange).await;
+            self.below.forward(request, &context).await;
             return None;
         }
         history.count += 1;
         let timeout = ResponseTimeout::from_setup(self.guard.config.tool(&self.tool_name));
         let sent_at = Instant::now();
-        let (response, pending) = timeout.request(self.below, request, &exchange).await;
+        let (response, pending) = timeout.request(self.below, request, &context).await;
         if let Some(pending) = pending {
             self.late.spawn_wait(pending, started.late());
         }
@@ -303,16 +303,16 @@ impl GuardedCall<'_> {
     }
 
     /// The client's exchange with the headers of the request to send.
-    fn exchange_with_headers(&self, ticket: &Ticket) -> Exchange {
-        let mut headers = self.exchange.headers.to_vec();
+    fn exchange_with_headers(&self, ticket: &Ticket) -> RequestContext {
+        let mut headers = self.context.headers.to_vec();
         // The ticket may have changed arguments, and its own headers come last so that they win.
         self.tool
             .header_parameters
             .set_headers(&ticket.arguments, &mut headers);
         ticket.put_headers(&mut headers);
-        Exchange {
+        RequestContext {
             headers: headers.into(),
-            ..self.exchange.clone()
+            ..self.context.clone()
         }
     }
 
@@ -375,7 +375,7 @@ impl GuardedCall<'_> {
         self.guard
             .metrics
             .count_answer(&self.tool_name, answer.word());
-        if self.exchange.nobody_waits.is_cancelled() {
+        if self.context.cancellation.is_cancelled() {
             return;
         }
         let question = self.open_question(&answer, call);
@@ -392,7 +392,7 @@ impl GuardedCall<'_> {
         // Without an acknowledgement the delivery stays pending, and a repeat of the call gets the outcome.
         let _is_acknowledged = self
             .guard
-            .deliver_response(response, call, pending, self.exchange)
+            .deliver_response(response, call, pending, self.context)
             .await;
     }
 
@@ -429,7 +429,7 @@ impl GuardedCall<'_> {
     }
 
     async fn send(&self, message: Message) {
-        send(self.exchange, message).await;
+        send(self.context, message).await;
     }
 }
 

@@ -5,8 +5,8 @@ mod argument_schema;
 
 use super::{header_parameters::HeaderParameters, new_request_id, protocol_meta, timeout};
 use crate::{
-    link::{Exchange, Upstream},
-    wire::{Kind, Members, Message, method},
+    layer::{RequestContext, Upstream},
+    wire::{JsonMembers, Message, MessageKind, method},
 };
 use argument_schema::ArgumentSchema;
 use parking_lot::{Mutex, MutexGuard};
@@ -205,7 +205,7 @@ impl CatalogState {
 impl ToolCatalog {
     /// Adds a page of tools, and returns what follows it, or `None` if the response is no such page.
     pub(super) fn add_page(&self, response: &Message) -> Option<NextPage> {
-        if response.kind() != Kind::Result {
+        if response.kind() != MessageKind::Result {
             return None;
         }
         let page: ToolPage = serde_json::from_str(response.body()?).ok()?;
@@ -237,15 +237,15 @@ impl ToolCatalog {
         &self,
         name: &str,
         below: &Arc<dyn Upstream>,
-        exchange: &Exchange,
-        request_meta: &Members,
+        context: &RequestContext,
+        request_meta: &JsonMembers,
     ) -> Arc<ToolInfo> {
         // The lock must not be held while the server is asked.
         let known = self.state().find(name);
         if let Some(tool) = known {
             return tool;
         }
-        self.request_list(below, exchange, request_meta).await;
+        self.request_list(below, context, request_meta).await;
         self.state().find(name).unwrap_or_default()
     }
 
@@ -272,12 +272,12 @@ impl ToolCatalog {
     async fn request_list(
         &self,
         below: &Arc<dyn Upstream>,
-        exchange: &Exchange,
-        request_meta: &Members,
+        context: &RequestContext,
+        request_meta: &JsonMembers,
     ) {
         let edition = self.state().edition;
         let result = self
-            .request_pages(below, &exchange.unheard(), request_meta)
+            .request_pages(below, &context.without_client(), request_meta)
             .await;
         let mut state = self.state();
         match result {
@@ -297,14 +297,14 @@ impl ToolCatalog {
     async fn request_pages(
         &self,
         below: &Arc<dyn Upstream>,
-        exchange: &Exchange,
-        request_meta: &Members,
+        context: &RequestContext,
+        request_meta: &JsonMembers,
     ) -> ListResult {
         let deadline = Instant::now() + LIST_TIMEOUT;
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
             let request = page_request(cursor.as_deref(), request_meta);
-            let response = match timeout::request_until(deadline, below, request, exchange).await {
+            let response = match timeout::request_until(deadline, below, request, context).await {
                 None => return ListResult::TimedOut,
                 Some(Err(_)) => return ListResult::NoResponse,
                 Some(Ok(response)) => response,
@@ -331,7 +331,7 @@ fn name_words(name: &str) -> Vec<String> {
 }
 
 /// Returns the request for the page of tools at this cursor.
-fn page_request(cursor: Option<&str>, request_meta: &Members) -> Message {
+fn page_request(cursor: Option<&str>, request_meta: &JsonMembers) -> Message {
     let mut params = Map::new();
     if let Some(cursor) = cursor {
         params.insert("cursor".to_owned(), Value::from(cursor));

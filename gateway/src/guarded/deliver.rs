@@ -1,7 +1,7 @@
 //! Delivery of an outcome to a client, and its acknowledgement in the ledger.
 
 use super::{ToolGuard, delivery_log};
-use crate::{link::Exchange, wire::Message};
+use crate::{layer::RequestContext, wire::Message};
 use semel::{model::Call, runtime::Delivery};
 
 /// An outcome that is kept until its delivery is acknowledged.
@@ -18,18 +18,18 @@ impl ToolGuard {
         response: Message,
         call: &Call,
         pending: Option<PendingDelivery>,
-        exchange: &Exchange,
+        context: &RequestContext,
     ) -> bool {
         let Some(pending) = pending else {
             // Without a pending delivery nothing depends on the client's receipt.
-            let _ = exchange.client.deliver(response).await;
+            let _ = context.client.send_and_confirm(response).await;
             return true;
         };
         let _in_progress = self
             .delivery_log
             .begin(delivery_log::call_identity(call), pending.generation);
-        let is_written = exchange.client.deliver(response).await.is_ok();
-        let is_delivered = is_written && self.counts_as_delivered(call.tool(), exchange);
+        let is_written = context.client.send_and_confirm(response).await.is_ok();
+        let is_delivered = is_written && self.counts_as_delivered(call.tool(), context);
         if is_delivered {
             pending.delivery.taken_soon().await;
         }
@@ -37,10 +37,10 @@ impl ToolGuard {
     }
 
     /// Returns whether a response that was just written counts as received.
-    fn counts_as_delivered(&self, tool: &str, exchange: &Exchange) -> bool {
+    fn counts_as_delivered(&self, tool: &str, context: &RequestContext) -> bool {
         let Some(within) = self.config.tool(tool).taken_within else {
             return false;
         };
-        exchange.began.elapsed() <= within && !exchange.nobody_waits.is_cancelled()
+        context.began.elapsed() <= within && !context.cancellation.is_cancelled()
     }
 }

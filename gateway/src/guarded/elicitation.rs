@@ -5,7 +5,7 @@
 //! The state that a server hands out may be a secret, so the ledger holds only its digest. The question itself is kept in memory:
 //! until it is answered, a repeat of the call gets it again.
 
-use crate::wire::{Kind, Members, Message};
+use crate::wire::{JsonMembers, Message, MessageKind};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::{
@@ -21,7 +21,7 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_hours(1);
 const QUESTIONS_MAX: usize = 1_000;
 
 /// Returns the continuation that a call resumes, if it answers a question.
-pub(super) fn continuation_of_request(params: &Members) -> Option<String> {
+pub(super) fn continuation_of_request(params: &JsonMembers) -> Option<String> {
     let names = params.get("inputResponses").and_then(member_names);
     continuation(params.get("requestState"), names)
 }
@@ -30,10 +30,10 @@ pub(super) fn continuation_of_request(params: &Members) -> Option<String> {
 pub(super) fn continuation_of_response(response: &Message) -> Option<String> {
     let body = response.body()?;
     // Most results do not even contain the word, so they need no parsing.
-    if response.kind() != Kind::Result || !body.contains("input_required") {
+    if response.kind() != MessageKind::Result || !body.contains("input_required") {
         return None;
     }
-    let result = Members::read(body).ok()?;
+    let result = JsonMembers::read(body).ok()?;
     if result.text("resultType").as_deref() != Some("input_required") {
         return None;
     }
@@ -43,7 +43,7 @@ pub(super) fn continuation_of_response(response: &Message) -> Option<String> {
 }
 
 fn member_names(json: &str) -> Option<Vec<String>> {
-    let members = Members::read(json).ok()?;
+    let members = JsonMembers::read(json).ok()?;
     Some(members.names().map(ToOwned::to_owned).collect())
 }
 
@@ -107,14 +107,18 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::wire::Id;
+    use crate::wire::RequestId;
 
     fn asked(result: &str) -> Option<String> {
-        continuation_of_response(&Message::response(Some(&Id::Number(1)), "result", result))
+        continuation_of_response(&Message::response(
+            Some(&RequestId::Number(1)),
+            "result",
+            result,
+        ))
     }
 
     fn answered(params: &str) -> Option<String> {
-        continuation_of_request(&Members::read(params).unwrap())
+        continuation_of_request(&JsonMembers::read(params).unwrap())
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Absent: validation of arguments by their schema, which is the server's task.
 
-use crate::wire::{Fault, FaultCode, decoded, encoded, header};
+use crate::wire::{ErrorCode, ProtocolError, decoded, encoded, header};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -52,7 +52,7 @@ impl HeaderParameters {
         &self,
         arguments: &Value,
         headers: &[(String, String)],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProtocolError> {
         for parameter in &self.0 {
             parameter.check_agreement(arguments.as_object(), headers)?;
         }
@@ -89,7 +89,7 @@ impl HeaderParameter {
         &self,
         arguments: Option<&Map<String, Value>>,
         headers: &[(String, String)],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProtocolError> {
         let sent: Vec<_> = headers
             .iter()
             .filter(|(name, _)| name.eq_ignore_ascii_case(&self.header))
@@ -111,7 +111,7 @@ impl HeaderParameter {
                 "the header `{header}` differs from the argument `{path}`: send it once, as `{expected}`"
             ),
         };
-        Err(Fault::new(FaultCode::HeaderMismatch, what))
+        Err(ProtocolError::new(ErrorCode::HeaderMismatch, what))
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
         let agreed = parameters().check_agreement(arguments, &headers);
         assert!(
             agreed.as_ref().is_ok()
-                || agreed.is_err_and(|fault| fault.code == FaultCode::HeaderMismatch)
+                || agreed.is_err_and(|fault| fault.code == ErrorCode::HeaderMismatch)
         );
         parameters().check_agreement(arguments, &headers).is_ok()
     }

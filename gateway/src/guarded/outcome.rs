@@ -4,8 +4,8 @@
 //! too, so that a replay has every digit of it.
 
 use crate::{
-    link::Lost,
-    wire::{Kind, Members, Message, meta},
+    layer::NoResponse,
+    wire::{JsonMembers, Message, MessageKind, meta},
 };
 use semel::model::{Failure, MissingAnswer, Outcome};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(super) fn from_response(response: &Message) -> Outcome {
     let parsed = serde_json::from_str(text);
     let is_complete = parsed.is_ok();
     let mut body = parsed.unwrap_or_else(|_| readable_members(text));
-    if response.kind() == Kind::Error {
+    if response.kind() == MessageKind::Error {
         let message = body
             .get("message")
             .and_then(Value::as_str)
@@ -56,7 +56,7 @@ pub(super) fn from_response(response: &Message) -> Outcome {
 /// Returns the members that a value can hold of a body that it cannot hold as a whole, such as one that is nested too deeply. What
 /// they say of the effect counts all the same.
 fn readable_members(text: &str) -> Value {
-    let members = Members::read(text).unwrap_or_default();
+    let members = JsonMembers::read(text).unwrap_or_default();
     let mut readable = serde_json::Map::new();
     for name in members.names() {
         let value = members
@@ -70,7 +70,7 @@ fn readable_members(text: &str) -> Value {
 }
 
 /// Returns the outcome of a request without a response.
-pub(super) fn from_loss(lost: Lost) -> Outcome {
+pub(super) fn from_loss(lost: NoResponse) -> Outcome {
     Outcome::Unanswered(MissingAnswer {
         reason: lost.reason,
         sent: lost.sent,
@@ -173,10 +173,14 @@ fn content_text(result: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Id;
+    use crate::wire::RequestId;
 
     fn there_and_back(member: &str, body: &str) -> (String, String) {
-        let outcome = from_response(&Message::response(Some(&Id::Number(1)), member, body));
+        let outcome = from_response(&Message::response(
+            Some(&RequestId::Number(1)),
+            member,
+            body,
+        ));
         let (member, body) = to_response(&outcome).unwrap_or_default();
         (member.to_owned(), body)
     }
@@ -235,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_told_of_it_does_not_have_its_text_besides() {
         let outcome = from_response(&Message::response(
-            Some(&Id::Number(1)),
+            Some(&RequestId::Number(1)),
             "result",
             r#"{"content":[],"n":1234567890123456789}"#,
         ));

@@ -9,8 +9,8 @@
 
 use super::{ToolGuard, deliver::PendingDelivery, outcome};
 use crate::{
-    link::Exchange,
-    wire::{Id, Kind, Members, Message},
+    layer::RequestContext,
+    wire::{JsonMembers, Message, MessageKind, RequestId},
 };
 use parking_lot::Mutex;
 use semel::{
@@ -67,7 +67,7 @@ struct TaskFields {
 pub(super) fn task_of_response(response: &Message) -> Option<ServerTask> {
     let body = response.body()?;
     // Most results do not even contain the word, so they need no parsing.
-    if response.kind() != Kind::Result || !body.contains("taskId") {
+    if response.kind() != MessageKind::Result || !body.contains("taskId") {
         return None;
     }
     let result: TaskResult = serde_json::from_str(body).ok()?;
@@ -129,7 +129,7 @@ impl TaskCalls {
 
     /// Returns the continuation and the call of the task that a request asks for, if it is one of this tenant's.
     pub(super) fn find(&self, request: &Message, tenant: &Tenant) -> Option<(String, Call)> {
-        let id = Members::read(request.body()?).ok()?.text("taskId")?;
+        let id = JsonMembers::read(request.body()?).ok()?.text("taskId")?;
         let continuation = task_continuation(&id);
         let tasks = self.0.lock();
         let call = tasks.calls.get(&(tenant.clone(), continuation.clone()))?;
@@ -158,11 +158,11 @@ struct TaskStatus<'a> {
 fn task_outcome(response: &Message, is_result_request: bool) -> Option<Outcome> {
     if is_result_request {
         // An error here may concern the request and not the task.
-        return (response.kind() == Kind::Result).then(|| outcome::from_response(response));
+        return (response.kind() == MessageKind::Result).then(|| outcome::from_response(response));
     }
     let task: TaskStatus<'_> = serde_json::from_str(response.body()?).ok()?;
     // `Message` takes only responses with an id for results.
-    let id = Id::Number(0);
+    let id = RequestId::Number(0);
     match (task.status.as_str(), task.result, task.error) {
         ("completed", Some(result), _) => {
             let response = Message::response(Some(&id), "result", result.get());
@@ -187,11 +187,11 @@ pub(super) async fn forward_task_response(
     call: &Call,
     response: Message,
     is_result_request: bool,
-    exchange: &Exchange,
+    context: &RequestContext,
 ) {
     let Some(outcome) = task_outcome(&response, is_result_request) else {
         // A client that has gone asks for its task again.
-        let _ = exchange.client.put(response).await;
+        let _ = context.client.send(response).await;
         return;
     };
     let settled = settle_task(guard, continuation, call, outcome).await;
@@ -202,7 +202,7 @@ pub(super) async fn forward_task_response(
     let is_settled = settled.is_ok();
     let pending = settled.unwrap_or(None);
     let is_delivered = guard
-        .deliver_response(response, call, pending, exchange)
+        .deliver_response(response, call, pending, context)
         .await;
     // Until the outcome is delivered, the client may ask for the task again.
     if is_delivered && is_settled {
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     fn response(result: &str) -> Message {
-        Message::response(Some(&Id::Number(1)), "result", result)
+        Message::response(Some(&RequestId::Number(1)), "result", result)
     }
 
     #[test]

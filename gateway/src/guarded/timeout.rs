@@ -3,8 +3,8 @@
 //! doubt.
 
 use crate::{
-    link::{Exchange, Lost, Upstream},
-    wire::{Id, Members, Message, method},
+    layer::{NoResponse, RequestContext, Upstream},
+    wire::{JsonMembers, Message, RequestId, method},
 };
 use parking_lot::Mutex;
 use semel_config::{OnCancel, ToolSetup};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The calls in progress, and requests about tasks, by connection and id.
 #[derive(Debug, Clone, Default)]
-pub(super) struct CallsInProgress(Arc<Mutex<HashMap<(u64, Id), CallInProgress>>>);
+pub(super) struct CallsInProgress(Arc<Mutex<HashMap<(u64, RequestId), CallInProgress>>>);
 
 #[derive(Debug)]
 struct CallInProgress {
@@ -26,36 +26,36 @@ struct CallInProgress {
 
 impl CallsInProgress {
     /// Adds a guarded call.
-    pub(super) fn add_call(&self, exchange: &Exchange, id: Id) {
-        self.add(exchange, id, true);
+    pub(super) fn add_call(&self, context: &RequestContext, id: RequestId) {
+        self.add(context, id, true);
     }
 
     /// Adds a request about a task.
-    pub(super) fn add_task_request(&self, exchange: &Exchange, id: Id) {
-        self.add(exchange, id, false);
+    pub(super) fn add_task_request(&self, context: &RequestContext, id: RequestId) {
+        self.add(context, id, false);
     }
 
-    fn add(&self, exchange: &Exchange, id: Id, may_take_effect: bool) {
+    fn add(&self, context: &RequestContext, id: RequestId, may_take_effect: bool) {
         let call = CallInProgress {
-            cancellation: exchange.nobody_waits.clone(),
+            cancellation: context.cancellation.clone(),
             may_take_effect,
         };
-        self.0.lock().insert((exchange.caller.number, id), call);
+        self.0.lock().insert((context.caller.number, id), call);
     }
 
-    pub(super) fn remove(&self, exchange: &Exchange, id: &Id) {
-        self.0.lock().remove(&(exchange.caller.number, id.clone()));
+    pub(super) fn remove(&self, context: &RequestContext, id: &RequestId) {
+        self.0.lock().remove(&(context.caller.number, id.clone()));
     }
 
     /// Notes a cancellation of one of these requests. Returns whether the message goes no further: the effect of a guarded call
     /// may be on its way, so its server hears of the cancellation only where the operator says so. The call runs to its
     /// end, and a repeat gets the recorded outcome.
-    pub(super) fn intercept_cancel(&self, message: &Message, exchange: &Exchange) -> bool {
+    pub(super) fn intercept_cancel(&self, message: &Message, context: &RequestContext) -> bool {
         let Some(id) = cancelled_id(message) else {
             return false;
         };
         let calls = self.0.lock();
-        let Some(call) = calls.get(&(exchange.caller.number, id)) else {
+        let Some(call) = calls.get(&(context.caller.number, id)) else {
             return false;
         };
         call.cancellation.cancel();
@@ -64,12 +64,12 @@ impl CallsInProgress {
 }
 
 /// The id of the request that a message cancels.
-fn cancelled_id(message: &Message) -> Option<Id> {
+fn cancelled_id(message: &Message) -> Option<RequestId> {
     if message.method() != Some(method::CANCELLED) {
         return None;
     }
-    let params = Members::read(message.body()?).ok()?;
-    Id::read(params.get("requestId")?)
+    let params = JsonMembers::read(message.body()?).ok()?;
+    RequestId::read(params.get("requestId")?)
 }
 
 /// The timeout of a tool's server.
@@ -94,9 +94,9 @@ impl ResponseTimeout {
         &self,
         below: &Arc<dyn Upstream>,
         request: Message,
-        exchange: &Exchange,
-    ) -> (Result<Message, Lost>, Option<PendingRequest>) {
-        let mut pending = PendingRequest::send(Arc::clone(below), request, exchange.clone());
+        context: &RequestContext,
+    ) -> (Result<Message, NoResponse>, Option<PendingRequest>) {
+        let mut pending = PendingRequest::send(Arc::clone(below), request, context.clone());
         let timeout = tokio::time::sleep(self.answer_within);
         tokio::pin!(timeout);
         let mut forwards_cancel = self.forwards_cancel;
@@ -106,7 +106,7 @@ impl ResponseTimeout {
                 biased;
                 response = &mut pending.response => return (response, None),
                 () = &mut timeout => break,
-                () = exchange.nobody_waits.cancelled(), if forwards_cancel => {
+                () = context.cancellation.cancelled(), if forwards_cancel => {
                     forwards_cancel = false;
                     pending.cancel("the client cancelled the call").await;
                 }
@@ -119,37 +119,37 @@ impl ResponseTimeout {
         if self.forwards_cancel {
             pending.cancel(&reason).await;
         }
-        (Err(Lost { reason, sent: true }), Some(pending))
+        (Err(NoResponse { reason, sent: true }), Some(pending))
     }
 }
 
 /// A request without a response so far.
 pub(super) struct PendingRequest {
     below: Arc<dyn Upstream>,
-    id: Option<Id>,
-    exchange: Exchange,
-    pub(super) response: Pin<Box<dyn Future<Output = Result<Message, Lost>> + Send>>,
+    id: Option<RequestId>,
+    context: RequestContext,
+    pub(super) response: Pin<Box<dyn Future<Output = Result<Message, NoResponse>> + Send>>,
 }
 
 impl PendingRequest {
-    fn send(below: Arc<dyn Upstream>, request: Message, exchange: Exchange) -> Self {
+    fn send(below: Arc<dyn Upstream>, request: Message, context: RequestContext) -> Self {
         let id = request.id().cloned();
         let response = Box::pin({
             let below = Arc::clone(&below);
-            let exchange = exchange.clone();
-            async move { below.ask(request, &exchange).await }
+            let context = context.clone();
+            async move { below.request(request, &context).await }
         });
         Self {
             below,
             id,
-            exchange,
+            context,
             response,
         }
     }
 
     /// Sends a cancellation of the request to the server.
     pub(super) async fn cancel(&mut self, reason: &str) {
-        send_cancel(&self.below, self.id.as_ref(), &self.exchange, reason).await;
+        send_cancel(&self.below, self.id.as_ref(), &self.context, reason).await;
     }
 }
 
@@ -158,27 +158,27 @@ pub(super) async fn request_until(
     deadline: Instant,
     below: &Arc<dyn Upstream>,
     request: Message,
-    exchange: &Exchange,
-) -> Option<Result<Message, Lost>> {
+    context: &RequestContext,
+) -> Option<Result<Message, NoResponse>> {
     let id = request.id().cloned();
-    if let Ok(response) = timeout_at(deadline, below.ask(request, exchange)).await {
+    if let Ok(response) = timeout_at(deadline, below.request(request, context)).await {
         return Some(response);
     }
-    send_cancel(below, id.as_ref(), exchange, "the request took too long").await;
+    send_cancel(below, id.as_ref(), context, "the request took too long").await;
     None
 }
 
 async fn send_cancel(
     below: &Arc<dyn Upstream>,
-    id: Option<&Id>,
-    exchange: &Exchange,
+    id: Option<&RequestId>,
+    context: &RequestContext,
     reason: &str,
 ) {
     let Some(id) = id else { return };
     let reason = json!(reason);
     let params = format!(r#"{{"requestId":{},"reason":{reason}}}"#, id.to_json());
     let cancel = Message::notification(method::CANCELLED, &params);
-    below.pass(cancel, exchange).await;
+    below.forward(cancel, context).await;
 }
 
 fn format_duration(duration: Duration) -> String {

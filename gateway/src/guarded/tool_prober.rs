@@ -3,8 +3,8 @@
 
 use super::{ToolGuard, new_request_id, outcome, protocol_meta};
 use crate::{
-    link::{Caller, Exchange, Nobody, Upstream},
-    wire::{Members, Message, method},
+    layer::{CallerIdentity, NullClient, RequestContext, Upstream},
+    wire::{JsonMembers, Message, method},
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -36,9 +36,9 @@ pub struct ToolProber {
 struct ProbeConnection {
     guard: Weak<ToolGuard>,
     below: Weak<dyn Upstream>,
-    caller: Arc<Caller>,
+    caller: Arc<CallerIdentity>,
     /// The metadata that the newer protocol version requires in each request.
-    meta: Members,
+    meta: JsonMembers,
 }
 
 impl ToolProber {
@@ -54,10 +54,10 @@ impl ToolProber {
         &self,
         guard: &Arc<ToolGuard>,
         below: &Arc<dyn Upstream>,
-        exchange: &Exchange,
-        meta: &Members,
+        context: &RequestContext,
+        meta: &JsonMembers,
     ) {
-        let caller = Arc::clone(&exchange.caller);
+        let caller = Arc::clone(&context.caller);
         let key = (guard.server.clone(), caller.tenant.clone());
         let connection = ProbeConnection {
             guard: Arc::downgrade(guard),
@@ -92,10 +92,10 @@ impl Prober for ToolProber {
             return no_connection();
         };
         let meta = &connection.meta;
-        let exchange = Exchange::new(Arc::new(Nobody), connection.caller);
+        let context = RequestContext::new(Arc::new(NullClient), connection.caller);
         let tool = guard
             .catalog
-            .find_tool(&probe.tool, &below, &exchange, meta)
+            .find_tool(&probe.tool, &below, &context, meta)
             .await;
         let client_name = format!("{}{}", guard.prefix, probe.tool);
         if !tool.hints.is_read_only() && !self.allowed_tools.contains(&client_name) {
@@ -109,18 +109,18 @@ impl Prober for ToolProber {
         if let Some(arguments) = probe.arguments.as_object() {
             tool.header_parameters.set_headers(arguments, &mut headers);
         }
-        let exchange = Exchange {
+        let context = RequestContext {
             headers: headers.into(),
-            ..exchange
+            ..context
         };
-        match below.ask(probe_request(probe, meta), &exchange).await {
+        match below.request(probe_request(probe, meta), &context).await {
             Ok(response) => outcome::from_response(&response),
             Err(lost) => outcome::from_loss(lost),
         }
     }
 }
 
-fn probe_request(probe: &Probe, request_meta: &Members) -> Message {
+fn probe_request(probe: &Probe, request_meta: &JsonMembers) -> Message {
     let mut params = Map::new();
     params.insert("name".to_owned(), json!(probe.tool));
     params.insert("arguments".to_owned(), probe.arguments.clone());

@@ -3,13 +3,13 @@
 //! It is not started again here, and not translated for. Its stderr is this process's own.
 
 use super::{
-    trace,
-    waiting::{NotSent, Waiter, Waiting, answer_lost},
+    pending_responses::{PendingResponses, RegisterError, ResponseWaiter, answer_lost},
+    trace_context,
 };
 use crate::{
-    lines::{Line, LineWriter, Lines},
-    link::{Client, Exchange, Lost, Upstream},
-    wire::{Id, Kind, Message},
+    layer::{Client, NoResponse, RequestContext, Upstream},
+    lines::{InputLine, LineReader, LineWriter},
+    wire::{Message, MessageKind, RequestId},
 };
 use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,7 +37,7 @@ const END_WITHIN: Duration = Duration::from_millis(1_200);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartFault {
+pub enum StartError {
     /// There is no command.
     #[error("no command is given: write the server's own after `--`")]
     NoCommand,
@@ -53,10 +53,10 @@ pub enum StartFault {
 
 /// A child that is a server.
 #[derive(Debug)]
-pub struct Child {
+pub struct ChildServer {
     /// Taken away to close it.
     input: Mutex<Option<LineWriter>>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<PendingResponses>,
     /// Ends with the child.
     reading: Mutex<Option<JoinHandle<()>>>,
     /// Cancelled before the child is waited for, so that until then its number is its own.
@@ -64,14 +64,14 @@ pub struct Child {
     number: Option<Pid>,
 }
 
-impl Child {
+impl ChildServer {
     /// Starts the server. What it says of its own accord goes to `client`.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(command: &[OsString], client: Arc<dyn Client>) -> Result<Self, StartFault> {
-        let (program, arguments) = command.split_first().ok_or(StartFault::NoCommand)?;
-        let fault = |why| StartFault::Start {
+    pub fn start(command: &[OsString], client: Arc<dyn Client>) -> Result<Self, StartError> {
+        let (program, arguments) = command.split_first().ok_or(StartError::NoCommand)?;
+        let fault = |why| StartError::Start {
             command: program.to_string_lossy().into_owned(),
             why,
         };
@@ -86,12 +86,12 @@ impl Child {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(fault(io::Error::other("it has no standard streams")));
         };
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(PendingResponses::default());
         let (ended, number) = (
             CancellationToken::new(),
             child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)),
         );
-        let reading = Reading {
+        let reading = OutputReader {
             child,
             waiting: Arc::clone(&waiting),
             client,
@@ -120,36 +120,42 @@ impl Child {
     }
 
     /// Sends a request, and waits for its response.
-    pub(super) async fn request(&self, request: Message) -> Result<Message, Lost> {
-        let id = request.id().cloned().ok_or_else(|| Lost {
+    pub(super) async fn send_request(&self, request: Message) -> Result<Message, NoResponse> {
+        let id = request.id().cloned().ok_or_else(|| NoResponse {
             reason: "it is no request".to_owned(),
             sent: false,
         })?;
         let (waiter, response) = oneshot::channel();
-        self.send(&id, request, Waiter::Asked(waiter)).await?;
+        self.send(&id, request, ResponseWaiter::Asked(waiter))
+            .await?;
         response.await.map_err(|_| ended(true))
     }
 
     /// Has the message written. Whether it is read is not known by that.
-    async fn write(&self, message: Message) -> Result<(), Lost> {
+    async fn write(&self, message: Message) -> Result<(), NoResponse> {
         let input = self
             .input
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let written = match input {
-            Some(input) => input.put(message).await.is_ok(),
+            Some(input) => input.send(message).await.is_ok(),
             None => false,
         };
         if written { Ok(()) } else { Err(ended(false)) }
     }
 
-    async fn send(&self, id: &Id, request: Message, waiter: Waiter) -> Result<(), Lost> {
+    async fn send(
+        &self,
+        id: &RequestId,
+        request: Message,
+        waiter: ResponseWaiter,
+    ) -> Result<(), NoResponse> {
         self.waiting
             .add(id.clone(), waiter)
             .map_err(|not_sent| match not_sent {
-                NotSent::Lost => ended(false),
-                NotSent::SameId => Lost {
+                RegisterError::Lost => ended(false),
+                RegisterError::SameId => NoResponse {
                     reason: format!("a request of the id {id} is not answered yet"),
                     sent: false,
                 },
@@ -163,26 +169,30 @@ impl Child {
 }
 
 #[async_trait]
-impl Upstream for Child {
-    async fn pass(&self, message: Message, exchange: &Exchange) {
+impl Upstream for ChildServer {
+    async fn forward(&self, message: Message, context: &RequestContext) {
         let id = message
             .id()
-            .filter(|_| message.kind() == Kind::Request)
+            .filter(|_| message.kind() == MessageKind::Request)
             .cloned();
         let Some(id) = id else {
             return self.tell(message).await;
         };
-        let message = trace::carried(message, &exchange.headers);
+        let message = trace_context::carried(message, &context.headers);
         if let Err(lost) = self
-            .send(&id, message, Waiter::Passes(exchange.clone()))
+            .send(&id, message, ResponseWaiter::Passes(context.clone()))
             .await
         {
-            answer_lost(&id, exchange, &lost).await;
+            answer_lost(&id, context, &lost).await;
         }
     }
 
-    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
-        self.request(trace::carried(request, &exchange.headers))
+    async fn request(
+        &self,
+        request: Message,
+        context: &RequestContext,
+    ) -> Result<Message, NoResponse> {
+        self.send_request(trace_context::carried(request, &context.headers))
             .await
     }
 
@@ -208,7 +218,7 @@ impl Upstream for Child {
     }
 }
 
-impl Child {
+impl ChildServer {
     /// Tells the child to end.
     fn terminate(&self) {
         if let Some(number) = self.number.filter(|_| !self.ended.is_cancelled())
@@ -219,7 +229,7 @@ impl Child {
     }
 }
 
-impl Drop for Child {
+impl Drop for ChildServer {
     /// Nobody speaks to the child any longer: it is killed as the task that owns it is dropped.
     fn drop(&mut self) {
         if let Some(reading) = self
@@ -233,27 +243,27 @@ impl Drop for Child {
     }
 }
 
-fn ended(sent: bool) -> Lost {
-    Lost {
+fn ended(sent: bool) -> NoResponse {
+    NoResponse {
         reason: "the server ended".to_owned(),
         sent,
     }
 }
 
 /// What goes on as long as the child writes.
-struct Reading {
-    child: tokio::process::Child,
-    waiting: Arc<Waiting>,
+struct OutputReader {
+    child: tokio::process::ChildServer,
+    waiting: Arc<PendingResponses>,
     client: Arc<dyn Client>,
     ended: DropGuard,
 }
 
-impl Reading {
+impl OutputReader {
     /// Reads what the child writes until it ends; then nobody waits in vain.
     async fn read(mut self, output: ChildStdout) {
-        let mut lines = Lines::of(output);
+        let mut lines = LineReader::of(output);
         while let Some(line) = lines.next().await {
-            let Line::Read(line) = line else {
+            let InputLine::Read(line) = line else {
                 tracing::warn!("the server wrote a line that is too long, which is skipped");
                 continue;
             };
@@ -278,8 +288,8 @@ impl Reading {
 }
 
 /// Takes in one message of the server.
-async fn take_in(message: Message, waiting: &Waiting, client: &Arc<dyn Client>) {
-    let is_response = matches!(message.kind(), Kind::Result | Kind::Error);
+async fn take_in(message: Message, waiting: &PendingResponses, client: &Arc<dyn Client>) {
+    let is_response = matches!(message.kind(), MessageKind::Result | MessageKind::Error);
     // A client that has gone reads nothing, and closes its own stream besides.
     match message
         .id()
@@ -287,11 +297,11 @@ async fn take_in(message: Message, waiting: &Waiting, client: &Arc<dyn Client>) 
         .map(|id| waiting.take(id))
     {
         None if is_response => tracing::warn!("the server answered a request without saying which"),
-        None => client.put(message).await.unwrap_or_default(),
-        Some(Some(Waiter::Passes(exchange))) => {
-            exchange.client.put(message).await.unwrap_or_default()
+        None => client.send(message).await.unwrap_or_default(),
+        Some(Some(ResponseWaiter::Passes(context))) => {
+            context.client.send(message).await.unwrap_or_default()
         }
-        Some(Some(Waiter::Asked(asked))) => drop(asked.send(message)),
+        Some(Some(ResponseWaiter::Asked(asked))) => drop(asked.send(message)),
         Some(None) => tracing::warn!("the server answered a request that nobody made, or twice"),
     }
 }

@@ -5,17 +5,17 @@
 //! looked into the message. The transport of 2024-11-05 (two addresses) is not spoken.
 
 mod endpoint;
-mod events;
+mod event_stream;
 mod headers;
 mod post;
-mod standing;
+mod server_stream;
 
-pub use endpoint::{Endpoint, EndpointFault};
+pub use endpoint::{EndpointError, ServerEndpoint};
 
-use super::waiting::answer_lost;
+use super::pending_responses::answer_lost;
 use crate::{
-    link::{Client, Exchange, Lost, Upstream},
-    wire::{Id, Kind, Members, Message, header, meta, method},
+    layer::{Client, NoResponse, RequestContext, Upstream},
+    wire::{JsonMembers, Message, MessageKind, RequestId, header, meta, method},
 };
 use async_trait::async_trait;
 use hyper::HeaderMap;
@@ -34,28 +34,28 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// A connection to a server on the network.
 #[derive(Debug)]
-pub struct Http {
-    shared: Arc<Shared>,
+pub struct HttpUpstream {
+    shared: Arc<HttpConnection>,
     tasks: TaskTracker,
 }
 
 /// What all requests of a connection share.
 #[derive(Debug)]
-struct Shared {
-    endpoint: Arc<Endpoint>,
+struct HttpConnection {
+    endpoint: Arc<ServerEndpoint>,
     /// Where goes what no request caused.
     client: Arc<dyn Client>,
-    session: Mutex<Session>,
+    session: Mutex<UpstreamSession>,
     /// Held while a session is opened anew.
     opening: tokio::sync::Mutex<()>,
     /// The requests of the newer era under way: closing their streams cancels them.
-    passing: Mutex<HashMap<(u64, Id), CancellationToken>>,
+    passing: Mutex<HashMap<(u64, RequestId), CancellationToken>>,
     closing: CancellationToken,
 }
 
 /// What a server of the older era keeps for us.
 #[derive(Debug, Clone, Default)]
-struct Session {
+struct UpstreamSession {
     id: Option<String>,
     /// The protocol version that was agreed.
     version: Option<String>,
@@ -69,11 +69,11 @@ struct Session {
     is_listening: bool,
 }
 
-impl Http {
+impl HttpUpstream {
     /// A connection to the server. Nothing is sent yet. What the server says of its own accord goes to `client`.
     #[must_use]
-    pub fn to(endpoint: Arc<Endpoint>, client: Arc<dyn Client>) -> Self {
-        let shared = Shared {
+    pub fn to(endpoint: Arc<ServerEndpoint>, client: Arc<dyn Client>) -> Self {
+        let shared = HttpConnection {
             endpoint,
             client,
             session: Mutex::default(),
@@ -87,9 +87,9 @@ impl Http {
         }
     }
 
-    fn pass_request(&self, id: Id, request: Message, exchange: &Exchange) {
-        let (shared, exchange) = (Arc::clone(&self.shared), exchange.clone());
-        let cancelled = shared.begin(&id, &request, &exchange);
+    fn pass_request(&self, id: RequestId, request: Message, context: &RequestContext) {
+        let (shared, context) = (Arc::clone(&self.shared), context.clone());
+        let cancelled = shared.begin(&id, &request, &context);
         let stands = request.asks(method::LISTEN);
         self.tasks.spawn(async move {
             let closing = async {
@@ -99,24 +99,24 @@ impl Http {
                 }
             };
             tokio::select! {
-                answered = post::ask(&shared, &request, &exchange) => match answered {
-                    Ok(response) => exchange.client.put(response).await.unwrap_or_default(),
-                    Err(lost) => answer_lost(&id, &exchange, &lost).await,
+                answered = post::ask(&shared, &request, &context) => match answered {
+                    Ok(response) => context.client.send(response).await.unwrap_or_default(),
+                    Err(lost) => answer_lost(&id, &context, &lost).await,
                 },
                 // Dropping a stream of the newer era cancels its request.
                 () = cancelled.cancelled() => {}
                 () = closing => {}
             }
-            shared.end(&id, &exchange);
+            shared.end(&id, &context);
         });
     }
 
     /// Hands over what wants no response.
-    async fn notify(&self, message: Message, exchange: &Exchange) {
-        let (shared, exchange) = (Arc::clone(&self.shared), exchange.clone());
+    async fn notify(&self, message: Message, context: &RequestContext) {
+        let (shared, context) = (Arc::clone(&self.shared), context.clone());
         let is_initialized = message.method() == Some(method::INITIALIZED);
         let sent = self.tasks.spawn(async move {
-            if let Err(lost) = post::send(&shared, &message, &exchange).await {
+            if let Err(lost) = post::send(&shared, &message, &context).await {
                 tracing::warn!(%lost, "a message did not reach the server");
             }
         });
@@ -138,40 +138,45 @@ impl Http {
             opens
         };
         if opens {
-            self.tasks.spawn(standing::follow(Arc::clone(&self.shared)));
+            self.tasks
+                .spawn(server_stream::follow(Arc::clone(&self.shared)));
         }
     }
 }
 
 #[async_trait]
-impl Upstream for Http {
-    async fn pass(&self, message: Message, exchange: &Exchange) {
+impl Upstream for HttpUpstream {
+    async fn forward(&self, message: Message, context: &RequestContext) {
         match message
             .id()
-            .filter(|_| message.kind() == Kind::Request)
+            .filter(|_| message.kind() == MessageKind::Request)
             .cloned()
         {
-            Some(id) => self.pass_request(id, message, exchange),
-            None if self.shared.cancels(&message, exchange) => {}
-            None => self.notify(message, exchange).await,
+            Some(id) => self.pass_request(id, message, context),
+            None if self.shared.cancels(&message, context) => {}
+            None => self.notify(message, context).await,
         }
     }
 
-    async fn ask(&self, request: Message, exchange: &Exchange) -> Result<Message, Lost> {
-        let (shared, exchange) = (Arc::clone(&self.shared), exchange.clone());
+    async fn request(
+        &self,
+        request: Message,
+        context: &RequestContext,
+    ) -> Result<Message, NoResponse> {
+        let (shared, context) = (Arc::clone(&self.shared), context.clone());
         // In a task of its own, so that who drops this future does not break the request off.
         let asked = self
             .tasks
-            .spawn(async move { post::ask(&shared, &request, &exchange).await });
+            .spawn(async move { post::ask(&shared, &request, &context).await });
         asked.await.unwrap_or_else(|_| {
-            Err(Lost {
+            Err(NoResponse {
                 reason: "the request was given up".to_owned(),
                 sent: true,
             })
         })
     }
 
-    async fn listen(&self, _: &Exchange) {
+    async fn listen(&self, _: &RequestContext) {
         self.shared.session().is_wanted = true;
         self.listen_if_wanted();
     }
@@ -194,51 +199,56 @@ impl Upstream for Http {
     }
 }
 
-impl Shared {
-    fn session(&self) -> MutexGuard<'_, Session> {
+impl HttpConnection {
+    fn session(&self) -> MutexGuard<'_, UpstreamSession> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn passing(&self) -> MutexGuard<'_, HashMap<(u64, Id), CancellationToken>> {
+    fn passing(&self) -> MutexGuard<'_, HashMap<(u64, RequestId), CancellationToken>> {
         self.passing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has a request of the newer era be cancelled by its client, or by its going away. Others are not cancelled so.
-    fn begin(&self, id: &Id, request: &Message, exchange: &Exchange) -> CancellationToken {
+    fn begin(
+        &self,
+        id: &RequestId,
+        request: &Message,
+        context: &RequestContext,
+    ) -> CancellationToken {
         if request.own_version().is_none() {
             return CancellationToken::new();
         }
-        let cancelled = exchange.nobody_waits.child_token();
+        let cancelled = context.cancellation.child_token();
         self.passing()
-            .insert((exchange.caller.number, id.clone()), cancelled.clone());
+            .insert((context.caller.number, id.clone()), cancelled.clone());
         cancelled
     }
 
-    fn end(&self, id: &Id, exchange: &Exchange) {
-        self.passing().remove(&(exchange.caller.number, id.clone()));
+    fn end(&self, id: &RequestId, context: &RequestContext) {
+        self.passing().remove(&(context.caller.number, id.clone()));
     }
 
     /// Whether the message cancels a request of the newer era. That is said by closing its stream.
-    fn cancels(&self, message: &Message, exchange: &Exchange) -> bool {
+    fn cancels(&self, message: &Message, context: &RequestContext) -> bool {
         if message.method() != Some(method::CANCELLED) {
             return false;
         }
         let id = message
             .body()
-            .and_then(|params| Id::read(Members::read(params).ok()?.get("requestId")?));
+            .and_then(|params| RequestId::read(JsonMembers::read(params).ok()?.get("requestId")?));
         let Some(id) = id else { return false };
-        let cancelled = self.passing().remove(&(exchange.caller.number, id));
+        let cancelled = self.passing().remove(&(context.caller.number, id));
         cancelled.inspect(CancellationToken::cancel).is_some()
     }
 
     /// Learns from the answer to `initialize` what has to be said from now on.
     fn opened(&self, request: &Message, response: &Message, headers: &HeaderMap) {
-        if !request.asks(method::INITIALIZE) || response.kind() != Kind::Result {
+        if !request.asks(method::INITIALIZE) || response.kind() != MessageKind::Result {
             return;
         }
         let result = response
             .body()
-            .and_then(|result| Members::read(result).ok())
+            .and_then(|result| JsonMembers::read(result).ok())
             .unwrap_or_default();
         let id = headers
             .get(header::SESSION)
@@ -252,7 +262,7 @@ impl Shared {
     }
 
     /// Takes in what came on the stream of a request besides its response, or without a request.
-    async fn take_in(&self, message: Message, exchange: Option<&Exchange>) {
+    async fn take_in(&self, message: Message, context: Option<&RequestContext>) {
         if message.is_response() {
             tracing::warn!("the server answered a request that nobody made here, or twice");
             return;
@@ -263,12 +273,12 @@ impl Shared {
             && !message
                 .body()
                 .is_some_and(|params| params.contains(meta::SUBSCRIPTION));
-        if let Some(exchange) = exchange.filter(|_| !is_for_all)
-            && exchange.client.put(message.clone()).await.is_ok()
+        if let Some(context) = context.filter(|_| !is_for_all)
+            && context.client.send(message.clone()).await.is_ok()
         {
             return;
         }
         // A client that has gone reads nothing.
-        self.client.put(message).await.unwrap_or_default();
+        self.client.send(message).await.unwrap_or_default();
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The id of a request. Two spellings of one id are equal; the spelling itself stays in the message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Id {
+pub enum RequestId {
     /// A whole number.
     Number(i64),
     /// A text.
@@ -13,7 +13,7 @@ pub enum Id {
     Other(Box<str>),
 }
 
-impl Id {
+impl RequestId {
     /// Reads the JSON of an id; none: it is `null`, a list or an object, which no id is.
     pub(crate) fn read(json: &str) -> Option<Self> {
         match json.as_bytes().first()? {
@@ -40,7 +40,7 @@ impl Id {
     }
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_json())
     }
@@ -52,10 +52,10 @@ mod tests {
 
     #[test]
     fn two_spellings_of_one_id_are_equal_and_no_others_are() {
-        assert_eq!(Id::read(r#""ab""#), Id::read(r#""a\u0062""#));
-        assert_ne!(Id::read("1"), Id::read(r#""1""#));
-        assert_ne!(Id::read("1"), Id::read("1.5"));
-        assert_eq!(Id::read("null"), None);
-        assert_eq!(Id::read("{}"), None);
+        assert_eq!(RequestId::read(r#""ab""#), RequestId::read(r#""a\u0062""#));
+        assert_ne!(RequestId::read("1"), RequestId::read(r#""1""#));
+        assert_ne!(RequestId::read("1"), RequestId::read("1.5"));
+        assert_eq!(RequestId::read("null"), None);
+        assert_eq!(RequestId::read("{}"), None);
     }
 }

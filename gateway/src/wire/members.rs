@@ -11,9 +11,9 @@ use std::fmt;
 /// An object whose members keep order and spelling. A name that occurs twice is an error: two readers of such an object
 /// may see two different ones.
 #[derive(Clone, Default)]
-pub struct Members(Vec<(String, Box<RawValue>)>);
+pub struct JsonMembers(Vec<(String, Box<RawValue>)>);
 
-impl Members {
+impl JsonMembers {
     /// Reads an object.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Members {
     }
 }
 
-impl fmt::Debug for Members {
+impl fmt::Debug for JsonMembers {
     /// Names only: values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
@@ -85,7 +85,7 @@ impl fmt::Debug for Members {
     }
 }
 
-impl Serialize for Members {
+impl Serialize for JsonMembers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in &self.0 {
@@ -95,18 +95,18 @@ impl Serialize for Members {
     }
 }
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for JsonMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Members;
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = JsonMembers;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::default();
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonMembers, A::Error> {
+                let mut members = JsonMembers::default();
                 while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if members.get(&name).is_some() {
                         return Err(serde::de::Error::custom(format_args!(
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for Members {
                 Ok(members)
             }
         }
-        deserializer.deserialize_map(Read)
+        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_not_touched_keeps_order_spelling_and_digits() {
         let mut members =
-            Members::read(r#"{"z":1.10,"big":123456789012345678901234567890,"a":"\u0041"}"#)
+            JsonMembers::read(r#"{"z":1.10,"big":123456789012345678901234567890,"a":"\u0041"}"#)
                 .unwrap();
         members.set("new", &true).unwrap();
         members.remove("z");
@@ -144,6 +144,6 @@ mod tests {
 
     #[test]
     fn a_member_that_stands_there_twice_is_an_error() {
-        assert!(Members::read(r#"{"a":1,"\u0061":2}"#).is_err());
+        assert!(JsonMembers::read(r#"{"a":1,"\u0061":2}"#).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! One message: its text, and where its parts lie in it.
 
-use super::{Fault, FaultCode, Id, Members, meta};
+use super::{ErrorCode, JsonMembers, ProtocolError, RequestId, meta};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, ops::Range};
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageKind {
     /// A request, which wants a response.
     Request,
     /// A notification, which wants none.
@@ -22,19 +22,19 @@ pub enum Kind {
 /// Why a text is no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{fault}")]
-pub struct Unreadable {
+pub struct InvalidMessage {
     /// What to answer.
-    pub fault: Fault,
+    pub fault: ProtocolError,
     /// Whom, where that much could be read.
-    pub id: Option<Id>,
+    pub id: Option<RequestId>,
 }
 
 /// A JSON-RPC message. Cheap to clone. Debug output tells neither parameters nor results.
 #[derive(Clone)]
 pub struct Message {
     text: Bytes,
-    kind: Kind,
-    id: Option<(Id, Range<usize>)>,
+    kind: MessageKind,
+    id: Option<(RequestId, Range<usize>)>,
     method: Option<Box<str>>,
     /// Parameters, result or error, whichever it has.
     body: Option<Range<usize>>,
@@ -42,7 +42,7 @@ pub struct Message {
 
 /// The members that say what a message is. One that stands there twice is an error.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct RawEnvelope<'a> {
     #[serde(borrow)]
     jsonrpc: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -57,7 +57,7 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> RawEnvelope<'a> {
     fn read(text: &'a str) -> Result<Self, serde_json::Error> {
         // A list would be taken for the members in their order.
         if text.trim_ascii_start().starts_with('[') {
@@ -80,33 +80,33 @@ impl Message {
     ///
     /// # Errors
     /// If the text is no JSON, or no message.
-    pub fn read(text: impl Into<Bytes>) -> Result<Self, Unreadable> {
+    pub fn read(text: impl Into<Bytes>) -> Result<Self, InvalidMessage> {
         let mut text: Bytes = text.into();
         text.truncate(text.trim_ascii_end().len());
-        let unreadable = |code, what: String| Unreadable {
-            fault: Fault::new(code, what),
+        let unreadable = |code, what: String| InvalidMessage {
+            fault: ProtocolError::new(code, what),
             id: None,
         };
         let written = std::str::from_utf8(&text).map_err(|error| {
             unreadable(
-                FaultCode::Parse,
+                ErrorCode::Parse,
                 format!("the message is no UTF-8: {error}"),
             )
         })?;
-        let envelope = Envelope::read(written).map_err(|error| {
+        let envelope = RawEnvelope::read(written).map_err(|error| {
             let code = if error.is_data() {
-                FaultCode::InvalidRequest
+                ErrorCode::InvalidRequest
             } else {
-                FaultCode::Parse
+                ErrorCode::Parse
             };
             unreadable(code, format!("the message cannot be read: {error}"))
         })?;
         let id = envelope
             .id
-            .and_then(|raw| Some((Id::read(raw.get())?, within(written, raw.get()))));
+            .and_then(|raw| Some((RequestId::read(raw.get())?, within(written, raw.get()))));
         let sort = sort(&envelope, id.is_some());
-        let (kind, body) = sort.map_err(|what| Unreadable {
-            fault: Fault::new(FaultCode::InvalidRequest, what),
+        let (kind, body) = sort.map_err(|what| InvalidMessage {
+            fault: ProtocolError::new(ErrorCode::InvalidRequest, what),
             id: id.as_ref().map(|(id, _)| id.clone()),
         })?;
         let body = body.map(|raw| within(written, raw.get()));
@@ -123,7 +123,7 @@ impl Message {
     }
 
     /// Reads what came at once: one message, or a list of them, as 2025-03-26 knows it.
-    pub fn read_all(text: impl Into<Bytes>) -> Vec<Result<Self, Unreadable>> {
+    pub fn read_all(text: impl Into<Bytes>) -> Vec<Result<Self, InvalidMessage>> {
         let text: Bytes = text.into();
         let whole = || -> Option<Vec<&RawValue>> { serde_json::from_slice(&text).ok() };
         match text.trim_ascii_start().first() {
@@ -140,7 +140,7 @@ impl Message {
 
     /// A request of this side.
     #[must_use]
-    pub fn request(id: &Id, method: &str, params: &str) -> Self {
+    pub fn request(id: &RequestId, method: &str, params: &str) -> Self {
         let method_json = serde_json::Value::from(method);
         Self::written(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":{method_json},"params":{params}}}"#
@@ -158,8 +158,8 @@ impl Message {
 
     /// A response of this side: `member` is `result` or `error`, and `json` its value.
     #[must_use]
-    pub fn response(id: Option<&Id>, member: &str, json: &str) -> Self {
-        let id = id.map_or_else(|| "null".to_owned(), Id::to_json);
+    pub fn response(id: Option<&RequestId>, member: &str, json: &str) -> Self {
+        let id = id.map_or_else(|| "null".to_owned(), RequestId::to_json);
         Self::written(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"{member}":{json}}}"#
         ))
@@ -171,7 +171,7 @@ impl Message {
             text: Bytes::from_static(
                 br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}"#,
             ),
-            kind: Kind::Error,
+            kind: MessageKind::Error,
             id: unreadable.id.map(|id| (id, 0..0)),
             method: None,
             body: None,
@@ -189,7 +189,7 @@ impl Message {
 
     /// The same message under another id.
     #[must_use]
-    pub fn with_id(&self, id: &Id) -> Self {
+    pub fn with_id(&self, id: &RequestId) -> Self {
         match &self.id {
             Some((_, range)) => Self::written(self.spliced(range, &id.to_json())),
             None => self.clone(),
@@ -217,13 +217,13 @@ impl Message {
 
     /// What it is.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.kind
     }
 
     /// Its id.
     #[must_use]
-    pub fn id(&self) -> Option<&Id> {
+    pub fn id(&self) -> Option<&RequestId> {
         self.id.as_ref().map(|(id, _)| id)
     }
 
@@ -245,7 +245,7 @@ impl Message {
         let body = self
             .body()
             .filter(|body| body.contains(meta::PROTOCOL_VERSION))?;
-        Members::read(body)
+        JsonMembers::read(body)
             .ok()?
             .object("_meta")
             .ok()?
@@ -255,13 +255,13 @@ impl Message {
     /// Whether it answers a request.
     #[must_use]
     pub fn is_response(&self) -> bool {
-        matches!(self.kind, Kind::Result | Kind::Error)
+        matches!(self.kind, MessageKind::Result | MessageKind::Error)
     }
 
     /// Whether it is the request of this method.
     #[must_use]
     pub fn asks(&self, method: &str) -> bool {
-        self.kind == Kind::Request && self.method() == Some(method)
+        self.kind == MessageKind::Request && self.method() == Some(method)
     }
 }
 
@@ -277,7 +277,10 @@ impl fmt::Debug for Message {
 }
 
 /// Which kind it is, and which member is its body.
-fn sort<'a>(envelope: &Envelope<'a>, has_id: bool) -> Result<(Kind, Option<&'a RawValue>), String> {
+fn sort<'a>(
+    envelope: &RawEnvelope<'a>,
+    has_id: bool,
+) -> Result<(MessageKind, Option<&'a RawValue>), String> {
     if envelope.jsonrpc.as_deref() != Some("2.0") {
         return Err(r#"the message is no JSON-RPC 2.0: write `"jsonrpc": "2.0"`"#.to_owned());
     }
@@ -287,11 +290,11 @@ fn sort<'a>(envelope: &Envelope<'a>, has_id: bool) -> Result<(Kind, Option<&'a R
         envelope.result,
         envelope.error,
     ) {
-        (Some(_), true, None, None) if has_id => Ok((Kind::Request, envelope.params)),
+        (Some(_), true, None, None) if has_id => Ok((MessageKind::Request, envelope.params)),
         (Some(_), true, None, None) => Err("the id of a request is a number or a text".to_owned()),
-        (Some(_), false, None, None) => Ok((Kind::Notification, envelope.params)),
-        (None, _, Some(result), None) if has_id => Ok((Kind::Result, Some(result))),
-        (None, _, None, Some(error)) => Ok((Kind::Error, Some(error))),
+        (Some(_), false, None, None) => Ok((MessageKind::Notification, envelope.params)),
+        (None, _, Some(result), None) if has_id => Ok((MessageKind::Result, Some(result))),
+        (None, _, None, Some(error)) => Ok((MessageKind::Error, Some(error))),
         _ => Err("the message is neither a request nor a notification nor a response".to_owned()),
     }
 }
@@ -315,10 +318,10 @@ mod tests {
         assert_eq!(message.text(), text);
         assert_eq!(
             (message.kind(), message.method(), message.body()),
-            (Kind::Request, Some("a/b"), Some(r#"{"p":1.0}"#))
+            (MessageKind::Request, Some("a/b"), Some(r#"{"p":1.0}"#))
         );
         assert_eq!(
-            message.with_id(&Id::Number(9)).text(),
+            message.with_id(&RequestId::Number(9)).text(),
             text.replace(r#""7""#, "9")
         );
         assert_eq!(
@@ -335,7 +338,7 @@ mod tests {
         assert_eq!(read[0].as_ref().unwrap().method(), Some("a"));
         assert_eq!(
             read[1].as_ref().unwrap_err().fault.code,
-            FaultCode::InvalidRequest
+            ErrorCode::InvalidRequest
         );
         assert_eq!(Message::read_all("[]").len(), 1);
     }
@@ -347,33 +350,33 @@ mod tests {
                 .map(|message| message.kind())
                 .map_err(|bad| bad.fault.code)
         };
-        assert_eq!(code("{"), Err(FaultCode::Parse));
-        assert_eq!(code("\u{0}"), Err(FaultCode::Parse));
-        assert_eq!(code("[]"), Err(FaultCode::InvalidRequest));
-        assert_eq!(code(r#"{"jsonrpc":"2.0"}"#), Err(FaultCode::InvalidRequest));
+        assert_eq!(code("{"), Err(ErrorCode::Parse));
+        assert_eq!(code("\u{0}"), Err(ErrorCode::Parse));
+        assert_eq!(code("[]"), Err(ErrorCode::InvalidRequest));
+        assert_eq!(code(r#"{"jsonrpc":"2.0"}"#), Err(ErrorCode::InvalidRequest));
         assert_eq!(
             code(r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#),
-            Err(FaultCode::InvalidRequest)
+            Err(ErrorCode::InvalidRequest)
         );
         assert_eq!(
             code(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#),
-            Err(FaultCode::InvalidRequest)
+            Err(ErrorCode::InvalidRequest)
         );
         assert_eq!(
             code(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#),
-            Err(FaultCode::InvalidRequest)
+            Err(ErrorCode::InvalidRequest)
         );
         assert_eq!(
             code(r#"{"jsonrpc":"2.0","method":"a"}"#),
-            Ok(Kind::Notification)
+            Ok(MessageKind::Notification)
         );
         assert_eq!(
             code(r#"{"jsonrpc":"2.0","id":1,"result":null}"#),
-            Ok(Kind::Result)
+            Ok(MessageKind::Result)
         );
         assert_eq!(
             code(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#),
-            Ok(Kind::Error)
+            Ok(MessageKind::Error)
         );
     }
 }

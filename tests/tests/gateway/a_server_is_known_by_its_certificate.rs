@@ -2,7 +2,7 @@
 //! somebody else answers in its place, nothing is sent: neither the call nor the secret in its head.
 
 use crate::{
-    far::{Came, Far, Heard, ask, exchange, json_of, result, status},
+    far::{Came, Far, Heard, ask, context, json_of, result, status},
     peers,
 };
 use rustls::{
@@ -11,8 +11,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use semel_mcp::{
-    link::Upstream,
-    upstream::{Endpoint, Http},
+    layer::Upstream,
+    upstream::{ServerEndpoint, HttpUpstream},
 };
 use serde_json::{Value, json};
 use std::{
@@ -163,11 +163,11 @@ fn plain(speaks: bool) -> String {
 
 /// A server that takes a connection and says nothing is not waited for as one that works.
 async fn silence() {
-    let endpoint = Endpoint::new(&plain(false), &[]).unwrap();
+    let endpoint = ServerEndpoint::new(&plain(false), &[]).unwrap();
     let client = Arc::new(Heard::default());
-    let connection = Http::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
+    let connection = HttpUpstream::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
     let lost = connection
-        .ask(ask(1, "tools/call"), &exchange(&client))
+        .request(ask(1, "tools/call"), &context(&client))
         .await
         .unwrap_err();
     assert!(

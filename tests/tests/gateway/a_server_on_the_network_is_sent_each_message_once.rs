@@ -1,10 +1,10 @@
 //! The network between the gateway and a server breaks in the middle of a payment. Whoever sends it again to be safe pays
 //! twice; whoever says that it was not sent lies. It is sent once, and said to be open what became of it.
 
-use crate::far::{Came, Far, Heard, ask, event, events_of, exchange, json_of, result, status};
+use crate::far::{Came, Far, Heard, ask, event, events_of, context, json_of, result, status};
 use semel_mcp::{
-    link::Upstream,
-    upstream::{Endpoint, Http},
+    layer::Upstream,
+    upstream::{ServerEndpoint, HttpUpstream},
     wire::Message,
 };
 use serde_json::json;
@@ -51,7 +51,7 @@ async fn a_stream_that_breaks_at_any_event_is_read_on_and_nothing_is_sent_again(
         let client = Arc::new(Heard::default());
         let connection = far.connection(Arc::<Heard>::clone(&client));
         let response = connection
-            .ask(ask(1, "tools/call"), &exchange(&client))
+            .request(ask(1, "tools/call"), &context(&client))
             .await
             .unwrap();
         assert_eq!(response.body(), Some("{}"));
@@ -72,7 +72,7 @@ async fn where_it_cannot_be_read_on_it_is_open_what_became_of_the_request() {
         let client = Arc::new(Heard::default());
         let lost = far
             .connection(Arc::<Heard>::clone(&client))
-            .ask(ask(1, "tools/call"), &exchange(&client))
+            .request(ask(1, "tools/call"), &context(&client))
             .await;
         assert!(lost.unwrap_err().sent, "cut after {cut}");
         assert_eq!(far.came(is_call).len(), 1);
@@ -88,7 +88,7 @@ async fn a_connection_that_breaks_at_any_byte_of_the_response_leaves_it_open() {
         let client = Arc::new(Heard::default());
         let answered = far
             .connection(Arc::<Heard>::clone(&client))
-            .ask(ask(1, "tools/call"), &exchange(&client))
+            .request(ask(1, "tools/call"), &context(&client))
             .await;
         match answered {
             Ok(response) => assert_eq!((response.body(), cut), (Some("{}"), whole.len())),
@@ -105,10 +105,10 @@ async fn only_what_cannot_have_arrived_was_not_sent() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let endpoint = Endpoint::new(&format!("http://{nobody}/mcp"), &[]).unwrap();
-    let connection = Http::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
+    let endpoint = ServerEndpoint::new(&format!("http://{nobody}/mcp"), &[]).unwrap();
+    let connection = HttpUpstream::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
     let lost = connection
-        .ask(ask(1, "tools/call"), &exchange(&client))
+        .request(ask(1, "tools/call"), &context(&client))
         .await
         .unwrap_err();
     assert!(!lost.sent, "{lost}");
@@ -116,7 +116,7 @@ async fn only_what_cannot_have_arrived_was_not_sent() {
         let far = Far::answering(move |_| status(code)).await;
         let lost = far
             .connection(Arc::<Heard>::clone(&client))
-            .ask(ask(1, "tools/call"), &exchange(&client))
+            .request(ask(1, "tools/call"), &context(&client))
             .await;
         assert!(lost.unwrap_err().sent, "the control: {code}");
     }
@@ -145,17 +145,17 @@ async fn a_session_that_the_server_forgot_is_opened_again_for_the_next_request()
     let client = Arc::new(Heard::default());
     let connection = far.connection(Arc::<Heard>::clone(&client));
     connection
-        .ask(ask(0, "initialize"), &exchange(&client))
+        .request(ask(0, "initialize"), &context(&client))
         .await
         .unwrap();
     connection
-        .pass(
+        .forward(
             Message::notification("notifications/initialized", "{}"),
-            &exchange(&client),
+            &context(&client),
         )
         .await;
     let lost = connection
-        .ask(ask(1, "tools/call"), &exchange(&client))
+        .request(ask(1, "tools/call"), &context(&client))
         .await
         .unwrap_err();
     assert!(
@@ -163,7 +163,7 @@ async fn a_session_that_the_server_forgot_is_opened_again_for_the_next_request()
         "a session that is not there has run nothing: {lost}"
     );
     connection
-        .ask(ask(2, "tools/call"), &exchange(&client))
+        .request(ask(2, "tools/call"), &context(&client))
         .await
         .unwrap();
     let calls: Vec<_> = far
@@ -196,18 +196,18 @@ async fn the_servers_own_stream_is_read_only_once_the_clients_is() {
     let client = Arc::new(Heard::default());
     let connection = far.connection(Arc::<Heard>::clone(&client));
     connection
-        .ask(ask(0, "initialize"), &exchange(&client))
+        .request(ask(0, "initialize"), &context(&client))
         .await
         .unwrap();
     connection
-        .pass(
+        .forward(
             Message::notification("notifications/initialized", "{}"),
-            &exchange(&client),
+            &context(&client),
         )
         .await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(far.came(Came::is_get).is_empty());
-    connection.listen(&exchange(&client)).await;
+    connection.listen(&context(&client)).await;
     client
         .wait(|message| message["method"] == "notifications/tools/list_changed")
         .await;
@@ -235,7 +235,7 @@ async fn what_a_server_says_out_of_turn_is_not_taken_for_the_answer() {
     let client = Arc::new(Heard::default());
     let response = far
         .connection(Arc::<Heard>::clone(&client))
-        .ask(ask(1, "tools/call"), &exchange(&client))
+        .request(ask(1, "tools/call"), &context(&client))
         .await;
     assert_eq!(response.unwrap().body(), Some(r#"{"right":true}"#));
     let heard: Vec<_> = client
@@ -257,7 +257,7 @@ async fn an_event_without_end_does_not_fill_the_memory() {
     let client = Arc::new(Heard::default());
     let lost = far
         .connection(Arc::<Heard>::clone(&client))
-        .ask(ask(1, "tools/call"), &exchange(&client))
+        .request(ask(1, "tools/call"), &context(&client))
         .await;
     assert!(lost.unwrap_err().sent);
 }

@@ -8,12 +8,12 @@ use crate::{
 };
 use semel::model::Tenant;
 use semel_mcp::{
-    era::Lowering,
+    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
-    link::{Caller, Connect},
-    tower::{Server, Tower},
-    upstream::Endpoint,
+    layer::{CallerIdentity, Connector},
+    stack::{ServerLocation, LayerStack},
+    upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -39,18 +39,18 @@ for line in sys.stdin:
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const STATE: &str = "vendor=1";
 
-async fn before(server: Server) -> Arc<dyn Connect> {
+async fn before(server: ServerLocation) -> Arc<dyn Connector> {
     let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",
         "",
     );
-    Arc::new(Lowering::over(Arc::new(Tower::new(guard, server))))
+    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(guard, server))))
 }
 
-fn child() -> Server {
-    Server::Command(["python3", "-c", ECHO].map(Into::into).to_vec())
+fn child() -> ServerLocation {
+    ServerLocation::Command(["python3", "-c", ECHO].map(Into::into).to_vec())
 }
 
 /// The same server on the network.
@@ -142,8 +142,8 @@ async fn a_child_is_told_the_trace_in_the_metadata() {
 #[tokio::test]
 async fn a_server_on_the_network_is_told_the_trace_as_its_client_told_it() {
     let far = far().await;
-    let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
-    let gateway = Gateway::connecting(before(Server::Endpoint(Arc::new(endpoint))).await).await;
+    let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
+    let gateway = Gateway::connecting(before(ServerLocation::Endpoint(Arc::new(endpoint))).await).await;
     for (what, answer) in answers(&gateway).await {
         if what.starts_with("metadata") {
             assert_eq!(told(&answer), (json!(PARENT), json!(STATE)), "{what}");
@@ -172,7 +172,7 @@ async fn each_call_is_told_its_own_trace_also_to_a_child_that_was_started_again(
     tokio::spawn(stdio::serve_client(
         input,
         client,
-        Caller::new(Tenant::default(), None),
+        CallerIdentity::new(Tenant::default(), None),
         upstream,
     ));
     let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });

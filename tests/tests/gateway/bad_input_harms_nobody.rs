@@ -2,19 +2,19 @@
 //! hits gets an error that its protocol knows, nothing runs twice, and the next payment is served as if nothing had been.
 
 use crate::{
-    far::{Far, Heard, ask, exchange, json_of},
-    scene::{Agent, Server as Bank, Setup, config, semel},
+    far::{Far, Heard, ask, context, json_of},
+    scene::{Agent, ServerLocation as Bank, Setup, config, semel},
     server::{Fate, Scripted},
     web::{Gateway, pay, request},
 };
 use hyper::Method;
 use semel::model::Tenant;
 use semel_mcp::{
-    era::Lowering,
+    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
-    link::{Caller, Connect, Upstream},
-    tower::{Server, Tower},
+    layer::{CallerIdentity, Connector, Upstream},
+    stack::{ServerLocation, LayerStack},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -316,7 +316,7 @@ for line in sys.stdin:
         paid()
 "#;
 
-async fn odd() -> Arc<dyn Connect> {
+async fn odd() -> Arc<dyn Connector> {
     let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
@@ -324,9 +324,9 @@ async fn odd() -> Arc<dyn Connect> {
         "",
     );
     let command = ["python3", "-c", ODD].map(Into::into).to_vec();
-    Arc::new(Lowering::over(Arc::new(Tower::new(
+    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
         guard,
-        Server::Command(command),
+        ServerLocation::Command(command),
     ))))
 }
 
@@ -337,7 +337,7 @@ async fn a_server_that_speaks_out_of_turn_is_not_taken_at_its_word() {
     tokio::spawn(stdio::serve_client(
         input,
         client,
-        Caller::new(Tenant::default(), None),
+        CallerIdentity::new(Tenant::default(), None),
         upstream,
     ));
     let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": { "roots": {} }, "clientInfo": { "name": "c", "version": "1" } });
@@ -464,7 +464,7 @@ async fn an_answer_with_too_long_a_head_leaves_open_what_became_of_the_call() {
     let connection = far.connection(Arc::<Heard>::clone(&client) as _);
     assert!(
         connection
-            .ask(ask(1, "tools/call"), &exchange(&client))
+            .request(ask(1, "tools/call"), &context(&client))
             .await
             .unwrap_err()
             .sent

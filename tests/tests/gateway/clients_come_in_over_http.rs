@@ -8,8 +8,8 @@ use crate::{
 use async_trait::async_trait;
 use hyper::{Method, StatusCode};
 use semel_mcp::{
-    link::{Client, Connect, Exchange, Lost, NoServer, Upstream},
-    wire::{Kind, Message},
+    layer::{Client, Connector, RequestContext, NoResponse, ConnectError, Upstream},
+    wire::{MessageKind, Message},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -202,8 +202,8 @@ const WORDS: u64 = 4;
 
 #[async_trait]
 impl Upstream for Talkative {
-    async fn pass(&self, message: Message, exchange: &Exchange) {
-        if message.kind() != Kind::Request {
+    async fn forward(&self, message: Message, context: &RequestContext) {
+        if message.kind() != MessageKind::Request {
             return;
         }
         if message.method() != Some("initialize") {
@@ -212,17 +212,17 @@ impl Upstream for Talkative {
                     "notifications/message",
                     &json!({ "data": word }).to_string(),
                 );
-                exchange.client.put(said).await.unwrap();
+                context.client.send(said).await.unwrap();
             }
         }
-        exchange
+        context
             .client
-            .put(Message::response(message.id(), "result", "{}"))
+            .send(Message::response(message.id(), "result", "{}"))
             .await
             .unwrap();
     }
 
-    async fn ask(&self, _: Message, _: &Exchange) -> Result<Message, Lost> {
+    async fn request(&self, _: Message, _: &RequestContext) -> Result<Message, NoResponse> {
         unreachable!("nothing is guarded here")
     }
 
@@ -230,8 +230,8 @@ impl Upstream for Talkative {
 }
 
 #[async_trait]
-impl Connect for Talkative {
-    async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+impl Connector for Talkative {
+    async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         Ok(Arc::new(Self))
     }
 }
@@ -276,24 +276,24 @@ struct Startled(Option<Arc<dyn Client>>);
 
 #[async_trait]
 impl Upstream for Startled {
-    async fn pass(&self, message: Message, exchange: &Exchange) {
-        if message.kind() == Kind::Request {
-            exchange
+    async fn forward(&self, message: Message, context: &RequestContext) {
+        if message.kind() == MessageKind::Request {
+            context
                 .client
-                .put(Message::response(message.id(), "result", "{}"))
+                .send(Message::response(message.id(), "result", "{}"))
                 .await
                 .unwrap();
         } else {
             self.0
                 .as_ref()
                 .unwrap()
-                .put(Message::notification("startled", "{}"))
+                .send(Message::notification("startled", "{}"))
                 .await
                 .unwrap();
         }
     }
 
-    async fn ask(&self, _: Message, _: &Exchange) -> Result<Message, Lost> {
+    async fn request(&self, _: Message, _: &RequestContext) -> Result<Message, NoResponse> {
         unreachable!("nothing is guarded here")
     }
 
@@ -301,8 +301,8 @@ impl Upstream for Startled {
 }
 
 #[async_trait]
-impl Connect for Startled {
-    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+impl Connector for Startled {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         Ok(Arc::new(Self(Some(client))))
     }
 }

@@ -9,12 +9,12 @@ use crate::{
 use hyper::StatusCode;
 use semel::model::Tenant;
 use semel_mcp::{
-    era::Lowering,
+    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
-    link::{Caller, Connect},
-    tower::{Server, Tower},
-    upstream::Endpoint,
+    layer::{CallerIdentity, Connector},
+    stack::{ServerLocation, LayerStack},
+    upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -112,7 +112,7 @@ for line in sys.stdin:
         out(id=id, error={"code": -32601, "message": "no such method"})
 "#;
 
-async fn before(server: &str) -> Arc<dyn Connect> {
+async fn before(server: &str) -> Arc<dyn Connector> {
     let command = ["python3", "-c", &[COMMON, server].concat()]
         .map(Into::into)
         .to_vec();
@@ -122,9 +122,9 @@ async fn before(server: &str) -> Arc<dyn Connect> {
         "bank",
         "",
     );
-    Arc::new(Lowering::over(Arc::new(Tower::new(
+    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
         guard,
-        Server::Command(command),
+        ServerLocation::Command(command),
     ))))
 }
 
@@ -272,7 +272,7 @@ async fn a_newer_client_that_cancels_what_passes_goes_on() {
     tokio::spawn(stdio::serve_client(
         input,
         client,
-        Caller::new(Tenant::default(), None),
+        CallerIdentity::new(Tenant::default(), None),
         upstream,
     ));
     let able = |params: Value| {
@@ -420,13 +420,13 @@ async fn two_clients_of_equal_ids_and_tokens_share_a_child() {
 }
 
 /// A client of the older era over the standard streams.
-pub async fn legacy(connect: Arc<dyn Connect>, capabilities: Value) -> Agent {
+pub async fn legacy(connect: Arc<dyn Connector>, capabilities: Value) -> Agent {
     let (mut agent, input, client) = Agent::apart();
     let upstream = connect.connect(Arc::clone(&client)).await.unwrap();
     tokio::spawn(stdio::serve_client(
         input,
         client,
-        Caller::new(Tenant::default(), None),
+        CallerIdentity::new(Tenant::default(), None),
         upstream,
     ));
     let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": { "name": "c", "version": "1" } });
@@ -471,12 +471,12 @@ async fn a_silent_server_is_taken_for_an_older_one() {
         "bank",
         "",
     );
-    let connect = Lowering::over(Arc::new(Tower::new(guard, Server::Command(command))));
+    let connect = DowngradeConnector::over(Arc::new(LayerStack::new(guard, ServerLocation::Command(command))));
     let upstream = connect.connect(Arc::<Heard>::clone(&client)).await.unwrap();
-    let exchange = crate::far::exchange(&client);
+    let context = crate::far::context(&client);
     let request = modern(1, "server/discover", json!({})).to_string();
     upstream
-        .pass(semel_mcp::wire::Message::read(request).unwrap(), &exchange)
+        .forward(semel_mcp::wire::Message::read(request).unwrap(), &context)
         .await;
     let discovered = client.wait(|message| message["id"] == 1).await;
     assert_eq!(
@@ -517,15 +517,15 @@ async fn on_the_network() -> Far {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
     let far = on_the_network().await;
-    let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
+    let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",
         "",
     );
-    let tower = Tower::new(guard, Server::Endpoint(Arc::new(endpoint)));
-    let gateway = Gateway::connecting(Arc::new(Lowering::over(Arc::new(tower)))).await;
+    let tower = LayerStack::new(guard, ServerLocation::Endpoint(Arc::new(endpoint)));
+    let gateway = Gateway::connecting(Arc::new(DowngradeConnector::over(Arc::new(tower)))).await;
     let slow = tokio::spawn({
         let gateway = gateway.clone();
         async move {
@@ -581,16 +581,16 @@ async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
 #[tokio::test]
 async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
     let far = on_the_network().await;
-    let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
+    let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = ToolGuard::new(
         semel(Setup::default()).await,
         Arc::new(config()),
         "bank",
         "",
     );
-    let connect = Lowering::over(Arc::new(Tower::new(
+    let connect = DowngradeConnector::over(Arc::new(LayerStack::new(
         guard,
-        Server::Endpoint(Arc::new(endpoint)),
+        ServerLocation::Endpoint(Arc::new(endpoint)),
     )));
     let client = Arc::new(Heard::default());
     let upstream = connect
@@ -601,9 +601,9 @@ async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
         let own = json!({ "io.modelcontextprotocol/clientCapabilities": { "x": number } });
         let request = modern(number, "server/discover", json!({ "_meta": own })).to_string();
         upstream
-            .pass(
+            .forward(
                 semel_mcp::wire::Message::read(request).unwrap(),
-                &crate::far::exchange(&client),
+                &crate::far::context(&client),
             )
             .await;
         client.wait(|message| message["id"] == number).await

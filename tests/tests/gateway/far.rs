@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use semel::model::Tenant;
 use semel_mcp::{
-    link::{Caller, Client, Exchange, Gone},
-    upstream::{Endpoint, Http},
-    wire::{Id, Message},
+    layer::{CallerIdentity, Client, RequestContext, Disconnected},
+    upstream::{ServerEndpoint, HttpUpstream},
+    wire::{RequestId, Message},
 };
 use serde_json::{Value, json};
 use std::{
@@ -103,9 +103,9 @@ impl Far {
     }
 
     /// A connection to it.
-    pub fn connection(&self, client: Arc<dyn Client>) -> Http {
-        Http::to(
-            Arc::new(Endpoint::new(&format!("http://{}/mcp", self.address), &[]).unwrap()),
+    pub fn connection(&self, client: Arc<dyn Client>) -> HttpUpstream {
+        HttpUpstream::to(
+            Arc::new(ServerEndpoint::new(&format!("http://{}/mcp", self.address), &[]).unwrap()),
             client,
         )
     }
@@ -206,24 +206,24 @@ impl Heard {
 
 #[async_trait]
 impl Client for Heard {
-    async fn put(&self, message: Message) -> Result<(), Gone> {
+    async fn send(&self, message: Message) -> Result<(), Disconnected> {
         self.messages.lock().unwrap().push(message);
         self.heard.notify_waiters();
         Ok(())
     }
 
-    async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        self.put(message).await
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+        self.send(message).await
     }
 }
 
-pub fn exchange(client: &Arc<Heard>) -> Exchange {
-    Exchange::new(
+pub fn context(client: &Arc<Heard>) -> RequestContext {
+    RequestContext::new(
         Arc::<Heard>::clone(client),
-        Arc::new(Caller::new(Tenant::default(), None)),
+        Arc::new(CallerIdentity::new(Tenant::default(), None)),
     )
 }
 
 pub fn ask(id: i64, method: &str) -> Message {
-    Message::request(&Id::Number(id), method, "{}")
+    Message::request(&RequestId::Number(id), method, "{}")
 }

@@ -11,12 +11,12 @@ use crate::{
 use hyper::StatusCode;
 use semel::model::Tenant;
 use semel_mcp::{
-    era::Lowering,
+    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
-    link::{Caller, Connect},
-    tower::{Server, Tower},
-    upstream::Endpoint,
+    layer::{CallerIdentity, Connector},
+    stack::{ServerLocation, LayerStack},
+    upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -53,12 +53,12 @@ async fn regional() -> Far {
     .await
 }
 
-async fn before(far: &Far, setup: Setup) -> Arc<dyn Connect> {
-    let endpoint = Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
+async fn before(far: &Far, setup: Setup) -> Arc<dyn Connector> {
+    let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
-    Arc::new(Lowering::over(Arc::new(Tower::new(
+    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
         guard,
-        Server::Endpoint(Arc::new(endpoint)),
+        ServerLocation::Endpoint(Arc::new(endpoint)),
     ))))
 }
 
@@ -143,7 +143,7 @@ async fn clients_that_know_no_headers_reach_a_server_that_wants_them() {
         tokio::spawn(stdio::serve_client(
             input,
             client,
-            Caller::new(Tenant::default(), None),
+            CallerIdentity::new(Tenant::default(), None),
             upstream,
         ));
         let mut other = pay();

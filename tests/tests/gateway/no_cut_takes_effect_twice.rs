@@ -9,10 +9,10 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use semel_mcp::{
-    era::Lowering,
+    protocol_version::DowngradeConnector,
     guarded::ToolGuard,
-    tower::{Server, Tower},
-    upstream::Endpoint,
+    stack::{ServerLocation, LayerStack},
+    upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
 use std::sync::{
@@ -106,10 +106,10 @@ async fn gateway(far: &Far, is_off: bool) -> Gateway {
         ..Setup::default()
     };
     let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
-    let endpoint = Arc::new(Endpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap());
-    Gateway::connecting(Arc::new(Lowering::over(Arc::new(Tower::new(
+    let endpoint = Arc::new(ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap());
+    Gateway::connecting(Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
         guard,
-        Server::Endpoint(endpoint),
+        ServerLocation::Endpoint(endpoint),
     )))))
     .await
 }

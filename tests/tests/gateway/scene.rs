@@ -11,8 +11,8 @@ use semel_config::{Config, Surroundings};
 use semel_mcp::{
     front::stdio,
     guarded::{GuardLayer, ToolGuard, ToolProber},
-    link::{Caller, Client, Exchange, Lost, Upstream},
-    wire::{Id, Kind, Message},
+    layer::{CallerIdentity, Client, RequestContext, NoResponse, Upstream},
+    wire::{RequestId, MessageKind, Message},
 };
 use serde_json::{Value, json};
 use std::{
@@ -60,12 +60,12 @@ impl Server {
 
 #[async_trait]
 impl Upstream for Server {
-    async fn pass(&self, message: Message, exchange: &Exchange) {
+    async fn forward(&self, message: Message, context: &RequestContext) {
         self.passed.lock().unwrap().push(message.text().to_owned());
-        if message.kind() == Kind::Request {
-            exchange
+        if message.kind() == MessageKind::Request {
+            context
                 .client
-                .put(Message::response(
+                .send(Message::response(
                     message.id(),
                     "result",
                     r#"{"unknown":[1.50]}"#,
@@ -75,7 +75,7 @@ impl Upstream for Server {
         }
     }
 
-    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+    async fn request(&self, request: Message, _: &RequestContext) -> Result<Message, NoResponse> {
         if request.method() == Some("tools/list") {
             return Ok(Message::response(
                 request.id(),
@@ -86,7 +86,7 @@ impl Upstream for Server {
         let effect = self.effects.fetch_add(1, Ordering::SeqCst) + 1;
         self.answers.acquire().await.unwrap().forget();
         if self.loses_answers {
-            return Err(Lost {
+            return Err(NoResponse {
                 reason: "the server ended".to_owned(),
                 sent: true,
             });
@@ -157,7 +157,7 @@ impl Agent {
         tokio::spawn(stdio::serve_client(
             far_read,
             client,
-            Caller::new(Tenant::default(), None),
+            CallerIdentity::new(Tenant::default(), None),
             guarded,
         ));
         let (read, write) = tokio::io::split(near);
@@ -195,7 +195,7 @@ impl Agent {
 
     pub async fn call(&mut self, id: i64, tool: &str, arguments: &Value) {
         let params = json!({ "name": tool, "arguments": arguments }).to_string();
-        self.write(Message::request(&Id::Number(id), "tools/call", &params).text())
+        self.write(Message::request(&RequestId::Number(id), "tools/call", &params).text())
             .await;
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use semel_mcp::{
-    link::{Exchange, Lost, Upstream},
+    layer::{RequestContext, NoResponse, Upstream},
     wire::Message,
 };
 use std::{
@@ -83,17 +83,17 @@ impl Scripted {
 
 #[async_trait]
 impl Upstream for Scripted {
-    async fn pass(&self, message: Message, exchange: &Exchange) {
+    async fn forward(&self, message: Message, context: &RequestContext) {
         if !message.asks("tools/call") {
             self.passed.lock().unwrap().push(message.text().to_owned());
             return;
         }
-        if let Ok(response) = self.ask(message, exchange).await {
-            exchange.client.put(response).await.unwrap();
+        if let Ok(response) = self.request(message, context).await {
+            context.client.send(response).await.unwrap();
         }
     }
 
-    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+    async fn request(&self, request: Message, _: &RequestContext) -> Result<Message, NoResponse> {
         if request.method() == Some("tools/list") {
             if self.tools == Self::SILENT {
                 return std::future::pending().await;
@@ -109,7 +109,7 @@ impl Upstream for Scripted {
         }
         self.take(&request);
         match self.fate() {
-            Fate::Lost => Err(Lost {
+            Fate::Lost => Err(NoResponse {
                 reason: "the server ended".to_owned(),
                 sent: true,
             }),

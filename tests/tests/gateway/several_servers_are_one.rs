@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use semel::model::Tenant;
 use semel_mcp::{
-    fan::Fan,
-    link::{Caller, Client, Connect, Exchange, Gone, Lost, NoServer, Upstream},
-    wire::{Id, Kind, Message},
+    aggregate::AggregateConnector,
+    layer::{CallerIdentity, Client, Connector, RequestContext, Disconnected, NoResponse, ConnectError, Upstream},
+    wire::{RequestId, MessageKind, Message},
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -21,18 +21,18 @@ struct Asks {
 
 #[async_trait]
 impl Upstream for Asks {
-    async fn pass(&self, message: Message, _: &Exchange) {
+    async fn forward(&self, message: Message, _: &RequestContext) {
         self.heard.lock().unwrap().push(message.text().to_owned());
-        if message.kind() == Kind::Request {
+        if message.kind() == MessageKind::Request {
             let client = self.client.lock().unwrap().clone().unwrap();
             client
-                .put(Message::request(&Id::Number(1), "roots/list", "{}"))
+                .send(Message::request(&RequestId::Number(1), "roots/list", "{}"))
                 .await
                 .unwrap();
         }
     }
 
-    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+    async fn request(&self, request: Message, _: &RequestContext) -> Result<Message, NoResponse> {
         let error = json!({ "code": -32_601, "message": "unknown" }).to_string();
         match request.method() {
             Some("resources/read") if request.text().contains("mine") => Ok(Message::response(
@@ -51,8 +51,8 @@ impl Upstream for Asks {
 struct To(Arc<Asks>);
 
 #[async_trait]
-impl Connect for To {
-    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+impl Connector for To {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         *self.0.client.lock().unwrap() = Some(client);
         Ok(Arc::<Asks>::clone(&self.0))
     }
@@ -64,7 +64,7 @@ struct Reads(Mutex<Vec<Value>>);
 
 #[async_trait]
 impl Client for Reads {
-    async fn put(&self, message: Message) -> Result<(), Gone> {
+    async fn send(&self, message: Message) -> Result<(), Disconnected> {
         self.0
             .lock()
             .unwrap()
@@ -72,8 +72,8 @@ impl Client for Reads {
         Ok(())
     }
 
-    async fn deliver(&self, message: Message) -> Result<(), Gone> {
-        self.put(message).await
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+        self.send(message).await
     }
 }
 
@@ -81,23 +81,23 @@ impl Client for Reads {
 async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
     let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
     let place = |(name, server): (&str, &Arc<Asks>)| {
-        let connect: Arc<dyn Connect> = Arc::new(To(Arc::clone(server)));
+        let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
         (name.to_owned(), format!("{name}_"), connect)
     };
-    let fan = Fan::over(["a", "b"].into_iter().zip(&servers).map(place));
+    let fan = AggregateConnector::over(["a", "b"].into_iter().zip(&servers).map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
-    let exchange = Exchange::new(
+    let context = RequestContext::new(
         Arc::<Reads>::clone(&client),
-        Arc::new(Caller::new(Tenant::default(), None)),
+        Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
     for name in ["a_x", "b_x"] {
         let call = Message::request(
-            &Id::Number(7),
+            &RequestId::Number(7),
             "tools/call",
             &json!({ "name": name }).to_string(),
         );
-        upstream.pass(call, &exchange).await;
+        upstream.forward(call, &context).await;
     }
     let asked: Vec<_> = client
         .0
@@ -111,7 +111,7 @@ async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
     for (id, answer) in [(&asked[1], "for b"), (&asked[0], "for a")] {
         let answer = json!({ "jsonrpc": "2.0", "id": id, "result": { "who": answer } });
         upstream
-            .pass(Message::read(answer.to_string()).unwrap(), &exchange)
+            .forward(Message::read(answer.to_string()).unwrap(), &context)
             .await;
     }
     for (server, answer) in servers.iter().zip(["for a", "for b"]) {
@@ -130,33 +130,33 @@ async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
 async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
     let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
     let place = |server: &Arc<Asks>| {
-        let connect: Arc<dyn Connect> = Arc::new(To(Arc::clone(server)));
+        let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
         ("s".to_owned(), "s_".to_owned(), connect)
     };
-    let fan = Fan::over(servers.iter().map(place));
+    let fan = AggregateConnector::over(servers.iter().map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
-    let exchange = Exchange::new(
+    let context = RequestContext::new(
         Arc::<Reads>::clone(&client),
-        Arc::new(Caller::new(Tenant::default(), None)),
+        Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
     let ask =
-        |id, method, params: Value| Message::request(&Id::Number(id), method, &params.to_string());
+        |id, method, params: Value| Message::request(&RequestId::Number(id), method, &params.to_string());
     let read = upstream
-        .ask(
+        .request(
             ask(1, "resources/read", json!({ "uri": "mine" })),
-            &exchange,
+            &context,
         )
         .await
         .unwrap();
-    assert_eq!(read.kind(), Kind::Result);
+    assert_eq!(read.kind(), MessageKind::Result);
     let unknown = upstream
-        .ask(ask(2, "x/unheard-of", json!({})), &exchange)
+        .request(ask(2, "x/unheard-of", json!({})), &context)
         .await
         .unwrap();
     assert!(unknown.text().contains("-32601"));
     let stray = upstream
-        .ask(ask(3, "tools/call", json!({ "name": "pay" })), &exchange)
+        .request(ask(3, "tools/call", json!({ "name": "pay" })), &context)
         .await
         .unwrap();
     assert!(stray.text().contains("-32602"), "{}", stray.text());
@@ -181,28 +181,28 @@ fn heard(server: &Asks, method: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn only_the_server_that_has_a_request_hears_that_it_is_cancelled() {
-    let (servers, upstream, _, exchange) = two().await;
+    let (servers, upstream, _, context) = two().await;
     let note = |method: &str, params: Value| Message::notification(method, &params.to_string());
     let call = Message::request(
-        &Id::Number(7),
+        &RequestId::Number(7),
         "tools/call",
         &json!({ "name": "b_x" }).to_string(),
     );
-    upstream.pass(call, &exchange).await;
+    upstream.forward(call, &context).await;
     let cancelled = note("notifications/cancelled", json!({ "requestId": 7 }));
-    upstream.pass(cancelled.clone(), &exchange).await;
+    upstream.forward(cancelled.clone(), &context).await;
     // It is told once, and what was never asked is not cancelled.
-    upstream.pass(cancelled, &exchange).await;
+    upstream.forward(cancelled, &context).await;
     upstream
-        .pass(
+        .forward(
             note("notifications/cancelled", json!({ "requestId": 8 })),
-            &exchange,
+            &context,
         )
         .await;
     upstream
-        .pass(
+        .forward(
             note("notifications/roots/list_changed", json!({})),
-            &exchange,
+            &context,
         )
         .await;
     let counts = servers
@@ -221,12 +221,12 @@ async fn only_the_server_that_has_a_request_hears_that_it_is_cancelled() {
 
 #[tokio::test]
 async fn progress_with_a_question_is_told_to_the_server_that_asked() {
-    let (servers, upstream, client, exchange) = two().await;
+    let (servers, upstream, client, context) = two().await;
     for server in &servers {
         let to = server.client.lock().unwrap().clone().unwrap();
         let params = json!({ "_meta": { "progressToken": 1 } }).to_string();
-        to.put(Message::request(
-            &Id::Number(1),
+        to.send(Message::request(
+            &RequestId::Number(1),
             "sampling/createMessage",
             &params,
         ))
@@ -243,9 +243,9 @@ async fn progress_with_a_question_is_told_to_the_server_that_asked() {
     assert_ne!(tokens[0], tokens[1], "the client can tell them apart");
     let told = json!({ "progressToken": tokens[1], "progress": 0.5 }).to_string();
     upstream
-        .pass(
+        .forward(
             Message::notification("notifications/progress", &told),
-            &exchange,
+            &context,
         )
         .await;
     assert!(heard(&servers[0], "notifications/progress").is_empty());
@@ -278,30 +278,30 @@ fn acknowledged(kinds: Value) -> Message {
     )
 }
 
-async fn listen(upstream: &Arc<dyn Upstream>, exchange: &Exchange) {
+async fn listen(upstream: &Arc<dyn Upstream>, context: &RequestContext) {
     let kinds = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
     let params = json!({ "notifications": kinds }).to_string();
     upstream
-        .pass(
-            Message::request(&Id::Number(9), "subscriptions/listen", &params),
-            exchange,
+        .forward(
+            Message::request(&RequestId::Number(9), "subscriptions/listen", &params),
+            context,
         )
         .await;
 }
 
 #[tokio::test]
 async fn what_all_servers_honour_is_one_subscription() {
-    let (servers, upstream, client, exchange) = two().await;
-    listen(&upstream, &exchange).await;
+    let (servers, upstream, client, context) = two().await;
+    listen(&upstream, &context).await;
     let [a, b] = servers
         .each_ref()
         .map(|server| server.client.lock().unwrap().clone().unwrap());
-    a.put(acknowledged(
+    a.send(acknowledged(
         json!({ "toolsListChanged": true, "resourceSubscriptions": ["x"] }),
     ))
     .await
     .unwrap();
-    a.put(of_subscription(
+    a.send(of_subscription(
         "notifications/tools/list_changed",
         json!({}),
     ))
@@ -312,8 +312,8 @@ async fn what_all_servers_honour_is_one_subscription() {
         "the acknowledgement comes first, and speaks for both"
     );
     let of_b = json!({ "toolsListChanged": false, "promptsListChanged": true, "resourceSubscriptions": ["x", "y"] });
-    b.put(acknowledged(of_b)).await.unwrap();
-    b.put(of_subscription(
+    b.send(acknowledged(of_b)).await.unwrap();
+    b.send(of_subscription(
         "notifications/prompts/list_changed",
         json!({}),
     ))
@@ -333,11 +333,11 @@ async fn what_all_servers_honour_is_one_subscription() {
             "notifications/prompts/list_changed"
         ]
     );
-    b.put(Message::response(Some(&Id::Number(9)), "result", "{}"))
+    b.send(Message::response(Some(&RequestId::Number(9)), "result", "{}"))
         .await
         .unwrap();
     assert_eq!(told(&client).len(), 3, "the other one serves on");
-    a.put(Message::notification(
+    a.send(Message::notification(
         "notifications/cancelled",
         r#"{"requestId":9}"#,
     ))
@@ -348,18 +348,18 @@ async fn what_all_servers_honour_is_one_subscription() {
 
 #[tokio::test]
 async fn who_knows_no_subscriptions_does_not_keep_those_of_others_away() {
-    let (servers, upstream, client, exchange) = two().await;
-    listen(&upstream, &exchange).await;
+    let (servers, upstream, client, context) = two().await;
+    listen(&upstream, &context).await;
     let [a, b] = servers
         .each_ref()
         .map(|server| server.client.lock().unwrap().clone().unwrap());
     let refusal = Message::response(
-        Some(&Id::Number(9)),
+        Some(&RequestId::Number(9)),
         "error",
         r#"{"code":-32601,"message":"no"}"#,
     );
-    a.put(refusal.clone()).await.unwrap();
-    b.put(acknowledged(json!({ "promptsListChanged": true })))
+    a.send(refusal.clone()).await.unwrap();
+    b.send(acknowledged(json!({ "promptsListChanged": true })))
         .await
         .unwrap();
     assert_eq!(
@@ -367,17 +367,17 @@ async fn who_knows_no_subscriptions_does_not_keep_those_of_others_away() {
         json!({ "promptsListChanged": true })
     );
     let cancels = Message::notification("notifications/cancelled", r#"{"requestId":9}"#);
-    upstream.pass(cancels, &exchange).await;
+    upstream.forward(cancels, &context).await;
     let counts = servers
         .each_ref()
         .map(|server| heard(server, "notifications/cancelled").len());
     assert_eq!(counts, [1, 1], "the client ends it at both");
 
-    let (servers, upstream, client, exchange) = two().await;
-    listen(&upstream, &exchange).await;
+    let (servers, upstream, client, context) = two().await;
+    listen(&upstream, &context).await;
     for server in &servers {
         let to = server.client.lock().unwrap().clone().unwrap();
-        to.put(refusal.clone()).await.unwrap();
+        to.send(refusal.clone()).await.unwrap();
     }
     assert_eq!(
         told(&client).len(),
@@ -388,10 +388,10 @@ async fn who_knows_no_subscriptions_does_not_keep_those_of_others_away() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_acknowledge_is_not_waited_for_without_end() {
-    let (servers, upstream, client, exchange) = two().await;
-    listen(&upstream, &exchange).await;
+    let (servers, upstream, client, context) = two().await;
+    listen(&upstream, &context).await;
     let a = servers[0].client.lock().unwrap().clone().unwrap();
-    a.put(acknowledged(json!({ "toolsListChanged": true })))
+    a.send(acknowledged(json!({ "toolsListChanged": true })))
         .await
         .unwrap();
     assert!(told(&client).is_empty());
@@ -403,18 +403,18 @@ async fn a_server_that_does_not_acknowledge_is_not_waited_for_without_end() {
 }
 
 /// Two servers, as one, and a client.
-async fn two() -> ([Arc<Asks>; 2], Arc<dyn Upstream>, Arc<Reads>, Exchange) {
+async fn two() -> ([Arc<Asks>; 2], Arc<dyn Upstream>, Arc<Reads>, RequestContext) {
     let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
     let place = |(name, server): (&str, &Arc<Asks>)| {
-        let connect: Arc<dyn Connect> = Arc::new(To(Arc::clone(server)));
+        let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
         (name.to_owned(), format!("{name}_"), connect)
     };
-    let fan = Fan::over(["a", "b"].into_iter().zip(&servers).map(place));
+    let fan = AggregateConnector::over(["a", "b"].into_iter().zip(&servers).map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
-    let exchange = Exchange::new(
+    let context = RequestContext::new(
         Arc::<Reads>::clone(&client),
-        Arc::new(Caller::new(Tenant::default(), None)),
+        Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
-    (servers, upstream, client, exchange)
+    (servers, upstream, client, context)
 }

@@ -12,7 +12,7 @@ use semel_mcp::{
     front::http::HttpServer,
     guarded::{GuardLayer, ToolGuard},
     limits::HttpLimits,
-    link::{Client, Connect, NoServer, Upstream},
+    layer::{Client, Connector, ConnectError, Upstream},
 };
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
@@ -27,8 +27,8 @@ struct Before {
 }
 
 #[async_trait]
-impl Connect for Before {
-    async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, NoServer> {
+impl Connector for Before {
+    async fn connect(&self, _: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
         Ok(Arc::new(GuardLayer::new(
             Arc::clone(&self.guard),
             Arc::clone(&self.server),
@@ -59,7 +59,7 @@ impl Gateway {
     }
 
     /// A gateway before whatever this connects to.
-    pub async fn connecting(connect: Arc<dyn Connect>) -> Self {
+    pub async fn connecting(connect: Arc<dyn Connector>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let http = Arc::new(HttpServer::new(

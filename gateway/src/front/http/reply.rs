@@ -7,7 +7,7 @@ use super::{
     request_error::{json_response, typed_response},
     stream::{StreamMessage, StreamReader, StreamStart},
 };
-use crate::wire::{FaultCode, Kind, Message, version};
+use crate::wire::{ErrorCode, Message, MessageKind, version};
 use hyper::{
     Response, StatusCode,
     header::{self, HeaderName, HeaderValue},
@@ -117,7 +117,7 @@ fn error_status(message: &Message) -> StatusCode {
     struct ErrorBody {
         code: i64,
     }
-    if message.kind() != Kind::Error {
+    if message.kind() != MessageKind::Error {
         return StatusCode::OK;
     }
     let error = message
@@ -127,13 +127,13 @@ fn error_status(message: &Message) -> StatusCode {
         return StatusCode::OK;
     };
     let bad_requests = [
-        FaultCode::HeaderMismatch,
-        FaultCode::MissingCapability,
-        FaultCode::UnsupportedVersion,
+        ErrorCode::HeaderMismatch,
+        ErrorCode::MissingCapability,
+        ErrorCode::UnsupportedVersion,
     ];
     if bad_requests.iter().any(|fault| fault.number() == code) {
         StatusCode::BAD_REQUEST
-    } else if code == FaultCode::MethodNotFound.number() {
+    } else if code == ErrorCode::MethodNotFound.number() {
         StatusCode::NOT_FOUND
     } else {
         StatusCode::OK

@@ -2,8 +2,8 @@
 
 use super::request_error::RequestError;
 use crate::wire::{
-    Fault, FaultCode, Id, Kind, Members, Message, Unreadable, decoded, header as names, meta,
-    method, version,
+    ErrorCode, InvalidMessage, JsonMembers, Message, MessageKind, ProtocolError, RequestId,
+    decoded, header as names, meta, method, version,
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, StatusCode, body::Incoming, header, http::request::Parts};
@@ -31,7 +31,7 @@ impl RequestHead {
         {
             return Err(RequestError::new(
                 StatusCode::BAD_REQUEST,
-                Fault::unsupported_version(version),
+                ProtocolError::unsupported_version(version),
             ));
         }
         Ok(Self {
@@ -53,10 +53,10 @@ impl RequestHead {
     }
 
     /// Checks that the headers repeat what a message without a session says.
-    pub(super) fn check_agreement(&self, message: &Message) -> Result<(), Fault> {
+    pub(super) fn check_agreement(&self, message: &Message) -> Result<(), ProtocolError> {
         let params = message
             .body()
-            .and_then(|params| Members::read(params).ok())
+            .and_then(|params| JsonMembers::read(params).ok())
             .unwrap_or_default();
         let in_body = params
             .object("_meta")
@@ -80,7 +80,11 @@ fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// Checks that a header says the same as the message.
-fn check_header(name: &str, in_head: Option<&str>, in_body: Option<&str>) -> Result<(), Fault> {
+fn check_header(
+    name: &str,
+    in_head: Option<&str>,
+    in_body: Option<&str>,
+) -> Result<(), ProtocolError> {
     let Some(in_body) = in_body else {
         return Ok(());
     };
@@ -91,7 +95,7 @@ fn check_header(name: &str, in_head: Option<&str>, in_body: Option<&str>) -> Res
         }
         None => format!("the header `{name}` is missing: send it as `{in_body}`"),
     };
-    Err(Fault::new(FaultCode::HeaderMismatch, what))
+    Err(ProtocolError::new(ErrorCode::HeaderMismatch, what))
 }
 
 /// Returns whether a client accepts this content type. A client without the header accepts all.
@@ -127,7 +131,7 @@ fn forwarded_headers(headers: &HeaderMap) -> Arc<[(String, String)]> {
 /// The messages in a request's body.
 #[derive(Debug)]
 pub(super) struct PostedMessages {
-    pub(super) messages: Vec<Result<Message, Unreadable>>,
+    pub(super) messages: Vec<Result<Message, InvalidMessage>>,
     /// The body is a JSON-RPC batch.
     pub(super) is_batch: bool,
 }
@@ -170,17 +174,17 @@ impl PostedMessages {
     }
 
     /// The ids of the requests among the messages.
-    pub(super) fn request_ids(&self) -> Vec<Id> {
+    pub(super) fn request_ids(&self) -> Vec<RequestId> {
         self.messages
             .iter()
             .flatten()
-            .filter(|message| message.kind() == Kind::Request)
+            .filter(|message| message.kind() == MessageKind::Request)
             .filter_map(|request| request.id().cloned())
             .collect()
     }
 
     /// The error of a body that holds one unreadable message and nothing else.
-    pub(super) fn only_unreadable(&self) -> Option<&Unreadable> {
+    pub(super) fn only_unreadable(&self) -> Option<&InvalidMessage> {
         match self.messages.as_slice() {
             [Err(unreadable)] => Some(unreadable),
             _ => None,
@@ -216,7 +220,7 @@ mod tests {
     fn a_head_that_says_something_else_than_the_message_is_an_error() {
         let params =
             r#"{"name":"größe","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
-        let message = Message::request(&Id::Number(1), "tools/call", params);
+        let message = Message::request(&RequestId::Number(1), "tools/call", params);
         let said = |method, name| {
             [
                 ("mcp-protocol-version", "2026-07-28"),
@@ -234,7 +238,7 @@ mod tests {
         ] {
             assert_eq!(
                 head(&wrong).check_agreement(&message).unwrap_err().code,
-                FaultCode::HeaderMismatch
+                ErrorCode::HeaderMismatch
             );
         }
         assert!(head(&[]).check_agreement(&message).is_err());

@@ -3,8 +3,8 @@
 use super::body::ResponseBody;
 use crate::{
     access::AccessError,
-    link::NoServer,
-    wire::{Fault, FaultCode, Message},
+    layer::ConnectError,
+    wire::{ErrorCode, Message, ProtocolError},
 };
 use bytes::Bytes;
 use hyper::{
@@ -21,7 +21,7 @@ pub(super) struct RequestError {
 }
 
 impl RequestError {
-    pub(super) fn new(status: StatusCode, fault: Fault) -> Self {
+    pub(super) fn new(status: StatusCode, fault: ProtocolError) -> Self {
         Self::with_message(status, &fault.response(None))
     }
 
@@ -34,7 +34,7 @@ impl RequestError {
     }
 
     pub(super) fn invalid(status: StatusCode, what: impl Into<String>) -> Self {
-        Self::new(status, Fault::new(FaultCode::InvalidRequest, what))
+        Self::new(status, ProtocolError::new(ErrorCode::InvalidRequest, what))
     }
 
     /// The error of an unknown session, or of another tenant's: the response does not show which.
@@ -49,7 +49,7 @@ impl RequestError {
     pub(super) fn unavailable(what: impl Into<String>) -> Self {
         let error = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            Fault::new(FaultCode::Internal, what),
+            ProtocolError::new(ErrorCode::Internal, what),
         );
         Self {
             header: Some((header::RETRY_AFTER, "5")),
@@ -91,8 +91,8 @@ impl From<AccessError> for RequestError {
     }
 }
 
-impl From<NoServer> for RequestError {
-    fn from(no_server: NoServer) -> Self {
+impl From<ConnectError> for RequestError {
+    fn from(no_server: ConnectError) -> Self {
         Self::unavailable(no_server.to_string())
     }
 }

@@ -5,8 +5,10 @@
 
 use super::stream::{MessageStream, StreamReader};
 use crate::{
-    link::{Caller, Client, Connect, Exchange, Gone, NoServer, Upstream},
-    wire::{Members, Message, method},
+    layer::{
+        CallerIdentity, Client, ConnectError, Connector, Disconnected, RequestContext, Upstream,
+    },
+    wire::{JsonMembers, Message, method},
 };
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
@@ -29,7 +31,7 @@ const KEPT_STREAMS_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) struct HttpSession {
     pub(super) id: String,
-    pub(super) caller: Arc<Caller>,
+    pub(super) caller: Arc<CallerIdentity>,
     /// The connection to the server; set once, before the session is shared.
     upstream: OnceLock<Arc<dyn Upstream>>,
     /// The stream for messages that no request caused.
@@ -55,9 +57,12 @@ struct OpenStream {
 
 impl HttpSession {
     /// Opens a session and its connection.
-    pub(super) async fn open(connect: &dyn Connect, caller: Caller) -> Result<Arc<Self>, NoServer> {
-        let id =
-            random_id().ok_or_else(|| NoServer("the system gives no random numbers".to_owned()))?;
+    pub(super) async fn open(
+        connect: &dyn Connector,
+        caller: CallerIdentity,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let id = random_id()
+            .ok_or_else(|| ConnectError("the system gives no random numbers".to_owned()))?;
         let session = Arc::new(Self {
             id,
             caller: Arc::new(caller),
@@ -127,19 +132,19 @@ impl HttpSession {
     }
 
     /// Forwards a message to the server.
-    pub(super) async fn forward(&self, message: Message, exchange: &Exchange) {
+    pub(super) async fn forward(&self, message: Message, context: &RequestContext) {
         *self.last_used.lock() = Instant::now();
         if let Some(upstream) = self.upstream.get() {
-            upstream.pass(message, exchange).await;
+            upstream.forward(message, context).await;
         }
     }
 
     /// Reports to the server's connection that the session's own stream is read from now on.
     pub(super) async fn listen(&self) {
         let client: Arc<dyn Client> = Arc::<MessageStream>::clone(&self.own_stream);
-        let exchange = Exchange::new(client, Arc::clone(&self.caller));
+        let context = RequestContext::new(client, Arc::clone(&self.caller));
         if let Some(upstream) = self.upstream.get() {
-            upstream.listen(&exchange).await;
+            upstream.listen(&context).await;
         }
     }
 
@@ -206,7 +211,7 @@ fn requested_progress_token(request: &Message) -> Option<String> {
     if !body.contains("progressToken") {
         return None;
     }
-    let own = Members::read(body).ok()?.object("_meta").ok()?;
+    let own = JsonMembers::read(body).ok()?.object("_meta").ok()?;
     own.get("progressToken").map(str::to_owned)
 }
 
@@ -215,7 +220,7 @@ fn reported_progress_token(message: &Message) -> Option<String> {
     if message.method() != Some(method::PROGRESS) {
         return None;
     }
-    let params = Members::read(message.body()?).ok()?;
+    let params = JsonMembers::read(message.body()?).ok()?;
     params.get("progressToken").map(str::to_owned)
 }
 
@@ -234,19 +239,19 @@ impl SessionClient {
 
 #[async_trait]
 impl Client for SessionClient {
-    async fn put(&self, message: Message) -> Result<(), Gone> {
+    async fn send(&self, message: Message) -> Result<(), Disconnected> {
         for stream in self.candidate_streams(&message) {
-            if stream.put(message.clone()).await.is_ok() {
+            if stream.send(message.clone()).await.is_ok() {
                 return Ok(());
             }
         }
-        Err(Gone)
+        Err(Disconnected)
     }
 
-    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
         let candidates = self.candidate_streams(&message);
-        let stream = candidates.first().ok_or(Gone)?;
-        stream.deliver(message).await
+        let stream = candidates.first().ok_or(Disconnected)?;
+        stream.send_and_confirm(message).await
     }
 }
 
@@ -262,7 +267,7 @@ impl SessionRegistry {
     }
 
     /// Returns the session of this id, if it belongs to the caller's tenant.
-    pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<HttpSession>> {
+    pub(super) fn find(&self, id: &str, caller: &CallerIdentity) -> Option<Arc<HttpSession>> {
         let sessions = self.0.lock();
         let session = sessions.get(id)?;
         (session.caller.tenant == caller.tenant).then(|| Arc::clone(session))

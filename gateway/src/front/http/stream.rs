@@ -5,8 +5,8 @@
 //! reader falls behind is cut. Nothing here knows how the reader sends messages.
 
 use crate::{
-    link::{Client, Gone},
-    wire::{Id, Kind, Message},
+    layer::{Client, Disconnected},
+    wire::{Message, MessageKind, RequestId},
 };
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
@@ -46,7 +46,7 @@ struct StreamState {
     /// The number of the first message that was never read.
     first_unread: u64,
     /// Requests without a response so far.
-    open_requests: Vec<Id>,
+    open_requests: Vec<RequestId>,
     /// The stream ends once all requests have responses.
     ends_with_responses: bool,
     /// Messages are kept after they are read, and while there is no reader.
@@ -88,7 +88,7 @@ pub(super) enum StreamStart {
 
 impl MessageStream {
     /// Opens a stream that ends once these requests have responses.
-    pub(super) fn for_requests(number: u64, requests: Vec<Id>) -> Arc<Self> {
+    pub(super) fn for_requests(number: u64, requests: Vec<RequestId>) -> Arc<Self> {
         Self::open(number, requests, true, false)
     }
 
@@ -99,7 +99,7 @@ impl MessageStream {
 
     fn open(
         number: u64,
-        open_requests: Vec<Id>,
+        open_requests: Vec<RequestId>,
         ends_with_responses: bool,
         keeps_messages: bool,
     ) -> Arc<Self> {
@@ -176,7 +176,11 @@ impl MessageStream {
         wake(waker);
     }
 
-    fn write(&self, message: Message, receipt: Option<oneshot::Sender<()>>) -> Result<(), Gone> {
+    fn write(
+        &self,
+        message: Message,
+        receipt: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Disconnected> {
         let waker = {
             let mut state = self.state();
             state.write(message, receipt)?;
@@ -206,16 +210,16 @@ impl StreamState {
         &mut self,
         message: Message,
         receipt: Option<oneshot::Sender<()>>,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Disconnected> {
         if self.has_ended {
-            return Err(Gone);
+            return Err(Disconnected);
         }
         if !self.accept_response(&message) {
             tracing::warn!("a response is dropped, because no request on this stream waits for it");
             return Ok(());
         }
         if self.reader.is_none() && !self.keeps_messages {
-            return Err(Gone);
+            return Err(Disconnected);
         }
         self.queue_bytes += message.bytes().len();
         self.queue.push_back(QueuedMessage {
@@ -227,7 +231,7 @@ impl StreamState {
         if self.is_reader_too_slow() {
             tracing::warn!("a client's stream is cut, because the client does not read it");
             self.cut();
-            return Err(Gone);
+            return Err(Disconnected);
         }
         self.drop_oldest();
         Ok(())
@@ -236,7 +240,7 @@ impl StreamState {
     /// Matches a response with an open request, and ends the stream with the last one. Returns `false` for a response that
     /// belongs to no request of this stream.
     fn accept_response(&mut self, message: &Message) -> bool {
-        let is_response = matches!(message.kind(), Kind::Result | Kind::Error);
+        let is_response = matches!(message.kind(), MessageKind::Result | MessageKind::Error);
         if !self.ends_with_responses || !is_response {
             return true;
         }
@@ -380,19 +384,19 @@ impl fmt::Debug for MessageStream {
 
 #[async_trait]
 impl Client for MessageStream {
-    async fn put(&self, message: Message) -> Result<(), Gone> {
+    async fn send(&self, message: Message) -> Result<(), Disconnected> {
         self.write(message, None)
     }
 
-    async fn deliver(&self, message: Message) -> Result<(), Gone> {
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
         if !self.has_reader() {
             // The message may still be read later, but its delivery cannot be confirmed.
             self.write(message, None)?;
-            return Err(Gone);
+            return Err(Disconnected);
         }
         let (receipt, is_written) = oneshot::channel();
         self.write(message, Some(receipt))?;
-        is_written.await.map_err(|_| Gone)
+        is_written.await.map_err(|_| Disconnected)
     }
 }
 

@@ -316,7 +316,7 @@ fn read(answer: &Answer, has_output_schema: bool) -> Value {
     } else {
         &lookup_tools[..]
     };
-    let id = Id::Number(7);
+    let id = RequestId::Number(7);
     let subject = TextSubject {
         tool: "refund",
         lookup_tools,
@@ -387,8 +387,8 @@ fn the_server_s_own_words_are_there_wherever_it_answered() {
 #[test]
 fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
     let body = r#"{"z":1.10,"content":[ {"type":"text","text":"\u0041"}],"_meta":{"own":[1.0]}}"#;
-    let own = Message::response(Some(&Id::Text("other".into())), "result", body);
-    let id = Id::Number(7);
+    let own = Message::response(Some(&RequestId::Text("other".into())), "result", body);
+    let id = RequestId::Number(7);
     let subject = TextSubject {
         tool: "refund",
         lookup_tools: &[],
@@ -425,7 +425,7 @@ fn what_the_server_answered_to_this_call_stays_as_it_wrote_it() {
 
 #[test]
 fn a_client_of_the_newer_version_reads_that_a_result_is_complete() {
-    let id = Id::Number(7);
+    let id = RequestId::Number(7);
     let subject = TextSubject {
         tool: "refund",
         lookup_tools: &[],

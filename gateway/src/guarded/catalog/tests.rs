@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    link::{Caller, Lost, Nobody},
-    wire::Id,
+    layer::{CallerIdentity, NoResponse, NullClient},
+    wire::RequestId,
 };
 use async_trait::async_trait;
 use semel::model::Tenant;
@@ -16,7 +16,11 @@ fn claims_become_facts_and_what_is_no_claim_does_not() {
         {"name":"a","annotations":{"readOnlyHint":true,"title":"A"},"outputSchema":{}},
         {"name":"b","annotations":{"readOnlyHint":"yes"}},
         {"name":"c"}],"nextCursor":"2"}"#;
-    let next = catalog.add_page(&Message::response(Some(&Id::Number(1)), "result", page));
+    let next = catalog.add_page(&Message::response(
+        Some(&RequestId::Number(1)),
+        "result",
+        page,
+    ));
     assert_eq!(next, Some(NextPage::Cursor("2".to_owned())));
     let facts = |name: &str| -> Vec<_> {
         catalog
@@ -38,7 +42,11 @@ fn tools_to_look_with_only_read_and_the_likeliest_come_first() {
         {"name":"get_refund","annotations":{"readOnlyHint":true}},
         {"name":"wipe","annotations":{"readOnlyHint":true,"destructiveHint":true}},
         {"name":"create_refund"}]}"#;
-    catalog.add_page(&Message::response(Some(&Id::Number(1)), "result", page));
+    catalog.add_page(&Message::response(
+        Some(&RequestId::Number(1)),
+        "result",
+        page,
+    ));
     assert_eq!(
         catalog.lookup_tools("create_refund"),
         ["get_refund", "list_users"]
@@ -55,11 +63,11 @@ struct SlowServer {
 
 #[async_trait]
 impl Upstream for SlowServer {
-    async fn pass(&self, message: Message, _: &Exchange) {
+    async fn forward(&self, message: Message, _: &RequestContext) {
         self.messages.lock().push(message.text().to_owned());
     }
 
-    async fn ask(&self, request: Message, _: &Exchange) -> Result<Message, Lost> {
+    async fn request(&self, request: Message, _: &RequestContext) -> Result<Message, NoResponse> {
         if self.asked.fetch_add(1, Ordering::SeqCst) + 1 < self.answers_at {
             return std::future::pending().await;
         }
@@ -73,27 +81,27 @@ impl Upstream for SlowServer {
     async fn close(&self) {}
 }
 
-fn slow(answers_at: usize) -> (Arc<SlowServer>, Arc<dyn Upstream>, Exchange) {
+fn slow(answers_at: usize) -> (Arc<SlowServer>, Arc<dyn Upstream>, RequestContext) {
     let server = Arc::new(SlowServer {
         asked: AtomicUsize::new(0),
         answers_at,
         messages: Mutex::default(),
     });
-    let exchange = Exchange::new(
-        Arc::new(Nobody),
-        Arc::new(Caller::new(Tenant::default(), None)),
+    let context = RequestContext::new(
+        Arc::new(NullClient),
+        Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
-    (Arc::clone(&server), server, exchange)
+    (Arc::clone(&server), server, context)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_later() {
-    let (server, below, exchange) = slow(2);
-    let (catalog, meta) = (ToolCatalog::default(), Members::default());
+    let (server, below, context) = slow(2);
+    let (catalog, meta) = (ToolCatalog::default(), JsonMembers::default());
     let began = Instant::now();
     for _ in 0..3 {
         assert_eq!(
-            *catalog.find_tool("pay", &below, &exchange, &meta).await,
+            *catalog.find_tool("pay", &below, &context, &meta).await,
             ToolInfo::default()
         );
     }
@@ -109,7 +117,7 @@ async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_
     tokio::time::advance(RETRY_LIST_AFTER).await;
     assert!(
         catalog
-            .find_tool("pay", &below, &exchange, &meta)
+            .find_tool("pay", &below, &context, &meta)
             .await
             .has_output_schema,
         "it is asked again, and tells"
@@ -118,21 +126,21 @@ async fn a_server_that_does_not_list_its_tools_holds_no_call_and_is_asked_again_
 
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_its_server_does_not_list_is_known_as_that_only_where_the_list_is_whole() {
-    let (_, below, exchange) = slow(1);
-    let (catalog, meta) = (ToolCatalog::default(), Members::default());
+    let (_, below, context) = slow(1);
+    let (catalog, meta) = (ToolCatalog::default(), JsonMembers::default());
     let facts = |known: &ToolInfo| known.facts(&Map::new()).collect::<Vec<_>>();
     assert_eq!(
-        facts(&*catalog.find_tool("py", &below, &exchange, &meta).await),
+        facts(&*catalog.find_tool("py", &below, &context, &meta).await),
         [("server.lists-tool", Value::from(false))]
     );
     assert_eq!(
-        facts(&*catalog.find_tool("pay", &below, &exchange, &meta).await),
+        facts(&*catalog.find_tool("pay", &below, &context, &meta).await),
         []
     );
-    let (_, silent, exchange) = slow(usize::MAX);
+    let (_, silent, context) = slow(usize::MAX);
     let catalog = ToolCatalog::default();
     assert_eq!(
-        facts(&*catalog.find_tool("py", &silent, &exchange, &meta).await),
+        facts(&*catalog.find_tool("py", &silent, &context, &meta).await),
         []
     );
 }

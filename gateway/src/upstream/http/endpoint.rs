@@ -28,7 +28,7 @@ const IDLE_MAX: Duration = Duration::from_secs(3);
 
 /// Why a server cannot be reached at all.
 #[derive(Debug, thiserror::Error)]
-pub enum EndpointFault {
+pub enum EndpointError {
     /// It is no address of a server.
     #[error("`{0}` is no address of an MCP server: write `https://HOST/PATH`")]
     Url(String),
@@ -43,29 +43,29 @@ pub enum EndpointFault {
 }
 
 /// A server on the network.
-pub struct Endpoint {
+pub struct ServerEndpoint {
     pub(super) uri: Uri,
     /// Sent with each request; they may be secrets.
     pub(super) headers: HeaderMap,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-impl Endpoint {
+impl ServerEndpoint {
     /// The server at `url`, to which `headers` are sent with each request.
     ///
     /// # Errors
     /// If that cannot be used.
-    pub fn new(url: &str, headers: &[(String, String)]) -> Result<Self, EndpointFault> {
+    pub fn new(url: &str, headers: &[(String, String)]) -> Result<Self, EndpointError> {
         let uri: Uri = url
             .parse()
-            .map_err(|_| EndpointFault::Url(url.to_owned()))?;
+            .map_err(|_| EndpointError::Url(url.to_owned()))?;
         let is_known = uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https"));
         if !is_known {
-            return Err(EndpointFault::Url(url.to_owned()));
+            return Err(EndpointError::Url(url.to_owned()));
         }
         let is_secret = uri.scheme_str() == Some("https");
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls(is_secret).map_err(EndpointFault::Roots)?)
+            .with_tls_config(tls(is_secret).map_err(EndpointError::Roots)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector());
@@ -86,7 +86,7 @@ impl Endpoint {
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Unsent> {
+    ) -> Result<Response<Incoming>, SendError> {
         // What has no connection yet has not left.
         let connected = capture_connection(&mut request);
         let late = async {
@@ -96,21 +96,21 @@ impl Endpoint {
             }
         };
         tokio::select! {
-            answered = self.client.request(request) => answered.map_err(|error| Unsent::of(&error)),
-            () = late => Err(Unsent { reason: "the server does not take the connection in time".to_owned(), left: false }),
+            answered = self.client.request(request) => answered.map_err(|error| SendError::of(&error)),
+            () = late => Err(SendError { reason: "the server does not take the connection in time".to_owned(), left: false }),
         }
     }
 }
 
 /// No response comes to a request.
 #[derive(Debug)]
-pub(super) struct Unsent {
+pub(super) struct SendError {
     pub(super) reason: String,
     /// Whether any of it may have left.
     pub(super) left: bool,
 }
 
-impl Unsent {
+impl SendError {
     fn of(error: &ClientError) -> Self {
         let left = !error.is_connect();
         let what = if left {
@@ -147,17 +147,17 @@ fn encryption_fault<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::
 }
 
 fn words_of(fault: &rustls::Error) -> String {
-    use rustls::Error as Fault;
+    use rustls::Error as ProtocolError;
     match fault {
-        Fault::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        ProtocolError::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "nobody whom this system trusts vouches for its certificate: add its authority to the system's, or name a \
              file with it in `SSL_CERT_FILE`"
                 .to_owned()
         }
-        Fault::InvalidCertificate(
+        ProtocolError::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "its certificate is for another name: use the name that it is for".to_owned(),
-        Fault::InvalidMessage(_) => {
+        ProtocolError::InvalidMessage(_) => {
             "it does not speak TLS: if it is meant to, look at its port, else write `http://`".to_owned()
         }
         other => other.to_string(),
@@ -187,10 +187,10 @@ fn tls(is_secret: bool) -> Result<ClientConfig, String> {
     Ok(config.with_no_client_auth())
 }
 
-fn read(headers: &[(String, String)]) -> Result<HeaderMap, EndpointFault> {
+fn read(headers: &[(String, String)]) -> Result<HeaderMap, EndpointError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let fault = || EndpointFault::Header(name.clone());
+        let fault = || EndpointError::Header(name.clone());
         let mut value = HeaderValue::from_str(value).map_err(|_| fault())?;
         value.set_sensitive(true);
         map.append(name.parse::<HeaderName>().map_err(|_| fault())?, value);
@@ -198,7 +198,7 @@ fn read(headers: &[(String, String)]) -> Result<HeaderMap, EndpointFault> {
     Ok(map)
 }
 
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for ServerEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("uri", &self.uri)

@@ -1,9 +1,9 @@
 //! The heads of requests to a server.
 
-use super::Session;
+use super::UpstreamSession;
 use crate::{
-    link::Exchange,
-    wire::{Kind, Members, Message, encoded, header as names, method, version},
+    layer::RequestContext,
+    wire::{JsonMembers, Message, MessageKind, encoded, header as names, method, version},
 };
 use hyper::{
     HeaderMap,
@@ -25,12 +25,12 @@ const RESERVED: [HeaderName; 8] = [
 /// The head of the request that carries this message.
 pub(super) fn of_message(
     message: &Message,
-    exchange: &Exchange,
+    context: &RequestContext,
     own: &HeaderMap,
-    session: &Session,
+    session: &UpstreamSession,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in exchange.headers.iter() {
+    for (name, value) in context.headers.iter() {
         let read = name
             .parse::<HeaderName>()
             .ok()
@@ -66,7 +66,11 @@ pub(super) fn of_message(
 }
 
 /// The head of the request for what no request caused, or for what comes after an event.
-pub(super) fn of_stream(own: &HeaderMap, session: &Session, after: Option<&str>) -> HeaderMap {
+pub(super) fn of_stream(
+    own: &HeaderMap,
+    session: &UpstreamSession,
+    after: Option<&str>,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     of_session(&mut headers, session);
     after
@@ -80,7 +84,7 @@ pub(super) fn of_stream(own: &HeaderMap, session: &Session, after: Option<&str>)
     headers
 }
 
-fn of_session(headers: &mut HeaderMap, session: &Session) {
+fn of_session(headers: &mut HeaderMap, session: &UpstreamSession) {
     session
         .id
         .iter()
@@ -102,14 +106,14 @@ fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
 fn subject(message: &Message) -> Option<String> {
     let name = match message
         .method()
-        .filter(|_| message.kind() == Kind::Request)?
+        .filter(|_| message.kind() == MessageKind::Request)?
     {
         method::TOOLS_CALL | method::PROMPTS_GET => "name",
         method::RESOURCES_READ => "uri",
         method if method.starts_with("tasks/") => "taskId",
         _ => return None,
     };
-    Members::read(message.body()?).ok()?.text(name)
+    JsonMembers::read(message.body()?).ok()?.text(name)
 }
 
 #[cfg(test)]
@@ -118,23 +122,23 @@ mod tests {
 
     use super::*;
     use crate::{
-        link::{Caller, Nobody},
-        wire::Id,
+        layer::{CallerIdentity, NullClient},
+        wire::RequestId,
     };
     use semel::model::Tenant;
     use std::sync::Arc;
 
-    fn exchange(headers: &[(&str, &str)]) -> Exchange {
-        let exchange = Exchange::new(
-            Arc::new(Nobody),
-            Arc::new(Caller::new(Tenant::default(), None)),
+    fn context(headers: &[(&str, &str)]) -> RequestContext {
+        let context = RequestContext::new(
+            Arc::new(NullClient),
+            Arc::new(CallerIdentity::new(Tenant::default(), None)),
         );
         let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Exchange {
+        RequestContext {
             headers: headers.collect(),
-            ..exchange
+            ..context
         }
     }
 
@@ -142,13 +146,18 @@ mod tests {
     fn a_request_of_the_newer_era_repeats_in_its_head_what_it_says() {
         let params =
             r#"{"name":"größe","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
-        let message = Message::request(&Id::Number(1), method::TOOLS_CALL, params);
-        let given = exchange(&[
+        let message = Message::request(&RequestId::Number(1), method::TOOLS_CALL, params);
+        let given = context(&[
             ("mcp-name", "other"),
             ("mcp-param-region", "eu"),
             ("authorization", "stolen"),
         ]);
-        let head = of_message(&message, &given, &HeaderMap::new(), &Session::default());
+        let head = of_message(
+            &message,
+            &given,
+            &HeaderMap::new(),
+            &UpstreamSession::default(),
+        );
         assert_eq!(head[names::VERSION], "2026-07-28");
         assert_eq!(head[names::METHOD], "tools/call");
         assert_eq!(head[names::NAME], "=?base64?Z3LDtsOfZQ==?=");
@@ -158,13 +167,13 @@ mod tests {
 
     #[test]
     fn a_request_of_the_older_era_names_its_session() {
-        let session = Session {
+        let session = UpstreamSession {
             id: Some("s".to_owned()),
             version: Some("2025-06-18".to_owned()),
             ..Session::default()
         };
-        let message = Message::request(&Id::Number(1), "ping", "{}");
-        let head = of_message(&message, &exchange(&[]), &HeaderMap::new(), &session);
+        let message = Message::request(&RequestId::Number(1), "ping", "{}");
+        let head = of_message(&message, &context(&[]), &HeaderMap::new(), &session);
         assert_eq!(
             (&head[names::SESSION], &head[names::VERSION]),
             (

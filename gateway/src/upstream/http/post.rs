@@ -1,13 +1,13 @@
 //! One message on its way to a server, and what comes back.
 
 use super::{
-    Shared,
-    events::{self, Events},
+    HttpConnection,
+    event_stream::{self, EventStream},
     headers,
 };
 use crate::{
-    link::{Exchange, Lost},
-    wire::{Id, Kind, Message, method},
+    layer::{NoResponse, RequestContext},
+    wire::{Message, MessageKind, RequestId, method},
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -34,40 +34,40 @@ const END_SESSION_WITHIN: Duration = Duration::from_secs(2);
 
 /// Sends a request and waits for its response.
 pub(super) async fn ask(
-    shared: &Arc<Shared>,
+    shared: &Arc<HttpConnection>,
     request: &Message,
-    exchange: &Exchange,
-) -> Result<Message, Lost> {
-    let response = send(shared, request, exchange).await?;
+    context: &RequestContext,
+) -> Result<Message, NoResponse> {
+    let response = send(shared, request, context).await?;
     response.ok_or_else(|| lost("the server accepted the request without a response"))
 }
 
 /// Sends a message, once. A request that was sent has a response, or is lost.
 pub(super) async fn send(
-    shared: &Arc<Shared>,
+    shared: &Arc<HttpConnection>,
     message: &Message,
-    exchange: &Exchange,
-) -> Result<Option<Message>, Lost> {
+    context: &RequestContext,
+) -> Result<Option<Message>, NoResponse> {
     if !message.asks(method::INITIALIZE) && message.own_version().is_none() {
-        open_again(shared, exchange).await?;
+        open_again(shared, context).await?;
     }
-    post(shared, message, exchange).await
+    post(shared, message, context).await
 }
 
 async fn post(
-    shared: &Arc<Shared>,
+    shared: &Arc<HttpConnection>,
     message: &Message,
-    exchange: &Exchange,
-) -> Result<Option<Message>, Lost> {
+    context: &RequestContext,
+) -> Result<Option<Message>, NoResponse> {
     let session = shared.session().clone();
     let head = match message.asks(method::INITIALIZE) {
         true => headers::of_message(
             message,
-            exchange,
+            context,
             &shared.endpoint.headers,
-            &super::Session::default(),
+            &super::UpstreamSession::default(),
         ),
-        false => headers::of_message(message, exchange, &shared.endpoint.headers, &session),
+        false => headers::of_message(message, context, &shared.endpoint.headers, &session),
     };
     let response = request(shared, Method::POST, head, message.bytes().clone()).await?;
     let is_session = session.id.is_some()
@@ -77,16 +77,16 @@ async fn post(
         shared.session().is_dead = true;
         let reason =
             "the server no longer knows this session; the next request opens a new one".to_owned();
-        return Err(Lost {
+        return Err(NoResponse {
             reason,
             sent: false,
         });
     }
     let head = response.headers().clone();
-    let answered = Answering {
+    let answered = ResponseReader {
         shared,
         message,
-        exchange,
+        context,
         last: None,
         after: READ_ON_AFTER,
     }
@@ -100,42 +100,42 @@ async fn post(
 
 /// Sends a request of HTTP.
 pub(super) async fn request(
-    shared: &Shared,
+    shared: &HttpConnection,
     method: Method,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response<Incoming>, Lost> {
+) -> Result<Response<Incoming>, NoResponse> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = shared.endpoint.uri.clone();
     *request.headers_mut() = headers;
     let sent = shared.endpoint.send(request).await;
-    sent.map_err(|unsent| Lost {
+    sent.map_err(|unsent| NoResponse {
         reason: unsent.reason,
         sent: unsent.left,
     })
 }
 
-fn lost(reason: impl Into<String>) -> Lost {
-    Lost {
+fn lost(reason: impl Into<String>) -> NoResponse {
+    NoResponse {
         reason: reason.into(),
         sent: true,
     }
 }
 
 /// What the response to a message is read with.
-struct Answering<'a> {
-    shared: &'a Arc<Shared>,
+struct ResponseReader<'a> {
+    shared: &'a Arc<HttpConnection>,
     message: &'a Message,
-    exchange: &'a Exchange,
+    context: &'a RequestContext,
     /// The last event that was read.
     last: Option<String>,
     /// How long to wait before the stream is read on.
     after: Duration,
 }
 
-impl Answering<'_> {
-    async fn read(mut self, response: Response<Incoming>) -> Result<Option<Message>, Lost> {
+impl ResponseReader<'_> {
+    async fn read(mut self, response: Response<Incoming>) -> Result<Option<Message>, NoResponse> {
         let (status, kind) = (response.status(), kind(&response));
         if !status.is_success() {
             return self.refused(status, response).await.map(Some);
@@ -143,7 +143,7 @@ impl Answering<'_> {
         let Some(id) = self
             .message
             .id()
-            .filter(|_| self.message.kind() == Kind::Request)
+            .filter(|_| self.message.kind() == MessageKind::Request)
             .cloned()
         else {
             return Ok(None);
@@ -151,7 +151,7 @@ impl Answering<'_> {
         match kind.as_str() {
             "application/json" => {
                 let broken = || lost("the server's response broke off, or is too long");
-                let text = events::whole(response.into_body())
+                let text = event_stream::whole(response.into_body())
                     .await
                     .ok_or_else(broken)?;
                 let answer = self.answer_in(&id, text).await;
@@ -160,7 +160,7 @@ impl Answering<'_> {
                     .ok_or_else(|| lost("the server's response does not answer the request"))
             }
             "text/event-stream" => self
-                .follow(&id, Events::of(response.into_body()))
+                .follow(&id, EventStream::of(response.into_body()))
                 .await
                 .map(Some),
             _ if status == StatusCode::ACCEPTED => Ok(None),
@@ -175,13 +175,13 @@ impl Answering<'_> {
         &self,
         status: StatusCode,
         response: Response<Incoming>,
-    ) -> Result<Message, Lost> {
-        let text = events::whole(response.into_body())
+    ) -> Result<Message, NoResponse> {
+        let text = event_stream::whole(response.into_body())
             .await
             .unwrap_or_default();
         let error = Message::read(text)
             .ok()
-            .filter(|message| message.kind() == Kind::Error);
+            .filter(|message| message.kind() == MessageKind::Error);
         let fits = |error: &Message| error.id().is_none() || error.id() == self.message.id();
         let body = error
             .as_ref()
@@ -190,7 +190,7 @@ impl Answering<'_> {
         let own = self
             .message
             .id()
-            .filter(|_| self.message.kind() == Kind::Request);
+            .filter(|_| self.message.kind() == MessageKind::Request);
         match (body, own) {
             (Some(body), Some(id)) => Ok(Message::response(Some(id), "error", body)),
             _ => Err(lost(format!(
@@ -200,7 +200,7 @@ impl Answering<'_> {
     }
 
     /// The response among these messages. The others are taken in.
-    async fn answer_in(&self, id: &Id, text: Bytes) -> Option<Message> {
+    async fn answer_in(&self, id: &RequestId, text: Bytes) -> Option<Message> {
         let mut answer = None;
         for message in Message::read_all(text) {
             match message {
@@ -209,7 +209,7 @@ impl Answering<'_> {
                 {
                     answer = Some(message);
                 }
-                Ok(message) => self.shared.take_in(message, Some(self.exchange)).await,
+                Ok(message) => self.shared.take_in(message, Some(self.context)).await,
                 Err(unreadable) => {
                     tracing::warn!(why = %unreadable, "the server sent what is no message")
                 }
@@ -219,7 +219,11 @@ impl Answering<'_> {
     }
 
     /// Reads events until the response has come. A stream of a session that breaks off is read on from where it broke.
-    async fn follow(&mut self, id: &Id, mut events: Events) -> Result<Message, Lost> {
+    async fn follow(
+        &mut self,
+        id: &RequestId,
+        mut events: EventStream,
+    ) -> Result<Message, NoResponse> {
         let mut in_vain = 0;
         loop {
             while let Some(event) = events.next().await {
@@ -248,7 +252,7 @@ impl Answering<'_> {
     }
 
     /// The stream from where it broke: nothing is sent again by that.
-    async fn read_on(&self) -> Result<Events, Lost> {
+    async fn read_on(&self) -> Result<EventStream, NoResponse> {
         let session = self.shared.session().clone();
         let head = headers::of_stream(
             &self.shared.endpoint.headers,
@@ -256,9 +260,9 @@ impl Answering<'_> {
             self.last.as_deref(),
         );
         let response = request(self.shared, Method::GET, head, Bytes::new()).await;
-        let response = response.map_err(|lost| Lost { sent: true, ..lost })?;
+        let response = response.map_err(|lost| NoResponse { sent: true, ..lost })?;
         if response.status().is_success() && kind(&response) == "text/event-stream" {
-            return Ok(Events::of(response.into_body()));
+            return Ok(EventStream::of(response.into_body()));
         }
         Err(lost(
             "the server's stream broke off before the response, and cannot be read on",
@@ -281,7 +285,10 @@ pub(super) fn kind(response: &Response<Incoming>) -> String {
 }
 
 /// Opens a session again that the server no longer knows, as it was opened by its client.
-async fn open_again(shared: &Arc<Shared>, exchange: &Exchange) -> Result<(), Lost> {
+async fn open_again(
+    shared: &Arc<HttpConnection>,
+    context: &RequestContext,
+) -> Result<(), NoResponse> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     if !shared.session().is_dead {
         return Ok(());
@@ -292,27 +299,28 @@ async fn open_again(shared: &Arc<Shared>, exchange: &Exchange) -> Result<(), Los
         return Ok(());
     };
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let id = Id::Text(format!("dev.semel/{}/initialize/{number}", std::process::id()).into());
-    let not_sent = |what: String| Lost {
+    let id =
+        RequestId::Text(format!("dev.semel/{}/initialize/{number}", std::process::id()).into());
+    let not_sent = |what: String| NoResponse {
         reason: format!("no new session can be opened: {what}"),
         sent: false,
     };
-    let exchange = exchange.unheard();
-    let opened = post(shared, &initialize.with_id(&id), &exchange)
+    let context = context.without_client();
+    let opened = post(shared, &initialize.with_id(&id), &context)
         .await
         .map_err(|lost| not_sent(lost.reason))?;
-    if opened.is_none_or(|response| response.kind() != Kind::Result) {
+    if opened.is_none_or(|response| response.kind() != MessageKind::Result) {
         return Err(not_sent("the server refuses it".to_owned()));
     }
     let initialized = Message::notification(method::INITIALIZED, "{}");
-    post(shared, &initialized, &exchange)
+    post(shared, &initialized, &context)
         .await
         .map(drop)
         .map_err(|lost| not_sent(lost.reason))
 }
 
 /// Tells the server that its session ends.
-pub(super) async fn end_session(shared: &Shared) {
+pub(super) async fn end_session(shared: &HttpConnection) {
     let session = shared.session().clone();
     if session.id.is_none() || session.is_dead {
         return;

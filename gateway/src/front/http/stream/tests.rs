@@ -16,18 +16,22 @@ async fn next(reader: &mut StreamReader) -> Option<u64> {
 #[tokio::test]
 async fn who_comes_back_reads_on_where_it_was_cut_at_every_event() {
     for cut in 0..5 {
-        let stream = MessageStream::for_requests(1, vec![Id::Number(1)]);
+        let stream = MessageStream::for_requests(1, vec![RequestId::Number(1)]);
         stream.keep_messages();
         let mut reader = stream.start_reading(None).unwrap();
         for number in 1..=4 {
-            stream.put(event(number)).await.unwrap();
+            stream.send(event(number)).await.unwrap();
         }
         for number in 1..=cut {
             assert_eq!(next(&mut reader).await, Some(number));
         }
         drop(reader);
         stream
-            .put(Message::response(Some(&Id::Number(1)), "result", "{}"))
+            .send(Message::response(
+                Some(&RequestId::Number(1)),
+                "result",
+                "{}",
+            ))
             .await
             .unwrap();
         let mut again = stream.start_reading(Some(cut)).unwrap();
@@ -40,21 +44,25 @@ async fn who_comes_back_reads_on_where_it_was_cut_at_every_event() {
 
 #[tokio::test]
 async fn who_goes_away_from_a_stream_that_is_not_kept_gets_nothing() {
-    let stream = MessageStream::for_requests(1, vec![Id::Number(1)]);
+    let stream = MessageStream::for_requests(1, vec![RequestId::Number(1)]);
     drop(stream.start_reading(None).unwrap());
-    assert_eq!(stream.put(event(1)).await, Err(Gone));
+    assert_eq!(stream.send(event(1)).await, Err(Disconnected));
 }
 
 #[tokio::test]
 async fn what_was_not_written_does_not_count_as_delivered() {
-    let stream = MessageStream::for_requests(1, vec![Id::Number(1)]);
+    let stream = MessageStream::for_requests(1, vec![RequestId::Number(1)]);
     stream.keep_messages();
     let reader = stream.start_reading(None).unwrap();
     let delivered = tokio::spawn({
         let stream = Arc::clone(&stream);
         async move {
             stream
-                .deliver(Message::response(Some(&Id::Number(1)), "result", "{}"))
+                .send_and_confirm(Message::response(
+                    Some(&RequestId::Number(1)),
+                    "result",
+                    "{}",
+                ))
                 .await
         }
     });
@@ -62,7 +70,7 @@ async fn what_was_not_written_does_not_count_as_delivered() {
         tokio::task::yield_now().await;
     }
     drop(reader);
-    assert_eq!(delivered.await.unwrap(), Err(Gone));
+    assert_eq!(delivered.await.unwrap(), Err(Disconnected));
     assert_eq!(
         next(&mut stream.start_reading(Some(0)).unwrap()).await,
         Some(1),
@@ -72,11 +80,15 @@ async fn what_was_not_written_does_not_count_as_delivered() {
 
 #[tokio::test]
 async fn a_response_that_nobody_waits_for_is_dropped_and_the_stream_ends_with_the_last_one() {
-    let stream = MessageStream::for_requests(1, vec![Id::Number(1), Id::Number(2)]);
+    let stream = MessageStream::for_requests(1, vec![RequestId::Number(1), RequestId::Number(2)]);
     let mut reader = stream.start_reading(None).unwrap();
     for id in [7, 2, 2, 1] {
         stream
-            .put(Message::response(Some(&Id::Number(id)), "result", "{}"))
+            .send(Message::response(
+                Some(&RequestId::Number(id)),
+                "result",
+                "{}",
+            ))
             .await
             .unwrap();
     }
@@ -95,7 +107,7 @@ async fn a_new_reader_takes_the_place_of_the_one_before() {
     let stream = MessageStream::for_session(0);
     let mut first = stream.start_reading(None).unwrap();
     let mut second = stream.start_reading(None).unwrap();
-    stream.put(event(1)).await.unwrap();
+    stream.send(event(1)).await.unwrap();
     assert_eq!(
         (next(&mut first).await, next(&mut second).await),
         (None, Some(1))
@@ -106,18 +118,18 @@ async fn a_new_reader_takes_the_place_of_the_one_before() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_read_is_cut_and_one_that_is_kept_forgets_the_oldest() {
-    let unread = MessageStream::for_requests(1, vec![Id::Number(1)]);
+    let unread = MessageStream::for_requests(1, vec![RequestId::Number(1)]);
     let reader = unread.start_reading(None).unwrap();
     for number in 0..UNREAD_MAX as u64 {
-        unread.put(event(number)).await.unwrap();
+        unread.send(event(number)).await.unwrap();
     }
-    assert_eq!(unread.put(event(0)).await, Err(Gone));
+    assert_eq!(unread.send(event(0)).await, Err(Disconnected));
     assert!(unread.has_ended());
     drop(reader);
 
     let kept = MessageStream::for_session(0);
     for number in 0..KEPT_MAX as u64 + 10 {
-        kept.put(event(number)).await.unwrap();
+        kept.send(event(number)).await.unwrap();
     }
     assert!(
         kept.start_reading(Some(5)).is_none(),

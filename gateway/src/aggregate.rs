@@ -1,0 +1,563 @@
+//! Several servers behind one gateway, as one server: names are prefixed, lists merged, and each message goes to the server
+//! that it is for.
+//!
+//! A request that does not say whom it is for (a method that is not known here, a resource that nobody listed) is put to one
+//! server after the other, until one knows it. Tool calls are never tried: their name says whose they are. Names are prefixed
+//! here only, so the layers below see a server's own. What a client says without a request goes to every server, unless it is
+//! about a request: then only those hear it that have that request.
+
+mod initialization;
+mod lists;
+mod names;
+mod pending_requests;
+mod server_client;
+mod subscriptions;
+
+use crate::{
+    layer::{Client, ConnectError, Connector, NoResponse, RequestContext, Upstream},
+    wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, method},
+};
+use async_trait::async_trait;
+use futures_util::future::{join_all, try_join_all};
+use initialization::InitializeResult;
+use lists::{ListMethod, MergedPage};
+use pending_requests::RequestOwners;
+use serde_json::Value;
+use server_client::{ResponseClient, ServerClient, ServerRequests};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use subscriptions::SubscriptionRegistry;
+use tokio::sync::oneshot;
+
+/// The most resources whose servers are remembered. Others are looked for.
+const RESOURCES_MAX: usize = 10_000;
+
+/// Connects to several servers.
+#[derive(Debug)]
+pub struct AggregateConnector(Vec<ServerEntry>);
+
+/// One of the servers.
+#[derive(Debug)]
+struct ServerEntry {
+    name: String,
+    prefix: String,
+    connect: Arc<dyn Connector>,
+}
+
+impl AggregateConnector {
+    /// Over these servers: what each is called, what stands before its names, and how to connect to it.
+    pub fn over(servers: impl IntoIterator<Item = (String, String, Arc<dyn Connector>)>) -> Self {
+        let place = |(name, prefix, connect)| ServerEntry {
+            name,
+            prefix,
+            connect,
+        };
+        Self(servers.into_iter().map(place).collect())
+    }
+}
+
+#[async_trait]
+impl Connector for AggregateConnector {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
+        let (asked, subscriptions) = (
+            Arc::<ServerRequests>::default(),
+            Arc::<SubscriptionRegistry>::default(),
+        );
+        let connecting = self.0.iter().enumerate().map(|(server, place)| {
+            let (asked, subscriptions) = (Arc::clone(&asked), Arc::clone(&subscriptions));
+            let client = Arc::new(ServerClient {
+                server,
+                asked,
+                subscriptions,
+                client: Arc::clone(&client),
+            });
+            async move {
+                let connected = place.connect.connect(client).await;
+                connected
+                    .map_err(|ConnectError(why)| ConnectError(format!("`{}`: {why}", place.name)))
+            }
+        });
+        let servers = try_join_all(connecting).await?;
+        Ok(Arc::new(AggregateUpstream(Arc::new(AggregatedServers {
+            names: self.0.iter().map(|place| place.name.clone()).collect(),
+            prefixes: self.0.iter().map(|place| place.prefix.clone()).collect(),
+            able: Mutex::new(vec![None; servers.len()]),
+            servers,
+            asked,
+            subscriptions,
+            resources: Mutex::default(),
+            under_way: RequestOwners::default(),
+        }))))
+    }
+}
+
+/// The connections to all servers, of one client.
+#[derive(Debug)]
+struct AggregateUpstream(Arc<AggregatedServers>);
+
+#[derive(Debug)]
+struct AggregatedServers {
+    names: Vec<String>,
+    prefixes: Vec<String>,
+    servers: Vec<Arc<dyn Upstream>>,
+    /// What each server says that it can do; none: it was not asked.
+    able: Mutex<Vec<Option<Value>>>,
+    asked: Arc<ServerRequests>,
+    subscriptions: Arc<SubscriptionRegistry>,
+    /// Which server a resource belongs to.
+    resources: Mutex<HashMap<String, usize>>,
+    /// Who has which request of the client.
+    under_way: RequestOwners,
+}
+
+/// Where a request goes.
+enum RequestRoute {
+    /// To this server, as this message.
+    To(usize, Message),
+    /// Nowhere.
+    Refused(ProtocolError),
+    /// To whoever listens: an empty result.
+    Here,
+    /// To every server: what they say of themselves comes together.
+    Open,
+    /// To every server: their lists come together.
+    List(ListMethod),
+    /// To every server; one that does it is enough.
+    All,
+    /// To every server, as one subscription.
+    Subscribe,
+    /// To one after the other, until one knows it.
+    Try,
+}
+
+#[async_trait]
+impl Upstream for AggregateUpstream {
+    async fn forward(&self, message: Message, context: &RequestContext) {
+        let servers = &self.0;
+        match message.kind() {
+            MessageKind::Request => self.route_request(message, context).await,
+            MessageKind::Notification if message.method() == Some(method::CANCELLED) => {
+                servers.cancel(&message, context).await
+            }
+            MessageKind::Notification if message.method() == Some(method::PROGRESS) => {
+                if let Some((server, told)) = servers.asked.progress(&message) {
+                    servers.forward(server, told, context).await;
+                }
+            }
+            MessageKind::Notification => servers.to_all(&message, context).await,
+            MessageKind::Result | MessageKind::Error => {
+                if let Some((server, response)) = servers.asked.as_theirs(&message) {
+                    servers.forward(server, response, context).await;
+                }
+            }
+        }
+    }
+
+    /// By the same ways as whatever passes, so that no call gets around its guard.
+    async fn request(
+        &self,
+        request: Message,
+        context: &RequestContext,
+    ) -> Result<Message, NoResponse> {
+        let lost = |sent| NoResponse {
+            reason: "the request was not answered".to_owned(),
+            sent,
+        };
+        let id = request.id().cloned().ok_or_else(|| lost(false))?;
+        let (response, responded) = oneshot::channel();
+        let client = Arc::clone(&context.client);
+        let client = Arc::new(ResponseClient {
+            id,
+            client,
+            response: Mutex::new(Some(response)),
+        });
+        self.forward(
+            request,
+            &RequestContext {
+                client,
+                ..context.clone()
+            },
+        )
+        .await;
+        responded.await.map_err(|_| lost(true))
+    }
+
+    async fn listen(&self, context: &RequestContext) {
+        for server in 0..self.0.servers.len() {
+            if let Some(upstream) = self.0.servers.get(server) {
+                upstream.listen(&self.0.towards(server, context)).await;
+            }
+        }
+    }
+
+    async fn close(&self) {
+        join_all(self.0.servers.iter().map(|server| server.close())).await;
+    }
+}
+
+impl AggregateUpstream {
+    /// Sends on what goes to one server; what takes several is done in a task of its own.
+    async fn route_request(&self, request: Message, context: &RequestContext) {
+        match self.0.route(&request) {
+            RequestRoute::To(server, message) => {
+                let client = self.0.under_way.begin(&request, Some(server), context);
+                self.0
+                    .forward(
+                        server,
+                        message,
+                        &RequestContext {
+                            client,
+                            ..context.clone()
+                        },
+                    )
+                    .await;
+            }
+            RequestRoute::Refused(fault) => put(context, fault.response(request.id())).await,
+            RequestRoute::Here => {
+                put(context, Message::response(request.id(), "result", "{}")).await
+            }
+            RequestRoute::Subscribe => self.0.subscribe(&request, context).await,
+            route => {
+                let client = self.0.under_way.begin(&request, None, context);
+                let (servers, context) = (
+                    Arc::clone(&self.0),
+                    RequestContext {
+                        client,
+                        ..context.clone()
+                    },
+                );
+                tokio::spawn(async move {
+                    let response = match route {
+                        RequestRoute::Open => servers.open(&request, &context).await,
+                        RequestRoute::List(list) => servers.list(list, &request, &context).await,
+                        RequestRoute::All => servers.all(&request, &context).await,
+                        _ => servers.one_after_the_other(&request, &context).await,
+                    };
+                    put(&context, response).await;
+                });
+            }
+        }
+    }
+}
+
+impl AggregatedServers {
+    fn route(&self, request: &Message) -> RequestRoute {
+        let asked = request.method().unwrap_or_default();
+        if let Some(list) = ListMethod::of(asked) {
+            return RequestRoute::List(list);
+        }
+        match asked {
+            method::TOOLS_CALL | method::PROMPTS_GET => self.by_name(request),
+            method::INITIALIZE | method::DISCOVER => RequestRoute::Open,
+            "ping" => RequestRoute::Here,
+            "logging/setLevel" => RequestRoute::All,
+            "subscriptions/listen" => RequestRoute::Subscribe,
+            "completion/complete" => self.by_reference(request),
+            _ => self.by_resource(request, names::parameter(request, "uri")),
+        }
+    }
+
+    fn by_name(&self, request: &Message) -> RequestRoute {
+        let invalid = |what: String| {
+            RequestRoute::Refused(ProtocolError::new(ErrorCode::InvalidParams, what))
+        };
+        let Some(name) = names::parameter(request, "name") else {
+            return invalid("the request names nothing: write a `name`".to_owned());
+        };
+        let renamed = names::owner(&self.prefixes, &name).and_then(|(server, own)| {
+            Some((
+                server,
+                if own == name {
+                    request.clone()
+                } else {
+                    names::renamed(request, own)?
+                },
+            ))
+        });
+        match renamed {
+            Some((server, request)) => RequestRoute::To(server, request),
+            None => invalid(format!(
+                "`{name}` is of no server: names begin with {}",
+                self.prefixes.join(", ")
+            )),
+        }
+    }
+
+    fn by_reference(&self, request: &Message) -> RequestRoute {
+        let params = request
+            .body()
+            .and_then(|params| JsonMembers::read(params).ok())
+            .unwrap_or_default();
+        let reference = params.object("ref").unwrap_or_default();
+        let named = reference.text("name").and_then(|name| {
+            let (server, own) = names::owner(&self.prefixes, &name)?;
+            Some(RequestRoute::To(server, names::with_prompt(request, own)?))
+        });
+        named.unwrap_or_else(|| self.by_resource(request, reference.text("uri")))
+    }
+
+    fn by_resource(&self, request: &Message, uri: Option<String>) -> RequestRoute {
+        let known = uri.and_then(|uri| open(&self.resources).get(&uri).copied());
+        known.map_or(RequestRoute::Try, |server| {
+            RequestRoute::To(server, request.clone())
+        })
+    }
+
+    /// The exchange as this server is to see it.
+    fn towards(&self, server: usize, context: &RequestContext) -> RequestContext {
+        let (asked, subscriptions) = (Arc::clone(&self.asked), Arc::clone(&self.subscriptions));
+        let client = Arc::new(ServerClient {
+            server,
+            asked,
+            subscriptions,
+            client: Arc::clone(&context.client),
+        });
+        RequestContext {
+            client,
+            ..context.clone()
+        }
+    }
+
+    async fn pass(&self, server: usize, message: Message, context: &RequestContext) {
+        if let Some(upstream) = self.servers.get(server) {
+            upstream
+                .forward(message, &self.towards(server, context))
+                .await;
+        }
+    }
+
+    async fn to_all(&self, message: &Message, context: &RequestContext) {
+        for server in 0..self.servers.len() {
+            self.forward(server, message.clone(), context).await;
+        }
+    }
+
+    /// What a server answers; that it does not is an answer, too.
+    async fn ask(&self, server: usize, request: Message, context: &RequestContext) -> Message {
+        let id = request.id().cloned();
+        let asked = match self.servers.get(server) {
+            Some(upstream) => {
+                upstream
+                    .request(request, &self.towards(server, context))
+                    .await
+            }
+            None => Err(NoResponse {
+                reason: "there is no such server".to_owned(),
+                sent: false,
+            }),
+        };
+        asked.unwrap_or_else(|lost| {
+            ProtocolError::new(ErrorCode::Unanswered, lost.to_string()).response(id.as_ref())
+        })
+    }
+
+    async fn ask_all(&self, request: &Message, context: &RequestContext) -> Vec<Message> {
+        join_all((0..self.servers.len()).map(|server| self.ask(server, request.clone(), context)))
+            .await
+    }
+
+    /// Opens all servers. One that will not be opened is left out, and told of in the log.
+    async fn open(&self, request: &Message, context: &RequestContext) -> Message {
+        let responses = self.ask_all(request, context).await;
+        let mut opened = Vec::new();
+        for ((name, response), able) in self
+            .names
+            .iter()
+            .zip(&responses)
+            .zip(open(&self.able).iter_mut())
+        {
+            match InitializeResult::read(response) {
+                Some(one) => {
+                    *able = Some(one.capabilities.clone());
+                    opened.push((name.as_str(), one));
+                }
+                None => {
+                    *able = Some(Value::Null);
+                    tracing::warn!(server = %name, "the server does not open, and is left out");
+                }
+            }
+        }
+        let refusal = responses.into_iter().next().filter(|_| opened.is_empty());
+        refusal.unwrap_or_else(|| {
+            Message::response(
+                request.id(),
+                "result",
+                &initialization::together(&opened).to_string(),
+            )
+        })
+    }
+
+    async fn list(&self, list: ListMethod, request: &Message, context: &RequestContext) -> Message {
+        let params = request
+            .body()
+            .and_then(|params| JsonMembers::read(params).ok())
+            .unwrap_or_default();
+        let from = match params
+            .text("cursor")
+            .map(|cursor| lists::read_cursor(&cursor))
+        {
+            None => self
+                .able_to(list)
+                .into_iter()
+                .map(|server| (server, None))
+                .collect(),
+            Some(Some(cursor)) => cursor
+                .into_iter()
+                .map(|(server, cursor)| (server, Some(cursor)))
+                .collect::<Vec<_>>(),
+            Some(None) => {
+                let what =
+                    "this cursor is none that was given out: read the list from its beginning";
+                return ProtocolError::new(ErrorCode::InvalidParams, what).response(request.id());
+            }
+        };
+        let asking = from.iter().map(|(server, cursor)| {
+            self.ask(
+                *server,
+                lists::from_cursor(request, &params, cursor.as_deref()),
+                context,
+            )
+        });
+        let responses = join_all(asking).await;
+        let mut page = MergedPage::of(list);
+        for ((server, _), response) in from.iter().zip(&responses) {
+            let prefix = self.prefixes.get(*server).map_or("", String::as_str);
+            let found = page.add(*server, prefix, response);
+            if list.is_of_resources() {
+                self.remember(*server, found);
+            }
+        }
+        match page.result() {
+            Some(result) => Message::response(request.id(), "result", &result),
+            None => responses
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| unknown(request.id())),
+        }
+    }
+
+    /// The servers that have such a list, as far as they said so.
+    fn able_to(&self, list: ListMethod) -> Vec<usize> {
+        let able = open(&self.able);
+        let has = |able: &Option<Value>| {
+            able.as_ref()
+                .is_none_or(|able| able.get(list.capability()).is_some())
+        };
+        able.iter()
+            .enumerate()
+            .filter(|(_, able)| has(able))
+            .map(|(server, _)| server)
+            .collect()
+    }
+
+    fn remember(&self, server: usize, uris: Vec<String>) {
+        let mut resources = open(&self.resources);
+        let room = RESOURCES_MAX.saturating_sub(resources.len());
+        resources.extend(uris.into_iter().take(room).map(|uri| (uri, server)));
+    }
+
+    async fn all(&self, request: &Message, context: &RequestContext) -> Message {
+        let mut responses = self.ask_all(request, context).await;
+        let done = responses
+            .iter()
+            .position(|response| response.kind() == MessageKind::Result);
+        if responses.is_empty() {
+            unknown(request.id())
+        } else {
+            responses.swap_remove(done.unwrap_or(0))
+        }
+    }
+
+    /// The first answer of who knows what is meant, else the most telling error.
+    async fn one_after_the_other(&self, request: &Message, context: &RequestContext) -> Message {
+        let mut told = None;
+        for server in 0..self.servers.len() {
+            let response = self.ask(server, request.clone(), context).await;
+            match unknown_there(&response) {
+                None => return response,
+                Some(code) if told.is_none() && code != ErrorCode::MethodNotFound.number() => {
+                    told = Some(response)
+                }
+                Some(_) => {}
+            }
+        }
+        told.unwrap_or_else(|| unknown(request.id()))
+    }
+
+    /// Tells those who have the request that nobody waits for it.
+    async fn cancel(&self, message: &Message, context: &RequestContext) {
+        self.subscriptions.cancel(message);
+        match self.under_way.cancelled(message, context) {
+            Some(Some(server)) => self.forward(server, message.clone(), context).await,
+            Some(None) => self.to_all(message, context).await,
+            // It is answered, or was never made.
+            None => {}
+        }
+    }
+
+    async fn subscribe(&self, request: &Message, context: &RequestContext) {
+        let Some(id) = request.id().cloned() else {
+            return;
+        };
+        let client = self.under_way.begin(request, None, context);
+        let subscription = self
+            .subscriptions
+            .begin(id, Arc::clone(&client), self.servers.len());
+        let all = Arc::clone(&self.subscriptions);
+        tokio::spawn(async move {
+            tokio::time::sleep(subscriptions::ACKNOWLEDGED_WITHIN).await;
+            all.be_late(&subscription).await;
+        });
+        let context = RequestContext {
+            client,
+            ..context.clone()
+        };
+        for server in 0..self.servers.len() {
+            let is_others = |uri: &str| {
+                open(&self.resources)
+                    .get(uri)
+                    .is_some_and(|owner| *owner != server)
+            };
+            self.forward(
+                server,
+                subscriptions::without_others(request, is_others),
+                &context,
+            )
+            .await;
+        }
+    }
+}
+
+/// The code of an error by which a server says that it does not know what is asked. None: it is none of these.
+fn unknown_there(response: &Message) -> Option<i64> {
+    const RESOURCE_NOT_FOUND: i64 = -32_002;
+    let error = response
+        .body()
+        .filter(|_| response.kind() == MessageKind::Error)?;
+    let code = JsonMembers::read(error).ok()?.get("code")?.parse().ok()?;
+    let unknown = [
+        ErrorCode::MethodNotFound.number(),
+        ErrorCode::InvalidParams.number(),
+        RESOURCE_NOT_FOUND,
+    ];
+    unknown.contains(&code).then_some(code)
+}
+
+fn unknown(id: Option<&RequestId>) -> Message {
+    ProtocolError::new(
+        ErrorCode::MethodNotFound,
+        "no server behind this gateway knows this method",
+    )
+    .response(id)
+}
+
+async fn put(context: &RequestContext, message: Message) {
+    // A client that has gone gets nothing.
+    context.client.send(message).await.unwrap_or_default();
+}
+
+fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

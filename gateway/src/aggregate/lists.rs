@@ -1,0 +1,201 @@
+//! The lists of several servers as one.
+//!
+//! A page holds a page of each server that has not come to its end, so whoever reads the first page only sees something of
+//! every one. Where each server's next page begins is in the cursor, which nobody else reads.
+
+use crate::wire::{JsonMembers, Message, MessageKind, method};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+
+/// Lists: their method, the member that holds them, and what tells their items apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ListMethod {
+    pub(super) member: &'static str,
+    identity: &'static str,
+    /// Whether items have names that are prefixed.
+    has_names: bool,
+}
+
+impl ListMethod {
+    /// The list that this method asks for.
+    pub(super) fn of(asked: &str) -> Option<Self> {
+        let (member, identity, has_names) = match asked {
+            method::TOOLS_LIST => ("tools", "name", true),
+            "prompts/list" => ("prompts", "name", true),
+            "resources/list" => ("resources", "uri", false),
+            "resources/templates/list" => ("resourceTemplates", "uriTemplate", false),
+            _ => return None,
+        };
+        Some(Self {
+            member,
+            identity,
+            has_names,
+        })
+    }
+
+    /// The capability of servers that have such a list.
+    pub(super) fn capability(self) -> &'static str {
+        if self.is_of_resources() {
+            "resources"
+        } else {
+            self.member
+        }
+    }
+
+    pub(super) fn is_of_resources(self) -> bool {
+        !self.has_names
+    }
+}
+
+/// Where the next page of each server begins that has one: which server, and its own cursor.
+pub(super) type ServerCursors = Vec<(usize, String)>;
+
+/// Reads a cursor of ours.
+pub(super) fn read_cursor(text: &str) -> Option<ServerCursors> {
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+}
+
+fn write_cursor(cursor: &ServerCursors) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default())
+}
+
+/// The request of a server's page that begins there.
+pub(super) fn from_cursor(
+    request: &Message,
+    params: &JsonMembers,
+    cursor: Option<&str>,
+) -> Message {
+    let Some(cursor) = cursor else {
+        return request.clone();
+    };
+    let mut params = params.clone();
+    let written = params
+        .set("cursor", &cursor)
+        .and_then(|()| serde_json::to_string(&params));
+    written.map_or_else(|_| request.clone(), |params| request.with_body(&params))
+}
+
+/// A page of one list, as it comes together from its servers'.
+pub(super) struct MergedPage {
+    list: ListMethod,
+    items: Vec<Box<RawValue>>,
+    seen: HashSet<String>,
+    next: ServerCursors,
+    /// What the first result says besides its items.
+    rest: Option<JsonMembers>,
+}
+
+impl MergedPage {
+    pub(super) fn of(list: ListMethod) -> Self {
+        Self {
+            list,
+            items: Vec::new(),
+            seen: HashSet::new(),
+            next: ServerCursors::new(),
+            rest: None,
+        }
+    }
+
+    /// Adds the page of a server, and tells the identities of its items.
+    pub(super) fn add(&mut self, server: usize, prefix: &str, response: &Message) -> Vec<String> {
+        let body = response
+            .body()
+            .filter(|_| response.kind() == MessageKind::Result);
+        let Some(mut result) = body.and_then(|body| JsonMembers::read(body).ok()) else {
+            return Vec::new();
+        };
+        let items: Vec<Box<RawValue>> = result
+            .get(self.list.member)
+            .and_then(|items| serde_json::from_str(items).ok())
+            .unwrap_or_default();
+        if let Some(cursor) = result.text("nextCursor") {
+            self.next.push((server, cursor));
+        }
+        result.remove("nextCursor");
+        self.rest.get_or_insert(result);
+        items
+            .into_iter()
+            .filter_map(|item| self.add_item(prefix, item))
+            .collect()
+    }
+
+    fn add_item(&mut self, prefix: &str, item: Box<RawValue>) -> Option<String> {
+        let mut members = JsonMembers::read(item.get()).ok()?;
+        let own = members.text(self.list.identity)?;
+        let name = if self.list.has_names {
+            format!("{prefix}{own}")
+        } else {
+            own
+        };
+        if !self.seen.insert(name.clone()) {
+            tracing::warn!(what = self.list.member, %name, "two servers have something of this name, and the second is left out: give one a `prefix`");
+            return None;
+        }
+        let item = if self.list.has_names && !prefix.is_empty() {
+            members.set("name", &name).ok()?;
+            serde_json::value::to_raw_value(&members).ok()?
+        } else {
+            item
+        };
+        self.items.push(item);
+        Some(name)
+    }
+
+    /// The result, as JSON. None: no server answered.
+    pub(super) fn result(self) -> Option<String> {
+        let mut result = self.rest?;
+        result.set(self.list.member, &self.items).ok()?;
+        if !self.next.is_empty() {
+            result.set("nextCursor", &write_cursor(&self.next)).ok()?;
+        }
+        serde_json::to_string(&result).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::wire::RequestId;
+
+    fn response(json: &str) -> Message {
+        Message::response(Some(&RequestId::Number(1)), "result", json)
+    }
+
+    #[test]
+    fn two_lists_are_one_with_prefixes_and_a_cursor() {
+        let mut page = MergedPage::of(ListMethod::of("tools/list").unwrap());
+        page.add(
+            0,
+            "a_",
+            &response(r#"{"tools":[{"x":1.0,"name":"t"}],"nextCursor":"p2","ttlMs":5}"#),
+        );
+        page.add(1, "b_", &response(r#"{"tools":[{"name":"t"}]}"#));
+        let result = page.result().unwrap();
+        let (before, cursor) = result.split_once(r#""nextCursor":""#).unwrap();
+        assert_eq!(
+            before,
+            r#"{"tools":[{"x":1.0,"name":"a_t"},{"name":"b_t"}],"ttlMs":5,"#
+        );
+        assert_eq!(
+            read_cursor(cursor.trim_end_matches(r#""}"#)),
+            Some(vec![(0, "p2".to_owned())])
+        );
+    }
+
+    #[test]
+    fn of_two_things_of_one_name_the_first_stays() {
+        let mut page = MergedPage::of(ListMethod::of("resources/list").unwrap());
+        assert_eq!(
+            page.add(0, "a_", &response(r#"{"resources":[{"uri":"x:1"}]}"#)),
+            ["x:1"]
+        );
+        assert!(
+            page.add(1, "b_", &response(r#"{"resources":[{"uri":"x:1"}]}"#))
+                .is_empty()
+        );
+        assert_eq!(page.result().unwrap(), r#"{"resources":[{"uri":"x:1"}]}"#);
+    }
+}

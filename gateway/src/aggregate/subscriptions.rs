@@ -1,0 +1,265 @@
+//! One subscription at several servers: what is acknowledged is what all of them honour together, what they tell comes after
+//! that and under the client's id, and it is over when all have ended it.
+
+use crate::{
+    layer::Client,
+    wire::{JsonMembers, Message, MessageKind, RequestId, meta, method},
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// How long servers may take to acknowledge. Then what the others honour is acknowledged without those that are silent.
+pub(super) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The most that is kept of what is told before all have acknowledged.
+const HELD_MAX: usize = 1_000;
+
+/// The subscriptions of a client that are not over, by their ids.
+#[derive(Debug, Default)]
+pub(super) struct SubscriptionRegistry(Mutex<HashMap<RequestId, Arc<MergedSubscription>>>);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct MergedSubscription {
+    id: RequestId,
+    client: Arc<dyn Client>,
+    servers: usize,
+    state: Mutex<SubscriptionState>,
+}
+
+#[derive(Debug, Default)]
+struct SubscriptionState {
+    /// Who has acknowledged, or ended it.
+    spoken: BTreeSet<usize>,
+    ended: BTreeSet<usize>,
+    /// The first acknowledgement, and what all honour.
+    acknowledgement: Option<Message>,
+    honoured: Map<String, Value>,
+    /// Whether those who are silent are waited for no longer.
+    is_late: bool,
+    is_acknowledged: bool,
+    held: Vec<Message>,
+    /// How it ends.
+    end: Option<Message>,
+}
+
+impl SubscriptionRegistry {
+    /// Begins one at so many servers.
+    pub(super) fn begin(
+        &self,
+        id: RequestId,
+        client: Arc<dyn Client>,
+        servers: usize,
+    ) -> Arc<MergedSubscription> {
+        let subscription = Arc::new(MergedSubscription {
+            id: id.clone(),
+            client,
+            servers,
+            state: Mutex::default(),
+        });
+        self.all().insert(id, Arc::clone(&subscription));
+        subscription
+    }
+
+    /// Its client has cancelled it.
+    pub(super) fn cancel(&self, message: &Message) {
+        if let Some(id) = cancelled(message) {
+            self.all().remove(&id);
+        }
+    }
+
+    /// The subscription that a server's message is about; none: it is about none.
+    pub(super) fn about(&self, message: &Message) -> Option<Arc<MergedSubscription>> {
+        let all = self.all();
+        // Most messages are not, and most clients have none.
+        if all.is_empty() {
+            return None;
+        }
+        let id = match message.kind() {
+            MessageKind::Result | MessageKind::Error => message.id().cloned(),
+            MessageKind::Notification if message.method() == Some(method::CANCELLED) => {
+                cancelled(message)
+            }
+            MessageKind::Notification => told_under(message),
+            MessageKind::Request => None,
+        };
+        all.get(&id?).cloned()
+    }
+
+    /// Waits no longer for those who are silent.
+    pub(super) async fn be_late(&self, subscription: &Arc<MergedSubscription>) {
+        let is_open = self
+            .all()
+            .get(&subscription.id)
+            .is_some_and(|open| Arc::ptr_eq(open, subscription));
+        if is_open {
+            subscription.be_late().await;
+        }
+    }
+
+    /// Takes in what a server says of a subscription, and says to the client what is to be said now.
+    pub(super) async fn hear(
+        &self,
+        subscription: &MergedSubscription,
+        server: usize,
+        message: Message,
+    ) {
+        let say = subscription.hear(server, message);
+        if subscription.is_over() {
+            self.all().remove(&subscription.id);
+        }
+        subscription.say(say).await;
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<MergedSubscription>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MergedSubscription {
+    async fn be_late(&self) {
+        let say = {
+            let mut state = self.state();
+            state.is_late = true;
+            self.acknowledge(&mut state)
+        };
+        self.say(say).await;
+    }
+
+    fn hear(&self, server: usize, message: Message) -> Vec<Message> {
+        let mut state = self.state();
+        match message.method() {
+            Some(method::ACKNOWLEDGED) => {
+                state.spoken.insert(server);
+                state.honour(&message);
+                state.acknowledgement.get_or_insert(message);
+            }
+            Some(method::CANCELLED) => state.end(server, message),
+            None => state.end(server, message),
+            Some(_) if state.is_acknowledged => return vec![message],
+            Some(_) if state.held.len() < HELD_MAX => state.held.push(message),
+            // A client that is told so late cannot be told all.
+            Some(_) => {}
+        }
+        let mut say = self.acknowledge(&mut state);
+        if state.ended.len() == self.servers {
+            say.extend(state.end.take());
+        }
+        say
+    }
+
+    /// What is to be said once all have spoken: what they honour, and what they told meanwhile.
+    fn acknowledge(&self, state: &mut SubscriptionState) -> Vec<Message> {
+        let is_time = state.is_late || state.spoken.len() == self.servers;
+        let Some(first) = state
+            .acknowledgement
+            .clone()
+            .filter(|_| is_time && !state.is_acknowledged)
+        else {
+            return Vec::new();
+        };
+        state.is_acknowledged = true;
+        let mut say = vec![with_honoured(&first, &state.honoured).unwrap_or(first)];
+        say.append(&mut state.held);
+        say
+    }
+
+    fn is_over(&self) -> bool {
+        self.state().ended.len() == self.servers
+    }
+
+    async fn say(&self, messages: Vec<Message>) {
+        for message in messages {
+            // A client that has gone gets nothing.
+            self.client.send(message).await.unwrap_or_default();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, SubscriptionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SubscriptionState {
+    /// Adds what one server honours.
+    fn honour(&mut self, acknowledgement: &Message) {
+        let params = acknowledgement
+            .body()
+            .and_then(|params| JsonMembers::read(params).ok())
+            .unwrap_or_default();
+        let own = params
+            .get("notifications")
+            .and_then(|json| serde_json::from_str::<Map<_, _>>(json).ok());
+        for (kind, value) in own.unwrap_or_default() {
+            match (self.honoured.get_mut(&kind), value) {
+                (Some(Value::Array(all)), Value::Array(more)) => {
+                    for one in more {
+                        if !all.contains(&one) {
+                            all.push(one);
+                        }
+                    }
+                }
+                (Some(is @ Value::Bool(false)), more) => *is = more,
+                (Some(_), _) => {}
+                (None, value) => {
+                    self.honoured.insert(kind, value);
+                }
+            }
+        }
+    }
+
+    /// One server has ended it. That one refuses is no end where another one serves.
+    fn end(&mut self, server: usize, message: Message) {
+        self.spoken.insert(server);
+        self.ended.insert(server);
+        let is_refusal = message.kind() == MessageKind::Error;
+        if self
+            .end
+            .as_ref()
+            .is_none_or(|end| !is_refusal || end.kind() == MessageKind::Error)
+        {
+            self.end = Some(message);
+        }
+    }
+}
+
+/// The request for a subscription as one server is to see it: without the resources that are another one's.
+pub(super) fn without_others(request: &Message, is_others: impl Fn(&str) -> bool) -> Message {
+    let changed = || {
+        let mut params = JsonMembers::read(request.body()?).ok()?;
+        let mut wanted = params.object("notifications").ok()?;
+        let mut resources: Vec<String> =
+            serde_json::from_str(wanted.get("resourceSubscriptions")?).ok()?;
+        resources.retain(|uri| !is_others(uri));
+        wanted.set("resourceSubscriptions", &resources).ok()?;
+        params.set("notifications", &wanted).ok()?;
+        Some(request.with_body(&serde_json::to_string(&params).ok()?))
+    };
+    changed().unwrap_or_else(|| request.clone())
+}
+
+fn with_honoured(acknowledgement: &Message, honoured: &Map<String, Value>) -> Option<Message> {
+    let mut params = JsonMembers::read(acknowledgement.body()?).ok()?;
+    params.set("notifications", honoured).ok()?;
+    Some(acknowledgement.with_body(&serde_json::to_string(&params).ok()?))
+}
+
+/// The request that a message cancels.
+fn cancelled(message: &Message) -> Option<RequestId> {
+    RequestId::read(JsonMembers::read(message.body()?).ok()?.get("requestId")?)
+}
+
+/// The subscription under which a server tells something.
+fn told_under(message: &Message) -> Option<RequestId> {
+    let params = JsonMembers::read(
+        message
+            .body()
+            .filter(|body| body.contains(meta::SUBSCRIPTION))?,
+    )
+    .ok()?;
+    RequestId::read(params.object("_meta").ok()?.get(meta::SUBSCRIPTION)?)
+}

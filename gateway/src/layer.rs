@@ -1,0 +1,176 @@
+//! What the layers of the gateway hand to each other: messages of a client downwards, messages of a server upwards.
+//!
+//! INVARIANT: each layer is an [`Upstream`] over another one. It acts on the messages it is for, and hands everything
+//! else on unchanged and in order. What it must see of a server's messages it sees by a [`Client`] of its own, put
+//! in place of the one above.
+
+use crate::wire::Message;
+use async_trait::async_trait;
+use semel::model::{Run, Tenant};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The way towards a client.
+#[async_trait]
+pub trait Client: fmt::Debug + Send + Sync + 'static {
+    /// Hands a message over, to be written in its turn.
+    ///
+    /// # Errors
+    /// If nobody is there to read it.
+    async fn send(&self, message: Message) -> Result<(), Disconnected>;
+
+    /// Hands a message over, and returns once it was written to a connection that stands.
+    ///
+    /// # Errors
+    /// If it was not, or that cannot be known.
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected>;
+}
+
+/// A server as the layer above sees it.
+#[async_trait]
+pub trait Upstream: fmt::Debug + Send + Sync + 'static {
+    /// Passes on a message of any kind. Returns once it is on its way, so that what is passed one after the other arrives
+    /// so. What comes of it goes to the exchange's client; a request that is lost is answered there by an error.
+    async fn forward(&self, message: Message, context: &RequestContext);
+
+    /// Sends a request and waits for its response, however long that takes. Messages that belong to it go to the
+    /// exchange's client. Whoever drops the future does not cancel the request.
+    ///
+    /// # Errors
+    /// If no response will come.
+    async fn request(
+        &self,
+        request: Message,
+        context: &RequestContext,
+    ) -> Result<Message, NoResponse>;
+
+    /// Somebody reads what comes without a request from now on. A connection that has a stream of its own for that opens it
+    /// only now; all others need not know.
+    async fn listen(&self, _: &RequestContext) {}
+
+    /// Whether what the server asks during a request comes on the way of that request: to the client of its exchange.
+    fn relates_questions(&self) -> bool {
+        false
+    }
+
+    /// Lets what is under way come to its end, and ends the connection.
+    async fn close(&self);
+}
+
+/// Makes connections: where a server keeps something for each of its clients, each client has one of its own.
+#[async_trait]
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Connects. What the server says of its own accord goes to `client`.
+    ///
+    /// # Errors
+    /// If there is no server to be had; nothing was sent to one then.
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError>;
+}
+
+/// There is no server to be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub String);
+
+/// On whose behalf, and from which connection a message comes. Nothing in it is a secret of the client.
+#[derive(Debug)]
+pub struct CallerIdentity {
+    /// Which connection or session, so that equal ids of two clients are told apart.
+    pub number: u64,
+    /// The tenant, by configuration or a header that is trusted; never by the model.
+    pub tenant: Tenant,
+    /// The run of the agent, likewise.
+    pub run: Option<Run>,
+}
+
+impl CallerIdentity {
+    /// A caller on behalf of `tenant`, told apart from all others of this process.
+    #[must_use]
+    pub fn new(tenant: Tenant, run: Option<Run>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            tenant,
+            run,
+        }
+    }
+}
+
+/// What goes with a message on its way down. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// Where what comes of it goes.
+    pub client: Arc<dyn Client>,
+    /// Who sent it.
+    pub caller: Arc<CallerIdentity>,
+    /// When it was read.
+    pub began: Instant,
+    /// Cancelled once nobody waits for its response. An effect that is on its way goes on.
+    pub cancellation: CancellationToken,
+    /// Headers to send with it where the way down has headers; they are not the client's.
+    pub headers: Arc<[(String, String)]>,
+    /// Whether its client repeats arguments in these headers, as clients over HTTP do since 2026-07-28.
+    pub repeats_arguments: bool,
+}
+
+impl RequestContext {
+    /// An exchange that begins now.
+    #[must_use]
+    pub fn new(client: Arc<dyn Client>, caller: Arc<CallerIdentity>) -> Self {
+        let (cancellation, headers) = (CancellationToken::new(), Arc::from([]));
+        Self {
+            client,
+            caller,
+            began: Instant::now(),
+            cancellation,
+            headers,
+            repeats_arguments: false,
+        }
+    }
+
+    /// An exchange of the gateway's own: whatever comes besides its response is for nobody.
+    #[must_use]
+    pub fn without_client(&self) -> Self {
+        Self {
+            client: Arc::new(NullClient),
+            ..Self::new(Arc::new(NullClient), Arc::clone(&self.caller))
+        }
+    }
+}
+
+/// Nobody is there to read a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client has gone")]
+pub struct Disconnected;
+
+/// No response will come to a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NoResponse {
+    /// Such as `the server ended`.
+    pub reason: String,
+    /// Whether any of the request may have left. False only where that is proven.
+    pub sent: bool,
+}
+
+/// A client that reads nothing.
+#[derive(Debug)]
+pub(crate) struct NullClient;
+
+#[async_trait]
+impl Client for NullClient {
+    async fn send(&self, _: Message) -> Result<(), Disconnected> {
+        Err(Disconnected)
+    }
+
+    async fn send_and_confirm(&self, _: Message) -> Result<(), Disconnected> {
+        Err(Disconnected)
+    }
+}

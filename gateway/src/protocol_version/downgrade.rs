@@ -1,0 +1,314 @@
+//! Clients of the newer era before servers of the older one.
+//!
+//! A connection is opened with what a request says of its client, one for each tenant and set of capabilities, because a server
+//! of the older era keeps these; one that is not used for long is ended. Whatever is of one era passes.
+
+mod change_listeners;
+mod older_session;
+mod session_client;
+
+use super::{
+    probe::{self, ProbeResult},
+    translation,
+};
+use crate::{
+    layer::{Client, ConnectError, Connector, Disconnected, NoResponse, RequestContext, Upstream},
+    wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, meta, method},
+};
+use async_trait::async_trait;
+use older_session::OlderSession;
+use session_client::SessionClient;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::OnceCell, time::Instant};
+
+/// The most connections that differ by what their clients can do.
+const CONNECTIONS_MAX: usize = 16;
+
+/// How long a connection is kept that none of its clients uses.
+const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long it was not used at least that has to make room for another.
+const MAKES_ROOM_AFTER: Duration = Duration::from_secs(5);
+
+/// Connects clients of whichever era.
+#[derive(Debug)]
+pub struct DowngradeConnector(Arc<dyn Connector>);
+
+impl DowngradeConnector {
+    /// Connects by this, which connects clients of the server's own era.
+    #[must_use]
+    pub fn over(connect: Arc<dyn Connector>) -> Self {
+        Self(connect)
+    }
+}
+
+#[async_trait]
+impl Connector for DowngradeConnector {
+    async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
+        Ok(Arc::new(
+            DowngradeUpstream::connect(Arc::clone(&self.0), client).await?,
+        ))
+    }
+}
+
+/// A server for clients of whichever era.
+#[derive(Debug)]
+struct DowngradeUpstream {
+    connect: Arc<dyn Connector>,
+    first: Arc<dyn Upstream>,
+    first_hears: Arc<SwitchableClient>,
+    lowers: OnceCell<bool>,
+    connections: Mutex<HashMap<String, SessionSlot>>,
+}
+
+/// A connection for clients of one tenant and set of capabilities.
+#[derive(Debug)]
+struct SessionSlot {
+    older: Arc<OnceCell<Arc<OlderSession>>>,
+    used: Instant,
+    /// Whether it is the one that was there from the beginning, and stays.
+    is_first: bool,
+}
+
+impl SessionSlot {
+    /// Whether it was not used for so long, and nobody waits for anything of it.
+    fn is_idle(&self, now: Instant, long: Duration) -> bool {
+        let is_old = now.saturating_duration_since(self.used) >= long;
+        is_old && !self.is_first && self.older.get().is_some_and(|older| !older.is_busy())
+    }
+}
+
+impl DowngradeUpstream {
+    /// Connects. Of which era client and server are shows later.
+    async fn connect(
+        connect: Arc<dyn Connector>,
+        client: Arc<dyn Client>,
+    ) -> Result<Self, ConnectError> {
+        let first_hears = Arc::new(SwitchableClient {
+            client,
+            instead: OnceLock::new(),
+        });
+        let first = connect
+            .connect(Arc::<SwitchableClient>::clone(&first_hears))
+            .await?;
+        Ok(Self {
+            connect,
+            first,
+            first_hears,
+            lowers: OnceCell::new(),
+            connections: Mutex::default(),
+        })
+    }
+
+    /// Whether client and server are of two eras, which the first message shows.
+    async fn lowers(
+        &self,
+        message: &Message,
+        context: &RequestContext,
+    ) -> Result<bool, NoResponse> {
+        let finds_out = || async {
+            if message.own_version().is_none() {
+                return Ok(false);
+            }
+            let own = translation::own(&translation::params(message));
+            match probe::discover(&*self.first, &own, context, probe::ANSWERS_WITHIN).await? {
+                ProbeResult::Newer(_) => Ok(false),
+                ProbeResult::Older => Ok(true),
+                ProbeResult::Silent if self.older(message, context).await.is_ok() => Ok(true),
+                ProbeResult::Silent => {
+                    let probed =
+                        probe::discover(&*self.first, &own, context, probe::STARTS_WITHIN).await?;
+                    Ok(!matches!(probed, ProbeResult::Newer(_)))
+                }
+            }
+        };
+        self.lowers.get_or_try_init(finds_out).await.copied()
+    }
+
+    /// The connection for the client of this request.
+    async fn older(
+        &self,
+        request: &Message,
+        context: &RequestContext,
+    ) -> Result<Arc<OlderSession>, ConnectError> {
+        let own = translation::own(&translation::params(request));
+        let capabilities = own.get(meta::CLIENT_CAPABILITIES).unwrap_or("{}");
+        let key = format!("{}\n{capabilities}", context.caller.tenant);
+        let (cell, is_first) = {
+            let mut connections = self.connections();
+            make_room(&mut connections, &key, Instant::now());
+            if connections.len() >= CONNECTIONS_MAX && !connections.contains_key(&key) {
+                return Err(ConnectError(
+                    "too many clients of different capabilities are connected".to_owned(),
+                ));
+            }
+            let is_first = connections.is_empty();
+            let new = || SessionSlot {
+                older: Arc::default(),
+                used: Instant::now(),
+                is_first,
+            };
+            let kept = connections.entry(key.clone()).or_insert_with(new);
+            kept.used = Instant::now();
+            (Arc::clone(&kept.older), kept.is_first)
+        };
+        let opened = cell
+            .get_or_try_init(|| self.open(&own, context, is_first))
+            .await
+            .cloned();
+        if opened.is_err() {
+            self.connections().remove(&key);
+        }
+        opened
+    }
+
+    async fn open(
+        &self,
+        own: &JsonMembers,
+        context: &RequestContext,
+        is_first: bool,
+    ) -> Result<Arc<OlderSession>, ConnectError> {
+        let hears = SessionClient::default();
+        let upstream = match is_first {
+            true => Arc::clone(&self.first),
+            false => self.connect.connect(Arc::new(hears.clone())).await?,
+        };
+        let older = OlderSession::open(upstream, &hears, own, context).await?;
+        if is_first {
+            // It is opened once.
+            let _ = self.first_hears.instead.set(hears);
+        }
+        older.begin().await;
+        Ok(older)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<String, SessionSlot>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> Vec<Arc<OlderSession>> {
+        self.connections()
+            .values()
+            .filter_map(|kept| kept.older.get().cloned())
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Upstream for DowngradeUpstream {
+    async fn forward(&self, message: Message, context: &RequestContext) {
+        match self.lowers(&message, context).await {
+            Ok(false) => return self.first.forward(message, context).await,
+            Ok(true) => {}
+            Err(lost) => return answer(&message, context, &lost.to_string()).await,
+        }
+        match message.kind() {
+            MessageKind::Request => match self.older(&message, context).await {
+                Ok(older) => older.forward(message, context).await,
+                Err(no_server) => answer(&message, context, &no_server.to_string()).await,
+            },
+            // Clients of the newer era send nothing else.
+            _ if message.method() == Some(method::CANCELLED) => {
+                for older in self.opened() {
+                    older.cancel(&message, context).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn request(
+        &self,
+        request: Message,
+        context: &RequestContext,
+    ) -> Result<Message, NoResponse> {
+        self.first.request(request, context).await
+    }
+
+    async fn listen(&self, context: &RequestContext) {
+        self.first.listen(context).await;
+    }
+
+    async fn close(&self) {
+        for older in self.opened() {
+            older.close().await;
+        }
+        self.first.close().await;
+    }
+}
+
+/// Ends connections that nobody has used for long; for a new one where there are too many, the one that was not used for longest.
+fn make_room(connections: &mut HashMap<String, SessionSlot>, wanted: &str, now: Instant) {
+    let is_idle = |kept: &SessionSlot| kept.is_idle(now, IDLE_MAX);
+    let mut ends: Vec<_> = connections
+        .iter()
+        .filter(|(_, kept)| is_idle(kept))
+        .map(|(key, _)| key.clone())
+        .collect();
+    ends.retain(|key| key != wanted);
+    if ends.is_empty() && connections.len() >= CONNECTIONS_MAX && !connections.contains_key(wanted)
+    {
+        let unused = connections
+            .iter()
+            .filter(|(_, kept)| kept.is_idle(now, MAKES_ROOM_AFTER));
+        ends.extend(
+            unused
+                .min_by_key(|(_, kept)| kept.used)
+                .map(|(key, _)| key.clone()),
+        );
+    }
+    for older in ends
+        .iter()
+        .filter_map(|key| connections.remove(key)?.older.get().cloned())
+    {
+        tokio::spawn(async move { older.close().await });
+    }
+}
+
+/// Answers a request that was not sent.
+async fn answer(message: &Message, context: &RequestContext, why: &str) {
+    let id: Option<&RequestId> = message
+        .id()
+        .filter(|_| message.kind() == MessageKind::Request);
+    if id.is_some() {
+        let fault = ProtocolError::new(
+            ErrorCode::Unanswered,
+            format!("{why}: the request was not sent"),
+        );
+        context
+            .client
+            .send(fault.response(id))
+            .await
+            .unwrap_or_default();
+    }
+}
+
+/// Who hears a connection, until it shows that its messages have to be translated.
+#[derive(Debug)]
+struct SwitchableClient {
+    client: Arc<dyn Client>,
+    instead: OnceLock<SessionClient>,
+}
+
+#[async_trait]
+impl Client for SwitchableClient {
+    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+        match self.instead.get() {
+            Some(instead) => instead.send(message).await,
+            None => self.client.send(message).await,
+        }
+    }
+
+    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+        match self.instead.get() {
+            Some(instead) => instead.send_and_confirm(message).await,
+            None => self.client.send_and_confirm(message).await,
+        }
+    }
+}

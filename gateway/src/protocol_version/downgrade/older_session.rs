@@ -1,0 +1,443 @@
+//! One connection to a server of the older era, on behalf of clients that know nothing of connections.
+
+use super::{
+    change_listeners::{ChangeListener, ChangeListeners},
+    session_client::SessionClient,
+};
+use crate::{
+    layer::{Client, ConnectError, RequestContext, Upstream},
+    protocol_version::{
+        pending_call::{OpenQuestions, PendingCall, PendingCallClient, QuestionMatch, is_question},
+        probe::own_id,
+        translation::{self, params},
+    },
+    wire::{
+        ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, meta, method,
+        version,
+    },
+};
+use serde_json::{Map, Value, json};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::sleep};
+
+/// How long a server may take to open a connection.
+const OPENS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long is waited for further questions, so that all that a server asks at once is asked at once.
+const FURTHER_QUESTIONS_WITHIN: Duration = Duration::from_millis(10);
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct OlderSession {
+    upstream: Arc<dyn Upstream>,
+    hears: SessionClient,
+    /// What the server says of itself.
+    said: JsonMembers,
+    capabilities: Value,
+    /// For what this side itself sends.
+    context: RequestContext,
+    calls: Mutex<Vec<Arc<PendingCall>>>,
+    held: OpenQuestions,
+    listeners: ChangeListeners,
+    level: Mutex<Option<String>>,
+    /// Whether clients can be asked anything.
+    asks_back: bool,
+    /// One request at a time during which the server may ask back, where what it asks does not say for which.
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl OlderSession {
+    /// Opens the connection as the client of a request would.
+    pub(super) async fn open(
+        upstream: Arc<dyn Upstream>,
+        hears: &SessionClient,
+        own: &JsonMembers,
+        context: &RequestContext,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let asked_back = capabilities_to_ask(own);
+        let asks_back = !asked_back.is_empty();
+        let turns =
+            (asks_back && !upstream.relates_questions()).then(|| Arc::new(Semaphore::new(1)));
+        let client = own
+            .get(meta::CLIENT_INFO)
+            .and_then(|json| serde_json::from_str::<Value>(json).ok());
+        let client = client
+            .unwrap_or_else(|| json!({ "name": "semel", "version": env!("CARGO_PKG_VERSION") }));
+        let params = json!({ "protocolVersion": version::V2025_11_25, "capabilities": asked_back, "clientInfo": client });
+        let request = Message::request(
+            &own_id("initialize"),
+            method::INITIALIZE,
+            &params.to_string(),
+        );
+        let context = context.without_client();
+        let answered =
+            tokio::time::timeout(OPENS_WITHIN, upstream.request(request, &context)).await;
+        let late = |_| ConnectError("the server does not open a connection in time".to_owned());
+        let response = answered
+            .map_err(late)?
+            .map_err(|lost| ConnectError(lost.to_string()))?;
+        let said = response
+            .body()
+            .filter(|_| response.kind() == MessageKind::Result);
+        let refused = || {
+            ConnectError(format!(
+                "the server opens no connection: {}",
+                response.body().unwrap_or_default()
+            ))
+        };
+        let said = said
+            .and_then(|said| JsonMembers::read(said).ok())
+            .ok_or_else(refused)?;
+        let capabilities = said
+            .get("capabilities")
+            .and_then(|json| serde_json::from_str(json).ok())
+            .unwrap_or_default();
+        let older = Arc::new(Self {
+            upstream,
+            hears: hears.clone(),
+            said,
+            capabilities,
+            context,
+            calls: Mutex::default(),
+            held: OpenQuestions::default(),
+            listeners: ChangeListeners::default(),
+            level: Mutex::default(),
+            asks_back,
+            turns,
+        });
+        hears.belong(&older);
+        Ok(older)
+    }
+
+    /// From now on the server may speak.
+    pub(super) async fn begin(&self) {
+        self.tell(Message::notification(method::INITIALIZED, "{}"))
+            .await;
+        self.upstream.listen(&self.context).await;
+    }
+
+    /// Takes in a request of a client.
+    pub(super) async fn pass(self: &Arc<Self>, request: Message, context: &RequestContext) {
+        let params = params(&request);
+        if request.asks(method::DISCOVER) {
+            return put(context, self.discovered(request.id())).await;
+        }
+        if translation::is_older(&request) {
+            return put(context, translation::unknown(&request)).await;
+        }
+        if request.asks(method::LISTEN) {
+            return self.listen(&request, context).await;
+        }
+        match params.text("requestState") {
+            Some(place) => self.answer(&request, &place, &params, context).await,
+            None => self.send(request, params, context).await,
+        }
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        request: Message,
+        params: JsonMembers,
+        context: &RequestContext,
+    ) {
+        let call = PendingCall::new(&request, &params, context);
+        self.set_level(&translation::own(&params)).await;
+        let may_ask = translation::ASKING_BACK
+            .iter()
+            .any(|method| request.asks(method));
+        let request = translation::lowered(&request, params);
+        let back = PendingCallClient {
+            call: Arc::clone(&call),
+            besides: Arc::new(self.hears.of(&call)),
+        };
+        let context = RequestContext {
+            client: Arc::new(back),
+            ..context.clone()
+        };
+        let Some(turns) = self.turns.clone().filter(|_| may_ask) else {
+            call.send();
+            self.add(call);
+            return self.upstream.forward(request, &context).await;
+        };
+        self.add(Arc::clone(&call));
+        let older = Arc::clone(self);
+        tokio::spawn(async move {
+            // Turns are never closed.
+            let Ok(turn) = turns.acquire_owned().await else {
+                return;
+            };
+            if !call.send() {
+                return;
+            }
+            call.keep(turn);
+            let (cancellation, over) = (context.cancellation.clone(), call.over.clone());
+            older.upstream.forward(request, &context).await;
+            // What this keeps would keep the request from being over.
+            drop(context);
+            tokio::select! {
+                () = cancellation.cancelled() => {}
+                () = over.cancelled() => {}
+            }
+            call.let_go();
+        });
+    }
+
+    fn add(&self, call: Arc<PendingCall>) {
+        let mut calls = self.calls();
+        calls.retain(|call| !call.is_over());
+        calls.push(call);
+    }
+
+    /// Has the server log from the level on that the request wants.
+    async fn set_level(&self, own: &JsonMembers) {
+        let Some(wanted) = own
+            .text(meta::LOG_LEVEL)
+            .filter(|_| self.capabilities.get("logging").is_some())
+        else {
+            return;
+        };
+        let is_new = {
+            let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = level.as_ref() != Some(&wanted);
+            *level = Some(wanted.clone());
+            is_new
+        };
+        if is_new {
+            let params = json!({ "level": wanted }).to_string();
+            self.tell(Message::request(
+                &own_id("level"),
+                method::SET_LEVEL,
+                &params,
+            ))
+            .await;
+        }
+    }
+
+    /// A request that is repeated with answers to what the server has asked.
+    async fn answer(
+        self: &Arc<Self>,
+        request: &Message,
+        place: &str,
+        params: &JsonMembers,
+        context: &RequestContext,
+    ) {
+        let given = params.object("inputResponses").unwrap_or_default();
+        match (
+            self.held.answer(place, &context.caller, request.method()),
+            request.id().cloned(),
+        ) {
+            (QuestionMatch::Belongs(call), Some(id)) => {
+                let (older, client) = (Arc::clone(self), Arc::clone(&context.client));
+                tokio::spawn(async move { older.go_on(&call, &given, &id, &client).await });
+            }
+            (_, id) => {
+                let what = "what was asked is no longer open. Whether the request it belongs to took effect is told by whoever \
+                            recorded it: make the same request again without `requestState` and `inputResponses`";
+                put(
+                    context,
+                    ProtocolError::new(ErrorCode::InvalidParams, what).response(id.as_ref()),
+                )
+                .await;
+            }
+        }
+    }
+
+    /// Gives the server its answers, in the request's turn, because it may ask again.
+    async fn go_on(
+        &self,
+        call: &Arc<PendingCall>,
+        given: &JsonMembers,
+        id: &RequestId,
+        client: &Arc<dyn Client>,
+    ) {
+        if let Some(turns) = self.turns.clone()
+            && let Ok(turn) = turns.acquire_owned().await
+            && !call.is_over()
+        {
+            call.keep(turn);
+        }
+        for answer in call.answers(given) {
+            self.tell(answer).await;
+        }
+        self.held.wait(call, id, client).await;
+    }
+
+    async fn listen(self: &Arc<Self>, request: &Message, context: &RequestContext) {
+        let Some((listener, first)) = ChangeListener::of(request, context, &self.capabilities)
+        else {
+            return;
+        };
+        put(context, first).await;
+        for uri in self.listeners.add(&listener) {
+            self.subscribe(method::RESOURCES_SUBSCRIBE, &uri).await;
+        }
+        let (older, cancellation) = (Arc::clone(self), context.cancellation.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = cancellation.cancelled() => {}
+                () = listener.ended.cancelled() => {}
+            }
+            for uri in older.listeners.remove(&listener) {
+                older.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri).await;
+            }
+        });
+    }
+
+    async fn subscribe(&self, method: &str, uri: &str) {
+        let params = json!({ "uri": uri }).to_string();
+        self.tell(Message::request(&own_id("resource"), method, &params))
+            .await;
+    }
+
+    /// Takes in what cancels a request.
+    pub(super) async fn cancel(&self, message: &Message, context: &RequestContext) {
+        let id = params(message).get("requestId").and_then(RequestId::read);
+        id.iter()
+            .for_each(|id| self.listeners.end(context.caller.number, id));
+        let awaited = |call: &&Arc<PendingCall>| {
+            id.as_ref()
+                .is_some_and(|id| call.is_awaited_as(context.caller.number, id))
+        };
+        let call = self.calls().iter().find(awaited).cloned();
+        if call.as_ref().is_none_or(|call| call.is_sent()) {
+            self.upstream.forward(message.clone(), context).await;
+        }
+        call.inspect(|call| call.cancelled());
+    }
+
+    /// Takes in what the server says besides responses, on the way of a request or not.
+    pub(super) async fn hear(self: &Arc<Self>, message: Message, call: Option<&Arc<PendingCall>>) {
+        match message.kind() {
+            MessageKind::Request => self.asked(&message, call).await,
+            MessageKind::Notification => {
+                let reader = call.cloned().or_else(|| self.reader(&message));
+                let is_for_one = matches!(message.method(), Some(method::PROGRESS | method::LOG));
+                match reader.filter(|_| is_for_one).and_then(|call| call.client()) {
+                    Some(client) => client.send(message).await.unwrap_or_default(),
+                    None => self.listeners.tell(&message).await,
+                }
+            }
+            // It answers what this side itself has asked.
+            MessageKind::Result | MessageKind::Error => {}
+        }
+    }
+
+    /// For which request a notification is meant.
+    fn reader(&self, message: &Message) -> Option<Arc<PendingCall>> {
+        let calls = self.calls();
+        let open = calls
+            .iter()
+            .filter(|call| call.is_sent() && !call.is_over());
+        if message.method() == Some(method::PROGRESS) {
+            let token = params(message).get("progressToken").map(str::to_owned)?;
+            return open
+                .clone()
+                .find(|call| call.token.as_ref() == Some(&token))
+                .cloned();
+        }
+        let mut wanting = open.filter(|call| call.wants_log);
+        wanting.next().filter(|_| wanting.next().is_none()).cloned()
+    }
+
+    /// During which request the server asks; none: that cannot be known.
+    fn asking(&self) -> Option<Arc<PendingCall>> {
+        let calls = self.calls();
+        if self.turns.is_none() {
+            // What comes on the way of no request belongs to the only one that it can belong to.
+            let may_ask =
+                |call: &&Arc<PendingCall>| translation::ASKING_BACK.contains(&call.method.as_str());
+            let mut open = calls
+                .iter()
+                .filter(|call| call.is_sent() && !call.is_over())
+                .filter(may_ask);
+            return open.next().filter(|_| open.next().is_none()).cloned();
+        }
+        let is_known = !calls.iter().any(|call| call.is_given_up());
+        calls
+            .iter()
+            .find(|call| is_known && call.has_turn())
+            .cloned()
+    }
+
+    /// Asks the client of the request under way what the server asks.
+    async fn asked(self: &Arc<Self>, request: &Message, call: Option<&Arc<PendingCall>>) {
+        for given_up in self.held.give_up_old() {
+            self.tell(given_up).await;
+        }
+        if request.asks("ping") {
+            return self
+                .tell(Message::response(request.id(), "result", "{}"))
+                .await;
+        }
+        let call = call.cloned().or_else(|| self.asking());
+        let Some(call) = call.filter(|_| is_question(request) && self.asks_back) else {
+            return self.tell(translation::unknown(request)).await;
+        };
+        call.ask(request);
+        let older = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(FURTHER_QUESTIONS_WITHIN).await;
+            older.held.ask(&call).await;
+        });
+    }
+
+    /// What the server says of itself, as the newer era says it.
+    fn discovered(&self, id: Option<&RequestId>) -> Message {
+        let mut result = JsonMembers::default();
+        translation::put(&mut result, "resultType", &"complete");
+        translation::put(&mut result, "supportedVersions", &[version::V2026_07_28]);
+        for name in ["capabilities", "instructions"] {
+            let value = self.said.get(name).and_then(translation::raw);
+            value
+                .into_iter()
+                .for_each(|value| translation::put(&mut result, name, &value));
+        }
+        translation::put(&mut result, "ttlMs", &0);
+        translation::put(&mut result, "cacheScope", &"private");
+        let mut own = JsonMembers::default();
+        let server = self.said.get("serverInfo").and_then(translation::raw);
+        server
+            .into_iter()
+            .for_each(|server| translation::put(&mut own, meta::SERVER_INFO, &server));
+        translation::put(&mut result, "_meta", &own);
+        Message::response(id, "result", &translation::text(&result))
+    }
+
+    /// Whether a client waits for something of it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.calls().iter().any(|call| !call.is_over())
+            || !self.held.is_empty()
+            || !self.listeners.is_empty()
+    }
+
+    /// Sends a message of this side. What comes of it is for nobody.
+    async fn tell(&self, message: Message) {
+        self.upstream.forward(message, &self.context).await;
+    }
+
+    pub(super) async fn close(&self) {
+        self.upstream.close().await;
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Arc<PendingCall>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the client can be asked, as both eras declare it.
+fn capabilities_to_ask(own: &JsonMembers) -> Map<String, Value> {
+    let all = own.object(meta::CLIENT_CAPABILITIES).unwrap_or_default();
+    let one = |name: &str| Some((name.to_owned(), serde_json::from_str(all.get(name)?).ok()?));
+    translation::ASKED_BACK
+        .iter()
+        .filter_map(|(_, name)| one(name))
+        .collect()
+}
+
+/// A client that has gone reads nothing.
+async fn put(context: &RequestContext, message: Message) {
+    context.client.send(message).await.unwrap_or_default();
+}

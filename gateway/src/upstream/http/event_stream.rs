@@ -1,0 +1,76 @@
+//! The events of a response, with a bound on how long one may be.
+
+use crate::lines::LINE_BYTES_MAX;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream::BoxStream};
+use http_body_util::{BodyDataStream, BodyExt, Limited};
+use hyper::body::Incoming;
+use sse_stream::{Sse, SseByteStream};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// Why the events end before the stream does.
+#[derive(Debug, thiserror::Error)]
+enum EventStreamError {
+    #[error("an event has more than {LINE_BYTES_MAX} bytes")]
+    TooLong,
+    #[error(transparent)]
+    Body(#[from] hyper::Error),
+}
+
+/// A stream of events.
+pub(super) struct EventStream {
+    events: SseByteStream<BoxStream<'static, Result<Bytes, EventStreamError>>>,
+    /// How many bytes have come since the last event.
+    bytes: Arc<AtomicUsize>,
+}
+
+impl EventStream {
+    pub(super) fn of(body: Incoming) -> Self {
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let counted = bounded(BodyDataStream::new(body), Arc::clone(&bytes));
+        Self {
+            events: SseByteStream::new(counted.boxed()),
+            bytes,
+        }
+    }
+
+    /// The next event; none: the stream has ended or broken.
+    pub(super) async fn next(&mut self) -> Option<Sse> {
+        match self.events.next().await? {
+            Ok(event) => {
+                self.bytes.store(0, Ordering::Relaxed);
+                Some(event)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a stream of events broke");
+                None
+            }
+        }
+    }
+}
+
+fn bounded(
+    body: impl Stream<Item = Result<Bytes, hyper::Error>>,
+    bytes: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<Bytes, EventStreamError>> {
+    body.map(move |part| {
+        let part = part?;
+        let before = bytes.fetch_add(part.len(), Ordering::Relaxed);
+        if before.saturating_add(part.len()) > LINE_BYTES_MAX {
+            Err(EventStreamError::TooLong)
+        } else {
+            Ok(part)
+        }
+    })
+}
+
+/// A body that is one text.
+pub(super) async fn whole(body: Incoming) -> Option<Bytes> {
+    let text = Limited::new(body, LINE_BYTES_MAX).collect().await;
+    text.inspect_err(|error| tracing::debug!(%error, "a response broke"))
+        .ok()
+        .map(|text| text.to_bytes())
+}
