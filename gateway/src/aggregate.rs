@@ -320,7 +320,7 @@ impl AggregatedServers {
         }
     }
 
-    async fn pass(&self, server: usize, message: Message, context: &RequestContext) {
+    async fn forward(&self, server: usize, message: Message, context: &RequestContext) {
         if let Some(upstream) = self.servers.get(server) {
             upstream
                 .forward(message, &self.towards(server, context))
@@ -335,7 +335,7 @@ impl AggregatedServers {
     }
 
     /// What a server answers; that it does not is an answer, too.
-    async fn ask(&self, server: usize, request: Message, context: &RequestContext) -> Message {
+    async fn request(&self, server: usize, request: Message, context: &RequestContext) -> Message {
         let id = request.id().cloned();
         let asked = match self.servers.get(server) {
             Some(upstream) => {
@@ -353,14 +353,16 @@ impl AggregatedServers {
         })
     }
 
-    async fn ask_all(&self, request: &Message, context: &RequestContext) -> Vec<Message> {
-        join_all((0..self.servers.len()).map(|server| self.ask(server, request.clone(), context)))
-            .await
+    async fn request_all(&self, request: &Message, context: &RequestContext) -> Vec<Message> {
+        join_all(
+            (0..self.servers.len()).map(|server| self.request(server, request.clone(), context)),
+        )
+        .await
     }
 
     /// Opens all servers. One that will not be opened is left out, and told of in the log.
     async fn open(&self, request: &Message, context: &RequestContext) -> Message {
-        let responses = self.ask_all(request, context).await;
+        let responses = self.request_all(request, context).await;
         let mut opened = Vec::new();
         for ((name, response), able) in self
             .names
@@ -414,7 +416,7 @@ impl AggregatedServers {
             }
         };
         let asking = from.iter().map(|(server, cursor)| {
-            self.ask(
+            self.request(
                 *server,
                 lists::from_cursor(request, &params, cursor.as_deref()),
                 context,
@@ -459,7 +461,7 @@ impl AggregatedServers {
     }
 
     async fn all(&self, request: &Message, context: &RequestContext) -> Message {
-        let mut responses = self.ask_all(request, context).await;
+        let mut responses = self.request_all(request, context).await;
         let done = responses
             .iter()
             .position(|response| response.kind() == MessageKind::Result);
@@ -474,7 +476,7 @@ impl AggregatedServers {
     async fn one_after_the_other(&self, request: &Message, context: &RequestContext) -> Message {
         let mut told = None;
         for server in 0..self.servers.len() {
-            let response = self.ask(server, request.clone(), context).await;
+            let response = self.request(server, request.clone(), context).await;
             match unknown_there(&response) {
                 None => return response,
                 Some(code) if told.is_none() && code != ErrorCode::MethodNotFound.number() => {

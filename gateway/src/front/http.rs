@@ -312,7 +312,7 @@ impl HttpServer {
         let client = Arc::<MessageStream>::clone(&stream);
         let context = RequestContext {
             headers: Arc::clone(&head.forwarded),
-            ..Exchange::new(client, Arc::clone(&session.caller))
+            ..RequestContext::new(client, Arc::clone(&session.caller))
         };
         for message in posted.messages {
             match message {
@@ -362,7 +362,7 @@ impl HttpServer {
         let context = RequestContext {
             headers: Arc::clone(&head.forwarded),
             repeats_arguments: true,
-            ..Exchange::new(Arc::<MessageStream>::clone(&stream), Arc::new(caller))
+            ..RequestContext::new(Arc::<MessageStream>::clone(&stream), Arc::new(caller))
         };
         let cancellation = context.cancellation.clone();
         shared.forward(message, &context).await;

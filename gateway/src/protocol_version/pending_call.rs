@@ -80,7 +80,7 @@ impl PendingCall {
             over: CancellationToken::new(),
             state: Mutex::new(PendingCallState {
                 waits,
-                ..State::default()
+                ..PendingCallState::default()
             }),
         })
     }

@@ -147,7 +147,12 @@ async fn a_response_comes_back_under_the_id_of_its_client() {
     scene.shared.forward(request.clone(), &one).await;
     assert_eq!(reads.recv().await.unwrap().id(), request.id());
     assert_eq!(
-        scene.shared.ask(request.clone(), &one).await.unwrap().id(),
+        scene
+            .shared
+            .request(request.clone(), &one)
+            .await
+            .unwrap()
+            .id(),
         request.id()
     );
     assert!(scene.shared.requests.all().is_empty());

@@ -252,7 +252,7 @@ fn ended(sent: bool) -> NoResponse {
 
 /// What goes on as long as the child writes.
 struct OutputReader {
-    child: tokio::process::ChildServer,
+    child: tokio::process::Child,
     waiting: Arc<PendingResponses>,
     client: Arc<dyn Client>,
     ended: DropGuard,

@@ -120,7 +120,7 @@ impl OlderSession {
     }
 
     /// Takes in a request of a client.
-    pub(super) async fn pass(self: &Arc<Self>, request: Message, context: &RequestContext) {
+    pub(super) async fn forward(self: &Arc<Self>, request: Message, context: &RequestContext) {
         let params = params(&request);
         if request.asks(method::DISCOVER) {
             return put(context, self.discovered(request.id())).await;

@@ -170,7 +170,7 @@ mod tests {
         let session = UpstreamSession {
             id: Some("s".to_owned()),
             version: Some("2025-06-18".to_owned()),
-            ..Session::default()
+            ..UpstreamSession::default()
         };
         let message = Message::request(&RequestId::Number(1), "ping", "{}");
         let head = of_message(&message, &context(&[]), &HeaderMap::new(), &session);
