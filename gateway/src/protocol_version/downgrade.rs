@@ -17,7 +17,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use older_session::OlderSession;
-use session_client::SessionClient;
+use session_client::OlderSessionClient;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -172,7 +172,7 @@ impl DowngradeUpstream {
         context: &RequestContext,
         is_first: bool,
     ) -> Result<Arc<OlderSession>, ConnectError> {
-        let hears = SessionClient::default();
+        let hears = OlderSessionClient::default();
         let upstream = match is_first {
             true => Arc::clone(&self.first),
             false => self.connect.connect(Arc::new(hears.clone())).await?,
@@ -293,7 +293,7 @@ async fn answer(message: &Message, context: &RequestContext, why: &str) {
 #[derive(Debug)]
 struct SwitchableClient {
     client: Arc<dyn Client>,
-    instead: OnceLock<SessionClient>,
+    instead: OnceLock<OlderSessionClient>,
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use super::{
     change_listeners::{ChangeListener, ChangeListeners},
-    session_client::SessionClient,
+    session_client::OlderSessionClient,
 };
 use crate::{
     layer::{Client, ConnectError, RequestContext, Upstream},
@@ -33,7 +33,7 @@ const FURTHER_QUESTIONS_WITHIN: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct OlderSession {
     upstream: Arc<dyn Upstream>,
-    hears: SessionClient,
+    hears: OlderSessionClient,
     /// What the server says of itself.
     said: JsonMembers,
     capabilities: Value,
@@ -53,7 +53,7 @@ impl OlderSession {
     /// Opens the connection as the client of a request would.
     pub(super) async fn open(
         upstream: Arc<dyn Upstream>,
-        hears: &SessionClient,
+        hears: &OlderSessionClient,
         own: &JsonMembers,
         context: &RequestContext,
     ) -> Result<Arc<Self>, ConnectError> {

@@ -11,12 +11,12 @@ use std::sync::{Arc, OnceLock, Weak};
 
 /// Hears a connection, or one request of it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SessionClient {
+pub(super) struct OlderSessionClient {
     older: Arc<OnceLock<Weak<OlderSession>>>,
     call: Option<Arc<PendingCall>>,
 }
 
-impl SessionClient {
+impl OlderSessionClient {
     /// Has what is heard belong to this connection from now on. Nothing is said before it is opened.
     pub(super) fn belong(&self, older: &Arc<OlderSession>) {
         // It belongs to one only.
@@ -33,7 +33,7 @@ impl SessionClient {
 }
 
 #[async_trait]
-impl Client for SessionClient {
+impl Client for OlderSessionClient {
     async fn send(&self, message: Message) -> Result<(), Disconnected> {
         let older = self
             .older
