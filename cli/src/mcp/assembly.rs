@@ -13,15 +13,15 @@ use semel::store::Store;
 use semel_config::{McpPlace, McpServer, SecretText};
 use semel_mcp::{
     access::{AccessSettings, Authenticator, TokenDigest},
-    protocol_version::DowngradeConnector,
     aggregate::AggregateConnector,
     front::http::HttpServer,
     guarded::{ToolGuard, ToolProber},
     health::HealthCheck,
-    limits::HttpLimits,
     layer::{CallerIdentity, Connector},
+    limits::HttpLimits,
     metrics::{Metrics, TimedStore},
-    stack::{ServerLocation, LayerStack},
+    protocol_version::DowngradeConnector,
+    stack::{LayerStack, ServerLocation},
     upstream::ServerEndpoint,
 };
 use std::{net::SocketAddr, sync::Arc};
@@ -51,7 +51,11 @@ async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) ->
     let connect = connect(&plan, &store, &metrics, &given_up).await?;
     let serving = Serving::of(connect, given_up, plan.config.mcp.shutdown_within)?;
     match plan.listen.zip(access) {
-        None => serving.over_stdio(CallerIdentity::new(plan.tenant, plan.run)).await,
+        None => {
+            serving
+                .over_stdio(CallerIdentity::new(plan.tenant, plan.run))
+                .await
+        }
         Some((address, access)) => {
             let limits = &plan.config.mcp.limits;
             let limits = HttpLimits::new(
@@ -125,13 +129,17 @@ async fn connect(
     }
     match towers.pop() {
         Some((_, prefix, tower)) if towers.is_empty() && prefix.is_empty() => Ok(tower),
-        last => Ok(Arc::new(AggregateConnector::over(towers.into_iter().chain(last)))),
+        last => Ok(Arc::new(AggregateConnector::over(
+            towers.into_iter().chain(last),
+        ))),
     }
 }
 
 fn place(server: &McpServer) -> Result<ServerLocation, Stop> {
     match &server.place {
-        McpPlace::Command(words) => Ok(ServerLocation::Command(words.iter().map(Into::into).collect())),
+        McpPlace::Command(words) => Ok(ServerLocation::Command(
+            words.iter().map(Into::into).collect(),
+        )),
         McpPlace::Url(url) => {
             let revealed =
                 |(name, value): &(String, SecretText)| (name.clone(), value.reveal().to_owned());

@@ -12,7 +12,7 @@ use rustls::{
 };
 use semel_mcp::{
     layer::Upstream,
-    upstream::{ServerEndpoint, HttpUpstream},
+    upstream::{HttpUpstream, ServerEndpoint},
 };
 use serde_json::{Value, json};
 use std::{

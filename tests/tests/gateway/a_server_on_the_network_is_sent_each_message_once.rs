@@ -1,10 +1,10 @@
 //! The network between the gateway and a server breaks in the middle of a payment. Whoever sends it again to be safe pays
 //! twice; whoever says that it was not sent lies. It is sent once, and said to be open what became of it.
 
-use crate::far::{Came, Far, Heard, ask, event, events_of, context, json_of, result, status};
+use crate::far::{Came, Far, Heard, ask, context, event, events_of, json_of, result, status};
 use semel_mcp::{
     layer::Upstream,
-    upstream::{ServerEndpoint, HttpUpstream},
+    upstream::{HttpUpstream, ServerEndpoint},
     wire::Message,
 };
 use serde_json::json;

@@ -8,11 +8,11 @@ use crate::{
 };
 use semel::model::Tenant;
 use semel_mcp::{
-    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
     layer::{CallerIdentity, Connector},
-    stack::{ServerLocation, LayerStack},
+    protocol_version::DowngradeConnector,
+    stack::{LayerStack, ServerLocation},
     upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
@@ -46,7 +46,9 @@ async fn before(server: ServerLocation) -> Arc<dyn Connector> {
         "bank",
         "",
     );
-    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(guard, server))))
+    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
+        guard, server,
+    ))))
 }
 
 fn child() -> ServerLocation {
@@ -143,7 +145,8 @@ async fn a_child_is_told_the_trace_in_the_metadata() {
 async fn a_server_on_the_network_is_told_the_trace_as_its_client_told_it() {
     let far = far().await;
     let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
-    let gateway = Gateway::connecting(before(ServerLocation::Endpoint(Arc::new(endpoint))).await).await;
+    let gateway =
+        Gateway::connecting(before(ServerLocation::Endpoint(Arc::new(endpoint))).await).await;
     for (what, answer) in answers(&gateway).await {
         if what.starts_with("metadata") {
             assert_eq!(told(&answer), (json!(PARENT), json!(STATE)), "{what}");

@@ -3,18 +3,18 @@
 
 use crate::{
     far::{Far, Heard, ask, context, json_of},
-    scene::{Agent, ServerLocation as Bank, Setup, config, semel},
+    scene::{Agent, Server as Bank, Setup, config, semel},
     server::{Fate, Scripted},
     web::{Gateway, pay, request},
 };
 use hyper::Method;
 use semel::model::Tenant;
 use semel_mcp::{
-    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
     layer::{CallerIdentity, Connector, Upstream},
-    stack::{ServerLocation, LayerStack},
+    protocol_version::DowngradeConnector,
+    stack::{LayerStack, ServerLocation},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};

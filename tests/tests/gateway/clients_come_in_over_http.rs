@@ -8,8 +8,8 @@ use crate::{
 use async_trait::async_trait;
 use hyper::{Method, StatusCode};
 use semel_mcp::{
-    layer::{Client, Connector, RequestContext, NoResponse, ConnectError, Upstream},
-    wire::{MessageKind, Message},
+    layer::{Client, ConnectError, Connector, NoResponse, RequestContext, Upstream},
+    wire::{Message, MessageKind},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};

@@ -9,11 +9,11 @@ use crate::{
 use hyper::StatusCode;
 use semel::model::Tenant;
 use semel_mcp::{
-    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
     layer::{CallerIdentity, Connector},
-    stack::{ServerLocation, LayerStack},
+    protocol_version::DowngradeConnector,
+    stack::{LayerStack, ServerLocation},
     upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
@@ -471,7 +471,10 @@ async fn a_silent_server_is_taken_for_an_older_one() {
         "bank",
         "",
     );
-    let connect = DowngradeConnector::over(Arc::new(LayerStack::new(guard, ServerLocation::Command(command))));
+    let connect = DowngradeConnector::over(Arc::new(LayerStack::new(
+        guard,
+        ServerLocation::Command(command),
+    )));
     let upstream = connect.connect(Arc::<Heard>::clone(&client)).await.unwrap();
     let context = crate::far::context(&client);
     let request = modern(1, "server/discover", json!({})).to_string();

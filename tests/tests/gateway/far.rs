@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use semel::model::Tenant;
 use semel_mcp::{
-    layer::{CallerIdentity, Client, RequestContext, Disconnected},
-    upstream::{ServerEndpoint, HttpUpstream},
-    wire::{RequestId, Message},
+    layer::{CallerIdentity, Client, Disconnected, RequestContext},
+    upstream::{HttpUpstream, ServerEndpoint},
+    wire::{Message, RequestId},
 };
 use serde_json::{Value, json};
 use std::{

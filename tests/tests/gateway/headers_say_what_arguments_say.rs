@@ -11,11 +11,11 @@ use crate::{
 use hyper::StatusCode;
 use semel::model::Tenant;
 use semel_mcp::{
-    protocol_version::DowngradeConnector,
     front::stdio,
     guarded::ToolGuard,
     layer::{CallerIdentity, Connector},
-    stack::{ServerLocation, LayerStack},
+    protocol_version::DowngradeConnector,
+    stack::{LayerStack, ServerLocation},
     upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};

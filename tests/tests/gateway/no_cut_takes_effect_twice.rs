@@ -9,9 +9,9 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use semel_mcp::{
-    protocol_version::DowngradeConnector,
     guarded::ToolGuard,
-    stack::{ServerLocation, LayerStack},
+    protocol_version::DowngradeConnector,
+    stack::{LayerStack, ServerLocation},
     upstream::ServerEndpoint,
 };
 use serde_json::{Value, json};
@@ -106,11 +106,11 @@ async fn gateway(far: &Far, is_off: bool) -> Gateway {
         ..Setup::default()
     };
     let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
-    let endpoint = Arc::new(ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap());
-    Gateway::connecting(Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
-        guard,
-        ServerLocation::Endpoint(endpoint),
-    )))))
+    let endpoint =
+        Arc::new(ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap());
+    Gateway::connecting(Arc::new(DowngradeConnector::over(Arc::new(
+        LayerStack::new(guard, ServerLocation::Endpoint(endpoint)),
+    ))))
     .await
 }
 

@@ -11,8 +11,8 @@ use semel_config::{Config, Surroundings};
 use semel_mcp::{
     front::stdio,
     guarded::{GuardLayer, ToolGuard, ToolProber},
-    layer::{CallerIdentity, Client, RequestContext, NoResponse, Upstream},
-    wire::{RequestId, MessageKind, Message},
+    layer::{CallerIdentity, Client, NoResponse, RequestContext, Upstream},
+    wire::{Message, MessageKind, RequestId},
 };
 use serde_json::{Value, json};
 use std::{

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use semel_mcp::{
-    layer::{RequestContext, NoResponse, Upstream},
+    layer::{NoResponse, RequestContext, Upstream},
     wire::Message,
 };
 use std::{

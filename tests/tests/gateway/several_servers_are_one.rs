@@ -5,8 +5,11 @@ use async_trait::async_trait;
 use semel::model::Tenant;
 use semel_mcp::{
     aggregate::AggregateConnector,
-    layer::{CallerIdentity, Client, Connector, RequestContext, Disconnected, NoResponse, ConnectError, Upstream},
-    wire::{RequestId, MessageKind, Message},
+    layer::{
+        CallerIdentity, Client, ConnectError, Connector, Disconnected, NoResponse, RequestContext,
+        Upstream,
+    },
+    wire::{Message, MessageKind, RequestId},
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -140,13 +143,11 @@ async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
         Arc::<Reads>::clone(&client),
         Arc::new(CallerIdentity::new(Tenant::default(), None)),
     );
-    let ask =
-        |id, method, params: Value| Message::request(&RequestId::Number(id), method, &params.to_string());
+    let ask = |id, method, params: Value| {
+        Message::request(&RequestId::Number(id), method, &params.to_string())
+    };
     let read = upstream
-        .request(
-            ask(1, "resources/read", json!({ "uri": "mine" })),
-            &context,
-        )
+        .request(ask(1, "resources/read", json!({ "uri": "mine" })), &context)
         .await
         .unwrap();
     assert_eq!(read.kind(), MessageKind::Result);
@@ -333,9 +334,13 @@ async fn what_all_servers_honour_is_one_subscription() {
             "notifications/prompts/list_changed"
         ]
     );
-    b.send(Message::response(Some(&RequestId::Number(9)), "result", "{}"))
-        .await
-        .unwrap();
+    b.send(Message::response(
+        Some(&RequestId::Number(9)),
+        "result",
+        "{}",
+    ))
+    .await
+    .unwrap();
     assert_eq!(told(&client).len(), 3, "the other one serves on");
     a.send(Message::notification(
         "notifications/cancelled",
@@ -403,7 +408,12 @@ async fn a_server_that_does_not_acknowledge_is_not_waited_for_without_end() {
 }
 
 /// Two servers, as one, and a client.
-async fn two() -> ([Arc<Asks>; 2], Arc<dyn Upstream>, Arc<Reads>, RequestContext) {
+async fn two() -> (
+    [Arc<Asks>; 2],
+    Arc<dyn Upstream>,
+    Arc<Reads>,
+    RequestContext,
+) {
     let servers = [Arc::<Asks>::default(), Arc::<Asks>::default()];
     let place = |(name, server): (&str, &Arc<Asks>)| {
         let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));

@@ -11,8 +11,8 @@ use semel_mcp::{
     access::Authenticator,
     front::http::HttpServer,
     guarded::{GuardLayer, ToolGuard},
+    layer::{Client, ConnectError, Connector, Upstream},
     limits::HttpLimits,
-    layer::{Client, Connector, ConnectError, Upstream},
 };
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
