@@ -60,9 +60,6 @@ pub struct ServerReport {
     pub clock_ahead_ms: i64,
 }
 
-/// What all words about a certificate have in common that come from rustls.
-const OF_A_CERTIFICATE: &str = "invalid peer certificate";
-
 /// Why a ledger on a server is not used. Each tells the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerFault {
@@ -146,19 +143,4 @@ pub enum ServerFault {
     /// Anything else that the server said.
     #[error("the ledger's server failed: {0}")]
     Other(String),
-}
-
-impl ServerFault {
-    /// What a connection that was not made, or was lost, means.
-    pub fn of_connection(place: String, problem: String) -> Self {
-        if problem.contains(OF_A_CERTIFICATE) {
-            Self::Untrusted { place, problem }
-        } else {
-            Self::Unreachable {
-                place,
-                problem,
-                hint: "",
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use rustls::{ClientConfig, RootCertStore};
 use semel_store::{Server, ServerFault};
-use std::{net::IpAddr, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 use tokio_postgres::{
     Config, Error,
     config::{Host, SslMode, TargetSessionAttrs},
@@ -82,8 +82,7 @@ impl Endpoint {
                 problem,
                 cure: "make the database, or correct its name in the ledger's URL",
             },
-            // The file has this name in every language that the server may speak.
-            Some(_) if problem.contains("pg_hba.conf") => ServerFault::Denied {
+            Some(_) if is_rejected_by_host_rules(error) => ServerFault::Denied {
                 problem,
                 cure: "let this user in from this host by an entry in the server's `pg_hba.conf`, or, where it lets only encrypted connections in, write `sslmode=require` into the ledger's URL",
             },
@@ -102,11 +101,15 @@ impl Endpoint {
                 problem,
                 cure: "make room on the server's disk",
             },
-            Some(code) if is_about_reaching(code) => ServerFault::of_connection(place, problem),
+            Some(code) if is_about_reaching(code) => unreachable_at(place, problem),
             Some(_) => ServerFault::Other(problem),
-            None if problem.contains("does not allow writes") || problem.contains("read-write") => {
+            None if cause::<rustls::Error>(error).is_some_and(is_about_certificate) => {
+                ServerFault::Untrusted { place, problem }
+            }
+            None if cause::<io::Error>(error).is_some_and(is_read_only) => {
                 ServerFault::ReadOnly { place, problem }
             }
+            // The client has no types for these two. They differ in words to people only.
             None if problem.contains("password missing") => ServerFault::Denied {
                 problem,
                 cure: "say by `secret_env` or `secret_file`, in the section `[ledger]`, where its password is",
@@ -115,7 +118,7 @@ impl Endpoint {
                 problem,
                 cure: "let the server offer TLS, or write `sslmode=disable` into the ledger's URL",
             },
-            None => ServerFault::of_connection(place, problem),
+            None => unreachable_at(place, problem),
         }
     }
 
@@ -141,6 +144,53 @@ fn roots() -> Result<RootCertStore, ServerFault> {
         return Err(ServerFault::Other(problem.to_owned()));
     }
     Ok(roots)
+}
+
+fn unreachable_at(place: String, problem: String) -> ServerFault {
+    ServerFault::Unreachable {
+        place,
+        problem,
+        hint: "",
+    }
+}
+
+/// Returns whether no entry of the server's `pg_hba.conf` lets this user in.
+///
+/// Its SQLSTATE is that of other refusals too. The name of the server's routine is the same in every language.
+fn is_rejected_by_host_rules(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        *error.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+            && error.routine() == Some("ClientAuthentication")
+    })
+}
+
+/// Returns the first error of this type among the causes of an error.
+fn cause<T: std::error::Error + 'static>(error: &dyn std::error::Error) -> Option<&T> {
+    let mut next = error.source();
+    while let Some(current) = next {
+        if let Some(found) = current.downcast_ref() {
+            return Some(found);
+        }
+        // The source of an I/O error is the source of the error in it: that error itself must be asked for.
+        next = match current
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => current.source(),
+        };
+    }
+    None
+}
+
+fn is_about_certificate(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(_))
+}
+
+/// Returns whether the client left a server that cannot be written: it makes this kind itself, without a code of the
+/// operating system.
+fn is_read_only(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
 fn is_about_the_user(code: &SqlState) -> bool {
@@ -205,5 +255,32 @@ pub(super) fn told(error: &Error) -> String {
             Some(beneath) => format!("{error}: {beneath}"),
             None => error.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn a_certificate_is_not_trusted_by_the_type_of_its_error() {
+        let certificate =
+            rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let typed = Outer(io::Error::other(certificate));
+        assert!(cause::<rustls::Error>(&typed).is_some_and(is_about_certificate));
+        let text = Outer(io::Error::other("invalid peer certificate"));
+        assert!(cause::<rustls::Error>(&text).is_none());
+    }
+
+    #[test]
+    fn a_file_without_permission_is_no_server_that_cannot_be_written() {
+        let of_client = io::Error::new(io::ErrorKind::PermissionDenied, "any words");
+        assert!(is_read_only(&of_client));
+        let of_system = io::Error::from_raw_os_error(13);
+        assert!(!is_read_only(&of_system));
     }
 }

@@ -3,6 +3,7 @@
 use super::nodes;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use semel_store::{ServerFault, StoreError};
+use std::{error::Error, io, sync::Arc};
 
 /// The errors with which a server turns a script away before it begins.
 const TURNED_AWAY: &[&str] = &[
@@ -55,9 +56,11 @@ pub(super) fn is_another_role(error: &RedisError) -> bool {
     is_turned_away(error, &["LOADING", "MASTERDOWN", "READONLY"])
 }
 
-/// An error from within a script names it: something of it may have been carried out.
+/// Returns whether the server rejected the command with one of these codes before it began.
+///
+/// INVARIANT: none of these codes comes from within a script, whose errors have the code `SCRIPTFAILED` (`script`).
 fn is_turned_away(error: &RedisError, codes: &[&str]) -> bool {
-    error.code().is_some_and(|code| codes.contains(&code)) && !error.to_string().contains("script:")
+    error.code().is_some_and(|code| codes.contains(&code))
 }
 
 /// A look that failed has written nothing.
@@ -88,7 +91,15 @@ pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerFault {
                 problem,
             }
         }
-        (ErrorKind::Io, _) => ServerFault::of_connection(shown, problem),
+        (ErrorKind::Io, _) if is_about_certificate(error) => ServerFault::Untrusted {
+            place: shown,
+            problem,
+        },
+        (ErrorKind::Io, _) => ServerFault::Unreachable {
+            place: shown,
+            problem,
+            hint: "",
+        },
         (ErrorKind::InvalidClientConfig, _) => ServerFault::Url(problem),
         (_, Some("CLUSTERDOWN")) => nodes::incomplete(),
         (_, Some("MISCONF")) => ServerFault::Unsafe {
@@ -100,5 +111,79 @@ pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerFault {
     }
 }
 
+/// Returns whether TLS rejected the server's certificate.
+fn is_about_certificate(error: &RedisError) -> bool {
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
+        }
+        cause = inner_error(current);
+    }
+    false
+}
+
+/// Returns the error within another one. The `source` of a shared or an I/O error skips the error that it contains.
+fn inner_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return Some(shared.as_ref());
+    }
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
 /// The permissions that a user of the server needs.
 pub(super) const NEEDED: &str = "let its user run `+@read +@write +@scripting +@pubsub +@connection +info +time +config|get` (and in a cluster `+cluster|slots`) on `~semel:*` and `&semel:*`";
+
+#[cfg(test)]
+mod tests {
+    use super::{super::script::SCRIPT_FAILED, *};
+
+    fn server_error(line: &str) -> RedisError {
+        let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        answer.extract_error().unwrap_err()
+    }
+
+    #[test]
+    fn a_rejected_script_was_not_executed() {
+        for code in TURNED_AWAY {
+            let error = of_write(&server_error(&format!("{code} of the server")));
+            assert!(matches!(error, StoreError::NotExecuted(_)), "{error:?}");
+        }
+    }
+
+    /// Codes decide: words that another release of Redis changes may not allow a repeat.
+    #[test]
+    fn an_error_within_a_script_is_unknown_whatever_its_cause() {
+        for code in TURNED_AWAY {
+            let error = server_error(&format!("{SCRIPT_FAILED} {code} of a command"));
+            let meaning = of_write(&error);
+            assert!(matches!(meaning, StoreError::Unknown(_)), "{meaning:?}");
+            assert!(!is_elsewhere(&error));
+            assert!(!is_another_role(&error));
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_not_trusted_by_the_type_of_its_error() {
+        let certificate =
+            rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let error = RedisError::from(io::Error::other(certificate));
+        let meaning = of_server(&error, "there");
+        assert!(
+            matches!(meaning, ServerFault::Untrusted { .. }),
+            "{meaning:?}"
+        );
+        let error = RedisError::from(io::Error::other("invalid peer certificate"));
+        let meaning = of_server(&error, "there");
+        assert!(
+            matches!(meaning, ServerFault::Unreachable { .. }),
+            "{meaning:?}"
+        );
+    }
+}

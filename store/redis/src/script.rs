@@ -1,25 +1,33 @@
-//! The scripts, and how one is run.
+//! The Lua scripts, and how one runs on a server.
 //!
-//! A script carries out one transition of one record as a whole: no reader sees a part of it, and
-//! no part of it survives a crash alone. All of them begin with `#!lua`, so that the server reports
-//! before it runs one whether it would have to stop half-way: where it is a replica, out of memory,
-//! or cannot write its log.
+//! A script performs one transition of one record atomically: no reader sees a part of it, and no part of it survives a
+//! crash alone. Each begins with `#!lua`, so that a replica, a server without memory and one that cannot write its log
+//! reject it before its first command.
+//!
+//! **Errors within a script** have a code of their own, [`SCRIPT_FAILED`]. Redis gives an error within a script the code of
+//! the command that failed, so `OOM` alone would not say whether a part of the script was executed.
 
 use super::connection::Connection;
 use redis::{Cmd, RedisError, Value};
 use std::sync::LazyLock;
 
-/// A script, and the name by which a server that has seen it knows it.
+/// A script, and the digest by which a server that has loaded it finds it.
 pub(super) struct Script {
-    pub(super) source: &'static str,
+    pub(super) source: String,
     pub(super) name: String,
 }
 
-/// A script made of these files, one after the other.
+/// The code of an error that was raised after a script had begun: a part of it may be executed.
+pub(super) const SCRIPT_FAILED: &str = "SCRIPTFAILED";
+
+/// The line that each file of a whole script begins with.
+const SHEBANG: &str = "#!lua\n";
+
+/// A script of these files, joined in this order.
 macro_rules! script {
     ($name:ident = $($file:literal)+) => {
         pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::of(concat!($(include_str!(concat!("scripts/", $file)),)+)));
+            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $file)),)+)));
     };
 }
 
@@ -34,32 +42,37 @@ script!(NOTE = "note.lua");
 script!(BEGIN = "begin.lua");
 script!(ADOPT = "adopt.lua");
 
-/// The answer of a script where the incarnation of the bucket is not the one that the host knows.
+/// The answer of a script that found another life in its bucket than the host knows.
 pub(super) const LIFE_ENDED: i64 = -1;
 
-/// The answer of a script where a record was there and is gone.
+/// The answer of a script whose record was there and is gone.
 pub(super) const RECORD_LOST: i64 = -2;
 
 impl Script {
-    fn of(source: &'static str) -> Self {
-        Self {
-            source,
-            name: redis::Script::new(source).get_hash().to_owned(),
-        }
+    /// The script with this body, whose errors get the code [`SCRIPT_FAILED`].
+    fn new(body: &str) -> Self {
+        let body = body.strip_prefix(SHEBANG).unwrap_or(body);
+        let source = format!(
+            "{SHEBANG}local done, answer = pcall(function()\n{body}\nend)\n\
+             if done then return answer end\n\
+             local cause = type(answer) == 'table' and answer.err or tostring(answer)\n\
+             return redis.error_reply('{SCRIPT_FAILED} ' .. cause)\n"
+        );
+        let name = redis::Script::new(&source).get_hash().to_owned();
+        Self { source, name }
     }
 
-    /// Runs it with what `fill` puts after its name: the number of keys, the keys, the arguments.
+    /// Runs it with the arguments of `fill`: the number of keys, the keys, the arguments of the script.
     pub(super) async fn run(
         &self,
         on: &Connection,
         fill: impl Fn(&mut Cmd),
     ) -> Result<Value, RedisError> {
         match on.ask(&self.call(&fill)).await {
-            // Nothing was run. With its source the server runs it and keeps it, even if its script
-            // cache is flushed in between.
+            // Nothing was executed. `EVAL` both loads and runs it, so a `SCRIPT FLUSH` in between does no harm.
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 let mut whole = redis::cmd("EVAL");
-                whole.arg(self.source);
+                whole.arg(&self.source);
                 fill(&mut whole);
                 on.ask(&whole).await
             }
@@ -67,7 +80,7 @@ impl Script {
         }
     }
 
-    /// The command that runs it on a server that has seen it.
+    /// The command that runs it on a server that has loaded it.
     pub(super) fn call(&self, fill: impl FnOnce(&mut Cmd)) -> Cmd {
         let mut call = redis::cmd("EVALSHA");
         call.arg(&self.name);

@@ -103,7 +103,7 @@ async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, Server
     for some in buckets() {
         for (connection, part) in nodes.divide(&some) {
             let mut calls = redis::pipe();
-            calls.cmd("SCRIPT").arg("LOAD").arg(ADOPT.source).ignore();
+            calls.cmd("SCRIPT").arg("LOAD").arg(&ADOPT.source).ignore();
             for bucket in part {
                 calls.add_command(ADOPT.call(|call| {
                     call.arg(4)

@@ -144,7 +144,7 @@ async fn pipelined(
         let mut calls = redis::pipe();
         // Many scripts in one pipeline are not asked again one by one where the server does not know them.
         if let Some(script) = script {
-            calls.cmd("SCRIPT").arg("LOAD").arg(script.source).ignore();
+            calls.cmd("SCRIPT").arg("LOAD").arg(&script.source).ignore();
         }
         part.iter().for_each(|bucket| ask(&mut calls, *bucket));
         answers.extend(part.into_iter().zip(connection.ask_all(&calls).await?));
