@@ -8,7 +8,6 @@ mod canonical;
 mod read;
 mod walk;
 
-use crate::model::kind_of;
 use serde_json::{Map, Value};
 use std::fmt;
 use walk::TreeWalk;
@@ -223,6 +222,19 @@ pub(crate) fn emptiness(value: &Value) -> Option<&'static str> {
         Value::Array(items) if items.is_empty() => Some("an empty list"),
         Value::Object(members) if members.is_empty() => Some("an empty object"),
         _ => None,
+    }
+}
+
+/// Returns the kind of a JSON value, for messages.
+#[must_use]
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 

@@ -17,8 +17,8 @@ pub use answer::{
     Answer, AnswerSubject, ConflictState, Durability, NextStep, OperatorSwitch, RecordStatus,
     RecordedOperation, UnguardedReason,
 };
+pub use call::checked_name;
 pub use call::{Call, Field, IdentifierError, Run, Tenant};
-pub use call::{checked_name, kind_of};
 pub use identifiers::to_hex;
 pub use identifiers::{CallDigest, Fingerprint, Nonce, PolicyDigest, StoreKey};
 pub use mode::ToolMode;

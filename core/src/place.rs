@@ -8,7 +8,10 @@ mod pointer;
 #[cfg(test)]
 mod tests;
 
-use crate::{json::ShownPointer, model::KeyPlace, model::kind_of};
+use crate::{
+    json::{ShownPointer, kind_of},
+    model::KeyPlace,
+};
 use pointer::{BlockedPath, ObjectPointer};
 use serde_json::{Map, Value};
 

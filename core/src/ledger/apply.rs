@@ -52,7 +52,7 @@ pub fn apply(
     apply_under(Rules::ALL, present, command, stamp)
 }
 
-/// The same with one rule less, for the model checker.
+/// The same as [`apply`] under `rules`: the model checker's entry, which runs a twin without each rule.
 ///
 /// # Errors
 /// As [`apply`].
@@ -100,7 +100,6 @@ fn apply_to_draft(draft: RecordDraft, command: &Command) -> Result<Transition, R
             nonce,
             shown,
             call_digest,
-            delay_ms,
             retries_max,
             facts,
         } => {
@@ -108,7 +107,6 @@ fn apply_to_draft(draft: RecordDraft, command: &Command) -> Result<Transition, R
                 nonce: *nonce,
                 shown: *shown,
                 call_digest,
-                delay_ms: *delay_ms,
                 retries_max: *retries_max,
                 facts,
             };
@@ -183,7 +181,7 @@ impl RecordDraft {
 
     /// Goes on if `condition` holds, or else refuses by `rule`.
     fn require(&self, rule: Rule, condition: bool) -> Result<(), Refusal> {
-        if self.rules.allow(rule, condition) {
+        if self.rules.permits(rule, condition) {
             Ok(())
         } else {
             Err(self.refuse(rule))

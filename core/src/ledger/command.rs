@@ -180,8 +180,6 @@ pub enum Command {
         shown: u32,
         /// The call that is to be sent.
         call_digest: CallDigest,
-        /// In how many milliseconds.
-        delay_ms: u64,
         /// The most attempts of one series in doubt, after the first.
         retries_max: u32,
         /// The host's facts about the call.

@@ -89,7 +89,7 @@ impl Rules {
     /// All of them.
     pub const ALL: Self = Self { removed: None };
 
-    /// All but one, for the model checker.
+    /// All but one: the model checker's entry, with [`apply_under`](super::apply_under), to show that no rule is idle.
     #[must_use]
     pub const fn without(rule: Rule) -> Self {
         Self {
@@ -98,14 +98,17 @@ impl Rules {
     }
 
     /// Returns true if `rule` is in force.
-    #[must_use]
-    pub fn hold(&self, rule: Rule) -> bool {
+    pub(super) fn holds(&self, rule: Rule) -> bool {
         self.removed != Some(rule)
     }
 
-    /// Returns true if `condition` holds, or if `rule` is left out.
-    #[must_use]
-    pub fn allow(&self, rule: Rule, condition: bool) -> bool {
-        condition || !self.hold(rule)
+    /// Returns true if `rule` lets a step pass: its `condition` is met, or the rule is not in force.
+    pub(super) fn permits(&self, rule: Rule, condition: bool) -> bool {
+        condition || !self.holds(rule)
+    }
+
+    /// Returns true if `rule` stops a step: it is in force, and the step is a `violation` of it.
+    pub(super) fn forbids(&self, rule: Rule, violation: bool) -> bool {
+        violation && self.holds(rule)
     }
 }

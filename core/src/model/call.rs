@@ -1,6 +1,7 @@
 //! What an agent asks for: a tool, its arguments, and what the host knows besides.
 
 use super::arguments::CallArguments;
+use crate::json::kind_of;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -246,18 +247,5 @@ impl Call {
             facts.insert("run", Value::from(run.as_str()));
         }
         facts
-    }
-}
-
-/// Returns the kind of a JSON value, for messages.
-#[must_use]
-pub fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }

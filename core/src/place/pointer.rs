@@ -1,7 +1,7 @@
 //! JSON Pointers (RFC 6901) into the arguments of a call.
 
 use super::{PLACE_BYTES_MAX, POINTER_SEGMENTS_MAX};
-use crate::model::kind_of;
+use crate::json::kind_of;
 use serde_json::{Map, Value};
 
 /// A pointer to something within an object, never to the object itself.

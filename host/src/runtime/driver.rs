@@ -311,7 +311,6 @@ impl Driver {
             nonce,
             shown,
             call_digest: self.claim.terms.call_digest,
-            delay_ms: 0,
             retries_max: self.tool.allowance.retries,
             facts: self.claim.facts.clone(),
         };

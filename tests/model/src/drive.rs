@@ -249,7 +249,6 @@ impl Town {
                     nonce: fresh,
                     shown,
                     call_digest: CallDigest::from_bytes([self.wish(at).digest; 32]),
-                    delay_ms: 0,
                     retries_max: self.plan.allowance().retries,
                     facts: Vec::new(),
                 };

@@ -98,9 +98,9 @@ impl RecordDraft {
 
     /// Why not even what is free is sent for this claim, if it is not.
     fn bar_to_sending(&self, claim: &Claim) -> Option<ClaimReply> {
-        if !self
+        if self
             .rules
-            .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
+            .forbids(Rule::EvidenceBarsSending, self.unweighed_evidence())
         {
             return Some(ClaimReply::Held);
         }
@@ -108,8 +108,8 @@ impl RecordDraft {
             .read_undelivered
             .filter(|read| *read < self.record.generation)?;
         let lasts = self.record.terms.until == OperationLifetime::Delivery;
-        let owed = !self.rules.allow(Rule::ReadBeforeDelivery, !lasts);
-        owed.then(|| ClaimReply::Expired {
+        let delivered_to_another = self.rules.forbids(Rule::ReadBeforeDelivery, lasts);
+        delivered_to_another.then(|| ClaimReply::Expired {
             landed: self.last_start_of(read),
         })
     }
@@ -134,7 +134,7 @@ impl RecordDraft {
 
     fn claim_path(&self, claim: &Claim) -> ClaimPath {
         let same = claim.terms.content == self.record.terms.content;
-        let agrees = self.rules.allow(Rule::ContentAgrees, same);
+        let agrees = self.rules.permits(Rule::ContentAgrees, same);
         match &self.record.state {
             State::Alias { to } => ClaimPath::Told(ClaimReply::Alias { to: *to }),
             State::Undone { .. } => ClaimPath::NewGeneration,
@@ -162,11 +162,11 @@ impl RecordDraft {
     fn open_again(&self, delivered: bool, claim: &Claim) -> bool {
         let read_before = claim.read_undelivered == Some(self.record.generation);
         self.record.terms.until == OperationLifetime::Delivery
-            && self.rules.allow(Rule::DeliveredFirst, delivered)
-            && self.rules.allow(Rule::ReadBeforeDelivery, !read_before)
-            && self
+            && self.rules.permits(Rule::DeliveredFirst, delivered)
+            && !self.rules.forbids(Rule::ReadBeforeDelivery, read_before)
+            && !self
                 .rules
-                .allow(Rule::EvidenceBarsSending, !self.unweighed_evidence())
+                .forbids(Rule::EvidenceBarsSending, self.unweighed_evidence())
     }
 
     fn after_release(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
@@ -174,7 +174,7 @@ impl RecordDraft {
             _ if same => ClaimPath::SameKey,
             ReleaseSource::Owner => self.new_series(),
             ReleaseSource::Person(_) | ReleaseSource::TimedRerun
-                if !self.rules.hold(Rule::PersonReleasesTheSame) =>
+                if !self.rules.holds(Rule::PersonReleasesTheSame) =>
             {
                 self.new_series()
             }
@@ -185,7 +185,7 @@ impl RecordDraft {
     }
 
     fn after_refusal(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
-        if matches!(by, ReleaseSource::Person(_)) && self.rules.hold(Rule::PersonRefusalStands) {
+        if matches!(by, ReleaseSource::Person(_)) && self.rules.holds(Rule::PersonRefusalStands) {
             return ClaimPath::Told(if same {
                 self.recorded_reply()
             } else {
@@ -193,14 +193,14 @@ impl RecordDraft {
             });
         }
         let over = self.refusal_left_ms() == Some(0);
-        if same && !self.rules.allow(Rule::RefusalIsReplayed, over) {
+        if same && self.rules.forbids(Rule::RefusalIsReplayed, !over) {
             return ClaimPath::Told(self.recorded_reply());
         }
         self.new_series()
     }
 
     fn new_series(&self) -> ClaimPath {
-        if self.rules.hold(Rule::NewSeriesAfterRefusal) {
+        if self.rules.holds(Rule::NewSeriesAfterRefusal) {
             ClaimPath::NewSeries
         } else {
             ClaimPath::SameKey

@@ -12,7 +12,7 @@ impl RecordDraft {
         mut self,
         settlement: &Settlement,
     ) -> Result<Transition, Refusal> {
-        if !self.rules.hold(Rule::KnownAttempt) {
+        if !self.rules.holds(Rule::KnownAttempt) {
             return Ok(self.land(settlement));
         }
         if settlement.verdict.effect() != crate::model::Effect::Landed {
@@ -54,23 +54,23 @@ impl RecordDraft {
     /// Why a landing does not settle the operation, if it does not.
     fn bar_to_landing(&self, settlement: &Settlement) -> Option<LandingObstacle> {
         let same_generation = settlement.generation == self.record.generation;
-        if !self.rules.allow(Rule::GenerationAgrees, same_generation) {
+        if self.rules.forbids(Rule::GenerationAgrees, !same_generation) {
             return Some(LandingObstacle::Kept("it belongs to an earlier generation"));
         }
-        if !self.rules.allow(Rule::FinalStands, !self.is_final()) {
+        if self.rules.forbids(Rule::FinalStands, self.is_final()) {
             return Some(self.beside_what_stands(settlement));
         }
-        if !self
+        if self
             .rules
-            .allow(Rule::SeriesAgrees, settlement.series == self.record.series)
+            .forbids(Rule::SeriesAgrees, settlement.series != self.record.series)
         {
             return Some(LandingObstacle::TwoEffects(
                 "an attempt under an earlier key took effect after all",
             ));
         }
-        if !self
+        if self
             .rules
-            .allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects())
+            .forbids(Rule::TwoEffectsStayHeld, self.holds_two_effects())
         {
             return Some(LandingObstacle::Kept("two effects may stand"));
         }

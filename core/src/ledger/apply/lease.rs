@@ -26,7 +26,7 @@ impl RecordDraft {
                 (u64::from(seconds) * 1_000).saturating_sub(gone)
             }
             (State::Started | State::Retrying, Some(attempt))
-                if self.rules.hold(Rule::AttemptEnds) =>
+                if self.rules.holds(Rule::AttemptEnds) =>
             {
                 let by_attempt = self.left_ms(attempt.started, self.record.terms.attempt_seconds);
                 by_attempt.min(self.left_ms(leased, seconds))
@@ -65,7 +65,7 @@ impl RecordDraft {
             State::Waiting { .. } => State::InDoubt {
                 reason: "what it continued as did not end in time".to_owned(),
             },
-            _ if !self.rules.hold(Rule::LeaseEndIsDoubt) => State::Released {
+            _ if !self.rules.holds(Rule::LeaseEndIsDoubt) => State::Released {
                 by: ReleaseSource::Owner,
             },
             _ => State::InDoubt {

@@ -19,7 +19,6 @@ pub(super) struct RetryRequest<'a> {
     pub(super) nonce: Nonce,
     pub(super) shown: u32,
     pub(super) call_digest: &'a CallDigest,
-    pub(super) delay_ms: u64,
     pub(super) retries_max: u32,
     pub(super) facts: &'a [Field],
 }
@@ -49,12 +48,9 @@ impl RecordDraft {
         self.require_clock()?;
         let left_ms = self.memory_left_ms();
         let attempt_ms = u64::from(self.record.terms.attempt_seconds) * 1_000;
-        self.require(
-            Rule::TargetRemembers,
-            retry.delay_ms.saturating_add(attempt_ms) < left_ms,
-        )?;
+        self.require(Rule::TargetRemembers, attempt_ms < left_ms)?;
         // Sent later than this, the attempt might outlast the target's memory.
-        let valid_ms = if self.rules.hold(Rule::TargetRemembers) {
+        let valid_ms = if self.rules.holds(Rule::TargetRemembers) {
             left_ms.saturating_sub(attempt_ms)
         } else {
             u64::MAX
@@ -199,9 +195,9 @@ impl RecordDraft {
             _ if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
             },
-            _ if !self
+            _ if self
                 .rules
-                .allow(Rule::HeldStaysHeld, from == ProbeOrigin::InDoubt) =>
+                .forbids(Rule::HeldStaysHeld, from == ProbeOrigin::Held) =>
             {
                 return_to_held(doubt)
             }
@@ -221,15 +217,15 @@ impl RecordDraft {
             .map_or(self.written, |attempt| self.record_time(attempt.started));
         let allowed = self
             .rules
-            .allow(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
+            .permits(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
         let gone = self.stamp.shortest_since(&started);
-        let over = self.rules.allow(
+        let over = self.rules.permits(
             Rule::RerunNeedsItsDelay,
             rerun_after_ms.is_none_or(|delay| gone >= delay),
         );
-        let barred = !self
+        let barred = self
             .rules
-            .allow(Rule::EvidenceBarsRelease, !self.landed_evidence());
+            .forbids(Rule::EvidenceBarsRelease, self.landed_evidence());
         if allowed && over && !barred && self.require_clock().is_ok() {
             State::Released {
                 by: ReleaseSource::TimedRerun,

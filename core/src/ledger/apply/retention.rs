@@ -47,7 +47,7 @@ pub(super) fn settled_retention(
         | State::Held { .. }
         | State::Alias { .. } => false,
     };
-    if !settled || !rules.allow(Rule::OpenMarksDoNotAge, !has_open_marks(record)) {
+    if !settled || rules.forbids(Rule::OpenMarksDoNotAge, has_open_marks(record)) {
         return unsettled_retention(record);
     }
     let Some(memory) = target_memory_seconds(record.terms.target.as_ref()) else {

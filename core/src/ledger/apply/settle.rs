@@ -76,7 +76,7 @@ impl RecordDraft {
             return self.settle_unknown_attempt(settlement);
         };
         let proves_absence = settlement.verdict.effect() == Effect::Absent;
-        if proves_absence && !rules.allow(Rule::RoundsProveNothing, !attempt.suspended) {
+        if proves_absence && rules.forbids(Rule::RoundsProveNothing, attempt.suspended) {
             return self.settle(&Settlement {
                 verdict: settlement.verdict.doubted(),
                 ..settlement.clone()
@@ -107,13 +107,13 @@ impl RecordDraft {
             return self.write_told();
         }
         let others = self.another_unresolved(settlement.fence.number);
-        if !self.rules.allow(Rule::NoOtherUnresolved, !others) {
+        if self.rules.forbids(Rule::NoOtherUnresolved, others) {
             return self
                 .settle_in_doubt(settlement.fence, "an earlier attempt may have taken effect");
         }
-        if !self
+        if self
             .rules
-            .allow(Rule::EvidenceBarsRelease, !self.landed_evidence())
+            .forbids(Rule::EvidenceBarsRelease, self.landed_evidence())
         {
             return self.settle_in_doubt(
                 settlement.fence,
@@ -143,11 +143,11 @@ impl RecordDraft {
         let from_here = match &self.record.state {
             State::Started | State::Retrying => self
                 .rules
-                .allow(Rule::OwnerOnly, self.is_owner(settlement.fence)),
+                .permits(Rule::OwnerOnly, self.is_owner(settlement.fence)),
             State::InDoubt { .. } => true,
-            State::Held { .. } => self
+            State::Held { .. } => !self
                 .rules
-                .allow(Rule::TwoEffectsStayHeld, !self.holds_two_effects()),
+                .forbids(Rule::TwoEffectsStayHeld, self.holds_two_effects()),
             _ => false,
         };
         of_this_key && from_here
@@ -174,8 +174,8 @@ impl RecordDraft {
     ) -> Result<Transition, Refusal> {
         let owns = self.is_owner(fence);
         let holds = match &self.record.state {
-            State::Started | State::Retrying => self.rules.allow(Rule::OwnerOnly, owns),
-            State::InDoubt { .. } => self.rules.allow(Rule::LastAttemptShown, owns),
+            State::Started | State::Retrying => self.rules.permits(Rule::OwnerOnly, owns),
+            State::InDoubt { .. } => self.rules.permits(Rule::LastAttemptShown, owns),
             _ => false,
         };
         match (outcome, self.attempt_mut(fence)) {

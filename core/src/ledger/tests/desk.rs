@@ -187,7 +187,6 @@ impl Desk {
             nonce: nonce(mark),
             shown: self.record().last_attempt().unwrap().fence.number,
             call_digest: claim.terms.call_digest,
-            delay_ms: 0,
             retries_max: 2,
             facts: Vec::new(),
         }

@@ -34,32 +34,9 @@ fn what_is_in_doubt_is_sent_again_only_while_the_target_remembers() {
 }
 
 #[test]
-fn a_delay_counts_into_the_targets_memory() {
+fn what_is_sent_again_well_in_time_has_a_whole_lease() {
     let first = claim(1, 1);
     let mut desk = in_doubt(&first);
-    let left = MEMORY - MARGIN - ATTEMPT - LEASE;
-    for (delay_ms, granted) in [(left - 1, true), (left, false), (u64::MAX, false)] {
-        let Command::Resolve {
-            nonce,
-            shown,
-            call_digest,
-            retries_max,
-            facts,
-            ..
-        } = desk.retry_of(&first, 2)
-        else {
-            unreachable!()
-        };
-        let retry = Command::Resolve {
-            nonce,
-            shown,
-            call_digest,
-            delay_ms,
-            retries_max,
-            facts,
-        };
-        assert_eq!(desk.clone().ask(&retry).is_ok(), granted, "{delay_ms}");
-    }
     assert_eq!(desk.retried(&first, 3).valid_ms, LEASE);
 }
 

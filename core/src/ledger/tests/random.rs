@@ -94,23 +94,16 @@ fn commands() -> impl Strategy<Value = Command> {
             Command::Settle(Box::new(settlement(&grant, &claim, effect)))
         },
     );
-    let resolve = (
-        1..6_u8,
-        1..5_u32,
-        1..3_u8,
-        prop_oneof![Just(0), Just(u64::MAX)],
-        0..4_u32,
-    )
-        .prop_map(
-            |(mark, shown, digest, delay_ms, retries_max)| Command::Resolve {
+    let resolve =
+        (1..6_u8, 1..5_u32, 1..3_u8, 0..4_u32).prop_map(|(mark, shown, digest, retries_max)| {
+            Command::Resolve {
                 nonce: nonce(mark),
                 shown,
                 call_digest: CallDigest::from_bytes([digest; 32]),
-                delay_ms,
                 retries_max,
                 facts: Vec::new(),
-            },
-        );
+            }
+        });
     let askers = prop_oneof![Just(ProbeRequester::Caller), Just(ProbeRequester::Operator)];
     let look = (1..6_u8, 1..5_u32, askers).prop_map(|(mark, shown, asker)| Command::Look {
         nonce: nonce(mark),
