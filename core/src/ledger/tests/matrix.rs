@@ -1,47 +1,56 @@
-//! All states times all commands: what the table allows, at a glance.
+//! The matrix of all states and commands, which `docs/ledger.md` prints.
 
 use super::desk::*;
 use crate::ledger::*;
 use crate::model::Effect;
 use std::sync::Arc;
 
-/// What each command by its rightful party comes to: the next state, `=` for the same one, `-` where the table has no
-/// such row, `x` where a rule forbids it.
-const TABLE: &str = "\
-started: same =, other =, renew =, suspend waiting, +landed landed, +refused refused, +absent released, +unknown in-doubt, hold held, rewrite =
-waiting: same =, other =, continue running, +landed landed, +refused =, +absent =, +unknown =, !landed landed, !refused refused, !released released, rewrite =
-in doubt: same =, other =, +landed landed, +refused refused, +absent released, +unknown =, hold held, resolve running, look probing, asked probing, !landed landed, !refused refused, !released released, rewrite =
-retrying: same =, other =, renew =, +landed landed, +refused in-doubt, +absent in-doubt, +unknown in-doubt, hold held, rewrite =
-looked at in doubt: same =, other =, +landed landed, +refused =, +absent =, +unknown =, found landed, nothing held, again in-doubt, conflict held, !landed x, !refused x, !released x, !undone x, rewrite =
-looked at held: same =, other =, +landed landed, +refused =, +absent =, +unknown =, found landed, nothing held, again held, conflict held, !landed x, !refused x, !released x, !undone x, rewrite =
-held: same =, other =, +landed landed, +refused refused, +absent released, +unknown =, look x, asked probing, !landed landed, !refused refused, !released released, rewrite =
-held for two effects: same =, other =, +landed =, +refused =, +absent =, +unknown =, look x, asked x, !landed landed, !refused x, !released x, rewrite =
-released by its owner: same running, other running, +landed landed, +refused =, +absent =, +unknown =, erase =, rewrite =
-released by a person: same running, other =, +landed landed, +refused =, +absent =, +unknown =, erase =, rewrite =
-released by a timer: same running, other =, +landed landed, +refused =, +absent =, +unknown =, erase =, rewrite =
-refused by its owner: same =, other running, +landed landed, +refused =, +absent =, +unknown =, !released released, erase =, rewrite =
-refused by a person: same =, other =, +landed landed, +refused =, +absent =, +unknown =, !released released, erase =, rewrite =
-landed: same =, other =, +landed =, +refused =, +absent =, +unknown =, !undone undone, mark =, undo x, age tombstone, erase tombstone, rewrite =
-delivered: same running, other running, +landed =, +refused =, +absent =, +unknown =, !undone undone, deliver =, mark =, undo x, age tombstone, erase tombstone, rewrite =
-being undone: same =, other =, +landed =, +refused =, +absent =, +unknown =, !undone undone, mark =, undo undone, age x, erase x, rewrite =
-undone: same running, other running, +landed =, +refused =, +absent =, +unknown =, undo =, erase =, rewrite =
-tombstone: same =, other =, +landed =, +refused =, +absent =, +unknown =, undo x, erase =, rewrite =
-alias: same =, other =, +landed =, +refused =, +absent =, +unknown =, rewrite =
-";
+/// The page with the printed matrix, beside the crate in the repository.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ledger.md");
+
+/// The lines between which the page holds the matrix.
+const BEGIN: &str = "<!-- matrix: UPDATE_LEDGER_PAGE=1 writes it -->\n";
+const END: &str = "<!-- end of the matrix -->\n";
+
+/// The tables of the page: a heading, and how many commands each holds, in the order of [`commands`].
+const GROUPS: [(&str, usize); 6] = [
+    ("Claims and leases", 5),
+    ("Settlements", 5),
+    ("Recovery", 7),
+    ("Decisions", 4),
+    ("Delivery and undoing", 3),
+    ("Retention", 3),
+];
 
 fn cell(desk: &Desk, command: &Command) -> String {
     let before = desk.label();
     let mut desk = desk.clone();
     match desk.ask(command) {
-        Err(Refusal::Rule { .. }) => "x".to_owned(),
-        Err(_) => "-".to_owned(),
-        Ok(Reply::MayLook { .. } | Reply::Granted(_) | Reply::Told(_))
-            if desk.label() != before =>
-        {
-            desk.label().word().to_owned()
+        Err(Refusal::Rule { .. }) => "forbidden".to_owned(),
+        Err(_) => "–".to_owned(),
+        Ok(Reply::Granted(_)) if matches!(command, Command::Claim(_)) => "granted".to_owned(),
+        Ok(_) if desk.label() != before => desk.label().word().to_owned(),
+        Ok(Reply::Told(reply)) if matches!(command, Command::Claim(_)) => {
+            reply_word(&reply).to_owned()
         }
-        Ok(Reply::Granted(_)) => "sends".to_owned(),
-        Ok(_) => "=".to_owned(),
+        Ok(_) => "same state".to_owned(),
+    }
+}
+
+/// The reply to a claim that gets no right to send, as the page names it.
+fn reply_word(reply: &ClaimReply) -> &'static str {
+    match reply {
+        ClaimReply::Running { .. } => "reply: running",
+        ClaimReply::InDoubt => "reply: in doubt",
+        ClaimReply::Held => "reply: held",
+        ClaimReply::Released => "reply: released",
+        ClaimReply::Landed => "reply: landed",
+        ClaimReply::Refused { .. } => "reply: refused",
+        ClaimReply::Undone => "reply: undone",
+        ClaimReply::Conflict => "reply: conflict",
+        ClaimReply::Expired { .. } => "reply: expired",
+        ClaimReply::BeingUndone { .. } => "reply: being undone",
+        ClaimReply::Alias { .. } => "reply: alias",
     }
 }
 
@@ -66,8 +75,11 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
         sight,
     };
     vec![
-        ("same", Command::Claim(Arc::new(claim(4, 1)))),
-        ("other", Command::Claim(Arc::new(claim(4, 3)))),
+        ("claim, same content", Command::Claim(Arc::new(claim(4, 1)))),
+        (
+            "claim, other content",
+            Command::Claim(Arc::new(claim(4, 3))),
+        ),
         ("renew", Command::Renew { fence }),
         (
             "suspend",
@@ -84,10 +96,10 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
                 nonce: nonce(4),
             },
         ),
-        ("+landed", settle(Effect::Landed)),
-        ("+refused", settle(Effect::Refused)),
-        ("+absent", settle(Effect::Absent)),
-        ("+unknown", settle(Effect::Unknown)),
+        ("settle: landed", settle(Effect::Landed)),
+        ("settle: refused", settle(Effect::Refused)),
+        ("settle: absent", settle(Effect::Absent)),
+        ("settle: unknown", settle(Effect::Unknown)),
         (
             "hold",
             Command::Hold {
@@ -96,28 +108,27 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
                 reason: "trapped".to_owned(),
             },
         ),
-        ("expire", Command::Expire),
-        ("resolve", desk.retry_of(&first, 4)),
-        ("look", look(ProbeRequester::Caller)),
-        ("asked", look(ProbeRequester::Operator)),
-        ("found", saw(FOUND())),
-        ("nothing", saw(NOTHING)),
+        ("send again", desk.retry_of(&first, 4)),
+        ("probe, by a caller", look(ProbeRequester::Caller)),
+        ("probe, by an operator", look(ProbeRequester::Operator)),
+        ("report: found", saw(FOUND())),
+        ("report: not found", saw(NOTHING)),
         (
-            "again",
+            "report: again",
             saw(ProbeReport::Again {
                 reason: "too early".to_owned(),
             }),
         ),
         (
-            "conflict",
+            "report: conflict",
             saw(ProbeReport::Conflicting {
                 reason: "another one".to_owned(),
             }),
         ),
-        ("!landed", decide(attested())),
-        ("!refused", decide(Decision::Refused)),
-        ("!released", decide(Decision::Released)),
-        ("!undone", decide(Decision::Undone)),
+        ("decide: landed", decide(attested())),
+        ("decide: refused", decide(Decision::Refused)),
+        ("decide: released", decide(Decision::Released)),
+        ("decide: undone", decide(Decision::Undone)),
         (
             "deliver",
             Command::Deliver {
@@ -126,7 +137,7 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
             },
         ),
         (
-            "mark",
+            "mark undoing",
             Command::MarkUndoing {
                 by: key(7),
                 generation: desk.record().generation,
@@ -144,28 +155,76 @@ fn commands(desk: &Desk, grant: &Grant) -> Vec<(&'static str, Command)> {
         ("age", Command::Age),
         ("erase", Command::Erase),
         ("rewrite", Command::Rewrite),
+        // The page leaves this one out: no lease of these states is over.
+        ("lease end", Command::Expire),
     ]
 }
 
-fn table() -> String {
-    let mut lines = vec![];
-    for (name, desk, grant) in every_state() {
-        let cells = commands(&desk, &grant)
-            .iter()
-            .map(|(word, command)| (*word, cell(&desk, command)))
-            .collect::<Vec<_>>();
-        let said = cells
-            .iter()
-            .filter(|(_, cell)| cell != "-")
-            .map(|(word, cell)| format!("{word} {cell}"));
-        lines.push(format!("{name}: {}\n", said.collect::<Vec<_>>().join(", ")));
+/// Renders the matrix as the page prints it.
+fn rendered_matrix() -> String {
+    let states = every_state();
+    let (_, any_desk, any_grant) = &states[0];
+    let headings: Vec<&str> = commands(any_desk, any_grant)
+        .iter()
+        .map(|(heading, _)| *heading)
+        .collect();
+    assert_eq!(
+        headings.len() - 1,
+        GROUPS.iter().map(|(_, count)| count).sum::<usize>(),
+        "each command but the last stands in a group"
+    );
+    let mut text = String::new();
+    let mut first = 0;
+    for (group, count) in GROUPS {
+        let columns = first..first + count;
+        text.push_str(&format!("\n### {group}\n\n"));
+        text.push_str(&row("state", headings[columns.clone()].iter().copied()));
+        text.push_str(&row("---", headings[columns.clone()].iter().map(|_| "---")));
+        for (state, desk, grant) in &states {
+            let cells: Vec<String> = commands(desk, grant)[columns.clone()]
+                .iter()
+                .map(|(_, command)| cell(desk, command))
+                .collect();
+            text.push_str(&row(state, cells.iter().map(String::as_str)));
+        }
+        first += count;
     }
-    lines.concat()
+    text.push('\n');
+    text
+}
+
+fn row<'a>(first: &str, cells: impl Iterator<Item = &'a str>) -> String {
+    let mut text = format!("| {first} |");
+    for cell in cells {
+        text.push_str(&format!(" {cell} |"));
+    }
+    text.push('\n');
+    text
 }
 
 #[test]
 fn the_whole_table_is_as_it_was_agreed() {
-    assert_eq!(table(), TABLE, "\n{}", table());
+    let page = std::fs::read_to_string(PAGE).expect("docs/ledger.md lies beside the crate");
+    let begin = page.find(BEGIN).expect("the page marks the matrix") + BEGIN.len();
+    let end = page.find(END).expect("the page ends the matrix");
+    let matrix = rendered_matrix();
+    if std::env::var_os("UPDATE_LEDGER_PAGE").is_some() {
+        let updated = [&page[..begin], &matrix, &page[end..]].concat();
+        std::fs::write(PAGE, updated).unwrap();
+        return;
+    }
+    assert_eq!(
+        &page[begin..end],
+        matrix,
+        "docs/ledger.md differs: run this test with UPDATE_LEDGER_PAGE=1, then read the difference"
+    );
+}
+
+#[test]
+fn no_lease_ends_before_its_time() {
+    for (state, desk, _) in every_state() {
+        assert_eq!(cell(&desk, &Command::Expire), "–", "{state}");
+    }
 }
 
 #[test]
