@@ -24,7 +24,7 @@ mod waiters;
 pub use clock::{Clock, Moment, SettableClock, SystemClock};
 pub use fresh::{RandomnessError, fresh_nonce};
 pub use memory::MemoryStore;
-pub use run_to_completion::CarriedOut;
+pub use run_to_completion::RunToCompletion;
 #[cfg(feature = "sealing")]
 pub use sealing::{Resealed, SealCounts, SealingFault, SealingKey, SealingKeys, SealingStore};
 pub use server::{Server, ServerFault, ServerReport};

@@ -10,15 +10,15 @@ use tokio::runtime::Handle;
 ///
 /// A future that is kept without being polled is held up. Nothing is lost by that: the lease is
 /// renewed elsewhere.
-pub struct CarriedOut<Work: Future<Output: Send> + Send + 'static> {
+pub struct RunToCompletion<Work: Future<Output: Send> + Send + 'static> {
     /// None once it is done.
     work: Option<Pin<Box<Work>>>,
     runtime: Handle,
 }
 
-impl<Work: Future<Output: Send> + Send + 'static> CarriedOut<Work> {
+impl<Work: Future<Output: Send> + Send + 'static> RunToCompletion<Work> {
     /// Within a tokio runtime, which is where it may have to go on.
-    pub fn begin(work: Work) -> Self {
+    pub fn new(work: Work) -> Self {
         Self {
             work: Some(Box::pin(work)),
             runtime: Handle::current(),
@@ -26,7 +26,7 @@ impl<Work: Future<Output: Send> + Send + 'static> CarriedOut<Work> {
     }
 }
 
-impl<Work: Future<Output: Send> + Send + 'static> Future for CarriedOut<Work> {
+impl<Work: Future<Output: Send> + Send + 'static> Future for RunToCompletion<Work> {
     type Output = Work::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Work::Output> {
@@ -41,7 +41,7 @@ impl<Work: Future<Output: Send> + Send + 'static> Future for CarriedOut<Work> {
     }
 }
 
-impl<Work: Future<Output: Send> + Send + 'static> Drop for CarriedOut<Work> {
+impl<Work: Future<Output: Send> + Send + 'static> Drop for RunToCompletion<Work> {
     fn drop(&mut self) {
         // Work that panicked is not started again.
         let left = self.work.take().filter(|_| !std::thread::panicking());
@@ -61,7 +61,7 @@ mod tests {
     async fn what_is_dropped_goes_on() {
         let done = Arc::new(Notify::new());
         let tell = Arc::clone(&done);
-        let work = CarriedOut::begin(async move {
+        let work = RunToCompletion::new(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
             tell.notify_one();
         });
@@ -76,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_awaited_is_done_here() {
         let here = tokio::spawn(async {
-            CarriedOut::begin(async { tokio::task::id() }).await == tokio::task::id()
+            RunToCompletion::new(async { tokio::task::id() }).await == tokio::task::id()
         });
         assert_eq!(here.await.ok(), Some(true));
     }

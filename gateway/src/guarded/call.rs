@@ -222,7 +222,7 @@ impl GuardedCall<'_> {
             return semel.resume(call.clone(), continuation).await;
         }
         match owed {
-            Some(generation) => semel.begin_owed(call.clone(), generation).await,
+            Some(generation) => semel.begin_before_delivery(call.clone(), generation).await,
             None => semel.begin(call.clone()).await,
         }
     }

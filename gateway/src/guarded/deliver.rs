@@ -31,7 +31,7 @@ impl ToolGuard {
         let is_written = context.client.send_and_confirm(response).await.is_ok();
         let is_delivered = is_written && self.counts_as_delivered(call.tool(), context);
         if is_delivered {
-            pending.delivery.taken_soon().await;
+            pending.delivery.confirm_deferred().await;
         }
         is_delivered
     }

@@ -3,7 +3,7 @@
 //!
 //! Where an outcome is kept until delivery, only the order of events tells the two apart. An answer is written first, and its
 //! delivery is recorded after that. A call that was read before the answer left is owed that answer, however late its turn
-//! comes ([`Semel::begin_owed`](semel::runtime::Semel::begin_owed)). A call that was read after it waits for the record, or
+//! comes ([`Semel::begin_before_delivery`](semel::runtime::Semel::begin_before_delivery)). A call that was read after it waits for the record, or
 //! it would be taken for a repeat.
 //!
 //! Absent: what other processes deliver on the same ledger, whose clients have not seen this process's answers.

@@ -1,8 +1,11 @@
 //! The ledger as its operator sees it: listing, looking up, deciding, sweeping.
 
-use super::{
-    ledger::{LedgerError, Table},
-    scheme::{self, SchemeError},
+pub(crate) mod erasing;
+mod report;
+
+use crate::runtime::{
+    ledger_client::scheme::{self, SchemeError},
+    ledger_client::{LedgerClient, LedgerError},
 };
 use crate::{
     key::{KeyMode, KeyScheme},
@@ -14,7 +17,7 @@ use semel_store::failpoints::{self, Failpoint};
 use std::{sync::Arc, time::Duration};
 
 /// The keys of one page.
-pub(super) const PAGE: usize = 256;
+pub(crate) const PAGE: usize = 256;
 
 /// The fewest digits of a store key that name a record.
 const PREFIX_DIGITS_MIN: usize = 8;
@@ -74,12 +77,12 @@ pub struct Swept {
 /// The ledger as its operator sees it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    pub(super) table: Table,
+    pub(crate) table: LedgerClient,
     keys: KeyScheme,
 }
 
 impl Ledger {
-    pub(super) fn over(table: Table, keys: KeyScheme) -> Self {
+    pub(crate) fn over(table: LedgerClient, keys: KeyScheme) -> Self {
         Self { table, keys }
     }
 
@@ -88,7 +91,7 @@ impl Ledger {
     /// # Errors
     /// If its keys are made in another way than `keys` says.
     pub async fn open(store: Arc<dyn Store>, keys: KeyScheme) -> Result<Self, SchemeError> {
-        let table = Table::new(store);
+        let table = LedgerClient::new(store);
         scheme::agree(&table, &keys, std::iter::empty()).await?;
         Ok(Self { table, keys })
     }

@@ -1,15 +1,15 @@
 //! The host: which tools there are, where their ledger is, and how a call begins.
 
-use super::{
-    clock::Moment,
-    delivery::Marks,
-    driver::{self, Driver, Opening},
-    ledger::{LedgerError, Table},
+use crate::runtime::{
+    call::delivery::Marks,
+    call::driver::{self, Driver, Opening},
+    call::renewals::Renewals,
+    call::ticket::{self, Begun, CallError, Started, Ticket, Under},
+    ledger_client::clock::Moment,
+    ledger_client::scheme::{self, SchemeError},
+    ledger_client::{LedgerClient, LedgerError},
     operator::Ledger,
-    renewals::Renewals,
-    scheme::{self, SchemeError},
     shadow::{self, Shadow},
-    ticket::{self, Begun, CallError, Started, Ticket, Under},
     tool::Tool,
 };
 use crate::{
@@ -55,12 +55,12 @@ pub enum OpenError {
 
 /// The state that all clones of a host share.
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) table: Table,
-    pub(super) keys: KeyScheme,
-    pub(super) prober: Option<Arc<dyn Prober>>,
-    pub(super) marks: Marks,
-    pub(super) renewals: Renewals,
+pub(crate) struct Inner {
+    pub(crate) table: LedgerClient,
+    pub(crate) keys: KeyScheme,
+    pub(crate) prober: Option<Arc<dyn Prober>>,
+    pub(crate) marks: Marks,
+    pub(crate) renewals: Renewals,
     /// The watcher of tools in shadow mode, if there are any.
     shadow: Option<Arc<Shadow>>,
     matchers: GlobSet,
@@ -69,7 +69,7 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    fn new(table: Table, keys: KeyScheme, tools: Vec<Arc<Tool>>) -> Self {
+    fn new(table: LedgerClient, keys: KeyScheme, tools: Vec<Arc<Tool>>) -> Self {
         let matchers = GlobSet::empty();
         let marks = Marks::default();
         Self {
@@ -86,7 +86,7 @@ impl Inner {
     }
 
     /// The downstream key of a generation and series, as the record's target wants it.
-    pub(super) fn downstream(
+    pub(crate) fn downstream(
         &self,
         key: StoreKey,
         record: &Record,
@@ -107,7 +107,7 @@ impl Inner {
     }
 
     /// The policies of all tools.
-    pub(super) fn policies(&self) -> impl Iterator<Item = &PolicyDescription> + Clone {
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &PolicyDescription> + Clone {
         self.tools
             .iter()
             .chain(&self.fallback)
@@ -175,7 +175,7 @@ impl Builder {
     ///
     /// If a pattern is not valid, or the ledger cannot be used.
     pub async fn open(mut self) -> Result<Semel, OpenError> {
-        let mut table = Table::new(self.store);
+        let mut table = LedgerClient::new(self.store);
         for tool in self
             .tools
             .iter_mut()
@@ -202,8 +202,8 @@ impl Builder {
                 .map(|tool| tool.policy.description())
         };
         if in_mode(ToolMode::Enforce).next().is_some() {
-            let life = scheme::agree(&table, &self.keys, in_mode(ToolMode::Enforce)).await?;
-            table = table.in_life(life);
+            let quarantine = scheme::agree(&table, &self.keys, in_mode(ToolMode::Enforce)).await?;
+            table = table.with_quarantine(quarantine);
         }
         let watches: Vec<_> = in_mode(ToolMode::Shadow).collect();
         let shadow = (!watches.is_empty()).then(|| {
@@ -214,7 +214,7 @@ impl Builder {
                 .collect();
             let keys = self.keys.in_mode(KeyMode::Shadow);
             Shadow::new(Semel::of(Inner::new(
-                Table::new(Arc::clone(table.store())),
+                LedgerClient::new(Arc::clone(table.store())),
                 keys,
                 tools,
             )))
@@ -258,7 +258,7 @@ fn wrong(pattern: &str, error: &globset::Error) -> OpenError {
 /// A host that guards tool calls. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Semel {
-    pub(super) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Semel {
@@ -328,7 +328,11 @@ impl Semel {
     ///
     /// # Errors
     /// As [`Semel::call`].
-    pub async fn begin_owed(&self, call: Call, generation: u32) -> Result<Begun, CallError> {
+    pub async fn begin_before_delivery(
+        &self,
+        call: Call,
+        generation: u32,
+    ) -> Result<Begun, CallError> {
         self.open(call, Opening::Owed { generation }).await
     }
 
@@ -398,7 +402,7 @@ impl Semel {
         }
     }
 
-    pub(super) async fn guard(
+    pub(crate) async fn guard(
         &self,
         tool: Arc<Tool>,
         call: Call,

@@ -15,8 +15,8 @@
 mod observer;
 mod tallies;
 
-use super::{delivery::Delivery, driver::Opening, semel::Semel, tool::Tool};
 use crate::model::{Call, Outcome};
+use crate::runtime::{call::delivery::Delivery, call::driver::Opening, semel::Semel, tool::Tool};
 use observer::Observer;
 use std::{
     future::Future,
@@ -25,7 +25,7 @@ use std::{
     thread,
     time::Duration,
 };
-pub(super) use tallies::put as put_tally;
+pub(crate) use tallies::put as put_tally;
 use tallies::{Seen, Tallies};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 
@@ -40,7 +40,7 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The watching part of a host.
 #[derive(Debug)]
-pub(super) struct Shadow {
+pub(crate) struct Shadow {
     /// The host that decides what would have been, on shadow records.
     semel: Semel,
     tallies: Tallies,
@@ -59,7 +59,7 @@ struct Finishing(watch::Receiver<()>);
 
 /// A watched call: its caller reports the outcome.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     shadow: Arc<Shadow>,
     came_to: oneshot::Sender<Came>,
     taken: oneshot::Sender<()>,
@@ -81,12 +81,12 @@ enum Came {
 impl Watched {
     /// Reports the outcome of the call to the observer, without waiting. The observer also needs
     /// the acknowledgement of its delivery.
-    pub(super) fn came_to(self, outcome: Outcome) -> Delivery {
+    pub(crate) fn came_to(self, outcome: Outcome) -> Delivery {
         self.came(Came::To(outcome))
     }
 
     /// Reports that the tool accepted and continues elsewhere.
-    pub(super) fn goes_on(self, continuation: String, at_most: Duration) {
+    pub(crate) fn goes_on(self, continuation: String, at_most: Duration) {
         drop(self.came(Came::Elsewhere {
             continuation,
             at_most,
@@ -103,7 +103,7 @@ impl Watched {
 
 impl Shadow {
     /// Returns the watcher of a host, given one that decides on shadow records.
-    pub(super) fn new(semel: Semel) -> Arc<Self> {
+    pub(crate) fn new(semel: Semel) -> Arc<Self> {
         Arc::new(Self {
             semel,
             tallies: Tallies::default(),
@@ -115,7 +115,7 @@ impl Shadow {
     }
 
     /// Has the call watched, if there is room. It waits for nothing.
-    pub(super) fn watch(
+    pub(crate) fn watch(
         self: &Arc<Self>,
         tool: &Arc<Tool>,
         call: &Call,
@@ -171,14 +171,14 @@ impl Shadow {
     }
 
     /// Waits until all watched calls are recorded, at most so long, and returns whether they are.
-    pub(super) async fn settled(&self, at_most: Duration) -> bool {
+    pub(crate) async fn settled(&self, at_most: Duration) -> bool {
         let all = self.room.acquire_many(OBSERVERS_MAX);
         tokio::time::timeout(at_most, all).await.is_ok()
     }
 }
 
 /// A tool as its observer guards it.
-pub(super) fn as_watched(tool: &Tool) -> Tool {
+pub(crate) fn as_watched(tool: &Tool) -> Tool {
     let mut tool = tool.clone();
     let allowance = &mut tool.allowance;
     allowance.wait_ms = allowance.wait_ms.min(WAIT_MS);

@@ -58,7 +58,7 @@ use semel_core::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
 };
-use semel_store::CarriedOut;
+use semel_store::RunToCompletion;
 use semel_store::{
     Clock, Created, PAGE_MAX, Page, Pauses, Query, Removed, Replaced, Retention, Server,
     ServerFault, ServerReport, Store, StoreError, Stored, Version,
@@ -239,7 +239,7 @@ impl Store for PostgresStore {
     ) -> Result<Created, StoreError> {
         let told = if self.known.has(key) {
             let (lanes, entry) = (Arc::clone(&self.lanes), Arc::clone(entry));
-            CarriedOut::begin(
+            RunToCompletion::new(
                 async move { look_and_create(&lanes, key, &entry, version, keep).await },
             )
             .await?

@@ -84,7 +84,7 @@ use semel_core::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
 };
-use semel_store::CarriedOut;
+use semel_store::RunToCompletion;
 use semel_store::{
     Clock, Created, Moment, Page, Pauses, Query, Removed, Replaced, Retention, Server, ServerFault,
     ServerReport, Store, StoreError, Stored, Version, Waiters,
@@ -172,7 +172,7 @@ impl RedisStore {
         fill: impl Fn(&mut Cmd, &Finding) + Send + Sync + 'static,
     ) -> Result<Told, StoreError> {
         let link = Arc::clone(&self.link);
-        CarriedOut::begin(async move {
+        RunToCompletion::new(async move {
             let bucket = Bucket(record::bucket(key));
             let keys = [bucket.life(), bucket.all(), bucket.open(), bucket.ending()];
             let [life, all, open, ending] = &keys;

@@ -86,7 +86,7 @@ async fn who_called_before_the_outcome_was_taken_is_owed_it() {
         told(&ask(&semel, charge(), &bank).await),
         ("executed", Some("ch_1"))
     );
-    let Begun::Answered(answered) = semel.begin_owed(charge(), 1).await.unwrap() else {
+    let Begun::Answered(answered) = semel.begin_before_delivery(charge(), 1).await.unwrap() else {
         panic!("nothing to run")
     };
     assert_eq!(told(&answered.into_parts().0), ("replayed", Some("ch_1")));

@@ -6,11 +6,11 @@ use crate::{
     ledger::ShadowOutcome,
     model::{Call, Derivation, Operation},
     runtime::{
-        clock::Moment,
-        delivery::Delivery,
-        driver::{self, Opening},
-        scheme,
-        ticket::{Answered, Begun, CallError, Started},
+        call::delivery::Delivery,
+        call::driver::{self, Opening},
+        call::ticket::{Answered, Begun, CallError, Started},
+        ledger_client::clock::Moment,
+        ledger_client::scheme,
         tool::Tool,
     },
 };

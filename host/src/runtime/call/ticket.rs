@@ -1,9 +1,9 @@
 //! What the caller of a guarded tool holds: a ticket to run it, an answer, and the word that it took the answer.
 
-use super::{
-    delivery::Delivery,
-    driver::{Driver, Pause},
-    lease::Right,
+use crate::runtime::{
+    call::delivery::Delivery,
+    call::driver::{Driver, Pause},
+    call::lease::Right,
     shadow::Watched,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     place::{self, PlacedCall},
 };
 use semel_store::{
-    CarriedOut,
+    RunToCompletion,
     failpoints::{self, Failpoint},
 };
 use serde_json::{Map, Value};
@@ -110,12 +110,12 @@ pub enum Begun {
 pub struct Started {
     /// The call to run.
     pub ticket: Ticket,
-    pub(super) under: Under,
+    pub(crate) under: Under,
 }
 
 /// Under what a tool runs.
 #[derive(Debug)]
-pub(super) enum Under {
+pub(crate) enum Under {
     /// A guard.
     Guard(Box<Driver>),
     /// Unguarded, and watched.
@@ -126,7 +126,7 @@ pub(super) enum Under {
 
 impl Under {
     /// Reports the tool's outcome; it may have to be run again.
-    pub(super) async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
+    pub(crate) async fn go_on(self, outcome: Outcome) -> Result<Begun, CallError> {
         let (why, delivery) = match self {
             Self::Guard(mut driver) => {
                 failpoints::after(Failpoint::Send);
@@ -157,7 +157,7 @@ impl Started {
     /// [`Semel::call`] for a front end that must see the answer written before its outcome counts
     /// as delivered.
     ///
-    /// [`Semel::call`]: super::Semel::call
+    /// [`Semel::call`]: crate::runtime::Semel::call
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Started {
     /// continuation, a name without meaning. [`Semel::resume`] continues it. If that cannot be
     /// recorded, the operation is in doubt.
     ///
-    /// [`Semel::resume`]: super::Semel::resume
+    /// [`Semel::resume`]: crate::runtime::Semel::resume
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ fn answer_of(begun: Begun) -> Result<Answered, CallError> {
 pub struct Answered {
     /// The answer.
     pub answer: Answer,
-    pub(super) delivery: Option<Delivery>,
+    pub(crate) delivery: Option<Delivery>,
 }
 
 impl Answered {
@@ -248,14 +248,14 @@ impl Answered {
 ///
 /// INVARIANT: a right leaves the task unused, and is used up by the caller. A caller that goes away
 /// before has sent nothing, and the unused right is released when it is dropped.
-pub(super) async fn go_on(
+pub(crate) async fn go_on(
     mut driver: Box<Driver>,
     mut action: GuardAction,
 ) -> Result<Begun, CallError> {
     loop {
         let pause;
         let span = driver.span.clone();
-        (driver, pause) = CarriedOut::begin(stretch(driver, action).instrument(span)).await;
+        (driver, pause) = RunToCompletion::new(stretch(driver, action).instrument(span)).await;
         match pause {
             Pause::Over(end) => return answered(&driver, *end),
             Pause::RunOpen => return Ok(Begun::Run(Box::new(open(driver)))),
@@ -359,7 +359,7 @@ fn delivery(driver: &Driver, answer: &Answer) -> Option<Delivery> {
 }
 
 /// Returns the answer to a call of `tool` that must not run as it is.
-pub(super) fn refused(tool: &str, reason: String) -> Begun {
+pub(crate) fn refused(tool: &str, reason: String) -> Begun {
     let answer = Answer::Refused {
         reason,
         next: crate::model::NextStep::CorrectTheCall,
@@ -376,12 +376,12 @@ pub(super) fn refused(tool: &str, reason: String) -> Begun {
 }
 
 /// Returns the beginning of a call that passes.
-pub(super) fn passes(call: &Call) -> Begun {
+pub(crate) fn passes(call: &Call) -> Begun {
     unguarded(call, Under::Nothing(UnguardedReason::Policy))
 }
 
 /// Returns the beginning of a call that runs without a guard.
-pub(super) fn unguarded(call: &Call, under: Under) -> Begun {
+pub(crate) fn unguarded(call: &Call, under: Under) -> Begun {
     tracing::info!(
         semel.answer = "passed",
         semel.tool = call.tool(),

@@ -3,7 +3,7 @@
 //! One task of a runtime renews all of its leases: most calls are over before their first renewal is due, and a task of
 //! its own for each would be the dearest part of a call that never needs one.
 
-use super::ledger::{LedgerError, Table};
+use crate::runtime::ledger_client::{LedgerClient, LedgerError};
 use crate::{
     ledger::{Command, Fence},
     model::StoreKey,
@@ -21,7 +21,7 @@ use tokio::{
 
 /// The leases that a host renews.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Renewals(Arc<Mutex<Open>>);
+pub(crate) struct Renewals(Arc<Mutex<Open>>);
 
 #[derive(Debug, Default)]
 struct Open {
@@ -56,16 +56,16 @@ type Due = (Instant, u64);
 
 /// A lease to be renewed.
 #[derive(Debug, Clone)]
-pub(super) struct Renewed {
-    pub(super) table: Table,
-    pub(super) key: StoreKey,
-    pub(super) fence: Fence,
-    pub(super) every: Duration,
+pub(crate) struct Renewed {
+    pub(crate) table: LedgerClient,
+    pub(crate) key: StoreKey,
+    pub(crate) fence: Fence,
+    pub(crate) every: Duration,
 }
 
 /// A lease is renewed until this is dropped.
 #[derive(Debug)]
-pub(super) struct Renewal {
+pub(crate) struct Renewal {
     renewals: Renewals,
     runtime: runtime::Id,
     /// As it was begun.
@@ -74,7 +74,7 @@ pub(super) struct Renewal {
 
 impl Renewals {
     /// Renews a lease from now on.
-    pub(super) fn begin(&self, lease: Renewed) -> Renewal {
+    pub(crate) fn begin(&self, lease: Renewed) -> Renewal {
         let here = Handle::current();
         let runtime = here.id();
         let due = Instant::now() + lease.every;
@@ -247,7 +247,7 @@ mod tests {
             .await
             .unwrap();
         Renewed {
-            table: Table::new(Arc::clone(store)),
+            table: LedgerClient::new(Arc::clone(store)),
             key: key(number),
             fence,
             every: EVERY,

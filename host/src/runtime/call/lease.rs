@@ -3,10 +3,10 @@
 //! A [`Right`] to send that is dropped unused is released as never sent; a [`Sending`] that is dropped leaves the
 //! operation in doubt. Both happen in a task of their own.
 
-use super::{
-    clock::Moment,
-    ledger::{Applied, Table},
-    renewals::{Renewal, Renewals, Renewed},
+use crate::runtime::{
+    call::renewals::{Renewal, Renewals, Renewed},
+    ledger_client::clock::Moment,
+    ledger_client::{AppliedCommand, LedgerClient},
 };
 use crate::{
     ledger::{Claim, Command, Grant, KeptOutcome, ServerErrorRule, Settlement, bound},
@@ -21,7 +21,7 @@ const RENEWALS_PER_LEASE: u32 = 3;
 /// A claim that this host holds.
 #[derive(Debug)]
 struct Lease {
-    table: Table,
+    table: LedgerClient,
     runtime: Handle,
     key: StoreKey,
     grant: Grant,
@@ -73,10 +73,10 @@ pub(crate) struct Right {
 
 impl Right {
     pub(crate) fn new(
-        table: &Table,
+        table: &LedgerClient,
         renewals: &Renewals,
         grant: &Grant,
-        applied: &Applied,
+        applied: &AppliedCommand,
         claim: Arc<Claim>,
     ) -> Self {
         let every =

@@ -1,8 +1,8 @@
 //! The scheme record: hosts that make keys in different ways must not share a ledger.
 
-use super::{
-    ledger::{LedgerError, Table},
-    life::{self, Life},
+use crate::runtime::{
+    ledger_client::quarantine::{self, Quarantine},
+    ledger_client::{LedgerClient, LedgerError},
 };
 use crate::{
     key::{self, KeyMode, KeyScheme},
@@ -69,16 +69,16 @@ const TRIES_MAX: u32 = 64;
 
 /// Checks that this host makes keys as the ledger's others do, and notes the policies it adds.
 pub(crate) async fn agree<'a>(
-    table: &Table,
+    table: &LedgerClient,
     keys: &KeyScheme,
     policies: impl Iterator<Item = &'a PolicyDescription> + Clone,
-) -> Result<Life, SchemeError> {
+) -> Result<Quarantine, SchemeError> {
     let at = scheme_key(keys.mode());
     for _ in 0..TRIES_MAX {
         let read = table.read(at).await?;
         let found = read
             .as_ref()
-            .and_then(|(stored, _)| life::scheme_of(stored));
+            .and_then(|(stored, _)| quarantine::scheme_of(stored));
         let mut scheme = agreed(found.as_ref(), keys, policies.clone())?;
         if read
             .as_ref()
@@ -86,29 +86,29 @@ pub(crate) async fn agree<'a>(
         {
             // Writing it in this incarnation of the ledger would hide that an earlier one ended.
             let horizon = scheme.horizon_seconds;
-            scheme = life::begun(scheme, horizon);
+            scheme = quarantine::begun(scheme, horizon);
         }
         if found.as_ref() == Some(&scheme) {
             // No quarantine has begun, and it was written in the present incarnation.
             let whole = read
                 .filter(|_| scheme.quarantine_seconds.is_none())
                 .map(|(_, now)| now.incarnation);
-            return Ok(Life::of(at, scheme, whole));
+            return Ok(Quarantine::of(at, scheme, whole));
         }
         let expected = read.map(|(stored, _)| stored.version);
         if table
             .write_in_place(at, expected, Entry::Scheme(scheme.clone()))
             .await?
         {
-            return Ok(Life::of(at, scheme, None));
+            return Ok(Quarantine::of(at, scheme, None));
         }
     }
     Err(LedgerError::Contended.into())
 }
 
 /// Ends a quarantine, on a person's word.
-pub(super) async fn trust(
-    table: &Table,
+pub(crate) async fn trust(
+    table: &LedgerClient,
     mode: KeyMode,
     person: &Person,
 ) -> Result<bool, LedgerError> {
@@ -117,13 +117,13 @@ pub(super) async fn trust(
         let Some((stored, now)) = table.read(at).await? else {
             return Ok(false);
         };
-        let Some(scheme) = life::scheme_of(&stored) else {
+        let Some(scheme) = quarantine::scheme_of(&stored) else {
             return Ok(false);
         };
         if scheme.quarantine_seconds.is_none() && stored.written.incarnation == now.incarnation {
             return Ok(false);
         }
-        let trusted = life::trusted(scheme, person.clone());
+        let trusted = quarantine::trusted(scheme, person.clone());
         if table
             .write_in_place(at, Some(stored.version), Entry::Scheme(trusted))
             .await?

@@ -1,4 +1,4 @@
-//! Whether the ledger may have lost what it acknowledged, and for how long nothing is sent because of that.
+//! Quarantine: the time for which nothing is sent on a ledger that may have lost what it acknowledged.
 //!
 //! A store's stamps name its life ([`Incarnation`]). The scheme record was written in one; where the present one is
 //! another, a record that is missing proves nothing: the operation may have been sent, and forgotten. Then the first host
@@ -8,7 +8,7 @@
 //!
 //! What it costs: a comparison a grant, and one more write when an operation asks for a longer window than any before it.
 
-use super::ledger::{LedgerError, Table};
+use crate::runtime::ledger_client::{LedgerClient, LedgerError};
 use crate::{
     ledger::{Claim, Entry, Person, SchemeRecord},
     model::{Incarnation, Stamp, StoreKey},
@@ -25,9 +25,9 @@ const UNKNOWN_SECONDS: u64 = 86_400;
 /// The reads of a scheme that other hosts keep changing.
 const TRIES_MAX: u32 = 64;
 
-/// The life of a ledger, as a host knows it.
+/// A host's knowledge of a ledger's quarantine.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct Quarantine {
     /// The key of the scheme.
     at: StoreKey,
     /// The scheme that was agreed on, in case it is gone.
@@ -38,10 +38,10 @@ pub(crate) struct Life {
     horizon: AtomicU64,
 }
 
-impl Life {
+impl Quarantine {
     /// Starts from the scheme as it was found; if it is not known to be whole, that is checked
     /// before the first grant.
-    pub(super) fn of(at: StoreKey, scheme: SchemeRecord, whole: Option<Incarnation>) -> Self {
+    pub(crate) fn of(at: StoreKey, scheme: SchemeRecord, whole: Option<Incarnation>) -> Self {
         let horizon = AtomicU64::new(scheme.horizon_seconds);
         // No store reports the incarnation 0.
         let whole = AtomicU64::new(whole.map_or(0, |life| life.0));
@@ -54,7 +54,11 @@ impl Life {
     }
 
     /// Ends in an error where nothing may be sent now.
-    pub(super) async fn must_be_whole(&self, table: &Table, now: Stamp) -> Result<(), LedgerError> {
+    pub(crate) async fn ensure_not_quarantined(
+        &self,
+        table: &LedgerClient,
+        now: Stamp,
+    ) -> Result<(), LedgerError> {
         if now.incarnation.0 == self.whole.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -68,7 +72,11 @@ impl Life {
     }
 
     /// Sees to it that the scheme knows how long what is about to be claimed may matter.
-    pub(super) async fn note(&self, table: &Table, claim: &Claim) -> Result<(), LedgerError> {
+    pub(crate) async fn note(
+        &self,
+        table: &LedgerClient,
+        claim: &Claim,
+    ) -> Result<(), LedgerError> {
         let asked = u64::from(claim.terms.window_seconds) + u64::from(claim.terms.attempt_seconds);
         if asked <= self.horizon.load(Ordering::Relaxed) {
             return Ok(());
@@ -96,7 +104,7 @@ impl Life {
         Err(LedgerError::Contended)
     }
 
-    async fn examine(&self, table: &Table) -> Result<Standing, LedgerError> {
+    async fn examine(&self, table: &LedgerClient) -> Result<Standing, LedgerError> {
         for _ in 0..TRIES_MAX {
             let (stored, now) = table.store().get(self.at).await?;
             let found = stored
@@ -154,7 +162,7 @@ fn standing(scheme: SchemeRecord, stored: &Stored, now: Stamp) -> Next {
 }
 
 /// The scheme with which a quarantine begins.
-pub(super) fn begun(scheme: SchemeRecord, horizon_seconds: u64) -> SchemeRecord {
+pub(crate) fn begun(scheme: SchemeRecord, horizon_seconds: u64) -> SchemeRecord {
     let seconds = if horizon_seconds == 0 {
         UNKNOWN_SECONDS
     } else {
@@ -173,7 +181,7 @@ pub(super) fn begun(scheme: SchemeRecord, horizon_seconds: u64) -> SchemeRecord 
 }
 
 /// The scheme with which a person ends one.
-pub(super) fn trusted(scheme: SchemeRecord, person: Person) -> SchemeRecord {
+pub(crate) fn trusted(scheme: SchemeRecord, person: Person) -> SchemeRecord {
     SchemeRecord {
         quarantine_seconds: None,
         trusted_by: Some(person),
@@ -181,7 +189,7 @@ pub(super) fn trusted(scheme: SchemeRecord, person: Person) -> SchemeRecord {
     }
 }
 
-pub(super) fn scheme_of(stored: &Stored) -> Option<SchemeRecord> {
+pub(crate) fn scheme_of(stored: &Stored) -> Option<SchemeRecord> {
     match &*stored.entry {
         Entry::Scheme(scheme) => Some(scheme.clone()),
         _ => None,

@@ -4,7 +4,7 @@
 //! Every write is on one record, in an order in which every prefix is safe: claim, mark, send,
 //! land, undo, and that it is written. The next reader of an interrupted sequence continues it.
 
-use super::ledger::{Applied, LedgerError, Table};
+use crate::runtime::ledger_client::{AppliedCommand, LedgerClient, LedgerError};
 use crate::{
     guard::MarkingError,
     key::KeyScheme,
@@ -23,17 +23,17 @@ const UNDOERS_MAX: u32 = 8;
 enum Undoer {
     Landed,
     Idle,
-    Open(Box<Applied>),
+    Open(Box<AppliedCommand>),
     Missing,
 }
 
-impl Table {
+impl LedgerClient {
     /// Claims, and sees through marks of operations that are about to undo the record.
     pub(crate) async fn claim(
         &self,
         key: StoreKey,
         claim: &Arc<Claim>,
-    ) -> Result<Applied, LedgerError> {
+    ) -> Result<AppliedCommand, LedgerError> {
         let mut claim = Arc::clone(claim);
         let mut applied = self.apply(key, &Command::Claim(Arc::clone(&claim))).await?;
         for _ in 0..UNDOERS_MAX {
@@ -45,7 +45,7 @@ impl Table {
                 Undoer::Idle => Arc::make_mut(&mut claim).void_mark = Some(by),
                 Undoer::Open(undoer) => return Ok(*undoer),
                 Undoer::Missing => {
-                    return Ok(Applied {
+                    return Ok(AppliedCommand {
                         reply: Reply::Told(ClaimReply::Held),
                         ..applied
                     });
@@ -60,15 +60,17 @@ impl Table {
         // An expired lease makes it in doubt first, so that no caller waits for a dead host.
         let applied = match self.apply(by, &Command::Expire).await {
             Ok(applied) => Some(applied),
-            Err(LedgerError::Refused(_)) => self.read(by).await?.map(|(stored, now)| Applied {
-                reply: Reply::Told(ClaimReply::Held),
-                key: by,
-                version: stored.version,
-                record: stored.entry,
-                written: stored.written,
-                now,
-                asked: super::clock::Moment::now(),
-            }),
+            Err(LedgerError::Refused(_)) => {
+                self.read(by).await?.map(|(stored, now)| AppliedCommand {
+                    reply: Reply::Told(ClaimReply::Held),
+                    key: by,
+                    version: stored.version,
+                    record: stored.entry,
+                    written: stored.written,
+                    now,
+                    asked: crate::runtime::ledger_client::clock::Moment::now(),
+                })
+            }
             Err(error) => return Err(error),
         };
         let Some(applied) = applied else {
@@ -93,7 +95,7 @@ impl Table {
             // It names the undoing operation; the caller of another may not try to settle it.
             Some(State::InDoubt { .. } | State::Held { .. }) => ClaimReply::Held,
         };
-        Ok(Undoer::Open(Box::new(Applied {
+        Ok(Undoer::Open(Box::new(AppliedCommand {
             reply: Reply::Told(told),
             ..applied
         })))
@@ -102,7 +104,7 @@ impl Table {
     async fn undo(
         &self,
         key: StoreKey,
-        applied: &Applied,
+        applied: &AppliedCommand,
         by: StoreKey,
     ) -> Result<(), LedgerError> {
         let generation = applied.record().map_or(0, |record| record.generation);

@@ -1,6 +1,8 @@
 //! From the end of a guarded call to the answer that its caller gets.
 
-use super::{driver::Driver, ledger::Applied, ticket::CallError};
+use crate::runtime::{
+    call::driver::Driver, call::ticket::CallError, ledger_client::AppliedCommand,
+};
 use crate::{
     guard::{CallEnd, GuardLedgerError, RecordReading},
     ledger::{ClaimReply, KeptOutcome, Record, Reply, State},
@@ -15,7 +17,7 @@ const ASK_AGAIN_MS: u64 = 1_000;
 
 impl Driver {
     /// The answer to a call that ended so.
-    pub(super) fn answer(&self, end: CallEnd) -> Result<Answer, CallError> {
+    pub(crate) fn answer(&self, end: CallEnd) -> Result<Answer, CallError> {
         match end {
             CallEnd::Executed {
                 grant,
@@ -106,7 +108,7 @@ impl Driver {
     }
 
     fn record(&self) -> Option<&Record> {
-        self.latest.as_ref().and_then(Applied::record)
+        self.latest.as_ref().and_then(AppliedCommand::record)
     }
 
     fn generation(&self) -> u32 {

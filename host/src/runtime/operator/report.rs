@@ -1,7 +1,7 @@
 //! What a ledger knows of watched tools: what would have become of their calls.
 
-use super::{
-    ledger::LedgerError,
+use crate::runtime::{
+    ledger_client::LedgerError,
     operator::{Ledger, PAGE},
 };
 use crate::{

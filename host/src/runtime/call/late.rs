@@ -3,9 +3,9 @@
 //! The ledger decides what it still settles: an operation in doubt or held, while no other attempt
 //! is in progress; otherwise it is kept as evidence. It sends nothing and starts no probe.
 
-use super::{
-    driver::Driver,
-    ticket::{CallError, Started, Under},
+use crate::runtime::{
+    call::driver::Driver,
+    call::ticket::{CallError, Started, Under},
 };
 use crate::{
     guard::{GuardLedgerError, GuardPolicyError},

@@ -1,7 +1,7 @@
 //! Erasing a tenant's content: every word, but not what keeps an operation from being sent again.
 
-use super::{
-    ledger::LedgerError,
+use crate::runtime::{
+    ledger_client::LedgerError,
     operator::{Ledger, PAGE},
     shadow::put_tally,
 };

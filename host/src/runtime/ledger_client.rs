@@ -1,6 +1,11 @@
-//! The ledger's table carried out on a store: read, apply, write if unchanged, and once more where it changed.
+//! The client of a ledger: a command is a compare-and-swap on a store (read, apply, write if unchanged), repeated where the
+//! entry changed.
 
-use super::{clock::Moment, life::Life};
+pub(crate) mod clock;
+pub(crate) mod quarantine;
+pub(crate) mod scheme;
+pub(crate) mod undoing;
+
 use crate::{
     guard::{GuardLedgerError, RecordReading},
     ledger::{
@@ -10,6 +15,8 @@ use crate::{
     model::{Boot, Incarnation, Nonce, Stamp, StoreKey},
     store::{Created, Replaced, Retention, Store, StoreError, Stored, Version},
 };
+use clock::Moment;
+use quarantine::Quarantine;
 use semel_store::failpoints::{self, Failpoint};
 use semel_store::{RandomnessError, fresh_nonce};
 use std::{sync::Arc, time::Duration};
@@ -83,7 +90,7 @@ impl From<LedgerError> for GuardLedgerError {
 
 /// The result of a command.
 #[derive(Debug, Clone)]
-pub(crate) struct Applied {
+pub(crate) struct AppliedCommand {
     pub(crate) reply: Reply,
     pub(crate) key: StoreKey,
     pub(crate) version: Version,
@@ -97,7 +104,7 @@ pub(crate) struct Applied {
     pub(crate) asked: Moment,
 }
 
-impl Applied {
+impl AppliedCommand {
     pub(crate) fn record(&self) -> Option<&Record> {
         match &*self.record {
             Entry::Operation(record) => Some(record),
@@ -137,13 +144,13 @@ impl Applied {
 }
 
 /// The entry at a key.
-struct Lies {
+struct CurrentEntry {
     entry: Arc<Entry>,
     version: Version,
     written: Stamp,
 }
 
-impl From<Stored> for Lies {
+impl From<Stored> for CurrentEntry {
     fn from(stored: Stored) -> Self {
         Self {
             entry: stored.entry,
@@ -154,30 +161,33 @@ impl From<Stored> for Lies {
 }
 
 /// The result of a write.
-enum Wrote {
+enum WriteOutcome {
     Done(Stamp),
     Changed(Option<Stored>, Stamp),
     /// The store gave no certain answer, and it is not what lies there now.
     Lost(StoreError, Option<Stored>, Stamp),
 }
 
-/// The table on a store.
+/// The client of a ledger on a store.
 #[derive(Debug, Clone)]
-pub(crate) struct Table {
+pub(crate) struct LedgerClient {
     store: Arc<dyn Store>,
     /// `None` for a client that sends nothing.
-    life: Option<Arc<Life>>,
+    quarantine: Option<Arc<Quarantine>>,
 }
 
-impl Table {
+impl LedgerClient {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, life: None }
+        Self {
+            store,
+            quarantine: None,
+        }
     }
 
     /// The same, for a host that sends: it grants nothing on a ledger that may have lost something.
-    pub(super) fn in_life(self, life: Life) -> Self {
+    pub(crate) fn with_quarantine(self, quarantine: Quarantine) -> Self {
         Self {
-            life: Some(Arc::new(life)),
+            quarantine: Some(Arc::new(quarantine)),
             ..self
         }
     }
@@ -191,7 +201,7 @@ impl Table {
         &self,
         key: StoreKey,
         command: &Command,
-    ) -> Result<Applied, LedgerError> {
+    ) -> Result<AppliedCommand, LedgerError> {
         let applied = self.apply_at(key, command).await?;
         match applied.reply {
             Reply::Told(ClaimReply::Alias { to }) if to != key => self.apply_at(to, command).await,
@@ -204,7 +214,7 @@ impl Table {
         &self,
         key: StoreKey,
         claim: &Arc<Claim>,
-    ) -> Result<Applied, LedgerError> {
+    ) -> Result<AppliedCommand, LedgerError> {
         let told = self.told_at(key, claim).await?;
         match told.reply {
             Reply::Told(ClaimReply::Alias { to }) if to != key => self.told_at(to, claim).await,
@@ -212,10 +222,14 @@ impl Table {
         }
     }
 
-    async fn told_at(&self, key: StoreKey, claim: &Arc<Claim>) -> Result<Applied, LedgerError> {
+    async fn told_at(
+        &self,
+        key: StoreKey,
+        claim: &Arc<Claim>,
+    ) -> Result<AppliedCommand, LedgerError> {
         let asked = Moment::now();
         let (stored, now) = self.store.get(key).await?;
-        let lies = stored.map(Lies::from).ok_or(Refusal::NoRecord {
+        let lies = stored.map(CurrentEntry::from).ok_or(Refusal::NoRecord {
             command: "continue",
         })?;
         let reply = ledger::apply(
@@ -224,12 +238,12 @@ impl Table {
             now,
         )?
         .reply;
-        let Lies {
+        let CurrentEntry {
             entry,
             version,
             written,
         } = lies;
-        Ok(Applied {
+        Ok(AppliedCommand {
             reply,
             key,
             version,
@@ -245,10 +259,10 @@ impl Table {
     /// owner, which gain nothing from an earlier time.
     pub(crate) async fn apply_after(
         &self,
-        seen: &Applied,
+        seen: &AppliedCommand,
         command: &Command,
-    ) -> Result<Applied, LedgerError> {
-        let lies = Lies {
+    ) -> Result<AppliedCommand, LedgerError> {
+        let lies = CurrentEntry {
             entry: Arc::clone(&seen.record),
             version: seen.version,
             written: seen.written,
@@ -260,10 +274,10 @@ impl Table {
     /// As [`Self::apply_after`], but deferred: nothing is written if the record has changed since.
     pub(crate) async fn apply_soon(
         &self,
-        seen: &Applied,
+        seen: &AppliedCommand,
         command: &Command,
     ) -> Result<(), LedgerError> {
-        let lies = Lies {
+        let lies = CurrentEntry {
             entry: Arc::clone(&seen.record),
             version: seen.version,
             written: seen.written,
@@ -284,7 +298,11 @@ impl Table {
         Ok(put_off?)
     }
 
-    async fn apply_at(&self, key: StoreKey, command: &Command) -> Result<Applied, LedgerError> {
+    async fn apply_at(
+        &self,
+        key: StoreKey,
+        command: &Command,
+    ) -> Result<AppliedCommand, LedgerError> {
         // A claim is mostly the first, so the creation itself is the cheapest look, unless the store reads cheaply.
         let blind = matches!(command, Command::Claim(_)) && !self.store.reads_cheaply();
         let asked = Moment::now();
@@ -293,7 +311,7 @@ impl Table {
         } else {
             self.store.get(key).await?
         };
-        self.carry_out(key, command, stored.map(Lies::from), now, asked)
+        self.carry_out(key, command, stored.map(CurrentEntry::from), now, asked)
             .await
     }
 
@@ -301,10 +319,10 @@ impl Table {
         &self,
         key: StoreKey,
         command: &Command,
-        mut lies: Option<Lies>,
+        mut lies: Option<CurrentEntry>,
         mut now: Stamp,
         mut asked: Moment,
-    ) -> Result<Applied, LedgerError> {
+    ) -> Result<AppliedCommand, LedgerError> {
         let mut losses = 0;
         for _ in 0..TRIES_MAX {
             let present = present(lies.as_ref())?;
@@ -334,12 +352,12 @@ impl Table {
                 )
                 .await?
             {
-                Wrote::Done(written) => {
-                    if grants && let Err(fault) = self.must_be_whole(written).await {
+                WriteOutcome::Done(written) => {
+                    if grants && let Err(fault) = self.ensure_not_quarantined(written).await {
                         self.take_back(key, expected, version).await;
                         return Err(fault);
                     }
-                    return Ok(Applied {
+                    return Ok(AppliedCommand {
                         reply,
                         key,
                         version,
@@ -349,15 +367,15 @@ impl Table {
                         asked,
                     });
                 }
-                Wrote::Lost(fault, ..) if losses == LOSSES_MAX => return Err(fault.into()),
-                Wrote::Lost(_, changed, at) => {
+                WriteOutcome::Lost(fault, ..) if losses == LOSSES_MAX => return Err(fault.into()),
+                WriteOutcome::Lost(_, changed, at) => {
                     losses += 1;
                     (changed, at)
                 }
-                Wrote::Changed(changed, at) => (changed, at),
+                WriteOutcome::Changed(changed, at) => (changed, at),
             };
             asked = Moment::now();
-            (lies, now) = (changed.map(Lies::from), at);
+            (lies, now) = (changed.map(CurrentEntry::from), at);
         }
         Err(LedgerError::Contended)
     }
@@ -366,17 +384,17 @@ impl Table {
     /// a time, the reply to the write is checked.
     async fn may_grant(&self, command: &Command, now: Stamp) -> Result<(), LedgerError> {
         if now != NO_TIME {
-            self.must_be_whole(now).await?;
+            self.ensure_not_quarantined(now).await?;
         }
-        match (&self.life, command) {
-            (Some(life), Command::Claim(claim)) => life.note(self, claim).await,
+        match (&self.quarantine, command) {
+            (Some(quarantine), Command::Claim(claim)) => quarantine.note(self, claim).await,
             _ => Ok(()),
         }
     }
 
-    async fn must_be_whole(&self, now: Stamp) -> Result<(), LedgerError> {
-        match &self.life {
-            Some(life) => life.must_be_whole(self, now).await,
+    async fn ensure_not_quarantined(&self, now: Stamp) -> Result<(), LedgerError> {
+        match &self.quarantine {
+            Some(quarantine) => quarantine.ensure_not_quarantined(self, now).await,
             None => Ok(()),
         }
     }
@@ -399,7 +417,7 @@ impl Table {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Wrote, LedgerError> {
+    ) -> Result<WriteOutcome, LedgerError> {
         failpoints::before(deed);
         let wrote = match expected {
             None => {
@@ -407,8 +425,8 @@ impl Table {
                     .create(key, entry, version, keep)
                     .await
                     .map(|created| match created {
-                        Created::Created(at) => Wrote::Done(at),
-                        Created::Exists(stored, at) => Wrote::Changed(Some(stored), at),
+                        Created::Created(at) => WriteOutcome::Done(at),
+                        Created::Exists(stored, at) => WriteOutcome::Changed(Some(stored), at),
                     })
             }
             Some(expected) => self
@@ -416,8 +434,8 @@ impl Table {
                 .replace(key, expected, entry, version, keep)
                 .await
                 .map(|replaced| match replaced {
-                    Replaced::Replaced(at) => Wrote::Done(at),
-                    Replaced::Changed(stored, at) => Wrote::Changed(stored, at),
+                    Replaced::Replaced(at) => WriteOutcome::Done(at),
+                    Replaced::Changed(stored, at) => WriteOutcome::Changed(stored, at),
                 }),
         };
         failpoints::after(deed);
@@ -433,13 +451,13 @@ impl Table {
         key: StoreKey,
         version: Version,
         unknown: StoreError,
-    ) -> Result<Wrote, LedgerError> {
+    ) -> Result<WriteOutcome, LedgerError> {
         let mut pause = PAUSE_AFTER_UNKNOWN;
         for _ in 0..LOOKS_AFTER_UNKNOWN {
             if let Ok((stored, now)) = self.store.get(key).await {
                 return Ok(match stored {
-                    Some(stored) if stored.version == version => Wrote::Done(stored.written),
-                    stored => Wrote::Lost(unknown, stored, now),
+                    Some(stored) if stored.version == version => WriteOutcome::Done(stored.written),
+                    stored => WriteOutcome::Lost(unknown, stored, now),
                 });
             }
             tokio::time::sleep(pause).await;
@@ -496,9 +514,9 @@ impl Table {
             )
             .await?;
         match wrote {
-            Wrote::Done(_) => Ok(true),
-            Wrote::Changed(..) => Ok(false),
-            Wrote::Lost(fault, ..) => Err(fault.into()),
+            WriteOutcome::Done(_) => Ok(true),
+            WriteOutcome::Changed(..) => Ok(false),
+            WriteOutcome::Lost(fault, ..) => Err(fault.into()),
         }
     }
 
@@ -528,9 +546,9 @@ impl Table {
                 )
                 .await?
             {
-                Wrote::Done(_) => return Ok(()),
-                Wrote::Changed(changed, _) => stored = changed,
-                Wrote::Lost(fault, ..) => return Err(fault.into()),
+                WriteOutcome::Done(_) => return Ok(()),
+                WriteOutcome::Changed(changed, _) => stored = changed,
+                WriteOutcome::Lost(fault, ..) => return Err(fault.into()),
             }
         }
         Err(LedgerError::Contended)
@@ -539,14 +557,14 @@ impl Table {
 
 fn told(
     key: StoreKey,
-    lies: Option<Lies>,
+    lies: Option<CurrentEntry>,
     reply: Reply,
     now: Stamp,
     asked: Moment,
-) -> Result<Applied, LedgerError> {
+) -> Result<AppliedCommand, LedgerError> {
     // Without a record the table writes one or refuses.
     let lies = lies.ok_or(Refusal::NoRecord { command: "claim" })?;
-    Ok(Applied {
+    Ok(AppliedCommand {
         reply,
         key,
         version: lies.version,
@@ -557,7 +575,7 @@ fn told(
     })
 }
 
-fn present(lies: Option<&Lies>) -> Result<Option<PresentRecord<'_>>, LedgerError> {
+fn present(lies: Option<&CurrentEntry>) -> Result<Option<PresentRecord<'_>>, LedgerError> {
     match lies.map(|lies| (&*lies.entry, lies.written)) {
         None => Ok(None),
         Some((Entry::Operation(record), written)) => Ok(Some(PresentRecord { record, written })),

@@ -1,6 +1,6 @@
 //! The word that a caller took an outcome which lasts until delivery.
 
-use super::ledger::{Applied, LedgerError, Table};
+use crate::runtime::ledger_client::{AppliedCommand, LedgerClient, LedgerError};
 use crate::{ledger::Command, model::StoreKey};
 use std::{
     collections::HashMap,
@@ -17,23 +17,23 @@ pub struct Delivery(To);
 #[derive(Debug)]
 enum To {
     Ledger {
-        table: Table,
+        table: LedgerClient,
         /// The landing with that outcome, as it was in the ledger.
-        landed: Box<Applied>,
+        landed: Box<AppliedCommand>,
     },
     /// The observer of the call.
     Observer(oneshot::Sender<()>),
 }
 
 impl Delivery {
-    pub(super) fn of_record(table: Table, landed: Applied) -> Self {
+    pub(crate) fn of_record(table: LedgerClient, landed: AppliedCommand) -> Self {
         Self(To::Ledger {
             table,
             landed: Box::new(landed),
         })
     }
 
-    pub(super) fn of_watched(observer: oneshot::Sender<()>) -> Self {
+    pub(crate) fn of_watched(observer: oneshot::Sender<()>) -> Self {
         Self(To::Observer(observer))
     }
 
@@ -46,14 +46,14 @@ impl Delivery {
     /// As [`Delivery::taken`], but the mark may be written with the next command, a moment later,
     /// and delays no caller. A repeat of the call on this host finds the mark; other hosts see it
     /// once it is written; a killed process loses it.
-    pub async fn taken_soon(self) {
+    pub async fn confirm_deferred(self) {
         self.mark(async |table, landed, mark| table.apply_soon(landed, mark).await)
             .await;
     }
 
     async fn mark(
         self,
-        write: impl AsyncFnOnce(&Table, &Applied, &Command) -> Result<(), LedgerError>,
+        write: impl AsyncFnOnce(&LedgerClient, &AppliedCommand, &Command) -> Result<(), LedgerError>,
     ) {
         match self.0 {
             To::Ledger { table, landed } => {
@@ -77,11 +77,11 @@ impl Delivery {
 /// The marks that this host is writing. A caller does not wait for its own mark; but its next call
 /// must find the mark, or the host would treat it as a caller that lost its answer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Marks(Arc<Mutex<HashMap<StoreKey, watch::Receiver<()>>>>);
+pub(crate) struct Marks(Arc<Mutex<HashMap<StoreKey, watch::Receiver<()>>>>);
 
 impl Marks {
     /// Writes the mark in a task of its own.
-    pub(super) fn write(&self, delivery: Delivery) {
+    pub(crate) fn write(&self, delivery: Delivery) {
         let key = match delivery.0 {
             To::Ledger { ref landed, .. } => landed.key,
             To::Observer(observer) => return observer.send(()).unwrap_or_default(),
@@ -90,7 +90,7 @@ impl Marks {
         let (writing, written) = watch::channel(());
         self.open().insert(key, written.clone());
         tokio::spawn(async move {
-            delivery.taken_soon().await;
+            delivery.confirm_deferred().await;
             let mut open = marks.open();
             if open
                 .get(&key)
@@ -103,7 +103,7 @@ impl Marks {
     }
 
     /// Waits until no mark is being written for `key`.
-    pub(super) async fn written(&self, key: StoreKey) {
+    pub(crate) async fn written(&self, key: StoreKey) {
         let writing = self.open().get(&key).cloned();
         if let Some(mut writing) = writing {
             // It ends with its sender, by an error that says just that.

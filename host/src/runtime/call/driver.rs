@@ -1,9 +1,9 @@
 //! Performs the guard's actions, and reports their results.
 
-use super::{
-    clock::Moment,
-    lease::{Right, Sending},
-    ledger::{Applied, LedgerError},
+use crate::runtime::{
+    call::lease::{Right, Sending},
+    ledger_client::clock::Moment,
+    ledger_client::{AppliedCommand, LedgerError},
     semel::Inner,
     tool::Tool,
 };
@@ -34,7 +34,7 @@ const SETTLEMENT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The point at which a guarded call stops for its caller.
 #[derive(Debug)]
-pub(super) enum Pause {
+pub(crate) enum Pause {
     /// The caller is to run the tool, once it has used the right up.
     Run(Box<(Right, Grant)>),
     /// The caller is to run the tool although the ledger is away.
@@ -45,7 +45,7 @@ pub(super) enum Pause {
 
 /// The way in which a call reaches its record.
 #[derive(Debug, Clone)]
-pub(super) enum Opening {
+pub(crate) enum Opening {
     /// It claims.
     Claim,
     /// It claims, and was made before a caller took the outcome of this generation.
@@ -56,16 +56,16 @@ pub(super) enum Opening {
 
 /// One guarded call in progress.
 #[derive(Debug)]
-pub(super) struct Driver {
-    pub(super) inner: Arc<Inner>,
-    pub(super) tool: Arc<Tool>,
-    pub(super) call: SharedValue<Call>,
-    pub(super) key: StoreKey,
-    pub(super) claim: Arc<Claim>,
-    pub(super) latest: Option<Applied>,
-    pub(super) sending: Option<Sending>,
+pub(crate) struct Driver {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) tool: Arc<Tool>,
+    pub(crate) call: SharedValue<Call>,
+    pub(crate) key: StoreKey,
+    pub(crate) claim: Arc<Claim>,
+    pub(crate) latest: Option<AppliedCommand>,
+    pub(crate) sending: Option<Sending>,
     /// The tracing span of the call.
-    pub(super) span: tracing::Span,
+    pub(crate) span: tracing::Span,
     guard: Guard,
     right: Option<Right>,
     look: Option<Nonce>,
@@ -74,7 +74,7 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Starts a call with a known operation, and returns its first action.
-    pub(super) fn start(
+    pub(crate) fn start(
         inner: Arc<Inner>,
         tool: Arc<Tool>,
         call: SharedValue<Call>,
@@ -113,21 +113,21 @@ impl Driver {
         (driver, action)
     }
 
-    pub(super) fn target(&self) -> Option<&Target> {
+    pub(crate) fn target(&self) -> Option<&Target> {
         self.claim.terms.target.as_ref()
     }
 
-    pub(super) fn cannot_run_again(&mut self) {
+    pub(crate) fn cannot_run_again(&mut self) {
         self.guard.cannot_run_again();
     }
 
     /// Returns the guard's next action after `event`.
-    pub(super) fn step(&mut self, event: GuardEvent) -> GuardAction {
+    pub(crate) fn step(&mut self, event: GuardEvent) -> GuardAction {
         self.guard.step(event, self.begun.elapsed_ms())
     }
 
     /// Performs `action` and what follows from it, up to where the caller has to act.
-    pub(super) async fn advance(&mut self, mut action: GuardAction) -> Pause {
+    pub(crate) async fn advance(&mut self, mut action: GuardAction) -> Pause {
         loop {
             let event = match action {
                 GuardAction::Run(grant) => match self.right.take() {
@@ -211,7 +211,7 @@ impl Driver {
     /// Keeps what was read, and turns a granted right into a value.
     fn read(
         &mut self,
-        applied: Result<Applied, LedgerError>,
+        applied: Result<AppliedCommand, LedgerError>,
     ) -> Result<RecordReading, GuardLedgerError> {
         let applied = applied?;
         let reading = applied.reading();
@@ -343,7 +343,7 @@ impl Driver {
     }
 
     /// Returns the policy's verdict on an attempt with this outcome.
-    pub(super) fn verdict(&self, outcome: &Outcome) -> Result<Verdict, GuardPolicyError> {
+    pub(crate) fn verdict(&self, outcome: &Outcome) -> Result<Verdict, GuardPolicyError> {
         let attempts = self.attempts(Some(outcome));
         self.tool
             .policy
@@ -351,13 +351,13 @@ impl Driver {
             .map_err(|fault| GuardPolicyError(fault.to_string()))
     }
 
-    pub(super) fn server_errors(&self) -> ServerErrorRule {
+    pub(crate) fn server_errors(&self) -> ServerErrorRule {
         self.tool.allowance.server_errors
     }
 
     /// Returns all that is needed to settle the running attempt once its call is over, without a
     /// right to send.
-    pub(super) fn afterwards(&self) -> Option<(Self, Grant)> {
+    pub(crate) fn afterwards(&self) -> Option<(Self, Grant)> {
         let grant = self.guard.running()?.clone();
         let driver = Self {
             inner: Arc::clone(&self.inner),
@@ -422,7 +422,12 @@ impl Driver {
         attempts
     }
 
-    fn attempt(&self, applied: &Applied, record: &Record, attempt: &AttemptRecord) -> Attempt {
+    fn attempt(
+        &self,
+        applied: &AppliedCommand,
+        record: &Record,
+        attempt: &AttemptRecord,
+    ) -> Attempt {
         let started = attempt.started.at(applied.written);
         let age_ms = applied.now.longest_since(&started);
         Attempt {
@@ -438,7 +443,7 @@ impl Driver {
     }
 
     /// Settles with what was seen. The ledger is asked a few times: the outcome is real, and others wait for it.
-    pub(super) async fn settle(
+    pub(crate) async fn settle(
         &mut self,
         grant: Grant,
         outcome: &Outcome,
@@ -476,7 +481,7 @@ impl Driver {
         verdict: &BoundedVerdict,
         handles: &[String],
         undid: &[String],
-    ) -> Result<Applied, LedgerError> {
+    ) -> Result<AppliedCommand, LedgerError> {
         let landed = verdict.effect() == Effect::Landed;
         let undid = if landed {
             self.names(handles, undid, grant.generation).await?
@@ -554,7 +559,7 @@ impl Driver {
         let generation = self
             .latest
             .as_ref()
-            .and_then(Applied::record)
+            .and_then(AppliedCommand::record)
             .map_or(0, |record| record.generation);
         let sight = match seen {
             ProbeOutcome::Otherwise(ProbeReport::NotFound {
@@ -672,7 +677,7 @@ fn silence(reason: &str) -> Outcome {
 }
 
 /// Returns the facts of a call that a record keeps.
-pub(super) fn facts(call: &Call) -> Vec<Field> {
+pub(crate) fn facts(call: &Call) -> Vec<Field> {
     call.facts()
         .into_iter()
         .map(|(name, value)| Field {
@@ -683,6 +688,6 @@ pub(super) fn facts(call: &Call) -> Vec<Field> {
 }
 
 /// Checks that a value is small enough for a policy: all input is bounded.
-pub(super) fn check(call: &Call) -> Result<(), json::JsonError> {
+pub(crate) fn check(call: &Call) -> Result<(), json::JsonError> {
     json::check_object(call.arguments(), &json::JsonLimits::default())
 }
