@@ -617,7 +617,7 @@ impl Driver {
 
     /// The attempt is settled, or as settled as it will be by this host: nothing is left for its lease to say.
     fn over(&mut self) {
-        let unused = self.right.take().map(|right| right.use_up().0);
+        let unused = self.right.take().map(Right::give_up);
         for sending in self.sending.take().into_iter().chain(unused) {
             sending.settled();
         }

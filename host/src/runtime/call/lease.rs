@@ -101,17 +101,34 @@ impl Right {
         }
     }
 
-    /// Uses the right up, right before the bytes leave. None: its deadline is past, and nothing may be sent; the claim
-    /// is still held, to be settled as not sent.
-    pub(crate) fn use_up(mut self) -> (Sending, bool) {
+    /// Uses the right up, right before the bytes leave.
+    pub(crate) fn use_up(mut self) -> UsedRight {
         let in_time = !self.deadline.left().is_zero();
-        (
-            Sending {
-                lease: self.lease.take(),
-            },
-            in_time,
-        )
+        let sending = Sending {
+            lease: self.lease.take(),
+        };
+        if in_time {
+            UsedRight::InTime(sending)
+        } else {
+            UsedRight::TooLate(sending)
+        }
     }
+
+    /// Gives the right up unused: its attempt is about to be settled, or was.
+    pub(crate) fn give_up(mut self) -> Sending {
+        Sending {
+            lease: self.lease.take(),
+        }
+    }
+}
+
+/// A right after its use.
+#[derive(Debug)]
+pub(crate) enum UsedRight {
+    /// The call may be sent now.
+    InTime(Sending),
+    /// The deadline is past, and nothing may be sent. The claim is still held, to be settled as not sent.
+    TooLate(Sending),
 }
 
 impl Drop for Right {

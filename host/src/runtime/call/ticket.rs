@@ -3,7 +3,7 @@
 use crate::runtime::{
     call::delivery::Delivery,
     call::driver::{Driver, Pause},
-    call::lease::Right,
+    call::lease::{Right, UsedRight},
     shadow::Watched,
 };
 use crate::{
@@ -281,12 +281,15 @@ async fn stretch(mut driver: Box<Driver>, action: GuardAction) -> (Box<Driver>, 
 fn use_up(driver: &mut Driver, (right, grant): (Right, Grant)) -> Result<Ticket, String> {
     let ticket = ticket(driver, &grant);
     failpoints::before(Failpoint::Send);
-    let (sending, in_time) = right.use_up();
-    driver.sending = Some(sending);
-    if in_time {
-        ticket
-    } else {
-        Err("the right to send came too late".to_owned())
+    match right.use_up() {
+        UsedRight::InTime(sending) => {
+            driver.sending = Some(sending);
+            ticket
+        }
+        UsedRight::TooLate(sending) => {
+            driver.sending = Some(sending);
+            Err("the right to send came too late".to_owned())
+        }
     }
 }
 
