@@ -87,10 +87,10 @@ use wasmtime::{Store, component::Linker};
 #[derive(Clone)]
 pub struct Engine(Arc<EngineState>);
 
-/// What all policies of an engine share.
+/// The state that all policies of an engine share.
 struct EngineState {
     wasmtime: wasmtime::Engine,
-    /// What code must be made for.
+    /// The engine that machine code must be made for.
     id: EngineId,
     limits: Limits,
     slots: InstanceSlots,
@@ -99,7 +99,7 @@ struct EngineState {
     cache: Option<CodeCache>,
     /// If set, a policy is configured once, at load, and its instances start from a snapshot.
     snapshots_settings: bool,
-    /// Who is told how long a decision took.
+    /// The callback that receives the duration of each decision.
     decided: Option<builder::DecisionObserver>,
 }
 
@@ -136,7 +136,7 @@ impl Engine {
             .await
     }
 
-    /// What a component says of itself, and what is in it, without giving it settings: for people.
+    /// Returns a component's description and contents, without giving it settings.
     ///
     /// # Errors
     /// If the bytes are no policy, or it takes too long.
@@ -248,7 +248,7 @@ impl EngineState {
         })
     }
 
-    /// Whether an instance can start within the limits.
+    /// Checks that an instance can start within the limits.
     fn check_room(&self, needs: &PolicyInspection) -> Result<(), LoadError> {
         let limits = &self.limits.decision;
         let wanted = [
@@ -290,7 +290,7 @@ impl EngineState {
         })
     }
 
-    /// Where one instance runs.
+    /// Creates the store of one instance, with its limits.
     fn store(&self) -> Result<Store<ResourceBudget>, PolicyErrorKind> {
         let limits = &self.limits.decision;
         let mut store = Store::new(&self.wasmtime, ResourceBudget::within(limits));

@@ -11,7 +11,7 @@ use wasmtime::{ResourceLimiter, Trap};
 /// holds this text.
 const ANSWER_BUDGET_SPENT: &str = "fuel allocated for hostcalls has been exhausted";
 
-/// What one instance may take up, and whether it wanted more.
+/// The memory and tables of one instance, and a mark that it wanted more.
 pub(super) struct ResourceBudget {
     memory_bytes: usize,
     table_elements: usize,

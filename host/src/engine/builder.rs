@@ -22,7 +22,7 @@ pub struct EngineBuilder {
     decided: Option<DecisionObserver>,
 }
 
-/// Who is told how long a decision took.
+/// The callback that receives the duration of each decision.
 pub(super) type DecisionObserver = Box<dyn Fn(Duration) + Send + Sync>;
 
 impl EngineBuilder {
@@ -67,7 +67,7 @@ impl EngineBuilder {
         }
     }
 
-    /// Tells how long each decision took, its wait for a place included. It is told in the thread that decides.
+    /// Calls back with the duration of each decision, its wait for a slot included, in the deciding thread.
     #[must_use]
     pub fn on_decision(self, told: impl Fn(Duration) + Send + Sync + 'static) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! Compiled code, kept between runs in a folder of the host's own.
 //!
 //! An entry is found by the component's bytes, the engine it was compiled for and the limits it was held against, and is
-//! run only if its tag says that this host put it there: it is machine code, so whoever could alter it could do whatever
+//! run only if its tag says that this host put it there: it is machine code, so a user who could alter it could do all that
 //! this process may do. Whatever is not as it was left (a flipped byte, a cut file, another key) is compiled anew. A
 //! folder that others could write to is not used at all; that is logged, and no call fails for it.
 //!
@@ -29,10 +29,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// How many bytes of code are kept, if nobody says otherwise.
+/// The default size limit of a cache, in bytes.
 pub const CACHE_BYTES_MAX: u64 = 256 << 20;
 
-/// Where compiled code is kept between runs.
+/// A folder that keeps compiled code between runs.
 ///
 /// It belongs to one user: processes of the same user share it, and a folder that is another's, or that others may
 /// write to, is not used. Entries that were not used for the longest time go first where there are too many.
@@ -40,16 +40,16 @@ pub const CACHE_BYTES_MAX: u64 = 256 << 20;
 pub struct CodeCache {
     path: PathBuf,
     bytes_max: u64,
-    /// A folder that cannot be used is told of once.
+    /// True once the warning about an unusable folder was logged.
     was_told: AtomicBool,
 }
 
-/// What is in a cache.
+/// The contents of a cache, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheState {
-    /// How many components it holds the code of.
+    /// The number of components whose code is cached.
     pub entries: u64,
-    /// How much room they take, in bytes.
+    /// Their total size, in bytes.
     pub bytes: u64,
 }
 
@@ -100,7 +100,7 @@ impl CodeCache {
         &self.path
     }
 
-    /// Whether it can be used, and what is in it.
+    /// Returns the contents of the cache, if it can be used.
     ///
     /// # Errors
     /// If it cannot be used.
@@ -113,7 +113,7 @@ impl CodeCache {
         })
     }
 
-    /// What was kept under this name, if all of it is as it was left.
+    /// Returns the entry of this name, if its tag is right.
     pub(super) fn find(
         &self,
         name: &EntryName,
@@ -173,14 +173,14 @@ impl CodeCache {
     }
 }
 
-/// What was found out about a component before it was compiled, and need not be found out again.
+/// The facts found by the checks before compilation. An entry keeps them, so that a hit needs no check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ComponentFacts {
     pub(super) census: ComponentCensus,
     pub(super) from_module: bool,
 }
 
-/// What an entry is found by: digests of the component, the engine, and the limits it was held against.
+/// The name of an entry: digests of the component, the engine and the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EntryName([[u8; 32]; 3]);
 

@@ -25,7 +25,7 @@ const TYPE_NESTING_MAX: u64 = 1_000;
 /// The unit in which a module says how much memory it needs.
 pub(super) const PAGE_BYTES: u64 = 65_536;
 
-/// What was counted in a component or module.
+/// The counts of what a component or module contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentCensus {
     /// Its size, in bytes.
@@ -40,14 +40,14 @@ pub struct ComponentCensus {
     pub items: u64,
     /// The instances it starts, as written.
     pub instances: u64,
-    /// What it imports.
+    /// The names of its imports.
     pub imports: Vec<String>,
-    /// What it exports.
+    /// The names of its exports.
     pub exports: Vec<String>,
-    /// Whether components in it call each other.
+    /// True if components in it call each other.
     #[serde(skip)]
     pub(super) composed: bool,
-    /// Whether it says which contract it was built for, as a plain module must.
+    /// True if it names the contract it was built for, as a plain module must.
     #[serde(skip)]
     pub(super) marked: bool,
 }
@@ -81,7 +81,7 @@ pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<ComponentCensus, Loa
     Ok(count.census)
 }
 
-/// What a reader says of bytes that it cannot read.
+/// Converts the parser's error.
 fn malformed(error: BinaryReaderError) -> LoadError {
     LoadError::Malformed {
         reason: error.to_string(),

@@ -1,6 +1,6 @@
 //! Machine code of components, and the one place where bytes become code that runs.
 //!
-//! What is absent: who made the bytes, and how they were kept. Both are for whoever calls [`MachineCode::vouched_for`].
+//! What is absent: who made the bytes, and how they were kept. Both are for the caller of [`MachineCode::vouched_for`].
 
 use super::error::LoadError;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,7 @@ impl MachineCode {
     ///
     /// # Safety
     /// The bytes must be those of a [`MachineCode`] that a compiler of this crate made, every one of them. They are loaded into
-    /// this process and run as machine code, without any further check: whoever may alter them on their way from the
+    /// this process and run as machine code, without any further check: a party that can alter them on their way from the
     /// compiler to here may do whatever this process may do.
     #[must_use]
     #[expect(
@@ -32,7 +32,7 @@ impl MachineCode {
         Self(bytes)
     }
 
-    /// The bytes, to be kept where nobody else can alter them.
+    /// The bytes, to be kept where no other user can alter them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -53,7 +53,7 @@ impl MachineCode {
     pub(super) fn ready(&self, engine: &wasmtime::Engine) -> Result<Component, LoadError> {
         // SAFETY: `deserialize` asks that the bytes be what `precompile_component` made, unaltered. They are: every
         // `MachineCode` comes from `vouched_for` (whose three callers are listed there) or from `from_bytes`, whose caller
-        // promised the same. They are owned by `self`, so nobody alters them meanwhile; wasmtime itself compares its
+        // promised the same. They are owned by `self`, so nothing alters them meanwhile; wasmtime itself compares its
         // version, its settings and the processor's features with those of the engine that they were made for.
         #[expect(
             unsafe_code,
@@ -105,7 +105,7 @@ impl Hasher for DigestHasher {
         self.0.update(bytes);
     }
 
-    /// Nobody asks: the digest is taken as a whole.
+    /// Unused: the digest is taken as a whole.
     fn finish(&self) -> u64 {
         0
     }

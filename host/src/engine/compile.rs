@@ -135,7 +135,7 @@ fn component_of(module: &[u8]) -> Result<Vec<u8>, LoadError> {
     })
 }
 
-/// Who is first to say what came of the work: the work, or the deadline.
+/// A reply that is sent once: by the work or by the deadline, whichever is first.
 struct FirstReply<T>(Arc<Mutex<Option<oneshot::Sender<T>>>>);
 
 impl<T> FirstReply<T> {

@@ -1,4 +1,4 @@
-//! Who compiles: this process, a child of it, or whoever an embedder chooses.
+//! Compilers: this process, a child process, or one of the embedder's.
 
 mod child;
 mod descriptors;
@@ -19,7 +19,7 @@ use std::fmt;
 /// The stack of a compiling thread. Parser and compiler call themselves as deep as types and code are nested.
 pub(super) const STACK_BYTES: usize = 16 << 20;
 
-/// What is to be compiled, and for which engine.
+/// A request to compile a component for an engine.
 pub struct CompileRequest<'a> {
     pub(super) component: &'a [u8],
     pub(super) limits: &'a Limits,

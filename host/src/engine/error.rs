@@ -3,7 +3,7 @@
 use crate::json::ShownPointer;
 use std::fmt;
 
-/// How many names a message lists.
+/// The most names that a message lists.
 const NAMES_SHOWN: usize = 8;
 
 /// Why there is no engine.
@@ -14,7 +14,7 @@ pub enum EngineError {
     Limit {
         /// Which one.
         name: &'static str,
-        /// What it is set to.
+        /// The value it is set to.
         value: u64,
         /// The largest value that makes sense.
         most: u64,
@@ -25,9 +25,9 @@ pub enum EngineError {
          lower `at-once`, or raise the limit on address space (`ulimit -v`)"
     )]
     Machine {
-        /// What the machine said.
+        /// The error of the machine.
         reason: String,
-        /// How many decisions it was set up for.
+        /// The number of concurrent decisions it was set up for.
         at_once: u32,
     },
 }
@@ -43,23 +43,23 @@ pub enum LoadError {
         "not a valid component: {reason}; build it anew, or fetch it again if it was cut short"
     )]
     Malformed {
-        /// What the parser or the compiler says.
+        /// The error of the parser or the compiler.
         reason: String,
     },
     /// It is a module, and nothing in it says that it was built for the contract.
     #[error("a plain module that cannot be made a policy: {reason}; build it with `semel-guest`")]
     Module {
-        /// What is missing.
+        /// The missing part.
         reason: String,
     },
     /// A limit on what is loaded.
     #[error("too large: {found} {what}, more than the limit of {limit} (`{name}`)")]
     TooLarge {
-        /// What there is too much of.
+        /// The thing that exceeds the limit.
         what: &'static str,
-        /// How much there is, or at least how much was found before the search ended.
+        /// The amount found, which is a lower bound where the search ended early.
         found: u64,
-        /// How much there may be.
+        /// The limit.
         limit: u64,
         /// The limit's name in [`Limits`](super::Limits).
         name: &'static str,
@@ -67,9 +67,9 @@ pub enum LoadError {
     /// It wants something of the host. A policy has no clock, no randomness and no files.
     #[error("imports {}, and a policy may import nothing that acts: {cure}", quoted(.imports))]
     Imports {
-        /// What it wants.
+        /// The names of the imports.
         imports: Vec<String>,
-        /// How to build it without.
+        /// The way to build it without them.
         cure: &'static str,
     },
     /// It speaks another version of the contract.
@@ -85,13 +85,13 @@ pub enum LoadError {
     /// It leaves out part of the contract.
     #[error("does not export {}: implement the whole world `semel:policy/policy`", quoted(.missing))]
     Exports {
-        /// What is missing.
+        /// The missing part.
         missing: Vec<String>,
     },
     /// It exports the right names with other types.
     #[error("does not fit the contract: {reason}; build it against this host's `wit/policy.wit`")]
     Contract {
-        /// Where it differs.
+        /// The difference.
         reason: String,
     },
     /// It is put together from components that call each other, and what passes between them is not metered.
@@ -124,19 +124,19 @@ pub enum LoadError {
     /// An instance of it takes more than the engine has room for.
     #[error("does not fit into this engine: {reason}; make it smaller, or raise the limit")]
     DoesNotFit {
-        /// What there is too much of.
+        /// The thing that exceeds the limit.
         reason: String,
     },
     /// The compiler gave up.
     #[error("the compiler gave up on it: {reason}")]
     Compiler {
-        /// What is known of that.
+        /// The reason, as far as it is known.
         reason: String,
     },
-    /// What it says of itself cannot be.
+    /// Its description is invalid.
     #[error("describes itself badly: {what}")]
     Description {
-        /// What is wrong with it.
+        /// The mistake in it.
         what: String,
     },
     /// It refuses its settings.
@@ -144,7 +144,7 @@ pub enum LoadError {
     Settings {
         /// Which policy.
         policy: String,
-        /// What it says is wrong with them.
+        /// The policy's message about them.
         message: String,
     },
     /// It failed at once.
@@ -191,7 +191,7 @@ impl fmt::Display for PolicyFunction {
 pub struct PolicyError {
     /// Which policy.
     pub policy: String,
-    /// What it was asked.
+    /// The function that was called.
     pub function: PolicyFunction,
     /// Why it did not answer.
     pub kind: PolicyErrorKind,
@@ -203,7 +203,7 @@ pub enum PolicyErrorKind {
     /// It gave up, or did what no WebAssembly may.
     #[error("it trapped: {reason}")]
     Trapped {
-        /// What it did.
+        /// The trap.
         reason: String,
     },
     /// It ran too long.
@@ -226,10 +226,10 @@ pub enum PolicyErrorKind {
         /// The limit.
         limit: u64,
     },
-    /// There is more to say to it than it is ever told.
+    /// Its input is too large.
     #[error("what it would be given takes {bytes} bytes, more than {limit} (`input-bytes`)")]
     InputTooLarge {
-        /// How much there is.
+        /// The size of the input.
         bytes: u64,
         /// The limit.
         limit: u32,
@@ -255,7 +255,7 @@ pub enum PolicyErrorKind {
     /// The host could not give it a place to run.
     #[error("no instance of it can start: {reason}")]
     NoInstance {
-        /// What the machine said.
+        /// The error of the machine.
         reason: String,
     },
 }

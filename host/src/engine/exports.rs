@@ -35,7 +35,7 @@ pub(super) trait ContractFunction {
 
 macro_rules! exports {
     ($( $interface:literal $name:ident $type:ident($given:ty) -> $returned:ty; )*) => {
-        /// Where they all lie.
+        /// The export indices of all functions of the contract.
         pub(super) struct ContractExports { $( $name: ComponentExportIndex, )* }
 
         $(

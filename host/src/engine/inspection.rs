@@ -7,15 +7,15 @@ use super::{
 };
 use serde::Serialize;
 
-/// What is in a component, and what it takes to run it.
+/// The contents of a component, and the resources that running it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PolicyInspection {
     /// The version of the contract that the host speaks with it.
     pub contract: &'static str,
-    /// Whether a plain module was made a component for it.
+    /// True if it was made from a plain module.
     pub from_module: bool,
-    /// What was counted in it.
+    /// The counts of its contents.
     #[serde(flatten)]
     pub census: ComponentCensus,
     /// Its machine code, in bytes.

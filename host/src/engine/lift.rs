@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// The longest handle, in bytes.
 const HANDLE_BYTES_MAX: usize = 512;
-/// What is wrong with an answer, and where.
+/// The mistake in an answer, and its place.
 pub(super) type AnswerMistake = String;
 
 /// Reads answers within limits.

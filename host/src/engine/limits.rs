@@ -13,9 +13,9 @@ const JSON_DEPTH_MAX: u64 = json::DEPTH_MAX as u64;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
-    /// What a component may be, before anything of it is compiled.
+    /// The limits of a component, checked before compilation.
     pub load: LoadLimits,
-    /// What one decision may take.
+    /// The limits of one decision.
     pub decision: DecisionLimits,
 }
 
@@ -47,7 +47,7 @@ macro_rules! limits {
 }
 
 limits! {
-    /// What a component may be, before anything of it is compiled.
+    /// The limits of a component, checked before compilation.
     ///
     /// They are wide enough for a policy that carries the interpreter of another language, and narrow enough that
     /// no component keeps the compiler busy, or fills the host's memory with what the compiler thinks about it.
@@ -62,7 +62,7 @@ limits! {
         body_bytes: u32 = 256 << 10, at most 7 << 20;
         /// The local variables of one function.
         locals: u32 = 5_000, at most 50_000;
-        /// How deep blocks of code lie within each other.
+        /// The nesting of blocks of code.
         nesting: u32 = 1_000, at most 100_000;
         /// Blocks times local variables of one function: what the compiler may have to keep apart, at some 60 bytes each.
         merges: u32 = 8_000_000, at most 1 << 30;
@@ -79,7 +79,7 @@ limits! {
         items: u32 = 100_000, at most 1_000_000;
         /// Instances that are made of modules and of components, as written in the component.
         instances: u32 = 64, at most 1_000;
-        /// How deep components lie within each other.
+        /// The nesting of components.
         component_nesting: u32 = 2, at most 8;
         /// The machine code that it becomes, in bytes, where a child compiles.
         code_bytes: u32 = 256 << 20, at most 1 << 31;
@@ -90,13 +90,13 @@ limits! {
         /// How long compiling and checking may take before the caller is told so, in seconds. A child that still compiles
         /// is killed then.
         deadline_seconds: u32 = 60, at most 3_600;
-        /// How many components are compiled at once.
+        /// The number of components compiled at once.
         compilations: u32 = 2, at most 64;
     }
 }
 
 limits! {
-    /// What one decision may take. A decision that reaches a limit is an error, never a guess.
+    /// The limits of one decision. A decision that reaches a limit is an error, never a guess.
     DecisionLimits {
         /// Roughly the instructions it may run, the same on every machine. This many take about a tenth of a second.
         fuel: u64 = 100_000_000, at most u64::MAX >> 1;
@@ -112,17 +112,17 @@ limits! {
         core_instances: u32 = 16, at most 1_000;
         /// Its stack, in bytes. It is taken from the caller's thread.
         stack_bytes: u32 = 512 << 10, at most 2 << 20;
-        /// What it is given, in bytes.
+        /// The size of its input, in bytes.
         input_bytes: u32 = 2 << 20, at most 1 << 30;
-        /// What it answers, in bytes as the host would keep them.
+        /// The size of its answer, in bytes as the host keeps it.
         answer_bytes: u32 = 256 << 10, at most 1 << 30;
         /// The entries of one list in an answer.
         list_items: u32 = 256, at most 1_000_000;
         /// A text for people to read, in bytes. What is longer is cut short.
         text_bytes: u32 = 2 << 10, at most 1 << 20;
-        /// How deep the JSON in an answer may be.
+        /// The nesting of JSON in an answer.
         json_depth: u32 = 64, at most JSON_DEPTH_MAX;
-        /// How many decisions are made at once. Who comes later waits: none takes longer than its fuel.
+        /// The number of concurrent decisions. Further callers wait, no longer than fuel allows.
         at_once: u32 = 64, at most 4_096;
         /// Memory that is kept ready between decisions, in bytes for each that may be made at once.
         kept_bytes: u32 = 2 << 20, at most 1 << 30;

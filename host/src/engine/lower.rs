@@ -7,7 +7,7 @@ use crate::{
 };
 use serde_json::Value;
 
-/// What is given to a policy, and how much it is so far.
+/// The size of a policy's input so far, and its limit.
 pub(super) struct MeteredInput {
     bytes: u64,
     limit: u32,

@@ -30,10 +30,10 @@ use wasmtime::{
 #[derive(Clone)]
 pub struct Policy(pub(super) Arc<LoadedPolicy>);
 
-/// What a policy is made of.
+/// The parts of a loaded policy.
 pub(super) struct LoadedPolicy {
     pub(super) runner: PolicyRunner,
-    /// What each instance has to take in; none: instances begin with it.
+    /// The settings that each instance reads; `None` if instances start from a snapshot.
     pub(super) settings: Option<String>,
     pub(super) description: PolicyDescription,
     pub(super) digest: PolicyDigest,
@@ -41,7 +41,7 @@ pub(super) struct LoadedPolicy {
 }
 
 impl Policy {
-    /// What the policy says it is.
+    /// The policy's description of itself.
     #[must_use]
     pub fn description(&self) -> &PolicyDescription {
         &self.0.description
@@ -53,13 +53,13 @@ impl Policy {
         self.0.digest
     }
 
-    /// What is in the component, and what it takes to run it.
+    /// The contents of the component, and the resources that running it takes.
     #[must_use]
     pub fn inspection(&self) -> &PolicyInspection {
         &self.0.inspection
     }
 
-    /// Which operation a call means.
+    /// Derives the operation that a call means.
     ///
     /// # Errors
     /// If the policy made no decision, by cause.
@@ -74,7 +74,7 @@ impl Policy {
         )
     }
 
-    /// What became of the effect of the last of `attempts`, which are oldest first.
+    /// Judges the effect of the last of `attempts`, which are oldest first.
     ///
     /// # Errors
     /// If the policy made no decision, by cause.
@@ -89,7 +89,7 @@ impl Policy {
         )
     }
 
-    /// What to do about an operation whose effect is unknown.
+    /// Decides the recovery of an operation whose effect is unknown.
     ///
     /// # Errors
     /// If the policy made no decision, by cause.
@@ -104,7 +104,7 @@ impl Policy {
         )
     }
 
-    /// What the answer to a probe tells of the last of `attempts`.
+    /// Weighs the answer to a probe about the last of `attempts`.
     ///
     /// # Errors
     /// If the policy made no decision, by cause.
@@ -130,7 +130,7 @@ impl Policy {
         MeteredInput::within(self.0.runner.shared.limits.decision.input_bytes)
     }
 
-    /// Has a decision made, and tells how long it took whoever wants to know.
+    /// Makes a decision, and reports its duration to the observer, if there is one.
     fn decide<E, Raw, Word>(
         &self,
         function: PolicyFunction,
@@ -192,7 +192,7 @@ pub(super) struct PolicyRunner {
     pub(super) shared: Arc<EngineState>,
     pub(super) pre: InstancePre<ResourceBudget>,
     pub(super) exports: ContractExports,
-    /// How faults call it.
+    /// The policy's name in errors.
     pub(super) name: String,
 }
 
@@ -222,7 +222,7 @@ impl PolicyRunner {
         })
     }
 
-    /// What the policy says of itself.
+    /// Asks the policy for its description.
     pub(super) fn describe(
         &self,
         running: &mut PolicyInstance<'_>,

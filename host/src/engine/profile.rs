@@ -8,7 +8,7 @@ use wasmtime::{
 
 /// What the calls into the host cost that some instructions make, beyond what they move (which costs one a byte).
 const HOST_CALL_FUEL: u8 = 20;
-/// What growing costs: it may ask the operating system.
+/// The fuel for growing a memory or table, which may be a system call.
 const GROW_FUEL: u8 = u8::MAX;
 
 /// A wasmtime engine within these limits.
@@ -30,7 +30,7 @@ pub(super) fn compiling(limits: &Limits) -> Result<wasmtime::Engine, EngineError
     wasmtime::Engine::new(&code(limits)?).map_err(|error| fault(limits, format!("{error:#}")))
 }
 
-/// What code depends on.
+/// The settings that the machine code depends on.
 fn code(limits: &Limits) -> Result<Config, EngineError> {
     let mut config = Config::new();
     deterministic(&mut config);

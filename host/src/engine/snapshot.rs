@@ -131,10 +131,10 @@ fn carefully<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok().flatten()
 }
 
-/// What an instance holds, as it is asked for by name.
+/// Reads the state of an instance by the names of its accessors.
 struct SnapshotReader<'a, 'b> {
     running: &'a mut PolicyInstance<'b>,
-    /// Whether everything that was asked for was there.
+    /// True if every accessor answered.
     is_complete: bool,
 }
 

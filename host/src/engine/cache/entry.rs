@@ -27,7 +27,7 @@ pub(super) fn bytes_max(code_bytes: u64) -> u64 {
     HEADER_BYTES as u64 + FACTS_BYTES_MAX + code_bytes
 }
 
-/// An entry whose tag is right.
+/// A cache entry with a verified tag.
 pub(super) struct CacheEntry {
     bytes: Vec<u8>,
     facts_bytes: usize,

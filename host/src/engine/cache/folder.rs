@@ -18,16 +18,16 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// How the name of an entry's file ends.
+/// The extension of an entry's file.
 pub(super) const ENTRY_ENDING: &str = ".code";
-/// How the name of a file ends that is being written.
+/// The extension of a file that is being written.
 const UNFINISHED_ENDING: &str = ".new";
-/// After so many seconds nobody writes on: whoever began has died.
+/// The age in seconds after which an unfinished file is stale, because its writer has died.
 const UNFINISHED_SECONDS: i64 = 3600;
 /// An entry's time of use is no more exact than this, in seconds: writing it each time would cost more than it tells.
 const USE_SECONDS: i64 = 600;
 
-/// The permissions of everybody but the owner.
+/// The permission bits of all but the owner.
 const OTHERS: u32 = 0o077;
 
 /// A folder that is this user's alone.
@@ -45,12 +45,12 @@ pub(super) struct EntryFile {
     used_at: i64,
 }
 
-/// A folder is somebody else's.
+/// The folder belongs to another user, or others may write to it.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not this user's alone")]
 struct ForeignFolderError;
 
-/// Whether a folder could not be opened because it is somebody else's.
+/// Returns true if the folder was refused because it is not this user's alone.
 pub(super) fn is_not_ours(error: &io::Error) -> bool {
     error
         .get_ref()
@@ -207,7 +207,7 @@ impl CacheFolder {
         }
     }
 
-    /// Whether it is a file that nobody else may write to, or could have kept open under another name.
+    /// Returns true for a regular file of this user, closed to others, with no second link.
     fn is_sound(&self, found: &Stat) -> bool {
         let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
         is_file

@@ -4,7 +4,7 @@ use super::{malformed, most};
 use crate::engine::{error::LoadError, limits::LoadLimits};
 use wasmparser::{FunctionBody, Operator};
 
-/// How much more a loop costs a compiler than a branch.
+/// The branches that count for one loop, by the compiler's time.
 const BRANCHES_PER_LOOP: u64 = 4;
 
 /// The shape of one function.

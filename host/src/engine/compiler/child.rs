@@ -28,11 +28,11 @@ use std::{
     time::Duration,
 };
 
-/// How much of what a child says of its end is read, in bytes.
+/// The most that is read of a child's stderr, in bytes.
 const LAST_WORDS_BYTES: u64 = 4 << 10;
-/// How much of a reason is passed on, in characters.
+/// The most that is passed on of a child's reason, in characters.
 const REASON_CHARS: usize = 1 << 10;
-/// What Rust says when memory ends.
+/// The text that Rust's allocator prints when memory runs out.
 const OUT_OF_MEMORY: &str = "memory allocation of";
 
 /// Compiles in a child process: `program` with `arguments`, which does nothing but
@@ -134,7 +134,7 @@ struct CompilerProcess {
     pid: Pid,
 }
 
-/// What a child came to.
+/// The result of a child process.
 struct ProcessResult {
     status: ExitStatus,
     reply: io::Result<(ReplyKind, Vec<u8>)>,
@@ -302,7 +302,7 @@ fn death(status: ExitStatus, last_words: &str, limits: &LoadLimits) -> LoadError
     gave_up(format!("its process ended early ({status}){said}"))
 }
 
-/// What a child says in words, fit for a message.
+/// A child's text, made fit for a message.
 fn text(bytes: &[u8]) -> String {
     let plain = |char: char| if char.is_control() { ' ' } else { char };
     String::from_utf8_lossy(bytes)

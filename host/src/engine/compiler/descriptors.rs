@@ -48,7 +48,7 @@ fn close_the_rest() -> io::Result<()> {
 }
 
 fn close_one_by_one() -> io::Result<()> {
-    /// Where even the limit is without a limit.
+    /// The upper bound where the limit itself is infinite.
     const MOST: u64 = 1 << 16;
     let open_max = rustix::process::getrlimit(rustix::process::Resource::Nofile)
         .current

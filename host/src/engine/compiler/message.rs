@@ -6,7 +6,7 @@ use super::CompileRequest;
 use crate::engine::{code::EngineId, limits::Limits};
 use std::io::{self, Read, Write};
 
-/// How an order begins.
+/// The magic bytes of a request.
 const ORDER: &[u8; 16] = b"semel compile 1\n";
 /// The longest that limits are, as JSON.
 const LIMITS_BYTES_MAX: u32 = 64 << 10;
@@ -18,7 +18,7 @@ pub(super) struct ReceivedRequest {
     pub(super) bytes: u32,
 }
 
-/// How the child begins what it says.
+/// The first byte of a child's reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReplyKind {
     /// Machine code follows.
