@@ -6,66 +6,66 @@ use crate::{
     Attempt, Call, Derivation, Description, Finding, Outcome, Probe, Recovery, Verdict, careful,
 };
 
-/// Which operation a call means, and what may be done about an attempt at it.
+/// A policy: derives the operation that a call means, and judges attempts at it.
 ///
 /// Only [`describe`](Policy::describe), [`configure`](Policy::configure) and [`derive`](Policy::derive) are required.
 /// The rest has careful defaults: what is not certain is *unknown*, and what cannot be repeated safely is held for a
 /// person.
 ///
-/// A policy is asked in a fresh instance each time, so nothing it keeps outlives a decision.
+/// Every decision is made by a fresh instance, so no state outlives a decision.
 pub trait Policy: Sized {
-    /// What an operator may set. Put `#[serde(deny_unknown_fields)]` on it, so that a misspelt key is an error and not
-    /// a setting that silently stays at its default. [`NoSettings`](crate::NoSettings) where there is nothing to set.
+    /// The settings that an operator writes. Put `#[serde(deny_unknown_fields)]` on it, so that a misspelt key is an error and not
+    /// a setting that silently stays at its default. Use [`NoSettings`](crate::NoSettings) if there are none.
     type Settings: DeserializeOwned + 'static;
 
-    /// What the policy is.
+    /// Describes the policy: name, version, tools, settings.
     fn describe() -> Description;
 
-    /// Takes the settings in.
+    /// Creates the policy from its settings.
     ///
     /// # Errors
     ///
-    /// What is wrong with the settings, for the operator to read.
+    /// A message to the operator about the mistake in the settings.
     fn configure(settings: Self::Settings) -> Result<Self, String>;
 
-    /// Which operation the call means. The same call must always mean the same one.
+    /// Derives the operation that the call means. The same call must always derive the same operation.
     ///
     /// # Errors
     ///
-    /// Why that cannot be told. The call is not run then.
+    /// The reason why nothing can be derived. The call is then refused.
     fn derive(&self, call: &Call) -> Result<Derivation, String>;
 
-    /// What became of the effect of the last attempt; `attempts` are oldest first.
+    /// Judges the effect of the last attempt; `attempts` are oldest first.
     ///
     /// By default a returned answer has landed, and a failure has only where its HTTP status leaves no doubt (see
     /// [`careful::judge`]).
     ///
     /// # Errors
     ///
-    /// Why that cannot be told. The operation is held for a person then.
+    /// The reason why nothing can be decided. The operation is then held for a person.
     fn judge(&self, _call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
         careful::judge(attempts)
     }
 
-    /// What to do about an operation whose effect is unknown; `attempts` are oldest first.
+    /// Decides how to recover an operation whose effect is unknown; `attempts` are oldest first.
     ///
     /// By default the call is sent again where the derived operation's target says that repeats have no effect and
     /// that it still remembers the key, and held otherwise (see [`careful::recover`]).
     ///
     /// # Errors
     ///
-    /// Why that cannot be told. The operation is held for a person then.
+    /// The reason why nothing can be decided. The operation is then held for a person.
     fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, String> {
         careful::recover(&self.derive(call)?, attempts)
     }
 
-    /// What the answer to a probe tells; `attempts` are oldest first.
+    /// Weighs the answer to a probe; `attempts` are oldest first.
     ///
-    /// By default nothing: the operation is held. A policy whose [`recover`](Policy::recover) probes weighs, too.
+    /// By default the operation is held. Implement it if [`recover`](Policy::recover) returns a probe.
     ///
     /// # Errors
     ///
-    /// Why that cannot be told. The operation is held for a person then.
+    /// The reason why nothing can be decided. The operation is then held for a person.
     fn weigh(
         &self,
         _call: &Call,
