@@ -2,12 +2,12 @@
 
 use crate::{
     doctor, exec,
-    exit::{Exit, Stop, TABLE},
+    exit::{CommandError, Exit, TABLE},
     ledger, mcp, policy, setup, talk,
 };
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use semel::engine::compile_for_parent;
-use std::{path::PathBuf, process::ExitCode, sync::LazyLock};
+use std::{process::ExitCode, sync::LazyLock};
 
 static AFTER_HELP: LazyLock<String> = LazyLock::new(|| format!("{TABLE}\n\n{VARIABLES}"));
 
@@ -28,34 +28,16 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Exec(exec::Options),
+    Exec(exec::ExecArgs),
     #[command(subcommand)]
-    Ledger(ledger::Command),
+    Ledger(ledger::LedgerCommand),
     #[command(subcommand)]
-    Policy(policy::Command),
-    Doctor(doctor::Options),
-    Mcp(mcp::Options),
+    Policy(policy::PolicyCommand),
+    Doctor(doctor::DoctorArgs),
+    Mcp(mcp::McpArgs),
     /// Compiles the policy that the host hands over: what a host starts itself as, to compile within limits.
     #[command(name = setup::COMPILE, hide = true)]
     Compile,
-}
-
-/// Where the set-up is.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Where {
-    /// The configuration [default: `SEMEL_CONFIG`, ./semel.toml, then semel/semel.toml in the user's folder]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-}
-
-/// How data is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Output {
-    /// For people and shells.
-    #[default]
-    Text,
-    /// One JSON value.
-    Json,
 }
 
 impl Arguments {
@@ -69,13 +51,13 @@ impl Arguments {
         ExitCode::from(self.run_in_runtime().unwrap_or_else(talk::last_word))
     }
 
-    fn run_in_runtime(self) -> Result<u8, Stop> {
+    fn run_in_runtime(self) -> Result<u8, CommandError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build();
         let runtime =
-            runtime.map_err(|error| Exit::Internal.stop(format!("cannot start: {error}")))?;
+            runtime.map_err(|error| Exit::Internal.error(format!("cannot start: {error}")))?;
         let done = runtime.block_on(async {
             match self.command {
                 Command::Exec(options) => exec::run(options).await,
@@ -93,11 +75,11 @@ impl Arguments {
 }
 
 /// Reads what was typed. None: help or the version was asked for, and is printed.
-pub(crate) fn read() -> Result<Option<Arguments>, Stop> {
+pub(crate) fn read() -> Result<Option<Arguments>, CommandError> {
     Arguments::try_parse().map(Some).or_else(|error| {
         let text = error.render().to_string();
         if error.use_stderr() {
-            return Err(Exit::Usage.stop(text.trim_end().trim_start_matches("error: ")));
+            return Err(Exit::Usage.error(text.trim_end().trim_start_matches("error: ")));
         }
         talk::data(text.as_bytes()).map(|()| None)
     })

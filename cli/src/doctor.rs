@@ -1,10 +1,9 @@
 //! `semel doctor`: whether the set-up would work, told line by line.
 
 use crate::{
-    args::Where,
-    exit::{Exit, OrStop, Stop},
-    setup::{self, Bare},
-    talk,
+    common_args::ConfigArgs,
+    exit::{CommandError, Exit, OrExit},
+    setup, talk,
 };
 use semel::{
     engine::{CacheState, CodeCache, Engine},
@@ -13,19 +12,19 @@ use semel::{
     runtime::Ledger,
     store::ServerReport,
 };
-use semel_config::{Config, ToolSetup};
+use semel_config::{Config, OpenedStore, ToolSetup};
 
 /// Checks the configuration, the policies and the ledger.
 ///
 /// Makes the ledger where it is missing. Sends nothing, and decides nothing.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
 }
 
-pub(crate) async fn run(options: Options) -> Result<(), Stop> {
-    let config = setup::config(&options.place)?;
+pub(crate) async fn run(options: DoctorArgs) -> Result<(), CommandError> {
+    let config = setup::load_config(&options.place)?;
     let file = config.file.as_ref().map_or_else(
         || "none found: the defaults hold".to_owned(),
         |file| file.display().to_string(),
@@ -58,13 +57,13 @@ fn cache(config: &Config) -> String {
     }
 }
 
-fn told(name: &str, value: &str) -> Result<(), Stop> {
+fn told(name: &str, value: &str) -> Result<(), CommandError> {
     talk::line(&format!("{name:<12}{}", talk::plain(value, 1000)))
 }
 
 /// Each policy with its settings; all are tried before the first mistake ends the command.
-async fn policies(config: &Config) -> Result<(), Stop> {
-    let engine = setup::engine(config.cache.as_deref())?;
+async fn policies(config: &Config) -> Result<(), CommandError> {
+    let engine = setup::command_engine(config)?;
     let mut first_mistake = Ok(());
     for setup in config.setups() {
         if let Err(stop) = policy(&engine, setup).await {
@@ -75,8 +74,8 @@ async fn policies(config: &Config) -> Result<(), Stop> {
     first_mistake
 }
 
-async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<(), Stop> {
-    let policy = setup::policy(engine, setup).await?;
+async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<(), CommandError> {
+    let policy = setup.load_policy(engine).await?;
     let description = policy.description();
     let mode = match setup.mode {
         ToolMode::Enforce => String::new(),
@@ -101,16 +100,16 @@ fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }
 
-async fn ledger(config: &Config) -> Result<(), Stop> {
+async fn ledger(config: &Config) -> Result<(), CommandError> {
     told("ledger", &config.ledger.to_string())?;
-    let bare = Bare::open(config).await?;
-    bare.check()?;
-    if let Some(report) = bare.report() {
+    let bare = OpenedStore::open(&config.ledger).await?;
+    bare.check_file()?;
+    if let Some(report) = bare.server_report() {
         server(&report)?;
     }
-    let store = bare.store();
+    let store = bare.into_store();
     told("durability", &store.durability().to_string())?;
-    let keys = setup::keys(config);
+    let keys = config.key_scheme();
     let secret = keys.secret_id().map_or_else(
         || "plain digests".to_owned(),
         |id| format!("made with the secret `{id}`"),
@@ -119,12 +118,12 @@ async fn ledger(config: &Config) -> Result<(), Stop> {
     told("sealing", &sealing(config).await?)?;
     told(
         "operations",
-        &counts(&setup::over(store, keys).await?).await?,
+        &counts(&config.open_ledger_in(store).await?).await?,
     )
 }
 
 /// What the level rests on, how long a question takes, and how the clocks differ.
-fn server(report: &ServerReport) -> Result<(), Stop> {
+fn server(report: &ServerReport) -> Result<(), CommandError> {
     let named = |(name, value): &(&str, String)| {
         if value.is_empty() {
             format!("{name} is empty")
@@ -160,11 +159,11 @@ fn server(report: &ServerReport) -> Result<(), Stop> {
 }
 
 /// Under which keys records are sealed, and how many under which.
-async fn sealing(config: &Config) -> Result<String, Stop> {
-    let Some(store) = setup::sealing(config).await? else {
+async fn sealing(config: &Config) -> Result<String, CommandError> {
+    let Some(store) = config.open_sealing_store().await? else {
         return Ok("none: records are in the clear".to_owned());
     };
-    let counts = store.count().await.or_stop(Exit::Ledger)?;
+    let counts = store.count().await.or_exit(Exit::Ledger)?;
     let current = config
         .sealing
         .as_ref()
@@ -180,7 +179,7 @@ async fn sealing(config: &Config) -> Result<String, Stop> {
     ))
 }
 
-async fn counts(ledger: &Ledger) -> Result<String, Stop> {
+async fn counts(ledger: &Ledger) -> Result<String, CommandError> {
     let mut counts = Vec::new();
     for state in [
         StateLabel::Running,
@@ -188,10 +187,7 @@ async fn counts(ledger: &Ledger) -> Result<String, Stop> {
         StateLabel::Held,
         StateLabel::Landed,
     ] {
-        let listed = ledger
-            .list(None, &[state], usize::MAX)
-            .await
-            .map_err(|error| setup::broken(&error))?;
+        let listed = ledger.list(None, &[state], usize::MAX).await?;
         counts.push(format!("{} {}", listed.len(), state.word()));
     }
     Ok(counts.join(", "))

@@ -13,8 +13,8 @@ mod recorded;
 mod signals;
 
 use crate::{
-    args::{Output, Where},
-    exit::{Exit, OrStop, Stop},
+    common_args::{ConfigArgs, OutputFormat},
+    exit::{CommandError, Exit, OrExit},
     setup, talk,
 };
 use child::{Ran, Running};
@@ -45,7 +45,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// policy lets pass has none of the three.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Options {
+pub(crate) struct ExecArgs {
     /// The tool's name, by which the configuration finds its policy
     #[arg(long, value_name = "NAME")]
     tool: String,
@@ -69,10 +69,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "MODE", value_parser = mode)]
     mode: Option<ToolMode>,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
     /// What stdout is: the command's own, or the answer as one JSON object
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -124,10 +124,10 @@ The exit code is the command's own or the recorded one, or one of 64 to 78 as `s
 Example:
   semel exec --tool refund --args '{"order": 17}' -- ./refund.sh"#;
 
-pub(crate) async fn run(options: Options) -> Result<u8, Stop> {
+pub(crate) async fn run(options: ExecArgs) -> Result<u8, CommandError> {
     let output = options.output;
     let concluded = guarded(options).await;
-    if let (Output::Json, Err(stop)) = (output, &concluded) {
+    if let (OutputFormat::Json, Err(stop)) = (output, &concluded) {
         talk::line(
             &serde_json::json!({ "error": stop.message, "exit": stop.exit.code() }).to_string(),
         )?;
@@ -135,9 +135,9 @@ pub(crate) async fn run(options: Options) -> Result<u8, Stop> {
     concluded
 }
 
-async fn guarded(options: Options) -> Result<u8, Stop> {
+async fn guarded(options: ExecArgs) -> Result<u8, CommandError> {
     let mut signals = Signals::listen()?;
-    let config = setup::config(&options.place)?;
+    let config = setup::load_config(&options.place)?;
     let call = call(&options, &config)?;
     let mut setup = config.tool(&options.tool).clone();
     if let Some(wait) = options.wait {
@@ -147,7 +147,9 @@ async fn guarded(options: Options) -> Result<u8, Stop> {
     if setup.mode != ToolMode::Enforce {
         return beside::run(config, setup, call, &options, &mut signals).await;
     }
-    let host = setup::host(&config, &setup).await?;
+    let host = config
+        .open_tool_host(&setup::command_engine(&config)?, &setup)
+        .await?;
     if host.durability() == Durability::Nothing {
         talk::say(
             "the ledger lives in memory, so nothing is remembered once this command has ended",
@@ -163,7 +165,7 @@ async fn guarded(options: Options) -> Result<u8, Stop> {
 }
 
 /// The call that was typed.
-fn call(options: &Options, config: &Config) -> Result<Call, Stop> {
+fn call(options: &ExecArgs, config: &Config) -> Result<Call, CommandError> {
     let limits = JsonLimits::default();
     let written = if options.args == "-" {
         from_stdin(limits.bytes)?
@@ -172,33 +174,33 @@ fn call(options: &Options, config: &Config) -> Result<Call, Stop> {
     };
     let arguments = json::parse(&written, &limits)
         .map_err(|fault| format!("the arguments (`--args`) cannot be used: {fault}"))
-        .or_stop(Exit::Refused)?;
+        .or_exit(Exit::Refused)?;
     let tenant = options
         .tenant
         .as_ref()
         .map(Tenant::new)
         .transpose()
-        .or_stop(Exit::Refused)?;
+        .or_exit(Exit::Refused)?;
     let run = options
         .run
         .as_ref()
         .map(Run::new)
         .transpose()
-        .or_stop(Exit::Refused)?;
-    let call = Call::new(&options.tool, arguments).or_stop(Exit::Refused)?;
+        .or_exit(Exit::Refused)?;
+    let call = Call::new(&options.tool, arguments).or_exit(Exit::Refused)?;
     let call = call.for_tenant(tenant.unwrap_or_else(|| config.tenant.clone()));
     Ok(run.into_iter().fold(call, Call::in_run))
 }
 
 /// One byte more than the limit is enough to show that it is over.
-fn from_stdin(bytes_max: usize) -> Result<String, Stop> {
+fn from_stdin(bytes_max: usize) -> Result<String, CommandError> {
     let mut text = String::new();
     let read = io::stdin()
         .lock()
         .take(bytes_max as u64 + 1)
         .read_to_string(&mut text);
     read.map_err(|error| format!("the arguments cannot be read from stdin: {error}"))
-        .or_stop(Exit::Refused)?;
+        .or_exit(Exit::Refused)?;
     Ok(text)
 }
 
@@ -209,7 +211,7 @@ enum Step {
 }
 
 /// Begins the call. A signal ends the wait for another caller; a right that was gained all the same is given back.
-async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, Stop> {
+async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, CommandError> {
     let mut begun = std::pin::pin!(host.begin(call));
     let signal = tokio::select! {
         begun = &mut begun => return begun.map(Step::Begun).map_err(|error| failed(&error)),
@@ -226,7 +228,11 @@ async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, 
     Ok(Step::Interrupted(signal))
 }
 
-async fn run_it(started: Started, options: &Options, signals: &mut Signals) -> Result<u8, Stop> {
+async fn run_it(
+    started: Started,
+    options: &ExecArgs,
+    signals: &mut Signals,
+) -> Result<u8, CommandError> {
     let Ran {
         outcome,
         ending,
@@ -242,19 +248,19 @@ async fn run_it(started: Started, options: &Options, signals: &mut Signals) -> R
 }
 
 /// Runs the command to its end.
-async fn ran(ticket: &Ticket, options: &Options, signals: &mut Signals) -> Ran {
-    let passes = options.output == Output::Text;
+async fn ran(ticket: &Ticket, options: &ExecArgs, signals: &mut Signals) -> Ran {
+    let passes = options.output == OutputFormat::Text;
     match Running::start(&options.command, ticket, passes) {
         Ok(running) => running.finish(options.timeout, signals).await,
         Err(ran) => ran,
     }
 }
 
-fn failed(error: &CallError) -> Stop {
+fn failed(error: &CallError) -> CommandError {
     let exit = match error {
         CallError::Ledger(_) => Exit::Ledger,
         CallError::NoPolicy(_) => Exit::Config,
         CallError::Internal(_) => Exit::Internal,
     };
-    exit.stop(error)
+    exit.error(error)
 }

@@ -52,8 +52,8 @@ impl Exit {
     }
 
     /// The error of this exit code.
-    pub(crate) fn stop(self, message: impl fmt::Display) -> Stop {
-        Stop {
+    pub(crate) fn error(self, message: impl fmt::Display) -> CommandError {
+        CommandError {
             exit: self,
             message: message.to_string(),
         }
@@ -62,20 +62,20 @@ impl Exit {
 
 /// The end of a command that could not do what it was asked.
 #[derive(Debug)]
-pub(crate) struct Stop {
+pub(crate) struct CommandError {
     pub(crate) exit: Exit,
     pub(crate) message: String,
 }
 
 /// To be used where an error has one exit code whatever its cause.
-pub(crate) trait OrStop<T> {
+pub(crate) trait OrExit<T> {
     /// The value, or the end with this exit code.
-    fn or_stop(self, exit: Exit) -> Result<T, Stop>;
+    fn or_exit(self, exit: Exit) -> Result<T, CommandError>;
 }
 
-impl<T, E: fmt::Display> OrStop<T> for Result<T, E> {
-    fn or_stop(self, exit: Exit) -> Result<T, Stop> {
-        self.map_err(|error| exit.stop(error))
+impl<T, E: fmt::Display> OrExit<T> for Result<T, E> {
+    fn or_exit(self, exit: Exit) -> Result<T, CommandError> {
+        self.map_err(|error| exit.error(error))
     }
 }
 

@@ -12,8 +12,8 @@ mod summary;
 mod trust;
 
 use crate::{
-    args::Where,
-    exit::{Exit, Stop},
+    common_args::ConfigArgs,
+    exit::{CommandError, Exit},
     setup,
 };
 use clap::Subcommand;
@@ -21,49 +21,49 @@ use semel::runtime::{Found, Ledger, Listed, LookUpError};
 
 /// Makes the ledger on a server; lists, shows, decides, reports, clears, erases and seals what is recorded.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Init(init::Options),
-    List(list::Options),
-    Show(show::Options),
-    Decide(decide::Options),
-    Purge(purge::Options),
-    Report(report::Options),
-    Erase(erase::Options),
-    Reseal(reseal::Options),
-    Trust(trust::Options),
+pub(crate) enum LedgerCommand {
+    Init(init::InitArgs),
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Decide(decide::DecideArgs),
+    Purge(purge::PurgeArgs),
+    Report(report::ReportArgs),
+    Erase(erase::EraseArgs),
+    Reseal(reseal::ResealArgs),
+    Trust(trust::TrustArgs),
 }
 
-pub(crate) async fn run(command: Command) -> Result<(), Stop> {
+pub(crate) async fn run(command: LedgerCommand) -> Result<(), CommandError> {
     match command {
-        Command::Init(options) => init::run(options).await,
-        Command::List(options) => list::run(options).await,
-        Command::Show(options) => show::run(options).await,
-        Command::Decide(options) => decide::run(options).await,
-        Command::Purge(options) => purge::run(options).await,
-        Command::Report(options) => report::run(options).await,
-        Command::Erase(options) => erase::run(options).await,
-        Command::Reseal(options) => reseal::run(options).await,
-        Command::Trust(options) => trust::run(options).await,
+        LedgerCommand::Init(options) => init::run(options).await,
+        LedgerCommand::List(options) => list::run(options).await,
+        LedgerCommand::Show(options) => show::run(options).await,
+        LedgerCommand::Decide(options) => decide::run(options).await,
+        LedgerCommand::Purge(options) => purge::run(options).await,
+        LedgerCommand::Report(options) => report::run(options).await,
+        LedgerCommand::Erase(options) => erase::run(options).await,
+        LedgerCommand::Reseal(options) => reseal::run(options).await,
+        LedgerCommand::Trust(options) => trust::run(options).await,
     }
 }
 
-async fn open(place: &Where) -> Result<Ledger, Stop> {
-    setup::ledger(&setup::config(place)?).await
+async fn open(place: &ConfigArgs) -> Result<Ledger, CommandError> {
+    Ok(setup::load_config(place)?.open_ledger().await?)
 }
 
 /// The one record that is named so.
-async fn find(ledger: &Ledger, id: &str) -> Result<Listed, Stop> {
+async fn find(ledger: &Ledger, id: &str) -> Result<Listed, CommandError> {
     let found = ledger.find(id).await.map_err(|error| match error {
-        LookUpError::NoName(_) => Exit::NotFound.stop(error),
-        LookUpError::Ledger(error) => setup::broken(&error),
+        LookUpError::NoName(_) => Exit::NotFound.error(error),
+        LookUpError::Ledger(error) => error.into(),
     })?;
     match found {
         Found::One(listed) => Ok(*listed),
-        Found::None => Err(Exit::NotFound.stop(format!(
+        Found::None => Err(Exit::NotFound.error(format!(
             "there is no record `{id}`: see `semel ledger list`"
         ))),
         Found::Several(count) => {
-            Err(Exit::NotFound.stop(format!("`{id}` names {count} records: give more digits")))
+            Err(Exit::NotFound.error(format!("`{id}` names {count} records: give more digits")))
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The command line of Semel: what was typed goes to the command of that name, and comes back as an exit code.
+//! The command line of Semel: runs the command of the given name, and turns its result into an exit code.
 
 mod args;
+mod common_args;
 mod doctor;
 mod exec;
 mod exit;

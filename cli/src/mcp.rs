@@ -8,26 +8,26 @@ mod options;
 mod places;
 mod serving;
 
-use crate::{exit::Stop, talk::LogStyle};
+use crate::{exit::CommandError, talk::LogStyle};
 
-pub(crate) use options::Options;
+pub(crate) use options::McpArgs;
 
 /// What else there is to do.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {
-    Install(install::Options),
+pub(crate) enum McpCommand {
+    Install(install::InstallArgs),
 }
 
-impl Options {
+impl McpArgs {
     /// How the log is to be written.
     pub(crate) fn log(&self) -> LogStyle {
         self.serve.log.unwrap_or_default()
     }
 }
 
-pub(crate) async fn run(options: Options) -> Result<(), Stop> {
+pub(crate) async fn run(options: McpArgs) -> Result<(), CommandError> {
     match options.command {
-        Some(Command::Install(options)) => install::run(&options),
+        Some(McpCommand::Install(options)) => install::run(&options),
         None => assembly::serve(options.serve.plan()?).await,
     }
 }

@@ -2,17 +2,17 @@
 
 mod inspect;
 
-use crate::exit::Stop;
+use crate::exit::CommandError;
 use clap::Subcommand;
 
 /// Looks at policies.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Inspect(inspect::Options),
+pub(crate) enum PolicyCommand {
+    Inspect(inspect::InspectArgs),
 }
 
-pub(crate) async fn run(command: Command) -> Result<(), Stop> {
+pub(crate) async fn run(command: PolicyCommand) -> Result<(), CommandError> {
     match command {
-        Command::Inspect(options) => inspect::run(options).await,
+        PolicyCommand::Inspect(options) => inspect::run(options).await,
     }
 }

@@ -1,6 +1,6 @@
 //! What people read: talk goes to stderr, data to stdout. Nothing here is fatal, but for data that nobody could read.
 
-use crate::exit::{Exit, OrStop, Stop};
+use crate::exit::{CommandError, Exit, OrExit};
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
@@ -64,23 +64,23 @@ pub(crate) fn say(message: impl fmt::Display) {
 }
 
 /// Says why the command ends, and gives its exit code.
-pub(crate) fn last_word(stop: Stop) -> u8 {
+pub(crate) fn last_word(stop: CommandError) -> u8 {
     say(&stop.message);
     stop.exit.code()
 }
 
 /// Writes data.
-pub(crate) fn data(bytes: &[u8]) -> Result<(), Stop> {
+pub(crate) fn data(bytes: &[u8]) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     stdout
         .write_all(bytes)
         .and_then(|()| stdout.flush())
         .map_err(|error| format!("cannot write to stdout: {error}"))
-        .or_stop(Exit::NoOutput)
+        .or_exit(Exit::NoOutput)
 }
 
 /// Writes a line of data.
-pub(crate) fn line(text: &str) -> Result<(), Stop> {
+pub(crate) fn line(text: &str) -> Result<(), CommandError> {
     data(format!("{text}\n").as_bytes())
 }
 

@@ -89,13 +89,14 @@
 //! `SEMEL_SECRET_FILE`, `SEMEL_CACHE` (a folder, or `off`), `SEMEL_WAIT`, `SEMEL_LEASE`. An empty one counts as unset. The
 //! last two set the defaults; what a `[[tool]]` says still counts for it.
 //!
-//! Policies are only named here: whoever sets the host up loads them.
+//! Reading a configuration opens nothing. [`Config::open_host`] and its neighbours open what it describes.
 
 mod cache;
 mod fault;
 mod gateway;
 mod keys;
 mod ledger;
+mod open;
 mod places;
 mod sealing;
 mod secret;
@@ -126,6 +127,7 @@ use toml::de::DeTable;
 pub use fault::{ConfigFault, ConfigFaults, Origin};
 pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, SERVERS_MAX, listen_address};
 pub use ledger::{LedgerPlace, ServerPlace};
+pub use open::{OpenedStore, SetupError};
 pub use places::Surroundings;
 pub use secret::SecretText;
 
@@ -144,8 +146,8 @@ pub const GLOBS_MAX: usize = 64;
 /// The longest glob, in bytes.
 pub const GLOB_BYTES_MAX: usize = 256;
 
-/// The policy of a tool that nobody named.
-pub const DEFAULT_POLICY: &str = "hints";
+/// The policy of a tool that the configuration does not name.
+pub const DEFAULT_POLICY: &str = semel_policies::HINTS;
 
 /// Where a policy comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

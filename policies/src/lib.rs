@@ -18,6 +18,18 @@ use names::NAMES;
 /// Made by the build script: every name, with its component where that was built.
 const TABLE: &[(&str, Option<&[u8]>)] = include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
+/// The boolean setting by which a policy believes the hints of a tool's server.
+pub const TRUST_SETTING: &str = "trusted";
+
+/// True for a ready-made policy that has the setting [`TRUST_SETTING`].
+#[must_use]
+pub fn takes_trust(name: &str) -> bool {
+    name == HINTS
+}
+
+/// The ready-made policy that goes by the hints of a tool's server.
+pub const HINTS: &str = "hints";
+
 /// Why there is no component for a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {

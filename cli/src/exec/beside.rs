@@ -3,9 +3,9 @@
 //! Ledger and policy are set up while the command runs already. Once it has ended and its answer is told, the observer
 //! has a moment to finish; what cannot be recorded by then is lost, and only the log tells.
 
-use super::{Options, child::Ran, conclusion::Conclusion, failed, ran};
+use super::{ExecArgs, child::Ran, conclusion::Conclusion, failed, ran};
 use crate::{
-    exit::{Exit, Stop},
+    exit::{CommandError, Exit},
     setup,
 };
 use semel::{
@@ -21,15 +21,15 @@ use super::signals::Signals;
 /// How long the command's caller waits for the observer, once the command has ended.
 const OBSERVED_WITHIN: Duration = Duration::from_secs(1);
 
-type Watching = JoinHandle<Result<(Semel, Started), Stop>>;
+type Watching = JoinHandle<Result<(Semel, Started), CommandError>>;
 
 pub(super) async fn run(
     config: Config,
     tool: ToolSetup,
     call: Call,
-    options: &Options,
+    options: &ExecArgs,
     signals: &mut Signals,
-) -> Result<u8, Stop> {
+) -> Result<u8, CommandError> {
     let ticket = Ticket::unguarded(&call);
     let (why, watching) = match tool.mode {
         ToolMode::Shadow => (
@@ -59,22 +59,28 @@ pub(super) async fn run(
 }
 
 /// Sets a host up, and has it watch the call.
-async fn watch(config: Config, tool: ToolSetup, call: Call) -> Result<(Semel, Started), Stop> {
-    let host = setup::host(&config, &tool).await?;
+async fn watch(
+    config: Config,
+    tool: ToolSetup,
+    call: Call,
+) -> Result<(Semel, Started), CommandError> {
+    let host = config
+        .open_tool_host(&setup::command_engine(&config)?, &tool)
+        .await?;
     match host.begin(call).await.map_err(|error| failed(&error))? {
         Begun::Run(started) => Ok((host, *started)),
-        Begun::Answered(_) => Err(Exit::Internal.stop("a watched call was answered")),
+        Begun::Answered(_) => Err(Exit::Internal.error("a watched call was answered")),
     }
 }
 
 /// Tells the observer what the command came to, and gives it a moment.
-async fn observe(watching: Watching, outcome: Outcome, taken: bool) -> Result<(), Stop> {
-    let late = || Exit::Ledger.stop(format!("it was not done within {OBSERVED_WITHIN:?}"));
+async fn observe(watching: Watching, outcome: Outcome, taken: bool) -> Result<(), CommandError> {
+    let late = || Exit::Ledger.error(format!("it was not done within {OBSERVED_WITHIN:?}"));
     let begun = tokio::time::Instant::now();
     let watching = tokio::time::timeout(OBSERVED_WITHIN, watching)
         .await
         .map_err(|_| late())?;
-    let (host, started) = watching.map_err(|error| Exit::Internal.stop(error))??;
+    let (host, started) = watching.map_err(|error| Exit::Internal.error(error))??;
     let (_, delivery) = started
         .finish(outcome)
         .await

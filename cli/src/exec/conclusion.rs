@@ -6,8 +6,8 @@ use super::{
     signals,
 };
 use crate::{
-    args::Output,
-    exit::{Exit, Stop},
+    common_args::OutputFormat,
+    exit::{CommandError, Exit},
     talk,
 };
 use semel::{
@@ -65,14 +65,14 @@ impl Conclusion {
     }
 
     /// Prints, says and marks what is to be printed, said and marked, and gives the exit code.
-    pub(super) async fn tell(mut self, output: Output) -> Result<u8, Stop> {
+    pub(super) async fn tell(mut self, output: OutputFormat) -> Result<u8, CommandError> {
         let is_whole = match output {
-            Output::Json => {
+            OutputFormat::Json => {
                 talk::line(&in_json(&self.answer))?;
                 self.was_written = true;
                 true
             }
-            Output::Text => self.replay()?,
+            OutputFormat::Text => self.replay()?,
         };
         self.explain();
         self.mark(is_whole).await;
@@ -82,10 +82,10 @@ impl Conclusion {
         );
         match (self.was_written, is_whole) {
             (false, _) if is_settled => {
-                Err(Exit::NoOutput.stop("the command's output could not be written to stdout"))
+                Err(Exit::NoOutput.error("the command's output could not be written to stdout"))
             }
             (_, false) => {
-                Err(Exit::NoOutput.stop("of what the command printed only the beginning is kept"))
+                Err(Exit::NoOutput.error("of what the command printed only the beginning is kept"))
             }
             _ => Ok(self.exit()),
         }
@@ -104,7 +104,7 @@ impl Conclusion {
     }
 
     /// Prints what a settled operation printed. What ran for this call was passed on as it came.
-    fn replay(&self) -> Result<bool, Stop> {
+    fn replay(&self) -> Result<bool, CommandError> {
         let Answer::Replayed {
             outcome: Some(outcome),
             ..

@@ -1,6 +1,6 @@
 //! The signals that end a command.
 
-use crate::exit::{Exit, OrStop, Stop};
+use crate::exit::{CommandError, Exit, OrExit};
 use tokio::signal::unix::{self, SignalKind};
 
 /// What listens to SIGINT, SIGTERM and SIGHUP.
@@ -12,11 +12,11 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Listens from now on; the signals end this process no more.
-    pub(super) fn listen() -> Result<Self, Stop> {
+    pub(super) fn listen() -> Result<Self, CommandError> {
         let listen = |kind| {
             unix::signal(kind)
                 .map_err(|error| format!("cannot listen to signals: {error}"))
-                .or_stop(Exit::Internal)
+                .or_exit(Exit::Internal)
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

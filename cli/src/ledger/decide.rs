@@ -1,9 +1,9 @@
 //! `semel ledger decide`
 
 use crate::{
-    args::Where,
-    exit::{Exit, OrStop, Stop},
-    setup, talk,
+    common_args::ConfigArgs,
+    exit::{CommandError, Exit, OrExit},
+    talk,
 };
 use clap::ValueEnum;
 use semel::{
@@ -22,7 +22,7 @@ const HANDLES_MAX: usize = 64;
 ///
 /// Look at the system behind the tool first: the decision stands, and every repeat is answered by it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct DecideArgs {
     /// The key that an answer or `list` shows, or at least its first 8 digits
     #[arg(value_name = "ID")]
     id: String,
@@ -45,7 +45,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,7 +60,7 @@ enum Word {
     Undone,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
+pub(super) async fn run(options: DecideArgs) -> Result<(), CommandError> {
     let decision = decision(&options)?;
     let person = Person {
         who: text("--who", &options.who)?,
@@ -75,24 +75,21 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
             .map_or(0, |last| last.fence.number)
     });
     let decided = ledger.decide(listed.key, shown, person, decision).await;
-    decided.map_err(|error| setup::broken(&error))?;
-    let now = ledger
-        .read(listed.key)
-        .await
-        .map_err(|error| setup::broken(&error))?;
+    decided?;
+    let now = ledger.read(listed.key).await?;
     let state = now.map_or("removed", |listed| listed.record.state.label().word());
     talk::line(&format!("{}\t{state}", listed.downstream))
 }
 
-fn decision(options: &Options) -> Result<Decision, Stop> {
+fn decision(options: &DecideArgs) -> Result<Decision, CommandError> {
     let of_landed = options.outcome.is_some() || !options.handle.is_empty();
     if of_landed && options.decision != Word::Landed {
-        return Err(Exit::Usage.stop(
+        return Err(Exit::Usage.error(
             "`--outcome` and `--handle` say what landed: leave them out, or decide `landed`",
         ));
     }
     if options.handle.len() > HANDLES_MAX {
-        return Err(Exit::Usage.stop(format!("more than {HANDLES_MAX} handles: name fewer")));
+        return Err(Exit::Usage.error(format!("more than {HANDLES_MAX} handles: name fewer")));
     }
     Ok(match options.decision {
         Word::Landed => Decision::Landed {
@@ -109,19 +106,19 @@ fn decision(options: &Options) -> Result<Decision, Stop> {
     })
 }
 
-fn outcome(written: &str) -> Result<KeptOutcome, Stop> {
+fn outcome(written: &str) -> Result<KeptOutcome, CommandError> {
     let value = json::parse(written, &JsonLimits::default());
     let value = value
         .map_err(|fault| format!("the outcome cannot be used: {fault}"))
-        .or_stop(Exit::Refused)?;
+        .or_exit(Exit::Refused)?;
     Ok(KeptOutcome::Whole(Outcome::Returned(value)))
 }
 
-pub(super) fn text(option: &str, written: &str) -> Result<String, Stop> {
+pub(super) fn text(option: &str, written: &str) -> Result<String, CommandError> {
     let text = written.trim();
     if text.is_empty() || text.len() > TEXT_BYTES_MAX || text.contains(char::is_control) {
         let message = format!("`{option}` takes one line of 1 to {TEXT_BYTES_MAX} bytes");
-        return Err(Exit::Usage.stop(message));
+        return Err(Exit::Usage.error(message));
     }
     Ok(text.to_owned())
 }

@@ -1,9 +1,9 @@
 //! `semel ledger erase`
 
 use crate::{
-    args::Where,
-    exit::{Exit, OrStop, Stop},
-    setup, talk,
+    common_args::ConfigArgs,
+    exit::{CommandError, Exit, OrExit},
+    talk,
 };
 use semel::{
     model::Tenant,
@@ -17,7 +17,7 @@ use semel::{
 /// undoable by a handle no longer is. What is running, in doubt or held is left: decide it first. Prints how many
 /// operations it is about. Backups of the file are yours to erase.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct EraseArgs {
     /// Whose
     #[arg(long, value_name = "NAME")]
     tenant: String,
@@ -28,27 +28,21 @@ pub(crate) struct Options {
     #[arg(long, requires = "yes")]
     with_records: bool,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
-    let tenant = Tenant::new(&options.tenant).or_stop(Exit::Refused)?;
+pub(super) async fn run(options: EraseArgs) -> Result<(), CommandError> {
+    let tenant = Tenant::new(&options.tenant).or_exit(Exit::Refused)?;
     let ledger = super::open(&options.place).await?;
     if options.yes {
-        ledger
-            .sweep()
-            .await
-            .map_err(|error| setup::broken(&error))?;
+        ledger.sweep().await?;
     }
     let how = match (options.yes, options.with_records) {
         (false, _) => Erasing::Nothing,
         (true, false) => Erasing::Words,
         (true, true) => Erasing::Records,
     };
-    let erased = ledger
-        .erase(&tenant, how)
-        .await
-        .map_err(|error| setup::broken(&error))?;
+    let erased = ledger.erase(&tenant, how).await?;
     tell(&tenant, how, &erased);
     talk::line(&erased.operations.to_string())
 }

@@ -1,12 +1,11 @@
 //! `semel ledger init`
 
 use crate::{
-    args::Where,
-    exit::{Exit, OrStop, Stop},
-    setup::{self, Bare},
-    talk,
+    common_args::ConfigArgs,
+    exit::{CommandError, Exit, OrExit},
+    setup, talk,
 };
-use semel_config::{Config, LedgerPlace, ServerPlace};
+use semel_config::{Config, LedgerPlace, OpenedStore, ServerPlace};
 use semel_postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetUp};
 use semel_redis::{RedisSetUp, RedisStore};
 
@@ -15,7 +14,7 @@ use semel_redis::{RedisSetUp, RedisStore};
 /// It may be run as often as one likes, by a user who may make tables. Hosts need no such right: give `--grant-to` the
 /// user as whom they connect. A ledger in a file needs no such step.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct InitArgs {
     /// Divide the table of a PostgreSQL ledger into so many parts, by hash of the key; only when it is made
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
     partitions: Option<u32>,
@@ -27,11 +26,11 @@ pub(crate) struct Options {
     #[arg(long)]
     renew: bool,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
-    let config = setup::config(&options.place)?;
+pub(super) async fn run(options: InitArgs) -> Result<(), CommandError> {
+    let config = setup::load_config(&options.place)?;
     let came_to = match &config.ledger {
         LedgerPlace::Postgres(place) => postgres(place, options).await?,
         LedgerPlace::Redis(place) => redis(place, &options).await?,
@@ -40,17 +39,17 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
     talk::line(&format!("{}: {came_to}", config.ledger))
 }
 
-async fn postgres(place: &ServerPlace, options: Options) -> Result<String, Stop> {
+async fn postgres(place: &ServerPlace, options: InitArgs) -> Result<String, CommandError> {
     if options.renew {
-        return Err(Exit::Usage.stop("`--renew` is for a ledger in Redis: leave it out"));
+        return Err(Exit::Usage.error("`--renew` is for a ledger in Redis: leave it out"));
     }
     let setup = PostgresSetup {
         partitions: options.partitions,
         grant_to: options.grant_to,
     };
-    let set_up = PostgresStore::set_up(&setup::server(place), &setup)
+    let set_up = PostgresStore::set_up(&place.to_server(), &setup)
         .await
-        .or_stop(Exit::Ledger)?;
+        .or_exit(Exit::Ledger)?;
     Ok(match set_up {
         SetUp::Made => "the ledger is made",
         SetUp::Updated => "the ledger is brought up to date",
@@ -59,15 +58,15 @@ async fn postgres(place: &ServerPlace, options: Options) -> Result<String, Stop>
     .to_owned())
 }
 
-async fn redis(place: &ServerPlace, options: &Options) -> Result<String, Stop> {
+async fn redis(place: &ServerPlace, options: &InitArgs) -> Result<String, CommandError> {
     without_options_of_postgres(options)?;
-    let server = setup::server(place);
+    let server = place.to_server();
     let set_up = if options.renew {
         RedisStore::renew(&server).await
     } else {
         RedisStore::set_up(&server).await
     };
-    Ok(match set_up.or_stop(Exit::Ledger)? {
+    Ok(match set_up.or_exit(Exit::Ledger)? {
         RedisSetUp::Made => "the ledger is made".to_owned(),
         RedisSetUp::Found => "the ledger is there already".to_owned(),
         RedisSetUp::Renewed { lost } => {
@@ -77,20 +76,21 @@ async fn redis(place: &ServerPlace, options: &Options) -> Result<String, Stop> {
 }
 
 /// Whoever opens such a ledger makes it.
-async fn local(config: &Config, options: &Options) -> Result<String, Stop> {
+async fn local(config: &Config, options: &InitArgs) -> Result<String, CommandError> {
     without_options_of_postgres(options)?;
     if options.renew {
-        return Err(Exit::Usage.stop("`--renew` is for a ledger in Redis: leave it out"));
+        return Err(Exit::Usage.error("`--renew` is for a ledger in Redis: leave it out"));
     }
-    Bare::open(config)
+    OpenedStore::open(&config.ledger)
         .await
         .map(|_| "the ledger is there".to_owned())
+        .map_err(Into::into)
 }
 
-fn without_options_of_postgres(options: &Options) -> Result<(), Stop> {
+fn without_options_of_postgres(options: &InitArgs) -> Result<(), CommandError> {
     if options.partitions.is_none() && options.grant_to.is_empty() {
         return Ok(());
     }
     Err(Exit::Usage
-        .stop("`--partitions` and `--grant-to` are for a ledger in PostgreSQL: leave them out"))
+        .error("`--partitions` and `--grant-to` are for a ledger in PostgreSQL: leave them out"))
 }

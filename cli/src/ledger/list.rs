@@ -2,9 +2,9 @@
 
 use super::summary;
 use crate::{
-    args::{Output, Where},
-    exit::{Exit, OrStop, Stop},
-    setup, table, talk,
+    common_args::{ConfigArgs, OutputFormat},
+    exit::{CommandError, Exit, OrExit},
+    table, talk,
 };
 use semel::{ledger::StateLabel, model::Tenant, runtime::Listed};
 use serde_json::Value;
@@ -17,7 +17,7 @@ const NAME_CHARS_SHOWN: usize = 40;
 /// On a terminal a table, elsewhere one line each: key, state, operation, tenant, generation, attempts, since, why,
 /// separated by tabs.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ListArgs {
     /// Only those of this tenant
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
@@ -28,10 +28,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
     /// How it is printed
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
 fn state(word: &str) -> Result<StateLabel, String> {
@@ -49,23 +49,23 @@ fn state(word: &str) -> Result<StateLabel, String> {
         })
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
+pub(super) async fn run(options: ListArgs) -> Result<(), CommandError> {
     let tenant = options
         .tenant
         .map(Tenant::new)
         .transpose()
-        .or_stop(Exit::Refused)?;
+        .or_exit(Exit::Refused)?;
     let ledger = super::open(&options.place).await?;
     let listed = ledger
         .list(tenant.as_ref(), &options.state, options.limit)
         .await;
-    let mut listed = listed.map_err(|error| setup::broken(&error))?;
+    let mut listed = listed?;
     listed.sort_by_key(|listed| listed.created.wall_ms);
     match options.output {
-        Output::Json => {
+        OutputFormat::Json => {
             talk::line(&Value::Array(listed.iter().map(summary::in_json).collect()).to_string())
         }
-        Output::Text => {
+        OutputFormat::Text => {
             let rows: Vec<_> = listed.iter().map(row).collect();
             let heading = [
                 "key",

@@ -1,13 +1,13 @@
 //! `semel ledger purge`
 
-use crate::{args::Where, exit::Stop, setup, talk};
+use crate::{common_args::ConfigArgs, exit::CommandError, talk};
 use std::time::Duration;
 
 /// Removes what is past its end, and marks as in doubt what nobody holds any more.
 ///
 /// What is running, in doubt or held never ends by itself, and is never removed. Prints how many records were removed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct PurgeArgs {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     limit: usize,
@@ -17,15 +17,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     forget_outcomes_after: Option<Duration>,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
+pub(super) async fn run(options: PurgeArgs) -> Result<(), CommandError> {
     let ledger = super::open(&options.place).await?;
-    let swept = ledger
-        .sweep()
-        .await
-        .map_err(|error| setup::broken(&error))?;
+    let swept = ledger.sweep().await?;
     if swept.expired > 0 {
         talk::say(format_args!(
             "{} operations are in doubt, because nobody holds them any more",
@@ -33,15 +30,9 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
         ));
     }
     if let Some(older_than) = options.forget_outcomes_after {
-        let forgotten = ledger
-            .forget_outcomes(older_than)
-            .await
-            .map_err(|error| setup::broken(&error))?;
+        let forgotten = ledger.forget_outcomes(older_than).await?;
         talk::say(format_args!("{forgotten} outcomes are forgotten"));
     }
-    let removed = ledger
-        .purge(options.limit)
-        .await
-        .map_err(|error| setup::broken(&error))?;
+    let removed = ledger.purge(options.limit).await?;
     talk::line(&removed.to_string())
 }

@@ -1,9 +1,9 @@
 //! `semel ledger report`
 
 use crate::{
-    args::{Output, Where},
-    exit::Stop,
-    setup, table, talk,
+    common_args::{ConfigArgs, OutputFormat},
+    exit::CommandError,
+    table, talk,
 };
 use semel::{ledger::Tally, model::rfc3339};
 use serde_json::{Value, json};
@@ -18,28 +18,25 @@ const NAME_CHARS_SHOWN: usize = 40;
 /// `semel ledger show` tells more of a key. Elsewhere than on a terminal columns are separated by tabs, and the tables by
 /// an empty line. Counts are kept for 90 days.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ReportArgs {
     /// Of so long ago at the most, such as 7d; the day (in UTC) in which it begins counts as a whole
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = humantime::parse_duration)]
     since: Duration,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
     /// How it is printed
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
+pub(super) async fn run(options: ReportArgs) -> Result<(), CommandError> {
     let ledger = super::open(&options.place).await?;
-    let tallies = ledger
-        .report(options.since)
-        .await
-        .map_err(|error| setup::broken(&error))?;
+    let tallies = ledger.report(options.since).await?;
     match options.output {
-        Output::Json => {
+        OutputFormat::Json => {
             talk::line(&Value::Array(tallies.iter().map(in_json).collect()).to_string())
         }
-        Output::Text => {
+        OutputFormat::Text => {
             talk::say(summary(&tallies));
             talk::data(in_text(&tallies, table::render, table::render).as_bytes())
         }

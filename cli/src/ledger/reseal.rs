@@ -1,8 +1,8 @@
 //! `semel ledger reseal`
 
 use crate::{
-    args::Where,
-    exit::{Exit, OrStop, Stop},
+    common_args::ConfigArgs,
+    exit::{CommandError, Exit, OrExit},
     setup, talk,
 };
 use semel::store::Resealed;
@@ -15,17 +15,17 @@ const ROUNDS_MAX: u32 = 10;
 /// Callers go on meanwhile. Once it ends with 0 and every host seals under the current key, an older key can be dropped.
 /// Prints how many records it sealed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ResealArgs {
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
-    let config = setup::config(&options.place)?;
-    let store = setup::sealing(&config).await?;
+pub(super) async fn run(options: ResealArgs) -> Result<(), CommandError> {
+    let config = setup::load_config(&options.place)?;
+    let store = config.open_sealing_store().await?;
     let store = store
         .ok_or("no sealing key is set up: name one in `[sealing]`")
-        .or_stop(Exit::Config)?;
+        .or_exit(Exit::Config)?;
     let mut resealed = 0;
     for _ in 0..ROUNDS_MAX {
         let round = round(&store).await?;
@@ -36,15 +36,16 @@ pub(super) async fn run(options: Options) -> Result<(), Stop> {
         }
     }
     talk::line(&resealed.to_string())?;
-    Err(Exit::Running
-        .stop("others write under another key, or a clock went back: see to that, and do it again"))
+    Err(Exit::Running.error(
+        "others write under another key, or a clock went back: see to that, and do it again",
+    ))
 }
 
 /// Once through the whole ledger.
-async fn round(store: &semel::store::SealingStore) -> Result<Resealed, Stop> {
+async fn round(store: &semel::store::SealingStore) -> Result<Resealed, CommandError> {
     let mut sum = Resealed::default();
     loop {
-        let page = store.reseal(sum.next).await.or_stop(Exit::Ledger)?;
+        let page = store.reseal(sum.next).await.or_exit(Exit::Ledger)?;
         sum.resealed += page.resealed;
         sum.left += page.left;
         sum.damaged += page.damaged;
@@ -58,7 +59,7 @@ async fn round(store: &semel::store::SealingStore) -> Result<Resealed, Stop> {
     }
 }
 
-fn whole(round: &Resealed) -> Result<(), Stop> {
+fn whole(round: &Resealed) -> Result<(), CommandError> {
     for (id, count) in &round.no_key {
         talk::say(format_args!(
             "{count} records are sealed under the key `{id}`, which is not set up here"
@@ -73,5 +74,5 @@ fn whole(round: &Resealed) -> Result<(), Stop> {
     if round.no_key.is_empty() && round.damaged == 0 {
         return Ok(());
     }
-    Err(Exit::Config.stop("some records were left as they are: no key may be dropped yet"))
+    Err(Exit::Config.error("some records were left as they are: no key may be dropped yet"))
 }

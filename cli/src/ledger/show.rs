@@ -2,8 +2,8 @@
 
 use super::summary;
 use crate::{
-    args::{Output, Where},
-    exit::Stop,
+    common_args::{ConfigArgs, OutputFormat},
+    exit::CommandError,
     talk,
 };
 use semel::runtime::Listed;
@@ -12,23 +12,23 @@ const CHARS_SHOWN: usize = 400;
 
 /// Shows all that is recorded of one operation.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ShowArgs {
     /// The key that an answer or `list` shows, or at least its first 8 digits
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
     /// How it is printed
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
+pub(super) async fn run(options: ShowArgs) -> Result<(), CommandError> {
     let ledger = super::open(&options.place).await?;
     let listed = super::find(&ledger, &options.id).await?;
     match options.output {
-        Output::Json => talk::line(&summary::in_json(&listed).to_string()),
-        Output::Text => talk::data(in_text(&listed).as_bytes()),
+        OutputFormat::Json => talk::line(&summary::in_json(&listed).to_string()),
+        OutputFormat::Text => talk::data(in_text(&listed).as_bytes()),
     }
 }
 

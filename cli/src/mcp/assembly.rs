@@ -6,7 +6,7 @@ use super::{
     serving::{self, Serving},
 };
 use crate::{
-    exit::{Exit, OrStop, Stop},
+    exit::{CommandError, Exit, OrExit},
     setup,
 };
 use semel::store::Store;
@@ -28,10 +28,10 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// Serves what is planned, until it ends.
-pub(super) async fn serve(plan: Plan) -> Result<(), Stop> {
+pub(super) async fn serve(plan: Plan) -> Result<(), CommandError> {
     let metrics = Arc::new(Metrics::default());
     let store: Arc<dyn Store> = Arc::new(TimedStore::new(
-        setup::store(&plan.config).await?,
+        plan.config.open_store().await?,
         Arc::clone(&metrics),
     ));
     let open = Arc::downgrade(&store);
@@ -40,7 +40,11 @@ pub(super) async fn serve(plan: Plan) -> Result<(), Stop> {
     served
 }
 
-async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Result<(), Stop> {
+async fn serve_over(
+    plan: Plan,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+) -> Result<(), CommandError> {
     // Who may not listen there should hear it before anything starts.
     let access = plan
         .listen
@@ -71,7 +75,7 @@ async fn serve_over(plan: Plan, store: Arc<dyn Store>, metrics: Arc<Metrics>) ->
     }
 }
 
-fn access(plan: &Plan, address: SocketAddr) -> Result<Authenticator, Stop> {
+fn access(plan: &Plan, address: SocketAddr) -> Result<Authenticator, CommandError> {
     let setup = &plan.config.mcp;
     let terms = AccessSettings {
         token: setup
@@ -84,7 +88,7 @@ fn access(plan: &Plan, address: SocketAddr) -> Result<Authenticator, Stop> {
         run_header: setup.run_header.clone(),
     };
     Authenticator::for_address(address, terms, plan.tenant.clone(), plan.run.clone())
-        .or_stop(Exit::Config)
+        .or_exit(Exit::Config)
 }
 
 /// The layers over all servers.
@@ -93,18 +97,19 @@ async fn connect(
     store: &Arc<dyn Store>,
     metrics: &Arc<Metrics>,
     given_up: &CancellationToken,
-) -> Result<Arc<dyn Connector>, Stop> {
+) -> Result<Arc<dyn Connector>, CommandError> {
     let probes = Arc::new(
         ToolProber::default().with_allowed_tools(plan.config.mcp.probe_tools.iter().cloned()),
     );
-    let engine = setup::lasting_engine(plan.config.cache.as_deref(), Arc::clone(metrics))?;
-    let semel = setup::host_of_all(
-        &plan.config,
-        &engine,
-        Arc::clone(store),
-        Arc::<ToolProber>::clone(&probes),
-    )
-    .await?;
+    let engine = setup::server_engine(&plan.config, Arc::clone(metrics))?;
+    let semel = plan
+        .config
+        .open_host(
+            &engine,
+            Arc::clone(store),
+            Arc::<ToolProber>::clone(&probes),
+        )
+        .await?;
     let config = Arc::new(plan.config.clone());
     let is_alone = plan.servers.len() == 1;
     let mut towers = Vec::new();
@@ -135,7 +140,7 @@ async fn connect(
     }
 }
 
-fn place(server: &McpServer) -> Result<ServerLocation, Stop> {
+fn place(server: &McpServer) -> Result<ServerLocation, CommandError> {
     match &server.place {
         McpPlace::Command(words) => Ok(ServerLocation::Command(
             words.iter().map(Into::into).collect(),
@@ -145,7 +150,7 @@ fn place(server: &McpServer) -> Result<ServerLocation, Stop> {
                 |(name, value): &(String, SecretText)| (name.clone(), value.reveal().to_owned());
             let headers: Vec<_> = server.headers.iter().map(revealed).collect();
             Ok(ServerLocation::Endpoint(Arc::new(
-                ServerEndpoint::new(url, &headers).or_stop(Exit::Config)?,
+                ServerEndpoint::new(url, &headers).or_exit(Exit::Config)?,
             )))
         }
     }

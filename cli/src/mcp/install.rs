@@ -2,7 +2,7 @@
 
 use super::clients::{Change, Changed, Client, changed};
 use crate::{
-    exit::{Exit, OrStop, Stop},
+    exit::{CommandError, Exit, OrExit},
     talk,
 };
 use similar::TextDiff;
@@ -23,7 +23,7 @@ const BACKUP: &str = "before-semel";
 /// Shows what would change; with `--yes` it is written, after a backup. Comments and layout stay, and what is guarded already
 /// is left as it is. Endpoints are not changed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct InstallArgs {
     /// Whose configuration
     #[arg(long, value_name = "CLIENT")]
     client: Client,
@@ -41,13 +41,13 @@ pub(crate) struct Options {
     undo: bool,
 }
 
-pub(super) fn run(options: &Options) -> Result<(), Stop> {
+pub(super) fn run(options: &InstallArgs) -> Result<(), CommandError> {
     let path = path(options)?;
     let shown = path.display();
     let before = read(&path).map_err(|error| {
         format!("`{shown}` cannot be read ({error}): name another with `--config`")
     });
-    let before = before.or_stop(Exit::NotFound)?;
+    let before = before.or_exit(Exit::NotFound)?;
     let program = program()?;
     let change = if options.undo {
         Change::Unwrap
@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let after = changed(&before, options.client, options.server.as_deref(), change);
     let Changed { text, told } = after
         .map_err(|problem| format!("`{shown}`: {problem}"))
-        .or_stop(Exit::Config)?;
+        .or_exit(Exit::Config)?;
     for told in told {
         talk::say(format_args!("`{}` {}", told.server, told.what));
     }
@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let backup = write(&path, &before, &text);
     let backup = backup
         .map_err(|error| format!("`{shown}` is as it was: {error}"))
-        .or_stop(Exit::NoOutput)?;
+        .or_exit(Exit::NoOutput)?;
     talk::say(format_args!(
         "written; as it was it lies in `{}`: start the client anew",
         backup.display()
@@ -84,7 +84,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     Ok(())
 }
 
-fn path(options: &Options) -> Result<PathBuf, Stop> {
+fn path(options: &InstallArgs) -> Result<PathBuf, CommandError> {
     let place = || {
         let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
         let folder = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
@@ -93,19 +93,19 @@ fn path(options: &Options) -> Result<PathBuf, Stop> {
     let path = options.config.clone().or_else(place);
     let path = path
         .ok_or("`HOME` names no folder: name the configuration with `--config`")
-        .or_stop(Exit::NotFound)?;
+        .or_exit(Exit::NotFound)?;
     // What a link points to is written, and the link stays.
     Ok(path.canonicalize().unwrap_or(path))
 }
 
 /// This program as clients can start it, who know no search path.
-fn program() -> Result<String, Stop> {
+fn program() -> Result<String, CommandError> {
     let program = env::current_exe()
         .map_err(|error| format!("cannot find this program ({error})"))
-        .or_stop(Exit::Internal)?;
+        .or_exit(Exit::Internal)?;
     let text = program.into_os_string().into_string();
     text.map_err(|path| format!("the path of this program, `{}`, is no text", path.display()))
-        .or_stop(Exit::Internal)
+        .or_exit(Exit::Internal)
 }
 
 fn read(path: &Path) -> io::Result<String> {

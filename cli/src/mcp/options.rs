@@ -1,8 +1,8 @@
 //! What was typed and what is configured, put together: which servers, for whom, and where clients come in.
 
 use crate::{
-    args::Where,
-    exit::{Exit, OrStop, Stop},
+    common_args::ConfigArgs,
+    exit::{CommandError, Exit, OrExit},
     mcp::name,
     setup,
     talk::LogStyle,
@@ -18,9 +18,9 @@ use std::net::SocketAddr;
 /// command or `--upstream`, the servers are those of `[[mcp.server]]` in the configuration.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Options {
+pub(crate) struct McpArgs {
     #[command(subcommand)]
-    pub(super) command: Option<super::Command>,
+    pub(super) command: Option<super::McpCommand>,
     #[command(flatten)]
     pub(super) serve: Serve,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ID")]
     run: Option<String>,
     #[command(flatten)]
-    place: Where,
+    place: ConfigArgs,
     /// The server's command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     words: Vec<String>,
@@ -77,20 +77,20 @@ pub(super) struct Plan {
 }
 
 impl Serve {
-    pub(super) fn plan(self) -> Result<Plan, Stop> {
-        let config = setup::config(&self.place)?;
+    pub(super) fn plan(self) -> Result<Plan, CommandError> {
+        let config = setup::load_config(&self.place)?;
         let tenant = self
             .tenant
             .as_ref()
             .map(Tenant::new)
             .transpose()
-            .or_stop(Exit::Refused)?;
+            .or_exit(Exit::Refused)?;
         let run = self
             .run
             .as_ref()
             .map(Run::new)
             .transpose()
-            .or_stop(Exit::Refused)?;
+            .or_exit(Exit::Refused)?;
         let listen = self.listen(&config.mcp)?;
         let trust_hints = self.trust_hints.map(|answer| answer == YesNo::Yes);
         let mut servers = match self.typed_place()? {
@@ -112,12 +112,12 @@ impl Serve {
         })
     }
 
-    fn typed_place(&self) -> Result<Option<McpPlace>, Stop> {
+    fn typed_place(&self) -> Result<Option<McpPlace>, CommandError> {
         match &self.upstream {
             Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
                 Ok(Some(McpPlace::Url(url.clone())))
             }
-            Some(url) => Err(Exit::Usage.stop(format!(
+            Some(url) => Err(Exit::Usage.error(format!(
                 "`{url}` is no endpoint: write `https://` and its name"
             ))),
             None if self.words.is_empty() => Ok(None),
@@ -126,14 +126,14 @@ impl Serve {
     }
 
     /// A server that was typed is one client's; the configured ones are served where the configuration says.
-    fn listen(&self, setup: &McpSetup) -> Result<Option<SocketAddr>, Stop> {
+    fn listen(&self, setup: &McpSetup) -> Result<Option<SocketAddr>, CommandError> {
         let is_typed = self.upstream.is_some() || !self.words.is_empty();
         match self.listen.as_deref() {
             None if is_typed => Ok(None),
             None => Ok(setup.listen),
             Some("stdio") => Ok(None),
             Some(text) => listen_address(text).map(Some).ok_or_else(|| {
-                Exit::Usage.stop(format!(
+                Exit::Usage.error(format!(
                     "`{text}` is no address: write `stdio`, or one such as 127.0.0.1:8080"
                 ))
             }),
@@ -141,11 +141,11 @@ impl Serve {
     }
 }
 
-fn configured(config: &Config, name: Option<&str>) -> Result<Vec<McpServer>, Stop> {
+fn configured(config: &Config, name: Option<&str>) -> Result<Vec<McpServer>, CommandError> {
     let servers = &config.mcp.servers;
     if servers.is_empty() {
         let cure = "write its command after `--`, its URL after `--upstream`, or a `[[mcp.server]]` into the configuration";
-        return Err(Exit::Usage.stop(format!("no server is named: {cure}")));
+        return Err(Exit::Usage.error(format!("no server is named: {cure}")));
     }
     let Some(name) = name else {
         return Ok(servers.clone());
@@ -163,7 +163,7 @@ fn configured(config: &Config, name: Option<&str>) -> Result<Vec<McpServer>, Sto
             .iter()
             .map(|server| format!("`{}`", server.name))
             .collect();
-        Exit::NotFound.stop(format!(
+        Exit::NotFound.error(format!(
             "no server `{name}` is configured: use one of {}",
             known.join(", ")
         ))

@@ -4,12 +4,12 @@
 //! place is refused then.
 
 use super::options::Plan;
-use crate::exit::{Exit, Stop};
+use crate::exit::{CommandError, Exit};
 use semel::model::ToolMode;
 use semel_config::{McpPlace, McpServer, PolicySource, ToolSetup};
 
 /// Refuses a plan in which a tool's key goes into a header, and all servers that may have the tool are commands.
-pub(super) fn check(plan: &Plan) -> Result<(), Stop> {
+pub(super) fn check(plan: &Plan) -> Result<(), CommandError> {
     let rules = plan
         .config
         .rules
@@ -20,7 +20,11 @@ pub(super) fn check(plan: &Plan) -> Result<(), Stop> {
     all.try_for_each(|(patterns, setup)| check_one(patterns, setup, &plan.servers))
 }
 
-fn check_one(patterns: &[String], setup: &ToolSetup, servers: &[McpServer]) -> Result<(), Stop> {
+fn check_one(
+    patterns: &[String],
+    setup: &ToolSetup,
+    servers: &[McpServer],
+) -> Result<(), CommandError> {
     let Some(header) = header(setup) else {
         return Ok(());
     };
@@ -69,7 +73,7 @@ fn may_begin(glob: &str, prefix: &str) -> bool {
     }
 }
 
-fn nowhere(setup: &ToolSetup, header: &str, server: &McpServer) -> Stop {
+fn nowhere(setup: &ToolSetup, header: &str, server: &McpServer) -> CommandError {
     let place = setup
         .defined_at
         .as_ref()
@@ -80,7 +84,7 @@ fn nowhere(setup: &ToolSetup, header: &str, server: &McpServer) -> Stop {
         }
         _ => "`target = { metadata = \"dev.example/key\", … }`, or `argument`",
     };
-    Exit::Config.stop(format!(
+    Exit::Config.error(format!(
         "{place}the policy puts its key into the header `{header}`, and what is sent to `{}`, which is a command, has no \
          headers: say in its `settings` where else the key goes, such as {cure}",
         server.name

@@ -4,7 +4,7 @@
 //! may take long begins when stdin ends, and after a signal only as much is waited for as leaves time to say in the ledger
 //! that a call is in doubt.
 
-use crate::exit::{Exit, OrStop, Stop};
+use crate::exit::{CommandError, Exit, OrExit};
 use semel::store::Store;
 use semel_mcp::{
     front::{http::HttpServer, std_streams, stdio},
@@ -46,23 +46,23 @@ impl Serving {
         connect: Arc<dyn Connector>,
         given_up: CancellationToken,
         shutdown_within: Duration,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, CommandError> {
         Ok(Self {
             connect,
             given_up,
             shutdown_within,
-            signals: Signals::heard().or_stop(Exit::Internal)?,
+            signals: Signals::heard().or_exit(Exit::Internal)?,
         })
     }
 
     /// Serves one client over the standard streams.
-    pub(super) async fn over_stdio(mut self, caller: CallerIdentity) -> Result<(), Stop> {
+    pub(super) async fn over_stdio(mut self, caller: CallerIdentity) -> Result<(), CommandError> {
         let client = stdio::line_client(std_streams::stdout());
         let upstream = self
             .connect
             .connect(Arc::clone(&client))
             .await
-            .or_stop(Exit::NotFound)?;
+            .or_exit(Exit::NotFound)?;
         let served =
             stdio::serve_client(std_streams::stdin(), client, caller, Arc::clone(&upstream));
         // Where the runtime has its threads: whatever this one hands on would have to wake another first.
@@ -81,11 +81,11 @@ impl Serving {
         http: HttpServer,
         address: SocketAddr,
         health: Arc<HealthCheck>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), CommandError> {
         let listener = TcpListener::bind(address).await;
         let listener = listener
             .map_err(|error| format!("cannot listen on {address}: {error}"))
-            .or_stop(Exit::NotFound)?;
+            .or_exit(Exit::NotFound)?;
         let bound = listener.local_addr().unwrap_or(address);
         crate::talk::say(format_args!("serving MCP at http://{bound}/mcp"));
         let stop = CancellationToken::new();

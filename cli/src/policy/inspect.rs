@@ -1,21 +1,21 @@
 //! `semel policy inspect`
 
 use crate::{
-    args::Output,
-    exit::{Exit, OrStop, Stop},
+    common_args::OutputFormat,
+    exit::{CommandError, Exit, OrExit},
     setup, talk,
 };
 use semel::{
     engine::{Limits, PolicyInspection},
     model::PolicyDescription,
 };
-use semel_config::PolicySource;
+use semel_config::{PolicySource, SetupError};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Tells what a policy is: its name, what it imports, its settings, and the limits it runs within.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct InspectArgs {
     /// A component's file, or the name of a ready-made policy
     #[arg(value_name = "FILE|NAME")]
     policy: String,
@@ -24,27 +24,33 @@ pub(crate) struct Options {
     settings: Option<String>,
     /// How it is printed
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    output: Output,
+    output: OutputFormat,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), Stop> {
+pub(super) async fn run(options: InspectArgs) -> Result<(), CommandError> {
     let source = source(options.policy);
-    let engine = setup::engine(None)?;
-    let component = setup::component(&source, engine.limits().load.component_bytes)?;
-    let refused = |fault| Exit::Config.stop(setup::unusable(&source, &fault));
+    let engine = setup::uncached_engine()?;
+    let component = source.read_component(engine.limits().load.component_bytes)?;
+    let refused = |fault| SetupError::Policy {
+        defined_at: None,
+        policy: source.clone(),
+        source: fault,
+    };
     let (description, inspection) = engine.inspect(&component).await.map_err(refused)?;
     if let Some(settings) = options.settings {
         let settings = semel::json::parse(&settings, &semel::json::JsonLimits::default());
         let settings = settings
             .map_err(|fault| format!("`--settings` cannot be used: {fault}"))
-            .or_stop(Exit::Usage)?;
+            .or_exit(Exit::Usage)?;
         engine.load(&component, settings).await.map_err(refused)?;
     }
     match options.output {
-        Output::Json => {
+        OutputFormat::Json => {
             talk::line(&in_json(&description, &inspection, engine.limits()).to_string())
         }
-        Output::Text => talk::data(in_text(&description, &inspection, engine.limits()).as_bytes()),
+        OutputFormat::Text => {
+            talk::data(in_text(&description, &inspection, engine.limits()).as_bytes())
+        }
     }
 }
 
