@@ -47,7 +47,8 @@ fn command_limits() -> Limits {
 fn build_command_engine(builder: EngineBuilder) -> Result<Engine, CommandError> {
     builder
         .compiler(child_compiler()?)
-        .build().or_exit(Exit::Internal)
+        .build()
+        .or_exit(Exit::Internal)
 }
 
 /// Builds an engine for a program that goes on, and measures its decisions.

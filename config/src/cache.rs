@@ -1,9 +1,10 @@
 //! Where compiled policies are kept between runs.
 
 use super::{
-    fault::Origin,
+    error::Origin,
     places::Surroundings,
-    section::{self, At, Mistakes, Section},
+    reference::table,
+    section::{self, Located, MistakeList, Section},
 };
 use std::path::{Path, PathBuf};
 
@@ -15,13 +16,13 @@ pub(super) fn read(
     section: Option<&Section<'_>>,
     folder: &Path,
     around: &Surroundings,
-    mistakes: &Mistakes<'_>,
+    mistakes: &MistakeList<'_>,
 ) -> Option<PathBuf> {
     let is_enabled = section
-        .and_then(|section| section.flag("enabled"))
+        .and_then(|section| section.flag(&table::CACHE_ENABLED))
         .unwrap_or(true);
-    let written = section.and_then(|section| section.text("folder"));
-    let from_file = written.and_then(|At { value, span }| match section::path(value) {
+    let written = section.and_then(|section| section.text(&table::CACHE_FOLDER));
+    let from_file = written.and_then(|Located { value, span }| match section::path(value) {
         Ok(path) => Some(folder.join(path)),
         Err(problem) => {
             mistakes.note(span, problem);
@@ -36,7 +37,7 @@ pub(super) fn read(
 }
 
 /// What the variable says, if it is set.
-fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<Option<PathBuf>> {
+fn from_variable(around: &Surroundings, mistakes: &MistakeList<'_>) -> Option<Option<PathBuf>> {
     const NAME: &str = "SEMEL_CACHE";
     let value = around.variable(NAME)?;
     if value == OFF {

@@ -1,10 +1,11 @@
 //! `[mcp]`: how the gateway for MCP servers is set up.
 
 use super::{
-    fault::Origin,
+    error::Origin,
     places::Surroundings,
+    reference::{ConfigKey, table},
     secret::SecretText,
-    section::{At, Durations, Section, path, shown},
+    section::{Located, Section, path, shown},
 };
 use serde_json::Value;
 use std::{
@@ -26,12 +27,6 @@ const TOKEN_BYTES_MIN: usize = 16;
 
 /// The most hosts, origins and tools to look with, each.
 const NAMES_MAX: usize = 64;
-
-const SHUTDOWN: Durations = Durations::any_up_to(600);
-const BODY_BYTES_MAX: u32 = 64 << 20;
-const CONNECTIONS_MAX: u32 = 100_000;
-const REQUESTS_MAX: u32 = 1_000_000;
-const CHILDREN_MAX: u32 = 1_000;
 
 /// What one client, or all of them, may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,27 +183,27 @@ pub(super) fn read(
     McpSetup {
         listen: listen(section),
         token: token(section, folder, around),
-        hosts: lowercase(section, "hosts"),
-        origins: lowercase(section, "origins"),
-        tenant_header: header_name(section, "tenant_header"),
-        run_header: header_name(section, "run_header"),
+        hosts: lowercase(section, &table::HOSTS),
+        origins: lowercase(section, &table::ORIGINS),
+        tenant_header: header_name(section, &table::TENANT_HEADER),
+        run_header: header_name(section, &table::RUN_HEADER),
         limits: limits(section),
-        probe_tools: names(section, "probe_tools")
+        probe_tools: names(section, &table::PROBE_TOOLS)
             .into_iter()
             .map(|name| name.value.to_owned())
             .collect(),
         shutdown_within: section
-            .duration("shutdown_within", &SHUTDOWN)
+            .duration(&table::SHUTDOWN)
             .unwrap_or(defaults.shutdown_within),
         servers: servers(section, around),
     }
 }
 
 fn listen(section: &Section<'_>) -> Option<SocketAddr> {
-    let At { value, span } = section.text("listen")?;
+    let Located { value, span } = section.text(&table::LISTEN)?;
     listen_address(value).or_else(|| {
         let problem = format!(
-            "`{}` is no address: write one such as `127.0.0.1:8080`",
+            "`{}` is not a valid address: write one such as `127.0.0.1:8080`",
             shown(value)
         );
         section.mistakes.note(span, problem);
@@ -218,42 +213,45 @@ fn listen(section: &Section<'_>) -> Option<SocketAddr> {
 
 fn limits(section: &Section<'_>) -> McpLimits {
     let defaults = McpLimits::default();
-    let size = |key, most, default: usize| {
+    let size = |key, default: usize| {
         section
-            .number_from(key, 1, most)
+            .number(key)
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(default)
     };
     McpLimits {
-        body_bytes: size("body_bytes_max", BODY_BYTES_MAX, defaults.body_bytes),
-        connections: size("connections_max", CONNECTIONS_MAX, defaults.connections),
+        body_bytes: size(&table::BODY_BYTES, defaults.body_bytes),
+        connections: size(&table::CONNECTIONS, defaults.connections),
         requests_per_second: section
-            .number_from("requests_per_second_max", 1, REQUESTS_MAX)
+            .number(&table::REQUESTS)
             .unwrap_or(defaults.requests_per_second),
-        children: size("children_max", CHILDREN_MAX, defaults.children),
+        children: size(&table::CHILDREN, defaults.children),
     }
 }
 
-fn lowercase(section: &Section<'_>, key: &'static str) -> Vec<String> {
+fn lowercase(section: &Section<'_>, key: &'static ConfigKey) -> Vec<String> {
     names(section, key)
         .into_iter()
         .map(|name| name.value.to_ascii_lowercase())
         .collect()
 }
 
-fn names<'a>(section: &Section<'a>, key: &'static str) -> Vec<At<&'a str>> {
+fn names<'a>(section: &Section<'a>, key: &'static ConfigKey) -> Vec<Located<&'a str>> {
     let written = section.texts(key).unwrap_or_default();
     if let Some(first) = written.get(NAMES_MAX) {
         section.mistakes.note(
             first.span.clone(),
-            format!("`{key}` has more than {NAMES_MAX} names: leave some out"),
+            format!(
+                "`{}` has more than {NAMES_MAX} names: leave some out",
+                key.name
+            ),
         );
     }
     written.into_iter().take(NAMES_MAX).collect()
 }
 
-fn header_name(section: &Section<'_>, key: &'static str) -> Option<String> {
-    let At { value, span } = section.text(key)?;
+fn header_name(section: &Section<'_>, key: &'static ConfigKey) -> Option<String> {
+    let Located { value, span } = section.text(key)?;
     match may_be_trusted(value) {
         Ok(()) => Some(value.to_ascii_lowercase()),
         Err(problem) => {
@@ -267,7 +265,7 @@ fn may_be_trusted(name: &str) -> Result<(), String> {
     const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
     if !is_header_name(name) {
         return Err(format!(
-            "`{}` is no name of a header: write one such as `X-Tenant`",
+            "`{}` is not a valid header name: write one such as `X-Tenant`",
             shown(name)
         ));
     }
@@ -286,7 +284,10 @@ fn is_header_name(name: &str) -> bool {
 }
 
 fn token(section: &Section<'_>, folder: &Path, around: &Surroundings) -> Option<SecretText> {
-    let (file, variable) = (section.text("token_file"), section.text("token_env"));
+    let (file, variable) = (
+        section.text(&table::TOKEN_FILE),
+        section.text(&table::TOKEN_ENV),
+    );
     let (token, span) = match (file, variable) {
         (Some(_), Some(variable)) => (
             Err("the token is named twice: name it once".to_owned()),
@@ -327,7 +328,7 @@ fn of_file(written: &str, folder: &Path) -> Result<SecretText, String> {
             )
         })?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| "the token is no text: make one with `openssl rand -hex 32`")?;
+        .map_err(|_| "the token is not text: make one with `openssl rand -hex 32`")?;
     secret(&Zeroizing::new(text))
 }
 
@@ -340,7 +341,7 @@ fn of_variable(name: &str, around: &Surroundings) -> Result<SecretText, String> 
     })?;
     let text = value
         .to_str()
-        .ok_or_else(|| format!("the variable `{}` holds no text", shown(name)))?;
+        .ok_or_else(|| format!("the variable `{}` does not hold text", shown(name)))?;
     secret(text)
 }
 
@@ -358,7 +359,7 @@ fn secret(text: &str) -> Result<SecretText, String> {
 }
 
 fn servers(section: &Section<'_>, around: &Surroundings) -> Vec<McpServer> {
-    let mut found = section.sections("server");
+    let mut found = section.sections(&table::SERVERS);
     if let Some(first) = found.get(SERVERS_MAX) {
         let problem = format!("there are more than {SERVERS_MAX} servers: set up a second gateway");
         section.mistakes.note(first.span.clone(), problem);
@@ -385,15 +386,17 @@ fn server(
     is_alone: bool,
     seen: &mut Seen,
 ) -> Option<McpServer> {
-    let name = section.name("name");
-    if !section.has("name") {
+    let name = section.name(&table::SERVER_NAME);
+    if !section.has(&table::SERVER_NAME) {
         note(section, "this server has no name: give it a `name`");
     }
-    let prefix = section.text("prefix").map(|prefix| prefix.value.to_owned());
+    let prefix = section
+        .text(&table::SERVER_PREFIX)
+        .map(|prefix| prefix.value.to_owned());
     let (place, headers) = (place(section), headers(section, around));
     let (trust_hints, restart) = (
-        section.flag("trust_hints"),
-        section.flag("restart").unwrap_or(true),
+        section.flag(&table::SERVER_TRUST),
+        section.flag(&table::SERVER_RESTART).unwrap_or(true),
     );
     section.refuse_unknown();
     let name = name?.to_owned();
@@ -449,7 +452,10 @@ impl Seen {
 }
 
 fn place(section: &Section<'_>) -> Option<McpPlace> {
-    let (command, url) = (section.texts("command"), section.text("url"));
+    let (command, url) = (
+        section.texts(&table::SERVER_COMMAND),
+        section.text(&table::SERVER_URL),
+    );
     match (command, url) {
         (Some(_), Some(_)) => note(
             section,
@@ -470,10 +476,10 @@ fn place(section: &Section<'_>) -> Option<McpPlace> {
         (None, Some(url)) => {
             section.mistakes.note(
                 url.span,
-                "this is no address of a server: write `https://` and its name",
+                "this is not the address of a server: write `https://` and its name",
             );
         }
-        (None, None) if section.has("command") || section.has("url") => {}
+        (None, None) if section.has(&table::SERVER_COMMAND) || section.has(&table::SERVER_URL) => {}
         (None, None) => note(
             section,
             "this server is nowhere: write its `command`, or its `url`",
@@ -497,11 +503,11 @@ fn is_url(text: &str) -> bool {
 
 /// Headers by the variables that hold them, so that no secret stands in the file.
 fn headers(section: &Section<'_>, around: &Surroundings) -> Vec<(String, SecretText)> {
-    let written = section.object("headers_env").unwrap_or_default();
+    let written = section.object(&table::SERVER_HEADERS).unwrap_or_default();
     let header = |(name, variable): (String, Value)| {
         let made = match &variable {
             Value::String(variable) if is_header_name(&name) => of_variable(variable, around),
-            Value::String(_) => Err(format!("`{}` is no name of a header", shown(&name))),
+            Value::String(_) => Err(format!("`{}` is not a valid header name", shown(&name))),
             _ => Err(format!(
                 "`{}` in `headers_env` names no variable: write its name in quotes",
                 shown(&name)

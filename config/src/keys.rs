@@ -1,9 +1,10 @@
 //! Where the secret of keys is, and those of sealing keys.
 
 use super::{
-    fault::Origin,
+    error::Origin,
     places::{Surroundings, read_at_most},
-    section::{self, Mistakes, Section},
+    reference::table,
+    section::{self, MistakeList, Section},
 };
 use semel::key::{SECRET_BYTES_MAX, Secret};
 use std::path::Path;
@@ -13,7 +14,7 @@ pub(super) fn read(
     section: Option<&Section<'_>>,
     folder: &Path,
     around: &Surroundings,
-    mistakes: &Mistakes<'_>,
+    mistakes: &MistakeList<'_>,
 ) -> Option<Secret> {
     let from_file = section.and_then(|section| in_section(section, folder, around, secret));
     from_variable(around, mistakes).or(from_file)
@@ -26,7 +27,10 @@ pub(super) fn in_section<T>(
     around: &Surroundings,
     make: impl Fn(&[u8]) -> Result<T, String>,
 ) -> Option<T> {
-    let (file, variable) = (section.text("secret_file"), section.text("secret_env"));
+    let (file, variable) = (
+        section.text(&table::SECRET_FILE),
+        section.text(&table::SECRET_ENV),
+    );
     let (made, span) = match (file, variable) {
         (Some(_), Some(variable)) => (
             Err("the secret is named twice: name it once".to_owned()),
@@ -46,7 +50,7 @@ pub(super) fn in_section<T>(
         .ok()
 }
 
-fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<Secret> {
+fn from_variable(around: &Surroundings, mistakes: &MistakeList<'_>) -> Option<Secret> {
     const NAME: &str = "SEMEL_SECRET_FILE";
     let file = around
         .variable(NAME)?

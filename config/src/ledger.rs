@@ -1,11 +1,12 @@
 //! Where the ledger is.
 
 use super::{
-    fault::Origin,
+    error::Origin,
     keys,
     places::Surroundings,
+    reference::table,
     secret::SecretText,
-    section::{self, At, Mistakes, Section},
+    section::{self, Located, MistakeList, Section},
 };
 use std::{
     fmt, io,
@@ -101,17 +102,17 @@ pub(super) fn read(
     section: Option<&Section<'_>>,
     folder: &Path,
     around: &Surroundings,
-    mistakes: &Mistakes<'_>,
+    mistakes: &MistakeList<'_>,
 ) -> LedgerPlace {
-    let written = section.and_then(|section| section.text("url"));
-    let from_file = written.and_then(|At { value, span }| match parse(value, folder) {
+    let written = section.and_then(|section| section.text(&table::LEDGER_URL));
+    let from_file = written.and_then(|Located { value, span }| match parse(value, folder) {
         Ok(place) => Some(place),
         Err(problem) => {
             mistakes.note(span, problem);
             None
         }
     });
-    let is_written = section.is_some_and(|section| section.has("url"));
+    let is_written = section.is_some_and(|section| section.has(&table::LEDGER_URL));
     let place = from_variable(around, mistakes)
         .or(from_file)
         .unwrap_or_else(|| {
@@ -135,7 +136,7 @@ fn with_access(
     around: &Surroundings,
 ) -> LedgerPlace {
     let password = keys::in_section(section, folder, around, password);
-    let accept_unverified = section.flag("accept_unverified");
+    let accept_unverified = section.flag(&table::ACCEPT_UNVERIFIED);
     let with = |place| ServerPlace {
         password,
         accept_unverified: accept_unverified.unwrap_or(false),
@@ -161,7 +162,7 @@ fn password(bytes: &[u8]) -> Result<SecretText, String> {
     Ok(SecretText::new(password))
 }
 
-fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<LedgerPlace> {
+fn from_variable(around: &Surroundings, mistakes: &MistakeList<'_>) -> Option<LedgerPlace> {
     const NAME: &str = "SEMEL_LEDGER";
     let value = around.variable(NAME)?;
     let place = value
@@ -178,7 +179,7 @@ fn from_variable(around: &Surroundings, mistakes: &Mistakes<'_>) -> Option<Ledge
     )
 }
 
-fn default(around: &Surroundings, mistakes: &Mistakes<'_>) -> LedgerPlace {
+fn default(around: &Surroundings, mistakes: &MistakeList<'_>) -> LedgerPlace {
     let folder = around.users_folder("XDG_STATE_HOME", ".local/state").unwrap_or_else(|| {
         let problem = "there is no place for a ledger, because `HOME` names no folder: name one with `SEMEL_LEDGER`, or as `url` in `[ledger]`";
         mistakes.note_elsewhere(Origin::Nowhere, problem);

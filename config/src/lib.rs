@@ -92,12 +92,13 @@
 //! Reading a configuration opens nothing. [`Config::open_host`] and its neighbours open what it describes.
 
 mod cache;
-mod fault;
+mod error;
 mod gateway;
 mod keys;
 mod ledger;
 mod open;
 mod places;
+mod reference;
 mod sealing;
 mod secret;
 mod section;
@@ -108,7 +109,8 @@ mod tests;
 
 use globset::GlobSet;
 use places::Text;
-use section::{Mistakes, Section};
+use reference::table;
+use section::{MistakeList, Section};
 use semel::runtime::{LEASE_SECONDS, OUTCOME_BYTES_MAX, REFUSAL_SECONDS};
 use semel::{
     guard::ToolAllowance,
@@ -124,11 +126,12 @@ use std::{
 };
 use toml::de::DeTable;
 
-pub use fault::{ConfigFault, ConfigFaults, Origin};
+pub use error::{ConfigError, ConfigErrorKind, ConfigErrors, Origin};
 pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, SERVERS_MAX, listen_address};
 pub use ledger::{LedgerPlace, ServerPlace};
 pub use open::{OpenedStore, SetupError};
 pub use places::Surroundings;
+pub use reference::{configuration_page, json_schema};
 pub use secret::SecretText;
 
 /// The name of the file.
@@ -292,9 +295,9 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake that was found. Nothing is made or written.
-    pub fn load(asked: Option<&Path>, surroundings: &Surroundings) -> Result<Self, ConfigFaults> {
+    pub fn load(asked: Option<&Path>, surroundings: &Surroundings) -> Result<Self, ConfigErrors> {
         let found = places::find(asked, surroundings)?;
-        let mistakes = Mistakes::of(found.as_ref());
+        let mistakes = MistakeList::new(found.as_ref());
         let document = found.as_ref().and_then(|text| parsed(text, &mistakes));
         let top = document
             .as_ref()
@@ -324,10 +327,10 @@ impl Config {
         top: Option<&Section<'_>>,
         found: Option<&Text>,
         around: &Surroundings,
-        mistakes: &Mistakes<'_>,
+        mistakes: &MistakeList<'_>,
     ) -> Self {
         let folder = found.map_or(around.folder.as_path(), Text::folder);
-        let section = |name| top.and_then(|top| top.section(name));
+        let section = |key| top.and_then(|top| top.section(key));
         let [
             ledger_section,
             keys_section,
@@ -335,7 +338,15 @@ impl Config {
             sealing_section,
             defaults_section,
             mcp_section,
-        ] = ["ledger", "keys", "cache", "sealing", "defaults", "mcp"].map(section);
+        ] = [
+            &table::LEDGER_SECTION,
+            &table::KEYS_SECTION,
+            &table::CACHE_SECTION,
+            &table::SEALING_SECTION,
+            &table::DEFAULTS_SECTION,
+            &table::MCP_SECTION,
+        ]
+        .map(section);
         let defaults = tools::Defaults::read(defaults_section.as_ref(), folder, around, mistakes);
         let config = Self {
             file: found.map(|text| text.path.clone()),
@@ -363,13 +374,14 @@ impl Config {
     }
 }
 
-fn parsed<'t>(text: &'t Text, mistakes: &Mistakes<'_>) -> Option<DeTable<'t>> {
+fn parsed<'t>(text: &'t Text, mistakes: &MistakeList<'_>) -> Option<DeTable<'t>> {
     match DeTable::parse(&text.text) {
         Ok(document) => Some(document.into_inner()),
-        Err(fault) => {
-            mistakes.note(
-                fault.span().unwrap_or_default(),
-                format!("this is no TOML: {}", fault.message()),
+        Err(error) => {
+            mistakes.note_as(
+                ConfigErrorKind::Syntax,
+                error.span().unwrap_or_default(),
+                format!("this is not valid TOML: {}", error.message()),
             );
             None
         }

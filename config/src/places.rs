@@ -1,6 +1,6 @@
 //! Where a configuration is looked for.
 
-use super::{ConfigFault, FILE_BYTES_MAX, FILE_NAME};
+use super::{ConfigError, FILE_BYTES_MAX, FILE_NAME};
 use std::{
     collections::BTreeMap,
     env,
@@ -77,7 +77,7 @@ impl Text {
 pub(super) fn find(
     asked: Option<&Path>,
     around: &Surroundings,
-) -> Result<Option<Text>, ConfigFault> {
+) -> Result<Option<Text>, ConfigError> {
     if let Some(asked) = asked {
         return read(&around.folder.join(asked), "name another with `--config`").map(Some);
     }
@@ -107,22 +107,22 @@ pub(super) fn find(
     Ok(None)
 }
 
-fn read(path: &Path, cure: &str) -> Result<Text, ConfigFault> {
+fn read(path: &Path, cure: &str) -> Result<Text, ConfigError> {
     let bytes = read_at_most(path, FILE_BYTES_MAX)
         .map_err(|error| {
-            ConfigFault::file(
+            ConfigError::in_file(
                 path,
                 format!("the configuration cannot be read ({error}): {cure}"),
             )
         })?
         .ok_or_else(|| {
-            ConfigFault::file(
+            ConfigError::in_file(
                 path,
                 format!("the configuration is longer than {FILE_BYTES_MAX} bytes: shorten it"),
             )
         })?;
     let text = String::from_utf8(bytes).map_err(|_| {
-        ConfigFault::file(path, "the configuration is no UTF-8 text: save it as UTF-8")
+        ConfigError::in_file(path, "the configuration is no UTF-8 text: save it as UTF-8")
     })?;
     Ok(Text {
         path: path.to_owned(),

@@ -3,6 +3,7 @@
 use super::{
     keys,
     places::Surroundings,
+    reference::table,
     section::{Section, shown},
 };
 use semel::store::{SealingKey, SealingKeys};
@@ -17,14 +18,14 @@ pub(super) fn read(
     around: &Surroundings,
 ) -> Option<SealingKeys> {
     let section = section?;
-    let current = section.name("current");
-    if !section.has("current") {
+    let current = section.name(&table::SEALING_CURRENT);
+    if !section.has(&table::SEALING_CURRENT) {
         note(
             section,
             "`[sealing]` seals nothing: name the key to seal with as `current`",
         );
     }
-    let mut found = section.sections("key");
+    let mut found = section.sections(&table::SEALING_KEYS);
     if found.len() > KEYS_MAX {
         note(
             section,
@@ -32,7 +33,10 @@ pub(super) fn read(
         );
         found.truncate(KEYS_MAX);
     }
-    let declared: Vec<_> = found.iter().filter_map(|key| key.name("id")).collect();
+    let declared: Vec<_> = found
+        .iter()
+        .filter_map(|key| key.name(&table::SEALING_KEY_ID))
+        .collect();
     let keys: Vec<_> = found
         .iter()
         .filter_map(|found| key(found, folder, around))
@@ -53,14 +57,14 @@ pub(super) fn read(
 }
 
 fn key(section: &Section<'_>, folder: &Path, around: &Surroundings) -> Option<SealingKey> {
-    let id = section.name("id");
-    if !section.has("id") {
+    let id = section.name(&table::SEALING_KEY_ID);
+    if !section.has(&table::SEALING_KEY_ID) {
         note(section, "this sealing key has no name: give it an `id`");
     }
     let make =
         |bytes: &[u8]| SealingKey::new(id.unwrap_or("?"), bytes).map_err(|fault| fault.to_string());
     let key = keys::in_section(section, folder, around, make);
-    if !section.has("secret_file") && !section.has("secret_env") {
+    if !section.has(&table::SECRET_FILE) && !section.has(&table::SECRET_ENV) {
         note(
             section,
             "this sealing key has no secret: name its `secret_file`, or its `secret_env`",

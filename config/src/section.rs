@@ -1,12 +1,14 @@
-//! One table of the file, read key by key. What is wrong is noted and reads as absent; what nobody asked for is refused.
+//! One table of the file, read key by key. A wrong value is noted and reads as absent; a key that is not in the
+//! reference is refused.
 
 use super::{
-    fault::{ConfigFault, ConfigFaults, Origin},
+    error::{ConfigError, ConfigErrorKind, ConfigErrors, Origin},
     places::Text,
+    reference::{ConfigKey, SectionKeys, ValueType, table},
 };
 use semel::model::checked_name;
 use serde_json::{Map, Number, Value};
-use std::{cell::RefCell, ops::Range, path::PathBuf, time::Duration};
+use std::{cell::RefCell, ops::Range, path::PathBuf, ptr, time::Duration};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -15,17 +17,17 @@ use toml::{
 /// The longest text of a file that a message repeats, in characters.
 const CHARS_SHOWN: usize = 60;
 
-/// Where something stands in the file, in bytes.
+/// A range of the file, in bytes.
 pub(super) type Span = Range<usize>;
 
 /// The mistakes found so far.
-pub(super) struct Mistakes<'a> {
+pub(super) struct MistakeList<'a> {
     file: Option<&'a Text>,
-    found: RefCell<Vec<(usize, ConfigFault)>>,
+    found: RefCell<Vec<(usize, ConfigError)>>,
 }
 
-impl<'a> Mistakes<'a> {
-    pub(super) fn of(file: Option<&'a Text>) -> Self {
+impl<'a> MistakeList<'a> {
+    pub(super) fn new(file: Option<&'a Text>) -> Self {
         Self {
             file,
             found: RefCell::default(),
@@ -33,12 +35,17 @@ impl<'a> Mistakes<'a> {
     }
 
     pub(super) fn note(&self, span: Span, problem: impl Into<String>) {
-        self.add(span.start, self.origin(span), problem);
+        self.note_as(ConfigErrorKind::InvalidValue, span, problem);
     }
 
-    /// A mistake that is not in the file: told after those that are.
+    pub(super) fn note_as(&self, kind: ConfigErrorKind, span: Span, problem: impl Into<String>) {
+        let place = span.start;
+        self.add(place, self.origin(span), kind, problem);
+    }
+
+    /// Notes a mistake that is not in the file: it is listed after those that are.
     pub(super) fn note_elsewhere(&self, at: Origin, problem: impl Into<String>) {
-        self.add(usize::MAX, at, problem);
+        self.add(usize::MAX, at, ConfigErrorKind::InvalidValue, problem);
     }
 
     pub(super) fn origin(&self, span: Span) -> Origin {
@@ -56,174 +63,176 @@ impl<'a> Mistakes<'a> {
         })
     }
 
-    pub(super) fn none_or<T>(self, value: T) -> Result<T, ConfigFaults> {
+    pub(super) fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
         let mut found = self.found.into_inner();
         if found.is_empty() {
             return Ok(value);
         }
         found.sort_by_key(|(place, _)| *place);
-        Err(ConfigFaults(
-            found.into_iter().map(|(_, fault)| fault).collect(),
+        Err(ConfigErrors(
+            found.into_iter().map(|(_, error)| error).collect(),
         ))
     }
 
-    fn add(&self, place: usize, at: Origin, problem: impl Into<String>) {
+    fn add(&self, place: usize, at: Origin, kind: ConfigErrorKind, problem: impl Into<String>) {
         self.found.borrow_mut().push((
             place,
-            ConfigFault {
+            ConfigError {
                 at,
+                kind,
                 problem: problem.into(),
             },
         ));
     }
 }
 
-/// A table, and which keys were asked of it.
+/// A table of the file, with its part of the reference.
 pub(super) struct Section<'a> {
-    title: String,
+    keys: &'static SectionKeys,
     table: &'a DeTable<'a>,
     pub(super) span: Span,
-    pub(super) mistakes: &'a Mistakes<'a>,
-    known: RefCell<Vec<&'static str>>,
-    /// Keys that were refused for a reason of their own.
+    pub(super) mistakes: &'a MistakeList<'a>,
+    /// Keys that were refused with a reason of their own.
     refused: RefCell<Vec<&'static str>>,
 }
 
-/// A value and where it stands.
-pub(super) struct At<T> {
+/// A value with its place in the file.
+pub(super) struct Located<T> {
     pub(super) value: T,
     pub(super) span: Span,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn top(table: &'a DeTable<'a>, mistakes: &'a Mistakes<'a>) -> Self {
+    pub(super) fn top(table: &'a DeTable<'a>, mistakes: &'a MistakeList<'a>) -> Self {
         Self {
-            title: "the file".to_owned(),
+            keys: &table::FILE,
             table,
             span: 0..0,
             mistakes,
-            known: RefCell::default(),
             refused: RefCell::default(),
         }
     }
 
-    pub(super) fn section(&self, key: &'static str) -> Option<Self> {
+    pub(super) fn section(&self, key: &'static ConfigKey) -> Option<Self> {
         let found = self.value(key)?;
-        self.subsection(format!("`[{key}]`"), key, found)
+        self.subsection(key, found)
     }
 
     /// All tables of this name, as `[[key]]` makes them.
-    pub(super) fn sections(&self, key: &'static str) -> Vec<Self> {
+    pub(super) fn sections(&self, key: &'static ConfigKey) -> Vec<Self> {
         let Some(found) = self.value(key) else {
             return Vec::new();
         };
         let Some(tables) = found.get_ref().as_array() else {
-            self.mistakes.note(
-                found.span(),
-                format!("`{key}` is {}: write `[[{key}]]`", kind(found.get_ref())),
-            );
+            self.note_not_a_table(key, found);
             return Vec::new();
         };
         tables
             .iter()
-            .filter_map(|table| self.subsection(format!("`[[{key}]]`"), key, table))
+            .filter_map(|table| self.subsection(key, table))
             .collect()
     }
 
-    fn subsection(
-        &self,
-        title: String,
-        key: &str,
-        found: &'a Spanned<DeValue<'a>>,
-    ) -> Option<Self> {
-        let (span, mistakes) = (found.span(), self.mistakes);
-        if let Some(table) = found.get_ref().as_table() {
-            return Some(Self {
-                title,
-                table,
-                span,
-                mistakes,
-                known: RefCell::default(),
-                refused: RefCell::default(),
-            });
-        }
-        mistakes.note(
-            span,
-            format!("`{key}` is {}: write {title}", kind(found.get_ref())),
+    fn subsection(&self, key: &'static ConfigKey, found: &'a Spanned<DeValue<'a>>) -> Option<Self> {
+        let (ValueType::Section(keys) | ValueType::Sections(keys)) = key.value else {
+            return None;
+        };
+        let Some(table) = found.get_ref().as_table() else {
+            self.note_not_a_table(key, found);
+            return None;
+        };
+        Some(Self {
+            keys,
+            table,
+            span: found.span(),
+            mistakes: self.mistakes,
+            refused: RefCell::default(),
+        })
+    }
+
+    fn note_not_a_table(&self, key: &ConfigKey, found: &Spanned<DeValue<'_>>) {
+        let problem = format!(
+            "`{}` is {}: write {}",
+            key.name,
+            kind(found.get_ref()),
+            key.value.description()
         );
-        None
+        self.mistakes
+            .note_as(ConfigErrorKind::WrongType, found.span(), problem);
     }
 
-    pub(super) fn has(&self, key: &'static str) -> bool {
-        self.table.contains_key(key)
+    pub(super) fn has(&self, key: &'static ConfigKey) -> bool {
+        self.table.contains_key(key.name)
     }
 
-    pub(super) fn text(&self, key: &'static str) -> Option<At<&'a str>> {
+    pub(super) fn text(&self, key: &'static ConfigKey) -> Option<Located<&'a str>> {
         let found = self.value(key)?;
         match found.get_ref().as_str() {
-            Some(value) => Some(At {
+            Some(value) => Some(Located {
                 value,
                 span: found.span(),
             }),
-            None => self.wrong(key, found, "a text in quotation marks"),
+            None => self.wrong(key, found),
         }
     }
 
     /// A name as tenants have: not empty, not overlong, without control characters.
-    pub(super) fn name(&self, key: &'static str) -> Option<&'a str> {
-        let At { value, span } = self.text(key)?;
-        match checked_name(key, value) {
+    pub(super) fn name(&self, key: &'static ConfigKey) -> Option<&'a str> {
+        let Located { value, span } = self.text(key)?;
+        match checked_name(key.name, value) {
             Ok(()) => Some(value),
             Err(fault) => {
                 self.mistakes
-                    .note(span, format!("{fault}, in {}", self.title));
+                    .note(span, format!("{fault}, in {}", self.keys.title));
                 None
             }
         }
     }
 
-    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+    pub(super) fn flag(&self, key: &'static ConfigKey) -> Option<bool> {
         let found = self.value(key)?;
-        found
+        found.get_ref().as_bool().or_else(|| self.wrong(key, found))
+    }
+
+    pub(super) fn number(&self, key: &'static ConfigKey) -> Option<u32> {
+        let found = self.value(key)?;
+        let ValueType::Number { least, most, .. } = key.value else {
+            return None;
+        };
+        let number = found
             .get_ref()
-            .as_bool()
-            .or_else(|| self.wrong(key, found, "`true` or `false`"))
+            .as_integer()
+            .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok())
+            .filter(|number| (least..=most).contains(number));
+        number.or_else(|| self.wrong(key, found))
     }
 
-    pub(super) fn number(&self, key: &'static str, most: u32) -> Option<u32> {
-        self.number_from(key, 0, most)
-    }
-
-    pub(super) fn number_from(&self, key: &'static str, least: u32, most: u32) -> Option<u32> {
+    pub(super) fn duration(&self, key: &'static ConfigKey) -> Option<Duration> {
         let found = self.value(key)?;
-        let number = found.get_ref().as_integer();
-        let number =
-            number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
-        number
-            .filter(|number| (least..=most).contains(number))
-            .or_else(|| {
-                self.wrong(
-                    key,
-                    found,
-                    &format!("a whole number from {least} to {most}"),
-                )
-            })
+        let ValueType::Duration(range) = &key.value else {
+            return None;
+        };
+        let text = found.get_ref().as_str();
+        text.and_then(|text| range.parse(text))
+            .or_else(|| self.wrong(key, found))
     }
 
-    pub(super) fn duration(&self, key: &'static str, range: &Durations) -> Option<Duration> {
+    /// One of the texts that the reference lists for this key.
+    pub(super) fn choice(&self, key: &'static ConfigKey) -> Option<&'a str> {
         let found = self.value(key)?;
-        found
-            .get_ref()
-            .as_str()
-            .and_then(|text| range.read(text))
-            .or_else(|| self.wrong(key, found, &range.cure()))
+        let ValueType::Choice(words) = key.value else {
+            return None;
+        };
+        let text = found.get_ref().as_str();
+        text.filter(|text| words.contains(text))
+            .or_else(|| self.wrong(key, found))
     }
 
     /// One text or a list of texts, each with its place.
-    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<At<&'a str>>> {
+    pub(super) fn texts(&self, key: &'static ConfigKey) -> Option<Vec<Located<&'a str>>> {
         let found = self.value(key)?;
         let text = |found: &'a Spanned<DeValue<'a>>| {
-            Some(At {
+            Some(Located {
                 value: found.get_ref().as_str()?,
                 span: found.span(),
             })
@@ -232,63 +241,76 @@ impl<'a> Section<'a> {
             DeValue::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>(),
             _ => text(found).map(|text| vec![text]),
         };
-        texts.or_else(|| self.wrong(key, found, "a text, or a list of nothing but texts"))
+        texts.or_else(|| self.wrong(key, found))
     }
 
     /// A table as a JSON object.
-    pub(super) fn object(&self, key: &'static str) -> Option<Map<String, Value>> {
+    pub(super) fn object(&self, key: &'static ConfigKey) -> Option<Map<String, Value>> {
         let found = self.value(key)?;
         match found.get_ref().as_table() {
             Some(table) => Some(self.object_of(table)),
-            None => self.wrong(key, found, "a table, as in `{ name = \"value\" }`"),
+            None => self.wrong(key, found),
         }
     }
 
-    /// Refuses `key` here, and says where it belongs.
-    pub(super) fn refuse(&self, key: &'static str, cure: &str) {
-        if let Some(found) = self.table.get(key) {
-            self.mistakes.note(
-                found.span(),
-                format!("`{key}` has no place in {}: {cure}", self.title),
-            );
-            self.refused.borrow_mut().push(key);
-        }
-    }
-
-    /// Refuses every key that nobody asked for.
-    pub(super) fn refuse_unknown(&self) {
-        let (known, refused) = (self.known.borrow(), self.refused.borrow());
-        let is_unknown = |key: &str| !known.contains(&key) && !refused.contains(&key);
-        for key in self.table.keys().filter(|key| is_unknown(key.get_ref())) {
-            let listed: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
-            let key_shown = shown(key.get_ref());
+    /// Refuses a key of another section here, and says where it belongs.
+    pub(super) fn refuse(&self, key: &'static ConfigKey, cure: &str) {
+        if let Some(found) = self.table.get(key.name) {
             let problem = format!(
-                "`{key_shown}` is not known in {}: use one of {}",
-                self.title,
+                "`{}` is not allowed in {}: {cure}",
+                key.name, self.keys.title
+            );
+            self.mistakes
+                .note_as(ConfigErrorKind::MisplacedKey, found.span(), problem);
+            self.refused.borrow_mut().push(key.name);
+        }
+    }
+
+    /// Refuses every key that the reference does not list for this section.
+    pub(super) fn refuse_unknown(&self) {
+        let refused = self.refused.borrow();
+        let listed: Vec<_> = self
+            .keys
+            .keys
+            .iter()
+            .map(|key| format!("`{}`", key.name))
+            .collect();
+        for key in self.table.keys() {
+            let name: &str = key.get_ref();
+            if self.keys.contains(name) || refused.contains(&name) {
+                continue;
+            }
+            let problem = format!(
+                "there is no key `{}` in {}: use one of {}",
+                shown(name),
+                self.keys.title,
                 listed.join(", ")
             );
-            self.mistakes.note(key.span(), problem);
+            self.mistakes
+                .note_as(ConfigErrorKind::UnknownKey, key.span(), problem);
         }
     }
 
-    fn value(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        let mut known = self.known.borrow_mut();
-        if !known.contains(&key) {
-            known.push(key);
-        }
-        self.table.get(key)
+    fn value(&self, key: &'static ConfigKey) -> Option<&'a Spanned<DeValue<'a>>> {
+        // A key that is not listed would be read here and refused as unknown later.
+        let is_listed = self.keys.keys.iter().any(|listed| ptr::eq(*listed, key));
+        debug_assert!(is_listed, "`{}` is not in the reference", key.name);
+        self.table.get(key.name)
     }
 
-    fn wrong<T>(&self, key: &str, found: &Spanned<DeValue<'_>>, cure: &str) -> Option<T> {
+    fn wrong<T>(&self, key: &ConfigKey, found: &Spanned<DeValue<'_>>) -> Option<T> {
         let is = match found.get_ref() {
             DeValue::String(text) => format!("`\"{}\"`", shown(text)),
             DeValue::Integer(number) => format!("`{}`", shown(&number.to_string())),
             other => kind(other).to_owned(),
         };
-        self.mistakes.note(
-            found.span(),
-            format!("`{key}` in {} is {is}: write {cure}", self.title),
+        let problem = format!(
+            "`{}` in {} is {is}: write {}",
+            key.name,
+            self.keys.title,
+            key.value.description()
         );
+        self.mistakes.note(found.span(), problem);
         None
     }
 
@@ -322,52 +344,10 @@ impl<'a> Section<'a> {
         if number.is_none() {
             self.mistakes.note(
                 found.span(),
-                "this number is too large for JSON, or none: write it as a text",
+                "this number is too large for JSON, or not a number: write it as a text",
             );
         }
         number.map_or(Value::Null, Value::Number)
-    }
-}
-
-/// Which durations are allowed, and how they are written.
-pub(super) struct Durations {
-    pub(super) least: Duration,
-    pub(super) most: Duration,
-    pub(super) in_whole_seconds: bool,
-}
-
-impl Durations {
-    pub(super) const fn seconds(least: u64, most: u64) -> Self {
-        Self {
-            least: Duration::from_secs(least),
-            most: Duration::from_secs(most),
-            in_whole_seconds: true,
-        }
-    }
-
-    pub(super) const fn any_up_to(most: u64) -> Self {
-        Self {
-            least: Duration::ZERO,
-            most: Duration::from_secs(most),
-            in_whole_seconds: false,
-        }
-    }
-
-    pub(super) fn read(&self, text: &str) -> Option<Duration> {
-        let duration = humantime::parse_duration(text).ok()?;
-        let is_fine = !self.in_whole_seconds || duration.subsec_nanos() == 0;
-        (is_fine && self.least <= duration && duration <= self.most).then_some(duration)
-    }
-
-    pub(super) fn cure(&self) -> String {
-        let [least, most] = [self.least, self.most]
-            .map(|duration| humantime::format_duration(duration).to_string());
-        let grain = if self.in_whole_seconds {
-            " in whole seconds"
-        } else {
-            ""
-        };
-        format!("a duration from `\"{least}\"` to `\"{most}\"`{grain}")
     }
 }
 

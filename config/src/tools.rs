@@ -2,9 +2,10 @@
 
 use super::{
     GLOB_BYTES_MAX, GLOBS_MAX, OnCancel, PolicySource, TOOLS_MAX, ToolRule, ToolSetup,
-    fault::Origin,
+    error::Origin,
     places::Surroundings,
-    section::{At, Durations, Mistakes, Section, Span, path, shown},
+    reference::{ConfigKey, ValueType, table},
+    section::{Located, MistakeList, Section, Span, path, shown},
 };
 use globset::{Glob, GlobSet};
 use semel::{
@@ -14,30 +15,14 @@ use semel::{
 };
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-const HOUR: u64 = 3600;
-const DAY: u64 = 24 * HOUR;
-const WAIT: Durations = Durations::any_up_to(HOUR);
-const LEASE: Durations = Durations::seconds(3, 600);
-const REFUSAL: Durations = Durations::seconds(0, 30 * DAY);
-const TIMED_RERUN: Durations = Durations::seconds(1, 30 * DAY);
-const ANSWER_WITHIN: Durations = Durations {
-    least: Duration::from_millis(100),
-    ..Durations::any_up_to(HOUR)
-};
-const TAKEN_WITHIN: Durations = Durations::any_up_to(60);
-const RERUNS_MAX: u32 = 10;
-const RETRIES_MAX: u32 = 100;
-const LOOKS_MAX: u32 = 1000;
-const OUTCOME_BYTES_MAX: u32 = 8 << 20;
-
-/// What only a `[[tool]]` may say: it must be said of a tool by name.
-const BY_NAME: [&str; 6] = [
-    "trusted",
-    "irreversible",
-    "allow_forgetful_ledger",
-    "server_errors_are_answers",
-    "open_without_ledger",
-    "timed_rerun",
+/// Keys that only a `[[tool]]` takes: each needs the operator's decision for that tool.
+static TOOL_ONLY: [&ConfigKey; 6] = [
+    &table::TRUSTED,
+    &table::IRREVERSIBLE,
+    &table::ALLOW_FORGETFUL,
+    &table::SERVER_ERRORS,
+    &table::OPEN_WITHOUT_LEDGER,
+    &table::TIMED_RERUN,
 ];
 
 /// What holds where no `[[tool]]` says otherwise.
@@ -51,7 +36,7 @@ impl Defaults {
         section: Option<&Section<'_>>,
         folder: &Path,
         around: &Surroundings,
-        mistakes: &Mistakes<'_>,
+        mistakes: &MistakeList<'_>,
     ) -> Self {
         let mut defaults = Self {
             tenant: Tenant::default(),
@@ -66,7 +51,7 @@ impl Defaults {
 
     fn take(&mut self, section: &Section<'_>, folder: &Path) {
         if let Some(tenant) = section
-            .name("tenant")
+            .name(&table::TENANT)
             .and_then(|name| Tenant::new(name).ok())
         {
             self.tenant = tenant;
@@ -75,29 +60,30 @@ impl Defaults {
         take_terms(section, &mut self.unnamed);
         take_taken_within(section, &mut self.unnamed);
         self.unnamed.defined_at = Some(section.mistakes.origin(section.span.clone()));
-        for key in BY_NAME {
+        for key in TOOL_ONLY {
             section.refuse(key, "say it of a tool by name, in a `[[tool]]`");
         }
     }
 
-    fn take_variables(&mut self, around: &Surroundings, mistakes: &Mistakes<'_>) {
+    fn take_variables(&mut self, around: &Surroundings, mistakes: &MistakeList<'_>) {
         if let Some(tenant) = variable(around, mistakes, "SEMEL_TENANT", |text| {
             Tenant::new(text).map_err(|fault| fault.to_string())
         }) {
             self.tenant = tenant;
         }
-        let duration = |name, range: &Durations| {
-            let read = |text: &str| {
-                range
-                    .read(text)
-                    .ok_or_else(|| format!("this does not do: write {}", range.cure()))
+        let duration = |name, key: &ConfigKey| {
+            let read = |text: &str| match &key.value {
+                ValueType::Duration(range) => range.parse(text).ok_or_else(|| {
+                    format!("this is not a valid value: write {}", range.description())
+                }),
+                _ => Err("this key is not a duration".to_owned()),
             };
             variable(around, mistakes, name, read)
         };
-        if let Some(wait) = duration("SEMEL_WAIT", &WAIT) {
+        if let Some(wait) = duration("SEMEL_WAIT", &table::WAIT) {
             self.unnamed.allowance.wait_ms = milliseconds(wait);
         }
-        if let Some(lease) = duration("SEMEL_LEASE", &LEASE) {
+        if let Some(lease) = duration("SEMEL_LEASE", &table::LEASE) {
             self.unnamed.lease_seconds = seconds(lease);
         }
     }
@@ -113,14 +99,14 @@ impl Defaults {
 
 fn variable<T>(
     around: &Surroundings,
-    mistakes: &Mistakes<'_>,
+    mistakes: &MistakeList<'_>,
     name: &'static str,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Option<T> {
     let value = around
         .variable(name)?
         .to_str()
-        .ok_or_else(|| "this is no UTF-8 text".to_owned());
+        .ok_or_else(|| "this is not UTF-8 text".to_owned());
     value
         .and_then(read)
         .map_err(|problem| mistakes.note_elsewhere(Origin::Variable(name), problem))
@@ -129,7 +115,7 @@ fn variable<T>(
 
 /// The rules of all `[[tool]]` sections.
 pub(super) fn rules(top: &Section<'_>, defaults: &Defaults, folder: &Path) -> Vec<ToolRule> {
-    let mut sections = top.sections("tool");
+    let mut sections = top.sections(&table::TOOL_SECTION);
     if let Some(first) = sections.get(TOOLS_MAX) {
         top.mistakes.note(
             first.span.clone(),
@@ -157,7 +143,7 @@ fn rule(
     take_taken_within(section, &mut setup);
     take_switches(section, &mut setup);
     setup.defined_at = Some(section.mistakes.origin(section.span.clone()));
-    section.refuse("tenant", "write it into `[defaults]`");
+    section.refuse(&table::TENANT, "write it into `[defaults]`");
     section.refuse_unknown();
     ToolRule {
         globs,
@@ -168,8 +154,8 @@ fn rule(
 
 fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> (GlobSet, Vec<String>) {
     let note = |span: Span, problem: String| section.mistakes.note(span, problem);
-    let Some(written) = section.texts("match") else {
-        if !section.has("match") {
+    let Some(written) = section.texts(&table::MATCH) else {
+        if !section.has(&table::MATCH) {
             note(
                 section.span.clone(),
                 "this `[[tool]]` matches nothing: write `match` and a tool's name, or a glob"
@@ -222,7 +208,7 @@ fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> (GlobSet, Vec<St
 }
 
 /// Why a rule can never be the first that matches, as far as that is plain to see: the glob that is always before it.
-fn never_reached(written: &[At<&str>], seen: &BTreeSet<String>) -> Option<String> {
+fn never_reached(written: &[Located<&str>], seen: &BTreeSet<String>) -> Option<String> {
     let all = ["*", "**"]
         .into_iter()
         .find(|all| seen.contains(*all))
@@ -246,7 +232,7 @@ fn glob(text: &str) -> Result<Glob, String> {
     }
     Glob::new(text).map_err(|fault| {
         format!(
-            "`{}` is no glob ({}): correct it",
+            "`{}` is not a valid glob ({}): correct it",
             shown(text),
             fault.kind()
         )
@@ -254,7 +240,7 @@ fn glob(text: &str) -> Result<Glob, String> {
 }
 
 fn take_policy(section: &Section<'_>, folder: &Path, setup: &mut ToolSetup) {
-    if let Some(written) = section.text("policy") {
+    if let Some(written) = section.text(&table::POLICY) {
         match policy(written.value, folder) {
             Ok(policy) => {
                 setup.policy = policy;
@@ -264,10 +250,10 @@ fn take_policy(section: &Section<'_>, folder: &Path, setup: &mut ToolSetup) {
             Err(problem) => section.mistakes.note(written.span, problem),
         }
     }
-    if let Some(settings) = section.object("settings") {
+    if let Some(settings) = section.object(&table::SETTINGS) {
         setup.settings = settings;
     }
-    if let Some(name_space) = section.name("name_space") {
+    if let Some(name_space) = section.name(&table::NAME_SPACE) {
         setup.name_space = Some(name_space.to_owned());
     }
 }
@@ -280,7 +266,7 @@ fn policy(written: &str, folder: &Path) -> Result<PolicySource, String> {
         return match path.metadata() {
             Ok(data) if data.is_file() => Ok(PolicySource::File(path)),
             Ok(_) => Err(format!(
-                "the policy `{}` is no file: name a component",
+                "the policy `{}` is not a file: name a component",
                 path.display()
             )),
             Err(error) => Err(format!(
@@ -298,7 +284,7 @@ fn policy(written: &str, folder: &Path) -> Result<PolicySource, String> {
         return Ok(PolicySource::Named(written.to_owned()));
     }
     Err(format!(
-        "`{}` is no policy: write the name of a ready-made one, such as `intent`, or a path, such as `./refund.wasm`",
+        "`{}` is not a policy: write the name of a ready-made one, such as `intent`, or a path, such as `./refund.wasm`",
         shown(written)
     ))
 }
@@ -308,65 +294,48 @@ fn take_terms(section: &Section<'_>, setup: &mut ToolSetup) {
     let allowance = &mut setup.allowance;
     set(
         &mut allowance.wait_ms,
-        section.duration("wait", &WAIT).map(milliseconds),
+        section.duration(&table::WAIT).map(milliseconds),
     );
     set(
         &mut setup.lease_seconds,
-        section.duration("lease", &LEASE).map(seconds),
+        section.duration(&table::LEASE).map(seconds),
     );
     set(
         &mut setup.refusal_seconds,
-        section.duration("refusal", &REFUSAL).map(seconds),
+        section.duration(&table::REFUSAL).map(seconds),
     );
-    set(&mut allowance.reruns, section.number("reruns", RERUNS_MAX));
-    set(
-        &mut allowance.retries,
-        section.number("retries", RETRIES_MAX),
-    );
-    set(&mut allowance.looks, section.number("looks", LOOKS_MAX));
+    set(&mut allowance.reruns, section.number(&table::RERUNS));
+    set(&mut allowance.retries, section.number(&table::RETRIES));
+    set(&mut allowance.looks, section.number(&table::LOOKS));
     let bytes = section
-        .number("outcome_bytes_max", OUTCOME_BYTES_MAX)
+        .number(&table::OUTCOME_BYTES)
         .and_then(|bytes| usize::try_from(bytes).ok());
     set(&mut setup.outcome_bytes_max, bytes);
-    set(&mut setup.keep_identity, section.flag("keep_identity"));
+    set(
+        &mut setup.keep_identity,
+        section.flag(&table::KEEP_IDENTITY),
+    );
     set(&mut setup.mode, mode(section));
     set(
         &mut setup.answer_within,
-        section.duration("answer_within", &ANSWER_WITHIN),
+        section.duration(&table::ANSWER_WITHIN),
     );
     set(&mut setup.on_cancel, on_cancel(section));
 }
 
 fn on_cancel(section: &Section<'_>) -> Option<OnCancel> {
-    let written = section.text("on_cancel")?;
-    match written.value {
-        "finish" => Some(OnCancel::Finish),
+    match section.choice(&table::ON_CANCEL)? {
         "forward" => Some(OnCancel::Forward),
-        other => {
-            let problem = format!(
-                "`{}` is nothing to do on cancellation: write `finish` or `forward`",
-                shown(other)
-            );
-            section.mistakes.note(written.span, problem);
-            None
-        }
+        _ => Some(OnCancel::Finish),
     }
 }
 
 fn mode(section: &Section<'_>) -> Option<ToolMode> {
-    let written = section.text("mode")?;
-    ToolMode::from_word(written.value).or_else(|| {
-        let problem = format!(
-            "`{}` is no mode: write `enforce`, `shadow` or `off`",
-            shown(written.value)
-        );
-        section.mistakes.note(written.span, problem);
-        None
-    })
+    ToolMode::from_word(section.choice(&table::MODE)?)
 }
 
 fn take_taken_within(section: &Section<'_>, setup: &mut ToolSetup) {
-    if let Some(within) = section.duration("taken_within", &TAKEN_WITHIN) {
+    if let Some(within) = section.duration(&table::TAKEN_WITHIN) {
         setup.taken_within = (!within.is_zero()).then_some(within);
     }
 }
@@ -379,19 +348,22 @@ fn take_switches(section: &Section<'_>, setup: &mut ToolSetup) {
         open_without_ledger,
         ..
     } = &mut setup.allowance;
-    if section.flag("server_errors_are_answers") == Some(true) {
+    if section.flag(&table::SERVER_ERRORS) == Some(true) {
         *server_errors = ServerErrorRule::AreAnswers;
     }
-    if let Some(after) = section.duration("timed_rerun", &TIMED_RERUN) {
+    if let Some(after) = section.duration(&table::TIMED_RERUN) {
         *timed_rerun_ms = Some(milliseconds(after));
     }
-    set(open_without_ledger, section.flag("open_without_ledger"));
-    set(&mut setup.irreversible, section.flag("irreversible"));
+    set(
+        open_without_ledger,
+        section.flag(&table::OPEN_WITHOUT_LEDGER),
+    );
+    set(&mut setup.irreversible, section.flag(&table::IRREVERSIBLE));
     set(
         &mut setup.allow_forgetful_ledger,
-        section.flag("allow_forgetful_ledger"),
+        section.flag(&table::ALLOW_FORGETFUL),
     );
-    set(&mut setup.trusted, section.flag("trusted"));
+    set(&mut setup.trusted, section.flag(&table::TRUSTED));
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
