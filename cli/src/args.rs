@@ -1,7 +1,7 @@
 //! What may be typed.
 
 use crate::{
-    doctor, exec,
+    config, doctor, exec,
     exit::{CommandError, Exit, TABLE},
     ledger, mcp, policy, setup, talk,
 };
@@ -18,7 +18,7 @@ Variables:
   SEMEL_CACHE   the folder where compiled policies are kept, or `off`, whatever the configuration says
   SEMEL_LOG     what is logged to stderr, such as semel=debug";
 
-/// Sends an agent's tool call at most once, and tells when it cannot know.
+/// Sends an agent's tool call at most once, and reports when it cannot know.
 #[derive(Debug, Parser)]
 #[command(name = "semel", version, after_help = AFTER_HELP.as_str(), max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -33,6 +33,8 @@ enum Command {
     Ledger(ledger::LedgerCommand),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     Doctor(doctor::DoctorArgs),
     Mcp(mcp::McpArgs),
     /// Compiles the policy that the host hands over: what a host starts itself as, to compile within limits.
@@ -63,6 +65,7 @@ impl Arguments {
                 Command::Exec(options) => exec::run(options).await,
                 Command::Ledger(command) => ledger::run(command).await.map(|()| 0),
                 Command::Policy(command) => policy::run(command).await.map(|()| 0),
+                Command::Config(command) => config::run(command).map(|()| 0),
                 Command::Doctor(options) => doctor::run(options).await.map(|()| 0),
                 Command::Mcp(options) => mcp::run(options).await.map(|()| 0),
                 Command::Compile => Ok(0),

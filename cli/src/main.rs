@@ -2,6 +2,7 @@
 
 mod args;
 mod common_args;
+mod config;
 mod doctor;
 mod exec;
 mod exit;

@@ -105,6 +105,8 @@ mod section;
 mod tools;
 
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod tests;
 
 use globset::GlobSet;

@@ -442,7 +442,7 @@ fn too_many_tools_or_globs_are_refused() {
             "[".repeat(10_000),
             "]".repeat(10_000)
         ))
-        .contains("no TOML")
+        .contains("not valid TOML")
     );
 }
 

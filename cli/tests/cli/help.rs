@@ -26,6 +26,7 @@ help_of! {
     ledger_erase: "ledger" "erase";
     ledger_report: "ledger" "report";
     policy_inspect: "policy" "inspect";
+    config: "config";
     doctor: "doctor";
     mcp: "mcp";
     mcp_install: "mcp" "install";
