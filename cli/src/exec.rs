@@ -38,7 +38,7 @@ const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// How long a call that a signal ends may take to find out whether it holds a claim.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
-/// Runs a command once for what it means, and replays what it came to to whoever repeats it.
+/// Runs a command at most once per operation; repeats get the recorded result.
 ///
 /// The command gets the arguments on its stdin, as one line of JSON, and in its environment `SEMEL_KEY` (the key under
 /// which the system behind it recognises repeats: send it along), `SEMEL_ATTEMPT` and `SEMEL_OPERATION`. A call that its

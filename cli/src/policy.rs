@@ -5,7 +5,7 @@ mod inspect;
 use crate::exit::CommandError;
 use clap::Subcommand;
 
-/// Looks at policies.
+/// Describes policies.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     Inspect(inspect::InspectArgs),
