@@ -12,6 +12,15 @@ use std::{cell::RefCell, fmt};
 ///
 /// # Errors
 /// If the text is refused: what is wrong with it, and where.
+///
+/// # Examples
+/// ```
+/// use semel_core::json::{JsonLimits, parse};
+///
+/// let limits = JsonLimits::default();
+/// assert!(parse(r#"{"amount": 5}"#, &limits).is_ok());
+/// assert!(parse(r#"{"amount": 5, "amount": 7}"#, &limits).is_err());
+/// ```
 pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonError> {
     if text.len() > limits.bytes {
         return Err(JsonError::TooLarge {

@@ -159,7 +159,18 @@ impl Call {
     /// A call of `tool` with `arguments`, for the tenant `default`, outside any run.
     ///
     /// # Errors
-    /// If the tool's name is no name, or the arguments are not one JSON object.
+    /// If the tool's name is not a valid name, or the arguments are not one JSON object.
+    ///
+    /// # Examples
+    /// ```
+    /// use semel_core::model::Call;
+    /// use serde_json::json;
+    ///
+    /// let call = Call::new("charge", json!({ "order": "o-7", "cents": 500 }))?;
+    /// assert_eq!(call.tool(), "charge");
+    /// assert!(Call::new("charge", json!([500])).is_err());
+    /// # Ok::<(), semel_core::model::IdentifierError>(())
+    /// ```
     pub fn new(tool: impl Into<String>, arguments: Value) -> Result<Self, IdentifierError> {
         let tool = tool.into();
         checked_name("tool", &tool)?;
