@@ -1,4 +1,4 @@
-//! Authentication of HTTP requests, and the tenant on whose behalf each one calls.
+//! Authentication of HTTP requests, and the tenant that each one calls for.
 //!
 //! Secrets in a request's head stay here: a [`CallerIdentity`] has no place for them. Clients that share a token count as one caller,
 //! unless a trusted header names the tenant.
@@ -133,6 +133,7 @@ impl Authenticator {
     /// # Errors
     /// If the request is denied.
     pub fn authenticate(&self, parts: &Parts) -> Result<CallerIdentity, AccessError> {
+        // The headers below count only behind the token: without it, any client could write them.
         self.check_head(parts)?;
         let tenant = match &self.settings.tenant_header {
             None => self.tenant.clone(),
@@ -171,6 +172,7 @@ impl Authenticator {
         let Some(hosts) = &self.hosts else {
             return Ok(());
         };
+        // An absolute URI overrides the header, as HTTP prescribes.
         let called = match parts.uri.authority() {
             Some(authority) => Some(authority.as_str()),
             None => single_header(&parts.headers, header::HOST.as_str())?,
@@ -189,6 +191,7 @@ impl Authenticator {
 
     fn check_origin(&self, parts: &Parts) -> Result<(), AccessError> {
         let Some(origin) = single_header(&parts.headers, header::ORIGIN.as_str())? else {
+            // Only browsers send an origin, and scripts cannot leave it out.
             return Ok(());
         };
         let origin = origin.to_ascii_lowercase();

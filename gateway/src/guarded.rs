@@ -27,7 +27,7 @@ use crate::{
 use async_trait::async_trait;
 use catalog::ToolCatalog;
 use delivery_log::DeliveryLog;
-use elicitation::OpenQuestions;
+use elicitation::ElicitationStore;
 use late_response::LateResponses;
 use semel::{model::Call, runtime::Semel};
 use semel_config::Config;
@@ -58,7 +58,7 @@ pub struct ToolGuard {
     catalog: ToolCatalog,
     delivery_log: DeliveryLog,
     /// Questions of the server that no client has answered so far.
-    questions: OpenQuestions,
+    questions: ElicitationStore,
     tasks: TaskCalls,
     metrics: Arc<Metrics>,
     late_permits: Arc<Semaphore>,
@@ -85,7 +85,7 @@ impl ToolGuard {
             prober: None,
             catalog: ToolCatalog::default(),
             delivery_log: DeliveryLog::default(),
-            questions: OpenQuestions::default(),
+            questions: ElicitationStore::default(),
             tasks: TaskCalls::default(),
             metrics: Arc::default(),
             late_permits: late_response::new_permits(),
@@ -107,8 +107,8 @@ impl ToolGuard {
         self
     }
 
-    /// Declares whether requests to the server have headers, as over HTTP. Without headers, no call is sent whose policy puts
-    /// its key into one. Default: no.
+    /// Declares whether requests to the server have headers, as over HTTP. Without headers, a call is refused
+    /// if its policy puts the key into one. Default: no.
     #[must_use]
     pub fn with_headers(mut self, has_headers: bool) -> Self {
         self.has_headers = has_headers;
@@ -183,6 +183,7 @@ impl GuardLayer {
         let in_progress = self.in_progress.clone();
         let late = self.late.clone();
         let context = context.clone();
+        // Added before the task runs, so that a cancellation right behind the call finds it.
         in_progress.add_call(&context, id.clone());
         self.background.spawn(async move {
             let _running = guard.metrics.start_call();
@@ -217,6 +218,7 @@ impl GuardLayer {
         let below = Arc::clone(&self.below);
         let in_progress = self.in_progress.clone();
         let context = context.clone();
+        // As for calls.
         in_progress.add_task_request(&context, id.clone());
         self.background.spawn(async move {
             let is_result_request = request.asks(method::TASKS_RESULT);
@@ -308,6 +310,7 @@ impl Upstream for GuardLayer {
 
     async fn close(&self) {
         // Calls in progress finish first, as far as their servers answer.
+        // `wait` returns only for a closed tracker.
         self.background.close();
         self.background.wait().await;
         self.late.close();

@@ -96,6 +96,7 @@ impl HealthCheck {
         if self.is_shutting_down.load(Ordering::Acquire) {
             return plain_page(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
         }
+        // Any query would do: the gateway takes no calls without its ledger.
         match timeout(LEDGER_TIMEOUT, self.count_operations(StateLabel::Held, 1)).await {
             Ok(Ok(_)) => plain_page(StatusCode::OK, "ready"),
             Ok(Err(_)) | Err(_) => plain_page(
@@ -141,6 +142,7 @@ impl HealthCheck {
         loop {
             let page = self.store.list(&query).await?;
             count = count_max.min(count + page.keys.len());
+            // An empty page has no key to continue after.
             query.after = page.keys.last().copied();
             if !page.more || count >= count_max || query.after.is_none() {
                 return Ok(count);

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod aggregate;
+mod bounded_map;
 pub mod front;
 pub mod guarded;
 pub mod health;

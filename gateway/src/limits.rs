@@ -61,6 +61,7 @@ impl HttpLimits {
         connections_max: usize,
         requests_per_second_max: u32,
     ) -> Self {
+        // A semaphore panics on more permits than its maximum.
         let connections = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
         Self {
             body_bytes_max,
@@ -89,6 +90,7 @@ impl HttpLimits {
         let capacity = f64::from(self.requests_per_second_max);
         let mut buckets = self.buckets.lock();
         if buckets.len() >= TENANTS_MAX && !buckets.contains_key(tenant) {
+            // A full bucket is the same as none.
             buckets.retain(|_, bucket| bucket.tokens_at(now, capacity) < capacity);
         }
         let bucket = buckets.entry(tenant.clone()).or_insert(TokenBucket {

@@ -166,6 +166,7 @@ impl Metrics {
 
     fn tool_label(&self, tool: &str) -> String {
         let mut tools = self.tools.lock();
+        // A name that is too long, or one too many, is not inserted and costs no memory.
         let has_label = tools.contains(tool)
             || (tools.len() < TOOLS_MAX
                 && tool.len() <= TOOL_NAME_BYTES_MAX

@@ -21,7 +21,7 @@ use crate::{
     shared_session::SharedSession,
     wire::{ErrorCode, Message, MessageKind, ProtocolError, header, method, version},
 };
-use body::{EventStream, ResponseBody};
+use body::{ResponseBody, ServerSentEvents};
 use connection::{ClientConnection, FlushNotifier};
 use hyper::{
     Method, Request, Response, StatusCode, body::Incoming, header::HeaderValue,
@@ -146,6 +146,7 @@ impl HttpServer {
     }
 
     async fn shut_down(&self, graceful: GracefulShutdown) {
+        // Sessions go first: their streams keep the connections open that the graceful shutdown waits for.
         let sessions = self.sessions.take_all();
         let ends = sessions.iter().map(|session| session.end());
         futures_util::future::join_all(ends).await;
@@ -176,6 +177,7 @@ impl HttpServer {
         {
             return self.respond_health(health, endpoint, parts).await;
         }
+        // Authentication comes first: an unauthenticated client does not even learn which paths exist.
         let caller = self.authenticator.authenticate(parts)?;
         self.limits.check_rate_limit(&caller.tenant)?;
         if !PATHS.contains(&parts.uri.path()) {
@@ -278,6 +280,7 @@ impl HttpServer {
         if let Some(message) = &reply.single
             && message.kind() == MessageKind::Error
         {
+            // The rejected session was never registered: its id is of no use.
             spawn_end(vec![session]);
             return Ok(reply.response);
         }
@@ -306,6 +309,7 @@ impl HttpServer {
             stream.start_reading(None)
         };
         if reader.is_some() {
+            // Before the messages are sent, because their progress may be reported at once.
             let messages: Vec<_> = posted.messages.iter().flatten().collect();
             session.add_open_stream(&messages, &stream);
         }
@@ -333,6 +337,7 @@ impl HttpServer {
         };
         let reply = reply_to_request(reader, head, is_batch, flushes, None).await;
         if reply.single.is_none() {
+            // Events have ids, so the client may resume this stream after a broken connection.
             session.keep_stream(&stream);
         }
         reply
@@ -355,6 +360,7 @@ impl HttpServer {
             Vec::new()
         };
         let needs_response = !request_ids.is_empty();
+        // Without a session no stream can be resumed, so all have the same number.
         let stream = MessageStream::for_requests(0, request_ids);
         let Some(reader) = stream.start_reading(None) else {
             return Err(RequestError::session_not_found());
@@ -402,9 +408,10 @@ impl HttpServer {
             ));
         };
         if after.is_none() {
+            // The reader is there already, so no message is written to a stream without one.
             session.listen().await;
         }
-        let events = EventStream::new(reader, flushes, true, None);
+        let events = ServerSentEvents::new(reader, flushes, true, None);
         Ok(events_response(events, head))
     }
 

@@ -29,6 +29,7 @@ impl ResponseBuilder<'_> {
     pub(super) fn response(&self, answer: &Answer, own_response: Option<&Message>) -> Message {
         let response = match (answer, own_response) {
             (Answer::Passed { .. }, Some(own)) => return own.with_id(self.id),
+            // The server's own bytes, so that the result stays as it was written.
             (Answer::Executed { .. } | Answer::Running { .. }, Some(own)) => {
                 Some(own.with_id(self.id))
             }

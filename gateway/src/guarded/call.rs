@@ -55,6 +55,7 @@ pub(super) async fn run_call(
         .catalog
         .find_tool(&request.tool, below, context, &own_meta)
         .await;
+    // Only the newer protocol version repeats arguments in headers.
     if context.repeats_arguments {
         let agreement = tool
             .header_parameters
@@ -149,7 +150,7 @@ struct GuardedCall<'a> {
     has_result_types: bool,
 }
 
-/// The suspension of a call whose server has not finished it.
+/// The suspension of a call that the server has not finished.
 struct CallSuspension {
     continuation: String,
     time_limit: Duration,
@@ -275,17 +276,20 @@ impl GuardedCall<'_> {
                 return self.refuse_unsent(started, reason).await;
             }
         };
-        let context = self.exchange_with_headers(&started.ticket);
+        let context = self.context_with_headers(&started.ticket);
         if !started.matters() {
+            // Nothing is recorded of this call, so its response goes to the client unread.
             self.guard.metrics.count_answer(&self.tool_name, "passed");
             self.below.forward(request, &context).await;
             return None;
         }
+        // Counted before the response: a request without one may have been received too.
         history.count += 1;
         let timeout = ResponseTimeout::from_setup(self.guard.config.tool(&self.tool_name));
         let sent_at = Instant::now();
         let (response, pending) = timeout.request(self.below, request, &context).await;
         if let Some(pending) = pending {
+            // The response may still come, and then it replaces the doubt in the ledger.
             self.late.spawn_wait(pending, started.late());
         }
         self.guard.metrics.observe_upstream(sent_at.elapsed());
@@ -302,8 +306,8 @@ impl GuardedCall<'_> {
         Some(started.go_on(outcome).await)
     }
 
-    /// The client's exchange with the headers of the request to send.
-    fn exchange_with_headers(&self, ticket: &Ticket) -> RequestContext {
+    /// The client's context with the headers of the request to send.
+    fn context_with_headers(&self, ticket: &Ticket) -> RequestContext {
         let mut headers = self.context.headers.to_vec();
         // The ticket may have changed arguments, and its own headers come last so that they win.
         self.tool
@@ -326,6 +330,7 @@ impl GuardedCall<'_> {
     ) -> Option<Result<Begun, CallError>> {
         let continuation = suspension.continuation;
         if suspension.is_task {
+            // Before the client can learn of the task and ask for it.
             self.guard.tasks.insert(&continuation, call);
         }
         let suspended = started
@@ -335,7 +340,7 @@ impl GuardedCall<'_> {
             Ok(answered) => answered,
             Err(error) => return Some(Err(error)),
         };
-        // The ledger may have refused the suspension, for one that was settled meanwhile.
+        // The operation may have been settled meanwhile: then the answer is another one, and the question is void.
         if let Answer::Running {
             about,
             continuation: Some(recorded),
@@ -376,6 +381,7 @@ impl GuardedCall<'_> {
             .metrics
             .count_answer(&self.tool_name, answer.word());
         if self.context.cancellation.is_cancelled() {
+            // The client cancelled: the protocol allows no response, and the outcome is recorded for a repeat.
             return;
         }
         let question = self.open_question(&answer, call);

@@ -179,6 +179,7 @@ impl CatalogState {
         let mut argument_schema = ArgumentSchema::from_json(&listed.input_schema);
         if let Some(before) = self.tools.get(&listed.name) {
             if before.hints != hints {
+                // Either server response may be wrong, so neither relaxes the guard.
                 hints = ToolHints::default();
                 has_output_schema |= before.has_output_schema;
             }
@@ -212,6 +213,7 @@ impl ToolCatalog {
         let mut state = self.state();
         for listed in page.tools {
             if state.tools.len() >= TOOLS_MAX && !state.tools.contains_key(&listed.name) {
+                // Known tools above are still updated.
                 return Some(NextPage::CatalogFull);
             }
             state.add(listed);
@@ -249,7 +251,7 @@ impl ToolCatalog {
         self.state().find(name).unwrap_or_default()
     }
 
-    /// Returns the read-only tools to look for an effect of this one, those first whose names share a word with it.
+    /// Returns the read-only tools to look for an effect of this one, with tools that share a word with its name first.
     pub(super) fn lookup_tools(&self, name: &str) -> Vec<String> {
         let own_words = name_words(name);
         let mut others: Vec<_> = self
@@ -300,6 +302,7 @@ impl ToolCatalog {
         context: &RequestContext,
         request_meta: &JsonMembers,
     ) -> ListResult {
+        // One deadline for all pages: a call waits for the whole list.
         let deadline = Instant::now() + LIST_TIMEOUT;
         let mut cursor = None;
         for _ in 0..PAGES_MAX {

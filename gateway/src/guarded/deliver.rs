@@ -25,6 +25,7 @@ impl ToolGuard {
             let _ = context.client.send_and_confirm(response).await;
             return true;
         };
+        // Until this is dropped, an equal call waits for the record of the delivery.
         let _in_progress = self
             .delivery_log
             .begin(delivery_log::call_identity(call), pending.generation);

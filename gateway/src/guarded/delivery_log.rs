@@ -1,12 +1,12 @@
 //! The answers that were sent to clients lately. An equal call that was made before such an answer is owed the same answer; one
 //! made after it may be intended as a new operation.
 //!
-//! Where an outcome is kept until delivery, only the order of events tells the two apart. An answer is written first, and its
+//! Where an outcome is kept until delivery, only the order of events distinguishes the two. An answer is written first, and its
 //! delivery is recorded after that. A call that was read before the answer left is owed that answer, however late its turn
 //! comes ([`Semel::begin_before_delivery`](semel::runtime::Semel::begin_before_delivery)). A call that was read after it waits for the record, or
 //! it would be taken for a repeat.
 //!
-//! Absent: what other processes deliver on the same ledger, whose clients have not seen this process's answers.
+//! Absent: deliveries by other processes on the same ledger. Their clients have not seen this process's answers.
 
 use parking_lot::Mutex;
 use semel::model::Call;
@@ -65,7 +65,7 @@ impl DeliveryLog {
         in_progress
     }
 
-    /// Returns the generation whose outcome is owed to a call that was read at `read_at`. For a call that is owed none, waits
+    /// Returns the generation of the outcome that is owed to a call that was read at `read_at`. For a call that is owed none, waits
     /// until the last answer before it is recorded.
     pub(super) async fn owed_generation(
         &self,

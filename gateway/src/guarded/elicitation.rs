@@ -5,14 +5,13 @@
 //! The state that a server hands out may be a secret, so the ledger holds only its digest. The question itself is kept in memory:
 //! until it is answered, a repeat of the call gets it again.
 
-use crate::wire::{JsonMembers, Message, MessageKind};
+use crate::{
+    bounded_map::BoundedMap,
+    wire::{JsonMembers, Message, MessageKind},
+};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::{
-    collections::{HashMap, VecDeque},
-    fmt::Write as _,
-    time::Duration,
-};
+use std::{fmt::Write as _, time::Duration};
 
 /// The time in which a client may answer a question. Then the operation is in doubt.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_hours(1);
@@ -26,7 +25,7 @@ pub(super) fn continuation_of_request(params: &JsonMembers) -> Option<String> {
     continuation(params.get("requestState"), names)
 }
 
-/// Returns the continuation of a call whose server responds with a question.
+/// Returns the continuation of a call if the server responds with a question.
 pub(super) fn continuation_of_response(response: &Message) -> Option<String> {
     let body = response.body()?;
     // Most results do not even contain the word, so they need no parsing.
@@ -58,6 +57,7 @@ fn continuation(state: Option<&str>, names: Option<Vec<String>>) -> Option<Strin
             digest.update(state);
         }
         (None, Some(mut names)) => {
+            // The client may answer in another order.
             names.sort_unstable();
             digest.update(b"names\0");
             digest.update(names.join("\0"));
@@ -73,32 +73,23 @@ fn continuation(state: Option<&str>, names: Option<Vec<String>>) -> Option<Strin
 }
 
 /// The open questions of servers, by the operation's key and the continuation.
-#[derive(Debug, Default)]
-pub(super) struct OpenQuestions(Mutex<QuestionMap>);
+#[derive(Debug)]
+pub(super) struct ElicitationStore(Mutex<BoundedMap<(String, String), Message>>);
 
-#[derive(Debug, Default)]
-struct QuestionMap {
-    responses: HashMap<(String, String), Message>,
-    in_order: VecDeque<(String, String)>,
+impl Default for ElicitationStore {
+    fn default() -> Self {
+        Self(Mutex::new(BoundedMap::new(QUESTIONS_MAX)))
+    }
 }
 
-impl OpenQuestions {
+impl ElicitationStore {
     pub(super) fn insert(&self, key: String, continuation: String, response: Message) {
-        let mut questions = self.0.lock();
-        let key = (key, continuation);
-        if questions.responses.insert(key.clone(), response).is_none() {
-            questions.in_order.push_back(key);
-        }
-        if questions.in_order.len() > QUESTIONS_MAX
-            && let Some(oldest) = questions.in_order.pop_front()
-        {
-            questions.responses.remove(&oldest);
-        }
+        self.0.lock().insert((key, continuation), response);
     }
 
     pub(super) fn get(&self, key: &str, continuation: &str) -> Option<Message> {
         let key = (key.to_owned(), continuation.to_owned());
-        self.0.lock().responses.get(&key).cloned()
+        self.0.lock().get(&key).cloned()
     }
 }
 

@@ -66,6 +66,7 @@ impl HeaderParameters {
         headers: &mut Vec<(String, String)>,
     ) {
         for parameter in &self.0 {
+            // The client's own value must not stay beside the one that is sent.
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&parameter.header));
             let value = parameter.argument(Some(arguments)).and_then(header_value);
             if let Some(value) = value {
@@ -107,6 +108,7 @@ impl HeaderParameter {
             (Some(expected), []) => format!(
                 "the header `{header}` is missing: send it as `{expected}`, like the argument `{path}`"
             ),
+            // A header sent twice agrees with nothing: the server may read either.
             (Some(expected), _) => format!(
                 "the header `{header}` differs from the argument `{path}`: send it once, as `{expected}`"
             ),

@@ -42,6 +42,7 @@ pub(super) fn from_response(response: &Message) -> Outcome {
     if !is_complete || has_long_numbers(text) {
         insert_own_text(&mut body, text);
     }
+    // A tool's own error is a result in the protocol, and a failure to a policy.
     if body.get("isError") == Some(&Value::Bool(true)) {
         return Outcome::Failed(Failure {
             message: content_text(&body),

@@ -9,6 +9,7 @@
 
 use super::{ToolGuard, deliver::PendingDelivery, outcome};
 use crate::{
+    bounded_map::BoundedMap,
     layer::RequestContext,
     wire::{JsonMembers, Message, MessageKind, RequestId},
 };
@@ -20,13 +21,9 @@ use semel::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::{
-    collections::{HashMap, VecDeque},
-    fmt::Write as _,
-    time::Duration,
-};
+use std::{fmt::Write as _, time::Duration};
 
-/// The time limit of a task whose server sets none.
+/// The time limit of a task without one of its own.
 const DEFAULT_TTL: Duration = Duration::from_hours(24);
 
 /// The longest time limit of a task.
@@ -96,14 +93,14 @@ pub(super) fn task_continuation(id: &str) -> String {
     continuation
 }
 
-/// The calls that continue as tasks.
-#[derive(Debug, Default)]
-pub(super) struct TaskCalls(Mutex<TaskCallMap>);
+/// The calls that continue as tasks, by tenant and continuation.
+#[derive(Debug)]
+pub(super) struct TaskCalls(Mutex<BoundedMap<(Tenant, String), Call>>);
 
-#[derive(Debug, Default)]
-struct TaskCallMap {
-    calls: HashMap<(Tenant, String), Call>,
-    in_order: VecDeque<(Tenant, String)>,
+impl Default for TaskCalls {
+    fn default() -> Self {
+        Self(Mutex::new(BoundedMap::new(TASKS_MAX)))
+    }
 }
 
 impl TaskCalls {
@@ -115,16 +112,8 @@ impl TaskCalls {
     }
 
     pub(super) fn insert(&self, continuation: &str, call: &Call) {
-        let mut tasks = self.0.lock();
         let key = (call.tenant().clone(), continuation.to_owned());
-        if tasks.calls.insert(key.clone(), call.clone()).is_none() {
-            tasks.in_order.push_back(key);
-        }
-        if tasks.in_order.len() > TASKS_MAX
-            && let Some(oldest) = tasks.in_order.pop_front()
-        {
-            tasks.calls.remove(&oldest);
-        }
+        self.0.lock().insert(key, call.clone());
     }
 
     /// Returns the continuation and the call of the task that a request asks for, if it is one of this tenant's.
@@ -132,15 +121,13 @@ impl TaskCalls {
         let id = JsonMembers::read(request.body()?).ok()?.text("taskId")?;
         let continuation = task_continuation(&id);
         let tasks = self.0.lock();
-        let call = tasks.calls.get(&(tenant.clone(), continuation.clone()))?;
+        let call = tasks.get(&(tenant.clone(), continuation.clone()))?;
         Some((continuation, call.clone()))
     }
 
     fn remove(&self, continuation: &str, tenant: &Tenant) {
-        let mut tasks = self.0.lock();
         let key = (tenant.clone(), continuation.to_owned());
-        tasks.calls.remove(&key);
-        tasks.in_order.retain(|other| *other != key);
+        self.0.lock().remove(&key);
     }
 }
 

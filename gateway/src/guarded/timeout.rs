@@ -88,7 +88,7 @@ impl ResponseTimeout {
         }
     }
 
-    /// Sends the request, and waits for its response. After the timeout, also returns the request, whose response may
+    /// Sends the request, and waits for its response. After the timeout, also returns the request: its response may
     /// still come.
     pub(super) async fn request(
         &self,
@@ -116,6 +116,7 @@ impl ResponseTimeout {
             "the server did not answer within {}",
             format_duration(self.answer_within)
         );
+        // By default the server goes on: a cancelled effect is harder to find out than a late response.
         if self.forwards_cancel {
             pending.cancel(&reason).await;
         }
@@ -174,6 +175,7 @@ async fn send_cancel(
     context: &RequestContext,
     reason: &str,
 ) {
+    // A message without an id cannot be cancelled.
     let Some(id) = id else { return };
     let reason = json!(reason);
     let params = format!(r#"{{"requestId":{},"reason":{reason}}}"#, id.to_json());

@@ -92,12 +92,14 @@ impl Prober for ToolProber {
             return no_connection();
         };
         let meta = &connection.meta;
+        // A probe has no client that could answer a server's questions.
         let context = RequestContext::new(Arc::new(NullClient), connection.caller);
         let tool = guard
             .catalog
             .find_tool(&probe.tool, &below, &context, meta)
             .await;
         let client_name = format!("{}{}", guard.prefix, probe.tool);
+        // A policy is only trusted to choose a probe, not to send a call with an effect.
         if !tool.hints.is_read_only() && !self.allowed_tools.contains(&client_name) {
             return Outcome::not_sent(format!(
                 "`{}` is not declared read-only, so it is not used for a probe: name another tool in the policy's probe, \

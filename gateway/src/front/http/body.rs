@@ -29,11 +29,11 @@ pub(super) enum ResponseBody {
         receipt: Option<(FlushNotifier, oneshot::Sender<()>)>,
     },
     /// Server-sent events.
-    Events(Box<EventStream>),
+    Events(Box<ServerSentEvents>),
 }
 
 /// A message stream as server-sent events.
-pub(super) struct EventStream {
+pub(super) struct ServerSentEvents {
     reader: StreamReader,
     flushes: FlushNotifier,
     /// Events have ids, by which a client may resume the stream.
@@ -45,7 +45,7 @@ pub(super) struct EventStream {
     keep_alive: Pin<Box<Sleep>>,
 }
 
-impl EventStream {
+impl ServerSentEvents {
     pub(super) fn new(
         reader: StreamReader,
         flushes: FlushNotifier,

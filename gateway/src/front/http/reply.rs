@@ -1,7 +1,7 @@
 //! The response to a request: one JSON text if its answer is a single message, else a stream of events.
 
 use super::{
-    body::{EventStream, ResponseBody},
+    body::{ResponseBody, ServerSentEvents},
     connection::FlushNotifier,
     request::RequestHead,
     request_error::{json_response, typed_response},
@@ -55,15 +55,18 @@ pub(super) async fn reply_to_request(
     }
     // Only streams of a session can be resumed, and only requests without one can be cancelled.
     let has_ids = cancel_on_drop.is_none();
-    let events = EventStream::new(reader, flushes, has_ids, cancel_on_drop);
+    let events = ServerSentEvents::new(reader, flushes, has_ids, cancel_on_drop);
     HttpReply {
         response: events_response(events, head),
         single: None,
     }
 }
 
-/// A response of events. A session's stream sends its id first, to clients whose protocol version knows that.
-pub(super) fn events_response(events: EventStream, head: &RequestHead) -> Response<ResponseBody> {
+/// A response of events. A session's stream sends its id first, where the client's protocol version provides for it.
+pub(super) fn events_response(
+    events: ServerSentEvents,
+    head: &RequestHead,
+) -> Response<ResponseBody> {
     let sends_first_id = events.has_ids && head.is_at_least(version::V2025_11_25);
     let events = if sends_first_id {
         events.with_first_id()

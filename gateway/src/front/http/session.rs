@@ -72,7 +72,8 @@ impl HttpSession {
             next_stream: AtomicU64::new(1),
             last_used: Mutex::new(Instant::now()),
         });
-        let client = SessionClient(Arc::downgrade(&session));
+        // The connection holds its client, and the session its connection: a strong reference would be a cycle.
+        let client = HttpSessionClient(Arc::downgrade(&session));
         let upstream = connect.connect(Arc::new(client)).await?;
         // The cell is empty: the session is not shared yet.
         let _ = session.upstream.set(upstream);
@@ -173,9 +174,11 @@ impl HttpSession {
                 .find(|open| open.progress_tokens.contains(&token));
             candidates.extend(related);
         }
+        // A message that arrives during a single request most likely belongs to it.
         if let [single] = open.as_slice() {
             candidates.push(single);
         }
+        // The own stream may never be read: then an open request is the better place.
         if !self.own_stream.has_reader() {
             candidates.extend(open.last());
         }
@@ -215,7 +218,7 @@ fn requested_progress_token(request: &Message) -> Option<String> {
     own.get("progressToken").map(str::to_owned)
 }
 
-/// The token of the request whose progress a message reports.
+/// The token in a message that reports a request's progress.
 fn reported_progress_token(message: &Message) -> Option<String> {
     if message.method() != Some(method::PROGRESS) {
         return None;
@@ -226,9 +229,9 @@ fn reported_progress_token(message: &Message) -> Option<String> {
 
 /// The client of a session, as its server's connection sees it.
 #[derive(Debug)]
-struct SessionClient(Weak<HttpSession>);
+struct HttpSessionClient(Weak<HttpSession>);
 
-impl SessionClient {
+impl HttpSessionClient {
     fn candidate_streams(&self, message: &Message) -> Vec<Arc<MessageStream>> {
         match self.0.upgrade() {
             None => Vec::new(),
@@ -238,7 +241,7 @@ impl SessionClient {
 }
 
 #[async_trait]
-impl Client for SessionClient {
+impl Client for HttpSessionClient {
     async fn send(&self, message: Message) -> Result<(), Disconnected> {
         for stream in self.candidate_streams(&message) {
             if stream.send(message.clone()).await.is_ok() {
@@ -249,6 +252,7 @@ impl Client for SessionClient {
     }
 
     async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+        // Only the first candidate: a second delivery could send the message twice.
         let candidates = self.candidate_streams(&message);
         let stream = candidates.first().ok_or(Disconnected)?;
         stream.send_and_confirm(message).await
@@ -270,6 +274,7 @@ impl SessionRegistry {
     pub(super) fn find(&self, id: &str, caller: &CallerIdentity) -> Option<Arc<HttpSession>> {
         let sessions = self.0.lock();
         let session = sessions.get(id)?;
+        // An id may leak: it opens nothing to another tenant.
         (session.caller.tenant == caller.tenant).then(|| Arc::clone(session))
     }
 

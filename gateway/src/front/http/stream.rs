@@ -1,8 +1,8 @@
 //! A stream of messages to one client, for one request or for none: messages in their order, read at once, kept to be
 //! read again, or both.
 //!
-//! A writer never waits for the reader: a server that many clients share must not stall for the slowest one. A stream whose
-//! reader falls behind is cut. Nothing here knows how the reader sends messages.
+//! A writer never waits for the reader: a server that many clients share must not stall for the slowest one. If
+//! the reader falls behind, the stream is cut. Nothing here knows how the reader sends messages.
 
 use crate::{
     layer::{Client, Disconnected},
@@ -214,6 +214,7 @@ impl StreamState {
         if self.has_ended {
             return Err(Disconnected);
         }
+        // The request counts as answered even if the response reaches no reader, so that the stream ends.
         if !self.accept_response(&message) {
             tracing::warn!("a response is dropped, because no request on this stream waits for it");
             return Ok(());
@@ -254,6 +255,7 @@ impl StreamState {
     }
 
     fn is_reader_too_slow(&self) -> bool {
+        // A single message may exceed the limit, and kept messages count as bytes of the queue too.
         let unread = self.next - self.first_unread;
         self.reader.is_some()
             && unread > 1
@@ -347,6 +349,7 @@ impl StreamReader {
     pub(super) fn poll_start(&self, cx: &mut Context<'_>) -> Poll<StreamStart> {
         let mut state = self.stream.state();
         match (state.next - state.first_unread, state.has_ended) {
+            // One message and the end: the response fits into a single JSON text.
             (1, true) => Poll::Ready(StreamStart::Complete),
             (0, false) => {
                 state.register_waker(cx);
@@ -369,6 +372,7 @@ impl Drop for StreamReader {
             queued.receipt = None;
         }
         if !state.keeps_messages {
+            // Nothing can resume this stream, so its writers learn that the client has gone.
             state.cut();
         }
     }
