@@ -20,7 +20,7 @@ mod tool_prober;
 pub use tool_prober::ToolProber;
 
 use crate::{
-    layer::{Client, Disconnected, NoResponse, RequestContext, Upstream},
+    layer::{Client, Confirmation, Disconnected, NoResponse, RequestContext, Upstream},
     metrics::Metrics,
     wire::{ErrorCode, JsonMembers, Message, ProtocolError, RequestId, meta, method},
 };
@@ -348,14 +348,14 @@ struct ToolListWatcher {
 
 #[async_trait]
 impl Client for ToolListWatcher {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         if message.method() == Some(method::TOOLS_CHANGED) {
             self.guard.catalog.clear();
         }
-        self.client.send(message).await
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.client.send_and_confirm(message).await
+        self.client.deliver(message, confirmation).await
     }
 }

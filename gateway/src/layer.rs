@@ -6,6 +6,7 @@
 
 use crate::wire::Message;
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use semel::model::{Run, Tenant};
 use std::{
     fmt,
@@ -17,20 +18,37 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The way towards a client.
+/// The confirmation that a sender waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// None: the message is queued, and written in its turn.
+    None,
+    /// The message was written to an open connection.
+    Written,
+}
+
+/// The way towards a client. A layer that watches or changes a server's messages implements it around the one above.
 #[async_trait]
 pub trait Client: fmt::Debug + Send + Sync + 'static {
-    /// Hands a message over, to be written in its turn.
+    /// Delivers a message, and returns once it is confirmed as far as asked.
     ///
     /// # Errors
-    /// If nobody is there to read it.
-    async fn send(&self, message: Message) -> Result<(), Disconnected>;
+    /// If the connection is closed, or the confirmation cannot be had: the message may have been written all the same.
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected>;
 
-    /// Hands a message over, and returns once it was written to a connection that stands.
-    ///
-    /// # Errors
-    /// If it was not, or that cannot be known.
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected>;
+    /// Queues a message without waiting until it is written.
+    fn send(&self, message: Message) -> BoxFuture<'_, Result<(), Disconnected>> {
+        self.deliver(message, Confirmation::None)
+    }
+
+    /// Sends a message, and returns once it was written to an open connection.
+    fn send_and_confirm(&self, message: Message) -> BoxFuture<'_, Result<(), Disconnected>> {
+        self.deliver(message, Confirmation::Written)
+    }
 }
 
 /// A server as the layer above sees it.
@@ -166,11 +184,7 @@ pub(crate) struct NullClient;
 
 #[async_trait]
 impl Client for NullClient {
-    async fn send(&self, _: Message) -> Result<(), Disconnected> {
-        Err(Disconnected)
-    }
-
-    async fn send_and_confirm(&self, _: Message) -> Result<(), Disconnected> {
+    async fn deliver(&self, _: Message, _: Confirmation) -> Result<(), Disconnected> {
         Err(Disconnected)
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing here knows whose streams they are.
 
 use crate::{
-    layer::{Client, Disconnected},
+    layer::{Client, Confirmation, Disconnected},
     wire::Message,
 };
 use async_trait::async_trait;
@@ -135,18 +135,19 @@ impl fmt::Debug for LineWriter {
 
 #[async_trait]
 impl Client for LineWriter {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
-        let line = QueuedLine {
-            text: message.bytes().clone(),
-            done: None,
-        };
-        self.0.send(line).await.map_err(|_| Disconnected)
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
+        let text = message.bytes().clone();
+        if confirmation == Confirmation::None {
+            let line = QueuedLine { text, done: None };
+            return self.0.send(line).await.map_err(|_| Disconnected);
+        }
         let (done, is_done) = oneshot::channel();
         let line = QueuedLine {
-            text: message.bytes().clone(),
+            text,
             done: Some(done),
         };
         self.0.send(line).await.map_err(|_| Disconnected)?;

@@ -5,7 +5,10 @@
 //! about another. Nothing here knows a transport or an era.
 
 use crate::{
-    layer::{Client, ConnectError, Connector, Disconnected, NoResponse, RequestContext, Upstream},
+    layer::{
+        Client, Confirmation, ConnectError, Connector, Disconnected, NoResponse, RequestContext,
+        Upstream,
+    },
     wire::{JsonMembers, Message, MessageKind, RequestId, meta, method},
 };
 use async_trait::async_trait;
@@ -273,14 +276,14 @@ impl OpenRequestClient {
 
 #[async_trait]
 impl Client for OpenRequestClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
-        self.open.client.send(self.take_in(&message)).await
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         self.open
             .client
-            .send_and_confirm(self.take_in(&message))
+            .deliver(self.take_in(&message), confirmation)
             .await
     }
 }
@@ -291,20 +294,20 @@ struct DispatchClient(Arc<OpenRequests>);
 
 #[async_trait]
 impl Client for DispatchClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         let Some(open) = self.0.about(&message) else {
             tracing::debug!(
                 method = message.method(),
-                "what the server said belongs to no request, so nobody reads it"
+                "dropped a message of the server that belongs to no open request"
             );
             return Err(Disconnected);
         };
-        open.client.send(open.inward(&message)).await
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        let open = self.0.about(&message).ok_or(Disconnected)?;
-        open.client.send_and_confirm(open.inward(&message)).await
+        let message = open.inward(&message);
+        open.client.deliver(message, confirmation).await
     }
 }
 

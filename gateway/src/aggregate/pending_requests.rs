@@ -1,7 +1,7 @@
 //! Which server has which request of a client, so that only that one hears that it is cancelled.
 
 use crate::{
-    layer::{Client, Disconnected, RequestContext},
+    layer::{Client, Confirmation, Disconnected, RequestContext},
     wire::{JsonMembers, Message, RequestId},
 };
 use async_trait::async_trait;
@@ -71,13 +71,12 @@ impl CompletionClient {
 
 #[async_trait]
 impl Client for CompletionClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         self.see(&message);
-        self.client.send(message).await
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.see(&message);
-        self.client.send_and_confirm(message).await
+        self.client.deliver(message, confirmation).await
     }
 }

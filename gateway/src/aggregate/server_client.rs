@@ -2,7 +2,7 @@
 
 use super::subscriptions::SubscriptionRegistry;
 use crate::{
-    layer::{Client, Disconnected},
+    layer::{Client, Confirmation, Disconnected},
     wire::{JsonMembers, Message, MessageKind, RequestId, method},
 };
 use async_trait::async_trait;
@@ -156,16 +156,13 @@ impl ServerClient {
 
 #[async_trait]
 impl Client for ServerClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         match self.heard(message).await {
-            Some(message) => self.client.send(message).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        match self.heard(message).await {
-            Some(message) => self.client.send_and_confirm(message).await,
+            Some(message) => self.client.deliver(message, confirmation).await,
             None => Ok(()),
         }
     }
@@ -181,11 +178,15 @@ pub(super) struct ResponseClient {
 
 #[async_trait]
 impl Client for ResponseClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         if !matches!(message.kind(), MessageKind::Result | MessageKind::Error)
             || message.id() != Some(&self.id)
         {
-            return self.client.send(message).await;
+            return self.client.deliver(message, confirmation).await;
         }
         let response = self
             .response
@@ -196,9 +197,5 @@ impl Client for ResponseClient {
             .ok_or(Disconnected)?
             .send(message)
             .map_err(|_| Disconnected)
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.send(message).await
     }
 }

@@ -12,7 +12,10 @@ use super::{
     translation,
 };
 use crate::{
-    layer::{Client, ConnectError, Connector, Disconnected, NoResponse, RequestContext, Upstream},
+    layer::{
+        Client, Confirmation, ConnectError, Connector, Disconnected, NoResponse, RequestContext,
+        Upstream,
+    },
     wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, meta, method},
 };
 use async_trait::async_trait;
@@ -298,17 +301,14 @@ struct SwitchableClient {
 
 #[async_trait]
 impl Client for SwitchableClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         match self.instead.get() {
-            Some(instead) => instead.send(message).await,
-            None => self.client.send(message).await,
-        }
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        match self.instead.get() {
-            Some(instead) => instead.send_and_confirm(message).await,
-            None => self.client.send_and_confirm(message).await,
+            Some(instead) => instead.deliver(message, confirmation).await,
+            None => self.client.deliver(message, confirmation).await,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::translation;
 use crate::{
-    layer::{CallerIdentity, Client, Disconnected, RequestContext},
+    layer::{CallerIdentity, Client, Confirmation, Disconnected, RequestContext},
     wire::{JsonMembers, Message, MessageKind, RequestId, meta},
 };
 use async_trait::async_trait;
@@ -267,20 +267,16 @@ impl Drop for PendingCallClient {
 
 #[async_trait]
 impl Client for PendingCallClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         if !message.is_response() {
-            return self.besides.send(message).await;
+            return self.besides.deliver(message, confirmation).await;
         }
         let (response, client) = self.call.respond(&message).ok_or(Disconnected)?;
-        client.send(response).await
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        if !message.is_response() {
-            return self.besides.send_and_confirm(message).await;
-        }
-        let (response, client) = self.call.respond(&message).ok_or(Disconnected)?;
-        client.send_and_confirm(response).await
+        client.deliver(response, confirmation).await
     }
 }
 

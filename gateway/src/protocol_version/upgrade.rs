@@ -11,7 +11,7 @@ use super::{
     translation::{self, params, put, raw, text},
 };
 use crate::{
-    layer::{Client, Disconnected, NoResponse, RequestContext, Upstream},
+    layer::{Client, Confirmation, Disconnected, NoResponse, RequestContext, Upstream},
     wire::{
         ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, RequestId, meta, method,
         version,
@@ -495,19 +495,15 @@ impl ChangesClient {
 
 #[async_trait]
 impl Client for ChangesClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         if self.is_unknown(&message) {
             Ok(())
         } else {
-            self.client.send(message).await
-        }
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        if self.is_unknown(&message) {
-            Ok(())
-        } else {
-            self.client.send_and_confirm(message).await
+            self.client.deliver(message, confirmation).await
         }
     }
 }

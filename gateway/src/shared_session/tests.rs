@@ -52,12 +52,8 @@ struct Reader(mpsc::UnboundedSender<Message>);
 
 #[async_trait]
 impl Client for Reader {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(&self, message: Message, _: Confirmation) -> Result<(), Disconnected> {
         self.0.send(message).map_err(|_| Disconnected)
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.send(message).await
     }
 }
 

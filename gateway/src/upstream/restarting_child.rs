@@ -6,7 +6,9 @@
 
 use super::{child::ChildServer, pending_responses::answer_lost};
 use crate::{
-    layer::{Client, ConnectError, Disconnected, NoResponse, RequestContext, Upstream},
+    layer::{
+        Client, Confirmation, ConnectError, Disconnected, NoResponse, RequestContext, Upstream,
+    },
     wire::{JsonMembers, Message, MessageKind, RequestId, method},
 };
 use async_trait::async_trait;
@@ -376,13 +378,12 @@ impl RecordingClient {
 
 #[async_trait]
 impl Client for RecordingClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
         self.hear(&message);
-        self.client.send(message).await
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.hear(&message);
-        self.client.send_and_confirm(message).await
+        self.client.deliver(message, confirmation).await
     }
 }

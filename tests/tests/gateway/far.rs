@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use semel::model::Tenant;
 use semel_mcp::{
-    layer::{CallerIdentity, Client, Disconnected, RequestContext},
+    layer::{CallerIdentity, Client, Confirmation, Disconnected, RequestContext},
     upstream::{HttpUpstream, ServerEndpoint},
     wire::{Message, RequestId},
 };
@@ -206,14 +206,10 @@ impl Heard {
 
 #[async_trait]
 impl Client for Heard {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(&self, message: Message, _: Confirmation) -> Result<(), Disconnected> {
         self.messages.lock().unwrap().push(message);
         self.heard.notify_waiters();
         Ok(())
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.send(message).await
     }
 }
 

@@ -6,8 +6,8 @@ use semel::model::Tenant;
 use semel_mcp::{
     aggregate::AggregateConnector,
     layer::{
-        CallerIdentity, Client, ConnectError, Connector, Disconnected, NoResponse, RequestContext,
-        Upstream,
+        CallerIdentity, Client, Confirmation, ConnectError, Connector, Disconnected, NoResponse,
+        RequestContext, Upstream,
     },
     wire::{Message, MessageKind, RequestId},
 };
@@ -67,16 +67,12 @@ struct Reads(Mutex<Vec<Value>>);
 
 #[async_trait]
 impl Client for Reads {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(&self, message: Message, _: Confirmation) -> Result<(), Disconnected> {
         self.0
             .lock()
             .unwrap()
             .push(serde_json::from_str(message.text()).unwrap());
         Ok(())
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.send(message).await
     }
 }
 

@@ -6,7 +6,8 @@
 use super::stream::{MessageStream, StreamReader};
 use crate::{
     layer::{
-        CallerIdentity, Client, ConnectError, Connector, Disconnected, RequestContext, Upstream,
+        CallerIdentity, Client, Confirmation, ConnectError, Connector, Disconnected,
+        RequestContext, Upstream,
     },
     wire::{JsonMembers, Message, method},
 };
@@ -242,20 +243,23 @@ impl HttpSessionClient {
 
 #[async_trait]
 impl Client for HttpSessionClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
-        for stream in self.candidate_streams(&message) {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
+        let candidates = self.candidate_streams(&message);
+        if confirmation == Confirmation::Written {
+            // Only the first candidate: a second delivery could send the message twice.
+            let stream = candidates.first().ok_or(Disconnected)?;
+            return stream.send_and_confirm(message).await;
+        }
+        for stream in candidates {
             if stream.send(message.clone()).await.is_ok() {
                 return Ok(());
             }
         }
         Err(Disconnected)
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        // Only the first candidate: a second delivery could send the message twice.
-        let candidates = self.candidate_streams(&message);
-        let stream = candidates.first().ok_or(Disconnected)?;
-        stream.send_and_confirm(message).await
     }
 }
 

@@ -5,7 +5,7 @@
 //! the reader falls behind, the stream is cut. Nothing here knows how the reader sends messages.
 
 use crate::{
-    layer::{Client, Disconnected},
+    layer::{Client, Confirmation, Disconnected},
     wire::{Message, MessageKind, RequestId},
 };
 use async_trait::async_trait;
@@ -388,11 +388,14 @@ impl fmt::Debug for MessageStream {
 
 #[async_trait]
 impl Client for MessageStream {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
-        self.write(message, None)
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(
+        &self,
+        message: Message,
+        confirmation: Confirmation,
+    ) -> Result<(), Disconnected> {
+        if confirmation == Confirmation::None {
+            return self.write(message, None);
+        }
         if !self.has_reader() {
             // The message may still be read later, but its delivery cannot be confirmed.
             self.write(message, None)?;

@@ -2,7 +2,7 @@
 
 use super::older_session::OlderSession;
 use crate::{
-    layer::{Client, Disconnected},
+    layer::{Client, Confirmation, Disconnected},
     protocol_version::pending_call::PendingCall,
     wire::Message,
 };
@@ -34,7 +34,7 @@ impl OlderSessionClient {
 
 #[async_trait]
 impl Client for OlderSessionClient {
-    async fn send(&self, message: Message) -> Result<(), Disconnected> {
+    async fn deliver(&self, message: Message, _: Confirmation) -> Result<(), Disconnected> {
         let older = self
             .older
             .get()
@@ -42,9 +42,5 @@ impl Client for OlderSessionClient {
             .ok_or(Disconnected)?;
         older.hear(message, self.call.as_ref()).await;
         Ok(())
-    }
-
-    async fn send_and_confirm(&self, message: Message) -> Result<(), Disconnected> {
-        self.send(message).await
     }
 }
