@@ -21,13 +21,11 @@ use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
 use initialization::InitializeResult;
 use lists::{ListMethod, MergedPage};
+use parking_lot::Mutex;
 use pending_requests::RequestOwners;
 use serde_json::Value;
 use server_client::{ResponseClient, ServerClient, ServerRequests};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 use subscriptions::SubscriptionRegistry;
 use tokio::sync::oneshot;
 
@@ -251,10 +249,10 @@ impl AggregatedServers {
         match asked {
             method::TOOLS_CALL | method::PROMPTS_GET => self.by_name(request),
             method::INITIALIZE | method::DISCOVER => RequestRoute::Open,
-            "ping" => RequestRoute::Here,
-            "logging/setLevel" => RequestRoute::All,
-            "subscriptions/listen" => RequestRoute::Subscribe,
-            "completion/complete" => self.by_reference(request),
+            method::PING => RequestRoute::Here,
+            method::SET_LEVEL => RequestRoute::All,
+            method::LISTEN => RequestRoute::Subscribe,
+            method::COMPLETE => self.by_reference(request),
             _ => self.by_resource(request, names::parameter(request, "uri")),
         }
     }
@@ -299,7 +297,7 @@ impl AggregatedServers {
     }
 
     fn by_resource(&self, request: &Message, uri: Option<String>) -> RequestRoute {
-        let known = uri.and_then(|uri| open(&self.resources).get(&uri).copied());
+        let known = uri.and_then(|uri| self.resources.lock().get(&uri).copied());
         known.map_or(RequestRoute::Try, |server| {
             RequestRoute::To(server, request.clone())
         })
@@ -368,7 +366,7 @@ impl AggregatedServers {
             .names
             .iter()
             .zip(&responses)
-            .zip(open(&self.able).iter_mut())
+            .zip(self.able.lock().iter_mut())
         {
             match InitializeResult::read(response) {
                 Some(one) => {
@@ -442,7 +440,7 @@ impl AggregatedServers {
 
     /// The servers that have such a list, as far as they said so.
     fn able_to(&self, list: ListMethod) -> Vec<usize> {
-        let able = open(&self.able);
+        let able = self.able.lock();
         let has = |able: &Option<Value>| {
             able.as_ref()
                 .is_none_or(|able| able.get(list.capability()).is_some())
@@ -455,7 +453,7 @@ impl AggregatedServers {
     }
 
     fn remember(&self, server: usize, uris: Vec<String>) {
-        let mut resources = open(&self.resources);
+        let mut resources = self.resources.lock();
         let room = RESOURCES_MAX.saturating_sub(resources.len());
         resources.extend(uris.into_iter().take(room).map(|uri| (uri, server)));
     }
@@ -518,7 +516,7 @@ impl AggregatedServers {
         };
         for server in 0..self.servers.len() {
             let is_others = |uri: &str| {
-                open(&self.resources)
+                self.resources.lock()
                     .get(uri)
                     .is_some_and(|owner| *owner != server)
             };
@@ -558,8 +556,4 @@ fn unknown(id: Option<&RequestId>) -> Message {
 async fn put(context: &RequestContext, message: Message) {
     // A client that has gone gets nothing.
     context.client.send(message).await.unwrap_or_default();
-}
-
-fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

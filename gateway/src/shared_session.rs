@@ -12,11 +12,12 @@ use crate::{
     wire::{JsonMembers, Message, MessageKind, RequestId, meta, method},
 };
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{json, value::RawValue};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -205,7 +206,7 @@ impl OpenRequests {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<i64, Arc<OpenRequest>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

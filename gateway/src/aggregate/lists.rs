@@ -22,9 +22,9 @@ impl ListMethod {
     pub(super) fn of(asked: &str) -> Option<Self> {
         let (member, identity, has_names) = match asked {
             method::TOOLS_LIST => ("tools", "name", true),
-            "prompts/list" => ("prompts", "name", true),
-            "resources/list" => ("resources", "uri", false),
-            "resources/templates/list" => ("resourceTemplates", "uriTemplate", false),
+            method::PROMPTS_LIST => ("prompts", "name", true),
+            method::RESOURCES_LIST => ("resources", "uri", false),
+            method::RESOURCE_TEMPLATES_LIST => ("resourceTemplates", "uriTemplate", false),
             _ => return None,
         };
         Some(Self {

@@ -5,10 +5,8 @@ use crate::{
     wire::{JsonMembers, Message, RequestId},
 };
 use async_trait::async_trait;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, sync::Arc};
 
 /// A request: whose, and its id.
 type RequestKey = (u64, RequestId);
@@ -49,7 +47,7 @@ impl RequestOwners {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<RequestKey, Option<usize>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -6,11 +6,12 @@ use crate::{
     wire::{JsonMembers, Message, MessageKind, RequestId, method},
 };
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -113,7 +114,7 @@ impl ServerRequests {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<RequestId, ServerRequest>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 
@@ -188,11 +189,7 @@ impl Client for ResponseClient {
         {
             return self.client.deliver(message, confirmation).await;
         }
-        let response = self
-            .response
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let response = self.response.lock().take();
         response
             .ok_or(Disconnected)?
             .send(message)

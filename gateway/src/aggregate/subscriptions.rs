@@ -5,10 +5,11 @@ use crate::{
     layer::Client,
     wire::{JsonMembers, Message, MessageKind, RequestId, meta, method},
 };
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -116,7 +117,7 @@ impl SubscriptionRegistry {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<MergedSubscription>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -180,7 +181,7 @@ impl MergedSubscription {
     }
 
     fn state(&self) -> MutexGuard<'_, SubscriptionState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -20,10 +20,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use older_session::OlderSession;
+use parking_lot::{Mutex, MutexGuard};
 use session_client::OlderSessionClient;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::{sync::OnceCell, time::Instant};
@@ -190,9 +191,7 @@ impl DowngradeUpstream {
     }
 
     fn connections(&self) -> MutexGuard<'_, HashMap<String, SessionSlot>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connections.lock()
     }
 
     fn opened(&self) -> Vec<Arc<OlderSession>> {

@@ -9,11 +9,12 @@ use crate::{
     wire::{JsonMembers, Message, MessageKind, RequestId, meta},
 };
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use semel::model::Tenant;
 use serde_json::{Map, Value, json};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -247,7 +248,7 @@ impl PendingCall {
     }
 
     fn state(&self) -> MutexGuard<'_, PendingCallState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -364,7 +365,7 @@ impl OpenQuestions {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<String, (Arc<PendingCall>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

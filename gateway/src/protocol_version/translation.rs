@@ -14,7 +14,7 @@ const OWN: [&str; 4] = [
 /// Requests that only the older era has.
 const ONLY_OLDER: [&str; 5] = [
     method::INITIALIZE,
-    "ping",
+    method::PING,
     method::SET_LEVEL,
     method::RESOURCES_SUBSCRIBE,
     method::RESOURCES_UNSUBSCRIBE,
@@ -32,9 +32,9 @@ pub(super) const ASKING_BACK: [&str; 3] = [
 
 /// Requests of a server to its client.
 pub(super) const ASKED_BACK: [(&str, &str); 3] = [
-    ("elicitation/create", "elicitation"),
-    ("sampling/createMessage", "sampling"),
-    ("roots/list", "roots"),
+    (method::ELICIT, "elicitation"),
+    (method::SAMPLE, "sampling"),
+    (method::ROOTS_LIST, "roots"),
 ];
 
 /// Whether only the older era has the request.

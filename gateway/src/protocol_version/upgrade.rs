@@ -18,11 +18,12 @@ use crate::{
     },
 };
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -237,7 +238,7 @@ impl UpgradedConnection {
         let done = || Message::response(request.id(), "result", "{}");
         let uri = || params(&request).text("uri").unwrap_or_default();
         match request.method() {
-            Some("ping") => return answer(context, done()).await,
+            Some(method::PING) => return answer(context, done()).await,
             Some(method::SET_LEVEL) => {
                 let level = params(&request).get("level").and_then(raw);
                 if let (Some(level), Some(said)) = (level, self.state().said.as_mut()) {
@@ -419,7 +420,7 @@ impl UpgradedConnection {
     }
 
     fn state(&self) -> MutexGuard<'_, UpgradeState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -12,14 +12,9 @@ use crate::{
     wire::{Message, MessageKind, RequestId},
 };
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
-use std::{
-    ffi::OsString,
-    io,
-    process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{ffi::OsString, io, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     process::{ChildStdout, Command},
     sync::oneshot,
@@ -133,11 +128,7 @@ impl ChildServer {
 
     /// Has the message written. Whether it is read is not known by that.
     async fn write(&self, message: Message) -> Result<(), NoResponse> {
-        let input = self
-            .input
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let input = self.input.lock().clone();
         let written = match input {
             Some(input) => input.send(message).await.is_ok(),
             None => false,
@@ -197,17 +188,8 @@ impl Upstream for ChildServer {
     }
 
     async fn close(&self) {
-        drop(
-            self.input
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
-        let reading = self
-            .reading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        drop(self.input.lock().take());
+        let reading = self.reading.lock().take();
         let Some(reading) = reading else { return };
         // Whoever drops this future kills the child, as dropping its task does.
         let mut reading = AbortOnDropHandle::new(reading);
@@ -232,12 +214,7 @@ impl ChildServer {
 impl Drop for ChildServer {
     /// Nobody speaks to the child any longer: it is killed as the task that owns it is dropped.
     fn drop(&mut self) {
-        if let Some(reading) = self
-            .reading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        if let Some(reading) = self.reading.lock().take() {
             reading.abort();
         }
     }

@@ -19,11 +19,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use hyper::HeaderMap;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long whoever sends a notification waits until the server has it, so that what is sent next arrives after it.
@@ -201,11 +198,11 @@ impl Upstream for HttpUpstream {
 
 impl HttpConnection {
     fn session(&self) -> MutexGuard<'_, UpstreamSession> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+        self.session.lock()
     }
 
     fn passing(&self) -> MutexGuard<'_, HashMap<(u64, RequestId), CancellationToken>> {
-        self.passing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.passing.lock()
     }
 
     /// Has a request of the newer era be cancelled by its client, or by its going away. Others are not cancelled so.

@@ -4,11 +4,8 @@ use crate::{
     layer::{NoResponse, RequestContext},
     wire::{ErrorCode, Message, ProtocolError, RequestId},
 };
-use std::{
-    collections::HashMap,
-    mem,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::HashMap, mem};
 use tokio::sync::oneshot;
 
 /// What is done with a response.
@@ -81,7 +78,7 @@ impl PendingResponses {
     }
 
     fn state(&self) -> MutexGuard<'_, PendingState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

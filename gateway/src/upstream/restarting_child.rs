@@ -12,11 +12,12 @@ use crate::{
     wire::{JsonMembers, Message, MessageKind, RequestId, method},
 };
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::{BTreeMap, HashSet},
     ffi::OsString,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -270,13 +271,15 @@ impl SessionReplay {
         match message.method() {
             Some(method::INITIALIZE) => session.initialize = own(),
             Some(method::INITIALIZED) => session.initialized = own(),
-            Some("logging/setLevel") => session.level = own(),
-            Some("resources/subscribe") if session.subscriptions.len() < SUBSCRIPTIONS_MAX => {
+            Some(method::SET_LEVEL) => session.level = own(),
+            Some(method::RESOURCES_SUBSCRIBE)
+                if session.subscriptions.len() < SUBSCRIPTIONS_MAX =>
+            {
                 session
                     .subscriptions
                     .extend(uri(message).map(|uri| (uri, message.clone())));
             }
-            Some("resources/unsubscribe") => {
+            Some(method::RESOURCES_UNSUBSCRIBE) => {
                 uri(message).and_then(|uri| session.subscriptions.remove(&uri));
             }
             _ => {}
@@ -346,11 +349,11 @@ impl SessionReplay {
     }
 
     fn session(&self) -> MutexGuard<'_, ReplayState> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+        self.session.lock()
     }
 
     fn asked(&self) -> MutexGuard<'_, HashSet<RequestId>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.lock()
     }
 }
 

@@ -36,6 +36,26 @@ pub mod method {
     pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
     /// Gives a prompt.
     pub const PROMPTS_GET: &str = "prompts/get";
+    /// Completes an argument.
+    pub const COMPLETE: &str = "completion/complete";
+    /// Checks that the other side answers, up to 2025-11-25.
+    pub const PING: &str = "ping";
+    /// Lists the prompts.
+    pub const PROMPTS_LIST: &str = "prompts/list";
+    /// Lists the resources.
+    pub const RESOURCES_LIST: &str = "resources/list";
+    /// Lists the templates of resources.
+    pub const RESOURCE_TEMPLATES_LIST: &str = "resources/templates/list";
+    /// Asks the user of a client for input.
+    pub const ELICIT: &str = "elicitation/create";
+    /// Asks a client for a completion by its model.
+    pub const SAMPLE: &str = "sampling/createMessage";
+    /// Asks a client for its root folders.
+    pub const ROOTS_LIST: &str = "roots/list";
+    /// Reports that `prompts/list` has changed.
+    pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
+    /// Reports that `resources/list` has changed.
+    pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
     /// Reads a resource.
     pub const RESOURCES_READ: &str = "resources/read";
     /// Says that `tools/list` would now tell something else.

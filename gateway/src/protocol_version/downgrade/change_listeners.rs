@@ -5,8 +5,9 @@ use crate::{
     protocol_version::translation::{self, put, raw, text},
     wire::{JsonMembers, Message, RequestId, meta, method},
 };
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// The most resources of which one client wants to hear.
@@ -15,14 +16,10 @@ const RESOURCES_MAX: usize = 1_000;
 /// What a client may want to hear, what tells it, and what a server must be able to do for it.
 const LISTS: [(&str, &str, &str); 3] = [
     ("toolsListChanged", method::TOOLS_CHANGED, "tools"),
-    (
-        "promptsListChanged",
-        "notifications/prompts/list_changed",
-        "prompts",
-    ),
+    ("promptsListChanged", method::PROMPTS_CHANGED, "prompts"),
     (
         "resourcesListChanged",
-        "notifications/resources/list_changed",
+        method::RESOURCES_CHANGED,
         "resources",
     ),
 ];
@@ -164,7 +161,7 @@ impl ChangeListeners {
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Arc<ChangeListener>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -16,11 +16,9 @@ use crate::{
         version,
     },
 };
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value, json};
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::sleep};
 
 /// How long a server may take to open a connection.
@@ -200,7 +198,7 @@ impl OlderSession {
             return;
         };
         let is_new = {
-            let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut level = self.level.lock();
             let is_new = level.as_ref() != Some(&wanted);
             *level = Some(wanted.clone());
             is_new
@@ -367,7 +365,7 @@ impl OlderSession {
         for given_up in self.held.give_up_old() {
             self.tell(given_up).await;
         }
-        if request.asks("ping") {
+        if request.asks(method::PING) {
             return self
                 .tell(Message::response(request.id(), "result", "{}"))
                 .await;
@@ -423,7 +421,7 @@ impl OlderSession {
     }
 
     fn calls(&self) -> MutexGuard<'_, Vec<Arc<PendingCall>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock()
     }
 }
 
