@@ -46,7 +46,7 @@ struct ServerEntry {
 
 impl AggregateConnector {
     /// Over these servers: what each is called, what stands before its names, and how to connect to it.
-    pub fn over(servers: impl IntoIterator<Item = (String, String, Arc<dyn Connector>)>) -> Self {
+    pub fn new(servers: impl IntoIterator<Item = (String, String, Arc<dyn Connector>)>) -> Self {
         let place = |(name, prefix, connect)| ServerEntry {
             name,
             prefix,
@@ -73,8 +73,10 @@ impl Connector for AggregateConnector {
             });
             async move {
                 let connected = place.connect.connect(client).await;
-                connected
-                    .map_err(|ConnectError(why)| ConnectError(format!("`{}`: {why}", place.name)))
+                connected.map_err(|error| ConnectError::Server {
+                    server: place.name.clone(),
+                    source: Box::new(error),
+                })
             }
         });
         let servers = try_join_all(connecting).await?;
@@ -243,7 +245,7 @@ impl AggregateUpstream {
 impl AggregatedServers {
     fn route(&self, request: &Message) -> RequestRoute {
         let asked = request.method().unwrap_or_default();
-        if let Some(list) = ListMethod::of(asked) {
+        if let Some(list) = ListMethod::for_method(asked) {
             return RequestRoute::List(list);
         }
         match asked {
@@ -421,7 +423,7 @@ impl AggregatedServers {
             )
         });
         let responses = join_all(asking).await;
-        let mut page = MergedPage::of(list);
+        let mut page = MergedPage::new(list);
         for ((server, _), response) in from.iter().zip(&responses) {
             let prefix = self.prefixes.get(*server).map_or("", String::as_str);
             let found = page.add(*server, prefix, response);
@@ -516,7 +518,8 @@ impl AggregatedServers {
         };
         for server in 0..self.servers.len() {
             let is_others = |uri: &str| {
-                self.resources.lock()
+                self.resources
+                    .lock()
                     .get(uri)
                     .is_some_and(|owner| *owner != server)
             };

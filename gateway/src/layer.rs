@@ -88,14 +88,45 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Connects. What the server says of its own accord goes to `client`.
     ///
     /// # Errors
-    /// If there is no server to be had; nothing was sent to one then.
+    /// If no connection can be made. No tool call was sent then.
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError>;
 }
 
-/// There is no server to be had.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConnectError(pub String);
+/// A connection to a server that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// As many children run as the configuration allows.
+    #[error(
+        "as many clients as `children_max` allows have a server of their own: come again later"
+    )]
+    ChildLimit,
+    /// As many sessions are open as one server may have.
+    #[error("too many clients of different capabilities are connected")]
+    SessionLimit,
+    /// The server's process cannot be started.
+    #[error(transparent)]
+    Start(Box<dyn std::error::Error + Send + Sync>),
+    /// The server did not open a session in time.
+    #[error("the server does not open a session in time")]
+    Timeout,
+    /// The server refused to open a session, with this response.
+    #[error("the server opens no session: {0}")]
+    Refused(String),
+    /// The request that opens a session has no response.
+    #[error(transparent)]
+    NoResponse(#[from] NoResponse),
+    /// The operating system returned no random numbers for the id of a session.
+    #[error("the operating system returns no random numbers")]
+    Randomness,
+    /// One of several servers cannot be reached.
+    #[error("`{server}`: {source}")]
+    Server {
+        /// The server's name.
+        server: String,
+        /// The reason.
+        source: Box<ConnectError>,
+    },
+}
 
 /// On whose behalf, and from which connection a message comes. Nothing in it is a secret of the client.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ pub(crate) enum InputLine {
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
-    pub(crate) fn of(stream: R) -> Self {
+    pub(crate) fn new(stream: R) -> Self {
         let codec =
             AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), LINE_BYTES_MAX);
         Self {
@@ -84,7 +84,7 @@ struct QueuedLine {
 
 impl LineWriter {
     /// A writer onto this stream, which is closed once the last writer is dropped.
-    pub(crate) fn onto(stream: impl AsyncWrite + Unpin + Send + 'static) -> Self {
+    pub(crate) fn new(stream: impl AsyncWrite + Unpin + Send + 'static) -> Self {
         let (writer, lines) = mpsc::channel(LINES_QUEUED_MAX);
         tokio::spawn(write(stream, lines));
         Self(writer)
@@ -164,13 +164,13 @@ mod tests {
     #[tokio::test]
     async fn messages_travel_one_a_line_whatever_their_layout() {
         let (near, far) = tokio::io::duplex(1 << 10);
-        let writer = LineWriter::onto(near);
+        let writer = LineWriter::new(near);
         writer
             .send_and_confirm(Message::read("{\"jsonrpc\":\"2.0\",\n\"method\":\"a\"}").unwrap())
             .await
             .unwrap();
         drop(writer);
-        let mut lines = LineReader::of(far);
+        let mut lines = LineReader::new(far);
         let Some(InputLine::Read(line)) = lines.next().await else {
             panic!("no line")
         };
@@ -182,7 +182,7 @@ mod tests {
     async fn nobody_reads_what_is_written_to_a_closed_stream() {
         let (near, far) = tokio::io::duplex(8);
         drop(far);
-        let writer = LineWriter::onto(near);
+        let writer = LineWriter::new(near);
         assert_eq!(
             writer
                 .send_and_confirm(Message::notification("a", "{}"))

@@ -56,13 +56,13 @@ impl LayerStack {
 
     /// Whether a child that ends is started again. Default: yes.
     #[must_use]
-    pub fn restarting(self, restarts: bool) -> Self {
+    pub fn with_restart(self, restarts: bool) -> Self {
         Self { restarts, ..self }
     }
 
     /// At most so many children at once.
     #[must_use]
-    pub fn children(self, at_most: usize) -> Self {
+    pub fn with_child_limit(self, at_most: usize) -> Self {
         Self {
             children: Arc::new(Semaphore::new(at_most.min(Semaphore::MAX_PERMITS))),
             ..self
@@ -75,9 +75,7 @@ impl LayerStack {
         client: Arc<dyn Client>,
     ) -> Result<RestartingChild, ConnectError> {
         let room = Arc::clone(&self.children).try_acquire_owned();
-        let full =
-            "as many clients as `children_max` allows have a server of their own: come again later";
-        let room = room.map_err(|_| ConnectError(full.to_owned()))?;
+        let room = room.map_err(|_| ConnectError::ChildLimit)?;
         RestartingChild::start(command.to_vec(), self.restarts, room, client)
     }
 }
@@ -85,17 +83,17 @@ impl LayerStack {
 #[async_trait]
 impl Connector for LayerStack {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
-        let client = UpgradeLayer::hearing(GuardLayer::watch_tool_list(&self.guard, client));
+        let client = UpgradeLayer::watch_changes(GuardLayer::watch_tool_list(&self.guard, client));
         let connection: Arc<dyn Upstream> = match &self.server {
             ServerLocation::Command(command) => {
                 Arc::new(self.child(command, Arc::<ChangesClient>::clone(&client))?)
             }
-            ServerLocation::Endpoint(endpoint) => Arc::new(HttpUpstream::to(
+            ServerLocation::Endpoint(endpoint) => Arc::new(HttpUpstream::new(
                 Arc::clone(endpoint),
                 Arc::<ChangesClient>::clone(&client),
             )),
         };
-        let connection = Arc::new(UpgradeLayer::over(connection, client));
+        let connection = Arc::new(UpgradeLayer::new(connection, client));
         Ok(Arc::new(GuardLayer::new(
             Arc::clone(&self.guard),
             connection,

@@ -127,14 +127,14 @@ async fn connect(
             .with_give_up(given_up.clone());
         let guard = guard.with_prober(Arc::clone(&probes));
         let tower = LayerStack::new(guard, place(server)?)
-            .restarting(server.restart)
-            .children(config.mcp.limits.children);
-        let tower: Arc<dyn Connector> = Arc::new(DowngradeConnector::over(Arc::new(tower)));
+            .with_restart(server.restart)
+            .with_child_limit(config.mcp.limits.children);
+        let tower: Arc<dyn Connector> = Arc::new(DowngradeConnector::new(Arc::new(tower)));
         towers.push((server.name.clone(), prefix, tower));
     }
     match towers.pop() {
         Some((_, prefix, tower)) if towers.is_empty() && prefix.is_empty() => Ok(tower),
-        last => Ok(Arc::new(AggregateConnector::over(
+        last => Ok(Arc::new(AggregateConnector::new(
             towers.into_iter().chain(last),
         ))),
     }

@@ -19,7 +19,7 @@ pub(super) struct ListMethod {
 
 impl ListMethod {
     /// The list that this method asks for.
-    pub(super) fn of(asked: &str) -> Option<Self> {
+    pub(super) fn for_method(asked: &str) -> Option<Self> {
         let (member, identity, has_names) = match asked {
             method::TOOLS_LIST => ("tools", "name", true),
             method::PROMPTS_LIST => ("prompts", "name", true),
@@ -87,7 +87,7 @@ pub(super) struct MergedPage {
 }
 
 impl MergedPage {
-    pub(super) fn of(list: ListMethod) -> Self {
+    pub(super) fn new(list: ListMethod) -> Self {
         Self {
             list,
             items: Vec::new(),
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn two_lists_are_one_with_prefixes_and_a_cursor() {
-        let mut page = MergedPage::of(ListMethod::of("tools/list").unwrap());
+        let mut page = MergedPage::new(ListMethod::for_method("tools/list").unwrap());
         page.add(
             0,
             "a_",
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn of_two_things_of_one_name_the_first_stays() {
-        let mut page = MergedPage::of(ListMethod::of("resources/list").unwrap());
+        let mut page = MergedPage::new(ListMethod::for_method("resources/list").unwrap());
         assert_eq!(
             page.add(0, "a_", &response(r#"{"resources":[{"uri":"x:1"}]}"#)),
             ["x:1"]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Returns the client that reads messages from `output`.
 pub fn line_client(output: impl AsyncWrite + Unpin + Send + 'static) -> Arc<dyn Client> {
-    Arc::new(LineWriter::onto(output))
+    Arc::new(LineWriter::new(output))
 }
 
 /// Serves the client until it closes its stream. Calls in progress continue then, until the upstream is closed.
@@ -28,7 +28,7 @@ pub async fn serve_client(
             Arc::clone(&caller),
         ))
         .await;
-    let mut lines = LineReader::of(input);
+    let mut lines = LineReader::new(input);
     while let Some(line) = lines.next().await {
         let messages = match line {
             InputLine::Read(line) => Message::read_all(line),

@@ -45,7 +45,7 @@ pub struct DowngradeConnector(Arc<dyn Connector>);
 impl DowngradeConnector {
     /// Connects by this, which connects clients of the server's own era.
     #[must_use]
-    pub fn over(connect: Arc<dyn Connector>) -> Self {
+    pub fn new(connect: Arc<dyn Connector>) -> Self {
         Self(connect)
     }
 }
@@ -146,9 +146,7 @@ impl DowngradeUpstream {
             let mut connections = self.connections();
             make_room(&mut connections, &key, Instant::now());
             if connections.len() >= CONNECTIONS_MAX && !connections.contains_key(&key) {
-                return Err(ConnectError(
-                    "too many clients of different capabilities are connected".to_owned(),
-                ));
+                return Err(ConnectError::SessionLimit);
             }
             let is_first = connections.is_empty();
             let new = || SessionSlot {

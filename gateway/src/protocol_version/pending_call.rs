@@ -283,7 +283,7 @@ impl Client for PendingCallClient {
 
 /// The requests whose clients are asked something, by the places that only these clients know.
 #[derive(Debug, Default)]
-pub(super) struct OpenQuestions(Mutex<HashMap<String, (Arc<PendingCall>, Instant)>>);
+pub(super) struct QuestionRegistry(Mutex<HashMap<String, (Arc<PendingCall>, Instant)>>);
 
 /// What becomes of a request that answers questions.
 pub(super) enum QuestionMatch {
@@ -293,7 +293,7 @@ pub(super) enum QuestionMatch {
     Belongs(Arc<PendingCall>),
 }
 
-impl OpenQuestions {
+impl QuestionRegistry {
     /// Asks the client of the call what its server has asked.
     pub(super) async fn ask(&self, call: &Arc<PendingCall>) {
         let Some(place) = random_place() else { return };

@@ -66,7 +66,7 @@ struct UpgradeState {
 impl UpgradeLayer {
     /// The client as the connection is to see it.
     #[must_use]
-    pub fn hearing(client: Arc<dyn Client>) -> Arc<ChangesClient> {
+    pub fn watch_changes(client: Arc<dyn Client>) -> Arc<ChangesClient> {
         Arc::new(ChangesClient {
             client,
             is_raised: AtomicBool::new(false),
@@ -75,7 +75,7 @@ impl UpgradeLayer {
 
     /// Stands before this server. What it says of its own accord goes to `client`.
     #[must_use]
-    pub fn over(below: Arc<dyn Upstream>, client: Arc<ChangesClient>) -> Self {
+    pub fn new(below: Arc<dyn Upstream>, client: Arc<ChangesClient>) -> Self {
         Self(Arc::new(UpgradedConnection {
             below,
             client,

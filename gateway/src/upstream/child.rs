@@ -93,7 +93,7 @@ impl ChildServer {
             ended: ended.clone().drop_guard(),
         };
         let reading = Mutex::new(Some(tokio::spawn(reading.read(output))));
-        let input = Mutex::new(Some(LineWriter::onto(input)));
+        let input = Mutex::new(Some(LineWriter::new(input)));
         Ok(Self {
             input,
             waiting,
@@ -238,7 +238,7 @@ struct OutputReader {
 impl OutputReader {
     /// Reads what the child writes until it ends; then nobody waits in vain.
     async fn read(mut self, output: ChildStdout) {
-        let mut lines = LineReader::of(output);
+        let mut lines = LineReader::new(output);
         while let Some(line) = lines.next().await {
             let InputLine::Read(line) = line else {
                 tracing::warn!("the server wrote a line that is too long, which is skipped");

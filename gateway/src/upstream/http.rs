@@ -69,7 +69,7 @@ struct UpstreamSession {
 impl HttpUpstream {
     /// A connection to the server. Nothing is sent yet. What the server says of its own accord goes to `client`.
     #[must_use]
-    pub fn to(endpoint: Arc<ServerEndpoint>, client: Arc<dyn Client>) -> Self {
+    pub fn new(endpoint: Arc<ServerEndpoint>, client: Arc<dyn Client>) -> Self {
         let shared = HttpConnection {
             endpoint,
             client,

@@ -103,7 +103,7 @@ impl RestartingChild {
             client,
         });
         let first = ChildServer::start(&command, Arc::clone(&hearing))
-            .map_err(|fault| ConnectError(fault.to_string()))?;
+            .map_err(|error| ConnectError::Start(Box::new(error)))?;
         let (sender, present) = watch::channel(Some(Arc::new(first)));
         let keeper = ChildSupervisor {
             command,

@@ -165,7 +165,7 @@ fn plain(speaks: bool) -> String {
 async fn silence() {
     let endpoint = ServerEndpoint::new(&plain(false), &[]).unwrap();
     let client = Arc::new(Heard::default());
-    let connection = HttpUpstream::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
+    let connection = HttpUpstream::new(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
     let lost = connection
         .request(ask(1, "tools/call"), &context(&client))
         .await

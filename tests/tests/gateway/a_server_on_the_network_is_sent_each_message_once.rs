@@ -106,7 +106,7 @@ async fn only_what_cannot_have_arrived_was_not_sent() {
         .local_addr()
         .unwrap();
     let endpoint = ServerEndpoint::new(&format!("http://{nobody}/mcp"), &[]).unwrap();
-    let connection = HttpUpstream::to(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
+    let connection = HttpUpstream::new(Arc::new(endpoint), Arc::<Heard>::clone(&client) as _);
     let lost = connection
         .request(ask(1, "tools/call"), &context(&client))
         .await

@@ -46,7 +46,7 @@ async fn before(server: ServerLocation) -> Arc<dyn Connector> {
         "bank",
         "",
     );
-    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
+    Arc::new(DowngradeConnector::new(Arc::new(LayerStack::new(
         guard, server,
     ))))
 }

@@ -324,7 +324,7 @@ async fn odd() -> Arc<dyn Connector> {
         "",
     );
     let command = ["python3", "-c", ODD].map(Into::into).to_vec();
-    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
+    Arc::new(DowngradeConnector::new(Arc::new(LayerStack::new(
         guard,
         ServerLocation::Command(command),
     ))))

@@ -122,7 +122,7 @@ async fn before(server: &str) -> Arc<dyn Connector> {
         "bank",
         "",
     );
-    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
+    Arc::new(DowngradeConnector::new(Arc::new(LayerStack::new(
         guard,
         ServerLocation::Command(command),
     ))))
@@ -471,7 +471,7 @@ async fn a_silent_server_is_taken_for_an_older_one() {
         "bank",
         "",
     );
-    let connect = DowngradeConnector::over(Arc::new(LayerStack::new(
+    let connect = DowngradeConnector::new(Arc::new(LayerStack::new(
         guard,
         ServerLocation::Command(command),
     )));
@@ -528,7 +528,7 @@ async fn where_a_question_says_its_call_by_its_way_no_call_waits_for_another() {
         "",
     );
     let tower = LayerStack::new(guard, ServerLocation::Endpoint(Arc::new(endpoint)));
-    let gateway = Gateway::connecting(Arc::new(DowngradeConnector::over(Arc::new(tower)))).await;
+    let gateway = Gateway::connecting(Arc::new(DowngradeConnector::new(Arc::new(tower)))).await;
     let slow = tokio::spawn({
         let gateway = gateway.clone();
         async move {
@@ -591,7 +591,7 @@ async fn clients_of_many_capabilities_take_turns_in_the_room_that_there_is() {
         "bank",
         "",
     );
-    let connect = DowngradeConnector::over(Arc::new(LayerStack::new(
+    let connect = DowngradeConnector::new(Arc::new(LayerStack::new(
         guard,
         ServerLocation::Endpoint(Arc::new(endpoint)),
     )));

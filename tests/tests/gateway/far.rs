@@ -104,7 +104,7 @@ impl Far {
 
     /// A connection to it.
     pub fn connection(&self, client: Arc<dyn Client>) -> HttpUpstream {
-        HttpUpstream::to(
+        HttpUpstream::new(
             Arc::new(ServerEndpoint::new(&format!("http://{}/mcp", self.address), &[]).unwrap()),
             client,
         )

@@ -56,7 +56,7 @@ async fn regional() -> Far {
 async fn before(far: &Far, setup: Setup) -> Arc<dyn Connector> {
     let endpoint = ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap();
     let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
-    Arc::new(DowngradeConnector::over(Arc::new(LayerStack::new(
+    Arc::new(DowngradeConnector::new(Arc::new(LayerStack::new(
         guard,
         ServerLocation::Endpoint(Arc::new(endpoint)),
     ))))

@@ -108,7 +108,7 @@ async fn gateway(far: &Far, is_off: bool) -> Gateway {
     let guard = ToolGuard::new(semel(setup).await, Arc::new(config()), "bank", "");
     let endpoint =
         Arc::new(ServerEndpoint::new(&format!("http://{}/mcp", far.address), &[]).unwrap());
-    Gateway::connecting(Arc::new(DowngradeConnector::over(Arc::new(
+    Gateway::connecting(Arc::new(DowngradeConnector::new(Arc::new(
         LayerStack::new(guard, ServerLocation::Endpoint(endpoint)),
     ))))
     .await

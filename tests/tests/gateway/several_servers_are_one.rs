@@ -83,7 +83,7 @@ async fn answers_reach_the_server_that_asked_and_names_are_its_own() {
         let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
         (name.to_owned(), format!("{name}_"), connect)
     };
-    let fan = AggregateConnector::over(["a", "b"].into_iter().zip(&servers).map(place));
+    let fan = AggregateConnector::new(["a", "b"].into_iter().zip(&servers).map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
     let context = RequestContext::new(
@@ -132,7 +132,7 @@ async fn a_resource_that_nobody_listed_is_looked_for_and_a_tool_is_not() {
         let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
         ("s".to_owned(), "s_".to_owned(), connect)
     };
-    let fan = AggregateConnector::over(servers.iter().map(place));
+    let fan = AggregateConnector::new(servers.iter().map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
     let context = RequestContext::new(
@@ -415,7 +415,7 @@ async fn two() -> (
         let connect: Arc<dyn Connector> = Arc::new(To(Arc::clone(server)));
         (name.to_owned(), format!("{name}_"), connect)
     };
-    let fan = AggregateConnector::over(["a", "b"].into_iter().zip(&servers).map(place));
+    let fan = AggregateConnector::new(["a", "b"].into_iter().zip(&servers).map(place));
     let client = Arc::<Reads>::default();
     let upstream = fan.connect(Arc::<Reads>::clone(&client)).await.unwrap();
     let context = RequestContext::new(

@@ -62,8 +62,7 @@ impl HttpSession {
         connect: &dyn Connector,
         caller: CallerIdentity,
     ) -> Result<Arc<Self>, ConnectError> {
-        let id = random_id()
-            .ok_or_else(|| ConnectError("the system gives no random numbers".to_owned()))?;
+        let id = random_id().ok_or(ConnectError::Randomness)?;
         let session = Arc::new(Self {
             id,
             caller: Arc::new(caller),

@@ -7,7 +7,9 @@ use super::{
 use crate::{
     layer::{Client, ConnectError, RequestContext, Upstream},
     protocol_version::{
-        pending_call::{OpenQuestions, PendingCall, PendingCallClient, QuestionMatch, is_question},
+        pending_call::{
+            PendingCall, PendingCallClient, QuestionMatch, QuestionRegistry, is_question,
+        },
         probe::own_id,
         translation::{self, params},
     },
@@ -38,7 +40,7 @@ pub(super) struct OlderSession {
     /// For what this side itself sends.
     context: RequestContext,
     calls: Mutex<Vec<Arc<PendingCall>>>,
-    held: OpenQuestions,
+    held: QuestionRegistry,
     listeners: ChangeListeners,
     level: Mutex<Option<String>>,
     /// Whether clients can be asked anything.
@@ -73,19 +75,11 @@ impl OlderSession {
         let context = context.without_client();
         let answered =
             tokio::time::timeout(OPENS_WITHIN, upstream.request(request, &context)).await;
-        let late = |_| ConnectError("the server does not open a connection in time".to_owned());
-        let response = answered
-            .map_err(late)?
-            .map_err(|lost| ConnectError(lost.to_string()))?;
+        let response = answered.map_err(|_| ConnectError::Timeout)??;
         let said = response
             .body()
             .filter(|_| response.kind() == MessageKind::Result);
-        let refused = || {
-            ConnectError(format!(
-                "the server opens no connection: {}",
-                response.body().unwrap_or_default()
-            ))
-        };
+        let refused = || ConnectError::Refused(response.body().unwrap_or_default().to_owned());
         let said = said
             .and_then(|said| JsonMembers::read(said).ok())
             .ok_or_else(refused)?;
@@ -100,7 +94,7 @@ impl OlderSession {
             capabilities,
             context,
             calls: Mutex::default(),
-            held: OpenQuestions::default(),
+            held: QuestionRegistry::default(),
             listeners: ChangeListeners::default(),
             level: Mutex::default(),
             asks_back,

@@ -96,7 +96,7 @@ impl ServerEndpoint {
             }
         };
         tokio::select! {
-            answered = self.client.request(request) => answered.map_err(|error| SendError::of(&error)),
+            answered = self.client.request(request) => answered.map_err(|error| SendError::from_client(&error)),
             () = late => Err(SendError { reason: "the server does not take the connection in time".to_owned(), left: false }),
         }
     }
@@ -111,7 +111,7 @@ pub(super) struct SendError {
 }
 
 impl SendError {
-    fn of(error: &ClientError) -> Self {
+    fn from_client(error: &ClientError) -> Self {
         let left = !error.is_connect();
         let what = if left {
             "broke the connection off"

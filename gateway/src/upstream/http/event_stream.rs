@@ -28,7 +28,7 @@ pub(super) struct EventStream {
 }
 
 impl EventStream {
-    pub(super) fn of(body: Incoming) -> Self {
+    pub(super) fn from_body(body: Incoming) -> Self {
         let bytes = Arc::new(AtomicUsize::new(0));
         let counted = bounded(BodyDataStream::new(body), Arc::clone(&bytes));
         Self {

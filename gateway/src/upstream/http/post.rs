@@ -160,7 +160,7 @@ impl ResponseReader<'_> {
                     .ok_or_else(|| lost("the server's response does not answer the request"))
             }
             "text/event-stream" => self
-                .follow(&id, EventStream::of(response.into_body()))
+                .follow(&id, EventStream::from_body(response.into_body()))
                 .await
                 .map(Some),
             _ if status == StatusCode::ACCEPTED => Ok(None),
@@ -262,7 +262,7 @@ impl ResponseReader<'_> {
         let response = request(self.shared, Method::GET, head, Bytes::new()).await;
         let response = response.map_err(|lost| NoResponse { sent: true, ..lost })?;
         if response.status().is_success() && kind(&response) == "text/event-stream" {
-            return Ok(EventStream::of(response.into_body()));
+            return Ok(EventStream::from_body(response.into_body()));
         }
         Err(lost(
             "the server's stream broke off before the response, and cannot be read on",

@@ -32,7 +32,13 @@ async fn read(shared: &HttpConnection) {
             Ok(response)
                 if response.status().is_success() && kind(&response) == "text/event-stream" =>
             {
-                if take_all(shared, EventStream::of(response.into_body()), &mut last).await {
+                if take_all(
+                    shared,
+                    EventStream::from_body(response.into_body()),
+                    &mut last,
+                )
+                .await
+                {
                     after = AGAIN_AFTER;
                 }
             }
