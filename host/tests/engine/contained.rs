@@ -39,7 +39,11 @@ fn engine_of(compiler: impl Compiler + 'static, change: impl FnOnce(&mut Limits)
     // The counts that keep such components out are off: what holds here is the child.
     (limits.load.tangle, limits.load.merges) = (u64::MAX, 1 << 30);
     change(&mut limits);
-    Engine::builder(limits).compiler(compiler).build().unwrap()
+    Engine::builder(limits)
+        .compiler(compiler)
+        .snapshot_settings()
+        .build()
+        .unwrap()
 }
 
 fn engine(change: impl FnOnce(&mut Limits)) -> Engine {
