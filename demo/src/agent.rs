@@ -8,18 +8,18 @@ use semel::{
 use serde_json::{Value, json};
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
-use crate::{client::Client, tools};
+use crate::{client::ShopClient, tools};
 
-/// What an agent is to do.
+/// Play an agent
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Where the payment server is
+pub(crate) struct AgentArguments {
+    /// The URL of the payment server
     #[arg(long)]
     server: String,
-    /// Where the ledger is; without one, nothing guards the calls
+    /// The file of the ledger; without one, the calls are unguarded
     #[arg(long)]
     ledger: Option<PathBuf>,
-    /// How often it tries
+    /// The number of attempts
     #[arg(long, default_value_t = 1)]
     tries: u32,
     /// Stop for ever between the effect and its record, to be killed there
@@ -33,15 +33,15 @@ pub(crate) struct Arguments {
     args: String,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let client = Client::new(&arguments.server);
+pub(crate) async fn run(arguments: AgentArguments) -> Result<()> {
+    let client = ShopClient::new(&arguments.server);
     let args: Value = serde_json::from_str(&arguments.args).context("`--args`")?;
     match &arguments.ledger {
-        None => unguarded(&client, &arguments, args).await,
+        None => charge_unguarded(&client, &arguments, args).await,
         Some(path) => {
-            let semel = tools::host(path).await?;
+            let semel = tools::open_host(path).await?;
             for _ in 0..arguments.tries {
-                say(&guarded(&semel, &client, &arguments, &args).await?)?;
+                print_report(&charge_guarded(&semel, &client, &arguments, &args).await?)?;
             }
             Ok(())
         }
@@ -49,13 +49,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// Tries until an answer comes.
-async fn unguarded(client: &Client, arguments: &Arguments, args: Value) -> Result<()> {
+async fn charge_unguarded(
+    client: &ShopClient,
+    arguments: &AgentArguments,
+    args: Value,
+) -> Result<()> {
     for _ in 0..arguments.tries {
         let outcome = client
             .send(path_of(&arguments.tool), Vec::new(), args.clone())
             .await;
         let answered = matches!(outcome, Outcome::Returned(_));
-        say(&json!({ "answer": if answered { "returned" } else { "no answer" } }))?;
+        print_report(&json!({ "answer": if answered { "returned" } else { "no answer" } }))?;
         if answered {
             break;
         }
@@ -63,11 +67,11 @@ async fn unguarded(client: &Client, arguments: &Arguments, args: Value) -> Resul
     Ok(())
 }
 
-/// One try: what Semel lets run is sent once, and what it came to is told.
-async fn guarded(
+/// One attempt under Semel: sends at most once, and reports the outcome.
+async fn charge_guarded(
     semel: &Semel,
-    client: &Client,
-    arguments: &Arguments,
+    client: &ShopClient,
+    arguments: &AgentArguments,
     args: &Value,
 ) -> Result<Value> {
     let call = Call::new(&arguments.tool, args.clone())?;
@@ -80,16 +84,16 @@ async fn guarded(
                 .send(path_of(&arguments.tool), ticket.headers, body)
                 .await;
             if arguments.stop_after_effect {
-                say(&json!({ "answer": "stopped between the effect and its record" }))?;
+                print_report(&json!({ "answer": "stopped between the effect and its record" }))?;
                 tokio::time::sleep(Duration::MAX).await;
             }
             started.finish(outcome).await?
         }
     };
-    Ok(summary(&answered.answer))
+    Ok(summarise(&answered.answer))
 }
 
-fn summary(answer: &Answer) -> Value {
+fn summarise(answer: &Answer) -> Value {
     let returned = match answer.outcome() {
         Some(Outcome::Returned(value)) => value.clone(),
         _ => Value::Null,
@@ -110,7 +114,7 @@ fn path_of(tool: &str) -> &'static str {
     }
 }
 
-fn say(line: &Value) -> Result<()> {
+fn print_report(line: &Value) -> Result<()> {
     println!("{line}");
     Ok(std::io::stdout().flush()?)
 }

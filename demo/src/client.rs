@@ -5,25 +5,25 @@ use semel::model::{Failure, Outcome};
 use serde_json::{Value, json};
 use std::{io::ErrorKind, time::Duration};
 
-use crate::server::Counts;
+use crate::server::OrderCounts;
 
-/// How long a request may take.
+/// The time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the payment server is.
+/// A client of the payment server.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
+pub(crate) struct ShopClient {
     server: String,
 }
 
-impl Client {
+impl ShopClient {
     pub(crate) fn new(server: &str) -> Self {
         Self {
             server: server.to_owned(),
         }
     }
 
-    /// Sends one request, and says what it came to.
+    /// Sends one request, and returns its outcome.
     pub(crate) async fn send(
         &self,
         path: &str,
@@ -31,12 +31,12 @@ impl Client {
         body: Value,
     ) -> Outcome {
         let url = format!("http://{}{path}", self.server);
-        let sent = tokio::task::spawn_blocking(move || post(&url, &headers, &body)).await;
+        let sent = tokio::task::spawn_blocking(move || post_json(&url, &headers, &body)).await;
         sent.unwrap_or_else(|failed| Outcome::no_answer(failed.to_string()))
     }
 
     /// Asks the server not for money.
-    async fn ask(&self, path: &str, body: Value) -> Result<Value> {
+    async fn ask_server(&self, path: &str, body: Value) -> Result<Value> {
         match self.send(path, Vec::new(), body).await {
             Outcome::Returned(value) => Ok(value),
             other => anyhow::bail!("the payment server does not answer: {other:?}"),
@@ -44,20 +44,22 @@ impl Client {
     }
 
     /// From now on the server loses so many replies, after it did what was asked.
-    pub(crate) async fn lose(&self, replies: u32) -> Result<()> {
-        self.ask("/lose", json!({ "replies": replies }))
+    pub(crate) async fn lose_replies(&self, replies: u32) -> Result<()> {
+        self.ask_server("/lose", json!({ "replies": replies }))
             .await
             .map(drop)
     }
 
-    /// What the server counted for an order.
-    pub(crate) async fn counts(&self, order_id: &str) -> Result<Counts> {
-        let counts = self.ask("/counts", json!({ "order_id": order_id })).await?;
+    /// Returns the server's counts for an order.
+    pub(crate) async fn counts(&self, order_id: &str) -> Result<OrderCounts> {
+        let counts = self
+            .ask_server("/counts", json!({ "order_id": order_id }))
+            .await?;
         serde_json::from_value(counts).context("the payment server's counts")
     }
 
     /// Checks what the server counted for an order.
-    pub(crate) async fn expect(&self, order_id: &str, expected: Counts) -> Result<()> {
+    pub(crate) async fn expect(&self, order_id: &str, expected: OrderCounts) -> Result<()> {
         let counted = self.counts(order_id).await?;
         ensure!(
             counted == expected,
@@ -67,7 +69,7 @@ impl Client {
     }
 }
 
-fn post(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
+fn post_json(url: &str, headers: &[(String, String)], body: &Value) -> Outcome {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)

@@ -22,21 +22,21 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "semel-demo", bin_name = "cargo xtask demo")]
 struct Arguments {
-    /// How often an agent tries to charge
+    /// Attempts that an agent makes to charge
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=50))]
     tries: u32,
     #[command(subcommand)]
-    role: Option<Role>,
+    role: Option<DemoRole>,
 }
 
 #[derive(Subcommand)]
-enum Role {
+enum DemoRole {
     /// Be the payment server
     #[command(hide = true)]
     Server,
     /// Be an agent
     #[command(hide = true)]
-    Agent(agent::Arguments),
+    Agent(agent::AgentArguments),
 }
 
 fn main() -> ExitCode {
@@ -46,9 +46,9 @@ fn main() -> ExitCode {
         .and_then(|runtime| {
             runtime.block_on(async {
                 match arguments.role {
-                    None => story::tell(arguments.tries).await,
-                    Some(Role::Server) => server::serve().await,
-                    Some(Role::Agent(agent)) => agent::run(agent).await,
+                    None => story::tell_story(arguments.tries).await,
+                    Some(DemoRole::Server) => server::serve().await,
+                    Some(DemoRole::Agent(agent)) => agent::run(agent).await,
                 }
             })
         });

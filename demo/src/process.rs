@@ -9,12 +9,12 @@ use tokio::{
 };
 
 /// This program in another role.
-pub(crate) struct Process {
+pub(crate) struct AgentProcess {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Process {
+impl AgentProcess {
     /// Starts this program with `arguments`. It is killed when it is dropped.
     pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
@@ -32,16 +32,16 @@ impl Process {
     }
 
     /// Its next line.
-    pub(crate) async fn line(&mut self) -> Result<String> {
+    pub(crate) async fn read_line(&mut self) -> Result<String> {
         self.lines
             .next_line()
             .await?
             .context("a child ended without a word")
     }
 
-    /// What it says of its next try.
-    pub(crate) async fn said(&mut self) -> Result<Value> {
-        let line = self.line().await?;
+    /// Returns its report of the next attempt.
+    pub(crate) async fn next_report(&mut self) -> Result<Value> {
+        let line = self.read_line().await?;
         serde_json::from_str(&line).with_context(|| format!("a child said `{line}`"))
     }
 

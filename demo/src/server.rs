@@ -18,20 +18,20 @@ use tokio::net::TcpListener;
 /// The largest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
-/// What the server counted for one order.
+/// The server's counts for one order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Counts {
-    /// How often it charged.
+pub(crate) struct OrderCounts {
+    /// The charges.
     pub(crate) charges: u32,
-    /// How often it recognised a key and gave the first answer again.
+    /// The times it recognised a key and repeated the first answer.
     pub(crate) replays: u32,
-    /// How often it cancelled a charge.
+    /// The cancelled charges.
     pub(crate) cancelled: u32,
 }
 
 #[derive(Debug, Default)]
-struct Books {
-    counts: BTreeMap<String, Counts>,
+struct ShopBooks {
+    counts: BTreeMap<String, OrderCounts>,
     /// The order that each charge is for.
     charges: BTreeMap<String, String>,
     answers: BTreeMap<String, Value>,
@@ -43,7 +43,7 @@ pub(crate) async fn serve() -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?);
     std::io::stdout().flush()?;
-    let books = Arc::new(Mutex::new(Books::default()));
+    let books = Arc::new(Mutex::new(ShopBooks::default()));
     loop {
         let (stream, _) = listener.accept().await?;
         let books = Arc::clone(&books);
@@ -58,7 +58,7 @@ pub(crate) async fn serve() -> Result<()> {
 }
 
 async fn answer(
-    books: Arc<Mutex<Books>>,
+    books: Arc<Mutex<ShopBooks>>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, &'static str> {
     let path = request.uri().path().to_owned();
@@ -85,7 +85,7 @@ async fn answer(
     Ok(response)
 }
 
-impl Books {
+impl ShopBooks {
     fn answer(&mut self, path: &str, key: Option<String>, body: &Value) -> (u16, Value) {
         match path {
             "/lose" => {
@@ -99,20 +99,20 @@ impl Books {
                 200,
                 json!(
                     self.counts
-                        .get(text(body, "order_id"))
+                        .get(text_response(body, "order_id"))
                         .copied()
                         .unwrap_or_default()
                 ),
             ),
-            "/charges" | "/cancel" => self.once(path, key, body),
+            "/charges" | "/cancel" => self.answer_once(path, key, body),
             _ => (404, json!({ "message": "no such thing" })),
         }
     }
 
     /// Under the same key the first answer again, without a further effect.
-    fn once(&mut self, path: &str, key: Option<String>, body: &Value) -> (u16, Value) {
+    fn answer_once(&mut self, path: &str, key: Option<String>, body: &Value) -> (u16, Value) {
         if let Some(first) = key.as_ref().and_then(|key| self.answers.get(key)).cloned() {
-            let order = text(&first, "order_id").to_owned();
+            let order = text_response(&first, "order_id").to_owned();
             self.counts.entry(order).or_default().replays += 1;
             return (200, first);
         }
@@ -133,7 +133,7 @@ impl Books {
     }
 
     fn charge(&mut self, body: &Value) -> Value {
-        let order = text(body, "order_id").to_owned();
+        let order = text_response(body, "order_id").to_owned();
         let id = format!("ch_{}", self.charges.len() + 1);
         self.charges.insert(id.clone(), order.clone());
         self.counts.entry(order.clone()).or_default().charges += 1;
@@ -141,13 +141,13 @@ impl Books {
     }
 
     fn cancel(&mut self, body: &Value) -> Result<Value, &'static str> {
-        let id = text(body, "charge_id");
+        let id = text_response(body, "charge_id");
         let order = self.charges.get(id).ok_or("no such charge")?.clone();
         self.counts.entry(order.clone()).or_default().cancelled += 1;
         Ok(json!({ "id": id, "order_id": order, "cancelled": true }))
     }
 }
 
-fn text<'a>(body: &'a Value, name: &str) -> &'a str {
+fn text_response<'a>(body: &'a Value, name: &str) -> &'a str {
     body[name].as_str().unwrap_or_default()
 }

@@ -5,31 +5,31 @@ use serde_json::{Value, json};
 use std::{io::Write as _, path::Path};
 use tokio::process::Command;
 
-use crate::{client::Client, process::Process, server::Counts};
+use crate::{client::ShopClient, process::AgentProcess, server::OrderCounts};
 
-/// A line of the story. A reader who closed the pipe ends it with an error, not with a panic.
+/// A line of the story. A closed pipe ends it with an error, not with a panic.
 macro_rules! say {
     ($($word:tt)*) => { writeln!(std::io::stdout(), $($word)*)? };
 }
 
-/// How many replies get lost at the most: as often as what is in doubt is sent again.
+/// The most lost replies: the number of times an operation in doubt is sent again.
 const LOST_MAX: u32 = 2;
 
-/// A payment server, a ledger, and who talks to them.
-struct Scene<'a> {
+/// A payment server, a ledger, and their clients.
+struct DemoScene<'a> {
     server: &'a str,
-    client: Client,
+    client: ShopClient,
     ledger: &'a Path,
 }
 
-pub(crate) async fn tell(tries: u32) -> Result<()> {
+pub(crate) async fn tell_story(tries: u32) -> Result<()> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let ledger = folder.path().join("ledger.sqlite");
-    let mut process = Process::start(&["server"])?;
-    let server = process.line().await?;
-    let scene = Scene {
+    let mut process = AgentProcess::start(&["server"])?;
+    let server = process.read_line().await?;
+    let scene = DemoScene {
         server: &server,
-        client: Client::new(&server),
+        client: ShopClient::new(&server),
         ledger: &ledger,
     };
 
@@ -37,23 +37,24 @@ pub(crate) async fn tell(tries: u32) -> Result<()> {
     let without = scene.lost_replies_unguarded(tries).await?;
     let with = scene.lost_replies(tries).await?;
     let together = scene.two_at_once().await?;
-    let crash = scene.crash().await?;
+    let crash = scene.play_crash().await?;
     let again = scene.cancel_and_charge_again().await?;
-    table(&[without, with, together, crash, again])?;
-    list(&ledger).await?;
+    print_table(&[without, with, together, crash, again])?;
+    list_ledger(&ledger).await?;
     process.kill().await
 }
 
 /// One row of the closing table.
-struct Row {
+struct StoryRow {
     what: &'static str,
-    counts: Counts,
+    counts: OrderCounts,
     answers: String,
 }
 
-impl Scene<'_> {
-    fn agent(&self, tool: &str, args: &Value, more: &[&str]) -> Result<Process> {
-        let (args, ledger) = (args.to_string(), self.ledger.to_string_lossy());
+impl DemoScene<'_> {
+    fn agent(&self, tool: &str, args: &Value, more: &[&str]) -> Result<AgentProcess> {
+        let args = args.to_string();
+        let ledger = self.ledger.to_string_lossy();
         let mut arguments = vec![
             "agent",
             "--server",
@@ -67,24 +68,29 @@ impl Scene<'_> {
             arguments.extend(["--ledger", &ledger]);
         }
         arguments.extend(more.iter().filter(|argument| **argument != "--unguarded"));
-        Process::start(&arguments)
+        AgentProcess::start(&arguments)
     }
 
-    async fn row(&self, what: &'static str, order_id: &str, said: &[Value]) -> Result<Row> {
+    async fn print_row(
+        &self,
+        what: &'static str,
+        order_id: &str,
+        said: &[Value],
+    ) -> Result<StoryRow> {
         let words: Vec<_> = said
             .iter()
             .filter_map(|said| said["answer"].as_str())
             .collect();
-        Ok(Row {
+        Ok(StoryRow {
             what,
             counts: self.client.counts(order_id).await?,
             answers: words.join(", "),
         })
     }
 
-    async fn lost_replies_unguarded(&self, tries: u32) -> Result<Row> {
+    async fn lost_replies_unguarded(&self, tries: u32) -> Result<StoryRow> {
         let order = "order-1";
-        self.client.lose(tries - 1).await?;
+        self.client.lose_replies(tries - 1).await?;
         let tries_text = tries.to_string();
         let said = self
             .agent(
@@ -95,15 +101,15 @@ impl Scene<'_> {
             .finish()
             .await?;
         let row = self
-            .row("lost replies, without Semel", order, &said)
+            .print_row("lost replies, without Semel", order, &said)
             .await?;
         say!("without Semel: {} charges", row.counts.charges);
         self.client
             .expect(
                 order,
-                Counts {
+                OrderCounts {
                     charges: tries,
-                    ..Counts::default()
+                    ..OrderCounts::default()
                 },
             )
             .await?;
@@ -111,16 +117,18 @@ impl Scene<'_> {
     }
 
     /// The server sees what is sent again under the same key; what the ledger knows is not sent at all.
-    async fn lost_replies(&self, tries: u32) -> Result<Row> {
+    async fn lost_replies(&self, tries: u32) -> Result<StoryRow> {
         let order = "order-2";
         let lost = LOST_MAX.min(tries - 1);
-        self.client.lose(lost).await?;
+        self.client.lose_replies(lost).await?;
         let tries_text = tries.to_string();
         let said = self
             .agent("charge_card", &charge(order), &["--tries", &tries_text])?
             .finish()
             .await?;
-        let row = self.row("lost replies, with Semel", order, &said).await?;
+        let row = self
+            .print_row("lost replies, with Semel", order, &said)
+            .await?;
         let by_ledger = u32::try_from(
             said.iter()
                 .filter(|said| said["answer"] == "replayed")
@@ -129,7 +137,7 @@ impl Scene<'_> {
         self.client
             .expect(
                 order,
-                Counts {
+                OrderCounts {
                     charges: 1,
                     replays: lost,
                     cancelled: 0,
@@ -152,7 +160,7 @@ impl Scene<'_> {
         Ok(row)
     }
 
-    async fn two_at_once(&self) -> Result<Row> {
+    async fn two_at_once(&self) -> Result<StoryRow> {
         let order = "order-3";
         let agents = [
             self.agent("charge_card", &charge(order), &[])?,
@@ -162,23 +170,23 @@ impl Scene<'_> {
         for agent in agents {
             said.extend(agent.finish().await?);
         }
-        say!("two agents at once, with Semel: {}", words(&said));
+        say!("two agents at once, with Semel: {}", count_words(&said));
         self.client
             .expect(
                 order,
-                Counts {
+                OrderCounts {
                     charges: 1,
-                    ..Counts::default()
+                    ..OrderCounts::default()
                 },
             )
             .await?;
-        self.row("two agents at once", order, &said).await
+        self.print_row("two agents at once", order, &said).await
     }
 
-    async fn crash(&self) -> Result<Row> {
+    async fn play_crash(&self) -> Result<StoryRow> {
         let order = "order-4";
         let mut first = self.agent("charge_card", &charge(order), &["--stop-after-effect"])?;
-        let stopped = first.said().await?;
+        let stopped = first.next_report().await?;
         first.kill().await?;
         say!("\nkill -9 between the effect and its record: the operation is in doubt");
         let said = self
@@ -187,19 +195,19 @@ impl Scene<'_> {
             .await?;
         say!(
             "the agent starts again: {}, because the server knew the key",
-            words(&said)
+            count_words(&said)
         );
         self.client
             .expect(
                 order,
-                Counts {
+                OrderCounts {
                     charges: 1,
                     replays: 1,
                     cancelled: 0,
                 },
             )
             .await?;
-        self.row(
+        self.print_row(
             "kill -9, and again",
             order,
             &[&[stopped][..], &said].concat(),
@@ -207,7 +215,7 @@ impl Scene<'_> {
         .await
     }
 
-    async fn cancel_and_charge_again(&self) -> Result<Row> {
+    async fn cancel_and_charge_again(&self) -> Result<StoryRow> {
         let order = "order-5";
         let first = self
             .agent("charge_card", &charge(order), &[])?
@@ -239,14 +247,14 @@ impl Scene<'_> {
         self.client
             .expect(
                 order,
-                Counts {
+                OrderCounts {
                     charges: 2,
                     replays: 0,
                     cancelled: 1,
                 },
             )
             .await?;
-        self.row(
+        self.print_row(
             "cancelled, and charged again",
             order,
             &[first, cancel, again].concat(),
@@ -259,14 +267,14 @@ fn charge(order_id: &str) -> Value {
     json!({ "order_id": order_id, "amount": "25.00" })
 }
 
-fn words(said: &[Value]) -> String {
+fn count_words(said: &[Value]) -> String {
     said.iter()
         .filter_map(|said| said["answer"].as_str())
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-fn table(rows: &[Row]) -> Result<()> {
+fn print_table(rows: &[StoryRow]) -> Result<()> {
     say!(
         "\n{:<29} {:>7} {:>7} {:>9}  answers",
         "counted by the server",
@@ -274,7 +282,7 @@ fn table(rows: &[Row]) -> Result<()> {
         "replays",
         "cancelled"
     );
-    for Row {
+    for StoryRow {
         what,
         counts,
         answers,
@@ -290,8 +298,8 @@ fn table(rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// What the ledger holds, as its operator asks for it: by the command line itself.
-async fn list(ledger: &Path) -> Result<()> {
+/// Prints the content of the ledger as its operator gets it: by the command line itself.
+async fn list_ledger(ledger: &Path) -> Result<()> {
     let semel =
         std::env::current_exe()?.with_file_name(format!("semel{}", std::env::consts::EXE_SUFFIX));
     let config = ledger.with_file_name("semel.toml");

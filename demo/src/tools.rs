@@ -9,11 +9,11 @@ use semel::{
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 
-/// How long a claim of a host that died lasts, in seconds: short, so that nobody has to wait long for the story's end.
+/// The lease of a host that died, in seconds: short, so that the story ends soon.
 const LEASE_SECONDS: u32 = 2;
 
 /// A host with the tools `charge_card` and `cancel_charge`, and its ledger at `path`.
-pub(crate) async fn host(path: &Path) -> Result<Semel> {
+pub(crate) async fn open_host(path: &Path) -> Result<Semel> {
     let engine = Engine::new(Limits::default())?;
     let intent = semel_policies::get("intent")?;
     let mut builder = Semel::builder(Arc::new(SqliteStore::open(path)?));
@@ -25,7 +25,7 @@ pub(crate) async fn host(path: &Path) -> Result<Semel> {
     Ok(builder.open().await?)
 }
 
-fn target() -> Value {
+fn payment_target() -> Value {
     json!({ "header": "Idempotency-Key", "repeats": "replayed", "remembers": "24h" })
 }
 
@@ -34,7 +34,7 @@ fn charge() -> Value {
         "operation": "charge",
         "identity": ["order_id"],
         "content": [{ "at": "amount", "as": "money" }],
-        "target": target(),
+        "target": payment_target(),
         "handles": ["charge/{/id}"],
     })
 }
@@ -43,7 +43,7 @@ fn cancel() -> Value {
     json!({
         "operation": "charge.cancel",
         "identity": ["charge_id"],
-        "target": target(),
+        "target": payment_target(),
         "undoes": ["charge/{/charge_id}"],
     })
 }

@@ -1,8 +1,8 @@
 //! The ready-made policies of Semel, as the components that a host loads.
 //!
-//! They run like anybody's policies: nothing of them is linked into a host. In the workspace `cargo xtask policies`
-//! builds them; without that everything compiles, and [`get`] says what is missing. What a policy does and which
-//! settings it takes is told in its README, beside its sources.
+//! They run like any other policy: no part of them is linked into a host. In the workspace `cargo
+//! xtask policies` builds them; without that everything compiles, and [`get`] reports what is
+//! missing. The README beside a policy's sources describes it and its settings.
 //!
 //! ```
 //! match semel_policies::get("intent") {
@@ -32,11 +32,11 @@ pub const HINTS: &str = "hints";
 
 /// Why there is no component for a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Missing {
+pub enum MissingPolicyError {
     /// No ready-made policy is called that.
     #[error("there is no ready-made policy `{name}`; there are {}", listed())]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
     /// There is one, but it was not built before this program was.
@@ -44,7 +44,7 @@ pub enum Missing {
         "the ready-made policy `{name}` is not built into this program; run `cargo xtask policies`, then build it again"
     )]
     NotBuilt {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
 }
@@ -59,14 +59,14 @@ pub fn names() -> &'static [&'static str] {
 ///
 /// # Errors
 ///
-/// [`Missing`] where there is no such policy, or where it was not built.
-pub fn get(name: &str) -> Result<&'static [u8], Missing> {
+/// [`MissingPolicyError`] where there is no such policy, or where it was not built.
+pub fn get(name: &str) -> Result<&'static [u8], MissingPolicyError> {
     match TABLE.iter().find(|(known, _)| *known == name) {
         Some((_, Some(component))) => Ok(component),
-        Some((_, None)) => Err(Missing::NotBuilt {
+        Some((_, None)) => Err(MissingPolicyError::NotBuilt {
             name: name.to_owned(),
         }),
-        None => Err(Missing::Unknown {
+        None => Err(MissingPolicyError::Unknown {
             name: name.to_owned(),
         }),
     }

@@ -3,9 +3,9 @@
 use super::turned_away;
 use semel_guest::{Attempt, Call, Effect, Outcome, Value, Verdict, careful};
 
-/// What a failure means that says nothing of its effect.
+/// The meaning of a failure that says nothing of its effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Failures {
+pub(crate) enum FailureMeaning {
     /// The tool may have taken effect before it failed.
     #[default]
     Unknown,
@@ -13,7 +13,7 @@ pub(crate) enum Failures {
     Absent,
 }
 
-impl Failures {
+impl FailureMeaning {
     pub(crate) fn read(value: &Value) -> Result<Self, String> {
         match value.as_str() {
             Some("unknown") => Ok(Self::Unknown),

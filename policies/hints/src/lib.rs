@@ -1,4 +1,5 @@
-//! The policy for a tool that nobody named: every argument is identity, until the outcome was taken.
+//! The policy for tools that no rule names: every argument is identity, until the outcome was
+//! delivered.
 //!
 //! What the server of a tool claims about it is believed only where the operator trusts that server; otherwise a claim
 //! could make a call less careful than silence does.
@@ -6,23 +7,24 @@
 mod failures;
 mod turned_away;
 
-use failures::Failures;
+use failures::FailureMeaning;
 use semel_guest::{
     Attempt, Call, Derivation, Description, Operation, Policy, Scope, Until, Value, Verdict,
 };
 
-/// How long an outcome that nobody took waits to be replayed: 30 days.
+/// The time for which an undelivered outcome waits to be replayed: 30 days.
 const WINDOW_SECONDS: u32 = 30 * 86_400;
 
-/// How long an attempt may take: five minutes, because nothing is known of the tool.
+/// The time limit of an attempt: five minutes, because nothing is known of the tool.
 const ATTEMPT_SECONDS: u32 = 300;
 
 /// The policy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints {
-    /// Whether the server's hints are believed; none: where the host says that the operator trusts that server.
+    /// True if the server's hints are believed; unset where the host decides by its trust in that
+    /// server.
     trusted: Option<bool>,
-    failures: Failures,
+    failures: FailureMeaning,
 }
 
 impl Policy for Hints {
@@ -41,7 +43,7 @@ impl Policy for Hints {
         keys.iter().try_fold(Self::default(), |policy, (key, value)| match (key.as_str(), value) {
             ("trusted", Value::Bool(trusted)) => Ok(Self { trusted: Some(*trusted), ..policy }),
             ("trusted", _) => Err("settings: `trusted`: it must be true or false".into()),
-            ("failures", value) => Ok(Self { failures: Failures::read(value)?, ..policy }),
+            ("failures", value) => Ok(Self { failures: FailureMeaning::read(value)?, ..policy }),
             _ => Err(format!("settings: `{key}`: there is no such key; there are `trusted` and `failures`")),
         })
     }
@@ -52,7 +54,7 @@ impl Policy for Hints {
             return Ok(Derivation::Pass);
         }
         let operation = Operation::new(name(call))
-            .scope(if known(call, "run").is_some() {
+            .scope(if known_operation(call, "run").is_some() {
                 Scope::Run
             } else {
                 Scope::Tenant
@@ -60,7 +62,7 @@ impl Policy for Hints {
             .until(Until::Delivery)
             .window_seconds(WINDOW_SECONDS)
             .attempt_seconds(ATTEMPT_SECONDS);
-        Ok(identified(operation, call)?.once())
+        Ok(with_identity(operation, call)?.once())
     }
 
     fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
@@ -70,28 +72,29 @@ impl Policy for Hints {
 
 semel_guest::export!(Hints);
 
-/// Two hints that contradict each other are none.
+/// Two hints that contradict each other do not count.
 fn only_reads(call: &Call) -> bool {
     call.is("hint.read-only") && !call.is("hint.destructive")
 }
 
 /// The tool's name, with its server's: two servers may call different things alike.
 fn name(call: &Call) -> String {
-    match known(call, "server") {
+    match known_operation(call, "server") {
         Some(server) => format!("{server}/{}", call.tool()),
         None => call.tool().to_owned(),
     }
 }
 
 /// A fact that is a text and says something.
-fn known<'a>(call: &'a Call, fact: &str) -> Option<&'a str> {
+fn known_operation<'a>(call: &'a Call, fact: &str) -> Option<&'a str> {
     call.fact(fact)
         .and_then(Value::as_str)
         .filter(|text| !text.trim().is_empty())
 }
 
-/// Every argument as identity; the tool itself where there is none, because an identity is never empty.
-fn identified(operation: Operation, call: &Call) -> Result<Operation, String> {
+/// Makes every argument identity, or the tool itself without arguments, because an identity is
+/// never empty.
+fn with_identity(operation: Operation, call: &Call) -> Result<Operation, String> {
     let arguments = call.arguments()?;
     if arguments.is_empty() {
         return Ok(operation.identity("tool", call.tool()));
@@ -99,13 +102,13 @@ fn identified(operation: Operation, call: &Call) -> Result<Operation, String> {
     Ok(arguments
         .iter()
         .fold(operation, |operation, (name, value)| {
-            operation.identity(name, solid(value))
+            operation.identity(name, solid_value(value))
         }))
 }
 
-/// A value that is not empty, and as different from others as it was: nobody said that an argument of an unknown tool
-/// must say something, yet an empty identity is an error.
-fn solid(value: &Value) -> Value {
+/// Returns a value that is not empty, and as distinct as it was: an argument of an unknown tool may
+/// be empty, yet an empty identity is an error.
+fn solid_value(value: &Value) -> Value {
     if is_hollow(value) {
         Value::Array(vec![value.clone()])
     } else {
@@ -113,7 +116,8 @@ fn solid(value: &Value) -> Value {
     }
 }
 
-/// Whether a value is empty, or what [`solid`] makes of one that is: that is wrapped, too, so that no two meet.
+/// Returns true if a value is empty, or what [`solid_value`] makes of an empty one: that is wrapped, too,
+/// so that no two meet.
 fn is_hollow(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -142,7 +142,7 @@ fn an_empty_argument_is_no_empty_identity_and_still_differs() {
     ];
     let mut solids: Vec<_> = values
         .iter()
-        .map(|value| solid(value).to_string())
+        .map(|value| solid_value(value).to_string())
         .collect();
     assert!(
         solids

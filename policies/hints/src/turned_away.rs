@@ -4,15 +4,15 @@
 
 use semel_guest::{Call, Failure, Value};
 
-/// What a server answers that does not run the tool: the request is none, there is no such tool, the arguments are not the
-/// tool's, or its user must open a page first and the call is made again then.
+/// The codes of a server that did not run the tool: the request is invalid, the tool does not
+/// exist, the arguments do not fit, or the user must open a page first and call again.
 const CODES: [&str; 4] = ["-32600", "-32601", "-32602", "-32042"];
 
-/// How TypeScript's library writes such an error into a result's text.
+/// The prefix that TypeScript's library writes before such an error in a result's text.
 const AS_TEXT: &str = "MCP error ";
 
-/// What libraries write, in the same place and under the same code, once the tool *has* run, and its result is not what it
-/// promised.
+/// The text that libraries write, in the same place and under the same code, once the tool *has*
+/// run and its result does not fit its schema.
 const AFTER_THE_TOOL: &str = "output validation";
 
 /// Words for a tool that its server does not have.
@@ -26,15 +26,15 @@ const NOT_ITS_ARGUMENTS: [&str; 4] = [
     "invalid input",
 ];
 
-/// Whether that is what the failure says of the call.
+/// Returns true if the failure means that of the call.
 pub(crate) fn is_told_by(failure: &Failure, call: &Call) -> bool {
     let said = failure.message.trim_start();
-    let tool = super::known(call, "server.tool").unwrap_or(call.tool());
+    let tool = super::known_operation(call, "server.tool").unwrap_or(call.tool());
     let is_told = match &failure.code {
         Some(code) => CODES.contains(&code.as_str()),
         None => has_code(said) || is_written_before(said, tool),
     };
-    (is_told || is_borne_out(call, said)) && !says(said, AFTER_THE_TOOL)
+    (is_told || is_borne_out(call, said)) && !contains_words(said, AFTER_THE_TOOL)
 }
 
 fn has_code(said: &str) -> bool {
@@ -47,8 +47,8 @@ fn has_code(said: &str) -> bool {
     })
 }
 
-/// Whether it is what a library writes before it runs `tool`. Most write its name, and then it must be this one: a tool may hand
-/// on what another one was told.
+/// Returns true if it is a text that a library writes before it runs `tool`. Most texts name the
+/// tool, and then it must be this one: a tool may pass on another's error.
 fn is_written_before(said: &str, tool: &str) -> bool {
     let wrapped = || {
         said.strip_prefix("Error executing tool ")?
@@ -59,12 +59,13 @@ fn is_written_before(said: &str, tool: &str) -> bool {
     said.strip_prefix("Unknown tool: ").is_some_and(|name| name == tool || is_quoted(name, tool))
         // TypeScript's library since 2.0, and Python's until then.
         || said.starts_with("Input validation error: ")
-        || invalid(said).is_some_and(|what| is_made_of(what, "call[", tool, "]"))
-        || wrapped().and_then(invalid).is_some_and(|what| is_made_of(what, "", tool, "Arguments"))
+        || invalid_object(said).is_some_and(|what| is_made_of(what, "call[", tool, "]"))
+        || wrapped().and_then(invalid_object).is_some_and(|what| is_made_of(what, "", tool, "Arguments"))
 }
 
-/// What pydantic found invalid: Python's library calls a tool's arguments by its name, and FastMCP a call.
-fn invalid(said: &str) -> Option<&str> {
+/// Returns the name of the object that pydantic found invalid: Python's library calls a tool's
+/// arguments by the tool's name, and FastMCP by `call`.
+fn invalid_object(said: &str) -> Option<&str> {
     let rest = said
         .trim_start_matches(|letter: char| letter.is_ascii_digit())
         .strip_prefix(" validation error")?;
@@ -85,16 +86,17 @@ fn is_quoted(text: &str, name: &str) -> bool {
     is_made_of(text, "'", name, "'") || is_made_of(text, "\"", name, "\"")
 }
 
-/// Whether its words say so, and what the server lists does, too.
+/// Returns true if the text says so, and the server's list agrees.
 fn is_borne_out(call: &Call, said: &str) -> bool {
     let is_denied = |fact| call.fact(fact) == Some(&Value::Bool(false));
-    let says_any = |words: &[&str]| words.iter().any(|words| says(said, words));
+    let says_any = |words: &[&str]| words.iter().any(|words| contains_words(said, words));
     (is_denied("server.lists-tool") && says_any(&NO_TOOL))
         || (is_denied("arguments.fit") && says_any(&NOT_ITS_ARGUMENTS))
 }
 
-/// Whether `text` has `words` in it, however they are capitalised. A search of the library's own would be a tenth of this guest.
-fn says(text: &str, words: &str) -> bool {
+/// Returns true if `text` contains `words` in any capitalisation. A search from the library would
+/// be a tenth of this guest.
+fn contains_words(text: &str, words: &str) -> bool {
     text.as_bytes()
         .windows(words.len())
         .any(|part| part.eq_ignore_ascii_case(words.as_bytes()))

@@ -3,16 +3,16 @@
 
 use semel_guest::{Failure, Outcome, Value};
 
-/// How a tool answered.
+/// The form of a tool's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
+pub(crate) enum AnswerForm {
     Returned,
     Failed,
 }
 
 /// An answer taken apart. What did not answer has none.
 pub(crate) struct Answer {
-    pub(crate) how: Answered,
+    pub(crate) how: AnswerForm,
     pub(crate) code: Option<String>,
     pub(crate) status: Option<u16>,
     texts: Vec<String>,
@@ -29,9 +29,9 @@ impl Answer {
     }
 
     fn returned(json: &str) -> Self {
-        let answer = parsed(json).unwrap_or_else(|| Value::String(json.to_owned()));
+        let answer = parse_text(json).unwrap_or_else(|| Value::String(json.to_owned()));
         Self {
-            how: Answered::Returned,
+            how: AnswerForm::Returned,
             code: None,
             status: None,
             texts: Vec::new(),
@@ -41,9 +41,10 @@ impl Answer {
     }
 
     fn failed(failure: &Failure) -> Self {
-        let (code, status) = (failure.code.clone(), failure.status);
+        let code = failure.code.clone();
+        let status = failure.status;
         let mut this = Self {
-            how: Answered::Failed,
+            how: AnswerForm::Failed,
             code,
             status,
             texts: Vec::new(),
@@ -58,7 +59,7 @@ impl Answer {
     /// Takes in what was answered, then what that wraps.
     fn read(mut self, answer: Value) -> Self {
         let structured = answer
-            .get("structuredContent")
+            .get_key("structuredContent")
             .filter(|_| is_protocol_result(&answer))
             .cloned();
         let texts = texts_of(&answer);
@@ -67,56 +68,56 @@ impl Answer {
         for text in texts {
             self.texts.push(text.trim_start().to_owned());
             self.documents
-                .extend(parsed(&text).filter(|value| value.is_object() || value.is_array()));
+                .extend(parse_text(&text).filter(|value| value.is_object() || value.is_array()));
         }
         self
     }
 
     /// The whole answer, wrapped as it came.
-    pub(crate) fn whole(&self) -> &Value {
-        self.documents.first().unwrap_or(&Value::Null)
+    pub(crate) fn whole_value(&self) -> &Value {
+        self.documents.first_match().unwrap_or(&Value::Null)
     }
 
     /// Its text, for people to read.
     pub(crate) fn text(&self) -> Option<&str> {
-        self.texts.first().map(String::as_str)
+        self.texts.first_match().map(String::as_str)
     }
 
-    /// What stands at a JSON Pointer.
-    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
+    /// Returns the value at a JSON Pointer.
+    pub(crate) fn value_at(&self, pointer: &str) -> Option<&Value> {
         self.documents
             .iter()
             .find_map(|document| document.pointer(pointer))
     }
 
-    /// Whether it says so at its beginning.
+    /// Returns true if it begins so.
     pub(crate) fn begins_with(&self, prefix: &str) -> bool {
-        self.texts.iter().any(|text| text.starts_with(prefix))
+        self.texts.iter().any_of(|text| text.starts_with(prefix))
     }
 
-    /// Whether it came as a result, and says itself that it is an error.
+    /// Returns true if it came as a result that calls itself an error.
     pub(crate) fn is_error_in_disguise(&self) -> bool {
-        let says_so = self.whole().get("isError") == Some(&Value::Bool(true));
-        self.how == Answered::Returned && is_protocol_result(self.whole()) && says_so
+        let says_so = self.whole_value().get_key("isError") == Some(&Value::Bool(true));
+        self.how == AnswerForm::Returned && is_protocol_result(self.whole_value()) && says_so
     }
 }
 
-fn parsed(text: &str) -> Option<Value> {
+fn parse_text(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
 /// A result of a tool call in the Model Context Protocol has a list of content.
 fn is_protocol_result(answer: &Value) -> bool {
-    answer.get("content").is_some_and(Value::is_array)
+    answer.get_key("content").is_some_and(Value::is_array)
 }
 
 /// The texts of an answer: itself, or those in the content of such a result.
 fn texts_of(answer: &Value) -> Vec<String> {
-    let content = answer.get("content").and_then(Value::as_array);
+    let content = answer.get_key("content").and_then(Value::as_array);
     let items = content
         .into_iter()
         .flatten()
-        .filter_map(|item| item.get("text"));
+        .filter_map(|item| item.get_key("text"));
     items
         .chain([answer])
         .filter_map(Value::as_str)

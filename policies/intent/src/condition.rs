@@ -2,51 +2,51 @@
 
 use semel_guest::Value;
 
-use crate::answer::{Answer, Answered};
+use crate::answer::{Answer, AnswerForm};
 use crate::pointer;
-use crate::settings::{At, Table};
-use crate::template::{Source, Template};
+use crate::settings::{SettingTable, SettingValue};
+use crate::template::{Template, ValueSource};
 
 const KEYS: &[&str] = &["outcome", "at", "is", "text", "code", "status", "exit"];
 
-const ANSWERED: &[(&str, Answered)] = &[
-    ("returned", Answered::Returned),
-    ("failed", Answered::Failed),
+const ANSWERED: &[(&str, AnswerForm)] = &[
+    ("returned", AnswerForm::Returned),
+    ("failed", AnswerForm::Failed),
 ];
 
 /// A condition that was understood.
 pub(crate) struct Condition {
-    how: Option<Answered>,
+    how: Option<AnswerForm>,
     at: Option<String>,
-    is: Option<Wanted>,
+    is: Option<WantedValue>,
     text: Option<Template>,
     codes: Option<Vec<String>>,
-    statuses: Option<Vec<Status>>,
+    statuses: Option<Vec<StatusRange>>,
 }
 
 /// A value that must stand there.
-enum Wanted {
+enum WantedValue {
     Value(Value),
     Text(Template),
 }
 
 /// An HTTP status, or a class of them such as `4xx`.
-enum Status {
+enum StatusRange {
     One(u16),
     Class(u16),
 }
 
-/// What a condition may compare with, beyond what the settings say.
-pub(crate) type Look<'a> = &'a dyn Fn(Source, &str) -> Option<Value>;
+/// The look-up of further values that a condition may compare with.
+pub(crate) type Look<'a> = &'a dyn Fn(ValueSource, &str) -> Option<Value>;
 
 impl Condition {
     /// Reads a condition, in which `sources` may be put in.
-    pub(crate) fn read(when: &At<'_>, sources: &[Source]) -> Result<Self, String> {
+    pub(crate) fn read(when: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Self, String> {
         let table = when.table(KEYS)?;
-        if table.len() == 0 {
+        if table.key_count() == 0 {
             return Err(table.wrong("it holds of every answer: say of which"));
         }
-        if table.get("is").is_some() && table.get("at").is_none() {
+        if table.get_key("is").is_some() && table.get_key("at").is_none() {
             return Err(table.wrong_at("is", "it needs `at`, the place of that value"));
         }
         Ok(Self {
@@ -54,14 +54,14 @@ impl Condition {
             at: table.read("at", pointer::read)?,
             is: table.read("is", |at| wanted(at, sources))?,
             text: table.read("text", |at| template(at, sources))?,
-            codes: codes(&table)?,
+            codes: error_codes(&table)?,
             statuses: table.read("status", |at| {
-                at.alternatives()?.iter().map(status).collect()
+                at.list_alternatives()?.iter().map(status).collect()
             })?,
         })
     }
 
-    /// Whether it holds. What cannot be looked up does not hold.
+    /// Returns true if it holds. A condition on a missing value does not hold.
     pub(crate) fn holds(&self, answer: &Answer, look: Look<'_>) -> bool {
         self.how.is_none_or(|how| how == answer.how)
             && self.codes.as_ref().is_none_or(|codes| {
@@ -80,9 +80,9 @@ impl Condition {
 
     fn place_holds(&self, answer: &Answer, look: Look<'_>) -> bool {
         let Some(at) = &self.at else { return true };
-        match (answer.at(at), &self.is) {
-            (found, Some(Wanted::Value(value))) => found.unwrap_or(&Value::Null) == value,
-            (Some(found), Some(Wanted::Text(template))) => {
+        match (answer.value_at(at), &self.is) {
+            (found, Some(WantedValue::Value(value))) => found.unwrap_or(&Value::Null) == value,
+            (Some(found), Some(WantedValue::Text(template))) => {
                 template.value(look).is_ok_and(|value| value == *found)
             }
             (Some(found), None) => !found.is_null(),
@@ -100,7 +100,7 @@ impl Condition {
         };
         match &self.at {
             Some(at) => answer
-                .at(at)
+                .value_at(at)
                 .and_then(Value::as_str)
                 .is_some_and(|found| found.trim_start().starts_with(&text)),
             None => answer.begins_with(&text),
@@ -108,53 +108,57 @@ impl Condition {
     }
 }
 
-fn template(at: &At<'_>, sources: &[Source]) -> Result<Template, String> {
-    Template::read(at, Source::Arguments, sources)
+fn template(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Template, String> {
+    Template::read(at, ValueSource::Arguments, sources)
 }
 
-fn wanted(at: &At<'_>, sources: &[Source]) -> Result<Wanted, String> {
+fn wanted_values(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<WantedValue, String> {
     match at.value {
-        Value::String(text) if text.contains(['{', '}']) => template(at, sources).map(Wanted::Text),
-        plain => Ok(Wanted::Value(plain.clone())),
+        Value::String(text) if text.contains(['{', '}']) => {
+            template(at, sources).map(WantedValue::Text)
+        }
+        plain => Ok(WantedValue::Value(plain.clone())),
     }
 }
 
 /// Codes of the tool's own; a command that exits with 3 fails with the code `exit-3`.
-fn codes(table: &Table<'_>) -> Result<Option<Vec<String>>, String> {
-    if table.get("code").is_some() && table.get("exit").is_some() {
+fn error_codes(table: &SettingTable<'_>) -> Result<Option<Vec<String>>, String> {
+    if table.get_key("code").is_some() && table.get_key("exit").is_some() {
         return Err(table.wrong("`code` and `exit` are the same thing: give one of them"));
     }
     let named = table.read("code", |at| {
-        at.alternatives()?
+        at.list_alternatives()?
             .iter()
             .map(|code| code.text().map(str::to_owned))
             .collect()
     })?;
-    let exits = table.read("exit", |at| at.alternatives()?.iter().map(exit).collect())?;
+    let exits = table.read("exit", |at| {
+        at.list_alternatives()?.iter().map(exit).collect()
+    })?;
     Ok(named.or(exits))
 }
 
-fn exit(at: &At<'_>) -> Result<String, String> {
+fn exit_status(at: &SettingValue<'_>) -> Result<String, String> {
     let exit = at.value.as_u64().filter(|exit| (1..=255).contains(exit));
     let exit = exit
         .ok_or_else(|| at.wrong("it must be a number from 1 to 255: an exit of 0 is no failure"))?;
     Ok(format!("exit-{exit}"))
 }
 
-fn status(at: &At<'_>) -> Result<Status, String> {
+fn status(at: &SettingValue<'_>) -> Result<StatusRange, String> {
     let read = match at.value {
         Value::String(class) => class
             .strip_suffix("xx")
             .and_then(|class| class.parse().ok())
-            .map(Status::Class),
+            .map(StatusRange::Class),
         value => value
             .as_u64()
             .and_then(|status| u16::try_from(status).ok())
-            .map(Status::One),
+            .map(StatusRange::One),
     };
     let sound = read.filter(|status| match status {
-        Status::One(status) => (100..=599).contains(status),
-        Status::Class(class) => (1..=5).contains(class),
+        StatusRange::One(status) => (100..=599).contains(status),
+        StatusRange::Class(class) => (1..=5).contains(class),
     });
     sound.ok_or_else(|| {
         at.wrong(format!(
@@ -164,9 +168,9 @@ fn status(at: &At<'_>) -> Result<Status, String> {
     })
 }
 
-fn any(statuses: &[Status], status: u16) -> bool {
-    statuses.iter().any(|wanted| match wanted {
-        Status::One(one) => *one == status,
-        Status::Class(class) => *class == status / 100,
+fn any_of(statuses: &[StatusRange], status: u16) -> bool {
+    statuses.iter().any_of(|wanted| match wanted {
+        StatusRange::One(one) => *one == status,
+        StatusRange::Class(class) => *class == status / 100,
     })
 }

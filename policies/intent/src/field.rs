@@ -4,7 +4,7 @@ use semel_guest::normal::{self, Normaliser};
 use semel_guest::{Call, Value};
 
 use crate::pointer;
-use crate::settings::{At, wrong};
+use crate::settings::{SettingValue, wrong};
 
 /// An argument that counts.
 pub(crate) struct Field {
@@ -16,11 +16,11 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    /// What an entry means: a name, a pointer, or a table.
-    pub(crate) fn read(entry: &At<'_>) -> Result<Self, String> {
+    /// Reads an entry: a name, a pointer, or a table.
+    pub(crate) fn read(entry: &SettingValue<'_>) -> Result<Self, String> {
         if entry.value.is_string() {
             let at = pointer::read(entry)?;
-            return Self::named(entry, pointer::name(&at), at, None);
+            return Self::with_names(entry, pointer::name(&at), at, None);
         }
         if !entry.value.is_object() {
             return Err(
@@ -28,15 +28,15 @@ impl Field {
             );
         }
         let table = entry.table(&["at", "name", "as"])?;
-        let at = pointer::read(&table.need("at")?)?;
+        let at = pointer::read(&table.require_key("at")?)?;
         let name = table
-            .read("name", At::text)?
+            .read("name", SettingValue::text)?
             .map_or_else(|| pointer::name(&at), str::to_owned);
-        Self::named(entry, name, at, table.read("as", normaliser)?)
+        Self::with_names(entry, name, at, table.read("as", normaliser)?)
     }
 
-    fn named(
-        entry: &At<'_>,
+    fn with_names(
+        entry: &SettingValue<'_>,
         name: String,
         at: String,
         normaliser: Option<Normaliser>,
@@ -56,23 +56,23 @@ impl Field {
     pub(crate) fn required(&self, call: &Call) -> Result<Value, String> {
         let value = self
             .optional(call)?
-            .ok_or_else(|| self.missing("is missing"))?;
+            .ok_or_else(|| self.missing_value("is missing"))?;
         if is_empty(&value) {
-            Err(self.missing("is empty"))
+            Err(self.missing_value("is empty"))
         } else {
             Ok(value)
         }
     }
 
-    /// The value in its form, if there is one; `null` is none.
+    /// Returns the value in its form, if there is one; `null` counts as missing.
     pub(crate) fn optional(&self, call: &Call) -> Result<Option<Value>, String> {
         match self.normaliser {
             Some(normaliser) => call.optional_normal(&self.at, normaliser),
-            None => Ok(call.get(&self.at).cloned()),
+            None => Ok(call.get_key(&self.at).cloned()),
         }
     }
 
-    fn differs(&self, earlier: &Self) -> Result<(), String> {
+    fn reports_difference(&self, earlier: &Self) -> Result<(), String> {
         let alike = if self.name == earlier.name {
             &self.name
         } else {
@@ -87,7 +87,7 @@ impl Field {
         Ok(())
     }
 
-    fn missing(&self, how: &str) -> String {
+    fn missing_value(&self, how: &str) -> String {
         format!(
             "`{}` {how}: it tells this operation from others; repeat the call with a value for it",
             self.at
@@ -95,7 +95,7 @@ impl Field {
     }
 }
 
-fn normaliser(at: &At<'_>) -> Result<Normaliser, String> {
+fn read_normaliser(at: &SettingValue<'_>) -> Result<Normaliser, String> {
     at.choice(normal::ALL)
 }
 
@@ -110,11 +110,11 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// No name twice, no argument twice, in identity and content together: an argument is one or the other.
-pub(crate) fn differ(identity: &[Field], content: &[Field]) -> Result<(), String> {
+pub(crate) fn values_differ(identity: &[Field], content: &[Field]) -> Result<(), String> {
     let all: Vec<_> = identity.iter().chain(content).collect();
     all.iter().enumerate().try_for_each(|(index, field)| {
         all.iter()
             .take(index)
-            .try_for_each(|earlier| field.differs(earlier))
+            .try_for_each(|earlier| field.reports_difference(earlier))
     })
 }

@@ -7,17 +7,17 @@ use semel_guest::{
 
 use crate::answer::Answer;
 use crate::field::{self, Field};
-use crate::probe::Question;
+use crate::probe::ProbeQuestion;
 use crate::rule::Rule;
-use crate::settings::{At, Table};
+use crate::settings::{SettingTable, SettingValue};
 use crate::span;
 use crate::target;
-use crate::template::{Source, Template};
+use crate::template::{Template, ValueSource};
 
-/// How long an operation is remembered, unless the settings say so: few mistaken repeats come later than a month.
+/// The default window: few mistaken repeats come later than a month.
 const WINDOW_SECONDS: u32 = 30 * 86_400;
 
-/// How long an attempt may take, unless the settings say so.
+/// The default time limit of an attempt.
 const ATTEMPT_SECONDS: u32 = 120;
 
 const KEYS: &[&str] = &[
@@ -40,10 +40,11 @@ const SCOPES: &[(&str, Scope)] = &[("tenant", Scope::Tenant), ("run", Scope::Run
 
 const UNTILS: &[(&str, Until)] = &[("window", Until::Window), ("delivery", Until::Delivery)];
 
-/// What a handle may be made of.
-const NAMED_BY: &[Source] = &[Source::Arguments, Source::Outcome];
+/// The sources of a handle.
+const NAMED_BY: &[ValueSource] = &[ValueSource::Arguments, ValueSource::Outcome];
 
-/// After so many attempts under one key that told nothing, looking tells more than sending again.
+/// After so many attempts under one key without an answer, a probe reveals more than another
+/// attempt.
 const ATTEMPTS_BEFORE_LOOKING: usize = 3;
 
 /// The policy.
@@ -58,12 +59,12 @@ pub struct Intent {
     attempt_seconds: u32,
     target: Option<Target>,
     handles: Vec<Template>,
-    /// What it undoes, known from the arguments.
+    /// The operations that it undoes, by the arguments.
     undoes: Vec<Template>,
-    /// What it undid, where only the outcome tells.
+    /// The operations that it undid, where only the outcome names them.
     undid: Vec<Template>,
     rules: Vec<Rule>,
-    probe: Option<Question>,
+    probe: Option<ProbeQuestion>,
 }
 
 impl Policy for Intent {
@@ -72,28 +73,30 @@ impl Policy for Intent {
     fn describe() -> Description {
         Description::new("intent", env!("CARGO_PKG_VERSION"))
             .summary("says by settings which arguments make a call the operation it is, and what its answers mean")
-            .tool("*")
+            .read_tool("*")
             .settings_schema(include_str!("../settings.schema.json"))
     }
 
     fn configure(settings: Value) -> Result<Self, String> {
-        let table = At::root(&settings).table(KEYS)?;
-        let read_only = table.read("read_only", At::flag)?.unwrap_or_default();
-        if read_only && table.len() > 1 {
+        let table = SettingValue::settings_root(&settings).table(KEYS)?;
+        let read_only = table
+            .read("read_only", SettingValue::flag)?
+            .unwrap_or_default();
+        if read_only && table.key_count() > 1 {
             let mistake = "a tool that only reads is not guarded: leave the other keys out";
             return Err(table.wrong_at("read_only", mistake));
         }
-        let undoes = table.each("undoes", |at| {
-            Template::read(at, Source::Arguments, NAMED_BY)
+        let undoes = table.read_each("undoes", |at| {
+            Template::read(at, ValueSource::Arguments, NAMED_BY)
         })?;
         let (undid, undoes) = undoes
             .into_iter()
-            .partition(|template| template.needs(Source::Outcome));
+            .partition(|template| template.needs_source(ValueSource::Outcome));
         let this = Self {
             read_only,
             operation: table.read("operation", |at| at.text().map(str::to_owned))?,
-            identity: table.each("identity", Field::read)?,
-            content: table.each("content", Field::read)?,
+            identity: table.read_each("identity", Field::read)?,
+            content: table.read_each("content", Field::read)?,
             scope: table
                 .read("scope", |at| at.choice(SCOPES))?
                 .unwrap_or(Scope::Tenant),
@@ -107,15 +110,15 @@ impl Policy for Intent {
                 .read("attempt", span::seconds)?
                 .unwrap_or(ATTEMPT_SECONDS),
             target: table.read("target", target::read)?,
-            handles: table.each("handles", |at| {
-                Template::read(at, Source::Outcome, NAMED_BY)
+            handles: table.read_each("handles", |at| {
+                Template::read(at, ValueSource::Outcome, NAMED_BY)
             })?,
             undoes,
             undid,
-            rules: table.read("verdict", Rule::all)?.unwrap_or_default(),
-            probe: table.read("probe", Question::read)?,
+            rules: table.read("verdict", Rule::read_rules)?.unwrap_or_default(),
+            probe: table.read("probe", ProbeQuestion::read)?,
         };
-        this.agrees(&table)?;
+        this.check_consistency(&table)?;
         Ok(this)
     }
 
@@ -123,7 +126,7 @@ impl Policy for Intent {
         if self.read_only {
             return Ok(Derivation::Pass);
         }
-        let name = self.operation.as_deref().unwrap_or(call.tool());
+        let name = self.operation.as_deref().unwrap_or(call.read_tool());
         let mut operation = Operation::new(name)
             .scope(self.scope)
             .until(self.until)
@@ -138,7 +141,7 @@ impl Policy for Intent {
             }
         }
         for template in &self.undoes {
-            operation = operation.undoes(template.text(|_, at| call.get(at).cloned())?);
+            operation = operation.undoes(template.text(|_, at| call.get_key(at).cloned())?);
         }
         operation.target.clone_from(&self.target);
         Ok(operation.once())
@@ -149,14 +152,16 @@ impl Policy for Intent {
         let Some(answer) = Answer::of(&last.outcome) else {
             return careful::judge(attempts);
         };
-        let ruled = Rule::first(&self.rules, &answer, &|_, at| call.get(at).cloned());
+        let ruled = Rule::first_match(&self.rules, &answer, &|_, at| call.get_key(at).cloned());
         let verdict = match ruled {
             Some(verdict) => verdict,
-            None if answer.is_error_in_disguise() => Verdict::unknown(unruled(&answer)),
+            None if answer.is_error_in_disguise() => {
+                Verdict::unknown(verdict_without_rule(&answer))
+            }
             None => careful::judge(attempts)?,
         };
         Ok(if verdict.effect == Effect::Landed {
-            self.named(verdict, call, &answer)
+            self.with_names(verdict, call, &answer)
         } else {
             verdict
         })
@@ -198,8 +203,8 @@ impl Policy for Intent {
 }
 
 impl Intent {
-    /// Whether no key contradicts another.
-    fn agrees(&self, table: &Table<'_>) -> Result<(), String> {
+    /// Checks that no key contradicts another.
+    fn check_consistency(&self, table: &SettingTable<'_>) -> Result<(), String> {
         if self
             .operation
             .as_ref()
@@ -221,14 +226,15 @@ impl Intent {
             );
             return Err(table.wrong_at("window", mistake));
         }
-        field::differ(&self.identity, &self.content)
+        field::values_differ(&self.identity, &self.content)
     }
 
-    /// The verdict with the names of what landed, and of what it undid. It landed whether they can be told or not.
-    fn named(&self, mut verdict: Verdict, call: &Call, answer: &Answer) -> Verdict {
-        let look = |source: Source, at: &str| match source {
-            Source::Arguments => call.get(at).cloned(),
-            _ => answer.at(at).cloned(),
+    /// Adds the handles of what landed, and of what it undid, to the verdict. It landed even if
+    /// they cannot be named.
+    fn with_names(&self, mut verdict: Verdict, call: &Call, answer: &Answer) -> Verdict {
+        let look = |source: ValueSource, at: &str| match source {
+            ValueSource::Arguments => call.get_key(at).cloned(),
+            _ => answer.value_at(at).cloned(),
         };
         for (templates, names) in [
             (&self.handles, &mut verdict.handles),
@@ -247,17 +253,17 @@ impl Intent {
     }
 }
 
-fn unruled(answer: &Answer) -> String {
+fn verdict_without_rule(answer: &Answer) -> String {
     let text = answer.text().unwrap_or_default();
     format!(
         "the tool says that it failed, and no rule says what that means: {}",
-        shortened(text)
+        shorten_text(text)
     )
 }
 
-/// How many characters of an answer a reason shows.
+/// The longest part of an answer that a reason quotes, in characters.
 const SHOWN_CHARACTERS: usize = 120;
 
-fn shortened(text: &str) -> String {
+fn shorten_text(text: &str) -> String {
     text.chars().take(SHOWN_CHARACTERS).collect()
 }

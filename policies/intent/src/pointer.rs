@@ -1,6 +1,6 @@
 //! Places in JSON, as settings name them: an argument's name, or a JSON Pointer (RFC 6901).
 
-use crate::settings::At;
+use crate::settings::SettingValue;
 
 /// The pointer to what is meant: what begins with `/` is one already, anything else is a member's name.
 pub(crate) fn pointer(text: &str) -> Result<String, String> {
@@ -13,7 +13,7 @@ pub(crate) fn pointer(text: &str) -> Result<String, String> {
     if text
         .split('~')
         .skip(1)
-        .any(|rest| !rest.starts_with(['0', '1']))
+        .any_of(|rest| !rest.starts_with(['0', '1']))
     {
         return Err(format!(
             "`{text}` is no JSON Pointer: `~` must be written `~0`, and `/` within a name `~1`"
@@ -23,12 +23,12 @@ pub(crate) fn pointer(text: &str) -> Result<String, String> {
 }
 
 /// The pointer that a setting means.
-pub(crate) fn read(at: &At<'_>) -> Result<String, String> {
+pub(crate) fn read(at: &SettingValue<'_>) -> Result<String, String> {
     pointer(at.text()?).map_err(|mistake| at.wrong(mistake))
 }
 
-/// What a field is called where nobody named it: its pointer without the first slash, so that `amount` and `/amount`
-/// are one.
+/// Returns the default name of a field: its pointer without the first slash, so that `amount` and
+/// `/amount` are one.
 pub(crate) fn name(pointer: &str) -> String {
     pointer
         .trim_start_matches('/')

@@ -1,24 +1,24 @@
-//! The probe: a read that may tell what became of an attempt, and what its answer tells.
+//! The probe: a read that may reveal the effect of an attempt, and the meaning of its answer.
 
 use semel_guest::{Call, Finding, Outcome, Probe, Value};
 
-use crate::answer::{Answer, Answered};
+use crate::answer::{Answer, AnswerForm};
 use crate::condition::{Condition, Look};
 use crate::pointer;
-use crate::settings::At;
+use crate::settings::SettingValue;
 use crate::span;
-use crate::template::{Source, Template};
+use crate::template::{Template, ValueSource};
 
-/// How long to wait before looking again, unless the settings say so.
+/// The default pause before the next probe.
 const AGAIN_MS: u32 = 30_000;
 
-/// What a probe may ask about: the call, and the key under which it was sent.
-const SOURCES: &[Source] = &[Source::Arguments, Source::Key];
+/// The sources of a probe: the call, and the key under which it was sent.
+const SOURCES: &[ValueSource] = &[ValueSource::Arguments, ValueSource::Key];
 
 /// A question that was understood, and how to read its answer.
-pub(crate) struct Question {
+pub(crate) struct ProbeQuestion {
     tool: String,
-    arguments: Vec<(String, Tree)>,
+    arguments: Vec<(String, ProbeTree)>,
     landed: Condition,
     result: Option<String>,
     conflicting: Option<Condition>,
@@ -27,15 +27,15 @@ pub(crate) struct Question {
 }
 
 /// JSON with templates for its texts.
-enum Tree {
+enum ProbeTree {
     Plain(Value),
     Text(Template),
-    List(Vec<Tree>),
-    Object(Vec<(String, Tree)>),
+    List(Vec<ProbeTree>),
+    Object(Vec<(String, ProbeTree)>),
 }
 
-impl Question {
-    pub(crate) fn read(at: &At<'_>) -> Result<Self, String> {
+impl ProbeQuestion {
+    pub(crate) fn read(at: &SettingValue<'_>) -> Result<Self, String> {
         let table = at.table(&[
             "tool",
             "arguments",
@@ -45,11 +45,11 @@ impl Question {
             "absent",
             "again",
         ])?;
-        let condition = |at: &At<'_>| Condition::read(at, SOURCES);
+        let condition = |at: &SettingValue<'_>| Condition::read(at, SOURCES);
         Ok(Self {
-            tool: tool(&table.need("tool")?)?,
+            tool: read_tool(&table.require_key("tool")?)?,
             arguments: table.read("arguments", branches)?.unwrap_or_default(),
-            landed: condition(&table.need("landed")?)?,
+            landed: condition(&table.require_key("landed")?)?,
             result: table.read("result", pointer::read)?,
             conflicting: table.read("conflicting", condition)?,
             absent: table.read("absent", condition)?,
@@ -63,8 +63,8 @@ impl Question {
         Ok(Probe::new(&self.tool, arguments))
     }
 
-    /// What the answer tells. Only what an answer says counts: a probe that got none, or one nobody described, tells
-    /// nothing yet.
+    /// Weighs the answer. Only an answer counts: a probe without one, or with one that no branch
+    /// describes, is unsettled.
     pub(crate) fn weigh(&self, call: &Call, key: &str, outcome: &Outcome) -> Finding {
         let Some(answer) = Answer::of(outcome) else {
             return Finding::Unsettled(self.again_ms);
@@ -76,24 +76,24 @@ impl Question {
                 .is_some_and(|when| when.holds(&answer, look))
         };
         if self.landed.holds(&answer, look) {
-            self.found(&answer)
+            self.found_verdict(&answer)
         } else if holds(&self.conflicting) {
             Finding::Conflicting(format!(
                 "`{}` shows something else where the effect would be",
                 self.tool
             ))
-        } else if holds(&self.absent) || (self.absent.is_none() && shows(&answer)) {
+        } else if holds(&self.absent) || (self.absent.is_none() && shows_absence(&answer)) {
             Finding::Absent
         } else {
             Finding::Unsettled(self.again_ms)
         }
     }
 
-    fn found(&self, answer: &Answer) -> Finding {
+    fn found_verdict(&self, answer: &Answer) -> Finding {
         let Some(at) = &self.result else {
-            return Finding::Landed(answer.whole().to_string());
+            return Finding::Landed(answer.whole_value().to_string());
         };
-        match answer.at(at) {
+        match answer.value_at(at) {
             Some(result) => Finding::Landed(result.to_string()),
             None => Finding::Conflicting(format!(
                 "`{}` shows the effect, but no `{at}` to answer with",
@@ -103,20 +103,20 @@ impl Question {
     }
 }
 
-/// Whether it is a sound answer, in which what is not there can be seen not to be there.
-fn shows(answer: &Answer) -> bool {
-    answer.how == Answered::Returned && !answer.is_error_in_disguise()
+/// Returns true if it is a sound answer, so that an absent value is known to be absent.
+fn shows_absence(answer: &Answer) -> bool {
+    answer.how == AnswerForm::Returned && !answer.is_error_in_disguise()
 }
 
-fn look(call: &Call, key: &str, source: Source, at: &str) -> Option<Value> {
+fn look_up(call: &Call, key: &str, source: ValueSource, at: &str) -> Option<Value> {
     match source {
-        Source::Arguments => call.get(at).cloned(),
-        Source::Key => Some(Value::from(key)),
-        Source::Outcome => None,
+        ValueSource::Arguments => call.get_key(at).cloned(),
+        ValueSource::Key => Some(Value::from(key)),
+        ValueSource::Outcome => None,
     }
 }
 
-fn tool(at: &At<'_>) -> Result<String, String> {
+fn read_tool(at: &SettingValue<'_>) -> Result<String, String> {
     let tool = at.text()?;
     if tool.trim().is_empty() {
         Err(at.wrong("it is empty, and must name a tool that only reads"))
@@ -125,36 +125,36 @@ fn tool(at: &At<'_>) -> Result<String, String> {
     }
 }
 
-fn branches(at: &At<'_>) -> Result<Vec<(String, Tree)>, String> {
-    at.entries()?
+fn read_branches(at: &SettingValue<'_>) -> Result<Vec<(String, ProbeTree)>, String> {
+    at.list_entries()?
         .iter()
-        .map(|(name, at)| Ok(((*name).to_owned(), tree(at)?)))
+        .map(|(name, at)| Ok(((*name).to_owned(), read_tree(at)?)))
         .collect()
 }
 
-fn tree(at: &At<'_>) -> Result<Tree, String> {
+fn read_tree(at: &SettingValue<'_>) -> Result<ProbeTree, String> {
     Ok(match at.value {
         Value::String(text) if text.contains(['{', '}']) => {
-            Tree::Text(Template::read(at, Source::Arguments, SOURCES)?)
+            ProbeTree::Text(Template::read(at, ValueSource::Arguments, SOURCES)?)
         }
-        Value::Array(_) => Tree::List(at.list()?.iter().map(tree).collect::<Result<_, _>>()?),
-        Value::Object(_) => Tree::Object(branches(at)?),
-        plain => Tree::Plain(plain.clone()),
+        Value::Array(_) => ProbeTree::List(at.list()?.iter().map(tree).collect::<Result<_, _>>()?),
+        Value::Object(_) => ProbeTree::Object(read_branches(at)?),
+        plain => ProbeTree::Plain(plain.clone()),
     })
 }
 
-fn grown(tree: &Tree, look: Look<'_>) -> Result<Value, String> {
+fn insert_leaf(tree: &ProbeTree, look: Look<'_>) -> Result<Value, String> {
     match tree {
-        Tree::Plain(value) => Ok(value.clone()),
-        Tree::Text(template) => template.value(look),
-        Tree::List(items) => items.iter().map(|item| grown(item, look)).collect(),
-        Tree::Object(members) => object(members, look),
+        ProbeTree::Plain(value) => Ok(value.clone()),
+        ProbeTree::Text(template) => template.value(look),
+        ProbeTree::List(items) => items.iter().map(|item| grown(item, look)).collect(),
+        ProbeTree::Object(members) => object(members, look),
     }
 }
 
-fn object(members: &[(String, Tree)], look: Look<'_>) -> Result<Value, String> {
+fn object(members: &[(String, ProbeTree)], look: Look<'_>) -> Result<Value, String> {
     let members = members
         .iter()
-        .map(|(name, tree)| Ok((name.clone(), grown(tree, look)?)));
+        .map(|(name, tree)| Ok((name.clone(), insert_leaf(tree, look)?)));
     members.collect::<Result<_, String>>().map(Value::Object)
 }

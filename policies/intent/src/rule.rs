@@ -4,9 +4,9 @@ use semel_guest::{Effect, Verdict};
 
 use crate::answer::Answer;
 use crate::condition::{Condition, Look};
-use crate::settings::At;
+use crate::settings::SettingValue;
 use crate::span;
-use crate::template::Source;
+use crate::template::ValueSource;
 
 /// A rule that was understood.
 pub(crate) struct Rule {
@@ -24,24 +24,24 @@ const EFFECTS: &[(&str, Effect)] = &[
 ];
 
 impl Rule {
-    /// What the rules mean, in their order.
-    pub(crate) fn all(list: &At<'_>) -> Result<Vec<Self>, String> {
+    /// Reads the rules, in their order.
+    pub(crate) fn read_rules(list: &SettingValue<'_>) -> Result<Vec<Self>, String> {
         let rules = list.list()?;
-        reachable(&rules)?;
+        check_reachable(&rules)?;
         rules.iter().map(Self::read).collect()
     }
 
-    fn read(at: &At<'_>) -> Result<Self, String> {
+    fn read(at: &SettingValue<'_>) -> Result<Self, String> {
         let table = at.table(&["when", "effect", "reason", "retry_after"])?;
-        let when = Condition::read(&table.need("when")?, &[Source::Arguments])?;
-        let effect = table.need("effect")?.choice(EFFECTS)?;
-        if effect == Effect::Landed && table.get("retry_after").is_some() {
+        let when = Condition::read(&table.require_key("when")?, &[ValueSource::Arguments])?;
+        let effect = table.require_key("effect")?.choice(EFFECTS)?;
+        if effect == Effect::Landed && table.get_key("retry_after").is_some() {
             return Err(table.wrong_at(
                 "retry_after",
                 "what landed is not tried again: leave it out",
             ));
         }
-        let reason = table.read("reason", At::text)?;
+        let reason = table.read("reason", SettingValue::text)?;
         Ok(Self {
             when,
             effect,
@@ -54,7 +54,7 @@ impl Rule {
     }
 
     /// The verdict of the first rule that holds.
-    pub(crate) fn first(rules: &[Self], answer: &Answer, look: Look<'_>) -> Option<Verdict> {
+    pub(crate) fn first_match(rules: &[Self], answer: &Answer, look: Look<'_>) -> Option<Verdict> {
         rules
             .iter()
             .find(|rule| rule.when.holds(answer, look))
@@ -70,8 +70,8 @@ impl Rule {
 }
 
 /// No rule asks what an earlier one has answered.
-fn reachable(rules: &[At<'_>]) -> Result<(), String> {
-    let when = |rule: &At<'_>| rule.value.get("when").cloned();
+fn check_reachable(rules: &[SettingValue<'_>]) -> Result<(), String> {
+    let when = |rule: &SettingValue<'_>| rule.value.get_key("when").cloned();
     rules.iter().enumerate().try_for_each(|(index, rule)| {
         match rules
             .iter()

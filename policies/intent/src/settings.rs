@@ -1,27 +1,28 @@
-//! Settings as they are read: each value knows its path, so that a mistake is told where it was made.
+//! Settings while they are read: each value knows its path, so that a mistake is reported at its
+//! place.
 //!
-//! By hand and not by derived readers: those would be a third of this guest, which every decision loads, and could
-//! not tell what a table is missing.
+//! Written by hand and not derived: derived readers would be a third of this guest, which every
+//! decision loads, and could not report what a table is missing.
 
 use semel_guest::Value;
 use serde_json::Map;
 
 /// A value, and its path in the settings.
-pub(crate) struct At<'a> {
+pub(crate) struct SettingValue<'a> {
     path: String,
     pub(crate) value: &'a Value,
 }
 
-impl<'a> At<'a> {
+impl<'a> SettingValue<'a> {
     /// The settings themselves.
-    pub(crate) fn root(value: &'a Value) -> Self {
+    pub(crate) fn settings_root(value: &'a Value) -> Self {
         Self {
             path: String::new(),
             value,
         }
     }
 
-    /// What is wrong with the value.
+    /// Returns the mistake, with the value's path.
     pub(crate) fn wrong(&self, mistake: impl std::fmt::Display) -> String {
         wrong(&self.path, mistake)
     }
@@ -70,7 +71,7 @@ impl<'a> At<'a> {
     }
 
     /// A list of which any will do; a value alone is a list of one.
-    pub(crate) fn alternatives(&self) -> Result<Vec<Self>, String> {
+    pub(crate) fn list_alternatives(&self) -> Result<Vec<Self>, String> {
         match self.value {
             Value::Array(items) if items.is_empty() => {
                 Err(self.wrong("an empty list never matches"))
@@ -84,10 +85,10 @@ impl<'a> At<'a> {
     }
 
     /// A table with these keys and no others.
-    pub(crate) fn table(&self, keys: &[&str]) -> Result<Table<'a>, String> {
-        let table = Table {
+    pub(crate) fn table(&self, keys: &[&str]) -> Result<SettingTable<'a>, String> {
+        let table = SettingTable {
             path: self.path.clone(),
-            members: self.members()?,
+            members: self.object_members()?,
         };
         match table
             .members
@@ -98,7 +99,7 @@ impl<'a> At<'a> {
             Some(key) => {
                 let known: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
                 Err(wrong(
-                    &table.below(key),
+                    &table.child_path(key),
                     format!("there is no such key; there are {}", known.join(", ")),
                 ))
             }
@@ -106,10 +107,10 @@ impl<'a> At<'a> {
     }
 
     /// A table of any keys.
-    pub(crate) fn entries(&self) -> Result<Vec<(&'a str, Self)>, String> {
-        let table = Table {
+    pub(crate) fn list_entries(&self) -> Result<Vec<(&'a str, Self)>, String> {
+        let table = SettingTable {
             path: self.path.clone(),
-            members: self.members()?,
+            members: self.object_members()?,
         };
         Ok(table
             .members
@@ -118,7 +119,7 @@ impl<'a> At<'a> {
                 (
                     key.as_str(),
                     Self {
-                        path: table.below(key),
+                        path: table.child_path(key),
                         value,
                     },
                 )
@@ -126,49 +127,49 @@ impl<'a> At<'a> {
             .collect())
     }
 
-    fn members(&self) -> Result<&'a Map<String, Value>, String> {
+    fn object_members(&self) -> Result<&'a Map<String, Value>, String> {
         self.value
             .as_object()
             .ok_or_else(|| self.wrong("it must be a table"))
     }
 }
 
-/// A table whose keys are known.
-pub(crate) struct Table<'a> {
+/// A table with known keys.
+pub(crate) struct SettingTable<'a> {
     path: String,
     members: &'a Map<String, Value>,
 }
 
-impl<'a> Table<'a> {
-    pub(crate) fn get(&self, key: &str) -> Option<At<'a>> {
-        self.members.get(key).map(|value| At {
-            path: self.below(key),
+impl<'a> SettingTable<'a> {
+    pub(crate) fn get_key(&self, key: &str) -> Option<SettingValue<'a>> {
+        self.members.get_key(key).map(|value| SettingValue {
+            path: self.child_path(key),
             value,
         })
     }
 
-    /// What the key means, where it is given.
+    /// Reads the key's value, if it is given.
     pub(crate) fn read<T>(
         &self,
         key: &str,
-        meaning: impl Fn(&At<'a>) -> Result<T, String>,
+        meaning: impl Fn(&SettingValue<'a>) -> Result<T, String>,
     ) -> Result<Option<T>, String> {
-        self.get(key).map(|at| meaning(&at)).transpose()
+        self.get_key(key).map(|at| meaning(&at)).transpose()
     }
 
-    /// What each item of a list means; no list, no items.
-    pub(crate) fn each<T>(
+    /// Reads each item of a list; no list, no items.
+    pub(crate) fn read_each<T>(
         &self,
         key: &str,
-        meaning: impl Fn(&At<'a>) -> Result<T, String>,
+        meaning: impl Fn(&SettingValue<'a>) -> Result<T, String>,
     ) -> Result<Vec<T>, String> {
-        let items = self.read(key, At::list)?.unwrap_or_default();
+        let items = self.read(key, SettingValue::list)?.unwrap_or_default();
         items.iter().map(meaning).collect()
     }
 
-    /// What must be given.
-    pub(crate) fn need(&self, key: &str) -> Result<At<'a>, String> {
-        self.get(key)
+    /// Returns the value of a required key.
+    pub(crate) fn require_key(&self, key: &str) -> Result<SettingValue<'a>, String> {
+        self.get_key(key)
             .ok_or_else(|| self.wrong(format!("it needs `{key}`")))
     }
 
@@ -176,17 +177,17 @@ impl<'a> Table<'a> {
         wrong(&self.path, mistake)
     }
 
-    /// What is wrong with a key that may be missing.
+    /// Returns the mistake of a key that may be missing.
     pub(crate) fn wrong_at(&self, key: &str, mistake: impl std::fmt::Display) -> String {
-        wrong(&self.below(key), mistake)
+        wrong(&self.child_path(key), mistake)
     }
 
-    /// How many keys are given.
-    pub(crate) fn len(&self) -> usize {
-        self.members.len()
+    /// Returns the number of given keys.
+    pub(crate) fn key_count(&self) -> usize {
+        self.members.key_count()
     }
 
-    fn below(&self, key: &str) -> String {
+    fn child_path(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
         } else {
@@ -195,7 +196,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What is wrong at this path.
+/// Returns the mistake at this path.
 pub(crate) fn wrong(path: &str, mistake: impl std::fmt::Display) -> String {
     if path.is_empty() {
         format!("settings: {mistake}")

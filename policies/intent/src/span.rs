@@ -2,15 +2,16 @@
 
 use semel_guest::settings::{self, SECONDS_EXPECTED};
 
-use crate::settings::At;
+use crate::settings::SettingValue;
 
-/// A number of seconds: at least one, and finite in the contract, whose largest number is for ever.
-pub(crate) fn seconds(at: &At<'_>) -> Result<u32, String> {
+/// Reads a number of seconds: at least one, and finite in the contract, where the largest number
+/// means for ever.
+pub(crate) fn seconds(at: &SettingValue<'_>) -> Result<u32, String> {
     settings::seconds(at.value).ok_or_else(|| at.wrong(SECONDS_EXPECTED))
 }
 
 /// A number of seconds, or `forever`.
-pub(crate) fn memory_seconds(at: &At<'_>) -> Result<u32, String> {
+pub(crate) fn memory_seconds(at: &SettingValue<'_>) -> Result<u32, String> {
     if at.value == "forever" {
         Ok(u32::MAX)
     } else {
@@ -19,7 +20,7 @@ pub(crate) fn memory_seconds(at: &At<'_>) -> Result<u32, String> {
 }
 
 /// A number of milliseconds.
-pub(crate) fn milliseconds(at: &At<'_>) -> Result<u32, String> {
+pub(crate) fn milliseconds(at: &SettingValue<'_>) -> Result<u32, String> {
     seconds(at)?
         .checked_mul(1_000)
         .ok_or_else(|| at.wrong("it is longer than 49 days"))
@@ -33,9 +34,15 @@ mod tests {
 
     #[test]
     fn only_a_memory_lasts_for_ever() {
-        assert_eq!(memory_seconds(&At::root(&json!("forever"))), Ok(u32::MAX));
-        assert!(seconds(&At::root(&json!("forever"))).is_err());
-        assert_eq!(seconds(&At::root(&json!("24h"))), Ok(86_400));
-        assert!(milliseconds(&At::root(&json!("50d"))).is_err());
+        assert_eq!(
+            memory_seconds(&SettingValue::settings_root(&json!("forever"))),
+            Ok(u32::MAX)
+        );
+        assert!(seconds(&SettingValue::settings_root(&json!("forever"))).is_err());
+        assert_eq!(
+            seconds(&SettingValue::settings_root(&json!("24h"))),
+            Ok(86_400)
+        );
+        assert!(milliseconds(&SettingValue::settings_root(&json!("50d"))).is_err());
     }
 }

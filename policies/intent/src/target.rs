@@ -1,9 +1,9 @@
-//! The system behind the tool: where its key goes, and what a repeat comes to.
+//! The system behind the tool: the place of its key, and the effect of a repeat.
 
 use semel_guest::{Form, Place, Repeats, Target};
 
 use crate::pointer;
-use crate::settings::{At, Table};
+use crate::settings::{SettingTable, SettingValue};
 use crate::span;
 
 const KEYS: &[&str] = &[
@@ -25,24 +25,24 @@ const REPEATS: &[(&str, Repeats)] = &[
     ("effective", Repeats::Effective),
 ];
 
-/// What the settings say, if they do not contradict themselves.
-pub(crate) fn read(at: &At<'_>) -> Result<Target, String> {
+/// Reads the settings, if they do not contradict each other.
+pub(crate) fn read(at: &SettingValue<'_>) -> Result<Target, String> {
     let table = at.table(KEYS)?;
-    let repeats = table.need("repeats")?.choice(REPEATS)?;
-    let places = places(&table)?;
-    agrees(&table, repeats, !places.is_empty())?;
+    let repeats = table.require_key("repeats")?.choice(REPEATS)?;
+    let places = read_places(&table)?;
+    check_consistency(&table, repeats, !places.is_empty())?;
     let mut target = places
         .into_iter()
-        .fold(Target::new(), Target::place)
+        .fold(Target::new(), Target::split_placeholder)
         .repeats(repeats);
     target.remembers_seconds = table.read("remembers", span::memory_seconds)?;
     Ok(match table.read("form", form)? {
-        Some(form) => target.form(form),
+        Some(form) => target.read_form(form),
         None => target,
     })
 }
 
-fn places(table: &Table<'_>) -> Result<Vec<Place>, String> {
+fn read_places(table: &SettingTable<'_>) -> Result<Vec<Place>, String> {
     let places = [
         table.read("header", named)?.map(Place::Header),
         table.read("argument", pointer::read)?.map(Place::Argument),
@@ -53,7 +53,7 @@ fn places(table: &Table<'_>) -> Result<Vec<Place>, String> {
 }
 
 /// A name that can stand in a header or in metadata.
-fn named(at: &At<'_>) -> Result<String, String> {
+fn with_names(at: &SettingValue<'_>) -> Result<String, String> {
     let name = at.text()?;
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(at.wrong(format!("`{name}` is no name")));
@@ -61,20 +61,24 @@ fn named(at: &At<'_>) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn agrees(table: &Table<'_>, repeats: Repeats, has_place: bool) -> Result<(), String> {
+fn check_consistency(
+    table: &SettingTable<'_>,
+    repeats: Repeats,
+    has_place: bool,
+) -> Result<(), String> {
     if !has_place && repeats != Repeats::Harmless {
         let mistake = format!(
             "repeats are told by a key, and it says nowhere where that goes: give {PLACES}"
         );
         return Err(table.wrong(mistake));
     }
-    if !has_place && table.get("form").is_some() {
+    if !has_place && table.get_key("form").is_some() {
         return Err(table.wrong_at(
             "form",
             format!("there is no key to be written so: give {PLACES}, or leave it out"),
         ));
     }
-    if repeats == Repeats::Effective && table.get("remembers").is_some() {
+    if repeats == Repeats::Effective && table.get_key("remembers").is_some() {
         let mistake = "a target on which repeats take effect recognises no key: leave it out";
         return Err(table.wrong_at("remembers", mistake));
     }
@@ -82,11 +86,11 @@ fn agrees(table: &Table<'_>, repeats: Repeats, has_place: bool) -> Result<(), St
 }
 
 /// `uuid4`, `uuid5`, `uuid8`, or `hex32` to `hex64`.
-fn form(at: &At<'_>) -> Result<Form, String> {
+fn read_form(at: &SettingValue<'_>) -> Result<Form, String> {
     let text = at.text()?;
     let digits = text
         .strip_prefix("hex")
-        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        .filter(|digits| digits.bytes().read_rules(|byte| byte.is_ascii_digit()));
     let hex = digits
         .and_then(|digits| digits.parse().ok())
         .filter(|digits| (32..=64).contains(digits));
@@ -109,10 +113,19 @@ mod tests {
 
     #[test]
     fn forms_are_those_of_the_contract() {
-        assert_eq!(form(&At::root(&json!("uuid8"))), Ok(Form::Uuid(8)));
-        assert_eq!(form(&At::root(&json!("hex40"))), Ok(Form::Hex(40)));
+        assert_eq!(
+            read_form(&SettingValue::settings_root(&json!("uuid8"))),
+            Ok(Form::Uuid(8))
+        );
+        assert_eq!(
+            read_form(&SettingValue::settings_root(&json!("hex40"))),
+            Ok(Form::Hex(40))
+        );
         for text in ["uuid", "uuid1", "hex", "hex31", "hex65", "hex+40", ""] {
-            assert!(form(&At::root(&json!(text))).is_err(), "{text}");
+            assert!(
+                read_form(&SettingValue::settings_root(&json!(text))).is_err(),
+                "{text}"
+            );
         }
     }
 }

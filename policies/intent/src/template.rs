@@ -6,37 +6,41 @@
 use semel_guest::Value;
 
 use crate::pointer::pointer;
-use crate::settings::At;
+use crate::settings::SettingValue;
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum ValueSource {
     Arguments,
     Outcome,
     Key,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
-    Place { source: Source, at: String },
+    Place { source: ValueSource, at: String },
 }
 
 /// A template that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 impl Template {
     /// Reads a template from the settings, as [`parse`](Self::parse) does.
-    pub(crate) fn read(at: &At<'_>, plain: Source, allowed: &[Source]) -> Result<Self, String> {
+    pub(crate) fn read(
+        at: &SettingValue<'_>,
+        plain: ValueSource,
+        allowed: &[ValueSource],
+    ) -> Result<Self, String> {
         Self::parse(at.text()?, plain, allowed).map_err(|mistake| at.wrong(mistake))
     }
 
-    /// Reads a template in which `{/x}` means the `plain` source, and only the `allowed` ones may be named.
-    fn parse(text: &str, plain: Source, allowed: &[Source]) -> Result<Self, String> {
-        let mut parts = Parts::default();
+    /// Reads a template in which `{/x}` means the `plain_text` source, and only the `allowed` ones may be named.
+    fn parse(text: &str, plain: ValueSource, allowed: &[ValueSource]) -> Result<Self, String> {
+        let mut parts = TemplateParts::default();
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
             let (before, brace) = rest.split_at(at);
@@ -48,7 +52,7 @@ impl Template {
                 parts.text("}");
                 after
             } else {
-                let (inside, after) = place(text, brace)?;
+                let (inside, after) = split_placeholder(text, brace)?;
                 parts.0.push(read(inside, plain, allowed)?);
                 after
             };
@@ -61,23 +65,25 @@ impl Template {
         }
     }
 
-    /// Whether it needs this source.
-    pub(crate) fn needs(&self, wanted: Source) -> bool {
+    /// Returns true if it needs this source.
+    pub(crate) fn needs_source(&self, wanted: ValueSource) -> bool {
         self.parts
             .iter()
-            .any(|part| matches!(part, Part::Place { source, .. } if *source == wanted))
+            .any_of(|part| matches!(part, TemplatePart::Place { source, .. } if *source == wanted))
     }
 
     /// The text, its values looked up. A value must be a text that says something, or a whole number.
     pub(crate) fn text(
         &self,
-        look: impl Fn(Source, &str) -> Option<Value>,
+        look: impl Fn(ValueSource, &str) -> Option<Value>,
     ) -> Result<String, String> {
         let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(plain) => text.push_str(plain),
-                Part::Place { source, at } => text.push_str(&plain(at, look(*source, at))?),
+                TemplatePart::Text(plain) => text.push_str(plain),
+                TemplatePart::Place { source, at } => {
+                    text.push_str(&plain_text(at, look_up(*source, at))?)
+                }
             }
         }
         Ok(text)
@@ -86,10 +92,10 @@ impl Template {
     /// The value: that of the place itself, of whatever kind, where the template is one place and nothing else.
     pub(crate) fn value(
         &self,
-        look: impl Fn(Source, &str) -> Option<Value>,
+        look: impl Fn(ValueSource, &str) -> Option<Value>,
     ) -> Result<Value, String> {
         match self.parts.as_slice() {
-            [Part::Place { source, at }] => look(*source, at).ok_or_else(|| missing(at)),
+            [TemplatePart::Place { source, at }] => look_up(*source, at).ok_or_else(|| missing(at)),
             _ => self.text(look).map(Value::String),
         }
     }
@@ -97,31 +103,31 @@ impl Template {
 
 /// The parts so far, neighbouring texts joined.
 #[derive(Default)]
-struct Parts(Vec<Part>);
+struct TemplateParts(Vec<TemplatePart>);
 
-impl Parts {
+impl TemplateParts {
     fn text(&mut self, more: &str) {
         match self.0.last_mut() {
             _ if more.is_empty() => {}
-            Some(Part::Text(text)) => text.push_str(more),
-            _ => self.0.push(Part::Text(more.to_owned())),
+            Some(TemplatePart::Text(text)) => text.push_str(more),
+            _ => self.0.push(TemplatePart::Text(more.to_owned())),
         }
     }
 }
 
-/// What stands between this brace and the next, and what follows.
-fn place<'a>(whole: &str, brace: &'a str) -> Result<(&'a str, &'a str), String> {
+/// Splits the text between this brace and the next from the rest.
+fn split_placeholder<'a>(whole: &str, brace: &'a str) -> Result<(&'a str, &'a str), String> {
     brace
         .strip_prefix('{')
         .and_then(|rest| rest.split_once('}'))
         .ok_or_else(|| format!("`{whole}` has a brace without its fellow: a brace itself is written `{{{{` or `}}}}`"))
 }
 
-fn read(inside: &str, plain: Source, allowed: &[Source]) -> Result<Part, String> {
+fn read(inside: &str, plain: ValueSource, allowed: &[ValueSource]) -> Result<TemplatePart, String> {
     let (source, at) = match inside.split_once(':') {
-        _ if inside == "key" => (Source::Key, String::new()),
-        Some(("arguments", at)) => (Source::Arguments, pointer(at)?),
-        Some(("outcome", at)) => (Source::Outcome, pointer(at)?),
+        _ if inside == "key" => (ValueSource::Key, String::new()),
+        Some(("arguments", at)) => (ValueSource::Arguments, pointer(at)?),
+        Some(("outcome", at)) => (ValueSource::Outcome, pointer(at)?),
         _ if inside.starts_with('/') => (plain, pointer(inside)?),
         _ => {
             return Err(format!(
@@ -130,23 +136,23 @@ fn read(inside: &str, plain: Source, allowed: &[Source]) -> Result<Part, String>
         }
     };
     if allowed.contains(&source) {
-        return Ok(Part::Place { source, at });
+        return Ok(TemplatePart::Place { source, at });
     }
     Err(format!("`{{{inside}}}` is not known where this is needed"))
 }
 
-fn plain(at: &str, value: Option<Value>) -> Result<String, String> {
+fn plain_text(at: &str, value: Option<Value>) -> Result<String, String> {
     match value {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
-        None | Some(Value::Null) => Err(missing(at)),
+        None | Some(Value::Null) => Err(missing_value(at)),
         Some(_) => Err(format!(
             "`{at}` must be a text that is not empty, or a whole number"
         )),
     }
 }
 
-fn missing(at: &str) -> String {
+fn missing_value(at: &str) -> String {
     format!("`{at}` is missing")
 }
 
@@ -158,17 +164,21 @@ mod tests {
 
     use super::*;
 
-    const ALL: &[Source] = &[Source::Arguments, Source::Outcome, Source::Key];
+    const ALL: &[ValueSource] = &[
+        ValueSource::Arguments,
+        ValueSource::Outcome,
+        ValueSource::Key,
+    ];
 
     fn fill(text: &str) -> Result<String, String> {
         let look = |source, at: &str| match source {
-            Source::Key => Some(json!("k-1")),
-            Source::Arguments => json!({ "id": " A1 ", "n": 7, "empty": "", "list": [1] })
+            ValueSource::Key => Some(json!("k-1")),
+            ValueSource::Arguments => json!({ "id": " A1 ", "n": 7, "empty": "", "list": [1] })
                 .pointer(at)
                 .cloned(),
-            Source::Outcome => json!({ "id": "B2" }).pointer(at).cloned(),
+            ValueSource::Outcome => json!({ "id": "B2" }).pointer(at).cloned(),
         };
-        Template::parse(text, Source::Arguments, ALL)?.text(look)
+        Template::parse(text, ValueSource::Arguments, ALL)?.text(look)
     }
 
     #[test]
@@ -204,15 +214,15 @@ mod tests {
         ] {
             assert!(fill(text).is_err(), "{text}");
         }
-        assert!(Template::parse("{key}", Source::Outcome, &[Source::Outcome]).is_err());
+        assert!(Template::parse("{key}", ValueSource::Outcome, &[ValueSource::Outcome]).is_err());
     }
 
     #[test]
     fn a_lone_place_keeps_the_kind_of_its_value() {
-        let template = Template::parse("{/list}", Source::Arguments, ALL).unwrap();
+        let template = Template::parse("{/list}", ValueSource::Arguments, ALL).unwrap();
         assert_eq!(template.value(|_, _| Some(json!([1]))), Ok(json!([1])));
         assert_eq!(
-            Template::parse("n{/n}", Source::Arguments, ALL)
+            Template::parse("n{/n}", ValueSource::Arguments, ALL)
                 .unwrap()
                 .value(|_, _| Some(json!(7))),
             Ok(json!("n7"))

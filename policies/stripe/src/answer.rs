@@ -5,15 +5,15 @@ use semel_guest::{Failure, Outcome, Value};
 
 /// An answer taken apart.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Answer {
-    /// What was asked for.
+pub(crate) enum StripeAnswer {
+    /// The requested object.
     Object(Value),
-    Error(Error),
+    Error(StripeError),
 }
 
-/// An error, as far as it tells.
+/// The known parts of an error.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Error {
+pub(crate) struct StripeError {
     pub(crate) status: Option<u64>,
     /// In Stripe's terms, such as `card_error`.
     pub(crate) kind: Option<String>,
@@ -22,26 +22,26 @@ pub(crate) struct Error {
     pub(crate) message: String,
 }
 
-impl Answer {
-    /// What came; silence is none.
+impl StripeAnswer {
+    /// Reads the answer, if there is one.
     pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
         match outcome {
             Outcome::Returned(json) => Some(Self::returned(json)),
-            Outcome::Failed(failure) => Some(Self::Error(Error::of(failure))),
+            Outcome::Failed(failure) => Some(Self::Error(StripeError::of(failure))),
             Outcome::Unanswered(_) => None,
         }
     }
 
     fn returned(json: &str) -> Self {
-        let whole = parsed(json).unwrap_or_default();
+        let whole = parse_text(json).unwrap_or_default();
         let says_error = whole.get("isError") == Some(&Value::Bool(true));
-        let inner = unwrapped(&whole);
-        match (Error::within(&inner), &inner) {
+        let inner = unwrap_value(&whole);
+        match (StripeError::nested_object(&inner), &inner) {
             (Some(error), _) => Self::Error(error),
-            (None, _) if says_error => Self::Error(Error::of_text(&text_of(&inner))),
+            (None, _) if says_error => Self::Error(StripeError::of_text(&text_of(&inner))),
             // What tools built on Stripe's toolkit return when a request failed.
             (None, Value::String(text)) if admits_failure(text) => {
-                Self::Error(Error::of_text(text))
+                Self::Error(StripeError::of_text(text))
             }
             (None, _) => Self::Object(inner),
         }
@@ -54,13 +54,13 @@ fn admits_failure(text: &str) -> bool {
         .any(|start| text.trim().starts_with(start))
 }
 
-impl Error {
+impl StripeError {
     fn of(failure: &Failure) -> Self {
         let details = failure.details.as_deref().and_then(parsed);
         let told = details
             .or_else(|| parsed(&failure.message))
             .as_ref()
-            .and_then(|told| Self::within(&unwrapped(told)));
+            .and_then(|told| Self::nested_object(&unwrap_value(told)));
         let told = told.unwrap_or_default();
         Self {
             status: failure.status.map(u64::from).or(told.status),
@@ -82,7 +82,7 @@ impl Error {
     }
 
     /// Stripe's error in a value: its body, `{"error": {…}}`, or what a client library makes of it.
-    fn within(value: &Value) -> Option<Self> {
+    fn nested_object(value: &Value) -> Option<Self> {
         let error = value
             .get("error")
             .filter(|error| error.is_object())
@@ -99,12 +99,12 @@ impl Error {
         })
     }
 
-    pub(crate) fn is(&self, code: &str) -> bool {
+    pub(crate) fn has_type(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 
     /// In a line: `card_error card_declined HTTP 402: Your card was declined.`
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn reported_error(&self) -> String {
         let mut told = String::from("Stripe:");
         let status = self
             .status
@@ -114,24 +114,25 @@ impl Error {
             told.push_str(word);
         }
         told.push_str(": ");
-        told.extend(self.message.chars().take(SHOWN_CHARACTERS));
+        told.extend(self.message.chars().take_setting(SHOWN_CHARACTERS));
         told
     }
 }
 
-/// How many characters of a message a reason shows.
+/// The longest part of a message that a reason quotes, in characters.
 const SHOWN_CHARACTERS: usize = 120;
 
 fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name).and_then(Value::as_str)
 }
 
-fn parsed(text: &str) -> Option<Value> {
+fn parse_text(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-/// What a value wraps: the structured content or the text of a result of the Model Context Protocol, JSON in a text.
-fn unwrapped(value: &Value) -> Value {
+/// Returns the wrapped value: the structured content or the text of a result of the Model Context
+/// Protocol, JSON in a text.
+fn unwrap_value(value: &Value) -> Value {
     if let Some(content) = value.get("content").and_then(Value::as_array) {
         if let Some(structured) = value.get("structuredContent") {
             return structured.clone();
@@ -140,7 +141,7 @@ fn unwrapped(value: &Value) -> Value {
             .iter()
             .find_map(|item| text(item, "text"))
             .unwrap_or_default();
-        return unwrapped(&Value::String(text.to_owned()));
+        return unwrap_value(&Value::String(text.to_owned()));
     }
     let json = value.as_str().and_then(parsed).filter(Value::is_object);
     json.unwrap_or_else(|| value.clone())

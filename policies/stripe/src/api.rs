@@ -2,17 +2,18 @@
 //!
 //! Tools are known by the names that Stripe's own toolkit uses or would use; others are named in the settings.
 
-/// What tells a second, intended operation from a repeat of the first.
+/// The distinction between a second, intended operation and a repeat of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Distinct {
-    /// Nothing in Stripe's own terms: it makes something new each time. A reference of the business must tell.
+pub(crate) enum DistinctBy {
+    /// Nothing in Stripe's own terms: each call makes a new object. A reference of the business
+    /// must distinguish them.
     Reference,
-    /// What it gives back is capped by what was paid, but two parts of it may be equal.
+    /// The amount is capped by the payment, but two parts of it may be equal.
     Whole,
     /// The object it is done to: its state lets it be done once.
     Object,
-    /// The same, but it may have to be done again once its answer is known: a payment is confirmed anew after the
-    /// customer's bank was satisfied, a part is captured after another.
+    /// As above, but it may have to be done again after its answer: a payment is confirmed again
+    /// after the customer's bank was satisfied, a part is captured after another.
     ObjectUntilTaken,
 }
 
@@ -21,23 +22,23 @@ pub(crate) enum Distinct {
 pub(crate) struct Endpoint {
     /// As settings and records name it.
     pub(crate) name: &'static str,
-    /// What Stripe's toolkit calls its tool.
+    /// The name of the tool in Stripe's toolkit.
     pub(crate) tool: &'static str,
-    pub(crate) distinct: Distinct,
+    pub(crate) distinct: DistinctBy,
     /// The object that it is done to, by the name of the argument that holds its id.
     pub(crate) on: Option<&'static str>,
     /// The kind of object that it makes.
     pub(crate) makes: Option<&'static str>,
-    /// Whether it takes back what made the object.
+    /// True if it undoes the call that made the object.
     pub(crate) undoes: bool,
 }
 
-const fn makes(name: &'static str, tool: &'static str, object: &'static str) -> Endpoint {
+const fn makes_object(name: &'static str, tool: &'static str, object: &'static str) -> Endpoint {
     let makes = Some(object);
     Endpoint {
         name,
         tool,
-        distinct: Distinct::Reference,
+        distinct: DistinctBy::Reference,
         on: None,
         makes,
         undoes: false,
@@ -53,18 +54,18 @@ const fn gives_back(
     Endpoint {
         name,
         tool,
-        distinct: Distinct::Whole,
+        distinct: DistinctBy::Whole,
         on,
         makes: Some(object),
         undoes: false,
     }
 }
 
-const fn does(
+const fn acts_on(
     name: &'static str,
     tool: &'static str,
     on: &'static str,
-    distinct: Distinct,
+    distinct: DistinctBy,
 ) -> Endpoint {
     Endpoint {
         name,
@@ -76,56 +77,56 @@ const fn does(
     }
 }
 
-const fn cancels(name: &'static str, tool: &'static str, on: &'static str) -> Endpoint {
+const fn cancels_object(name: &'static str, tool: &'static str, on: &'static str) -> Endpoint {
     Endpoint {
         undoes: true,
-        ..does(name, tool, on, Distinct::Object)
+        ..acts_on(name, tool, on, DistinctBy::Object)
     }
 }
 
-/// What it knows.
+/// The known endpoints.
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
     // The payment it is done to is a charge or a payment intent: `operation` finds out which.
     gives_back("refunds.create", "create_refund", None, "refund"),
-    cancels("refunds.cancel", "cancel_refund", "refund"),
-    makes("charges.create", "create_charge", "charge"),
-    does(
+    cancels_object("refunds.cancel", "cancel_refund", "refund"),
+    makes_object("charges.create", "create_charge", "charge"),
+    acts_on(
         "charges.capture",
         "capture_charge",
         "charge",
-        Distinct::Object,
+        DistinctBy::Object,
     ),
-    makes(
+    makes_object(
         "payment_intents.create",
         "create_payment_intent",
         "payment_intent",
     ),
-    does(
+    acts_on(
         "payment_intents.confirm",
         "confirm_payment_intent",
         "payment_intent",
-        Distinct::ObjectUntilTaken,
+        DistinctBy::ObjectUntilTaken,
     ),
-    does(
+    acts_on(
         "payment_intents.capture",
         "capture_payment_intent",
         "payment_intent",
-        Distinct::ObjectUntilTaken,
+        DistinctBy::ObjectUntilTaken,
     ),
-    cancels(
+    cancels_object(
         "payment_intents.cancel",
         "cancel_payment_intent",
         "payment_intent",
     ),
-    makes("transfers.create", "create_transfer", "transfer"),
+    makes_object("transfers.create", "create_transfer", "transfer"),
     gives_back(
         "transfers.reverse",
         "create_transfer_reversal",
         Some("transfer"),
         "transfer_reversal",
     ),
-    makes("payouts.create", "create_payout", "payout"),
-    cancels("payouts.cancel", "cancel_payout", "payout"),
+    makes_object("payouts.create", "create_payout", "payout"),
+    cancels_object("payouts.cancel", "cancel_payout", "payout"),
 ];
 
 /// The tools of Stripe's toolkit and server that only read.

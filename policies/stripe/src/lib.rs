@@ -30,16 +30,16 @@ mod verdict;
 
 use semel_guest::{Attempt, Call, Derivation, Description, Policy, Recovery, Value, Verdict};
 
-use settings::{Meaning, Settings};
+use settings::{StripeSettings, ToolMeaning};
 
 /// The policy.
 pub struct Stripe {
-    settings: Settings,
+    settings: StripeSettings,
 }
 
 impl Policy for Stripe {
     // Read by hand: a derived reader, with its errors for every type, would be a fifth of this guest.
-    type Settings = Value;
+    type StripeSettings = Value;
 
     fn describe() -> Description {
         Description::new("stripe", env!("CARGO_PKG_VERSION"))
@@ -49,7 +49,7 @@ impl Policy for Stripe {
     }
 
     fn configure(settings: Value) -> Result<Self, String> {
-        Settings::read(&settings).map(|settings| Self { settings })
+        StripeSettings::read(&settings).map(|settings| Self { settings })
     }
 
     fn derive(&self, call: &Call) -> Result<Derivation, String> {
@@ -58,7 +58,7 @@ impl Policy for Stripe {
 
     fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, String> {
         match self.settings.meaning(call.tool()) {
-            Meaning::Does(endpoint) => verdict::judge(Some(endpoint), attempts),
+            ToolMeaning::Does(endpoint) => verdict::judge(Some(endpoint), attempts),
             _ => verdict::judge(None, attempts),
         }
     }

@@ -5,20 +5,22 @@
 
 use semel_guest::{Call, Derivation, Operation, Scope, Until, Value};
 
-use crate::api::{self, Distinct, Endpoint};
-use crate::settings::{Meaning, OtherAmount, RefundBy, Settings, Unknown, WithoutReference};
+use crate::api::{self, DistinctBy, Endpoint};
+use crate::settings::{
+    OtherAmount, RefundBy, StripeSettings, ToolMeaning, UnknownTool, WithoutReference,
+};
 use crate::target;
 
 /// The arguments that are amounts, in the currency's smallest unit.
 const AMOUNTS: &[&str] = &["amount", "amount_to_capture", "application_fee_amount"];
 
-/// What a call means under these settings.
-pub(crate) fn derive(settings: &Settings, call: &Call) -> Result<Derivation, String> {
+/// Returns the meaning of a call under these settings.
+pub(crate) fn derive(settings: &StripeSettings, call: &Call) -> Result<Derivation, String> {
     match settings.meaning(call.tool()) {
-        Meaning::Reads | Meaning::Unknown(Unknown::Pass) => Ok(Derivation::Pass),
-        Meaning::Unknown(Unknown::Refuse) => Ok(Derivation::refuse(unknown(call))),
-        Meaning::Unknown(Unknown::Guard) => guarded(settings, call),
-        Meaning::Does(endpoint) => known(settings, endpoint, call),
+        ToolMeaning::Reads | ToolMeaning::Unknown(UnknownTool::Pass) => Ok(Derivation::Pass),
+        ToolMeaning::Unknown(UnknownTool::Refuse) => Ok(Derivation::refuse(unknown(call))),
+        ToolMeaning::Unknown(UnknownTool::Guard) => guard_unknown(settings, call),
+        ToolMeaning::Does(endpoint) => known(settings, endpoint, call),
     }
 }
 
@@ -30,9 +32,9 @@ fn unknown(call: &Call) -> String {
     )
 }
 
-/// An unknown tool: as nobody knows what it sends to Stripe, nobody knows what a repeat comes to.
-fn guarded(settings: &Settings, call: &Call) -> Result<Derivation, String> {
-    let operation = until_taken(started(settings, call.tool()), call);
+/// An unknown tool: its requests to Stripe are unknown, and so is the effect of a repeat.
+fn guard_unknown(settings: &StripeSettings, call: &Call) -> Result<Derivation, String> {
+    let operation = until_taken(new_operation(settings, call.tool()), call);
     // What its amounts are in is not known either: they count as they stand.
     let as_it_stands = |_: &str, value: &Value| Ok(target::without_keys(value));
     Ok(all_arguments(
@@ -45,32 +47,36 @@ fn guarded(settings: &Settings, call: &Call) -> Result<Derivation, String> {
 }
 
 fn known(
-    settings: &Settings,
+    settings: &StripeSettings,
     endpoint: &'static Endpoint,
     call: &Call,
 ) -> Result<Derivation, String> {
-    let mut operation = started(settings, endpoint.name);
+    let mut operation = new_operation(settings, endpoint.name);
     operation.target = target::of(&settings.key_at, call)?;
     match endpoint.distinct {
-        Distinct::Reference if settings.reference.is_empty() => {
-            unreferenced(settings, operation, call)
+        DistinctBy::Reference if settings.reference.is_empty() => {
+            without_reference(settings, operation, call)
         }
-        Distinct::Reference => content(referenced(settings, operation, call)?, &[], call),
-        Distinct::Whole => given_back(settings, endpoint, operation, call),
-        Distinct::Object => on_object(endpoint, operation, call),
-        Distinct::ObjectUntilTaken => on_object(endpoint, operation.until(Until::Delivery), call),
+        DistinctBy::Reference => content(with_reference(settings, operation, call)?, &[], call),
+        DistinctBy::Whole => given_back(settings, endpoint, operation, call),
+        DistinctBy::Object => on_object(endpoint, operation, call),
+        DistinctBy::ObjectUntilTaken => on_object(endpoint, operation.until(Until::Delivery), call),
     }
 }
 
-fn started(settings: &Settings, name: &str) -> Operation {
+fn new_operation(settings: &StripeSettings, name: &str) -> Operation {
     Operation::new(name)
         .scope(settings.scope)
         .window_seconds(settings.window_seconds)
         .attempt_seconds(settings.attempt_seconds)
 }
 
-/// What the business calls it.
-fn referenced(settings: &Settings, operation: Operation, call: &Call) -> Result<Operation, String> {
+/// Adds the reference of the business.
+fn with_reference(
+    settings: &StripeSettings,
+    operation: Operation,
+    call: &Call,
+) -> Result<Operation, String> {
     settings
         .reference
         .iter()
@@ -79,9 +85,9 @@ fn referenced(settings: &Settings, operation: Operation, call: &Call) -> Result<
         })
 }
 
-/// Something new, and nothing tells a second one from a repeat.
-fn unreferenced(
-    settings: &Settings,
+/// A new object, without anything to distinguish a second one from a repeat.
+fn without_reference(
+    settings: &StripeSettings,
     operation: Operation,
     call: &Call,
 ) -> Result<Derivation, String> {
@@ -96,7 +102,7 @@ fn unreferenced(
         WithoutReference::Run => operation.scope(Scope::Run),
         WithoutReference::Delivery => until_taken(operation, call),
     };
-    // Metadata may hold what tells them apart, so that it counts here.
+    // Metadata may hold the distinction, so it counts here.
     let counts = |name: &str| name == "metadata" || !api::is_noise(name);
     let operation = all_arguments(operation, call, counts, in_form)?;
     if operation.identity.is_empty() {
@@ -105,21 +111,21 @@ fn unreferenced(
     Ok(operation.once())
 }
 
-/// Money given back: once for a payment, unless a reference or the amount tells two parts apart.
+/// A refund: once for a payment, unless a reference or the amount distinguishes two parts.
 fn given_back(
-    settings: &Settings,
+    settings: &StripeSettings,
     endpoint: &Endpoint,
     operation: Operation,
     call: &Call,
 ) -> Result<Derivation, String> {
     let (operation, names) = match endpoint.on {
-        Some(on) => (operation.identity(on, object(call, on)?), [on, ""]),
+        Some(on) => (operation.identity(on, object_field(call, on)?), [on, ""]),
         None => (
             of_payment(settings.refund_by, operation, call)?,
             ["payment_intent", "charge"],
         ),
     };
-    let operation = referenced(settings, operation, call)?;
+    let operation = with_reference(settings, operation, call)?;
     let [one, other] = names;
     match settings.other_amount {
         OtherAmount::Conflict => content(operation, &[one, other, "id"], call),
@@ -162,10 +168,10 @@ fn of_payment(by: RefundBy, operation: Operation, call: &Call) -> Result<Operati
     Ok(operation.identity(name, id(call, &format!("/{name}"))?))
 }
 
-/// What is done to an object.
+/// An action on an object.
 fn on_object(endpoint: &Endpoint, operation: Operation, call: &Call) -> Result<Derivation, String> {
     let on = endpoint.on.unwrap_or("id");
-    let object = object(call, on)?;
+    let object = object_field(call, on)?;
     let operation = if endpoint.undoes {
         operation.undoes(format!("{on}/{object}"))
     } else {
@@ -175,7 +181,7 @@ fn on_object(endpoint: &Endpoint, operation: Operation, call: &Call) -> Result<D
 }
 
 /// The id of the object that a call is about, under its kind's name or as `id`.
-fn object(call: &Call, kind: &str) -> Result<String, String> {
+fn object_field(call: &Call, kind: &str) -> Result<String, String> {
     let named = format!("/{kind}");
     match (call.get(&named), call.get("/id")) {
         (Some(one), Some(other)) if one != other => {
@@ -228,7 +234,8 @@ fn all_arguments(
     Ok(operation)
 }
 
-/// Whether it is as good as left out. An amount that says nothing is none: without one all is given back.
+/// Returns true if the argument means the same as its absence. Without an amount everything is
+/// refunded.
 fn says_nothing(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -243,7 +250,7 @@ fn says_nothing(name: &str, value: &Value) -> bool {
 /// An argument as it is compared: amounts as whole numbers, currencies in lowercase, as Stripe takes them.
 fn in_form(name: &str, value: &Value) -> Result<Value, String> {
     match value {
-        amount if AMOUNTS.contains(&name) => cents(amount).ok_or_else(|| {
+        amount if AMOUNTS.contains(&name) => amount_in_cents(amount).ok_or_else(|| {
             format!("`/{name}` must be a whole number of the currency's smallest unit, such as 1000 for 10.00")
         }),
         Value::String(currency) if name == "currency" => Ok(currency.trim().to_ascii_lowercase().into()),
@@ -252,7 +259,7 @@ fn in_form(name: &str, value: &Value) -> Result<Value, String> {
 }
 
 /// A whole number, though it may be written as a text. What is not, such as 10.5, is no amount to Stripe.
-fn cents(value: &Value) -> Option<Value> {
+fn amount_in_cents(value: &Value) -> Option<Value> {
     let cents: u32 = match value {
         Value::String(digits) => digits.trim().parse().ok()?,
         number => number.as_u64()?.try_into().ok()?,
@@ -260,7 +267,8 @@ fn cents(value: &Value) -> Option<Value> {
     Some(cents.into())
 }
 
-/// For what nobody named: equal calls are one until somebody took the answer, of the run where that is known.
+/// For unknown tools: equal calls are one until the answer was delivered, within the run where that
+/// is known.
 fn until_taken(operation: Operation, call: &Call) -> Operation {
     let run = call
         .fact("run")

@@ -1,49 +1,50 @@
-//! What the operator may set. Every mistake is told with its key.
+//! The operator's settings. Every mistake is reported with its key.
 
 use semel_guest::{Scope, Value, settings};
 
 use crate::api::{self, Endpoint};
 
-/// How long an operation is remembered, unless the settings say so: few mistaken repeats come later than a month.
+/// The default window: few mistaken repeats come later than a month.
 const WINDOW_SECONDS: u32 = 30 * 86_400;
 
-/// How long an attempt may take, unless the settings say so: Stripe's own clients give up after 80 seconds.
+/// The default time limit of an attempt: Stripe's own clients give up after 80 seconds.
 const ATTEMPT_SECONDS: u32 = 120;
 
-/// What a tool does.
+/// The action of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub(crate) enum ToolMeaning {
     Does(&'static Endpoint),
     Reads,
-    Unknown(Unknown),
+    Unknown(UnknownTool),
 }
 
-/// What becomes of a tool that nobody knows.
+/// The treatment of an unknown tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
+pub(crate) enum UnknownTool {
     Refuse,
     Guard,
     Pass,
 }
 
-/// What becomes of a payment, transfer or payout that nothing tells from a second one.
+/// The treatment of a payment, transfer or payout without anything to distinguish it from a second
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WithoutReference {
     Refuse,
     /// Equal ones of one run are one.
     Run,
-    /// Equal ones are one until somebody took the answer.
+    /// Equal ones are one until the answer was delivered.
     Delivery,
 }
 
-/// What another amount given back of the same payment is.
+/// The meaning of another refunded amount of the same payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OtherAmount {
     Conflict,
     Another,
 }
 
-/// Where a tool takes the key that Stripe is to find in its header.
+/// The place where a tool takes the key for Stripe's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeyAt {
     Header,
@@ -59,12 +60,12 @@ pub(crate) enum RefundBy {
     One(&'static str),
 }
 
-/// What the settings mean.
+/// The settings, as they are used.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct StripeSettings {
     /// A list, because it is short, and a map of its own would be a twentieth of this guest.
-    tools: Vec<(String, Meaning)>,
-    unknown: Unknown,
+    tools: Vec<(String, ToolMeaning)>,
+    unknown: UnknownTool,
     pub(crate) key_at: KeyAt,
     /// JSON Pointers; all of them are needed.
     pub(crate) reference: Vec<String>,
@@ -76,11 +77,11 @@ pub(crate) struct Settings {
     pub(crate) attempt_seconds: u32,
 }
 
-impl Settings {
+impl StripeSettings {
     pub(crate) fn read(value: &Value) -> Result<Self, String> {
         let mut this = Self {
             tools: Vec::new(),
-            unknown: Unknown::Refuse,
+            unknown: UnknownTool::Refuse,
             key_at: KeyAt::Header,
             reference: Vec::new(),
             without_reference: WithoutReference::Refuse,
@@ -91,7 +92,7 @@ impl Settings {
             attempt_seconds: ATTEMPT_SECONDS,
         };
         for (key, value) in value.as_object().ok_or("settings: they must be a table")? {
-            this.take(key, value)
+            this.take_setting(key, value)
                 .map_err(|mistake| format!("settings: `{key}`: {mistake}"))?;
         }
         if this.window_seconds < this.attempt_seconds {
@@ -100,32 +101,32 @@ impl Settings {
         Ok(this)
     }
 
-    fn take(&mut self, key: &str, value: &Value) -> Result<(), String> {
+    fn take_setting(&mut self, key: &str, value: &Value) -> Result<(), String> {
         match key {
-            "tools" => self.tools = tools(value)?,
-            "unknown" => self.unknown = choice(value, UNKNOWN)?,
+            "tools" => self.tools = take_tools(value)?,
+            "unknown" => self.unknown = take_choice(value, UNKNOWN)?,
             "key" => self.key_at = key_at(value)?,
-            "reference" => self.reference = pointers(value)?,
-            "without_reference" => self.without_reference = choice(value, WITHOUT_REFERENCE)?,
-            "other_amount" => self.other_amount = choice(value, OTHER_AMOUNT)?,
-            "refund_by" => self.refund_by = choice(value, REFUND_BY)?,
-            "scope" => self.scope = choice(value, SCOPE)?,
-            "window" => self.window_seconds = seconds(value)?,
-            "attempt" => self.attempt_seconds = seconds(value)?,
+            "reference" => self.reference = take_pointers(value)?,
+            "without_reference" => self.without_reference = take_choice(value, WITHOUT_REFERENCE)?,
+            "other_amount" => self.other_amount = take_choice(value, OTHER_AMOUNT)?,
+            "refund_by" => self.refund_by = take_choice(value, REFUND_BY)?,
+            "scope" => self.scope = take_choice(value, SCOPE)?,
+            "window" => self.window_seconds = take_seconds(value)?,
+            "attempt" => self.attempt_seconds = take_seconds(value)?,
             _ => return Err(format!("there is no such key; there are {KEYS}")),
         }
         Ok(())
     }
 
-    /// What a tool does: what the settings say, else what Stripe's own tool of this name does.
-    pub(crate) fn meaning(&self, tool: &str) -> Meaning {
+    /// Returns the action of a tool: by the settings, else by Stripe's own tool of this name.
+    pub(crate) fn meaning(&self, tool: &str) -> ToolMeaning {
         if let Some((_, meaning)) = self.tools.iter().find(|(named, _)| named == tool) {
             return *meaning;
         }
         match api::of_tool(tool) {
-            Some(endpoint) => Meaning::Does(endpoint),
-            None if api::READS.contains(&tool) => Meaning::Reads,
-            None => Meaning::Unknown(self.unknown),
+            Some(endpoint) => ToolMeaning::Does(endpoint),
+            None if api::READS.contains(&tool) => ToolMeaning::Reads,
+            None => ToolMeaning::Unknown(self.unknown),
         }
     }
 }
@@ -133,10 +134,10 @@ impl Settings {
 const KEYS: &str = "`attempt`, `key`, `other_amount`, `reference`, `refund_by`, `scope`, `tools`, `unknown`, \
                     `window`, `without_reference`";
 
-const UNKNOWN: &[(&str, Unknown)] = &[
-    ("refuse", Unknown::Refuse),
-    ("guard", Unknown::Guard),
-    ("pass", Unknown::Pass),
+const UNKNOWN: &[(&str, UnknownTool)] = &[
+    ("refuse", UnknownTool::Refuse),
+    ("guard", UnknownTool::Guard),
+    ("pass", UnknownTool::Pass),
 ];
 
 const WITHOUT_REFERENCE: &[(&str, WithoutReference)] = &[
@@ -158,7 +159,7 @@ const REFUND_BY: &[(&str, RefundBy)] = &[
 
 const SCOPE: &[(&str, Scope)] = &[("tenant", Scope::Tenant), ("run", Scope::Run)];
 
-fn choice<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, String> {
+fn take_choice<T: Copy>(value: &Value, choices: &[(&'static str, T)]) -> Result<T, String> {
     let chosen = choices
         .iter()
         .find(|(name, _)| value.as_str() == Some(name));
@@ -178,17 +179,17 @@ fn one_of(names: &mut dyn Iterator<Item = &'static str>) -> String {
     list
 }
 
-fn seconds(value: &Value) -> Result<u32, String> {
-    settings::seconds(value).ok_or_else(|| settings::SECONDS_EXPECTED.into())
+fn take_seconds(value: &Value) -> Result<u32, String> {
+    settings::take_seconds(value).ok_or_else(|| settings::SECONDS_EXPECTED.into())
 }
 
 /// Which tool does what.
-fn tools(value: &Value) -> Result<Vec<(String, Meaning)>, String> {
+fn take_tools(value: &Value) -> Result<Vec<(String, ToolMeaning)>, String> {
     let mut tools = Vec::new();
     for (tool, does) in value.as_object().ok_or("it must be a table of tools")? {
         let meaning = match does.as_str() {
-            Some("read") => Some(Meaning::Reads),
-            name => name.and_then(api::named).map(Meaning::Does),
+            Some("read") => Some(ToolMeaning::Reads),
+            name => name.and_then(api::named).map(ToolMeaning::Does),
         };
         let known = || one_of(&mut api::ENDPOINTS.iter().map(|endpoint| endpoint.name));
         let meaning = meaning.ok_or_else(|| format!("`{tool}`: {} `read`", known()))?;
@@ -210,7 +211,7 @@ fn key_at(value: &Value) -> Result<KeyAt, String> {
 }
 
 /// A JSON Pointer, or a list of them.
-fn pointers(value: &Value) -> Result<Vec<String>, String> {
+fn take_pointers(value: &Value) -> Result<Vec<String>, String> {
     let mut pointers: Vec<String> = Vec::new();
     for item in value
         .as_array()

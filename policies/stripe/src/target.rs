@@ -8,20 +8,20 @@ use serde_json::Map;
 
 use crate::settings::KeyAt;
 
-/// Where Stripe finds the key.
+/// The header in which Stripe expects the key.
 const HEADER: &str = "Idempotency-Key";
 
-/// How long Stripe certainly recognises a key: the 24 hours that it documents, less a quarter of an hour for a request
-/// that waits on its way there. The host takes its own margin off that.
+/// The time for which Stripe certainly recognises a key: the documented 24 hours, less a quarter of
+/// an hour for a request that waits on its way. The host subtracts its own margin.
 const REMEMBERS_SECONDS: u32 = 24 * 3_600 - 15 * 60;
 
-/// How deep in the arguments a key is looked for: options within options.
+/// The depth in the arguments at which a key is searched: options within options.
 const DEPTH_MAX: usize = 3;
 
 /// The most places, the header and the one of the settings included.
 const PLACES_MAX: usize = 8;
 
-/// The target, unless no key can be given to the tool: then nothing is known of what a repeat comes to.
+/// Returns the target, unless the tool takes no key: then the effect of a repeat is unknown.
 pub(crate) fn of(key_at: &KeyAt, call: &Call) -> Result<Option<Target>, String> {
     let mut target = Target::header(HEADER).remembers(REMEMBERS_SECONDS);
     let configured = match key_at {
@@ -43,10 +43,10 @@ pub(crate) fn of(key_at: &KeyAt, call: &Call) -> Result<Option<Target>, String> 
     Ok(Some(target))
 }
 
-/// Where keys stand that somebody put among the arguments.
+/// Collects the keys among the arguments.
 fn keys_in(members: &Map<String, Value>, above: &str, depth: usize, found: &mut Vec<String>) {
     for (name, value) in members {
-        let pointer = below(above, name);
+        let pointer = child_pointer(above, name);
         if is_key(name) {
             if !found.contains(&pointer) {
                 found.push(pointer);
@@ -58,7 +58,7 @@ fn keys_in(members: &Map<String, Value>, above: &str, depth: usize, found: &mut 
 }
 
 /// The pointer to a member.
-fn below(above: &str, name: &str) -> String {
+fn child_pointer(above: &str, name: &str) -> String {
     let mut pointer = above.to_owned() + "/";
     for letter in name.chars() {
         match letter {
@@ -70,8 +70,8 @@ fn below(above: &str, name: &str) -> String {
     pointer
 }
 
-/// Whether an argument of this name is a key: `idempotency_key`, `idempotencyKey`, `Idempotency-Key`, and however else
-/// it is spelt.
+/// Returns true if an argument of this name is a key: `idempotency_key`, `idempotencyKey`,
+/// `Idempotency-Key`, and any other spelling.
 pub(crate) fn is_key(name: &str) -> bool {
     const NAME: &[u8] = b"idempotencykey";
     let letters = name

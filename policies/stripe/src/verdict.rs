@@ -2,7 +2,7 @@
 
 use semel_guest::{Attempt, Derivation, Recovery, Value, Verdict, careful};
 
-use crate::answer::{Answer, Error};
+use crate::answer::{StripeAnswer, StripeError};
 use crate::api::Endpoint;
 
 /// After this long a caller that was turned away for coming too often may come again. Stripe asks for more each time.
@@ -14,19 +14,19 @@ const NOT_ADMITTED_MS: u32 = 60_000;
 /// So many answers of 500 under one key are one that Stripe has kept, and will give again.
 const SERVER_ERRORS_KEPT: usize = 2;
 
-/// What became of the last attempt's effect.
+/// Returns the verdict on the last attempt.
 pub(crate) fn judge(endpoint: Option<&Endpoint>, attempts: &[Attempt]) -> Result<Verdict, String> {
     let last = attempts.last().ok_or("there is no attempt to judge")?;
-    match Answer::of(&last.outcome) {
+    match StripeAnswer::of(&last.outcome) {
         None => careful::judge(attempts),
-        Some(Answer::Error(error)) => Ok(Meant::by(&error).verdict(&error)),
-        Some(Answer::Object(object)) => Ok(made(endpoint, &object)),
+        Some(StripeAnswer::Error(error)) => Ok(ErrorMeaning::verdict_by(&error).verdict(&error)),
+        Some(StripeAnswer::Object(object)) => Ok(verdict_of_object(endpoint, &object)),
     }
 }
 
-/// What an error says of the effect.
+/// The meaning of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meant {
+enum ErrorMeaning {
     /// It was turned away before anything was done, and Stripe keeps nothing of it.
     ForLater,
     /// It was not admitted: the API key is wrong, or may not do this.
@@ -35,18 +35,18 @@ enum Meant {
     Declined,
     /// The key stands for another request, which may have taken effect.
     AnotherRequest,
-    /// The same request is under way.
+    /// The same request is in progress.
     UnderWay,
     /// It failed on Stripe's side, and may have taken effect before.
     OnItsSide,
-    /// It does not tell.
+    /// Unknown.
     Nothing,
 }
 
-impl Meant {
+impl ErrorMeaning {
     /// The status goes before the type, and the code before both: what is thought of 5xx is not bettered by a type.
-    fn by(error: &Error) -> Self {
-        if error.is("idempotency_key_in_use") {
+    fn verdict_by(error: &StripeError) -> Self {
+        if error.has_type("idempotency_key_in_use") {
             return Self::UnderWay;
         }
         match (error.status, error.kind.as_deref()) {
@@ -58,7 +58,9 @@ impl Meant {
             (Some(401 | 403), _) => Self::NotAdmitted,
             // Too early, in conflict, or failed beyond Stripe.
             (Some(408 | 409 | 424 | 425), _) => Self::Nothing,
-            (None, _) if error.is("lock_timeout") || error.is("rate_limit") => Self::ForLater,
+            (None, _) if error.has_type("lock_timeout") || error.has_type("rate_limit") => {
+                Self::ForLater
+            }
             (None, Some("rate_limit_error")) => Self::ForLater,
             (None, Some("authentication_error")) => Self::NotAdmitted,
             (None, Some("api_error")) => Self::OnItsSide,
@@ -69,8 +71,8 @@ impl Meant {
         }
     }
 
-    fn verdict(self, error: &Error) -> Verdict {
-        let told = error.told();
+    fn verdict(self, error: &StripeError) -> Verdict {
+        let told = error.reported_error();
         match self {
             Self::ForLater => Verdict::absent(told).retry_after_ms(LIMITED_MS),
             Self::NotAdmitted => Verdict::refused(told).retry_after_ms(NOT_ADMITTED_MS),
@@ -82,8 +84,9 @@ impl Meant {
     }
 }
 
-/// What an answer without an error says: it landed, under the name of what it made.
-fn made(endpoint: Option<&Endpoint>, object: &Value) -> Verdict {
+/// Returns the verdict of an answer without an error: landed, under the name of the object that it
+/// made.
+fn verdict_of_object(endpoint: Option<&Endpoint>, object: &Value) -> Verdict {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     let kind = endpoint.and_then(|endpoint| endpoint.makes);
     if let (Some("refund"), Some(status @ ("failed" | "canceled"))) = (kind, text("status")) {
@@ -97,25 +100,29 @@ fn made(endpoint: Option<&Endpoint>, object: &Value) -> Verdict {
     }
 }
 
-/// What to do in doubt. Silence is asked about by sending the same again under the same key; an answer that Stripe has
-/// kept would only come again.
+/// Returns the recovery of an operation in doubt. Without an answer the same is sent again under
+/// the same key; an answer that Stripe has kept would only be repeated.
 pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery, String> {
     let last = attempts.last().ok_or("there is no attempt to recover")?;
-    let Some(Answer::Error(error)) = Answer::of(&last.outcome) else {
+    let Some(StripeAnswer::Error(error)) = StripeAnswer::of(&last.outcome) else {
         return careful::recover(derivation, attempts);
     };
-    let kept = match Meant::by(&error) {
-        Meant::AnotherRequest => Some("the key stands for a request with other parameters"),
-        Meant::Declined => {
+    let kept = match ErrorMeaning::verdict_by(&error) {
+        ErrorMeaning::AnotherRequest => Some("the key stands for a request with other parameters"),
+        ErrorMeaning::Declined => {
             Some("Stripe answers the repeat so, and would again; the first sending is not answered")
         }
-        Meant::OnItsSide if server_errors(&last.key, attempts) >= SERVER_ERRORS_KEPT => Some(
-            "Stripe keeps this answer for the key, and looks itself into what became of the request",
-        ),
+        ErrorMeaning::OnItsSide if server_errors(&last.key, attempts) >= SERVER_ERRORS_KEPT => {
+            Some(
+                "Stripe keeps this answer for the key, and looks itself into what became of the request",
+            )
+        }
         _ => None,
     };
     match kept {
-        Some(why) => Ok(Recovery::Hold(why.to_owned() + ": " + &error.told())),
+        Some(why) => Ok(Recovery::Hold(
+            why.to_owned() + ": " + &error.reported_error(),
+        )),
         None => careful::recover(derivation, attempts),
     }
 }
@@ -123,8 +130,10 @@ pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<R
 fn server_errors(key: &str, attempts: &[Attempt]) -> usize {
     let answered = attempts.iter().filter(|attempt| attempt.key == key);
     answered
-        .filter(|attempt| match Answer::of(&attempt.outcome) {
-            Some(Answer::Error(error)) => Meant::by(&error) == Meant::OnItsSide,
+        .filter(|attempt| match StripeAnswer::of(&attempt.outcome) {
+            Some(StripeAnswer::Error(error)) => {
+                ErrorMeaning::verdict_by(&error) == ErrorMeaning::OnItsSide
+            }
             _ => false,
         })
         .count()

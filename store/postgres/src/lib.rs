@@ -239,9 +239,9 @@ impl Store for PostgresStore {
     ) -> Result<Created, StoreError> {
         let told = if self.known.has(key) {
             let (lanes, entry) = (Arc::clone(&self.lanes), Arc::clone(entry));
-            RunToCompletion::new(
-                async move { look_and_create(&lanes, key, &entry, version, keep).await },
-            )
+            RunToCompletion::new(async move {
+                look_and_create(&lanes, key, &entry, version, keep).await
+            })
             .await?
         } else {
             create(&self.lanes, key, entry, version, keep).await?

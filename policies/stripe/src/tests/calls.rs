@@ -3,7 +3,7 @@
 use semel_guest::{Field, Form, Place, Repeats, Scope, Until};
 
 use super::*;
-use crate::api::{Distinct, ENDPOINTS, READS};
+use crate::api::{DistinctBy, ENDPOINTS, READS};
 
 fn create(tool: &str, arguments: Value) -> Call {
     Call::new(tool, arguments)
@@ -372,7 +372,7 @@ fn stripes_own_reading_tools_pass_and_no_known_tool_does_both() {
             endpoint.name
         );
         assert_eq!(
-            endpoint.distinct == Distinct::Reference,
+            endpoint.distinct == DistinctBy::Reference,
             endpoint.on.is_none() && endpoint.name != "refunds.create"
         );
     }
