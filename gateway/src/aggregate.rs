@@ -1,10 +1,9 @@
-//! Several servers behind one gateway, as one server: names are prefixed, lists merged, and each message goes to the server
-//! that it is for.
+//! The aggregation of several servers into one: names are prefixed, lists merged, and each message is routed to its server.
 //!
-//! A request that does not say whom it is for (a method that is not known here, a resource that nobody listed) is put to one
-//! server after the other, until one knows it. Tool calls are never tried: their name says whose they are. Names are prefixed
-//! here only, so the layers below see a server's own. What a client says without a request goes to every server, unless it is
-//! about a request: then only those hear it that have that request.
+//! A request that names no server (an unknown method, a resource of no list) is sent to one server after the other, until
+//! one knows it. A tool call is never tried this way: its name identifies the server. Names are prefixed here only, so the
+//! layers below see a server's own. A notification goes to every server. One about a request goes only to the servers
+//! that have that request.
 
 mod initialization;
 mod lists;
@@ -29,10 +28,10 @@ use std::{collections::HashMap, sync::Arc};
 use subscriptions::SubscriptionRegistry;
 use tokio::sync::oneshot;
 
-/// The most resources whose servers are remembered. Others are looked for.
+/// The most resources whose servers are remembered. Others are searched for.
 const RESOURCES_MAX: usize = 10_000;
 
-/// Connects to several servers.
+/// A connector to several servers.
 #[derive(Debug)]
 pub struct AggregateConnector(Vec<ServerEntry>);
 
@@ -45,7 +44,7 @@ struct ServerEntry {
 }
 
 impl AggregateConnector {
-    /// Over these servers: what each is called, what stands before its names, and how to connect to it.
+    /// Creates a connector to these servers. Each has a name, a prefix for its names, and a connector.
     pub fn new(servers: impl IntoIterator<Item = (String, String, Arc<dyn Connector>)>) -> Self {
         let place = |(name, prefix, connect)| ServerEntry {
             name,
@@ -102,27 +101,27 @@ struct AggregatedServers {
     names: Vec<String>,
     prefixes: Vec<String>,
     servers: Vec<Arc<dyn Upstream>>,
-    /// What each server says that it can do; none: it was not asked.
+    /// The capabilities of each server, or `None` before it is initialized.
     able: Mutex<Vec<Option<Value>>>,
     asked: Arc<ServerRequests>,
     subscriptions: Arc<SubscriptionRegistry>,
-    /// Which server a resource belongs to.
+    /// The server of each known resource.
     resources: Mutex<HashMap<String, usize>>,
-    /// Who has which request of the client.
+    /// The servers of the client's open requests.
     under_way: RequestOwners,
 }
 
-/// Where a request goes.
+/// The route of a request.
 enum RequestRoute {
     /// To this server, as this message.
     To(usize, Message),
     /// Nowhere.
     Refused(ProtocolError),
-    /// To whoever listens: an empty result.
+    /// Nowhere: the gateway answers with an empty result.
     Here,
-    /// To every server: what they say of themselves comes together.
+    /// To every server: their capabilities are merged.
     Open,
-    /// To every server: their lists come together.
+    /// To every server: their lists are merged.
     List(ListMethod),
     /// To every server; one that does it is enough.
     All,
@@ -155,7 +154,7 @@ impl Upstream for AggregateUpstream {
         }
     }
 
-    /// By the same ways as whatever passes, so that no call gets around its guard.
+    /// Requests take the same route as forwarded messages, so that no call bypasses its guard.
     async fn request(
         &self,
         request: Message,
@@ -198,7 +197,7 @@ impl Upstream for AggregateUpstream {
 }
 
 impl AggregateUpstream {
-    /// Sends on what goes to one server; what takes several is done in a task of its own.
+    /// Forwards a request to one server. A request to several runs in a task of its own.
     async fn route_request(&self, request: Message, context: &RequestContext) {
         match self.0.route(&request) {
             RequestRoute::To(server, message) => {
@@ -305,7 +304,7 @@ impl AggregatedServers {
         })
     }
 
-    /// The exchange as this server is to see it.
+    /// Returns the context with a client for this server.
     fn towards(&self, server: usize, context: &RequestContext) -> RequestContext {
         let (asked, subscriptions) = (Arc::clone(&self.asked), Arc::clone(&self.subscriptions));
         let client = Arc::new(ServerClient {
@@ -334,7 +333,7 @@ impl AggregatedServers {
         }
     }
 
-    /// What a server answers; that it does not is an answer, too.
+    /// Returns the response of a server, or an error response if there is none.
     async fn request(&self, server: usize, request: Message, context: &RequestContext) -> Message {
         let id = request.id().cloned();
         let asked = match self.servers.get(server) {
@@ -360,7 +359,7 @@ impl AggregatedServers {
         .await
     }
 
-    /// Opens all servers. One that will not be opened is left out, and told of in the log.
+    /// Initializes all servers. One that fails is left out with a warning.
     async fn open(&self, request: &Message, context: &RequestContext) -> Message {
         let responses = self.request_all(request, context).await;
         let mut opened = Vec::new();
@@ -472,7 +471,7 @@ impl AggregatedServers {
         }
     }
 
-    /// The first answer of who knows what is meant, else the most telling error.
+    /// Returns the first result of a server that knows the subject, else the most specific error.
     async fn one_after_the_other(&self, request: &Message, context: &RequestContext) -> Message {
         let mut told = None;
         for server in 0..self.servers.len() {
@@ -488,7 +487,7 @@ impl AggregatedServers {
         told.unwrap_or_else(|| unknown(request.id()))
     }
 
-    /// Tells those who have the request that nobody waits for it.
+    /// Forwards a cancellation to the servers that have the request.
     async fn cancel(&self, message: &Message, context: &RequestContext) {
         self.subscriptions.cancel(message);
         match self.under_way.cancelled(message, context) {

@@ -1,8 +1,8 @@
-//! What the layers of the gateway hand to each other: messages of a client downwards, messages of a server upwards.
+//! The interface between the layers of the gateway: a client's messages travel down, a server's messages travel up.
 //!
-//! INVARIANT: each layer is an [`Upstream`] over another one. It acts on the messages it is for, and hands everything
-//! else on unchanged and in order. What it must see of a server's messages it sees by a [`Client`] of its own, put
-//! in place of the one above.
+//! INVARIANT: each layer is an [`Upstream`] over another one, as middleware is. It acts on the messages it is for, and
+//! forwards all others unchanged and in order. A layer that must see a server's messages passes a [`Client`] of its own
+//! down in place of the one above.
 
 use crate::wire::Message;
 use async_trait::async_trait;
@@ -54,12 +54,12 @@ pub trait Client: fmt::Debug + Send + Sync + 'static {
 /// A server as the layer above sees it.
 #[async_trait]
 pub trait Upstream: fmt::Debug + Send + Sync + 'static {
-    /// Passes on a message of any kind. Returns once it is on its way, so that what is passed one after the other arrives
-    /// so. What comes of it goes to the exchange's client; a request that is lost is answered there by an error.
+    /// Forwards a message of any kind. Returns once it is on its way, so that messages keep their order. A response goes to
+    /// the context's client; a request without a response is answered there by an error.
     async fn forward(&self, message: Message, context: &RequestContext);
 
-    /// Sends a request and waits for its response, however long that takes. Messages that belong to it go to the
-    /// exchange's client. Whoever drops the future does not cancel the request.
+    /// Sends a request and waits for its response without a timeout. Messages that belong to it go to the context's
+    /// client. Dropping the future does not cancel the request.
     ///
     /// # Errors
     /// If no response will come.
@@ -69,23 +69,23 @@ pub trait Upstream: fmt::Debug + Send + Sync + 'static {
         context: &RequestContext,
     ) -> Result<Message, NoResponse>;
 
-    /// Somebody reads what comes without a request from now on. A connection that has a stream of its own for that opens it
-    /// only now; all others need not know.
+    /// Starts to listen for messages that belong to no request. A connection with a stream of its own for those opens it
+    /// only then.
     async fn listen(&self, _: &RequestContext) {}
 
-    /// Whether what the server asks during a request comes on the way of that request: to the client of its exchange.
+    /// Returns whether a question of the server arrives at the client of the request that it belongs to.
     fn relates_questions(&self) -> bool {
         false
     }
 
-    /// Lets what is under way come to its end, and ends the connection.
+    /// Lets requests in progress end, and closes the connection.
     async fn close(&self);
 }
 
-/// Makes connections: where a server keeps something for each of its clients, each client has one of its own.
+/// A factory of connections. A server that keeps a session for each client gets a connection for each.
 #[async_trait]
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Connects. What the server says of its own accord goes to `client`.
+    /// Connects to the server. Messages that belong to no request go to `client`.
     ///
     /// # Errors
     /// If no connection can be made. No tool call was sent then.
@@ -128,19 +128,19 @@ pub enum ConnectError {
     },
 }
 
-/// On whose behalf, and from which connection a message comes. Nothing in it is a secret of the client.
+/// The identity of a message's sender. It holds no secret of the client.
 #[derive(Debug)]
 pub struct CallerIdentity {
-    /// Which connection or session, so that equal ids of two clients are told apart.
+    /// The number of the connection or session. It distinguishes equal request ids of two clients.
     pub number: u64,
-    /// The tenant, by configuration or a header that is trusted; never by the model.
+    /// The tenant, from the configuration or a trusted header, never from the model.
     pub tenant: Tenant,
     /// The run of the agent, likewise.
     pub run: Option<Run>,
 }
 
 impl CallerIdentity {
-    /// A caller on behalf of `tenant`, told apart from all others of this process.
+    /// Creates the identity of a caller with a number that is unique in this process.
     #[must_use]
     pub fn new(tenant: Tenant, run: Option<Run>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -152,39 +152,38 @@ impl CallerIdentity {
     }
 }
 
-/// What goes with a message on its way down. Cheap to clone.
+/// The context of a message on its way down. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// Where what comes of it goes.
+    /// The client that gets the response and all messages that belong to it.
     pub client: Arc<dyn Client>,
-    /// Who sent it.
+    /// The sender.
     pub caller: Arc<CallerIdentity>,
-    /// When it was read.
+    /// The time at which it was read.
     pub began: Instant,
-    /// Cancelled once nobody waits for its response. An effect that is on its way goes on.
+    /// Cancelled once its response is no longer awaited. A tool call that was sent continues.
     pub cancellation: CancellationToken,
-    /// Headers to send with it where the way down has headers; they are not the client's.
+    /// Headers of the gateway's own, to send with it if the transport has headers.
     pub headers: Arc<[(String, String)]>,
-    /// Whether its client repeats arguments in these headers, as clients over HTTP do since 2026-07-28.
+    /// True if its client repeats arguments in these headers, as clients over HTTP do since 2026-07-28.
     pub repeats_arguments: bool,
 }
 
 impl RequestContext {
-    /// An exchange that begins now.
+    /// Creates a context that begins now.
     #[must_use]
     pub fn new(client: Arc<dyn Client>, caller: Arc<CallerIdentity>) -> Self {
-        let (cancellation, headers) = (CancellationToken::new(), Arc::from([]));
         Self {
             client,
             caller,
             began: Instant::now(),
-            cancellation,
-            headers,
+            cancellation: CancellationToken::new(),
+            headers: Arc::from([]),
             repeats_arguments: false,
         }
     }
 
-    /// An exchange of the gateway's own: whatever comes besides its response is for nobody.
+    /// Creates a context for a request of the gateway's own: messages besides its response are dropped.
     #[must_use]
     pub fn without_client(&self) -> Self {
         Self {
@@ -194,22 +193,22 @@ impl RequestContext {
     }
 }
 
-/// Nobody is there to read a message.
+/// The client has disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the client has gone")]
 pub struct Disconnected;
 
-/// No response will come to a request.
+/// A request will get no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct NoResponse {
-    /// Such as `the server ended`.
+    /// The reason, such as `the server ended`.
     pub reason: String,
-    /// Whether any of the request may have left. False only where that is proven.
+    /// False only if it is proven that no byte of the request was sent.
     pub sent: bool,
 }
 
-/// A client that reads nothing.
+/// A client that drops all messages.
 #[derive(Debug)]
 pub(crate) struct NullClient;
 

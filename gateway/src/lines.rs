@@ -1,6 +1,6 @@
-//! Messages one a line over streams of bytes: what the standard streams carry on both sides of the gateway.
+//! Messages as lines over byte streams: the stdio transport, for both sides of the gateway.
 //!
-//! Nothing here knows whose streams they are.
+//! Nothing here knows the owner of a stream.
 
 use crate::{
     layer::{Client, Confirmation, Disconnected},
@@ -19,17 +19,17 @@ use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead};
 /// The longest line that is read, in bytes.
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// How many lines wait to be written before whoever writes waits, too.
+/// The most lines that wait to be written before a sender waits too.
 const LINES_QUEUED_MAX: usize = 64;
 
-/// A stream of lines.
+/// A reader of lines.
 pub(crate) struct LineReader<R> {
     read: FramedRead<R, AnyDelimiterCodec>,
-    /// Whether the last line was too long: the reader below then says once that it ends, and goes on.
+    /// True if the last line was too long: the codec then reports one end of the stream, and continues.
     pauses: bool,
 }
 
-/// What was read.
+/// A line of the input.
 #[derive(Debug)]
 pub(crate) enum InputLine {
     /// A line that is not empty.
@@ -48,7 +48,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         }
     }
 
-    /// The next line; none: the stream has ended or broken.
+    /// Returns the next line, or `None` once the stream has ended or failed.
     pub(crate) async fn next(&mut self) -> Option<InputLine> {
         loop {
             let Some(read) = self.read.next().await else {
@@ -73,7 +73,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 }
 
-/// Writes lines in a task of its own, so that no dropped future leaves half a line.
+/// A writer of lines. It writes in a task of its own, so that a dropped future leaves no partial line.
 #[derive(Clone)]
 pub(crate) struct LineWriter(mpsc::Sender<QueuedLine>);
 
@@ -83,7 +83,7 @@ struct QueuedLine {
 }
 
 impl LineWriter {
-    /// A writer onto this stream, which is closed once the last writer is dropped.
+    /// Creates a writer onto this stream, which is closed once the last writer is dropped.
     pub(crate) fn new(stream: impl AsyncWrite + Unpin + Send + 'static) -> Self {
         let (writer, lines) = mpsc::channel(LINES_QUEUED_MAX);
         tokio::spawn(write(stream, lines));
@@ -91,7 +91,7 @@ impl LineWriter {
     }
 }
 
-/// Writes whatever waits at once, so that a crowd costs one call of the system.
+/// Writes all queued lines at once, so that many lines cost one system call.
 async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<QueuedLine>) {
     let (mut waiting, mut buffer) = (Vec::with_capacity(LINES_QUEUED_MAX), BytesMut::new());
     while lines.recv_many(&mut waiting, LINES_QUEUED_MAX).await > 0 {
@@ -105,13 +105,13 @@ async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<Qu
             return;
         }
         for done in waiting.drain(..).filter_map(|line| line.done) {
-            // Who asked may have gone.
+            // The sender may have dropped its future.
             let _ = done.send(());
         }
     }
 }
 
-/// In JSON a line end stands only between its parts, where a space says the same.
+/// Appends a message as one line. A line end in JSON is white space between tokens, so a space replaces it.
 fn put_line(buffer: &mut BytesMut, text: &[u8]) {
     let start = buffer.len();
     buffer.extend_from_slice(text);

@@ -1,9 +1,9 @@
-//! Clients and servers of two eras: up to 2025-11-25 a connection is opened once, and both sides ask each other; since 2026-07-28
-//! each request stands for itself, and a server asks back by its answer.
+//! Translation between two groups of protocol versions. Up to 2025-11-25 (*older*) a connection has a session, and both
+//! sides send requests. Since 2026-07-28 (*newer*) each request is self-contained, and a server asks back in its response.
 //!
-//! [`DowngradeConnector`] has clients of the newer era reach servers of the older one, [`UpgradeLayer`] the other way round. Where both ends are of
-//! one era, both pass everything. Tasks of the newer era are not translated: a client of the older one has not declared
-//! that it knows them, so that its server does not answer by one.
+//! [`DowngradeConnector`] connects newer clients to older servers, [`UpgradeLayer`] older clients to newer servers. If
+//! both ends negotiate the same group, both layers forward everything. A task of a newer server is polled on behalf of an
+//! older client, which knows no tasks.
 
 mod downgrade;
 mod pending_call;

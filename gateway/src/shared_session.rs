@@ -1,8 +1,8 @@
-//! One connection for several clients: each request gets an id and a progress token that no other has, and whatever comes
-//! back goes to the client that it is for, under its own.
+//! One connection shared by several clients (multiplexing). Each request gets a unique id and progress token. Each response
+//! goes to its client under the client's own id.
 //!
-//! This is for clients without sessions. What belongs to none of their requests is for nobody: it might tell one client
-//! about another. Nothing here knows a transport or an era.
+//! This is for clients without sessions. A message that belongs to no open request is dropped: it could reveal one client
+//! to another. Nothing here knows a transport or a protocol version.
 
 use crate::{
     layer::{
@@ -31,10 +31,10 @@ pub struct SharedSession {
 }
 
 impl SharedSession {
-    /// Connects on behalf of all.
+    /// Connects on behalf of all clients.
     ///
     /// # Errors
-    /// If there is no server to be had.
+    /// If no connection can be made.
     pub async fn connect(connect: &dyn Connector) -> Result<Self, ConnectError> {
         let requests = Arc::new(OpenRequests::default());
         let below = connect
@@ -43,7 +43,7 @@ impl SharedSession {
         Ok(Self { below, requests })
     }
 
-    /// Has the server learn that nobody waits for the response to a request any longer.
+    /// Cancels the request at the server once its client cancels it.
     fn watch(&self, open: &Arc<OpenRequest>, context: &RequestContext) {
         let (below, requests, open) = (
             Arc::clone(&self.below),
@@ -137,25 +137,25 @@ impl Upstream for SharedSession {
     }
 }
 
-/// The requests under way.
+/// The open requests of all clients.
 #[derive(Debug, Default)]
 struct OpenRequests {
     open: Mutex<HashMap<i64, Arc<OpenRequest>>>,
     next: AtomicI64,
 }
 
-/// A request under way.
+/// An open request.
 #[derive(Debug)]
 struct OpenRequest {
-    /// Its id towards the server, and its progress token.
+    /// The request's id and progress token at the server.
     number: i64,
-    /// Its id towards its client.
+    /// The request's id at its client.
     id: RequestId,
-    /// Its progress token towards its client, as it was written.
+    /// The client's own progress token, as it was written.
     token: Option<Box<RawValue>>,
     caller: u64,
     client: Arc<dyn Client>,
-    /// Whether its client wants to read what the server logs meanwhile.
+    /// True if the client subscribed to log messages.
     wants_log: bool,
     is_over: CancellationToken,
 }
@@ -188,7 +188,7 @@ impl OpenRequests {
         open.is_over.cancel();
     }
 
-    /// Which request a message is about that came without one.
+    /// Returns the open request that a message of the server belongs to.
     fn about(&self, message: &Message) -> Option<Arc<OpenRequest>> {
         let params = JsonMembers::read(message.body()?).ok()?;
         let all = self.all();
@@ -211,7 +211,7 @@ impl OpenRequests {
 }
 
 impl OpenRequest {
-    /// The request as the server is to see it.
+    /// Returns the request with the server's id and token.
     fn outward(&self, request: &Message) -> Message {
         let request = request.with_id(&RequestId::Number(self.number));
         if self.token.is_none() {
@@ -227,7 +227,7 @@ impl OpenRequest {
         changed().unwrap_or_else(|| request.clone())
     }
 
-    /// A message of the server as its client is to see it.
+    /// Returns a message of the server with the client's id and token.
     fn inward(&self, message: &Message) -> Message {
         let message = if message.is_response() {
             message.with_id(&self.id)
@@ -237,7 +237,7 @@ impl OpenRequest {
         self.renamed(&message).unwrap_or(message)
     }
 
-    /// The same with the client's own names for the request in its body; none: it names none.
+    /// Returns the message with the client's id and token in its body, or `None` if the body has neither.
     fn renamed(&self, message: &Message) -> Option<Message> {
         let body = message.body().filter(|body| {
             body.contains(meta::SUBSCRIPTION)
@@ -259,7 +259,7 @@ impl OpenRequest {
     }
 }
 
-/// The way back to the client of one request.
+/// The client of one open request, as the server sees it.
 #[derive(Debug)]
 struct OpenRequestClient {
     requests: Arc<OpenRequests>,
@@ -289,7 +289,7 @@ impl Client for OpenRequestClient {
     }
 }
 
-/// All clients as the connection sees them.
+/// All clients, as the connection sees them. It dispatches messages to their clients.
 #[derive(Debug)]
 struct DispatchClient(Arc<OpenRequests>);
 

@@ -1,8 +1,8 @@
-//! Which layers stand over a connection, and in which order: the one place that knows them all.
+//! The order of the layers over one connection. Only this module knows them all.
 //!
-//! From the client down: translation for clients of the newer era, the guard, translation for servers of the newer era,
-//! the connection. So the guard sees one era only, and where the two ends differ, the one in which a call stays open
-//! while its server asks back.
+//! From the client down: the downgrade for older servers, the guard, the upgrade for newer servers, the connection.
+//! So the guard sees one protocol version for each connection. If client and server differ, that is the version in which
+//! a call stays open while its server asks back.
 
 use crate::{
     guarded::{GuardLayer, ToolGuard},
@@ -14,15 +14,15 @@ use async_trait::async_trait;
 use std::{ffi::OsString, sync::Arc};
 use tokio::sync::Semaphore;
 
-/// How many children serve one server's clients, where nobody says otherwise.
+/// The default limit on the child processes of one server.
 const CHILDREN_MAX: usize = 32;
 
-/// Where a server is.
+/// The location of a server.
 #[derive(Debug, Clone)]
 pub enum ServerLocation {
-    /// A child of this process, started by this command.
+    /// A child process with this command line.
     Command(Vec<OsString>),
-    /// On the network.
+    /// An address on the network.
     Endpoint(Arc<ServerEndpoint>),
 }
 
@@ -31,36 +31,32 @@ pub enum ServerLocation {
 pub struct LayerStack {
     guard: Arc<ToolGuard>,
     server: ServerLocation,
-    /// Whether a child that ends is started again.
+    /// True if a child that ends is started again.
     restarts: bool,
-    /// Room for children.
+    /// One permit for each child that may run.
     children: Arc<Semaphore>,
 }
 
 impl LayerStack {
-    /// Guards whatever is sent to this server.
+    /// Creates the layers that guard this server.
     #[must_use]
     pub fn new(guard: ToolGuard, server: ServerLocation) -> Self {
         let has_headers = !matches!(server, ServerLocation::Command(_));
-        let (guard, children) = (
-            Arc::new(guard.with_headers(has_headers)),
-            Arc::new(Semaphore::new(CHILDREN_MAX)),
-        );
         Self {
-            guard,
+            guard: Arc::new(guard.with_headers(has_headers)),
             server,
             restarts: true,
-            children,
+            children: Arc::new(Semaphore::new(CHILDREN_MAX)),
         }
     }
 
-    /// Whether a child that ends is started again. Default: yes.
+    /// Sets if a child that ends is started again. The default is true.
     #[must_use]
     pub fn with_restart(self, restarts: bool) -> Self {
         Self { restarts, ..self }
     }
 
-    /// At most so many children at once.
+    /// Limits the children that run at once.
     #[must_use]
     pub fn with_child_limit(self, at_most: usize) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! JSON-RPC messages as MCP sends them: read just far enough to know where they go, and passed on as they came.
+//! JSON-RPC messages of MCP, parsed only as far as routing needs.
 //!
-//! A message keeps its text. What is changed is changed in place ([`JsonMembers`]), so that order, spelling and digits of
-//! everything else stay. Nothing here knows a transport, a session, or what a method means.
+//! A message keeps its text. A change is made in place ([`JsonMembers`]), so that order, spelling and digits of all
+//! else stay. Nothing here knows a transport, a session, or the meaning of a method.
 
 mod header_text;
 mod id;

@@ -19,7 +19,7 @@ pub(super) struct InitializeResult {
 }
 
 impl InitializeResult {
-    /// What a server answered to `initialize` or `server/discover`. None: an error.
+    /// Reads a server's response to `initialize` or `server/discover`. `None` for an error.
     pub(super) fn read(response: &Message) -> Option<Self> {
         serde_json::from_str(
             response
@@ -34,7 +34,7 @@ impl InitializeResult {
 pub(super) fn together(opened: &[(&str, InitializeResult)]) -> Value {
     let mut result = Map::new();
     let all = || opened.iter().map(|(_, opened)| opened);
-    // Whoever speaks a later version speaks an earlier one to a client, too.
+    // A server that supports a later version supports earlier ones too.
     if let Some(version) = all()
         .filter_map(|opened| opened.protocol_version.as_ref())
         .min()

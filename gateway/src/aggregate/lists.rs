@@ -1,19 +1,19 @@
 //! The lists of several servers as one.
 //!
-//! A page holds a page of each server that has not come to its end, so whoever reads the first page only sees something of
-//! every one. Where each server's next page begins is in the cursor, which nobody else reads.
+//! A page merges one page of each server that has more items, so the first page shows items of every server. The cursor
+//! encodes the position in each server's list.
 
 use crate::wire::{JsonMembers, Message, MessageKind, method};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 
-/// Lists: their method, the member that holds them, and what tells their items apart.
+/// A list method: its member in the result, and the member that identifies an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ListMethod {
     pub(super) member: &'static str,
     identity: &'static str,
-    /// Whether items have names that are prefixed.
+    /// True if items have names, which are prefixed.
     has_names: bool,
 }
 
@@ -48,7 +48,7 @@ impl ListMethod {
     }
 }
 
-/// Where the next page of each server begins that has one: which server, and its own cursor.
+/// The servers that have another page, each with its own cursor.
 pub(super) type ServerCursors = Vec<(usize, String)>;
 
 /// Reads a cursor of ours.
@@ -82,7 +82,7 @@ pub(super) struct MergedPage {
     items: Vec<Box<RawValue>>,
     seen: HashSet<String>,
     next: ServerCursors,
-    /// What the first result says besides its items.
+    /// The other members of the first result.
     rest: Option<JsonMembers>,
 }
 
@@ -97,7 +97,7 @@ impl MergedPage {
         }
     }
 
-    /// Adds the page of a server, and tells the identities of its items.
+    /// Adds the page of a server, and returns the identities of its items.
     pub(super) fn add(&mut self, server: usize, prefix: &str, response: &Message) -> Vec<String> {
         let body = response
             .body()

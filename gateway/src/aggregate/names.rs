@@ -35,7 +35,7 @@ pub(super) fn parameter(message: &Message, name: &str) -> Option<String> {
     JsonMembers::read(message.body()?).ok()?.text(name)
 }
 
-/// What a capability of several servers is together: whatever one of them can do.
+/// Merges a capability of two servers: the result has all that one of them has.
 pub(super) fn together(all: &mut Value, one: &Value) {
     match (all, one) {
         (Value::Object(all), Value::Object(one)) => {

@@ -36,7 +36,7 @@ impl RequestOwners {
         })
     }
 
-    /// Who has the request that this cancels. It may be answered all the same.
+    /// Returns the server of the request that this cancels. It may be answered all the same.
     pub(super) fn cancelled(
         &self,
         message: &Message,

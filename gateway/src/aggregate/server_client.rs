@@ -16,14 +16,14 @@ use std::{
     },
 };
 
-/// What servers have asked the client, and was not answered.
+/// The unanswered requests of servers to the client.
 #[derive(Debug, Default)]
 pub(super) struct ServerRequests {
     open: Mutex<HashMap<RequestId, ServerRequest>>,
     requests: AtomicU64,
 }
 
-/// What a server has asked.
+/// A request of a server.
 #[derive(Debug)]
 struct ServerRequest {
     server: usize,
@@ -78,7 +78,7 @@ impl ServerRequests {
         ours
     }
 
-    /// How far the client has come with a question, as the server that asked knows it. None: nobody asked, or wants to know.
+    /// Translates a progress notification of the client for the server that asked. `None` if no server did.
     pub(super) fn progress(&self, notification: &Message) -> Option<(usize, Message)> {
         let mut params = JsonMembers::read(notification.body()?).ok()?;
         let ours = RequestId::read(params.get("progressToken")?)?;
@@ -91,7 +91,7 @@ impl ServerRequests {
         ))
     }
 
-    /// The response of the client, as the server that asked knows it. None: nobody asked.
+    /// Translates a response of the client for the server that asked. `None` if no server did.
     pub(super) fn as_theirs(&self, response: &Message) -> Option<(usize, Message)> {
         let ServerRequest { server, own, .. } = self.open().remove(response.id()?)?;
         Some((server, response.with_id(&own)))
@@ -146,7 +146,7 @@ impl ServerClient {
             (MessageKind::Request, Some(own)) => {
                 Some(self.asked.as_ours(self.server, &message, own))
             }
-            // What was answered already is not withdrawn.
+            // A cancellation of an answered request is dropped.
             _ if message.method() == Some(method::CANCELLED) => {
                 self.asked.cancelled(self.server, &message)
             }

@@ -13,10 +13,10 @@ use std::{
     time::Duration,
 };
 
-/// How long servers may take to acknowledge. Then what the others honour is acknowledged without those that are silent.
+/// The time that servers may take to acknowledge. Then the subscription is acknowledged without the silent ones.
 pub(super) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 
-/// The most that is kept of what is told before all have acknowledged.
+/// The most notifications that are kept before all servers have acknowledged.
 const HELD_MAX: usize = 1_000;
 
 /// The subscriptions of a client that are not over, by their ids.
@@ -34,17 +34,17 @@ pub(super) struct MergedSubscription {
 
 #[derive(Debug, Default)]
 struct SubscriptionState {
-    /// Who has acknowledged, or ended it.
+    /// The servers that have acknowledged or ended it.
     spoken: BTreeSet<usize>,
     ended: BTreeSet<usize>,
     /// The first acknowledgement, and what all honour.
     acknowledgement: Option<Message>,
     honoured: Map<String, Value>,
-    /// Whether those who are silent are waited for no longer.
+    /// True once silent servers are no longer awaited.
     is_late: bool,
     is_acknowledged: bool,
     held: Vec<Message>,
-    /// How it ends.
+    /// The message that ends it.
     end: Option<Message>,
 }
 
@@ -91,7 +91,7 @@ impl SubscriptionRegistry {
         all.get(&id?).cloned()
     }
 
-    /// Waits no longer for those who are silent.
+    /// Stops to wait for silent servers.
     pub(super) async fn be_late(&self, subscription: &Arc<MergedSubscription>) {
         let is_open = self
             .all()
@@ -143,7 +143,7 @@ impl MergedSubscription {
             None => state.end(server, message),
             Some(_) if state.is_acknowledged => return vec![message],
             Some(_) if state.held.len() < HELD_MAX => state.held.push(message),
-            // A client that is told so late cannot be told all.
+            // Too many notifications before the acknowledgement: the rest are dropped.
             Some(_) => {}
         }
         let mut say = self.acknowledge(&mut state);
@@ -153,7 +153,7 @@ impl MergedSubscription {
         say
     }
 
-    /// What is to be said once all have spoken: what they honour, and what they told meanwhile.
+    /// Returns the acknowledgement and the kept notifications, once all servers have responded.
     fn acknowledge(&self, state: &mut SubscriptionState) -> Vec<Message> {
         let is_time = state.is_late || state.spoken.len() == self.servers;
         let Some(first) = state
@@ -254,7 +254,7 @@ fn cancelled(message: &Message) -> Option<RequestId> {
     RequestId::read(JsonMembers::read(message.body()?).ok()?.get("requestId")?)
 }
 
-/// The subscription under which a server tells something.
+/// Returns the subscription id of a notification.
 fn told_under(message: &Message) -> Option<RequestId> {
     let params = JsonMembers::read(
         message

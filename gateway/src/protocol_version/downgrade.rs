@@ -32,10 +32,10 @@ use tokio::{sync::OnceCell, time::Instant};
 /// The most connections that differ by what their clients can do.
 const CONNECTIONS_MAX: usize = 16;
 
-/// How long a connection is kept that none of its clients uses.
+/// The time after which an unused connection is closed.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// How long it was not used at least that has to make room for another.
+/// The time that a connection was unused at least before it may be replaced by another.
 const MAKES_ROOM_AFTER: Duration = Duration::from_secs(5);
 
 /// Connects clients of whichever era.
@@ -74,12 +74,12 @@ struct DowngradeUpstream {
 struct SessionSlot {
     older: Arc<OnceCell<Arc<OlderSession>>>,
     used: Instant,
-    /// Whether it is the one that was there from the beginning, and stays.
+    /// True for the first connection, which stays open.
     is_first: bool,
 }
 
 impl SessionSlot {
-    /// Whether it was not used for so long, and nobody waits for anything of it.
+    /// Returns whether it was unused for so long and has no pending request.
     fn is_idle(&self, now: Instant, long: Duration) -> bool {
         let is_old = now.saturating_duration_since(self.used) >= long;
         is_old && !self.is_first && self.older.get().is_some_and(|older| !older.is_busy())
@@ -108,7 +108,7 @@ impl DowngradeUpstream {
         })
     }
 
-    /// Whether client and server are of two eras, which the first message shows.
+    /// Returns whether client and server negotiate different versions. The first message shows it.
     async fn lowers(
         &self,
         message: &Message,
@@ -243,7 +243,7 @@ impl Upstream for DowngradeUpstream {
     }
 }
 
-/// Ends connections that nobody has used for long; for a new one where there are too many, the one that was not used for longest.
+/// Closes idle connections. If there are too many, a new one replaces the least recently used.
 fn make_room(connections: &mut HashMap<String, SessionSlot>, wanted: &str, now: Instant) {
     let is_idle = |kept: &SessionSlot| kept.is_idle(now, IDLE_MAX);
     let mut ends: Vec<_> = connections
@@ -289,7 +289,7 @@ async fn answer(message: &Message, context: &RequestContext, why: &str) {
     }
 }
 
-/// Who hears a connection, until it shows that its messages have to be translated.
+/// The client of a connection, until its messages have to be translated.
 #[derive(Debug)]
 struct SwitchableClient {
     client: Arc<dyn Client>,

@@ -20,7 +20,7 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-/// How long a question waits for its answer.
+/// The time that a question waits for its answer.
 const QUESTION_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// The most questions that wait at once.
@@ -30,13 +30,13 @@ const QUESTIONS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct PendingCall {
     pub(super) method: String,
-    /// Under which its progress is told, as it was written.
+    /// The progress token, as it was written.
     pub(super) token: Option<String>,
     pub(super) wants_log: bool,
     tenant: Tenant,
-    /// Whose connection it came from.
+    /// The number of the caller's connection.
     caller: u64,
-    /// Cancelled once nobody waits for it, though its server goes on.
+    /// Cancelled once its response is no longer awaited, though its server may continue.
     cancellation: CancellationToken,
     /// Cancelled once the server's response has come, or none will.
     pub(super) over: CancellationToken,
@@ -45,18 +45,18 @@ pub(super) struct PendingCall {
 
 #[derive(Debug, Default)]
 struct PendingCallState {
-    /// Who waits for the response, and under which id.
+    /// The id under which the response is awaited, and its client.
     waits: Option<(RequestId, Arc<dyn Client>)>,
-    /// What the server has asked, and was not answered: a name, the id of its request, and the question itself.
+    /// The unanswered questions of the server: a name, the id of its request, and the question itself.
     asked: Vec<(String, RequestId, Value)>,
     names: u64,
-    /// The response that came while nobody waited for it.
+    /// A response that arrived while no client waited for it.
     response: Option<Message>,
     /// Has other requests wait during which the server could ask back.
     turn: Option<OwnedSemaphorePermit>,
-    /// Whether it is on its way to the server.
+    /// True once it is on its way to the server.
     is_sent: bool,
-    /// Whether it is still under way and nobody waits for it.
+    /// True if it is still in progress but no longer awaited.
     is_given_up: bool,
 }
 
@@ -91,12 +91,12 @@ impl PendingCall {
         self.state().turn = Some(turn);
     }
 
-    /// Whether what the server asks now is asked during this request.
+    /// Returns whether a question of the server now belongs to this request.
     pub(super) fn has_turn(&self) -> bool {
         self.state().turn.is_some()
     }
 
-    /// Whether the request of this connection and id waits for it.
+    /// Returns whether the request of this connection and id waits for the response.
     pub(super) fn is_awaited_as(&self, caller: u64, id: &RequestId) -> bool {
         self.caller == caller
             && self
@@ -113,7 +113,7 @@ impl PendingCall {
         goes
     }
 
-    /// Whether it is on its way to the server.
+    /// Returns whether it is on its way to the server.
     pub(super) fn is_sent(&self) -> bool {
         self.state().is_sent
     }
@@ -137,12 +137,12 @@ impl PendingCall {
         (state.turn, state.is_given_up) = (None, true);
     }
 
-    /// Whether the server may be at it although nobody waits for it.
+    /// Returns whether the server may still process it although no client waits for it.
     pub(super) fn is_given_up(&self) -> bool {
         !self.is_over() && self.state().is_given_up
     }
 
-    /// Whether the server's response has come.
+    /// Returns whether the server's response has arrived.
     pub(super) fn is_over(&self) -> bool {
         self.over.is_cancelled()
     }
@@ -165,14 +165,15 @@ impl PendingCall {
         state.asked.push((name, id, question));
     }
 
-    /// The questions as the answer of the request, and who waits for that; none: nobody does, or nothing is asked.
+    /// Returns the questions as the request's answer, and its client. `None` if no client waits, or there is no
+    /// question.
     fn questions(&self, place: &str) -> Option<(Message, Arc<dyn Client>)> {
         let mut state = self.state();
         if state.asked.is_empty() {
             return None;
         }
         let (id, client) = state.waits.take()?;
-        // Whoever is asked may never answer, and others go on meanwhile.
+        // A client may never answer, and other requests continue meanwhile.
         state.turn = None;
         let asked: Map<_, _> = state
             .asked
@@ -211,7 +212,7 @@ impl PendingCall {
             .collect()
     }
 
-    /// Has somebody wait for the response from now on; given back where it is there already.
+    /// Registers a client for the response, or returns a response that has already arrived.
     fn wait(&self, id: &RequestId, client: &Arc<dyn Client>) -> Option<Message> {
         let mut state = self.state();
         match state.response.take() {
@@ -223,7 +224,7 @@ impl PendingCall {
         }
     }
 
-    /// The response of the server: for whom it is, as that is to see it; none: nobody waits for it now.
+    /// Translates the server's response and returns it with its client. `None` if no client waits now.
     fn respond(&self, response: &Message) -> Option<(Message, Arc<dyn Client>)> {
         let mut state = self.state();
         let response = translation::raised_response(&self.method, response);
@@ -239,7 +240,7 @@ impl PendingCall {
         }
     }
 
-    /// Who waits for the response now.
+    /// Returns the client that waits for the response now.
     pub(super) fn client(&self) -> Option<Arc<dyn Client>> {
         self.state()
             .waits
@@ -252,7 +253,7 @@ impl PendingCall {
     }
 }
 
-/// The way back of one request. What is no response is for whoever hears the connection.
+/// The client of one request, as the server sees it. Messages that are no response go to the connection's client.
 #[derive(Debug)]
 pub(super) struct PendingCallClient {
     pub(super) call: Arc<PendingCall>,
@@ -260,7 +261,7 @@ pub(super) struct PendingCallClient {
 }
 
 impl Drop for PendingCallClient {
-    /// Who sent the request does not answer it where nobody waits: its turn ends all the same.
+    /// An abandoned request gets no response from the layer below: its turn ends all the same.
     fn drop(&mut self) {
         self.call.end();
     }
@@ -285,9 +286,9 @@ impl Client for PendingCallClient {
 #[derive(Debug, Default)]
 pub(super) struct QuestionRegistry(Mutex<HashMap<String, (Arc<PendingCall>, Instant)>>);
 
-/// What becomes of a request that answers questions.
+/// The match between a repeated request and the open questions.
 pub(super) enum QuestionMatch {
-    /// The questions are no longer open, or were asked of somebody else.
+    /// The questions are no longer open, or belong to another client.
     Unknown,
     /// It belongs to this one.
     Belongs(Arc<PendingCall>),
@@ -359,7 +360,7 @@ impl QuestionRegistry {
         gone.iter().flat_map(|(call, _)| call.give_up()).collect()
     }
 
-    /// Whether nobody is asked anything.
+    /// Returns whether there is no open question.
     pub(super) fn is_empty(&self) -> bool {
         self.open().is_empty()
     }
@@ -369,14 +370,14 @@ impl QuestionRegistry {
     }
 }
 
-/// 128 random bits: who does not know them cannot answer in another's place.
+/// 128 random bits: a client that does not know them cannot answer in another's place.
 fn random_place() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether the message is a question that a client can be asked.
+/// Returns whether the message is a question to a client.
 pub(super) fn is_question(message: &Message) -> bool {
     let asks = |(method, _): &(&str, &str)| message.method() == Some(*method);
     message.kind() == MessageKind::Request && translation::ASKED_BACK.iter().any(asks)

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-/// How long a server may take to say what it speaks before its silence is taken for that of one of the older era.
+/// The time after which a silent server is taken for an older one.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long it may take where it speaks the older era's words neither: it may still be starting.
+/// The time for a server that answers `initialize` neither: it may still be starting.
 pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
-/// What a server answers to the question of what it speaks.
+/// The result of probing a server's version.
 #[derive(Debug)]
 pub(super) enum ProbeResult {
     /// It is of the newer era.
@@ -58,7 +58,7 @@ pub(super) async fn discover(
     }
 }
 
-/// What a server of the newer era says of itself; nothing but its era where it wants to hear another version.
+/// A newer server's description of itself; empty if it supports another version only.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DiscoverResult(pub(super) JsonMembers);
 

@@ -3,7 +3,7 @@
 use crate::wire::{ErrorCode, JsonMembers, Message, MessageKind, ProtocolError, meta, method};
 use serde_json::value::RawValue;
 
-/// What a request of the newer era says of itself and its client.
+/// Metadata in which a newer request describes itself and its client.
 const OWN: [&str; 4] = [
     meta::PROTOCOL_VERSION,
     meta::CLIENT_CAPABILITIES,
@@ -37,7 +37,7 @@ pub(super) const ASKED_BACK: [(&str, &str); 3] = [
     (method::ROOTS_LIST, "roots"),
 ];
 
-/// Whether only the older era has the request.
+/// Returns whether only older versions have the request.
 pub(super) fn is_older(request: &Message) -> bool {
     request
         .method()

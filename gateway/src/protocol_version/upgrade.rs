@@ -31,10 +31,10 @@ use std::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// How often a server may ask back during one request.
+/// The most rounds of questions during one request.
 const ROUNDS_MAX: usize = 32;
 
-/// How long a client may take to answer a question.
+/// The time that a client may take to answer a question.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// A server for clients of whichever era.
@@ -44,22 +44,22 @@ pub struct UpgradeLayer(Arc<UpgradedConnection>);
 #[derive(Debug)]
 struct UpgradedConnection {
     below: Arc<dyn Upstream>,
-    /// Who hears what no request causes.
+    /// The client for messages that belong to no request.
     client: Arc<ChangesClient>,
     state: Mutex<UpgradeState>,
 }
 
 #[derive(Debug, Default)]
 struct UpgradeState {
-    /// What each request has to say; none: client and server are of one era.
+    /// The metadata of each request, or `None` if client and server speak the same versions.
     said: Option<JsonMembers>,
-    /// What the client can be asked.
+    /// The client's capabilities.
     capabilities: Value,
     /// The resources of which the client wants to hear.
     resources: BTreeSet<String>,
     /// Ends the request that hears what changes.
     listening: Option<CancellationToken>,
-    /// Who waits for what the client answers.
+    /// The receivers of the client's answers.
     asked: HashMap<RequestId, oneshot::Sender<Message>>,
 }
 
@@ -111,10 +111,10 @@ impl Upstream for UpgradeLayer {
         match said {
             Some(said) => {
                 let (shared, context) = (Arc::clone(&self.0), context.clone());
-                // Nobody asks what becomes of a task for whom nobody waits.
+                // An abandoned request's task is no longer polled.
                 let waits = CancellationToken::new();
                 let _waiting = waits.clone().drop_guard();
-                // In a task of its own, so that who drops this future does not break the request off.
+                // In a task of its own, so that dropping this future does not cancel the request.
                 let asked =
                     tokio::spawn(
                         async move { shared.ask(&request, &said, &context, &waits).await },
@@ -167,7 +167,7 @@ impl UpgradedConnection {
         });
     }
 
-    /// What the server of the newer era says of itself, as the older one says it; none: it is of the older one.
+    /// Returns a newer server's description in the older form, or `None` if the server is older.
     async fn discover(&self, request: &Message, context: &RequestContext) -> Option<Message> {
         let params = params(request);
         let said = said_once(&params);
@@ -228,7 +228,7 @@ impl UpgradedConnection {
             },
             MessageKind::Result | MessageKind::Error => {
                 let waits = message.id().and_then(|id| self.state().asked.remove(id));
-                // Who asked may no longer wait.
+                // The receiver may no longer wait.
                 let _ = waits.map(|waits| waits.send(message));
             }
         }
@@ -270,7 +270,7 @@ impl UpgradedConnection {
         });
     }
 
-    /// Has the server tell what changes, of the resources that the client wants to hear of now.
+    /// Subscribes to change notifications for the resources that the client has subscribed to.
     async fn hear_changes(&self, context: &RequestContext) {
         let (request, listening) = {
             let mut state = self.state();
@@ -357,7 +357,7 @@ impl UpgradedConnection {
         Ok(refused(request, "the server asked back too often"))
     }
 
-    /// What the client answers to all that the server asks, one after the other.
+    /// Asks the client all questions of the server in sequence, and returns its answers.
     async fn answers(
         &self,
         result: &JsonMembers,
@@ -424,7 +424,7 @@ impl UpgradedConnection {
     }
 }
 
-/// What each request has to say of its client, from what that says once.
+/// Returns the metadata for each request, from the client's `initialize`.
 fn said_once(initialize: &JsonMembers) -> JsonMembers {
     let mut said = JsonMembers::default();
     put(&mut said, meta::PROTOCOL_VERSION, &version::V2026_07_28);
@@ -479,7 +479,8 @@ async fn answer(context: &RequestContext, message: Message) {
     context.client.send(message).await.unwrap_or_default();
 }
 
-/// Who hears what changes: not how the hearing begins and ends, which a client of the older era does not know.
+/// The client of change notifications. It hides acknowledgement and end of the subscription, which older clients do not
+/// know.
 #[derive(Debug)]
 pub struct ChangesClient {
     client: Arc<dyn Client>,

@@ -26,8 +26,8 @@ use tokio_util::{
     task::AbortOnDropHandle,
 };
 
-/// How long a child may take to end once its input is closed, before it is told to, and as long again before it is killed. Those
-/// who start this program in place of it give both of them two seconds.
+/// The time that a child may take to end once its input is closed, before SIGTERM, and again before SIGKILL. MCP
+/// clients give the gateway and its child two seconds together.
 const END_WITHIN: Duration = Duration::from_millis(1_200);
 
 /// Why a server does not start.
@@ -103,14 +103,14 @@ impl ChildServer {
         })
     }
 
-    /// Returns once the child says nothing any more, and all who waited for it know.
+    /// Returns once the child's output has ended and all pending requests are answered.
     pub(super) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
     /// Sends a notification.
     pub(super) async fn tell(&self, notification: Message) {
-        // Who sends to a server that has ended learns it from its next request.
+        // The next request reports a server that has ended.
         self.write(notification).await.unwrap_or_default();
     }
 
@@ -191,7 +191,7 @@ impl Upstream for ChildServer {
         drop(self.input.lock().take());
         let reading = self.reading.lock().take();
         let Some(reading) = reading else { return };
-        // Whoever drops this future kills the child, as dropping its task does.
+        // Dropping this future kills the child, as dropping its task does.
         let mut reading = AbortOnDropHandle::new(reading);
         if timeout(END_WITHIN, &mut reading).await.is_err() {
             self.terminate();
@@ -227,7 +227,7 @@ fn ended(sent: bool) -> NoResponse {
     }
 }
 
-/// What goes on as long as the child writes.
+/// The task that reads a child's output.
 struct OutputReader {
     child: tokio::process::Child,
     waiting: Arc<PendingResponses>,
@@ -236,7 +236,7 @@ struct OutputReader {
 }
 
 impl OutputReader {
-    /// Reads what the child writes until it ends; then nobody waits in vain.
+    /// Reads the child's output until it ends. Then no request waits any longer.
     async fn read(mut self, output: ChildStdout) {
         let mut lines = LineReader::new(output);
         while let Some(line) = lines.next().await {
@@ -255,7 +255,7 @@ impl OutputReader {
         }
         self.waiting.lose("the server ended").await;
         drop(self.ended);
-        // Whoever says nothing any more serves nobody: if it lives on, it is killed as it is dropped.
+        // A child without output serves no client: if it still runs, dropping it kills it.
         match timeout(END_WITHIN, self.child.wait()).await {
             Ok(Ok(status)) => tracing::info!(%status, "the server ended"),
             Ok(Err(error)) => tracing::warn!(%error, "the server's end cannot be seen"),

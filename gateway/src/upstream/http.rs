@@ -23,10 +23,10 @@ use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long whoever sends a notification waits until the server has it, so that what is sent next arrives after it.
+/// The time that a sender waits until the server has accepted a notification, so that messages keep their order.
 const NOTIFIED_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long what is under way may take once the connection is to end.
+/// The time that requests in progress may take once the connection closes.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// A connection to a server on the network.
@@ -36,11 +36,11 @@ pub struct HttpUpstream {
     tasks: TaskTracker,
 }
 
-/// What all requests of a connection share.
+/// The state that all requests of a connection share.
 #[derive(Debug)]
 struct HttpConnection {
     endpoint: Arc<ServerEndpoint>,
-    /// Where goes what no request caused.
+    /// The client for messages that belong to no request.
     client: Arc<dyn Client>,
     session: Mutex<UpstreamSession>,
     /// Held while a session is opened anew.
@@ -50,7 +50,7 @@ struct HttpConnection {
     closing: CancellationToken,
 }
 
-/// What a server of the older era keeps for us.
+/// The session of an older server.
 #[derive(Debug, Clone, Default)]
 struct UpstreamSession {
     id: Option<String>,
@@ -58,10 +58,10 @@ struct UpstreamSession {
     version: Option<String>,
     /// With what it was opened.
     initialize: Option<Message>,
-    /// Whether the server no longer knows it.
+    /// True once the server has forgotten the session.
     is_dead: bool,
     is_initialized: bool,
-    /// Whether somebody reads what no request caused.
+    /// True once the client listens for messages that belong to no request.
     is_wanted: bool,
     is_listening: bool,
 }
@@ -126,7 +126,7 @@ impl HttpUpstream {
         }
     }
 
-    /// Opens the stream of what no request caused, if somebody reads it and there is a session.
+    /// Opens the server's own stream, if the client listens and there is a session.
     fn listen_if_wanted(&self) {
         let opens = {
             let mut session = self.shared.session();
@@ -161,7 +161,7 @@ impl Upstream for HttpUpstream {
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
         let (shared, context) = (Arc::clone(&self.shared), context.clone());
-        // In a task of its own, so that who drops this future does not break the request off.
+        // In a task of its own, so that dropping this future does not cancel the request.
         let asked = self
             .tasks
             .spawn(async move { post::ask(&shared, &request, &context).await });
@@ -225,7 +225,7 @@ impl HttpConnection {
         self.passing().remove(&(context.caller.number, id.clone()));
     }
 
-    /// Whether the message cancels a request of the newer era. That is said by closing its stream.
+    /// Returns whether the message cancels a request of the newer versions. Closing its stream does that.
     fn cancels(&self, message: &Message, context: &RequestContext) -> bool {
         if message.method() != Some(method::CANCELLED) {
             return false;

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, mem};
 use tokio::sync::oneshot;
 
-/// What is done with a response.
+/// The receiver of a response.
 #[derive(Debug)]
 pub(super) enum ResponseWaiter {
     /// It goes to the client as it is.
@@ -49,19 +49,19 @@ impl PendingResponses {
         Ok(())
     }
 
-    /// Who waits for the response to `id`; none: nobody asked, or it was answered.
+    /// Removes and returns the receiver of the response to `id`. `None` if there is none, or it was answered.
     pub(super) fn take(&self, id: &RequestId) -> Option<ResponseWaiter> {
         self.state().requests.remove(id)
     }
 
-    /// Tells all who wait that nothing will come.
+    /// Reports to all receivers that no response will come.
     pub(super) async fn lose(&self, reason: &str) {
         let requests = {
             let mut state = self.state();
             state.is_lost = true;
             mem::take(&mut state.requests)
         };
-        // Who asked sees that the sender is dropped.
+        // A layer's own request ends as its sender is dropped.
         for (id, waiter) in requests {
             if let ResponseWaiter::Passes(context) = waiter {
                 answer_lost(
@@ -90,6 +90,6 @@ pub(super) async fn answer_lost(id: &RequestId, context: &RequestContext, lost: 
         "the request was not sent"
     };
     let fault = ProtocolError::new(ErrorCode::Unanswered, format!("{lost}: {what}"));
-    // There is nobody else to tell.
+    // A disconnected client reads no response.
     let _ = context.client.send(fault.response(Some(id))).await;
 }

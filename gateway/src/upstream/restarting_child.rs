@@ -28,22 +28,22 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long nothing is started after a child has ended, for the first time and at the most.
+/// The initial and the longest backoff before a child is started again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// A child that lived so long has worked, so that its end is a first one.
 const WORKED_AFTER: Duration = Duration::from_secs(60);
 
-/// How long a request waits for a child that is being started again.
+/// The time that a request waits for a child that is being started again.
 const STARTS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a new child may take to open a session.
+/// The time that a new child may take to open a session.
 const OPENS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The most subscriptions that are renewed.
 const SUBSCRIPTIONS_MAX: usize = 1_000;
 
-/// What a server's lists are called that may have changed.
+/// The names of a server's lists that may have changed.
 const LISTS: [&str; 3] = ["tools", "prompts", "resources"];
 
 /// A child, and those that come after it.
@@ -52,15 +52,15 @@ pub struct RestartingChild {
     present: watch::Receiver<Option<Arc<ChildServer>>>,
     remembered: Arc<SessionReplay>,
     closing: CancellationToken,
-    /// What counts the children, as long as this is one of them.
+    /// The permit of this child, among the children that may run.
     _room: OwnedSemaphorePermit,
 }
 
-/// What the client has told the child, as far as the next one must know it.
+/// The session's state that the next child needs to know.
 #[derive(Debug, Default)]
 struct SessionReplay {
     session: Mutex<ReplayState>,
-    /// What the present child has asked the client, and was not answered.
+    /// The unanswered requests of the present child to the client.
     asked: Mutex<HashSet<RequestId>>,
     requests: AtomicU64,
 }
@@ -202,7 +202,7 @@ impl ChildSupervisor {
             }
             drop(child);
             if !restarts {
-                // Who holds the last child hears from it that it has ended.
+                // The last child itself reports to its callers that it has ended.
                 return self.closing.cancelled().await;
             }
             self.present.send_replace(None);
@@ -218,7 +218,7 @@ impl ChildSupervisor {
         }
     }
 
-    /// The next child, once one can be started and opened. None: nobody wants one any longer.
+    /// Returns the next child once one is started and its session is open, or `None` once the connection closes.
     async fn next(&self, backoff: &mut Duration) -> Option<ChildServer> {
         loop {
             tracing::warn!(after = ?*backoff, "the server ended, and is started again");
@@ -286,7 +286,7 @@ impl SessionReplay {
         }
     }
 
-    /// Whether the present child is the one to hear it: not if it answers what the last one had asked.
+    /// Returns whether a message is for the present child: a response to an earlier child is not.
     fn is_for_the_present(&self, message: &Message) -> bool {
         let is_response = matches!(message.kind(), MessageKind::Result | MessageKind::Error);
         !is_response || message.id().is_some_and(|id| self.asked().remove(id))

@@ -1,4 +1,4 @@
-//! What tells requests apart.
+//! The ids of requests.
 
 use std::fmt;
 

@@ -69,7 +69,7 @@ impl JsonMembers {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no member.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt, ops::Range};
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
     /// A request, which wants a response.
@@ -23,13 +23,13 @@ pub enum MessageKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{fault}")]
 pub struct InvalidMessage {
-    /// What to answer.
+    /// The error to answer with.
     pub fault: ProtocolError,
-    /// Whom, where that much could be read.
+    /// The id of the request to answer, if it could be read.
     pub id: Option<RequestId>,
 }
 
-/// A JSON-RPC message. Cheap to clone. Debug output tells neither parameters nor results.
+/// A JSON-RPC message. Cheap to clone. Debug output contains neither parameters nor results.
 #[derive(Clone)]
 pub struct Message {
     text: Bytes,
@@ -165,7 +165,7 @@ impl Message {
         ))
     }
 
-    /// What this side wrote is a message; should it be none, it is an error that says so.
+    /// Parses a message of the gateway's own. An invalid one becomes an internal error.
     fn written(text: String) -> Self {
         Self::read(text).unwrap_or_else(|unreadable| Self {
             text: Bytes::from_static(
@@ -215,7 +215,7 @@ impl Message {
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
-    /// What it is.
+    /// Returns the message's kind.
     #[must_use]
     pub fn kind(&self) -> MessageKind {
         self.kind
@@ -252,13 +252,13 @@ impl Message {
             .text(meta::PROTOCOL_VERSION)
     }
 
-    /// Whether it answers a request.
+    /// Returns whether it is a response.
     #[must_use]
     pub fn is_response(&self) -> bool {
         matches!(self.kind, MessageKind::Result | MessageKind::Error)
     }
 
-    /// Whether it is the request of this method.
+    /// Returns whether it is a request of this method.
     #[must_use]
     pub fn asks(&self, method: &str) -> bool {
         self.kind == MessageKind::Request && self.method() == Some(method)
@@ -299,7 +299,7 @@ fn sort<'a>(
     }
 }
 
-/// Where a part of a text lies in it.
+/// Returns the range of a part within its text.
 fn within(whole: &str, part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     start..start + part.len()

@@ -14,7 +14,7 @@ pub mod method {
     pub const INITIALIZE: &str = "initialize";
     /// Asks what a server speaks and offers, since 2026-07-28.
     pub const DISCOVER: &str = "server/discover";
-    /// Says that nobody waits for a request's response any longer.
+    /// Cancels a request.
     pub const CANCELLED: &str = "notifications/cancelled";
     /// Says what a server logs.
     pub const LOG: &str = "notifications/message";
@@ -22,15 +22,15 @@ pub mod method {
     pub const PROGRESS: &str = "notifications/progress";
     /// Says that a client knows what it needs for a session.
     pub const INITIALIZED: &str = "notifications/initialized";
-    /// Has a server tell what changes, since 2026-07-28.
+    /// Subscribes to change notifications, since 2026-07-28.
     pub const LISTEN: &str = "subscriptions/listen";
-    /// The first word of `subscriptions/listen`: what will be told.
+    /// Acknowledges `subscriptions/listen`.
     pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
-    /// Sets from which level on is told what is logged, up to 2025-11-25.
+    /// Sets the lowest level of log messages, up to 2025-11-25.
     pub const SET_LEVEL: &str = "logging/setLevel";
-    /// Has a server tell when a resource changes, up to 2025-11-25.
+    /// Subscribes to a resource, up to 2025-11-25.
     pub const RESOURCES_SUBSCRIBE: &str = "resources/subscribe";
-    /// Has a server no longer tell it.
+    /// Ends a subscription to a resource.
     pub const RESOURCES_UNSUBSCRIBE: &str = "resources/unsubscribe";
     /// Says that a resource has changed.
     pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
@@ -58,7 +58,7 @@ pub mod method {
     pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
     /// Reads a resource.
     pub const RESOURCES_READ: &str = "resources/read";
-    /// Says that `tools/list` would now tell something else.
+    /// Reports that `tools/list` has changed.
     pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 }
 
@@ -66,29 +66,29 @@ pub mod method {
 pub mod meta {
     /// The protocol version of a request, since 2026-07-28.
     pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-    /// What the client of a request can do, since 2026-07-28.
+    /// The capabilities of a request's client, since 2026-07-28.
     pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
     /// From which level on a request's client reads what is logged, since 2026-07-28.
     pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
-    /// Who the client of a request is, since 2026-07-28.
+    /// The name and version of a request's client, since 2026-07-28.
     pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
-    /// Who the server of a result is, since 2026-07-28.
+    /// The name and version of a result's server, since 2026-07-28.
     pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
     /// To which `subscriptions/listen` a notification belongs, since 2026-07-28.
     pub const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
-    /// What became of a call: the answer's word.
+    /// The kind of answer to a call.
     pub const ANSWER: &str = "dev.semel/answer";
     /// The operation that an answer is about.
     pub const OPERATION: &str = "dev.semel/operation";
-    /// Whether the ledger knows.
+    /// True if the ledger has a record.
     pub const RECORDED: &str = "dev.semel/recorded";
     /// The operator's switches that were in use for an answer.
     pub const SWITCHES: &str = "dev.semel/switches";
-    /// What the server said to a call whose answer is not its result.
+    /// The server's response to a call whose answer is not its result.
     pub const SERVER_SAID: &str = "dev.semel/server-said";
     /// The text of a recorded result whose numbers a value cannot hold.
     pub const TEXT: &str = "dev.semel/text";
-    /// What may be done next.
+    /// The next step that is allowed.
     pub const NEXT: &str = "dev.semel/next";
 }
 
@@ -106,7 +106,7 @@ pub mod header {
     pub const NAME: &str = "mcp-name";
     /// Those of a trace, which go on to the server; in `_meta` they have the same names.
     pub const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
-    /// What the names of headers begin with that repeat an argument, since 2026-07-28.
+    /// The prefix of headers that repeat an argument, since 2026-07-28.
     pub const PARAMETER: &str = "mcp-param-";
 }
 

@@ -3,7 +3,7 @@
 use super::{Message, RequestId, version};
 use serde_json::{Value, json};
 
-/// What kind of error it is.
+/// The code of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     /// The text is no JSON.
@@ -48,11 +48,11 @@ impl ErrorCode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ProtocolError {
-    /// What kind.
+    /// The code.
     pub code: ErrorCode,
-    /// What is wrong, and what to do.
+    /// The message: the cause, and the remedy.
     pub message: String,
-    /// What programs need to know of it.
+    /// Data for programs.
     pub data: Option<Value>,
 }
 

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 /// The most resources of which one client wants to hear.
 const RESOURCES_MAX: usize = 1_000;
 
-/// What a client may want to hear, what tells it, and what a server must be able to do for it.
+/// The kinds of change notifications: the member of a subscription, the notification, and the server's capability for
+/// it.
 const LISTS: [(&str, &str, &str); 3] = [
     ("toolsListChanged", method::TOOLS_CHANGED, "tools"),
     ("promptsListChanged", method::PROMPTS_CHANGED, "prompts"),
@@ -112,7 +113,7 @@ impl ChangeListener {
 pub(super) struct ChangeListeners(Mutex<Vec<Arc<ChangeListener>>>);
 
 impl ChangeListeners {
-    /// Adds one; of which resources nobody has wanted to hear before.
+    /// Adds a listener. Returns the resources that had no listener before.
     pub(super) fn add(&self, listener: &Arc<ChangeListener>) -> Vec<String> {
         let mut all = self.all();
         let new = without_client(&all, &listener.resources);
@@ -120,7 +121,7 @@ impl ChangeListeners {
         new
     }
 
-    /// Takes one out; of which resources nobody wants to hear any longer.
+    /// Removes a listener. Returns the resources that have no listener any longer.
     pub(super) fn remove(&self, listener: &Arc<ChangeListener>) -> Vec<String> {
         let mut all = self.all();
         all.retain(|other| !Arc::ptr_eq(other, listener));
@@ -155,7 +156,7 @@ impl ChangeListeners {
         }
     }
 
-    /// Whether nobody wants to hear anything.
+    /// Returns whether there is no listener.
     pub(super) fn is_empty(&self) -> bool {
         self.all().is_empty()
     }

@@ -23,10 +23,10 @@ use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::sleep};
 
-/// How long a server may take to open a connection.
+/// The time that a server may take to open a session.
 const OPENS_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long is waited for further questions, so that all that a server asks at once is asked at once.
+/// The delay for further questions, so that simultaneous questions are asked together.
 const FURTHER_QUESTIONS_WITHIN: Duration = Duration::from_millis(10);
 
 /// A connection.
@@ -34,7 +34,7 @@ const FURTHER_QUESTIONS_WITHIN: Duration = Duration::from_millis(10);
 pub(super) struct OlderSession {
     upstream: Arc<dyn Upstream>,
     hears: OlderSessionClient,
-    /// What the server says of itself.
+    /// The server's name and version, as it reports them.
     said: JsonMembers,
     capabilities: Value,
     /// For what this side itself sends.
@@ -43,7 +43,7 @@ pub(super) struct OlderSession {
     held: QuestionRegistry,
     listeners: ChangeListeners,
     level: Mutex<Option<String>>,
-    /// Whether clients can be asked anything.
+    /// True if the clients can answer questions.
     asks_back: bool,
     /// One request at a time during which the server may ask back, where what it asks does not say for which.
     turns: Option<Arc<Semaphore>>,
@@ -167,7 +167,7 @@ impl OlderSession {
             call.keep(turn);
             let (cancellation, over) = (context.cancellation.clone(), call.over.clone());
             older.upstream.forward(request, &context).await;
-            // What this keeps would keep the request from being over.
+            // This task holds no strong reference, so the request can end meanwhile.
             drop(context);
             tokio::select! {
                 () = cancellation.cancelled() => {}
@@ -338,7 +338,7 @@ impl OlderSession {
     fn asking(&self) -> Option<Arc<PendingCall>> {
         let calls = self.calls();
         if self.turns.is_none() {
-            // What comes on the way of no request belongs to the only one that it can belong to.
+            // A question without a request belongs to the only request that it can belong to.
             let may_ask =
                 |call: &&Arc<PendingCall>| translation::ASKING_BACK.contains(&call.method.as_str());
             let mut open = calls
@@ -376,7 +376,7 @@ impl OlderSession {
         });
     }
 
-    /// What the server says of itself, as the newer era says it.
+    /// Returns the server's answer to `server/discover`.
     fn discovered(&self, id: Option<&RequestId>) -> Message {
         let mut result = JsonMembers::default();
         translation::put(&mut result, "resultType", &"complete");
@@ -398,14 +398,14 @@ impl OlderSession {
         Message::response(id, "result", &translation::text(&result))
     }
 
-    /// Whether a client waits for something of it.
+    /// Returns whether a client waits for a response.
     pub(super) fn is_busy(&self) -> bool {
         self.calls().iter().any(|call| !call.is_over())
             || !self.held.is_empty()
             || !self.listeners.is_empty()
     }
 
-    /// Sends a message of this side. What comes of it is for nobody.
+    /// Sends a message of the gateway's own. Responses to it are dropped.
     async fn tell(&self, message: Message) {
         self.upstream.forward(message, &self.context).await;
     }
@@ -419,7 +419,7 @@ impl OlderSession {
     }
 }
 
-/// What the client can be asked, as both eras declare it.
+/// Returns the capabilities for questions, as both groups of versions declare them.
 fn capabilities_to_ask(own: &JsonMembers) -> Map<String, Value> {
     let all = own.object(meta::CLIENT_CAPABILITIES).unwrap_or_default();
     let one = |name: &str| Some((name.to_owned(), serde_json::from_str(all.get(name)?).ok()?));

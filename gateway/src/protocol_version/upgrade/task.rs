@@ -14,7 +14,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long is waited before a server is asked that does not say how long.
+/// The default polling interval, for servers that suggest none.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 
 /// The shortest that is waited, whatever the server says.
@@ -23,11 +23,11 @@ const ASKED_AFTER_MIN: Duration = Duration::from_millis(20);
 /// The longest.
 const ASKED_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// How often in a row the answer may be lost. Asking has no effect, so it may be done again.
+/// The most polls in a row without a response. A poll has no effect, so it may be repeated.
 const LOST_MAX: u32 = 3;
 
 impl UpgradedConnection {
-    /// What the task comes to that a server made of the request, as the response to that.
+    /// Polls the task that a server made of the request, and returns its result as the response.
     pub(super) async fn follow(
         &self,
         request: &Message,
@@ -75,7 +75,7 @@ impl UpgradedConnection {
     }
 }
 
-/// How long to wait before asking.
+/// Returns the polling interval.
 fn wait(state: &JsonMembers) -> Duration {
     let told = state
         .get("pollIntervalMs")
@@ -85,7 +85,7 @@ fn wait(state: &JsonMembers) -> Duration {
         .clamp(ASKED_AFTER_MIN, ASKED_AFTER_MAX)
 }
 
-/// How the task stands.
+/// Returns the task's state.
 fn told(response: &Message) -> Result<JsonMembers, String> {
     let body = response.body().unwrap_or_default();
     let state = JsonMembers::read(body)

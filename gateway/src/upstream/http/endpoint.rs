@@ -19,7 +19,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore, crypto::ring};
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
-/// How long a connection may take to be made, with its encryption.
+/// The timeout of a connection attempt, TLS included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a connection is kept that nobody uses: less than servers keep it, because one that is closed by the server while
@@ -87,7 +87,7 @@ impl ServerEndpoint {
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, SendError> {
-        // What has no connection yet has not left.
+        // A request without a connection has not been sent.
         let connected = capture_connection(&mut request);
         let late = async {
             sleep(CONNECT_WITHIN).await;
@@ -106,7 +106,7 @@ impl ServerEndpoint {
 #[derive(Debug)]
 pub(super) struct SendError {
     pub(super) reason: String,
-    /// Whether any of it may have left.
+    /// False only if no byte of it was sent.
     pub(super) left: bool,
 }
 
@@ -131,7 +131,7 @@ impl SendError {
     }
 }
 
-/// What is wrong with the encryption, where that is what is wrong.
+/// Returns the TLS error among the sources of an error.
 fn encryption_fault<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     let found = error.downcast_ref();
     found.or_else(|| {

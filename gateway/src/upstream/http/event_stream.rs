@@ -23,7 +23,7 @@ enum EventStreamError {
 /// A stream of events.
 pub(super) struct EventStream {
     events: SseByteStream<BoxStream<'static, Result<Bytes, EventStreamError>>>,
-    /// How many bytes have come since the last event.
+    /// The bytes since the last event.
     bytes: Arc<AtomicUsize>,
 }
 

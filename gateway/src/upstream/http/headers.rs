@@ -10,7 +10,7 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-/// Headers that no layer above may set: they belong to the transport, or say who we are.
+/// Headers that no layer above may set: they belong to the transport, or identify the gateway.
 const RESERVED: [HeaderName; 8] = [
     header::ACCEPT,
     header::AUTHORIZATION,
@@ -102,7 +102,7 @@ fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// What a request of the newer era is about.
+/// Returns the subject of a request of the newer versions.
 fn subject(message: &Message) -> Option<String> {
     let name = match message
         .method()

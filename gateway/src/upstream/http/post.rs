@@ -20,16 +20,16 @@ use std::{
     time::Duration,
 };
 
-/// How often a stream is read on without anything coming of it.
+/// The most attempts to resume a stream without a new event.
 const READ_ON_MAX: u32 = 10;
 
-/// How long is waited before a stream is read on, unless its server says so.
+/// The default delay before a stream is resumed. A server may set another.
 const READ_ON_AFTER: Duration = Duration::from_millis(500);
 
 /// The longest that a server may have us wait.
 pub(super) const READ_ON_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// How long the end of a session may take to be told.
+/// The timeout of the request that ends a session.
 const END_SESSION_WITHIN: Duration = Duration::from_secs(2);
 
 /// Sends a request and waits for its response.
@@ -123,14 +123,14 @@ fn lost(reason: impl Into<String>) -> NoResponse {
     }
 }
 
-/// What the response to a message is read with.
+/// The reader of the response to one message.
 struct ResponseReader<'a> {
     shared: &'a Arc<HttpConnection>,
     message: &'a Message,
     context: &'a RequestContext,
     /// The last event that was read.
     last: Option<String>,
-    /// How long to wait before the stream is read on.
+    /// The delay before the stream is resumed.
     after: Duration,
 }
 

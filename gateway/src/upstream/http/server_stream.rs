@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::Method;
 use std::{sync::Arc, time::Duration};
 
-/// How long is waited before the stream is opened again, at first; twice as long each time that nothing comes of it.
+/// The initial delay before the stream is opened again. It doubles after each attempt without an event.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads the stream until the connection ends, or the server has none.
@@ -53,7 +53,7 @@ async fn read(shared: &HttpConnection) {
     }
 }
 
-/// Whether anything came.
+/// Returns true if there was an event.
 async fn take_all(
     shared: &HttpConnection,
     mut events: EventStream,
