@@ -43,7 +43,7 @@ pub enum SetupError {
     Host(OpenError),
     /// There is no ready-made policy of this name in this program.
     #[error(transparent)]
-    ReadyMadePolicy(#[from] semel_policies::Missing),
+    ReadyMadePolicy(#[from] semel_policies::MissingPolicyError),
     /// The file of a policy cannot be read.
     #[error("the policy `{}` cannot be read: {source}", path.display())]
     PolicyFile {

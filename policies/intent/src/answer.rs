@@ -41,8 +41,7 @@ impl Answer {
     }
 
     fn failed(failure: &Failure) -> Self {
-        let code = failure.code.clone();
-        let status = failure.status;
+        let (code, status) = (failure.code.clone(), failure.status);
         let mut this = Self {
             how: AnswerForm::Failed,
             code,
@@ -59,7 +58,7 @@ impl Answer {
     /// Takes in what was answered, then what that wraps.
     fn read(mut self, answer: Value) -> Self {
         let structured = answer
-            .get_key("structuredContent")
+            .get("structuredContent")
             .filter(|_| is_protocol_result(&answer))
             .cloned();
         let texts = texts_of(&answer);
@@ -75,16 +74,16 @@ impl Answer {
 
     /// The whole answer, wrapped as it came.
     pub(crate) fn whole_value(&self) -> &Value {
-        self.documents.first_match().unwrap_or(&Value::Null)
+        self.documents.first().unwrap_or(&Value::Null)
     }
 
     /// Its text, for people to read.
     pub(crate) fn text(&self) -> Option<&str> {
-        self.texts.first_match().map(String::as_str)
+        self.texts.first().map(String::as_str)
     }
 
     /// Returns the value at a JSON Pointer.
-    pub(crate) fn value_at(&self, pointer: &str) -> Option<&Value> {
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
         self.documents
             .iter()
             .find_map(|document| document.pointer(pointer))
@@ -92,12 +91,12 @@ impl Answer {
 
     /// Returns true if it begins so.
     pub(crate) fn begins_with(&self, prefix: &str) -> bool {
-        self.texts.iter().any_of(|text| text.starts_with(prefix))
+        self.texts.iter().any(|text| text.starts_with(prefix))
     }
 
     /// Returns true if it came as a result that calls itself an error.
     pub(crate) fn is_error_in_disguise(&self) -> bool {
-        let says_so = self.whole_value().get_key("isError") == Some(&Value::Bool(true));
+        let says_so = self.whole_value().get("isError") == Some(&Value::Bool(true));
         self.how == AnswerForm::Returned && is_protocol_result(self.whole_value()) && says_so
     }
 }
@@ -108,16 +107,16 @@ fn parse_text(text: &str) -> Option<Value> {
 
 /// A result of a tool call in the Model Context Protocol has a list of content.
 fn is_protocol_result(answer: &Value) -> bool {
-    answer.get_key("content").is_some_and(Value::is_array)
+    answer.get("content").is_some_and(Value::is_array)
 }
 
 /// The texts of an answer: itself, or those in the content of such a result.
 fn texts_of(answer: &Value) -> Vec<String> {
-    let content = answer.get_key("content").and_then(Value::as_array);
+    let content = answer.get("content").and_then(Value::as_array);
     let items = content
         .into_iter()
         .flatten()
-        .filter_map(|item| item.get_key("text"));
+        .filter_map(|item| item.get("text"));
     items
         .chain([answer])
         .filter_map(Value::as_str)

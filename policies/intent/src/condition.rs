@@ -43,11 +43,11 @@ impl Condition {
     /// Reads a condition, in which `sources` may be put in.
     pub(crate) fn read(when: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Self, String> {
         let table = when.table(KEYS)?;
-        if table.key_count() == 0 {
+        if table.len() == 0 {
             return Err(table.wrong("it holds of every answer: say of which"));
         }
-        if table.get_key("is").is_some() && table.get_key("at").is_none() {
-            return Err(table.wrong_at("is", "it needs `at`, the place of that value"));
+        if table.get("is").is_some() && table.get("at").is_none() {
+            return Err(table.mistake_at("is", "it needs `at`, the place of that value"));
         }
         Ok(Self {
             how: table.read("outcome", |at| at.choice(ANSWERED))?,
@@ -80,7 +80,7 @@ impl Condition {
 
     fn place_holds(&self, answer: &Answer, look: Look<'_>) -> bool {
         let Some(at) = &self.at else { return true };
-        match (answer.value_at(at), &self.is) {
+        match (answer.at(at), &self.is) {
             (found, Some(WantedValue::Value(value))) => found.unwrap_or(&Value::Null) == value,
             (Some(found), Some(WantedValue::Text(template))) => {
                 template.value(look).is_ok_and(|value| value == *found)
@@ -100,7 +100,7 @@ impl Condition {
         };
         match &self.at {
             Some(at) => answer
-                .value_at(at)
+                .at(at)
                 .and_then(Value::as_str)
                 .is_some_and(|found| found.trim_start().starts_with(&text)),
             None => answer.begins_with(&text),
@@ -123,7 +123,7 @@ fn wanted_values(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Wante
 
 /// Codes of the tool's own; a command that exits with 3 fails with the code `exit-3`.
 fn error_codes(table: &SettingTable<'_>) -> Result<Option<Vec<String>>, String> {
-    if table.get_key("code").is_some() && table.get_key("exit").is_some() {
+    if table.get("code").is_some() && table.get("exit").is_some() {
         return Err(table.wrong("`code` and `exit` are the same thing: give one of them"));
     }
     let named = table.read("code", |at| {
@@ -138,7 +138,7 @@ fn error_codes(table: &SettingTable<'_>) -> Result<Option<Vec<String>>, String> 
     Ok(named.or(exits))
 }
 
-fn exit_status(at: &SettingValue<'_>) -> Result<String, String> {
+fn exit(at: &SettingValue<'_>) -> Result<String, String> {
     let exit = at.value.as_u64().filter(|exit| (1..=255).contains(exit));
     let exit = exit
         .ok_or_else(|| at.wrong("it must be a number from 1 to 255: an exit of 0 is no failure"))?;
@@ -168,8 +168,8 @@ fn status(at: &SettingValue<'_>) -> Result<StatusRange, String> {
     })
 }
 
-fn any_of(statuses: &[StatusRange], status: u16) -> bool {
-    statuses.iter().any_of(|wanted| match wanted {
+fn any(statuses: &[StatusRange], status: u16) -> bool {
+    statuses.iter().any(|wanted| match wanted {
         StatusRange::One(one) => *one == status,
         StatusRange::Class(class) => *class == status / 100,
     })

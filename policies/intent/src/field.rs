@@ -20,7 +20,7 @@ impl Field {
     pub(crate) fn read(entry: &SettingValue<'_>) -> Result<Self, String> {
         if entry.value.is_string() {
             let at = pointer::read(entry)?;
-            return Self::with_names(entry, pointer::name(&at), at, None);
+            return Self::named(entry, pointer::name(&at), at, None);
         }
         if !entry.value.is_object() {
             return Err(
@@ -28,14 +28,14 @@ impl Field {
             );
         }
         let table = entry.table(&["at", "name", "as"])?;
-        let at = pointer::read(&table.require_key("at")?)?;
+        let at = pointer::read(&table.need("at")?)?;
         let name = table
             .read("name", SettingValue::text)?
             .map_or_else(|| pointer::name(&at), str::to_owned);
-        Self::with_names(entry, name, at, table.read("as", normaliser)?)
+        Self::named(entry, name, at, table.read("as", normaliser)?)
     }
 
-    fn with_names(
+    fn named(
         entry: &SettingValue<'_>,
         name: String,
         at: String,
@@ -56,9 +56,9 @@ impl Field {
     pub(crate) fn required(&self, call: &Call) -> Result<Value, String> {
         let value = self
             .optional(call)?
-            .ok_or_else(|| self.missing_value("is missing"))?;
+            .ok_or_else(|| self.missing("is missing"))?;
         if is_empty(&value) {
-            Err(self.missing_value("is empty"))
+            Err(self.missing("is empty"))
         } else {
             Ok(value)
         }
@@ -68,7 +68,7 @@ impl Field {
     pub(crate) fn optional(&self, call: &Call) -> Result<Option<Value>, String> {
         match self.normaliser {
             Some(normaliser) => call.optional_normal(&self.at, normaliser),
-            None => Ok(call.get_key(&self.at).cloned()),
+            None => Ok(call.get(&self.at).cloned()),
         }
     }
 
@@ -87,7 +87,7 @@ impl Field {
         Ok(())
     }
 
-    fn missing_value(&self, how: &str) -> String {
+    fn missing(&self, how: &str) -> String {
         format!(
             "`{}` {how}: it tells this operation from others; repeat the call with a value for it",
             self.at

@@ -73,7 +73,7 @@ impl Policy for Intent {
     fn describe() -> Description {
         Description::new("intent", env!("CARGO_PKG_VERSION"))
             .summary("says by settings which arguments make a call the operation it is, and what its answers mean")
-            .read_tool("*")
+            .tool("*")
             .settings_schema(include_str!("../settings.schema.json"))
     }
 
@@ -82,11 +82,11 @@ impl Policy for Intent {
         let read_only = table
             .read("read_only", SettingValue::flag)?
             .unwrap_or_default();
-        if read_only && table.key_count() > 1 {
+        if read_only && table.len() > 1 {
             let mistake = "a tool that only reads is not guarded: leave the other keys out";
-            return Err(table.wrong_at("read_only", mistake));
+            return Err(table.mistake_at("read_only", mistake));
         }
-        let undoes = table.read_each("undoes", |at| {
+        let undoes = table.each("undoes", |at| {
             Template::read(at, ValueSource::Arguments, NAMED_BY)
         })?;
         let (undid, undoes) = undoes
@@ -95,8 +95,8 @@ impl Policy for Intent {
         let this = Self {
             read_only,
             operation: table.read("operation", |at| at.text().map(str::to_owned))?,
-            identity: table.read_each("identity", Field::read)?,
-            content: table.read_each("content", Field::read)?,
+            identity: table.each("identity", Field::read)?,
+            content: table.each("content", Field::read)?,
             scope: table
                 .read("scope", |at| at.choice(SCOPES))?
                 .unwrap_or(Scope::Tenant),
@@ -110,12 +110,12 @@ impl Policy for Intent {
                 .read("attempt", span::seconds)?
                 .unwrap_or(ATTEMPT_SECONDS),
             target: table.read("target", target::read)?,
-            handles: table.read_each("handles", |at| {
+            handles: table.each("handles", |at| {
                 Template::read(at, ValueSource::Outcome, NAMED_BY)
             })?,
             undoes,
             undid,
-            rules: table.read("verdict", Rule::read_rules)?.unwrap_or_default(),
+            rules: table.read("verdict", Rule::all)?.unwrap_or_default(),
             probe: table.read("probe", ProbeQuestion::read)?,
         };
         this.check_consistency(&table)?;
@@ -126,7 +126,7 @@ impl Policy for Intent {
         if self.read_only {
             return Ok(Derivation::Pass);
         }
-        let name = self.operation.as_deref().unwrap_or(call.read_tool());
+        let name = self.operation.as_deref().unwrap_or(call.tool());
         let mut operation = Operation::new(name)
             .scope(self.scope)
             .until(self.until)
@@ -141,7 +141,7 @@ impl Policy for Intent {
             }
         }
         for template in &self.undoes {
-            operation = operation.undoes(template.text(|_, at| call.get_key(at).cloned())?);
+            operation = operation.undoes(template.text(|_, at| call.get(at).cloned())?);
         }
         operation.target.clone_from(&self.target);
         Ok(operation.once())
@@ -152,7 +152,7 @@ impl Policy for Intent {
         let Some(answer) = Answer::of(&last.outcome) else {
             return careful::judge(attempts);
         };
-        let ruled = Rule::first_match(&self.rules, &answer, &|_, at| call.get_key(at).cloned());
+        let ruled = Rule::first(&self.rules, &answer, &|_, at| call.get(at).cloned());
         let verdict = match ruled {
             Some(verdict) => verdict,
             None if answer.is_error_in_disguise() => {
@@ -161,7 +161,7 @@ impl Policy for Intent {
             None => careful::judge(attempts)?,
         };
         Ok(if verdict.effect == Effect::Landed {
-            self.with_names(verdict, call, &answer)
+            self.named(verdict, call, &answer)
         } else {
             verdict
         })
@@ -210,31 +210,31 @@ impl Intent {
             .as_ref()
             .is_some_and(|name| name.trim().is_empty())
         {
-            return Err(table.wrong_at(
+            return Err(table.mistake_at(
                 "operation",
                 "it is empty: leave it out to take the tool's name",
             ));
         }
         if self.identity.is_empty() && !self.read_only {
             let mistake = "it names no argument: which ones make two calls the same operation?";
-            return Err(table.wrong_at("identity", mistake));
+            return Err(table.mistake_at("identity", mistake));
         }
         if self.window_seconds < self.attempt_seconds {
             let mistake = format!(
                 "it is shorter than an attempt may take ({} s)",
                 self.attempt_seconds
             );
-            return Err(table.wrong_at("window", mistake));
+            return Err(table.mistake_at("window", mistake));
         }
         field::values_differ(&self.identity, &self.content)
     }
 
     /// Adds the handles of what landed, and of what it undid, to the verdict. It landed even if
     /// they cannot be named.
-    fn with_names(&self, mut verdict: Verdict, call: &Call, answer: &Answer) -> Verdict {
+    fn named(&self, mut verdict: Verdict, call: &Call, answer: &Answer) -> Verdict {
         let look = |source: ValueSource, at: &str| match source {
-            ValueSource::Arguments => call.get_key(at).cloned(),
-            _ => answer.value_at(at).cloned(),
+            ValueSource::Arguments => call.get(at).cloned(),
+            _ => answer.at(at).cloned(),
         };
         for (templates, names) in [
             (&self.handles, &mut verdict.handles),

@@ -13,7 +13,7 @@ pub(crate) fn pointer(text: &str) -> Result<String, String> {
     if text
         .split('~')
         .skip(1)
-        .any_of(|rest| !rest.starts_with(['0', '1']))
+        .any(|rest| !rest.starts_with(['0', '1']))
     {
         return Err(format!(
             "`{text}` is no JSON Pointer: `~` must be written `~0`, and `/` within a name `~1`"

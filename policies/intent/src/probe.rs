@@ -47,9 +47,9 @@ impl ProbeQuestion {
         ])?;
         let condition = |at: &SettingValue<'_>| Condition::read(at, SOURCES);
         Ok(Self {
-            tool: read_tool(&table.require_key("tool")?)?,
+            tool: tool(&table.need("tool")?)?,
             arguments: table.read("arguments", branches)?.unwrap_or_default(),
-            landed: condition(&table.require_key("landed")?)?,
+            landed: condition(&table.need("landed")?)?,
             result: table.read("result", pointer::read)?,
             conflicting: table.read("conflicting", condition)?,
             absent: table.read("absent", condition)?,
@@ -76,7 +76,7 @@ impl ProbeQuestion {
                 .is_some_and(|when| when.holds(&answer, look))
         };
         if self.landed.holds(&answer, look) {
-            self.found_verdict(&answer)
+            self.found(&answer)
         } else if holds(&self.conflicting) {
             Finding::Conflicting(format!(
                 "`{}` shows something else where the effect would be",
@@ -89,11 +89,11 @@ impl ProbeQuestion {
         }
     }
 
-    fn found_verdict(&self, answer: &Answer) -> Finding {
+    fn found(&self, answer: &Answer) -> Finding {
         let Some(at) = &self.result else {
-            return Finding::Landed(answer.whole_value().to_string());
+            return Finding::Landed(answer.whole().to_string());
         };
-        match answer.value_at(at) {
+        match answer.at(at) {
             Some(result) => Finding::Landed(result.to_string()),
             None => Finding::Conflicting(format!(
                 "`{}` shows the effect, but no `{at}` to answer with",
@@ -108,15 +108,15 @@ fn shows_absence(answer: &Answer) -> bool {
     answer.how == AnswerForm::Returned && !answer.is_error_in_disguise()
 }
 
-fn look_up(call: &Call, key: &str, source: ValueSource, at: &str) -> Option<Value> {
+fn look(call: &Call, key: &str, source: ValueSource, at: &str) -> Option<Value> {
     match source {
-        ValueSource::Arguments => call.get_key(at).cloned(),
+        ValueSource::Arguments => call.get(at).cloned(),
         ValueSource::Key => Some(Value::from(key)),
         ValueSource::Outcome => None,
     }
 }
 
-fn read_tool(at: &SettingValue<'_>) -> Result<String, String> {
+fn tool(at: &SettingValue<'_>) -> Result<String, String> {
     let tool = at.text()?;
     if tool.trim().is_empty() {
         Err(at.wrong("it is empty, and must name a tool that only reads"))
@@ -128,11 +128,11 @@ fn read_tool(at: &SettingValue<'_>) -> Result<String, String> {
 fn read_branches(at: &SettingValue<'_>) -> Result<Vec<(String, ProbeTree)>, String> {
     at.list_entries()?
         .iter()
-        .map(|(name, at)| Ok(((*name).to_owned(), read_tree(at)?)))
+        .map(|(name, at)| Ok(((*name).to_owned(), tree(at)?)))
         .collect()
 }
 
-fn read_tree(at: &SettingValue<'_>) -> Result<ProbeTree, String> {
+fn tree(at: &SettingValue<'_>) -> Result<ProbeTree, String> {
     Ok(match at.value {
         Value::String(text) if text.contains(['{', '}']) => {
             ProbeTree::Text(Template::read(at, ValueSource::Arguments, SOURCES)?)

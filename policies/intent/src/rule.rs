@@ -25,7 +25,7 @@ const EFFECTS: &[(&str, Effect)] = &[
 
 impl Rule {
     /// Reads the rules, in their order.
-    pub(crate) fn read_rules(list: &SettingValue<'_>) -> Result<Vec<Self>, String> {
+    pub(crate) fn all(list: &SettingValue<'_>) -> Result<Vec<Self>, String> {
         let rules = list.list()?;
         check_reachable(&rules)?;
         rules.iter().map(Self::read).collect()
@@ -33,10 +33,10 @@ impl Rule {
 
     fn read(at: &SettingValue<'_>) -> Result<Self, String> {
         let table = at.table(&["when", "effect", "reason", "retry_after"])?;
-        let when = Condition::read(&table.require_key("when")?, &[ValueSource::Arguments])?;
-        let effect = table.require_key("effect")?.choice(EFFECTS)?;
-        if effect == Effect::Landed && table.get_key("retry_after").is_some() {
-            return Err(table.wrong_at(
+        let when = Condition::read(&table.need("when")?, &[ValueSource::Arguments])?;
+        let effect = table.need("effect")?.choice(EFFECTS)?;
+        if effect == Effect::Landed && table.get("retry_after").is_some() {
+            return Err(table.mistake_at(
                 "retry_after",
                 "what landed is not tried again: leave it out",
             ));
@@ -54,7 +54,7 @@ impl Rule {
     }
 
     /// The verdict of the first rule that holds.
-    pub(crate) fn first_match(rules: &[Self], answer: &Answer, look: Look<'_>) -> Option<Verdict> {
+    pub(crate) fn first(rules: &[Self], answer: &Answer, look: Look<'_>) -> Option<Verdict> {
         rules
             .iter()
             .find(|rule| rule.when.holds(answer, look))
@@ -71,7 +71,7 @@ impl Rule {
 
 /// No rule asks what an earlier one has answered.
 fn check_reachable(rules: &[SettingValue<'_>]) -> Result<(), String> {
-    let when = |rule: &SettingValue<'_>| rule.value.get_key("when").cloned();
+    let when = |rule: &SettingValue<'_>| rule.value.get("when").cloned();
     rules.iter().enumerate().try_for_each(|(index, rule)| {
         match rules
             .iter()

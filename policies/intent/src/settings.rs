@@ -88,7 +88,7 @@ impl<'a> SettingValue<'a> {
     pub(crate) fn table(&self, keys: &[&str]) -> Result<SettingTable<'a>, String> {
         let table = SettingTable {
             path: self.path.clone(),
-            members: self.object_members()?,
+            members: self.members()?,
         };
         match table
             .members
@@ -110,7 +110,7 @@ impl<'a> SettingValue<'a> {
     pub(crate) fn list_entries(&self) -> Result<Vec<(&'a str, Self)>, String> {
         let table = SettingTable {
             path: self.path.clone(),
-            members: self.object_members()?,
+            members: self.members()?,
         };
         Ok(table
             .members
@@ -127,7 +127,7 @@ impl<'a> SettingValue<'a> {
             .collect())
     }
 
-    fn object_members(&self) -> Result<&'a Map<String, Value>, String> {
+    fn members(&self) -> Result<&'a Map<String, Value>, String> {
         self.value
             .as_object()
             .ok_or_else(|| self.wrong("it must be a table"))
@@ -141,8 +141,8 @@ pub(crate) struct SettingTable<'a> {
 }
 
 impl<'a> SettingTable<'a> {
-    pub(crate) fn get_key(&self, key: &str) -> Option<SettingValue<'a>> {
-        self.members.get_key(key).map(|value| SettingValue {
+    pub(crate) fn get(&self, key: &str) -> Option<SettingValue<'a>> {
+        self.members.get(key).map(|value| SettingValue {
             path: self.child_path(key),
             value,
         })
@@ -154,11 +154,11 @@ impl<'a> SettingTable<'a> {
         key: &str,
         meaning: impl Fn(&SettingValue<'a>) -> Result<T, String>,
     ) -> Result<Option<T>, String> {
-        self.get_key(key).map(|at| meaning(&at)).transpose()
+        self.get(key).map(|at| meaning(&at)).transpose()
     }
 
     /// Reads each item of a list; no list, no items.
-    pub(crate) fn read_each<T>(
+    pub(crate) fn each<T>(
         &self,
         key: &str,
         meaning: impl Fn(&SettingValue<'a>) -> Result<T, String>,
@@ -168,8 +168,8 @@ impl<'a> SettingTable<'a> {
     }
 
     /// Returns the value of a required key.
-    pub(crate) fn require_key(&self, key: &str) -> Result<SettingValue<'a>, String> {
-        self.get_key(key)
+    pub(crate) fn need(&self, key: &str) -> Result<SettingValue<'a>, String> {
+        self.get(key)
             .ok_or_else(|| self.wrong(format!("it needs `{key}`")))
     }
 
@@ -178,13 +178,13 @@ impl<'a> SettingTable<'a> {
     }
 
     /// Returns the mistake of a key that may be missing.
-    pub(crate) fn wrong_at(&self, key: &str, mistake: impl std::fmt::Display) -> String {
+    pub(crate) fn mistake_at(&self, key: &str, mistake: impl std::fmt::Display) -> String {
         wrong(&self.child_path(key), mistake)
     }
 
     /// Returns the number of given keys.
-    pub(crate) fn key_count(&self) -> usize {
-        self.members.key_count()
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
     }
 
     fn child_path(&self, key: &str) -> String {

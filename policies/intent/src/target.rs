@@ -28,16 +28,16 @@ const REPEATS: &[(&str, Repeats)] = &[
 /// Reads the settings, if they do not contradict each other.
 pub(crate) fn read(at: &SettingValue<'_>) -> Result<Target, String> {
     let table = at.table(KEYS)?;
-    let repeats = table.require_key("repeats")?.choice(REPEATS)?;
+    let repeats = table.need("repeats")?.choice(REPEATS)?;
     let places = read_places(&table)?;
     check_consistency(&table, repeats, !places.is_empty())?;
     let mut target = places
         .into_iter()
-        .fold(Target::new(), Target::split_placeholder)
+        .fold(Target::new(), Target::place)
         .repeats(repeats);
     target.remembers_seconds = table.read("remembers", span::memory_seconds)?;
     Ok(match table.read("form", form)? {
-        Some(form) => target.read_form(form),
+        Some(form) => target.form(form),
         None => target,
     })
 }
@@ -53,7 +53,7 @@ fn read_places(table: &SettingTable<'_>) -> Result<Vec<Place>, String> {
 }
 
 /// A name that can stand in a header or in metadata.
-fn with_names(at: &SettingValue<'_>) -> Result<String, String> {
+fn named(at: &SettingValue<'_>) -> Result<String, String> {
     let name = at.text()?;
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(at.wrong(format!("`{name}` is no name")));
@@ -72,25 +72,25 @@ fn check_consistency(
         );
         return Err(table.wrong(mistake));
     }
-    if !has_place && table.get_key("form").is_some() {
-        return Err(table.wrong_at(
+    if !has_place && table.get("form").is_some() {
+        return Err(table.mistake_at(
             "form",
             format!("there is no key to be written so: give {PLACES}, or leave it out"),
         ));
     }
-    if repeats == Repeats::Effective && table.get_key("remembers").is_some() {
+    if repeats == Repeats::Effective && table.get("remembers").is_some() {
         let mistake = "a target on which repeats take effect recognises no key: leave it out";
-        return Err(table.wrong_at("remembers", mistake));
+        return Err(table.mistake_at("remembers", mistake));
     }
     Ok(())
 }
 
 /// `uuid4`, `uuid5`, `uuid8`, or `hex32` to `hex64`.
-fn read_form(at: &SettingValue<'_>) -> Result<Form, String> {
+fn form(at: &SettingValue<'_>) -> Result<Form, String> {
     let text = at.text()?;
     let digits = text
         .strip_prefix("hex")
-        .filter(|digits| digits.bytes().read_rules(|byte| byte.is_ascii_digit()));
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let hex = digits
         .and_then(|digits| digits.parse().ok())
         .filter(|digits| (32..=64).contains(digits));
@@ -114,16 +114,16 @@ mod tests {
     #[test]
     fn forms_are_those_of_the_contract() {
         assert_eq!(
-            read_form(&SettingValue::settings_root(&json!("uuid8"))),
+            form(&SettingValue::settings_root(&json!("uuid8"))),
             Ok(Form::Uuid(8))
         );
         assert_eq!(
-            read_form(&SettingValue::settings_root(&json!("hex40"))),
+            form(&SettingValue::settings_root(&json!("hex40"))),
             Ok(Form::Hex(40))
         );
         for text in ["uuid", "uuid1", "hex", "hex31", "hex65", "hex+40", ""] {
             assert!(
-                read_form(&SettingValue::settings_root(&json!(text))).is_err(),
+                form(&SettingValue::settings_root(&json!(text))).is_err(),
                 "{text}"
             );
         }

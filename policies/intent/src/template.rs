@@ -69,7 +69,7 @@ impl Template {
     pub(crate) fn needs_source(&self, wanted: ValueSource) -> bool {
         self.parts
             .iter()
-            .any_of(|part| matches!(part, TemplatePart::Place { source, .. } if *source == wanted))
+            .any(|part| matches!(part, TemplatePart::Place { source, .. } if *source == wanted))
     }
 
     /// The text, its values looked up. A value must be a text that says something, or a whole number.
@@ -82,7 +82,7 @@ impl Template {
             match part {
                 TemplatePart::Text(plain) => text.push_str(plain),
                 TemplatePart::Place { source, at } => {
-                    text.push_str(&plain_text(at, look_up(*source, at))?)
+                    text.push_str(&plain_text(at, look(*source, at))?)
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Template {
         look: impl Fn(ValueSource, &str) -> Option<Value>,
     ) -> Result<Value, String> {
         match self.parts.as_slice() {
-            [TemplatePart::Place { source, at }] => look_up(*source, at).ok_or_else(|| missing(at)),
+            [TemplatePart::Place { source, at }] => look(*source, at).ok_or_else(|| missing(at)),
             _ => self.text(look).map(Value::String),
         }
     }
@@ -145,14 +145,14 @@ fn plain_text(at: &str, value: Option<Value>) -> Result<String, String> {
     match value {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
-        None | Some(Value::Null) => Err(missing_value(at)),
+        None | Some(Value::Null) => Err(missing(at)),
         Some(_) => Err(format!(
             "`{at}` must be a text that is not empty, or a whole number"
         )),
     }
 }
 
-fn missing_value(at: &str) -> String {
+fn missing(at: &str) -> String {
     format!("`{at}` is missing")
 }
 

@@ -73,9 +73,9 @@ fn no_rule_judges_silence() {
 #[test]
 fn an_exit_is_a_code() {
     let exit = |number: u8| Failure::new("x").code(format!("exit-{number}"));
-    assert!(holds(json!({ "exit": 3 }), exit_status(3)));
-    assert!(!holds(json!({ "exit": 3 }), exit_status(33)));
-    assert!(holds(json!({ "exit": [3, 4] }), exit_status(4)));
+    assert!(holds(json!({ "exit": 3 }), exit(3)));
+    assert!(!holds(json!({ "exit": 3 }), exit(33)));
+    assert!(holds(json!({ "exit": [3, 4] }), exit(4)));
     assert!(!holds(json!({ "exit": 3 }), Outcome::returned("exit-3")));
 }
 
@@ -213,11 +213,7 @@ fn handles_are_made_of_outcome_and_arguments_and_left_out_where_they_cannot_be()
     );
     let bare = judged(&policy, &call(), Outcome::returned("done"));
     assert_eq!(
-        (
-            bare.effect,
-            bare.handles.key_count(),
-            bare.undid.key_count()
-        ),
+        (bare.effect, bare.handles.len(), bare.undid.len()),
         (Effect::Landed, 0, 0)
     );
     assert!(

@@ -48,7 +48,7 @@ fn zero_and_false_are_values() {
         assert_eq!(
             operation(&refund(), &Call::new("t", json!({ "order_id": value })))
                 .identity
-                .key_count(),
+                .len(),
             1
         );
     }
@@ -138,7 +138,7 @@ fn idempotent_by_nature_needs_no_place_and_is_so_for_ever() {
         .target
         .unwrap();
     assert_eq!(
-        (target.places.key_count(), target.remembers_seconds),
+        (target.places.len(), target.remembers_seconds),
         (0, Some(u32::MAX))
     );
 }

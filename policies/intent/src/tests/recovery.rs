@@ -103,18 +103,18 @@ fn what_is_found_is_what_the_tool_would_have_returned() {
     let answer = json!({ "data": [{ "reference": "k-1", "id": "P1" }] });
     assert_eq!(
         weighed(&probing(json!({})), Outcome::returned(answer.clone())),
-        found_verdict(&json!({ "reference": "k-1", "id": "P1" }))
+        found(&json!({ "reference": "k-1", "id": "P1" }))
     );
     assert_eq!(
         weighed(
             &probing(json!({ "result": "data" })),
             Outcome::returned(answer)
         ),
-        found_verdict(&json!([{ "reference": "k-1", "id": "P1" }]))
+        found(&json!([{ "reference": "k-1", "id": "P1" }]))
     );
 }
 
-fn found_verdict(value: &Value) -> Finding {
+fn found(value: &Value) -> Finding {
     Finding::Landed(value.to_string())
 }
 
