@@ -254,7 +254,7 @@ impl Guard {
                 self.on_probe_reported(then, written, elapsed_ms)
             }
             (phase, event) => self.finish_call(CallEnd::Broken(format!(
-                "`{event:?}` came while `{phase:?}` was under way"
+                "`{event:?}` came while `{phase:?}` was in progress"
             ))),
         }
     }
@@ -375,7 +375,7 @@ impl Guard {
 
 /// The outcome of a tool that continues elsewhere, where that could not be recorded.
 fn goes_on() -> Outcome {
-    Outcome::no_answer("it goes on elsewhere, and that could not be recorded")
+    Outcome::no_answer("the call continues elsewhere, which could not be recorded")
 }
 
 fn nothing_waits() -> MarkingError {

@@ -122,7 +122,7 @@ pub enum JsonError {
         column: usize,
     },
     /// It is no JSON.
-    #[error("this is no JSON: {problem}, within {at}")]
+    #[error("this is not valid JSON: {problem}, within {at}")]
     Syntax {
         /// The problem, with line and column.
         problem: String,

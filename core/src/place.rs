@@ -53,7 +53,7 @@ pub enum KeyPlaceError {
     #[error("the policy wants the key in {0} places, more than {PLACES_MAX}: name fewer")]
     TooMany(usize),
     /// It is no pointer, or a bad one.
-    #[error("the policy wants the key at {at}, which is no usable JSON Pointer: {problem}")]
+    #[error("the policy wants the key at {at}, which is not a usable JSON Pointer: {problem}")]
     Pointer {
         /// The pointer.
         at: ShownPointer,
@@ -88,7 +88,7 @@ pub enum KeyPlaceError {
     },
     /// It is no name of a header.
     #[error(
-        "the policy wants the key in header {0}, which is no header name: use letters, digits and hyphens"
+        "the policy wants the key in header {0}, which is not a header name: use letters, digits and hyphens"
     )]
     Header(ShownPointer),
     /// It is no key of metadata.

@@ -16,7 +16,7 @@ fn arguments_that_cannot_be_used_are_refused_in_words_that_a_model_can_act_on() 
     let shop = Workshop::new(CHARGE);
     let deep = format!("{}{}", "[".repeat(70), "]".repeat(70));
     let cases = [
-        ("{", "this is no JSON"),
+        ("{", "this is not valid JSON"),
         ("[1]", "arguments must be one JSON object, found a list"),
         (&deep, "nested more than 64 deep"),
         (r#"{"order": 1, "order": 2}"#, "stands twice"),

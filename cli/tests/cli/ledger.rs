@@ -100,9 +100,9 @@ fn a_decision_stands_and_every_repeat_is_answered_by_it() {
             .concat(),
         )
     };
-    decide(&held, "landed", &["--attempt", "7"]).stopped(65, "rests on the last attempt");
+    decide(&held, "landed", &["--attempt", "7"]).stopped(65, "must rest on the last attempt");
     decide(&held, "release", &["--outcome", "1"]).stopped(64, "decide `landed`");
-    decide(&held, "landed", &["--outcome", "{"]).stopped(65, "this is no JSON");
+    decide(&held, "landed", &["--outcome", "{"]).stopped(65, "this is not valid JSON");
     decide(&landed, "refused", &[]).stopped(65, "");
     decide(&held, "release", &[]).printed(0, &format!("{held}\treleased\n"));
     let listed = shop.run(&["ledger", "list"]);

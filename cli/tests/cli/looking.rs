@@ -37,7 +37,7 @@ fn settings_are_tried_where_they_are_given() {
     let inspect = |settings| shop.run(&["policy", "inspect", "intent", "--settings", settings]);
     assert_eq!(inspect(r#"{"identity": ["order"]}"#).exit, 0);
     inspect(r#"{"identiy": ["order"]}"#).stopped(78, "refuses its settings");
-    inspect("{").stopped(64, "this is no JSON");
+    inspect("{").stopped(64, "this is not valid JSON");
 }
 
 #[test]

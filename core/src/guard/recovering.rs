@@ -114,7 +114,7 @@ impl Guard {
                 ..
             } => self.in_doubt(reading),
             Refusal::Rule { rule, .. } => {
-                self.hold_operation(&reading, format!("nothing more is tried: {rule}"))
+                self.hold_operation(&reading, format!("no further attempt is made: {rule}"))
             }
         }
     }
@@ -179,7 +179,7 @@ impl Guard {
                 self.report_probe(ProbeReport::NotFound { rerun_after_ms }, AfterProbe::Claim)
             }
             Ok(ProbeVerdict::Unsettled { delay_ms }) => {
-                let reason = "a probe came too early to tell".to_owned();
+                let reason = "a probe came too early to decide".to_owned();
                 self.report_probe(
                     ProbeReport::Again { reason },
                     AfterProbe::Sleep(u64::from(delay_ms)),
@@ -210,12 +210,12 @@ impl Guard {
             }
             Ok(verdict) => ProbeOutcome::Otherwise(ProbeReport::Conflicting {
                 reason: format!(
-                    "the policy judges what the probe found otherwise: {}",
+                    "the policy judges the probe's finding differently: {}",
                     verdict.reason
                 ),
             }),
             Err(GuardPolicyError(why)) => ProbeOutcome::Otherwise(ProbeReport::Conflicting {
-                reason: format!("the policy could not judge what the probe found: {why}"),
+                reason: format!("the policy could not judge the probe's finding: {why}"),
             }),
         };
         self.enter_phase(

@@ -328,7 +328,10 @@ mod tests {
             r#"{"a":"\ud800x"}"#,
             r#"{"\ud800":1}"#,
         ] {
-            assert!(fault(text).starts_with("this is no JSON: "), "{text}");
+            assert!(
+                fault(text).starts_with("this is not valid JSON: "),
+                "{text}"
+            );
         }
         assert!(fault(r#"{"a":"\ud800x"}"#).ends_with("within `/a`"));
     }

@@ -101,7 +101,7 @@ pub enum KeyError {
     },
     /// The operation is scoped to a run, and the call names none.
     #[error(
-        "the operation is kept apart by run, and the call names none: tell the run, or have the policy use scope `tenant`"
+        "the operation is kept apart by run, and the call names none: give the run, or have the policy use scope `tenant`"
     )]
     NoRun,
     /// It undoes too much at once.

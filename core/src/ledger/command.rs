@@ -356,7 +356,7 @@ pub enum Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// A rule forbids it.
-    #[error("`{command}` is not allowed on what is {}: {rule}", state.word())]
+    #[error("`{command}` is not allowed on an operation that is {}: {rule}", state.word())]
     Rule {
         /// The command.
         command: &'static str,
@@ -366,7 +366,7 @@ pub enum Refusal {
         rule: Rule,
     },
     /// The table has no such row.
-    #[error("`{command}` has no meaning on what is {}", state.word())]
+    #[error("`{command}` has no meaning on an operation that is {}", state.word())]
     NoRow {
         /// The command.
         command: &'static str,

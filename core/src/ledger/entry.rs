@@ -239,7 +239,7 @@ pub enum EntryError {
     },
     /// The sealed part does not open.
     #[error(
-        "what the record seals does not open with the key `{id}`: it was changed, or it belongs to another record or another write, or another key has this name: correct `[sealing]`, or restore the ledger from a backup"
+        "the sealed part of the record does not open with the key `{id}`: it was changed, it belongs to another record or write, or another key has this name: correct `[sealing]`, or restore the ledger from a backup"
     )]
     Unsealable {
         /// The key's name.

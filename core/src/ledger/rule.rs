@@ -1,7 +1,7 @@
 //! The guards of the ledger's table, each by name.
 //!
-//! A refusal names the rule it rests on, and the model checker runs a twin of [`super::apply`] without each of them, to show
-//! that none is idle.
+//! A refusal names the rule behind it. The model checker runs a twin of [`super::apply`] without each rule, to show that
+//! every rule is needed.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ macro_rules! rules {
         /// A guard of the table.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Rule {
-            $(#[doc = concat!("That ", $why, ".")] $(#[$doc])* $rule,)*
+            $(#[doc = concat!("The rule that ", $why, ".")] $(#[$doc])* $rule,)*
         }
 
         impl Rule {
@@ -33,44 +33,44 @@ macro_rules! rules {
 }
 
 rules! {
-    ContentAgrees => "other content is a conflict while the operation may have taken effect",
-    LeaseEndIsDoubt => "a lease that ends leaves the effect unknown and frees nothing",
-    ClockNeverGrants => "nothing is granted by a clock that went back",
-    EvidenceBarsSending => "nothing is sent while evidence stands that an attempt landed otherwise than as recorded",
-    PersonReleasesTheSame => "what a person or a timer released may be sent with equal content only",
-    PersonRefusalStands => "what a person refused is not sent until it ages or a person releases it",
+    ContentAgrees => "different content is a conflict while the operation may have taken effect",
+    LeaseEndIsDoubt => "a lease that expires leaves the effect unknown and releases nothing",
+    ClockNeverGrants => "no right is granted on a clock that went back",
+    EvidenceBarsSending => "nothing is sent while there is evidence of an effect that the record does not account for",
+    PersonReleasesTheSame => "an operation that a person or a timer released may be sent with equal content only",
+    PersonRefusalStands => "an operation that a person refused is not sent until the refusal ages or a person releases it",
     RefusalIsReplayed => "a refusal is replayed to equal content for its window",
-    NewSeriesAfterRefusal => "what is sent after a refusal, or with other content, goes under a new key",
-    DeliveredFirst => "an outcome that lasts until delivery is replayed until somebody took it",
-    ReadBeforeDelivery => "whoever read a generation before it was delivered gets its outcome",
-    OwnerOnly => "only the owner of the present attempt may do this",
+    NewSeriesAfterRefusal => "a call after a refusal, or with other content, is sent under a new key",
+    DeliveredFirst => "an outcome that lasts until delivery is replayed until its delivery is acknowledged",
+    ReadBeforeDelivery => "a caller that read a generation before its delivery gets the outcome of that generation",
+    OwnerOnly => "only the owner of the current attempt may do this",
     KnownAttempt => "only an attempt that the record knows may settle it",
     AttemptEnds => "an attempt is not renewed past the time that the operation allows it",
-    SeriesAgrees => "what landed under an earlier key leaves two effects for a person to settle",
-    GenerationAgrees => "what landed in an earlier generation settles nothing in this one",
-    TwoEffectsStayHeld => "only a person settles a record under which two effects may stand",
-    RoundsProveNothing => "what went on elsewhere was sent, so no later round of it proves it absent",
-    NoOtherUnresolved => "while another attempt may have taken effect, nothing settles as without effect",
-    FinalStands => "a late writer never overwrites what is settled",
-    RepeatsAreHarmless => "nothing in doubt is sent again where repeats have an effect",
-    TargetRemembers => "nothing in doubt is sent again once the target may have forgotten its key",
-    SameCallAgain => "only the very same call is sent again",
-    RetriesBounded => "attempts at what is in doubt are bounded",
-    LastAttemptShown => "what is decided rests on the last attempt",
-    LookIsOwn => "only who looks may say what was seen",
-    LooksBounded => "looks are bounded",
-    HeldLooksAreAskedFor => "what is held is looked at only when a person or the sweep asks",
-    HeldStaysHeld => "a look at what is held leads back to held unless it finds the effect",
+    SeriesAgrees => "an effect under an earlier key leaves two effects for a person to settle",
+    GenerationAgrees => "an effect in an earlier generation settles nothing in the current one",
+    TwoEffectsStayHeld => "only a person settles a record with two possible effects",
+    RoundsProveNothing => "an earlier round of this attempt was sent, so no later round proves that it had no effect",
+    NoOtherUnresolved => "nothing settles as without effect while another attempt may have taken effect",
+    FinalStands => "a late report never overwrites a settled record",
+    RepeatsAreHarmless => "an operation in doubt is not sent again where a repeat has an effect",
+    TargetRemembers => "an operation in doubt is not sent again once the target may have forgotten its key",
+    SameCallAgain => "only an identical call is sent again",
+    RetriesBounded => "the attempts at an operation in doubt are limited",
+    LastAttemptShown => "a decision must rest on the last attempt",
+    LookIsOwn => "only the owner of a probe may report its result",
+    LooksBounded => "the probes of an operation are limited",
+    HeldLooksAreAskedFor => "a held operation is probed only at the request of a person or the sweep",
+    HeldStaysHeld => "a probe of a held operation leaves it held unless the probe finds the effect",
     RerunNeedsTheSwitch => "a probe that found nothing releases only where the operator allowed it",
     RerunNeedsItsDelay => "a probe that found nothing releases only after its delay",
-    EvidenceBarsRelease => "nothing is released or refused once there is evidence that it landed",
-    ProbesEndFirst => "a decision waits for the look under way",
-    DeliveryNamesItsOutcome => "a delivery mark holds for one generation and its landing attempt",
+    EvidenceBarsRelease => "nothing is released or refused while there is evidence of an effect",
+    ProbesEndFirst => "a decision waits for the probe in progress",
+    DeliveryNamesItsOutcome => "a delivery mark is valid for one generation and its landing attempt",
     OneUndoAtATime => "another operation is already undoing it",
-    UndoNamesItsGeneration => "an undo holds for one generation",
-    UndoRestsOnItsMark => "an undo rests on the mark of the operation that landed",
-    OpenMarksDoNotAge => "what still has to write its undo does not age",
-    OnlyLandedUndoes => "only an operation that landed has undone anything",
+    UndoNamesItsGeneration => "an undo is valid for one generation",
+    UndoRestsOnItsMark => "an undo needs the mark of the operation that landed",
+    OpenMarksDoNotAge => "a record with an undo still to be written does not age",
+    OnlyLandedUndoes => "only an operation that landed can have undone another",
 }
 
 impl fmt::Display for Rule {

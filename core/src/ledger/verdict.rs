@@ -107,7 +107,7 @@ mod tests {
     fn effect(outcome: &Outcome, said: Effect, server_errors: ServerErrorRule) -> Effect {
         bound(
             outcome,
-            &Verdict::new(said, "so says the policy"),
+            &Verdict::new(said, "the policy decided so"),
             server_errors,
         )
         .effect()

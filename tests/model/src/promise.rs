@@ -1,4 +1,4 @@
-//! What must hold, whoever does what and when: each promise by name.
+//! The promises that hold in every state, each by name.
 
 use stateright::Property;
 
@@ -9,7 +9,7 @@ macro_rules! promises {
         /// A promise of the ledger or of the guard.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Promise {
-            $(#[doc = concat!("That ", $sentence, ".")] $promise,)*
+            $(#[doc = concat!("The promise that ", $sentence, ".")] $promise,)*
         }
 
         impl Promise {
@@ -30,28 +30,28 @@ macro_rules! promises {
 }
 
 promises! {
-    OneEffect => "one generation takes effect once, unless a person, a switch or a lying tool let it",
-    OneRight => "nobody gains a right to send while another right is usable",
-    OtherContent => "other content is not sent while what was sent may have taken effect",
-    OneContentOneKey => "one key never carries two contents, nor what was refused under it",
-    RefusalReplayed => "what was refused is not sent again within its window",
-    PersonRefusal => "what a person refused is not sent until a person releases it",
-    EffectIsKnown => "nothing is told to be without effect that took effect or still may",
+    OneEffect => "one generation takes effect once, unless a person, a switch or a lying tool allowed more",
+    OneRight => "no caller gains a right to send while another right is usable",
+    OtherContent => "other content is not sent while an earlier call may have taken effect",
+    OneContentOneKey => "one key never carries two contents, nor a call after a refusal under it",
+    RefusalReplayed => "a refused call is not sent again within its window",
+    PersonRefusal => "an operation that a person refused is not sent until a person releases it",
+    EffectIsKnown => "no call is reported as without effect if it took effect or still may",
     OwnOutcome => "a replay is the outcome of the same content in the same generation",
-    LandedIsKept => "what landed stays as it was settled until it is undone, delivered or aged",
-    TwoEffectsHeld => "where two effects may stand, only a person goes on",
-    EvidenceHeeded => "nothing is free, and nothing is sent, against evidence that it landed",
-    TakenOrUndone => "a generation is opened only where the one before was taken or undone",
-    ReadersKeepTheirs => "whoever read a generation before it was taken never opens or enters a later one",
-    OwnersKeepTheirs => "nobody but its owner ends an attempt that runs",
+    LandedIsKept => "a landed operation stays as it was settled until it is undone, delivered or aged",
+    TwoEffectsHeld => "a record with two possible effects changes only by a person",
+    EvidenceHeeded => "nothing is released, and nothing is sent, against evidence of an effect",
+    TakenOrUndone => "a generation is opened only where the one before was delivered or undone",
+    ReadersKeepTheirs => "a caller that read a generation before its delivery never opens or enters a later one",
+    OwnersKeepTheirs => "only its owner ends a running attempt",
     AttemptsEnd => "an attempt past its time is in doubt, however often it is renewed",
-    LooksEndByTheirOwn => "a look ends by what its own maker saw, or by its lease",
-    HeldLooks => "callers do not look at what is held, and a look leads it nowhere but to landed",
+    LooksEndByTheirOwn => "a probe ends by the report of its owner, or by its lease",
+    HeldLooks => "callers do not probe held operations, and a probe leads such an operation only to landed",
     RerunsWait => "a timer releases nothing where none is set, and nothing before its delay",
-    TriesBounded => "sendings and looks of one key are bounded",
-    SameCall => "what is sent again is the very same call",
+    TriesBounded => "the attempts and probes of one key are limited",
+    SameCall => "only an identical call is sent again",
     UndoneOnce => "one generation is undone by one operation at a time",
     UndoneByName => "an undo closes the generation that it names",
     UndoFirst => "no generation is opened while an undo of the one before may still be sent",
-    MarksLead => "a mark leads to an operation that is there",
+    MarksLead => "a mark leads to an operation that exists",
 }

@@ -65,7 +65,7 @@ impl RecordDraft {
             .forbids(Rule::SeriesAgrees, settlement.series != self.record.series)
         {
             return Some(LandingObstacle::TwoEffects(
-                "an attempt under an earlier key took effect after all",
+                "an attempt under an earlier key took effect",
             ));
         }
         if self

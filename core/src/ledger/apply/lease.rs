@@ -63,13 +63,13 @@ impl RecordDraft {
                 reason: reason.clone(),
             },
             State::Waiting { .. } => State::InDoubt {
-                reason: "what it continued as did not end in time".to_owned(),
+                reason: "its continuation did not end in time".to_owned(),
             },
             _ if !self.rules.holds(Rule::LeaseEndIsDoubt) => State::Released {
                 by: ReleaseSource::Owner,
             },
             _ => State::InDoubt {
-                reason: "the host that made the attempt is gone, or took too long".to_owned(),
+                reason: "the host of the attempt stopped or took too long".to_owned(),
             },
         };
         self.expired = true;

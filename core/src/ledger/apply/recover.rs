@@ -232,7 +232,8 @@ impl RecordDraft {
             }
         } else {
             return_to_held(
-                "a probe found nothing, which does not prove that there will be nothing".to_owned(),
+                "a probe found nothing, which does not prove that the call will have no effect"
+                    .to_owned(),
             )
         }
     }

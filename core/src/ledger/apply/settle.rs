@@ -37,7 +37,7 @@ pub(super) fn rewrite_lost(settlement: &Settlement, rules: Rules) -> Transition 
     } else {
         // Whatever was known of earlier attempts is gone with the record, so nothing is proven to be without effect.
         record.state = State::InDoubt {
-            reason: "the record was lost while the attempt was under way".to_owned(),
+            reason: "the record was lost while the attempt was in progress".to_owned(),
         };
         ClaimReply::InDoubt
     };
