@@ -44,6 +44,73 @@ pub struct Transition {
 /// # Errors
 ///
 /// If the table has no such row, or one of its rules forbids it.
+///
+/// # Examples
+/// The first claim of an operation gains the right to send. A second caller finds the record and gains none.
+/// ```
+/// use semel_core::ledger::{
+///     Claim, ClaimReply, Command, OperationTerms, PolicyName, PresentRecord, Reply, apply,
+/// };
+/// use semel_core::model::{
+///     Boot, CallDigest, Fingerprint, Incarnation, Nonce, OperationLifetime, PolicyDigest, Stamp,
+///     Tenant,
+/// };
+///
+/// let claim = |nonce| {
+///     Command::Claim(Claim {
+///         nonce: Nonce::from_bytes([nonce; 16]),
+///         tenant: Tenant::default(),
+///         name_space: "shop".to_owned(),
+///         terms: OperationTerms {
+///             operation: "refund".to_owned(),
+///             identity: Vec::new(),
+///             content: Fingerprint::from_bytes([7; 32]),
+///             call_digest: CallDigest::from_bytes([7; 32]),
+///             call: None,
+///             until: OperationLifetime::Window,
+///             window_seconds: 86_400,
+///             attempt_seconds: 60,
+///             lease_seconds: 15,
+///             refusal_seconds: 600,
+///             target: None,
+///             policy: PolicyName {
+///                 name: "intent".to_owned(),
+///                 digest: PolicyDigest::from_bytes([1; 32]),
+///                 key_epoch: 1,
+///             },
+///             undoes: Vec::new(),
+///             shadow: false,
+///         }
+///         .into(),
+///         facts: Vec::new(),
+///         read_undelivered: None,
+///         void_mark: None,
+///     })
+/// };
+/// let now = Stamp {
+///     wall_ms: 1_000,
+///     steady_ms: 1_000,
+///     boot: Boot(1),
+///     incarnation: Incarnation(1),
+/// };
+///
+/// let first = apply(None, &claim(1), now)?;
+/// assert!(matches!(first.reply, Reply::Granted(_)));
+///
+/// // The store has written the record: a second caller finds it.
+/// let (record, _) = first.write.expect("a first claim writes");
+/// let present = PresentRecord {
+///     record: &record,
+///     written: now,
+/// };
+/// let second = apply(Some(present), &claim(2), now)?;
+/// assert!(matches!(
+///     second.reply,
+///     Reply::Told(ClaimReply::Running { .. })
+/// ));
+/// assert!(second.write.is_none());
+/// # Ok::<(), semel_core::ledger::Refusal>(())
+/// ```
 pub fn apply(
     present: Option<PresentRecord<'_>>,
     command: &Command,
@@ -72,6 +139,7 @@ pub fn apply_under(
         };
     };
     let mut draft = RecordDraft::of(present, command.word(), stamp, rules);
+    // Before the command, so that no command finds a lease in force that is over.
     draft.expire_if_over();
     apply_to_draft(draft, command)
 }
@@ -162,6 +230,8 @@ struct RecordDraft {
 impl RecordDraft {
     fn of(present: PresentRecord<'_>, command: &'static str, stamp: Stamp, rules: Rules) -> Self {
         let mut record = present.record.clone();
+        // INVARIANT: in a draft, `ThisWrite` means the write in preparation. A time that the present
+        // version left open becomes the time at which the store wrote that version.
         let settled = |when: RecordTime| RecordTime::Earlier(when.at(present.written));
         record.since = settled(record.since);
         record.leased = settled(record.leased);
@@ -206,6 +276,7 @@ impl RecordDraft {
     /// Requires that no clock went back: neither since the record was written, nor since the present key was first sent.
     fn require_clock(&self) -> Result<(), Refusal> {
         let first = self.record_time(self.record.first_started);
+        // A clock set back makes every elapsed time too short, and a target's memory seem longer.
         let behind = self.stamp.runs_behind(&self.written) || self.stamp.runs_behind(&first);
         self.require(Rule::ClockNeverGrants, !behind)
     }
@@ -243,17 +314,18 @@ impl RecordDraft {
             .is_some_and(|attempt| attempt.fence == fence)
     }
 
-    /// The next version, and what it answers.
+    /// Writes the next version with this reply.
     fn write(mut self, reply: Reply) -> Transition {
         retention::trim_history(&mut self.record);
-        let keep = retention::settled_retention(&self.record, self.written, self.stamp, self.rules);
+        let elapsed = retention::elapsed_seconds(&self.record, self.stamp);
+        let keep = retention::settled_retention(&self.record, elapsed, self.rules);
         Transition {
             write: Some((Box::new(self.record), keep)),
             reply,
         }
     }
 
-    /// The next version, and what stands in it.
+    /// Writes the next version and replies with its state.
     fn write_told(self) -> Transition {
         let told = self.recorded_reply();
         self.write(Reply::Told(told))

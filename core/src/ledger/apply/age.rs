@@ -21,6 +21,7 @@ impl RecordDraft {
     /// decide by.
     pub(super) fn erase(mut self) -> Result<Transition, Refusal> {
         match self.record.state {
+            // The outcome is erased as well, and a landed record without one has nothing to replay.
             State::Landed { .. } => self.become_tombstone()?,
             State::Released { .. }
             | State::Refused { .. }

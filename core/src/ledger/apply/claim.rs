@@ -9,8 +9,9 @@ use crate::model::{OperationLifetime, Stamp};
 
 /// The first claim of an operation that no record knows.
 pub(super) fn first_claim(claim: &Claim) -> Transition {
+    let fence = first_fence(claim);
     let record = new_record(claim);
-    let grant = grant(&record);
+    let grant = grant(&record, fence);
     let keep = retention::unsettled_retention(&record);
     Transition {
         write: Some((Box::new(record), keep)),
@@ -30,7 +31,7 @@ pub(super) fn new_record(claim: &Claim) -> Record {
         since: RecordTime::ThisWrite,
         leased: RecordTime::ThisWrite,
         first_started: RecordTime::ThisWrite,
-        attempts: vec![attempt(claim, 1, 1, 1)],
+        attempts: vec![attempt(claim, first_fence(claim), 1, 1)],
         evidence: Vec::new(),
         looks: 0,
         standing: None,
@@ -41,12 +42,16 @@ pub(super) fn new_record(claim: &Claim) -> Record {
     }
 }
 
-fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptRecord {
+fn first_fence(claim: &Claim) -> Fence {
+    Fence {
+        number: 1,
+        nonce: claim.nonce,
+    }
+}
+
+fn attempt(claim: &Claim, fence: Fence, generation: u32, series: u32) -> AttemptRecord {
     AttemptRecord {
-        fence: Fence {
-            number,
-            nonce: claim.nonce,
-        },
+        fence,
         generation,
         series,
         started: RecordTime::ThisWrite,
@@ -58,15 +63,8 @@ fn attempt(claim: &Claim, number: u32, generation: u32, series: u32) -> AttemptR
     }
 }
 
-/// The right to send that the last attempt of a record has.
-fn grant(record: &Record) -> Grant {
-    let fence = record.last_attempt().map_or(
-        Fence {
-            number: 0,
-            nonce: crate::model::Nonce::from_bytes([0; 16]),
-        },
-        |last| last.fence,
-    );
+/// The right to send for the attempt of `fence`, the last one of `record`.
+fn grant(record: &Record, fence: Fence) -> Grant {
     Grant {
         fence,
         generation: record.generation,
@@ -96,7 +94,8 @@ impl RecordDraft {
         }
     }
 
-    /// Why not even what is free is sent for this claim, if it is not.
+    /// Returns the reply that takes the place of a sending for this claim, although the operation is
+    /// free, or `None` if nothing bars the sending.
     fn bar_to_sending(&self, claim: &Claim) -> Option<ClaimReply> {
         if self
             .rules
@@ -108,6 +107,8 @@ impl RecordDraft {
             .read_undelivered
             .filter(|read| *read < self.record.generation)?;
         let lasts = self.record.terms.until == OperationLifetime::Delivery;
+        // The caller waited for the generation that it read. Another caller took that outcome and
+        // opened the next one, which the waiting caller did not ask for.
         let delivered_to_another = self.rules.forbids(Rule::ReadBeforeDelivery, lasts);
         delivered_to_another.then(|| ClaimReply::Expired {
             landed: self.last_start_of(read),
@@ -144,8 +145,11 @@ impl RecordDraft {
                 undone_by: Some(by),
                 ..
             } if claim.void_mark != Some(*by) => {
+                // INVARIANT: no generation opens while an undo of this one may still be sent.
                 ClaimPath::Told(ClaimReply::BeingUndone { by: *by })
             }
+            // This arm ignores the content: after delivery, other content is a new operation and no
+            // conflict.
             State::Landed { delivered, .. } | State::Tombstone { delivered, .. }
                 if self.open_again(*delivered, claim) =>
             {
@@ -171,13 +175,18 @@ impl RecordDraft {
 
     fn after_release(&self, by: &ReleaseSource, same: bool) -> ClaimPath {
         match by {
+            // With the same key, a target that did get the earlier request still recognises this one.
             _ if same => ClaimPath::SameKey,
+            // The owner proved that there was no effect, so other content is safe, under a key that
+            // no target has seen with the earlier content.
             ReleaseSource::Owner => self.new_series(),
             ReleaseSource::Person(_) | ReleaseSource::TimedRerun
                 if !self.rules.holds(Rule::PersonReleasesTheSame) =>
             {
                 self.new_series()
             }
+            // Neither proves anything: if the earlier request arrives after all, only the same content
+            // under the same key lets the target recognise it.
             ReleaseSource::Person(_) | ReleaseSource::TimedRerun => {
                 ClaimPath::Told(ClaimReply::Conflict)
             }
@@ -236,13 +245,19 @@ impl RecordDraft {
             ClaimPath::SameKey | ClaimPath::Told(_) => {}
         }
         if !matches!(onward, ClaimPath::SameKey) {
+            // A new key: no target has begun to remember it, and no probe has searched for it.
             self.record.first_started = RecordTime::ThisWrite;
             self.record.looks = 0;
         }
-        let number = self.last_number().saturating_add(1);
+        // Numbers never restart, not even in a new generation: a late report of an old attempt
+        // must not match the fence of a new one.
+        let fence = Fence {
+            number: self.last_number().saturating_add(1),
+            nonce: claim.nonce,
+        };
         self.record.attempts.push(attempt(
             claim,
-            number,
+            fence,
             self.record.generation,
             self.record.series,
         ));
@@ -253,7 +268,7 @@ impl RecordDraft {
         self.record.handles.clear();
         self.record.undid.clear();
         self.enter_state(State::Started);
-        let grant = grant(&self.record);
+        let grant = grant(&self.record, fence);
         self.write(Reply::Granted(grant))
     }
 }

@@ -1,4 +1,4 @@
-//! What a person decides, and what a caller took.
+//! The decisions of a person, and the delivery of an outcome.
 
 use super::{RecordDraft, Transition};
 use crate::ledger::{
@@ -24,12 +24,14 @@ impl RecordDraft {
         };
         let undoable = match self.record.state {
             State::Landed { .. } => true,
+            // A second effect beside the undone one: the person has undone that as well.
             State::Undone { .. } => self.landed_evidence(),
             _ => false,
         };
         let refused = matches!(self.record.state, State::Refused { .. });
         match decision {
             Decision::Landed { outcome, handles } if open => {
+                // A person's own outcome replaces every answer; without one, an answer may stand for it.
                 self.record.found.clone_from(outcome);
                 self.record.standing = if outcome.is_none() {
                     self.answered_attempt()
@@ -66,7 +68,7 @@ impl RecordDraft {
         Ok(self.write_told())
     }
 
-    /// The last attempt, where its tool answered: that answer is what a person's *landed* stands for.
+    /// The last attempt, where its tool answered: that answer is the one that a person's *landed* confirms.
     fn answered_attempt(&self) -> Option<u32> {
         if self.holds_two_effects() {
             return None;
@@ -90,7 +92,7 @@ impl RecordDraft {
         self.require(Rule::EvidenceBarsRelease, !self.landed_evidence())
     }
 
-    /// A mark that a caller took the outcome. It is dropped without a word where it names another generation or attempt.
+    /// Marks the outcome as delivered. A mark for another generation or attempt is refused.
     pub(super) fn deliver(mut self, generation: u32, attempt: u32) -> Result<Transition, Refusal> {
         let names_it =
             self.record.generation == generation && self.record.landed_attempt() == attempt;

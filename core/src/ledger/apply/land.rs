@@ -1,4 +1,4 @@
-//! Landing: what an attempt's effect settles, and where it is only kept as evidence.
+//! Landing: the effect of an attempt settles its operation, or is only kept as evidence.
 
 use super::{RecordDraft, Transition};
 use crate::ledger::{
@@ -19,6 +19,7 @@ impl RecordDraft {
             return Err(self.refuse(Rule::KnownAttempt));
         }
         self.keep_evidence(settlement, "the record does not know the attempt");
+        // A final state stays as it was settled; the evidence alone bars the next sending.
         if !self.is_final() && settlement.generation >= self.record.generation {
             self.enter_state(two_effects(
                 "an attempt that the record does not know took effect",
@@ -51,9 +52,11 @@ impl RecordDraft {
         self.write_told()
     }
 
-    /// Why a landing does not settle the operation, if it does not.
+    /// Returns the obstacle to settling the operation by this landing, if there is one.
     fn bar_to_landing(&self, settlement: &Settlement) -> Option<LandingObstacle> {
         let same_generation = settlement.generation == self.record.generation;
+        // The order matters: a landing of an earlier generation says nothing about the state of this
+        // one, and a final state outweighs a difference of keys.
         if self.rules.forbids(Rule::GenerationAgrees, !same_generation) {
             return Some(LandingObstacle::Kept("it belongs to an earlier generation"));
         }
@@ -124,6 +127,7 @@ impl RecordDraft {
         {
             None => false,
             Some(Target::FOR_EVER) => true,
+            // The longest possible time: if in doubt, there are two effects for a person to weigh.
             Some(seconds) => {
                 let first = self.record_time(self.record.first_started);
                 self.record_time(attempt.started).longest_since(&first) < u64::from(seconds) * 1_000
@@ -201,15 +205,15 @@ impl RecordDraft {
     }
 }
 
-/// Why a landing does not settle an operation.
+/// The obstacle to settling an operation by a landing.
 enum LandingObstacle {
     /// It is kept as evidence.
     Kept(&'static str),
     /// It is kept as evidence, and two effects may stand.
     TwoEffects(&'static str),
-    /// It is what stands already.
+    /// It is recorded already.
     Recorded,
-    /// It is how what stands came about.
+    /// It confirms the recorded effect.
     Confirms,
 }
 

@@ -48,6 +48,7 @@ impl RecordDraft {
             return;
         }
         let over = match &self.record.state {
+            // A probe sends nothing, so its end leaves what the owners have reported.
             State::Probing { .. } if self.all_without_effect() => State::Released {
                 by: ReleaseSource::Owner,
             },
@@ -106,6 +107,7 @@ impl RecordDraft {
             return self.no_row();
         }
         self.require_owner(fence)?;
+        // Marked for good: this round was sent, so no later round proves that it had no effect.
         if let Some(attempt) = self.attempt_mut(fence) {
             attempt.suspended = true;
         }
@@ -133,6 +135,7 @@ impl RecordDraft {
         let Some(attempt) = self.record.attempts.last_mut() else {
             return self.no_row();
         };
+        // A new nonce takes the right from the host that suspended the attempt.
         attempt.fence.nonce = nonce;
         // Its own limit bounded the wait; the attempt's time counts from the continuation on.
         attempt.started = RecordTime::ThisWrite;

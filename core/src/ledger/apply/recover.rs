@@ -1,4 +1,4 @@
-//! Finding out about what is in doubt: sending the same again, and looking.
+//! Recovery of an operation in doubt: a retry of the same call, or a probe.
 
 use super::{RecordDraft, Transition, lease::right_ms};
 use crate::ledger::{
@@ -45,6 +45,7 @@ impl RecordDraft {
             .as_ref()
             .is_some_and(|target| target.repeats.have_no_effect());
         self.require(Rule::RepeatsAreHarmless, harmless)?;
+        // INVARIANT: a target's memory is measured only on a clock that did not go back.
         self.require_clock()?;
         let left_ms = self.memory_left_ms();
         let attempt_ms = u64::from(self.record.terms.attempt_seconds) * 1_000;
@@ -82,6 +83,7 @@ impl RecordDraft {
             Some(seconds) => {
                 let memory = u64::from(seconds) * 1_000;
                 let margin = MEMORY_MARGIN_MIN_MS.max(memory / MEMORY_MARGIN_PART);
+                // The longest possible time: sent too late, a repeat has a second effect.
                 let gone = self
                     .stamp
                     .longest_since(&self.record_time(self.record.first_started));
@@ -139,6 +141,7 @@ impl RecordDraft {
                     Rule::HeldLooksAreAskedFor,
                     asker == ProbeRequester::Operator,
                 )?;
+                // A probe could find one of the two effects and hide the other.
                 self.require(Rule::TwoEffectsStayHeld, !two_effects)?;
                 (ProbeOrigin::Held, reason.clone())
             }
@@ -177,6 +180,7 @@ impl RecordDraft {
                 handles,
                 undid,
             } => {
+                // The outcome comes from the probe, so no attempt's own answer stands for it.
                 self.record.found = Some(outcome.clone());
                 self.record.standing = None;
                 self.record.handles.clone_from(handles);
@@ -218,6 +222,7 @@ impl RecordDraft {
         let allowed = self
             .rules
             .permits(Rule::RerunNeedsTheSwitch, rerun_after_ms.is_some());
+        // The shortest possible time: a release that comes too early permits a second effect.
         let gone = self.stamp.shortest_since(&started);
         let over = self.rules.permits(
             Rule::RerunNeedsItsDelay,

@@ -25,14 +25,10 @@ pub(super) fn unsettled_retention(record: &Record) -> Retention {
     Retention::UntilRemoved
 }
 
-/// Returns the retention of a record: its window once settled, but no shorter than its target
-/// remembers the key, because generation and series start again without the record.
-pub(super) fn settled_retention(
-    record: &Record,
-    written: Stamp,
-    stamp: Stamp,
-    rules: Rules,
-) -> Retention {
+/// Returns the retention of a record that entered its state `elapsed_seconds` ago: its window once
+/// settled, but no shorter than its target remembers the key, because generation and series start
+/// again without the record.
+pub(super) fn settled_retention(record: &Record, elapsed_seconds: u64, rules: Rules) -> Retention {
     let settled = match &record.state {
         State::Landed { undone_by, .. } => undone_by.is_none(),
         State::Released { .. }
@@ -50,17 +46,23 @@ pub(super) fn settled_retention(
     if !settled || rules.forbids(Rule::OpenMarksDoNotAge, has_open_marks(record)) {
         return unsettled_retention(record);
     }
+    // A target that remembers for ever would take a restarted generation for a repeat, so the record
+    // stays for ever as well.
     let Some(memory) = target_memory_seconds(record.terms.target.as_ref()) else {
         return unsettled_retention(record);
     };
     let whole = u64::from(record.terms.window_seconds.max(memory));
-    let gone = match record.since {
+    // At least a second, so that the record outlives the write that makes it.
+    Retention::Seconds(whole.saturating_sub(elapsed_seconds).max(1))
+}
+
+/// Returns the time since a record entered its state, in seconds, for a write at `stamp`.
+pub(super) fn elapsed_seconds(record: &Record, stamp: Stamp) -> u64 {
+    match record.since {
         RecordTime::ThisWrite => 0,
-        since @ RecordTime::Earlier(_) => {
-            stamp.wall_ms.saturating_sub(since.at(written).wall_ms) / 1_000
-        }
-    };
-    Retention::Seconds(whole.saturating_sub(gone).max(1))
+        // By the wall clock: a window outlives a reboot, which a steady clock does not.
+        RecordTime::Earlier(since) => stamp.wall_ms.saturating_sub(since.wall_ms) / 1_000,
+    }
 }
 
 /// Returns the time for which a target may remember a key, in seconds, or `None` for ever or
@@ -93,6 +95,7 @@ pub(super) fn trim_history(record: &mut Record) {
         let generation = record.generation;
         let standing = record.standing;
         let last = record.attempts.len() - 1;
+        // The last attempt stays in every case: the next number follows from it.
         let droppable = record.attempts.iter().take(last).position(|attempt| {
             attempt.generation < generation
                 || (!attempt.known.is_unresolved() && Some(attempt.fence.number) != standing)
@@ -109,15 +112,4 @@ pub(super) fn trim_history(record: &mut Record) {
         let Some(past) = past else { break };
         record.evidence.remove(past);
     }
-}
-
-/// Returns the retention of a record that this write creates.
-pub(super) fn keep_anew(record: &Record, rules: Rules) -> Retention {
-    let never = Stamp {
-        wall_ms: 0,
-        steady_ms: 0,
-        boot: crate::model::Boot(0),
-        incarnation: crate::model::Incarnation(0),
-    };
-    settled_retention(record, never, never, rules)
 }

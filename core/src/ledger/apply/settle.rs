@@ -41,7 +41,7 @@ pub(super) fn rewrite_lost(settlement: &Settlement, rules: Rules) -> Transition 
         };
         ClaimReply::InDoubt
     };
-    let keep = retention::keep_anew(&record, rules);
+    let keep = retention::settled_retention(&record, 0, rules);
     Transition {
         write: Some((Box::new(record), keep)),
         reply: Reply::Told(told),
@@ -75,6 +75,7 @@ impl RecordDraft {
         let Some(attempt) = self.attempt_mut(settlement.fence) else {
             return self.settle_unknown_attempt(settlement);
         };
+        // An earlier round of a suspended attempt was sent, so its last round proves nothing about it.
         let proves_absence = settlement.verdict.effect() == Effect::Absent;
         if proves_absence && rules.forbids(Rule::RoundsProveNothing, attempt.suspended) {
             return self.settle(&Settlement {
@@ -83,6 +84,7 @@ impl RecordDraft {
             });
         }
         let news = learn_outcome(attempt, settlement);
+        // INVARIANT: generation and series come from the record, never from the report.
         let settled = Settlement {
             generation: attempt.generation,
             series: attempt.series,
@@ -125,6 +127,7 @@ impl RecordDraft {
                 by: ReleaseSource::Owner,
             });
         } else {
+            // Bounded, because a target or a policy could ask for a refusal that never ends.
             let asked = settlement.verdict.retry_after_ms().map(u64::from);
             let default_ms = u64::from(self.record.terms.refusal_seconds) * 1_000;
             let replay_ms = asked.unwrap_or(default_ms).min(REFUSAL_REPLAY_MAX_MS);
@@ -179,6 +182,7 @@ impl RecordDraft {
             _ => false,
         };
         match (outcome, self.attempt_mut(fence)) {
+            // A tool answered and the policy could not read it: the answer is kept for a person.
             (Some(outcome), Some(attempt)) if attempt.known == KnownEffect::Open => {
                 attempt.outcome = Some(outcome.clone());
                 attempt.known = KnownEffect::Unknown;

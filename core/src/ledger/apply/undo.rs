@@ -40,6 +40,7 @@ impl RecordDraft {
         )?;
         let marked = match &self.record.state {
             State::Landed { undone_by, .. } => *undone_by == Some(by),
+            // Ageing drops the mark, so only the outcome of the undoing operation can name this one.
             State::Tombstone { .. } => false,
             State::Undone { .. } => return Ok(self.reply_recorded(ClaimReply::Undone)),
             _ => return self.no_row(),
@@ -62,6 +63,7 @@ impl RecordDraft {
                 .undoes
                 .iter()
                 .any(|undoing| undoing.of == of && !undoing.settled);
+        // A repeat after a crash is no error: the mark was removed before.
         if !open {
             let told = self.recorded_reply();
             return Ok(self.reply_recorded(told));
