@@ -20,7 +20,7 @@ pub use read::parse;
 pub const DEPTH_MAX: usize = 100;
 
 /// The largest magnitude up to which every integer is exact in all languages that hold numbers as IEEE 754 doubles.
-pub const EXACT_INTEGER_MAX: u64 = 1 << 53;
+pub(crate) const EXACT_INTEGER_MAX: u64 = 1 << 53;
 
 /// The longest part of a pointer that a message shows, in characters.
 const POINTER_CHARS_SHOWN: usize = 160;

@@ -18,12 +18,11 @@ use crate::{
     model::{Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name},
 };
 use encoding::{DigestMessage, DigestPurpose};
+use fault::UNDOES_MAX;
 
-pub use fault::{
-    FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, FieldGroup, KeyError, UNDOES_MAX,
-};
+pub use fault::{FieldGroup, KeyError};
 pub use form::DownstreamKey;
-pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret, SecretError};
+pub use secret::{SECRET_BYTES_MAX, Secret, SecretError};
 
 /// The format of the keys that this release makes. Part of every digest and of a ledger's scheme record.
 pub const FORMAT: u16 = 1;
@@ -49,6 +48,37 @@ impl KeyMode {
 }
 
 /// The settings from which a host makes keys.
+///
+/// # Examples
+/// Two calls that mean one operation have one key, whatever else they say.
+/// ```
+/// use semel_core::key::{KeyMode, KeyScheme};
+/// use semel_core::model::{Call, Field, Operation, OperationLifetime, Scope};
+/// use serde_json::json;
+///
+/// let scheme = KeyScheme::new(KeyMode::Enforce, None);
+/// let refund = |order: &str| Operation {
+///     name: "refund".to_owned(),
+///     identity: vec![Field {
+///         name: "order".to_owned(),
+///         value: json!(order),
+///     }],
+///     content: Vec::new(),
+///     scope: Scope::Tenant,
+///     until: OperationLifetime::Window,
+///     window_seconds: 86_400,
+///     attempt_seconds: 60,
+///     target: None,
+///     undoes: Vec::new(),
+/// };
+/// let one = Call::new("refund", json!({ "order": "o-7", "note": "late" }))?;
+/// let other = Call::new("refund", json!({ "order": "o-7" }))?;
+///
+/// let key = scheme.store_key("shop", &one, &refund("o-7"), &[])?;
+/// assert_eq!(key, scheme.store_key("shop", &other, &refund("o-7"), &[])?);
+/// assert_ne!(key, scheme.store_key("shop", &other, &refund("o-8"), &[])?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct KeyScheme {
     mode: KeyMode,
@@ -93,6 +123,7 @@ impl KeyScheme {
         undoes: &[OperationGeneration],
     ) -> Result<StoreKey, KeyError> {
         checked_name("the name", &operation.name).map_err(KeyError::Name)?;
+        // The form matters only after the claim, when a mistake could no longer stop the call.
         if let Some(target) = &operation.target {
             form::check_form(target.form)?;
         }
@@ -207,6 +238,7 @@ fn ordered_generations(
             count: undoes.len(),
         });
     }
+    // A set, whatever the order in which the call names its handles.
     let mut ordered = undoes.to_vec();
     ordered.sort_unstable_by_key(|undone| (undone.key, undone.generation));
     ordered.dedup();

@@ -25,5 +25,5 @@ pub use rule::{Rule, Rules};
 pub use sealed::SealedRecord;
 pub use secrets::{RecordSecrets, SecretsMismatchError};
 pub use shared::SharedValue;
-pub use tally::{EXAMPLES_MAX, ShadowOutcome, Tally, TallyExample};
+pub use tally::{ShadowOutcome, Tally, TallyExample};
 pub use verdict::{BoundedVerdict, ServerErrorRule, bound};

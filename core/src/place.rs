@@ -2,6 +2,8 @@
 //!
 //! The call that policies see and that is digested never has a key in it; this module makes the one
 //! that is sent. Nothing here sends, and nothing decides what a key is.
+//!
+//! [`KeyPlaceError`] is an extension point: a host or a binding that uses the core alone matches on its variants.
 
 mod pointer;
 
@@ -19,10 +21,10 @@ use serde_json::{Map, Value};
 pub const PLACES_MAX: usize = 8;
 
 /// The longest JSON Pointer, header name or metadata key, in bytes.
-pub const PLACE_BYTES_MAX: usize = 512;
+const PLACE_BYTES_MAX: usize = 512;
 
 /// The deepest that a JSON Pointer reaches.
-pub const POINTER_SEGMENTS_MAX: usize = 32;
+const POINTER_SEGMENTS_MAX: usize = 32;
 
 /// The call to send: the arguments with the key in them, and the headers beside them.
 #[derive(Clone, PartialEq, Default)]

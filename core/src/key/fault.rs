@@ -1,20 +1,22 @@
-//! Why there is no key, in words that a model can act on. No message holds a value of the call.
+//! The reasons why an operation has no key, in words that a model can act on. No message holds a value of the call.
+//!
+//! [`KeyError`] is an extension point: a host or a binding that uses the core alone matches on its variants.
 
 use crate::{json::JsonError, json::ShownPointer, model::IdentifierError};
 
 /// The most fields that the identity of an operation, or its content, may have.
-pub const FIELDS_MAX: usize = 256;
+pub(crate) const FIELDS_MAX: usize = 256;
 
 /// The most bytes that all names and values of the identity, or of the content, may take as canonical text.
-pub const FIELDS_BYTES_MAX: usize = 1 << 20;
+pub(crate) const FIELDS_BYTES_MAX: usize = 1 << 20;
 
 /// The longest name of a field, in bytes.
-pub const FIELD_NAME_BYTES_MAX: usize = 1024;
+pub(crate) const FIELD_NAME_BYTES_MAX: usize = 1024;
 
 /// The most operations that one call may undo.
-pub const UNDOES_MAX: usize = 64;
+pub(crate) const UNDOES_MAX: usize = 64;
 
-/// Which fields of an operation a fault is about.
+/// The group of fields that an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldGroup {
     /// The fields that identify the operation.

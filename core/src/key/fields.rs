@@ -44,6 +44,7 @@ fn ordered_fields(part: FieldGroup, fields: &[Field]) -> Result<Ordered<'_>, Key
         room = room.saturating_sub(value.len() + field.name.len());
         ordered.push((field.name.as_str(), value));
     }
+    // The policy's order carries no meaning, so it must not change the key.
     ordered.sort_unstable();
     match ordered
         .array_windows()
@@ -68,6 +69,7 @@ fn text(part: FieldGroup, field: &Field, room: usize) -> Result<String, KeyError
         depth: json::DEPTH_MAX,
     };
     json::check(&field.value, &limits).map_err(|problem| {
+        // The limit is one for all fields; the rest of it would mislead as the limit of this one.
         let problem = match problem {
             JsonError::TooLarge { bytes, .. } => JsonError::TooLarge {
                 bytes,

@@ -36,6 +36,7 @@ impl DownstreamKey {
         let mut uuid: Vec<u8> = self.0.iter().copied().take(16).collect();
         for (index, byte) in uuid.iter_mut().enumerate() {
             match index {
+                // The version's four bits, then the variant's two.
                 6 => *byte = *byte & 0x0f | version << 4,
                 8 => *byte = *byte & 0x3f | 0x80,
                 _ => {}

@@ -11,7 +11,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// The shortest secret, in bytes.
-pub const SECRET_BYTES_MIN: usize = 32;
+const SECRET_BYTES_MIN: usize = 32;
 
 /// The longest secret, in bytes.
 pub const SECRET_BYTES_MAX: usize = 4096;
@@ -73,6 +73,7 @@ impl Secret {
     /// Returns the identifier of this secret, which reveals nothing of it: 16 hexadecimal digits,
     /// equal in every mode.
     pub(super) fn id(&self) -> String {
+        // One fixed mode, because enforcing and watching hosts compare the same identifier.
         let digest =
             DigestMessage::new(DigestPurpose::SecretId, KeyMode::Enforce).digest(Some(self));
         to_hex(digest.get(..8).unwrap_or_default())

@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+use super::fault::{FIELDS_BYTES_MAX, FIELDS_MAX};
 use super::*;
 use crate::model::{Field, KeyForm, OperationLifetime, RepeatEffect, Run, Target};
 use proptest::prelude::*;

@@ -82,7 +82,7 @@ pub enum KnownEffect {
 impl KnownEffect {
     /// Returns true if it may still turn out to have taken effect.
     #[must_use]
-    pub fn is_unresolved(self) -> bool {
+    pub(crate) fn is_unresolved(self) -> bool {
         matches!(self, Self::Open | Self::Unknown)
     }
 }
@@ -249,7 +249,7 @@ pub enum State {
     Retrying,
     /// A probe is in progress.
     Probing {
-        /// The look's nonce.
+        /// The probe's nonce.
         look: Nonce,
         /// The state in which it began.
         from: ProbeOrigin,
@@ -296,7 +296,7 @@ pub enum State {
         /// True if the outcome was certainly delivered to a caller.
         delivered: bool,
     },
-    /// Another key is the one to look under.
+    /// The record lies under another key.
     Alias {
         /// That key.
         to: StoreKey,

@@ -3,6 +3,8 @@
 //!
 //! Every field is named here, so that a new one does not compile until it is put on one side. This
 //! module does not know how secrets are kept.
+//!
+//! An extension point: a store can seal these parts in its own way, with [`RecordSecrets::take`] and [`RecordSecrets::put`].
 
 use super::record::{
     AttemptRecord, Evidence, KeptOutcome, LandingSource, OperationTerms, Person, Record,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The most examples of a tool and day.
-pub const EXAMPLES_MAX: usize = 32;
+const EXAMPLES_MAX: usize = 32;
 
 /// The outcome that a guard would have given a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
