@@ -8,9 +8,9 @@
 //! claim ─ granted ─ (mark what it undoes) ─ run ─ judge ─ settle ─ finish
 //!       ├ running ─ wait ─ claim
 //!       ├ in doubt ─ recover ─ resolve ─ granted, as above
-//!       │                    ├ look ─ probe ─ weigh ─ (judge) ─ saw ─ claim
+//!       │                    ├ probe ─ weigh ─ (judge) ─ report ─ claim
 //!       │                    └ hold ─ finish
-//!       └ told ─ finish
+//!       └ recorded ─ finish
 //! ```
 
 mod action;
@@ -46,7 +46,7 @@ pub struct ToolAllowance {
     pub can_probe: bool,
     /// The weight of a server error as proof that there was no effect.
     pub server_errors: ServerErrorRule,
-    /// After how long a probe that found nothing lets the call be sent again, in milliseconds; none: never.
+    /// The delay after which a probe that found nothing lets the call be sent again, in milliseconds; `None` for never.
     pub timed_rerun_ms: Option<u64>,
     /// True if the tool runs while the ledger is unreachable.
     pub open_without_ledger: bool,
@@ -119,12 +119,12 @@ pub struct Guard {
     own: Option<(u32, Outcome)>,
     /// The first generation that was read before it was delivered.
     read_undelivered: Option<u32>,
-    /// Under which continuation it goes on with what waits; none: it claims.
+    /// The continuation of the waiting attempt that the call resumes, or `None` if it claims.
     resumes: Option<String>,
 }
 
 impl Guard {
-    /// A call that is about to be claimed, and the first action.
+    /// Returns a call that is about to be claimed, and the first action.
     #[must_use]
     pub fn start(allowance: ToolAllowance) -> (Self, GuardAction) {
         let phase = GuardPhase::Claiming;
@@ -144,8 +144,8 @@ impl Guard {
         )
     }
 
-    /// A call that was made before a caller took the outcome of `generation`, and the first action: it is owed that outcome,
-    /// and begins no next generation.
+    /// Returns a call that read `generation` before its delivery, and the first action. The call gets the outcome of that
+    /// generation and opens no later one.
     #[must_use]
     pub fn owed(allowance: ToolAllowance, generation: u32) -> (Self, GuardAction) {
         let (guard, _) = Self::start(allowance);
@@ -159,7 +159,7 @@ impl Guard {
         )
     }
 
-    /// A call that goes on with what waits under `continuation`, and the first action.
+    /// Returns a call that resumes the attempt waiting under `continuation`, and the first action.
     #[must_use]
     pub fn resume(allowance: ToolAllowance, continuation: String) -> (Self, GuardAction) {
         let (guard, _) = Self::start(allowance);
@@ -175,12 +175,12 @@ impl Guard {
         )
     }
 
-    /// From now on the caller cannot run the tool again.
+    /// Takes from the caller the ability to run the tool again.
     pub fn cannot_run_again(&mut self) {
         self.allowance.can_run = false;
     }
 
-    /// The attempt that the caller runs now.
+    /// The attempt in progress at the caller.
     pub fn running(&self) -> Option<&Grant> {
         match &self.phase {
             GuardPhase::Running(grant) => Some(grant),

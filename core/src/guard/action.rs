@@ -82,7 +82,7 @@ pub enum GuardAction {
         /// The last attempt that the policy was shown.
         shown: u32,
     },
-    /// Ask the ledger for the right to look: [`GuardEvent::Claimed`].
+    /// Ask the ledger for the right to probe: [`GuardEvent::Claimed`].
     Look {
         /// The last attempt that the policy was shown.
         shown: u32,
@@ -205,7 +205,7 @@ pub enum GuardEvent {
 /// The end of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CallEnd {
-    /// Its own attempt is settled, and this is what stands.
+    /// Its own attempt is settled, and this is the recorded state.
     Executed {
         /// The attempt.
         grant: Grant,

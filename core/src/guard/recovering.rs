@@ -1,4 +1,4 @@
-//! In doubt: ask the policy, then send the same again, look, or hold.
+//! In doubt: ask the policy, then retry, probe or hold.
 
 use super::{
     Guard, GuardAction, GuardLedgerError, GuardPhase, GuardPolicyError, ProbeOutcome, RecordReading,
@@ -47,7 +47,7 @@ impl Guard {
     }
 
     fn hold_operation(&mut self, reading: &RecordReading, reason: String) -> GuardAction {
-        // What this call saw of an earlier attempt says nothing of the last.
+        // The outcome of an earlier attempt says nothing about the last one.
         let own = self
             .own
             .as_ref()
@@ -92,6 +92,7 @@ impl Guard {
         match resolved {
             Ok(granted) => match granted.reply {
                 Reply::Granted(grant) => self.on_granted(grant),
+                // The lease expired or the state changed between: a new claim reads it.
                 _ => self.claim_again(),
             },
             Err(GuardLedgerError::Refused(refusal)) => self.not_resolved(reading, refusal),
@@ -144,6 +145,7 @@ impl Guard {
         probe: Probe,
         answer: Outcome,
     ) -> GuardAction {
+        // A probe without an answer has seen nothing that a policy could weigh.
         if let Outcome::Unanswered(silence) = answer {
             let reason = format!("the probe was not answered: {}", silence.reason);
             return self.report_probe(ProbeReport::Again { reason }, AfterProbe::Stop);
@@ -163,6 +165,7 @@ impl Guard {
         weighed: Result<ProbeVerdict, GuardPolicyError>,
     ) -> GuardAction {
         match weighed {
+            // A policy that fails on this answer fails again on the next, so a person decides.
             Err(GuardPolicyError(why)) => {
                 let reason = format!("the policy could not weigh the probe's answer: {why}");
                 self.report_probe(ProbeReport::Conflicting { reason }, AfterProbe::Claim)
@@ -251,7 +254,7 @@ impl Guard {
                 self.enter_phase(GuardPhase::Waiting, GuardAction::Sleep { ms })
             }
             (AfterProbe::Sleep(_) | AfterProbe::Stop, Ok(reading)) => self.in_doubt(reading),
-            // What a look left in doubt is for a later call, or it would look until no look is left.
+            // A probe that left doubt is repeated by a later call only, or this one would use up all probes.
             (AfterProbe::Claim, Ok(reading))
                 if reading.reply == Reply::Told(ClaimReply::InDoubt) =>
             {
@@ -265,10 +268,10 @@ impl Guard {
 /// The continuation of a call after a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum AfterProbe {
-    /// Something was seen: see what stands.
+    /// The probe saw something: a new claim reads the recorded state.
     Claim,
-    /// It was too early: look again after so many milliseconds.
+    /// It was too early: another probe follows after so many milliseconds.
     Sleep(u64),
-    /// The look itself failed: that is for a later call.
+    /// The probe itself failed: a later call probes again.
     Stop,
 }

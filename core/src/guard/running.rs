@@ -27,6 +27,7 @@ impl Guard {
     ) -> GuardAction {
         match marked {
             Ok(()) => self.run_tool(grant),
+            // The right is granted and unused: settled as not sent, it blocks no other caller.
             Err(why) => {
                 let outcome = Outcome::not_sent(why.reason.clone());
                 let verdict = self.bounded_verdict(&outcome, &Verdict::new(Effect::Absent, ""));
@@ -61,7 +62,7 @@ impl Guard {
     ) -> GuardAction {
         match judged {
             Ok(verdict) => self.settle_attempt(grant, outcome, verdict),
-            // That nothing was sent needs no policy to say so.
+            // Proof that nothing was sent needs no policy.
             Err(_) if matches!(&outcome, Outcome::Unanswered(silence) if !silence.sent) => {
                 self.settle_attempt(grant, outcome, Verdict::new(Effect::Absent, ""))
             }
@@ -106,6 +107,7 @@ impl Guard {
     ) -> GuardAction {
         let reading = match written {
             Ok(reading) => reading,
+            // Without a record the policy cannot be asked to recover, so the caller gets the doubt.
             Err(fault) if own.effect == Effect::Unknown => {
                 return self.finish_call(CallEnd::Unsettled {
                     recorded: Err(fault),
@@ -122,6 +124,7 @@ impl Guard {
             ));
         };
         match told {
+            // This call goes on to recover, and keeps its outcome for the case that a person must decide.
             ClaimReply::InDoubt => {
                 self.own = Some((own.grant.fence.number, own.outcome));
                 self.ask_policy(reading)
@@ -177,7 +180,7 @@ impl Guard {
         &mut self,
         written: Result<RecordReading, GuardLedgerError>,
     ) -> GuardAction {
-        // A table that refuses to hold has moved on meanwhile: see what stands.
+        // A refused hold means that the record has changed: a new claim reads its state.
         if matches!(written, Err(GuardLedgerError::Refused(_))) {
             return self.claim_again();
         }

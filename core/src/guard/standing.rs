@@ -1,4 +1,4 @@
-//! Without the right to send: what stands is what the caller gets.
+//! Without the right to send: the caller gets the recorded state.
 
 use super::{CallEnd, Guard, GuardAction, RecordReading};
 use crate::ledger::{ClaimReply, Reply};

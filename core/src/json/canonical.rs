@@ -56,6 +56,7 @@ impl<'a> PendingChildren<'a> {
     fn members(of: &'a Map<String, Value>) -> Self {
         let by_units =
             |one: &&String, other: &&String| one.encode_utf16().cmp(other.encode_utf16());
+        // Parsed objects mostly lie in this order already, so most need no list to sort.
         if of
             .keys()
             .is_sorted_by(|one, other| by_units(one, other).is_le())
@@ -127,6 +128,7 @@ fn put_value<'a>(text: &mut String, open: &mut Vec<OpenContainer<'a>>, value: &'
 pub(super) fn number(number: &Number) -> String {
     match number.as_f64() {
         Some(float) if number.is_f64() => ryu_js::Buffer::new().format(float).to_owned(),
+        // `ryu_js` knows doubles only, and would merge neighbours beyond 2^53.
         _ => number.to_string(),
     }
 }
@@ -134,6 +136,8 @@ pub(super) fn number(number: &Number) -> String {
 fn put_text(text: &mut String, value: &str) {
     text.push('"');
     let mut rest = value;
+    // Runs without escapes are copied whole. The searched bytes are ASCII, so a split never falls
+    // within a character.
     while let Some(at) = rest
         .bytes()
         .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))

@@ -167,6 +167,7 @@ impl<'de> Visitor<'de> for ValueNode<'_> {
         let child = self.child()?;
         let mut members = Map::new();
         while let Some(name) = object.next_key::<String>()? {
+            // Checked before the value is read, so that a repeated member costs no further memory.
             if members.contains_key(&name) {
                 self.trouble.note_location(ValueKind::Duplicate);
                 self.trouble.at_child(name);
@@ -188,6 +189,7 @@ fn overlong_integer(text: &[u8]) -> Option<usize> {
     while let Some(byte) = text.get(offset) {
         let rest = text.get(offset..).unwrap_or_default();
         offset += match byte {
+            // Digits within a string are no number.
             b'"' => length_of_text(rest),
             b'-' | b'0'..=b'9' => {
                 let length = rest
@@ -209,6 +211,7 @@ fn overlong_integer(text: &[u8]) -> Option<usize> {
 fn length_of_text(text: &[u8]) -> usize {
     let mut length = 1;
     while let Some(byte) = text.get(length) {
+        // An escape takes its next byte with it, so `\"` does not end the string.
         length += if *byte == b'\\' { 2 } else { 1 };
         if *byte == b'"' {
             break;
@@ -219,6 +222,7 @@ fn length_of_text(text: &[u8]) -> usize {
 
 fn is_overlong(number: &[u8]) -> bool {
     let digits = number.strip_prefix(b"-").unwrap_or(number);
+    // A fraction or an exponent makes a double by intent.
     if !digits.iter().all(u8::is_ascii_digit) {
         return false;
     }

@@ -108,6 +108,7 @@ impl<'a> TreeWalk<'a> {
             .rev()
             .find(|level| !matches!(level.taken, PathSegment::None));
         match parent.map(|level| level.taken) {
+            // Two quotation marks and a colon.
             Some(PathSegment::Name(name)) => name.len() + 3,
             _ => 0,
         }

@@ -185,9 +185,9 @@ pub enum Command {
         /// The host's facts about the call.
         facts: Vec<Field>,
     },
-    /// To look whether the operation took effect.
+    /// A probe whether the operation took effect.
     Look {
-        /// The look's nonce.
+        /// The probe's nonce.
         nonce: Nonce,
         /// The last attempt that the policy was shown.
         shown: u32,
@@ -198,7 +198,7 @@ pub enum Command {
     },
     /// Settle a probe with its result.
     Saw {
-        /// The look's nonce.
+        /// The probe's nonce.
         nonce: Nonce,
         /// The result.
         sight: ProbeReport,
@@ -326,12 +326,12 @@ pub enum ClaimReply {
         /// When.
         landed: Stamp,
     },
-    /// It landed, and that operation is about to undo it: look there first.
+    /// It landed, and that operation is about to undo it: its record comes first.
     BeingUndone {
         /// The key of its record.
         by: StoreKey,
     },
-    /// Another key is the one to look under.
+    /// The record lies under another key.
     Alias {
         /// That key.
         to: StoreKey,
@@ -343,7 +343,7 @@ pub enum ClaimReply {
 pub enum Reply {
     /// The right to send.
     Granted(Grant),
-    /// The right to look, for so many milliseconds.
+    /// The right to probe, for so many milliseconds.
     MayLook {
         /// For how many milliseconds, counted from before the ledger was read.
         valid_ms: u64,

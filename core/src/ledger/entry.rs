@@ -119,7 +119,7 @@ pub enum StateLabel {
     Undone,
     /// It landed, and its outcome is no longer kept.
     Tombstone,
-    /// Another key is the one to look under.
+    /// The record lies under another key.
     Alias,
     /// A handle.
     Handle,

@@ -74,7 +74,7 @@ impl SealedRecord {
         &self.key_id
     }
 
-    /// The text of what stands open.
+    /// The text of the parts in the clear.
     pub fn open(&self) -> &str {
         &self.open
     }

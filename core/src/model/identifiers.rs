@@ -79,7 +79,7 @@ bytes!(
     32
 );
 bytes!(
-    /// A random value that marks one attempt, look or write as its maker's own.
+    /// A random value that marks one attempt, probe or write as its maker's own.
     Nonce,
     16
 );

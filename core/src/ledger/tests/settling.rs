@@ -25,7 +25,7 @@ fn a_lease_ends_on_its_millisecond_and_leaves_doubt() {
     assert_eq!(
         desk.label(),
         StateLabel::InDoubt,
-        "whoever finds it so writes it"
+        "the first reader writes it"
     );
 }
 
@@ -433,7 +433,7 @@ fn a_settlement_without_a_record_writes_it_anew_and_says_so() {
     assert_eq!(
         broken(desk.ask(&retry)),
         Rule::TargetRemembers,
-        "nobody knows since when the target knows the key"
+        "the start of the target's memory is unknown"
     );
 }
 
