@@ -48,6 +48,8 @@ pub struct Transition {
 /// # Examples
 /// The first claim of an operation gains the right to send. A second caller finds the record and gains none.
 /// ```
+/// use std::sync::Arc;
+///
 /// use semel_core::ledger::{
 ///     Claim, ClaimReply, Command, OperationTerms, PolicyName, PresentRecord, Reply, apply,
 /// };
@@ -57,7 +59,7 @@ pub struct Transition {
 /// };
 ///
 /// let claim = |nonce| {
-///     Command::Claim(Claim {
+///     Command::Claim(Arc::new(Claim {
 ///         nonce: Nonce::from_bytes([nonce; 16]),
 ///         tenant: Tenant::default(),
 ///         name_space: "shop".to_owned(),
@@ -85,7 +87,7 @@ pub struct Transition {
 ///         facts: Vec::new(),
 ///         read_undelivered: None,
 ///         void_mark: None,
-///     })
+///     }))
 /// };
 /// let now = Stamp {
 ///     wall_ms: 1_000,
@@ -326,7 +328,7 @@ impl RecordDraft {
     }
 
     /// Writes the next version and replies with its state.
-    fn write_told(self) -> Transition {
+    fn write_current(self) -> Transition {
         let told = self.recorded_reply();
         self.write(Reply::Told(told))
     }

@@ -14,7 +14,7 @@ impl RecordDraft {
         for evidence in &mut self.record.evidence {
             evidence.outcome = None;
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     /// A record that is running, in doubt or held is left: its content is all that a person can
@@ -32,12 +32,12 @@ impl RecordDraft {
             _ => return self.no_row(),
         }
         RecordSecrets::erase(&mut self.record);
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     pub(super) fn rewrite(self) -> Result<Transition, Refusal> {
         self.require_clock()?;
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     /// Leaves of what landed only that it did.

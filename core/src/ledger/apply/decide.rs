@@ -65,7 +65,7 @@ impl RecordDraft {
             }
             _ => return self.no_row(),
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     /// The last attempt, where its tool answered: that answer is the one that a person's *landed* confirms.
@@ -102,6 +102,6 @@ impl RecordDraft {
             State::Landed { delivered, .. } if lasts => *delivered = true,
             _ => return self.no_row(),
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 }

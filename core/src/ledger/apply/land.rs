@@ -25,7 +25,7 @@ impl RecordDraft {
                 "an attempt that the record does not know took effect",
             ));
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     fn is_final(&self) -> bool {
@@ -49,7 +49,7 @@ impl RecordDraft {
             Some(LandingObstacle::Confirms) => self.record.standing = Some(settlement.fence.number),
             None => self.record_landing(settlement),
         }
-        self.write_told()
+        self.write_current()
     }
 
     /// Returns the obstacle to settling the operation by this landing, if there is one.

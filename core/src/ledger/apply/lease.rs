@@ -81,7 +81,7 @@ impl RecordDraft {
         if !self.expired {
             return self.no_row();
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     fn require_owner(&self, fence: Fence) -> Result<(), Refusal> {
@@ -94,7 +94,7 @@ impl RecordDraft {
         }
         self.require_owner(fence)?;
         self.record.leased = RecordTime::ThisWrite;
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     pub(super) fn suspend(
@@ -116,7 +116,7 @@ impl RecordDraft {
             continuation: continuation.to_owned(),
             limit_seconds,
         });
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     pub(super) fn continue_as(

@@ -211,7 +211,7 @@ impl RecordDraft {
             },
         };
         self.enter_state(next);
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     /// A probe that found nothing proves nothing: the effect may be on its way. Only the operator's switch lets that be.

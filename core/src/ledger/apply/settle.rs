@@ -106,7 +106,7 @@ impl RecordDraft {
     /// The attempt certainly had no effect. That settles the operation only if no other attempt may have had one.
     fn settle_without_effect(mut self, settlement: &Settlement) -> Transition {
         if !self.may_settle_without_effect(settlement) {
-            return self.write_told();
+            return self.write_current();
         }
         let others = self.another_unresolved(settlement.fence.number);
         if self.rules.forbids(Rule::NoOtherUnresolved, others) {
@@ -137,7 +137,7 @@ impl RecordDraft {
                 replay_ms,
             });
         }
-        self.write_told()
+        self.write_current()
     }
 
     fn may_settle_without_effect(&self, settlement: &Settlement) -> bool {
@@ -165,7 +165,7 @@ impl RecordDraft {
                 reason: reason.to_owned(),
             });
         }
-        self.write_told()
+        self.write_current()
     }
 
     /// The policy cannot decide. A former owner has only added to what is known.
@@ -196,6 +196,6 @@ impl RecordDraft {
                 two_effects: false,
             });
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 }

@@ -25,7 +25,7 @@ impl RecordDraft {
         if let State::Landed { undone_by, .. } = &mut self.record.state {
             *undone_by = Some(by);
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     pub(super) fn undo(
@@ -47,7 +47,7 @@ impl RecordDraft {
         };
         self.require(Rule::UndoRestsOnItsMark, marked || told_by_outcome)?;
         self.enter_state(State::Undone { by: Some(by) });
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 
     pub(super) fn undo_written(mut self, of: OperationGeneration) -> Result<Transition, Refusal> {
@@ -78,6 +78,6 @@ impl RecordDraft {
         {
             undoing.settled = true;
         }
-        Ok(self.write_told())
+        Ok(self.write_current())
     }
 }
