@@ -49,7 +49,7 @@ impl Answer {
             texts: Vec::new(),
             documents: Vec::new(),
         };
-        if let Some(details) = failure.details.as_deref().and_then(parsed) {
+        if let Some(details) = failure.details.as_deref().and_then(parse_text) {
             this = this.read(details);
         }
         this.read(Value::String(failure.message.clone()))

@@ -52,7 +52,7 @@ impl Condition {
         Ok(Self {
             how: table.read("outcome", |at| at.choice(ANSWERED))?,
             at: table.read("at", pointer::read)?,
-            is: table.read("is", |at| wanted(at, sources))?,
+            is: table.read("is", |at| wanted_values(at, sources))?,
             text: table.read("text", |at| template(at, sources))?,
             codes: error_codes(&table)?,
             statuses: table.read("status", |at| {

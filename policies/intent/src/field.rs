@@ -32,7 +32,7 @@ impl Field {
         let name = table
             .read("name", SettingValue::text)?
             .map_or_else(|| pointer::name(&at), str::to_owned);
-        Self::named(entry, name, at, table.read("as", normaliser)?)
+        Self::named(entry, name, at, table.read("as", read_normaliser)?)
     }
 
     fn named(

@@ -48,7 +48,7 @@ impl ProbeQuestion {
         let condition = |at: &SettingValue<'_>| Condition::read(at, SOURCES);
         Ok(Self {
             tool: tool(&table.need("tool")?)?,
-            arguments: table.read("arguments", branches)?.unwrap_or_default(),
+            arguments: table.read("arguments", read_branches)?.unwrap_or_default(),
             landed: condition(&table.need("landed")?)?,
             result: table.read("result", pointer::read)?,
             conflicting: table.read("conflicting", condition)?,
@@ -91,7 +91,7 @@ impl ProbeQuestion {
 
     fn found(&self, answer: &Answer) -> Finding {
         let Some(at) = &self.result else {
-            return Finding::Landed(answer.whole().to_string());
+            return Finding::Landed(answer.whole_value().to_string());
         };
         match answer.at(at) {
             Some(result) => Finding::Landed(result.to_string()),
@@ -147,7 +147,7 @@ fn insert_leaf(tree: &ProbeTree, look: Look<'_>) -> Result<Value, String> {
     match tree {
         ProbeTree::Plain(value) => Ok(value.clone()),
         ProbeTree::Text(template) => template.value(look),
-        ProbeTree::List(items) => items.iter().map(|item| grown(item, look)).collect(),
+        ProbeTree::List(items) => items.iter().map(|item| insert_leaf(item, look)).collect(),
         ProbeTree::Object(members) => object(members, look),
     }
 }

@@ -56,9 +56,9 @@ fn admits_failure(text: &str) -> bool {
 
 impl StripeError {
     fn of(failure: &Failure) -> Self {
-        let details = failure.details.as_deref().and_then(parsed);
+        let details = failure.details.as_deref().and_then(parse_text);
         let told = details
-            .or_else(|| parsed(&failure.message))
+            .or_else(|| parse_text(&failure.message))
             .as_ref()
             .and_then(|told| Self::nested_object(&unwrap_value(told)));
         let told = told.unwrap_or_default();
@@ -114,7 +114,7 @@ impl StripeError {
             told.push_str(word);
         }
         told.push_str(": ");
-        told.extend(self.message.chars().take_setting(SHOWN_CHARACTERS));
+        told.extend(self.message.chars().take(SHOWN_CHARACTERS));
         told
     }
 }
@@ -143,7 +143,7 @@ fn unwrap_value(value: &Value) -> Value {
             .unwrap_or_default();
         return unwrap_value(&Value::String(text.to_owned()));
     }
-    let json = value.as_str().and_then(parsed).filter(Value::is_object);
+    let json = value.as_str().and_then(parse_text).filter(Value::is_object);
     json.unwrap_or_else(|| value.clone())
 }
 

@@ -30,16 +30,16 @@ mod verdict;
 
 use semel_guest::{Attempt, Call, Derivation, Description, Policy, Recovery, Value, Verdict};
 
-use settings::{StripeSettings, ToolMeaning};
+use settings::{Settings, ToolMeaning};
 
 /// The policy.
 pub struct Stripe {
-    settings: StripeSettings,
+    settings: Settings,
 }
 
 impl Policy for Stripe {
     // Read by hand: a derived reader, with its errors for every type, would be a fifth of this guest.
-    type StripeSettings = Value;
+    type Settings = Value;
 
     fn describe() -> Description {
         Description::new("stripe", env!("CARGO_PKG_VERSION"))
@@ -49,7 +49,7 @@ impl Policy for Stripe {
     }
 
     fn configure(settings: Value) -> Result<Self, String> {
-        StripeSettings::read(&settings).map(|settings| Self { settings })
+        Settings::read(&settings).map(|settings| Self { settings })
     }
 
     fn derive(&self, call: &Call) -> Result<Derivation, String> {

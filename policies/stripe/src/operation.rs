@@ -7,7 +7,7 @@ use semel_guest::{Call, Derivation, Operation, Scope, Until, Value};
 
 use crate::api::{self, DistinctBy, Endpoint};
 use crate::settings::{
-    OtherAmount, RefundBy, StripeSettings, ToolMeaning, UnknownTool, WithoutReference,
+    OtherAmount, RefundBy, Settings, ToolMeaning, UnknownTool, WithoutReference,
 };
 use crate::target;
 
@@ -15,7 +15,7 @@ use crate::target;
 const AMOUNTS: &[&str] = &["amount", "amount_to_capture", "application_fee_amount"];
 
 /// Returns the meaning of a call under these settings.
-pub(crate) fn derive(settings: &StripeSettings, call: &Call) -> Result<Derivation, String> {
+pub(crate) fn derive(settings: &Settings, call: &Call) -> Result<Derivation, String> {
     match settings.meaning(call.tool()) {
         ToolMeaning::Reads | ToolMeaning::Unknown(UnknownTool::Pass) => Ok(Derivation::Pass),
         ToolMeaning::Unknown(UnknownTool::Refuse) => Ok(Derivation::refuse(unknown(call))),
@@ -33,7 +33,7 @@ fn unknown(call: &Call) -> String {
 }
 
 /// An unknown tool: its requests to Stripe are unknown, and so is the effect of a repeat.
-fn guard_unknown(settings: &StripeSettings, call: &Call) -> Result<Derivation, String> {
+fn guard_unknown(settings: &Settings, call: &Call) -> Result<Derivation, String> {
     let operation = until_taken(new_operation(settings, call.tool()), call);
     // What its amounts are in is not known either: they count as they stand.
     let as_it_stands = |_: &str, value: &Value| Ok(target::without_keys(value));
@@ -47,7 +47,7 @@ fn guard_unknown(settings: &StripeSettings, call: &Call) -> Result<Derivation, S
 }
 
 fn known(
-    settings: &StripeSettings,
+    settings: &Settings,
     endpoint: &'static Endpoint,
     call: &Call,
 ) -> Result<Derivation, String> {
@@ -64,7 +64,7 @@ fn known(
     }
 }
 
-fn new_operation(settings: &StripeSettings, name: &str) -> Operation {
+fn new_operation(settings: &Settings, name: &str) -> Operation {
     Operation::new(name)
         .scope(settings.scope)
         .window_seconds(settings.window_seconds)
@@ -73,7 +73,7 @@ fn new_operation(settings: &StripeSettings, name: &str) -> Operation {
 
 /// Adds the reference of the business.
 fn with_reference(
-    settings: &StripeSettings,
+    settings: &Settings,
     operation: Operation,
     call: &Call,
 ) -> Result<Operation, String> {
@@ -87,7 +87,7 @@ fn with_reference(
 
 /// A new object, without anything to distinguish a second one from a repeat.
 fn without_reference(
-    settings: &StripeSettings,
+    settings: &Settings,
     operation: Operation,
     call: &Call,
 ) -> Result<Derivation, String> {
@@ -113,7 +113,7 @@ fn without_reference(
 
 /// A refund: once for a payment, unless a reference or the amount distinguishes two parts.
 fn given_back(
-    settings: &StripeSettings,
+    settings: &Settings,
     endpoint: &Endpoint,
     operation: Operation,
     call: &Call,

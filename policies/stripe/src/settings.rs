@@ -62,7 +62,7 @@ pub(crate) enum RefundBy {
 
 /// The settings, as they are used.
 #[derive(Debug)]
-pub(crate) struct StripeSettings {
+pub(crate) struct Settings {
     /// A list, because it is short, and a map of its own would be a twentieth of this guest.
     tools: Vec<(String, ToolMeaning)>,
     unknown: UnknownTool,
@@ -77,7 +77,7 @@ pub(crate) struct StripeSettings {
     pub(crate) attempt_seconds: u32,
 }
 
-impl StripeSettings {
+impl Settings {
     pub(crate) fn read(value: &Value) -> Result<Self, String> {
         let mut this = Self {
             tools: Vec::new(),
@@ -180,7 +180,7 @@ fn one_of(names: &mut dyn Iterator<Item = &'static str>) -> String {
 }
 
 fn take_seconds(value: &Value) -> Result<u32, String> {
-    settings::take_seconds(value).ok_or_else(|| settings::SECONDS_EXPECTED.into())
+    settings::seconds(value).ok_or_else(|| settings::SECONDS_EXPECTED.into())
 }
 
 /// Which tool does what.
