@@ -120,7 +120,7 @@ pub enum StoreError {
 /// What a ledger needs of the place it is kept in. Every method is required but the one that only saves time, every answer is
 /// a named enum.
 ///
-/// The contract. `semel::ledger::conformance` (feature `conformance`) has a case for each of these sentences, and more for
+/// The contract. The crate `semel-conformance` has a case for each of these sentences, and more for
 /// what each method says; whoever writes a store runs them all on it, as `host/examples/folder-store` does in the repository:
 /// - The store writes the times, and tells the time with every answer but that of a removal, on a miss, too.
 /// - A version never recurs for a key, not even after removal: it is the writer's own random value, and the store never
