@@ -293,6 +293,7 @@ impl Guard {
             Err(GuardLedgerError::Refused(_)) if self.resumes.is_some() => {
                 self.finish_call(CallEnd::Unmarked(nothing_waits()))
             }
+            // Its earlier round was sent, so no switch lets the tool run without the ledger.
             Err(fault) if self.resumes.is_some() => self.ledger_away(fault),
             Err(fault) => self.without_ledger(fault),
             Ok(reading) => match reading.reply.clone() {
@@ -306,7 +307,8 @@ impl Guard {
     }
 
     fn without_ledger(&mut self, fault: GuardLedgerError) -> GuardAction {
-        // Only where certainly nothing was claimed: what may have been claimed may be found in doubt by others.
+        // Only where certainly nothing was claimed: other callers may find a possible claim in doubt
+        // and recover it, and the tool would run beside them.
         let is_away = !matches!(fault, GuardLedgerError::Unreadable(_));
         if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0
         {
@@ -322,6 +324,7 @@ impl Guard {
     }
 
     fn on_granted(&mut self, grant: Grant) -> GuardAction {
+        // Marked before the run: a crash after the run must not leave an undone operation replayable.
         if grant.marks.iter().any(|mark| !mark.settled) {
             let action = GuardAction::Mark(grant.clone());
             return self.enter_phase(GuardPhase::Marking(grant), action);
@@ -335,7 +338,7 @@ impl Guard {
         self.enter_phase(GuardPhase::Running(grant), action)
     }
 
-    /// Remembers what a reader of an undelivered outcome is owed.
+    /// Remembers the first undelivered generation that the call read: its outcome belongs to this call.
     fn note_outcome(&mut self, reading: &RecordReading) {
         if !reading.delivered {
             self.read_undelivered.get_or_insert(reading.generation);
@@ -379,8 +382,8 @@ fn goes_on() -> Outcome {
 }
 
 fn nothing_waits() -> MarkingError {
-    let reason = "nothing waits under the state that this call continues, or it was another call that does: make the \
-                  call exactly as it was, or anew and without that state";
+    let reason = "no attempt waits under the state that this call continues, or the waiting call differs: make the \
+                  call exactly as it was, or again without that state";
     MarkingError {
         reason: reason.to_owned(),
         passes: false,

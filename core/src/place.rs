@@ -168,6 +168,7 @@ fn set(arguments: &mut Map<String, Value>, pointer: &str, key: &str) -> Result<(
         .map_err(|problem| KeyPlaceError::Pointer { at: at(), problem })?
         .place_in(arguments)
         .map_err(|BlockedPath(found)| KeyPlaceError::Blocked { at: at(), found })?;
+    // A text or number there is an older key, mostly; a list or object is data that would be lost.
     if place.is_object() || place.is_array() {
         return Err(KeyPlaceError::Occupied {
             at: at(),

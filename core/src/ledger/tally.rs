@@ -155,6 +155,7 @@ fn add_example(examples: &mut Vec<TallyExample>, example: &TallyExample) {
         known.last_ms = known.last_ms.max(example.last_ms);
         return;
     }
+    // Added before the choice, because the new example may be the one that goes.
     examples.push(example.clone());
     if examples.len() > EXAMPLES_MAX {
         let least = examples

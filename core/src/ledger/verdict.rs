@@ -66,6 +66,7 @@ pub fn bound(
     let claims_no_effect = matches!(verdict.effect, Effect::Refused | Effect::Absent);
     let (effect, correction) = match outcome {
         Outcome::Unanswered(silence) if !silence.sent => (Effect::Absent, Some("nothing was sent")),
+        // A policy cannot know more than the wire: the request may have arrived.
         Outcome::Unanswered(_) if verdict.effect != Effect::Unknown => {
             (Effect::Unknown, Some("no answer came"))
         }
@@ -96,6 +97,7 @@ pub fn bound(
 }
 
 fn proves_nothing(status: u16) -> bool {
+    // A proxy reports these for a request that the server behind it may have carried out.
     status == 408 || status >= 500
 }
 
