@@ -136,8 +136,15 @@ pub struct RecordReading {
     pub generation: u32,
     /// True if the outcome was delivered.
     pub delivered: bool,
-    /// Its last attempt.
-    pub last: Fence,
+    /// Its last attempt, or `None` if the ledger holds no operation there.
+    pub last: Option<Fence>,
+}
+
+impl RecordReading {
+    /// Returns the number of the last attempt: how many attempts there were.
+    pub(crate) fn last_number(&self) -> u32 {
+        self.last.map_or(0, |last| last.number)
+    }
 }
 
 /// Why a ledger did not answer as it should.

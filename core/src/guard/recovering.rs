@@ -34,7 +34,7 @@ impl Guard {
             Ok(Recovery::Probe(_)) if !self.allowance.can_probe => self.in_doubt(reading),
             Ok(Recovery::Probe(probe)) => {
                 let action = GuardAction::Look {
-                    shown: reading.last.number,
+                    shown: reading.last_number(),
                 };
                 self.enter_phase(GuardPhase::Looking { reading, probe }, action)
             }
@@ -47,14 +47,17 @@ impl Guard {
     }
 
     fn hold_operation(&mut self, reading: &RecordReading, reason: String) -> GuardAction {
+        let Some(fence) = reading.last else {
+            return self.in_doubt(reading.clone());
+        };
         // The outcome of an earlier attempt says nothing about the last one.
         let own = self
             .own
             .as_ref()
-            .filter(|(number, _)| *number == reading.last.number);
+            .filter(|(number, _)| *number == fence.number);
         let outcome = own.map(|(_, outcome)| outcome.clone());
         let action = GuardAction::Hold {
-            fence: reading.last,
+            fence,
             outcome,
             reason,
         };
@@ -79,7 +82,7 @@ impl Guard {
 
     pub(super) fn request_retry(&mut self, reading: RecordReading) -> GuardAction {
         let action = GuardAction::Resolve {
-            shown: reading.last.number,
+            shown: reading.last_number(),
         };
         self.enter_phase(GuardPhase::Resolving(reading), action)
     }

@@ -9,10 +9,10 @@ pub(crate) mod undoing;
 use crate::{
     guard::{GuardLedgerError, RecordReading},
     ledger::{
-        self, Claim, ClaimReply, Command, Entry, EntryError, Fence, Handle, PresentRecord, Record,
+        self, Claim, ClaimReply, Command, Entry, EntryError, Handle, PresentRecord, Record,
         Refusal, Reply, State, Transition,
     },
-    model::{Boot, Incarnation, Nonce, Stamp, StoreKey},
+    model::{Boot, Incarnation, Stamp, StoreKey},
     store::{Created, Replaced, Retention, Store, StoreError, Stored, Version},
 };
 use clock::Moment;
@@ -126,19 +126,13 @@ impl AppliedCommand {
                 }
             )
         });
-        let nobody = Fence {
-            number: 0,
-            nonce: Nonce::from_bytes([0; 16]),
-        };
         RecordReading {
             reply: self.reply.clone(),
             key: self.key,
             version: self.version,
             generation: record.map_or(0, |record| record.generation),
             delivered,
-            last: record
-                .and_then(Record::last_attempt)
-                .map_or(nobody, |last| last.fence),
+            last: record.and_then(Record::last_attempt).map(|last| last.fence),
         }
     }
 }

@@ -6,8 +6,8 @@ use semel_core::{
         RecordReading,
     },
     ledger::{
-        ClaimReply, Command, Fence, Grant, KeptOutcome, OperationGeneration, ProbeReport,
-        ProbeRequester, Refusal, Reply, Rule, Settlement, State,
+        ClaimReply, Command, Grant, KeptOutcome, OperationGeneration, ProbeReport, ProbeRequester,
+        Refusal, Reply, Rule, Settlement, State,
     },
     model::{CallDigest, Effect, Nonce, Outcome, Probe, ProbeVerdict, Recovery, Verdict},
 };
@@ -136,13 +136,7 @@ impl Town {
                 ..
             }
         );
-        let last = record.last_attempt().map_or(
-            Fence {
-                number: 0,
-                nonce: nonce(0, 0),
-            },
-            |last| last.fence,
-        );
+        let last = record.last_attempt().map(|last| last.fence);
         let generation = record.generation;
         let tick = world.tick;
         if let Some(caller) = self.caller(world, at) {
