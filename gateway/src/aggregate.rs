@@ -58,12 +58,11 @@ impl AggregateConnector {
 #[async_trait]
 impl Connector for AggregateConnector {
     async fn connect(&self, client: Arc<dyn Client>) -> Result<Arc<dyn Upstream>, ConnectError> {
-        let (asked, subscriptions) = (
-            Arc::<ServerRequests>::default(),
-            Arc::<SubscriptionRegistry>::default(),
-        );
+        let asked = Arc::<ServerRequests>::default();
+        let subscriptions = Arc::<SubscriptionRegistry>::default();
         let connecting = self.0.iter().enumerate().map(|(server, place)| {
-            let (asked, subscriptions) = (Arc::clone(&asked), Arc::clone(&subscriptions));
+            let asked = Arc::clone(&asked);
+            let subscriptions = Arc::clone(&subscriptions);
             let client = Arc::new(ServerClient {
                 server,
                 asked,
@@ -220,13 +219,11 @@ impl AggregateUpstream {
             RequestRoute::Subscribe => self.0.subscribe(&request, context).await,
             route => {
                 let client = self.0.under_way.begin(&request, None, context);
-                let (servers, context) = (
-                    Arc::clone(&self.0),
-                    RequestContext {
-                        client,
-                        ..context.clone()
-                    },
-                );
+                let servers = Arc::clone(&self.0);
+                let context = RequestContext {
+                    client,
+                    ..context.clone()
+                };
                 tokio::spawn(async move {
                     let response = match route {
                         RequestRoute::Open => servers.open(&request, &context).await,
@@ -306,7 +303,8 @@ impl AggregatedServers {
 
     /// Returns the context with a client for this server.
     fn towards(&self, server: usize, context: &RequestContext) -> RequestContext {
-        let (asked, subscriptions) = (Arc::clone(&self.asked), Arc::clone(&self.subscriptions));
+        let asked = Arc::clone(&self.asked);
+        let subscriptions = Arc::clone(&self.subscriptions);
         let client = Arc::new(ServerClient {
             server,
             asked,
@@ -557,5 +555,5 @@ fn unknown(id: Option<&RequestId>) -> Message {
 
 async fn put(context: &RequestContext, message: Message) {
     // A client that has gone gets nothing.
-    context.client.send(message).await.unwrap_or_default();
+    let _ = context.client.send(message).await;
 }

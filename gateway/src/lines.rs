@@ -93,7 +93,8 @@ impl LineWriter {
 
 /// Writes all queued lines at once, so that many lines cost one system call.
 async fn write(mut stream: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<QueuedLine>) {
-    let (mut waiting, mut buffer) = (Vec::with_capacity(LINES_QUEUED_MAX), BytesMut::new());
+    let mut waiting = Vec::with_capacity(LINES_QUEUED_MAX);
+    let mut buffer = BytesMut::new();
     while lines.recv_many(&mut waiting, LINES_QUEUED_MAX).await > 0 {
         buffer.clear();
         for line in &waiting {

@@ -281,11 +281,8 @@ async fn answer(message: &Message, context: &RequestContext, why: &str) {
             ErrorCode::Unanswered,
             format!("{why}: the request was not sent"),
         );
-        context
-            .client
-            .send(fault.response(id))
-            .await
-            .unwrap_or_default();
+        // A disconnected client reads nothing.
+        let _ = context.client.send(fault.response(id)).await;
     }
 }
 

@@ -304,7 +304,7 @@ impl QuestionRegistry {
         self.open()
             .insert(place, (Arc::clone(call), Instant::now()));
         // A client that has gone may come back with its answer.
-        client.send(questions).await.unwrap_or_default();
+        let _ = client.send(questions).await;
     }
 
     /// Finds what a repeated request answers.

@@ -60,7 +60,9 @@ pub(super) fn own(params: &JsonMembers) -> JsonMembers {
 /// The request as the older era says it.
 pub(super) fn lowered(request: &Message, mut params: JsonMembers) -> Message {
     let mut own = own(&params);
-    OWN.into_iter().for_each(|name| own.remove(name));
+    for name in OWN {
+        own.remove(name);
+    }
     if own.is_empty() {
         params.remove("_meta");
     } else {

@@ -110,7 +110,8 @@ impl Upstream for UpgradeLayer {
             .filter(|_| request.own_version().is_none());
         match said {
             Some(said) => {
-                let (shared, context) = (Arc::clone(&self.0), context.clone());
+                let shared = Arc::clone(&self.0);
+                let context = context.clone();
                 // An abandoned request's task is no longer polled.
                 let waits = CancellationToken::new();
                 let _waiting = waits.clone().drop_guard();
@@ -139,12 +140,9 @@ impl Upstream for UpgradeLayer {
     }
 
     async fn close(&self) {
-        self.0
-            .state()
-            .listening
-            .take()
-            .into_iter()
-            .for_each(|listening| listening.cancel());
+        if let Some(listening) = self.0.state().listening.take() {
+            listening.cancel();
+        }
         self.0.below.close().await;
     }
 }
@@ -152,7 +150,8 @@ impl Upstream for UpgradeLayer {
 impl UpgradedConnection {
     /// Opens the connection in a task of its own: a client sends nothing else before it is answered.
     fn open(self: &Arc<Self>, request: Message, context: &RequestContext) {
-        let (shared, context) = (Arc::clone(self), context.clone());
+        let shared = Arc::clone(self);
+        let context = context.clone();
         tokio::spawn(async move {
             let answered = shared.below.request(request.clone(), &context).await;
             let response = match answered {
@@ -163,7 +162,8 @@ impl UpgradedConnection {
                     None => refused.unwrap_or_else(|lost| lost_response(&request, &lost)),
                 },
             };
-            context.client.send(response).await.unwrap_or_default();
+            // A disconnected client reads nothing.
+            let _ = context.client.send(response).await;
         });
     }
 
@@ -204,9 +204,9 @@ impl UpgradedConnection {
             &server.or_else(|| raw(r#"{"name":"server","version":"unknown"}"#))?,
         );
         let instructions = discovered.get("instructions").and_then(raw);
-        instructions
-            .into_iter()
-            .for_each(|instructions| put(&mut result, "instructions", &instructions));
+        if let Some(instructions) = instructions {
+            put(&mut result, "instructions", &instructions);
+        }
         let mut state = self.state();
         state.capabilities = said
             .get(meta::CLIENT_CAPABILITIES)
@@ -259,7 +259,8 @@ impl UpgradedConnection {
     }
 
     fn send(self: &Arc<Self>, request: Message, context: &RequestContext) {
-        let (shared, context) = (Arc::clone(self), context.clone());
+        let shared = Arc::clone(self);
+        let context = context.clone();
         let said = shared.state().said.clone().unwrap_or_default();
         tokio::spawn(async move {
             let answered = shared
@@ -282,7 +283,9 @@ impl UpgradedConnection {
             let request = Message::request(&own_id("listen"), method::LISTEN, &wanted.to_string());
             let listening = CancellationToken::new();
             let before = state.listening.replace(listening.clone());
-            before.into_iter().for_each(|before| before.cancel());
+            if let Some(before) = before {
+                before.cancel();
+            }
             (
                 translation::raised(
                     &request,
@@ -304,7 +307,8 @@ impl UpgradedConnection {
             .map(|id| format!(r#"{{"requestId":{id}}}"#))
             .unwrap_or_default();
         self.below.forward(request, &told).await;
-        let (below, context) = (Arc::clone(&self.below), told);
+        let below = Arc::clone(&self.below);
+        let context = told;
         tokio::spawn(async move {
             listening.cancelled().await;
             below
@@ -432,13 +436,13 @@ fn said_once(initialize: &JsonMembers) -> JsonMembers {
         .get("capabilities")
         .and_then(raw)
         .or_else(|| raw("{}"));
-    capabilities
-        .into_iter()
-        .for_each(|capabilities| put(&mut said, meta::CLIENT_CAPABILITIES, &capabilities));
+    if let Some(capabilities) = capabilities {
+        put(&mut said, meta::CLIENT_CAPABILITIES, &capabilities);
+    }
     let client = initialize.get("clientInfo").and_then(raw);
-    client
-        .into_iter()
-        .for_each(|client| put(&mut said, meta::CLIENT_INFO, &client));
+    if let Some(client) = client {
+        put(&mut said, meta::CLIENT_INFO, &client);
+    }
     said
 }
 
@@ -447,9 +451,9 @@ fn again(request: &Message, result: &JsonMembers, answers: &Map<String, Value>) 
     let mut params = params(request);
     put(&mut params, "inputResponses", answers);
     let state = result.get("requestState").and_then(raw);
-    state
-        .into_iter()
-        .for_each(|state| put(&mut params, "requestState", &state));
+    if let Some(state) = state {
+        put(&mut params, "requestState", &state);
+    }
     request.with_body(&text(&params)).with_id(&own_id("round"))
 }
 
@@ -476,7 +480,7 @@ fn lost_response(request: &Message, lost: &NoResponse) -> Message {
 
 async fn answer(context: &RequestContext, message: Message) {
     // A client that has gone reads nothing.
-    context.client.send(message).await.unwrap_or_default();
+    let _ = context.client.send(message).await;
 }
 
 /// The client of change notifications. It hides acknowledgement and end of the subscription, which older clients do not

@@ -82,10 +82,8 @@ impl ChildServer {
             return Err(fault(io::Error::other("it has no standard streams")));
         };
         let waiting = Arc::new(PendingResponses::default());
-        let (ended, number) = (
-            CancellationToken::new(),
-            child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)),
-        );
+        let ended = CancellationToken::new();
+        let number = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         let reading = OutputReader {
             child,
             waiting: Arc::clone(&waiting),
@@ -111,7 +109,7 @@ impl ChildServer {
     /// Sends a notification.
     pub(super) async fn tell(&self, notification: Message) {
         // The next request reports a server that has ended.
-        self.write(notification).await.unwrap_or_default();
+        let _ = self.write(notification).await;
     }
 
     /// Sends a request, and waits for its response.

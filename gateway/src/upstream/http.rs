@@ -85,7 +85,8 @@ impl HttpUpstream {
     }
 
     fn pass_request(&self, id: RequestId, request: Message, context: &RequestContext) {
-        let (shared, context) = (Arc::clone(&self.shared), context.clone());
+        let shared = Arc::clone(&self.shared);
+        let context = context.clone();
         let cancelled = shared.begin(&id, &request, &context);
         let stands = request.asks(method::LISTEN);
         self.tasks.spawn(async move {
@@ -110,7 +111,8 @@ impl HttpUpstream {
 
     /// Hands over what wants no response.
     async fn notify(&self, message: Message, context: &RequestContext) {
-        let (shared, context) = (Arc::clone(&self.shared), context.clone());
+        let shared = Arc::clone(&self.shared);
+        let context = context.clone();
         let is_initialized = message.method() == Some(method::INITIALIZED);
         let sent = self.tasks.spawn(async move {
             if let Err(lost) = post::send(&shared, &message, &context).await {
@@ -160,7 +162,8 @@ impl Upstream for HttpUpstream {
         request: Message,
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
-        let (shared, context) = (Arc::clone(&self.shared), context.clone());
+        let shared = Arc::clone(&self.shared);
+        let context = context.clone();
         // In a task of its own, so that dropping this future does not cancel the request.
         let asked = self
             .tasks
@@ -276,6 +279,6 @@ impl HttpConnection {
             return;
         }
         // A client that has gone reads nothing.
-        self.client.send(message).await.unwrap_or_default();
+        let _ = self.client.send(message).await;
     }
 }

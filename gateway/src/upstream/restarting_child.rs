@@ -97,7 +97,8 @@ impl RestartingChild {
         room: OwnedSemaphorePermit,
         client: Arc<dyn Client>,
     ) -> Result<Self, ConnectError> {
-        let (remembered, closing) = (Arc::<SessionReplay>::default(), CancellationToken::new());
+        let remembered = Arc::<SessionReplay>::default();
+        let closing = CancellationToken::new();
         let hearing: Arc<dyn Client> = Arc::new(RecordingClient {
             remembered: Arc::clone(&remembered),
             client,
@@ -246,10 +247,11 @@ impl ChildSupervisor {
         let questions = std::mem::take(&mut *self.remembered.asked());
         for id in questions {
             let params = format!(r#"{{"requestId":{id},"reason":"the server ended"}}"#);
-            self.client
+            // A disconnected client reads nothing.
+            let _ = self
+                .client
                 .send(Message::notification(method::CANCELLED, &params))
-                .await
-                .unwrap_or_default();
+                .await;
         }
     }
 
@@ -258,7 +260,8 @@ impl ChildSupervisor {
         for list in lists {
             let changed =
                 Message::notification(&format!("notifications/{list}/list_changed"), "{}");
-            self.client.send(changed).await.unwrap_or_default();
+            // A disconnected client reads nothing.
+            let _ = self.client.send(changed).await;
         }
     }
 }

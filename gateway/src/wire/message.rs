@@ -198,7 +198,8 @@ impl Message {
 
     fn spliced(&self, range: &Range<usize>, json: &str) -> String {
         let written = self.text();
-        let (before, after) = (written.get(..range.start), written.get(range.end..));
+        let before = written.get(..range.start);
+        let after = written.get(range.end..);
         [before.unwrap_or_default(), json, after.unwrap_or_default()].concat()
     }
 

@@ -87,9 +87,9 @@ impl ChangeListener {
     fn marked(&self, notification: &Message) -> Message {
         let mut params = translation::params(notification);
         let mut own = translation::own(&params);
-        raw(&self.id.to_json())
-            .into_iter()
-            .for_each(|id| put(&mut own, meta::SUBSCRIPTION, &id));
+        if let Some(id) = raw(&self.id.to_json()) {
+            put(&mut own, meta::SUBSCRIPTION, &id);
+        }
         put(&mut params, "_meta", &own);
         Message::notification(notification.method().unwrap_or_default(), &text(&params))
     }
@@ -148,11 +148,8 @@ impl ChangeListeners {
             .collect();
         for listener in wanting {
             // One that has gone ends for itself.
-            listener
-                .client
-                .send(listener.marked(notification))
-                .await
-                .unwrap_or_default();
+            // A disconnected client reads nothing.
+            let _ = listener.client.send(listener.marked(notification)).await;
         }
     }
 

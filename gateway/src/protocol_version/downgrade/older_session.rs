@@ -165,7 +165,8 @@ impl OlderSession {
                 return;
             }
             call.keep(turn);
-            let (cancellation, over) = (context.cancellation.clone(), call.over.clone());
+            let cancellation = context.cancellation.clone();
+            let over = call.over.clone();
             older.upstream.forward(request, &context).await;
             // This task holds no strong reference, so the request can end meanwhile.
             drop(context);
@@ -222,7 +223,8 @@ impl OlderSession {
             request.id().cloned(),
         ) {
             (QuestionMatch::Belongs(call), Some(id)) => {
-                let (older, client) = (Arc::clone(self), Arc::clone(&context.client));
+                let older = Arc::clone(self);
+                let client = Arc::clone(&context.client);
                 tokio::spawn(async move { older.go_on(&call, &given, &id, &client).await });
             }
             (_, id) => {
@@ -266,7 +268,8 @@ impl OlderSession {
         for uri in self.listeners.add(&listener) {
             self.subscribe(method::RESOURCES_SUBSCRIBE, &uri).await;
         }
-        let (older, cancellation) = (Arc::clone(self), context.cancellation.clone());
+        let older = Arc::clone(self);
+        let cancellation = context.cancellation.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = cancellation.cancelled() => {}
@@ -287,8 +290,9 @@ impl OlderSession {
     /// Takes in what cancels a request.
     pub(super) async fn cancel(&self, message: &Message, context: &RequestContext) {
         let id = params(message).get("requestId").and_then(RequestId::read);
-        id.iter()
-            .for_each(|id| self.listeners.end(context.caller.number, id));
+        if let Some(id) = &id {
+            self.listeners.end(context.caller.number, id);
+        }
         let awaited = |call: &&Arc<PendingCall>| {
             id.as_ref()
                 .is_some_and(|id| call.is_awaited_as(context.caller.number, id))
@@ -383,17 +387,17 @@ impl OlderSession {
         translation::put(&mut result, "supportedVersions", &[version::V2026_07_28]);
         for name in ["capabilities", "instructions"] {
             let value = self.said.get(name).and_then(translation::raw);
-            value
-                .into_iter()
-                .for_each(|value| translation::put(&mut result, name, &value));
+            if let Some(value) = value {
+                translation::put(&mut result, name, &value);
+            }
         }
         translation::put(&mut result, "ttlMs", &0);
         translation::put(&mut result, "cacheScope", &"private");
         let mut own = JsonMembers::default();
         let server = self.said.get("serverInfo").and_then(translation::raw);
-        server
-            .into_iter()
-            .for_each(|server| translation::put(&mut own, meta::SERVER_INFO, &server));
+        if let Some(server) = server {
+            translation::put(&mut own, meta::SERVER_INFO, &server);
+        }
         translation::put(&mut result, "_meta", &own);
         Message::response(id, "result", &translation::text(&result))
     }
@@ -431,5 +435,6 @@ fn capabilities_to_ask(own: &JsonMembers) -> Map<String, Value> {
 
 /// A client that has gone reads nothing.
 async fn put(context: &RequestContext, message: Message) {
-    context.client.send(message).await.unwrap_or_default();
+    // A disconnected client reads nothing.
+    let _ = context.client.send(message).await;
 }

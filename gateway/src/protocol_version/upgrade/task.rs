@@ -41,7 +41,8 @@ impl UpgradedConnection {
             reason: format!("the server made the task `{id}` of it, and {why}"),
             sent: true,
         };
-        let (mut state, mut lost_in_row) = (made, 0);
+        let mut state = made;
+        let mut lost_in_row = 0;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(wait(&state)) => {}

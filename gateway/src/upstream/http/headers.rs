@@ -47,9 +47,9 @@ pub(super) fn of_message(
             names::METHOD,
             message.method().unwrap_or_default(),
         );
-        subject(message)
-            .into_iter()
-            .for_each(|subject| put(&mut headers, names::NAME, &encoded(&subject)));
+        if let Some(subject) = subject(message) {
+            put(&mut headers, names::NAME, &encoded(&subject));
+        }
     } else {
         of_session(&mut headers, session);
     }
@@ -73,9 +73,9 @@ pub(super) fn of_stream(
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     of_session(&mut headers, session);
-    after
-        .into_iter()
-        .for_each(|after| put(&mut headers, names::LAST_EVENT, after));
+    if let Some(after) = after {
+        put(&mut headers, names::LAST_EVENT, after);
+    }
     headers.insert(
         header::ACCEPT,
         HeaderValue::from_static("text/event-stream"),
@@ -85,10 +85,9 @@ pub(super) fn of_stream(
 }
 
 fn of_session(headers: &mut HeaderMap, session: &UpstreamSession) {
-    session
-        .id
-        .iter()
-        .for_each(|id| put(headers, names::SESSION, id));
+    if let Some(id) = &session.id {
+        put(headers, names::SESSION, id);
+    }
     let version = session
         .version
         .iter()

@@ -136,7 +136,8 @@ struct ResponseReader<'a> {
 
 impl ResponseReader<'_> {
     async fn read(mut self, response: Response<Incoming>) -> Result<Option<Message>, NoResponse> {
-        let (status, kind) = (response.status(), kind(&response));
+        let status = response.status();
+        let kind = kind(&response);
         if !status.is_success() {
             return self.refused(status, response).await.map(Some);
         }

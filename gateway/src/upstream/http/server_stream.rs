@@ -24,7 +24,8 @@ pub(super) async fn follow(shared: Arc<HttpConnection>) {
 }
 
 async fn read(shared: &HttpConnection) {
-    let (mut last, mut after) = (None, AGAIN_AFTER);
+    let mut last = None;
+    let mut after = AGAIN_AFTER;
     loop {
         let session = shared.session().clone();
         let head = headers::of_stream(&shared.endpoint.headers, &session, last.as_deref());
