@@ -144,9 +144,9 @@ impl Upstream for AggregateUpstream {
                     servers.forward(server, told, context).await;
                 }
             }
-            MessageKind::Notification => servers.to_all(&message, context).await,
+            MessageKind::Notification => servers.forward_to_all(&message, context).await,
             MessageKind::Result | MessageKind::Error => {
-                if let Some((server, response)) = servers.asked.as_theirs(&message) {
+                if let Some((server, response)) = servers.asked.with_server_id(&message) {
                     servers.forward(server, response, context).await;
                 }
             }
@@ -185,7 +185,7 @@ impl Upstream for AggregateUpstream {
     async fn listen(&self, context: &RequestContext) {
         for server in 0..self.0.servers.len() {
             if let Some(upstream) = self.0.servers.get(server) {
-                upstream.listen(&self.0.towards(server, context)).await;
+                upstream.listen(&self.0.context_for(server, context)).await;
             }
         }
     }
@@ -229,7 +229,7 @@ impl AggregateUpstream {
                         RequestRoute::Open => servers.open(&request, &context).await,
                         RequestRoute::List(list) => servers.list(list, &request, &context).await,
                         RequestRoute::All => servers.all(&request, &context).await,
-                        _ => servers.one_after_the_other(&request, &context).await,
+                        _ => servers.request_in_sequence(&request, &context).await,
                     };
                     put(&context, response).await;
                 });
@@ -251,7 +251,7 @@ impl AggregatedServers {
             method::SET_LEVEL => RequestRoute::All,
             method::LISTEN => RequestRoute::Subscribe,
             method::COMPLETE => self.by_reference(request),
-            _ => self.by_resource(request, names::parameter(request, "uri")),
+            _ => self.by_resource(request, names::text_parameter(request, "uri")),
         }
     }
 
@@ -259,16 +259,16 @@ impl AggregatedServers {
         let invalid = |what: String| {
             RequestRoute::Refused(ProtocolError::new(ErrorCode::InvalidParams, what))
         };
-        let Some(name) = names::parameter(request, "name") else {
+        let Some(name) = names::text_parameter(request, "name") else {
             return invalid("the request names nothing: write a `name`".to_owned());
         };
-        let renamed = names::owner(&self.prefixes, &name).and_then(|(server, own)| {
+        let renamed = names::find_owner(&self.prefixes, &name).and_then(|(server, own)| {
             Some((
                 server,
                 if own == name {
                     request.clone()
                 } else {
-                    names::renamed(request, own)?
+                    names::with_name(request, own)?
                 },
             ))
         });
@@ -288,8 +288,11 @@ impl AggregatedServers {
             .unwrap_or_default();
         let reference = params.object("ref").unwrap_or_default();
         let named = reference.text("name").and_then(|name| {
-            let (server, own) = names::owner(&self.prefixes, &name)?;
-            Some(RequestRoute::To(server, names::with_prompt(request, own)?))
+            let (server, own) = names::find_owner(&self.prefixes, &name)?;
+            Some(RequestRoute::To(
+                server,
+                names::with_prompt_name(request, own)?,
+            ))
         });
         named.unwrap_or_else(|| self.by_resource(request, reference.text("uri")))
     }
@@ -302,7 +305,7 @@ impl AggregatedServers {
     }
 
     /// Returns the context with a client for this server.
-    fn towards(&self, server: usize, context: &RequestContext) -> RequestContext {
+    fn context_for(&self, server: usize, context: &RequestContext) -> RequestContext {
         let asked = Arc::clone(&self.asked);
         let subscriptions = Arc::clone(&self.subscriptions);
         let client = Arc::new(ServerClient {
@@ -320,12 +323,12 @@ impl AggregatedServers {
     async fn forward(&self, server: usize, message: Message, context: &RequestContext) {
         if let Some(upstream) = self.servers.get(server) {
             upstream
-                .forward(message, &self.towards(server, context))
+                .forward(message, &self.context_for(server, context))
                 .await;
         }
     }
 
-    async fn to_all(&self, message: &Message, context: &RequestContext) {
+    async fn forward_to_all(&self, message: &Message, context: &RequestContext) {
         for server in 0..self.servers.len() {
             self.forward(server, message.clone(), context).await;
         }
@@ -337,7 +340,7 @@ impl AggregatedServers {
         let asked = match self.servers.get(server) {
             Some(upstream) => {
                 upstream
-                    .request(request, &self.towards(server, context))
+                    .request(request, &self.context_for(server, context))
                     .await
             }
             None => Err(NoResponse {
@@ -383,7 +386,7 @@ impl AggregatedServers {
             Message::response(
                 request.id(),
                 "result",
-                &initialization::together(&opened).to_string(),
+                &initialization::merge(&opened).to_string(),
             )
         })
     }
@@ -398,7 +401,7 @@ impl AggregatedServers {
             .map(|cursor| lists::read_cursor(&cursor))
         {
             None => self
-                .able_to(list)
+                .servers_with(list)
                 .into_iter()
                 .map(|server| (server, None))
                 .collect(),
@@ -438,7 +441,7 @@ impl AggregatedServers {
     }
 
     /// The servers that have such a list, as far as they said so.
-    fn able_to(&self, list: ListMethod) -> Vec<usize> {
+    fn servers_with(&self, list: ListMethod) -> Vec<usize> {
         let able = self.able.lock();
         let has = |able: &Option<Value>| {
             able.as_ref()
@@ -470,7 +473,7 @@ impl AggregatedServers {
     }
 
     /// Returns the first result of a server that knows the subject, else the most specific error.
-    async fn one_after_the_other(&self, request: &Message, context: &RequestContext) -> Message {
+    async fn request_in_sequence(&self, request: &Message, context: &RequestContext) -> Message {
         let mut told = None;
         for server in 0..self.servers.len() {
             let response = self.request(server, request.clone(), context).await;
@@ -490,7 +493,7 @@ impl AggregatedServers {
         self.subscriptions.cancel(message);
         match self.under_way.cancelled(message, context) {
             Some(Some(server)) => self.forward(server, message.clone(), context).await,
-            Some(None) => self.to_all(message, context).await,
+            Some(None) => self.forward_to_all(message, context).await,
             // It is answered, or was never made.
             None => {}
         }
@@ -507,7 +510,7 @@ impl AggregatedServers {
         let all = Arc::clone(&self.subscriptions);
         tokio::spawn(async move {
             tokio::time::sleep(subscriptions::ACKNOWLEDGED_WITHIN).await;
-            all.be_late(&subscription).await;
+            all.stop_waiting(&subscription).await;
         });
         let context = RequestContext {
             client,

@@ -44,7 +44,7 @@ impl SharedSession {
     }
 
     /// Cancels the request at the server once its client cancels it.
-    fn watch(&self, open: &Arc<OpenRequest>, context: &RequestContext) {
+    fn watch_cancellation(&self, open: &Arc<OpenRequest>, context: &RequestContext) {
         let (below, requests, open) = (
             Arc::clone(&self.below),
             Arc::clone(&self.requests),
@@ -92,7 +92,7 @@ impl Upstream for SharedSession {
         let Some(open) = self.requests.begin(&message, context) else {
             return;
         };
-        self.watch(&open, context);
+        self.watch_cancellation(&open, context);
         let back = OpenRequestClient {
             requests: Arc::clone(&self.requests),
             open: Arc::clone(&open),
@@ -101,7 +101,9 @@ impl Upstream for SharedSession {
             client: Arc::new(back),
             ..context.clone()
         };
-        self.below.forward(open.outward(&message), &context).await;
+        self.below
+            .forward(open.for_server(&message), &context)
+            .await;
     }
 
     async fn request(
@@ -123,9 +125,12 @@ impl Upstream for SharedSession {
             client: Arc::new(back),
             ..context.clone()
         };
-        let answered = self.below.request(open.outward(&request), &context).await;
+        let answered = self
+            .below
+            .request(open.for_server(&request), &context)
+            .await;
         self.requests.end(&open);
-        answered.map(|response| open.inward(&response))
+        answered.map(|response| open.for_client(&response))
     }
 
     async fn listen(&self, context: &RequestContext) {
@@ -189,7 +194,7 @@ impl OpenRequests {
     }
 
     /// Returns the open request that a message of the server belongs to.
-    fn about(&self, message: &Message) -> Option<Arc<OpenRequest>> {
+    fn find_request(&self, message: &Message) -> Option<Arc<OpenRequest>> {
         let params = JsonMembers::read(message.body()?).ok()?;
         let all = self.all();
         let named = |number: &str| all.get(&number.parse().ok()?).cloned();
@@ -212,7 +217,7 @@ impl OpenRequests {
 
 impl OpenRequest {
     /// Returns the request with the server's id and token.
-    fn outward(&self, request: &Message) -> Message {
+    fn for_server(&self, request: &Message) -> Message {
         let request = request.with_id(&RequestId::Number(self.number));
         if self.token.is_none() {
             return request;
@@ -228,17 +233,17 @@ impl OpenRequest {
     }
 
     /// Returns a message of the server with the client's id and token.
-    fn inward(&self, message: &Message) -> Message {
+    fn for_client(&self, message: &Message) -> Message {
         let message = if message.is_response() {
             message.with_id(&self.id)
         } else {
             message.clone()
         };
-        self.renamed(&message).unwrap_or(message)
+        self.with_client_ids(&message).unwrap_or(message)
     }
 
     /// Returns the message with the client's id and token in its body, or `None` if the body has neither.
-    fn renamed(&self, message: &Message) -> Option<Message> {
+    fn with_client_ids(&self, message: &Message) -> Option<Message> {
         let body = message.body().filter(|body| {
             body.contains(meta::SUBSCRIPTION)
                 || matches!(message.method(), Some(method::PROGRESS | method::CANCELLED))
@@ -267,11 +272,11 @@ struct OpenRequestClient {
 }
 
 impl OpenRequestClient {
-    fn take_in(&self, message: &Message) -> Message {
+    fn receive(&self, message: &Message) -> Message {
         if message.is_response() {
             self.requests.end(&self.open);
         }
-        self.open.inward(message)
+        self.open.for_client(message)
     }
 }
 
@@ -284,7 +289,7 @@ impl Client for OpenRequestClient {
     ) -> Result<(), Disconnected> {
         self.open
             .client
-            .deliver(self.take_in(&message), confirmation)
+            .deliver(self.receive(&message), confirmation)
             .await
     }
 }
@@ -300,14 +305,14 @@ impl Client for DispatchClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        let Some(open) = self.0.about(&message) else {
+        let Some(open) = self.0.find_request(&message) else {
             tracing::debug!(
                 method = message.method(),
                 "dropped a message of the server that belongs to no open request"
             );
             return Err(Disconnected);
         };
-        let message = open.inward(&message);
+        let message = open.for_client(&message);
         open.client.deliver(message, confirmation).await
     }
 }

@@ -31,7 +31,7 @@ impl InitializeResult {
 }
 
 /// The result for all of them, each with its name.
-pub(super) fn together(opened: &[(&str, InitializeResult)]) -> Value {
+pub(super) fn merge(opened: &[(&str, InitializeResult)]) -> Value {
     let mut result = Map::new();
     let all = || opened.iter().map(|(_, opened)| opened);
     // A server that supports a later version supports earlier ones too.
@@ -55,7 +55,7 @@ pub(super) fn together(opened: &[(&str, InitializeResult)]) -> Value {
         ]);
     }
     let mut capabilities = json!({});
-    all().for_each(|opened| names::together(&mut capabilities, &opened.capabilities));
+    all().for_each(|opened| names::merge(&mut capabilities, &opened.capabilities));
     result.insert("capabilities".to_owned(), capabilities);
     let info =
         json!({ "name": "semel", "title": "Semel gateway", "version": env!("CARGO_PKG_VERSION") });
@@ -103,7 +103,7 @@ mod tests {
             r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"g","version":"1"},"instructions":"Commit."}"#,
         );
         let crm = opened(r#"{"protocolVersion":"2025-06-18","capabilities":{"prompts":{}}}"#);
-        let result = together(&[("git", git), ("crm", crm)]);
+        let result = merge(&[("git", git), ("crm", crm)]);
         assert_eq!(result["protocolVersion"], "2025-06-18");
         assert_eq!(
             result["capabilities"],
@@ -114,6 +114,6 @@ mod tests {
         let discovered = opened(
             r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":9}"#,
         );
-        assert_eq!(together(&[("new", discovered)])["ttlMs"], 9);
+        assert_eq!(merge(&[("new", discovered)])["ttlMs"], 9);
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Which of the servers this name belongs to, and what it is called there. The longest prefix counts, so that a server
 /// without one gets what no other has.
-pub(super) fn owner<'n>(prefixes: &[String], name: &'n str) -> Option<(usize, &'n str)> {
+pub(super) fn find_owner<'n>(prefixes: &[String], name: &'n str) -> Option<(usize, &'n str)> {
     let fits = prefixes
         .iter()
         .enumerate()
@@ -15,14 +15,14 @@ pub(super) fn owner<'n>(prefixes: &[String], name: &'n str) -> Option<(usize, &'
 }
 
 /// The request with another name in its parameters.
-pub(super) fn renamed(request: &Message, name: &str) -> Option<Message> {
+pub(super) fn with_name(request: &Message, name: &str) -> Option<Message> {
     let mut params = JsonMembers::read(request.body()?).ok()?;
     params.set("name", &name).ok()?;
     Some(request.with_body(&serde_json::to_string(&params).ok()?))
 }
 
 /// The request of a completion with another name of its prompt.
-pub(super) fn with_prompt(request: &Message, name: &str) -> Option<Message> {
+pub(super) fn with_prompt_name(request: &Message, name: &str) -> Option<Message> {
     let mut params = JsonMembers::read(request.body()?).ok()?;
     let mut reference = params.object("ref").ok()?;
     reference.set("name", &name).ok()?;
@@ -31,16 +31,16 @@ pub(super) fn with_prompt(request: &Message, name: &str) -> Option<Message> {
 }
 
 /// A text among the parameters.
-pub(super) fn parameter(message: &Message, name: &str) -> Option<String> {
+pub(super) fn text_parameter(message: &Message, name: &str) -> Option<String> {
     JsonMembers::read(message.body()?).ok()?.text(name)
 }
 
 /// Merges a capability of two servers: the result has all that one of them has.
-pub(super) fn together(all: &mut Value, one: &Value) {
+pub(super) fn merge(all: &mut Value, one: &Value) {
     match (all, one) {
         (Value::Object(all), Value::Object(one)) => {
             for (name, value) in one {
-                together(all.entry(name.clone()).or_insert(Value::Null), value);
+                merge(all.entry(name.clone()).or_insert(Value::Null), value);
             }
         }
         (Value::Bool(all), Value::Bool(one)) => *all |= one,
@@ -60,9 +60,9 @@ mod tests {
     #[test]
     fn a_name_belongs_to_the_server_with_the_longest_prefix() {
         let prefixes = ["git_", "", "crm_"].map(str::to_owned);
-        assert_eq!(owner(&prefixes, "git_log"), Some((0, "log")));
-        assert_eq!(owner(&prefixes, "read"), Some((1, "read")));
-        assert_eq!(owner(&prefixes[..1], "read"), None);
+        assert_eq!(find_owner(&prefixes, "git_log"), Some((0, "log")));
+        assert_eq!(find_owner(&prefixes, "read"), Some((1, "read")));
+        assert_eq!(find_owner(&prefixes[..1], "read"), None);
     }
 
     #[test]
@@ -73,7 +73,7 @@ mod tests {
             r#"{"name":"git_log","arguments":{"n":1.10}}"#,
         );
         assert_eq!(
-            renamed(&request, "log").unwrap().body(),
+            with_name(&request, "log").unwrap().body(),
             Some(r#"{"name":"log","arguments":{"n":1.10}}"#)
         );
     }
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn together_they_can_do_what_one_of_them_can() {
         let mut all = json!({ "tools": { "listChanged": false } });
-        together(
+        merge(
             &mut all,
             &json!({ "tools": { "listChanged": true }, "logging": {} }),
         );

@@ -60,7 +60,7 @@ struct CompletionClient {
 }
 
 impl CompletionClient {
-    fn see(&self, message: &Message) {
+    fn observe_response(&self, message: &Message) {
         if message.is_response() && message.id() == Some(&self.key.1) {
             self.under_way.all().remove(&self.key);
         }
@@ -74,7 +74,7 @@ impl Client for CompletionClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        self.see(&message);
+        self.observe_response(&message);
         self.client.deliver(message, confirmation).await
     }
 }

@@ -63,7 +63,7 @@ fn with_token(request: &Message, ours: &RequestId) -> (Message, Option<Box<RawVa
 
 impl ServerRequests {
     /// The request of a server under an id of ours.
-    fn as_ours(&self, server: usize, request: &Message, own: &RequestId) -> Message {
+    fn with_own_id(&self, server: usize, request: &Message, own: &RequestId) -> Message {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::Text(format!("dev.semel/{}/ask/{number}", std::process::id()).into());
         let (ours, token) = with_token(&request.with_id(&id), &id);
@@ -92,7 +92,7 @@ impl ServerRequests {
     }
 
     /// Translates a response of the client for the server that asked. `None` if no server did.
-    pub(super) fn as_theirs(&self, response: &Message) -> Option<(usize, Message)> {
+    pub(super) fn with_server_id(&self, response: &Message) -> Option<(usize, Message)> {
         let ServerRequest { server, own, .. } = self.open().remove(response.id()?)?;
         Some((server, response.with_id(&own)))
     }
@@ -129,11 +129,11 @@ pub(super) struct ServerClient {
 
 impl ServerClient {
     /// The message as the client is to read it; none: it is not for it, or it reads it as part of a subscription.
-    async fn heard(&self, message: Message) -> Option<Message> {
+    async fn translate_message(&self, message: Message) -> Option<Message> {
         match self.subscriptions.about(&message) {
             Some(subscription) => {
                 self.subscriptions
-                    .hear(&subscription, self.server, message)
+                    .receive(&subscription, self.server, message)
                     .await;
                 None
             }
@@ -144,7 +144,7 @@ impl ServerClient {
     fn translated(&self, message: Message) -> Option<Message> {
         match (message.kind(), message.id()) {
             (MessageKind::Request, Some(own)) => {
-                Some(self.asked.as_ours(self.server, &message, own))
+                Some(self.asked.with_own_id(self.server, &message, own))
             }
             // A cancellation of an answered request is dropped.
             _ if message.method() == Some(method::CANCELLED) => {
@@ -162,7 +162,7 @@ impl Client for ServerClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        match self.heard(message).await {
+        match self.translate_message(message).await {
             Some(message) => self.client.deliver(message, confirmation).await,
             None => Ok(()),
         }

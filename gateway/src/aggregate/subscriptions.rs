@@ -85,35 +85,35 @@ impl SubscriptionRegistry {
             MessageKind::Notification if message.method() == Some(method::CANCELLED) => {
                 cancelled(message)
             }
-            MessageKind::Notification => told_under(message),
+            MessageKind::Notification => subscription_id(message),
             MessageKind::Request => None,
         };
         all.get(&id?).cloned()
     }
 
     /// Stops to wait for silent servers.
-    pub(super) async fn be_late(&self, subscription: &Arc<MergedSubscription>) {
+    pub(super) async fn stop_waiting(&self, subscription: &Arc<MergedSubscription>) {
         let is_open = self
             .all()
             .get(&subscription.id)
             .is_some_and(|open| Arc::ptr_eq(open, subscription));
         if is_open {
-            subscription.be_late().await;
+            subscription.stop_waiting().await;
         }
     }
 
     /// Takes in what a server says of a subscription, and says to the client what is to be said now.
-    pub(super) async fn hear(
+    pub(super) async fn receive(
         &self,
         subscription: &MergedSubscription,
         server: usize,
         message: Message,
     ) {
-        let say = subscription.hear(server, message);
+        let say = subscription.receive(server, message);
         if subscription.is_over() {
             self.all().remove(&subscription.id);
         }
-        subscription.say(say).await;
+        subscription.send_all(say).await;
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<MergedSubscription>>> {
@@ -122,21 +122,21 @@ impl SubscriptionRegistry {
 }
 
 impl MergedSubscription {
-    async fn be_late(&self) {
+    async fn stop_waiting(&self) {
         let say = {
             let mut state = self.state();
             state.is_late = true;
             self.acknowledge(&mut state)
         };
-        self.say(say).await;
+        self.send_all(say).await;
     }
 
-    fn hear(&self, server: usize, message: Message) -> Vec<Message> {
+    fn receive(&self, server: usize, message: Message) -> Vec<Message> {
         let mut state = self.state();
         match message.method() {
             Some(method::ACKNOWLEDGED) => {
                 state.spoken.insert(server);
-                state.honour(&message);
+                state.merge_honoured(&message);
                 state.acknowledgement.get_or_insert(message);
             }
             Some(method::CANCELLED) => state.end(server, message),
@@ -173,7 +173,7 @@ impl MergedSubscription {
         self.state().ended.len() == self.servers
     }
 
-    async fn say(&self, messages: Vec<Message>) {
+    async fn send_all(&self, messages: Vec<Message>) {
         for message in messages {
             // A client that has gone gets nothing.
             let _ = self.client.send(message).await;
@@ -187,7 +187,7 @@ impl MergedSubscription {
 
 impl SubscriptionState {
     /// Adds what one server honours.
-    fn honour(&mut self, acknowledgement: &Message) {
+    fn merge_honoured(&mut self, acknowledgement: &Message) {
         let params = acknowledgement
             .body()
             .and_then(|params| JsonMembers::read(params).ok())
@@ -255,7 +255,7 @@ fn cancelled(message: &Message) -> Option<RequestId> {
 }
 
 /// Returns the subscription id of a notification.
-fn told_under(message: &Message) -> Option<RequestId> {
+fn subscription_id(message: &Message) -> Option<RequestId> {
     let params = JsonMembers::read(
         message
             .body()

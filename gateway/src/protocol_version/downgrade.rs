@@ -109,7 +109,7 @@ impl DowngradeUpstream {
     }
 
     /// Returns whether client and server negotiate different versions. The first message shows it.
-    async fn lowers(
+    async fn needs_downgrade(
         &self,
         message: &Message,
         context: &RequestContext,
@@ -118,11 +118,13 @@ impl DowngradeUpstream {
             if message.own_version().is_none() {
                 return Ok(false);
             }
-            let own = translation::own(&translation::params(message));
+            let own = translation::meta_members(&translation::params(message));
             match probe::discover(&*self.first, &own, context, probe::ANSWERS_WITHIN).await? {
                 ProbeResult::Newer(_) => Ok(false),
                 ProbeResult::Older => Ok(true),
-                ProbeResult::Silent if self.older(message, context).await.is_ok() => Ok(true),
+                ProbeResult::Silent if self.older_session(message, context).await.is_ok() => {
+                    Ok(true)
+                }
                 ProbeResult::Silent => {
                     let probed =
                         probe::discover(&*self.first, &own, context, probe::STARTS_WITHIN).await?;
@@ -134,12 +136,12 @@ impl DowngradeUpstream {
     }
 
     /// The connection for the client of this request.
-    async fn older(
+    async fn older_session(
         &self,
         request: &Message,
         context: &RequestContext,
     ) -> Result<Arc<OlderSession>, ConnectError> {
-        let own = translation::own(&translation::params(request));
+        let own = translation::meta_members(&translation::params(request));
         let capabilities = own.get(meta::CLIENT_CAPABILITIES).unwrap_or("{}");
         let key = format!("{}\n{capabilities}", context.caller.tenant);
         let (cell, is_first) = {
@@ -203,13 +205,13 @@ impl DowngradeUpstream {
 #[async_trait]
 impl Upstream for DowngradeUpstream {
     async fn forward(&self, message: Message, context: &RequestContext) {
-        match self.lowers(&message, context).await {
+        match self.needs_downgrade(&message, context).await {
             Ok(false) => return self.first.forward(message, context).await,
             Ok(true) => {}
             Err(lost) => return answer(&message, context, &lost.to_string()).await,
         }
         match message.kind() {
-            MessageKind::Request => match self.older(&message, context).await {
+            MessageKind::Request => match self.older_session(&message, context).await {
                 Ok(older) => older.forward(message, context).await,
                 Err(no_server) => answer(&message, context, &no_server.to_string()).await,
             },

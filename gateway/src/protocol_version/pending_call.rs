@@ -66,7 +66,7 @@ impl PendingCall {
         params: &JsonMembers,
         context: &RequestContext,
     ) -> Arc<Self> {
-        let own = translation::own(params);
+        let own = translation::meta_members(params);
         let waits = request
             .id()
             .cloned()
@@ -132,7 +132,7 @@ impl PendingCall {
     }
 
     /// Nobody waits for it any longer: others go on, though the server may still be at it.
-    pub(super) fn let_go(&self) {
+    pub(super) fn release(&self) {
         let mut state = self.state();
         (state.turn, state.is_given_up) = (None, true);
     }
@@ -202,7 +202,7 @@ impl PendingCall {
     }
 
     /// Gives all questions up: what to send to the server.
-    fn give_up(&self) -> Vec<Message> {
+    fn abandon_questions(&self) -> Vec<Message> {
         let error =
             json!({ "code": -32_603, "message": "the client did not answer in time" }).to_string();
         let asked = std::mem::take(&mut self.state().asked);
@@ -227,7 +227,7 @@ impl PendingCall {
     /// Translates the server's response and returns it with its client. `None` if no client waits now.
     fn respond(&self, response: &Message) -> Option<(Message, Arc<dyn Client>)> {
         let mut state = self.state();
-        let response = translation::raised_response(&self.method, response);
+        let response = translation::upgrade_response(&self.method, response);
         state.turn = None;
         self.over.cancel();
         state.asked.clear();
@@ -341,7 +341,7 @@ impl QuestionRegistry {
     }
 
     /// Gives up what waits for too long, or is too much: what to send to servers.
-    pub(super) fn give_up_old(&self) -> Vec<Message> {
+    pub(super) fn abandon_old_questions(&self) -> Vec<Message> {
         let mut open = self.open();
         let mut old: Vec<_> = open
             .iter()
@@ -357,7 +357,9 @@ impl QuestionRegistry {
         let gone: Vec<_> = goes
             .filter_map(|(_, (_, place))| open.remove(place))
             .collect();
-        gone.iter().flat_map(|(call, _)| call.give_up()).collect()
+        gone.iter()
+            .flat_map(|(call, _)| call.abandon_questions())
+            .collect()
     }
 
     /// Returns whether there is no open question.

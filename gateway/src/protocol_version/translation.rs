@@ -53,20 +53,20 @@ pub(super) fn params(message: &Message) -> JsonMembers {
 }
 
 /// The metadata among parameters.
-pub(super) fn own(params: &JsonMembers) -> JsonMembers {
+pub(super) fn meta_members(params: &JsonMembers) -> JsonMembers {
     params.object("_meta").unwrap_or_default()
 }
 
 /// The request as the older era says it.
-pub(super) fn lowered(request: &Message, mut params: JsonMembers) -> Message {
-    let mut own = own(&params);
+pub(super) fn downgrade_request(request: &Message, mut params: JsonMembers) -> Message {
+    let mut own = meta_members(&params);
     for name in OWN {
         own.remove(name);
     }
     if own.is_empty() {
         params.remove("_meta");
     } else {
-        put(&mut params, "_meta", &own);
+        set_member(&mut params, "_meta", &own);
     }
     params.remove("inputResponses");
     params.remove("requestState");
@@ -74,7 +74,7 @@ pub(super) fn lowered(request: &Message, mut params: JsonMembers) -> Message {
 }
 
 /// The response as the newer era says it.
-pub(super) fn raised_response(request_method: &str, response: &Message) -> Message {
+pub(super) fn upgrade_response(request_method: &str, response: &Message) -> Message {
     let Some(mut body) = response
         .body()
         .and_then(|body| JsonMembers::read(body).ok())
@@ -83,36 +83,36 @@ pub(super) fn raised_response(request_method: &str, response: &Message) -> Messa
     };
     if response.kind() == MessageKind::Error {
         if body.get("code") == Some(NO_RESOURCE) {
-            put(&mut body, "code", &ErrorCode::InvalidParams.number());
+            set_member(&mut body, "code", &ErrorCode::InvalidParams.number());
         }
         return response.with_body(&text(&body));
     }
     if body.get("resultType").is_none() {
-        put(&mut body, "resultType", &"complete");
+        set_member(&mut body, "resultType", &"complete");
     }
     let is_kept = request_method.ends_with("/list") || request_method == method::RESOURCES_READ;
     if is_kept && body.get("ttlMs").is_none() {
-        put(&mut body, "ttlMs", &0);
+        set_member(&mut body, "ttlMs", &0);
     }
     if is_kept && body.get("cacheScope").is_none() {
-        put(&mut body, "cacheScope", &"private");
+        set_member(&mut body, "cacheScope", &"private");
     }
     response.with_body(&text(&body))
 }
 
 /// The request as the newer era says it, with what its client has said once.
-pub(super) fn raised(request: &Message, said: &JsonMembers) -> Message {
+pub(super) fn upgrade_request(request: &Message, said: &JsonMembers) -> Message {
     let mut params = params(request);
-    let mut own = own(&params);
+    let mut own = meta_members(&params);
     for name in OWN {
         if let Some(value) = said
             .get(name)
             .and_then(|json| RawValue::from_string(json.to_owned()).ok())
         {
-            put(&mut own, name, &value);
+            set_member(&mut own, name, &value);
         }
     }
-    put(&mut params, "_meta", &own);
+    set_member(&mut params, "_meta", &own);
     match (request.body(), request.method(), request.id()) {
         (None, Some(method), Some(id)) => Message::request(id, method, &text(&params)),
         _ => request.with_body(&text(&params)),
@@ -120,7 +120,7 @@ pub(super) fn raised(request: &Message, said: &JsonMembers) -> Message {
 }
 
 /// The error of a method that the era does not have.
-pub(super) fn unknown(request: &Message) -> Message {
+pub(super) fn unknown_method(request: &Message) -> Message {
     let method = request.method().unwrap_or_default();
     let fault = ProtocolError::new(
         ErrorCode::MethodNotFound,
@@ -130,7 +130,7 @@ pub(super) fn unknown(request: &Message) -> Message {
 }
 
 /// Puts a member. What has no JSON is left out.
-pub(super) fn put(members: &mut JsonMembers, name: &str, value: &impl serde::Serialize) {
+pub(super) fn set_member(members: &mut JsonMembers, name: &str, value: &impl serde::Serialize) {
     members.set(name, value).unwrap_or_default();
 }
 
@@ -140,6 +140,6 @@ pub(super) fn text(members: &JsonMembers) -> String {
 }
 
 /// A member as it was written, to be put elsewhere.
-pub(super) fn raw(json: &str) -> Option<Box<RawValue>> {
+pub(super) fn raw_json(json: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(json.to_owned()).ok()
 }

@@ -8,7 +8,7 @@ mod task;
 use super::{
     pending_call::is_question,
     probe::{self, DiscoverResult, ProbeResult, own_id},
-    translation::{self, params, put, raw, text},
+    translation::{self, params, raw_json, set_member, text},
 };
 use crate::{
     layer::{Client, Confirmation, Disconnected, NoResponse, RequestContext, Upstream},
@@ -156,10 +156,10 @@ impl UpgradedConnection {
             let answered = shared.below.request(request.clone(), &context).await;
             let response = match answered {
                 Ok(response) if response.kind() == MessageKind::Result => response,
-                Err(lost) if !lost.sent => lost_response(&request, &lost),
+                Err(lost) if !lost.sent => no_response(&request, &lost),
                 refused => match shared.discover(&request, &context).await {
                     Some(response) => response,
-                    None => refused.unwrap_or_else(|lost| lost_response(&request, &lost)),
+                    None => refused.unwrap_or_else(|lost| no_response(&request, &lost)),
                 },
             };
             // A disconnected client reads nothing.
@@ -170,7 +170,7 @@ impl UpgradedConnection {
     /// Returns a newer server's description in the older form, or `None` if the server is older.
     async fn discover(&self, request: &Message, context: &RequestContext) -> Option<Message> {
         let params = params(request);
-        let said = said_once(&params);
+        let said = request_metadata(&params);
         let probed = probe::discover(&*self.below, &said, context, probe::ANSWERS_WITHIN)
             .await
             .ok()?;
@@ -181,7 +181,7 @@ impl UpgradedConnection {
         let is_spoken =
             version::ALL.contains(&wanted.as_str()) && wanted.as_str() < version::V2026_07_28;
         let mut result = JsonMembers::default();
-        put(
+        set_member(
             &mut result,
             "protocolVersion",
             &if is_spoken {
@@ -192,20 +192,20 @@ impl UpgradedConnection {
         );
         let capabilities = discovered
             .get("capabilities")
-            .and_then(raw)
-            .or_else(|| raw("{}"))?;
-        put(&mut result, "capabilities", &capabilities);
-        let server = translation::own(&discovered)
+            .and_then(raw_json)
+            .or_else(|| raw_json("{}"))?;
+        set_member(&mut result, "capabilities", &capabilities);
+        let server = translation::meta_members(&discovered)
             .get(meta::SERVER_INFO)
-            .and_then(raw);
-        put(
+            .and_then(raw_json);
+        set_member(
             &mut result,
             "serverInfo",
-            &server.or_else(|| raw(r#"{"name":"server","version":"unknown"}"#))?,
+            &server.or_else(|| raw_json(r#"{"name":"server","version":"unknown"}"#))?,
         );
-        let instructions = discovered.get("instructions").and_then(raw);
+        let instructions = discovered.get("instructions").and_then(raw_json);
         if let Some(instructions) = instructions {
-            put(&mut result, "instructions", &instructions);
+            set_member(&mut result, "instructions", &instructions);
         }
         let mut state = self.state();
         state.capabilities = said
@@ -221,7 +221,7 @@ impl UpgradedConnection {
         match message.kind() {
             MessageKind::Request => self.route_request(message, context).await,
             MessageKind::Notification => match message.method() {
-                Some(method::INITIALIZED) => self.hear_changes(context).await,
+                Some(method::INITIALIZED) => self.subscribe_to_changes(context).await,
                 Some(method::CANCELLED) => self.below.forward(message, context).await,
                 // The newer era has no other.
                 _ => {}
@@ -240,9 +240,9 @@ impl UpgradedConnection {
         match request.method() {
             Some(method::PING) => return answer(context, done()).await,
             Some(method::SET_LEVEL) => {
-                let level = params(&request).get("level").and_then(raw);
+                let level = params(&request).get("level").and_then(raw_json);
                 if let (Some(level), Some(said)) = (level, self.state().said.as_mut()) {
-                    put(said, meta::LOG_LEVEL, &level);
+                    set_member(said, meta::LOG_LEVEL, &level);
                 }
                 return answer(context, done()).await;
             }
@@ -254,7 +254,7 @@ impl UpgradedConnection {
             }
             _ => return self.send(request, context),
         }
-        self.hear_changes(context).await;
+        self.subscribe_to_changes(context).await;
         answer(context, done()).await;
     }
 
@@ -266,13 +266,13 @@ impl UpgradedConnection {
             let answered = shared
                 .ask(&request, &said, &context, &context.cancellation)
                 .await;
-            let response = answered.unwrap_or_else(|lost| lost_response(&request, &lost));
+            let response = answered.unwrap_or_else(|lost| no_response(&request, &lost));
             answer(&context, response).await;
         });
     }
 
     /// Subscribes to change notifications for the resources that the client has subscribed to.
-    async fn hear_changes(&self, context: &RequestContext) {
+    async fn subscribe_to_changes(&self, context: &RequestContext) {
         let (request, listening) = {
             let mut state = self.state();
             let lists = json!(true);
@@ -287,7 +287,7 @@ impl UpgradedConnection {
                 before.cancel();
             }
             (
-                translation::raised(
+                translation::upgrade_request(
                     &request,
                     state.said.as_ref().unwrap_or(&JsonMembers::default()),
                 ),
@@ -325,7 +325,7 @@ impl UpgradedConnection {
         context: &RequestContext,
         cancellation: &CancellationToken,
     ) -> Result<Message, NoResponse> {
-        let mut sent = translation::raised(request, said);
+        let mut sent = translation::upgrade_request(request, said);
         let mut was_sent = false;
         for _ in 0..ROUNDS_MAX {
             let answered = self.below.request(sent.clone(), context).await;
@@ -356,7 +356,11 @@ impl UpgradedConnection {
                 Ok(answers) => answers,
                 Err(why) => return Ok(refused(request, &why)),
             };
-            sent = again(&translation::raised(request, said), &result, &answers);
+            sent = with_answers(
+                &translation::upgrade_request(request, said),
+                &result,
+                &answers,
+            );
         }
         Ok(refused(request, "the server asked back too often"))
     }
@@ -389,7 +393,7 @@ impl UpgradedConnection {
             .get("params")
             .map_or_else(|| "{}".to_owned(), Value::to_string);
         let request = Message::request(&id, asked, &params);
-        if !is_question(&request) || !self.can(asked) {
+        if !is_question(&request) || !self.has_capability(asked) {
             return Err(format!(
                 "the server needs the client to answer `{asked}`, which this client cannot"
             ));
@@ -415,7 +419,7 @@ impl UpgradedConnection {
         }
     }
 
-    fn can(&self, asked: &str) -> bool {
+    fn has_capability(&self, asked: &str) -> bool {
         let state = self.state();
         let needed = translation::ASKED_BACK
             .iter()
@@ -429,30 +433,30 @@ impl UpgradedConnection {
 }
 
 /// Returns the metadata for each request, from the client's `initialize`.
-fn said_once(initialize: &JsonMembers) -> JsonMembers {
+fn request_metadata(initialize: &JsonMembers) -> JsonMembers {
     let mut said = JsonMembers::default();
-    put(&mut said, meta::PROTOCOL_VERSION, &version::V2026_07_28);
+    set_member(&mut said, meta::PROTOCOL_VERSION, &version::V2026_07_28);
     let capabilities = initialize
         .get("capabilities")
-        .and_then(raw)
-        .or_else(|| raw("{}"));
+        .and_then(raw_json)
+        .or_else(|| raw_json("{}"));
     if let Some(capabilities) = capabilities {
-        put(&mut said, meta::CLIENT_CAPABILITIES, &capabilities);
+        set_member(&mut said, meta::CLIENT_CAPABILITIES, &capabilities);
     }
-    let client = initialize.get("clientInfo").and_then(raw);
+    let client = initialize.get("clientInfo").and_then(raw_json);
     if let Some(client) = client {
-        put(&mut said, meta::CLIENT_INFO, &client);
+        set_member(&mut said, meta::CLIENT_INFO, &client);
     }
     said
 }
 
 /// The same request with the answers to what the server has asked.
-fn again(request: &Message, result: &JsonMembers, answers: &Map<String, Value>) -> Message {
+fn with_answers(request: &Message, result: &JsonMembers, answers: &Map<String, Value>) -> Message {
     let mut params = params(request);
-    put(&mut params, "inputResponses", answers);
-    let state = result.get("requestState").and_then(raw);
+    set_member(&mut params, "inputResponses", answers);
+    let state = result.get("requestState").and_then(raw_json);
     if let Some(state) = state {
-        put(&mut params, "requestState", &state);
+        set_member(&mut params, "requestState", &state);
     }
     request.with_body(&text(&params)).with_id(&own_id("round"))
 }
@@ -469,7 +473,7 @@ fn refused(request: &Message, why: &str) -> Message {
     Message::response(request.id(), "result", &result.to_string())
 }
 
-fn lost_response(request: &Message, lost: &NoResponse) -> Message {
+fn no_response(request: &Message, lost: &NoResponse) -> Message {
     let what = if lost.sent {
         "whether the request took effect is not known"
     } else {

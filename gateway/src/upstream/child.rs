@@ -107,7 +107,7 @@ impl ChildServer {
     }
 
     /// Sends a notification.
-    pub(super) async fn tell(&self, notification: Message) {
+    pub(super) async fn notify(&self, notification: Message) {
         // The next request reports a server that has ended.
         let _ = self.write(notification).await;
     }
@@ -165,9 +165,9 @@ impl Upstream for ChildServer {
             .filter(|_| message.kind() == MessageKind::Request)
             .cloned();
         let Some(id) = id else {
-            return self.tell(message).await;
+            return self.notify(message).await;
         };
-        let message = trace_context::carried(message, &context.headers);
+        let message = trace_context::with_trace(message, &context.headers);
         if let Err(lost) = self
             .send(&id, message, ResponseWaiter::Passes(context.clone()))
             .await
@@ -181,7 +181,7 @@ impl Upstream for ChildServer {
         request: Message,
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
-        self.send_request(trace_context::carried(request, &context.headers))
+        self.send_request(trace_context::with_trace(request, &context.headers))
             .await
     }
 

@@ -113,7 +113,7 @@ impl RestartingChild {
             present: sender,
             closing: closing.clone(),
         };
-        tokio::spawn(keeper.keep(restarts));
+        tokio::spawn(keeper.supervise(restarts));
         Ok(Self {
             present,
             remembered,
@@ -140,12 +140,12 @@ impl RestartingChild {
 #[async_trait]
 impl Upstream for RestartingChild {
     async fn forward(&self, message: Message, context: &RequestContext) {
-        if !self.remembered.is_for_the_present(&message) {
+        if !self.remembered.is_for_present_child(&message) {
             return;
         }
         match self.present().await {
             Ok(child) => {
-                self.remembered.learn(&message);
+                self.remembered.remember(&message);
                 child.forward(message, context).await;
             }
             Err(lost) => {
@@ -165,7 +165,7 @@ impl Upstream for RestartingChild {
         context: &RequestContext,
     ) -> Result<Message, NoResponse> {
         let child = self.present().await?;
-        self.remembered.learn(&request);
+        self.remembered.remember(&request);
         child.request(request, context).await
     }
 
@@ -186,7 +186,7 @@ impl Drop for RestartingChild {
 }
 
 impl ChildSupervisor {
-    async fn keep(self, restarts: bool) {
+    async fn supervise(self, restarts: bool) {
         let mut backoff = BACKOFF.0;
         loop {
             let Some(child) = self.present.borrow().clone() else {
@@ -215,7 +215,7 @@ impl ChildSupervisor {
                 return;
             };
             self.present.send_replace(Some(Arc::new(next)));
-            self.say_that_lists_changed().await;
+            self.notify_list_changes().await;
         }
     }
 
@@ -255,7 +255,7 @@ impl ChildSupervisor {
         }
     }
 
-    async fn say_that_lists_changed(&self) {
+    async fn notify_list_changes(&self) {
         let lists = self.remembered.session().lists.clone();
         for list in lists {
             let changed =
@@ -268,7 +268,7 @@ impl ChildSupervisor {
 
 impl SessionReplay {
     /// Takes in what the client says to the child.
-    fn learn(&self, message: &Message) {
+    fn remember(&self, message: &Message) {
         let mut session = self.session();
         let own = || Some(message.clone());
         match message.method() {
@@ -280,17 +280,17 @@ impl SessionReplay {
             {
                 session
                     .subscriptions
-                    .extend(uri(message).map(|uri| (uri, message.clone())));
+                    .extend(resource_uri(message).map(|uri| (uri, message.clone())));
             }
             Some(method::RESOURCES_UNSUBSCRIBE) => {
-                uri(message).and_then(|uri| session.subscriptions.remove(&uri));
+                resource_uri(message).and_then(|uri| session.subscriptions.remove(&uri));
             }
             _ => {}
         }
     }
 
     /// Returns whether a message is for the present child: a response to an earlier child is not.
-    fn is_for_the_present(&self, message: &Message) -> bool {
+    fn is_for_present_child(&self, message: &Message) -> bool {
         let is_response = matches!(message.kind(), MessageKind::Result | MessageKind::Error);
         !is_response || message.id().is_some_and(|id| self.asked().remove(id))
     }
@@ -325,7 +325,7 @@ impl SessionReplay {
         let Some(initialized) = initialized else {
             return Ok(());
         };
-        child.tell(initialized).await;
+        child.notify(initialized).await;
         for request in others {
             // A subscription that is not renewed is no reason to be without a server.
             if let Err(why) = self.ask(child, &request).await {
@@ -360,7 +360,7 @@ impl SessionReplay {
     }
 }
 
-fn uri(request: &Message) -> Option<String> {
+fn resource_uri(request: &Message) -> Option<String> {
     JsonMembers::read(request.body()?).ok()?.text("uri")
 }
 
@@ -372,7 +372,7 @@ struct RecordingClient {
 }
 
 impl RecordingClient {
-    fn hear(&self, message: &Message) {
+    fn record_request(&self, message: &Message) {
         if let Some(id) = message
             .id()
             .filter(|_| message.kind() == MessageKind::Request)
@@ -389,7 +389,7 @@ impl Client for RecordingClient {
         message: Message,
         confirmation: Confirmation,
     ) -> Result<(), Disconnected> {
-        self.hear(&message);
+        self.record_request(&message);
         self.client.deliver(message, confirmation).await
     }
 }

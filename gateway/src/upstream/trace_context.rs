@@ -4,7 +4,7 @@
 use crate::wire::{JsonMembers, Message, MessageKind, header};
 
 /// The request with the trace that came with it in headers. What it says itself stays.
-pub(super) fn carried(message: Message, headers: &[(String, String)]) -> Message {
+pub(super) fn with_trace(message: Message, headers: &[(String, String)]) -> Message {
     let traced: Vec<_> = headers
         .iter()
         .filter(|(name, _)| header::TRACE.contains(&name.as_str()))
@@ -45,7 +45,7 @@ mod tests {
     fn traced(text: &str) -> String {
         let headers = [("traceparent", "00-1"), ("mcp-param-x", "1")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        carried(Message::read(text.to_owned()).unwrap(), &headers)
+        with_trace(Message::read(text.to_owned()).unwrap(), &headers)
             .text()
             .to_owned()
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     layer::{Client, RequestContext},
-    protocol_version::translation::{self, put, raw, text},
+    protocol_version::translation::{self, raw_json, set_member, text},
     wire::{JsonMembers, Message, RequestId, meta, method},
 };
 use parking_lot::{Mutex, MutexGuard};
@@ -79,22 +79,22 @@ impl ChangeListener {
             method::ACKNOWLEDGED,
             &json!({ "notifications": honoured }).to_string(),
         );
-        let first = listener.marked(&first);
+        let first = listener.with_subscription_id(&first);
         Some((Arc::new(listener), first))
     }
 
     /// The notification with the id of the request that wants it.
-    fn marked(&self, notification: &Message) -> Message {
+    fn with_subscription_id(&self, notification: &Message) -> Message {
         let mut params = translation::params(notification);
-        let mut own = translation::own(&params);
-        if let Some(id) = raw(&self.id.to_json()) {
-            put(&mut own, meta::SUBSCRIPTION, &id);
+        let mut own = translation::meta_members(&params);
+        if let Some(id) = raw_json(&self.id.to_json()) {
+            set_member(&mut own, meta::SUBSCRIPTION, &id);
         }
-        put(&mut params, "_meta", &own);
+        set_member(&mut params, "_meta", &own);
         Message::notification(notification.method().unwrap_or_default(), &text(&params))
     }
 
-    fn wants(&self, notification: &Message, params: &JsonMembers) -> bool {
+    fn wants_change(&self, notification: &Message, params: &JsonMembers) -> bool {
         let is_updated = notification.method() == Some(method::RESOURCE_UPDATED);
         let of = || {
             params
@@ -143,13 +143,16 @@ impl ChangeListeners {
         let wanting: Vec<_> = self
             .all()
             .iter()
-            .filter(|listener| listener.wants(notification, &params))
+            .filter(|listener| listener.wants_change(notification, &params))
             .cloned()
             .collect();
         for listener in wanting {
             // One that has gone ends for itself.
             // A disconnected client reads nothing.
-            let _ = listener.client.send(listener.marked(notification)).await;
+            let _ = listener
+                .client
+                .send(listener.with_subscription_id(notification))
+                .await;
         }
     }
 

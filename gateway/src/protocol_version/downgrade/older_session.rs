@@ -100,7 +100,7 @@ impl OlderSession {
             asks_back,
             turns,
         });
-        hears.belong(&older);
+        hears.attach(&older);
         Ok(older)
     }
 
@@ -115,10 +115,10 @@ impl OlderSession {
     pub(super) async fn forward(self: &Arc<Self>, request: Message, context: &RequestContext) {
         let params = params(&request);
         if request.asks(method::DISCOVER) {
-            return put(context, self.discovered(request.id())).await;
+            return set_member(context, self.discovered(request.id())).await;
         }
         if translation::is_older(&request) {
-            return put(context, translation::unknown(&request)).await;
+            return set_member(context, translation::unknown_method(&request)).await;
         }
         if request.asks(method::LISTEN) {
             return self.listen(&request, context).await;
@@ -136,11 +136,11 @@ impl OlderSession {
         context: &RequestContext,
     ) {
         let call = PendingCall::new(&request, &params, context);
-        self.set_level(&translation::own(&params)).await;
+        self.set_level(&translation::meta_members(&params)).await;
         let may_ask = translation::ASKING_BACK
             .iter()
             .any(|method| request.asks(method));
-        let request = translation::lowered(&request, params);
+        let request = translation::downgrade_request(&request, params);
         let back = PendingCallClient {
             call: Arc::clone(&call),
             besides: Arc::new(self.hears.of(&call)),
@@ -174,7 +174,7 @@ impl OlderSession {
                 () = cancellation.cancelled() => {}
                 () = over.cancelled() => {}
             }
-            call.let_go();
+            call.release();
         });
     }
 
@@ -230,7 +230,7 @@ impl OlderSession {
             (_, id) => {
                 let what = "what was asked is no longer open. Whether the request it belongs to took effect is told by whoever \
                             recorded it: make the same request again without `requestState` and `inputResponses`";
-                put(
+                set_member(
                     context,
                     ProtocolError::new(ErrorCode::InvalidParams, what).response(id.as_ref()),
                 )
@@ -264,7 +264,7 @@ impl OlderSession {
         else {
             return;
         };
-        put(context, first).await;
+        set_member(context, first).await;
         for uri in self.listeners.add(&listener) {
             self.subscribe(method::RESOURCES_SUBSCRIBE, &uri).await;
         }
@@ -305,7 +305,11 @@ impl OlderSession {
     }
 
     /// Takes in what the server says besides responses, on the way of a request or not.
-    pub(super) async fn hear(self: &Arc<Self>, message: Message, call: Option<&Arc<PendingCall>>) {
+    pub(super) async fn receive(
+        self: &Arc<Self>,
+        message: Message,
+        call: Option<&Arc<PendingCall>>,
+    ) {
         match message.kind() {
             MessageKind::Request => self.asked(&message, call).await,
             MessageKind::Notification => {
@@ -360,7 +364,7 @@ impl OlderSession {
 
     /// Asks the client of the request under way what the server asks.
     async fn asked(self: &Arc<Self>, request: &Message, call: Option<&Arc<PendingCall>>) {
-        for given_up in self.held.give_up_old() {
+        for given_up in self.held.abandon_old_questions() {
             self.tell(given_up).await;
         }
         if request.asks(method::PING) {
@@ -370,7 +374,7 @@ impl OlderSession {
         }
         let call = call.cloned().or_else(|| self.asking());
         let Some(call) = call.filter(|_| is_question(request) && self.asks_back) else {
-            return self.tell(translation::unknown(request)).await;
+            return self.tell(translation::unknown_method(request)).await;
         };
         call.ask(request);
         let older = Arc::clone(self);
@@ -383,22 +387,22 @@ impl OlderSession {
     /// Returns the server's answer to `server/discover`.
     fn discovered(&self, id: Option<&RequestId>) -> Message {
         let mut result = JsonMembers::default();
-        translation::put(&mut result, "resultType", &"complete");
-        translation::put(&mut result, "supportedVersions", &[version::V2026_07_28]);
+        translation::set_member(&mut result, "resultType", &"complete");
+        translation::set_member(&mut result, "supportedVersions", &[version::V2026_07_28]);
         for name in ["capabilities", "instructions"] {
-            let value = self.said.get(name).and_then(translation::raw);
+            let value = self.said.get(name).and_then(translation::raw_json);
             if let Some(value) = value {
-                translation::put(&mut result, name, &value);
+                translation::set_member(&mut result, name, &value);
             }
         }
-        translation::put(&mut result, "ttlMs", &0);
-        translation::put(&mut result, "cacheScope", &"private");
+        translation::set_member(&mut result, "ttlMs", &0);
+        translation::set_member(&mut result, "cacheScope", &"private");
         let mut own = JsonMembers::default();
-        let server = self.said.get("serverInfo").and_then(translation::raw);
+        let server = self.said.get("serverInfo").and_then(translation::raw_json);
         if let Some(server) = server {
-            translation::put(&mut own, meta::SERVER_INFO, &server);
+            translation::set_member(&mut own, meta::SERVER_INFO, &server);
         }
-        translation::put(&mut result, "_meta", &own);
+        translation::set_member(&mut result, "_meta", &own);
         Message::response(id, "result", &translation::text(&result))
     }
 
@@ -434,7 +438,7 @@ fn capabilities_to_ask(own: &JsonMembers) -> Map<String, Value> {
 }
 
 /// A client that has gone reads nothing.
-async fn put(context: &RequestContext, message: Message) {
+async fn set_member(context: &RequestContext, message: Message) {
     // A disconnected client reads nothing.
     let _ = context.client.send(message).await;
 }

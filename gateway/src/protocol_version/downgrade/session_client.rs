@@ -18,7 +18,7 @@ pub(super) struct OlderSessionClient {
 
 impl OlderSessionClient {
     /// Has what is heard belong to this connection from now on. Nothing is said before it is opened.
-    pub(super) fn belong(&self, older: &Arc<OlderSession>) {
+    pub(super) fn attach(&self, older: &Arc<OlderSession>) {
         // It belongs to one only.
         let _ = self.older.set(Arc::downgrade(older));
     }
@@ -40,7 +40,7 @@ impl Client for OlderSessionClient {
             .get()
             .and_then(Weak::upgrade)
             .ok_or(Disconnected)?;
-        older.hear(message, self.call.as_ref()).await;
+        older.receive(message, self.call.as_ref()).await;
         Ok(())
     }
 }

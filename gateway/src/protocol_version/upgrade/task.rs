@@ -55,11 +55,11 @@ impl UpgradedConnection {
             );
             match self
                 .below
-                .request(translation::raised(&asks, said), context)
+                .request(translation::upgrade_request(&asks, said), context)
                 .await
             {
                 Ok(response) => {
-                    state = told(&response).map_err(|why| unknown(&why))?;
+                    state = task_state(&response).map_err(|why| unknown(&why))?;
                     lost_in_row = 0;
                 }
                 Err(_) if lost_in_row < LOST_MAX => lost_in_row += 1,
@@ -69,7 +69,7 @@ impl UpgradedConnection {
                     )));
                 }
             }
-            if let Some((member, json)) = came_to(&state).map_err(|why| unknown(&why))? {
+            if let Some((member, json)) = task_result(&state).map_err(|why| unknown(&why))? {
                 return Ok(Message::response(request.id(), member, json));
             }
         }
@@ -87,7 +87,7 @@ fn wait(state: &JsonMembers) -> Duration {
 }
 
 /// Returns the task's state.
-fn told(response: &Message) -> Result<JsonMembers, String> {
+fn task_state(response: &Message) -> Result<JsonMembers, String> {
     let body = response.body().unwrap_or_default();
     let state = JsonMembers::read(body)
         .ok()
@@ -96,7 +96,7 @@ fn told(response: &Message) -> Result<JsonMembers, String> {
 }
 
 /// The member of the response that says what the task came to; none: it is not over.
-fn came_to(state: &JsonMembers) -> Result<Option<(&'static str, &str)>, String> {
+fn task_result(state: &JsonMembers) -> Result<Option<(&'static str, &str)>, String> {
     let end = |member: &'static str| match state.get(member) {
         Some(json) => Ok(Some((member, json))),
         None => Err("says that it is over, but not what it came to".to_owned()),

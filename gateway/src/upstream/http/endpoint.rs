@@ -65,7 +65,7 @@ impl ServerEndpoint {
         }
         let is_secret = uri.scheme_str() == Some("https");
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls(is_secret).map_err(EndpointError::Roots)?)
+            .with_tls_config(tls_config(is_secret).map_err(EndpointError::Roots)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector());
@@ -118,8 +118,8 @@ impl SendError {
         } else {
             "cannot be reached"
         };
-        let why = match encryption_fault(error) {
-            Some(fault) => format!(": {}", words_of(fault)),
+        let why = match find_tls_error(error) {
+            Some(fault) => format!(": {}", tls_error_text(fault)),
             None => error
                 .source()
                 .map_or_else(String::new, |source| format!(": {source}")),
@@ -132,7 +132,7 @@ impl SendError {
 }
 
 /// Returns the TLS error among the sources of an error.
-fn encryption_fault<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+fn find_tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     let found = error.downcast_ref();
     found.or_else(|| {
         // An error of the system passes over what it wraps.
@@ -142,11 +142,11 @@ fn encryption_fault<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::
         let source = wrapped
             .map(|wrapped| wrapped as &'e (dyn Error + 'static))
             .or_else(|| error.source());
-        source.and_then(encryption_fault)
+        source.and_then(find_tls_error)
     })
 }
 
-fn words_of(fault: &rustls::Error) -> String {
+fn tls_error_text(fault: &rustls::Error) -> String {
     use rustls::Error as ProtocolError;
     match fault {
         ProtocolError::InvalidCertificate(CertificateError::UnknownIssuer) => {
@@ -174,7 +174,7 @@ fn connector() -> HttpConnector {
 
 /// Servers are checked against the roots of this system, so that a company's own hold; where nothing is encrypted, none are
 /// read.
-fn tls(is_secret: bool) -> Result<ClientConfig, String> {
+fn tls_config(is_secret: bool) -> Result<ClientConfig, String> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;

@@ -68,7 +68,7 @@ fn bounded(
 }
 
 /// A body that is one text.
-pub(super) async fn whole(body: Incoming) -> Option<Bytes> {
+pub(super) async fn read_body(body: Incoming) -> Option<Bytes> {
     let text = Limited::new(body, LINE_BYTES_MAX).collect().await;
     text.inspect_err(|error| tracing::debug!(%error, "a response broke"))
         .ok()

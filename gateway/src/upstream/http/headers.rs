@@ -23,7 +23,7 @@ const RESERVED: [HeaderName; 8] = [
 ];
 
 /// The head of the request that carries this message.
-pub(super) fn of_message(
+pub(super) fn for_message(
     message: &Message,
     context: &RequestContext,
     own: &HeaderMap,
@@ -41,17 +41,17 @@ pub(super) fn of_message(
         headers.insert(name, value);
     }
     if let Some(own_version) = message.own_version() {
-        put(&mut headers, names::VERSION, &own_version);
-        put(
+        insert_header(&mut headers, names::VERSION, &own_version);
+        insert_header(
             &mut headers,
             names::METHOD,
             message.method().unwrap_or_default(),
         );
-        if let Some(subject) = subject(message) {
-            put(&mut headers, names::NAME, &encoded(&subject));
+        if let Some(subject) = request_subject(message) {
+            insert_header(&mut headers, names::NAME, &encoded(&subject));
         }
     } else {
-        of_session(&mut headers, session);
+        add_session(&mut headers, session);
     }
     headers.insert(
         header::CONTENT_TYPE,
@@ -66,15 +66,15 @@ pub(super) fn of_message(
 }
 
 /// The head of the request for what no request caused, or for what comes after an event.
-pub(super) fn of_stream(
+pub(super) fn for_stream(
     own: &HeaderMap,
     session: &UpstreamSession,
     after: Option<&str>,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    of_session(&mut headers, session);
+    add_session(&mut headers, session);
     if let Some(after) = after {
-        put(&mut headers, names::LAST_EVENT, after);
+        insert_header(&mut headers, names::LAST_EVENT, after);
     }
     headers.insert(
         header::ACCEPT,
@@ -84,25 +84,25 @@ pub(super) fn of_stream(
     headers
 }
 
-fn of_session(headers: &mut HeaderMap, session: &UpstreamSession) {
+fn add_session(headers: &mut HeaderMap, session: &UpstreamSession) {
     if let Some(id) = &session.id {
-        put(headers, names::SESSION, id);
+        insert_header(headers, names::SESSION, id);
     }
     let version = session
         .version
         .iter()
         .filter(|version| version.as_str() >= version::V2025_06_18);
-    version.for_each(|version| put(headers, names::VERSION, version));
+    version.for_each(|version| insert_header(headers, names::VERSION, version));
 }
 
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn insert_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
 
 /// Returns the subject of a request of the newer versions.
-fn subject(message: &Message) -> Option<String> {
+fn request_subject(message: &Message) -> Option<String> {
     let name = match message
         .method()
         .filter(|_| message.kind() == MessageKind::Request)?
@@ -151,7 +151,7 @@ mod tests {
             ("mcp-param-region", "eu"),
             ("authorization", "stolen"),
         ]);
-        let head = of_message(
+        let head = for_message(
             &message,
             &given,
             &HeaderMap::new(),
@@ -172,7 +172,7 @@ mod tests {
             ..UpstreamSession::default()
         };
         let message = Message::request(&RequestId::Number(1), "ping", "{}");
-        let head = of_message(&message, &context(&[]), &HeaderMap::new(), &session);
+        let head = for_message(&message, &context(&[]), &HeaderMap::new(), &session);
         assert_eq!(
             (&head[names::SESSION], &head[names::VERSION]),
             (

@@ -39,7 +39,7 @@ pub(super) async fn ask(
     context: &RequestContext,
 ) -> Result<Message, NoResponse> {
     let response = send(shared, request, context).await?;
-    response.ok_or_else(|| lost("the server accepted the request without a response"))
+    response.ok_or_else(|| no_response("the server accepted the request without a response"))
 }
 
 /// Sends a message, once. A request that was sent has a response, or is lost.
@@ -61,13 +61,13 @@ async fn post(
 ) -> Result<Option<Message>, NoResponse> {
     let session = shared.session().clone();
     let head = match message.asks(method::INITIALIZE) {
-        true => headers::of_message(
+        true => headers::for_message(
             message,
             context,
             &shared.endpoint.headers,
             &super::UpstreamSession::default(),
         ),
-        false => headers::of_message(message, context, &shared.endpoint.headers, &session),
+        false => headers::for_message(message, context, &shared.endpoint.headers, &session),
     };
     let response = request(shared, Method::POST, head, message.bytes().clone()).await?;
     let is_session = session.id.is_some()
@@ -116,7 +116,7 @@ pub(super) async fn request(
     })
 }
 
-fn lost(reason: impl Into<String>) -> NoResponse {
+fn no_response(reason: impl Into<String>) -> NoResponse {
     NoResponse {
         reason: reason.into(),
         sent: true,
@@ -139,7 +139,7 @@ impl ResponseReader<'_> {
         let status = response.status();
         let kind = kind(&response);
         if !status.is_success() {
-            return self.refused(status, response).await.map(Some);
+            return self.read_error_response(status, response).await.map(Some);
         }
         let Some(id) = self
             .message
@@ -151,33 +151,33 @@ impl ResponseReader<'_> {
         };
         match kind.as_str() {
             "application/json" => {
-                let broken = || lost("the server's response broke off, or is too long");
-                let text = event_stream::whole(response.into_body())
+                let broken = || no_response("the server's response broke off, or is too long");
+                let text = event_stream::read_body(response.into_body())
                     .await
                     .ok_or_else(broken)?;
                 let answer = self.answer_in(&id, text).await;
                 answer
                     .map(Some)
-                    .ok_or_else(|| lost("the server's response does not answer the request"))
+                    .ok_or_else(|| no_response("the server's response does not answer the request"))
             }
             "text/event-stream" => self
                 .follow(&id, EventStream::from_body(response.into_body()))
                 .await
                 .map(Some),
             _ if status == StatusCode::ACCEPTED => Ok(None),
-            other => Err(lost(format!(
+            other => Err(no_response(format!(
                 "the server answered content of the kind `{other}`, which no answer is"
             ))),
         }
     }
 
     /// An error of the protocol is an answer; anything else leaves open what became of the request.
-    async fn refused(
+    async fn read_error_response(
         &self,
         status: StatusCode,
         response: Response<Incoming>,
     ) -> Result<Message, NoResponse> {
-        let text = event_stream::whole(response.into_body())
+        let text = event_stream::read_body(response.into_body())
             .await
             .unwrap_or_default();
         let error = Message::read(text)
@@ -194,7 +194,7 @@ impl ResponseReader<'_> {
             .filter(|_| self.message.kind() == MessageKind::Request);
         match (body, own) {
             (Some(body), Some(id)) => Ok(Message::response(Some(id), "error", body)),
-            _ => Err(lost(format!(
+            _ => Err(no_response(format!(
                 "the server answered with the status {status}"
             ))),
         }
@@ -245,7 +245,9 @@ impl ResponseReader<'_> {
             in_vain += 1;
             if in_vain > READ_ON_MAX || self.last.is_none() || self.message.own_version().is_some()
             {
-                return Err(lost("the server's stream broke off before the response"));
+                return Err(no_response(
+                    "the server's stream broke off before the response",
+                ));
             }
             tokio::time::sleep(self.after).await;
             events = self.read_on().await?;
@@ -255,7 +257,7 @@ impl ResponseReader<'_> {
     /// The stream from where it broke: nothing is sent again by that.
     async fn read_on(&self) -> Result<EventStream, NoResponse> {
         let session = self.shared.session().clone();
-        let head = headers::of_stream(
+        let head = headers::for_stream(
             &self.shared.endpoint.headers,
             &session,
             self.last.as_deref(),
@@ -265,7 +267,7 @@ impl ResponseReader<'_> {
         if response.status().is_success() && kind(&response) == "text/event-stream" {
             return Ok(EventStream::from_body(response.into_body()));
         }
-        Err(lost(
+        Err(no_response(
             "the server's stream broke off before the response, and cannot be read on",
         ))
     }
@@ -326,7 +328,7 @@ pub(super) async fn end_session(shared: &HttpConnection) {
     if session.id.is_none() || session.is_dead {
         return;
     }
-    let head = headers::of_stream(&shared.endpoint.headers, &session, None);
+    let head = headers::for_stream(&shared.endpoint.headers, &session, None);
     let ended = request(shared, Method::DELETE, head, Bytes::new());
     // A server that does not hear it ends the session for itself.
     let _ = tokio::time::timeout(END_SESSION_WITHIN, ended).await;

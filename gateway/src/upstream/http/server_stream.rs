@@ -28,7 +28,7 @@ async fn read(shared: &HttpConnection) {
     let mut after = AGAIN_AFTER;
     loop {
         let session = shared.session().clone();
-        let head = headers::of_stream(&shared.endpoint.headers, &session, last.as_deref());
+        let head = headers::for_stream(&shared.endpoint.headers, &session, last.as_deref());
         match request(shared, Method::GET, head, Bytes::new()).await {
             Ok(response)
                 if response.status().is_success() && kind(&response) == "text/event-stream" =>
