@@ -138,9 +138,10 @@ fn what_is_off_runs_and_leaves_no_trace() {
     shop.exec_with("charge", ORDER, &["--mode", "maybe"], "")
         .stopped(64, "enforce, shadow and off");
     let wrong = Workshop::new("[defaults]\nmode = \"maybe\"\n");
-    wrong
-        .exec("charge", ORDER, "")
-        .stopped(78, "`maybe` is no mode: write `enforce`, `shadow` or `off`");
+    wrong.exec("charge", ORDER, "").stopped(
+        78,
+        r#"`mode` in `[defaults]` is `"maybe"`: write `"enforce"`, `"shadow"` or `"off"`"#,
+    );
     shop.run(&["ledger", "report"])
         .stopped(0, "nothing was watched");
 }
