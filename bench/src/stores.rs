@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use semel::{
     model::Call,
     runtime::Semel,
-    store::{Created, Retention, Store},
+    store::{CreateResult, Retention, Store},
 };
 use std::{
     fs,
@@ -101,14 +101,16 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
             )
             .await?;
         ensure!(
-            matches!(created, Created::Created(_)),
+            matches!(created, CreateResult::Created(_)),
             "the ledger is not fresh"
         );
         let mut waits = Vec::new();
         for number in 0..WAITS {
             let waiting = Arc::clone(&other);
             let waiter = tokio::spawn(async move {
-                waiting.changed(key, version, Duration::from_secs(10)).await;
+                waiting
+                    .wait_for_change(key, version, Duration::from_secs(10))
+                    .await;
                 Instant::now()
             });
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -83,7 +83,7 @@ fn together(section: &Section<'_>, keys: Vec<SealingKey>, current: &str) -> Opti
     let all = first
         .into_iter()
         .chain(others)
-        .try_fold(sealing, SealingKeys::opening);
+        .try_fold(sealing, SealingKeys::with_older_key);
     all.map_err(|fault| note(section, &fault.to_string())).ok()
 }
 

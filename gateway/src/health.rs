@@ -4,7 +4,7 @@ use crate::metrics::Metrics;
 use hyper::StatusCode;
 use semel::{
     ledger::StateLabel,
-    store::{Query, Store, StoreError},
+    store::{EntryQuery, Store, StoreError},
 };
 use std::{
     sync::{
@@ -133,10 +133,10 @@ impl HealthCheck {
         state: StateLabel,
         count_max: usize,
     ) -> Result<usize, StoreError> {
-        let mut query = Query {
+        let mut query = EntryQuery {
             states: vec![state],
             limit: count_max.min(LISTED_MAX),
-            ..Query::default()
+            ..EntryQuery::default()
         };
         let mut count = 0;
         loop {

@@ -20,7 +20,7 @@ pub use store::SqliteStore;
 /// Where a ledger is kept: the contract of a store, and the stores that come with this crate.
 pub mod store {
     #[cfg(feature = "sqlite")]
-    pub use semel_sqlite::{OpenFault, SqliteStore};
+    pub use semel_sqlite::{SqliteOpenError, SqliteStore};
     #[doc(inline)]
     pub use semel_store::*;
 }

@@ -11,7 +11,7 @@ use std::{
 
 /// A moment by a machine's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct ClockReading {
     /// Milliseconds since 1970 in UTC.
     pub wall_ms: u64,
     /// Milliseconds of a clock that nobody sets, sleep included.
@@ -20,10 +20,10 @@ pub struct Moment {
     pub boot: Boot,
 }
 
-impl Moment {
+impl ClockReading {
     /// A moment by a wall clock, where there is no other and boots are not told apart.
     #[must_use]
-    pub fn of_wall(wall_ms: u64) -> Self {
+    pub fn from_wall(wall_ms: u64) -> Self {
         Self {
             wall_ms,
             steady_ms: wall_ms,
@@ -46,7 +46,7 @@ impl Moment {
 /// What a store reads the time from.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The present moment.
-    fn now(&self) -> Moment;
+    fn now(&self) -> ClockReading;
 }
 
 /// The clocks of this machine.
@@ -75,30 +75,30 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let since_1970 = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let wall_ms = milliseconds(since_1970);
         match self.boot {
-            Some(boot) => Moment {
+            Some(boot) => ClockReading {
                 wall_ms,
                 steady_ms: steady_ms(),
                 boot,
             },
-            None => Moment::of_wall(wall_ms),
+            None => ClockReading::from_wall(wall_ms),
         }
     }
 }
 
 /// A clock that stands still until it is set: for tests of whatever depends on a store's time.
 #[derive(Debug)]
-pub struct SettableClock(Mutex<Moment>);
+pub struct SettableClock(Mutex<ClockReading>);
 
 impl SettableClock {
     /// A clock that stands at this moment.
     #[must_use]
-    pub fn at(moment: Moment) -> Self {
+    pub fn new(moment: ClockReading) -> Self {
         Self(Mutex::new(moment))
     }
 
@@ -123,7 +123,7 @@ impl SettableClock {
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Moment)) {
+    fn change(&self, change: impl FnOnce(&mut ClockReading)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -131,7 +131,7 @@ impl SettableClock {
 impl Default for SettableClock {
     /// Noon of a day in 2026, an hour after the machine was started.
     fn default() -> Self {
-        Self::at(Moment {
+        Self::new(ClockReading {
             wall_ms: 1_772_366_400_000,
             steady_ms: 3_600_000,
             boot: Boot(1),
@@ -140,7 +140,7 @@ impl Default for SettableClock {
 }
 
 impl Clock for SettableClock {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,14 +21,14 @@ mod sealing;
 mod server;
 mod waiters;
 
-pub use clock::{Clock, Moment, SettableClock, SystemClock};
+pub use clock::{Clock, ClockReading, SettableClock, SystemClock};
 pub use fresh::{RandomnessError, fresh_nonce};
 pub use memory::MemoryStore;
 pub use run_to_completion::RunToCompletion;
 #[cfg(feature = "sealing")]
-pub use sealing::{Resealed, SealCounts, SealingFault, SealingKey, SealingKeys, SealingStore};
-pub use server::{Server, ServerFault, ServerReport};
-pub use waiters::{BELLS, Pauses, Waiters};
+pub use sealing::{ResealReport, SealCounts, SealingError, SealingKey, SealingKeys, SealingStore};
+pub use server::{ServerAddress, ServerError, ServerReport};
+pub use waiters::{Backoff, ChangeNotifier, NOTIFIER_SLOTS};
 
 /// How many keys a page holds at the most.
 pub const PAGE_MAX: usize = 1000;
@@ -41,7 +41,7 @@ pub use semel_core::ledger::Retention;
 
 /// An entry as a store has it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
+pub struct StoredEntry {
     /// What lies there.
     pub entry: Arc<Entry>,
     /// Which version of it.
@@ -54,34 +54,34 @@ pub struct Stored {
 
 /// What became of a creation.
 #[derive(Debug)]
-pub enum Created {
+pub enum CreateResult {
     /// It is written, at this time.
     Created(Stamp),
     /// Something lies there already, and the time is now.
-    Exists(Stored, Stamp),
+    Exists(StoredEntry, Stamp),
 }
 
 /// What became of a replacement.
 #[derive(Debug)]
-pub enum Replaced {
+pub enum ReplaceResult {
     /// It is written, at this time.
     Replaced(Stamp),
     /// Another version lies there (or none), and the time is now.
-    Changed(Option<Stored>, Stamp),
+    Changed(Option<StoredEntry>, Stamp),
 }
 
 /// What became of a removal.
 #[derive(Debug)]
-pub enum Removed {
+pub enum RemoveResult {
     /// It is gone.
     Removed,
     /// Another version lies there (or none), and the time is now.
-    Changed(Option<Stored>, Stamp),
+    Changed(Option<StoredEntry>, Stamp),
 }
 
 /// What to list: every entry that matches all that is given. A store may list too much, never too little.
 #[derive(Debug, Clone, Default)]
-pub struct Query {
+pub struct EntryQuery {
     /// Only of this tenant.
     pub tenant: Option<Tenant>,
     /// Only in these states; none: in any.
@@ -96,7 +96,7 @@ pub struct Query {
 
 /// A page of keys, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct KeyPage {
     /// The keys.
     pub keys: Vec<StoreKey>,
     /// Whether there may be more after the last of them.
@@ -147,7 +147,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError>;
+    ) -> Result<CreateResult, StoreError>;
 
     /// Writes `entry` in place of the version `expected`.
     async fn replace(
@@ -157,12 +157,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError>;
+    ) -> Result<ReplaceResult, StoreError>;
 
     /// As [`Store::replace`], for what nobody waits for: it may be put off for a moment, to be written together with what
     /// comes next. Nobody hears whether another version lay there, others who share the place see it that much later, and
     /// if the process is killed meanwhile it is lost.
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -176,13 +176,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Removes the version `expected`.
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError>;
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError>;
 
     /// What lies at `key`, and what time it is.
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError>;
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError>;
 
     /// A page of keys, in their order.
-    async fn list(&self, query: &Query) -> Result<Page, StoreError>;
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError>;
 
     /// Drops for good what is past its end, at most so many entries, and says how many. No other answer changes by it.
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError>;
@@ -193,7 +193,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Returns when another version than `since` lies at `key`, or after `at_most`; it may return for nothing.
     /// For those that wait: whoever is woken has gained no right by it.
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration);
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration);
 
     /// What an acknowledged write survives.
     fn durability(&self) -> Durability;

@@ -4,9 +4,9 @@
 //! fits into an entry is limited before it comes here).
 
 use super::{
-    Clock, Created, PAGE_MAX, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored,
-    SystemClock, Version,
-    waiters::{Pauses, Waiters},
+    Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult, ReplaceResult, Retention,
+    Store, StoreError, StoredEntry, SystemClock, Version,
+    waiters::{Backoff, ChangeNotifier},
 };
 use async_trait::async_trait;
 use semel_core::{
@@ -26,7 +26,7 @@ use std::{
 pub struct MemoryStore {
     shelf: Mutex<Shelf>,
     clock: Arc<dyn Clock>,
-    waiters: Waiters,
+    waiters: ChangeNotifier,
 }
 
 impl MemoryStore {
@@ -45,14 +45,14 @@ impl MemoryStore {
         Self {
             shelf: Mutex::new(Shelf::empty()),
             clock,
-            waiters: Waiters::new(),
+            waiters: ChangeNotifier::new(),
         }
     }
 
     /// Forgets everything, as the end of the process would. The store's stamps tell so by another incarnation.
     pub fn forget(&self) {
         *self.open().0 = Shelf::empty();
-        self.waiters.wake_all();
+        self.waiters.notify_all();
     }
 
     /// The shelf for one access, and the time of it: whoever comes later to the shelf has a later stamp.
@@ -90,16 +90,16 @@ impl Store for MemoryStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         let (mut shelf, now) = self.open();
         if let Some(slot) = shelf.present(key, now) {
-            return Ok(Created::Exists(slot.stored.clone(), now));
+            return Ok(CreateResult::Exists(slot.stored.clone(), now));
         }
         shelf.make_room(key, now)?;
         shelf
             .slots
             .insert(key, Slot::new(entry, version, keep, now, now));
-        Ok(Created::Created(now))
+        Ok(CreateResult::Created(now))
     }
 
     async fn replace(
@@ -109,7 +109,7 @@ impl Store for MemoryStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         let (mut shelf, now) = self.open();
         match shelf.present(key, now) {
             Some(slot) if slot.stored.version == expected => {
@@ -117,34 +117,37 @@ impl Store for MemoryStore {
                 shelf
                     .slots
                     .insert(key, Slot::new(entry, version, keep, created, now));
-                self.waiters.wake(key);
-                Ok(Replaced::Replaced(now))
+                self.waiters.notify(key);
+                Ok(ReplaceResult::Replaced(now))
             }
-            other => Ok(Replaced::Changed(
+            other => Ok(ReplaceResult::Changed(
                 other.map(|slot| slot.stored.clone()),
                 now,
             )),
         }
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         let (mut shelf, now) = self.open();
         match shelf.present(key, now) {
             Some(slot) if slot.stored.version == expected => {
                 shelf.slots.remove(&key);
-                self.waiters.wake(key);
-                Ok(Removed::Removed)
+                self.waiters.notify(key);
+                Ok(RemoveResult::Removed)
             }
-            other => Ok(Removed::Changed(other.map(|slot| slot.stored.clone()), now)),
+            other => Ok(RemoveResult::Changed(
+                other.map(|slot| slot.stored.clone()),
+                now,
+            )),
         }
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         let (shelf, now) = self.open();
         Ok((shelf.present(key, now).map(|slot| slot.stored.clone()), now))
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let (shelf, now) = self.open();
         let after = query.after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut matching = shelf
@@ -153,7 +156,7 @@ impl Store for MemoryStore {
             .filter(|(_, slot)| !slot.is_past_end(now) && slot.matches(query, now))
             .map(|(key, _)| *key);
         let keys = matching.by_ref().take(query.limit.min(PAGE_MAX)).collect();
-        Ok(Page {
+        Ok(KeyPage {
             keys,
             more: matching.next().is_some(),
         })
@@ -169,10 +172,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let has_changed = || std::future::ready(self.version(key) != Some(since));
         self.waiters
-            .until_changed(key, at_most, Pauses::UNTIL_RUNG, has_changed)
+            .wait_until_changed(key, at_most, Backoff::UNTIL_RUNG, has_changed)
             .await;
     }
 
@@ -229,7 +232,7 @@ impl Shelf {
 }
 
 struct Slot {
-    stored: Stored,
+    stored: StoredEntry,
     labels: EntryLabels,
     /// By the wall clock; none: kept until somebody removes it.
     end_ms: Option<u64>,
@@ -246,7 +249,7 @@ impl Slot {
         Self {
             labels: entry.labels(),
             end_ms: keep.end_ms(written),
-            stored: Stored {
+            stored: StoredEntry {
                 entry: Arc::clone(entry),
                 version,
                 created,
@@ -259,8 +262,8 @@ impl Slot {
         self.end_ms.is_some_and(|end_ms| end_ms <= now.wall_ms)
     }
 
-    fn matches(&self, query: &Query, now: Stamp) -> bool {
-        let Query {
+    fn matches(&self, query: &EntryQuery, now: Stamp) -> bool {
+        let EntryQuery {
             tenant,
             states,
             due,

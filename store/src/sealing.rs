@@ -24,7 +24,8 @@ mod seal;
 mod tests;
 
 use super::{
-    Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
+    CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store, StoreError,
+    StoredEntry, Version,
 };
 use async_trait::async_trait;
 use semel_core::{
@@ -33,8 +34,8 @@ use semel_core::{
 };
 use std::{sync::Arc, time::Duration};
 
-pub use key::{SealingFault, SealingKey, SealingKeys};
-pub use reseal::{Resealed, SealCounts};
+pub use key::{SealingError, SealingKey, SealingKeys};
+pub use reseal::{ResealReport, SealCounts};
 
 /// A store around a store, that keeps sealed what records tell.
 #[derive(Debug)]
@@ -67,12 +68,12 @@ impl SealingStore {
 
     /// What is sealed under a key that this host does not have stays so: an operator reads what stands open of it, and
     /// nobody who wants to rest on it takes it for a record.
-    fn opened(&self, key: StoreKey, stored: Stored) -> Result<Stored, StoreError> {
+    fn opened(&self, key: StoreKey, stored: StoredEntry) -> Result<StoredEntry, StoreError> {
         let Entry::Sealed(sealed) = &*stored.entry else {
             return Ok(stored);
         };
         match seal::open(&self.keys, key, stored.version, sealed) {
-            Ok(record) => Ok(Stored {
+            Ok(record) => Ok(StoredEntry {
                 entry: Arc::new(Entry::Operation(Box::new(record))),
                 ..stored
             }),
@@ -84,8 +85,8 @@ impl SealingStore {
     fn opened_if_any(
         &self,
         key: StoreKey,
-        stored: Option<Stored>,
-    ) -> Result<Option<Stored>, StoreError> {
+        stored: Option<StoredEntry>,
+    ) -> Result<Option<StoredEntry>, StoreError> {
         stored.map(|stored| self.opened(key, stored)).transpose()
     }
 }
@@ -99,11 +100,13 @@ impl Store for SealingStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         let entry = self.sealed(key, version, entry)?;
         Ok(match self.inner.create(key, &entry, version, keep).await? {
-            Created::Exists(stored, now) => Created::Exists(self.opened(key, stored)?, now),
-            created @ Created::Created(_) => created,
+            CreateResult::Exists(stored, now) => {
+                CreateResult::Exists(self.opened(key, stored)?, now)
+            }
+            created @ CreateResult::Created(_) => created,
         })
     }
 
@@ -114,7 +117,7 @@ impl Store for SealingStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         let entry = self.sealed(key, version, entry)?;
         Ok(
             match self
@@ -122,15 +125,15 @@ impl Store for SealingStore {
                 .replace(key, expected, &entry, version, keep)
                 .await?
             {
-                Replaced::Changed(stored, now) => {
-                    Replaced::Changed(self.opened_if_any(key, stored)?, now)
+                ReplaceResult::Changed(stored, now) => {
+                    ReplaceResult::Changed(self.opened_if_any(key, stored)?, now)
                 }
-                replaced @ Replaced::Replaced(_) => replaced,
+                replaced @ ReplaceResult::Replaced(_) => replaced,
             },
         )
     }
 
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -140,25 +143,25 @@ impl Store for SealingStore {
     ) -> Result<(), StoreError> {
         let entry = self.sealed(key, version, entry)?;
         self.inner
-            .replace_soon(key, expected, &entry, version, keep)
+            .replace_deferred(key, expected, &entry, version, keep)
             .await
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         Ok(match self.inner.remove(key, expected).await? {
-            Removed::Changed(stored, now) => {
-                Removed::Changed(self.opened_if_any(key, stored)?, now)
+            RemoveResult::Changed(stored, now) => {
+                RemoveResult::Changed(self.opened_if_any(key, stored)?, now)
             }
-            removed @ Removed::Removed => removed,
+            removed @ RemoveResult::Removed => removed,
         })
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         let (stored, now) = self.inner.get(key).await?;
         Ok((self.opened_if_any(key, stored)?, now))
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         self.inner.list(query).await
     }
 
@@ -170,8 +173,8 @@ impl Store for SealingStore {
         self.inner.scrub().await
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        self.inner.changed(key, since, at_most).await;
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
+        self.inner.wait_for_change(key, since, at_most).await;
     }
 
     fn durability(&self) -> Durability {

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 /// A server that keeps a ledger, and how it is reached.
 #[derive(Clone)]
-pub struct Server {
+pub struct ServerAddress {
     /// The server's URL, which may hold a password.
     pub url: Zeroizing<String>,
     /// The password, which goes before one in the URL.
@@ -14,10 +14,10 @@ pub struct Server {
     pub accepts_unverified: bool,
 }
 
-impl Server {
+impl ServerAddress {
     /// The server at this URL.
     #[must_use]
-    pub fn at(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: Zeroizing::new(url.into()),
             password: None,
@@ -27,20 +27,20 @@ impl Server {
 
     /// With this password, which goes before one in the URL.
     #[must_use]
-    pub fn password(mut self, password: impl Into<String>) -> Self {
+    pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(Zeroizing::new(password.into()));
         self
     }
 
     /// Also if the service hides how it keeps what it acknowledged.
     #[must_use]
-    pub fn accepting_unverified(mut self) -> Self {
+    pub fn allow_unverified(mut self) -> Self {
         self.accepts_unverified = true;
         self
     }
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for ServerAddress {
     /// Without the URL: it may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
@@ -62,7 +62,7 @@ pub struct ServerReport {
 
 /// Why a ledger on a server is not used. Each tells the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ServerFault {
+pub enum ServerError {
     /// The URL is none.
     #[error("the ledger's URL cannot be used: {0}")]
     Url(String),

@@ -7,7 +7,7 @@ use crate::{
     world,
 };
 use anyhow::{Context, Result};
-use semel::store::Server;
+use semel::store::ServerAddress;
 use semel_postgres::PostgresStore;
 use semel_servers::postgres::Postgres;
 use std::{
@@ -44,7 +44,7 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
 
 struct Placed {
     server: Postgres,
-    ledger: Server,
+    ledger: ServerAddress,
     guarded: Guarded,
     bare: Bare,
 }

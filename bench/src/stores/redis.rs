@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use redis::{AsyncConnectionConfig, Cmd, Value, aio::MultiplexedConnection};
-use semel::store::Server;
+use semel::store::ServerAddress;
 use semel_redis::RedisStore;
 use semel_servers::redis::Redis;
 use std::{
@@ -94,7 +94,7 @@ fn many_callers(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
     Ok(())
 }
 
-fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &Server) -> Result<()> {
+fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &ServerAddress) -> Result<()> {
     let open = || RedisStore::open(ledger);
     let one = guarded.runtime.block_on(open())?;
     let other = guarded.runtime.block_on(open())?;

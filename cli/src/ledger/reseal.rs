@@ -5,7 +5,7 @@ use crate::{
     exit::{CommandError, Exit, OrExit},
     setup, talk,
 };
-use semel::store::Resealed;
+use semel::store::ResealReport;
 
 /// How often the whole ledger is gone through while others change what was to be sealed.
 const ROUNDS_MAX: u32 = 10;
@@ -42,8 +42,8 @@ pub(super) async fn run(options: ResealArgs) -> Result<(), CommandError> {
 }
 
 /// Once through the whole ledger.
-async fn round(store: &semel::store::SealingStore) -> Result<Resealed, CommandError> {
-    let mut sum = Resealed::default();
+async fn round(store: &semel::store::SealingStore) -> Result<ResealReport, CommandError> {
+    let mut sum = ResealReport::default();
     loop {
         let page = store.reseal(sum.next).await.or_exit(Exit::Ledger)?;
         sum.resealed += page.resealed;
@@ -59,7 +59,7 @@ async fn round(store: &semel::store::SealingStore) -> Result<Resealed, CommandEr
     }
 }
 
-fn whole(round: &Resealed) -> Result<(), CommandError> {
+fn whole(round: &ResealReport) -> Result<(), CommandError> {
     for (id, count) in &round.no_key {
         talk::say(format_args!(
             "{count} records are sealed under the key `{id}`, which is not set up here"

@@ -2,7 +2,7 @@
 
 use super::SetupError;
 use crate::{LedgerPlace, ServerPlace};
-use semel::store::{MemoryStore, Server, ServerReport, SqliteStore, Store};
+use semel::store::{MemoryStore, ServerAddress, ServerReport, SqliteStore, Store};
 #[cfg(feature = "postgres")]
 use semel_postgres::PostgresStore;
 #[cfg(feature = "redis")]
@@ -109,13 +109,13 @@ impl OpenedStore {
 impl ServerPlace {
     /// Returns the server as a driver takes it, with its password.
     #[must_use]
-    pub fn to_server(&self) -> Server {
-        let mut server = Server::at(self.url.reveal());
+    pub fn to_server(&self) -> ServerAddress {
+        let mut server = ServerAddress::new(self.url.reveal());
         if let Some(password) = &self.password {
-            server = server.password(password.reveal());
+            server = server.with_password(password.reveal());
         }
         if self.accept_unverified {
-            server = server.accepting_unverified();
+            server = server.allow_unverified();
         }
         server
     }

@@ -6,7 +6,8 @@ use semel::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
     store::{
-        Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
+        CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store,
+        StoreError, StoredEntry, Version,
     },
 };
 use std::{
@@ -46,7 +47,7 @@ impl Store for TimedStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         self.measure(self.store.create(key, entry, version, keep))
             .await
     }
@@ -58,12 +59,12 @@ impl Store for TimedStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         self.measure(self.store.replace(key, expected, entry, version, keep))
             .await
     }
 
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -72,19 +73,19 @@ impl Store for TimedStore {
         keep: Retention,
     ) -> Result<(), StoreError> {
         self.store
-            .replace_soon(key, expected, entry, version, keep)
+            .replace_deferred(key, expected, entry, version, keep)
             .await
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         self.measure(self.store.remove(key, expected)).await
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         self.measure(self.store.get(key)).await
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         self.store.list(query).await
     }
 
@@ -96,8 +97,8 @@ impl Store for TimedStore {
         self.store.scrub().await
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        self.store.changed(key, since, at_most).await;
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
+        self.store.wait_for_change(key, since, at_most).await;
     }
 
     fn durability(&self) -> Durability {

@@ -13,7 +13,7 @@ use crate::{
         Refusal, Reply, State, Transition,
     },
     model::{Boot, Incarnation, Stamp, StoreKey},
-    store::{Created, Replaced, Retention, Store, StoreError, Stored, Version},
+    store::{CreateResult, ReplaceResult, Retention, Store, StoreError, StoredEntry, Version},
 };
 use clock::Moment;
 use quarantine::Quarantine;
@@ -144,8 +144,8 @@ struct CurrentEntry {
     written: Stamp,
 }
 
-impl From<Stored> for CurrentEntry {
-    fn from(stored: Stored) -> Self {
+impl From<StoredEntry> for CurrentEntry {
+    fn from(stored: StoredEntry) -> Self {
         Self {
             entry: stored.entry,
             version: stored.version,
@@ -157,9 +157,9 @@ impl From<Stored> for CurrentEntry {
 /// The result of a write.
 enum WriteOutcome {
     Done(Stamp),
-    Changed(Option<Stored>, Stamp),
+    Changed(Option<StoredEntry>, Stamp),
     /// The store gave no certain answer, and it is not what lies there now.
-    Lost(StoreError, Option<Stored>, Stamp),
+    Lost(StoreError, Option<StoredEntry>, Stamp),
 }
 
 /// The client of a ledger on a store.
@@ -286,7 +286,7 @@ impl LedgerClient {
         failpoints::before(deed);
         let put_off = self
             .store
-            .replace_soon(seen.key, seen.version, &entry, version, keep)
+            .replace_deferred(seen.key, seen.version, &entry, version, keep)
             .await;
         failpoints::after(deed);
         Ok(put_off?)
@@ -419,8 +419,8 @@ impl LedgerClient {
                     .create(key, entry, version, keep)
                     .await
                     .map(|created| match created {
-                        Created::Created(at) => WriteOutcome::Done(at),
-                        Created::Exists(stored, at) => WriteOutcome::Changed(Some(stored), at),
+                        CreateResult::Created(at) => WriteOutcome::Done(at),
+                        CreateResult::Exists(stored, at) => WriteOutcome::Changed(Some(stored), at),
                     })
             }
             Some(expected) => self
@@ -428,8 +428,8 @@ impl LedgerClient {
                 .replace(key, expected, entry, version, keep)
                 .await
                 .map(|replaced| match replaced {
-                    Replaced::Replaced(at) => WriteOutcome::Done(at),
-                    Replaced::Changed(stored, at) => WriteOutcome::Changed(stored, at),
+                    ReplaceResult::Replaced(at) => WriteOutcome::Done(at),
+                    ReplaceResult::Changed(stored, at) => WriteOutcome::Changed(stored, at),
                 }),
         };
         failpoints::after(deed);
@@ -461,7 +461,10 @@ impl LedgerClient {
     }
 
     /// Returns the entry at `key`, without a command.
-    pub(crate) async fn read(&self, key: StoreKey) -> Result<Option<(Stored, Stamp)>, LedgerError> {
+    pub(crate) async fn read(
+        &self,
+        key: StoreKey,
+    ) -> Result<Option<(StoredEntry, Stamp)>, LedgerError> {
         let (stored, now) = self.store.get(key).await?;
         match stored.as_ref().map(|stored| &*stored.entry) {
             Some(sealed @ Entry::Sealed(_)) => Err(misplaced(sealed, "an operation")),

@@ -11,7 +11,7 @@ use crate::{
     key::{KeyMode, KeyScheme},
     ledger::{Command, Decision, Entry, OperationGeneration, Person, Record, StateLabel},
     model::{Stamp, StoreKey, Tenant},
-    store::{Query, Store, StoreError},
+    store::{EntryQuery, Store, StoreError},
 };
 use semel_store::failpoints::{self, Failpoint};
 use std::{sync::Arc, time::Duration};
@@ -128,7 +128,7 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<Listed>, LedgerError> {
         let mut listed = Vec::new();
-        let mut query = Query {
+        let mut query = EntryQuery {
             tenant: tenant.cloned(),
             states: operations(states),
             due: false,
@@ -287,10 +287,10 @@ impl Ledger {
     pub async fn forget_outcomes(&self, older_than: Duration) -> Result<u64, LedgerError> {
         let older_than_ms = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
         let mut forgotten = 0;
-        let mut query = Query {
+        let mut query = EntryQuery {
             states: vec![StateLabel::Landed],
             limit: PAGE,
-            ..Query::default()
+            ..EntryQuery::default()
         };
         loop {
             let page = self.table.store().list(&query).await?;
@@ -328,10 +328,10 @@ impl Ledger {
     /// If the ledger does not answer.
     pub async fn sweep(&self) -> Result<Swept, LedgerError> {
         let mut swept = Swept::default();
-        let mut query = Query {
+        let mut query = EntryQuery {
             due: true,
             limit: PAGE,
-            ..Query::default()
+            ..EntryQuery::default()
         };
         loop {
             let page = self.table.store().list(&query).await?;

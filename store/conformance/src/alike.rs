@@ -7,7 +7,9 @@ use semel_core::{
     ledger::{Entry, State, StateLabel},
     model::Incarnation,
 };
-use semel_store::{Clock, MemoryStore, Moment, Query, Retention, SettableClock, Store, Version};
+use semel_store::{
+    Clock, ClockReading, EntryQuery, MemoryStore, Retention, SettableClock, Store, Version,
+};
 use std::{sync::Arc, time::Duration};
 
 /// How many keys the steps are about.
@@ -33,7 +35,7 @@ enum Step {
     Get {
         key: u32,
     },
-    List(Query),
+    List(EntryQuery),
     Purge {
         at_most: usize,
     },
@@ -136,12 +138,12 @@ impl Draw {
         }
     }
 
-    fn query(&mut self) -> Query {
+    fn query(&mut self) -> EntryQuery {
         let tenants = [None, Some("acme"), Some("zenith"), Some("nobody")];
         let states = (0..self.below(3))
             .map(|_| self.of(&StateLabel::ALL))
             .collect();
-        Query {
+        EntryQuery {
             tenant: self.of(&tenants).map(tenant),
             states,
             due: self.below(2) == 1,
@@ -159,12 +161,12 @@ struct Understood {
 }
 
 impl Clock for Understood {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let shown = self.clock.now();
         if self.is_steady {
             shown
         } else {
-            Moment::of_wall(shown.wall_ms)
+            ClockReading::from_wall(shown.wall_ms)
         }
     }
 }
@@ -280,7 +282,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    fn set(&self, set: impl FnOnce(&SettableClock, Moment)) -> [String; 2] {
+    fn set(&self, set: impl FnOnce(&SettableClock, ClockReading)) -> [String; 2] {
         set(self.clock, self.clock.now());
         [String::new(), String::new()]
     }

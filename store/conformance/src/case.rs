@@ -11,20 +11,20 @@ use tokio::runtime::{Builder, Runtime};
 
 /// A case: a sentence of the contract, and what shows whether a store keeps to it.
 #[derive(Clone, Copy)]
-pub struct Case {
+pub struct ConformanceCase {
     name: &'static str,
     /// The file that it stands in.
     source: &'static str,
     try_out: fn(Fixture) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
-impl Case {
+impl ConformanceCase {
     /// The case of this name.
     ///
     /// # Panics
     /// If there is none.
     #[must_use]
-    pub fn named(name: &str) -> &'static Self {
+    pub fn find(name: &str) -> &'static Self {
         CASES
             .iter()
             .find(|case| case.name == name)
@@ -60,7 +60,7 @@ impl Case {
     ///
     /// # Errors
     /// If it does not.
-    pub fn holds(&self, fixture: impl Future<Output = Fixture>) -> Result<(), Breach> {
+    pub fn holds(&self, fixture: impl Future<Output = Fixture>) -> Result<(), ContractViolation> {
         self.holds_on(&on_two_threads(), fixture)
     }
 
@@ -69,11 +69,11 @@ impl Case {
         &self,
         runtime: &Runtime,
         fixture: impl Future<Output = Fixture>,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), ContractViolation> {
         let on = runtime.block_on(fixture);
         let store = format!("{:?}", on.store);
         let tried = catch_unwind(AssertUnwindSafe(|| runtime.block_on((self.try_out)(on))));
-        tried.map_err(|told| Breach {
+        tried.map_err(|told| ContractViolation {
             case: self.name,
             sentence: self.sentence(),
             store,
@@ -92,7 +92,7 @@ impl Case {
     }
 }
 
-impl fmt::Debug for Case {
+impl fmt::Debug for ConformanceCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
@@ -103,7 +103,7 @@ impl fmt::Debug for Case {
 #[error(
     "the store does not keep its contract\n        case: {case}\n    sentence: {sentence}\n       store: {store}\n{told}"
 )]
-pub struct Breach {
+pub struct ContractViolation {
     /// The name of the case.
     pub case: &'static str,
     /// What the case asks.
@@ -136,7 +136,7 @@ pub fn run(future: impl Future<Output = ()>) {
 }
 
 /// Every case, for whoever runs them on stores that cost something to make.
-pub const CASES: &[Case] = crate::store_conformance!(@every table);
+pub const CASES: &[ConformanceCase] = crate::store_conformance!(@every table);
 
 /// Makes a test of each case, for the stores that this function or closure makes: `store_conformance!(fixture)`.
 #[macro_export]
@@ -200,7 +200,7 @@ macro_rules! store_conformance {
         }
     };
     (@table; $($group:ident::$case:ident,)*) => {
-        &[$(Case {
+        &[$(ConformanceCase {
             name: concat!(stringify!($group), "::", stringify!($case)),
             source: include_str!(concat!(stringify!($group), ".rs")),
             try_out: |on| Box::pin($group::$case(on)),
@@ -211,7 +211,7 @@ macro_rules! store_conformance {
             #[test]
             fn $case() {
                 let name = concat!(stringify!($group), "::", stringify!($case));
-                $crate::Case::named(name).run(async { ($fixture)() });
+                $crate::ConformanceCase::find(name).run(async { ($fixture)() });
             }
         )*
     };

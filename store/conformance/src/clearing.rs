@@ -2,7 +2,7 @@
 
 use super::expecting::expect_eq;
 use super::*;
-use semel_store::{Query, Removed, Replaced, Retention, StoreError};
+use semel_store::{EntryQuery, RemoveResult, ReplaceResult, Retention, StoreError};
 use std::{fs, path::Path};
 
 /// What no file may hold once it is gone.
@@ -40,9 +40,9 @@ pub async fn a_purge_drops_only_what_is_past_its_end(on: Fixture) {
     }
     let left = on
         .store
-        .list(&Query {
+        .list(&EntryQuery {
             limit: 10,
-            ..Query::default()
+            ..EntryQuery::default()
         })
         .await
         .expect("a store at work lists");
@@ -83,12 +83,12 @@ pub async fn a_scrub_leaves_nothing_of_what_is_gone(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement of what lies there"
     );
     expect!(
         on.store.remove(key(2), second).await,
-        Ok(Removed::Removed),
+        Ok(RemoveResult::Removed),
         "a removal of what lies there"
     );
     on.store.scrub().await.expect("a store at work scrubs");

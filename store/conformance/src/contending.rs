@@ -3,7 +3,7 @@
 use super::*;
 use super::{expecting::expect_eq, waiting::LONG};
 use semel_core::ledger::Entry;
-use semel_store::{Created, Removed, Replaced, Retention, Store, Stored};
+use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention, Store, StoredEntry};
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -41,10 +41,10 @@ pub async fn of_many_creations_one_wins(on: Fixture) {
     .await;
     let lying = on.at(key(1)).await.expect("somebody won");
     let found = answers.into_iter().filter_map(|answer| match answer {
-        Created::Created(_) => None,
-        Created::Exists(stored, _) => Some(stored),
+        CreateResult::Created(_) => None,
+        CreateResult::Exists(stored, _) => Some(stored),
     });
-    let found: Vec<Stored> = found.collect();
+    let found: Vec<StoredEntry> = found.collect();
     expect_eq(
         "how many did not win",
         &found.len(),
@@ -57,7 +57,10 @@ pub async fn of_many_creations_one_wins(on: Fixture) {
 pub async fn of_many_removals_one_wins(on: Fixture) {
     let version = on.put(key(1), &entry(1)).await;
     let answers = from_all_sides(&[Arc::clone(&on.store)], |store, _| async move {
-        matches!(store.remove(key(1), version).await, Ok(Removed::Removed))
+        matches!(
+            store.remove(key(1), version).await,
+            Ok(RemoveResult::Removed)
+        )
     })
     .await;
     expect_eq(
@@ -84,7 +87,7 @@ pub(super) async fn expect_each_counts(on: &Fixture, stores: &[Arc<dyn Store>]) 
     );
 }
 
-fn counted(stored: &Stored) -> u32 {
+fn counted(stored: &StoredEntry) -> u32 {
     match stored.entry.as_ref() {
         Entry::Handle(handle) => handle.names.generation,
         other => expecting::fail("what lies there", &"a counter, which is a handle", other),
@@ -106,8 +109,8 @@ async fn count_up(store: Arc<dyn Store>) {
             )
             .await;
         match replaced.expect("a store at work replaces") {
-            Replaced::Replaced(_) => return,
-            Replaced::Changed(other, _) => lying = other,
+            ReplaceResult::Replaced(_) => return,
+            ReplaceResult::Changed(other, _) => lying = other,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use super::{contending::from_all_sides, expecting::expect_eq, waiting::LONG};
-use semel_store::{Created, Removed, Replaced, Retention, StoreError};
+use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
@@ -80,21 +80,21 @@ async fn write(store: &dyn semel_store::Store, number: u32, before: Option<Versi
                 .await;
             (
                 Some(new),
-                replaced.map(|replaced| matches!(replaced, Replaced::Replaced(_))),
+                replaced.map(|replaced| matches!(replaced, ReplaceResult::Replaced(_))),
             )
         }
         (_, Some(before)) => {
             let removed = store.remove(key(number), before).await;
             (
                 None,
-                removed.map(|removed| matches!(removed, Removed::Removed)),
+                removed.map(|removed| matches!(removed, RemoveResult::Removed)),
             )
         }
         (_, None) => {
             let created = store.create(key(number), &entry(number), new, kept).await;
             (
                 Some(new),
-                created.map(|created| matches!(created, Created::Created(_))),
+                created.map(|created| matches!(created, CreateResult::Created(_))),
             )
         }
     };

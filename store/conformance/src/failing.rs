@@ -6,7 +6,8 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
+    CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store, StoreError,
+    StoredEntry, Version,
 };
 use std::{
     ops::Range,
@@ -19,7 +20,7 @@ use std::{
 
 /// How a call of the store fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum InjectedFailure {
     /// It is not carried out, and says so.
     NotExecuted,
     /// It is not carried out, and its caller is told that nobody knows.
@@ -31,10 +32,10 @@ pub enum Failure {
 }
 
 /// Every way to fail with an error.
-pub const FAILURES: [Failure; 3] = [
-    Failure::NotExecuted,
-    Failure::UnknownAndLost,
-    Failure::UnknownButWritten,
+pub const INJECTED_FAILURES: [InjectedFailure; 3] = [
+    InjectedFailure::NotExecuted,
+    InjectedFailure::UnknownAndLost,
+    InjectedFailure::UnknownButWritten,
 ];
 
 /// A store whose calls of these numbers fail, once it is told to count.
@@ -55,19 +56,19 @@ pub const FAILURES: [Failure; 3] = [
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Failing {
+pub struct FailingStore {
     inner: Arc<dyn Store>,
     counts: AtomicBool,
     calls: AtomicUsize,
     failing: Range<usize>,
-    failure: Failure,
+    failure: InjectedFailure,
     yields: bool,
 }
 
-impl Failing {
+impl FailingStore {
     /// Over this store. No call fails before it is told to count.
     #[must_use]
-    pub fn new(inner: Arc<dyn Store>, failing: Range<usize>, failure: Failure) -> Self {
+    pub fn new(inner: Arc<dyn Store>, failing: Range<usize>, failure: InjectedFailure) -> Self {
         let (counts, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
         Self {
             inner,
@@ -81,10 +82,10 @@ impl Failing {
 
     /// One that never fails, and lets others go first before and after each call.
     #[must_use]
-    pub fn yielding(inner: Arc<dyn Store>) -> Self {
+    pub fn with_yields(inner: Arc<dyn Store>) -> Self {
         Self {
             yields: true,
-            ..Self::new(inner, 0..0, Failure::NotExecuted)
+            ..Self::new(inner, 0..0, InjectedFailure::NotExecuted)
         }
     }
 
@@ -113,15 +114,15 @@ impl Failing {
         let unknown = || Err(StoreError::Unknown("the connection broke".to_owned()));
         let answered = match self.next() {
             None => answer.await,
-            Some(Failure::NotExecuted) => {
+            Some(InjectedFailure::NotExecuted) => {
                 Err(StoreError::NotExecuted("the disk is full".to_owned()))
             }
-            Some(Failure::UnknownAndLost) => unknown(),
-            Some(Failure::UnknownButWritten) => {
+            Some(InjectedFailure::UnknownAndLost) => unknown(),
+            Some(InjectedFailure::UnknownButWritten) => {
                 let _ = answer.await;
                 unknown()
             }
-            Some(Failure::Late(by)) => {
+            Some(InjectedFailure::Late(by)) => {
                 tokio::time::sleep(by).await;
                 answer.await
             }
@@ -131,7 +132,7 @@ impl Failing {
     }
 
     /// How the next call fails, if it does.
-    fn next(&self) -> Option<Failure> {
+    fn next(&self) -> Option<InjectedFailure> {
         let counts = self.counts.load(Ordering::SeqCst);
         let call = counts.then(|| self.calls.fetch_add(1, Ordering::SeqCst))?;
         self.failing.contains(&call).then_some(self.failure)
@@ -146,14 +147,14 @@ impl Failing {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl Store for Failing {
+impl Store for FailingStore {
     async fn create(
         &self,
         key: StoreKey,
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         self.through(self.inner.create(key, entry, version, keep))
             .await
     }
@@ -165,12 +166,12 @@ impl Store for Failing {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         self.through(self.inner.replace(key, expected, entry, version, keep))
             .await
     }
 
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -178,19 +179,22 @@ impl Store for Failing {
         version: Version,
         keep: Retention,
     ) -> Result<(), StoreError> {
-        self.through(self.inner.replace_soon(key, expected, entry, version, keep))
-            .await
+        self.through(
+            self.inner
+                .replace_deferred(key, expected, entry, version, keep),
+        )
+        .await
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         self.through(self.inner.remove(key, expected)).await
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         self.through(self.inner.get(key)).await
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         self.through(self.inner.list(query)).await
     }
 
@@ -202,8 +206,8 @@ impl Store for Failing {
         self.through(self.inner.scrub()).await
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        self.inner.changed(key, since, at_most).await;
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
+        self.inner.wait_for_change(key, since, at_most).await;
     }
 
     fn durability(&self) -> Durability {

@@ -6,7 +6,9 @@ use semel_core::{
     ledger::{ENTRY_BYTES_MAX, Entry},
     model::{Stamp, StoreKey},
 };
-use semel_store::{Clock, Created, Moment, Retention, SettableClock, Store, Stored, Version};
+use semel_store::{
+    Clock, ClockReading, CreateResult, Retention, SettableClock, Store, StoredEntry, Version,
+};
 use std::{
     any::Any,
     fmt,
@@ -167,14 +169,14 @@ impl Fixture {
         let created = self.store.create(key, entry, version, keep).await;
         expect!(
             created,
-            Ok(Created::Created(_)),
+            Ok(CreateResult::Created(_)),
             "a creation where nothing lies"
         );
         version
     }
 
     /// What lies at the key.
-    pub async fn at(&self, key: StoreKey) -> Option<Stored> {
+    pub async fn at(&self, key: StoreKey) -> Option<StoredEntry> {
         self.store.get(key).await.expect("a store at work reads").0
     }
 
@@ -200,12 +202,12 @@ impl Fixture {
     }
 
     /// What a store of this kind makes of the moment that the clock shows.
-    fn moment(&self) -> Moment {
+    fn moment(&self) -> ClockReading {
         let shown = self.clock.now();
         if self.is_steady {
             shown
         } else {
-            Moment::of_wall(shown.wall_ms)
+            ClockReading::from_wall(shown.wall_ms)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::expecting::expect_eq;
 use super::*;
-use semel_store::{Created, Query, Removed, Replaced, Retention};
+use semel_store::{CreateResult, EntryQuery, RemoveResult, ReplaceResult, Retention};
 
 /// Past its end an entry is answered as absent to every question, and may be created anew.
 pub async fn what_is_past_its_end_is_absent(on: Fixture) {
@@ -27,13 +27,13 @@ pub async fn what_is_past_its_end_is_absent(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Changed(None, _)),
+        Ok(ReplaceResult::Changed(None, _)),
         "a replacement of what is past its end"
     );
     let removed = on.store.remove(key(1), version).await;
     expect!(
         removed,
-        Ok(Removed::Changed(None, _)),
+        Ok(RemoveResult::Changed(None, _)),
         "a removal of what is past its end"
     );
     let anew = on.put(key(1), &entry(3)).await;
@@ -55,9 +55,9 @@ pub async fn what_is_past_its_end_is_not_listed(on: Fixture) {
     on.pass(10);
     let page = on
         .store
-        .list(&Query {
+        .list(&EntryQuery {
             limit: 10,
-            ..Query::default()
+            ..EntryQuery::default()
         })
         .await
         .expect("a store at work lists");
@@ -80,7 +80,7 @@ pub async fn each_write_states_anew_how_long(on: Fixture) {
             .await;
         expect!(
             replaced,
-            Ok(Replaced::Replaced(_)),
+            Ok(ReplaceResult::Replaced(_)),
             "a replacement before the end that the last write stated"
         );
         version = next;
@@ -128,11 +128,11 @@ pub async fn a_replacement_put_off_states_how_long(on: Fixture) {
     let (kept, ended) = (fresh_version(), fresh_version());
     let ending = Retention::Seconds(10);
     on.store
-        .replace_soon(key(1), first, &entry(2), kept, Retention::UntilRemoved)
+        .replace_deferred(key(1), first, &entry(2), kept, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     on.store
-        .replace_soon(key(2), second, &entry(2), ended, ending)
+        .replace_deferred(key(2), second, &entry(2), ended, ending)
         .await
         .expect("it may be put off");
     let both = (on.version_at(key(1)).await, on.version_at(key(2)).await);
@@ -165,7 +165,7 @@ pub async fn no_end_is_too_far(on: Fixture) {
             .await;
         expect!(
             created,
-            Ok(Created::Created(_)),
+            Ok(CreateResult::Created(_)),
             "a creation where nothing lies"
         );
     }

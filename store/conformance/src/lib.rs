@@ -21,8 +21,8 @@
 //! ```
 //!
 //! Where a store costs something to make, or is opened by something asynchronous, [`CASES`] are run one by one
-//! ([`Case::run`]). A case that fails names the sentence, what was expected, and what came. [`alike`] holds a store's answers
-//! to any sequence of questions against those of the store in memory, and [`Failing`] is a store around a store that
+//! ([`ConformanceCase::run`]). A case that fails names the sentence, what was expected, and what came. [`alike`] holds a store's answers
+//! to any sequence of questions against those of the store in memory, and [`FailingStore`] is a store around a store that
 //! fails when it is told to.
 //!
 //! Absent: what only a store itself can bring about, such as a commit that fails, a full disk or a process that is killed.
@@ -58,8 +58,8 @@ pub mod writing;
 use semel_store::Version;
 use semel_store::fresh_nonce;
 
-pub use case::{Breach, CASES, Case, run};
-pub use failing::{FAILURES, Failing, Failure};
+pub use case::{CASES, ConformanceCase, ContractViolation, run};
+pub use failing::{FailingStore, INJECTED_FAILURES, InjectedFailure};
 pub use fixture::Fixture;
 pub use samples::{any_key, entry, handle, key, odd_entries, operation, tenant};
 

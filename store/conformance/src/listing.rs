@@ -6,7 +6,7 @@ use semel_core::{
     ledger::{Entry, ProbeOrigin, ReleaseSource, SchemeRecord, State, StateLabel},
     model::{Nonce, StoreKey},
 };
-use semel_store::{Created, PAGE_MAX, Query, Replaced, Retention, Store};
+use semel_store::{CreateResult, EntryQuery, PAGE_MAX, ReplaceResult, Retention, Store};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -74,7 +74,7 @@ async fn put_down(on: &Fixture, entries: Vec<Arc<Entry>>) -> Vec<(StoreKey, Arc<
     lying
 }
 
-async fn listed(on: &Fixture, query: &Query) -> Vec<StoreKey> {
+async fn listed(on: &Fixture, query: &EntryQuery) -> Vec<StoreKey> {
     let page = on.store.list(query).await.expect("a store at work lists");
     expect_eq(
         "whether keys are listed in their order",
@@ -86,7 +86,11 @@ async fn listed(on: &Fixture, query: &Query) -> Vec<StoreKey> {
 }
 
 /// A list may hold too much.
-fn expect_within(listed: &[StoreKey], wanted: impl IntoIterator<Item = StoreKey>, query: &Query) {
+fn expect_within(
+    listed: &[StoreKey],
+    wanted: impl IntoIterator<Item = StoreKey>,
+    query: &EntryQuery,
+) {
     let missing: Vec<StoreKey> = wanted
         .into_iter()
         .filter(|key| !listed.contains(key))
@@ -101,9 +105,9 @@ fn expect_within(listed: &[StoreKey], wanted: impl IntoIterator<Item = StoreKey>
 /// All keys, page by page.
 async fn paged(on: &Fixture, limit: usize) -> Vec<StoreKey> {
     let (mut query, mut seen) = (
-        Query {
+        EntryQuery {
             limit,
-            ..Query::default()
+            ..EntryQuery::default()
         },
         Vec::new(),
     );
@@ -148,11 +152,11 @@ pub async fn every_match_is_listed_in_the_order_of_keys(on: Fixture) {
     ]);
     for states in state_sets {
         for of in [None, Some("acme"), Some("zenith"), Some("nobody")] {
-            let query = Query {
+            let query = EntryQuery {
                 tenant: of.map(tenant),
                 states: states.clone(),
                 limit: 100,
-                ..Query::default()
+                ..EntryQuery::default()
             };
             let matching = lying.iter().filter(|(_, entry)| {
                 let labels = entry.labels();
@@ -191,11 +195,11 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement of what lies there"
     );
     on.store
-        .replace_soon(
+        .replace_deferred(
             key(2),
             second,
             &held,
@@ -204,11 +208,11 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
         )
         .await
         .expect("it may be put off");
-    let query = Query {
+    let query = EntryQuery {
         tenant: Some(tenant("zenith")),
         states: vec![StateLabel::Held],
         limit: 10,
-        ..Query::default()
+        ..EntryQuery::default()
     };
     expect_within(&listed(&on, &query).await, [key(1), key(2)], &query);
 }
@@ -227,10 +231,10 @@ pub async fn pages_follow_each_other_without_gap(on: Fixture) {
             &lying,
         );
     }
-    let beyond = Query {
+    let beyond = EntryQuery {
         after: Some(any_key()),
         limit: 10,
-        ..Query::default()
+        ..EntryQuery::default()
     };
     expect_eq(
         "what is listed after the last",
@@ -255,7 +259,7 @@ pub async fn no_page_is_longer_than_the_longest(on: Fixture) {
                         Retention::UntilRemoved,
                     )
                     .await;
-                matches!(created, Ok(Created::Created(_)))
+                matches!(created, Ok(CreateResult::Created(_)))
             }
         })
         .collect();
@@ -337,11 +341,11 @@ async fn due(on: &Fixture) -> Vec<StoreKey> {
     listed(on, &every_due()).await
 }
 
-fn every_due() -> Query {
-    Query {
+fn every_due() -> EntryQuery {
+    EntryQuery {
         due: true,
         limit: 100,
-        ..Query::default()
+        ..EntryQuery::default()
     }
 }
 
@@ -356,7 +360,7 @@ pub async fn what_is_due_is_listed(on: Fixture) {
     };
     on.pass(u64::from(LEASE_SECONDS));
     expect_within(&due(&on).await, leased(), &every_due());
-    let started = Query {
+    let started = EntryQuery {
         states: vec![StateLabel::Running],
         tenant: Some(tenant("acme")),
         ..every_due()

@@ -3,7 +3,7 @@
 use super::expecting::expect_eq;
 use super::*;
 use semel_core::model::Durability;
-use semel_store::{Removed, Replaced, Retention};
+use semel_store::{RemoveResult, ReplaceResult, Retention};
 
 /// Such a fixture; none for a store that claims to survive nothing.
 fn surviving(on: Fixture) -> Option<Fixture> {
@@ -37,13 +37,13 @@ pub async fn what_was_answered_is_there_when_it_is_opened_anew(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement of what lies there"
     );
     let removed = on.put(key(3), &entry(4)).await;
     expect!(
         on.store.remove(key(3), removed).await,
-        Ok(Removed::Removed),
+        Ok(RemoveResult::Removed),
         "a removal of what lies there"
     );
     on.put_for(key(4), &entry(5), Retention::Seconds(10)).await;
@@ -77,7 +77,7 @@ pub async fn what_was_put_off_is_there_when_it_is_opened_anew(on: Fixture) {
     let Some(on) = surviving(on) else { return };
     let (first, second) = (on.put(key(1), &entry(1)).await, fresh_version());
     on.store
-        .replace_soon(key(1), first, &entry(2), second, Retention::UntilRemoved)
+        .replace_deferred(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     let Some(on) = on.opened_anew().await else {

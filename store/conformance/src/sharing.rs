@@ -6,7 +6,7 @@ use super::{
     expecting::expect_eq,
     waiting::{expect_woken, waiter},
 };
-use semel_store::{Created, Removed, Replaced, Retention};
+use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
@@ -23,14 +23,14 @@ pub async fn what_one_writes_another_finds(on: Fixture) {
     let created = other
         .create(key(1), &entry(2), fresh_version(), Retention::UntilRemoved)
         .await;
-    let found = expect!(created, Ok(Created::Exists(found, _)) => found.version, "a creation where another created");
+    let found = expect!(created, Ok(CreateResult::Exists(found, _)) => found.version, "a creation where another created");
     expect_eq("the version that it finds", &found, &first);
     let replaced = other
         .replace(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement of what another created"
     );
     let (lying, now) = other.get(key(1)).await.expect("a store at work reads");
@@ -41,7 +41,7 @@ pub async fn what_one_writes_another_finds(on: Fixture) {
     );
     expect_eq("the time", &on.now().await, &now);
     on.store
-        .replace_soon(key(1), second, &entry(3), third, Retention::UntilRemoved)
+        .replace_deferred(key(1), second, &entry(3), third, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     let carried_out = async {
@@ -63,7 +63,7 @@ pub async fn what_one_writes_another_finds(on: Fixture) {
     );
     expect!(
         other.remove(key(1), third).await,
-        Ok(Removed::Removed),
+        Ok(RemoveResult::Removed),
         "a removal of what another wrote"
     );
     expect_eq("what lies there", &on.at(key(1)).await, &None);
@@ -92,14 +92,14 @@ pub async fn a_change_by_one_wakes_those_that_wait_at_another(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement of what lies there"
     );
     expect_woken(of_replacement).await;
     let of_removal = waiter(&other, second).await;
     expect!(
         on.store.remove(key(1), second).await,
-        Ok(Removed::Removed),
+        Ok(RemoveResult::Removed),
         "a removal of what lies there"
     );
     expect_woken(of_removal).await;

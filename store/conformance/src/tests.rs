@@ -26,7 +26,7 @@ fn contract() -> Vec<String> {
 
 #[test]
 fn each_sentence_of_the_contract_is_that_of_a_case() {
-    let of_cases: Vec<String> = CASES.iter().map(Case::sentence).collect();
+    let of_cases: Vec<String> = CASES.iter().map(ConformanceCase::sentence).collect();
     let contract = contract();
     assert_eq!(contract.len(), 12, "{contract:#?}");
     for sentence in contract {

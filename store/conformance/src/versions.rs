@@ -2,7 +2,7 @@
 
 use super::expecting::expect_eq;
 use super::*;
-use semel_store::{Created, Removed, Replaced, Retention};
+use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention};
 
 /// A version never recurs for a key, not even after removal: it is the writer's own random value, and the store never
 /// makes one up.
@@ -10,7 +10,7 @@ pub async fn a_version_never_recurs(on: Fixture) {
     let old = on.put(key(1), &entry(1)).await;
     expect!(
         on.store.remove(key(1), old).await,
-        Ok(Removed::Removed),
+        Ok(RemoveResult::Removed),
         "a removal of what lies there"
     );
     let new = on.put(key(1), &entry(1)).await;
@@ -26,13 +26,13 @@ pub async fn a_version_never_recurs(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Changed(Some(_), _)),
+        Ok(ReplaceResult::Changed(Some(_), _)),
         "a replacement of the version that was removed"
     );
     let removed = on.store.remove(key(1), old).await;
     expect!(
         removed,
-        Ok(Removed::Changed(Some(_), _)),
+        Ok(RemoveResult::Changed(Some(_), _)),
         "a removal of the version that was removed"
     );
     expect_eq(
@@ -59,7 +59,7 @@ pub async fn a_version_is_any_value(on: Fixture) {
             .await;
         expect!(
             replaced,
-            Ok(Replaced::Replaced(_)),
+            Ok(ReplaceResult::Replaced(_)),
             "a replacement of what lies there"
         );
         expect_eq(
@@ -71,7 +71,7 @@ pub async fn a_version_is_any_value(on: Fixture) {
     }
     expect!(
         on.store.remove(key(1), expected).await,
-        Ok(Removed::Removed),
+        Ok(RemoveResult::Removed),
         "a removal of what lies there"
     );
 }
@@ -85,7 +85,7 @@ pub async fn a_write_asked_for_again_finds_itself(on: Fixture) {
         .store
         .create(key(1), &entry(1), first, Retention::UntilRemoved)
         .await;
-    let found = expect!(created, Ok(Created::Exists(found, _)) => found.version, "a creation that is repeated");
+    let found = expect!(created, Ok(CreateResult::Exists(found, _)) => found.version, "a creation that is repeated");
     expect_eq("the version that it finds", &found, &first);
     let second = fresh_version();
     let replaced = on
@@ -94,7 +94,7 @@ pub async fn a_write_asked_for_again_finds_itself(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement of what lies there"
     );
     let lying = on.at(key(1)).await;
@@ -103,6 +103,6 @@ pub async fn a_write_asked_for_again_finds_itself(on: Fixture) {
         .store
         .replace(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await;
-    let found = expect!(replaced, Ok(Replaced::Changed(found, _)) => found, "a replacement that is repeated");
+    let found = expect!(replaced, Ok(ReplaceResult::Changed(found, _)) => found, "a replacement that is repeated");
     expect_eq("what it finds", &found, &lying);
 }

@@ -6,7 +6,7 @@ use semel_core::{
     ledger::Entry,
     model::{Stamp, StoreKey},
 };
-use semel_store::{Created, Removed, Replaced, Retention, StoreError, Stored};
+use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention, StoreError, StoredEntry};
 
 /// A creation writes where nothing lies, at the time of the store.
 pub async fn a_creation_writes_where_nothing_lies(on: Fixture) {
@@ -15,12 +15,12 @@ pub async fn a_creation_writes_where_nothing_lies(on: Fixture) {
         .store
         .create(key(1), &entry, version, Retention::UntilRemoved)
         .await;
-    let at = expect!(created, Ok(Created::Created(at)) => at, "a creation where nothing lies");
+    let at = expect!(created, Ok(CreateResult::Created(at)) => at, "a creation where nothing lies");
     expect_eq("the time of the creation", &at, &now);
     expect_eq(
         "what lies there",
         &on.at(key(1)).await,
-        &Some(Stored {
+        &Some(StoredEntry {
             entry,
             version,
             created: now,
@@ -39,7 +39,7 @@ pub async fn a_creation_finds_what_lies_and_leaves_it(on: Fixture) {
         .store
         .create(key(1), &entry(2), fresh_version(), Retention::Seconds(0))
         .await;
-    let found = expect!(created, Ok(Created::Exists(found, at)) => (Some(found), at), "a creation where something lies");
+    let found = expect!(created, Ok(CreateResult::Exists(found, at)) => (Some(found), at), "a creation where something lies");
     expect_eq("what is found, and the time", &found, &(lying.clone(), now));
     expect_eq("what lies there afterwards", &on.at(key(1)).await, &lying);
 }
@@ -55,13 +55,12 @@ pub async fn a_replacement_takes_the_place_of_the_version_it_expects(on: Fixture
             .store
             .replace(key(1), expected, &entry, version, Retention::UntilRemoved)
             .await;
-        let at =
-            expect!(replaced, Ok(Replaced::Replaced(at)) => at, "a replacement of what lies there");
+        let at = expect!(replaced, Ok(ReplaceResult::Replaced(at)) => at, "a replacement of what lies there");
         expect_eq("the time of the replacement", &at, &now);
         expect_eq(
             "what lies there",
             &on.at(key(1)).await,
-            &Some(Stored {
+            &Some(StoredEntry {
                 entry,
                 version,
                 created,
@@ -87,7 +86,7 @@ pub async fn a_replacement_of_another_version_writes_nothing(on: Fixture) {
             Retention::Seconds(0),
         )
         .await;
-    let found = expect!(replaced, Ok(Replaced::Changed(found, at)) => (found, at), "a replacement of another version");
+    let found = expect!(replaced, Ok(ReplaceResult::Changed(found, at)) => (found, at), "a replacement of another version");
     expect_eq("what is found, and the time", &found, &(lying.clone(), now));
     expect_eq("what lies there afterwards", &on.at(key(1)).await, &lying);
 }
@@ -105,7 +104,7 @@ pub async fn a_replacement_of_nothing_creates_nothing(on: Fixture) {
             Retention::UntilRemoved,
         )
         .await;
-    let found = expect!(replaced, Ok(Replaced::Changed(found, at)) => (found, at), "a replacement of nothing");
+    let found = expect!(replaced, Ok(ReplaceResult::Changed(found, at)) => (found, at), "a replacement of nothing");
     expect_eq("what is found, and the time", &found, &(None, now));
     expect_eq("what lies there afterwards", &on.at(key(1)).await, &None);
 }
@@ -116,10 +115,10 @@ pub async fn a_replacement_put_off_is_there_for_whoever_asks(on: Fixture) {
     for number in 2..5 {
         let (entry, next) = (entry(number), fresh_version());
         on.store
-            .replace_soon(key(1), version, &entry, next, Retention::UntilRemoved)
+            .replace_deferred(key(1), version, &entry, next, Retention::UntilRemoved)
             .await
             .expect("it may be put off");
-        let lying = Some(Stored {
+        let lying = Some(StoredEntry {
             entry,
             version: next,
             created,
@@ -130,7 +129,7 @@ pub async fn a_replacement_put_off_is_there_for_whoever_asks(on: Fixture) {
     }
     let next = fresh_version();
     on.store
-        .replace_soon(key(1), version, &entry(5), next, Retention::UntilRemoved)
+        .replace_deferred(key(1), version, &entry(5), next, Retention::UntilRemoved)
         .await
         .expect("it may be put off");
     let replaced = on
@@ -145,7 +144,7 @@ pub async fn a_replacement_put_off_is_there_for_whoever_asks(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement of what was put off"
     );
 }
@@ -157,7 +156,7 @@ pub async fn a_replacement_put_off_leaves_another_version(on: Fixture) {
     for at in [key(1), key(2)] {
         let put_off = on
             .store
-            .replace_soon(
+            .replace_deferred(
                 at,
                 fresh_version(),
                 &entry(2),
@@ -181,7 +180,7 @@ pub async fn a_removal_takes_the_version_it_expects(on: Fixture) {
     let removed = on.store.remove(key(1), version).await;
     expect!(
         removed,
-        Ok(Removed::Removed),
+        Ok(RemoveResult::Removed),
         "a removal of what lies there"
     );
     expect_eq("what lies there", &on.at(key(1)).await, &None);
@@ -202,7 +201,7 @@ pub async fn a_removal_of_another_version_removes_nothing(on: Fixture) {
     let (lying, now) = (on.at(key(1)).await, on.stamp().await);
     for (at, lying) in [(key(1), &lying), (key(2), &None)] {
         let removed = on.store.remove(at, fresh_version()).await;
-        let found = expect!(removed, Ok(Removed::Changed(found, at)) => (found, at), "a removal of another version");
+        let found = expect!(removed, Ok(RemoveResult::Changed(found, at)) => (found, at), "a removal of another version");
         expect_eq("what is found, and the time", &found, &(lying.clone(), now));
     }
     expect_eq("what lies there afterwards", &on.at(key(1)).await, &lying);
@@ -307,7 +306,7 @@ pub async fn an_entry_up_to_the_limit_comes_back_as_it_went_in(on: Fixture) {
         .await;
     expect!(
         replaced,
-        Ok(Replaced::Replaced(_)),
+        Ok(ReplaceResult::Replaced(_)),
         "a replacement by an entry as large as the limit"
     );
     let lying = on.at(key(1)).await.map(|stored| stored.entry);
@@ -336,7 +335,7 @@ pub async fn what_is_too_large_is_refused_or_kept_whole(on: Fixture) {
         )
         .await;
     let expected = match &replaced {
-        Ok(Replaced::Replaced(_)) => &too_large,
+        Ok(ReplaceResult::Replaced(_)) => &too_large,
         Err(StoreError::NotExecuted(_) | StoreError::Entry(_)) => &small,
         other => expecting::fail(
             "a replacement by what is too large",

@@ -4,7 +4,7 @@ use semel_core::{
     ledger::{Entry, EntryError, Retention},
     model::Stamp,
 };
-use semel_store::{Query, Stored, Version};
+use semel_store::{EntryQuery, StoredEntry, Version};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -71,14 +71,14 @@ impl File {
         Ok(bytes)
     }
 
-    pub(crate) fn into_stored(self) -> Stored {
+    pub(crate) fn into_stored(self) -> StoredEntry {
         let Head {
             version,
             created,
             written,
             ..
         } = self.head;
-        Stored {
+        StoredEntry {
             entry: self.entry,
             version,
             created,
@@ -99,7 +99,7 @@ impl File {
     }
 
     /// Whether it is to be listed. To list too much is no fault, to list too little is.
-    pub(crate) fn matches(&self, query: &Query, now: Stamp) -> bool {
+    pub(crate) fn matches(&self, query: &EntryQuery, now: Stamp) -> bool {
         let labels = self.entry.labels();
         (query.tenant.is_none() || query.tenant == labels.tenant)
             && (query.states.is_empty() || query.states.contains(&labels.state))

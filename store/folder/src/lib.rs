@@ -26,8 +26,8 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Clock, Created, PAGE_MAX, Page, Query, Removed, Replaced, Store, StoreError, Stored,
-    SystemClock, Version,
+    Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult, ReplaceResult, Store,
+    StoreError, StoredEntry, SystemClock, Version,
 };
 use std::{io, path::Path, sync::Arc, time::Duration};
 
@@ -90,15 +90,15 @@ impl Store for FolderStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         let entry = Arc::clone(entry);
         self.locked(move |folder| {
             let now = folder.now();
             if let Some(lying) = folder.read(key, now)? {
-                return Ok(Created::Exists(lying.into_stored(), now));
+                return Ok(CreateResult::Exists(lying.into_stored(), now));
             }
             folder.write(key, &File::new(entry, version, keep, now, now))?;
-            Ok(Created::Created(now))
+            Ok(CreateResult::Created(now))
         })
         .await
     }
@@ -110,35 +110,35 @@ impl Store for FolderStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         let entry = Arc::clone(entry);
         self.locked(move |folder| {
             let now = folder.now();
             match folder.read(key, now)? {
                 Some(lying) if lying.version() == expected => {
                     folder.write(key, &File::new(entry, version, keep, lying.created(), now))?;
-                    Ok(Replaced::Replaced(now))
+                    Ok(ReplaceResult::Replaced(now))
                 }
-                other => Ok(Replaced::Changed(other.map(File::into_stored), now)),
+                other => Ok(ReplaceResult::Changed(other.map(File::into_stored), now)),
             }
         })
         .await
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         self.locked(move |folder| {
             let now = folder.now();
             match folder.read(key, now)? {
                 Some(lying) if lying.version() == expected => {
-                    folder.remove(key).map(|()| Removed::Removed)
+                    folder.remove(key).map(|()| RemoveResult::Removed)
                 }
-                other => Ok(Removed::Changed(other.map(File::into_stored), now)),
+                other => Ok(RemoveResult::Changed(other.map(File::into_stored), now)),
             }
         })
         .await
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         self.locked(move |folder| {
             let now = folder.now();
             Ok((folder.read(key, now)?.map(File::into_stored), now))
@@ -146,11 +146,11 @@ impl Store for FolderStore {
         .await
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let query = query.clone();
         self.locked(move |folder| {
             let (now, limit) = (folder.now(), query.limit.min(PAGE_MAX));
-            let mut page = Page::default();
+            let mut page = KeyPage::default();
             for key in folder
                 .keys()?
                 .into_iter()
@@ -192,7 +192,7 @@ impl Store for FolderStore {
         self.locked(Folder::drop_unfinished).await
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let change = async {
             let mut pause = PAUSE_FIRST;
             while self.lies(key, since).await {

@@ -11,7 +11,7 @@ use super::{
     session::{self, Hear},
 };
 use semel_core::model::StoreKey;
-use semel_store::{BELLS, Waiters};
+use semel_store::{ChangeNotifier, NOTIFIER_SLOTS};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,7 +28,7 @@ const HELLO: &str = "hello";
 
 /// The notifications within this process, and to the others.
 pub(super) struct Bells {
-    waiters: Waiters,
+    waiters: ChangeNotifier,
     /// The bells to be rung in other processes, a bit each.
     to_tell: AtomicU64,
     is_telling: AtomicBool,
@@ -39,12 +39,12 @@ pub(super) struct Bells {
     runtime: Handle,
 }
 
-const _: () = assert!(BELLS <= 64, "a bit for each bell");
+const _: () = assert!(NOTIFIER_SLOTS <= 64, "a bit for each bell");
 
 impl Bells {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            waiters: Waiters::new(),
+            waiters: ChangeNotifier::new(),
             to_tell: AtomicU64::new(0),
             is_telling: AtomicBool::new(false),
             others_listen: AtomicBool::new(true),
@@ -53,7 +53,7 @@ impl Bells {
         })
     }
 
-    pub(super) fn waiters(&self) -> &Waiters {
+    pub(super) fn waiters(&self) -> &ChangeNotifier {
         &self.waiters
     }
 
@@ -78,7 +78,7 @@ impl Bells {
             self.look_for_others(&client).await;
             *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
             // Notifications from before are void.
-            self.waiters.wake_all();
+            self.waiters.notify_all();
         }
     }
 
@@ -98,8 +98,8 @@ impl Bells {
     pub(super) fn ring(self: &Arc<Self>, keys: &[StoreKey]) {
         let mut bits = 0;
         for key in keys {
-            self.waiters.wake(*key);
-            bits |= 1 << Waiters::number(*key);
+            self.waiters.notify(*key);
+            bits |= 1 << ChangeNotifier::slot_for_key(*key);
         }
         if !self.others_listen.load(Ordering::Relaxed) {
             return;
@@ -143,9 +143,9 @@ impl Bells {
         }
         // An unknown message wakes all waiters.
         let bits = u64::from_str_radix(told, 16).unwrap_or(u64::MAX);
-        (0..BELLS)
+        (0..NOTIFIER_SLOTS)
             .filter(|number| bits >> number & 1 == 1)
-            .for_each(|number| self.waiters.wake_number(number));
+            .for_each(|number| self.waiters.notify_slot(number));
     }
 
     fn line(&self) -> Option<Arc<Client>> {

@@ -2,7 +2,7 @@
 
 use super::{place::Endpoint, schema};
 use semel_core::model::{Durability, Incarnation};
-use semel_store::{ServerFault, ServerReport};
+use semel_store::{ServerError, ServerReport};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::Client;
@@ -34,21 +34,21 @@ const PERSISTENCE: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
         OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'semel.entry'::regclass)";
 
 /// Checks a fresh session, and sets what is the session's own to set.
-pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, ServerFault> {
+pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, ServerError> {
     let fault = |error| place.fault(&error);
     let (begun, asked_at) = (Instant::now(), wall_ms());
     let row = client.query_one(QUESTION, &[]).await.map_err(fault)?;
     let latency = begun.elapsed();
     let text = |at: usize| row.try_get::<_, String>(at).map_err(fault);
     if row.try_get::<_, bool>(0).map_err(fault)? {
-        return Err(ServerFault::ReadOnly {
+        return Err(ServerError::ReadOnly {
             place: place.shown().to_owned(),
             problem: "it is a standby".to_owned(),
         });
     }
     if row.try_get::<_, bool>(1).map_err(fault)? {
         let problem = "`default_transaction_read_only` is on".to_owned();
-        return Err(ServerFault::ReadOnly {
+        return Err(ServerError::ReadOnly {
             place: place.shown().to_owned(),
             problem,
         });
@@ -59,7 +59,7 @@ pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, 
     let commit = waits_for_the_disk(client, place, text(4)?).await?;
     let logged = client.query_one(PERSISTENCE, &[]).await.map_err(fault)?;
     if logged.try_get::<_, Option<bool>>(0).map_err(fault)? == Some(false) {
-        return Err(ServerFault::Unsafe {
+        return Err(ServerError::Unsafe {
             problem: "the table `semel.entry` is not logged, and is emptied by a crash".to_owned(),
             cure: "run `ALTER TABLE semel.entry SET LOGGED`".to_owned(),
         });
@@ -99,11 +99,11 @@ fn half_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis() / 2).unwrap_or(i64::MAX)
 }
 
-fn must_be_on(name: &str, value: &str) -> Result<(), ServerFault> {
+fn must_be_on(name: &str, value: &str) -> Result<(), ServerError> {
     if value == "on" {
         return Ok(());
     }
-    Err(ServerFault::Unsafe {
+    Err(ServerError::Unsafe {
         problem: format!("`{name}` is {value}"),
         cure: format!("run `ALTER SYSTEM SET {name} = on`, then `SELECT pg_reload_conf()`"),
     })
@@ -114,7 +114,7 @@ async fn waits_for_the_disk(
     client: &Client,
     place: &Endpoint,
     found: String,
-) -> Result<String, ServerFault> {
+) -> Result<String, ServerError> {
     if matches!(found.as_str(), "on" | "remote_apply" | "remote_write") {
         return Ok(found);
     }

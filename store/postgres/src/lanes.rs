@@ -14,7 +14,7 @@ use super::{
     place::Endpoint,
     session::{Hear, Session},
 };
-use semel_store::{Clock, ServerFault, StoreError};
+use semel_store::{Clock, ServerError, StoreError};
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -56,9 +56,9 @@ struct State {
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
     /// The error that stops all commands until a check finds the server right again.
-    refused: Option<ServerFault>,
+    refused: Option<ServerError>,
     /// The server was not reached, and is left alone until then.
-    pause: Option<(Instant, Duration, ServerFault)>,
+    pause: Option<(Instant, Duration, ServerError)>,
 }
 
 /// A connection, or the place of one.
@@ -120,7 +120,7 @@ impl Lanes {
     }
 
     /// Nothing is asked of the server from now on, or all is again.
-    pub(super) fn refuse(&self, fault: Option<ServerFault>) {
+    pub(super) fn refuse(&self, fault: Option<ServerError>) {
         self.state().refused = fault;
     }
 
@@ -270,7 +270,7 @@ impl Lanes {
         }
     }
 
-    async fn connect(&self) -> Result<Session, ServerFault> {
+    async fn connect(&self) -> Result<Session, ServerError> {
         let deaf: Hear = Arc::new(|_| {});
         let opened = Session::open(&self.place, deaf).await;
         let mut state = self.state();
@@ -376,13 +376,13 @@ impl Drop for Borrowed {
     }
 }
 
-fn refuse(batch: Vec<Waiting>, fault: &ServerFault) {
+fn refuse(batch: Vec<Waiting>, fault: &ServerError) {
     for waiting in batch {
         let _ = waiting.reply.send(Err(not_reached(fault.clone())));
     }
 }
 
-fn not_reached(fault: ServerFault) -> StoreError {
+fn not_reached(fault: ServerError) -> StoreError {
     StoreError::NotExecuted(fault.to_string())
 }
 

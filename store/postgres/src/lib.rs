@@ -60,8 +60,8 @@ use semel_core::{
 };
 use semel_store::RunToCompletion;
 use semel_store::{
-    Clock, Created, PAGE_MAX, Page, Pauses, Query, Removed, Replaced, Retention, Server,
-    ServerFault, ServerReport, Store, StoreError, Stored, Version,
+    Backoff, Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult, ReplaceResult,
+    Retention, ServerAddress, ServerError, ServerReport, Store, StoreError, StoredEntry, Version,
 };
 use session::Session;
 use std::{fmt, sync::Arc, time::Duration};
@@ -70,7 +70,7 @@ use tokio_postgres::types::ToSql;
 pub use schema::{PARTITIONS_MAX, PostgresSetup, SetUp};
 
 /// News of what changed come faster, as a rule.
-const PAUSES: Pauses = Pauses {
+const PAUSES: Backoff = Backoff {
     first: Duration::from_millis(20),
     at_most: Duration::from_millis(320),
 };
@@ -96,7 +96,7 @@ impl PostgresStore {
     /// # Errors
     /// If the server is not reached, there is no ledger that this release can use ([`Self::set_up`] makes one), or the
     /// server would not keep what it acknowledges.
-    pub async fn open(server: &Server) -> Result<Self, ServerFault> {
+    pub async fn open(server: &ServerAddress) -> Result<Self, ServerError> {
         Self::open_with_clock(server, None).await
     }
 
@@ -108,9 +108,9 @@ impl PostgresStore {
     /// As [`Self::open`].
     #[doc(hidden)]
     pub async fn open_with_clock(
-        server: &Server,
+        server: &ServerAddress,
         clock: Option<Arc<dyn Clock>>,
-    ) -> Result<Self, ServerFault> {
+    ) -> Result<Self, ServerError> {
         let place = Arc::new(Endpoint::of(server)?);
         let bells = Bells::new();
         bells.listen(&place).await;
@@ -145,7 +145,10 @@ impl PostgresStore {
     /// # Errors
     ///
     /// If the server is not reached, or does not allow it. Nothing is changed then.
-    pub async fn set_up(server: &Server, setup: &PostgresSetup) -> Result<SetUp, ServerFault> {
+    pub async fn set_up(
+        server: &ServerAddress,
+        setup: &PostgresSetup,
+    ) -> Result<SetUp, ServerError> {
         let place = Endpoint::of(server)?;
         let (mut client, _) = session::connect(&place, Arc::new(|_| {})).await?;
         schema::set_up(&mut client, &place, setup).await
@@ -189,7 +192,7 @@ impl fmt::Debug for PostgresStore {
 }
 
 /// Parses the entry, in the task of the caller.
-fn stored(row: Option<Arc<Row>>) -> Result<Option<Stored>, StoreError> {
+fn stored(row: Option<Arc<Row>>) -> Result<Option<StoredEntry>, StoreError> {
     Ok(row.map(|row| row.stored()).transpose()?)
 }
 
@@ -236,7 +239,7 @@ impl Store for PostgresStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         let told = if self.known.has(key) {
             let (lanes, entry) = (Arc::clone(&self.lanes), Arc::clone(entry));
             RunToCompletion::new(async move {
@@ -248,9 +251,9 @@ impl Store for PostgresStore {
         };
         self.known.add(key);
         match told {
-            Told::Done(now) => Ok(Created::Created(now)),
+            Told::Done(now) => Ok(CreateResult::Created(now)),
             Told::Found(row, now) => match stored(row)? {
-                Some(stored) => Ok(Created::Exists(stored, now)),
+                Some(stored) => Ok(CreateResult::Exists(stored, now)),
                 None => Err(StoreError::Unknown(
                     "nothing was created, and nothing lies there".to_owned(),
                 )),
@@ -265,27 +268,27 @@ impl Store for PostgresStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         let new = Arc::new(NewRow::of(entry, version, keep)?);
         let told = self
             .lanes
             .carry_out(Command::Replace(key, expected, new))
             .await?;
         Ok(match told.without_what_ended() {
-            Told::Done(now) => Replaced::Replaced(now),
-            Told::Found(row, now) => Replaced::Changed(stored(row)?, now),
+            Told::Done(now) => ReplaceResult::Replaced(now),
+            Told::Found(row, now) => ReplaceResult::Changed(stored(row)?, now),
         })
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         let told = self.lanes.carry_out(Command::Remove(key, expected)).await?;
         Ok(match told.without_what_ended() {
-            Told::Done(_) => Removed::Removed,
-            Told::Found(row, now) => Removed::Changed(stored(row)?, now),
+            Told::Done(_) => RemoveResult::Removed,
+            Told::Found(row, now) => RemoveResult::Changed(stored(row)?, now),
         })
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         match self
             .lanes
             .carry_out(Command::Get(key))
@@ -297,7 +300,7 @@ impl Store for PostgresStore {
         }
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let limit = query.limit.min(PAGE_MAX);
         let states = (!query.states.is_empty()).then(|| {
             query
@@ -327,7 +330,7 @@ impl Store for PostgresStore {
         let mut keys = keys.map_err(|error| StoreError::NotExecuted(error.to_string()))?;
         let more = keys.len() > limit;
         keys.truncate(limit);
-        Ok(Page { keys, more })
+        Ok(KeyPage { keys, more })
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
@@ -355,7 +358,7 @@ impl Store for PostgresStore {
         ))
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let has_changed = || async {
             self.version_at(key)
                 .await
@@ -363,7 +366,7 @@ impl Store for PostgresStore {
         };
         self.bells
             .waiters()
-            .until_changed(key, at_most, PAUSES, has_changed)
+            .wait_until_changed(key, at_most, PAUSES, has_changed)
             .await;
     }
 

@@ -1,7 +1,7 @@
 //! Where the server is, how it is reached, and what its refusals mean.
 
 use rustls::{ClientConfig, RootCertStore};
-use semel_store::{Server, ServerFault};
+use semel_store::{ServerAddress, ServerError};
 use std::{io, net::IpAddr, time::Duration};
 use tokio_postgres::{
     Config, Error,
@@ -21,12 +21,12 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn of(server: &Server) -> Result<Self, ServerFault> {
+    pub(super) fn of(server: &ServerAddress) -> Result<Self, ServerError> {
         let parsed: Result<Config, _> = server.url.parse();
         // The message omits the URL, which may hold a password.
-        let mut config = parsed.map_err(|error| ServerFault::Url(told(&error)))?;
+        let mut config = parsed.map_err(|error| ServerError::Url(told(&error)))?;
         if config.get_hosts().is_empty() {
-            return Err(ServerFault::Url(
+            return Err(ServerError::Url(
                 "it names no host: write `postgres://HOST/DATABASE`".to_owned(),
             ));
         }
@@ -60,14 +60,14 @@ impl Endpoint {
 
     /// Returns the encryption of connections, or `None` for none. Certificates are verified by the
     /// system's roots, names too.
-    pub(super) fn tls(&self) -> Result<Option<MakeRustlsConnect>, ServerFault> {
+    pub(super) fn tls(&self) -> Result<Option<MakeRustlsConnect>, ServerError> {
         if self.config.get_ssl_mode() == SslMode::Disable {
             return Ok(None);
         }
         let provider = rustls::crypto::ring::default_provider();
         let config = ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions();
-        let config = config.map_err(|error| ServerFault::Other(error.to_string()))?;
+        let config = config.map_err(|error| ServerError::Other(error.to_string()))?;
         let config = config
             .with_root_certificates(roots()?)
             .with_no_client_auth();
@@ -75,46 +75,46 @@ impl Endpoint {
     }
 
     /// Maps a failure to connect or to ask to an error for the operator.
-    pub(super) fn fault(&self, error: &Error) -> ServerFault {
+    pub(super) fn fault(&self, error: &Error) -> ServerError {
         let (place, problem) = (self.shown.clone(), told(error));
         match error.code() {
-            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => ServerFault::Denied {
+            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => ServerError::Denied {
                 problem,
                 cure: "make the database, or correct its name in the ledger's URL",
             },
-            Some(_) if is_rejected_by_host_rules(error) => ServerFault::Denied {
+            Some(_) if is_rejected_by_host_rules(error) => ServerError::Denied {
                 problem,
                 cure: "let this user in from this host by an entry in the server's `pg_hba.conf`, or, where it lets only encrypted connections in, write `sslmode=require` into the ledger's URL",
             },
-            Some(code) if is_about_the_user(code) => ServerFault::Denied {
+            Some(code) if is_about_the_user(code) => ServerError::Denied {
                 problem,
                 cure: "correct user and password of the ledger",
             },
-            Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerFault::Denied {
+            Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerError::Denied {
                 problem,
                 cure: "let the ledger's user in, as `semel ledger init --grant-to USER` does for an owner",
             },
             Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-                ServerFault::ReadOnly { place, problem }
+                ServerError::ReadOnly { place, problem }
             }
-            Some(code) if *code == SqlState::DISK_FULL => ServerFault::Denied {
+            Some(code) if *code == SqlState::DISK_FULL => ServerError::Denied {
                 problem,
                 cure: "make room on the server's disk",
             },
             Some(code) if is_about_reaching(code) => unreachable_at(place, problem),
-            Some(_) => ServerFault::Other(problem),
+            Some(_) => ServerError::Other(problem),
             None if cause::<rustls::Error>(error).is_some_and(is_about_certificate) => {
-                ServerFault::Untrusted { place, problem }
+                ServerError::Untrusted { place, problem }
             }
             None if cause::<io::Error>(error).is_some_and(is_read_only) => {
-                ServerFault::ReadOnly { place, problem }
+                ServerError::ReadOnly { place, problem }
             }
             // The client has no types for these two. They differ in words to people only.
-            None if problem.contains("password missing") => ServerFault::Denied {
+            None if problem.contains("password missing") => ServerError::Denied {
                 problem,
                 cure: "say by `secret_env` or `secret_file`, in the section `[ledger]`, where its password is",
             },
-            None if problem.contains("does not support TLS") => ServerFault::Denied {
+            None if problem.contains("does not support TLS") => ServerError::Denied {
                 problem,
                 cure: "let the server offer TLS, or write `sslmode=disable` into the ledger's URL",
             },
@@ -135,19 +135,19 @@ impl std::fmt::Debug for Endpoint {
 }
 
 /// Returns the operating system's roots, so that a company's own certificates hold.
-fn roots() -> Result<RootCertStore, ServerFault> {
+fn roots() -> Result<RootCertStore, ServerError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let problem = "this machine trusts no certificates: install `ca-certificates`, or name a file in `SSL_CERT_FILE`";
-        return Err(ServerFault::Other(problem.to_owned()));
+        return Err(ServerError::Other(problem.to_owned()));
     }
     Ok(roots)
 }
 
-fn unreachable_at(place: String, problem: String) -> ServerFault {
-    ServerFault::Unreachable {
+fn unreachable_at(place: String, problem: String) -> ServerError {
+    ServerError::Unreachable {
         place,
         problem,
         hint: "",

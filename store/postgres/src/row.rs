@@ -4,7 +4,7 @@ use semel_core::{
     ledger::{Entry, EntryError, EntryLabels},
     model::{Incarnation, Stamp, StoreKey},
 };
-use semel_store::{Moment, Retention, Stored, Version};
+use semel_store::{ClockReading, Retention, StoredEntry, Version};
 use std::sync::{Arc, OnceLock};
 use tokio_postgres::types::FromSql;
 
@@ -86,11 +86,11 @@ impl Row {
         Ok(Version::from_bytes(bytes))
     }
 
-    pub(super) fn stored(&self) -> Result<Stored, EntryError> {
+    pub(super) fn stored(&self) -> Result<StoredEntry, EntryError> {
         let entry = self
             .understood
             .get_or_init(|| Entry::from_bytes(&self.entry).map(Arc::new));
-        Ok(Stored {
+        Ok(StoredEntry {
             version: self.version()?,
             entry: entry.clone()?,
             created: self.created,
@@ -105,8 +105,8 @@ fn stamp(row: &tokio_postgres::Row, first: usize) -> Result<Stamp, tokio_postgre
 }
 
 /// Returns the moment of a column.
-pub(super) fn moment(ms: i64) -> Moment {
-    Moment::of_wall(u64::try_from(ms).unwrap_or_default())
+pub(super) fn moment(ms: i64) -> ClockReading {
+    ClockReading::from_wall(u64::try_from(ms).unwrap_or_default())
 }
 
 /// Milliseconds as a column holds them. What lies past its range, 146 million years, is as good as never.

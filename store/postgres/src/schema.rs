@@ -5,7 +5,7 @@
 //! may read and write the tables, and make none, is enough.
 
 use super::place::{Endpoint, told};
-use semel_store::ServerFault;
+use semel_store::ServerError;
 use semel_store::fresh_nonce;
 use tokio_postgres::{
     Client, Transaction,
@@ -45,7 +45,7 @@ pub enum SetUp {
 }
 
 /// The random value of the ledger that lies there, if this release can use it.
-pub(super) async fn find(client: &Client, place: &Endpoint) -> Result<i64, ServerFault> {
+pub(super) async fn find(client: &Client, place: &Endpoint) -> Result<i64, ServerError> {
     let row = match client
         .query_opt("SELECT schema::bigint, life FROM semel.ledger", &[])
         .await
@@ -58,19 +58,19 @@ pub(super) async fn find(client: &Client, place: &Endpoint) -> Result<i64, Serve
     let fault = |error| place.fault(&error);
     match row.try_get::<_, i64>(0).map_err(fault)? {
         SCHEMA => row.try_get(1).map_err(fault),
-        found if found > SCHEMA => Err(ServerFault::Newer {
+        found if found > SCHEMA => Err(ServerError::Newer {
             found,
             known: SCHEMA,
         }),
-        found => Err(ServerFault::Older {
+        found => Err(ServerError::Older {
             found,
             known: SCHEMA,
         }),
     }
 }
 
-fn missing(place: &Endpoint) -> ServerFault {
-    ServerFault::NotSetUp {
+fn missing(place: &Endpoint) -> ServerError {
+    ServerError::NotSetUp {
         place: place.shown().to_owned(),
         hint: ", as a user who may make tables",
     }
@@ -87,12 +87,12 @@ pub(super) async fn set_up(
     client: &mut Client,
     place: &Endpoint,
     setup: &PostgresSetup,
-) -> Result<SetUp, ServerFault> {
+) -> Result<SetUp, ServerError> {
     if setup
         .partitions
         .is_some_and(|parts| parts == 0 || parts > PARTITIONS_MAX)
     {
-        return Err(ServerFault::Other(format!(
+        return Err(ServerError::Other(format!(
             "a ledger has 1 to {PARTITIONS_MAX} partitions"
         )));
     }
@@ -104,7 +104,7 @@ pub(super) async fn set_up(
         .map_err(fault)?;
     let found = present(&transaction, place).await?;
     if found > SCHEMA {
-        return Err(ServerFault::Newer {
+        return Err(ServerError::Newer {
             found,
             known: SCHEMA,
         });
@@ -125,9 +125,9 @@ pub(super) async fn set_up(
 }
 
 /// Returns the error of a creation without the rights, which exceed a host's.
-fn refused(error: &Error, place: &Endpoint) -> ServerFault {
+fn refused(error: &Error, place: &Endpoint) -> ServerError {
     match error.code() {
-        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerFault::Denied {
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerError::Denied {
             problem: told(error),
             cure: "set the ledger up as a user who may make a schema in this database, such as its owner, or to whom the schema `semel` belongs",
         },
@@ -136,7 +136,7 @@ fn refused(error: &Error, place: &Endpoint) -> ServerFault {
 }
 
 /// The schema that is there; 0: none.
-async fn present(transaction: &Transaction<'_>, place: &Endpoint) -> Result<i64, ServerFault> {
+async fn present(transaction: &Transaction<'_>, place: &Endpoint) -> Result<i64, ServerError> {
     let fault = |error| refused(&error, place);
     let table = transaction
         .query_one("SELECT to_regclass('semel.ledger') IS NOT NULL", &[])
@@ -157,7 +157,7 @@ async fn migrate(
     place: &Endpoint,
     setup: &PostgresSetup,
     found: i64,
-) -> Result<(), ServerFault> {
+) -> Result<(), ServerError> {
     let fault = |error| refused(&error, place);
     if found == 0 {
         transaction
@@ -176,7 +176,7 @@ async fn migrate(
     }
     if found == 0 {
         let life =
-            fresh_nonce().map_err(|error| ServerFault::Other(format!("no randomness: {error}")))?;
+            fresh_nonce().map_err(|error| ServerError::Other(format!("no randomness: {error}")))?;
         let life = i64::from_be_bytes(*life.as_bytes().first_chunk().unwrap_or(&[0; 8]));
         let schema = i32::try_from(SCHEMA).unwrap_or_default();
         let made = "INSERT INTO semel.ledger (schema, life) VALUES ($1, $2)";

@@ -9,7 +9,7 @@ use super::{
     statement::{self, Form},
 };
 use semel_core::model::Incarnation;
-use semel_store::{ServerFault, StoreError};
+use semel_store::{ServerError, StoreError};
 use std::{
     future::poll_fn,
     sync::{
@@ -78,7 +78,7 @@ pub(super) struct Forms {
 
 impl Session {
     /// Connects, and checks that there is a ledger that keeps what it acknowledges.
-    pub(super) async fn open(place: &Arc<Endpoint>, hear: Hear) -> Result<Self, ServerFault> {
+    pub(super) async fn open(place: &Arc<Endpoint>, hear: Hear) -> Result<Self, ServerError> {
         let (client, warnings) = connect(place, hear).await?;
         let fault = |error| place.fault(&error);
         client.batch_execute(&settings()).await.map_err(fault)?;
@@ -174,7 +174,7 @@ fn not_done(error: &Error, place: &Endpoint) -> StoreError {
 pub(super) async fn connect(
     place: &Endpoint,
     hear: Hear,
-) -> Result<(Client, Arc<AtomicU64>), ServerFault> {
+) -> Result<(Client, Arc<AtomicU64>), ServerError> {
     let warnings = Arc::new(AtomicU64::new(0));
     let client = match place.tls()? {
         Some(tls) => {

@@ -3,7 +3,7 @@
 
 use super::{bells::Bells, checks::Finding, lanes::Lanes, place::Endpoint, session::Session};
 use semel_core::model::Durability;
-use semel_store::{ServerFault, ServerReport};
+use semel_store::{ServerError, ServerReport};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
@@ -58,7 +58,7 @@ pub(super) async fn watch(
                 lanes.refuse(None);
             }
             // The next caller finds out.
-            Err(ServerFault::Unreachable { .. }) => {}
+            Err(ServerError::Unreachable { .. }) => {}
             Err(fault) => lanes.refuse(Some(fault)),
         }
     }

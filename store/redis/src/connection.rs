@@ -4,7 +4,7 @@ use super::{fault, place::Endpoint};
 use redis::{
     Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection,
 };
-use semel_store::ServerFault;
+use semel_store::ServerError;
 use std::{
     convert::Infallible,
     sync::{
@@ -23,7 +23,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A new one.
-    pub(super) async fn to(client: &Client) -> Result<Self, ServerFault> {
+    pub(super) async fn to(client: &Client) -> Result<Self, ServerError> {
         let is_lost = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&is_lost);
         let hear = move |push: PushInfo| {
@@ -39,10 +39,10 @@ impl Connection {
             connecting
                 .await
                 .map_err(|error| match fault::of_server(&error, &shown) {
-                    ServerFault::Unreachable { place, problem, .. }
+                    ServerError::Unreachable { place, problem, .. }
                         if !error.is_connection_refusal() =>
                     {
-                        ServerFault::Unreachable {
+                        ServerError::Unreachable {
                             place,
                             problem,
                             hint: Endpoint::if_spoken_to_wrongly(client),
@@ -86,7 +86,7 @@ impl Connection {
     }
 
     /// Why its server cannot be used.
-    pub(super) fn fault(&self, error: &RedisError) -> ServerFault {
+    pub(super) fn fault(&self, error: &RedisError) -> ServerError {
         fault::of_server(error, &self.shown)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::nodes;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use semel_store::{ServerFault, StoreError};
+use semel_store::{ServerError, StoreError};
 use std::{error::Error, io, sync::Arc};
 
 /// The errors with which a server turns a script away before it begins.
@@ -69,45 +69,45 @@ pub(super) fn of_read(error: &RedisError) -> StoreError {
 }
 
 /// Why the server cannot be used.
-pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerFault {
+pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerError {
     let problem = error.to_string();
     let shown = shown.to_owned();
     match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
-            ServerFault::Denied {
+            ServerError::Denied {
                 problem,
                 cure: "check the user and the password of the ledger's URL",
             }
         }
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => {
-            ServerFault::Denied {
+            ServerError::Denied {
                 problem,
                 cure: NEEDED,
             }
         }
         (ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown), _) => {
-            ServerFault::ReadOnly {
+            ServerError::ReadOnly {
                 place: shown,
                 problem,
             }
         }
-        (ErrorKind::Io, _) if is_about_certificate(error) => ServerFault::Untrusted {
+        (ErrorKind::Io, _) if is_about_certificate(error) => ServerError::Untrusted {
             place: shown,
             problem,
         },
-        (ErrorKind::Io, _) => ServerFault::Unreachable {
+        (ErrorKind::Io, _) => ServerError::Unreachable {
             place: shown,
             problem,
             hint: "",
         },
-        (ErrorKind::InvalidClientConfig, _) => ServerFault::Url(problem),
+        (ErrorKind::InvalidClientConfig, _) => ServerError::Url(problem),
         (_, Some("CLUSTERDOWN")) => nodes::incomplete(),
-        (_, Some("MISCONF")) => ServerFault::Unsafe {
+        (_, Some("MISCONF")) => ServerError::Unsafe {
             problem,
             cure: "see in the server's log why it cannot save, and whether its disk is full"
                 .to_owned(),
         },
-        _ => ServerFault::Other(problem),
+        _ => ServerError::Other(problem),
     }
 }
 
@@ -176,13 +176,13 @@ mod tests {
         let error = RedisError::from(io::Error::other(certificate));
         let meaning = of_server(&error, "there");
         assert!(
-            matches!(meaning, ServerFault::Untrusted { .. }),
+            matches!(meaning, ServerError::Untrusted { .. }),
             "{meaning:?}"
         );
         let error = RedisError::from(io::Error::other("invalid peer certificate"));
         let meaning = of_server(&error, "there");
         assert!(
-            matches!(meaning, ServerFault::Unreachable { .. }),
+            matches!(meaning, ServerError::Unreachable { .. }),
             "{meaning:?}"
         );
     }

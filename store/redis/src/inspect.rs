@@ -8,7 +8,7 @@ use super::{
 };
 use futures_util::future;
 use semel_core::model::{Durability, Incarnation};
-use semel_store::{ServerFault, ServerReport};
+use semel_store::{ServerError, ServerReport};
 
 /// The schema that this release writes, and the newest that it knows.
 pub(super) const SCHEMA: i64 = 1;
@@ -35,7 +35,7 @@ pub(super) struct Examined {
 }
 
 /// Looks at the servers and their ledger.
-pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, ServerFault> {
+pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, ServerError> {
     let Examined {
         marker,
         durability,
@@ -47,20 +47,20 @@ pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, 
     match marker.schema {
         SCHEMA => {}
         found if found > SCHEMA => {
-            return Err(ServerFault::Newer {
+            return Err(ServerError::Newer {
                 found,
                 known: SCHEMA,
             });
         }
         found => {
-            return Err(ServerFault::Older {
+            return Err(ServerError::Older {
                 found,
                 known: SCHEMA,
             });
         }
     }
     if !marker.is_whole() && durability != Durability::Unverified {
-        return Err(ServerFault::Unsafe {
+        return Err(ServerError::Unsafe {
             problem: "its append-only file does not hold everything yet, because it was turned on, or the server took over, just now".to_owned(),
             cure: "wait until it is rewritten (`INFO persistence`), or run `BGREWRITEAOF`".to_owned(),
         });
@@ -74,7 +74,7 @@ pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, 
 }
 
 /// Looks whether the servers are fit for a ledger, and notes what may be lost of one that is there.
-pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined, ServerFault> {
+pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined, ServerError> {
     for _ in 0..TRIES_MAX {
         // Before the servers are asked: their facts are recorded only if the marker is unchanged
         // since.
@@ -84,7 +84,7 @@ pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined,
         let checked = check(&servers, place);
         if checked
             .as_ref()
-            .is_err_and(|fault| !matches!(fault, ServerFault::Unsafe { .. }))
+            .is_err_and(|fault| !matches!(fault, ServerError::Unsafe { .. }))
         {
             checked.clone()?;
         }
@@ -109,13 +109,13 @@ pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined,
             report: server::report(&servers),
         });
     }
-    Err(ServerFault::Other(
+    Err(ServerError::Other(
         "its servers change while they are looked at, or many hosts look at once".to_owned(),
     ))
 }
 
 /// The level of the weakest of them.
-fn check(servers: &[Server], place: &Endpoint) -> Result<Durability, ServerFault> {
+fn check(servers: &[Server], place: &Endpoint) -> Result<Durability, ServerError> {
     servers
         .iter()
         .try_fold(Durability::PowerLoss, |weakest, server| {
@@ -130,15 +130,15 @@ fn check(servers: &[Server], place: &Endpoint) -> Result<Durability, ServerFault
         })
 }
 
-fn missing(place: &Endpoint) -> ServerFault {
-    ServerFault::NotSetUp {
+fn missing(place: &Endpoint) -> ServerError {
+    ServerError::NotSetUp {
         place: place.shown().to_owned(),
         hint: "; if there was one, the server was flushed or restarted without its data, and what was acknowledged is gone",
     }
 }
 
-pub(super) fn foreign() -> ServerFault {
-    ServerFault::Other(format!(
+pub(super) fn foreign() -> ServerError {
+    ServerError::Other(format!(
         "what lies at `{MARKER}` is no ledger of Semel: name another database"
     ))
 }

@@ -86,15 +86,16 @@ use semel_core::{
 };
 use semel_store::RunToCompletion;
 use semel_store::{
-    Clock, Created, Moment, Page, Pauses, Query, Removed, Replaced, Retention, Server, ServerFault,
-    ServerReport, Store, StoreError, Stored, Version, Waiters,
+    Backoff, ChangeNotifier, Clock, ClockReading, CreateResult, EntryQuery, KeyPage, RemoveResult,
+    ReplaceResult, Retention, ServerAddress, ServerError, ServerReport, Store, StoreError,
+    StoredEntry, Version,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use waking::Ears;
 
 /// News of what changed come faster, as a rule.
-const PAUSES: Pauses = Pauses {
+const PAUSES: Backoff = Backoff {
     first: Duration::from_millis(20),
     at_most: Duration::from_millis(320),
 };
@@ -113,7 +114,7 @@ impl RedisStore {
     /// # Errors
     /// If the server is not reached, there is no ledger that this release can use ([`Self::set_up`] makes one), or the
     /// server would not keep what it acknowledges.
-    pub async fn open(server: &Server) -> Result<Self, ServerFault> {
+    pub async fn open(server: &ServerAddress) -> Result<Self, ServerError> {
         Self::open_with_clock(server, None).await
     }
 
@@ -125,9 +126,9 @@ impl RedisStore {
     /// As [`Self::open`].
     #[doc(hidden)]
     pub async fn open_with_clock(
-        server: &Server,
+        server: &ServerAddress,
         clock: Option<Arc<dyn Clock>>,
-    ) -> Result<Self, ServerFault> {
+    ) -> Result<Self, ServerError> {
         let place = Arc::new(Endpoint::of(server)?);
         let link = Arc::new(Link::open(Arc::clone(&place), clock).await?);
         let ears = Arc::new(Ears::new());
@@ -143,7 +144,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// If the server is not reached, does not allow it, or would not keep what it acknowledges.
-    pub async fn set_up(server: &Server) -> Result<RedisSetUp, ServerFault> {
+    pub async fn set_up(server: &ServerAddress) -> Result<RedisSetUp, ServerError> {
         setup::set_up(&Endpoint::of(server)?).await
     }
 
@@ -154,7 +155,7 @@ impl RedisStore {
     /// # Errors
     ///
     /// As [`Self::set_up`].
-    pub async fn renew(server: &Server) -> Result<RedisSetUp, ServerFault> {
+    pub async fn renew(server: &ServerAddress) -> Result<RedisSetUp, ServerError> {
         setup::renew(&Endpoint::of(server)?).await
     }
 
@@ -198,7 +199,7 @@ impl RedisStore {
 
     /// Returns the channel that notifies waiters on other hosts of a key.
     fn channel(&self, key: StoreKey) -> String {
-        self.link.place().channel(Waiters::number(key))
+        self.link.place().channel(ChangeNotifier::slot_for_key(key))
     }
 
     async fn version_at(&self, key: StoreKey) -> Result<Option<Version>, StoreError> {
@@ -219,7 +220,7 @@ enum Told {
 
 impl Told {
     fn of(answer: Value, finding: &Finding) -> Result<Self, StoreError> {
-        let stamp = |ms: i64| Moment::of_wall(ms.unsigned_abs()).stamp(finding.incarnation);
+        let stamp = |ms: i64| ClockReading::from_wall(ms.unsigned_abs()).stamp(finding.incarnation);
         match answer {
             Value::Int(RECORD_LOST) => Err(StoreError::NotExecuted(
                 "a record that was written there is gone, evicted or removed by somebody else: run `semel ledger init --renew`, which begins another life of the ledger"
@@ -255,7 +256,7 @@ impl fmt::Debug for RedisStore {
 }
 
 /// Parses the entry, in the task of the caller.
-fn stored(key: StoreKey, record: Option<Vec<u8>>) -> Result<Option<Stored>, StoreError> {
+fn stored(key: StoreKey, record: Option<Vec<u8>>) -> Result<Option<StoredEntry>, StoreError> {
     Ok(record
         .map(|record| record::read(key, &record))
         .transpose()?)
@@ -277,13 +278,13 @@ impl Store for RedisStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         let new = NewRecord::of(key, entry, version, keep)?;
         let fill = move |call: &mut Cmd, finding: &Finding| fill_in(call, finding, &new);
         match self.on_record(&CREATE, key, fill).await? {
-            Told::Done(now) => Ok(Created::Created(now)),
+            Told::Done(now) => Ok(CreateResult::Created(now)),
             Told::Found(record, now) => match stored(key, record)? {
-                Some(stored) => Ok(Created::Exists(stored, now)),
+                Some(stored) => Ok(CreateResult::Exists(stored, now)),
                 None => Err(StoreError::Unknown(
                     "nothing was created, and nothing lies there".to_owned(),
                 )),
@@ -298,7 +299,7 @@ impl Store for RedisStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         let (new, channel) = (NewRecord::of(key, entry, version, keep)?, self.channel(key));
         let fill = move |call: &mut Cmd, finding: &Finding| {
             fill_in(call, finding, &new);
@@ -306,28 +307,28 @@ impl Store for RedisStore {
         };
         match self.on_record(&REPLACE, key, fill).await? {
             Told::Done(now) => {
-                self.ears.waiters().wake(key);
-                Ok(Replaced::Replaced(now))
+                self.ears.waiters().notify(key);
+                Ok(ReplaceResult::Replaced(now))
             }
-            Told::Found(record, now) => Ok(Replaced::Changed(stored(key, record)?, now)),
+            Told::Found(record, now) => Ok(ReplaceResult::Changed(stored(key, record)?, now)),
         }
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         let channel = self.channel(key);
         let fill = move |call: &mut Cmd, _: &Finding| {
             call.arg(expected.as_bytes()).arg(&channel);
         };
         match self.on_record(&REMOVE, key, fill).await? {
             Told::Done(_) => {
-                self.ears.waiters().wake(key);
-                Ok(Removed::Removed)
+                self.ears.waiters().notify(key);
+                Ok(RemoveResult::Removed)
             }
-            Told::Found(record, now) => Ok(Removed::Changed(stored(key, record)?, now)),
+            Told::Found(record, now) => Ok(RemoveResult::Changed(stored(key, record)?, now)),
         }
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         match self
             .on_record(&GET, key, |_, _| {})
             .await
@@ -338,7 +339,7 @@ impl Store for RedisStore {
         }
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         walk::list(&self.link, query).await
     }
 
@@ -350,7 +351,7 @@ impl Store for RedisStore {
         scrub::scrub(&self.link).await
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let has_changed = || async {
             self.version_at(key)
                 .await
@@ -359,7 +360,7 @@ impl Store for RedisStore {
         let _listening = self.ears.listening(key);
         self.ears
             .waiters()
-            .until_changed(key, at_most, PAUSES, has_changed)
+            .wait_until_changed(key, at_most, PAUSES, has_changed)
             .await;
     }
 

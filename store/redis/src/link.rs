@@ -25,7 +25,7 @@ use super::{
 };
 use redis::{Cmd, RedisError, Value};
 use semel_core::model::Durability;
-use semel_store::{Clock, ServerFault, ServerReport, StoreError};
+use semel_store::{Clock, ServerError, ServerReport, StoreError};
 use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
     time::{Duration, Instant},
@@ -56,7 +56,7 @@ pub(super) struct Waited(Option<Instant>);
 /// The known state of the servers at a time.
 pub(super) struct View {
     pub(super) nodes: Arc<Nodes>,
-    finding: Result<Finding, ServerFault>,
+    finding: Result<Finding, ServerError>,
 }
 
 impl View {
@@ -75,7 +75,7 @@ impl View {
 struct Failure {
     at: Instant,
     pause: Duration,
-    fault: ServerFault,
+    fault: ServerError,
 }
 
 /// The connections of a store.
@@ -91,7 +91,7 @@ impl Link {
     pub(super) async fn open(
         place: Arc<Endpoint>,
         clock: Option<Arc<dyn Clock>>,
-    ) -> Result<Self, ServerFault> {
+    ) -> Result<Self, ServerError> {
         let nodes = Arc::new(Nodes::find(&place, None).await?);
         let finding = inspect::inspect(&nodes, &place).await?;
         let view = RwLock::new(Arc::new(View {
@@ -189,7 +189,7 @@ impl Link {
 
     /// Nothing more is asked before the servers were looked at: one that follows another now may come back without what it
     /// acknowledged.
-    fn distrust(&self, seen: &Arc<View>, fault: ServerFault) {
+    fn distrust(&self, seen: &Arc<View>, fault: ServerError) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&view, seen) {
             *view = Arc::new(View {
@@ -240,7 +240,7 @@ impl Link {
 
     /// Checks the server, by a new connection if the last was lost, unless another task did since
     /// `seen`. Shortly after failed checks, only a caller that insists checks again.
-    async fn look(&self, seen: &Arc<View>, insists: bool) -> Result<Arc<View>, ServerFault> {
+    async fn look(&self, seen: &Arc<View>, insists: bool) -> Result<Arc<View>, ServerError> {
         let mut failure = self.looking.lock().await;
         let current = self.seen();
         if !Arc::ptr_eq(&current, seen) && current.is_fine() {
@@ -267,7 +267,7 @@ impl Link {
     }
 
     /// Where a cluster changes during its check, all is checked again.
-    async fn look_now(&self, current: &View) -> Result<Arc<View>, ServerFault> {
+    async fn look_now(&self, current: &View) -> Result<Arc<View>, ServerError> {
         let begun = Instant::now();
         let mut looked = self.look_once(current).await;
         for _ in 1..LOOKS {
@@ -280,7 +280,7 @@ impl Link {
         looked
     }
 
-    async fn look_once(&self, current: &View) -> Result<Arc<View>, ServerFault> {
+    async fn look_once(&self, current: &View) -> Result<Arc<View>, ServerError> {
         let nodes = match current.nodes.is_cluster() || current.nodes.is_lost() {
             true => Arc::new(Nodes::find(&self.place, Some(&current.nodes)).await?),
             false => Arc::clone(&current.nodes),

@@ -9,7 +9,7 @@ use super::{
 };
 use redis::{Cmd, FromRedisValue, Value};
 use semel_core::model::Incarnation;
-use semel_store::ServerFault;
+use semel_store::ServerError;
 use sha2::{Digest, Sha256};
 
 /// The key of the ledger's marker, in a slot of its own.
@@ -31,7 +31,7 @@ pub(super) struct Marker {
 
 impl Marker {
     /// Reads the marker; `None` where there is no ledger.
-    pub(super) async fn read(connection: &Connection) -> Result<Option<Self>, ServerFault> {
+    pub(super) async fn read(connection: &Connection) -> Result<Option<Self>, ServerError> {
         let fill = |call: &mut Cmd| {
             call.arg(1).arg(MARKER);
         };
@@ -42,11 +42,11 @@ impl Marker {
             .map_err(|error| connection.fault(&error))?;
         let parts = Vec::<Vec<u8>>::from_redis_value(answer);
         let parts = parts.map_err(|_| {
-            ServerFault::Other("the marker of the ledger cannot be read".to_owned())
+            ServerError::Other("the marker of the ledger cannot be read".to_owned())
         })?;
         match parts.as_slice() {
             [] => Ok(None),
-            [denied, command] if denied == b"denied" => Err(ServerFault::Denied {
+            [denied, command] if denied == b"denied" => Err(ServerError::Denied {
                 problem: format!("{} is denied", String::from_utf8_lossy(command)),
                 cure: fault::NEEDED,
             }),
@@ -74,7 +74,7 @@ impl Marker {
         mut self,
         connection: &Connection,
         now: Vec<Facts>,
-    ) -> Result<Option<Self>, ServerFault> {
+    ) -> Result<Option<Self>, ServerError> {
         let (seen, was_lost) = self.seen.next(now);
         let noted = seen.to_text().into_bytes();
         if noted == self.noted && !was_lost {

@@ -16,7 +16,7 @@ use super::{
 };
 use futures_util::future;
 use redis::{Client, FromRedisValue, Value};
-use semel_store::ServerFault;
+use semel_store::ServerError;
 use std::{sync::LazyLock, time::Instant};
 
 /// The slots of a cluster.
@@ -47,7 +47,7 @@ pub(super) struct Nodes {
 impl Nodes {
     /// Finds them by one that is connected, by the server of the URL, or by one that was known before. Connections that hold
     /// are kept.
-    pub(super) async fn find(place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerFault> {
+    pub(super) async fn find(place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerError> {
         let begun = Instant::now();
         let connected = before
             .into_iter()
@@ -69,7 +69,7 @@ impl Nodes {
         Err(fault.unwrap_or_else(incomplete))
     }
 
-    async fn by(door: Door, place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerFault> {
+    async fn by(door: Door, place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerError> {
         let connection = match door {
             Door::Open(connection) => connection,
             Door::Shut(client) => Connection::to(&client).await?,
@@ -81,7 +81,7 @@ impl Nodes {
         door: &Connection,
         place: &Endpoint,
         before: Option<&Self>,
-    ) -> Result<Self, ServerFault> {
+    ) -> Result<Self, ServerError> {
         let told = server::info(door, Some("cluster")).await?;
         if told
             .get("cluster_enabled")
@@ -184,7 +184,7 @@ struct Share {
 }
 
 impl Share {
-    async fn node(&self, before: Option<&Nodes>) -> Result<Node, ServerFault> {
+    async fn node(&self, before: Option<&Nodes>) -> Result<Node, ServerError> {
         let shown = Endpoint::shown_as(&self.client);
         let known = before.into_iter().flat_map(Nodes::iter).find(|node| {
             node.name == self.name && node.connection.shown() == shown && !node.connection.is_lost()
@@ -201,7 +201,7 @@ impl Share {
 }
 
 /// Returns the owners of the slots, as the server of the URL knows them.
-async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<Share>, ServerFault> {
+async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<Share>, ServerError> {
     let mut question = redis::cmd("CLUSTER");
     let told = door
         .ask(question.arg("SLOTS"))
@@ -284,15 +284,15 @@ fn slot(tag: &[u8]) -> u16 {
 }
 
 /// A cluster that lacks some slots.
-pub(super) fn incomplete() -> ServerFault {
-    ServerFault::Other(
+pub(super) fn incomplete() -> ServerError {
+    ServerError::Other(
         "the cluster does not serve all slots: start what is down, or see `redis-cli --cluster check` for what is missing"
             .to_owned(),
     )
 }
 
-fn strange() -> ServerFault {
-    ServerFault::Other("its answer to CLUSTER SLOTS cannot be read".to_owned())
+fn strange() -> ServerError {
+    ServerError::Other("its answer to CLUSTER SLOTS cannot be read".to_owned())
 }
 
 #[cfg(test)]

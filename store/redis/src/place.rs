@@ -4,7 +4,7 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     ProtocolVersion,
 };
-use semel_store::{Server, ServerFault};
+use semel_store::{ServerAddress, ServerError};
 use std::{
     sync::{PoisonError, RwLock},
     time::Duration,
@@ -34,8 +34,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn of(server: &Server) -> Result<Self, ServerFault> {
-        let unusable = |error: redis::RedisError| ServerFault::Url(error.to_string());
+    pub(super) fn of(server: &ServerAddress) -> Result<Self, ServerError> {
+        let unusable = |error: redis::RedisError| ServerError::Url(error.to_string());
         let info = server
             .url
             .as_str()
@@ -100,7 +100,7 @@ impl Endpoint {
     }
 
     /// Another server of its cluster, which is spoken to alike; without a host, the one of the URL.
-    pub(super) fn client_at(&self, at: Option<&str>, its_port: u16) -> Result<Client, ServerFault> {
+    pub(super) fn client_at(&self, at: Option<&str>, its_port: u16) -> Result<Client, ServerError> {
         let info = self.client.get_connection_info().clone();
         let mut addr = info.addr().clone();
         match &mut addr {
@@ -109,12 +109,12 @@ impl Endpoint {
                 at.map(str::to_owned).into_iter().for_each(|at| *host = at);
             }
             _ => {
-                return Err(ServerFault::Url(
+                return Err(ServerError::Url(
                     "a cluster is reached by a host and a port".to_owned(),
                 ));
             }
         }
-        Client::open(info.set_addr(addr)).map_err(|error| ServerFault::Url(error.to_string()))
+        Client::open(info.set_addr(addr)).map_err(|error| ServerError::Url(error.to_string()))
     }
 
     /// Returns how requests are sent: each once. This client repeats none on its own.
@@ -131,7 +131,7 @@ fn shown(info: &ConnectionInfo) -> String {
     format!("{}/{}", info.addr(), info.redis_settings().db())
 }
 
-fn with_settings(info: ConnectionInfo, server: &Server) -> ConnectionInfo {
+fn with_settings(info: ConnectionInfo, server: &ServerAddress) -> ConnectionInfo {
     let settings = info
         .redis_settings()
         .clone()

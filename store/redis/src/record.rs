@@ -9,7 +9,7 @@ use semel_core::{
     ledger::{Entry, EntryError, EntryLabels, StateLabel},
     model::{Incarnation, Stamp, StoreKey, Tenant},
 };
-use semel_store::{Moment, Retention, Stored, Version};
+use semel_store::{ClockReading, Retention, StoredEntry, Version};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -165,12 +165,12 @@ fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) 
 }
 
 /// Parses a record.
-pub(super) fn read(key: StoreKey, record: &[u8]) -> Result<Stored, EntryError> {
+pub(super) fn read(key: StoreKey, record: &[u8]) -> Result<StoredEntry, EntryError> {
     let parts = Parts::of(record).ok_or_else(|| damaged("it is cut off"))?;
     if parts.sum != sum(key, &parts.version, &parts.head, parts.tenant, parts.entry) {
         return Err(damaged("it is not what was written"));
     }
-    Ok(Stored {
+    Ok(StoredEntry {
         entry: Arc::new(Entry::from_bytes(parts.entry)?),
         version: Version::from_bytes(parts.version),
         created: parts.created,
@@ -228,7 +228,7 @@ fn stamp(bytes: &[u8]) -> Option<(Stamp, &[u8])> {
     let (incarnation, rest) = rest.split_first_chunk()?;
     let incarnation = Incarnation(u64::from_be_bytes(*incarnation));
     Some((
-        Moment::of_wall(u64::from_be_bytes(*wall_ms)).stamp(incarnation),
+        ClockReading::from_wall(u64::from_be_bytes(*wall_ms)).stamp(incarnation),
         rest,
     ))
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use redis::{FromRedisValue, Value};
 use semel_core::model::Durability;
-use semel_store::{ServerFault, ServerReport};
+use semel_store::{ServerError, ServerReport};
 use std::{
     collections::HashMap,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -47,7 +47,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) async fn ask(node: &Node) -> Result<Self, ServerFault> {
+    pub(super) async fn ask(node: &Node) -> Result<Self, ServerError> {
         let connection = &node.connection;
         let (begun, wall) = (Instant::now(), SystemTime::now());
         let info = info(connection, None).await?;
@@ -83,17 +83,17 @@ impl Server {
     }
 
     /// Checks that it may be written to, and keeps writes while it runs.
-    pub(super) fn check(&self, accepts_unverified: bool) -> Result<Durability, ServerFault> {
+    pub(super) fn check(&self, accepts_unverified: bool) -> Result<Durability, ServerError> {
         if self.told("role").is_some_and(|role| role != "master") {
             let problem = "it is a replica".to_owned();
-            return Err(ServerFault::ReadOnly {
+            return Err(ServerError::ReadOnly {
                 place: self.shown.clone(),
                 problem,
             });
         }
         if self.told("loading") == Some("1") {
             let problem = "it is still loading its data".to_owned();
-            return Err(ServerFault::Unreachable {
+            return Err(ServerError::Unreachable {
                 place: self.shown.clone(),
                 problem,
                 hint: "",
@@ -112,7 +112,7 @@ impl Server {
         self.durability(accepts_unverified)
     }
 
-    fn durability(&self, accepts_unverified: bool) -> Result<Durability, ServerFault> {
+    fn durability(&self, accepts_unverified: bool) -> Result<Durability, ServerError> {
         let Some(fsync) = self.setting("appendfsync") else {
             return if accepts_unverified {
                 Ok(Durability::Unverified)
@@ -131,7 +131,7 @@ impl Server {
             .told("aof_last_write_status")
             .is_some_and(|status| status != "ok")
         {
-            return Err(ServerFault::Unsafe {
+            return Err(ServerError::Unsafe {
                 problem: "it could not write its append-only file".to_owned(),
                 cure: "see whether its disk is full".to_owned(),
             });
@@ -227,7 +227,7 @@ fn joined<'a>(
 pub(super) async fn info(
     connection: &Connection,
     of: Option<&str>,
-) -> Result<HashMap<String, String>, ServerFault> {
+) -> Result<HashMap<String, String>, ServerError> {
     let mut question = redis::cmd("INFO");
     question.arg(of);
     let told = connection
@@ -235,7 +235,7 @@ pub(super) async fn info(
         .await
         .map_err(|error| connection.fault(&error))?;
     let told = text(told)
-        .ok_or_else(|| ServerFault::Other("its answer to INFO cannot be read".to_owned()))?;
+        .ok_or_else(|| ServerError::Other("its answer to INFO cannot be read".to_owned()))?;
     let told = told.lines().filter_map(|line| line.split_once(':'));
     Ok(told
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
@@ -246,7 +246,7 @@ fn text(value: Value) -> Option<String> {
     String::from_redis_value(value).ok()
 }
 
-fn is_new_enough(info: &HashMap<String, String>) -> Result<(), ServerFault> {
+fn is_new_enough(info: &HashMap<String, String>) -> Result<(), ServerError> {
     let version = info
         .get("redis_version")
         .map_or("of an unknown release", String::as_str);
@@ -257,20 +257,20 @@ fn is_new_enough(info: &HashMap<String, String>) -> Result<(), ServerFault> {
     if major.is_some_and(|major| major >= OLDEST) {
         return Ok(());
     }
-    Err(ServerFault::Other(format!(
+    Err(ServerError::Other(format!(
         "it is Redis {version}, and a ledger needs {OLDEST}.0: upgrade the server"
     )))
 }
 
-fn wrong(name: &str, found: &str, wanted: &str) -> ServerFault {
-    ServerFault::Unsafe {
+fn wrong(name: &str, found: &str, wanted: &str) -> ServerError {
+    ServerError::Unsafe {
         problem: format!("`{name}` is {found}"),
         cure: format!("run `CONFIG SET {name} {wanted}`, and write it into its configuration"),
     }
 }
 
-fn hidden() -> ServerFault {
-    ServerFault::Unsafe {
+fn hidden() -> ServerError {
+    ServerError::Unsafe {
         problem: "it hides its settings, so that nobody can tell".to_owned(),
         cure: "let this user run `CONFIG GET`, or accept it by `accept_unverified = true` in the section `[ledger]`"
             .to_owned(),

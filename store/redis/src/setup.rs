@@ -10,7 +10,7 @@ use super::{
 };
 use redis::{Cmd, FromRedisValue, Value};
 use semel_store::fresh_nonce;
-use semel_store::{ServerFault, Version};
+use semel_store::{ServerError, Version};
 
 /// The result of setting a ledger up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum RedisSetUp {
 const AT_ONCE: u16 = 256;
 
 /// Makes the ledger, unless it is there and whole.
-pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetUp, ServerFault> {
+pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetUp, ServerError> {
     let (nodes, there) = find(place).await?;
     let Some(marker) = there else {
         begin(&nodes, b"").await?;
@@ -50,7 +50,7 @@ pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetUp, ServerFault> 
 }
 
 /// Lets it begin another life, whole or not.
-pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetUp, ServerFault> {
+pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetUp, ServerError> {
     let (nodes, there) = find(place).await?;
     let ended = there.as_ref().map_or(&[][..], |marker| &marker.life);
     let lost = begin(&nodes, ended).await?;
@@ -62,10 +62,10 @@ pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetUp, ServerFault> {
 }
 
 /// The servers, if they are fit for a ledger, and the ledger's marker.
-async fn find(place: &Endpoint) -> Result<(Nodes, Option<Marker>), ServerFault> {
+async fn find(place: &Endpoint) -> Result<(Nodes, Option<Marker>), ServerError> {
     let nodes = Nodes::find(place, None).await?;
     match inspect::examine(&nodes, place).await?.marker {
-        Some(marker) if marker.schema > SCHEMA => Err(ServerFault::Newer {
+        Some(marker) if marker.schema > SCHEMA => Err(ServerError::Newer {
             found: marker.schema,
             known: SCHEMA,
         }),
@@ -74,8 +74,8 @@ async fn find(place: &Endpoint) -> Result<(Nodes, Option<Marker>), ServerFault> 
 }
 
 /// Begins another incarnation, or continues one that another host began.
-async fn begin(nodes: &Nodes, ended: &[u8]) -> Result<u64, ServerFault> {
-    let new = fresh_nonce().map_err(|error| ServerFault::Other(error.to_string()))?;
+async fn begin(nodes: &Nodes, ended: &[u8]) -> Result<u64, ServerError> {
+    let new = fresh_nonce().map_err(|error| ServerError::Other(error.to_string()))?;
     let fill = |call: &mut Cmd| {
         call.arg(1)
             .arg(MARKER)
@@ -92,13 +92,13 @@ async fn begin(nodes: &Nodes, ended: &[u8]) -> Result<u64, ServerFault> {
         .ok()
         .and_then(|life| life.try_into().ok());
     let life = life.ok_or_else(|| {
-        ServerFault::Other("the ledger was removed while it was set up".to_owned())
+        ServerError::Other("the ledger was removed while it was set up".to_owned())
     })?;
     adopt_all(nodes, &life).await
 }
 
 /// Gives every bucket the life, and says how many records were found to be lost. The ledger is ready only then.
-async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, ServerFault> {
+async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, ServerError> {
     let mut lost = 0;
     for some in buckets() {
         for (connection, part) in nodes.divide(&some) {
@@ -135,7 +135,7 @@ async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, Server
 }
 
 /// Returns true if every bucket has this incarnation.
-async fn is_whole(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<bool, ServerFault> {
+async fn is_whole(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<bool, ServerError> {
     for some in buckets() {
         for (connection, part) in nodes.divide(&some) {
             let mut lives = redis::pipe();

@@ -15,7 +15,7 @@ use redis::{
     aio::{PubSubSink, PubSubStream},
 };
 use semel_core::model::StoreKey;
-use semel_store::{BELLS, Waiters};
+use semel_store::{ChangeNotifier, NOTIFIER_SLOTS};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -37,9 +37,9 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// The local waiters, by channel.
 pub(super) struct Ears {
-    waiters: Waiters,
+    waiters: ChangeNotifier,
     /// The number of waiters of each channel.
-    waiting: [AtomicUsize; BELLS],
+    waiting: [AtomicUsize; NOTIFIER_SLOTS],
     /// Notified at the first waiter of a channel.
     pricked: Notify,
 }
@@ -47,19 +47,19 @@ pub(super) struct Ears {
 impl Ears {
     pub(super) fn new() -> Self {
         Self {
-            waiters: Waiters::new(),
-            waiting: [const { AtomicUsize::new(0) }; BELLS],
+            waiters: ChangeNotifier::new(),
+            waiting: [const { AtomicUsize::new(0) }; NOTIFIER_SLOTS],
             pricked: Notify::new(),
         }
     }
 
-    pub(super) fn waiters(&self) -> &Waiters {
+    pub(super) fn waiters(&self) -> &ChangeNotifier {
         &self.waiters
     }
 
     /// Has the bell of a key listened to until this is dropped. The bell rings as soon as that has begun.
     pub(super) fn listening(&self, key: StoreKey) -> Option<Listening<'_>> {
-        let waiting = self.waiting.get(Waiters::number(key))?;
+        let waiting = self.waiting.get(ChangeNotifier::slot_for_key(key))?;
         if waiting.fetch_add(1, Ordering::AcqRel) == 0 {
             self.pricked.notify_one();
         }
@@ -134,9 +134,9 @@ impl Hearing<'_> {
 
     fn wake(&self, told: &Msg) {
         match <[u8; 32]>::try_from(told.get_payload_bytes()) {
-            Ok(key) => self.ears.waiters.wake(StoreKey::from_bytes(key)),
+            Ok(key) => self.ears.waiters.notify(StoreKey::from_bytes(key)),
             // What no store would say.
-            Err(_) => self.ears.waiters.wake_all(),
+            Err(_) => self.ears.waiters.notify_all(),
         }
     }
 
@@ -154,7 +154,7 @@ impl Hearing<'_> {
         self.heard.extend(&new);
         // For whatever changed before.
         new.into_iter()
-            .for_each(|bell| self.ears.waiters.wake_number(bell));
+            .for_each(|bell| self.ears.waiters.notify_slot(bell));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value};
 use semel_core::model::StoreKey;
-use semel_store::{PAGE_MAX, Page, Query, StoreError};
+use semel_store::{EntryQuery, KeyPage, PAGE_MAX, StoreError};
 use std::sync::Arc;
 
 /// The buckets that are asked at once, at first and at most.
@@ -24,7 +24,7 @@ const AT_ONCE_MAX: usize = 512;
 const PURGE_BATCH: usize = 500;
 
 /// A page of keys, in their order.
-pub(super) async fn list(link: &Link, query: &Query) -> Result<Page, StoreError> {
+pub(super) async fn list(link: &Link, query: &EntryQuery) -> Result<KeyPage, StoreError> {
     let limit = query.limit.min(PAGE_MAX);
     let mut keys: Vec<StoreKey> = Vec::new();
     let mut next = query.after.map_or(0, record::bucket);
@@ -44,12 +44,12 @@ pub(super) async fn list(link: &Link, query: &Query) -> Result<Page, StoreError>
     }
     let more = keys.len() > limit;
     keys.truncate(limit);
-    Ok(Page { keys, more })
+    Ok(KeyPage { keys, more })
 }
 
 async fn list_in(
     link: &Link,
-    query: &Query,
+    query: &EntryQuery,
     some: &[Bucket],
     wanted: usize,
 ) -> Result<Vec<StoreKey>, StoreError> {

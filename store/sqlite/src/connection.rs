@@ -1,6 +1,6 @@
 //! Connections to a ledger's file, each with the settings that durability rests on.
 
-use super::{OpenFault, file::LedgerFile};
+use super::{SqliteOpenError, file::LedgerFile};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,10 @@ pub(super) fn wait_with(connection: &mut Connection, patience: Patience) -> rusq
     }
 }
 
-pub(super) fn check_library() -> Result<(), OpenFault> {
+pub(super) fn check_library() -> Result<(), SqliteOpenError> {
     let (number, needed) = LIBRARY_NEEDED;
     if rusqlite::version_number() < number {
-        return Err(OpenFault::OldLibrary {
+        return Err(SqliteOpenError::OldLibrary {
             found: rusqlite::version(),
             needed,
         });
@@ -45,13 +45,13 @@ pub(super) fn check_library() -> Result<(), OpenFault> {
 }
 
 /// A connection that only looks, to a file that may be anything.
-pub(super) fn to_inspect(file: &LedgerFile) -> Result<Connection, OpenFault> {
+pub(super) fn to_inspect(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
     patient(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 /// A connection that keeps all others out from its first look on, and finds the ledger locked if there are any. It moves
 /// nothing from the WAL into the database.
-pub(super) fn to_have_alone(file: &LedgerFile) -> Result<Connection, OpenFault> {
+pub(super) fn to_have_alone(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -63,19 +63,19 @@ pub(super) fn to_have_alone(file: &LedgerFile) -> Result<Connection, OpenFault> 
 }
 
 /// A connection that writes to what may still be an empty file.
-pub(super) fn to_set_up(file: &LedgerFile) -> Result<Connection, OpenFault> {
+pub(super) fn to_set_up(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
     patient(file, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
 /// A connection that writes to a ledger. It waits for other writers.
-pub(super) fn to_write(file: &LedgerFile) -> Result<Connection, OpenFault> {
+pub(super) fn to_write(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
     let connection = to_set_up(file)?;
     make_durable(file, &connection)?;
     Ok(connection)
 }
 
 /// A connection that reads a ledger. It does not wait for locks, because it is used where nobody may block.
-pub(super) fn to_read(file: &LedgerFile) -> Result<Connection, OpenFault> {
+pub(super) fn to_read(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     make_durable(file, &connection)?;
     connection
@@ -84,13 +84,13 @@ pub(super) fn to_read(file: &LedgerFile) -> Result<Connection, OpenFault> {
     Ok(connection)
 }
 
-fn patient(file: &LedgerFile, access: OpenFlags) -> Result<Connection, OpenFault> {
+fn patient(file: &LedgerFile, access: OpenFlags) -> Result<Connection, SqliteOpenError> {
     let mut connection = open(file, access)?;
     wait_with(&mut connection, Patience::Long).map_err(|error| file.fault(&error))?;
     Ok(connection)
 }
 
-fn open(file: &LedgerFile, access: OpenFlags) -> Result<Connection, OpenFault> {
+fn open(file: &LedgerFile, access: OpenFlags) -> Result<Connection, SqliteOpenError> {
     // Without SQLITE_OPEN_CREATE: the file exists, and if it was removed since, no other takes its place.
     Connection::open_with_flags(file.path(), access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|connection| {
@@ -121,7 +121,7 @@ fn wait_for_lock() -> impl FnMut(i32) -> bool + Send + 'static {
 }
 
 /// Sets what durability rests on, and reads it back; then makes durable what was found.
-fn make_durable(file: &LedgerFile, connection: &Connection) -> Result<(), OpenFault> {
+fn make_durable(file: &LedgerFile, connection: &Connection) -> Result<(), SqliteOpenError> {
     let settings = || -> rusqlite::Result<(String, i64)> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -149,11 +149,11 @@ fn check_setting(
     setting: &'static str,
     wanted: &'static str,
     found: String,
-) -> Result<(), OpenFault> {
+) -> Result<(), SqliteOpenError> {
     if found == wanted {
         return Ok(());
     }
-    Err(OpenFault::Setting {
+    Err(SqliteOpenError::Setting {
         path: file.path().to_owned(),
         setting,
         wanted,

@@ -8,7 +8,7 @@ use std::{
 
 /// Why a ledger cannot be opened in a file.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenFault {
+pub enum SqliteOpenError {
     /// The folder of the file does not exist.
     #[error("the folder `{}` of the ledger does not exist: create it, or name another file", .0.display())]
     FolderMissing(PathBuf),
@@ -108,7 +108,7 @@ pub enum OpenFault {
     },
 }
 
-impl OpenFault {
+impl SqliteOpenError {
     pub(super) fn other(path: &Path, detail: impl ToString) -> Self {
         Self::Other {
             path: path.to_owned(),

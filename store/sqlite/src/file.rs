@@ -1,6 +1,6 @@
 //! The file of a ledger: made for its owner only, on a local disk, and still the one that was opened.
 
-use super::OpenFault;
+use super::SqliteOpenError;
 use semel_store::failpoints::{self, Failpoint};
 use std::{
     fs::{self, File, OpenOptions},
@@ -22,30 +22,33 @@ impl LedgerFile {
     ///
     /// No file descriptor of an existing file is opened and closed here: that would take away the locks which another
     /// store of this process holds on it.
-    pub(super) fn at(path: &Path) -> Result<Self, OpenFault> {
-        let path = std::path::absolute(path).map_err(|error| OpenFault::of_system(path, &error))?;
+    pub(super) fn at(path: &Path) -> Result<Self, SqliteOpenError> {
+        let path =
+            std::path::absolute(path).map_err(|error| SqliteOpenError::of_system(path, &error))?;
         let folder = path
             .parent()
-            .ok_or_else(|| OpenFault::NotAFile(path.clone()))?;
+            .ok_or_else(|| SqliteOpenError::NotAFile(path.clone()))?;
         match fs::metadata(folder) {
             Ok(metadata) if metadata.is_dir() => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(OpenFault::Denied(path));
+                return Err(SqliteOpenError::Denied(path));
             }
-            _ => return Err(OpenFault::FolderMissing(folder.to_owned())),
+            _ => return Err(SqliteOpenError::FolderMissing(folder.to_owned())),
         }
-        make_if_missing(&path, folder).map_err(|error| OpenFault::of_system(&path, &error))?;
+        make_if_missing(&path, folder)
+            .map_err(|error| SqliteOpenError::of_system(&path, &error))?;
         // By its real name, because beside that the WAL lies.
         let path = path
             .canonicalize()
-            .map_err(|error| OpenFault::of_system(&path, &error))?;
-        let metadata = fs::metadata(&path).map_err(|error| OpenFault::of_system(&path, &error))?;
+            .map_err(|error| SqliteOpenError::of_system(&path, &error))?;
+        let metadata =
+            fs::metadata(&path).map_err(|error| SqliteOpenError::of_system(&path, &error))?;
         if !metadata.is_file() {
-            return Err(OpenFault::NotAFile(path));
+            return Err(SqliteOpenError::NotAFile(path));
         }
         // SQLite takes a file of a single byte for an empty one, and would write over it.
         if metadata.len() == 1 {
-            return Err(OpenFault::NotADatabase(path));
+            return Err(SqliteOpenError::NotADatabase(path));
         }
         lies_on_a_local_disk(&path)?;
         Ok(Self {
@@ -59,36 +62,36 @@ impl LedgerFile {
         &self.path
     }
 
-    pub(super) fn fault(&self, error: &rusqlite::Error) -> OpenFault {
-        OpenFault::of_sqlite(&self.path, error)
+    pub(super) fn fault(&self, error: &rusqlite::Error) -> SqliteOpenError {
+        SqliteOpenError::of_sqlite(&self.path, error)
     }
 
     /// Fails if the path names another file by now, or none: others would find another ledger there, and send what
     /// this one says was sent.
-    pub(super) fn is_in_place(&self) -> Result<(), OpenFault> {
+    pub(super) fn is_in_place(&self) -> Result<(), SqliteOpenError> {
         match fs::metadata(&self.path) {
             Ok(metadata) if (metadata.dev(), metadata.ino()) == (self.device, self.inode) => Ok(()),
-            _ => Err(OpenFault::Gone(self.path.clone())),
+            _ => Err(SqliteOpenError::Gone(self.path.clone())),
         }
     }
 
     /// The WAL, if anything lies in it. SQLite keeps no locks on that file, so that it may be opened and closed.
-    pub(super) fn wal(&self) -> Result<Option<File>, OpenFault> {
+    pub(super) fn wal(&self) -> Result<Option<File>, SqliteOpenError> {
         let path = self.wal_path();
         match File::open(&path).and_then(|wal| Ok((wal.metadata()?.len() > 0).then_some(wal))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            found => found.map_err(|error| OpenFault::of_system(&path, &error)),
+            found => found.map_err(|error| SqliteOpenError::of_system(&path, &error)),
         }
     }
 
     /// Makes durable what lies in the WAL, whoever wrote it, unless a sync of it has failed before: see `leftover`.
-    pub(super) fn sync_wal(&self) -> Result<(), OpenFault> {
+    pub(super) fn sync_wal(&self) -> Result<(), SqliteOpenError> {
         // To sync an empty file that was just made would cost as much as a commit.
         let Some(wal) = self.wal()? else {
             return Ok(());
         };
         wal.sync_all()
-            .map_err(|error| OpenFault::of_system(&self.wal_path(), &error))
+            .map_err(|error| SqliteOpenError::of_system(&self.wal_path(), &error))
     }
 
     fn wal_path(&self) -> PathBuf {
@@ -136,11 +139,11 @@ const NETWORK_FILE_SYSTEMS: [(u32, &str); 14] = [
 ];
 
 #[cfg(target_os = "linux")]
-fn lies_on_a_local_disk(path: &Path) -> Result<(), OpenFault> {
-    let found =
-        rustix::fs::statfs(path).map_err(|error| OpenFault::of_system(path, &error.into()))?;
+fn lies_on_a_local_disk(path: &Path) -> Result<(), SqliteOpenError> {
+    let found = rustix::fs::statfs(path)
+        .map_err(|error| SqliteOpenError::of_system(path, &error.into()))?;
     match network_file_system(found.f_type as u32) {
-        Some(kind) => Err(OpenFault::NetworkFileSystem {
+        Some(kind) => Err(SqliteOpenError::NetworkFileSystem {
             path: path.to_owned(),
             kind,
         }),
@@ -158,6 +161,6 @@ pub(super) fn network_file_system(number: u32) -> Option<&'static str> {
 
 /// Only Linux is asked.
 #[cfg(not(target_os = "linux"))]
-fn lies_on_a_local_disk(_: &Path) -> Result<(), OpenFault> {
+fn lies_on_a_local_disk(_: &Path) -> Result<(), SqliteOpenError> {
     Ok(())
 }

@@ -17,7 +17,7 @@
 
 mod wal;
 
-use super::{OpenFault, connection, file::LedgerFile, schema};
+use super::{SqliteOpenError, connection, file::LedgerFile, schema};
 use semel_store::failpoints::{self, Failpoint};
 use std::fs::{File, TryLockError};
 
@@ -27,24 +27,28 @@ pub(super) struct Turn {
 }
 
 /// Makes a WAL durable that was left behind. None: there is none, or others have the ledger open.
-pub(super) fn secure(file: &LedgerFile) -> Result<Option<Turn>, OpenFault> {
+pub(super) fn secure(file: &LedgerFile) -> Result<Option<Turn>, SqliteOpenError> {
     let Some(wal) = file.wal()? else {
         return Ok(None);
     };
     match wal.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenFault::Locked(file.path().to_owned())),
-        Err(TryLockError::Error(error)) => return Err(OpenFault::of_system(file.path(), &error)),
+        Err(TryLockError::WouldBlock) => {
+            return Err(SqliteOpenError::Locked(file.path().to_owned()));
+        }
+        Err(TryLockError::Error(error)) => {
+            return Err(SqliteOpenError::of_system(file.path(), &error));
+        }
     }
     match write_anew(file) {
-        Err(OpenFault::Locked(_)) => Ok(None),
+        Err(SqliteOpenError::Locked(_)) => Ok(None),
         done => done.map(|()| Some(Turn { _wal: wal })),
     }
 }
 
 /// The connection recovers the WAL to see whether it is a ledger's, and never moves it into the database: until it is
 /// written, the kernel may cease to show what the disk lacks.
-fn write_anew(file: &LedgerFile) -> Result<(), OpenFault> {
+fn write_anew(file: &LedgerFile) -> Result<(), SqliteOpenError> {
     let connection = connection::to_have_alone(file)?;
     // What cannot be written is refused by the next step, in its words.
     if connection

@@ -3,7 +3,7 @@
 //! Whoever writes while nobody else does commits at once, in the caller's thread. What is asked meanwhile is carried
 //! out in one transaction by a thread of the store's own, each command with its own condition and its own answer.
 //! Readers have connections of their own and read in the caller's thread, which takes microseconds. What nobody waits for
-//! (`replace_soon`) is written with whatever comes next, so that it costs no sync and keeps nobody from writing; after a
+//! (`replace_deferred`) is written with whatever comes next, so that it costs no sync and keeps nobody from writing; after a
 //! moment of rest by that thread; and at once where somebody asks for its key, or for a list.
 //!
 //! **What a reader sees is durable.** SQLite in WAL mode with `synchronous=FULL` writes the frames of a transaction,
@@ -58,7 +58,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use fault::OpenFault;
+pub use fault::SqliteOpenError;
 
 use async_trait::async_trait;
 use command::Write;
@@ -69,14 +69,14 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Clock, Created, Page, Pauses, Query, Removed, Replaced, Retention, Store, StoreError, Stored,
-    SystemClock, Version, Waiters,
+    Backoff, ChangeNotifier, Clock, CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult,
+    Retention, Store, StoreError, StoredEntry, SystemClock, Version,
 };
 use std::{fmt, path::Path, process, sync::Arc, time::Duration};
 use writer::Writer;
 
 /// A change made through the same store wakes a waiter at once; of other processes there are no news.
-const PAUSES: Pauses = Pauses {
+const PAUSES: Backoff = Backoff {
     first: Duration::from_millis(2),
     at_most: Duration::from_millis(32),
 };
@@ -98,7 +98,7 @@ pub struct SqliteStore {
 struct Parts {
     readers: Arc<Readers>,
     writer: Writer,
-    waiters: Arc<Waiters>,
+    waiters: Arc<ChangeNotifier>,
 }
 
 impl SqliteStore {
@@ -107,7 +107,7 @@ impl SqliteStore {
     /// # Errors
     /// Whatever keeps the file from being a ledger that keeps what it acknowledged. Nothing is written to a file that
     /// is not a ledger, or one of a newer release.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenFault> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
         Self::open_with_clock(path, Arc::new(SystemClock::new()))
     }
 
@@ -119,13 +119,13 @@ impl SqliteStore {
     pub fn open_with_clock(
         path: impl AsRef<Path>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, OpenFault> {
+    ) -> Result<Self, SqliteOpenError> {
         let (file, connection) = schema::open(path.as_ref())?;
         let time = Time {
             clock,
             incarnation: schema::incarnation(&connection).map_err(|error| file.fault(&error))?,
         };
-        let waiters = Arc::new(Waiters::new());
+        let waiters = Arc::new(ChangeNotifier::new());
         let readers = Arc::new(Readers::new(file.clone(), time.clone()));
         let writer = Writer::start(file, connection, time, Arc::clone(&waiters))?;
         Ok(Self {
@@ -143,7 +143,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// If the file is damaged, or cannot be read.
-    pub fn check(&self) -> Result<(), OpenFault> {
+    pub fn check(&self) -> Result<(), SqliteOpenError> {
         let readers = self.parts.as_ref().map(|parts| &parts.readers);
         readers.map_or(Ok(()), |readers| readers.check())
     }
@@ -195,7 +195,7 @@ impl Store for SqliteStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();
         let work = move |at: &_, time: &Time| command::create(at, time.now(), key, &new);
@@ -206,8 +206,8 @@ impl Store for SqliteStore {
                 .carry_out(Some(key), bytes, work)
                 .await?
             {
-                Write::Done(now) => Created::Created(now),
-                Write::Found(row, now) => Created::Exists(row.into_stored()?, now),
+                Write::Done(now) => CreateResult::Created(now),
+                Write::Found(row, now) => CreateResult::Exists(row.into_stored()?, now),
             },
         )
     }
@@ -219,7 +219,7 @@ impl Store for SqliteStore {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         let new = NewRow::of(entry, version, keep)?;
         let bytes = new.entry.len();
         let work = move |at: &_, time: &Time| command::replace(at, time.now(), key, expected, &new);
@@ -230,15 +230,15 @@ impl Store for SqliteStore {
                 .carry_out(Some(key), bytes, work)
                 .await?
             {
-                Write::Done(now) => Replaced::Replaced(now),
+                Write::Done(now) => ReplaceResult::Replaced(now),
                 Write::Found(row, now) => {
-                    Replaced::Changed(row.map(Row::into_stored).transpose()?, now)
+                    ReplaceResult::Changed(row.map(Row::into_stored).transpose()?, now)
                 }
             },
         )
     }
 
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -255,26 +255,26 @@ impl Store for SqliteStore {
             })
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         let work = move |at: &_, time: &Time| command::remove(at, time.now(), key, expected);
         Ok(
             match self.parts()?.writer.carry_out(Some(key), 0, work).await? {
-                Write::Done(_) => Removed::Removed,
+                Write::Done(_) => RemoveResult::Removed,
                 Write::Found(row, now) => {
-                    Removed::Changed(row.map(Row::into_stored).transpose()?, now)
+                    RemoveResult::Changed(row.map(Row::into_stored).transpose()?, now)
                 }
             },
         )
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         let parts = self.parts()?;
         parts.writer.bring_about(Some(key)).await;
         let (row, now) = parts.readers.get(key).await?;
         Ok((row.map(Row::into_stored).transpose()?, now))
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let parts = self.parts()?;
         parts.writer.bring_about(None).await;
         let (readers, query) = (Arc::clone(&parts.readers), query.clone());
@@ -314,7 +314,7 @@ impl Store for SqliteStore {
             })
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let Ok(Parts {
             readers,
             waiters,
@@ -326,7 +326,7 @@ impl Store for SqliteStore {
         writer.bring_about(Some(key)).await;
         let has_changed = || std::future::ready(readers.has_changed(key, since));
         waiters
-            .until_changed(key, at_most, PAUSES, has_changed)
+            .wait_until_changed(key, at_most, PAUSES, has_changed)
             .await;
     }
 

@@ -1,14 +1,14 @@
 //! Reading a ledger in the caller's thread, by connections that are kept for the next reader.
 
 use super::{
-    OpenFault, connection,
+    SqliteOpenError, connection,
     file::LedgerFile,
     row::{Row, Time, number},
     schema,
 };
 use rusqlite::{Connection, named_params};
 use semel_core::model::{Stamp, StoreKey};
-use semel_store::{PAGE_MAX, Page, Query, StoreError, Version};
+use semel_store::{EntryQuery, KeyPage, PAGE_MAX, StoreError, Version};
 use std::{
     path::Path,
     sync::{Mutex, PoisonError},
@@ -52,7 +52,7 @@ impl Readers {
         let started = Instant::now();
         loop {
             match self.look(key) {
-                Err(OpenFault::Locked(_)) if started.elapsed() < LOCK_PATIENCE => {
+                Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_PATIENCE => {
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 looked => return looked.map_err(not_read),
@@ -68,11 +68,11 @@ impl Readers {
     }
 
     /// A page of keys, in their order. It blocks.
-    pub(super) fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    pub(super) fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let started = Instant::now();
         loop {
             match self.read(|connection| list(connection, query, self.time.now())) {
-                Err(OpenFault::Locked(_)) if started.elapsed() < LOCK_PATIENCE => {
+                Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_PATIENCE => {
                     std::thread::sleep(LOCK_PAUSE)
                 }
                 listed => return listed.map_err(not_read),
@@ -81,20 +81,20 @@ impl Readers {
     }
 
     /// Whether the file is sound as a whole. It blocks.
-    pub(super) fn check(&self) -> Result<(), OpenFault> {
+    pub(super) fn check(&self) -> Result<(), SqliteOpenError> {
         let found: String = self.read(|connection| {
             connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         })?;
         if found == "ok" {
             return Ok(());
         }
-        Err(OpenFault::Damaged {
+        Err(SqliteOpenError::Damaged {
             path: self.file.path().to_owned(),
             detail: found,
         })
     }
 
-    fn look(&self, key: StoreKey) -> Result<(Option<Row>, Stamp), OpenFault> {
+    fn look(&self, key: StoreKey) -> Result<(Option<Row>, Stamp), SqliteOpenError> {
         let row = self.read(|connection| Row::find(connection, key))?;
         // The time is taken after the look, so that nothing is found to be written in the future.
         let now = self.time.now();
@@ -104,7 +104,7 @@ impl Readers {
     fn read<T>(
         &self,
         look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, OpenFault> {
+    ) -> Result<T, SqliteOpenError> {
         let idle = self.idle().pop();
         let connection = idle.map_or_else(|| connection::to_read(&self.file), Ok)?;
         // A connection that failed is not used again.
@@ -121,11 +121,11 @@ impl Readers {
     }
 }
 
-fn not_read(fault: OpenFault) -> StoreError {
+fn not_read(fault: SqliteOpenError) -> StoreError {
     StoreError::NotExecuted(fault.to_string())
 }
 
-fn list(connection: &Connection, query: &Query, now: Stamp) -> rusqlite::Result<Page> {
+fn list(connection: &Connection, query: &EntryQuery, now: Stamp) -> rusqlite::Result<KeyPage> {
     let limit = query.limit.min(PAGE_MAX);
     let mut statement = connection.prepare_cached(&list_statement(query))?;
     let found = statement.query_map(
@@ -146,11 +146,11 @@ fn list(connection: &Connection, query: &Query, now: Stamp) -> rusqlite::Result<
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let more = keys.len() > limit;
     keys.truncate(limit);
-    Ok(Page { keys, more })
+    Ok(KeyPage { keys, more })
 }
 
 /// Settled entries are many, and listed in the order of their keys; open ones are few, and found by an index.
-fn list_statement(query: &Query) -> String {
+fn list_statement(query: &EntryQuery) -> String {
     let only_open =
         query.due || (!query.states.is_empty() && query.states.iter().all(|state| state.is_open()));
     let (index, open) = if only_open {

@@ -5,7 +5,7 @@ use semel_core::{
     ledger::{Entry, EntryError, EntryLabels},
     model::{Boot, Incarnation, Stamp, StoreKey},
 };
-use semel_store::{Clock, Retention, Stored, Version};
+use semel_store::{Clock, Retention, StoredEntry, Version};
 use std::sync::Arc;
 
 /// An odd number without a pattern.
@@ -140,14 +140,14 @@ impl Row {
         })
     }
 
-    pub(super) fn into_stored(self) -> Result<Stored, EntryError> {
+    pub(super) fn into_stored(self) -> Result<StoredEntry, EntryError> {
         if !self.is_whole() {
             return Err(EntryError::Damaged("it is not what was written".to_owned()));
         }
         let version = <[u8; 16]>::try_from(self.version).map_err(|version| {
             EntryError::Damaged(format!("a version of {} bytes", version.len()))
         })?;
-        Ok(Stored {
+        Ok(StoredEntry {
             entry: Arc::new(Entry::from_bytes(&self.entry)?),
             version: Version::from_bytes(version),
             created: self.created,

@@ -3,7 +3,7 @@
 //! Entries lie in the order of their writing, not of their keys: keys are digests, so by key every write would touch
 //! another page, and a commit of many would write as many pages.
 
-use super::{OpenFault, connection, file::LedgerFile, leftover};
+use super::{SqliteOpenError, connection, file::LedgerFile, leftover};
 use rusqlite::{Connection, TransactionBehavior};
 use semel_core::model::Incarnation;
 use semel_store::failpoints::{self, Failpoint};
@@ -65,7 +65,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Opens the ledger in this file for writing, and makes it one if it is empty or missing.
-pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), OpenFault> {
+pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), SqliteOpenError> {
     connection::check_library()?;
     let file = LedgerFile::at(path)?;
     let begun = Instant::now();
@@ -73,13 +73,13 @@ pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), OpenFault> {
         match open_once(&file) {
             // Where two that read want to write, as when both change the journal, SQLite turns one away at once
             // instead of letting it wait; and those who come to a WAL that was left behind take turns.
-            Err(OpenFault::Locked(_)) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            Err(SqliteOpenError::Locked(_)) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
             opened => return opened.map(|connection| (file, connection)),
         }
     }
 }
 
-fn open_once(file: &LedgerFile) -> Result<Connection, OpenFault> {
+fn open_once(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
     // Until the ledger is open here.
     let _turn = leftover::secure(file)?;
     if let Found::Empty = inspect_untouched(file)? {
@@ -97,10 +97,10 @@ pub(super) fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnati
 }
 
 /// What the file is, by a connection that cannot write.
-fn inspect_untouched(file: &LedgerFile) -> Result<Found, OpenFault> {
+fn inspect_untouched(file: &LedgerFile) -> Result<Found, SqliteOpenError> {
     match inspect(file, &connection::to_inspect(file)?) {
         // Whoever was killed while it set the ledger up left a journal to roll back, which takes a writer.
-        Err(OpenFault::ReadOnly(_) | OpenFault::Denied(_)) => {
+        Err(SqliteOpenError::ReadOnly(_) | SqliteOpenError::Denied(_)) => {
             inspect(file, &connection::to_set_up(file)?)
         }
         found => found,
@@ -108,7 +108,10 @@ fn inspect_untouched(file: &LedgerFile) -> Result<Found, OpenFault> {
 }
 
 /// What the file is, as this connection sees it.
-pub(super) fn inspect(file: &LedgerFile, connection: &Connection) -> Result<Found, OpenFault> {
+pub(super) fn inspect(
+    file: &LedgerFile,
+    connection: &Connection,
+) -> Result<Found, SqliteOpenError> {
     // In one statement, so that nobody sets the ledger up between one value and the next.
     const HEADER: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
         FROM pragma_application_id, pragma_user_version";
@@ -118,23 +121,23 @@ pub(super) fn inspect(file: &LedgerFile, connection: &Connection) -> Result<Foun
     match header.map_err(|error| file.fault(&error))? {
         (0_i64, 0_i64, 0_i64) => Ok(Found::Empty),
         (APPLICATION_ID, SCHEMA, _) => Ok(Found::Ledger),
-        (APPLICATION_ID, found, _) if found > SCHEMA => Err(OpenFault::Newer {
+        (APPLICATION_ID, found, _) if found > SCHEMA => Err(SqliteOpenError::Newer {
             path: file.path().to_owned(),
             found,
             known: SCHEMA,
         }),
-        _ => Err(OpenFault::Foreign(file.path().to_owned())),
+        _ => Err(SqliteOpenError::Foreign(file.path().to_owned())),
     }
 }
 
 /// Makes a ledger of an empty file, unless another process was faster.
-fn set_up(file: &LedgerFile) -> Result<(), OpenFault> {
-    let random = fresh_nonce().map_err(|error| OpenFault::other(file.path(), error))?;
+fn set_up(file: &LedgerFile) -> Result<(), SqliteOpenError> {
+    let random = fresh_nonce().map_err(|error| SqliteOpenError::other(file.path(), error))?;
     let incarnation = i64::from_be_bytes(*random.as_bytes().first_chunk().unwrap_or(&[0; 8]));
     let mut connection = connection::to_set_up(file)?;
     let fault = |error| file.fault(&error);
     if connection.is_readonly("main").map_err(fault)? {
-        return Err(OpenFault::ReadOnly(file.path().to_owned()));
+        return Err(SqliteOpenError::ReadOnly(file.path().to_owned()));
     }
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -152,11 +155,11 @@ fn set_up(file: &LedgerFile) -> Result<(), OpenFault> {
 }
 
 /// The mode stays with the file, so this changes something only once.
-fn use_wal(file: &LedgerFile) -> Result<(), OpenFault> {
+fn use_wal(file: &LedgerFile) -> Result<(), SqliteOpenError> {
     let connection = connection::to_set_up(file)?;
     let fault = |error| file.fault(&error);
     if connection.is_readonly("main").map_err(fault)? {
-        return Err(OpenFault::ReadOnly(file.path().to_owned()));
+        return Err(SqliteOpenError::ReadOnly(file.path().to_owned()));
     }
     // Whether it took is checked by each connection that is opened for use.
     failpoints::before(Failpoint::UseWal);

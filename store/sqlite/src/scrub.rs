@@ -6,7 +6,7 @@
 //! patience, so this is for an hour in which little happens. What a file system keeps of blocks that it freed, or a
 //! backup of the file, is not reached from here.
 
-use super::{OpenFault, connection, file::LedgerFile};
+use super::{SqliteOpenError, connection, file::LedgerFile};
 use semel_store::StoreError;
 use std::{
     thread,
@@ -29,7 +29,7 @@ pub(super) fn scrub(file: &LedgerFile) -> Result<(), StoreError> {
     ))
 }
 
-fn rebuild(file: &LedgerFile) -> Result<(), OpenFault> {
+fn rebuild(file: &LedgerFile) -> Result<(), SqliteOpenError> {
     file.is_in_place()?;
     connection::to_write(file)?
         .execute_batch("VACUUM")
@@ -37,7 +37,7 @@ fn rebuild(file: &LedgerFile) -> Result<(), OpenFault> {
 }
 
 /// Whether all of the WAL was moved, and its file cut.
-fn cut_wal(file: &LedgerFile) -> Result<bool, OpenFault> {
+fn cut_wal(file: &LedgerFile) -> Result<bool, SqliteOpenError> {
     let connection = connection::to_write(file)?;
     let begun = Instant::now();
     loop {

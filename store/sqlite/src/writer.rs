@@ -9,12 +9,12 @@
 //! What nobody waits for is put off: it goes with the next group, whoever writes that. Only where none comes within
 //! [`PUT_OFF_AT_MOST`], or [`PUT_OFF_MAX`] wait, the thread writes it by itself.
 
-use super::{OpenFault, connection, connection::Patience, file::LedgerFile, row::Time};
+use super::{SqliteOpenError, connection, connection::Patience, file::LedgerFile, row::Time};
 use rusqlite::{Connection, TransactionBehavior};
 use semel_core::model::StoreKey;
 use semel_store::{
     failpoints::{self, Failpoint},
-    {StoreError, Waiters},
+    {ChangeNotifier, StoreError},
 };
 use std::{
     collections::VecDeque,
@@ -69,8 +69,8 @@ impl Writer {
         file: LedgerFile,
         connection: Connection,
         time: Time,
-        waiters: Arc<Waiters>,
-    ) -> Result<Self, OpenFault> {
+        waiters: Arc<ChangeNotifier>,
+    ) -> Result<Self, SqliteOpenError> {
         let path = file.path().to_owned();
         let desk = Arc::new(Desk {
             queue: Mutex::default(),
@@ -90,7 +90,7 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("semel-ledger".to_owned())
             .spawn(move || at_work.work_off())
-            .map_err(|error| OpenFault::of_system(&path, &error))?;
+            .map_err(|error| SqliteOpenError::of_system(&path, &error))?;
         Ok(Self {
             desk,
             thread: Some(thread),
@@ -277,9 +277,9 @@ enum GroupFault {
     /// Nothing was tried, because it would have to be waited for.
     Later,
     /// No commit was tried.
-    NotExecuted(OpenFault),
+    NotExecuted(SqliteOpenError),
     /// The commit failed, and what it wrote may be found again.
-    Unknown(OpenFault),
+    Unknown(SqliteOpenError),
 }
 
 /// Where those who ask and those who write meet.
@@ -289,7 +289,7 @@ struct Desk {
     rung: Condvar,
     /// Whoever holds it writes.
     pen: Mutex<Pen>,
-    waiters: Arc<Waiters>,
+    waiters: Arc<ChangeNotifier>,
     commits: AtomicU64,
     /// How long a commit took lately, in nanoseconds.
     pace_ns: AtomicU64,
@@ -514,7 +514,7 @@ impl Desk {
             let key = job.key();
             job.answer(outcome);
             if let Some(key) = key {
-                self.waiters.wake(key);
+                self.waiters.notify(key);
             }
         }
     }
@@ -554,7 +554,7 @@ impl Pen {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| match not_executed(error) {
-            GroupFault::NotExecuted(OpenFault::Locked(_)) if patience == Patience::None => {
+            GroupFault::NotExecuted(SqliteOpenError::Locked(_)) if patience == Patience::None => {
                 GroupFault::Later
             }
             other => other,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Why these are no keys to seal with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SealingFault {
+pub enum SealingError {
     /// Its name is none.
     #[error("{0}")]
     Name(#[from] IdentifierError),
@@ -34,7 +34,7 @@ impl SealingKey {
     ///
     /// # Errors
     /// If the name is none, or the bytes are too few or too many.
-    pub fn new(id: impl Into<String>, secret: &[u8]) -> Result<Self, SealingFault> {
+    pub fn new(id: impl Into<String>, secret: &[u8]) -> Result<Self, SealingError> {
         let id = id.into();
         checked_name("the name of a sealing key", &id)?;
         // Derived for this purpose, so that the secret of keys may be the same without harm.
@@ -85,9 +85,9 @@ impl SealingKeys {
     ///
     /// # Errors
     /// If there is a key of its name already.
-    pub fn opening(mut self, older: SealingKey) -> Result<Self, SealingFault> {
+    pub fn with_older_key(mut self, older: SealingKey) -> Result<Self, SealingError> {
         if self.all.contains_key(older.id()) {
-            return Err(SealingFault::Twice(older.id));
+            return Err(SealingError::Twice(older.id));
         }
         self.all.insert(older.id.clone(), Arc::new(older));
         Ok(self)

@@ -2,7 +2,7 @@
 
 use super::{SealingStore, seal};
 use crate::fresh_nonce;
-use crate::{Page, Query, Replaced, Store, StoreError};
+use crate::{EntryQuery, KeyPage, ReplaceResult, Store, StoreError};
 use semel_core::{
     ledger::{self, Command, Entry, EntryError, PresentRecord, Transition},
     model::StoreKey,
@@ -14,7 +14,7 @@ const PAGE: usize = 256;
 
 /// What became of one page of a ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resealed {
+pub struct ResealReport {
     /// How many records were written anew, under the current key.
     pub resealed: u64,
     /// How many were left: another host wrote them at the same moment (under its own current key), or the clock went
@@ -55,11 +55,11 @@ impl SealingStore {
     ///
     /// # Errors
     /// If the ledger does not answer.
-    pub async fn reseal(&self, after: Option<StoreKey>) -> Result<Resealed, StoreError> {
-        let Page { keys, more } = self.records_after(after).await?;
-        let mut resealed = Resealed {
+    pub async fn reseal(&self, after: Option<StoreKey>) -> Result<ResealReport, StoreError> {
+        let KeyPage { keys, more } = self.records_after(after).await?;
+        let mut resealed = ResealReport {
             next: keys.last().copied().filter(|_| more),
-            ..Resealed::default()
+            ..ResealReport::default()
         };
         for key in keys {
             match self.reseal_one(key).await? {
@@ -81,7 +81,7 @@ impl SealingStore {
         let mut counts = SealCounts::default();
         let mut after = None;
         loop {
-            let Page { keys, more } = self.records_after(after).await?;
+            let KeyPage { keys, more } = self.records_after(after).await?;
             after = keys.last().copied();
             for key in keys {
                 let (stored, _) = self.inner.get(key).await?;
@@ -99,14 +99,14 @@ impl SealingStore {
         }
     }
 
-    async fn records_after(&self, after: Option<StoreKey>) -> Result<Page, StoreError> {
+    async fn records_after(&self, after: Option<StoreKey>) -> Result<KeyPage, StoreError> {
         let states = ledger::StateLabel::of_operations().collect();
         self.inner
-            .list(&Query {
+            .list(&EntryQuery {
                 states,
                 after,
                 limit: PAGE,
-                ..Query::default()
+                ..EntryQuery::default()
             })
             .await
     }
@@ -151,8 +151,8 @@ impl SealingStore {
             .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
         let entry = Arc::new(Entry::Operation(record));
         match self.replace(key, expected, &entry, version, keep).await {
-            Ok(Replaced::Replaced(_)) => Ok(Became::Resealed),
-            Ok(Replaced::Changed(..)) | Err(StoreError::Unknown(_)) => Ok(Became::Left),
+            Ok(ReplaceResult::Replaced(_)) => Ok(Became::Resealed),
+            Ok(ReplaceResult::Changed(..)) | Err(StoreError::Unknown(_)) => Ok(Became::Left),
             Err(error) => Err(error),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::machine::{self, Running};
 use semel_postgres::{PostgresSetup, PostgresStore, SetUp};
-use semel_store::Server;
+use semel_store::ServerAddress;
 use std::{
     fs,
     os::unix::{
@@ -192,14 +192,14 @@ impl Postgres {
     }
 
     /// A database of this name with a ledger in it.
-    pub async fn ledger(&self, database: &str) -> Server {
+    pub async fn ledger(&self, database: &str) -> ServerAddress {
         self.ledger_with(database, &PostgresSetup::default()).await
     }
 
     /// The same, made so.
-    pub async fn ledger_with(&self, database: &str, setup: &PostgresSetup) -> Server {
+    pub async fn ledger_with(&self, database: &str, setup: &PostgresSetup) -> ServerAddress {
         self.sql("postgres", &format!("CREATE DATABASE {database}"));
-        let server = Server::at(self.url(database));
+        let server = ServerAddress::new(self.url(database));
         assert_eq!(PostgresStore::set_up(&server, setup).await, Ok(SetUp::Made));
         server
     }

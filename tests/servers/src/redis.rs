@@ -5,7 +5,7 @@ mod synced;
 
 use crate::machine::{self, Running};
 use semel_redis::RedisStore;
-use semel_store::Server;
+use semel_store::ServerAddress;
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -132,12 +132,12 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub fn server(&self) -> Server {
-        Server::at(self.url())
+    pub fn server(&self) -> ServerAddress {
+        ServerAddress::new(self.url())
     }
 
     /// The server, with a ledger in it.
-    pub async fn ledger(&self) -> Server {
+    pub async fn ledger(&self) -> ServerAddress {
         RedisStore::set_up(&self.server()).await.unwrap();
         self.server()
     }

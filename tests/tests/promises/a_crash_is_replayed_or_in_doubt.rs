@@ -9,7 +9,7 @@ use semel::{
     model::{Answer, Outcome},
     runtime::{Begun, Semel, Tool},
 };
-use semel_conformance::Failing;
+use semel_conformance::FailingStore;
 use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 
 fn ledger() -> (tempfile::TempDir, PathBuf) {
@@ -200,7 +200,7 @@ async fn a_caller_may_go_away_at_any_moment() {
     let tool = intent(charging_a_bank_that_remembers()).await;
     let mut ends = std::collections::BTreeSet::new();
     for polls in 1..=POLLS {
-        let store = Arc::new(Failing::yielding(crate::world::memory()));
+        let store = Arc::new(FailingStore::with_yields(crate::world::memory()));
         let (semel, bank) = (host(store, tool.clone()).await, Bank::that_remembers());
         let run = |ticket| {
             let outcome = bank.serve(&ticket);

@@ -34,7 +34,9 @@ const ORDERS: u32 = 60;
 fn keys(line: &str) -> SealingKeys {
     let mut ids = line.split_whitespace();
     let current = SealingKeys::new(key(ids.next().unwrap()));
-    ids.fold(current, |keys, older| keys.opening(key(older)).unwrap())
+    ids.fold(current, |keys, older| {
+        keys.with_older_key(key(older)).unwrap()
+    })
 }
 
 fn charge(bank: &Path, order: u32) -> Outcome {

@@ -17,7 +17,7 @@ use semel::{
     store::{SealingKey, SealingKeys, SealingStore, Store},
 };
 use semel_config::{Config, Surroundings};
-use semel_conformance::Failure;
+use semel_conformance::InjectedFailure;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -163,9 +163,9 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
     let trapping = Tool::new(load(&trapping.component(), json!({})).await);
     let refusing = Tool::new(load(&refusing.component(), json!({})).await);
     let inner = memory();
-    let away = failing(0..usize::MAX, Failure::NotExecuted);
+    let away = failing(0..usize::MAX, InjectedFailure::NotExecuted);
     // It takes the claim, and no settlement.
-    let lost = failing(1..usize::MAX, Failure::NotExecuted);
+    let lost = failing(1..usize::MAX, InjectedFailure::NotExecuted);
     let losing = host(Arc::clone(&lost) as Arc<dyn Store>, talkative().await).await;
     use_ledger(&losing).await;
     lost.count();

@@ -15,10 +15,11 @@ use semel::{
     model::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, UnguardedReason},
     runtime::{Begun, Erasing, Semel, Tool},
     store::{
-        Created, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored, Version,
+        CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store,
+        StoreError, StoredEntry, Version,
     },
 };
-use semel_conformance::Failure;
+use semel_conformance::InjectedFailure;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -266,7 +267,7 @@ async fn nobody_waits_for_anybody() {
 
 #[tokio::test]
 async fn a_ledger_that_is_away_costs_nothing_and_is_told_once_it_is_back() {
-    let failing = failing(0..usize::MAX, Failure::NotExecuted);
+    let failing = failing(0..usize::MAX, InjectedFailure::NotExecuted);
     failing.count();
     let semel = host(
         Arc::clone(&failing) as Arc<dyn Store>,
@@ -304,7 +305,7 @@ impl Store for Hanging {
         _: &Arc<Entry>,
         _: Version,
         _: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         pending().await
     }
 
@@ -315,21 +316,21 @@ impl Store for Hanging {
         _: &Arc<Entry>,
         _: Version,
         _: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         pending().await
     }
 
-    async fn remove(&self, _: StoreKey, _: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, _: StoreKey, _: Version) -> Result<RemoveResult, StoreError> {
         pending().await
     }
 
-    async fn get(&self, _: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, _: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         // Worse than one that waits: it keeps its thread.
         std::thread::sleep(Duration::from_secs(2));
         pending().await
     }
 
-    async fn list(&self, _: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, _: &EntryQuery) -> Result<KeyPage, StoreError> {
         pending().await
     }
 
@@ -341,7 +342,7 @@ impl Store for Hanging {
         pending().await
     }
 
-    async fn changed(&self, _: StoreKey, _: Version, _: Duration) {
+    async fn wait_for_change(&self, _: StoreKey, _: Version, _: Duration) {
         pending().await
     }
 

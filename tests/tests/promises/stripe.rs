@@ -15,7 +15,7 @@ use crate::world::policy;
 use semel::{
     model::{Answer, Boot, Call, Outcome},
     runtime::{Semel, Tool},
-    store::{Clock, MemoryStore, Moment, SettableClock, Store},
+    store::{Clock, ClockReading, MemoryStore, SettableClock, Store},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -89,7 +89,7 @@ pub struct Days {
 
 impl Days {
     pub async fn begin() -> Self {
-        let clock = Arc::new(SettableClock::at(Moment {
+        let clock = Arc::new(SettableClock::new(ClockReading {
             wall_ms: 1_800_000_000_000,
             steady_ms: 5_000,
             boot: Boot(1),

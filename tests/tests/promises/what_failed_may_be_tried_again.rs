@@ -6,7 +6,7 @@ use crate::world::{
 };
 use semel::{
     model::{Answer, Boot, Call, Effect, Failure, NextStep, Outcome},
-    store::{Clock, MemoryStore, Moment, SettableClock},
+    store::{Clock, ClockReading, MemoryStore, SettableClock},
 };
 use serde_json::json;
 use std::{
@@ -59,7 +59,7 @@ async fn a_plan_that_is_started_over_repeats_only_what_did_not_land() {
 
 #[tokio::test]
 async fn a_refusal_is_replayed_for_its_window_and_not_frozen() {
-    let clock = Arc::new(SettableClock::at(Moment {
+    let clock = Arc::new(SettableClock::new(ClockReading {
         wall_ms: 1_800_000_000_000,
         steady_ms: 5_000,
         boot: Boot(1),

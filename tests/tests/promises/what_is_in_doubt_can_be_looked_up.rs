@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use semel::{
     model::{Answer, Boot, Call, OperatorSwitch, Outcome, Probe},
     runtime::{Prober, Semel, Tool},
-    store::{Clock, MemoryStore, Moment, SettableClock, Store},
+    store::{Clock, ClockReading, MemoryStore, SettableClock, Store},
 };
 use serde_json::{Value, json};
 use std::{
@@ -183,7 +183,7 @@ async fn without_a_way_to_look_it_stays_in_doubt() {
 
 #[tokio::test]
 async fn an_operator_may_let_it_be_sent_again_once_nothing_was_found_for_long_enough() {
-    let clock = Arc::new(SettableClock::at(Moment {
+    let clock = Arc::new(SettableClock::new(ClockReading {
         wall_ms: 1_800_000_000_000,
         steady_ms: 5_000,
         boot: Boot(1),

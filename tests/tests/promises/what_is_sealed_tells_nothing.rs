@@ -6,7 +6,10 @@ use semel::{
     ledger::StateLabel,
     model::{Answer, Call, Outcome, StoreKey},
     runtime::{Erased, Erasing, Semel, Tool},
-    store::{Query, Retention, SealingKey, SealingKeys, SealingStore, SqliteStore, Store, Stored},
+    store::{
+        EntryQuery, Retention, SealingKey, SealingKeys, SealingStore, SqliteStore, Store,
+        StoredEntry,
+    },
 };
 use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
@@ -165,7 +168,7 @@ async fn without_its_key_nothing_is_read_and_nothing_is_sent_whatever_the_operat
         assert_eq!(listed[0].record.state.label().word(), "landed");
     }
     // What was sealed before is still opened with both keys.
-    let both = SealingKeys::new(key("b")).opening(key("a")).unwrap();
+    let both = SealingKeys::new(key("b")).with_older_key(key("a")).unwrap();
     assert_eq!(
         story(&host(sealed(&path, both), tool).await, "ada", 1)
             .await
@@ -175,12 +178,12 @@ async fn without_its_key_nothing_is_read_and_nothing_is_sent_whatever_the_operat
 }
 
 /// The landed record of `whose`, as it lies in the store.
-async fn lies(store: &Arc<dyn Store>, whose: &str) -> (StoreKey, Stored) {
-    let query = Query {
+async fn lies(store: &Arc<dyn Store>, whose: &str) -> (StoreKey, StoredEntry) {
+    let query = EntryQuery {
         tenant: Some(tenant(whose)),
         states: vec![StateLabel::Landed],
         limit: 1,
-        ..Query::default()
+        ..EntryQuery::default()
     };
     let key = store.list(&query).await.unwrap().keys[0];
     (key, store.get(key).await.unwrap().0.unwrap())

@@ -5,9 +5,9 @@ use crate::world::{failing, intent, memory, policy};
 use semel::{
     model::{Answer, Boot, Call, Outcome, RecordStatus},
     runtime::{Begun, Semel, Tool},
-    store::{Clock, MemoryStore, Moment, SettableClock, Store},
+    store::{Clock, ClockReading, MemoryStore, SettableClock, Store},
 };
-use semel_conformance::FAILURES;
+use semel_conformance::INJECTED_FAILURES;
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex},
@@ -213,7 +213,7 @@ async fn what_nobody_booked_through_semel_can_be_cancelled_and_undoes_nothing() 
 
 #[tokio::test]
 async fn a_booking_that_is_no_longer_remembered_can_still_be_cancelled() {
-    let clock = Arc::new(SettableClock::at(Moment {
+    let clock = Arc::new(SettableClock::new(ClockReading {
         wall_ms: 1_800_000_000_000,
         steady_ms: 5_000,
         boot: Boot(1),
@@ -239,7 +239,7 @@ async fn a_booking_that_is_no_longer_remembered_can_still_be_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn a_cancel_whose_writes_were_cut_short_is_finished_by_whoever_reads() {
     const CALLS: usize = 16;
-    for failure in FAILURES {
+    for failure in INJECTED_FAILURES {
         for nth in 0..CALLS {
             let store = failing(nth..usize::MAX, failure);
             let semel = hotel_on(Arc::clone(&store) as Arc<dyn Store>, 0).await;

@@ -11,7 +11,7 @@ use crate::{
     stories::{PATIENT, SLOW, STORIES, Step, Story, Tools},
 };
 use semel::store::{SqliteStore, Store};
-use semel_conformance::{FAILURES, Failing, Failure};
+use semel_conformance::{FailingStore, INJECTED_FAILURES, InjectedFailure};
 use std::{ops::Range, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 /// Longer than anything here may take.
@@ -22,9 +22,14 @@ fn all_stories() -> impl Iterator<Item = &'static Story> {
 }
 
 /// Lives through a story on a store that fails, and says how often that was called.
-async fn fail(tools: &Tools, story: &Story, failing: Range<usize>, failure: Failure) -> usize {
+async fn fail(
+    tools: &Tools,
+    story: &Story,
+    failing: Range<usize>,
+    failure: InjectedFailure,
+) -> usize {
     let scene = Scene::in_memory(tools);
-    let store = Arc::new(Failing::new(
+    let store = Arc::new(FailingStore::new(
         Arc::clone(&scene.store),
         failing.clone(),
         failure,
@@ -49,11 +54,11 @@ async fn fail(tools: &Tools, story: &Story, failing: Range<usize>, failure: Fail
 }
 
 /// Time passes in some of the stories, so all of them are lived at once. Says how often.
-async fn fail_everywhere(failures: &[Failure], for_good: &[bool]) -> usize {
+async fn fail_everywhere(failures: &[InjectedFailure], for_good: &[bool]) -> usize {
     let tools = Tools::load().await;
     let mut lives = tokio::task::JoinSet::new();
     for story in all_stories() {
-        let calls = fail(&tools, story, 0..0, Failure::NotExecuted).await;
+        let calls = fail(&tools, story, 0..0, InjectedFailure::NotExecuted).await;
         for first in 0..calls {
             for (failure, for_good) in failures
                 .iter()
@@ -72,14 +77,18 @@ async fn fail_everywhere(failures: &[Failure], for_good: &[bool]) -> usize {
 
 #[tokio::test]
 async fn whichever_call_of_the_store_fails() {
-    let lives = fail_everywhere(&FAILURES, &[false, true]).await;
+    let lives = fail_everywhere(&INJECTED_FAILURES, &[false, true]).await;
     assert!(lives > 400, "{lives} lives");
 }
 
 /// A claim that comes back after its lease is no right any more.
 #[tokio::test]
 async fn whichever_call_of_the_store_is_late() {
-    let lives = fail_everywhere(&[Failure::Late(Duration::from_millis(1_100))], &[false]).await;
+    let lives = fail_everywhere(
+        &[InjectedFailure::Late(Duration::from_millis(1_100))],
+        &[false],
+    )
+    .await;
     assert!(lives > 80, "{lives} lives");
 }
 
@@ -126,7 +135,8 @@ async fn wherever_a_caller_goes_away() {
         for step in 0..story.steps.len() {
             for polls in 1.. {
                 let scene = Scene::in_memory(&tools);
-                let store: Arc<dyn Store> = Arc::new(Failing::yielding(Arc::clone(&scene.store)));
+                let store: Arc<dyn Store> =
+                    Arc::new(FailingStore::with_yields(Arc::clone(&scene.store)));
                 if !go_away(&scene, &store, story, step, polls).await {
                     break;
                 }
@@ -149,7 +159,7 @@ async fn wherever_a_host_that_opens_goes_away() {
     let tools = Tools::load().await;
     for polls in 1.. {
         let scene = Scene::in_memory(&tools);
-        let store: Arc<dyn Store> = Arc::new(Failing::yielding(Arc::clone(&scene.store)));
+        let store: Arc<dyn Store> = Arc::new(FailingStore::with_yields(Arc::clone(&scene.store)));
         let is_open = polled(scene.customers(&store), polls).await;
         assert!(
             scene

@@ -11,10 +11,10 @@ use semel::{
     runtime::{CallError, Semel},
     store::Store,
 };
-use semel_conformance::{FAILURES, Failing, Failure};
+use semel_conformance::{FailingStore, INJECTED_FAILURES, InjectedFailure};
 use std::{ops::Range, sync::Arc, time::Duration};
 
-async fn on(store: &Arc<Failing>, tool: semel::runtime::Tool) -> Semel {
+async fn on(store: &Arc<FailingStore>, tool: semel::runtime::Tool) -> Semel {
     let semel = host(Arc::clone(store) as Arc<dyn Store>, tool).await;
     use_ledger(&semel).await;
     store.count();
@@ -37,7 +37,7 @@ const CALLS: usize = 12;
 
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_is_away_before_the_call_keeps_the_tool_from_running() {
-    for failure in FAILURES {
+    for failure in INJECTED_FAILURES {
         let store = failing(0..usize::MAX, failure);
         let bank = Bank::plain();
         let semel = on(&store, intent(charging()).await).await;
@@ -53,7 +53,7 @@ async fn a_ledger_that_is_away_before_the_call_keeps_the_tool_from_running() {
 /// The control: with the operator's switch the tool runs, and each answer says so.
 #[tokio::test]
 async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
-    let store = failing(0..usize::MAX, Failure::NotExecuted);
+    let store = failing(0..usize::MAX, InjectedFailure::NotExecuted);
     let bank = Bank::plain();
     let mut tool = intent(charging()).await;
     tool.allowance.open_without_ledger = true;
@@ -73,7 +73,7 @@ async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
 #[tokio::test]
 async fn a_tool_that_undoes_runs_without_a_ledger_only_where_the_operator_says_so() {
     for open in [false, true] {
-        let store = failing(0..usize::MAX, Failure::NotExecuted);
+        let store = failing(0..usize::MAX, InjectedFailure::NotExecuted);
         let bank = Bank::plain();
         let settings = crate::world::with(
             charging(),
@@ -89,7 +89,7 @@ async fn a_tool_that_undoes_runs_without_a_ledger_only_where_the_operator_says_s
 
 #[tokio::test(start_paused = true)]
 async fn what_landed_is_told_as_landed_even_if_it_cannot_be_recorded() {
-    for failure in FAILURES {
+    for failure in INJECTED_FAILURES {
         // The claim is written. From then on nothing is.
         let store = failing(1..usize::MAX, failure);
         let bank = Bank::plain();
@@ -105,7 +105,7 @@ async fn what_landed_is_told_as_landed_even_if_it_cannot_be_recorded() {
 /// Whichever call of the store fails, and in whichever way, nobody charges twice and nobody is told what is not so.
 #[tokio::test(start_paused = true)]
 async fn whichever_call_fails_the_customer_pays_once_at_the_most() {
-    for failure in FAILURES {
+    for failure in INJECTED_FAILURES {
         for for_good in [false, true] {
             for nth in 0..CALLS {
                 let calls = if for_good {
@@ -119,7 +119,7 @@ async fn whichever_call_fails_the_customer_pays_once_at_the_most() {
     }
 }
 
-async fn one_call_fails(calls: Range<usize>, failure: Failure) {
+async fn one_call_fails(calls: Range<usize>, failure: InjectedFailure) {
     let store = failing(calls.clone(), failure);
     let bank = Bank::that_remembers();
     let mut tool = intent(charging_a_bank_that_remembers()).await;
@@ -167,7 +167,7 @@ fn check(answer: &Answer, bank: &Bank, case: &str) {
 
 #[tokio::test]
 async fn once_the_ledger_is_back_the_call_goes_through() {
-    let store = failing(0..1, Failure::NotExecuted);
+    let store = failing(0..1, InjectedFailure::NotExecuted);
     let bank = Bank::plain();
     let semel = on(&store, intent(charging()).await).await;
     assert!(bounded(&semel, &bank).await.is_err());

@@ -6,7 +6,7 @@ use semel::{
     runtime::{Builder, Semel, Ticket, Tool},
     store::{MemoryStore, SqliteStore, Store},
 };
-use semel_conformance::{Failing, Failure};
+use semel_conformance::{FailingStore, InjectedFailure};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -73,8 +73,8 @@ pub fn memory() -> Arc<dyn Store> {
 }
 
 /// A ledger in memory whose calls of these numbers fail, once it is told to count.
-pub fn failing(calls: Range<usize>, failure: Failure) -> Arc<Failing> {
-    Arc::new(Failing::new(memory(), calls, failure))
+pub fn failing(calls: Range<usize>, failure: InjectedFailure) -> Arc<FailingStore> {
+    Arc::new(FailingStore::new(memory(), calls, failure))
 }
 
 pub fn file(path: impl AsRef<Path>) -> Arc<dyn Store> {

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use semel::{
     ledger::{Entry, Retention},
     model::{Durability, Stamp, StoreKey},
-    store::{Created, Page, Query, Removed, Replaced, Store, StoreError, Stored, Version},
+    store::{
+        CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Store, StoreError,
+        StoredEntry, Version,
+    },
 };
 use std::{sync::Arc, time::Duration};
 
@@ -45,14 +48,14 @@ impl Store for Believing {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         match (
             self.inner.create(key, entry, version, keep).await,
             self.belief,
         ) {
             (Err(StoreError::Unknown(told)), Belief::NotDone) => Err(StoreError::NotExecuted(told)),
             (Err(StoreError::Unknown(_)), Belief::Done) => {
-                Ok(Created::Created(self.now(key).await))
+                Ok(CreateResult::Created(self.now(key).await))
             }
             (Err(StoreError::Unknown(_)), Belief::NeverAsked) => {
                 self.now(key).await;
@@ -69,7 +72,7 @@ impl Store for Believing {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         match (
             self.inner
                 .replace(key, expected, entry, version, keep)
@@ -78,7 +81,7 @@ impl Store for Believing {
         ) {
             (Err(StoreError::Unknown(told)), Belief::NotDone) => Err(StoreError::NotExecuted(told)),
             (Err(StoreError::Unknown(_)), Belief::Done) => {
-                Ok(Replaced::Replaced(self.now(key).await))
+                Ok(ReplaceResult::Replaced(self.now(key).await))
             }
             (Err(StoreError::Unknown(_)), Belief::NeverAsked) => {
                 self.now(key).await;
@@ -90,7 +93,7 @@ impl Store for Believing {
         }
     }
 
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -103,15 +106,15 @@ impl Store for Believing {
             .map(drop)
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         self.inner.remove(key, expected).await
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         self.inner.get(key).await
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         self.inner.list(query).await
     }
 
@@ -123,8 +126,8 @@ impl Store for Believing {
         self.inner.scrub().await
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        self.inner.changed(key, since, at_most).await;
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
+        self.inner.wait_for_change(key, since, at_most).await;
     }
 
     fn durability(&self) -> Durability {

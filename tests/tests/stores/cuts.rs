@@ -10,7 +10,7 @@ use crate::{
 use semel::{
     model::{Answer, RecordStatus, StoreKey},
     runtime::Semel,
-    store::{Created, Replaced, Retention, Store, StoreError, Version},
+    store::{CreateResult, ReplaceResult, Retention, Store, StoreError, Version},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_servers::proxy::{Proxy, Way};
@@ -248,14 +248,14 @@ impl Line {
         Ok(match expected {
             None => matches!(
                 self.store.create(at, &entry, version, keep).await?,
-                Created::Created(_)
+                CreateResult::Created(_)
             ),
             Some(expected) => {
                 matches!(
                     self.store
                         .replace(at, expected, &entry, version, keep)
                         .await?,
-                    Replaced::Replaced(_)
+                    ReplaceResult::Replaced(_)
                 )
             }
         })

@@ -1,6 +1,6 @@
 //! A server of either kind, for what must hold on both.
 
-use semel::store::{Server, Store};
+use semel::store::{ServerAddress, Store};
 use semel_postgres::PostgresStore;
 use semel_redis::RedisStore;
 use semel_servers::{
@@ -44,8 +44,8 @@ impl Either {
         Proxy::to(self.port())
     }
 
-    fn at(&self, port: u16) -> Server {
-        Server::at(match self {
+    fn at(&self, port: u16) -> ServerAddress {
+        ServerAddress::new(match self {
             Self::Postgres(_) => format!("postgres://{OWNER}@127.0.0.1:{port}/ledger"),
             Self::Redis(_) => format!("redis://127.0.0.1:{port}"),
         })

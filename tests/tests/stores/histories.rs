@@ -12,7 +12,7 @@ mod register;
 use callers::{Progress, Tally, one_round};
 use lying::{Lie, Lying};
 use random::Random;
-use semel::store::{Server, Store};
+use semel::store::{ServerAddress, Store};
 use semel_postgres::PostgresStore;
 use semel_redis::RedisStore;
 use semel_servers::{
@@ -39,13 +39,13 @@ const CRASHES: usize = 2;
 const CUT_BYTES_MAX: u64 = 2_500;
 
 async fn on_postgres(port: u16) -> Arc<dyn Store> {
-    let server = Server::at(format!("postgres://{OWNER}@127.0.0.1:{port}/histories"));
+    let server = ServerAddress::new(format!("postgres://{OWNER}@127.0.0.1:{port}/histories"));
     Arc::new(PostgresStore::open(&server).await.unwrap())
 }
 
 async fn on_redis(port: u16) -> Arc<dyn Store> {
     Arc::new(
-        RedisStore::open(&Server::at(format!("redis://127.0.0.1:{port}")))
+        RedisStore::open(&ServerAddress::new(format!("redis://127.0.0.1:{port}")))
             .await
             .unwrap(),
     )

@@ -7,7 +7,7 @@ mod standbys;
 mod troubles;
 
 use proptest::{collection::vec, prelude::*};
-use semel::store::{Clock, Server, SettableClock, Store};
+use semel::store::{Clock, ServerAddress, SettableClock, Store};
 use semel_conformance::{Fixture, alike};
 use semel_postgres::{PostgresSetup, PostgresStore};
 use semel_servers::postgres::Postgres;
@@ -93,6 +93,6 @@ fn refuse_writes(server: &Postgres, name: &str, refuse: bool) {
     server.sql(name, sql);
 }
 
-async fn open(ledger: &Server) -> Arc<dyn Store> {
+async fn open(ledger: &ServerAddress) -> Arc<dyn Store> {
     Arc::new(PostgresStore::open(ledger).await.unwrap())
 }

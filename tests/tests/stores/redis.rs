@@ -9,7 +9,9 @@ mod scrubbing;
 mod troubles;
 
 use proptest::{collection::vec, prelude::*};
-use semel::store::{Clock, Created, Retention, Server, SettableClock, Store, StoreError};
+use semel::store::{
+    Clock, CreateResult, Retention, ServerAddress, SettableClock, Store, StoreError,
+};
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
 use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::redis::Redis;
@@ -68,7 +70,10 @@ async fn fixture(redis: Arc<Redis>) -> Fixture {
 }
 
 /// Opens the ledger on a server, any number of times.
-fn opening_by(server: Server, clock: Arc<SettableClock>) -> impl Fn() -> Opening + Send + Sync {
+fn opening_by(
+    server: ServerAddress,
+    clock: Arc<SettableClock>,
+) -> impl Fn() -> Opening + Send + Sync {
     move || {
         let (server, clock) = (server.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
         Box::pin(async move {
@@ -93,8 +98,8 @@ fn refuse_writes(redis: &Redis, refuse: bool) {
 }
 
 /// The server, for a user with a password: `user:password`.
-fn at(redis: &Redis, user: &str) -> Server {
-    Server::at(format!("redis://{user}@127.0.0.1:{}", redis.port))
+fn at(redis: &Redis, user: &str) -> ServerAddress {
+    ServerAddress::new(format!("redis://{user}@127.0.0.1:{}", redis.port))
 }
 
 /// The store of a fresh ledger in the server.
@@ -107,7 +112,7 @@ async fn open(redis: &Redis) -> RedisStore {
     RedisStore::open(&redis.server()).await.unwrap()
 }
 
-async fn create(store: &RedisStore, number: u32) -> Result<Created, StoreError> {
+async fn create(store: &RedisStore, number: u32) -> Result<CreateResult, StoreError> {
     store
         .create(
             key(number),

@@ -42,7 +42,7 @@ async fn begin_to_wait(store: &Arc<dyn Store>) -> (Version, JoinSet<()>) {
         let store = Arc::clone(store);
         waiters.spawn(async move {
             store
-                .changed(key(1), version, Duration::from_secs(60))
+                .wait_for_change(key(1), version, Duration::from_secs(60))
                 .await
         });
     }
@@ -98,7 +98,7 @@ async fn an_outage_is_waited_out(mut server: Either) {
     let cost = Cost::begin(&wire);
     let asked = Instant::now();
     store
-        .changed(key(1), version, Duration::from_millis(500))
+        .wait_for_change(key(1), version, Duration::from_millis(500))
         .await;
     assert!(
         asked.elapsed() < Duration::from_secs(3),
@@ -157,7 +157,7 @@ async fn a_silence_is_waited_out(server: Either) {
     let cost = Cost::begin(&wire);
     let asked = Instant::now();
     store
-        .changed(key(1), version, Duration::from_millis(500))
+        .wait_for_change(key(1), version, Duration::from_millis(500))
         .await;
     assert!(
         asked.elapsed() < Duration::from_secs(3),

@@ -1,6 +1,6 @@
 //! Writers, and what was acknowledged to them.
 
-use semel::store::{Created, Retention, Store, StoreError, Version};
+use semel::store::{CreateResult, Retention, Store, StoreError, Version};
 use semel_conformance::{entry, fresh_version, key};
 use std::{
     collections::HashMap,
@@ -81,7 +81,7 @@ async fn write(store: Arc<dyn Store>, witness: Arc<Witness>) {
             .create(key(number), &entry(1), version, Retention::UntilRemoved)
             .await
         {
-            Ok(Created::Created(_)) => {
+            Ok(CreateResult::Created(_)) => {
                 witness.acknowledged.lock().unwrap().insert(number, version);
             }
             Err(StoreError::Unknown(_)) => {}

@@ -179,7 +179,7 @@ impl Driver {
                 self.inner
                     .table
                     .store()
-                    .changed(key, version, Duration::from_millis(at_most_ms))
+                    .wait_for_change(key, version, Duration::from_millis(at_most_ms))
                     .await;
                 GuardEvent::Woken
             }

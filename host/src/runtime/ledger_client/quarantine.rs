@@ -12,7 +12,7 @@ use crate::runtime::ledger_client::{LedgerClient, LedgerError};
 use crate::{
     ledger::{Claim, Entry, Person, SchemeRecord},
     model::{Incarnation, Stamp, StoreKey},
-    store::Stored,
+    store::StoredEntry,
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -140,7 +140,7 @@ enum Next {
     Write(SchemeRecord),
 }
 
-fn standing(scheme: SchemeRecord, stored: &Stored, now: Stamp) -> Next {
+fn standing(scheme: SchemeRecord, stored: &StoredEntry, now: Stamp) -> Next {
     if stored.written.incarnation != now.incarnation {
         let horizon = scheme.horizon_seconds;
         return Next::Write(begun(scheme, horizon));
@@ -189,7 +189,7 @@ pub(crate) fn trusted(scheme: SchemeRecord, person: Person) -> SchemeRecord {
     }
 }
 
-pub(crate) fn scheme_of(stored: &Stored) -> Option<SchemeRecord> {
+pub(crate) fn scheme_of(stored: &StoredEntry) -> Option<SchemeRecord> {
     match &*stored.entry {
         Entry::Scheme(scheme) => Some(scheme.clone()),
         _ => None,

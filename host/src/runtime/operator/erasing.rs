@@ -8,7 +8,7 @@ use crate::runtime::{
 use crate::{
     ledger::{Command, Entry, Record, RecordSecrets, StateLabel},
     model::{StoreKey, Tenant},
-    store::{Query, Removed, StoreError, Stored},
+    store::{EntryQuery, RemoveResult, StoreError, StoredEntry},
 };
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ impl Ledger {
         states: Vec<StateLabel>,
     ) -> Result<Vec<StoreKey>, LedgerError> {
         let mut keys = Vec::new();
-        let mut query = Query {
+        let mut query = EntryQuery {
             tenant,
             states,
             due: false,
@@ -140,8 +140,8 @@ impl Ledger {
             Erasing::Nothing => erased.operations += 1,
             Erasing::Words => self.erase_words(key, label, erased).await?,
             Erasing::Records => match self.table.store().remove(key, stored.version).await? {
-                Removed::Removed => erased.operations += 1,
-                Removed::Changed(..) => *erased.left.entry(label).or_default() += 1,
+                RemoveResult::Removed => erased.operations += 1,
+                RemoveResult::Changed(..) => *erased.left.entry(label).or_default() += 1,
             },
         }
         Ok(())
@@ -195,14 +195,14 @@ impl Ledger {
         match &*stored.entry {
             Entry::Handle(handle) if handle.tenant == *tenant => Ok(matches!(
                 self.table.store().remove(key, stored.version).await?,
-                Removed::Removed
+                RemoveResult::Removed
             )),
             _ => Ok(false),
         }
     }
 }
 
-fn record(stored: &Stored) -> Option<&Record> {
+fn record(stored: &StoredEntry) -> Option<&Record> {
     match &*stored.entry {
         Entry::Operation(record) => Some(record),
         Entry::Sealed(sealed) => Some(sealed.record()),
@@ -211,7 +211,7 @@ fn record(stored: &Stored) -> Option<&Record> {
 }
 
 /// Returns true if it was erased before, so that there is nothing left to write.
-fn tells_nothing(stored: &Stored) -> bool {
+fn tells_nothing(stored: &StoredEntry) -> bool {
     let Entry::Operation(record) = &*stored.entry else {
         return false;
     };

@@ -7,7 +7,7 @@ use crate::runtime::{
 use crate::{
     ledger::{Entry, Tally},
     model::StoreKey,
-    store::{Query, StoreError},
+    store::{EntryQuery, StoreError},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,10 +23,10 @@ impl Ledger {
         const DAY_MS: u64 = 24 * 3_600 * 1_000;
         let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let mut tools: BTreeMap<String, Tally> = BTreeMap::new();
-        let mut query = Query {
+        let mut query = EntryQuery {
             states: vec![crate::ledger::StateLabel::Tally],
             limit: PAGE,
-            ..Query::default()
+            ..EntryQuery::default()
         };
         loop {
             let page = self.table.store().list(&query).await?;

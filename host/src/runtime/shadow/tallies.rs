@@ -5,7 +5,7 @@ use crate::{
     ledger::{Entry, ShadowOutcome, Tally, TallyExample},
     model::{Answer, StoreKey, Tenant},
     runtime::semel::Semel,
-    store::{Created, Replaced, Retention, Store, StoreError, Version},
+    store::{CreateResult, ReplaceResult, Retention, Store, StoreError, Version},
 };
 use semel_store::fresh_nonce;
 use std::{
@@ -168,10 +168,10 @@ pub(crate) async fn put(
         None => store
             .create(at, &tally, version, keep)
             .await
-            .map(|done| matches!(done, Created::Created(_))),
+            .map(|done| matches!(done, CreateResult::Created(_))),
         Some(expected) => {
             let replaced = store.replace(at, expected, &tally, version, keep).await;
-            replaced.map(|done| matches!(done, Replaced::Replaced(_)))
+            replaced.map(|done| matches!(done, ReplaceResult::Replaced(_)))
         }
     };
     match written {

@@ -4,10 +4,10 @@ use super::*;
 use semel_store::{Clock, MemoryStore, SettableClock};
 use std::{ops::Range, sync::Arc};
 
-fn failing(calls: Range<usize>, failure: Failure) -> Fixture {
+fn failing(calls: Range<usize>, failure: InjectedFailure) -> Fixture {
     let clock = Arc::new(SettableClock::default());
     let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
-    let store = Arc::new(Failing::new(inner, calls, failure));
+    let store = Arc::new(FailingStore::new(inner, calls, failure));
     let troubled = Arc::clone(&store);
     Fixture::new(store, clock).troubled_by(move |begins| {
         if begins {
@@ -19,7 +19,7 @@ fn failing(calls: Range<usize>, failure: Failure) -> Fixture {
 }
 
 fn with_no_fault() -> Fixture {
-    let mut on = failing(0..0, Failure::NotExecuted);
+    let mut on = failing(0..0, InjectedFailure::NotExecuted);
     on.trouble = None;
     on
 }
@@ -29,13 +29,13 @@ mod with_no_fault {
     crate::store_conformance!(with_no_fault);
 }
 
-fn says_which() -> &'static Case {
-    Case::named("erring::an_error_says_whether_certainly_nothing_was_written")
+fn says_which() -> &'static ConformanceCase {
+    ConformanceCase::find("erring::an_error_says_whether_certainly_nothing_was_written")
 }
 
 #[test]
 fn whichever_call_fails_the_error_says_which() {
-    for failure in FAILURES {
+    for failure in INJECTED_FAILURES {
         for first in [0, 1, 17, 63] {
             says_which().run(async { failing(first..first + 1, failure) });
             says_which().run(async { failing(first..usize::MAX, failure) });
@@ -47,7 +47,7 @@ fn whichever_call_fails_the_error_says_which() {
 #[test]
 fn control_trouble_that_makes_no_call_fail_is_told() {
     let breach = says_which()
-        .holds(async { failing(0..0, Failure::NotExecuted) })
+        .holds(async { failing(0..0, InjectedFailure::NotExecuted) })
         .unwrap_err();
     assert!(breach.told.contains("makes calls fail"), "{breach}");
 }

@@ -13,7 +13,9 @@ use super::{
     *,
 };
 use semel_core::{ledger::Entry, model::StoreKey};
-use semel_store::{Created, Page, Query, Removed, Replaced, Retention, Store, Stored};
+use semel_store::{
+    CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store, StoredEntry,
+};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -60,7 +62,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-fn first_breach(how: How) -> Option<Breach> {
+fn first_breach(how: How) -> Option<ContractViolation> {
     CASES
         .iter()
         .find_map(|case| case.holds_on(&runtime(), async { fixture(how) }).err())
@@ -87,7 +89,7 @@ fn each_case_shows_a_wrong_store() {
     let shown: BTreeSet<&str> = mutants().map(|(_, case, _)| *case).collect();
     let idle: Vec<&str> = CASES
         .iter()
-        .map(Case::name)
+        .map(ConformanceCase::name)
         .filter(|case| !shown.contains(case))
         .collect();
     assert_eq!(idle, [] as [&str; 0], "these cases were never seen to fail");

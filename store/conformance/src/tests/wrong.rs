@@ -8,8 +8,8 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Clock, Created, MemoryStore, Page, Query, Removed, Replaced, Retention, SettableClock, Store,
-    StoreError, Stored,
+    Clock, CreateResult, EntryQuery, KeyPage, MemoryStore, RemoveResult, ReplaceResult, Retention,
+    SettableClock, Store, StoreError, StoredEntry,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +40,7 @@ pub(super) enum Ask {
     ReplaceSoon(Version, Write),
     Remove(StoreKey, Version),
     Get(StoreKey),
-    List(Query),
+    List(EntryQuery),
     Purge(usize),
     Scrub,
     Changed(StoreKey, Version, Duration),
@@ -72,25 +72,24 @@ impl Ask {
 /// What a store answers.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Created(Created),
-    Replaced(Replaced),
-    Removed(Removed),
-    Got(Option<Stored>, Stamp),
-    Listed(Page),
+    Created(CreateResult),
+    Replaced(ReplaceResult),
+    Removed(RemoveResult),
+    Got(Option<StoredEntry>, Stamp),
+    Listed(KeyPage),
     Purged(usize),
     Done,
 }
 
 impl Answer {
     /// What was found, and the time, where it tells either.
-    pub(super) fn parts(&mut self) -> (Option<&mut Stored>, Option<&mut Stamp>) {
+    pub(super) fn parts(&mut self) -> (Option<&mut StoredEntry>, Option<&mut Stamp>) {
         match self {
-            Self::Created(Created::Exists(stored, now)) => (Some(stored), Some(now)),
-            Self::Created(Created::Created(now)) | Self::Replaced(Replaced::Replaced(now)) => {
-                (None, Some(now))
-            }
-            Self::Replaced(Replaced::Changed(found, now))
-            | Self::Removed(Removed::Changed(found, now))
+            Self::Created(CreateResult::Exists(stored, now)) => (Some(stored), Some(now)),
+            Self::Created(CreateResult::Created(now))
+            | Self::Replaced(ReplaceResult::Replaced(now)) => (None, Some(now)),
+            Self::Replaced(ReplaceResult::Changed(found, now))
+            | Self::Removed(RemoveResult::Changed(found, now))
             | Self::Got(found, now) => (found.as_mut(), Some(now)),
             _ => (None, None),
         }
@@ -117,7 +116,7 @@ pub(super) type How = for<'w> fn(&'w Wrong, Ask) -> Pin<Box<dyn Future<Output = 
 #[derive(Debug, Default)]
 pub(super) struct History {
     /// At each key, the oldest first.
-    pub(super) writes: BTreeMap<StoreKey, Vec<(Write, Stored)>>,
+    pub(super) writes: BTreeMap<StoreKey, Vec<(Write, StoredEntry)>>,
     pub(super) removed: BTreeSet<[u8; 16]>,
     pub(super) put_off: BTreeSet<[u8; 16]>,
     /// The keys of creations under way.
@@ -129,12 +128,12 @@ pub(super) struct History {
 
 impl History {
     /// What was written last at a key, and not removed.
-    pub(super) fn last(&self, key: StoreKey) -> Option<&(Write, Stored)> {
+    pub(super) fn last(&self, key: StoreKey) -> Option<&(Write, StoredEntry)> {
         let last = self.writes.get(&key)?.last()?;
         (!self.removed.contains(last.0.version.as_bytes())).then_some(last)
     }
 
-    pub(super) fn first(&self, key: StoreKey) -> Option<&(Write, Stored)> {
+    pub(super) fn first(&self, key: StoreKey) -> Option<&(Write, StoredEntry)> {
         self.writes.get(&key)?.first()
     }
 }
@@ -183,7 +182,7 @@ impl Place {
             ) => {
                 self.history().put_off.insert(*version.as_bytes());
                 memory
-                    .replace_soon(key, expected, &entry, version, keep)
+                    .replace_deferred(key, expected, &entry, version, keep)
                     .await?;
                 Answer::Done
             }
@@ -196,7 +195,7 @@ impl Place {
             Ask::Purge(at_most) => Answer::Purged(memory.purge(at_most).await?),
             Ask::Scrub => memory.scrub().await.map(|()| Answer::Done)?,
             Ask::Changed(key, since, at_most) => {
-                memory.changed(key, since, at_most).await;
+                memory.wait_for_change(key, since, at_most).await;
                 Answer::Done
             }
         };
@@ -222,7 +221,7 @@ impl Place {
         }
     }
 
-    pub(super) async fn at(&self, key: StoreKey) -> Option<Stored> {
+    pub(super) async fn at(&self, key: StoreKey) -> Option<StoredEntry> {
         self.memory.get(key).await.unwrap().0
     }
 
@@ -343,7 +342,7 @@ impl Store for Wrong {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         let write = Write {
             key,
             entry: Arc::clone(entry),
@@ -360,7 +359,7 @@ impl Store for Wrong {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         let write = Write {
             key,
             entry: Arc::clone(entry),
@@ -370,7 +369,7 @@ impl Store for Wrong {
         answer!(self.ask(Ask::Replace(expected, write)).await, Answer::Replaced(replaced) => replaced)
     }
 
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -387,15 +386,15 @@ impl Store for Wrong {
         self.ask(Ask::ReplaceSoon(expected, write)).await.map(drop)
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         answer!(self.ask(Ask::Remove(key, expected)).await, Answer::Removed(removed) => removed)
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         answer!(self.ask(Ask::Get(key)).await, Answer::Got(stored, now) => (stored, now))
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         answer!(self.ask(Ask::List(query.clone())).await, Answer::Listed(page) => page)
     }
 
@@ -407,7 +406,7 @@ impl Store for Wrong {
         self.ask(Ask::Scrub).await.map(drop)
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let _ = self.ask(Ask::Changed(key, since, at_most)).await;
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use semel_conformance::Fixture;
 use semel_core::ledger::{Entry, Record, RecordTime, Retention, State};
-use semel_store::{Resealed, SealCounts, Stored};
+use semel_store::{ResealReport, SealCounts, StoredEntry};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A store with a record under `a`, one in the clear, and a handle.
@@ -42,11 +42,11 @@ async fn three() -> (Arc<MemoryStore>, Arc<SettableClock>) {
 fn under_b_opening_a(inner: &Arc<MemoryStore>) -> SealingStore {
     SealingStore::new(
         Arc::clone(inner) as Arc<dyn Store>,
-        keys("b").opening(key("a")).unwrap(),
+        keys("b").with_older_key(key("a")).unwrap(),
     )
 }
 
-async fn record_at(store: &SealingStore, number: u32) -> (Record, Stored) {
+async fn record_at(store: &SealingStore, number: u32) -> (Record, StoredEntry) {
     let stored = store
         .get(semel_conformance::key(number))
         .await
@@ -76,9 +76,9 @@ async fn afterwards_nothing_names_the_older_key_and_nothing_has_moved_in_time() 
     let resealed = store.reseal(None).await.unwrap();
     assert_eq!(
         resealed,
-        Resealed {
+        ResealReport {
             resealed: 2,
-            ..Resealed::default()
+            ..ResealReport::default()
         }
     );
     assert_eq!(
@@ -99,7 +99,7 @@ async fn afterwards_nothing_names_the_older_key_and_nothing_has_moved_in_time() 
     assert_ne!(is.version, was.version);
     assert_eq!(
         store.reseal(None).await.unwrap(),
-        Resealed::default(),
+        ResealReport::default(),
         "there is nothing left to do"
     );
     // What was kept for a day is kept for the rest of it.
@@ -134,10 +134,10 @@ async fn what_the_host_has_no_key_for_is_told_and_left() {
     let no_key = BTreeMap::from([("a".to_owned(), 1)]);
     assert_eq!(
         resealed,
-        Resealed {
+        ResealReport {
             resealed: 1,
             no_key,
-            ..Resealed::default()
+            ..ResealReport::default()
         }
     );
     let stored = store
@@ -159,9 +159,9 @@ async fn a_clock_that_went_back_moves_nothing() {
     clock.set_wall_ms(0);
     assert_eq!(
         store.reseal(None).await.unwrap(),
-        Resealed {
+        ResealReport {
             left: 2,
-            ..Resealed::default()
+            ..ResealReport::default()
         }
     );
 }

@@ -3,7 +3,7 @@
 use super::*;
 use semel_conformance::{entry, fresh_version, key, operation};
 use semel_core::ledger::State;
-use semel_store::Moment;
+use semel_store::ClockReading;
 use std::{
     future::poll_fn,
     sync::atomic::{AtomicBool, Ordering},
@@ -18,7 +18,7 @@ fn opened(folder: &TempDir) -> Arc<SqliteStore> {
 fn creation(
     store: &Arc<SqliteStore>,
     number: u32,
-) -> impl Future<Output = Result<Created, StoreError>> + use<> {
+) -> impl Future<Output = Result<CreateResult, StoreError>> + use<> {
     let store = Arc::clone(store);
     async move {
         store
@@ -55,7 +55,7 @@ async fn together(
     store: &Arc<SqliteStore>,
     folder: &TempDir,
     numbers: &[u32],
-) -> Vec<Result<Created, StoreError>> {
+) -> Vec<Result<CreateResult, StoreError>> {
     let lock = hold_the_lock(folder);
     // The writer takes this one at once and waits with it, so that the others come together behind it.
     let first = tokio::spawn(creation(store, 1_000));
@@ -76,9 +76,9 @@ async fn together(
 
 async fn lying(store: &SqliteStore) -> usize {
     store
-        .list(&Query {
+        .list(&EntryQuery {
             limit: 100,
-            ..Query::default()
+            ..EntryQuery::default()
         })
         .await
         .unwrap()
@@ -117,7 +117,7 @@ async fn a_failed_commit_is_unknown_to_all_its_members() {
     assert!(
         answers
             .iter()
-            .all(|answer| matches!(answer, Ok(Created::Created(_)))),
+            .all(|answer| matches!(answer, Ok(CreateResult::Created(_)))),
         "{answers:?}"
     );
 }
@@ -138,7 +138,10 @@ async fn a_statement_that_fails_leaves_nothing_of_its_group() {
     raw(&ledger_in(&folder))
         .execute_batch("DROP TRIGGER sabotage")
         .unwrap();
-    assert!(matches!(creation(&store, 3).await, Ok(Created::Created(_))));
+    assert!(matches!(
+        creation(&store, 3).await,
+        Ok(CreateResult::Created(_))
+    ));
 }
 
 #[test]
@@ -151,8 +154,8 @@ fn a_full_disk_is_told_with_its_cure() {
     let full = other
         .execute_batch("CREATE TABLE a (b); INSERT INTO a VALUES (zeroblob(100000))")
         .unwrap_err();
-    let fault = OpenFault::of_sqlite(&ledger_in(&folder), &full);
-    assert!(matches!(fault, OpenFault::DiskFull(_)), "{fault}");
+    let fault = SqliteOpenError::of_sqlite(&ledger_in(&folder), &full);
+    assert!(matches!(fault, SqliteOpenError::DiskFull(_)), "{fault}");
     assert!(fault.to_string().contains("free some"));
 }
 
@@ -160,7 +163,7 @@ fn a_full_disk_is_told_with_its_cure() {
 struct BrokenClock(AtomicBool);
 
 impl Clock for BrokenClock {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         assert!(
             !self.0.load(Ordering::SeqCst),
             "the clock is broken, as the test wants it"
@@ -237,7 +240,7 @@ async fn more_than_may_wait_is_turned_away_at_once() {
     drop(lock);
     let mut created = 0;
     for call in waiting {
-        created += usize::from(matches!(call.await, Ok(Created::Created(_))));
+        created += usize::from(matches!(call.await, Ok(CreateResult::Created(_))));
     }
     assert_eq!(created, 1);
 }
@@ -323,7 +326,7 @@ async fn large_entries_may_not_fill_the_memory_while_they_wait() {
         call.await.unwrap();
     }
     assert!(
-        matches!(creation(&store, 1).await, Ok(Created::Exists(..))),
+        matches!(creation(&store, 1).await, Ok(CreateResult::Exists(..))),
         "there is room again"
     );
 }

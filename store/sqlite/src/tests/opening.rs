@@ -9,7 +9,7 @@ use std::{
     sync::Barrier,
 };
 
-fn fault(path: impl AsRef<Path>) -> OpenFault {
+fn fault(path: impl AsRef<Path>) -> SqliteOpenError {
     match SqliteStore::open(path.as_ref()) {
         Err(fault) => fault,
         Ok(store) => panic!("it should not open: {store:?}"),
@@ -17,7 +17,7 @@ fn fault(path: impl AsRef<Path>) -> OpenFault {
 }
 
 /// It does not open, for the reason that is expected, in words that name the file; and it is left as it is.
-fn assert_refused(path: &Path, expected: impl Fn(&OpenFault) -> bool) {
+fn assert_refused(path: &Path, expected: impl Fn(&SqliteOpenError) -> bool) {
     let before = fs::read(path).unwrap();
     let fault = fault(path);
     assert!(expected(&fault), "another reason was expected: {fault}");
@@ -31,7 +31,7 @@ fn assert_refused(path: &Path, expected: impl Fn(&OpenFault) -> bool) {
     );
 }
 
-async fn create(store: &SqliteStore, number: u32) -> Result<Created, StoreError> {
+async fn create(store: &SqliteStore, number: u32) -> Result<CreateResult, StoreError> {
     store
         .create(
             key(number),
@@ -76,7 +76,10 @@ async fn an_empty_file_becomes_a_ledger() {
     let folder = folder();
     fs::write(ledger_in(&folder), []).unwrap();
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
-    assert!(matches!(create(&store, 1).await, Ok(Created::Created(_))));
+    assert!(matches!(
+        create(&store, 1).await,
+        Ok(CreateResult::Created(_))
+    ));
 }
 
 #[tokio::test]
@@ -86,7 +89,10 @@ async fn two_names_of_a_file_are_one_ledger() {
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
     let other = SqliteStore::open(folder.path().join("other")).unwrap();
     create(&store, 1).await.unwrap();
-    assert!(matches!(create(&other, 1).await, Ok(Created::Exists(..))));
+    assert!(matches!(
+        create(&other, 1).await,
+        Ok(CreateResult::Exists(..))
+    ));
 }
 
 #[tokio::test]
@@ -105,7 +111,10 @@ async fn who_comes_to_a_log_that_was_left_behind_waits_for_his_turn() {
     assert!(!opening.is_finished());
     drop(turn);
     let heir = opening.join().unwrap();
-    assert!(matches!(create(&heir, 1).await, Ok(Created::Exists(..))));
+    assert!(matches!(
+        create(&heir, 1).await,
+        Ok(CreateResult::Exists(..))
+    ));
 }
 
 #[test]
@@ -122,20 +131,20 @@ fn what_cannot_be_a_file_is_refused() {
     let folder = folder();
     assert!(matches!(
         fault(folder.path().join("none/ledger.db")),
-        OpenFault::FolderMissing(_)
+        SqliteOpenError::FolderMissing(_)
     ));
-    assert!(matches!(fault(folder.path()), OpenFault::NotAFile(_)));
-    assert!(matches!(fault("/"), OpenFault::NotAFile(_)));
-    assert!(matches!(fault("/dev/null"), OpenFault::NotAFile(_)));
-    assert!(matches!(fault(""), OpenFault::Other { .. }));
+    assert!(matches!(fault(folder.path()), SqliteOpenError::NotAFile(_)));
+    assert!(matches!(fault("/"), SqliteOpenError::NotAFile(_)));
+    assert!(matches!(fault("/dev/null"), SqliteOpenError::NotAFile(_)));
+    assert!(matches!(fault(""), SqliteOpenError::Other { .. }));
     assert!(matches!(
         fault(folder.path().join("nul\0")),
-        OpenFault::Other { .. }
+        SqliteOpenError::Other { .. }
     ));
     fs::write(folder.path().join("file"), []).unwrap();
     assert!(matches!(
         fault(folder.path().join("file/ledger.db")),
-        OpenFault::FolderMissing(_)
+        SqliteOpenError::FolderMissing(_)
     ));
     symlink(
         folder.path().join("nowhere/ledger.db"),
@@ -144,7 +153,7 @@ fn what_cannot_be_a_file_is_refused() {
     .unwrap();
     assert!(matches!(
         fault(folder.path().join("dangling")),
-        OpenFault::Other { .. }
+        SqliteOpenError::Other { .. }
     ));
 }
 
@@ -159,7 +168,7 @@ fn what_is_no_database_is_left_as_it_is() {
     ] {
         fs::write(ledger_in(&folder), content).unwrap();
         assert_refused(&ledger_in(&folder), |fault| {
-            matches!(fault, OpenFault::NotADatabase(_))
+            matches!(fault, SqliteOpenError::NotADatabase(_))
         });
     }
 }
@@ -177,7 +186,7 @@ fn the_database_of_another_program_is_left_as_it_is() {
             .execute_batch(&format!("{setting} CREATE TABLE diary (line TEXT);"))
             .unwrap();
         assert_refused(&ledger_in(&folder), |fault| {
-            matches!(fault, OpenFault::Foreign(_))
+            matches!(fault, SqliteOpenError::Foreign(_))
         });
     }
     let folder = folder();
@@ -185,7 +194,7 @@ fn the_database_of_another_program_is_left_as_it_is() {
         .execute_batch("PRAGMA application_id = 7")
         .unwrap();
     assert_refused(&ledger_in(&folder), |fault| {
-        matches!(fault, OpenFault::Foreign(_))
+        matches!(fault, SqliteOpenError::Foreign(_))
     });
 }
 
@@ -199,7 +208,7 @@ fn the_ledger_of_a_newer_release_is_left_as_it_is() {
     assert_refused(&ledger_in(&folder), |fault| {
         matches!(
             fault,
-            OpenFault::Newer {
+            SqliteOpenError::Newer {
                 found: 2,
                 known: 1,
                 ..
@@ -255,7 +264,7 @@ async fn one_damaged_entry_harms_no_other() {
         );
         let (damaged, whole) = tokio::join!(create(&store, 0), create(&store, 1));
         assert!(matches!(damaged, Err(StoreError::Entry(_))), "{damaged:?}");
-        assert!(matches!(whole, Ok(Created::Exists(..))), "{whole:?}");
+        assert!(matches!(whole, Ok(CreateResult::Exists(..))), "{whole:?}");
     }
 }
 
@@ -294,7 +303,7 @@ fn a_journal_that_is_no_wal_is_refused() {
         .unwrap();
     assert!(matches!(
         connection::to_write(&file),
-        Err(OpenFault::Setting {
+        Err(SqliteOpenError::Setting {
             setting: "journal_mode",
             ..
         })
@@ -397,10 +406,16 @@ fn as_somebody_else() {
     let folder = PathBuf::from(std::env::var_os("SEMEL_TEST_FOLDER").unwrap());
     for name in ["closed/ledger.db", "locked/new.db", "open/secret.db"] {
         let fault = fault(folder.join(name));
-        assert!(matches!(fault, OpenFault::Denied(_)), "{name}: {fault}");
+        assert!(
+            matches!(fault, SqliteOpenError::Denied(_)),
+            "{name}: {fault}"
+        );
     }
     for name in ["locked/ledger.db", "open/read-only.db"] {
         let fault = fault(folder.join(name));
-        assert!(matches!(fault, OpenFault::ReadOnly(_)), "{name}: {fault}");
+        assert!(
+            matches!(fault, SqliteOpenError::ReadOnly(_)),
+            "{name}: {fault}"
+        );
     }
 }

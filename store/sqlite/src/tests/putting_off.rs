@@ -20,7 +20,7 @@ async fn ledger(folder: &TempDir) -> (SqliteStore, Version) {
 async fn put_off(store: &SqliteStore, expected: Version) -> Version {
     let version = fresh_version();
     store
-        .replace_soon(
+        .replace_deferred(
             key(1),
             expected,
             &entry(2),
@@ -123,9 +123,9 @@ async fn many_do_not_wait_long_for_company() {
         version = put_off(&store, version).await;
     }
     store
-        .list(&Query {
+        .list(&EntryQuery {
             limit: 1,
-            ..Query::default()
+            ..EntryQuery::default()
         })
         .await
         .unwrap();

@@ -43,7 +43,7 @@ fn shared() -> SqliteStore {
     SqliteStore::open(folder.join("ledger.db")).unwrap()
 }
 
-async fn create(store: &SqliteStore, number: u32) -> Created {
+async fn create(store: &SqliteStore, number: u32) -> CreateResult {
     store
         .create(
             key(number),
@@ -78,7 +78,7 @@ async fn contend() {
     }
     let store = shared();
     for number in 0..KEYS {
-        if let Created::Created(_) = create(&store, number).await {
+        if let CreateResult::Created(_) = create(&store, number).await {
             println!("won {number}");
         }
     }
@@ -137,7 +137,7 @@ async fn a_change_by_another_process_wakes_those_that_wait() {
     let mut process = process("change", &folder);
     let long = Duration::from_secs(60);
     assert!(
-        tokio::time::timeout(long, store.changed(key(0), first, 2 * long))
+        tokio::time::timeout(long, store.wait_for_change(key(0), first, 2 * long))
             .await
             .is_ok()
     );
@@ -168,7 +168,7 @@ async fn change() {
             Retention::UntilRemoved,
         )
         .await;
-    assert!(matches!(replaced, Ok(Replaced::Replaced(_))));
+    assert!(matches!(replaced, Ok(ReplaceResult::Replaced(_))));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn whoever_opens_is_not_disturbed_by_whoever_closes() {
                     runtime.block_on(async {
                         assert!(matches!(
                             create(&store, turn * 4 + user).await,
-                            Created::Created(_)
+                            CreateResult::Created(_)
                         ));
                         assert!(
                             store.get(key(user)).await.unwrap().0.is_some(),

@@ -112,8 +112,9 @@ fn another_key_of_the_same_name_does_not_open_it() {
     let opened = seal::open(&other, semel_conformance::key(1), VERSION, &sealed());
     assert!(matches!(opened, Err(EntryError::Unsealable { .. })));
     let renamed = changed(|written| written["key_id"] = json!("b"));
-    let both = keys("a")
-        .opening(SealingKey::new("b", b"the secret of a, which is long enough to be one").unwrap());
+    let both = keys("a").with_older_key(
+        SealingKey::new("b", b"the secret of a, which is long enough to be one").unwrap(),
+    );
     let opened = seal::open(&both.unwrap(), semel_conformance::key(1), VERSION, &renamed);
     assert!(
         matches!(opened, Err(EntryError::Unsealable { id }) if id == "b"),
@@ -135,11 +136,13 @@ fn a_missing_key_is_told_by_its_name_and_with_the_cure() {
 fn keys_need_a_name_of_their_own_and_enough_of_a_secret() {
     assert!(matches!(
         SealingKey::new("", &[7; 32]),
-        Err(SealingFault::Name(_))
+        Err(SealingError::Name(_))
     ));
     assert!(matches!(
         SealingKey::new("a", &[7; 31]),
-        Err(SealingFault::Secret(_))
+        Err(SealingError::Secret(_))
     ));
-    assert!(matches!(keys("a").opening(key("a")), Err(SealingFault::Twice(id)) if id == "a"));
+    assert!(
+        matches!(keys("a").with_older_key(key("a")), Err(SealingError::Twice(id)) if id == "a")
+    );
 }

@@ -3,7 +3,7 @@
 use super::{FIT, Redis, program};
 use crate::machine;
 use semel_redis::RedisStore;
-use semel_store::Server;
+use semel_store::ServerAddress;
 
 /// How many slots there are.
 const SLOTS: usize = 1 << 14;
@@ -162,12 +162,12 @@ impl Cluster {
     }
 
     /// The cluster, by its first server.
-    pub fn server(&self) -> Server {
+    pub fn server(&self) -> ServerAddress {
         self.nodes[0].server()
     }
 
     /// The cluster, with a ledger in it.
-    pub async fn ledger(&self) -> Server {
+    pub async fn ledger(&self) -> ServerAddress {
         RedisStore::set_up(&self.server()).await.unwrap();
         self.server()
     }

@@ -9,7 +9,7 @@ use crate::{
 use semel::{
     ledger::StateLabel,
     model::Answer,
-    store::{PAGE_MAX, Query, Store},
+    store::{EntryQuery, PAGE_MAX, Store},
 };
 use std::{
     collections::BTreeSet,
@@ -106,10 +106,10 @@ fn next(left: &Mutex<Vec<What>>) -> Option<What> {
 }
 
 async fn count(store: &dyn Store, state: StateLabel) -> usize {
-    let mut query = Query {
+    let mut query = EntryQuery {
         states: vec![state],
         limit: PAGE_MAX,
-        ..Query::default()
+        ..EntryQuery::default()
     };
     let mut count = 0;
     loop {

@@ -4,7 +4,7 @@ use super::disk::Disk;
 use crate::random::Random;
 use semel::{
     ledger::{Retention, State},
-    store::{Created, Replaced, SqliteStore, Store, StoreError, Version},
+    store::{CreateResult, ReplaceResult, SqliteStore, Store, StoreError, Version},
 };
 use semel_conformance::{fresh_version, key, operation};
 use std::{
@@ -76,12 +76,12 @@ impl Witness {
             None => store
                 .create(place, &entry, version, Retention::UntilRemoved)
                 .await
-                .map(|created| matches!(created, Created::Created(_))),
+                .map(|created| matches!(created, CreateResult::Created(_))),
             Some(present) => {
                 let replaced = store
                     .replace(place, present, &entry, version, Retention::UntilRemoved)
                     .await;
-                replaced.map(|replaced| matches!(replaced, Replaced::Replaced(_)))
+                replaced.map(|replaced| matches!(replaced, ReplaceResult::Replaced(_)))
             }
         };
         match written {
@@ -171,5 +171,5 @@ pub async fn cannot_write(store: &SqliteStore) -> Option<String> {
             Retention::UntilRemoved,
         )
         .await;
-    (!matches!(created, Ok(Created::Created(_)))).then(|| format!("{created:?}"))
+    (!matches!(created, Ok(CreateResult::Created(_)))).then(|| format!("{created:?}"))
 }

@@ -1,7 +1,7 @@
 //! Where the ledger of a process lies.
 
 use crate::world::{file, memory};
-use semel::store::{Clock, Moment, Server, SqliteStore, Store, SystemClock};
+use semel::store::{Clock, ClockReading, ServerAddress, SqliteStore, Store, SystemClock};
 use semel_postgres::PostgresStore;
 use semel_redis::RedisStore;
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,10 @@ impl Place {
         Some(match self {
             Self::Memory => memory(),
             Self::File(path) => file(path),
-            Self::Postgres(url) => Arc::new(PostgresStore::open(&Server::at(url)).await.ok()?),
-            Self::Redis(url) => Arc::new(RedisStore::open(&Server::at(url)).await.ok()?),
+            Self::Postgres(url) => {
+                Arc::new(PostgresStore::open(&ServerAddress::new(url)).await.ok()?)
+            }
+            Self::Redis(url) => Arc::new(RedisStore::open(&ServerAddress::new(url)).await.ok()?),
         })
     }
 
@@ -42,12 +44,12 @@ impl Place {
             Self::Memory => memory(),
             Self::File(path) => Arc::new(SqliteStore::open_with_clock(path, clock).unwrap()),
             Self::Postgres(url) => Arc::new(
-                PostgresStore::open_with_clock(&Server::at(url), Some(clock))
+                PostgresStore::open_with_clock(&ServerAddress::new(url), Some(clock))
                     .await
                     .unwrap(),
             ),
             Self::Redis(url) => Arc::new(
-                RedisStore::open_with_clock(&Server::at(url), Some(clock))
+                RedisStore::open_with_clock(&ServerAddress::new(url), Some(clock))
                     .await
                     .unwrap(),
             ),
@@ -63,9 +65,9 @@ const LATER_MS: u64 = 3_600_000;
 struct Later(SystemClock);
 
 impl Clock for Later {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let now = self.0.now();
-        Moment {
+        ClockReading {
             wall_ms: now.wall_ms + LATER_MS,
             steady_ms: now.steady_ms + LATER_MS,
             ..now

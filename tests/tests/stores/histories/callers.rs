@@ -7,7 +7,10 @@ use super::{
 use semel::{
     ledger::Entry,
     model::StoreKey,
-    store::{Created, Removed, Replaced, Retention, Store, StoreError, Stored, Version},
+    store::{
+        CreateResult, RemoveResult, ReplaceResult, Retention, Store, StoreError, StoredEntry,
+        Version,
+    },
 };
 use semel_conformance::{entry, key};
 use std::{
@@ -171,20 +174,20 @@ impl Caller {
         Ok(match asked {
             Asked::Create(version) => {
                 match store.create(key, &entry_of(version), version, keep).await? {
-                    Created::Created(_) => Told::Done,
-                    Created::Exists(stored, _) => found(Some(&stored)),
+                    CreateResult::Created(_) => Told::Done,
+                    CreateResult::Exists(stored, _) => found(Some(&stored)),
                 }
             }
             Asked::Replace { expected, by } => match store
                 .replace(key, expected, &entry_of(by), by, keep)
                 .await?
             {
-                Replaced::Replaced(_) => Told::Done,
-                Replaced::Changed(stored, _) => found(stored.as_ref()),
+                ReplaceResult::Replaced(_) => Told::Done,
+                ReplaceResult::Changed(stored, _) => found(stored.as_ref()),
             },
             Asked::Remove(expected) => match store.remove(key, expected).await? {
-                Removed::Removed => Told::Done,
-                Removed::Changed(stored, _) => found(stored.as_ref()),
+                RemoveResult::Removed => Told::Done,
+                RemoveResult::Changed(stored, _) => found(stored.as_ref()),
             },
             Asked::Get => found(store.get(key).await?.0.as_ref()),
         })
@@ -196,7 +199,7 @@ fn entry_of(version: Version) -> Arc<Entry> {
     entry(u128::from_be_bytes(*version.as_bytes()) as u32)
 }
 
-fn found(stored: Option<&Stored>) -> Told {
+fn found(stored: Option<&StoredEntry>) -> Told {
     Told::Found(stored.map(|stored| {
         assert_eq!(
             stored.entry,

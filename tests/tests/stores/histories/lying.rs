@@ -5,8 +5,8 @@ use semel::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
     store::{
-        Created, MemoryStore, Page, Query, Removed, Replaced, Retention, Store, StoreError, Stored,
-        Version,
+        CreateResult, EntryQuery, KeyPage, MemoryStore, RemoveResult, ReplaceResult, Retention,
+        Store, StoreError, StoredEntry, Version,
     },
 };
 use std::{
@@ -40,7 +40,7 @@ pub struct Lying {
     inner: MemoryStore,
     lie: Lie,
     calls: AtomicUsize,
-    seen: Mutex<HashMap<StoreKey, Option<Stored>>>,
+    seen: Mutex<HashMap<StoreKey, Option<StoredEntry>>>,
 }
 
 impl Lying {
@@ -71,12 +71,12 @@ impl Store for Lying {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Created, StoreError> {
+    ) -> Result<CreateResult, StoreError> {
         // Calls overlap, as those of a server do.
         tokio::task::yield_now().await;
         let (lying, now) = self.inner.get(key).await?;
         if lying.is_none() && self.tells(Lie::LostWrite) {
-            return Ok(Created::Created(now));
+            return Ok(CreateResult::Created(now));
         }
         let told = self.inner.create(key, entry, version, keep).await;
         tokio::task::yield_now().await;
@@ -94,12 +94,12 @@ impl Store for Lying {
         entry: &Arc<Entry>,
         version: Version,
         keep: Retention,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<ReplaceResult, StoreError> {
         tokio::task::yield_now().await;
         let (lying, now) = self.inner.get(key).await?;
         let lies = lying.map(|stored| stored.version);
         if lies == Some(expected) && self.tells(Lie::LostWrite) {
-            return Ok(Replaced::Replaced(now));
+            return Ok(ReplaceResult::Replaced(now));
         }
         let expected = lies
             .filter(|_| self.tells(Lie::BlindWrite))
@@ -116,7 +116,7 @@ impl Store for Lying {
         }
     }
 
-    async fn replace_soon(
+    async fn replace_deferred(
         &self,
         key: StoreKey,
         expected: Version,
@@ -129,14 +129,14 @@ impl Store for Lying {
             .map(drop)
     }
 
-    async fn remove(&self, key: StoreKey, expected: Version) -> Result<Removed, StoreError> {
+    async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         tokio::task::yield_now().await;
         let told = self.inner.remove(key, expected).await;
         tokio::task::yield_now().await;
         told
     }
 
-    async fn get(&self, key: StoreKey) -> Result<(Option<Stored>, Stamp), StoreError> {
+    async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         tokio::task::yield_now().await;
         let (lies, now) = self.inner.get(key).await?;
         let before = self.seen.lock().unwrap().insert(key, lies.clone());
@@ -147,7 +147,7 @@ impl Store for Lying {
         ))
     }
 
-    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+    async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         self.inner.list(query).await
     }
 
@@ -159,8 +159,8 @@ impl Store for Lying {
         self.inner.scrub().await
     }
 
-    async fn changed(&self, key: StoreKey, since: Version, at_most: Duration) {
-        self.inner.changed(key, since, at_most).await;
+    async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
+        self.inner.wait_for_change(key, since, at_most).await;
     }
 
     fn durability(&self) -> Durability {

@@ -1,11 +1,11 @@
 //! What is refused when a ledger is opened, in which words.
 
 use insta::assert_snapshot;
-use semel::{model::Durability, store::Server};
+use semel::{model::Durability, store::ServerAddress};
 use semel_postgres::{PostgresSetup, PostgresStore, SetUp};
 use semel_servers::postgres::{OWNER, Postgres};
 
-async fn refusal(server: &Server) -> String {
+async fn refusal(server: &ServerAddress) -> String {
     PostgresStore::open(server)
         .await
         .map_or_else(|fault| fault.to_string(), |_| "it opens".to_owned())
@@ -24,24 +24,24 @@ async fn what_is_no_ledger_is_refused_with_its_cure() {
     let mut tell = |what: &str, refusal: String| {
         told.push(format!("{what}: {}", without_port(&refusal, &server)))
     };
-    tell("no URL", refusal(&Server::at("postgres//")).await);
+    tell("no URL", refusal(&ServerAddress::new("postgres//")).await);
     tell(
         "nobody there",
-        refusal(&Server::at(
+        refusal(&ServerAddress::new(
             "postgres://owner@127.0.0.1:1/ledger?connect_timeout=2",
         ))
         .await,
     );
     tell(
         "another database",
-        refusal(&Server::at(server.url("missing"))).await,
+        refusal(&ServerAddress::new(server.url("missing"))).await,
     );
     tell(
         "no ledger",
-        refusal(&Server::at(server.url("postgres"))).await,
+        refusal(&ServerAddress::new(server.url("postgres"))).await,
     );
     server.sql("ledger", "CREATE ROLE guest LOGIN");
-    let guest = Server::at(server.url("ledger").replace(OWNER, "guest"));
+    let guest = ServerAddress::new(server.url("ledger").replace(OWNER, "guest"));
     tell("no rights", refusal(&guest).await);
     let granted = PostgresSetup {
         grant_to: vec!["guest".to_owned()],
@@ -135,7 +135,7 @@ async fn what_is_changed_while_it_is_open_is_noticed() {
 async fn two_that_set_a_ledger_up_at_once_make_one() {
     let server = Postgres::start();
     server.sql("postgres", "CREATE DATABASE ledger");
-    let ledger = Server::at(server.url("ledger"));
+    let ledger = ServerAddress::new(server.url("ledger"));
     let setup = PostgresSetup::default();
     let (one, other) = tokio::join!(
         PostgresStore::set_up(&ledger, &setup),

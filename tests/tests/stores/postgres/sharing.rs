@@ -1,7 +1,7 @@
 //! Several hosts on one ledger.
 
 use super::open;
-use semel::store::{Created, Replaced, Retention};
+use semel::store::{CreateResult, ReplaceResult, Retention};
 use semel_conformance::{entry, fresh_version, key};
 use semel_servers::postgres::Postgres;
 use std::{sync::Arc, time::Duration};
@@ -22,7 +22,7 @@ async fn a_change_of_one_host_wakes_the_waiters_of_another() {
         let waiting = Arc::clone(&other);
         let waiter = tokio::spawn(async move {
             waiting
-                .changed(key(1), version, Duration::from_secs(60))
+                .wait_for_change(key(1), version, Duration::from_secs(60))
                 .await;
             std::time::Instant::now()
         });
@@ -76,8 +76,8 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
                         .await
                         .unwrap()
                     {
-                        Created::Created(_) => Ok(version),
-                        Created::Exists(stored, _) => Err(Some(stored.version)),
+                        CreateResult::Created(_) => Ok(version),
+                        CreateResult::Exists(stored, _) => Err(Some(stored.version)),
                     },
                     Some(expected) => {
                         match store
@@ -85,8 +85,8 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
                             .await
                             .unwrap()
                         {
-                            Replaced::Replaced(_) => Ok(version),
-                            Replaced::Changed(stored, _) => {
+                            ReplaceResult::Replaced(_) => Ok(version),
+                            ReplaceResult::Changed(stored, _) => {
                                 Err(stored.map(|stored| stored.version))
                             }
                         }

@@ -5,7 +5,7 @@ use super::open;
 use crate::witness::Witness;
 use semel::{
     model::Durability,
-    store::{Retention, Server, StoreError},
+    store::{Retention, ServerAddress, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_postgres::PostgresStore;
@@ -18,7 +18,7 @@ struct Pair {
     primary: Postgres,
     wire: Proxy,
     standby: Postgres,
-    ledger: Server,
+    ledger: ServerAddress,
 }
 
 impl Pair {
@@ -70,13 +70,13 @@ async fn missing_after_a_takeover(names: &str, level: Durability) -> usize {
     });
     let witness = witness.await;
     drop(wire);
-    let refused = PostgresStore::open(&Server::at(standby.url("ledger")))
+    let refused = PostgresStore::open(&ServerAddress::new(standby.url("ledger")))
         .await
         .unwrap_err()
         .to_string();
     assert!(refused.contains("name the primary server"), "{refused}");
     block_in_place(|| standby.promote());
-    let promoted = open(&Server::at(standby.url("ledger"))).await;
+    let promoted = open(&ServerAddress::new(standby.url("ledger"))).await;
     assert_ne!(
         promoted.get(key(0)).await.unwrap().1.incarnation,
         before,

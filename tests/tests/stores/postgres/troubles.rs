@@ -9,7 +9,7 @@ use crate::{
 };
 use semel::{
     model::Answer,
-    store::{Retention, Server, Store, StoreError},
+    store::{Retention, ServerAddress, Store, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_servers::postgres::{OWNER, Postgres};
@@ -147,7 +147,7 @@ async fn a_standby_is_not_written_until_it_took_over() {
         "postgres://{OWNER}@127.0.0.1:{},127.0.0.1:{}/ledger",
         primary.port, standby.port
     );
-    let store = open(&Server::at(both)).await;
+    let store = open(&ServerAddress::new(both)).await;
     assert_eq!(refusal(&store, 0).await, None);
     let before = store.get(key(0)).await.unwrap().1.incarnation;
     block_in_place(|| primary.stop("immediate"));

@@ -9,7 +9,7 @@ use semel::{
     ledger::Person,
     model::{Answer, Durability, StoreKey},
     runtime::{CallError, Ledger, Semel},
-    store::{Created, Query, Replaced, Retention, SettableClock, Store, StoreError},
+    store::{CreateResult, EntryQuery, ReplaceResult, Retention, SettableClock, Store, StoreError},
 };
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
 use semel_redis::{RedisSetUp, RedisStore};
@@ -33,7 +33,7 @@ async fn open(cluster: &Cluster) -> RedisStore {
     RedisStore::open(&cluster.server()).await.unwrap()
 }
 
-async fn create_anywhere(store: &RedisStore, number: u32) -> Result<Created, StoreError> {
+async fn create_anywhere(store: &RedisStore, number: u32) -> Result<CreateResult, StoreError> {
     store
         .create(
             anywhere(number),
@@ -124,7 +124,7 @@ async fn hosts_share_it_and_its_slots_move_while_they_do() {
         "what moves is not lost"
     );
     let listed = hosts[1]
-        .list(&Query {
+        .list(&EntryQuery {
             limit: 1000,
             ..Default::default()
         })
@@ -144,7 +144,9 @@ async fn news_come_from_the_other([here, there]: &[Arc<RedisStore>; 2]) {
             .unwrap();
         let waiting = Arc::clone(here);
         let waiter = tokio::spawn(async move {
-            waiting.changed(at, version, Duration::from_secs(20)).await;
+            waiting
+                .wait_for_change(at, version, Duration::from_secs(20))
+                .await;
             Instant::now()
         });
         // Past the first looks, so that news are what wakes it.
@@ -175,7 +177,7 @@ async fn each_key_is_created_once(hosts: &[Arc<RedisStore>; 2]) {
             racing.spawn(async move {
                 let won = matches!(
                     create_anywhere(&host, number).await.unwrap(),
-                    Created::Created(_)
+                    CreateResult::Created(_)
                 );
                 created.fetch_add(usize::from(won), Ordering::Relaxed);
             });
@@ -208,7 +210,10 @@ async fn rewrite_until(store: Arc<RedisStore>, first: u32, stop: Arc<AtomicBool>
             )
             .await
             .unwrap();
-        assert!(matches!(replaced, Replaced::Replaced(_)), "{replaced:?}");
+        assert!(
+            matches!(replaced, ReplaceResult::Replaced(_)),
+            "{replaced:?}"
+        );
         assert_eq!(store.get(at).await.unwrap().0.unwrap().version, next);
         writes += 2;
     }
@@ -248,7 +253,10 @@ async fn what_does_not_come_to_the_end_of_its_way_is_refused_in_words() {
     );
     from.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
     to.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
-    assert!(matches!(waiter.await.unwrap(), Ok(Created::Created(_))));
+    assert!(matches!(
+        waiter.await.unwrap(),
+        Ok(CreateResult::Created(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,7 +307,7 @@ async fn a_server_that_is_emptied_or_unfit_is_found_out() {
     let mut told = Vec::new();
     for number in 0..50 {
         match create_anywhere(&store, number).await {
-            Ok(Created::Exists(..)) => {}
+            Ok(CreateResult::Exists(..)) => {}
             answer => told.push(losing::told(answer)),
         }
     }

@@ -1,7 +1,7 @@
 //! A server is spoken to over TLS where the URL says so, and only if an authority that this machine trusts vouches for it.
 
 use super::{Redis, create, get};
-use semel::store::Server;
+use semel::store::ServerAddress;
 use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::{machine, redis::FIT};
 use std::{path::PathBuf, process::Command};
@@ -60,7 +60,7 @@ fn only_a_server_that_is_vouched_for_is_spoken_to() {
 async fn speak() {
     // A part of the other test, which starts it as a process of its own: alone there is nothing to do.
     let Ok(url) = std::env::var(URL) else { return };
-    let server = Server::at(url);
+    let server = ServerAddress::new(url);
     match RedisStore::set_up(&server).await {
         Ok(set_up) => assert_eq!(set_up, RedisSetUp::Made),
         Err(fault) => return println!("refused: {fault}"),

@@ -155,7 +155,7 @@ async fn news_come_from_another_process() {
         let waiting = Arc::clone(&here);
         let waiter = tokio::spawn(async move {
             waiting
-                .changed(key(number), version, Duration::from_secs(20))
+                .wait_for_change(key(number), version, Duration::from_secs(20))
                 .await;
             Instant::now()
         });

@@ -3,7 +3,7 @@
 use super::{create, get, open, store};
 use semel::{
     model::{Durability, Incarnation},
-    store::{Created, Retention, Store, StoreError},
+    store::{CreateResult, Retention, Store, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_redis::{RedisSetUp, RedisStore};
@@ -26,7 +26,7 @@ pub(super) async fn incarnation(store: &RedisStore) -> Incarnation {
     store.get(key(999)).await.unwrap().1.incarnation
 }
 
-pub(super) fn told(answer: Result<Created, StoreError>) -> String {
+pub(super) fn told(answer: Result<CreateResult, StoreError>) -> String {
     match answer {
         Err(StoreError::NotExecuted(told)) => told,
         other => panic!("it must not be carried out: {other:?}"),
@@ -178,7 +178,7 @@ async fn scripts_that_are_gone_harm_nobody() {
     }
     assert_eq!(
         store
-            .list(&semel::store::Query {
+            .list(&semel::store::EntryQuery {
                 limit: 100,
                 ..Default::default()
             })

@@ -3,13 +3,13 @@
 use super::{LEAN, at};
 use semel::{
     model::Durability,
-    store::{Server, Store},
+    store::{ServerAddress, Store},
 };
 use semel_redis::{RedisSetUp, RedisStore};
 use semel_servers::redis::{FIT, Redis};
 
 /// Why it is not opened, with its port left out.
-pub(super) async fn refusal(redis: &Redis, server: &Server) -> String {
+pub(super) async fn refusal(redis: &Redis, server: &ServerAddress) -> String {
     let opened = RedisStore::open(server).await;
     opened
         .expect_err("it is refused")
@@ -57,7 +57,7 @@ async fn what_was_not_made_is_not_used() {
 async fn databases_of_a_server_are_ledgers_of_their_own() {
     let redis = Redis::start();
     redis.ledger().await;
-    let other = Server::at(format!("{}/3", redis.url()));
+    let other = ServerAddress::new(format!("{}/3", redis.url()));
     assert!(
         refusal(&redis, &other)
             .await
@@ -114,9 +114,7 @@ async fn a_service_that_hides_its_settings_is_accepted_by_name() {
     ]);
     let server = at(&redis, "agent:secret");
     insta::assert_snapshot!(refusal(&redis, &server).await);
-    let store = RedisStore::open(&server.accepting_unverified())
-        .await
-        .unwrap();
+    let store = RedisStore::open(&server.allow_unverified()).await.unwrap();
     assert_eq!(store.durability(), Durability::Unverified);
 }
 
@@ -136,7 +134,7 @@ async fn whoever_may_not_do_what_is_needed_is_told() {
         refusal(&redis, &at(&redis, "agent:wrong")).await
     );
     assert!(
-        refusal(&redis, &at(&redis, "agent:wrong").password("secret"))
+        refusal(&redis, &at(&redis, "agent:wrong").with_password("secret"))
             .await
             .contains("ZADD")
     );
@@ -162,12 +160,12 @@ async fn another_schema_is_not_touched() {
 
 #[tokio::test]
 async fn nobody_at_the_address_is_told() {
-    let told = RedisStore::open(&Server::at("redis://127.0.0.1:1"))
+    let told = RedisStore::open(&ServerAddress::new("redis://127.0.0.1:1"))
         .await
         .unwrap_err()
         .to_string();
     insta::assert_snapshot!("nobody", told);
-    let told = RedisStore::open(&Server::at("redis://127.0.0.1:1/x"))
+    let told = RedisStore::open(&ServerAddress::new("redis://127.0.0.1:1/x"))
         .await
         .unwrap_err()
         .to_string();

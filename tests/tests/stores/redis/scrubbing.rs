@@ -1,7 +1,7 @@
 //! What was overwritten or removed cannot be read from the server's files any more, once it is scrubbed.
 
 use super::store;
-use semel::store::{Removed, Retention, Store};
+use semel::store::{RemoveResult, Retention, Store};
 use semel_conformance::{entry, fresh_version, handle, key};
 use semel_servers::redis::{FIT, Redis};
 use std::{fs, path::Path};
@@ -56,7 +56,7 @@ async fn what_is_scrubbed_lies_in_no_file() {
         .unwrap();
     assert!(matches!(
         store.remove(key(2), second).await,
-        Ok(Removed::Removed)
+        Ok(RemoveResult::Removed)
     ));
     let told = || [OVERWRITTEN, REMOVED].map(|name| is_told(redis.folder(), name));
     assert_eq!(

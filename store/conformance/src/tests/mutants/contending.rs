@@ -20,7 +20,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Ask::Create(write) if store.place.at(write.key).await.is_none() => {
                 yield_now().await;
                 store.place.force(write).await;
-                Ok(Answer::Created(Created::Created(store.place.now().await)))
+                Ok(Answer::Created(CreateResult::Created(store.place.now().await)))
             },
         }),
     ),
@@ -31,7 +31,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Ask::Remove(key, expected) if store.place.at(key).await.is_some_and(|lies| lies.version == expected) => {
                 yield_now().await;
                 store.right(Ask::Remove(key, expected)).await?;
-                Ok(Answer::Removed(Removed::Removed))
+                Ok(Answer::Removed(RemoveResult::Removed))
             },
         }),
     ),
@@ -44,7 +44,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             {
                 yield_now().await;
                 store.place.force(write).await;
-                Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)))
+                Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await)))
             },
         }),
     ),
@@ -101,7 +101,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 if believes(store, key, expected) && store.place.at(key).await.is_some() {
                     store.place.force(write).await;
                     believe(store, key, version);
-                    return Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)));
+                    return Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await)));
                 }
                 store.right(Ask::Replace(expected, write)).await
             },

@@ -33,7 +33,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 last == Some(expected) && store.place.at(write.key).await.is_none()
             } => {
                 store.place.force(write).await;
-                Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)))
+                Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await)))
             },
         }),
     ),
@@ -47,7 +47,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 let all = history.writes.keys().filter(|key| history.last(**key).is_some()).copied().collect();
                 Ok(match listed {
                     Answer::Listed(page) if page.more => Answer::Listed(page),
-                    _ => Answer::Listed(Page { keys: all, more: false }),
+                    _ => Answer::Listed(KeyPage { keys: all, more: false }),
                 })
             },
         }),

@@ -4,7 +4,7 @@ use super::*;
 use semel_store::PAGE_MAX;
 
 /// The page that is right.
-async fn page(store: &Wrong, query: Query) -> Page {
+async fn page(store: &Wrong, query: EntryQuery) -> KeyPage {
     match store.right(Ask::List(query)).await {
         Ok(Answer::Listed(page)) => page,
         other => panic!("a list is answered by a page: {other:?}"),
@@ -12,7 +12,11 @@ async fn page(store: &Wrong, query: Query) -> Page {
 }
 
 /// The page that is right, of those whose write is so.
-async fn of_those(store: &Wrong, query: Query, is_so: impl Fn(&Wrong, StoreKey) -> bool) -> Told {
+async fn of_those(
+    store: &Wrong,
+    query: EntryQuery,
+    is_so: impl Fn(&Wrong, StoreKey) -> bool,
+) -> Told {
     let mut page = page(store, query).await;
     page.keys.retain(|key| is_so(store, *key));
     Ok(Answer::Listed(page))
@@ -21,13 +25,13 @@ async fn of_those(store: &Wrong, query: Query, is_so: impl Fn(&Wrong, StoreKey) 
 /// What is due by these clocks, of which the second is the steady one.
 async fn due_by(
     store: &Wrong,
-    query: Query,
-    is_past: fn(&Stored, semel_core::model::Stamp, u64) -> bool,
+    query: EntryQuery,
+    is_past: fn(&StoredEntry, semel_core::model::Stamp, u64) -> bool,
 ) -> Told {
     let now = store.place.now().await;
     of_those(
         store,
-        Query {
+        EntryQuery {
             due: false,
             ..query
         },
@@ -49,10 +53,10 @@ async fn all(store: &Wrong) -> Vec<StoreKey> {
     loop {
         let page = page(
             store,
-            Query {
+            EntryQuery {
                 limit: PAGE_MAX,
                 after,
-                ..Query::default()
+                ..EntryQuery::default()
             },
         )
         .await;
@@ -80,7 +84,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "listing::what_was_replaced_is_listed_as_what_it_is_now",
         wrong!(|store| {
             Ask::List(query) => {
-                let every = Query { tenant: None, states: vec![], ..query.clone() };
+                let every = EntryQuery { tenant: None, states: vec![], ..query.clone() };
                 of_those(store, every, |store, key| {
                     let history = store.place.history();
                     history.first(key).is_some_and(|(write, _)| {
@@ -148,7 +152,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 if let Some(last) = listed.last() {
                     history.offsets.insert(*last, before + listed.len());
                 }
-                Ok(Answer::Listed(Page { keys: listed, more }))
+                Ok(Answer::Listed(KeyPage { keys: listed, more }))
             },
         }),
     ),

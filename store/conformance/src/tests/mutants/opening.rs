@@ -62,7 +62,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "says that it wrote where it did nothing",
         "erring::an_error_says_whether_certainly_nothing_was_written",
         wrong!(|store| {
-            Ask::Create(_) if store.is_troubled() => Ok(Answer::Created(Created::Created(store.place.now().await))),
+            Ask::Create(_) if store.is_troubled() => Ok(Answer::Created(CreateResult::Created(store.place.now().await))),
         }),
     ),
 ];

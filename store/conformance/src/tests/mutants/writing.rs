@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "creates nothing",
         "writing::a_creation_writes_where_nothing_lies",
         wrong!(|store| {
-            Ask::Create(_) => Ok(Answer::Created(Created::Created(store.place.now().await))),
+            Ask::Create(_) => Ok(Answer::Created(CreateResult::Created(store.place.now().await))),
         }),
     ),
     (
@@ -64,7 +64,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "writing::a_creation_finds_what_lies_and_leaves_it",
         wrong!(|store| {
             Ask::Create(write) => match store.right(Ask::Create(write)).await? {
-                Answer::Created(Created::Exists(_, now)) => Ok(Answer::Created(Created::Created(now))),
+                Answer::Created(CreateResult::Exists(_, now)) => Ok(Answer::Created(CreateResult::Created(now))),
                 told => Ok(told),
             },
         }),
@@ -73,7 +73,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "replaces nothing",
         "writing::a_replacement_takes_the_place_of_the_version_it_expects",
         wrong!(|store| {
-            Ask::Replace(..) => Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await))),
+            Ask::Replace(..) => Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await))),
         }),
     ),
     (
@@ -82,7 +82,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong!(|store| {
             Ask::Replace(expected, write) => {
                 let told = store.right(Ask::Replace(expected, write.clone())).await?;
-                if matches!(told, Answer::Replaced(Replaced::Replaced(_))) {
+                if matches!(told, Answer::Replaced(ReplaceResult::Replaced(_))) {
                     store.right(Ask::Remove(write.key, write.version)).await?;
                     store.right(Ask::Create(write)).await?;
                 }
@@ -104,7 +104,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "writing::a_replacement_of_another_version_writes_nothing",
         wrong!(|store| {
             Ask::Replace(expected, write) => match store.right(Ask::Replace(expected, write)).await? {
-                Answer::Replaced(Replaced::Changed(_, now)) => Ok(Answer::Replaced(Replaced::Changed(None, now))),
+                Answer::Replaced(ReplaceResult::Changed(_, now)) => Ok(Answer::Replaced(ReplaceResult::Changed(None, now))),
                 told => Ok(told),
             },
         }),
@@ -115,7 +115,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         wrong!(|store| {
             Ask::Replace(_, write) if store.place.at(write.key).await.is_none() => {
                 store.place.force(write).await;
-                Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)))
+                Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await)))
             },
         }),
     ),
@@ -154,7 +154,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "writing::a_removal_takes_the_version_it_expects",
         wrong!(|store| {
             Ask::Remove(key, version) if lying(store, key, version).await == version => {
-                Ok(Answer::Removed(Removed::Removed))
+                Ok(Answer::Removed(RemoveResult::Removed))
             },
         }),
     ),
@@ -262,7 +262,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "versions::a_write_asked_for_again_finds_itself",
         wrong!(|store| {
             Ask::Create(write) if lying(store, write.key, fresh_version()).await == write.version => {
-                Ok(Answer::Created(Created::Created(store.place.now().await)))
+                Ok(Answer::Created(CreateResult::Created(store.place.now().await)))
             },
         }),
     ),
@@ -271,7 +271,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "versions::a_write_asked_for_again_finds_itself",
         wrong!(|store| {
             Ask::Replace(_, write) if lying(store, write.key, fresh_version()).await == write.version => {
-                Ok(Answer::Replaced(Replaced::Replaced(store.place.now().await)))
+                Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await)))
             },
         }),
     ),
