@@ -144,14 +144,12 @@ fn server(report: &ServerReport) -> Result<(), CommandError> {
         "latency",
         &format!("{:.1} ms", report.latency.as_secs_f64() * 1e3),
     )?;
-    let (ms, side) = (
-        report.clock_ahead_ms.unsigned_abs(),
-        if report.clock_ahead_ms < 0 {
-            "behind"
-        } else {
-            "ahead of"
-        },
-    );
+    let ms = report.clock_ahead_ms.unsigned_abs();
+    let side = if report.clock_ahead_ms < 0 {
+        "behind"
+    } else {
+        "ahead of"
+    };
     told(
         "clock",
         &format!("the server's is {ms} ms {side} this machine's"),

@@ -8,7 +8,7 @@ use super::{
 };
 use std::path::{Path, PathBuf};
 
-/// What the variable says instead of a folder, to switch the cache off.
+/// The variable's value that switches the cache off.
 const OFF: &str = "off";
 
 /// The folder; none: nothing is kept.
@@ -36,7 +36,7 @@ pub(super) fn read(
     }
 }
 
-/// What the variable says, if it is set.
+/// Reads the variable, if it is set.
 fn from_variable(around: &Surroundings, mistakes: &MistakeList<'_>) -> Option<Option<PathBuf>> {
     const NAME: &str = "SEMEL_CACHE";
     let value = around.variable(NAME)?;
@@ -54,7 +54,7 @@ fn from_variable(around: &Surroundings, mistakes: &MistakeList<'_>) -> Option<Op
     )
 }
 
-/// Who has no home keeps nothing: a cache is no reason to fail.
+/// Without a home folder nothing is cached: a missing cache fails no command.
 fn default(around: &Surroundings) -> Option<PathBuf> {
     Some(
         around

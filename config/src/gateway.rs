@@ -28,7 +28,7 @@ const TOKEN_BYTES_MIN: usize = 16;
 /// The most hosts, origins and tools to look with, each.
 const NAMES_MAX: usize = 64;
 
-/// What one client, or all of them, may take.
+/// The limits of one client, or of all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpLimits {
     /// The largest message over HTTP, in bytes.
@@ -52,7 +52,7 @@ impl Default for McpLimits {
     }
 }
 
-/// Where a server is.
+/// The place of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum McpPlace {
     /// A child of this process, started by this command.
@@ -64,20 +64,20 @@ pub enum McpPlace {
 /// A server behind the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpServer {
-    /// What it is called: part of the identity of what its tools do.
+    /// Its name: part of the identity of its tools' operations.
     pub name: String,
-    /// Where it is.
+    /// Its place.
     pub place: McpPlace,
-    /// What is sent to it with each request, over HTTP.
+    /// The headers of each request, over HTTP.
     pub headers: Vec<(String, SecretText)>,
-    /// What stands before the names of its tools and prompts; none: nothing does where it is the only one, else its name
-    /// and `_`.
+    /// The prefix of its tools' and prompts' names; `None`: no prefix for the only server, else its
+    /// name and `_`.
     pub prefix: Option<String>,
-    /// Whether its own hints may make its guard less careful; none: a child is believed, an endpoint is not.
+    /// True if its own hints may relax its guard; `None`: a child is believed, an endpoint is not.
     pub trust_hints: Option<bool>,
-    /// Whether a child that ends is started again.
+    /// True if a child that ends is started again.
     pub restart: bool,
-    /// Where it is set up; none: on a command line.
+    /// The place of its definition; `None` on a command line.
     pub defined_at: Option<Origin>,
 }
 
@@ -85,7 +85,8 @@ impl McpServer {
     /// A server with nothing said about it but its name and place.
     #[must_use]
     pub fn new(name: impl Into<String>, place: McpPlace) -> Self {
-        let (name, headers) = (name.into(), Vec::new());
+        let name = name.into();
+        let headers = Vec::new();
         Self {
             name,
             place,
@@ -97,7 +98,7 @@ impl McpServer {
         }
     }
 
-    /// What stands before the names of its tools where it is the only server, or one of several.
+    /// Returns the prefix of its tools' names, as the only server or one of several.
     #[must_use]
     pub fn prefix(&self, is_alone: bool) -> String {
         let default = || {
@@ -110,7 +111,7 @@ impl McpServer {
         self.prefix.clone().unwrap_or_else(default)
     }
 
-    /// Whether its own hints may make its guard less careful.
+    /// Returns true if its own hints may relax its guard.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
         self.trust_hints
@@ -118,26 +119,26 @@ impl McpServer {
     }
 }
 
-/// How the gateway is set up.
+/// The settings of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpSetup {
-    /// Where clients connect over HTTP; none: one client, over the standard streams.
+    /// The address for clients over HTTP; `None`: one client, over the standard streams.
     pub listen: Option<SocketAddr>,
     /// The bearer token that a client must know.
     pub token: Option<SecretText>,
     /// The names by which clients may call this host, besides those of the address it listens on.
     pub hosts: Vec<String>,
-    /// The web pages whose scripts may be clients, besides those on this machine.
+    /// The origins of web pages that may be clients, besides those on this machine.
     pub origins: Vec<String>,
-    /// The header that says on whose behalf a client calls; none: the configuration does.
+    /// The header that names a client's tenant; `None`: the configuration does.
     pub tenant_header: Option<String>,
     /// The header that names the agent's run.
     pub run_header: Option<String>,
-    /// What clients may take.
+    /// The limits of clients.
     pub limits: McpLimits,
     /// Tools that policies may look with although their server does not say that they only read, by their names here.
     pub probe_tools: Vec<String>,
-    /// How long calls under way may take to end once the gateway is told to.
+    /// The time that calls in progress have to end after a signal.
     pub shutdown_within: Duration,
     /// The servers.
     pub servers: Vec<McpServer>,
@@ -284,10 +285,8 @@ fn is_header_name(name: &str) -> bool {
 }
 
 fn token(section: &Section<'_>, folder: &Path, around: &Surroundings) -> Option<SecretText> {
-    let (file, variable) = (
-        section.text(&table::TOKEN_FILE),
-        section.text(&table::TOKEN_ENV),
-    );
+    let file = section.text(&table::TOKEN_FILE);
+    let variable = section.text(&table::TOKEN_ENV);
     let (token, span) = match (file, variable) {
         (Some(_), Some(variable)) => (
             Err("the token is named twice: name it once".to_owned()),
@@ -345,7 +344,7 @@ fn of_variable(name: &str, around: &Surroundings) -> Result<SecretText, String> 
     secret(text)
 }
 
-/// What a header may carry, without a line end.
+/// Checks that a header can carry the text, and cuts its line end.
 fn secret(text: &str) -> Result<SecretText, String> {
     let text = text.trim_end_matches(['\r', '\n']);
     let is_fine =
@@ -393,11 +392,10 @@ fn server(
     let prefix = section
         .text(&table::SERVER_PREFIX)
         .map(|prefix| prefix.value.to_owned());
-    let (place, headers) = (place(section), headers(section, around));
-    let (trust_hints, restart) = (
-        section.flag(&table::SERVER_TRUST),
-        section.flag(&table::SERVER_RESTART).unwrap_or(true),
-    );
+    let place = place(section);
+    let headers = headers(section, around);
+    let trust_hints = section.flag(&table::SERVER_TRUST);
+    let restart = section.flag(&table::SERVER_RESTART).unwrap_or(true);
     section.refuse_unknown();
     let name = name?.to_owned();
     if !seen.names.insert(name.clone()) {
@@ -429,7 +427,8 @@ fn server(
 }
 
 impl Seen {
-    /// A tool belongs to the server whose prefix its name begins with, so none may begin with another one.
+    /// A tool belongs to the server with the prefix of its name, so no prefix may begin with
+    /// another one.
     fn keep_apart(&mut self, section: &Section<'_>, name: &str, prefix: String) {
         let is_apart = |other: &str| {
             let both_say_something = !other.is_empty() && !prefix.is_empty();
@@ -438,8 +437,10 @@ impl Seen {
                     && (other.starts_with(&*prefix) || prefix.starts_with(other)))
         };
         if let Some((other, others)) = self.prefixes.iter().find(|(_, other)| !is_apart(other)) {
-            let (prefix, others) = (shown(&prefix), shown(others));
-            let (name, other) = (shown(name), shown(other));
+            let prefix = shown(&prefix);
+            let others = shown(others);
+            let name = shown(name);
+            let other = shown(other);
             note(
                 section,
                 &format!(
@@ -452,10 +453,8 @@ impl Seen {
 }
 
 fn place(section: &Section<'_>) -> Option<McpPlace> {
-    let (command, url) = (
-        section.texts(&table::SERVER_COMMAND),
-        section.text(&table::SERVER_URL),
-    );
+    let command = section.texts(&table::SERVER_COMMAND);
+    let url = section.text(&table::SERVER_URL);
     match (command, url) {
         (Some(_), Some(_)) => note(
             section,
@@ -488,7 +487,7 @@ fn place(section: &Section<'_>) -> Option<McpPlace> {
     None
 }
 
-/// Whether it looks like an HTTP endpoint without a password in it.
+/// Returns true if it looks like an HTTP endpoint without a password in it.
 fn is_url(text: &str) -> bool {
     let rest = text
         .strip_prefix("https://")

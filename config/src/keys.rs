@@ -20,17 +20,15 @@ pub(super) fn read(
     from_variable(around, mistakes).or(from_file)
 }
 
-/// What is made of the secret that a section names, by a file or by a variable.
+/// Builds a value from the secret that a section names, by a file or by a variable.
 pub(super) fn in_section<T>(
     section: &Section<'_>,
     folder: &Path,
     around: &Surroundings,
     make: impl Fn(&[u8]) -> Result<T, String>,
 ) -> Option<T> {
-    let (file, variable) = (
-        section.text(&table::SECRET_FILE),
-        section.text(&table::SECRET_ENV),
-    );
+    let file = section.text(&table::SECRET_FILE);
+    let variable = section.text(&table::SECRET_ENV);
     let (made, span) = match (file, variable) {
         (Some(_), Some(variable)) => (
             Err("the secret is named twice: name it once".to_owned()),

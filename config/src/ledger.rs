@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where a ledger is kept.
+/// The place of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerPlace {
     /// In memory: it forgets with the process.
@@ -22,7 +22,7 @@ pub enum LedgerPlace {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// Whether nobody named it, so that its folder is Semel's to make.
+        /// True for the default place, so that Semel creates its folder.
         is_default: bool,
     },
     /// In a PostgreSQL database.
@@ -38,7 +38,7 @@ pub struct ServerPlace {
     pub url: SecretText,
     /// The password, where it stands elsewhere: it goes before one in the URL.
     pub password: Option<SecretText>,
-    /// Whether the operator accepts a service that hides how it keeps what it acknowledged.
+    /// True if the operator accepts a service that hides its durability.
     pub accept_unverified: bool,
 }
 

@@ -1,9 +1,10 @@
 //! `semel.toml`: what an operator sets up.
 //!
-//! The file is the first of: the one asked for (`--config`), the one in `SEMEL_CONFIG`, `./semel.toml`, and
-//! `semel/semel.toml` in the user's folder (`XDG_CONFIG_HOME`, else `~/.config`). The first two must exist; without
-//! any, the defaults hold. Paths in the file are relative to its folder. Every mistake in it is told at once, each with
-//! its line and its cure; a file with a mistake sets nothing up.
+//! The file is the first of: the one asked for (`--config`), the one in `SEMEL_CONFIG`,
+//! `./semel.toml`, and `semel/semel.toml` in the user's folder (`XDG_CONFIG_HOME`, else
+//! `~/.config`). The first two must exist; without any, the defaults hold. Paths in the file are
+//! relative to its folder. All mistakes are reported at once, each with its line and its cure; a
+//! file with a mistake sets nothing up.
 //!
 //! ```toml
 //! [ledger]
@@ -154,7 +155,7 @@ pub const GLOB_BYTES_MAX: usize = 256;
 /// The policy of a tool that the configuration does not name.
 pub const DEFAULT_POLICY: &str = semel_policies::HINTS;
 
-/// Where a policy comes from.
+/// The source of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PolicySource {
     /// A ready-made one of this name.
@@ -163,50 +164,54 @@ pub enum PolicySource {
     File(PathBuf),
 }
 
-/// What becomes of a call that is on its way when nobody waits for it any longer.
+/// The treatment of a call in progress without a waiting client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnCancel {
-    /// It comes to its end, and what it came to is recorded.
+    /// It runs to its end, and its outcome is recorded.
     #[default]
     Finish,
-    /// Its server is told, too. What it came to is recorded all the same.
+    /// Its server is notified, too. Its outcome is recorded all the same.
     Forward,
 }
 
-/// How a tool is set up. Debug output does not tell the policy's settings.
+/// The settings of a tool. Debug output omits the policy's settings.
 #[derive(Clone, PartialEq)]
 pub struct ToolSetup {
     /// Its policy.
     pub policy: PolicySource,
     /// The policy's settings.
     pub settings: Map<String, Value>,
-    /// What keeps its operations apart from others of the same name; none: the policy's own name.
+    /// The name space that keeps its operations apart from others of the same name; `None`: the
+    /// policy's own name.
     pub name_space: Option<String>,
-    /// Whether it is guarded, only watched, or left alone.
+    /// The mode: guarded, only watched, or left alone.
     pub mode: ToolMode,
-    /// What the guard may do.
+    /// The limits and permissions of the guard.
     pub allowance: ToolAllowance,
-    /// How long a claim lasts without renewal, in seconds.
+    /// The lease without renewal, in seconds.
     pub lease_seconds: u32,
-    /// How long a refusal is replayed to equal content where its verdict names no time, in seconds.
+    /// The time for which a refusal is replayed to equal content where its verdict names none, in
+    /// seconds.
     pub refusal_seconds: u32,
     /// The largest outcome that is kept whole, in bytes of its JSON text.
     pub outcome_bytes_max: usize,
-    /// Whether records keep the identity in the clear.
+    /// True if records keep the identity in the clear.
     pub keep_identity: bool,
-    /// Whether it is refused on a ledger that forgets.
+    /// True if it is refused on a ledger that forgets.
     pub irreversible: bool,
-    /// Whether it runs on a ledger that forgets all the same.
+    /// True if it runs on a ledger that forgets all the same.
     pub allow_forgetful_ledger: bool,
-    /// Whether its server's own hints may make its guard less careful.
+    /// True if its server's own hints may relax its guard.
     pub trusted: bool,
-    /// How soon an answer must be written to count as received at a door that cannot see it; none: never counts.
+    /// The time within which an answer must be written to count as received at a front end that
+    /// cannot see receipt; `None`: it never counts.
     pub taken_within: Option<Duration>,
-    /// How long its server may take to answer at a door that waits for it; then the call is in doubt.
+    /// The time limit of its server's answer; after it the call is in doubt.
     pub answer_within: Duration,
-    /// What becomes of a call that is on its way when nobody waits for it any longer, at a door that hears of that.
+    /// The treatment of a call in progress without a waiting client, at a front end that sees the
+    /// cancellation.
     pub on_cancel: OnCancel,
-    /// Where it is set up; none: nowhere, the defaults hold.
+    /// The place of its definition; `None` for the defaults.
     pub defined_at: Option<Origin>,
 }
 
@@ -223,7 +228,7 @@ impl fmt::Debug for ToolSetup {
 }
 
 impl Default for ToolSetup {
-    /// As for a tool that nobody named, where nothing is configured.
+    /// The settings of an unconfigured tool.
     fn default() -> Self {
         Self {
             policy: PolicySource::Named(DEFAULT_POLICY.to_owned()),
@@ -251,12 +256,12 @@ impl Default for ToolSetup {
 pub struct ToolRule {
     globs: GlobSet,
     patterns: Vec<String>,
-    /// How these tools are set up.
+    /// The settings of these tools.
     pub setup: ToolSetup,
 }
 
 impl ToolRule {
-    /// Whether it is for the tool of this name.
+    /// Returns true if the rule is for the tool of this name.
     #[must_use]
     pub fn matches(&self, tool: &str) -> bool {
         self.globs.is_match(tool)
@@ -269,14 +274,14 @@ impl ToolRule {
     }
 }
 
-/// What an operator set up.
+/// An operator's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The file it was read from; none: there was none.
     pub file: Option<PathBuf>,
-    /// Where the ledger is.
+    /// The place of the ledger.
     pub ledger: LedgerPlace,
-    /// On whose behalf calls are made that name no tenant.
+    /// The tenant of calls that name none.
     pub tenant: Tenant,
     /// The secret that keys are made with.
     pub secret: Option<Secret>,
@@ -288,7 +293,7 @@ pub struct Config {
     pub rules: Vec<ToolRule>,
     /// The gateway for MCP servers.
     pub mcp: McpSetup,
-    /// How all other tools are set up.
+    /// The settings of all other tools.
     pub unnamed: ToolSetup,
 }
 

@@ -10,7 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a process stands in: its variables and its working folder. A value, so that tests need no process of their own.
+/// The environment of a process: its variables and its working folder. A value, so that tests need
+/// no process of their own.
 #[derive(Clone, Default)]
 pub struct Surroundings {
     /// The variables of the environment.

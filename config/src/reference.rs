@@ -44,13 +44,13 @@ pub(crate) enum ValueType {
     Number {
         least: u32,
         most: u32,
-        /// What is counted, such as `bytes`.
+        /// The counted unit, such as `bytes`.
         unit: &'static str,
     },
     Duration(DurationRange),
     /// One of these texts.
     Choice(&'static [&'static str]),
-    /// A table whose keys are not Semel's.
+    /// A table with keys that are not Semel's.
     Object,
     /// A table of its own, `[name]`.
     Section(&'static SectionKeys),

@@ -78,7 +78,7 @@ fn key(section: &Section<'_>, folder: &Path, around: &Surroundings) -> Option<Se
 fn together(section: &Section<'_>, keys: Vec<SealingKey>, current: &str) -> Option<SealingKeys> {
     let (mut first, others): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.id() == current);
-    // Where it is missing, what is wrong with it was told.
+    // If it is missing, its mistake was reported.
     let sealing = first.pop().map(SealingKeys::new)?;
     let all = first
         .into_iter()

@@ -1,9 +1,9 @@
-//! Texts of the configuration that nobody is shown.
+//! Secret texts of the configuration.
 
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A text that nobody is shown: a token, a password, or the value of a header.
+/// A secret text: a token, a password, or the value of a header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);
 

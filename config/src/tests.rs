@@ -151,7 +151,8 @@ fn the_first_tool_that_matches_counts() {
          [[tool]]\nmatch = \"pay_*\"\nwait = \"2s\"\nopen_without_ledger = true\n\
          [[tool]]\nmatch = [\"*\"]\npolicy = \"intent\"\nserver_errors_are_answers = true\n",
     );
-    let (pay, other) = (config.tool("pay_invoice"), config.tool("mail"));
+    let pay = config.tool("pay_invoice");
+    let other = config.tool("mail");
     assert_eq!(
         (pay.allowance.wait_ms, other.allowance.wait_ms),
         (2000, 1000)

@@ -25,7 +25,7 @@ static TOOL_ONLY: [&ConfigKey; 6] = [
     &table::TIMED_RERUN,
 ];
 
-/// What holds where no `[[tool]]` says otherwise.
+/// The settings where no `[[tool]]` says otherwise.
 pub(super) struct Defaults {
     pub(super) tenant: Tenant,
     pub(super) unnamed: ToolSetup,
@@ -88,7 +88,7 @@ impl Defaults {
         }
     }
 
-    /// A tool that somebody named, before anything is said of it.
+    /// The settings of a named tool, before its own keys.
     fn named(&self) -> ToolSetup {
         ToolSetup {
             taken_within: None,
@@ -289,7 +289,7 @@ fn policy(written: &str, folder: &Path) -> Result<PolicySource, String> {
     ))
 }
 
-/// What both the defaults and a tool may say.
+/// Reads the keys that both the defaults and a tool may set.
 fn take_terms(section: &Section<'_>, setup: &mut ToolSetup) {
     let allowance = &mut setup.allowance;
     set(
@@ -340,7 +340,7 @@ fn take_taken_within(section: &Section<'_>, setup: &mut ToolSetup) {
     }
 }
 
-/// What only a tool may say.
+/// Reads the keys that only a tool may set.
 fn take_switches(section: &Section<'_>, setup: &mut ToolSetup) {
     let ToolAllowance {
         server_errors,

@@ -21,14 +21,14 @@ use super::bump::Bump;
 #[cfg(target_feature = "atomics")]
 compile_error!("a guest has one thread: build it without the target feature `atomics`");
 
-/// How much static memory the arena takes. A host that clears all of an instance's memory afterwards clears this, too,
-/// so it should hold an ordinary decision and not much more.
+/// The static memory of the arena, in bytes. A host that clears all of an instance's memory
+/// afterwards clears this, too, so it should hold an ordinary decision and not much more.
 const ARENA_BYTES: usize = 256 * 1024;
 
 /// The page of wasm32.
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// How many pages the memory grows by at least, while it may.
+/// The least growth of the memory, in pages, while it may grow.
 const GROWTH_PAGES: usize = 16;
 
 /// The memory of wasm32, of which there is one.
@@ -48,10 +48,11 @@ struct Arena {
 // SAFETY: wasm32 without atomics has one thread (checked above), so nothing is ever shared between two.
 unsafe impl Sync for Arena {}
 
-// SAFETY: every block is handed out by `Bump`, whose ranges are memory that belongs to the allocator alone: the room of
-// the static, and pages that `memory_grow` has just added. A range is given out once until it is given back, blocks
-// do not overlap and are aligned (see `Bump`). No function here allocates or unwinds, so none is entered twice, and the
-// one reference to the bump lives only inside each.
+// SAFETY: every block is handed out by `Bump`, from ranges of memory that belongs to the allocator
+// alone: the room of the static, and pages that `memory_grow` has just added. A range is given out
+// once until it is given back, blocks do not overlap and are aligned (see `Bump`). No function here
+// allocates or unwinds, so none is entered twice, and the one reference to the bump is only used
+// inside each.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let bump = self.bump();

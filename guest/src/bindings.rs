@@ -1,4 +1,4 @@
-//! What `wit/policy.wit` comes to in Rust: generated, and re-exported by hand from the crate's root.
+//! The Rust form of `wit/policy.wit`: generated, and re-exported by hand from the crate's root.
 
 #![allow(unused_qualifications, missing_docs, reason = "generated")]
 

@@ -14,7 +14,7 @@ impl Bump {
         Self { next: 0, end: 0 }
     }
 
-    /// Whether it never had anything to hand out.
+    /// Returns true if it has never had memory to hand out.
     pub(crate) fn is_new(&self) -> bool {
         self.end == 0
     }

@@ -53,25 +53,26 @@ impl Call {
         })
     }
 
-    /// What else the host knows, such as `tenant`, `run` or `hint.read-only`.
+    /// Returns a further fact of the host, such as `tenant`, `run` or `hint.read-only`.
     #[must_use]
     pub fn fact(&self, name: &str) -> Option<&Value> {
         self.facts.get(name)
     }
 
-    /// Whether the fact is there and true: how the hints of a tool's server are read.
+    /// Returns true if the fact is present and true: this is how to read the hints of a tool's
+    /// server.
     #[must_use]
     pub fn is(&self, fact: &str) -> bool {
         self.fact(fact) == Some(&Value::Bool(true))
     }
 
-    /// What stands at a JSON Pointer (RFC 6901), null and missing alike being nothing.
+    /// Returns the value at a JSON Pointer (RFC 6901); null counts as missing.
     #[must_use]
     pub fn get(&self, pointer: &str) -> Option<&Value> {
         at(&self.arguments, pointer).filter(|value| !value.is_null())
     }
 
-    /// What stands at a JSON Pointer, of whatever kind.
+    /// Returns the value at a JSON Pointer, of any kind.
     ///
     /// # Errors
     ///
@@ -119,7 +120,7 @@ impl Call {
         })
     }
 
-    /// What stands at a JSON Pointer, normalised: `call.normal("/amount", normal::money)`.
+    /// Returns the normalised value at a JSON Pointer: `call.normal("/amount", normal::money)`.
     ///
     /// # Errors
     ///
@@ -168,7 +169,7 @@ impl Call {
         self.optional(pointer, Self::list)
     }
 
-    /// What stands at a JSON Pointer, normalised, if anything does.
+    /// Returns the normalised value at a JSON Pointer, if there is one.
     ///
     /// # Errors
     ///
@@ -204,7 +205,8 @@ impl Call {
     }
 }
 
-/// What stands at a JSON Pointer. The same as `Value::pointer`, whose search for texts is a twentieth of a small guest.
+/// Returns the value at a JSON Pointer. The same as `Value::pointer`, which costs a twentieth of a
+/// small guest.
 fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     let Some(rest) = pointer.strip_prefix('/') else {
         return pointer.is_empty().then_some(value);
@@ -241,7 +243,7 @@ fn unescaped(segment: &str) -> Cow<'_, str> {
     Cow::Owned(name)
 }
 
-/// Where in a list; written plainly, without a sign or needless zeros.
+/// Returns an index into a list; written plainly, without a sign or needless zeros.
 fn index(segment: &str) -> Option<usize> {
     let plain = !segment.starts_with('+') && (segment.len() == 1 || !segment.starts_with('0'));
     if plain { segment.parse().ok() } else { None }
@@ -263,7 +265,7 @@ fn wrong(pointer: &str, kind: &str, value: Option<&Value>) -> String {
     }
 }
 
-/// How many characters of a wrong value an error shows.
+/// The longest part of a wrong value that an error shows, in characters.
 const SHOWN_CHARACTERS: usize = 40;
 
 /// A wrong value as an error shows it: enough to recognise it, never all of a large one.

@@ -4,7 +4,7 @@
 
 use crate::{Attempt, Derivation, Failure, Outcome, Recovery, Repeats, Target, Verdict};
 
-/// What became of the last attempt, by its outcome alone.
+/// Returns the verdict on the last attempt, by its outcome alone.
 ///
 /// - a returned answer: landed
 /// - a failure with an HTTP status of 400 to 499: refused, but for 408, 409 and 425 (unknown) and 429 (absent)
@@ -45,7 +45,7 @@ fn judge_failure(failure: &Failure) -> Verdict {
     }
 }
 
-/// What to do in doubt, by what the derived operation says of its target.
+/// Returns the recovery in doubt, by the derived operation's target.
 ///
 /// The call is sent again, later each time, where repeats have no effect and the target still remembers the key;
 /// otherwise the operation is held.

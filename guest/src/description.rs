@@ -20,7 +20,7 @@ impl Description {
         }
     }
 
-    /// What it does, in a line.
+    /// Sets the summary, in a line.
     #[must_use]
     pub fn summary(mut self, summary: impl Into<String>) -> Self {
         self.summary = summary.into();

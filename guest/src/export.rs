@@ -9,8 +9,8 @@ use crate::{Call, Policy, settings};
 
 /// Makes a type that implements [`Policy`](crate::Policy) the policy of this component.
 ///
-/// Once per crate, whose `crate-type` is `["cdylib"]` (or `["cdylib", "rlib"]`, for tests). On other targets than
-/// wasm32 it costs nothing, so that a policy is tested natively.
+/// Call it once per crate, with `crate-type` `["cdylib"]` (or `["cdylib", "rlib"]`, for tests). On
+/// other targets than wasm32 it costs nothing, so that a policy is tested natively.
 #[macro_export]
 macro_rules! export {
     ($policy:ty) => {
@@ -67,13 +67,13 @@ macro_rules! export {
             }
         };
 
-        // Elsewhere the names of these exports are none that a linker takes.
+        // On other targets a linker rejects the names of these exports.
         #[cfg(target_arch = "wasm32")]
         $crate::bindings::export_policy!(SemelComponent with_types_in $crate::bindings);
     };
 }
 
-/// Where the configured policy sits.
+/// The slot of the configured policy.
 type Seat<P> = OnceCell<P>;
 
 /// Takes the settings in, once.

@@ -37,7 +37,7 @@ pub use policy::Policy;
 pub use serde_json::{Value, json};
 pub use settings::NoSettings;
 
-/// What [`export!`] expands to calls these.
+/// The functions that [`export!`] expands to.
 #[doc(hidden)]
 pub mod run {
     pub use crate::export::{configure, derive, judge, recover, weigh};

@@ -1,10 +1,11 @@
 //! Normalisers: one form for what models write differently, so that a repeat in other words is still the same
 //! operation.
 //!
-//! Each takes a JSON value and gives its one form, or says what it takes instead. Each is idempotent, takes input up
-//! to a limit only, and makes two values one only where that is certain: `$10` is no [`money`], because nothing says
-//! whose dollar. A mistake is a phrase that follows the argument's path, as in "`/amount` must be an amount such as
-//! `10.00`, found "ten""; [`Call::normal`](crate::Call::normal) puts the two together.
+//! Each takes a JSON value and returns its one form, or the form that it expects instead. Each is
+//! idempotent, takes input up to a limit only, and makes two values one only where that is certain:
+//! `$10` is not [`money`], because nothing names the dollar's country. A mistake is a phrase that
+//! follows the argument's path, as in "`/amount` must be an amount such as `10.00`, found "ten"";
+//! [`Call::normal`](crate::Call::normal) joins the two.
 //!
 //! [`text`] and [`folded`] need Unicode's tables, and are behind the feature `unicode`. The others are code of our own
 //! on purpose: libraries for dates, URLs and phone numbers bring time zones, IDNA and numbering plans, which are larger
@@ -59,7 +60,7 @@ pub fn by_name(name: &str) -> Option<Normaliser> {
         .map(|(_, normaliser)| *normaliser)
 }
 
-/// What was found instead of what a normaliser takes.
+/// Returns the mistake: the expected kind, and the value found.
 fn refused(kind: &str, value: &Value) -> String {
     format!("must be {kind}, found {}", found(value))
 }

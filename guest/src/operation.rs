@@ -8,7 +8,7 @@ use crate::{Derivation, Field, Form, Operation, Place, Repeats, Scope, Target, U
 /// A day: how long an operation is remembered unless the policy says otherwise.
 const DEFAULT_WINDOW_SECONDS: u32 = 86_400;
 
-/// How long an attempt may take unless the policy says otherwise.
+/// The default time limit of an attempt.
 const DEFAULT_ATTEMPT_SECONDS: u32 = 300;
 
 impl Field {
@@ -59,35 +59,35 @@ impl Operation {
         self
     }
 
-    /// How far its key reaches.
+    /// Sets the scope of its key.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// How long an equal call means the same operation.
+    /// Sets the time for which an equal call means the same operation.
     #[must_use]
     pub fn until(mut self, until: Until) -> Self {
         self.until = until;
         self
     }
 
-    /// How long it is remembered once it is settled.
+    /// Sets the time for which it is remembered once it is settled.
     #[must_use]
     pub fn window_seconds(mut self, seconds: u32) -> Self {
         self.window_seconds = seconds;
         self
     }
 
-    /// How long one attempt may take, before its effect counts as unknown.
+    /// Sets the time limit of one attempt, after which its effect counts as unknown.
     #[must_use]
     pub fn attempt_seconds(mut self, seconds: u32) -> Self {
         self.attempt_seconds = seconds;
         self
     }
 
-    /// How the system behind the tool treats repeats.
+    /// Sets the target's treatment of repeats.
     #[must_use]
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
@@ -123,7 +123,8 @@ impl Derivation {
 }
 
 impl Target {
-    /// A target whose key goes nowhere, and of whose repeats and memory nothing good is known.
+    /// Returns a target without a place for its key, and with unknown treatment of repeats and
+    /// memory.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -179,21 +180,22 @@ impl Target {
         self
     }
 
-    /// How the key is written; a UUID of version 8 unless said otherwise.
+    /// Sets the form of the key; a UUID of version 8 by default.
     #[must_use]
     pub fn form(mut self, form: Form) -> Self {
         self.form = form;
         self
     }
 
-    /// What a repeat under the same key comes to.
+    /// Sets the effect of a repeat under the same key.
     #[must_use]
     pub fn repeats(mut self, repeats: Repeats) -> Self {
         self.repeats = repeats;
         self
     }
 
-    /// How many seconds it recognises a key, as its own documents promise. Leave it out where they do not.
+    /// Sets the time for which it recognises a key, in seconds, as its own documents promise. Leave
+    /// it out where they do not.
     #[must_use]
     pub fn remembers(mut self, seconds: u32) -> Self {
         self.remembers_seconds = Some(seconds);

@@ -30,7 +30,7 @@ impl Outcome {
         })
     }
 
-    /// What the tool answered, where it returned JSON.
+    /// Returns the tool's answer, if it returned JSON.
     #[must_use]
     pub fn answer(&self) -> Option<Value> {
         match self {
@@ -145,7 +145,7 @@ impl Verdict {
         self
     }
 
-    /// Adds the handle of something this undid, where only the outcome tells.
+    /// Adds the handle of an operation that this undid, where only the outcome names it.
     #[must_use]
     pub fn undid(mut self, handle: impl Into<String>) -> Self {
         self.undid.push(handle.into());

@@ -14,8 +14,9 @@ use crate::{
 ///
 /// Every decision is made by a fresh instance, so no state outlives a decision.
 pub trait Policy: Sized {
-    /// The settings that an operator writes. Put `#[serde(deny_unknown_fields)]` on it, so that a misspelt key is an error and not
-    /// a setting that silently stays at its default. Use [`NoSettings`](crate::NoSettings) if there are none.
+    /// The settings that an operator writes. Put `#[serde(deny_unknown_fields)]` on it, so that a
+    /// misspelt key is an error and not a setting that silently stays at its default. Use
+    /// [`NoSettings`](crate::NoSettings) for none.
     type Settings: DeserializeOwned + 'static;
 
     /// Describes the policy: name, version, tools, settings.
@@ -47,7 +48,7 @@ pub trait Policy: Sized {
         careful::judge(attempts)
     }
 
-    /// Decides how to recover an operation whose effect is unknown; `attempts` are oldest first.
+    /// Decides how to recover an operation with an unknown effect; `attempts` are oldest first.
     ///
     /// By default the call is sent again where the derived operation's target says that repeats have no effect and
     /// that it still remembers the key, and held otherwise (see [`careful::recover`]).

@@ -1,4 +1,4 @@
-//! Settings: JSON from the operator into a policy's own type, with mistakes told by their path.
+//! Settings: JSON from the operator into a policy's own type, with the path of each mistake.
 
 use std::any::{Any, TypeId};
 
@@ -17,11 +17,11 @@ pub struct NoSettings {}
 ///
 /// Which key is wrong (by its path, such as `target.places[0]`) and why.
 pub fn read<S: DeserializeOwned + 'static>(settings: &str) -> Result<S, String> {
-    // By way of a value, whose errors have no line and column: the operator wrote TOML, not this text.
+    // Through a value, with errors without line and column: the operator wrote TOML, not this text.
     let settings: Value = serde_json::from_str(settings)
         .map_err(|error| format!("settings are not JSON: {error}"))?;
-    // Which way is taken is known to the compiler: who reads a value by hand gets it as it is, and the guest holds none
-    // of the other way, which would be a tenth of a small one.
+    // The compiler knows which way is used: a policy that reads a value by hand gets it unchanged,
+    // and the guest holds none of the other way, which would be a tenth of a small one.
     if TypeId::of::<S>() == TypeId::of::<Value>() {
         let settings: Box<dyn Any> = Box::new(settings);
         return settings
@@ -33,12 +33,13 @@ pub fn read<S: DeserializeOwned + 'static>(settings: &str) -> Result<S, String> 
         .map_err(|error| wrong(&error.path().to_string(), error.inner()))
 }
 
-/// What [`seconds`] takes, as a mistake says it.
+/// The input of [`seconds`], for messages.
 pub const SECONDS_EXPECTED: &str =
     "it must be a length of time such as `24h`, `15m`, `7d` or a number of seconds, at least one";
 
-/// A length of time, `"30s"`, `"15m"`, `"24h"`, `"7d"` or a number of seconds, in seconds: at least one, and finite in
-/// the contract, whose largest number is for ever. Nothing where it is none.
+/// Reads a duration, `"30s"`, `"15m"`, `"24h"`, `"7d"` or a number of seconds, in seconds: at least
+/// one, and finite in the contract, where the largest number means for ever. Returns `None` for
+/// anything else.
 #[must_use]
 pub fn seconds(value: &Value) -> Option<u32> {
     let seconds = match value {
@@ -55,7 +56,7 @@ fn seconds_of(text: &str) -> Option<u64> {
     let (number, seconds) = units
         .iter()
         .find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)))?;
-    // A sign is none of a length's, and parsing takes one.
+    // A duration has no sign, and parsing would accept one.
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
     number
         .parse::<u64>()

@@ -5,7 +5,8 @@
 //! [`Limits`] that hold whatever the component does. It is the only part of Semel that knows wasmtime, and no type of
 //! wasmtime leaves it.
 //!
-//! What is absent: files and names of policies (who loads reads the bytes), and any say in what an answer means.
+//! Absent: files and names of policies (the caller reads the bytes), and any judgement of an
+//! answer's meaning.
 //!
 //! **What it costs** (`cargo xtask bench`, two cores): a fresh instance that answers at once takes 6.5 µs, a quarter of it for
 //! asking the kernel which pages the last one wrote. One derive takes `intent` 10.7 µs where the same code takes 5.8 µs

@@ -131,7 +131,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_bell_wakes_before_the_pause_is_over() {
-        let (waiters, begun) = (ChangeNotifier::new(), tokio::time::Instant::now());
+        let waiters = ChangeNotifier::new();
+        let begun = tokio::time::Instant::now();
         let change = || async { begun.elapsed() >= Duration::from_millis(1_001) };
         let ring = async {
             tokio::time::sleep(Duration::from_millis(1_001)).await;

@@ -32,19 +32,16 @@ pub(crate) struct TidyArguments {
     #[arg(long)]
     list: bool,
 
-    /// Measure this folder alone
-    #[arg(long)]
-    folder: Option<String>,
+    /// Measure this folder alone; may be repeated
+    #[arg(long = "folder")]
+    folders: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &TidyArguments) -> Result<()> {
     let mut missed = Vec::new();
     for folder in FOLDERS {
-        if arguments
-            .folder
-            .as_deref()
-            .is_some_and(|only| only != *folder)
-        {
+        let is_selected = arguments.folders.iter().any(|only| only == folder);
+        if !arguments.folders.is_empty() && !is_selected {
             continue;
         }
         let measured = measure(folder)?;

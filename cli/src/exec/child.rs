@@ -99,7 +99,9 @@ impl Running {
     /// Waits until it ended and all that it printed was passed on. Signals are passed on to it; a second one kills it.
     pub(super) async fn finish(mut self, timeout: Option<Duration>, signals: &mut Signals) -> Ran {
         let mut deadline = Instant::now() + timeout.unwrap_or(FOR_EVER).min(FOR_EVER);
-        let (mut timed_out, mut killed, mut signalled) = (false, false, None);
+        let mut timed_out = false;
+        let mut killed = false;
+        let mut signalled = None;
         let send = |signal| self.group.into_iter().for_each(|group| group.send(signal));
         let mut ended = std::pin::pin!(async {
             let status = self.child.wait().await;

@@ -102,7 +102,8 @@ pub(super) fn changed(
         .and_then(|all| all.as_object()?.get_object(member));
     let servers = servers
         .ok_or_else(|| format!("it has no `{member}`: set a server up in the client first"))?;
-    let (mut told, mut splices) = (Vec::new(), Vec::new());
+    let mut told = Vec::new();
+    let mut splices = Vec::new();
     for property in &servers.properties {
         let server = property.name.as_str();
         if only.is_some_and(|only| only != server) {
@@ -128,7 +129,8 @@ pub(super) fn changed(
 
 fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
     splices.sort_by_key(|(range, _)| range.start);
-    let (mut whole, mut from) = (String::new(), 0);
+    let mut whole = String::new();
+    let mut from = 0;
     for (range, new) in splices {
         whole.push_str(text.get(from..range.start).unwrap_or_default());
         whole.push_str(&new);

@@ -5,19 +5,20 @@ use serde_json::Value;
 
 use super::{refused, trimmed};
 
-/// How long an address may be (RFC 5321).
+/// The longest address, in bytes (RFC 5321).
 const LONGEST_BYTES: usize = 254;
 
-/// How long its part before the `@` may be (RFC 5321).
+/// The longest part before the `@`, in bytes (RFC 5321).
 const LONGEST_LOCAL_BYTES: usize = 64;
 
-/// How long the whole may be, with a name before the address.
+/// The longest text, in bytes, with a name before the address.
 const LONGEST_MAILBOX_BYTES: usize = 1024;
 
 /// An address in small letters, without a name: `Ann Lee <Ann@Example.com>` is `ann@example.com`.
 ///
-/// The part before the `@` is told apart by case in the standard only, by no provider of any size. Letters beyond
-/// ASCII in it are taken with the feature `unicode`; a domain must be ASCII, an international one in its `xn--` form.
+/// The part before the `@` is case-sensitive in the standard only, for no provider of any size.
+/// Letters beyond ASCII in it are accepted with the feature `unicode`; a domain must be ASCII, an
+/// international one in its `xn--` form.
 ///
 /// # Errors
 ///
@@ -43,7 +44,7 @@ fn read(mailbox: &str) -> Option<String> {
     (address.len() <= LONGEST_BYTES).then_some(address)
 }
 
-/// Whether this is a part before the `@`, in its plain form: not quoted, without comments.
+/// Returns true for a part before the `@` in its plain form: not quoted, without comments.
 fn is_local(local: &str) -> bool {
     let outlaw = |letter: char| {
         letter.is_whitespace() || letter.is_control() || "\"\\(),:;<>[]@".contains(letter)

@@ -1,13 +1,13 @@
-//! Lists whose order and repetitions mean nothing.
+//! Lists without a meaning of order and repetition.
 
 use serde_json::Value;
 
 use super::refused;
 
-/// How many items a set may have.
+/// The most items of a set.
 const MOST_ITEMS: usize = 10_000;
 
-/// A list whose order means nothing: sorted, and each item once.
+/// Normalises a list without a meaning of order: sorted, and each item once.
 ///
 /// # Errors
 ///
@@ -16,8 +16,8 @@ pub fn set(value: &Value) -> Result<Value, String> {
     set_of(value, |item| Ok(item.clone()))
 }
 
-/// A list whose order means nothing, each item normalised:
-/// `call.normal("/to", |to| normal::set_of(to, normal::email))`.
+/// Normalises a list without a meaning of order, and each item: `call.normal("/to", |to|
+/// normal::set_of(to, normal::email))`.
 ///
 /// # Errors
 ///

@@ -5,16 +5,16 @@ use serde_json::{Number, Value};
 use super::refused;
 use crate::call::LARGEST_EXACT;
 
-/// How many digits an amount may have before the point.
+/// The most digits of an amount before the point.
 const WHOLE_DIGITS: usize = 16;
 
-/// How many after it, trailing zeros aside; the smallest unit in use (of Ether) has so many.
+/// The most digits after it, trailing zeros aside; the smallest unit in use (of Ether) has so many.
 const FRACTION_DIGITS: usize = 18;
 
-/// How many digits a JSON number holds whatever they are.
+/// The digits that a JSON number always holds.
 const EXACT_DIGITS: usize = 15;
 
-/// How long the text of a number may be, zeros included.
+/// The longest text of a number, in bytes, zeros included.
 const LONGEST_BYTES: usize = 64;
 
 /// An amount, as a decimal text without needless zeros: `10`, `10.0`, `"10.00"`, `"+010"` are `"10"`.
@@ -58,7 +58,8 @@ fn read(value: &Value, kind: &str) -> Result<Decimal, String> {
     number.ok_or_else(|| refused(kind, value))
 }
 
-/// Whether a JSON number may not be the one that was meant, because its digits are more than it holds.
+/// Returns true if a JSON number may differ from the intended one, because it has more digits than
+/// it holds.
 fn inexact(number: &Number) -> bool {
     if let Some(whole) = number.as_i64() {
         return whole.unsigned_abs() > LARGEST_EXACT;

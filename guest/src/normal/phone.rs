@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{refused, trimmed};
 
-/// How long a number may be with everything people put between its digits.
+/// The longest number, in bytes, with all that people write between its digits.
 const LONGEST_BYTES: usize = 64;
 
 /// The shortest number with its country that is in use.
@@ -45,8 +45,8 @@ fn read(text: &str) -> Option<String> {
     valid.then(|| format!("+{digits}"))
 }
 
-/// What people put between digits: spaces (also those that do not break), hyphens (also typographic ones), dots,
-/// slashes and brackets.
+/// Returns true for a character that people write between digits: spaces (also those that do not
+/// break), hyphens (also typographic ones), dots, slashes and brackets.
 fn is_between(letter: char) -> bool {
     matches!(
         letter,

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{refused, trimmed};
 
-/// How long a timestamp may be: nine digits of a second, and zeros after them.
+/// The longest timestamp, in bytes: nine digits of a second, and zeros after them.
 const LONGEST_BYTES: usize = 64;
 
-/// How fine a second is told apart: nanoseconds.
+/// The precision of a second: nanoseconds.
 const FRACTION_DIGITS: usize = 9;
 
 const MINUTES_OF_DAY: i32 = 24 * 60;
@@ -99,7 +99,7 @@ impl Day {
     }
 }
 
-/// How many days a month has; none where there is no such month.
+/// Returns the days of a month, and zero where there is no such month.
 fn days_of(year: u32, month: u32) -> u32 {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
@@ -137,9 +137,12 @@ impl Instant {
     }
 
     fn to_text(&self) -> String {
-        let (hour, minute) = (self.minute_of_day / 60, self.minute_of_day % 60);
+        let hour = self.minute_of_day / 60;
+        let minute = self.minute_of_day % 60;
         let point = if self.fraction.is_empty() { "" } else { "." };
-        let (day, second, fraction) = (self.day.to_text(), self.second, &self.fraction);
+        let day = self.day.to_text();
+        let second = self.second;
+        let fraction = &self.fraction;
         format!("{day}T{hour:02}:{minute:02}:{second:02}{point}{fraction}Z")
     }
 }

@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{refused, trimmed};
 
-/// How long a text may be.
+/// The longest text, in bytes.
 const LONGEST_BYTES: usize = 1 << 20;
 
 /// A text, trimmed, its letters composed (NFC): `é` is one thing, whether written as one code point or two.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{refused, trimmed};
 
-/// How long a URL may be.
+/// The longest URL, in bytes.
 const LONGEST_BYTES: usize = 8 * 1024;
 
 /// A URL in the form of RFC 3986, 6.2.2: scheme and host in small letters, `%7e` as `~`, `%2f` as `%2F`, no `.` and `..`.

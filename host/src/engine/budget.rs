@@ -7,8 +7,8 @@ use super::{
 };
 use wasmtime::{ResourceLimiter, Trap};
 
-/// How wasmtime says that an answer takes more than its budget. It has no type for it that others can name; a test
-/// holds this text.
+/// The text in which wasmtime reports that an answer exceeds its budget. It has no public type for
+/// it; a test pins this text.
 const ANSWER_BUDGET_SPENT: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// The memory and tables of one instance, and a mark that it wanted more.

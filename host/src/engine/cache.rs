@@ -1,9 +1,10 @@
 //! Compiled code, kept between runs in a folder of the host's own.
 //!
-//! An entry is found by the component's bytes, the engine it was compiled for and the limits it was held against, and is
-//! run only if its tag says that this host put it there: it is machine code, so a user who could alter it could do all that
-//! this process may do. Whatever is not as it was left (a flipped byte, a cut file, another key) is compiled anew. A
-//! folder that others could write to is not used at all; that is logged, and no call fails for it.
+//! An entry is found by the component's bytes, the engine and the limits, and is run only if its
+//! tag proves that this host wrote it: it is machine code, so a user who could alter it could do
+//! all that this process may do. An altered entry (a flipped byte, a cut file, another key) is
+//! compiled again. A folder that others can write to is not used at all; that is logged, and no
+//! call fails for it.
 //!
 //! What is absent: anything that must last. Nothing is synced, and any file here may go at any time.
 
@@ -47,7 +48,7 @@ pub struct CodeCache {
 /// The contents of a cache, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheState {
-    /// The number of components whose code is cached.
+    /// The number of cached components.
     pub entries: u64,
     /// Their total size, in bytes.
     pub bytes: u64,
@@ -70,7 +71,7 @@ pub enum CacheError {
     System {
         /// Which folder.
         path: PathBuf,
-        /// What it says.
+        /// The operating system's error.
         #[source]
         error: io::Error,
     },

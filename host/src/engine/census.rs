@@ -18,8 +18,8 @@ use wasmparser::{
     RecGroup,
 };
 
-/// How deep types of components may lie within each other. The parser reads them by calling itself, so this bounds
-/// its stack; the compiler accepts 100.
+/// The deepest nesting of a component's types. The parser is recursive, so this bounds its stack;
+/// the compiler accepts 100.
 const TYPE_NESTING_MAX: u64 = 1_000;
 
 /// The unit in which a module says how much memory it needs.
@@ -94,7 +94,8 @@ fn most(
     limit: impl Into<u64>,
     name: &'static str,
 ) -> Result<(), LoadError> {
-    let (found, limit) = (found.into(), limit.into());
+    let found = found.into();
+    let limit = limit.into();
     if found > limit {
         Err(LoadError::TooLarge {
             what,
@@ -126,7 +127,7 @@ impl CensusCounter<'_> {
             Payload::CustomSection(section) if section.name().starts_with("component-type") => {
                 self.census.marked = true;
                 type_nesting(section.data())?;
-                // Of a component nobody reads it.
+                // In a component nothing reads it.
                 if self.depth == 1 && Parser::is_core_wasm(bytes) {
                     mark::check(section.data())
                 } else {

@@ -1,6 +1,7 @@
 //! Machine code of components, and the one place where bytes become code that runs.
 //!
-//! What is absent: who made the bytes, and how they were kept. Both are for the caller of [`MachineCode::vouched_for`].
+//! Absent: the origin of the bytes, and their storage. Both are for the caller of
+//! [`MachineCode::vouched_for`].
 
 use super::error::LoadError;
 use sha2::{Digest, Sha256};
@@ -12,7 +13,8 @@ use wasmtime::component::Component;
 
 /// Machine code of one component, as a [`Compiler`](super::Compiler) makes it.
 ///
-/// It is run as it is. So only compilers of this crate make it, and [`MachineCode::from_bytes`] for whoever answers for it.
+/// It is run without further checks. So only compilers of this crate make it, and
+/// [`MachineCode::from_bytes`] for a caller that vouches for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MachineCode(Vec<u8>);
 
@@ -51,10 +53,11 @@ impl MachineCode {
     /// # Errors
     /// If an instance of it takes more than this engine has room for, or it was made for another.
     pub(super) fn ready(&self, engine: &wasmtime::Engine) -> Result<Component, LoadError> {
-        // SAFETY: `deserialize` asks that the bytes be what `precompile_component` made, unaltered. They are: every
-        // `MachineCode` comes from `vouched_for` (whose three callers are listed there) or from `from_bytes`, whose caller
-        // promised the same. They are owned by `self`, so nothing alters them meanwhile; wasmtime itself compares its
-        // version, its settings and the processor's features with those of the engine that they were made for.
+        // SAFETY: `deserialize` asks that the bytes be what `precompile_component` made, unaltered.
+        // They are: every `MachineCode` comes from `vouched_for` (with three callers, listed there)
+        // or from `from_bytes`, for which the caller promised the same. They are owned by `self`,
+        // so nothing alters them; wasmtime itself compares its version, its settings and the
+        // processor's features with those of the engine that they were made for.
         #[expect(
             unsafe_code,
             reason = "machine code cannot be checked, only traced to who made it"

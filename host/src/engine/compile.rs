@@ -80,7 +80,7 @@ impl EngineState {
         Ok(CompiledComponent { component, facts })
     }
 
-    /// What the cache has of it. What was counted before it was kept need not be counted again: the limits are part of
+    /// Returns the cached component. It was counted before it was cached: the limits are part of
     /// the name.
     fn kept(&self, name: &EntryName) -> Option<CompiledComponent> {
         let (facts, code) = self
@@ -149,7 +149,7 @@ impl<T> FirstReply<T> {
 
     fn say(&self, what: T) {
         let sender = self.0.lock().take();
-        // Who asked may have stopped waiting.
+        // The caller may have stopped waiting.
         let _ = sender.map(|sender| sender.send(what));
     }
 }

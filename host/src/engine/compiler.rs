@@ -57,9 +57,9 @@ impl fmt::Debug for CompileRequest<'_> {
 
 /// Turns a component into machine code.
 ///
-/// It is called on a thread of its own, with a stack that a compiler can live with, and may take its time: who waits for
-/// it is told at the engine's deadline. What it must not do is keep a place for ever; see
-/// [`LoadLimits`](super::LoadLimits) for what it may take.
+/// It is called on a thread of its own, with a stack that suits a compiler, and may take its time:
+/// the caller gets an error at the engine's deadline. It must not keep a slot for ever; see
+/// [`LoadLimits`](super::LoadLimits) for its limits.
 pub trait Compiler: Send + Sync {
     /// Compiles.
     ///
@@ -70,8 +70,8 @@ pub trait Compiler: Send + Sync {
 
 /// Compiles in this process.
 ///
-/// Nothing but the counts of [`LoadLimits`](super::LoadLimits) bounds what that takes; nobody can stop it once it runs.
-/// Where strangers write policies, take [`ChildCompiler`].
+/// Only the counts of [`LoadLimits`](super::LoadLimits) bound its cost; it cannot be stopped once
+/// it runs. For policies by strangers, take [`ChildCompiler`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InProcessCompiler;
 

@@ -1,4 +1,4 @@
-//! What is in a component, for people who decide whether to trust it.
+//! The content of a component, for people who decide whether to trust it.
 
 use super::{
     census::{ComponentCensus, PAGE_BYTES},

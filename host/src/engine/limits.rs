@@ -87,8 +87,8 @@ limits! {
         compiler_memory_bytes: u64 = 2 << 30, at most 1 << 40;
         /// The processor time of a child that compiles, in seconds.
         compiler_seconds: u32 = 60, at most 3_600;
-        /// How long compiling and checking may take before the caller is told so, in seconds. A child that still compiles
-        /// is killed then.
+        /// The time limit of compiling and checking before the caller gets an error, in seconds. A
+        /// child that still compiles is killed then.
         deadline_seconds: u32 = 60, at most 3_600;
         /// The number of components compiled at once.
         compilations: u32 = 2, at most 64;

@@ -80,7 +80,8 @@ impl Policy {
     /// If the policy made no decision, by cause.
     pub fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, PolicyError> {
         let mut given = self.given();
-        let (call, attempts) = (given.call(call), given.attempts(attempts));
+        let call = given.call(call);
+        let attempts = given.attempts(attempts);
         self.decide::<Judge, _, _>(
             PolicyFunction::Judge,
             &given,
@@ -89,13 +90,15 @@ impl Policy {
         )
     }
 
-    /// Decides the recovery of an operation whose effect is unknown.
+    /// Decides the recovery of an operation with an unknown effect.
     ///
     /// # Errors
+    ///
     /// If the policy made no decision, by cause.
     pub fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, PolicyError> {
         let mut given = self.given();
-        let (call, attempts) = (given.call(call), given.attempts(attempts));
+        let call = given.call(call);
+        let attempts = given.attempts(attempts);
         self.decide::<Recover, _, _>(
             PolicyFunction::Recover,
             &given,
@@ -116,8 +119,10 @@ impl Policy {
         answer: &Outcome,
     ) -> Result<ProbeVerdict, PolicyError> {
         let mut given = self.given();
-        let (call, attempts) = (given.call(call), given.attempts(attempts));
-        let (probe, answer) = (given.probe(probe), given.outcome(answer));
+        let call = given.call(call);
+        let attempts = given.attempts(attempts);
+        let probe = given.probe(probe);
+        let answer = given.outcome(answer);
         self.decide::<Weigh, _, _>(
             PolicyFunction::Weigh,
             &given,

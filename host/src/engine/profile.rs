@@ -1,4 +1,4 @@
-//! How wasmtime is set up: deterministic, bounded, and quick to start an instance anew.
+//! The settings of wasmtime: deterministic, bounded, and quick to instantiate.
 
 use super::{error::EngineError, limits::Limits};
 use wasmtime::{
@@ -6,7 +6,8 @@ use wasmtime::{
     WasmFeatures,
 };
 
-/// What the calls into the host cost that some instructions make, beyond what they move (which costs one a byte).
+/// The cost of the host calls of some instructions, beyond the bytes that they move (one unit a
+/// byte).
 const HOST_CALL_FUEL: u8 = 20;
 /// The fuel for growing a memory or table, which may be a system call.
 const GROW_FUEL: u8 = u8::MAX;

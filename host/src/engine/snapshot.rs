@@ -86,7 +86,7 @@ fn digest(component: &[u8]) -> [u8; 32] {
         .into()
 }
 
-/// A component whose state can be read.
+/// A component with readable state.
 struct InstrumentedComponent<'a> {
     wizer: Wizer,
     original: ComponentContext<'a>,

@@ -217,10 +217,8 @@ impl<'a> Pair<'a> {
     /// A version for the next write, and the one that is meant by `which`.
     fn versions(&mut self, key: u32, which: Which) -> (Version, Version) {
         self.writes += 1;
-        let (new, written) = (
-            Version::from_bytes(self.writes.to_be_bytes()),
-            &mut self.versions[key as usize],
-        );
+        let new = Version::from_bytes(self.writes.to_be_bytes());
+        let written = &mut self.versions[key as usize];
         let meant = written.iter().rev().nth(which).copied().unwrap_or(new);
         written.push(new);
         (new, meant)

@@ -72,7 +72,8 @@ pub async fn an_error_says_whether_certainly_nothing_was_written(on: Fixture) {
 }
 
 async fn write(store: &dyn semel_store::Store, number: u32, before: Option<Version>) -> Write {
-    let (new, kept) = (fresh_version(), Retention::UntilRemoved);
+    let new = fresh_version();
+    let kept = Retention::UntilRemoved;
     let (after, answer) = match (number % 3, before) {
         (1, Some(before)) => {
             let replaced = store

@@ -69,7 +69,8 @@ impl FailingStore {
     /// Over this store. No call fails before it is told to count.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, failing: Range<usize>, failure: InjectedFailure) -> Self {
-        let (counts, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let counts = AtomicBool::new(false);
+        let calls = AtomicUsize::new(0);
         Self {
             inner,
             counts,

@@ -121,11 +121,10 @@ pub async fn what_is_created_anew_has_an_end_of_its_own(on: Fixture) {
 
 /// A replacement that was put off states how long its entry is kept, as any write does.
 pub async fn a_replacement_put_off_states_how_long(on: Fixture) {
-    let (first, second) = (
-        on.put_for(key(1), &entry(1), Retention::Seconds(10)).await,
-        on.put(key(2), &entry(1)).await,
-    );
-    let (kept, ended) = (fresh_version(), fresh_version());
+    let first = on.put_for(key(1), &entry(1), Retention::Seconds(10)).await;
+    let second = on.put(key(2), &entry(1)).await;
+    let kept = fresh_version();
+    let ended = fresh_version();
     let ending = Retention::Seconds(10);
     on.store
         .replace_deferred(key(1), first, &entry(2), kept, Retention::UntilRemoved)

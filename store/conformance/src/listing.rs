@@ -104,13 +104,11 @@ fn expect_within(
 
 /// All keys, page by page.
 async fn paged(on: &Fixture, limit: usize) -> Vec<StoreKey> {
-    let (mut query, mut seen) = (
-        EntryQuery {
-            limit,
-            ..EntryQuery::default()
-        },
-        Vec::new(),
-    );
+    let mut query = EntryQuery {
+        limit,
+        ..EntryQuery::default()
+    };
+    let mut seen = Vec::new();
     loop {
         let page = on.store.list(&query).await.expect("a store at work lists");
         let most = limit.min(PAGE_MAX);
@@ -323,7 +321,8 @@ async fn come_and_go(store: Arc<dyn Store>, keys: Vec<StoreKey>, is_over: Arc<At
         if is_over.load(Ordering::Relaxed) {
             return;
         }
-        let (first, second) = (fresh_version(), fresh_version());
+        let first = fresh_version();
+        let second = fresh_version();
         let _ = store
             .create(*key, &entry(1), first, Retention::UntilRemoved)
             .await;

@@ -75,7 +75,8 @@ pub async fn what_was_answered_is_there_when_it_is_opened_anew(on: Fixture) {
 /// What was put off is carried out before the store is closed.
 pub async fn what_was_put_off_is_there_when_it_is_opened_anew(on: Fixture) {
     let Some(on) = surviving(on) else { return };
-    let (first, second) = (on.put(key(1), &entry(1)).await, fresh_version());
+    let first = on.put(key(1), &entry(1)).await;
+    let second = fresh_version();
     on.store
         .replace_deferred(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await

@@ -15,11 +15,9 @@ pub async fn what_one_writes_another_finds(on: Fixture) {
     let Some(other) = on.another().await else {
         return;
     };
-    let (first, second, third) = (
-        on.put(key(1), &entry(1)).await,
-        fresh_version(),
-        fresh_version(),
-    );
+    let first = on.put(key(1), &entry(1)).await;
+    let second = fresh_version();
+    let third = fresh_version();
     let created = other
         .create(key(1), &entry(2), fresh_version(), Retention::UntilRemoved)
         .await;
@@ -84,7 +82,8 @@ pub async fn a_change_by_one_wakes_those_that_wait_at_another(on: Fixture) {
     let Some(other) = on.another().await else {
         return;
     };
-    let (first, second) = (on.put(key(1), &entry(1)).await, fresh_version());
+    let first = on.put(key(1), &entry(1)).await;
+    let second = fresh_version();
     let of_replacement = waiter(&other, first).await;
     let replaced = on
         .store

@@ -10,7 +10,9 @@ use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention, StoreErr
 
 /// A creation writes where nothing lies, at the time of the store.
 pub async fn a_creation_writes_where_nothing_lies(on: Fixture) {
-    let (entry, version, now) = (entry(1), fresh_version(), on.stamp().await);
+    let entry = entry(1);
+    let version = fresh_version();
+    let now = on.stamp().await;
     let created = on
         .store
         .create(key(1), &entry, version, Retention::UntilRemoved)
@@ -47,10 +49,13 @@ pub async fn a_creation_finds_what_lies_and_leaves_it(on: Fixture) {
 /// A replacement writes in place of the version that it expects, at the time of the store, and leaves the time of the
 /// creation.
 pub async fn a_replacement_takes_the_place_of_the_version_it_expects(on: Fixture) {
-    let (mut expected, created) = (on.put(key(1), &entry(1)).await, on.stamp().await);
+    let mut expected = on.put(key(1), &entry(1)).await;
+    let created = on.stamp().await;
     for number in 2..4 {
         on.pass(1);
-        let (entry, version, now) = (entry(number), fresh_version(), on.stamp().await);
+        let entry = entry(number);
+        let version = fresh_version();
+        let now = on.stamp().await;
         let replaced = on
             .store
             .replace(key(1), expected, &entry, version, Retention::UntilRemoved)
@@ -75,7 +80,8 @@ pub async fn a_replacement_takes_the_place_of_the_version_it_expects(on: Fixture
 pub async fn a_replacement_of_another_version_writes_nothing(on: Fixture) {
     on.put(key(1), &entry(1)).await;
     on.pass(1);
-    let (lying, now) = (on.at(key(1)).await, on.stamp().await);
+    let lying = on.at(key(1)).await;
+    let now = on.stamp().await;
     let replaced = on
         .store
         .replace(
@@ -111,9 +117,11 @@ pub async fn a_replacement_of_nothing_creates_nothing(on: Fixture) {
 
 /// What is asked after a replacement was put off is answered as if that had been carried out.
 pub async fn a_replacement_put_off_is_there_for_whoever_asks(on: Fixture) {
-    let (mut version, created) = (on.put(key(1), &entry(1)).await, on.stamp().await);
+    let mut version = on.put(key(1), &entry(1)).await;
+    let created = on.stamp().await;
     for number in 2..5 {
-        let (entry, next) = (entry(number), fresh_version());
+        let entry = entry(number);
+        let next = fresh_version();
         on.store
             .replace_deferred(key(1), version, &entry, next, Retention::UntilRemoved)
             .await
@@ -198,7 +206,8 @@ pub async fn a_removal_takes_the_version_it_expects(on: Fixture) {
 pub async fn a_removal_of_another_version_removes_nothing(on: Fixture) {
     on.put(key(1), &entry(1)).await;
     on.pass(1);
-    let (lying, now) = (on.at(key(1)).await, on.stamp().await);
+    let lying = on.at(key(1)).await;
+    let now = on.stamp().await;
     for (at, lying) in [(key(1), &lying), (key(2), &None)] {
         let removed = on.store.remove(at, fresh_version()).await;
         let found = expect!(removed, Ok(RemoveResult::Changed(found, at)) => (found, at), "a removal of another version");
@@ -319,10 +328,8 @@ pub async fn an_entry_up_to_the_limit_comes_back_as_it_went_in(on: Fixture) {
 
 /// An entry over the limit is refused and nothing is written, or it is kept whole.
 pub async fn what_is_too_large_is_refused_or_kept_whole(on: Fixture) {
-    let (small, too_large) = (
-        entry(1),
-        entry_of_bytes(semel_core::ledger::ENTRY_BYTES_MAX + 1),
-    );
+    let small = entry(1);
+    let too_large = entry_of_bytes(semel_core::ledger::ENTRY_BYTES_MAX + 1);
     let version = on.put(key(1), &small).await;
     let replaced = on
         .store

@@ -111,7 +111,8 @@ impl File {
 
     /// By either clock, or because the machine was started anew.
     fn is_due(&self, in_seconds: u32, now: Stamp) -> bool {
-        let (written, due_in_ms) = (self.head.written, u64::from(in_seconds) * 1000);
+        let written = self.head.written;
+        let due_in_ms = u64::from(in_seconds) * 1000;
         written.boot != now.boot
             || written.wall_ms.saturating_add(due_in_ms) <= now.wall_ms
             || written.steady_ms.saturating_add(due_in_ms) <= now.steady_ms

@@ -79,7 +79,8 @@ impl Folder {
 
     /// Writes it, whatever lies there.
     pub(crate) fn write(&self, key: StoreKey, file: &File) -> Result<(), StoreError> {
-        let (path, bytes) = (self.path_of(key), file.to_bytes()?);
+        let path = self.path_of(key);
+        let bytes = file.to_bytes()?;
         let unfinished = path.with_extension(UNFINISHED);
         fs::write(&unfinished, bytes).map_err(|error| self.not_executed(&error))?;
         fs::rename(&unfinished, &path).map_err(|error| self.unknown(&error))

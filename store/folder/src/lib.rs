@@ -149,7 +149,8 @@ impl Store for FolderStore {
     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let query = query.clone();
         self.locked(move |folder| {
-            let (now, limit) = (folder.now(), query.limit.min(PAGE_MAX));
+            let now = folder.now();
+            let limit = query.limit.min(PAGE_MAX);
             let mut page = KeyPage::default();
             for key in folder
                 .keys()?
@@ -175,7 +176,8 @@ impl Store for FolderStore {
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
         self.locked(move |folder| {
-            let (now, mut purged) = (folder.now(), 0);
+            let now = folder.now();
+            let mut purged = 0;
             for key in folder.keys()? {
                 if purged < at_most && folder.read(key, now)?.is_none() {
                     folder.remove(key)?;

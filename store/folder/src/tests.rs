@@ -21,9 +21,12 @@ use tempfile::TempDir;
 /// A fresh store, and all that the contract asks about: that it can be opened anew and by others, where its files lie, and what
 /// makes its calls fail.
 fn fixture() -> Fixture {
-    let (clock, folder) = (Arc::new(SettableClock::default()), TempDir::new().unwrap());
-    let (path, ticking) = (folder.path().join("ledger"), Arc::clone(&clock));
-    let (troubled, files) = (path.clone(), path.clone());
+    let clock = Arc::new(SettableClock::default());
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ledger");
+    let ticking = Arc::clone(&clock);
+    let troubled = path.clone();
+    let files = path.clone();
     let open = move || -> Arc<dyn Store> {
         Arc::new(
             FolderStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap(),
@@ -67,7 +70,8 @@ fn it_answers_as_the_store_in_memory_does() {
 /// Two hosts, one after the other, on one folder: the second replays what the first did.
 #[tokio::test]
 async fn a_call_is_sent_once_by_whichever_host() {
-    let (folder, sent) = (TempDir::new().unwrap(), AtomicUsize::new(0));
+    let folder = TempDir::new().unwrap();
+    let sent = AtomicUsize::new(0);
     let mut words = Vec::new();
     for _ in 0..2 {
         let semel = host(FolderStore::open(folder.path()).unwrap()).await;

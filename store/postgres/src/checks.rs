@@ -36,7 +36,8 @@ const PERSISTENCE: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
 /// Checks a fresh session, and sets what is the session's own to set.
 pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, ServerError> {
     let fault = |error| place.fault(&error);
-    let (begun, asked_at) = (Instant::now(), wall_ms());
+    let begun = Instant::now();
+    let asked_at = wall_ms();
     let row = client.query_one(QUESTION, &[]).await.map_err(fault)?;
     let latency = begun.elapsed();
     let text = |at: usize| row.try_get::<_, String>(at).map_err(fault);
@@ -64,8 +65,9 @@ pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, 
             cure: "run `ALTER TABLE semel.entry SET LOGGED`".to_owned(),
         });
     }
-    let (standbys, timeline, system) =
-        (text(5)?, text(6)?, row.try_get::<_, i64>(7).map_err(fault)?);
+    let standbys = text(5)?;
+    let timeline = text(6)?;
+    let system = row.try_get::<_, i64>(7).map_err(fault)?;
     let survives_the_machine = !standbys.is_empty() && commit != "local";
     Ok(Finding {
         durability: if survives_the_machine {

@@ -142,7 +142,8 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     async fn create(&self, commands: &[&Command]) -> Result<Answers, StoreError> {
-        let (columns, life) = (Columns::of(commands), self.life());
+        let columns = Columns::of(commands);
+        let life = self.life();
         let statement = self.session.statements.create.of(columns.form());
         let answers = self
             .session
@@ -190,7 +191,9 @@ impl Desk<'_> {
         command: &Command,
         mut lying: Option<Arc<Row>>,
     ) -> Result<Told, StoreError> {
-        let (columns, key, life) = (Columns::of(&[command]), command.key(), self.life());
+        let columns = Columns::of(&[command]);
+        let key = command.key();
+        let life = self.life();
         for _ in 0..CREATE_AGAIN_MAX {
             let answers = match &lying {
                 Some(row) => {
@@ -235,8 +238,10 @@ impl Desk<'_> {
     }
 
     async fn change(&self, commands: &[&Command], replaces: bool) -> Result<Answers, StoreError> {
-        let (columns, life) = (Columns::of(commands), self.life());
-        let (form, statements) = (columns.form(), &self.session.statements);
+        let columns = Columns::of(commands);
+        let life = self.life();
+        let form = columns.form();
+        let statements = &self.session.statements;
         let answers = if replaces {
             self.session
                 .ask(

@@ -309,8 +309,10 @@ impl State {
         let Some(kind) = self.queue.front().map(|waiting| waiting.command.kind()) else {
             return Vec::new();
         };
-        let (mut batch, mut later, mut keys, mut bytes) =
-            (Vec::new(), VecDeque::new(), HashSet::new(), 0);
+        let mut batch = Vec::new();
+        let mut later = VecDeque::new();
+        let mut keys = HashSet::new();
+        let mut bytes = 0;
         while batch.len() < BATCH_MAX {
             let Some(waiting) = self.queue.pop_front() else {
                 break;

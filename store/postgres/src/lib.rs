@@ -241,7 +241,8 @@ impl Store for PostgresStore {
         keep: Retention,
     ) -> Result<CreateResult, StoreError> {
         let told = if self.known.has(key) {
-            let (lanes, entry) = (Arc::clone(&self.lanes), Arc::clone(entry));
+            let lanes = Arc::clone(&self.lanes);
+            let entry = Arc::clone(entry);
             RunToCompletion::new(async move {
                 look_and_create(&lanes, key, &entry, version, keep).await
             })

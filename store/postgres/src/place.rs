@@ -76,7 +76,8 @@ impl Endpoint {
 
     /// Maps a failure to connect or to ask to an error for the operator.
     pub(super) fn fault(&self, error: &Error) -> ServerError {
-        let (place, problem) = (self.shown.clone(), told(error));
+        let place = self.shown.clone();
+        let problem = told(error);
         match error.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => ServerError::Denied {
                 problem,

@@ -121,8 +121,10 @@ impl Session {
 
 impl Statements {
     async fn prepare(client: &Client) -> Result<Self, Error> {
-        let (list, list_open) = (statement::list(false), statement::list(true));
-        let (create_in_place, purge) = (statement::create_in_place(), statement::purge());
+        let list = statement::list(false);
+        let list_open = statement::list(true);
+        let create_in_place = statement::create_in_place();
+        let purge = statement::purge();
         let (create, create_in_place, replace, remove, get, list, list_open, purge) = tokio::try_join!(
             Forms::prepare(client, statement::create),
             client.prepare(&create_in_place),
@@ -148,7 +150,8 @@ impl Statements {
 
 impl Forms {
     async fn prepare(client: &Client, text: impl Fn(Form) -> String) -> Result<Self, Error> {
-        let (one, many) = (text(Form::One), text(Form::Many));
+        let one = text(Form::One);
+        let many = text(Form::Many);
         let (one, many) = tokio::try_join!(client.prepare(&one), client.prepare(&many))?;
         Ok(Self { one, many })
     }

@@ -74,7 +74,8 @@ fn written_in_place(form: Form) -> String {
 /// Answers where it wrote: key, true, the time; where it found something, so nothing was written: key, false, the time, and
 /// that. The second half sees what lay there before the first, and is left out where that wrote everything.
 pub(super) fn create(form: Form) -> String {
-    let (new, keys) = (asked(form, 3, &WRITTEN), asked(form, 3, &WRITTEN[..1]));
+    let new = asked(form, 3, &WRITTEN);
+    let keys = asked(form, 3, &WRITTEN[..1]);
     let count = match form {
         Form::One => "1",
         Form::Many => "cardinality($3::bytea[])",

@@ -300,7 +300,8 @@ impl Store for RedisStore {
         version: Version,
         keep: Retention,
     ) -> Result<ReplaceResult, StoreError> {
-        let (new, channel) = (NewRecord::of(key, entry, version, keep)?, self.channel(key));
+        let new = NewRecord::of(key, entry, version, keep)?;
+        let channel = self.channel(key);
         let fill = move |call: &mut Cmd, finding: &Finding| {
             fill_in(call, finding, &new);
             call.arg(expected.as_bytes()).arg(&channel);

@@ -162,7 +162,8 @@ impl Link {
         bucket: Bucket,
         fill: impl Fn(&mut Cmd, &Finding),
     ) -> Result<Result<(Value, Finding), RedisError>, StoreError> {
-        let (mut lives, mut waited) = (0, Waited::default());
+        let mut lives = 0;
+        let mut waited = Waited::default();
         while lives < LIVES {
             let view = self.view().await?;
             let finding = view.finding()?;

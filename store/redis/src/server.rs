@@ -49,7 +49,8 @@ pub(super) struct Server {
 impl Server {
     pub(super) async fn ask(node: &Node) -> Result<Self, ServerError> {
         let connection = &node.connection;
-        let (begun, wall) = (Instant::now(), SystemTime::now());
+        let begun = Instant::now();
+        let wall = SystemTime::now();
         let info = info(connection, None).await?;
         let latency = begun.elapsed();
         is_new_enough(&info)?;
@@ -63,7 +64,8 @@ impl Server {
             // The service hides them.
             Err(_) => None,
         };
-        let (name, shown) = (node.name.clone(), connection.shown().to_owned());
+        let name = node.name.clone();
+        let shown = connection.shown().to_owned();
         Ok(Self {
             name,
             shown,

@@ -130,7 +130,8 @@ impl SqliteOpenError {
 
     /// What SQLite said.
     pub(super) fn of_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
-        let (path, detail) = (path.to_owned(), error.to_string());
+        let path = path.to_owned();
+        let detail = error.to_string();
         match error.sqlite_error_code() {
             Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => Self::Denied(path),
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(path),

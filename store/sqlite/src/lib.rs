@@ -277,7 +277,8 @@ impl Store for SqliteStore {
     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let parts = self.parts()?;
         parts.writer.bring_about(None).await;
-        let (readers, query) = (Arc::clone(&parts.readers), query.clone());
+        let readers = Arc::clone(&parts.readers);
+        let query = query.clone();
         // A page may take a look at every entry there is, so it is not read in the caller's thread.
         tokio::task::spawn_blocking(move || readers.list(&query))
             .await

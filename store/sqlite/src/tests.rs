@@ -31,8 +31,10 @@ fn ledger_in(folder: &TempDir) -> PathBuf {
 }
 
 fn fixture() -> Fixture {
-    let (clock, folder) = (Arc::new(SettableClock::default()), folder());
-    let (path, ticking) = (ledger_in(&folder), Arc::clone(&clock));
+    let clock = Arc::new(SettableClock::default());
+    let folder = folder();
+    let path = ledger_in(&folder);
+    let ticking = Arc::clone(&clock);
     let open = move || -> Arc<dyn Store> {
         Arc::new(
             SqliteStore::open_with_clock(&path, Arc::clone(&ticking) as Arc<dyn Clock>).unwrap(),

@@ -133,13 +133,11 @@ impl SealingStore {
             Err(EntryError::NoKey { id }) => return Ok(Became::NoKey(id)),
             Err(_) => return Ok(Became::Damaged),
         };
-        let (expected, present) = (
-            stored.version,
-            Some(PresentRecord {
-                record: &record,
-                written: stored.written,
-            }),
-        );
+        let expected = stored.version;
+        let present = Some(PresentRecord {
+            record: &record,
+            written: stored.written,
+        });
         let Ok(Transition {
             write: Some((record, keep)),
             ..

@@ -24,7 +24,8 @@ pub(super) const ENTRY_ENDING: &str = ".code";
 const UNFINISHED_ENDING: &str = ".new";
 /// The age in seconds after which an unfinished file is stale, because its writer has died.
 const UNFINISHED_SECONDS: i64 = 3600;
-/// An entry's time of use is no more exact than this, in seconds: writing it each time would cost more than it tells.
+/// The precision of an entry's time of use, in seconds: writing it at each use would cost more than
+/// it is worth.
 const USE_SECONDS: i64 = 600;
 
 /// The permission bits of all but the owner.
@@ -93,7 +94,7 @@ impl CacheFolder {
     /// *Not found*, *invalid data* if it is no file that we alone may write, or is too long, or what the system says.
     pub(super) fn read(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
         let unsound = || io::Error::from(io::ErrorKind::InvalidData);
-        // It does not wait where somebody put a pipe there.
+        // It does not block on a pipe in place of the file.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match fs::openat(&self.opened, name, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::NXIO) => return Err(unsound()),
@@ -104,7 +105,7 @@ impl CacheFolder {
         if !self.is_sound(&found) || bytes > bytes_max {
             return Err(unsound());
         }
-        // One byte more than expected shows that somebody else is writing.
+        // One byte more than expected shows that another process is writing.
         let mut read = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
         (&file).take(bytes + 1).read_to_end(&mut read)?;
         note_use(&file, &found);
@@ -115,7 +116,7 @@ impl CacheFolder {
         }
     }
 
-    /// Puts a file in its place whole: whoever reads at the same time sees the old one or this one.
+    /// Puts a file in its place as a whole: a concurrent reader sees the old one or this one.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -146,8 +147,8 @@ impl CacheFolder {
             .collect())
     }
 
-    /// Removes entries, those first that were not used for the longest time, until the rest takes no more than this. What
-    /// somebody began to write and never finished goes too.
+    /// Removes entries, least recently used first, until the rest takes no more than this.
+    /// Unfinished writes go too.
     pub(super) fn make_room(&self, bytes_max: u64) -> io::Result<()> {
         let (mut entries, others): (Vec<_>, Vec<_>) = self
             .files()?

@@ -1,7 +1,8 @@
 //! The key of a cache's tags: random, made with the folder, and read from it.
 //!
-//! Who can read it can read and write all else that is this user's, so it protects against altered files, not against
-//! the user. A key that is missing, cut or open to others is made anew: then every entry is compiled again.
+//! A reader of the key can read and write all else of this user, so it protects against altered
+//! files, not against the user. A key that is missing, cut or open to others is replaced: then
+//! every entry is compiled again.
 
 use super::folder::CacheFolder;
 use hmac::{Hmac, KeyInit};
@@ -30,7 +31,7 @@ impl CacheKey {
 }
 
 impl CacheFolder {
-    /// Its key, which is made where there is none that can be used.
+    /// Returns its key, and creates one if there is none to use.
     pub(super) fn key(&self) -> io::Result<CacheKey> {
         if let Some(key) = self.read_key()? {
             return Ok(key);

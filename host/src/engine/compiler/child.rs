@@ -1,7 +1,7 @@
 //! Compiles in a child process, which takes no more memory and time than it may, and can be killed.
 //!
-//! What is contained is what compiling *takes*. The code itself is trusted as this process trusts its own compiler: it
-//! comes from a program that the embedder named, over a pipe that nobody else has.
+//! The *cost* of compiling is contained. The code itself is trusted as this process trusts its own
+//! compiler: it comes from a program that the embedder named, over a private pipe.
 
 use super::{
     CompileRequest, Compiler, descriptors, gave_up,
@@ -155,13 +155,12 @@ impl CompilerProcess {
 
     /// Hands the order over, reads the reply, and waits for the end, which the deadline brings about if nothing else does.
     fn finish(mut self, order: &CompileRequest<'_>) -> Result<ProcessResult, LoadError> {
-        let (stdin, stdout, stderr) = (
-            self.child.stdin.take(),
-            self.child.stdout.take(),
-            self.child.stderr.take(),
-        );
+        let stdin = self.child.stdin.take();
+        let stdout = self.child.stdout.take();
+        let stderr = self.child.stderr.take();
         let deadline = Duration::from_secs(u64::from(order.limits.load.deadline_seconds));
-        let (pid, code_bytes) = (self.pid, u64::from(order.limits.load.code_bytes));
+        let pid = self.pid;
+        let code_bytes = u64::from(order.limits.load.code_bytes);
         let (done, is_done) = mpsc::channel::<()>();
         let (reply, bytes, last_words, past_deadline) = thread::scope(|scope| {
             let watching = scope.spawn(move || kill_at(deadline, pid, &is_done));
@@ -175,7 +174,8 @@ impl CompilerProcess {
             if bytes > code_bytes {
                 kill(pid);
             }
-            // It stays a zombie with its id until it is reaped below, so nobody else is killed for it.
+            // It stays a zombie with its id until it is reaped below, so no other process is killed
+            // for it.
             wait_for_end(pid);
             drop(done);
             (
@@ -251,7 +251,7 @@ fn last_words(mut from: impl Read) -> String {
 }
 
 impl ProcessResult {
-    /// The code, or why there is none.
+    /// Returns the code, or the reason why there is none.
     fn code(self, limits: &Limits) -> Result<MachineCode, LoadError> {
         let load = &limits.load;
         if self.past_deadline {
@@ -259,7 +259,8 @@ impl ProcessResult {
                 seconds: load.deadline_seconds,
             });
         }
-        let (found, limit) = (self.bytes, u64::from(load.code_bytes));
+        let found = self.bytes;
+        let limit = u64::from(load.code_bytes);
         if found > limit {
             return Err(LoadError::TooLarge {
                 what: "bytes of machine code",

@@ -1,11 +1,12 @@
 //! A child gets three open files, whatever this process was started with.
 //!
-//! The standard library opens every file so that no child inherits it. What this process itself inherited (a shell's
-//! `3<file`, a lock, the end of a pipe that somebody waits for) passes on to every child, unless it is closed there.
+//! The standard library opens every file so that no child inherits it. Descriptors that this
+//! process itself inherited (a shell's `3<file`, a lock, the end of a pipe with a waiting reader)
+//! pass on to every child, unless they are closed there.
 
 use std::{io, os::unix::process::CommandExt, process::Command};
 
-/// The first file descriptor that is none of stdin, stdout and stderr.
+/// The first file descriptor after stdin, stdout and stderr.
 const FIRST: u32 = 3;
 
 /// Lets the child that `command` starts have stdin, stdout and stderr, and nothing else that is open.

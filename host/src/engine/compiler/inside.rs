@@ -15,7 +15,7 @@ use std::{io, process::ExitCode, thread};
 pub fn compile_for_parent() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads stdout has gone, or never was a host.
+        // The reader of stdout has gone, or was never a host.
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -35,7 +35,7 @@ fn serve() -> io::Result<()> {
     message::send_reply(io::stdout().lock(), reply, &bytes)
 }
 
-/// Compiles on a thread whose stack does not depend on how this process was started.
+/// Compiles on a thread with a stack of its own size, however this process was started.
 fn compiled(ordered: &ReceivedRequest, component: &[u8]) -> Result<Vec<u8>, LoadError> {
     let order = CompileRequest {
         component,
@@ -66,7 +66,8 @@ fn confine(limits: &LoadLimits) -> io::Result<()> {
         maximum: Some(most),
     };
     let seconds = u64::from(limits.compiler_seconds);
-    // At the first of the two a signal tells the parent why; the second cannot be ignored.
+    // At the first of the two a signal reports the reason to the parent; the second cannot be
+    // ignored.
     setrlimit(
         Resource::Cpu,
         Rlimit {
@@ -81,7 +82,7 @@ fn confine(limits: &LoadLimits) -> io::Result<()> {
     Ok(())
 }
 
-/// A child whose parent was killed has nobody to compile for.
+/// A child of a killed parent compiles for no host.
 #[cfg(target_os = "linux")]
 fn end_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(

@@ -1,6 +1,7 @@
 //! What passes between a host and its compiling child: one order, one reply, each with its lengths in front.
 //!
-//! Both are the same build, or the child refuses; so there are no versions to be understood, only one to be told apart.
+//! Both are the same build, or the child refuses; so there is one version, and a check that it is
+//! the same.
 
 use super::CompileRequest;
 use crate::engine::{code::EngineId, limits::Limits};

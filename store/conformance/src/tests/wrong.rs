@@ -256,7 +256,8 @@ pub(super) struct Wrong {
 impl Wrong {
     fn open(place: &Arc<Place>, how: How, is_first: bool) -> Self {
         let beside = place.open.fetch_add(1, Ordering::SeqCst);
-        let (own, seen) = (MemoryStore::new(), Mutex::default());
+        let own = MemoryStore::new();
+        let seen = Mutex::default();
         Self {
             how,
             place: Arc::clone(place),
@@ -301,7 +302,9 @@ pub(super) fn fixture(how: How) -> Fixture {
         is_troubled: AtomicBool::new(false),
         open: AtomicUsize::new(0),
     });
-    let (again, losing, troubled) = (Arc::clone(&place), Arc::clone(&place), Arc::clone(&place));
+    let again = Arc::clone(&place);
+    let losing = Arc::clone(&place);
+    let troubled = Arc::clone(&place);
     Fixture::new(Arc::new(Wrong::open(&place, how, true)), clock)
         .opened_anew_by(move || {
             std::future::ready(Arc::new(Wrong::open(&again, how, false)) as Arc<dyn Store>)

@@ -29,7 +29,8 @@ pub(super) fn write_anew(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     };
     let size = wal.size()?;
-    let (mut piece, mut at) = (Vec::new(), 0);
+    let mut piece = Vec::new();
+    let mut at = 0;
     while at < size {
         piece.resize(usize::try_from(PIECE.min(size - at)).unwrap_or_default(), 0);
         wal.read(&mut piece, at)?;
@@ -80,7 +81,8 @@ impl<'a> Wal<'a> {
     }
 
     fn read(&self, piece: &mut [u8], at: i64) -> rusqlite::Result<()> {
-        let (to, bytes) = (piece.as_mut_ptr().cast::<c_void>(), length(piece)?);
+        let to = piece.as_mut_ptr().cast::<c_void>();
+        let bytes = length(piece)?;
         // SAFETY: so many bytes are written to memory that has as many.
         done(self.methods.xRead.map_or(SQLITE_MISUSE, |read| unsafe {
             read(self.file, to, bytes, at)
@@ -88,7 +90,8 @@ impl<'a> Wal<'a> {
     }
 
     fn write(&self, piece: &[u8], at: i64) -> rusqlite::Result<()> {
-        let (from, bytes) = (piece.as_ptr().cast::<c_void>(), length(piece)?);
+        let from = piece.as_ptr().cast::<c_void>();
+        let bytes = length(piece)?;
         // SAFETY: so many bytes are read from memory that has as many.
         done(self.methods.xWrite.map_or(SQLITE_MISUSE, |write| unsafe {
             write(self.file, from, bytes, at)

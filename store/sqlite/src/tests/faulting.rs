@@ -100,7 +100,8 @@ fn sabotage(folder: &TempDir, number: u32, deed: &str) {
 
 #[tokio::test]
 async fn a_failed_commit_is_unknown_to_all_its_members() {
-    let (folder, numbers) = (folder(), [1, 2, 3, 4]);
+    let folder = folder();
+    let numbers = [1, 2, 3, 4];
     let store = opened(&folder);
     sabotage(&folder, 2, "INSERT INTO child VALUES (7)");
     let answers = together(&store, &folder, &numbers).await;
@@ -124,7 +125,8 @@ async fn a_failed_commit_is_unknown_to_all_its_members() {
 
 #[tokio::test]
 async fn a_statement_that_fails_leaves_nothing_of_its_group() {
-    let (folder, numbers) = (folder(), [1, 2, 3, 4]);
+    let folder = folder();
+    let numbers = [1, 2, 3, 4];
     let store = opened(&folder);
     sabotage(&folder, 3, "SELECT RAISE(ABORT, 'sabotage')");
     let answers = together(&store, &folder, &numbers).await;
@@ -174,7 +176,8 @@ impl Clock for BrokenClock {
 
 #[tokio::test]
 async fn if_the_writer_dies_everybody_is_told() {
-    let (folder, clock) = (folder(), Arc::new(BrokenClock::default()));
+    let folder = folder();
+    let clock = Arc::new(BrokenClock::default());
     let opened =
         SqliteStore::open_with_clock(ledger_in(&folder), Arc::clone(&clock) as Arc<dyn Clock>)
             .unwrap();

@@ -97,7 +97,8 @@ async fn two_names_of_a_file_are_one_ledger() {
 
 #[tokio::test]
 async fn who_comes_to_a_log_that_was_left_behind_waits_for_his_turn() {
-    let (folder, left) = (folder(), folder());
+    let folder = folder();
+    let left = folder();
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
     create(&store, 1).await.unwrap();
     for file in ["ledger.db", "ledger.db-wal"] {
@@ -324,7 +325,8 @@ fn many_may_open_a_new_ledger_at_once() {
         let start = Arc::new(Barrier::new(8));
         let openers: Vec<_> = (0..8)
             .map(|_| {
-                let (path, start) = (ledger_in(&folder), Arc::clone(&start));
+                let path = ledger_in(&folder);
+                let start = Arc::clone(&start);
                 std::thread::spawn(move || {
                     start.wait();
                     SqliteStore::open(path).unwrap()
@@ -392,7 +394,7 @@ fn what_this_user_may_not_use_is_refused() {
     allow("locked", 0o555);
     allow("open", 0o777);
     allow("closed", 0o000);
-    as_nobody("store::sqlite::tests::opening::as_somebody_else", &folder);
+    as_nobody("tests::opening::as_somebody_else", &folder);
     allow("closed", 0o700);
     allow("locked", 0o700);
 }

@@ -6,10 +6,8 @@ use std::time::Instant;
 
 /// A ledger in this folder in which an entry lies, and its version.
 async fn ledger(folder: &TempDir) -> (SqliteStore, Version) {
-    let (store, version) = (
-        SqliteStore::open(ledger_in(folder)).unwrap(),
-        fresh_version(),
-    );
+    let store = SqliteStore::open(ledger_in(folder)).unwrap();
+    let version = fresh_version();
     store
         .create(key(1), &entry(1), version, Retention::UntilRemoved)
         .await
@@ -48,7 +46,8 @@ async fn seen(folder: &TempDir) -> Version {
 async fn it_goes_with_the_next_commit() {
     let folder = folder();
     let (store, mut version) = ledger(&folder).await;
-    let (before, rounds) = (store.commits(), 20);
+    let before = store.commits();
+    let rounds = 20;
     for number in 0..rounds {
         version = put_off(&store, version).await;
         store
@@ -96,7 +95,8 @@ async fn it_goes_with_the_next_commit() {
 async fn it_is_written_where_nothing_comes_next() {
     let folder = folder();
     let (store, version) = ledger(&folder).await;
-    let (new, begun) = (put_off(&store, version).await, Instant::now());
+    let new = put_off(&store, version).await;
+    let begun = Instant::now();
     while seen(&folder).await != new {
         assert!(
             begun.elapsed() < Duration::from_secs(10),

@@ -19,11 +19,7 @@ const KEYS: u32 = 40;
 /// Another process that runs a test of this module that alone does nothing.
 fn process(test: &str, folder: &TempDir) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "--nocapture",
-            &format!("store::sqlite::tests::sharing::{test}"),
-        ])
+        .args(["--exact", "--nocapture", &format!("tests::sharing::{test}")])
         .env("SEMEL_TEST_FOLDER", folder.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -158,7 +154,8 @@ async fn change() {
     if std::env::var_os("SEMEL_TEST_FOLDER").is_none() {
         return;
     }
-    let (store, first) = (shared(), Nonce::from_bytes([1; 16]));
+    let store = shared();
+    let first = Nonce::from_bytes([1; 16]);
     let replaced = store
         .replace(
             key(0),

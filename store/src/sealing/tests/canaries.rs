@@ -194,10 +194,8 @@ fn tellings(entry: &Entry) -> usize {
 
 #[test]
 fn what_a_record_tells_is_sealed_and_the_same_once_it_is_opened() {
-    let (at, version) = (
-        semel_conformance::key(1),
-        semel_conformance::fresh_version(),
-    );
+    let at = semel_conformance::key(1);
+    let version = semel_conformance::fresh_version();
     for record in records() {
         let sealed = seal::seal(&key("a"), at, version, &record).unwrap();
         let clear = Entry::Operation(Box::new(record.clone()));
@@ -220,10 +218,8 @@ fn what_a_record_tells_is_sealed_and_the_same_once_it_is_opened() {
 
 #[test]
 fn no_two_sealings_are_the_same() {
-    let (at, version) = (
-        semel_conformance::key(1),
-        semel_conformance::fresh_version(),
-    );
+    let at = semel_conformance::key(1);
+    let version = semel_conformance::fresh_version();
     let record = records().remove(0);
     let sealed = |_| {
         seal::seal(&key("a"), at, version, &record)

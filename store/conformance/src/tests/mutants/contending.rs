@@ -97,7 +97,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Ask::Replace(expected, write) => {
                 yield_now().await;
-                let (key, version) = (write.key, write.version);
+                let key = write.key;
+                let version = write.version;
                 if believes(store, key, expected) && store.place.at(key).await.is_some() {
                     store.place.force(write).await;
                     believe(store, key, version);

@@ -67,7 +67,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "keeping::each_write_states_anew_how_long",
         wrong!(|store| {
             Ask::Replace(expected, write) => {
-                let (now, lying) = (store.place.now().await, store.place.at(write.key).await);
+                let now = store.place.now().await;
+                let lying = store.place.at(write.key).await;
                 let age_ms = lying.map_or(0, |stored| now.wall_ms.saturating_sub(stored.created.wall_ms));
                 kept(store, Ask::Replace(expected, write), |keep| match keep {
                     Retention::Seconds(seconds) => Retention::Seconds(seconds.saturating_sub(age_ms / 1000)),

@@ -49,7 +49,8 @@ async fn due_by(
 
 /// All keys, whatever a page may hold.
 async fn all(store: &Wrong) -> Vec<StoreKey> {
-    let (mut keys, mut after) = (Vec::new(), None);
+    let mut keys = Vec::new();
+    let mut after = None;
     loop {
         let page = page(
             store,
@@ -113,7 +114,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "listing::pages_follow_each_other_without_gap",
         wrong!(|store| {
             Ask::List(query) if query.after.is_some() => {
-                let (before, limit) = (query.after, query.limit);
+                let before = query.after;
+                let limit = query.limit;
                 let mut page = page(store, query).await;
                 page.keys.splice(..0, before);
                 page.keys.truncate(limit);
