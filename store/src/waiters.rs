@@ -33,6 +33,12 @@ pub struct ChangeNotifier {
     spare: Notify,
 }
 
+impl Default for ChangeNotifier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ChangeNotifier {
     /// Returns an empty set of waiters.
     #[must_use]

@@ -1,4 +1,9 @@
 //! The matrix of all states and commands, which `docs/ledger.md` prints.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics"
+)]
 
 use super::desk::*;
 use crate::ledger::*;
