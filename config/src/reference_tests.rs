@@ -1,4 +1,9 @@
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use crate::{
     Config, McpSetup, Surroundings, ToolSetup, configuration_page, json_schema,

@@ -34,7 +34,7 @@ pub(super) async fn run(options: InspectArgs) -> Result<(), CommandError> {
     let refused = |fault| SetupError::Policy {
         defined_at: None,
         policy: source.clone(),
-        source: fault,
+        source: Box::new(fault),
     };
     let (description, inspection) = engine.inspect(&component).await.map_err(refused)?;
     if let Some(settings) = options.settings {

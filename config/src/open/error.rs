@@ -60,7 +60,7 @@ pub enum SetupError {
         /// The policy.
         policy: PolicySource,
         /// The reason.
-        source: LoadError,
+        source: Box<LoadError>,
     },
 }
 

@@ -52,7 +52,7 @@ impl ToolSetup {
         loaded.map_err(|source| SetupError::Policy {
             defined_at: self.defined_at.clone(),
             policy: self.policy.clone(),
-            source,
+            source: Box::new(source),
         })
     }
 

@@ -142,6 +142,8 @@ pub(super) const NEEDED: &str = "let its user run `+@read +@write +@scripting +@
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that fails panics")]
+
     use super::{super::script::SCRIPT_FAILED, *};
 
     fn server_error(line: &str) -> RedisError {

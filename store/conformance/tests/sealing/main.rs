@@ -1,5 +1,9 @@
 //! A sealing store keeps the contract, whichever store it is around.
-#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
 
 mod resealing;
 

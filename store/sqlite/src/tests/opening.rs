@@ -97,8 +97,8 @@ async fn two_names_of_a_file_are_one_ledger() {
 
 #[tokio::test]
 async fn who_comes_to_a_log_that_was_left_behind_waits_for_his_turn() {
-    let folder = folder();
     let left = folder();
+    let folder = folder();
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
     create(&store, 1).await.unwrap();
     for file in ["ledger.db", "ledger.db-wal"] {
