@@ -282,7 +282,7 @@ impl Semel {
 
     /// Guards `call`: runs the tool through `run` if the operation that it means has not been sent, and answers with what
     /// stands otherwise. `run` is called again only after an attempt that had no effect, or where the policy says that
-    /// sending the same again is safe, as often as the tool's [`crate::guard::Allowance`] lets it.
+    /// sending the same again is safe, as often as the tool's [`crate::guard::ToolAllowance`] lets it.
     ///
     /// A caller that drops the returned future while the tool runs leaves the operation in doubt.
     ///
