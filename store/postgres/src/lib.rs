@@ -1,7 +1,7 @@
 //! A ledger in a PostgreSQL database, shared by any number of hosts.
 //!
 //! Every transition is one statement that commits by itself, with its condition in it; many at once are one statement with
-//! a condition and an answer for each ([`statement`]). Times are the server's. No advisory lock, no transaction that
+//! a condition and an answer for each (`statement`). Times are the server's. No advisory lock, no transaction that
 //! stays open, nothing that a host could leave behind when it dies.
 //!
 //! **Reads are durable.** PostgreSQL makes a transaction visible after its commit record is on the
@@ -22,7 +22,7 @@
 //!
 //! **Cost.** A first call is two round trips and two commits. A repeat of a settled call is one
 //! round trip without a commit: a creation that finds an entry returns it, and where this process
-//! knows of one, it begins with a read ([`known`]). Under load up to 128 commands share a
+//! knows of one, it begins with a read (`known`). Under load up to 128 commands share a
 //! statement, over a pool of four connections; a lone caller asks in its own task. Waiting costs an
 //! occasional read. Measured (`cargo xtask bench stores`, the server on the same two cores, a sync
 //! of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with two minimal
