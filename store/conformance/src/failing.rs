@@ -43,14 +43,15 @@ pub const INJECTED_FAILURES: [InjectedFailure; 3] = [
 /// Calls are counted from 0, in the order in which they come; what tells nothing (`changed`, `durability`) is none.
 ///
 /// ```
-/// # use semel::{semel_conformance::{Failing, Failure, entry, fresh_version, key}, store::{Keep, MemoryStore, Store, StoreError}};
+/// # use semel_conformance::{FailingStore, InjectedFailure, entry, fresh_version, key};
+/// # use semel_store::{MemoryStore, Retention, Store, StoreError};
 /// # use std::sync::Arc;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let store = Failing::new(Arc::new(MemoryStore::new()), 1..2, Failure::UnknownButWritten);
+/// let store = FailingStore::new(Arc::new(MemoryStore::new()), 1..2, InjectedFailure::UnknownButWritten);
 /// store.count();
 /// assert!(store.get(key(1)).await.is_ok());
-/// let created = store.create(key(1), &entry(1), fresh_version(), Keep::UntilRemoved).await;
+/// let created = store.create(key(1), &entry(1), fresh_version(), Retention::UntilRemoved).await;
 /// assert!(matches!(created, Err(StoreError::Unknown(_))));
 /// assert!(store.get(key(1)).await.unwrap().0.is_some());
 /// # }

@@ -6,7 +6,8 @@
 //! ```
 //! # #[cfg(test)]
 //! mod tests {
-//!     use semel::{semel_conformance::Fixture, store::{Clock, MemoryStore, SettableClock}};
+//!     use semel_conformance::Fixture;
+//!     use semel_store::{Clock, MemoryStore, SettableClock};
 //!     use std::sync::Arc;
 //!
 //!     fn fixture() -> Fixture {
@@ -16,7 +17,7 @@
 //!         Fixture::new(store, clock).lost_by(move || losing.forget())
 //!     }
 //!
-//!     semel::store_conformance!(fixture);
+//!     semel_conformance::store_conformance!(fixture);
 //! }
 //! ```
 //!
