@@ -6,8 +6,8 @@ use crate::{
     setup, talk,
 };
 use semel_config::{Config, LedgerPlace, OpenedStore, ServerPlace};
-use semel_postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetUp};
-use semel_redis::{RedisSetUp, RedisStore};
+use semel_postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetupResult};
+use semel_redis::{RedisSetupResult, RedisStore};
 
 /// Makes the ledger on its server, or brings it up to date.
 ///
@@ -51,9 +51,9 @@ async fn postgres(place: &ServerPlace, options: InitArgs) -> Result<String, Comm
         .await
         .or_exit(Exit::Ledger)?;
     Ok(match set_up {
-        SetUp::Made => "the ledger is made",
-        SetUp::Updated => "the ledger is brought up to date",
-        SetUp::Found => "the ledger is there already",
+        SetupResult::Made => "the ledger is made",
+        SetupResult::Updated => "the ledger is brought up to date",
+        SetupResult::Found => "the ledger is there already",
     }
     .to_owned())
 }
@@ -67,9 +67,9 @@ async fn redis(place: &ServerPlace, options: &InitArgs) -> Result<String, Comman
         RedisStore::set_up(&server).await
     };
     Ok(match set_up.or_exit(Exit::Ledger)? {
-        RedisSetUp::Made => "the ledger is made".to_owned(),
-        RedisSetUp::Found => "the ledger is there already".to_owned(),
-        RedisSetUp::Renewed { lost } => {
+        RedisSetupResult::Made => "the ledger is made".to_owned(),
+        RedisSetupResult::Found => "the ledger is there already".to_owned(),
+        RedisSetupResult::Renewed { lost } => {
             format!("the ledger began another life; {lost} of its records are known to be lost")
         }
     })

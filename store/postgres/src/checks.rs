@@ -1,6 +1,6 @@
 //! The durability of the server, as far as its settings show it.
 
-use super::{place::Endpoint, schema};
+use super::{endpoint::Endpoint, schema};
 use semel_core::model::{Durability, Incarnation};
 use semel_store::{ServerError, ServerReport};
 use sha2::{Digest, Sha256};
@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct LedgerState {
     pub(super) durability: Durability,
     pub(super) life: Incarnation,
     pub(super) report: ServerReport,
@@ -34,7 +34,7 @@ const PERSISTENCE: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
         OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'semel.entry'::regclass)";
 
 /// Checks a fresh session, and sets what is the session's own to set.
-pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, ServerError> {
+pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<LedgerState, ServerError> {
     let fault = |error| place.fault(&error);
     let begun = Instant::now();
     let asked_at = wall_ms();
@@ -69,7 +69,7 @@ pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<Finding, 
     let timeline = text(6)?;
     let system = row.try_get::<_, i64>(7).map_err(fault)?;
     let survives_the_machine = !standbys.is_empty() && commit != "local";
-    Ok(Finding {
+    Ok(LedgerState {
         durability: if survives_the_machine {
             Durability::MachineLoss
         } else {

@@ -3,7 +3,7 @@
 use super::{
     row::{self, NewRow, Row, number},
     session::Session,
-    statement::Form,
+    statement::StatementForm,
 };
 use semel_core::model::{Stamp, StoreKey};
 use semel_store::{Clock, StoreError, Version};
@@ -24,7 +24,7 @@ pub(super) enum Command {
 
 /// Which statement carries a command out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CommandKind {
     Create,
     Replace,
     Remove,
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 
 /// The result of a command.
 #[derive(Debug, Clone)]
-pub(super) enum Told {
+pub(super) enum CommandResult {
     /// It is written, at this time.
     Done(Stamp),
     /// This lies there, or nothing, and the time is now.
@@ -50,12 +50,12 @@ impl Command {
         }
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> CommandKind {
         match self {
-            Self::Create(..) => Kind::Create,
-            Self::Replace(..) => Kind::Replace,
-            Self::Remove(..) => Kind::Remove,
-            Self::Get(_) => Kind::Get,
+            Self::Create(..) => CommandKind::Create,
+            Self::Replace(..) => CommandKind::Replace,
+            Self::Remove(..) => CommandKind::Remove,
+            Self::Get(_) => CommandKind::Get,
         }
     }
 
@@ -83,7 +83,7 @@ impl Command {
 }
 
 /// The result of each command of a statement.
-pub(super) type Answers = HashMap<StoreKey, Result<Told, StoreError>>;
+pub(super) type Answers = HashMap<StoreKey, Result<CommandResult, StoreError>>;
 
 /// Carries out commands of one kind, on distinct keys where they write, and returns the result of
 /// each, by key.
@@ -99,15 +99,15 @@ pub(super) async fn carry_out(
     let Some(kind) = commands.first().map(|command| command.kind()) else {
         return Ok(HashMap::new());
     };
-    let at = Desk {
+    let at = CommandBatch {
         session,
         now: clock.map(|clock| number(clock.now().wall_ms)),
     };
     match kind {
-        Kind::Create => at.create(commands).await,
-        Kind::Replace => at.change(commands, true).await,
-        Kind::Remove => at.change(commands, false).await,
-        Kind::Get => {
+        CommandKind::Create => at.create(commands).await,
+        CommandKind::Replace => at.change(commands, true).await,
+        CommandKind::Remove => at.change(commands, false).await,
+        CommandKind::Get => {
             let mut keys: Vec<_> = commands.iter().map(|command| command.key()).collect();
             keys.sort_unstable();
             keys.dedup();
@@ -116,7 +116,7 @@ pub(super) async fn carry_out(
     }
 }
 
-impl Told {
+impl CommandResult {
     /// Treats an expired entry as absent.
     pub(super) fn without_what_ended(self) -> Self {
         match self {
@@ -127,22 +127,22 @@ impl Told {
 }
 
 /// One answer of a statement: of which key, whether it was written, and when that is.
-struct Line {
+struct AnswerRow {
     key: StoreKey,
     is_written: bool,
     now: Stamp,
 }
 
 /// A session, and the time by which it is asked.
-struct Desk<'a> {
+struct CommandBatch<'a> {
     session: &'a Session,
     /// None: the server's own.
     now: Option<i64>,
 }
 
-impl Desk<'_> {
+impl CommandBatch<'_> {
     async fn create(&self, commands: &[&Command]) -> Result<Answers, StoreError> {
-        let columns = Columns::of(commands);
+        let columns = CommandColumns::of(commands);
         let life = self.life();
         let statement = self.session.statements.create.of(columns.form());
         let answers = self
@@ -152,13 +152,13 @@ impl Desk<'_> {
         let mut told = HashMap::with_capacity(commands.len());
         let mut ended = HashMap::new();
         for answer in &answers {
-            let Line {
+            let AnswerRow {
                 key,
                 is_written,
                 now,
             } = self.line(answer)?;
             if is_written {
-                told.insert(key, Ok(Told::Done(now)));
+                told.insert(key, Ok(CommandResult::Done(now)));
                 continue;
             }
             if told.contains_key(&key) {
@@ -167,7 +167,7 @@ impl Desk<'_> {
             }
             match Row::read(answer, 3).map_err(|error| unreadable(&error))? {
                 Some(row) if !row.is_past_end(now) => {
-                    told.insert(key, Ok(Told::Found(Some(Arc::new(row)), now)))
+                    told.insert(key, Ok(CommandResult::Found(Some(Arc::new(row)), now)))
                 }
                 Some(row) => ended.insert(key, Arc::new(row)).and(None),
                 None => None,
@@ -190,8 +190,8 @@ impl Desk<'_> {
         &self,
         command: &Command,
         mut lying: Option<Arc<Row>>,
-    ) -> Result<Told, StoreError> {
-        let columns = Columns::of(&[command]);
+    ) -> Result<CommandResult, StoreError> {
+        let columns = CommandColumns::of(&[command]);
         let key = command.key();
         let life = self.life();
         for _ in 0..CREATE_AGAIN_MAX {
@@ -206,7 +206,7 @@ impl Desk<'_> {
                         .await?
                 }
                 None => {
-                    let statement = self.session.statements.create.of(Form::One);
+                    let statement = self.session.statements.create.of(StatementForm::One);
                     self.session
                         .ask(statement, &columns.written(&self.now, &life))
                         .await?
@@ -216,19 +216,19 @@ impl Desk<'_> {
                 .first()
                 .map(|answer| self.line(answer))
                 .transpose()?;
-            if let Some(Line {
+            if let Some(AnswerRow {
                 is_written: true,
                 now,
                 ..
             }) = line
             {
-                return Ok(Told::Done(now));
+                return Ok(CommandResult::Done(now));
             }
             match self.get(&[key]).await?.remove(&key) {
-                Some(Ok(Told::Found(Some(row), now))) if !row.is_past_end(now) => {
-                    return Ok(Told::Found(Some(row), now));
+                Some(Ok(CommandResult::Found(Some(row), now))) if !row.is_past_end(now) => {
+                    return Ok(CommandResult::Found(Some(row), now));
                 }
-                Some(Ok(Told::Found(row, _))) => lying = row,
+                Some(Ok(CommandResult::Found(row, _))) => lying = row,
                 _ => lying = None,
             }
         }
@@ -238,7 +238,7 @@ impl Desk<'_> {
     }
 
     async fn change(&self, commands: &[&Command], replaces: bool) -> Result<Answers, StoreError> {
-        let columns = Columns::of(commands);
+        let columns = CommandColumns::of(commands);
         let life = self.life();
         let form = columns.form();
         let statements = &self.session.statements;
@@ -256,8 +256,8 @@ impl Desk<'_> {
         };
         let mut told = HashMap::with_capacity(commands.len());
         for answer in &answers {
-            let Line { key, now, .. } = self.line(answer)?;
-            told.insert(key, Ok(Told::Done(now)));
+            let AnswerRow { key, now, .. } = self.line(answer)?;
+            told.insert(key, Ok(CommandResult::Done(now)));
         }
         let others: Vec<_> = commands
             .iter()
@@ -285,16 +285,16 @@ impl Desk<'_> {
 
     async fn get(&self, keys: &[StoreKey]) -> Result<Answers, StoreError> {
         let asked: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes().as_slice()).collect();
-        let form = Form::of(keys.len());
+        let form = StatementForm::of(keys.len());
         let statement = self.session.statements.get.of(form);
         let answers = self
             .session
             .ask(statement, &[&self.now, parameter(form, &asked)])
             .await?;
         let read = |answer| {
-            let Line { key, now, .. } = self.line(answer)?;
+            let AnswerRow { key, now, .. } = self.line(answer)?;
             let row = Row::read(answer, 3).map_err(|error| unreadable(&error))?;
-            Ok((key, Ok(Told::Found(row.map(Arc::new), now))))
+            Ok((key, Ok(CommandResult::Found(row.map(Arc::new), now))))
         };
         answers.iter().map(read).collect()
     }
@@ -303,9 +303,9 @@ impl Desk<'_> {
         self.session.life.0.cast_signed()
     }
 
-    fn line(&self, answer: &tokio_postgres::Row) -> Result<Line, StoreError> {
+    fn line(&self, answer: &tokio_postgres::Row) -> Result<AnswerRow, StoreError> {
         let read = || {
-            Ok(Line {
+            Ok(AnswerRow {
                 key: row::key(answer, 0)?,
                 is_written: answer.try_get(1)?,
                 now: row::moment(answer.try_get(2)?).stamp(self.session.life),
@@ -319,13 +319,13 @@ impl Desk<'_> {
 fn unreadable(error: &tokio_postgres::Error) -> StoreError {
     StoreError::Unknown(format!(
         "the answer cannot be read: {}",
-        super::place::told(error)
+        super::endpoint::describe_error(error)
     ))
 }
 
 /// The parameters, column by column.
 #[derive(Default)]
-struct Columns<'a> {
+struct CommandColumns<'a> {
     keys: Vec<&'a [u8]>,
     versions: Vec<&'a [u8]>,
     entries: Vec<&'a [u8]>,
@@ -339,7 +339,7 @@ struct Columns<'a> {
 /// The parameters of a statement.
 type Parameters<'p> = Vec<&'p (dyn ToSql + Sync)>;
 
-impl<'a> Columns<'a> {
+impl<'a> CommandColumns<'a> {
     /// In the order of keys.
     fn of(commands: &[&'a Command]) -> Self {
         let mut sorted = commands.to_vec();
@@ -374,8 +374,8 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn form(&self) -> Form {
-        Form::of(self.keys.len())
+    fn form(&self) -> StatementForm {
+        StatementForm::of(self.keys.len())
     }
 
     /// For a statement that writes rows.
@@ -412,9 +412,9 @@ impl<'a> Columns<'a> {
 }
 
 /// The values of a column: an array, or the only one.
-fn parameter<T: ToSql + Sync>(form: Form, values: &Vec<T>) -> &(dyn ToSql + Sync) {
+fn parameter<T: ToSql + Sync>(form: StatementForm, values: &Vec<T>) -> &(dyn ToSql + Sync) {
     match (form, values.as_slice()) {
-        (Form::One, [value]) => value,
+        (StatementForm::One, [value]) => value,
         _ => values,
     }
 }

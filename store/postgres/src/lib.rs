@@ -22,7 +22,7 @@
 //!
 //! **Cost.** A first call is two round trips and two commits. A repeat of a settled call is one
 //! round trip without a commit: a creation that finds an entry returns it, and where this process
-//! knows of one, it begins with a read (`known`). Under load up to 128 commands share a
+//! knows of one, it begins with a read (`known_keys`). Under load up to 128 commands share a
 //! statement, over a pool of four connections; a lone caller asks in its own task. Waiting costs an
 //! occasional read. Measured (`cargo xtask bench stores`, the server on the same two cores, a sync
 //! of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with two minimal
@@ -35,24 +35,23 @@
 //! administrator's, as are backups and the log), connections through a pooler that shares sessions between
 //! transactions, and any way to notice that the files were copied back without recovery.
 
-mod bells;
 mod checks;
 mod command;
-mod known;
-mod lanes;
-mod place;
+mod endpoint;
+mod known_keys;
+mod pool;
 mod row;
 mod schema;
 mod session;
 mod statement;
+mod subscriber;
 mod watch;
 
 use async_trait::async_trait;
-use bells::Bells;
-use command::{Command, Told};
-use known::Known;
-use lanes::Lanes;
-use place::Endpoint;
+use command::{Command, CommandResult};
+use endpoint::Endpoint;
+use known_keys::KnownKeys;
+use pool::ConnectionPool;
 use row::{NewRow, Row, number};
 use semel_core::{
     ledger::Entry,
@@ -65,9 +64,10 @@ use semel_store::{
 };
 use session::Session;
 use std::{fmt, sync::Arc, time::Duration};
+use subscriber::ChangeSubscriber;
 use tokio_postgres::types::ToSql;
 
-pub use schema::{PARTITIONS_MAX, PostgresSetup, SetUp};
+pub use schema::{PARTITIONS_MAX, PostgresSetup, SetupResult};
 
 /// News of what changed come faster, as a rule.
 const PAUSES: Backoff = Backoff {
@@ -81,11 +81,11 @@ const PURGE_BATCH: usize = 500;
 /// A ledger in a PostgreSQL database.
 pub struct PostgresStore {
     place: Arc<Endpoint>,
-    lanes: Arc<Lanes>,
-    bells: Arc<Bells>,
-    known: Known,
+    pool: Arc<ConnectionPool>,
+    subscriber: Arc<ChangeSubscriber>,
+    known: KnownKeys,
     clock: Option<Arc<dyn Clock>>,
-    standing: Arc<watch::Standing>,
+    standing: Arc<watch::ServerHealth>,
     /// Ends with the store.
     watcher: tokio::task::JoinHandle<()>,
 }
@@ -111,28 +111,28 @@ impl PostgresStore {
         server: &ServerAddress,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerError> {
-        let place = Arc::new(Endpoint::of(server)?);
-        let bells = Bells::new();
-        bells.listen(&place).await;
+        let place = Arc::new(Endpoint::new(server)?);
+        let subscriber = ChangeSubscriber::new();
+        subscriber.listen(&place).await;
         let first = Session::open(&place, Arc::new(|_| {})).await?;
-        let standing = Arc::new(watch::Standing::of(first.finding.clone()));
-        let lanes = Arc::new(Lanes::new(
+        let standing = Arc::new(watch::ServerHealth::of(first.finding.clone()));
+        let pool = Arc::new(ConnectionPool::new(
             Arc::clone(&place),
             first,
             clock.clone(),
-            Arc::clone(&bells),
+            Arc::clone(&subscriber),
         ));
         let watcher = tokio::spawn(watch::watch(
             Arc::clone(&place),
-            Arc::downgrade(&lanes),
-            Arc::downgrade(&bells),
+            Arc::downgrade(&pool),
+            Arc::downgrade(&subscriber),
             Arc::clone(&standing),
         ));
         Ok(Self {
             place,
-            lanes,
-            bells,
-            known: Known::none(),
+            pool,
+            subscriber,
+            known: KnownKeys::none(),
             clock,
             standing,
             watcher,
@@ -148,8 +148,8 @@ impl PostgresStore {
     pub async fn set_up(
         server: &ServerAddress,
         setup: &PostgresSetup,
-    ) -> Result<SetUp, ServerError> {
-        let place = Endpoint::of(server)?;
+    ) -> Result<SetupResult, ServerError> {
+        let place = Endpoint::new(server)?;
         let (mut client, _) = session::connect(&place, Arc::new(|_| {})).await?;
         schema::set_up(&mut client, &place, setup).await
     }
@@ -166,13 +166,13 @@ impl PostgresStore {
 
     async fn version_at(&self, key: StoreKey) -> Result<Option<Version>, StoreError> {
         match self
-            .lanes
+            .pool
             .carry_out(Command::Get(key))
             .await?
             .without_what_ended()
         {
-            Told::Found(Some(row), _) => Ok(Some(row.version()?)),
-            Told::Found(None, _) | Told::Done(_) => Ok(None),
+            CommandResult::Found(Some(row), _) => Ok(Some(row.version()?)),
+            CommandResult::Found(None, _) | CommandResult::Done(_) => Ok(None),
         }
     }
 }
@@ -197,35 +197,34 @@ fn stored(row: Option<Arc<Row>>) -> Result<Option<StoredEntry>, StoreError> {
 }
 
 async fn create(
-    lanes: &Arc<Lanes>,
+    pool: &Arc<ConnectionPool>,
     key: StoreKey,
     entry: &Entry,
     version: Version,
     keep: Retention,
-) -> Result<Told, StoreError> {
-    lanes
-        .carry_out(Command::Create(
-            key,
-            Arc::new(NewRow::of(entry, version, keep)?),
-        ))
-        .await
+) -> Result<CommandResult, StoreError> {
+    pool.carry_out(Command::Create(
+        key,
+        Arc::new(NewRow::of(entry, version, keep)?),
+    ))
+    .await
 }
 
 /// Creates where nothing lies, after a look that mostly finds something.
 async fn look_and_create(
-    lanes: &Arc<Lanes>,
+    pool: &Arc<ConnectionPool>,
     key: StoreKey,
     entry: &Entry,
     version: Version,
     keep: Retention,
-) -> Result<Told, StoreError> {
-    match lanes
+) -> Result<CommandResult, StoreError> {
+    match pool
         .carry_out(Command::Get(key))
         .await
-        .map(Told::without_what_ended)
+        .map(CommandResult::without_what_ended)
     {
-        Ok(found @ Told::Found(Some(_), _)) => Ok(found),
-        Ok(_) => create(lanes, key, entry, version, keep).await,
+        Ok(found @ CommandResult::Found(Some(_), _)) => Ok(found),
+        Ok(_) => create(pool, key, entry, version, keep).await,
         // It was only a look.
         Err(fault) => Err(StoreError::NotExecuted(fault.to_string())),
     }
@@ -241,19 +240,19 @@ impl Store for PostgresStore {
         keep: Retention,
     ) -> Result<CreateResult, StoreError> {
         let told = if self.known.has(key) {
-            let lanes = Arc::clone(&self.lanes);
+            let pool = Arc::clone(&self.pool);
             let entry = Arc::clone(entry);
-            RunToCompletion::new(async move {
-                look_and_create(&lanes, key, &entry, version, keep).await
-            })
+            RunToCompletion::new(
+                async move { look_and_create(&pool, key, &entry, version, keep).await },
+            )
             .await?
         } else {
-            create(&self.lanes, key, entry, version, keep).await?
+            create(&self.pool, key, entry, version, keep).await?
         };
         self.known.add(key);
         match told {
-            Told::Done(now) => Ok(CreateResult::Created(now)),
-            Told::Found(row, now) => match stored(row)? {
+            CommandResult::Done(now) => Ok(CreateResult::Created(now)),
+            CommandResult::Found(row, now) => match stored(row)? {
                 Some(stored) => Ok(CreateResult::Exists(stored, now)),
                 None => Err(StoreError::Unknown(
                     "nothing was created, and nothing lies there".to_owned(),
@@ -272,32 +271,32 @@ impl Store for PostgresStore {
     ) -> Result<ReplaceResult, StoreError> {
         let new = Arc::new(NewRow::of(entry, version, keep)?);
         let told = self
-            .lanes
+            .pool
             .carry_out(Command::Replace(key, expected, new))
             .await?;
         Ok(match told.without_what_ended() {
-            Told::Done(now) => ReplaceResult::Replaced(now),
-            Told::Found(row, now) => ReplaceResult::Changed(stored(row)?, now),
+            CommandResult::Done(now) => ReplaceResult::Replaced(now),
+            CommandResult::Found(row, now) => ReplaceResult::Changed(stored(row)?, now),
         })
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
-        let told = self.lanes.carry_out(Command::Remove(key, expected)).await?;
+        let told = self.pool.carry_out(Command::Remove(key, expected)).await?;
         Ok(match told.without_what_ended() {
-            Told::Done(_) => RemoveResult::Removed,
-            Told::Found(row, now) => RemoveResult::Changed(stored(row)?, now),
+            CommandResult::Done(_) => RemoveResult::Removed,
+            CommandResult::Found(row, now) => RemoveResult::Changed(stored(row)?, now),
         })
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         match self
-            .lanes
+            .pool
             .carry_out(Command::Get(key))
             .await?
             .without_what_ended()
         {
-            Told::Found(row, now) => Ok((stored(row)?, now)),
-            Told::Done(now) => Ok((None, now)),
+            CommandResult::Found(row, now) => Ok((stored(row)?, now)),
+            CommandResult::Done(now) => Ok((None, now)),
         }
     }
 
@@ -319,7 +318,7 @@ impl Store for PostgresStore {
         let now = self.now();
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&now, &after, &tenant, &states, &query.due, &count];
-        let borrowed = self.lanes.borrow().await?;
+        let borrowed = self.pool.borrow().await?;
         let session = borrowed.session()?;
         let statement = if only_open {
             &session.statements.list_open
@@ -335,7 +334,7 @@ impl Store for PostgresStore {
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
-        let borrowed = self.lanes.borrow().await?;
+        let borrowed = self.pool.borrow().await?;
         let session = borrowed.session()?;
         let mut purged = 0;
         loop {
@@ -365,7 +364,7 @@ impl Store for PostgresStore {
                 .await
                 .is_ok_and(|version| version != Some(since))
         };
-        self.bells
+        self.subscriber
             .waiters()
             .wait_until_changed(key, at_most, PAUSES, has_changed)
             .await;

@@ -4,7 +4,7 @@
 //! A host never changes them. `semel ledger init` does, as often as one likes, in one transaction; afterwards a role that
 //! may read and write the tables, and make none, is enough.
 
-use super::place::{Endpoint, told};
+use super::endpoint::{Endpoint, describe_error};
 use semel_store::ServerError;
 use semel_store::fresh_nonce;
 use tokio_postgres::{
@@ -35,7 +35,7 @@ pub struct PostgresSetup {
 
 /// The result of setting a ledger up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetUp {
+pub enum SetupResult {
     /// It was made.
     Made,
     /// It was brought up to date.
@@ -87,7 +87,7 @@ pub(super) async fn set_up(
     client: &mut Client,
     place: &Endpoint,
     setup: &PostgresSetup,
-) -> Result<SetUp, ServerError> {
+) -> Result<SetupResult, ServerError> {
     if setup
         .partitions
         .is_some_and(|parts| parts == 0 || parts > PARTITIONS_MAX)
@@ -118,9 +118,9 @@ pub(super) async fn set_up(
     }
     transaction.commit().await.map_err(fault)?;
     Ok(match found {
-        0 => SetUp::Made,
-        SCHEMA => SetUp::Found,
-        _ => SetUp::Updated,
+        0 => SetupResult::Made,
+        SCHEMA => SetupResult::Found,
+        _ => SetupResult::Updated,
     })
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn set_up(
 fn refused(error: &Error, place: &Endpoint) -> ServerError {
     match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => ServerError::Denied {
-            problem: told(error),
+            problem: describe_error(error),
             cure: "set the ledger up as a user who may make a schema in this database, such as its owner, or to whom the schema `semel` belongs",
         },
         _ => place.fault(error),

@@ -4,9 +4,9 @@
 //! whether or not anybody awaits its answer.
 
 use super::{
-    checks::{self, Finding},
-    place::Endpoint,
-    statement::{self, Form},
+    checks::{self, LedgerState},
+    endpoint::Endpoint,
+    statement::{self, StatementForm},
 };
 use semel_core::model::Incarnation;
 use semel_store::{ServerError, StoreError};
@@ -45,7 +45,7 @@ fn settings() -> String {
 }
 
 /// A receiver of a connection's notifications.
-pub(super) type Hear = Arc<dyn Fn(&str) + Send + Sync>;
+pub(super) type NotificationHandler = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A connection to a ledger that was checked.
 pub(super) struct Session {
@@ -53,32 +53,35 @@ pub(super) struct Session {
     pub(super) statements: Statements,
     /// Which life of the ledger it serves: a server that was promoted does not take over a connection.
     pub(super) life: Incarnation,
-    pub(super) finding: Finding,
+    pub(super) finding: LedgerState,
     place: Arc<Endpoint>,
     warnings: Arc<AtomicU64>,
 }
 
 /// The statements, as the server knows them.
 pub(super) struct Statements {
-    pub(super) create: Forms,
+    pub(super) create: StatementForms,
     pub(super) create_in_place: Statement,
-    pub(super) replace: Forms,
-    pub(super) remove: Forms,
-    pub(super) get: Forms,
+    pub(super) replace: StatementForms,
+    pub(super) remove: StatementForms,
+    pub(super) get: StatementForms,
     pub(super) list: Statement,
     pub(super) list_open: Statement,
     pub(super) purge: Statement,
 }
 
 /// A statement for one command, and for many.
-pub(super) struct Forms {
+pub(super) struct StatementForms {
     one: Statement,
     many: Statement,
 }
 
 impl Session {
     /// Connects, and checks that there is a ledger that keeps what it acknowledges.
-    pub(super) async fn open(place: &Arc<Endpoint>, hear: Hear) -> Result<Self, ServerError> {
+    pub(super) async fn open(
+        place: &Arc<Endpoint>,
+        hear: NotificationHandler,
+    ) -> Result<Self, ServerError> {
         let (client, warnings) = connect(place, hear).await?;
         let fault = |error| place.fault(&error);
         client.batch_execute(&settings()).await.map_err(fault)?;
@@ -126,11 +129,11 @@ impl Statements {
         let create_in_place = statement::create_in_place();
         let purge = statement::purge();
         let (create, create_in_place, replace, remove, get, list, list_open, purge) = tokio::try_join!(
-            Forms::prepare(client, statement::create),
+            StatementForms::prepare(client, statement::create),
             client.prepare(&create_in_place),
-            Forms::prepare(client, statement::replace),
-            Forms::prepare(client, statement::remove),
-            Forms::prepare(client, statement::get),
+            StatementForms::prepare(client, statement::replace),
+            StatementForms::prepare(client, statement::remove),
+            StatementForms::prepare(client, statement::get),
             client.prepare(&list),
             client.prepare(&list_open),
             client.prepare(&purge),
@@ -148,18 +151,21 @@ impl Statements {
     }
 }
 
-impl Forms {
-    async fn prepare(client: &Client, text: impl Fn(Form) -> String) -> Result<Self, Error> {
-        let one = text(Form::One);
-        let many = text(Form::Many);
+impl StatementForms {
+    async fn prepare(
+        client: &Client,
+        text: impl Fn(StatementForm) -> String,
+    ) -> Result<Self, Error> {
+        let one = text(StatementForm::One);
+        let many = text(StatementForm::Many);
         let (one, many) = tokio::try_join!(client.prepare(&one), client.prepare(&many))?;
         Ok(Self { one, many })
     }
 
-    pub(super) fn of(&self, form: Form) -> &Statement {
+    pub(super) fn of(&self, form: StatementForm) -> &Statement {
         match form {
-            Form::One => &self.one,
-            Form::Many => &self.many,
+            StatementForm::One => &self.one,
+            StatementForm::Many => &self.many,
         }
     }
 }
@@ -169,14 +175,14 @@ impl Forms {
 fn not_done(error: &Error, place: &Endpoint) -> StoreError {
     match error.as_db_error().map(|error| error.parsed_severity()) {
         Some(Some(Severity::Error)) => StoreError::NotExecuted(place.fault(error).to_string()),
-        _ => StoreError::Unknown(super::place::told(error)),
+        _ => StoreError::Unknown(super::endpoint::describe_error(error)),
     }
 }
 
 /// A connection, and how often its server warned.
 pub(super) async fn connect(
     place: &Endpoint,
-    hear: Hear,
+    hear: NotificationHandler,
 ) -> Result<(Client, Arc<AtomicU64>), ServerError> {
     let warnings = Arc::new(AtomicU64::new(0));
     let client = match place.tls()? {
@@ -200,8 +206,11 @@ pub(super) async fn connect(
 }
 
 /// Moves what is asked and answered, until the client is dropped or the connection ends.
-async fn serve<S, T>(mut connection: Connection<S, T>, hear: Hear, warnings: Arc<AtomicU64>)
-where
+async fn serve<S, T>(
+    mut connection: Connection<S, T>,
+    hear: NotificationHandler,
+    warnings: Arc<AtomicU64>,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {

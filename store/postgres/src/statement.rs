@@ -1,7 +1,7 @@
 //! The statements: each carries out any number of commands at once, every one with its own
 //! condition and its own answer, in a transaction of its own. Each is written here once, and is
 //! prepared twice: for one command, with its values as parameters, and for many, with its values as
-//! arrays ([`Form`]). One command costs the server a sixth less in its own form.
+//! arrays ([`StatementForm`]). One command costs the server a sixth less in its own form.
 //!
 //! The keys of one statement are distinct and sorted, so that two that meet wait for each other rather than lock each
 //! other out; where they do all the same, the server ends one of them, which then certainly wrote nothing. The time is
@@ -16,12 +16,12 @@
 
 /// The number of commands of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum StatementForm {
     One,
     Many,
 }
 
-impl Form {
+impl StatementForm {
     pub(super) fn of(commands: usize) -> Self {
         if commands == 1 { Self::One } else { Self::Many }
     }
@@ -36,19 +36,19 @@ const MOMENT: &str = "WITH moment AS MATERIALIZED (
 const ROW: &str = "entry.version, entry.entry, entry.created_ms, entry.created_life, entry.written_ms, entry.written_life, entry.keep_until_ms";
 
 /// Returns the input of each key, by names and types, the first of them in this parameter.
-fn asked(form: Form, first: usize, columns: &[(&str, &str)]) -> String {
+fn asked(form: StatementForm, first: usize, columns: &[(&str, &str)]) -> String {
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let values = columns
         .iter()
         .enumerate()
         .map(|(at, (_, kind))| match form {
-            Form::One => format!("${}::{kind}", first + at),
-            Form::Many => format!("${}::{kind}[]", first + at),
+            StatementForm::One => format!("${}::{kind}", first + at),
+            StatementForm::Many => format!("${}::{kind}[]", first + at),
         });
     let values = values.collect::<Vec<_>>().join(", ");
     let source = match form {
-        Form::One => format!("(SELECT {values})"),
-        Form::Many => format!("unnest({values})"),
+        StatementForm::One => format!("(SELECT {values})"),
+        StatementForm::Many => format!("unnest({values})"),
     };
     format!("{source} AS asked({})", names.join(", "))
 }
@@ -66,19 +66,19 @@ const WRITTEN: [(&str, &str); 7] = [
 ];
 
 /// The same, in place of this version.
-fn written_in_place(form: Form) -> String {
+fn written_in_place(form: StatementForm) -> String {
     let columns: Vec<_> = WRITTEN.into_iter().chain([("expected", "bytea")]).collect();
     asked(form, 3, &columns)
 }
 
 /// Answers where it wrote: key, true, the time; where it found something, so nothing was written: key, false, the time, and
 /// that. The second half sees what lay there before the first, and is left out where that wrote everything.
-pub(super) fn create(form: Form) -> String {
+pub(super) fn create(form: StatementForm) -> String {
     let new = asked(form, 3, &WRITTEN);
     let keys = asked(form, 3, &WRITTEN[..1]);
     let count = match form {
-        Form::One => "1",
-        Form::Many => "cardinality($3::bytea[])",
+        StatementForm::One => "1",
+        StatementForm::Many => "cardinality($3::bytea[])",
     };
     format!(
         "{MOMENT}, written AS (
@@ -105,7 +105,7 @@ pub(super) fn create(form: Form) -> String {
 /// Creates again in place of this version if that is expired. Answers where it wrote: key, true,
 /// the time.
 pub(super) fn create_in_place() -> String {
-    let new = written_in_place(Form::One);
+    let new = written_in_place(StatementForm::One);
     format!(
         "{MOMENT} UPDATE semel.entry SET
              version = asked.version, created_ms = moment.ms, created_life = $2::bigint,
@@ -118,7 +118,7 @@ pub(super) fn create_in_place() -> String {
 }
 
 /// Answers where it wrote: key, true, the time.
-pub(super) fn replace(form: Form) -> String {
+pub(super) fn replace(form: StatementForm) -> String {
     let new = written_in_place(form);
     format!(
         "{MOMENT} UPDATE semel.entry SET
@@ -133,7 +133,7 @@ pub(super) fn replace(form: Form) -> String {
 }
 
 /// Answers where it removed something: key, true, the time.
-pub(super) fn remove(form: Form) -> String {
+pub(super) fn remove(form: StatementForm) -> String {
     let old = asked(form, 2, &[("key", "bytea"), ("expected", "bytea")]);
     format!(
         "{MOMENT} DELETE FROM semel.entry USING moment, {old}
@@ -144,7 +144,7 @@ pub(super) fn remove(form: Form) -> String {
 }
 
 /// Answers for each key: key, false, the time, and what lies there.
-pub(super) fn get(form: Form) -> String {
+pub(super) fn get(form: StatementForm) -> String {
     let keys = asked(form, 2, &[("key", "bytea")]);
     format!(
         "{MOMENT} SELECT asked.key, false, moment.ms, {ROW}

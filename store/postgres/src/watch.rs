@@ -1,7 +1,10 @@
 //! What is looked at from time to time while a ledger is open: whether its server still keeps what it acknowledges, and
 //! whether news of changes still come.
 
-use super::{bells::Bells, checks::Finding, lanes::Lanes, place::Endpoint, session::Session};
+use super::{
+    checks::LedgerState, endpoint::Endpoint, pool::ConnectionPool, session::Session,
+    subscriber::ChangeSubscriber,
+};
 use semel_core::model::Durability;
 use semel_store::{ServerError, ServerReport};
 use std::{
@@ -14,10 +17,10 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// The result of the latest check.
 #[derive(Debug)]
-pub(super) struct Standing(Mutex<Finding>);
+pub(super) struct ServerHealth(Mutex<LedgerState>);
 
-impl Standing {
-    pub(super) fn of(finding: Finding) -> Self {
+impl ServerHealth {
+    pub(super) fn of(finding: LedgerState) -> Self {
         Self(Mutex::new(finding))
     }
 
@@ -29,11 +32,11 @@ impl Standing {
         self.finding().report.clone()
     }
 
-    fn finding(&self) -> MutexGuard<'_, Finding> {
+    fn finding(&self) -> MutexGuard<'_, LedgerState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, finding: Finding) {
+    fn set(&self, finding: LedgerState) {
         *self.finding() = finding;
     }
 }
@@ -41,25 +44,25 @@ impl Standing {
 /// Looks until the store is gone.
 pub(super) async fn watch(
     place: Arc<Endpoint>,
-    lanes: Weak<Lanes>,
-    bells: Weak<Bells>,
-    standing: Arc<Standing>,
+    pool: Weak<ConnectionPool>,
+    subscriber: Weak<ChangeSubscriber>,
+    standing: Arc<ServerHealth>,
 ) {
     loop {
         tokio::time::sleep(INTERVAL).await;
-        let (Some(lanes), Some(bells)) = (lanes.upgrade(), bells.upgrade()) else {
+        let (Some(pool), Some(subscriber)) = (pool.upgrade(), subscriber.upgrade()) else {
             return;
         };
-        bells.listen(&place).await;
+        subscriber.listen(&place).await;
         // A new session each time: settings that were changed since do not show in one that set its own.
         match Session::open(&place, Arc::new(|_| {})).await {
             Ok(session) => {
                 standing.set(session.finding.clone());
-                lanes.refuse(None);
+                pool.refuse(None);
             }
             // The next caller finds out.
             Err(ServerError::Unreachable { .. }) => {}
-            Err(fault) => lanes.refuse(Some(fault)),
+            Err(fault) => pool.refuse(Some(fault)),
         }
     }
 }

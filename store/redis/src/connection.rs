@@ -1,6 +1,6 @@
 //! A connection that many requests share. It belongs to one server process.
 
-use super::{fault, place::Endpoint};
+use super::{endpoint::Endpoint, error};
 use redis::{
     Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection,
 };
@@ -23,7 +23,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A new one.
-    pub(super) async fn to(client: &Client) -> Result<Self, ServerError> {
+    pub(super) async fn open(client: &Client) -> Result<Self, ServerError> {
         let is_lost = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&is_lost);
         let hear = move |push: PushInfo| {
@@ -38,7 +38,7 @@ impl Connection {
         let multiplexed =
             connecting
                 .await
-                .map_err(|error| match fault::of_server(&error, &shown) {
+                .map_err(|error| match error::server_error(&error, &shown) {
                     ServerError::Unreachable { place, problem, .. }
                         if !error.is_connection_refusal() =>
                     {
@@ -79,7 +79,7 @@ impl Connection {
     }
 
     fn note<T>(&self, answer: Result<T, RedisError>) -> Result<T, RedisError> {
-        if answer.as_ref().is_err_and(fault::ends_connection) {
+        if answer.as_ref().is_err_and(error::ends_connection) {
             self.is_lost.store(true, Ordering::Release);
         }
         answer
@@ -87,6 +87,6 @@ impl Connection {
 
     /// Why its server cannot be used.
     pub(super) fn fault(&self, error: &RedisError) -> ServerError {
-        fault::of_server(error, &self.shown)
+        error::server_error(error, &self.shown)
     }
 }

@@ -1,9 +1,9 @@
 //! Whether the servers keep what they acknowledge, which life of the ledger lies there, and whether any of it may be lost.
 
 use super::{
+    endpoint::Endpoint,
     marker::{LIFE_BYTES, MARKER, Marker},
-    nodes::Nodes,
-    place::Endpoint,
+    nodes::ClusterTopology,
     server::{self, Server},
 };
 use futures_util::future;
@@ -18,7 +18,7 @@ const TRIES_MAX: u32 = 16;
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct LedgerState {
     pub(super) durability: Durability,
     pub(super) life: [u8; LIFE_BYTES],
     pub(super) incarnation: Incarnation,
@@ -27,7 +27,7 @@ pub(super) struct Finding {
 }
 
 /// The facts of servers that are fit for a ledger.
-pub(super) struct Examined {
+pub(super) struct InspectionResult {
     /// None: there is no ledger yet.
     pub(super) marker: Option<Marker>,
     durability: Durability,
@@ -35,8 +35,11 @@ pub(super) struct Examined {
 }
 
 /// Looks at the servers and their ledger.
-pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, ServerError> {
-    let Examined {
+pub(super) async fn inspect(
+    nodes: &ClusterTopology,
+    place: &Endpoint,
+) -> Result<LedgerState, ServerError> {
+    let InspectionResult {
         marker,
         durability,
         report,
@@ -65,7 +68,7 @@ pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, 
             cure: "wait until it is rewritten (`INFO persistence`), or run `BGREWRITEAOF`".to_owned(),
         });
     }
-    Ok(Finding {
+    Ok(LedgerState {
         durability,
         life: marker.life,
         incarnation: marker.incarnation(),
@@ -74,7 +77,10 @@ pub(super) async fn inspect(nodes: &Nodes, place: &Endpoint) -> Result<Finding, 
 }
 
 /// Looks whether the servers are fit for a ledger, and notes what may be lost of one that is there.
-pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined, ServerError> {
+pub(super) async fn examine(
+    nodes: &ClusterTopology,
+    place: &Endpoint,
+) -> Result<InspectionResult, ServerError> {
     for _ in 0..TRIES_MAX {
         // Before the servers are asked: their facts are recorded only if the marker is unchanged
         // since.
@@ -103,7 +109,7 @@ pub(super) async fn examine(nodes: &Nodes, place: &Endpoint) -> Result<Examined,
             other => other,
         };
         let durability = checked?;
-        return Ok(Examined {
+        return Ok(InspectionResult {
             marker: marker?,
             durability,
             report: server::report(&servers),

@@ -23,7 +23,7 @@
 //! **Lives.** Making a ledger writes a random life into its marker and into every bucket; each script compares its bucket's
 //! with the one that its host knows, and does nothing where it differs. So a flush, of one database, of a node or of all, is
 //! found out by the first command after it, and nothing is taken for new that was only forgotten. `incarnation` is a digest of
-//! the life and of what may have been lost since (`seen`), noted in the marker so that it never goes back: another server
+//! the life and of what may have been lost since (`loss_detection`), noted in the marker so that it never goes back: another server
 //! took over (it names the history that it followed), entries were evicted, or, where `appendfsync` is not `always`,
 //! the server was restarted. A restart with `always` changes nothing. A record that is in its bucket's list but not there is
 //! lost, too: nothing is created in its place. The servers are looked at on each new connection and once a second, and refused
@@ -56,27 +56,27 @@
 //! while no host looked: an operator that does so must let the ledger begin another incarnation.
 
 mod connection;
-mod fault;
+mod endpoint;
+mod error;
 mod inspect;
 mod link;
+mod loss_detection;
 mod marker;
 mod nodes;
-mod place;
 mod record;
 mod script;
 mod scrub;
-mod seen;
 mod server;
 mod setup;
-mod waking;
+mod subscriber;
 mod walk;
 
-pub use setup::RedisSetUp;
+pub use setup::RedisSetupResult;
 
 use async_trait::async_trait;
-use inspect::Finding;
-use link::Link;
-use place::Endpoint;
+use endpoint::Endpoint;
+use inspect::LedgerState;
+use link::ServerLink;
 use record::{Bucket, NewRecord};
 use redis::{Cmd, Value};
 use script::{CREATE, GET, RECORD_LOST, REMOVE, REPLACE, Script};
@@ -91,8 +91,8 @@ use semel_store::{
     StoredEntry, Version,
 };
 use std::{fmt, sync::Arc, time::Duration};
+use subscriber::ChangeSubscriber;
 use tokio::task::JoinHandle;
-use waking::Ears;
 
 /// News of what changed come faster, as a rule.
 const PAUSES: Backoff = Backoff {
@@ -102,8 +102,8 @@ const PAUSES: Backoff = Backoff {
 
 /// A ledger in a Redis server, or in a Redis cluster, one server of which is named.
 pub struct RedisStore {
-    link: Arc<Link>,
-    ears: Arc<Ears>,
+    link: Arc<ServerLink>,
+    subscriber: Arc<ChangeSubscriber>,
     /// Background tasks, which end with the store.
     beside: [JoinHandle<()>; 2],
 }
@@ -129,14 +129,18 @@ impl RedisStore {
         server: &ServerAddress,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerError> {
-        let place = Arc::new(Endpoint::of(server)?);
-        let link = Arc::new(Link::open(Arc::clone(&place), clock).await?);
-        let ears = Arc::new(Ears::new());
+        let place = Arc::new(Endpoint::new(server)?);
+        let link = Arc::new(ServerLink::open(Arc::clone(&place), clock).await?);
+        let subscriber = Arc::new(ChangeSubscriber::new());
         let beside = [
             tokio::spawn(link::watch(Arc::downgrade(&link))),
-            tokio::spawn(waking::listen(place, Arc::clone(&ears))),
+            tokio::spawn(subscriber::listen(place, Arc::clone(&subscriber))),
         ];
-        Ok(Self { link, ears, beside })
+        Ok(Self {
+            link,
+            subscriber,
+            beside,
+        })
     }
 
     /// Makes the ledger in this server, or lets one that lost a part begin another life. It may be run as often as one
@@ -144,8 +148,8 @@ impl RedisStore {
     ///
     /// # Errors
     /// If the server is not reached, does not allow it, or would not keep what it acknowledges.
-    pub async fn set_up(server: &ServerAddress) -> Result<RedisSetUp, ServerError> {
-        setup::set_up(&Endpoint::of(server)?).await
+    pub async fn set_up(server: &ServerAddress) -> Result<RedisSetupResult, ServerError> {
+        setup::set_up(&Endpoint::new(server)?).await
     }
 
     /// Lets the ledger in this server begin another incarnation, though it looks whole: after an
@@ -155,8 +159,8 @@ impl RedisStore {
     /// # Errors
     ///
     /// As [`Self::set_up`].
-    pub async fn renew(server: &ServerAddress) -> Result<RedisSetUp, ServerError> {
-        setup::renew(&Endpoint::of(server)?).await
+    pub async fn renew(server: &ServerAddress) -> Result<RedisSetupResult, ServerError> {
+        setup::renew(&Endpoint::new(server)?).await
     }
 
     /// Returns the server's state at its last check, or `None` if it cannot be used.
@@ -170,8 +174,8 @@ impl RedisStore {
         &self,
         script: &'static Script,
         key: StoreKey,
-        fill: impl Fn(&mut Cmd, &Finding) + Send + Sync + 'static,
-    ) -> Result<Told, StoreError> {
+        fill: impl Fn(&mut Cmd, &LedgerState) + Send + Sync + 'static,
+    ) -> Result<ScriptReply, StoreError> {
         let link = Arc::clone(&self.link);
         RunToCompletion::new(async move {
             let bucket = Bucket(record::bucket(key));
@@ -191,8 +195,10 @@ impl RedisStore {
                     .arg(&clock);
                 fill(call, finding);
             });
-            let (answer, finding) = answered.await?.map_err(|error| fault::of_write(&error))?;
-            Told::of(answer, &finding)
+            let (answer, finding) = answered
+                .await?
+                .map_err(|error| error::write_error(&error))?;
+            ScriptReply::of(answer, &finding)
         })
         .await
     }
@@ -204,22 +210,22 @@ impl RedisStore {
 
     async fn version_at(&self, key: StoreKey) -> Result<Option<Version>, StoreError> {
         match self.on_record(&GET, key, |_, _| {}).await? {
-            Told::Found(Some(record), _) => Ok(record::version(&record)),
-            Told::Found(None, _) | Told::Done(_) => Ok(None),
+            ScriptReply::Found(Some(record), _) => Ok(record::version(&record)),
+            ScriptReply::Found(None, _) | ScriptReply::Done(_) => Ok(None),
         }
     }
 }
 
 /// The answer of a script on a record.
-enum Told {
+enum ScriptReply {
     /// It is done, at this time.
     Done(Stamp),
     /// This lies there instead, and the time is now.
     Found(Option<Vec<u8>>, Stamp),
 }
 
-impl Told {
-    fn of(answer: Value, finding: &Finding) -> Result<Self, StoreError> {
+impl ScriptReply {
+    fn of(answer: Value, finding: &LedgerState) -> Result<Self, StoreError> {
         let stamp = |ms: i64| ClockReading::from_wall(ms.unsigned_abs()).stamp(finding.incarnation);
         match answer {
             Value::Int(RECORD_LOST) => Err(StoreError::NotExecuted(
@@ -263,7 +269,7 @@ fn stored(key: StoreKey, record: Option<Vec<u8>>) -> Result<Option<StoredEntry>,
 }
 
 /// Adds the arguments of a writing script beside its keys.
-fn fill_in(call: &mut Cmd, finding: &Finding, new: &NewRecord) {
+fn fill_in(call: &mut Cmd, finding: &LedgerState, new: &NewRecord) {
     call.arg(&finding.incarnation.0.to_be_bytes())
         .arg(new.version.as_bytes())
         .arg(new.keep_ms)
@@ -280,10 +286,10 @@ impl Store for RedisStore {
         keep: Retention,
     ) -> Result<CreateResult, StoreError> {
         let new = NewRecord::of(key, entry, version, keep)?;
-        let fill = move |call: &mut Cmd, finding: &Finding| fill_in(call, finding, &new);
+        let fill = move |call: &mut Cmd, finding: &LedgerState| fill_in(call, finding, &new);
         match self.on_record(&CREATE, key, fill).await? {
-            Told::Done(now) => Ok(CreateResult::Created(now)),
-            Told::Found(record, now) => match stored(key, record)? {
+            ScriptReply::Done(now) => Ok(CreateResult::Created(now)),
+            ScriptReply::Found(record, now) => match stored(key, record)? {
                 Some(stored) => Ok(CreateResult::Exists(stored, now)),
                 None => Err(StoreError::Unknown(
                     "nothing was created, and nothing lies there".to_owned(),
@@ -302,30 +308,32 @@ impl Store for RedisStore {
     ) -> Result<ReplaceResult, StoreError> {
         let new = NewRecord::of(key, entry, version, keep)?;
         let channel = self.channel(key);
-        let fill = move |call: &mut Cmd, finding: &Finding| {
+        let fill = move |call: &mut Cmd, finding: &LedgerState| {
             fill_in(call, finding, &new);
             call.arg(expected.as_bytes()).arg(&channel);
         };
         match self.on_record(&REPLACE, key, fill).await? {
-            Told::Done(now) => {
-                self.ears.waiters().notify(key);
+            ScriptReply::Done(now) => {
+                self.subscriber.waiters().notify(key);
                 Ok(ReplaceResult::Replaced(now))
             }
-            Told::Found(record, now) => Ok(ReplaceResult::Changed(stored(key, record)?, now)),
+            ScriptReply::Found(record, now) => {
+                Ok(ReplaceResult::Changed(stored(key, record)?, now))
+            }
         }
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
         let channel = self.channel(key);
-        let fill = move |call: &mut Cmd, _: &Finding| {
+        let fill = move |call: &mut Cmd, _: &LedgerState| {
             call.arg(expected.as_bytes()).arg(&channel);
         };
         match self.on_record(&REMOVE, key, fill).await? {
-            Told::Done(_) => {
-                self.ears.waiters().notify(key);
+            ScriptReply::Done(_) => {
+                self.subscriber.waiters().notify(key);
                 Ok(RemoveResult::Removed)
             }
-            Told::Found(record, now) => Ok(RemoveResult::Changed(stored(key, record)?, now)),
+            ScriptReply::Found(record, now) => Ok(RemoveResult::Changed(stored(key, record)?, now)),
         }
     }
 
@@ -335,8 +343,8 @@ impl Store for RedisStore {
             .await
             .map_err(only_looked)?
         {
-            Told::Found(record, now) => Ok((stored(key, record)?, now)),
-            Told::Done(now) => Ok((None, now)),
+            ScriptReply::Found(record, now) => Ok((stored(key, record)?, now)),
+            ScriptReply::Done(now) => Ok((None, now)),
         }
     }
 
@@ -358,8 +366,8 @@ impl Store for RedisStore {
                 .await
                 .is_ok_and(|version| version != Some(since))
         };
-        let _listening = self.ears.listening(key);
-        self.ears
+        let _listening = self.subscriber.subscribe(key);
+        self.subscriber
             .waiters()
             .wait_until_changed(key, at_most, PAUSES, has_changed)
             .await;

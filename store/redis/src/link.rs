@@ -16,10 +16,10 @@
 //! incarnation of the ledger than the host knew.
 
 use super::{
-    fault,
-    inspect::{self, Finding},
-    nodes::Nodes,
-    place::{CONNECT_TIMEOUT, Endpoint},
+    endpoint::{CONNECT_TIMEOUT, Endpoint},
+    error,
+    inspect::{self, LedgerState},
+    nodes::ClusterTopology,
     record::Bucket,
     script::{LIFE_ENDED, Script},
 };
@@ -51,20 +51,20 @@ const LIVES: usize = 3;
 
 /// Since when a request waits for what moves.
 #[derive(Default)]
-pub(super) struct Waited(Option<Instant>);
+pub(super) struct RelocationWait(Option<Instant>);
 
 /// The known state of the servers at a time.
-pub(super) struct View {
-    pub(super) nodes: Arc<Nodes>,
-    finding: Result<Finding, ServerError>,
+pub(super) struct TopologyView {
+    pub(super) nodes: Arc<ClusterTopology>,
+    finding: Result<LedgerState, ServerError>,
 }
 
-impl View {
+impl TopologyView {
     fn is_fine(&self) -> bool {
         self.finding.is_ok() && !self.nodes.is_lost()
     }
 
-    pub(super) fn finding(&self) -> Result<&Finding, StoreError> {
+    pub(super) fn finding(&self) -> Result<&LedgerState, StoreError> {
         self.finding
             .as_ref()
             .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
@@ -72,29 +72,29 @@ impl View {
 }
 
 /// A look that failed.
-struct Failure {
+struct FailedProbe {
     at: Instant,
     pause: Duration,
     fault: ServerError,
 }
 
 /// The connections of a store.
-pub(super) struct Link {
+pub(super) struct ServerLink {
     place: Arc<Endpoint>,
     clock: Option<Arc<dyn Clock>>,
-    view: RwLock<Arc<View>>,
+    view: RwLock<Arc<TopologyView>>,
     /// Held during a check of the server: other callers wait for its result.
-    looking: tokio::sync::Mutex<Option<Failure>>,
+    looking: tokio::sync::Mutex<Option<FailedProbe>>,
 }
 
-impl Link {
+impl ServerLink {
     pub(super) async fn open(
         place: Arc<Endpoint>,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerError> {
-        let nodes = Arc::new(Nodes::find(&place, None).await?);
+        let nodes = Arc::new(ClusterTopology::find(&place, None).await?);
         let finding = inspect::inspect(&nodes, &place).await?;
-        let view = RwLock::new(Arc::new(View {
+        let view = RwLock::new(Arc::new(TopologyView {
             nodes,
             finding: Ok(finding),
         }));
@@ -138,18 +138,18 @@ impl Link {
         }
     }
 
-    fn seen(&self) -> Arc<View> {
+    fn seen(&self) -> Arc<TopologyView> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A view of a server that may be used.
-    pub(super) async fn view(&self) -> Result<Arc<View>, StoreError> {
+    pub(super) async fn view(&self) -> Result<Arc<TopologyView>, StoreError> {
         let seen = self.seen();
         if seen.is_fine() {
             return Ok(seen);
         }
         // Nothing was asked yet.
-        self.look(&seen, false)
+        self.probe(&seen, false)
             .await
             .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
     }
@@ -160,10 +160,10 @@ impl Link {
         &self,
         script: &Script,
         bucket: Bucket,
-        fill: impl Fn(&mut Cmd, &Finding),
-    ) -> Result<Result<(Value, Finding), RedisError>, StoreError> {
+        fill: impl Fn(&mut Cmd, &LedgerState),
+    ) -> Result<Result<(Value, LedgerState), RedisError>, StoreError> {
         let mut lives = 0;
-        let mut waited = Waited::default();
+        let mut waited = RelocationWait::default();
         while lives < LIVES {
             let view = self.view().await?;
             let finding = view.finding()?;
@@ -175,10 +175,10 @@ impl Link {
                     lives += 1;
                     self.life_ended(&view).await?;
                 }
-                Err(error) if fault::is_elsewhere(&error) => {
+                Err(error) if error::is_elsewhere(&error) => {
                     self.went_elsewhere(&view, &mut waited, &error).await?
                 }
-                Err(error) if fault::is_another_role(&error) => {
+                Err(error) if error::is_another_role(&error) => {
                     self.distrust(&view, view.nodes.of(bucket).fault(&error));
                     return Ok(Err(error));
                 }
@@ -190,10 +190,10 @@ impl Link {
 
     /// Nothing more is asked before the servers were looked at: one that follows another now may come back without what it
     /// acknowledged.
-    fn distrust(&self, seen: &Arc<View>, fault: ServerError) {
+    fn distrust(&self, seen: &Arc<TopologyView>, fault: ServerError) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&view, seen) {
-            *view = Arc::new(View {
+            *view = Arc::new(TopologyView {
                 nodes: Arc::clone(&seen.nodes),
                 finding: Err(fault),
             });
@@ -203,8 +203,8 @@ impl Link {
     /// Waits for a bucket that moves, and finds out where it lies.
     pub(super) async fn went_elsewhere(
         &self,
-        seen: &Arc<View>,
-        waited: &mut Waited,
+        seen: &Arc<TopologyView>,
+        waited: &mut RelocationWait,
         error: &RedisError,
     ) -> Result<(), StoreError> {
         let is_first = waited.0.is_none();
@@ -219,7 +219,7 @@ impl Link {
             tokio::time::sleep(MOVING_PAUSE).await;
         }
         if has_moved {
-            self.look(seen, true)
+            self.probe(seen, true)
                 .await
                 .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
         }
@@ -227,9 +227,9 @@ impl Link {
     }
 
     /// Looks which life the ledger has now. If it is the one that was known, then a part of the ledger lacks it.
-    pub(super) async fn life_ended(&self, seen: &Arc<View>) -> Result<(), StoreError> {
+    pub(super) async fn life_ended(&self, seen: &Arc<TopologyView>) -> Result<(), StoreError> {
         let found = self
-            .look(seen, true)
+            .probe(seen, true)
             .await
             .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
         if found.finding()?.life == seen.finding()?.life {
@@ -241,7 +241,11 @@ impl Link {
 
     /// Checks the server, by a new connection if the last was lost, unless another task did since
     /// `seen`. Shortly after failed checks, only a caller that insists checks again.
-    async fn look(&self, seen: &Arc<View>, insists: bool) -> Result<Arc<View>, ServerError> {
+    async fn probe(
+        &self,
+        seen: &Arc<TopologyView>,
+        insists: bool,
+    ) -> Result<Arc<TopologyView>, ServerError> {
         let mut failure = self.looking.lock().await;
         let current = self.seen();
         if !Arc::ptr_eq(&current, seen) && current.is_fine() {
@@ -253,12 +257,12 @@ impl Link {
         {
             return Err(failed.fault.clone());
         }
-        let looked = self.look_now(&current).await;
+        let looked = self.probe_until_stable(&current).await;
         *failure = looked.as_ref().err().map(|fault| {
             let pause = failure
                 .as_ref()
                 .map_or(PAUSE_FIRST, |last| PAUSE_AT_MOST.min(last.pause * 2));
-            Failure {
+            FailedProbe {
                 at: Instant::now(),
                 pause,
                 fault: fault.clone(),
@@ -268,26 +272,29 @@ impl Link {
     }
 
     /// Where a cluster changes during its check, all is checked again.
-    async fn look_now(&self, current: &View) -> Result<Arc<View>, ServerError> {
+    async fn probe_until_stable(
+        &self,
+        current: &TopologyView,
+    ) -> Result<Arc<TopologyView>, ServerError> {
         let begun = Instant::now();
-        let mut looked = self.look_once(current).await;
+        let mut looked = self.probe_once(current).await;
         for _ in 1..LOOKS {
             if looked.is_ok() || !current.nodes.is_cluster() || begun.elapsed() >= CONNECT_TIMEOUT {
                 break;
             }
             tokio::time::sleep(MOVING_PAUSE).await;
-            looked = self.look_once(current).await;
+            looked = self.probe_once(current).await;
         }
         looked
     }
 
-    async fn look_once(&self, current: &View) -> Result<Arc<View>, ServerError> {
+    async fn probe_once(&self, current: &TopologyView) -> Result<Arc<TopologyView>, ServerError> {
         let nodes = match current.nodes.is_cluster() || current.nodes.is_lost() {
-            true => Arc::new(Nodes::find(&self.place, Some(&current.nodes)).await?),
+            true => Arc::new(ClusterTopology::find(&self.place, Some(&current.nodes)).await?),
             false => Arc::clone(&current.nodes),
         };
         let finding = inspect::inspect(&nodes, &self.place).await;
-        let view = Arc::new(View {
+        let view = Arc::new(TopologyView {
             nodes,
             finding: finding.clone(),
         });
@@ -304,12 +311,12 @@ fn part_is_gone() -> StoreError {
 }
 
 /// Looks from time to time until the store is gone.
-pub(super) async fn watch(link: Weak<Link>) {
+pub(super) async fn watch(link: Weak<ServerLink>) {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         let Some(link) = link.upgrade() else { return };
         let seen = link.seen();
-        if let Err(fault) = link.look(&seen, true).await {
+        if let Err(fault) = link.probe(&seen, true).await {
             tracing::warn!(%fault, "the ledger cannot be used");
         }
     }

@@ -2,10 +2,10 @@
 
 use super::{
     connection::Connection,
-    fault,
+    error,
     inspect::foreign,
+    loss_detection::{ObservedNodes, ServerFacts},
     script::{LOOK, NOTE, Script},
-    seen::{Facts, Seen},
 };
 use redis::{Cmd, FromRedisValue, Value};
 use semel_core::model::Incarnation;
@@ -24,7 +24,7 @@ pub(super) struct Marker {
     pub(super) life: [u8; LIFE_BYTES],
     losses: Vec<u8>,
     pub(super) is_ready: bool,
-    seen: Seen,
+    seen: ObservedNodes,
     /// The same as it is noted.
     noted: Vec<u8>,
 }
@@ -48,7 +48,7 @@ impl Marker {
             [] => Ok(None),
             [denied, command] if denied == b"denied" => Err(ServerError::Denied {
                 problem: format!("{} is denied", String::from_utf8_lossy(command)),
-                cure: fault::NEEDED,
+                cure: error::NEEDED,
             }),
             [schema, life, losses, ready, noted] => Self::of([schema, life, losses, ready, noted])
                 .map(Some)
@@ -63,7 +63,7 @@ impl Marker {
             life: life.as_slice().try_into().ok()?,
             losses: losses.clone(),
             is_ready: ready == b"1",
-            seen: Seen::read(std::str::from_utf8(noted).ok()?)?,
+            seen: ObservedNodes::read(std::str::from_utf8(noted).ok()?)?,
             noted: noted.clone(),
         })
     }
@@ -73,7 +73,7 @@ impl Marker {
     pub(super) async fn note(
         mut self,
         connection: &Connection,
-        now: Vec<Facts>,
+        now: Vec<ServerFacts>,
     ) -> Result<Option<Self>, ServerError> {
         let (seen, was_lost) = self.seen.next(now);
         let noted = seen.to_text().into_bytes();

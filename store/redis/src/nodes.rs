@@ -9,8 +9,8 @@
 
 use super::{
     connection::Connection,
+    endpoint::{CONNECT_TIMEOUT, Endpoint},
     marker::MARKER,
-    place::{CONNECT_TIMEOUT, Endpoint},
     record::{BUCKETS, Bucket},
     server,
 };
@@ -30,21 +30,21 @@ static SLOT_OF_BUCKET: LazyLock<Vec<u16>> = LazyLock::new(|| {
 });
 
 /// A server, by the name that its cluster has for it.
-pub(super) struct Node {
+pub(super) struct ClusterNode {
     pub(super) name: String,
     pub(super) connection: Connection,
 }
 
 /// All servers of a ledger.
-pub(super) struct Nodes {
-    all: Vec<Node>,
+pub(super) struct ClusterTopology {
+    all: Vec<ClusterNode>,
     /// Which of them has which bucket; none: one has them all.
     by_bucket: Vec<usize>,
     /// Of the server that has the marker.
     marker: Connection,
 }
 
-impl Nodes {
+impl ClusterTopology {
     /// Finds them by one that is connected, by the server of the URL, or by one that was known before. Connections that hold
     /// are kept.
     pub(super) async fn find(place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerError> {
@@ -53,10 +53,10 @@ impl Nodes {
             .into_iter()
             .flat_map(Self::iter)
             .filter(|node| !node.connection.is_lost());
-        let connected = connected.map(|node| Door::Open(node.connection.clone()));
+        let connected = connected.map(|node| SeedNode::Open(node.connection.clone()));
         // What the first says is about one that is connected, or about the server of the URL.
         let mut fault = None;
-        for door in connected.chain(place.doors().into_iter().map(Door::Shut)) {
+        for door in connected.chain(place.seed_clients().into_iter().map(SeedNode::Shut)) {
             match Self::by(door, place, before).await {
                 Ok(nodes) => return Ok(nodes),
                 Err(found) => fault = fault.or(Some(found)),
@@ -69,10 +69,14 @@ impl Nodes {
         Err(fault.unwrap_or_else(incomplete))
     }
 
-    async fn by(door: Door, place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerError> {
+    async fn by(
+        door: SeedNode,
+        place: &Endpoint,
+        before: Option<&Self>,
+    ) -> Result<Self, ServerError> {
         let connection = match door {
-            Door::Open(connection) => connection,
-            Door::Shut(client) => Connection::to(&client).await?,
+            SeedNode::Open(connection) => connection,
+            SeedNode::Shut(client) => Connection::open(&client).await?,
         };
         Self::through(&connection, place, before).await
     }
@@ -87,7 +91,7 @@ impl Nodes {
             .get("cluster_enabled")
             .is_none_or(|enabled| enabled != "1")
         {
-            let node = Node {
+            let node = ClusterNode {
                 name: String::new(),
                 connection: door.clone(),
             };
@@ -122,7 +126,7 @@ impl Nodes {
         })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ClusterNode> {
         self.all.iter()
     }
 
@@ -171,29 +175,34 @@ impl Nodes {
 }
 
 /// A server that is asked for the others.
-enum Door {
+enum SeedNode {
     Open(Connection),
     Shut(Client),
 }
 
 /// A primary's slots.
-struct Share {
+struct SlotShare {
     name: String,
     client: Client,
     ranges: Vec<(u16, u16)>,
 }
 
-impl Share {
-    async fn node(&self, before: Option<&Nodes>) -> Result<Node, ServerError> {
+impl SlotShare {
+    async fn node(&self, before: Option<&ClusterTopology>) -> Result<ClusterNode, ServerError> {
         let shown = Endpoint::shown_as(&self.client);
-        let known = before.into_iter().flat_map(Nodes::iter).find(|node| {
-            node.name == self.name && node.connection.shown() == shown && !node.connection.is_lost()
-        });
+        let known = before
+            .into_iter()
+            .flat_map(ClusterTopology::iter)
+            .find(|node| {
+                node.name == self.name
+                    && node.connection.shown() == shown
+                    && !node.connection.is_lost()
+            });
         let connection = match known {
             Some(node) => node.connection.clone(),
-            None => Connection::to(&self.client).await?,
+            None => Connection::open(&self.client).await?,
         };
-        Ok(Node {
+        Ok(ClusterNode {
             name: self.name.clone(),
             connection,
         })
@@ -201,14 +210,14 @@ impl Share {
 }
 
 /// Returns the owners of the slots, as the server of the URL knows them.
-async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<Share>, ServerError> {
+async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<SlotShare>, ServerError> {
     let mut question = redis::cmd("CLUSTER");
     let told = door
         .ask(question.arg("SLOTS"))
         .await
         .map_err(|error| door.fault(&error))?;
     let told = Vec::<Vec<Value>>::from_redis_value(told).map_err(|_| strange())?;
-    let mut shares: Vec<Share> = Vec::new();
+    let mut shares: Vec<SlotShare> = Vec::new();
     for range in told {
         let [first, last, primary, ..] = range.as_slice() else {
             return Err(strange());
@@ -218,7 +227,7 @@ async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<Share>, Serve
             Some(share) => share.ranges.push((first, last)),
             None => {
                 let client = place.client_at(host.as_deref(), port)?;
-                shares.push(Share {
+                shares.push(SlotShare {
                     name,
                     client,
                     ranges: vec![(first, last)],
@@ -254,7 +263,7 @@ fn range_of(
     ))
 }
 
-fn by_slot(shares: &[Share]) -> Vec<Option<usize>> {
+fn by_slot(shares: &[SlotShare]) -> Vec<Option<usize>> {
     let mut by_slot = vec![None; usize::from(SLOTS)];
     for (at, share) in shares.iter().enumerate() {
         for (first, last) in &share.ranges {

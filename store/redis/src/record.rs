@@ -166,7 +166,7 @@ fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) 
 
 /// Parses a record.
 pub(super) fn read(key: StoreKey, record: &[u8]) -> Result<StoredEntry, EntryError> {
-    let parts = Parts::of(record).ok_or_else(|| damaged("it is cut off"))?;
+    let parts = ByteReader::of(record).ok_or_else(|| damaged("it is cut off"))?;
     if parts.sum != sum(key, &parts.version, &parts.head, parts.tenant, parts.entry) {
         return Err(damaged("it is not what was written"));
     }
@@ -187,7 +187,7 @@ fn damaged(how: &str) -> EntryError {
     EntryError::Damaged(how.to_owned())
 }
 
-struct Parts<'a> {
+struct ByteReader<'a> {
     version: [u8; 16],
     created: Stamp,
     written: Stamp,
@@ -197,7 +197,7 @@ struct Parts<'a> {
     entry: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> ByteReader<'a> {
     fn of(record: &'a [u8]) -> Option<Self> {
         let (version, rest) = record.split_first_chunk()?;
         let (created, rest) = stamp(rest)?;

@@ -2,7 +2,7 @@
 //!
 //! Absent: blocks of the disk that belonged to files of before, files of replicas, and backups.
 
-use super::{connection::Connection, fault, link::Link};
+use super::{connection::Connection, error, link::ServerLink};
 use futures_util::future;
 use redis::{FromRedisValue, RedisError};
 use semel_store::StoreError;
@@ -25,7 +25,7 @@ const FAILED: [&str; 2] = [
 
 /// Makes each server rewrite its append-only file, then its dump, which holds all that the file
 /// held when it was written.
-pub(super) async fn scrub(link: &Link) -> Result<(), StoreError> {
+pub(super) async fn scrub(link: &ServerLink) -> Result<(), StoreError> {
     let view = link.view().await?;
     let scrubbed =
         future::join_all(view.nodes.iter().map(|node| scrub_one(&node.connection))).await;
@@ -53,7 +53,7 @@ async fn until_done(connection: &Connection) -> Result<(), StoreError> {
         let told = connection
             .ask(&question)
             .await
-            .map_err(|error| fault::of_read(&error))?;
+            .map_err(|error| error::read_error(&error))?;
         let told = String::from_redis_value(told)
             .map_err(|error| StoreError::NotExecuted(error.to_string()))?;
         if !UNDER_WAY.iter().any(|sign| told.contains(sign)) {

@@ -2,9 +2,9 @@
 
 use super::{
     connection::Connection,
-    fault,
-    nodes::Node,
-    seen::{Facts, Log},
+    error,
+    loss_detection::{AppendLog, ServerFacts},
+    nodes::ClusterNode,
 };
 use redis::{FromRedisValue, Value};
 use semel_core::model::Durability;
@@ -47,7 +47,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) async fn ask(node: &Node) -> Result<Self, ServerError> {
+    pub(super) async fn ask(node: &ClusterNode) -> Result<Self, ServerError> {
         let connection = &node.connection;
         let begun = Instant::now();
         let wall = SystemTime::now();
@@ -60,7 +60,7 @@ impl Server {
             Ok(settings) => HashMap::from_redis_value(settings)
                 .ok()
                 .filter(|settings: &HashMap<_, _>| !settings.is_empty()),
-            Err(error) if fault::ends_connection(&error) => return Err(connection.fault(&error)),
+            Err(error) if error::ends_connection(&error) => return Err(connection.fault(&error)),
             // The service hides them.
             Err(_) => None,
         };
@@ -151,7 +151,7 @@ impl Server {
     }
 
     /// Returns the facts that reveal a loss.
-    pub(super) fn facts(&self, accepts_unverified: bool) -> Facts {
+    pub(super) fn facts(&self, accepts_unverified: bool) -> ServerFacts {
         // A replica that was made primary keeps the name of the history that it followed, until it is restarted.
         let followed = self
             .told("master_replid2")
@@ -160,11 +160,11 @@ impl Server {
             .map(|history| format!("{history}{}", self.told("second_repl_offset").unwrap_or("")));
         let is_so = |name: &str| self.told(name) == Some("1");
         let log = match is_so("aof_rewrite_in_progress") || is_so("aof_rewrite_scheduled") {
-            _ if !is_so("aof_enabled") => Log::Off,
-            true => Log::Rewritten,
-            false => Log::Holds,
+            _ if !is_so("aof_enabled") => AppendLog::Off,
+            true => AppendLog::Rewritten,
+            false => AppendLog::Holds,
         };
-        Facts {
+        ServerFacts {
             name: self.name.clone(),
             run: self.told("run_id").unwrap_or_default().to_owned(),
             followed,

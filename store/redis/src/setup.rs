@@ -1,10 +1,10 @@
 //! Makes a ledger, and lets one that lost a part begin another life.
 
 use super::{
+    endpoint::Endpoint,
     inspect::{self, SCHEMA},
     marker::{LIFE_BYTES, MARKER, Marker},
-    nodes::Nodes,
-    place::Endpoint,
+    nodes::ClusterTopology,
     record::{BUCKETS, Bucket},
     script::{ADOPT, BEGIN, Script},
 };
@@ -14,7 +14,7 @@ use semel_store::{ServerError, Version};
 
 /// The result of setting a ledger up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RedisSetUp {
+pub enum RedisSetupResult {
     /// It was made.
     Made,
     /// A part of it was lost. It began another incarnation: every host waits until nothing of the
@@ -31,39 +31,39 @@ pub enum RedisSetUp {
 const AT_ONCE: u16 = 256;
 
 /// Makes the ledger, unless it is there and whole.
-pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetUp, ServerError> {
+pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetupResult, ServerError> {
     let (nodes, there) = find(place).await?;
     let Some(marker) = there else {
         begin(&nodes, b"").await?;
-        return Ok(RedisSetUp::Made);
+        return Ok(RedisSetupResult::Made);
     };
     if !marker.is_ready {
         // An earlier attempt was cut off, or is in progress. Repeating it changes nothing.
         adopt_all(&nodes, &marker.life).await?;
-        return Ok(RedisSetUp::Made);
+        return Ok(RedisSetupResult::Made);
     }
     if is_whole(&nodes, &marker.life).await? {
-        return Ok(RedisSetUp::Found);
+        return Ok(RedisSetupResult::Found);
     }
     let lost = begin(&nodes, &marker.life).await?;
-    Ok(RedisSetUp::Renewed { lost })
+    Ok(RedisSetupResult::Renewed { lost })
 }
 
 /// Lets it begin another life, whole or not.
-pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetUp, ServerError> {
+pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetupResult, ServerError> {
     let (nodes, there) = find(place).await?;
     let ended = there.as_ref().map_or(&[][..], |marker| &marker.life);
     let lost = begin(&nodes, ended).await?;
     Ok(if there.is_some() {
-        RedisSetUp::Renewed { lost }
+        RedisSetupResult::Renewed { lost }
     } else {
-        RedisSetUp::Made
+        RedisSetupResult::Made
     })
 }
 
 /// The servers, if they are fit for a ledger, and the ledger's marker.
-async fn find(place: &Endpoint) -> Result<(Nodes, Option<Marker>), ServerError> {
-    let nodes = Nodes::find(place, None).await?;
+async fn find(place: &Endpoint) -> Result<(ClusterTopology, Option<Marker>), ServerError> {
+    let nodes = ClusterTopology::find(place, None).await?;
     match inspect::examine(&nodes, place).await?.marker {
         Some(marker) if marker.schema > SCHEMA => Err(ServerError::Newer {
             found: marker.schema,
@@ -74,7 +74,7 @@ async fn find(place: &Endpoint) -> Result<(Nodes, Option<Marker>), ServerError> 
 }
 
 /// Begins another incarnation, or continues one that another host began.
-async fn begin(nodes: &Nodes, ended: &[u8]) -> Result<u64, ServerError> {
+async fn begin(nodes: &ClusterTopology, ended: &[u8]) -> Result<u64, ServerError> {
     let new = fresh_nonce().map_err(|error| ServerError::Other(error.to_string()))?;
     let fill = |call: &mut Cmd| {
         call.arg(1)
@@ -98,7 +98,7 @@ async fn begin(nodes: &Nodes, ended: &[u8]) -> Result<u64, ServerError> {
 }
 
 /// Gives every bucket the life, and says how many records were found to be lost. The ledger is ready only then.
-async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, ServerError> {
+async fn adopt_all(nodes: &ClusterTopology, life: &[u8; LIFE_BYTES]) -> Result<u64, ServerError> {
     let mut lost = 0;
     for some in buckets() {
         for (connection, part) in nodes.divide(&some) {
@@ -135,7 +135,7 @@ async fn adopt_all(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<u64, Server
 }
 
 /// Returns true if every bucket has this incarnation.
-async fn is_whole(nodes: &Nodes, life: &[u8; LIFE_BYTES]) -> Result<bool, ServerError> {
+async fn is_whole(nodes: &ClusterTopology, life: &[u8; LIFE_BYTES]) -> Result<bool, ServerError> {
     for some in buckets() {
         for (connection, part) in nodes.divide(&some) {
             let mut lives = redis::pipe();

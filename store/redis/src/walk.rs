@@ -4,10 +4,10 @@
 //! ledger is.
 
 use super::{
-    fault,
-    inspect::Finding,
-    link::{Link, View, Waited},
-    nodes::Nodes,
+    error,
+    inspect::LedgerState,
+    link::{RelocationWait, ServerLink, TopologyView},
+    nodes::ClusterTopology,
     record::{self, BUCKETS, Bucket},
     script::{LIFE_ENDED, LIST, PURGE, Script},
 };
@@ -24,7 +24,7 @@ const AT_ONCE_MAX: usize = 512;
 const PURGE_BATCH: usize = 500;
 
 /// A page of keys, in their order.
-pub(super) async fn list(link: &Link, query: &EntryQuery) -> Result<KeyPage, StoreError> {
+pub(super) async fn list(link: &ServerLink, query: &EntryQuery) -> Result<KeyPage, StoreError> {
     let limit = query.limit.min(PAGE_MAX);
     let mut keys: Vec<StoreKey> = Vec::new();
     let mut next = query.after.map_or(0, record::bucket);
@@ -48,7 +48,7 @@ pub(super) async fn list(link: &Link, query: &EntryQuery) -> Result<KeyPage, Sto
 }
 
 async fn list_in(
-    link: &Link,
+    link: &ServerLink,
     query: &EntryQuery,
     some: &[Bucket],
     wanted: usize,
@@ -67,7 +67,7 @@ async fn list_in(
     let only_open =
         query.due || !query.states.is_empty() && query.states.iter().all(|state| state.is_open());
     let clock = link.clock_argument();
-    let fill = |call: &mut Cmd, bucket: Bucket, finding: &Finding| {
+    let fill = |call: &mut Cmd, bucket: Bucket, finding: &LedgerState| {
         call.arg(2).arg(bucket.life()).arg(if only_open {
             bucket.open()
         } else {
@@ -99,31 +99,31 @@ async fn list_in(
 
 /// Runs a read-only script on each of these buckets, and returns their answers in order.
 async fn ask_each(
-    link: &Link,
+    link: &ServerLink,
     script: &Script,
     some: &[Bucket],
-    fill: impl Fn(&mut Cmd, Bucket, &Finding),
+    fill: impl Fn(&mut Cmd, Bucket, &LedgerState),
 ) -> Result<Vec<Value>, StoreError> {
-    let mut waited = Waited::default();
+    let mut waited = RelocationWait::default();
     loop {
         let view = link.view().await?;
         match ask_each_once(&view, script, some, &fill).await? {
             Ok(answers) if !answers.contains(&Value::Int(LIFE_ENDED)) => return Ok(answers),
             // Goes on only if it finds that another life has begun, which takes its time.
             Ok(_) => link.life_ended(&view).await?,
-            Err(error) if fault::is_elsewhere(&error) => {
+            Err(error) if error::is_elsewhere(&error) => {
                 link.went_elsewhere(&view, &mut waited, &error).await?
             }
-            Err(error) => return Err(fault::of_read(&error)),
+            Err(error) => return Err(error::read_error(&error)),
         }
     }
 }
 
 async fn ask_each_once(
-    view: &Arc<View>,
+    view: &Arc<TopologyView>,
     script: &Script,
     some: &[Bucket],
-    fill: &impl Fn(&mut Cmd, Bucket, &Finding),
+    fill: &impl Fn(&mut Cmd, Bucket, &LedgerState),
 ) -> Result<Result<Vec<Value>, RedisError>, StoreError> {
     let finding = view.finding()?;
     let call = |calls: &mut Pipeline, bucket: Bucket| {
@@ -134,7 +134,7 @@ async fn ask_each_once(
 
 /// Asks each of these buckets at its node, and returns their answers in order.
 async fn pipelined(
-    nodes: &Nodes,
+    nodes: &ClusterTopology,
     some: &[Bucket],
     script: Option<&Script>,
     ask: impl Fn(&mut Pipeline, Bucket),
@@ -154,7 +154,7 @@ async fn pipelined(
 }
 
 /// Drops what is past its end, at most so many, and says how many.
-pub(super) async fn purge(link: &Link, at_most: usize) -> Result<usize, StoreError> {
+pub(super) async fn purge(link: &ServerLink, at_most: usize) -> Result<usize, StoreError> {
     let mut purged = 0;
     let mut next = 0;
     while next < BUCKETS && purged < at_most {
@@ -168,7 +168,10 @@ pub(super) async fn purge(link: &Link, at_most: usize) -> Result<usize, StoreErr
 }
 
 /// Those of the buckets in which something may be past its end.
-async fn with_something_past(link: &Link, some: Vec<Bucket>) -> Result<Vec<Bucket>, StoreError> {
+async fn with_something_past(
+    link: &ServerLink,
+    some: Vec<Bucket>,
+) -> Result<Vec<Bucket>, StoreError> {
     let view = link.view().await?;
     let now = match link.clock_ms() {
         Some(now) => now,
@@ -183,7 +186,7 @@ async fn with_something_past(link: &Link, some: Vec<Bucket>) -> Result<Vec<Bucke
     };
     let counts = pipelined(&view.nodes, &some, None, count)
         .await
-        .map_err(|error| fault::of_read(&error))?;
+        .map_err(|error| error::read_error(&error))?;
     let some = some.into_iter().zip(counts);
     Ok(some
         .filter(|(_, count)| !matches!(count, Value::Int(0)))
@@ -191,24 +194,24 @@ async fn with_something_past(link: &Link, some: Vec<Bucket>) -> Result<Vec<Bucke
         .collect())
 }
 
-async fn server_ms(view: &View) -> Result<u64, StoreError> {
+async fn server_ms(view: &TopologyView) -> Result<u64, StoreError> {
     let time = view
         .nodes
         .marker()
         .ask(&redis::cmd("TIME"))
         .await
-        .map_err(|error| fault::of_read(&error))?;
+        .map_err(|error| error::read_error(&error))?;
     let time = <(u64, u64)>::from_redis_value(time);
     time.map(|(seconds, micros)| seconds * 1000 + micros / 1000)
         .map_err(|error| StoreError::NotExecuted(error.to_string()))
 }
 
-async fn purge_in(link: &Link, bucket: Bucket, at_most: usize) -> Result<usize, StoreError> {
+async fn purge_in(link: &ServerLink, bucket: Bucket, at_most: usize) -> Result<usize, StoreError> {
     let mut purged = 0;
     loop {
         let batch = PURGE_BATCH.min(at_most - purged);
         let clock = link.clock_argument();
-        let fill = |call: &mut Cmd, finding: &Finding| {
+        let fill = |call: &mut Cmd, finding: &LedgerState| {
             call.arg(4)
                 .arg(bucket.life())
                 .arg(bucket.all())
@@ -222,7 +225,7 @@ async fn purge_in(link: &Link, bucket: Bucket, at_most: usize) -> Result<usize, 
         let dropped = match link
             .run(&PURGE, bucket, fill)
             .await?
-            .map_err(|error| fault::of_write(&error))?
+            .map_err(|error| error::write_error(&error))?
         {
             (Value::Int(dropped), _) => usize::try_from(dropped).unwrap_or(0),
             (other, _) => {

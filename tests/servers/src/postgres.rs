@@ -1,7 +1,7 @@
 //! PostgreSQL servers: made in a folder of their own, on a port of their own, as a user who may not do everything.
 
 use crate::machine::{self, Running};
-use semel_postgres::{PostgresSetup, PostgresStore, SetUp};
+use semel_postgres::{PostgresSetup, PostgresStore, SetupResult};
 use semel_store::ServerAddress;
 use std::{
     fs,
@@ -200,7 +200,10 @@ impl Postgres {
     pub async fn ledger_with(&self, database: &str, setup: &PostgresSetup) -> ServerAddress {
         self.sql("postgres", &format!("CREATE DATABASE {database}"));
         let server = ServerAddress::new(self.url(database));
-        assert_eq!(PostgresStore::set_up(&server, setup).await, Ok(SetUp::Made));
+        assert_eq!(
+            PostgresStore::set_up(&server, setup).await,
+            Ok(SetupResult::Made)
+        );
         server
     }
 

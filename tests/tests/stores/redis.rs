@@ -13,7 +13,7 @@ use semel::store::{
     Clock, CreateResult, Retention, ServerAddress, SettableClock, Store, StoreError,
 };
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
-use semel_redis::{RedisSetUp, RedisStore};
+use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::redis::Redis;
 use std::{pin::Pin, sync::Arc};
 
@@ -54,7 +54,10 @@ async fn fixture(redis: Arc<Redis>) -> Fixture {
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
             semel_conformance::run(async {
-                assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made))
+                assert_eq!(
+                    RedisStore::set_up(&server).await,
+                    Ok(RedisSetupResult::Made)
+                )
             });
         });
         set_up.join().unwrap();

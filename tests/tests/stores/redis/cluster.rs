@@ -12,7 +12,7 @@ use semel::{
     store::{CreateResult, EntryQuery, ReplaceResult, Retention, SettableClock, Store, StoreError},
 };
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
-use semel_redis::{RedisSetUp, RedisStore};
+use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::redis::{FIT, Redis, cluster::Cluster};
 use semel_store::fresh_nonce;
 use std::{
@@ -56,7 +56,10 @@ async fn fixture(cluster: Arc<Cluster>) -> Fixture {
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
             semel_conformance::run(async {
-                assert_eq!(RedisStore::set_up(&server).await, Ok(RedisSetUp::Made))
+                assert_eq!(
+                    RedisStore::set_up(&server).await,
+                    Ok(RedisSetupResult::Made)
+                )
             });
         });
         set_up.join().unwrap();
@@ -323,7 +326,7 @@ async fn a_server_that_is_emptied_or_unfit_is_found_out() {
     );
     assert!(matches!(
         RedisStore::set_up(&cluster.server()).await,
-        Ok(RedisSetUp::Renewed { .. })
+        Ok(RedisSetupResult::Renewed { .. })
     ));
     create_anywhere(&store, 100).await.unwrap();
     assert_ne!(losing::incarnation(&store).await, before);

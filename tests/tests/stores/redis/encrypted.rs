@@ -2,7 +2,7 @@
 
 use super::{Redis, create, get};
 use semel::store::ServerAddress;
-use semel_redis::{RedisSetUp, RedisStore};
+use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::{machine, redis::FIT};
 use std::{path::PathBuf, process::Command};
 
@@ -62,7 +62,7 @@ async fn speak() {
     let Ok(url) = std::env::var(URL) else { return };
     let server = ServerAddress::new(url);
     match RedisStore::set_up(&server).await {
-        Ok(set_up) => assert_eq!(set_up, RedisSetUp::Made),
+        Ok(set_up) => assert_eq!(set_up, RedisSetupResult::Made),
         Err(fault) => return println!("refused: {fault}"),
     }
     let store = RedisStore::open(&server).await.unwrap();

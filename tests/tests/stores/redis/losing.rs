@@ -6,7 +6,7 @@ use semel::{
     store::{CreateResult, Retention, Store, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
-use semel_redis::{RedisSetUp, RedisStore};
+use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::redis::{FIT, Redis};
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ async fn a_flush_is_found_out_by_the_first_command() {
     assert!(told(create(&store, 1).await).contains("semel ledger init"));
     assert_eq!(
         RedisStore::set_up(&redis.server()).await,
-        Ok(RedisSetUp::Made)
+        Ok(RedisSetupResult::Made)
     );
     until("the new life", async || create(&store, 1).await.is_ok()).await;
     assert_ne!(incarnation(&store).await, before);
@@ -60,7 +60,7 @@ async fn a_part_that_is_gone_is_found_out() {
     assert!(store.get(elsewhere).await.is_ok(), "what is whole is used");
     assert_eq!(
         RedisStore::set_up(&redis.server()).await,
-        Ok(RedisSetUp::Renewed { lost: 0 })
+        Ok(RedisSetupResult::Renewed { lost: 0 })
     );
     create(&store, 1).await.unwrap();
     assert_ne!(incarnation(&store).await, before);
@@ -80,7 +80,7 @@ async fn a_record_that_is_gone_is_not_created_anew() {
     insta::assert_snapshot!(told(create(&store, 1).await));
     assert_eq!(
         RedisStore::renew(&redis.server()).await,
-        Ok(RedisSetUp::Renewed { lost: 1 })
+        Ok(RedisSetupResult::Renewed { lost: 1 })
     );
     create(&store, 1).await.unwrap();
     assert_ne!(incarnation(&store).await, before);
@@ -119,7 +119,7 @@ async fn an_eviction_shows_as_another_incarnation() {
     until("the cure", async || get(&store, 999).await.is_ok()).await;
     assert_eq!(
         RedisStore::set_up(&redis.server()).await,
-        Ok(RedisSetUp::Found)
+        Ok(RedisSetupResult::Found)
     );
     assert_ne!(incarnation(&store).await, before);
 }

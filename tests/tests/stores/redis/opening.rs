@@ -5,7 +5,7 @@ use semel::{
     model::Durability,
     store::{ServerAddress, Store},
 };
-use semel_redis::{RedisSetUp, RedisStore};
+use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::redis::{FIT, Redis};
 
 /// Why it is not opened, with its port left out.
@@ -44,11 +44,11 @@ async fn what_was_not_made_is_not_used() {
     insta::assert_snapshot!(refusal(&redis, &redis.server()).await);
     assert_eq!(
         RedisStore::set_up(&redis.server()).await,
-        Ok(RedisSetUp::Made)
+        Ok(RedisSetupResult::Made)
     );
     assert_eq!(
         RedisStore::set_up(&redis.server()).await,
-        Ok(RedisSetUp::Found)
+        Ok(RedisSetupResult::Found)
     );
     RedisStore::open(&redis.server()).await.unwrap();
 }

@@ -9,10 +9,10 @@
 //! as often again. No task runs while there is nothing to do.
 
 use super::{
-    bells::Bells,
-    command::{self, Command, Kind, Told},
-    place::Endpoint,
-    session::{Hear, Session},
+    command::{self, Command, CommandKind, CommandResult},
+    endpoint::Endpoint,
+    session::{NotificationHandler, Session},
+    subscriber::ChangeSubscriber,
 };
 use semel_store::{Clock, ServerError, StoreError};
 use std::{
@@ -37,23 +37,23 @@ const QUEUE_BYTES_MAX: usize = 256 << 20;
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_AT_MOST: Duration = Duration::from_secs(2);
 
-type Answer = Result<Told, StoreError>;
+type Answer = Result<CommandResult, StoreError>;
 
 /// The connections to a ledger.
-pub(super) struct Lanes {
+pub(super) struct ConnectionPool {
     place: Arc<Endpoint>,
     clock: Option<Arc<dyn Clock>>,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     /// Rung for what was changed.
-    bells: Arc<Bells>,
+    subscriber: Arc<ChangeSubscriber>,
     /// The runtime of the connections: a caller may be dropped outside a runtime.
     runtime: Handle,
 }
 
 #[derive(Default)]
-struct State {
-    idle: Vec<Lane>,
-    queue: VecDeque<Waiting>,
+struct PoolState {
+    idle: Vec<PooledConnection>,
+    queue: VecDeque<QueuedCommand>,
     queued_bytes: usize,
     /// The error that stops all commands until a check finds the server right again.
     refused: Option<ServerError>,
@@ -63,33 +63,33 @@ struct State {
 
 /// A connection, or the place of one.
 #[derive(Default)]
-struct Lane(Option<Box<Session>>);
+struct PooledConnection(Option<Box<Session>>);
 
-struct Waiting {
+struct QueuedCommand {
     command: Command,
     reply: oneshot::Sender<Answer>,
 }
 
-impl Lanes {
+impl ConnectionPool {
     pub(super) fn new(
         place: Arc<Endpoint>,
         first: Session,
         clock: Option<Arc<dyn Clock>>,
-        bells: Arc<Bells>,
+        subscriber: Arc<ChangeSubscriber>,
     ) -> Self {
-        let mut idle: Vec<_> = std::iter::repeat_with(Lane::default)
+        let mut idle: Vec<_> = std::iter::repeat_with(PooledConnection::default)
             .take(LANES - 1)
             .collect();
-        idle.push(Lane(Some(Box::new(first))));
-        let state = Mutex::new(State {
+        idle.push(PooledConnection(Some(Box::new(first))));
+        let state = Mutex::new(PoolState {
             idle,
-            ..State::default()
+            ..PoolState::default()
         });
         Self {
             place,
             clock,
             state,
-            bells,
+            subscriber,
             runtime: Handle::current(),
         }
     }
@@ -97,8 +97,8 @@ impl Lanes {
     /// Has a command carried out. From the first poll on that is done whether or not the answer is awaited.
     pub(super) async fn carry_out(self: &Arc<Self>, command: Command) -> Answer {
         let (lane, command) = match self.admit(command)? {
-            Admitted::AtOnce(lane, command) => (lane, command),
-            Admitted::Queued(answer) => {
+            AdmissionResult::AtOnce(lane, command) => (lane, command),
+            AdmissionResult::Queued(answer) => {
                 return answer.await.unwrap_or_else(|_| {
                     Err(StoreError::Unknown(
                         "whoever asked the server broke off: look at what is there".to_owned(),
@@ -107,8 +107,8 @@ impl Lanes {
             }
         };
         // Comes back to the others when it is dropped, be it that the caller is gone: what was sent is answered first.
-        let busy = Busy {
-            lanes: self,
+        let busy = BusyConnection {
+            pool: self,
             lane: Some(lane),
         };
         let Some(session) = busy.session() else {
@@ -125,15 +125,15 @@ impl Lanes {
     }
 
     /// A session for something else, made if none is free. It is given back by dropping it.
-    pub(super) async fn borrow(self: &Arc<Self>) -> Result<Borrowed, StoreError> {
+    pub(super) async fn borrow(self: &Arc<Self>) -> Result<BorrowedSession, StoreError> {
         let lane = {
             let mut state = self.state();
             state.may_ask()?;
             state.idle.pop()
         };
         // From here on the lane comes back, whatever happens.
-        let mut borrowed = Borrowed {
-            lanes: Arc::clone(self),
+        let mut borrowed = BorrowedSession {
+            pool: Arc::clone(self),
             lane: lane.unwrap_or_default(),
         };
         if borrowed.lane.0.as_deref().is_none_or(Session::is_closed) {
@@ -142,10 +142,10 @@ impl Lanes {
         Ok(borrowed)
     }
 
-    fn admit(self: &Arc<Self>, command: Command) -> Result<Admitted, StoreError> {
+    fn admit(self: &Arc<Self>, command: Command) -> Result<AdmissionResult, StoreError> {
         let mut state = self.state();
         state.may_ask()?;
-        let ready = |lane: &Lane| {
+        let ready = |lane: &PooledConnection| {
             lane.0
                 .as_deref()
                 .is_some_and(|session| !session.is_closed())
@@ -155,7 +155,10 @@ impl Lanes {
             && state.idle.len() == LANES
             && let Some(free) = free
         {
-            return Ok(Admitted::AtOnce(state.idle.swap_remove(free), command));
+            return Ok(AdmissionResult::AtOnce(
+                state.idle.swap_remove(free),
+                command,
+            ));
         }
         if state.queue.len() >= QUEUE_MAX || state.queued_bytes + command.bytes() > QUEUE_BYTES_MAX
         {
@@ -165,18 +168,18 @@ impl Lanes {
         }
         let (reply, answer) = oneshot::channel();
         state.queued_bytes += command.bytes();
-        state.queue.push_back(Waiting { command, reply });
+        state.queue.push_back(QueuedCommand { command, reply });
         // Rather one that is connected.
         if let Some(at) = free.or(state.idle.len().checked_sub(1)) {
             let lane = state.idle.swap_remove(at);
             drop(state);
             self.work_off(lane);
         }
-        Ok(Admitted::Queued(answer))
+        Ok(AdmissionResult::Queued(answer))
     }
 
     /// Takes a lane back: for what waits, if anything does.
-    fn give_back(self: &Arc<Self>, lane: Lane) {
+    fn give_back(self: &Arc<Self>, lane: PooledConnection) {
         let mut state = self.state();
         if !state.queue.is_empty() {
             drop(state);
@@ -187,23 +190,23 @@ impl Lanes {
     }
 
     /// Goes on with what waits, in a task of its own, until nothing does.
-    fn work_off(self: &Arc<Self>, lane: Lane) {
-        let lanes = Arc::clone(self);
+    fn work_off(self: &Arc<Self>, lane: PooledConnection) {
+        let pool = Arc::clone(self);
         self.runtime.spawn(async move {
             let mut lane = lane;
             loop {
                 // Tasks that are about to ask do so first.
                 yield_now().await;
-                let Some(batch) = lanes.next_batch(&mut lane) else {
+                let Some(batch) = pool.next_batch(&mut lane) else {
                     return;
                 };
-                lanes.carry_out_batch(&mut lane, batch).await;
+                pool.carry_out_batch(&mut lane, batch).await;
             }
         });
     }
 
     /// Returns the next batch, or `None` when the connection is idle again.
-    fn next_batch(&self, lane: &mut Lane) -> Option<Vec<Waiting>> {
+    fn next_batch(&self, lane: &mut PooledConnection) -> Option<Vec<QueuedCommand>> {
         let mut state = self.state();
         let batch = state.take_batch();
         if batch.is_empty() {
@@ -213,7 +216,7 @@ impl Lanes {
         Some(batch)
     }
 
-    async fn carry_out_batch(&self, lane: &mut Lane, batch: Vec<Waiting>) {
+    async fn carry_out_batch(&self, lane: &mut PooledConnection, batch: Vec<QueuedCommand>) {
         if lane.0.as_deref().is_none_or(Session::is_closed) {
             match self.connect().await {
                 Ok(session) => lane.0 = Some(Box::new(session)),
@@ -226,10 +229,10 @@ impl Lanes {
         self.tell(&commands, told.is_ok());
         match told {
             Ok(mut told) => {
-                for Waiting { command, reply } in batch {
+                for QueuedCommand { command, reply } in batch {
                     let answer = match command.kind() {
                         // Others may have asked for the same.
-                        Kind::Get => told.get(&command.key()).map(copied),
+                        CommandKind::Get => told.get(&command.key()).map(copied),
                         _ => told.remove(&command.key()),
                     };
                     // The caller may be gone.
@@ -246,8 +249,8 @@ impl Lanes {
         }
     }
 
-    async fn one_by_one(&self, session: &Session, batch: Vec<Waiting>) {
-        for Waiting { command, reply } in batch {
+    async fn one_by_one(&self, session: &Session, batch: Vec<QueuedCommand>) {
+        for QueuedCommand { command, reply } in batch {
             let told = command::carry_out(session, self.clock.as_deref(), &[&command]).await;
             self.tell(&[&command], told.is_ok());
             let _ =
@@ -258,7 +261,9 @@ impl Lanes {
     }
 
     fn tell(&self, commands: &[&Command], is_done: bool) {
-        let changes = |command: &&&Command| matches!(command.kind(), Kind::Replace | Kind::Remove);
+        let changes = |command: &&&Command| {
+            matches!(command.kind(), CommandKind::Replace | CommandKind::Remove)
+        };
         let keys: Vec<_> = commands
             .iter()
             .filter(changes)
@@ -266,12 +271,12 @@ impl Lanes {
             .collect();
         // Where it is unknown whether a command was carried out, its callers read again.
         if is_done && !keys.is_empty() {
-            self.bells.ring(&keys);
+            self.subscriber.notify_changed(&keys);
         }
     }
 
     async fn connect(&self) -> Result<Session, ServerError> {
-        let deaf: Hear = Arc::new(|_| {});
+        let deaf: NotificationHandler = Arc::new(|_| {});
         let opened = Session::open(&self.place, deaf).await;
         let mut state = self.state();
         match &opened {
@@ -287,13 +292,13 @@ impl Lanes {
         opened
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         // Nothing panics between taking it and having changed it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl PoolState {
     fn may_ask(&self) -> Result<(), StoreError> {
         if let Some(fault) = &self.refused {
             return Err(not_reached(fault.clone()));
@@ -305,7 +310,7 @@ impl State {
     }
 
     /// All that waits and is of the kind of the first, but for what is to be written at the same key twice.
-    fn take_batch(&mut self) -> Vec<Waiting> {
+    fn take_batch(&mut self) -> Vec<QueuedCommand> {
         let Some(kind) = self.queue.front().map(|waiting| waiting.command.kind()) else {
             return Vec::new();
         };
@@ -319,8 +324,9 @@ impl State {
             };
             let size = waiting.command.bytes();
             let has_room = batch.is_empty() || bytes + size <= BATCH_BYTES_MAX;
-            let mut is_apart =
-                |waiting: &Waiting| kind == Kind::Get || keys.insert(waiting.command.key());
+            let mut is_apart = |waiting: &QueuedCommand| {
+                kind == CommandKind::Get || keys.insert(waiting.command.key())
+            };
             if has_room && waiting.command.kind() == kind && is_apart(&waiting) {
                 bytes += size;
                 batch.push(waiting);
@@ -335,50 +341,50 @@ impl State {
     }
 }
 
-enum Admitted {
-    AtOnce(Lane, Command),
+enum AdmissionResult {
+    AtOnce(PooledConnection, Command),
     Queued(oneshot::Receiver<Answer>),
 }
 
 /// A connection with a statement in progress.
-struct Busy<'a> {
-    lanes: &'a Arc<Lanes>,
-    lane: Option<Lane>,
+struct BusyConnection<'a> {
+    pool: &'a Arc<ConnectionPool>,
+    lane: Option<PooledConnection>,
 }
 
-impl Busy<'_> {
+impl BusyConnection<'_> {
     fn session(&self) -> Option<&Session> {
         self.lane.as_ref().and_then(|lane| lane.0.as_deref())
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for BusyConnection<'_> {
     fn drop(&mut self) {
         if let Some(lane) = self.lane.take() {
-            self.lanes.give_back(lane);
+            self.pool.give_back(lane);
         }
     }
 }
 
 /// A session in use outside the pool.
-pub(super) struct Borrowed {
-    lanes: Arc<Lanes>,
-    lane: Lane,
+pub(super) struct BorrowedSession {
+    pool: Arc<ConnectionPool>,
+    lane: PooledConnection,
 }
 
-impl Borrowed {
+impl BorrowedSession {
     pub(super) fn session(&self) -> Result<&Session, StoreError> {
         self.lane.0.as_deref().ok_or_else(gone)
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for BorrowedSession {
     fn drop(&mut self) {
-        self.lanes.give_back(std::mem::take(&mut self.lane));
+        self.pool.give_back(std::mem::take(&mut self.lane));
     }
 }
 
-fn refuse(batch: Vec<Waiting>, fault: &ServerError) {
+fn refuse(batch: Vec<QueuedCommand>, fault: &ServerError) {
     for waiting in batch {
         let _ = waiting.reply.send(Err(not_reached(fault.clone())));
     }

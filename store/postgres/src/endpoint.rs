@@ -21,10 +21,10 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn of(server: &ServerAddress) -> Result<Self, ServerError> {
+    pub(super) fn new(server: &ServerAddress) -> Result<Self, ServerError> {
         let parsed: Result<Config, _> = server.url.parse();
         // The message omits the URL, which may hold a password.
-        let mut config = parsed.map_err(|error| ServerError::Url(told(&error)))?;
+        let mut config = parsed.map_err(|error| ServerError::Url(describe_error(&error)))?;
         if config.get_hosts().is_empty() {
             return Err(ServerError::Url(
                 "it names no host: write `postgres://HOST/DATABASE`".to_owned(),
@@ -77,7 +77,7 @@ impl Endpoint {
     /// Maps a failure to connect or to ask to an error for the operator.
     pub(super) fn fault(&self, error: &Error) -> ServerError {
         let place = self.shown.clone();
-        let problem = told(error);
+        let problem = describe_error(error);
         match error.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => ServerError::Denied {
                 problem,
@@ -239,7 +239,7 @@ fn shown(config: &Config) -> String {
 
 /// An error in words, with what lies beneath it: the client's own words name only the stage. The server's advice goes with its
 /// own.
-pub(super) fn told(error: &Error) -> String {
+pub(super) fn describe_error(error: &Error) -> String {
     match error.as_db_error() {
         Some(said) => {
             let advice = said

@@ -9,7 +9,7 @@
 
 /// A server's present facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct ServerFacts {
     /// Its name in the cluster. A server that stands alone needs no name.
     pub(super) name: String,
     /// Which start of the server this is.
@@ -18,14 +18,14 @@ pub(super) struct Facts {
     pub(super) followed: Option<String>,
     /// The entries that were evicted since its start.
     pub(super) evicted: u64,
-    pub(super) log: Log,
+    pub(super) log: AppendLog,
     /// True if a restart may have lost acknowledged writes.
     pub(super) restart_loses: bool,
 }
 
 /// The state of a server's append-only file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Log {
+pub(super) enum AppendLog {
     /// It is turned off.
     Off,
     /// It is written as a whole just now, maybe for the first time.
@@ -36,7 +36,7 @@ pub(super) enum Log {
 
 /// The recorded facts of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Node {
+struct ObservedNode {
     name: String,
     run: String,
     followed: String,
@@ -47,19 +47,19 @@ struct Node {
 
 /// The recorded facts of all servers, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Seen(Vec<Node>);
+pub(super) struct ObservedNodes(Vec<ObservedNode>);
 
-impl Seen {
+impl ObservedNodes {
     /// As it is noted: a line a server. None: it is no such note.
     pub(super) fn read(text: &str) -> Option<Self> {
         text.lines()
-            .map(Node::read)
+            .map(ObservedNode::read)
             .collect::<Option<_>>()
             .map(Self)
     }
 
     pub(super) fn to_text(&self) -> String {
-        self.0.iter().map(Node::to_text).collect()
+        self.0.iter().map(ObservedNode::to_text).collect()
     }
 
     /// Returns true if every server's append-only file holds everything.
@@ -68,7 +68,7 @@ impl Seen {
     }
 
     /// Returns the facts to record now, and whether anything may have been lost since.
-    pub(super) fn next(&self, mut now: Vec<Facts>) -> (Self, bool) {
+    pub(super) fn next(&self, mut now: Vec<ServerFacts>) -> (Self, bool) {
         now.sort_by(|one, other| one.name.cmp(&other.name));
         let is_first = self.0.is_empty();
         let was_lost =
@@ -76,19 +76,19 @@ impl Seen {
         (
             Self(
                 now.into_iter()
-                    .map(|facts| Node::of(self.known(&facts.name), facts))
+                    .map(|facts| ObservedNode::of(self.known(&facts.name), facts))
                     .collect(),
             ),
             was_lost,
         )
     }
 
-    fn known(&self, name: &str) -> Option<&Node> {
+    fn known(&self, name: &str) -> Option<&ObservedNode> {
         self.0.iter().find(|node| node.name == name)
     }
 
     /// Returns true if one appears where another disappears.
-    fn is_taken_over(&self, now: &[Facts]) -> bool {
+    fn is_taken_over(&self, now: &[ServerFacts]) -> bool {
         let comes = now.iter().any(|facts| self.known(&facts.name).is_none());
         comes
             && self
@@ -97,7 +97,7 @@ impl Seen {
                 .any(|node| now.iter().all(|facts| facts.name != node.name))
     }
 
-    fn lost_in(&self, facts: &Facts) -> bool {
+    fn lost_in(&self, facts: &ServerFacts) -> bool {
         let Some(node) = self.known(&facts.name) else {
             return facts.followed.is_some() || facts.evicted > 0;
         };
@@ -111,13 +111,13 @@ impl Seen {
     }
 }
 
-impl Node {
-    fn of(before: Option<&Self>, facts: Facts) -> Self {
+impl ObservedNode {
+    fn of(before: Option<&Self>, facts: ServerFacts) -> Self {
         let known = |part: fn(&Self) -> &String| before.map(part).cloned().unwrap_or_default();
         let whole = match facts.log {
-            Log::Off => String::new(),
-            Log::Rewritten => known(|node| &node.whole),
-            Log::Holds => facts.run.clone(),
+            AppendLog::Off => String::new(),
+            AppendLog::Rewritten => known(|node| &node.whole),
+            AppendLog::Holds => facts.run.clone(),
         };
         let followed = facts
             .followed
@@ -161,24 +161,24 @@ impl Node {
 mod tests {
     use super::*;
 
-    fn facts(name: &str) -> Facts {
+    fn facts(name: &str) -> ServerFacts {
         let run = format!("run-of-{name}");
-        Facts {
+        ServerFacts {
             name: name.to_owned(),
             run,
             followed: None,
             evicted: 0,
-            log: Log::Holds,
+            log: AppendLog::Holds,
             restart_loses: false,
         }
     }
 
-    fn seen(now: &[Facts]) -> Seen {
-        Seen::default().next(now.to_vec()).0
+    fn seen(now: &[ServerFacts]) -> ObservedNodes {
+        ObservedNodes::default().next(now.to_vec()).0
     }
 
     /// Returns true if these facts, after those, show a loss.
-    fn loses(before: &[Facts], now: &[Facts]) -> bool {
+    fn loses(before: &[ServerFacts], now: &[ServerFacts]) -> bool {
         seen(before).next(now.to_vec()).1
     }
 
@@ -187,19 +187,19 @@ mod tests {
         let noted = seen(&[
             facts("b"),
             facts(""),
-            Facts {
+            ServerFacts {
                 evicted: 7,
                 followed: Some("x1".into()),
                 ..facts("a")
             },
         ]);
-        assert_eq!(Seen::read(&noted.to_text()), Some(noted));
-        assert_eq!(Seen::read("mine\n"), None);
+        assert_eq!(ObservedNodes::read(&noted.to_text()), Some(noted));
+        assert_eq!(ObservedNodes::read("mine\n"), None);
     }
 
     #[test]
     fn a_first_look_and_one_like_the_last_lose_nothing() {
-        assert!(!Seen::default().next(vec![facts("a")]).1);
+        assert!(!ObservedNodes::default().next(vec![facts("a")]).1);
         assert!(!loses(&[facts("a"), facts("b")], &[facts("b"), facts("a")]));
     }
 
@@ -216,14 +216,14 @@ mod tests {
 
     #[test]
     fn who_followed_another_took_over_and_is_known_for_it() {
-        let taken_over = [Facts {
+        let taken_over = [ServerFacts {
             followed: Some("history".into()),
             ..facts("a")
         }];
         assert!(loses(&[facts("a")], &taken_over));
         assert!(loses(&[facts("b")], &[facts("b"), taken_over[0].clone()]));
         let (noted, _) = seen(&[facts("a")]).next(taken_over.to_vec());
-        let restarted = Facts {
+        let restarted = ServerFacts {
             run: "another".into(),
             ..facts("a")
         };
@@ -237,14 +237,14 @@ mod tests {
 
     #[test]
     fn a_restart_loses_where_not_every_write_is_synced() {
-        let restarted = Facts {
+        let restarted = ServerFacts {
             run: "another".into(),
             ..facts("a")
         };
         assert!(!loses(&[facts("a")], std::slice::from_ref(&restarted)));
         assert!(loses(
             &[facts("a")],
-            &[Facts {
+            &[ServerFacts {
                 restart_loses: true,
                 ..restarted
             }]
@@ -253,13 +253,13 @@ mod tests {
 
     #[test]
     fn an_eviction_loses_each_time() {
-        let evicted = |count| Facts {
+        let evicted = |count| ServerFacts {
             evicted: count,
             ..facts("a")
         };
         assert!(loses(&[evicted(2)], &[evicted(3)]));
         assert!(!loses(&[evicted(3)], &[evicted(3)]));
-        let restarted = |count| Facts {
+        let restarted = |count| ServerFacts {
             run: "another".into(),
             ..evicted(count)
         };
@@ -272,19 +272,19 @@ mod tests {
 
     #[test]
     fn a_file_that_was_never_written_as_a_whole_holds_nothing() {
-        let log = |log| Facts { log, ..facts("a") };
-        assert!(!seen(&[log(Log::Rewritten)]).is_whole());
-        assert!(!seen(&[log(Log::Off)]).is_whole());
-        let whole = seen(&[log(Log::Holds)]);
+        let log = |log| ServerFacts { log, ..facts("a") };
+        assert!(!seen(&[log(AppendLog::Rewritten)]).is_whole());
+        assert!(!seen(&[log(AppendLog::Off)]).is_whole());
+        let whole = seen(&[log(AppendLog::Holds)]);
         assert!(
-            whole.next(vec![log(Log::Rewritten)]).0.is_whole(),
+            whole.next(vec![log(AppendLog::Rewritten)]).0.is_whole(),
             "a later rewriting takes nothing from it"
         );
-        let off = whole.next(vec![log(Log::Off)]).0;
+        let off = whole.next(vec![log(AppendLog::Off)]).0;
         assert!(
-            !off.next(vec![log(Log::Rewritten)]).0.is_whole(),
+            !off.next(vec![log(AppendLog::Rewritten)]).0.is_whole(),
             "what was written meanwhile is not in it"
         );
-        assert!(!seen(&[facts("b"), log(Log::Off)]).is_whole());
+        assert!(!seen(&[facts("b"), log(AppendLog::Off)]).is_whole());
     }
 }

@@ -8,7 +8,7 @@
 //! In a cluster any server is listened to: what is published goes to all of them. Channels of a slot (`SPUBLISH`) would spare
 //! them that, and every host would have to listen to every server.
 
-use super::place::{CONNECT_TIMEOUT, Endpoint};
+use super::endpoint::{CONNECT_TIMEOUT, Endpoint};
 use futures_util::StreamExt;
 use redis::{
     Msg, RedisResult,
@@ -36,20 +36,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LINGER: Duration = Duration::from_secs(5);
 
 /// The local waiters, by channel.
-pub(super) struct Ears {
+pub(super) struct ChangeSubscriber {
     waiters: ChangeNotifier,
     /// The number of waiters of each channel.
     waiting: [AtomicUsize; NOTIFIER_SLOTS],
     /// Notified at the first waiter of a channel.
-    pricked: Notify,
+    interest_added: Notify,
 }
 
-impl Ears {
+impl ChangeSubscriber {
     pub(super) fn new() -> Self {
         Self {
             waiters: ChangeNotifier::new(),
             waiting: [const { AtomicUsize::new(0) }; NOTIFIER_SLOTS],
-            pricked: Notify::new(),
+            interest_added: Notify::new(),
         }
     }
 
@@ -58,12 +58,12 @@ impl Ears {
     }
 
     /// Has the bell of a key listened to until this is dropped. The bell rings as soon as that has begun.
-    pub(super) fn listening(&self, key: StoreKey) -> Option<Listening<'_>> {
+    pub(super) fn subscribe(&self, key: StoreKey) -> Option<ChannelInterest<'_>> {
         let waiting = self.waiting.get(ChangeNotifier::slot_for_key(key))?;
         if waiting.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.pricked.notify_one();
+            self.interest_added.notify_one();
         }
-        Some(Listening(waiting))
+        Some(ChannelInterest(waiting))
     }
 
     /// Returns the channels with waiters.
@@ -80,25 +80,25 @@ impl Ears {
 }
 
 /// A local waiter.
-pub(super) struct Listening<'a>(&'a AtomicUsize);
+pub(super) struct ChannelInterest<'a>(&'a AtomicUsize);
 
-impl Drop for Listening<'_> {
+impl Drop for ChannelInterest<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Listens for as long as it is let.
-pub(super) async fn listen(place: Arc<Endpoint>, ears: Arc<Ears>) {
+pub(super) async fn listen(place: Arc<Endpoint>, subscriber: Arc<ChangeSubscriber>) {
     loop {
-        for client in place.doors() {
+        for client in place.seed_clients() {
             if let Ok(Ok(news)) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
                 let (sink, news) = news.split();
-                Hearing {
+                SubscriberConnection {
                     sink,
                     heard: BTreeSet::new(),
                     place: &place,
-                    ears: &ears,
+                    subscriber: &subscriber,
                 }
                 .until_lost(news)
                 .await;
@@ -110,14 +110,14 @@ pub(super) async fn listen(place: Arc<Endpoint>, ears: Arc<Ears>) {
 }
 
 /// A connection, and the bells that it listens to.
-struct Hearing<'a> {
+struct SubscriberConnection<'a> {
     sink: PubSubSink,
     heard: BTreeSet<usize>,
     place: &'a Endpoint,
-    ears: &'a Ears,
+    subscriber: &'a ChangeSubscriber,
 }
 
-impl Hearing<'_> {
+impl SubscriberConnection<'_> {
     /// Wakes the waiters of changes until the connection is lost, or the server does not answer on
     /// it.
     async fn until_lost(mut self, mut news: PubSubStream) {
@@ -126,7 +126,7 @@ impl Hearing<'_> {
         while holds {
             holds = tokio::select! {
                 told = news.next() => told.map(|told| self.wake(&told)).is_some(),
-                () = self.ears.pricked.notified() => in_time(self.listen_to_more()).await,
+                () = self.subscriber.interest_added.notified() => in_time(self.listen_to_more()).await,
                 _ = rests.tick() => in_time(self.listen_to_less()).await,
             };
         }
@@ -134,15 +134,15 @@ impl Hearing<'_> {
 
     fn wake(&self, told: &Msg) {
         match <[u8; 32]>::try_from(told.get_payload_bytes()) {
-            Ok(key) => self.ears.waiters.notify(StoreKey::from_bytes(key)),
+            Ok(key) => self.subscriber.waiters.notify(StoreKey::from_bytes(key)),
             // What no store would say.
-            Err(_) => self.ears.waiters.notify_all(),
+            Err(_) => self.subscriber.waiters.notify_all(),
         }
     }
 
     async fn listen_to_more(&mut self) -> RedisResult<()> {
         let new: Vec<_> = self
-            .ears
+            .subscriber
             .wanted()
             .difference(&self.heard)
             .copied()
@@ -154,14 +154,14 @@ impl Hearing<'_> {
         self.heard.extend(&new);
         // For whatever changed before.
         new.into_iter()
-            .for_each(|bell| self.ears.waiters.notify_slot(bell));
+            .for_each(|bell| self.subscriber.waiters.notify_slot(bell));
         Ok(())
     }
 
     async fn listen_to_less(&mut self) -> RedisResult<()> {
         let old: Vec<_> = self
             .heard
-            .difference(&self.ears.wanted())
+            .difference(&self.subscriber.wanted())
             .copied()
             .collect();
         if old.is_empty() {

@@ -34,7 +34,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn of(server: &ServerAddress) -> Result<Self, ServerError> {
+    pub(super) fn new(server: &ServerAddress) -> Result<Self, ServerError> {
         let unusable = |error: redis::RedisError| ServerError::Url(error.to_string());
         let info = server
             .url
@@ -86,7 +86,7 @@ impl Endpoint {
     }
 
     /// All servers that it may be reached by, the one of the URL first.
-    pub(super) fn doors(&self) -> Vec<Client> {
+    pub(super) fn seed_clients(&self) -> Vec<Client> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         std::iter::once(&self.client)
             .chain(known.iter())

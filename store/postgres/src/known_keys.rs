@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const KEYS_MAX: usize = 8_192;
 
 /// Keys at which something lay lately.
-pub(super) struct Known(Box<[AtomicU64]>);
+pub(super) struct KnownKeys(Box<[AtomicU64]>);
 
-impl Known {
+impl KnownKeys {
     pub(super) fn none() -> Self {
         Self((0..KEYS_MAX).map(|_| AtomicU64::new(0)).collect())
     }

@@ -32,7 +32,7 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
 }
 
 /// Maps the error of a write to the state of the write.
-pub(super) fn of_write(error: &RedisError) -> StoreError {
+pub(super) fn write_error(error: &RedisError) -> StoreError {
     if !is_turned_away(error, TURNED_AWAY) {
         return StoreError::Unknown(error.to_string());
     }
@@ -64,12 +64,12 @@ fn is_turned_away(error: &RedisError, codes: &[&str]) -> bool {
 }
 
 /// A look that failed has written nothing.
-pub(super) fn of_read(error: &RedisError) -> StoreError {
+pub(super) fn read_error(error: &RedisError) -> StoreError {
     StoreError::NotExecuted(error.to_string())
 }
 
 /// Why the server cannot be used.
-pub(super) fn of_server(error: &RedisError, shown: &str) -> ServerError {
+pub(super) fn server_error(error: &RedisError, shown: &str) -> ServerError {
     let problem = error.to_string();
     let shown = shown.to_owned();
     match (error.kind(), error.code()) {
@@ -146,7 +146,7 @@ mod tests {
 
     use super::{super::script::SCRIPT_FAILED, *};
 
-    fn server_error(line: &str) -> RedisError {
+    fn error_reply(line: &str) -> RedisError {
         let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
         answer.extract_error().unwrap_err()
     }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_rejected_script_was_not_executed() {
         for code in TURNED_AWAY {
-            let error = of_write(&server_error(&format!("{code} of the server")));
+            let error = write_error(&error_reply(&format!("{code} of the server")));
             assert!(matches!(error, StoreError::NotExecuted(_)), "{error:?}");
         }
     }
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn an_error_within_a_script_is_unknown_whatever_its_cause() {
         for code in TURNED_AWAY {
-            let error = server_error(&format!("{SCRIPT_FAILED} {code} of a command"));
-            let meaning = of_write(&error);
+            let error = error_reply(&format!("{SCRIPT_FAILED} {code} of a command"));
+            let meaning = write_error(&error);
             assert!(matches!(meaning, StoreError::Unknown(_)), "{meaning:?}");
             assert!(!is_elsewhere(&error));
             assert!(!is_another_role(&error));
@@ -176,13 +176,13 @@ mod tests {
         let certificate =
             rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let error = RedisError::from(io::Error::other(certificate));
-        let meaning = of_server(&error, "there");
+        let meaning = server_error(&error, "there");
         assert!(
             matches!(meaning, ServerError::Untrusted { .. }),
             "{meaning:?}"
         );
         let error = RedisError::from(io::Error::other("invalid peer certificate"));
-        let meaning = of_server(&error, "there");
+        let meaning = server_error(&error, "there");
         assert!(
             matches!(meaning, ServerError::Unreachable { .. }),
             "{meaning:?}"

@@ -7,8 +7,8 @@
 //! time to time.
 
 use super::{
-    place::Endpoint,
-    session::{self, Hear},
+    endpoint::Endpoint,
+    session::{self, NotificationHandler},
 };
 use semel_core::model::StoreKey;
 use semel_store::{ChangeNotifier, NOTIFIER_SLOTS};
@@ -27,9 +27,9 @@ const LISTENER: &str = "semel listens";
 const HELLO: &str = "hello";
 
 /// The notifications within this process, and to the others.
-pub(super) struct Bells {
+pub(super) struct ChangeSubscriber {
     waiters: ChangeNotifier,
-    /// The bells to be rung in other processes, a bit each.
+    /// The subscriber to be rung in other processes, a bit each.
     to_tell: AtomicU64,
     is_telling: AtomicBool,
     /// True if another store listens, as far as is known.
@@ -41,7 +41,7 @@ pub(super) struct Bells {
 
 const _: () = assert!(NOTIFIER_SLOTS <= 64, "a bit for each bell");
 
-impl Bells {
+impl ChangeSubscriber {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             waiters: ChangeNotifier::new(),
@@ -62,10 +62,10 @@ impl Bells {
         if let Some(line) = self.line() {
             return self.look_for_others(&line).await;
         }
-        let bells = Arc::downgrade(self);
-        let hear: Hear = Arc::new(move |told| {
-            if let Some(bells) = bells.upgrade() {
-                bells.hear(told);
+        let subscriber = Arc::downgrade(self);
+        let hear: NotificationHandler = Arc::new(move |told| {
+            if let Some(subscriber) = subscriber.upgrade() {
+                subscriber.hear(told);
             }
         });
         let Ok((client, _)) = session::connect(place, hear).await else {
@@ -95,7 +95,7 @@ impl Bells {
     }
 
     /// Rings for these keys, here and elsewhere.
-    pub(super) fn ring(self: &Arc<Self>, keys: &[StoreKey]) {
+    pub(super) fn notify_changed(self: &Arc<Self>, keys: &[StoreKey]) {
         let mut bits = 0;
         for key in keys {
             self.waiters.notify(*key);
@@ -106,8 +106,9 @@ impl Bells {
         }
         self.to_tell.fetch_or(bits, Ordering::AcqRel);
         if !self.is_telling.swap(true, Ordering::AcqRel) {
-            let bells = Arc::clone(self);
-            self.runtime.spawn(async move { bells.tell_others().await });
+            let subscriber = Arc::clone(self);
+            self.runtime
+                .spawn(async move { subscriber.tell_others().await });
         }
     }
 
