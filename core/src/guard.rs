@@ -1,8 +1,9 @@
 //! How one guarded call goes from its claim to its answer: a protocol as a value.
 //!
-//! A [`Guard`] takes events and returns actions, one at a time; a driver performs each action and
-//! reports its result. Time is an argument, randomness and I/O are the driver's. So a test can
-//! drive it or kill it at any step, and a model checker can run it against the real ledger.
+//! A [`Guard`] takes events and returns actions, one at a time. The driver performs a [`DriverAction`] and reports its
+//! result; a [`CallerAction`] leaves the driver, and the caller runs the tool or gets its answer. Time is an argument,
+//! randomness and I/O are the driver's. So a test can drive a guard or stop it at any step, and a model checker can run
+//! it against the real ledger.
 //!
 //! ```text
 //! claim ─ granted ─ (mark what it undoes) ─ run ─ judge ─ settle ─ finish
@@ -16,11 +17,10 @@
 mod action;
 mod recovering;
 mod running;
-mod standing;
 
 pub use action::{
-    CallEnd, GuardAction, GuardEvent, GuardLedgerError, GuardPolicyError, MarkingError,
-    ProbeOutcome, RecordReading,
+    CallEnd, CallerAction, DriverAction, GuardAction, GuardEvent, GuardLedgerError,
+    GuardPolicyError, MarkingError, ProbeOutcome, RecordReading,
 };
 
 use crate::{
@@ -75,36 +75,38 @@ enum GuardPhase {
     Marking(Grant),
     Running(Grant),
     Suspending(Grant),
-    RunningOpen,
+    RunningWithoutLedger,
     Judging {
         grant: Grant,
         outcome: Outcome,
     },
-    JudgingOpen(Outcome),
+    JudgingWithoutLedger(Outcome),
     Settling(running::OwnAttempt),
+    /// Settling an unused right as not sent.
     Releasing {
         why: MarkingError,
     },
     Holding,
     Waiting,
     Recovering(RecordReading),
+    /// Passing the delay that the policy wants before a retry.
     Delaying {
         reading: RecordReading,
     },
-    Resolving(RecordReading),
-    Looking {
+    RequestingRetry(RecordReading),
+    RequestingProbe {
         reading: RecordReading,
         probe: Probe,
     },
     Probing {
-        reading: RecordReading,
         probe: Probe,
     },
     Weighing,
+    /// Judging the outcome that a probe found.
     JudgingFound {
         found: Outcome,
     },
-    Seeing(recovering::AfterProbe),
+    ReportingProbe(recovering::AfterProbe),
     Finished,
 }
 
@@ -127,61 +129,50 @@ impl Guard {
     /// Returns a call that is about to be claimed, and the first action.
     #[must_use]
     pub fn start(allowance: ToolAllowance) -> (Self, GuardAction) {
-        let phase = GuardPhase::Claiming;
-        let guard = Self {
-            allowance,
-            phase,
-            runs: 0,
-            own: None,
-            read_undelivered: None,
-            resumes: None,
-        };
-        (
-            guard,
-            GuardAction::Claim {
-                read_undelivered: None,
-            },
-        )
+        Self::with_claim(allowance, None)
     }
 
-    /// Returns a call that read `generation` before its delivery, and the first action. The call gets the outcome of that
-    /// generation and opens no later one.
+    /// Returns a call that was made before the outcome of `generation` was delivered, and the first action. The call gets
+    /// the outcome of that generation and opens no later one.
     #[must_use]
-    pub fn owed(allowance: ToolAllowance, generation: u32) -> (Self, GuardAction) {
-        let (guard, _) = Self::start(allowance);
-        let read_undelivered = Some(generation);
-        (
-            Self {
-                read_undelivered,
-                ..guard
-            },
-            GuardAction::Claim { read_undelivered },
-        )
+    pub fn start_before_delivery(allowance: ToolAllowance, generation: u32) -> (Self, GuardAction) {
+        Self::with_claim(allowance, Some(generation))
+    }
+
+    fn with_claim(allowance: ToolAllowance, read_undelivered: Option<u32>) -> (Self, GuardAction) {
+        let guard = Self::new(allowance, read_undelivered, None);
+        (guard, DriverAction::Claim { read_undelivered }.into())
     }
 
     /// Returns a call that resumes the attempt waiting under `continuation`, and the first action.
     #[must_use]
     pub fn resume(allowance: ToolAllowance, continuation: String) -> (Self, GuardAction) {
-        let (guard, _) = Self::start(allowance);
-        let action = GuardAction::Continue {
-            continuation: continuation.clone(),
-        };
-        (
-            Self {
-                resumes: Some(continuation),
-                ..guard
-            },
-            action,
-        )
+        let guard = Self::new(allowance, None, Some(continuation.clone()));
+        (guard, DriverAction::Resume { continuation }.into())
     }
 
-    /// Takes from the caller the ability to run the tool again.
-    pub fn cannot_run_again(&mut self) {
+    fn new(
+        allowance: ToolAllowance,
+        read_undelivered: Option<u32>,
+        resumes: Option<String>,
+    ) -> Self {
+        Self {
+            allowance,
+            phase: GuardPhase::Claiming,
+            runs: 0,
+            own: None,
+            read_undelivered,
+            resumes,
+        }
+    }
+
+    /// Records that the caller can run the tool no further time.
+    pub fn forbid_reruns(&mut self) {
         self.allowance.can_run = false;
     }
 
-    /// The attempt in progress at the caller.
-    pub fn running(&self) -> Option<&Grant> {
+    /// Returns the attempt that the caller runs.
+    pub fn running_attempt(&self) -> Option<&Grant> {
         match &self.phase {
             GuardPhase::Running(grant) => Some(grant),
             _ => None,
@@ -200,7 +191,9 @@ impl Guard {
                 self.on_marked(grant, marked)
             }
             (GuardPhase::Running(grant), GuardEvent::Ran(outcome)) => self.on_ran(grant, outcome),
-            (GuardPhase::RunningOpen, GuardEvent::Ran(outcome)) => self.ran_open(outcome),
+            (GuardPhase::RunningWithoutLedger, GuardEvent::Ran(outcome)) => {
+                self.on_ran_without_ledger(outcome)
+            }
             (
                 GuardPhase::Running(grant),
                 GuardEvent::Suspended {
@@ -208,22 +201,24 @@ impl Guard {
                     limit_seconds,
                 },
             ) => {
-                let action = GuardAction::Suspend {
+                let action = DriverAction::Suspend {
                     fence: grant.fence,
                     continuation,
                     limit_seconds,
                 };
                 self.enter_phase(GuardPhase::Suspending(grant), action)
             }
-            (GuardPhase::RunningOpen, GuardEvent::Suspended { .. }) => self.ran_open(goes_on()),
+            (GuardPhase::RunningWithoutLedger, GuardEvent::Suspended { .. }) => {
+                self.on_ran_without_ledger(unrecorded_continuation())
+            }
             (GuardPhase::Suspending(grant), GuardEvent::Written(written)) => {
                 self.on_suspended(grant, written)
             }
             (GuardPhase::Judging { grant, outcome }, GuardEvent::Judged(judged)) => {
                 self.on_judged(grant, outcome, judged)
             }
-            (GuardPhase::JudgingOpen(outcome), GuardEvent::Judged(judged)) => {
-                self.judged_open(outcome, judged)
+            (GuardPhase::JudgingWithoutLedger(outcome), GuardEvent::Judged(judged)) => {
+                self.on_judged_without_ledger(outcome, judged)
             }
             (GuardPhase::Settling(own), GuardEvent::Written(written)) => {
                 self.on_settled(own, written)
@@ -237,21 +232,21 @@ impl Guard {
                 self.on_recovered(reading, recovered, elapsed_ms)
             }
             (GuardPhase::Delaying { reading }, GuardEvent::Woken) => self.request_retry(reading),
-            (GuardPhase::Resolving(reading), GuardEvent::Claimed(resolved)) => {
-                self.on_retry_granted(reading, resolved)
+            (GuardPhase::RequestingRetry(reading), GuardEvent::Claimed(replied)) => {
+                self.on_retry_requested(reading, replied)
             }
-            (GuardPhase::Looking { reading, probe }, GuardEvent::Claimed(looked)) => {
-                self.on_probe_granted(reading, probe, looked)
+            (GuardPhase::RequestingProbe { reading, probe }, GuardEvent::Claimed(replied)) => {
+                self.on_probe_requested(reading, probe, replied)
             }
-            (GuardPhase::Probing { reading, probe }, GuardEvent::Ran(answer)) => {
-                self.on_probed(reading, probe, answer)
+            (GuardPhase::Probing { probe }, GuardEvent::Ran(answer)) => {
+                self.on_probed(probe, answer)
             }
             (GuardPhase::Weighing, GuardEvent::Weighed(weighed)) => self.on_weighed(weighed),
             (GuardPhase::JudgingFound { found }, GuardEvent::Judged(judged)) => {
-                self.judged_found(found, judged)
+                self.on_found_judged(found, judged)
             }
-            (GuardPhase::Seeing(then), GuardEvent::Written(written)) => {
-                self.on_probe_reported(then, written, elapsed_ms)
+            (GuardPhase::ReportingProbe(after), GuardEvent::Written(written)) => {
+                self.on_probe_reported(after, written, elapsed_ms)
             }
             (phase, event) => self.finish_call(CallEnd::Broken(format!(
                 "`{event:?}` came while `{phase:?}` was in progress"
@@ -259,13 +254,14 @@ impl Guard {
         }
     }
 
-    fn enter_phase(&mut self, phase: GuardPhase, action: GuardAction) -> GuardAction {
+    fn enter_phase(&mut self, phase: GuardPhase, action: impl Into<GuardAction>) -> GuardAction {
         self.phase = phase;
-        action
+        action.into()
     }
 
     fn finish_call(&mut self, end: CallEnd) -> GuardAction {
-        self.enter_phase(GuardPhase::Finished, GuardAction::Finish(Box::new(end)))
+        let action = CallerAction::Finish(Box::new(end));
+        self.enter_phase(GuardPhase::Finished, action)
     }
 
     fn take_own(&mut self) -> Option<Outcome> {
@@ -274,10 +270,10 @@ impl Guard {
 
     fn claim_again(&mut self) -> GuardAction {
         let action = match &self.resumes {
-            Some(continuation) => GuardAction::Continue {
+            Some(continuation) => DriverAction::Resume {
                 continuation: continuation.clone(),
             },
-            None => GuardAction::Claim {
+            None => DriverAction::Claim {
                 read_undelivered: self.read_undelivered,
             },
         };
@@ -291,42 +287,43 @@ impl Guard {
     ) -> GuardAction {
         match claimed {
             Err(GuardLedgerError::Refused(_)) if self.resumes.is_some() => {
-                self.finish_call(CallEnd::Unmarked(nothing_waits()))
+                self.finish_call(CallEnd::Unmarked(no_waiting_attempt()))
             }
             // Its earlier round was sent, so no switch lets the tool run without the ledger.
-            Err(fault) if self.resumes.is_some() => self.ledger_away(fault),
-            Err(fault) => self.without_ledger(fault),
+            Err(error) if self.resumes.is_some() => self.ledger_away(error),
+            Err(error) => self.without_ledger(error),
             Ok(reading) => match reading.reply.clone() {
                 Reply::Granted(grant) => self.on_granted(grant),
-                Reply::Told(told) => self.on_recorded(reading, &told, elapsed_ms),
+                Reply::Told(reply) => self.on_recorded(reading, &reply, elapsed_ms),
                 Reply::MayLook { .. } => self.finish_call(CallEnd::Broken(
-                    "a claim was answered by a right to look".to_owned(),
+                    "a claim was answered by a right to probe".to_owned(),
                 )),
             },
         }
     }
 
-    fn without_ledger(&mut self, fault: GuardLedgerError) -> GuardAction {
+    fn without_ledger(&mut self, error: GuardLedgerError) -> GuardAction {
         // Only where certainly nothing was claimed: other callers may find a possible claim in doubt
         // and recover it, and the tool would run beside them.
-        let is_away = !matches!(fault, GuardLedgerError::Unreadable(_));
+        let is_away = !matches!(error, GuardLedgerError::Unreadable(_));
         if is_away && self.allowance.open_without_ledger && self.allowance.can_run && self.runs == 0
         {
             self.runs += 1;
-            return self.enter_phase(GuardPhase::RunningOpen, GuardAction::RunOpen);
+            let action = CallerAction::RunWithoutLedger;
+            return self.enter_phase(GuardPhase::RunningWithoutLedger, action);
         }
-        self.ledger_away(fault)
+        self.ledger_away(error)
     }
 
-    fn ledger_away(&mut self, fault: GuardLedgerError) -> GuardAction {
+    fn ledger_away(&mut self, error: GuardLedgerError) -> GuardAction {
         let own = self.take_own();
-        self.finish_call(CallEnd::LedgerAway { fault, own })
+        self.finish_call(CallEnd::LedgerAway { error, own })
     }
 
     fn on_granted(&mut self, grant: Grant) -> GuardAction {
         // Marked before the run: a crash after the run must not leave an undone operation replayable.
         if grant.marks.iter().any(|mark| !mark.settled) {
-            let action = GuardAction::Mark(grant.clone());
+            let action = DriverAction::Mark(grant.clone());
             return self.enter_phase(GuardPhase::Marking(grant), action);
         }
         self.run_tool(grant)
@@ -334,12 +331,12 @@ impl Guard {
 
     fn run_tool(&mut self, grant: Grant) -> GuardAction {
         self.runs += 1;
-        let action = GuardAction::Run(grant.clone());
+        let action = CallerAction::RunTool(grant.clone());
         self.enter_phase(GuardPhase::Running(grant), action)
     }
 
     /// Remembers the first undelivered generation that the call read: its outcome belongs to this call.
-    fn note_outcome(&mut self, reading: &RecordReading) {
+    fn note_undelivered(&mut self, reading: &RecordReading) {
         if !reading.delivered {
             self.read_undelivered.get_or_insert(reading.generation);
         }
@@ -348,40 +345,60 @@ impl Guard {
     fn on_recorded(
         &mut self,
         reading: RecordReading,
-        told: &ClaimReply,
+        reply: &ClaimReply,
         elapsed_ms: u64,
     ) -> GuardAction {
-        self.note_outcome(&reading);
-        match told {
+        self.note_undelivered(&reading);
+        match reply {
             ClaimReply::Running {
                 continuation: None,
                 lease_ms,
             } => {
                 let left = self.allowance.wait_ms.saturating_sub(elapsed_ms);
                 if left == 0 {
-                    return self.finish_call(CallEnd::Told(reading));
+                    return self.finish_call(CallEnd::Recorded(reading));
                 }
                 // No notification comes when a lease ends, so the guard checks again at that time.
                 let at_most_ms = left.min((*lease_ms).max(1));
-                let action = GuardAction::Wait {
+                let action = DriverAction::Wait {
                     key: reading.key,
                     version: reading.version,
                     at_most_ms,
                 };
                 self.enter_phase(GuardPhase::Waiting, action)
             }
-            ClaimReply::InDoubt => self.ask_policy(reading),
-            _ => self.finish_told(reading),
+            ClaimReply::InDoubt => self.ask_recovery(reading),
+            _ => self.finish_recorded(reading),
         }
+    }
+
+    /// Ends the call with the recorded state, which is final for it. The outcome of its own attempt goes with an
+    /// unsettled state.
+    fn finish_recorded(&mut self, reading: RecordReading) -> GuardAction {
+        match &reading.reply {
+            Reply::Told(ClaimReply::Held | ClaimReply::InDoubt) => self.finish_unsettled(reading),
+            _ => self.finish_call(CallEnd::Recorded(reading)),
+        }
+    }
+
+    /// Ends the call with a state that is unknown or needs a person, and the outcome of its own attempt.
+    fn finish_unsettled(&mut self, reading: RecordReading) -> GuardAction {
+        let outcome = self.take_own();
+        self.finish_call(CallEnd::Unsettled {
+            recorded: Ok(reading),
+            outcome,
+            reason: None,
+        })
     }
 }
 
 /// The outcome of a tool that continues elsewhere, where that could not be recorded.
-fn goes_on() -> Outcome {
+fn unrecorded_continuation() -> Outcome {
     Outcome::no_answer("the call continues elsewhere, which could not be recorded")
 }
 
-fn nothing_waits() -> MarkingError {
+/// The refusal of a call that resumes what does not wait.
+fn no_waiting_attempt() -> MarkingError {
     let reason = "no attempt waits under the state that this call continues, or the waiting call differs: make the \
                   call exactly as it was, or again without that state";
     MarkingError {

@@ -17,7 +17,7 @@ mod tests;
 mod verdict;
 
 pub use apply::apply_under;
-pub use apply::{PresentRecord, Transition, apply};
+pub use apply::{PresentRecord, Transition, apply, first_claim};
 pub use command::*;
 pub use entry::*;
 pub use record::*;

@@ -5,36 +5,66 @@ use crate::{
     model::{Effect, Outcome, Probe, ProbeVerdict, Recovery, StoreKey, Verdict},
 };
 
-/// The driver's next action. The driver reports back with the event that each action names.
+/// The next step of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum GuardAction {
+    /// A step that the driver performs.
+    Driver(DriverAction),
+    /// A step for which control returns to the caller.
+    Caller(CallerAction),
+}
+
+impl From<DriverAction> for GuardAction {
+    fn from(action: DriverAction) -> Self {
+        Self::Driver(action)
+    }
+}
+
+impl From<CallerAction> for GuardAction {
+    fn from(action: CallerAction) -> Self {
+        Self::Caller(action)
+    }
+}
+
+/// A step of the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CallerAction {
+    /// Run the tool, if the right still holds immediately before the bytes leave, and keep the lease until it has
+    /// answered: [`GuardEvent::Ran`] or [`GuardEvent::Suspended`].
+    RunTool(Grant),
+    /// Run the tool although the ledger is unreachable, as the operator allows: [`GuardEvent::Ran`] or
+    /// [`GuardEvent::Suspended`].
+    RunWithoutLedger,
+    /// Take the answer. The call is over.
+    Finish(Box<CallEnd>),
+}
+
+/// A step of the driver, which reports the event that each action names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DriverAction {
     /// Claim the operation: [`GuardEvent::Claimed`].
     Claim {
         /// The first generation that this call read before it was delivered.
         read_undelivered: Option<u32>,
     },
+    /// Claim the attempt that waits under this continuation: [`GuardEvent::Claimed`].
+    Resume {
+        /// The continuation.
+        continuation: String,
+    },
     /// Mark what the operation undoes: [`GuardEvent::Marked`].
     Mark(Grant),
-    /// Run the tool, if the right still holds right before the bytes leave: [`GuardEvent::Ran`]. Keep the lease meanwhile.
-    Run(Grant),
-    /// Run the tool although the ledger is away, because the operator says so: [`GuardEvent::Ran`].
-    RunOpen,
-    /// Ask the policy about the effect of this call's attempt or, during a probe, about the probe's
-    /// result: [`GuardEvent::Judged`].
+    /// Ask the policy about the effect of this call's attempt or, after a probe, about the outcome that the probe found:
+    /// [`GuardEvent::Judged`].
     Judge {
         /// The outcome.
         outcome: Outcome,
     },
-    /// Claim what waits under this continuation: [`GuardEvent::Claimed`].
-    Continue {
-        /// The continuation.
-        continuation: String,
-    },
-    /// Write that the attempt goes on elsewhere: [`GuardEvent::Written`].
+    /// Write that the attempt continues elsewhere: [`GuardEvent::Written`].
     Suspend {
         /// The attempt.
         fence: Fence,
-        /// The name under which it does.
+        /// The name under which it continues.
         continuation: String,
         /// The time limit.
         limit_seconds: u32,
@@ -47,7 +77,7 @@ pub enum GuardAction {
         outcome: Outcome,
         /// The verdict on its effect.
         verdict: BoundedVerdict,
-        /// The names under which later calls may speak of it.
+        /// The names under which later calls may refer to it.
         handles: Vec<String>,
         /// The names of what it undid.
         undid: Vec<String>,
@@ -58,7 +88,7 @@ pub enum GuardAction {
         fence: Fence,
         /// The outcome that this call observed.
         outcome: Option<Outcome>,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Wait until the record changes: [`GuardEvent::Woken`].
@@ -75,15 +105,15 @@ pub enum GuardAction {
         /// The delay, in milliseconds.
         ms: u64,
     },
-    /// Ask the policy what to do about what is in doubt: [`GuardEvent::Recovered`].
-    Recover(RecordReading),
-    /// Ask the ledger for the right to send the same again: [`GuardEvent::Claimed`].
-    Resolve {
+    /// Ask the policy how to recover the operation in doubt: [`GuardEvent::Recovered`].
+    Recover,
+    /// Request the right to send the same call again: [`GuardEvent::Claimed`].
+    RequestRetry {
         /// The last attempt that the policy was shown.
         shown: u32,
     },
-    /// Ask the ledger for the right to probe: [`GuardEvent::Claimed`].
-    Look {
+    /// Request the right to probe: [`GuardEvent::Claimed`].
+    RequestProbe {
         /// The last attempt that the policy was shown.
         shown: u32,
     },
@@ -91,20 +121,13 @@ pub enum GuardAction {
     Probe(Probe),
     /// Ask the policy to weigh the probe's answer: [`GuardEvent::Weighed`].
     Weigh {
-        /// The record in doubt.
-        reading: RecordReading,
         /// The probe.
         probe: Probe,
         /// Its answer.
         answer: Outcome,
     },
-    /// Write what was seen: [`GuardEvent::Written`].
-    Saw {
-        /// What.
-        seen: ProbeOutcome,
-    },
-    /// The call is over.
-    Finish(Box<CallEnd>),
+    /// Write the result of the probe: [`GuardEvent::Written`].
+    ReportProbe(ProbeOutcome),
 }
 
 /// The result of a probe, before its handles are resolved.
@@ -114,7 +137,7 @@ pub enum ProbeOutcome {
     Found {
         /// The outcome that the tool would have returned.
         outcome: Outcome,
-        /// The names under which later calls may speak of it.
+        /// The names under which later calls may refer to it.
         handles: Vec<String>,
         /// The names of what it undid.
         undid: Vec<String>,
@@ -147,15 +170,15 @@ impl RecordReading {
     }
 }
 
-/// Why a ledger did not answer as it should.
+/// A ledger's failure, as far as the guard decides by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum GuardLedgerError {
     /// It cannot be reached, or does not work.
     Away(String),
-    /// It holds something there that cannot be used: sealed under a missing key, damaged, or of a newer release. So
-    /// something was claimed, and no switch of the operator lets the tool run.
+    /// Its entry cannot be read: sealed under a missing key, damaged, or of a newer release. So the operation was
+    /// claimed, and no switch of the operator lets the tool run.
     Unreadable(String),
-    /// It refused, by its table.
+    /// It refuses, by its table of transitions.
     Refused(Refusal),
 }
 
@@ -168,11 +191,11 @@ impl std::fmt::Display for GuardLedgerError {
     }
 }
 
-/// Why a policy gave no answer.
+/// The reason why a policy made no decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GuardPolicyError(pub String);
 
-/// Why nothing was sent: what the operation undoes could not be marked.
+/// The reason why nothing was sent: what the operation undoes could not be marked, or no attempt waits to be resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MarkingError {
     /// The obstacle.
@@ -190,9 +213,9 @@ pub enum GuardEvent {
     Marked(Result<(), MarkingError>),
     /// The outcome of the tool or the probe.
     Ran(Outcome),
-    /// The tool accepted, and goes on elsewhere.
+    /// The tool accepted, and continues elsewhere.
     Suspended {
-        /// The name under which it does.
+        /// The name under which it continues.
         continuation: String,
         /// The time limit.
         limit_seconds: u32,
@@ -220,24 +243,24 @@ pub enum CallEnd {
         outcome: Outcome,
         /// The verdict on its effect.
         effect: Effect,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// When trying again may help.
+        /// The delay after which another call may help.
         retry_after_ms: Option<u32>,
         /// The record in the ledger, or the reason why there is none.
         recorded: Result<RecordReading, GuardLedgerError>,
     },
     /// The tool ran although the ledger was away.
-    ExecutedOpen {
+    ExecutedWithoutLedger {
         /// The outcome.
         outcome: Outcome,
         /// The verdict on its effect.
         effect: Effect,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The recorded state, which gives this call no right.
-    Told(RecordReading),
+    Recorded(RecordReading),
     /// The recorded state is unknown or needs a person, and this is the outcome of the call's own
     /// attempt.
     Unsettled {
@@ -245,15 +268,15 @@ pub enum CallEnd {
         recorded: Result<RecordReading, GuardLedgerError>,
         /// The outcome of this call's attempt, if it made one.
         outcome: Option<Outcome>,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     },
     /// The operation that this one undoes could not be marked, so nothing was sent.
     Unmarked(MarkingError),
     /// The ledger was away before anything was sent by this claim.
     LedgerAway {
-        /// Why.
-        fault: GuardLedgerError,
+        /// The reason.
+        error: GuardLedgerError,
         /// The outcome of an earlier attempt of this call.
         own: Option<Outcome>,
     },

@@ -1,7 +1,8 @@
 //! In doubt: ask the policy, then retry, probe or hold.
 
 use super::{
-    Guard, GuardAction, GuardLedgerError, GuardPhase, GuardPolicyError, ProbeOutcome, RecordReading,
+    DriverAction, Guard, GuardAction, GuardLedgerError, GuardPhase, GuardPolicyError, ProbeOutcome,
+    RecordReading,
 };
 use crate::{
     ledger::{ClaimReply, ProbeReport, Refusal, Reply, Rule, bound},
@@ -9,9 +10,8 @@ use crate::{
 };
 
 impl Guard {
-    pub(super) fn ask_policy(&mut self, reading: RecordReading) -> GuardAction {
-        let action = GuardAction::Recover(reading.clone());
-        self.enter_phase(GuardPhase::Recovering(reading), action)
+    pub(super) fn ask_recovery(&mut self, reading: RecordReading) -> GuardAction {
+        self.enter_phase(GuardPhase::Recovering(reading), DriverAction::Recover)
     }
 
     pub(super) fn on_recovered(
@@ -26,29 +26,24 @@ impl Guard {
                 format!("the policy could not say what to do: {why}"),
             ),
             Ok(Recovery::Hold(reason)) => self.hold_operation(&reading, reason),
-            Ok(Recovery::Retry { .. }) if !self.allowance.can_run => self.in_doubt(reading),
+            Ok(Recovery::Retry { .. }) if !self.allowance.can_run => self.finish_unsettled(reading),
             Ok(Recovery::Retry { delay_ms: 0 }) => self.request_retry(reading),
             Ok(Recovery::Retry { delay_ms }) => {
                 self.delay_retry(reading, u64::from(delay_ms), elapsed_ms)
             }
-            Ok(Recovery::Probe(_)) if !self.allowance.can_probe => self.in_doubt(reading),
+            Ok(Recovery::Probe(_)) if !self.allowance.can_probe => self.finish_unsettled(reading),
             Ok(Recovery::Probe(probe)) => {
-                let action = GuardAction::Look {
+                let action = DriverAction::RequestProbe {
                     shown: reading.last_number(),
                 };
-                self.enter_phase(GuardPhase::Looking { reading, probe }, action)
+                self.enter_phase(GuardPhase::RequestingProbe { reading, probe }, action)
             }
         }
     }
 
-    fn in_doubt(&mut self, reading: RecordReading) -> GuardAction {
-        let own = self.take_own();
-        self.finish_unsettled(reading, own)
-    }
-
     fn hold_operation(&mut self, reading: &RecordReading, reason: String) -> GuardAction {
         let Some(fence) = reading.last else {
-            return self.in_doubt(reading.clone());
+            return self.finish_unsettled(reading.clone());
         };
         // The outcome of an earlier attempt says nothing about the last one.
         let own = self
@@ -56,7 +51,7 @@ impl Guard {
             .as_ref()
             .filter(|(number, _)| *number == fence.number);
         let outcome = own.map(|(_, outcome)| outcome.clone());
-        let action = GuardAction::Hold {
+        let action = DriverAction::Hold {
             fence,
             outcome,
             reason,
@@ -64,7 +59,7 @@ impl Guard {
         self.enter_phase(GuardPhase::Holding, action)
     }
 
-    /// The delay passes before the right is asked for, so that no lease has to be kept meanwhile.
+    /// Passes the delay before it requests the right, so that no lease is renewed during the delay.
     fn delay_retry(
         &mut self,
         reading: RecordReading,
@@ -72,41 +67,41 @@ impl Guard {
         elapsed_ms: u64,
     ) -> GuardAction {
         if elapsed_ms.saturating_add(delay_ms) > self.allowance.wait_ms {
-            return self.in_doubt(reading);
+            return self.finish_unsettled(reading);
         }
         self.enter_phase(
             GuardPhase::Delaying { reading },
-            GuardAction::Sleep { ms: delay_ms },
+            DriverAction::Sleep { ms: delay_ms },
         )
     }
 
     pub(super) fn request_retry(&mut self, reading: RecordReading) -> GuardAction {
-        let action = GuardAction::Resolve {
+        let action = DriverAction::RequestRetry {
             shown: reading.last_number(),
         };
-        self.enter_phase(GuardPhase::Resolving(reading), action)
+        self.enter_phase(GuardPhase::RequestingRetry(reading), action)
     }
 
-    pub(super) fn on_retry_granted(
+    pub(super) fn on_retry_requested(
         &mut self,
         reading: RecordReading,
-        resolved: Result<RecordReading, GuardLedgerError>,
+        replied: Result<RecordReading, GuardLedgerError>,
     ) -> GuardAction {
-        match resolved {
+        match replied {
             Ok(granted) => match granted.reply {
                 Reply::Granted(grant) => self.on_granted(grant),
                 // The lease expired or the state changed between: a new claim reads it.
                 _ => self.claim_again(),
             },
-            Err(GuardLedgerError::Refused(refusal)) => self.not_resolved(reading, refusal),
-            Err(fault) => self.ledger_away(fault),
+            Err(GuardLedgerError::Refused(refusal)) => self.on_request_refused(reading, refusal),
+            Err(error) => self.ledger_away(error),
         }
     }
 
-    /// Another caller was faster: read the present state. A call with other noise may not send; an
-    /// equal one still may. Anything else is final: no repeat will ever be allowed, so a person
+    /// Continues after a refused retry or probe. Where another caller was faster, a new claim reads the present state.
+    /// Where the calls differ in noise, only the other call may be sent again. Any other refusal is final, so a person
     /// must decide.
-    fn not_resolved(&mut self, reading: RecordReading, refusal: Refusal) -> GuardAction {
+    fn on_request_refused(&mut self, reading: RecordReading, refusal: Refusal) -> GuardAction {
         match refusal {
             Refusal::NoRow { .. } | Refusal::NoRecord { .. } => self.claim_again(),
             Refusal::Rule {
@@ -116,51 +111,39 @@ impl Guard {
             Refusal::Rule {
                 rule: Rule::SameCallAgain,
                 ..
-            } => self.in_doubt(reading),
+            } => self.finish_unsettled(reading),
             Refusal::Rule { rule, .. } => {
                 self.hold_operation(&reading, format!("no further attempt is made: {rule}"))
             }
         }
     }
 
-    pub(super) fn on_probe_granted(
+    pub(super) fn on_probe_requested(
         &mut self,
         reading: RecordReading,
         probe: Probe,
-        looked: Result<RecordReading, GuardLedgerError>,
+        replied: Result<RecordReading, GuardLedgerError>,
     ) -> GuardAction {
-        match looked {
+        match replied {
             Ok(granted) => match granted.reply {
                 Reply::MayLook { .. } => {
-                    let action = GuardAction::Probe(probe.clone());
-                    self.enter_phase(GuardPhase::Probing { reading, probe }, action)
+                    let action = DriverAction::Probe(probe.clone());
+                    self.enter_phase(GuardPhase::Probing { probe }, action)
                 }
                 _ => self.claim_again(),
             },
-            Err(GuardLedgerError::Refused(refusal)) => self.not_resolved(reading, refusal),
-            Err(fault) => self.ledger_away(fault),
+            Err(GuardLedgerError::Refused(refusal)) => self.on_request_refused(reading, refusal),
+            Err(error) => self.ledger_away(error),
         }
     }
 
-    pub(super) fn on_probed(
-        &mut self,
-        reading: RecordReading,
-        probe: Probe,
-        answer: Outcome,
-    ) -> GuardAction {
-        // A probe without an answer has seen nothing that a policy could weigh.
+    pub(super) fn on_probed(&mut self, probe: Probe, answer: Outcome) -> GuardAction {
+        // A policy cannot weigh a probe that was not answered.
         if let Outcome::Unanswered(silence) = answer {
             let reason = format!("the probe was not answered: {}", silence.reason);
             return self.report_probe(ProbeReport::Again { reason }, AfterProbe::Stop);
         }
-        self.enter_phase(
-            GuardPhase::Weighing,
-            GuardAction::Weigh {
-                reading,
-                probe,
-                answer,
-            },
-        )
+        self.enter_phase(GuardPhase::Weighing, DriverAction::Weigh { probe, answer })
     }
 
     pub(super) fn on_weighed(
@@ -175,7 +158,7 @@ impl Guard {
             }
             Ok(ProbeVerdict::Landed(value)) => {
                 let found = Outcome::Returned(value);
-                let action = GuardAction::Judge {
+                let action = DriverAction::Judge {
                     outcome: found.clone(),
                 };
                 self.enter_phase(GuardPhase::JudgingFound { found }, action)
@@ -198,12 +181,12 @@ impl Guard {
     }
 
     /// The result of a probe is judged like any answer, for its handles.
-    pub(super) fn judged_found(
+    pub(super) fn on_found_judged(
         &mut self,
         found: Outcome,
         judged: Result<Verdict, GuardPolicyError>,
     ) -> GuardAction {
-        let seen = match judged {
+        let outcome = match judged {
             Ok(verdict)
                 if bound(&found, &verdict, self.allowance.server_errors).effect()
                     == Effect::Landed =>
@@ -225,17 +208,15 @@ impl Guard {
             }),
         };
         self.enter_phase(
-            GuardPhase::Seeing(AfterProbe::Claim),
-            GuardAction::Saw { seen },
+            GuardPhase::ReportingProbe(AfterProbe::Claim),
+            DriverAction::ReportProbe(outcome),
         )
     }
 
-    fn report_probe(&mut self, sight: ProbeReport, then: AfterProbe) -> GuardAction {
+    fn report_probe(&mut self, report: ProbeReport, after: AfterProbe) -> GuardAction {
         self.enter_phase(
-            GuardPhase::Seeing(then),
-            GuardAction::Saw {
-                seen: ProbeOutcome::Otherwise(sight),
-            },
+            GuardPhase::ReportingProbe(after),
+            DriverAction::ReportProbe(ProbeOutcome::Otherwise(report)),
         )
     }
 
@@ -243,25 +224,27 @@ impl Guard {
     /// early is repeated by this call.
     pub(super) fn on_probe_reported(
         &mut self,
-        then: AfterProbe,
+        after: AfterProbe,
         written: Result<RecordReading, GuardLedgerError>,
         elapsed_ms: u64,
     ) -> GuardAction {
-        match (then, written) {
-            (_, Err(fault @ (GuardLedgerError::Away(_) | GuardLedgerError::Unreadable(_)))) => {
-                self.ledger_away(fault)
+        match (after, written) {
+            (_, Err(error @ (GuardLedgerError::Away(_) | GuardLedgerError::Unreadable(_)))) => {
+                self.ledger_away(error)
             }
             (AfterProbe::Sleep(ms), Ok(_))
                 if elapsed_ms.saturating_add(ms) <= self.allowance.wait_ms =>
             {
-                self.enter_phase(GuardPhase::Waiting, GuardAction::Sleep { ms })
+                self.enter_phase(GuardPhase::Waiting, DriverAction::Sleep { ms })
             }
-            (AfterProbe::Sleep(_) | AfterProbe::Stop, Ok(reading)) => self.in_doubt(reading),
+            (AfterProbe::Sleep(_) | AfterProbe::Stop, Ok(reading)) => {
+                self.finish_unsettled(reading)
+            }
             // A probe that left doubt is repeated by a later call only, or this one would use up all probes.
             (AfterProbe::Claim, Ok(reading))
                 if reading.reply == Reply::Told(ClaimReply::InDoubt) =>
             {
-                self.in_doubt(reading)
+                self.finish_unsettled(reading)
             }
             _ => self.claim_again(),
         }

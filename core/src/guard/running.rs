@@ -1,8 +1,8 @@
 //! With the right to send: run, judge, settle.
 
 use super::{
-    CallEnd, Guard, GuardAction, GuardLedgerError, GuardPhase, GuardPolicyError, MarkingError,
-    RecordReading,
+    CallEnd, DriverAction, Guard, GuardAction, GuardLedgerError, GuardPhase, GuardPolicyError,
+    MarkingError, RecordReading,
 };
 use crate::{
     ledger::{BoundedVerdict, ClaimReply, Grant, Reply, bound},
@@ -31,7 +31,7 @@ impl Guard {
             Err(why) => {
                 let outcome = Outcome::not_sent(why.reason.clone());
                 let verdict = self.bounded_verdict(&outcome, &Verdict::new(Effect::Absent, ""));
-                let action = GuardAction::Settle {
+                let action = DriverAction::Settle {
                     grant,
                     outcome,
                     verdict,
@@ -48,7 +48,7 @@ impl Guard {
     }
 
     pub(super) fn on_ran(&mut self, grant: Grant, outcome: Outcome) -> GuardAction {
-        let action = GuardAction::Judge {
+        let action = DriverAction::Judge {
             outcome: outcome.clone(),
         };
         self.enter_phase(GuardPhase::Judging { grant, outcome }, action)
@@ -68,7 +68,7 @@ impl Guard {
             }
             Err(GuardPolicyError(why)) => {
                 let reason = format!("the policy could not judge the outcome: {why}");
-                let action = GuardAction::Hold {
+                let action = DriverAction::Hold {
                     fence: grant.fence,
                     outcome: Some(outcome.clone()),
                     reason,
@@ -88,7 +88,7 @@ impl Guard {
             reason: bounded.reason().to_owned(),
             retry_after_ms: bounded.retry_after_ms(),
         };
-        let action = GuardAction::Settle {
+        let action = DriverAction::Settle {
             grant,
             outcome,
             verdict: bounded,
@@ -108,38 +108,41 @@ impl Guard {
         let reading = match written {
             Ok(reading) => reading,
             // Without a record the policy cannot be asked to recover, so the caller gets the doubt.
-            Err(fault) if own.effect == Effect::Unknown => {
+            Err(error) if own.effect == Effect::Unknown => {
                 return self.finish_call(CallEnd::Unsettled {
-                    recorded: Err(fault),
+                    recorded: Err(error),
                     outcome: Some(own.outcome),
                     reason: Some(own.reason),
                 });
             }
-            Err(fault) => return self.finish_executed(own, Err(fault)),
+            Err(error) => return self.finish_executed(own, Err(error)),
         };
-        self.note_outcome(&reading);
-        let Reply::Told(told) = reading.reply.clone() else {
+        self.note_undelivered(&reading);
+        let Reply::Told(reply) = reading.reply.clone() else {
             return self.finish_call(CallEnd::Broken(
                 "a settlement was answered by a right".to_owned(),
             ));
         };
-        match told {
-            // This call goes on to recover, and keeps its outcome for the case that a person must decide.
+        match reply {
+            // The call continues with a recovery, and keeps its outcome in case that a person must decide.
             ClaimReply::InDoubt => {
                 self.own = Some((own.grant.fence.number, own.outcome));
-                self.ask_policy(reading)
+                self.ask_recovery(reading)
             }
             ClaimReply::Released if own.effect == Effect::Absent && self.may_rerun() => {
                 self.claim_again()
             }
-            ClaimReply::Held => self.finish_unsettled(reading, Some(own.outcome)),
+            ClaimReply::Held => {
+                self.own = Some((own.grant.fence.number, own.outcome));
+                self.finish_unsettled(reading)
+            }
             ClaimReply::Landed | ClaimReply::BeingUndone { .. } if own.effect != Effect::Landed => {
-                self.finish_call(CallEnd::Told(reading))
+                self.finish_call(CallEnd::Recorded(reading))
             }
             // A later attempt of another caller is in progress, so this call's outcome settled
             // nothing.
             ClaimReply::Running { .. } if own.effect != Effect::Landed => {
-                self.finish_call(CallEnd::Told(reading))
+                self.finish_call(CallEnd::Recorded(reading))
             }
             _ => self.finish_executed(own, Ok(reading)),
         }
@@ -161,18 +164,6 @@ impl Guard {
             reason: own.reason,
             retry_after_ms: own.retry_after_ms,
             recorded,
-        })
-    }
-
-    pub(super) fn finish_unsettled(
-        &mut self,
-        reading: RecordReading,
-        outcome: Option<Outcome>,
-    ) -> GuardAction {
-        self.finish_call(CallEnd::Unsettled {
-            recorded: Ok(reading),
-            outcome,
-            reason: None,
         })
     }
 
@@ -200,19 +191,19 @@ impl Guard {
         written: Result<RecordReading, GuardLedgerError>,
     ) -> GuardAction {
         match written {
-            Ok(reading) => self.finish_told(reading),
-            Err(_) => self.on_ran(grant, super::goes_on()),
+            Ok(reading) => self.finish_recorded(reading),
+            Err(_) => self.on_ran(grant, super::unrecorded_continuation()),
         }
     }
 
-    pub(super) fn ran_open(&mut self, outcome: Outcome) -> GuardAction {
-        let action = GuardAction::Judge {
+    pub(super) fn on_ran_without_ledger(&mut self, outcome: Outcome) -> GuardAction {
+        let action = DriverAction::Judge {
             outcome: outcome.clone(),
         };
-        self.enter_phase(GuardPhase::JudgingOpen(outcome), action)
+        self.enter_phase(GuardPhase::JudgingWithoutLedger(outcome), action)
     }
 
-    pub(super) fn judged_open(
+    pub(super) fn on_judged_without_ledger(
         &mut self,
         outcome: Outcome,
         judged: Result<Verdict, GuardPolicyError>,
@@ -220,7 +211,7 @@ impl Guard {
         let verdict =
             judged.unwrap_or_else(|GuardPolicyError(why)| Verdict::new(Effect::Unknown, why));
         let bounded = self.bounded_verdict(&outcome, &verdict);
-        self.finish_call(CallEnd::ExecutedOpen {
+        self.finish_call(CallEnd::ExecutedWithoutLedger {
             outcome,
             effect: bounded.effect(),
             reason: bounded.reason().to_owned(),

@@ -14,6 +14,8 @@ mod retention;
 mod settle;
 mod undo;
 
+pub use claim::first_claim;
+
 use super::{
     command::{ClaimReply, Command, Refusal, Reply, Retention},
     record::{AttemptRecord, Fence, Record, RecordTime, State},

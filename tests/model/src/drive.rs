@@ -2,8 +2,8 @@
 
 use semel_core::{
     guard::{
-        CallEnd, GuardAction, GuardEvent, GuardLedgerError, MarkingError, ProbeOutcome,
-        RecordReading,
+        CallEnd, CallerAction, DriverAction, GuardAction, GuardEvent, GuardLedgerError,
+        MarkingError, ProbeOutcome, RecordReading,
     },
     ledger::{
         ClaimReply, Command, Grant, KeptOutcome, OperationGeneration, ProbeReport, ProbeRequester,
@@ -73,13 +73,19 @@ impl Town {
             };
             let action = caller.guard.step(event, 0);
             event = match action {
-                GuardAction::Judge { outcome } => GuardEvent::Judged(Ok(judge(&outcome))),
-                GuardAction::Weigh { answer, .. } => GuardEvent::Weighed(Ok(weigh(&answer))),
-                GuardAction::Recover(_) if self.plan.advice.len() == 1 => {
+                GuardAction::Driver(DriverAction::Judge { outcome }) => {
+                    GuardEvent::Judged(Ok(judge(&outcome)))
+                }
+                GuardAction::Driver(DriverAction::Weigh { answer, .. }) => {
+                    GuardEvent::Weighed(Ok(weigh(&answer)))
+                }
+                GuardAction::Driver(DriverAction::Recover) if self.plan.advice.len() == 1 => {
                     let advice = self.plan.advice.first().copied().unwrap_or(Advice::Hold);
                     GuardEvent::Recovered(Ok(recovery(advice)))
                 }
-                GuardAction::Finish(end) => return self.finish(world, at, &end),
+                GuardAction::Caller(CallerAction::Finish(end)) => {
+                    return self.finish(world, at, &end);
+                }
                 action => {
                     caller.action = action;
                     return;
@@ -94,7 +100,7 @@ impl Town {
                 recorded: Ok(reading),
                 ..
             }
-            | CallEnd::Told(reading) => {
+            | CallEnd::Recorded(reading) => {
                 matches!(reading.reply, Reply::Told(ClaimReply::Landed))
             }
             _ => false,
@@ -166,15 +172,19 @@ impl Town {
             return;
         };
         let fresh = nonce(u8::try_from(at).unwrap_or(0), caller.nonces);
-        let (action, look) = (
-            caller.action.clone(),
-            nonce(100 + u8::try_from(at).unwrap_or(0), caller.look),
-        );
+        let look = nonce(100 + u8::try_from(at).unwrap_or(0), caller.look);
+        let action = match caller.action.clone() {
+            GuardAction::Driver(action) => action,
+            GuardAction::Caller(CallerAction::RunTool(grant)) => {
+                return self.send(world, at, &grant);
+            }
+            GuardAction::Caller(CallerAction::RunWithoutLedger | CallerAction::Finish(_)) => return,
+        };
         match action {
-            GuardAction::Claim { read_undelivered } => {
+            DriverAction::Claim { read_undelivered } => {
                 self.claim(world, at, fresh, read_undelivered)
             }
-            GuardAction::Continue { continuation } => {
+            DriverAction::Resume { continuation } => {
                 let claimed = self.ask_for(
                     world,
                     at,
@@ -185,7 +195,7 @@ impl Town {
                 );
                 self.report(world, at, GuardEvent::Claimed(claimed));
             }
-            GuardAction::Suspend {
+            DriverAction::Suspend {
                 fence,
                 continuation,
                 limit_seconds,
@@ -198,9 +208,8 @@ impl Town {
                 let written = self.ask_for(world, at, &command);
                 self.report(world, at, GuardEvent::Written(written));
             }
-            GuardAction::Mark(grant) => self.mark(world, at, &grant),
-            GuardAction::Run(grant) => self.send(world, at, &grant),
-            GuardAction::Settle {
+            DriverAction::Mark(grant) => self.mark(world, at, &grant),
+            DriverAction::Settle {
                 grant,
                 outcome,
                 verdict,
@@ -222,7 +231,7 @@ impl Town {
                 };
                 self.settle(world, at, settlement);
             }
-            GuardAction::Hold {
+            DriverAction::Hold {
                 fence,
                 outcome,
                 reason,
@@ -235,10 +244,10 @@ impl Town {
                 let written = self.ask_for(world, at, &command);
                 self.report(world, at, GuardEvent::Written(written));
             }
-            GuardAction::Wait { .. } | GuardAction::Sleep { .. } => {
+            DriverAction::Wait { .. } | DriverAction::Sleep { .. } => {
                 self.report(world, at, GuardEvent::Woken)
             }
-            GuardAction::Resolve { shown } => {
+            DriverAction::RequestRetry { shown } => {
                 let command = Command::Resolve {
                     nonce: fresh,
                     shown,
@@ -249,7 +258,7 @@ impl Town {
                 let claimed = self.ask_for(world, at, &command);
                 self.report(world, at, GuardEvent::Claimed(claimed));
             }
-            GuardAction::Look { shown } => {
+            DriverAction::RequestProbe { shown } => {
                 let looks_max = self.plan.allowance().looks;
                 let claimed = self.ask_for(
                     world,
@@ -263,16 +272,12 @@ impl Town {
                 );
                 self.report(world, at, GuardEvent::Claimed(claimed));
             }
-            GuardAction::Probe(_) => {
+            DriverAction::Probe(_) => {
                 let seen = self.seen(world, self.wish(at).op);
                 self.report(world, at, GuardEvent::Ran(seen));
             }
-            GuardAction::Saw { seen } => self.saw(world, at, look, seen),
-            GuardAction::RunOpen
-            | GuardAction::Judge { .. }
-            | GuardAction::Weigh { .. }
-            | GuardAction::Recover(_)
-            | GuardAction::Finish(_) => {}
+            DriverAction::ReportProbe(outcome) => self.saw(world, at, look, outcome),
+            DriverAction::Judge { .. } | DriverAction::Weigh { .. } | DriverAction::Recover => {}
         }
     }
 

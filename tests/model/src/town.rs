@@ -9,7 +9,7 @@ use crate::{
     world::{Caller, Filed, Memory, Message, Op, Part, Shown, World},
 };
 use semel_core::{
-    guard::{Guard, GuardAction},
+    guard::{CallerAction, DriverAction, Guard, GuardAction},
     ledger::{
         Command, Decision, KeptOutcome, PresentRecord, Refusal, Reply, Rules, State, apply_under,
     },
@@ -181,10 +181,10 @@ impl Town {
         let plan = &self.plan;
         let sent = caller.right.is_some_and(|right| right.sent);
         match &caller.action {
-            GuardAction::Recover(_) => {
+            GuardAction::Driver(DriverAction::Recover) => {
                 deeds.extend(plan.advice.iter().map(|advice| Deed::Advise(who, *advice)))
             }
-            GuardAction::Run(grant) if sent => {
+            GuardAction::Caller(CallerAction::RunTool(grant)) if sent => {
                 let travels = world
                     .messages
                     .iter()
@@ -196,7 +196,7 @@ impl Town {
                     deeds.push(Deed::Suspend(who));
                 }
             }
-            GuardAction::Run(_) => {
+            GuardAction::Caller(CallerAction::RunTool(_)) => {
                 deeds.push(Deed::Step(who));
                 if plan.unsent {
                     deeds.push(Deed::Fail(who));
@@ -204,14 +204,14 @@ impl Town {
             }
             _ => deeds.push(Deed::Step(who)),
         }
-        if plan.renews && matches!(caller.action, GuardAction::Run(_)) {
+        if plan.renews && matches!(caller.action, GuardAction::Caller(CallerAction::RunTool(_))) {
             deeds.push(Deed::Renew(who));
         }
         let begun = caller.nonces > 0
             || caller.look > 0
             || matches!(
                 caller.action,
-                GuardAction::Probe(_) | GuardAction::Saw { .. }
+                GuardAction::Driver(DriverAction::Probe(_) | DriverAction::ReportProbe(_))
             );
         if plan.crashes && begun {
             deeds.push(Deed::Crash(who));
@@ -305,7 +305,11 @@ impl Town {
         world
             .callers()
             .find_map(|(at, caller)| match &caller.action {
-                GuardAction::Run(grant) if grant.fence == message.fence => Some(at),
+                GuardAction::Caller(CallerAction::RunTool(grant))
+                    if grant.fence == message.fence =>
+                {
+                    Some(at)
+                }
                 _ => None,
             })
     }

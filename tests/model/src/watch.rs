@@ -1,6 +1,7 @@
 //! Who watches: every answer of the ledger is held against the promises.
 
 use semel_core::{
+    guard::{CallerAction, GuardAction},
     ledger::{
         Claim, ClaimReply, Command, Grant, KeptOutcome, LandingSource, ProbeOrigin, ProbeReport,
         ProbeRequester, Record, ReleaseSource, Reply, State,
@@ -188,7 +189,7 @@ impl Town {
     /// A right to send what undoes is no use without its mark, so it counts only past the marking.
     fn marked_and(&self, world: &World, may_send: bool) -> bool {
         let ready = world.callers().any(|(_, caller)| {
-            matches!(caller.action, semel_core::guard::GuardAction::Run(_))
+            matches!(caller.action, GuardAction::Caller(CallerAction::RunTool(_)))
                 && caller.right.is_some_and(|right| {
                     right.key.op > 0 && !right.sent && world.tick < right.until
                 })

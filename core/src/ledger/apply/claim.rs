@@ -7,8 +7,10 @@ use crate::ledger::{
 };
 use crate::model::{OperationLifetime, Stamp};
 
-/// The first claim of an operation that no record knows.
-pub(super) fn first_claim(claim: &Claim) -> Transition {
+/// Returns the result of a claim where there is no record: it needs no time, so a client may create the record before it
+/// has read the store's.
+#[must_use]
+pub fn first_claim(claim: &Claim) -> Transition {
     let fence = first_fence(claim);
     let record = new_record(claim);
     let grant = grant(&record, fence);

@@ -41,7 +41,7 @@ impl Driver {
                     next,
                 })
             }
-            CallEnd::ExecutedOpen {
+            CallEnd::ExecutedWithoutLedger {
                 outcome,
                 effect,
                 reason,
@@ -66,7 +66,7 @@ impl Driver {
                     next,
                 })
             }
-            CallEnd::Told(reading) => self.told(&reading, None, None),
+            CallEnd::Recorded(reading) => self.told(&reading, None, None),
             CallEnd::Unsettled {
                 recorded: Ok(reading),
                 outcome,
@@ -93,12 +93,12 @@ impl Driver {
                     next,
                 })
             }
-            CallEnd::LedgerAway { fault, own: None } => Err(CallError::Ledger(fault.to_string())),
+            CallEnd::LedgerAway { error, own: None } => Err(CallError::Ledger(error.to_string())),
             CallEnd::LedgerAway {
-                fault,
+                error,
                 own: outcome @ Some(_),
             } => Ok(Answer::InDoubt {
-                about: self.about(self.generation(), self.attempt_number(), Some(&fault)),
+                about: self.about(self.generation(), self.attempt_number(), Some(&error)),
                 reason: "the effect is unknown, and the ledger is away".to_owned(),
                 outcome,
                 next: NextStep::AskAgain { after_ms: None },

@@ -9,8 +9,8 @@ use crate::runtime::{
 };
 use crate::{
     guard::{
-        CallEnd, Guard, GuardAction, GuardEvent, GuardLedgerError, GuardPolicyError, ProbeOutcome,
-        RecordReading,
+        CallEnd, CallerAction, DriverAction, Guard, GuardAction, GuardEvent, GuardLedgerError,
+        GuardPolicyError, ProbeOutcome, RecordReading,
     },
     json,
     ledger::{
@@ -87,7 +87,7 @@ impl Driver {
         allowance.can_probe = inner.prober.is_some();
         let (guard, action) = match opening {
             Opening::Continue(continuation) => Guard::resume(allowance, continuation),
-            Opening::Owed { generation } => Guard::owed(allowance, generation),
+            Opening::Owed { generation } => Guard::start_before_delivery(allowance, generation),
             Opening::Claim => Guard::start(allowance),
         };
         let span = tracing::info_span!(
@@ -118,7 +118,7 @@ impl Driver {
     }
 
     pub(crate) fn cannot_run_again(&mut self) {
-        self.guard.cannot_run_again();
+        self.guard.forbid_reruns();
     }
 
     /// Returns the guard's next action after `event`.
@@ -130,48 +130,48 @@ impl Driver {
     pub(crate) async fn advance(&mut self, mut action: GuardAction) -> Pause {
         loop {
             let event = match action {
-                GuardAction::Run(grant) => match self.right.take() {
+                GuardAction::Driver(action) => self.perform(action).await,
+                GuardAction::Caller(CallerAction::RunTool(grant)) => match self.right.take() {
                     Some(right) => return Pause::Run(Box::new((right, grant))),
                     None => GuardEvent::Ran(Outcome::not_sent("the right to send was used up")),
                 },
-                GuardAction::RunOpen => return Pause::RunOpen,
-                GuardAction::Finish(end) => return Pause::Over(end),
-                other => self.perform(other).await,
+                GuardAction::Caller(CallerAction::RunWithoutLedger) => return Pause::RunOpen,
+                GuardAction::Caller(CallerAction::Finish(end)) => return Pause::Over(end),
             };
             action = self.step(event);
         }
     }
 
-    async fn perform(&mut self, action: GuardAction) -> GuardEvent {
+    async fn perform(&mut self, action: DriverAction) -> GuardEvent {
         match action {
-            GuardAction::Claim { read_undelivered } => {
+            DriverAction::Claim { read_undelivered } => {
                 GuardEvent::Claimed(self.claim(read_undelivered).await)
             }
-            GuardAction::Continue { continuation } => {
+            DriverAction::Resume { continuation } => {
                 GuardEvent::Claimed(self.go_on_with(continuation).await)
             }
-            GuardAction::Suspend {
+            DriverAction::Suspend {
                 fence,
                 continuation,
                 limit_seconds,
             } => GuardEvent::Written(self.suspend(fence, continuation, limit_seconds).await),
-            GuardAction::Mark(grant) => {
+            DriverAction::Mark(grant) => {
                 GuardEvent::Marked(self.inner.table.mark(self.key, &grant).await)
             }
-            GuardAction::Judge { outcome } => GuardEvent::Judged(self.verdict(&outcome)),
-            GuardAction::Settle {
+            DriverAction::Judge { outcome } => GuardEvent::Judged(self.verdict(&outcome)),
+            DriverAction::Settle {
                 grant,
                 outcome,
                 verdict,
                 handles,
                 undid,
             } => GuardEvent::Written(self.settle(grant, &outcome, verdict, handles, &undid).await),
-            GuardAction::Hold {
+            DriverAction::Hold {
                 fence,
                 outcome,
                 reason,
             } => GuardEvent::Written(self.hold(fence, outcome, reason).await),
-            GuardAction::Wait {
+            DriverAction::Wait {
                 key,
                 version,
                 at_most_ms,
@@ -183,28 +183,23 @@ impl Driver {
                     .await;
                 GuardEvent::Woken
             }
-            GuardAction::Sleep { ms } => {
+            DriverAction::Sleep { ms } => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 GuardEvent::Woken
             }
-            GuardAction::Recover(_) => self.recover(),
-            GuardAction::Resolve { shown } => GuardEvent::Claimed(self.resolve(shown).await),
-            GuardAction::Look { shown } => GuardEvent::Claimed(self.ask_to_look(shown).await),
-            GuardAction::Probe(probe) => {
+            DriverAction::Recover => self.recover(),
+            DriverAction::RequestRetry { shown } => GuardEvent::Claimed(self.resolve(shown).await),
+            DriverAction::RequestProbe { shown } => {
+                GuardEvent::Claimed(self.ask_to_look(shown).await)
+            }
+            DriverAction::Probe(probe) => {
                 failpoints::before(Failpoint::Probe);
                 let answer = self.probe(&probe).await;
                 failpoints::after(Failpoint::Probe);
                 GuardEvent::Ran(answer)
             }
-            GuardAction::Weigh {
-                reading: _,
-                probe,
-                answer,
-            } => self.weigh(&probe, &answer),
-            GuardAction::Saw { seen } => GuardEvent::Written(self.saw(seen).await),
-            GuardAction::Run(_) | GuardAction::RunOpen | GuardAction::Finish(_) => {
-                GuardEvent::Woken
-            }
+            DriverAction::Weigh { probe, answer } => self.weigh(&probe, &answer),
+            DriverAction::ReportProbe(seen) => GuardEvent::Written(self.saw(seen).await),
         }
     }
 
@@ -358,7 +353,7 @@ impl Driver {
     /// Returns all that is needed to settle the running attempt once its call is over, without a
     /// right to send.
     pub(crate) fn afterwards(&self) -> Option<(Self, Grant)> {
-        let grant = self.guard.running()?.clone();
+        let grant = self.guard.running_attempt()?.clone();
         let driver = Self {
             inner: Arc::clone(&self.inner),
             tool: Arc::clone(&self.tool),
