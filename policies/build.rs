@@ -10,11 +10,11 @@ use std::{env, fs};
 include!("src/names.rs");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let built = built(Path::new(&env::var("CARGO_MANIFEST_DIR")?))?;
+    let built = built_component(Path::new(&env::var("CARGO_MANIFEST_DIR")?))?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut table = String::from("&[\n");
     for name in NAMES {
-        let bytes = embed(name, &built, &out)?;
+        let bytes = embed_component(name, &built, &out)?;
         writeln!(table, "    ({name:?}, {bytes}),")?;
     }
     table.push_str("]\n");
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The folder of built policies. In the workspace it is made where it is missing: cargo runs a build script again
 /// and again while a path that it watches does not exist.
-fn built(package: &Path) -> Result<PathBuf, Box<dyn Error>> {
+fn built_component(package: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let workspace = package.join("..");
     if !workspace.join("xtask/Cargo.toml").is_file() {
         return Ok(package.join("built"));
@@ -38,7 +38,7 @@ fn built(package: &Path) -> Result<PathBuf, Box<dyn Error>> {
 }
 
 /// The expression for a policy's bytes. They are copied first, so that a build never sees half of a change.
-fn embed(name: &str, built: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+fn embed_component(name: &str, built: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let file = built.join(name).with_extension("wasm");
     if !file.is_file() {
         return Ok("None".to_owned());

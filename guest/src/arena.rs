@@ -55,23 +55,23 @@ unsafe impl Sync for Arena {}
 // inside each.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let bump = self.bump();
-        let address = bump.take(layout.size(), layout.align()).or_else(|| {
-            self.refill(bump, layout)?;
-            bump.take(layout.size(), layout.align())
+        let bump = self.bump_allocator();
+        let address = bump.take_bytes(layout.size(), layout.align()).or_else(|| {
+            self.refill_from_memory(bump, layout)?;
+            bump.take_bytes(layout.size(), layout.align())
         });
         address.map_or(null_mut(), with_exposed_provenance_mut)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        self.bump()
+        self.bump_allocator()
             .give_back(block.expose_provenance(), layout.size());
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         if self
-            .bump()
-            .resize(block.expose_provenance(), layout.size(), new_size)
+            .bump_allocator()
+            .resize_last(block.expose_provenance(), layout.size(), new_size)
         {
             return block;
         }
@@ -91,27 +91,27 @@ impl Arena {
         clippy::mut_from_ref,
         reason = "one thread, and never two at a time: see the implementation of `GlobalAlloc`"
     )]
-    fn bump(&self) -> &mut Bump {
+    fn bump_allocator(&self) -> &mut Bump {
         // SAFETY: see the implementation of `GlobalAlloc`: one thread, not entered twice.
         unsafe { &mut *self.bump.get() }
     }
 
     /// Gives the bump more memory, enough for the layout: the room first, and then new pages.
-    fn refill(&self, bump: &mut Bump, layout: Layout) -> Option<()> {
+    fn refill_from_memory(&self, bump: &mut Bump, layout: Layout) -> Option<()> {
         let needed = layout.size().checked_add(layout.align())?;
         if bump.is_new() && needed <= ARENA_BYTES {
-            bump.refill(self.room.get().expose_provenance(), ARENA_BYTES);
+            bump.add_chunk(self.room.get().expose_provenance(), ARENA_BYTES);
             return Some(());
         }
         let pages = needed.div_ceil(PAGE_BYTES);
-        let (start, pages) = grow(pages.max(GROWTH_PAGES)).or_else(|| grow(pages))?;
-        bump.refill(start, pages * PAGE_BYTES);
+        let (start, pages) = grow_memory(pages.max(GROWTH_PAGES)).or_else(|| grow_memory(pages))?;
+        bump.add_chunk(start, pages * PAGE_BYTES);
         Some(())
     }
 }
 
 /// The address of so many new pages, if the host grants them.
-fn grow(pages: usize) -> Option<(usize, usize)> {
+fn grow_memory(pages: usize) -> Option<(usize, usize)> {
     let before = memory_grow::<MEMORY>(pages);
     (before != usize::MAX).then(|| (before * PAGE_BYTES, pages))
 }

@@ -1,4 +1,6 @@
 //! A call as a policy reads it: parsed once, every argument by its JSON Pointer, every mistake named by its path.
+//!
+//! An extension point: policies outside this repository use it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -48,7 +50,7 @@ impl Call {
         self.arguments.as_object().ok_or_else(|| {
             format!(
                 "the arguments must be an object, found {}",
-                found(&self.arguments)
+                describe_value(&self.arguments)
             )
         })
     }
@@ -69,7 +71,7 @@ impl Call {
     /// Returns the value at a JSON Pointer (RFC 6901); null counts as missing.
     #[must_use]
     pub fn get(&self, pointer: &str) -> Option<&Value> {
-        at(&self.arguments, pointer).filter(|value| !value.is_null())
+        value_at(&self.arguments, pointer).filter(|value| !value.is_null())
     }
 
     /// Returns the value at a JSON Pointer, of any kind.
@@ -79,7 +81,7 @@ impl Call {
     /// Nothing stands there, or null.
     pub fn value(&self, pointer: &str) -> Result<&Value, String> {
         self.get(pointer)
-            .ok_or_else(|| wrong(pointer, "a value", at(&self.arguments, pointer)))
+            .ok_or_else(|| type_mistake(pointer, "a value", value_at(&self.arguments, pointer)))
     }
 
     /// The text at a JSON Pointer.
@@ -88,7 +90,7 @@ impl Call {
     ///
     /// Something else stands there, or nothing.
     pub fn text(&self, pointer: &str) -> Result<&str, String> {
-        self.read(pointer, "a text", Value::as_str)
+        self.read_member(pointer, "a text", Value::as_str)
     }
 
     /// The whole number at a JSON Pointer.
@@ -97,7 +99,7 @@ impl Call {
     ///
     /// Something else stands there, or nothing, or a number beyond 2^53, which not every reader of JSON holds exactly.
     pub fn integer(&self, pointer: &str) -> Result<i64, String> {
-        self.read(pointer, "a whole number", whole)
+        self.read_member(pointer, "a whole number", whole_number)
     }
 
     /// The truth value at a JSON Pointer.
@@ -106,7 +108,7 @@ impl Call {
     ///
     /// Something else stands there, or nothing.
     pub fn boolean(&self, pointer: &str) -> Result<bool, String> {
-        self.read(pointer, "true or false", Value::as_bool)
+        self.read_member(pointer, "true or false", Value::as_bool)
     }
 
     /// The list at a JSON Pointer.
@@ -115,7 +117,7 @@ impl Call {
     ///
     /// Something else stands there, or nothing.
     pub fn list(&self, pointer: &str) -> Result<&[Value], String> {
-        self.read(pointer, "a list", |value| {
+        self.read_member(pointer, "a list", |value| {
             value.as_array().map(Vec::as_slice)
         })
     }
@@ -139,7 +141,7 @@ impl Call {
     ///
     /// Something other than a text stands there.
     pub fn optional_text(&self, pointer: &str) -> Result<Option<&str>, String> {
-        self.optional(pointer, Self::text)
+        self.present_member(pointer, Self::text)
     }
 
     /// The whole number at a JSON Pointer, if anything stands there.
@@ -148,7 +150,7 @@ impl Call {
     ///
     /// Something other than a whole number stands there.
     pub fn optional_integer(&self, pointer: &str) -> Result<Option<i64>, String> {
-        self.optional(pointer, Self::integer)
+        self.present_member(pointer, Self::integer)
     }
 
     /// The truth value at a JSON Pointer, if anything stands there.
@@ -157,7 +159,7 @@ impl Call {
     ///
     /// Something other than a truth value stands there.
     pub fn optional_boolean(&self, pointer: &str) -> Result<Option<bool>, String> {
-        self.optional(pointer, Self::boolean)
+        self.present_member(pointer, Self::boolean)
     }
 
     /// The list at a JSON Pointer, if anything stands there.
@@ -166,7 +168,7 @@ impl Call {
     ///
     /// Something other than a list stands there.
     pub fn optional_list(&self, pointer: &str) -> Result<Option<&[Value]>, String> {
-        self.optional(pointer, Self::list)
+        self.present_member(pointer, Self::list)
     }
 
     /// Returns the normalised value at a JSON Pointer, if there is one.
@@ -184,19 +186,19 @@ impl Call {
             .transpose()
     }
 
-    fn read<'a, T>(
+    fn read_member<'a, T>(
         &'a self,
         pointer: &str,
         kind: &str,
         take: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<T, String> {
-        let value = at(&self.arguments, pointer);
+        let value = value_at(&self.arguments, pointer);
         value
             .and_then(take)
-            .ok_or_else(|| wrong(pointer, kind, value))
+            .ok_or_else(|| type_mistake(pointer, kind, value))
     }
 
-    fn optional<'a, T>(
+    fn present_member<'a, T>(
         &'a self,
         pointer: &str,
         read: impl Fn(&'a Self, &str) -> Result<T, String>,
@@ -207,19 +209,19 @@ impl Call {
 
 /// Returns the value at a JSON Pointer. The same as `Value::pointer`, which costs a twentieth of a
 /// small guest.
-fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+fn value_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     let Some(rest) = pointer.strip_prefix('/') else {
         return pointer.is_empty().then_some(value);
     };
     rest.split('/')
         .try_fold(value, |value, segment| match value {
-            Value::Object(members) => members.get(unescaped(segment).as_ref()),
-            Value::Array(items) => items.get(index(segment)?),
+            Value::Object(members) => members.get(unescape_segment(segment).as_ref()),
+            Value::Array(items) => items.get(array_index(segment)?),
             _ => None,
         })
 }
 
-fn unescaped(segment: &str) -> Cow<'_, str> {
+fn unescape_segment(segment: &str) -> Cow<'_, str> {
     if !segment.contains('~') {
         return Cow::Borrowed(segment);
     }
@@ -244,7 +246,7 @@ fn unescaped(segment: &str) -> Cow<'_, str> {
 }
 
 /// Returns an index into a list; written plainly, without a sign or needless zeros.
-fn index(segment: &str) -> Option<usize> {
+fn array_index(segment: &str) -> Option<usize> {
     let plain = !segment.starts_with('+') && (segment.len() == 1 || !segment.starts_with('0'));
     if plain { segment.parse().ok() } else { None }
 }
@@ -252,16 +254,19 @@ fn index(segment: &str) -> Option<usize> {
 /// The largest whole number that every reader of JSON holds exactly.
 pub(crate) const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
-fn whole(value: &Value) -> Option<i64> {
+fn whole_number(value: &Value) -> Option<i64> {
     value
         .as_i64()
         .filter(|number| number.unsigned_abs() <= LARGEST_EXACT)
 }
 
-fn wrong(pointer: &str, kind: &str, value: Option<&Value>) -> String {
+fn type_mistake(pointer: &str, kind: &str, value: Option<&Value>) -> String {
     match value {
         None => format!("`{pointer}` is missing: it must be {kind}"),
-        Some(value) => format!("`{pointer}` must be {kind}, found {}", found(value)),
+        Some(value) => format!(
+            "`{pointer}` must be {kind}, found {}",
+            describe_value(value)
+        ),
     }
 }
 
@@ -269,7 +274,7 @@ fn wrong(pointer: &str, kind: &str, value: Option<&Value>) -> String {
 const SHOWN_CHARACTERS: usize = 40;
 
 /// A wrong value as an error shows it: enough to recognise it, never all of a large one.
-pub(crate) fn found(value: &Value) -> String {
+pub(crate) fn describe_value(value: &Value) -> String {
     match value {
         Value::Object(_) => "an object".into(),
         Value::Array(_) => "a list".into(),
@@ -291,11 +296,11 @@ impl TryFrom<types::Call> for Call {
     type Error = String;
 
     fn try_from(call: types::Call) -> Result<Self, String> {
-        let arguments = parse("arguments", &call.arguments)?;
+        let arguments = parse_json("arguments", &call.arguments)?;
         // One by one: collecting would bring a whole sorting algorithm into every guest.
         let mut facts = BTreeMap::new();
         for fact in call.facts {
-            let value = parse(&fact.name, &fact.value)?;
+            let value = parse_json(&fact.name, &fact.value)?;
             facts.insert(fact.name, value);
         }
         Ok(Self {
@@ -306,7 +311,7 @@ impl TryFrom<types::Call> for Call {
     }
 }
 
-fn parse(what: &str, json: &str) -> Result<Value, String> {
+fn parse_json(what: &str, json: &str) -> Result<Value, String> {
     serde_json::from_str(json).map_err(|error| format!("`{what}` is not JSON: {error}"))
 }
 
@@ -359,7 +364,11 @@ mod tests {
             "//",
             "/a~1b/~01/",
         ] {
-            assert_eq!(at(&value, pointer), value.pointer(pointer), "{pointer}");
+            assert_eq!(
+                value_at(&value, pointer),
+                value.pointer(pointer),
+                "{pointer}"
+            );
         }
     }
 

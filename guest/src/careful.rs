@@ -15,7 +15,7 @@ use crate::{Attempt, Derivation, Failure, Outcome, Recovery, Repeats, Target, Ve
 ///
 /// There is no attempt.
 pub fn judge(attempts: &[Attempt]) -> Result<Verdict, String> {
-    Ok(match &last(attempts)?.outcome {
+    Ok(match &last_attempt(attempts)?.outcome {
         Outcome::Returned(_) => Verdict::landed("the tool returned"),
         Outcome::Failed(failure) => judge_failure(failure),
         Outcome::Unanswered(silence) if silence.sent => {
@@ -54,12 +54,14 @@ fn judge_failure(failure: &Failure) -> Verdict {
 ///
 /// There is no attempt.
 pub fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery, String> {
-    let last = last(attempts)?;
+    let last = last_attempt(attempts)?;
     let Derivation::Once(operation) = derivation else {
-        return Ok(hold("the call no longer means an operation to be guarded"));
+        return Ok(hold_call(
+            "the call no longer means an operation to be guarded",
+        ));
     };
     let Some(target) = &operation.target else {
-        return Ok(hold(
+        return Ok(hold_call(
             "nothing is known of how the system behind the tool treats repeats",
         ));
     };
@@ -74,7 +76,7 @@ pub fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery
         .unwrap_or(0);
     let delay_ms = backoff_ms(under_this_key.len());
     Ok(match repeat_barrier(target, oldest_seconds, delay_ms) {
-        Some(reason) => hold(reason),
+        Some(reason) => hold_call(reason),
         None => Recovery::Retry(delay_ms),
     })
 }
@@ -103,11 +105,11 @@ fn backoff_ms(attempts: usize) -> u32 {
     (FIRST_DELAY_MS << doublings).min(LONGEST_DELAY_MS)
 }
 
-fn hold(reason: &str) -> Recovery {
+fn hold_call(reason: &str) -> Recovery {
     Recovery::Hold(reason.into())
 }
 
-fn last(attempts: &[Attempt]) -> Result<&Attempt, String> {
+fn last_attempt(attempts: &[Attempt]) -> Result<&Attempt, String> {
     attempts
         .last()
         .ok_or_else(|| "there is no attempt to judge".into())

@@ -1,6 +1,8 @@
 //! How a [`Policy`] becomes the exports of a component.
 //!
 //! The macro holds the one instance, because a static cannot be generic; all else is here, as plain functions.
+//!
+//! An extension point: policies outside this repository use it.
 
 use std::cell::OnceCell;
 
@@ -86,7 +88,7 @@ pub fn configure<P: Policy>(seat: &Seat<P>, settings: &str) -> Result<(), String
 
 /// See [`Policy::derive`].
 pub fn derive<P: Policy>(seat: &Seat<P>, call: types::Call) -> Result<types::Derivation, String> {
-    seated(seat)?.derive(&Call::try_from(call)?)
+    configured_policy(seat)?.derive(&Call::try_from(call)?)
 }
 
 /// See [`Policy::judge`].
@@ -95,7 +97,7 @@ pub fn judge<P: Policy>(
     call: types::Call,
     attempts: &[types::Attempt],
 ) -> Result<types::Verdict, String> {
-    seated(seat)?.judge(&Call::try_from(call)?, attempts)
+    configured_policy(seat)?.judge(&Call::try_from(call)?, attempts)
 }
 
 /// See [`Policy::recover`].
@@ -104,7 +106,7 @@ pub fn recover<P: Policy>(
     call: types::Call,
     attempts: &[types::Attempt],
 ) -> Result<types::Recovery, String> {
-    seated(seat)?.recover(&Call::try_from(call)?, attempts)
+    configured_policy(seat)?.recover(&Call::try_from(call)?, attempts)
 }
 
 /// See [`Policy::weigh`].
@@ -115,10 +117,10 @@ pub fn weigh<P: Policy>(
     probe: &types::Probe,
     answer: &types::Outcome,
 ) -> Result<types::Finding, String> {
-    seated(seat)?.weigh(&Call::try_from(call)?, attempts, probe, answer)
+    configured_policy(seat)?.weigh(&Call::try_from(call)?, attempts, probe, answer)
 }
 
-fn seated<P>(seat: &Seat<P>) -> Result<&P, String> {
+fn configured_policy<P>(seat: &Seat<P>) -> Result<&P, String> {
     seat.get()
         .ok_or_else(|| "the policy has no settings yet: `configure` must be called first".into())
 }

@@ -22,7 +22,7 @@ mod url;
 
 use serde_json::Value;
 
-use crate::call::found;
+use crate::call::describe_value;
 
 pub use email::email;
 pub use list::{set, set_of};
@@ -61,12 +61,12 @@ pub fn by_name(name: &str) -> Option<Normaliser> {
 }
 
 /// Returns the mistake: the expected kind, and the value found.
-fn refused(kind: &str, value: &Value) -> String {
-    format!("must be {kind}, found {}", found(value))
+fn refuse_value(kind: &str, value: &Value) -> String {
+    format!("must be {kind}, found {}", describe_value(value))
 }
 
 /// The trimmed text of a value, if it is one and not over the limit.
-fn trimmed(value: &Value, longest_bytes: usize) -> Option<&str> {
+fn trimmed_text(value: &Value, longest_bytes: usize) -> Option<&str> {
     value
         .as_str()
         .map(str::trim)

@@ -15,10 +15,10 @@ impl Field {
     /// A named value.
     #[must_use]
     pub fn new(name: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self::of(name.into(), &value.into())
+        Self::from_member(name.into(), &value.into())
     }
 
-    fn of(name: String, value: &Value) -> Self {
+    fn from_member(name: String, value: &Value) -> Self {
         Self {
             name,
             value: json_text(value),

@@ -30,7 +30,7 @@ pub fn read<S: DeserializeOwned + 'static>(settings: &str) -> Result<S, String> 
             .map_err(|_| String::new());
     }
     serde_path_to_error::deserialize(settings)
-        .map_err(|error| wrong(&error.path().to_string(), error.inner()))
+        .map_err(|error| setting_mistake(&error.path().to_string(), error.inner()))
 }
 
 /// The input of [`seconds`], for messages.
@@ -57,15 +57,13 @@ fn seconds_of(text: &str) -> Option<u64> {
         .iter()
         .find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)))?;
     // A duration has no sign, and parsing would accept one.
-    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    number
-        .parse::<u64>()
-        .ok()
-        .filter(|_| digits)?
-        .checked_mul(seconds)
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(seconds)
 }
 
-fn wrong(path: &str, error: &serde_json::Error) -> String {
+fn setting_mistake(path: &str, error: &serde_json::Error) -> String {
     match path {
         "." | "?" => format!("settings: {error}"),
         _ => format!("settings: `{path}`: {error}"),

@@ -34,7 +34,7 @@ pub const HINTS: &str = "hints";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MissingPolicyError {
     /// No ready-made policy is called that.
-    #[error("there is no ready-made policy `{name}`; there are {}", listed())]
+    #[error("there is no ready-made policy `{name}`; there are {}", listed_names())]
     Unknown {
         /// The requested name.
         name: String,
@@ -72,7 +72,7 @@ pub fn get(name: &str) -> Result<&'static [u8], MissingPolicyError> {
     }
 }
 
-fn listed() -> String {
+fn listed_names() -> String {
     NAMES
         .iter()
         .map(|name| format!("`{name}`"))

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{refused, trimmed};
+use super::{refuse_value, trimmed_text};
 
 /// The longest address, in bytes (RFC 5321).
 const LONGEST_BYTES: usize = 254;
@@ -24,13 +24,13 @@ const LONGEST_MAILBOX_BYTES: usize = 1024;
 ///
 /// It is no address.
 pub fn email(value: &Value) -> Result<Value, String> {
-    let address = trimmed(value, LONGEST_MAILBOX_BYTES).and_then(read);
+    let address = trimmed_text(value, LONGEST_MAILBOX_BYTES).and_then(normalise_mailbox);
     address
         .map(Value::from)
-        .ok_or_else(|| refused("an address such as `ann@example.com`", value))
+        .ok_or_else(|| refuse_value("an address such as `ann@example.com`", value))
 }
 
-fn read(mailbox: &str) -> Option<String> {
+fn normalise_mailbox(mailbox: &str) -> Option<String> {
     let address = match mailbox.strip_suffix('>') {
         Some(named) => named.rsplit_once('<')?.1.trim(),
         None => mailbox,
@@ -40,7 +40,11 @@ fn read(mailbox: &str) -> Option<String> {
     if !is_local(local) || !domain.split('.').all(is_label) {
         return None;
     }
-    let address = format!("{}@{}", small(local)?, domain.to_ascii_lowercase());
+    let address = format!(
+        "{}@{}",
+        lowercase_local(local)?,
+        domain.to_ascii_lowercase()
+    );
     (address.len() <= LONGEST_BYTES).then_some(address)
 }
 
@@ -61,12 +65,12 @@ fn is_label(label: &str) -> bool {
     !label.is_empty() && inside && !label.starts_with('-') && !label.ends_with('-')
 }
 
-fn small(local: &str) -> Option<String> {
+fn lowercase_local(local: &str) -> Option<String> {
     if local.is_ascii() {
         return Some(local.to_ascii_lowercase());
     }
     #[cfg(feature = "unicode")]
-    return Some(super::unicode::fold(local)).filter(|folded| is_local(folded));
+    return Some(super::unicode::fold_case(local)).filter(|folded| is_local(folded));
     #[cfg(not(feature = "unicode"))]
     None
 }

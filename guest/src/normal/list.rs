@@ -1,8 +1,10 @@
 //! Lists without a meaning of order and repetition.
+//!
+//! An extension point: policies outside this repository use it.
 
 use serde_json::Value;
 
-use super::refused;
+use super::refuse_value;
 
 /// The most items of a set.
 const MOST_ITEMS: usize = 10_000;
@@ -26,7 +28,9 @@ pub fn set_of(
     value: &Value,
     normaliser: impl Fn(&Value) -> Result<Value, String>,
 ) -> Result<Value, String> {
-    let items = value.as_array().ok_or_else(|| refused("a list", value))?;
+    let items = value
+        .as_array()
+        .ok_or_else(|| refuse_value("a list", value))?;
     if items.len() > MOST_ITEMS {
         return Err(format!(
             "must be a list of at most {MOST_ITEMS} items, found {}",

@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::refused;
+use super::refuse_value;
 use crate::call::LARGEST_EXACT;
 
 /// The most digits of an amount before the point.
@@ -24,7 +24,7 @@ const LONGEST_BYTES: usize = 64;
 /// It is no plain decimal number (no exponent, currency or thousands separator), has more than 16 digits before the
 /// point or 18 after it, or is a JSON number with more digits than that holds exactly.
 pub fn money(value: &Value) -> Result<Value, String> {
-    let amount = read(value, "an amount such as `10.00`")?;
+    let amount = read_decimal(value, "an amount such as `10.00`")?;
     Ok(Value::from(amount.to_text()))
 }
 
@@ -35,32 +35,34 @@ pub fn money(value: &Value) -> Result<Value, String> {
 /// It is no whole number, or beyond 2^53, which not every reader of JSON holds exactly.
 pub fn integer(value: &Value) -> Result<Value, String> {
     const KIND: &str = "a whole number";
-    let number = read(value, KIND)?;
+    let number = read_decimal(value, KIND)?;
     let exact = number
         .to_text()
         .parse()
         .ok()
         .filter(|number: &i64| number.unsigned_abs() <= LARGEST_EXACT);
-    exact.map(Value::from).ok_or_else(|| refused(KIND, value))
+    exact
+        .map(Value::from)
+        .ok_or_else(|| refuse_value(KIND, value))
 }
 
-fn read(value: &Value, kind: &str) -> Result<Decimal, String> {
+fn read_decimal(value: &Value, kind: &str) -> Result<Decimal, String> {
     let number = match value {
-        Value::Number(number) if inexact(number) => {
+        Value::Number(number) if is_inexact(number) => {
             return Err(format!(
                 "must be {kind} that a JSON number holds exactly, found {number}: write it as a text"
             ));
         }
-        Value::Number(number) => Decimal::read(&number.to_string()),
-        Value::String(text) => Decimal::read(text.trim()),
+        Value::Number(number) => Decimal::parse(&number.to_string()),
+        Value::String(text) => Decimal::parse(text.trim()),
         _ => None,
     };
-    number.ok_or_else(|| refused(kind, value))
+    number.ok_or_else(|| refuse_value(kind, value))
 }
 
 /// Returns true if a JSON number may differ from the intended one, because it has more digits than
 /// it holds.
-fn inexact(number: &Number) -> bool {
+fn is_inexact(number: &Number) -> bool {
     if let Some(whole) = number.as_i64() {
         return whole.unsigned_abs() > LARGEST_EXACT;
     }
@@ -86,7 +88,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    fn read(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         if text.len() > LONGEST_BYTES {
             return None;
         }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{refused, trimmed};
+use super::{refuse_value, trimmed_text};
 
 /// The longest number, in bytes, with all that people write between its digits.
 const LONGEST_BYTES: usize = 64;
@@ -22,13 +22,13 @@ const MOST_DIGITS: usize = 15;
 ///
 /// It does not begin with `+` and a country code, has an extension, or other than 7 to 15 digits.
 pub fn phone(value: &Value) -> Result<Value, String> {
-    let number = trimmed(value, LONGEST_BYTES).and_then(read);
+    let number = trimmed_text(value, LONGEST_BYTES).and_then(normalise_number);
     number
         .map(Value::from)
-        .ok_or_else(|| refused("a number with its country such as `+14155552671`", value))
+        .ok_or_else(|| refuse_value("a number with its country such as `+14155552671`", value))
 }
 
-fn read(text: &str) -> Option<String> {
+fn normalise_number(text: &str) -> Option<String> {
     let text = text
         .strip_prefix("tel:")
         .unwrap_or(text)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{refused, trimmed};
+use super::{refuse_value, trimmed_text};
 
 /// The longest timestamp, in bytes: nine digits of a second, and zeros after them.
 const LONGEST_BYTES: usize = 64;
@@ -18,8 +18,9 @@ const MINUTES_OF_DAY: i32 = 24 * 60;
 ///
 /// It is not as RFC 3339 has it (date, time with seconds, and offset), or finer than nanoseconds.
 pub fn timestamp(value: &Value) -> Result<Value, String> {
-    let instant = trimmed(value, LONGEST_BYTES).and_then(Instant::read);
-    let instant = instant.ok_or_else(|| refused("a time such as `2026-01-31T12:00:00Z`", value))?;
+    let instant = trimmed_text(value, LONGEST_BYTES).and_then(Instant::parse_text);
+    let instant =
+        instant.ok_or_else(|| refuse_value("a time such as `2026-01-31T12:00:00Z`", value))?;
     Ok(Value::from(instant.to_text()))
 }
 
@@ -29,11 +30,11 @@ pub fn timestamp(value: &Value) -> Result<Value, String> {
 ///
 /// It is neither.
 pub fn date(value: &Value) -> Result<Value, String> {
-    let text = trimmed(value, LONGEST_BYTES);
+    let text = trimmed_text(value, LONGEST_BYTES);
     let day = text.and_then(|text| {
-        Day::read(text).or_else(|| Instant::read(text).map(|instant| instant.day))
+        Day::parse_text(text).or_else(|| Instant::parse_text(text).map(|instant| instant.day))
     });
-    let day = day.ok_or_else(|| refused("a date such as `2026-01-31`", value))?;
+    let day = day.ok_or_else(|| refuse_value("a date such as `2026-01-31`", value))?;
     Ok(Value::from(day.to_text()))
 }
 
@@ -45,15 +46,15 @@ struct Day {
 }
 
 impl Day {
-    fn read(text: &str) -> Option<Self> {
-        let (year, rest) = digits(text, 4)?;
-        let (month, rest) = digits(rest.strip_prefix('-')?, 2)?;
-        let (day, rest) = digits(rest.strip_prefix('-')?, 2)?;
+    fn parse_text(text: &str) -> Option<Self> {
+        let (year, rest) = split_digits(text, 4)?;
+        let (month, rest) = split_digits(rest.strip_prefix('-')?, 2)?;
+        let (day, rest) = split_digits(rest.strip_prefix('-')?, 2)?;
         let valid = rest.is_empty() && day >= 1 && day <= days_of(year, month);
         valid.then_some(Self { year, month, day })
     }
 
-    fn next(self) -> Option<Self> {
+    fn next_day(self) -> Option<Self> {
         let Self { year, month, day } = self;
         match (month, day) {
             _ if day < days_of(year, month) => Some(Self {
@@ -74,7 +75,7 @@ impl Day {
         }
     }
 
-    fn previous(self) -> Option<Self> {
+    fn previous_day(self) -> Option<Self> {
         let Self { year, month, day } = self;
         match (month, day) {
             (_, 2..) => Some(Self {
@@ -121,12 +122,13 @@ struct Instant {
 }
 
 impl Instant {
-    fn read(text: &str) -> Option<Self> {
+    fn parse_text(text: &str) -> Option<Self> {
         let (day, time) = text.split_once(['T', 't', ' '])?;
-        let (minute_of_day, rest) = clock(time)?;
-        let (second, rest) = digits(rest.strip_prefix(':')?, 2)?;
-        let (fraction, zone) = fraction(rest)?;
-        let (day, minute_of_day) = to_utc(Day::read(day)?, minute_of_day - offset_minutes(zone)?)?;
+        let (minute_of_day, rest) = parse_clock(time)?;
+        let (second, rest) = split_digits(rest.strip_prefix(':')?, 2)?;
+        let (fraction, zone) = split_fraction(rest)?;
+        let (day, minute_of_day) =
+            to_utc(Day::parse_text(day)?, minute_of_day - offset_minutes(zone)?)?;
         let leap_second = second == 60 && minute_of_day == MINUTES_OF_DAY - 1;
         (second < 60 || leap_second).then(|| Self {
             day,
@@ -148,15 +150,15 @@ impl Instant {
 }
 
 /// Hours and minutes, as minutes.
-fn clock(text: &str) -> Option<(i32, &str)> {
-    let (hour, rest) = digits(text, 2)?;
-    let (minute, rest) = digits(rest.strip_prefix(':')?, 2)?;
+fn parse_clock(text: &str) -> Option<(i32, &str)> {
+    let (hour, rest) = split_digits(text, 2)?;
+    let (minute, rest) = split_digits(rest.strip_prefix(':')?, 2)?;
     let minutes = i32::try_from(hour * 60 + minute).ok()?;
     (hour < 24 && minute < 60).then_some((minutes, rest))
 }
 
 /// The digits of a second, and what follows them.
-fn fraction(text: &str) -> Option<(&str, &str)> {
+fn split_fraction(text: &str) -> Option<(&str, &str)> {
     let Some(text) = text.strip_prefix('.') else {
         return Some(("", text));
     };
@@ -170,7 +172,7 @@ fn offset_minutes(zone: &str) -> Option<i32> {
     if zone.eq_ignore_ascii_case("z") {
         return Some(0);
     }
-    let (minutes, rest) = clock(zone.strip_prefix(['+', '-'])?)?;
+    let (minutes, rest) = parse_clock(zone.strip_prefix(['+', '-'])?)?;
     let sign = if zone.starts_with('-') { -1 } else { 1 };
     rest.is_empty().then_some(sign * minutes)
 }
@@ -179,14 +181,14 @@ fn offset_minutes(zone: &str) -> Option<i32> {
 fn to_utc(day: Day, minute: i32) -> Option<(Day, i32)> {
     let day = match minute.div_euclid(MINUTES_OF_DAY) {
         0 => day,
-        1 => day.next()?,
-        _ => day.previous()?,
+        1 => day.next_day()?,
+        _ => day.previous_day()?,
     };
     Some((day, minute.rem_euclid(MINUTES_OF_DAY)))
 }
 
 /// A number of exactly so many digits, and what follows it.
-fn digits(text: &str, count: usize) -> Option<(u32, &str)> {
+fn split_digits(text: &str, count: usize) -> Option<(u32, &str)> {
     let (number, rest) = text.split_at_checked(count)?;
     let all_digits = number.bytes().all(|byte| byte.is_ascii_digit());
     all_digits

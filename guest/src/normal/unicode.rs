@@ -4,7 +4,7 @@ use serde_json::Value;
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{refused, trimmed};
+use super::{refuse_value, trimmed_text};
 
 /// The longest text, in bytes.
 const LONGEST_BYTES: usize = 1 << 20;
@@ -15,7 +15,7 @@ const LONGEST_BYTES: usize = 1 << 20;
 ///
 /// It is no text, or longer than 1 MiB.
 pub fn text(value: &Value) -> Result<Value, String> {
-    with(value, |text| text.nfc().collect())
+    normalise_with(value, |text| text.nfc().collect())
 }
 
 /// A text, trimmed, composed, and without case (by Unicode's full case folding): `Straße` is `STRASSE`.
@@ -24,12 +24,12 @@ pub fn text(value: &Value) -> Result<Value, String> {
 ///
 /// It is no text, or longer than 1 MiB.
 pub fn folded(value: &Value) -> Result<Value, String> {
-    with(value, fold)
+    normalise_with(value, fold_case)
 }
 
 /// Canonical caseless form (Unicode, D145), composed. Decomposing first matters: it puts the marks of a letter in
 /// their order, and folding makes a letter of one of them (of the Greek iota below).
-pub(super) fn fold(text: &str) -> String {
+pub(super) fn fold_case(text: &str) -> String {
     let decomposed: String = text.nfd().collect();
     UniCase::unicode(decomposed)
         .to_folded_case()
@@ -37,9 +37,9 @@ pub(super) fn fold(text: &str) -> String {
         .collect()
 }
 
-fn with(value: &Value, normalise: impl Fn(&str) -> String) -> Result<Value, String> {
-    let text =
-        trimmed(value, LONGEST_BYTES).ok_or_else(|| refused("a text of at most 1 MiB", value))?;
+fn normalise_with(value: &Value, normalise: impl Fn(&str) -> String) -> Result<Value, String> {
+    let text = trimmed_text(value, LONGEST_BYTES)
+        .ok_or_else(|| refuse_value("a text of at most 1 MiB", value))?;
     Ok(Value::from(normalise(text)))
 }
 
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn folding_twice_changes_no_letter_more() {
         for letter in ('\0'..=char::MAX).map(String::from) {
-            let once = fold(&letter);
-            assert_eq!(fold(&once), once, "{}", letter.escape_unicode());
+            let once = fold_case(&letter);
+            assert_eq!(fold_case(&once), once, "{}", letter.escape_unicode());
         }
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{refused, trimmed};
+use super::{refuse_value, trimmed_text};
 
 /// The longest URL, in bytes.
 const LONGEST_BYTES: usize = 8 * 1024;
@@ -17,12 +17,12 @@ const LONGEST_BYTES: usize = 8 * 1024;
 ///
 /// It is no absolute URL, or longer than 8 KiB.
 pub fn url(value: &Value) -> Result<Value, String> {
-    let url = trimmed(value, LONGEST_BYTES).and_then(normalise);
+    let url = trimmed_text(value, LONGEST_BYTES).and_then(normalise_url);
     url.map(Value::from)
-        .ok_or_else(|| refused("a URL such as `https://example.com/a`", value))
+        .ok_or_else(|| refuse_value("a URL such as `https://example.com/a`", value))
 }
 
-fn normalise(text: &str) -> Option<String> {
+fn normalise_url(text: &str) -> Option<String> {
     let (scheme, rest) = text
         .split_once(':')
         .filter(|(scheme, _)| is_scheme(scheme))?;
@@ -41,8 +41,8 @@ fn normalise(text: &str) -> Option<String> {
     for (mark, part) in [
         ("//", authority),
         ("", Some(path)),
-        ("?", escaped(query)?),
-        ("#", escaped(fragment)?),
+        ("?", escape_part(query)?),
+        ("#", escape_part(fragment)?),
     ] {
         if let Some(part) = part {
             url.push_str(mark);
@@ -73,7 +73,7 @@ fn default_port(scheme: &str) -> Option<u16> {
 
 fn normal_authority(scheme: &str, authority: &str) -> Option<String> {
     let (user, place) = match authority.rsplit_once('@') {
-        Some((user, place)) => (percent(user)? + "@", place),
+        Some((user, place)) => (normalise_escapes(user)? + "@", place),
         None => (String::new(), authority),
     };
     let (host, port) = split_port(place)?;
@@ -110,7 +110,7 @@ fn normal_host(host: &str) -> Option<String> {
         return None;
     }
     // Small letters first: what is percent-encoded after that is written in capitals again.
-    percent(&percent(host)?.to_ascii_lowercase())
+    normalise_escapes(&normalise_escapes(host)?.to_ascii_lowercase())
 }
 
 fn normal_port(scheme: &str, port: &str) -> Option<String> {
@@ -129,7 +129,7 @@ fn normal_port(scheme: &str, port: &str) -> Option<String> {
 }
 
 fn normal_path(scheme: &str, has_authority: bool, path: &str) -> Option<String> {
-    let path = percent(path)?;
+    let path = normalise_escapes(path)?;
     let Some(segments) = path.strip_prefix('/') else {
         let root = path.is_empty() && has_authority && default_port(scheme).is_some();
         return Some(if root { "/".into() } else { path });
@@ -161,18 +161,18 @@ fn without_dots(segments: &str) -> String {
 }
 
 /// The part with its escapes normalised, if it is there; none at all where an escape is broken.
-fn escaped(part: Option<&str>) -> Option<Option<String>> {
-    part.map_or(Some(None), |part| percent(part).map(Some))
+fn escape_part(part: Option<&str>) -> Option<Option<String>> {
+    part.map_or(Some(None), |part| normalise_escapes(part).map(Some))
 }
 
 /// Decodes what need not be encoded, encodes what may not stand as it is, and writes escapes in capitals.
-fn percent(text: &str) -> Option<String> {
+fn normalise_escapes(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut normal = String::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
         let escape = byte == b'%';
         let byte = if escape {
-            hex(bytes.next()?)? << 4 | hex(bytes.next()?)?
+            hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?
         } else {
             byte
         };
@@ -188,7 +188,7 @@ fn percent(text: &str) -> Option<String> {
     Some(normal)
 }
 
-fn hex(digit: u8) -> Option<u8> {
+fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit)
         .to_digit(16)
         .and_then(|digit| u8::try_from(digit).ok())

@@ -33,19 +33,30 @@ impl Policy for Hints {
 
     fn describe() -> Description {
         Description::new("hints", env!("CARGO_PKG_VERSION"))
-            .summary("for tools that nobody named: every argument is identity, until the outcome was taken")
+            .summary("the default for tools without a rule: equal calls are one operation until delivery")
             .tool("*")
             .settings_schema(include_str!("../settings.schema.json"))
     }
 
     fn configure(settings: Value) -> Result<Self, String> {
         let keys = settings.as_object().ok_or("the settings must be a table")?;
-        keys.iter().try_fold(Self::default(), |policy, (key, value)| match (key.as_str(), value) {
-            ("trusted", Value::Bool(trusted)) => Ok(Self { trusted: Some(*trusted), ..policy }),
-            ("trusted", _) => Err("settings: `trusted`: it must be true or false".into()),
-            ("failures", value) => Ok(Self { failures: FailureMeaning::read(value)?, ..policy }),
-            _ => Err(format!("settings: `{key}`: there is no such key; there are `trusted` and `failures`")),
-        })
+        keys.iter()
+            .try_fold(Self::default(), |policy, (key, value)| {
+                match (key.as_str(), value) {
+                    ("trusted", Value::Bool(trusted)) => Ok(Self {
+                        trusted: Some(*trusted),
+                        ..policy
+                    }),
+                    ("trusted", _) => Err("settings: `trusted`: it must be true or false".into()),
+                    ("failures", value) => Ok(Self {
+                        failures: FailureMeaning::read(value)?,
+                        ..policy
+                    }),
+                    _ => Err(format!(
+                        "settings: `{key}`: unknown key; the keys are `trusted` and `failures`"
+                    )),
+                }
+            })
     }
 
     fn derive(&self, call: &Call) -> Result<Derivation, String> {
@@ -53,7 +64,7 @@ impl Policy for Hints {
         if trusted && only_reads(call) {
             return Ok(Derivation::Pass);
         }
-        let operation = Operation::new(name(call))
+        let operation = Operation::new(operation_name(call))
             .scope(if known_operation(call, "run").is_some() {
                 Scope::Run
             } else {
@@ -78,7 +89,7 @@ fn only_reads(call: &Call) -> bool {
 }
 
 /// The tool's name, with its server's: two servers may call different things alike.
-fn name(call: &Call) -> String {
+fn operation_name(call: &Call) -> String {
     match known_operation(call, "server") {
         Some(server) => format!("{server}/{}", call.tool()),
         None => call.tool().to_owned(),

@@ -22,13 +22,13 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
         match outcome {
-            Outcome::Returned(json) => Some(Self::returned(json)),
-            Outcome::Failed(failure) => Some(Self::failed(failure)),
+            Outcome::Returned(json) => Some(Self::from_json(json)),
+            Outcome::Failed(failure) => Some(Self::from_failure(failure)),
             Outcome::Unanswered(_) => None,
         }
     }
 
-    fn returned(json: &str) -> Self {
+    fn from_json(json: &str) -> Self {
         let answer = parse_text(json).unwrap_or_else(|| Value::String(json.to_owned()));
         Self {
             how: AnswerForm::Returned,
@@ -37,30 +37,30 @@ impl Answer {
             texts: Vec::new(),
             documents: Vec::new(),
         }
-        .read(answer)
+        .with_document(answer)
     }
 
-    fn failed(failure: &Failure) -> Self {
-        let (code, status) = (failure.code.clone(), failure.status);
+    fn from_failure(failure: &Failure) -> Self {
         let mut this = Self {
             how: AnswerForm::Failed,
-            code,
-            status,
+            code: failure.code.clone(),
+            status: failure.status,
             texts: Vec::new(),
             documents: Vec::new(),
         };
         if let Some(details) = failure.details.as_deref().and_then(parse_text) {
-            this = this.read(details);
+            this = this.with_document(details);
         }
-        this.read(Value::String(failure.message.clone()))
+        this.with_document(Value::String(failure.message.clone()))
     }
 
     /// Takes in what was answered, then what that wraps.
-    fn read(mut self, answer: Value) -> Self {
-        let structured = answer
-            .get("structuredContent")
-            .filter(|_| is_protocol_result(&answer))
-            .cloned();
+    fn with_document(mut self, answer: Value) -> Self {
+        let structured = if is_protocol_result(&answer) {
+            answer.get("structuredContent").cloned()
+        } else {
+            None
+        };
         let texts = texts_of(&answer);
         self.documents.push(answer);
         self.documents.extend(structured);

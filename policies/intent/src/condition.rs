@@ -53,10 +53,13 @@ impl Condition {
             how: table.read("outcome", |at| at.choice(ANSWERED))?,
             at: table.read("at", pointer::read)?,
             is: table.read("is", |at| wanted_values(at, sources))?,
-            text: table.read("text", |at| template(at, sources))?,
+            text: table.read("text", |at| read_template(at, sources))?,
             codes: error_codes(&table)?,
             statuses: table.read("status", |at| {
-                at.list_alternatives()?.iter().map(status).collect()
+                at.list_alternatives()?
+                    .iter()
+                    .map(read_status_range)
+                    .collect()
             })?,
         })
     }
@@ -70,10 +73,11 @@ impl Condition {
                     .as_ref()
                     .is_some_and(|code| codes.contains(code))
             })
-            && self
-                .statuses
-                .as_ref()
-                .is_none_or(|statuses| answer.status.is_some_and(|status| any(statuses, status)))
+            && self.statuses.as_ref().is_none_or(|statuses| {
+                answer
+                    .status
+                    .is_some_and(|status| contains_status(statuses, status))
+            })
             && self.place_holds(answer, look)
             && self.text_holds(answer, look)
     }
@@ -108,14 +112,14 @@ impl Condition {
     }
 }
 
-fn template(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Template, String> {
+fn read_template(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Template, String> {
     Template::read(at, ValueSource::Arguments, sources)
 }
 
 fn wanted_values(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<WantedValue, String> {
     match at.value {
         Value::String(text) if text.contains(['{', '}']) => {
-            template(at, sources).map(WantedValue::Text)
+            read_template(at, sources).map(WantedValue::Text)
         }
         plain => Ok(WantedValue::Value(plain.clone())),
     }
@@ -133,19 +137,20 @@ fn error_codes(table: &SettingTable<'_>) -> Result<Option<Vec<String>>, String> 
             .collect()
     })?;
     let exits = table.read("exit", |at| {
-        at.list_alternatives()?.iter().map(exit).collect()
+        at.list_alternatives()?.iter().map(read_exit_code).collect()
     })?;
     Ok(named.or(exits))
 }
 
-fn exit(at: &SettingValue<'_>) -> Result<String, String> {
+fn read_exit_code(at: &SettingValue<'_>) -> Result<String, String> {
     let exit = at.value.as_u64().filter(|exit| (1..=255).contains(exit));
-    let exit = exit
-        .ok_or_else(|| at.wrong("it must be a number from 1 to 255: an exit of 0 is no failure"))?;
+    let exit = exit.ok_or_else(|| {
+        at.wrong("it must be a number from 1 to 255: an exit code of 0 is not a failure")
+    })?;
     Ok(format!("exit-{exit}"))
 }
 
-fn status(at: &SettingValue<'_>) -> Result<StatusRange, String> {
+fn read_status_range(at: &SettingValue<'_>) -> Result<StatusRange, String> {
     let read = match at.value {
         Value::String(class) => class
             .strip_suffix("xx")
@@ -162,13 +167,13 @@ fn status(at: &SettingValue<'_>) -> Result<StatusRange, String> {
     });
     sound.ok_or_else(|| {
         at.wrong(format!(
-            "{} is no HTTP status: write 404 or `4xx`",
+            "{} is not an HTTP status: write 404 or `4xx`",
             at.value
         ))
     })
 }
 
-fn any(statuses: &[StatusRange], status: u16) -> bool {
+fn contains_status(statuses: &[StatusRange], status: u16) -> bool {
     statuses.iter().any(|wanted| match wanted {
         StatusRange::One(one) => *one == status,
         StatusRange::Class(class) => *class == status / 100,

@@ -20,7 +20,7 @@ impl Field {
     pub(crate) fn read(entry: &SettingValue<'_>) -> Result<Self, String> {
         if entry.value.is_string() {
             let at = pointer::read(entry)?;
-            return Self::named(entry, pointer::name(&at), at, None);
+            return Self::with_normaliser(entry, pointer::name(&at), at, None);
         }
         if !entry.value.is_object() {
             return Err(
@@ -32,10 +32,10 @@ impl Field {
         let name = table
             .read("name", SettingValue::text)?
             .map_or_else(|| pointer::name(&at), str::to_owned);
-        Self::named(entry, name, at, table.read("as", read_normaliser)?)
+        Self::with_normaliser(entry, name, at, table.read("as", read_normaliser)?)
     }
 
-    fn named(
+    fn with_normaliser(
         entry: &SettingValue<'_>,
         name: String,
         at: String,
@@ -56,9 +56,9 @@ impl Field {
     pub(crate) fn required(&self, call: &Call) -> Result<Value, String> {
         let value = self
             .optional(call)?
-            .ok_or_else(|| self.missing("is missing"))?;
+            .ok_or_else(|| self.missing_argument("is missing"))?;
         if is_empty(&value) {
-            Err(self.missing("is empty"))
+            Err(self.missing_argument("is empty"))
         } else {
             Ok(value)
         }
@@ -87,7 +87,7 @@ impl Field {
         Ok(())
     }
 
-    fn missing(&self, how: &str) -> String {
+    fn missing_argument(&self, how: &str) -> String {
         format!(
             "`{}` {how}: it tells this operation from others; repeat the call with a value for it",
             self.at

@@ -115,7 +115,7 @@ impl Policy for Intent {
             })?,
             undoes,
             undid,
-            rules: table.read("verdict", Rule::all)?.unwrap_or_default(),
+            rules: table.read("verdict", Rule::read_list)?.unwrap_or_default(),
             probe: table.read("probe", ProbeQuestion::read)?,
         };
         this.check_consistency(&table)?;
@@ -152,7 +152,7 @@ impl Policy for Intent {
         let Some(answer) = Answer::of(&last.outcome) else {
             return careful::judge(attempts);
         };
-        let ruled = Rule::first(&self.rules, &answer, &|_, at| call.get(at).cloned());
+        let ruled = Rule::first_verdict(&self.rules, &answer, &|_, at| call.get(at).cloned());
         let verdict = match ruled {
             Some(verdict) => verdict,
             None if answer.is_error_in_disguise() => {
@@ -161,7 +161,7 @@ impl Policy for Intent {
             None => careful::judge(attempts)?,
         };
         Ok(if verdict.effect == Effect::Landed {
-            self.named(verdict, call, &answer)
+            self.with_handle(verdict, call, &answer)
         } else {
             verdict
         })
@@ -216,7 +216,7 @@ impl Intent {
             ));
         }
         if self.identity.is_empty() && !self.read_only {
-            let mistake = "it names no argument: which ones make two calls the same operation?";
+            let mistake = "it is empty: name the arguments that make two calls the same operation";
             return Err(table.mistake_at("identity", mistake));
         }
         if self.window_seconds < self.attempt_seconds {
@@ -231,7 +231,7 @@ impl Intent {
 
     /// Adds the handles of what landed, and of what it undid, to the verdict. It landed even if
     /// they cannot be named.
-    fn named(&self, mut verdict: Verdict, call: &Call, answer: &Answer) -> Verdict {
+    fn with_handle(&self, mut verdict: Verdict, call: &Call, answer: &Answer) -> Verdict {
         let look = |source: ValueSource, at: &str| match source {
             ValueSource::Arguments => call.get(at).cloned(),
             _ => answer.at(at).cloned(),
@@ -256,7 +256,7 @@ impl Intent {
 fn verdict_without_rule(answer: &Answer) -> String {
     let text = answer.text().unwrap_or_default();
     format!(
-        "the tool says that it failed, and no rule says what that means: {}",
+        "the tool reported a failure, and no verdict rule matches it: {}",
         shorten_text(text)
     )
 }

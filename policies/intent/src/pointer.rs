@@ -16,7 +16,7 @@ pub(crate) fn pointer(text: &str) -> Result<String, String> {
         .any(|rest| !rest.starts_with(['0', '1']))
     {
         return Err(format!(
-            "`{text}` is no JSON Pointer: `~` must be written `~0`, and `/` within a name `~1`"
+            "`{text}` is not a valid JSON Pointer: `~` must be written `~0`, and `/` within a name `~1`"
         ));
     }
     Ok(text.to_owned())

@@ -47,7 +47,7 @@ impl ProbeQuestion {
         ])?;
         let condition = |at: &SettingValue<'_>| Condition::read(at, SOURCES);
         Ok(Self {
-            tool: tool(&table.need("tool")?)?,
+            tool: read_tool(&table.need("tool")?)?,
             arguments: table.read("arguments", read_branches)?.unwrap_or_default(),
             landed: condition(&table.need("landed")?)?,
             result: table.read("result", pointer::read)?,
@@ -59,7 +59,9 @@ impl ProbeQuestion {
 
     /// The probe that asks about this call, sent under this key.
     pub(crate) fn ask(&self, call: &Call, key: &str) -> Result<Probe, String> {
-        let arguments = object(&self.arguments, &|source, at| look(call, key, source, at))?;
+        let arguments = fill_object(&self.arguments, &|source, at| {
+            look_up(call, key, source, at)
+        })?;
         Ok(Probe::new(&self.tool, arguments))
     }
 
@@ -69,14 +71,14 @@ impl ProbeQuestion {
         let Some(answer) = Answer::of(outcome) else {
             return Finding::Unsettled(self.again_ms);
         };
-        let look: Look<'_> = &|source, at| look(call, key, source, at);
+        let look: Look<'_> = &|source, at| look_up(call, key, source, at);
         let holds = |condition: &Option<Condition>| {
             condition
                 .as_ref()
                 .is_some_and(|when| when.holds(&answer, look))
         };
         if self.landed.holds(&answer, look) {
-            self.found(&answer)
+            self.finding_from(&answer)
         } else if holds(&self.conflicting) {
             Finding::Conflicting(format!(
                 "`{}` shows something else where the effect would be",
@@ -89,7 +91,7 @@ impl ProbeQuestion {
         }
     }
 
-    fn found(&self, answer: &Answer) -> Finding {
+    fn finding_from(&self, answer: &Answer) -> Finding {
         let Some(at) = &self.result else {
             return Finding::Landed(answer.whole_value().to_string());
         };
@@ -108,7 +110,7 @@ fn shows_absence(answer: &Answer) -> bool {
     answer.how == AnswerForm::Returned && !answer.is_error_in_disguise()
 }
 
-fn look(call: &Call, key: &str, source: ValueSource, at: &str) -> Option<Value> {
+fn look_up(call: &Call, key: &str, source: ValueSource, at: &str) -> Option<Value> {
     match source {
         ValueSource::Arguments => call.get(at).cloned(),
         ValueSource::Key => Some(Value::from(key)),
@@ -116,7 +118,7 @@ fn look(call: &Call, key: &str, source: ValueSource, at: &str) -> Option<Value> 
     }
 }
 
-fn tool(at: &SettingValue<'_>) -> Result<String, String> {
+fn read_tool(at: &SettingValue<'_>) -> Result<String, String> {
     let tool = at.text()?;
     if tool.trim().is_empty() {
         Err(at.wrong("it is empty, and must name a tool that only reads"))
@@ -128,16 +130,18 @@ fn tool(at: &SettingValue<'_>) -> Result<String, String> {
 fn read_branches(at: &SettingValue<'_>) -> Result<Vec<(String, ProbeTree)>, String> {
     at.list_entries()?
         .iter()
-        .map(|(name, at)| Ok(((*name).to_owned(), tree(at)?)))
+        .map(|(name, at)| Ok(((*name).to_owned(), read_tree(at)?)))
         .collect()
 }
 
-fn tree(at: &SettingValue<'_>) -> Result<ProbeTree, String> {
+fn read_tree(at: &SettingValue<'_>) -> Result<ProbeTree, String> {
     Ok(match at.value {
         Value::String(text) if text.contains(['{', '}']) => {
             ProbeTree::Text(Template::read(at, ValueSource::Arguments, SOURCES)?)
         }
-        Value::Array(_) => ProbeTree::List(at.list()?.iter().map(tree).collect::<Result<_, _>>()?),
+        Value::Array(_) => {
+            ProbeTree::List(at.list()?.iter().map(read_tree).collect::<Result<_, _>>()?)
+        }
         Value::Object(_) => ProbeTree::Object(read_branches(at)?),
         plain => ProbeTree::Plain(plain.clone()),
     })
@@ -148,11 +152,11 @@ fn insert_leaf(tree: &ProbeTree, look: Look<'_>) -> Result<Value, String> {
         ProbeTree::Plain(value) => Ok(value.clone()),
         ProbeTree::Text(template) => template.value(look),
         ProbeTree::List(items) => items.iter().map(|item| insert_leaf(item, look)).collect(),
-        ProbeTree::Object(members) => object(members, look),
+        ProbeTree::Object(members) => fill_object(members, look),
     }
 }
 
-fn object(members: &[(String, ProbeTree)], look: Look<'_>) -> Result<Value, String> {
+fn fill_object(members: &[(String, ProbeTree)], look: Look<'_>) -> Result<Value, String> {
     let members = members
         .iter()
         .map(|(name, tree)| Ok((name.clone(), insert_leaf(tree, look)?)));

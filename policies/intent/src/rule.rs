@@ -25,7 +25,7 @@ const EFFECTS: &[(&str, Effect)] = &[
 
 impl Rule {
     /// Reads the rules, in their order.
-    pub(crate) fn all(list: &SettingValue<'_>) -> Result<Vec<Self>, String> {
+    pub(crate) fn read_list(list: &SettingValue<'_>) -> Result<Vec<Self>, String> {
         let rules = list.list()?;
         check_reachable(&rules)?;
         rules.iter().map(Self::read).collect()
@@ -54,7 +54,11 @@ impl Rule {
     }
 
     /// The verdict of the first rule that holds.
-    pub(crate) fn first(rules: &[Self], answer: &Answer, look: Look<'_>) -> Option<Verdict> {
+    pub(crate) fn first_verdict(
+        rules: &[Self],
+        answer: &Answer,
+        look: Look<'_>,
+    ) -> Option<Verdict> {
         rules
             .iter()
             .find(|rule| rule.when.holds(answer, look))

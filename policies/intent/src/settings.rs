@@ -51,7 +51,7 @@ impl<'a> SettingValue<'a> {
                 .iter()
                 .map(|(name, _)| format!("`{name}`"))
                 .collect();
-            self.wrong(format!("{} is none of {}", self.value, names.join(", ")))
+            self.wrong(format!("{} is not one of {}", self.value, names.join(", ")))
         })
     }
 
@@ -100,7 +100,7 @@ impl<'a> SettingValue<'a> {
                 let known: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
                 Err(wrong(
                     &table.child_path(key),
-                    format!("there is no such key; there are {}", known.join(", ")),
+                    format!("unknown key; the keys are {}", known.join(", ")),
                 ))
             }
         }

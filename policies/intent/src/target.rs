@@ -36,7 +36,7 @@ pub(crate) fn read(at: &SettingValue<'_>) -> Result<Target, String> {
         .fold(Target::new(), Target::place)
         .repeats(repeats);
     target.remembers_seconds = table.read("remembers", span::memory_seconds)?;
-    Ok(match table.read("form", form)? {
+    Ok(match table.read("form", read_form)? {
         Some(form) => target.form(form),
         None => target,
     })
@@ -44,19 +44,19 @@ pub(crate) fn read(at: &SettingValue<'_>) -> Result<Target, String> {
 
 fn read_places(table: &SettingTable<'_>) -> Result<Vec<Place>, String> {
     let places = [
-        table.read("header", named)?.map(Place::Header),
+        table.read("header", read_name)?.map(Place::Header),
         table.read("argument", pointer::read)?.map(Place::Argument),
         table.read("appended", pointer::read)?.map(Place::Appended),
-        table.read("metadata", named)?.map(Place::Metadata),
+        table.read("metadata", read_name)?.map(Place::Metadata),
     ];
     Ok(places.into_iter().flatten().collect())
 }
 
 /// A name that can stand in a header or in metadata.
-fn named(at: &SettingValue<'_>) -> Result<String, String> {
+fn read_name(at: &SettingValue<'_>) -> Result<String, String> {
     let name = at.text()?;
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(at.wrong(format!("`{name}` is no name")));
+        return Err(at.wrong(format!("`{name}` is not a valid name")));
     }
     Ok(name.to_owned())
 }
@@ -67,15 +67,14 @@ fn check_consistency(
     has_place: bool,
 ) -> Result<(), String> {
     if !has_place && repeats != Repeats::Harmless {
-        let mistake = format!(
-            "repeats are told by a key, and it says nowhere where that goes: give {PLACES}"
-        );
+        let mistake =
+            format!("repeats are recognised by a key, and it has no place: give {PLACES}");
         return Err(table.wrong(mistake));
     }
     if !has_place && table.get("form").is_some() {
         return Err(table.mistake_at(
             "form",
-            format!("there is no key to be written so: give {PLACES}, or leave it out"),
+            format!("the form is for a key, and the key has no place: give {PLACES}, or leave the form out"),
         ));
     }
     if repeats == Repeats::Effective && table.get("remembers").is_some() {
@@ -86,7 +85,7 @@ fn check_consistency(
 }
 
 /// `uuid4`, `uuid5`, `uuid8`, or `hex32` to `hex64`.
-fn form(at: &SettingValue<'_>) -> Result<Form, String> {
+fn read_form(at: &SettingValue<'_>) -> Result<Form, String> {
     let text = at.text()?;
     let digits = text
         .strip_prefix("hex")
@@ -100,7 +99,7 @@ fn form(at: &SettingValue<'_>) -> Result<Form, String> {
         ("uuid8", _) => Ok(Form::Uuid(8)),
         (_, Some(digits)) => Ok(Form::Hex(digits)),
         _ => Err(at.wrong(format!(
-            "`{text}` is none of `uuid4`, `uuid5`, `uuid8`, `hex32` to `hex64`"
+            "`{text}` is not a form: use `uuid4`, `uuid5`, `uuid8`, or `hex32` to `hex64`"
         ))),
     }
 }
@@ -114,16 +113,16 @@ mod tests {
     #[test]
     fn forms_are_those_of_the_contract() {
         assert_eq!(
-            form(&SettingValue::settings_root(&json!("uuid8"))),
+            read_form(&SettingValue::settings_root(&json!("uuid8"))),
             Ok(Form::Uuid(8))
         );
         assert_eq!(
-            form(&SettingValue::settings_root(&json!("hex40"))),
+            read_form(&SettingValue::settings_root(&json!("hex40"))),
             Ok(Form::Hex(40))
         );
         for text in ["uuid", "uuid1", "hex", "hex31", "hex65", "hex+40", ""] {
             assert!(
-                form(&SettingValue::settings_root(&json!(text))).is_err(),
+                read_form(&SettingValue::settings_root(&json!(text))).is_err(),
                 "{text}"
             );
         }

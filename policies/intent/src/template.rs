@@ -53,7 +53,7 @@ impl Template {
                 after
             } else {
                 let (inside, after) = split_placeholder(text, brace)?;
-                parts.0.push(read(inside, plain, allowed)?);
+                parts.0.push(read_placeholder(inside, plain, allowed)?);
                 after
             };
         }
@@ -95,7 +95,9 @@ impl Template {
         look: impl Fn(ValueSource, &str) -> Option<Value>,
     ) -> Result<Value, String> {
         match self.parts.as_slice() {
-            [TemplatePart::Place { source, at }] => look(*source, at).ok_or_else(|| missing(at)),
+            [TemplatePart::Place { source, at }] => {
+                look(*source, at).ok_or_else(|| missing_value(at))
+            }
             _ => self.text(look).map(Value::String),
         }
     }
@@ -120,10 +122,16 @@ fn split_placeholder<'a>(whole: &str, brace: &'a str) -> Result<(&'a str, &'a st
     brace
         .strip_prefix('{')
         .and_then(|rest| rest.split_once('}'))
-        .ok_or_else(|| format!("`{whole}` has a brace without its fellow: a brace itself is written `{{{{` or `}}}}`"))
+        .ok_or_else(|| {
+            format!("`{whole}` has an unmatched brace: write `{{{{` or `}}}}` for a brace itself")
+        })
 }
 
-fn read(inside: &str, plain: ValueSource, allowed: &[ValueSource]) -> Result<TemplatePart, String> {
+fn read_placeholder(
+    inside: &str,
+    plain: ValueSource,
+    allowed: &[ValueSource],
+) -> Result<TemplatePart, String> {
     let (source, at) = match inside.split_once(':') {
         _ if inside == "key" => (ValueSource::Key, String::new()),
         Some(("arguments", at)) => (ValueSource::Arguments, pointer(at)?),
@@ -131,7 +139,7 @@ fn read(inside: &str, plain: ValueSource, allowed: &[ValueSource]) -> Result<Tem
         _ if inside.starts_with('/') => (plain, pointer(inside)?),
         _ => {
             return Err(format!(
-                "`{{{inside}}}` is no place: write a JSON Pointer such as `{{/order_id}}`"
+                "`{{{inside}}}` is not a placeholder: write a JSON Pointer such as `{{/order_id}}`"
             ));
         }
     };
@@ -145,14 +153,14 @@ fn plain_text(at: &str, value: Option<Value>) -> Result<String, String> {
     match value {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
-        None | Some(Value::Null) => Err(missing(at)),
+        None | Some(Value::Null) => Err(missing_value(at)),
         Some(_) => Err(format!(
             "`{at}` must be a text that is not empty, or a whole number"
         )),
     }
 }
 
-fn missing(at: &str) -> String {
+fn missing_value(at: &str) -> String {
     format!("`{at}` is missing")
 }
 

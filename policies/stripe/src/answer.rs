@@ -24,15 +24,15 @@ pub(crate) struct StripeError {
 
 impl StripeAnswer {
     /// Reads the answer, if there is one.
-    pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
+    pub(crate) fn new(outcome: &Outcome) -> Option<Self> {
         match outcome {
-            Outcome::Returned(json) => Some(Self::returned(json)),
-            Outcome::Failed(failure) => Some(Self::Error(StripeError::of(failure))),
+            Outcome::Returned(json) => Some(Self::from_json(json)),
+            Outcome::Failed(failure) => Some(Self::Error(StripeError::new(failure))),
             Outcome::Unanswered(_) => None,
         }
     }
 
-    fn returned(json: &str) -> Self {
+    fn from_json(json: &str) -> Self {
         let whole = parse_text(json).unwrap_or_default();
         let says_error = whole.get("isError") == Some(&Value::Bool(true));
         let inner = unwrap_value(&whole);
@@ -55,7 +55,7 @@ fn admits_failure(text: &str) -> bool {
 }
 
 impl StripeError {
-    fn of(failure: &Failure) -> Self {
+    fn new(failure: &Failure) -> Self {
         let details = failure.details.as_deref().and_then(parse_text);
         let told = details
             .or_else(|| parse_text(&failure.message))
@@ -87,15 +87,15 @@ impl StripeError {
             .get("error")
             .filter(|error| error.is_object())
             .unwrap_or(value);
-        let kind = text(error, "rawType")
-            .or_else(|| text(error, "type").filter(|kind| kind.ends_with("_error")))?;
+        let kind = text_member(error, "rawType")
+            .or_else(|| text_member(error, "type").filter(|kind| kind.ends_with("_error")))?;
         Some(Self {
             status: ["statusCode", "status", "http_status"]
                 .iter()
                 .find_map(|name| error.get(*name)?.as_u64()),
             kind: Some(kind.to_owned()),
-            code: text(error, "code").map(str::to_owned),
-            message: text(error, "message").unwrap_or_default().to_owned(),
+            code: text_member(error, "code").map(str::to_owned),
+            message: text_member(error, "message").unwrap_or_default().to_owned(),
         })
     }
 
@@ -122,7 +122,7 @@ impl StripeError {
 /// The longest part of a message that a reason quotes, in characters.
 const SHOWN_CHARACTERS: usize = 120;
 
-fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+fn text_member<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name).and_then(Value::as_str)
 }
 
@@ -139,7 +139,7 @@ fn unwrap_value(value: &Value) -> Value {
         }
         let text = content
             .iter()
-            .find_map(|item| text(item, "text"))
+            .find_map(|item| text_member(item, "text"))
             .unwrap_or_default();
         return unwrap_value(&Value::String(text.to_owned()));
     }

@@ -164,7 +164,7 @@ pub(crate) fn is_noise(argument: &str) -> bool {
 }
 
 /// The operation of this name.
-pub(crate) fn named(name: &str) -> Option<&'static Endpoint> {
+pub(crate) fn endpoint_named(name: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(|endpoint| endpoint.name == name)
 }
 

@@ -14,7 +14,7 @@
 //! | keys may be removed once they are 24 hours old; after that the request is a new one | the same |
 //! | the same key with other parameters is an error | the same |
 //! | types: `api_error`, `card_error`, `idempotency_error`, `invalid_request_error`; statuses 400 to 429, 5xx | <https://docs.stripe.com/api/errors> |
-//! | a 429, and a 401 without a key, come before keys are looked at; a 500 tells nothing of the effect | <https://docs.stripe.com/error-low-level> |
+//! | a 429, and a 401 without a key, come before keys are looked at; a 500 leaves the effect unknown | <https://docs.stripe.com/error-low-level> |
 //! | `lock_timeout` (429): the object was busy, try again; `idempotency_key_in_use` (409): the first is under way | <https://docs.stripe.com/error-codes>, <https://docs.stripe.com/rate-limits> |
 //! | its own library asks again after 409, a `lock_timeout` and 503, and not after a 500 to a POST, which is kept | <https://github.com/stripe/stripe-ruby/blob/master/lib/stripe/api_requestor.rb> |
 //! | a refund's `status` may be `failed` or `canceled` in an answer that came with 200 | <https://docs.stripe.com/api/refunds/object> |

@@ -18,13 +18,13 @@ const AMOUNTS: &[&str] = &["amount", "amount_to_capture", "application_fee_amoun
 pub(crate) fn derive(settings: &Settings, call: &Call) -> Result<Derivation, String> {
     match settings.meaning(call.tool()) {
         ToolMeaning::Reads | ToolMeaning::Unknown(UnknownTool::Pass) => Ok(Derivation::Pass),
-        ToolMeaning::Unknown(UnknownTool::Refuse) => Ok(Derivation::refuse(unknown(call))),
+        ToolMeaning::Unknown(UnknownTool::Refuse) => Ok(Derivation::refuse(unknown_tool(call))),
         ToolMeaning::Unknown(UnknownTool::Guard) => guard_unknown(settings, call),
-        ToolMeaning::Does(endpoint) => known(settings, endpoint, call),
+        ToolMeaning::Does(endpoint) => known_operation(settings, endpoint, call),
     }
 }
 
-fn unknown(call: &Call) -> String {
+fn unknown_tool(call: &Call) -> String {
     format!(
         "it is not known what `{}` does at Stripe: the operator can name its operation in the settings (`tools`), or say \
          there what becomes of unknown tools (`unknown`)",
@@ -46,7 +46,7 @@ fn guard_unknown(settings: &Settings, call: &Call) -> Result<Derivation, String>
     .once())
 }
 
-fn known(
+fn known_operation(
     settings: &Settings,
     endpoint: &'static Endpoint,
     call: &Call,
@@ -57,7 +57,9 @@ fn known(
         DistinctBy::Reference if settings.reference.is_empty() => {
             without_reference(settings, operation, call)
         }
-        DistinctBy::Reference => content(with_reference(settings, operation, call)?, &[], call),
+        DistinctBy::Reference => {
+            derive_from_content(with_reference(settings, operation, call)?, &[], call)
+        }
         DistinctBy::Whole => given_back(settings, endpoint, operation, call),
         DistinctBy::Object => on_object(endpoint, operation, call),
         DistinctBy::ObjectUntilTaken => on_object(endpoint, operation.until(Until::Delivery), call),
@@ -81,7 +83,7 @@ fn with_reference(
         .reference
         .iter()
         .try_fold(operation, |operation, pointer| {
-            Ok(operation.identity(pointer, id(call, pointer)?))
+            Ok(operation.identity(pointer, object_id(call, pointer)?))
         })
 }
 
@@ -128,12 +130,12 @@ fn given_back(
     let operation = with_reference(settings, operation, call)?;
     let [one, other] = names;
     match settings.other_amount {
-        OtherAmount::Conflict => content(operation, &[one, other, "id"], call),
+        OtherAmount::Conflict => derive_from_content(operation, &[one, other, "id"], call),
         OtherAmount::Another => {
             let amount = call
                 .get("/amount")
                 .map_or(Ok("all of it".into()), |value| in_form("amount", value))?;
-            content(
+            derive_from_content(
                 operation.identity("amount", amount),
                 &[one, other, "id", "amount"],
                 call,
@@ -165,7 +167,7 @@ fn of_payment(by: RefundBy, operation: Operation, call: &Call) -> Result<Operati
             "`{other}` is given: name the payment by `/{name}`, as the operator wants it"
         ));
     }
-    Ok(operation.identity(name, id(call, &format!("/{name}"))?))
+    Ok(operation.identity(name, object_id(call, &format!("/{name}"))?))
 }
 
 /// An action on an object.
@@ -177,23 +179,23 @@ fn on_object(endpoint: &Endpoint, operation: Operation, call: &Call) -> Result<D
     } else {
         operation
     };
-    content(operation.identity(on, object), &[on, "id"], call)
+    derive_from_content(operation.identity(on, object), &[on, "id"], call)
 }
 
-/// The id of the object that a call is about, under its kind's name or as `id`.
+/// The id of the object that a call is about, under its kind's name or as `object_id`.
 fn object_field(call: &Call, kind: &str) -> Result<String, String> {
     let named = format!("/{kind}");
     match (call.get(&named), call.get("/id")) {
         (Some(one), Some(other)) if one != other => {
             Err(format!("`{named}` and `/id` differ: name one object"))
         }
-        (None, Some(_)) => id(call, "/id"),
-        _ => id(call, &named),
+        (None, Some(_)) => object_id(call, "/id"),
+        _ => object_id(call, &named),
     }
 }
 
 /// A text that says something.
-fn id(call: &Call, pointer: &str) -> Result<String, String> {
+fn object_id(call: &Call, pointer: &str) -> Result<String, String> {
     let text = match call.value(pointer)? {
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
         _ => call.text(pointer)?.trim().to_owned(),
@@ -206,7 +208,11 @@ fn id(call: &Call, pointer: &str) -> Result<String, String> {
 }
 
 /// Every argument that is neither named here nor noise, as content.
-fn content(operation: Operation, but: &[&str], call: &Call) -> Result<Derivation, String> {
+fn derive_from_content(
+    operation: Operation,
+    but: &[&str],
+    call: &Call,
+) -> Result<Derivation, String> {
     let mut operation = operation;
     for (name, value) in call.arguments()? {
         let counts =

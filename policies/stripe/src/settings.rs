@@ -113,7 +113,7 @@ impl Settings {
             "scope" => self.scope = take_choice(value, SCOPE)?,
             "window" => self.window_seconds = take_seconds(value)?,
             "attempt" => self.attempt_seconds = take_seconds(value)?,
-            _ => return Err(format!("there is no such key; there are {KEYS}")),
+            _ => return Err(format!("unknown key; the keys are {KEYS}")),
         }
         Ok(())
     }
@@ -189,7 +189,7 @@ fn take_tools(value: &Value) -> Result<Vec<(String, ToolMeaning)>, String> {
     for (tool, does) in value.as_object().ok_or("it must be a table of tools")? {
         let meaning = match does.as_str() {
             Some("read") => Some(ToolMeaning::Reads),
-            name => name.and_then(api::named).map(ToolMeaning::Does),
+            name => name.and_then(api::endpoint_named).map(ToolMeaning::Does),
         };
         let known = || one_of(&mut api::ENDPOINTS.iter().map(|endpoint| endpoint.name));
         let meaning = meaning.ok_or_else(|| format!("`{tool}`: {} `read`", known()))?;

@@ -17,7 +17,7 @@ const SERVER_ERRORS_KEPT: usize = 2;
 /// Returns the verdict on the last attempt.
 pub(crate) fn judge(endpoint: Option<&Endpoint>, attempts: &[Attempt]) -> Result<Verdict, String> {
     let last = attempts.last().ok_or("there is no attempt to judge")?;
-    match StripeAnswer::of(&last.outcome) {
+    match StripeAnswer::new(&last.outcome) {
         None => careful::judge(attempts),
         Some(StripeAnswer::Error(error)) => Ok(ErrorMeaning::verdict_by(&error).verdict(&error)),
         Some(StripeAnswer::Object(object)) => Ok(verdict_of_object(endpoint, &object)),
@@ -104,11 +104,11 @@ fn verdict_of_object(endpoint: Option<&Endpoint>, object: &Value) -> Verdict {
 /// the same key; an answer that Stripe has kept would only be repeated.
 pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery, String> {
     let last = attempts.last().ok_or("there is no attempt to recover")?;
-    let Some(StripeAnswer::Error(error)) = StripeAnswer::of(&last.outcome) else {
+    let Some(StripeAnswer::Error(error)) = StripeAnswer::new(&last.outcome) else {
         return careful::recover(derivation, attempts);
     };
     let kept = match ErrorMeaning::verdict_by(&error) {
-        ErrorMeaning::AnotherRequest => Some("the key stands for a request with other parameters"),
+        ErrorMeaning::AnotherRequest => Some("the key belongs to a request with other parameters"),
         ErrorMeaning::Declined => {
             Some("Stripe answers the repeat so, and would again; the first sending is not answered")
         }
@@ -130,7 +130,7 @@ pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<R
 fn server_errors(key: &str, attempts: &[Attempt]) -> usize {
     let answered = attempts.iter().filter(|attempt| attempt.key == key);
     answered
-        .filter(|attempt| match StripeAnswer::of(&attempt.outcome) {
+        .filter(|attempt| match StripeAnswer::new(&attempt.outcome) {
             Some(StripeAnswer::Error(error)) => {
                 ErrorMeaning::verdict_by(&error) == ErrorMeaning::OnItsSide
             }

@@ -17,8 +17,8 @@ fn with(key: &str, value: Value) -> Value {
 fn every_mistake_is_told_by_its_path() {
     let landed = json!({ "at": "id" });
     for (settings, path, hint) in [
-        (json!({}), "identity", "names no argument"),
-        (json!({ "identity": [] }), "identity", "names no argument"),
+        (json!({}), "identity", "name the arguments"),
+        (json!({ "identity": [] }), "identity", "name the arguments"),
         (json!({ "identity": [""] }), "identity[0]", "empty"),
         (json!({ "identity": ["/a~b"] }), "identity[0]", "~0"),
         (
@@ -49,7 +49,7 @@ fn every_mistake_is_told_by_its_path() {
         (
             json!({ "identity": [{ "at": "a", "is": "x" }] }),
             "identity[0].is",
-            "no such key",
+            "unknown key",
         ),
         (
             with("content", json!(["order_id"])),
@@ -87,7 +87,7 @@ fn every_mistake_is_told_by_its_path() {
         (
             with("target", json!({ "repeats": "harmless", "form": "uuid4" })),
             "target.form",
-            "no key",
+            "the key has no place",
         ),
         (
             with(
@@ -108,7 +108,7 @@ fn every_mistake_is_told_by_its_path() {
         (
             with("target", json!({ "header": "a b", "repeats": "replayed" })),
             "target.header",
-            "no name",
+            "not a valid name",
         ),
         (
             with("target", json!({ "argument": "", "repeats": "replayed" })),
@@ -153,7 +153,7 @@ fn every_mistake_is_told_by_its_path() {
                 json!([{ "when": { "exit": 0 }, "effect": "landed" }]),
             ),
             "verdict[0].when.exit",
-            "no failure",
+            "not a failure",
         ),
         (
             with(
@@ -244,7 +244,7 @@ fn every_mistake_is_told_by_its_path() {
                 json!({ "tool": "t", "landed": landed, "arguments": { "a": { "b": ["{x}"] } } }),
             ),
             "probe.arguments.a.b[0]",
-            "no place",
+            "not a placeholder",
         ),
         (
             with("read_only", json!(true)),
@@ -254,7 +254,7 @@ fn every_mistake_is_told_by_its_path() {
         (
             with("idempotency", json!("x")),
             "idempotency",
-            "no such key",
+            "unknown key",
         ),
     ] {
         let mistake = configure(&settings)
@@ -302,10 +302,10 @@ fn the_schema_names_every_key_and_no_other() {
     }
 }
 
-/// The keys that the mistake says there are.
+/// The keys that the mistake lists.
 fn accepted(settings: &Value) -> BTreeSet<String> {
     let mistake = configure(settings).err().unwrap();
-    let (_, names) = mistake.split_once("there are ").unwrap();
+    let (_, names) = mistake.split_once("the keys are ").unwrap();
     names
         .split('`')
         .skip(1)
