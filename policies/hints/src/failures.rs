@@ -35,9 +35,9 @@ impl FailureMeaning {
             _ if turned_away::is_told_by(failure, call) => {
                 Verdict::absent("the server turned the call away before the tool ran")
             }
-            Self::Absent => {
-                Verdict::absent("the tool failed, and the operator says that it then did nothing")
-            }
+            Self::Absent => Verdict::absent(
+                "the tool failed; the operator's setting says that failures have no effect",
+            ),
             Self::Unknown => verdict,
         })
     }

@@ -33,30 +33,25 @@ impl Policy for Hints {
 
     fn describe() -> Description {
         Description::new("hints", env!("CARGO_PKG_VERSION"))
-            .summary("the default for tools without a rule: equal calls are one operation until delivery")
+            .summary("the default: equal calls are one operation until delivery")
             .tool("*")
             .settings_schema(include_str!("../settings.schema.json"))
     }
 
     fn configure(settings: Value) -> Result<Self, String> {
         let keys = settings.as_object().ok_or("the settings must be a table")?;
-        keys.iter()
-            .try_fold(Self::default(), |policy, (key, value)| {
-                match (key.as_str(), value) {
-                    ("trusted", Value::Bool(trusted)) => Ok(Self {
-                        trusted: Some(*trusted),
-                        ..policy
-                    }),
-                    ("trusted", _) => Err("settings: `trusted`: it must be true or false".into()),
-                    ("failures", value) => Ok(Self {
-                        failures: FailureMeaning::read(value)?,
-                        ..policy
-                    }),
-                    _ => Err(format!(
-                        "settings: `{key}`: unknown key; the keys are `trusted` and `failures`"
-                    )),
+        let mut policy = Self::default();
+        for (key, value) in keys {
+            match (key.as_str(), value) {
+                ("trusted", Value::Bool(trusted)) => policy.trusted = Some(*trusted),
+                ("trusted", _) => {
+                    return Err("settings: `trusted`: it must be true or false".into());
                 }
-            })
+                ("failures", value) => policy.failures = FailureMeaning::read(value)?,
+                _ => return Err(unknown_key(key)),
+            }
+        }
+        Ok(policy)
     }
 
     fn derive(&self, call: &Call) -> Result<Derivation, String> {
@@ -65,11 +60,7 @@ impl Policy for Hints {
             return Ok(Derivation::Pass);
         }
         let operation = Operation::new(operation_name(call))
-            .scope(if known_operation(call, "run").is_some() {
-                Scope::Run
-            } else {
-                Scope::Tenant
-            })
+            .scope(scope_of(call))
             .until(Until::Delivery)
             .window_seconds(WINDOW_SECONDS)
             .attempt_seconds(ATTEMPT_SECONDS);
@@ -88,16 +79,28 @@ fn only_reads(call: &Call) -> bool {
     call.is("hint.read-only") && !call.is("hint.destructive")
 }
 
+fn unknown_key(key: &str) -> String {
+    format!("settings: `{key}`: unknown key; the keys are `trusted` and `failures`")
+}
+
+/// Calls of one run, where the host knows the run.
+fn scope_of(call: &Call) -> Scope {
+    match text_fact(call, "run") {
+        Some(_) => Scope::Run,
+        None => Scope::Tenant,
+    }
+}
+
 /// The tool's name, with its server's: two servers may call different things alike.
 fn operation_name(call: &Call) -> String {
-    match known_operation(call, "server") {
+    match text_fact(call, "server") {
         Some(server) => format!("{server}/{}", call.tool()),
         None => call.tool().to_owned(),
     }
 }
 
-/// A fact that is a text and says something.
-fn known_operation<'a>(call: &'a Call, fact: &str) -> Option<&'a str> {
+/// A fact that is a text and not blank.
+fn text_fact<'a>(call: &'a Call, fact: &str) -> Option<&'a str> {
     call.fact(fact)
         .and_then(Value::as_str)
         .filter(|text| !text.trim().is_empty())

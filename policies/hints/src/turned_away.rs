@@ -29,7 +29,7 @@ const NOT_ITS_ARGUMENTS: [&str; 4] = [
 /// Returns true if the failure means that of the call.
 pub(crate) fn is_told_by(failure: &Failure, call: &Call) -> bool {
     let said = failure.message.trim_start();
-    let tool = super::known_operation(call, "server.tool").unwrap_or(call.tool());
+    let tool = super::text_fact(call, "server.tool").unwrap_or(call.tool());
     let is_told = match &failure.code {
         Some(code) => CODES.contains(&code.as_str()),
         None => has_code(said) || is_written_before(said, tool),

@@ -44,7 +44,7 @@ impl Condition {
     pub(crate) fn read(when: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Self, String> {
         let table = when.table(KEYS)?;
         if table.len() == 0 {
-            return Err(table.wrong("it holds of every answer: say of which"));
+            return Err(table.wrong("it matches every answer: add a condition"));
         }
         if table.get("is").is_some() && table.get("at").is_none() {
             return Err(table.mistake_at("is", "it needs `at`, the place of that value"));
@@ -128,7 +128,7 @@ fn wanted_values(at: &SettingValue<'_>, sources: &[ValueSource]) -> Result<Wante
 /// Codes of the tool's own; a command that exits with 3 fails with the code `exit-3`.
 fn error_codes(table: &SettingTable<'_>) -> Result<Option<Vec<String>>, String> {
     if table.get("code").is_some() && table.get("exit").is_some() {
-        return Err(table.wrong("`code` and `exit` are the same thing: give one of them"));
+        return Err(table.wrong("`code` and `exit` mean the same: give one of them"));
     }
     let named = table.read("code", |at| {
         at.list_alternatives()?

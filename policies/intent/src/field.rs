@@ -89,7 +89,7 @@ impl Field {
 
     fn missing_argument(&self, how: &str) -> String {
         format!(
-            "`{}` {how}: it tells this operation from others; repeat the call with a value for it",
+            "`{}` {how}: it identifies the operation; repeat the call with a value for it",
             self.at
         )
     }

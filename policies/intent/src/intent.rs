@@ -72,7 +72,7 @@ impl Policy for Intent {
 
     fn describe() -> Description {
         Description::new("intent", env!("CARGO_PKG_VERSION"))
-            .summary("says by settings which arguments make a call the operation it is, and what its answers mean")
+            .summary("declarative: settings name an operation's arguments and its answers' meaning")
             .tool("*")
             .settings_schema(include_str!("../settings.schema.json"))
     }
@@ -182,7 +182,7 @@ impl Policy for Intent {
         }
         let probe = question.ask(call, &last.key).map(Recovery::Probe);
         Ok(probe.unwrap_or_else(|mistake| {
-            Recovery::Hold(format!("the probe cannot be asked: {mistake}"))
+            Recovery::Hold(format!("the probe cannot be built: {mistake}"))
         }))
     }
 
@@ -212,7 +212,7 @@ impl Intent {
         {
             return Err(table.mistake_at(
                 "operation",
-                "it is empty: leave it out to take the tool's name",
+                "it is empty: leave it out to use the tool's name",
             ));
         }
         if self.identity.is_empty() && !self.read_only {
@@ -256,7 +256,7 @@ impl Intent {
 fn verdict_without_rule(answer: &Answer) -> String {
     let text = answer.text().unwrap_or_default();
     format!(
-        "the tool reported a failure, and no verdict rule matches it: {}",
+        "the tool failed, and no verdict rule matches: {}",
         shorten_text(text)
     )
 }

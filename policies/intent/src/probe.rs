@@ -121,7 +121,7 @@ fn look_up(call: &Call, key: &str, source: ValueSource, at: &str) -> Option<Valu
 fn read_tool(at: &SettingValue<'_>) -> Result<String, String> {
     let tool = at.text()?;
     if tool.trim().is_empty() {
-        Err(at.wrong("it is empty, and must name a tool that only reads"))
+        Err(at.wrong("it is empty: name a tool that only reads"))
     } else {
         Ok(tool.to_owned())
     }

@@ -38,7 +38,7 @@ impl Rule {
         if effect == Effect::Landed && table.get("retry_after").is_some() {
             return Err(table.mistake_at(
                 "retry_after",
-                "what landed is not tried again: leave it out",
+                "an effect that landed is not retried: leave it out",
             ));
         }
         let reason = table.read("reason", SettingValue::text)?;
@@ -84,7 +84,7 @@ fn check_reachable(rules: &[SettingValue<'_>]) -> Result<(), String> {
         {
             None => Ok(()),
             Some(earlier) => Err(rule.wrong(format!(
-                "it is never reached: `{}` holds of the same answers",
+                "it is never reached: `{}` matches the same answers",
                 earlier.path()
             ))),
         }

@@ -74,7 +74,7 @@ fn check_consistency(
     if !has_place && table.get("form").is_some() {
         return Err(table.mistake_at(
             "form",
-            format!("the form is for a key, and the key has no place: give {PLACES}, or leave the form out"),
+            format!("the key has no place: give {PLACES}, or leave the form out"),
         ));
     }
     if repeats == Repeats::Effective && table.get("remembers").is_some() {

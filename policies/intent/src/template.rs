@@ -146,7 +146,7 @@ fn read_placeholder(
     if allowed.contains(&source) {
         return Ok(TemplatePart::Place { source, at });
     }
-    Err(format!("`{{{inside}}}` is not known where this is needed"))
+    Err(format!("`{{{inside}}}` is not known at this point"))
 }
 
 fn plain_text(at: &str, value: Option<Value>) -> Result<String, String> {

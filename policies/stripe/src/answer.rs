@@ -34,11 +34,11 @@ impl StripeAnswer {
 
     fn from_json(json: &str) -> Self {
         let whole = parse_text(json).unwrap_or_default();
-        let says_error = whole.get("isError") == Some(&Value::Bool(true));
+        let is_error = whole.get("isError") == Some(&Value::Bool(true));
         let inner = unwrap_value(&whole);
         match (StripeError::nested_object(&inner), &inner) {
             (Some(error), _) => Self::Error(error),
-            (None, _) if says_error => Self::Error(StripeError::of_text(&text_of(&inner))),
+            (None, _) if is_error => Self::Error(StripeError::of_text(&text_of(&inner))),
             // What tools built on Stripe's toolkit return when a request failed.
             (None, Value::String(text)) if admits_failure(text) => {
                 Self::Error(StripeError::of_text(text))

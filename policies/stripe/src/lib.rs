@@ -1,4 +1,4 @@
-//! The policy for tools that move money through Stripe: refunds, charges, payment intents, transfers, payouts.
+//! The policy Stripe: refunds, charges, payment intents, transfers, payouts.
 //!
 //! It knows which arguments of Stripe's API make two calls the same operation, where the key goes, and what Stripe's
 //! errors say of the effect. It never looks at prose, and never at a call of which it does not know what it does: that
@@ -43,7 +43,7 @@ impl Policy for Stripe {
 
     fn describe() -> Description {
         Description::new("stripe", env!("CARGO_PKG_VERSION"))
-            .summary("for tools that move money through Stripe: refunds, charges, payment intents, transfers, payouts")
+            .summary("Stripe: refunds, charges, payment intents, transfers, payouts")
             .tool("*")
             .settings_schema(include_str!("../settings.schema.json"))
     }

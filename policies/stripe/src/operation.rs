@@ -26,22 +26,22 @@ pub(crate) fn derive(settings: &Settings, call: &Call) -> Result<Derivation, Str
 
 fn unknown_tool(call: &Call) -> String {
     format!(
-        "it is not known what `{}` does at Stripe: the operator can name its operation in the settings (`tools`), or say \
-         there what becomes of unknown tools (`unknown`)",
+        "the operation of `{}` at Stripe is unknown: the operator can name it in the setting `tools`, \
+         or allow unknown tools by the setting `unknown`",
         call.tool()
     )
 }
 
 /// An unknown tool: its requests to Stripe are unknown, and so is the effect of a repeat.
 fn guard_unknown(settings: &Settings, call: &Call) -> Result<Derivation, String> {
-    let operation = until_taken(new_operation(settings, call.tool()), call);
-    // What its amounts are in is not known either: they count as they stand.
-    let as_it_stands = |_: &str, value: &Value| Ok(target::without_keys(value));
+    let operation = until_delivered(new_operation(settings, call.tool()), call);
+    // The unit of its amounts is not known either, so they count unchanged.
+    let unchanged = |_: &str, value: &Value| Ok(target::without_keys(value));
     Ok(all_arguments(
         operation.identity("tool", call.tool()),
         call,
         |_| true,
-        as_it_stands,
+        unchanged,
     )?
     .once())
 }
@@ -96,19 +96,19 @@ fn without_reference(
     let operation = match settings.without_reference {
         WithoutReference::Refuse => {
             return Ok(Derivation::refuse(format!(
-                "nothing tells a second `{}` from a repeat of the first: the operator can name in the settings the argument \
-                 that does, as in `reference = \"/metadata/order_id\"`",
+                "a second `{}` looks like a repeat of the first: the operator can name the argument \
+                 that distinguishes them, as in `reference = \"/metadata/order_id\"`",
                 call.tool()
             )));
         }
         WithoutReference::Run => operation.scope(Scope::Run),
-        WithoutReference::Delivery => until_taken(operation, call),
+        WithoutReference::Delivery => until_delivered(operation, call),
     };
     // Metadata may hold the distinction, so it counts here.
     let counts = |name: &str| name == "metadata" || !api::is_noise(name);
     let operation = all_arguments(operation, call, counts, in_form)?;
     if operation.identity.is_empty() {
-        return Err("there is no argument that says what is to be done".into());
+        return Err("no argument identifies the operation".into());
     }
     Ok(operation.once())
 }
@@ -257,9 +257,11 @@ fn says_nothing(name: &str, value: &Value) -> bool {
 fn in_form(name: &str, value: &Value) -> Result<Value, String> {
     match value {
         amount if AMOUNTS.contains(&name) => amount_in_cents(amount).ok_or_else(|| {
-            format!("`/{name}` must be a whole number of the currency's smallest unit, such as 1000 for 10.00")
+            format!("`/{name}` must be whole, in the currency's smallest unit: 1000 for 10.00")
         }),
-        Value::String(currency) if name == "currency" => Ok(currency.trim().to_ascii_lowercase().into()),
+        Value::String(currency) if name == "currency" => {
+            Ok(currency.trim().to_ascii_lowercase().into())
+        }
         other => Ok(target::without_keys(other)),
     }
 }
@@ -275,7 +277,7 @@ fn amount_in_cents(value: &Value) -> Option<Value> {
 
 /// For unknown tools: equal calls are one until the answer was delivered, within the run where that
 /// is known.
-fn until_taken(operation: Operation, call: &Call) -> Operation {
+fn until_delivered(operation: Operation, call: &Call) -> Operation {
     let run = call
         .fact("run")
         .and_then(Value::as_str)

@@ -96,7 +96,7 @@ impl Settings {
                 .map_err(|mistake| format!("settings: `{key}`: {mistake}"))?;
         }
         if this.window_seconds < this.attempt_seconds {
-            return Err("settings: `window`: it is shorter than an attempt may take".into());
+            return Err("settings: `window`: it is shorter than `attempt`".into());
         }
         Ok(this)
     }
@@ -228,7 +228,7 @@ fn take_pointers(value: &Value) -> Result<Vec<String>, String> {
         pointers.push(pointer.to_owned());
     }
     if pointers.is_empty() {
-        Err("an empty list names nothing: leave it out".into())
+        Err("the list is empty: leave it out".into())
     } else {
         Ok(pointers)
     }

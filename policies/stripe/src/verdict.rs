@@ -101,7 +101,7 @@ fn verdict_of_object(endpoint: Option<&Endpoint>, object: &Value) -> Verdict {
 }
 
 /// Returns the recovery of an operation in doubt. Without an answer the same is sent again under
-/// the same key; an answer that Stripe has kept would only be repeated.
+/// the same key; an answer that Stripe has kept would only be replayed.
 pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<Recovery, String> {
     let last = attempts.last().ok_or("there is no attempt to recover")?;
     let Some(StripeAnswer::Error(error)) = StripeAnswer::new(&last.outcome) else {
@@ -110,12 +110,10 @@ pub(crate) fn recover(derivation: &Derivation, attempts: &[Attempt]) -> Result<R
     let kept = match ErrorMeaning::verdict_by(&error) {
         ErrorMeaning::AnotherRequest => Some("the key belongs to a request with other parameters"),
         ErrorMeaning::Declined => {
-            Some("Stripe answers the repeat so, and would again; the first sending is not answered")
+            Some("Stripe declines the repeat; the outcome of the first request is unknown")
         }
         ErrorMeaning::OnItsSide if server_errors(&last.key, attempts) >= SERVER_ERRORS_KEPT => {
-            Some(
-                "Stripe keeps this answer for the key, and looks itself into what became of the request",
-            )
+            Some("Stripe keeps this answer for the key and reconciles the request itself")
         }
         _ => None,
     };
