@@ -106,7 +106,7 @@ pub enum JsonError {
         limit: usize,
     },
     /// An object names a member twice.
-    #[error("{at} stands twice in its object: name it once")]
+    #[error("{at} occurs twice in its object: keep one of them")]
     Duplicate {
         /// The member.
         at: ShownPointer,
@@ -264,9 +264,9 @@ mod tests {
             bytes: 22,
             depth: 2,
         };
-        let fault = check(&json!({"a": [1, true], "b": null}), &limits).unwrap_err();
+        let error = check(&json!({"a": [1, true], "b": null}), &limits).unwrap_err();
         assert_eq!(
-            fault,
+            error,
             JsonError::TooLarge {
                 bytes: 23,
                 limit: 22
@@ -281,9 +281,9 @@ mod tests {
             bytes: usize::MAX,
             depth: 3,
         };
-        let fault = check(&deep, &limits).unwrap_err();
+        let error = check(&deep, &limits).unwrap_err();
         assert_eq!(
-            fault.to_string(),
+            error.to_string(),
             "the JSON is nested more than 3 deep at `/0/0/0`: make it flatter"
         );
         assert_eq!(canonical(&deep).len(), 20_000);
@@ -347,7 +347,7 @@ mod tests {
             for depth in 1..=6 {
                 let limits = JsonLimits { bytes, depth };
                 let verdict = |checked: Result<(), JsonError>| {
-                    checked.map_err(|fault| std::mem::discriminant(&fault))
+                    checked.map_err(|error| std::mem::discriminant(&error))
                 };
                 assert_eq!(
                     verdict(check(&object, &limits)),

@@ -5,7 +5,7 @@
 //! vectors, in `tests/vectors` of the repository. Nothing here keeps a record or reads a file.
 
 mod encoding;
-mod fault;
+mod error;
 mod fields;
 mod form;
 mod secret;
@@ -18,9 +18,9 @@ use crate::{
     model::{Call, CallDigest, Fingerprint, Operation, Scope, StoreKey, Tenant, checked_name},
 };
 use encoding::{DigestMessage, DigestPurpose};
-use fault::UNDOES_MAX;
+use error::UNDOES_MAX;
 
-pub use fault::{FieldGroup, KeyError};
+pub use error::{FieldGroup, KeyError};
 pub use form::DownstreamKey;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError};
 

@@ -62,9 +62,9 @@ pub enum KeyPlaceError {
         /// Why.
         problem: &'static str,
     },
-    /// Something else stands on the way to it.
+    /// Another value is on the path to it.
     #[error(
-        "the key belongs at {at}, and {found} stands in its way: pass an object there, or leave it out"
+        "the key belongs at {at}, and {found} is in its path: pass an object there, or leave it out"
     )]
     Blocked {
         /// The place of the key.
@@ -72,28 +72,28 @@ pub enum KeyPlaceError {
         /// The value in its way.
         found: &'static str,
     },
-    /// An object or a list stands where the key belongs, and would be lost.
-    #[error("the key belongs at {at}, where {found} stands: leave it out")]
+    /// An object or a list is in the place of the key, and would be lost.
+    #[error("the key belongs at {at}, and the call has {found} there: leave it out")]
     Occupied {
         /// The place of the key.
         at: ShownPointer,
         /// The value there.
         found: &'static str,
     },
-    /// The text to add the key to is no text.
-    #[error("the key is to be added to the text at {at}, and {found} stands there: pass a text")]
+    /// The value that the key is added to is not a text.
+    #[error("the key is added to the text at {at}, and the call has {found} there: pass a text")]
     NoText {
         /// The place of the text.
         at: ShownPointer,
         /// The value there.
         found: &'static str,
     },
-    /// It is no name of a header.
+    /// The name of the header is not valid.
     #[error(
         "the policy wants the key in header {0}, which is not a header name: use letters, digits and hyphens"
     )]
     Header(ShownPointer),
-    /// It is no key of metadata.
+    /// The name in the metadata is not valid.
     #[error(
         "the policy wants the key in metadata {0}: such a name is 1 to {PLACE_BYTES_MAX} bytes without control characters"
     )]
@@ -103,7 +103,7 @@ pub enum KeyPlaceError {
     Twice(ShownPointer),
 }
 
-/// Puts `key` into every one of `places`. What stands at an argument's place is replaced (client libraries put random
+/// Puts `key` into every one of `places`. A value at an argument's place is replaced (client libraries put random
 /// keys there); null on the way counts as missing, and missing objects are made.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ fn arguments_that_cannot_be_used_are_refused_in_words_that_a_model_can_act_on() 
         ("{", "this is not valid JSON"),
         ("[1]", "arguments must be one JSON object, found a list"),
         (&deep, "nested more than 64 deep"),
-        (r#"{"order": 1, "order": 2}"#, "stands twice"),
+        (r#"{"order": 1, "order": 2}"#, "occurs twice"),
         (r#"{"amount": 1}"#, "order"),
         (r#"{"order": null}"#, "order"),
         (r#"{"order": ""}"#, "order"),

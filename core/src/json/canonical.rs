@@ -77,7 +77,7 @@ impl<'a> OpenContainer<'a> {
         }
     }
 
-    /// Writes all that stands before the next child.
+    /// Writes all text before the next child.
     fn next_child(&mut self, text: &mut String) -> Option<&'a Value> {
         let (name, child) = match &mut self.children {
             PendingChildren::Items(items) => (None, items.next()?),

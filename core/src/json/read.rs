@@ -1,4 +1,4 @@
-//! A JSON text into a value, or a fault that says where.
+//! A JSON text into a value, or an error with its place.
 
 use super::{JsonError, JsonLimits, ShownPointer, walk::push_segment};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -42,7 +42,7 @@ pub fn parse(text: &str, limits: &JsonLimits) -> Result<Value, JsonError> {
     let value = node
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value));
-    value.map_err(|fault| trouble.into_fault(&fault, limits))
+    value.map_err(|error| trouble.into_error(&error, limits))
 }
 
 /// An error below, passed upwards beside the reader's own error, which holds no path.
@@ -67,7 +67,7 @@ impl ReadError {
         self.path.borrow_mut().push(segment.to_string());
     }
 
-    fn into_fault(self, fault: &serde_json::Error, limits: &JsonLimits) -> JsonError {
+    fn into_error(self, error: &serde_json::Error, limits: &JsonLimits) -> JsonError {
         let mut pointer = String::new();
         for segment in self.path.into_inner().iter().rev() {
             push_segment(&mut pointer, segment);
@@ -80,7 +80,7 @@ impl ReadError {
             },
             Some(ValueKind::Duplicate) => JsonError::Duplicate { at },
             None => JsonError::Syntax {
-                problem: fault.to_string(),
+                problem: error.to_string(),
                 at,
             },
         }
@@ -252,7 +252,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn fault(text: &str) -> String {
+    fn error_text(text: &str) -> String {
         parse(
             text,
             &JsonLimits {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_json_is_read_as_it_stands() {
+    fn json_is_read_unchanged() {
         let text =
             r#" {"a":[null,true,-1,2,1.5,"\ud83d\ude00\u0000"],"b":{},"c":18446744073709551615} "#;
         let expected = json!({"a": [null, true, -1, 2, 1.5, "😀\0"], "b": {}, "c": u64::MAX});
@@ -275,12 +275,12 @@ mod tests {
     #[test]
     fn a_member_named_twice_is_refused_with_its_path() {
         assert_eq!(
-            fault(r#"{"a":[0,{"b~":1,"b~":1}]}"#),
-            "`/a/1/b~0` stands twice in its object: name it once"
+            error_text(r#"{"a":[0,{"b~":1,"b~":1}]}"#),
+            "`/a/1/b~0` occurs twice in its object: keep one of them"
         );
         assert_eq!(
-            fault(r#"{"a":1,"\u0061":2}"#),
-            "`/a` stands twice in its object: name it once"
+            error_text(r#"{"a":1,"\u0061":2}"#),
+            "`/a` occurs twice in its object: keep one of them"
         );
     }
 
@@ -295,7 +295,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            fault(r#"[[{"x":[[]]}]]"#),
+            error_text(r#"[[{"x":[[]]}]]"#),
             "the JSON is nested more than 4 deep at `/0/0/x/0`: make it flatter"
         );
     }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_levels_are_refused() {
         let text = "[".repeat(100_000);
-        assert!(fault(&text).contains("nested more than 4 deep"));
+        assert!(error_text(&text).contains("nested more than 4 deep"));
         let any = JsonLimits {
             bytes: usize::MAX,
             depth: usize::MAX,
@@ -320,8 +320,8 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_after_the_value_is_refused() {
-        assert!(fault("{} {}").contains("trailing characters at line 1 column 4"));
+    fn text_after_the_value_is_refused() {
+        assert!(error_text("{} {}").contains("trailing characters at line 1 column 4"));
     }
 
     #[test]
@@ -333,11 +333,11 @@ mod tests {
             r#"{"\ud800":1}"#,
         ] {
             assert!(
-                fault(text).starts_with("this is not valid JSON: "),
+                error_text(text).starts_with("this is not valid JSON: "),
                 "{text}"
             );
         }
-        assert!(fault(r#"{"a":"\ud800x"}"#).ends_with("within `/a`"));
+        assert!(error_text(r#"{"a":"\ud800x"}"#).ends_with("within `/a`"));
     }
 
     #[test]
@@ -362,10 +362,10 @@ mod tests {
     fn an_integer_that_would_change_on_the_way_is_refused_with_its_place() {
         let text = "{\"a\": \"18446744073709551616\\\"\",\n \"b\": 18446744073709551616}";
         assert_eq!(
-            fault(text),
+            error_text(text),
             "line 2, column 7 holds an integer too long to be kept exactly: send it as a text"
         );
-        assert!(fault("-9223372036854775809").contains("too long"));
+        assert!(error_text("-9223372036854775809").contains("too long"));
         for fine in [
             "-9223372036854775808",
             "1e30",

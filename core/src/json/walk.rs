@@ -114,7 +114,7 @@ impl<'a> TreeWalk<'a> {
         }
     }
 
-    /// A JSON Pointer to the value it stands on.
+    /// A JSON Pointer to the current value.
     pub(super) fn pointer(&self) -> String {
         let mut pointer = String::new();
         for level in &self.levels {

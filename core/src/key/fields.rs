@@ -1,6 +1,6 @@
 //! The fields of an operation, checked and in order.
 
-use super::fault::{FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, FieldGroup, KeyError};
+use super::error::{FIELD_NAME_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, FieldGroup, KeyError};
 use crate::{
     json::{self, JsonError, JsonLimits, ShownPointer},
     model::Field,

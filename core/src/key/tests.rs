@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use super::fault::{FIELDS_BYTES_MAX, FIELDS_MAX};
+use super::error::{FIELDS_BYTES_MAX, FIELDS_MAX};
 use super::*;
 use crate::model::{Field, KeyForm, OperationLifetime, RepeatEffect, Run, Target};
 use proptest::prelude::*;
@@ -48,7 +48,7 @@ fn key(operation: &Operation) -> Result<StoreKey, KeyError> {
     KeyScheme::default().store_key("shop", &call(), operation, &[])
 }
 
-fn fault(change: impl FnOnce(&mut Operation)) -> String {
+fn error_text(change: impl FnOnce(&mut Operation)) -> String {
     let mut operation = refund();
     change(&mut operation);
     key(&operation).unwrap_err().to_string()
@@ -150,11 +150,11 @@ fn the_order_of_what_is_undone_does_not_matter() {
     };
     assert_eq!(key(&[one, two]), key(&[two, one, two]));
     let many = vec![one; UNDOES_MAX + 1];
-    let fault = KeyScheme::default()
+    let error = KeyScheme::default()
         .store_key("shop", &call(), &refund(), &many)
         .unwrap_err();
     assert_eq!(
-        fault,
+        error,
         KeyError::TooManyUndone {
             count: UNDOES_MAX + 1
         }
@@ -164,7 +164,8 @@ fn the_order_of_what_is_undone_does_not_matter() {
 #[test]
 fn an_operation_without_identity_has_no_key() {
     assert!(
-        fault(|operation| operation.identity.clear()).starts_with("the operation has no identity")
+        error_text(|operation| operation.identity.clear())
+            .starts_with("the operation has no identity")
     );
 }
 
@@ -177,9 +178,9 @@ fn an_identity_that_is_null_or_empty_has_no_key() {
         (json!({}), "an empty object"),
     ] {
         assert_eq!(
-            fault(|operation| operation.identity[0].value = value),
+            error_text(|operation| operation.identity[0].value = value),
             format!(
-                "identity field `order` is {found}: give it the value that tells this operation from others"
+                "identity field `order` is {found}: give it the value that identifies this operation"
             )
         );
     }
@@ -192,7 +193,7 @@ fn an_identity_that_is_null_or_empty_has_no_key() {
 
 #[test]
 fn an_identity_named_twice_has_no_key_even_with_equal_values() {
-    let message = fault(|operation| operation.identity.push(field("order", json!("A-1"))));
+    let message = error_text(|operation| operation.identity.push(field("order", json!("A-1"))));
     assert_eq!(
         message,
         "identity field `order` is named twice: the policy must name it once"
@@ -201,8 +202,9 @@ fn an_identity_named_twice_has_no_key_even_with_equal_values() {
 
 #[test]
 fn an_integer_that_readers_change_has_no_key() {
-    let message =
-        fault(|operation| operation.identity[0].value = json!({"id": [9_007_199_254_740_993_u64]}));
+    let message = error_text(|operation| {
+        operation.identity[0].value = json!({"id": [9_007_199_254_740_993_u64]})
+    });
     assert_eq!(
         message,
         "identity field `order` holds a whole number beyond 9007199254740991 at `/id/0`, which some JSON readers \
@@ -210,20 +212,20 @@ fn an_integer_that_readers_change_has_no_key() {
     );
     let mut operation = refund();
     operation.content[0].value = json!(1e16);
-    let fault = KeyScheme::default()
+    let error = KeyScheme::default()
         .fingerprint("shop", &Tenant::default(), &operation)
         .unwrap_err();
     assert!(
-        fault
+        error
             .to_string()
             .starts_with("content field `amount` holds a whole number beyond"),
-        "{fault}"
+        "{error}"
     );
 }
 
 #[test]
 fn too_much_identity_has_no_key() {
-    let many = fault(|operation| {
+    let many = error_text(|operation| {
         operation.identity = (0..=FIELDS_MAX)
             .map(|number| field(&number.to_string(), json!(1)))
             .collect();
@@ -232,7 +234,7 @@ fn too_much_identity_has_no_key() {
         many,
         "the identity has 257 fields, more than 256: name fewer"
     );
-    let large = fault(|operation| {
+    let large = error_text(|operation| {
         let half = "x".repeat(FIELDS_BYTES_MAX / 2);
         operation.identity = vec![field("a", json!(half)), field("b", json!(half))];
     });
@@ -240,7 +242,7 @@ fn too_much_identity_has_no_key() {
         large.starts_with("identity field `b` cannot be used: the JSON is "),
         "{large}"
     );
-    let deep = fault(|operation| {
+    let deep = error_text(|operation| {
         operation.identity[0].value =
             (0..10_000).fold(json!(1), |inner, _| Value::Array(vec![inner]));
     });
@@ -250,19 +252,21 @@ fn too_much_identity_has_no_key() {
         ),
         "{deep}"
     );
-    assert!(fault(|operation| operation.identity[0].name.clear()).contains("an empty name"));
+    assert!(error_text(|operation| operation.identity[0].name.clear()).contains("an empty name"));
 }
 
 #[test]
 fn run_scope_without_a_run_has_no_key() {
-    assert!(fault(|operation| operation.scope = Scope::Run).contains("the call names none"));
+    assert!(error_text(|operation| operation.scope = Scope::Run).contains("the call names none"));
 }
 
 #[test]
 fn an_operation_with_a_bad_name_has_no_key() {
-    assert!(fault(|operation| operation.name.clear()).contains("the name is empty"));
-    assert!(fault(|operation| operation.name = "a\nb".to_owned()).contains("control character"));
-    assert!(fault(|operation| operation.name = "a".repeat(257)).contains("257 bytes long"));
+    assert!(error_text(|operation| operation.name.clear()).contains("the name is empty"));
+    assert!(
+        error_text(|operation| operation.name = "a\nb".to_owned()).contains("control character")
+    );
+    assert!(error_text(|operation| operation.name = "a".repeat(257)).contains("257 bytes long"));
 }
 
 #[test]
@@ -275,7 +279,7 @@ fn a_form_that_does_not_exist_is_refused_before_anything_is_claimed() {
     };
     for form in [KeyForm::Uuid(7), KeyForm::Hex(31), KeyForm::Hex(65)] {
         assert!(
-            fault(|operation| operation.target = Some(target(form)))
+            error_text(|operation| operation.target = Some(target(form)))
                 .starts_with("the policy asks for")
         );
         assert!(

@@ -135,7 +135,7 @@ pub fn apply_under(
 ) -> Result<Transition, Refusal> {
     let Some(present) = present else {
         return match command {
-            Command::Claim(claim) => Ok(claim::first_claim(claim)),
+            Command::Claim(claim) => Ok(first_claim(claim)),
             Command::Settle(settlement) => Ok(settle::rewrite_lost(settlement, rules)),
             _ => Err(Refusal::NoRecord {
                 command: command.word(),

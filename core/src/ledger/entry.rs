@@ -278,7 +278,7 @@ impl Entry {
                 entry: self,
             },
         )
-        .map_err(|fault| EntryError::Damaged(fault.to_string()))?;
+        .map_err(|error| EntryError::Damaged(error.to_string()))?;
         if bytes.len() > ENTRY_BYTES_MAX {
             Err(EntryError::TooLarge(bytes.len()))
         } else {
@@ -299,9 +299,9 @@ impl Entry {
                 Err(EntryError::Newer { found: format })
             }
             Ok(envelope) => Ok(envelope.entry),
-            Err(fault) => Err(match serde_json::from_slice::<FormatOnly>(bytes) {
+            Err(error) => Err(match serde_json::from_slice::<FormatOnly>(bytes) {
                 Ok(FormatOnly { format }) if format > FORMAT => EntryError::Newer { found: format },
-                _ => EntryError::Damaged(fault.to_string()),
+                _ => EntryError::Damaged(error.to_string()),
             }),
         }
     }

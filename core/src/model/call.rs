@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 /// The longest name of a tool, tenant or run, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 
-/// The fault of a name that came from outside.
+/// A mistake in a name that came from outside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentifierError {
     /// It is empty.

@@ -20,11 +20,11 @@ fn arguments(place: KeyPlace, before: Value) -> Value {
     Value::Object(put(&[place], "KEY", map(before)).unwrap().arguments)
 }
 
-fn fault(place: KeyPlace, before: Value) -> String {
+fn error_text(place: KeyPlace, before: Value) -> String {
     let before = map(before);
-    let fault = put(std::slice::from_ref(&place), "KEY", before.clone()).unwrap_err();
-    assert_eq!(check(&[place], &before), Err(fault.clone()));
-    fault.to_string()
+    let error = put(std::slice::from_ref(&place), "KEY", before.clone()).unwrap_err();
+    assert_eq!(check(&[place], &before), Err(error.clone()));
+    error.to_string()
 }
 
 #[test]
@@ -51,17 +51,17 @@ fn a_key_that_somebody_else_put_there_is_replaced() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_named_and_nothing_is_lost() {
+fn a_value_in_the_path_is_named_and_nothing_is_lost() {
     assert_eq!(
-        fault(argument("/a/b"), json!({"a": [1]})),
-        "the key belongs at `/a/b`, and a list stands in its way: pass an object there, or leave it out"
+        error_text(argument("/a/b"), json!({"a": [1]})),
+        "the key belongs at `/a/b`, and a list is in its path: pass an object there, or leave it out"
     );
-    assert!(fault(argument("/a/b"), json!({"a": "text"})).contains("a text stands in its way"));
+    assert!(error_text(argument("/a/b"), json!({"a": "text"})).contains("a text is in its path"));
     assert_eq!(
-        fault(argument("/a"), json!({"a": {}})),
-        "the key belongs at `/a`, where an object stands: leave it out"
+        error_text(argument("/a"), json!({"a": {}})),
+        "the key belongs at `/a`, and the call has an object there: leave it out"
     );
-    assert!(fault(argument("/a/0"), json!({"a": ["text"]})).contains("a list"));
+    assert!(error_text(argument("/a/0"), json!({"a": ["text"]})).contains("a list"));
 }
 
 #[test]
@@ -81,11 +81,11 @@ fn a_text_gets_the_key_on_a_line_of_its_own() {
 #[test]
 fn a_text_that_is_none_gets_no_key() {
     assert_eq!(
-        fault(appended("/text"), json!({"text": 1})),
-        "the key is to be added to the text at `/text`, and a number stands there: pass a text"
+        error_text(appended("/text"), json!({"text": 1})),
+        "the key is added to the text at `/text`, and the call has a number there: pass a text"
     );
-    assert!(fault(appended("/text"), json!({})).contains("nothing stands there"));
-    assert!(fault(appended("/a/text"), json!({"a": "x"})).contains("nothing stands there"));
+    assert!(error_text(appended("/text"), json!({})).contains("the call has nothing there"));
+    assert!(error_text(appended("/a/text"), json!({"a": "x"})).contains("the call has nothing there"));
 }
 
 #[test]
@@ -111,13 +111,13 @@ fn headers_and_metadata_go_beside_the_arguments() {
 fn a_header_that_would_split_a_request_is_refused() {
     for name in ["", "a b", "a:b", "a\r\nX: y", "ключ"] {
         assert!(
-            fault(KeyPlace::Header(name.to_owned()), json!({})).contains("not a header name"),
+            error_text(KeyPlace::Header(name.to_owned()), json!({})).contains("not a header name"),
             "{name}"
         );
     }
     for name in ["", "a\nb", &"x".repeat(PLACE_BYTES_MAX + 1)] {
         assert!(
-            fault(KeyPlace::Metadata(name.to_owned()), json!({})).contains("in metadata"),
+            error_text(KeyPlace::Metadata(name.to_owned()), json!({})).contains("in metadata"),
             "{name}"
         );
     }
@@ -132,13 +132,14 @@ fn what_is_no_pointer_is_refused() {
         ("/~", "`0`"),
     ] {
         assert!(
-            fault(argument(pointer), json!({})).contains(why),
+            error_text(argument(pointer), json!({})).contains(why),
             "{pointer}"
         );
     }
-    assert!(fault(argument(&"/a".repeat(33)), json!({})).contains("deeper than 32"));
+    assert!(error_text(argument(&"/a".repeat(33)), json!({})).contains("deeper than 32"));
     assert!(
-        fault(argument(&format!("/{}", "a".repeat(512))), json!({})).contains("longer than 512")
+        error_text(argument(&format!("/{}", "a".repeat(512))), json!({}))
+            .contains("longer than 512")
     );
 }
 

@@ -42,13 +42,11 @@ pub enum KeyError {
     Name(IdentifierError),
     /// The operation has no identity.
     #[error(
-        "the operation has no identity, so a repeat could not be told from a new one: the policy must name at least one field"
+        "the operation has no identity, so a repeat looks like a new operation: the policy must name at least one field"
     )]
     NoIdentity,
     /// A field of its identity is null or empty.
-    #[error(
-        "identity field {field} is {found}: give it the value that tells this operation from others"
-    )]
+    #[error("identity field {field} is {found}: give it the value that identifies this operation")]
     Empty {
         /// The field.
         field: ShownPointer,
