@@ -4,6 +4,8 @@
 //! are not. This is the only place where such numbers are enforced.
 
 mod commits;
+mod errors;
+mod examples;
 mod items;
 mod measures;
 mod packing;

@@ -85,7 +85,9 @@ fn a_text_that_is_none_gets_no_key() {
         "the key is added to the text at `/text`, and the call has a number there: pass a text"
     );
     assert!(error_text(appended("/text"), json!({})).contains("the call has nothing there"));
-    assert!(error_text(appended("/a/text"), json!({"a": "x"})).contains("the call has nothing there"));
+    assert!(
+        error_text(appended("/a/text"), json!({"a": "x"})).contains("the call has nothing there")
+    );
 }
 
 #[test]

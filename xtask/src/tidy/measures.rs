@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{
+    errors::flattened_errors,
+    examples::libraries_without_example,
     items::{FileItems, NamedItem},
     packing::packed_statements,
     prose::{PERSONS, SPEECH, begins_like_a_question, item_docs, words},
@@ -97,6 +99,8 @@ const QUESTIONS: &str = "item docs that begin like a question";
 const PERSONS_IN_COMMENTS: &str = "who, nobody and kin, of comment words";
 const SPEECH_IN_COMMENTS: &str = "told, tells, of comment words";
 const PACKED: &str = "packed statements";
+const FLATTENED_ERRORS: &str = "errors flattened into text";
+const NO_EXAMPLE: &str = "libraries without an example that compiles";
 const UNREACHED: &str = "pub items that only their package names";
 const LONG_FUNCTIONS: &str = "functions over 70 lines";
 const LONG_FILES: &str = "files over 600 lines of code";
@@ -133,6 +137,14 @@ impl FolderMeasures {
             }
         }
         let repeated = types.into_values().filter(|places| places.len() > 1);
+        for library in libraries_without_example(files) {
+            measured.offences.push(Offence {
+                measure: NO_EXAMPLE,
+                path: library,
+                line: 1,
+                what: String::new(),
+            });
+        }
         // The first place keeps its name.
         measured
             .offences
@@ -175,6 +187,8 @@ impl FolderMeasures {
             self.share(PERSONS_IN_COMMENTS, self.comment_words, 1000, Some(1.0)),
             self.share(SPEECH_IN_COMMENTS, self.comment_words, 1000, Some(0.3)),
             self.share(PACKED, 0, 0, Some(0.0)),
+            self.share(FLATTENED_ERRORS, 0, 0, Some(0.0)),
+            self.share(NO_EXAMPLE, 0, 0, Some(0.0)),
             self.share(UNREACHED, 0, 0, Some(0.0)),
             self.share(LONG_FUNCTIONS, 0, 0, Some(0.0)),
             self.share(LONG_FILES, 0, 0, Some(0.0)),
@@ -275,6 +289,10 @@ impl FolderMeasures {
     fn count_form(&mut self, file: &SourceFile<'_>, items: &FileItems) {
         for (kind, line) in packed_statements(file) {
             self.offences.push(offence(PACKED, file, line, kind));
+        }
+        for line in flattened_errors(file) {
+            self.offences
+                .push(offence(FLATTENED_ERRORS, file, line, "map_err"));
         }
         if file.code_widths.len() > FILE_LINES_MAX {
             self.offences.push(offence(LONG_FILES, file, 1, ""));
