@@ -1,4 +1,4 @@
-//! What the failure of a tool says of its effect: nothing, but where its server turned the call away before the tool ran.
+//! The effect that a tool's failure implies: unknown, unless its server rejected the call before the tool ran.
 
 use super::turned_away;
 use semel_guest::{Attempt, Call, Effect, Outcome, Value, Verdict, careful};

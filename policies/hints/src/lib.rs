@@ -1,8 +1,19 @@
-//! The policy for tools that no rule names: every argument is identity, until the outcome was
+//! The default policy, for tools without a rule of their own: every argument is identity, until the outcome was
 //! delivered.
 //!
-//! What the server of a tool claims about it is believed only where the operator trusts that server; otherwise a claim
-//! could make a call less careful than silence does.
+//! A server's hints about its tools count only where the operator trusts that server. Without trust, a hint could make
+//! the policy less careful than no hint does.
+//!
+//! ```
+//! use semel_guest::{Call, Policy, json};
+//! use semel_policy_hints::Hints;
+//!
+//! let policy = Hints::configure(json!({}))?;
+//! let call = |amount| Call::new("pay", json!({ "amount": amount }));
+//! assert_eq!(policy.derive(&call(10))?, policy.derive(&call(10))?);
+//! assert_ne!(policy.derive(&call(10))?, policy.derive(&call(11))?);
+//! # Ok::<(), String>(())
+//! ```
 
 mod failures;
 mod turned_away;
@@ -91,7 +102,7 @@ fn scope_of(call: &Call) -> Scope {
     }
 }
 
-/// The tool's name, with its server's: two servers may call different things alike.
+/// The tool's name, with its server's: two servers may give different tools the same name.
 fn operation_name(call: &Call) -> String {
     match text_fact(call, "server") {
         Some(server) => format!("{server}/{}", call.tool()),
@@ -130,7 +141,7 @@ fn solid_value(value: &Value) -> Value {
     }
 }
 
-/// Returns true if a value is empty, or what [`solid_value`] makes of an empty one: that is wrapped, too,
+/// Returns true if a value is empty, or the result of [`solid_value`] for an empty one: that is wrapped, too,
 /// so that no two meet.
 fn is_hollow(value: &Value) -> bool {
     match value {

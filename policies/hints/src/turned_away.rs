@@ -1,6 +1,8 @@
-//! How a server says that it turned a call away before the tool ran. Believed is a code that the protocol keeps for that; a
-//! text that is to the letter what a library writes at that point; and words that say so, where what the server lists bears
-//! them out, which the host has looked up.
+//! Rejections: a server's answers that prove it did not run the tool.
+//!
+//! Three kinds count: a code that the protocol reserves for rejections; the exact text that a library writes at that point;
+//! and similar words, if the server's own tool list confirms them. The host compares that list and passes the result as
+//! facts.
 
 use semel_guest::{Call, Failure, Value};
 

@@ -1,5 +1,5 @@
 //! An answer, whatever it is wrapped in: plain text, JSON, JSON within a text, or a result of the Model Context
-//! Protocol. Texts and places are looked for in the answer itself first, then in what it wraps.
+//! Protocol. Texts and places are searched in the answer itself first, then in the values that it wraps.
 
 use semel_guest::{Failure, Outcome, Value};
 
@@ -10,7 +10,7 @@ pub(crate) enum AnswerForm {
     Failed,
 }
 
-/// An answer taken apart. What did not answer has none.
+/// An answer, unwrapped. An attempt without an answer has none.
 pub(crate) struct Answer {
     pub(crate) how: AnswerForm,
     pub(crate) code: Option<String>,
@@ -54,7 +54,7 @@ impl Answer {
         this.with_document(Value::String(failure.message.clone()))
     }
 
-    /// Takes in what was answered, then what that wraps.
+    /// Adds an answer, then the values that it wraps.
     fn with_document(mut self, answer: Value) -> Self {
         let structured = if is_protocol_result(&answer) {
             answer.get("structuredContent").cloned()
@@ -72,7 +72,7 @@ impl Answer {
         self
     }
 
-    /// The whole answer, wrapped as it came.
+    /// The whole answer, still wrapped.
     pub(crate) fn whole_value(&self) -> &Value {
         self.documents.first().unwrap_or(&Value::Null)
     }
@@ -89,12 +89,12 @@ impl Answer {
             .find_map(|document| document.pointer(pointer))
     }
 
-    /// Returns true if it begins so.
+    /// Returns true if one of its texts begins with `prefix`.
     pub(crate) fn begins_with(&self, prefix: &str) -> bool {
         self.texts.iter().any(|text| text.starts_with(prefix))
     }
 
-    /// Returns true if it came as a result that calls itself an error.
+    /// Returns true if it is a protocol result with `isError`.
     pub(crate) fn is_error_in_disguise(&self) -> bool {
         let says_so = self.whole_value().get("isError") == Some(&Value::Bool(true));
         self.how == AnswerForm::Returned && is_protocol_result(self.whole_value()) && says_so

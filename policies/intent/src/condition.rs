@@ -1,4 +1,4 @@
-//! What must hold of an answer: everything that a `when` gives.
+//! A condition on an answer: every member of a `when` must match.
 
 use semel_guest::Value;
 
@@ -24,7 +24,7 @@ pub(crate) struct Condition {
     statuses: Option<Vec<StatusRange>>,
 }
 
-/// A value that must stand there.
+/// A value that must be at a place.
 enum WantedValue {
     Value(Value),
     Text(Template),

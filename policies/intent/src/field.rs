@@ -52,7 +52,7 @@ impl Field {
         })
     }
 
-    /// The value, which must be there and say something: what is named identity is never guessed.
+    /// The value, which must be present and not empty: an identity is never guessed.
     pub(crate) fn required(&self, call: &Call) -> Result<Value, String> {
         let value = self
             .optional(call)?

@@ -1,4 +1,4 @@
-//! What the settings mean: the policy itself.
+//! The policy itself: settings applied to calls and outcomes.
 
 use semel_guest::{
     Attempt, Call, Derivation, Description, Effect, Finding, Operation, Outcome, Policy, Probe,

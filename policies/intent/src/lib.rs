@@ -1,5 +1,15 @@
-//! A declarative policy: its settings say which arguments make a call the operation it is, which answers mean what, and
-//! how to look for what became of it. Most people write no code.
+//! A declarative policy: its settings name the arguments that identify an operation, the meaning of answers, and a probe
+//! for operations in doubt. Most users need no code.
+//!
+//! ```
+//! use semel_guest::{Call, Policy, json};
+//! use semel_policy_intent::Intent;
+//!
+//! let policy = Intent::configure(json!({ "operation": "refund", "identity": ["order_id"] }))?;
+//! let call = |note| Call::new("refund_order", json!({ "order_id": "A1", "note": note }));
+//! assert_eq!(policy.derive(&call("late"))?, policy.derive(&call("very late"))?);
+//! # Ok::<(), String>(())
+//! ```
 //!
 //! See the README for the settings.
 

@@ -2,7 +2,7 @@
 
 use crate::settings::SettingValue;
 
-/// The pointer to what is meant: what begins with `/` is one already, anything else is a member's name.
+/// Returns a JSON Pointer: a text that begins with `/` is one already, any other text is a member's name.
 pub(crate) fn pointer(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("it is empty, and must be an argument's name or a JSON Pointer".into());

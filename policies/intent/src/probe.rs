@@ -105,7 +105,7 @@ impl ProbeQuestion {
     }
 }
 
-/// Returns true if it is a sound answer, so that an absent value is known to be absent.
+/// Returns true if an answer is complete, so that an absent value is known to be absent.
 fn shows_absence(answer: &Answer) -> bool {
     answer.how == AnswerForm::Returned && !answer.is_error_in_disguise()
 }

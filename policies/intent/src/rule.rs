@@ -73,7 +73,7 @@ impl Rule {
     }
 }
 
-/// No rule asks what an earlier one has answered.
+/// Refuses a rule that an earlier one makes unreachable.
 fn check_reachable(rules: &[SettingValue<'_>]) -> Result<(), String> {
     let when = |rule: &SettingValue<'_>| rule.value.get("when").cloned();
     rules.iter().enumerate().try_for_each(|(index, rule)| {

@@ -148,7 +148,7 @@ impl<'a> SettingTable<'a> {
         })
     }
 
-    /// Reads the key's value, if it is given.
+    /// Reads the key's value, if the table has one.
     pub(crate) fn read<T>(
         &self,
         key: &str,

@@ -52,7 +52,7 @@ fn read_places(table: &SettingTable<'_>) -> Result<Vec<Place>, String> {
     Ok(places.into_iter().flatten().collect())
 }
 
-/// A name that can stand in a header or in metadata.
+/// A name that is valid in a header or in metadata.
 fn read_name(at: &SettingValue<'_>) -> Result<String, String> {
     let name = at.text()?;
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {

@@ -1,9 +1,9 @@
-//! What Stripe answered, in whatever it is wrapped: an HTTP body, the error of a client library, a text of a tool, or a
-//! result of the Model Context Protocol.
+//! Stripe's answer, unwrapped from an HTTP body, a client library's error, a tool's text, or a result of the Model Context
+//! Protocol.
 
 use semel_guest::{Failure, Outcome, Value};
 
-/// An answer taken apart.
+/// An answer, unwrapped.
 #[derive(Debug, PartialEq)]
 pub(crate) enum StripeAnswer {
     /// The requested object.
@@ -39,7 +39,7 @@ impl StripeAnswer {
         match (StripeError::nested_object(&inner), &inner) {
             (Some(error), _) => Self::Error(error),
             (None, _) if is_error => Self::Error(StripeError::of_text(&text_of(&inner))),
-            // What tools built on Stripe's toolkit return when a request failed.
+            // Tools built on Stripe's toolkit return this text when a request failed.
             (None, Value::String(text)) if admits_failure(text) => {
                 Self::Error(StripeError::of_text(text))
             }
@@ -81,7 +81,7 @@ impl StripeError {
         }
     }
 
-    /// Stripe's error in a value: its body, `{"error": {…}}`, or what a client library makes of it.
+    /// Stripe's error in a value: its body, `{"error": {…}}`, or the error object of a client library.
     fn nested_object(value: &Value) -> Option<Self> {
         let error = value
             .get("error")

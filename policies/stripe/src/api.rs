@@ -1,4 +1,4 @@
-//! The part of Stripe's API that this policy knows: what each operation is done to, and what would make it another one.
+//! The part of Stripe's API that this policy knows: the object of each operation, and the arguments that distinguish it.
 //!
 //! Tools are known by the names that Stripe's own toolkit uses or would use; others are named in the settings.
 
@@ -10,7 +10,7 @@ pub(crate) enum DistinctBy {
     Reference,
     /// The amount is capped by the payment, but two parts of it may be equal.
     Whole,
-    /// The object it is done to: its state lets it be done once.
+    /// By its object, whose state allows it once.
     Object,
     /// As above, but it may have to be done again after its answer: a payment is confirmed again
     /// after the customer's bank was satisfied, a part is captured after another.
@@ -25,7 +25,7 @@ pub(crate) struct Endpoint {
     /// The name of the tool in Stripe's toolkit.
     pub(crate) tool: &'static str,
     pub(crate) distinct: DistinctBy,
-    /// The object that it is done to, by the name of the argument that holds its id.
+    /// The argument that holds the id of its object.
     pub(crate) on: Option<&'static str>,
     /// The kind of object that it makes.
     pub(crate) makes: Option<&'static str>,
@@ -86,7 +86,7 @@ const fn cancels_object(name: &'static str, tool: &'static str, on: &'static str
 
 /// The known endpoints.
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
-    // The payment it is done to is a charge or a payment intent: `operation` finds out which.
+    // The payment is a charge or a payment intent: `operation` finds out which.
     gives_back("refunds.create", "create_refund", None, "refund"),
     cancels_object("refunds.cancel", "cancel_refund", "refund"),
     makes_object("charges.create", "create_charge", "charge"),

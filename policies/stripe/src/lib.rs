@@ -1,10 +1,22 @@
 //! The policy Stripe: refunds, charges, payment intents, transfers, payouts.
 //!
-//! It knows which arguments of Stripe's API make two calls the same operation, where the key goes, and what Stripe's
-//! errors say of the effect. It never looks at prose, and never at a call of which it does not know what it does: that
-//! is refused, guarded without a target, or let through, as the operator says.
+//! It knows the arguments of Stripe's API that make two calls the same operation, the place of the key, and the effect
+//! that Stripe's errors imply. It never reads prose. A setting decides about tools that it does not know: they are
+//! refused, guarded without a target, or passed.
 //!
-//! What it rests on, and where Stripe says so (API v1; v2 remembers for 30 days and carries out again what failed):
+//! ```
+//! use semel_guest::{Call, Policy, json};
+//! use semel_policy_stripe::Stripe;
+//!
+//! let policy = Stripe::configure(json!({}))?;
+//! let refund = |reason| json!({ "payment_intent": "pi_1", "amount": 1000, "reason": reason });
+//! let first = policy.derive(&Call::new("create_refund", refund("duplicate")))?;
+//! let again = policy.derive(&Call::new("create_refund", refund("requested_by_customer")))?;
+//! assert_eq!(first, again);
+//! # Ok::<(), String>(())
+//! ```
+//!
+//! Its facts, and the pages of Stripe that state them (API v1; v2 keeps keys for 30 days and runs failed requests again):
 //!
 //! | fact | page |
 //! |---|---|
@@ -14,9 +26,9 @@
 //! | keys may be removed once they are 24 hours old; after that the request is a new one | the same |
 //! | the same key with other parameters is an error | the same |
 //! | types: `api_error`, `card_error`, `idempotency_error`, `invalid_request_error`; statuses 400 to 429, 5xx | <https://docs.stripe.com/api/errors> |
-//! | a 429, and a 401 without a key, come before keys are looked at; a 500 leaves the effect unknown | <https://docs.stripe.com/error-low-level> |
-//! | `lock_timeout` (429): the object was busy, try again; `idempotency_key_in_use` (409): the first is under way | <https://docs.stripe.com/error-codes>, <https://docs.stripe.com/rate-limits> |
-//! | its own library asks again after 409, a `lock_timeout` and 503, and not after a 500 to a POST, which is kept | <https://github.com/stripe/stripe-ruby/blob/master/lib/stripe/api_requestor.rb> |
+//! | a 429, and a 401 without a key, come before keys are read; a 500 leaves the effect unknown | <https://docs.stripe.com/error-low-level> |
+//! | `lock_timeout` (429): the object was busy, try again; `idempotency_key_in_use` (409): the first is in progress | <https://docs.stripe.com/error-codes>, <https://docs.stripe.com/rate-limits> |
+//! | its own library retries after 409, a `lock_timeout` and 503, and not after a 500 to a POST, which is kept | <https://github.com/stripe/stripe-ruby/blob/master/lib/stripe/api_requestor.rb> |
 //! | a refund's `status` may be `failed` or `canceled` in an answer that came with 200 | <https://docs.stripe.com/api/refunds/object> |
 //!
 //! See the README for the settings.

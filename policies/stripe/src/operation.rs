@@ -1,7 +1,7 @@
 //! Which operation a call means.
 //!
-//! INVARIANT: identity never depends on whether an argument happens to be there. A model leaves arguments out when it
-//! tries again, and the same operation would get another key. What is named identity is needed, or the call is refused.
+//! INVARIANT: identity never depends on the presence of an argument. A model leaves arguments out when it retries, and
+//! the same operation would get another key. A call without an identity argument is refused.
 
 use semel_guest::{Call, Derivation, Operation, Scope, Until, Value};
 
@@ -253,7 +253,7 @@ fn says_nothing(name: &str, value: &Value) -> bool {
     }
 }
 
-/// An argument as it is compared: amounts as whole numbers, currencies in lowercase, as Stripe takes them.
+/// The normal form of an argument: amounts as whole numbers, currencies in lowercase, as Stripe reads them.
 fn in_form(name: &str, value: &Value) -> Result<Value, String> {
     match value {
         amount if AMOUNTS.contains(&name) => amount_in_cents(amount).ok_or_else(|| {
@@ -266,7 +266,7 @@ fn in_form(name: &str, value: &Value) -> Result<Value, String> {
     }
 }
 
-/// A whole number, though it may be written as a text. What is not, such as 10.5, is no amount to Stripe.
+/// A whole number, possibly written as a text. Stripe accepts no other amount, such as 10.5.
 fn amount_in_cents(value: &Value) -> Option<Value> {
     let cents: u32 = match value {
         Value::String(digits) => digits.trim().parse().ok()?,

@@ -63,7 +63,7 @@ pub(crate) enum RefundBy {
 /// The settings, as they are used.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// A list, because it is short, and a map of its own would be a twentieth of this guest.
+    /// A list: it is short, and another map type would add a twentieth to this guest.
     tools: Vec<(String, ToolMeaning)>,
     unknown: UnknownTool,
     pub(crate) key_at: KeyAt,

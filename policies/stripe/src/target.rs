@@ -1,7 +1,7 @@
 //! Stripe as the system behind a tool: where its key goes, and how long it recognises one.
 //!
 //! Stripe's client libraries put a random key on every request, and tools built on them may take one among their
-//! arguments. A random key would make each attempt a new request, so that whatever stands there is overwritten.
+//! arguments. A random key would make each attempt a new request, so a key that is already there is overwritten.
 
 use semel_guest::{Call, Place, Target, Value};
 use serde_json::Map;

@@ -56,7 +56,7 @@ fn effect(outcome: impl Into<Outcome>) -> Effect {
     judged(outcome).effect
 }
 
-/// What Stripe says of a failure.
+/// Stripe's body for a failure.
 fn body(kind: &str, code: Option<&str>) -> Value {
     json!({ "error": { "type": kind, "code": code, "message": "so it is" } })
 }

@@ -1,4 +1,4 @@
-//! What Stripe's answers say of the effect, and what to do in doubt.
+//! The effect that Stripe's answers imply, and the recovery of operations in doubt.
 
 use semel_guest::{Attempt, Derivation, Recovery, Value, Verdict, careful};
 
@@ -33,7 +33,7 @@ enum ErrorMeaning {
     NotAdmitted,
     /// It was carried out as far as it went, and declined. Stripe gives the same answer again.
     Declined,
-    /// The key stands for another request, which may have taken effect.
+    /// The key belongs to another request, which may have taken effect.
     AnotherRequest,
     /// The same request is in progress.
     UnderWay,
@@ -44,7 +44,7 @@ enum ErrorMeaning {
 }
 
 impl ErrorMeaning {
-    /// The status goes before the type, and the code before both: what is thought of 5xx is not bettered by a type.
+    /// The code decides before the status, and the status before the type: a type never makes a 5xx safer.
     fn verdict_by(error: &StripeError) -> Self {
         if error.has_type("idempotency_key_in_use") {
             return Self::UnderWay;
