@@ -1,17 +1,19 @@
-//! What the writer does to one row, inside a transaction that holds the lock: each look sees all that was written.
+//! The conditional writes of one row, and the purge.
+//!
+//! They run inside a transaction that holds the write lock, so each read sees every earlier write.
 
-use super::row::{NewRow, Row, number};
+use super::row::{EntryRow, NewRow, to_column};
 use rusqlite::{Connection, named_params};
 use semel_core::model::{Stamp, StoreKey};
 use semel_store::Version;
 
-/// What became of a conditional write.
+/// The result of a conditional write.
 #[derive(Debug)]
-pub(super) enum Write<Other> {
-    /// It is done, at this time.
-    Done(Stamp),
-    /// This lies there instead, and the time is now.
-    Found(Other, Stamp),
+pub(super) enum WriteResult<Current> {
+    /// The row is written, at this time.
+    Written(Stamp),
+    /// The condition failed: the current content of the key, and the present time.
+    Current(Current, Stamp),
 }
 
 pub(super) fn create(
@@ -19,23 +21,24 @@ pub(super) fn create(
     now: Stamp,
     key: StoreKey,
     new: &NewRow,
-) -> rusqlite::Result<Write<Row>> {
-    // Mostly nothing lies there, so the look comes after the attempt.
+) -> rusqlite::Result<WriteResult<EntryRow>> {
+    // Most keys are free, so reading first would cost most creations a second statement.
     if insert(at, INSERT_IF_ABSENT, now, key, new)? > 0 {
-        return Ok(Write::Done(now));
+        return Ok(WriteResult::Written(now));
     }
-    if let Some(row) = Row::find(at, key)?.filter(|row| !row.is_past_end(now)) {
-        return Ok(Write::Found(row, now));
+    if let Some(row) = EntryRow::find(at, key)?.filter(|row| !row.is_expired(now)) {
+        return Ok(WriteResult::Current(row, now));
     }
+    // An expired row counts as absent.
     insert(at, INSERT_IN_PLACE, now, key, new)?;
-    Ok(Write::Done(now))
+    Ok(WriteResult::Written(now))
 }
 
-/// A statement that inserts a row, and does as its first words say where one lies there already.
+/// The statement that inserts a row. Its first words decide on a conflict with an existing row.
 macro_rules! insertion {
-    ($how:literal) => {
+    ($on_conflict:literal) => {
         concat!(
-            $how,
+            $on_conflict,
             " INTO entry (
                  key, version, entry, sum, keep_until_ms, tenant, state, due_in_ms,
                  created_wall_ms, created_steady_ms, created_boot, created_incarnation,
@@ -52,7 +55,7 @@ macro_rules! insertion {
 const INSERT_IF_ABSENT: &str = insertion!("INSERT OR IGNORE");
 const INSERT_IN_PLACE: &str = insertion!("REPLACE");
 
-/// Carries out one of them, and says how many rows it wrote.
+/// Runs an insert statement, and returns the number of rows that it wrote.
 fn insert(
     at: &Connection,
     statement: &str,
@@ -64,13 +67,13 @@ fn insert(
         ":key": key.as_bytes(),
         ":version": new.version.as_bytes(),
         ":entry": new.entry,
-        ":sum": new.sum(key, now),
+        ":sum": new.checksum(key, now),
         ":keep_until_ms": new.keep_until_ms(now),
         ":tenant": new.labels.tenant.as_ref().map(|tenant| tenant.as_str()),
         ":state": new.labels.state.word(),
         ":due_in_ms": new.due_in_ms(),
-        ":wall_ms": number(now.wall_ms),
-        ":steady_ms": number(now.steady_ms),
+        ":wall_ms": to_column(now.wall_ms),
+        ":steady_ms": to_column(now.steady_ms),
         ":boot": now.boot.0.cast_signed(),
         ":incarnation": now.incarnation.0.cast_signed(),
     })
@@ -82,7 +85,7 @@ pub(super) fn replace(
     key: StoreKey,
     expected: Version,
     new: &NewRow,
-) -> rusqlite::Result<Write<Option<Row>>> {
+) -> rusqlite::Result<WriteResult<Option<EntryRow>>> {
     let replaced = at
         .prepare_cached(
             "UPDATE entry SET
@@ -97,17 +100,17 @@ pub(super) fn replace(
             ":expected": expected.as_bytes(),
             ":version": new.version.as_bytes(),
             ":entry": new.entry,
-            ":sum": new.sum(key, now),
+            ":sum": new.checksum(key, now),
             ":keep_until_ms": new.keep_until_ms(now),
             ":tenant": new.labels.tenant.as_ref().map(|tenant| tenant.as_str()),
             ":state": new.labels.state.word(),
             ":due_in_ms": new.due_in_ms(),
-            ":wall_ms": number(now.wall_ms),
-            ":steady_ms": number(now.steady_ms),
+            ":wall_ms": to_column(now.wall_ms),
+            ":steady_ms": to_column(now.steady_ms),
             ":boot": now.boot.0.cast_signed(),
             ":incarnation": now.incarnation.0.cast_signed(),
         })?;
-    done_or_found(replaced, at, now, key)
+    written_or_current(replaced, at, now, key)
 }
 
 pub(super) fn remove(
@@ -115,7 +118,7 @@ pub(super) fn remove(
     now: Stamp,
     key: StoreKey,
     expected: Version,
-) -> rusqlite::Result<Write<Option<Row>>> {
+) -> rusqlite::Result<WriteResult<Option<EntryRow>>> {
     let removed = at
         .prepare_cached(
             "DELETE FROM entry
@@ -124,12 +127,14 @@ pub(super) fn remove(
         .execute(named_params! {
             ":key": key.as_bytes(),
             ":expected": expected.as_bytes(),
-            ":now": number(now.wall_ms),
+            ":now": to_column(now.wall_ms),
         })?;
-    done_or_found(removed, at, now, key)
+    written_or_current(removed, at, now, key)
 }
 
-/// Drops what is past its end, by the index and by the row itself, so many at the most.
+/// Deletes expired rows, at most `at_most`, and returns their number.
+///
+/// The condition is checked in the index and again in the row: a damaged index must not delete a live row.
 pub(super) fn purge(at: &Connection, now: Stamp, at_most: usize) -> rusqlite::Result<usize> {
     at.prepare_cached(
         "DELETE FROM entry WHERE rowid IN (
@@ -137,22 +142,22 @@ pub(super) fn purge(at: &Connection, now: Stamp, at_most: usize) -> rusqlite::Re
          ) AND keep_until_ms <= :now",
     )?
     .execute(named_params! {
-        ":now": number(now.wall_ms),
+        ":now": to_column(now.wall_ms),
         ":at_most": i64::try_from(at_most).unwrap_or(i64::MAX),
     })
 }
 
-fn done_or_found(
+fn written_or_current(
     changed: usize,
     at: &Connection,
     now: Stamp,
     key: StoreKey,
-) -> rusqlite::Result<Write<Option<Row>>> {
+) -> rusqlite::Result<WriteResult<Option<EntryRow>>> {
     if changed > 0 {
-        return Ok(Write::Done(now));
+        return Ok(WriteResult::Written(now));
     }
-    Ok(Write::Found(
-        Row::find(at, key)?.filter(|row| !row.is_past_end(now)),
+    Ok(WriteResult::Current(
+        EntryRow::find(at, key)?.filter(|row| !row.is_expired(now)),
         now,
     ))
 }

@@ -1,39 +1,44 @@
-//! Connections to a ledger's file, each with the settings that durability rests on.
+//! Connections to a ledger's file, each with the settings that durability depends on.
 
-use super::{SqliteOpenError, file::LedgerFile};
+use super::{error::SqliteOpenError, file::LedgerFile};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::time::{Duration, Instant};
 
-/// The oldest library that will do: older ones can damage a database in WAL mode.
+/// The oldest safe SQLite library: older ones can damage a database in WAL mode.
 const LIBRARY_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
 
-/// How long a writer waits for the lock that another process holds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait of a writer for the lock of another process.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many pages the WAL holds before they are moved to the database, which costs two syncs: 16 MiB.
+/// The size of the WAL, in pages, at which a commit starts a checkpoint: 16 MiB. A checkpoint costs two
+/// syncs.
 const CHECKPOINT_PAGES: i64 = 4_096;
 
-/// How large the WAL file may stay once its content was moved.
+/// The size to which the WAL file is cut after a checkpoint.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
-/// How long a writer waits for the lock that another process holds.
+/// The reaction of a connection to a lock that another process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// Not at all: where nobody may block.
-    None,
-    /// Until [`LOCK_PATIENCE`] is over.
-    Long,
+pub(super) enum BusyPolicy {
+    /// Fail at once: for threads that must not block.
+    FailAtOnce,
+    /// Retry until [`LOCK_TIMEOUT`].
+    Wait,
 }
 
-/// From now on the connection waits for locks like this.
-pub(super) fn wait_with(connection: &mut Connection, patience: Patience) -> rusqlite::Result<()> {
-    match patience {
-        Patience::None => connection.busy_timeout(Duration::ZERO),
-        Patience::Long => connection.busy_handler(Some(wait_for_lock())),
+/// Sets the reaction to locks from now on.
+pub(super) fn set_busy_policy(
+    connection: &mut Connection,
+    policy: BusyPolicy,
+) -> rusqlite::Result<()> {
+    match policy {
+        BusyPolicy::FailAtOnce => connection.busy_timeout(Duration::ZERO),
+        BusyPolicy::Wait => connection.busy_handler(Some(lock_backoff())),
     }
 }
 
-pub(super) fn check_library() -> Result<(), SqliteOpenError> {
+/// Refuses a SQLite library that is too old.
+pub(super) fn check_library_version() -> Result<(), SqliteOpenError> {
     let (number, needed) = LIBRARY_NEEDED;
     if rusqlite::version_number() < number {
         return Err(SqliteOpenError::OldLibrary {
@@ -44,54 +49,57 @@ pub(super) fn check_library() -> Result<(), SqliteOpenError> {
     Ok(())
 }
 
-/// A connection that only looks, to a file that may be anything.
-pub(super) fn to_inspect(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
-    patient(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+/// Opens a file of any content without the right to write.
+pub(super) fn open_read_only(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
+    open_waiting(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// A connection that keeps all others out from its first look on, and finds the ledger locked if there are any. It moves
-/// nothing from the WAL into the database.
-pub(super) fn to_have_alone(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
-    let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+/// Opens the file for this connection alone. Its first read fails with [`SqliteOpenError::Locked`] if
+/// another connection is open. It never checkpoints.
+pub(super) fn open_exclusive(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
+    let connection = open_connection(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .and_then(|_| {
             connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
         })
-        .map_err(|error| file.fault(&error))?;
+        .map_err(|error| file.sqlite_error(&error))?;
     Ok(connection)
 }
 
-/// A connection that writes to what may still be an empty file.
-pub(super) fn to_set_up(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
-    patient(file, OpenFlags::SQLITE_OPEN_READ_WRITE)
+/// Opens a file for writing that may still be empty.
+pub(super) fn open_for_setup(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
+    open_waiting(file, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
-/// A connection that writes to a ledger. It waits for other writers.
-pub(super) fn to_write(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
-    let connection = to_set_up(file)?;
+/// Opens a ledger for writing. The connection waits for other writers.
+pub(super) fn open_writer(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
+    let connection = open_for_setup(file)?;
     make_durable(file, &connection)?;
     Ok(connection)
 }
 
-/// A connection that reads a ledger. It does not wait for locks, because it is used where nobody may block.
-pub(super) fn to_read(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
-    let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+/// Opens a ledger for reading. The connection does not wait for locks, because it is used where no
+/// thread may block.
+pub(super) fn open_reader(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
+    // With the right to write: a reader of a WAL writes to the shared index.
+    let connection = open_connection(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     make_durable(file, &connection)?;
     connection
         .pragma_update(None, "query_only", true)
-        .map_err(|error| file.fault(&error))?;
+        .map_err(|error| file.sqlite_error(&error))?;
     Ok(connection)
 }
 
-fn patient(file: &LedgerFile, access: OpenFlags) -> Result<Connection, SqliteOpenError> {
-    let mut connection = open(file, access)?;
-    wait_with(&mut connection, Patience::Long).map_err(|error| file.fault(&error))?;
+fn open_waiting(file: &LedgerFile, access: OpenFlags) -> Result<Connection, SqliteOpenError> {
+    let mut connection = open_connection(file, access)?;
+    set_busy_policy(&mut connection, BusyPolicy::Wait)
+        .map_err(|error| file.sqlite_error(&error))?;
     Ok(connection)
 }
 
-fn open(file: &LedgerFile, access: OpenFlags) -> Result<Connection, SqliteOpenError> {
-    // Without SQLITE_OPEN_CREATE: the file exists, and if it was removed since, no other takes its place.
+fn open_connection(file: &LedgerFile, access: OpenFlags) -> Result<Connection, SqliteOpenError> {
+    // Without SQLITE_OPEN_CREATE: if the existing file is removed, no new one takes its place.
     Connection::open_with_flags(file.path(), access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|connection| {
             connection.busy_timeout(Duration::ZERO)?;
@@ -99,12 +107,12 @@ fn open(file: &LedgerFile, access: OpenFlags) -> Result<Connection, SqliteOpenEr
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
             Ok(connection)
         })
-        .map_err(|error| file.fault(&error))
+        .map_err(|error| file.sqlite_error(&error))
 }
 
-/// Waits for a lock, briefly at first: a commit of another process takes a sync, not the second that SQLite's own
-/// waiting soon sleeps.
-fn wait_for_lock() -> impl FnMut(i32) -> bool + Send + 'static {
+/// Returns a busy handler with short pauses at first: a commit of another process takes one sync, and
+/// the handler of SQLite soon sleeps for a whole second.
+fn lock_backoff() -> impl FnMut(i32) -> bool + Send + 'static {
     let mut since = Instant::now();
     move |tries| {
         if tries == 0 {
@@ -116,11 +124,11 @@ fn wait_for_lock() -> impl FnMut(i32) -> bool + Send + 'static {
             5..100 => Duration::from_millis(1),
             _ => Duration::from_millis(5),
         });
-        waited < LOCK_PATIENCE
+        waited < LOCK_TIMEOUT
     }
 }
 
-/// Sets what durability rests on, and reads it back; then makes durable what was found.
+/// Applies the settings that durability depends on, reads them back, and syncs the WAL.
 fn make_durable(file: &LedgerFile, connection: &Connection) -> Result<(), SqliteOpenError> {
     let settings = || -> rusqlite::Result<(String, i64)> {
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -131,16 +139,16 @@ fn make_durable(file: &LedgerFile, connection: &Connection) -> Result<(), Sqlite
         Ok((journal, synchronous))
     };
     const FULL: i64 = 2;
-    let (journal, synchronous) = settings().map_err(|error| file.fault(&error))?;
+    let (journal, synchronous) = settings().map_err(|error| file.sqlite_error(&error))?;
     check_setting(file, "journal_mode", "wal", journal)?;
     if synchronous != FULL {
         check_setting(file, "synchronous", "FULL", synchronous.to_string())?;
     }
-    // The first look recovers the WAL where nobody else has it open. What it found there must be durable before it
-    // is answered: see the module.
+    // The first read recovers the WAL if no other connection is open. The recovered frames must be
+    // durable before this connection answers anything from them (see the crate's page).
     connection
         .query_row("SELECT count(*) FROM ledger", [], |_| Ok(()))
-        .map_err(|error| file.fault(&error))?;
+        .map_err(|error| file.sqlite_error(&error))?;
     file.sync_wal()
 }
 

@@ -1,6 +1,6 @@
-//! The file of a ledger: made for its owner only, on a local disk, and still the one that was opened.
+//! The file of a ledger: readable by its owner only, on a local disk, and still the one that was opened.
 
-use super::SqliteOpenError;
+use super::error::SqliteOpenError;
 use semel_store::failpoints::{self, Failpoint};
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file that exists, and was this one when it was opened.
+/// An existing file, with its identity at the time it was opened.
 #[derive(Debug, Clone)]
 pub(super) struct LedgerFile {
     path: PathBuf,
@@ -18,13 +18,13 @@ pub(super) struct LedgerFile {
 }
 
 impl LedgerFile {
-    /// The file at this path, which is made where it is missing.
+    /// Returns the file at this path, and creates it if it is missing.
     ///
-    /// No file descriptor of an existing file is opened and closed here: that would take away the locks which another
-    /// store of this process holds on it.
-    pub(super) fn at(path: &Path) -> Result<Self, SqliteOpenError> {
+    /// No descriptor of an existing file is opened and closed here: POSIX would then drop the locks
+    /// that another store of this process holds on it.
+    pub(super) fn create_if_missing(path: &Path) -> Result<Self, SqliteOpenError> {
         let path =
-            std::path::absolute(path).map_err(|error| SqliteOpenError::of_system(path, &error))?;
+            std::path::absolute(path).map_err(|error| SqliteOpenError::from_io(path, &error))?;
         let folder = path
             .parent()
             .ok_or_else(|| SqliteOpenError::NotAFile(path.clone()))?;
@@ -35,22 +35,21 @@ impl LedgerFile {
             }
             _ => return Err(SqliteOpenError::FolderMissing(folder.to_owned())),
         }
-        make_if_missing(&path, folder)
-            .map_err(|error| SqliteOpenError::of_system(&path, &error))?;
-        // By its real name, because beside that the WAL lies.
+        create_file(&path, folder).map_err(|error| SqliteOpenError::from_io(&path, &error))?;
+        // SQLite puts the WAL beside the real file, so a link must be resolved first.
         let path = path
             .canonicalize()
-            .map_err(|error| SqliteOpenError::of_system(&path, &error))?;
+            .map_err(|error| SqliteOpenError::from_io(&path, &error))?;
         let metadata =
-            fs::metadata(&path).map_err(|error| SqliteOpenError::of_system(&path, &error))?;
+            fs::metadata(&path).map_err(|error| SqliteOpenError::from_io(&path, &error))?;
         if !metadata.is_file() {
             return Err(SqliteOpenError::NotAFile(path));
         }
-        // SQLite takes a file of a single byte for an empty one, and would write over it.
+        // SQLite treats a file of a single byte as an empty one, and would overwrite it.
         if metadata.len() == 1 {
             return Err(SqliteOpenError::NotADatabase(path));
         }
-        lies_on_a_local_disk(&path)?;
+        ensure_local_disk(&path)?;
         Ok(Self {
             path,
             device: metadata.dev(),
@@ -62,36 +61,39 @@ impl LedgerFile {
         &self.path
     }
 
-    pub(super) fn fault(&self, error: &rusqlite::Error) -> SqliteOpenError {
-        SqliteOpenError::of_sqlite(&self.path, error)
+    /// Classifies an error of SQLite on this file.
+    pub(super) fn sqlite_error(&self, error: &rusqlite::Error) -> SqliteOpenError {
+        SqliteOpenError::from_sqlite(&self.path, error)
     }
 
-    /// Fails if the path names another file by now, or none: others would find another ledger there, and send what
-    /// this one says was sent.
-    pub(super) fn is_in_place(&self) -> Result<(), SqliteOpenError> {
+    /// Fails if the path no longer names this file. Other processes would open another ledger there,
+    /// and send the calls that this one records as sent.
+    pub(super) fn ensure_in_place(&self) -> Result<(), SqliteOpenError> {
         match fs::metadata(&self.path) {
             Ok(metadata) if (metadata.dev(), metadata.ino()) == (self.device, self.inode) => Ok(()),
             _ => Err(SqliteOpenError::Gone(self.path.clone())),
         }
     }
 
-    /// The WAL, if anything lies in it. SQLite keeps no locks on that file, so that it may be opened and closed.
-    pub(super) fn wal(&self) -> Result<Option<File>, SqliteOpenError> {
+    /// Opens the WAL, or returns `None` if it is missing or empty. SQLite holds no locks on that file,
+    /// so closing a descriptor of it drops none.
+    pub(super) fn open_wal(&self) -> Result<Option<File>, SqliteOpenError> {
         let path = self.wal_path();
         match File::open(&path).and_then(|wal| Ok((wal.metadata()?.len() > 0).then_some(wal))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            found => found.map_err(|error| SqliteOpenError::of_system(&path, &error)),
+            found => found.map_err(|error| SqliteOpenError::from_io(&path, &error)),
         }
     }
 
-    /// Makes durable what lies in the WAL, whoever wrote it, unless a sync of it has failed before: see `leftover`.
+    /// Syncs the WAL, with the frames of all writers. A repeat after a failed sync has no effect: see
+    /// `wal_recovery`.
     pub(super) fn sync_wal(&self) -> Result<(), SqliteOpenError> {
-        // To sync an empty file that was just made would cost as much as a commit.
-        let Some(wal) = self.wal()? else {
+        // A sync of an empty, new file would cost as much as a commit.
+        let Some(wal) = self.open_wal()? else {
             return Ok(());
         };
         wal.sync_all()
-            .map_err(|error| SqliteOpenError::of_system(&self.wal_path(), &error))
+            .map_err(|error| SqliteOpenError::from_io(&self.wal_path(), &error))
     }
 
     fn wal_path(&self) -> PathBuf {
@@ -101,7 +103,8 @@ impl LedgerFile {
     }
 }
 
-fn make_if_missing(path: &Path, folder: &Path) -> io::Result<()> {
+/// Creates an empty file for its owner only, unless one exists.
+fn create_file(path: &Path, folder: &Path) -> io::Result<()> {
     failpoints::before(Failpoint::MakeFile);
     let opened = OpenOptions::new()
         .write(true)
@@ -110,7 +113,7 @@ fn make_if_missing(path: &Path, folder: &Path) -> io::Result<()> {
         .open(path);
     failpoints::after(Failpoint::MakeFile);
     match opened {
-        // The name of the new file is durable before anything in it is.
+        // The name of the new file must be durable before any content is.
         Ok(file) => file
             .sync_all()
             .and_then(|()| File::open(folder)?.sync_all()),
@@ -119,7 +122,8 @@ fn make_if_missing(path: &Path, folder: &Path) -> io::Result<()> {
     }
 }
 
-/// File systems that another machine may write to at the same time, by the numbers that `statfs` gives.
+/// The file systems that another machine may write to at the same time, by the magic numbers of
+/// `statfs`.
 #[cfg(target_os = "linux")]
 const NETWORK_FILE_SYSTEMS: [(u32, &str); 14] = [
     (0x6969, "NFS"),
@@ -139,10 +143,10 @@ const NETWORK_FILE_SYSTEMS: [(u32, &str); 14] = [
 ];
 
 #[cfg(target_os = "linux")]
-fn lies_on_a_local_disk(path: &Path) -> Result<(), SqliteOpenError> {
-    let found = rustix::fs::statfs(path)
-        .map_err(|error| SqliteOpenError::of_system(path, &error.into()))?;
-    match network_file_system(found.f_type as u32) {
+fn ensure_local_disk(path: &Path) -> Result<(), SqliteOpenError> {
+    let found =
+        rustix::fs::statfs(path).map_err(|error| SqliteOpenError::from_io(path, &error.into()))?;
+    match network_file_system_name(found.f_type as u32) {
         Some(kind) => Err(SqliteOpenError::NetworkFileSystem {
             path: path.to_owned(),
             kind,
@@ -152,15 +156,15 @@ fn lies_on_a_local_disk(path: &Path) -> Result<(), SqliteOpenError> {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) fn network_file_system(number: u32) -> Option<&'static str> {
+pub(super) fn network_file_system_name(number: u32) -> Option<&'static str> {
     NETWORK_FILE_SYSTEMS
         .into_iter()
         .find(|(network, _)| *network == number)
         .map(|(_, kind)| kind)
 }
 
-/// Only Linux is asked.
+/// Accepts every file system: only Linux reports its kind by a number.
 #[cfg(not(target_os = "linux"))]
-fn lies_on_a_local_disk(_: &Path) -> Result<(), SqliteOpenError> {
+fn ensure_local_disk(_: &Path) -> Result<(), SqliteOpenError> {
     Ok(())
 }

@@ -1,69 +1,74 @@
 //! A ledger in a SQLite file on a local disk, shared by any number of processes of one machine.
 //!
-//! Whoever writes while nobody else does commits at once, in the caller's thread. What is asked meanwhile is carried
-//! out in one transaction by a thread of the store's own, each command with its own condition and its own answer.
-//! Readers have connections of their own and read in the caller's thread, which takes microseconds. What nobody waits for
-//! (`replace_deferred`) is written with whatever comes next, so that it costs no sync and keeps nobody from writing; after a
-//! moment of rest by that thread; and at once where somebody asks for its key, or for a list.
+//! A lone writer commits in its caller's thread. Concurrent writes are committed together by a thread of
+//! the store's own (group commit), each with its own condition and its own result. Readers use a pool of
+//! connections and read in the caller's thread, which takes microseconds. A deferred write
+//! ([`Store::replace_deferred`]) costs no sync of its own: it is part of the next commit, or of a commit
+//! by the thread a moment later. It is written at once where its key, or a list, is read.
 //!
-//! **What a reader sees is durable.** SQLite in WAL mode with `synchronous=FULL` writes the frames of a transaction,
-//! then syncs the WAL, and only then publishes them in the shared index by which readers find frames. So what a
-//! reader sees was synced before, whichever process wrote it, as long as all of them use `FULL`, which each
-//! connection here sets and reads back. One gap is left: if a writer is killed between writing and syncing, or its sync
-//! fails, and no other process has the file open, then the next to open it recovers the index from the WAL and finds
-//! frames that the disk may lack. So whoever comes to a WAL that was left behind first writes it anew (`leftover`), and
-//! each connection syncs the WAL once it has opened it, before its first answer.
+//! **Reads are durable.** SQLite in WAL mode with `synchronous=FULL` writes the frames of a transaction,
+//! then syncs the WAL, and only then publishes the frames in the shared index by which readers find them.
+//! So every frame that a reader finds is synced, whichever process wrote it, as long as all of them use
+//! `FULL`. Each connection here sets it and reads it back. One gap is left. If a writer is killed between
+//! write and sync, or its sync fails, and no other process has the file open, then the next to open it
+//! recovers the index from the WAL, with frames that the disk may lack. So a process that finds such a
+//! WAL rewrites it first (`wal_recovery`), and each connection syncs the WAL before its first answer.
 //!
-//! **A sync that failed** is not tried again: the kernel may have dropped what it was to keep, and still show it. While
-//! anybody has the ledger open that harms nobody: SQLite gives those frames no place in the index, the next commit writes
-//! over them, and a checkpoint moves none. So a writer whose commit failed stays open until another is open in its
-//! place, and a store goes on. Whoever comes when all are gone writes the WAL anew.
-//! Assumed of kernel and disk: a sync that succeeds keeps all that was written since the one before, failed or not; what is
-//! written again is put on the disk again, though it reads the same; a sector that is written with what it holds, holds it.
+//! **A failed sync** is never repeated: the kernel may have dropped the pages, and still show them. While
+//! the ledger is open, a failed sync does no harm: SQLite does not index those frames, the next commit
+//! overwrites them, and no checkpoint copies them. So a writer with a failed commit stays open until its
+//! successor is, and the store goes on. Once all connections are closed, the next process rewrites the
+//! WAL. This assumes of kernel and disk: a sync that succeeds makes all writes since the previous sync
+//! durable, even if that one failed; rewritten bytes go to the disk even if they are equal; and a sector
+//! that is rewritten with its content keeps it.
 //!
-//! What opening costs: one look for a WAL where none was left; beside others who have the ledger open, one more attempt at
-//! a lock; after a crash, all of the WAL (16 MiB, or what a slow reader let it grow to) read and written once, and a sync.
+//! **The cost of opening**: a check for a WAL; an attempt at a lock if other processes have the ledger
+//! open; after a crash, one read and one write of the whole WAL (16 MiB, or more if a slow reader let it
+//! grow) and a sync.
 //!
-//! **What an error means.** Until `COMMIT` is tried nothing was written. Once it was tried and failed, the frames may
-//! lie in the file, and a recovery may find them: unknown, for every command of the transaction.
+//! **Errors.** Before `COMMIT` nothing is written. After a `COMMIT` that failed, the frames may be in the
+//! file, and a recovery may find them: the result of every write of that transaction is unknown.
 //!
-//! **What it costs** (`cargo xtask bench`, two cores, a sync of 0.12 ms; entries of 1.2 KB). Two commits of one write each take
-//! SQLite alone 230 µs, and a whole guarded call 350 to 380 µs: its policy's two decisions are 22 µs of that, its one look
-//! 8 µs, and a sync after some work takes longer than one right after another. 64 callers make 18,500 calls a second in
-//! 0.1 commits a call, and 23,500 where syncs cost nothing: what bounds them is the processor, with 50 µs of either core
-//! a call. A replay takes 25 µs, 11 of them the policy's. A commit writes four pages twice (row, key, and two indices).
+//! **The cost of a call** (`cargo xtask bench`, two cores, a sync of 0.12 ms; entries of 1.2 KB). SQLite
+//! alone takes 230 µs for two commits of one write each, and a guarded call takes 350 to 380 µs, of which
+//! its policy's two decisions are 22 µs and its read 8 µs. 64 callers make 18,500 calls a second in 0.1
+//! commits a call, or 23,500 without syncs: the processor is their limit, with 50 µs of either core a
+//! call. A replay takes 25 µs, 11 of them the policy's. A commit writes four pages twice: the row, its
+//! key, and two indexes.
 //!
-//! **What a disk may change.** Each row has a sum over what answers rest on, so that a changed one is told as damaged. A
-//! changed key in an index hides its row instead, which no single look can tell: [`SqliteStore::check`] does.
+//! **Damage.** Each row has a checksum, so a row that the disk changed is an error. A changed key in an
+//! index hides its row instead, and no single read can detect that: [`SqliteStore::check`] does.
 //!
-//! Absent: a cure for what SQLite itself takes for done. It counts pages as moved that a checkpoint wrote but, for the
-//! sake of a reader who still needed the WAL, did not sync; if the next checkpoint's sync of the *database* fails, and the one
-//! after that succeeds, then a power loss may take those pages. And the index is recovered among the living too, if a host is
-//! killed just as it begins the WAL from its start: with an older failed sync behind it, that shows what the disk may lack.
+//! Absent: protection from two flaws of SQLite's own bookkeeping. A checkpoint that a slow reader holds
+//! up counts its pages as copied without a sync; if the next checkpoint's sync of the *database* fails and
+//! the one after it succeeds, a power loss may take those pages. And if a process is killed just as it
+//! restarts the WAL, the living processes recover the index, and may find the frames of an older failed
+//! sync.
 //!
-//! Absent: a way to notice that a backup was restored. Whoever puts an older file in place of the ledger takes back
-//! what was acknowledged since, and must see to it that nothing of that time is still under way.
+//! Absent: detection of a restored backup. An operator that replaces the ledger by an older copy undoes
+//! acknowledged writes, and must ensure that no call since that copy is still in progress.
 
 mod command;
 mod connection;
-mod fault;
+mod error;
 mod file;
-mod leftover;
+mod header;
 mod reader;
 mod row;
 mod schema;
 mod scrub;
+mod wal_recovery;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use fault::SqliteOpenError;
+pub use error::SqliteOpenError;
 
 use async_trait::async_trait;
-use command::Write;
-use reader::Readers;
-use row::{NewRow, Row, Time};
+use command::WriteResult;
+use reader::ReaderPool;
+use row::{EntryRow, LedgerClock, NewRow};
 use semel_core::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
@@ -73,63 +78,69 @@ use semel_store::{
     Retention, Store, StoreError, StoredEntry, SystemClock, Version,
 };
 use std::{fmt, path::Path, process, sync::Arc, time::Duration};
-use writer::Writer;
+use writer::LedgerWriter;
 
-/// A change made through the same store wakes a waiter at once; of other processes there are no news.
-const PAUSES: Backoff = Backoff {
+/// The polling of waiters, which detects changes by other processes. A change through the same store
+/// wakes its waiters at once.
+const POLL_BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(2),
     at_most: Duration::from_millis(32),
 };
 
-/// How many entries are dropped in one transaction.
+/// The rows that one transaction purges.
 const PURGE_BATCH: usize = 500;
 
 /// A ledger in a SQLite file.
 ///
-/// It belongs to the process that opened it: after a fork the child must open the file anew. Dropping it blocks until
-/// all that was asked of it is carried out.
+/// It belongs to the process that opened it: after a fork, the child must open the file again. Dropping
+/// the store blocks until all its writes are committed.
 pub struct SqliteStore {
-    /// None only while it is dropped.
-    parts: Option<Parts>,
+    /// `None` only while the store is dropped.
+    parts: Option<StoreParts>,
     opened_by: u32,
 }
 
-/// Dropped in this order: whoever closes the file last moves the WAL to it, and the writer has synced its folder already.
-struct Parts {
-    readers: Arc<Readers>,
-    writer: Writer,
+/// The parts of a store, dropped in this order. The connection that closes last checkpoints the WAL into
+/// the database; that must be the writer's, which has synced the folder of the file already.
+struct StoreParts {
+    readers: Arc<ReaderPool>,
+    writer: LedgerWriter,
     waiters: Arc<ChangeNotifier>,
 }
 
 impl SqliteStore {
-    /// Opens the ledger in this file. The file is made if it is missing, for its owner only; its folder must exist.
+    /// Opens the ledger in this file. A missing file is created, for its owner only; its folder must exist.
     ///
     /// # Errors
-    /// Whatever keeps the file from being a ledger that keeps what it acknowledged. Nothing is written to a file that
-    /// is not a ledger, or one of a newer release.
+    ///
+    /// If the file is not a ledger that this release can use, or cannot keep acknowledged writes. A file
+    /// that is not a ledger, or one of a newer release, is left unchanged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
         Self::open_with_clock(path, Arc::new(SystemClock::new()))
     }
 
-    /// As [`Self::open`], by this clock. Hidden because whoever shares a file must share a clock: for tests only.
+    /// As [`Self::open`], by this clock. Hidden because all users of a file must share a clock: for tests
+    /// only.
     ///
     /// # Errors
+    ///
     /// As [`Self::open`].
     #[doc(hidden)]
     pub fn open_with_clock(
         path: impl AsRef<Path>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SqliteOpenError> {
-        let (file, connection) = schema::open(path.as_ref())?;
-        let time = Time {
+        let (file, connection) = schema::open_ledger(path.as_ref())?;
+        let clock = LedgerClock {
             clock,
-            incarnation: schema::incarnation(&connection).map_err(|error| file.fault(&error))?,
+            incarnation: schema::read_incarnation(&connection)
+                .map_err(|error| file.sqlite_error(&error))?,
         };
         let waiters = Arc::new(ChangeNotifier::new());
-        let readers = Arc::new(Readers::new(file.clone(), time.clone()));
-        let writer = Writer::start(file, connection, time, Arc::clone(&waiters))?;
+        let readers = Arc::new(ReaderPool::new(file.clone(), clock.clone()));
+        let writer = LedgerWriter::start(file, connection, clock, Arc::clone(&waiters))?;
         Ok(Self {
-            parts: Some(Parts {
+            parts: Some(StoreParts {
                 writer,
                 readers,
                 waiters,
@@ -138,18 +149,19 @@ impl SqliteStore {
         })
     }
 
-    /// Reads the whole file, and says whether its tables and indexes agree. A disk that changes a bit can hide a record
-    /// from whoever looks for it, which no single look can tell. It blocks, for seconds where the ledger is large.
+    /// Reads the whole file, and verifies that its tables and indexes agree. A bit that the disk changed can
+    /// hide a record from every read of its key. It blocks, for seconds if the ledger is large.
     ///
     /// # Errors
+    ///
     /// If the file is damaged, or cannot be read.
     pub fn check(&self) -> Result<(), SqliteOpenError> {
         let readers = self.parts.as_ref().map(|parts| &parts.readers);
-        readers.map_or(Ok(()), |readers| readers.check())
+        readers.map_or(Ok(()), |readers| readers.check_integrity())
     }
 
-    /// How many transactions were committed through this store so far: with the count of writes, how well they are
-    /// grouped.
+    /// Returns the number of transactions that this store has committed. Writes per commit show the effect
+    /// of group commit.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.parts
@@ -157,22 +169,23 @@ impl SqliteStore {
             .map_or(0, |parts| parts.writer.commits())
     }
 
-    /// What the store is made of, in the process that it belongs to.
-    fn parts(&self) -> Result<&Parts, StoreError> {
-        let here = self.opened_by == process::id();
-        self.parts.as_ref().filter(|_| here).ok_or_else(|| {
-            StoreError::NotExecuted(
-                "it was opened before this process was forked off: open it in this process anew"
+    /// Returns the parts, if this process opened them.
+    fn parts(&self) -> Result<&StoreParts, StoreError> {
+        match &self.parts {
+            Some(parts) if self.opened_by == process::id() => Ok(parts),
+            _ => Err(StoreError::NotExecuted(
+                "it was opened before this process was forked: open it again in this process"
                     .to_owned(),
-            )
-        })
+            )),
+        }
     }
 }
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         if self.opened_by != process::id() {
-            // The thread does not exist here, and closing a connection would disturb the process that it belongs to.
+            // The writer thread does not exist in a forked process, and closing a connection would drop the
+            // locks of the process that opened it.
             std::mem::forget(self.parts.take());
         }
     }
@@ -196,18 +209,13 @@ impl Store for SqliteStore {
         version: Version,
         keep: Retention,
     ) -> Result<CreateResult, StoreError> {
-        let new = NewRow::of(entry, version, keep)?;
+        let new = NewRow::new(entry, version, keep)?;
         let bytes = new.entry.len();
-        let work = move |at: &_, time: &Time| command::create(at, time.now(), key, &new);
+        let work = move |at: &_, clock: &LedgerClock| command::create(at, clock.now(), key, &new);
         Ok(
-            match self
-                .parts()?
-                .writer
-                .carry_out(Some(key), bytes, work)
-                .await?
-            {
-                Write::Done(now) => CreateResult::Created(now),
-                Write::Found(row, now) => CreateResult::Exists(row.into_stored()?, now),
+            match self.parts()?.writer.commit(Some(key), bytes, work).await? {
+                WriteResult::Written(now) => CreateResult::Created(now),
+                WriteResult::Current(row, now) => CreateResult::Exists(row.into_entry()?, now),
             },
         )
     }
@@ -220,19 +228,16 @@ impl Store for SqliteStore {
         version: Version,
         keep: Retention,
     ) -> Result<ReplaceResult, StoreError> {
-        let new = NewRow::of(entry, version, keep)?;
+        let new = NewRow::new(entry, version, keep)?;
         let bytes = new.entry.len();
-        let work = move |at: &_, time: &Time| command::replace(at, time.now(), key, expected, &new);
+        let work = move |at: &_, clock: &LedgerClock| {
+            command::replace(at, clock.now(), key, expected, &new)
+        };
         Ok(
-            match self
-                .parts()?
-                .writer
-                .carry_out(Some(key), bytes, work)
-                .await?
-            {
-                Write::Done(now) => ReplaceResult::Replaced(now),
-                Write::Found(row, now) => {
-                    ReplaceResult::Changed(row.map(Row::into_stored).transpose()?, now)
+            match self.parts()?.writer.commit(Some(key), bytes, work).await? {
+                WriteResult::Written(now) => ReplaceResult::Replaced(now),
+                WriteResult::Current(row, now) => {
+                    ReplaceResult::Changed(row.map(EntryRow::into_entry).transpose()?, now)
                 }
             },
         )
@@ -246,22 +251,23 @@ impl Store for SqliteStore {
         version: Version,
         keep: Retention,
     ) -> Result<(), StoreError> {
-        let new = NewRow::of(entry, version, keep)?;
+        let new = NewRow::new(entry, version, keep)?;
         let bytes = new.entry.len();
         self.parts()?
             .writer
-            .put_off(key, bytes, move |at: &_, time: &Time| {
-                command::replace(at, time.now(), key, expected, &new)
+            .defer(key, bytes, move |at: &_, clock: &LedgerClock| {
+                command::replace(at, clock.now(), key, expected, &new)
             })
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
-        let work = move |at: &_, time: &Time| command::remove(at, time.now(), key, expected);
+        let work =
+            move |at: &_, clock: &LedgerClock| command::remove(at, clock.now(), key, expected);
         Ok(
-            match self.parts()?.writer.carry_out(Some(key), 0, work).await? {
-                Write::Done(_) => RemoveResult::Removed,
-                Write::Found(row, now) => {
-                    RemoveResult::Changed(row.map(Row::into_stored).transpose()?, now)
+            match self.parts()?.writer.commit(Some(key), 0, work).await? {
+                WriteResult::Written(_) => RemoveResult::Removed,
+                WriteResult::Current(row, now) => {
+                    RemoveResult::Changed(row.map(EntryRow::into_entry).transpose()?, now)
                 }
             },
         )
@@ -269,22 +275,22 @@ impl Store for SqliteStore {
 
     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         let parts = self.parts()?;
-        parts.writer.bring_about(Some(key)).await;
+        parts.writer.flush_deferred(Some(key)).await;
         let (row, now) = parts.readers.get(key).await?;
-        Ok((row.map(Row::into_stored).transpose()?, now))
+        Ok((row.map(EntryRow::into_entry).transpose()?, now))
     }
 
     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let parts = self.parts()?;
-        parts.writer.bring_about(None).await;
+        parts.writer.flush_deferred(None).await;
         let readers = Arc::clone(&parts.readers);
         let query = query.clone();
-        // A page may take a look at every entry there is, so it is not read in the caller's thread.
-        tokio::task::spawn_blocking(move || readers.list(&query))
+        // A page may scan every entry, which is too long for the caller's thread.
+        tokio::task::spawn_blocking(move || readers.list_keys(&query))
             .await
             .unwrap_or_else(|_| {
                 Err(StoreError::NotExecuted(
-                    "reading the ledger was broken off".to_owned(),
+                    "the task that lists the ledger ended early".to_owned(),
                 ))
             })
     }
@@ -293,8 +299,8 @@ impl Store for SqliteStore {
         let mut purged = 0;
         loop {
             let batch = PURGE_BATCH.min(at_most - purged);
-            let work = move |at: &_, time: &Time| command::purge(at, time.now(), batch);
-            let dropped = self.parts()?.writer.carry_out(None, 0, work).await?;
+            let work = move |at: &_, clock: &LedgerClock| command::purge(at, clock.now(), batch);
+            let dropped = self.parts()?.writer.commit(None, 0, work).await?;
             purged += dropped;
             if dropped < batch || purged >= at_most {
                 return Ok(purged);
@@ -304,19 +310,19 @@ impl Store for SqliteStore {
 
     async fn scrub(&self) -> Result<(), StoreError> {
         let parts = self.parts()?;
-        parts.writer.bring_about(None).await;
+        parts.writer.flush_deferred(None).await;
         let file = parts.readers.file().clone();
         tokio::task::spawn_blocking(move || scrub::scrub(&file))
             .await
             .unwrap_or_else(|_| {
                 Err(StoreError::Unknown(
-                    "clearing the ledger's file was broken off".to_owned(),
+                    "the task that scrubs the ledger ended early".to_owned(),
                 ))
             })
     }
 
     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let Ok(Parts {
+        let Ok(StoreParts {
             readers,
             waiters,
             writer,
@@ -324,10 +330,10 @@ impl Store for SqliteStore {
         else {
             return;
         };
-        writer.bring_about(Some(key)).await;
+        writer.flush_deferred(Some(key)).await;
         let has_changed = || std::future::ready(readers.has_changed(key, since));
         waiters
-            .wait_until_changed(key, at_most, PAUSES, has_changed)
+            .wait_until_changed(key, at_most, POLL_BACKOFF, has_changed)
             .await;
     }
 

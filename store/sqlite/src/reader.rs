@@ -1,40 +1,41 @@
-//! Reading a ledger in the caller's thread, by connections that are kept for the next reader.
+//! Reads in the caller's thread, over a pool of read-only connections.
 
 use super::{
-    SqliteOpenError, connection,
+    connection,
+    error::SqliteOpenError,
     file::LedgerFile,
-    row::{Row, Time, number},
+    row::{EntryRow, LedgerClock, to_column},
     schema,
 };
+use parking_lot::Mutex;
 use rusqlite::{Connection, named_params};
 use semel_core::model::{Stamp, StoreKey};
 use semel_store::{EntryQuery, KeyPage, PAGE_MAX, StoreError, Version};
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// How many connections are kept while nobody uses them.
+/// The most idle connections in the pool.
 const IDLE_MAX: usize = 8;
 
-/// How long a reader goes on asking while the ledger is locked, which it is for readers only while its WAL is
-/// recovered or given up, and how long it sleeps in between.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait of a reader for a lock, and the pause between attempts. A ledger is locked for
+/// readers only while its WAL is recovered or removed.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
-/// Reads a ledger.
-pub(super) struct Readers {
+/// The pool of connections that read a ledger.
+pub(super) struct ReaderPool {
     file: LedgerFile,
-    time: Time,
+    clock: LedgerClock,
     idle: Mutex<Vec<Connection>>,
 }
 
-impl Readers {
-    pub(super) fn new(file: LedgerFile, time: Time) -> Self {
+impl ReaderPool {
+    pub(super) fn new(file: LedgerFile, clock: LedgerClock) -> Self {
         Self {
             file,
-            time,
+            clock,
             idle: Mutex::default(),
         }
     }
@@ -47,42 +48,46 @@ impl Readers {
         &self.file
     }
 
-    /// What lies at the key, and what time it is.
-    pub(super) async fn get(&self, key: StoreKey) -> Result<(Option<Row>, Stamp), StoreError> {
+    /// Reads the row at a key, and the present time.
+    pub(super) async fn get(&self, key: StoreKey) -> Result<(Option<EntryRow>, Stamp), StoreError> {
         let started = Instant::now();
         loop {
-            match self.look(key) {
-                Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_PATIENCE => {
+            match self.read_row(key) {
+                Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_TIMEOUT => {
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
-                looked => return looked.map_err(not_read),
+                read => return read.map_err(read_error),
             }
         }
     }
 
-    /// Whether another version than this lies at the key, as far as that can be told right now.
+    /// Returns true if the key certainly holds another version than `since`. It returns false where the
+    /// ledger cannot be read right now.
     pub(super) fn has_changed(&self, key: StoreKey, since: Version) -> bool {
-        let still_lies =
-            self.read(|connection| Row::still_lies(connection, key, since, self.time.now()));
-        still_lies.is_ok_and(|still_lies| !still_lies)
+        let is_unchanged = self.with_connection(|connection| {
+            EntryRow::is_unchanged(connection, key, since, self.clock.now())
+        });
+        is_unchanged.is_ok_and(|is_unchanged| !is_unchanged)
     }
 
-    /// A page of keys, in their order. It blocks.
-    pub(super) fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
+    /// Lists a page of keys in their order. It blocks.
+    pub(super) fn list_keys(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let started = Instant::now();
         loop {
-            match self.read(|connection| list(connection, query, self.time.now())) {
-                Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_PATIENCE => {
+            match self
+                .with_connection(|connection| select_keys(connection, query, self.clock.now()))
+            {
+                Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_TIMEOUT => {
                     std::thread::sleep(LOCK_PAUSE)
                 }
-                listed => return listed.map_err(not_read),
+                listed => return listed.map_err(read_error),
             }
         }
     }
 
-    /// Whether the file is sound as a whole. It blocks.
-    pub(super) fn check(&self) -> Result<(), SqliteOpenError> {
-        let found: String = self.read(|connection| {
+    /// Verifies the whole file. It blocks.
+    pub(super) fn check_integrity(&self) -> Result<(), SqliteOpenError> {
+        let found: String = self.with_connection(|connection| {
             connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         })?;
         if found == "ok" {
@@ -94,49 +99,49 @@ impl Readers {
         })
     }
 
-    fn look(&self, key: StoreKey) -> Result<(Option<Row>, Stamp), SqliteOpenError> {
-        let row = self.read(|connection| Row::find(connection, key))?;
-        // The time is taken after the look, so that nothing is found to be written in the future.
-        let now = self.time.now();
-        Ok((row.filter(|row| !row.is_past_end(now)), now))
+    fn read_row(&self, key: StoreKey) -> Result<(Option<EntryRow>, Stamp), SqliteOpenError> {
+        let row = self.with_connection(|connection| EntryRow::find(connection, key))?;
+        // The clock is read last, so that no row appears to be written in the future.
+        let now = self.clock.now();
+        Ok((row.filter(|row| !row.is_expired(now)), now))
     }
 
-    fn read<T>(
+    fn with_connection<T>(
         &self,
-        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, SqliteOpenError> {
-        let idle = self.idle().pop();
-        let connection = idle.map_or_else(|| connection::to_read(&self.file), Ok)?;
-        // A connection that failed is not used again.
-        let seen = look(&connection).map_err(|error| self.file.fault(&error))?;
-        let mut idle = self.idle();
+        let idle = self.idle.lock().pop();
+        let connection = idle.map_or_else(|| connection::open_reader(&self.file), Ok)?;
+        // A connection with a failed statement is closed, not reused.
+        let result = read(&connection).map_err(|error| self.file.sqlite_error(&error))?;
+        let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX {
             idle.push(connection);
         }
-        Ok(seen)
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(result)
     }
 }
 
-fn not_read(fault: SqliteOpenError) -> StoreError {
+fn read_error(fault: SqliteOpenError) -> StoreError {
     StoreError::NotExecuted(fault.to_string())
 }
 
-fn list(connection: &Connection, query: &EntryQuery, now: Stamp) -> rusqlite::Result<KeyPage> {
+fn select_keys(
+    connection: &Connection,
+    query: &EntryQuery,
+    now: Stamp,
+) -> rusqlite::Result<KeyPage> {
     let limit = query.limit.min(PAGE_MAX);
-    let mut statement = connection.prepare_cached(&list_statement(query))?;
+    let mut statement = connection.prepare_cached(&select_statement(query))?;
     let found = statement.query_map(
         named_params! {
             ":after": query.after.as_ref().map_or(&[][..], |key| key.as_bytes()),
             ":tenant": query.tenant.as_ref().map(|tenant| tenant.as_str()),
             ":due": query.due,
-            ":wall_ms": number(now.wall_ms),
-            ":steady_ms": number(now.steady_ms),
+            ":wall_ms": to_column(now.wall_ms),
+            ":steady_ms": to_column(now.steady_ms),
             ":boot": now.boot.0.cast_signed(),
-            // One more than asked, to know whether there is more.
+            // One more key than asked shows if there is another page.
             ":limit": i64::try_from(limit + 1).unwrap_or(i64::MAX),
         },
         |row| row.get::<_, [u8; 32]>(0),
@@ -149,8 +154,9 @@ fn list(connection: &Connection, query: &EntryQuery, now: Stamp) -> rusqlite::Re
     Ok(KeyPage { keys, more })
 }
 
-/// Settled entries are many, and listed in the order of their keys; open ones are few, and found by an index.
-fn list_statement(query: &EntryQuery) -> String {
+/// Returns the query of a page. Settled entries are many, and listed by the index of keys; open ones are
+/// few, and found by an index of their own.
+fn select_statement(query: &EntryQuery) -> String {
     let only_open =
         query.due || (!query.states.is_empty() && query.states.iter().all(|state| state.is_open()));
     let (index, open) = if only_open {

@@ -1,4 +1,4 @@
-//! How an entry lies in its row, and the times in it.
+//! An entry as a row of the table, with its checksum and times.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 use semel_core::{
@@ -8,23 +8,23 @@ use semel_core::{
 use semel_store::{Clock, Retention, StoredEntry, Version};
 use std::sync::Arc;
 
-/// An odd number without a pattern.
+/// The multiplier of the checksum: odd, and without a pattern in its bits.
 const SUM_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The time of a ledger.
+/// The clock of a ledger, which stamps its own incarnation.
 #[derive(Debug, Clone)]
-pub(super) struct Time {
+pub(super) struct LedgerClock {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) incarnation: Incarnation,
 }
 
-impl Time {
+impl LedgerClock {
     pub(super) fn now(&self) -> Stamp {
         self.clock.now().stamp(self.incarnation)
     }
 }
 
-/// What is to be written, made ready in the caller's thread.
+/// A row to write, encoded in the caller's thread.
 #[derive(Debug)]
 pub(super) struct NewRow {
     pub(super) entry: Vec<u8>,
@@ -34,7 +34,11 @@ pub(super) struct NewRow {
 }
 
 impl NewRow {
-    pub(super) fn of(entry: &Entry, version: Version, keep: Retention) -> Result<Self, EntryError> {
+    pub(super) fn new(
+        entry: &Entry,
+        version: Version,
+        keep: Retention,
+    ) -> Result<Self, EntryError> {
         Ok(Self {
             entry: entry.to_bytes()?,
             version,
@@ -50,12 +54,12 @@ impl NewRow {
     }
 
     pub(super) fn keep_until_ms(&self, written: Stamp) -> Option<i64> {
-        self.keep.end_ms(written).map(number)
+        self.keep.end_ms(written).map(to_column)
     }
 
-    /// The sum of the row that this becomes.
-    pub(super) fn sum(&self, key: StoreKey, written: Stamp) -> i64 {
-        sum(
+    /// The checksum of the row, once it is written at this key and time.
+    pub(super) fn checksum(&self, key: StoreKey, written: Stamp) -> i64 {
+        checksum(
             key,
             self.version.as_bytes(),
             self.keep_until_ms(written),
@@ -65,20 +69,21 @@ impl NewRow {
     }
 }
 
-/// What was found, to be understood in the caller's thread: one damaged row harms nobody else.
+/// A row as it was read. The caller's thread decodes it, so that a damaged row fails no other
+/// command of its group.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct EntryRow {
     entry: Vec<u8>,
     version: Vec<u8>,
     created: Stamp,
     written: Stamp,
     keep_until_ms: Option<i64>,
     key: StoreKey,
-    sum: i64,
+    checksum: i64,
 }
 
-impl Row {
-    /// Whatever lies at the key, past its end or not.
+impl EntryRow {
+    /// Reads the row at a key, even if it is expired.
     pub(super) fn find(at: &Connection, key: StoreKey) -> rusqlite::Result<Option<Self>> {
         at.prepare_cached(
             "SELECT entry, version, keep_until_ms, sum,
@@ -87,33 +92,33 @@ impl Row {
              FROM entry WHERE key = :key",
         )?
         .query_row(named_params! {":key": key.as_bytes()}, |row| {
-            Self::read(row, key)
+            Self::from_columns(row, key)
         })
         .optional()
     }
 
-    fn read(row: &rusqlite::Row<'_>, key: StoreKey) -> rusqlite::Result<Self> {
+    fn from_columns(row: &rusqlite::Row<'_>, key: StoreKey) -> rusqlite::Result<Self> {
         Ok(Self {
             entry: row.get(0)?,
             version: row.get(1)?,
             keep_until_ms: row.get(2)?,
-            sum: row.get(3)?,
+            checksum: row.get(3)?,
             created: read_stamp(row, 4)?,
             written: read_stamp(row, 8)?,
             key,
         })
     }
 
-    /// What is damaged has no end that could be believed.
-    pub(super) fn is_past_end(&self, now: Stamp) -> bool {
+    /// Returns true if the row counts as absent. A damaged row never does: its end may be wrong.
+    pub(super) fn is_expired(&self, now: Stamp) -> bool {
         self.keep_until_ms
-            .is_some_and(|end_ms| end_ms <= number(now.wall_ms))
-            && self.is_whole()
+            .is_some_and(|end_ms| end_ms <= to_column(now.wall_ms))
+            && self.checksum_matches()
     }
 
-    fn is_whole(&self) -> bool {
-        self.sum
-            == sum(
+    fn checksum_matches(&self) -> bool {
+        self.checksum
+            == checksum(
                 self.key,
                 &self.version,
                 self.keep_until_ms,
@@ -122,8 +127,8 @@ impl Row {
             )
     }
 
-    /// Whether this version still lies at the key.
-    pub(super) fn still_lies(
+    /// Returns true if the key still holds this version.
+    pub(super) fn is_unchanged(
         at: &Connection,
         key: StoreKey,
         version: Version,
@@ -136,13 +141,15 @@ impl Row {
         .exists(named_params! {
             ":key": key.as_bytes(),
             ":version": version.as_bytes(),
-            ":now": number(now.wall_ms),
+            ":now": to_column(now.wall_ms),
         })
     }
 
-    pub(super) fn into_stored(self) -> Result<StoredEntry, EntryError> {
-        if !self.is_whole() {
-            return Err(EntryError::Damaged("it is not what was written".to_owned()));
+    pub(super) fn into_entry(self) -> Result<StoredEntry, EntryError> {
+        if !self.checksum_matches() {
+            return Err(EntryError::Damaged(
+                "its checksum does not match its content".to_owned(),
+            ));
         }
         let version = <[u8; 16]>::try_from(self.version).map_err(|version| {
             EntryError::Damaged(format!("a version of {} bytes", version.len()))
@@ -156,9 +163,9 @@ impl Row {
     }
 }
 
-/// Tells a row from one of which the disk changed a part: every change of a single word changes the sum. It is no
-/// protection against who changes a row on purpose.
-fn sum(
+/// Returns the checksum of a row, which detects damage by the disk: every change of a single word changes
+/// it. It does not detect deliberate changes.
+fn checksum(
     key: StoreKey,
     version: &[u8],
     keep_until_ms: Option<i64>,
@@ -171,7 +178,7 @@ fn sum(
         boot,
         incarnation,
     } = written;
-    // No end lies before 1970.
+    // No end is before 1970, so -1 stands for none.
     let end = keep_until_ms.unwrap_or(-1).cast_unsigned();
     let times = [
         end,
@@ -182,12 +189,14 @@ fn sum(
         entry.len() as u64,
     ]
     .into_iter();
-    let words = [key.as_bytes(), version, entry].into_iter().flat_map(words);
-    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(SUM_FACTOR).rotate_left(29);
+    let words = [key.as_bytes(), version, entry]
+        .into_iter()
+        .flat_map(to_words);
+    let mix = |checksum: u64, word: u64| (checksum ^ word).wrapping_mul(SUM_FACTOR).rotate_left(29);
     times.chain(words).fold(SUM_FACTOR, mix).cast_signed()
 }
 
-fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+fn to_words(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let (whole, rest) = bytes.as_chunks::<8>();
     let last = rest
         .iter()
@@ -199,16 +208,17 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
 }
 
 fn read_stamp(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Stamp> {
-    let number = |column: usize| row.get::<_, i64>(first + column).map(i64::cast_unsigned);
+    let value = |column: usize| row.get::<_, i64>(first + column).map(i64::cast_unsigned);
     Ok(Stamp {
-        wall_ms: number(0)?,
-        steady_ms: number(1)?,
-        boot: Boot(number(2)?),
-        incarnation: Incarnation(number(3)?),
+        wall_ms: value(0)?,
+        steady_ms: value(1)?,
+        boot: Boot(value(2)?),
+        incarnation: Incarnation(value(3)?),
     })
 }
 
-/// Milliseconds as SQLite keeps them. What lies past its range, 292 million years, is as good as never.
-pub(super) fn number(milliseconds: u64) -> i64 {
+/// Returns milliseconds as a column holds them. Values beyond its range of 292 million years mean
+/// never.
+pub(super) fn to_column(milliseconds: u64) -> i64 {
     i64::try_from(milliseconds).unwrap_or(i64::MAX)
 }

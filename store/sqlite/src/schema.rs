@@ -1,9 +1,15 @@
-//! The tables of a ledger: recognised, made, and left alone if they are somebody else's.
+//! The tables of a ledger: found, or created in an empty file.
 //!
-//! Entries lie in the order of their writing, not of their keys: keys are digests, so by key every write would touch
-//! another page, and a commit of many would write as many pages.
+//! Rows are stored in the order of their writing, not of their keys. Keys are digests, so in their order
+//! every write would touch another page, and a commit of many rows would write as many pages.
 
-use super::{SqliteOpenError, connection, file::LedgerFile, leftover};
+use super::{
+    connection,
+    error::SqliteOpenError,
+    file::LedgerFile,
+    header::{APPLICATION_ID, FileContent, SCHEMA, inspect},
+    wal_recovery,
+};
 use rusqlite::{Connection, TransactionBehavior};
 use semel_core::model::Incarnation;
 use semel_store::failpoints::{self, Failpoint};
@@ -14,17 +20,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// `SEML`: by this number in its header a ledger is told from other databases.
-const APPLICATION_ID: i64 = 0x5345_4D4C;
-
-/// The schema that this release writes, and the newest that it knows.
-const SCHEMA: i64 = 1;
-
-/// What is still open and so must be found quickly. It stands in the index and word by word in the queries that use it.
+/// The condition of the index of open entries. Queries repeat it literally, because SQLite uses a
+/// partial index only then.
 pub(super) const OPEN: &str =
     "(due_in_ms IS NOT NULL OR state IN ('running', 'waiting', 'in-doubt', 'probing', 'held'))";
 
-fn tables() -> String {
+/// The longest wait for other processes that open the same file, and the pause between attempts.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+const OPEN_PAUSE: Duration = Duration::from_millis(2);
+
+fn create_statements() -> String {
     let moment = |prefix: &str| {
         ["wall_ms", "steady_ms", "boot", "incarnation"]
             .map(|part| format!("{prefix}_{part} INTEGER NOT NULL,\n    "))
@@ -54,116 +59,88 @@ PRAGMA user_version = {SCHEMA};",
     )
 }
 
-/// What a file is found to be.
-pub(super) enum Found {
-    Empty,
-    Ledger,
-}
-
-/// How long an opener goes on where others open the same file, and how long it sleeps in between.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(2);
-
-/// Opens the ledger in this file for writing, and makes it one if it is empty or missing.
-pub(super) fn open(path: &Path) -> Result<(LedgerFile, Connection), SqliteOpenError> {
-    connection::check_library()?;
-    let file = LedgerFile::at(path)?;
+/// Opens the ledger in this file for writing, and creates it in an empty or missing file.
+pub(super) fn open_ledger(path: &Path) -> Result<(LedgerFile, Connection), SqliteOpenError> {
+    connection::check_library_version()?;
+    let file = LedgerFile::create_if_missing(path)?;
     let begun = Instant::now();
     loop {
         match open_once(&file) {
-            // Where two that read want to write, as when both change the journal, SQLite turns one away at once
-            // instead of letting it wait; and those who come to a WAL that was left behind take turns.
-            Err(SqliteOpenError::Locked(_)) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            // The busy handler does not cover two cases: SQLite fails at once where two readers want to
+            // write, as when both change the journal mode, and WAL recovery is done in turns.
+            Err(SqliteOpenError::Locked(_)) if begun.elapsed() < OPEN_TIMEOUT => {
+                thread::sleep(OPEN_PAUSE)
+            }
             opened => return opened.map(|connection| (file, connection)),
         }
     }
 }
 
 fn open_once(file: &LedgerFile) -> Result<Connection, SqliteOpenError> {
-    // Until the ledger is open here.
-    let _turn = leftover::secure(file)?;
-    if let Found::Empty = inspect_untouched(file)? {
-        set_up(file)?;
+    // Held until the ledger is open here.
+    let _turn = wal_recovery::recover_wal(file)?;
+    if let FileContent::Empty = inspect_read_only(file)? {
+        create_tables(file)?;
     }
-    use_wal(file)?;
-    connection::to_write(file)
+    enable_wal(file)?;
+    connection::open_writer(file)
 }
 
-/// The random value that was written when the ledger was made.
-pub(super) fn incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
+/// Returns the random value that was written when the ledger was created.
+pub(super) fn read_incarnation(connection: &Connection) -> rusqlite::Result<Incarnation> {
     let value: i64 =
         connection.query_row("SELECT incarnation FROM ledger", [], |row| row.get(0))?;
     Ok(Incarnation(value.cast_unsigned()))
 }
 
-/// What the file is, by a connection that cannot write.
-fn inspect_untouched(file: &LedgerFile) -> Result<Found, SqliteOpenError> {
-    match inspect(file, &connection::to_inspect(file)?) {
-        // Whoever was killed while it set the ledger up left a journal to roll back, which takes a writer.
+/// Inspects the file by a connection that cannot write, so that a foreign file stays as it is.
+fn inspect_read_only(file: &LedgerFile) -> Result<FileContent, SqliteOpenError> {
+    match inspect(file, &connection::open_read_only(file)?) {
+        // A process that was killed while it created the tables left a rollback journal, and only a
+        // writer can roll it back.
         Err(SqliteOpenError::ReadOnly(_) | SqliteOpenError::Denied(_)) => {
-            inspect(file, &connection::to_set_up(file)?)
+            inspect(file, &connection::open_for_setup(file)?)
         }
         found => found,
     }
 }
 
-/// What the file is, as this connection sees it.
-pub(super) fn inspect(
-    file: &LedgerFile,
-    connection: &Connection,
-) -> Result<Found, SqliteOpenError> {
-    // In one statement, so that nobody sets the ledger up between one value and the next.
-    const HEADER: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
-        FROM pragma_application_id, pragma_user_version";
-    let header = connection.query_row(HEADER, [], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-    });
-    match header.map_err(|error| file.fault(&error))? {
-        (0_i64, 0_i64, 0_i64) => Ok(Found::Empty),
-        (APPLICATION_ID, SCHEMA, _) => Ok(Found::Ledger),
-        (APPLICATION_ID, found, _) if found > SCHEMA => Err(SqliteOpenError::Newer {
-            path: file.path().to_owned(),
-            found,
-            known: SCHEMA,
-        }),
-        _ => Err(SqliteOpenError::Foreign(file.path().to_owned())),
-    }
-}
-
-/// Makes a ledger of an empty file, unless another process was faster.
-fn set_up(file: &LedgerFile) -> Result<(), SqliteOpenError> {
+/// Creates the tables in an empty file, unless another process was faster.
+fn create_tables(file: &LedgerFile) -> Result<(), SqliteOpenError> {
     let random = fresh_nonce().map_err(|error| SqliteOpenError::other(file.path(), error))?;
     let incarnation = i64::from_be_bytes(*random.as_bytes().first_chunk().unwrap_or(&[0; 8]));
-    let mut connection = connection::to_set_up(file)?;
-    let fault = |error| file.fault(&error);
-    if connection.is_readonly("main").map_err(fault)? {
+    let mut connection = connection::open_for_setup(file)?;
+    let sqlite_error = |error| file.sqlite_error(&error);
+    if connection.is_readonly("main").map_err(sqlite_error)? {
         return Err(SqliteOpenError::ReadOnly(file.path().to_owned()));
     }
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(fault)?;
-    if let Found::Empty = inspect(file, &transaction)? {
-        transaction.execute_batch(&tables()).map_err(fault)?;
+        .map_err(sqlite_error)?;
+    if let FileContent::Empty = inspect(file, &transaction)? {
+        transaction
+            .execute_batch(&create_statements())
+            .map_err(sqlite_error)?;
         transaction
             .execute("INSERT INTO ledger VALUES (1, ?)", [incarnation])
-            .map_err(fault)?;
+            .map_err(sqlite_error)?;
     }
     failpoints::before(Failpoint::SetUp);
     let committed = transaction.commit();
     failpoints::after(Failpoint::SetUp);
-    committed.map_err(fault)
+    committed.map_err(sqlite_error)
 }
 
-/// The mode stays with the file, so this changes something only once.
-fn use_wal(file: &LedgerFile) -> Result<(), SqliteOpenError> {
-    let connection = connection::to_set_up(file)?;
-    let fault = |error| file.fault(&error);
-    if connection.is_readonly("main").map_err(fault)? {
+/// Switches the file to WAL mode. The mode is stored in the file, so this changes it only once.
+fn enable_wal(file: &LedgerFile) -> Result<(), SqliteOpenError> {
+    let connection = connection::open_for_setup(file)?;
+    let sqlite_error = |error| file.sqlite_error(&error);
+    if connection.is_readonly("main").map_err(sqlite_error)? {
         return Err(SqliteOpenError::ReadOnly(file.path().to_owned()));
     }
-    // Whether it took is checked by each connection that is opened for use.
+    // SQLite reports no error if the mode did not change: each connection checks it when it opens.
     failpoints::before(Failpoint::UseWal);
     let used = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
     failpoints::after(Failpoint::UseWal);
-    used.map_err(fault)
+    used.map_err(sqlite_error)
 }

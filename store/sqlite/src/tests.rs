@@ -1,4 +1,4 @@
-//! The ledger in a file: the contract, what is refused, what a fault leaves behind, and many processes on one file.
+//! The ledger in a file: the contract, refused files, faults, and many processes on one file.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,9 +7,9 @@
     reason = "a test that fails panics"
 )]
 
+mod deferring;
 mod faulting;
 mod opening;
-mod putting_off;
 mod same_as_memory;
 mod sharing;
 
@@ -19,7 +19,7 @@ use semel_store::SettableClock;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// A folder whose content need not survive anything, in memory where there is such a place.
+/// A temporary folder, in memory if possible: its content need not survive anything.
 fn folder() -> TempDir {
     TempDir::new_in("/dev/shm")
         .or_else(|_| TempDir::new())
@@ -47,7 +47,7 @@ fn fixture() -> Fixture {
         .beside(folder)
 }
 
-/// A connection past all checks, as another program has it.
+/// A connection without any checks, like that of another program.
 fn raw(path: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(path).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What a fault leaves behind: an error that says whether certainly nothing was written, and a ledger at work.
+//! Faults: each error says if a write was certainly not executed, and the ledger goes on.
 
 use super::*;
 use semel_conformance::{entry, fresh_version, key, operation};
@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-fn opened(folder: &TempDir) -> Arc<SqliteStore> {
+fn open_store(folder: &TempDir) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(ledger_in(folder)).unwrap())
 }
 
@@ -32,8 +32,8 @@ fn creation(
     }
 }
 
-/// Begins a call, and leaves it there.
-async fn begin<T>(call: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+/// Polls a call once.
+async fn poll_once<T>(call: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
     poll_fn(|context| {
         Poll::Ready(match std::pin::Pin::new(&mut *call).poll(context) {
             Poll::Ready(done) => Some(done),
@@ -43,21 +43,21 @@ async fn begin<T>(call: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
     .await
 }
 
-/// Somebody else who writes, for as long as this lives.
+/// Another writer, which holds the lock until it is dropped.
 fn hold_the_lock(folder: &TempDir) -> rusqlite::Connection {
     let other = raw(&ledger_in(folder));
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     other
 }
 
-/// The answers to creations that are committed together, after one that goes before them.
-async fn together(
+/// The results of creations that are committed together.
+async fn create_in_one_group(
     store: &Arc<SqliteStore>,
     folder: &TempDir,
     numbers: &[u32],
 ) -> Vec<Result<CreateResult, StoreError>> {
     let lock = hold_the_lock(folder);
-    // The writer takes this one at once and waits with it, so that the others come together behind it.
+    // The writer waits for the lock with this one, so that the others gather behind it.
     let first = tokio::spawn(creation(store, 1_000));
     tokio::time::sleep(Duration::from_millis(50)).await;
     let calls: Vec<_> = numbers
@@ -74,7 +74,7 @@ async fn together(
     answers
 }
 
-async fn lying(store: &SqliteStore) -> usize {
+async fn count_entries(store: &SqliteStore) -> usize {
     store
         .list(&EntryQuery {
             limit: 100,
@@ -86,13 +86,14 @@ async fn lying(store: &SqliteStore) -> usize {
         .len()
 }
 
-/// Lets what the trigger does happen whenever the entry of this number is written.
-fn sabotage(folder: &TempDir, number: u32, deed: &str) {
+/// Runs this statement, by a trigger, each time the entry of this number is written.
+fn sabotage(folder: &TempDir, number: u32, statement: &str) {
     let when = format!("NEW.key = x'{}'", key(number).to_hex());
     let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT;
         CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED) STRICT;";
-    let trigger =
-        format!("CREATE TRIGGER sabotage AFTER INSERT ON entry WHEN {when} BEGIN {deed}; END;");
+    let trigger = format!(
+        "CREATE TRIGGER sabotage AFTER INSERT ON entry WHEN {when} BEGIN {statement}; END;"
+    );
     raw(&ledger_in(folder))
         .execute_batch(&format!("{tables}{trigger}"))
         .unwrap();
@@ -102,9 +103,9 @@ fn sabotage(folder: &TempDir, number: u32, deed: &str) {
 async fn a_failed_commit_is_unknown_to_all_its_members() {
     let folder = folder();
     let numbers = [1, 2, 3, 4];
-    let store = opened(&folder);
+    let store = open_store(&folder);
     sabotage(&folder, 2, "INSERT INTO child VALUES (7)");
-    let answers = together(&store, &folder, &numbers).await;
+    let answers = create_in_one_group(&store, &folder, &numbers).await;
     assert!(
         answers
             .iter()
@@ -114,7 +115,7 @@ async fn a_failed_commit_is_unknown_to_all_its_members() {
     raw(&ledger_in(&folder))
         .execute_batch("DROP TRIGGER sabotage")
         .unwrap();
-    let answers = together(&store, &folder, &numbers).await;
+    let answers = create_in_one_group(&store, &folder, &numbers).await;
     assert!(
         answers
             .iter()
@@ -127,16 +128,20 @@ async fn a_failed_commit_is_unknown_to_all_its_members() {
 async fn a_statement_that_fails_leaves_nothing_of_its_group() {
     let folder = folder();
     let numbers = [1, 2, 3, 4];
-    let store = opened(&folder);
+    let store = open_store(&folder);
     sabotage(&folder, 3, "SELECT RAISE(ABORT, 'sabotage')");
-    let answers = together(&store, &folder, &numbers).await;
+    let answers = create_in_one_group(&store, &folder, &numbers).await;
     assert!(
         answers
             .iter()
             .all(|answer| matches!(answer, Err(StoreError::NotExecuted(_)))),
         "{answers:?}"
     );
-    assert_eq!(lying(&store).await, 1, "only what was committed before");
+    assert_eq!(
+        count_entries(&store).await,
+        1,
+        "only what was committed before"
+    );
     raw(&ledger_in(&folder))
         .execute_batch("DROP TRIGGER sabotage")
         .unwrap();
@@ -147,7 +152,7 @@ async fn a_statement_that_fails_leaves_nothing_of_its_group() {
 }
 
 #[test]
-fn a_full_disk_is_told_with_its_cure() {
+fn a_full_disk_is_reported_with_its_remedy() {
     let folder = folder();
     let other = raw(&ledger_in(&folder));
     other
@@ -156,9 +161,9 @@ fn a_full_disk_is_told_with_its_cure() {
     let full = other
         .execute_batch("CREATE TABLE a (b); INSERT INTO a VALUES (zeroblob(100000))")
         .unwrap_err();
-    let fault = SqliteOpenError::of_sqlite(&ledger_in(&folder), &full);
-    assert!(matches!(fault, SqliteOpenError::DiskFull(_)), "{fault}");
-    assert!(fault.to_string().contains("free some"));
+    let error = SqliteOpenError::from_sqlite(&ledger_in(&folder), &full);
+    assert!(matches!(error, SqliteOpenError::DiskFull(_)), "{error}");
+    assert!(error.to_string().contains("free some"));
 }
 
 #[derive(Debug, Default)]
@@ -175,7 +180,7 @@ impl Clock for BrokenClock {
 }
 
 #[tokio::test]
-async fn if_the_writer_dies_everybody_is_told() {
+async fn a_dead_writer_is_reported_to_every_caller() {
     let folder = folder();
     let clock = Arc::new(BrokenClock::default());
     let opened =
@@ -195,7 +200,10 @@ async fn if_the_writer_dies_everybody_is_told() {
         assert!(matches!(answer, Err(StoreError::Unknown(_))), "{answer:?}");
     }
     clock.0.store(false, Ordering::SeqCst);
-    assert!(creation(&store, 1).await.is_err(), "nobody waits for ever");
+    assert!(
+        creation(&store, 1).await.is_err(),
+        "no caller waits for ever"
+    );
     assert!(
         store.get(key(1)).await.unwrap().0.is_some(),
         "reading goes on"
@@ -205,11 +213,11 @@ async fn if_the_writer_dies_everybody_is_told() {
 #[tokio::test]
 async fn what_was_begun_is_carried_out_before_the_store_is_gone() {
     let folder = folder();
-    let store = opened(&folder);
+    let store = open_store(&folder);
     let lock = hold_the_lock(&folder);
     for number in 0..20 {
         assert!(
-            begin(&mut Box::pin(creation(&store, number)))
+            poll_once(&mut Box::pin(creation(&store, number)))
                 .await
                 .is_none()
         );
@@ -219,18 +227,18 @@ async fn what_was_begun_is_carried_out_before_the_store_is_gone() {
     assert!(!closing.is_finished());
     drop(lock);
     closing.join().unwrap();
-    assert_eq!(lying(&opened(&folder)).await, 20);
+    assert_eq!(count_entries(&open_store(&folder)).await, 20);
 }
 
 #[tokio::test]
 async fn more_than_may_wait_is_turned_away_at_once() {
     let folder = folder();
-    let store = opened(&folder);
+    let store = open_store(&folder);
     let lock = hold_the_lock(&folder);
     let mut waiting = Vec::new();
     let refused = loop {
         let mut call = Box::pin(creation(&store, 1));
-        match begin(&mut call).await {
+        match poll_once(&mut call).await {
             None => waiting.push(call),
             Some(answer) => break answer,
         }
@@ -251,7 +259,7 @@ async fn more_than_may_wait_is_turned_away_at_once() {
 #[tokio::test]
 async fn readers_do_not_wait_for_writers() {
     let folder = folder();
-    let store = opened(&folder);
+    let store = open_store(&folder);
     creation(&store, 1).await.unwrap();
     let lock = hold_the_lock(&folder);
     lock.execute_batch("DELETE FROM entry").unwrap();
@@ -266,7 +274,7 @@ async fn readers_do_not_wait_for_writers() {
 #[tokio::test]
 async fn a_ledger_that_was_moved_away_is_not_written_to() {
     let folder = folder();
-    let store = opened(&folder);
+    let store = open_store(&folder);
     creation(&store, 1).await.unwrap();
     std::fs::rename(ledger_in(&folder), folder.path().join("elsewhere")).unwrap();
     let refused = creation(&store, 2).await;
@@ -296,14 +304,29 @@ async fn a_forked_process_does_not_use_the_ledger_of_its_parent() {
         Err(StoreError::NotExecuted(_))
     ));
     drop(forked);
-    assert_eq!(lying(&opened(&folder)).await, 0);
+    assert_eq!(count_entries(&open_store(&folder)).await, 0);
+}
+
+/// A clock that holds every transaction up while it is paused. A lock would time out.
+#[derive(Debug, Default)]
+struct PausedClock(AtomicBool);
+
+impl Clock for PausedClock {
+    fn now(&self) -> ClockReading {
+        while self.0.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        SystemClock::new().now()
+    }
 }
 
 #[tokio::test]
 async fn large_entries_may_not_fill_the_memory_while_they_wait() {
     let folder = folder();
-    let store = opened(&folder);
-    let lock = hold_the_lock(&folder);
+    let clock = Arc::new(PausedClock::default());
+    let shared_clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let store = Arc::new(SqliteStore::open_with_clock(ledger_in(&folder), shared_clock).unwrap());
+    clock.0.store(true, Ordering::SeqCst);
     let large = operation(
         "acme",
         State::Held {
@@ -314,7 +337,7 @@ async fn large_entries_may_not_fill_the_memory_while_they_wait() {
     let mut waiting = Vec::new();
     let refused = loop {
         let mut call = store.create(key(1), &large, fresh_version(), Retention::UntilRemoved);
-        match begin(&mut call).await {
+        match poll_once(&mut call).await {
             None => waiting.push(call),
             Some(answer) => break answer,
         }
@@ -324,7 +347,7 @@ async fn large_entries_may_not_fill_the_memory_while_they_wait() {
         matches!(refused, Err(StoreError::NotExecuted(_))),
         "{refused:?}"
     );
-    drop(lock);
+    clock.0.store(false, Ordering::SeqCst);
     for call in waiting {
         call.await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! A file is used as a ledger only if it is one and will keep what it acknowledges; otherwise it is left as it is.
+//! A file is used only if it is a ledger that keeps acknowledged writes. Any other file is unchanged.
 
 use super::*;
 use semel_conformance::{entry, fresh_version, key};
@@ -9,21 +9,21 @@ use std::{
     sync::Barrier,
 };
 
-fn fault(path: impl AsRef<Path>) -> SqliteOpenError {
+fn open_error(path: impl AsRef<Path>) -> SqliteOpenError {
     match SqliteStore::open(path.as_ref()) {
-        Err(fault) => fault,
+        Err(error) => error,
         Ok(store) => panic!("it should not open: {store:?}"),
     }
 }
 
-/// It does not open, for the reason that is expected, in words that name the file; and it is left as it is.
+/// The file does not open, for the expected reason; the message names it; its content is unchanged.
 fn assert_refused(path: &Path, expected: impl Fn(&SqliteOpenError) -> bool) {
     let before = fs::read(path).unwrap();
-    let fault = fault(path);
-    assert!(expected(&fault), "another reason was expected: {fault}");
+    let error = open_error(path);
+    assert!(expected(&error), "another reason was expected: {error}");
     assert!(
-        fault.to_string().contains(&*path.to_string_lossy()),
-        "the file is not named: {fault}"
+        error.to_string().contains(&*path.to_string_lossy()),
+        "the file is not named: {error}"
     );
     assert!(
         fs::read(path).unwrap() == before,
@@ -96,7 +96,7 @@ async fn two_names_of_a_file_are_one_ledger() {
 }
 
 #[tokio::test]
-async fn who_comes_to_a_log_that_was_left_behind_waits_for_his_turn() {
+async fn an_opener_waits_for_its_turn_to_recover_the_wal() {
     let left = folder();
     let folder = folder();
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
@@ -131,20 +131,26 @@ fn a_name_that_looks_like_a_uri_is_a_name() {
 fn what_cannot_be_a_file_is_refused() {
     let folder = folder();
     assert!(matches!(
-        fault(folder.path().join("none/ledger.db")),
+        open_error(folder.path().join("none/ledger.db")),
         SqliteOpenError::FolderMissing(_)
     ));
-    assert!(matches!(fault(folder.path()), SqliteOpenError::NotAFile(_)));
-    assert!(matches!(fault("/"), SqliteOpenError::NotAFile(_)));
-    assert!(matches!(fault("/dev/null"), SqliteOpenError::NotAFile(_)));
-    assert!(matches!(fault(""), SqliteOpenError::Other { .. }));
     assert!(matches!(
-        fault(folder.path().join("nul\0")),
+        open_error(folder.path()),
+        SqliteOpenError::NotAFile(_)
+    ));
+    assert!(matches!(open_error("/"), SqliteOpenError::NotAFile(_)));
+    assert!(matches!(
+        open_error("/dev/null"),
+        SqliteOpenError::NotAFile(_)
+    ));
+    assert!(matches!(open_error(""), SqliteOpenError::Other { .. }));
+    assert!(matches!(
+        open_error(folder.path().join("nul\0")),
         SqliteOpenError::Other { .. }
     ));
     fs::write(folder.path().join("file"), []).unwrap();
     assert!(matches!(
-        fault(folder.path().join("file/ledger.db")),
+        open_error(folder.path().join("file/ledger.db")),
         SqliteOpenError::FolderMissing(_)
     ));
     symlink(
@@ -153,7 +159,7 @@ fn what_cannot_be_a_file_is_refused() {
     )
     .unwrap();
     assert!(matches!(
-        fault(folder.path().join("dangling")),
+        open_error(folder.path().join("dangling")),
         SqliteOpenError::Other { .. }
     ));
 }
@@ -168,8 +174,8 @@ fn what_is_no_database_is_left_as_it_is() {
         &b"SQLite format 3\0"[..],
     ] {
         fs::write(ledger_in(&folder), content).unwrap();
-        assert_refused(&ledger_in(&folder), |fault| {
-            matches!(fault, SqliteOpenError::NotADatabase(_))
+        assert_refused(&ledger_in(&folder), |error| {
+            matches!(error, SqliteOpenError::NotADatabase(_))
         });
     }
 }
@@ -186,16 +192,16 @@ fn the_database_of_another_program_is_left_as_it_is() {
         raw(&ledger_in(&folder))
             .execute_batch(&format!("{setting} CREATE TABLE diary (line TEXT);"))
             .unwrap();
-        assert_refused(&ledger_in(&folder), |fault| {
-            matches!(fault, SqliteOpenError::Foreign(_))
+        assert_refused(&ledger_in(&folder), |error| {
+            matches!(error, SqliteOpenError::Foreign(_))
         });
     }
     let folder = folder();
     raw(&ledger_in(&folder))
         .execute_batch("PRAGMA application_id = 7")
         .unwrap();
-    assert_refused(&ledger_in(&folder), |fault| {
-        matches!(fault, SqliteOpenError::Foreign(_))
+    assert_refused(&ledger_in(&folder), |error| {
+        matches!(error, SqliteOpenError::Foreign(_))
     });
 }
 
@@ -206,9 +212,9 @@ fn the_ledger_of_a_newer_release_is_left_as_it_is() {
     raw(&ledger_in(&folder))
         .execute_batch("PRAGMA user_version = 2")
         .unwrap();
-    assert_refused(&ledger_in(&folder), |fault| {
+    assert_refused(&ledger_in(&folder), |error| {
         matches!(
-            fault,
+            error,
             SqliteOpenError::Newer {
                 found: 2,
                 known: 1,
@@ -219,7 +225,7 @@ fn the_ledger_of_a_newer_release_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn damage_is_told_and_nothing_is_written() {
+async fn damage_is_reported_and_nothing_is_written() {
     let folder = folder();
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
     for number in 0..50 {
@@ -232,7 +238,7 @@ async fn damage_is_told_and_nothing_is_written() {
         damaged[from..to].fill(0xA5);
         fs::write(ledger_in(&folder), &damaged).unwrap();
         let words = match SqliteStore::open(ledger_in(&folder)) {
-            Err(fault) => fault.to_string(),
+            Err(error) => error.to_string(),
             Ok(store) => match create(&store, 7).await {
                 Err(StoreError::NotExecuted(words)) => words,
                 other => panic!("it is damaged: {other:?}"),
@@ -273,10 +279,10 @@ async fn one_damaged_entry_harms_no_other() {
 fn every_connection_syncs_each_commit() {
     let folder = folder();
     drop(SqliteStore::open(ledger_in(&folder)).unwrap());
-    let file = file::LedgerFile::at(&ledger_in(&folder)).unwrap();
+    let file = file::LedgerFile::create_if_missing(&ledger_in(&folder)).unwrap();
     for connection in [
-        connection::to_write(&file).unwrap(),
-        connection::to_read(&file).unwrap(),
+        connection::open_writer(&file).unwrap(),
+        connection::open_reader(&file).unwrap(),
     ] {
         let read = |pragma| {
             connection
@@ -286,7 +292,7 @@ fn every_connection_syncs_each_commit() {
         assert_eq!(read("synchronous").unwrap(), 2.into());
     }
     assert!(
-        connection::to_read(&file)
+        connection::open_reader(&file)
             .unwrap()
             .execute("DELETE FROM entry", [])
             .is_err(),
@@ -298,12 +304,12 @@ fn every_connection_syncs_each_commit() {
 fn a_journal_that_is_no_wal_is_refused() {
     let folder = folder();
     drop(SqliteStore::open(ledger_in(&folder)).unwrap());
-    let file = file::LedgerFile::at(&ledger_in(&folder)).unwrap();
+    let file = file::LedgerFile::create_if_missing(&ledger_in(&folder)).unwrap();
     raw(&ledger_in(&folder))
         .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
         .unwrap();
     assert!(matches!(
-        connection::to_write(&file),
+        connection::open_writer(&file),
         Err(SqliteOpenError::Setting {
             setting: "journal_mode",
             ..
@@ -314,8 +320,8 @@ fn a_journal_that_is_no_wal_is_refused() {
 #[test]
 fn file_systems_of_other_machines_are_known() {
     const EXT4: u32 = 0xEF53;
-    assert_eq!(file::network_file_system(0x6969), Some("NFS"));
-    assert_eq!(file::network_file_system(EXT4), None);
+    assert_eq!(file::network_file_system_name(0x6969), Some("NFS"));
+    assert_eq!(file::network_file_system_name(EXT4), None);
 }
 
 #[test]
@@ -345,11 +351,11 @@ fn many_may_open_a_new_ledger_at_once() {
     }
 }
 
-/// Runs a test of this module that alone does nothing, as a user who owns nothing.
-fn as_nobody(test: &str, folder: &TempDir) {
+/// Runs a test of this module in a process of the user `nobody`.
+fn run_as_nobody(test: &str, folder: &TempDir) {
     use std::os::unix::process::CommandExt;
     const NOBODY: u32 = 65_534;
-    // The binary may lie where nobody may go, so it is put into the folder first.
+    // The user may lack access to the build folder, so the binary is copied first.
     let binary = folder.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
     let mut command = Command::new(&binary);
@@ -394,30 +400,30 @@ fn what_this_user_may_not_use_is_refused() {
     allow("locked", 0o555);
     allow("open", 0o777);
     allow("closed", 0o000);
-    as_nobody("tests::opening::as_somebody_else", &folder);
+    run_as_nobody("tests::opening::as_somebody_else", &folder);
     allow("closed", 0o700);
     allow("locked", 0o700);
 }
 
 #[test]
 fn as_somebody_else() {
-    // A part of another test, which starts it as a process of its own: alone there is nothing to do.
+    // A part of another test, which runs it in a process of its own.
     if std::env::var_os("SEMEL_TEST_FOLDER").is_none() {
         return;
     }
     let folder = PathBuf::from(std::env::var_os("SEMEL_TEST_FOLDER").unwrap());
     for name in ["closed/ledger.db", "locked/new.db", "open/secret.db"] {
-        let fault = fault(folder.join(name));
+        let error = open_error(folder.join(name));
         assert!(
-            matches!(fault, SqliteOpenError::Denied(_)),
-            "{name}: {fault}"
+            matches!(error, SqliteOpenError::Denied(_)),
+            "{name}: {error}"
         );
     }
     for name in ["locked/ledger.db", "open/read-only.db"] {
-        let fault = fault(folder.join(name));
+        let error = open_error(folder.join(name));
         assert!(
-            matches!(fault, SqliteOpenError::ReadOnly(_)),
-            "{name}: {fault}"
+            matches!(error, SqliteOpenError::ReadOnly(_)),
+            "{name}: {error}"
         );
     }
 }

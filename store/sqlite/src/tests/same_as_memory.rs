@@ -1,4 +1,4 @@
-//! Whatever is asked in whatever order, the ledger in a file answers as the one in memory does: some 6,000 steps.
+//! The ledger in a file answers as the one in memory does, over some 6,000 random steps.
 
 use super::*;
 use proptest::{collection::vec, prelude::*};

@@ -1,8 +1,8 @@
-//! Several processes on one file: each client of an agent starts its own.
+//! Several processes on one file: each client of an agent starts one.
 
 #![expect(
     clippy::print_stdout,
-    reason = "this is how a process of a test tells what it did"
+    reason = "a process of a test reports its results so"
 )]
 
 use super::*;
@@ -16,7 +16,8 @@ use std::{
 const PROCESSES: usize = 4;
 const KEYS: u32 = 40;
 
-/// Another process that runs a test of this module that alone does nothing.
+/// Starts a process that runs a test of this module. Without the environment variable, that test does
+/// nothing.
 fn process(test: &str, folder: &TempDir) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", &format!("tests::sharing::{test}")])
@@ -26,8 +27,8 @@ fn process(test: &str, folder: &TempDir) -> Child {
         .unwrap()
 }
 
-/// The numbers that it prints after this word.
-fn told(process: &mut Child, word: &'static str) -> impl Iterator<Item = u32> + use<> {
+/// The numbers that a process prints after this word.
+fn printed_numbers(process: &mut Child, word: &'static str) -> impl Iterator<Item = u32> + use<> {
     let lines = BufReader::new(process.stdout.take().unwrap()).lines();
     lines
         .map_while(Result::ok)
@@ -59,7 +60,7 @@ fn of_many_processes_one_wins_each_key() {
         .collect();
     let mut won: Vec<u32> = Vec::new();
     for mut process in processes {
-        won.extend(told(&mut process, "won "));
+        won.extend(printed_numbers(&mut process, "won "));
         assert!(process.wait().unwrap().success());
     }
     won.sort_unstable();
@@ -68,7 +69,7 @@ fn of_many_processes_one_wins_each_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contend() {
-    // A part of another test, which starts it as a process of its own: alone there is nothing to do.
+    // A part of another test, which runs it in a process of its own.
     if std::env::var_os("SEMEL_TEST_FOLDER").is_none() {
         return;
     }
@@ -84,10 +85,10 @@ async fn contend() {
 async fn what_was_acknowledged_survives_the_kill_of_its_process() {
     let folder = folder();
     let mut process = process("write_until_killed", &folder);
-    let mut told = told(&mut process, "wrote ");
-    let before: Vec<_> = told.by_ref().take(100).collect();
+    let mut numbers = printed_numbers(&mut process, "wrote ");
+    let before: Vec<_> = numbers.by_ref().take(100).collect();
     process.kill().unwrap();
-    let acknowledged: Vec<_> = before.into_iter().chain(told).collect();
+    let acknowledged: Vec<_> = before.into_iter().chain(numbers).collect();
     process.wait().unwrap();
     let store = SqliteStore::open(ledger_in(&folder)).unwrap();
     for number in acknowledged {
@@ -100,7 +101,7 @@ async fn what_was_acknowledged_survives_the_kill_of_its_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn write_until_killed() {
-    // A part of another test, which starts it as a process of its own: alone there is nothing to do.
+    // A part of another test, which runs it in a process of its own.
     if std::env::var_os("SEMEL_TEST_FOLDER").is_none() {
         return;
     }
@@ -150,7 +151,7 @@ async fn a_change_by_another_process_wakes_those_that_wait() {
 
 #[tokio::test]
 async fn change() {
-    // A part of another test, which starts it as a process of its own: alone there is nothing to do.
+    // A part of another test, which runs it in a process of its own.
     if std::env::var_os("SEMEL_TEST_FOLDER").is_none() {
         return;
     }
@@ -169,7 +170,7 @@ async fn change() {
 }
 
 #[test]
-fn whoever_opens_is_not_disturbed_by_whoever_closes() {
+fn opening_is_not_disturbed_by_closing() {
     let folder = folder();
     let users: Vec<_> = (0..4_u32)
         .map(|user| {

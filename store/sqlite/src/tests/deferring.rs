@@ -1,10 +1,10 @@
-//! What nobody waits for keeps nobody, and is written all the same.
+//! A deferred write delays no caller, and is written all the same.
 
 use super::*;
 use semel_conformance::{entry, fresh_version, key};
 use std::time::Instant;
 
-/// A ledger in this folder in which an entry lies, and its version.
+/// A ledger in this folder with one entry, and the entry's version.
 async fn ledger(folder: &TempDir) -> (SqliteStore, Version) {
     let store = SqliteStore::open(ledger_in(folder)).unwrap();
     let version = fresh_version();
@@ -15,7 +15,7 @@ async fn ledger(folder: &TempDir) -> (SqliteStore, Version) {
     (store, version)
 }
 
-async fn put_off(store: &SqliteStore, expected: Version) -> Version {
+async fn defer(store: &SqliteStore, expected: Version) -> Version {
     let version = fresh_version();
     store
         .replace_deferred(
@@ -30,8 +30,8 @@ async fn put_off(store: &SqliteStore, expected: Version) -> Version {
     version
 }
 
-/// As another process sees it.
-async fn seen(folder: &TempDir) -> Version {
+/// Reads the version as another process sees it.
+async fn version_on_disk(folder: &TempDir) -> Version {
     SqliteStore::open(ledger_in(folder))
         .unwrap()
         .get(key(1))
@@ -49,7 +49,7 @@ async fn it_goes_with_the_next_commit() {
     let before = store.commits();
     let rounds = 20;
     for number in 0..rounds {
-        version = put_off(&store, version).await;
+        version = defer(&store, version).await;
         store
             .create(
                 key(2 + number),
@@ -59,15 +59,15 @@ async fn it_goes_with_the_next_commit() {
             )
             .await
             .unwrap();
-        assert_eq!(seen(&folder).await, version);
+        assert_eq!(version_on_disk(&folder).await, version);
     }
     let commits = store.commits() - before;
-    // A round that was held up for long had two.
+    // A round that was delayed beyond the deferral had two.
     assert!(
         commits < 2 * u64::from(rounds),
-        "{commits} commits: nothing was put off"
+        "{commits} commits: nothing was deferred"
     );
-    // Control: what is not put off is a commit of its own.
+    // Control: a write that is not deferred is a commit of its own.
     let before = store.commits();
     store
         .replace(
@@ -95,9 +95,9 @@ async fn it_goes_with_the_next_commit() {
 async fn it_is_written_where_nothing_comes_next() {
     let folder = folder();
     let (store, version) = ledger(&folder).await;
-    let new = put_off(&store, version).await;
+    let new = defer(&store, version).await;
     let begun = Instant::now();
-    while seen(&folder).await != new {
+    while version_on_disk(&folder).await != new {
         assert!(
             begun.elapsed() < Duration::from_secs(10),
             "it is never written"
@@ -110,9 +110,9 @@ async fn it_is_written_where_nothing_comes_next() {
 async fn it_is_written_before_the_store_is_gone() {
     let folder = folder();
     let (store, version) = ledger(&folder).await;
-    let new = put_off(&store, version).await;
+    let new = defer(&store, version).await;
     drop(store);
-    assert_eq!(seen(&folder).await, new);
+    assert_eq!(version_on_disk(&folder).await, new);
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn many_do_not_wait_long_for_company() {
     let folder = folder();
     let (store, mut version) = ledger(&folder).await;
     for _ in 0..100 {
-        version = put_off(&store, version).await;
+        version = defer(&store, version).await;
     }
     store
         .list(&EntryQuery {
@@ -130,8 +130,8 @@ async fn many_do_not_wait_long_for_company() {
         .await
         .unwrap();
     assert_eq!(
-        seen(&folder).await,
+        version_on_disk(&folder).await,
         version,
-        "a list shows what was put off"
+        "a list shows deferred writes"
     );
 }

@@ -1,4 +1,4 @@
-//! Why a ledger cannot be opened or used, in words that say what to do about it.
+//! The errors of a ledger's file, each with its remedy.
 
 use rusqlite::ErrorCode;
 use std::{
@@ -6,27 +6,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why a ledger cannot be opened in a file.
+/// The reason a file cannot be opened or used as a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteOpenError {
     /// The folder of the file does not exist.
     #[error("the folder `{}` of the ledger does not exist: create it, or name another file", .0.display())]
     FolderMissing(PathBuf),
-    /// It is a folder, a socket or the like.
+    /// The path names a folder, a socket or another special file.
     #[error("`{}` is not a file: name a file for the ledger", .0.display())]
     NotAFile(PathBuf),
-    /// This user may not read or write it.
+    /// This user lacks the permission to read or write the file.
     #[error("no permission for the ledger `{}`: let this user read and write the file and its folder", .0.display())]
     Denied(PathBuf),
-    /// It can only be read.
+    /// The file or its file system is read-only.
     #[error("the ledger `{}` is read-only: make the file and its folder writable, or name another file", .0.display())]
     ReadOnly(PathBuf),
-    /// There is no space left.
+    /// The disk or the quota is full.
     #[error("no space is left for the ledger `{}`: free some on its disk, or raise the quota", .0.display())]
     DiskFull(PathBuf),
-    /// It lies where locks and syncs cannot be relied on.
+    /// The file is on a network file system, with unreliable locks and syncs.
     #[error(
-        "the ledger `{}` lies on a file system of the kind {kind}, whose locks cannot be relied on: move it to a local disk",
+        "the ledger `{}` is on a file system of the kind {kind}, which has no reliable locks: move it to a local disk",
         path.display()
     )]
     NetworkFileSystem {
@@ -35,13 +35,13 @@ pub enum SqliteOpenError {
         /// The kind of file system.
         kind: &'static str,
     },
-    /// It is no SQLite database.
+    /// The file is not a SQLite database.
     #[error("`{}` is not a ledger, and not even a database: name another file", .0.display())]
     NotADatabase(PathBuf),
-    /// It is the database of another program.
+    /// The file is the database of another program.
     #[error("`{}` is the database of another program, and is left as it is: name another file", .0.display())]
     Foreign(PathBuf),
-    /// A newer release wrote it.
+    /// A newer release wrote the ledger.
     #[error(
         "the ledger `{}` has schema {found}, and this release knows {known}: use the release that wrote it, or a newer one",
         path.display()
@@ -49,61 +49,61 @@ pub enum SqliteOpenError {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its schema.
+        /// The schema of the ledger.
         found: i64,
         /// The newest schema that this release knows.
         known: i64,
     },
-    /// It is damaged.
+    /// The database or a row in it is damaged.
     #[error("the ledger `{}` is damaged ({detail}): restore it from a backup", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// How that showed.
+        /// The symptom of the damage.
         detail: String,
     },
-    /// The disk did not do what it was asked.
+    /// The disk failed to read, write or sync.
     #[error("the disk of the ledger `{}` failed ({detail}): see whether it has room, and whether it is sound", path.display())]
     DiskFailed {
         /// The file.
         path: PathBuf,
-        /// What SQLite says of it.
+        /// The message of SQLite.
         detail: String,
     },
-    /// Another process has locked it for long.
+    /// Another process held the lock beyond the time limit.
     #[error("another process has kept the ledger `{}` locked for too long: find and end it, or try again", .0.display())]
     Locked(PathBuf),
-    /// The file that was opened is not there any more, or another is in its place.
+    /// The opened file is gone from its path, or another file has replaced it.
     #[error("the ledger `{}` was moved, removed or replaced while it was in use: put it back and start again", .0.display())]
     Gone(PathBuf),
-    /// A setting that durability rests on did not take.
+    /// A setting that durability depends on did not take effect.
     #[error("the ledger `{}` works with `{setting} = {found}` instead of `{wanted}`: move it to another disk", path.display())]
     Setting {
         /// The file.
         path: PathBuf,
         /// The setting.
         setting: &'static str,
-        /// What it must be.
+        /// The required value.
         wanted: &'static str,
-        /// What it is.
+        /// The actual value.
         found: String,
     },
     /// The SQLite library is too old.
     #[error(
-        "the SQLite library is {found}, and less than {needed} can damage a ledger: build with a newer one"
+        "the SQLite library is {found}, and versions before {needed} can damage a ledger: build with a newer one"
     )]
     OldLibrary {
-        /// Its version.
+        /// The version of the library.
         found: &'static str,
-        /// The oldest that will do.
+        /// The oldest version that is safe.
         needed: &'static str,
     },
-    /// Something else.
+    /// Any other failure.
     #[error("the ledger `{}` cannot be used: {detail}", path.display())]
     Other {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// A description of the failure.
         detail: String,
     },
 }
@@ -116,8 +116,8 @@ impl SqliteOpenError {
         }
     }
 
-    /// What the operating system said.
-    pub(super) fn of_system(path: &Path, error: &io::Error) -> Self {
+    /// Classifies an error of the operating system.
+    pub(super) fn from_io(path: &Path, error: &io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {
             io::ErrorKind::PermissionDenied => Self::Denied(path),
@@ -128,8 +128,8 @@ impl SqliteOpenError {
         }
     }
 
-    /// What SQLite said.
-    pub(super) fn of_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+    /// Classifies an error of SQLite.
+    pub(super) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         let detail = error.to_string();
         match error.sqlite_error_code() {
@@ -140,15 +140,15 @@ impl SqliteOpenError {
             Some(ErrorCode::SystemIoFailure) => Self::DiskFailed { path, detail },
             Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, detail },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
-            _ if is_of_damage(error) => Self::Damaged { path, detail },
+            _ if indicates_damage(error) => Self::Damaged { path, detail },
             _ => Self::Other { path, detail },
         }
     }
 }
 
-/// Whether a ledger that is as it was written cannot bring this about: its statements fit its tables, and its values
-/// their columns.
-fn is_of_damage(error: &rusqlite::Error) -> bool {
+/// Returns true for an error that an intact ledger cannot cause: its statements fit its tables, and
+/// its values fit their columns.
+fn indicates_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
         SqlInputError, Utf8Error,
