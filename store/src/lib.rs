@@ -5,12 +5,13 @@
 
 use async_trait::async_trait;
 use semel_core::{
-    ledger::{Entry, EntryError, StateLabel},
+    ledger::{Entry, StateLabel},
     model::{Durability, Nonce, Stamp, StoreKey, Tenant},
 };
 use std::{fmt, sync::Arc, time::Duration};
 
 mod clock;
+mod error;
 #[doc(hidden)]
 pub mod failpoints;
 mod fresh;
@@ -22,6 +23,7 @@ mod server;
 mod waiters;
 
 pub use clock::{Clock, ClockReading, SettableClock, SystemClock};
+pub use error::{SharedError, StoreError};
 pub use fresh::{RandomnessError, fresh_nonce};
 pub use memory::MemoryStore;
 pub use run_to_completion::RunToCompletion;
@@ -101,20 +103,6 @@ pub struct KeyPage {
     pub keys: Vec<StoreKey>,
     /// Whether there may be more after the last of them.
     pub more: bool,
-}
-
-/// Why a store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Certainly nothing was written.
-    #[error("the ledger did not carry it out: {0}")]
-    NotExecuted(String),
-    /// It may have been written or not.
-    #[error("the ledger gave no certain answer: {0}")]
-    Unknown(String),
-    /// What lies there cannot be read.
-    #[error("the ledger holds an entry that cannot be used: {0}")]
-    Entry(#[from] EntryError),
 }
 
 /// What a ledger needs of the place it is kept in. Every method is required but the one that only saves time, every answer is

@@ -215,7 +215,7 @@ impl Shelf {
             self.purge(usize::MAX, now);
         }
         if full(self) {
-            return Err(StoreError::NotExecuted(format!(
+            return Err(StoreError::not_executed(format!(
                 "the memory ledger is full with {} entries: keep the ledger in a file, or shorten the windows",
                 MemoryStore::ENTRIES_MAX
             )));

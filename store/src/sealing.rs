@@ -59,7 +59,8 @@ impl SealingStore {
     ) -> Result<Arc<Entry>, StoreError> {
         match &**entry {
             Entry::Operation(record) => {
-                let sealed = seal::seal(self.keys.current(), key, version, record)?;
+                let sealed = seal::seal(self.keys.current(), key, version, record)
+                    .map_err(StoreError::not_executed)?;
                 Ok(Arc::new(Entry::Sealed(Box::new(sealed))))
             }
             _ => Ok(Arc::clone(entry)),

@@ -113,12 +113,10 @@ impl FailingStore {
         answer: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         self.let_others_go().await;
-        let unknown = || Err(StoreError::Unknown("the connection broke".to_owned()));
+        let unknown = || Err(StoreError::unknown("the connection broke"));
         let answered = match self.next() {
             None => answer.await,
-            Some(InjectedFailure::NotExecuted) => {
-                Err(StoreError::NotExecuted("the disk is full".to_owned()))
-            }
+            Some(InjectedFailure::NotExecuted) => Err(StoreError::not_executed("the disk is full")),
             Some(InjectedFailure::UnknownAndLost) => unknown(),
             Some(InjectedFailure::UnknownButWritten) => {
                 let _ = answer.await;

@@ -2,7 +2,7 @@
 
 use crate::file::File;
 use semel_core::model::{Incarnation, Stamp, StoreKey};
-use semel_store::{Clock, StoreError};
+use semel_store::{Clock, SharedError, StoreError};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -51,7 +51,7 @@ impl Folder {
 
     /// Nobody else asks or writes before this is dropped, in whatever process.
     pub(crate) fn lock(&self) -> Result<fs::File, StoreError> {
-        self.lock_file().map_err(|error| self.not_executed(&error))
+        self.lock_file().map_err(|error| self.not_executed(error))
     }
 
     fn lock_file(&self) -> io::Result<fs::File> {
@@ -73,7 +73,7 @@ impl Folder {
         match fs::read(self.path_of(key)) {
             Ok(bytes) => Ok(Some(File::from_bytes(&bytes)?).filter(|file| !file.is_past_end(now))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.not_executed(&error)),
+            Err(error) => Err(self.not_executed(error)),
         }
     }
 
@@ -82,17 +82,17 @@ impl Folder {
         let path = self.path_of(key);
         let bytes = file.to_bytes()?;
         let unfinished = path.with_extension(UNFINISHED);
-        fs::write(&unfinished, bytes).map_err(|error| self.not_executed(&error))?;
-        fs::rename(&unfinished, &path).map_err(|error| self.unknown(&error))
+        fs::write(&unfinished, bytes).map_err(|error| self.not_executed(error))?;
+        fs::rename(&unfinished, &path).map_err(|error| self.unknown(error))
     }
 
     pub(crate) fn remove(&self, key: StoreKey) -> Result<(), StoreError> {
-        fs::remove_file(self.path_of(key)).map_err(|error| self.unknown(&error))
+        fs::remove_file(self.path_of(key)).map_err(|error| self.unknown(error))
     }
 
     /// Every key, in order, past its end or not.
     pub(crate) fn keys(&self) -> Result<Vec<StoreKey>, StoreError> {
-        let names = self.names().map_err(|error| self.not_executed(&error))?;
+        let names = self.names().map_err(|error| self.not_executed(error))?;
         let mut keys: Vec<StoreKey> = names
             .iter()
             .filter_map(|name| StoreKey::from_hex(name))
@@ -103,9 +103,9 @@ impl Folder {
 
     /// Drops what was left by whoever was killed as he wrote.
     pub(crate) fn drop_unfinished(&self) -> Result<(), StoreError> {
-        let names = self.names().map_err(|error| self.not_executed(&error))?;
+        let names = self.names().map_err(|error| self.not_executed(error))?;
         for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
-            fs::remove_file(self.path.join(name)).map_err(|error| self.unknown(&error))?;
+            fs::remove_file(self.path.join(name)).map_err(|error| self.unknown(error))?;
         }
         Ok(())
     }
@@ -126,11 +126,17 @@ impl Folder {
         self.path.join(key.to_hex())
     }
 
-    fn not_executed(&self, error: &io::Error) -> StoreError {
-        StoreError::NotExecuted(format!("the folder `{}`: {error}", self.path.display()))
+    fn not_executed(&self, error: io::Error) -> StoreError {
+        StoreError::NotExecuted(self.explain(error))
     }
 
-    fn unknown(&self, error: &io::Error) -> StoreError {
-        StoreError::Unknown(format!("the folder `{}`: {error}", self.path.display()))
+    fn unknown(&self, error: io::Error) -> StoreError {
+        StoreError::Unknown(self.explain(error))
+    }
+
+    /// Adds the folder's path to an error of the operating system.
+    fn explain(&self, error: io::Error) -> SharedError {
+        let message = format!("the folder `{}`: {error}", self.path.display());
+        SharedError::with_message(message, error)
     }
 }

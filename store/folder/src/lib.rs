@@ -67,11 +67,9 @@ impl FolderStore {
             let _lock = folder.lock()?;
             work(&folder)
         });
-        working.await.unwrap_or_else(|_| {
-            Err(StoreError::Unknown(
-                "the work on the folder was broken off".to_owned(),
-            ))
-        })
+        working
+            .await
+            .unwrap_or_else(|_| Err(StoreError::unknown("the work on the folder was broken off")))
     }
 
     /// Whether this version still lies there, as far as that can be told.

@@ -6,7 +6,7 @@ use super::{
     statement::StatementForm,
 };
 use semel_core::model::{Stamp, StoreKey};
-use semel_store::{Clock, StoreError, Version};
+use semel_store::{Clock, SharedError, StoreError, Version};
 use std::{collections::HashMap, sync::Arc};
 use tokio_postgres::types::ToSql;
 
@@ -165,7 +165,7 @@ impl CommandBatch<'_> {
                 // It was removed while the statement ran, and is written again.
                 continue;
             }
-            match Row::read(answer, 3).map_err(|error| unreadable(&error))? {
+            match Row::read(answer, 3).map_err(unreadable)? {
                 Some(row) if !row.is_past_end(now) => {
                     told.insert(key, Ok(CommandResult::Found(Some(Arc::new(row)), now)))
                 }
@@ -232,8 +232,8 @@ impl CommandBatch<'_> {
                 _ => lying = None,
             }
         }
-        Err(StoreError::NotExecuted(
-            "others create and remove the same entry all the time: try again later".to_owned(),
+        Err(StoreError::not_executed(
+            "others create and remove the same entry all the time: try again later",
         ))
     }
 
@@ -276,10 +276,10 @@ impl CommandBatch<'_> {
         }
         match self.get(keys).await {
             Ok(found) => found,
-            Err(fault) => keys
-                .iter()
-                .map(|key| (*key, Err(StoreError::NotExecuted(fault.to_string()))))
-                .collect(),
+            Err(error) => {
+                let error = error.into_read_error();
+                keys.iter().map(|key| (*key, Err(error.clone()))).collect()
+            }
         }
     }
 
@@ -293,7 +293,7 @@ impl CommandBatch<'_> {
             .await?;
         let read = |answer| {
             let AnswerRow { key, now, .. } = self.line(answer)?;
-            let row = Row::read(answer, 3).map_err(|error| unreadable(&error))?;
+            let row = Row::read(answer, 3).map_err(unreadable)?;
             Ok((key, Ok(CommandResult::Found(row.map(Arc::new), now))))
         };
         answers.iter().map(read).collect()
@@ -311,16 +311,17 @@ impl CommandBatch<'_> {
                 now: row::moment(answer.try_get(2)?).stamp(self.session.life),
             })
         };
-        read().map_err(|error| unreadable(&error))
+        read().map_err(unreadable)
     }
 }
 
 /// An answer came, and is not what this release asks for: what was asked is done, or not.
-fn unreadable(error: &tokio_postgres::Error) -> StoreError {
-    StoreError::Unknown(format!(
+fn unreadable(error: tokio_postgres::Error) -> StoreError {
+    let message = format!(
         "the answer cannot be read: {}",
-        super::endpoint::describe_error(error)
-    ))
+        super::endpoint::describe_error(&error)
+    );
+    StoreError::Unknown(SharedError::with_message(message, error))
 }
 
 /// The parameters, column by column.

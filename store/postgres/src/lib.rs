@@ -225,8 +225,7 @@ async fn look_and_create(
     {
         Ok(found @ CommandResult::Found(Some(_), _)) => Ok(found),
         Ok(_) => create(pool, key, entry, version, keep).await,
-        // It was only a look.
-        Err(fault) => Err(StoreError::NotExecuted(fault.to_string())),
+        Err(error) => Err(error.into_read_error()),
     }
 }
 
@@ -254,8 +253,8 @@ impl Store for PostgresStore {
             CommandResult::Done(now) => Ok(CreateResult::Created(now)),
             CommandResult::Found(row, now) => match stored(row)? {
                 Some(stored) => Ok(CreateResult::Exists(stored, now)),
-                None => Err(StoreError::Unknown(
-                    "nothing was created, and nothing lies there".to_owned(),
+                None => Err(StoreError::unknown(
+                    "nothing was created, and nothing lies there",
                 )),
             },
         }
@@ -327,7 +326,7 @@ impl Store for PostgresStore {
         };
         let found = session.ask(statement, &parameters).await?;
         let keys: Result<Vec<_>, _> = found.iter().map(|found| row::key(found, 0)).collect();
-        let mut keys = keys.map_err(|error| StoreError::NotExecuted(error.to_string()))?;
+        let mut keys = keys.map_err(StoreError::not_executed)?;
         let more = keys.len() > limit;
         keys.truncate(limit);
         Ok(KeyPage { keys, more })
@@ -352,9 +351,8 @@ impl Store for PostgresStore {
     }
 
     async fn scrub(&self) -> Result<(), StoreError> {
-        Err(StoreError::NotExecuted(
-            "what was overwritten or removed stays in PostgreSQL's files until it is reused: let its owner run `VACUUM FULL semel.entry`, and let archived logs and backups of before expire"
-                .to_owned(),
+        Err(StoreError::not_executed(
+            "what was overwritten or removed stays in PostgreSQL's files until it is reused: let its owner run `VACUUM FULL semel.entry`, and let archived logs and backups of before expire",
         ))
     }
 

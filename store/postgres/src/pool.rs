@@ -100,8 +100,8 @@ impl ConnectionPool {
             AdmissionResult::AtOnce(lane, command) => (lane, command),
             AdmissionResult::Queued(answer) => {
                 return answer.await.unwrap_or_else(|_| {
-                    Err(StoreError::Unknown(
-                        "whoever asked the server broke off: look at what is there".to_owned(),
+                    Err(StoreError::unknown(
+                        "whoever asked the server broke off: look at what is there",
                     ))
                 });
             }
@@ -137,7 +137,9 @@ impl ConnectionPool {
             lane: lane.unwrap_or_default(),
         };
         if borrowed.lane.0.as_deref().is_none_or(Session::is_closed) {
-            borrowed.lane.0 = Some(Box::new(self.connect().await.map_err(not_reached)?));
+            borrowed.lane.0 = Some(Box::new(
+                self.connect().await.map_err(StoreError::not_executed)?,
+            ));
         }
         Ok(borrowed)
     }
@@ -162,8 +164,8 @@ impl ConnectionPool {
         }
         if state.queue.len() >= QUEUE_MAX || state.queued_bytes + command.bytes() > QUEUE_BYTES_MAX
         {
-            return Err(StoreError::NotExecuted(
-                "as much as may waits for the ledger's server already: try again later".to_owned(),
+            return Err(StoreError::not_executed(
+                "as much as may waits for the ledger's server already: try again later",
             ));
         }
         let (reply, answer) = oneshot::channel();
@@ -232,7 +234,7 @@ impl ConnectionPool {
                 for QueuedCommand { command, reply } in batch {
                     let answer = match command.kind() {
                         // Others may have asked for the same.
-                        CommandKind::Get => told.get(&command.key()).map(copied),
+                        CommandKind::Get => told.get(&command.key()).cloned(),
                         _ => told.remove(&command.key()),
                     };
                     // The caller may be gone.
@@ -244,7 +246,7 @@ impl ConnectionPool {
                 self.one_by_one(session, batch).await
             }
             Err(fault) => batch.into_iter().for_each(|waiting| {
-                let _ = waiting.reply.send(Err(same(&fault)));
+                let _ = waiting.reply.send(Err(fault.clone()));
             }),
         }
     }
@@ -301,10 +303,12 @@ impl ConnectionPool {
 impl PoolState {
     fn may_ask(&self) -> Result<(), StoreError> {
         if let Some(fault) = &self.refused {
-            return Err(not_reached(fault.clone()));
+            return Err(StoreError::not_executed(fault.clone()));
         }
         match &self.pause {
-            Some((until, _, fault)) if Instant::now() < *until => Err(not_reached(fault.clone())),
+            Some((until, _, fault)) if Instant::now() < *until => {
+                Err(StoreError::not_executed(fault.clone()))
+            }
             _ => Ok(()),
         }
     }
@@ -386,30 +390,12 @@ impl Drop for BorrowedSession {
 
 fn refuse(batch: Vec<QueuedCommand>, fault: &ServerError) {
     for waiting in batch {
-        let _ = waiting.reply.send(Err(not_reached(fault.clone())));
+        let _ = waiting
+            .reply
+            .send(Err(StoreError::not_executed(fault.clone())));
     }
-}
-
-fn not_reached(fault: ServerError) -> StoreError {
-    StoreError::NotExecuted(fault.to_string())
 }
 
 fn gone() -> StoreError {
-    StoreError::Unknown("the server answered something else than it was asked".to_owned())
-}
-
-fn copied(answer: &Answer) -> Answer {
-    match answer {
-        Ok(told) => Ok(told.clone()),
-        Err(fault) => Err(same(fault)),
-    }
-}
-
-/// Returns the same error for each command of the statement.
-fn same(fault: &StoreError) -> StoreError {
-    match fault {
-        StoreError::NotExecuted(told) => StoreError::NotExecuted(told.clone()),
-        StoreError::Unknown(told) => StoreError::Unknown(told.clone()),
-        StoreError::Entry(fault) => StoreError::Entry(fault.clone()),
-    }
+    StoreError::unknown("the server answered something else than it was asked")
 }

@@ -9,7 +9,7 @@ use super::{
     statement::{self, StatementForm},
 };
 use semel_core::model::Incarnation;
-use semel_store::{ServerError, StoreError};
+use semel_store::{ServerError, SharedError, StoreError};
 use std::{
     future::poll_fn,
     sync::{
@@ -110,12 +110,12 @@ impl Session {
         let warnings = self.warnings.load(Ordering::Acquire);
         let asked = tokio::time::timeout(ANSWER, self.client.query(statement, parameters)).await;
         let rows =
-            asked.map_err(|_| StoreError::Unknown(format!("no answer within {ANSWER:?}")))?;
-        let rows = rows.map_err(|error| not_done(&error, &self.place))?;
+            asked.map_err(|_| StoreError::unknown(format!("no answer within {ANSWER:?}")))?;
+        let rows = rows.map_err(|error| not_done(error, &self.place))?;
         if self.warnings.load(Ordering::Acquire) != warnings {
             // Such as that the wait for a standby was given up: it is written here, and perhaps nowhere else.
-            return Err(StoreError::Unknown(
-                "the server warned while it wrote: see its log".to_owned(),
+            return Err(StoreError::unknown(
+                "the server warned while it wrote: see its log",
             ));
         }
         Ok(rows)
@@ -172,10 +172,13 @@ impl StatementForms {
 
 /// Maps a failed statement to the state of its commands. An error from the server is rolled back; a
 /// lost connection may follow the commit.
-fn not_done(error: &Error, place: &Endpoint) -> StoreError {
+fn not_done(error: Error, place: &Endpoint) -> StoreError {
     match error.as_db_error().map(|error| error.parsed_severity()) {
-        Some(Some(Severity::Error)) => StoreError::NotExecuted(place.fault(error).to_string()),
-        _ => StoreError::Unknown(super::endpoint::describe_error(error)),
+        Some(Some(Severity::Error)) => StoreError::not_executed(place.fault(&error)),
+        _ => {
+            let message = super::endpoint::describe_error(&error);
+            StoreError::Unknown(SharedError::with_message(message, error))
+        }
     }
 }
 

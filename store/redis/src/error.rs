@@ -2,7 +2,7 @@
 
 use super::nodes;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use semel_store::{ServerError, StoreError};
+use semel_store::{ServerError, SharedError, StoreError};
 use std::{error::Error, io, sync::Arc};
 
 /// The errors with which a server turns a script away before it begins.
@@ -32,17 +32,18 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
 }
 
 /// Maps the error of a write to the state of the write.
-pub(super) fn write_error(error: &RedisError) -> StoreError {
-    if !is_turned_away(error, TURNED_AWAY) {
-        return StoreError::Unknown(error.to_string());
+pub(super) fn write_error(error: RedisError) -> StoreError {
+    if !is_turned_away(&error, TURNED_AWAY) {
+        return StoreError::unknown(error);
     }
     let cure = match error.code() {
         Some("MISCONF") => ": see whether its disk is full",
         Some("OOM") => ": raise its `maxmemory`, or run `semel ledger purge`",
         Some("READONLY") => ": name the primary server",
-        _ => "",
+        _ => return StoreError::not_executed(error),
     };
-    StoreError::NotExecuted(format!("{error}{cure}"))
+    let message = format!("{error}{cure}");
+    StoreError::NotExecuted(SharedError::with_message(message, error))
 }
 
 /// Returns true if the server turned it away because the keys belong to another node of the
@@ -61,11 +62,6 @@ pub(super) fn is_another_role(error: &RedisError) -> bool {
 /// INVARIANT: none of these codes comes from within a script, whose errors have the code `SCRIPTFAILED` (`script`).
 fn is_turned_away(error: &RedisError, codes: &[&str]) -> bool {
     error.code().is_some_and(|code| codes.contains(&code))
-}
-
-/// A look that failed has written nothing.
-pub(super) fn read_error(error: &RedisError) -> StoreError {
-    StoreError::NotExecuted(error.to_string())
 }
 
 /// Why the server cannot be used.
@@ -154,7 +150,7 @@ mod tests {
     #[test]
     fn a_rejected_script_was_not_executed() {
         for code in TURNED_AWAY {
-            let error = write_error(&error_reply(&format!("{code} of the server")));
+            let error = write_error(error_reply(&format!("{code} of the server")));
             assert!(matches!(error, StoreError::NotExecuted(_)), "{error:?}");
         }
     }
@@ -164,7 +160,7 @@ mod tests {
     fn an_error_within_a_script_is_unknown_whatever_its_cause() {
         for code in TURNED_AWAY {
             let error = error_reply(&format!("{SCRIPT_FAILED} {code} of a command"));
-            let meaning = write_error(&error);
+            let meaning = write_error(error.clone());
             assert!(matches!(meaning, StoreError::Unknown(_)), "{meaning:?}");
             assert!(!is_elsewhere(&error));
             assert!(!is_another_role(&error));

@@ -195,9 +195,7 @@ impl RedisStore {
                     .arg(&clock);
                 fill(call, finding);
             });
-            let (answer, finding) = answered
-                .await?
-                .map_err(|error| error::write_error(&error))?;
+            let (answer, finding) = answered.await?.map_err(error::write_error)?;
             ScriptReply::of(answer, &finding)
         })
         .await
@@ -228,13 +226,14 @@ impl ScriptReply {
     fn of(answer: Value, finding: &LedgerState) -> Result<Self, StoreError> {
         let stamp = |ms: i64| ClockReading::from_wall(ms.unsigned_abs()).stamp(finding.incarnation);
         match answer {
-            Value::Int(RECORD_LOST) => Err(StoreError::NotExecuted(
-                "a record that was written there is gone, evicted or removed by somebody else: run `semel ledger init --renew`, which begins another life of the ledger"
-                    .to_owned(),
+            Value::Int(RECORD_LOST) => Err(StoreError::not_executed(
+                "a record that was written there is gone, evicted or removed by somebody else: run `semel ledger init --renew`, which begins another life of the ledger",
             )),
             Value::Int(ms) => Ok(Self::Done(stamp(ms))),
             Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-                Ok([Value::Int(ms), Value::BulkString(record)]) => Ok(Self::Found(Some(record), stamp(ms))),
+                Ok([Value::Int(ms), Value::BulkString(record)]) => {
+                    Ok(Self::Found(Some(record), stamp(ms)))
+                }
                 Ok([Value::Int(ms), Value::Nil]) => Ok(Self::Found(None, stamp(ms))),
                 _ => Err(strange()),
             },
@@ -244,7 +243,7 @@ impl ScriptReply {
 }
 
 fn strange() -> StoreError {
-    StoreError::Unknown("the server gave an answer that no script of this release gives".to_owned())
+    StoreError::unknown("the server gave an answer that no script of this release gives")
 }
 
 impl Drop for RedisStore {
@@ -291,8 +290,8 @@ impl Store for RedisStore {
             ScriptReply::Done(now) => Ok(CreateResult::Created(now)),
             ScriptReply::Found(record, now) => match stored(key, record)? {
                 Some(stored) => Ok(CreateResult::Exists(stored, now)),
-                None => Err(StoreError::Unknown(
-                    "nothing was created, and nothing lies there".to_owned(),
+                None => Err(StoreError::unknown(
+                    "nothing was created, and nothing lies there",
                 )),
             },
         }
@@ -341,7 +340,7 @@ impl Store for RedisStore {
         match self
             .on_record(&GET, key, |_, _| {})
             .await
-            .map_err(only_looked)?
+            .map_err(StoreError::into_read_error)?
         {
             ScriptReply::Found(record, now) => Ok((stored(key, record)?, now)),
             ScriptReply::Done(now) => Ok((None, now)),
@@ -379,13 +378,5 @@ impl Store for RedisStore {
 
     fn reads_cheaply(&self) -> bool {
         false
-    }
-}
-
-/// A look writes nothing, whatever became of it.
-fn only_looked(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Unknown(told) => StoreError::NotExecuted(told),
-        other => other,
     }
 }

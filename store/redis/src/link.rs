@@ -25,7 +25,7 @@ use super::{
 };
 use redis::{Cmd, RedisError, Value};
 use semel_core::model::Durability;
-use semel_store::{Clock, ServerError, ServerReport, StoreError};
+use semel_store::{Clock, ServerError, ServerReport, SharedError, StoreError};
 use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
     time::{Duration, Instant},
@@ -67,7 +67,7 @@ impl TopologyView {
     pub(super) fn finding(&self) -> Result<&LedgerState, StoreError> {
         self.finding
             .as_ref()
-            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
+            .map_err(|error| StoreError::not_executed(error.clone()))
     }
 }
 
@@ -151,7 +151,7 @@ impl ServerLink {
         // Nothing was asked yet.
         self.probe(&seen, false)
             .await
-            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))
+            .map_err(StoreError::not_executed)
     }
 
     /// Runs a script on a bucket, and again where it certainly did nothing: it found another life of the ledger than was
@@ -176,7 +176,7 @@ impl ServerLink {
                     self.life_ended(&view).await?;
                 }
                 Err(error) if error::is_elsewhere(&error) => {
-                    self.went_elsewhere(&view, &mut waited, &error).await?
+                    self.went_elsewhere(&view, &mut waited, error).await?
                 }
                 Err(error) if error::is_another_role(&error) => {
                     self.distrust(&view, view.nodes.of(bucket).fault(&error));
@@ -205,12 +205,15 @@ impl ServerLink {
         &self,
         seen: &Arc<TopologyView>,
         waited: &mut RelocationWait,
-        error: &RedisError,
+        error: RedisError,
     ) -> Result<(), StoreError> {
         let is_first = waited.0.is_none();
         if waited.0.get_or_insert_with(Instant::now).elapsed() > MOVING_AT_MOST {
-            return Err(StoreError::NotExecuted(format!(
+            let message = format!(
                 "a part of the ledger does not come to the end of its way to another server ({error}): see `redis-cli --cluster check`, and mend it with `redis-cli --cluster fix`"
+            );
+            return Err(StoreError::NotExecuted(SharedError::with_message(
+                message, error,
             )));
         }
         let has_moved = error.code() == Some("MOVED");
@@ -221,7 +224,7 @@ impl ServerLink {
         if has_moved {
             self.probe(seen, true)
                 .await
-                .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
+                .map_err(StoreError::not_executed)?;
         }
         Ok(())
     }
@@ -231,7 +234,7 @@ impl ServerLink {
         let found = self
             .probe(seen, true)
             .await
-            .map_err(|fault| StoreError::NotExecuted(fault.to_string()))?;
+            .map_err(StoreError::not_executed)?;
         if found.finding()?.life == seen.finding()?.life {
             Err(part_is_gone())
         } else {
@@ -304,9 +307,8 @@ impl ServerLink {
 }
 
 fn part_is_gone() -> StoreError {
-    StoreError::NotExecuted(
-        "a part of the ledger was flushed, and what was acknowledged there is gone: run `semel ledger init`, which begins another life of the ledger"
-            .to_owned(),
+    StoreError::not_executed(
+        "a part of the ledger was flushed, and what was acknowledged there is gone: run `semel ledger init`, which begins another life of the ledger",
     )
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Absent: blocks of the disk that belonged to files of before, files of replicas, and backups.
 
-use super::{connection::Connection, error, link::ServerLink};
+use super::{connection::Connection, link::ServerLink};
 use futures_util::future;
 use redis::{FromRedisValue, RedisError};
-use semel_store::StoreError;
+use semel_store::{SharedError, StoreError};
 use std::time::{Duration, Instant};
 
 /// The time limit for the server to rewrite a file, and the interval between polls.
@@ -39,7 +39,7 @@ async fn scrub_one(connection: &Connection) -> Result<(), StoreError> {
         connection
             .ask(&redis::cmd(command))
             .await
-            .map_err(|error| denied(command, &error))?;
+            .map_err(|error| denied(command, error))?;
         until_done(connection).await?;
     }
     Ok(())
@@ -53,28 +53,26 @@ async fn until_done(connection: &Connection) -> Result<(), StoreError> {
         let told = connection
             .ask(&question)
             .await
-            .map_err(|error| error::read_error(&error))?;
-        let told = String::from_redis_value(told)
-            .map_err(|error| StoreError::NotExecuted(error.to_string()))?;
+            .map_err(StoreError::not_executed)?;
+        let told = String::from_redis_value(told).map_err(StoreError::not_executed)?;
         if !UNDER_WAY.iter().any(|sign| told.contains(sign)) {
             return match FAILED.iter().find(|sign| told.contains(**sign)) {
                 None => Ok(()),
-                Some(sign) => Err(StoreError::NotExecuted(format!(
+                Some(sign) => Err(StoreError::not_executed(format!(
                     "the server could not write its files anew ({sign}): see in its log why, and whether its disk is full"
                 ))),
             };
         }
         if begun.elapsed() > PATIENCE {
-            return Err(StoreError::Unknown(
-                "the server takes too long to write its files anew".to_owned(),
+            return Err(StoreError::unknown(
+                "the server takes too long to write its files anew",
             ));
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-fn denied(command: &str, error: &RedisError) -> StoreError {
-    StoreError::NotExecuted(format!(
-        "{error}: let its user run `{command}`, or let its administrator run it"
-    ))
+fn denied(command: &str, error: RedisError) -> StoreError {
+    let message = format!("{error}: let its user run `{command}`, or let its administrator run it");
+    StoreError::NotExecuted(SharedError::with_message(message, error))
 }

@@ -86,14 +86,14 @@ async fn list_in(
         .map(Vec::<Vec<u8>>::from_redis_value)
         .collect::<Result<Vec<_>, _>>();
     let keys = answers
-        .map_err(|error| StoreError::NotExecuted(error.to_string()))?
+        .map_err(StoreError::not_executed)?
         .into_iter()
         .flatten();
     let keys = keys
         .map(|key| key.try_into().map(StoreKey::from_bytes))
         .collect::<Result<_, _>>();
     keys.map_err(|key: Vec<u8>| {
-        StoreError::NotExecuted(format!("a key of {} bytes is listed", key.len()))
+        StoreError::not_executed(format!("a key of {} bytes is listed", key.len()))
     })
 }
 
@@ -112,9 +112,9 @@ async fn ask_each(
             // Goes on only if it finds that another life has begun, which takes its time.
             Ok(_) => link.life_ended(&view).await?,
             Err(error) if error::is_elsewhere(&error) => {
-                link.went_elsewhere(&view, &mut waited, &error).await?
+                link.went_elsewhere(&view, &mut waited, error).await?
             }
-            Err(error) => return Err(error::read_error(&error)),
+            Err(error) => return Err(StoreError::not_executed(error)),
         }
     }
 }
@@ -186,7 +186,7 @@ async fn with_something_past(
     };
     let counts = pipelined(&view.nodes, &some, None, count)
         .await
-        .map_err(|error| error::read_error(&error))?;
+        .map_err(StoreError::not_executed)?;
     let some = some.into_iter().zip(counts);
     Ok(some
         .filter(|(_, count)| !matches!(count, Value::Int(0)))
@@ -200,10 +200,10 @@ async fn server_ms(view: &TopologyView) -> Result<u64, StoreError> {
         .marker()
         .ask(&redis::cmd("TIME"))
         .await
-        .map_err(|error| error::read_error(&error))?;
+        .map_err(StoreError::not_executed)?;
     let time = <(u64, u64)>::from_redis_value(time);
     time.map(|(seconds, micros)| seconds * 1000 + micros / 1000)
-        .map_err(|error| StoreError::NotExecuted(error.to_string()))
+        .map_err(StoreError::not_executed)
 }
 
 async fn purge_in(link: &ServerLink, bucket: Bucket, at_most: usize) -> Result<usize, StoreError> {
@@ -225,11 +225,11 @@ async fn purge_in(link: &ServerLink, bucket: Bucket, at_most: usize) -> Result<u
         let dropped = match link
             .run(&PURGE, bucket, fill)
             .await?
-            .map_err(|error| error::write_error(&error))?
+            .map_err(error::write_error)?
         {
             (Value::Int(dropped), _) => usize::try_from(dropped).unwrap_or(0),
             (other, _) => {
-                return Err(StoreError::Unknown(format!(
+                return Err(StoreError::unknown(format!(
                     "the server answered {other:?}"
                 )));
             }

@@ -173,9 +173,8 @@ impl SqliteStore {
     fn parts(&self) -> Result<&StoreParts, StoreError> {
         match &self.parts {
             Some(parts) if self.opened_by == process::id() => Ok(parts),
-            _ => Err(StoreError::NotExecuted(
-                "it was opened before this process was forked: open it again in this process"
-                    .to_owned(),
+            _ => Err(StoreError::not_executed(
+                "it was opened before this process was forked: open it again in this process",
             )),
         }
     }
@@ -289,8 +288,8 @@ impl Store for SqliteStore {
         tokio::task::spawn_blocking(move || readers.list_keys(&query))
             .await
             .unwrap_or_else(|_| {
-                Err(StoreError::NotExecuted(
-                    "the task that lists the ledger ended early".to_owned(),
+                Err(StoreError::not_executed(
+                    "the task that lists the ledger ended early",
                 ))
             })
     }
@@ -315,8 +314,8 @@ impl Store for SqliteStore {
         tokio::task::spawn_blocking(move || scrub::scrub(&file))
             .await
             .unwrap_or_else(|_| {
-                Err(StoreError::Unknown(
-                    "the task that scrubs the ledger ended early".to_owned(),
+                Err(StoreError::unknown(
+                    "the task that scrubs the ledger ended early",
                 ))
             })
     }

@@ -56,7 +56,7 @@ impl ReaderPool {
                 Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_TIMEOUT => {
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
-                read => return read.map_err(read_error),
+                read => return read.map_err(StoreError::not_executed),
             }
         }
     }
@@ -80,7 +80,7 @@ impl ReaderPool {
                 Err(SqliteOpenError::Locked(_)) if started.elapsed() < LOCK_TIMEOUT => {
                     std::thread::sleep(LOCK_PAUSE)
                 }
-                listed => return listed.map_err(read_error),
+                listed => return listed.map_err(StoreError::not_executed),
             }
         }
     }
@@ -120,10 +120,6 @@ impl ReaderPool {
         }
         Ok(result)
     }
-}
-
-fn read_error(fault: SqliteOpenError) -> StoreError {
-    StoreError::NotExecuted(fault.to_string())
 }
 
 fn select_keys(

@@ -18,13 +18,12 @@ const TRUNCATE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Erases old content from the ledger's files. It blocks.
 pub(super) fn scrub(file: &LedgerFile) -> Result<(), StoreError> {
-    vacuum(file).map_err(|fault| StoreError::Unknown(fault.to_string()))?;
-    if truncate_wal(file).map_err(|fault| StoreError::Unknown(fault.to_string()))? {
+    vacuum(file).map_err(StoreError::unknown)?;
+    if truncate_wal(file).map_err(StoreError::unknown)? {
         return Ok(());
     }
-    Err(StoreError::Unknown(
-        "the ledger's file is rebuilt, but other processes kept reading, so its WAL still holds old content: try again"
-            .to_owned(),
+    Err(StoreError::unknown(
+        "the ledger's file is rebuilt, but other processes kept reading, so its WAL still holds old content: try again",
     ))
 }
 

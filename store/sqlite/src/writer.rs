@@ -21,7 +21,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use write_connection::{CommitError, WriteConnection};
+use write_connection::WriteConnection;
 
 /// The capacity of the queue, in KiB: further jobs are refused. A job counts for at least
 /// [`JOB_KIB_MIN`], so at most 4,096 of them wait.
@@ -89,8 +89,8 @@ impl LedgerWriter {
             deferred: None,
         }))?;
         answer.await.unwrap_or_else(|_| {
-            Err(StoreError::Unknown(
-                "the thread that wrote the ledger panicked: read the entry again".to_owned(),
+            Err(StoreError::unknown(
+                "the thread that wrote the ledger panicked: read the entry again",
             ))
         })
     }
@@ -138,7 +138,7 @@ impl LedgerWriter {
 }
 
 fn queue_full() -> StoreError {
-    StoreError::NotExecuted("too many writes wait already: try again later".to_owned())
+    StoreError::not_executed("too many writes wait already: try again later")
 }
 
 impl Drop for LedgerWriter {
@@ -157,7 +157,7 @@ trait WriteJob: Send {
     fn run(&mut self, transaction: &Connection, clock: &LedgerClock) -> rusqlite::Result<()>;
 
     /// Answers the caller, once the transaction is over.
-    fn complete(self: Box<Self>, result: &Result<(), CommitError>);
+    fn complete(self: Box<Self>, result: &Result<(), StoreError>);
 
     /// Returns the key of the waiters to wake.
     fn key(&self) -> Option<StoreKey>;
@@ -186,15 +186,11 @@ impl<T: Send, W: FnOnce(&Connection, &LedgerClock) -> rusqlite::Result<T> + Send
         Ok(())
     }
 
-    fn complete(self: Box<Self>, result: &Result<(), CommitError>) {
+    fn complete(self: Box<Self>, result: &Result<(), StoreError>) {
         let answer = match (result, self.result) {
             (Ok(()), Some(value)) => Ok(value),
             (Ok(()), None) => return,
-            (Err(CommitError::WouldBlock), _) => Err(queue_full()),
-            (Err(CommitError::NotExecuted(error)), _) => {
-                Err(StoreError::NotExecuted(error.to_string()))
-            }
-            (Err(CommitError::Unknown(error)), _) => Err(StoreError::Unknown(error.to_string())),
+            (Err(error), _) => Err(error.clone()),
         };
         if let (Some(_), Err(error)) = (&self.deferred, &answer) {
             tracing::debug!(%error, "semel.ledger a deferred write failed");

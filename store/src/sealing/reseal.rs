@@ -145,8 +145,7 @@ impl SealingStore {
         else {
             return Ok(Became::Left);
         };
-        let version = fresh_nonce()
-            .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
+        let version = fresh_nonce().map_err(StoreError::not_executed)?;
         let entry = Arc::new(Entry::Operation(record));
         match self.replace(key, expected, &entry, version, keep).await {
             Ok(ReplaceResult::Replaced(_)) => Ok(Became::Resealed),

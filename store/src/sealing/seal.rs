@@ -5,11 +5,11 @@
 //! state, generation, attempts and times among it).
 
 use super::key::{SealingKey, SealingKeys};
-use crate::{StoreError, Version};
+use crate::Version;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use chacha20poly1305::{
     XNonce,
-    aead::{Aead, Payload},
+    aead::{self, Aead, Payload},
 };
 use semel_core::{
     ledger::{EntryError, Record, RecordSecrets, SealedRecord},
@@ -22,29 +22,40 @@ const LAYOUT: &str = "semel sealed record 1";
 
 const NONCE_BYTES: usize = 24;
 
+/// The reason why a record could not be sealed. No message reveals the record's content.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SealError {
+    /// The record could not be written as JSON.
+    #[error("the record could not be sealed: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The operating system returned no random nonce.
+    #[error("the record could not be sealed: {0}")]
+    Nonce(#[from] getrandom::Error),
+    /// The cipher refused the record.
+    #[error("the record could not be sealed: {0}")]
+    Cipher(#[from] aead::Error),
+}
+
 /// The record as it is written at `key` by the write `version`.
 pub(super) fn seal(
     key: &SealingKey,
     at: StoreKey,
     version: Version,
     record: &Record,
-) -> Result<SealedRecord, StoreError> {
+) -> Result<SealedRecord, SealError> {
     let mut open = record.clone();
     let secrets = RecordSecrets::take(&mut open);
-    let secrets = Zeroizing::new(serde_json::to_vec(&secrets).map_err(|fault| unwritable(&fault))?);
+    let secrets = Zeroizing::new(serde_json::to_vec(&secrets)?);
     SealedRecord::new(open, key.id().to_owned(), |open| {
         let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|fault| unwritable(&fault))?;
+        getrandom::fill(&mut nonce)?;
         let beside = beside(key.id(), at, version, open);
         let payload = Payload {
             msg: &secrets,
             aad: &beside,
         };
-        let sealed = key
-            .cipher()
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|fault| unwritable(&fault))?;
-        Ok::<_, StoreError>(BASE64.encode([&nonce[..], &sealed].concat()))
+        let sealed = key.cipher().encrypt(&XNonce::from(nonce), payload)?;
+        Ok::<_, SealError>(BASE64.encode([&nonce[..], &sealed].concat()))
     })
 }
 
@@ -94,15 +105,4 @@ fn beside(key_id: &str, at: StoreKey, version: Version, open: &str) -> Vec<u8> {
         beside.extend_from_slice(part);
     }
     beside
-}
-
-/// Nothing was written, because it could not be sealed. No fault here tells what was to be.
-fn unwritable(fault: &dyn std::fmt::Display) -> StoreError {
-    StoreError::NotExecuted(format!("the record could not be sealed: {fault}"))
-}
-
-impl From<serde_json::Error> for StoreError {
-    fn from(fault: serde_json::Error) -> Self {
-        unwritable(&fault)
-    }
 }

@@ -147,8 +147,8 @@ async fn write(semel: &Semel, noted: &Tally) -> Result<(), StoreError> {
             return Ok(());
         }
     }
-    Err(StoreError::NotExecuted(
-        "others write the same tally all the time".to_owned(),
+    Err(StoreError::not_executed(
+        "others write the same tally all the time",
     ))
 }
 
@@ -160,8 +160,7 @@ pub(crate) async fn put(
     expected: Option<Version>,
     tally: Entry,
 ) -> Result<bool, StoreError> {
-    let version = fresh_nonce()
-        .map_err(|error| StoreError::NotExecuted(format!("no randomness: {error}")))?;
+    let version = fresh_nonce().map_err(StoreError::not_executed)?;
     let tally = Arc::new(tally);
     let keep = Retention::Seconds(KEPT_SECONDS);
     let written = match expected {

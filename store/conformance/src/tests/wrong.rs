@@ -287,7 +287,7 @@ impl Wrong {
 
 /// Nothing was done, and it is said.
 pub(super) fn refused() -> Told {
-    Err(StoreError::NotExecuted("it was refused".to_owned()))
+    Err(StoreError::not_executed("it was refused"))
 }
 
 /// A fresh store that does so.

@@ -245,7 +245,7 @@ async fn more_than_may_wait_is_turned_away_at_once() {
         assert!(waiting.len() < 10_000, "there is a limit");
     };
     assert!(
-        matches!(&refused, Err(StoreError::NotExecuted(words)) if words.contains("try again")),
+        matches!(&refused, Err(StoreError::NotExecuted(_))),
         "{refused:?}"
     );
     drop(lock);
@@ -279,7 +279,7 @@ async fn a_ledger_that_was_moved_away_is_not_written_to() {
     std::fs::rename(ledger_in(&folder), folder.path().join("elsewhere")).unwrap();
     let refused = creation(&store, 2).await;
     assert!(
-        matches!(&refused, Err(StoreError::NotExecuted(words)) if words.contains("moved")),
+        matches!(&refused, Err(StoreError::NotExecuted(error)) if matches!(error.downcast_ref(), Some(SqliteOpenError::Gone(_)))),
         "{refused:?}"
     );
     let _other = SqliteStore::open(folder.path().join("ledger.db")).unwrap();

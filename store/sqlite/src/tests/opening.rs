@@ -240,7 +240,7 @@ async fn damage_is_reported_and_nothing_is_written() {
         let words = match SqliteStore::open(ledger_in(&folder)) {
             Err(error) => error.to_string(),
             Ok(store) => match create(&store, 7).await {
-                Err(StoreError::NotExecuted(words)) => words,
+                Err(StoreError::NotExecuted(error)) => error.to_string(),
                 other => panic!("it is damaged: {other:?}"),
             },
         };

@@ -138,7 +138,7 @@ impl CommitQueue {
         let state = self.state.lock();
         if state.has_ended {
             let ended = "the thread that writes the ledger has ended: start again";
-            return Err(StoreError::NotExecuted(ended.to_owned()));
+            return Err(StoreError::not_executed(ended));
         }
         Ok(state)
     }
@@ -154,7 +154,7 @@ impl CommitQueue {
         drop(connection);
         match result {
             Err(CommitError::WouldBlock) => self.state.lock().put_back(group),
-            result => self.complete_group(group, &result),
+            result => self.complete_group(group, result),
         }
         self.state.lock().jobs.is_empty()
     }
@@ -169,7 +169,7 @@ impl CommitQueue {
             let mut group = self.next_group();
             let result = self.commit_group(&mut connection, &mut group, BusyPolicy::Wait);
             drop(connection);
-            self.complete_group(group, &result);
+            self.complete_group(group, result);
         }
     }
 
@@ -217,10 +217,11 @@ impl CommitQueue {
     }
 
     /// Answers the callers of a group, and wakes the waiters of its keys.
-    fn complete_group(&self, group: WriteGroup, result: &Result<(), CommitError>) {
+    fn complete_group(&self, group: WriteGroup, result: Result<(), CommitError>) {
+        let result = result.map_err(StoreError::from);
         for job in group {
             let key = job.key();
-            job.complete(result);
+            job.complete(&result);
             if let Some(key) = key {
                 self.waiters.notify(key);
             }

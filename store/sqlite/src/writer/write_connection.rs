@@ -6,9 +6,12 @@ use super::super::{
     file::LedgerFile,
     row::LedgerClock,
 };
-use super::WriteJob;
+use super::{WriteJob, queue_full};
 use rusqlite::{Connection, TransactionBehavior};
-use semel_store::failpoints::{self, Failpoint};
+use semel_store::{
+    StoreError,
+    failpoints::{self, Failpoint},
+};
 
 /// The jobs of one transaction.
 pub(super) type WriteGroup = Vec<Box<dyn WriteJob>>;
@@ -21,6 +24,16 @@ pub(super) enum CommitError {
     NotExecuted(SqliteOpenError),
     /// The commit failed. A recovery may find what it wrote.
     Unknown(SqliteOpenError),
+}
+
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::WouldBlock => queue_full(),
+            CommitError::NotExecuted(source) => Self::not_executed(source),
+            CommitError::Unknown(source) => Self::unknown(source),
+        }
+    }
 }
 
 /// The connection that writes a ledger.

@@ -60,7 +60,7 @@ impl Lying {
 }
 
 fn hidden<T>() -> Result<T, StoreError> {
-    Err(StoreError::NotExecuted("nothing was written".to_owned()))
+    Err(StoreError::not_executed("nothing was written"))
 }
 
 #[async_trait]

@@ -31,7 +31,7 @@ async fn refusal(store: &Arc<dyn Store>, number: u32) -> Option<String> {
         .await
     {
         Ok(_) => None,
-        Err(StoreError::NotExecuted(told)) => Some(told),
+        Err(StoreError::NotExecuted(error)) => Some(error.to_string()),
         Err(other) => panic!("{other}"),
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn incarnation(store: &RedisStore) -> Incarnation {
 
 pub(super) fn told(answer: Result<CreateResult, StoreError>) -> String {
     match answer {
-        Err(StoreError::NotExecuted(told)) => told,
+        Err(StoreError::NotExecuted(error)) => error.to_string(),
         other => panic!("it must not be carried out: {other:?}"),
     }
 }

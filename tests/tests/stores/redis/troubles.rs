@@ -25,7 +25,7 @@ async fn refusal(store: &RedisStore) -> Option<String> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     match create(store, NEXT.fetch_add(1, Ordering::Relaxed)).await {
         Ok(_) => None,
-        Err(StoreError::NotExecuted(told)) => Some(told),
+        Err(StoreError::NotExecuted(error)) => Some(error.to_string()),
         Err(other) => panic!("{other}"),
     }
 }
