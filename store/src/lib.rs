@@ -10,6 +10,8 @@ use semel_core::{
 };
 use std::{fmt, sync::Arc, time::Duration};
 
+mod backoff;
+mod change_notifier;
 mod clock;
 mod error;
 #[doc(hidden)]
@@ -20,8 +22,9 @@ mod run_to_completion;
 #[cfg(feature = "sealing")]
 mod sealing;
 mod server;
-mod waiters;
 
+pub use backoff::Backoff;
+pub use change_notifier::{ChangeNotifier, NOTIFIER_SLOTS};
 pub use clock::{Clock, ClockReading, SettableClock, SystemClock};
 pub use error::{SharedError, StoreError};
 pub use fresh::{RandomnessError, fresh_nonce};
@@ -30,7 +33,6 @@ pub use run_to_completion::RunToCompletion;
 #[cfg(feature = "sealing")]
 pub use sealing::{ResealReport, SealCounts, SealingError, SealingKey, SealingKeys, SealingStore};
 pub use server::{ServerAddress, ServerError, ServerReport};
-pub use waiters::{Backoff, ChangeNotifier, NOTIFIER_SLOTS};
 
 /// How many keys a page holds at the most.
 pub const PAGE_MAX: usize = 1000;

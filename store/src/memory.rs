@@ -4,9 +4,8 @@
 //! fits into an entry is limited before it comes here).
 
 use super::{
-    Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult, ReplaceResult, Retention,
-    Store, StoreError, StoredEntry, SystemClock, Version,
-    waiters::{Backoff, ChangeNotifier},
+    Backoff, ChangeNotifier, Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult,
+    ReplaceResult, Retention, Store, StoreError, StoredEntry, SystemClock, Version,
 };
 use async_trait::async_trait;
 use semel_core::{
@@ -175,7 +174,7 @@ impl Store for MemoryStore {
     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let has_changed = || std::future::ready(self.version(key) != Some(since));
         self.waiters
-            .wait_until_changed(key, at_most, Backoff::UNTIL_RUNG, has_changed)
+            .wait_until_changed(key, at_most, Backoff::NEVER, has_changed)
             .await;
     }
 

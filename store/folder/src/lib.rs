@@ -26,14 +26,13 @@ use semel_core::{
     model::{Durability, Stamp, StoreKey},
 };
 use semel_store::{
-    Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult, ReplaceResult, Store,
-    StoreError, StoredEntry, SystemClock, Version,
+    Backoff, Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult, ReplaceResult,
+    Store, StoreError, StoredEntry, SystemClock, Version,
 };
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-/// How long a waiter sleeps before he looks again: at first, and at the most.
-const PAUSE_FIRST: Duration = Duration::from_millis(2);
-const PAUSE_AT_MOST: Duration = Duration::from_millis(64);
+/// The polling of waiters: no notification reaches other processes.
+const POLL_BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(64));
 
 /// A ledger in a folder.
 #[derive(Debug, Clone)]
@@ -194,10 +193,11 @@ impl Store for FolderStore {
 
     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let change = async {
-            let mut pause = PAUSE_FIRST;
-            while self.lies(key, since).await {
+            for pause in POLL_BACKOFF.pauses() {
+                if !self.lies(key, since).await {
+                    return;
+                }
                 tokio::time::sleep(pause).await;
-                pause = PAUSE_AT_MOST.min(pause * 2);
             }
         };
         // Whether it changed or the time is up makes no difference: the caller looks again.

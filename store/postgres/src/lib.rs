@@ -69,11 +69,8 @@ use tokio_postgres::types::ToSql;
 
 pub use schema::{PARTITIONS_MAX, PostgresSetup, SetupResult};
 
-/// News of what changed come faster, as a rule.
-const PAUSES: Backoff = Backoff {
-    first: Duration::from_millis(20),
-    at_most: Duration::from_millis(320),
-};
+/// The polling of waiters, in case a notification is lost.
+const POLL_BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(320));
 
 /// The entries that are dropped in one statement.
 const PURGE_BATCH: usize = 500;
@@ -364,7 +361,7 @@ impl Store for PostgresStore {
         };
         self.subscriber
             .waiters()
-            .wait_until_changed(key, at_most, PAUSES, has_changed)
+            .wait_until_changed(key, at_most, POLL_BACKOFF, has_changed)
             .await;
     }
 

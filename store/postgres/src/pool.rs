@@ -14,7 +14,7 @@ use super::{
     session::{NotificationHandler, Session},
     subscriber::ChangeSubscriber,
 };
-use semel_store::{Clock, ServerError, StoreError};
+use semel_store::{Backoff, Clock, ServerError, StoreError};
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -33,9 +33,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 const QUEUE_MAX: usize = 8_192;
 const QUEUE_BYTES_MAX: usize = 256 << 20;
 
-/// The backoff after a server was not reached: the first pause, and the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(50);
-const PAUSE_AT_MOST: Duration = Duration::from_secs(2);
+/// The pauses between failed connections.
+const CONNECT_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 type Answer = Result<CommandResult, StoreError>;
 
@@ -284,10 +283,8 @@ impl ConnectionPool {
         match &opened {
             Ok(_) => state.pause = None,
             Err(fault) => {
-                let pause = state
-                    .pause
-                    .take()
-                    .map_or(PAUSE_FIRST, |(_, pause, _)| PAUSE_AT_MOST.min(pause * 2));
+                let last = state.pause.take().map(|(_, pause, _)| pause);
+                let pause = CONNECT_BACKOFF.pause_after(last);
                 state.pause = Some((Instant::now() + pause, pause, fault.clone()));
             }
         }

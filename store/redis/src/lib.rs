@@ -94,11 +94,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use subscriber::ChangeSubscriber;
 use tokio::task::JoinHandle;
 
-/// News of what changed come faster, as a rule.
-const PAUSES: Backoff = Backoff {
-    first: Duration::from_millis(20),
-    at_most: Duration::from_millis(320),
-};
+/// The polling of waiters, in case a notification is lost.
+const POLL_BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(320));
 
 /// A ledger in a Redis server, or in a Redis cluster, one server of which is named.
 pub struct RedisStore {
@@ -368,7 +365,7 @@ impl Store for RedisStore {
         let _listening = self.subscriber.subscribe(key);
         self.subscriber
             .waiters()
-            .wait_until_changed(key, at_most, PAUSES, has_changed)
+            .wait_until_changed(key, at_most, POLL_BACKOFF, has_changed)
             .await;
     }
 

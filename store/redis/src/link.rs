@@ -25,7 +25,7 @@ use super::{
 };
 use redis::{Cmd, RedisError, Value};
 use semel_core::model::Durability;
-use semel_store::{Clock, ServerError, ServerReport, SharedError, StoreError};
+use semel_store::{Backoff, Clock, ServerError, ServerReport, SharedError, StoreError};
 use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
     time::{Duration, Instant},
@@ -34,9 +34,8 @@ use std::{
 /// The interval between checks of an idle server.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The backoff after a failed check: the first pause, and the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(20);
-const PAUSE_AT_MOST: Duration = Duration::from_secs(1);
+/// The pauses between failed checks.
+const PROBE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
 
 /// The time limit for a bucket to move to another node, and the pause between reads of the
 /// topology.
@@ -262,9 +261,7 @@ impl ServerLink {
         }
         let looked = self.probe_until_stable(&current).await;
         *failure = looked.as_ref().err().map(|fault| {
-            let pause = failure
-                .as_ref()
-                .map_or(PAUSE_FIRST, |last| PAUSE_AT_MOST.min(last.pause * 2));
+            let pause = PROBE_BACKOFF.pause_after(failure.as_ref().map(|last| last.pause));
             FailedProbe {
                 at: Instant::now(),
                 pause,

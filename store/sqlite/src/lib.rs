@@ -82,10 +82,7 @@ use writer::LedgerWriter;
 
 /// The polling of waiters, which detects changes by other processes. A change through the same store
 /// wakes its waiters at once.
-const POLL_BACKOFF: Backoff = Backoff {
-    first: Duration::from_millis(2),
-    at_most: Duration::from_millis(32),
-};
+const POLL_BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(32));
 
 /// The rows that one transaction purges.
 const PURGE_BATCH: usize = 500;
