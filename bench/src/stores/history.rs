@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Result;
 use semel_postgres::PostgresStore;
-use semel_servers::postgres::Postgres;
+use semel_servers::postgres::PostgresServer;
 use std::{path::Path, sync::Arc};
 
 /// The settled operations of the short history.
@@ -16,11 +16,12 @@ const SHORT: u32 = 10_000;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
     // As a server is set that holds so much: checkpoints of the making would otherwise go on into the measurement.
-    let server = Postgres::start_in(folder, &["shared_buffers=1GB", "max_wal_size=16GB"]);
+    let server =
+        PostgresServer::start_in_folder(folder, &["shared_buffers=1GB", "max_wal_size=16GB"]);
     let usual = machine::sync(folder)?;
     let short = history(&server, "short", SHORT)?;
     let long = history(&server, "long", length)?;
-    server.sql("long", "CHECKPOINT");
+    server.run_sql("long", "CHECKPOINT");
     machine::wait_until_quiet(folder, usual)?;
     let [executed, floor] = in_turn(|| long.alone(), || short.alone())?;
     let title =
@@ -36,15 +37,15 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()>
 }
 
 /// A ledger with so many settled operations: copies of one under keys of their own.
-fn history(server: &Postgres, name: &str, length: u32) -> Result<Guarded> {
+fn history(server: &PostgresServer, name: &str, length: u32) -> Result<Guarded> {
     let runtime = world::runtime(2)?;
-    let ledger = runtime.block_on(server.ledger(name));
+    let ledger = runtime.block_on(server.create_ledger(name));
     let store = runtime.block_on(PostgresStore::open(&ledger))?;
     let guarded = Guarded::on(runtime, Arc::new(store))?;
     guarded.settled()?;
-    server.sql(name, &fill(length));
+    server.run_sql(name, &fill(length));
     // What the server would otherwise begin by itself, in the midst of the measurement.
-    server.sql(name, "VACUUM ANALYZE semel.entry");
+    server.run_sql(name, "VACUUM ANALYZE semel.entry");
     Ok(guarded)
 }
 

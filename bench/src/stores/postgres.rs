@@ -9,7 +9,7 @@ use crate::{
 use anyhow::{Context, Result};
 use semel::store::ServerAddress;
 use semel_postgres::PostgresStore;
-use semel_servers::postgres::Postgres;
+use semel_servers::postgres::PostgresServer;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,9 +24,9 @@ const ENTRY_BYTES: usize = 1_200;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     let runtime = world::runtime(2)?;
-    let server = Postgres::start_in(folder, &[]);
-    let ledger = runtime.block_on(server.ledger("ledger"));
-    runtime.block_on(server.ledger("bare"));
+    let server = PostgresServer::start_in_folder(folder, &[]);
+    let ledger = runtime.block_on(server.create_ledger("ledger"));
+    runtime.block_on(server.create_ledger("bare"));
     let store = runtime.block_on(PostgresStore::open(&ledger))?;
     let guarded = Guarded::on(runtime, Arc::new(store))?;
     let bare = Bare::new(&server, folder)?;
@@ -43,7 +43,7 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
 }
 
 struct Placed {
-    server: Postgres,
+    server: PostgresServer,
     ledger: ServerAddress,
     guarded: Guarded,
     bare: Bare,
@@ -123,7 +123,7 @@ impl Placed {
     fn commits(&self) -> Result<f64> {
         // A server reports the work of a session once the session is idle for a second.
         std::thread::sleep(Duration::from_millis(1_500));
-        let told = self.server.sql(
+        let told = self.server.run_sql(
             "ledger",
             "SELECT xact_commit FROM pg_stat_database WHERE datname = 'ledger'",
         );
@@ -149,7 +149,7 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(server: &Postgres, folder: &Path) -> Result<Self> {
+    fn new(server: &PostgresServer, folder: &Path) -> Result<Self> {
         let both = folder.join("both.sql");
         let look = folder.join("look.sql");
         std::fs::write(&both, format!(
@@ -158,15 +158,15 @@ INSERT INTO semel.entry VALUES (decode(md5(:a::text) || md5(:a::text), 'hex'), d
 UPDATE semel.entry SET version = decode(md5('b'), 'hex'), written_ms = 2, keep_until_ms = 3, state = 'landed', due_in_ms = NULL, entry = decode(repeat('38', {ENTRY_BYTES}), 'hex') WHERE key = decode(md5(:a::text) || md5(:a::text), 'hex') AND version = decode(md5('a'), 'hex');
 "
         ))?;
-        server.sql("bare", &format!("INSERT INTO semel.entry VALUES ('\\x01', '\\x02', 1, 1, 1, 1, NULL, 'tenant', 'landed', NULL, decode(repeat('37', {ENTRY_BYTES}), 'hex'))"));
+        server.run_sql("bare", &format!("INSERT INTO semel.entry VALUES ('\\x01', '\\x02', 1, 1, 1, 1, NULL, 'tenant', 'landed', NULL, decode(repeat('37', {ENTRY_BYTES}), 'hex'))"));
         std::fs::write(&look, "SELECT * FROM semel.entry WHERE key = '\\x01';\n")?;
         Ok(Self { both, look })
     }
 
     /// Returns the executions of the script per second.
-    fn rate(&self, server: &Postgres, script: &Path, clients: usize) -> Result<f64> {
+    fn rate(&self, server: &PostgresServer, script: &Path, clients: usize) -> Result<f64> {
         let (clients, threads) = (clients.to_string(), clients.min(2).to_string());
-        let mut command = server.client("pgbench");
+        let mut command = server.client_command("pgbench");
         command.args([
             "--no-vacuum",
             "--protocol=prepared",

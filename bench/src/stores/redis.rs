@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use redis::{AsyncConnectionConfig, Cmd, Value, aio::MultiplexedConnection};
 use semel::store::ServerAddress;
 use semel_redis::RedisStore;
-use semel_servers::redis::Redis;
+use semel_servers::redis::RedisServer;
 use std::{
     path::Path,
     sync::{
@@ -56,8 +56,8 @@ const AN_HOUR_MS: u64 = 3_600_000;
 
 pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
     let runtime = world::runtime(2)?;
-    let server = Redis::start_in(folder);
-    let ledger = runtime.block_on(server.ledger());
+    let server = RedisServer::start_in_folder(folder);
+    let ledger = runtime.block_on(server.create_ledger());
     let store = runtime.block_on(RedisStore::open(&ledger))?;
     let guarded = Guarded::on(runtime, Arc::new(store))?;
     let bare = Bare::of(&server)?;
@@ -110,9 +110,9 @@ fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &ServerAddress) -> Result
 }
 
 /// The result of the server's own benchmark program for the first of the two scripts.
-fn by_its_own_benchmark(rows: &mut Rows, server: &Redis, bare: &Bare) -> Result<()> {
+fn by_its_own_benchmark(rows: &mut Rows, server: &RedisServer, bare: &Bare) -> Result<()> {
     for clients in [1, CALLERS] {
-        let mut command = server.client("redis-benchmark");
+        let mut command = server.client_command("redis-benchmark");
         command.args([
             "-c",
             &clients.to_string(),
@@ -155,7 +155,7 @@ struct Bare {
 }
 
 impl Bare {
-    fn of(server: &Redis) -> Result<Self> {
+    fn of(server: &RedisServer) -> Result<Self> {
         let client = redis::Client::open(server.url())?;
         let mut connection = client.get_connection()?;
         let mut load = |source: &str| {

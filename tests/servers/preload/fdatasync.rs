@@ -1,5 +1,6 @@
-//! A library that is loaded before a server's own (`LD_PRELOAD`), and notes how much of which file the server has synced:
-//! what a power switch leaves. `synced.rs` compiles it and reads what it notes. It belongs to no crate.
+//! A library to preload into a server (`LD_PRELOAD`): it logs the inode and length of each file that the server syncs.
+//!
+//! `sync_recorder.rs` compiles it and reads the log. It belongs to no crate.
 
 use std::{
     env,
@@ -14,30 +15,30 @@ unsafe extern "C" {
     fn fsync(file: c_int) -> c_int;
 }
 
-/// In place of the C library's: syncs by its `fsync`, which does no less, and notes what lay there before.
+/// Replaces the C library's `fdatasync`: calls `fsync`, which syncs at least as much, and logs the length before the call.
 #[unsafe(no_mangle)]
 pub extern "C" fn fdatasync(file: c_int) -> c_int {
-    let before = lying(file);
-    // SAFETY: it takes a number, and answers whether that was a file.
-    let done = unsafe { fsync(file) };
-    if let (0, Some((inode, length))) = (done, before) {
-        note(inode, length);
+    // Bytes written during the sync may be missing from it, so the length is read first.
+    let before = inode_and_length(file);
+    // SAFETY: `fsync` takes any number, and returns an error where it is no open file.
+    let result = unsafe { fsync(file) };
+    if let (0, Some((inode, length))) = (result, before) {
+        log_sync(inode, length);
     }
-    done
+    result
 }
 
-/// Which file it is, and how long.
-fn lying(file: c_int) -> Option<(u64, u64)> {
-    // SAFETY: the caller keeps it open while it syncs it, and it is not closed here.
+fn inode_and_length(file: c_int) -> Option<(u64, u64)> {
+    // SAFETY: the caller keeps the file open during its sync, and `ManuallyDrop` does not close it.
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(file) });
-    let told = file.metadata().ok()?;
-    Some((told.ino(), told.len()))
+    let metadata = file.metadata().ok()?;
+    Some((metadata.ino(), metadata.len()))
 }
 
-/// One write a line, so that lines of several threads do not mix.
-fn note(inode: u64, length: u64) {
-    let Some(notes) = env::var_os("SEMEL_SYNCED") else { return };
-    if let Ok(mut notes) = OpenOptions::new().create(true).append(true).open(notes) {
-        let _lost = notes.write_all(format!("{inode} {length}\n").as_bytes());
+/// Appends one line in one write, so that lines of several threads do not mix.
+fn log_sync(inode: u64, length: u64) {
+    let Some(path) = env::var_os("SEMEL_SYNCED") else { return };
+    if let Ok(mut log) = OpenOptions::new().create(true).append(true).open(path) {
+        let _lost = log.write_all(format!("{inode} {length}\n").as_bytes());
     }
 }

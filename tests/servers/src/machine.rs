@@ -1,4 +1,4 @@
-//! What every server of a test needs of this machine: a port, a folder, and an end.
+//! Ports, processes and signals of the machine on which the servers run.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -8,63 +8,87 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
-/// How long a server may take to start or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait for a server to reach a state.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the kernel gives nobody who does not ask for it by number: whoever listens at any port, or only connects, has a higher one.
+/// Ports below Linux's ephemeral range (32,768 and above), which the kernel assigns by itself.
 const PORTS: Range<u16> = 10_000..32_000;
 
-/// A port that nobody listens on, of this machine's own address, and that stays free while a server needs seconds to start, or is
-/// down for a while.
+/// Returns a port of `127.0.0.1` on which nothing listens.
+///
+/// The kernel does not assign it to another process while a server is starting, or is down for a while.
 pub fn free_port() -> u16 {
     loop {
-        let any = RandomState::new().build_hasher().finish() % u64::from(PORTS.end - PORTS.start);
-        let port = PORTS.start + any as u16;
+        let random = RandomState::new().build_hasher().finish();
+        let offset = random % u64::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + offset as u16;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
 }
 
-/// Goes on asking until it is so.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Polls a condition until it is true; panics after a minute with a message that names `awaited`.
+pub fn wait_until(awaited: &str, mut is_true: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "{what} takes too long");
+    while !is_true() {
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{awaited} takes too long");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// The kernel refuses this process to write any file past this size; none: it does no more. The command is that which sets it,
-/// and runs as the process's own user: root may not do it everywhere.
-pub(crate) fn limit_files(prlimit: &mut Command, pid: i32, bytes: Option<u64>) {
+/// Creates a temporary folder in memory where the machine has `/dev/shm`, else on disk.
+pub(crate) fn temporary_folder() -> TempDir {
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .unwrap()
+}
+
+/// Runs a command to its end; panics with its output unless it succeeds.
+pub(crate) fn run_to_success(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}: {}{}",
+        command.get_program().to_string_lossy(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Limits the size of each file that a process may write; `None` lifts the limit.
+///
+/// `prlimit` is the command to run, as the owner of the process: in some containers root may not change the limit.
+pub(crate) fn limit_file_size(prlimit: &mut Command, process_id: i32, bytes: Option<u64>) {
     let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
-    let set = prlimit
+    let output = prlimit
         .args([
             "--pid",
-            &pid.to_string(),
+            &process_id.to_string(),
             &format!("--fsize={limit}:unlimited"),
         ])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&set.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // A backend of PostgreSQL may end between the listing and this call.
     assert!(
-        set.status.success() || said.contains("No such process"),
-        "prlimit: {said}"
+        output.status.success() || stderr.contains("No such process"),
+        "prlimit: {stderr}"
     );
 }
 
-/// Ends a process by a signal that it does not hear.
-pub fn kill(pid: i32) {
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+/// Kills a process with `SIGKILL`.
+pub(crate) fn send_sigkill(process_id: i32) {
+    kill_process(Pid::from_raw(process_id).unwrap(), Signal::KILL).unwrap();
 }
 
-/// A process that ends with the test.
-pub struct Running(Child);
+/// A server's process, which is killed when this value is dropped.
+pub(crate) struct ServerProcess(Child);
 
-impl Running {
-    pub fn start(command: &mut Command) -> Self {
+impl ServerProcess {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -73,33 +97,32 @@ impl Running {
         Self(child.unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
     }
 
-    /// Waits until it is gone.
-    pub fn wait(&mut self) {
+    pub(crate) fn wait_for_exit(&mut self) {
         self.0.wait().unwrap();
     }
 
-    /// Lets it stand still until it is let go on.
-    pub fn stop(&self, stands_still: bool) {
-        let signal = if stands_still {
-            Signal::STOP
-        } else {
-            Signal::CONT
-        };
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    /// Suspends the process with `SIGSTOP`: its connections stay open, and nothing is answered.
+    pub(crate) fn pause(&self) {
+        kill_process(Pid::from_child(&self.0), Signal::STOP).unwrap();
     }
 
-    pub(crate) fn pid(&self) -> i32 {
+    /// Continues a paused process with `SIGCONT`.
+    pub(crate) fn resume(&self) {
+        kill_process(Pid::from_child(&self.0), Signal::CONT).unwrap();
+    }
+
+    pub(crate) fn process_id(&self) -> i32 {
         Pid::from_child(&self.0).as_raw_nonzero().get()
     }
 
-    /// Ends it as a power switch would, and waits until it is gone.
-    pub fn kill(&mut self) {
-        let _gone_already = self.0.kill();
+    /// Kills the process with `SIGKILL`, and waits until it has ended.
+    pub(crate) fn kill(&mut self) {
+        let _ended_already = self.0.kill();
         self.0.wait().unwrap();
     }
 }
 
-impl Drop for Running {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.kill();
     }

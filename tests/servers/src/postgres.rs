@@ -1,6 +1,6 @@
-//! PostgreSQL servers: made in a folder of their own, on a port of their own, as a user who may not do everything.
+//! One PostgreSQL server, or a primary with a standby, run as an unprivileged user.
 
-use crate::machine::{self, Running};
+use crate::machine::{self, ServerProcess};
 use semel_postgres::{PostgresSetup, PostgresStore, SetupResult};
 use semel_store::ServerAddress;
 use std::{
@@ -14,143 +14,114 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The user who is made with a server, and may do everything in it.
+/// The superuser of each server, who also owns its databases.
 pub const OWNER: &str = "owner";
 
-/// A server that runs.
-pub struct Postgres {
-    process: Running,
+/// The user and group `nobody` of Linux.
+const NOBODY: u32 = 65_534;
+
+const MISSING: &str = "PostgreSQL's server programs are missing: `apt-get install postgresql`";
+
+/// A running server, which is killed when this value is dropped.
+pub struct PostgresServer {
+    process: ServerProcess,
     pub port: u16,
     folder: TempDir,
 }
 
-impl Postgres {
-    /// A fresh server.
+impl PostgresServer {
+    /// Starts a fresh server.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with_settings(&[])
     }
 
-    /// A fresh server with these settings.
-    pub fn start_with(settings: &[&str]) -> Self {
-        Self::start_on(
-            TempDir::new_in("/dev/shm")
-                .or_else(|_| TempDir::new())
-                .unwrap(),
-            settings,
-        )
+    /// Starts a fresh server with settings such as `synchronous_commit=off`.
+    pub fn start_with_settings(settings: &[&str]) -> Self {
+        let folder = machine::temporary_folder();
+        initialize_database(&folder);
+        Self::launch(folder, settings)
     }
 
-    /// The same on the disk of this folder, which all users may enter.
-    pub fn start_in(folder: &Path, settings: &[&str]) -> Self {
-        Self::start_on(TempDir::new_in(folder).unwrap(), settings)
+    /// Starts a fresh server with its data below `parent`, which every user must be able to enter.
+    pub fn start_in_folder(parent: &Path, settings: &[&str]) -> Self {
+        let folder = TempDir::new_in(parent).unwrap();
+        initialize_database(&folder);
+        Self::launch(folder, settings)
     }
 
-    /// A fresh server that enciphers connections for whoever wants it, by this certificate and its key.
+    /// Starts a fresh server that accepts encrypted connections beside plain ones.
     pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
-        let folder = Self::make(
-            TempDir::new_in("/dev/shm")
-                .or_else(|_| TempDir::new())
-                .unwrap(),
-        );
-        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
-            let to = data(&folder).join(name);
-            fs::copy(from, &to).unwrap();
-            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
-            give_away(&to);
+        let folder = machine::temporary_folder();
+        initialize_database(&folder);
+        for (source, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let copy = data_folder(&folder).join(name);
+            fs::copy(source, &copy).unwrap();
+            // PostgreSQL refuses a key that others can read.
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+            give_to_server_user(&copy);
         }
-        Self::serve(folder, &["ssl=on"])
+        Self::launch(folder, &["ssl=on"])
     }
 
-    fn start_on(folder: TempDir, settings: &[&str]) -> Self {
-        Self::serve(Self::make(folder), settings)
-    }
-
-    fn make(folder: TempDir) -> TempDir {
-        give_away(folder.path());
-        let made = tool("initdb")
-            .args([
-                "--no-sync",
-                "--no-instructions",
-                "--locale=C",
-                "--encoding=UTF8",
-                "--auth=trust",
-            ])
-            .args(["--username", OWNER, "--pgdata"])
-            .arg(data(&folder))
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        folder
-    }
-
-    fn serve(folder: TempDir, settings: &[&str]) -> Self {
+    fn launch(folder: TempDir, settings: &[&str]) -> Self {
         let port = machine::free_port();
-        let process = serve(&folder, port, settings);
+        let process = spawn_server(&folder, port, settings);
         let server = Self {
             process,
             port,
             folder,
         };
-        server.wait();
+        server.wait_until_ready();
         server
     }
 
-    /// Ends it at once, as a crash of the server does, and starts it again.
-    pub fn crash_and_start(&mut self, settings: &[&str]) {
-        self.stop("immediate");
-        self.start_again(settings);
-    }
-
-    /// Starts it again where it was, after it ended.
-    pub fn start_again(&mut self, settings: &[&str]) {
-        self.process = serve(&self.folder, self.port, settings);
-        self.wait();
-    }
-
-    pub fn stop(&mut self, how: &str) {
-        let stopped = tool("pg_ctl")
-            .args(["stop", "--mode", how, "--pgdata"])
-            .arg(data(&self.folder))
-            .output()
-            .unwrap();
-        assert!(
-            stopped.status.success(),
-            "pg_ctl: {}",
-            String::from_utf8_lossy(&stopped.stderr)
+    /// Crashes the server (`immediate` shutdown), so that the next start recovers from the write-ahead log.
+    pub fn crash(&mut self) {
+        machine::run_to_success(
+            server_program("pg_ctl")
+                .args(["stop", "--mode", "immediate", "--pgdata"])
+                .arg(data_folder(&self.folder)),
         );
-        self.process.wait();
+        self.process.wait_for_exit();
     }
 
-    /// Waits until it answers nobody any more.
-    pub fn wait_for_an_outage(&self) {
-        machine::until("an outage", || {
-            self.try_sql("postgres", "SELECT 1").is_err()
+    /// Starts the server again, on the same port and data, after [`Self::crash`].
+    pub fn restart(&mut self, settings: &[&str]) {
+        self.process = spawn_server(&self.folder, self.port, settings);
+        self.wait_until_ready();
+    }
+
+    pub fn crash_and_restart(&mut self, settings: &[&str]) {
+        self.crash();
+        self.restart(settings);
+    }
+
+    /// Waits until the server answers no query.
+    pub fn wait_until_down(&self) {
+        machine::wait_until("an outage", || {
+            self.try_run_sql("postgres", "SELECT 1").is_err()
         });
     }
 
-    fn wait(&self) {
-        machine::until("the start of PostgreSQL", || {
+    fn wait_until_ready(&self) {
+        machine::wait_until("the start of PostgreSQL", || {
             let port = self.port.to_string();
-            let asked = tool("pg_isready")
+            let status = server_program("pg_isready")
                 .args(["--host", "127.0.0.1", "--port", &port])
                 .stdout(Stdio::null())
                 .status();
-            asked.is_ok_and(|status| status.success())
+            status.is_ok_and(|status| status.success())
         });
     }
 
-    /// The URL of a database, for its owner.
+    /// The URL of a database, with [`OWNER`] as its user.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{OWNER}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// One of its client programs, which connects as the owner.
-    pub fn client(&self, name: &str) -> Command {
-        let mut command = tool(name);
+    /// A client program such as `pgbench`, with the arguments that connect it as [`OWNER`].
+    pub fn client_command(&self, program: &str) -> Command {
+        let mut command = server_program(program);
         command.args([
             "--host",
             "127.0.0.1",
@@ -162,16 +133,16 @@ impl Postgres {
         command
     }
 
-    /// Runs SQL as the owner, and tells what it prints.
-    pub fn sql(&self, database: &str, sql: &str) -> String {
-        self.try_sql(database, sql)
-            .unwrap_or_else(|said| panic!("{sql}: {said}"))
+    /// Runs SQL as [`OWNER`], and returns the output of `psql` without headers.
+    pub fn run_sql(&self, database: &str, sql: &str) -> String {
+        self.try_run_sql(database, sql)
+            .unwrap_or_else(|stderr| panic!("{sql}: {stderr}"))
     }
 
-    /// The same, or what it complains of.
-    fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
-        let asked = self
-            .client("psql")
+    /// Runs SQL as [`OWNER`]; the error is the standard error of `psql`.
+    fn try_run_sql(&self, database: &str, sql: &str) -> Result<String, String> {
+        let output = self
+            .client_command("psql")
             .args([
                 "--no-psqlrc",
                 "--quiet",
@@ -184,59 +155,56 @@ impl Postgres {
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if asked.status.success() {
-            Ok(text(&asked.stdout))
+        if output.status.success() {
+            Ok(text(&output.stdout))
         } else {
-            Err(text(&asked.stderr))
+            Err(text(&output.stderr))
         }
     }
 
-    /// A database of this name with a ledger in it.
-    pub async fn ledger(&self, database: &str) -> ServerAddress {
-        self.ledger_with(database, &PostgresSetup::default()).await
+    /// Creates a database of this name with a ledger in it.
+    pub async fn create_ledger(&self, database: &str) -> ServerAddress {
+        self.create_ledger_with(database, &PostgresSetup::default())
+            .await
     }
 
-    /// The same, made so.
-    pub async fn ledger_with(&self, database: &str, setup: &PostgresSetup) -> ServerAddress {
-        self.sql("postgres", &format!("CREATE DATABASE {database}"));
-        let server = ServerAddress::new(self.url(database));
+    /// Creates a database of this name with a ledger set up in this way.
+    pub async fn create_ledger_with(&self, database: &str, setup: &PostgresSetup) -> ServerAddress {
+        self.run_sql("postgres", &format!("CREATE DATABASE {database}"));
+        let address = ServerAddress::new(self.url(database));
         assert_eq!(
-            PostgresStore::set_up(&server, setup).await,
+            PostgresStore::set_up(&address, setup).await,
             Ok(SetupResult::Made)
         );
-        server
+        address
     }
 
-    /// Lets nobody in but as these lines of its `pg_hba.conf` say.
-    pub fn admit(&self, lines: &[&str]) {
-        fs::write(
-            data(&self.folder).join("pg_hba.conf"),
-            lines.join("\n") + "\n",
-        )
-        .unwrap();
-        let signalled = tool("pg_ctl")
-            .args(["reload", "--pgdata"])
-            .arg(data(&self.folder))
-            .output()
-            .unwrap();
-        assert!(
-            signalled.status.success(),
-            "pg_ctl: {}",
-            String::from_utf8_lossy(&signalled.stderr)
+    /// Replaces the authentication rules (`pg_hba.conf`) with these lines.
+    pub fn set_authentication(&self, lines: &[&str]) {
+        let rules = data_folder(&self.folder).join("pg_hba.conf");
+        fs::write(rules, lines.join("\n") + "\n").unwrap();
+        machine::run_to_success(
+            server_program("pg_ctl")
+                .args(["reload", "--pgdata"])
+                .arg(data_folder(&self.folder)),
         );
     }
 
-    /// The processes that serve a ledger.
-    pub fn backends(&self) -> Vec<i32> {
-        self.pids("application_name LIKE 'semel%'")
+    /// The process IDs of the backends that serve a ledger.
+    pub fn ledger_backends(&self) -> Vec<i32> {
+        self.backends_where("application_name LIKE 'semel%'")
     }
 
-    /// Kills one of them, and waits until the server has ended the others, too, and serves again.
+    /// Kills one ledger backend with `SIGKILL`, and waits until the server has recovered.
+    ///
+    /// PostgreSQL ends all other backends, too, since shared memory may be corrupt.
     pub fn kill_backend(&self) {
-        let before = self.backends();
-        before.first().copied().into_iter().for_each(machine::kill);
-        machine::until("the recovery of PostgreSQL", || {
-            self.try_sql("postgres", "SELECT pid FROM pg_stat_activity")
+        let before = self.ledger_backends();
+        if let Some(backend) = before.first() {
+            machine::send_sigkill(*backend);
+        }
+        machine::wait_until("the recovery of PostgreSQL", || {
+            self.try_run_sql("postgres", "SELECT pid FROM pg_stat_activity")
                 .is_ok_and(|now| {
                     now.lines()
                         .all(|pid| !before.contains(&pid.parse().unwrap()))
@@ -244,150 +212,146 @@ impl Postgres {
         });
     }
 
-    /// None while it recovers.
-    fn pids(&self, which: &str) -> Vec<i32> {
-        let found = self.try_sql(
-            "postgres",
-            &format!("SELECT pid FROM pg_stat_activity WHERE {which}"),
-        );
-        found
-            .unwrap_or_default()
-            .lines()
-            .map(|pid| pid.parse().unwrap())
-            .collect()
+    /// The process IDs of the backends that match a condition; empty during recovery.
+    fn backends_where(&self, condition: &str) -> Vec<i32> {
+        let query = format!("SELECT pid FROM pg_stat_activity WHERE {condition}");
+        let Ok(output) = self.try_run_sql("postgres", &query) else {
+            return Vec::new();
+        };
+        output.lines().map(|pid| pid.parse().unwrap()).collect()
     }
 
-    /// The kernel refuses to write any file of the server past this size, as it does past the end of a disk; none: there is
-    /// room again.
-    pub fn limit_files(&self, bytes: Option<u64>) {
-        let others = self.pids("pid <> pg_backend_pid()");
-        for pid in std::iter::once(self.process.pid()).chain(others) {
-            machine::limit_files(&mut as_other_user("prlimit".as_ref()), pid, bytes);
+    /// Limits the size of each file that the server may write, so that writes fail as on a full disk.
+    ///
+    /// `None` lifts the limit.
+    pub fn limit_file_size(&self, bytes: Option<u64>) {
+        let backends = self.backends_where("pid <> pg_backend_pid()");
+        for process_id in std::iter::once(self.process.process_id()).chain(backends) {
+            let mut prlimit = command_as_server_user("prlimit".as_ref());
+            machine::limit_file_size(&mut prlimit, process_id, bytes);
         }
     }
 
-    /// A second server that follows this one.
-    pub fn standby(&self) -> Self {
-        self.standby_by(self.port)
-    }
-
-    /// The same, by a wire to this one.
-    pub fn standby_by(&self, port: u16) -> Self {
-        let folder = TempDir::new_in("/dev/shm")
-            .or_else(|_| TempDir::new())
-            .unwrap();
-        give_away(folder.path());
-        let copied = tool("pg_basebackup")
-            .args([
-                "--host",
-                "127.0.0.1",
-                "--port",
-                &port.to_string(),
-                "--username",
-                OWNER,
-            ])
-            .args([
-                "--write-recovery-conf",
-                "--checkpoint=fast",
-                "--no-sync",
-                "--pgdata",
-            ])
-            .arg(data(&folder))
-            .output()
-            .unwrap();
-        assert!(
-            copied.status.success(),
-            "pg_basebackup: {}",
-            String::from_utf8_lossy(&copied.stderr)
+    /// Starts a standby that replicates from this server through `port`: this server's own, or a proxy's.
+    pub fn start_standby(&self, port: u16) -> Self {
+        let folder = machine::temporary_folder();
+        give_to_server_user(folder.path());
+        machine::run_to_success(
+            server_program("pg_basebackup")
+                .args([
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    &port.to_string(),
+                    "--username",
+                    OWNER,
+                ])
+                .args([
+                    "--write-recovery-conf",
+                    "--checkpoint=fast",
+                    "--no-sync",
+                    "--pgdata",
+                ])
+                .arg(data_folder(&folder)),
         );
-        Self::serve(folder, &[])
+        Self::launch(folder, &[])
     }
 
-    /// Lets a standby take over.
+    /// Promotes a standby to primary.
     pub fn promote(&self) {
-        let promoted = tool("pg_ctl")
-            .args(["promote", "--wait", "--pgdata"])
-            .arg(data(&self.folder))
-            .output()
-            .unwrap();
-        assert!(
-            promoted.status.success(),
-            "pg_ctl: {}",
-            String::from_utf8_lossy(&promoted.stderr)
+        machine::run_to_success(
+            server_program("pg_ctl")
+                .args(["promote", "--wait", "--pgdata"])
+                .arg(data_folder(&self.folder)),
         );
     }
 }
 
-fn serve(folder: &TempDir, port: u16, settings: &[&str]) -> Running {
-    let mut command = tool("postgres");
-    command.arg("-D").arg(data(folder)).args([
+/// Creates the data folder of a server (`initdb`).
+fn initialize_database(folder: &TempDir) {
+    give_to_server_user(folder.path());
+    machine::run_to_success(
+        server_program("initdb")
+            .args([
+                "--no-sync",
+                "--no-instructions",
+                "--locale=C",
+                "--encoding=UTF8",
+                "--auth=trust",
+            ])
+            .args(["--username", OWNER, "--pgdata"])
+            .arg(data_folder(folder)),
+    );
+}
+
+fn spawn_server(folder: &TempDir, port: u16, settings: &[&str]) -> ServerProcess {
+    let mut command = server_program("postgres");
+    command.arg("-D").arg(data_folder(folder)).args([
         "-p",
         &port.to_string(),
         "-h",
         "127.0.0.1",
+        // No Unix socket: all connections are TCP.
         "-k",
         "",
     ]);
     for setting in settings {
         command.args(["-c", setting]);
     }
-    Running::start(&mut command)
+    ServerProcess::spawn(&mut command)
 }
 
-fn data(folder: &TempDir) -> PathBuf {
+fn data_folder(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
 }
 
-/// One of the server's programs, as a user who is not root, with whom they will have nothing to do.
-fn tool(name: &str) -> Command {
-    as_other_user(&programs().join(name))
+/// A program of the PostgreSQL installation, to be run as the server's user.
+fn server_program(name: &str) -> Command {
+    command_as_server_user(&program_folder().join(name))
 }
 
-fn as_other_user(program: &Path) -> Command {
+/// A command that runs as an unprivileged user: PostgreSQL refuses to run as root.
+fn command_as_server_user(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .current_dir("/")
         .env_remove("PGDATA")
         .env_remove("PGHOST");
-    if let Some((user, group)) = other_user() {
+    if let Some((user, group)) = server_user() {
         command.uid(user).gid(group);
     }
     command
 }
 
-/// Where Debian has them, of the newest version.
-fn programs() -> PathBuf {
-    let mut found: Vec<_> = fs::read_dir("/usr/lib/postgresql")
-        .expect("PostgreSQL's server programs are missing: `apt-get install postgresql`")
+/// The newest installation where Debian's packages put them.
+fn program_folder() -> PathBuf {
+    fs::read_dir("/usr/lib/postgresql")
+        .expect(MISSING)
         .filter_map(|version| Some(version.ok()?.path().join("bin")))
         .filter(|programs| programs.join("initdb").exists())
-        .collect();
-    found.sort();
-    found
-        .pop()
-        .expect("PostgreSQL's server programs are missing: `apt-get install postgresql`")
+        .max()
+        .expect(MISSING)
 }
 
-/// Whom to be instead of root: the one whom Debian made for it, else nobody.
-fn other_user() -> Option<(u32, u32)> {
+/// The user and group to run as in place of root: Debian's `postgres`, else `nobody`.
+///
+/// `None`: the tests do not run as root, and the server runs as their user.
+fn server_user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let found = users.lines().find(|line| line.starts_with("postgres:"));
-    let mut numbers = found
-        .unwrap_or_default()
-        .split(':')
-        .skip(2)
-        .map(|number| number.parse().ok());
-    Some((
-        numbers.next().flatten().unwrap_or(65_534),
-        numbers.next().flatten().unwrap_or(65_534),
-    ))
+    let line = users.lines().find(|line| line.starts_with("postgres:"));
+    // Fields of a line: name, password, user, group, and more.
+    let mut ids = line.unwrap_or_default().split(':').skip(2);
+    let mut next_id = || ids.next().and_then(|id| id.parse().ok()).unwrap_or(NOBODY);
+    let user = next_id();
+    let group = next_id();
+    Some((user, group))
 }
 
-fn give_away(folder: &Path) {
-    if let Some((user, group)) = other_user() {
-        chown(folder, Some(user), Some(group)).unwrap();
+fn give_to_server_user(path: &Path) {
+    if let Some((user, group)) = server_user() {
+        chown(path, Some(user), Some(group)).unwrap();
     }
 }

@@ -1,4 +1,6 @@
-//! A wire between a store and its server that breaks after so many bytes, is slow, or passes nothing on for a while.
+//! A TCP proxy between a client and a server that injects network faults.
+//!
+//! It cuts connections after a number of bytes, delays data, or goes silent without closing anything.
 
 use std::{
     io::{Read, Write},
@@ -11,153 +13,162 @@ use std::{
     time::Duration,
 };
 
-/// Which way bytes go.
+/// The direction in which bytes travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum TrafficDirection {
+    /// From the client to the server.
     Request,
+    /// From the server to the client.
     Reply,
 }
 
-/// A wire between a port of its own and that of a server.
-pub struct Proxy {
+/// A proxy from a port of its own to the port of a server, until it is dropped.
+pub struct TcpProxy {
     pub port: u16,
-    inner: Arc<Inner>,
+    state: Arc<ProxyState>,
 }
 
-struct Inner {
-    target: u16,
-    /// After how many more bytes which way all connections break.
-    cut: Mutex<Option<(Way, usize)>>,
-    open: Mutex<Vec<TcpStream>>,
-    /// How often somebody connected.
-    connections: AtomicUsize,
-    /// How often something came this way that was to be passed on.
-    requests: AtomicUsize,
-    stands_still: Mutex<bool>,
-    goes_on: Condvar,
-    /// How long what arrives is kept before it goes on, in milliseconds.
+struct ProxyState {
+    target_port: u16,
+    /// The pending cut: all connections break after so many more bytes in this direction.
+    pending_cut: Mutex<Option<(TrafficDirection, usize)>>,
+    open_streams: Mutex<Vec<TcpStream>>,
+    connection_count: AtomicUsize,
+    request_count: AtomicUsize,
+    is_paused: Mutex<bool>,
+    resumed: Condvar,
     delay_ms: AtomicU64,
     has_ended: AtomicBool,
 }
 
-impl Proxy {
-    pub fn to(target: u16) -> Self {
+impl TcpProxy {
+    /// Starts a proxy to a port of `127.0.0.1`.
+    pub fn new(target_port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let inner = Arc::new(Inner {
-            target,
-            cut: Mutex::default(),
-            open: Mutex::default(),
-            connections: AtomicUsize::new(0),
-            requests: AtomicUsize::new(0),
-            stands_still: Mutex::default(),
-            goes_on: Condvar::new(),
+        let state = Arc::new(ProxyState {
+            target_port,
+            pending_cut: Mutex::default(),
+            open_streams: Mutex::default(),
+            connection_count: AtomicUsize::new(0),
+            request_count: AtomicUsize::new(0),
+            is_paused: Mutex::default(),
+            resumed: Condvar::new(),
             delay_ms: AtomicU64::new(0),
             has_ended: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&inner);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                if accepting.has_ended.load(Ordering::Relaxed) {
-                    return;
-                }
-                accepting.connections.fetch_add(1, Ordering::Relaxed);
-                let (Ok(client), Ok(server)) =
-                    (client, TcpStream::connect(("127.0.0.1", accepting.target)))
-                else {
-                    continue;
-                };
-                accepting.join(client, server);
-            }
-        });
-        Self { port, inner }
+        let acceptor = Arc::clone(&state);
+        thread::spawn(move || acceptor.accept_connections(&listener));
+        Self { port, state }
     }
 
-    /// Breaks all connections after so many more bytes this way. Later ones hold.
-    pub fn cut_after(&self, way: Way, bytes: usize) {
-        *self.inner.cut.lock().unwrap() = Some((way, bytes));
+    /// Cuts all connections after so many more bytes in this direction. Later connections work.
+    pub fn cut_after(&self, direction: TrafficDirection, bytes: usize) {
+        *self.state.pending_cut.lock().unwrap() = Some((direction, bytes));
     }
 
-    /// Keeps whatever arrives for so long before it goes on, both ways.
+    /// Returns whether a cut is pending.
+    pub fn is_cut_pending(&self) -> bool {
+        self.state.pending_cut.lock().unwrap().is_some()
+    }
+
+    /// Cancels the pending cut, and returns whether it came too late: the connections were cut already.
+    pub fn cancel_cut(&self) -> bool {
+        self.state.pending_cut.lock().unwrap().take().is_none()
+    }
+
+    /// Cuts all connections now. Later connections work.
+    pub fn cut_connections(&self) {
+        self.state.close_streams();
+    }
+
+    /// Delays each read in both directions.
     pub fn delay_by(&self, delay: Duration) {
-        self.inner
+        self.state
             .delay_ms
             .store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Whether it has yet to break.
-    pub fn will_cut(&self) -> bool {
-        self.inner.cut.lock().unwrap().is_some()
+    /// Forwards nothing in either direction until [`Self::resume`]: a network that drops packets and closes nothing.
+    pub fn pause(&self) {
+        *self.state.is_paused.lock().unwrap() = true;
     }
 
-    /// Whether it has broken since; it will not any more.
-    pub fn has_cut(&self) -> bool {
-        self.inner.cut.lock().unwrap().take().is_none()
+    /// Forwards data again, beginning with what arrived during the pause.
+    pub fn resume(&self) {
+        *self.state.is_paused.lock().unwrap() = false;
+        self.state.resumed.notify_all();
     }
 
-    /// Breaks all connections now. Later ones hold.
-    pub fn cut(&self) {
-        self.inner.break_all();
+    /// The number of connections that clients opened, including those that the server did not accept.
+    pub fn connection_count(&self) -> usize {
+        self.state.connection_count.load(Ordering::Relaxed)
     }
 
-    /// Passes nothing on, either way, until it is let go on: as a network that lost its way, which tells nobody.
-    pub fn stand_still(&self, stands_still: bool) {
-        *self.inner.stands_still.lock().unwrap() = stands_still;
-        self.inner.goes_on.notify_all();
-    }
-
-    /// How often somebody connected, whether or not the server was there.
-    pub fn connections(&self) -> usize {
-        self.inner.connections.load(Ordering::Relaxed)
-    }
-
-    /// How often something was sent to the server.
-    pub fn requests(&self) -> usize {
-        self.inner.requests.load(Ordering::Relaxed)
+    /// The number of reads that returned data for the server: about one for each request.
+    pub fn request_count(&self) -> usize {
+        self.state.request_count.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Proxy {
+impl Drop for TcpProxy {
     fn drop(&mut self) {
-        self.inner.has_ended.store(true, Ordering::Relaxed);
-        self.inner.break_all();
-        self.stand_still(false);
-        let _woken = TcpStream::connect(("127.0.0.1", self.port));
+        self.state.has_ended.store(true, Ordering::Relaxed);
+        self.state.close_streams();
+        self.resume();
+        // The acceptor blocks in `accept`: one more connection lets it read the flag.
+        let _acceptor_ended = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
-impl Inner {
-    fn join(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
-        let copies = [&client, &server].map(|stream| stream.try_clone().unwrap());
-        let mut open = self.open.lock().unwrap();
-        // A day has many connections, and those that are closed have no other end.
-        open.retain(|stream| stream.peer_addr().is_ok());
-        open.extend(copies);
-        drop(open);
-        let (to_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        for (way, from, to) in [
-            (Way::Request, client, to_server),
-            (Way::Reply, server, to_client),
-        ] {
-            let inner = Arc::clone(self);
-            thread::spawn(move || inner.pass_on(way, from, to));
+impl ProxyState {
+    fn accept_connections(self: &Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming() {
+            if self.has_ended.load(Ordering::Relaxed) {
+                return;
+            }
+            self.connection_count.fetch_add(1, Ordering::Relaxed);
+            let Ok(client) = client else { continue };
+            // Where the server is down, the client's stream is dropped here and so closed.
+            if let Ok(server) = TcpStream::connect(("127.0.0.1", self.target_port)) {
+                self.forward_both_ways(client, server);
+            }
         }
     }
 
-    fn pass_on(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
+    fn forward_both_ways(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
+        let copies = [&client, &server].map(|stream| stream.try_clone().unwrap());
+        let mut open_streams = self.open_streams.lock().unwrap();
+        // A long test opens many connections: forget those that are closed, which have no peer.
+        open_streams.retain(|stream| stream.peer_addr().is_ok());
+        open_streams.extend(copies);
+        drop(open_streams);
+        let to_client = client.try_clone().unwrap();
+        let to_server = server.try_clone().unwrap();
+        for (direction, from, to) in [
+            (TrafficDirection::Request, client, to_server),
+            (TrafficDirection::Reply, server, to_client),
+        ] {
+            let state = Arc::clone(self);
+            thread::spawn(move || state.forward(direction, from, to));
+        }
+    }
+
+    /// Forwards one direction of a connection until either end closes it or the cut is reached.
+    fn forward(&self, direction: TrafficDirection, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if way == Way::Request {
-                self.requests.fetch_add(1, Ordering::Relaxed);
+            if direction == TrafficDirection::Request {
+                self.request_count.fetch_add(1, Ordering::Relaxed);
             }
-            self.wait_while_it_stands_still();
+            self.wait_while_paused();
             thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::Relaxed)));
-            let passes = self.allowed(way, count);
-            let is_passed = to.write_all(&buffer[..passes]).is_ok();
-            if passes < count {
-                self.break_all();
+            let allowed = self.bytes_before_cut(direction, count);
+            let is_written = to.write_all(&buffer[..allowed]).is_ok();
+            if allowed < count {
+                self.close_streams();
             }
-            if !is_passed || passes < count {
+            if !is_written || allowed < count {
                 break;
             }
         }
@@ -166,31 +177,33 @@ impl Inner {
         }
     }
 
-    /// What was held back when the wire ended is lost: its connections are broken by then.
-    fn wait_while_it_stands_still(&self) {
-        let held = self.stands_still.lock().unwrap();
-        let waits = |held: &mut bool| *held && !self.has_ended.load(Ordering::Relaxed);
-        drop(self.goes_on.wait_while(held, waits).unwrap());
+    /// Blocks while the proxy is paused. Data held at the end of the proxy is lost: its connections are closed by then.
+    fn wait_while_paused(&self) {
+        let is_paused = self.is_paused.lock().unwrap();
+        let must_wait =
+            |is_paused: &mut bool| *is_paused && !self.has_ended.load(Ordering::Relaxed);
+        drop(self.resumed.wait_while(is_paused, must_wait).unwrap());
     }
 
-    fn allowed(&self, way: Way, count: usize) -> usize {
-        let mut cut = self.cut.lock().unwrap();
-        match &mut *cut {
-            Some((cut_way, left)) if *cut_way == way => {
-                if count > *left {
-                    let passes = *left;
-                    *cut = None;
-                    return passes;
+    /// Returns how many of `count` bytes may pass; fewer than `count`: the cut is here, and is no longer pending.
+    fn bytes_before_cut(&self, direction: TrafficDirection, count: usize) -> usize {
+        let mut pending_cut = self.pending_cut.lock().unwrap();
+        match &mut *pending_cut {
+            Some((cut_direction, remaining)) if *cut_direction == direction => {
+                if count > *remaining {
+                    let allowed = *remaining;
+                    *pending_cut = None;
+                    return allowed;
                 }
-                *left -= count;
+                *remaining -= count;
                 count
             }
             _ => count,
         }
     }
 
-    fn break_all(&self) {
-        for stream in self.open.lock().unwrap().drain(..) {
+    fn close_streams(&self) {
+        for stream in self.open_streams.lock().unwrap().drain(..) {
             let _closed_already = stream.shutdown(Shutdown::Both);
         }
     }

@@ -1,129 +1,132 @@
-//! Redis servers: in a folder of their own, on a port of their own; alone, or as a cluster.
+//! One Redis server, or a [`cluster`].
 
 pub mod cluster;
-mod synced;
+mod sync_recorder;
 
-use crate::machine::{self, Running};
+use crate::machine::{self, ServerProcess};
 use semel_redis::RedisStore;
 use semel_store::ServerAddress;
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use synced::Syncs;
+use sync_recorder::SyncRecorder;
 use tempfile::TempDir;
 
-/// What a ledger needs of a server.
-pub const FIT: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+/// The settings that a ledger requires: each write is synced to the append-only file before its reply.
+pub const LEDGER_SETTINGS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
-/// A server that runs.
-pub struct Redis {
-    process: Running,
+/// A running server, which is killed when this value is dropped.
+pub struct RedisServer {
+    process: ServerProcess,
     pub port: u16,
     folder: TempDir,
-    syncs: Option<Syncs>,
+    sync_recorder: Option<SyncRecorder>,
 }
 
-impl Redis {
-    /// A fresh server that is fit for a ledger.
+impl RedisServer {
+    /// Starts a fresh server with [`LEDGER_SETTINGS`].
     pub fn start() -> Self {
-        Self::start_with(FIT)
+        Self::start_with_settings(LEDGER_SETTINGS)
     }
 
-    /// A fresh server with these settings.
-    pub fn start_with(settings: &[&str]) -> Self {
-        Self::serve(settings, None)
+    /// Starts a fresh server with exactly these settings.
+    pub fn start_with_settings(settings: &[&str]) -> Self {
+        Self::launch(machine::temporary_folder(), settings, None)
     }
 
-    /// A fresh server of which it is known what it has synced: for [`Self::cut_power_and_start`].
-    pub fn start_watched(settings: &[&str]) -> Self {
-        Self::serve(settings, Some(Syncs::new()))
+    /// Starts a fresh server whose syncs are recorded, as [`Self::lose_power_and_restart`] requires.
+    pub fn start_recording_syncs(settings: &[&str]) -> Self {
+        let recorder = SyncRecorder::new();
+        Self::launch(machine::temporary_folder(), settings, Some(recorder))
     }
 
-    /// A fresh server that is fit for a ledger, on the disk of this folder.
-    pub fn start_in(folder: &Path) -> Self {
-        Self::serve_in(TempDir::new_in(folder).unwrap(), FIT, None)
+    /// Starts a fresh server with [`LEDGER_SETTINGS`] and its data below `parent`.
+    pub fn start_in_folder(parent: &Path) -> Self {
+        Self::launch(TempDir::new_in(parent).unwrap(), LEDGER_SETTINGS, None)
     }
 
-    fn serve(settings: &[&str], syncs: Option<Syncs>) -> Self {
-        Self::serve_in(
-            TempDir::new_in("/dev/shm")
-                .or_else(|_| TempDir::new())
-                .unwrap(),
-            settings,
-            syncs,
-        )
-    }
-
-    fn serve_in(folder: TempDir, settings: &[&str], syncs: Option<Syncs>) -> Self {
+    fn launch(folder: TempDir, settings: &[&str], sync_recorder: Option<SyncRecorder>) -> Self {
         let port = machine::free_port();
         let server = Self {
-            process: serve(folder.path(), port, settings, syncs.as_ref()),
+            process: spawn_server(folder.path(), port, settings, sync_recorder.as_ref()),
             port,
             folder,
-            syncs,
+            sync_recorder,
         };
-        server.wait();
+        server.wait_until_ready();
         server
     }
 
-    fn wait(&self) {
-        machine::until("the start of Redis", || self.cli(&["PING"]) == "PONG");
+    fn wait_until_ready(&self) {
+        machine::wait_until("the start of Redis", || {
+            self.run_command(&["PING"]) == "PONG"
+        });
     }
 
-    /// Ends it by a signal that it does not hear, and starts it again where it was: what it wrote is still there, for the
-    /// operating system did not end.
-    pub fn kill_and_start(&mut self, settings: &[&str]) {
-        self.kill();
-        self.start_again(settings);
-    }
-
-    /// Ends it as a power switch would, and starts it again: of its append-only file there is no more than was synced.
-    pub fn cut_power_and_start(&mut self, settings: &[&str]) {
-        self.kill();
-        let syncs = self
-            .syncs
-            .as_ref()
-            .expect("a server that was started watched");
-        syncs.drop_the_rest(&self.folder.path().join("appendonlydir"));
-        self.start_again(settings);
-    }
-
-    /// Ends it by a signal that it does not hear.
+    /// Kills the server with `SIGKILL`. Its writes survive, synced or not: the operating system still has them.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Lets it stand still until it is let go on.
-    pub fn stop(&self, stands_still: bool) {
-        self.process.stop(stands_still);
+    /// Starts the server again, on the same port and data, after [`Self::kill`].
+    pub fn restart(&mut self, settings: &[&str]) {
+        self.process = spawn_server(
+            self.folder.path(),
+            self.port,
+            settings,
+            self.sync_recorder.as_ref(),
+        );
+        self.wait_until_ready();
     }
 
-    /// Starts it again where it was, after [`Self::kill`].
-    pub fn start_again(&mut self, settings: &[&str]) {
-        self.process = serve(self.folder.path(), self.port, settings, self.syncs.as_ref());
-        self.wait();
+    pub fn kill_and_restart(&mut self, settings: &[&str]) {
+        self.kill();
+        self.restart(settings);
     }
 
-    /// The kernel refuses to write any file of the server past this size, as it does past the end of a disk; none: there is
-    /// room again.
-    pub fn limit_files(&self, bytes: Option<u64>) {
-        machine::limit_files(&mut Command::new("prlimit"), self.process.pid(), bytes);
+    /// Simulates a power failure: kills the server, truncates its append-only files to what was synced, and restarts.
+    pub fn lose_power_and_restart(&mut self, settings: &[&str]) {
+        self.kill();
+        let recorder = self
+            .sync_recorder
+            .as_ref()
+            .expect("a server started with `start_recording_syncs`");
+        recorder.truncate_unsynced(&self.folder.path().join("appendonlydir"));
+        self.restart(settings);
     }
 
-    /// Waits until it has ended by itself.
-    pub fn wait_for_its_end(&mut self) {
-        self.process.wait();
+    /// Suspends the server with `SIGSTOP`: its connections stay open, and nothing is answered.
+    pub fn pause(&self) {
+        self.process.pause();
     }
 
-    /// Its folder, for whoever spoils what lies there.
+    /// Continues a paused server with `SIGCONT`.
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
+    /// Limits the size of each file that the server may write, so that writes fail as on a full disk.
+    ///
+    /// `None` lifts the limit.
+    pub fn limit_file_size(&self, bytes: Option<u64>) {
+        let mut prlimit = Command::new("prlimit");
+        machine::limit_file_size(&mut prlimit, self.process.process_id(), bytes);
+    }
+
+    /// Waits until the server ends by itself.
+    pub fn wait_for_exit(&mut self) {
+        self.process.wait_for_exit();
+    }
+
+    /// The folder of the server's data, for tests that damage it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// One of its client programs.
-    pub fn client(&self, name: &str) -> Command {
-        let mut command = program(name);
+    /// A client program such as `redis-benchmark`, with the argument for this server's port.
+    pub fn client_command(&self, program: &str) -> Command {
+        let mut command = redis_program(program);
         command.args(["-p", &self.port.to_string()]);
         command
     }
@@ -132,27 +135,36 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub fn server(&self) -> ServerAddress {
+    pub fn address(&self) -> ServerAddress {
         ServerAddress::new(self.url())
     }
 
-    /// The server, with a ledger in it.
-    pub async fn ledger(&self) -> ServerAddress {
-        RedisStore::set_up(&self.server()).await.unwrap();
-        self.server()
+    /// Creates a ledger in the server.
+    pub async fn create_ledger(&self) -> ServerAddress {
+        RedisStore::set_up(&self.address()).await.unwrap();
+        self.address()
     }
 
-    /// What the server answers to a command, as its own client shows it.
-    pub fn cli(&self, command: &[&str]) -> String {
-        let asked = self.client("redis-cli").args(command).output().unwrap();
-        String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+    /// Runs a Redis command, and returns its reply as `redis-cli` prints it.
+    pub fn run_command(&self, command: &[&str]) -> String {
+        let output = self
+            .client_command("redis-cli")
+            .args(command)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 }
 
-fn serve(folder: &Path, port: u16, settings: &[&str], syncs: Option<&Syncs>) -> Running {
-    let mut command = deaf_to_full_disks(&program("redis-server"));
-    if let Some(syncs) = syncs {
-        syncs.listen(&mut command);
+fn spawn_server(
+    folder: &Path,
+    port: u16,
+    settings: &[&str],
+    sync_recorder: Option<&SyncRecorder>,
+) -> ServerProcess {
+    let mut command = ignore_file_size_signal(&redis_program("redis-server"));
+    if let Some(recorder) = sync_recorder {
+        recorder.attach(&mut command);
     }
     command
         .args([
@@ -166,30 +178,32 @@ fn serve(folder: &Path, port: u16, settings: &[&str], syncs: Option<&Syncs>) -> 
         ])
         .arg(folder)
         .args(settings);
-    Running::start(&mut command)
+    ServerProcess::spawn(&mut command)
 }
 
-/// A write that the kernel refuses is an error to it, as one past the end of a disk is, and no signal.
-fn deaf_to_full_disks(program: &Command) -> Command {
+/// Wraps a command so that it ignores `SIGXFSZ`: a write past the limit then fails, as on a full disk.
+///
+/// Without this the signal would end the server.
+fn ignore_file_size_signal(program: &Command) -> Command {
     let mut command = Command::new("sh");
     command
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(program.get_program());
-    command.envs(
-        program
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    for (name, value) in program.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
     command
 }
 
-/// One of the server's programs: as it was unpacked for the tests, or as it is installed.
-fn program(name: &str) -> Command {
+/// A program of Redis: the one that `cargo xtask servers` unpacked, else the one installed.
+fn redis_program(name: &str) -> Command {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/usr");
     let program = unpacked.join("bin").join(name);
     if program.exists() {
         let mut command = Command::new(program);
-        command.env("LD_LIBRARY_PATH", libraries(&unpacked));
+        command.env("LD_LIBRARY_PATH", library_folder(&unpacked));
         return command;
     }
     let installed = Command::new(name).arg("--version").output();
@@ -200,13 +214,11 @@ fn program(name: &str) -> Command {
     Command::new(name)
 }
 
-/// Where Debian's packages have their libraries: in a folder named after the machine's kind.
-fn libraries(unpacked: &Path) -> PathBuf {
-    let kinds = std::fs::read_dir(unpacked.join("lib"))
+/// The libraries of the unpacked packages: in a folder named after the architecture, such as `x86_64-linux-gnu`.
+fn library_folder(unpacked: &Path) -> PathBuf {
+    std::fs::read_dir(unpacked.join("lib"))
         .unwrap()
-        .filter_map(|kind| Some(kind.ok()?.path()));
-    kinds
-        .into_iter()
-        .find(|kind| kind.join("liblzf.so.1").exists())
+        .filter_map(|folder| Some(folder.ok()?.path()))
+        .find(|folder| folder.join("liblzf.so.1").exists())
         .unwrap_or_default()
 }

@@ -2,16 +2,16 @@
 
 use crate::processes::Place;
 use semel_servers::{
-    postgres::{OWNER, Postgres},
-    redis::{FIT, Redis},
+    postgres::{OWNER, PostgresServer},
+    redis::{LEDGER_SETTINGS, RedisServer},
 };
 
 const DATABASE: &str = "ledger";
 
 /// Where a ledger lies.
 pub enum Server {
-    Postgres(Postgres),
-    Redis(Redis),
+    Postgres(PostgresServer),
+    Redis(RedisServer),
     /// In the memory of each host: for the control.
     Nowhere,
 }
@@ -28,15 +28,15 @@ pub fn made(server: impl Future<Output = Server>) -> Server {
 impl Server {
     /// A PostgreSQL server with a ledger.
     pub async fn postgres() -> Self {
-        let server = Postgres::start();
-        server.ledger(DATABASE).await;
+        let server = PostgresServer::start();
+        server.create_ledger(DATABASE).await;
         Self::Postgres(server)
     }
 
     /// A Redis server with a ledger.
     pub async fn redis() -> Self {
-        let server = Redis::start();
-        server.ledger().await;
+        let server = RedisServer::start();
+        server.create_ledger().await;
         Self::Redis(server)
     }
 
@@ -75,8 +75,8 @@ impl Server {
     /// Ends it in the midst of what it does, and starts it again.
     pub fn crash(&mut self) {
         match self {
-            Self::Postgres(server) => server.crash_and_start(&[]),
-            Self::Redis(server) => server.kill_and_start(FIT),
+            Self::Postgres(server) => server.crash_and_restart(&[]),
+            Self::Redis(server) => server.kill_and_restart(LEDGER_SETTINGS),
             Self::Nowhere => {}
         }
     }
@@ -84,11 +84,11 @@ impl Server {
     /// Takes from its clients what it may take at any time: their sessions, or their scripts.
     pub fn upset(&self) {
         match self {
-            Self::Postgres(server) => drop(server.sql(
+            Self::Postgres(server) => drop(server.run_sql(
                 "postgres",
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'semel'",
             )),
-            Self::Redis(server) => assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK"),
+            Self::Redis(server) => assert_eq!(server.run_command(&["SCRIPT", "FLUSH"]), "OK"),
             Self::Nowhere => {}
         }
     }

@@ -13,7 +13,7 @@ use semel::{
     store::{CreateResult, ReplaceResult, Retention, Store, StoreError, Version},
 };
 use semel_conformance::{entry, fresh_version, key};
-use semel_servers::proxy::{Proxy, Way};
+use semel_servers::proxy::{TcpProxy, TrafficDirection};
 use std::{
     sync::{
         Arc,
@@ -27,7 +27,10 @@ use tokio::{task::JoinSet, time::timeout};
 const STRANDS: usize = 4;
 
 /// How many bytes lie between two cuts of the controls: an answer is short.
-const CONTROL_STEPS: [(Way, usize); 2] = [(Way::Request, 29), (Way::Reply, 3)];
+const CONTROL_STEPS: [(TrafficDirection, usize); 2] = [
+    (TrafficDirection::Request, 29),
+    (TrafficDirection::Reply, 3),
+];
 
 /// What is written, and how the answer is understood.
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +42,13 @@ enum Deed {
 /// Which store is asked, over which wire, and how the cuts are spread.
 #[derive(Clone, Copy)]
 struct Sweep {
-    way: Way,
+    way: TrafficDirection,
     belief: Option<Belief>,
     step: usize,
 }
 
 /// All bytes of one way, and a store as it is.
-fn every_byte(way: Way) -> Sweep {
+fn every_byte(way: TrafficDirection) -> Sweep {
     Sweep {
         way,
         belief: None,
@@ -54,7 +57,7 @@ fn every_byte(way: Way) -> Sweep {
 }
 
 /// Some bytes, and a store that believes something.
-fn control(way: Way, belief: Belief) -> Sweep {
+fn control(way: TrafficDirection, belief: Belief) -> Sweep {
     let step = CONTROL_STEPS.iter().find(|(of, _)| *of == way).unwrap().1;
     Sweep {
         way,
@@ -91,7 +94,7 @@ fn fresh() -> u32 {
 
 /// A wire to a server, the store behind it, and the same without the wire.
 struct Line {
-    wire: Proxy,
+    wire: TcpProxy,
     store: Arc<dyn Store>,
     direct: Arc<dyn Store>,
 }
@@ -192,13 +195,19 @@ async fn cut_writes(server: &Arc<Either>, deed: Deed, how: Sweep) -> Seen {
 
 impl Line {
     /// Writes over a wire that breaks after so many bytes. Whether it broke.
-    async fn cut_write(&self, deed: Deed, way: Way, bytes: usize, seen: &mut Seen) -> bool {
+    async fn cut_write(
+        &self,
+        deed: Deed,
+        way: TrafficDirection,
+        bytes: usize,
+        seen: &mut Seen,
+    ) -> bool {
         let (at, version) = (key(fresh()), fresh_version());
         let expected = self.prepare(deed, at).await;
         self.holds().await;
         self.wire.cut_after(way, bytes);
         let told = self.write(at, expected, version).await;
-        if !self.wire.has_cut() {
+        if !self.wire.cancel_cut() {
             assert!(matches!(told, Ok(true)), "nothing broke: {told:?}");
             return false;
         }
@@ -265,7 +274,7 @@ impl Line {
 /// Both writes, both ways, after every byte.
 async fn writes_are_told_rightly(server: Arc<Either>) {
     for deed in [Deed::Creation, Deed::Replacement] {
-        let there = cut_writes(&server, deed, every_byte(Way::Request)).await;
+        let there = cut_writes(&server, deed, every_byte(TrafficDirection::Request)).await;
         assert_eq!(there.wrong, <[String; 0]>::default());
         assert!(
             there.unknown > 200,
@@ -276,7 +285,7 @@ async fn writes_are_told_rightly(server: Arc<Either>) {
             there.written * 20 <= there.unknown,
             "a request without its end is not carried out: {there:?}"
         );
-        let back = cut_writes(&server, deed, every_byte(Way::Reply)).await;
+        let back = cut_writes(&server, deed, every_byte(TrafficDirection::Reply)).await;
         assert_eq!(back.wrong, <[String; 0]>::default());
         assert!(back.unknown >= 10, "an answer has some bytes: {back:?}");
         assert!(
@@ -302,9 +311,9 @@ async fn control_a_store_that_believes_something_instead_tells_wrongly() {
     for server in [Either::postgres().await, Either::redis().await].map(Arc::new) {
         for deed in [Deed::Creation, Deed::Replacement] {
             let beliefs = [
-                (Way::Reply, Belief::NotDone),
-                (Way::Reply, Belief::NeverAsked),
-                (Way::Request, Belief::Done),
+                (TrafficDirection::Reply, Belief::NotDone),
+                (TrafficDirection::Reply, Belief::NeverAsked),
+                (TrafficDirection::Request, Belief::Done),
             ];
             for (way, belief) in beliefs {
                 let seen = cut_writes(&server, deed, control(way, belief)).await;
@@ -318,7 +327,7 @@ async fn control_a_store_that_believes_something_instead_tells_wrongly() {
 }
 
 /// Calls through a host over such wires, which break after every so many bytes, and asks another host about each call.
-async fn cut_calls(server: &Arc<Either>, way: Way, every: usize) -> Seen {
+async fn cut_calls(server: &Arc<Either>, way: TrafficDirection, every: usize) -> Seen {
     let offset = UNIX_EPOCH.elapsed().unwrap().subsec_micros() as usize % every;
     let seen = sweep(|first| {
         let server = Arc::clone(server);
@@ -369,12 +378,12 @@ impl Pair {
     }
 
     /// Calls over a wire that breaks after so many bytes. Whether it broke.
-    async fn cut_call(&self, way: Way, bytes: usize, seen: &mut Seen) -> bool {
+    async fn cut_call(&self, way: TrafficDirection, bytes: usize, seen: &mut Seen) -> bool {
         let order = fresh();
         self.line.holds().await;
         self.line.wire.cut_after(way, bytes);
         let answer = charge(&self.host, order, &self.charges).await;
-        if !self.line.wire.has_cut() {
+        if !self.line.wire.cancel_cut() {
             assert!(
                 matches!(answer, Ok(Answer::Executed { .. })),
                 "nothing broke: {answer:?}"
@@ -404,7 +413,10 @@ impl Pair {
 }
 
 async fn calls_run_once(server: Arc<Either>, every: usize) {
-    for (way, every, bytes) in [(Way::Request, every, 1_000), (Way::Reply, 1, 20)] {
+    for (way, every, bytes) in [
+        (TrafficDirection::Request, every, 1_000),
+        (TrafficDirection::Reply, 1, 20),
+    ] {
         let seen = cut_calls(&server, way, every).await;
         assert_eq!(seen.wrong, <[String; 0]>::default());
         assert!(
@@ -435,7 +447,7 @@ async fn a_call_whose_connection_to_redis_breaks_runs_once_and_is_on_record() {
 async fn charged_with_a_rival(server: &Either, belief: Option<Belief>) -> usize {
     let (pair, order) = (Pair::on(Line::to(server, belief).await).await, fresh());
     pair.line.holds().await;
-    pair.line.wire.cut_after(Way::Request, 40);
+    pair.line.wire.cut_after(TrafficDirection::Request, 40);
     let rival = async {
         let _waits_in_vain = timeout(
             Duration::from_millis(500),
@@ -444,7 +456,7 @@ async fn charged_with_a_rival(server: &Either, belief: Option<Belief>) -> usize 
         .await;
     };
     let answer = charge_slowly(&pair.host, order, &pair.charges, rival).await;
-    assert!(pair.line.wire.has_cut(), "{answer:?}");
+    assert!(pair.line.wire.cancel_cut(), "{answer:?}");
     pair.charges.of(order)
 }
 

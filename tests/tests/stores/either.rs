@@ -4,9 +4,9 @@ use semel::store::{ServerAddress, Store};
 use semel_postgres::PostgresStore;
 use semel_redis::RedisStore;
 use semel_servers::{
-    postgres::{OWNER, Postgres},
-    proxy::Proxy,
-    redis::{FIT, Redis},
+    postgres::{OWNER, PostgresServer},
+    proxy::TcpProxy,
+    redis::{LEDGER_SETTINGS, RedisServer},
 };
 use std::{
     sync::Arc,
@@ -15,20 +15,20 @@ use std::{
 
 /// A server with a ledger in it.
 pub enum Either {
-    Postgres(Postgres),
-    Redis(Redis),
+    Postgres(PostgresServer),
+    Redis(RedisServer),
 }
 
 impl Either {
     pub async fn postgres() -> Self {
-        let server = Postgres::start();
-        server.ledger("ledger").await;
+        let server = PostgresServer::start();
+        server.create_ledger("ledger").await;
         Self::Postgres(server)
     }
 
     pub async fn redis() -> Self {
-        let server = Redis::start();
-        server.ledger().await;
+        let server = RedisServer::start();
+        server.create_ledger().await;
         Self::Redis(server)
     }
 
@@ -40,8 +40,8 @@ impl Either {
     }
 
     /// A wire to it.
-    pub fn wire(&self) -> Proxy {
-        Proxy::to(self.port())
+    pub fn wire(&self) -> TcpProxy {
+        TcpProxy::new(self.port())
     }
 
     fn at(&self, port: u16) -> ServerAddress {
@@ -64,14 +64,14 @@ impl Either {
     }
 
     /// Its ledger, by a wire.
-    pub async fn open_by(&self, wire: &Proxy) -> Arc<dyn Store> {
+    pub async fn open_by(&self, wire: &TcpProxy) -> Arc<dyn Store> {
         self.open_at(wire.port).await
     }
 
     /// Ends it at once, as a crash does.
     pub fn end(&mut self) {
         match self {
-            Self::Postgres(server) => server.stop("immediate"),
+            Self::Postgres(server) => server.crash(),
             Self::Redis(server) => server.kill(),
         }
     }
@@ -79,8 +79,8 @@ impl Either {
     /// Starts it again where it was.
     pub fn start_again(&mut self) {
         match self {
-            Self::Postgres(server) => server.start_again(&[]),
-            Self::Redis(server) => server.start_again(FIT),
+            Self::Postgres(server) => server.restart(&[]),
+            Self::Redis(server) => server.restart(LEDGER_SETTINGS),
         }
     }
 }

@@ -16,10 +16,10 @@ use semel::store::{ServerAddress, Store};
 use semel_postgres::PostgresStore;
 use semel_redis::RedisStore;
 use semel_servers::{
-    machine::until,
-    postgres::{OWNER, Postgres},
-    proxy::{Proxy, Way},
-    redis::{FIT, Redis},
+    machine::wait_until,
+    postgres::{OWNER, PostgresServer},
+    proxy::{TcpProxy, TrafficDirection},
+    redis::{LEDGER_SETTINGS, RedisServer},
 };
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -68,7 +68,7 @@ async fn rounds(stores: &[Arc<dyn Store>]) {
 /// Rounds while connections break and the server crashes.
 async fn rounds_with_faults(
     stores: &[Arc<dyn Store>],
-    wires: [Proxy; 2],
+    wires: [TcpProxy; 2],
     mut crash: impl FnMut() + Send + 'static,
 ) {
     let wires = Arc::new(wires);
@@ -96,13 +96,13 @@ async fn rounds_with_faults(
 
 /// Breaks wires and crashes the server until it is over, and says how often it crashed. Between two faults there are answers:
 /// wires that break all the time let nobody open a connection.
-fn go_wrong(wires: &[Proxy], crash: &mut impl FnMut(), progress: &Progress) -> usize {
+fn go_wrong(wires: &[TcpProxy], crash: &mut impl FnMut(), progress: &Progress) -> usize {
     let (mut random, mut faults, mut crashes) = (Random(13), 0, 0);
     while crashes < CRASHES || !progress.is_over.load(Ordering::Relaxed) {
         let host = random.below(2) as usize;
         let answers = || progress.answers[host].load(Ordering::Relaxed);
         let before = answers();
-        until("an answer", || answers() >= before + ANSWERS_BETWEEN);
+        wait_until("an answer", || answers() >= before + ANSWERS_BETWEEN);
         faults += 1;
         if faults % CRASH_EVERY == 0 {
             crash();
@@ -110,9 +110,9 @@ fn go_wrong(wires: &[Proxy], crash: &mut impl FnMut(), progress: &Progress) -> u
             continue;
         }
         let way = if random.below(2) == 0 {
-            Way::Request
+            TrafficDirection::Request
         } else {
-            Way::Reply
+            TrafficDirection::Reply
         };
         wires[host].cut_after(way, random.below(CUT_BYTES_MAX) as usize);
     }
@@ -121,8 +121,8 @@ fn go_wrong(wires: &[Proxy], crash: &mut impl FnMut(), progress: &Progress) -> u
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hosts_on_postgres() {
-    let server = Postgres::start();
-    server.ledger("histories").await;
+    let server = PostgresServer::start();
+    server.create_ledger("histories").await;
     rounds(&[
         on_postgres(server.port).await,
         on_postgres(server.port).await,
@@ -132,30 +132,33 @@ async fn of_two_hosts_on_postgres() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hosts_on_redis() {
-    let server = Redis::start();
-    server.ledger().await;
+    let server = RedisServer::start();
+    server.create_ledger().await;
     rounds(&[on_redis(server.port).await, on_redis(server.port).await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hosts_on_postgres_while_wires_break_and_it_crashes() {
-    let mut server = Postgres::start();
-    server.ledger("histories").await;
-    let wires = [Proxy::to(server.port), Proxy::to(server.port)];
+    let mut server = PostgresServer::start();
+    server.create_ledger("histories").await;
+    let wires = [TcpProxy::new(server.port), TcpProxy::new(server.port)];
     let stores = [
         on_postgres(wires[0].port).await,
         on_postgres(wires[1].port).await,
     ];
-    rounds_with_faults(&stores, wires, move || server.crash_and_start(&[])).await;
+    rounds_with_faults(&stores, wires, move || server.crash_and_restart(&[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hosts_on_redis_while_wires_break_and_it_crashes() {
-    let mut server = Redis::start();
-    server.ledger().await;
-    let wires = [Proxy::to(server.port), Proxy::to(server.port)];
+    let mut server = RedisServer::start();
+    server.create_ledger().await;
+    let wires = [TcpProxy::new(server.port), TcpProxy::new(server.port)];
     let stores = [on_redis(wires[0].port).await, on_redis(wires[1].port).await];
-    rounds_with_faults(&stores, wires, move || server.kill_and_start(FIT)).await;
+    rounds_with_faults(&stores, wires, move || {
+        server.kill_and_restart(LEDGER_SETTINGS)
+    })
+    .await;
 }
 
 /// The control: a store that lies once in a while is found out, and one that does not is not.

@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*};
 use semel::store::{Clock, ServerAddress, SettableClock, Store};
 use semel_conformance::{Fixture, alike};
 use semel_postgres::{PostgresSetup, PostgresStore};
-use semel_servers::postgres::Postgres;
+use semel_servers::postgres::PostgresServer;
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
@@ -30,7 +30,7 @@ fn it_keeps_the_contract_in_many_partitions() {
 }
 
 fn keeps_the_contract(setup: &PostgresSetup) {
-    let server = Arc::new(Postgres::start());
+    let server = Arc::new(PostgresServer::start());
     for (number, case) in semel_conformance::CASES.iter().enumerate() {
         println!("{}", case.name());
         case.run(fixture(
@@ -44,7 +44,7 @@ fn keeps_the_contract(setup: &PostgresSetup) {
 /// A database takes longer to make than a hundred steps do: few cases, each of many steps.
 #[test]
 fn it_answers_as_memory_does() {
-    let (server, cases) = (Arc::new(Postgres::start()), AtomicU32::new(0));
+    let (server, cases) = (Arc::new(PostgresServer::start()), AtomicU32::new(0));
     let config = ProptestConfig {
         cases: 15,
         failure_persistence: None,
@@ -60,10 +60,10 @@ fn it_answers_as_memory_does() {
 }
 
 /// A fresh ledger in a database of this name.
-async fn fixture(server: Arc<Postgres>, name: String, setup: &PostgresSetup) -> Fixture {
+async fn fixture(server: Arc<PostgresServer>, name: String, setup: &PostgresSetup) -> Fixture {
     let (clock, ledger) = (
         Arc::new(SettableClock::default()),
-        server.ledger_with(&name, setup).await,
+        server.create_ledger_with(&name, setup).await,
     );
     let ticking = Arc::clone(&clock);
     let open = move || {
@@ -84,13 +84,13 @@ async fn fixture(server: Arc<Postgres>, name: String, setup: &PostgresSetup) -> 
 }
 
 /// A database that checks what no row is takes none.
-fn refuse_writes(server: &Postgres, name: &str, refuse: bool) {
+fn refuse_writes(server: &PostgresServer, name: &str, refuse: bool) {
     let sql = if refuse {
         "ALTER TABLE semel.entry ADD CONSTRAINT refused CHECK (false) NOT VALID"
     } else {
         "ALTER TABLE semel.entry DROP CONSTRAINT refused"
     };
-    server.sql(name, sql);
+    server.run_sql(name, sql);
 }
 
 async fn open(ledger: &ServerAddress) -> Arc<dyn Store> {

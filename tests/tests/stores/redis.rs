@@ -14,7 +14,7 @@ use semel::store::{
 };
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
 use semel_redis::{RedisSetupResult, RedisStore};
-use semel_servers::redis::Redis;
+use semel_servers::redis::RedisServer;
 use std::{pin::Pin, sync::Arc};
 
 /// What a user needs at the least.
@@ -25,32 +25,32 @@ const LEAN: &str =
 fn it_keeps_the_contract() {
     for case in semel_conformance::CASES {
         println!("{}", case.name());
-        case.run(fixture(Arc::new(Redis::start())));
+        case.run(fixture(Arc::new(RedisServer::start())));
     }
 }
 
 #[test]
 fn it_answers_as_memory_does() {
-    let redis = Arc::new(Redis::start());
+    let redis = Arc::new(RedisServer::start());
     let config = ProptestConfig {
         cases: 15,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
     proptest!(config, |(steps in vec(any::<u64>(), 300..400))| {
-        redis.cli(&["FLUSHALL"]);
+        redis.run_command(&["FLUSHALL"]);
         semel_conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&redis)).await, &steps).await });
     });
 }
 
 /// A fresh ledger on a server without one.
-async fn fixture(redis: Arc<Redis>) -> Fixture {
+async fn fixture(redis: Arc<RedisServer>) -> Fixture {
     let clock = Arc::new(SettableClock::default());
-    let server = redis.ledger().await;
+    let server = redis.create_ledger().await;
     let (losing, troubled) = (Arc::clone(&redis), Arc::clone(&redis));
     let lose = move || {
-        losing.cli(&["FLUSHALL"]);
-        let server = losing.server();
+        losing.run_command(&["FLUSHALL"]);
+        let server = losing.address();
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
             semel_conformance::run(async {
@@ -91,8 +91,8 @@ fn opening_by(
 type Opening = Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>>;
 
 /// A server that lacks the replicas it asks for takes no writes.
-fn refuse_writes(redis: &Redis, refuse: bool) {
-    redis.cli(&[
+fn refuse_writes(redis: &RedisServer, refuse: bool) {
+    redis.run_command(&[
         "CONFIG",
         "SET",
         "min-replicas-to-write",
@@ -101,18 +101,18 @@ fn refuse_writes(redis: &Redis, refuse: bool) {
 }
 
 /// The server, for a user with a password: `user:password`.
-fn at(redis: &Redis, user: &str) -> ServerAddress {
+fn at(redis: &RedisServer, user: &str) -> ServerAddress {
     ServerAddress::new(format!("redis://{user}@127.0.0.1:{}", redis.port))
 }
 
 /// The store of a fresh ledger in the server.
-async fn store(redis: &Redis) -> RedisStore {
-    redis.ledger().await;
+async fn store(redis: &RedisServer) -> RedisStore {
+    redis.create_ledger().await;
     open(redis).await
 }
 
-async fn open(redis: &Redis) -> RedisStore {
-    RedisStore::open(&redis.server()).await.unwrap()
+async fn open(redis: &RedisServer) -> RedisStore {
+    RedisStore::open(&redis.address()).await.unwrap()
 }
 
 async fn create(store: &RedisStore, number: u32) -> Result<CreateResult, StoreError> {

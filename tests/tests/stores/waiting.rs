@@ -10,7 +10,7 @@ use semel::{
     store::{Retention, Store, Version},
 };
 use semel_conformance::{entry, fresh_version, key};
-use semel_servers::proxy::Proxy;
+use semel_servers::proxy::TcpProxy;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -64,19 +64,20 @@ struct Cost {
 }
 
 impl Cost {
-    fn begin(wire: &Proxy) -> Self {
+    fn begin(wire: &TcpProxy) -> Self {
         Self {
             since: Instant::now(),
-            connections: wire.connections(),
-            requests: wire.requests(),
+            connections: wire.connection_count(),
+            requests: wire.request_count(),
             busy: busy(),
         }
     }
 
     /// Attempts a second, and the part of the time that this process worked.
-    fn end(self, wire: &Proxy) -> (usize, f64) {
+    fn end(self, wire: &TcpProxy) -> (usize, f64) {
         let seconds = self.since.elapsed().as_secs_f64();
-        let attempts = wire.connections() - self.connections + wire.requests() - self.requests;
+        let attempts =
+            wire.connection_count() - self.connections + wire.request_count() - self.requests;
         (
             (attempts as f64 / seconds).ceil() as usize,
             (busy() - self.busy).as_secs_f64() / seconds,
@@ -153,7 +154,7 @@ async fn a_silence_is_waited_out(server: Either) {
     let wire = server.wire();
     let store = server.open_by(&wire).await;
     let (version, waiters) = begin_to_wait(&store).await;
-    wire.stand_still(true);
+    wire.pause();
     let cost = Cost::begin(&wire);
     let asked = Instant::now();
     store
@@ -185,7 +186,7 @@ async fn a_silence_is_waited_out(server: Either) {
         attempts <= ATTEMPTS_A_SECOND && busy <= BUSY_AT_MOST,
         "{attempts} attempts a second, {busy}"
     );
-    wire.stand_still(false);
+    wire.resume();
     all_learn_of_it(waiters).await;
 }
 

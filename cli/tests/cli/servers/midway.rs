@@ -4,9 +4,9 @@
 use super::{ORDER, shop_at};
 use crate::workshop::{Done, EFFECT, Workshop};
 use semel_servers::{
-    postgres::Postgres,
-    proxy::{Proxy, Way},
-    redis::{FIT, Redis},
+    postgres::PostgresServer,
+    proxy::{TcpProxy, TrafficDirection},
+    redis::{LEDGER_SETTINGS, RedisServer},
 };
 use std::process::Child;
 
@@ -15,14 +15,14 @@ const STEP: usize = 397;
 
 /// A server of either kind with a ledger in it.
 enum Server {
-    Postgres(Postgres),
-    Redis(Redis),
+    Postgres(PostgresServer),
+    Redis(RedisServer),
 }
 
 impl Server {
     fn all() -> [Self; 2] {
-        let (postgres, redis) = (Postgres::start(), Redis::start());
-        postgres.sql("postgres", "CREATE DATABASE ledger");
+        let (postgres, redis) = (PostgresServer::start(), RedisServer::start());
+        postgres.run_sql("postgres", "CREATE DATABASE ledger");
         [Self::Postgres(postgres), Self::Redis(redis)].map(|server| {
             shop_at(&server.url(server.port()))
                 .run(&["ledger", "init"])
@@ -47,15 +47,15 @@ impl Server {
 
     fn end(&mut self) {
         match self {
-            Self::Postgres(server) => server.stop("immediate"),
+            Self::Postgres(server) => server.crash(),
             Self::Redis(server) => server.kill(),
         }
     }
 
     fn start_again(&mut self) {
         match self {
-            Self::Postgres(server) => server.start_again(&[]),
-            Self::Redis(server) => server.start_again(FIT),
+            Self::Postgres(server) => server.restart(&[]),
+            Self::Redis(server) => server.restart(LEDGER_SETTINGS),
         }
     }
 }
@@ -80,10 +80,10 @@ fn let_go_on(shop: &Workshop, child: Child) -> Done {
 #[test]
 fn a_connection_that_breaks_while_the_command_runs_is_made_anew() {
     for server in Server::all() {
-        let wire = Proxy::to(server.port());
+        let wire = TcpProxy::new(server.port());
         let shop = shop_at(&server.url(wire.port));
         let child = start(&shop);
-        wire.cut();
+        wire.cut_connections();
         let done = let_go_on(&shop, child);
         assert_eq!((done.stderr.as_str(), done.exit), ("", 0), "{done:?}");
         shop.exec("charge", ORDER, EFFECT).printed(0, "done\n");
@@ -117,16 +117,16 @@ fn a_connection_that_breaks_anywhere_runs_the_command_once_or_not() {
     for server in Server::all() {
         let (mut refused, mut ran) = (0, 0);
         for number in 0.. {
-            let wire = Proxy::to(server.port());
+            let wire = TcpProxy::new(server.port());
             let shop = shop_at(&server.url(wire.port));
             let order = format!(r#"{{"order": {number}, "amount": 10}}"#);
-            wire.cut_after(Way::Request, number * STEP);
+            wire.cut_after(TrafficDirection::Request, number * STEP);
             let first = shop.exec("charge", &order, &format!("{EFFECT} echo done"));
             assert!(
                 [0, 69].contains(&first.exit) && shop.effects() == usize::from(first.exit == 0),
                 "{first:?}"
             );
-            if !wire.has_cut() {
+            if !wire.cancel_cut() {
                 break;
             }
             (refused, ran) = (

@@ -2,7 +2,7 @@
 
 use super::{Refusals, is_used_as_ever, refusal, shop_at, told};
 use insta::assert_snapshot;
-use semel_servers::postgres::{OWNER, Postgres};
+use semel_servers::postgres::{OWNER, PostgresServer};
 use std::path::PathBuf;
 
 fn init(url: &str, more: &[&str]) -> crate::workshop::Done {
@@ -10,9 +10,9 @@ fn init(url: &str, more: &[&str]) -> crate::workshop::Done {
 }
 
 /// A server with a database that has no ledger yet.
-fn server() -> Postgres {
-    let server = Postgres::start();
-    server.sql("postgres", "CREATE DATABASE ledger");
+fn server() -> PostgresServer {
+    let server = PostgresServer::start();
+    server.run_sql("postgres", "CREATE DATABASE ledger");
     server
 }
 
@@ -46,7 +46,7 @@ fn a_url_that_leads_nowhere_is_told() {
 fn what_the_server_does_not_allow_is_told() {
     let server = server();
     let (ledger, mut refusals) = (server.url("ledger"), Refusals::of(server.port));
-    server.sql(
+    server.run_sql(
         "ledger",
         "CREATE ROLE guest LOGIN; CREATE ROLE ada LOGIN PASSWORD 'right'",
     );
@@ -58,24 +58,24 @@ fn what_the_server_does_not_allow_is_told() {
         "nobody to let in",
         &told(&init(&ledger, &["--grant-to", "nobody"])),
     );
-    server.sql("ledger", "UPDATE semel.ledger SET schema = 99");
+    server.run_sql("ledger", "UPDATE semel.ledger SET schema = 99");
     refusals.add_at("newer", &ledger);
     refusals.add("newer, init", &told(&init(&ledger, &[])));
-    server.sql("ledger", "UPDATE semel.ledger SET schema = 0");
+    server.run_sql("ledger", "UPDATE semel.ledger SET schema = 0");
     refusals.add_at("older", &ledger);
-    server.sql(
+    server.run_sql(
         "ledger",
         "UPDATE semel.ledger SET schema = 1; ALTER TABLE semel.entry SET UNLOGGED",
     );
     refusals.add_at("not logged", &ledger);
-    server.sql("ledger", "ALTER TABLE semel.entry SET LOGGED");
-    server.sql(
+    server.run_sql("ledger", "ALTER TABLE semel.entry SET LOGGED");
+    server.run_sql(
         "ledger",
         "ALTER DATABASE ledger SET default_transaction_read_only = on",
     );
     refusals.add_at("read-only", &ledger);
     refusals.add("read-only, init", &told(&init(&ledger, &[])));
-    server.admit(&[
+    server.set_authentication(&[
         "host all owner 127.0.0.1/32 trust",
         "host all ada 127.0.0.1/32 scram-sha-256",
     ]);
@@ -89,9 +89,9 @@ fn what_the_server_does_not_allow_is_told() {
 fn a_password_that_is_kept_elsewhere_lets_in() {
     let server = server();
     let ledger = server.url("ledger");
-    server.sql("ledger", "CREATE ROLE ada LOGIN PASSWORD 'right'");
+    server.run_sql("ledger", "CREATE ROLE ada LOGIN PASSWORD 'right'");
     init(&ledger, &["--grant-to", "ada"]).stopped(0, "");
-    server.admit(&[
+    server.set_authentication(&[
         "host all owner 127.0.0.1/32 trust",
         "host all ada 127.0.0.1/32 scram-sha-256",
     ]);
@@ -115,14 +115,14 @@ fn a_password_that_is_kept_elsewhere_lets_in() {
 fn it_is_made_once_and_used_by_whom_it_was_granted_to() {
     let server = server();
     let ledger = server.url("ledger");
-    server.sql("ledger", "CREATE ROLE guest LOGIN");
+    server.run_sql("ledger", "CREATE ROLE guest LOGIN");
     let shown = ledger.replace("owner@", "");
     init(&ledger, &["--partitions", "4"]).printed(0, &format!("{shown}: the ledger is made\n"));
     let found = format!("{shown}: the ledger is there already\n");
     init(&ledger, &["--grant-to", "guest"]).printed(0, &found);
     init(&ledger, &[]).printed(0, &found);
     assert_eq!(
-        server.sql("ledger", "SELECT count(*) FROM pg_inherits"),
+        server.run_sql("ledger", "SELECT count(*) FROM pg_inherits"),
         "16",
         "4 parts of a table and of each of its 3 indices"
     );
@@ -148,9 +148,9 @@ fn connections_are_enciphered_where_the_server_wants_it() {
             .join("../tests/data/tls")
             .join(name)
     };
-    let server = Postgres::start_with_tls(&tls("server.pem"), &tls("server.key"));
-    server.sql("postgres", "CREATE DATABASE ledger");
-    server.admit(&[
+    let server = PostgresServer::start_with_tls(&tls("server.pem"), &tls("server.key"));
+    server.run_sql("postgres", "CREATE DATABASE ledger");
+    server.set_authentication(&[
         "hostssl all all 127.0.0.1/32 trust",
         "hostssl all all ::1/128 trust",
     ]);

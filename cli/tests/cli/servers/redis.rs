@@ -4,7 +4,7 @@ use super::{Refusals, is_used_as_ever, shop_at, told};
 use insta::assert_snapshot;
 use semel_servers::{
     machine,
-    redis::{FIT, Redis},
+    redis::{LEDGER_SETTINGS, RedisServer},
 };
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ fn init(url: &str, more: &[&str]) -> crate::workshop::Done {
 
 #[test]
 fn a_url_that_leads_nowhere_is_told() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let (port, mut refusals) = (redis.port, Refusals::of(redis.port));
     refusals.add_at("no host", "redis://");
     refusals.add_at("no port", "redis://127.0.0.1:x");
@@ -31,10 +31,10 @@ fn a_url_that_leads_nowhere_is_told() {
 
 #[test]
 fn what_the_server_does_not_allow_is_told() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let (url, mut refusals) = (redis.url(), Refusals::of(redis.port));
     let as_user = |user: &str| url.replace("://", &format!("://{user}@"));
-    redis.cli(&[
+    redis.run_command(&[
         "ACL",
         "SETUSER",
         "reader",
@@ -53,7 +53,7 @@ fn what_the_server_does_not_allow_is_told() {
     init(&url, &[]).stopped(0, "");
     refusals.add_at("no rights", &as_user("reader:right"));
     refusals.add_at("wrong password", &as_user("reader:wrong"));
-    redis.cli(&["ACL", "SETUSER", "default", "resetpass", ">right"]);
+    redis.run_command(&["ACL", "SETUSER", "default", "resetpass", ">right"]);
     refusals.add_at("no password", &url);
     let owner = shop_at(&as_user("default:right"));
     owner.run(&["ledger", "list"]).printed(0, "");
@@ -62,17 +62,17 @@ fn what_the_server_does_not_allow_is_told() {
 
 #[test]
 fn a_server_that_is_not_fit_is_told() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let (url, mut refusals) = (redis.url(), Refusals::of(redis.port));
     init(&url, &[]).stopped(0, "");
-    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    redis.run_command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     refusals.add_at("evicting", &url);
-    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    redis.cli(&["HSET", "semel:{ledger}", "schema", "9"]);
+    redis.run_command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    redis.run_command(&["HSET", "semel:{ledger}", "schema", "9"]);
     refusals.add_at("newer", &url);
     refusals.add("newer, init", &told(&init(&url, &[])));
-    redis.cli(&["HSET", "semel:{ledger}", "schema", "1"]);
-    redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    redis.run_command(&["HSET", "semel:{ledger}", "schema", "1"]);
+    redis.run_command(&["REPLICAOF", "127.0.0.1", "1"]);
     refusals.add_at("a replica", &url);
     refusals.add("a replica, init", &told(&init(&url, &[])));
     assert_snapshot!(refusals.all());
@@ -80,7 +80,7 @@ fn a_server_that_is_not_fit_is_told() {
 
 #[test]
 fn it_is_made_once_and_used() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let url = redis.url();
     init(&url, &["--partitions", "4"]).stopped(
         64,
@@ -98,7 +98,7 @@ fn it_is_made_once_and_used() {
         ],
     );
     // Somebody empties it: nothing is sent again until a person says so.
-    redis.cli(&["FLUSHALL"]);
+    redis.run_command(&["FLUSHALL"]);
     shop.exec("charge", super::ORDER, "echo $SEMEL_KEY >> effects")
         .stopped(69, "there is no ledger");
     init(&url, &[]).printed(0, &format!("{url}: the ledger is made\n"));
@@ -146,9 +146,9 @@ fn connections_are_enciphered_where_the_server_wants_it() {
         .iter()
         .flat_map(|(name, file)| [*name, file.to_str().unwrap()])
         .collect();
-    let _redis = Redis::start_with(
+    let _redis = RedisServer::start_with_settings(
         &[
-            FIT,
+            LEDGER_SETTINGS,
             &["--tls-port", &port, "--tls-auth-clients", "no"],
             &files,
         ]

@@ -1,154 +1,155 @@
-//! Redis clusters: some primaries that share the slots, and replicas of them.
+//! A Redis cluster: primaries that share the slots, and their replicas.
 
-use super::{FIT, Redis, program};
+use super::{LEDGER_SETTINGS, RedisServer, redis_program};
 use crate::machine;
 use semel_redis::RedisStore;
 use semel_store::ServerAddress;
 
-/// How many slots there are.
-const SLOTS: usize = 1 << 14;
+/// The number of hash slots of every Redis cluster.
+const SLOT_COUNT: usize = 1 << 14;
 
-/// How soon a server that does not answer is taken for failed. A busy machine stops servers for a while, too.
+/// The silence after which a node counts as failed. A busy machine, too, keeps nodes silent for a while.
 const NODE_TIMEOUT_MS: &str = "3000";
 
-/// The servers of a cluster that runs.
-pub struct Cluster {
-    pub nodes: Vec<Redis>,
-    /// Where each speaks to the others.
-    buses: Vec<String>,
+/// The nodes of a running cluster, each started with [`LEDGER_SETTINGS`]. Methods take indexes into `nodes`.
+pub struct RedisCluster {
+    pub nodes: Vec<RedisServer>,
+    /// The port of each node's cluster bus, by which nodes exchange gossip.
+    bus_ports: Vec<String>,
 }
 
-impl Cluster {
-    /// A fresh cluster of so many primaries, each fit for a ledger.
+impl RedisCluster {
+    /// Starts a fresh cluster with so many primaries, and waits until it is healthy.
     pub fn start(primaries: usize) -> Self {
-        Self::start_with(primaries, &[])
-    }
-
-    /// The same with these settings besides.
-    pub fn start_with(primaries: usize, settings: &[&str]) -> Self {
-        let (nodes, buses) = (0..primaries).map(|_| server(settings)).unzip();
-        let cluster = Self { nodes, buses };
-        let share = SLOTS.div_ceil(primaries);
-        for (at, node) in cluster.nodes.iter().enumerate() {
-            let (first, last) = (at * share, ((at + 1) * share).min(SLOTS) - 1);
-            done(
+        let (nodes, bus_ports) = (0..primaries).map(|_| start_node()).unzip();
+        let cluster = Self { nodes, bus_ports };
+        let slots_each = SLOT_COUNT.div_ceil(primaries);
+        for (index, node) in cluster.nodes.iter().enumerate() {
+            let first_slot = index * slots_each;
+            let last_slot = (first_slot + slots_each).min(SLOT_COUNT) - 1;
+            // Distinct epochs spare the nodes the resolution of conflicts between equal ones.
+            expect_ok(
                 node,
-                &["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()],
+                &["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()],
             );
-            done(
+            expect_ok(
                 node,
                 &[
                     "CLUSTER",
                     "ADDSLOTSRANGE",
-                    &first.to_string(),
-                    &last.to_string(),
+                    &first_slot.to_string(),
+                    &last_slot.to_string(),
                 ],
             );
-            cluster.meet(node);
+            cluster.join_first_node(node);
         }
-        cluster.settle();
+        cluster.wait_until_healthy();
         cluster
     }
 
-    /// One more primary, which has no slots yet.
+    /// Adds a primary without slots, and returns its index.
     pub fn add_primary(&mut self) -> usize {
-        let (node, bus) = server(&[]);
-        self.meet(&node);
+        let (node, bus_port) = start_node();
+        self.join_first_node(&node);
         self.nodes.push(node);
-        self.buses.push(bus);
-        self.settle();
+        self.bus_ports.push(bus_port);
+        self.wait_until_healthy();
         self.nodes.len() - 1
     }
 
-    /// A replica of a primary, which follows it.
-    pub fn add_replica(&mut self, of: usize) -> usize {
-        let primary = self.id(of);
-        let at = self.add_primary();
-        let replica = &self.nodes[at];
-        done(replica, &["CLUSTER", "REPLICATE", &primary]);
-        machine::until("the replica", || {
+    /// Adds a replica of a primary, and returns its index once every node knows it.
+    pub fn add_replica(&mut self, primary: usize) -> usize {
+        let primary_id = self.node_id(primary);
+        let index = self.add_primary();
+        let replica = &self.nodes[index];
+        expect_ok(replica, &["CLUSTER", "REPLICATE", &primary_id]);
+        machine::wait_until("the replica", || {
             replica
-                .cli(&["INFO", "replication"])
+                .run_command(&["INFO", "replication"])
                 .contains("master_link_status:up")
         });
-        // The others choose it only if they know whose it is.
-        machine::until("the news of the replica", || {
+        // Other primaries vote for a replica only once they know whose replica it is.
+        machine::wait_until("the news of the replica", || {
             self.nodes.iter().all(|node| {
-                node.cli(&["CLUSTER", "NODES"])
-                    .contains(&format!("slave {primary}"))
+                node.run_command(&["CLUSTER", "NODES"])
+                    .contains(&format!("slave {primary_id}"))
             })
         });
-        at
+        index
     }
 
-    fn meet(&self, node: &Redis) {
-        let (first, bus) = (&self.nodes[0], &self.buses[0]);
+    fn join_first_node(&self, node: &RedisServer) {
+        let first = &self.nodes[0];
+        let first_bus_port = &self.bus_ports[0];
         if first.port != node.port {
-            done(
+            expect_ok(
                 node,
-                &["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string(), bus],
+                &[
+                    "CLUSTER",
+                    "MEET",
+                    "127.0.0.1",
+                    &first.port.to_string(),
+                    first_bus_port,
+                ],
             );
         }
     }
 
-    /// Waits until every server knows all, and the cluster serves.
-    pub fn settle(&self) {
-        let all = format!("cluster_known_nodes:{}\r", self.nodes.len());
+    /// Waits until every node knows all others and reports the cluster as healthy.
+    fn wait_until_healthy(&self) {
+        let all_known = format!("cluster_known_nodes:{}\r", self.nodes.len());
         for node in &self.nodes {
-            machine::until("the cluster", || {
-                let told = node.cli(&["CLUSTER", "INFO"]);
-                told.contains(&all) && told.contains("cluster_state:ok")
+            machine::wait_until("the cluster", || {
+                let info = node.run_command(&["CLUSTER", "INFO"]);
+                info.contains(&all_known) && info.contains("cluster_state:ok")
             });
         }
     }
 
-    /// Starts a server again where it was, after it was killed.
-    pub fn start_again(&mut self, at: usize) {
-        self.nodes[at].start_again(&settings(&self.buses[at]));
+    /// Starts a killed node again, on the same ports and data.
+    pub fn restart_node(&mut self, node: usize) {
+        self.nodes[node].restart(&node_settings(&self.bus_ports[node]));
     }
 
-    /// By what the others know a server.
-    pub fn id(&self, at: usize) -> String {
-        self.nodes[at].cli(&["CLUSTER", "MYID"])
+    /// The ID by which the other nodes know a node.
+    pub fn node_id(&self, node: usize) -> String {
+        self.nodes[node].run_command(&["CLUSTER", "MYID"])
     }
 
-    /// The slot of a key.
-    pub fn slot(&self, key: &str) -> String {
-        self.nodes[0].cli(&["CLUSTER", "KEYSLOT", key])
+    /// The hash slot of a key.
+    pub fn slot_of_key(&self, key: &str) -> String {
+        self.nodes[0].run_command(&["CLUSTER", "KEYSLOT", key])
     }
 
-    /// Moves so many slots, with what lies in them, as whoever looks after a cluster does.
+    /// Moves so many slots with their keys, by the tool that operators use.
     pub fn reshard(&self, from: usize, to: usize, slots: usize) {
-        let moved = program("redis-cli")
-            .args([
-                "--cluster",
-                "reshard",
-                &format!("127.0.0.1:{}", self.nodes[from].port),
-                "--cluster-yes",
-            ])
-            .args([
-                "--cluster-from",
-                &self.id(from),
-                "--cluster-to",
-                &self.id(to),
-            ])
-            .args(["--cluster-slots", &slots.to_string()])
-            .output()
-            .unwrap();
-        assert!(
-            moved.status.success(),
-            "reshard: {}",
-            String::from_utf8_lossy(&moved.stdout)
+        machine::run_to_success(
+            redis_program("redis-cli")
+                .args([
+                    "--cluster",
+                    "reshard",
+                    &format!("127.0.0.1:{}", self.nodes[from].port),
+                    "--cluster-yes",
+                ])
+                .args([
+                    "--cluster-from",
+                    &self.node_id(from),
+                    "--cluster-to",
+                    &self.node_id(to),
+                ])
+                .args(["--cluster-slots", &slots.to_string()]),
         );
     }
 
-    /// Has a primary write more than a wire to its replica holds, so that what comes after it does not leave the primary while the
-    /// replica stands still.
-    pub fn fill_wire(&self, from: usize) {
+    /// Writes more on a primary than the socket to its paused replica buffers.
+    ///
+    /// Later writes then stay on the primary, and are lost when it is killed.
+    pub fn fill_replication_socket(&self, primary: usize) {
         let script =
             "for i = 1, 32 do redis.call('SET', KEYS[1], string.rep('x', 1000000)) end return 'OK'";
-        let node = &self.nodes[from];
-        assert!((0..1000).any(|number| node.cli(&[
+        let node = &self.nodes[primary];
+        // The primary refuses keys in slots of other nodes: try names until one is in its own.
+        assert!((0..1000).any(|number| node.run_command(&[
             "EVAL",
             script,
             "1",
@@ -156,51 +157,50 @@ impl Cluster {
         ]) == "OK"));
     }
 
-    /// Empties every server.
-    pub fn flush(&self) {
-        self.nodes.iter().for_each(|node| done(node, &["FLUSHALL"]));
+    /// Deletes all keys of every node.
+    pub fn flush_all(&self) {
+        for node in &self.nodes {
+            expect_ok(node, &["FLUSHALL"]);
+        }
     }
 
-    /// The cluster, by its first server.
-    pub fn server(&self) -> ServerAddress {
-        self.nodes[0].server()
+    /// The address of the first node.
+    pub fn address(&self) -> ServerAddress {
+        self.nodes[0].address()
     }
 
-    /// The cluster, with a ledger in it.
-    pub async fn ledger(&self) -> ServerAddress {
-        RedisStore::set_up(&self.server()).await.unwrap();
-        self.server()
+    /// Creates a ledger in the cluster.
+    pub async fn create_ledger(&self) -> ServerAddress {
+        RedisStore::set_up(&self.address()).await.unwrap();
+        self.address()
     }
 }
 
-/// The settings with which a server of a cluster is started, on top of those that are fit for a ledger.
-fn settings(bus: &str) -> Vec<&str> {
-    let clustered = [
+fn node_settings(bus_port: &str) -> Vec<&str> {
+    let cluster = [
         "--cluster-enabled",
         "yes",
         "--cluster-config-file",
         "nodes.conf",
         "--cluster-port",
-        bus,
+        bus_port,
     ];
-    let hasty = [
+    let fast_failover = [
         "--cluster-node-timeout",
         NODE_TIMEOUT_MS,
         "--cluster-replica-validity-factor",
         "0",
     ];
-    [FIT, &clustered, &hasty].concat()
+    [LEDGER_SETTINGS, &cluster, &fast_failover].concat()
 }
 
-/// A server that is in no cluster yet, and where it speaks to others.
-fn server(more: &[&str]) -> (Redis, String) {
-    let bus = machine::free_port().to_string();
-    (
-        Redis::start_with(&[&settings(&bus)[..], more].concat()),
-        bus,
-    )
+/// Starts a node that has joined no cluster yet, and returns it with the port of its cluster bus.
+fn start_node() -> (RedisServer, String) {
+    let bus_port = machine::free_port().to_string();
+    let node = RedisServer::start_with_settings(&node_settings(&bus_port));
+    (node, bus_port)
 }
 
-fn done(node: &Redis, command: &[&str]) {
-    assert_eq!(node.cli(command), "OK", "{command:?}");
+fn expect_ok(node: &RedisServer, command: &[&str]) {
+    assert_eq!(node.run_command(command), "OK", "{command:?}");
 }

@@ -13,8 +13,8 @@ use crate::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use semel_servers::{
-    machine::until,
-    proxy::{Proxy, Way},
+    machine::wait_until,
+    proxy::{TcpProxy, TrafficDirection},
 };
 use std::{
     collections::BTreeMap,
@@ -48,7 +48,7 @@ struct Host {
 
 pub struct Day {
     server: Server,
-    wires: Vec<Proxy>,
+    wires: Vec<TcpProxy>,
     scene: Scene,
     agents: Agents,
     zygote: Zygote,
@@ -64,7 +64,7 @@ impl Day {
         let wires: Vec<_> = server
             .port()
             .into_iter()
-            .flat_map(|port| (0..HOSTS).map(move |_| Proxy::to(port)))
+            .flat_map(|port| (0..HOSTS).map(move |_| TcpProxy::new(port)))
             .collect();
         let title = format!("two hosts share a ledger: {}, seed {seed}", server.name());
         let (scene, zygote, random) = (Scene::new(), Zygote::start(), Random(seed));
@@ -128,8 +128,8 @@ impl Day {
             Trouble::HostKilled => self.kill_and_start(),
             Trouble::HostStopped => self.stop_past_the_lease(),
             Trouble::ServerCrashed => self.server.crash(),
-            Trouble::RequestCut => self.cut(Way::Request),
-            Trouble::ReplyCut => self.cut(Way::Reply),
+            Trouble::RequestCut => self.cut(TrafficDirection::Request),
+            Trouble::ReplyCut => self.cut(TrafficDirection::Reply),
             Trouble::WireSlow => self.slow(),
             Trouble::ServerUpset => self.server.upset(),
         }
@@ -150,12 +150,12 @@ impl Day {
         kill_process(process, Signal::CONT).unwrap();
     }
 
-    fn cut(&mut self, way: Way) {
+    fn cut(&mut self, way: TrafficDirection) {
         let bytes = self.random.below(CUT_BYTES_MAX) as usize;
         let wire = self.random.below(HOSTS as u64) as usize;
         let wire = &self.wires[wire];
         wire.cut_after(way, bytes);
-        until("the cut", || !wire.will_cut());
+        wait_until("the cut", || !wire.is_cut_pending());
     }
 
     fn slow(&mut self) {
@@ -170,7 +170,7 @@ impl Day {
     /// Waits until agents send again: a trouble that is over keeps nobody.
     fn goes_on(&self, trouble: Trouble) {
         let before = self.scene.shop.requests();
-        until(&format!("what comes after \"{trouble}\""), || {
+        wait_until(&format!("what comes after \"{trouble}\""), || {
             self.scene.shop.requests() >= before + GOES_ON
         });
     }

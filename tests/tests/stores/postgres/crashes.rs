@@ -5,7 +5,7 @@ use super::open;
 use crate::witness::Witness;
 use semel::store::Store;
 use semel_conformance::key;
-use semel_servers::postgres::Postgres;
+use semel_servers::postgres::PostgresServer;
 use std::sync::Arc;
 use tokio::task::block_in_place;
 
@@ -19,19 +19,19 @@ const WRITES: usize = 60;
 
 /// What was acknowledged, and how much of it is missing, where this happens to the server again and again.
 async fn acknowledged_and_missing(
-    server: &mut Postgres,
+    server: &mut PostgresServer,
     times: usize,
-    happens: impl Fn(&mut Postgres),
+    happens: impl Fn(&mut PostgresServer),
 ) -> (usize, usize) {
-    let store = open(&server.ledger("ledger").await).await;
+    let store = open(&server.create_ledger("ledger").await).await;
     lost(server, &store, times, happens).await
 }
 
 async fn lost(
-    server: &mut Postgres,
+    server: &mut PostgresServer,
     store: &Arc<dyn Store>,
     times: usize,
-    happens: impl Fn(&mut Postgres),
+    happens: impl Fn(&mut PostgresServer),
 ) -> (usize, usize) {
     let life = store.get(key(0)).await.unwrap().1.incarnation;
     let witness = Witness::watch(store, async |witness| {
@@ -57,9 +57,10 @@ async fn lost(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_crash_of_the_server() {
-    let mut server = Postgres::start();
+    let mut server = PostgresServer::start();
     let (_, missing) =
-        acknowledged_and_missing(&mut server, CRASHES, |server| server.crash_and_start(&[])).await;
+        acknowledged_and_missing(&mut server, CRASHES, |server| server.crash_and_restart(&[]))
+            .await;
     assert_eq!(missing, 0);
 }
 
@@ -68,11 +69,11 @@ async fn what_was_acknowledged_survives_a_crash_of_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn control_what_does_not_wait_for_the_disk_is_lost_in_a_crash() {
     let late = ["wal_writer_delay=10s", "wal_writer_flush_after=1GB"];
-    let mut server = Postgres::start_with(&late);
-    let store = open(&server.ledger("ledger").await).await;
-    server.sql("ledger", NOT_WAITING);
+    let mut server = PostgresServer::start_with_settings(&late);
+    let store = open(&server.create_ledger("ledger").await).await;
+    server.run_sql("ledger", NOT_WAITING);
     let (_, missing) = lost(&mut server, &store, 1, |server| {
-        server.crash_and_start(&late)
+        server.crash_and_restart(&late)
     })
     .await;
     assert!(missing > 0);
@@ -87,11 +88,11 @@ const NOT_WAITING: &str = "
 /// An administrator ends all sessions.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_are_ended_are_followed_by_others() {
-    let end = |server: &mut Postgres| {
+    let end = |server: &mut PostgresServer| {
         let sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'semel%'";
-        server.sql("postgres", sessions);
+        server.run_sql("postgres", sessions);
     };
-    let (_, missing) = acknowledged_and_missing(&mut Postgres::start(), ENDS, end).await;
+    let (_, missing) = acknowledged_and_missing(&mut PostgresServer::start(), ENDS, end).await;
     assert_eq!(missing, 0);
 }
 
@@ -99,7 +100,7 @@ async fn sessions_that_are_ended_are_followed_by_others() {
 /// recovers by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_of_the_server_that_is_killed_loses_nothing() {
-    let (_, missing) = acknowledged_and_missing(&mut Postgres::start(), KILLS, |server| {
+    let (_, missing) = acknowledged_and_missing(&mut PostgresServer::start(), KILLS, |server| {
         server.kill_backend()
     })
     .await;

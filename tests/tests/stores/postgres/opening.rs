@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use semel::{model::Durability, store::ServerAddress};
 use semel_postgres::{PostgresSetup, PostgresStore, SetupResult};
-use semel_servers::postgres::{OWNER, Postgres};
+use semel_servers::postgres::{OWNER, PostgresServer};
 
 async fn refusal(server: &ServerAddress) -> String {
     PostgresStore::open(server)
@@ -12,14 +12,14 @@ async fn refusal(server: &ServerAddress) -> String {
 }
 
 /// The port is another one each time.
-fn without_port(text: &str, server: &Postgres) -> String {
+fn without_port(text: &str, server: &PostgresServer) -> String {
     text.replace(&server.port.to_string(), "PORT")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_ledger_is_refused_with_its_cure() {
-    let server = Postgres::start();
-    let ledger = server.ledger("ledger").await;
+    let server = PostgresServer::start();
+    let ledger = server.create_ledger("ledger").await;
     let mut told = Vec::new();
     let mut tell = |what: &str, refusal: String| {
         told.push(format!("{what}: {}", without_port(&refusal, &server)))
@@ -40,7 +40,7 @@ async fn what_is_no_ledger_is_refused_with_its_cure() {
         "no ledger",
         refusal(&ServerAddress::new(server.url("postgres"))).await,
     );
-    server.sql("ledger", "CREATE ROLE guest LOGIN");
+    server.run_sql("ledger", "CREATE ROLE guest LOGIN");
     let guest = ServerAddress::new(server.url("ledger").replace(OWNER, "guest"));
     tell("no rights", refusal(&guest).await);
     let granted = PostgresSetup {
@@ -52,7 +52,7 @@ async fn what_is_no_ledger_is_refused_with_its_cure() {
         Ok(SetupResult::Found)
     );
     tell("granted", refusal(&guest).await);
-    server.sql("ledger", "UPDATE semel.ledger SET schema = 99");
+    server.run_sql("ledger", "UPDATE semel.ledger SET schema = 99");
     tell("newer", refusal(&ledger).await);
     tell(
         "newer, set up",
@@ -61,15 +61,15 @@ async fn what_is_no_ledger_is_refused_with_its_cure() {
             .unwrap_err()
             .to_string(),
     );
-    server.sql("ledger", "UPDATE semel.ledger SET schema = 0");
+    server.run_sql("ledger", "UPDATE semel.ledger SET schema = 0");
     tell("older", refusal(&ledger).await);
-    server.sql(
+    server.run_sql(
         "ledger",
         "UPDATE semel.ledger SET schema = 1; ALTER TABLE semel.entry SET UNLOGGED",
     );
     tell("unlogged", refusal(&ledger).await);
-    server.sql("ledger", "ALTER TABLE semel.entry SET LOGGED");
-    server.sql(
+    server.run_sql("ledger", "ALTER TABLE semel.entry SET LOGGED");
+    server.run_sql(
         "ledger",
         "ALTER DATABASE ledger SET default_transaction_read_only = on",
     );
@@ -80,8 +80,8 @@ async fn what_is_no_ledger_is_refused_with_its_cure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_loses_what_it_acknowledged_is_refused() {
     for setting in ["fsync=off", "full_page_writes=off"] {
-        let server = Postgres::start_with(&[setting]);
-        let told = refusal(&server.ledger("ledger").await).await;
+        let server = PostgresServer::start_with_settings(&[setting]);
+        let told = refusal(&server.create_ledger("ledger").await).await;
         assert!(
             told.contains("would not keep what it acknowledged")
                 && told.contains("ALTER SYSTEM SET"),
@@ -93,8 +93,8 @@ async fn a_server_that_loses_what_it_acknowledged_is_refused() {
 /// The operator may not know what his database's default is. Sessions of a ledger wait for the disk all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_default_that_does_not_wait_for_the_disk_is_overruled() {
-    let server = Postgres::start_with(&["synchronous_commit=off"]);
-    let ledger = server.ledger("ledger").await;
+    let server = PostgresServer::start_with_settings(&["synchronous_commit=off"]);
+    let ledger = server.create_ledger("ledger").await;
     let store = PostgresStore::open(&ledger).await.unwrap();
     assert_eq!(
         semel::store::Store::durability(&store),
@@ -112,14 +112,14 @@ async fn a_default_that_does_not_wait_for_the_disk_is_overruled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_while_it_is_open_is_noticed() {
     use semel_conformance::key;
-    let server = Postgres::start();
-    let store = super::open(&server.ledger("ledger").await).await;
+    let server = PostgresServer::start();
+    let store = super::open(&server.create_ledger("ledger").await).await;
     for (setting, is_right) in [("off", false), ("on", true)] {
-        server.sql(
+        server.run_sql(
             "postgres",
             &format!("ALTER SYSTEM SET full_page_writes = {setting}"),
         );
-        server.sql("postgres", "SELECT pg_reload_conf()");
+        server.run_sql("postgres", "SELECT pg_reload_conf()");
         let begun = std::time::Instant::now();
         while store.get(key(1)).await.is_ok() != is_right {
             assert!(
@@ -133,8 +133,8 @@ async fn what_is_changed_while_it_is_open_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_set_a_ledger_up_at_once_make_one() {
-    let server = Postgres::start();
-    server.sql("postgres", "CREATE DATABASE ledger");
+    let server = PostgresServer::start();
+    server.run_sql("postgres", "CREATE DATABASE ledger");
     let ledger = ServerAddress::new(server.url("ledger"));
     let setup = PostgresSetup::default();
     let (one, other) = tokio::join!(

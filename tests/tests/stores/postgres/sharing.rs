@@ -3,15 +3,15 @@
 use super::open;
 use semel::store::{CreateResult, ReplaceResult, Retention};
 use semel_conformance::{entry, fresh_version, key};
-use semel_servers::postgres::Postgres;
+use semel_servers::postgres::PostgresServer;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 /// News come by the server long before a waiter would look by himself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_one_host_wakes_the_waiters_of_another() {
-    let server = Postgres::start();
-    let ledger = server.ledger("ledger").await;
+    let server = PostgresServer::start();
+    let ledger = server.create_ledger("ledger").await;
     let (one, other) = (open(&ledger).await, open(&ledger).await);
     let mut version = fresh_version();
     one.create(key(1), &entry(1), version, Retention::UntilRemoved)
@@ -57,8 +57,8 @@ async fn a_change_of_one_host_wakes_the_waiters_of_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
     const KEYS: u32 = 40;
-    let server = Postgres::start();
-    let ledger = server.ledger("ledger").await;
+    let server = PostgresServer::start();
+    let ledger = server.create_ledger("ledger").await;
     let hosts = [open(&ledger).await, open(&ledger).await];
     let mut writers = JoinSet::new();
     for writer in 0..200 {
@@ -101,20 +101,20 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
         written.unwrap();
     }
     assert_eq!(
-        server.sql("ledger", "SELECT count(*) FROM semel.entry"),
+        server.run_sql("ledger", "SELECT count(*) FROM semel.entry"),
         KEYS.to_string()
     );
     drop(hosts);
     // Which a session tells once it is over.
     tokio::task::block_in_place(|| {
-        semel_servers::machine::until("their end", || server.backends().is_empty())
+        semel_servers::machine::wait_until("their end", || server.ledger_backends().is_empty())
     });
     assert_eq!(deadlocks(&server), 0);
 }
 
-fn deadlocks(server: &Postgres) -> u32 {
+fn deadlocks(server: &PostgresServer) -> u32 {
     server
-        .sql(
+        .run_sql(
             "postgres",
             "SELECT deadlocks FROM pg_stat_database WHERE datname = 'ledger'",
         )
@@ -123,7 +123,7 @@ fn deadlocks(server: &Postgres) -> u32 {
 }
 
 /// Many clients that change the same rows in this order, in one statement each time, as a batch does.
-fn change_in_order(server: &Postgres, order: &str) {
+fn change_in_order(server: &PostgresServer, order: &str) {
     let script = format!(
         "WITH asked AS MATERIALIZED (SELECT key FROM semel.entry ORDER BY {order})
          UPDATE semel.entry SET written_ms = written_ms + 1 FROM asked WHERE entry.key = asked.key;"
@@ -135,7 +135,7 @@ fn change_in_order(server: &Postgres, order: &str) {
         std::os::unix::fs::PermissionsExt::from_mode(0o644),
     )
     .unwrap();
-    let mut clients = server.client("pgbench");
+    let mut clients = server.client_command("pgbench");
     clients
         .args([
             "--no-vacuum",
@@ -160,8 +160,8 @@ fn change_in_order(server: &Postgres, order: &str) {
 /// The control: the same rows in another order each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_batches_that_are_not_sorted_lock_each_other_out() {
-    let server = Postgres::start();
-    let store = open(&server.ledger("ledger").await).await;
+    let server = PostgresServer::start();
+    let store = open(&server.create_ledger("ledger").await).await;
     for number in 0..40 {
         store
             .create(

@@ -9,34 +9,34 @@ use semel::{
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_postgres::PostgresStore;
-use semel_servers::{machine, postgres::Postgres, proxy::Proxy};
+use semel_servers::{machine, postgres::PostgresServer, proxy::TcpProxy};
 use std::time::Duration;
 use tokio::task::block_in_place;
 
 /// A primary with a ledger, its wire, and a standby at the other end.
 struct Pair {
-    primary: Postgres,
-    wire: Proxy,
-    standby: Postgres,
+    primary: PostgresServer,
+    wire: TcpProxy,
+    standby: PostgresServer,
     ledger: ServerAddress,
 }
 
 impl Pair {
     /// With these names of standbys that commits wait for.
     async fn start(names: &str) -> Self {
-        let primary = Postgres::start();
-        let ledger = primary.ledger("ledger").await;
-        let wire = Proxy::to(primary.port);
-        let standby = block_in_place(|| primary.standby_by(wire.port));
-        primary.sql(
+        let primary = PostgresServer::start();
+        let ledger = primary.create_ledger("ledger").await;
+        let wire = TcpProxy::new(primary.port);
+        let standby = block_in_place(|| primary.start_standby(wire.port));
+        primary.run_sql(
             "postgres",
             &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"),
         );
-        primary.sql("postgres", "SELECT pg_reload_conf()");
+        primary.run_sql("postgres", "SELECT pg_reload_conf()");
         let wanted = if names.is_empty() { "async" } else { "sync" };
         block_in_place(|| {
-            machine::until("the standby", || {
-                primary.sql(
+            machine::wait_until("the standby", || {
+                primary.run_sql(
                     "postgres",
                     "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'",
                 ) == wanted
@@ -64,9 +64,9 @@ async fn missing_after_a_takeover(names: &str, level: Durability) -> usize {
     let before = store.get(key(0)).await.unwrap().1.incarnation;
     let witness = Witness::watch(&store, async |witness| {
         witness.more(200).await;
-        wire.stand_still(true);
+        wire.pause();
         tokio::time::sleep(Duration::from_millis(300)).await;
-        block_in_place(|| primary.stop("immediate"));
+        block_in_place(|| primary.crash());
     });
     let witness = witness.await;
     drop(wire);
@@ -118,7 +118,7 @@ async fn a_wait_for_a_standby_that_is_given_up_is_no_acknowledgement() {
         .create(key(1), &entry(1), fresh_version(), Retention::UntilRemoved)
         .await
         .unwrap();
-    wire.stand_still(true);
+    wire.pause();
     let writer = tokio::spawn(async move {
         let told = store
             .create(key(2), &entry(1), fresh_version(), Retention::UntilRemoved)
@@ -126,10 +126,10 @@ async fn a_wait_for_a_standby_that_is_given_up_is_no_acknowledgement() {
         (store, told)
     });
     block_in_place(|| {
-        machine::until("the end of the wait", || {
+        machine::wait_until("the end of the wait", || {
             let cancel =
                 "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-            primary.sql("postgres", cancel) == "t"
+            primary.run_sql("postgres", cancel) == "t"
         });
     });
     let (store, told) = writer.await.unwrap();
@@ -144,7 +144,7 @@ async fn a_wait_for_a_standby_that_is_given_up_is_no_acknowledgement() {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        standby.sql(
+        standby.run_sql(
             "ledger",
             &format!("SELECT count(*) FROM semel.entry WHERE key = '\\x{key}'"),
         )

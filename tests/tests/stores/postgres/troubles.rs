@@ -12,7 +12,7 @@ use semel::{
     store::{Retention, ServerAddress, Store, StoreError},
 };
 use semel_conformance::{entry, fresh_version, key};
-use semel_servers::postgres::{OWNER, Postgres};
+use semel_servers::postgres::{OWNER, PostgresServer};
 use std::{sync::Arc, time::Duration};
 use tokio::task::block_in_place;
 
@@ -60,22 +60,22 @@ const FILL: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_nothing_runs_until_there_is_room() {
-    let server = Postgres::start();
-    let store = open(&server.ledger("ledger").await).await;
-    server.sql(
+    let server = PostgresServer::start();
+    let store = open(&server.create_ledger("ledger").await).await;
+    server.run_sql(
         "ledger",
         "ALTER TABLE semel.entry ALTER entry SET STORAGE PLAIN",
     );
-    server.sql("ledger", FILL);
+    server.run_sql("ledger", FILL);
     let (host, charges) = (charging(Arc::clone(&store)).await, Charges::default());
-    block_in_place(|| server.limit_files(Some(SEGMENT_BYTES)));
+    block_in_place(|| server.limit_file_size(Some(SEGMENT_BYTES)));
     let told = until_refused(&store, &mut (1..), "could not extend file").await;
     println!("{told}");
     assert!(told.contains("Check free disk space"), "{told}");
     // Room that others left is used up by now.
     let refused = charge(&host, 1, &charges).await;
     assert!(refused.is_err() && charges.of(1) == 0, "{refused:?}");
-    block_in_place(|| server.limit_files(None));
+    block_in_place(|| server.limit_file_size(None));
     until("the room", async || {
         refusal(&store, 1_000_000).await.is_none()
     })
@@ -88,14 +88,14 @@ async fn a_full_disk_is_told_and_nothing_runs_until_there_is_room() {
 /// The log cannot be written any more, so the server crashes, again and again, until there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_be_written_loses_nothing() {
-    let server = Postgres::start();
-    let store = open(&server.ledger("ledger").await).await;
+    let server = PostgresServer::start();
+    let store = open(&server.create_ledger("ledger").await).await;
     let witness = Witness::watch(&store, async |witness| {
         witness.more(100).await;
         block_in_place(|| {
-            server.limit_files(Some(1 << 20));
-            server.wait_for_an_outage();
-            server.limit_files(None);
+            server.limit_file_size(Some(1 << 20));
+            server.wait_until_down();
+            server.limit_file_size(None);
         });
         witness.more(100).await;
     });
@@ -105,15 +105,15 @@ async fn a_log_that_cannot_be_written_loses_nothing() {
 /// Somebody lets nobody write any more: sessions hear it at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_read_only_for_a_while_is_told_and_used_again() {
-    let server = Postgres::start();
-    let store = open(&server.ledger("ledger").await).await;
+    let server = PostgresServer::start();
+    let store = open(&server.create_ledger("ledger").await).await;
     let (host, charges) = (charging(Arc::clone(&store)).await, Charges::default());
     let set = |value: &str| {
-        server.sql(
+        server.run_sql(
             "postgres",
             &format!("ALTER SYSTEM SET default_transaction_read_only = {value}"),
         );
-        server.sql("postgres", "SELECT pg_reload_conf()");
+        server.run_sql("postgres", "SELECT pg_reload_conf()");
     };
     set("on");
     let told = until_refused(&store, &mut (1..), "read-only transaction").await;
@@ -140,9 +140,9 @@ async fn a_server_that_is_read_only_for_a_while_is_told_and_used_again() {
 /// another life of the ledger.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_is_not_written_until_it_took_over() {
-    let mut primary = Postgres::start();
-    primary.ledger("ledger").await;
-    let standby = block_in_place(|| primary.standby());
+    let mut primary = PostgresServer::start();
+    primary.create_ledger("ledger").await;
+    let standby = block_in_place(|| primary.start_standby(primary.port));
     let both = format!(
         "postgres://{OWNER}@127.0.0.1:{},127.0.0.1:{}/ledger",
         primary.port, standby.port
@@ -150,7 +150,7 @@ async fn a_standby_is_not_written_until_it_took_over() {
     let store = open(&ServerAddress::new(both)).await;
     assert_eq!(refusal(&store, 0).await, None);
     let before = store.get(key(0)).await.unwrap().1.incarnation;
-    block_in_place(|| primary.stop("immediate"));
+    block_in_place(|| primary.crash());
     tokio::time::sleep(Duration::from_millis(100)).await;
     // The first may still be unknown: the connection ended.
     let _ = store

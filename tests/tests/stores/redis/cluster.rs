@@ -13,7 +13,7 @@ use semel::{
 };
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
 use semel_redis::{RedisSetupResult, RedisStore};
-use semel_servers::redis::{FIT, Redis, cluster::Cluster};
+use semel_servers::redis::{LEDGER_SETTINGS, RedisServer, cluster::RedisCluster};
 use semel_store::fresh_nonce;
 use std::{
     sync::{
@@ -29,8 +29,8 @@ fn anywhere(number: u32) -> StoreKey {
     key(number.wrapping_mul(0x9e37_79b1))
 }
 
-async fn open(cluster: &Cluster) -> RedisStore {
-    RedisStore::open(&cluster.server()).await.unwrap()
+async fn open(cluster: &RedisCluster) -> RedisStore {
+    RedisStore::open(&cluster.address()).await.unwrap()
 }
 
 async fn create_anywhere(store: &RedisStore, number: u32) -> Result<CreateResult, StoreError> {
@@ -45,14 +45,14 @@ async fn create_anywhere(store: &RedisStore, number: u32) -> Result<CreateResult
 }
 
 /// A fresh ledger on a cluster, whatever lay there.
-async fn fixture(cluster: Arc<Cluster>) -> Fixture {
-    cluster.flush();
+async fn fixture(cluster: Arc<RedisCluster>) -> Fixture {
+    cluster.flush_all();
     let clock = Arc::new(SettableClock::default());
-    let server = cluster.ledger().await;
+    let server = cluster.create_ledger().await;
     let losing = Arc::clone(&cluster);
     let lose = move || {
-        losing.flush();
-        let server = losing.server();
+        losing.flush_all();
+        let server = losing.address();
         // On a runtime of its own: a case waits on one of its.
         let set_up = std::thread::spawn(move || {
             semel_conformance::run(async {
@@ -75,7 +75,7 @@ async fn fixture(cluster: Arc<Cluster>) -> Fixture {
 
 #[test]
 fn it_keeps_the_contract_and_answers_as_memory_does() {
-    let cluster = Arc::new(Cluster::start(3));
+    let cluster = Arc::new(RedisCluster::start(3));
     for case in semel_conformance::CASES {
         println!("{}", case.name());
         case.run(fixture(Arc::clone(&cluster)));
@@ -92,9 +92,9 @@ fn it_keeps_the_contract_and_answers_as_memory_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_share_it_and_its_slots_move_while_they_do() {
-    let mut cluster = Cluster::start(3);
-    cluster.ledger().await;
-    let other_door = cluster.nodes[1].server();
+    let mut cluster = RedisCluster::start(3);
+    cluster.create_ledger().await;
+    let other_door = cluster.nodes[1].address();
     let hosts = [
         Arc::new(open(&cluster).await),
         Arc::new(RedisStore::open(&other_door).await.unwrap()),
@@ -225,26 +225,32 @@ async fn rewrite_until(store: Arc<RedisStore>, first: u32, stop: Arc<AtomicBool>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_come_to_the_end_of_its_way_is_refused_in_words() {
-    let cluster = Cluster::start(2);
-    cluster.ledger().await;
+    let cluster = RedisCluster::start(2);
+    cluster.create_ledger().await;
     let store = Arc::new(open(&cluster).await);
     create(&store, 1).await.unwrap();
-    let slot = cluster.slot("semel:{000}:life");
+    let slot = cluster.slot_of_key("semel:{000}:life");
     let owner = (0..2)
         .find(|at| {
             !cluster.nodes[*at]
-                .cli(&["GET", "semel:{000}:life"])
+                .run_command(&["GET", "semel:{000}:life"])
                 .contains("MOVED")
         })
         .unwrap();
     let (from, to) = (&cluster.nodes[owner], &cluster.nodes[1 - owner]);
-    to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &cluster.id(owner)]);
-    from.cli(&[
+    to.run_command(&[
+        "CLUSTER",
+        "SETSLOT",
+        &slot,
+        "IMPORTING",
+        &cluster.node_id(owner),
+    ]);
+    from.run_command(&[
         "CLUSTER",
         "SETSLOT",
         &slot,
         "MIGRATING",
-        &cluster.id(1 - owner),
+        &cluster.node_id(1 - owner),
     ]);
     insta::assert_snapshot!(losing::told(create(&store, 2).await));
     let waiting = Arc::clone(&store);
@@ -254,8 +260,8 @@ async fn what_does_not_come_to_the_end_of_its_way_is_refused_in_words() {
         !waiter.is_finished(),
         "it waits while the slot may still move"
     );
-    from.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
-    to.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
+    from.run_command(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
+    to.run_command(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
     assert!(matches!(
         waiter.await.unwrap(),
         Ok(CreateResult::Created(_))
@@ -264,8 +270,8 @@ async fn what_does_not_come_to_the_end_of_its_way_is_refused_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_needs_to_find_the_other_servers() {
-    let cluster = Cluster::start(2);
-    cluster.ledger().await;
+    let cluster = RedisCluster::start(2);
+    cluster.create_ledger().await;
     let allow = |more: &str| {
         let words = ["ACL", "SETUSER", "lean", "on", ">secret"]
             .into_iter()
@@ -274,7 +280,7 @@ async fn a_user_needs_to_find_the_other_servers() {
         cluster
             .nodes
             .iter()
-            .for_each(|node| assert_eq!(node.cli(&words), "OK"));
+            .for_each(|node| assert_eq!(node.run_command(&words), "OK"));
     };
     allow("");
     let lean = at(&cluster.nodes[1], "lean:secret");
@@ -285,15 +291,15 @@ async fn a_user_needs_to_find_the_other_servers() {
         .await
         .unwrap();
     // One primary that lets it in, and another that does not.
-    cluster.nodes[0].cli(&["ACL", "SETUSER", "lean", "off"]);
+    cluster.nodes[0].run_command(&["ACL", "SETUSER", "lean", "off"]);
     let told = RedisStore::open(&lean).await.unwrap_err().to_string();
     assert!(told.contains("check the user and the password"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_emptied_or_unfit_is_found_out() {
-    let cluster = Cluster::start(3);
-    cluster.ledger().await;
+    let cluster = RedisCluster::start(3);
+    cluster.create_ledger().await;
     let store = open(&cluster).await;
     assert_eq!(store.durability(), Durability::PowerLoss);
     for number in 0..50 {
@@ -304,9 +310,12 @@ async fn a_server_that_is_emptied_or_unfit_is_found_out() {
     let emptied = cluster
         .nodes
         .iter()
-        .find(|node| node.cli(&["EXISTS", "semel:{ledger}"]).contains("MOVED"))
+        .find(|node| {
+            node.run_command(&["EXISTS", "semel:{ledger}"])
+                .contains("MOVED")
+        })
         .unwrap();
-    emptied.cli(&["FLUSHALL"]);
+    emptied.run_command(&["FLUSHALL"]);
     let mut told = Vec::new();
     for number in 0..50 {
         match create_anywhere(&store, number).await {
@@ -325,18 +334,18 @@ async fn a_server_that_is_emptied_or_unfit_is_found_out() {
         "{told:?}"
     );
     assert!(matches!(
-        RedisStore::set_up(&cluster.server()).await,
+        RedisStore::set_up(&cluster.address()).await,
         Ok(RedisSetupResult::Renewed { .. })
     ));
     create_anywhere(&store, 100).await.unwrap();
     assert_ne!(losing::incarnation(&store).await, before);
     // The level is that of the weakest of them, and what would lose is refused wherever it is.
-    cluster.nodes[1].cli(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    cluster.nodes[1].run_command(&["CONFIG", "SET", "appendfsync", "everysec"]);
     losing::until("the level", async || {
         store.durability() == Durability::ProcessCrash
     })
     .await;
-    cluster.nodes[2].cli(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    cluster.nodes[2].run_command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     losing::until("the setting", async || {
         get(&store, 1)
             .await
@@ -363,14 +372,14 @@ async fn forgotten(host: &Semel, orders: std::ops::Range<u32>, charges: &Charges
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
-    let mut cluster = Cluster::start(3);
+    let mut cluster = RedisCluster::start(3);
     let replica = cluster.add_replica(0);
-    cluster.ledger().await;
+    cluster.create_ledger().await;
     let store: Arc<dyn Store> = Arc::new(open(&cluster).await);
     let (host, charges) = (charging(Arc::clone(&store)).await, Charges::default());
     // The replica lags: what is acknowledged from here on does not reach it.
-    cluster.nodes[replica].stop(true);
-    cluster.fill_wire(0);
+    cluster.nodes[replica].pause();
+    cluster.fill_replication_socket(0);
     for order in 0..40 {
         assert!(matches!(
             charge(&host, order, &charges).await,
@@ -380,7 +389,7 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     let before = store.get(key(1)).await.unwrap().1.incarnation;
     // The server that the URL names.
     cluster.nodes[0].kill();
-    cluster.nodes[replica].stop(false);
+    cluster.nodes[replica].resume();
     losing::until("the takeover", async || {
         match charge(&host, 1_000, &charges).await {
             Err(CallError::Ledger(told)) => told.contains("may have lost"),
@@ -389,7 +398,11 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
         }
     })
     .await;
-    assert!(cluster.nodes[replica].cli(&["ROLE"]).starts_with("master"));
+    assert!(
+        cluster.nodes[replica]
+            .run_command(&["ROLE"])
+            .starts_with("master")
+    );
     let lost = forgotten(&host, 0..40, &charges).await;
     println!("{} of 40 charges are on record no more", lost.len());
     assert!(
@@ -400,7 +413,7 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     // Another host finds the same, by another server.
     let after = store.get(key(1)).await.unwrap().1.incarnation;
     assert_ne!(after, before);
-    let fresh = RedisStore::open(&cluster.nodes[1].server()).await.unwrap();
+    let fresh = RedisStore::open(&cluster.nodes[1].address()).await.unwrap();
     assert_eq!(losing::incarnation(&fresh).await, after);
     // The control: where somebody says that nothing was lost, the charges that were are made again.
     let ledger = Ledger::open(Arc::clone(&store), KeyScheme::default())
@@ -422,23 +435,23 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_down_in_part_is_not_used() {
-    let mut cluster = Cluster::start(3);
-    cluster.ledger().await;
+    let mut cluster = RedisCluster::start(3);
+    cluster.create_ledger().await;
     let store = open(&cluster).await;
     create(&store, 1).await.unwrap();
     cluster.nodes[1].kill();
     losing::until("the end", async || get(&store, 1).await.is_err()).await;
-    let (down, door) = (cluster.nodes[1].port, cluster.nodes[2].server());
+    let (down, door) = (cluster.nodes[1].port, cluster.nodes[2].address());
     let told = RedisStore::open(&door).await.unwrap_err().to_string();
     assert!(
         told.contains(&format!("127.0.0.1:{down}/0 is not reached")),
         "{told}"
     );
     // It comes back with all that it had.
-    cluster.start_again(1);
+    cluster.restart_node(1);
     losing::until("the return", async || get(&store, 1).await == Ok(true)).await;
     // One that stands still keeps nobody waiting for long.
-    cluster.nodes[2].stop(true);
+    cluster.nodes[2].pause();
     losing::until("that it stands still", async || {
         let asked = Instant::now();
         let answer = get(&store, 1).await;
@@ -450,14 +463,19 @@ async fn a_cluster_that_is_down_in_part_is_not_used() {
         answer.is_err()
     })
     .await;
-    cluster.nodes[2].stop(false);
+    cluster.nodes[2].resume();
     losing::until("that it goes on", async || get(&store, 1).await == Ok(true)).await;
 }
 
 #[tokio::test]
 async fn a_server_without_its_cluster_is_refused() {
     let bus = semel_servers::machine::free_port().to_string();
-    let redis =
-        Redis::start_with(&[FIT, &["--cluster-enabled", "yes", "--cluster-port", &bus]].concat());
-    insta::assert_snapshot!(opening::refusal(&redis, &redis.server()).await);
+    let redis = RedisServer::start_with_settings(
+        &[
+            LEDGER_SETTINGS,
+            &["--cluster-enabled", "yes", "--cluster-port", &bus],
+        ]
+        .concat(),
+    );
+    insta::assert_snapshot!(opening::refusal(&redis, &redis.address()).await);
 }

@@ -1,9 +1,9 @@
 //! A server is spoken to over TLS where the URL says so, and only if an authority that this machine trusts vouches for it.
 
-use super::{Redis, create, get};
+use super::{RedisServer, create, get};
 use semel::store::ServerAddress;
 use semel_redis::{RedisSetupResult, RedisStore};
-use semel_servers::{machine, redis::FIT};
+use semel_servers::{machine, redis::LEDGER_SETTINGS};
 use std::{path::PathBuf, process::Command};
 
 const URL: &str = "SEMEL_TEST_URL";
@@ -44,7 +44,7 @@ fn only_a_server_that_is_vouched_for_is_spoken_to() {
         "--tls-ca-cert-file",
         &authority,
     ];
-    let _redis = Redis::start_with(&[FIT, &tls, &files].concat());
+    let _redis = RedisServer::start_with_settings(&[LEDGER_SETTINGS, &tls, &files].concat());
     let url = format!("rediss://localhost:{port}");
     assert!(said(&url, "authority.pem").contains("it is written and read"));
     // The control: a process that trusts somebody else.

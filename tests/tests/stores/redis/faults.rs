@@ -4,7 +4,7 @@ use super::{create, get, losing, open, store};
 use semel::store::{Retention, Store, StoreError};
 use semel_conformance::{entry, fresh_version, key};
 use semel_redis::RedisStore;
-use semel_servers::redis::{FIT, Redis};
+use semel_servers::redis::{LEDGER_SETTINGS, RedisServer};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -59,15 +59,15 @@ async fn missing(store: &RedisStore, numbers: &[u32]) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_or_loses_power_keeps_what_it_acknowledged() {
-    let mut redis = Redis::start_watched(FIT);
+    let mut redis = RedisServer::start_recording_syncs(LEDGER_SETTINGS);
     let store = Arc::new(store(&redis).await);
     let (before, mut acknowledged) = (losing::incarnation(&store).await, 0);
     for round in 0..ENDS {
         let end = || {
             if round % 2 == 0 {
-                redis.kill_and_start(FIT)
+                redis.kill_and_restart(LEDGER_SETTINGS)
             } else {
-                redis.cut_power_and_start(FIT)
+                redis.lose_power_and_restart(LEDGER_SETTINGS)
             }
         };
         let numbers = write_until_it_is_gone(&store, round, end).await;
@@ -87,13 +87,13 @@ async fn a_server_that_is_killed_or_loses_power_keeps_what_it_acknowledged() {
 /// nothing: the operating system keeps what was written.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_a_server_that_syncs_every_second_loses_with_the_power() {
-    let lazy = &[FIT, &["--appendfsync", "everysec"]].concat();
-    let mut redis = Redis::start_watched(lazy);
+    let lazy = &[LEDGER_SETTINGS, &["--appendfsync", "everysec"]].concat();
+    let mut redis = RedisServer::start_recording_syncs(lazy);
     let store = Arc::new(store(&redis).await);
     let before = losing::incarnation(&store).await;
     // So that the ledger itself is synced.
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    let numbers = write_until_it_is_gone(&store, 1, || redis.cut_power_and_start(lazy)).await;
+    let numbers = write_until_it_is_gone(&store, 1, || redis.lose_power_and_restart(lazy)).await;
     let missing_now = missing(&store, &numbers).await;
     println!(
         "{missing_now} of {} acknowledged are missing",
@@ -105,20 +105,21 @@ async fn control_a_server_that_syncs_every_second_loses_with_the_power() {
         before,
         "and that is told"
     );
-    let numbers = write_until_it_is_gone(&store, 2, || redis.kill_and_start(lazy)).await;
+    let numbers = write_until_it_is_gone(&store, 2, || redis.kill_and_restart(lazy)).await;
     assert_eq!(missing(&store, &numbers).await, 0, "of {}", numbers.len());
 }
 
 /// The control: a server without its append-only file keeps nothing, and the ledger is not taken for an empty one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_keeps_nothing_is_not_taken_for_an_empty_ledger() {
-    let mut redis = Redis::start();
+    let mut redis = RedisServer::start();
     let store = Arc::new(store(&redis).await);
-    redis.cli(&["CONFIG", "SET", "appendonly", "no"]);
+    redis.run_command(&["CONFIG", "SET", "appendonly", "no"]);
     std::fs::remove_dir_all(redis.folder().join("appendonlydir")).unwrap();
-    let numbers = write_until_it_is_gone(&store, 0, || redis.kill_and_start(FIT)).await;
+    let numbers =
+        write_until_it_is_gone(&store, 0, || redis.kill_and_restart(LEDGER_SETTINGS)).await;
     assert!(!numbers.is_empty());
-    let fresh = RedisStore::open(&redis.server())
+    let fresh = RedisStore::open(&redis.address())
         .await
         .unwrap_err()
         .to_string();
@@ -131,15 +132,15 @@ async fn a_server_that_keeps_nothing_is_not_taken_for_an_empty_ledger() {
         "nothing is claimed anew"
     );
     // Had it been taken for one: everything acknowledged is gone.
-    RedisStore::set_up(&redis.server()).await.unwrap();
+    RedisStore::set_up(&redis.address()).await.unwrap();
     assert_eq!(missing(&open(&redis).await, &numbers).await, numbers.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn news_come_from_another_process() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let (here, there) = (Arc::new(store(&redis).await), open(&redis).await);
-    let heard = || redis.cli(&["PUBSUB", "CHANNELS", "semel:*"]);
+    let heard = || redis.run_command(&["PUBSUB", "CHANNELS", "semel:*"]);
     assert_eq!(heard(), "", "nobody waits");
     let mut took = Vec::new();
     for number in 0..20 {
@@ -178,5 +179,5 @@ async fn news_come_from_another_process() {
     println!("half of the news came within {:?}", took[took.len() / 2]);
     assert!(took[took.len() / 2] < Duration::from_millis(20), "{took:?}");
     assert_ne!(heard(), "");
-    semel_servers::machine::until("the end of the listening", || heard().is_empty());
+    semel_servers::machine::wait_until("the end of the listening", || heard().is_empty());
 }

@@ -7,7 +7,7 @@ use semel::{
 };
 use semel_conformance::{entry, fresh_version, key};
 use semel_redis::{RedisSetupResult, RedisStore};
-use semel_servers::redis::{FIT, Redis};
+use semel_servers::redis::{LEDGER_SETTINGS, RedisServer};
 use std::time::{Duration, Instant};
 
 /// Goes on asking until it is so: what a look from time to time finds out.
@@ -35,14 +35,14 @@ pub(super) fn told(answer: Result<CreateResult, StoreError>) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_is_found_out_by_the_first_command() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = store(&redis).await;
     create(&store, 1).await.unwrap();
     let before = incarnation(&store).await;
-    redis.cli(&["FLUSHALL"]);
+    redis.run_command(&["FLUSHALL"]);
     assert!(told(create(&store, 1).await).contains("semel ledger init"));
     assert_eq!(
-        RedisStore::set_up(&redis.server()).await,
+        RedisStore::set_up(&redis.address()).await,
         Ok(RedisSetupResult::Made)
     );
     until("the new life", async || create(&store, 1).await.is_ok()).await;
@@ -51,15 +51,15 @@ async fn a_flush_is_found_out_by_the_first_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_is_gone_is_found_out() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = store(&redis).await;
     let before = incarnation(&store).await;
-    redis.cli(&["DEL", "semel:{000}:life"]);
+    redis.run_command(&["DEL", "semel:{000}:life"]);
     insta::assert_snapshot!(told(create(&store, 1).await));
     let elsewhere = semel::model::StoreKey::from_bytes([0xaa; 32]);
     assert!(store.get(elsewhere).await.is_ok(), "what is whole is used");
     assert_eq!(
-        RedisStore::set_up(&redis.server()).await,
+        RedisStore::set_up(&redis.address()).await,
         Ok(RedisSetupResult::Renewed { lost: 0 })
     );
     create(&store, 1).await.unwrap();
@@ -68,18 +68,18 @@ async fn a_part_that_is_gone_is_found_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_gone_is_not_created_anew() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = store(&redis).await;
     create(&store, 1).await.unwrap();
     let before = incarnation(&store).await;
-    redis.cli(&[
+    redis.run_command(&[
         "EVAL",
         "return redis.call('DEL', unpack(redis.call('KEYS', 'semel:*:r:*')))",
         "0",
     ]);
     insta::assert_snapshot!(told(create(&store, 1).await));
     assert_eq!(
-        RedisStore::renew(&redis.server()).await,
+        RedisStore::renew(&redis.address()).await,
         Ok(RedisSetupResult::Renewed { lost: 1 })
     );
     create(&store, 1).await.unwrap();
@@ -88,24 +88,26 @@ async fn a_record_that_is_gone_is_not_created_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_eviction_shows_as_another_incarnation() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = store(&redis).await;
     let before = incarnation(&store).await;
     // What is evicted is none of the ledger's own, which nobody can tell: so it looks whole, and is not trusted.
-    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "volatile-random"]);
-    let used = redis.cli(&[
+    redis.run_command(&["CONFIG", "SET", "maxmemory-policy", "volatile-random"]);
+    let used = redis.run_command(&[
         "EVAL",
         "return redis.call('INFO', 'memory'):match('used_memory:(%d+)')",
         "0",
     ]);
     let a_little_more = used.parse::<u64>().unwrap() + 1_000_000;
-    redis.cli(&["CONFIG", "SET", "maxmemory", &a_little_more.to_string()]);
+    redis.run_command(&["CONFIG", "SET", "maxmemory", &a_little_more.to_string()]);
     let filler = "x".repeat(100_000);
     let mut number = 0;
     until("the eviction", async || {
         number += 1;
-        redis.cli(&["SET", &format!("filler-{number}"), &filler, "EX", "1000"]);
-        !redis.cli(&["INFO", "stats"]).contains("evicted_keys:0")
+        redis.run_command(&["SET", &format!("filler-{number}"), &filler, "EX", "1000"]);
+        !redis
+            .run_command(&["INFO", "stats"])
+            .contains("evicted_keys:0")
     })
     .await;
     until("the setting", async || {
@@ -114,11 +116,11 @@ async fn an_eviction_shows_as_another_incarnation() {
             .is_err_and(|told| told.contains("volatile-random"))
     })
     .await;
-    redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
-    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    redis.run_command(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.run_command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     until("the cure", async || get(&store, 999).await.is_ok()).await;
     assert_eq!(
-        RedisStore::set_up(&redis.server()).await,
+        RedisStore::set_up(&redis.address()).await,
         Ok(RedisSetupResult::Found)
     );
     assert_ne!(incarnation(&store).await, before);
@@ -126,23 +128,23 @@ async fn an_eviction_shows_as_another_incarnation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_change_are_found_out() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = store(&redis).await;
     create(&store, 1).await.unwrap();
-    redis.cli(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    redis.run_command(&["CONFIG", "SET", "appendfsync", "everysec"]);
     until("the level", async || {
         store.durability() == Durability::ProcessCrash
     })
     .await;
-    redis.cli(&["CONFIG", "SET", "appendonly", "no"]);
+    redis.run_command(&["CONFIG", "SET", "appendonly", "no"]);
     until("the setting", async || {
         get(&store, 1)
             .await
             .is_err_and(|told| told.contains("appendonly"))
     })
     .await;
-    redis.cli(&["CONFIG", "SET", "appendonly", "yes"]);
-    redis.cli(&["CONFIG", "SET", "appendfsync", "always"]);
+    redis.run_command(&["CONFIG", "SET", "appendonly", "yes"]);
+    redis.run_command(&["CONFIG", "SET", "appendfsync", "always"]);
     until("the cure", async || get(&store, 1).await.is_ok()).await;
     until("the level", async || {
         store.durability() == Durability::PowerLoss
@@ -152,7 +154,7 @@ async fn settings_that_change_are_found_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_that_are_gone_harm_nobody() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = store(&redis).await;
     let mut version = fresh_version();
     store
@@ -160,9 +162,9 @@ async fn scripts_that_are_gone_harm_nobody() {
         .await
         .unwrap();
     for number in 1..20 {
-        redis.cli(&["SCRIPT", "FLUSH"]);
+        redis.run_command(&["SCRIPT", "FLUSH"]);
         create(&store, number).await.unwrap();
-        redis.cli(&["SCRIPT", "FLUSH"]);
+        redis.run_command(&["SCRIPT", "FLUSH"]);
         let next = fresh_version();
         store
             .replace(
@@ -192,47 +194,51 @@ async fn scripts_that_are_gone_harm_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_loses_nothing_where_each_write_is_synced() {
-    let mut redis = Redis::start();
+    let mut redis = RedisServer::start();
     let store = store(&redis).await;
     create(&store, 1).await.unwrap();
     let before = incarnation(&store).await;
-    redis.kill_and_start(FIT);
+    redis.kill_and_restart(LEDGER_SETTINGS);
     until("the restart", async || get(&store, 1).await.is_ok()).await;
     assert_eq!(
         (get(&store, 1).await, incarnation(&store).await),
         (Ok(true), before)
     );
     // The control: the same restart where the last second may be lost.
-    let lazy = &[FIT, &["--appendfsync", "everysec"]].concat();
-    redis.kill_and_start(lazy);
-    redis.kill_and_start(lazy);
+    let lazy = &[LEDGER_SETTINGS, &["--appendfsync", "everysec"]].concat();
+    redis.kill_and_restart(lazy);
+    redis.kill_and_restart(lazy);
     until("the restart", async || get(&store, 1).await.is_ok()).await;
     assert_ne!(incarnation(&store).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_takes_over_is_another_incarnation() {
-    let primary = Redis::start();
+    let primary = RedisServer::start();
     let store = store(&primary).await;
     let before = incarnation(&store).await;
     let port = primary.port.to_string();
-    let mut replica = Redis::start_with(&[FIT, &["--replicaof", "127.0.0.1", &port]].concat());
-    semel_servers::machine::until("the replica", || {
+    let mut replica = RedisServer::start_with_settings(
+        &[LEDGER_SETTINGS, &["--replicaof", "127.0.0.1", &port]].concat(),
+    );
+    semel_servers::machine::wait_until("the replica", || {
         replica
-            .cli(&["INFO", "replication"])
+            .run_command(&["INFO", "replication"])
             .contains("master_link_status:up")
     });
     create(&store, 1).await.unwrap();
-    semel_servers::machine::until("the copy", || {
-        replica.cli(&["KEYS", "semel:*:r:*"]).contains("semel")
+    semel_servers::machine::wait_until("the copy", || {
+        replica
+            .run_command(&["KEYS", "semel:*:r:*"])
+            .contains("semel")
     });
     // From here on it lags: it is cut off from its primary, which acknowledges one more.
-    replica.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    replica.run_command(&["REPLICAOF", "127.0.0.1", "1"]);
     create(&store, 2).await.unwrap();
-    replica.cli(&["REPLICAOF", "NO", "ONE"]);
+    replica.run_command(&["REPLICAOF", "NO", "ONE"]);
     // Not before its append-only file holds everything: a crash would empty it.
     until("the whole file", async || {
-        RedisStore::open(&replica.server()).await.is_ok()
+        RedisStore::open(&replica.address()).await.is_ok()
     })
     .await;
     let taken_over = open(&replica).await;
@@ -244,8 +250,12 @@ async fn a_replica_that_takes_over_is_another_incarnation() {
     let after = incarnation(&taken_over).await;
     assert_ne!(after, before);
     // Nor does it go back when the server is restarted, and has forgotten whom it followed.
-    replica.kill_and_start(FIT);
-    assert!(!replica.cli(&["INFO", "replication"]).contains("role:slave"));
+    replica.kill_and_restart(LEDGER_SETTINGS);
+    assert!(
+        !replica
+            .run_command(&["INFO", "replication"])
+            .contains("role:slave")
+    );
     let restarted = open(&replica).await;
     assert_eq!(incarnation(&restarted).await, after);
 }

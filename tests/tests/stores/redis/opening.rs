@@ -6,10 +6,10 @@ use semel::{
     store::{ServerAddress, Store},
 };
 use semel_redis::{RedisSetupResult, RedisStore};
-use semel_servers::redis::{FIT, Redis};
+use semel_servers::redis::{LEDGER_SETTINGS, RedisServer};
 
 /// Why it is not opened, with its port left out.
-pub(super) async fn refusal(redis: &Redis, server: &ServerAddress) -> String {
+pub(super) async fn refusal(redis: &RedisServer, server: &ServerAddress) -> String {
     let opened = RedisStore::open(server).await;
     opened
         .expect_err("it is refused")
@@ -19,8 +19,8 @@ pub(super) async fn refusal(redis: &Redis, server: &ServerAddress) -> String {
 
 /// The level of a ledger on a server with these settings beside those that are fit.
 async fn level(settings: &[&str]) -> Durability {
-    let redis = Redis::start_with(&[FIT, settings].concat());
-    RedisStore::open(&redis.ledger().await)
+    let redis = RedisServer::start_with_settings(&[LEDGER_SETTINGS, settings].concat());
+    RedisStore::open(&redis.create_ledger().await)
         .await
         .unwrap()
         .durability()
@@ -28,9 +28,9 @@ async fn level(settings: &[&str]) -> Durability {
 
 /// What a server with these settings is refused with, when the ledger is made and when it is opened.
 async fn unfit(settings: &[&str]) -> String {
-    let redis = Redis::start_with(settings);
-    let told = refusal(&redis, &redis.server()).await;
-    let making = RedisStore::set_up(&redis.server())
+    let redis = RedisServer::start_with_settings(settings);
+    let told = refusal(&redis, &redis.address()).await;
+    let making = RedisStore::set_up(&redis.address())
         .await
         .unwrap_err()
         .to_string();
@@ -40,23 +40,23 @@ async fn unfit(settings: &[&str]) -> String {
 
 #[tokio::test]
 async fn what_was_not_made_is_not_used() {
-    let redis = Redis::start();
-    insta::assert_snapshot!(refusal(&redis, &redis.server()).await);
+    let redis = RedisServer::start();
+    insta::assert_snapshot!(refusal(&redis, &redis.address()).await);
     assert_eq!(
-        RedisStore::set_up(&redis.server()).await,
+        RedisStore::set_up(&redis.address()).await,
         Ok(RedisSetupResult::Made)
     );
     assert_eq!(
-        RedisStore::set_up(&redis.server()).await,
+        RedisStore::set_up(&redis.address()).await,
         Ok(RedisSetupResult::Found)
     );
-    RedisStore::open(&redis.server()).await.unwrap();
+    RedisStore::open(&redis.address()).await.unwrap();
 }
 
 #[tokio::test]
 async fn databases_of_a_server_are_ledgers_of_their_own() {
-    let redis = Redis::start();
-    redis.ledger().await;
+    let redis = RedisServer::start();
+    redis.create_ledger().await;
     let other = ServerAddress::new(format!("{}/3", redis.url()));
     assert!(
         refusal(&redis, &other)
@@ -98,18 +98,20 @@ async fn the_level_is_that_of_the_settings() {
 
 #[tokio::test]
 async fn a_replica_is_refused() {
-    let primary = Redis::start();
-    primary.ledger().await;
+    let primary = RedisServer::start();
+    primary.create_ledger().await;
     let port = primary.port.to_string();
-    let replica = Redis::start_with(&[FIT, &["--replicaof", "127.0.0.1", &port]].concat());
-    insta::assert_snapshot!(refusal(&replica, &replica.server()).await);
+    let replica = RedisServer::start_with_settings(
+        &[LEDGER_SETTINGS, &["--replicaof", "127.0.0.1", &port]].concat(),
+    );
+    insta::assert_snapshot!(refusal(&replica, &replica.address()).await);
 }
 
 #[tokio::test]
 async fn a_service_that_hides_its_settings_is_accepted_by_name() {
-    let redis = Redis::start();
-    redis.ledger().await;
-    redis.cli(&[
+    let redis = RedisServer::start();
+    redis.create_ledger().await;
+    redis.run_command(&[
         "ACL", "SETUSER", "agent", "on", ">secret", "~semel:*", "&semel:*", "+@all", "-config",
     ]);
     let server = at(&redis, "agent:secret");
@@ -120,9 +122,9 @@ async fn a_service_that_hides_its_settings_is_accepted_by_name() {
 
 #[tokio::test]
 async fn whoever_may_not_do_what_is_needed_is_told() {
-    let redis = Redis::start();
-    redis.ledger().await;
-    redis.cli(&[
+    let redis = RedisServer::start();
+    redis.create_ledger().await;
+    redis.run_command(&[
         "ACL", "SETUSER", "agent", "on", ">secret", "~semel:*", "&semel:*", "+@all", "-zadd",
     ]);
     insta::assert_snapshot!(
@@ -142,20 +144,20 @@ async fn whoever_may_not_do_what_is_needed_is_told() {
         .into_iter()
         .chain(LEAN.split(' '))
         .collect();
-    redis.cli(&enough);
+    redis.run_command(&enough);
     RedisStore::open(&at(&redis, "lean:secret")).await.unwrap();
 }
 
 #[tokio::test]
 async fn another_schema_is_not_touched() {
-    let redis = Redis::start();
-    redis.ledger().await;
-    redis.cli(&["HSET", "semel:{ledger}", "schema", "9"]);
-    insta::assert_snapshot!("newer", refusal(&redis, &redis.server()).await);
-    assert!(RedisStore::set_up(&redis.server()).await.is_err());
-    redis.cli(&["DEL", "semel:{ledger}"]);
-    redis.cli(&["HSET", "semel:{ledger}", "schema", "mine"]);
-    insta::assert_snapshot!("foreign", refusal(&redis, &redis.server()).await);
+    let redis = RedisServer::start();
+    redis.create_ledger().await;
+    redis.run_command(&["HSET", "semel:{ledger}", "schema", "9"]);
+    insta::assert_snapshot!("newer", refusal(&redis, &redis.address()).await);
+    assert!(RedisStore::set_up(&redis.address()).await.is_err());
+    redis.run_command(&["DEL", "semel:{ledger}"]);
+    redis.run_command(&["HSET", "semel:{ledger}", "schema", "mine"]);
+    insta::assert_snapshot!("foreign", refusal(&redis, &redis.address()).await);
 }
 
 #[tokio::test]

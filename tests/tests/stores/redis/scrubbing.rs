@@ -3,7 +3,7 @@
 use super::store;
 use semel::store::{RemoveResult, Retention, Store};
 use semel_conformance::{entry, fresh_version, handle, key};
-use semel_servers::redis::{FIT, Redis};
+use semel_servers::redis::{LEDGER_SETTINGS, RedisServer};
 use std::{fs, path::Path};
 
 /// The tenants of what is overwritten and of what is removed.
@@ -27,7 +27,8 @@ fn is_told(folder: &Path, text: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_scrubbed_lies_in_no_file() {
     // Both kinds of file, none of them compressed.
-    let redis = Redis::start_with(&[FIT, &["--rdbcompression", "no"]].concat());
+    let redis =
+        RedisServer::start_with_settings(&[LEDGER_SETTINGS, &["--rdbcompression", "no"]].concat());
     let store = store(&redis).await;
     let (first, second) = (fresh_version(), fresh_version());
     store
@@ -43,7 +44,7 @@ async fn what_is_scrubbed_lies_in_no_file() {
         .create(key(2), &handle(REMOVED, 2), second, Retention::UntilRemoved)
         .await
         .unwrap();
-    redis.cli(&["SAVE"]);
+    redis.run_command(&["SAVE"]);
     store
         .replace(
             key(1),
@@ -78,7 +79,7 @@ async fn what_is_scrubbed_lies_in_no_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_cannot_be_written_anew_are_told() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = store(&redis).await;
     // A folder in the way of the dump, which the server writes last.
     fs::create_dir(redis.folder().join("dump.rdb")).unwrap();

@@ -13,7 +13,7 @@ use semel::{
     store::{Store, StoreError},
 };
 use semel_redis::RedisStore;
-use semel_servers::redis::{FIT, Redis};
+use semel_servers::redis::{LEDGER_SETTINGS, RedisServer};
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
@@ -51,8 +51,8 @@ async fn all_runs_again(store: &RedisStore, host: &Semel, charges: &Charges) {
 }
 
 /// A little more than a server has written.
-fn hardly_any_room(redis: &Redis) -> u64 {
-    let told = redis.cli(&["INFO", "persistence"]);
+fn hardly_any_room(redis: &RedisServer) -> u64 {
+    let told = redis.run_command(&["INFO", "persistence"]);
     let size = told
         .lines()
         .find_map(|line| line.strip_prefix("aof_current_size:"))
@@ -63,29 +63,31 @@ fn hardly_any_room(redis: &Redis) -> u64 {
 /// A server that syncs every second goes on, and turns writes away.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_nothing_runs_until_there_is_room() {
-    let redis = Redis::start_with(&[FIT, &["--appendfsync", "everysec"]].concat());
+    let redis = RedisServer::start_with_settings(
+        &[LEDGER_SETTINGS, &["--appendfsync", "everysec"]].concat(),
+    );
     let store = Arc::new(store(&redis).await);
     let (host, charges) = (
         charging(Arc::clone(&store) as Arc<dyn Store>).await,
         Charges::default(),
     );
-    redis.limit_files(Some(hardly_any_room(&redis)));
+    redis.limit_file_size(Some(hardly_any_room(&redis)));
     nothing_runs_where(&store, &host, &charges, "see whether its disk is full").await;
-    redis.limit_files(None);
+    redis.limit_file_size(None);
     all_runs_again(&store, &host, &charges).await;
 }
 
 /// A server that syncs always ends itself rather than answer. What it acknowledged is there when it is started again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_be_written_loses_nothing() {
-    let mut redis = Redis::start();
+    let mut redis = RedisServer::start();
     let store: Arc<dyn Store> = Arc::new(store(&redis).await);
     let witness = Witness::watch(&store, async |witness| {
         witness.more(100).await;
         block_in_place(|| {
-            redis.limit_files(Some(hardly_any_room(&redis)));
-            redis.wait_for_its_end();
-            redis.start_again(FIT);
+            redis.limit_file_size(Some(hardly_any_room(&redis)));
+            redis.wait_for_exit();
+            redis.restart(LEDGER_SETTINGS);
         });
         witness.more(100).await;
     });
@@ -94,15 +96,15 @@ async fn a_log_that_cannot_be_written_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_memory_is_told_and_nothing_runs_until_there_is_more() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = Arc::new(store(&redis).await);
     let (host, charges) = (
         charging(Arc::clone(&store) as Arc<dyn Store>).await,
         Charges::default(),
     );
-    redis.cli(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    redis.run_command(&["CONFIG", "SET", "maxmemory", "1mb"]);
     nothing_runs_where(&store, &host, &charges, "raise its `maxmemory`").await;
-    redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.run_command(&["CONFIG", "SET", "maxmemory", "0"]);
     all_runs_again(&store, &host, &charges).await;
 }
 
@@ -110,7 +112,7 @@ async fn a_full_memory_is_told_and_nothing_runs_until_there_is_more() {
 /// ledger after that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_follows_another_for_a_while_is_told_and_not_trusted_at_once() {
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let store = Arc::new(store(&redis).await);
     let (host, charges) = (
         charging(Arc::clone(&store) as Arc<dyn Store>).await,
@@ -118,9 +120,9 @@ async fn a_server_that_follows_another_for_a_while_is_told_and_not_trusted_at_on
     );
     let before = losing::incarnation(&store).await;
     charge(&host, 2, &charges).await.unwrap();
-    redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    redis.run_command(&["REPLICAOF", "127.0.0.1", "1"]);
     nothing_runs_where(&store, &host, &charges, "name the primary server").await;
-    redis.cli(&["REPLICAOF", "NO", "ONE"]);
+    redis.run_command(&["REPLICAOF", "NO", "ONE"]);
     until("the cure", async || get(&store, 0).await.is_ok()).await;
     assert_ne!(losing::incarnation(&store).await, before);
     assert_eq!(
