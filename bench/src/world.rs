@@ -75,7 +75,7 @@ pub(crate) fn policy(runtime: &Runtime, name: &str, settings: Value) -> Result<P
 
 /// A host with one tool, guarded by `policy`.
 pub(crate) fn host(runtime: &Runtime, store: Arc<dyn Store>, policy: Policy) -> Result<Semel> {
-    Ok(runtime.block_on(Semel::builder(store).otherwise(Tool::new(policy)).open())?)
+    Ok(runtime.block_on(Semel::builder(store).default_tool(Tool::new(policy)).open())?)
 }
 
 /// Makes a call that must be executed.

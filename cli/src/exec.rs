@@ -22,7 +22,7 @@ use conclusion::Conclusion;
 use semel::{
     json::{self, JsonLimits},
     model::{Call, Durability, Outcome, Run, Tenant, ToolMode},
-    runtime::{Begun, CallError, Semel, Started, Ticket},
+    runtime::{CallError, CallStep, Semel, Ticket, ToolRun},
 };
 use semel_config::Config;
 use signals::Signals;
@@ -157,10 +157,10 @@ async fn guarded(options: ExecArgs) -> Result<u8, CommandError> {
     }
     match begin(&host, call, &mut signals).await? {
         Step::Interrupted(signal) => Ok(signals::exit_code(signal)),
-        Step::Begun(Begun::Answered(answered)) => {
+        Step::Begun(CallStep::Answered(answered)) => {
             Conclusion::told(*answered).tell(options.output).await
         }
-        Step::Begun(Begun::Run(started)) => run_it(*started, &options, &mut signals).await,
+        Step::Begun(CallStep::Run(started)) => run_it(*started, &options, &mut signals).await,
     }
 }
 
@@ -205,7 +205,7 @@ fn from_stdin(bytes_max: usize) -> Result<String, CommandError> {
 }
 
 enum Step {
-    Begun(Begun),
+    Begun(CallStep),
     /// By this signal, while nothing was claimed.
     Interrupted(i32),
 }
@@ -218,7 +218,7 @@ async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, 
         signal = signals.next() => signal,
     };
     talk::say("interrupted before the command was started");
-    if let Ok(Ok(Begun::Run(started))) = tokio::time::timeout(LAST_MOMENT, begun).await {
+    if let Ok(Ok(CallStep::Run(started))) = tokio::time::timeout(LAST_MOMENT, begun).await {
         let unsent = Outcome::not_sent("interrupted before the command was started");
         started
             .finish(unsent)
@@ -229,7 +229,7 @@ async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, 
 }
 
 async fn run_it(
-    started: Started,
+    started: ToolRun,
     options: &ExecArgs,
     signals: &mut Signals,
 ) -> Result<u8, CommandError> {
@@ -259,8 +259,8 @@ async fn ran(ticket: &Ticket, options: &ExecArgs, signals: &mut Signals) -> Ran 
 fn failed(error: &CallError) -> CommandError {
     let exit = match error {
         CallError::Ledger(_) => Exit::Ledger,
-        CallError::NoPolicy(_) => Exit::Config,
-        CallError::Internal(_) => Exit::Internal,
+        CallError::NoPolicy { .. } => Exit::Config,
+        CallError::Policy(_) | CallError::Internal(_) => Exit::Internal,
     };
     exit.error(error)
 }

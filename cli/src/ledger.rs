@@ -17,7 +17,7 @@ use crate::{
     setup,
 };
 use clap::Subcommand;
-use semel::runtime::{Found, Ledger, Listed, LookUpError};
+use semel::runtime::{Ledger, LookUpError, LookUpResult, RecordView};
 
 /// Makes the ledger on a server; lists, shows, decides, reports, clears, erases and seals what is recorded.
 #[derive(Debug, Subcommand)]
@@ -52,17 +52,17 @@ async fn open(place: &ConfigArgs) -> Result<Ledger, CommandError> {
 }
 
 /// The one record that is named so.
-async fn find(ledger: &Ledger, id: &str) -> Result<Listed, CommandError> {
-    let found = ledger.find(id).await.map_err(|error| match error {
+async fn find(ledger: &Ledger, id: &str) -> Result<RecordView, CommandError> {
+    let found = ledger.look_up(id).await.map_err(|error| match error {
         LookUpError::NoName(_) => Exit::NotFound.error(error),
         LookUpError::Ledger(error) => error.into(),
     })?;
     match found {
-        Found::One(listed) => Ok(*listed),
-        Found::None => Err(Exit::NotFound.error(format!(
+        LookUpResult::Record(listed) => Ok(*listed),
+        LookUpResult::NotFound => Err(Exit::NotFound.error(format!(
             "there is no record `{id}`: see `semel ledger list`"
         ))),
-        Found::Several(count) => {
+        LookUpResult::Ambiguous(count) => {
             Err(Exit::NotFound.error(format!("`{id}` names {count} records: give more digits")))
         }
     }

@@ -91,7 +91,7 @@ impl Config {
             builder = builder.tool(rule.patterns().iter().cloned(), tool);
         }
         let unnamed = blind_tool(&self.unnamed, engine).await?;
-        Ok(builder.otherwise(unnamed).open().await?)
+        Ok(builder.default_tool(unnamed).open().await?)
     }
 
     /// Opens a host for the tool of this set-up alone, behind a front end that sees whether its answers are received.
@@ -106,7 +106,7 @@ impl Config {
         // The policy first: a mistake in it must not leave a new ledger behind.
         let tool = setup.to_tool(setup.load_policy(engine).await?);
         let builder = Semel::builder(self.open_store().await?).keys(self.key_scheme());
-        Ok(builder.otherwise(tool).open().await?)
+        Ok(builder.default_tool(tool).open().await?)
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use semel::{
     model::{Answer, Call, Outcome},
-    runtime::{Begun, Semel},
+    runtime::{CallStep, Semel},
 };
 use serde_json::{Value, json};
 use std::{io::Write as _, path::PathBuf, time::Duration};
@@ -76,8 +76,8 @@ async fn charge_guarded(
 ) -> Result<Value> {
     let call = Call::new(&arguments.tool, args.clone())?;
     let answered = match semel.begin(call).await? {
-        Begun::Answered(answered) => *answered,
-        Begun::Run(started) => {
+        CallStep::Answered(answered) => *answered,
+        CallStep::Run(started) => {
             let ticket = started.ticket.clone();
             let body = Value::Object(ticket.arguments);
             let outcome = client

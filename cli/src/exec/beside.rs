@@ -10,7 +10,7 @@ use crate::{
 };
 use semel::{
     model::{Answer, Call, Outcome, ToolMode, UnguardedReason},
-    runtime::{Begun, Semel, Started, Ticket},
+    runtime::{CallStep, Semel, Ticket, ToolRun},
 };
 use semel_config::{Config, ToolSetup};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::signals::Signals;
 /// How long the command's caller waits for the observer, once the command has ended.
 const OBSERVED_WITHIN: Duration = Duration::from_secs(1);
 
-type Watching = JoinHandle<Result<(Semel, Started), CommandError>>;
+type Watching = JoinHandle<Result<(Semel, ToolRun), CommandError>>;
 
 pub(super) async fn run(
     config: Config,
@@ -63,13 +63,13 @@ async fn watch(
     config: Config,
     tool: ToolSetup,
     call: Call,
-) -> Result<(Semel, Started), CommandError> {
+) -> Result<(Semel, ToolRun), CommandError> {
     let host = config
         .open_tool_host(&setup::command_engine(&config)?, &tool)
         .await?;
     match host.begin(call).await.map_err(|error| failed(&error))? {
-        Begun::Run(started) => Ok((host, *started)),
-        Begun::Answered(_) => Err(Exit::Internal.error("a watched call was answered")),
+        CallStep::Run(started) => Ok((host, *started)),
+        CallStep::Answered(_) => Err(Exit::Internal.error("a watched call was answered")),
     }
 }
 
@@ -87,10 +87,10 @@ async fn observe(watching: Watching, outcome: Outcome, taken: bool) -> Result<()
         .map_err(|error| failed(&error))?
         .into_parts();
     if let Some(delivery) = delivery.filter(|_| taken) {
-        delivery.taken().await;
+        delivery.acknowledge().await;
     }
     let is_recorded = host
-        .watched(OBSERVED_WITHIN.saturating_sub(begun.elapsed()))
+        .wait_for_observations(OBSERVED_WITHIN.saturating_sub(begun.elapsed()))
         .await;
     // A store that is dropped waits for its writer, and this process is about to end anyway.
     std::mem::forget(host);

@@ -15,7 +15,7 @@ use semel::{
         Answer, AnswerSubject, Effect, Failure, NextStep, OperatorSwitch, Outcome, RecordStatus,
         RecordedOperation, rfc3339,
     },
-    runtime::{Answered, Delivery},
+    runtime::{DeliverableAnswer, Delivery},
 };
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(super) struct Conclusion {
 
 impl Conclusion {
     /// Nothing ran.
-    pub(super) fn told(answered: Answered) -> Self {
+    pub(super) fn told(answered: DeliverableAnswer) -> Self {
         let (answer, delivery) = answered.into_parts();
         Self {
             answer,
@@ -44,7 +44,7 @@ impl Conclusion {
     }
 
     /// The command ran for this call.
-    pub(super) fn ran(answered: Answered, ending: Ending, was_written: bool) -> Self {
+    pub(super) fn ran(answered: DeliverableAnswer, ending: Ending, was_written: bool) -> Self {
         let (answer, delivery) = answered.into_parts();
         Self {
             answer,
@@ -99,7 +99,7 @@ impl Conclusion {
             .take()
             .filter(|_| self.was_written && is_whole && is_kept);
         if let Some(delivery) = delivery {
-            delivery.taken().await;
+            delivery.acknowledge().await;
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use semel::{
     model::Tenant,
-    runtime::{Erased, Erasing},
+    runtime::{ErasureReport, ErasureScope},
 };
 
 /// Erases what the ledger tells of a tenant: calls, outcomes, reasons, facts, identities, handles.
@@ -38,20 +38,20 @@ pub(super) async fn run(options: EraseArgs) -> Result<(), CommandError> {
         ledger.sweep().await?;
     }
     let how = match (options.yes, options.with_records) {
-        (false, _) => Erasing::Nothing,
-        (true, false) => Erasing::Words,
-        (true, true) => Erasing::Records,
+        (false, _) => ErasureScope::DryRun,
+        (true, false) => ErasureScope::Content,
+        (true, true) => ErasureScope::Records,
     };
     let erased = ledger.erase(&tenant, how).await?;
     tell(&tenant, how, &erased);
     talk::line(&erased.operations.to_string())
 }
 
-fn tell(tenant: &Tenant, how: Erasing, erased: &Erased) {
+fn tell(tenant: &Tenant, how: ErasureScope, erased: &ErasureReport) {
     let done = match how {
-        Erasing::Nothing => "would be erased; erase it with `--yes`",
-        Erasing::Words => "is erased",
-        Erasing::Records => "is erased, and the records are gone",
+        ErasureScope::DryRun => "would be erased; erase it with `--yes`",
+        ErasureScope::Content => "is erased",
+        ErasureScope::Records => "is erased, and the records are gone",
     };
     talk::say(format_args!(
         "what {} operations of `{tenant}` tell {done}",

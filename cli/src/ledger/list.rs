@@ -6,7 +6,7 @@ use crate::{
     exit::{CommandError, Exit, OrExit},
     table, talk,
 };
-use semel::{ledger::StateLabel, model::Tenant, runtime::Listed};
+use semel::{ledger::StateLabel, model::Tenant, runtime::RecordView};
 use serde_json::Value;
 
 const WHY_CHARS_SHOWN: usize = 80;
@@ -82,7 +82,7 @@ pub(super) async fn run(options: ListArgs) -> Result<(), CommandError> {
     }
 }
 
-fn row(listed: &Listed) -> [String; 8] {
+fn row(listed: &RecordView) -> [String; 8] {
     let record = &listed.record;
     [
         listed.downstream.clone(),

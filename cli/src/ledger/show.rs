@@ -6,7 +6,7 @@ use crate::{
     exit::CommandError,
     talk,
 };
-use semel::runtime::Listed;
+use semel::runtime::RecordView;
 
 const CHARS_SHOWN: usize = 400;
 
@@ -32,7 +32,7 @@ pub(super) async fn run(options: ShowArgs) -> Result<(), CommandError> {
     }
 }
 
-fn in_text(listed: &Listed) -> String {
+fn in_text(listed: &RecordView) -> String {
     let record = &listed.record;
     let mut lines = vec![
         ("key", listed.downstream.clone()),

@@ -3,17 +3,17 @@
 use semel::{
     ledger::{KeptOutcome, LandingSource, ReleaseSource, State},
     model::{Outcome, Stamp},
-    runtime::Listed,
+    runtime::RecordView,
 };
 use serde_json::{Value, json};
 
 /// When the present state began.
-pub(super) fn since(listed: &Listed) -> Stamp {
+pub(super) fn since(listed: &RecordView) -> Stamp {
     listed.record.since.at(listed.written)
 }
 
 /// Why it is as it is, as far as somebody said so.
-pub(super) fn why(listed: &Listed) -> String {
+pub(super) fn why(listed: &RecordView) -> String {
     let record = &listed.record;
     if let Some(key) = &listed.sealed_under {
         return format!("sealed under the key `{key}`, which is not set up here");
@@ -52,7 +52,7 @@ pub(super) fn why(listed: &Listed) -> String {
 }
 
 /// Whether nobody renewed it in time.
-fn lease_is_over(listed: &Listed) -> bool {
+fn lease_is_over(listed: &RecordView) -> bool {
     let leased = listed.record.leased.at(listed.written);
     let lease_ms = listed
         .record
@@ -99,7 +99,7 @@ pub(super) fn short(kept: Option<&KeptOutcome>) -> String {
 }
 
 /// The record as JSON: all that is of use to people, and nothing that would let them pass for an attempt.
-pub(super) fn in_json(listed: &Listed) -> Value {
+pub(super) fn in_json(listed: &RecordView) -> Value {
     let record = &listed.record;
     let attempts: Vec<Value> = record
         .attempts

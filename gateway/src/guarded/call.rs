@@ -12,7 +12,7 @@ use crate::{
 use semel::{
     json::{self, JsonLimits},
     model::{Answer, Call, NextStep, Outcome},
-    runtime::{Answered, Begun, CallError, Started, Ticket},
+    runtime::{CallError, CallStep, DeliverableAnswer, Ticket, ToolRun},
 };
 use serde_json::{Map, Value};
 use std::{
@@ -194,13 +194,13 @@ impl GuardedCall<'_> {
         let mut history = SendHistory::default();
         loop {
             match begun {
-                Ok(Begun::Run(started)) => {
+                Ok(CallStep::Run(started)) => {
                     match self.run_started(*started, &call, &mut history).await {
                         Some(next) => begun = next,
                         None => return,
                     }
                 }
-                Ok(Begun::Answered(answered)) => {
+                Ok(CallStep::Answered(answered)) => {
                     let own_response = history.last_response.as_ref();
                     return self.answer(*answered, own_response, &call).await;
                 }
@@ -211,7 +211,7 @@ impl GuardedCall<'_> {
         }
     }
 
-    async fn begin(&self, call: &Call) -> Result<Begun, CallError> {
+    async fn begin(&self, call: &Call) -> Result<CallStep, CallError> {
         let identity = delivery_log::call_identity(call);
         let owed = self
             .guard
@@ -255,10 +255,10 @@ impl GuardedCall<'_> {
     /// Sends the call, and returns how it continues, or `None` if it is answered.
     async fn run_started(
         &self,
-        started: Started,
+        started: ToolRun,
         call: &Call,
         history: &mut SendHistory,
-    ) -> Option<Result<Begun, CallError>> {
+    ) -> Option<Result<CallStep, CallError>> {
         if let Some((header, _)) = started.ticket.headers.first()
             && !self.guard.has_headers
         {
@@ -277,7 +277,7 @@ impl GuardedCall<'_> {
             }
         };
         let context = self.context_with_headers(&started.ticket);
-        if !started.matters() {
+        if !started.needs_outcome() {
             // Nothing is recorded of this call, so its response goes to the client unread.
             self.guard.metrics.count_answer(&self.tool_name, "passed");
             self.below.forward(request, &context).await;
@@ -290,7 +290,7 @@ impl GuardedCall<'_> {
         let (response, pending) = timeout.request(self.below, request, &context).await;
         if let Some(pending) = pending {
             // The response may still come, and then it replaces the doubt in the ledger.
-            self.late.spawn_wait(pending, started.late());
+            self.late.spawn_wait(pending, started.late_recorder());
         }
         self.guard.metrics.observe_upstream(sent_at.elapsed());
         if let Ok(response) = &response
@@ -303,7 +303,7 @@ impl GuardedCall<'_> {
             Err(lost) => outcome::from_loss(lost.clone()),
         };
         history.last_response = response.ok();
-        Some(started.go_on(outcome).await)
+        Some(started.report(outcome).await)
     }
 
     /// The client's context with the headers of the request to send.
@@ -323,11 +323,11 @@ impl GuardedCall<'_> {
     /// Suspends the operation that the server accepted and has not finished, and answers with the server's response.
     async fn suspend(
         &self,
-        started: Started,
+        started: ToolRun,
         call: &Call,
         suspension: CallSuspension,
         response: &Message,
-    ) -> Option<Result<Begun, CallError>> {
+    ) -> Option<Result<CallStep, CallError>> {
         let continuation = suspension.continuation;
         if suspension.is_task {
             // Before the client can learn of the task and ask for it.
@@ -360,9 +360,9 @@ impl GuardedCall<'_> {
     /// Settles a call that cannot be sent with the present configuration, and refuses it: calling again changes nothing.
     async fn refuse_unsent(
         &self,
-        started: Started,
+        started: ToolRun,
         reason: String,
-    ) -> Option<Result<Begun, CallError>> {
+    ) -> Option<Result<CallStep, CallError>> {
         if let Err(error) = started.finish(Outcome::not_sent(reason.clone())).await {
             return Some(Err(error));
         }
@@ -375,7 +375,12 @@ impl GuardedCall<'_> {
     }
 
     /// Delivers the answer to the client.
-    async fn answer(&self, answered: Answered, own_response: Option<&Message>, call: &Call) {
+    async fn answer(
+        &self,
+        answered: DeliverableAnswer,
+        own_response: Option<&Message>,
+        call: &Call,
+    ) {
         let (answer, delivery) = answered.into_parts();
         self.guard
             .metrics
@@ -452,7 +457,9 @@ fn error_answer(error: &CallError) -> Answer {
         CallError::Ledger(_) => NextStep::CallAgain {
             after_ms: Some(LEDGER_RETRY_MS),
         },
-        CallError::NoPolicy(_) | CallError::Internal(_) => NextStep::AskAPerson,
+        CallError::NoPolicy { .. } | CallError::Policy(_) | CallError::Internal(_) => {
+            NextStep::AskAPerson
+        }
     };
     Answer::Refused {
         reason: error.to_string(),

@@ -32,7 +32,7 @@ impl ToolGuard {
         let is_written = context.client.send_and_confirm(response).await.is_ok();
         let is_delivered = is_written && self.counts_as_delivered(call.tool(), context);
         if is_delivered {
-            pending.delivery.confirm_deferred().await;
+            pending.delivery.acknowledge_deferred().await;
         }
         is_delivered
     }

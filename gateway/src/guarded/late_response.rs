@@ -3,7 +3,7 @@
 
 use super::{elicitation, outcome, tasks, timeout::PendingRequest};
 use crate::wire::Message;
-use semel::runtime::Late;
+use semel::runtime::LateRecorder;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,7 @@ impl LateResponses {
     }
 
     /// Waits for the response in the background, and records it. Without a use for it, or a permit, the request is cancelled.
-    pub(super) fn spawn_wait(&self, mut request: PendingRequest, late: Option<Late>) {
+    pub(super) fn spawn_wait(&self, mut request: PendingRequest, late: Option<LateRecorder>) {
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         let closed = self.closed.clone();
         tokio::spawn(async move {
@@ -57,7 +57,7 @@ impl LateResponses {
     }
 }
 
-async fn record_when_answered(mut request: PendingRequest, late: Late) {
+async fn record_when_answered(mut request: PendingRequest, late: LateRecorder) {
     match timeout(GIVEN_UP_AFTER, &mut request.response).await {
         Ok(Ok(response)) => record(&response, late).await,
         // The connection ended: the response will never be known.
@@ -66,7 +66,7 @@ async fn record_when_answered(mut request: PendingRequest, late: Late) {
     }
 }
 
-async fn record(response: &Message, late: Late) {
+async fn record(response: &Message, late: LateRecorder) {
     let is_unfinished = elicitation::continuation_of_response(response).is_some()
         || tasks::task_of_response(response).is_some();
     if is_unfinished {
@@ -75,7 +75,7 @@ async fn record(response: &Message, late: Late) {
         );
         return;
     }
-    match late.came_to(outcome::from_response(response)).await {
+    match late.record_outcome(outcome::from_response(response)).await {
         Ok(()) => tracing::info!("semel.late response recorded"),
         Err(error) => tracing::warn!(%error, "semel.late response could not be recorded"),
     }

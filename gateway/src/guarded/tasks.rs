@@ -16,7 +16,7 @@ use crate::{
 use parking_lot::Mutex;
 use semel::{
     model::{Call, Outcome, Tenant},
-    runtime::{Begun, CallError},
+    runtime::{CallError, CallStep},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -205,8 +205,8 @@ async fn settle_task(
     outcome: Outcome,
 ) -> Result<Option<PendingDelivery>, CallError> {
     let answered = match guard.semel.resume(call.clone(), continuation).await? {
-        Begun::Run(started) => started.finish(outcome).await?,
-        Begun::Answered(answered) => *answered,
+        CallStep::Run(started) => started.finish(outcome).await?,
+        CallStep::Answered(answered) => *answered,
     };
     let (answer, delivery) = answered.into_parts();
     let generation = answer.about().map_or(0, |about| about.generation);

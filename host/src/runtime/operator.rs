@@ -1,11 +1,17 @@
-//! The ledger as its operator sees it: listing, looking up, deciding, sweeping.
+//! The ledger as its operator reads and changes it: listing, looking up, deciding, sweeping.
 
-pub(crate) mod erasing;
+pub(crate) mod erasure;
+mod pages;
 mod report;
 
 use crate::runtime::{
-    ledger_client::scheme::{self, SchemeError},
-    ledger_client::{LedgerClient, LedgerError},
+    host::key_form,
+    ledger_client::{
+        LedgerClient,
+        entries::EntryClient,
+        error::LedgerError,
+        scheme::{self, SchemeError},
+    },
 };
 use crate::{
     key::{KeyMode, KeyScheme},
@@ -13,87 +19,90 @@ use crate::{
     model::{Stamp, StoreKey, Tenant},
     store::{EntryQuery, Store, StoreError},
 };
+use pages::KeyPages;
 use semel_store::failpoints::{self, Failpoint};
 use std::{sync::Arc, time::Duration};
-
-/// The keys of one page.
-pub(crate) const PAGE: usize = 256;
 
 /// The fewest digits of a store key that name a record.
 const PREFIX_DIGITS_MIN: usize = 8;
 
 /// A record, as a person reads it.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct RecordView {
     /// The key of the record.
     pub key: StoreKey,
     /// Its present downstream key, by which answers name it.
     pub downstream: String,
     /// The record.
     pub record: Record,
-    /// The sealing key that this host does not have: the record's content is missing then.
+    /// The sealing key that this host does not have, in which case the record's content is missing.
     pub sealed_under: Option<String>,
-    /// When it was first written.
+    /// The time of its first write.
     pub created: Stamp,
-    /// When it was last written.
+    /// The time of its last write.
     pub written: Stamp,
     /// The ledger's time of the reading.
     pub now: Stamp,
 }
 
-/// The target of a name.
+/// The result of looking a name up.
 #[derive(Debug)]
-pub enum Found {
-    /// One record.
-    One(Box<Listed>),
-    /// More than one: the name is too short.
-    Several(usize),
-    /// None.
-    None,
+pub enum LookUpResult {
+    /// The one record of this name.
+    Record(Box<RecordView>),
+    /// The number of records whose name begins so.
+    Ambiguous(usize),
+    /// There is no such record.
+    NotFound,
 }
 
-/// Why a name was not looked up.
+/// The reason why a name was not looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum LookUpError {
-    /// It is no name of a record.
+    /// The text cannot be the name of a record.
     #[error(
         "`{0}` names no record: give the key of an answer, or at least {PREFIX_DIGITS_MIN} digits of an id that `list` shows"
     )]
     NoName(String),
-    /// The ledger did not answer.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
 /// The result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// The operations found in doubt because their lease had ended.
+pub struct SweepReport {
+    /// The operations that are in doubt now because their lease had ended.
     pub expired: u64,
-    /// The records with undos that were still to be written.
+    /// The records with undos that were not written before.
     pub undone: u64,
 }
 
-/// The ledger as its operator sees it.
+/// The ledger as its operator reads and changes it.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    pub(crate) table: LedgerClient,
+    client: LedgerClient,
     keys: KeyScheme,
 }
 
 impl Ledger {
-    pub(crate) fn over(table: LedgerClient, keys: KeyScheme) -> Self {
-        Self { table, keys }
+    pub(crate) fn new(client: LedgerClient, keys: KeyScheme) -> Self {
+        Self { client, keys }
     }
 
-    /// The ledger kept in `store`, for an operator without policies.
+    /// Opens the ledger kept in `store`, for an operator without policies.
     ///
     /// # Errors
-    /// If its keys are made in another way than `keys` says.
+    ///
+    /// If its keys are made in another way than `keys` makes them.
     pub async fn open(store: Arc<dyn Store>, keys: KeyScheme) -> Result<Self, SchemeError> {
-        let table = LedgerClient::new(store);
-        scheme::agree(&table, &keys, std::iter::empty()).await?;
-        Ok(Self { table, keys })
+        let entries = EntryClient::new(store);
+        scheme::agree_on_scheme(&entries, &keys, std::iter::empty()).await?;
+        Ok(Self::new(LedgerClient::new(entries), keys))
+    }
+
+    fn store(&self) -> &dyn Store {
+        &**self.client.store()
     }
 
     /// Ends the quarantine of a ledger that may have lost acknowledged writes, on the word of a
@@ -103,63 +112,60 @@ impl Ledger {
     ///
     /// If the ledger does not answer.
     pub async fn trust(&self, person: &Person) -> Result<bool, LedgerError> {
-        scheme::trust(&self.table, self.keys.mode(), person).await
+        scheme::trust_ledger(self.client.entries(), self.keys.mode(), person).await
     }
 
-    /// Up to `limit` records of the tenant (none: of all), in one of the states (none: in any), in the order of keys.
-    /// Without shadow records, on which nothing rests.
+    /// Returns up to `limit` records of the tenant (`None`: of all tenants), in one of the states (empty: in any), in the
+    /// order of keys. Shadow records are left out: no call depends on them.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer.
     pub async fn list(
         &self,
         tenant: Option<&Tenant>,
         states: &[StateLabel],
         limit: usize,
-    ) -> Result<Vec<Listed>, LedgerError> {
-        self.list_of(false, tenant, states, limit).await
+    ) -> Result<Vec<RecordView>, LedgerError> {
+        self.list_records(false, tenant, states, limit).await
     }
 
-    async fn list_of(
+    async fn list_records(
         &self,
         shadow: bool,
         tenant: Option<&Tenant>,
         states: &[StateLabel],
         limit: usize,
-    ) -> Result<Vec<Listed>, LedgerError> {
+    ) -> Result<Vec<RecordView>, LedgerError> {
         let mut listed = Vec::new();
-        let mut query = EntryQuery {
+        let mut pages = KeyPages::new(EntryQuery {
             tenant: tenant.cloned(),
-            states: operations(states),
-            due: false,
-            after: None,
-            limit: PAGE,
-        };
-        loop {
-            let page = self.table.store().list(&query).await?;
-            query.after = page.keys.last().copied();
-            for key in page.keys {
-                let found = self
-                    .read(key)
-                    .await?
-                    .filter(|found| found.record.terms.shadow == shadow);
-                listed.extend(found.filter(|found| matches(found, tenant, states)));
+            states: operation_states(states),
+            ..EntryQuery::default()
+        });
+        while let Some(keys) = pages.next_page(self.store()).await? {
+            for key in keys {
+                if let Some(view) = self.read(key).await?
+                    && view.record.terms.shadow == shadow
+                    && matches_query(&view, tenant, states)
+                {
+                    listed.push(view);
+                }
                 if listed.len() >= limit {
                     return Ok(listed);
                 }
             }
-            if !page.more {
-                return Ok(listed);
-            }
         }
+        Ok(listed)
     }
 
-    /// The record at `key`, if there is one.
+    /// Returns the record at `key`, if there is one.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer.
-    pub async fn read(&self, key: StoreKey) -> Result<Option<Listed>, LedgerError> {
-        let (Some(stored), now) = self.table.store().get(key).await? else {
+    pub async fn read(&self, key: StoreKey) -> Result<Option<RecordView>, LedgerError> {
+        let (Some(stored), now) = self.store().get(key).await? else {
             return Ok(None);
         };
         let (record, sealed_under) = match &*stored.entry {
@@ -167,9 +173,9 @@ impl Ledger {
             Entry::Sealed(sealed) => (sealed.record(), Some(sealed.key_id().to_owned())),
             _ => return Ok(None),
         };
-        Ok(Some(Listed {
+        Ok(Some(RecordView {
             key,
-            downstream: self.downstream(key, record),
+            downstream: self.downstream_key(key, record),
             record: record.clone(),
             sealed_under,
             created: stored.created,
@@ -178,59 +184,54 @@ impl Ledger {
         }))
     }
 
-    fn downstream(&self, key: StoreKey, record: &Record) -> String {
-        let form = record
-            .terms
-            .target
-            .as_ref()
-            .map(|target| target.form)
-            .unwrap_or_default();
+    fn downstream_key(&self, key: StoreKey, record: &Record) -> String {
         let mode = if record.terms.shadow {
             KeyMode::Shadow
         } else {
             self.keys.mode()
         };
-        let keys = self.keys.in_mode(mode);
-        keys.downstream(&key, record.generation, record.series)
-            .render(form)
+        self.keys
+            .in_mode(mode)
+            .downstream(&key, record.generation, record.series)
+            .render(key_form(&record.terms))
             .unwrap_or_default()
     }
 
-    /// The record of this name: an answer's key, or the beginning of an id that a list or a report shows.
+    /// Looks up the record of a name: an answer's key, or the beginning of an id that a list or a report shows.
     ///
     /// # Errors
-    /// If it is no such name, or the ledger does not answer.
-    pub async fn find(&self, name: &str) -> Result<Found, LookUpError> {
+    ///
+    /// If the text cannot be such a name, or the ledger does not answer.
+    pub async fn look_up(&self, name: &str) -> Result<LookUpResult, LookUpError> {
         if let Some(key) = StoreKey::from_hex(name)
-            && let Some(found) = self.read(key).await?
+            && let Some(view) = self.read(key).await?
         {
-            return Ok(Found::One(Box::new(found)));
+            return Ok(LookUpResult::Record(Box::new(view)));
         }
-        let sound = name.len() >= PREFIX_DIGITS_MIN
+        let is_prefix = name.len() >= PREFIX_DIGITS_MIN
             && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-        if !sound {
+        if !is_prefix {
             return Err(LookUpError::NoName(name.to_owned()));
         }
         let name = name.to_lowercase();
-        let mut all = self.list(None, &[], usize::MAX).await?;
-        all.extend(self.list_of(true, None, &[], usize::MAX).await?);
-        let mut named: Vec<Listed> = all
-            .into_iter()
-            .filter(|listed| {
-                listed.key.to_hex().starts_with(&name) || listed.downstream.starts_with(&name)
-            })
-            .collect();
-        Ok(match (named.pop(), named.len()) {
-            (None, _) => Found::None,
-            (Some(one), 0) => Found::One(Box::new(one)),
-            (Some(_), more) => Found::Several(more + 1),
+        let mut named = self.list_records(false, None, &[], usize::MAX).await?;
+        named.extend(self.list_records(true, None, &[], usize::MAX).await?);
+        named.retain(|view| {
+            view.key.to_hex().starts_with(&name) || view.downstream.starts_with(&name)
+        });
+        let count = named.len();
+        Ok(match named.pop() {
+            None => LookUpResult::NotFound,
+            Some(view) if count == 1 => LookUpResult::Record(Box::new(view)),
+            Some(_) => LookUpResult::Ambiguous(count),
         })
     }
 
-    /// Writes what a person decided of the record at `key`, on the ground of its attempt `shown`.
+    /// Writes a person's decision about the record at `key`. `shown` is the last attempt that the person was shown.
     ///
     /// # Errors
-    /// If the table forbids it (the error says which rule), or the ledger does not answer.
+    ///
+    /// If a rule of the ledger forbids it (the error names the rule), or the ledger does not answer.
     pub async fn decide(
         &self,
         key: StoreKey,
@@ -239,129 +240,127 @@ impl Ledger {
         decision: Decision,
     ) -> Result<(), LedgerError> {
         if let Decision::Landed { handles, .. } = &decision
-            && let Some(listed) = self.read(key).await?
+            && let Some(RecordView { record, .. }) = self.read(key).await?
         {
             let names = OperationGeneration {
                 key,
-                generation: listed.record.generation,
+                generation: record.generation,
             };
-            let name_space = &listed.record.name_space;
-            let tenant = &listed.record.tenant;
-            self.table
-                .write_handles(&self.keys, name_space, tenant, handles, names)
+            self.client
+                .write_handles(
+                    &self.keys,
+                    &record.name_space,
+                    &record.tenant,
+                    handles,
+                    names,
+                )
                 .await?;
         }
-        let applied = self
-            .table
-            .apply(
-                key,
-                &Command::Decide {
-                    shown,
-                    person,
-                    decision,
-                },
-            )
-            .await?;
+        let decide = Command::Decide {
+            shown,
+            person,
+            decision,
+        };
+        let applied = self.client.apply(key, &decide).await?;
         if let Some(record) = applied.record() {
-            self.table.finish_undoes(key, record).await;
+            self.client.finish_undoes(key, record).await;
         }
         Ok(())
     }
 
-    /// Removes up to `at_most` entries that are past their end.
+    /// Removes up to `at_most` entries that are past their retention.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer.
     pub async fn purge(&self, at_most: usize) -> Result<usize, LedgerError> {
         failpoints::before(Failpoint::Purge);
-        let purged = self.table.store().purge(at_most).await;
+        let purged = self.store().purge(at_most).await;
         failpoints::after(Failpoint::Purge);
         Ok(purged?)
     }
 
-    /// Forgets the outcomes of what landed at least `older_than` ago, but not that it landed: a repeat is *expired* from
-    /// then on. What later calls may undo by a handle is left whole. Says how many outcomes are gone.
+    /// Removes the outcomes of operations that landed at least `older_than` ago, and keeps that they landed: a repeat is
+    /// *expired* from then on. Outcomes with handles, by which later calls may undo, are kept. Returns the number of
+    /// removed outcomes.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer.
     pub async fn forget_outcomes(&self, older_than: Duration) -> Result<u64, LedgerError> {
         let older_than_ms = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
         let mut forgotten = 0;
-        let mut query = EntryQuery {
+        let mut pages = KeyPages::new(EntryQuery {
             states: vec![StateLabel::Landed],
-            limit: PAGE,
             ..EntryQuery::default()
-        };
-        loop {
-            let page = self.table.store().list(&query).await?;
-            query.after = page.keys.last().copied();
-            for key in &page.keys {
-                forgotten += u64::from(self.forget_outcome(*key, older_than_ms).await?);
-            }
-            if !page.more {
-                return Ok(forgotten);
+        });
+        while let Some(keys) = pages.next_page(self.store()).await? {
+            for key in keys {
+                if self.forget_outcome(key, older_than_ms).await? {
+                    forgotten += 1;
+                }
             }
         }
+        Ok(forgotten)
     }
 
     async fn forget_outcome(&self, key: StoreKey, older_than_ms: u64) -> Result<bool, LedgerError> {
-        let Some(listed) = self.read(key).await? else {
+        let Some(view) = self.read(key).await? else {
             return Ok(false);
         };
-        let age_ms = listed
-            .now
-            .shortest_since(&listed.record.since.at(listed.written));
-        if !listed.record.handles.is_empty() || age_ms < older_than_ms {
+        let age_ms = view.now.shortest_since(&view.record.since.at(view.written));
+        if !view.record.handles.is_empty() || age_ms < older_than_ms {
             return Ok(false);
         }
-        match self.table.apply(key, &Command::Age).await {
+        match self.client.apply(key, &Command::Age).await {
             Ok(_) => Ok(true),
-            // It moved on meanwhile, still has an undo to write, or is sealed under a key that is not here.
+            // It changed since it was read, has an undo to write, or is sealed under a key that is not here.
             Err(LedgerError::Refused(_) | LedgerError::Store(StoreError::Entry(_))) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Looks at what is due: leases that are over, and undos that are still to be written.
+    /// Puts operations whose lease is over in doubt, and writes the undos that are not written yet.
     ///
     /// # Errors
+    ///
     /// If the ledger does not answer.
-    pub async fn sweep(&self) -> Result<Swept, LedgerError> {
-        let mut swept = Swept::default();
-        let mut query = EntryQuery {
+    pub async fn sweep(&self) -> Result<SweepReport, LedgerError> {
+        let mut report = SweepReport::default();
+        let mut pages = KeyPages::new(EntryQuery {
             due: true,
-            limit: PAGE,
             ..EntryQuery::default()
-        };
-        loop {
-            let page = self.table.store().list(&query).await?;
-            query.after = page.keys.last().copied();
-            for key in &page.keys {
-                self.sweep_one(*key, &mut swept).await?;
-            }
-            if !page.more {
-                return Ok(swept);
+        });
+        while let Some(keys) = pages.next_page(self.store()).await? {
+            for key in keys {
+                self.sweep_record(key, &mut report).await?;
             }
         }
+        Ok(report)
     }
 
-    async fn sweep_one(&self, key: StoreKey, swept: &mut Swept) -> Result<(), LedgerError> {
-        match self.table.apply(key, &Command::Expire).await {
+    async fn sweep_record(
+        &self,
+        key: StoreKey,
+        report: &mut SweepReport,
+    ) -> Result<(), LedgerError> {
+        match self.client.apply(key, &Command::Expire).await {
             Ok(applied) => {
-                swept.expired +=
-                    u64::from(applied.record().is_some_and(|record| !record.terms.shadow));
-            }
-            Err(LedgerError::Refused(_)) => {
-                if let Some(listed) = self
-                    .read(key)
-                    .await?
-                    .filter(|listed| listed.record.has_open_undoes())
+                if let Some(record) = applied.record()
+                    && !record.terms.shadow
                 {
-                    self.table.finish_undoes(key, &listed.record).await;
-                    swept.undone += 1;
+                    report.expired += 1;
                 }
             }
-            // It is for a host that can read it.
+            Err(LedgerError::Refused(_)) => {
+                if let Some(view) = self.read(key).await?
+                    && view.record.has_open_undoes()
+                {
+                    self.client.finish_undoes(key, &view.record).await;
+                    report.undone += 1;
+                }
+            }
+            // A host with the sealing key sweeps it.
             Err(LedgerError::Store(StoreError::Entry(_))) => {}
             Err(error) => return Err(error),
         }
@@ -369,8 +368,8 @@ impl Ledger {
     }
 }
 
-/// Only records of operations are listed, never handles or the scheme.
-fn operations(states: &[StateLabel]) -> Vec<StateLabel> {
+/// Returns the states to list: only records of operations, never handles or the scheme.
+fn operation_states(states: &[StateLabel]) -> Vec<StateLabel> {
     if states.is_empty() {
         StateLabel::of_operations().collect()
     } else {
@@ -378,8 +377,8 @@ fn operations(states: &[StateLabel]) -> Vec<StateLabel> {
     }
 }
 
-/// A store may list too much.
-fn matches(listed: &Listed, tenant: Option<&Tenant>, states: &[StateLabel]) -> bool {
-    tenant.is_none_or(|tenant| listed.record.tenant == *tenant)
-        && (states.is_empty() || states.contains(&listed.record.state.label()))
+/// Returns true if the record matches the query, because a store may list more than was asked.
+fn matches_query(view: &RecordView, tenant: Option<&Tenant>, states: &[StateLabel]) -> bool {
+    tenant.is_none_or(|tenant| view.record.tenant == *tenant)
+        && (states.is_empty() || states.contains(&view.record.state.label()))
 }

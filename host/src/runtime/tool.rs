@@ -1,6 +1,8 @@
-//! A tool as its operator set it up.
+//! A tool as its operator set it up, and the rules that find the tool of a call.
 
 use crate::{engine::Policy, guard::ToolAllowance, model::ToolMode};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::sync::Arc;
 
 /// The default lease without renewal, in seconds.
 pub const LEASE_SECONDS: u32 = 15;
@@ -9,27 +11,28 @@ pub const LEASE_SECONDS: u32 = 15;
 /// in seconds.
 pub const REFUSAL_SECONDS: u32 = 600;
 
-/// The largest outcome that is kept whole, in bytes of its JSON text.
+/// The default size of the largest outcome that is kept whole, in bytes of its JSON text.
 pub const OUTCOME_BYTES_MAX: usize = 1 << 20;
 
-/// A tool: its policy, and what its operator allows.
+/// A tool: its policy, and the permissions of its operator.
 #[derive(Debug, Clone)]
 pub struct Tool {
-    /// Which operation a call means, and whether trying again is safe.
+    /// The policy: it names the operation that a call means, and decides whether trying again is safe.
     pub policy: Policy,
-    /// The mode: guarded, only watched, or left alone.
+    /// The mode: guarded, in shadow mode, or left alone.
     pub mode: ToolMode,
-    /// The name space that keeps its operations apart from another policy's of the same name
-    /// [default: the policy's name].
+    /// The name space that keeps its operations apart from another policy's of the same name. Default: the policy's
+    /// name.
     pub name_space: String,
     /// The limits and permissions of the guard.
     pub allowance: ToolAllowance,
-    /// The lease without renewal, in seconds; it is renewed three times as often.
+    /// The lease without renewal, in seconds. It is renewed three times within that time.
     pub lease_seconds: u32,
     /// The time for which a refusal is replayed to equal content where the policy names none, in
     /// seconds.
     pub refusal_seconds: u32,
-    /// The largest outcome that is kept whole, in bytes of its JSON text. Of a larger one only the digest is.
+    /// The size of the largest outcome that is kept whole, in bytes of its JSON text. Of a larger one, only the digest is
+    /// kept.
     pub outcome_bytes_max: usize,
     /// True if the record keeps the identity in the clear, so that people can find it.
     pub keep_identity: bool,
@@ -43,7 +46,7 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool under `policy`, with the defaults of everything else.
+    /// Returns a tool under `policy`, with the defaults of all other settings.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         let name_space = policy.description().name.clone();
@@ -60,5 +63,63 @@ impl Tool {
             allow_forgetful_ledger: false,
             taken_once_written: false,
         }
+    }
+}
+
+/// A pattern of tools that is not a glob.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{pattern}` is not a valid pattern for tools: {mistake}")]
+pub struct ToolPatternError {
+    /// The pattern.
+    pub pattern: String,
+    mistake: globset::ErrorKind,
+}
+
+/// The tools of a host, by the patterns of their names.
+#[derive(Debug)]
+pub(crate) struct ToolRules {
+    patterns: GlobSet,
+    /// The tool of each pattern, in the order of the rules.
+    tools: Vec<Arc<Tool>>,
+    default_tool: Option<Arc<Tool>>,
+}
+
+impl ToolRules {
+    pub(crate) fn new(
+        rules: Vec<(Vec<String>, Tool)>,
+        default_tool: Option<Tool>,
+    ) -> Result<Self, ToolPatternError> {
+        let mut patterns = GlobSetBuilder::new();
+        let mut tools = Vec::new();
+        for (names, tool) in rules {
+            let tool = Arc::new(tool);
+            for name in names {
+                let glob = Glob::new(&name).map_err(|error| pattern_error(&name, &error))?;
+                patterns.add(glob);
+                tools.push(Arc::clone(&tool));
+            }
+        }
+        Ok(Self {
+            patterns: patterns
+                .build()
+                .map_err(|error| pattern_error("", &error))?,
+            tools,
+            default_tool: default_tool.map(Arc::new),
+        })
+    }
+
+    /// Returns the tool of the first rule that matches, or the default tool.
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Tool>> {
+        let first = self.patterns.matches(name).into_iter().min();
+        first
+            .and_then(|first| self.tools.get(first))
+            .or(self.default_tool.as_ref())
+    }
+}
+
+fn pattern_error(pattern: &str, error: &globset::Error) -> ToolPatternError {
+    ToolPatternError {
+        pattern: pattern.to_owned(),
+        mistake: error.kind().clone(),
     }
 }

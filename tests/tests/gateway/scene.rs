@@ -259,7 +259,7 @@ pub async fn semel(setup: Setup) -> Semel {
         mode,
         ..Tool::new(policy)
     };
-    let builder = Semel::builder(setup.store).otherwise(tool);
+    let builder = Semel::builder(setup.store).default_tool(tool);
     let builder = setup
         .probes
         .into_iter()

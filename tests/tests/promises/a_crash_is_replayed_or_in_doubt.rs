@@ -7,7 +7,7 @@ use crate::world::{
 };
 use semel::{
     model::{Answer, Outcome},
-    runtime::{Begun, Semel, Tool},
+    runtime::{CallStep, Semel, Tool},
 };
 use semel_conformance::FailingStore;
 use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
@@ -108,7 +108,7 @@ async fn where_the_bank_remembers_the_next_caller_resolves_the_doubt() {
 async fn a_ticket_that_is_dropped_leaves_it_in_doubt() {
     let (_folder, path) = ledger();
     let semel = opened(&path, &intent(charging()).await).await;
-    let Begun::Run(started) = semel.begin(charge()).await.unwrap() else {
+    let CallStep::Run(started) = semel.begin(charge()).await.unwrap() else {
         panic!("a run")
     };
     drop(started);
@@ -146,7 +146,7 @@ async fn what_is_learned_late_still_lands() {
     ))
     .await;
     let semel = opened(&path, &tool).await;
-    let Begun::Run(slow) = semel.begin(charge()).await.unwrap() else {
+    let CallStep::Run(slow) = semel.begin(charge()).await.unwrap() else {
         panic!("a run")
     };
     let outcome = bank.serve(&slow.ticket);

@@ -13,7 +13,7 @@ use semel::{
         Answer, Call, Failure as Failed, Field, Operation, OperationLifetime, Outcome, Probe,
         ProbeVerdict, Run, Scope, Tenant, ToolMode,
     },
-    runtime::{Begun, Erasing, Semel, Tool},
+    runtime::{CallStep, ErasureScope, Semel, Tool},
     store::{SealingKey, SealingKeys, SealingStore, Store},
 };
 use semel_config::{Config, Surroundings};
@@ -100,7 +100,7 @@ async fn story(semel: &Semel) -> (BTreeSet<&'static str>, Vec<String>) {
             .call(call("6", json!(10)), |_| async { landed() })
             .await,
     );
-    if let Ok(Begun::Run(started)) = first {
+    if let Ok(CallStep::Run(started)) = first {
         assert!(!format!("{started:?}").contains(CANARY), "{started:?}");
         note(
             started
@@ -116,7 +116,7 @@ async fn story(semel: &Semel) -> (BTreeSet<&'static str>, Vec<String>) {
             .call(call("1", json!(10)), |_| async { landed() })
             .await,
     );
-    semel.watched(Duration::from_secs(30)).await;
+    semel.wait_for_observations(Duration::from_secs(30)).await;
     (words, keys)
 }
 
@@ -140,10 +140,12 @@ async fn operate(semel: &Semel) {
         let _ = ledger.decide(listed.key, shown, person, decision).await;
     }
     let _ = ledger.sweep().await;
-    let _ = ledger.find(&told_in("a name of a record")).await;
+    let _ = ledger.look_up(&told_in("a name of a record")).await;
     let _ = ledger.forget_outcomes(Duration::ZERO).await;
     let _ = ledger.report(Duration::from_secs(3_600)).await;
-    let _ = ledger.erase(&Tenant::default(), Erasing::Words).await;
+    let _ = ledger
+        .erase(&Tenant::default(), ErasureScope::Content)
+        .await;
 }
 
 fn sealed(inner: &Arc<dyn Store>, id: &str) -> Arc<dyn Store> {
@@ -197,7 +199,7 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
         host(sealed(&inner, "b"), talkative().await).await,
         Semel::builder(memory())
             .keys(keyed)
-            .otherwise(talkative().await)
+            .default_tool(talkative().await)
             .open()
             .await
             .unwrap(),

@@ -7,7 +7,7 @@ use crate::{
 };
 use semel::{
     model::{Answer, Effect, Outcome},
-    runtime::Begun,
+    runtime::CallStep,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, future::pending, time::Duration};
@@ -311,7 +311,7 @@ async fn a_host_that_dies_after_the_refund_leaves_a_file_from_which_another_sett
 async fn a_key_that_stands_for_another_request_leaves_it_to_a_person() {
     let stripe = Stripe::start().await;
     let semel = host(memory(), json!({})).await;
-    let Begun::Run(started) = semel.begin(refund()).await.unwrap() else {
+    let CallStep::Run(started) = semel.begin(refund()).await.unwrap() else {
         panic!("a run")
     };
     let key = started.ticket.key.clone().unwrap();

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use semel::{
     ledger::{Entry, ShadowOutcome, Tally},
     model::{Answer, Call, Durability, Outcome, Stamp, StoreKey, ToolMode, UnguardedReason},
-    runtime::{Begun, Erasing, Semel, Tool},
+    runtime::{CallStep, ErasureScope, Semel, Tool},
     store::{
         CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store,
         StoreError, StoredEntry, Version,
@@ -40,7 +40,10 @@ fn watched(tool: Tool) -> Tool {
 
 /// What the ledger tells of the only tool, once all is written.
 async fn tally(semel: &Semel) -> Tally {
-    assert!(semel.watched(LONG).await, "it takes too long to write down");
+    assert!(
+        semel.wait_for_observations(LONG).await,
+        "it takes too long to write down"
+    );
     let mut report = semel.ledger().report(MONTH).await.unwrap();
     assert_eq!(report.len(), 1, "{report:?}");
     report.remove(0)
@@ -122,9 +125,13 @@ async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
         another.ledger().report(MONTH).await.unwrap(),
         std::slice::from_ref(&tally)
     );
-    let found = another.ledger().find(&tally.examples[0].key).await.unwrap();
+    let found = another
+        .ledger()
+        .look_up(&tally.examples[0].key)
+        .await
+        .unwrap();
     assert!(
-        matches!(found, semel::runtime::Found::One(listed) if listed.record.terms.shadow),
+        matches!(found, semel::runtime::LookUpResult::Record(listed) if listed.record.terms.shadow),
         "the record is found"
     );
     assert!(
@@ -280,7 +287,7 @@ async fn a_ledger_that_is_away_costs_nothing_and_is_told_once_it_is_back() {
             told(&ask(&semel, charge(), &bank).await),
             ("passed", Some(&*format!("ch_{number}")))
         );
-        assert!(semel.watched(LONG).await);
+        assert!(semel.wait_for_observations(LONG).await);
     }
     failing.heal();
     ask(&semel, charge(), &bank).await;
@@ -370,7 +377,7 @@ async fn a_ledger_that_never_answers_keeps_nobody() {
         "2,000 calls took {called:?}"
     );
     assert_eq!(bank.charges(), 2_000);
-    assert!(!semel.watched(Duration::from_millis(10)).await);
+    assert!(!semel.wait_for_observations(Duration::from_millis(10)).await);
     // Control: a guard does not even start on it.
     let enforcing = host(Arc::new(Hanging), intent(charging()).await);
     assert!(
@@ -428,7 +435,7 @@ async fn those_who_watch_and_those_who_guard_never_meet_in_one_ledger() {
     // And one host may do both.
     let both = Semel::builder(store)
         .tool(["charge"], watched(intent(charging()).await))
-        .otherwise(intent(charging()).await);
+        .default_tool(intent(charging()).await);
     both.open().await.unwrap();
 }
 
@@ -443,14 +450,18 @@ async fn what_is_erased_of_a_tenant_is_no_example_any_more() {
     assert_eq!(before.examples.len(), 2);
     semel
         .ledger()
-        .erase(&tenant("ada"), Erasing::Words)
+        .erase(&tenant("ada"), ErasureScope::Content)
         .await
         .unwrap();
     let after = tally(&semel).await;
     assert_eq!((after.counts, after.examples.len()), (before.counts, 1));
     assert!(matches!(
-        semel.ledger().find(&before.examples[0].key).await.unwrap(),
-        semel::runtime::Found::None
+        semel
+            .ledger()
+            .look_up(&before.examples[0].key)
+            .await
+            .unwrap(),
+        semel::runtime::LookUpResult::NotFound
     ));
 }
 
@@ -476,15 +487,15 @@ async fn what_is_off_runs_and_leaves_no_trace() {
             "{answer:?}"
         );
     }
-    assert!(bank.requests() == 2 && semel.watched(Duration::ZERO).await);
+    assert!(bank.requests() == 2 && semel.wait_for_observations(Duration::ZERO).await);
 }
 
 #[tokio::test]
 async fn what_goes_on_elsewhere_is_watched_until_it_ends() {
     let semel = host(memory(), watched(intent(charging()).await)).await;
     let begun = |begun| match begun {
-        Begun::Run(started) => *started,
-        Begun::Answered(answered) => panic!("it is watched only: {answered:?}"),
+        CallStep::Run(started) => *started,
+        CallStep::Answered(answered) => panic!("it is watched only: {answered:?}"),
     };
     let suspended = begun(semel.begin(charge()).await.unwrap())
         .suspend("task:1", LONG)
@@ -508,7 +519,7 @@ async fn what_goes_on_elsewhere_is_watched_until_it_ends() {
             semel.begin(charge()).await
         };
         begun(started.unwrap()).finish(outcome()).await.unwrap();
-        assert!(semel.watched(LONG).await);
+        assert!(semel.wait_for_observations(LONG).await);
     }
     let expected = [
         (ShadowOutcome::Execute, 2),

@@ -7,7 +7,7 @@ use crate::world::{
 use semel::{
     ledger::{Decision, Person},
     model::{Answer, Call, Durability, Effect, NextStep, Outcome, RecordStatus},
-    runtime::{Begun, Found, Semel},
+    runtime::{CallStep, LookUpResult, Semel},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -110,7 +110,7 @@ async fn the_key_goes_where_the_target_wants_it_and_the_agents_arguments_stay() 
         intent(with(charging(), json!({ "target": target }))).await,
     )
     .await;
-    let Begun::Run(started) = semel.begin(charge()).await.unwrap() else {
+    let CallStep::Run(started) = semel.begin(charge()).await.unwrap() else {
         panic!("a run")
     };
     let ticket = started.ticket.clone();
@@ -140,8 +140,8 @@ async fn a_host_that_begins_and_finishes_gets_the_same_answers() {
     )
     .await;
     let begun = async || match semel.begin(charge()).await.unwrap() {
-        Begun::Run(started) => started,
-        Begun::Answered(answered) => panic!("{answered:?}"),
+        CallStep::Run(started) => started,
+        CallStep::Answered(answered) => panic!("{answered:?}"),
     };
     let lost = begun()
         .await
@@ -168,7 +168,7 @@ async fn a_host_that_begins_and_finishes_gets_the_same_answers() {
         .unwrap()
         .answer;
     assert_eq!(told(&found), ("executed", Some("ch_1")));
-    let Begun::Answered(answered) = semel.begin(charge()).await.unwrap() else {
+    let CallStep::Answered(answered) = semel.begin(charge()).await.unwrap() else {
         panic!("an answer")
     };
     assert_eq!(told(&answered.answer), ("replayed", Some("ch_1")));
@@ -192,7 +192,7 @@ async fn what_a_person_decides_is_what_the_next_caller_is_told() {
         bank.lose_replies(1);
         let held = ask(&semel, charge(), &bank).await;
         let about = held.about().unwrap().clone();
-        let Found::One(listed) = semel.ledger().find(&about.key).await.unwrap() else {
+        let LookUpResult::Record(listed) = semel.ledger().look_up(&about.key).await.unwrap() else {
             panic!("one record")
         };
         let person = Person {

@@ -5,7 +5,7 @@
 use crate::world::{Bank, ask, ask_in_vain, charge, host, intent, memory, policy, told, with};
 use semel::{
     model::{Answer, Call, Outcome, Run, UnguardedReason},
-    runtime::{Begun, Semel, Tool},
+    runtime::{CallStep, Semel, Tool},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -40,7 +40,7 @@ async fn control_what_lasts_for_a_window_is_replayed_however_often_it_was_taken(
 #[tokio::test]
 async fn an_answer_that_nobody_took_is_replayed() {
     let (semel, bank) = (hinted().await, Bank::plain());
-    let Begun::Run(started) = semel.begin(charge()).await.unwrap() else {
+    let CallStep::Run(started) = semel.begin(charge()).await.unwrap() else {
         panic!("a run")
     };
     let outcome = bank.serve(&started.ticket);
@@ -86,11 +86,12 @@ async fn who_called_before_the_outcome_was_taken_is_owed_it() {
         told(&ask(&semel, charge(), &bank).await),
         ("executed", Some("ch_1"))
     );
-    let Begun::Answered(answered) = semel.begin_before_delivery(charge(), 1).await.unwrap() else {
+    let CallStep::Answered(answered) = semel.begin_before_delivery(charge(), 1).await.unwrap()
+    else {
         panic!("nothing to run")
     };
     assert_eq!(told(&answered.into_parts().0), ("replayed", Some("ch_1")));
-    let Begun::Run(_) = semel.begin(charge()).await.unwrap() else {
+    let CallStep::Run(_) = semel.begin(charge()).await.unwrap() else {
         panic!("a run")
     };
 }
@@ -99,7 +100,7 @@ async fn who_called_before_the_outcome_was_taken_is_owed_it() {
 async fn an_equal_call_of_another_run_is_another_operation() {
     let (semel, bank) = (hinted().await, Bank::plain());
     for run in ["monday", "tuesday"] {
-        let Begun::Run(started) = semel
+        let CallStep::Run(started) = semel
             .begin(charge().in_run(Run::new(run).unwrap()))
             .await
             .unwrap()

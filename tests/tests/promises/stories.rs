@@ -11,7 +11,7 @@ use semel::{
     key::KeyScheme,
     ledger::{Decision, Person, StateLabel},
     model::{Answer, Call, Outcome, Probe, RecordStatus, Tenant},
-    runtime::{Begun, Erasing, Ledger, OpenError, Prober, Semel, Ticket, Tool},
+    runtime::{CallStep, ErasureScope, Ledger, OpenError, Prober, Semel, Ticket, Tool},
     store::Store,
 };
 use serde_json::{Value, json};
@@ -342,7 +342,8 @@ impl Customers {
                     .map(drop)
             }
             Step::Vanish { tool, id } => {
-                if let Begun::Run(started) = self.semel.begin(call_of(&self.what(tool, id))).await?
+                if let CallStep::Run(started) =
+                    self.semel.begin(call_of(&self.what(tool, id))).await?
                 {
                     std::mem::forget(started);
                 }
@@ -393,8 +394,8 @@ impl Customers {
         reply: Reply,
     ) -> Result<Answer, Stopped> {
         let answered = match self.semel.begin(call_of(what)).await? {
-            Begun::Answered(answered) => *answered,
-            Begun::Run(started) => {
+            CallStep::Answered(answered) => *answered,
+            CallStep::Run(started) => {
                 let outcome = serve(
                     Arc::clone(&self.line),
                     what.clone(),
@@ -408,7 +409,7 @@ impl Customers {
         let (answer, delivery) = answered.into_parts();
         self.tell(what, asked, &answer);
         if let Some(delivery) = delivery {
-            delivery.taken().await;
+            delivery.acknowledge().await;
         }
         Ok(answer)
     }
@@ -451,7 +452,9 @@ impl Customers {
         let ledger = Ledger::open((self.later)().await, KeyScheme::default()).await?;
         ledger.sweep().await?;
         ledger.forget_outcomes(Duration::ZERO).await?;
-        ledger.erase(&Tenant::default(), Erasing::Words).await?;
+        ledger
+            .erase(&Tenant::default(), ErasureScope::Content)
+            .await?;
         ledger.purge(100).await?;
         Ok(())
     }

@@ -103,7 +103,7 @@ async fn who_does_not_want_to_wait_is_told_that_it_runs() {
     let mut tool = intent(charging()).await;
     tool.allowance.wait_ms = 0;
     let semel = host(memory(), tool).await;
-    let semel::runtime::Begun::Run(started) = semel.begin(charge()).await.unwrap() else {
+    let semel::runtime::CallStep::Run(started) = semel.begin(charge()).await.unwrap() else {
         panic!("a run")
     };
     let other = crate::world::ask_in_vain(&semel, charge()).await;

@@ -5,7 +5,7 @@ use crate::world::{charging_a_bank_that_remembers, host, intent, memory, tenant,
 use semel::{
     ledger::StateLabel,
     model::{Answer, Call, Outcome, StoreKey},
-    runtime::{Erased, Erasing, Semel, Tool},
+    runtime::{ErasureReport, ErasureScope, Semel, Tool},
     store::{
         EntryQuery, Retention, SealingKey, SealingKeys, SealingStore, SqliteStore, Store,
         StoredEntry,
@@ -246,14 +246,14 @@ async fn what_was_told_of_a_tenant_is_gone_from_the_files_and_nothing_is_sent_ag
     }
     open_end(&semel, "ada").await;
     let (ada, ledger) = (tenant("ada"), semel.ledger());
-    let counted = ledger.erase(&ada, Erasing::Nothing).await.unwrap();
+    let counted = ledger.erase(&ada, ErasureScope::DryRun).await.unwrap();
     let left = BTreeMap::from([(StateLabel::Held, 1)]);
     assert_eq!(
         counted,
-        Erased {
+        ErasureReport {
             operations: ORDERS.into(),
             left: left.clone(),
-            ..Erased::default()
+            ..ErasureReport::default()
         }
     );
     assert!(tellings(&folder, "ada") > 12, "nothing is erased yet");
@@ -264,11 +264,11 @@ async fn what_was_told_of_a_tenant_is_gone_from_the_files_and_nothing_is_sent_ag
         .unwrap();
     assert!(tellings(&folder, "ada") > 12);
     assert_eq!(
-        ledger.erase(&ada, Erasing::Words).await.unwrap(),
-        Erased {
+        ledger.erase(&ada, ErasureScope::Content).await.unwrap(),
+        ErasureReport {
             operations: ORDERS.into(),
             left,
-            ..Erased::default()
+            ..ErasureReport::default()
         }
     );
     assert_eq!(tellings(&folder, "ada"), 0);
@@ -277,7 +277,11 @@ async fn what_was_told_of_a_tenant_is_gone_from_the_files_and_nothing_is_sent_ag
         assert_eq!(story(&semel, "ada", order).await.word(), "expired");
     }
     assert_eq!(
-        ledger.erase(&ada, Erasing::Words).await.unwrap().operations,
+        ledger
+            .erase(&ada, ErasureScope::Content)
+            .await
+            .unwrap()
+            .operations,
         0,
         "there is nothing left to erase"
     );
@@ -286,7 +290,7 @@ async fn what_was_told_of_a_tenant_is_gone_from_the_files_and_nothing_is_sent_ag
         "held",
         "what is not settled is left"
     );
-    let gone = ledger.erase(&ada, Erasing::Records).await.unwrap();
+    let gone = ledger.erase(&ada, ErasureScope::Records).await.unwrap();
     assert_eq!((gone.operations, gone.handles > 0), (ORDERS.into(), true));
     assert_eq!(
         story(&semel, "ada", 1).await.word(),

@@ -7,7 +7,7 @@ use semel::{
     key::KeyScheme,
     ledger::Person,
     model::Answer,
-    runtime::{CallError, Ledger, Semel},
+    runtime::{CallError, Ledger, LedgerError, Semel},
     store::{Clock, MemoryStore, SettableClock, Store},
 };
 use std::{sync::Arc, time::Duration};
@@ -59,11 +59,8 @@ impl World {
             async move { outcome }
         };
         match semel.call(charge(), run).await {
-            Err(CallError::Ledger(why)) => {
-                assert!(
-                    why.contains("may have lost") && why.contains("semel ledger trust"),
-                    "{why}"
-                );
+            Err(CallError::Ledger(why @ LedgerError::Quarantined { .. })) => {
+                assert!(why.to_string().contains("semel ledger trust"), "{why}");
                 assert_eq!(self.bank.charges(), charges);
                 true
             }

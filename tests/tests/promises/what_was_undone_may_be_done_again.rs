@@ -4,7 +4,7 @@
 use crate::world::{failing, intent, memory, policy};
 use semel::{
     model::{Answer, Boot, Call, Outcome, RecordStatus},
-    runtime::{Begun, Semel, Tool},
+    runtime::{CallStep, Semel, Tool},
     store::{Clock, ClockReading, MemoryStore, SettableClock, Store},
 };
 use semel_conformance::INJECTED_FAILURES;
@@ -142,7 +142,7 @@ async fn a_duplicate_of_the_cancel_is_replayed_even_after_the_room_was_booked_ag
 async fn while_the_cancel_is_under_way_nobody_books_again() {
     let (semel, house) = (hotel().await, House::default());
     ask(&semel, &house, reserve()).await;
-    let Begun::Run(cancelling) = semel.begin(cancel("R1")).await.unwrap() else {
+    let CallStep::Run(cancelling) = semel.begin(cancel("R1")).await.unwrap() else {
         panic!("a run")
     };
     let waiting = tokio::spawn({
@@ -156,7 +156,7 @@ async fn while_the_cancel_is_under_way_nobody_books_again() {
         cancelling.finish(outcome).await.unwrap().answer.word(),
         "executed"
     );
-    let Begun::Run(again) = waiting.await.unwrap() else {
+    let CallStep::Run(again) = waiting.await.unwrap() else {
         panic!("a run")
     };
     let outcome = house.serve("reserve", &json!({}));

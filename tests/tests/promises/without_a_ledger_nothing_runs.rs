@@ -8,7 +8,7 @@ use crate::world::{
 };
 use semel::{
     model::{Answer, OperatorSwitch, Outcome, RecordStatus},
-    runtime::{CallError, Semel},
+    runtime::{CallError, LedgerError, Semel},
     store::Store,
 };
 use semel_conformance::{FailingStore, INJECTED_FAILURES, InjectedFailure};
@@ -43,7 +43,7 @@ async fn a_ledger_that_is_away_before_the_call_keeps_the_tool_from_running() {
         let semel = on(&store, intent(charging()).await).await;
         let error = bounded(&semel, &bank).await.unwrap_err();
         assert!(
-            matches!(&error, CallError::Ledger(why) if !why.is_empty()),
+            matches!(&error, CallError::Ledger(LedgerError::Store(_))),
             "{error}"
         );
         assert_eq!(bank.charges(), 0);

@@ -3,7 +3,7 @@
 use semel::{
     engine::{CodeCache, Engine, Limits, Policy},
     model::{Answer, Call, Outcome, Tenant},
-    runtime::{Builder, Semel, Ticket, Tool},
+    runtime::{Semel, SemelBuilder, Ticket, Tool},
     store::{MemoryStore, SqliteStore, Store},
 };
 use semel_conformance::{FailingStore, InjectedFailure};
@@ -118,7 +118,7 @@ pub fn log() -> String {
 /// A host on `store` whose tool `charge` is guarded so.
 pub async fn host(store: Arc<dyn Store>, tool: Tool) -> Semel {
     log();
-    Builder::tool(Semel::builder(store), ["charge"], tool)
+    SemelBuilder::tool(Semel::builder(store), ["charge"], tool)
         .open()
         .await
         .unwrap()

@@ -1,62 +1,64 @@
-//! The word that a caller took an outcome which lasts until delivery.
+//! Acknowledging that a caller received an outcome, for operations that last until delivery.
 
-use crate::runtime::ledger_client::{AppliedCommand, LedgerClient, LedgerError};
+use crate::runtime::ledger_client::{AppliedCommand, LedgerClient, error::LedgerError};
 use crate::{ledger::Command, model::StoreKey};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{oneshot, watch};
 
-/// The acknowledgement that a caller certainly received an outcome that lasts until delivery.
+/// The right to acknowledge that a caller certainly received an outcome that lasts until delivery.
 #[derive(Debug)]
-#[must_use = "an outcome that nobody says was taken is replayed to the next caller"]
-pub struct Delivery(To);
+#[must_use = "an outcome whose delivery is not acknowledged is replayed to the next caller"]
+pub struct Delivery(DeliveryTarget);
 
 /// The receiver of the acknowledgement.
 #[derive(Debug)]
-enum To {
-    Ledger {
-        table: LedgerClient,
-        /// The landing with that outcome, as it was in the ledger.
+enum DeliveryTarget {
+    /// The record of the operation.
+    Record {
+        ledger: LedgerClient,
+        /// The ledger's reply with that outcome.
         landed: Box<AppliedCommand>,
     },
-    /// The observer of the call.
+    /// The observer of a call in shadow mode.
     Observer(oneshot::Sender<()>),
 }
 
 impl Delivery {
-    pub(crate) fn of_record(table: LedgerClient, landed: AppliedCommand) -> Self {
-        Self(To::Ledger {
-            table,
+    pub(crate) fn to_record(ledger: LedgerClient, landed: AppliedCommand) -> Self {
+        Self(DeliveryTarget::Record {
+            ledger,
             landed: Box::new(landed),
         })
     }
 
-    pub(crate) fn of_watched(observer: oneshot::Sender<()>) -> Self {
-        Self(To::Observer(observer))
+    pub(crate) fn to_observer(observer: oneshot::Sender<()>) -> Self {
+        Self(DeliveryTarget::Observer(observer))
     }
 
-    /// Says so. A mark that is lost means one replay too many, never a sending, so its failure is only logged.
-    pub async fn taken(self) {
-        self.mark(async |table, landed, mark| table.apply_after(landed, mark).await.map(drop))
-            .await;
+    /// Acknowledges the delivery. A lost mark causes one replay too many and never a second sending, so its failure is
+    /// only logged.
+    pub async fn acknowledge(self) {
+        self.write_mark(async |ledger, landed, mark| {
+            ledger.apply_after(landed, mark).await.map(drop)
+        })
+        .await;
     }
 
-    /// As [`Delivery::taken`], but the mark may be written with the next command, a moment later,
+    /// As [`Delivery::acknowledge`], but the mark may be written with the next command, a moment later,
     /// and delays no caller. A repeat of the call on this host finds the mark; other hosts see it
     /// once it is written; a killed process loses it.
-    pub async fn confirm_deferred(self) {
-        self.mark(async |table, landed, mark| table.apply_soon(landed, mark).await)
+    pub async fn acknowledge_deferred(self) {
+        self.write_mark(async |ledger, landed, mark| ledger.apply_deferred(landed, mark).await)
             .await;
     }
 
-    async fn mark(
+    async fn write_mark(
         self,
         write: impl AsyncFnOnce(&LedgerClient, &AppliedCommand, &Command) -> Result<(), LedgerError>,
     ) {
         match self.0 {
-            To::Ledger { table, landed } => {
+            DeliveryTarget::Record { ledger, landed } => {
                 let Some(record) = landed.record() else {
                     return;
                 };
@@ -64,34 +66,39 @@ impl Delivery {
                     generation: record.generation,
                     attempt: record.landed_attempt(),
                 };
-                if let Err(error) = write(&table, &landed, &mark).await {
+                if let Err(error) = write(&ledger, &landed, &mark).await {
                     tracing::debug!(%error, "semel.delivery mark dropped");
                 }
             }
-            // An observer that has ended needs no acknowledgement.
-            To::Observer(observer) => observer.send(()).unwrap_or_default(),
+            DeliveryTarget::Observer(observer) => notify_observer(observer),
         }
     }
 }
 
-/// The marks that this host is writing. A caller does not wait for its own mark; but its next call
-/// must find the mark, or the host would treat it as a caller that lost its answer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Marks(Arc<Mutex<HashMap<StoreKey, watch::Receiver<()>>>>);
+fn notify_observer(observer: oneshot::Sender<()>) {
+    // An observer that has ended needs no acknowledgement.
+    let _ = observer.send(());
+}
 
-impl Marks {
-    /// Writes the mark in a task of its own.
-    pub(crate) fn write(&self, delivery: Delivery) {
+/// The delivery marks that this host is writing. A caller does not wait for its own mark; but its next call must find the
+/// mark, or the host would treat it as a caller that lost its answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DeliveryMarks(Arc<Mutex<HashMap<StoreKey, watch::Receiver<()>>>>);
+
+impl DeliveryMarks {
+    /// Acknowledges the delivery in a task of its own.
+    pub(crate) fn write_in_background(&self, delivery: Delivery) {
         let key = match delivery.0 {
-            To::Ledger { ref landed, .. } => landed.key,
-            To::Observer(observer) => return observer.send(()).unwrap_or_default(),
+            DeliveryTarget::Record { ref landed, .. } => landed.key,
+            DeliveryTarget::Observer(observer) => return notify_observer(observer),
         };
         let marks = self.clone();
         let (writing, written) = watch::channel(());
-        self.open().insert(key, written.clone());
+        self.0.lock().insert(key, written.clone());
         tokio::spawn(async move {
-            delivery.confirm_deferred().await;
-            let mut open = marks.open();
+            delivery.acknowledge_deferred().await;
+            let mut open = marks.0.lock();
+            // A later mark of the same record may have taken the place of this one.
             if open
                 .get(&key)
                 .is_some_and(|latest| latest.same_channel(&written))
@@ -103,15 +110,11 @@ impl Marks {
     }
 
     /// Waits until no mark is being written for `key`.
-    pub(crate) async fn written(&self, key: StoreKey) {
-        let writing = self.open().get(&key).cloned();
+    pub(crate) async fn wait_until_written(&self, key: StoreKey) {
+        let writing = self.0.lock().get(&key).cloned();
         if let Some(mut writing) = writing {
-            // It ends with its sender, by an error that says just that.
+            // The task drops its sender when it has written, which ends this wait with an error.
             let _ = writing.changed().await;
         }
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<StoreKey, watch::Receiver<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,11 @@
-//! Rights as values that are used up by use, and the lease they rest on.
+//! Rights to send as values that are used up by use, and the lease that they rest on.
 //!
-//! A [`Right`] to send that is dropped unused is released as never sent; a [`Sending`] that is dropped leaves the
+//! A [`SendRight`] that is dropped unused settles its attempt as not sent. A [`SendInProgress`] that is dropped leaves the
 //! operation in doubt. Both happen in a task of their own.
 
 use crate::runtime::{
-    call::renewals::{Renewal, Renewals, Renewed},
-    ledger_client::clock::Moment,
+    call::renewals::{ActiveRenewal, LeaseRenewals, RenewedLease},
+    ledger_client::clock::BootInstant,
     ledger_client::{AppliedCommand, LedgerClient},
 };
 use crate::{
@@ -20,26 +20,26 @@ const RENEWALS_PER_LEASE: u32 = 3;
 
 /// A claim that this host holds.
 #[derive(Debug)]
-struct Lease {
-    table: LedgerClient,
+struct HeldLease {
+    ledger: LedgerClient,
     runtime: Handle,
     key: StoreKey,
     grant: Grant,
     claim: Arc<Claim>,
-    /// None once it is over.
-    renewal: Option<Renewal>,
+    /// `None` once the lease is over.
+    renewal: Option<ActiveRenewal>,
     settled: bool,
 }
 
-impl Lease {
-    /// Writes the known outcome of the attempt when no caller is left to report more.
+impl HeldLease {
+    /// Settles the attempt with what is known, since no caller is left to report more.
     fn abandon(&mut self, outcome: Outcome) {
         self.renewal = None;
         if self.settled {
             return;
         }
         self.settled = true;
-        let table = self.table.clone();
+        let ledger = self.ledger.clone();
         let key = self.key;
         let verdict = bound(
             &outcome,
@@ -57,7 +57,7 @@ impl Lease {
             claim: Arc::clone(&self.claim),
         };
         self.runtime.spawn(async move {
-            if let Err(error) = table.apply(key, &Command::Settle(Box::new(settlement))).await {
+            if let Err(error) = ledger.apply(key, &Command::Settle(Box::new(settlement))).await {
                 tracing::warn!(%error, "semel.abandoned attempt could not be recorded: it is in doubt once its lease ends");
             }
         });
@@ -66,31 +66,31 @@ impl Lease {
 
 /// The right to send once, until a deadline.
 #[derive(Debug)]
-pub(crate) struct Right {
-    lease: Option<Lease>,
-    deadline: Moment,
+pub(crate) struct SendRight {
+    lease: Option<HeldLease>,
+    deadline: BootInstant,
 }
 
-impl Right {
+impl SendRight {
     pub(crate) fn new(
-        table: &LedgerClient,
-        renewals: &Renewals,
+        ledger: &LedgerClient,
+        renewals: &LeaseRenewals,
         grant: &Grant,
         applied: &AppliedCommand,
         claim: Arc<Claim>,
     ) -> Self {
         let every =
             Duration::from_secs(u64::from(claim.terms.lease_seconds.max(1))) / RENEWALS_PER_LEASE;
-        let renewal = renewals.begin(Renewed {
-            table: table.clone(),
+        let renewal = renewals.start(RenewedLease {
+            ledger: ledger.clone(),
             key: applied.key,
             fence: grant.fence,
             every,
         });
         Self {
             deadline: applied.asked.after_ms(grant.valid_ms),
-            lease: Some(Lease {
-                table: table.clone(),
+            lease: Some(HeldLease {
+                ledger: ledger.clone(),
                 runtime: Handle::current(),
                 key: applied.key,
                 grant: grant.clone(),
@@ -101,10 +101,10 @@ impl Right {
         }
     }
 
-    /// Uses the right up, right before the bytes leave.
+    /// Uses the right up, immediately before the bytes leave.
     pub(crate) fn use_up(mut self) -> UsedRight {
-        let in_time = !self.deadline.left().is_zero();
-        let sending = Sending {
+        let in_time = !self.deadline.time_left().is_zero();
+        let sending = SendInProgress {
             lease: self.lease.take(),
         };
         if in_time {
@@ -114,9 +114,9 @@ impl Right {
         }
     }
 
-    /// Gives the right up unused: its attempt is about to be settled, or was.
-    pub(crate) fn give_up(mut self) -> Sending {
-        Sending {
+    /// Gives the right up unused, because its attempt is about to be settled, or was.
+    pub(crate) fn give_up(mut self) -> SendInProgress {
+        SendInProgress {
             lease: self.lease.take(),
         }
     }
@@ -126,12 +126,12 @@ impl Right {
 #[derive(Debug)]
 pub(crate) enum UsedRight {
     /// The call may be sent now.
-    InTime(Sending),
+    InTime(SendInProgress),
     /// The deadline is past, and nothing may be sent. The claim is still held, to be settled as not sent.
-    TooLate(Sending),
+    TooLate(SendInProgress),
 }
 
-impl Drop for Right {
+impl Drop for SendRight {
     fn drop(&mut self) {
         if let Some(lease) = &mut self.lease {
             lease.abandon(Outcome::not_sent(
@@ -143,20 +143,20 @@ impl Drop for Right {
 
 /// A sending in progress, or one with an outcome about to be settled.
 #[derive(Debug)]
-pub(crate) struct Sending {
-    lease: Option<Lease>,
+pub(crate) struct SendInProgress {
+    lease: Option<HeldLease>,
 }
 
-impl Sending {
-    /// Its outcome is in the ledger, or the ledger was asked in vain: there is nothing left to say.
-    pub(crate) fn settled(mut self) {
+impl SendInProgress {
+    /// Ends the lease because the outcome is in the ledger, or the ledger failed at each try.
+    pub(crate) fn mark_settled(mut self) {
         if let Some(lease) = &mut self.lease {
             lease.settled = true;
         }
     }
 }
 
-impl Drop for Sending {
+impl Drop for SendInProgress {
     fn drop(&mut self) {
         if let Some(lease) = &mut self.lease {
             lease.abandon(Outcome::no_answer(

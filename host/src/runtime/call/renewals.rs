@@ -1,16 +1,17 @@
 //! Renews the leases of a host, each a few times within its length, for as long as it is held.
 //!
-//! One task of a runtime renews all of its leases: most calls are over before their first renewal is due, and a task of
-//! its own for each would be the dearest part of a call that never needs one.
+//! One task of a tokio runtime renews all leases of that runtime. Most calls are over before their first renewal is due,
+//! so a task for each call would be the dearest part of a call that never needs one.
 
-use crate::runtime::ledger_client::{LedgerClient, LedgerError};
+use crate::runtime::ledger_client::{LedgerClient, error::LedgerError};
 use crate::{
     ledger::{Command, Fence},
     model::StoreKey,
 };
+use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -21,183 +22,177 @@ use tokio::{
 
 /// The leases that a host renews.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Renewals(Arc<Mutex<Open>>);
+pub(crate) struct LeaseRenewals(Arc<Mutex<RenewalTable>>);
 
 #[derive(Debug, Default)]
-struct Open {
+struct RenewalTable {
+    /// The number of the last lease.
     last: u64,
-    /// A watch for each runtime with a renewal task: when a runtime ends, so do its tasks and their
-    /// leases.
-    watches: HashMap<runtime::Id, Watch>,
+    /// A schedule for each runtime with a renewal task: when a runtime ends, so do its tasks and their leases.
+    schedules: HashMap<runtime::Id, RenewalSchedule>,
 }
 
+/// The leases of one runtime.
 #[derive(Debug)]
-struct Watch {
-    /// The leases by the time of their next renewal; a number separates those due at the same
-    /// moment.
-    leases: BTreeMap<Due, Renewed>,
-    /// When the watcher looks next, whether or not what it then looked for is still held.
-    looks_at: Instant,
-    /// Rings when something is due earlier.
-    bell: Arc<Notify>,
+struct RenewalSchedule {
+    /// The leases by the time of their next renewal.
+    leases: BTreeMap<DueTime, RenewedLease>,
+    /// The time at which the renewal task wakes next, even if no lease is due then.
+    wakes_at: Instant,
+    /// Wakes the task earlier.
+    wake: Arc<Notify>,
 }
 
-impl Watch {
-    fn from(first: Instant) -> Self {
+impl RenewalSchedule {
+    fn new(first: Instant) -> Self {
         Self {
             leases: BTreeMap::new(),
-            looks_at: first,
-            bell: Arc::default(),
+            wakes_at: first,
+            wake: Arc::default(),
         }
     }
 }
 
-type Due = (Instant, u64);
+/// The time of a renewal, and the lease's number, which separates leases due at the same instant.
+type DueTime = (Instant, u64);
 
 /// A lease to be renewed.
 #[derive(Debug, Clone)]
-pub(crate) struct Renewed {
-    pub(crate) table: LedgerClient,
+pub(crate) struct RenewedLease {
+    pub(crate) ledger: LedgerClient,
     pub(crate) key: StoreKey,
     pub(crate) fence: Fence,
     pub(crate) every: Duration,
 }
 
-/// A lease is renewed until this is dropped.
+/// A lease is renewed until this value is dropped.
 #[derive(Debug)]
-pub(crate) struct Renewal {
-    renewals: Renewals,
+pub(crate) struct ActiveRenewal {
+    renewals: LeaseRenewals,
     runtime: runtime::Id,
-    /// As it was begun.
-    due: Due,
+    /// The time of the first renewal, under which the schedule has the lease until then.
+    first_due: DueTime,
 }
 
-impl Renewals {
+impl LeaseRenewals {
     /// Renews a lease from now on.
-    pub(crate) fn begin(&self, lease: Renewed) -> Renewal {
+    pub(crate) fn start(&self, lease: RenewedLease) -> ActiveRenewal {
         let here = Handle::current();
         let runtime = here.id();
         let due = Instant::now() + lease.every;
-        let mut open = self.open();
-        open.last += 1;
-        let number = open.last;
-        let is_watched = open.watches.contains_key(&runtime);
-        let watch = open
-            .watches
+        let mut table = self.0.lock();
+        table.last += 1;
+        let number = table.last;
+        let has_task = table.schedules.contains_key(&runtime);
+        let schedule = table
+            .schedules
             .entry(runtime)
-            .or_insert_with(|| Watch::from(due));
-        watch.leases.insert((due, number), lease);
-        if !is_watched {
-            here.spawn(
-                Watcher {
-                    renewals: self.clone(),
-                    runtime,
-                }
-                .watch(Arc::clone(&watch.bell)),
-            );
-        } else if due < watch.looks_at {
-            watch.bell.notify_one();
+            .or_insert_with(|| RenewalSchedule::new(due));
+        schedule.leases.insert((due, number), lease);
+        if !has_task {
+            let task = RenewalTask {
+                renewals: self.clone(),
+                runtime,
+            };
+            here.spawn(task.run(Arc::clone(&schedule.wake)));
+        } else if due < schedule.wakes_at {
+            schedule.wake.notify_one();
         }
-        Renewal {
+        ActiveRenewal {
             renewals: self.clone(),
             runtime,
-            due: (due, number),
+            first_due: (due, number),
         }
     }
 
-    fn forget(&self, runtime: runtime::Id, begun: Due) {
-        let mut open = self.open();
-        let Some(watch) = open.watches.get_mut(&runtime) else {
+    fn stop(&self, runtime: runtime::Id, due: DueTime) {
+        let mut table = self.0.lock();
+        let Some(schedule) = table.schedules.get_mut(&runtime) else {
             return;
         };
-        if watch.leases.remove(&begun).is_none() {
-            // It was renewed since, as only those are that last for seconds.
-            watch.leases.retain(|(_, number), _| *number != begun.1);
+        if schedule.leases.remove(&due).is_none() {
+            // The lease was renewed since, and is due at another time. Only calls of several seconds pay for the search.
+            schedule.leases.retain(|(_, number), _| *number != due.1);
         }
     }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        // Nothing panics between two states that make sense.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Drop for Renewal {
+impl Drop for ActiveRenewal {
     fn drop(&mut self) {
-        self.renewals.forget(self.runtime, self.due);
+        self.renewals.stop(self.runtime, self.first_due);
     }
 }
 
-/// The task that watches the leases of a runtime.
-struct Watcher {
-    renewals: Renewals,
+/// The task that renews the leases of a runtime.
+struct RenewalTask {
+    renewals: LeaseRenewals,
     runtime: runtime::Id,
 }
 
-impl Watcher {
-    async fn watch(self, bell: Arc<Notify>) {
-        while let Some(next) = self.renew_what_is_due() {
+impl RenewalTask {
+    async fn run(self, wake: Arc<Notify>) {
+        while let Some(next) = self.renew_due_leases() {
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = bell.notified() => {}
+                () = wake.notified() => {}
             }
         }
     }
 
-    /// Begins the renewals that are due, and returns when the next is. `None`: there is nothing
-    /// left to watch, and the next lease starts another watcher.
-    fn renew_what_is_due(&self) -> Option<Instant> {
+    /// Begins the renewals that are due, and returns the time of the next. `None` ends the task: no lease is left, and
+    /// the next one starts another task.
+    fn renew_due_leases(&self) -> Option<Instant> {
         let now = Instant::now();
-        let mut open = self.renewals.open();
-        let watch = open.watches.get_mut(&self.runtime)?;
-        while let Some(entry) = watch
-            .leases
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now)
-        {
+        let mut table = self.renewals.0.lock();
+        let schedule = table.schedules.get_mut(&self.runtime)?;
+        while let Some(entry) = schedule.leases.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
             let ((_, number), lease) = entry.remove_entry();
             let due = (now + lease.every, number);
-            tokio::spawn(renew(
+            tokio::spawn(renew_lease(
                 self.renewals.clone(),
                 self.runtime,
                 due,
                 lease.clone(),
             ));
-            watch.leases.insert(due, lease);
+            schedule.leases.insert(due, lease);
         }
-        match watch.leases.first_key_value().map(|(due, _)| due.0) {
+        match schedule.leases.first_key_value().map(|(due, _)| due.0) {
             Some(next) => {
-                watch.looks_at = next;
+                schedule.wakes_at = next;
                 Some(next)
             }
             None => {
-                open.watches.remove(&self.runtime);
+                table.schedules.remove(&self.runtime);
                 None
             }
         }
     }
 }
 
-impl Drop for Watcher {
+impl Drop for RenewalTask {
     fn drop(&mut self) {
-        // The runtime ends, or everything is done.
-        let gone = self.renewals.open().watches.remove(&self.runtime);
-        // Its leases may hold the last word of a store, which must not be spoken under the lock.
-        drop(gone);
+        let removed = self.renewals.0.lock().schedules.remove(&self.runtime);
+        // Outside the lock: a lease may hold the last handle of a store, and closing a store takes time.
+        drop(removed);
     }
 }
 
-/// Each renewal is carried out even where its lease ends meanwhile.
-async fn renew(renewals: Renewals, runtime: runtime::Id, due: Due, lease: Renewed) {
-    match lease
-        .table
-        .apply(lease.key, &Command::Renew { fence: lease.fence })
-        .await
-    {
+/// Renews a lease once. The write is carried out even if the call ends during it.
+async fn renew_lease(
+    renewals: LeaseRenewals,
+    runtime: runtime::Id,
+    due: DueTime,
+    lease: RenewedLease,
+) {
+    let renew = Command::Renew { fence: lease.fence };
+    match lease.ledger.apply(lease.key, &renew).await {
         Ok(_) => {}
         Err(LedgerError::Refused(refusal)) => {
             tracing::debug!(%refusal, "semel.lease ended");
-            renewals.forget(runtime, due);
+            renewals.stop(runtime, due);
         }
         Err(error) => tracing::warn!(%error, "semel.lease could not be renewed"),
     }
@@ -211,6 +206,7 @@ mod tests {
     use crate::{
         ledger::{AttemptRecord, Entry, KnownEffect, RecordTime, State},
         model::Nonce,
+        runtime::ledger_client::entries::EntryClient,
         store::{MemoryStore, Retention, Store},
     };
     use semel_conformance::{fresh_version, key, operation};
@@ -218,7 +214,7 @@ mod tests {
 
     const EVERY: Duration = Duration::from_secs(5);
 
-    async fn lease(store: &Arc<dyn Store>, number: u32) -> Renewed {
+    async fn lease(store: &Arc<dyn Store>, number: u32) -> RenewedLease {
         let mut entry = operation("acme", State::Started);
         let fence = Fence {
             number: 1,
@@ -246,8 +242,8 @@ mod tests {
             )
             .await
             .unwrap();
-        Renewed {
-            table: LedgerClient::new(Arc::clone(store)),
+        RenewedLease {
+            ledger: LedgerClient::new(EntryClient::new(Arc::clone(store))),
             key: key(number),
             fence,
             every: EVERY,
@@ -261,9 +257,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lease_is_renewed_until_it_is_dropped_and_then_nobody_watches() {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let renewals = Renewals::default();
-        let held = renewals.begin(lease(&store, 1).await);
-        let other = renewals.begin(lease(&store, 2).await);
+        let renewals = LeaseRenewals::default();
+        let held = renewals.start(lease(&store, 1).await);
+        let other = renewals.start(lease(&store, 2).await);
         let begun = [version(&store, 1).await, version(&store, 2).await];
         drop(other);
         tokio::time::sleep(EVERY + Duration::from_secs(1)).await;
@@ -274,19 +270,19 @@ mod tests {
         assert_ne!(version(&store, 1).await, renewed, "again and again");
         drop(held);
         tokio::time::sleep(EVERY).await;
-        assert!(renewals.open().watches.is_empty());
+        assert!(renewals.0.lock().schedules.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_shorter_lease_is_renewed_in_its_own_time() {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let renewals = Renewals::default();
-        let long = renewals.begin(Renewed {
+        let renewals = LeaseRenewals::default();
+        let long = renewals.start(RenewedLease {
             every: EVERY * 10,
             ..lease(&store, 1).await
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let short = renewals.begin(lease(&store, 2).await);
+        let short = renewals.start(lease(&store, 2).await);
         let begun = [version(&store, 1).await, version(&store, 2).await];
         tokio::time::sleep(EVERY + Duration::from_secs(1)).await;
         assert_eq!(version(&store, 1).await, begun[0]);
@@ -297,7 +293,7 @@ mod tests {
     #[test]
     fn a_runtime_that_ends_leaves_the_next_one_to_watch_for_itself() {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let renewals = Renewals::default();
+        let renewals = LeaseRenewals::default();
         for number in 0..2 {
             let runtime = runtime::Builder::new_current_thread()
                 .enable_time()
@@ -305,7 +301,7 @@ mod tests {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let held = renewals.begin(lease(&store, number).await);
+                let held = renewals.start(lease(&store, number).await);
                 let begun = version(&store, number).await;
                 tokio::time::sleep(EVERY * 2).await;
                 assert_ne!(version(&store, number).await, begun);
@@ -313,7 +309,7 @@ mod tests {
             });
         }
         assert!(
-            renewals.open().watches.is_empty(),
+            renewals.0.lock().schedules.is_empty(),
             "the watchers went with their runtimes"
         );
     }

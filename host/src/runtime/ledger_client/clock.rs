@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// A moment by a clock that is never set and that continues while the machine sleeps: a right must
-/// not outlive a suspended laptop.
+/// An instant of the boot clock, which is never set and continues while the machine sleeps: a right must not outlive a
+/// suspended laptop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(Duration);
+pub(crate) struct BootInstant(Duration);
 
-impl Moment {
+impl BootInstant {
     pub(crate) fn now() -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
@@ -23,8 +23,8 @@ impl Moment {
         u64::try_from(Self::now().0.saturating_sub(self.0).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the time until then, and zero for a past moment.
-    pub(crate) fn left(self) -> Duration {
+    /// Returns the time until this instant, and zero if it is past.
+    pub(crate) fn time_left(self) -> Duration {
         self.0.saturating_sub(Self::now().0)
     }
 }

@@ -1,168 +1,172 @@
-//! Quarantine: the time for which nothing is sent on a ledger that may have lost what it acknowledged.
+//! Quarantine: the time for which nothing is sent on a ledger that may have lost acknowledged writes.
 //!
-//! A store's stamps name its life ([`Incarnation`]). The scheme record was written in one; where the present one is
-//! another, a record that is missing proves nothing: the operation may have been sent, and forgotten. Then the first host
-//! that sees it begins a *quarantine*, in the scheme record itself, so that all hosts keep it: no right to send is granted
-//! until the longest attempt and window that were ever in use are over, or a person says otherwise. Whatever sends nothing
-//! goes on: replays, settlements, decisions.
+//! A store's stamps name its [`Incarnation`]: the time through which it kept every write. Where the scheme record was
+//! written in another incarnation than the present one, a missing record proves nothing: the operation may have been sent.
+//! The first host that notices it begins a quarantine, in the scheme record itself, so that all hosts respect it. No right
+//! to send is granted until the longest attempt and window that were ever in use are over, or a person ends the
+//! quarantine. Replays, settlements and decisions, which send nothing, go on.
 //!
-//! What it costs: a comparison a grant, and one more write when an operation asks for a longer window than any before it.
+//! It costs a comparison a grant, and one more write when an operation has a longer window than any before it.
 
-use crate::runtime::ledger_client::{LedgerClient, LedgerError};
+use super::{
+    entries::EntryClient,
+    error::{LedgerError, TRIES_MAX},
+};
 use crate::{
     ledger::{Claim, Entry, Person, SchemeRecord},
     model::{Incarnation, Stamp, StoreKey},
     store::StoredEntry,
 };
+use parking_lot::Mutex;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// The quarantine where a ledger of an older release does not say what was in use.
+/// The quarantine where a ledger of an older release does not name the longest window in use.
 const UNKNOWN_SECONDS: u64 = 86_400;
-
-/// The reads of a scheme that other hosts keep changing.
-const TRIES_MAX: u32 = 64;
 
 /// A host's knowledge of a ledger's quarantine.
 #[derive(Debug)]
 pub(crate) struct Quarantine {
-    /// The key of the scheme.
-    at: StoreKey,
-    /// The scheme that was agreed on, in case it is gone.
+    /// The key of the scheme record.
+    key: StoreKey,
+    /// The scheme that the host agreed on, to restore it if the ledger lost it.
     scheme: SchemeRecord,
-    /// The life in which nothing is missing.
-    whole: AtomicU64,
-    /// The longest attempt and window that the scheme names, in seconds.
+    /// The incarnation that is known to have lost nothing, or `None` before one was found.
+    intact: Mutex<Option<Incarnation>>,
+    /// The longest attempt and window that the scheme record names, in seconds.
     horizon: AtomicU64,
 }
 
 impl Quarantine {
-    /// Starts from the scheme as it was found; if it is not known to be whole, that is checked
-    /// before the first grant.
-    pub(crate) fn of(at: StoreKey, scheme: SchemeRecord, whole: Option<Incarnation>) -> Self {
-        let horizon = AtomicU64::new(scheme.horizon_seconds);
-        // No store reports the incarnation 0.
-        let whole = AtomicU64::new(whole.map_or(0, |life| life.0));
+    /// Starts from the scheme as the host found it. Where `intact` is `None`, the first grant checks the ledger.
+    pub(super) fn new(key: StoreKey, scheme: SchemeRecord, intact: Option<Incarnation>) -> Self {
         Self {
-            at,
+            key,
+            horizon: AtomicU64::new(scheme.horizon_seconds),
             scheme,
-            whole,
-            horizon,
+            intact: Mutex::new(intact),
         }
     }
 
-    /// Ends in an error where nothing may be sent now.
-    pub(crate) async fn ensure_not_quarantined(
+    /// Returns an error where nothing may be sent now.
+    pub(super) async fn ensure_not_quarantined(
         &self,
-        table: &LedgerClient,
+        entries: &EntryClient,
         now: Stamp,
     ) -> Result<(), LedgerError> {
-        if now.incarnation.0 == self.whole.load(Ordering::Relaxed) {
+        if *self.intact.lock() == Some(now.incarnation) {
             return Ok(());
         }
-        match self.examine(table).await? {
-            Standing::Whole(life) => {
-                self.whole.store(life.0, Ordering::Relaxed);
+        match self.check_scheme(entries).await? {
+            LedgerHealth::Intact(incarnation) => {
+                *self.intact.lock() = Some(incarnation);
                 Ok(())
             }
-            Standing::Quarantined { left } => Err(LedgerError::Quarantined { left }),
+            LedgerHealth::Quarantined { left } => Err(LedgerError::Quarantined { left }),
         }
     }
 
-    /// Sees to it that the scheme knows how long what is about to be claimed may matter.
-    pub(crate) async fn note(
+    /// Raises the horizon in the scheme record where `claim` has a longer attempt and window than any before it.
+    pub(super) async fn raise_horizon(
         &self,
-        table: &LedgerClient,
+        entries: &EntryClient,
         claim: &Claim,
     ) -> Result<(), LedgerError> {
-        let asked = u64::from(claim.terms.window_seconds) + u64::from(claim.terms.attempt_seconds);
-        if asked <= self.horizon.load(Ordering::Relaxed) {
+        let seconds =
+            u64::from(claim.terms.window_seconds) + u64::from(claim.terms.attempt_seconds);
+        if seconds <= self.horizon.load(Ordering::Relaxed) {
             return Ok(());
         }
         for _ in 0..TRIES_MAX {
-            let Some((stored, _)) = table.read(self.at).await? else {
+            let Some((stored, _)) = entries.read_entry(self.key).await? else {
                 return Ok(());
             };
             let Some(scheme) = scheme_of(&stored) else {
                 return Ok(());
             };
-            if scheme.horizon_seconds >= asked {
+            if scheme.horizon_seconds >= seconds {
                 self.horizon
                     .fetch_max(scheme.horizon_seconds, Ordering::Relaxed);
                 return Ok(());
             }
-            let longer = SchemeRecord {
-                horizon_seconds: asked,
+            let raised = SchemeRecord {
+                horizon_seconds: seconds,
                 ..scheme
             };
-            table
-                .write_in_place(self.at, Some(stored.version), Entry::Scheme(longer))
+            // Written or not, the next turn reads what the record holds.
+            entries
+                .write_scheme(self.key, Some(stored.version), Entry::Scheme(raised))
                 .await?;
         }
         Err(LedgerError::Contended)
     }
 
-    async fn examine(&self, table: &LedgerClient) -> Result<Standing, LedgerError> {
+    async fn check_scheme(&self, entries: &EntryClient) -> Result<LedgerHealth, LedgerError> {
         for _ in 0..TRIES_MAX {
-            let (stored, now) = table.store().get(self.at).await?;
+            let (stored, now) = entries.store().get(self.key).await?;
             let found = stored
                 .as_ref()
                 .and_then(|stored| Some((scheme_of(stored)?, stored)));
-            let (next, expected) = match found {
-                // It is gone, and so may be everything else.
-                None => (
-                    begun(self.scheme.clone(), self.horizon.load(Ordering::Relaxed)),
-                    None,
-                ),
-                Some((scheme, stored)) => match standing(scheme, stored, now) {
-                    Next::Stands(standing) => return Ok(standing),
-                    Next::Write(scheme) => (scheme, Some(stored.version)),
+            let (scheme, expected) = match found {
+                // Where the scheme record is lost, any other record may be lost too.
+                None => {
+                    let horizon = self.horizon.load(Ordering::Relaxed);
+                    (begin_quarantine(self.scheme.clone(), horizon), None)
+                }
+                Some((scheme, stored)) => match next_check(scheme, stored, now) {
+                    SchemeCheck::Done(health) => return Ok(health),
+                    SchemeCheck::Write(scheme) => (scheme, Some(stored.version)),
                 },
             };
-            table
-                .write_in_place(self.at, expected, Entry::Scheme(next))
+            entries
+                .write_scheme(self.key, expected, Entry::Scheme(scheme))
                 .await?;
         }
         Err(LedgerError::Contended)
     }
 }
 
-/// The result of checking the scheme.
-enum Standing {
-    Whole(Incarnation),
-    Quarantined { left: Duration },
+/// The condition of a ledger, by its scheme record.
+enum LedgerHealth {
+    /// This incarnation lost nothing.
+    Intact(Incarnation),
+    Quarantined {
+        left: Duration,
+    },
 }
 
-enum Next {
-    Stands(Standing),
+/// The result of one reading of the scheme record.
+enum SchemeCheck {
+    Done(LedgerHealth),
+    /// The record is to be written so, and read again.
     Write(SchemeRecord),
 }
 
-fn standing(scheme: SchemeRecord, stored: &StoredEntry, now: Stamp) -> Next {
+fn next_check(scheme: SchemeRecord, stored: &StoredEntry, now: Stamp) -> SchemeCheck {
     if stored.written.incarnation != now.incarnation {
         let horizon = scheme.horizon_seconds;
-        return Next::Write(begun(scheme, horizon));
+        return SchemeCheck::Write(begin_quarantine(scheme, horizon));
     }
     let Some(seconds) = scheme.quarantine_seconds else {
-        return Next::Stands(Standing::Whole(now.incarnation));
+        return SchemeCheck::Done(LedgerHealth::Intact(now.incarnation));
     };
-    let whole_ms = seconds.saturating_mul(1000);
+    let quarantine_ms = seconds.saturating_mul(1000);
     let past_ms = now.shortest_since(&stored.written);
-    if past_ms >= whole_ms {
-        return Next::Write(SchemeRecord {
+    if past_ms >= quarantine_ms {
+        return SchemeCheck::Write(SchemeRecord {
             quarantine_seconds: None,
             ..scheme
         });
     }
-    Next::Stands(Standing::Quarantined {
-        left: Duration::from_millis(whole_ms - past_ms),
+    SchemeCheck::Done(LedgerHealth::Quarantined {
+        left: Duration::from_millis(quarantine_ms - past_ms),
     })
 }
 
-/// The scheme with which a quarantine begins.
-pub(crate) fn begun(scheme: SchemeRecord, horizon_seconds: u64) -> SchemeRecord {
+/// Returns the scheme record with which a quarantine begins.
+pub(super) fn begin_quarantine(scheme: SchemeRecord, horizon_seconds: u64) -> SchemeRecord {
     let seconds = if horizon_seconds == 0 {
         UNKNOWN_SECONDS
     } else {
@@ -180,8 +184,8 @@ pub(crate) fn begun(scheme: SchemeRecord, horizon_seconds: u64) -> SchemeRecord 
     }
 }
 
-/// The scheme with which a person ends one.
-pub(crate) fn trusted(scheme: SchemeRecord, person: Person) -> SchemeRecord {
+/// Returns the scheme record with which a person ends a quarantine.
+pub(super) fn end_quarantine(scheme: SchemeRecord, person: Person) -> SchemeRecord {
     SchemeRecord {
         quarantine_seconds: None,
         trusted_by: Some(person),
@@ -189,7 +193,7 @@ pub(crate) fn trusted(scheme: SchemeRecord, person: Person) -> SchemeRecord {
     }
 }
 
-pub(crate) fn scheme_of(stored: &StoredEntry) -> Option<SchemeRecord> {
+pub(super) fn scheme_of(stored: &StoredEntry) -> Option<SchemeRecord> {
     match &*stored.entry {
         Entry::Scheme(scheme) => Some(scheme.clone()),
         _ => None,

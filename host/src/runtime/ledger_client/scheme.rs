@@ -1,8 +1,9 @@
 //! The scheme record: hosts that make keys in different ways must not share a ledger.
 
-use crate::runtime::{
-    ledger_client::quarantine::{self, Quarantine},
-    ledger_client::{LedgerClient, LedgerError},
+use super::{
+    entries::EntryClient,
+    error::{LedgerError, TRIES_MAX},
+    quarantine::{self, Quarantine},
 };
 use crate::{
     key::{self, KeyMode, KeyScheme},
@@ -11,27 +12,27 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Why a host does not start on this ledger.
+/// The reason why a host does not start on a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemeError {
-    /// The ledger did not answer.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// It holds keys of another format.
+    /// The ledger holds keys of another format.
     #[error(
         "the ledger holds keys of format {found}, and this release makes format {}: use the release that wrote it, or a new ledger",
         key::FORMAT
     )]
     Format {
-        /// Its format.
+        /// The ledger's format.
         found: u16,
     },
-    /// It holds keys made with another secret.
-    #[error("the ledger's keys are made with {}, and this host has {}: set the same secret (`[keys]`), or use a new ledger", secret(.found), secret(.mine))]
+    /// The ledger holds keys made with another secret.
+    #[error("the ledger's keys are made with {}, and this host has {}: set the same secret (`[keys]`), or use a new ledger", secret_name(.found), secret_name(.mine))]
     Secret {
-        /// The ledger's.
+        /// The name of the ledger's secret.
         found: Option<String>,
-        /// The host's.
+        /// The name of the host's secret.
         mine: Option<String>,
     },
     /// A policy makes other keys than the one that wrote here.
@@ -43,17 +44,17 @@ pub enum SchemeError {
         policy: String,
         /// The ledger's epoch.
         found: u32,
-        /// The host's.
+        /// The host's epoch.
         mine: u32,
     },
 }
 
-fn secret(id: &Option<String>) -> String {
+fn secret_name(id: &Option<String>) -> String {
     id.as_ref()
         .map_or_else(|| "no secret".to_owned(), |id| format!("the secret `{id}`"))
 }
 
-/// Returns the key of this mode's scheme: no digest is all zeros.
+/// Returns the key of the scheme record of a mode. No digest of an operation is all zeros, so no record can have it.
 fn scheme_key(mode: KeyMode) -> StoreKey {
     let mut bytes = [0; 32];
     if mode == KeyMode::Shadow
@@ -64,57 +65,53 @@ fn scheme_key(mode: KeyMode) -> StoreKey {
     StoreKey::from_bytes(bytes)
 }
 
-/// The reads of a scheme that other hosts keep changing.
-const TRIES_MAX: u32 = 64;
-
-/// Checks that this host makes keys as the ledger's others do, and notes the policies it adds.
-pub(crate) async fn agree<'a>(
-    table: &LedgerClient,
+/// Checks that this host makes keys as the ledger's other hosts do, and notes the policies that it adds.
+pub(crate) async fn agree_on_scheme<'a>(
+    entries: &EntryClient,
     keys: &KeyScheme,
     policies: impl Iterator<Item = &'a PolicyDescription> + Clone,
 ) -> Result<Quarantine, SchemeError> {
-    let at = scheme_key(keys.mode());
+    let key = scheme_key(keys.mode());
     for _ in 0..TRIES_MAX {
-        let read = table.read(at).await?;
+        let read = entries.read_entry(key).await?;
         let found = read
             .as_ref()
             .and_then(|(stored, _)| quarantine::scheme_of(stored));
-        let mut scheme = agreed(found.as_ref(), keys, policies.clone())?;
-        if read
-            .as_ref()
-            .is_some_and(|(stored, now)| stored.written.incarnation != now.incarnation)
+        let mut scheme = merge_schemes(found.as_ref(), keys, policies.clone())?;
+        if let Some((stored, now)) = &read
+            && stored.written.incarnation != now.incarnation
         {
-            // Writing it in this incarnation of the ledger would hide that an earlier one ended.
+            // Written in this incarnation without a quarantine, it would hide that an earlier one ended.
             let horizon = scheme.horizon_seconds;
-            scheme = quarantine::begun(scheme, horizon);
+            scheme = quarantine::begin_quarantine(scheme, horizon);
         }
         if found.as_ref() == Some(&scheme) {
-            // No quarantine has begun, and it was written in the present incarnation.
-            let whole = read
-                .filter(|_| scheme.quarantine_seconds.is_none())
-                .map(|(_, now)| now.incarnation);
-            return Ok(Quarantine::of(at, scheme, whole));
+            let intact = match (&read, scheme.quarantine_seconds) {
+                (Some((_, now)), None) => Some(now.incarnation),
+                _ => None,
+            };
+            return Ok(Quarantine::new(key, scheme, intact));
         }
         let expected = read.map(|(stored, _)| stored.version);
-        if table
-            .write_in_place(at, expected, Entry::Scheme(scheme.clone()))
+        if entries
+            .write_scheme(key, expected, Entry::Scheme(scheme.clone()))
             .await?
         {
-            return Ok(Quarantine::of(at, scheme, None));
+            return Ok(Quarantine::new(key, scheme, None));
         }
     }
     Err(LedgerError::Contended.into())
 }
 
-/// Ends a quarantine, on a person's word.
-pub(crate) async fn trust(
-    table: &LedgerClient,
+/// Ends a quarantine because a person trusts the ledger. Returns true if there was a quarantine.
+pub(crate) async fn trust_ledger(
+    entries: &EntryClient,
     mode: KeyMode,
     person: &Person,
 ) -> Result<bool, LedgerError> {
-    let at = scheme_key(mode);
+    let key = scheme_key(mode);
     for _ in 0..TRIES_MAX {
-        let Some((stored, now)) = table.read(at).await? else {
+        let Some((stored, now)) = entries.read_entry(key).await? else {
             return Ok(false);
         };
         let Some(scheme) = quarantine::scheme_of(&stored) else {
@@ -123,9 +120,9 @@ pub(crate) async fn trust(
         if scheme.quarantine_seconds.is_none() && stored.written.incarnation == now.incarnation {
             return Ok(false);
         }
-        let trusted = quarantine::trusted(scheme, person.clone());
-        if table
-            .write_in_place(at, Some(stored.version), Entry::Scheme(trusted))
+        let trusted = quarantine::end_quarantine(scheme, person.clone());
+        if entries
+            .write_scheme(key, Some(stored.version), Entry::Scheme(trusted))
             .await?
         {
             return Ok(true);
@@ -134,8 +131,8 @@ pub(crate) async fn trust(
     Err(LedgerError::Contended)
 }
 
-/// The scheme that holds from now on, if this host's is no other.
-fn agreed<'a>(
+/// Returns the ledger's scheme with this host's policies added, or an error where the two schemes differ.
+fn merge_schemes<'a>(
     found: Option<&SchemeRecord>,
     keys: &KeyScheme,
     policies: impl Iterator<Item = &'a PolicyDescription>,

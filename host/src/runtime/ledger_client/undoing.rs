@@ -1,16 +1,16 @@
-//! What needs several records: marks before an undoing operation is sent, undos after it landed, and reading a
-//! record that another is about to undo.
+//! Operations that undo others, which takes several records: marks before the undoing operation is sent, undos after it
+//! landed, and claims of a record that another operation is about to undo.
 //!
-//! Every write is on one record, in an order in which every prefix is safe: claim, mark, send,
-//! land, undo, and that it is written. The next reader of an interrupted sequence continues it.
+//! Each write is on one record, in an order in which every prefix is safe: claim, mark, send, land, undo, note the undo.
+//! The next reader of an interrupted sequence continues it.
 
-use crate::runtime::ledger_client::{AppliedCommand, LedgerClient, LedgerError};
+use super::{AppliedCommand, LedgerClient, clock::BootInstant, error::LedgerError};
 use crate::{
     guard::MarkingError,
     key::KeyScheme,
     ledger::{
         Claim, ClaimReply, Command, Entry, Grant, Handle, OperationGeneration, Record, Refusal,
-        Reply, State,
+        Reply, Rule, State,
     },
     model::{StoreKey, Tenant},
 };
@@ -20,15 +20,18 @@ use std::sync::Arc;
 const UNDOERS_MAX: u32 = 8;
 
 /// The state of the operation that is about to undo the requested one.
-enum Undoer {
+enum UndoerState {
+    /// It landed, so it undid the requested one.
     Landed,
+    /// It had no effect and has none to come, so its mark counts for nothing.
     Idle,
+    /// It may yet land. The command's reply is for the caller of the requested one.
     Open(Box<AppliedCommand>),
     Missing,
 }
 
 impl LedgerClient {
-    /// Claims, and sees through marks of operations that are about to undo the record.
+    /// Claims. Where another operation is about to undo the record, that operation's state decides first.
     pub(crate) async fn claim(
         &self,
         key: StoreKey,
@@ -40,11 +43,11 @@ impl LedgerClient {
             let Reply::Told(ClaimReply::BeingUndone { by }) = applied.reply else {
                 return Ok(applied);
             };
-            match self.undoer(by).await? {
-                Undoer::Landed => self.undo(applied.key, &applied, by).await?,
-                Undoer::Idle => Arc::make_mut(&mut claim).void_mark = Some(by),
-                Undoer::Open(undoer) => return Ok(*undoer),
-                Undoer::Missing => {
+            match self.undoer_state(by).await? {
+                UndoerState::Landed => self.undo_record(&applied, by).await?,
+                UndoerState::Idle => Arc::make_mut(&mut claim).void_mark = Some(by),
+                UndoerState::Open(undoer) => return Ok(*undoer),
+                UndoerState::Missing => {
                     return Ok(AppliedCommand {
                         reply: Reply::Told(ClaimReply::Held),
                         ..applied
@@ -56,33 +59,34 @@ impl LedgerClient {
         Err(LedgerError::Contended)
     }
 
-    async fn undoer(&self, by: StoreKey) -> Result<Undoer, LedgerError> {
+    async fn undoer_state(&self, by: StoreKey) -> Result<UndoerState, LedgerError> {
         // An expired lease makes it in doubt first, so that no caller waits for a dead host.
         let applied = match self.apply(by, &Command::Expire).await {
             Ok(applied) => Some(applied),
             Err(LedgerError::Refused(_)) => {
-                self.read(by).await?.map(|(stored, now)| AppliedCommand {
+                let read = self.entries.read_entry(by).await?;
+                read.map(|(stored, now)| AppliedCommand {
                     reply: Reply::Told(ClaimReply::Held),
                     key: by,
                     version: stored.version,
-                    record: stored.entry,
+                    entry: stored.entry,
                     written: stored.written,
                     now,
-                    asked: crate::runtime::ledger_client::clock::Moment::now(),
+                    asked: BootInstant::now(),
                 })
             }
             Err(error) => return Err(error),
         };
         let Some(applied) = applied else {
-            return Ok(Undoer::Missing);
+            return Ok(UndoerState::Missing);
         };
-        let told = match applied.record().map(|record| &record.state) {
-            None => return Ok(Undoer::Missing),
+        let reply = match applied.record().map(|record| &record.state) {
+            None => return Ok(UndoerState::Missing),
             Some(State::Landed { .. } | State::Undone { .. } | State::Tombstone { .. }) => {
-                return Ok(Undoer::Landed);
+                return Ok(UndoerState::Landed);
             }
             Some(State::Released { .. } | State::Refused { .. } | State::Alias { .. }) => {
-                return Ok(Undoer::Idle);
+                return Ok(UndoerState::Idle);
             }
             Some(State::Started | State::Retrying | State::Probing { .. }) => ClaimReply::Running {
                 continuation: None,
@@ -92,27 +96,24 @@ impl LedgerClient {
                 continuation: Some(continuation.clone()),
                 lease_ms: 1_000,
             },
-            // It names the undoing operation; the caller of another may not try to settle it.
+            // Only a caller of the undoing operation itself may settle it.
             Some(State::InDoubt { .. } | State::Held { .. }) => ClaimReply::Held,
         };
-        Ok(Undoer::Open(Box::new(AppliedCommand {
-            reply: Reply::Told(told),
+        Ok(UndoerState::Open(Box::new(AppliedCommand {
+            reply: Reply::Told(reply),
             ..applied
         })))
     }
 
-    async fn undo(
-        &self,
-        key: StoreKey,
-        applied: &AppliedCommand,
-        by: StoreKey,
-    ) -> Result<(), LedgerError> {
-        let generation = applied.record().map_or(0, |record| record.generation);
-        self.undo_generation(by, OperationGeneration { key, generation }, false)
-            .await
+    async fn undo_record(&self, applied: &AppliedCommand, by: StoreKey) -> Result<(), LedgerError> {
+        let undone = OperationGeneration {
+            key: applied.key,
+            generation: applied.record().map_or(0, |record| record.generation),
+        };
+        self.undo_generation(by, undone, false).await
     }
 
-    /// Writes that `by` undid `of`, there and then at `by`.
+    /// Writes at `of` that `by` undid it, and then at `by` that the undo is written.
     async fn undo_generation(
         &self,
         by: StoreKey,
@@ -124,7 +125,7 @@ impl LedgerClient {
             generation: of.generation,
             told_by_outcome,
         };
-        // A record that moved on, or is gone, needs no undo any more.
+        // A record that changed since, or is gone, needs no undo any more.
         match self.apply(of.key, &undo).await {
             Ok(_) | Err(LedgerError::Refused(_)) => {}
             Err(error) => return Err(error),
@@ -135,15 +136,23 @@ impl LedgerClient {
         }
     }
 
-    /// Marks everything that the granted operation undoes, before it is sent.
-    pub(crate) async fn mark(&self, by: StoreKey, grant: &Grant) -> Result<(), MarkingError> {
+    /// Marks every operation that the granted one undoes, before it is sent.
+    pub(crate) async fn mark_undone(
+        &self,
+        by: StoreKey,
+        grant: &Grant,
+    ) -> Result<(), MarkingError> {
         for undoing in grant.marks.iter().filter(|undoing| !undoing.settled) {
-            self.mark_one(by, undoing.of).await?;
+            self.mark_generation(by, undoing.of).await?;
         }
         Ok(())
     }
 
-    async fn mark_one(&self, by: StoreKey, of: OperationGeneration) -> Result<(), MarkingError> {
+    async fn mark_generation(
+        &self,
+        by: StoreKey,
+        of: OperationGeneration,
+    ) -> Result<(), MarkingError> {
         let mut void_mark = None;
         for _ in 0..UNDOERS_MAX {
             let mark = Command::MarkUndoing {
@@ -153,28 +162,28 @@ impl LedgerClient {
             };
             match self.apply(of.key, &mark).await {
                 Ok(_) => return Ok(()),
-                // It aged away, so no caller reads it while it is being undone.
+                // The record's retention is over, so no caller reads it while it is being undone.
                 Err(LedgerError::Refused(Refusal::NoRecord { .. })) => return Ok(()),
-                Err(LedgerError::Refused(refusal)) => match self.in_the_way(of, refusal).await? {
+                Err(LedgerError::Refused(refusal)) => match self.void_mark(of, refusal).await? {
                     Some(idle) => void_mark = Some(idle),
                     None => {
-                        return Err(unmarked(
+                        return Err(marking_error(
                             format!("what it undoes cannot be undone now: {refusal}"),
                             false,
                         ));
                     }
                 },
-                Err(error) => return Err(unmarked(error.to_string(), true)),
+                Err(error) => return Err(marking_error(error.to_string(), true)),
             }
         }
-        Err(unmarked(
+        Err(marking_error(
             "what it undoes is being undone by others".to_owned(),
             true,
         ))
     }
 
-    /// An earlier mark that counts for nothing, if that is all that stands in the way.
-    async fn in_the_way(
+    /// Returns the owner of an earlier mark that counts for nothing, if that mark is the only obstacle.
+    async fn void_mark(
         &self,
         of: OperationGeneration,
         refusal: Refusal,
@@ -182,14 +191,14 @@ impl LedgerClient {
         if !matches!(
             refusal,
             Refusal::Rule {
-                rule: crate::ledger::Rule::OneUndoAtATime,
+                rule: Rule::OneUndoAtATime,
                 ..
             }
         ) {
             return Ok(None);
         }
-        let away = |error: LedgerError| unmarked(error.to_string(), true);
-        let marked = self.read(of.key).await.map_err(away)?;
+        let away = |error: LedgerError| marking_error(error.to_string(), true);
+        let marked = self.entries.read_entry(of.key).await.map_err(away)?;
         let Some(Entry::Operation(record)) = marked.as_ref().map(|(stored, _)| &*stored.entry)
         else {
             return Ok(None);
@@ -201,18 +210,18 @@ impl LedgerClient {
         else {
             return Ok(None);
         };
-        match self.undoer(*by).await.map_err(away)? {
-            Undoer::Idle => Ok(Some(*by)),
-            Undoer::Landed => Ok(None),
-            Undoer::Open(_) | Undoer::Missing => Err(unmarked(
+        match self.undoer_state(*by).await.map_err(away)? {
+            UndoerState::Idle => Ok(Some(*by)),
+            UndoerState::Landed => Ok(None),
+            UndoerState::Open(_) | UndoerState::Missing => Err(marking_error(
                 "another operation is undoing the same".to_owned(),
                 true,
             )),
         }
     }
 
-    /// Finishes what a landed operation undid and has not yet written. Best effort: a later reader, a replay or the
-    /// sweep goes on with it.
+    /// Writes the undos that a landed operation still has to write. Best effort: a later reader, a replay or the sweep
+    /// continues with the rest.
     pub(crate) async fn finish_undoes(&self, by: StoreKey, record: &Record) {
         if !matches!(
             record.state,
@@ -229,34 +238,32 @@ impl LedgerClient {
         let told = record.undid.iter().map(|of| (*of, true));
         for (of, told_by_outcome) in marked.chain(told) {
             if let Err(error) = self.undo_generation(by, of, told_by_outcome).await {
-                tracing::warn!(%error, "semel.undo is still to be written");
+                tracing::warn!(%error, "semel.undo is not written yet");
             }
         }
     }
 
     /// Returns the targets of handles; handles without a target are left out.
-    pub(crate) async fn resolve(
+    pub(crate) async fn resolve_handles(
         &self,
         keys: &KeyScheme,
         name_space: &str,
         tenant: &Tenant,
         handles: &[String],
     ) -> Result<Vec<OperationGeneration>, LedgerError> {
-        let mut named = Vec::new();
+        let mut targets = Vec::new();
         for handle in handles {
-            let handle = self
-                .handle(keys.handle_key(name_space, tenant, handle))
-                .await?;
-            named.extend(
-                handle
-                    .filter(|handle| handle.tenant == *tenant)
-                    .map(|handle| handle.names),
-            );
+            let key = keys.handle_key(name_space, tenant, handle);
+            if let Some(handle) = self.entries.read_handle(key).await?
+                && handle.tenant == *tenant
+            {
+                targets.push(handle.names);
+            }
         }
-        Ok(named)
+        Ok(targets)
     }
 
-    /// Writes handles, before the landing they speak of.
+    /// Writes the handles of an operation, before its landing is written.
     pub(crate) async fn write_handles(
         &self,
         keys: &KeyScheme,
@@ -267,19 +274,16 @@ impl LedgerClient {
     ) -> Result<(), LedgerError> {
         for handle in handles {
             let key = keys.handle_key(name_space, tenant, handle);
-            self.write_handle(
-                key,
-                Handle {
-                    tenant: tenant.clone(),
-                    names,
-                },
-            )
-            .await?;
+            let handle = Handle {
+                tenant: tenant.clone(),
+                names,
+            };
+            self.entries.write_handle(key, handle).await?;
         }
         Ok(())
     }
 }
 
-fn unmarked(reason: String, passes: bool) -> MarkingError {
+fn marking_error(reason: String, passes: bool) -> MarkingError {
     MarkingError { reason, passes }
 }

@@ -1,16 +1,20 @@
-//! One watched call: all that a guard would do, on shadow records, and what it would have come to.
+//! One observed call: all that a guard would do, on shadow records.
 
-use super::{Came, Finishing, Seen, Shadow};
+use super::{Observation, Shadow};
 use crate::{
     engine::{PolicyError, PolicyErrorKind},
     ledger::ShadowOutcome,
     model::{Call, Derivation, Operation},
     runtime::{
-        call::delivery::Delivery,
-        call::driver::{self, Opening},
-        call::ticket::{Answered, Begun, CallError, Started},
-        ledger_client::clock::Moment,
-        ledger_client::scheme,
+        call::{
+            context::check_arguments,
+            delivery::Delivery,
+            driver::CallOpening,
+            error::CallError,
+            observed::ObservedEnd,
+            run::{CallStep, DeliverableAnswer, ToolRun},
+        },
+        ledger_client::{clock::BootInstant, scheme},
         tool::Tool,
     },
 };
@@ -22,68 +26,70 @@ use tokio::{
 use tracing::Instrument;
 
 /// The time limit of the ledger before the tool has answered, and again after.
-const LEDGER_AT_MOST: Duration = Duration::from_secs(10);
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest wait for the observers of calls that ended before.
-const EARLIER_AT_MOST: Duration = Duration::from_secs(2);
+const EARLIER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest wait for the acknowledgement of the outcome.
-const TAKEN_AT_MOST: Duration = Duration::from_secs(60);
+/// The longest wait for the acknowledgement of the outcome's delivery.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The observer of one call.
-pub(super) struct Observer {
+pub(super) struct CallObserver {
     pub(super) shadow: Arc<Shadow>,
     pub(super) tool: Arc<Tool>,
     pub(super) call: Arc<Call>,
-    pub(super) opening: Opening,
-    pub(super) earlier: Vec<Finishing>,
-    pub(super) hears: oneshot::Receiver<Came>,
-    pub(super) hears_taken: oneshot::Receiver<()>,
+    pub(super) opening: CallOpening,
+    /// The observers of calls that ended before this one began.
+    pub(super) earlier: Vec<watch::Receiver<()>>,
+    pub(super) end: oneshot::Receiver<ObservedEnd>,
+    pub(super) delivery: oneshot::Receiver<()>,
 }
 
-impl Observer {
-    /// Watches the call to its end, notes what would have become of it, and has that written.
-    pub(super) async fn work(self, working: watch::Sender<()>) {
+impl CallObserver {
+    /// Observes the call to its end, counts what would have become of it, and writes the counts. `recording` closes once
+    /// later observers may begin.
+    pub(super) async fn run(self, recording: watch::Sender<()>) {
         let shadow = Arc::clone(&self.shadow);
         let call = Arc::clone(&self.call);
-        let seen = self
+        let observation = self
             .observe()
             .instrument(tracing::info_span!("semel.shadow"))
             .await;
-        shadow.tallies.note(call.tool(), seen);
-        // From here on it keeps no later observer.
-        drop(working);
-        shadow.tallies.write(&shadow.semel).await;
+        shadow.tallies.add(call.tool(), observation);
+        // Its record is written. The counts need no order, so no later observer waits for them.
+        drop(recording);
+        shadow.tallies.write_all(&shadow.core).await;
     }
 
-    async fn observe(self) -> Seen {
-        let _ = timeout(EARLIER_AT_MOST, all_done(&self.earlier)).await;
-        match timeout(LEDGER_AT_MOST, self.begin()).await {
+    async fn observe(self) -> Observation {
+        let _ = timeout(EARLIER_TIMEOUT, wait_for(&self.earlier)).await;
+        match timeout(LEDGER_TIMEOUT, self.begin()).await {
             Err(_) => ShadowOutcome::FailByLedger.into(),
             Ok(Err(would)) => would.into(),
-            Ok(Ok(Begun::Run(started))) => self.see_through(*started).await,
-            Ok(Ok(Begun::Answered(answered))) => {
+            Ok(Ok(CallStep::Run(run))) => self.follow_run(*run).await,
+            Ok(Ok(CallStep::Answered(answered))) => {
                 let (answer, delivery) = answered.into_parts();
-                let seen = Seen::of(self.call.tenant(), &answer);
+                let observation = Observation::from_answer(self.call.tenant(), &answer);
                 if let Some(delivery) = delivery {
-                    let _ = self.hears.await;
-                    mark(delivery, self.hears_taken).await;
+                    let _ = self.end.await;
+                    mark_delivered(delivery, self.delivery).await;
                 }
-                seen
+                observation
             }
         }
     }
 
     /// Does what a guard does before the tool runs.
-    async fn begin(&self) -> Result<Begun, ShadowOutcome> {
-        let begun = Moment::now();
-        driver::check(&self.call).map_err(|_| ShadowOutcome::BeRefused)?;
-        let operation = derived(&self.tool, &self.call)?;
-        self.agree().await?;
+    async fn begin(&self) -> Result<CallStep, ShadowOutcome> {
+        let begun = BootInstant::now();
+        check_arguments(&self.call).map_err(|_| ShadowOutcome::BeRefused)?;
+        let operation = derive_operation(&self.tool, &self.call)?;
+        self.agree_on_scheme().await?;
         let guarded = self
             .shadow
-            .semel
-            .guard(
+            .core
+            .guard_call(
                 Arc::clone(&self.tool),
                 (*self.call).clone(),
                 operation,
@@ -91,14 +97,15 @@ impl Observer {
                 self.opening.clone(),
             )
             .await;
-        guarded.map_err(|error| failed(&error))
+        guarded.map_err(|error| failed_call(&error))
     }
 
-    /// Checks the scheme once for a host: an enforcing host does it when it opens.
-    async fn agree(&self) -> Result<(), ShadowOutcome> {
-        let inner = &self.shadow.semel.inner;
+    /// Checks the scheme once for a host. An enforcing host does it when it opens; a host in shadow mode must start
+    /// without its ledger.
+    async fn agree_on_scheme(&self) -> Result<(), ShadowOutcome> {
+        let Shadow { core, policies, .. } = &*self.shadow;
         let agree = async || {
-            scheme::agree(&inner.table, &inner.keys, inner.policies())
+            scheme::agree_on_scheme(core.ledger.entries(), &core.keys, policies.iter())
                 .await
                 .map(drop)
         };
@@ -111,35 +118,32 @@ impl Observer {
         }
     }
 
-    /// Does what a guard does after the tool has answered. Whatever the result, the call would have
-    /// been sent.
-    async fn see_through(self, started: Started) -> Seen {
-        // Without an answer the attempt is dropped, and is in doubt as it would have been.
-        let Ok(came) = self.hears.await else {
+    /// Does what a guard does after the tool has answered. The call would have been sent, whatever its result.
+    async fn follow_run(self, run: ToolRun) -> Observation {
+        // Without an outcome the run is dropped, and its attempt is in doubt as it would have been.
+        let Ok(end) = self.end.await else {
             return ShadowOutcome::Execute.into();
         };
-        let told = async {
-            match came {
-                Came::To(outcome) => started.finish(outcome).await,
-                Came::Elsewhere {
+        let answered = async {
+            match end {
+                ObservedEnd::Outcome(outcome) => run.finish(outcome).await,
+                ObservedEnd::Suspended {
                     continuation,
                     at_most,
-                } => started.suspend(continuation, at_most).await,
+                } => run.suspend(continuation, at_most).await,
             }
         };
-        if let Ok(Ok(Answered {
-            delivery: Some(delivery),
-            ..
-        })) = timeout(LEDGER_AT_MOST, told).await
+        if let Ok(Ok(answered)) = timeout(LEDGER_TIMEOUT, answered).await
+            && let (_, Some(delivery)) = DeliverableAnswer::into_parts(answered)
         {
-            mark(delivery, self.hears_taken).await;
+            mark_delivered(delivery, self.delivery).await;
         }
         ShadowOutcome::Execute.into()
     }
 }
 
-/// The operation that the call means, or what becomes of a call that means none.
-fn derived(tool: &Tool, call: &Call) -> Result<Operation, ShadowOutcome> {
+/// Returns the operation that the call means, or what becomes of a call that means none.
+fn derive_operation(tool: &Tool, call: &Call) -> Result<Operation, ShadowOutcome> {
     match tool.policy.derive(call) {
         Ok(Derivation::Once(operation)) => Ok(*operation),
         Ok(Derivation::Pass) => Err(ShadowOutcome::Pass),
@@ -152,21 +156,21 @@ fn derived(tool: &Tool, call: &Call) -> Result<Operation, ShadowOutcome> {
     }
 }
 
-async fn all_done(earlier: &[Finishing]) {
-    for Finishing(done) in earlier {
-        // It ends with its sender, by an error that says just that.
-        let _ = done.clone().changed().await;
+async fn wait_for(observers: &[watch::Receiver<()>]) {
+    for observer in observers {
+        // The observer drops its sender when it has recorded its call, which ends this wait with an error.
+        let _ = observer.clone().changed().await;
     }
 }
 
-/// Marks an outcome as taken, if its caller says so.
-async fn mark(delivery: Delivery, hears_taken: oneshot::Receiver<()>) {
-    if let Ok(Ok(())) = timeout(TAKEN_AT_MOST, hears_taken).await {
-        let _ = timeout(LEDGER_AT_MOST, delivery.taken()).await;
+/// Marks an outcome as delivered, once its caller acknowledges it.
+async fn mark_delivered(delivery: Delivery, acknowledged: oneshot::Receiver<()>) {
+    if let Ok(Ok(())) = timeout(DELIVERY_TIMEOUT, acknowledged).await {
+        let _ = timeout(LEDGER_TIMEOUT, delivery.acknowledge()).await;
     }
 }
 
-fn failed(error: &CallError) -> ShadowOutcome {
+fn failed_call(error: &CallError) -> ShadowOutcome {
     tracing::debug!(%error, "semel.shadow call would have failed");
     ShadowOutcome::FailByLedger
 }

@@ -1,22 +1,15 @@
-//! Counts shadow outcomes and writes them to the ledger: observations during one write go with the
-//! next, and failed writes are kept for later.
+//! Counts the outcomes of observed calls, and writes the counts to the ledger. Observations during one write go with the
+//! next, and counts that could not be written are kept for later.
 
 use crate::{
     ledger::{Entry, ShadowOutcome, Tally, TallyExample},
-    model::{Answer, StoreKey, Tenant},
-    runtime::semel::Semel,
-    store::{CreateResult, ReplaceResult, Retention, Store, StoreError, Version},
+    model::{Answer, Tenant},
+    runtime::host::HostCore,
+    store::StoreError,
 };
-use semel_store::fresh_nonce;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-use tokio::{sync, time::timeout};
-
-/// The retention of a day's tally, in seconds.
-const KEPT_SECONDS: u64 = 90 * 24 * 3_600;
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::timeout;
 
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
@@ -25,29 +18,28 @@ const DAY_MS: u64 = 24 * 3_600 * 1_000;
 const TOOLS_MAX: usize = 256;
 const OTHERS: &str = "(others)";
 
-/// The tries to write a tally that others change, and the time limit of a try.
+/// The tries to write a tally that other hosts keep changing.
 const TRIES_MAX: u32 = 64;
-const WRITE_AT_MOST: Duration = Duration::from_secs(10);
 
-/// A call's shadow outcome, with an example if it would not have been sent.
-pub(super) struct Seen {
+/// The time limit of writing one tally.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What would have become of a call, with an example where it would not have been sent.
+pub(super) struct Observation {
     would: ShadowOutcome,
     example: Option<TallyExample>,
 }
 
-impl Seen {
+impl Observation {
     pub(super) const UNOBSERVED: Self = Self {
         would: ShadowOutcome::Unobserved,
         example: None,
     };
 
-    /// Returns the shadow outcome of an answer.
-    pub(super) fn of(tenant: &Tenant, answer: &Answer) -> Self {
+    pub(super) fn from_answer(tenant: &Tenant, answer: &Answer) -> Self {
         let would = ShadowOutcome::from(answer);
-        let example = answer
-            .about()
-            .filter(|_| would.suppresses())
-            .map(|about| TallyExample {
+        let example = match answer.about() {
+            Some(about) if would.suppresses() => Some(TallyExample {
                 tenant: tenant.clone(),
                 operation: about.operation.clone(),
                 key: about.key.clone(),
@@ -56,12 +48,14 @@ impl Seen {
                 // The store's clock fills these in.
                 first_ms: 0,
                 last_ms: 0,
-            });
+            }),
+            _ => None,
+        };
         Self { would, example }
     }
 }
 
-impl From<ShadowOutcome> for Seen {
+impl From<ShadowOutcome> for Observation {
     fn from(would: ShadowOutcome) -> Self {
         Self {
             would,
@@ -72,15 +66,15 @@ impl From<ShadowOutcome> for Seen {
 
 /// Observations that are not yet written, by tool.
 #[derive(Debug, Default)]
-pub(super) struct Tallies {
+pub(super) struct TallyBuffer {
     pending: Mutex<BTreeMap<String, Tally>>,
-    /// One writes at a time.
-    writing: sync::Mutex<()>,
+    /// Held by the one observer that writes.
+    writing: tokio::sync::Mutex<()>,
 }
 
-impl Tallies {
-    pub(super) fn note(&self, tool: &str, seen: Seen) {
-        let mut pending = self.pending();
+impl TallyBuffer {
+    pub(super) fn add(&self, tool: &str, observation: Observation) {
+        let mut pending = self.pending.lock();
         let tool = if pending.len() < TOOLS_MAX || pending.contains_key(tool) {
             tool
         } else {
@@ -89,92 +83,70 @@ impl Tallies {
         let tally = pending
             .entry(tool.to_owned())
             .or_insert_with(|| Tally::new(tool.to_owned(), 0));
-        tally.add(&BTreeMap::from([(seen.would, 1)]), seen.example.as_slice());
+        tally.add(
+            &BTreeMap::from([(observation.would, 1)]),
+            observation.example.as_slice(),
+        );
     }
 
-    /// Writes all that was noted.
-    pub(super) async fn write(&self, semel: &Semel) {
-        let _one = self.writing.lock().await;
-        while let Some(noted) = self.take() {
-            let written = timeout(WRITE_AT_MOST, write(semel, &noted)).await;
+    /// Writes all counts.
+    pub(super) async fn write_all(&self, core: &HostCore) {
+        let _one_writer = self.writing.lock().await;
+        while let Some(counted) = self.take_first() {
+            let written = timeout(WRITE_TIMEOUT, write_tally(core, &counted)).await;
             if !matches!(written, Ok(Ok(()))) {
                 tracing::warn!("semel.shadow tally could not be written: it is kept for later");
-                self.put_back(noted);
+                self.put_back(counted);
                 return;
             }
         }
     }
 
-    fn take(&self) -> Option<Tally> {
-        self.pending().pop_first().map(|(_, tally)| tally)
+    fn take_first(&self) -> Option<Tally> {
+        self.pending.lock().pop_first().map(|(_, tally)| tally)
     }
 
-    fn put_back(&self, noted: Tally) {
-        let mut pending = self.pending();
+    fn put_back(&self, counted: Tally) {
+        let mut pending = self.pending.lock();
         let tally = pending
-            .entry(noted.tool.clone())
-            .or_insert_with(|| Tally::new(noted.tool.clone(), 0));
-        tally.add(&noted.counts, &noted.examples);
-    }
-
-    fn pending(&self) -> MutexGuard<'_, BTreeMap<String, Tally>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+            .entry(counted.tool.clone())
+            .or_insert_with(|| Tally::new(counted.tool.clone(), 0));
+        tally.add(&counted.counts, &counted.examples);
     }
 }
 
-/// Adds what was noted to what the ledger has of the present day.
-async fn write(semel: &Semel, noted: &Tally) -> Result<(), StoreError> {
-    let store = semel.inner.table.store();
-    let keys = &semel.inner.keys;
-    let (_, now) = store.get(keys.tally_key(&noted.tool, 0)).await?;
+/// Adds the counts to the ledger's tally of the present day.
+async fn write_tally(core: &HostCore, counted: &Tally) -> Result<(), StoreError> {
+    let entries = core.ledger.entries();
+    // The day is the store's, so the first read only asks for its time.
+    let (_, now) = entries
+        .store()
+        .get(core.keys.tally_key(&counted.tool, 0))
+        .await?;
     let day_ms = now.wall_ms - now.wall_ms % DAY_MS;
-    let at = keys.tally_key(&noted.tool, day_ms);
-    let at_this_time = |example: &TallyExample| TallyExample {
-        first_ms: now.wall_ms,
-        last_ms: now.wall_ms,
-        ..example.clone()
-    };
-    let examples: Vec<_> = noted.examples.iter().map(at_this_time).collect();
+    let key = core.keys.tally_key(&counted.tool, day_ms);
+    let examples: Vec<_> = counted
+        .examples
+        .iter()
+        .map(|example| TallyExample {
+            first_ms: now.wall_ms,
+            last_ms: now.wall_ms,
+            ..example.clone()
+        })
+        .collect();
     for _ in 0..TRIES_MAX {
-        let (stored, _) = store.get(at).await?;
+        let (stored, _) = entries.store().get(key).await?;
         let expected = stored.as_ref().map(|stored| stored.version);
         let mut tally = match stored.as_ref().map(|stored| &*stored.entry) {
-            Some(Entry::Tally(tally)) => (**tally).clone(),
-            _ => Tally::new(noted.tool.clone(), day_ms),
+            Some(Entry::Tally(tally)) => tally.clone(),
+            _ => Box::new(Tally::new(counted.tool.clone(), day_ms)),
         };
-        tally.add(&noted.counts, &examples);
-        if put(&**store, at, expected, Entry::Tally(Box::new(tally))).await? {
+        tally.add(&counted.counts, &examples);
+        if entries.write_tally(key, expected, tally).await? {
             return Ok(());
         }
     }
     Err(StoreError::not_executed(
-        "others write the same tally all the time",
+        "other hosts keep changing the tally",
     ))
-}
-
-/// Writes the tally if it is as it was, and says whether it was. What may have been written counts as written: a count
-/// too few is better than one made twice.
-pub(crate) async fn put(
-    store: &dyn Store,
-    at: StoreKey,
-    expected: Option<Version>,
-    tally: Entry,
-) -> Result<bool, StoreError> {
-    let version = fresh_nonce().map_err(StoreError::not_executed)?;
-    let tally = Arc::new(tally);
-    let keep = Retention::Seconds(KEPT_SECONDS);
-    let written = match expected {
-        None => store
-            .create(at, &tally, version, keep)
-            .await
-            .map(|done| matches!(done, CreateResult::Created(_))),
-        Some(expected) => {
-            let replaced = store.replace(at, expected, &tally, version, keep).await;
-            replaced.map(|done| matches!(done, ReplaceResult::Replaced(_)))
-        }
-    };
-    match written {
-        Err(StoreError::Unknown(_)) => Ok(true),
-        written => written,
-    }
 }

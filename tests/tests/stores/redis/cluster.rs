@@ -8,7 +8,7 @@ use semel::{
     key::KeyScheme,
     ledger::Person,
     model::{Answer, Durability, StoreKey},
-    runtime::{CallError, Ledger, Semel},
+    runtime::{CallError, Ledger, LedgerError, Semel},
     store::{CreateResult, EntryQuery, ReplaceResult, Retention, SettableClock, Store, StoreError},
 };
 use semel_conformance::{Fixture, alike, entry, fresh_version, key};
@@ -360,10 +360,7 @@ async fn forgotten(host: &Semel, orders: std::ops::Range<u32>, charges: &Charges
     for order in orders {
         match charge(host, order, charges).await {
             Ok(Answer::Replayed { .. }) => {}
-            Err(CallError::Ledger(told)) => {
-                assert!(told.contains("may have lost"), "{told}");
-                forgotten.push(order);
-            }
+            Err(CallError::Ledger(LedgerError::Quarantined { .. })) => forgotten.push(order),
             other => panic!("order {order}: {other:?}"),
         }
     }
@@ -392,7 +389,7 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     cluster.nodes[replica].resume();
     losing::until("the takeover", async || {
         match charge(&host, 1_000, &charges).await {
-            Err(CallError::Ledger(told)) => told.contains("may have lost"),
+            Err(CallError::Ledger(LedgerError::Quarantined { .. })) => true,
             Ok(answer) => panic!("a replica took over, and it was charged: {answer:?}"),
             Err(_) => false,
         }
