@@ -51,9 +51,9 @@ async fn postgres(place: &ServerPlace, options: InitArgs) -> Result<String, Comm
         .await
         .or_exit(Exit::Ledger)?;
     Ok(match set_up {
-        SetupResult::Made => "the ledger is made",
-        SetupResult::Updated => "the ledger is brought up to date",
-        SetupResult::Found => "the ledger is there already",
+        SetupResult::Created => "the ledger is made",
+        SetupResult::Upgraded => "the ledger is brought up to date",
+        SetupResult::Unchanged => "the ledger is there already",
     }
     .to_owned())
 }
@@ -67,8 +67,8 @@ async fn redis(place: &ServerPlace, options: &InitArgs) -> Result<String, Comman
         RedisStore::set_up(&server).await
     };
     Ok(match set_up.or_exit(Exit::Ledger)? {
-        RedisSetupResult::Made => "the ledger is made".to_owned(),
-        RedisSetupResult::Found => "the ledger is there already".to_owned(),
+        RedisSetupResult::Created => "the ledger is made".to_owned(),
+        RedisSetupResult::Unchanged => "the ledger is there already".to_owned(),
         RedisSetupResult::Renewed { lost } => {
             format!("the ledger began another life; {lost} of its records are known to be lost")
         }

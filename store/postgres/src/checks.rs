@@ -1,4 +1,4 @@
-//! The durability of the server, as far as its settings show it.
+//! The checks of a session: durability, role, schema and incarnation of its server.
 
 use super::{endpoint::Endpoint, schema};
 use semel_core::model::{Durability, Incarnation};
@@ -7,16 +7,16 @@ use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::Client;
 
-/// The result of a check.
+/// The state of the ledger at a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LedgerState {
     pub(super) durability: Durability,
-    pub(super) life: Incarnation,
+    pub(super) incarnation: Incarnation,
     pub(super) report: ServerReport,
 }
 
-/// The query. Values that only a primary has are null elsewhere.
-const QUESTION: &str = "SELECT
+/// The query of the settings. Values that only a primary has are null on a standby.
+const SETTINGS_QUERY: &str = "SELECT
     pg_is_in_recovery(),
     current_setting('transaction_read_only') = 'on',
     current_setting('fsync'),
@@ -28,38 +28,47 @@ const QUESTION: &str = "SELECT
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     current_setting('server_version')";
 
-/// The persistence of the table, or of all its partitions.
-const PERSISTENCE: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
+/// The query of the table's persistence, or of all its partitions.
+const PERSISTENCE_QUERY: &str = "SELECT bool_and(relpersistence = 'p') FROM pg_class
     WHERE oid = 'semel.entry'::regclass
         OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'semel.entry'::regclass)";
 
-/// Checks a fresh session, and sets what is the session's own to set.
-pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<LedgerState, ServerError> {
-    let fault = |error| place.fault(&error);
+/// Checks a new session, and strengthens its own settings where it can.
+pub(super) async fn check_session(
+    client: &Client,
+    endpoint: &Endpoint,
+) -> Result<LedgerState, ServerError> {
+    let server_error = |error| endpoint.server_error(&error);
     let begun = Instant::now();
     let asked_at = wall_ms();
-    let row = client.query_one(QUESTION, &[]).await.map_err(fault)?;
+    let row = client
+        .query_one(SETTINGS_QUERY, &[])
+        .await
+        .map_err(server_error)?;
     let latency = begun.elapsed();
-    let text = |at: usize| row.try_get::<_, String>(at).map_err(fault);
-    if row.try_get::<_, bool>(0).map_err(fault)? {
+    let text = |at: usize| row.try_get::<_, String>(at).map_err(server_error);
+    if row.try_get::<_, bool>(0).map_err(server_error)? {
         return Err(ServerError::ReadOnly {
-            place: place.shown().to_owned(),
+            place: endpoint.display_name().to_owned(),
             problem: "it is a standby".to_owned(),
         });
     }
-    if row.try_get::<_, bool>(1).map_err(fault)? {
+    if row.try_get::<_, bool>(1).map_err(server_error)? {
         let problem = "`default_transaction_read_only` is on".to_owned();
         return Err(ServerError::ReadOnly {
-            place: place.shown().to_owned(),
+            place: endpoint.display_name().to_owned(),
             problem,
         });
     }
-    let ledger = schema::find(client, place).await?;
-    must_be_on("fsync", &text(2)?)?;
-    must_be_on("full_page_writes", &text(3)?)?;
-    let commit = waits_for_the_disk(client, place, text(4)?).await?;
-    let logged = client.query_one(PERSISTENCE, &[]).await.map_err(fault)?;
-    if logged.try_get::<_, Option<bool>>(0).map_err(fault)? == Some(false) {
+    let ledger = schema::find_ledger(client, endpoint).await?;
+    ensure_on("fsync", &text(2)?)?;
+    ensure_on("full_page_writes", &text(3)?)?;
+    let commit = ensure_synchronous_commit(client, endpoint, text(4)?).await?;
+    let logged = client
+        .query_one(PERSISTENCE_QUERY, &[])
+        .await
+        .map_err(server_error)?;
+    if logged.try_get::<_, Option<bool>>(0).map_err(server_error)? == Some(false) {
         return Err(ServerError::Unsafe {
             problem: "the table `semel.entry` is not logged, and is emptied by a crash".to_owned(),
             cure: "run `ALTER TABLE semel.entry SET LOGGED`".to_owned(),
@@ -67,15 +76,15 @@ pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<LedgerSta
     }
     let standbys = text(5)?;
     let timeline = text(6)?;
-    let system = row.try_get::<_, i64>(7).map_err(fault)?;
-    let survives_the_machine = !standbys.is_empty() && commit != "local";
+    let system = row.try_get::<_, i64>(7).map_err(server_error)?;
+    let survives_machine_loss = !standbys.is_empty() && commit != "local";
     Ok(LedgerState {
-        durability: if survives_the_machine {
+        durability: if survives_machine_loss {
             Durability::MachineLoss
         } else {
             Durability::PowerLoss
         },
-        life: life(ledger, system, &timeline),
+        incarnation: incarnation(ledger, system, &timeline),
         report: ServerReport {
             settings: vec![
                 ("server_version", text(9)?),
@@ -84,8 +93,10 @@ pub(super) async fn check(client: &Client, place: &Endpoint) -> Result<LedgerSta
                 ("timeline", timeline),
             ],
             latency,
-            // The server answered in the middle of it.
-            clock_ahead_ms: row.try_get::<_, i64>(8).map_err(fault)? - asked_at - half_ms(latency),
+            // The server is assumed to have read its clock in the middle of the round trip.
+            clock_ahead_ms: row.try_get::<_, i64>(8).map_err(server_error)?
+                - asked_at
+                - half_ms(latency),
         },
     })
 }
@@ -101,7 +112,7 @@ fn half_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis() / 2).unwrap_or(i64::MAX)
 }
 
-fn must_be_on(name: &str, value: &str) -> Result<(), ServerError> {
+fn ensure_on(name: &str, value: &str) -> Result<(), ServerError> {
     if value == "on" {
         return Ok(());
     }
@@ -111,10 +122,11 @@ fn must_be_on(name: &str, value: &str) -> Result<(), ServerError> {
     })
 }
 
-/// A weaker setting, be it the server's, the database's or the user's, does not hold for these sessions.
-async fn waits_for_the_disk(
+/// Sets `synchronous_commit` for the session if the server's, database's or user's value is weaker, and
+/// returns the value in effect.
+async fn ensure_synchronous_commit(
     client: &Client,
-    place: &Endpoint,
+    endpoint: &Endpoint,
     found: String,
 ) -> Result<String, ServerError> {
     if matches!(found.as_str(), "on" | "remote_apply" | "remote_write") {
@@ -123,13 +135,15 @@ async fn waits_for_the_disk(
     client
         .batch_execute("SET synchronous_commit = on")
         .await
-        .map_err(|error| place.fault(&error))?;
+        .map_err(|error| endpoint.server_error(&error))?;
     Ok("on".to_owned())
 }
 
-/// The ledger, the server that it was made on, and how often a standby took over or an older state was put back: after
-/// that, what was acknowledged may be missing.
-fn life(ledger: i64, system: i64, timeline: &str) -> Incarnation {
+/// Returns the incarnation of the ledger, which changes where acknowledged writes may be missing.
+///
+/// It is made of the ledger's random value, the server's identity, and its timeline. The timeline changes
+/// when a standby is promoted, or the server recovers to an earlier moment.
+fn incarnation(ledger: i64, system: i64, timeline: &str) -> Incarnation {
     let mut digest = Sha256::new();
     digest.update(ledger.to_be_bytes());
     digest.update(system.to_be_bytes());

@@ -1,7 +1,8 @@
-//! What is asked of one key, and how many of them are asked in one statement.
+//! The commands on one key, and their execution in groups.
 
 use super::{
-    row::{self, NewRow, Row, number},
+    endpoint::describe_error,
+    row::{self, EntryRow, NewRow, to_column},
     session::Session,
     statement::StatementForm,
 };
@@ -10,10 +11,10 @@ use semel_store::{Clock, SharedError, StoreError, Version};
 use std::{collections::HashMap, sync::Arc};
 use tokio_postgres::types::ToSql;
 
-/// The tries of a creation where another host's row came and went in between.
-const CREATE_AGAIN_MAX: u32 = 8;
+/// The attempts of a creation while other hosts create and remove the same entry.
+const CREATE_ATTEMPTS_MAX: u32 = 8;
 
-/// Something asked of one key.
+/// A command on one key.
 #[derive(Debug)]
 pub(super) enum Command {
     Create(StoreKey, Arc<NewRow>),
@@ -22,7 +23,7 @@ pub(super) enum Command {
     Get(StoreKey),
 }
 
-/// Which statement carries a command out.
+/// The kind of a command, which selects its statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommandKind {
     Create,
@@ -34,10 +35,10 @@ pub(super) enum CommandKind {
 /// The result of a command.
 #[derive(Debug, Clone)]
 pub(super) enum CommandResult {
-    /// It is written, at this time.
-    Done(Stamp),
-    /// This lies there, or nothing, and the time is now.
-    Found(Option<Arc<Row>>, Stamp),
+    /// The entry is written or removed, at this time.
+    Written(Stamp),
+    /// Nothing is written: the current entry of the key, if any, and the present time.
+    Current(Option<Arc<EntryRow>>, Stamp),
 }
 
 impl Command {
@@ -59,8 +60,8 @@ impl Command {
         }
     }
 
-    /// Returns the bytes that it sends.
-    pub(super) fn bytes(&self) -> usize {
+    /// Returns the number of bytes to send, nearly.
+    pub(super) fn size(&self) -> usize {
         match self {
             Self::Create(_, new) | Self::Replace(_, _, new) => new.entry.len(),
             Self::Remove(..) | Self::Get(_) => 0,
@@ -83,196 +84,204 @@ impl Command {
 }
 
 /// The result of each command of a statement.
-pub(super) type Answers = HashMap<StoreKey, Result<CommandResult, StoreError>>;
+pub(super) type CommandResults = HashMap<StoreKey, Result<CommandResult, StoreError>>;
 
-/// Carries out commands of one kind, on distinct keys where they write, and returns the result of
-/// each, by key.
+/// Executes commands of one kind, and returns the result of each by its key. The keys of writes must be
+/// distinct.
 ///
 /// # Errors
 ///
-/// If the statement failed, for all of them.
-pub(super) async fn carry_out(
+/// If the statement failed, one error for all of them.
+pub(super) async fn execute(
     session: &Session,
     clock: Option<&dyn Clock>,
     commands: &[&Command],
-) -> Result<Answers, StoreError> {
+) -> Result<CommandResults, StoreError> {
     let Some(kind) = commands.first().map(|command| command.kind()) else {
         return Ok(HashMap::new());
     };
-    let at = CommandBatch {
+    let batch = CommandBatch {
         session,
-        now: clock.map(|clock| number(clock.now().wall_ms)),
+        now: clock.map(|clock| to_column(clock.now().wall_ms)),
     };
     match kind {
-        CommandKind::Create => at.create(commands).await,
-        CommandKind::Replace => at.change(commands, true).await,
-        CommandKind::Remove => at.change(commands, false).await,
+        CommandKind::Create => batch.create(commands).await,
+        CommandKind::Replace => batch.replace(commands).await,
+        CommandKind::Remove => batch.remove(commands).await,
         CommandKind::Get => {
             let mut keys: Vec<_> = commands.iter().map(|command| command.key()).collect();
             keys.sort_unstable();
             keys.dedup();
-            at.get(&keys).await
+            batch.get(&keys).await
         }
     }
 }
 
 impl CommandResult {
     /// Treats an expired entry as absent.
-    pub(super) fn without_what_ended(self) -> Self {
+    pub(super) fn without_expired(self) -> Self {
         match self {
-            Self::Found(row, now) => Self::Found(row.filter(|row| !row.is_past_end(now)), now),
-            done @ Self::Done(_) => done,
+            Self::Current(row, now) => Self::Current(row.filter(|row| !row.is_expired(now)), now),
+            written @ Self::Written(_) => written,
         }
     }
 }
 
-/// One answer of a statement: of which key, whether it was written, and when that is.
-struct AnswerRow {
+/// The first three columns of every result row: the key, if it was written, and the time.
+struct ResultRow {
     key: StoreKey,
     is_written: bool,
     now: Stamp,
 }
 
-/// A session, and the time by which it is asked.
+/// The execution of commands on a session, at one time.
 struct CommandBatch<'a> {
     session: &'a Session,
-    /// None: the server's own.
+    /// `None` for the server's own time.
     now: Option<i64>,
 }
 
 impl CommandBatch<'_> {
-    async fn create(&self, commands: &[&Command]) -> Result<Answers, StoreError> {
-        let columns = CommandColumns::of(commands);
-        let life = self.life();
-        let statement = self.session.statements.create.of(columns.form());
-        let answers = self
+    async fn create(&self, commands: &[&Command]) -> Result<CommandResults, StoreError> {
+        let columns = ParameterColumns::new(commands);
+        let incarnation = self.incarnation();
+        let statement = self.session.statements.create.select(columns.form());
+        let rows = self
             .session
-            .ask(statement, &columns.written(&self.now, &life))
+            .query(statement, &columns.row_parameters(&self.now, &incarnation))
             .await?;
-        let mut told = HashMap::with_capacity(commands.len());
-        let mut ended = HashMap::new();
-        for answer in &answers {
-            let AnswerRow {
+        let mut results = HashMap::with_capacity(commands.len());
+        let mut expired = HashMap::new();
+        for answer in &rows {
+            let ResultRow {
                 key,
                 is_written,
                 now,
-            } = self.line(answer)?;
+            } = self.parse_row(answer)?;
             if is_written {
-                told.insert(key, Ok(CommandResult::Done(now)));
+                results.insert(key, Ok(CommandResult::Written(now)));
                 continue;
             }
-            if told.contains_key(&key) {
-                // It was removed while the statement ran, and is written again.
+            if results.contains_key(&key) {
+                // The snapshot had an entry, which another host removed before this statement inserted.
                 continue;
             }
-            match Row::read(answer, 3).map_err(unreadable)? {
-                Some(row) if !row.is_past_end(now) => {
-                    told.insert(key, Ok(CommandResult::Found(Some(Arc::new(row)), now)))
+            match EntryRow::read(answer, 3).map_err(unreadable_answer)? {
+                Some(row) if !row.is_expired(now) => {
+                    results.insert(key, Ok(CommandResult::Current(Some(Arc::new(row)), now)));
                 }
-                Some(row) => ended.insert(key, Arc::new(row)).and(None),
-                None => None,
-            };
+                Some(row) => {
+                    expired.insert(key, Arc::new(row));
+                }
+                None => {}
+            }
         }
-        // An expired entry is in the way, or another host wrote it since the statement began.
-        let silent: Vec<_> = commands
+        // Without a result: an expired entry is in the way, or one that is newer than the snapshot.
+        let unanswered: Vec<_> = commands
             .iter()
-            .filter(|command| !told.contains_key(&command.key()))
+            .filter(|command| !results.contains_key(&command.key()))
             .collect();
-        for command in silent {
+        for command in unanswered {
             let key = command.key();
-            told.insert(key, self.create_again(command, ended.remove(&key)).await);
+            results.insert(key, self.create_alone(command, expired.remove(&key)).await);
         }
-        Ok(told)
+        Ok(results)
     }
 
-    /// Creates at a key where something lies that is past its end, or where something came up meanwhile.
-    async fn create_again(
+    /// Creates one entry in place of an expired one, or after a conflict with another host.
+    async fn create_alone(
         &self,
         command: &Command,
-        mut lying: Option<Arc<Row>>,
+        mut expired: Option<Arc<EntryRow>>,
     ) -> Result<CommandResult, StoreError> {
-        let columns = CommandColumns::of(&[command]);
+        let columns = ParameterColumns::new(&[command]);
         let key = command.key();
-        let life = self.life();
-        for _ in 0..CREATE_AGAIN_MAX {
-            let answers = match &lying {
+        let incarnation = self.incarnation();
+        for _ in 0..CREATE_ATTEMPTS_MAX {
+            let rows = match &expired {
                 Some(row) => {
                     let expected = row.version()?;
                     let expected: &[u8] = expected.as_bytes();
-                    let mut parameters = columns.written(&self.now, &life);
+                    let mut parameters = columns.row_parameters(&self.now, &incarnation);
                     parameters.push(&expected);
                     self.session
-                        .ask(&self.session.statements.create_in_place, &parameters)
+                        .query(&self.session.statements.create_in_place, &parameters)
                         .await?
                 }
                 None => {
-                    let statement = self.session.statements.create.of(StatementForm::One);
+                    let statement = self.session.statements.create.select(StatementForm::One);
                     self.session
-                        .ask(statement, &columns.written(&self.now, &life))
+                        .query(statement, &columns.row_parameters(&self.now, &incarnation))
                         .await?
                 }
             };
-            let line = answers
+            let written = rows
                 .first()
-                .map(|answer| self.line(answer))
+                .map(|answer| self.parse_row(answer))
                 .transpose()?;
-            if let Some(AnswerRow {
+            if let Some(ResultRow {
                 is_written: true,
                 now,
                 ..
-            }) = line
+            }) = written
             {
-                return Ok(CommandResult::Done(now));
+                return Ok(CommandResult::Written(now));
             }
             match self.get(&[key]).await?.remove(&key) {
-                Some(Ok(CommandResult::Found(Some(row), now))) if !row.is_past_end(now) => {
-                    return Ok(CommandResult::Found(Some(row), now));
+                Some(Ok(CommandResult::Current(Some(row), now))) if !row.is_expired(now) => {
+                    return Ok(CommandResult::Current(Some(row), now));
                 }
-                Some(Ok(CommandResult::Found(row, _))) => lying = row,
-                _ => lying = None,
+                Some(Ok(CommandResult::Current(row, _))) => expired = row,
+                _ => expired = None,
             }
         }
         Err(StoreError::not_executed(
-            "others create and remove the same entry all the time: try again later",
+            "other hosts keep creating and removing the same entry: try again later",
         ))
     }
 
-    async fn change(&self, commands: &[&Command], replaces: bool) -> Result<Answers, StoreError> {
-        let columns = CommandColumns::of(commands);
-        let life = self.life();
-        let form = columns.form();
-        let statements = &self.session.statements;
-        let answers = if replaces {
-            self.session
-                .ask(
-                    statements.replace.of(form),
-                    &columns.written_in_place(&self.now, &life),
-                )
-                .await?
-        } else {
-            self.session
-                .ask(statements.remove.of(form), &columns.removed(&self.now))
-                .await?
-        };
-        let mut told = HashMap::with_capacity(commands.len());
-        for answer in &answers {
-            let AnswerRow { key, now, .. } = self.line(answer)?;
-            told.insert(key, Ok(CommandResult::Done(now)));
+    async fn replace(&self, commands: &[&Command]) -> Result<CommandResults, StoreError> {
+        let columns = ParameterColumns::new(commands);
+        let incarnation = self.incarnation();
+        let statement = self.session.statements.replace.select(columns.form());
+        let parameters = columns.replace_parameters(&self.now, &incarnation);
+        let rows = self.session.query(statement, &parameters).await?;
+        self.collect_results(commands, &rows).await
+    }
+
+    async fn remove(&self, commands: &[&Command]) -> Result<CommandResults, StoreError> {
+        let columns = ParameterColumns::new(commands);
+        let statement = self.session.statements.remove.select(columns.form());
+        let parameters = columns.remove_parameters(&self.now);
+        let rows = self.session.query(statement, &parameters).await?;
+        self.collect_results(commands, &rows).await
+    }
+
+    /// Returns the results of writes with an expected version: those that the statement reports, and the
+    /// current entries of all other keys.
+    async fn collect_results(
+        &self,
+        commands: &[&Command],
+        rows: &[tokio_postgres::Row],
+    ) -> Result<CommandResults, StoreError> {
+        let mut results = HashMap::with_capacity(commands.len());
+        for row in rows {
+            let ResultRow { key, now, .. } = self.parse_row(row)?;
+            results.insert(key, Ok(CommandResult::Written(now)));
         }
         let others: Vec<_> = commands
             .iter()
             .map(|command| command.key())
-            .filter(|key| !told.contains_key(key))
+            .filter(|key| !results.contains_key(key))
             .collect();
-        told.extend(self.what_lies_instead(&others).await);
-        Ok(told)
+        results.extend(self.read_current_entries(&others).await);
+        Ok(results)
     }
 
-    /// Reads the entries at keys where a change found another version than it expected, and so
-    /// wrote nothing.
-    async fn what_lies_instead(&self, keys: &[StoreKey]) -> Answers {
+    /// Reads the current entries of keys whose write failed its condition.
+    async fn read_current_entries(&self, keys: &[StoreKey]) -> CommandResults {
         if keys.is_empty() {
-            return Answers::new();
+            return CommandResults::new();
         }
         match self.get(keys).await {
             Ok(found) => found,
@@ -283,50 +292,47 @@ impl CommandBatch<'_> {
         }
     }
 
-    async fn get(&self, keys: &[StoreKey]) -> Result<Answers, StoreError> {
-        let asked: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes().as_slice()).collect();
-        let form = StatementForm::of(keys.len());
-        let statement = self.session.statements.get.of(form);
-        let answers = self
+    async fn get(&self, keys: &[StoreKey]) -> Result<CommandResults, StoreError> {
+        let columns: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes().as_slice()).collect();
+        let form = StatementForm::for_count(keys.len());
+        let statement = self.session.statements.get.select(form);
+        let rows = self
             .session
-            .ask(statement, &[&self.now, parameter(form, &asked)])
+            .query(statement, &[&self.now, column_parameter(form, &columns)])
             .await?;
         let read = |answer| {
-            let AnswerRow { key, now, .. } = self.line(answer)?;
-            let row = Row::read(answer, 3).map_err(unreadable)?;
-            Ok((key, Ok(CommandResult::Found(row.map(Arc::new), now))))
+            let ResultRow { key, now, .. } = self.parse_row(answer)?;
+            let row = EntryRow::read(answer, 3).map_err(unreadable_answer)?;
+            Ok((key, Ok(CommandResult::Current(row.map(Arc::new), now))))
         };
-        answers.iter().map(read).collect()
+        rows.iter().map(read).collect()
     }
 
-    fn life(&self) -> i64 {
-        self.session.life.0.cast_signed()
+    fn incarnation(&self) -> i64 {
+        self.session.incarnation.0.cast_signed()
     }
 
-    fn line(&self, answer: &tokio_postgres::Row) -> Result<AnswerRow, StoreError> {
+    fn parse_row(&self, answer: &tokio_postgres::Row) -> Result<ResultRow, StoreError> {
         let read = || {
-            Ok(AnswerRow {
-                key: row::key(answer, 0)?,
+            Ok(ResultRow {
+                key: row::read_key(answer, 0)?,
                 is_written: answer.try_get(1)?,
-                now: row::moment(answer.try_get(2)?).stamp(self.session.life),
+                now: row::clock_reading(answer.try_get(2)?).stamp(self.session.incarnation),
             })
         };
-        read().map_err(unreadable)
+        read().map_err(unreadable_answer)
     }
 }
 
-/// An answer came, and is not what this release asks for: what was asked is done, or not.
-fn unreadable(error: tokio_postgres::Error) -> StoreError {
-    let message = format!(
-        "the answer cannot be read: {}",
-        super::endpoint::describe_error(&error)
-    );
+/// Returns the error for an answer in an unknown form: the statement may have been executed.
+fn unreadable_answer(error: tokio_postgres::Error) -> StoreError {
+    let message = format!("the answer cannot be read: {}", describe_error(&error));
     StoreError::Unknown(SharedError::with_message(message, error))
 }
 
-/// The parameters, column by column.
+/// The parameters of commands, by column.
 #[derive(Default)]
-struct CommandColumns<'a> {
+struct ParameterColumns<'a> {
     keys: Vec<&'a [u8]>,
     versions: Vec<&'a [u8]>,
     entries: Vec<&'a [u8]>,
@@ -340,9 +346,9 @@ struct CommandColumns<'a> {
 /// The parameters of a statement.
 type Parameters<'p> = Vec<&'p (dyn ToSql + Sync)>;
 
-impl<'a> CommandColumns<'a> {
-    /// In the order of keys.
-    fn of(commands: &[&'a Command]) -> Self {
+impl<'a> ParameterColumns<'a> {
+    /// Collects the parameters in the order of the keys, which prevents deadlocks.
+    fn new(commands: &[&'a Command]) -> Self {
         let mut sorted = commands.to_vec();
         sorted.sort_by_key(|command| command.key());
         let mut columns = Self::default();
@@ -376,44 +382,48 @@ impl<'a> CommandColumns<'a> {
     }
 
     fn form(&self) -> StatementForm {
-        StatementForm::of(self.keys.len())
+        StatementForm::for_count(self.keys.len())
     }
 
-    /// For a statement that writes rows.
-    fn written<'p>(&'p self, now: &'p Option<i64>, life: &'p i64) -> Parameters<'p> {
+    /// Returns the parameters of a statement that writes rows.
+    fn row_parameters<'p>(&'p self, now: &'p Option<i64>, incarnation: &'p i64) -> Parameters<'p> {
         let form = self.form();
         vec![
             now,
-            life,
-            parameter(form, &self.keys),
-            parameter(form, &self.versions),
-            parameter(form, &self.entries),
-            parameter(form, &self.keep_ms),
-            parameter(form, &self.tenants),
-            parameter(form, &self.states),
-            parameter(form, &self.due_in_ms),
+            incarnation,
+            column_parameter(form, &self.keys),
+            column_parameter(form, &self.versions),
+            column_parameter(form, &self.entries),
+            column_parameter(form, &self.keep_ms),
+            column_parameter(form, &self.tenants),
+            column_parameter(form, &self.states),
+            column_parameter(form, &self.due_in_ms),
         ]
     }
 
-    /// For a statement that writes rows in place of others.
-    fn written_in_place<'p>(&'p self, now: &'p Option<i64>, life: &'p i64) -> Parameters<'p> {
-        let mut parameters = self.written(now, life);
-        parameters.push(parameter(self.form(), &self.expected));
+    /// Returns the parameters of a statement that replaces versions.
+    fn replace_parameters<'p>(
+        &'p self,
+        now: &'p Option<i64>,
+        incarnation: &'p i64,
+    ) -> Parameters<'p> {
+        let mut parameters = self.row_parameters(now, incarnation);
+        parameters.push(column_parameter(self.form(), &self.expected));
         parameters
     }
 
-    fn removed<'p>(&'p self, now: &'p Option<i64>) -> Parameters<'p> {
+    fn remove_parameters<'p>(&'p self, now: &'p Option<i64>) -> Parameters<'p> {
         let form = self.form();
         vec![
             now,
-            parameter(form, &self.keys),
-            parameter(form, &self.expected),
+            column_parameter(form, &self.keys),
+            column_parameter(form, &self.expected),
         ]
     }
 }
 
-/// The values of a column: an array, or the only one.
-fn parameter<T: ToSql + Sync>(form: StatementForm, values: &Vec<T>) -> &(dyn ToSql + Sync) {
+/// Returns the values of a column: an array, or the single value.
+fn column_parameter<T: ToSql + Sync>(form: StatementForm, values: &Vec<T>) -> &(dyn ToSql + Sync) {
     match (form, values.as_slice()) {
         (StatementForm::One, [value]) => value,
         _ => values,

@@ -1,4 +1,4 @@
-//! Where the server is, how it is reached, and what its refusals mean.
+//! The server's address, its connection settings, and the meaning of its errors.
 
 use rustls::{ClientConfig, RootCertStore};
 use semel_store::{ServerAddress, ServerError};
@@ -10,14 +10,14 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// The time limit for a connection, and for silence of the network after a request.
-const CONNECT: Duration = Duration::from_secs(5);
-const SILENCE: Duration = Duration::from_secs(10);
+/// The time limits of a connection attempt, and of an unacknowledged packet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A database on a server, and how it is reached.
+/// A database on a server, with its connection settings.
 pub(super) struct Endpoint {
     config: Config,
-    shown: String,
+    display_name: String,
 }
 
 impl Endpoint {
@@ -34,10 +34,10 @@ impl Endpoint {
             config.password(password.as_bytes());
         }
         if config.get_ssl_mode() == SslMode::Prefer {
-            // A man in the middle must not downgrade the connection to plain text; on this machine
-            // there is none.
-            let is_here = config.get_hosts().iter().all(is_on_this_machine);
-            config.ssl_mode(if is_here {
+            // `prefer` lets a man in the middle downgrade the connection to plain text. On this machine there
+            // is no such attacker.
+            let is_local = config.get_hosts().iter().all(is_local_host);
+            config.ssl_mode(if is_local {
                 SslMode::Disable
             } else {
                 SslMode::Require
@@ -45,11 +45,11 @@ impl Endpoint {
         }
         config
             .application_name("semel")
-            .connect_timeout(CONNECT)
-            .tcp_user_timeout(SILENCE);
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_user_timeout(TCP_USER_TIMEOUT);
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         Ok(Self {
-            shown: shown(&config),
+            display_name: display_name(&config),
             config,
         })
     }
@@ -58,9 +58,9 @@ impl Endpoint {
         &self.config
     }
 
-    /// Returns the encryption of connections, or `None` for none. Certificates are verified by the
-    /// system's roots, names too.
-    pub(super) fn tls(&self) -> Result<Option<MakeRustlsConnect>, ServerError> {
+    /// Returns the TLS settings, or `None` for plain text. Certificates and their names are verified
+    /// against the system's roots.
+    pub(super) fn tls_connector(&self) -> Result<Option<MakeRustlsConnect>, ServerError> {
         if self.config.get_ssl_mode() == SslMode::Disable {
             return Ok(None);
         }
@@ -69,25 +69,25 @@ impl Endpoint {
             .with_safe_default_protocol_versions();
         let config = config.map_err(|error| ServerError::Other(error.to_string()))?;
         let config = config
-            .with_root_certificates(roots()?)
+            .with_root_certificates(trusted_roots()?)
             .with_no_client_auth();
         Ok(Some(MakeRustlsConnect::new(config)))
     }
 
-    /// Maps a failure to connect or to ask to an error for the operator.
-    pub(super) fn fault(&self, error: &Error) -> ServerError {
-        let place = self.shown.clone();
+    /// Classifies an error of a connection or a statement, with a remedy for the operator.
+    pub(super) fn server_error(&self, error: &Error) -> ServerError {
+        let place = self.display_name.clone();
         let problem = describe_error(error);
         match error.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => ServerError::Denied {
                 problem,
-                cure: "make the database, or correct its name in the ledger's URL",
+                cure: "create the database, or correct its name in the ledger's URL",
             },
             Some(_) if is_rejected_by_host_rules(error) => ServerError::Denied {
                 problem,
                 cure: "let this user in from this host by an entry in the server's `pg_hba.conf`, or, where it lets only encrypted connections in, write `sslmode=require` into the ledger's URL",
             },
-            Some(code) if is_about_the_user(code) => ServerError::Denied {
+            Some(code) if is_login_error(code) => ServerError::Denied {
                 problem,
                 cure: "correct user and password of the ledger",
             },
@@ -102,15 +102,16 @@ impl Endpoint {
                 problem,
                 cure: "make room on the server's disk",
             },
-            Some(code) if is_about_reaching(code) => unreachable_at(place, problem),
+            Some(code) if is_connection_error(code) => unreachable_at(place, problem),
             Some(_) => ServerError::Other(problem),
-            None if cause::<rustls::Error>(error).is_some_and(is_about_certificate) => {
+            None if find_cause::<rustls::Error>(error).is_some_and(is_certificate_error) => {
                 ServerError::Untrusted { place, problem }
             }
-            None if cause::<io::Error>(error).is_some_and(is_read_only) => {
+            None if find_cause::<io::Error>(error).is_some_and(is_read_only_server) => {
                 ServerError::ReadOnly { place, problem }
             }
-            // The client has no types for these two. They differ in words to people only.
+            // The client has no types for these two, so their text decides. It changes only the remedy, not
+            // the kind of any other error.
             None if problem.contains("password missing") => ServerError::Denied {
                 problem,
                 cure: "say by `secret_env` or `secret_file`, in the section `[ledger]`, where its password is",
@@ -123,20 +124,20 @@ impl Endpoint {
         }
     }
 
-    /// Host, port and database.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
+    /// Returns host, port and database, for messages.
+    pub(super) fn display_name(&self) -> &str {
+        &self.display_name
     }
 }
 
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.display_name)
     }
 }
 
-/// Returns the operating system's roots, so that a company's own certificates hold.
-fn roots() -> Result<RootCertStore, ServerError> {
+/// Returns the operating system's roots, which include a company's own certificates.
+fn trusted_roots() -> Result<RootCertStore, ServerError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
@@ -155,9 +156,10 @@ fn unreachable_at(place: String, problem: String) -> ServerError {
     }
 }
 
-/// Returns whether no entry of the server's `pg_hba.conf` lets this user in.
+/// Returns true if no entry of the server's `pg_hba.conf` admits this user.
 ///
-/// Its SQLSTATE is that of other refusals too. The name of the server's routine is the same in every language.
+/// Other refusals have the same SQLSTATE. The name of the server's routine tells them apart, in any
+/// language of its messages.
 fn is_rejected_by_host_rules(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| {
         *error.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
@@ -166,13 +168,13 @@ fn is_rejected_by_host_rules(error: &Error) -> bool {
 }
 
 /// Returns the first error of this type among the causes of an error.
-fn cause<T: std::error::Error + 'static>(error: &dyn std::error::Error) -> Option<&T> {
+fn find_cause<T: std::error::Error + 'static>(error: &dyn std::error::Error) -> Option<&T> {
     let mut next = error.source();
     while let Some(current) = next {
         if let Some(found) = current.downcast_ref() {
             return Some(found);
         }
-        // The source of an I/O error is the source of the error in it: that error itself must be asked for.
+        // `source` of an I/O error skips the error that it contains.
         next = match current
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref)
@@ -184,28 +186,28 @@ fn cause<T: std::error::Error + 'static>(error: &dyn std::error::Error) -> Optio
     None
 }
 
-fn is_about_certificate(error: &rustls::Error) -> bool {
+fn is_certificate_error(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(_))
 }
 
-/// Returns whether the client left a server that cannot be written: it makes this kind itself, without a code of the
-/// operating system.
-fn is_read_only(error: &io::Error) -> bool {
+/// Returns true if the client left a read-only server. The client itself creates this kind of error, without
+/// a code of the operating system.
+fn is_read_only_server(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
-fn is_about_the_user(code: &SqlState) -> bool {
+fn is_login_error(code: &SqlState) -> bool {
     *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
 }
 
-fn is_about_reaching(code: &SqlState) -> bool {
-    // Class 57: the server starts, stops, or ends the session; class 53: it has no room left; class 08: the connection.
+fn is_connection_error(code: &SqlState) -> bool {
+    // 57P: the server starts, stops, or ends the session. 53: it lacks resources. 08: the connection failed.
     ["57P", "53", "08"]
         .iter()
         .any(|class| code.code().starts_with(class))
 }
 
-fn is_on_this_machine(host: &Host) -> bool {
+fn is_local_host(host: &Host) -> bool {
     match host {
         Host::Tcp(name) => {
             name == "localhost"
@@ -217,7 +219,7 @@ fn is_on_this_machine(host: &Host) -> bool {
     }
 }
 
-fn shown(config: &Config) -> String {
+fn display_name(config: &Config) -> String {
     let mut ports = config.get_ports().iter();
     let mut last = 5432;
     let hosts = config.get_hosts().iter().map(|host| {
@@ -237,23 +239,23 @@ fn shown(config: &Config) -> String {
     )
 }
 
-/// An error in words, with what lies beneath it: the client's own words name only the stage. The server's advice goes with its
-/// own.
+/// Returns the message of an error: the server's, with its hint, or the client's, with its cause. The client's
+/// own message names only the stage.
 pub(super) fn describe_error(error: &Error) -> String {
     match error.as_db_error() {
-        Some(said) => {
-            let advice = said
+        Some(error) => {
+            let hint = error
                 .hint()
-                .map(|advice| format!("; {}", advice.trim_end_matches('.')));
+                .map(|hint| format!("; {}", hint.trim_end_matches('.')));
             format!(
                 "{} ({}){}",
-                said.message(),
-                said.code().code(),
-                advice.unwrap_or_default()
+                error.message(),
+                error.code().code(),
+                hint.unwrap_or_default()
             )
         }
         None => match std::error::Error::source(error) {
-            Some(beneath) => format!("{error}: {beneath}"),
+            Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         },
     }
@@ -272,16 +274,16 @@ mod tests {
         let certificate =
             rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let typed = Outer(io::Error::other(certificate));
-        assert!(cause::<rustls::Error>(&typed).is_some_and(is_about_certificate));
+        assert!(find_cause::<rustls::Error>(&typed).is_some_and(is_certificate_error));
         let text = Outer(io::Error::other("invalid peer certificate"));
-        assert!(cause::<rustls::Error>(&text).is_none());
+        assert!(find_cause::<rustls::Error>(&text).is_none());
     }
 
     #[test]
     fn a_file_without_permission_is_no_server_that_cannot_be_written() {
         let of_client = io::Error::new(io::ErrorKind::PermissionDenied, "any words");
-        assert!(is_read_only(&of_client));
+        assert!(is_read_only_server(&of_client));
         let of_system = io::Error::from_raw_os_error(13);
-        assert!(!is_read_only(&of_system));
+        assert!(!is_read_only_server(&of_system));
     }
 }

@@ -1,39 +1,37 @@
 //! A ledger in a PostgreSQL database, shared by any number of hosts.
 //!
-//! Every transition is one statement that commits by itself, with its condition in it; many at once are one statement with
-//! a condition and an answer for each (`statement`). Times are the server's. No advisory lock, no transaction that
-//! stays open, nothing that a host could leave behind when it dies.
+//! Every transition is one statement that commits by itself, with its condition in it. Many transitions are
+//! one statement with a condition and a result for each (`statement`). Times are the server's. There is no
+//! advisory lock and no open transaction, so a host that dies leaves nothing behind.
 //!
-//! **Reads are durable.** PostgreSQL makes a transaction visible after its commit record is on the
-//! disk, and after the synchronous standbys have it (`RecordTransactionCommit`: `XLogFlush` and
-//! `SyncRepWaitForLSN` come before the transaction leaves the list of those in progress), as long
-//! as `synchronous_commit` is on for the writer, which each session here sets. The one exception is
-//! a wait for a standby that was given up: the server warns, and the commands of that session are
-//! *unknown* then.
+//! **Reads are durable.** PostgreSQL makes a transaction visible after its commit record is on the disk, and
+//! after the synchronous standbys have it. In `RecordTransactionCommit`, `XLogFlush` and
+//! `SyncRepWaitForLSN` come before the transaction leaves the list of those in progress. This requires
+//! `synchronous_commit` of every writer, which each session here ensures. The one exception is a cancelled
+//! wait for a standby: the server warns, and the results of that session's statements are *unknown* then.
 //!
-//! **What an error means.** What the server reports as an error it has rolled back: not executed. A connection that ends,
-//! a fatal error, or no answer in time: unknown.
+//! **Errors.** A statement with an error of the server is rolled back: not executed. After a lost
+//! connection, a fatal error, or a timeout, the result is unknown.
 //!
-//! **A ledger that may have lost writes** has another incarnation: made of a random value in the
-//! ledger, the server's own identity, and its timeline, which changes when a standby takes over or
-//! a server is restored to an earlier moment. A connection belongs to one server process, so it is
-//! checked once for each. Where `synchronous_commit` waits for a standby and only such a standby
-//! takes over, nothing is lost; that it was one, no server can confirm.
+//! **The incarnation** changes where acknowledged writes may be lost. It is made of a random value in the
+//! ledger, the server's identity, and its timeline, which changes when a standby is promoted or the server
+//! recovers to an earlier moment. A connection belongs to one server process, so each is checked once. A
+//! promotion loses nothing if it is that of a standby for which `synchronous_commit` waited, but no server
+//! can confirm that.
 //!
-//! **Cost.** A first call is two round trips and two commits. A repeat of a settled call is one
-//! round trip without a commit: a creation that finds an entry returns it, and where this process
-//! knows of one, it begins with a read (`known_keys`). Under load up to 128 commands share a
-//! statement, over a pool of four connections; a lone caller asks in its own task. Waiting costs an
-//! occasional read. Measured (`cargo xtask bench stores`, the server on the same two cores, a sync
-//! of 0.2 ms): one caller 0.78 to 0.89 ms where `pgbench` takes 0.54 to 0.61 with two minimal
-//! statements, a quarter of the difference being the statements' own, and most of it this process's
-//! work, probably slowed by cold caches; 64 callers 8,300 to 9,900 calls a second with 0.15 commits
-//! each, 1.4 times `pgbench`'s best, and 45,000 repeats, 0.8 of the bare read; a waiter on another
-//! host wakes after 1.3 ms.
+//! **Cost.** A first call is two round trips and two commits. A repeat of a settled call is one round trip
+//! without a commit: a creation that finds an entry returns it, and begins with a read if this process
+//! knows of the entry (`known_keys`). Under load up to 128 commands share a statement, over a pool of four
+//! connections; a lone caller uses its own task. A wait costs an occasional read. Measured
+//! (`cargo xtask bench stores`, the server on the same two cores, a sync of 0.2 ms): one caller takes 0.78
+//! to 0.89 ms, and `pgbench` 0.54 to 0.61 with two minimal statements. A quarter of the difference is the
+//! statements' own, and most of it this process's work, probably slowed by cold caches. 64 callers make
+//! 8,300 to 9,900 calls a second with 0.15 commits each, 1.4 times `pgbench`'s best, and 45,000 repeats,
+//! 0.8 of the bare read. A waiter on another host wakes after 1.3 ms.
 //!
-//! Absent: sums of rows (the server's own `data_checksums` do that), [`Store::scrub`] (what `VACUUM` leaves is the
-//! administrator's, as are backups and the log), connections through a pooler that shares sessions between
-//! transactions, and any way to notice that the files were copied back without recovery.
+//! Absent: checksums of rows (`data_checksums` of the server has that purpose); [`Store::scrub`] (its
+//! administrator runs `VACUUM`, and owns backups and the log); connections through a pooler that shares
+//! sessions between transactions; and detection of files that were copied back without recovery.
 
 mod checks;
 mod command;
@@ -52,7 +50,7 @@ use command::{Command, CommandResult};
 use endpoint::Endpoint;
 use known_keys::KnownKeys;
 use pool::ConnectionPool;
-use row::{NewRow, Row, number};
+use row::{EntryRow, NewRow, to_column};
 use semel_core::{
     ledger::Entry,
     model::{Durability, Stamp, StoreKey},
@@ -72,18 +70,18 @@ pub use schema::{PARTITIONS_MAX, PostgresSetup, SetupResult};
 /// The polling of waiters, in case a notification is lost.
 const POLL_BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(320));
 
-/// The entries that are dropped in one statement.
+/// The entries that one statement purges.
 const PURGE_BATCH: usize = 500;
 
 /// A ledger in a PostgreSQL database.
 pub struct PostgresStore {
-    place: Arc<Endpoint>,
+    endpoint: Arc<Endpoint>,
     pool: Arc<ConnectionPool>,
     subscriber: Arc<ChangeSubscriber>,
-    known: KnownKeys,
+    known_keys: KnownKeys,
     clock: Option<Arc<dyn Clock>>,
-    standing: Arc<watch::ServerHealth>,
-    /// Ends with the store.
+    health: Arc<watch::ServerHealth>,
+    /// The periodic check, which ends with the store.
     watcher: tokio::task::JoinHandle<()>,
 }
 
@@ -91,8 +89,9 @@ impl PostgresStore {
     /// Opens the ledger in this database.
     ///
     /// # Errors
-    /// If the server is not reached, there is no ledger that this release can use ([`Self::set_up`] makes one), or the
-    /// server would not keep what it acknowledges.
+    ///
+    /// If the server is not reached, has no ledger that this release can use ([`Self::set_up`] creates one),
+    /// or would not keep acknowledged writes.
     pub async fn open(server: &ServerAddress) -> Result<Self, ServerError> {
         Self::open_with_clock(server, None).await
     }
@@ -108,30 +107,30 @@ impl PostgresStore {
         server: &ServerAddress,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerError> {
-        let place = Arc::new(Endpoint::new(server)?);
+        let endpoint = Arc::new(Endpoint::new(server)?);
         let subscriber = ChangeSubscriber::new();
-        subscriber.listen(&place).await;
-        let first = Session::open(&place, Arc::new(|_| {})).await?;
-        let standing = Arc::new(watch::ServerHealth::of(first.finding.clone()));
+        subscriber.listen(&endpoint).await;
+        let first = Session::open(&endpoint, Arc::new(|_| {})).await?;
+        let health = Arc::new(watch::ServerHealth::new(first.state.clone()));
         let pool = Arc::new(ConnectionPool::new(
-            Arc::clone(&place),
+            Arc::clone(&endpoint),
             first,
             clock.clone(),
             Arc::clone(&subscriber),
         ));
-        let watcher = tokio::spawn(watch::watch(
-            Arc::clone(&place),
+        let watcher = tokio::spawn(watch::watch_server(
+            Arc::clone(&endpoint),
             Arc::downgrade(&pool),
             Arc::downgrade(&subscriber),
-            Arc::clone(&standing),
+            Arc::clone(&health),
         ));
         Ok(Self {
-            place,
+            endpoint,
             pool,
             subscriber,
-            known: KnownKeys::none(),
+            known_keys: KnownKeys::new(),
             clock,
-            standing,
+            health,
             watcher,
         })
     }
@@ -146,30 +145,32 @@ impl PostgresStore {
         server: &ServerAddress,
         setup: &PostgresSetup,
     ) -> Result<SetupResult, ServerError> {
-        let place = Endpoint::new(server)?;
-        let (mut client, _) = session::connect(&place, Arc::new(|_| {})).await?;
-        schema::set_up(&mut client, &place, setup).await
+        let endpoint = Endpoint::new(server)?;
+        let (mut client, _) = session::connect(&endpoint, Arc::new(|_| {})).await?;
+        schema::set_up(&mut client, &endpoint, setup).await
     }
 
     /// Returns the server's state at its last check, which runs every few seconds.
     #[must_use]
     pub fn report(&self) -> ServerReport {
-        self.standing.report()
+        self.health.report()
     }
 
     fn now(&self) -> Option<i64> {
-        self.clock.as_ref().map(|clock| number(clock.now().wall_ms))
+        self.clock
+            .as_ref()
+            .map(|clock| to_column(clock.now().wall_ms))
     }
 
     async fn version_at(&self, key: StoreKey) -> Result<Option<Version>, StoreError> {
         match self
             .pool
-            .carry_out(Command::Get(key))
+            .execute(Command::Get(key))
             .await?
-            .without_what_ended()
+            .without_expired()
         {
-            CommandResult::Found(Some(row), _) => Ok(Some(row.version()?)),
-            CommandResult::Found(None, _) | CommandResult::Done(_) => Ok(None),
+            CommandResult::Current(Some(row), _) => Ok(Some(row.version()?)),
+            CommandResult::Current(None, _) | CommandResult::Written(_) => Ok(None),
         }
     }
 }
@@ -183,14 +184,14 @@ impl Drop for PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
-            .field("place", &self.place)
+            .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
 }
 
-/// Parses the entry, in the task of the caller.
-fn stored(row: Option<Arc<Row>>) -> Result<Option<StoredEntry>, StoreError> {
-    Ok(row.map(|row| row.stored()).transpose()?)
+/// Decodes the entry, in the task of the caller.
+fn decode(row: Option<Arc<EntryRow>>) -> Result<Option<StoredEntry>, StoreError> {
+    Ok(row.map(|row| row.to_entry()).transpose()?)
 }
 
 async fn create(
@@ -200,15 +201,15 @@ async fn create(
     version: Version,
     keep: Retention,
 ) -> Result<CommandResult, StoreError> {
-    pool.carry_out(Command::Create(
+    pool.execute(Command::Create(
         key,
-        Arc::new(NewRow::of(entry, version, keep)?),
+        Arc::new(NewRow::new(entry, version, keep)?),
     ))
     .await
 }
 
-/// Creates where nothing lies, after a look that mostly finds something.
-async fn look_and_create(
+/// Creates an entry after a read, which mostly finds one.
+async fn read_or_create(
     pool: &Arc<ConnectionPool>,
     key: StoreKey,
     entry: &Entry,
@@ -216,11 +217,11 @@ async fn look_and_create(
     keep: Retention,
 ) -> Result<CommandResult, StoreError> {
     match pool
-        .carry_out(Command::Get(key))
+        .execute(Command::Get(key))
         .await
-        .map(CommandResult::without_what_ended)
+        .map(CommandResult::without_expired)
     {
-        Ok(found @ CommandResult::Found(Some(_), _)) => Ok(found),
+        Ok(found @ CommandResult::Current(Some(_), _)) => Ok(found),
         Ok(_) => create(pool, key, entry, version, keep).await,
         Err(error) => Err(error.into_read_error()),
     }
@@ -235,23 +236,23 @@ impl Store for PostgresStore {
         version: Version,
         keep: Retention,
     ) -> Result<CreateResult, StoreError> {
-        let told = if self.known.has(key) {
+        let result = if self.known_keys.contains(key) {
             let pool = Arc::clone(&self.pool);
             let entry = Arc::clone(entry);
             RunToCompletion::new(
-                async move { look_and_create(&pool, key, &entry, version, keep).await },
+                async move { read_or_create(&pool, key, &entry, version, keep).await },
             )
             .await?
         } else {
             create(&self.pool, key, entry, version, keep).await?
         };
-        self.known.add(key);
-        match told {
-            CommandResult::Done(now) => Ok(CreateResult::Created(now)),
-            CommandResult::Found(row, now) => match stored(row)? {
+        self.known_keys.insert(key);
+        match result {
+            CommandResult::Written(now) => Ok(CreateResult::Created(now)),
+            CommandResult::Current(row, now) => match decode(row)? {
                 Some(stored) => Ok(CreateResult::Exists(stored, now)),
                 None => Err(StoreError::unknown(
-                    "nothing was created, and nothing lies there",
+                    "nothing was created, and there is no entry",
                 )),
             },
         }
@@ -265,34 +266,34 @@ impl Store for PostgresStore {
         version: Version,
         keep: Retention,
     ) -> Result<ReplaceResult, StoreError> {
-        let new = Arc::new(NewRow::of(entry, version, keep)?);
-        let told = self
+        let new = Arc::new(NewRow::new(entry, version, keep)?);
+        let result = self
             .pool
-            .carry_out(Command::Replace(key, expected, new))
+            .execute(Command::Replace(key, expected, new))
             .await?;
-        Ok(match told.without_what_ended() {
-            CommandResult::Done(now) => ReplaceResult::Replaced(now),
-            CommandResult::Found(row, now) => ReplaceResult::Changed(stored(row)?, now),
+        Ok(match result.without_expired() {
+            CommandResult::Written(now) => ReplaceResult::Replaced(now),
+            CommandResult::Current(row, now) => ReplaceResult::Changed(decode(row)?, now),
         })
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
-        let told = self.pool.carry_out(Command::Remove(key, expected)).await?;
-        Ok(match told.without_what_ended() {
-            CommandResult::Done(_) => RemoveResult::Removed,
-            CommandResult::Found(row, now) => RemoveResult::Changed(stored(row)?, now),
+        let result = self.pool.execute(Command::Remove(key, expected)).await?;
+        Ok(match result.without_expired() {
+            CommandResult::Written(_) => RemoveResult::Removed,
+            CommandResult::Current(row, now) => RemoveResult::Changed(decode(row)?, now),
         })
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
         match self
             .pool
-            .carry_out(Command::Get(key))
+            .execute(Command::Get(key))
             .await?
-            .without_what_ended()
+            .without_expired()
         {
-            CommandResult::Found(row, now) => Ok((stored(row)?, now)),
-            CommandResult::Done(now) => Ok((None, now)),
+            CommandResult::Current(row, now) => Ok((decode(row)?, now)),
+            CommandResult::Written(now) => Ok((None, now)),
         }
     }
 
@@ -309,20 +310,20 @@ impl Store for PostgresStore {
             || query.states.iter().all(|state| state.is_open()) && !query.states.is_empty();
         let after: &[u8] = query.after.as_ref().map_or(&[], |key| key.as_bytes());
         let tenant = query.tenant.as_ref().map(|tenant| tenant.as_str());
-        // One more than asked, to know whether there is more.
+        // One key more than asked shows if there is another page.
         let count = i64::try_from(limit + 1).unwrap_or(i64::MAX);
         let now = self.now();
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&now, &after, &tenant, &states, &query.due, &count];
-        let borrowed = self.pool.borrow().await?;
+        let borrowed = self.pool.borrow_session().await?;
         let session = borrowed.session()?;
         let statement = if only_open {
             &session.statements.list_open
         } else {
             &session.statements.list
         };
-        let found = session.ask(statement, &parameters).await?;
-        let keys: Result<Vec<_>, _> = found.iter().map(|found| row::key(found, 0)).collect();
+        let found = session.query(statement, &parameters).await?;
+        let keys: Result<Vec<_>, _> = found.iter().map(|found| row::read_key(found, 0)).collect();
         let mut keys = keys.map_err(StoreError::not_executed)?;
         let more = keys.len() > limit;
         keys.truncate(limit);
@@ -330,14 +331,14 @@ impl Store for PostgresStore {
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
-        let borrowed = self.pool.borrow().await?;
+        let borrowed = self.pool.borrow_session().await?;
         let session = borrowed.session()?;
         let mut purged = 0;
         loop {
             let batch = PURGE_BATCH.min(at_most - purged);
             let count = i64::try_from(batch).unwrap_or(i64::MAX);
             let dropped = session
-                .ask(&session.statements.purge, &[&self.now(), &count])
+                .query(&session.statements.purge, &[&self.now(), &count])
                 .await?
                 .len();
             purged += dropped;
@@ -349,7 +350,7 @@ impl Store for PostgresStore {
 
     async fn scrub(&self) -> Result<(), StoreError> {
         Err(StoreError::not_executed(
-            "what was overwritten or removed stays in PostgreSQL's files until it is reused: let its owner run `VACUUM FULL semel.entry`, and let archived logs and backups of before expire",
+            "PostgreSQL's files keep overwritten and removed content until they reuse its space: let the owner run `VACUUM FULL semel.entry`, and let older log archives and backups expire",
         ))
     }
 
@@ -366,7 +367,7 @@ impl Store for PostgresStore {
     }
 
     fn durability(&self) -> Durability {
-        self.standing.durability()
+        self.health.durability()
     }
 
     fn reads_cheaply(&self) -> bool {

@@ -1,4 +1,4 @@
-//! How an entry lies in its row.
+//! An entry as a row of the table.
 
 use semel_core::{
     ledger::{Entry, EntryError, EntryLabels},
@@ -8,8 +8,8 @@ use semel_store::{ClockReading, Retention, StoredEntry, Version};
 use std::sync::{Arc, OnceLock};
 use tokio_postgres::types::FromSql;
 
-/// The longest that anything is kept, and the latest time, in milliseconds: half of what a column holds, so that the
-/// server can add the two.
+/// The longest retention, and the latest time, in milliseconds: half the range of a column, so that the
+/// server can add the two without an overflow.
 const MS_MAX: u64 = i64::MAX as u64 / 2;
 
 /// An entry to write, prepared in the caller's task.
@@ -17,16 +17,20 @@ const MS_MAX: u64 = i64::MAX as u64 / 2;
 pub(super) struct NewRow {
     pub(super) entry: Vec<u8>,
     pub(super) version: Version,
-    /// From the time of the write; none: until it is removed.
+    /// The retention from the time of the write; `None` until removal.
     pub(super) keep_ms: Option<i64>,
     pub(super) labels: EntryLabels,
 }
 
 impl NewRow {
-    pub(super) fn of(entry: &Entry, version: Version, keep: Retention) -> Result<Self, EntryError> {
+    pub(super) fn new(
+        entry: &Entry,
+        version: Version,
+        keep: Retention,
+    ) -> Result<Self, EntryError> {
         let keep_ms = match keep {
             Retention::UntilRemoved => None,
-            Retention::Seconds(seconds) => Some(number(seconds.saturating_mul(1000))),
+            Retention::Seconds(seconds) => Some(to_column(seconds.saturating_mul(1000))),
         };
         Ok(Self {
             entry: entry.to_bytes()?,
@@ -43,20 +47,20 @@ impl NewRow {
     }
 }
 
-/// A row that was read, parsed in the task of its caller: one damaged row harms no other caller.
-/// Where many asked for the same row, the first of them parses it for all.
+/// A row that was read. The caller's task decodes it, so that a damaged row fails no other caller. If
+/// several callers read the same row, the first one decodes it for all.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct EntryRow {
     version: Vec<u8>,
     entry: Vec<u8>,
-    understood: OnceLock<Result<Arc<Entry>, EntryError>>,
+    decoded: OnceLock<Result<Arc<Entry>, EntryError>>,
     created: Stamp,
     written: Stamp,
     keep_until_ms: Option<i64>,
 }
 
-impl Row {
-    /// Reads the columns from `first` on; `None` where there is no entry.
+impl EntryRow {
+    /// Reads the columns from `first` on; `None` if they are null.
     pub(super) fn read(
         row: &tokio_postgres::Row,
         first: usize,
@@ -67,16 +71,16 @@ impl Row {
         Ok(Some(Self {
             version,
             entry: row.try_get(first + 1)?,
-            understood: OnceLock::new(),
-            created: stamp(row, first + 2)?,
-            written: stamp(row, first + 4)?,
+            decoded: OnceLock::new(),
+            created: read_stamp(row, first + 2)?,
+            written: read_stamp(row, first + 4)?,
             keep_until_ms: row.try_get(first + 6)?,
         }))
     }
 
-    pub(super) fn is_past_end(&self, now: Stamp) -> bool {
+    pub(super) fn is_expired(&self, now: Stamp) -> bool {
         self.keep_until_ms
-            .is_some_and(|end_ms| end_ms <= number(now.wall_ms))
+            .is_some_and(|end_ms| end_ms <= to_column(now.wall_ms))
     }
 
     pub(super) fn version(&self) -> Result<Version, EntryError> {
@@ -86,9 +90,9 @@ impl Row {
         Ok(Version::from_bytes(bytes))
     }
 
-    pub(super) fn stored(&self) -> Result<StoredEntry, EntryError> {
+    pub(super) fn to_entry(&self) -> Result<StoredEntry, EntryError> {
         let entry = self
-            .understood
+            .decoded
             .get_or_init(|| Entry::from_bytes(&self.entry).map(Arc::new));
         Ok(StoredEntry {
             version: self.version()?,
@@ -99,29 +103,32 @@ impl Row {
     }
 }
 
-fn stamp(row: &tokio_postgres::Row, first: usize) -> Result<Stamp, tokio_postgres::Error> {
-    let life = row.try_get::<_, i64>(first + 1)?;
-    Ok(moment(row.try_get(first)?).stamp(Incarnation(life.cast_unsigned())))
+fn read_stamp(row: &tokio_postgres::Row, first: usize) -> Result<Stamp, tokio_postgres::Error> {
+    let incarnation = row.try_get::<_, i64>(first + 1)?;
+    Ok(clock_reading(row.try_get(first)?).stamp(Incarnation(incarnation.cast_unsigned())))
 }
 
-/// Returns the moment of a column.
-pub(super) fn moment(ms: i64) -> ClockReading {
+/// Returns the time in a column.
+pub(super) fn clock_reading(ms: i64) -> ClockReading {
     ClockReading::from_wall(u64::try_from(ms).unwrap_or_default())
 }
 
-/// Milliseconds as a column holds them. What lies past its range, 146 million years, is as good as never.
-pub(super) fn number(milliseconds: u64) -> i64 {
+/// Returns milliseconds as a column holds them. Values beyond 146 million years mean never.
+pub(super) fn to_column(milliseconds: u64) -> i64 {
     milliseconds.min(MS_MAX).cast_signed()
 }
 
-/// The key in a column.
-pub(super) fn key(row: &tokio_postgres::Row, at: usize) -> Result<StoreKey, tokio_postgres::Error> {
-    row.try_get::<_, Key>(at).map(|key| key.0)
+/// Reads the key in a column.
+pub(super) fn read_key(
+    row: &tokio_postgres::Row,
+    at: usize,
+) -> Result<StoreKey, tokio_postgres::Error> {
+    row.try_get::<_, KeyColumn>(at).map(|key| key.0)
 }
 
-struct Key(StoreKey);
+struct KeyColumn(StoreKey);
 
-impl<'a> FromSql<'a> for Key {
+impl<'a> FromSql<'a> for KeyColumn {
     fn from_sql(
         of: &tokio_postgres::types::Type,
         raw: &'a [u8],

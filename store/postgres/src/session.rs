@@ -1,11 +1,11 @@
-//! One connection: made, checked, and asked.
+//! A session: one connection that was checked, with its prepared statements.
 //!
-//! Statements of one connection are sent behind one another without waiting, and each is carried out once it is sent,
-//! whether or not anybody awaits its answer.
+//! The statements of a connection are pipelined. Each is executed once it is sent, even if its caller no
+//! longer waits for the answer.
 
 use super::{
     checks::{self, LedgerState},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, describe_error},
     statement::{self, StatementForm},
 };
 use semel_core::model::Incarnation;
@@ -24,19 +24,21 @@ use tokio_postgres::{
     types::ToSql,
 };
 
-/// The time limit of a statement at the server, which then ends it without effect.
+/// The time limit of a statement, after which the server cancels it without effect.
 const STATEMENT_MS: u32 = 8_000;
 
 /// The time limit of a wait for a row lock.
 const LOCK_MS: u32 = 5_000;
 
-/// The time limit for a response: longer than the server works on it, so that a statement ended by
-/// the server is known to have had no effect.
-const ANSWER: Duration = Duration::from_secs(10);
+/// The time limit of an answer. It is longer than the server's own limit, so that the server's report of a
+/// cancelled statement, which had no effect, still arrives.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns the settings of each session. Plans are made once, and by index: arrays have no length
-/// that a planner could know, and the plan for ten million rows is never wrong for ten.
-fn settings() -> String {
+/// Returns the settings of each session.
+///
+/// Plans are generic and use indexes only. The planner cannot know the length of an array, and a plan for
+/// ten million rows is never wrong for ten.
+fn session_settings() -> String {
     format!(
         "SET statement_timeout = {STATEMENT_MS}; SET lock_timeout = {LOCK_MS}; SET plan_cache_mode = force_generic_plan;
          SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
@@ -44,22 +46,23 @@ fn settings() -> String {
     )
 }
 
-/// A receiver of a connection's notifications.
+/// The handler of a connection's notifications.
 pub(super) type NotificationHandler = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// A connection to a ledger that was checked.
+/// A checked connection to a ledger.
 pub(super) struct Session {
     client: Client,
-    pub(super) statements: Statements,
-    /// Which life of the ledger it serves: a server that was promoted does not take over a connection.
-    pub(super) life: Incarnation,
-    pub(super) finding: LedgerState,
-    place: Arc<Endpoint>,
+    pub(super) statements: PreparedStatements,
+    /// The incarnation of the ledger. It holds as long as the connection, because a promoted server takes no
+    /// connection over.
+    pub(super) incarnation: Incarnation,
+    pub(super) state: LedgerState,
+    endpoint: Arc<Endpoint>,
     warnings: Arc<AtomicU64>,
 }
 
-/// The statements, as the server knows them.
-pub(super) struct Statements {
+/// The prepared statements of a session.
+pub(super) struct PreparedStatements {
     pub(super) create: StatementForms,
     pub(super) create_in_place: Statement,
     pub(super) replace: StatementForms,
@@ -70,29 +73,34 @@ pub(super) struct Statements {
     pub(super) purge: Statement,
 }
 
-/// A statement for one command, and for many.
+/// A prepared statement in both of its forms.
 pub(super) struct StatementForms {
     one: Statement,
     many: Statement,
 }
 
 impl Session {
-    /// Connects, and checks that there is a ledger that keeps what it acknowledges.
+    /// Connects, and checks that the ledger keeps acknowledged writes.
     pub(super) async fn open(
-        place: &Arc<Endpoint>,
-        hear: NotificationHandler,
+        endpoint: &Arc<Endpoint>,
+        handler: NotificationHandler,
     ) -> Result<Self, ServerError> {
-        let (client, warnings) = connect(place, hear).await?;
-        let fault = |error| place.fault(&error);
-        client.batch_execute(&settings()).await.map_err(fault)?;
-        let finding = checks::check(&client, place).await?;
-        let statements = Statements::prepare(&client).await.map_err(fault)?;
+        let (client, warnings) = connect(endpoint, handler).await?;
+        let server_error = |error| endpoint.server_error(&error);
+        client
+            .batch_execute(&session_settings())
+            .await
+            .map_err(server_error)?;
+        let state = checks::check_session(&client, endpoint).await?;
+        let statements = PreparedStatements::prepare(&client)
+            .await
+            .map_err(server_error)?;
         Ok(Self {
             client,
             statements,
-            life: finding.life,
-            finding,
-            place: Arc::clone(place),
+            incarnation: state.incarnation,
+            state,
+            endpoint: Arc::clone(endpoint),
             warnings,
         })
     }
@@ -101,28 +109,29 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Asks the server. From the first poll on the statement is on its way.
-    pub(super) async fn ask(
+    /// Executes a statement. It is sent at the first poll.
+    pub(super) async fn query(
         &self,
         statement: &Statement,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let warnings = self.warnings.load(Ordering::Acquire);
-        let asked = tokio::time::timeout(ANSWER, self.client.query(statement, parameters)).await;
-        let rows =
-            asked.map_err(|_| StoreError::unknown(format!("no answer within {ANSWER:?}")))?;
-        let rows = rows.map_err(|error| not_done(error, &self.place))?;
+        let answer =
+            tokio::time::timeout(ANSWER_TIMEOUT, self.client.query(statement, parameters)).await;
+        let rows = answer
+            .map_err(|_| StoreError::unknown(format!("no answer within {ANSWER_TIMEOUT:?}")))?;
+        let rows = rows.map_err(|error| statement_error(error, &self.endpoint))?;
         if self.warnings.load(Ordering::Acquire) != warnings {
-            // Such as that the wait for a standby was given up: it is written here, and perhaps nowhere else.
+            // For example, the server gave up its wait for a standby: the write may exist on this machine only.
             return Err(StoreError::unknown(
-                "the server warned while it wrote: see its log",
+                "the server warned during the write: see its log",
             ));
         }
         Ok(rows)
     }
 }
 
-impl Statements {
+impl PreparedStatements {
     async fn prepare(client: &Client) -> Result<Self, Error> {
         let list = statement::list(false);
         let list_open = statement::list(true);
@@ -162,7 +171,7 @@ impl StatementForms {
         Ok(Self { one, many })
     }
 
-    pub(super) fn of(&self, form: StatementForm) -> &Statement {
+    pub(super) fn select(&self, form: StatementForm) -> &Statement {
         match form {
             StatementForm::One => &self.one,
             StatementForm::Many => &self.many,
@@ -170,48 +179,48 @@ impl StatementForms {
     }
 }
 
-/// Maps a failed statement to the state of its commands. An error from the server is rolled back; a
-/// lost connection may follow the commit.
-fn not_done(error: Error, place: &Endpoint) -> StoreError {
+/// Classifies a failed statement. The server has rolled back an error of its own; a lost connection may
+/// follow the commit.
+fn statement_error(error: Error, endpoint: &Endpoint) -> StoreError {
     match error.as_db_error().map(|error| error.parsed_severity()) {
-        Some(Some(Severity::Error)) => StoreError::not_executed(place.fault(&error)),
+        Some(Some(Severity::Error)) => StoreError::not_executed(endpoint.server_error(&error)),
         _ => {
-            let message = super::endpoint::describe_error(&error);
+            let message = describe_error(&error);
             StoreError::Unknown(SharedError::with_message(message, error))
         }
     }
 }
 
-/// A connection, and how often its server warned.
+/// Opens a connection. The counter is the number of the server's warnings on it.
 pub(super) async fn connect(
-    place: &Endpoint,
-    hear: NotificationHandler,
+    endpoint: &Endpoint,
+    handler: NotificationHandler,
 ) -> Result<(Client, Arc<AtomicU64>), ServerError> {
     let warnings = Arc::new(AtomicU64::new(0));
-    let client = match place.tls()? {
+    let client = match endpoint.tls_connector()? {
         Some(tls) => {
-            let (client, connection) = place
+            let (client, connection) = endpoint
                 .config()
                 .connect(tls)
                 .await
-                .map_err(|error| place.fault(&error))?;
-            tokio::spawn(serve(connection, hear, Arc::clone(&warnings)));
+                .map_err(|error| endpoint.server_error(&error))?;
+            tokio::spawn(drive_connection(connection, handler, Arc::clone(&warnings)));
             client
         }
         None => {
-            let plain = place.config().connect(tokio_postgres::NoTls).await;
-            let (client, connection) = plain.map_err(|error| place.fault(&error))?;
-            tokio::spawn(serve(connection, hear, Arc::clone(&warnings)));
+            let plain = endpoint.config().connect(tokio_postgres::NoTls).await;
+            let (client, connection) = plain.map_err(|error| endpoint.server_error(&error))?;
+            tokio::spawn(drive_connection(connection, handler, Arc::clone(&warnings)));
             client
         }
     };
     Ok((client, warnings))
 }
 
-/// Moves what is asked and answered, until the client is dropped or the connection ends.
-async fn serve<S, T>(
+/// Drives a connection until its client is dropped, or the connection ends.
+async fn drive_connection<S, T>(
     mut connection: Connection<S, T>,
-    hear: NotificationHandler,
+    handler: NotificationHandler,
     warnings: Arc<AtomicU64>,
 ) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -219,7 +228,7 @@ async fn serve<S, T>(
 {
     while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
         match message {
-            Ok(AsyncMessage::Notification(notification)) => hear(notification.payload()),
+            Ok(AsyncMessage::Notification(notification)) => handler(notification.payload()),
             Ok(AsyncMessage::Notice(notice)) => {
                 tracing::warn!(
                     code = notice.code().code(),
@@ -229,7 +238,7 @@ async fn serve<S, T>(
                 warnings.fetch_add(1, Ordering::Release);
             }
             Ok(_) => {}
-            // The callers that wait for an answer get the error.
+            // The waiting callers get the error through the client.
             Err(_) => return,
         }
     }

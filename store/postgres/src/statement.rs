@@ -1,20 +1,22 @@
-//! The statements: each carries out any number of commands at once, every one with its own
-//! condition and its own answer, in a transaction of its own. Each is written here once, and is
-//! prepared twice: for one command, with its values as parameters, and for many, with its values as
-//! arrays ([`StatementForm`]). One command costs the server a sixth less in its own form.
+//! The SQL statements. Each executes any number of commands at once, each command with its own condition
+//! and its own result row, and is a transaction of its own.
 //!
-//! The keys of one statement are distinct and sorted, so that two that meet wait for each other rather than lock each
-//! other out; where they do all the same, the server ends one of them, which then certainly wrote nothing. The time is
-//! taken once, at the server.
+//! A statement is written here once, and prepared twice ([`StatementForm`]): for one command, with its
+//! values as parameters, and for many, with its values as arrays. A single command costs the server a
+//! sixth less in its own form.
 //!
-//! **Answers** report the writes and, for a creation, also the entry that it found when the
-//! statement began. Where a statement is silent about a key, nothing was written there, and a
-//! second statement must read the *present* entry.
+//! The keys of one statement are distinct and sorted, so that two statements with common keys wait for
+//! each other in place of a deadlock. If they deadlock anyway, the server rolls one of them back, which
+//! then certainly wrote nothing. The time is read once, at the server.
 //!
-//! No join here grows faster than its commands: with plans by index alone ([`super::session`]), two lists that are joined by
-//! key would be gone through once for each command.
+//! **Result rows** report the writes and, for a creation, the entry that existed when the statement began.
+//! A key without a row was not written, and a second statement must read its *present* entry: the first
+//! statement's snapshot may be older than the row that defeated it.
+//!
+//! No join here grows faster than its commands. Plans use indexes only ([`super::session`]), so a join of
+//! two lists by key would scan one of them for each command.
 
-/// The number of commands of a statement.
+/// The form of a statement, by the number of its commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatementForm {
     One,
@@ -22,21 +24,23 @@ pub(super) enum StatementForm {
 }
 
 impl StatementForm {
-    pub(super) fn of(commands: usize) -> Self {
+    pub(super) fn for_count(commands: usize) -> Self {
         if commands == 1 { Self::One } else { Self::Many }
     }
 }
 
-/// The moment of the statement: the server's, unless a test gives one.
+/// The time of the statement: the server's, unless a test supplies one. Materialized, so that all rows get
+/// the same time.
 const MOMENT: &str = "WITH moment AS MATERIALIZED (
     SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS ms
 )";
 
-/// The columns of an entry, in the order of [`super::row::Row::read`].
-const ROW: &str = "entry.version, entry.entry, entry.created_ms, entry.created_life, entry.written_ms, entry.written_life, entry.keep_until_ms";
+/// The columns of an entry, in the order of [`super::row::EntryRow::read`].
+const ENTRY_COLUMNS: &str = "entry.version, entry.entry, entry.created_ms, entry.created_life, entry.written_ms, entry.written_life, entry.keep_until_ms";
 
-/// Returns the input of each key, by names and types, the first of them in this parameter.
-fn asked(form: StatementForm, first: usize, columns: &[(&str, &str)]) -> String {
+/// Returns the table of a statement's input. Its columns have these names and types, and are the
+/// parameters from `first` on.
+fn input_table(form: StatementForm, first: usize, columns: &[(&str, &str)]) -> String {
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let values = columns
         .iter()
@@ -53,9 +57,9 @@ fn asked(form: StatementForm, first: usize, columns: &[(&str, &str)]) -> String 
     format!("{source} AS asked({})", names.join(", "))
 }
 
-/// The columns to write, in the parameters from the third on: the second is the incarnation of the
-/// ledger.
-const WRITTEN: [(&str, &str); 7] = [
+/// The columns of a row to write. They are the parameters from the third on; the first two are the time
+/// and the incarnation of the ledger.
+const NEW_COLUMNS: [(&str, &str); 7] = [
     ("key", "bytea"),
     ("version", "bytea"),
     ("entry", "bytea"),
@@ -65,17 +69,23 @@ const WRITTEN: [(&str, &str); 7] = [
     ("due_in_ms", "bigint"),
 ];
 
-/// The same, in place of this version.
-fn written_in_place(form: StatementForm) -> String {
-    let columns: Vec<_> = WRITTEN.into_iter().chain([("expected", "bytea")]).collect();
-    asked(form, 3, &columns)
+/// The input of a write in place of an expected version.
+fn replacement_table(form: StatementForm) -> String {
+    let columns: Vec<_> = NEW_COLUMNS
+        .into_iter()
+        .chain([("expected", "bytea")])
+        .collect();
+    input_table(form, 3, &columns)
 }
 
-/// Answers where it wrote: key, true, the time; where it found something, so nothing was written: key, false, the time, and
-/// that. The second half sees what lay there before the first, and is left out where that wrote everything.
+/// Creates entries. Result rows: (key, true, time) for a write, and (key, false, time, entry) for an
+/// existing entry.
+///
+/// Both halves share one snapshot, so the second one reads the entries from before the first. It is
+/// skipped if the first wrote every key.
 pub(super) fn create(form: StatementForm) -> String {
-    let new = asked(form, 3, &WRITTEN);
-    let keys = asked(form, 3, &WRITTEN[..1]);
+    let new = input_table(form, 3, &NEW_COLUMNS);
+    let keys = input_table(form, 3, &NEW_COLUMNS[..1]);
     let count = match form {
         StatementForm::One => "1",
         StatementForm::Many => "cardinality($3::bytea[])",
@@ -96,16 +106,15 @@ pub(super) fn create(form: StatementForm) -> String {
              NULL::bigint, NULL::bigint
          FROM moment, written
          UNION ALL
-         SELECT asked.key, false, moment.ms, {ROW}
+         SELECT asked.key, false, moment.ms, {ENTRY_COLUMNS}
          FROM moment, {keys} JOIN semel.entry ON entry.key = asked.key
          WHERE (SELECT count(*) FROM written) < {count}"
     )
 }
 
-/// Creates again in place of this version if that is expired. Answers where it wrote: key, true,
-/// the time.
+/// Creates an entry in place of an expired version. Result rows: (key, true, time) for a write.
 pub(super) fn create_in_place() -> String {
-    let new = written_in_place(StatementForm::One);
+    let new = replacement_table(StatementForm::One);
     format!(
         "{MOMENT} UPDATE semel.entry SET
              version = asked.version, created_ms = moment.ms, created_life = $2::bigint,
@@ -117,9 +126,9 @@ pub(super) fn create_in_place() -> String {
     )
 }
 
-/// Answers where it wrote: key, true, the time.
+/// Replaces expected versions. Result rows: (key, true, time) for each write.
 pub(super) fn replace(form: StatementForm) -> String {
-    let new = written_in_place(form);
+    let new = replacement_table(form);
     format!(
         "{MOMENT} UPDATE semel.entry SET
              version = asked.version, written_ms = moment.ms, written_life = $2::bigint,
@@ -132,9 +141,9 @@ pub(super) fn replace(form: StatementForm) -> String {
     )
 }
 
-/// Answers where it removed something: key, true, the time.
+/// Removes expected versions. Result rows: (key, true, time) for each removal.
 pub(super) fn remove(form: StatementForm) -> String {
-    let old = asked(form, 2, &[("key", "bytea"), ("expected", "bytea")]);
+    let old = input_table(form, 2, &[("key", "bytea"), ("expected", "bytea")]);
     format!(
         "{MOMENT} DELETE FROM semel.entry USING moment, {old}
          WHERE entry.key = asked.key AND entry.version = asked.expected
@@ -143,20 +152,21 @@ pub(super) fn remove(form: StatementForm) -> String {
     )
 }
 
-/// Answers for each key: key, false, the time, and what lies there.
+/// Reads entries. Result rows: (key, false, time, entry or nulls), one for each key.
 pub(super) fn get(form: StatementForm) -> String {
-    let keys = asked(form, 2, &[("key", "bytea")]);
+    let keys = input_table(form, 2, &[("key", "bytea")]);
     format!(
-        "{MOMENT} SELECT asked.key, false, moment.ms, {ROW}
+        "{MOMENT} SELECT asked.key, false, moment.ms, {ENTRY_COLUMNS}
          FROM moment CROSS JOIN {keys} LEFT JOIN semel.entry ON entry.key = asked.key"
     )
 }
 
-/// The condition of the index `entry_open` in the schema, word by word.
+/// The condition of the index `entry_open`. It repeats the schema literally, because the planner uses a
+/// partial index only then.
 pub(super) const OPEN: &str =
     "(due_in_ms IS NOT NULL OR state IN ('running', 'waiting', 'in-doubt', 'probing', 'held'))";
 
-/// A page of keys: after this one, of this tenant, in these states, due or not, so many.
+/// Lists a page of keys. Parameters: time, previous key, tenant, states, only due, limit.
 pub(super) fn list(only_open: bool) -> String {
     let open = if only_open { OPEN } else { "true" };
     format!(
@@ -170,8 +180,9 @@ pub(super) fn list(only_open: bool) -> String {
     )
 }
 
-/// Drops expired entries, at most so many; those that other hosts drop at the same time are left to
-/// them.
+/// Deletes expired entries. Parameters: time, limit.
+///
+/// Locked rows are skipped: another host deletes them at the same time.
 pub(super) fn purge() -> String {
     format!(
         "{MOMENT} DELETE FROM semel.entry USING moment

@@ -1,54 +1,57 @@
-//! News of changes between the processes that share a ledger.
+//! Notifications of changes between the processes that share a ledger.
 //!
-//! Each store listens on a connection of its own. A host sends its notification after the change,
-//! in a transaction without a write, which syncs nothing: sent within the change, it would make all
-//! commits of the server wait for one another. Notifications are bundled while some are in
-//! progress, and not sent where no other host listens. They may be lost, so waiters also poll from
-//! time to time.
+//! Each store listens on a connection of its own. A host sends a notification after its change, in a
+//! transaction without a write, which syncs nothing. Sent within the change, it would serialize all
+//! commits of the server, because `NOTIFY` holds a lock of the whole server until its commit ends.
+//! Notifications are bundled while one is in progress, and not sent if no other host listens. They may be
+//! lost, so waiters also poll from time to time.
 
 use super::{
     endpoint::Endpoint,
     session::{self, NotificationHandler},
 };
+use parking_lot::Mutex;
 use semel_core::model::StoreKey;
 use semel_store::{ChangeNotifier, NOTIFIER_SLOTS};
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
-/// The channel that all stores of a database listen on, and the name under which their connections are known.
+/// The channel of all stores of a database.
 const CHANNEL: &str = "semel";
+
+/// The `application_name` of their listening connections.
 const LISTENER: &str = "semel listens";
 
-/// The message of a store that begins to listen.
+/// The message of a store that starts to listen.
 const HELLO: &str = "hello";
 
-/// The notifications within this process, and to the others.
+const _: () = assert!(NOTIFIER_SLOTS <= 64, "a bit for each slot");
+
+/// The sender and receiver of change notifications, for this process and for other ones.
 pub(super) struct ChangeSubscriber {
     waiters: ChangeNotifier,
-    /// The subscriber to be rung in other processes, a bit each.
-    to_tell: AtomicU64,
-    is_telling: AtomicBool,
+    /// The slots with a change that is not sent yet, a bit each.
+    unsent_slots: AtomicU64,
+    is_sending: AtomicBool,
     /// True if another store listens, as far as is known.
     others_listen: AtomicBool,
-    /// The connection that receives and sends notifications; `None` once it was lost.
-    line: Mutex<Option<Arc<Client>>>,
+    /// The connection that receives and sends notifications; `None` while it is lost.
+    connection: Mutex<Option<Arc<Client>>>,
     runtime: Handle,
 }
-
-const _: () = assert!(NOTIFIER_SLOTS <= 64, "a bit for each bell");
 
 impl ChangeSubscriber {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             waiters: ChangeNotifier::new(),
-            to_tell: AtomicU64::new(0),
-            is_telling: AtomicBool::new(false),
+            unsent_slots: AtomicU64::new(0),
+            is_sending: AtomicBool::new(false),
             others_listen: AtomicBool::new(true),
-            line: Mutex::default(),
+            connection: Mutex::default(),
             runtime: Handle::current(),
         })
     }
@@ -57,103 +60,106 @@ impl ChangeSubscriber {
         &self.waiters
     }
 
-    /// Listens, where it does not already, and looks whether others do.
-    pub(super) async fn listen(self: &Arc<Self>, place: &Endpoint) {
-        if let Some(line) = self.line() {
-            return self.look_for_others(&line).await;
+    /// Starts to listen if the connection is lost, and counts the other listeners.
+    pub(super) async fn listen(self: &Arc<Self>, endpoint: &Endpoint) {
+        if let Some(connection) = self.open_connection() {
+            return self.count_listeners(&connection).await;
         }
         let subscriber = Arc::downgrade(self);
-        let hear: NotificationHandler = Arc::new(move |told| {
+        let handler: NotificationHandler = Arc::new(move |payload| {
             if let Some(subscriber) = subscriber.upgrade() {
-                subscriber.hear(told);
+                subscriber.receive(payload);
             }
         });
-        let Ok((client, _)) = session::connect(place, hear).await else {
+        // On failure, the next check tries again: waiters poll until then.
+        let Ok((client, _)) = session::connect(endpoint, handler).await else {
             return;
         };
-        let begun = format!(
+        let start = format!(
             "SET application_name = '{LISTENER}'; LISTEN {CHANNEL}; NOTIFY {CHANNEL}, '{HELLO}'"
         );
-        if client.batch_execute(&begun).await.is_ok() {
-            self.look_for_others(&client).await;
-            *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
-            // Notifications from before are void.
+        if client.batch_execute(&start).await.is_ok() {
+            self.count_listeners(&client).await;
+            *self.connection.lock() = Some(Arc::new(client));
+            // Notifications from before this connection are lost, so every waiter reads again.
             self.waiters.notify_all();
         }
     }
 
-    /// A host that begins to listen later announces itself.
-    async fn look_for_others(&self, line: &Client) {
-        let question = "SELECT count(*) FROM pg_stat_activity
+    /// Looks for other listeners. One that starts later announces itself.
+    async fn count_listeners(&self, connection: &Client) {
+        let query = "SELECT count(*) FROM pg_stat_activity
             WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()";
-        let others = line
-            .query_one(question, &[&LISTENER])
+        let others = connection
+            .query_one(query, &[&LISTENER])
             .await
             .and_then(|row| row.try_get::<_, i64>(0));
         self.others_listen
             .store(others.is_ok_and(|others| others > 0), Ordering::Relaxed);
     }
 
-    /// Rings for these keys, here and elsewhere.
+    /// Wakes the waiters of these keys, here and on other hosts.
     pub(super) fn notify_changed(self: &Arc<Self>, keys: &[StoreKey]) {
-        let mut bits = 0;
+        let mut slots = 0;
         for key in keys {
             self.waiters.notify(*key);
-            bits |= 1 << ChangeNotifier::slot_for_key(*key);
+            slots |= 1 << ChangeNotifier::slot_for_key(*key);
         }
         if !self.others_listen.load(Ordering::Relaxed) {
             return;
         }
-        self.to_tell.fetch_or(bits, Ordering::AcqRel);
-        if !self.is_telling.swap(true, Ordering::AcqRel) {
+        self.unsent_slots.fetch_or(slots, Ordering::AcqRel);
+        if !self.is_sending.swap(true, Ordering::AcqRel) {
             let subscriber = Arc::clone(self);
             self.runtime
-                .spawn(async move { subscriber.tell_others().await });
+                .spawn(async move { subscriber.send_notifications().await });
         }
     }
 
-    async fn tell_others(&self) {
+    async fn send_notifications(&self) {
         loop {
-            let bits = self.to_tell.swap(0, Ordering::AcqRel);
-            if bits != 0 {
-                if let Some(line) = self.line() {
+            let slots = self.unsent_slots.swap(0, Ordering::AcqRel);
+            if slots != 0 {
+                if let Some(connection) = self.open_connection() {
                     // If it is lost, waiters poll.
-                    let _ = line
+                    let _ = connection
                         .execute(
                             "SELECT pg_notify($1, $2)",
-                            &[&CHANNEL, &format!("{bits:x}")],
+                            &[&CHANNEL, &format!("{slots:x}")],
                         )
                         .await;
                 }
                 continue;
             }
-            self.is_telling.store(false, Ordering::Release);
-            // Another host may have begun in between.
-            if self.to_tell.load(Ordering::Acquire) == 0
-                || self.is_telling.swap(true, Ordering::AcqRel)
+            self.is_sending.store(false, Ordering::Release);
+            // A change after the swap above saw `is_sending`, and left its slots to this task.
+            if self.unsent_slots.load(Ordering::Acquire) == 0
+                || self.is_sending.swap(true, Ordering::AcqRel)
             {
                 return;
             }
         }
     }
 
-    fn hear(&self, told: &str) {
-        if told == HELLO {
+    fn receive(&self, payload: &str) {
+        if payload == HELLO {
             self.others_listen.store(true, Ordering::Relaxed);
             return;
         }
         // An unknown message wakes all waiters.
-        let bits = u64::from_str_radix(told, 16).unwrap_or(u64::MAX);
-        (0..NOTIFIER_SLOTS)
-            .filter(|number| bits >> number & 1 == 1)
-            .for_each(|number| self.waiters.notify_slot(number));
+        let slots = u64::from_str_radix(payload, 16).unwrap_or(u64::MAX);
+        for slot in 0..NOTIFIER_SLOTS {
+            if slots >> slot & 1 == 1 {
+                self.waiters.notify_slot(slot);
+            }
+        }
     }
 
-    fn line(&self) -> Option<Arc<Client>> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if line.as_ref().is_some_and(|client| client.is_closed()) {
-            *line = None;
+    fn open_connection(&self) -> Option<Arc<Client>> {
+        let mut connection = self.connection.lock();
+        if connection.as_ref().is_some_and(|client| client.is_closed()) {
+            *connection = None;
         }
-        line.clone()
+        connection.clone()
     }
 }

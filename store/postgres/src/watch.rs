@@ -1,68 +1,66 @@
-//! What is looked at from time to time while a ledger is open: whether its server still keeps what it acknowledges, and
-//! whether news of changes still come.
+//! The periodic checks of an open ledger: of the server's durability, and of the notifications.
 
 use super::{
     checks::LedgerState, endpoint::Endpoint, pool::ConnectionPool, session::Session,
     subscriber::ChangeSubscriber,
 };
+use parking_lot::Mutex;
 use semel_core::model::Durability;
 use semel_store::{ServerError, ServerReport};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 /// The interval between checks.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The result of the latest check.
+/// The result of the latest successful check.
 #[derive(Debug)]
 pub(super) struct ServerHealth(Mutex<LedgerState>);
 
 impl ServerHealth {
-    pub(super) fn of(finding: LedgerState) -> Self {
-        Self(Mutex::new(finding))
+    pub(super) fn new(state: LedgerState) -> Self {
+        Self(Mutex::new(state))
     }
 
     pub(super) fn durability(&self) -> Durability {
-        self.finding().durability
+        self.0.lock().durability
     }
 
     pub(super) fn report(&self) -> ServerReport {
-        self.finding().report.clone()
+        self.0.lock().report.clone()
     }
 
-    fn finding(&self) -> MutexGuard<'_, LedgerState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, finding: LedgerState) {
-        *self.finding() = finding;
+    fn update(&self, state: LedgerState) {
+        *self.0.lock() = state;
     }
 }
 
-/// Looks until the store is gone.
-pub(super) async fn watch(
-    place: Arc<Endpoint>,
+/// Checks the server at intervals, until the store is dropped.
+pub(super) async fn watch_server(
+    endpoint: Arc<Endpoint>,
     pool: Weak<ConnectionPool>,
     subscriber: Weak<ChangeSubscriber>,
-    standing: Arc<ServerHealth>,
+    health: Arc<ServerHealth>,
 ) {
     loop {
         tokio::time::sleep(INTERVAL).await;
-        let (Some(pool), Some(subscriber)) = (pool.upgrade(), subscriber.upgrade()) else {
+        let Some(pool) = pool.upgrade() else { return };
+        let Some(subscriber) = subscriber.upgrade() else {
             return;
         };
-        subscriber.listen(&place).await;
-        // A new session each time: settings that were changed since do not show in one that set its own.
-        match Session::open(&place, Arc::new(|_| {})).await {
+        subscriber.listen(&endpoint).await;
+        // A new session for each check: an old one does not show settings that were changed since, because it
+        // has set its own.
+        match Session::open(&endpoint, Arc::new(|_| {})).await {
             Ok(session) => {
-                standing.set(session.finding.clone());
-                pool.refuse(None);
+                health.update(session.state.clone());
+                pool.set_refusal(None);
             }
-            // The next caller finds out.
+            // The next command finds out by itself. A server that restarts needs no refusal.
             Err(ServerError::Unreachable { .. }) => {}
-            Err(fault) => pool.refuse(Some(fault)),
+            Err(error) => pool.set_refusal(Some(error)),
         }
     }
 }

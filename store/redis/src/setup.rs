@@ -15,16 +15,16 @@ use semel_store::{ServerError, Version};
 /// The result of setting a ledger up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedisSetupResult {
-    /// It was made.
-    Made,
+    /// The ledger was created.
+    Created,
     /// A part of it was lost. It began another incarnation: every host waits until nothing of the
     /// former one can be in progress.
     Renewed {
         /// The records known to be lost.
         lost: u64,
     },
-    /// It was there already, and whole.
-    Found,
+    /// The ledger existed already, and is whole.
+    Unchanged,
 }
 
 /// The buckets that are asked at once.
@@ -35,15 +35,15 @@ pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetupResult, ServerE
     let (nodes, there) = find(place).await?;
     let Some(marker) = there else {
         begin(&nodes, b"").await?;
-        return Ok(RedisSetupResult::Made);
+        return Ok(RedisSetupResult::Created);
     };
     if !marker.is_ready {
         // An earlier attempt was cut off, or is in progress. Repeating it changes nothing.
         adopt_all(&nodes, &marker.life).await?;
-        return Ok(RedisSetupResult::Made);
+        return Ok(RedisSetupResult::Created);
     }
     if is_whole(&nodes, &marker.life).await? {
-        return Ok(RedisSetupResult::Found);
+        return Ok(RedisSetupResult::Unchanged);
     }
     let lost = begin(&nodes, &marker.life).await?;
     Ok(RedisSetupResult::Renewed { lost })
@@ -57,7 +57,7 @@ pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetupResult, ServerEr
     Ok(if there.is_some() {
         RedisSetupResult::Renewed { lost }
     } else {
-        RedisSetupResult::Made
+        RedisSetupResult::Created
     })
 }
 

@@ -174,7 +174,7 @@ impl PostgresServer {
         let address = ServerAddress::new(self.url(database));
         assert_eq!(
             PostgresStore::set_up(&address, setup).await,
-            Ok(SetupResult::Made)
+            Ok(SetupResult::Created)
         );
         address
     }

@@ -56,7 +56,7 @@ async fn fixture(redis: Arc<RedisServer>) -> Fixture {
             semel_conformance::run(async {
                 assert_eq!(
                     RedisStore::set_up(&server).await,
-                    Ok(RedisSetupResult::Made)
+                    Ok(RedisSetupResult::Created)
                 )
             });
         });

@@ -49,7 +49,7 @@ async fn what_is_no_ledger_is_refused_with_its_cure() {
     };
     assert_eq!(
         PostgresStore::set_up(&ledger, &granted).await,
-        Ok(SetupResult::Found)
+        Ok(SetupResult::Unchanged)
     );
     tell("granted", refusal(&guest).await);
     server.run_sql("ledger", "UPDATE semel.ledger SET schema = 99");
@@ -142,6 +142,6 @@ async fn two_that_set_a_ledger_up_at_once_make_one() {
         PostgresStore::set_up(&ledger, &setup)
     );
     let mut both = [one.unwrap(), other.unwrap()];
-    both.sort_by_key(|set_up| *set_up == SetupResult::Found);
-    assert_eq!(both, [SetupResult::Made, SetupResult::Found]);
+    both.sort_by_key(|set_up| *set_up == SetupResult::Unchanged);
+    assert_eq!(both, [SetupResult::Created, SetupResult::Unchanged]);
 }

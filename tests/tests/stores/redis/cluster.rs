@@ -58,7 +58,7 @@ async fn fixture(cluster: Arc<RedisCluster>) -> Fixture {
             semel_conformance::run(async {
                 assert_eq!(
                     RedisStore::set_up(&server).await,
-                    Ok(RedisSetupResult::Made)
+                    Ok(RedisSetupResult::Created)
                 )
             });
         });

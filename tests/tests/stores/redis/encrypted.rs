@@ -62,7 +62,7 @@ async fn speak() {
     let Ok(url) = std::env::var(URL) else { return };
     let server = ServerAddress::new(url);
     match RedisStore::set_up(&server).await {
-        Ok(set_up) => assert_eq!(set_up, RedisSetupResult::Made),
+        Ok(set_up) => assert_eq!(set_up, RedisSetupResult::Created),
         Err(fault) => return println!("refused: {fault}"),
     }
     let store = RedisStore::open(&server).await.unwrap();

@@ -43,7 +43,7 @@ async fn a_flush_is_found_out_by_the_first_command() {
     assert!(told(create(&store, 1).await).contains("semel ledger init"));
     assert_eq!(
         RedisStore::set_up(&redis.address()).await,
-        Ok(RedisSetupResult::Made)
+        Ok(RedisSetupResult::Created)
     );
     until("the new life", async || create(&store, 1).await.is_ok()).await;
     assert_ne!(incarnation(&store).await, before);
@@ -121,7 +121,7 @@ async fn an_eviction_shows_as_another_incarnation() {
     until("the cure", async || get(&store, 999).await.is_ok()).await;
     assert_eq!(
         RedisStore::set_up(&redis.address()).await,
-        Ok(RedisSetupResult::Found)
+        Ok(RedisSetupResult::Unchanged)
     );
     assert_ne!(incarnation(&store).await, before);
 }

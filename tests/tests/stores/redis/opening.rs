@@ -44,11 +44,11 @@ async fn what_was_not_made_is_not_used() {
     insta::assert_snapshot!(refusal(&redis, &redis.address()).await);
     assert_eq!(
         RedisStore::set_up(&redis.address()).await,
-        Ok(RedisSetupResult::Made)
+        Ok(RedisSetupResult::Created)
     );
     assert_eq!(
         RedisStore::set_up(&redis.address()).await,
-        Ok(RedisSetupResult::Found)
+        Ok(RedisSetupResult::Unchanged)
     );
     RedisStore::open(&redis.address()).await.unwrap();
 }
