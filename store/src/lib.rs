@@ -1,7 +1,113 @@
-//! Where a ledger is kept: the contract of a store, and what all stores share.
+//! The ledger's store: its contract, the store in memory, and what drivers share.
 //!
-//! A store is anything that can create an entry if absent, replace it if unchanged, and tell its time. What entries
-//! mean is not its business: see [`semel_core::ledger`].
+//! A ledger keeps its entries in a [`Store`]: a key-value store with optimistic concurrency. A store
+//! creates an entry if absent, replaces it if unchanged (compare-and-swap by [`Version`]), and
+//! returns its own time. It stores entries without interpreting them: their meaning is the function
+//! [`apply`](semel_core::ledger::apply) in [`semel_core::ledger`].
+//!
+//! # Write a store
+//!
+//! [`Store`] is an extension point. A driver for another database implements it in a crate of its
+//! own, and passes the suite of `semel-conformance`. A wrapper implements it around another store,
+//! as this one, which counts the writes:
+//!
+//! ```
+//! use async_trait::async_trait;
+//! use semel_core::{ledger::Entry, model::{Durability, Stamp, StoreKey}};
+//! use semel_store::{
+//!     CreateResult, EntryQuery, KeyPage, RemoveResult, ReplaceResult, Retention, Store, StoreError,
+//!     StoredEntry, Version,
+//! };
+//! use std::{
+//!     sync::{Arc, atomic::{AtomicU64, Ordering}},
+//!     time::Duration,
+//! };
+//!
+//! #[derive(Debug)]
+//! struct CountingStore {
+//!     inner: Arc<dyn Store>,
+//!     writes: AtomicU64,
+//! }
+//!
+//! // A wrapper writes out every method: a default would bypass the inner store's own.
+//! #[deny(clippy::missing_trait_methods)]
+//! #[async_trait]
+//! impl Store for CountingStore {
+//!     async fn create(
+//!         &self,
+//!         key: StoreKey,
+//!         entry: &Arc<Entry>,
+//!         version: Version,
+//!         keep: Retention,
+//!     ) -> Result<CreateResult, StoreError> {
+//!         self.writes.fetch_add(1, Ordering::Relaxed);
+//!         self.inner.create(key, entry, version, keep).await
+//!     }
+//!
+//!     async fn replace(
+//!         &self,
+//!         key: StoreKey,
+//!         expected: Version,
+//!         entry: &Arc<Entry>,
+//!         version: Version,
+//!         keep: Retention,
+//!     ) -> Result<ReplaceResult, StoreError> {
+//!         self.writes.fetch_add(1, Ordering::Relaxed);
+//!         self.inner.replace(key, expected, entry, version, keep).await
+//!     }
+//!
+//!     async fn replace_deferred(
+//!         &self,
+//!         key: StoreKey,
+//!         expected: Version,
+//!         entry: &Arc<Entry>,
+//!         version: Version,
+//!         keep: Retention,
+//!     ) -> Result<(), StoreError> {
+//!         self.writes.fetch_add(1, Ordering::Relaxed);
+//!         self.inner.replace_deferred(key, expected, entry, version, keep).await
+//!     }
+//!
+//!     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
+//!         self.writes.fetch_add(1, Ordering::Relaxed);
+//!         self.inner.remove(key, expected).await
+//!     }
+//!
+//!     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
+//!         self.inner.get(key).await
+//!     }
+//!
+//!     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
+//!         self.inner.list(query).await
+//!     }
+//!
+//!     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
+//!         self.inner.purge(at_most).await
+//!     }
+//!
+//!     async fn scrub(&self) -> Result<(), StoreError> {
+//!         self.inner.scrub().await
+//!     }
+//!
+//!     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
+//!         self.inner.wait_for_change(key, since, at_most).await;
+//!     }
+//!
+//!     fn durability(&self) -> Durability {
+//!         self.inner.durability()
+//!     }
+//!
+//!     fn reads_cheaply(&self) -> bool {
+//!         self.inner.reads_cheaply()
+//!     }
+//! }
+//! ```
+//!
+//! Drivers find here what they share: [`Clock`] and [`SystemClock`] for stamps, [`ChangeNotifier`]
+//! and [`Backoff`] for waiters, [`fresh_nonce`], [`RunToCompletion`] for requests whose caller goes
+//! away, and [`ServerAddress`], [`ServerError`] and [`ServerReport`] for stores on servers.
+//!
+//! Absent: the states of an operation. They appear in no store, only as labels that a list filters by.
 
 use async_trait::async_trait;
 use semel_core::{
@@ -34,67 +140,69 @@ pub use run_to_completion::RunToCompletion;
 pub use sealing::{ResealReport, SealCounts, SealingError, SealingKey, SealingKeys, SealingStore};
 pub use server::{ServerAddress, ServerError, ServerReport};
 
-/// How many keys a page holds at the most.
+/// The most keys of a page.
 pub const PAGE_MAX: usize = 1000;
 
-/// A version of an entry: a fresh random value of whoever writes it, so that it never recurs for a key, not even
-/// after removal, and a writer whose reply was lost knows its own write again.
+/// The version of an entry, for compare-and-swap: a fresh random value of the writer.
+///
+/// It never recurs for a key, not even after a removal. A writer that lost the answer to its write
+/// recognises the write by its version.
 pub type Version = Nonce;
 
 pub use semel_core::ledger::Retention;
 
-/// An entry as a store has it.
+/// An entry as a store holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEntry {
-    /// What lies there.
+    /// The entry.
     pub entry: Arc<Entry>,
-    /// Which version of it.
+    /// The version that the last write gave it.
     pub version: Version,
-    /// When the first version was written.
+    /// The time of its creation.
     pub created: Stamp,
-    /// When this version was written.
+    /// The time of the last write.
     pub written: Stamp,
 }
 
-/// What became of a creation.
+/// The result of [`Store::create`].
 #[derive(Debug)]
 pub enum CreateResult {
-    /// It is written, at this time.
+    /// The entry was created, at this time.
     Created(Stamp),
-    /// Something lies there already, and the time is now.
+    /// The key has this entry already. The second field is the store's time.
     Exists(StoredEntry, Stamp),
 }
 
-/// What became of a replacement.
+/// The result of [`Store::replace`].
 #[derive(Debug)]
 pub enum ReplaceResult {
-    /// It is written, at this time.
+    /// The entry was replaced, at this time.
     Replaced(Stamp),
-    /// Another version lies there (or none), and the time is now.
+    /// The key has another version, or no entry. The second field is the store's time.
     Changed(Option<StoredEntry>, Stamp),
 }
 
-/// What became of a removal.
+/// The result of [`Store::remove`].
 #[derive(Debug)]
 pub enum RemoveResult {
-    /// It is gone.
+    /// The entry was removed.
     Removed,
-    /// Another version lies there (or none), and the time is now.
+    /// The key has another version, or no entry. The second field is the store's time.
     Changed(Option<StoredEntry>, Stamp),
 }
 
-/// What to list: every entry that matches all that is given. A store may list too much, never too little.
+/// The filter of [`Store::list`]: entries must match all fields that are set.
 #[derive(Debug, Clone, Default)]
 pub struct EntryQuery {
-    /// Only of this tenant.
+    /// The tenant, or any.
     pub tenant: Option<Tenant>,
-    /// Only in these states; none: in any.
+    /// The states, or any if empty.
     pub states: Vec<StateLabel>,
-    /// Only what is due by now.
+    /// True for entries only that are due by now.
     pub due: bool,
-    /// Only after this key, in the order of keys: the last key of the page before.
+    /// The key after which the page begins: the last one of the page before.
     pub after: Option<StoreKey>,
-    /// How many at the most; a store may list fewer at a time than asked.
+    /// The most keys of the page. A store may return fewer, and never more than [`PAGE_MAX`].
     pub limit: usize,
 }
 
@@ -103,34 +211,42 @@ pub struct EntryQuery {
 pub struct KeyPage {
     /// The keys.
     pub keys: Vec<StoreKey>,
-    /// Whether there may be more after the last of them.
+    /// True if there may be more keys after the last one.
     pub more: bool,
 }
 
-/// What a ledger needs of the place it is kept in. Every method is required but the one that only saves time, every answer is
-/// a named enum.
+/// A key-value store with optimistic concurrency, as a ledger needs it.
 ///
-/// The contract. The crate `semel-conformance` has a case for each of these sentences, and more for
-/// what each method says; whoever writes a store runs them all on it, as `host/examples/folder-store` does in the repository:
-/// - The store writes the times, and tells the time with every answer but that of a removal, on a miss, too.
-/// - A version never recurs for a key, not even after removal: it is the writer's own random value, and the store never
-///   makes one up.
-/// - Of all that would write in place of one version, one wins: of many that count up in one entry, each counts.
-/// - Each write states anew how long its entry is kept, counted from itself, and clears what was stated before.
-/// - Past its end an entry is answered as absent to every question, and may be created anew.
-/// - An entry up to the limit comes back as it went in.
-/// - A list holds whatever matches tenant and states, in the order of keys: perhaps too much, never too little.
-/// - What an answer rests on, reads included, is as durable as the store claims: it is there when the place is opened anew.
-/// - An error says whether certainly nothing was written; a failed group commit is unknown for all its members.
-/// - The incarnation in stamps stays as long as nothing acknowledged was lost, and changes when something may have been.
-/// - A call that was begun is carried out whether or not its future is still awaited.
-/// - What is asked after a replacement was put off is answered as if that had been carried out.
+/// The contract. `semel-conformance` has a case for each of these sentences, and more for the
+/// methods; run it on every store, as `store/folder` in the repository does:
+/// 1. The store stamps each write with its own time, and returns its time with every answer but that
+///    of a removal, also where there is no entry.
+/// 2. A version never recurs for a key, not even after a removal: it is the writer's random value,
+///    and the store never makes one up.
+/// 3. Of all writes that expect one version, one succeeds: of many increments of a counter, none is
+///    lost.
+/// 4. Each write sets the retention of its entry, counted from that write, and clears the retention
+///    that an earlier write set.
+/// 5. An expired entry is absent to every request, and its key can be created again.
+/// 6. An entry up to the size limit is returned as it was written.
+/// 7. A list contains every entry that matches tenant and states, in the order of keys; it may
+///    contain more, never less.
+/// 8. Each answer, reads included, rests on state as durable as the store claims: the store still has
+///    it after it was opened again.
+/// 9. An error says whether certainly nothing was written; a failed group commit is unknown for all
+///    its members.
+/// 10. The incarnation in stamps stays while no acknowledged write is lost, and changes once one may
+///     have been lost.
+/// 11. A request that was begun is executed even if its future is dropped.
+/// 12. Every request after a deferred replacement is answered as if that replacement had been
+///     executed.
 ///
-/// The limit is [`ENTRY_BYTES_MAX`](semel_core::ledger::ENTRY_BYTES_MAX). Whoever answers from what is not durable yet, be it a
-/// read, waits until it is: that alone no case can see from outside.
+/// The size limit is [`ENTRY_BYTES_MAX`](semel_core::ledger::ENTRY_BYTES_MAX). A retention is a
+/// time to live: an entry whose retention has ended is *expired*. No case can test from outside that
+/// a read of a write that is not durable yet waits until it is: sentence 8 requires it all the same.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Writes `entry` if nothing lies at `key` (or only what is past its end).
+    /// Creates the entry if the key has none, or an expired one.
     async fn create(
         &self,
         key: StoreKey,
@@ -139,7 +255,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         keep: Retention,
     ) -> Result<CreateResult, StoreError>;
 
-    /// Writes `entry` in place of the version `expected`.
+    /// Replaces the entry if its version is `expected` (compare-and-swap).
     async fn replace(
         &self,
         key: StoreKey,
@@ -149,9 +265,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         keep: Retention,
     ) -> Result<ReplaceResult, StoreError>;
 
-    /// As [`Store::replace`], for what nobody waits for: it may be put off for a moment, to be written together with what
-    /// comes next. Nobody hears whether another version lay there, others who share the place see it that much later, and
-    /// if the process is killed meanwhile it is lost.
+    /// Replaces the entry as [`Store::replace`] does, but perhaps a moment later, together with the
+    /// next write.
+    ///
+    /// For writes that may be lost: the caller does not learn whether the version was `expected`,
+    /// other hosts see the write late, and a killed process loses it. Only the mark of a delivered
+    /// outcome is written this way.
+    ///
+    /// The default replaces at once, which is right for a server, where writes of many callers share
+    /// a commit. SQLite overrides it: a call whose next write follows within 10 ms costs two commits in
+    /// place of three, measured. Calls farther apart, and 64 concurrent callers, gain little.
     async fn replace_deferred(
         &self,
         key: StoreKey,
@@ -165,29 +288,32 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
             .map(drop)
     }
 
-    /// Removes the version `expected`.
+    /// Removes the entry if its version is `expected`.
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError>;
 
-    /// What lies at `key`, and what time it is.
+    /// Returns the entry at the key, and the store's time.
     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError>;
 
-    /// A page of keys, in their order.
+    /// Returns a page of keys, in order.
     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError>;
 
-    /// Drops for good what is past its end, at most so many entries, and says how many. No other answer changes by it.
+    /// Deletes up to `at_most` expired entries, and returns their number. No other answer changes.
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError>;
 
-    /// Sees to it that nothing can be read from the store's own files of what was overwritten or removed. It may take
-    /// long, and others may wait meanwhile.
+    /// Removes the content of replaced and removed entries from the store's own files. It may take
+    /// long, and block other requests.
     async fn scrub(&self) -> Result<(), StoreError>;
 
-    /// Returns when another version than `since` lies at `key`, or after `at_most`; it may return for nothing.
-    /// For those that wait: whoever is woken has gained no right by it.
+    /// Waits until the key has another version than `since`, or for `at_most`. It may return early:
+    /// the caller reads the entry in any case.
     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration);
 
-    /// What an acknowledged write survives.
+    /// Returns what an acknowledged write survives.
     fn durability(&self) -> Durability;
 
-    /// Whether a look before a creation costs less than a creation that finds something.
+    /// Returns whether a read costs less than a creation that finds an entry.
+    ///
+    /// A claim then reads before it creates. SQLite repeats a call by one read in place of a write
+    /// transaction; a server saves the round trip of a read before each first call.
     fn reads_cheaply(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! The cases by name, and how one is run.
+//! The cases by name, and the way to run one.
 
 use super::*;
 use std::{
@@ -9,39 +9,40 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-/// A case: a sentence of the contract, and what shows whether a store keeps to it.
+/// A test of one sentence of the contract.
 #[derive(Clone, Copy)]
 pub struct ConformanceCase {
     name: &'static str,
-    /// The file that it stands in.
+    /// The text of the file with its function.
     source: &'static str,
-    try_out: fn(Fixture) -> Pin<Box<dyn Future<Output = ()>>>,
+    function: fn(Fixture) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
 impl ConformanceCase {
-    /// The case of this name.
+    /// Returns the case with this name.
     ///
     /// # Panics
-    /// If there is none.
+    ///
+    /// If there is no case of this name.
     #[must_use]
     pub fn find(name: &str) -> &'static Self {
         CASES
             .iter()
             .find(|case| case.name == name)
-            .expect("a case is asked for by its name")
+            .expect("there is a case of this name")
     }
 
-    /// Its name: the group, and the function in it.
+    /// Returns its name: the group, and the function in it.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What it asks of a store, as its function says.
+    /// Returns the sentence of the contract that it tests: the doc comment of its function.
     #[must_use]
     pub fn sentence(&self) -> String {
         let function = self.name.rsplit("::").next().unwrap_or(self.name);
-        let begin = format!("pub async fn {function}(");
+        let begin = format!("pub(crate) async fn {function}(");
         let before = self
             .source
             .lines()
@@ -56,15 +57,16 @@ impl ConformanceCase {
         words.join(" ")
     }
 
-    /// Whether the store of this fixture, which is fresh, keeps to it.
+    /// Runs the case on the fresh store of `fixture`, and reports a violation as an error.
     ///
     /// # Errors
-    /// If it does not.
+    ///
+    /// If the store violates the sentence.
     pub fn holds(&self, fixture: impl Future<Output = Fixture>) -> Result<(), ContractViolation> {
         self.holds_on(&on_two_threads(), fixture)
     }
 
-    /// As [`Self::holds`], on this runtime.
+    /// Runs the case as [`Self::holds`] does, on this runtime.
     pub(super) fn holds_on(
         &self,
         runtime: &Runtime,
@@ -72,22 +74,23 @@ impl ConformanceCase {
     ) -> Result<(), ContractViolation> {
         let on = runtime.block_on(fixture);
         let store = format!("{:?}", on.store);
-        let tried = catch_unwind(AssertUnwindSafe(|| runtime.block_on((self.try_out)(on))));
-        tried.map_err(|told| ContractViolation {
+        let tried = catch_unwind(AssertUnwindSafe(|| runtime.block_on((self.function)(on))));
+        tried.map_err(|payload| ContractViolation {
             case: self.name,
             sentence: self.sentence(),
             store,
-            told: words(&*told),
+            details: panic_message(&*payload),
         })
     }
 
-    /// Tries it on the store of this fixture, which is fresh.
+    /// Runs the case on the fresh store of `fixture`.
     ///
     /// # Panics
-    /// If the store does not keep to it: with the sentence, what was expected, and what came.
+    /// If the store violates the sentence: with the sentence, the expected answer, and the actual
+    /// one.
     pub fn run(&self, fixture: impl Future<Output = Fixture>) {
-        if let Err(breach) = self.holds(fixture) {
-            panic!("{breach}");
+        if let Err(violation) = self.holds(fixture) {
+            panic!("{violation}");
         }
     }
 }
@@ -98,28 +101,29 @@ impl fmt::Debug for ConformanceCase {
     }
 }
 
-/// A store that does not keep to a sentence of the contract.
+/// A violation of a sentence of the contract.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "the store does not keep its contract\n        case: {case}\n    sentence: {sentence}\n       store: {store}\n{told}"
+    "the store violates its contract\n        case: {case}\n    sentence: {sentence}\n       store: {store}\n{details}"
 )]
 pub struct ContractViolation {
     /// The name of the case.
     pub case: &'static str,
-    /// What the case asks.
+    /// The sentence of the contract.
     pub sentence: String,
-    /// Which store.
+    /// The debug text of the store.
     pub store: String,
-    /// What was expected, and what came.
-    pub told: String,
+    /// The expected answer, and the actual one.
+    pub details: String,
 }
 
-fn words(told: &(dyn Any + Send)) -> String {
-    let text = told
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)
-        .or_else(|| told.downcast_ref::<&str>().copied());
-    text.unwrap_or("it panicked without words").to_owned()
+        .or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("the case panicked without a message")
+        .to_owned()
 }
 
 fn on_two_threads() -> Runtime {
@@ -130,80 +134,81 @@ fn on_two_threads() -> Runtime {
         .expect("a runtime starts")
 }
 
-/// Runs this on a runtime with two threads.
+/// Runs a future on a runtime with two threads.
 pub fn run(future: impl Future<Output = ()>) {
     on_two_threads().block_on(future);
 }
 
-/// Every case, for whoever runs them on stores that cost something to make.
+/// All cases, for stores that are expensive to create, or opened by an async function.
 pub const CASES: &[ConformanceCase] = crate::store_conformance!(@every table);
 
-/// Makes a test of each case, for the stores that this function or closure makes: `store_conformance!(fixture)`.
+/// Generates a test for each case, on the stores of this function or closure:
+/// `store_conformance!(fixture)`.
 #[macro_export]
 macro_rules! store_conformance {
     (@every $($what:tt)*) => {
         $crate::store_conformance! { @$($what)*;
-            writing::a_creation_writes_where_nothing_lies,
-            writing::a_creation_finds_what_lies_and_leaves_it,
-            writing::a_replacement_takes_the_place_of_the_version_it_expects,
-            writing::a_replacement_of_another_version_writes_nothing,
-            writing::a_replacement_of_nothing_creates_nothing,
-            writing::a_replacement_put_off_is_there_for_whoever_asks,
-            writing::a_replacement_put_off_leaves_another_version,
-            writing::a_removal_takes_the_version_it_expects,
-            writing::a_removal_of_another_version_removes_nothing,
-            writing::the_store_writes_the_times,
-            writing::a_clock_set_back_shows,
-            writing::entries_come_back_as_they_went_in,
-            writing::one_key_is_not_another,
-            writing::an_entry_up_to_the_limit_comes_back_as_it_went_in,
-            writing::what_is_too_large_is_refused_or_kept_whole,
+            conditional_writes::a_creation_writes_an_absent_entry,
+            conditional_writes::a_creation_leaves_an_existing_entry,
+            conditional_writes::a_replacement_replaces_the_expected_version,
+            conditional_writes::a_replacement_of_another_version_writes_nothing,
+            conditional_writes::a_replacement_of_an_absent_entry_writes_nothing,
+            conditional_writes::a_deferred_replacement_is_visible_at_once,
+            conditional_writes::a_deferred_replacement_leaves_another_version,
+            conditional_writes::a_removal_removes_the_expected_version,
+            conditional_writes::a_removal_of_another_version_removes_nothing,
+            conditional_writes::the_store_stamps_each_write,
+            conditional_writes::a_clock_set_back_is_visible,
+            conditional_writes::entries_are_returned_as_written,
+            conditional_writes::keys_that_differ_in_a_byte_are_different,
+            conditional_writes::an_entry_up_to_the_limit_is_returned_as_written,
+            conditional_writes::an_entry_over_the_limit_is_refused_or_stored_whole,
             versions::a_version_never_recurs,
-            versions::a_version_is_any_value,
-            versions::a_write_asked_for_again_finds_itself,
-            keeping::what_is_past_its_end_is_absent,
-            keeping::what_is_past_its_end_is_not_listed,
-            keeping::each_write_states_anew_how_long,
-            keeping::what_is_created_anew_has_an_end_of_its_own,
-            keeping::a_replacement_put_off_states_how_long,
-            keeping::no_end_is_too_far,
-            keeping::a_loss_shows_as_another_incarnation,
-            clearing::a_purge_drops_only_what_is_past_its_end,
-            clearing::a_scrub_changes_no_answer,
-            clearing::a_scrub_leaves_nothing_of_what_is_gone,
+            versions::any_value_is_a_version,
+            versions::a_repeated_write_finds_its_own_version,
+            retention::an_expired_entry_is_absent,
+            retention::an_expired_entry_is_not_listed,
+            retention::each_write_sets_the_retention,
+            retention::a_recreated_entry_has_its_own_retention,
+            retention::a_deferred_replacement_sets_the_retention,
+            retention::any_retention_is_accepted,
+            retention::a_loss_changes_the_incarnation,
+            cleanup::a_purge_drops_only_expired_entries,
+            cleanup::a_scrub_changes_no_answer,
+            cleanup::a_scrub_leaves_no_trace_of_removed_entries,
             listing::every_match_is_listed_in_the_order_of_keys,
-            listing::what_was_replaced_is_listed_as_what_it_is_now,
+            listing::a_replaced_entry_is_listed_by_its_new_state,
             listing::pages_follow_each_other_without_gap,
-            listing::no_page_is_longer_than_the_longest,
+            listing::no_page_exceeds_the_maximum,
             listing::pages_are_complete_while_others_write,
-            listing::what_is_due_is_listed,
+            listing::due_entries_are_listed,
             listing::after_a_reboot_every_lease_is_due,
-            listing::a_wall_clock_set_back_hides_nothing_due,
-            waiting::a_replacement_wakes_those_that_wait,
-            waiting::a_replacement_put_off_wakes_those_that_wait,
-            waiting::a_removal_wakes_those_that_wait,
-            waiting::nobody_waits_for_what_has_changed_already,
-            waiting::nobody_waits_for_what_is_past_its_end,
-            waiting::nobody_waits_longer_than_agreed,
-            contending::of_many_creations_one_wins,
-            contending::of_many_removals_one_wins,
-            contending::no_replacement_is_lost,
-            contending::no_answer_runs_ahead_of_a_read,
-            contending::a_call_begun_is_carried_out_unawaited,
-            sharing::what_one_writes_another_finds,
-            sharing::of_several_that_write_one_wins,
-            sharing::a_change_by_one_wakes_those_that_wait_at_another,
-            opening::what_was_answered_is_there_when_it_is_opened_anew,
-            opening::what_was_put_off_is_there_when_it_is_opened_anew,
-            opening::it_is_the_same_life_when_it_is_opened_anew,
-            erring::an_error_says_whether_certainly_nothing_was_written,
+            listing::a_wall_clock_set_back_hides_no_due_entry,
+            notification::a_replacement_wakes_waiters,
+            notification::a_deferred_replacement_wakes_waiters,
+            notification::a_removal_wakes_waiters,
+            notification::no_waiter_waits_for_a_past_change,
+            notification::no_waiter_waits_for_an_expired_entry,
+            notification::no_waiter_waits_past_its_limit,
+            concurrency::of_many_creations_one_wins,
+            concurrency::of_many_removals_one_wins,
+            concurrency::no_replacement_is_lost,
+            concurrency::a_read_after_a_write_finds_it,
+            concurrency::a_dropped_request_is_carried_out,
+            sharing::a_write_is_visible_to_other_stores,
+            sharing::of_several_stores_that_write_one_wins,
+            sharing::a_change_wakes_waiters_of_other_stores,
+            durability::an_answer_survives_reopening,
+            durability::a_deferred_write_survives_reopening,
+            durability::reopening_keeps_the_incarnation,
+            errors::an_error_says_whether_nothing_was_written,
         }
     };
     (@table; $($group:ident::$case:ident,)*) => {
         &[$(ConformanceCase {
             name: concat!(stringify!($group), "::", stringify!($case)),
             source: include_str!(concat!(stringify!($group), ".rs")),
-            try_out: |on| Box::pin($group::$case(on)),
+            function: |on| Box::pin($group::$case(on)),
         },)*]
     };
     (@tests $fixture:expr; $($group:ident::$case:ident,)*) => {

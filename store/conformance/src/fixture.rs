@@ -1,7 +1,7 @@
-//! A store to be tried, and what only its author can bring about: that time passes, that it is opened anew, that its
-//! place loses something or is in trouble.
+//! A store to be tested, and the means that only its author has: to let time pass, to open it
+//! again, to make it lose writes, and to make requests fail.
 
-use super::{any_key, expecting::expect_eq, fresh_version};
+use super::{any_key, expectation::expect_eq, fresh_version};
 use semel_core::{
     ledger::{ENTRY_BYTES_MAX, Entry},
     model::{Stamp, StoreKey},
@@ -18,30 +18,31 @@ use std::{
     time::Duration,
 };
 
-/// Opens the place of a store.
-type Open = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync>;
+/// Opens the store again.
+type OpenStore =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync>;
 
-/// A store to be tried: fresh, empty, and by a clock that can be set.
+/// A fresh, empty store under test, with a clock that the test sets.
 ///
-/// A case uses it up. What a store cannot do or claim is left out, and what rests on it is not asked.
+/// Each case consumes one. A capability that the fixture leaves out is not tested.
 pub struct Fixture {
-    /// The store.
+    /// The store under test.
     pub store: Arc<dyn Store>,
-    /// The clock that it goes by.
+    /// The store's clock.
     pub clock: Arc<SettableClock>,
     pub(super) is_steady: bool,
     pub(super) entry_bytes_max: usize,
-    pub(super) open: Option<Open>,
+    pub(super) open: Option<OpenStore>,
     pub(super) is_shared: bool,
     pub(super) lose: Option<Box<dyn Fn() + Send + Sync>>,
-    pub(super) trouble: Option<Box<dyn Fn(bool) + Send + Sync>>,
+    pub(super) fail: Option<Box<dyn Fn(bool) + Send + Sync>>,
     pub(super) files: Option<PathBuf>,
-    /// Dropped last.
-    place: Vec<Box<dyn Any + Send + Sync>>,
+    /// Declared last, so that it is dropped after the store.
+    kept_alive: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Fixture {
-    /// This store, which goes by this clock.
+    /// Creates a fixture from a store and its clock.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<SettableClock>) -> Self {
         Self {
@@ -52,22 +53,23 @@ impl Fixture {
             open: None,
             is_shared: false,
             lose: None,
-            trouble: None,
+            fail: None,
             files: None,
-            place: Vec::new(),
+            kept_alive: Vec::new(),
         }
     }
 
-    /// It has no clock that nobody sets, and does not tell boots apart: its steady time repeats the wall time.
+    /// The store has no steady clock and does not recognise reboots: its steady time repeats the
+    /// wall time.
     #[must_use]
-    pub fn by_the_wall_clock_only(self) -> Self {
+    pub fn with_wall_clock_only(self) -> Self {
         Self {
             is_steady: false,
             ..self
         }
     }
 
-    /// It keeps entries of so many bytes at the most, where that is less than [`ENTRY_BYTES_MAX`].
+    /// The store accepts entries up to this size, where that is less than [`ENTRY_BYTES_MAX`].
     #[must_use]
     pub fn with_entries_up_to(self, bytes: usize) -> Self {
         Self {
@@ -76,10 +78,10 @@ impl Fixture {
         }
     }
 
-    /// Its place can be opened anew once the store was dropped, as the next process would. Whatever claims to survive
-    /// anything must be able to.
+    /// The store can be opened again after it was dropped, as the next process would. A store that
+    /// claims any durability needs this.
     #[must_use]
-    pub fn opened_anew_by<F>(self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn with_reopen<F>(self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Arc<dyn Store>> + Send + 'static,
     {
@@ -89,34 +91,34 @@ impl Fixture {
         }
     }
 
-    /// Its place can be open several times at once, as several hosts would have it.
+    /// The store can be open several times at once, as several hosts open it.
     #[must_use]
-    pub fn shared(self) -> Self {
+    pub fn with_sharing(self) -> Self {
         Self {
             is_shared: true,
             ..self
         }
     }
 
-    /// This makes the store lose what it acknowledged. Left out, it does not, as long as its place is there.
+    /// `lose` makes the store lose acknowledged writes.
     #[must_use]
-    pub fn lost_by(self, lose: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn with_loss(self, lose: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             lose: Some(Box::new(lose)),
             ..self
         }
     }
 
-    /// `true` brings trouble to its place, so that some calls fail at least, and `false` ends it.
+    /// `fail(true)` makes some requests of the store fail, and `fail(false)` ends that.
     #[must_use]
-    pub fn troubled_by(self, trouble: impl Fn(bool) + Send + Sync + 'static) -> Self {
+    pub fn with_failures(self, fail: impl Fn(bool) + Send + Sync + 'static) -> Self {
         Self {
-            trouble: Some(Box::new(trouble)),
+            fail: Some(Box::new(fail)),
             ..self
         }
     }
 
-    /// Its files lie in this folder.
+    /// The store's files are in this folder.
     #[must_use]
     pub fn with_files_in(self, folder: impl AsRef<Path>) -> Self {
         Self {
@@ -125,23 +127,23 @@ impl Fixture {
         }
     }
 
-    /// Whatever must live as long as the store does, such as its folder or its server.
+    /// Keeps a value alive as long as the store, such as its folder or its server.
     #[must_use]
-    pub fn beside(mut self, place: impl Any + Send + Sync) -> Self {
-        self.place.push(Box::new(place));
+    pub fn keep_alive(mut self, kept_alive: impl Any + Send + Sync) -> Self {
+        self.kept_alive.push(Box::new(kept_alive));
         self
     }
 
-    /// The place, opened once more beside this store; none: it cannot be.
-    pub(super) async fn another(&self) -> Option<Arc<dyn Store>> {
+    /// Opens the store once more beside this one, or returns `None` if it cannot be shared.
+    pub(super) async fn open_another(&self) -> Option<Arc<dyn Store>> {
         match &self.open {
             Some(open) if self.is_shared => Some(open().await),
             _ => None,
         }
     }
 
-    /// The place, after the store was dropped and opened anew.
-    pub(super) async fn opened_anew(self) -> Option<Self> {
+    /// Drops the store and opens it again.
+    pub(super) async fn reopen(self) -> Option<Self> {
         let Self { store, open, .. } = self;
         drop(store);
         let open = open?;
@@ -153,56 +155,57 @@ impl Fixture {
         })
     }
 
-    /// Time passes.
-    pub fn pass(&self, seconds: u64) {
+    /// Advances the clock.
+    pub fn advance_seconds(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Writes the entry where nothing lies, to be kept, and tells its version.
-    pub async fn put(&self, key: StoreKey, entry: &Arc<Entry>) -> Version {
-        self.put_for(key, entry, Retention::UntilRemoved).await
+    /// Creates the entry at an unused key, without an end, and returns its version.
+    pub async fn create(&self, key: StoreKey, entry: &Arc<Entry>) -> Version {
+        self.create_for(key, entry, Retention::UntilRemoved).await
     }
 
-    /// Writes the entry where nothing lies, to be kept for so long, and tells its version.
-    pub async fn put_for(&self, key: StoreKey, entry: &Arc<Entry>, keep: Retention) -> Version {
+    /// Creates the entry at an unused key with this retention, and returns its version.
+    pub async fn create_for(&self, key: StoreKey, entry: &Arc<Entry>, keep: Retention) -> Version {
         let version = fresh_version();
         let created = self.store.create(key, entry, version, keep).await;
         expect!(
             created,
             Ok(CreateResult::Created(_)),
-            "a creation where nothing lies"
+            "a creation of an absent entry"
         );
         version
     }
 
-    /// What lies at the key.
-    pub async fn at(&self, key: StoreKey) -> Option<StoredEntry> {
-        self.store.get(key).await.expect("a store at work reads").0
+    /// Returns the entry at the key.
+    pub async fn entry_at(&self, key: StoreKey) -> Option<StoredEntry> {
+        self.store.get(key).await.expect("a working store reads").0
     }
 
-    /// The version that lies at the key.
+    /// Returns the version at the key.
     pub(super) async fn version_at(&self, key: StoreKey) -> Option<Version> {
-        self.at(key).await.map(|stored| stored.version)
+        self.entry_at(key).await.map(|stored| stored.version)
     }
 
-    /// The time of the store, as it tells it on a miss.
-    pub async fn now(&self) -> Stamp {
+    /// Returns the store's time, as it reports it for an absent entry.
+    pub async fn store_time(&self) -> Stamp {
         let (nothing, now) = self
             .store
             .get(any_key())
             .await
-            .expect("a store at work reads");
-        expect_eq("what lies at a key that nobody used", &nothing, &None);
+            .expect("a working store reads");
+        expect_eq("the entry at an unused key", &nothing, &None);
         now
     }
 
-    /// The stamp that the clock shows now, in this life of the store.
-    pub async fn stamp(&self) -> Stamp {
-        self.moment().stamp(self.now().await.incarnation)
+    /// Returns the stamp that the store should give now.
+    pub async fn expected_stamp(&self) -> Stamp {
+        self.clock_reading()
+            .stamp(self.store_time().await.incarnation)
     }
 
-    /// What a store of this kind makes of the moment that the clock shows.
-    fn moment(&self) -> ClockReading {
+    /// Returns the clock's reading as a store of this kind understands it.
+    fn clock_reading(&self) -> ClockReading {
         let shown = self.clock.now();
         if self.is_steady {
             shown

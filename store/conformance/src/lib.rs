@@ -1,7 +1,7 @@
-//! What every store must do: a case for each sentence of the contract of [`Store`](semel_store::Store).
+//! A conformance suite for stores: a case for each sentence of the contract of
+//! [`Store`](semel_store::Store).
 //!
-//! This is all that a store of somebody else's needs to be trusted. It says what it is in a [`Fixture`], and a test module
-//! runs every case on it:
+//! Describe the store in a [`Fixture`]; a test module then runs every case on it:
 //!
 //! ```
 //! # #[cfg(test)]
@@ -14,19 +14,20 @@
 //!         let clock = Arc::new(SettableClock::default());
 //!         let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
 //!         let losing = Arc::clone(&store);
-//!         Fixture::new(store, clock).lost_by(move || losing.forget())
+//!         Fixture::new(store, clock).with_loss(move || losing.forget())
 //!     }
 //!
 //!     semel_conformance::store_conformance!(fixture);
 //! }
 //! ```
 //!
-//! Where a store costs something to make, or is opened by something asynchronous, [`CASES`] are run one by one
-//! ([`ConformanceCase::run`]). A case that fails names the sentence, what was expected, and what came. [`alike`] holds a store's answers
-//! to any sequence of questions against those of the store in memory, and [`FailingStore`] is a store around a store that
-//! fails when it is told to.
+//! A case that fails names the sentence, the expected answer, and the actual one. A store that is
+//! expensive to create, or opened by an async function, runs the [`CASES`] one by one
+//! ([`ConformanceCase::run`]). [`equivalence`] compares a store's answers to any sequence of
+//! requests with those of the store in memory. [`FailingStore`] injects failures into any store.
 //!
-//! Absent: what only a store itself can bring about, such as a commit that fails, a full disk or a process that is killed.
+//! Absent: faults below the store, such as a failed commit, a full disk or a killed process. Each
+//! store tests those itself.
 
 #![expect(
     clippy::expect_used,
@@ -36,36 +37,36 @@
 )]
 
 #[macro_use]
-mod expecting;
+mod expectation;
 
-pub mod alike;
 mod case;
-pub mod clearing;
-pub mod contending;
-pub mod erring;
-mod failing;
+mod cleanup;
+mod concurrency;
+mod conditional_writes;
+mod durability;
+pub mod equivalence;
+mod errors;
+mod failing_store;
 mod fixture;
-pub mod keeping;
-pub mod listing;
-pub mod opening;
+mod listing;
+mod notification;
+mod retention;
 mod samples;
-pub mod sharing;
+mod sharing;
 #[cfg(test)]
 mod tests;
-pub mod versions;
-pub mod waiting;
-pub mod writing;
+mod versions;
 
 use semel_store::Version;
 use semel_store::fresh_nonce;
 
 pub use case::{CASES, ConformanceCase, ContractViolation, run};
-pub use failing::{FailingStore, INJECTED_FAILURES, InjectedFailure};
+pub use failing_store::{FailingStore, INJECTED_FAILURES, InjectedFailure};
 pub use fixture::Fixture;
 pub use samples::{any_key, entry, handle, key, odd_entries, operation, tenant};
 
-/// A version that no other write has.
+/// Returns a fresh version, for one write.
 #[must_use]
 pub fn fresh_version() -> Version {
-    fresh_nonce().expect("the machine gives randomness")
+    fresh_nonce().expect("the operating system returns random bytes")
 }

@@ -1,7 +1,7 @@
-//! Lists: perhaps too much, never too little.
+//! Lists and their pages: a list may contain too much, never too little.
 
 use super::*;
-use super::{expecting::expect_eq, samples::LEASE_SECONDS};
+use super::{expectation::expect_eq, samples::LEASE_SECONDS};
 use semel_core::{
     ledger::{Entry, ProbeOrigin, ReleaseSource, SchemeRecord, State, StateLabel},
     model::{Nonce, StoreKey},
@@ -13,8 +13,8 @@ use std::sync::{
 };
 use tokio::task::JoinSet;
 
-/// An entry of each state, and of two tenants.
-fn one_of_each() -> Vec<Arc<Entry>> {
+/// Returns an entry of each state, for each of two tenants.
+fn one_entry_of_each_state() -> Vec<Arc<Entry>> {
     let reason = || "a sample".to_owned();
     let states = [
         State::Started,
@@ -62,30 +62,26 @@ fn one_of_each() -> Vec<Arc<Entry>> {
         .collect()
 }
 
-/// Puts them down, neither in the order of their keys nor against it.
-async fn put_down(on: &Fixture, entries: Vec<Arc<Entry>>) -> Vec<(StoreKey, Arc<Entry>)> {
-    let mut lying = Vec::new();
+/// Creates the entries, neither in the order of their keys nor in reverse.
+async fn create_all(on: &Fixture, entries: Vec<Arc<Entry>>) -> Vec<(StoreKey, Arc<Entry>)> {
+    let mut created = Vec::new();
     for (number, entry) in (0_u32..).zip(entries) {
         let key = key(number.wrapping_mul(2_654_435_769));
-        on.put(key, &entry).await;
-        lying.push((key, entry));
+        on.create(key, &entry).await;
+        created.push((key, entry));
     }
-    lying.sort_by_key(|(key, _)| *key);
-    lying
+    created.sort_by_key(|(key, _)| *key);
+    created
 }
 
 async fn listed(on: &Fixture, query: &EntryQuery) -> Vec<StoreKey> {
-    let page = on.store.list(query).await.expect("a store at work lists");
-    expect_eq(
-        "whether keys are listed in their order",
-        &page.keys.is_sorted(),
-        &true,
-    );
-    expect_eq("whether there is more than all", &page.more, &false);
+    let page = on.store.list(query).await.expect("a working store lists");
+    expect_eq("whether keys are in order", &page.keys.is_sorted(), &true);
+    expect_eq("whether the last page reports more", &page.more, &false);
     page.keys
 }
 
-/// A list may hold too much.
+/// Expects a list to contain these keys. It may contain more.
 fn expect_within(
     listed: &[StoreKey],
     wanted: impl IntoIterator<Item = StoreKey>,
@@ -96,30 +92,30 @@ fn expect_within(
         .filter(|key| !listed.contains(key))
         .collect();
     expect_eq(
-        &format!("what is missing from the list of {query:?}"),
+        &format!("the keys missing from the list of {query:?}"),
         &missing,
         &vec![],
     );
 }
 
-/// All keys, page by page.
-async fn paged(on: &Fixture, limit: usize) -> Vec<StoreKey> {
+/// Lists all keys, page by page.
+async fn list_all_pages(on: &Fixture, limit: usize) -> Vec<StoreKey> {
     let mut query = EntryQuery {
         limit,
         ..EntryQuery::default()
     };
     let mut seen = Vec::new();
     loop {
-        let page = on.store.list(&query).await.expect("a store at work lists");
+        let page = on.store.list(&query).await.expect("a working store lists");
         let most = limit.min(PAGE_MAX);
         expect_eq(
-            "whether a page is no longer than it may be",
+            "whether a page respects its limit",
             &(page.keys.len() <= most),
             &true,
         );
         let first = page.keys.first().copied();
         expect_eq(
-            "whether a page begins after the one before",
+            "whether a page begins after the last key of the page before",
             &(first.is_none() || first > query.after),
             &true,
         );
@@ -129,18 +125,19 @@ async fn paged(on: &Fixture, limit: usize) -> Vec<StoreKey> {
             return seen;
         }
         expect_eq(
-            "whether a page before the last has something",
+            "whether a page before the last is empty",
             &page.keys.is_empty(),
             &false,
         );
-        // So that others write between two pages.
+        // Other tasks write between two pages.
         tokio::task::yield_now().await;
     }
 }
 
-/// A list holds whatever matches tenant and states, in the order of keys: perhaps too much, never too little.
-pub async fn every_match_is_listed_in_the_order_of_keys(on: Fixture) {
-    let lying = put_down(&on, one_of_each()).await;
+/// A list contains every entry that matches tenant and states, in the order of keys; it may contain
+/// more, never less.
+pub(crate) async fn every_match_is_listed_in_the_order_of_keys(on: Fixture) {
+    let entries = create_all(&on, one_entry_of_each_state()).await;
     let mut state_sets: Vec<Vec<StateLabel>> =
         StateLabel::ALL.iter().map(|state| vec![*state]).collect();
     state_sets.extend([
@@ -156,7 +153,7 @@ pub async fn every_match_is_listed_in_the_order_of_keys(on: Fixture) {
                 limit: 100,
                 ..EntryQuery::default()
             };
-            let matching = lying.iter().filter(|(_, entry)| {
+            let matching = entries.iter().filter(|(_, entry)| {
                 let labels = entry.labels();
                 (states.is_empty() || states.contains(&labels.state))
                     && (of.is_none() || of == labels.tenant.as_ref().map(|tenant| tenant.as_str()))
@@ -170,8 +167,8 @@ pub async fn every_match_is_listed_in_the_order_of_keys(on: Fixture) {
     }
 }
 
-/// What was replaced, be it put off, is listed as what it is now.
-pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
+/// A replaced entry is listed by its new tenant and state, a deferred replacement included.
+pub(crate) async fn a_replaced_entry_is_listed_by_its_new_state(on: Fixture) {
     let held = operation(
         "zenith",
         State::Held {
@@ -179,8 +176,8 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
             two_effects: false,
         },
     );
-    let first = on.put(key(1), &operation("acme", State::Started)).await;
-    let second = on.put(key(2), &operation("acme", State::Started)).await;
+    let first = on.create(key(1), &operation("acme", State::Started)).await;
+    let second = on.create(key(2), &operation("acme", State::Started)).await;
     let replaced = on
         .store
         .replace(
@@ -194,7 +191,7 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
     expect!(
         replaced,
         Ok(ReplaceResult::Replaced(_)),
-        "a replacement of what lies there"
+        "a replacement of the expected version"
     );
     on.store
         .replace_deferred(
@@ -205,7 +202,7 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
             Retention::UntilRemoved,
         )
         .await
-        .expect("it may be put off");
+        .expect("the store accepts a deferred replacement");
     let query = EntryQuery {
         tenant: Some(tenant("zenith")),
         states: vec![StateLabel::Held],
@@ -215,18 +212,18 @@ pub async fn what_was_replaced_is_listed_as_what_it_is_now(on: Fixture) {
     expect_within(&listed(&on, &query).await, [key(1), key(2)], &query);
 }
 
-/// Pages follow each other without gap or repetition, however small they are.
-pub async fn pages_follow_each_other_without_gap(on: Fixture) {
-    let lying: Vec<StoreKey> = put_down(&on, one_of_each())
+/// Pages follow one another without gap or repetition, at any page size.
+pub(crate) async fn pages_follow_each_other_without_gap(on: Fixture) {
+    let entries: Vec<StoreKey> = create_all(&on, one_entry_of_each_state())
         .await
         .into_iter()
         .map(|(key, _)| key)
         .collect();
-    for limit in [1, 2, 7, lying.len(), usize::MAX] {
+    for limit in [1, 2, 7, entries.len(), usize::MAX] {
         expect_eq(
-            "all that lies there, page by page",
-            &paged(&on, limit).await,
-            &lying,
+            "all keys, page by page",
+            &list_all_pages(&on, limit).await,
+            &entries,
         );
     }
     let beyond = EntryQuery {
@@ -235,14 +232,15 @@ pub async fn pages_follow_each_other_without_gap(on: Fixture) {
         ..EntryQuery::default()
     };
     expect_eq(
-        "what is listed after the last",
+        "the list after the last key",
         &listed(&on, &beyond).await,
         &vec![],
     );
 }
 
-/// No page is longer than [`PAGE_MAX`], however much was asked for, and what is left is on the next.
-pub async fn no_page_is_longer_than_the_longest(on: Fixture) {
+/// No page is longer than [`PAGE_MAX`], whatever limit is asked for, and the rest is on the next
+/// page.
+pub(crate) async fn no_page_exceeds_the_maximum(on: Fixture) {
     let numbers = 0..PAGE_MAX as u32 + 1;
     let creations: JoinSet<bool> = numbers
         .clone()
@@ -267,56 +265,57 @@ pub async fn no_page_is_longer_than_the_longest(on: Fixture) {
         &created.into_iter().all(|is_created| is_created),
         &true,
     );
-    let listed = paged(&on, usize::MAX).await;
+    let listed = list_all_pages(&on, usize::MAX).await;
     expect_eq(
-        "how many there are, page by page",
+        "the number of keys on all pages",
         &listed.len(),
         &(PAGE_MAX + 1),
     );
     expect_eq(
-        "whether they are all",
+        "whether all keys are listed",
         &(listed == numbers.map(key).collect::<Vec<_>>()),
         &true,
     );
 }
 
-/// What lies there all the while is on one page, while others create, replace and remove.
-pub async fn pages_are_complete_while_others_write(on: Fixture) {
+/// An entry that exists during the whole listing is on one page, while other entries are created,
+/// replaced and removed.
+pub(crate) async fn pages_are_complete_while_others_write(on: Fixture) {
     const KEYS: u32 = 60;
     let steady: Vec<StoreKey> = (0..KEYS)
         .filter(|number| number % 3 == 0)
         .map(key)
         .collect();
     for key in &steady {
-        on.put(*key, &entry(1)).await;
+        on.create(*key, &entry(1)).await;
     }
     let is_over = Arc::new(AtomicBool::new(false));
     let writers: JoinSet<()> = [1, 2]
         .into_iter()
         .map(|first| {
             let keys = (first..KEYS).step_by(3).map(key).collect();
-            come_and_go(Arc::clone(&on.store), keys, Arc::clone(&is_over))
+            create_replace_remove(Arc::clone(&on.store), keys, Arc::clone(&is_over))
         })
         .collect();
     let mut pagings = Vec::new();
     for limit in [1, 3, 4, 7, 11, 30] {
-        let mut seen = paged(&on, limit).await;
+        let mut seen = list_all_pages(&on, limit).await;
         seen.retain(|key| steady.contains(key));
         pagings.push(seen);
     }
     is_over.store(true, Ordering::Relaxed);
     writers.join_all().await;
     for seen in pagings {
-        expect_eq(
-            "what is on the pages of what lies there all the while",
-            &seen,
-            &steady,
-        );
+        expect_eq("the lasting entries on all pages", &seen, &steady);
     }
 }
 
-/// Creates, replaces and removes at these keys, until it is over.
-async fn come_and_go(store: Arc<dyn Store>, keys: Vec<StoreKey>, is_over: Arc<AtomicBool>) {
+/// Creates, replaces and removes entries at these keys until `is_over`.
+async fn create_replace_remove(
+    store: Arc<dyn Store>,
+    keys: Vec<StoreKey>,
+    is_over: Arc<AtomicBool>,
+) {
     for key in keys.iter().cycle() {
         if is_over.load(Ordering::Relaxed) {
             return;
@@ -337,10 +336,10 @@ async fn come_and_go(store: Arc<dyn Store>, keys: Vec<StoreKey>, is_over: Arc<At
 }
 
 async fn due(on: &Fixture) -> Vec<StoreKey> {
-    listed(on, &every_due()).await
+    listed(on, &due_query()).await
 }
 
-fn every_due() -> EntryQuery {
+fn due_query() -> EntryQuery {
     EntryQuery {
         due: true,
         limit: 100,
@@ -348,23 +347,23 @@ fn every_due() -> EntryQuery {
     }
 }
 
-/// Whatever is due is listed as soon as it is.
-pub async fn what_is_due_is_listed(on: Fixture) {
-    let lying = put_down(&on, one_of_each()).await;
+/// An entry is listed as due as soon as it is due.
+pub(crate) async fn due_entries_are_listed(on: Fixture) {
+    let entries = create_all(&on, one_entry_of_each_state()).await;
     let leased = || {
-        lying
+        entries
             .iter()
             .filter(|(_, entry)| entry.labels().due_in_seconds.is_some())
             .map(|(key, _)| *key)
     };
-    on.pass(u64::from(LEASE_SECONDS));
-    expect_within(&due(&on).await, leased(), &every_due());
+    on.advance_seconds(u64::from(LEASE_SECONDS));
+    expect_within(&due(&on).await, leased(), &due_query());
     let started = EntryQuery {
         states: vec![StateLabel::Running],
         tenant: Some(tenant("acme")),
-        ..every_due()
+        ..due_query()
     };
-    let running = lying.iter().filter(|(_, entry)| {
+    let running = entries.iter().filter(|(_, entry)| {
         let labels = entry.labels();
         labels.state == StateLabel::Running && labels.tenant == Some(tenant("acme"))
     });
@@ -375,23 +374,24 @@ pub async fn what_is_due_is_listed(on: Fixture) {
     );
 }
 
-/// After a reboot every lease is due, whatever the clocks say. A store that knows of no boots goes by the wall clock.
-pub async fn after_a_reboot_every_lease_is_due(on: Fixture) {
-    on.put(key(1), &operation("acme", State::Started)).await;
-    on.put(key(2), &entry(2)).await;
+/// After a reboot every lease is due, at any clock reading. A store that does not recognise reboots
+/// uses the wall clock.
+pub(crate) async fn after_a_reboot_every_lease_is_due(on: Fixture) {
+    on.create(key(1), &operation("acme", State::Started)).await;
+    on.create(key(2), &entry(2)).await;
     on.clock.reboot();
     if !on.is_steady {
-        on.pass(u64::from(LEASE_SECONDS));
+        on.advance_seconds(u64::from(LEASE_SECONDS));
     }
-    expect_within(&due(&on).await, [key(1)], &every_due());
+    expect_within(&due(&on).await, [key(1)], &due_query());
 }
 
-/// A lease that is past by the steady clock is due, though the wall clock was set back.
-pub async fn a_wall_clock_set_back_hides_nothing_due(on: Fixture) {
-    on.put(key(1), &operation("acme", State::Started)).await;
-    on.pass(u64::from(LEASE_SECONDS));
+/// A lease that has ended by the steady clock is due, even if the wall clock was set back.
+pub(crate) async fn a_wall_clock_set_back_hides_no_due_entry(on: Fixture) {
+    on.create(key(1), &operation("acme", State::Started)).await;
+    on.advance_seconds(u64::from(LEASE_SECONDS));
     if on.is_steady {
         on.clock.set_wall_ms(0);
     }
-    expect_within(&due(&on).await, [key(1)], &every_due());
+    expect_within(&due(&on).await, [key(1)], &due_query());
 }

@@ -1,4 +1,4 @@
-//! Keys and entries to try a store with.
+//! Sample keys and entries.
 
 use semel_core::{
     ledger::{
@@ -10,10 +10,10 @@ use semel_core::{
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// How long the lease of a sample operation is.
+/// The lease of a sample operation.
 pub(super) const LEASE_SECONDS: u32 = 15;
 
-/// A key, the same for the same number, in the order of the numbers.
+/// Returns the key of this number. Keys have the order of their numbers.
 #[must_use]
 pub fn key(number: u32) -> StoreKey {
     let mut bytes = [7; 32];
@@ -21,25 +21,25 @@ pub fn key(number: u32) -> StoreKey {
     StoreKey::from_bytes(bytes)
 }
 
-/// A key that no other sample has.
+/// Returns a key that differs from every [`key`].
 #[must_use]
 pub fn any_key() -> StoreKey {
     StoreKey::from_bytes([255; 32])
 }
 
-/// A tenant.
+/// Returns a tenant of this name.
 #[must_use]
 pub fn tenant(name: &str) -> Tenant {
     Tenant::new(name).expect("a sample has a good name")
 }
 
-/// A small entry, another for each number.
+/// Returns a small entry that differs for each number.
 #[must_use]
 pub fn entry(number: u32) -> Arc<Entry> {
     handle("acme", number)
 }
 
-/// A small entry of this tenant.
+/// Returns a small entry of this tenant.
 #[must_use]
 pub fn handle(of: &str, generation: u32) -> Arc<Entry> {
     let names = OperationGeneration {
@@ -52,7 +52,7 @@ pub fn handle(of: &str, generation: u32) -> Arc<Entry> {
     }))
 }
 
-/// The record of an operation of this tenant, in this state.
+/// Returns the record of an operation of this tenant, in this state.
 #[must_use]
 pub fn operation(of: &str, state: State) -> Arc<Entry> {
     let record = Record {
@@ -100,7 +100,7 @@ fn terms() -> OperationTerms {
     }
 }
 
-/// Values on which writing out and reading in come to grief, if at all.
+/// Returns values that a serialiser is most likely to mistake.
 fn odd_fields() -> Vec<Field> {
     let odd = [
         json!("\u{0}\u{1f}\u{7f}\u{ffff}\u{10ffff}'\"\\;--"),
@@ -121,7 +121,7 @@ fn odd_fields() -> Vec<Field> {
         .collect()
 }
 
-/// Entries of each kind, with odd content.
+/// Returns entries of each kind, with odd content.
 #[must_use]
 pub fn odd_entries() -> Vec<Arc<Entry>> {
     let epochs = BTreeMap::from([(String::new(), 0), ("\u{0}\"\u{2028}".to_owned(), u32::MAX)]);

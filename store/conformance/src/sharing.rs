@@ -1,52 +1,53 @@
-//! Several hosts at one place, each with a store of its own. For stores that can be shared.
+//! Several hosts on one ledger, each with its own store. For stores that can be shared.
 
 use super::*;
 use super::{
-    contending::expect_each_counts,
-    expecting::expect_eq,
-    waiting::{expect_woken, waiter},
+    concurrency::expect_no_lost_increment,
+    expectation::expect_eq,
+    notification::{expect_wake_up, waiter},
 };
 use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
-/// What is written through one store is found through another of the same place, at once where it was not put off.
-pub async fn what_one_writes_another_finds(on: Fixture) {
-    let Some(other) = on.another().await else {
+/// A write through one store is visible through another of the same place, at once unless it was
+/// deferred.
+pub(crate) async fn a_write_is_visible_to_other_stores(on: Fixture) {
+    let Some(other) = on.open_another().await else {
         return;
     };
-    let first = on.put(key(1), &entry(1)).await;
+    let first = on.create(key(1), &entry(1)).await;
     let second = fresh_version();
     let third = fresh_version();
     let created = other
         .create(key(1), &entry(2), fresh_version(), Retention::UntilRemoved)
         .await;
-    let found = expect!(created, Ok(CreateResult::Exists(found, _)) => found.version, "a creation where another created");
-    expect_eq("the version that it finds", &found, &first);
+    let found = expect!(created, Ok(CreateResult::Exists(found, _)) => found.version, "a creation of another store's entry");
+    expect_eq("the returned version", &found, &first);
     let replaced = other
         .replace(key(1), first, &entry(2), second, Retention::UntilRemoved)
         .await;
     expect!(
         replaced,
         Ok(ReplaceResult::Replaced(_)),
-        "a replacement of what another created"
+        "a replacement of another store's version"
     );
-    let (lying, now) = other.get(key(1)).await.expect("a store at work reads");
+    let (current, now) = other.get(key(1)).await.expect("a working store reads");
     expect_eq(
-        "what lies there, and the time",
-        &on.at(key(1)).await,
-        &lying,
+        "the entry at the key, and the time",
+        &on.entry_at(key(1)).await,
+        &current,
     );
-    expect_eq("the time", &on.now().await, &now);
+    expect_eq("the time", &on.store_time().await, &now);
     on.store
         .replace_deferred(key(1), second, &entry(3), third, Retention::UntilRemoved)
         .await
-        .expect("it may be put off");
+        .expect("the store accepts a deferred replacement");
     let carried_out = async {
         while other
             .get(key(1))
             .await
-            .expect("a store at work reads")
+            .expect("a working store reads")
             .0
             .map(|stored| stored.version)
             != Some(third)
@@ -55,34 +56,34 @@ pub async fn what_one_writes_another_finds(on: Fixture) {
         }
     };
     expect!(
-        timeout(waiting::LONG, carried_out).await,
+        timeout(notification::LONG, carried_out).await,
         Ok(()),
-        "whether what was put off is there for others, too"
+        "whether other stores see the deferred replacement"
     );
     expect!(
         other.remove(key(1), third).await,
         Ok(RemoveResult::Removed),
-        "a removal of what another wrote"
+        "a removal of another store's version"
     );
-    expect_eq("what lies there", &on.at(key(1)).await, &None);
+    expect_eq("the entry at the key", &on.entry_at(key(1)).await, &None);
 }
 
-/// Of several stores that write in place of one version, one wins.
-pub async fn of_several_that_write_one_wins(on: Fixture) {
-    let (Some(second), Some(third)) = (on.another().await, on.another().await) else {
+/// Of several stores that replace one version, one succeeds.
+pub(crate) async fn of_several_stores_that_write_one_wins(on: Fixture) {
+    let (Some(second), Some(third)) = (on.open_another().await, on.open_another().await) else {
         return;
     };
-    on.put(key(1), &handle("acme", 0)).await;
+    on.create(key(1), &handle("acme", 0)).await;
     let stores = [Arc::clone(&on.store), second, third];
-    expect_each_counts(&on, &stores).await;
+    expect_no_lost_increment(&on, &stores).await;
 }
 
-/// A change made through one store wakes those that wait at another.
-pub async fn a_change_by_one_wakes_those_that_wait_at_another(on: Fixture) {
-    let Some(other) = on.another().await else {
+/// A change through one store wakes the waiters of another.
+pub(crate) async fn a_change_wakes_waiters_of_other_stores(on: Fixture) {
+    let Some(other) = on.open_another().await else {
         return;
     };
-    let first = on.put(key(1), &entry(1)).await;
+    let first = on.create(key(1), &entry(1)).await;
     let second = fresh_version();
     let of_replacement = waiter(&other, first).await;
     let replaced = on
@@ -92,14 +93,14 @@ pub async fn a_change_by_one_wakes_those_that_wait_at_another(on: Fixture) {
     expect!(
         replaced,
         Ok(ReplaceResult::Replaced(_)),
-        "a replacement of what lies there"
+        "a replacement of the expected version"
     );
-    expect_woken(of_replacement).await;
+    expect_wake_up(of_replacement).await;
     let of_removal = waiter(&other, second).await;
     expect!(
         on.store.remove(key(1), second).await,
         Ok(RemoveResult::Removed),
-        "a removal of what lies there"
+        "a removal of the expected version"
     );
-    expect_woken(of_removal).await;
+    expect_wake_up(of_removal).await;
 }

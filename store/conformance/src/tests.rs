@@ -1,14 +1,14 @@
-//! The suite itself: it says what the contract says, and a store that fails is a store all the same.
+//! The suite itself: each sentence of the contract has a case, and each case fails on a wrong store.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails panics")]
 
 mod faults;
 mod mutants;
-mod wrong;
+mod wrong_store;
 
 use super::*;
 
-/// The contract, as the trait states it.
+/// Returns the numbered sentences of the contract, from the doc comment of the trait.
 fn contract() -> Vec<String> {
     let source = include_str!("../../src/lib.rs");
     let (above, _) = source.split_once("pub trait Store").unwrap();
@@ -18,10 +18,21 @@ fn contract() -> Vec<String> {
         .take_while(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join("\n");
-    let sentences = text.split("\n - ").skip(1);
+    let mut sentences = Vec::<String>::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match line.split_once(". ") {
+            Some((number, words)) if number.trim().parse::<u8>().is_ok() => {
+                sentences.push(words.to_owned());
+            }
+            _ => {
+                if let Some(sentence) = sentences.last_mut() {
+                    sentence.push(' ');
+                    sentence.push_str(line.trim());
+                }
+            }
+        }
+    }
     sentences
-        .map(|sentence| sentence.replace("\n   ", " "))
-        .collect()
 }
 
 #[test]

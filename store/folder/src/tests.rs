@@ -7,7 +7,7 @@ use semel::{
     engine::{Engine, Limits},
     runtime::{Semel, Tool},
 };
-use semel_conformance::{self, Fixture, alike};
+use semel_conformance::{self, Fixture, equivalence};
 use semel_core::model::{Call, Outcome};
 use semel_store::SettableClock;
 use serde_json::json;
@@ -33,11 +33,11 @@ fn fixture() -> Fixture {
         )
     };
     Fixture::new(open(), clock)
-        .opened_anew_by(move || std::future::ready(open()))
-        .shared()
+        .with_reopen(move || std::future::ready(open()))
+        .with_sharing()
         .with_files_in(files)
-        .troubled_by(move |begins| take_away(&troubled, begins))
-        .beside(folder)
+        .with_failures(move |begins| take_away(&troubled, begins))
+        .keep_alive(folder)
 }
 
 /// The folder is gone for a while.
@@ -64,7 +64,7 @@ fn it_answers_as_the_store_in_memory_does() {
             number >> 8
         })
         .collect();
-    semel_conformance::run(async { alike::answers_as_memory_does(&fixture(), &steps).await });
+    semel_conformance::run(async { equivalence::answers_like_memory(&fixture(), &steps).await });
 }
 
 /// Two hosts, one after the other, on one folder: the second replays what the first did.

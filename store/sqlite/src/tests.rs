@@ -41,10 +41,10 @@ fn fixture() -> Fixture {
         )
     };
     Fixture::new(open(), clock)
-        .opened_anew_by(move || std::future::ready(open()))
-        .shared()
+        .with_reopen(move || std::future::ready(open()))
+        .with_sharing()
         .with_files_in(&folder)
-        .beside(folder)
+        .keep_alive(folder)
 }
 
 /// A connection without any checks, like that of another program.

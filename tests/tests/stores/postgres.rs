@@ -8,7 +8,7 @@ mod troubles;
 
 use proptest::{collection::vec, prelude::*};
 use semel::store::{Clock, ServerAddress, SettableClock, Store};
-use semel_conformance::{Fixture, alike};
+use semel_conformance::{Fixture, equivalence};
 use semel_postgres::{PostgresSetup, PostgresStore};
 use semel_servers::postgres::PostgresServer;
 use std::sync::{
@@ -54,7 +54,7 @@ fn it_answers_as_memory_does() {
         let name = format!("alike_{}", cases.fetch_add(1, Ordering::Relaxed));
         semel_conformance::run(async {
             let fixture = fixture(Arc::clone(&server), name, &PostgresSetup::default()).await;
-            alike::answers_as_memory_does(&fixture, &steps).await;
+            equivalence::answers_like_memory(&fixture, &steps).await;
         });
     });
 }
@@ -77,10 +77,10 @@ async fn fixture(server: Arc<PostgresServer>, name: String, setup: &PostgresSetu
         }
     };
     Fixture::new(open().await, clock)
-        .by_the_wall_clock_only()
-        .opened_anew_by(open)
-        .shared()
-        .troubled_by(move |begins| refuse_writes(&server, &name, begins))
+        .with_wall_clock_only()
+        .with_reopen(open)
+        .with_sharing()
+        .with_failures(move |begins| refuse_writes(&server, &name, begins))
 }
 
 /// A database that checks what no row is takes none.

@@ -12,7 +12,7 @@ use proptest::{collection::vec, prelude::*};
 use semel::store::{
     Clock, CreateResult, Retention, ServerAddress, SettableClock, Store, StoreError,
 };
-use semel_conformance::{Fixture, alike, entry, fresh_version, key};
+use semel_conformance::{Fixture, entry, equivalence, fresh_version, key};
 use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::redis::RedisServer;
 use std::{pin::Pin, sync::Arc};
@@ -39,7 +39,7 @@ fn it_answers_as_memory_does() {
     };
     proptest!(config, |(steps in vec(any::<u64>(), 300..400))| {
         redis.run_command(&["FLUSHALL"]);
-        semel_conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&redis)).await, &steps).await });
+        semel_conformance::run(async { equivalence::answers_like_memory(&fixture(Arc::clone(&redis)).await, &steps).await });
     });
 }
 
@@ -64,12 +64,12 @@ async fn fixture(redis: Arc<RedisServer>) -> Fixture {
     };
     let open = opening_by(server, Arc::clone(&clock));
     Fixture::new(open().await, clock)
-        .by_the_wall_clock_only()
-        .opened_anew_by(open)
-        .shared()
-        .lost_by(lose)
-        .troubled_by(move |begins| refuse_writes(&troubled, begins))
-        .beside(redis)
+        .with_wall_clock_only()
+        .with_reopen(open)
+        .with_sharing()
+        .with_loss(lose)
+        .with_failures(move |begins| refuse_writes(&troubled, begins))
+        .keep_alive(redis)
 }
 
 /// Opens the ledger on a server, any number of times.

@@ -9,7 +9,7 @@ fn failing(calls: Range<usize>, failure: InjectedFailure) -> Fixture {
     let inner = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
     let store = Arc::new(FailingStore::new(inner, calls, failure));
     let troubled = Arc::clone(&store);
-    Fixture::new(store, clock).troubled_by(move |begins| {
+    Fixture::new(store, clock).with_failures(move |begins| {
         if begins {
             troubled.count()
         } else {
@@ -20,7 +20,7 @@ fn failing(calls: Range<usize>, failure: InjectedFailure) -> Fixture {
 
 fn with_no_fault() -> Fixture {
     let mut on = failing(0..0, InjectedFailure::NotExecuted);
-    on.trouble = None;
+    on.fail = None;
     on
 }
 
@@ -30,7 +30,7 @@ mod with_no_fault {
 }
 
 fn says_which() -> &'static ConformanceCase {
-    ConformanceCase::find("erring::an_error_says_whether_certainly_nothing_was_written")
+    ConformanceCase::find("errors::an_error_says_whether_nothing_was_written")
 }
 
 #[test]
@@ -46,8 +46,11 @@ fn whichever_call_fails_the_error_says_which() {
 /// The control: trouble that troubles nobody proves nothing, and the case says so.
 #[test]
 fn control_trouble_that_makes_no_call_fail_is_told() {
-    let breach = says_which()
+    let violation = says_which()
         .holds(async { failing(0..0, InjectedFailure::NotExecuted) })
         .unwrap_err();
-    assert!(breach.told.contains("makes calls fail"), "{breach}");
+    assert!(
+        violation.details.contains("makes requests fail"),
+        "{violation}"
+    );
 }

@@ -1,15 +1,15 @@
-//! Stores that are wrong in one thing each, and the case that is the first to show it. A case that shows nothing wrong is no
-//! test: each has at least one such store.
+//! Stores with one defect each, and the first case that fails on each of them. Every case has at
+//! least one such store, which proves that it can fail.
 
-mod contending;
-mod keeping;
+mod concurrency;
+mod conditional_writes;
+mod durability;
 mod listing;
-mod opening;
-mod waiting;
-mod writing;
+mod notification;
+mod retention;
 
 use super::{
-    wrong::{Answer, Ask, How, Told, Write, Wrong, fixture, refused},
+    wrong_store::{Answer, Ask, How, Told, Write, Wrong, fixture, refused},
     *,
 };
 use semel_core::{ledger::Entry, model::StoreKey};
@@ -42,12 +42,12 @@ use wrong;
 
 fn mutants() -> impl Iterator<Item = &'static Mutant> {
     [
-        writing::MUTANTS,
-        keeping::MUTANTS,
+        conditional_writes::MUTANTS,
+        retention::MUTANTS,
         listing::MUTANTS,
-        waiting::MUTANTS,
-        contending::MUTANTS,
-        opening::MUTANTS,
+        notification::MUTANTS,
+        concurrency::MUTANTS,
+        durability::MUTANTS,
     ]
     .into_iter()
     .flatten()
@@ -62,7 +62,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-fn first_breach(how: How) -> Option<ContractViolation> {
+fn first_violation(how: How) -> Option<ContractViolation> {
     CASES
         .iter()
         .find_map(|case| case.holds_on(&runtime(), async { fixture(how) }).err())
@@ -72,20 +72,23 @@ fn first_breach(how: How) -> Option<ContractViolation> {
 #[test]
 fn control_a_store_with_nothing_wrong_keeps_the_contract() {
     let right: How = wrong!(|store| {});
-    assert_eq!(first_breach(right).map(|breach| breach.to_string()), None);
+    assert_eq!(
+        first_violation(right).map(|violation| violation.to_string()),
+        None
+    );
 }
 
 #[test]
-fn each_wrong_store_is_shown_by_the_case_that_is_meant_for_it() {
+fn each_wrong_store_fails_the_case_meant_for_it() {
     for (what, case, how) in mutants() {
-        let breach =
-            first_breach(*how).unwrap_or_else(|| panic!("no case shows a store that {what}"));
-        assert_eq!(breach.case, *case, "a store that {what}: {breach}");
+        let violation =
+            first_violation(*how).unwrap_or_else(|| panic!("no case shows a store that {what}"));
+        assert_eq!(violation.case, *case, "a store that {what}: {violation}");
     }
 }
 
 #[test]
-fn each_case_shows_a_wrong_store() {
+fn each_case_fails_on_a_wrong_store() {
     let shown: BTreeSet<&str> = mutants().map(|(_, case, _)| *case).collect();
     let idle: Vec<&str> = CASES
         .iter()
@@ -96,17 +99,17 @@ fn each_case_shows_a_wrong_store() {
 }
 
 #[test]
-fn a_breach_tells_the_sentence_what_was_expected_and_what_came() {
+fn a_violation_shows_the_sentence_and_both_answers() {
     let (_, _, how) = mutants()
         .find(|(what, ..)| *what == "lists what is past its end")
         .unwrap();
-    insta::assert_snapshot!(first_breach(*how).unwrap(), @r"
-    the store does not keep its contract
-            case: keeping::what_is_past_its_end_is_not_listed
-        sentence: What is past its end is not listed.
+    insta::assert_snapshot!(first_violation(*how).unwrap(), @r"
+    the store violates its contract
+            case: retention::an_expired_entry_is_not_listed
+        sentence: An expired entry is not listed.
            store: Wrong { .. }
-    what is listed
+    the list
         expected: [StoreKey(00000002…)]
-            came: [StoreKey(00000001…), StoreKey(00000002…)]
+          actual: [StoreKey(00000001…), StoreKey(00000002…)]
     ");
 }

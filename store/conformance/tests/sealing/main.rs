@@ -36,7 +36,7 @@ fn over_memory() -> Fixture {
     let losing = Arc::clone(&inner);
     let store = Arc::new(SealingStore::new(inner, keys("a")));
     Fixture::new(store, clock)
-        .lost_by(move || losing.forget())
+        .with_loss(move || losing.forget())
         .with_entries_up_to(SEALED_BYTES_MAX)
 }
 
@@ -58,11 +58,11 @@ fn over_sqlite() -> Fixture {
         Arc::new(SealingStore::new(Arc::new(inner), keys("a")))
     };
     Fixture::new(open(), clock)
-        .opened_anew_by(move || std::future::ready(open()))
-        .shared()
+        .with_reopen(move || std::future::ready(open()))
+        .with_sharing()
         .with_entries_up_to(SEALED_BYTES_MAX)
         .with_files_in(&folder)
-        .beside(folder)
+        .keep_alive(folder)
 }
 
 mod over_sqlite {

@@ -16,7 +16,7 @@ async fn three() -> (Arc<MemoryStore>, Arc<SettableClock>) {
     ));
     let put = |store: Arc<dyn Store>| Fixture::new(store, Arc::clone(&clock));
     put(under_a)
-        .put(
+        .create(
             semel_conformance::key(1),
             &semel_conformance::operation("acme", State::Started),
         )
@@ -24,14 +24,14 @@ async fn three() -> (Arc<MemoryStore>, Arc<SettableClock>) {
     let clear = put(Arc::clone(&inner) as Arc<dyn Store>);
     let landed = semel_conformance::operation("acme", State::Undone { by: None });
     clear
-        .put_for(
+        .create_for(
             semel_conformance::key(2),
             &landed,
             Retention::Seconds(86_400),
         )
         .await;
     clear
-        .put(
+        .create(
             semel_conformance::key(3),
             &semel_conformance::handle("acme", 1),
         )

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::{collection::vec, prelude::*};
-use semel_conformance::alike;
+use semel_conformance::equivalence;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
@@ -10,6 +10,6 @@ proptest! {
     #[test]
     fn both_answer_alike(steps in vec(any::<u64>(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(alike::answers_as_memory_does(&fixture(), &steps));
+        runtime.block_on(equivalence::answers_like_memory(&fixture(), &steps));
     }
 }

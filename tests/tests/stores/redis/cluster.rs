@@ -11,7 +11,7 @@ use semel::{
     runtime::{CallError, Ledger, LedgerError, Semel},
     store::{CreateResult, EntryQuery, ReplaceResult, Retention, SettableClock, Store, StoreError},
 };
-use semel_conformance::{Fixture, alike, entry, fresh_version, key};
+use semel_conformance::{Fixture, entry, equivalence, fresh_version, key};
 use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::redis::{LEDGER_SETTINGS, RedisServer, cluster::RedisCluster};
 use semel_store::fresh_nonce;
@@ -66,11 +66,11 @@ async fn fixture(cluster: Arc<RedisCluster>) -> Fixture {
     };
     let open = opening_by(server, Arc::clone(&clock));
     Fixture::new(open().await, clock)
-        .by_the_wall_clock_only()
-        .opened_anew_by(open)
-        .shared()
-        .lost_by(lose)
-        .beside(cluster)
+        .with_wall_clock_only()
+        .with_reopen(open)
+        .with_sharing()
+        .with_loss(lose)
+        .keep_alive(cluster)
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn it_keeps_the_contract_and_answers_as_memory_does() {
         ..ProptestConfig::default()
     };
     proptest!(config, |(steps in proptest::collection::vec(any::<u64>(), 80..120))| {
-        semel_conformance::run(async { alike::answers_as_memory_does(&fixture(Arc::clone(&cluster)).await, &steps).await });
+        semel_conformance::run(async { equivalence::answers_like_memory(&fixture(Arc::clone(&cluster)).await, &steps).await });
     });
 }
 

@@ -82,7 +82,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "lists by what was created",
-        "listing::what_was_replaced_is_listed_as_what_it_is_now",
+        "listing::a_replaced_entry_is_listed_by_its_new_state",
         wrong!(|store| {
             Ask::List(query) => {
                 let every = EntryQuery { tenant: None, states: vec![], ..query.clone() };
@@ -125,7 +125,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "takes the longest page for the last",
-        "listing::no_page_is_longer_than_the_longest",
+        "listing::no_page_exceeds_the_maximum",
         wrong!(|store| {
             Ask::List(query) => {
                 let mut page = page(store, query).await;
@@ -160,7 +160,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "lists nothing as due within a minute",
-        "listing::what_is_due_is_listed",
+        "listing::due_entries_are_listed",
         wrong!(|store| {
             Ask::List(query) if query.due => {
                 due_by(store, query, |stored, now, _| stored.written.wall_ms + 60_000 <= now.wall_ms).await
@@ -181,7 +181,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "goes by the wall clock alone",
-        "listing::a_wall_clock_set_back_hides_nothing_due",
+        "listing::a_wall_clock_set_back_hides_no_due_entry",
         wrong!(|store| {
             Ask::List(query) if query.due => {
                 due_by(store, query, |stored, now, due_ms| {

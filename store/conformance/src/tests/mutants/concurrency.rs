@@ -15,7 +15,7 @@ fn believes(store: &Wrong, key: StoreKey, version: Version) -> bool {
 pub(super) const MUTANTS: &[Mutant] = &[
     (
         "looks, and creates later",
-        "contending::of_many_creations_one_wins",
+        "concurrency::of_many_creations_one_wins",
         wrong!(|store| {
             Ask::Create(write) if store.place.at(write.key).await.is_none() => {
                 yield_now().await;
@@ -26,7 +26,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "looks, and removes later",
-        "contending::of_many_removals_one_wins",
+        "concurrency::of_many_removals_one_wins",
         wrong!(|store| {
             Ask::Remove(key, expected) if store.place.at(key).await.is_some_and(|lies| lies.version == expected) => {
                 yield_now().await;
@@ -37,7 +37,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "looks, and replaces later",
-        "contending::no_replacement_is_lost",
+        "concurrency::no_replacement_is_lost",
         wrong!(|store| {
             Ask::Replace(expected, write)
                 if store.place.at(write.key).await.is_some_and(|lies| lies.version == expected) =>
@@ -50,7 +50,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "reads what was there before others began to create",
-        "contending::no_answer_runs_ahead_of_a_read",
+        "concurrency::a_read_after_a_write_finds_it",
         wrong!(|store| {
             Ask::Create(write) => {
                 let key = write.key;
@@ -67,7 +67,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "drops what nobody waits for",
-        "contending::a_call_begun_is_carried_out_unawaited",
+        "concurrency::a_dropped_request_is_carried_out",
         wrong!(|store| {
             Ask::Create(write) => {
                 yield_now().await;
@@ -77,7 +77,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "has a place of its own",
-        "sharing::what_one_writes_another_finds",
+        "sharing::a_write_is_visible_to_other_stores",
         wrong!(|store| {
             Ask::Create(Write { key, entry, version, keep }) if store.beside > 0 => {
                 Ok(Answer::Created(store.own.create(key, &entry, version, keep).await?))
@@ -86,7 +86,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "rests on what it saw last",
-        "sharing::of_several_that_write_one_wins",
+        "sharing::of_several_stores_that_write_one_wins",
         wrong!(|store| {
             Ask::Get(key) => {
                 let mut told = store.right(Ask::Get(key)).await?;
@@ -110,7 +110,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "hears of its own changes only",
-        "sharing::a_change_by_one_wakes_those_that_wait_at_another",
+        "sharing::a_change_wakes_waiters_of_other_stores",
         wrong!(|store| {
             Ask::Changed(key, since, at_most) if store.beside > 0 => {
                 let lies = store.place.at(key).await.map(|stored| stored.version);

@@ -1,7 +1,7 @@
-//! Many callers on one key, and callers that go away.
+//! Many callers on one key, and callers that drop their request.
 
 use super::*;
-use super::{expecting::expect_eq, waiting::LONG};
+use super::{expectation::expect_eq, notification::LONG};
 use semel_core::ledger::Entry;
 use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention, Store, StoredEntry};
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
@@ -12,8 +12,8 @@ use tokio::{
 
 const CALLERS: u32 = 64;
 
-/// What the calls come to that are made through one of these stores after the other, all at once.
-pub(super) async fn from_all_sides<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+/// Calls each of these stores in turn from many tasks at once, and returns all results.
+pub(super) async fn call_concurrently<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     stores: &[Arc<dyn Store>],
     call: impl Fn(Arc<dyn Store>, u32) -> F,
 ) -> Vec<T> {
@@ -25,9 +25,9 @@ pub(super) async fn from_all_sides<T: Send + 'static, F: Future<Output = T> + Se
         .await
 }
 
-/// Of many creations at one key, one wins, and all others find its entry.
-pub async fn of_many_creations_one_wins(on: Fixture) {
-    let answers = from_all_sides(&[Arc::clone(&on.store)], |store, caller| async move {
+/// Of many creations at one key, one succeeds, and all others return its entry.
+pub(crate) async fn of_many_creations_one_wins(on: Fixture) {
+    let answers = call_concurrently(&[Arc::clone(&on.store)], |store, caller| async move {
         let created = store
             .create(
                 key(1),
@@ -36,27 +36,31 @@ pub async fn of_many_creations_one_wins(on: Fixture) {
                 Retention::UntilRemoved,
             )
             .await;
-        created.expect("a store at work creates")
+        created.expect("a working store creates")
     })
     .await;
-    let lying = on.at(key(1)).await.expect("somebody won");
+    let current = on.entry_at(key(1)).await.expect("one creation succeeded");
     let found = answers.into_iter().filter_map(|answer| match answer {
         CreateResult::Created(_) => None,
         CreateResult::Exists(stored, _) => Some(stored),
     });
     let found: Vec<StoredEntry> = found.collect();
     expect_eq(
-        "how many did not win",
+        "the number of creations that found another entry",
         &found.len(),
         &(CALLERS as usize - 1),
     );
-    expect_eq("what they found", &found, &vec![lying; found.len()]);
+    expect_eq(
+        "the entries that they found",
+        &found,
+        &vec![current; found.len()],
+    );
 }
 
-/// Of many removals of one version, one removes it, and all others find nothing.
-pub async fn of_many_removals_one_wins(on: Fixture) {
-    let version = on.put(key(1), &entry(1)).await;
-    let answers = from_all_sides(&[Arc::clone(&on.store)], |store, _| async move {
+/// Of many removals of one version, one succeeds, and all others find no entry.
+pub(crate) async fn of_many_removals_one_wins(on: Fixture) {
+    let version = on.create(key(1), &entry(1)).await;
+    let answers = call_concurrently(&[Arc::clone(&on.store)], |store, _| async move {
         matches!(
             store.remove(key(1), version).await,
             Ok(RemoveResult::Removed)
@@ -64,25 +68,27 @@ pub async fn of_many_removals_one_wins(on: Fixture) {
     })
     .await;
     expect_eq(
-        "how many removed it",
+        "the number of removals that succeeded",
         &answers.into_iter().filter(|is_removed| *is_removed).count(),
         &1,
     );
 }
 
-/// Of all that would write in place of one version, one wins: of many that count up in one entry, each counts.
-pub async fn no_replacement_is_lost(on: Fixture) {
-    on.put(key(1), &handle("acme", 0)).await;
+/// Of all writes that expect one version, one succeeds: of many increments of a counter, none is
+/// lost.
+pub(crate) async fn no_replacement_is_lost(on: Fixture) {
+    on.create(key(1), &handle("acme", 0)).await;
     let stores = [Arc::clone(&on.store)];
-    expect_each_counts(&on, &stores).await;
+    expect_no_lost_increment(&on, &stores).await;
 }
 
-/// Those that count up in the first key's entry through these stores all count.
-pub(super) async fn expect_each_counts(on: &Fixture, stores: &[Arc<dyn Store>]) {
-    from_all_sides(stores, |store, _| count_up(store)).await;
+/// Increments the counter at the first key from many tasks, through these stores, and expects all
+/// increments.
+pub(super) async fn expect_no_lost_increment(on: &Fixture, stores: &[Arc<dyn Store>]) {
+    call_concurrently(stores, |store, _| count_up(store)).await;
     expect_eq(
-        "what was counted",
-        &on.at(key(1)).await.as_ref().map(counted),
+        "the counter",
+        &on.entry_at(key(1)).await.as_ref().map(counted),
         &Some(CALLERS),
     );
 }
@@ -90,14 +96,18 @@ pub(super) async fn expect_each_counts(on: &Fixture, stores: &[Arc<dyn Store>]) 
 fn counted(stored: &StoredEntry) -> u32 {
     match stored.entry.as_ref() {
         Entry::Handle(handle) => handle.names.generation,
-        other => expecting::fail("what lies there", &"a counter, which is a handle", other),
+        other => expectation::fail(
+            "the entry at the key",
+            &"a handle, which is the counter",
+            other,
+        ),
     }
 }
 
 async fn count_up(store: Arc<dyn Store>) {
-    let mut lying = store.get(key(1)).await.expect("a store at work reads").0;
+    let mut current = store.get(key(1)).await.expect("a working store reads").0;
     loop {
-        let stored = lying.expect("the counter was put down");
+        let stored = current.expect("the counter was created");
         let next = handle("acme", counted(&stored) + 1);
         let replaced = store
             .replace(
@@ -108,16 +118,16 @@ async fn count_up(store: Arc<dyn Store>) {
                 Retention::UntilRemoved,
             )
             .await;
-        match replaced.expect("a store at work replaces") {
+        match replaced.expect("a working store replaces") {
             ReplaceResult::Replaced(_) => return,
-            ReplaceResult::Changed(other, _) => lying = other,
+            ReplaceResult::Changed(other, _) => current = other,
         }
     }
 }
 
-/// Whoever was answered that something is written finds it, or something newer, when reading.
-pub async fn no_answer_runs_ahead_of_a_read(on: Fixture) {
-    let seen = from_all_sides(&[Arc::clone(&on.store)], |store, caller| async move {
+/// A read after an acknowledged write returns that write, or a newer one.
+pub(crate) async fn a_read_after_a_write_finds_it(on: Fixture) {
+    let seen = call_concurrently(&[Arc::clone(&on.store)], |store, caller| async move {
         let version = fresh_version();
         let created = store
             .create(
@@ -127,20 +137,20 @@ pub async fn no_answer_runs_ahead_of_a_read(on: Fixture) {
                 Retention::UntilRemoved,
             )
             .await;
-        created.expect("a store at work creates");
-        let (stored, now) = store.get(key(caller)).await.expect("a store at work reads");
+        created.expect("a working store creates");
+        let (stored, now) = store.get(key(caller)).await.expect("a working store reads");
         stored.is_some_and(|stored| stored.version == version && !now.runs_behind(&stored.written))
     })
     .await;
     expect_eq(
-        "how many find what they wrote",
+        "the number of reads that found their own write",
         &seen.into_iter().filter(|found| *found).count(),
         &(CALLERS as usize),
     );
 }
 
-/// A call that was begun is carried out whether or not its future is still awaited.
-pub async fn a_call_begun_is_carried_out_unawaited(on: Fixture) {
+/// A request that was begun is executed even if its future is dropped.
+pub(crate) async fn a_dropped_request_is_carried_out(on: Fixture) {
     let version = fresh_version();
     {
         let entry = entry(1);
@@ -162,6 +172,6 @@ pub async fn a_call_begun_is_carried_out_unawaited(on: Fixture) {
     expect!(
         timeout(LONG, carried_out).await,
         Ok(()),
-        "whether a call is carried out that was begun"
+        "whether a dropped request is executed"
     );
 }

@@ -1,6 +1,6 @@
-//! Whatever is asked in whatever order, a store answers as the one in memory does.
+//! Equivalence with the store in memory: any sequence of requests gets the same answers.
 //!
-//! The steps are drawn from numbers, so that a test can make them up with whatever it has, and shrink them.
+//! The steps are drawn from numbers, so that a test can generate and shrink them with any tool.
 
 use super::{Fixture, handle, key, operation, tenant};
 use semel_core::{
@@ -12,11 +12,11 @@ use semel_store::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How many keys the steps are about.
+/// The number of keys that the steps use.
 const KEYS: u64 = 3;
 
 #[derive(Debug, Clone)]
-enum Step {
+enum StoreStep {
     Create {
         key: u32,
         entry: Arc<Entry>,
@@ -24,13 +24,13 @@ enum Step {
     },
     Replace {
         key: u32,
-        version: Which,
+        version: VersionAge,
         entry: Arc<Entry>,
         keep: Retention,
     },
     Remove {
         key: u32,
-        version: Which,
+        version: VersionAge,
     },
     Get {
         key: u32,
@@ -48,13 +48,13 @@ enum Step {
     Reboot,
 }
 
-/// Which of the versions ever written at a key, counted from the last.
-type Which = usize;
+/// The index of a version among all versions ever written at a key, counted from the latest.
+type VersionAge = usize;
 
-/// A number, from which small ones are drawn until it is used up.
-struct Draw(u64);
+/// A number that smaller numbers are drawn from.
+struct NumberSource(u64);
 
-impl Draw {
+impl NumberSource {
     fn below(&mut self, end: u64) -> u64 {
         let drawn = self.0 % end;
         self.0 /= end;
@@ -70,40 +70,41 @@ impl Draw {
         self.of(&[0, 1, 2])
     }
 
-    fn step(&mut self) -> Step {
+    fn step(&mut self) -> StoreStep {
         match self.below(23) {
-            0..5 => Step::Create {
+            0..5 => StoreStep::Create {
                 key: self.key(),
                 keep: self.keep(),
                 entry: self.entry(),
             },
-            5..10 => Step::Replace {
+            5..10 => StoreStep::Replace {
                 key: self.key(),
                 version: self.which(),
                 keep: self.keep(),
                 entry: self.entry(),
             },
-            10..12 => Step::Remove {
+            10..12 => StoreStep::Remove {
                 key: self.key(),
                 version: self.which(),
             },
-            12..15 => Step::Get { key: self.key() },
-            15..18 => Step::List(self.query()),
-            // All or none: which go first is each store's own affair, and shows if the clock is set back afterwards.
-            18 => Step::Purge {
+            12..15 => StoreStep::Get { key: self.key() },
+            15..18 => StoreStep::List(self.query()),
+            // All or none: each store purges in an order of its own, which a clock set back later
+            // would show.
+            18 => StoreStep::Purge {
                 at_most: self.of(&[0, 100]),
             },
-            19 | 20 => Step::Pass {
+            19 | 20 => StoreStep::Pass {
                 ms: self.below(30_000),
             },
-            21 => Step::SetBack {
+            21 => StoreStep::SetBack {
                 ms: self.below(30_000),
             },
-            _ => Step::Reboot,
+            _ => StoreStep::Reboot,
         }
     }
 
-    fn which(&mut self) -> Which {
+    fn which(&mut self) -> VersionAge {
         self.of(&[0, 0, 0, 0, 0, 1, 2, 3])
     }
 
@@ -153,14 +154,14 @@ impl Draw {
     }
 }
 
-/// The moments of a clock as a store of some kind understands them.
+/// The fixture's clock, as the store under test understands it.
 #[derive(Debug)]
-struct Understood {
+struct FixtureClock {
     clock: Arc<SettableClock>,
     is_steady: bool,
 }
 
-impl Clock for Understood {
+impl Clock for FixtureClock {
     fn now(&self) -> ClockReading {
         let shown = self.clock.now();
         if self.is_steady {
@@ -171,17 +172,17 @@ impl Clock for Understood {
     }
 }
 
-/// Both stores, and the versions that were written at each key.
-struct Pair<'a> {
+/// The store in memory, the store under test, and the versions that were written at each key.
+struct StorePair<'a> {
     clock: &'a SettableClock,
     stores: [(Arc<dyn Store>, Incarnation); 2],
     versions: [Vec<Version>; KEYS as usize],
     writes: u128,
 }
 
-impl<'a> Pair<'a> {
+impl<'a> StorePair<'a> {
     async fn of(on: &'a Fixture) -> Self {
-        let understood = Arc::new(Understood {
+        let understood = Arc::new(FixtureClock {
             clock: Arc::clone(&on.clock),
             is_steady: on.is_steady,
         });
@@ -189,10 +190,10 @@ impl<'a> Pair<'a> {
         let its = memory
             .get(key(0))
             .await
-            .expect("memory reads")
+            .expect("the store in memory reads")
             .1
             .incarnation;
-        let other = on.now().await.incarnation;
+        let other = on.store_time().await.incarnation;
         let stores = [(memory, its), (Arc::clone(&on.store), other)];
         Self {
             clock: &on.clock,
@@ -202,7 +203,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// What each store answers, in words that do not tell the stores apart.
+    /// Returns the answer of each store as text, without the incarnations, in which they differ.
     async fn both(&self, ask: impl AsyncFn(&dyn Store) -> String) -> [String; 2] {
         let [(one, its), (other, others)] = &self.stores;
         let blind = |answer: String, incarnation: &Incarnation| {
@@ -214,8 +215,8 @@ impl<'a> Pair<'a> {
         ]
     }
 
-    /// A version for the next write, and the one that is meant by `which`.
-    fn versions(&mut self, key: u32, which: Which) -> (Version, Version) {
+    /// Returns the version for the next write, and the version that `which` selects.
+    fn versions(&mut self, key: u32, which: VersionAge) -> (Version, Version) {
         self.writes += 1;
         let new = Version::from_bytes(self.writes.to_be_bytes());
         let written = &mut self.versions[key as usize];
@@ -224,9 +225,9 @@ impl<'a> Pair<'a> {
         (new, meant)
     }
 
-    async fn take(&mut self, step: &Step) -> [String; 2] {
+    async fn take(&mut self, step: &StoreStep) -> [String; 2] {
         match step {
-            Step::Create {
+            StoreStep::Create {
                 key: number,
                 entry,
                 keep,
@@ -237,7 +238,7 @@ impl<'a> Pair<'a> {
                 })
                 .await
             }
-            Step::Replace {
+            StoreStep::Replace {
                 key: number,
                 version,
                 entry,
@@ -252,7 +253,7 @@ impl<'a> Pair<'a> {
                 })
                 .await
             }
-            Step::Remove {
+            StoreStep::Remove {
                 key: number,
                 version,
             } => {
@@ -260,23 +261,25 @@ impl<'a> Pair<'a> {
                 self.both(async |store| format!("{:?}", store.remove(key(*number), meant).await))
                     .await
             }
-            Step::Get { key: number } => {
+            StoreStep::Get { key: number } => {
                 self.both(async |store| format!("{:?}", store.get(key(*number)).await))
                     .await
             }
-            Step::List(query) => {
+            StoreStep::List(query) => {
                 self.both(async |store| format!("{:?}", store.list(query).await))
                     .await
             }
-            Step::Purge { at_most } => {
+            StoreStep::Purge { at_most } => {
                 self.both(async |store| format!("{:?}", store.purge(*at_most).await))
                     .await
             }
-            Step::Pass { ms } => self.set(|clock, _| clock.advance(Duration::from_millis(*ms))),
-            Step::SetBack { ms } => {
+            StoreStep::Pass { ms } => {
+                self.set(|clock, _| clock.advance(Duration::from_millis(*ms)))
+            }
+            StoreStep::SetBack { ms } => {
                 self.set(|clock, now| clock.set_wall_ms(now.wall_ms.saturating_sub(*ms)))
             }
-            Step::Reboot => self.set(|clock, _| clock.reboot()),
+            StoreStep::Reboot => self.set(|clock, _| clock.reboot()),
         }
     }
 
@@ -286,15 +289,15 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Takes a step for each number, on this store and on one in memory, and holds their answers against each other. For
-/// stores that list no more than they must.
+/// Executes a step for each number on this store and on one in memory, and compares their answers.
+/// For stores that list no more than matches.
 ///
 /// # Panics
-/// Where the answers differ.
-pub async fn answers_as_memory_does(on: &Fixture, numbers: &[u64]) {
-    let mut pair = Pair::of(on).await;
+/// If the answers differ.
+pub async fn answers_like_memory(on: &Fixture, numbers: &[u64]) {
+    let mut pair = StorePair::of(on).await;
     for number in numbers {
-        let step = Draw(*number).step();
+        let step = NumberSource(*number).step();
         let [memory, other] = pair.take(&step).await;
         assert_eq!(memory, other, "after {step:?}");
     }

@@ -33,14 +33,14 @@ async fn lying(store: &Wrong, key: StoreKey, otherwise: Version) -> Version {
 pub(super) const MUTANTS: &[Mutant] = &[
     (
         "creates nothing",
-        "writing::a_creation_writes_where_nothing_lies",
+        "conditional_writes::a_creation_writes_an_absent_entry",
         wrong!(|store| {
             Ask::Create(_) => Ok(Answer::Created(CreateResult::Created(store.place.now().await))),
         }),
     ),
     (
         "tells the host's time",
-        "writing::a_creation_writes_where_nothing_lies",
+        "conditional_writes::a_creation_writes_an_absent_entry",
         wrong!(|store| {
             ask => Ok(store.right(ask).await?.timed(|stamp| {
                 let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
@@ -50,7 +50,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "creates over what lies there",
-        "writing::a_creation_finds_what_lies_and_leaves_it",
+        "conditional_writes::a_creation_leaves_an_existing_entry",
         wrong!(|store| {
             Ask::Create(write) => {
                 let told = store.right(Ask::Create(write.clone())).await;
@@ -61,7 +61,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "says that it created what lay there already",
-        "writing::a_creation_finds_what_lies_and_leaves_it",
+        "conditional_writes::a_creation_leaves_an_existing_entry",
         wrong!(|store| {
             Ask::Create(write) => match store.right(Ask::Create(write)).await? {
                 Answer::Created(CreateResult::Exists(_, now)) => Ok(Answer::Created(CreateResult::Created(now))),
@@ -71,14 +71,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "replaces nothing",
-        "writing::a_replacement_takes_the_place_of_the_version_it_expects",
+        "conditional_writes::a_replacement_replaces_the_expected_version",
         wrong!(|store| {
             Ask::Replace(..) => Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await))),
         }),
     ),
     (
         "lets what it replaces begin anew",
-        "writing::a_replacement_takes_the_place_of_the_version_it_expects",
+        "conditional_writes::a_replacement_replaces_the_expected_version",
         wrong!(|store| {
             Ask::Replace(expected, write) => {
                 let told = store.right(Ask::Replace(expected, write.clone())).await?;
@@ -92,7 +92,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "replaces whatever lies there",
-        "writing::a_replacement_of_another_version_writes_nothing",
+        "conditional_writes::a_replacement_of_another_version_writes_nothing",
         wrong!(|store| {
             Ask::Replace(expected, write) => {
                 store.right(Ask::Replace(lying(store, write.key, expected).await, write)).await
@@ -101,7 +101,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "does not tell what lies there instead",
-        "writing::a_replacement_of_another_version_writes_nothing",
+        "conditional_writes::a_replacement_of_another_version_writes_nothing",
         wrong!(|store| {
             Ask::Replace(expected, write) => match store.right(Ask::Replace(expected, write)).await? {
                 Answer::Replaced(ReplaceResult::Changed(_, now)) => Ok(Answer::Replaced(ReplaceResult::Changed(None, now))),
@@ -111,7 +111,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "replaces nothing by something",
-        "writing::a_replacement_of_nothing_creates_nothing",
+        "conditional_writes::a_replacement_of_an_absent_entry_writes_nothing",
         wrong!(|store| {
             Ask::Replace(_, write) if store.place.at(write.key).await.is_none() => {
                 store.place.force(write).await;
@@ -121,14 +121,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "forgets what was put off",
-        "writing::a_replacement_put_off_is_there_for_whoever_asks",
+        "conditional_writes::a_deferred_replacement_is_visible_at_once",
         wrong!(|store| {
             Ask::ReplaceSoon(..) => Ok(Answer::Done),
         }),
     ),
     (
         "answers without what it put off",
-        "writing::a_replacement_put_off_is_there_for_whoever_asks",
+        "conditional_writes::a_deferred_replacement_is_visible_at_once",
         wrong!(|store| {
             Ask::ReplaceSoon(expected, write) => {
                 let place = Arc::clone(&store.place);
@@ -142,7 +142,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "puts off replacing whatever lies there",
-        "writing::a_replacement_put_off_leaves_another_version",
+        "conditional_writes::a_deferred_replacement_leaves_another_version",
         wrong!(|store| {
             Ask::ReplaceSoon(expected, write) => {
                 store.right(Ask::ReplaceSoon(lying(store, write.key, expected).await, write)).await
@@ -151,7 +151,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "removes nothing",
-        "writing::a_removal_takes_the_version_it_expects",
+        "conditional_writes::a_removal_removes_the_expected_version",
         wrong!(|store| {
             Ask::Remove(key, version) if lying(store, key, version).await == version => {
                 Ok(Answer::Removed(RemoveResult::Removed))
@@ -160,7 +160,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "remembers when what was removed began",
-        "writing::a_removal_takes_the_version_it_expects",
+        "conditional_writes::a_removal_removes_the_expected_version",
         wrong!(|store| {
             Ask::Get(key) => {
                 let mut told = store.right(Ask::Get(key)).await?;
@@ -174,21 +174,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "removes whatever lies there",
-        "writing::a_removal_of_another_version_removes_nothing",
+        "conditional_writes::a_removal_of_another_version_removes_nothing",
         wrong!(|store| {
             Ask::Remove(key, version) => store.right(Ask::Remove(key, lying(store, key, version).await)).await,
         }),
     ),
     (
         "takes the machine for the same after a reboot",
-        "writing::the_store_writes_the_times",
+        "conditional_writes::the_store_stamps_each_write",
         wrong!(|store| {
             ask => Ok(store.right(ask).await?.timed(|stamp| stamp.boot = semel_core::model::Boot(1))),
         }),
     ),
     (
         "smooths its time",
-        "writing::a_clock_set_back_shows",
+        "conditional_writes::a_clock_set_back_is_visible",
         wrong!(|store| {
             ask => {
                 let mut told = store.right(ask).await?;
@@ -203,14 +203,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "cuts texts to 64 KiB",
-        "writing::entries_come_back_as_they_went_in",
+        "conditional_writes::entries_are_returned_as_written",
         wrong!(|store| {
             ask => with_texts_cut(store, ask, 65_535).await,
         }),
     ),
     (
         "looks at half of a key",
-        "writing::one_key_is_not_another",
+        "conditional_writes::keys_that_differ_in_a_byte_are_different",
         wrong!(|store| {
             mut ask => {
                 if let Some(key) = ask.key() {
@@ -224,14 +224,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "cuts texts to 1 MiB",
-        "writing::an_entry_up_to_the_limit_comes_back_as_it_went_in",
+        "conditional_writes::an_entry_up_to_the_limit_is_returned_as_written",
         wrong!(|store| {
             ask => with_texts_cut(store, ask, 1 << 20).await,
         }),
     ),
     (
         "writes what it refuses as too large",
-        "writing::what_is_too_large_is_refused_or_kept_whole",
+        "conditional_writes::an_entry_over_the_limit_is_refused_or_stored_whole",
         wrong!(|store| {
             Ask::Replace(expected, write) if write.entry.to_bytes().is_err() => {
                 store.right(Ask::Replace(expected, write)).await?;
@@ -250,7 +250,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "takes a version of zeros for none",
-        "versions::a_version_is_any_value",
+        "versions::any_value_is_a_version",
         wrong!(|store| {
             Ask::Get(key) if lying(store, key, fresh_version()).await == Version::from_bytes([0; 16]) => {
                 Ok(Answer::Got(None, store.place.now().await))
@@ -259,7 +259,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "says again that it created",
-        "versions::a_write_asked_for_again_finds_itself",
+        "versions::a_repeated_write_finds_its_own_version",
         wrong!(|store| {
             Ask::Create(write) if lying(store, write.key, fresh_version()).await == write.version => {
                 Ok(Answer::Created(CreateResult::Created(store.place.now().await)))
@@ -268,7 +268,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "says again that it replaced",
-        "versions::a_write_asked_for_again_finds_itself",
+        "versions::a_repeated_write_finds_its_own_version",
         wrong!(|store| {
             Ask::Replace(_, write) if lying(store, write.key, fresh_version()).await == write.version => {
                 Ok(Answer::Replaced(ReplaceResult::Replaced(store.place.now().await)))

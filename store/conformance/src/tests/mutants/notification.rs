@@ -16,14 +16,14 @@ async fn sleeping(at_most: Duration) -> Told {
 pub(super) const MUTANTS: &[Mutant] = &[
     (
         "wakes nobody",
-        "waiting::a_replacement_wakes_those_that_wait",
+        "notification::a_replacement_wakes_waiters",
         wrong!(|store| {
             Ask::Changed(key, since, at_most) if version_at(store, key).await == Some(since) => sleeping(at_most).await,
         }),
     ),
     (
         "wakes nobody for what was put off",
-        "waiting::a_replacement_put_off_wakes_those_that_wait",
+        "notification::a_deferred_replacement_wakes_waiters",
         wrong!(|store| {
             Ask::Changed(key, since, at_most) => {
                 store.right(Ask::Changed(key, since, at_most)).await?;
@@ -37,7 +37,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "wakes nobody for a removal",
-        "waiting::a_removal_wakes_those_that_wait",
+        "notification::a_removal_wakes_waiters",
         wrong!(|store| {
             Ask::Changed(key, since, at_most) if version_at(store, key).await == Some(since) => {
                 store.right(Ask::Changed(key, since, at_most)).await?;
@@ -50,7 +50,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "waits for the next change",
-        "waiting::nobody_waits_for_what_has_changed_already",
+        "notification::no_waiter_waits_for_a_past_change",
         wrong!(|store| {
             Ask::Changed(key, since, at_most) if version_at(store, key).await.is_some_and(|lies| lies != since) => {
                 sleeping(at_most).await
@@ -59,7 +59,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "waits for what is past its end",
-        "waiting::nobody_waits_for_what_is_past_its_end",
+        "notification::no_waiter_waits_for_an_expired_entry",
         wrong!(|store| {
             Ask::Changed(key, since, at_most) if {
                 let last = store.place.history().last(key).map(|(write, _)| write.version);
@@ -69,7 +69,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "waits until something changes",
-        "waiting::nobody_waits_longer_than_agreed",
+        "notification::no_waiter_waits_past_its_limit",
         wrong!(|store| {
             Ask::Changed(key, since, _) => {
                 store.right(Ask::Changed(key, since, Duration::from_secs(86_400))).await

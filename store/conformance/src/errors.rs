@@ -1,22 +1,22 @@
-//! What errors mean. For stores whose fixture can bring trouble.
+//! Errors, and the state that they leave. For stores whose fixture can make requests fail.
 
 use super::*;
-use super::{contending::from_all_sides, expecting::expect_eq, waiting::LONG};
+use super::{concurrency::call_concurrently, expectation::expect_eq, notification::LONG};
 use semel_store::{CreateResult, RemoveResult, ReplaceResult, Retention, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
-/// What the caller of a write may rest on.
+/// The knowledge that a write's answer gives its caller.
 #[derive(Debug)]
-enum Told {
+enum WriteKnowledge {
     Written,
     NotWritten,
     Unknown,
 }
 
-impl Told {
-    /// What an answer tells that is an error, or says whether it was written.
-    fn by(answer: Result<bool, StoreError>) -> Self {
+impl WriteKnowledge {
+    /// Interprets an answer: an error, or whether the write was executed.
+    fn from_answer(answer: Result<bool, StoreError>) -> Self {
         match answer {
             Ok(true) => Self::Written,
             Ok(false) | Err(StoreError::NotExecuted(_) | StoreError::Entry(_)) => Self::NotWritten,
@@ -25,45 +25,46 @@ impl Told {
     }
 }
 
-/// A write: where, what lay there, what lies there if it was carried out, what its caller was told, and whether that was an
-/// error.
-type Write = (u32, Option<Version>, Option<Version>, Told, bool);
+/// A write: the key's number, the version before, the version after an executed write, the caller's
+/// knowledge, and true if the answer was an error.
+type TestedWrite = (u32, Option<Version>, Option<Version>, WriteKnowledge, bool);
 
-/// An error says whether certainly nothing was written; a failed group commit is unknown for all its members.
-pub async fn an_error_says_whether_certainly_nothing_was_written(on: Fixture) {
-    let Some(trouble) = &on.trouble else { return };
-    let mut lying = Vec::new();
+/// An error says whether certainly nothing was written; a failed group commit is unknown for all
+/// its members.
+pub(crate) async fn an_error_says_whether_nothing_was_written(on: Fixture) {
+    let Some(fail) = &on.fail else { return };
+    let mut versions = Vec::new();
     for number in 0..64 {
-        // A third of the keys is to be created, a third replaced, and a third removed.
-        lying.push(if number % 3 == 0 {
+        // A third of the keys is created, a third replaced, and a third removed.
+        versions.push(if number % 3 == 0 {
             None
         } else {
-            Some(on.put(key(number), &entry(number)).await)
+            Some(on.create(key(number), &entry(number)).await)
         });
     }
-    trouble(true);
-    let writes: Vec<Write> = from_all_sides(&[Arc::clone(&on.store)], |store, number| {
-        let before = lying.get(number as usize).copied().flatten();
+    fail(true);
+    let writes: Vec<TestedWrite> = call_concurrently(&[Arc::clone(&on.store)], |store, number| {
+        let before = versions.get(number as usize).copied().flatten();
         async move { write(&*store, number, before).await }
     })
     .await;
-    trouble(false);
+    fail(false);
     let errors = writes.iter().filter(|(.., is_error)| *is_error).count();
     expect_eq(
-        "whether the trouble that the fixture brings makes calls fail",
+        "whether the fixture makes requests fail",
         &(errors > 0),
         &true,
     );
-    for (number, before, after, told, _) in writes {
+    for (number, before, after, knowledge, _) in writes {
         let found = read_again(&on, number).await;
-        let possible = match told {
-            Told::Written => vec![after],
-            Told::NotWritten => vec![before],
-            Told::Unknown => vec![before, after],
+        let possible = match knowledge {
+            WriteKnowledge::Written => vec![after],
+            WriteKnowledge::NotWritten => vec![before],
+            WriteKnowledge::Unknown => vec![before, after],
         };
         if !possible.contains(&found) {
-            expecting::fail(
-                &format!("what lies there, where the caller was told {told:?}"),
+            expectation::fail(
+                &format!("the entry at the key, after the answer {knowledge:?}"),
                 &format!("one of {possible:?}"),
                 &found,
             );
@@ -71,7 +72,11 @@ pub async fn an_error_says_whether_certainly_nothing_was_written(on: Fixture) {
     }
 }
 
-async fn write(store: &dyn semel_store::Store, number: u32, before: Option<Version>) -> Write {
+async fn write(
+    store: &dyn semel_store::Store,
+    number: u32,
+    before: Option<Version>,
+) -> TestedWrite {
     let new = fresh_version();
     let kept = Retention::UntilRemoved;
     let (after, answer) = match (number % 3, before) {
@@ -100,10 +105,16 @@ async fn write(store: &dyn semel_store::Store, number: u32, before: Option<Versi
         }
     };
     let is_error = answer.is_err();
-    (number, before, after, Told::by(answer), is_error)
+    (
+        number,
+        before,
+        after,
+        WriteKnowledge::from_answer(answer),
+        is_error,
+    )
 }
 
-/// What lies there once the store reads again.
+/// Returns the version at the key, once the store reads again.
 async fn read_again(on: &Fixture, number: u32) -> Option<Version> {
     let reading = async {
         loop {
@@ -113,5 +124,5 @@ async fn read_again(on: &Fixture, number: u32) -> Option<Version> {
             }
         }
     };
-    expect!(timeout(LONG, reading).await, Ok(found) => found, "whether the store reads once the trouble is over")
+    expect!(timeout(LONG, reading).await, Ok(found) => found, "whether the store reads again after the failures")
 }

@@ -5,14 +5,14 @@ use super::*;
 pub(super) const MUTANTS: &[Mutant] = &[
     (
         "forgets when it is closed",
-        "opening::what_was_answered_is_there_when_it_is_opened_anew",
+        "durability::an_answer_survives_reopening",
         wrong!(|store| {
             Ask::Get(_) if store.is_anew => Ok(Answer::Got(None, store.place.now().await)),
         }),
     ),
     (
         "forgets ends when it is closed",
-        "opening::what_was_answered_is_there_when_it_is_opened_anew",
+        "durability::an_answer_survives_reopening",
         wrong!(|store| {
             Ask::Get(key) if store.is_anew => {
                 let last = store.place.history().last(key).map(|(_, stored)| stored.clone());
@@ -22,7 +22,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "forgets what was put off when it is closed",
-        "opening::what_was_put_off_is_there_when_it_is_opened_anew",
+        "durability::a_deferred_write_survives_reopening",
         wrong!(|store| {
             Ask::Get(key) if store.is_anew => {
                 let mut told = store.right(Ask::Get(key)).await?;
@@ -37,7 +37,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "begins another life whenever it is opened",
-        "opening::it_is_the_same_life_when_it_is_opened_anew",
+        "durability::reopening_keeps_the_incarnation",
         wrong!(|store| {
             ask if store.is_anew => {
                 let mut told = store.right(ask).await?;
@@ -50,7 +50,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "says that it did nothing where it wrote",
-        "erring::an_error_says_whether_certainly_nothing_was_written",
+        "errors::an_error_says_whether_nothing_was_written",
         wrong!(|store| {
             ask @ Ask::Create(_) if store.is_troubled() => {
                 store.place.carry_out(ask).await?;
@@ -60,7 +60,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "says that it wrote where it did nothing",
-        "erring::an_error_says_whether_certainly_nothing_was_written",
+        "errors::an_error_says_whether_nothing_was_written",
         wrong!(|store| {
             Ask::Create(_) if store.is_troubled() => Ok(Answer::Created(CreateResult::Created(store.place.now().await))),
         }),

@@ -306,12 +306,12 @@ pub(super) fn fixture(how: How) -> Fixture {
     let losing = Arc::clone(&place);
     let troubled = Arc::clone(&place);
     Fixture::new(Arc::new(Wrong::open(&place, how, true)), clock)
-        .opened_anew_by(move || {
+        .with_reopen(move || {
             std::future::ready(Arc::new(Wrong::open(&again, how, false)) as Arc<dyn Store>)
         })
-        .shared()
-        .lost_by(move || losing.memory.forget())
-        .troubled_by(move |begins| troubled.is_troubled.store(begins, Ordering::SeqCst))
+        .with_sharing()
+        .with_loss(move || losing.memory.forget())
+        .with_failures(move |begins| troubled.is_troubled.store(begins, Ordering::SeqCst))
         .with_files_in(place.folder.path())
 }
 

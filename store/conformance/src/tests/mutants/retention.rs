@@ -19,14 +19,14 @@ fn keep_before(store: &Wrong, key: StoreKey) -> Option<Retention> {
 pub(super) const MUTANTS: &[Mutant] = &[
     (
         "keeps for ever",
-        "keeping::what_is_past_its_end_is_absent",
+        "retention::an_expired_entry_is_absent",
         wrong!(|store| {
             ask => kept(store, ask, |_| Retention::UntilRemoved).await,
         }),
     ),
     (
         "replaces what is past its end",
-        "keeping::what_is_past_its_end_is_absent",
+        "retention::an_expired_entry_is_absent",
         wrong!(|store| {
             Ask::Replace(expected, write) if {
                 let last = store.place.history().last(write.key).map(|(write, _)| write.version);
@@ -39,7 +39,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "lists what is past its end",
-        "keeping::what_is_past_its_end_is_not_listed",
+        "retention::an_expired_entry_is_not_listed",
         wrong!(|store| {
             Ask::List(query) => {
                 let listed = store.right(Ask::List(query)).await?;
@@ -54,7 +54,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "never clears an end",
-        "keeping::each_write_states_anew_how_long",
+        "retention::each_write_sets_the_retention",
         wrong!(|store| {
             Ask::Replace(expected, write) if write.keep == Retention::UntilRemoved => {
                 let before = keep_before(store, write.key).unwrap_or(Retention::UntilRemoved);
@@ -64,7 +64,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "counts how long from the creation",
-        "keeping::each_write_states_anew_how_long",
+        "retention::each_write_sets_the_retention",
         wrong!(|store| {
             Ask::Replace(expected, write) => {
                 let now = store.place.now().await;
@@ -80,7 +80,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "keeps what is created anew as long as what lay there before",
-        "keeping::what_is_created_anew_has_an_end_of_its_own",
+        "retention::a_recreated_entry_has_its_own_retention",
         wrong!(|store| {
             Ask::Create(write) => {
                 let before = keep_before(store, write.key);
@@ -90,14 +90,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "puts off without an end",
-        "keeping::a_replacement_put_off_states_how_long",
+        "retention::a_deferred_replacement_sets_the_retention",
         wrong!(|store| {
             ask @ Ask::ReplaceSoon(..) => kept(store, ask, |_| Retention::UntilRemoved).await,
         }),
     ),
     (
         "counts milliseconds in 32 bits",
-        "keeping::no_end_is_too_far",
+        "retention::any_retention_is_accepted",
         wrong!(|store| {
             ask => kept(store, ask, |keep| match keep {
                 Retention::Seconds(seconds) => Retention::Seconds((seconds.wrapping_mul(1000) & 0xffff_ffff) / 1000),
@@ -108,21 +108,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "does not tell that it lost something",
-        "keeping::a_loss_shows_as_another_incarnation",
+        "retention::a_loss_changes_the_incarnation",
         wrong!(|store| {
             ask => Ok(store.right(ask).await?.timed(|stamp| stamp.incarnation = semel_core::model::Incarnation(7))),
         }),
     ),
     (
         "drops more than it was asked to",
-        "clearing::a_purge_drops_only_what_is_past_its_end",
+        "cleanup::a_purge_drops_only_expired_entries",
         wrong!(|store| {
             Ask::Purge(_) => store.right(Ask::Purge(usize::MAX)).await,
         }),
     ),
     (
         "drops what is not past its end",
-        "clearing::a_purge_drops_only_what_is_past_its_end",
+        "cleanup::a_purge_drops_only_expired_entries",
         wrong!(|store| {
             Ask::Purge(at_most) => {
                 if let Some(lying) = store.place.at(key(6)).await {
@@ -134,7 +134,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "scrubs away what lies there",
-        "clearing::a_scrub_changes_no_answer",
+        "cleanup::a_scrub_changes_no_answer",
         wrong!(|store| {
             Ask::Scrub => {
                 if let Some(lying) = store.place.at(key(2)).await {
@@ -146,7 +146,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     (
         "leaves a journal of all that it wrote",
-        "clearing::a_scrub_leaves_nothing_of_what_is_gone",
+        "cleanup::a_scrub_leaves_no_trace_of_removed_entries",
         wrong!(|store| {
             mut ask => {
                 if let Some(write) = ask.write()

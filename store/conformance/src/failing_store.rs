@@ -1,4 +1,4 @@
-//! A store around a store that fails when it is told to: for tests of whatever rests on one.
+//! A store around another store that fails on request, for tests of code that uses a store.
 
 use async_trait::async_trait;
 use semel_core::{
@@ -18,29 +18,30 @@ use std::{
     time::Duration,
 };
 
-/// How a call of the store fails.
+/// A way for a request to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InjectedFailure {
-    /// It is not carried out, and says so.
+    /// It is not executed, and the error says so.
     NotExecuted,
-    /// It is not carried out, and its caller is told that nobody knows.
+    /// It is not executed, and its caller gets an unknown result.
     UnknownAndLost,
-    /// It is carried out, and its caller is told that nobody knows.
+    /// It is executed, and its caller gets an unknown result.
     UnknownButWritten,
-    /// It is carried out after so much time.
+    /// It is executed after this delay.
     Late(Duration),
 }
 
-/// Every way to fail with an error.
+/// Every failure that is an error.
 pub const INJECTED_FAILURES: [InjectedFailure; 3] = [
     InjectedFailure::NotExecuted,
     InjectedFailure::UnknownAndLost,
     InjectedFailure::UnknownButWritten,
 ];
 
-/// A store whose calls of these numbers fail, once it is told to count.
+/// A store whose requests with these numbers fail, once [`count`](Self::count) was called.
 ///
-/// Calls are counted from 0, in the order in which they come; what tells nothing (`changed`, `durability`) is none.
+/// Requests are counted from 0, in the order of their arrival; `wait_for_change`, `durability` and
+/// `reads_cheaply` do not count.
 ///
 /// ```
 /// # use semel_conformance::{FailingStore, InjectedFailure, entry, fresh_version, key};
@@ -67,7 +68,7 @@ pub struct FailingStore {
 }
 
 impl FailingStore {
-    /// Over this store. No call fails before it is told to count.
+    /// Wraps a store. No request fails before [`count`](Self::count) is called.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, failing: Range<usize>, failure: InjectedFailure) -> Self {
         let counts = AtomicBool::new(false);
@@ -82,7 +83,7 @@ impl FailingStore {
         }
     }
 
-    /// One that never fails, and lets others go first before and after each call.
+    /// Wraps a store without failures. Each request yields to other tasks, before and after.
     #[must_use]
     pub fn with_yields(inner: Arc<dyn Store>) -> Self {
         Self {
@@ -91,23 +92,23 @@ impl FailingStore {
         }
     }
 
-    /// How many calls were counted.
+    /// Returns the number of counted requests.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// From now on calls are counted, and fail as they are meant to.
+    /// Starts to count requests, and to fail those in the range.
     pub fn count(&self) {
         self.counts.store(true, Ordering::SeqCst);
     }
 
-    /// From now on no call fails any more.
+    /// Stops all failures.
     pub fn heal(&self) {
         self.counts.store(false, Ordering::SeqCst);
     }
 
-    /// What becomes of a call that would be answered by `answer`.
+    /// Answers a request by `answer`, or by the failure that is its turn.
     async fn through<T>(
         &self,
         answer: impl Future<Output = Result<T, StoreError>> + Send,
@@ -131,7 +132,7 @@ impl FailingStore {
         answered
     }
 
-    /// How the next call fails, if it does.
+    /// Returns the failure of the next request, if it fails.
     fn next(&self) -> Option<InjectedFailure> {
         let counts = self.counts.load(Ordering::SeqCst);
         let call = counts.then(|| self.calls.fetch_add(1, Ordering::SeqCst))?;
