@@ -1,14 +1,12 @@
-//! Where the server is, and how it is spoken to.
+//! The server's address, and its connection settings.
 
+use parking_lot::RwLock;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     ProtocolVersion,
 };
 use semel_store::{ServerAddress, ServerError};
-use std::{
-    sync::{PoisonError, RwLock},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// The time limit for a connection, its handshakes included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,18 +14,18 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit for an answer. A disk that syncs may be slow, and a stopped server is silent.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most queued requests; further ones wait for room.
+/// The most queued requests. Further ones wait for room.
 const QUEUED_MAX: usize = 256;
 
 /// The most bytes written at once.
 const WRITTEN_AT_ONCE: usize = 64 << 10;
 
-/// A server and a database in it; or one of a cluster, by which the others are found.
+/// A server and a database in it, or one node of a cluster, from which the others are discovered.
 pub(super) struct Endpoint {
     client: Client,
-    /// Those of its cluster, as they were found last: where it is asked when the first is down.
-    known: RwLock<Vec<Client>>,
-    shown: String,
+    /// The nodes of its cluster at the last discovery, for when this one is down.
+    known_nodes: RwLock<Vec<Client>>,
+    display_name: String,
     /// The prefix of all channels of the ledger.
     channels: String,
     pub(super) accepts_unverified: bool,
@@ -48,32 +46,33 @@ impl Endpoint {
         let info = with_settings(info, server);
         let database = info.redis_settings().db();
         Ok(Self {
-            shown: shown(&info),
+            display_name: display_name(&info),
             channels: format!("semel:{database}:changed:"),
             client: Client::open(info).map_err(unusable)?,
-            known: RwLock::default(),
+            known_nodes: RwLock::default(),
             accepts_unverified: server.accepts_unverified,
         })
     }
 
     /// Returns its name for messages: without user or password.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
+    pub(super) fn display_name(&self) -> &str {
+        &self.display_name
     }
 
-    /// On which a bell is rung elsewhere. Channels are shared by all databases of a server.
-    pub(super) fn channel(&self, bell: usize) -> String {
-        format!("{}{bell}", self.channels)
+    /// Returns the name of a slot's channel. It includes the database, because all databases of a server
+    /// share its channels.
+    pub(super) fn channel_name(&self, slot: usize) -> String {
+        format!("{}{slot}", self.channels)
     }
 
     /// Returns the name of a client's server for messages.
-    pub(super) fn shown_as(client: &Client) -> String {
-        shown(client.get_connection_info())
+    pub(super) fn client_name(client: &Client) -> String {
+        display_name(client.get_connection_info())
     }
 
-    /// Returns the cure where one side uses TLS and the other does not: the server then hangs up,
-    /// or is silent.
-    pub(super) fn if_spoken_to_wrongly(client: &Client) -> &'static str {
+    /// Returns the remedy for a server that hangs up or is silent: one side uses TLS, and the other does
+    /// not.
+    pub(super) fn tls_hint(client: &Client) -> &'static str {
         match client.get_connection_info().addr() {
             ConnectionAddr::Tcp(..) => {
                 "; where it wants TLS, write `rediss://` into the ledger's URL"
@@ -85,28 +84,30 @@ impl Endpoint {
         }
     }
 
-    /// All servers that it may be reached by, the one of the URL first.
+    /// Returns clients of all known servers, that of the URL first.
     pub(super) fn seed_clients(&self) -> Vec<Client> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known_nodes = self.known_nodes.read();
         std::iter::once(&self.client)
-            .chain(known.iter())
+            .chain(known_nodes.iter())
             .cloned()
             .collect()
     }
 
-    /// Remembers the other nodes of its cluster.
-    pub(super) fn remember(&self, found: Vec<Client>) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = found;
+    /// Remembers the nodes of the cluster.
+    pub(super) fn remember_nodes(&self, found: Vec<Client>) {
+        *self.known_nodes.write() = found;
     }
 
-    /// Another server of its cluster, which is spoken to alike; without a host, the one of the URL.
+    /// Returns a client of another node, with the settings of the URL. Without a host, it is that of the URL.
     pub(super) fn client_at(&self, at: Option<&str>, its_port: u16) -> Result<Client, ServerError> {
         let info = self.client.get_connection_info().clone();
         let mut addr = info.addr().clone();
         match &mut addr {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 *port = its_port;
-                at.map(str::to_owned).into_iter().for_each(|at| *host = at);
+                if let Some(at) = at {
+                    *host = at.to_owned();
+                }
             }
             _ => {
                 return Err(ServerError::Url(
@@ -117,8 +118,8 @@ impl Endpoint {
         Client::open(info.set_addr(addr)).map_err(|error| ServerError::Url(error.to_string()))
     }
 
-    /// Returns how requests are sent: each once. This client repeats none on its own.
-    pub(super) fn config() -> AsyncConnectionConfig {
+    /// Returns the settings of connections. The client repeats no request on its own.
+    pub(super) fn connection_config() -> AsyncConnectionConfig {
         AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
@@ -127,7 +128,7 @@ impl Endpoint {
     }
 }
 
-fn shown(info: &ConnectionInfo) -> String {
+fn display_name(info: &ConnectionInfo) -> String {
     format!("{}/{}", info.addr(), info.redis_settings().db())
 }
 

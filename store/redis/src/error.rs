@@ -1,12 +1,13 @@
-//! What an error of a server or a connection means.
+//! The meaning of errors of a server or a connection.
+//!
+//! INVARIANT: codes and types decide, never the text of a message.
 
-use super::nodes;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use semel_store::{ServerError, SharedError, StoreError};
 use std::{error::Error, io, sync::Arc};
 
-/// The errors with which a server turns a script away before it begins.
-const TURNED_AWAY: &[&str] = &[
+/// The codes of errors by which a server rejects a script before it begins.
+const REJECTIONS: &[&str] = &[
     "ASK",
     "BUSY",
     "CLUSTERDOWN",
@@ -31,9 +32,9 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
     ) || error.is_unrecoverable_error()
 }
 
-/// Maps the error of a write to the state of the write.
+/// Classifies the error of a write.
 pub(super) fn write_error(error: RedisError) -> StoreError {
-    if !is_turned_away(&error, TURNED_AWAY) {
+    if !has_code(&error, REJECTIONS) {
         return StoreError::unknown(error);
     }
     let cure = match error.code() {
@@ -46,25 +47,24 @@ pub(super) fn write_error(error: RedisError) -> StoreError {
     StoreError::NotExecuted(SharedError::with_message(message, error))
 }
 
-/// Returns true if the server turned it away because the keys belong to another node of the
-/// cluster, or are moving.
+/// Returns true for a rejection because the keys belong to another node of the cluster, or are moving.
 pub(super) fn is_elsewhere(error: &RedisError) -> bool {
-    is_turned_away(error, &["ASK", "MOVED", "TRYAGAIN"])
+    has_code(error, &["ASK", "MOVED", "TRYAGAIN"])
 }
 
 /// Returns true if the server's role differs from that of the last check.
 pub(super) fn is_another_role(error: &RedisError) -> bool {
-    is_turned_away(error, &["LOADING", "MASTERDOWN", "READONLY"])
+    has_code(error, &["LOADING", "MASTERDOWN", "READONLY"])
 }
 
-/// Returns whether the server rejected the command with one of these codes before it began.
+/// Returns true if the server rejected the command before it began, with one of these codes.
 ///
 /// INVARIANT: none of these codes comes from within a script, whose errors have the code `SCRIPTFAILED` (`script`).
-fn is_turned_away(error: &RedisError, codes: &[&str]) -> bool {
+fn has_code(error: &RedisError, codes: &[&str]) -> bool {
     error.code().is_some_and(|code| codes.contains(&code))
 }
 
-/// Why the server cannot be used.
+/// Classifies an error by which a server cannot be used, with a remedy.
 pub(super) fn server_error(error: &RedisError, shown: &str) -> ServerError {
     let problem = error.to_string();
     let shown = shown.to_owned();
@@ -78,7 +78,7 @@ pub(super) fn server_error(error: &RedisError, shown: &str) -> ServerError {
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => {
             ServerError::Denied {
                 problem,
-                cure: NEEDED,
+                cure: NEEDED_PERMISSIONS,
             }
         }
         (ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown), _) => {
@@ -87,7 +87,7 @@ pub(super) fn server_error(error: &RedisError, shown: &str) -> ServerError {
                 problem,
             }
         }
-        (ErrorKind::Io, _) if is_about_certificate(error) => ServerError::Untrusted {
+        (ErrorKind::Io, _) if is_certificate_error(error) => ServerError::Untrusted {
             place: shown,
             problem,
         },
@@ -97,7 +97,7 @@ pub(super) fn server_error(error: &RedisError, shown: &str) -> ServerError {
             hint: "",
         },
         (ErrorKind::InvalidClientConfig, _) => ServerError::Url(problem),
-        (_, Some("CLUSTERDOWN")) => nodes::incomplete(),
+        (_, Some("CLUSTERDOWN")) => incomplete_cluster(),
         (_, Some("MISCONF")) => ServerError::Unsafe {
             problem,
             cure: "see in the server's log why it cannot save, and whether its disk is full"
@@ -107,8 +107,8 @@ pub(super) fn server_error(error: &RedisError, shown: &str) -> ServerError {
     }
 }
 
-/// Returns whether TLS rejected the server's certificate.
-fn is_about_certificate(error: &RedisError) -> bool {
+/// Returns true if TLS rejected the server's certificate.
+fn is_certificate_error(error: &RedisError) -> bool {
     let mut cause = error.source();
     while let Some(current) = cause {
         if let Some(tls) = current.downcast_ref::<rustls::Error>() {
@@ -119,7 +119,8 @@ fn is_about_certificate(error: &RedisError) -> bool {
     false
 }
 
-/// Returns the error within another one. The `source` of a shared or an I/O error skips the error that it contains.
+/// Returns the error within another one. `source` of a shared or an I/O error skips the error that it
+/// contains.
 fn inner_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         return Some(shared.as_ref());
@@ -134,7 +135,15 @@ fn inner_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 
 }
 
 /// The permissions that a user of the server needs.
-pub(super) const NEEDED: &str = "let its user run `+@read +@write +@scripting +@pubsub +@connection +info +time +config|get` (and in a cluster `+cluster|slots`) on `~semel:*` and `&semel:*`";
+pub(super) const NEEDED_PERMISSIONS: &str = "let its user run `+@read +@write +@scripting +@pubsub +@connection +info +time +config|get` (and in a cluster `+cluster|slots`) on `~semel:*` and `&semel:*`";
+
+/// Returns the error of a cluster without a node for some slots.
+pub(super) fn incomplete_cluster() -> ServerError {
+    ServerError::Other(
+        "the cluster does not serve all slots: start what is down, or see `redis-cli --cluster check` for what is missing"
+            .to_owned(),
+    )
+}
 
 #[cfg(test)]
 mod tests {
@@ -149,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_rejected_script_was_not_executed() {
-        for code in TURNED_AWAY {
+        for code in REJECTIONS {
             let error = write_error(error_reply(&format!("{code} of the server")));
             assert!(matches!(error, StoreError::NotExecuted(_)), "{error:?}");
         }
@@ -158,7 +167,7 @@ mod tests {
     /// Codes decide: words that another release of Redis changes may not allow a repeat.
     #[test]
     fn an_error_within_a_script_is_unknown_whatever_its_cause() {
-        for code in TURNED_AWAY {
+        for code in REJECTIONS {
             let error = error_reply(&format!("{SCRIPT_FAILED} {code} of a command"));
             let meaning = write_error(error.clone());
             assert!(matches!(meaning, StoreError::Unknown(_)), "{meaning:?}");

@@ -1,10 +1,10 @@
-//! Whether the servers keep what they acknowledge, which life of the ledger lies there, and whether any of it may be lost.
+//! The inspection of the servers and their ledger: durability, epoch and losses.
 
 use super::{
     endpoint::Endpoint,
-    marker::{LIFE_BYTES, MARKER, Marker},
-    nodes::ClusterTopology,
-    server::{self, Server},
+    marker::{EPOCH_BYTES, Marker},
+    server::{self, ServerInfo},
+    topology::ClusterTopology,
 };
 use futures_util::future;
 use semel_core::model::{Durability, Incarnation};
@@ -13,40 +13,40 @@ use semel_store::{ServerError, ServerReport};
 /// The schema that this release writes, and the newest that it knows.
 pub(super) const SCHEMA: i64 = 1;
 
-/// The repetitions of a check that other hosts interrupted by notes of their own.
-const TRIES_MAX: u32 = 16;
+/// The attempts of an inspection while other hosts change the marker.
+const ATTEMPTS_MAX: u32 = 16;
 
-/// The result of a check.
+/// The state of the ledger at an inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LedgerState {
     pub(super) durability: Durability,
-    pub(super) life: [u8; LIFE_BYTES],
+    pub(super) epoch: [u8; EPOCH_BYTES],
     pub(super) incarnation: Incarnation,
     /// The report for the operator.
     pub(super) report: ServerReport,
 }
 
-/// The facts of servers that are fit for a ledger.
+/// The result of examining servers that are fit for a ledger.
 pub(super) struct InspectionResult {
-    /// None: there is no ledger yet.
+    /// `None` if there is no ledger yet.
     pub(super) marker: Option<Marker>,
     durability: Durability,
     report: ServerReport,
 }
 
-/// Looks at the servers and their ledger.
-pub(super) async fn inspect(
-    nodes: &ClusterTopology,
-    place: &Endpoint,
+/// Inspects the servers and a ledger that must exist.
+pub(super) async fn inspect_ledger(
+    topology: &ClusterTopology,
+    endpoint: &Endpoint,
 ) -> Result<LedgerState, ServerError> {
     let InspectionResult {
         marker,
         durability,
         report,
-    } = examine(nodes, place).await?;
+    } = examine_servers(topology, endpoint).await?;
     let marker = marker
         .filter(|marker| marker.is_ready || marker.schema != SCHEMA)
-        .ok_or_else(|| missing(place))?;
+        .ok_or_else(|| not_set_up(endpoint))?;
     match marker.schema {
         SCHEMA => {}
         found if found > SCHEMA => {
@@ -62,7 +62,7 @@ pub(super) async fn inspect(
             });
         }
     }
-    if !marker.is_whole() && durability != Durability::Unverified {
+    if !marker.is_complete() && durability != Durability::Unverified {
         return Err(ServerError::Unsafe {
             problem: "its append-only file does not hold everything yet, because it was turned on, or the server took over, just now".to_owned(),
             cure: "wait until it is rewritten (`INFO persistence`), or run `BGREWRITEAOF`".to_owned(),
@@ -70,38 +70,37 @@ pub(super) async fn inspect(
     }
     Ok(LedgerState {
         durability,
-        life: marker.life,
+        epoch: marker.epoch,
         incarnation: marker.incarnation(),
         report,
     })
 }
 
-/// Looks whether the servers are fit for a ledger, and notes what may be lost of one that is there.
-pub(super) async fn examine(
-    nodes: &ClusterTopology,
-    place: &Endpoint,
+/// Checks that the servers are fit for a ledger, and records the losses of an existing one.
+pub(super) async fn examine_servers(
+    topology: &ClusterTopology,
+    endpoint: &Endpoint,
 ) -> Result<InspectionResult, ServerError> {
-    for _ in 0..TRIES_MAX {
-        // Before the servers are asked: their facts are recorded only if the marker is unchanged
-        // since.
-        let found = Marker::read(nodes.marker()).await;
-        let asked = future::join_all(nodes.iter().map(Server::ask)).await;
+    for _ in 0..ATTEMPTS_MAX {
+        // The marker is read first: the facts of the servers are recorded only if it is unchanged since.
+        let found = Marker::read(topology.marker_server()).await;
+        let asked = future::join_all(topology.nodes().map(ServerInfo::query)).await;
         let servers = asked.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let checked = check(&servers, place);
+        let checked = weakest_level(&servers, endpoint);
         if checked
             .as_ref()
-            .is_err_and(|fault| !matches!(fault, ServerError::Unsafe { .. }))
+            .is_err_and(|error| !matches!(error, ServerError::Unsafe { .. }))
         {
             checked.clone()?;
         }
         let marker = match found {
             Ok(Some(marker)) if marker.schema <= SCHEMA => {
-                // Also of an unsafe server, so that it is noted where its append-only file has a gap from now on.
+                // Also for an unsafe server: a gap in its append-only file starts now, and must be recorded.
                 let facts = servers
                     .iter()
-                    .map(|server| server.facts(place.accepts_unverified))
+                    .map(|server| server.facts(endpoint.accepts_unverified))
                     .collect();
-                let Some(noted) = marker.note(nodes.marker(), facts).await? else {
+                let Some(noted) = marker.record(topology.marker_server(), facts).await? else {
                     continue;
                 };
                 Ok(Some(noted))
@@ -112,20 +111,21 @@ pub(super) async fn examine(
         return Ok(InspectionResult {
             marker: marker?,
             durability,
-            report: server::report(&servers),
+            report: server::combine_reports(&servers),
         });
     }
     Err(ServerError::Other(
-        "its servers change while they are looked at, or many hosts look at once".to_owned(),
+        "its servers keep changing during their inspection, or many hosts inspect them at once"
+            .to_owned(),
     ))
 }
 
-/// The level of the weakest of them.
-fn check(servers: &[Server], place: &Endpoint) -> Result<Durability, ServerError> {
+/// Returns the level of the weakest server.
+fn weakest_level(servers: &[ServerInfo], endpoint: &Endpoint) -> Result<Durability, ServerError> {
     servers
         .iter()
         .try_fold(Durability::PowerLoss, |weakest, server| {
-            let level = server.check(place.accepts_unverified)?;
+            let level = server.check_fitness(endpoint.accepts_unverified)?;
             Ok(
                 if weakest == Durability::Unverified || level == Durability::PowerLoss {
                     weakest
@@ -136,15 +136,9 @@ fn check(servers: &[Server], place: &Endpoint) -> Result<Durability, ServerError
         })
 }
 
-fn missing(place: &Endpoint) -> ServerError {
+fn not_set_up(endpoint: &Endpoint) -> ServerError {
     ServerError::NotSetUp {
-        place: place.shown().to_owned(),
-        hint: "; if there was one, the server was flushed or restarted without its data, and what was acknowledged is gone",
+        place: endpoint.display_name().to_owned(),
+        hint: "; if there was one, the server was flushed or restarted without its data, and acknowledged writes are gone",
     }
-}
-
-pub(super) fn foreign() -> ServerError {
-    ServerError::Other(format!(
-        "what lies at `{MARKER}` is no ledger of Semel: name another database"
-    ))
 }

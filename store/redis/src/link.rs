@@ -1,7 +1,7 @@
-//! The connections to the servers, what is known of the servers behind them, and what is done when either changes.
+//! The connections to the servers, and the known state of the servers.
 //!
-//! A connection belongs to one server process. So each new one is checked before its first use: a
-//! node that took over from another is detected before anything is asked of it.
+//! A connection belongs to one server process, so each new one is checked before its first use. A failover
+//! is detected before any request goes to the new primary.
 //!
 //! **Buckets that move.** In a cluster a request is turned away, before any of it is carried out,
 //! where its keys belong to another node (`MOVED`) or are moving (`TRYAGAIN`, `ASK`). Then the
@@ -19,15 +19,16 @@ use super::{
     endpoint::{CONNECT_TIMEOUT, Endpoint},
     error,
     inspect::{self, LedgerState},
-    nodes::ClusterTopology,
     record::Bucket,
-    script::{LIFE_ENDED, Script},
+    script::{EPOCH_ENDED, Script},
+    topology::ClusterTopology,
 };
+use parking_lot::RwLock;
 use redis::{Cmd, RedisError, Value};
 use semel_core::model::Durability;
 use semel_store::{Backoff, Clock, ServerError, ServerReport, SharedError, StoreError};
 use std::{
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -39,82 +40,83 @@ const PROBE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration:
 
 /// The time limit for a bucket to move to another node, and the pause between reads of the
 /// topology.
-const MOVING_AT_MOST: Duration = Duration::from_secs(5);
-const MOVING_PAUSE: Duration = Duration::from_millis(20);
+const RELOCATION_TIMEOUT: Duration = Duration::from_secs(5);
+const RELOCATION_PAUSE: Duration = Duration::from_millis(20);
 
-/// The checks of a changing cluster before it is given up.
-const LOOKS: u32 = 3;
+/// The most checks of a changing cluster in one probe.
+const PROBES_MAX: u32 = 3;
 
-/// The most incarnations of the ledger that may end during one command.
-const LIVES: usize = 3;
+/// The most epochs of the ledger that may end during one command.
+const EPOCHS_MAX: usize = 3;
 
-/// Since when a request waits for what moves.
+/// The time since which a request waits for a moving bucket.
 #[derive(Default)]
 pub(super) struct RelocationWait(Option<Instant>);
 
-/// The known state of the servers at a time.
+/// The state of the servers at one check.
 pub(super) struct TopologyView {
-    pub(super) nodes: Arc<ClusterTopology>,
-    finding: Result<LedgerState, ServerError>,
+    pub(super) topology: Arc<ClusterTopology>,
+    state: Result<LedgerState, ServerError>,
 }
 
 impl TopologyView {
-    fn is_fine(&self) -> bool {
-        self.finding.is_ok() && !self.nodes.is_lost()
+    fn is_usable(&self) -> bool {
+        self.state.is_ok() && !self.topology.is_lost()
     }
 
-    pub(super) fn finding(&self) -> Result<&LedgerState, StoreError> {
-        self.finding
+    pub(super) fn ledger_state(&self) -> Result<&LedgerState, StoreError> {
+        self.state
             .as_ref()
             .map_err(|error| StoreError::not_executed(error.clone()))
     }
 }
 
-/// A look that failed.
+/// A failed check, and the pause after it.
 struct FailedProbe {
     at: Instant,
     pause: Duration,
-    fault: ServerError,
+    error: ServerError,
 }
 
 /// The connections of a store.
 pub(super) struct ServerLink {
-    place: Arc<Endpoint>,
+    endpoint: Arc<Endpoint>,
     clock: Option<Arc<dyn Clock>>,
     view: RwLock<Arc<TopologyView>>,
-    /// Held during a check of the server: other callers wait for its result.
-    looking: tokio::sync::Mutex<Option<FailedProbe>>,
+    /// Locked during a check of the servers: other callers wait for its result.
+    last_failure: tokio::sync::Mutex<Option<FailedProbe>>,
 }
 
 impl ServerLink {
     pub(super) async fn open(
-        place: Arc<Endpoint>,
+        endpoint: Arc<Endpoint>,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self, ServerError> {
-        let nodes = Arc::new(ClusterTopology::find(&place, None).await?);
-        let finding = inspect::inspect(&nodes, &place).await?;
+        let topology = Arc::new(ClusterTopology::discover(&endpoint, None).await?);
+        let state = inspect::inspect_ledger(&topology, &endpoint).await?;
         let view = RwLock::new(Arc::new(TopologyView {
-            nodes,
-            finding: Ok(finding),
+            topology,
+            state: Ok(state),
         }));
         Ok(Self {
-            place,
+            endpoint,
             clock,
             view,
-            looking: tokio::sync::Mutex::default(),
+            last_failure: tokio::sync::Mutex::default(),
         })
     }
 
-    pub(super) fn place(&self) -> &Endpoint {
-        &self.place
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    /// The time that scripts go by, where it is not the server's.
+    /// Returns the time for the scripts; `None` for the server's own.
     pub(super) fn clock_ms(&self) -> Option<u64> {
         self.clock.as_ref().map(|clock| clock.now().wall_ms)
     }
 
-    /// The same as an argument of a script. None would be no argument at all, and all that follow would be taken for others.
+    /// Returns the time as a script's argument. An absent time is an empty argument, because the arguments
+    /// are positional.
     pub(super) fn clock_argument(&self) -> String {
         self.clock_ms()
             .map_or_else(String::new, |now| now.to_string())
@@ -122,103 +124,106 @@ impl ServerLink {
 
     /// Returns the server's state at the last check, or `None` if it cannot be used.
     pub(super) fn report(&self) -> Option<ServerReport> {
-        self.seen()
-            .finding
+        self.current_view()
+            .state
             .as_ref()
             .ok()
-            .map(|finding| finding.report.clone())
+            .map(|state| state.report.clone())
     }
 
     /// Returns the failures that an acknowledged write survives, by the last check.
     pub(super) fn durability(&self) -> Durability {
-        match &self.seen().finding {
-            Ok(finding) => finding.durability,
+        match &self.current_view().state {
+            Ok(state) => state.durability,
             Err(_) => Durability::Unverified,
         }
     }
 
-    fn seen(&self) -> Arc<TopologyView> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    fn current_view(&self) -> Arc<TopologyView> {
+        Arc::clone(&self.view.read())
     }
 
-    /// A view of a server that may be used.
-    pub(super) async fn view(&self) -> Result<Arc<TopologyView>, StoreError> {
-        let seen = self.seen();
-        if seen.is_fine() {
+    /// Returns the state of usable servers, and checks them first if necessary.
+    pub(super) async fn usable_view(&self) -> Result<Arc<TopologyView>, StoreError> {
+        let seen = self.current_view();
+        if seen.is_usable() {
             return Ok(seen);
         }
-        // Nothing was asked yet.
+        // No command is sent yet, so its error is *not executed*.
         self.probe(&seen, false)
             .await
             .map_err(StoreError::not_executed)
     }
 
-    /// Runs a script on a bucket, and again where it certainly did nothing: it found another life of the ledger than was
-    /// known, or the bucket lies elsewhere. With the answer goes what was known of the servers.
-    pub(super) async fn run(
+    /// Runs a script on a bucket. It repeats the script where that certainly did nothing: it found another
+    /// epoch of the ledger, or the bucket is on another node. The answer comes with the ledger's state for
+    /// which it holds.
+    pub(super) async fn run_script(
         &self,
         script: &Script,
         bucket: Bucket,
         fill: impl Fn(&mut Cmd, &LedgerState),
     ) -> Result<Result<(Value, LedgerState), RedisError>, StoreError> {
-        let mut lives = 0;
+        let mut epochs = 0;
         let mut waited = RelocationWait::default();
-        while lives < LIVES {
-            let view = self.view().await?;
-            let finding = view.finding()?;
+        while epochs < EPOCHS_MAX {
+            let view = self.usable_view().await?;
+            let state = view.ledger_state()?;
             match script
-                .run(view.nodes.of(bucket), |call| fill(call, finding))
+                .run(view.topology.for_bucket(bucket), |command| {
+                    fill(command, state)
+                })
                 .await
             {
-                Ok(Value::Int(LIFE_ENDED)) => {
-                    lives += 1;
-                    self.life_ended(&view).await?;
+                Ok(Value::Int(EPOCH_ENDED)) => {
+                    epochs += 1;
+                    self.confirm_new_epoch(&view).await?;
                 }
                 Err(error) if error::is_elsewhere(&error) => {
-                    self.went_elsewhere(&view, &mut waited, error).await?
+                    self.wait_for_relocation(&view, &mut waited, error).await?
                 }
                 Err(error) if error::is_another_role(&error) => {
-                    self.distrust(&view, view.nodes.of(bucket).fault(&error));
+                    self.invalidate(&view, view.topology.for_bucket(bucket).server_error(&error));
                     return Ok(Err(error));
                 }
-                answer => return Ok(answer.map(|value| (value, finding.clone()))),
+                answer => return Ok(answer.map(|value| (value, state.clone()))),
             }
         }
-        Err(part_is_gone())
+        Err(bucket_flushed())
     }
 
-    /// Nothing more is asked before the servers were looked at: one that follows another now may come back without what it
-    /// acknowledged.
-    fn distrust(&self, seen: &Arc<TopologyView>, fault: ServerError) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+    /// Blocks all commands until the next check. A server that has become a replica may have lost acknowledged
+    /// writes when it is a primary again.
+    fn invalidate(&self, seen: &Arc<TopologyView>, error: ServerError) {
+        let mut view = self.view.write();
         if Arc::ptr_eq(&view, seen) {
             *view = Arc::new(TopologyView {
-                nodes: Arc::clone(&seen.nodes),
-                finding: Err(fault),
+                topology: Arc::clone(&seen.topology),
+                state: Err(error),
             });
         }
     }
 
-    /// Waits for a bucket that moves, and finds out where it lies.
-    pub(super) async fn went_elsewhere(
+    /// Waits for a moving bucket, and reads the topology again once it has moved.
+    pub(super) async fn wait_for_relocation(
         &self,
         seen: &Arc<TopologyView>,
         waited: &mut RelocationWait,
         error: RedisError,
     ) -> Result<(), StoreError> {
         let is_first = waited.0.is_none();
-        if waited.0.get_or_insert_with(Instant::now).elapsed() > MOVING_AT_MOST {
+        if waited.0.get_or_insert_with(Instant::now).elapsed() > RELOCATION_TIMEOUT {
             let message = format!(
-                "a part of the ledger does not come to the end of its way to another server ({error}): see `redis-cli --cluster check`, and mend it with `redis-cli --cluster fix`"
+                "a part of the ledger has not finished its move to another server ({error}): see `redis-cli --cluster check`, and repair it with `redis-cli --cluster fix`"
             );
             return Err(StoreError::NotExecuted(SharedError::with_message(
                 message, error,
             )));
         }
         let has_moved = error.code() == Some("MOVED");
-        // What moves takes its time, and so do the servers to hear of it.
+        // A move takes some time, and so does its spread through the cluster.
         if !is_first || !has_moved {
-            tokio::time::sleep(MOVING_PAUSE).await;
+            tokio::time::sleep(RELOCATION_PAUSE).await;
         }
         if has_moved {
             self.probe(seen, true)
@@ -228,14 +233,18 @@ impl ServerLink {
         Ok(())
     }
 
-    /// Looks which life the ledger has now. If it is the one that was known, then a part of the ledger lacks it.
-    pub(super) async fn life_ended(&self, seen: &Arc<TopologyView>) -> Result<(), StoreError> {
+    /// Checks that the ledger began a new epoch. If the marker still has the known one, then the bucket itself
+    /// lost it.
+    pub(super) async fn confirm_new_epoch(
+        &self,
+        seen: &Arc<TopologyView>,
+    ) -> Result<(), StoreError> {
         let found = self
             .probe(seen, true)
             .await
             .map_err(StoreError::not_executed)?;
-        if found.finding()?.life == seen.finding()?.life {
-            Err(part_is_gone())
+        if found.ledger_state()?.epoch == seen.ledger_state()?.epoch {
+            Err(bucket_flushed())
         } else {
             Ok(())
         }
@@ -248,75 +257,81 @@ impl ServerLink {
         seen: &Arc<TopologyView>,
         insists: bool,
     ) -> Result<Arc<TopologyView>, ServerError> {
-        let mut failure = self.looking.lock().await;
-        let current = self.seen();
-        if !Arc::ptr_eq(&current, seen) && current.is_fine() {
+        let mut failure = self.last_failure.lock().await;
+        let current = self.current_view();
+        if !Arc::ptr_eq(&current, seen) && current.is_usable() {
             return Ok(current);
         }
         if let Some(failed) = failure
             .as_ref()
             .filter(|failed| !insists && failed.at.elapsed() < failed.pause)
         {
-            return Err(failed.fault.clone());
+            return Err(failed.error.clone());
         }
-        let looked = self.probe_until_stable(&current).await;
-        *failure = looked.as_ref().err().map(|fault| {
+        let result = self.probe_until_stable(&current).await;
+        *failure = result.as_ref().err().map(|error| {
             let pause = PROBE_BACKOFF.pause_after(failure.as_ref().map(|last| last.pause));
             FailedProbe {
                 at: Instant::now(),
                 pause,
-                fault: fault.clone(),
+                error: error.clone(),
             }
         });
-        looked
+        result
     }
 
-    /// Where a cluster changes during its check, all is checked again.
+    /// Checks the servers, and repeats that while a cluster changes.
     async fn probe_until_stable(
         &self,
         current: &TopologyView,
     ) -> Result<Arc<TopologyView>, ServerError> {
         let begun = Instant::now();
-        let mut looked = self.probe_once(current).await;
-        for _ in 1..LOOKS {
-            if looked.is_ok() || !current.nodes.is_cluster() || begun.elapsed() >= CONNECT_TIMEOUT {
+        let mut result = self.probe_once(current).await;
+        for _ in 1..PROBES_MAX {
+            if result.is_ok()
+                || !current.topology.is_cluster()
+                || begun.elapsed() >= CONNECT_TIMEOUT
+            {
                 break;
             }
-            tokio::time::sleep(MOVING_PAUSE).await;
-            looked = self.probe_once(current).await;
+            tokio::time::sleep(RELOCATION_PAUSE).await;
+            result = self.probe_once(current).await;
         }
-        looked
+        result
     }
 
     async fn probe_once(&self, current: &TopologyView) -> Result<Arc<TopologyView>, ServerError> {
-        let nodes = match current.nodes.is_cluster() || current.nodes.is_lost() {
-            true => Arc::new(ClusterTopology::find(&self.place, Some(&current.nodes)).await?),
-            false => Arc::clone(&current.nodes),
+        // The topology of a cluster may change without a lost connection.
+        let must_discover = current.topology.is_cluster() || current.topology.is_lost();
+        let topology = if must_discover {
+            Arc::new(ClusterTopology::discover(&self.endpoint, Some(&current.topology)).await?)
+        } else {
+            Arc::clone(&current.topology)
         };
-        let finding = inspect::inspect(&nodes, &self.place).await;
+        let state = inspect::inspect_ledger(&topology, &self.endpoint).await;
         let view = Arc::new(TopologyView {
-            nodes,
-            finding: finding.clone(),
+            topology,
+            state: state.clone(),
         });
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&view);
-        finding.map(|_| view)
+        *self.view.write() = Arc::clone(&view);
+        state.map(|_| view)
     }
 }
 
-fn part_is_gone() -> StoreError {
+fn bucket_flushed() -> StoreError {
     StoreError::not_executed(
-        "a part of the ledger was flushed, and what was acknowledged there is gone: run `semel ledger init`, which begins another life of the ledger",
+        "a part of the ledger was flushed, and its acknowledged writes are gone: run `semel ledger init`, which begins another incarnation of the ledger",
     )
 }
 
-/// Looks from time to time until the store is gone.
-pub(super) async fn watch(link: Weak<ServerLink>) {
+/// Checks the servers at intervals, until the store is dropped.
+pub(super) async fn watch_server(link: Weak<ServerLink>) {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         let Some(link) = link.upgrade() else { return };
-        let seen = link.seen();
-        if let Err(fault) = link.probe(&seen, true).await {
-            tracing::warn!(%fault, "the ledger cannot be used");
+        let seen = link.current_view();
+        if let Err(error) = link.probe(&seen, true).await {
+            tracing::warn!(%error, "the ledger cannot be used");
         }
     }
 }

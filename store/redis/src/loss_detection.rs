@@ -1,20 +1,20 @@
-//! What was seen of the servers that keep a ledger, and whether they may have lost anything since.
+//! Loss detection: a comparison of the servers' present facts with the recorded ones.
 //!
-//! The facts are recorded in the ledger's marker, so that they outlive every host; they separate a
-//! takeover from a move. A replica that takes over appears where another server disappears; a
-//! server that is given a part of the buckets, or gives all of its own away, appears or disappears
-//! alone. A newcomer is also known by the server that it followed, until it is restarted.
+//! The facts are recorded in the ledger's marker, so that they outlive every host. They separate a failover
+//! from a move of buckets. At a failover, a replica appears and another server disappears. At a move, a
+//! server appears or disappears alone. A promoted replica also names the replication history that it
+//! followed, until it is restarted.
 //!
-//! Absent: how it is asked for and kept; see `server.rs` and `marker.rs`.
+//! Absent: the queries and the storage of the facts; see `server.rs` and `marker.rs`.
 
 /// A server's present facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerFacts {
     /// Its name in the cluster. A server that stands alone needs no name.
     pub(super) name: String,
-    /// Which start of the server this is.
+    /// The identifier of this start of the server.
     pub(super) run: String,
-    /// The history that it followed before it took over, if it remembers any.
+    /// The replication history that it followed before its promotion, if it names one.
     pub(super) followed: Option<String>,
     /// The entries that were evicted since its start.
     pub(super) evicted: u64,
@@ -28,10 +28,10 @@ pub(super) struct ServerFacts {
 pub(super) enum AppendLog {
     /// It is turned off.
     Off,
-    /// It is written as a whole just now, maybe for the first time.
-    Rewritten,
-    /// It holds everything.
-    Holds,
+    /// It is being rewritten, perhaps for the first time.
+    Rewriting,
+
+    Complete,
 }
 
 /// The recorded facts of a server.
@@ -41,8 +41,8 @@ struct ObservedNode {
     run: String,
     followed: String,
     evicted: u64,
-    /// In which start its append-only file was known to hold everything.
-    whole: String,
+    /// The start in which its append-only file was known to be complete; empty if none.
+    complete_run: String,
 }
 
 /// The recorded facts of all servers, by name.
@@ -50,10 +50,10 @@ struct ObservedNode {
 pub(super) struct ObservedNodes(Vec<ObservedNode>);
 
 impl ObservedNodes {
-    /// As it is noted: a line a server. None: it is no such note.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    /// Parses the recorded text, a line for each server; `None` if it is not in that form.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         text.lines()
-            .map(ObservedNode::read)
+            .map(ObservedNode::parse)
             .collect::<Option<_>>()
             .map(Self)
     }
@@ -62,34 +62,36 @@ impl ObservedNodes {
         self.0.iter().map(ObservedNode::to_text).collect()
     }
 
-    /// Returns true if every server's append-only file holds everything.
-    pub(super) fn is_whole(&self) -> bool {
-        self.0.iter().all(|node| node.whole == node.run)
+    /// Returns true if every server's append-only file is complete.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.iter().all(|node| node.complete_run == node.run)
     }
 
     /// Returns the facts to record now, and whether anything may have been lost since.
-    pub(super) fn next(&self, mut now: Vec<ServerFacts>) -> (Self, bool) {
+    pub(super) fn update(&self, mut now: Vec<ServerFacts>) -> (Self, bool) {
         now.sort_by(|one, other| one.name.cmp(&other.name));
         let is_first = self.0.is_empty();
-        let was_lost =
-            !is_first && (self.is_taken_over(&now) || now.iter().any(|facts| self.lost_in(facts)));
+        let was_lost = !is_first
+            && (self.shows_takeover(&now) || now.iter().any(|facts| self.shows_loss(facts)));
         (
             Self(
                 now.into_iter()
-                    .map(|facts| ObservedNode::of(self.known(&facts.name), facts))
+                    .map(|facts| ObservedNode::new(self.find_node(&facts.name), facts))
                     .collect(),
             ),
             was_lost,
         )
     }
 
-    fn known(&self, name: &str) -> Option<&ObservedNode> {
+    fn find_node(&self, name: &str) -> Option<&ObservedNode> {
         self.0.iter().find(|node| node.name == name)
     }
 
     /// Returns true if one appears where another disappears.
-    fn is_taken_over(&self, now: &[ServerFacts]) -> bool {
-        let comes = now.iter().any(|facts| self.known(&facts.name).is_none());
+    fn shows_takeover(&self, now: &[ServerFacts]) -> bool {
+        let comes = now
+            .iter()
+            .any(|facts| self.find_node(&facts.name).is_none());
         comes
             && self
                 .0
@@ -97,8 +99,8 @@ impl ObservedNodes {
                 .any(|node| now.iter().all(|facts| facts.name != node.name))
     }
 
-    fn lost_in(&self, facts: &ServerFacts) -> bool {
-        let Some(node) = self.known(&facts.name) else {
+    fn shows_loss(&self, facts: &ServerFacts) -> bool {
+        let Some(node) = self.find_node(&facts.name) else {
             return facts.followed.is_some() || facts.evicted > 0;
         };
         let restarted = node.run != facts.run;
@@ -112,12 +114,12 @@ impl ObservedNodes {
 }
 
 impl ObservedNode {
-    fn of(before: Option<&Self>, facts: ServerFacts) -> Self {
+    fn new(before: Option<&Self>, facts: ServerFacts) -> Self {
         let known = |part: fn(&Self) -> &String| before.map(part).cloned().unwrap_or_default();
-        let whole = match facts.log {
+        let complete_run = match facts.log {
             AppendLog::Off => String::new(),
-            AppendLog::Rewritten => known(|node| &node.whole),
-            AppendLog::Holds => facts.run.clone(),
+            AppendLog::Rewriting => known(|node| &node.complete_run),
+            AppendLog::Complete => facts.run.clone(),
         };
         let followed = facts
             .followed
@@ -127,24 +129,25 @@ impl ObservedNode {
             run: facts.run,
             followed,
             evicted: facts.evicted,
-            whole,
+            complete_run,
         }
     }
 
-    /// Nothing in it has a space: names and runs are hexadecimal. A dash stands before what may be empty.
+    /// Returns the line of a server. Its parts have no spaces, because names and runs are hexadecimal. A dash
+    /// precedes each part that may be empty.
     fn to_text(&self) -> String {
         let Self {
             name,
             run,
             followed,
             evicted,
-            whole,
+            complete_run,
         } = self;
-        format!("-{name} -{run} -{followed} {evicted} -{whole}\n")
+        format!("-{name} -{run} -{followed} {evicted} -{complete_run}\n")
     }
 
-    fn read(line: &str) -> Option<Self> {
-        let [name, run, followed, evicted, whole] =
+    fn parse(line: &str) -> Option<Self> {
+        let [name, run, followed, evicted, complete_run] =
             <[&str; 5]>::try_from(line.split(' ').collect::<Vec<_>>()).ok()?;
         let text = |part: &str| part.strip_prefix('-').map(str::to_owned);
         Some(Self {
@@ -152,7 +155,7 @@ impl ObservedNode {
             run: text(run)?,
             followed: text(followed)?,
             evicted: evicted.parse().ok()?,
-            whole: text(whole)?,
+            complete_run: text(complete_run)?,
         })
     }
 }
@@ -168,23 +171,23 @@ mod tests {
             run,
             followed: None,
             evicted: 0,
-            log: AppendLog::Holds,
+            log: AppendLog::Complete,
             restart_loses: false,
         }
     }
 
-    fn seen(now: &[ServerFacts]) -> ObservedNodes {
-        ObservedNodes::default().next(now.to_vec()).0
+    fn observed(now: &[ServerFacts]) -> ObservedNodes {
+        ObservedNodes::default().update(now.to_vec()).0
     }
 
     /// Returns true if these facts, after those, show a loss.
     fn loses(before: &[ServerFacts], now: &[ServerFacts]) -> bool {
-        seen(before).next(now.to_vec()).1
+        observed(before).update(now.to_vec()).1
     }
 
     #[test]
     fn what_is_noted_is_read_again() {
-        let noted = seen(&[
+        let noted = observed(&[
             facts("b"),
             facts(""),
             ServerFacts {
@@ -193,13 +196,13 @@ mod tests {
                 ..facts("a")
             },
         ]);
-        assert_eq!(ObservedNodes::read(&noted.to_text()), Some(noted));
-        assert_eq!(ObservedNodes::read("mine\n"), None);
+        assert_eq!(ObservedNodes::parse(&noted.to_text()), Some(noted));
+        assert_eq!(ObservedNodes::parse("mine\n"), None);
     }
 
     #[test]
     fn a_first_look_and_one_like_the_last_lose_nothing() {
-        assert!(!ObservedNodes::default().next(vec![facts("a")]).1);
+        assert!(!ObservedNodes::default().update(vec![facts("a")]).1);
         assert!(!loses(&[facts("a"), facts("b")], &[facts("b"), facts("a")]));
     }
 
@@ -222,17 +225,17 @@ mod tests {
         }];
         assert!(loses(&[facts("a")], &taken_over));
         assert!(loses(&[facts("b")], &[facts("b"), taken_over[0].clone()]));
-        let (noted, _) = seen(&[facts("a")]).next(taken_over.to_vec());
+        let (noted, _) = observed(&[facts("a")]).update(taken_over.to_vec());
         let restarted = ServerFacts {
             run: "another".into(),
             ..facts("a")
         };
-        let (noted, was_lost) = noted.next(vec![restarted]);
+        let (noted, was_lost) = noted.update(vec![restarted]);
         assert!(
             !was_lost,
             "that it followed another is noted, and forgotten by it"
         );
-        assert!(!noted.next(taken_over.to_vec()).1);
+        assert!(!noted.update(taken_over.to_vec()).1);
     }
 
     #[test]
@@ -273,18 +276,21 @@ mod tests {
     #[test]
     fn a_file_that_was_never_written_as_a_whole_holds_nothing() {
         let log = |log| ServerFacts { log, ..facts("a") };
-        assert!(!seen(&[log(AppendLog::Rewritten)]).is_whole());
-        assert!(!seen(&[log(AppendLog::Off)]).is_whole());
-        let whole = seen(&[log(AppendLog::Holds)]);
+        assert!(!observed(&[log(AppendLog::Rewriting)]).is_complete());
+        assert!(!observed(&[log(AppendLog::Off)]).is_complete());
+        let whole = observed(&[log(AppendLog::Complete)]);
         assert!(
-            whole.next(vec![log(AppendLog::Rewritten)]).0.is_whole(),
+            whole
+                .update(vec![log(AppendLog::Rewriting)])
+                .0
+                .is_complete(),
             "a later rewriting takes nothing from it"
         );
-        let off = whole.next(vec![log(AppendLog::Off)]).0;
+        let off = whole.update(vec![log(AppendLog::Off)]).0;
         assert!(
-            !off.next(vec![log(AppendLog::Rewritten)]).0.is_whole(),
+            !off.update(vec![log(AppendLog::Rewriting)]).0.is_complete(),
             "what was written meanwhile is not in it"
         );
-        assert!(!seen(&[facts("b"), log(AppendLog::Off)]).is_whole());
+        assert!(!observed(&[facts("b"), log(AppendLog::Off)]).is_complete());
     }
 }

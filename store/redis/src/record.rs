@@ -1,9 +1,9 @@
-//! How an entry lies in its record, and where records lie.
+//! The encoding of an entry as a record, and the names of records and lists.
 //!
-//! A record is one string: what a script reads lies at fixed places in it, and one look and one write are enough.
+//! A record is one string. Scripts read its fields at fixed offsets, so one read and one write are enough.
 //!
-//! INVARIANT: the places are known to the scripts, too. `scripts/record.lua` and `scripts/list.lua` change with this file,
-//! and with the schema.
+//! INVARIANT: the scripts use the same offsets. `scripts/record.lua` and `scripts/list.lua` change with this
+//! file, and with the schema.
 
 use semel_core::{
     ledger::{Entry, EntryError, EntryLabels, StateLabel},
@@ -13,63 +13,63 @@ use semel_store::{ClockReading, Retention, StoredEntry, Version};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Into how many buckets the keys are divided, by their first bits. All of a bucket lies in one slot of a cluster.
+/// The number of buckets. A key's first bits decide on its bucket, and a bucket is in one slot of a cluster.
 pub(super) const BUCKETS: u16 = 1 << 12;
 
-/// Past this, a Lua number is not exact. What is due or ends beyond it (285,000 years) is never due and does not end.
+/// The largest exact integer in Lua. A time beyond it, of 285,000 years, means never.
 pub(super) const NEVER_MS: u64 = 1 << 53;
 
-/// The length of an absent tenant's name.
+/// The length that stands for an absent tenant.
 const NO_TENANT: u16 = u16::MAX;
 
-/// The bucket of a key. Buckets follow each other in the order of keys.
+/// Returns the number of a key's bucket. The order of buckets is that of keys.
 pub(super) fn bucket(key: StoreKey) -> u16 {
     let [first, second, ..] = key.as_bytes();
     u16::from_be_bytes([*first, *second]) >> 4
 }
 
-/// The keys of a bucket's parts. The text in braces decides on the slot of a cluster.
+/// A bucket, which names its keys in Redis. The text in braces decides on the slot of a cluster.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bucket(pub(super) u16);
 
 impl Bucket {
-    fn part(self, part: &str) -> String {
+    fn part_key(self, part: &str) -> String {
         format!("semel:{{{:03x}}}:{part}", self.0)
     }
 
     /// Returns the text that decides on its slot.
-    pub(super) fn tag(self) -> String {
+    pub(super) fn hash_tag(self) -> String {
         format!("{:03x}", self.0)
     }
 
-    /// Which life of the ledger its records belong to.
-    pub(super) fn life(self) -> String {
-        self.part("life")
+    /// Returns the key of its epoch.
+    pub(super) fn epoch_key(self) -> String {
+        self.part_key("life")
     }
 
-    /// The keys of all records.
-    pub(super) fn all(self) -> String {
-        self.part("all")
+    /// Returns the key of its list of all records.
+    pub(super) fn all_list(self) -> String {
+        self.part_key("all")
     }
 
     /// Returns the key of its list of open records.
-    pub(super) fn open(self) -> String {
-        self.part("open")
+    pub(super) fn open_list(self) -> String {
+        self.part_key("open")
     }
 
-    /// The keys of what has an end, by it.
-    pub(super) fn ending(self) -> String {
-        self.part("ending")
+    /// Returns the key of its list of records with an end, ordered by the end.
+    pub(super) fn ending_list(self) -> String {
+        self.part_key("ending")
     }
 
-    /// Returns the prefix of its records' names. The key itself follows.
-    pub(super) fn records(self) -> String {
-        self.part("r:")
+    /// Returns the prefix of its records' keys. The ledger's own key follows.
+    pub(super) fn record_prefix(self) -> String {
+        self.part_key("r:")
     }
 
-    /// Returns the name of a key's record.
-    pub(super) fn record(self, key: StoreKey) -> Vec<u8> {
-        [self.records().as_bytes(), key.as_bytes()].concat()
+    /// Returns the key of a record.
+    pub(super) fn record_key(self, key: StoreKey) -> Vec<u8> {
+        [self.record_prefix().as_bytes(), key.as_bytes()].concat()
     }
 }
 
@@ -78,12 +78,12 @@ impl Bucket {
 pub(super) struct NewRecord {
     pub(super) version: Version,
     pub(super) keep_ms: u64,
-    /// Whether it is open, its due time, its labels, a checksum, and the entry.
-    pub(super) made: Vec<u8>,
+    /// The flag of open records, the due time, labels, a checksum, and the entry.
+    pub(super) content: Vec<u8>,
 }
 
 impl NewRecord {
-    pub(super) fn of(
+    pub(super) fn new(
         key: StoreKey,
         entry: &Entry,
         version: Version,
@@ -95,42 +95,42 @@ impl NewRecord {
             Retention::Seconds(seconds) => seconds.saturating_mul(1000).min(NEVER_MS),
         };
         let bytes = entry.to_bytes()?;
-        let tenant = tenant(labels.tenant.as_ref());
+        let tenant = encode_tenant(labels.tenant.as_ref());
         let due_ms = labels
             .due_in_seconds
             .map_or(NEVER_MS, |seconds| u64::from(seconds) * 1000);
-        let mut made = Vec::with_capacity(18 + tenant.len() + bytes.len());
-        made.push(u8::from(is_open(&labels)));
-        made.extend(due_ms.to_be_bytes());
-        made.push(state(labels.state));
-        made.extend(sum(key, version.as_bytes(), &made, &tenant, &bytes));
-        made.extend(tenant);
-        made.extend(bytes);
+        let mut content = Vec::with_capacity(18 + tenant.len() + bytes.len());
+        content.push(u8::from(is_open_entry(&labels)));
+        content.extend(due_ms.to_be_bytes());
+        content.push(encode_state(labels.state));
+        content.extend(checksum(key, version.as_bytes(), &content, &tenant, &bytes));
+        content.extend(tenant);
+        content.extend(bytes);
         Ok(Self {
             version,
             keep_ms,
-            made,
+            content,
         })
     }
 }
 
-/// Returns true if a person or a host has yet to end or to check it.
-fn is_open(labels: &EntryLabels) -> bool {
+/// Returns true if a person or a host has yet to settle or check the entry.
+fn is_open_entry(labels: &EntryLabels) -> bool {
     labels.state.is_open() || labels.due_in_seconds.is_some()
 }
 
-/// A tenant's name as it lies in a record, its length before it.
-pub(super) fn tenant(tenant: Option<&Tenant>) -> Vec<u8> {
+/// Returns a tenant's name with its length in front, as in a record.
+pub(super) fn encode_tenant(tenant: Option<&Tenant>) -> Vec<u8> {
     let Some(tenant) = tenant else {
         return NO_TENANT.to_be_bytes().to_vec();
     };
-    // Names are no longer than 256 bytes.
+    // Names have at most 256 bytes.
     let length = u16::try_from(tenant.as_str().len()).unwrap_or(NO_TENANT);
     [&length.to_be_bytes()[..], tenant.as_str().as_bytes()].concat()
 }
 
-/// A state as it lies in a record.
-pub(super) fn state(state: StateLabel) -> u8 {
+/// Returns the byte of a state, as in a record.
+pub(super) fn encode_state(state: StateLabel) -> u8 {
     match state {
         StateLabel::Running => b'r',
         StateLabel::Waiting => b'w',
@@ -149,9 +149,9 @@ pub(super) fn state(state: StateLabel) -> u8 {
     }
 }
 
-/// Returns the checksum of a record, which detects damage by the disk. It leaves out the times,
-/// which the server writes.
-fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) -> [u8; 8] {
+/// Returns the checksum of a record, which detects damage by the disk. It excludes the times, which the
+/// server writes.
+fn checksum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) -> [u8; 8] {
     let digest = Sha256::new()
         .chain_update(key.as_bytes())
         .chain_update(version)
@@ -164,30 +164,38 @@ fn sum(key: StoreKey, version: &[u8], head: &[u8], tenant: &[u8], entry: &[u8]) 
     digest.first_chunk().copied().unwrap_or_default()
 }
 
-/// Parses a record.
-pub(super) fn read(key: StoreKey, record: &[u8]) -> Result<StoredEntry, EntryError> {
-    let parts = ByteReader::of(record).ok_or_else(|| damaged("it is cut off"))?;
-    if parts.sum != sum(key, &parts.version, &parts.head, parts.tenant, parts.entry) {
-        return Err(damaged("it is not what was written"));
+/// Decodes a record.
+pub(super) fn decode_record(key: StoreKey, record: &[u8]) -> Result<StoredEntry, EntryError> {
+    let fields = RecordFields::parse(record).ok_or_else(|| damaged_record("it is cut off"))?;
+    if fields.sum
+        != checksum(
+            key,
+            &fields.version,
+            &fields.head,
+            fields.tenant,
+            fields.entry,
+        )
+    {
+        return Err(damaged_record("its checksum does not match its content"));
     }
     Ok(StoredEntry {
-        entry: Arc::new(Entry::from_bytes(parts.entry)?),
-        version: Version::from_bytes(parts.version),
-        created: parts.created,
-        written: parts.written,
+        entry: Arc::new(Entry::from_bytes(fields.entry)?),
+        version: Version::from_bytes(fields.version),
+        created: fields.created,
+        written: fields.written,
     })
 }
 
-/// The version of a record.
-pub(super) fn version(record: &[u8]) -> Option<Version> {
+/// Returns the version of a record.
+pub(super) fn record_version(record: &[u8]) -> Option<Version> {
     record.first_chunk().copied().map(Version::from_bytes)
 }
 
-fn damaged(how: &str) -> EntryError {
+fn damaged_record(how: &str) -> EntryError {
     EntryError::Damaged(how.to_owned())
 }
 
-struct ByteReader<'a> {
+struct RecordFields<'a> {
     version: [u8; 16],
     created: Stamp,
     written: Stamp,
@@ -197,11 +205,11 @@ struct ByteReader<'a> {
     entry: &'a [u8],
 }
 
-impl<'a> ByteReader<'a> {
-    fn of(record: &'a [u8]) -> Option<Self> {
+impl<'a> RecordFields<'a> {
+    fn parse(record: &'a [u8]) -> Option<Self> {
         let (version, rest) = record.split_first_chunk()?;
-        let (created, rest) = stamp(rest)?;
-        let (written, rest) = stamp(rest)?;
+        let (created, rest) = parse_stamp(rest)?;
+        let (written, rest) = parse_stamp(rest)?;
         let (_end, rest) = rest.split_first_chunk::<8>()?;
         let (head, rest) = rest.split_first_chunk()?;
         let (sum, rest) = rest.split_first_chunk()?;
@@ -223,7 +231,7 @@ impl<'a> ByteReader<'a> {
     }
 }
 
-fn stamp(bytes: &[u8]) -> Option<(Stamp, &[u8])> {
+fn parse_stamp(bytes: &[u8]) -> Option<(Stamp, &[u8])> {
     let (wall_ms, rest) = bytes.split_first_chunk()?;
     let (incarnation, rest) = rest.split_first_chunk()?;
     let incarnation = Incarnation(u64::from_be_bytes(*incarnation));

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 /// A script, and the digest by which a server that has loaded it finds it.
 pub(super) struct Script {
     pub(super) source: String,
-    pub(super) name: String,
+    pub(super) digest: String,
 }
 
 /// The code of an error that was raised after a script had begun: a part of it may be executed.
@@ -23,7 +23,7 @@ pub(super) const SCRIPT_FAILED: &str = "SCRIPTFAILED";
 /// The line that each file of a whole script begins with.
 const SHEBANG: &str = "#!lua\n";
 
-/// A script of these files, joined in this order.
+/// Defines a script by its files, which are joined in this order.
 macro_rules! script {
     ($name:ident = $($file:literal)+) => {
         pub(super) static $name: LazyLock<Script> =
@@ -37,19 +37,19 @@ script!(REMOVE = "head.lua" "record.lua" "remove.lua");
 script!(GET = "head.lua" "record.lua" "get.lua");
 script!(LIST = "head.lua" "list.lua");
 script!(PURGE = "head.lua" "purge.lua");
-script!(LOOK = "look.lua");
-script!(NOTE = "note.lua");
-script!(BEGIN = "begin.lua");
-script!(ADOPT = "adopt.lua");
+script!(READ_MARKER = "read_marker.lua");
+script!(UPDATE_MARKER = "update_marker.lua");
+script!(BEGIN_EPOCH = "begin_epoch.lua");
+script!(ADOPT_BUCKET = "adopt_bucket.lua");
 
-/// The answer of a script that found another life in its bucket than the host knows.
-pub(super) const LIFE_ENDED: i64 = -1;
+/// The reply of a script that found another epoch in its bucket than the host's.
+pub(super) const EPOCH_ENDED: i64 = -1;
 
-/// The answer of a script whose record was there and is gone.
+/// The reply of a script whose record is lost.
 pub(super) const RECORD_LOST: i64 = -2;
 
 impl Script {
-    /// The script with this body, whose errors get the code [`SCRIPT_FAILED`].
+    /// Returns the script with this body. Its errors get the code [`SCRIPT_FAILED`].
     fn new(body: &str) -> Self {
         let body = body.strip_prefix(SHEBANG).unwrap_or(body);
         let source = format!(
@@ -58,33 +58,33 @@ impl Script {
              local cause = type(answer) == 'table' and answer.err or tostring(answer)\n\
              return redis.error_reply('{SCRIPT_FAILED} ' .. cause)\n"
         );
-        let name = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, name }
+        let digest = redis::Script::new(&source).get_hash().to_owned();
+        Self { source, digest }
     }
 
-    /// Runs it with the arguments of `fill`: the number of keys, the keys, the arguments of the script.
+    /// Runs the script with the arguments of `fill`: the number of keys, the keys, the script's arguments.
     pub(super) async fn run(
         &self,
         on: &Connection,
         fill: impl Fn(&mut Cmd),
     ) -> Result<Value, RedisError> {
-        match on.ask(&self.call(&fill)).await {
+        match on.query(&self.command(&fill)).await {
             // Nothing was executed. `EVAL` both loads and runs it, so a `SCRIPT FLUSH` in between does no harm.
             Err(error) if error.code() == Some("NOSCRIPT") => {
-                let mut whole = redis::cmd("EVAL");
-                whole.arg(&self.source);
-                fill(&mut whole);
-                on.ask(&whole).await
+                let mut eval = redis::cmd("EVAL");
+                eval.arg(&self.source);
+                fill(&mut eval);
+                on.query(&eval).await
             }
             answer => answer,
         }
     }
 
-    /// The command that runs it on a server that has loaded it.
-    pub(super) fn call(&self, fill: impl FnOnce(&mut Cmd)) -> Cmd {
-        let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.name);
-        fill(&mut call);
-        call
+    /// Returns the command that runs the script on a server that has loaded it.
+    pub(super) fn command(&self, fill: impl FnOnce(&mut Cmd)) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.digest);
+        fill(&mut command);
+        command
     }
 }

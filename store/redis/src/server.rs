@@ -1,12 +1,11 @@
-//! A server's own report: its durability settings, and signs of lost writes.
+//! A server's own information: its durability settings, and signs of lost writes.
 
 use super::{
-    connection::Connection,
     error,
     loss_detection::{AppendLog, ServerFacts},
-    nodes::ClusterNode,
+    topology::ClusterNode,
 };
-use redis::{FromRedisValue, Value};
+use redis::FromRedisValue;
 use semel_core::model::Durability;
 use semel_store::{ServerError, ServerReport};
 use std::{
@@ -14,10 +13,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// The oldest release of Redis that says before a script begins whether it could not be carried out as a whole.
+/// The oldest supported major release. Older ones begin a script that they cannot finish.
 const OLDEST: u32 = 7;
 
-/// The settings that its level rests on.
+/// The settings that its durability depends on.
 const SETTINGS: [&str; 4] = [
     "appendonly",
     "appendfsync",
@@ -25,8 +24,8 @@ const SETTINGS: [&str; 4] = [
     "maxmemory-policy",
 ];
 
-/// Further settings for the operator.
-const TOLD: [&str; 5] = [
+/// The further fields of the report for the operator.
+const REPORTED_FIELDS: [&str; 5] = [
     "redis_version",
     "role",
     "connected_slaves",
@@ -34,49 +33,51 @@ const TOLD: [&str; 5] = [
     "run_id",
 ];
 
-/// A server's own report.
-pub(super) struct Server {
+/// The information that a server gives of itself.
+pub(super) struct ServerInfo {
     name: String,
-    shown: String,
+    display_name: String,
     info: HashMap<String, String>,
-    /// None: it hides its settings.
+    /// `None` if the service hides its settings.
     settings: Option<HashMap<String, String>>,
     latency: Duration,
-    /// When it was asked, by this machine's clock.
-    asked: SystemTime,
+    /// The middle of the query, by this machine's clock.
+    asked_at: SystemTime,
 }
 
-impl Server {
-    pub(super) async fn ask(node: &ClusterNode) -> Result<Self, ServerError> {
+impl ServerInfo {
+    pub(super) async fn query(node: &ClusterNode) -> Result<Self, ServerError> {
         let connection = &node.connection;
         let begun = Instant::now();
         let wall = SystemTime::now();
-        let info = info(connection, None).await?;
+        let info = connection.info(None).await?;
         let latency = begun.elapsed();
-        is_new_enough(&info)?;
+        ensure_supported_release(&info)?;
         let mut question = redis::cmd("CONFIG");
         question.arg("GET").arg(&SETTINGS[..]);
-        let settings = match connection.ask(&question).await {
+        let settings = match connection.query(&question).await {
             Ok(settings) => HashMap::from_redis_value(settings)
                 .ok()
                 .filter(|settings: &HashMap<_, _>| !settings.is_empty()),
-            Err(error) if error::ends_connection(&error) => return Err(connection.fault(&error)),
-            // The service hides them.
+            Err(error) if error::ends_connection(&error) => {
+                return Err(connection.server_error(&error));
+            }
+            // The service hides its settings.
             Err(_) => None,
         };
         let name = node.name.clone();
-        let shown = connection.shown().to_owned();
+        let display_name = connection.display_name().to_owned();
         Ok(Self {
             name,
-            shown,
+            display_name,
             info,
             settings,
             latency,
-            asked: wall + latency / 2,
+            asked_at: wall + latency / 2,
         })
     }
 
-    fn told(&self, name: &str) -> Option<&str> {
+    fn info_field(&self, name: &str) -> Option<&str> {
         self.info.get(name).map(String::as_str)
     }
 
@@ -84,53 +85,56 @@ impl Server {
         self.settings.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// Checks that it may be written to, and keeps writes while it runs.
-    pub(super) fn check(&self, accepts_unverified: bool) -> Result<Durability, ServerError> {
-        if self.told("role").is_some_and(|role| role != "master") {
+    /// Checks that the server is writable, and keeps writes while it runs.
+    pub(super) fn check_fitness(
+        &self,
+        accepts_unverified: bool,
+    ) -> Result<Durability, ServerError> {
+        if self.info_field("role").is_some_and(|role| role != "master") {
             let problem = "it is a replica".to_owned();
             return Err(ServerError::ReadOnly {
-                place: self.shown.clone(),
+                place: self.display_name.clone(),
                 problem,
             });
         }
-        if self.told("loading") == Some("1") {
+        if self.info_field("loading") == Some("1") {
             let problem = "it is still loading its data".to_owned();
             return Err(ServerError::Unreachable {
-                place: self.shown.clone(),
+                place: self.display_name.clone(),
                 problem,
                 hint: "",
             });
         }
         let policy = self
             .setting("maxmemory-policy")
-            .or(self.told("maxmemory_policy"));
+            .or(self.info_field("maxmemory_policy"));
         if policy.is_some_and(|policy| policy != "noeviction") {
-            return Err(wrong(
+            return Err(wrong_setting(
                 "maxmemory-policy",
                 policy.unwrap_or_default(),
                 "noeviction",
             ));
         }
-        self.durability(accepts_unverified)
+        self.durability_level(accepts_unverified)
     }
 
-    fn durability(&self, accepts_unverified: bool) -> Result<Durability, ServerError> {
+    fn durability_level(&self, accepts_unverified: bool) -> Result<Durability, ServerError> {
         let Some(fsync) = self.setting("appendfsync") else {
             return if accepts_unverified {
                 Ok(Durability::Unverified)
             } else {
-                Err(hidden())
+                Err(hidden_settings())
             };
         };
         if self
-            .told("aof_enabled")
+            .info_field("aof_enabled")
             .or(self.setting("appendonly"))
             .is_some_and(|is_on| is_on == "0" || is_on == "no")
         {
-            return Err(wrong("appendonly", "no", "yes"));
+            return Err(wrong_setting("appendonly", "no", "yes"));
         }
         if self
-            .told("aof_last_write_status")
+            .info_field("aof_last_write_status")
             .is_some_and(|status| status != "ok")
         {
             return Err(ServerError::Unsafe {
@@ -138,7 +142,7 @@ impl Server {
                 cure: "see whether its disk is full".to_owned(),
             });
         }
-        // While the file is rewritten, the second setting overrides the first.
+        // During a rewrite of the file, `no-appendfsync-on-rewrite` overrides `appendfsync`.
         let syncs = fsync == "always"
             && self
                 .setting("no-appendfsync-on-rewrite")
@@ -152,39 +156,45 @@ impl Server {
 
     /// Returns the facts that reveal a loss.
     pub(super) fn facts(&self, accepts_unverified: bool) -> ServerFacts {
-        // A replica that was made primary keeps the name of the history that it followed, until it is restarted.
+        // A promoted replica names the replication history that it followed, until it is restarted.
         let followed = self
-            .told("master_replid2")
+            .info_field("master_replid2")
             .filter(|history| history.contains(|sign| sign != '0'));
-        let followed = followed
-            .map(|history| format!("{history}{}", self.told("second_repl_offset").unwrap_or("")));
-        let is_so = |name: &str| self.told(name) == Some("1");
-        let log = match is_so("aof_rewrite_in_progress") || is_so("aof_rewrite_scheduled") {
-            _ if !is_so("aof_enabled") => AppendLog::Off,
-            true => AppendLog::Rewritten,
-            false => AppendLog::Holds,
+        let followed = followed.map(|history| {
+            format!(
+                "{history}{}",
+                self.info_field("second_repl_offset").unwrap_or("")
+            )
+        });
+        let is_set = |name: &str| self.info_field(name) == Some("1");
+        let log = if !is_set("aof_enabled") {
+            AppendLog::Off
+        } else if is_set("aof_rewrite_in_progress") || is_set("aof_rewrite_scheduled") {
+            AppendLog::Rewriting
+        } else {
+            AppendLog::Complete
         };
         ServerFacts {
             name: self.name.clone(),
-            run: self.told("run_id").unwrap_or_default().to_owned(),
+            run: self.info_field("run_id").unwrap_or_default().to_owned(),
             followed,
             evicted: self
-                .told("evicted_keys")
+                .info_field("evicted_keys")
                 .and_then(|count| count.parse().ok())
                 .unwrap_or(0),
             log,
-            restart_loses: self.check(accepts_unverified) != Ok(Durability::PowerLoss),
+            restart_loses: self.check_fitness(accepts_unverified) != Ok(Durability::PowerLoss),
         }
     }
 
     fn clock_ahead_ms(&self) -> i64 {
         let here_ms = self
-            .asked
+            .asked_at
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis());
         let here_ms = i64::try_from(here_ms).unwrap_or(i64::MAX);
         let there_ms = self
-            .told("server_time_usec")
+            .info_field("server_time_usec")
             .and_then(|time| time.parse::<i64>().ok());
         there_ms.map_or(0, |micros| (micros / 1000).saturating_sub(here_ms))
     }
@@ -192,16 +202,19 @@ impl Server {
 
 /// Returns the report of all servers for the operator: each value that one of them has, and the
 /// worst of each measurement.
-pub(super) fn report(servers: &[Server]) -> ServerReport {
-    let told = TOLD
-        .into_iter()
-        .filter_map(|name| Some((name, joined(servers, |server| server.told(name))?)));
+pub(super) fn combine_reports(servers: &[ServerInfo]) -> ServerReport {
+    let answer = REPORTED_FIELDS.into_iter().filter_map(|name| {
+        Some((
+            name,
+            joined_values(servers, |server| server.info_field(name))?,
+        ))
+    });
     let set = SETTINGS
         .into_iter()
-        .filter_map(|name| Some((name, joined(servers, |server| server.setting(name))?)));
+        .filter_map(|name| Some((name, joined_values(servers, |server| server.setting(name))?)));
     let count = (servers.len() > 1).then(|| ("cluster_primaries", servers.len().to_string()));
     ServerReport {
-        settings: set.chain(told).chain(count).collect(),
+        settings: set.chain(answer).chain(count).collect(),
         latency: servers
             .iter()
             .map(|server| server.latency)
@@ -209,15 +222,15 @@ pub(super) fn report(servers: &[Server]) -> ServerReport {
             .unwrap_or_default(),
         clock_ahead_ms: servers
             .iter()
-            .map(Server::clock_ahead_ms)
+            .map(ServerInfo::clock_ahead_ms)
             .max_by_key(|ms| ms.unsigned_abs())
             .unwrap_or(0),
     }
 }
 
-fn joined<'a>(
-    servers: &'a [Server],
-    value: impl Fn(&'a Server) -> Option<&'a str>,
+fn joined_values<'a>(
+    servers: &'a [ServerInfo],
+    value: impl Fn(&'a ServerInfo) -> Option<&'a str>,
 ) -> Option<String> {
     let mut values: Vec<&str> = servers.iter().filter_map(value).collect();
     values.sort_unstable();
@@ -225,30 +238,7 @@ fn joined<'a>(
     (!values.is_empty()).then(|| values.join(", "))
 }
 
-/// Returns the server's report, or one section of it.
-pub(super) async fn info(
-    connection: &Connection,
-    of: Option<&str>,
-) -> Result<HashMap<String, String>, ServerError> {
-    let mut question = redis::cmd("INFO");
-    question.arg(of);
-    let told = connection
-        .ask(&question)
-        .await
-        .map_err(|error| connection.fault(&error))?;
-    let told = text(told)
-        .ok_or_else(|| ServerError::Other("its answer to INFO cannot be read".to_owned()))?;
-    let told = told.lines().filter_map(|line| line.split_once(':'));
-    Ok(told
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect())
-}
-
-fn text(value: Value) -> Option<String> {
-    String::from_redis_value(value).ok()
-}
-
-fn is_new_enough(info: &HashMap<String, String>) -> Result<(), ServerError> {
+fn ensure_supported_release(info: &HashMap<String, String>) -> Result<(), ServerError> {
     let version = info
         .get("redis_version")
         .map_or("of an unknown release", String::as_str);
@@ -264,16 +254,16 @@ fn is_new_enough(info: &HashMap<String, String>) -> Result<(), ServerError> {
     )))
 }
 
-fn wrong(name: &str, found: &str, wanted: &str) -> ServerError {
+fn wrong_setting(name: &str, found: &str, wanted: &str) -> ServerError {
     ServerError::Unsafe {
         problem: format!("`{name}` is {found}"),
         cure: format!("run `CONFIG SET {name} {wanted}`, and write it into its configuration"),
     }
 }
 
-fn hidden() -> ServerError {
+fn hidden_settings() -> ServerError {
     ServerError::Unsafe {
-        problem: "it hides its settings, so that nobody can tell".to_owned(),
+        problem: "it hides its settings, so its durability is unknown".to_owned(),
         cure: "let this user run `CONFIG GET`, or accept it by `accept_unverified = true` in the section `[ledger]`"
             .to_owned(),
     }

@@ -1,12 +1,12 @@
-//! Makes a ledger, and lets one that lost a part begin another life.
+//! The creation of a ledger, and the start of another epoch after a loss.
 
 use super::{
     endpoint::Endpoint,
     inspect::{self, SCHEMA},
-    marker::{LIFE_BYTES, MARKER, Marker},
-    nodes::ClusterTopology,
+    marker::{EPOCH_BYTES, MARKER, Marker},
     record::{BUCKETS, Bucket},
-    script::{ADOPT, BEGIN, Script},
+    script::{ADOPT_BUCKET, BEGIN_EPOCH, Script},
+    topology::ClusterTopology,
 };
 use redis::{Cmd, FromRedisValue, Value};
 use semel_store::fresh_nonce;
@@ -17,8 +17,8 @@ use semel_store::{ServerError, Version};
 pub enum RedisSetupResult {
     /// The ledger was created.
     Created,
-    /// A part of it was lost. It began another incarnation: every host waits until nothing of the
-    /// former one can be in progress.
+    /// The ledger began another incarnation: every host waits until no call of the former one can be in
+    /// progress.
     Renewed {
         /// The records known to be lost.
         lost: u64,
@@ -27,33 +27,33 @@ pub enum RedisSetupResult {
     Unchanged,
 }
 
-/// The buckets that are asked at once.
-const AT_ONCE: u16 = 256;
+/// The buckets of one request.
+const BATCH_BUCKETS: u16 = 256;
 
-/// Makes the ledger, unless it is there and whole.
-pub(super) async fn set_up(place: &Endpoint) -> Result<RedisSetupResult, ServerError> {
-    let (nodes, there) = find(place).await?;
+/// Creates the ledger, unless it exists and is complete.
+pub(super) async fn set_up(endpoint: &Endpoint) -> Result<RedisSetupResult, ServerError> {
+    let (topology, there) = discover(endpoint).await?;
     let Some(marker) = there else {
-        begin(&nodes, b"").await?;
+        begin_epoch(&topology, b"").await?;
         return Ok(RedisSetupResult::Created);
     };
     if !marker.is_ready {
-        // An earlier attempt was cut off, or is in progress. Repeating it changes nothing.
-        adopt_all(&nodes, &marker.life).await?;
+        // An earlier setup was interrupted, or is in progress. Its repetition has no further effect.
+        adopt_buckets(&topology, &marker.epoch).await?;
         return Ok(RedisSetupResult::Created);
     }
-    if is_whole(&nodes, &marker.life).await? {
+    if is_complete(&topology, &marker.epoch).await? {
         return Ok(RedisSetupResult::Unchanged);
     }
-    let lost = begin(&nodes, &marker.life).await?;
+    let lost = begin_epoch(&topology, &marker.epoch).await?;
     Ok(RedisSetupResult::Renewed { lost })
 }
 
-/// Lets it begin another life, whole or not.
-pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetupResult, ServerError> {
-    let (nodes, there) = find(place).await?;
-    let ended = there.as_ref().map_or(&[][..], |marker| &marker.life);
-    let lost = begin(&nodes, ended).await?;
+/// Begins another epoch, of a complete ledger too.
+pub(super) async fn renew_ledger(endpoint: &Endpoint) -> Result<RedisSetupResult, ServerError> {
+    let (topology, there) = discover(endpoint).await?;
+    let ended = there.as_ref().map_or(&[][..], |marker| &marker.epoch);
+    let lost = begin_epoch(&topology, ended).await?;
     Ok(if there.is_some() {
         RedisSetupResult::Renewed { lost }
     } else {
@@ -61,63 +61,72 @@ pub(super) async fn renew(place: &Endpoint) -> Result<RedisSetupResult, ServerEr
     })
 }
 
-/// The servers, if they are fit for a ledger, and the ledger's marker.
-async fn find(place: &Endpoint) -> Result<(ClusterTopology, Option<Marker>), ServerError> {
-    let nodes = ClusterTopology::find(place, None).await?;
-    match inspect::examine(&nodes, place).await?.marker {
+/// Returns the servers, if they are fit for a ledger, and the ledger's marker.
+async fn discover(endpoint: &Endpoint) -> Result<(ClusterTopology, Option<Marker>), ServerError> {
+    let topology = ClusterTopology::discover(endpoint, None).await?;
+    match inspect::examine_servers(&topology, endpoint).await?.marker {
         Some(marker) if marker.schema > SCHEMA => Err(ServerError::Newer {
             found: marker.schema,
             known: SCHEMA,
         }),
-        marker => Ok((nodes, marker)),
+        marker => Ok((topology, marker)),
     }
 }
 
-/// Begins another incarnation, or continues one that another host began.
-async fn begin(nodes: &ClusterTopology, ended: &[u8]) -> Result<u64, ServerError> {
+/// Begins another epoch, or continues one that another host began, and returns the number of lost records.
+async fn begin_epoch(topology: &ClusterTopology, ended: &[u8]) -> Result<u64, ServerError> {
     let new = fresh_nonce().map_err(|error| ServerError::Other(error.to_string()))?;
-    let fill = |call: &mut Cmd| {
-        call.arg(1)
+    let fill = |command: &mut Cmd| {
+        command
+            .arg(1)
             .arg(MARKER)
             .arg(SCHEMA)
             .arg(Version::as_bytes(&new))
             .arg(ended);
     };
-    let script: &Script = &BEGIN;
-    let life = script
-        .run(nodes.marker(), fill)
+    let script: &Script = &BEGIN_EPOCH;
+    let epoch = script
+        .run(topology.marker_server(), fill)
         .await
-        .map_err(|error| nodes.marker().fault(&error))?;
-    let life = Vec::<u8>::from_redis_value(life)
+        .map_err(|error| topology.marker_server().server_error(&error))?;
+    let epoch = Vec::<u8>::from_redis_value(epoch)
         .ok()
-        .and_then(|life| life.try_into().ok());
-    let life = life.ok_or_else(|| {
+        .and_then(|epoch| epoch.try_into().ok());
+    let epoch = epoch.ok_or_else(|| {
         ServerError::Other("the ledger was removed while it was set up".to_owned())
     })?;
-    adopt_all(nodes, &life).await
+    adopt_buckets(topology, &epoch).await
 }
 
-/// Gives every bucket the life, and says how many records were found to be lost. The ledger is ready only then.
-async fn adopt_all(nodes: &ClusterTopology, life: &[u8; LIFE_BYTES]) -> Result<u64, ServerError> {
+/// Writes the epoch into every bucket, then marks the ledger as ready. Returns the number of lost records.
+async fn adopt_buckets(
+    topology: &ClusterTopology,
+    epoch: &[u8; EPOCH_BYTES],
+) -> Result<u64, ServerError> {
     let mut lost = 0;
-    for some in buckets() {
-        for (connection, part) in nodes.divide(&some) {
-            let mut calls = redis::pipe();
-            calls.cmd("SCRIPT").arg("LOAD").arg(&ADOPT.source).ignore();
+    for buckets in bucket_batches() {
+        for (connection, part) in topology.split_by_node(&buckets) {
+            let mut commands = redis::pipe();
+            commands
+                .cmd("SCRIPT")
+                .arg("LOAD")
+                .arg(&ADOPT_BUCKET.source)
+                .ignore();
             for bucket in part {
-                calls.add_command(ADOPT.call(|call| {
-                    call.arg(4)
-                        .arg(bucket.life())
-                        .arg(bucket.all())
-                        .arg(bucket.open())
-                        .arg(bucket.ending());
-                    call.arg(life).arg(bucket.records());
+                commands.add_command(ADOPT_BUCKET.command(|command| {
+                    command
+                        .arg(4)
+                        .arg(bucket.epoch_key())
+                        .arg(bucket.all_list())
+                        .arg(bucket.open_list())
+                        .arg(bucket.ending_list());
+                    command.arg(epoch).arg(bucket.record_prefix());
                 }));
             }
             let counts = connection
-                .ask_all(&calls)
+                .query_all(&commands)
                 .await
-                .map_err(|error| connection.fault(&error))?;
+                .map_err(|error| connection.server_error(&error))?;
             lost += counts
                 .into_iter()
                 .filter_map(|count| u64::from_redis_value(count).ok())
@@ -126,29 +135,32 @@ async fn adopt_all(nodes: &ClusterTopology, life: &[u8; LIFE_BYTES]) -> Result<u
     }
     let mut ready = redis::cmd("HSET");
     ready.arg(MARKER).arg("ready").arg(1);
-    nodes
-        .marker()
-        .ask(&ready)
+    topology
+        .marker_server()
+        .query(&ready)
         .await
-        .map_err(|error| nodes.marker().fault(&error))?;
+        .map_err(|error| topology.marker_server().server_error(&error))?;
     Ok(lost)
 }
 
-/// Returns true if every bucket has this incarnation.
-async fn is_whole(nodes: &ClusterTopology, life: &[u8; LIFE_BYTES]) -> Result<bool, ServerError> {
-    for some in buckets() {
-        for (connection, part) in nodes.divide(&some) {
-            let mut lives = redis::pipe();
+/// Returns true if every bucket has this epoch.
+async fn is_complete(
+    topology: &ClusterTopology,
+    epoch: &[u8; EPOCH_BYTES],
+) -> Result<bool, ServerError> {
+    for buckets in bucket_batches() {
+        for (connection, part) in topology.split_by_node(&buckets) {
+            let mut epochs = redis::pipe();
             for bucket in part {
-                lives.cmd("GET").arg(bucket.life());
+                epochs.cmd("GET").arg(bucket.epoch_key());
             }
-            let lives = connection
-                .ask_all(&lives)
+            let epochs = connection
+                .query_all(&epochs)
                 .await
-                .map_err(|error| connection.fault(&error))?;
-            if lives
+                .map_err(|error| connection.server_error(&error))?;
+            if epochs
                 .iter()
-                .any(|found| !matches!(found, Value::BulkString(found) if found == life))
+                .any(|found| !matches!(found, Value::BulkString(found) if found == epoch))
             {
                 return Ok(false);
             }
@@ -157,9 +169,13 @@ async fn is_whole(nodes: &ClusterTopology, life: &[u8; LIFE_BYTES]) -> Result<bo
     Ok(true)
 }
 
-/// All buckets, some at a time.
-fn buckets() -> impl Iterator<Item = Vec<Bucket>> {
+/// Returns all buckets in batches.
+fn bucket_batches() -> impl Iterator<Item = Vec<Bucket>> {
     (0..BUCKETS)
-        .step_by(usize::from(AT_ONCE))
-        .map(|first| (first..BUCKETS.min(first + AT_ONCE)).map(Bucket).collect())
+        .step_by(usize::from(BATCH_BUCKETS))
+        .map(|first| {
+            (first..BUCKETS.min(first + BATCH_BUCKETS))
+                .map(Bucket)
+                .collect()
+        })
 }

@@ -5,8 +5,8 @@
 //! while a local caller waits for it, and somewhat longer: a change without waiters is published to
 //! no host, so the traffic of a host does not grow with the writes of all hosts.
 //!
-//! In a cluster any server is listened to: what is published goes to all of them. Channels of a slot (`SPUBLISH`) would spare
-//! them that, and every host would have to listen to every server.
+//! In a cluster, a connection to any node is enough, because messages go to all nodes. Sharded channels
+//! (`SPUBLISH`) would avoid that traffic, but every host would need a connection to every node.
 
 use super::endpoint::{CONNECT_TIMEOUT, Endpoint};
 use futures_util::StreamExt;
@@ -39,7 +39,7 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) struct ChangeSubscriber {
     waiters: ChangeNotifier,
     /// The number of waiters of each channel.
-    waiting: [AtomicUsize; NOTIFIER_SLOTS],
+    waiter_counts: [AtomicUsize; NOTIFIER_SLOTS],
     /// Notified at the first waiter of a channel.
     interest_added: Notify,
 }
@@ -48,7 +48,7 @@ impl ChangeSubscriber {
     pub(super) fn new() -> Self {
         Self {
             waiters: ChangeNotifier::new(),
-            waiting: [const { AtomicUsize::new(0) }; NOTIFIER_SLOTS],
+            waiter_counts: [const { AtomicUsize::new(0) }; NOTIFIER_SLOTS],
             interest_added: Notify::new(),
         }
     }
@@ -57,9 +57,10 @@ impl ChangeSubscriber {
         &self.waiters
     }
 
-    /// Has the bell of a key listened to until this is dropped. The bell rings as soon as that has begun.
-    pub(super) fn subscribe(&self, key: StoreKey) -> Option<ChannelInterest<'_>> {
-        let waiting = self.waiting.get(ChangeNotifier::slot_for_key(key))?;
+    /// Subscribes to the channel of a key until the result is dropped. Its waiters are woken once the
+    /// subscription has begun, for changes from before.
+    pub(super) fn add_interest(&self, key: StoreKey) -> Option<ChannelInterest<'_>> {
+        let waiting = self.waiter_counts.get(ChangeNotifier::slot_for_key(key))?;
         if waiting.fetch_add(1, Ordering::AcqRel) == 0 {
             self.interest_added.notify_one();
         }
@@ -67,11 +68,11 @@ impl ChangeSubscriber {
     }
 
     /// Returns the channels with waiters.
-    fn wanted(&self) -> BTreeSet<usize> {
+    fn wanted_slots(&self) -> BTreeSet<usize> {
         let is_wanted = |(number, waiting): (usize, &AtomicUsize)| {
             (waiting.load(Ordering::Acquire) > 0).then_some(number)
         };
-        self.waiting
+        self.waiter_counts
             .iter()
             .enumerate()
             .filter_map(is_wanted)
@@ -88,19 +89,19 @@ impl Drop for ChannelInterest<'_> {
     }
 }
 
-/// Listens for as long as it is let.
-pub(super) async fn listen(place: Arc<Endpoint>, subscriber: Arc<ChangeSubscriber>) {
+/// Listens for changes until the task is aborted.
+pub(super) async fn listen_for_changes(endpoint: Arc<Endpoint>, subscriber: Arc<ChangeSubscriber>) {
     loop {
-        for client in place.seed_clients() {
-            if let Ok(Ok(news)) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
-                let (sink, news) = news.split();
+        for client in endpoint.seed_clients() {
+            if let Ok(Ok(pubsub)) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
+                let (sink, messages) = pubsub.split();
                 SubscriberConnection {
                     sink,
-                    heard: BTreeSet::new(),
-                    place: &place,
+                    subscribed: BTreeSet::new(),
+                    endpoint: &endpoint,
                     subscriber: &subscriber,
                 }
-                .until_lost(news)
+                .run_until_lost(messages)
                 .await;
                 break;
             }
@@ -109,78 +110,82 @@ pub(super) async fn listen(place: Arc<Endpoint>, subscriber: Arc<ChangeSubscribe
     }
 }
 
-/// A connection, and the bells that it listens to.
+/// A connection, and the slots of its subscribed channels.
 struct SubscriberConnection<'a> {
     sink: PubSubSink,
-    heard: BTreeSet<usize>,
-    place: &'a Endpoint,
+    subscribed: BTreeSet<usize>,
+    endpoint: &'a Endpoint,
     subscriber: &'a ChangeSubscriber,
 }
 
 impl SubscriberConnection<'_> {
     /// Wakes the waiters of changes until the connection is lost, or the server does not answer on
     /// it.
-    async fn until_lost(mut self, mut news: PubSubStream) {
-        let mut rests = interval_at(Instant::now() + LINGER, LINGER);
-        let mut holds = in_time(self.listen_to_more()).await;
+    async fn run_until_lost(mut self, mut messages: PubSubStream) {
+        let mut cleanup = interval_at(Instant::now() + LINGER, LINGER);
+        let mut holds = succeeds_in_time(self.subscribe_wanted()).await;
         while holds {
             holds = tokio::select! {
-                told = news.next() => told.map(|told| self.wake(&told)).is_some(),
-                () = self.subscriber.interest_added.notified() => in_time(self.listen_to_more()).await,
-                _ = rests.tick() => in_time(self.listen_to_less()).await,
+                message = messages.next() => message.map(|message| self.wake_waiters(&message)).is_some(),
+                () = self.subscriber.interest_added.notified() => succeeds_in_time(self.subscribe_wanted()).await,
+                _ = cleanup.tick() => succeeds_in_time(self.unsubscribe_unwanted()).await,
             };
         }
     }
 
-    fn wake(&self, told: &Msg) {
-        match <[u8; 32]>::try_from(told.get_payload_bytes()) {
+    fn wake_waiters(&self, message: &Msg) {
+        match <[u8; 32]>::try_from(message.get_payload_bytes()) {
             Ok(key) => self.subscriber.waiters.notify(StoreKey::from_bytes(key)),
-            // What no store would say.
+            // An unknown message wakes all waiters.
             Err(_) => self.subscriber.waiters.notify_all(),
         }
     }
 
-    async fn listen_to_more(&mut self) -> RedisResult<()> {
+    async fn subscribe_wanted(&mut self) -> RedisResult<()> {
         let new: Vec<_> = self
             .subscriber
-            .wanted()
-            .difference(&self.heard)
+            .wanted_slots()
+            .difference(&self.subscribed)
             .copied()
             .collect();
         if new.is_empty() {
             return Ok(());
         }
-        self.sink.subscribe(self.channels(&new)).await?;
-        self.heard.extend(&new);
-        // For whatever changed before.
-        new.into_iter()
-            .for_each(|bell| self.subscriber.waiters.notify_slot(bell));
+        self.sink.subscribe(self.channel_names(&new)).await?;
+        self.subscribed.extend(&new);
+        // The keys may have changed before the subscription.
+        for slot in new {
+            self.subscriber.waiters.notify_slot(slot);
+        }
         Ok(())
     }
 
-    async fn listen_to_less(&mut self) -> RedisResult<()> {
+    async fn unsubscribe_unwanted(&mut self) -> RedisResult<()> {
         let old: Vec<_> = self
-            .heard
-            .difference(&self.subscriber.wanted())
+            .subscribed
+            .difference(&self.subscriber.wanted_slots())
             .copied()
             .collect();
         if old.is_empty() {
             return Ok(());
         }
-        self.sink.unsubscribe(self.channels(&old)).await?;
-        self.heard.retain(|bell| !old.contains(bell));
-        // New waiters rely on the subscription.
-        self.listen_to_more().await
+        self.sink.unsubscribe(self.channel_names(&old)).await?;
+        self.subscribed.retain(|slot| !old.contains(slot));
+        // A waiter that came during the request relies on its subscription.
+        self.subscribe_wanted().await
     }
 
-    fn channels(&self, bells: &[usize]) -> Vec<String> {
-        bells.iter().map(|bell| self.place.channel(*bell)).collect()
+    fn channel_names(&self, slots: &[usize]) -> Vec<String> {
+        slots
+            .iter()
+            .map(|slot| self.endpoint.channel_name(*slot))
+            .collect()
     }
 }
 
-/// Returns true if the server did it in time.
-async fn in_time(asked: impl Future<Output = RedisResult<()>>) -> bool {
-    timeout(CONNECT_TIMEOUT, asked)
+/// Returns true if the server executed the request in time.
+async fn succeeds_in_time(request: impl Future<Output = RedisResult<()>>) -> bool {
+    timeout(CONNECT_TIMEOUT, request)
         .await
         .is_ok_and(|done| done.is_ok())
 }

@@ -1,45 +1,48 @@
-//! What goes through all buckets: lists, and dropping what is past its end.
+//! The operations on all buckets: lists, and the purge.
 //!
-//! Buckets are asked in the order of keys, many at a time, so a list of the few that are held takes as long however large the
-//! ledger is.
+//! Buckets are visited in the order of keys, many at a time. So the time of a list of the few held entries
+//! does not depend on the size of the ledger.
 
 use super::{
     error,
     inspect::LedgerState,
     link::{RelocationWait, ServerLink, TopologyView},
-    nodes::ClusterTopology,
     record::{self, BUCKETS, Bucket},
-    script::{LIFE_ENDED, LIST, PURGE, Script},
+    script::{EPOCH_ENDED, LIST, PURGE, Script},
+    topology::ClusterTopology,
 };
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value};
 use semel_core::model::StoreKey;
 use semel_store::{EntryQuery, KeyPage, PAGE_MAX, StoreError};
 use std::sync::Arc;
 
-/// The buckets that are asked at once, at first and at most.
-const AT_ONCE_FIRST: usize = 8;
-const AT_ONCE_MAX: usize = 512;
+/// The buckets of one request, at first and at most.
+const BATCH_FIRST: usize = 8;
+const BATCH_MAX: usize = 512;
 
-/// The entries of a bucket that are dropped at once: the server does nothing else during that.
+/// The entries that one script purges. It blocks the server until it is done.
 const PURGE_BATCH: usize = 500;
 
-/// A page of keys, in their order.
-pub(super) async fn list(link: &ServerLink, query: &EntryQuery) -> Result<KeyPage, StoreError> {
+/// Lists a page of keys in their order.
+pub(super) async fn list_keys(
+    link: &ServerLink,
+    query: &EntryQuery,
+) -> Result<KeyPage, StoreError> {
     let limit = query.limit.min(PAGE_MAX);
     let mut keys: Vec<StoreKey> = Vec::new();
     let mut next = query.after.map_or(0, record::bucket);
-    let mut at_once = AT_ONCE_FIRST;
+    let mut at_once = BATCH_FIRST;
     while next < BUCKETS && keys.len() <= limit {
-        // One more than asked, to know whether there is more.
+        // One key more than asked shows if there is another page.
         let wanted = limit + 1 - keys.len();
-        let some: Vec<Bucket> = (next..BUCKETS).take(at_once).map(Bucket).collect();
-        let found = list_in(link, query, &some, wanted).await?;
-        next = next.saturating_add(u16::try_from(some.len()).unwrap_or(BUCKETS));
-        // As many buckets as may fill the page, if the next are like these.
-        at_once = (wanted * some.len())
+        let buckets: Vec<Bucket> = (next..BUCKETS).take(at_once).map(Bucket).collect();
+        let found = list_buckets(link, query, &buckets, wanted).await?;
+        next = next.saturating_add(u16::try_from(buckets.len()).unwrap_or(BUCKETS));
+        // Enough buckets to fill the page, if the next ones are like these.
+        at_once = (wanted * buckets.len())
             .checked_div(found.len())
             .unwrap_or(at_once * 4)
-            .clamp(1, AT_ONCE_MAX);
+            .clamp(1, BATCH_MAX);
         keys.extend(found);
     }
     let more = keys.len() > limit;
@@ -47,40 +50,41 @@ pub(super) async fn list(link: &ServerLink, query: &EntryQuery) -> Result<KeyPag
     Ok(KeyPage { keys, more })
 }
 
-async fn list_in(
+async fn list_buckets(
     link: &ServerLink,
     query: &EntryQuery,
-    some: &[Bucket],
+    buckets: &[Bucket],
     wanted: usize,
 ) -> Result<Vec<StoreKey>, StoreError> {
     let states: Vec<u8> = query
         .states
         .iter()
-        .map(|state| record::state(*state))
+        .map(|state| record::encode_state(*state))
         .collect();
     let tenant = query
         .tenant
         .as_ref()
-        .map(|tenant| record::tenant(Some(tenant)))
+        .map(|tenant| record::encode_tenant(Some(tenant)))
         .unwrap_or_default();
     let after: &[u8] = query.after.as_ref().map_or(&[], |key| key.as_bytes());
     let only_open =
         query.due || !query.states.is_empty() && query.states.iter().all(|state| state.is_open());
     let clock = link.clock_argument();
-    let fill = |call: &mut Cmd, bucket: Bucket, finding: &LedgerState| {
-        call.arg(2).arg(bucket.life()).arg(if only_open {
-            bucket.open()
+    let fill = |command: &mut Cmd, bucket: Bucket, state: &LedgerState| {
+        command.arg(2).arg(bucket.epoch_key()).arg(if only_open {
+            bucket.open_list()
         } else {
-            bucket.all()
+            bucket.all_list()
         });
-        call.arg(&finding.life)
+        command
+            .arg(&state.epoch)
             .arg(&clock)
-            .arg(bucket.records())
+            .arg(bucket.record_prefix())
             .arg(after)
             .arg(wanted);
-        call.arg(&states).arg(&tenant).arg(u8::from(query.due));
+        command.arg(&states).arg(&tenant).arg(u8::from(query.due));
     };
-    let answers = ask_each(link, &LIST, some, fill).await?;
+    let answers = query_buckets(link, &LIST, buckets, fill).await?;
     let answers = answers
         .into_iter()
         .map(Vec::<Vec<u8>>::from_redis_value)
@@ -98,107 +102,111 @@ async fn list_in(
 }
 
 /// Runs a read-only script on each of these buckets, and returns their answers in order.
-async fn ask_each(
+async fn query_buckets(
     link: &ServerLink,
     script: &Script,
-    some: &[Bucket],
+    buckets: &[Bucket],
     fill: impl Fn(&mut Cmd, Bucket, &LedgerState),
 ) -> Result<Vec<Value>, StoreError> {
     let mut waited = RelocationWait::default();
     loop {
-        let view = link.view().await?;
-        match ask_each_once(&view, script, some, &fill).await? {
-            Ok(answers) if !answers.contains(&Value::Int(LIFE_ENDED)) => return Ok(answers),
-            // Goes on only if it finds that another life has begun, which takes its time.
-            Ok(_) => link.life_ended(&view).await?,
+        let view = link.usable_view().await?;
+        match query_buckets_once(&view, script, buckets, &fill).await? {
+            Ok(answers) if !answers.contains(&Value::Int(EPOCH_ENDED)) => return Ok(answers),
+            // Repeats only in a new epoch, which takes some time to begin.
+            Ok(_) => link.confirm_new_epoch(&view).await?,
             Err(error) if error::is_elsewhere(&error) => {
-                link.went_elsewhere(&view, &mut waited, error).await?
+                link.wait_for_relocation(&view, &mut waited, error).await?
             }
             Err(error) => return Err(StoreError::not_executed(error)),
         }
     }
 }
 
-async fn ask_each_once(
+async fn query_buckets_once(
     view: &Arc<TopologyView>,
     script: &Script,
-    some: &[Bucket],
+    buckets: &[Bucket],
     fill: &impl Fn(&mut Cmd, Bucket, &LedgerState),
 ) -> Result<Result<Vec<Value>, RedisError>, StoreError> {
-    let finding = view.finding()?;
-    let call = |calls: &mut Pipeline, bucket: Bucket| {
-        calls.add_command(script.call(|call| fill(call, bucket, finding)));
+    let state = view.ledger_state()?;
+    let command = |commands: &mut Pipeline, bucket: Bucket| {
+        commands.add_command(script.command(|call| fill(call, bucket, state)));
     };
-    Ok(pipelined(&view.nodes, some, Some(script), call).await)
+    Ok(run_pipelined(&view.topology, buckets, Some(script), command).await)
 }
 
-/// Asks each of these buckets at its node, and returns their answers in order.
-async fn pipelined(
-    nodes: &ClusterTopology,
-    some: &[Bucket],
+/// Sends a command for each bucket to its node, and returns the answers in order.
+async fn run_pipelined(
+    topology: &ClusterTopology,
+    buckets: &[Bucket],
     script: Option<&Script>,
     ask: impl Fn(&mut Pipeline, Bucket),
 ) -> Result<Vec<Value>, RedisError> {
-    let mut answers = Vec::with_capacity(some.len());
-    for (connection, part) in nodes.divide(some) {
-        let mut calls = redis::pipe();
-        // Many scripts in one pipeline are not asked again one by one where the server does not know them.
+    let mut answers = Vec::with_capacity(buckets.len());
+    for (connection, part) in topology.split_by_node(buckets) {
+        let mut commands = redis::pipe();
+        // `NOSCRIPT` in a pipeline would need a repeat of some commands, so the script is loaded first.
         if let Some(script) = script {
-            calls.cmd("SCRIPT").arg("LOAD").arg(&script.source).ignore();
+            commands
+                .cmd("SCRIPT")
+                .arg("LOAD")
+                .arg(&script.source)
+                .ignore();
         }
-        part.iter().for_each(|bucket| ask(&mut calls, *bucket));
-        answers.extend(part.into_iter().zip(connection.ask_all(&calls).await?));
+        part.iter().for_each(|bucket| ask(&mut commands, *bucket));
+        answers.extend(part.into_iter().zip(connection.query_all(&commands).await?));
     }
     answers.sort_by_key(|(bucket, _)| bucket.0);
     Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
-/// Drops what is past its end, at most so many, and says how many.
-pub(super) async fn purge(link: &ServerLink, at_most: usize) -> Result<usize, StoreError> {
+/// Deletes expired entries, at most `at_most`, and returns their number.
+pub(super) async fn purge_expired(link: &ServerLink, at_most: usize) -> Result<usize, StoreError> {
     let mut purged = 0;
     let mut next = 0;
     while next < BUCKETS && purged < at_most {
-        let some: Vec<Bucket> = (next..BUCKETS).take(AT_ONCE_MAX).map(Bucket).collect();
-        next = next.saturating_add(u16::try_from(some.len()).unwrap_or(BUCKETS));
-        for bucket in with_something_past(link, some).await? {
-            purged += purge_in(link, bucket, at_most - purged).await?;
+        let buckets: Vec<Bucket> = (next..BUCKETS).take(BATCH_MAX).map(Bucket).collect();
+        next = next.saturating_add(u16::try_from(buckets.len()).unwrap_or(BUCKETS));
+        for bucket in buckets_with_expired(link, buckets).await? {
+            purged += purge_bucket(link, bucket, at_most - purged).await?;
         }
     }
     Ok(purged)
 }
 
-/// Those of the buckets in which something may be past its end.
-async fn with_something_past(
+/// Returns the buckets that may have expired entries.
+async fn buckets_with_expired(
     link: &ServerLink,
-    some: Vec<Bucket>,
+    buckets: Vec<Bucket>,
 ) -> Result<Vec<Bucket>, StoreError> {
-    let view = link.view().await?;
+    let view = link.usable_view().await?;
     let now = match link.clock_ms() {
         Some(now) => now,
-        None => server_ms(&view).await?,
+        None => server_time_ms(&view).await?,
     };
-    let count = |calls: &mut Pipeline, bucket: Bucket| {
-        calls
+    let count = |commands: &mut Pipeline, bucket: Bucket| {
+        commands
             .cmd("ZCOUNT")
-            .arg(bucket.ending())
+            .arg(bucket.ending_list())
             .arg("-inf")
             .arg(now);
     };
-    let counts = pipelined(&view.nodes, &some, None, count)
+    let counts = run_pipelined(&view.topology, &buckets, None, count)
         .await
         .map_err(StoreError::not_executed)?;
-    let some = some.into_iter().zip(counts);
-    Ok(some
+    let buckets = buckets.into_iter().zip(counts);
+    Ok(buckets
         .filter(|(_, count)| !matches!(count, Value::Int(0)))
         .map(|(bucket, _)| bucket)
         .collect())
 }
 
-async fn server_ms(view: &TopologyView) -> Result<u64, StoreError> {
+async fn server_time_ms(view: &TopologyView) -> Result<u64, StoreError> {
     let time = view
-        .nodes
-        .marker()
-        .ask(&redis::cmd("TIME"))
+        .topology
+        .marker_server()
+        .query(&redis::cmd("TIME"))
         .await
         .map_err(StoreError::not_executed)?;
     let time = <(u64, u64)>::from_redis_value(time);
@@ -206,24 +214,30 @@ async fn server_ms(view: &TopologyView) -> Result<u64, StoreError> {
         .map_err(StoreError::not_executed)
 }
 
-async fn purge_in(link: &ServerLink, bucket: Bucket, at_most: usize) -> Result<usize, StoreError> {
+async fn purge_bucket(
+    link: &ServerLink,
+    bucket: Bucket,
+    at_most: usize,
+) -> Result<usize, StoreError> {
     let mut purged = 0;
     loop {
         let batch = PURGE_BATCH.min(at_most - purged);
         let clock = link.clock_argument();
-        let fill = |call: &mut Cmd, finding: &LedgerState| {
-            call.arg(4)
-                .arg(bucket.life())
-                .arg(bucket.all())
-                .arg(bucket.open())
-                .arg(bucket.ending());
-            call.arg(&finding.life)
+        let fill = |command: &mut Cmd, state: &LedgerState| {
+            command
+                .arg(4)
+                .arg(bucket.epoch_key())
+                .arg(bucket.all_list())
+                .arg(bucket.open_list())
+                .arg(bucket.ending_list());
+            command
+                .arg(&state.epoch)
                 .arg(&clock)
-                .arg(bucket.records())
+                .arg(bucket.record_prefix())
                 .arg(batch);
         };
         let dropped = match link
-            .run(&PURGE, bucket, fill)
+            .run_script(&PURGE, bucket, fill)
             .await?
             .map_err(error::write_error)?
         {

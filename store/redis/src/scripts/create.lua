@@ -1,4 +1,4 @@
-if lying then return {now, lying} end
--- A record that is in the list of all keys but not there was evicted, or deleted by somebody else.
+if present then return {now, present} end
+-- A listed record that is absent was evicted, or deleted by another program.
 if not record and redis.call('ZSCORE', KEYS[3], key) then return RECORD_LOST end
 return write(nil)

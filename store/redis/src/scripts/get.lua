@@ -1,1 +1,1 @@
-return {now, lying}
+return {now, present}

@@ -1,5 +1,5 @@
--- ARGV: 3 the version that is expected, 4 the channel on which the key's changes are told.
-if not lying or string.sub(lying, 1, 16) ~= ARGV[3] then return {now, lying} end
+-- ARGV: 3 the expected version, 4 the channel of the key's changes.
+if not present or string.sub(present, 1, 16) ~= ARGV[3] then return {now, present} end
 redis.call('DEL', KEYS[2])
 for at = 3, 5 do redis.call('ZREM', KEYS[at], key) end
 redis.pcall('PUBLISH', ARGV[4], key)

@@ -1,6 +1,6 @@
--- ARGV: 7 the version that is expected, 8 the channel on which the key's changes are told.
-if not lying or string.sub(lying, 1, 16) ~= ARGV[7] then return {now, lying} end
-write(string.sub(lying, 17, 32))
--- Who may not publish wakes nobody, and everybody looks by himself.
+-- ARGV: 7 the expected version, 8 the channel of the key's changes.
+if not present or string.sub(present, 1, 16) ~= ARGV[7] then return {now, present} end
+write(string.sub(present, 17, 32))
+-- Without the permission to publish, waiters poll.
 redis.pcall('PUBLISH', ARGV[8], key)
 return now

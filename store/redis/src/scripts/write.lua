@@ -1,4 +1,4 @@
--- ARGV: 3 the incarnation, 4 the version, 5 how many milliseconds it is kept, 6 what the host made of the entry.
+-- ARGV: 3 the incarnation, 4 the version, 5 the retention in milliseconds, 6 the host's encoding of the entry.
 local function write(created)
   local written = struct.pack('>I8', now) .. ARGV[3]
   local was_open = record and string.byte(record, 57) == 1

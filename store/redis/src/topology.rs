@@ -1,18 +1,18 @@
-//! The servers that a ledger lies in: one, or the primaries of a cluster, and which of them has which bucket.
+//! The servers of a ledger: one, or the primaries of a cluster, each with its buckets.
 //!
-//! The cluster client of the crate `redis` is not used: it reconnects and follows a takeover on its
-//! own, and here nothing may be asked of a new primary before it is known what may be lost. So each
-//! server has a connection of its own, all of them are checked before the first is asked anything,
-//! and a ledger is used as a whole or not at all.
+//! The cluster client of the crate `redis` is not used. It reconnects and follows a failover on its own,
+//! and here no request may go to a new primary before its losses are known. So each server has a connection
+//! of its own, all of them are checked before the first request, and a ledger is used as a whole or not at
+//! all.
 //!
-//! Absent: what is done when buckets move; see `link.rs`.
+//! Absent: the handling of moved buckets; see `link.rs`.
 
 use super::{
     connection::Connection,
     endpoint::{CONNECT_TIMEOUT, Endpoint},
+    error::incomplete_cluster,
     marker::MARKER,
     record::{BUCKETS, Bucket},
-    server,
 };
 use futures_util::future;
 use redis::{Client, FromRedisValue, Value};
@@ -25,11 +25,11 @@ const SLOTS: u16 = 1 << 14;
 /// The slot of each bucket.
 static SLOT_OF_BUCKET: LazyLock<Vec<u16>> = LazyLock::new(|| {
     (0..BUCKETS)
-        .map(|bucket| slot(Bucket(bucket).tag().as_bytes()))
+        .map(|bucket| hash_slot(Bucket(bucket).hash_tag().as_bytes()))
         .collect()
 });
 
-/// A server, by the name that its cluster has for it.
+/// A server, with its name in the cluster.
 pub(super) struct ClusterNode {
     pub(super) name: String,
     pub(super) connection: Connection,
@@ -37,97 +37,109 @@ pub(super) struct ClusterNode {
 
 /// All servers of a ledger.
 pub(super) struct ClusterTopology {
-    all: Vec<ClusterNode>,
-    /// Which of them has which bucket; none: one has them all.
+    nodes: Vec<ClusterNode>,
+    /// The index of each bucket's node; empty if a single server has them all.
     by_bucket: Vec<usize>,
-    /// Of the server that has the marker.
+    /// The connection to the server of the marker.
     marker: Connection,
 }
 
 impl ClusterTopology {
-    /// Finds them by one that is connected, by the server of the URL, or by one that was known before. Connections that hold
-    /// are kept.
-    pub(super) async fn find(place: &Endpoint, before: Option<&Self>) -> Result<Self, ServerError> {
+    /// Discovers the servers through a connected one, the server of the URL, or a formerly known one. Open
+    /// connections are kept.
+    pub(super) async fn discover(
+        endpoint: &Endpoint,
+        before: Option<&Self>,
+    ) -> Result<Self, ServerError> {
         let begun = Instant::now();
         let connected = before
             .into_iter()
-            .flat_map(Self::iter)
+            .flat_map(Self::nodes)
             .filter(|node| !node.connection.is_lost());
-        let connected = connected.map(|node| SeedNode::Open(node.connection.clone()));
-        // What the first says is about one that is connected, or about the server of the URL.
-        let mut fault = None;
-        for door in connected.chain(place.seed_clients().into_iter().map(SeedNode::Shut)) {
-            match Self::by(door, place, before).await {
+        let connected = connected.map(|node| SeedNode::Connected(node.connection.clone()));
+        // The first error is reported: it is that of a connected server, or of the URL's.
+        let mut error = None;
+        for seed in connected.chain(
+            endpoint
+                .seed_clients()
+                .into_iter()
+                .map(SeedNode::Unconnected),
+        ) {
+            match Self::through_seed(seed, endpoint, before).await {
                 Ok(nodes) => return Ok(nodes),
-                Err(found) => fault = fault.or(Some(found)),
+                Err(found) => error = error.or(Some(found)),
             }
-            // A server that hangs takes the whole time limit: its waiters get an error.
+            // A server that hangs has used up the time limit of the callers.
             if begun.elapsed() >= CONNECT_TIMEOUT {
                 break;
             }
         }
-        Err(fault.unwrap_or_else(incomplete))
+        Err(error.unwrap_or_else(incomplete_cluster))
     }
 
-    async fn by(
-        door: SeedNode,
-        place: &Endpoint,
+    async fn through_seed(
+        seed: SeedNode,
+        endpoint: &Endpoint,
         before: Option<&Self>,
     ) -> Result<Self, ServerError> {
-        let connection = match door {
-            SeedNode::Open(connection) => connection,
-            SeedNode::Shut(client) => Connection::open(&client).await?,
+        let connection = match seed {
+            SeedNode::Connected(connection) => connection,
+            SeedNode::Unconnected(client) => Connection::open(&client).await?,
         };
-        Self::through(&connection, place, before).await
+        Self::through_connection(&connection, endpoint, before).await
     }
 
-    async fn through(
-        door: &Connection,
-        place: &Endpoint,
+    async fn through_connection(
+        seed: &Connection,
+        endpoint: &Endpoint,
         before: Option<&Self>,
     ) -> Result<Self, ServerError> {
-        let told = server::info(door, Some("cluster")).await?;
-        if told
+        let answer = seed.info(Some("cluster")).await?;
+        if answer
             .get("cluster_enabled")
             .is_none_or(|enabled| enabled != "1")
         {
             let node = ClusterNode {
                 name: String::new(),
-                connection: door.clone(),
+                connection: seed.clone(),
             };
             return Ok(Self {
-                all: vec![node],
+                nodes: vec![node],
                 by_bucket: Vec::new(),
-                marker: door.clone(),
+                marker: seed.clone(),
             });
         }
-        let shares = shares(door, place).await?;
-        let by_slot = by_slot(&shares);
+        let shares = slot_shares(seed, endpoint).await?;
+        let by_slot = owners_by_slot(&shares);
         let of_slot = |slot: u16| {
             by_slot
                 .get(usize::from(slot))
                 .copied()
                 .flatten()
-                .ok_or_else(incomplete)
+                .ok_or_else(incomplete_cluster)
         };
         let by_bucket = SLOT_OF_BUCKET
             .iter()
             .map(|slot| of_slot(*slot))
             .collect::<Result<Vec<_>, _>>()?;
-        let marker = of_slot(slot(tag(MARKER).as_bytes()))?;
-        let all = future::join_all(shares.iter().map(|share| share.node(before))).await;
-        let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let marker = all.get(marker).ok_or_else(incomplete)?.connection.clone();
-        place.remember(shares.into_iter().map(|share| share.client).collect());
+        let marker = of_slot(hash_slot(hash_tag(MARKER).as_bytes()))?;
+        let nodes = future::join_all(shares.iter().map(|share| share.connect(before))).await;
+        let nodes = nodes.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let marker = nodes
+            .get(marker)
+            .ok_or_else(incomplete_cluster)?
+            .connection
+            .clone();
+        endpoint.remember_nodes(shares.into_iter().map(|share| share.client).collect());
         Ok(Self {
-            all,
+            nodes,
             by_bucket,
             marker,
         })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &ClusterNode> {
-        self.all.iter()
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &ClusterNode> {
+        self.nodes.iter()
     }
 
     pub(super) fn is_cluster(&self) -> bool {
@@ -136,30 +148,30 @@ impl ClusterTopology {
 
     /// Returns true if a connection to one of them is lost.
     pub(super) fn is_lost(&self) -> bool {
-        self.all.iter().any(|node| node.connection.is_lost())
+        self.nodes.iter().any(|node| node.connection.is_lost())
     }
 
-    /// The server that has the marker.
-    pub(super) fn marker(&self) -> &Connection {
+    /// Returns the server of the marker.
+    pub(super) fn marker_server(&self) -> &Connection {
         &self.marker
     }
 
-    /// The server that has this bucket.
-    pub(super) fn of(&self, bucket: Bucket) -> &Connection {
+    /// Returns the server of this bucket.
+    pub(super) fn for_bucket(&self, bucket: Bucket) -> &Connection {
         let node = self
             .by_bucket
             .get(usize::from(bucket.0))
-            .and_then(|at| self.all.get(*at));
+            .and_then(|at| self.nodes.get(*at));
         node.map_or(&self.marker, |node| &node.connection)
     }
 
-    /// These buckets, by the server that has them.
-    pub(super) fn divide(&self, some: &[Bucket]) -> Vec<(&Connection, Vec<Bucket>)> {
+    /// Divides these buckets by their servers.
+    pub(super) fn split_by_node(&self, buckets: &[Bucket]) -> Vec<(&Connection, Vec<Bucket>)> {
         let mut parts: Vec<_> = self
-            .iter()
+            .nodes()
             .map(|node| (&node.connection, Vec::new()))
             .collect();
-        for bucket in some {
+        for bucket in buckets {
             let at = self
                 .by_bucket
                 .get(usize::from(bucket.0))
@@ -174,10 +186,10 @@ impl ClusterTopology {
     }
 }
 
-/// A server that is asked for the others.
+/// A server that may know the others.
 enum SeedNode {
-    Open(Connection),
-    Shut(Client),
+    Connected(Connection),
+    Unconnected(Client),
 }
 
 /// A primary's slots.
@@ -188,14 +200,14 @@ struct SlotShare {
 }
 
 impl SlotShare {
-    async fn node(&self, before: Option<&ClusterTopology>) -> Result<ClusterNode, ServerError> {
-        let shown = Endpoint::shown_as(&self.client);
+    async fn connect(&self, before: Option<&ClusterTopology>) -> Result<ClusterNode, ServerError> {
+        let shown = Endpoint::client_name(&self.client);
         let known = before
             .into_iter()
-            .flat_map(ClusterTopology::iter)
+            .flat_map(ClusterTopology::nodes)
             .find(|node| {
                 node.name == self.name
-                    && node.connection.shown() == shown
+                    && node.connection.display_name() == shown
                     && !node.connection.is_lost()
             });
         let connection = match known {
@@ -210,23 +222,27 @@ impl SlotShare {
 }
 
 /// Returns the owners of the slots, as the server of the URL knows them.
-async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<SlotShare>, ServerError> {
+async fn slot_shares(
+    seed: &Connection,
+    endpoint: &Endpoint,
+) -> Result<Vec<SlotShare>, ServerError> {
     let mut question = redis::cmd("CLUSTER");
-    let told = door
-        .ask(question.arg("SLOTS"))
+    let answer = seed
+        .query(question.arg("SLOTS"))
         .await
-        .map_err(|error| door.fault(&error))?;
-    let told = Vec::<Vec<Value>>::from_redis_value(told).map_err(|_| strange())?;
+        .map_err(|error| seed.server_error(&error))?;
+    let answer = Vec::<Vec<Value>>::from_redis_value(answer).map_err(|_| unreadable_slots())?;
     let mut shares: Vec<SlotShare> = Vec::new();
-    for range in told {
+    for range in answer {
         let [first, last, primary, ..] = range.as_slice() else {
-            return Err(strange());
+            return Err(unreadable_slots());
         };
-        let (first, last, name, host, port) = range_of(first, last, primary).ok_or_else(strange)?;
+        let (first, last, name, host, port) =
+            parse_range(first, last, primary).ok_or_else(unreadable_slots)?;
         match shares.iter_mut().find(|share| share.name == name) {
             Some(share) => share.ranges.push((first, last)),
             None => {
-                let client = place.client_at(host.as_deref(), port)?;
+                let client = endpoint.client_at(host.as_deref(), port)?;
                 shares.push(SlotShare {
                     name,
                     client,
@@ -238,8 +254,9 @@ async fn shares(door: &Connection, place: &Endpoint) -> Result<Vec<SlotShare>, S
     Ok(shares)
 }
 
-/// A range of slots, and the name, host and port of its primary. No host: the one where it was asked.
-fn range_of(
+/// Returns a range of slots, and the name, host and port of its primary. Without a host, it is that of the
+/// asked server.
+fn parse_range(
     first: &Value,
     last: &Value,
     primary: &Value,
@@ -263,7 +280,7 @@ fn range_of(
     ))
 }
 
-fn by_slot(shares: &[SlotShare]) -> Vec<Option<usize>> {
+fn owners_by_slot(shares: &[SlotShare]) -> Vec<Option<usize>> {
     let mut by_slot = vec![None; usize::from(SLOTS)];
     for (at, share) in shares.iter().enumerate() {
         for (first, last) in &share.ranges {
@@ -275,15 +292,15 @@ fn by_slot(shares: &[SlotShare]) -> Vec<Option<usize>> {
     by_slot
 }
 
-/// The text in braces decides on the slot.
-fn tag(key: &str) -> &str {
+/// Returns the text in braces, which decides on the slot.
+fn hash_tag(key: &str) -> &str {
     key.split_once('{')
         .and_then(|(_, rest)| rest.split_once('}'))
         .map_or(key, |(tag, _)| tag)
 }
 
-/// The slot of a tag: its CRC-16 (XMODEM), as the specification of clusters says.
-fn slot(tag: &[u8]) -> u16 {
+/// Returns the slot of a hash tag: its CRC-16 (XMODEM), as the cluster specification defines.
+fn hash_slot(tag: &[u8]) -> u16 {
     let crc = tag.iter().fold(0_u16, |crc, byte| {
         (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
             (crc << 1) ^ if crc >> 15 == 1 { 0x1021 } else { 0 }
@@ -292,15 +309,7 @@ fn slot(tag: &[u8]) -> u16 {
     crc % SLOTS
 }
 
-/// A cluster that lacks some slots.
-pub(super) fn incomplete() -> ServerError {
-    ServerError::Other(
-        "the cluster does not serve all slots: start what is down, or see `redis-cli --cluster check` for what is missing"
-            .to_owned(),
-    )
-}
-
-fn strange() -> ServerError {
+fn unreadable_slots() -> ServerError {
     ServerError::Other("its answer to CLUSTER SLOTS cannot be read".to_owned())
 }
 
@@ -310,9 +319,9 @@ mod tests {
 
     #[test]
     fn slots_are_those_of_the_specification() {
-        assert_eq!(slot(b"123456789"), 0x31c3);
-        assert_eq!(slot(b"foo"), 12182);
-        assert_eq!(tag(MARKER), "ledger");
+        assert_eq!(hash_slot(b"123456789"), 0x31c3);
+        assert_eq!(hash_slot(b"foo"), 12182);
+        assert_eq!(hash_tag(MARKER), "ledger");
     }
 
     #[test]
