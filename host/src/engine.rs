@@ -133,7 +133,7 @@ impl Engine {
     /// # Errors
     /// If the bytes are no policy, it refuses its settings, or it takes too long.
     pub async fn load(&self, bytes: &[u8], settings: Value) -> Result<Policy, LoadError> {
-        self.apart(bytes, move |shared, bytes| shared.load(bytes, &settings))
+        self.run_on_thread(bytes, move |shared, bytes| shared.load(bytes, &settings))
             .await
     }
 
@@ -146,22 +146,23 @@ impl Engine {
         bytes: &[u8],
     ) -> Result<(PolicyDescription, PolicyInspection), LoadError> {
         let inspect = |shared: Arc<EngineState>, bytes: &[u8]| {
-            let compiled = shared.compiled(bytes, digest(bytes).finalize().into())?;
-            let inspection = PolicyInspection::of(&compiled);
+            let compiled = shared.compile_or_reuse(bytes, digest(bytes).finalize().into())?;
+            let inspection = PolicyInspection::new(&compiled);
             shared.check_room(&inspection)?;
             Ok((shared.runner(&compiled)?.introduced()?.1, inspection))
         };
-        self.apart(bytes, inspect).await
+        self.run_on_thread(bytes, inspect).await
     }
 
     /// Works on a component on a thread of its own, with a deadline.
-    async fn apart<T: Send + 'static>(
+    async fn run_on_thread<T: Send + 'static>(
         &self,
         bytes: &[u8],
         work: impl FnOnce(Arc<EngineState>, &[u8]) -> Result<T, LoadError> + Send + 'static,
     ) -> Result<T, LoadError> {
         let limits = &self.0.limits.load;
-        let (found, limit) = (bytes.len() as u64, u64::from(limits.component_bytes));
+        let found = bytes.len() as u64;
+        let limit = u64::from(limits.component_bytes);
         if found > limit {
             return Err(LoadError::TooLarge {
                 what: "bytes",
@@ -170,10 +171,11 @@ impl Engine {
                 name: "component-bytes",
             });
         }
-        let (shared, bytes) = (Arc::clone(&self.0), bytes.to_vec());
+        let shared = Arc::clone(&self.0);
+        let bytes = bytes.to_vec();
         let places = Arc::clone(&self.0.compilations);
         let deadline = Duration::from_secs(u64::from(limits.deadline_seconds));
-        compile::apart(places, deadline, move || work(shared, &bytes)).await
+        compile::run_on_thread(places, deadline, move || work(shared, &bytes)).await
     }
 }
 
@@ -188,10 +190,8 @@ impl fmt::Debug for Engine {
 impl EngineState {
     fn load(self: Arc<Self>, bytes: &[u8], settings: &Value) -> Result<Policy, LoadError> {
         let settings = canonical(settings);
-        let (found, limit) = (
-            settings.len() as u64,
-            u64::from(self.limits.load.settings_bytes),
-        );
+        let found = settings.len() as u64;
+        let limit = u64::from(self.limits.load.settings_bytes);
         if found > limit {
             return Err(LoadError::TooLarge {
                 what: "bytes of settings",
@@ -221,8 +221,8 @@ impl EngineState {
                 inspection,
             })));
         }
-        let compiled = self.compiled(bytes, digest.clone().finalize().into())?;
-        let inspection = PolicyInspection::of(&compiled);
+        let compiled = self.compile_or_reuse(bytes, digest.clone().finalize().into())?;
+        let inspection = PolicyInspection::new(&compiled);
         self.check_room(&inspection)?;
         let (runner, description) = self.runner(&compiled)?.introduced()?;
         runner.take_settings(&mut runner.start()?, &settings)?;
@@ -244,7 +244,7 @@ impl EngineState {
         Ok(PolicyRunner {
             shared: self,
             pre,
-            exports: ContractExports::of(&compiled.component)?,
+            exports: ContractExports::new(&compiled.component)?,
             name: "unnamed".to_owned(),
         })
     }

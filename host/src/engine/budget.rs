@@ -27,8 +27,8 @@ impl ResourceBudget {
         }
     }
 
-    /// Why an instance gave no answer.
-    pub(super) fn cause(
+    /// Returns the reason why an instance gave no answer.
+    pub(super) fn error_kind(
         &self,
         function: PolicyFunction,
         error: &wasmtime::Error,

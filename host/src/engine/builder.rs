@@ -89,9 +89,9 @@ impl EngineBuilder {
             decided,
         } = self;
         limits.check()?;
-        let wasmtime = profile::engine(&limits)?;
+        let wasmtime = profile::new_engine(&limits)?;
         Ok(Engine(Arc::new(EngineState {
-            id: EngineId::of(&wasmtime),
+            id: EngineId::new(&wasmtime),
             wasmtime,
             limits,
             slots: InstanceSlots::new(limits.decision.at_once),

@@ -1,7 +1,7 @@
 //! Compiled code, kept between runs in a folder of the host's own.
 //!
 //! An entry is found by the component's bytes, the engine and the limits, and is run only if its
-//! tag proves that this host wrote it: it is machine code, so a user who could alter it could do
+//! tag proves that this host wrote it: it is machine code, so another user that alters it could do
 //! all that this process may do. An altered entry (a flipped byte, a cut file, another key) is
 //! compiled again. A folder that others can write to is not used at all; that is logged, and no
 //! call fails for it.
@@ -127,7 +127,7 @@ impl CodeCache {
             Ok(entry) => entry.into_parts().ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                tracing::info!(folder = %self.path.display(), %error, "kept code is not as it was left: compiling anew");
+                tracing::info!(folder = %self.path.display(), %error, "cached code was changed by another program: compiling again");
                 None
             }
         }
@@ -186,7 +186,7 @@ pub(super) struct ComponentFacts {
 pub(super) struct EntryName([[u8; 32]; 3]);
 
 impl EntryName {
-    pub(super) fn of(component: [u8; 32], engine: EngineId, limits: &Limits) -> Self {
+    pub(super) fn new(component: [u8; 32], engine: EngineId, limits: &Limits) -> Self {
         let mut digest = Sha256::new_with_prefix(b"semel limits 1\n");
         // What the count compares with. A component that was let in under other limits might not be let in under these.
         digest.update(serde_json::to_vec(limits).unwrap_or_default());

@@ -56,7 +56,7 @@ pub struct ComponentCensus {
 ///
 /// # Errors
 /// If a limit is passed, or the bytes cannot be read.
-pub(super) fn take(bytes: &[u8], limits: &Limits) -> Result<ComponentCensus, LoadError> {
+pub(super) fn take_census(bytes: &[u8], limits: &Limits) -> Result<ComponentCensus, LoadError> {
     let found = bytes.len() as u64;
     most(
         "bytes",
@@ -313,7 +313,7 @@ impl CensusCounter<'_> {
             self.limits.functions,
             "functions",
         )?;
-        let body = FunctionShape::of(body, self.limits)?;
+        let body = FunctionShape::new(body, self.limits)?;
         self.census.largest_body_bytes = self.census.largest_body_bytes.max(body.bytes);
         self.tangle = self.tangle.saturating_add(body.tangle());
         most(

@@ -60,7 +60,7 @@ impl MachineCode {
         // processor's features with those of the engine that they were made for.
         #[expect(
             unsafe_code,
-            reason = "machine code cannot be checked, only traced to who made it"
+            reason = "machine code cannot be checked, only traced to its compiler"
         )]
         let component = unsafe { Component::deserialize(engine, &self.0) };
         component.map_err(|error| LoadError::DoesNotFit {
@@ -82,7 +82,7 @@ impl fmt::Debug for MachineCode {
 pub struct EngineId([u8; 32]);
 
 impl EngineId {
-    pub(super) fn of(engine: &wasmtime::Engine) -> Self {
+    pub(super) fn new(engine: &wasmtime::Engine) -> Self {
         let mut digest = DigestHasher(Sha256::new_with_prefix(b"semel engine 1\n"));
         engine.precompile_compatibility_hash().hash(&mut digest);
         Self(digest.0.finalize().into())

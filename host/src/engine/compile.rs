@@ -28,24 +28,24 @@ pub(super) struct CompiledComponent {
 }
 
 impl EngineState {
-    /// Takes a component, or a plain module built for the contract, and compiles it, unless its code is kept.
+    /// Compiles a component, or a plain module built for the contract, unless its code is cached.
     ///
     /// # Errors
-    /// If it is no policy that this host can run within its limits.
-    pub(super) fn compiled(
+    /// If it is not a policy that this host can run within its limits.
+    pub(super) fn compile_or_reuse(
         &self,
         bytes: &[u8],
         digest: [u8; 32],
     ) -> Result<CompiledComponent, LoadError> {
-        let name = EntryName::of(digest, self.id, &self.limits);
-        if let Some(compiled) = self.kept(&name) {
+        let name = EntryName::new(digest, self.id, &self.limits);
+        if let Some(compiled) = self.find_cached(&name) {
             return Ok(compiled);
         }
-        let (bytes, facts) = self.checked(bytes)?;
-        self.made(&bytes, &name, facts)
+        let (bytes, facts) = self.check_component(bytes)?;
+        self.compile_new(&bytes, &name, facts)
     }
 
-    /// Compiles a component that was checked, or made here of one that was, unless its code is kept.
+    /// Compiles a component that is checked, or derived here from a checked one, unless its code is cached.
     ///
     /// # Errors
     /// If it cannot be compiled within the limits.
@@ -55,12 +55,12 @@ impl EngineState {
         digest: [u8; 32],
         facts: ComponentFacts,
     ) -> Result<CompiledComponent, LoadError> {
-        let name = EntryName::of(digest, self.id, &self.limits);
-        self.kept(&name)
-            .map_or_else(|| self.made(component, &name, facts), Ok)
+        let name = EntryName::new(digest, self.id, &self.limits);
+        self.find_cached(&name)
+            .map_or_else(|| self.compile_new(component, &name, facts), Ok)
     }
 
-    fn made(
+    fn compile_new(
         &self,
         bytes: &[u8],
         name: &EntryName,
@@ -82,7 +82,7 @@ impl EngineState {
 
     /// Returns the cached component. It was counted before it was cached: the limits are part of
     /// the name.
-    fn kept(&self, name: &EntryName) -> Option<CompiledComponent> {
+    fn find_cached(&self, name: &EntryName) -> Option<CompiledComponent> {
         let (facts, code) = self
             .cache
             .as_ref()?
@@ -91,8 +91,8 @@ impl EngineState {
         Some(CompiledComponent { component, facts })
     }
 
-    /// Counts what is in it, and holds it against the contract. What comes back is a component.
-    pub(super) fn checked<'a>(
+    /// Checks the contents of a component or module against the limits and the contract, and returns a component.
+    pub(super) fn check_component<'a>(
         &self,
         bytes: &'a [u8],
     ) -> Result<(Cow<'a, [u8]>, ComponentFacts), LoadError> {
@@ -100,7 +100,7 @@ impl EngineState {
         if !from_module && !Parser::is_component(bytes) {
             return Err(LoadError::NotWebAssembly);
         }
-        let mut census = census::take(bytes, &self.limits)?;
+        let mut census = census::take_census(bytes, &self.limits)?;
         let mut component = Cow::Borrowed(bytes);
         if from_module {
             if !census.marked {
@@ -109,7 +109,7 @@ impl EngineState {
             }
             contract::refuse_imports(census.imports.iter())?;
             component = Cow::Owned(component_of(bytes)?);
-            census = census::take(&component, &self.limits)?;
+            census = census::take_census(&component, &self.limits)?;
         }
         contract::check(&census)?;
         Ok((
@@ -122,7 +122,7 @@ impl EngineState {
     }
 }
 
-/// The component that a plain module was meant to become. The contract it was built for is in its custom sections.
+/// Returns the component of a plain module. The contract that the module was built for is in its custom sections.
 fn component_of(module: &[u8]) -> Result<Vec<u8>, LoadError> {
     let encode = || {
         ComponentEncoder::default()
@@ -143,66 +143,66 @@ impl<T> FirstReply<T> {
         Self(Arc::new(Mutex::new(Some(sender))))
     }
 
-    fn other(&self) -> Self {
+    fn handle(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 
-    fn say(&self, what: T) {
+    fn send(&self, what: T) {
         let sender = self.0.lock().take();
         // The caller may have stopped waiting.
         let _ = sender.map(|sender| sender.send(what));
     }
 }
 
-/// Does `work` on a thread of its own, when there is a place for it, and waits for it until the deadline.
+/// Runs `work` on a thread of its own, once it has a permit, and waits for the result until the deadline.
 ///
-/// Work that misses its deadline cannot be stopped from here. It goes on, and keeps its place until it is done.
+/// Work that misses its deadline cannot be stopped from here. It goes on, and keeps its permit until it is done.
 ///
 /// # Errors
 /// Those of the work, or that it took too long or panicked.
-pub(super) async fn apart<T: Send + 'static>(
+pub(super) async fn run_on_thread<T: Send + 'static>(
     places: Arc<Semaphore>,
     deadline: Duration,
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
     let (sender, mut receiver) = oneshot::channel();
     let first = FirstReply::new(sender);
-    let is_done = watch(deadline, first.other())?;
+    let is_done = watch_deadline(deadline, first.handle())?;
     let place = tokio::select! {
         biased;
         place = places.acquire_owned() => place.map_err(|_| compiler::gave_up("no place for it"))?,
-        late = &mut receiver => return late.unwrap_or_else(|_| Err(compiler::gave_up("nobody watches it"))),
+        late = &mut receiver => return late.unwrap_or_else(|_| Err(compiler::gave_up("its deadline is not watched"))),
     };
     let work = move || {
         let result = work();
         drop((place, is_done));
-        first.say(result);
+        first.send(result);
     };
-    spawn("semel-compile", STACK_BYTES, work)?;
+    spawn_thread("semel-compile", STACK_BYTES, work)?;
     receiver
         .await
         .unwrap_or_else(|_| Err(compiler::gave_up("it panicked")))
 }
 
-/// Says that it is late at the deadline, unless what comes back is dropped before.
-fn watch<T: Send + 'static>(
+/// Replies with an error at the deadline, unless the returned sender is dropped before.
+fn watch_deadline<T: Send + 'static>(
     deadline: Duration,
     first: FirstReply<Result<T, LoadError>>,
 ) -> Result<mpsc::Sender<()>, LoadError> {
-    /// It waits, and says one thing.
+    /// The thread only waits, and sends one reply.
     const WATCHING_STACK_BYTES: usize = 64 << 10;
     let (is_done, watched) = mpsc::channel();
     let watch = move || {
         if watched.recv_timeout(deadline) == Err(mpsc::RecvTimeoutError::Timeout) {
             let seconds = u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX);
-            first.say(Err(LoadError::Deadline { seconds }));
+            first.send(Err(LoadError::Deadline { seconds }));
         }
     };
-    spawn("semel-deadline", WATCHING_STACK_BYTES, watch)?;
+    spawn_thread("semel-deadline", WATCHING_STACK_BYTES, watch)?;
     Ok(is_done)
 }
 
-fn spawn(
+fn spawn_thread(
     name: &str,
     stack_bytes: usize,
     work: impl FnOnce() + Send + 'static,
@@ -233,12 +233,12 @@ mod tests {
     async fn who_waits_is_told_at_the_deadline_and_the_work_keeps_its_place_until_it_is_done() {
         let places = places(1);
         let (end, wait) = mpsc::channel::<()>();
-        let endless = apart(Arc::clone(&places), SOON, move || {
+        let endless = run_on_thread(Arc::clone(&places), SOON, move || {
             let _ = wait.recv();
             Ok(())
         });
         assert_eq!(endless.await, Err(LoadError::Deadline { seconds: 0 }));
-        let next = apart(Arc::clone(&places), SOON, || Ok(()));
+        let next = run_on_thread(Arc::clone(&places), SOON, || Ok(()));
         assert_eq!(
             next.await,
             Err(LoadError::Deadline { seconds: 0 }),
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_paused_clock_brings_no_deadline_nearer() {
-        let slow = apart(places(1), LATE, || {
+        let slow = run_on_thread(places(1), LATE, || {
             thread::sleep(Duration::from_millis(100));
             Ok(17)
         });
@@ -260,10 +260,10 @@ mod tests {
     #[tokio::test]
     async fn a_compiler_that_panics_harms_nobody() {
         let places = places(1);
-        let panicking = apart(Arc::clone(&places), LATE, || -> Result<(), LoadError> {
+        let panicking = run_on_thread(Arc::clone(&places), LATE, || -> Result<(), LoadError> {
             panic!("this is meant to be")
         });
         assert!(matches!(panicking.await, Err(LoadError::Compiler { .. })));
-        assert_eq!(apart(places, LATE, || Ok(17)).await, Ok(17));
+        assert_eq!(run_on_thread(places, LATE, || Ok(17)).await, Ok(17));
     }
 }

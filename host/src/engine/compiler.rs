@@ -77,9 +77,9 @@ pub struct InProcessCompiler;
 
 impl Compiler for InProcessCompiler {
     fn compile(&self, order: &CompileRequest<'_>) -> Result<MachineCode, LoadError> {
-        let engine =
-            profile::compiling(order.limits).map_err(|fault| gave_up(fault.to_string()))?;
-        if EngineId::of(&engine) != order.engine {
+        let engine = profile::new_compiling_engine(order.limits)
+            .map_err(|fault| gave_up(fault.to_string()))?;
+        if EngineId::new(&engine) != order.engine {
             return Err(gave_up("it is set up otherwise than the engine that asks"));
         }
         let code = engine.precompile_component(order.component);

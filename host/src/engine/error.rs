@@ -6,10 +6,10 @@ use std::fmt;
 /// The most names that a message lists.
 const NAMES_SHOWN: usize = 8;
 
-/// Why there is no engine.
+/// The reason why an engine cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// A limit makes no sense.
+    /// A limit is out of its range.
     #[error("the limit `{}` is {value}: set it between 1 and {most}", .name.replace('_', "-"))]
     Limit {
         /// Which one.
@@ -19,7 +19,7 @@ pub enum EngineError {
         /// The largest value that makes sense.
         most: u64,
     },
-    /// This machine does not let one run.
+    /// This machine does not let an engine run.
     #[error(
         "cannot set up the policy engine: {reason}; it reserves address space for {at_once} decisions at once: \
          lower `at-once`, or raise the limit on address space (`ulimit -v`)"
@@ -32,15 +32,15 @@ pub enum EngineError {
     },
 }
 
-/// Why a component is not taken as a policy.
+/// The reason why a component is not accepted as a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// These bytes are no WebAssembly.
+    /// The bytes are not WebAssembly.
     #[error("this is not WebAssembly: it begins with neither a component's nor a module's header")]
     NotWebAssembly,
     /// The bytes begin like WebAssembly, and do not go on like it.
     #[error(
-        "not a valid component: {reason}; build it anew, or fetch it again if it was cut short"
+        "not a valid component: {reason}; build it again, or fetch it again if it was cut short"
     )]
     Malformed {
         /// The error of the parser or the compiler.
@@ -64,7 +64,7 @@ pub enum LoadError {
         /// The limit's name in [`Limits`](super::Limits).
         name: &'static str,
     },
-    /// It wants something of the host. A policy has no clock, no randomness and no files.
+    /// It imports a function of the host. A policy has no clock, no randomness and no files.
     #[error("imports {}, and a policy may import nothing that acts: {cure}", quoted(.imports))]
     Imports {
         /// The names of the imports.
@@ -197,7 +197,7 @@ pub struct PolicyError {
     pub kind: PolicyErrorKind,
 }
 
-/// Why a policy made no decision.
+/// The reason why a policy made no decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyErrorKind {
     /// It gave up, or did what no WebAssembly may.

@@ -56,7 +56,7 @@ macro_rules! exports {
         impl ContractExports {
             /// # Errors
             /// If one is missing.
-            pub(super) fn of(component: &Component) -> Result<Self, LoadError> {
+            pub(super) fn new(component: &Component) -> Result<Self, LoadError> {
                 Ok(Self { $( $name: find::<$type>(component)?, )* })
             }
 

@@ -31,7 +31,7 @@ pub struct PolicyInspection {
 }
 
 impl PolicyInspection {
-    pub(super) fn of(compiled: &CompiledComponent) -> Self {
+    pub(super) fn new(compiled: &CompiledComponent) -> Self {
         let needs = compiled.component.resources_required();
         let needs = needs.as_ref();
         let image = compiled.component.image_range();

@@ -64,7 +64,7 @@ impl Policy {
     /// # Errors
     /// If the policy made no decision, by cause.
     pub fn derive(&self, call: &Call) -> Result<Derivation, PolicyError> {
-        let mut given = self.given();
+        let mut given = self.new_input();
         let call = given.call(call);
         self.decide::<Derive, _, _>(
             PolicyFunction::Derive,
@@ -79,7 +79,7 @@ impl Policy {
     /// # Errors
     /// If the policy made no decision, by cause.
     pub fn judge(&self, call: &Call, attempts: &[Attempt]) -> Result<Verdict, PolicyError> {
-        let mut given = self.given();
+        let mut given = self.new_input();
         let call = given.call(call);
         let attempts = given.attempts(attempts);
         self.decide::<Judge, _, _>(
@@ -96,7 +96,7 @@ impl Policy {
     ///
     /// If the policy made no decision, by cause.
     pub fn recover(&self, call: &Call, attempts: &[Attempt]) -> Result<Recovery, PolicyError> {
-        let mut given = self.given();
+        let mut given = self.new_input();
         let call = given.call(call);
         let attempts = given.attempts(attempts);
         self.decide::<Recover, _, _>(
@@ -118,7 +118,7 @@ impl Policy {
         probe: &Probe,
         answer: &Outcome,
     ) -> Result<ProbeVerdict, PolicyError> {
-        let mut given = self.given();
+        let mut given = self.new_input();
         let call = given.call(call);
         let attempts = given.attempts(attempts);
         let probe = given.probe(probe);
@@ -131,7 +131,7 @@ impl Policy {
         )
     }
 
-    fn given(&self) -> MeteredInput {
+    fn new_input(&self) -> MeteredInput {
         MeteredInput::within(self.0.runner.shared.limits.decision.input_bytes)
     }
 
@@ -146,17 +146,17 @@ impl Policy {
     where
         E: ContractFunction<Results = (Result<Raw, String>,)>,
     {
-        let Some(told) = &self.0.runner.shared.decided else {
-            return self.ask::<E, _, _>(function, given, question, read);
+        let Some(observer) = &self.0.runner.shared.decided else {
+            return self.ask_instance::<E, _, _>(function, given, question, read);
         };
         let began = Instant::now();
-        let decided = self.ask::<E, _, _>(function, given, question, read);
-        told(began.elapsed());
+        let decided = self.ask_instance::<E, _, _>(function, given, question, read);
+        observer(began.elapsed());
         decided
     }
 
     /// Asks a fresh instance that took the settings in, and reads what it answers.
-    fn ask<E, Raw, Word>(
+    fn ask_instance<E, Raw, Word>(
         &self,
         function: PolicyFunction,
         given: &MeteredInput,
@@ -169,15 +169,15 @@ impl Policy {
         let runner = &self.0.runner;
         given
             .check()
-            .map_err(|cause| runner.fault(function, cause))?;
+            .map_err(|cause| runner.error(function, cause))?;
         let mut running = runner.start()?;
         if let Some(settings) = &self.0.settings {
             runner.configure(&mut running, settings)?;
         }
-        let (answer,) = runner.ask::<E>(function, &mut running, question)?;
-        let answer = answer.map_err(|message| runner.refused(function, &message))?;
-        read(runner.answers(), answer)
-            .map_err(|what| runner.fault(function, PolicyErrorKind::BadAnswer { what }))
+        let (answer,) = runner.ask_instance::<E>(function, &mut running, question)?;
+        let answer = answer.map_err(|message| runner.refusal_error(function, &message))?;
+        read(runner.answer_reader(), answer)
+            .map_err(|what| runner.error(function, PolicyErrorKind::BadAnswer { what }))
     }
 }
 
@@ -215,11 +215,11 @@ impl PolicyRunner {
         let mut store = self
             .shared
             .store()
-            .map_err(|cause| self.fault(PolicyFunction::Start, cause))?;
+            .map_err(|cause| self.error(PolicyFunction::Start, cause))?;
         let instance = self
             .pre
             .instantiate(&mut store)
-            .map_err(|error| self.failed(PolicyFunction::Start, &store, &error))?;
+            .map_err(|error| self.instance_error(PolicyFunction::Start, &store, &error))?;
         Ok(PolicyInstance {
             store,
             instance,
@@ -232,8 +232,9 @@ impl PolicyRunner {
         &self,
         running: &mut PolicyInstance<'_>,
     ) -> Result<Result<PolicyDescription, AnswerMistake>, PolicyError> {
-        let (description,) = self.ask::<Describe>(PolicyFunction::Describe, running, ())?;
-        Ok(self.answers().description(description))
+        let (description,) =
+            self.ask_instance::<Describe>(PolicyFunction::Describe, running, ())?;
+        Ok(self.answer_reader().description(description))
     }
 
     /// Gives an instance its settings.
@@ -243,11 +244,11 @@ impl PolicyRunner {
         settings: &str,
     ) -> Result<(), PolicyError> {
         let (configured,) =
-            self.ask::<Configure>(PolicyFunction::Configure, running, (settings,))?;
-        configured.map_err(|message| self.refused(PolicyFunction::Configure, &message))
+            self.ask_instance::<Configure>(PolicyFunction::Configure, running, (settings,))?;
+        configured.map_err(|message| self.refusal_error(PolicyFunction::Configure, &message))
     }
 
-    fn ask<E: ContractFunction>(
+    fn ask_instance<E: ContractFunction>(
         &self,
         function: PolicyFunction,
         running: &mut PolicyInstance<'_>,
@@ -258,14 +259,14 @@ impl PolicyRunner {
         } = running;
         let answer = E::of(&self.exports, instance, &mut *store)
             .and_then(|asked| asked.call(&mut *store, question));
-        answer.map_err(|error| self.failed(function, store, &error))
+        answer.map_err(|error| self.instance_error(function, store, &error))
     }
 
-    fn answers(&self) -> AnswerReader {
+    fn answer_reader(&self) -> AnswerReader {
         AnswerReader(self.shared.limits.decision)
     }
 
-    fn failed(
+    fn instance_error(
         &self,
         function: PolicyFunction,
         store: &Store<ResourceBudget>,
@@ -273,20 +274,20 @@ impl PolicyRunner {
     ) -> PolicyError {
         let kind = store
             .data()
-            .cause(function, error, &self.shared.limits.decision);
-        self.fault(function, kind)
+            .error_kind(function, error, &self.shared.limits.decision);
+        self.error(function, kind)
     }
 
-    fn refused(&self, function: PolicyFunction, message: &str) -> PolicyError {
-        self.fault(
+    fn refusal_error(&self, function: PolicyFunction, message: &str) -> PolicyError {
+        self.error(
             function,
             PolicyErrorKind::Refused {
-                message: self.answers().for_people(message),
+                message: self.answer_reader().for_people(message),
             },
         )
     }
 
-    fn fault(&self, function: PolicyFunction, kind: PolicyErrorKind) -> PolicyError {
+    fn error(&self, function: PolicyFunction, kind: PolicyErrorKind) -> PolicyError {
         PolicyError {
             policy: self.name.clone(),
             function,

@@ -16,40 +16,45 @@ const GROW_FUEL: u8 = u8::MAX;
 ///
 /// # Errors
 /// If this machine does not let one run, such as for want of address space.
-pub(super) fn engine(limits: &Limits) -> Result<wasmtime::Engine, EngineError> {
-    let mut config = code(limits)?;
-    let pool = pool(limits, size(limits, limits.decision.memory_bytes)?);
+pub(super) fn new_engine(limits: &Limits) -> Result<wasmtime::Engine, EngineError> {
+    let mut config = code_config(limits)?;
+    let pool = pool_config(limits, checked_size(limits, limits.decision.memory_bytes)?);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    wasmtime::Engine::new(&config).map_err(|error| fault(limits, format!("{error:#}")))
+    wasmtime::Engine::new(&config).map_err(|error| machine_error(limits, format!("{error:#}")))
 }
 
-/// A wasmtime engine that makes code for [`engine`], and reserves no address space to run it in.
+/// A wasmtime engine that makes code for [`new_engine`], and reserves no address space to run it in.
 ///
 /// # Errors
 /// If this machine does not let one run.
-pub(super) fn compiling(limits: &Limits) -> Result<wasmtime::Engine, EngineError> {
-    wasmtime::Engine::new(&code(limits)?).map_err(|error| fault(limits, format!("{error:#}")))
+pub(super) fn new_compiling_engine(limits: &Limits) -> Result<wasmtime::Engine, EngineError> {
+    wasmtime::Engine::new(&code_config(limits)?)
+        .map_err(|error| machine_error(limits, format!("{error:#}")))
 }
 
 /// The settings that the machine code depends on.
-fn code(limits: &Limits) -> Result<Config, EngineError> {
+fn code_config(limits: &Limits) -> Result<Config, EngineError> {
     let mut config = Config::new();
-    deterministic(&mut config);
+    require_determinism(&mut config);
     config
         .consume_fuel(true)
-        .operator_cost(costs())
-        .max_wasm_stack(size(limits, u64::from(limits.decision.stack_bytes))?)
+        .operator_cost(operator_costs())
+        .max_wasm_stack(checked_size(
+            limits,
+            u64::from(limits.decision.stack_bytes),
+        )?)
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_max_frames(None)
         .memory_init_cow(true);
     Ok(config)
 }
 
-fn size(limits: &Limits, bytes: u64) -> Result<usize, EngineError> {
-    usize::try_from(bytes).map_err(|_| fault(limits, format!("{bytes} bytes are too many for it")))
+fn checked_size(limits: &Limits, bytes: u64) -> Result<usize, EngineError> {
+    usize::try_from(bytes)
+        .map_err(|_| machine_error(limits, format!("{bytes} bytes are too many for it")))
 }
 
-fn fault(limits: &Limits, reason: String) -> EngineError {
+fn machine_error(limits: &Limits, reason: String) -> EngineError {
     EngineError::Machine {
         reason,
         at_once: limits.decision.at_once,
@@ -57,7 +62,7 @@ fn fault(limits: &Limits, reason: String) -> EngineError {
 }
 
 /// The same answer on every machine, and nothing that waits.
-fn deterministic(config: &mut Config) {
+fn require_determinism(config: &mut Config) {
     config
         .cranelift_nan_canonicalization(true)
         .concurrency_support(false)
@@ -69,7 +74,7 @@ fn deterministic(config: &mut Config) {
         .wasm_features(WasmFeatures::CM_ASYNC, false);
 }
 
-fn costs() -> OperatorCost {
+fn operator_costs() -> OperatorCost {
     OperatorCost {
         MemoryGrow: GROW_FUEL,
         TableGrow: GROW_FUEL,
@@ -87,7 +92,7 @@ fn costs() -> OperatorCost {
     }
 }
 
-fn pool(limits: &Limits, memory_bytes: usize) -> PoolingAllocationConfig {
+fn pool_config(limits: &Limits, memory_bytes: usize) -> PoolingAllocationConfig {
     let decision = &limits.decision;
     let at_once = |each: u32| decision.at_once.saturating_mul(each);
     let kept = decision.kept_bytes as usize;

@@ -34,21 +34,22 @@ pub(super) struct ConfiguredPolicy {
     pub(super) inspection: PolicyInspection,
 }
 
-/// Loads a component, and takes its settings in for all decisions to come. None: this one has to take them in each time.
+/// Loads a component, and applies its settings once for all decisions. `None` for a component that has to apply them each
+/// time.
 ///
 /// # Errors
-/// If the component is no policy, or refuses its settings.
+/// If the component is not a policy, or refuses its settings.
 pub(super) fn configured(
     shared: &Arc<EngineState>,
     bytes: &[u8],
     settings: &str,
 ) -> Result<Option<ConfiguredPolicy>, LoadError> {
-    let (component, facts) = shared.checked(bytes)?;
-    let Some(readable) = InstrumentedComponent::of(&component) else {
+    let (component, facts) = shared.check_component(bytes)?;
+    let Some(readable) = InstrumentedComponent::new(&component) else {
         return Ok(None);
     };
     let compiled = shared.code_of(&readable.bytes, digest(&readable.bytes), facts.clone())?;
-    shared.check_room(&PolicyInspection::of(&compiled))?;
+    shared.check_room(&PolicyInspection::new(&compiled))?;
     let (runner, description) = Arc::clone(shared).runner(&compiled)?.introduced()?;
     let mut running = runner.start().map_err(LoadError::Policy)?;
     runner.take_settings(&mut running, settings)?;
@@ -73,7 +74,7 @@ fn start_from(
         return None;
     }
     let compiled: CompiledComponent = shared.code_of(bytes, digest(bytes), facts).ok()?;
-    let inspection = PolicyInspection::of(&compiled);
+    let inspection = PolicyInspection::new(&compiled);
     shared.check_room(&inspection).ok()?;
     let runner = Arc::clone(shared).runner(&compiled).ok()?;
     Some((PolicyRunner { name, ..runner }, inspection))
@@ -94,7 +95,7 @@ struct InstrumentedComponent<'a> {
 }
 
 impl<'a> InstrumentedComponent<'a> {
-    fn of(component: &'a [u8]) -> Option<Self> {
+    fn new(component: &'a [u8]) -> Option<Self> {
         let mut wizer = Wizer::new();
         wizer.keep_init_func(true);
         let instrumented = carefully(|| wizer.instrument_component(component).ok())?;
@@ -106,9 +107,9 @@ impl<'a> InstrumentedComponent<'a> {
         })
     }
 
-    /// The component that begins where `running` has come to.
+    /// Returns the component that starts from the state of `running`.
     fn rewritten(&self, running: &mut PolicyInstance<'_>) -> Option<Vec<u8>> {
-        // Reading is no decision of the policy, and nothing of its own runs meanwhile.
+        // The accessors only read and run no code of the policy, so the limits of a decision do not apply.
         running.store.set_fuel(u64::MAX >> 1).ok()?;
         running.store.set_hostcall_fuel(usize::MAX);
         let mut reader = SnapshotReader {
@@ -126,7 +127,7 @@ impl<'a> InstrumentedComponent<'a> {
     }
 }
 
-/// The pre-initialiser is made for components that people trust, and may panic over another.
+/// Catches panics: the pre-initialiser is made for trusted components, and may panic over others.
 fn carefully<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok().flatten()
 }

@@ -103,6 +103,7 @@ impl SemelBuilder {
             return Err(OpenError::ShadowNotCompiled);
         }
         let entries = EntryClient::new(Arc::clone(&self.store));
+        // Shadow mode must not keep a host from starting, so its scheme is checked by the first observer.
         #[cfg(feature = "shadow")]
         let shadow = self.open_shadow(&entries);
         let ledger = self.open_ledger(entries).await?;

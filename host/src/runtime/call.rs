@@ -26,6 +26,10 @@ pub(crate) mod delivery;
 
 pub(crate) mod late_outcome;
 
+#[cfg_attr(
+    not(feature = "shadow"),
+    expect(dead_code, reason = "only shadow mode observes calls")
+)]
 pub(crate) mod observed;
 
 pub(crate) mod error;

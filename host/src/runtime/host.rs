@@ -13,36 +13,7 @@ use async_trait::async_trait;
 use std::{fmt, sync::Arc};
 
 /// Runs the reads that a policy requests, to learn the effect of an attempt in doubt.
-///
-/// # Examples
-///
-/// A prober that answers from a table of its own. A real one calls the read tool that `probe` names, without a guard.
-///
-/// ```
-/// use async_trait::async_trait;
-/// use semel::{
-///     Call, Outcome,
-///     model::Probe,
-///     runtime::Prober,
-/// };
-/// use serde_json::json;
-///
-/// #[derive(Debug)]
-/// struct OrderProber;
-///
-/// #[async_trait]
-/// impl Prober for OrderProber {
-///     async fn probe(&self, call: &Call, probe: &Probe) -> Outcome {
-///         match probe.tool.as_str() {
-///             "get_refund" => Outcome::Returned(json!({
-///                 "order": call.arguments()["order_id"],
-///                 "refunded": true,
-///             })),
-///             other => Outcome::not_sent(format!("there is no read tool `{other}`")),
-///         }
-///     }
-/// }
-/// ```
+/// The [crate's page](crate#probe-what-is-in-doubt) has an example.
 #[async_trait]
 pub trait Prober: fmt::Debug + Send + Sync + 'static {
     /// Runs the probe on behalf of the tenant of `call`, and returns its outcome.

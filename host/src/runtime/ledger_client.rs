@@ -312,6 +312,7 @@ impl LedgerClient {
                 retention,
                 failpoint: Failpoint::of_command(command),
             };
+            // A changed entry is applied to again: the command may mean something else on it, or be refused.
             let (changed, now) = match self.entries.write(write).await? {
                 WriteOutcome::Written(written) => {
                     // The incarnation of the write itself counts: a failover may have come between.
@@ -336,6 +337,7 @@ impl LedgerClient {
                 }
                 WriteOutcome::Changed(changed, now) => (changed, now),
             };
+            // A right counts from before the reading that it rests on, and this reading is new.
             asked = BootInstant::now();
             view = EntryView::Read(changed.map(CurrentEntry::from), now);
         }
@@ -366,7 +368,7 @@ impl LedgerClient {
         }
     }
 
-    /// Removes a first claim whose right is withdrawn. Where that fails, its lease ends, and the operation is in doubt.
+    /// Removes a first claim after its right is withdrawn. If that fails, its lease ends, and the operation is in doubt.
     async fn withdraw_first_claim(
         &self,
         key: StoreKey,

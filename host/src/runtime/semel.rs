@@ -19,10 +19,10 @@ use crate::{
     model::{Answer, Call, Derivation, Durability, Outcome, ToolMode, UnguardedReason},
     store::Store,
 };
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 #[cfg(feature = "shadow")]
-use crate::runtime::shadow::Shadow;
+use {crate::runtime::shadow::Shadow, std::time::Duration};
 
 /// A host that guards tool calls. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -135,11 +135,13 @@ impl Semel {
     async fn open(&self, call: Call, opening: CallOpening) -> Result<CallStep, CallError> {
         let begun = BootInstant::now();
         let tool = self.tools.find(call.tool()).cloned();
-        // A tool without a guard is not held to the limits of policies.
-        match tool.as_ref().map(|tool| tool.mode) {
-            Some(ToolMode::Off) => return Ok(run::run_unguarded(&call, UnguardedReason::Off)),
-            Some(ToolMode::Shadow) => return Ok(self.run_in_shadow(tool, &call, &opening)),
-            Some(ToolMode::Enforce) | None => {}
+        // The limits on arguments are for policies, and a tool without a guard has none to ask.
+        if let Some(tool) = &tool {
+            match tool.mode {
+                ToolMode::Enforce => {}
+                ToolMode::Shadow => return Ok(self.run_in_shadow(tool, &call, &opening)),
+                ToolMode::Off => return Ok(run::run_unguarded(&call, UnguardedReason::Off)),
+            }
         }
         if let Err(error) = check_arguments(&call) {
             let reason = format!("the arguments cannot be used: {error}");
@@ -163,24 +165,17 @@ impl Semel {
     }
 
     #[cfg(feature = "shadow")]
-    fn run_in_shadow(
-        &self,
-        tool: Option<Arc<Tool>>,
-        call: &Call,
-        opening: &CallOpening,
-    ) -> CallStep {
-        let observed = match (&self.shadow, tool) {
-            (Some(shadow), Some(tool)) => shadow.observe(tool, call, opening),
-            _ => None,
-        };
-        match observed {
+    fn run_in_shadow(&self, tool: &Arc<Tool>, call: &Call, opening: &CallOpening) -> CallStep {
+        let shadow = self.shadow.as_ref();
+        match shadow.and_then(|shadow| shadow.observe(Arc::clone(tool), call, opening)) {
             Some(observed) => run::run_observed(call, observed),
             None => run::run_unguarded(call, UnguardedReason::Shadow),
         }
     }
 
+    /// Without the feature, no host with a tool in shadow mode opens.
     #[cfg(not(feature = "shadow"))]
-    fn run_in_shadow(&self, _: Option<Arc<Tool>>, call: &Call, _: &CallOpening) -> CallStep {
+    fn run_in_shadow(&self, _: &Arc<Tool>, call: &Call, _: &CallOpening) -> CallStep {
         run::run_unguarded(call, UnguardedReason::Shadow)
     }
 

@@ -38,7 +38,7 @@ type ObserverJob = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The observers of a host.
 #[derive(Debug)]
 pub(crate) struct Shadow {
-    /// What guarded calls share, on shadow records.
+    /// The parts that guarded calls share, on shadow records.
     core: Arc<HostCore>,
     policies: Vec<PolicyDescription>,
     tallies: TallyBuffer,

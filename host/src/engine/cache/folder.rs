@@ -62,7 +62,7 @@ impl CacheFolder {
     /// Opens it, and makes it where it is missing.
     ///
     /// # Errors
-    /// If it is not this user's alone, is no folder, or cannot be made.
+    /// If the folder is not owned by this user alone, is not a folder, or cannot be made.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Self::open_of(path, geteuid())
     }
@@ -91,7 +91,7 @@ impl CacheFolder {
     /// Reads a file of it, and notes that it was used.
     ///
     /// # Errors
-    /// *Not found*, *invalid data* if it is no file that we alone may write, or is too long, or what the system says.
+    /// *Not found*; *invalid data* if the file is too long or another user may write it; otherwise the system's error.
     pub(super) fn read(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
         let unsound = || io::Error::from(io::ErrorKind::InvalidData);
         // It does not block on a pipe in place of the file.

@@ -21,7 +21,7 @@ impl CacheKey {
         self.0.clone()
     }
 
-    fn of(bytes: &[u8]) -> Option<Self> {
+    fn new(bytes: &[u8]) -> Option<Self> {
         let is_whole = bytes.len() == BYTES;
         is_whole
             .then(|| Hmac::new_from_slice(bytes).ok())
@@ -31,7 +31,7 @@ impl CacheKey {
 }
 
 impl CacheFolder {
-    /// Returns its key, and creates one if there is none to use.
+    /// Returns the folder's key, and creates one if it has no usable key.
     pub(super) fn key(&self) -> io::Result<CacheKey> {
         if let Some(key) = self.read_key()? {
             return Ok(key);
@@ -46,7 +46,7 @@ impl CacheFolder {
 
     fn read_key(&self) -> io::Result<Option<CacheKey>> {
         match self.read(FILE, BYTES as u64) {
-            Ok(bytes) => Ok(CacheKey::of(&Zeroizing::new(bytes))),
+            Ok(bytes) => Ok(CacheKey::new(&Zeroizing::new(bytes))),
             // What may not be trusted is replaced; what the system does not let us read is not.
             Err(error)
                 if matches!(

@@ -83,7 +83,7 @@ fn facts() -> ComponentFacts {
 }
 
 fn name(component: u8) -> EntryName {
-    EntryName::of(
+    EntryName::new(
         [component; 32],
         EngineId::from_bytes([7; 32]),
         &Limits::default(),
@@ -113,7 +113,7 @@ fn code_for_another_engine_or_under_other_limits_is_not_found() {
     let find = |engine, limits: &Limits| {
         kept.cache
             .find(
-                &EntryName::of([1; 32], EngineId::from_bytes(engine), limits),
+                &EntryName::new([1; 32], EngineId::from_bytes(engine), limits),
                 1 << 20,
             )
             .is_some()

@@ -19,7 +19,7 @@ pub(super) struct FunctionShape {
 impl FunctionShape {
     /// # Errors
     /// If it passes a limit, or cannot be read.
-    pub(super) fn of(body: &FunctionBody<'_>, limits: &LoadLimits) -> Result<Self, LoadError> {
+    pub(super) fn new(body: &FunctionBody<'_>, limits: &LoadLimits) -> Result<Self, LoadError> {
         let bytes = body.range().len() as u64;
         most(
             "bytes of code in one function",

@@ -123,7 +123,7 @@ impl Compiler for ChildCompiler {
                 self.program.display()
             ))
         })?;
-        let end = CompilerProcess::of(child)?.finish(order)?;
+        let end = CompilerProcess::new(child)?.finish(order)?;
         end.code(order.limits)
     }
 }
@@ -144,7 +144,7 @@ struct ProcessResult {
 }
 
 impl CompilerProcess {
-    fn of(mut child: Child) -> Result<Self, LoadError> {
+    fn new(mut child: Child) -> Result<Self, LoadError> {
         let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
             // There is no such process id.
             let _ = child.kill().and_then(|()| child.wait());

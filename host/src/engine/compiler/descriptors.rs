@@ -59,7 +59,7 @@ fn close_one_by_one() -> io::Result<()> {
         // SAFETY: `fcntl` with `F_SETFD` takes numbers and touches no memory. Where nothing is open it says so.
         #[expect(
             unsafe_code,
-            reason = "a descriptor of somebody else has no owner here to borrow it from"
+            reason = "a descriptor of another owner cannot be borrowed from it here"
         )]
         let _ = unsafe { libc::fcntl(descriptor.cast_signed(), libc::F_SETFD, libc::FD_CLOEXEC) };
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A call whose operation is known, and where it runs.
+/// A call with a known operation, and the host and tool that it runs on.
 #[derive(Debug, Clone)]
 pub(crate) struct CallContext {
     pub(crate) host: Arc<HostCore>,

@@ -17,7 +17,7 @@ use crate::{
         GuardPolicyError, RecordReading,
     },
     ledger::{Claim, Grant, Record, Reply},
-    model::{Nonce, Outcome, Probe},
+    model::{Nonce, Outcome, Probe, ProbeVerdict, Recovery, Verdict},
 };
 use semel_store::failpoints::{self, Failpoint};
 use std::{sync::Arc, time::Duration};
@@ -72,6 +72,7 @@ impl CallDriver {
         begun: BootInstant,
     ) -> (Box<Self>, GuardAction) {
         let mut allowance = context.tool.allowance.clone();
+        // A policy may request a probe that this host cannot run: the operation stays in doubt then.
         allowance.can_probe = context.host.prober.is_some();
         let (guard, action) = match opening {
             CallOpening::Claim => Guard::start(allowance),
@@ -133,6 +134,7 @@ impl CallDriver {
                 GuardAction::Driver(action) => self.perform(action).await,
                 GuardAction::Caller(CallerAction::RunTool(grant)) => match self.right.take() {
                     Some(right) => return DriverPause::RunTool(Box::new((right, grant))),
+                    // Each grant makes one right, so a second run without a second grant sends nothing.
                     None => GuardEvent::Ran(Outcome::not_sent("the right to send was used up")),
                 },
                 GuardAction::Caller(CallerAction::RunWithoutLedger) => {
@@ -160,21 +162,18 @@ impl CallDriver {
             DriverAction::RequestProbe { shown } => {
                 GuardEvent::Claimed(self.request_probe(shown).await)
             }
-            DriverAction::Mark(grant) => GuardEvent::Marked(
-                self.context
-                    .host
-                    .ledger
-                    .mark_undone(self.context.key, &grant)
-                    .await,
-            ),
+            DriverAction::Mark(grant) => {
+                let ledger = &self.context.host.ledger;
+                GuardEvent::Marked(ledger.mark_undone(self.context.key, &grant).await)
+            }
             DriverAction::Suspend {
                 fence,
                 continuation,
                 limit_seconds,
-            } => GuardEvent::Written(
-                self.suspend_attempt(fence, continuation, limit_seconds)
-                    .await,
-            ),
+            } => {
+                let suspended = self.suspend_attempt(fence, continuation, limit_seconds);
+                GuardEvent::Written(suspended.await)
+            }
             DriverAction::Settle {
                 grant,
                 outcome,
@@ -204,6 +203,7 @@ impl CallDriver {
                 version,
                 at_most_ms,
             } => {
+                // The wait may end early or for nothing: the guard claims again, and reads what is recorded.
                 let at_most = Duration::from_millis(at_most_ms);
                 let store = self.context.host.ledger.store();
                 store.wait_for_change(key, version, at_most).await;
@@ -213,19 +213,27 @@ impl CallDriver {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 GuardEvent::Woken
             }
-            DriverAction::Judge { outcome } => {
-                let verdict = self.context.judge(self.latest.as_ref(), &outcome);
-                GuardEvent::Judged(verdict.map_err(policy_error))
-            }
-            DriverAction::Recover => {
-                let recovery = self.context.recover(self.latest.as_ref());
-                GuardEvent::Recovered(recovery.map_err(policy_error))
-            }
+            DriverAction::Judge { outcome } => GuardEvent::Judged(self.judge(&outcome)),
+            DriverAction::Recover => GuardEvent::Recovered(self.recover()),
             DriverAction::Weigh { probe, answer } => {
-                let verdict = self.context.weigh(self.latest.as_ref(), &probe, &answer);
-                GuardEvent::Weighed(verdict.map_err(policy_error))
+                GuardEvent::Weighed(self.weigh(&probe, &answer))
             }
         }
+    }
+
+    fn judge(&self, outcome: &Outcome) -> Result<Verdict, GuardPolicyError> {
+        let verdict = self.context.judge(self.latest.as_ref(), outcome);
+        verdict.map_err(policy_error)
+    }
+
+    fn recover(&self) -> Result<Recovery, GuardPolicyError> {
+        let recovery = self.context.recover(self.latest.as_ref());
+        recovery.map_err(policy_error)
+    }
+
+    fn weigh(&self, probe: &Probe, answer: &Outcome) -> Result<ProbeVerdict, GuardPolicyError> {
+        let verdict = self.context.weigh(self.latest.as_ref(), probe, answer);
+        verdict.map_err(policy_error)
     }
 
     async fn run_probe(&self, probe: &Probe) -> Outcome {

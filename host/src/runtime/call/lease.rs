@@ -34,6 +34,7 @@ struct HeldLease {
 impl HeldLease {
     /// Settles the attempt with what is known, since no caller is left to report more.
     fn abandon(&mut self, outcome: Outcome) {
+        // Renewed any longer, the lease would keep other callers waiting for an attempt that is over.
         self.renewal = None;
         if self.settled {
             return;
@@ -56,6 +57,7 @@ impl HeldLease {
             undid: Vec::new(),
             claim: Arc::clone(&self.claim),
         };
+        // A value may be dropped outside of any runtime, so the lease remembers the one that it was granted in.
         self.runtime.spawn(async move {
             if let Err(error) = ledger.apply(key, &Command::Settle(Box::new(settlement))).await {
                 tracing::warn!(%error, "semel.abandoned attempt could not be recorded: it is in doubt once its lease ends");

@@ -54,6 +54,7 @@ impl HostCore {
             Ok(undoes) => (undoes, None),
             Err(error) => (Vec::new(), Some(error)),
         };
+        // Shared from here on by the record, the lease and the settlement.
         let call = SharedValue::from(call);
         let (key, terms) = match self.operation_terms(&tool, &call, operation, &undoes) {
             Ok(terms) => terms,

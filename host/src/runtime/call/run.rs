@@ -136,6 +136,7 @@ impl ToolRun {
             }
             RunMode::Unguarded(why) => return Ok(suspended_unguarded(why)),
         };
+        // Its next round is a call of its own, so this caller runs the tool no further time.
         driver.forbid_reruns();
         let limit_seconds = u32::try_from(at_most.as_secs()).unwrap_or(u32::MAX).max(1);
         failpoints::after(Failpoint::Send);
@@ -241,6 +242,7 @@ async fn advance(
 
 /// Uses the right up for a ticket, or returns the reason why nothing may be sent. The claim is held either way.
 fn use_right(driver: &mut CallDriver, right: SendRight, grant: &Grant) -> Result<Ticket, String> {
+    // The ticket is made first: between the deadline's check and the sending, no work may pass time.
     let ticket = Ticket::for_attempt(&driver.context, grant);
     failpoints::before(Failpoint::Send);
     match right.use_up() {
@@ -307,7 +309,11 @@ pub(crate) fn run_unguarded(call: &Call, why: UnguardedReason) -> CallStep {
     run_with(call, RunMode::Unguarded(why))
 }
 
-/// Returns the run of a call without a guard that an observer watches.
+/// Returns the run of a call without a guard that an observer follows.
+#[cfg_attr(
+    not(feature = "shadow"),
+    expect(dead_code, reason = "only shadow mode observes calls")
+)]
 pub(crate) fn run_observed(call: &Call, observed: ObservedCall) -> CallStep {
     run_with(call, RunMode::Observed(observed))
 }

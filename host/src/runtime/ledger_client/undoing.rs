@@ -130,6 +130,7 @@ impl LedgerClient {
             Ok(_) | Err(LedgerError::Refused(_)) => {}
             Err(error) => return Err(error),
         }
+        // Noted only after the undo itself: a crash between the two leaves an open undo, which the next reader finishes.
         match self.apply(by, &Command::UndoWritten { of }).await {
             Ok(_) | Err(LedgerError::Refused(_)) => Ok(()),
             Err(error) => Err(error),

@@ -63,6 +63,7 @@ impl Ledger {
                 }
             }
         }
+        // Last, since the files hold overwritten content until all records are written.
         if scope != ErasureScope::DryRun {
             self.erase_examples(tenant).await?;
             self.store().scrub().await?;
