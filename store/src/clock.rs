@@ -1,6 +1,6 @@
-//! What a store reads the time from: the machine's clocks, or a clock that a test sets.
+//! The clock of a store: the machine's clocks, or a clock that a test sets.
 //!
-//! Only stores have one. Whoever decides by a time is told it by a store.
+//! Only stores read a clock. All decisions use the stamps that stores return.
 
 use semel_core::model::{Boot, Incarnation, Stamp};
 use std::{
@@ -9,19 +9,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A moment by a machine's clocks.
+/// A reading of a machine's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
     /// Milliseconds since 1970 in UTC.
     pub wall_ms: u64,
-    /// Milliseconds of a clock that nobody sets, sleep included.
+    /// Milliseconds of a monotonic clock that counts sleep.
     pub steady_ms: u64,
     /// The boot that `steady_ms` belongs to.
     pub boot: Boot,
 }
 
 impl ClockReading {
-    /// A moment by a wall clock, where there is no other and boots are not told apart.
+    /// Creates a reading where there is only a wall clock, and reboots are not recognised.
     #[must_use]
     pub fn from_wall(wall_ms: u64) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl ClockReading {
         }
     }
 
-    /// The moment in this life of a store.
+    /// Returns the stamp of this reading, in this incarnation of a store.
     #[must_use]
     pub fn stamp(self, incarnation: Incarnation) -> Stamp {
         Stamp {
@@ -43,16 +43,16 @@ impl ClockReading {
     }
 }
 
-/// What a store reads the time from.
+/// A clock that a store reads.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the present reading.
     fn now(&self) -> ClockReading;
 }
 
 /// The clocks of this machine.
 ///
-/// Where the machine has no clock that nobody sets, or does not tell its boots apart, the steady time repeats the
-/// wall time.
+/// On a machine without a monotonic clock, or without a boot id, the steady time repeats the wall
+/// time.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     boot: Option<Boot>,
@@ -91,18 +91,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is set: for tests of whatever depends on a store's time.
+/// A clock that a test sets. It does not run by itself.
 #[derive(Debug)]
 pub struct SettableClock(Mutex<ClockReading>);
 
 impl SettableClock {
-    /// A clock that stands at this moment.
+    /// Creates a clock with this reading.
     #[must_use]
     pub fn new(moment: ClockReading) -> Self {
         Self(Mutex::new(moment))
     }
 
-    /// Time passes.
+    /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
         self.change(|moment| {
             moment.wall_ms = moment.wall_ms.saturating_add(milliseconds(by));
@@ -110,12 +110,12 @@ impl SettableClock {
         });
     }
 
-    /// Somebody sets the wall clock, forward or back. The steady one runs on as it was.
+    /// Sets the wall clock, forward or back. The steady clock is unchanged.
     pub fn set_wall_ms(&self, wall_ms: u64) {
         self.change(|moment| moment.wall_ms = wall_ms);
     }
 
-    /// The machine is started anew: another boot, whose steady clock begins at 0.
+    /// Reboots the machine: another boot, whose steady clock begins at 0.
     pub fn reboot(&self) {
         self.change(|moment| {
             moment.boot = Boot(moment.boot.0.wrapping_add(1));
@@ -129,7 +129,7 @@ impl SettableClock {
 }
 
 impl Default for SettableClock {
-    /// Noon of a day in 2026, an hour after the machine was started.
+    /// Creates a clock at noon of a day in 2026, an hour after the machine booted.
     fn default() -> Self {
         Self::new(ClockReading {
             wall_ms: 1_772_366_400_000,
@@ -149,7 +149,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A digest of the boot's name, as the kernel gives it.
+/// Returns a digest of the kernel's boot id.
 #[cfg(target_os = "linux")]
 fn present_boot() -> Option<Boot> {
     use sha2::{Digest, Sha256};
@@ -165,7 +165,7 @@ fn present_boot() -> Option<Boot> {
     None
 }
 
-/// Since the machine was started, the time it slept included: a lease ends while a laptop is shut, too.
+/// Returns the time since the boot. It counts sleep, so that a lease ends while a laptop is closed.
 #[cfg(target_os = "linux")]
 fn steady_ms() -> u64 {
     let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

@@ -1,7 +1,8 @@
-//! Failpoints: named points before and after every write and every sending, at which a test kills or stops the process.
+//! Failpoints: named points before and after every write and every send, at which a test kills or
+//! stops the process.
 //!
-//! Nothing happens at them unless a test installs a hook; without one a point costs one load of a pointer. All of them
-//! are in one table, which a test compares with the points that its stories pass.
+//! A point does nothing unless a test installs a hook; without one it costs one load of a pointer.
+//! All points are in one table, which a test compares with the points that its scenarios pass.
 
 use std::sync::OnceLock;
 
@@ -12,7 +13,7 @@ pub type Hook = Box<dyn Fn(&'static str) + Send + Sync>;
 
 static HOOK: OnceLock<Hook> = OnceLock::new();
 
-/// Installs what happens at every point from now on. A process has one hook: later calls change nothing.
+/// Installs the hook for all points. A process has one hook: later calls change nothing.
 pub fn install(hook: Hook) {
     HOOK.get_or_init(|| hook);
 }
@@ -43,7 +44,7 @@ macro_rules! failpoints {
 }
 
 failpoints! {
-    // What is written to the ledger, by its command.
+    // Writes of the ledger, by command.
     Claim "claim",
     Renew "renew",
     Settle "settle",
@@ -62,13 +63,14 @@ failpoints! {
     Handle "handle",
     Scheme "scheme",
     Purge "purge",
-    // What is written to the file.
+    // Writes of the file.
     MakeFile "make file",
     SetUp "set up",
     UseWal "use wal",
     RewriteWal "rewrite wal",
     Commit "commit",
-    // What leaves the host: before, the right to send is still unused; after, the outcome is known to this process only.
+    // Sends. Before a send, the right to send is unused; after it, only this process knows the
+    // outcome.
     Send "send",
     Probe "probe",
 }
@@ -97,7 +99,7 @@ impl Failpoint {
     }
 }
 
-/// Marks that the process is about to do it.
+/// Reaches the point before an action.
 #[inline]
 pub fn before(point: impl Into<Option<Failpoint>>) {
     if let Some(point) = point.into() {
@@ -106,7 +108,7 @@ pub fn before(point: impl Into<Option<Failpoint>>) {
     }
 }
 
-/// Marks that the process has done it, or tried to.
+/// Reaches the point after an action, or after its failure.
 #[inline]
 pub fn after(point: impl Into<Option<Failpoint>>) {
     if let Some(point) = point.into() {
@@ -115,7 +117,7 @@ pub fn after(point: impl Into<Option<Failpoint>>) {
     }
 }
 
-/// Marks a point of a test's own, outside the table.
+/// Reaches a point that is not in the table, for a test's own points.
 #[inline]
 pub fn reach(name: &'static str) {
     if let Some(hook) = HOOK.get() {

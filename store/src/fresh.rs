@@ -1,4 +1,4 @@
-//! Fresh nonces, from the operating system's random numbers.
+//! Fresh nonces, from random bytes of the operating system.
 
 use semel_core::model::Nonce;
 

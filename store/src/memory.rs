@@ -1,7 +1,8 @@
-//! The store that forgets: entries in the memory of this process. It is the reference that others are held against.
+//! The store in memory: entries of this process, which its end deletes. It is the reference for the
+//! answers of other stores.
 //!
-//! Absent: any way to share it between processes, and a limit on the size of an entry (nothing is written out; what
-//! fits into an entry is limited before it comes here).
+//! Absent: sharing between processes, and a limit on the size of an entry, because nothing is
+//! serialised.
 
 use super::{
     Backoff, ChangeNotifier, Clock, CreateResult, EntryQuery, KeyPage, PAGE_MAX, RemoveResult,
@@ -21,49 +22,51 @@ use std::{
     time::Duration,
 };
 
-/// The store that forgets.
+/// A store in memory, for tests and for tools without harmful effects.
 pub struct MemoryStore {
-    shelf: Mutex<Shelf>,
+    table: Mutex<EntryTable>,
     clock: Arc<dyn Clock>,
-    waiters: ChangeNotifier,
+    notifier: ChangeNotifier,
 }
 
 impl MemoryStore {
-    /// How many entries it holds at the most. Where it is full, creations are refused.
+    /// The most entries of a store. A full store refuses creations.
     pub const ENTRIES_MAX: usize = 1 << 20;
 
-    /// An empty store, by the clocks of this machine.
+    /// Creates an empty store with the clocks of this machine.
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(Arc::new(SystemClock::new()))
     }
 
-    /// An empty store, by this clock: for tests of whatever depends on time.
+    /// Creates an empty store with this clock, for tests.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self {
-            shelf: Mutex::new(Shelf::empty()),
+            table: Mutex::new(EntryTable::new()),
             clock,
-            waiters: ChangeNotifier::new(),
+            notifier: ChangeNotifier::new(),
         }
     }
 
-    /// Forgets everything, as the end of the process would. The store's stamps tell so by another incarnation.
+    /// Deletes all entries, as the end of the process does. The incarnation in the store's stamps
+    /// changes.
     pub fn forget(&self) {
-        *self.open().0 = Shelf::empty();
-        self.waiters.notify_all();
+        *self.lock().0 = EntryTable::new();
+        self.notifier.notify_all();
     }
 
-    /// The shelf for one access, and the time of it: whoever comes later to the shelf has a later stamp.
-    fn open(&self) -> (MutexGuard<'_, Shelf>, Stamp) {
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now().stamp(shelf.incarnation);
-        (shelf, now)
+    /// Locks the table for one request, and reads the clock. The clock is read under the lock, so
+    /// that stamps have the order of the requests.
+    fn lock(&self) -> (MutexGuard<'_, EntryTable>, Stamp) {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now().stamp(table.incarnation);
+        (table, now)
     }
 
-    fn version(&self, key: StoreKey) -> Option<Version> {
-        let (shelf, now) = self.open();
-        shelf.present(key, now).map(|slot| slot.stored.version)
+    fn current_version(&self, key: StoreKey) -> Option<Version> {
+        let (table, now) = self.lock();
+        table.present(key, now).map(|slot| slot.stored.version)
     }
 }
 
@@ -76,7 +79,7 @@ impl Default for MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
-            .field("entries", &self.open().0.slots.len())
+            .field("entries", &self.lock().0.slots.len())
             .finish_non_exhaustive()
     }
 }
@@ -90,14 +93,14 @@ impl Store for MemoryStore {
         version: Version,
         keep: Retention,
     ) -> Result<CreateResult, StoreError> {
-        let (mut shelf, now) = self.open();
-        if let Some(slot) = shelf.present(key, now) {
+        let (mut table, now) = self.lock();
+        if let Some(slot) = table.present(key, now) {
             return Ok(CreateResult::Exists(slot.stored.clone(), now));
         }
-        shelf.make_room(key, now)?;
-        shelf
+        table.make_room(key, now)?;
+        table
             .slots
-            .insert(key, Slot::new(entry, version, keep, now, now));
+            .insert(key, TableSlot::new(entry, version, keep, now, now));
         Ok(CreateResult::Created(now))
     }
 
@@ -109,14 +112,14 @@ impl Store for MemoryStore {
         version: Version,
         keep: Retention,
     ) -> Result<ReplaceResult, StoreError> {
-        let (mut shelf, now) = self.open();
-        match shelf.present(key, now) {
+        let (mut table, now) = self.lock();
+        match table.present(key, now) {
             Some(slot) if slot.stored.version == expected => {
                 let created = slot.stored.created;
-                shelf
+                table
                     .slots
-                    .insert(key, Slot::new(entry, version, keep, created, now));
-                self.waiters.notify(key);
+                    .insert(key, TableSlot::new(entry, version, keep, created, now));
+                self.notifier.notify(key);
                 Ok(ReplaceResult::Replaced(now))
             }
             other => Ok(ReplaceResult::Changed(
@@ -127,11 +130,11 @@ impl Store for MemoryStore {
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
-        let (mut shelf, now) = self.open();
-        match shelf.present(key, now) {
+        let (mut table, now) = self.lock();
+        match table.present(key, now) {
             Some(slot) if slot.stored.version == expected => {
-                shelf.slots.remove(&key);
-                self.waiters.notify(key);
+                table.slots.remove(&key);
+                self.notifier.notify(key);
                 Ok(RemoveResult::Removed)
             }
             other => Ok(RemoveResult::Changed(
@@ -142,17 +145,17 @@ impl Store for MemoryStore {
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
-        let (shelf, now) = self.open();
-        Ok((shelf.present(key, now).map(|slot| slot.stored.clone()), now))
+        let (table, now) = self.lock();
+        Ok((table.present(key, now).map(|slot| slot.stored.clone()), now))
     }
 
     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
-        let (shelf, now) = self.open();
+        let (table, now) = self.lock();
         let after = query.after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut matching = shelf
+        let mut matching = table
             .slots
             .range((after, Bound::Unbounded))
-            .filter(|(_, slot)| !slot.is_past_end(now) && slot.matches(query, now))
+            .filter(|(_, slot)| !slot.is_expired(now) && slot.matches(query, now))
             .map(|(key, _)| *key);
         let keys = matching.by_ref().take(query.limit.min(PAGE_MAX)).collect();
         Ok(KeyPage {
@@ -162,18 +165,18 @@ impl Store for MemoryStore {
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
-        let (mut shelf, now) = self.open();
-        Ok(shelf.purge(at_most, now))
+        let (mut table, now) = self.lock();
+        Ok(table.purge(at_most, now))
     }
 
-    /// There is no file.
+    /// Does nothing: there is no file.
     async fn scrub(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
-        let has_changed = || std::future::ready(self.version(key) != Some(since));
-        self.waiters
+        let has_changed = || std::future::ready(self.current_version(key) != Some(since));
+        self.notifier
             .wait_until_changed(key, at_most, Backoff::NEVER, has_changed)
             .await;
     }
@@ -187,28 +190,28 @@ impl Store for MemoryStore {
     }
 }
 
-struct Shelf {
-    slots: BTreeMap<StoreKey, Slot>,
+struct EntryTable {
+    slots: BTreeMap<StoreKey, TableSlot>,
     incarnation: Incarnation,
 }
 
-impl Shelf {
-    fn empty() -> Self {
+impl EntryTable {
+    fn new() -> Self {
         Self {
             slots: BTreeMap::new(),
-            incarnation: Incarnation(RandomState::new().hash_one("shelf")),
+            incarnation: Incarnation(RandomState::new().hash_one("incarnation")),
         }
     }
 
-    /// What lies at the key and is not past its end.
-    fn present(&self, key: StoreKey, now: Stamp) -> Option<&Slot> {
-        self.slots.get(&key).filter(|slot| !slot.is_past_end(now))
+    /// Returns the entry at the key, unless it has expired.
+    fn present(&self, key: StoreKey, now: Stamp) -> Option<&TableSlot> {
+        self.slots.get(&key).filter(|slot| !slot.is_expired(now))
     }
 
-    /// Sees to it that one more entry may be written at the key.
+    /// Purges expired entries if the store is full, and fails if it still is.
     fn make_room(&mut self, key: StoreKey, now: Stamp) -> Result<(), StoreError> {
-        let full = |shelf: &Self| {
-            shelf.slots.len() >= MemoryStore::ENTRIES_MAX && !shelf.slots.contains_key(&key)
+        let full = |table: &Self| {
+            table.slots.len() >= MemoryStore::ENTRIES_MAX && !table.slots.contains_key(&key)
         };
         if full(self) {
             self.purge(usize::MAX, now);
@@ -224,20 +227,20 @@ impl Shelf {
 
     fn purge(&mut self, at_most: usize, now: Stamp) -> usize {
         self.slots
-            .extract_if(.., |_, slot| slot.is_past_end(now))
+            .extract_if(.., |_, slot| slot.is_expired(now))
             .take(at_most)
             .count()
     }
 }
 
-struct Slot {
+struct TableSlot {
     stored: StoredEntry,
     labels: EntryLabels,
-    /// By the wall clock; none: kept until somebody removes it.
+    /// The end of the retention by the wall clock, or `None` for no end.
     end_ms: Option<u64>,
 }
 
-impl Slot {
+impl TableSlot {
     fn new(
         entry: &Arc<Entry>,
         version: Version,
@@ -257,7 +260,7 @@ impl Slot {
         }
     }
 
-    fn is_past_end(&self, now: Stamp) -> bool {
+    fn is_expired(&self, now: Stamp) -> bool {
         self.end_ms.is_some_and(|end_ms| end_ms <= now.wall_ms)
     }
 
@@ -276,7 +279,8 @@ impl Slot {
             && (!due || self.is_due(now))
     }
 
-    /// Whether it is due by either clock, or because the machine was started anew: never too few are listed.
+    /// Returns whether the entry is due by either clock, or the machine was rebooted. A list may
+    /// contain too much, never too little.
     fn is_due(&self, now: Stamp) -> bool {
         let written = self.stored.written;
         self.labels.due_in_seconds.is_some_and(|seconds| {

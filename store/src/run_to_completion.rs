@@ -1,4 +1,4 @@
-//! Work that is carried out whether or not its caller still waits for it.
+//! Work that is completed even if its caller drops it.
 
 use std::{
     pin::Pin,
@@ -6,18 +6,19 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// Work in the caller's own task, which costs no hand-over. Dropped before it is done, it goes on in a task of its own.
+/// A future that runs in its caller's task, at no extra cost. If it is dropped before its end, it
+/// continues in a task of its own.
 ///
-/// A future that is kept without being polled is held up. Nothing is lost by that: the lease is
-/// renewed elsewhere.
+/// A future that is kept but not polled makes no progress. Nothing is lost by that: leases are
+/// renewed in another task.
 pub struct RunToCompletion<Work: Future<Output: Send> + Send + 'static> {
-    /// None once it is done.
+    /// `None` once it is completed.
     work: Option<Pin<Box<Work>>>,
     runtime: Handle,
 }
 
 impl<Work: Future<Output: Send> + Send + 'static> RunToCompletion<Work> {
-    /// Within a tokio runtime, which is where it may have to go on.
+    /// Wraps a future. It must be called in a tokio runtime, where a dropped future continues.
     pub fn new(work: Work) -> Self {
         Self {
             work: Some(Box::pin(work)),
@@ -43,9 +44,9 @@ impl<Work: Future<Output: Send> + Send + 'static> Future for RunToCompletion<Wor
 
 impl<Work: Future<Output: Send> + Send + 'static> Drop for RunToCompletion<Work> {
     fn drop(&mut self) {
-        // Work that panicked is not started again.
-        let left = self.work.take().filter(|_| !std::thread::panicking());
-        if let Some(work) = left {
+        // A future that panicked must not be polled again.
+        let unfinished = self.work.take().filter(|_| !std::thread::panicking());
+        if let Some(work) = unfinished {
             self.runtime.spawn(work);
         }
     }
@@ -58,12 +59,12 @@ mod tests {
     use tokio::sync::Notify;
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_dropped_goes_on() {
+    async fn a_dropped_future_continues() {
         let done = Arc::new(Notify::new());
-        let tell = Arc::clone(&done);
+        let notify = Arc::clone(&done);
         let work = RunToCompletion::new(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            tell.notify_one();
+            notify.notify_one();
         });
         assert!(
             tokio::time::timeout(Duration::from_millis(1), work)
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_awaited_is_done_here() {
+    async fn an_awaited_future_runs_in_its_callers_task() {
         let here = tokio::spawn(async {
             RunToCompletion::new(async { tokio::task::id() }).await == tokio::task::id()
         });

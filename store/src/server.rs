@@ -1,21 +1,21 @@
-//! What ledgers on servers have in common: how the server is reached, and why it is not used.
+//! Stores on servers: the server's address, its report, and the reasons to refuse it.
 
 use std::{fmt, time::Duration};
 use zeroize::Zeroizing;
 
-/// A server that keeps a ledger, and how it is reached.
+/// The address of a server that holds a ledger, and its credentials.
 #[derive(Clone)]
 pub struct ServerAddress {
     /// The server's URL, which may hold a password.
     pub url: Zeroizing<String>,
-    /// The password, which goes before one in the URL.
+    /// The password. It overrides one in the URL.
     pub password: Option<Zeroizing<String>>,
-    /// Whether a service is used that hides how durable its writes are.
+    /// True to accept a service that does not reveal how durable its writes are.
     pub accepts_unverified: bool,
 }
 
 impl ServerAddress {
-    /// The server at this URL.
+    /// Creates the address of the server at this URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -25,14 +25,14 @@ impl ServerAddress {
         }
     }
 
-    /// With this password, which goes before one in the URL.
+    /// Sets the password. It overrides one in the URL.
     #[must_use]
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(Zeroizing::new(password.into()));
         self
     }
 
-    /// Also if the service hides how it keeps what it acknowledged.
+    /// Accepts a service that does not reveal how durable its writes are.
     #[must_use]
     pub fn allow_unverified(mut self) -> Self {
         self.accepts_unverified = true;
@@ -41,106 +41,107 @@ impl ServerAddress {
 }
 
 impl fmt::Debug for ServerAddress {
-    /// Without the URL: it may hold a password.
+    /// Omits the URL, which may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
+        f.debug_struct("ServerAddress")
             .field("accepts_unverified", &self.accepts_unverified)
             .finish_non_exhaustive()
     }
 }
 
-/// How a server stands that keeps a ledger, for whoever looks after it.
+/// The state of a ledger's server, for its operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerReport {
-    /// The settings that the level rests on, as they hold for this ledger.
+    /// The settings that the durability rests on, with their values for this ledger.
     pub settings: Vec<(&'static str, String)>,
-    /// How long a small question takes.
+    /// The round trip of a small request.
     pub latency: Duration,
-    /// How far the server's clock is ahead of this machine's, in milliseconds; behind it, where it is negative.
+    /// The milliseconds by which the server's clock is ahead of this machine's; negative if it is
+    /// behind.
     pub clock_ahead_ms: i64,
 }
 
-/// Why a ledger on a server is not used. Each tells the cure.
+/// The reason to refuse a ledger on a server. Each message says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerError {
-    /// The URL is none.
+    /// The URL cannot be used.
     #[error("the ledger's URL cannot be used: {0}")]
     Url(String),
-    /// Nobody answers there, or the connection was refused or lost.
+    /// The server does not answer, or the connection was refused or lost.
     #[error(
-        "the ledger's server {place} is not reached ({problem}): check its address, and whether it runs{hint}"
+        "the ledger's server {place} is unreachable ({problem}): check its address, and whether it runs{hint}"
     )]
     Unreachable {
-        /// Its host and port.
+        /// The server's host and port.
         place: String,
-        /// What was seen.
+        /// The failure.
         problem: String,
-        /// What else may be the reason.
+        /// Another possible reason, or empty.
         hint: &'static str,
     },
-    /// It is not who it says, as far as this machine can tell.
+    /// This machine does not trust the server's certificate.
     #[error(
         "the ledger's server {place} is not trusted ({problem}): have this machine trust who issued its certificate, of which a file may be named in `SSL_CERT_FILE`, and name the server as the certificate does"
     )]
     Untrusted {
-        /// Its host and port.
+        /// The server's host and port.
         place: String,
-        /// What is wrong with its certificate.
+        /// The failure of its certificate.
         problem: String,
     },
-    /// The server does not let this user in, or do what a ledger needs.
+    /// The server rejects the user, or an action that a ledger needs.
     #[error("the ledger's server does not allow it ({problem}): {cure}")]
     Denied {
-        /// What the server said.
+        /// The server's error.
         problem: String,
-        /// What to do.
+        /// The advice for the operator.
         cure: &'static str,
     },
-    /// There is no ledger.
+    /// The server has no ledger.
     #[error("there is no ledger in {place}: make one with `semel ledger init`{hint}")]
     NotSetUp {
-        /// Where it was looked for.
+        /// The host, port and database that were searched.
         place: String,
-        /// What else may be the reason.
+        /// Another possible reason, or empty.
         hint: &'static str,
     },
-    /// The ledger was made by a newer release.
+    /// A newer release created the ledger.
     #[error(
         "the ledger has schema {found}, and this release knows up to {known}: use the release that made it, or a newer one"
     )]
     Newer {
-        /// Its schema.
+        /// The ledger's schema.
         found: i64,
-        /// The newest that this release knows.
+        /// The newest schema that this release knows.
         known: i64,
     },
-    /// The ledger was made by an older release, and not brought up to date.
+    /// An older release created the ledger, and it was not upgraded.
     #[error(
         "the ledger has schema {found}, and this release needs {known}: run `semel ledger init` once, which brings it up to date"
     )]
     Older {
         /// Its schema.
         found: i64,
-        /// What this release needs.
+        /// The schema that this release needs.
         known: i64,
     },
-    /// The server is set up so that it would lose what it acknowledged, or cannot say whether.
+    /// The server's settings would lose acknowledged writes, or it does not reveal them.
     #[error("the ledger's server would not keep what it acknowledged: {problem}: {cure}")]
     Unsafe {
-        /// What was found.
+        /// The setting, and its value.
         problem: String,
-        /// What to do.
+        /// The advice for the operator.
         cure: String,
     },
-    /// It cannot be written there.
+    /// The server is read-only, such as a standby.
     #[error("the ledger cannot be written at {place} ({problem}): name the primary server")]
     ReadOnly {
-        /// Its host and port.
+        /// The server's host and port.
         place: String,
-        /// Why.
+        /// The server's error.
         problem: String,
     },
-    /// Anything else that the server said.
+    /// Another failure of the server.
     #[error("the ledger's server failed: {0}")]
     Other(String),
 }

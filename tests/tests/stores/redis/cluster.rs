@@ -441,7 +441,7 @@ async fn a_cluster_that_is_down_in_part_is_not_used() {
     let (down, door) = (cluster.nodes[1].port, cluster.nodes[2].address());
     let told = RedisStore::open(&door).await.unwrap_err().to_string();
     assert!(
-        told.contains(&format!("127.0.0.1:{down}/0 is not reached")),
+        told.contains(&format!("127.0.0.1:{down}/0 is unreachable")),
         "{told}"
     );
     // It comes back with all that it had.
