@@ -54,7 +54,7 @@ impl ChangeNotifier {
         let change = async {
             for pause in polling.pauses() {
                 // It listens before it polls, so that no change falls between the two.
-                let mut notified = pin!(self.slot(Self::slot_for_key(key)).notified());
+                let mut notified = pin!(self.slot_at(Self::slot_for_key(key)).notified());
                 notified.as_mut().enable();
                 if has_changed().await {
                     return;
@@ -72,7 +72,7 @@ impl ChangeNotifier {
 
     /// Wakes the waiters of a slot.
     pub fn notify_slot(&self, slot: usize) {
-        self.slot(slot).notify_waiters();
+        self.slot_at(slot).notify_waiters();
     }
 
     /// Wakes all waiters.
@@ -80,7 +80,7 @@ impl ChangeNotifier {
         self.slots.iter().for_each(Notify::notify_waiters);
     }
 
-    fn slot(&self, slot: usize) -> &Notify {
+    fn slot_at(&self, slot: usize) -> &Notify {
         self.slots.get(slot).unwrap_or(&self.spare)
     }
 }

@@ -79,7 +79,7 @@ impl Clock for SystemClock {
         let since_1970 = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let wall_ms = milliseconds(since_1970);
+        let wall_ms = duration_ms(since_1970);
         match self.boot {
             Some(boot) => ClockReading {
                 wall_ms,
@@ -104,27 +104,27 @@ impl SettableClock {
 
     /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
-        self.change(|moment| {
-            moment.wall_ms = moment.wall_ms.saturating_add(milliseconds(by));
-            moment.steady_ms = moment.steady_ms.saturating_add(milliseconds(by));
+        self.update(|moment| {
+            moment.wall_ms = moment.wall_ms.saturating_add(duration_ms(by));
+            moment.steady_ms = moment.steady_ms.saturating_add(duration_ms(by));
         });
     }
 
     /// Sets the wall clock, forward or back. The steady clock is unchanged.
     pub fn set_wall_ms(&self, wall_ms: u64) {
-        self.change(|moment| moment.wall_ms = wall_ms);
+        self.update(|moment| moment.wall_ms = wall_ms);
     }
 
-    /// Reboots the machine: another boot, whose steady clock begins at 0.
+    /// Reboots the machine: another boot, with a steady clock that begins at 0.
     pub fn reboot(&self) {
-        self.change(|moment| {
+        self.update(|moment| {
             moment.boot = Boot(moment.boot.0.wrapping_add(1));
             moment.steady_ms = 0;
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut ClockReading)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn update(&self, update: impl FnOnce(&mut ClockReading)) {
+        update(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -145,7 +145,7 @@ impl Clock for SettableClock {
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+fn duration_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -169,7 +169,7 @@ fn present_boot() -> Option<Boot> {
 #[cfg(target_os = "linux")]
 fn steady_ms() -> u64 {
     let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    milliseconds(Duration::try_from(since_boot).unwrap_or_default())
+    duration_ms(Duration::try_from(since_boot).unwrap_or_default())
 }
 
 #[cfg(not(target_os = "linux"))]

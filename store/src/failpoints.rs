@@ -14,7 +14,7 @@ pub type Hook = Box<dyn Fn(&'static str) + Send + Sync>;
 static HOOK: OnceLock<Hook> = OnceLock::new();
 
 /// Installs the hook for all points. A process has one hook: later calls change nothing.
-pub fn install(hook: Hook) {
+pub fn install_hook(hook: Hook) {
     HOOK.get_or_init(|| hook);
 }
 
@@ -31,7 +31,7 @@ macro_rules! failpoints {
 
         impl Failpoint {
             /// Returns the names of the points before and after the action.
-            fn names(self) -> [&'static str; 2] {
+            fn point_names(self) -> [&'static str; 2] {
                 match self {
                     $(Self::$point => [concat!("before ", $name), concat!("after ", $name)],)*
                 }
@@ -103,7 +103,7 @@ impl Failpoint {
 #[inline]
 pub fn before(point: impl Into<Option<Failpoint>>) {
     if let Some(point) = point.into() {
-        let [before, _] = point.names();
+        let [before, _] = point.point_names();
         reach(before);
     }
 }
@@ -112,7 +112,7 @@ pub fn before(point: impl Into<Option<Failpoint>>) {
 #[inline]
 pub fn after(point: impl Into<Option<Failpoint>>) {
     if let Some(point) = point.into() {
-        let [_, after] = point.names();
+        let [_, after] = point.point_names();
         reach(after);
     }
 }

@@ -104,8 +104,8 @@
 //! ```
 //!
 //! Drivers find here what they share: [`Clock`] and [`SystemClock`] for stamps, [`ChangeNotifier`]
-//! and [`Backoff`] for waiters, [`fresh_nonce`], [`RunToCompletion`] for requests whose caller goes
-//! away, and [`ServerAddress`], [`ServerError`] and [`ServerReport`] for stores on servers.
+//! and [`Backoff`] for waiters, [`fresh_nonce`], [`RunToCompletion`] for requests that outlive their
+//! caller, and [`ServerAddress`], [`ServerError`] and [`ServerReport`] for stores on servers.
 //!
 //! Absent: the states of an operation. They appear in no store, only as labels that a list filters by.
 
@@ -242,7 +242,7 @@ pub struct KeyPage {
 ///     executed.
 ///
 /// The size limit is [`ENTRY_BYTES_MAX`](semel_core::ledger::ENTRY_BYTES_MAX). A retention is a
-/// time to live: an entry whose retention has ended is *expired*. No case can test from outside that
+/// time to live: an entry past its retention is *expired*. No case can test from outside that
 /// a read of a write that is not durable yet waits until it is: sentence 8 requires it all the same.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
@@ -273,7 +273,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// outcome is written this way.
     ///
     /// The default replaces at once, which is right for a server, where writes of many callers share
-    /// a commit. SQLite overrides it: a call whose next write follows within 10 ms costs two commits in
+    /// a commit. SQLite overrides it: a call with another within 10 ms costs two commits in
     /// place of three, measured. Calls farther apart, and 64 concurrent callers, gain little.
     async fn replace_deferred(
         &self,

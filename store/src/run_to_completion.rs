@@ -45,8 +45,9 @@ impl<Work: Future<Output: Send> + Send + 'static> Future for RunToCompletion<Wor
 impl<Work: Future<Output: Send> + Send + 'static> Drop for RunToCompletion<Work> {
     fn drop(&mut self) {
         // A future that panicked must not be polled again.
-        let unfinished = self.work.take().filter(|_| !std::thread::panicking());
-        if let Some(work) = unfinished {
+        if let Some(work) = self.work.take()
+            && !std::thread::panicking()
+        {
             self.runtime.spawn(work);
         }
     }

@@ -1,4 +1,4 @@
-//! The keys that records are sealed under, each by name.
+//! The encryption keys of records, by name.
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use semel_core::{
@@ -7,21 +7,21 @@ use semel_core::{
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-/// Why these are no keys to seal with.
+/// The reason to refuse sealing keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealingError {
-    /// Its name is none.
+    /// A key's name is not valid.
     #[error("{0}")]
     Name(#[from] IdentifierError),
-    /// Its secret is none.
+    /// A key's secret is too short or too long.
     #[error("{0}")]
     Secret(#[from] SecretError),
-    /// Two keys have one name.
+    /// Two keys have the same name.
     #[error("two sealing keys are named `{0}`: give each a name of its own")]
-    Twice(String),
+    DuplicateName(String),
 }
 
-/// A key that records are sealed under. Neither printed nor compared, and wiped when it is dropped.
+/// An encryption key of records. It is never printed or compared, and wiped when it is dropped.
 #[derive(Clone)]
 pub struct SealingKey {
     id: String,
@@ -29,15 +29,16 @@ pub struct SealingKey {
 }
 
 impl SealingKey {
-    /// The key of this name, made from these bytes (but for a line end after them): as many as for the secret of keys.
-    /// The name stands open in every record that is sealed under it.
+    /// Derives a key from a secret, without its trailing line end. Every record under the key
+    /// contains the name `id` in the clear.
     ///
     /// # Errors
-    /// If the name is none, or the bytes are too few or too many.
+    /// If the name is not valid, or the secret too short or too long.
     pub fn new(id: impl Into<String>, secret: &[u8]) -> Result<Self, SealingError> {
         let id = id.into();
         checked_name("the name of a sealing key", &id)?;
-        // Derived for this purpose, so that the secret of keys may be the same without harm.
+        // The derivation is for this purpose only, so that the secret of operation keys may be the
+        // same.
         let key = Secret::new(secret)?.derived("semel sealing key 1");
         Ok(Self {
             id,
@@ -45,7 +46,7 @@ impl SealingKey {
         })
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -62,16 +63,16 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// The keys of a host: the one that seals, and those that open what was sealed before. Cheap to clone.
+/// The keys of a host: the current one seals, and all of them open. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SealingKeys {
     current: Arc<SealingKey>,
-    /// The current one among them.
+    /// All keys, the current one included.
     all: BTreeMap<String, Arc<SealingKey>>,
 }
 
 impl SealingKeys {
-    /// With this key, all that is written is sealed.
+    /// Creates the set of one key, which seals all writes.
     #[must_use]
     pub fn new(current: SealingKey) -> Self {
         let current = Arc::new(current);
@@ -81,30 +82,30 @@ impl SealingKeys {
         }
     }
 
-    /// With this key, too, what was sealed before is opened.
+    /// Adds an older key, which opens what it sealed.
     ///
     /// # Errors
-    /// If there is a key of its name already.
+    /// If there is a key of the same name already.
     pub fn with_older_key(mut self, older: SealingKey) -> Result<Self, SealingError> {
         if self.all.contains_key(older.id()) {
-            return Err(SealingError::Twice(older.id));
+            return Err(SealingError::DuplicateName(older.id));
         }
         self.all.insert(older.id.clone(), Arc::new(older));
         Ok(self)
     }
 
-    /// The key that seals what is written.
+    /// Returns the key that seals.
     #[must_use]
     pub fn current(&self) -> &SealingKey {
         &self.current
     }
 
-    /// The names of all keys.
+    /// Returns the names of all keys.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.all.keys().map(String::as_str)
     }
 
-    pub(super) fn named(&self, id: &str) -> Option<&SealingKey> {
+    pub(super) fn find(&self, id: &str) -> Option<&SealingKey> {
         self.all.get(id).map(|key| &**key)
     }
 }

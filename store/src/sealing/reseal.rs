@@ -1,4 +1,5 @@
-//! Writing anew what is not sealed under the current key, while hosts go on.
+//! Key rotation: records that are not sealed under the current key are rewritten, while hosts go
+//! on.
 
 use super::{SealingStore, seal};
 use crate::fresh_nonce;
@@ -9,71 +10,72 @@ use semel_core::{
 };
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-/// How many keys are listed at a time.
+/// The keys of a page.
 const PAGE: usize = 256;
 
-/// What became of one page of a ledger.
+/// The result of resealing one page of a ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResealReport {
-    /// How many records were written anew, under the current key.
+    /// The records that were rewritten under the current key.
     pub resealed: u64,
-    /// How many were left: another host wrote them at the same moment (under its own current key), or the clock went
-    /// back. The next round looks at them again.
+    /// The records that were left for the next round: another host wrote them at the same moment,
+    /// or the clock went back.
     pub left: u64,
-    /// How many are sealed under keys that this host does not have, by the name of the key.
+    /// The records under keys that this host does not have, by the name of the key.
     pub no_key: BTreeMap<String, u64>,
-    /// How many do not open, or cannot be read at all.
+    /// The records that do not open, or cannot be read.
     pub damaged: u64,
-    /// After which key the next page begins; none: there is no more.
+    /// The key after which the next page begins, or `None` after the last page.
     pub next: Option<StoreKey>,
 }
 
-/// How many records are sealed under which key.
+/// The number of records under each key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SealCounts {
-    /// In the clear.
+    /// The records in the clear.
     pub open: u64,
-    /// By the name of the key.
+    /// The sealed records, by the name of the key.
     pub sealed: BTreeMap<String, u64>,
 }
 
-/// What became of one record.
-enum Became {
+/// The result of resealing one record.
+enum ResealOutcome {
     Resealed,
-    /// It was sealed under the current key, or is gone, or is no record.
-    Fine,
+    /// The entry is sealed under the current key, or was removed, or is not a record.
+    NothingToDo,
     Left,
     NoKey(String),
     Damaged,
 }
 
 impl SealingStore {
-    /// Writes anew, sealed under the current key, those records of the next page after `after` that are not.
+    /// Rewrites those records of the next page after `after` that are not sealed under the current
+    /// key.
     ///
-    /// Nothing else about them changes, and no right is gained or lost: whoever was about to write one of them finds it
-    /// changed, and reads it again.
+    /// Nothing else in a record changes, and no right is gained or lost: a concurrent writer finds
+    /// another version, and reads again.
     ///
     /// # Errors
     /// If the ledger does not answer.
     pub async fn reseal(&self, after: Option<StoreKey>) -> Result<ResealReport, StoreError> {
         let KeyPage { keys, more } = self.records_after(after).await?;
-        let mut resealed = ResealReport {
-            next: keys.last().copied().filter(|_| more),
-            ..ResealReport::default()
-        };
+        let mut resealed = ResealReport::default();
+        if more {
+            resealed.next = keys.last().copied();
+        }
         for key in keys {
             match self.reseal_one(key).await? {
-                Became::Resealed => resealed.resealed += 1,
-                Became::Fine => {}
-                Became::Left => resealed.left += 1,
-                Became::NoKey(id) => *resealed.no_key.entry(id).or_default() += 1,
-                Became::Damaged => resealed.damaged += 1,
+                ResealOutcome::Resealed => resealed.resealed += 1,
+                ResealOutcome::NothingToDo => {}
+                ResealOutcome::Left => resealed.left += 1,
+                ResealOutcome::NoKey(id) => *resealed.no_key.entry(id).or_default() += 1,
+                ResealOutcome::Damaged => resealed.damaged += 1,
             }
         }
         Ok(resealed)
     }
 
-    /// How many records are sealed under which key.
+    /// Counts the records under each key.
     ///
     /// # Errors
     /// If the ledger does not answer.
@@ -111,27 +113,27 @@ impl SealingStore {
             .await
     }
 
-    async fn reseal_one(&self, key: StoreKey) -> Result<Became, StoreError> {
+    async fn reseal_one(&self, key: StoreKey) -> Result<ResealOutcome, StoreError> {
         let (stored, now) = match self.inner.get(key).await {
             Ok((Some(stored), now)) => (stored, now),
-            Ok((None, _)) => return Ok(Became::Fine),
-            Err(StoreError::Entry(_)) => return Ok(Became::Damaged),
+            Ok((None, _)) => return Ok(ResealOutcome::NothingToDo),
+            Err(StoreError::Entry(_)) => return Ok(ResealOutcome::Damaged),
             Err(error) => return Err(error),
         };
         let opened = match &*stored.entry {
             Entry::Sealed(sealed) if sealed.key_id() == self.keys.current().id() => {
-                return Ok(Became::Fine);
+                return Ok(ResealOutcome::NothingToDo);
             }
             Entry::Sealed(sealed) => {
-                seal::open(&self.keys, key, stored.version, sealed).map(Cow::Owned)
+                seal::open_record(&self.keys, key, stored.version, sealed).map(Cow::Owned)
             }
             Entry::Operation(record) => Ok(Cow::Borrowed(&**record)),
-            _ => return Ok(Became::Fine),
+            _ => return Ok(ResealOutcome::NothingToDo),
         };
         let record = match opened {
             Ok(record) => record,
-            Err(EntryError::NoKey { id }) => return Ok(Became::NoKey(id)),
-            Err(_) => return Ok(Became::Damaged),
+            Err(EntryError::NoKey { id }) => return Ok(ResealOutcome::NoKey(id)),
+            Err(_) => return Ok(ResealOutcome::Damaged),
         };
         let expected = stored.version;
         let present = Some(PresentRecord {
@@ -143,13 +145,13 @@ impl SealingStore {
             ..
         }) = ledger::apply(present, &Command::Rewrite, now)
         else {
-            return Ok(Became::Left);
+            return Ok(ResealOutcome::Left);
         };
         let version = fresh_nonce().map_err(StoreError::not_executed)?;
         let entry = Arc::new(Entry::Operation(record));
         match self.replace(key, expected, &entry, version, keep).await {
-            Ok(ReplaceResult::Replaced(_)) => Ok(Became::Resealed),
-            Ok(ReplaceResult::Changed(..)) | Err(StoreError::Unknown(_)) => Ok(Became::Left),
+            Ok(ReplaceResult::Replaced(_)) => Ok(ResealOutcome::Resealed),
+            Ok(ReplaceResult::Changed(..)) | Err(StoreError::Unknown(_)) => Ok(ResealOutcome::Left),
             Err(error) => Err(error),
         }
     }

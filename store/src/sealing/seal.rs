@@ -1,8 +1,9 @@
-//! Sealing what a record tells, and opening it again: XChaCha20-Poly1305, under a random nonce of 192 bits.
+//! Sealing and opening of a record's confidential part: XChaCha20-Poly1305 with a random nonce of
+//! 192 bits.
 //!
-//! What is authenticated beside it, each part preceded by its length: the purpose and version of this layout, the
-//! name of the key, the store key, the version of the write, and the text of all that stands open (tenant, name space,
-//! state, generation, attempts and times among it).
+//! The associated data, each part preceded by its length: the purpose and version of this layout,
+//! the name of the sealing key, the store key, the version of the write, and the text of the open
+//! part (tenant, name space, state, generation, attempts and times among it).
 
 use super::key::{SealingKey, SealingKeys};
 use crate::Version;
@@ -17,7 +18,7 @@ use semel_core::{
 };
 use zeroize::Zeroizing;
 
-/// The layout of what is authenticated and sealed.
+/// The version of the layout of associated data and sealed text.
 const LAYOUT: &str = "semel sealed record 1";
 
 const NONCE_BYTES: usize = 24;
@@ -36,8 +37,8 @@ pub(super) enum SealError {
     Cipher(#[from] aead::Error),
 }
 
-/// The record as it is written at `key` by the write `version`.
-pub(super) fn seal(
+/// Seals a record for the write `version` at the store key `at`.
+pub(super) fn seal_record(
     key: &SealingKey,
     at: StoreKey,
     version: Version,
@@ -49,18 +50,18 @@ pub(super) fn seal(
     SealedRecord::new(open, key.id().to_owned(), |open| {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
-        let beside = beside(key.id(), at, version, open);
+        let data = associated_data(key.id(), at, version, open);
         let payload = Payload {
             msg: &secrets,
-            aad: &beside,
+            aad: &data,
         };
         let sealed = key.cipher().encrypt(&XNonce::from(nonce), payload)?;
         Ok::<_, SealError>(BASE64.encode([&nonce[..], &sealed].concat()))
     })
 }
 
-/// The record that was found at `key`, in the version `version`.
-pub(super) fn open(
+/// Opens the record that was read at the store key `at` in this version.
+pub(super) fn open_record(
     keys: &SealingKeys,
     at: StoreKey,
     version: Version,
@@ -68,7 +69,7 @@ pub(super) fn open(
 ) -> Result<Record, EntryError> {
     let id = sealed.key_id();
     let key = keys
-        .named(id)
+        .find(id)
         .ok_or_else(|| EntryError::NoKey { id: id.to_owned() })?;
     let unsealable = || EntryError::Unsealable { id: id.to_owned() };
     let bytes = BASE64.decode(sealed.sealed()).map_err(|_| unsealable())?;
@@ -77,7 +78,7 @@ pub(super) fn open(
         .ok_or_else(unsealable)?;
     let payload = Payload {
         msg: text,
-        aad: &beside(id, at, version, sealed.open()),
+        aad: &associated_data(id, at, version, sealed.open()),
     };
     let secrets = key
         .cipher()
@@ -90,8 +91,8 @@ pub(super) fn open(
     Ok(record)
 }
 
-/// What is authenticated beside what is sealed.
-fn beside(key_id: &str, at: StoreKey, version: Version, open: &str) -> Vec<u8> {
+/// Returns the associated data of a sealed text.
+fn associated_data(key_id: &str, at: StoreKey, version: Version, open: &str) -> Vec<u8> {
     let parts = [
         LAYOUT.as_bytes(),
         key_id.as_bytes(),
@@ -99,10 +100,10 @@ fn beside(key_id: &str, at: StoreKey, version: Version, open: &str) -> Vec<u8> {
         version.as_bytes(),
         open.as_bytes(),
     ];
-    let mut beside = Vec::with_capacity(open.len() + 256);
+    let mut data = Vec::with_capacity(open.len() + 256);
     for part in parts {
-        beside.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        beside.extend_from_slice(part);
+        data.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        data.extend_from_slice(part);
     }
-    beside
+    data
 }

@@ -197,7 +197,7 @@ fn what_a_record_tells_is_sealed_and_the_same_once_it_is_opened() {
     let at = semel_conformance::key(1);
     let version = semel_conformance::fresh_version();
     for record in records() {
-        let sealed = seal::seal(&key("a"), at, version, &record).unwrap();
+        let sealed = seal::seal_record(&key("a"), at, version, &record).unwrap();
         let clear = Entry::Operation(Box::new(record.clone()));
         let entry = Entry::Sealed(Box::new(sealed.clone()));
         assert!(
@@ -210,7 +210,7 @@ fn what_a_record_tells_is_sealed_and_the_same_once_it_is_opened() {
         let read = Entry::from_bytes(&entry.to_bytes().unwrap()).unwrap();
         assert_eq!(read, entry);
         assert_eq!(
-            seal::open(&keys("a"), at, version, &sealed).unwrap(),
+            seal::open_record(&keys("a"), at, version, &sealed).unwrap(),
             record
         );
     }
@@ -222,7 +222,7 @@ fn no_two_sealings_are_the_same() {
     let version = semel_conformance::fresh_version();
     let record = records().remove(0);
     let sealed = |_| {
-        seal::seal(&key("a"), at, version, &record)
+        seal::seal_record(&key("a"), at, version, &record)
             .unwrap()
             .sealed()
             .to_owned()

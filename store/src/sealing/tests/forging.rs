@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const VERSION: Nonce = Nonce::from_bytes([9; 16]);
 
 fn sealed() -> SealedRecord {
-    seal::seal(&key("a"), semel_conformance::key(1), VERSION, &records()[2]).unwrap()
+    seal::seal_record(&key("a"), semel_conformance::key(1), VERSION, &records()[2]).unwrap()
 }
 
 fn changed(change: impl Fn(&mut Value)) -> SealedRecord {
@@ -19,7 +19,7 @@ fn changed(change: impl Fn(&mut Value)) -> SealedRecord {
 
 #[track_caller]
 fn is_turned_away(at: u32, version: Nonce, forged: &SealedRecord) {
-    let opened = seal::open(&keys("a"), semel_conformance::key(at), version, forged);
+    let opened = seal::open_record(&keys("a"), semel_conformance::key(at), version, forged);
     let Err(fault @ EntryError::Unsealable { .. }) = opened else {
         panic!("it opens: {opened:?}")
     };
@@ -32,11 +32,11 @@ fn is_turned_away(at: u32, version: Nonce, forged: &SealedRecord) {
 #[test]
 fn what_is_as_it_was_written_opens() {
     assert!(
-        seal::open(&keys("a"), semel_conformance::key(1), VERSION, &sealed()).is_ok(),
+        seal::open_record(&keys("a"), semel_conformance::key(1), VERSION, &sealed()).is_ok(),
         "the control"
     );
     assert!(
-        seal::open(
+        seal::open_record(
             &keys("a"),
             semel_conformance::key(1),
             VERSION,
@@ -109,13 +109,13 @@ fn no_byte_of_what_is_sealed_can_be_changed() {
 #[test]
 fn another_key_of_the_same_name_does_not_open_it() {
     let other = SealingKeys::new(SealingKey::new("a", &[7; 32]).unwrap());
-    let opened = seal::open(&other, semel_conformance::key(1), VERSION, &sealed());
+    let opened = seal::open_record(&other, semel_conformance::key(1), VERSION, &sealed());
     assert!(matches!(opened, Err(EntryError::Unsealable { .. })));
     let renamed = changed(|written| written["key_id"] = json!("b"));
     let both = keys("a").with_older_key(
         SealingKey::new("b", b"the secret of a, which is long enough to be one").unwrap(),
     );
-    let opened = seal::open(&both.unwrap(), semel_conformance::key(1), VERSION, &renamed);
+    let opened = seal::open_record(&both.unwrap(), semel_conformance::key(1), VERSION, &renamed);
     assert!(
         matches!(opened, Err(EntryError::Unsealable { id }) if id == "b"),
         "the name is part of the seal"
@@ -124,7 +124,8 @@ fn another_key_of_the_same_name_does_not_open_it() {
 
 #[test]
 fn a_missing_key_is_told_by_its_name_and_with_the_cure() {
-    let fault = seal::open(&keys("b"), semel_conformance::key(1), VERSION, &sealed()).unwrap_err();
+    let fault =
+        seal::open_record(&keys("b"), semel_conformance::key(1), VERSION, &sealed()).unwrap_err();
     assert_eq!(fault, EntryError::NoKey { id: "a".to_owned() });
     assert!(
         fault.to_string().contains("add that key to `[sealing]`"),
@@ -143,6 +144,6 @@ fn keys_need_a_name_of_their_own_and_enough_of_a_secret() {
         Err(SealingError::Secret(_))
     ));
     assert!(
-        matches!(keys("a").with_older_key(key("a")), Err(SealingError::Twice(id)) if id == "a")
+        matches!(keys("a").with_older_key(key("a")), Err(SealingError::DuplicateName(id)) if id == "a")
     );
 }

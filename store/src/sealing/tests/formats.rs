@@ -21,7 +21,7 @@ fn older_formats_still_read() {
     let Entry::Sealed(sealed) = Entry::from_bytes(FORMAT_2.trim().as_bytes()).unwrap() else {
         panic!()
     };
-    let opened = seal::open(
+    let opened = seal::open_record(
         &keys("a"),
         semel_conformance::key(1),
         Nonce::from_bytes([9; 16]),
@@ -35,7 +35,7 @@ fn older_formats_still_read() {
 fn an_entry_is_written_in_the_oldest_format_that_can_hold_it() {
     let clear = Entry::Operation(Box::new(fixture())).to_bytes().unwrap();
     assert_eq!(String::from_utf8(clear).unwrap(), FORMAT_1.trim());
-    let sealed = seal::seal(
+    let sealed = seal::seal_record(
         &key("a"),
         semel_conformance::key(1),
         Nonce::from_bytes([9; 16]),

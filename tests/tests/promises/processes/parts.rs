@@ -218,7 +218,7 @@ fn watch(
     passed: &Arc<Mutex<BTreeMap<String, usize>>>,
 ) {
     let passed = Arc::clone(passed);
-    semel_store::failpoints::install(Box::new(move |point| {
+    semel_store::failpoints::install_hook(Box::new(move |point| {
         let mut passed = passed.lock().unwrap();
         let times = passed.entry(point.to_owned()).or_insert(0);
         *times += 1;
