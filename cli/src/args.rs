@@ -1,33 +1,34 @@
-//! What may be typed.
+//! The command line's grammar at the top: the commands, and the help that they share.
 
 use crate::{
     config, doctor, exec,
-    exit::{CommandError, Exit, TABLE},
-    ledger, mcp, policy, setup, talk,
+    exit::{CommandError, ExitReason, exit_code_help},
+    ledger, logging, mcp, output, policy, setup,
 };
 use clap::{Parser, Subcommand};
 use semel::engine::compile_for_parent;
 use std::{process::ExitCode, sync::LazyLock};
 
-static AFTER_HELP: LazyLock<String> = LazyLock::new(|| format!("{TABLE}\n\n{VARIABLES}"));
+static AFTER_HELP: LazyLock<String> =
+    LazyLock::new(|| format!("{}\n\n{VARIABLES}", exit_code_help()));
 
 const VARIABLES: &str = "\
-Variables:
-  SEMEL_CONFIG  the configuration, where --config names none
-  SEMEL_LEDGER  the ledger's URL, such as sqlite:ledger.sqlite, whatever the configuration says
-  SEMEL_CACHE   the folder where compiled policies are kept, or `off`, whatever the configuration says
-  SEMEL_LOG     what is logged to stderr, such as semel=debug";
+Environment variables:
+  SEMEL_CONFIG  the configuration file, unless --config names one
+  SEMEL_LEDGER  the ledger's URL, such as sqlite:ledger.sqlite; overrides the configuration
+  SEMEL_CACHE   the folder for compiled policies, or `off`; overrides the configuration
+  SEMEL_LOG     the filter of the log on stderr, such as semel=debug";
 
-/// Sends an agent's tool call at most once, and reports when it cannot know.
+/// Sends an agent's tool call at most once, and reports when it cannot know
 #[derive(Debug, Parser)]
 #[command(name = "semel", version, after_help = AFTER_HELP.as_str(), max_term_width = 100)]
-pub(crate) struct Arguments {
+pub(crate) struct CliArgs {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Exec(exec::ExecArgs),
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -37,53 +38,60 @@ enum Command {
     Config(config::ConfigCommand),
     Doctor(doctor::DoctorArgs),
     Mcp(mcp::McpArgs),
-    /// Compiles the policy that the host hands over: what a host starts itself as, to compile within limits.
-    #[command(name = setup::COMPILE, hide = true)]
+    /// Compiles the policy that a host passes on stdin: a host runs its own program so, to compile within limits.
+    #[command(name = setup::COMPILE_COMMAND, hide = true)]
     Compile,
 }
 
-impl Arguments {
-    /// Carries it out, with a runtime for whatever needs one.
+impl CliArgs {
     pub(crate) fn run(self) -> ExitCode {
         match &self.command {
-            Command::Compile => return compile_for_parent(),
-            Command::Mcp(options) => talk::start_servers_log(options.log()),
-            _ => talk::start_log(),
+            // Untrusted code is compiled here: neither threads nor a log before it.
+            CliCommand::Compile => return compile_for_parent(),
+            CliCommand::Mcp(args) => logging::start_server_log(args.log_style()),
+            _ => logging::start_command_log(),
         }
-        ExitCode::from(self.run_in_runtime().unwrap_or_else(talk::last_word))
+        let code = self.run_async();
+        ExitCode::from(code.unwrap_or_else(|error| output::report_error(&error)))
     }
 
-    fn run_in_runtime(self) -> Result<u8, CommandError> {
+    /// Runs the command in an async runtime, and returns its exit code.
+    fn run_async(self) -> Result<u8, CommandError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
-            .build();
-        let runtime =
-            runtime.map_err(|error| Exit::Internal.error(format!("cannot start: {error}")))?;
-        let done = runtime.block_on(async {
+            .build()
+            .map_err(|error| {
+                ExitReason::Internal.error(format!("cannot start the async runtime: {error}"))
+            })?;
+        let code = runtime.block_on(async {
             match self.command {
-                Command::Exec(options) => exec::run(options).await,
-                Command::Ledger(command) => ledger::run(command).await.map(|()| 0),
-                Command::Policy(command) => policy::run(command).await.map(|()| 0),
-                Command::Config(command) => config::run(command).map(|()| 0),
-                Command::Doctor(options) => doctor::run(options).await.map(|()| 0),
-                Command::Mcp(options) => mcp::run(options).await.map(|()| 0),
-                Command::Compile => Ok(0),
+                CliCommand::Exec(args) => exec::run(args).await,
+                CliCommand::Ledger(command) => ledger::run(command).await.map(|()| 0),
+                CliCommand::Policy(command) => policy::run(command).await.map(|()| 0),
+                CliCommand::Config(command) => config::run(command).map(|()| 0),
+                CliCommand::Doctor(args) => doctor::run(args).await.map(|()| 0),
+                CliCommand::Mcp(args) => mcp::run(args).await.map(|()| 0),
+                CliCommand::Compile => Ok(0),
             }
         });
-        // Whatever is still under way (an observer whose ledger does not answer) keeps nobody.
+        // Waiting could take long: an observer in shadow mode may still wait for a ledger that does not answer.
         runtime.shutdown_background();
-        done
+        code
     }
 }
 
-/// Reads what was typed. None: help or the version was asked for, and is printed.
-pub(crate) fn read() -> Result<Option<Arguments>, CommandError> {
-    Arguments::try_parse().map(Some).or_else(|error| {
-        let text = error.render().to_string();
-        if error.use_stderr() {
-            return Err(Exit::Usage.error(text.trim_end().trim_start_matches("error: ")));
-        }
-        talk::data(text.as_bytes()).map(|()| None)
-    })
+/// Parses the command line. Returns none if it asked for help or the version, which is printed then.
+pub(crate) fn parse_args() -> Result<Option<CliArgs>, CommandError> {
+    let error = match CliArgs::try_parse() {
+        Ok(args) => return Ok(Some(args)),
+        Err(error) => error,
+    };
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        // Every message begins with `semel: `, which says enough.
+        let message = text.trim_end().trim_start_matches("error: ");
+        return Err(ExitReason::Usage.error(message));
+    }
+    output::write_stdout(text.as_bytes()).map(|()| None)
 }

@@ -1,11 +1,11 @@
-//! `semel config`: the keys of the configuration.
+//! `semel config`: describes the configuration.
 
 mod schema;
 
 use crate::exit::CommandError;
 use clap::Subcommand;
 
-/// Describes the configuration.
+/// Describes the configuration
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     Schema(schema::SchemaArgs),

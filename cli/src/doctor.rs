@@ -1,9 +1,9 @@
-//! `semel doctor`: whether the set-up would work, told line by line.
+//! `semel doctor`: checks a set-up, and prints one line for each part of it.
 
 use crate::{
     common_args::ConfigArgs,
-    exit::{CommandError, Exit, OrExit},
-    setup, talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output, setup,
 };
 use semel::{
     engine::{CacheState, CodeCache, Engine},
@@ -14,170 +14,161 @@ use semel::{
 };
 use semel_config::{Config, OpenedStore, ToolSetup};
 
-/// Checks the configuration, the policies and the ledger.
+/// The digits of a policy's digest that a line shows.
+const DIGEST_DIGITS_SHOWN: usize = 12;
+
+/// Checks the configuration, the policies and the ledger
 ///
-/// Makes the ledger where it is missing. Sends nothing, and decides nothing.
+/// Creates a ledger file that does not exist yet. Sends no call, and decides about none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
-    place: ConfigArgs,
+    config: ConfigArgs,
 }
 
-pub(crate) async fn run(options: DoctorArgs) -> Result<(), CommandError> {
-    let config = setup::load_config(&options.place)?;
+pub(crate) async fn run(args: DoctorArgs) -> Result<(), CommandError> {
+    let config = setup::load_config(&args.config)?;
     let file = config.file.as_ref().map_or_else(
-        || "none found: the defaults hold".to_owned(),
+        || "no file found: defaults apply".to_owned(),
         |file| file.display().to_string(),
     );
-    told("config", &file)?;
-    told("tenant", config.tenant.as_str())?;
-    let policies = policies(&config).await;
-    told("cache", &cache(&config))?;
-    let ledger = ledger(&config).await;
-    if let Err(stop) = &ledger {
-        told("ledger", &format!("unusable: {}", stop.message))?;
+    print_row("config", &file)?;
+    print_row("tenant", config.tenant.as_str())?;
+    // A mistake in a policy does not hide one in the ledger: both are checked, and the first decides the exit code.
+    let policies = check_policies(&config).await;
+    print_row("cache", &describe_cache(&config))?;
+    let ledger = check_ledger(&config).await;
+    if let Err(error) = &ledger {
+        print_row("ledger", &format!("unusable: {}", error.message))?;
     }
     policies.and(ledger)
 }
 
-/// Where compiled policies are kept. A cache that cannot be used costs time, and is no mistake.
-fn cache(config: &Config) -> String {
+fn print_row(name: &str, value: &str) -> Result<(), CommandError> {
+    output::write_line(&format!("{name:<12}{}", output::single_line(value, 1000)))
+}
+
+/// Describes the cache of compiled policies. An unusable one costs time and is no failure.
+fn describe_cache(config: &Config) -> String {
     let Some(folder) = &config.cache else {
-        return "none: each run compiles its policy".to_owned();
+        return "off: each run compiles its policy".to_owned();
     };
     match CodeCache::in_folder(folder).state() {
-        Ok(CacheState { entries, bytes }) => {
-            format!(
-                "{}: {entries} policies compiled, {} KiB",
-                folder.display(),
-                bytes.div_ceil(1024)
-            )
-        }
-        Err(fault) => format!("not used: {fault}"),
+        Ok(CacheState { entries, bytes }) => format!(
+            "{}: {entries} compiled policies, {} KiB",
+            folder.display(),
+            bytes.div_ceil(1024)
+        ),
+        Err(error) => format!("not used: {error}"),
     }
 }
 
-fn told(name: &str, value: &str) -> Result<(), CommandError> {
-    talk::line(&format!("{name:<12}{}", talk::plain(value, 1000)))
-}
-
-/// Each policy with its settings; all are tried before the first mistake ends the command.
-async fn policies(config: &Config) -> Result<(), CommandError> {
-    let engine = setup::command_engine(config)?;
-    let mut first_mistake = Ok(());
+/// Checks every policy with its settings, and returns the first failure.
+async fn check_policies(config: &Config) -> Result<(), CommandError> {
+    let engine = setup::build_command_engine(config)?;
+    let mut first_failure = Ok(());
     for setup in config.setups() {
-        if let Err(stop) = policy(&engine, setup).await {
-            told("policy", &format!("unusable: {}", stop.message))?;
-            first_mistake = first_mistake.and(Err(stop));
+        if let Err(error) = check_policy(&engine, setup).await {
+            print_row("policy", &format!("unusable: {}", error.message))?;
+            first_failure = first_failure.and(Err(error));
         }
     }
-    first_mistake
+    first_failure
 }
 
-async fn policy(engine: &Engine, setup: &ToolSetup) -> Result<(), CommandError> {
+async fn check_policy(engine: &Engine, setup: &ToolSetup) -> Result<(), CommandError> {
     let policy = setup.load_policy(engine).await?;
     let description = policy.description();
     let mode = match setup.mode {
         ToolMode::Enforce => String::new(),
         other => format!("; mode {}", other.word()),
     };
-    let place = setup
+    let origin = setup
         .defined_at
         .as_ref()
         .map_or_else(|| "the default".to_owned(), ToString::to_string);
-    told(
+    let digest: String = policy
+        .digest()
+        .to_hex()
+        .chars()
+        .take(DIGEST_DIGITS_SHOWN)
+        .collect();
+    print_row(
         "policy",
         &format!(
-            "{} {}, digest {} ({place}{mode})",
-            description.name,
-            description.version,
-            short(&policy.digest().to_hex())
+            "{} {}, digest {digest} ({origin}{mode})",
+            description.name, description.version
         ),
     )
 }
 
-fn short(digest: &str) -> String {
-    digest.chars().take(12).collect()
-}
-
-async fn ledger(config: &Config) -> Result<(), CommandError> {
-    told("ledger", &config.ledger.to_string())?;
-    let bare = OpenedStore::open(&config.ledger).await?;
-    bare.check_file()?;
-    if let Some(report) = bare.server_report() {
-        server(&report)?;
+async fn check_ledger(config: &Config) -> Result<(), CommandError> {
+    print_row("ledger", &config.ledger.to_string())?;
+    let opened = OpenedStore::open(&config.ledger).await?;
+    opened.check_file()?;
+    if let Some(report) = opened.server_report() {
+        print_server_report(&report)?;
     }
-    let store = bare.into_store();
-    told("durability", &store.durability().to_string())?;
+    let store = opened.into_store();
+    print_row("durability", &store.durability().to_string())?;
     let keys = config.key_scheme();
-    let secret = keys.secret_id().map_or_else(
+    let key_scheme = keys.secret_id().map_or_else(
         || "plain digests".to_owned(),
         |id| format!("made with the secret `{id}`"),
     );
-    told("keys", &secret)?;
-    told("sealing", &sealing(config).await?)?;
-    told(
-        "operations",
-        &counts(&config.open_ledger_in(store).await?).await?,
-    )
+    print_row("keys", &key_scheme)?;
+    print_row("sealing", &describe_sealing(config).await?)?;
+    let ledger = config.open_ledger_in(store).await?;
+    print_row("operations", &count_operations(&ledger).await?)
 }
 
-/// What the level rests on, how long a question takes, and how the clocks differ.
-fn server(report: &ServerReport) -> Result<(), CommandError> {
-    let named = |(name, value): &(&str, String)| {
+/// Prints the server's settings that its durability depends on, its latency, and the difference of the clocks.
+fn print_server_report(report: &ServerReport) -> Result<(), CommandError> {
+    let describe_setting = |(name, value): &(&str, String)| {
         if value.is_empty() {
             format!("{name} is empty")
         } else {
             format!("{name} {value}")
         }
     };
-    told(
-        "server",
-        &report
-            .settings
-            .iter()
-            .map(named)
-            .collect::<Vec<_>>()
-            .join(", "),
-    )?;
-    told(
-        "latency",
-        &format!("{:.1} ms", report.latency.as_secs_f64() * 1e3),
-    )?;
-    let ms = report.clock_ahead_ms.unsigned_abs();
-    let side = if report.clock_ahead_ms < 0 {
+    let settings: Vec<_> = report.settings.iter().map(describe_setting).collect();
+    print_row("server", &settings.join(", "))?;
+    let latency_ms = report.latency.as_secs_f64() * 1e3;
+    print_row("latency", &format!("{latency_ms:.1} ms"))?;
+    let difference_ms = report.clock_ahead_ms.unsigned_abs();
+    let direction = if report.clock_ahead_ms < 0 {
         "behind"
     } else {
         "ahead of"
     };
-    told(
+    print_row(
         "clock",
-        &format!("the server's is {ms} ms {side} this machine's"),
+        &format!("the server's is {difference_ms} ms {direction} this machine's"),
     )
 }
 
-/// Under which keys records are sealed, and how many under which.
-async fn sealing(config: &Config) -> Result<String, CommandError> {
+/// Describes the sealing keys by the number of records under each.
+async fn describe_sealing(config: &Config) -> Result<String, CommandError> {
     let Some(store) = config.open_sealing_store().await? else {
-        return Ok("none: records are in the clear".to_owned());
+        return Ok("off: records are unencrypted".to_owned());
     };
-    let counts = store.count().await.or_exit(Exit::Ledger)?;
+    let counts = store.count().await.or_exit(ExitReason::Ledger)?;
     let current = config
         .sealing
         .as_ref()
         .map_or("", |keys| keys.current().id());
-    let sealed = counts
+    let sealed: String = counts
         .sealed
         .iter()
         .map(|(id, count)| format!(", {count} under `{id}`"))
-        .collect::<String>();
+        .collect();
     Ok(format!(
-        "under the key `{current}`; {} records in the clear{sealed}",
+        "under the key `{current}`; {} unencrypted records{sealed}",
         counts.open
     ))
 }
 
-async fn counts(ledger: &Ledger) -> Result<String, CommandError> {
+async fn count_operations(ledger: &Ledger) -> Result<String, CommandError> {
     let mut counts = Vec::new();
     for state in [
         StateLabel::Running,
@@ -185,8 +176,8 @@ async fn counts(ledger: &Ledger) -> Result<String, CommandError> {
         StateLabel::Held,
         StateLabel::Landed,
     ] {
-        let listed = ledger.list(None, &[state], usize::MAX).await?;
-        counts.push(format!("{} {}", listed.len(), state.word()));
+        let operations = ledger.list(None, &[state], usize::MAX).await?;
+        counts.push(format!("{} {}", operations.len(), state.word()));
     }
     Ok(counts.join(", "))
 }

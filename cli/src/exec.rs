@@ -1,31 +1,32 @@
 //! `semel exec`: guards any command.
 //!
-//! What a first call costs over the bare command, with the policy's code in the cache: some 9 ms, in which the tag over
-//! 1 MB of code takes half a millisecond, and the syncs of a ledger that nobody else has open: the head of its log, two
-//! commits, and the log's move into the file at the end.
+//! A first call costs about 9 ms more than the bare command, if the policy is in the cache. Half a millisecond of that
+//! authenticates 1 MB of compiled code. Most of the rest is syncs of the ledger's file: the head of the write-ahead
+//! log, two commits, and the checkpoint when the last connection closes.
 
-mod beside;
+mod call_report;
+mod capture;
 mod child;
-mod conclusion;
-mod group;
-mod pass_on;
-mod recorded;
+mod message;
+mod process_group;
 mod signals;
+mod stdout_value;
+mod unguarded;
 
 use crate::{
     common_args::{ConfigArgs, OutputFormat},
-    exit::{CommandError, Exit, OrExit},
-    setup, talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output, setup,
 };
-use child::{Ran, Running};
-use conclusion::Conclusion;
+use call_report::CallReport;
+use child::{ChildCommand, CommandResult};
 use semel::{
     json::{self, JsonLimits},
     model::{Call, Durability, Outcome, Run, Tenant, ToolMode},
     runtime::{CallError, CallStep, Semel, Ticket, ToolRun},
 };
-use semel_config::Config;
-use signals::Signals;
+use semel_config::{Config, ToolSetup};
+use signals::SignalListener;
 use std::{
     ffi::OsString,
     io::{self, Read},
@@ -35,232 +36,247 @@ use std::{
 /// The longest wait for another caller.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// How long a call that a signal ends may take to find out whether it holds a claim.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// The time in which an interrupted call may still find out that it holds a claim, and release it.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs a command at most once per operation; repeats get the recorded result.
+/// Runs a command at most once per operation; repeats get the recorded result
 ///
-/// The command gets the arguments on its stdin, as one line of JSON, and in its environment `SEMEL_KEY` (the key under
-/// which the system behind it recognises repeats: send it along), `SEMEL_ATTEMPT` and `SEMEL_OPERATION`. A call that its
-/// policy lets pass has none of the three.
+/// The command gets the arguments on its stdin, as one line of JSON. Its environment holds `SEMEL_KEY`,
+/// `SEMEL_ATTEMPT` and `SEMEL_OPERATION`. `SEMEL_KEY` is an idempotency key: send it along, so that the system behind
+/// the command recognises repeats. A call that its policy does not guard has none of the three.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct ExecArgs {
-    /// The tool's name, by which the configuration finds its policy
+    /// Name of the tool, by which the configuration finds its policy
     #[arg(long, value_name = "NAME")]
     tool: String,
-    /// The arguments: one JSON object, or `-` to read it from stdin
+    /// Arguments of the call: one JSON object, or `-` to read it from stdin
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     args: String,
-    /// On whose behalf [default: the configuration's, else `default`]
+    /// Tenant for which the call is made [default: the configuration's, else `default`]
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
-    /// The run of the agent that makes the call
+    /// Agent run that makes the call
     #[arg(long, value_name = "ID")]
     run: Option<String>,
-    /// How long the command may run, such as 30s; then it is killed with all that it started
-    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    /// Time limit of the command, such as 30s; at its end the command and its child processes are killed
+    #[arg(long, value_name = "TIME", value_parser = parse_timeout)]
     timeout: Option<Duration>,
-    /// How long to wait for another caller's attempt, up to 1h [default: the configuration's, else 10s]
-    #[arg(long, value_name = "TIME", value_parser = wait)]
+    /// Time to wait for another caller's attempt, up to 1h [default: the configuration's, else 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse_wait)]
     wait: Option<Duration>,
-    /// Whether the tool is guarded, only watched (see `semel ledger report`), or left alone [default: the configuration's,
-    /// else enforce]
-    #[arg(long, value_name = "MODE", value_parser = mode)]
+    /// `enforce` guards the tool, `shadow` only records what a guard would do (see `semel ledger report`), `off` does
+    /// neither [default: the configuration's, else enforce]
+    #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     mode: Option<ToolMode>,
     #[command(flatten)]
-    place: ConfigArgs,
-    /// What stdout is: the command's own, or the answer as one JSON object
-    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    config: ConfigArgs,
+    /// Content of stdout: the command's output, or the answer as one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
-    /// The command and its arguments
+    /// Command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
-fn timeout(written: &str) -> Result<Duration, String> {
-    let timeout = humantime::parse_duration(written).map_err(|error| error.to_string())?;
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if timeout.is_zero() {
-        Err("a command needs some time: write more than `0s`".to_owned())
-    } else {
-        Ok(timeout)
+        return Err("a command needs some time: write more than `0s`".to_owned());
     }
+    Ok(timeout)
 }
 
-fn wait(written: &str) -> Result<Duration, String> {
-    let wait = humantime::parse_duration(written).map_err(|error| error.to_string())?;
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if wait > WAIT_MAX {
-        Err("that is longer than `1h`: call again instead".to_owned())
-    } else {
-        Ok(wait)
+        return Err("longer than `1h`: wait less, and call again".to_owned());
     }
+    Ok(wait)
 }
 
-fn mode(written: &str) -> Result<ToolMode, String> {
-    ToolMode::from_word(written).ok_or_else(|| "there are enforce, shadow and off".to_owned())
+fn parse_mode(text: &str) -> Result<ToolMode, String> {
+    ToolMode::from_word(text).ok_or_else(|| "write `enforce`, `shadow` or `off`".to_owned())
 }
 
-const AFTER_HELP: &str = r#"What the command comes to:
+const AFTER_HELP: &str = r#"Result of the command:
   exit 0             it returned, and landed
-  another exit N     it failed with the code `exit-N`: its effect is unknown, unless the policy
-                     has a rule for it
-  killed, timed out  no answer came: its effect is unknown
+  another exit N     it failed with the code `exit-N`; its effect is unknown, unless the policy
+                     has a rule for the code
+  killed, timed out  no answer came; its effect is unknown
   it cannot start    nothing was sent (exit 126 or 127, as in a shell)
 
 Its stdout is passed on as it comes, and the first 256 KiB are recorded: JSON as JSON, text as
-text, anything else as {"$stdout": {"base64": "..."}}. An object in another layout than the
-shortest has its text beside it, as "$stdout", so that a replay prints the same bytes. Its
-stderr is passed on; the last 2 KiB are a failure's message.
+text, anything else as {"$stdout": {"base64": "..."}}. If a JSON object is not in its shortest
+form, its text is recorded beside it as "$stdout", so that a replay prints the same bytes. Its
+stderr is passed on, and the last 2 KiB are recorded as the message of a failure.
 
 A tool that no [[tool]] of the configuration matches is guarded by the policy `hints`: an equal
-call is the same operation until its output was written out.
+call is the same operation until its output was written.
 
-SIGINT, SIGTERM and SIGHUP are passed on to the command (a second one kills it), and what came of
-it is recorded. Before the command is started they end semel with 128 and the signal's number.
+SIGINT, SIGTERM and SIGHUP are passed on to the command (a second one kills it), and its outcome
+is recorded. Before the command starts, they end semel with 128 plus the signal's number.
 
-The exit code is the command's own or the recorded one, or one of 64 to 78 as `semel --help` tells;
---output json tells them apart.
+The exit code is the command's own or the recorded one, or one of 64 to 78 (see `semel --help`).
+With --output json, the answer shows which of the two it is.
 
 Example:
   semel exec --tool refund --args '{"order": 17}' -- ./refund.sh"#;
 
-pub(crate) async fn run(options: ExecArgs) -> Result<u8, CommandError> {
-    let output = options.output;
-    let concluded = guarded(options).await;
-    if let (OutputFormat::Json, Err(stop)) = (output, &concluded) {
-        talk::line(
-            &serde_json::json!({ "error": stop.message, "exit": stop.exit.code() }).to_string(),
-        )?;
+pub(crate) async fn run(args: ExecArgs) -> Result<u8, CommandError> {
+    let format = args.output;
+    let result = run_tool(args).await;
+    if let (OutputFormat::Json, Err(error)) = (format, &result) {
+        let object = serde_json::json!({ "error": error.message, "exit": error.reason.code() });
+        output::write_line(&object.to_string())?;
     }
-    concluded
+    result
 }
 
-async fn guarded(options: ExecArgs) -> Result<u8, CommandError> {
-    let mut signals = Signals::listen()?;
-    let config = setup::load_config(&options.place)?;
-    let call = call(&options, &config)?;
-    let mut setup = config.tool(&options.tool).clone();
-    if let Some(wait) = options.wait {
+async fn run_tool(args: ExecArgs) -> Result<u8, CommandError> {
+    // From here on a signal must not end this process: a call may be in progress that has to be recorded.
+    let mut signals = SignalListener::start()?;
+    let config = setup::load_config(&args.config)?;
+    let call = build_call(&args, &config)?;
+    let mut setup = config.tool(&args.tool).clone();
+    if let Some(wait) = args.wait {
         setup.allowance.wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     }
-    setup.mode = options.mode.unwrap_or(setup.mode);
-    if setup.mode != ToolMode::Enforce {
-        return beside::run(config, setup, call, &options, &mut signals).await;
+    setup.mode = args.mode.unwrap_or(setup.mode);
+    match setup.mode {
+        ToolMode::Enforce => run_guarded(&config, &setup, call, &args, &mut signals).await,
+        ToolMode::Shadow | ToolMode::Off => {
+            unguarded::run(config, setup, call, &args, &mut signals).await
+        }
     }
+}
+
+async fn run_guarded(
+    config: &Config,
+    setup: &ToolSetup,
+    call: Call,
+    args: &ExecArgs,
+    signals: &mut SignalListener,
+) -> Result<u8, CommandError> {
     let host = config
-        .open_tool_host(&setup::command_engine(&config)?, &setup)
+        .open_tool_host(&setup::build_command_engine(config)?, setup)
         .await?;
     if host.durability() == Durability::Nothing {
-        talk::say(
-            "the ledger lives in memory, so nothing is remembered once this command has ended",
+        output::print_message(
+            "the ledger is in memory and ends with this command, so no repeat is recognised: use a ledger in a file or \
+             on a server",
         );
     }
-    match begin(&host, call, &mut signals).await? {
-        Step::Interrupted(signal) => Ok(signals::exit_code(signal)),
-        Step::Begun(CallStep::Answered(answered)) => {
-            Conclusion::told(*answered).tell(options.output).await
+    match begin_call(&host, call, signals).await? {
+        FirstStep::Interrupted(signal) => Ok(signals::exit_code(signal)),
+        FirstStep::Begun(CallStep::Answered(answered)) => {
+            CallReport::without_run(*answered)
+                .publish(args.output)
+                .await
         }
-        Step::Begun(CallStep::Run(started)) => run_it(*started, &options, &mut signals).await,
+        FirstStep::Begun(CallStep::Run(started)) => run_started(*started, args, signals).await,
     }
 }
 
-/// The call that was typed.
-fn call(options: &ExecArgs, config: &Config) -> Result<Call, CommandError> {
+/// Builds the call that the arguments describe.
+fn build_call(args: &ExecArgs, config: &Config) -> Result<Call, CommandError> {
     let limits = JsonLimits::default();
-    let written = if options.args == "-" {
-        from_stdin(limits.bytes)?
+    let text = if args.args == "-" {
+        read_stdin(limits.bytes)?
     } else {
-        options.args.clone()
+        args.args.clone()
     };
-    let arguments = json::parse(&written, &limits)
-        .map_err(|fault| format!("the arguments (`--args`) cannot be used: {fault}"))
-        .or_exit(Exit::Refused)?;
-    let tenant = options
-        .tenant
-        .as_ref()
-        .map(Tenant::new)
-        .transpose()
-        .or_exit(Exit::Refused)?;
-    let run = options
-        .run
-        .as_ref()
-        .map(Run::new)
-        .transpose()
-        .or_exit(Exit::Refused)?;
-    let call = Call::new(&options.tool, arguments).or_exit(Exit::Refused)?;
-    let call = call.for_tenant(tenant.unwrap_or_else(|| config.tenant.clone()));
-    Ok(run.into_iter().fold(call, Call::in_run))
+    let arguments = json::parse(&text, &limits)
+        .map_err(|error| format!("the arguments (`--args`) cannot be used: {error}"))
+        .or_exit(ExitReason::Refused)?;
+    let tenant = match &args.tenant {
+        Some(name) => Tenant::new(name).or_exit(ExitReason::Refused)?,
+        None => config.tenant.clone(),
+    };
+    let call = Call::new(&args.tool, arguments)
+        .or_exit(ExitReason::Refused)?
+        .for_tenant(tenant);
+    match &args.run {
+        Some(id) => Ok(call.in_run(Run::new(id).or_exit(ExitReason::Refused)?)),
+        None => Ok(call),
+    }
 }
 
-/// One byte more than the limit is enough to show that it is over.
-fn from_stdin(bytes_max: usize) -> Result<String, CommandError> {
+fn read_stdin(bytes_max: usize) -> Result<String, CommandError> {
     let mut text = String::new();
-    let read = io::stdin()
+    // One byte more than the limit, so that the parser sees a longer text and refuses it.
+    io::stdin()
         .lock()
         .take(bytes_max as u64 + 1)
-        .read_to_string(&mut text);
-    read.map_err(|error| format!("the arguments cannot be read from stdin: {error}"))
-        .or_exit(Exit::Refused)?;
+        .read_to_string(&mut text)
+        .map_err(|error| format!("the arguments cannot be read from stdin: {error}"))
+        .or_exit(ExitReason::Refused)?;
     Ok(text)
 }
 
-enum Step {
+/// The first step of a guarded call.
+enum FirstStep {
     Begun(CallStep),
-    /// By this signal, while nothing was claimed.
+    /// This signal came before the command was started.
     Interrupted(i32),
 }
 
-/// Begins the call. A signal ends the wait for another caller; a right that was gained all the same is given back.
-async fn begin(host: &Semel, call: Call, signals: &mut Signals) -> Result<Step, CommandError> {
-    let mut begun = std::pin::pin!(host.begin(call));
+/// Begins the call, unless a signal ends the wait for another caller.
+async fn begin_call(
+    host: &Semel,
+    call: Call,
+    signals: &mut SignalListener,
+) -> Result<FirstStep, CommandError> {
+    let mut begin = std::pin::pin!(host.begin(call));
     let signal = tokio::select! {
-        begun = &mut begun => return begun.map(Step::Begun).map_err(|error| failed(&error)),
-        signal = signals.next() => signal,
+        begun = &mut begin => return begun.map(FirstStep::Begun).map_err(|error| call_error(&error)),
+        signal = signals.next_signal() => signal,
     };
-    talk::say("interrupted before the command was started");
-    if let Ok(Ok(CallStep::Run(started))) = tokio::time::timeout(LAST_MOMENT, begun).await {
-        let unsent = Outcome::not_sent("interrupted before the command was started");
+    let interrupted = "interrupted before the command was started";
+    output::print_message(interrupted);
+    // The claim may have been granted in the same moment. Unreleased, it would leave the operation in doubt.
+    if let Ok(Ok(CallStep::Run(started))) = tokio::time::timeout(RELEASE_TIMEOUT, begin).await {
         started
-            .finish(unsent)
+            .finish(Outcome::not_sent(interrupted))
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| call_error(&error))?;
     }
-    Ok(Step::Interrupted(signal))
+    Ok(FirstStep::Interrupted(signal))
 }
 
-async fn run_it(
+async fn run_started(
     started: ToolRun,
-    options: &ExecArgs,
-    signals: &mut Signals,
+    args: &ExecArgs,
+    signals: &mut SignalListener,
 ) -> Result<u8, CommandError> {
-    let Ran {
-        outcome,
-        ending,
-        was_written,
-    } = ran(&started.ticket, options, signals).await;
+    let result = run_command(&started.ticket, args, signals).await;
     let answered = started
-        .finish(outcome)
+        .finish(result.outcome)
         .await
-        .map_err(|error| failed(&error))?;
-    Conclusion::ran(answered, ending, was_written)
-        .tell(options.output)
+        .map_err(|error| call_error(&error))?;
+    CallReport::of_run(answered, result.end, result.was_written)
+        .publish(args.output)
         .await
 }
 
 /// Runs the command to its end.
-async fn ran(ticket: &Ticket, options: &ExecArgs, signals: &mut Signals) -> Ran {
-    let passes = options.output == OutputFormat::Text;
-    match Running::start(&options.command, ticket, passes) {
-        Ok(running) => running.finish(options.timeout, signals).await,
-        Err(ran) => ran,
+async fn run_command(
+    ticket: &Ticket,
+    args: &ExecArgs,
+    signals: &mut SignalListener,
+) -> CommandResult {
+    let forwards_stdout = args.output == OutputFormat::Text;
+    match ChildCommand::spawn(&args.command, ticket, forwards_stdout) {
+        Ok(child) => child.wait(args.timeout, signals).await,
+        Err(not_started) => not_started,
     }
 }
 
-fn failed(error: &CallError) -> CommandError {
-    let exit = match error {
-        CallError::Ledger(_) => Exit::Ledger,
-        CallError::NoPolicy { .. } => Exit::Config,
-        CallError::Policy(_) | CallError::Internal(_) => Exit::Internal,
+fn call_error(error: &CallError) -> CommandError {
+    let reason = match error {
+        CallError::Ledger(_) => ExitReason::Ledger,
+        CallError::NoPolicy { .. } => ExitReason::Config,
+        CallError::Policy(_) | CallError::Internal(_) => ExitReason::Internal,
     };
-    exit.error(error)
+    reason.error(error)
 }

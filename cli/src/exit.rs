@@ -1,81 +1,85 @@
 //! Exit codes: one table for all commands, and the error that carries one of them.
+//!
+//! To add an exit code, add a row to the table below. `semel --help` prints it from there.
 
 use std::fmt;
 
-/// Why a command ends otherwise than with what it was asked for. `semel exec` ends with the exit code of its own
-/// command wherever that ran or is replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// What was typed is no command.
-    Usage = 64,
-    /// It must not be done as it stands.
-    Refused = 65,
-    /// What was named is not there.
-    NotFound = 66,
-    /// The ledger cannot be used.
-    Ledger = 69,
-    /// Semel itself went wrong.
-    Internal = 70,
-    /// Something else stands under the same identity.
-    Conflict = 73,
-    /// It took effect, and its output cannot be had.
-    NoOutput = 74,
-    /// It is under way.
-    Running = 75,
-    /// It may have taken effect.
-    InDoubt = 76,
-    /// A person must decide.
-    Held = 77,
-    /// The set-up is wrong.
-    Config = 78,
+/// Makes an enum of the table's rows: name, exit code, and the meaning that `semel --help` prints.
+macro_rules! exit_reasons {
+    ($($reason:ident = $code:literal, $meaning:literal;)*) => {
+        /// A reason for which a command ends with an exit code of Semel's own.
+        ///
+        /// `semel exec` ends with the exit code of its command wherever that ran or is replayed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum ExitReason {
+            $(#[doc = $meaning] $reason = $code,)*
+        }
+
+        impl ExitReason {
+            /// Every reason, by its code.
+            const ALL: &'static [Self] = &[$(Self::$reason,)*];
+
+            /// The meaning of the code, for a person.
+            fn meaning(self) -> &'static str {
+                match self { $(Self::$reason => $meaning,)* }
+            }
+        }
+    };
 }
 
-/// The table, for `--help`.
-pub(crate) const TABLE: &str = "\
-Exit codes:
-   0  done; of `exec`: the command's own, or the recorded one
-  64  usage: this is no command, or an option is missing or wrong
-  65  refused: the call (or the decision) must not be carried out as it stands; nothing ran
-  66  not found: no such record, or a file that cannot be read
-  69  the ledger cannot be used; nothing ran
-  70  an internal error
-  73  conflict: the same operation with other content is recorded; nothing ran
-  74  it took effect, but its output is not kept (whole), or could not be written
-  75  running: another attempt is under way; try again later
-  76  in doubt: it may have taken effect; nothing is sent again on its own
-  77  held: it may have taken effect, and a person must decide (`semel ledger decide`)
-  78  the configuration, a policy or its settings are wrong; nothing ran";
+exit_reasons! {
+    Usage = 64, "usage: an unknown command, or an option is missing or wrong";
+    Refused = 65, "refused: the call or the decision is not permitted as given; nothing ran";
+    NotFound = 66, "not found: no such record, or a file or server that cannot be opened";
+    Ledger = 69, "the ledger cannot be used; nothing ran";
+    Internal = 70, "an internal error";
+    Conflict = 73, "conflict: the same operation is recorded with other content; nothing ran";
+    NoOutput = 74, "the output is not recorded in full, or could not be written";
+    Running = 75, "running: another attempt is in progress; try again later";
+    InDoubt = 76, "in doubt: it may have taken effect; nothing is sent again on its own";
+    Held = 77, "held: it may have taken effect, and a person must decide (`semel ledger decide`)";
+    Config = 78, "the configuration, a policy or its settings are wrong; nothing ran";
+}
 
-impl Exit {
+impl ExitReason {
     pub(crate) fn code(self) -> u8 {
         self as u8
     }
 
-    /// The error of this exit code.
+    /// Returns an error that ends the command with this exit code.
     pub(crate) fn error(self, message: impl fmt::Display) -> CommandError {
         CommandError {
-            exit: self,
+            reason: self,
             message: message.to_string(),
         }
     }
 }
 
-/// The end of a command that could not do what it was asked.
+/// The table of exit codes, for `semel --help`.
+pub(crate) fn exit_code_help() -> String {
+    let rows = ExitReason::ALL
+        .iter()
+        .map(|reason| format!("\n  {:>2}  {}", reason.code(), reason.meaning()));
+    "Exit codes:\n   0  success; of `exec`: the command's own exit code, or the recorded one"
+        .to_owned()
+        + &rows.collect::<String>()
+}
+
+/// The failure that ends a command: a message for stderr, and the exit code.
 #[derive(Debug)]
 pub(crate) struct CommandError {
-    pub(crate) exit: Exit,
+    pub(crate) reason: ExitReason,
     pub(crate) message: String,
 }
 
-/// To be used where an error has one exit code whatever its cause.
+/// Turns an error that has one exit code, whatever its cause, into a [`CommandError`].
 pub(crate) trait OrExit<T> {
-    /// The value, or the end with this exit code.
-    fn or_exit(self, exit: Exit) -> Result<T, CommandError>;
+    fn or_exit(self, reason: ExitReason) -> Result<T, CommandError>;
 }
 
 impl<T, E: fmt::Display> OrExit<T> for Result<T, E> {
-    fn or_exit(self, exit: Exit) -> Result<T, CommandError> {
-        self.map_err(|error| exit.error(error))
+    fn or_exit(self, reason: ExitReason) -> Result<T, CommandError> {
+        self.map_err(|error| reason.error(error))
     }
 }
 
@@ -83,20 +87,15 @@ impl<T, E: fmt::Display> OrExit<T> for Result<T, E> {
 mod tests {
     use super::*;
 
+    /// Shells use 126 and above, and most commands small numbers: a script can tell the three apart.
     #[test]
     fn every_exit_code_is_in_the_table_and_between_64_and_78() {
-        use Exit::*;
-        let all = [
-            Usage, Refused, NotFound, Ledger, Internal, Conflict, NoOutput, Running, InDoubt, Held,
-            Config,
-        ];
-        for exit in all {
-            assert!((64..=78).contains(&exit.code()), "{exit:?}");
-            assert!(
-                TABLE.contains(&format!("\n  {}  ", exit.code())),
-                "{exit:?}"
-            );
+        let help = exit_code_help();
+        for reason in ExitReason::ALL {
+            assert!((64..=78).contains(&reason.code()), "{reason:?}");
+            let row = format!("\n  {}  {}", reason.code(), reason.meaning());
+            assert!(help.contains(&row), "{reason:?}");
         }
-        assert_eq!(TABLE.lines().count(), all.len() + 2);
+        assert!(ExitReason::ALL.is_sorted_by_key(|reason| reason.code()));
     }
 }

@@ -1,25 +1,26 @@
-//! `semel ledger`: what an operator sees of the ledger, and decides.
+//! `semel ledger`: the operator's commands on the ledger.
 
 mod decide;
 mod erase;
 mod init;
 mod list;
 mod purge;
+mod record_view;
 mod report;
 mod reseal;
 mod show;
-mod summary;
+mod statement;
 mod trust;
 
 use crate::{
     common_args::ConfigArgs,
-    exit::{CommandError, Exit},
+    exit::{CommandError, ExitReason},
     setup,
 };
 use clap::Subcommand;
 use semel::runtime::{Ledger, LookUpError, LookUpResult, RecordView};
 
-/// Makes the ledger on a server; lists, shows, decides, reports, clears, erases and seals what is recorded.
+/// Inspects and maintains the ledger, and records a person's decisions
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     Init(init::InitArgs),
@@ -35,35 +36,35 @@ pub(crate) enum LedgerCommand {
 
 pub(crate) async fn run(command: LedgerCommand) -> Result<(), CommandError> {
     match command {
-        LedgerCommand::Init(options) => init::run(options).await,
-        LedgerCommand::List(options) => list::run(options).await,
-        LedgerCommand::Show(options) => show::run(options).await,
-        LedgerCommand::Decide(options) => decide::run(options).await,
-        LedgerCommand::Purge(options) => purge::run(options).await,
-        LedgerCommand::Report(options) => report::run(options).await,
-        LedgerCommand::Erase(options) => erase::run(options).await,
-        LedgerCommand::Reseal(options) => reseal::run(options).await,
-        LedgerCommand::Trust(options) => trust::run(options).await,
+        LedgerCommand::Init(args) => init::run(args).await,
+        LedgerCommand::List(args) => list::run(args).await,
+        LedgerCommand::Show(args) => show::run(args).await,
+        LedgerCommand::Decide(args) => decide::run(args).await,
+        LedgerCommand::Purge(args) => purge::run(args).await,
+        LedgerCommand::Report(args) => report::run(args).await,
+        LedgerCommand::Erase(args) => erase::run(args).await,
+        LedgerCommand::Reseal(args) => reseal::run(args).await,
+        LedgerCommand::Trust(args) => trust::run(args).await,
     }
 }
 
-async fn open(place: &ConfigArgs) -> Result<Ledger, CommandError> {
-    Ok(setup::load_config(place)?.open_ledger().await?)
+async fn open_ledger(args: &ConfigArgs) -> Result<Ledger, CommandError> {
+    Ok(setup::load_config(args)?.open_ledger().await?)
 }
 
-/// The one record that is named so.
-async fn find(ledger: &Ledger, id: &str) -> Result<RecordView, CommandError> {
+/// Finds the one record with this key, or with a key that begins so.
+async fn find_record(ledger: &Ledger, id: &str) -> Result<RecordView, CommandError> {
     let found = ledger.look_up(id).await.map_err(|error| match error {
-        LookUpError::NoName(_) => Exit::NotFound.error(error),
+        LookUpError::NoName(_) => ExitReason::NotFound.error(error),
         LookUpError::Ledger(error) => error.into(),
     })?;
     match found {
         LookUpResult::Record(listed) => Ok(*listed),
-        LookUpResult::NotFound => Err(Exit::NotFound.error(format!(
+        LookUpResult::NotFound => Err(ExitReason::NotFound.error(format!(
             "there is no record `{id}`: see `semel ledger list`"
         ))),
-        LookUpResult::Ambiguous(count) => {
-            Err(Exit::NotFound.error(format!("`{id}` names {count} records: give more digits")))
-        }
+        LookUpResult::Ambiguous(count) => Err(ExitReason::NotFound.error(format!(
+            "{count} records begin with `{id}`: give more digits"
+        ))),
     }
 }

@@ -7,18 +7,20 @@ mod doctor;
 mod exec;
 mod exit;
 mod ledger;
+mod logging;
 mod mcp;
+mod output;
 mod policy;
 mod setup;
 mod table;
-mod talk;
 
-use args::Arguments;
+use args::CliArgs;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match args::read() {
-        Ok(arguments) => arguments.map_or(ExitCode::SUCCESS, Arguments::run),
-        Err(stop) => ExitCode::from(talk::last_word(stop)),
+    match args::parse_args() {
+        Ok(Some(arguments)) => CliArgs::run(arguments),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => ExitCode::from(output::report_error(&error)),
     }
 }

@@ -3,31 +3,30 @@
 mod assembly;
 mod clients;
 mod install;
-mod name;
+mod key_headers;
 mod options;
-mod places;
+mod server_name;
 mod serving;
 
-use crate::{exit::CommandError, talk::LogStyle};
+use crate::{exit::CommandError, logging::LogStyle};
 
 pub(crate) use options::McpArgs;
 
-/// What else there is to do.
+/// The commands below `semel mcp`, which itself serves.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum McpCommand {
     Install(install::InstallArgs),
 }
 
 impl McpArgs {
-    /// How the log is to be written.
-    pub(crate) fn log(&self) -> LogStyle {
+    pub(crate) fn log_style(&self) -> LogStyle {
         self.serve.log.unwrap_or_default()
     }
 }
 
-pub(crate) async fn run(options: McpArgs) -> Result<(), CommandError> {
-    match options.command {
-        Some(McpCommand::Install(options)) => install::run(&options),
-        None => assembly::serve(options.serve.plan()?).await,
+pub(crate) async fn run(args: McpArgs) -> Result<(), CommandError> {
+    match args.command {
+        Some(McpCommand::Install(args)) => install::run(&args),
+        None => assembly::serve(args.serve.into_plan()?).await,
     }
 }

@@ -1,11 +1,11 @@
-//! `semel policy`: what a policy is.
+//! `semel policy`: describes policies.
 
 mod inspect;
 
 use crate::exit::CommandError;
 use clap::Subcommand;
 
-/// Describes policies.
+/// Describes policies
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     Inspect(inspect::InspectArgs),
@@ -13,6 +13,6 @@ pub(crate) enum PolicyCommand {
 
 pub(crate) async fn run(command: PolicyCommand) -> Result<(), CommandError> {
     match command {
-        PolicyCommand::Inspect(options) => inspect::run(options).await,
+        PolicyCommand::Inspect(args) => inspect::run(args).await,
     }
 }

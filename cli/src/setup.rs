@@ -1,8 +1,8 @@
-//! From a command's arguments to its configuration, and to an engine that compiles in a child of this program.
+//! The configuration and the policy engine of a command. The engine compiles policies in a child process of this program.
 
 use crate::{
     common_args::ConfigArgs,
-    exit::{CommandError, Exit, OrExit},
+    exit::{CommandError, ExitReason, OrExit},
 };
 use semel::{
     engine::{ChildCompiler, DecisionLimits, Engine, EngineBuilder, Limits},
@@ -12,30 +12,31 @@ use semel_config::{Config, SetupError, Surroundings};
 use semel_mcp::metrics::Metrics;
 use std::sync::Arc;
 
-/// The most decisions at once of a command, which makes one after the other.
-const DECISIONS_AT_ONCE: u32 = 2;
+/// The limit on concurrent decisions of a command, which makes one after the other.
+const CONCURRENT_DECISIONS_MAX: u32 = 2;
 
-/// The command by which this program compiles for itself.
-pub(crate) const COMPILE: &str = "compile-for-parent";
+/// The hidden command that this program runs itself with, to compile a policy.
+pub(crate) const COMPILE_COMMAND: &str = "compile-for-parent";
 
 /// Reads the configuration.
 pub(crate) fn load_config(args: &ConfigArgs) -> Result<Config, CommandError> {
-    Config::load(args.config.as_deref(), &Surroundings::of_this_process()).or_exit(Exit::Config)
+    Config::load(args.config.as_deref(), &Surroundings::of_this_process())
+        .or_exit(ExitReason::Config)
 }
 
 /// Builds an engine for a command that makes a few decisions and ends.
-pub(crate) fn command_engine(config: &Config) -> Result<Engine, CommandError> {
-    build_command_engine(config.engine_builder(command_limits()))
+pub(crate) fn build_command_engine(config: &Config) -> Result<Engine, CommandError> {
+    build_with_child_compiler(config.engine_builder(command_limits()))
 }
 
-/// Builds an engine as [`command_engine`] does, without a cache.
-pub(crate) fn uncached_engine() -> Result<Engine, CommandError> {
-    build_command_engine(Engine::builder(command_limits()))
+/// Builds an engine as [`build_command_engine`] does, without a cache.
+pub(crate) fn build_uncached_engine() -> Result<Engine, CommandError> {
+    build_with_child_compiler(Engine::builder(command_limits()))
 }
 
 fn command_limits() -> Limits {
     let decision = DecisionLimits {
-        at_once: DECISIONS_AT_ONCE,
+        at_once: CONCURRENT_DECISIONS_MAX,
         ..DecisionLimits::default()
     };
     Limits {
@@ -44,46 +45,46 @@ fn command_limits() -> Limits {
     }
 }
 
-fn build_command_engine(builder: EngineBuilder) -> Result<Engine, CommandError> {
+fn build_with_child_compiler(builder: EngineBuilder) -> Result<Engine, CommandError> {
     builder
         .compiler(child_compiler()?)
         .build()
-        .or_exit(Exit::Internal)
+        .or_exit(ExitReason::Internal)
 }
 
-/// Builds an engine for a program that goes on, and measures its decisions.
-pub(crate) fn server_engine(
+/// Builds an engine for a server, which measures its decisions.
+pub(crate) fn build_server_engine(
     config: &Config,
     metrics: Arc<Metrics>,
 ) -> Result<Engine, CommandError> {
     let builder = config.engine_builder(Limits::default());
     builder
         .compiler(child_compiler()?)
-        // A snapshot with the settings pays off after many decisions.
+        // A snapshot of the configured policy costs time at the start, and pays off after many decisions.
         .snapshot_settings()
         .on_decision(move |took| metrics.observe_policy(took))
         .build()
-        .or_exit(Exit::Internal)
+        .or_exit(ExitReason::Internal)
 }
 
 fn child_compiler() -> Result<ChildCompiler, CommandError> {
-    ChildCompiler::of_this_program([COMPILE])
-        .map_err(|error| format!("cannot find this program ({error})"))
-        .or_exit(Exit::Internal)
+    ChildCompiler::of_this_program([COMPILE_COMMAND])
+        .map_err(|error| format!("cannot find the path of this program: {error}"))
+        .or_exit(ExitReason::Internal)
 }
 
 impl From<SetupError> for CommandError {
     fn from(error: SetupError) -> Self {
         let exit = match error {
             SetupError::Ledger(error) => return error.into(),
-            SetupError::Folder { .. } | SetupError::Store(_) => Exit::Ledger,
-            SetupError::PolicyFile { .. } => Exit::NotFound,
+            SetupError::Folder { .. } | SetupError::Store(_) => ExitReason::Ledger,
+            SetupError::PolicyFile { .. } => ExitReason::NotFound,
             SetupError::MissingDriver { .. }
             | SetupError::Scheme(_)
             | SetupError::Host(OpenError::Pattern { .. })
             | SetupError::ReadyMadePolicy(_)
-            | SetupError::Policy { .. } => Exit::Config,
-            _ => Exit::Internal,
+            | SetupError::Policy { .. } => ExitReason::Config,
+            _ => ExitReason::Internal,
         };
         exit.error(error)
     }
@@ -92,8 +93,8 @@ impl From<SetupError> for CommandError {
 impl From<LedgerError> for CommandError {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::Refused(refusal) => Exit::Refused.error(refusal),
-            other => Exit::Ledger.error(format!("the ledger does not answer: {other}")),
+            LedgerError::Refused(refusal) => ExitReason::Refused.error(refusal),
+            other => ExitReason::Ledger.error(format!("the ledger does not answer: {other}")),
         }
     }
 }

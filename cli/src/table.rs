@@ -2,31 +2,31 @@
 
 use std::io::{IsTerminal, stdout};
 
-/// The rows as text, for what stdout is.
-pub(crate) fn render<const COLUMNS: usize>(
+/// Returns the rows as text for stdout: a terminal gets aligned columns, a pipe gets tabs.
+pub(crate) fn render_table<const COLUMNS: usize>(
     heading: [&str; COLUMNS],
     rows: &[[String; COLUMNS]],
 ) -> String {
     if stdout().is_terminal() {
-        aligned(heading, rows)
+        align_columns(heading, rows)
     } else {
-        tabbed(rows)
+        separate_by_tabs(rows)
     }
 }
 
-fn tabbed<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+fn separate_by_tabs<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     rows.iter().map(|row| row.join("\t") + "\n").collect()
 }
 
-/// The rows as a person reads them.
-pub(crate) fn aligned<const COLUMNS: usize>(
+/// Returns the rows under their heading, each column as wide as its longest cell.
+pub(crate) fn align_columns<const COLUMNS: usize>(
     heading: [&str; COLUMNS],
     rows: &[[String; COLUMNS]],
 ) -> String {
     let heading = heading.map(str::to_uppercase);
-    let all = || std::iter::once(&heading).chain(rows);
+    let all_rows = || std::iter::once(&heading).chain(rows);
     let mut widths = [0; COLUMNS];
-    for row in all() {
+    for row in all_rows() {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -38,7 +38,7 @@ pub(crate) fn aligned<const COLUMNS: usize>(
             .map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
-    all().map(line).collect()
+    all_rows().map(line).collect()
 }
 
 #[cfg(test)]
@@ -52,9 +52,9 @@ mod tests {
             ["longer".to_owned(), "held".to_owned()],
         ];
         assert_eq!(
-            aligned(["key", "state"], &rows),
+            align_columns(["key", "state"], &rows),
             "KEY     STATE\na       landed\nlonger  held\n"
         );
-        assert_eq!(tabbed(&rows), "a\tlanded\nlonger\theld\n");
+        assert_eq!(separate_by_tabs(&rows), "a\tlanded\nlonger\theld\n");
     }
 }

@@ -1,19 +1,22 @@
-//! The guarded command as a process: started in a group of its own, fed, read, and ended with all that it started.
+//! The command as a child process: started in a process group of its own, fed, read, and ended with its descendants.
 
 use super::{
-    group::Group,
-    pass_on::{Keep, Written, pass_on},
-    recorded,
-    signals::{self, Signals},
+    capture::{CapturedOutput, KeptPart, forward_and_capture},
+    process_group::ProcessGroup,
+    signals::{self, SignalListener},
+    stdout_value,
 };
-use crate::talk;
+use crate::output;
 use semel::{
     model::{Failure, Outcome},
     runtime::Ticket,
 };
 use serde_json::Value;
 use std::{
-    ffi::OsString, io, os::unix::process::ExitStatusExt, process::ExitStatus, process::Stdio,
+    ffi::OsString,
+    io,
+    os::unix::process::ExitStatusExt,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 use tokio::{
@@ -24,132 +27,154 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How much of a command's stderr is kept as a failure's message, in bytes.
+/// The limit on the end of a command's stderr that is recorded as a failure's message, in bytes.
 const MESSAGE_BYTES_MAX: usize = 2 << 10;
 
-/// How long output is read after everything in the command's group was killed.
-const LAST_OUTPUT: Duration = Duration::from_millis(500);
+/// The limit on the length of a command's name in a message, in characters.
+const NAME_CHARS_MAX: usize = 200;
 
-/// Longer than any process lives.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// The time for which output is still read after the command's process group was killed.
+const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How a command ended.
+/// A time limit that no process reaches.
+const NO_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The end of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// With this exit code.
+pub(super) enum CommandEnd {
+    /// It exited with this code.
     Exited(u8),
-    /// By this signal.
+    /// This signal ended it.
     Killed(i32),
-    /// It ran for too long.
+    /// It was killed at its time limit.
     TimedOut,
-    /// It was never started; the exit code that shells give then.
+    /// It was never started. Shells exit with this code then.
     NotStarted(u8),
 }
 
-/// What running a command came to.
+/// The result of running a command.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub(super) struct CommandResult {
     pub(super) outcome: Outcome,
-    pub(super) ending: Ending,
-    /// Whether all that it printed was passed on.
+    pub(super) end: CommandEnd,
+    /// True if all of its stdout was forwarded.
     pub(super) was_written: bool,
 }
 
 /// A command that was started.
-pub(super) struct Running {
+pub(super) struct ChildCommand {
     child: Child,
-    group: Option<Group>,
-    stdout: JoinHandle<Written>,
-    stderr: JoinHandle<Written>,
-    stop: watch::Sender<bool>,
+    group: Option<ProcessGroup>,
+    stdout: JoinHandle<CapturedOutput>,
+    stderr: JoinHandle<CapturedOutput>,
+    /// Set to stop reading the output although its streams are open.
+    stop_reading: watch::Sender<bool>,
 }
 
-impl Running {
-    /// Starts the command, or says that nothing was sent.
-    pub(super) fn start(
+impl ChildCommand {
+    /// Starts the command. An error is the result of a command that was not started: nothing was sent.
+    pub(super) fn spawn(
         command: &[OsString],
         ticket: &Ticket,
-        passes_stdout: bool,
-    ) -> Result<Self, Ran> {
-        let mut child = prepared(command, ticket)
+        forwards_stdout: bool,
+    ) -> Result<Self, CommandResult> {
+        let mut child = prepare_command(command, ticket)
             .spawn()
             .map_err(|error| not_started(command, &error))?;
-        let (stop, stopped) = watch::channel(false);
-        let to = passes_stdout.then(tokio::io::stdout);
-        let first = Keep::First(recorded::STDOUT_BYTES_MAX);
-        let last = Keep::Last(MESSAGE_BYTES_MAX);
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(not_started(
-                command,
-                &io::Error::other("its streams cannot be had"),
-            ));
+            let error = io::Error::other("its standard streams are not open");
+            return Err(not_started(command, &error));
         };
-        tokio::spawn(feed(stdin, Value::Object(ticket.arguments.clone())));
-        Ok(Self {
-            group: Group::led_by(&child),
-            stdout: tokio::spawn(pass_on(stdout, to, first, stopped.clone())),
-            stderr: tokio::spawn(pass_on(stderr, Some(tokio::io::stderr()), last, stopped)),
-            child,
+        tokio::spawn(write_arguments(
+            stdin,
+            Value::Object(ticket.arguments.clone()),
+        ));
+        let (stop_reading, stop) = watch::channel(false);
+        let stdout = forward_and_capture(
+            stdout,
+            forwards_stdout.then(tokio::io::stdout),
+            KeptPart::First(stdout_value::STDOUT_BYTES_MAX),
+            stop.clone(),
+        );
+        let stderr = forward_and_capture(
+            stderr,
+            Some(tokio::io::stderr()),
+            KeptPart::Last(MESSAGE_BYTES_MAX),
             stop,
+        );
+        Ok(Self {
+            group: ProcessGroup::led_by(&child),
+            stdout: tokio::spawn(stdout),
+            stderr: tokio::spawn(stderr),
+            child,
+            stop_reading,
         })
     }
 
-    /// Waits until it ended and all that it printed was passed on. Signals are passed on to it; a second one kills it.
-    pub(super) async fn finish(mut self, timeout: Option<Duration>, signals: &mut Signals) -> Ran {
-        let mut deadline = Instant::now() + timeout.unwrap_or(FOR_EVER).min(FOR_EVER);
+    /// Waits until the command has ended and its output is forwarded. The first signal is passed on to the command's
+    /// process group; a second one, or the time limit, kills the group.
+    pub(super) async fn wait(
+        mut self,
+        timeout: Option<Duration>,
+        signals: &mut SignalListener,
+    ) -> CommandResult {
+        let mut deadline = Instant::now() + timeout.unwrap_or(NO_TIMEOUT).min(NO_TIMEOUT);
         let mut timed_out = false;
-        let mut killed = false;
-        let mut signalled = None;
-        let send = |signal| self.group.into_iter().for_each(|group| group.send(signal));
-        let mut ended = std::pin::pin!(async {
+        let mut was_killed = false;
+        let mut was_signalled = false;
+        let send_signal = |signal| {
+            if let Some(group) = self.group {
+                group.send_signal(signal);
+            }
+        };
+        let mut end = std::pin::pin!(async {
             let status = self.child.wait().await;
-            (
-                status,
-                (&mut self.stdout).await.ok(),
-                (&mut self.stderr).await.ok(),
-            )
+            let stdout = (&mut self.stdout).await;
+            let stderr = (&mut self.stderr).await;
+            (status, stdout, stderr)
         });
         let (status, stdout, stderr) = loop {
             tokio::select! {
-                ended = &mut ended => break ended,
+                end = &mut end => break end,
                 () = sleep_until(deadline) => {
-                    if killed {
-                        // Whoever still holds its output has left the group.
-                        self.stop.send_replace(true);
-                        deadline += FOR_EVER;
+                    if was_killed {
+                        // A process that left the group still holds the output open: no kill reaches it.
+                        self.stop_reading.send_replace(true);
+                        deadline += NO_TIMEOUT;
                         continue;
                     }
                     timed_out = true;
                 }
-                signal = signals.next() => {
-                    if signalled.replace(signal).is_none() {
-                        send(signal);
+                signal = signals.next_signal() => {
+                    if !was_signalled {
+                        was_signalled = true;
+                        send_signal(signal);
                         continue;
                     }
                 }
             }
-            send(libc::SIGKILL);
-            killed = true;
-            deadline = Instant::now() + LAST_OUTPUT;
+            send_signal(libc::SIGKILL);
+            was_killed = true;
+            deadline = Instant::now() + LAST_OUTPUT_TIMEOUT;
         };
-        let ending = ending(status, timed_out);
-        conclude(
-            ending,
+        to_result(
+            command_end(status, timed_out),
             timeout,
-            stdout.unwrap_or_else(lost),
-            stderr.unwrap_or_else(lost),
+            &stdout.unwrap_or_else(|_| CapturedOutput::lost()),
+            &stderr.unwrap_or_else(|_| CapturedOutput::lost()),
         )
     }
 }
 
-fn prepared(command: &[OsString], ticket: &Ticket) -> Command {
+fn prepare_command(command: &[OsString], ticket: &Ticket) -> Command {
     let mut words = command.iter();
-    // The command line requires at least one word.
+    // The argument parser requires at least one word.
     let mut prepared = Command::new(words.next().map_or_else(OsString::new, Clone::clone));
-    prepared.args(words).process_group(0);
     prepared
+        .args(words)
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -160,7 +185,7 @@ fn prepared(command: &[OsString], ticket: &Ticket) -> Command {
         ("SEMEL_OPERATION", ticket.operation.clone()),
     ];
     for (name, value) in variables {
-        // What an outer call left in the environment is not this call's.
+        // An outer `semel exec` may have set them for its own call.
         match value {
             Some(value) => prepared.env(name, value),
             None => prepared.env_remove(name),
@@ -169,77 +194,74 @@ fn prepared(command: &[OsString], ticket: &Ticket) -> Command {
     prepared
 }
 
-/// A command need not read its stdin.
-async fn feed(mut stdin: ChildStdin, arguments: Value) {
+async fn write_arguments(mut stdin: ChildStdin, arguments: Value) {
+    // A command need not read its stdin, and may have closed it.
     let _ = stdin.write_all(format!("{arguments}\n").as_bytes()).await;
 }
 
-fn not_started(command: &[OsString], error: &io::Error) -> Ran {
+/// The result of a command that was not started, with the exit code that a shell gives for this error.
+fn not_started(command: &[OsString], error: &io::Error) -> CommandResult {
     let name = command
         .first()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let message = format!("cannot start `{}`: {error}", talk::plain(&name, 200));
-    let exit = if error.kind() == io::ErrorKind::NotFound {
+    let name = output::single_line(&name, NAME_CHARS_MAX);
+    let exit_code = if error.kind() == io::ErrorKind::NotFound {
         127
     } else {
         126
     };
-    Ran {
-        outcome: Outcome::not_sent(message),
-        ending: Ending::NotStarted(exit),
+    CommandResult {
+        outcome: Outcome::not_sent(format!("cannot start `{name}`: {error}")),
+        end: CommandEnd::NotStarted(exit_code),
         was_written: true,
     }
 }
 
-fn lost() -> Written {
-    Written {
-        kept: Vec::new(),
-        total_bytes: 1,
-        was_passed: false,
-    }
-}
-
-fn ending(status: io::Result<ExitStatus>, timed_out: bool) -> Ending {
-    let killed = libc::SIGKILL;
+fn command_end(status: io::Result<ExitStatus>, timed_out: bool) -> CommandEnd {
     let Ok(status) = status else {
-        return Ending::Killed(killed);
+        return CommandEnd::Killed(libc::SIGKILL);
     };
     match (status.code(), status.signal()) {
-        // It may have ended by itself right before it was to be killed.
-        (Some(code), _) => Ending::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
-        (None, Some(signal)) if timed_out && signal == killed => Ending::TimedOut,
-        (None, signal) => Ending::Killed(signal.unwrap_or(killed)),
+        // A command that exited right before it was to be killed has exited all the same.
+        (Some(code), _) => CommandEnd::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, Some(libc::SIGKILL)) if timed_out => CommandEnd::TimedOut,
+        (None, signal) => CommandEnd::Killed(signal.unwrap_or(libc::SIGKILL)),
     }
 }
 
-fn conclude(ending: Ending, timeout: Option<Duration>, stdout: Written, stderr: Written) -> Ran {
-    let outcome = match ending {
-        Ending::Exited(0) => Outcome::Returned(recorded::value(&stdout)),
-        Ending::Exited(code) => Outcome::Failed(failure(code, &stdout, &stderr)),
-        Ending::TimedOut => {
+fn to_result(
+    end: CommandEnd,
+    timeout: Option<Duration>,
+    stdout: &CapturedOutput,
+    stderr: &CapturedOutput,
+) -> CommandResult {
+    let outcome = match end {
+        CommandEnd::Exited(0) => Outcome::Returned(stdout_value::encode(stdout)),
+        CommandEnd::Exited(code) => Outcome::Failed(to_failure(code, stdout, stderr)),
+        CommandEnd::TimedOut => {
             let limit = humantime::format_duration(timeout.unwrap_or_default());
             Outcome::no_answer(format!("timed out after {limit}"))
         }
-        Ending::NotStarted(_) => Outcome::not_sent("the command was not started"),
-        Ending::Killed(signal) => Outcome::no_answer(format!(
-            "the command was ended by {}",
-            signals::name(signal)
-        )),
+        CommandEnd::NotStarted(_) => Outcome::not_sent("the command was not started"),
+        CommandEnd::Killed(signal) => {
+            let name = signals::signal_name(signal);
+            Outcome::no_answer(format!("the command was ended by {name}"))
+        }
     };
-    Ran {
+    CommandResult {
         outcome,
-        ending,
-        was_written: stdout.was_passed,
+        end,
+        was_written: stdout.was_forwarded,
     }
 }
 
-fn failure(code: u8, stdout: &Written, stderr: &Written) -> Failure {
-    let said = String::from_utf8_lossy(&stderr.kept);
-    let message = match said.trim() {
+fn to_failure(code: u8, stdout: &CapturedOutput, stderr: &CapturedOutput) -> Failure {
+    let stderr = String::from_utf8_lossy(&stderr.kept);
+    let message = match stderr.trim() {
         "" => format!("the command exited with {code}"),
-        said => said.to_owned(),
+        text => text.to_owned(),
     };
-    let details = (stdout.total_bytes > 0).then(|| recorded::value(stdout));
+    let details = (stdout.total_bytes > 0).then(|| stdout_value::encode(stdout));
     Failure {
         message,
         code: Some(format!("exit-{code}")),

@@ -1,22 +1,22 @@
 //! The signals that end a command.
 
-use crate::exit::{CommandError, Exit, OrExit};
+use crate::exit::{CommandError, ExitReason, OrExit};
 use tokio::signal::unix::{self, SignalKind};
 
-/// What listens to SIGINT, SIGTERM and SIGHUP.
-pub(super) struct Signals {
+/// A listener for SIGINT, SIGTERM and SIGHUP.
+pub(super) struct SignalListener {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hang_up: unix::Signal,
 }
 
-impl Signals {
-    /// Listens from now on; the signals end this process no more.
-    pub(super) fn listen() -> Result<Self, CommandError> {
+impl SignalListener {
+    /// Starts to listen. From then on these signals do not end this process.
+    pub(super) fn start() -> Result<Self, CommandError> {
         let listen = |kind| {
             unix::signal(kind)
-                .map_err(|error| format!("cannot listen to signals: {error}"))
-                .or_exit(Exit::Internal)
+                .map_err(|error| format!("cannot listen for signals: {error}"))
+                .or_exit(ExitReason::Internal)
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -25,8 +25,8 @@ impl Signals {
         })
     }
 
-    /// The number of the next one.
-    pub(super) async fn next(&mut self) -> i32 {
+    /// Waits for the next signal, and returns its number.
+    pub(super) async fn next_signal(&mut self) -> i32 {
         tokio::select! {
             _ = self.interrupt.recv() => libc::SIGINT,
             _ = self.terminate.recv() => libc::SIGTERM,
@@ -35,14 +35,13 @@ impl Signals {
     }
 }
 
-/// The exit code of a process that this signal ended, as shells tell it.
+/// The exit code that shells give to a process that this signal ended.
 pub(super) fn exit_code(signal: i32) -> u8 {
     u8::try_from(signal).unwrap_or(127).saturating_add(128)
 }
 
-/// The signal's name.
-pub(super) fn name(signal: i32) -> String {
-    let known = match signal {
+pub(super) fn signal_name(signal: i32) -> String {
+    let name = match signal {
         libc::SIGHUP => "SIGHUP",
         libc::SIGINT => "SIGINT",
         libc::SIGQUIT => "SIGQUIT",
@@ -53,5 +52,5 @@ pub(super) fn name(signal: i32) -> String {
         libc::SIGTERM => "SIGTERM",
         other => return format!("signal {other}"),
     };
-    known.to_owned()
+    name.to_owned()
 }

@@ -1,124 +1,106 @@
-//! `semel ledger decide`
+//! `semel ledger decide`: records a person's decision about an operation.
 
+use super::statement::{PersonArgs, parse_line};
 use crate::{
     common_args::ConfigArgs,
-    exit::{CommandError, Exit, OrExit},
-    talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output,
 };
 use clap::ValueEnum;
 use semel::{
     json::{self, JsonLimits},
-    ledger::{Decision, KeptOutcome, Person},
+    ledger::{Decision, KeptOutcome},
     model::Outcome,
 };
 
-/// The longest name, reason or handle, in bytes.
-const TEXT_BYTES_MAX: usize = 1024;
-
-/// The most handles.
+/// The limit on the handles of one operation.
 const HANDLES_MAX: usize = 64;
 
-/// Writes what a person found out about an operation that is held or in doubt.
+/// Records a person's decision about an operation that is held or in doubt
 ///
-/// Look at the system behind the tool first: the decision stands, and every repeat is answered by it.
+/// Check the system behind the tool first: the decision is recorded, and every repeat is answered by it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DecideArgs {
-    /// The key that an answer or `list` shows, or at least its first 8 digits
+    /// Key from an answer or from `list`, or at least its first 8 digits
     #[arg(value_name = "ID")]
     id: String,
-    /// What became of it
+    /// Effect of the operation, as the person found it
     #[arg(value_enum)]
-    decision: Word,
-    /// Who says so
-    #[arg(long, value_name = "NAME")]
-    who: String,
-    /// On what ground
-    #[arg(long, value_name = "TEXT")]
-    why: String,
-    /// What the tool would have returned; only with `landed`
+    decision: DecisionKind,
+    #[command(flatten)]
+    person: PersonArgs,
+    /// Result that the tool would have returned; only with `landed`
     #[arg(long, value_name = "JSON")]
     outcome: Option<String>,
-    /// A name by which later calls may undo it; only with `landed`; may be given again
+    /// Name by which later calls may undo the operation; only with `landed`; repeatable
     #[arg(long, value_name = "NAME")]
     handle: Vec<String>,
-    /// The attempt that the decision rests on [default: the last one]
+    /// Number of the attempt that the person examined [default: the last one]
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
     #[command(flatten)]
-    place: ConfigArgs,
+    config: ConfigArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Word {
+enum DecisionKind {
     /// It took effect: repeats get its outcome
     Landed,
-    /// It took no effect, and is not to be sent
+    /// It had no effect, and must not be sent
     Refused,
-    /// It took no effect, and the same call may be sent again
+    /// It had no effect, and the same call may be sent again
     Release,
     /// It took effect, and was undone since
     Undone,
 }
 
-pub(super) async fn run(options: DecideArgs) -> Result<(), CommandError> {
-    let decision = decision(&options)?;
-    let person = Person {
-        who: text("--who", &options.who)?,
-        why: text("--why", &options.why)?,
-    };
-    let ledger = super::open(&options.place).await?;
-    let listed = super::find(&ledger, &options.id).await?;
-    let shown = options.attempt.unwrap_or_else(|| {
-        listed
-            .record
-            .last_attempt()
-            .map_or(0, |last| last.fence.number)
-    });
-    let decided = ledger.decide(listed.key, shown, person, decision).await;
-    decided?;
-    let now = ledger.read(listed.key).await?;
-    let state = now.map_or("removed", |listed| listed.record.state.label().word());
-    talk::line(&format!("{}\t{state}", listed.downstream))
+pub(super) async fn run(args: DecideArgs) -> Result<(), CommandError> {
+    let decision = to_decision(&args)?;
+    let person = args.person.to_person()?;
+    let ledger = super::open_ledger(&args.config).await?;
+    let listed = super::find_record(&ledger, &args.id).await?;
+    let last_attempt = listed.record.last_attempt();
+    let examined = args
+        .attempt
+        .unwrap_or_else(|| last_attempt.map_or(0, |attempt| attempt.fence.number));
+    ledger
+        .decide(listed.key, examined, person, decision)
+        .await?;
+    let decided = ledger.read(listed.key).await?;
+    let state = decided.map_or("removed", |decided| decided.record.state.label().word());
+    output::write_line(&format!("{}\t{state}", listed.downstream))
 }
 
-fn decision(options: &DecideArgs) -> Result<Decision, CommandError> {
-    let of_landed = options.outcome.is_some() || !options.handle.is_empty();
-    if of_landed && options.decision != Word::Landed {
-        return Err(Exit::Usage.error(
-            "`--outcome` and `--handle` say what landed: leave them out, or decide `landed`",
+fn to_decision(args: &DecideArgs) -> Result<Decision, CommandError> {
+    let has_outcome = args.outcome.is_some() || !args.handle.is_empty();
+    if has_outcome && args.decision != DecisionKind::Landed {
+        return Err(ExitReason::Usage.error(
+            "`--outcome` and `--handle` describe what landed: leave them out, or decide `landed`",
         ));
     }
-    if options.handle.len() > HANDLES_MAX {
-        return Err(Exit::Usage.error(format!("more than {HANDLES_MAX} handles: name fewer")));
+    if args.handle.len() > HANDLES_MAX {
+        return Err(ExitReason::Usage.error(format!(
+            "`--handle` is given more than {HANDLES_MAX} times: name fewer handles"
+        )));
     }
-    Ok(match options.decision {
-        Word::Landed => Decision::Landed {
-            outcome: options.outcome.as_deref().map(outcome).transpose()?,
-            handles: options
+    Ok(match args.decision {
+        DecisionKind::Landed => Decision::Landed {
+            outcome: args.outcome.as_deref().map(parse_outcome).transpose()?,
+            handles: args
                 .handle
                 .iter()
-                .map(|handle| text("--handle", handle))
+                .map(|handle| parse_line("--handle", handle))
                 .collect::<Result<_, _>>()?,
         },
-        Word::Refused => Decision::Refused,
-        Word::Release => Decision::Released,
-        Word::Undone => Decision::Undone,
+        DecisionKind::Refused => Decision::Refused,
+        DecisionKind::Release => Decision::Released,
+        DecisionKind::Undone => Decision::Undone,
     })
 }
 
-fn outcome(written: &str) -> Result<KeptOutcome, CommandError> {
-    let value = json::parse(written, &JsonLimits::default());
-    let value = value
-        .map_err(|fault| format!("the outcome cannot be used: {fault}"))
-        .or_exit(Exit::Refused)?;
+fn parse_outcome(text: &str) -> Result<KeptOutcome, CommandError> {
+    let value = json::parse(text, &JsonLimits::default())
+        .map_err(|error| format!("the outcome (`--outcome`) cannot be used: {error}"))
+        .or_exit(ExitReason::Refused)?;
     Ok(KeptOutcome::Whole(Outcome::Returned(value)))
-}
-
-pub(super) fn text(option: &str, written: &str) -> Result<String, CommandError> {
-    let text = written.trim();
-    if text.is_empty() || text.len() > TEXT_BYTES_MAX || text.contains(char::is_control) {
-        let message = format!("`{option}` takes one line of 1 to {TEXT_BYTES_MAX} bytes");
-        return Err(Exit::Usage.error(message));
-    }
-    Ok(text.to_owned())
 }

@@ -1,68 +1,72 @@
-//! `semel ledger erase`
+//! `semel ledger erase`: erases a tenant's content.
 
 use crate::{
     common_args::ConfigArgs,
-    exit::{CommandError, Exit, OrExit},
-    talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output,
 };
 use semel::{
     model::Tenant,
     runtime::{ErasureReport, ErasureScope},
 };
 
-/// Erases what the ledger tells of a tenant: calls, outcomes, reasons, facts, identities, handles.
+/// Erases a tenant's content: calls, outcomes, reasons, facts, identities, handles
 ///
-/// Says what it would erase, and erases it with `--yes`; then it clears the ledger's file of what was overwritten, while
-/// which other writers wait. That operations landed stays, so that no repeat is sent: it is answered *expired*. What was
-/// undoable by a handle no longer is. What is running, in doubt or held is left: decide it first. Prints how many
-/// operations it is about. Backups of the file are yours to erase.
+/// Without `--yes`, prints only what it would erase. With `--yes`, erases it and then clears the ledger's file of
+/// overwritten content, for which other writers wait. The fact that an operation landed stays, so that no repeat is sent:
+/// it is answered `expired`. A handle undoes nothing any more. Operations that are running, in doubt or held are left:
+/// decide them first. Prints the number of operations. Backups of the file are yours to erase.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EraseArgs {
-    /// Whose
+    /// Tenant whose content is erased
     #[arg(long, value_name = "NAME")]
     tenant: String,
     /// Erase it
     #[arg(long)]
     yes: bool,
-    /// Remove the records altogether: then a repeat is a new operation, and is sent
+    /// Remove the records altogether: a repeat is then a new operation, and is sent
     #[arg(long, requires = "yes")]
     with_records: bool,
     #[command(flatten)]
-    place: ConfigArgs,
+    config: ConfigArgs,
 }
 
-pub(super) async fn run(options: EraseArgs) -> Result<(), CommandError> {
-    let tenant = Tenant::new(&options.tenant).or_exit(Exit::Refused)?;
-    let ledger = super::open(&options.place).await?;
-    if options.yes {
-        ledger.sweep().await?;
-    }
-    let how = match (options.yes, options.with_records) {
+pub(super) async fn run(args: EraseArgs) -> Result<(), CommandError> {
+    let tenant = Tenant::new(&args.tenant).or_exit(ExitReason::Refused)?;
+    let ledger = super::open_ledger(&args.config).await?;
+    let extent = match (args.yes, args.with_records) {
         (false, _) => ErasureScope::DryRun,
         (true, false) => ErasureScope::Content,
         (true, true) => ErasureScope::Records,
     };
-    let erased = ledger.erase(&tenant, how).await?;
-    tell(&tenant, how, &erased);
-    talk::line(&erased.operations.to_string())
+    if args.yes {
+        // An operation whose lease has ended must count as in doubt, not as running.
+        ledger.sweep().await?;
+    }
+    let erased = ledger.erase(&tenant, extent).await?;
+    print_summary(&tenant, extent, &erased);
+    output::write_line(&erased.operations.to_string())
 }
 
-fn tell(tenant: &Tenant, how: ErasureScope, erased: &ErasureReport) {
-    let done = match how {
-        ErasureScope::DryRun => "would be erased; erase it with `--yes`",
-        ErasureScope::Content => "is erased",
-        ErasureScope::Records => "is erased, and the records are gone",
-    };
-    talk::say(format_args!(
-        "what {} operations of `{tenant}` tell {done}",
-        erased.operations
-    ));
+fn print_summary(tenant: &Tenant, extent: ErasureScope, erased: &ErasureReport) {
+    let count = erased.operations;
+    output::print_message(match extent {
+        ErasureScope::DryRun => {
+            format!(
+                "the content of {count} operations of `{tenant}` would be erased: add `--yes` to erase it"
+            )
+        }
+        ErasureScope::Content => {
+            format!("the content of {count} operations of `{tenant}` is erased")
+        }
+        ErasureScope::Records => format!("{count} operations of `{tenant}` are removed"),
+    });
     for (state, count) in &erased.left {
-        talk::say(format_args!("left as it is: {count} {}", state.word()));
+        output::print_message(format_args!("not erased: {count} {}", state.word()));
     }
     if erased.unreadable > 0 {
-        talk::say(format_args!(
-            "left as it is: {} that cannot be read here, see `semel doctor`",
+        output::print_message(format_args!(
+            "not erased: {} that cannot be read here, see `semel doctor`",
             erased.unreadable
         ));
     }

@@ -1,96 +1,97 @@
-//! `semel ledger init`
+//! `semel ledger init`: creates a ledger on a server.
 
 use crate::{
     common_args::ConfigArgs,
-    exit::{CommandError, Exit, OrExit},
-    setup, talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output, setup,
 };
 use semel_config::{Config, LedgerPlace, OpenedStore, ServerPlace};
 use semel_postgres::{PARTITIONS_MAX, PostgresSetup, PostgresStore, SetupResult};
 use semel_redis::{RedisSetupResult, RedisStore};
 
-/// Makes the ledger on its server, or brings it up to date.
+/// Creates the ledger on its server, or upgrades its schema
 ///
-/// It may be run as often as one likes, by a user who may make tables. Hosts need no such right: give `--grant-to` the
-/// user as whom they connect. A ledger in a file needs no such step.
+/// It is safe to run repeatedly, and needs a user who may create tables. Hosts need no such right: name their user with
+/// `--grant-to`. A ledger in a file needs no such step.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InitArgs {
-    /// Divide the table of a PostgreSQL ledger into so many parts, by hash of the key; only when it is made
+    /// Number of partitions of a PostgreSQL ledger, by hash of the key; has an effect only when the ledger is created
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
     partitions: Option<u32>,
-    /// Who may read and write a PostgreSQL ledger, besides who makes it
+    /// User who may read and write a PostgreSQL ledger, besides its owner; repeatable
     #[arg(long, value_name = "USER")]
     grant_to: Vec<String>,
-    /// Let a Redis ledger begin another life though it looks whole: after an older copy of its data was put back, or a
-    /// record was lost
+    /// Give a Redis ledger that looks intact a new incarnation: after an older copy of its data was restored, or a record
+    /// was lost
     #[arg(long)]
     renew: bool,
     #[command(flatten)]
-    place: ConfigArgs,
+    config: ConfigArgs,
 }
 
-pub(super) async fn run(options: InitArgs) -> Result<(), CommandError> {
-    let config = setup::load_config(&options.place)?;
-    let came_to = match &config.ledger {
-        LedgerPlace::Postgres(place) => postgres(place, options).await?,
-        LedgerPlace::Redis(place) => redis(place, &options).await?,
-        LedgerPlace::Memory | LedgerPlace::Sqlite { .. } => local(&config, &options).await?,
+pub(super) async fn run(args: InitArgs) -> Result<(), CommandError> {
+    let config = setup::load_config(&args.config)?;
+    let result = match &config.ledger {
+        LedgerPlace::Postgres(place) => init_postgres(place, args).await?,
+        LedgerPlace::Redis(place) => init_redis(place, &args).await?,
+        LedgerPlace::Memory | LedgerPlace::Sqlite { .. } => open_local(&config, &args).await?,
     };
-    talk::line(&format!("{}: {came_to}", config.ledger))
+    output::write_line(&format!("{}: {result}", config.ledger))
 }
 
-async fn postgres(place: &ServerPlace, options: InitArgs) -> Result<String, CommandError> {
-    if options.renew {
-        return Err(Exit::Usage.error("`--renew` is for a ledger in Redis: leave it out"));
-    }
+async fn init_postgres(place: &ServerPlace, args: InitArgs) -> Result<String, CommandError> {
+    refuse_redis_options(&args)?;
     let setup = PostgresSetup {
-        partitions: options.partitions,
-        grant_to: options.grant_to,
+        partitions: args.partitions,
+        grant_to: args.grant_to,
     };
-    let set_up = PostgresStore::set_up(&place.to_server(), &setup)
+    let result = PostgresStore::set_up(&place.to_server(), &setup)
         .await
-        .or_exit(Exit::Ledger)?;
-    Ok(match set_up {
-        SetupResult::Created => "the ledger is made",
-        SetupResult::Upgraded => "the ledger is brought up to date",
-        SetupResult::Unchanged => "the ledger is there already",
+        .or_exit(ExitReason::Ledger)?;
+    Ok(match result {
+        SetupResult::Created => "the ledger is created",
+        SetupResult::Upgraded => "the ledger's schema is upgraded",
+        SetupResult::Unchanged => "the ledger exists already",
     }
     .to_owned())
 }
 
-async fn redis(place: &ServerPlace, options: &InitArgs) -> Result<String, CommandError> {
-    without_options_of_postgres(options)?;
+async fn init_redis(place: &ServerPlace, args: &InitArgs) -> Result<String, CommandError> {
+    refuse_postgres_options(args)?;
     let server = place.to_server();
-    let set_up = if options.renew {
+    let result = if args.renew {
         RedisStore::renew(&server).await
     } else {
         RedisStore::set_up(&server).await
     };
-    Ok(match set_up.or_exit(Exit::Ledger)? {
-        RedisSetupResult::Created => "the ledger is made".to_owned(),
-        RedisSetupResult::Unchanged => "the ledger is there already".to_owned(),
+    Ok(match result.or_exit(ExitReason::Ledger)? {
+        RedisSetupResult::Created => "the ledger is created".to_owned(),
+        RedisSetupResult::Unchanged => "the ledger exists already".to_owned(),
         RedisSetupResult::Renewed { lost } => {
-            format!("the ledger began another life; {lost} of its records are known to be lost")
+            format!("the ledger has a new incarnation; {lost} of its records are known to be lost")
         }
     })
 }
 
-/// Whoever opens such a ledger makes it.
-async fn local(config: &Config, options: &InitArgs) -> Result<String, CommandError> {
-    without_options_of_postgres(options)?;
-    if options.renew {
-        return Err(Exit::Usage.error("`--renew` is for a ledger in Redis: leave it out"));
-    }
-    OpenedStore::open(&config.ledger)
-        .await
-        .map(|_| "the ledger is there".to_owned())
-        .map_err(Into::into)
+/// Opens a ledger in a file or in memory, which creates it.
+async fn open_local(config: &Config, args: &InitArgs) -> Result<String, CommandError> {
+    refuse_postgres_options(args)?;
+    refuse_redis_options(args)?;
+    OpenedStore::open(&config.ledger).await?;
+    Ok("the ledger is ready".to_owned())
 }
 
-fn without_options_of_postgres(options: &InitArgs) -> Result<(), CommandError> {
-    if options.partitions.is_none() && options.grant_to.is_empty() {
+fn refuse_postgres_options(args: &InitArgs) -> Result<(), CommandError> {
+    if args.partitions.is_none() && args.grant_to.is_empty() {
         return Ok(());
     }
-    Err(Exit::Usage
+    Err(ExitReason::Usage
         .error("`--partitions` and `--grant-to` are for a ledger in PostgreSQL: leave them out"))
+}
+
+fn refuse_redis_options(args: &InitArgs) -> Result<(), CommandError> {
+    if !args.renew {
+        return Ok(());
+    }
+    Err(ExitReason::Usage.error("`--renew` is for a ledger in Redis: leave it out"))
 }

@@ -1,38 +1,40 @@
-//! `semel ledger purge`
+//! `semel ledger purge`: removes records past their retention.
 
-use crate::{common_args::ConfigArgs, exit::CommandError, talk};
+use crate::{common_args::ConfigArgs, exit::CommandError, output};
 use std::time::Duration;
 
-/// Removes what is past its end, and marks as in doubt what nobody holds any more.
+/// Removes records past their retention, and marks operations as in doubt whose lease has ended
 ///
-/// What is running, in doubt or held never ends by itself, and is never removed. Prints how many records were removed.
+/// A record of an operation that is running, in doubt or held has no end, and is never removed. Prints the number of
+/// removed records.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PurgeArgs {
-    /// At most so many
+    /// Limit on the number of removed records
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     limit: usize,
-    /// First forget the outcomes of what landed so long ago, such as 7d, but not that it landed
+    /// Forget the outcomes of operations that landed longer ago than this, such as 7d, but not that they landed
     ///
-    /// A repeat is told that it landed, and nothing more. What later calls may undo is left whole.
+    /// A repeat is then answered that the operation landed, without its outcome. Operations that later calls may undo
+    /// keep theirs.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     forget_outcomes_after: Option<Duration>,
     #[command(flatten)]
-    place: ConfigArgs,
+    config: ConfigArgs,
 }
 
-pub(super) async fn run(options: PurgeArgs) -> Result<(), CommandError> {
-    let ledger = super::open(&options.place).await?;
+pub(super) async fn run(args: PurgeArgs) -> Result<(), CommandError> {
+    let ledger = super::open_ledger(&args.config).await?;
     let swept = ledger.sweep().await?;
     if swept.expired > 0 {
-        talk::say(format_args!(
-            "{} operations are in doubt, because nobody holds them any more",
+        output::print_message(format_args!(
+            "{} operations are now in doubt, because their lease has ended",
             swept.expired
         ));
     }
-    if let Some(older_than) = options.forget_outcomes_after {
-        let forgotten = ledger.forget_outcomes(older_than).await?;
-        talk::say(format_args!("{forgotten} outcomes are forgotten"));
+    if let Some(age) = args.forget_outcomes_after {
+        let forgotten = ledger.forget_outcomes(age).await?;
+        output::print_message(format_args!("{forgotten} outcomes are forgotten"));
     }
-    let removed = ledger.purge(options.limit).await?;
-    talk::line(&removed.to_string())
+    let removed = ledger.purge(args.limit).await?;
+    output::write_line(&removed.to_string())
 }

@@ -1,144 +1,154 @@
-//! `semel ledger report`
+//! `semel ledger report`: the dry run of tools in shadow mode.
 
 use crate::{
     common_args::{ConfigArgs, OutputFormat},
     exit::CommandError,
-    table, talk,
+    output,
+    table::render_table,
 };
-use semel::{ledger::Tally, model::rfc3339};
-use serde_json::{Value, json};
-use std::time::Duration;
+use semel::{
+    ledger::{Tally, TallyExample},
+    model::rfc3339,
+};
+use serde_json::{Map, Value, json};
+use std::{cmp::Reverse, time::Duration};
 
 const NAME_CHARS_SHOWN: usize = 40;
 
-/// Tells what would have become of the calls of tools in shadow mode.
+const COUNT_HEADING: [&str; 3] = ["tool", "would be", "calls"];
+
+const EXAMPLE_HEADING: [&str; 8] = [
+    "calls",
+    "would be",
+    "tool",
+    "operation",
+    "tenant",
+    "key",
+    "first",
+    "last",
+];
+
+/// Reports what a guard would have done with the calls of tools in shadow mode
 ///
-/// Two tables: how many calls of each tool would have come to what, and examples of those that would not have been sent,
-/// the most frequent first. Look there for repeats that were meant: whoever enforces suppresses them.
-/// `semel ledger show` tells more of a key. Elsewhere than on a terminal columns are separated by tabs, and the tables by
-/// an empty line. Counts are kept for 90 days.
+/// Prints two tables: the number of calls of each tool by the answer that a guard would have given, and examples of
+/// calls that it would not have sent, the most frequent first. Look there for repeats that were intended: in the mode
+/// `enforce` they are not sent. `semel ledger show` shows more about a key. Elsewhere than on a terminal, columns are
+/// separated by tabs and the tables by an empty line. Counts are kept for 90 days.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReportArgs {
-    /// Of so long ago at the most, such as 7d; the day (in UTC) in which it begins counts as a whole
+    /// Age of the oldest calls in the report, such as 7d; counts are by day (in UTC), so it begins with a whole day
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = humantime::parse_duration)]
     since: Duration,
     #[command(flatten)]
-    place: ConfigArgs,
-    /// How it is printed
-    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    config: ConfigArgs,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
 }
 
-pub(super) async fn run(options: ReportArgs) -> Result<(), CommandError> {
-    let ledger = super::open(&options.place).await?;
-    let tallies = ledger.report(options.since).await?;
-    match options.output {
+pub(super) async fn run(args: ReportArgs) -> Result<(), CommandError> {
+    let ledger = super::open_ledger(&args.config).await?;
+    let tallies = ledger.report(args.since).await?;
+    match args.output {
         OutputFormat::Json => {
-            talk::line(&Value::Array(tallies.iter().map(in_json).collect()).to_string())
+            let tallies = tallies.iter().map(to_json).collect();
+            output::write_line(&Value::Array(tallies).to_string())
         }
         OutputFormat::Text => {
-            talk::say(summary(&tallies));
-            talk::data(in_text(&tallies, table::render, table::render).as_bytes())
+            output::print_message(summarize(&tallies));
+            let text = to_text(&tallies, render_table, render_table);
+            output::write_stdout(text.as_bytes())
         }
     }
 }
 
-fn summary(tallies: &[Tally]) -> String {
+fn summarize(tallies: &[Tally]) -> String {
     let Some(first_ms) = tallies.iter().map(|tally| tally.day_ms).min() else {
-        return "nothing was watched: set `mode = \"shadow\"` for a tool".to_owned();
+        return "no call was observed: set `mode = \"shadow\"` for a tool".to_owned();
     };
-    let counts = || tallies.iter().flat_map(|tally| &tally.counts);
-    let all: u64 = counts().map(|(_, count)| count).sum();
-    let suppressed: u64 = counts()
-        .filter(|(would, _)| would.suppresses())
-        .map(|(_, count)| count)
-        .sum();
+    let mut all = 0;
+    let mut suppressed = 0;
+    for (would_be, count) in tallies.iter().flat_map(|tally| &tally.counts) {
+        all += count;
+        if would_be.suppresses() {
+            suppressed += count;
+        }
+    }
     format!(
         "of {all} calls since {}, {suppressed} would not have been sent",
         rfc3339(first_ms)
     )
 }
 
-fn in_text(
+fn to_text(
     tallies: &[Tally],
-    counts: impl Fn([&str; 3], &[[String; 3]]) -> String,
-    examples: impl Fn([&str; 8], &[[String; 8]]) -> String,
+    render_counts: impl Fn([&str; 3], &[[String; 3]]) -> String,
+    render_examples: impl Fn([&str; 8], &[[String; 8]]) -> String,
 ) -> String {
-    let counted = counts(["tool", "would be", "calls"], &count_rows(tallies));
-    let rows = example_rows(tallies);
-    if rows.is_empty() {
-        return counted;
+    let counts = render_counts(COUNT_HEADING, &count_rows(tallies));
+    let examples = example_rows(tallies);
+    if examples.is_empty() {
+        return counts;
     }
-    let heading = [
-        "calls",
-        "would be",
-        "tool",
-        "operation",
-        "tenant",
-        "key",
-        "first",
-        "last",
-    ];
-    format!("{counted}\n{}", examples(heading, &rows))
+    format!("{counts}\n{}", render_examples(EXAMPLE_HEADING, &examples))
 }
 
 fn count_rows(tallies: &[Tally]) -> Vec<[String; 3]> {
-    let of_tool = |tally: &Tally| {
-        let tool = talk::plain(&tally.tool, NAME_CHARS_SHOWN);
-        let row = |(would, count): (&semel::ledger::ShadowOutcome, &u64)| {
-            [tool.clone(), would.word().to_owned(), count.to_string()]
-        };
-        tally.counts.iter().map(row).collect::<Vec<_>>()
-    };
-    tallies.iter().flat_map(of_tool).collect()
+    let mut rows = Vec::new();
+    for tally in tallies {
+        let tool = output::single_line(&tally.tool, NAME_CHARS_SHOWN);
+        for (would_be, count) in &tally.counts {
+            rows.push([tool.clone(), would_be.word().to_owned(), count.to_string()]);
+        }
+    }
+    rows
 }
 
 fn example_rows(tallies: &[Tally]) -> Vec<[String; 8]> {
-    let mut all: Vec<_> = tallies
+    let mut examples: Vec<_> = tallies
         .iter()
-        .flat_map(|tally| tally.examples.iter().map(move |one| (tally, one)))
+        .flat_map(|tally| tally.examples.iter().map(move |example| (tally, example)))
         .collect();
-    all.sort_by_key(|(_, example)| (std::cmp::Reverse(example.times), example.first_ms));
-    let row = |(tally, example): (&Tally, &semel::ledger::TallyExample)| {
+    examples.sort_by_key(|(_, example)| (Reverse(example.times), example.first_ms));
+    let to_row = |(tally, example): (&Tally, &TallyExample)| {
         [
             example.times.to_string(),
             example.would.word().to_owned(),
-            talk::plain(&tally.tool, NAME_CHARS_SHOWN),
-            talk::plain(&example.operation, NAME_CHARS_SHOWN),
-            talk::plain(example.tenant.as_str(), NAME_CHARS_SHOWN),
+            output::single_line(&tally.tool, NAME_CHARS_SHOWN),
+            output::single_line(&example.operation, NAME_CHARS_SHOWN),
+            output::single_line(example.tenant.as_str(), NAME_CHARS_SHOWN),
             example.key.clone(),
             rfc3339(example.first_ms),
             rfc3339(example.last_ms),
         ]
     };
-    all.into_iter().map(row).collect()
+    examples.into_iter().map(to_row).collect()
 }
 
-fn in_json(tally: &Tally) -> Value {
-    let counts = tally
+fn to_json(tally: &Tally) -> Value {
+    let counts: Map<_, _> = tally
         .counts
         .iter()
-        .map(|(would, count)| (would.word().to_owned(), json!(count)));
-    let examples = tally.examples.iter().map(|example| {
+        .map(|(would_be, count)| (would_be.word().to_owned(), json!(count)))
+        .collect();
+    let to_example = |example: &TallyExample| {
         json!({
             "would_be": example.would.word(), "calls": example.times, "operation": example.operation,
             "tenant": example.tenant, "key": example.key,
             "first": rfc3339(example.first_ms), "last": rfc3339(example.last_ms),
         })
-    });
+    };
+    let examples: Vec<_> = tally.examples.iter().map(to_example).collect();
     json!({
-        "tool": tally.tool, "since": rfc3339(tally.day_ms), "would_be": counts.collect::<serde_json::Map<_, _>>(),
-        "examples": examples.collect::<Vec<_>>(),
+        "tool": tally.tool, "since": rfc3339(tally.day_ms), "would_be": counts, "examples": examples,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use semel::{
-        ledger::{ShadowOutcome, TallyExample},
-        model::Tenant,
-    };
+    use crate::table::align_columns;
+    use semel::{ledger::ShadowOutcome, model::Tenant};
     use std::collections::BTreeMap;
 
     fn tallies() -> Vec<Tally> {
@@ -186,14 +196,14 @@ mod tests {
 
     #[test]
     fn a_report_reads_well() {
-        insta::assert_snapshot!(in_text(&tallies(), table::aligned, table::aligned));
+        insta::assert_snapshot!(to_text(&tallies(), align_columns, align_columns));
         assert_eq!(
-            in_text(&[], table::aligned, table::aligned).lines().count(),
+            to_text(&[], align_columns, align_columns).lines().count(),
             1
         );
-        let said = summary(&tallies());
+        let summary = summarize(&tallies());
         assert_eq!(
-            said,
+            summary,
             "of 146 calls since 2026-11-24T00:00:00.000Z, 17 would not have been sent"
         );
     }

@@ -1,51 +1,53 @@
-//! `semel ledger reseal`
+//! `semel ledger reseal`: encrypts all records under the current sealing key.
 
 use crate::{
     common_args::ConfigArgs,
-    exit::{CommandError, Exit, OrExit},
-    setup, talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output, setup,
 };
-use semel::store::ResealReport;
+use semel::store::{ResealReport, SealingStore};
 
-/// How often the whole ledger is gone through while others change what was to be sealed.
-const ROUNDS_MAX: u32 = 10;
+/// The limit on passes over the ledger. Another one is needed while hosts still write under an older key.
+const PASSES_MAX: u32 = 10;
 
-/// Seals under the current key what is in the clear or sealed under an older one.
+/// Encrypts records under the current sealing key that are unencrypted or under an older one
 ///
-/// Callers go on meanwhile. Once it ends with 0 and every host seals under the current key, an older key can be dropped.
-/// Prints how many records it sealed.
+/// Calls continue while it runs. After it ended with 0 and every host uses the current key, older keys can be removed from
+/// the configuration. Prints the number of records that it encrypted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResealArgs {
     #[command(flatten)]
-    place: ConfigArgs,
+    config: ConfigArgs,
 }
 
-pub(super) async fn run(options: ResealArgs) -> Result<(), CommandError> {
-    let config = setup::load_config(&options.place)?;
-    let store = config.open_sealing_store().await?;
-    let store = store
-        .ok_or("no sealing key is set up: name one in `[sealing]`")
-        .or_exit(Exit::Config)?;
+pub(super) async fn run(args: ResealArgs) -> Result<(), CommandError> {
+    let config = setup::load_config(&args.config)?;
+    let store = config
+        .open_sealing_store()
+        .await?
+        .ok_or("no sealing key is configured: name one in `[sealing]`")
+        .or_exit(ExitReason::Config)?;
     let mut resealed = 0;
-    for _ in 0..ROUNDS_MAX {
-        let round = round(&store).await?;
-        resealed += round.resealed;
-        if round.left == 0 {
-            talk::line(&resealed.to_string())?;
-            return whole(&round);
+    for _ in 0..PASSES_MAX {
+        let pass = reseal_ledger(&store).await?;
+        resealed += pass.resealed;
+        if pass.left == 0 {
+            output::write_line(&resealed.to_string())?;
+            return check_unresealed(&pass);
         }
     }
-    talk::line(&resealed.to_string())?;
-    Err(Exit::Running.error(
-        "others write under another key, or a clock went back: see to that, and do it again",
+    output::write_line(&resealed.to_string())?;
+    Err(ExitReason::Running.error(
+        "some records still change under another key: configure the current key on every host, check the clocks, and \
+         run it again",
     ))
 }
 
-/// Once through the whole ledger.
-async fn round(store: &semel::store::SealingStore) -> Result<ResealReport, CommandError> {
+/// Passes over the whole ledger once, page by page.
+async fn reseal_ledger(store: &SealingStore) -> Result<ResealReport, CommandError> {
     let mut sum = ResealReport::default();
     loop {
-        let page = store.reseal(sum.next).await.or_exit(Exit::Ledger)?;
+        let page = store.reseal(sum.next).await.or_exit(ExitReason::Ledger)?;
         sum.resealed += page.resealed;
         sum.left += page.left;
         sum.damaged += page.damaged;
@@ -59,20 +61,21 @@ async fn round(store: &semel::store::SealingStore) -> Result<ResealReport, Comma
     }
 }
 
-fn whole(round: &ResealReport) -> Result<(), CommandError> {
-    for (id, count) in &round.no_key {
-        talk::say(format_args!(
-            "{count} records are sealed under the key `{id}`, which is not set up here"
+/// Fails if a pass met records that it could not decrypt.
+fn check_unresealed(pass: &ResealReport) -> Result<(), CommandError> {
+    for (id, count) in &pass.no_key {
+        output::print_message(format_args!(
+            "{count} records are sealed under the key `{id}`, which is not configured here"
         ));
     }
-    if round.damaged > 0 {
-        talk::say(format_args!(
-            "{} records do not open: see `semel ledger list`",
-            round.damaged
+    if pass.damaged > 0 {
+        output::print_message(format_args!(
+            "{} records cannot be decrypted: see `semel ledger list`",
+            pass.damaged
         ));
     }
-    if round.no_key.is_empty() && round.damaged == 0 {
+    if pass.no_key.is_empty() && pass.damaged == 0 {
         return Ok(());
     }
-    Err(Exit::Config.error("some records were left as they are: no key may be dropped yet"))
+    Err(ExitReason::Config.error("some records were not resealed: remove no key yet"))
 }

@@ -1,34 +1,27 @@
-//! `semel ledger trust`
+//! `semel ledger trust`: ends the quarantine of a ledger.
 
-use crate::{common_args::ConfigArgs, exit::CommandError, talk};
-use semel::ledger::Person;
+use super::statement::PersonArgs;
+use crate::{common_args::ConfigArgs, exit::CommandError, output};
 
-/// Ends the time for which nothing is sent because the ledger may have lost what it acknowledged.
+/// Ends a quarantine, in which nothing is sent because the ledger may have lost acknowledged writes
 ///
-/// Such a time begins when a standby took over, a server was emptied, or a backup was put back: a record that is missing
-/// proves nothing then. Make sure first that no call of before is made again, or that it may be.
+/// A quarantine begins after a standby took over, a server was emptied, or a backup was restored: a missing record
+/// proves nothing then. Make sure first that no earlier call is made again, or that it may be sent again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrustArgs {
-    /// Who says so
-    #[arg(long, value_name = "NAME")]
-    who: String,
-    /// On what ground
-    #[arg(long, value_name = "TEXT")]
-    why: String,
     #[command(flatten)]
-    place: ConfigArgs,
+    person: PersonArgs,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
-pub(super) async fn run(options: TrustArgs) -> Result<(), CommandError> {
-    let person = Person {
-        who: super::decide::text("--who", &options.who)?,
-        why: super::decide::text("--why", &options.why)?,
-    };
-    let ledger = super::open(&options.place).await?;
-    let ended = ledger.trust(&person).await?;
-    talk::line(if ended {
-        "calls are sent again"
+pub(super) async fn run(args: TrustArgs) -> Result<(), CommandError> {
+    let person = args.person.to_person()?;
+    let ledger = super::open_ledger(&args.config).await?;
+    let was_quarantined = ledger.trust(&person).await?;
+    output::write_line(if was_quarantined {
+        "the quarantine has ended: calls are sent again"
     } else {
-        "calls are sent as ever: nothing was withheld"
+        "the ledger was not in quarantine: nothing changed"
     })
 }

@@ -1,16 +1,16 @@
-//! From a plan to what serves: the ledger, the policies, and the layers over each server.
+//! The assembly of a gateway: from a plan to the ledger, the policies, and the layers over each server.
 
 use super::{
-    options::Plan,
-    places,
-    serving::{self, Serving},
+    key_headers,
+    options::ServePlan,
+    serving::{self, GatewayServer},
 };
 use crate::{
-    exit::{CommandError, Exit, OrExit},
+    exit::{CommandError, ExitReason, OrExit},
     setup,
 };
 use semel::store::Store;
-use semel_config::{McpPlace, McpServer, SecretText};
+use semel_config::{McpPlace, McpServer};
 use semel_mcp::{
     access::{AccessSettings, Authenticator, TokenDigest},
     aggregate::AggregateConnector,
@@ -27,131 +27,128 @@ use semel_mcp::{
 use std::{net::SocketAddr, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
-/// Serves what is planned, until it ends.
-pub(super) async fn serve(plan: Plan) -> Result<(), CommandError> {
+/// Serves as planned, until the client or a signal ends it.
+pub(super) async fn serve(plan: ServePlan) -> Result<(), CommandError> {
     let metrics = Arc::new(Metrics::default());
     let store: Arc<dyn Store> = Arc::new(TimedStore::new(
         plan.config.open_store().await?,
         Arc::clone(&metrics),
     ));
-    let open = Arc::downgrade(&store);
-    let served = serve_over(plan, store, metrics).await;
-    serving::left(open).await;
-    served
+    let store_users = Arc::downgrade(&store);
+    let result = serve_over(plan, store, metrics).await;
+    serving::wait_until_unused(store_users).await;
+    result
 }
 
 async fn serve_over(
-    plan: Plan,
+    plan: ServePlan,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
 ) -> Result<(), CommandError> {
-    // Who may not listen there should hear it before anything starts.
-    let access = plan
-        .listen
-        .map(|address| access(&plan, address))
-        .transpose()?;
-    places::check(&plan)?;
-    let given_up = CancellationToken::new();
-    let connect = connect(&plan, &store, &metrics, &given_up).await?;
-    let serving = Serving::of(connect, given_up, plan.config.mcp.shutdown_within)?;
-    match plan.listen.zip(access) {
-        None => {
-            serving
-                .over_stdio(CallerIdentity::new(plan.tenant, plan.run))
-                .await
-        }
-        Some((address, access)) => {
-            let limits = &plan.config.mcp.limits;
-            let limits = HttpLimits::new(
-                limits.body_bytes,
-                limits.connections,
-                limits.requests_per_second,
-            );
-            let health = Arc::new(HealthCheck::new(metrics, store));
-            let http = HttpServer::new(Arc::clone(&serving.connect), access, limits)
-                .with_health(Arc::clone(&health));
-            serving.over_http(http, address, health).await
-        }
-    }
+    // Mistakes in the configuration are reported before any server is started.
+    let front = match plan.listen {
+        Some(address) => Some((address, build_authenticator(&plan, address)?)),
+        None => None,
+    };
+    key_headers::check_plan(&plan)?;
+    let give_up = CancellationToken::new();
+    let connector = build_connector(&plan, &store, &metrics, &give_up).await?;
+    let server = GatewayServer::new(connector, give_up, plan.config.mcp.shutdown_within)?;
+    let Some((address, authenticator)) = front else {
+        let caller = CallerIdentity::new(plan.tenant, plan.run);
+        return server.serve_stdio(caller).await;
+    };
+    let limits = &plan.config.mcp.limits;
+    let limits = HttpLimits::new(
+        limits.body_bytes,
+        limits.connections,
+        limits.requests_per_second,
+    );
+    let health = Arc::new(HealthCheck::new(metrics, store));
+    let http = HttpServer::new(Arc::clone(&server.connector), authenticator, limits)
+        .with_health(Arc::clone(&health));
+    server.serve_http(http, address, health).await
 }
 
-fn access(plan: &Plan, address: SocketAddr) -> Result<Authenticator, CommandError> {
+fn build_authenticator(
+    plan: &ServePlan,
+    address: SocketAddr,
+) -> Result<Authenticator, CommandError> {
     let setup = &plan.config.mcp;
-    let terms = AccessSettings {
-        token: setup
-            .token
-            .as_ref()
-            .map(|token| TokenDigest::new(token.reveal())),
+    let token = setup.token.as_ref();
+    let settings = AccessSettings {
+        token: token.map(|token| TokenDigest::new(token.reveal())),
         hosts: setup.hosts.clone(),
         origins: setup.origins.clone(),
         tenant_header: setup.tenant_header.clone(),
         run_header: setup.run_header.clone(),
     };
-    Authenticator::for_address(address, terms, plan.tenant.clone(), plan.run.clone())
-        .or_exit(Exit::Config)
+    Authenticator::for_address(address, settings, plan.tenant.clone(), plan.run.clone())
+        .or_exit(ExitReason::Config)
 }
 
-/// The layers over all servers.
-async fn connect(
-    plan: &Plan,
+/// Builds the layers over all servers.
+async fn build_connector(
+    plan: &ServePlan,
     store: &Arc<dyn Store>,
     metrics: &Arc<Metrics>,
-    given_up: &CancellationToken,
+    give_up: &CancellationToken,
 ) -> Result<Arc<dyn Connector>, CommandError> {
-    let probes = Arc::new(
+    let prober = Arc::new(
         ToolProber::default().with_allowed_tools(plan.config.mcp.probe_tools.iter().cloned()),
     );
-    let engine = setup::server_engine(&plan.config, Arc::clone(metrics))?;
+    let engine = setup::build_server_engine(&plan.config, Arc::clone(metrics))?;
     let semel = plan
         .config
         .open_host(
             &engine,
             Arc::clone(store),
-            Arc::<ToolProber>::clone(&probes),
+            Arc::<ToolProber>::clone(&prober),
         )
         .await?;
     let config = Arc::new(plan.config.clone());
-    let is_alone = plan.servers.len() == 1;
-    let mut towers = Vec::new();
+    let is_only_server = plan.servers.len() == 1;
+    let mut stacks = Vec::new();
     for server in &plan.servers {
-        let prefix = server.prefix(is_alone);
+        let prefix = server.prefix(is_only_server);
         let guard = ToolGuard::new(
             semel.clone(),
             Arc::clone(&config),
             server.name.clone(),
             prefix.clone(),
-        );
-        let guard = guard
-            .with_trust(server.is_trusted())
-            .with_metrics(Arc::clone(metrics))
-            .with_give_up(given_up.clone());
-        let guard = guard.with_prober(Arc::clone(&probes));
-        let tower = LayerStack::new(guard, place(server)?)
+        )
+        .with_trust(server.is_trusted())
+        .with_metrics(Arc::clone(metrics))
+        .with_give_up(give_up.clone())
+        .with_prober(Arc::clone(&prober));
+        let stack = LayerStack::new(guard, server_location(server)?)
             .with_restart(server.restart)
             .with_child_limit(config.mcp.limits.children);
-        let tower: Arc<dyn Connector> = Arc::new(DowngradeConnector::new(Arc::new(tower)));
-        towers.push((server.name.clone(), prefix, tower));
+        let stack: Arc<dyn Connector> = Arc::new(DowngradeConnector::new(Arc::new(stack)));
+        stacks.push((server.name.clone(), prefix, stack));
     }
-    match towers.pop() {
-        Some((_, prefix, tower)) if towers.is_empty() && prefix.is_empty() => Ok(tower),
+    // A single server without a prefix needs no aggregate: its messages pass unchanged.
+    match stacks.pop() {
+        Some((_, prefix, stack)) if stacks.is_empty() && prefix.is_empty() => Ok(stack),
         last => Ok(Arc::new(AggregateConnector::new(
-            towers.into_iter().chain(last),
+            stacks.into_iter().chain(last),
         ))),
     }
 }
 
-fn place(server: &McpServer) -> Result<ServerLocation, CommandError> {
+fn server_location(server: &McpServer) -> Result<ServerLocation, CommandError> {
     match &server.place {
         McpPlace::Command(words) => Ok(ServerLocation::Command(
             words.iter().map(Into::into).collect(),
         )),
         McpPlace::Url(url) => {
-            let revealed =
-                |(name, value): &(String, SecretText)| (name.clone(), value.reveal().to_owned());
-            let headers: Vec<_> = server.headers.iter().map(revealed).collect();
-            Ok(ServerLocation::Endpoint(Arc::new(
-                ServerEndpoint::new(url, &headers).or_exit(Exit::Config)?,
-            )))
+            let headers: Vec<_> = server
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+                .collect();
+            let endpoint = ServerEndpoint::new(url, &headers).or_exit(ExitReason::Config)?;
+            Ok(ServerLocation::Endpoint(Arc::new(endpoint)))
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The configurations of MCP clients: where they are, and how a server's command in one is wrapped and unwrapped.
+//! The configurations of MCP clients: their paths, and the edit that puts this program before a server's command or takes
+//! it away again.
 //!
-//! A configuration is changed where it must be, and nowhere else: comments, order and layout stay. Nothing here reads or
-//! writes a file.
+//! An edit keeps comments, order and layout. Absent: reading and writing files.
 
 use clap::ValueEnum;
 use jsonc_parser::{
@@ -11,37 +11,37 @@ use jsonc_parser::{
     parse_to_ast,
 };
 use std::{
+    fmt,
     ops::Range,
     path::{Path, PathBuf},
 };
 
-/// A client whose configuration is known.
+/// An MCP client with a known configuration format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Client {
+pub(super) enum McpClient {
     ClaudeDesktop,
     ClaudeCode,
     Cursor,
     Vscode,
 }
 
-impl Client {
-    /// The member that holds the servers.
-    fn member(self) -> &'static str {
-        if self == Self::Vscode {
-            "servers"
-        } else {
-            "mcpServers"
+impl McpClient {
+    /// The member of the configuration that holds the servers.
+    fn servers_member(self) -> &'static str {
+        match self {
+            Self::Vscode => "servers",
+            Self::ClaudeDesktop | Self::ClaudeCode | Self::Cursor => "mcpServers",
         }
     }
 
-    /// Where its configuration is: that of the project in the working folder, where there is one, else the user's.
-    pub(super) fn place(self, folder: &Path, home: &Path) -> PathBuf {
+    /// The path of the configuration: the project's in `working_folder` if it exists, else the user's.
+    pub(super) fn config_path(self, working_folder: &Path, home: &Path) -> PathBuf {
         let settings = if cfg!(target_os = "macos") {
             "Library/Application Support"
         } else {
             ".config"
         };
-        let (project, users) = match self {
+        let (of_project, of_user) = match self {
             Self::ClaudeDesktop => (
                 None,
                 format!("{settings}/Claude/claude_desktop_config.json"),
@@ -53,211 +53,225 @@ impl Client {
                 format!("{settings}/Code/User/mcp.json"),
             ),
         };
-        let project = project
-            .map(|project| folder.join(project))
-            .filter(|project| project.exists());
-        project.unwrap_or_else(|| home.join(users))
+        match of_project.map(|path| working_folder.join(path)) {
+            Some(path) if path.exists() => path,
+            _ => home.join(of_user),
+        }
     }
 }
 
-/// What is to be done.
+/// An edit of a configuration.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Change<'a> {
-    /// This program stands before each server.
+pub(super) enum ConfigEdit<'a> {
+    /// Put this program before each server's command.
     Wrap { program: &'a str },
-    /// It no longer does.
+    /// Take this program away again.
     Unwrap,
 }
 
-/// What became of one server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) server: String,
-    pub(super) what: &'static str,
+/// The result of an edit for one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServerResult {
+    Guarded,
+    AlreadyGuarded,
+    Unguarded,
+    AlreadyUnguarded,
+    /// The server has no command to put anything before.
+    Endpoint,
+    /// The entry is not an object.
+    UnknownEntry,
 }
 
-/// A configuration as it is to be.
+impl fmt::Display for ServerResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Guarded => "is guarded from now on",
+            Self::AlreadyGuarded => "is guarded already",
+            Self::Unguarded => "is no longer guarded",
+            Self::AlreadyUnguarded => "is not guarded, and stays unchanged",
+            Self::Endpoint => {
+                "is an endpoint without a command, and stays unchanged: see `semel mcp --upstream`"
+            }
+            Self::UnknownEntry => "is not a server, and stays unchanged",
+        })
+    }
+}
+
+/// A configuration after an edit.
 #[derive(Debug)]
-pub(super) struct Changed {
+pub(super) struct EditedConfig {
     pub(super) text: String,
-    pub(super) told: Vec<Told>,
+    /// The result for each server that the edit was about, by its name.
+    pub(super) servers: Vec<(String, ServerResult)>,
 }
 
-/// A change of a text: what stands there, and what is to.
-type Splice = (Range<usize>, String);
+/// A replacement in a text: the range, and the text that replaces it.
+type Replacement = (Range<usize>, String);
 
-/// The configuration with each server changed, or with this one alone.
-pub(super) fn changed(
+/// Edits every server of a configuration, or only the one named `only`.
+pub(super) fn edit_config(
     text: &str,
-    client: Client,
+    client: McpClient,
     only: Option<&str>,
-    change: Change<'_>,
-) -> Result<Changed, String> {
+    edit: ConfigEdit<'_>,
+) -> Result<EditedConfig, String> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default())
-        .map_err(|error| format!("it is no JSON ({error}): correct it first"))?;
-    let member = client.member();
-    let servers = parsed
+        .map_err(|error| format!("not valid JSON ({error}): correct it first"))?;
+    let member = client.servers_member();
+    let entries = parsed
         .value
         .as_ref()
-        .and_then(|all| all.as_object()?.get_object(member));
-    let servers = servers
-        .ok_or_else(|| format!("it has no `{member}`: set a server up in the client first"))?;
-    let mut told = Vec::new();
-    let mut splices = Vec::new();
-    for property in &servers.properties {
+        .and_then(|root| root.as_object()?.get_object(member))
+        .ok_or_else(|| format!("it has no `{member}`: set up a server in the client first"))?;
+    let mut servers = Vec::new();
+    let mut replacements = Vec::new();
+    for property in &entries.properties {
         let server = property.name.as_str();
         if only.is_some_and(|only| only != server) {
             continue;
         }
-        let what = match property.value.as_object() {
-            Some(entry) => change_entry(text, entry, server, change, &mut splices)?,
-            None => "is no server, and is left as it is",
+        let result = match property.value.as_object() {
+            Some(entry) => edit_entry(text, entry, server, edit, &mut replacements)?,
+            None => ServerResult::UnknownEntry,
         };
-        told.push(Told {
-            server: server.to_owned(),
-            what,
-        });
+        servers.push((server.to_owned(), result));
     }
-    match only.filter(|_| told.is_empty()) {
-        Some(only) => Err(format!("it has no server `{only}`")),
-        None => Ok(Changed {
-            text: spliced(text, splices),
-            told,
-        }),
+    if let Some(only) = only
+        && servers.is_empty()
+    {
+        return Err(format!("it has no server `{only}`"));
     }
+    Ok(EditedConfig {
+        text: apply_replacements(text, replacements),
+        servers,
+    })
 }
 
-fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
-    splices.sort_by_key(|(range, _)| range.start);
-    let mut whole = String::new();
+fn apply_replacements(text: &str, mut replacements: Vec<Replacement>) -> String {
+    replacements.sort_by_key(|(range, _)| range.start);
+    let mut edited = String::new();
     let mut from = 0;
-    for (range, new) in splices {
-        whole.push_str(text.get(from..range.start).unwrap_or_default());
-        whole.push_str(&new);
+    for (range, new) in replacements {
+        edited.push_str(text.get(from..range.start).unwrap_or_default());
+        edited.push_str(&new);
         from = range.end;
     }
-    whole + text.get(from..).unwrap_or_default()
+    edited + text.get(from..).unwrap_or_default()
 }
 
-fn change_entry(
+fn edit_entry(
     text: &str,
     entry: &Object<'_>,
     server: &str,
-    change: Change<'_>,
-    splices: &mut Vec<Splice>,
-) -> Result<&'static str, String> {
+    edit: ConfigEdit<'_>,
+    replacements: &mut Vec<Replacement>,
+) -> Result<ServerResult, String> {
     let Some(command) = entry.get_string("command") else {
-        return Ok(
-            "has no command (it is an endpoint), and is left as it is: see `semel mcp --upstream`",
-        );
+        return Ok(ServerResult::Endpoint);
     };
     let args = entry.get_array("args");
     if entry.get("args").is_some() && args.is_none() {
         return Err(format!(
-            "the `args` of `{server}` are no list: correct them first"
+            "the `args` of `{server}` are not a list: correct them first"
         ));
     }
-    let words = words(args)
-        .ok_or_else(|| format!("the `args` of `{server}` are no texts: correct them first"))?;
-    match (change, own_words(&command.value, &words)) {
-        (Change::Wrap { .. }, Some(_)) => Ok("is guarded already"),
-        (Change::Wrap { program }, None) => {
-            splices.push((place(&command.range), quoted(program)));
-            splices.push(wrap(text, command, args, server));
-            Ok("is guarded from now on")
+    let words = string_elements(args).ok_or_else(|| {
+        format!("the `args` of `{server}` are not all strings: correct them first")
+    })?;
+    match (edit, own_word_count(&command.value, &words)) {
+        (ConfigEdit::Wrap { .. }, Some(_)) => Ok(ServerResult::AlreadyGuarded),
+        (ConfigEdit::Wrap { program }, None) => {
+            replacements.push((to_range(&command.range), quote(program)));
+            replacements.push(wrap_args(text, command, args, server));
+            Ok(ServerResult::Guarded)
         }
-        (Change::Unwrap, None) => Ok("is not guarded, and is left as it is"),
-        (Change::Unwrap, Some(own)) => {
-            let gone = || {
-                format!(
-                    "`{server}` is guarded, and its own command is missing: write it after `--`"
-                )
-            };
-            let own_command = words.get(own).ok_or_else(gone)?;
-            splices.push((place(&command.range), quoted(own_command)));
-            splices.extend(
-                entry
-                    .get("args")
-                    .and_then(|args| unwrap(text, command, args, own)),
-            );
-            Ok("is no longer guarded")
+        (ConfigEdit::Unwrap, None) => Ok(ServerResult::AlreadyUnguarded),
+        (ConfigEdit::Unwrap, Some(count)) => {
+            let original_command = words.get(count).ok_or_else(|| {
+                format!("`{server}` is guarded, but has no command after `--`: write it there")
+            })?;
+            replacements.push((to_range(&command.range), quote(original_command)));
+            if let Some(args) = entry.get("args") {
+                replacements.extend(unwrap_args(text, command, args, count));
+            }
+            Ok(ServerResult::Unguarded)
         }
     }
 }
 
-/// Puts this program's arguments and the server's command before the arguments.
-fn wrap(text: &str, command: &StringLit<'_>, args: Option<&Array<'_>>, server: &str) -> Splice {
+/// Returns the replacement that puts this program's arguments and the server's command before the arguments.
+fn wrap_args(
+    text: &str,
+    command: &StringLit<'_>,
+    args: Option<&Array<'_>>,
+    server: &str,
+) -> Replacement {
     let words = ["mcp", "--name", server, "--", &command.value]
-        .map(quoted)
+        .map(quote)
         .join(", ");
     let Some(args) = args else {
-        return (
-            command.range.end..command.range.end,
-            format!(", \"args\": [{words}]"),
-        );
+        let after_command = command.range.end..command.range.end;
+        return (after_command, format!(", \"args\": [{words}]"));
     };
     let inside = args.range.start + 1;
-    match args.elements.first().map(|first| first.range().start) {
-        None => (inside..inside, words),
-        Some(first) => {
-            // Where the arguments stand on lines of their own, the first of them still does.
-            let gap = text
-                .get(inside..first)
-                .filter(|gap| gap.contains('\n') && gap.trim().is_empty());
-            (first..first, format!("{words},{}", gap.unwrap_or(" ")))
-        }
-    }
+    let Some(first) = args.elements.first().map(|first| first.range().start) else {
+        return (inside..inside, words);
+    };
+    // If the arguments are on lines of their own, the first of them stays on its line.
+    let gap = text
+        .get(inside..first)
+        .filter(|gap| gap.contains('\n') && gap.trim().is_empty());
+    (first..first, format!("{words},{}", gap.unwrap_or(" ")))
 }
 
-/// Takes that away again: exactly what was put there.
-fn unwrap(
+/// Returns the replacement that removes exactly what [`wrap_args`] inserted.
+fn unwrap_args(
     text: &str,
     command: &StringLit<'_>,
     args: &ObjectProp<'_>,
-    own: usize,
-) -> Option<Splice> {
+    own_count: usize,
+) -> Option<Replacement> {
     let elements = &args.value.as_array()?.elements;
     let first = elements.first()?.range().start;
-    if let Some(rest) = elements.get(own + 1) {
+    // The element at `own_count` is the server's command, which goes back to `command`.
+    if let Some(rest) = elements.get(own_count + 1) {
         return Some((first..rest.range().start, String::new()));
     }
-    let follows = text.get(command.range.end..args.range.start) == Some(", ");
-    let from = if follows {
+    // A server that had no arguments had no `args`, either.
+    let follows_command = text.get(command.range.end..args.range.start) == Some(", ");
+    let range = if follows_command {
         command.range.end..args.range.end
     } else {
         first..elements.last()?.range().end
     };
-    Some((from, String::new()))
+    Some((range, String::new()))
 }
 
-fn place(range: &jsonc_parser::common::Range) -> Range<usize> {
+fn to_range(range: &jsonc_parser::common::Range) -> Range<usize> {
     range.start..range.end
 }
 
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The arguments. None: some is no text.
-fn words(args: Option<&Array<'_>>) -> Option<Vec<String>> {
-    let elements = args.map_or(&[][..], |args| &args.elements);
+/// Returns the elements of a list of strings, or none if one of them is not a string.
+fn string_elements(list: Option<&Array<'_>>) -> Option<Vec<String>> {
+    let elements = list.map_or(&[][..], |list| &list.elements);
     elements
         .iter()
         .map(|element| Some(element.as_string_lit()?.value.clone().into_owned()))
         .collect()
 }
 
-/// How many of the arguments are this program's own, if the command is this program.
-fn own_words(command: &str, words: &[String]) -> Option<usize> {
-    let is_own = Path::new(command)
-        .file_stem()
-        .is_some_and(|stem| stem == "semel");
-    let is_ours = is_own && words.first().is_some_and(|word| word == "mcp");
-    words
-        .iter()
-        .position(|word| word == "--")
-        .filter(|_| is_ours)
-        .map(|place| place + 1)
+/// Returns the number of arguments up to `--` that are this program's own, or none if the command is another program.
+fn own_word_count(command: &str, words: &[String]) -> Option<usize> {
+    let program = Path::new(command).file_stem()?;
+    if program != "semel" || words.first()? != "mcp" {
+        return None;
+    }
+    let separator = words.iter().position(|word| word == "--")?;
+    Some(separator + 1)
 }
 
 #[cfg(test)]
@@ -288,12 +302,12 @@ mod tests {
 }
 "#;
 
-    fn wrapped(text: &str, only: Option<&str>) -> Changed {
-        changed(
+    fn wrap(text: &str, only: Option<&str>) -> EditedConfig {
+        edit_config(
             text,
-            Client::Cursor,
+            McpClient::Cursor,
             only,
-            Change::Wrap {
+            ConfigEdit::Wrap {
                 program: "/usr/bin/semel",
             },
         )
@@ -302,27 +316,27 @@ mod tests {
 
     #[test]
     fn servers_are_wrapped_and_everything_else_stays() {
-        insta::assert_snapshot!(wrapped(CONFIG, None).text);
-        let told: Vec<_> = wrapped(CONFIG, None)
-            .told
+        insta::assert_snapshot!(wrap(CONFIG, None).text);
+        let results: Vec<_> = wrap(CONFIG, None)
+            .servers
             .iter()
-            .map(|told| format!("{} {}", told.server, told.what))
+            .map(|(server, result)| format!("{server} {result}"))
             .collect();
-        insta::assert_snapshot!(told.join("\n"));
+        insta::assert_snapshot!(results.join("\n"));
     }
 
     #[test]
     fn what_is_wrapped_stays_so_and_comes_back_as_it_was() {
-        let once = wrapped(CONFIG, None).text;
-        assert_eq!(wrapped(&once, None).text, once);
+        let once = wrap(CONFIG, None).text;
+        assert_eq!(wrap(&once, None).text, once);
         assert_eq!(
-            changed(&once, Client::Cursor, None, Change::Unwrap)
+            edit_config(&once, McpClient::Cursor, None, ConfigEdit::Unwrap)
                 .unwrap()
                 .text,
             CONFIG
         );
         assert_eq!(
-            changed(CONFIG, Client::Cursor, None, Change::Unwrap)
+            edit_config(CONFIG, McpClient::Cursor, None, ConfigEdit::Unwrap)
                 .unwrap()
                 .text,
             CONFIG
@@ -331,23 +345,24 @@ mod tests {
 
     #[test]
     fn one_server_is_wrapped_alone() {
-        let one = wrapped(CONFIG, Some("bare"));
-        assert_eq!(one.told.len(), 1);
+        let one = wrap(CONFIG, Some("bare"));
+        assert_eq!(one.servers.len(), 1);
         assert!(one.text.contains(r#""command": "npx", // with Node"#));
     }
 
     #[test]
-    fn what_cannot_be_changed_is_told() {
-        let fault =
-            |text: &str, only| changed(text, Client::Vscode, only, Change::Unwrap).unwrap_err();
+    fn an_unusable_configuration_is_refused_with_its_mistake() {
+        let mistake = |text: &str, only| {
+            edit_config(text, McpClient::Vscode, only, ConfigEdit::Unwrap).unwrap_err()
+        };
         insta::assert_snapshot!(
             [
-                fault("{", None),
-                fault("[]", None),
-                fault(r#"{"servers": {}}"#, Some("x")),
-                fault(r#"{"servers": {"x": {"command": "a", "args": "b"}}}"#, None),
-                fault(r#"{"servers": {"x": {"command": "a", "args": [1]}}}"#, None),
-                fault(
+                mistake("{", None),
+                mistake("[]", None),
+                mistake(r#"{"servers": {}}"#, Some("x")),
+                mistake(r#"{"servers": {"x": {"command": "a", "args": "b"}}}"#, None),
+                mistake(r#"{"servers": {"x": {"command": "a", "args": [1]}}}"#, None),
+                mistake(
                     r#"{"servers": {"x": {"command": "semel", "args": ["mcp", "--"]}}}"#,
                     None
                 ),

@@ -1,173 +1,191 @@
 //! `semel mcp install`: guards the servers in a client's configuration.
 
-use super::clients::{Change, Changed, Client, changed};
+use super::clients::{ConfigEdit, McpClient, edit_config};
 use crate::{
-    exit::{CommandError, Exit, OrExit},
-    talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output,
 };
 use similar::TextDiff;
 use std::{
-    env, fs, io,
+    env, fs,
+    fs::{File, OpenOptions},
+    io,
     io::Write,
     path::{Path, PathBuf},
 };
 
-/// The longest configuration that is changed, in bytes.
+/// The limit on a configuration, in bytes.
 const CONFIG_BYTES_MAX: u64 = 16 << 20;
 
-/// What backups are called, after the configuration.
-const BACKUP: &str = "before-semel";
+/// The suffix of a backup's name.
+const BACKUP_SUFFIX: &str = "before-semel";
 
-/// Guards the servers in a client's configuration: puts `semel mcp --name NAME --` before each one's command.
+/// The limit on the backups of one configuration.
+const BACKUPS_MAX: u32 = 1_000;
+
+/// Guards the servers in a client's configuration: puts `semel mcp --name NAME --` before each command
 ///
-/// Shows what would change; with `--yes` it is written, after a backup. Comments and layout stay, and what is guarded already
-/// is left as it is. Endpoints are not changed.
+/// Shows the change; with `--yes`, makes a backup and writes it. Comments and layout stay, and servers that are guarded
+/// already stay unchanged, as do endpoints.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InstallArgs {
-    /// Whose configuration
+    /// Client whose configuration is changed
     #[arg(long, value_name = "CLIENT")]
-    client: Client,
-    /// The configuration [default: the project's in this folder, where there is one, else the user's]
+    client: McpClient,
+    /// Configuration file [default: the project's in this folder if it exists, else the user's]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Only this server
+    /// Change only this server
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
-    /// Writes what is shown
+    /// Write the change
     #[arg(long)]
     yes: bool,
-    /// Takes the guard away again
+    /// Remove the guard again
     #[arg(long)]
     undo: bool,
 }
 
-pub(super) fn run(options: &InstallArgs) -> Result<(), CommandError> {
-    let path = path(options)?;
-    let shown = path.display();
-    let before = read(&path).map_err(|error| {
-        format!("`{shown}` cannot be read ({error}): name another with `--config`")
-    });
-    let before = before.or_exit(Exit::NotFound)?;
-    let program = program()?;
-    let change = if options.undo {
-        Change::Unwrap
+pub(super) fn run(args: &InstallArgs) -> Result<(), CommandError> {
+    let path = config_path(args)?;
+    let name = path.display();
+    let before = read_config(&path)
+        .map_err(|error| {
+            format!("`{name}` cannot be read ({error}): name another file with `--config`")
+        })
+        .or_exit(ExitReason::NotFound)?;
+    let program = program_path()?;
+    let edit = if args.undo {
+        ConfigEdit::Unwrap
     } else {
-        Change::Wrap { program: &program }
+        ConfigEdit::Wrap { program: &program }
     };
-    let after = changed(&before, options.client, options.server.as_deref(), change);
-    let Changed { text, told } = after
-        .map_err(|problem| format!("`{shown}`: {problem}"))
-        .or_exit(Exit::Config)?;
-    for told in told {
-        talk::say(format_args!("`{}` {}", told.server, told.what));
+    let edited = edit_config(&before, args.client, args.server.as_deref(), edit)
+        .map_err(|mistake| format!("`{name}`: {mistake}"))
+        .or_exit(ExitReason::Config)?;
+    for (server, result) in &edited.servers {
+        output::print_message(format_args!("`{server}` {result}"));
     }
-    if text == before {
+    if edited.text == before {
         return Ok(());
     }
-    let diff = TextDiff::from_lines(&before, &text)
+    let diff = TextDiff::from_lines(&before, &edited.text)
         .unified_diff()
-        .header(&shown.to_string(), "as it will be")
+        .header(&name.to_string(), "after the change")
         .to_string();
-    talk::data(diff.as_bytes())?;
-    if !options.yes {
-        talk::say("nothing was written: call again with `--yes` to write this");
+    output::write_stdout(diff.as_bytes())?;
+    if !args.yes {
+        output::print_message("nothing was written: add `--yes` to write this change");
         return Ok(());
     }
-    let backup = write(&path, &before, &text);
-    let backup = backup
-        .map_err(|error| format!("`{shown}` is as it was: {error}"))
-        .or_exit(Exit::NoOutput)?;
-    talk::say(format_args!(
-        "written; as it was it lies in `{}`: start the client anew",
+    let backup = write_config(&path, &before, &edited.text)
+        .map_err(|error| format!("`{name}` is unchanged: {error}"))
+        .or_exit(ExitReason::NoOutput)?;
+    output::print_message(format_args!(
+        "written, with a backup in `{}`: restart the client",
         backup.display()
     ));
     Ok(())
 }
 
-fn path(options: &InstallArgs) -> Result<PathBuf, CommandError> {
-    let place = || {
-        let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
-        let folder = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        Some(options.client.place(&folder, Path::new(&home)))
+fn config_path(args: &InstallArgs) -> Result<PathBuf, CommandError> {
+    let path = match &args.config {
+        Some(path) => path.clone(),
+        None => {
+            let home = env::var_os("HOME")
+                .filter(|home| !home.is_empty())
+                .ok_or("`HOME` is not set: name the configuration with `--config`")
+                .or_exit(ExitReason::NotFound)?;
+            let folder = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+            args.client.config_path(&folder, Path::new(&home))
+        }
     };
-    let path = options.config.clone().or_else(place);
-    let path = path
-        .ok_or("`HOME` names no folder: name the configuration with `--config`")
-        .or_exit(Exit::NotFound)?;
-    // What a link points to is written, and the link stays.
+    // The rename at the end would replace a symbolic link. Its target is meant.
     Ok(path.canonicalize().unwrap_or(path))
 }
 
-/// This program as clients can start it, who know no search path.
-fn program() -> Result<String, CommandError> {
-    let program = env::current_exe()
-        .map_err(|error| format!("cannot find this program ({error})"))
-        .or_exit(Exit::Internal)?;
-    let text = program.into_os_string().into_string();
-    text.map_err(|path| format!("the path of this program, `{}`, is no text", path.display()))
-        .or_exit(Exit::Internal)
+/// The absolute path of this program, because clients do not search `PATH` as a shell does.
+fn program_path() -> Result<String, CommandError> {
+    let path = env::current_exe()
+        .map_err(|error| format!("cannot find the path of this program: {error}"))
+        .or_exit(ExitReason::Internal)?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|path| {
+            format!(
+                "the path of this program, `{}`, is not valid UTF-8",
+                path.display()
+            )
+        })
+        .or_exit(ExitReason::Internal)
 }
 
-fn read(path: &Path) -> io::Result<String> {
+fn read_config(path: &Path) -> io::Result<String> {
     if fs::metadata(path)?.len() > CONFIG_BYTES_MAX {
-        return Err(io::Error::other("it is too long"));
+        return Err(io::Error::other(format!(
+            "longer than {CONFIG_BYTES_MAX} bytes"
+        )));
     }
     fs::read_to_string(path)
 }
 
-/// Keeps what was there, and puts the new text in its place, whole or not at all.
-fn write(path: &Path, before: &str, after: &str) -> io::Result<PathBuf> {
-    let backup = (0..1_000)
-        .map(|number| beside(path, &numbered(number)))
-        .find_map(|backup| {
-            let kept = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&backup);
-            match kept {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-                kept => Some(kept.map(|kept| (backup, kept))),
-            }
-        });
-    let (backup, kept) = backup
-        .unwrap_or_else(|| Err(io::Error::other("there are too many backups: remove some")))?;
-    fill(kept, before, path)?;
-    let new = beside(path, &format!("semel-{}", std::process::id()));
-    let written = fs::File::create(&new)
-        .and_then(|file| fill(file, after, path))
-        .and_then(|()| {
-            // The client may have written it meanwhile.
-            if read(path)? != before {
-                return Err(io::Error::other(
-                    "somebody else has changed it meanwhile: call again",
-                ));
-            }
-            fs::rename(&new, path)
-        });
-    if let Err(error) = written {
-        // Where it cannot be removed it does no harm.
-        let _ = fs::remove_file(&new);
+/// Makes a backup, and replaces the configuration in one step. Returns the path of the backup.
+fn write_config(path: &Path, before: &str, after: &str) -> io::Result<PathBuf> {
+    let (backup_path, backup) = create_backup(path)?;
+    write_file(backup, before, path)?;
+    let new_path = with_suffix(path, &format!("semel-{}", std::process::id()));
+    let result = File::create(&new_path)
+        .and_then(|file| write_file(file, after, path))
+        .and_then(|()| replace_unchanged(path, before, &new_path));
+    if let Err(error) = result {
+        // A leftover would do no harm: the error is what matters.
+        let _ = fs::remove_file(&new_path);
         return Err(error);
     }
-    Ok(backup)
+    Ok(backup_path)
 }
 
-fn fill(mut file: fs::File, text: &str, like: &Path) -> io::Result<()> {
-    // There may be tokens in it.
-    file.set_permissions(fs::metadata(like)?.permissions())?;
+/// Creates an empty file for a backup, under the first name that is free.
+fn create_backup(path: &Path) -> io::Result<(PathBuf, File)> {
+    for number in 0..BACKUPS_MAX {
+        let suffix = match number {
+            0 => BACKUP_SUFFIX.to_owned(),
+            number => format!("{BACKUP_SUFFIX}-{number}"),
+        };
+        let backup = with_suffix(path, &suffix);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&backup)
+        {
+            Ok(file) => return Ok((backup, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!(
+        "it has {BACKUPS_MAX} backups: remove some"
+    )))
+}
+
+/// Replaces the configuration, unless the client or another program has changed it since it was read.
+fn replace_unchanged(path: &Path, before: &str, new_path: &Path) -> io::Result<()> {
+    if read_config(path)? != before {
+        return Err(io::Error::other(
+            "another program has changed it: run the command again",
+        ));
+    }
+    fs::rename(new_path, path)
+}
+
+/// Writes a file with the permissions of the configuration, which may hold tokens.
+fn write_file(mut file: File, text: &str, config: &Path) -> io::Result<()> {
+    file.set_permissions(fs::metadata(config)?.permissions())?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
-fn numbered(number: u32) -> String {
-    if number == 0 {
-        BACKUP.to_owned()
-    } else {
-        format!("{BACKUP}-{number}")
-    }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);

@@ -1,71 +1,74 @@
-//! `semel policy inspect`
+//! `semel policy inspect`: describes one policy, and checks settings for it.
 
 use crate::{
     common_args::OutputFormat,
-    exit::{CommandError, Exit, OrExit},
-    setup, talk,
+    exit::{CommandError, ExitReason, OrExit},
+    output, setup,
 };
 use semel::{
     engine::{Limits, PolicyInspection},
+    json::JsonLimits,
     model::PolicyDescription,
 };
 use semel_config::{PolicySource, SetupError};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Tells what a policy is: its name, what it imports, its settings, and the limits it runs within.
+/// Describes a policy: its name, imports and settings, and the limits that it runs within
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// A component's file, or the name of a ready-made policy
+    /// File of a WebAssembly component, or name of a ready-made policy
     #[arg(value_name = "FILE|NAME")]
     policy: String,
-    /// Whether it takes these settings
+    /// Settings to check: the command fails if the policy refuses them
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
-    /// How it is printed
-    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    /// Output format
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
 }
 
-pub(super) async fn run(options: InspectArgs) -> Result<(), CommandError> {
-    let source = source(options.policy);
-    let engine = setup::uncached_engine()?;
+pub(super) async fn run(args: InspectArgs) -> Result<(), CommandError> {
+    let source = policy_source(args.policy);
+    let engine = setup::build_uncached_engine()?;
     let component = source.read_component(engine.limits().load.component_bytes)?;
-    let refused = |fault| SetupError::Policy {
+    let policy_error = |error| SetupError::Policy {
         defined_at: None,
         policy: source.clone(),
-        source: Box::new(fault),
+        source: Box::new(error),
     };
-    let (description, inspection) = engine.inspect(&component).await.map_err(refused)?;
-    if let Some(settings) = options.settings {
-        let settings = semel::json::parse(&settings, &semel::json::JsonLimits::default());
-        let settings = settings
-            .map_err(|fault| format!("`--settings` cannot be used: {fault}"))
-            .or_exit(Exit::Usage)?;
-        engine.load(&component, settings).await.map_err(refused)?;
+    let (description, inspection) = engine.inspect(&component).await.map_err(policy_error)?;
+    if let Some(settings) = args.settings {
+        let settings = semel::json::parse(&settings, &JsonLimits::default())
+            .map_err(|error| format!("`--settings` cannot be used: {error}"))
+            .or_exit(ExitReason::Usage)?;
+        engine
+            .load(&component, settings)
+            .await
+            .map_err(policy_error)?;
     }
-    match options.output {
+    match args.output {
         OutputFormat::Json => {
-            talk::line(&in_json(&description, &inspection, engine.limits()).to_string())
+            output::write_line(&to_json(&description, &inspection, engine.limits()).to_string())
         }
         OutputFormat::Text => {
-            talk::data(in_text(&description, &inspection, engine.limits()).as_bytes())
+            output::write_stdout(to_text(&description, &inspection, engine.limits()).as_bytes())
         }
     }
 }
 
-/// A file where there is one, or where it looks like one; else a name.
-fn source(written: String) -> PolicySource {
-    let path = PathBuf::from(&written);
-    let is_file = written.contains(['/', '\\', '.']) || path.is_file();
+/// Returns a file if there is one of this name or the name looks like a path, else a ready-made policy.
+fn policy_source(argument: String) -> PolicySource {
+    let path = PathBuf::from(&argument);
+    let is_file = argument.contains(['/', '\\', '.']) || path.is_file();
     if is_file {
         PolicySource::File(path)
     } else {
-        PolicySource::Named(written)
+        PolicySource::Named(argument)
     }
 }
 
-fn in_json(
+fn to_json(
     description: &PolicyDescription,
     inspection: &PolicyInspection,
     limits: &Limits,
@@ -73,7 +76,7 @@ fn in_json(
     json!({ "policy": description, "component": inspection, "limits": limits })
 }
 
-fn in_text(
+fn to_text(
     description: &PolicyDescription,
     inspection: &PolicyInspection,
     limits: &Limits,
@@ -90,35 +93,35 @@ fn in_text(
     ];
     let mut text: String = lines
         .iter()
-        .map(|(name, value)| format!("{name:<12}{}\n", talk::plain(value, 400)))
+        .map(|(name, value)| format!("{name:<12}{}\n", output::single_line(value, 400)))
         .collect();
     text += "\ncomponent\n";
-    text += &figures(&json!(inspection));
+    text += &member_lines(&json!(inspection));
     text += "\nlimits of loading\n";
-    text += &figures(&json!(limits.load));
+    text += &member_lines(&json!(limits.load));
     text += "\nlimits of one decision\n";
-    text += &figures(&json!(limits.decision));
+    text += &member_lines(&json!(limits.decision));
     let schema = serde_json::to_string_pretty(&description.settings_schema).unwrap_or_default();
-    text + "\nsettings\n" + &indented(&schema)
+    text + "\nsettings\n" + &indent_lines(&schema)
 }
 
-/// The members of an object, one a line.
-fn figures(object: &Value) -> String {
+/// Returns the members of an object, one per line.
+fn member_lines(object: &Value) -> String {
     let members = object.as_object().into_iter().flatten();
     members
-        .map(|(name, value)| format!("  {:<22}{}\n", name.replace('_', "-"), figure(value)))
+        .map(|(name, value)| format!("  {:<22}{}\n", name.replace('_', "-"), value_text(value)))
         .collect()
 }
 
-fn figure(value: &Value) -> String {
+fn value_text(value: &Value) -> String {
     match value {
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => items.iter().map(figure).collect::<Vec<_>>().join(", "),
-        Value::String(text) => talk::plain(text, 200),
+        Value::Array(items) => items.iter().map(value_text).collect::<Vec<_>>().join(", "),
+        Value::String(text) => output::single_line(text, 200),
         other => other.to_string(),
     }
 }
 
-fn indented(text: &str) -> String {
+fn indent_lines(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }

@@ -1,13 +1,14 @@
 //! Every mistake: one clear message, a documented exit code, nothing run, nothing lost.
 
-use crate::workshop::{CHARGE, Done, EFFECT, Workshop};
+use crate::workshop::{CHARGE, CommandOutput, EFFECT, Workshop};
 use std::fs;
 
 const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 
 #[track_caller]
 fn refused(shop: &Workshop, exit: i32, said: &str) {
-    shop.exec("charge", ORDER, EFFECT).stopped(exit, said);
+    shop.exec("charge", ORDER, EFFECT)
+        .assert_message(exit, said);
     assert_eq!(shop.effects(), 0);
 }
 
@@ -43,25 +44,27 @@ fn arguments_on_stdin_are_bounded_too() {
     let run = |text: &str| {
         shop.write("arguments", text);
         let mut command = shop.exec_command("charge", "-", &[], "cat");
-        Done::of(
+        CommandOutput::from(
             command
                 .stdin(fs::File::open(shop.path("arguments")).unwrap())
                 .output()
                 .unwrap(),
         )
     };
-    run(&format!("{{\"order\": \"{}\"}}", "x".repeat(1 << 20))).stopped(65, "the limit is 1048576");
-    run(ORDER).printed(0, "{\"amount\":10,\"order\":17}\n");
+    run(&format!("{{\"order\": \"{}\"}}", "x".repeat(1 << 20)))
+        .assert_message(65, "the limit is 1048576");
+    run(ORDER).assert_stdout(0, "{\"amount\":10,\"order\":17}\n");
 }
 
 #[test]
 fn names_that_are_none_are_refused() {
     let shop = Workshop::new(CHARGE);
     shop.exec_with("charge", ORDER, &["--tenant", ""], EFFECT)
-        .stopped(65, "tenant is empty");
+        .assert_message(65, "tenant is empty");
     shop.exec_with("charge", ORDER, &["--run", "a\nb"], EFFECT)
-        .stopped(65, "control character");
-    shop.exec("", ORDER, EFFECT).stopped(65, "tool is empty");
+        .assert_message(65, "control character");
+    shop.exec("", ORDER, EFFECT)
+        .assert_message(65, "tool is empty");
     assert_eq!(shop.effects(), 0);
 }
 
@@ -109,11 +112,11 @@ fn what_is_no_command_is_a_usage_error() {
         ),
         (
             &["ledger", "list", "--state", "lost"],
-            "there are running, waiting, in-doubt",
+            "the states are running, waiting, in-doubt",
         ),
     ];
     for (words, said) in cases {
-        shop.run(words).stopped(64, said);
+        shop.run(words).assert_message(64, said);
     }
 }
 
@@ -122,9 +125,9 @@ fn a_configuration_with_a_mistake_sets_nothing_up() {
     let shop = Workshop::new("[defaults]\nwiat = \"3s\"\n");
     refused(&shop, 78, "semel.toml:4");
     shop.exec_with("charge", ORDER, &["--config", "missing.toml"], EFFECT)
-        .stopped(78, "missing.toml");
-    shop.run(&["doctor"]).stopped(78, "wiat");
-    shop.run(&["ledger", "list"]).stopped(78, "wiat");
+        .assert_message(78, "missing.toml");
+    shop.run(&["doctor"]).assert_message(78, "wiat");
+    shop.run(&["ledger", "list"]).assert_message(78, "wiat");
 }
 
 #[test]
@@ -160,20 +163,21 @@ fn a_ledger_that_cannot_be_used_lets_nothing_run() {
     fs::create_dir(shop.path("ledger.sqlite")).unwrap();
     refused(&shop, 69, "ledger.sqlite");
     let mut elsewhere = shop.exec_command("charge", ORDER, &[], EFFECT);
-    let elsewhere = Done::of(
+    let elsewhere = CommandOutput::from(
         elsewhere
             .env("SEMEL_LEDGER", "sqlite:no/such/folder/l.sqlite")
             .output()
             .unwrap(),
     );
-    elsewhere.stopped(69, "no/such/folder");
+    elsewhere.assert_message(69, "no/such/folder");
     assert_eq!(shop.effects(), 0);
 }
 
 #[test]
 fn a_ledger_whose_keys_were_made_with_another_secret_is_refused() {
     let shop = Workshop::new(CHARGE);
-    shop.exec("charge", ORDER, "echo done").printed(0, "done\n");
+    shop.exec("charge", ORDER, "echo done")
+        .assert_stdout(0, "done\n");
     shop.write("secret", &"s".repeat(40));
     shop.write(
         "semel.toml",
@@ -192,7 +196,7 @@ fn a_ledger_that_forgets_is_told_to_be_one() {
         &format!("[ledger]\nurl = \"memory:\"\n{CHARGE}"),
     );
     shop.exec("charge", ORDER, "echo done")
-        .stopped(0, "the ledger lives in memory");
+        .assert_message(0, "the ledger is in memory");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A policy is compiled by a child of `semel`, and once for all runs of a user.
 
-use crate::workshop::{CHARGE, Done, Workshop};
+use crate::workshop::{CHARGE, CommandOutput, Workshop};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// How the log tells that a policy was not found compiled.
+/// The log line of a policy that was not found in the cache.
 const COMPILING: &str = "compiling a policy";
 
 /// `semel` with the cache that a user has, and a log of all that it does.
@@ -20,9 +20,9 @@ fn users(shop: &Workshop, words: &[&str]) -> Command {
     command
 }
 
-fn charge(shop: &Workshop, order: usize) -> Done {
+fn charge(shop: &Workshop, order: usize) -> CommandOutput {
     let args = format!("{{\"order\": {order}, \"amount\": 1}}");
-    let done = Done::of(
+    let done = CommandOutput::from(
         users(
             shop,
             &["exec", "--tool", "charge", "--args", &args, "--", "true"],
@@ -51,14 +51,14 @@ fn entry(folder: &Path) -> PathBuf {
 #[test]
 fn the_second_run_compiles_nothing_and_an_altered_file_is_compiled_again() {
     let shop = Workshop::new(CHARGE);
-    charge(&shop, 1).stopped(0, COMPILING);
+    charge(&shop, 1).assert_message(0, COMPILING);
     let second = charge(&shop, 2);
     assert!(!second.stderr.contains(COMPILING), "{second:?}");
     let entry = entry(&folder(&shop));
     let mut bytes = fs::read(&entry).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&entry, bytes).unwrap();
-    charge(&shop, 3).stopped(0, COMPILING);
+    charge(&shop, 3).assert_message(0, COMPILING);
     assert!(!charge(&shop, 4).stderr.contains(COMPILING));
 }
 
@@ -68,9 +68,9 @@ fn a_folder_that_others_may_write_to_is_told_of_and_costs_time_only() {
     charge(&shop, 1);
     fs::set_permissions(folder(&shop), fs::Permissions::from_mode(0o770)).unwrap();
     let done = charge(&shop, 2);
-    done.stopped(0, COMPILING);
-    done.stopped(0, "is no folder of this user alone");
-    let doctor = Done::of(users(&shop, &["doctor"]).output().unwrap());
+    done.assert_message(0, COMPILING);
+    done.assert_message(0, "is no folder of this user alone");
+    let doctor = CommandOutput::from(users(&shop, &["doctor"]).output().unwrap());
     assert_eq!(doctor.exit, 0, "{doctor:?}");
     assert!(
         doctor.stdout.contains("cache       not used: "),
@@ -81,8 +81,8 @@ fn a_folder_that_others_may_write_to_is_told_of_and_costs_time_only() {
 #[test]
 fn a_cache_that_is_off_leaves_nothing_behind() {
     let shop = Workshop::new(&format!("[cache]\nenabled = false\n{CHARGE}"));
-    charge(&shop, 1).stopped(0, COMPILING);
-    charge(&shop, 2).stopped(0, COMPILING);
+    charge(&shop, 1).assert_message(0, COMPILING);
+    charge(&shop, 2).assert_message(0, COMPILING);
     assert!(!folder(&shop).exists());
 }
 
@@ -90,11 +90,11 @@ fn a_cache_that_is_off_leaves_nothing_behind() {
 fn a_doctor_tells_what_is_kept() {
     let shop = Workshop::new(CHARGE);
     charge(&shop, 1);
-    let doctor = Done::of(users(&shop, &["doctor"]).output().unwrap());
+    let doctor = CommandOutput::from(users(&shop, &["doctor"]).output().unwrap());
     assert!(
         doctor
             .stdout
-            .contains("/.cache/semel/code: 2 policies compiled, "),
+            .contains("/.cache/semel/code: 2 compiled policies, "),
         "{doctor:?}"
     );
 }

@@ -1,6 +1,6 @@
-//! A guarded command runs once. Whoever repeats the call gets what it printed, and its exit code.
+//! A guarded command runs once. A repeat gets its output and its exit code.
 
-use crate::workshop::{CHARGE, Done, EFFECT, PAY, Workshop};
+use crate::workshop::{CHARGE, CommandOutput, EFFECT, PAY, Workshop};
 use serde_json::json;
 use std::process::Stdio;
 
@@ -29,7 +29,7 @@ fn a_repeat_prints_the_same_bytes_exits_the_same_and_runs_nothing() {
             (second.exit, &second.bytes),
             "{first:?} {second:?}"
         );
-        second.stopped(0, "replayed: `charge`");
+        second.assert_message(0, "replayed: `charge`");
     }
     assert_eq!(shop.effects(), 5);
 }
@@ -63,7 +63,8 @@ fn a_call_that_passes_runs_each_time_without_a_key_and_leaves_no_record() {
     for _ in 0..2 {
         let mut command = shop.exec_command("look", "{}", &[], "echo \"key=$SEMEL_KEY.\"; exit 5");
         // What an outer call left behind is not its own.
-        Done::of(command.env("SEMEL_KEY", "outer").output().unwrap()).printed(5, "key=.\n");
+        CommandOutput::from(command.env("SEMEL_KEY", "outer").output().unwrap())
+            .assert_stdout(5, "key=.\n");
     }
     assert_eq!(shop.keys(), Vec::<String>::new());
 }
@@ -74,8 +75,8 @@ fn a_failure_that_took_no_effect_by_rule_is_replayed_with_its_exit_code_and_outp
     let script = format!("{EFFECT} echo declined; echo card declined >&2; exit 3");
     for said in ["card declined", "replayed: `charge`"] {
         let done = shop.exec("charge", ORDER, &script);
-        done.printed(3, "declined\n");
-        done.stopped(3, said);
+        done.assert_stdout(3, "declined\n");
+        done.assert_message(3, said);
     }
     assert_eq!(shop.effects(), 1);
 }
@@ -84,9 +85,9 @@ fn a_failure_that_took_no_effect_by_rule_is_replayed_with_its_exit_code_and_outp
 fn a_failure_without_effect_may_be_tried_again() {
     let shop = Workshop::new(CHARGE);
     shop.exec("charge", ORDER, &format!("{EFFECT} exit 4"))
-        .printed(4, "");
+        .assert_stdout(4, "");
     shop.exec("charge", ORDER, &format!("{EFFECT} echo done"))
-        .printed(0, "done\n");
+        .assert_stdout(0, "done\n");
     assert_eq!(shop.effects(), 2);
 }
 
@@ -95,11 +96,12 @@ fn a_command_that_cannot_be_started_sent_nothing() {
     let shop = Workshop::new(CHARGE);
     let call = ["exec", "--tool", "charge", "--args", ORDER, "--"];
     shop.run(&[&call[..], &["./missing"]].concat())
-        .stopped(127, "cannot start `./missing`");
+        .assert_message(127, "cannot start `./missing`");
     shop.write("not-a-program", "");
     shop.run(&[&call[..], &["./not-a-program"]].concat())
-        .stopped(126, "cannot start `./not-a-program`");
-    shop.exec("charge", ORDER, "echo done").printed(0, "done\n");
+        .assert_message(126, "cannot start `./not-a-program`");
+    shop.exec("charge", ORDER, "echo done")
+        .assert_stdout(0, "done\n");
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn the_same_operation_with_other_content_is_a_conflict_that_tells_what_stands() 
     let shop = Workshop::new(CHARGE);
     shop.exec("charge", ORDER, "echo '{\"id\":\"ch_1\"}'");
     let other = shop.exec("charge", r#"{"order": 17, "amount": 11}"#, EFFECT);
-    other.stopped(73, "it stands landed as charge/ch_1");
+    other.assert_message(73, "it landed as `charge/ch_1`");
     assert_eq!((other.stdout.as_str(), shop.effects()), ("", 0));
 }
 
@@ -121,7 +123,7 @@ fn tenants_never_meet_and_runs_are_apart_where_the_policy_says_so() {
             &["--tenant", tenant],
             &format!("{EFFECT} echo {tenant}"),
         )
-        .printed(0, &format!("{tenant}\n"));
+        .assert_stdout(0, &format!("{tenant}\n"));
     }
     assert_eq!(shop.effects(), 2);
 }
@@ -145,9 +147,9 @@ fn an_answer_in_json_is_one_object_and_the_command_prints_nothing_beside_it() {
         assert_eq!(answer["about"]["recorded"], json!({ "yes": "power-loss" }));
         done
     });
-    answers[0].stopped(0, "talk");
+    answers[0].assert_message(0, "talk");
     let refused = shop.exec_with("charge", "{}", &["--output", "json"], "");
-    refused.stopped(65, "order");
+    refused.assert_message(65, "order");
     assert_eq!(refused.json()["answer"], "refused");
     let broken = shop.exec_with("charge", "{", &["--output", "json"], "");
     assert_eq!(broken.json()["exit"], 65, "{broken:?}");
@@ -160,7 +162,7 @@ fn much_output_is_passed_on_whole_and_its_beginning_is_recorded() {
     let first = shop.exec("charge", ORDER, script);
     assert_eq!((first.exit, first.bytes.len()), (0, 1_000_000));
     let again = shop.exec("charge", ORDER, script);
-    again.stopped(74, "only the beginning is kept");
+    again.assert_message(74, "only the beginning");
     assert_eq!(again.bytes, first.bytes[..256 << 10]);
 }
 
@@ -176,10 +178,11 @@ fn a_tool_that_nobody_named_may_be_meant_again_once_its_output_was_taken_and_not
         .spawn()
         .unwrap();
     drop(lost.stdout.take());
-    Done::of(lost.wait_with_output().unwrap()).stopped(74, "could not be written");
-    shop.exec("send", "{}", &script).printed(0, "sent\n");
+    CommandOutput::from(lost.wait_with_output().unwrap())
+        .assert_message(74, "could not be written");
+    shop.exec("send", "{}", &script).assert_stdout(0, "sent\n");
     assert_eq!(shop.effects(), 1, "the lost output was replayed");
-    shop.exec("send", "{}", &script).printed(0, "sent\n");
+    shop.exec("send", "{}", &script).assert_stdout(0, "sent\n");
     assert_eq!(shop.effects(), 2, "what was taken may be meant again");
 }
 
@@ -192,7 +195,7 @@ fn a_background_process_that_keeps_the_output_does_not_outlive_the_timeout() {
         &["--timeout", "3s"],
         "(sleep 60; echo late >> effects) & echo done",
     );
-    done.printed(0, "done\n");
+    done.assert_stdout(0, "done\n");
     assert_eq!(shop.effects(), 0);
 }
 
@@ -207,10 +210,11 @@ fn an_outcome_of_which_a_part_is_kept_is_never_taken() {
         .spawn()
         .unwrap();
     drop(lost.stdout.take());
-    Done::of(lost.wait_with_output().unwrap()).stopped(74, "could not be written");
+    CommandOutput::from(lost.wait_with_output().unwrap())
+        .assert_message(74, "could not be written");
     for _ in 0..2 {
         shop.exec("send", "{}", &script)
-            .stopped(74, "only the beginning is kept");
+            .assert_message(74, "only the beginning");
     }
     assert_eq!(shop.effects(), 1);
 }

@@ -8,7 +8,7 @@ const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 fn shop() -> (Workshop, String, String) {
     let shop = Workshop::new(CHARGE);
     shop.exec("charge", r#"{"order": 1}"#, "echo '{\"id\":\"ch_1\"}'")
-        .printed(0, "{\"id\":\"ch_1\"}\n");
+        .assert_stdout(0, "{\"id\":\"ch_1\"}\n");
     for _ in 0..2 {
         shop.exec(
             "charge",
@@ -37,7 +37,7 @@ fn a_list_is_lines_with_tabs_where_no_terminal_is() {
     assert_eq!(rows[1][..6], [&held, "held", "charge", "default", "1", "1"]);
     assert!(!listed.stdout.contains('\x1b'));
     shop.run(&["ledger", "list", "--tenant", "nobody"])
-        .printed(0, "");
+        .assert_stdout(0, "");
     let of_state = shop
         .run(&["ledger", "list", "--state", "held", "--output", "json"])
         .json();
@@ -74,9 +74,9 @@ fn a_record_is_shown_by_its_key_or_the_beginning_of_it() {
     assert_eq!(shown["attempts"][0]["outcome"]["failed"]["code"], "exit-1");
     assert!(!shown.to_string().contains("nonce"));
     shop.run(&["ledger", "show", "00000000-0000-8000-8000-000000000000"])
-        .stopped(66, "there is no record");
+        .assert_message(66, "there is no record");
     shop.run(&["ledger", "show", "xyz"])
-        .stopped(66, "names no record");
+        .assert_message(66, "names no record");
 }
 
 #[test]
@@ -100,32 +100,33 @@ fn a_decision_stands_and_every_repeat_is_answered_by_it() {
             .concat(),
         )
     };
-    decide(&held, "landed", &["--attempt", "7"]).stopped(65, "must rest on the last attempt");
-    decide(&held, "release", &["--outcome", "1"]).stopped(64, "decide `landed`");
-    decide(&held, "landed", &["--outcome", "{"]).stopped(65, "this is not valid JSON");
-    decide(&landed, "refused", &[]).stopped(65, "");
-    decide(&held, "release", &[]).printed(0, &format!("{held}\treleased\n"));
+    decide(&held, "landed", &["--attempt", "7"])
+        .assert_message(65, "must rest on the last attempt");
+    decide(&held, "release", &["--outcome", "1"]).assert_message(64, "decide `landed`");
+    decide(&held, "landed", &["--outcome", "{"]).assert_message(65, "this is not valid JSON");
+    decide(&landed, "refused", &[]).assert_message(65, "");
+    decide(&held, "release", &[]).assert_stdout(0, &format!("{held}\treleased\n"));
     let listed = shop.run(&["ledger", "list"]);
     assert!(listed.stdout.contains("Ada: saw the bank"), "{listed:?}");
     shop.exec("charge", ORDER, &format!("{EFFECT} echo done"))
-        .printed(0, "done\n");
+        .assert_stdout(0, "done\n");
     assert_eq!(shop.effects(), 2);
-    decide(&held, "undone", &[]).printed(0, &format!("{held}\tundone\n"));
+    decide(&held, "undone", &[]).assert_stdout(0, &format!("{held}\tundone\n"));
 }
 
 #[test]
 fn a_decision_needs_somebody_and_a_reason() {
     let (shop, _, held) = shop();
     shop.run(&["ledger", "decide", &held, "landed", "--who", "Ada"])
-        .stopped(64, "--why");
+        .assert_message(64, "--why");
     shop.run(&[
         "ledger", "decide", &held, "landed", "--who", " ", "--why", "x",
     ])
-    .stopped(64, "`--who` takes one line");
+    .assert_message(64, "`--who` takes one line");
     shop.run(&[
         "ledger", "decide", &held, "perhaps", "--who", "Ada", "--why", "x",
     ])
-    .stopped(64, "perhaps");
+    .assert_message(64, "perhaps");
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn what_a_person_refused_is_refused_to_repeats() {
     shop.run(&[
         "ledger", "decide", &held, "refused", "--who", "Ada", "--why", "no",
     ])
-    .printed(0, &format!("{held}\trefused\n"));
+    .assert_stdout(0, &format!("{held}\trefused\n"));
     let done = shop.exec("charge", ORDER, EFFECT);
     assert_ne!(done.exit, 0, "{done:?}");
     assert_eq!(shop.effects(), 1);
@@ -143,7 +144,7 @@ fn what_a_person_refused_is_refused_to_repeats() {
 #[test]
 fn a_purge_removes_nothing_that_still_counts() {
     let (shop, ..) = shop();
-    shop.run(&["ledger", "purge"]).printed(0, "0\n");
+    shop.run(&["ledger", "purge"]).assert_stdout(0, "0\n");
     assert_eq!(shop.keys().len(), 2);
 }
 
@@ -154,9 +155,9 @@ fn a_purge_may_forget_outcomes_but_not_that_they_landed() {
     let run = [
         "exec", "--tool", "note", "--args", arguments, "--", "echo", "done",
     ];
-    shop.run(&run).printed(0, "done\n");
+    shop.run(&run).assert_stdout(0, "done\n");
     shop.run(&["ledger", "purge", "--forget-outcomes-after", "1h"])
-        .printed(0, "0\n");
+        .assert_stdout(0, "0\n");
     let forgot = shop.run(&["ledger", "purge", "--forget-outcomes-after", "0s"]);
     assert!(
         forgot.stderr.contains("1 outcomes are forgotten"),
@@ -171,5 +172,5 @@ fn a_purge_may_forget_outcomes_but_not_that_they_landed() {
         1
     );
     let wrong = shop.run(&["ledger", "purge", "--forget-outcomes-after", "soon"]);
-    wrong.stopped(64, "forget-outcomes-after");
+    wrong.assert_message(64, "forget-outcomes-after");
 }

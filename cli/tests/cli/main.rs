@@ -10,17 +10,17 @@
 
 mod bad_input;
 mod cache;
-mod doubt;
+mod concurrency;
 mod exec;
 mod help;
+mod inspecting;
+mod interruption;
 mod ledger;
-mod looking;
 mod mcp;
 mod network;
 mod readme;
 mod sealing;
 mod secrets;
 mod servers;
-mod together;
-mod watched;
+mod shadow;
 mod workshop;

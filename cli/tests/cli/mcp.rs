@@ -1,6 +1,6 @@
 //! A gateway is a program that others start, end, kill and scrape. What it was doing must stand in the ledger all the same.
 
-use crate::workshop::{Done, Workshop, wait_until};
+use crate::workshop::{CommandOutput, Workshop, wait_until};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Sends the signal, and says how long the gateway took to end.
-    fn ended_by(mut self, signal: &str) -> (Done, Duration) {
+    fn ended_by(mut self, signal: &str) -> (CommandOutput, Duration) {
         let began = Instant::now();
         Command::new("kill")
             .args([signal, &self.child.id().to_string()])
@@ -112,7 +112,7 @@ impl Client {
         self.wait(began)
     }
 
-    pub(crate) fn wait(&mut self, began: Instant) -> (Done, Duration) {
+    pub(crate) fn wait(&mut self, began: Instant) -> (CommandOutput, Duration) {
         let mut stderr = String::new();
         self.child
             .stderr
@@ -122,7 +122,7 @@ impl Client {
             .unwrap();
         let exit = self.child.wait().unwrap().code().unwrap_or(-1);
         (
-            Done {
+            CommandOutput {
                 exit,
                 stdout: String::new(),
                 bytes: Vec::new(),
@@ -253,19 +253,19 @@ fn two_servers_are_one_to_their_client_and_apart_in_the_ledger() {
 fn an_address_that_others_reach_is_not_listened_on_without_a_token() {
     let shop = Workshop::new("");
     shop.run(&["mcp", "--listen", "0.0.0.0:0", "--", "sh"])
-        .stopped(78, "no token is set up");
+        .assert_message(78, "no token is set up");
     shop.run(&["mcp", "--listen", "here", "--", "sh"])
-        .stopped(64, "is no address");
-    shop.run(&["mcp"]).stopped(64, "no server is named");
+        .assert_message(64, "is not an address");
+    shop.run(&["mcp"]).assert_message(64, "no server is named");
     shop.run(&["mcp", "--", "no-such-server"])
-        .stopped(66, "cannot be started");
+        .assert_message(66, "cannot be started");
 }
 
 /// A gateway that listens, and what it answers.
 pub(crate) struct Listening {
     pub(crate) child: Child,
     pub(crate) address: String,
-    /// What it logs, once it has ended.
+    /// The log, complete once the gateway has ended.
     log: Option<thread::JoinHandle<String>>,
 }
 
@@ -312,7 +312,7 @@ impl Listening {
         answer
     }
 
-    /// Tells it to end, and says what it logged.
+    /// Ends the gateway with SIGTERM, and returns its log.
     pub(crate) fn ended(mut self) -> String {
         Command::new("kill")
             .arg(self.child.id().to_string())
@@ -411,14 +411,14 @@ fn a_clients_configuration_is_shown_before_it_is_changed_and_comes_back_as_it_wa
         "mcp", "install", "--client", "cursor", "--config", "mcp.json",
     ];
     let shown = shop.run(&install);
-    shown.stopped(0, "nothing was written");
+    shown.assert_message(0, "nothing was written");
     assert!(
         shown.stdout.contains("+    \"bank\": { \"command\": \"/"),
         "{shown:?}"
     );
     assert_eq!(shop.read("mcp.json"), config);
     shop.run(&[&install[..], &["--yes"]].concat())
-        .stopped(0, "written");
+        .assert_message(0, "written");
     assert_eq!(shop.read("mcp.json.before-semel"), config);
     let written: Value =
         serde_json::from_str(&shop.read("mcp.json").replace("// Mine.", "")).unwrap();
@@ -428,7 +428,7 @@ fn a_clients_configuration_is_shown_before_it_is_changed_and_comes_back_as_it_wa
         json!(["mcp", "--name", "bank", "--", "sh", "server.sh"])
     );
     shop.run(&[&install[..], &["--yes"]].concat())
-        .printed(0, "");
+        .assert_stdout(0, "");
     shop.write("server.sh", SERVER);
     let words: Vec<_> = server["args"]
         .as_array()
@@ -444,10 +444,10 @@ fn a_clients_configuration_is_shown_before_it_is_changed_and_comes_back_as_it_wa
         "what was written is a gateway"
     );
     shop.run(&[&install[..], &["--yes", "--undo"]].concat())
-        .stopped(0, "no longer guarded");
+        .assert_message(0, "no longer guarded");
     assert_eq!(shop.read("mcp.json"), config);
     shop.run(&["mcp", "install", "--client", "cursor"])
-        .stopped(66, "cannot be read");
+        .assert_message(66, "cannot be read");
 }
 
 #[test]
@@ -525,13 +525,13 @@ fn a_key_that_cannot_come_to_its_server_is_told_before_anything_starts() {
     let command =
         "[[mcp.server]]\nname = \"bank\"\nprefix = \"bank_\"\ncommand = [\"sh\", \"server.sh\"]\n";
     let far = "[[mcp.server]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
-    let told = "semel.toml:3: the policy puts its key into the header `Idempotency-Key`, and what is sent to `bank`";
+    let told = "semel.toml:3: the policy puts its key into the header `Idempotency-Key`, but the server `bank` is a command";
     let refused = |config: &str| Workshop::new(config).run(&["mcp"]);
-    refused(&[rule, target, command].concat()).stopped(78, told);
-    refused(&[rule, target, command, far].concat()).stopped(78, told);
+    refused(&[rule, target, command].concat()).assert_message(78, told);
+    refused(&[rule, target, command, far].concat()).assert_message(78, told);
     let stripe = "[[tool]]\nmatch = \"bank_*\"\npolicy = \"stripe\"\n";
     refused(&[stripe, command].concat())
-        .stopped(78, "semel.toml:3: the policy puts its key into the header");
+        .assert_message(78, "semel.toml:3: the policy puts its key into the header");
     // The controls: where it goes elsewhere, where another server may be meant, and where nothing is guarded.
     let elsewhere =
         "target = { metadata = \"bank/key\", repeats = \"replayed\", remembers = \"24h\" }\n";
@@ -544,7 +544,7 @@ fn a_key_that_cannot_come_to_its_server_is_told_before_anything_starts() {
     ] {
         let shop = Workshop::new(&config);
         shop.write("server.sh", SERVER);
-        shop.run(&["mcp"]).stopped(0, "");
+        shop.run(&["mcp"]).assert_message(0, "");
     }
 }
 

@@ -1,6 +1,6 @@
-//! A company puts one gateway before a server on the network, for everybody. The server's secret must not end up in a log, a
-//! page in somebody's browser must not reach it, one customer must not read what another one did, and the evening's restart
-//! must not lose a payment.
+//! A company runs one gateway before a server on the network, for all its users. The server's
+//! secret must not appear in a log. A page in a browser must not reach the server. One customer
+//! must not read another one's results. The restart in the evening must not lose a payment.
 
 use crate::{
     mcp::{Client, Listening, states},
@@ -202,7 +202,7 @@ fn gateway(shop: &Workshop, bank: &Bank) -> Listening {
     Listening::of(command)
 }
 
-/// On whose behalf they call is not told apart.
+/// A gateway that serves every caller as the same tenant.
 const GATE_OF_ONE: &str = "[mcp]\ntoken_file = \"gate\"\n";
 
 const GATE: &str = "[mcp]\ntoken_file = \"gate\"\ntenant_header = \"X-Tenant\"\norigins = [\"https://app.example\"]\n";

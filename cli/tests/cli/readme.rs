@@ -19,7 +19,7 @@ fn the_example_of_the_readme_refunds_once() {
     };
     let first = refund(r#"{"order_id": "A-7", "amount": "10.00"}"#);
     assert_eq!(first.exit, 0, "{first:?}");
-    refund(r#"{"order_id": "A-7", "amount": 10}"#).printed(0, &first.stdout);
-    refund(r#"{"order_id": "A-7", "amount": 11}"#).stopped(73, "conflict");
+    refund(r#"{"order_id": "A-7", "amount": 10}"#).assert_stdout(0, &first.stdout);
+    refund(r#"{"order_id": "A-7", "amount": 11}"#).assert_message(73, "conflict");
     assert_eq!(shop.effects(), 1);
 }

@@ -1,4 +1,4 @@
-//! An operator seals his ledger, changes its key, and erases a customer.
+//! An operator encrypts a ledger, rotates its key, and erases a customer.
 
 use crate::workshop::{CHARGE, Workshop};
 use std::fs;
@@ -25,7 +25,7 @@ fn shop() -> Workshop {
     shop
 }
 
-fn charge(shop: &Workshop, tenant: &str) -> crate::workshop::Done {
+fn charge(shop: &Workshop, tenant: &str) -> crate::workshop::CommandOutput {
     shop.exec_with(
         "charge",
         r#"{"order": 1, "amount": 10}"#,
@@ -34,7 +34,7 @@ fn charge(shop: &Workshop, tenant: &str) -> crate::workshop::Done {
     )
 }
 
-/// Whether the ledger's files hold this.
+/// Returns true if the ledger's files hold this text.
 fn holds(shop: &Workshop, what: &str) -> bool {
     ["ledger.sqlite", "ledger.sqlite-wal"].iter().any(|name| {
         let bytes = fs::read(shop.path(name)).unwrap_or_default();
@@ -47,32 +47,32 @@ fn holds(shop: &Workshop, what: &str) -> bool {
 #[test]
 fn a_ledger_is_sealed_and_its_key_changed() {
     let shop = shop();
-    charge(&shop, "ada").printed(0, "told-ada\n");
-    charge(&shop, "ada").printed(0, "told-ada\n");
+    charge(&shop, "ada").assert_stdout(0, "told-ada\n");
+    charge(&shop, "ada").assert_stdout(0, "told-ada\n");
     assert!(!holds(&shop, "told-ada"));
     assert!(
         shop.run(&["doctor"])
             .stdout
-            .contains("sealing     under the key `a`; 0 records in the clear, 1 under `a`")
+            .contains("sealing     under the key `a`; 0 unencrypted records, 1 under `a`")
     );
     set_up(&shop, B);
-    charge(&shop, "ada").stopped(69, "sealed under the key `a`");
+    charge(&shop, "ada").assert_message(69, "sealed under the key `a`");
     let listed = shop.run(&["ledger", "list"]);
     assert!(
         listed.stdout.contains("landed") && listed.stdout.contains("sealed under the key `a`"),
         "{listed:?}"
     );
     let missing = shop.run(&["ledger", "reseal"]);
-    missing.stopped(78, "1 records are sealed under the key `a`");
+    missing.assert_message(78, "1 records are sealed under the key `a`");
     set_up(&shop, B_AND_A);
-    shop.run(&["ledger", "reseal"]).printed(0, "1\n");
-    shop.run(&["ledger", "reseal"]).printed(0, "0\n");
+    shop.run(&["ledger", "reseal"]).assert_stdout(0, "1\n");
+    shop.run(&["ledger", "reseal"]).assert_stdout(0, "0\n");
     set_up(&shop, B);
-    charge(&shop, "ada").printed(0, "told-ada\n");
+    charge(&shop, "ada").assert_stdout(0, "told-ada\n");
     assert_eq!(shop.effects(), 1);
     set_up(&shop, "");
     shop.run(&["ledger", "reseal"])
-        .stopped(78, "no sealing key is set up");
+        .assert_message(78, "no sealing key is configured");
 }
 
 #[test]
@@ -80,25 +80,25 @@ fn what_a_ledger_tells_of_a_tenant_is_erased_once_the_operator_says_so() {
     let shop = shop();
     set_up(&shop, "");
     for tenant in ["ada", "bob"] {
-        charge(&shop, tenant).printed(0, &format!("told-{tenant}\n"));
+        charge(&shop, tenant).assert_stdout(0, &format!("told-{tenant}\n"));
     }
     shop.exec_with("charge", r#"{"order": 2}"#, &["--tenant", "ada"], "exit 1");
     let erase = ["ledger", "erase", "--tenant", "ada"];
     let would = shop.run(&erase);
-    would.printed(0, "1\n");
-    would.stopped(0, "would be erased; erase it with `--yes`");
-    would.stopped(0, "left as it is: 1 held");
+    would.assert_stdout(0, "1\n");
+    would.assert_message(0, "would be erased: add `--yes`");
+    would.assert_message(0, "not erased: 1 held");
     assert!(holds(&shop, "told-ada"), "the control");
     let erased = shop.run(&[&erase[..], &["--yes"]].concat());
-    erased.printed(0, "1\n");
+    erased.assert_stdout(0, "1\n");
     assert!(!holds(&shop, "told-ada") && holds(&shop, "told-bob"));
-    charge(&shop, "ada").stopped(74, "expired");
-    charge(&shop, "bob").printed(0, "told-bob\n");
+    charge(&shop, "ada").assert_message(74, "expired");
+    charge(&shop, "bob").assert_stdout(0, "told-bob\n");
     assert_eq!(shop.effects(), 2);
     shop.run(&[&erase[..], &["--with-records"]].concat())
-        .stopped(64, "--yes");
+        .assert_message(64, "--yes");
     shop.run(&[&erase[..], &["--yes", "--with-records"]].concat())
-        .printed(0, "1\n");
-    charge(&shop, "ada").printed(0, "told-ada\n");
+        .assert_stdout(0, "1\n");
+    charge(&shop, "ada").assert_stdout(0, "told-ada\n");
     assert_eq!(shop.effects(), 3);
 }

@@ -1,13 +1,13 @@
-//! What is logged to stderr of `semel` is no secret of its caller's: neither what it asks for, nor what that comes to, nor
-//! what its configuration keeps.
+//! The log of `semel` holds no secret: neither arguments nor outcomes nor secrets of the
+//! configuration.
 
-use crate::workshop::{CHARGE, Done, Workshop};
+use crate::workshop::{CHARGE, CommandOutput, Workshop};
 
 /// `cargo xtask test` looks for it in the output of all tests.
 const CANARY: &str = concat!("kept-quiet-", "8d1f0c5e");
 
-/// The lines of a log, which have a time and a level: what a command says to its caller is for him.
-fn logged(done: &Done) -> Vec<&str> {
+/// The lines of a log, which have a time and a level. Messages to the caller are not among them.
+fn logged(done: &CommandOutput) -> Vec<&str> {
     let levels = [" TRACE ", " DEBUG ", " INFO ", " WARN ", " ERROR "];
     done.stderr
         .lines()
@@ -39,7 +39,7 @@ fn neither_arguments_nor_outcomes_nor_settings_nor_secrets_are_logged() {
         command
             .env("SEMEL_LOG", "trace")
             .env("KEY", format!("{CANARY}-the-secret-of-all-keys"));
-        let done = Done::of(command.output().unwrap());
+        let done = CommandOutput::from(command.output().unwrap());
         let logged = logged(&done);
         lines += logged.len();
         let told = logged.iter().filter(|line| line.contains(CANARY)).count();
@@ -62,7 +62,7 @@ fn neither_arguments_nor_outcomes_nor_settings_nor_secrets_are_logged() {
         command
             .env("SEMEL_LOG", "trace")
             .env("KEY", format!("{CANARY}-the-secret-of-all-keys"));
-        let done = Done::of(command.output().unwrap());
+        let done = CommandOutput::from(command.output().unwrap());
         assert!(!(done.stderr + &done.stdout).contains(CANARY), "{words:?}");
     }
 }

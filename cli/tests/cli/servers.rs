@@ -1,15 +1,15 @@
-//! Ledgers on servers, as whoever sets one up or guards a command meets them: what is typed wrong, what the server does not let
-//! happen, and what goes wrong in the middle of it is told with its cure, and the command does not run where nothing is on record.
+//! Ledgers on servers. A mistyped URL, a missing permission and a lost connection are each reported
+//! with a cure, and a command does not run unless its claim is recorded.
 
 mod midway;
 mod postgres;
 mod redis;
 
-use crate::workshop::{CHARGE, Done, EFFECT, Workshop};
+use crate::workshop::{CHARGE, CommandOutput, EFFECT, Workshop};
 
 pub(crate) const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 
-/// A workshop whose ledger is there.
+/// A workshop with a ledger at this URL.
 fn shop_at(url: &str) -> Workshop {
     let shop = Workshop::new("");
     shop.write(
@@ -19,7 +19,8 @@ fn shop_at(url: &str) -> Workshop {
     shop
 }
 
-/// What a guarded command, a list and a look at the set-up are refused with, which is the same. Nothing runs.
+/// Returns the refusal of a guarded command, which must equal that of `ledger list` and `doctor`.
+/// Nothing runs.
 fn refusal(shop: &Workshop) -> String {
     let guarded = shop.exec("charge", ORDER, EFFECT);
     assert_eq!(shop.effects(), 0, "{guarded:?}");
@@ -30,62 +31,60 @@ fn refusal(shop: &Workshop) -> String {
         (guarded.exit, &guarded.stderr)
     );
     assert_eq!(shop.run(&["doctor"]).exit, guarded.exit);
-    told(&guarded)
+    exit_and_message(&guarded)
 }
 
-/// An exit code and what was said.
-fn told(done: &Done) -> String {
+/// The exit code and the message.
+fn exit_and_message(done: &CommandOutput) -> String {
     format!("{}: {}", done.exit, done.stderr.trim_end())
 }
 
-/// Refusals, line by line, to be looked at together.
+/// Refusals, one per line, for a snapshot.
 struct Refusals {
-    /// What is another one each time, and what stands in for it.
+    /// The values that differ between runs, each with its replacement.
     varies: Vec<(String, &'static str)>,
-    told: Vec<String>,
+    lines: Vec<String>,
 }
 
 impl Refusals {
-    fn of(port: u16) -> Self {
+    fn new(port: u16) -> Self {
         Self {
             varies: vec![(port.to_string(), "PORT")],
-            told: Vec::new(),
+            lines: Vec::new(),
         }
     }
 
-    fn add(&mut self, what: &str, told: &str) {
-        let told = self
-            .varies
-            .iter()
-            .fold(told.to_owned(), |told, (found, name)| {
-                told.replace(found, name)
-            });
-        self.told.push(format!("{what}: {told}"));
+    fn add(&mut self, what: &str, refusal: &str) {
+        let mut line = format!("{what}: {refusal}");
+        for (value, replacement) in &self.varies {
+            line = line.replace(value, replacement);
+        }
+        self.lines.push(line);
     }
 
-    /// What the ledger at this URL is refused with.
+    /// Adds the refusal of a ledger at this URL.
     fn add_at(&mut self, what: &str, url: &str) {
         let shop = shop_at(url);
         let config = shop.path("semel.toml").display().to_string();
         self.add(what, &refusal(&shop).replace(&config, "semel.toml"));
     }
 
-    fn all(self) -> String {
-        self.told.join("\n")
+    fn into_text(self) -> String {
+        self.lines.join("\n")
     }
 }
 
-/// Made, used and looked at: what holds for either server. `semel doctor` tells this of it.
-fn is_used_as_ever(shop: &Workshop, doctor: &[&str]) {
+/// Uses a new ledger, and checks it with `semel doctor`, whose output must contain these parts.
+fn assert_ledger_works(shop: &Workshop, doctor: &[&str]) {
     shop.exec("charge", ORDER, &format!("{EFFECT} echo done"))
-        .printed(0, "done\n");
+        .assert_stdout(0, "done\n");
     shop.exec("charge", ORDER, &format!("{EFFECT} echo again"))
-        .printed(0, "done\n");
+        .assert_stdout(0, "done\n");
     assert_eq!((shop.effects(), shop.keys().len()), (1, 1));
-    let told = shop.run(&["doctor"]);
-    assert_eq!(told.exit, 0, "{told:?}");
+    let report = shop.run(&["doctor"]);
+    assert_eq!(report.exit, 0, "{report:?}");
     for part in doctor.iter().chain(&["latency", "clock", "1 landed"]) {
-        assert!(told.stdout.contains(part), "{part} {told:?}");
+        assert!(report.stdout.contains(part), "{part} {report:?}");
     }
     let trust = [
         "ledger",
@@ -96,5 +95,5 @@ fn is_used_as_ever(shop: &Workshop, doctor: &[&str]) {
         "the agents were off",
     ];
     shop.run(&trust)
-        .printed(0, "calls are sent as ever: nothing was withheld\n");
+        .assert_stdout(0, "the ledger was not in quarantine: nothing changed\n");
 }

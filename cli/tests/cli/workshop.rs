@@ -34,7 +34,7 @@ identity = ["order"]
 target = { argument = "/idempotency_key", repeats = "replayed", remembers = "24h" }
 "#;
 
-/// What a guarded call counts its effects with, before it goes on.
+/// The beginning of a script that counts its effects.
 pub(crate) const EFFECT: &str = "echo $SEMEL_ATTEMPT $SEMEL_KEY >> effects; ";
 
 pub(crate) struct Workshop {
@@ -65,12 +65,12 @@ impl Workshop {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// How often the effect took place.
+    /// The number of effects.
     pub(crate) fn effects(&self) -> usize {
         self.read("effects").lines().count()
     }
 
-    /// `semel` with these arguments, in this folder and nobody's set-up.
+    /// `semel` with these arguments, in this folder and without settings from the environment.
     pub(crate) fn semel(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_semel"));
         command
@@ -94,8 +94,8 @@ impl Workshop {
         command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
-        Done::of(self.semel(arguments).output().unwrap())
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::from(self.semel(arguments).output().unwrap())
     }
 
     /// `semel exec` of a script for the shell.
@@ -112,12 +112,18 @@ impl Workshop {
         self.semel(&words)
     }
 
-    pub(crate) fn exec(&self, tool: &str, args: &str, script: &str) -> Done {
+    pub(crate) fn exec(&self, tool: &str, args: &str, script: &str) -> CommandOutput {
         self.exec_with(tool, args, &[], script)
     }
 
-    pub(crate) fn exec_with(&self, tool: &str, args: &str, options: &[&str], script: &str) -> Done {
-        Done::of(
+    pub(crate) fn exec_with(
+        &self,
+        tool: &str,
+        args: &str,
+        options: &[&str],
+        script: &str,
+    ) -> CommandOutput {
+        CommandOutput::from(
             self.exec_command(tool, args, options, script)
                 .output()
                 .unwrap(),
@@ -162,17 +168,17 @@ pub(crate) fn wait_until(mut done: impl FnMut() -> bool, what: &Path) {
     }
 }
 
-/// What a run came to.
+/// The output of a finished command.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct CommandOutput {
     pub(crate) exit: i32,
     pub(crate) stdout: String,
     pub(crate) bytes: Vec<u8>,
     pub(crate) stderr: String,
 }
 
-impl Done {
-    pub(crate) fn of(output: Output) -> Self {
+impl From<Output> for CommandOutput {
+    fn from(output: Output) -> Self {
         Self {
             exit: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -180,16 +186,21 @@ impl Done {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
 
-    /// Ended with this exit code, and said this.
+impl CommandOutput {
+    /// Ended with this exit code and a message that contains this.
     #[track_caller]
-    pub(crate) fn stopped(&self, exit: i32, said: &str) {
+    pub(crate) fn assert_message(&self, exit: i32, message: &str) {
         assert_eq!(self.exit, exit, "{self:?}");
-        assert!(self.stderr.contains(said), "`{said}` is not in {self:?}");
+        assert!(
+            self.stderr.contains(message),
+            "`{message}` is not in {self:?}"
+        );
     }
 
     #[track_caller]
-    pub(crate) fn printed(&self, exit: i32, stdout: &str) {
+    pub(crate) fn assert_stdout(&self, exit: i32, stdout: &str) {
         assert_eq!(
             (self.exit, self.stdout.as_str()),
             (exit, stdout),

@@ -1,8 +1,9 @@
-//! The server or the way to it is lost in the middle of a guarded command. The command runs once at the most; where it ran, its
-//! exit code and its output are its own, and whatever could not be recorded is told.
+//! The server or the connection is lost in the middle of a guarded command. The command runs at
+//! most once. If it ran, its exit code and output are its own, and a message says what could not be
+//! recorded.
 
 use super::{ORDER, shop_at};
-use crate::workshop::{Done, EFFECT, Workshop};
+use crate::workshop::{CommandOutput, EFFECT, Workshop};
 use semel_servers::{
     postgres::PostgresServer,
     proxy::{TcpProxy, TrafficDirection},
@@ -10,7 +11,7 @@ use semel_servers::{
 };
 use std::process::Child;
 
-/// How many bytes lie between two cuts.
+/// The distance between two cuts, in bytes.
 const STEP: usize = 397;
 
 /// A server of either kind with a ledger in it.
@@ -26,7 +27,7 @@ impl Server {
         [Self::Postgres(postgres), Self::Redis(redis)].map(|server| {
             shop_at(&server.url(server.port()))
                 .run(&["ledger", "init"])
-                .stopped(0, "");
+                .assert_message(0, "");
             server
         })
     }
@@ -72,9 +73,9 @@ fn start(shop: &Workshop) -> Child {
     child
 }
 
-fn let_go_on(shop: &Workshop, child: Child) -> Done {
+fn finish(shop: &Workshop, child: Child) -> CommandOutput {
     shop.write("go", "");
-    Done::of(child.wait_with_output().unwrap())
+    CommandOutput::from(child.wait_with_output().unwrap())
 }
 
 #[test]
@@ -84,9 +85,10 @@ fn a_connection_that_breaks_while_the_command_runs_is_made_anew() {
         let shop = shop_at(&server.url(wire.port));
         let child = start(&shop);
         wire.cut_connections();
-        let done = let_go_on(&shop, child);
+        let done = finish(&shop, child);
         assert_eq!((done.stderr.as_str(), done.exit), ("", 0), "{done:?}");
-        shop.exec("charge", ORDER, EFFECT).printed(0, "done\n");
+        shop.exec("charge", ORDER, EFFECT)
+            .assert_stdout(0, "done\n");
         assert_eq!(shop.effects(), 1);
     }
 }
@@ -97,14 +99,15 @@ fn a_server_that_is_gone_when_the_command_ends_leaves_its_output_and_says_so() {
         let shop = shop_at(&server.url(server.port()));
         let child = start(&shop);
         server.end();
-        let done = let_go_on(&shop, child);
-        done.stopped(0, "not recorded: ");
+        let done = finish(&shop, child);
+        done.assert_message(0, "not recorded: ");
         assert_eq!(done.stdout, "done\n");
         // While it is gone nothing runs.
         shop.exec("charge", r#"{"order": 18, "amount": 10}"#, EFFECT)
-            .stopped(69, "check its address, and whether it runs");
-        server.start_again();
-        // Nobody knows what it came to: it is under way until its lease ends, and in doubt then.
+            .assert_message(69, "check its address, and whether it runs");
+        server.restart();
+        // The outcome was not recorded: the operation is running until its lease ends, and in doubt
+        // then.
         let repeated = shop.exec_with("charge", ORDER, &["--wait", "100ms"], EFFECT);
         assert_eq!(repeated.exit, 75, "{repeated:?}");
         assert_eq!(shop.effects(), 1);
@@ -134,7 +137,7 @@ fn a_connection_that_breaks_anywhere_runs_the_command_once_or_not() {
                 ran + usize::from(first.exit == 0),
             );
             shop.exec("charge", &order, &format!("{EFFECT} echo done"))
-                .printed(0, "done\n");
+                .assert_stdout(0, "done\n");
             assert_eq!(shop.effects(), 1, "{first:?}");
         }
         assert!(refused > 0 && ran > 0, "{refused} refused, {ran} ran");

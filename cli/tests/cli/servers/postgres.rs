@@ -1,11 +1,11 @@
 //! A ledger in PostgreSQL.
 
-use super::{Refusals, is_used_as_ever, refusal, shop_at, told};
+use super::{Refusals, assert_ledger_works, exit_and_message, refusal, shop_at};
 use insta::assert_snapshot;
 use semel_servers::postgres::{OWNER, PostgresServer};
 use std::path::PathBuf;
 
-fn init(url: &str, more: &[&str]) -> crate::workshop::Done {
+fn init(url: &str, more: &[&str]) -> crate::workshop::CommandOutput {
     shop_at(url).run(&[&["ledger", "init"], more].concat())
 }
 
@@ -19,7 +19,7 @@ fn server() -> PostgresServer {
 #[test]
 fn a_url_that_leads_nowhere_is_told() {
     let server = server();
-    let mut refusals = Refusals::of(server.port);
+    let mut refusals = Refusals::new(server.port);
     let port = server.port;
     refusals.add_at("another scheme", "postgers://127.0.0.1/ledger");
     refusals.add_at("no host", "postgres:///ledger");
@@ -39,28 +39,28 @@ fn a_url_that_leads_nowhere_is_told() {
         "no TLS",
         &format!("{}?sslmode=require", server.url("ledger")),
     );
-    assert_snapshot!(refusals.all());
+    assert_snapshot!(refusals.into_text());
 }
 
 #[test]
 fn what_the_server_does_not_allow_is_told() {
     let server = server();
-    let (ledger, mut refusals) = (server.url("ledger"), Refusals::of(server.port));
+    let (ledger, mut refusals) = (server.url("ledger"), Refusals::new(server.port));
     server.run_sql(
         "ledger",
         "CREATE ROLE guest LOGIN; CREATE ROLE ada LOGIN PASSWORD 'right'",
     );
     let guest = ledger.replace(OWNER, "guest");
-    refusals.add("may not make it", &told(&init(&guest, &[])));
-    init(&ledger, &[]).stopped(0, "");
+    refusals.add("may not make it", &exit_and_message(&init(&guest, &[])));
+    init(&ledger, &[]).assert_message(0, "");
     refusals.add_at("no rights", &guest);
     refusals.add(
         "nobody to let in",
-        &told(&init(&ledger, &["--grant-to", "nobody"])),
+        &exit_and_message(&init(&ledger, &["--grant-to", "nobody"])),
     );
     server.run_sql("ledger", "UPDATE semel.ledger SET schema = 99");
     refusals.add_at("newer", &ledger);
-    refusals.add("newer, init", &told(&init(&ledger, &[])));
+    refusals.add("newer, init", &exit_and_message(&init(&ledger, &[])));
     server.run_sql("ledger", "UPDATE semel.ledger SET schema = 0");
     refusals.add_at("older", &ledger);
     server.run_sql(
@@ -74,7 +74,7 @@ fn what_the_server_does_not_allow_is_told() {
         "ALTER DATABASE ledger SET default_transaction_read_only = on",
     );
     refusals.add_at("read-only", &ledger);
-    refusals.add("read-only, init", &told(&init(&ledger, &[])));
+    refusals.add("read-only, init", &exit_and_message(&init(&ledger, &[])));
     server.set_authentication(&[
         "host all owner 127.0.0.1/32 trust",
         "host all ada 127.0.0.1/32 scram-sha-256",
@@ -82,7 +82,7 @@ fn what_the_server_does_not_allow_is_told() {
     refusals.add_at("no password", &ledger.replace(OWNER, "ada"));
     refusals.add_at("wrong password", &ledger.replace(OWNER, "ada:wrong"));
     refusals.add_at("not let in", &guest);
-    assert_snapshot!(refusals.all());
+    assert_snapshot!(refusals.into_text());
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_password_that_is_kept_elsewhere_lets_in() {
     let server = server();
     let ledger = server.url("ledger");
     server.run_sql("ledger", "CREATE ROLE ada LOGIN PASSWORD 'right'");
-    init(&ledger, &["--grant-to", "ada"]).stopped(0, "");
+    init(&ledger, &["--grant-to", "ada"]).assert_message(0, "");
     server.set_authentication(&[
         "host all owner 127.0.0.1/32 trust",
         "host all ada 127.0.0.1/32 scram-sha-256",
@@ -117,19 +117,20 @@ fn it_is_made_once_and_used_by_whom_it_was_granted_to() {
     let ledger = server.url("ledger");
     server.run_sql("ledger", "CREATE ROLE guest LOGIN");
     let shown = ledger.replace("owner@", "");
-    init(&ledger, &["--partitions", "4"]).printed(0, &format!("{shown}: the ledger is made\n"));
-    let found = format!("{shown}: the ledger is there already\n");
-    init(&ledger, &["--grant-to", "guest"]).printed(0, &found);
-    init(&ledger, &[]).printed(0, &found);
+    init(&ledger, &["--partitions", "4"])
+        .assert_stdout(0, &format!("{shown}: the ledger is created\n"));
+    let found = format!("{shown}: the ledger exists already\n");
+    init(&ledger, &["--grant-to", "guest"]).assert_stdout(0, &found);
+    init(&ledger, &[]).assert_stdout(0, &found);
     assert_eq!(
         server.run_sql("ledger", "SELECT count(*) FROM pg_inherits"),
         "16",
         "4 parts of a table and of each of its 3 indices"
     );
-    init(&ledger, &["--partitions", "0"]).stopped(64, "--partitions");
-    init(&ledger, &["--renew"]).stopped(64, "`--renew` is for a ledger in Redis");
+    init(&ledger, &["--partitions", "0"]).assert_message(64, "--partitions");
+    init(&ledger, &["--renew"]).assert_message(64, "`--renew` is for a ledger in RedisServer");
     let shop = shop_at(&ledger.replace(OWNER, "guest"));
-    is_used_as_ever(
+    assert_ledger_works(
         &shop,
         &[
             "server_version",
@@ -154,7 +155,7 @@ fn connections_are_enciphered_where_the_server_wants_it() {
         "hostssl all all 127.0.0.1/32 trust",
         "hostssl all all ::1/128 trust",
     ]);
-    let (port, mut refusals) = (server.port, Refusals::of(server.port));
+    let (port, mut refusals) = (server.port, Refusals::new(server.port));
     refusals.add_at("not enciphered", &server.url("ledger"));
     let url = format!("postgres://{OWNER}@localhost:{port}/ledger?sslmode=require");
     let shop = shop_at(&url);
@@ -163,15 +164,15 @@ fn connections_are_enciphered_where_the_server_wants_it() {
         command
             .env("SSL_CERT_FILE", tls(name))
             .env_remove("SSL_CERT_DIR");
-        crate::workshop::Done::of(command.output().unwrap())
+        crate::workshop::CommandOutput::from(command.output().unwrap())
     };
-    // A machine that trusts somebody else.
+    // A machine that trusts another certificate authority.
     refusals.add(
         "not vouched for",
-        &told(&by_authority("server.pem", &["ledger", "init"])),
+        &exit_and_message(&by_authority("server.pem", &["ledger", "init"])),
     );
-    by_authority("authority.pem", &["ledger", "init"]).stopped(0, "");
-    by_authority("authority.pem", &["ledger", "list"]).printed(0, "");
+    by_authority("authority.pem", &["ledger", "init"]).assert_message(0, "");
+    by_authority("authority.pem", &["ledger", "list"]).assert_stdout(0, "");
     assert!(refusal(&shop).starts_with("69: "));
-    assert_snapshot!(refusals.all());
+    assert_snapshot!(refusals.into_text());
 }

@@ -1,6 +1,6 @@
 //! A ledger in Redis.
 
-use super::{Refusals, is_used_as_ever, shop_at, told};
+use super::{Refusals, assert_ledger_works, exit_and_message, shop_at};
 use insta::assert_snapshot;
 use semel_servers::{
     machine,
@@ -8,14 +8,14 @@ use semel_servers::{
 };
 use std::path::PathBuf;
 
-fn init(url: &str, more: &[&str]) -> crate::workshop::Done {
+fn init(url: &str, more: &[&str]) -> crate::workshop::CommandOutput {
     shop_at(url).run(&[&["ledger", "init"], more].concat())
 }
 
 #[test]
 fn a_url_that_leads_nowhere_is_told() {
     let redis = RedisServer::start();
-    let (port, mut refusals) = (redis.port, Refusals::of(redis.port));
+    let (port, mut refusals) = (redis.port, Refusals::new(redis.port));
     refusals.add_at("no host", "redis://");
     refusals.add_at("no port", "redis://127.0.0.1:x");
     refusals.add_at("no database", &format!("{}/x", redis.url()));
@@ -26,13 +26,13 @@ fn a_url_that_leads_nowhere_is_told() {
         &format!("{}/99", redis.url()),
     );
     refusals.add_at("no TLS", &format!("rediss://127.0.0.1:{port}"));
-    assert_snapshot!(refusals.all());
+    assert_snapshot!(refusals.into_text());
 }
 
 #[test]
 fn what_the_server_does_not_allow_is_told() {
     let redis = RedisServer::start();
-    let (url, mut refusals) = (redis.url(), Refusals::of(redis.port));
+    let (url, mut refusals) = (redis.url(), Refusals::new(redis.port));
     let as_user = |user: &str| url.replace("://", &format!("://{user}@"));
     redis.run_command(&[
         "ACL",
@@ -48,48 +48,48 @@ fn what_the_server_does_not_allow_is_told() {
     ]);
     refusals.add(
         "may not make it",
-        &told(&init(&as_user("reader:right"), &[])),
+        &exit_and_message(&init(&as_user("reader:right"), &[])),
     );
-    init(&url, &[]).stopped(0, "");
+    init(&url, &[]).assert_message(0, "");
     refusals.add_at("no rights", &as_user("reader:right"));
     refusals.add_at("wrong password", &as_user("reader:wrong"));
     redis.run_command(&["ACL", "SETUSER", "default", "resetpass", ">right"]);
     refusals.add_at("no password", &url);
     let owner = shop_at(&as_user("default:right"));
-    owner.run(&["ledger", "list"]).printed(0, "");
-    assert_snapshot!(refusals.all());
+    owner.run(&["ledger", "list"]).assert_stdout(0, "");
+    assert_snapshot!(refusals.into_text());
 }
 
 #[test]
 fn a_server_that_is_not_fit_is_told() {
     let redis = RedisServer::start();
-    let (url, mut refusals) = (redis.url(), Refusals::of(redis.port));
-    init(&url, &[]).stopped(0, "");
+    let (url, mut refusals) = (redis.url(), Refusals::new(redis.port));
+    init(&url, &[]).assert_message(0, "");
     redis.run_command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     refusals.add_at("evicting", &url);
     redis.run_command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     redis.run_command(&["HSET", "semel:{ledger}", "schema", "9"]);
     refusals.add_at("newer", &url);
-    refusals.add("newer, init", &told(&init(&url, &[])));
+    refusals.add("newer, init", &exit_and_message(&init(&url, &[])));
     redis.run_command(&["HSET", "semel:{ledger}", "schema", "1"]);
     redis.run_command(&["REPLICAOF", "127.0.0.1", "1"]);
     refusals.add_at("a replica", &url);
-    refusals.add("a replica, init", &told(&init(&url, &[])));
-    assert_snapshot!(refusals.all());
+    refusals.add("a replica, init", &exit_and_message(&init(&url, &[])));
+    assert_snapshot!(refusals.into_text());
 }
 
 #[test]
 fn it_is_made_once_and_used() {
     let redis = RedisServer::start();
     let url = redis.url();
-    init(&url, &["--partitions", "4"]).stopped(
+    init(&url, &["--partitions", "4"]).assert_message(
         64,
         "`--partitions` and `--grant-to` are for a ledger in PostgreSQL",
     );
-    init(&url, &[]).printed(0, &format!("{url}: the ledger is made\n"));
-    init(&url, &[]).printed(0, &format!("{url}: the ledger is there already\n"));
+    init(&url, &[]).assert_stdout(0, &format!("{url}: the ledger is created\n"));
+    init(&url, &[]).assert_stdout(0, &format!("{url}: the ledger exists already\n"));
     let shop = shop_at(&url);
-    is_used_as_ever(
+    assert_ledger_works(
         &shop,
         &[
             "appendfsync always",
@@ -97,22 +97,24 @@ fn it_is_made_once_and_used() {
             "D2: survives power loss",
         ],
     );
-    // Somebody empties it: nothing is sent again until a person says so.
+    // An emptied server: nothing is sent again until a person decides so.
     redis.run_command(&["FLUSHALL"]);
     shop.exec("charge", super::ORDER, "echo $SEMEL_KEY >> effects")
-        .stopped(69, "there is no ledger");
-    init(&url, &[]).printed(0, &format!("{url}: the ledger is made\n"));
+        .assert_message(69, "there is no ledger");
+    init(&url, &[]).assert_stdout(0, &format!("{url}: the ledger is created\n"));
     assert_eq!(shop.effects(), 1);
     shop.exec("charge", super::ORDER, "echo $SEMEL_KEY >> effects")
-        .stopped(0, "");
+        .assert_message(0, "");
     // Another life of a ledger that knows of a call.
-    init(&url, &["--renew"]).printed(
+    init(&url, &["--renew"]).assert_stdout(
         0,
-        &format!("{url}: the ledger began another life; 0 of its records are known to be lost\n"),
+        &format!(
+            "{url}: the ledger has a new incarnation; 0 of its records are known to be lost\n"
+        ),
     );
     let other = r#"{"order": 18, "amount": 10}"#;
     shop.exec("charge", other, "echo $SEMEL_KEY >> effects")
-        .stopped(69, "semel ledger trust");
+        .assert_message(69, "semel ledger trust");
     let trust = [
         "ledger",
         "trust",
@@ -121,10 +123,11 @@ fn it_is_made_once_and_used() {
         "--why",
         "the agents were off",
     ];
-    shop.run(&trust).printed(0, "calls are sent again\n");
+    shop.run(&trust)
+        .assert_stdout(0, "the quarantine has ended: calls are sent again\n");
     assert_eq!(shop.effects(), 2);
     shop.exec("charge", other, "echo $SEMEL_KEY >> effects")
-        .stopped(0, "");
+        .assert_message(0, "");
     assert_eq!(shop.effects(), 3);
 }
 
@@ -154,7 +157,7 @@ fn connections_are_enciphered_where_the_server_wants_it() {
         ]
         .concat(),
     );
-    let mut refusals = Refusals::of(port.parse().unwrap());
+    let mut refusals = Refusals::new(port.parse().unwrap());
     refusals.add_at("not enciphered", &format!("redis://localhost:{port}"));
     let shop = shop_at(&format!("rediss://localhost:{port}"));
     let by_authority = |name: &str, words: &[&str]| {
@@ -162,13 +165,13 @@ fn connections_are_enciphered_where_the_server_wants_it() {
         command
             .env("SSL_CERT_FILE", tls(name))
             .env_remove("SSL_CERT_DIR");
-        crate::workshop::Done::of(command.output().unwrap())
+        crate::workshop::CommandOutput::from(command.output().unwrap())
     };
     refusals.add(
         "not vouched for",
-        &told(&by_authority("server.pem", &["ledger", "init"])),
+        &exit_and_message(&by_authority("server.pem", &["ledger", "init"])),
     );
-    by_authority("authority.pem", &["ledger", "init"]).stopped(0, "");
-    by_authority("authority.pem", &["ledger", "list"]).printed(0, "");
-    assert_snapshot!(refusals.all());
+    by_authority("authority.pem", &["ledger", "init"]).assert_message(0, "");
+    by_authority("authority.pem", &["ledger", "list"]).assert_stdout(0, "");
+    assert_snapshot!(refusals.into_text());
 }

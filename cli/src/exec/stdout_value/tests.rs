@@ -1,16 +1,16 @@
 use super::*;
 
-fn whole(bytes: impl AsRef<[u8]>) -> Written {
+fn complete(bytes: impl AsRef<[u8]>) -> CapturedOutput {
     let kept = bytes.as_ref().to_vec();
-    Written {
+    CapturedOutput {
         total_bytes: kept.len() as u64,
         kept,
-        was_passed: true,
+        was_forwarded: true,
     }
 }
 
 #[test]
-fn whatever_is_printed_is_printed_again_byte_for_byte() {
+fn every_output_is_replayed_byte_for_byte() {
     let outputs: &[&[u8]] = &[
         b"",
         b"\n",
@@ -41,11 +41,11 @@ fn whatever_is_printed_is_printed_again_byte_for_byte() {
         "{\"é\":\"\\u00e9\"}\r\n".as_bytes(),
     ];
     for output in outputs {
-        let value = value(&whole(output));
+        let value = encode(&complete(output));
         let kept = serde_json::from_str(&value.to_string()).unwrap_or(Value::Null);
         assert_eq!(
-            printed(&kept),
-            Printed::whole(*output),
+            decode(&kept),
+            DecodedStdout::complete(*output),
             "{} as {value}",
             String::from_utf8_lossy(output)
         );
@@ -54,47 +54,47 @@ fn whatever_is_printed_is_printed_again_byte_for_byte() {
 
 #[test]
 fn json_is_recorded_as_json_that_a_policy_can_point_into() {
-    assert_eq!(value(&whole("{\"id\":7}\n")), json!({ "id": 7 }));
+    assert_eq!(encode(&complete("{\"id\":7}\n")), json!({ "id": 7 }));
     assert_eq!(
-        value(&whole("{ \"id\": 7 }")),
+        encode(&complete("{ \"id\": 7 }")),
         json!({ "id": 7, "$stdout": "{ \"id\": 7 }" })
     );
-    assert_eq!(value(&whole("[1,2]\n")), json!([1, 2]));
-    assert_eq!(value(&whole("[1, 2]\n")), json!("[1, 2]\n"));
+    assert_eq!(encode(&complete("[1,2]\n")), json!([1, 2]));
+    assert_eq!(encode(&complete("[1, 2]\n")), json!("[1, 2]\n"));
 }
 
 #[test]
-fn an_answer_in_json_leaves_the_layout_out_and_nothing_else() {
+fn an_answer_in_json_leaves_the_original_text_out_and_nothing_else() {
     let mut laid_out = json!({ "id": 7, "$stdout": "{ \"id\": 7 }" });
-    without_layout(&mut laid_out);
+    remove_original_text(&mut laid_out);
     assert_eq!(laid_out, json!({ "id": 7 }));
     let mut bytes = json!({ "$stdout": { "base64": "AA==" } });
-    without_layout(&mut bytes);
+    remove_original_text(&mut bytes);
     assert_eq!(bytes, json!({ "$stdout": { "base64": "AA==" } }));
 }
 
 #[test]
-fn of_too_much_output_the_beginning_is_kept_and_told_to_be_one() {
+fn too_much_output_is_cut_and_marked_as_cut() {
     for kept in [b"begin".as_slice(), b"\xff\xfe"] {
-        let cut = Written {
+        let cut = CapturedOutput {
             kept: kept.to_vec(),
             total_bytes: 1_000_000,
-            was_passed: true,
+            was_forwarded: true,
         };
         assert_eq!(
-            printed(&value(&cut)),
-            Printed {
+            decode(&encode(&cut)),
+            DecodedStdout {
                 bytes: kept.to_vec(),
-                is_whole: false
+                is_complete: false
             }
         );
     }
 }
 
 #[test]
-fn control_characters_do_not_make_an_outcome_too_large_to_be_kept() {
+fn control_characters_do_not_make_an_outcome_too_large() {
     let output = vec![1; STDOUT_BYTES_MAX];
-    let value = value(&whole(&output));
-    assert!(value.to_string().len() < TEXT_BYTES_MAX);
-    assert_eq!(printed(&value).bytes, output);
+    let value = encode(&complete(&output));
+    assert!(value.to_string().len() < VALUE_BYTES_MAX);
+    assert_eq!(decode(&value).bytes, output);
 }

@@ -1,6 +1,6 @@
 //! Two agents make the same call at the same time: one charge.
 
-use crate::workshop::{CHARGE, Done, EFFECT, Workshop};
+use crate::workshop::{CHARGE, CommandOutput, EFFECT, Workshop};
 
 const ORDER: &str = r#"{"order": 17, "amount": 10}"#;
 
@@ -13,7 +13,7 @@ fn of_callers_at_the_same_time_one_runs_and_all_get_what_it_printed() {
         .collect();
     let done: Vec<_> = callers
         .into_iter()
-        .map(|caller| Done::of(caller.wait_with_output().unwrap()))
+        .map(|caller| CommandOutput::from(caller.wait_with_output().unwrap()))
         .collect();
     assert_eq!(shop.effects(), 1, "{done:?}");
     assert!(
@@ -34,7 +34,7 @@ fn who_does_not_wait_is_told_that_it_runs() {
     );
     shop.wait_for("started");
     shop.exec_with("charge", ORDER, &["--wait", "0s"], EFFECT)
-        .stopped(75, "running: another attempt at `charge`");
+        .assert_message(75, "running: another attempt at `charge`");
     shop.write("go", "");
     assert!(owner.wait().unwrap().success());
     assert_eq!(shop.effects(), 0);

@@ -1,6 +1,6 @@
 //! `semel exec` watches a command: it runs as if there were no `semel`, and a report says what a guard would have done.
 
-use crate::workshop::{CHARGE, Done, EFFECT, Workshop};
+use crate::workshop::{CHARGE, CommandOutput, EFFECT, Workshop};
 use serde_json::json;
 use std::time::Instant;
 
@@ -23,14 +23,14 @@ fn a_command_runs_each_time_with_its_own_output_and_exit_code() {
     for run in 1..=3 {
         let script = format!("{EFFECT} echo \"run {run} key=$SEMEL_KEY.\"; exit 7");
         shop.exec("charge", ORDER, &script)
-            .printed(7, &format!("run {run} key=.\n"));
+            .assert_stdout(7, &format!("run {run} key=.\n"));
     }
     shop.exec(
         "charge",
         r#"{"order": 17, "amount": 11}"#,
         &format!("{EFFECT} echo done"),
     )
-    .printed(0, "done\n");
+    .assert_stdout(0, "done\n");
     assert_eq!(shop.effects(), 4);
     // The first failed with an unknown effect, so that a guard would have asked a person.
     assert_eq!(
@@ -38,8 +38,8 @@ fn a_command_runs_each_time_with_its_own_output_and_exit_code() {
         json!({ "executed": 1, "held": 2, "conflict": 1 })
     );
     let report = shop.run(&["ledger", "report", "--since", "1d"]);
-    report.stopped(0, "of 4 calls since");
-    report.stopped(0, "3 would not have been sent");
+    report.assert_message(0, "of 4 calls since");
+    report.assert_message(0, "3 would not have been sent");
     assert!(
         report.stdout.starts_with("charge\texecuted\t1\n"),
         "{report:?}"
@@ -55,11 +55,11 @@ fn a_command_runs_each_time_with_its_own_output_and_exit_code() {
         .split('\t')
         .collect();
     assert_eq!(example[..5], ["2", "held", "charge", "charge", "default"]);
-    shop.run(&["ledger", "list"]).printed(0, "");
+    shop.run(&["ledger", "list"]).assert_stdout(0, "");
     assert!(
         shop.run(&["ledger", "show", example[5]])
             .stdout
-            .contains("shadow: nothing rests on it")
+            .contains("shadow: a dry run")
     );
     assert!(shop.run(&["doctor"]).stdout.contains("; mode shadow)"));
 }
@@ -72,7 +72,7 @@ fn several_at_once_all_run_at_once() {
         .map(|_| shop.start("charge", ORDER, &[], &script))
         .collect();
     for one in running {
-        Done::of(one.wait_with_output().unwrap()).printed(0, "done\n");
+        CommandOutput::from(one.wait_with_output().unwrap()).assert_stdout(0, "done\n");
     }
     let would_be = would_be(&shop);
     let count = |word: &str| would_be[word].as_u64().unwrap_or(0);
@@ -90,9 +90,9 @@ fn several_at_once_all_run_at_once() {
     let running: Vec<_> = (0..4)
         .map(|_| guarded.start("charge", ORDER, &[], &script))
         .collect();
-    running
-        .into_iter()
-        .for_each(|one| Done::of(one.wait_with_output().unwrap()).printed(0, "done\n"));
+    running.into_iter().for_each(|one| {
+        CommandOutput::from(one.wait_with_output().unwrap()).assert_stdout(0, "done\n")
+    });
     assert_eq!(guarded.effects(), 1);
 }
 
@@ -102,20 +102,20 @@ fn a_ledger_or_policy_that_cannot_be_used_keeps_no_watched_command() {
     shop.write("ledger.sqlite", "a diary, and no ledger");
     let begun = Instant::now();
     shop.exec("charge", ORDER, &format!("{EFFECT} echo done; exit 3"))
-        .printed(3, "done\n");
+        .assert_stdout(3, "done\n");
     assert!(begun.elapsed().as_secs() < 30);
     shop.exec_with("charge", ORDER, &["--mode", "enforce"], EFFECT)
-        .stopped(69, "");
+        .assert_message(69, "");
     assert_eq!(shop.effects(), 1, "the control ran nothing");
     let broken = Workshop::new(
         "[[tool]]\nmatch = \"charge\"\npolicy = \"intent\"\nmode = \"shadow\"\nsettings = { what = 1 }\n",
     );
     broken
         .exec("charge", ORDER, "echo done")
-        .printed(0, "done\n");
+        .assert_stdout(0, "done\n");
     broken
         .exec_with("charge", ORDER, &["--mode", "enforce"], "echo done")
-        .stopped(78, "what");
+        .assert_message(78, "what");
 }
 
 #[test]
@@ -136,12 +136,12 @@ fn what_is_off_runs_and_leaves_no_trace() {
     );
     assert!(!shop.path("ledger.sqlite").exists());
     shop.exec_with("charge", ORDER, &["--mode", "maybe"], "")
-        .stopped(64, "enforce, shadow and off");
+        .assert_message(64, "`enforce`, `shadow` or `off`");
     let wrong = Workshop::new("[defaults]\nmode = \"maybe\"\n");
-    wrong.exec("charge", ORDER, "").stopped(
+    wrong.exec("charge", ORDER, "").assert_message(
         78,
         r#"`mode` in `[defaults]` is `"maybe"`: write `"enforce"`, `"shadow"` or `"off"`"#,
     );
     shop.run(&["ledger", "report"])
-        .stopped(0, "nothing was watched");
+        .assert_message(0, "no call was observed");
 }

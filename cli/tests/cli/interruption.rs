@@ -1,7 +1,7 @@
 //! A command is cut short: by a time limit, by a signal, or because `semel` itself was killed between the effect and its record.
 //! Nothing is sent again on its own, unless the system behind it knows the key.
 
-use crate::workshop::{CHARGE, Done, EFFECT, PAY, Workshop, wait_until};
+use crate::workshop::{CHARGE, CommandOutput, EFFECT, PAY, Workshop, wait_until};
 use std::{
     process::Command,
     time::{Duration, Instant},
@@ -20,9 +20,9 @@ fn an_unexplained_failure_may_have_taken_effect_and_is_not_run_again() {
     );
     assert!([76, 77].contains(&first.exit), "{first:?}");
     shop.exec("charge", ORDER, EFFECT)
-        .stopped(77, "held: `charge`");
+        .assert_message(77, "held: `charge`");
     shop.exec("charge", ORDER, EFFECT)
-        .stopped(77, "a person must decide");
+        .assert_message(77, "a person must decide");
     assert_eq!(shop.effects(), 1);
 }
 
@@ -32,20 +32,20 @@ fn a_command_that_runs_too_long_is_killed_with_all_that_it_started() {
     let begun = Instant::now();
     let script = "sleep 30 & (sleep 3; echo late >> effects) & echo $$ > started; wait";
     let done = shop.exec_with("charge", ORDER, &["--timeout", "1s"], script);
-    done.stopped(done.exit, "timed out after 1s");
+    done.assert_message(done.exit, "timed out after 1s");
     assert!([76, 77].contains(&done.exit), "{done:?}");
     assert!(begun.elapsed() < Duration::from_secs(20));
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(shop.effects(), 0, "what it started is gone, too");
     shop.exec("charge", ORDER, EFFECT)
-        .stopped(77, "timed out after 1s");
+        .assert_message(77, "timed out after 1s");
 }
 
 #[test]
 fn a_command_that_a_signal_ends_leaves_its_effect_unknown() {
     let shop = Workshop::new(CHARGE);
     let done = shop.exec("charge", ORDER, "kill -SEGV $$");
-    done.stopped(done.exit, "SIGSEGV");
+    done.assert_message(done.exit, "SIGSEGV");
     assert!([76, 77].contains(&done.exit), "{done:?}");
 }
 
@@ -57,10 +57,11 @@ fn a_signal_is_passed_on_and_what_came_of_it_is_recorded() {
     let child = shop.start("charge", ORDER, &[], script);
     shop.wait_for("started");
     signal("-TERM", child.id());
-    let done = Done::of(child.wait_with_output().unwrap());
+    let done = CommandOutput::from(child.wait_with_output().unwrap());
     assert!([76, 77].contains(&done.exit), "{done:?}");
     assert_eq!(shop.read("told"), "told\n");
-    shop.exec("charge", ORDER, EFFECT).stopped(77, "held");
+    shop.exec("charge", ORDER, EFFECT)
+        .assert_message(77, "held");
     assert_eq!(shop.effects(), 0);
 }
 
@@ -73,8 +74,8 @@ fn a_second_signal_kills_a_command_that_will_not_end() {
     signal("-TERM", child.id());
     std::thread::sleep(Duration::from_millis(200));
     signal("-TERM", child.id());
-    let done = Done::of(child.wait_with_output().unwrap());
-    done.stopped(done.exit, "SIGKILL");
+    let done = CommandOutput::from(child.wait_with_output().unwrap());
+    done.assert_message(done.exit, "SIGKILL");
     assert!([76, 77].contains(&done.exit), "{done:?}");
 }
 
@@ -83,7 +84,7 @@ fn killed_between_effect_and_record_it_is_in_doubt_and_a_person_decides() {
     let shop = Workshop::new(&format!("[defaults]\nlease = \"3s\"\n{CHARGE}"));
     kill_after_the_effect(&shop, "charge");
     shop.exec_with("charge", ORDER, &["--wait", "20s"], EFFECT)
-        .stopped(77, "held: `charge`");
+        .assert_message(77, "held: `charge`");
     assert_eq!(shop.effects(), 1);
     let key = shop.keys().remove(0);
     let words = [
@@ -98,9 +99,10 @@ fn killed_between_effect_and_record_it_is_in_doubt_and_a_person_decides() {
         "--outcome",
         r#"{"id":"ch_1"}"#,
     ];
-    shop.run(&words).printed(0, &format!("{key}\tlanded\n"));
+    shop.run(&words)
+        .assert_stdout(0, &format!("{key}\tlanded\n"));
     shop.exec("charge", ORDER, EFFECT)
-        .printed(0, "{\"id\":\"ch_1\"}\n");
+        .assert_stdout(0, "{\"id\":\"ch_1\"}\n");
     assert_eq!(shop.effects(), 1);
 }
 
@@ -114,7 +116,7 @@ fn killed_between_effect_and_record_it_is_sent_again_where_the_target_knows_the_
         &["--wait", "20s"],
         &format!("{EFFECT} echo done"),
     );
-    again.printed(0, "done\n");
+    again.assert_stdout(0, "done\n");
     let effects = shop.read("effects");
     let sent: Vec<_> = effects
         .lines()
@@ -125,7 +127,7 @@ fn killed_between_effect_and_record_it_is_sent_again_where_the_target_knows_the_
         sent[0].1, sent[1].1,
         "the same key, so that the target sees a repeat"
     );
-    shop.exec("pay", ORDER, EFFECT).printed(0, "done\n");
+    shop.exec("pay", ORDER, EFFECT).assert_stdout(0, "done\n");
     assert_eq!(shop.effects(), 2);
 }
 
@@ -168,8 +170,8 @@ fn interrupted_while_it_waits_for_another_caller_it_ends_and_runs_nothing() {
         || waiting.try_wait().unwrap().is_some(),
         &shop.path("waiting"),
     );
-    Done::of(waiting.wait_with_output().unwrap())
-        .stopped(130, "interrupted before the command was started");
+    CommandOutput::from(waiting.wait_with_output().unwrap())
+        .assert_message(130, "interrupted before the command was started");
     assert!(owner.wait().unwrap().success());
     assert_eq!(shop.effects(), 0);
 }

@@ -1,4 +1,4 @@
-//! What is told of a record.
+//! A record as people and scripts read it.
 
 use semel::{
     ledger::{KeptOutcome, LandingSource, ReleaseSource, State},
@@ -7,20 +7,20 @@ use semel::{
 };
 use serde_json::{Value, json};
 
-/// When the present state began.
-pub(super) fn since(listed: &RecordView) -> Stamp {
+/// The time at which the current state began.
+pub(super) fn state_since(listed: &RecordView) -> Stamp {
     listed.record.since.at(listed.written)
 }
 
-/// Why it is as it is, as far as somebody said so.
-pub(super) fn why(listed: &RecordView) -> String {
+/// The reason for the current state, or an empty text if none is recorded.
+pub(super) fn state_reason(listed: &RecordView) -> String {
     let record = &listed.record;
     if let Some(key) = &listed.sealed_under {
-        return format!("sealed under the key `{key}`, which is not set up here");
+        return format!("sealed under the key `{key}`, which is not configured here");
     }
     match &record.state {
-        State::Started | State::Retrying if lease_is_over(listed) => {
-            "its lease is over: the next call finds it in doubt".to_owned()
+        State::Started | State::Retrying if has_expired_lease(listed) => {
+            "its lease has ended: the next call finds it in doubt".to_owned()
         }
         State::InDoubt { reason } | State::Held { reason, .. } | State::Probing { reason, .. } => {
             reason.clone()
@@ -42,7 +42,7 @@ pub(super) fn why(listed: &RecordView) -> String {
         } => "found by a probe".to_owned(),
         State::Waiting { continuation, .. } => format!("continues as {continuation}"),
         State::Undone { by } => by
-            .map_or("undone by a person's word", |_| "undone by a later call")
+            .map_or("undone, as a person decided", |_| "undone by a later call")
             .to_owned(),
         _ => record
             .last_attempt()
@@ -51,8 +51,8 @@ pub(super) fn why(listed: &RecordView) -> String {
     }
 }
 
-/// Whether nobody renewed it in time.
-fn lease_is_over(listed: &RecordView) -> bool {
+/// Returns true if the lease was not renewed in time.
+fn has_expired_lease(listed: &RecordView) -> bool {
     let leased = listed.record.leased.at(listed.written);
     let lease_ms = listed
         .record
@@ -61,8 +61,8 @@ fn lease_is_over(listed: &RecordView) -> bool {
     lease_ms.is_some_and(|lease_ms| listed.now.shortest_since(&leased) > lease_ms)
 }
 
-/// What is kept of an outcome.
-pub(super) fn outcome(kept: Option<&KeptOutcome>) -> Value {
+/// The recorded part of an outcome.
+fn outcome_to_json(kept: Option<&KeptOutcome>) -> Value {
     match kept {
         None => Value::Null,
         Some(KeptOutcome::Whole(outcome)) => serde_json::to_value(outcome).unwrap_or_default(),
@@ -73,11 +73,11 @@ pub(super) fn outcome(kept: Option<&KeptOutcome>) -> Value {
 }
 
 /// An outcome on one line.
-pub(super) fn short(kept: Option<&KeptOutcome>) -> String {
+pub(super) fn describe_outcome(kept: Option<&KeptOutcome>) -> String {
     match kept {
-        None => "no answer is known".to_owned(),
+        None => "no outcome is recorded".to_owned(),
         Some(KeptOutcome::Digest { bytes, .. }) => {
-            format!("an answer of {bytes} bytes, which is not kept")
+            format!("an outcome of {bytes} bytes, of which only the digest is recorded")
         }
         Some(KeptOutcome::Whole(Outcome::Returned(value))) => format!("returned {value}"),
         Some(KeptOutcome::Whole(Outcome::Failed(failure))) => {
@@ -87,19 +87,19 @@ pub(super) fn short(kept: Option<&KeptOutcome>) -> String {
                 .map_or_else(String::new, |code| format!(" `{code}`"));
             format!("failed{code}: {}", failure.message)
         }
-        Some(KeptOutcome::Whole(Outcome::Unanswered(silence))) => {
-            let sent = if silence.sent {
+        Some(KeptOutcome::Whole(Outcome::Unanswered(unanswered))) => {
+            let sent = if unanswered.sent {
                 ""
             } else {
                 ", and nothing was sent"
             };
-            format!("unanswered: {}{sent}", silence.reason)
+            format!("unanswered: {}{sent}", unanswered.reason)
         }
     }
 }
 
-/// The record as JSON: all that is of use to people, and nothing that would let them pass for an attempt.
-pub(super) fn in_json(listed: &RecordView) -> Value {
+/// The record as JSON. Absent: nonces, with which a reader could settle an attempt as its owner.
+pub(super) fn to_json(listed: &RecordView) -> Value {
     let record = &listed.record;
     let attempts: Vec<Value> = record
         .attempts
@@ -108,16 +108,16 @@ pub(super) fn in_json(listed: &RecordView) -> Value {
             json!({
                 "number": attempt.fence.number, "generation": attempt.generation, "series": attempt.series,
                 "started": attempt.started.at(listed.written).to_string(), "known": attempt.known,
-                "outcome": outcome(attempt.outcome.as_ref()), "reason": attempt.reason, "facts": attempt.facts,
+                "outcome": outcome_to_json(attempt.outcome.as_ref()), "reason": attempt.reason, "facts": attempt.facts,
             })
         })
         .collect();
     json!({
         "key": listed.downstream, "operation": record.terms.operation, "tenant": record.tenant,
-        "name_space": record.name_space, "state": record.state.label().word(), "why": why(listed),
-        "since": since(listed).to_string(), "created": listed.created.to_string(),
+        "name_space": record.name_space, "state": record.state.label().word(), "why": state_reason(listed),
+        "since": state_since(listed).to_string(), "created": listed.created.to_string(),
         "generation": record.generation, "series": record.series, "attempts": attempts,
-        "outcome": outcome(record.standing_outcome()), "handles": record.handles, "identity": record.terms.identity,
+        "outcome": outcome_to_json(record.standing_outcome()), "handles": record.handles, "identity": record.terms.identity,
         "sealed_under": listed.sealed_under, "policy": record.terms.policy.name, "window_seconds": record.terms.window_seconds,
     })
 }

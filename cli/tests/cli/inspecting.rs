@@ -5,8 +5,8 @@ use crate::workshop::{CHARGE, Workshop};
 #[test]
 fn a_policy_is_told_with_its_imports_settings_and_limits() {
     let shop = Workshop::new("");
-    let told = shop.run(&["policy", "inspect", "hints"]);
-    assert_eq!(told.exit, 0, "{told:?}");
+    let report = shop.run(&["policy", "inspect", "hints"]);
+    assert_eq!(report.exit, 0, "{report:?}");
     for part in [
         "policy      hints ",
         "imports               semel:policy/types@0.1.0",
@@ -14,7 +14,7 @@ fn a_policy_is_told_with_its_imports_settings_and_limits() {
         "fuel",
         "\"trusted\"",
     ] {
-        assert!(told.stdout.contains(part), "{part} {told:?}");
+        assert!(report.stdout.contains(part), "{part} {report:?}");
     }
     let json = shop
         .run(&["policy", "inspect", "intent", "--output", "json"])
@@ -36,8 +36,8 @@ fn settings_are_tried_where_they_are_given() {
     let shop = Workshop::new("");
     let inspect = |settings| shop.run(&["policy", "inspect", "intent", "--settings", settings]);
     assert_eq!(inspect(r#"{"identity": ["order"]}"#).exit, 0);
-    inspect(r#"{"identiy": ["order"]}"#).stopped(78, "refuses its settings");
-    inspect("{").stopped(64, "this is not valid JSON");
+    inspect(r#"{"identiy": ["order"]}"#).assert_message(78, "refuses its settings");
+    inspect("{").assert_message(64, "this is not valid JSON");
 }
 
 #[test]
@@ -45,11 +45,11 @@ fn what_is_no_policy_is_told_why() {
     let shop = Workshop::new("");
     shop.write("bad.wasm", "not wasm");
     shop.run(&["policy", "inspect", "bad.wasm"])
-        .stopped(78, "this is not WebAssembly");
+        .assert_message(78, "this is not WebAssembly");
     shop.run(&["policy", "inspect", "./missing.wasm"])
-        .stopped(66, "missing.wasm");
+        .assert_message(66, "missing.wasm");
     shop.run(&["policy", "inspect", "strype"])
-        .stopped(78, "there is no ready-made policy `strype`");
+        .assert_message(78, "there is no ready-made policy `strype`");
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn the_doctor_tells_what_is_set_up_and_what_waits_for_a_person() {
     for _ in 0..2 {
         shop.exec("charge", r#"{"order": 1}"#, "exit 1");
     }
-    let told = shop.run(&["doctor"]);
-    assert_eq!(told.exit, 0, "{told:?}");
+    let report = shop.run(&["doctor"]);
+    assert_eq!(report.exit, 0, "{report:?}");
     for part in [
         "semel.toml",
         "intent ",
@@ -69,7 +69,7 @@ fn the_doctor_tells_what_is_set_up_and_what_waits_for_a_person() {
         "1 held",
         "plain digests",
     ] {
-        assert!(told.stdout.contains(part), "{part} {told:?}");
+        assert!(report.stdout.contains(part), "{part} {report:?}");
     }
 }
 
@@ -82,7 +82,7 @@ fn the_doctor_tells_every_mistake_and_ends_with_the_first() {
         "ledger.sqlite",
         "this is no database, and it is long enough to show that it is none at all",
     );
-    let told = shop.run(&["doctor"]);
-    told.stopped(78, "strype");
-    assert_eq!(told.stdout.matches("unusable").count(), 3, "{told:?}");
+    let report = shop.run(&["doctor"]);
+    report.assert_message(78, "strype");
+    assert_eq!(report.stdout.matches("unusable").count(), 3, "{report:?}");
 }

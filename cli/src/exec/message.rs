@@ -1,0 +1,191 @@
+//! Messages about an answer: what happened, why, and what to do next.
+
+use super::stdout_value;
+use crate::output;
+use semel::model::{
+    Answer, AnswerSubject, ConflictState, Effect, NextStep, OperatorSwitch, Outcome,
+    RecordedOperation, rfc3339,
+};
+use serde_json::Value;
+
+/// The limit on the part of a recorded outcome that a message shows, in characters.
+const OUTCOME_CHARS_SHOWN: usize = 300;
+
+/// Describes an answer. Returns none if the command itself said all there is to say.
+pub(super) fn describe_answer(answer: &Answer) -> Option<String> {
+    let next = describe_next_step(&answer.next());
+    let message = match answer {
+        Answer::Executed {
+            about,
+            effect: Effect::Unknown,
+            reason,
+            ..
+        } => in_doubt_message(about, reason, &next),
+        Answer::Passed { outcome, .. } | Answer::Executed { outcome, .. } => match outcome {
+            Outcome::Unanswered(unanswered) => unanswered.reason.clone(),
+            Outcome::Returned(_) | Outcome::Failed(_) => return None,
+        },
+        Answer::Replayed {
+            about,
+            outcome,
+            effect,
+            ..
+        } => replay_message(about, outcome.as_ref(), *effect, &next),
+        Answer::Running { about, .. } => format!(
+            "running: another attempt at {} is in progress; {next}",
+            describe_subject(about)
+        ),
+        Answer::InDoubt {
+            about,
+            reason,
+            outcome,
+            ..
+        } => in_doubt_message(about, &join_reason(outcome.as_ref(), reason), &next),
+        Answer::Held {
+            about,
+            reason,
+            outcome,
+            ..
+        } => format!(
+            "held: {} may have taken effect: {}; {next} (see `semel ledger show {}`)",
+            describe_subject(about),
+            join_reason(outcome.as_ref(), reason),
+            about.key
+        ),
+        Answer::Conflict {
+            about, standing, ..
+        } => format!(
+            "conflict: {} is recorded with other content, and nothing ran: {}; {next}",
+            describe_subject(about),
+            describe_recorded(standing)
+        ),
+        Answer::Expired {
+            about,
+            landed_at_ms,
+            ..
+        } => format!(
+            "expired: {} took effect at {}, its output is no longer kept, and nothing ran; do not call again",
+            describe_subject(about),
+            rfc3339(*landed_at_ms)
+        ),
+        Answer::Refused { reason, .. } => format!("refused, and nothing ran: {reason}"),
+    };
+    Some(message)
+}
+
+fn in_doubt_message(about: &AnswerSubject, reason: &str, next: &str) -> String {
+    let subject = describe_subject(about);
+    format!("in doubt: {subject} may have taken effect: {reason}; {next}")
+}
+
+fn replay_message(
+    about: &AnswerSubject,
+    outcome: Option<&Outcome>,
+    effect: Effect,
+    next: &str,
+) -> String {
+    let subject = describe_subject(about);
+    let attempt = about.attempt;
+    match (outcome, effect) {
+        (Some(Outcome::Failed(failure)), _) => format!(
+            "replayed: {subject} was settled by attempt {attempt}, and nothing ran: {}",
+            failure.message
+        ),
+        (Some(Outcome::Returned(_) | Outcome::Unanswered(_)), _) => {
+            format!("replayed: {subject} was settled by attempt {attempt}, and nothing ran")
+        }
+        (None, Effect::Refused) => {
+            format!("refused: {subject} must not be sent, and nothing ran; {next}")
+        }
+        (None, _) => {
+            format!("replayed: {subject} took effect, its output is not recorded, and nothing ran")
+        }
+    }
+}
+
+/// The operation's name, and the key by which a person finds its record.
+fn describe_subject(about: &AnswerSubject) -> String {
+    if about.key.is_empty() {
+        format!("`{}`", about.operation)
+    } else {
+        format!("`{}` ({})", about.operation, about.key)
+    }
+}
+
+/// The attempt's outcome and the reason why its effect is unknown. A reason often quotes the outcome: then it is enough.
+fn join_reason(outcome: Option<&Outcome>, reason: &str) -> String {
+    let outcome = outcome.map(describe_outcome).unwrap_or_default();
+    if outcome.is_empty() || reason.contains(&outcome) {
+        return reason.to_owned();
+    }
+    format!("{outcome}; {reason}")
+}
+
+fn describe_next_step(next: &NextStep) -> String {
+    let delay = |after_ms: &Option<u64>| match after_ms {
+        Some(ms) => format!(" in {ms} ms"),
+        None => String::new(),
+    };
+    match next {
+        NextStep::Nothing => "there is nothing to do".to_owned(),
+        NextStep::CallAgain { after_ms } => format!("call again{}", delay(after_ms)),
+        NextStep::AskAgain { after_ms } => {
+            format!(
+                "repeat exactly this call{} to learn its outcome",
+                delay(after_ms)
+            )
+        }
+        NextStep::AskAPerson => "do not call again: a person must decide".to_owned(),
+        NextStep::CorrectTheCall => "correct the call".to_owned(),
+    }
+}
+
+fn describe_recorded(recorded: &RecordedOperation) -> String {
+    let mut text = describe_state(recorded.state).to_owned();
+    if !recorded.handles.is_empty() {
+        text += &format!(" as `{}`", recorded.handles.join("`, `"));
+    }
+    if let Some(outcome) = &recorded.outcome {
+        text += &format!(" with the outcome {}", describe_outcome(outcome));
+    }
+    text
+}
+
+/// The end of the sentence "conflict: it is recorded …: …".
+fn describe_state(state: ConflictState) -> &'static str {
+    match state {
+        ConflictState::Running => "it is running",
+        ConflictState::Waiting => "it waits for an answer, or continues as a task",
+        ConflictState::InDoubt => "it is in doubt",
+        ConflictState::Probing => "it is in doubt, and a probe is running",
+        ConflictState::Held => "it is held",
+        ConflictState::Released => "it was released, to be sent with its recorded content only",
+        ConflictState::Refused => "it was refused by a person",
+        ConflictState::Landed => "it landed",
+        ConflictState::Tombstone => "it landed, and its outcome is no longer kept",
+    }
+}
+
+/// An outcome on one line.
+fn describe_outcome(outcome: &Outcome) -> String {
+    let text = match outcome {
+        Outcome::Returned(Value::String(text)) => text.trim_end().to_owned(),
+        Outcome::Returned(value) => {
+            let mut value = value.clone();
+            stdout_value::remove_original_text(&mut value);
+            value.to_string()
+        }
+        Outcome::Failed(failure) => failure.message.clone(),
+        Outcome::Unanswered(unanswered) => unanswered.reason.clone(),
+    };
+    output::single_line(&text, OUTCOME_CHARS_SHOWN)
+}
+
+/// The configuration key that turns the switch on.
+pub(super) fn switch_key(switch: OperatorSwitch) -> &'static str {
+    match switch {
+        OperatorSwitch::OpenWithoutLedger => "open_without_ledger",
+        OperatorSwitch::TimedRerun => "timed_rerun",
+        OperatorSwitch::TakenOnceWritten => "taken_within",
+    }
+}
