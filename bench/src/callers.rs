@@ -1,6 +1,6 @@
-//! Many callers at once.
+//! Concurrent callers of one host.
 
-use crate::world;
+use crate::fixtures;
 use anyhow::Result;
 use semel::{model::Call, runtime::Semel};
 use std::{
@@ -12,8 +12,8 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// Returns the calls that so many callers make in this time: `call` repeatedly, or calls that are new.
-pub(crate) fn make(
+/// Returns the number of calls that the callers complete in this time. They repeat `call`, or make new calls.
+pub(crate) fn count_calls(
     runtime: &Runtime,
     host: &Semel,
     callers: usize,
@@ -49,8 +49,8 @@ async fn keep_calling(
 ) -> Result<()> {
     while !stop.load(Ordering::Relaxed) {
         match &call {
-            Some(call) => world::replay(&host, call.clone()).await?,
-            None => world::execute(&host, world::fresh_call()?).await?,
+            Some(call) => fixtures::replay_call(&host, call.clone()).await?,
+            None => fixtures::execute_call(&host, fixtures::new_call()?).await?,
         }
         done.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,9 +1,9 @@
-//! One decision: a fresh instance that takes its settings in and derives, beside the same code compiled natively.
+//! One decision of a policy in a fresh instance, compared with the same code compiled natively.
 
 use crate::{
-    row::{Reach, Rows},
+    fixtures,
+    results::{FigureGoal, ResultTable},
     sample::{self, Sample},
-    world,
 };
 use anyhow::{Result, anyhow};
 use semel::{
@@ -20,66 +20,66 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The time of a round in which two threads decide against one.
+/// The time of a round of the comparison of two threads with one.
 const ROUND: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 9;
 
-pub(crate) fn measure(rows: &mut Rows) -> Result<()> {
-    let runtime = world::runtime(1)?;
-    let hints = world::policy(&runtime, "hints", json!({}))?;
-    let intent = world::policy(&runtime, "intent", world::REFUNDING.clone())?;
-    one(rows, "hints", &hints, natively::<Hints>(json!({})))?;
-    one(
+pub(crate) fn measure(rows: &mut ResultTable) -> Result<()> {
+    let runtime = fixtures::start_runtime(1)?;
+    let hints = fixtures::load_policy(&runtime, "hints", json!({}))?;
+    let intent = fixtures::load_policy(&runtime, "intent", fixtures::REFUND_SETTINGS.clone())?;
+    measure_derive(rows, "hints", &hints, derive_natively::<Hints>(json!({})))?;
+    measure_derive(
         rows,
         "intent",
         &intent,
-        natively::<Intent>(world::REFUNDING.clone()),
+        derive_natively::<Intent>(fixtures::REFUND_SETTINGS.clone()),
     )?;
-    judging(rows, "hints", &hints)?;
-    judging(rows, "intent", &intent)?;
-    two_threads(rows, "hints", &hints)?;
-    two_threads(rows, "intent", &intent)
+    measure_judge(rows, "hints", &hints)?;
+    measure_judge(rows, "intent", &intent)?;
+    measure_two_threads(rows, "hints", &hints)?;
+    measure_two_threads(rows, "intent", &intent)
 }
 
-fn one(
-    rows: &mut Rows,
+fn measure_derive(
+    rows: &mut ResultTable,
     name: &str,
     policy: &Policy,
     mut native: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let call = world::call(17)?;
+    let call = fixtures::refund_call(17)?;
     let mut guest = || {
         black_box(policy.derive(&call)?);
         Ok(())
     };
-    let [guest, native] = sample::microseconds([&mut guest, &mut native])?;
-    let reach = [Reach::AtMost(10.0), Reach::TimesAtMost(5.0)];
-    rows.add(
+    let [guest, native] = sample::measure_in_turn([&mut guest, &mut native])?;
+    let goals = [FigureGoal::AtMost(10.0), FigureGoal::AtMostTimesFloor(5.0)];
+    rows.add_row(
         &format!("`{name}`: one derive in a fresh instance (floor: native)"),
         "µs",
         guest,
         Some(native),
-        &reach,
+        &goals,
     );
     Ok(())
 }
 
-fn judging(rows: &mut Rows, name: &str, policy: &Policy) -> Result<()> {
-    let call = world::call(17)?;
+fn measure_judge(rows: &mut ResultTable, name: &str, policy: &Policy) -> Result<()> {
+    let call = fixtures::refund_call(17)?;
     let attempt = Attempt {
         number: 1,
         started_at_ms: 1_795_000_000_000,
         age_seconds: 0,
         key: "ca32d80d-fc3c-80de-8736-ea05723e3a28".to_owned(),
-        outcome: world::outcome(),
+        outcome: fixtures::refund_outcome(),
         facts: Vec::new(),
     };
     let mut judge = || {
         black_box(policy.judge(&call, std::slice::from_ref(&attempt))?);
         Ok(())
     };
-    let [judged] = sample::microseconds([&mut judge])?;
-    rows.add(
+    let [judged] = sample::measure_in_turn([&mut judge])?;
+    rows.add_row(
         &format!("`{name}`: one judge in a fresh instance"),
         "µs",
         judged,
@@ -89,10 +89,10 @@ fn judging(rows: &mut Rows, name: &str, policy: &Policy) -> Result<()> {
     Ok(())
 }
 
-/// The same settings and the same call, by the same code outside WebAssembly, from and to the same texts.
-fn natively<P: semel_guest::Policy>(settings: Value) -> impl FnMut() -> Result<()> {
+/// Returns the same work outside WebAssembly: the same code on the same settings and call, parsed from text.
+fn derive_natively<P: semel_guest::Policy>(settings: Value) -> impl FnMut() -> Result<()> {
     let settings = settings.to_string();
-    let arguments = world::arguments(17).to_string();
+    let arguments = fixtures::refund_arguments(17).to_string();
     move || {
         let settings = semel_guest::settings::read(black_box(&settings))
             .map_err(|mistake| anyhow!(mistake))?;
@@ -104,28 +104,28 @@ fn natively<P: semel_guest::Policy>(settings: Value) -> impl FnMut() -> Result<(
     }
 }
 
-fn two_threads(rows: &mut Rows, name: &str, policy: &Policy) -> Result<()> {
-    let call = world::call(17)?;
+fn measure_two_threads(rows: &mut ResultTable, name: &str, policy: &Policy) -> Result<()> {
+    let call = fixtures::refund_call(17)?;
     let mut alone = Vec::new();
     let mut together = Vec::new();
     for _ in 0..ROUNDS {
-        alone.push(per_second(policy, &call, 1)?);
-        together.push(per_second(policy, &call, 2)?);
+        alone.push(derives_per_second(policy, &call, 1)?);
+        together.push(derives_per_second(policy, &call, 2)?);
     }
-    let alone = Sample::of(alone);
-    let together = Sample::of(together);
+    let alone = Sample::from_values(alone);
+    let together = Sample::from_values(together);
     let name = format!("`{name}`: derives a second from two threads (floor: one thread)");
-    rows.add(
+    rows.add_row(
         &name,
         "/s",
         together,
         Some(alone),
-        &[Reach::TimesAtLeast(1.8)],
+        &[FigureGoal::AtLeastTimesFloor(1.8)],
     );
     Ok(())
 }
 
-fn per_second(policy: &Policy, call: &Call, threads: usize) -> Result<f64> {
+fn derives_per_second(policy: &Policy, call: &Call, threads: usize) -> Result<f64> {
     let barrier = Barrier::new(threads);
     let decide = || -> Result<u64> {
         barrier.wait();

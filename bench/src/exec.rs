@@ -1,8 +1,8 @@
 //! A guarded command from the shell: the whole process, beside the bare command.
 
 use crate::{
-    row::{Reach, Rows},
-    sample::{Sample, micros},
+    results::{FigureGoal, ResultTable},
+    sample::{Sample, to_micros},
 };
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -14,8 +14,8 @@ use std::{
 
 const ROUNDS: u32 = 40;
 
-/// `intent`, keys in the environment, the ledger in a file.
-const CONFIGURATION: &str = "
+/// A configuration with the policy `intent` and a ledger in a file.
+const CONFIG: &str = "
 [ledger]
 url = \"sqlite:LEDGER\"
 
@@ -27,32 +27,32 @@ policy = \"intent\"
 identity = [\"order_id\"]
 ";
 
-pub(crate) fn measure(rows: &mut Rows, folder: &Path, program: Option<&Path>) -> Result<()> {
+pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, program: Option<&Path>) -> Result<()> {
     let Some(program) = program else {
         return Ok(());
     };
-    let guarded = Guarded::set_up(program, folder)?;
-    // The first fills the cache of compiled code and makes the ledger.
-    guarded.run(0)?;
+    let guarded = GuardedCommand::configure(program, folder)?;
+    // The first run compiles the policy into the cache, and creates the ledger.
+    guarded.time_run(0)?;
     let mut bare = Vec::new();
     let mut executed = Vec::new();
     let mut replayed = Vec::new();
     for round in 1..=ROUNDS {
-        bare.push(timed(&mut Command::new("true"))?);
-        executed.push(guarded.run(round)?);
-        replayed.push(guarded.run(round)?);
+        bare.push(time_command(&mut Command::new("true"))?);
+        executed.push(guarded.time_run(round)?);
+        replayed.push(guarded.time_run(round)?);
     }
-    let bare = Sample::of(bare);
-    let added = |whole: Vec<f64>| Sample::of(whole).map(|whole| whole - bare.median);
+    let bare = Sample::from_values(bare);
+    let added = |whole: Vec<f64>| Sample::from_values(whole).map(|whole| whole - bare.median);
     let name = "`semel exec … -- true`, over bare `true`";
-    rows.add(
+    rows.add_row(
         &format!("{name}, executed"),
         "ms",
         added(executed),
         Some(bare),
-        &[Reach::AtMost(30.0)],
+        &[FigureGoal::AtMost(30.0)],
     );
-    rows.add(
+    rows.add_row(
         &format!("{name}, replayed"),
         "ms",
         added(replayed),
@@ -62,17 +62,17 @@ pub(crate) fn measure(rows: &mut Rows, folder: &Path, program: Option<&Path>) ->
     Ok(())
 }
 
-struct Guarded {
+struct GuardedCommand {
     program: PathBuf,
     folder: PathBuf,
     configuration: PathBuf,
 }
 
-impl Guarded {
-    fn set_up(program: &Path, folder: &Path) -> Result<Self> {
+impl GuardedCommand {
+    fn configure(program: &Path, folder: &Path) -> Result<Self> {
         let configuration = folder.join("semel.toml");
         let ledger = folder.join("exec.db").display().to_string();
-        fs::write(&configuration, CONFIGURATION.replace("LEDGER", &ledger))?;
+        fs::write(&configuration, CONFIG.replace("LEDGER", &ledger))?;
         Ok(Self {
             program: program.to_owned(),
             folder: folder.to_owned(),
@@ -80,9 +80,9 @@ impl Guarded {
         })
     }
 
-    /// Milliseconds of one guarded command.
-    fn run(&self, order: u32) -> Result<f64> {
-        timed(
+    /// Runs the guarded command once, and returns its duration in milliseconds.
+    fn time_run(&self, order: u32) -> Result<f64> {
+        time_command(
             Command::new(&self.program)
                 .args([
                     "exec",
@@ -100,14 +100,14 @@ impl Guarded {
     }
 }
 
-fn timed(command: &mut Command) -> Result<f64> {
+fn time_command(command: &mut Command) -> Result<f64> {
     let begun = Instant::now();
     let ended = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .output();
-    let took = micros(begun.elapsed()) / 1e3;
+    let took = to_micros(begun.elapsed()) / 1e3;
     let program = command.get_program().to_string_lossy();
     let ended = ended.with_context(|| format!("`{program}` cannot be run"))?;
     let said = String::from_utf8_lossy(&ended.stderr);

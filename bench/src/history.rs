@@ -1,9 +1,9 @@
-//! A ledger with a long history, beside a short one.
+//! A SQLite ledger with a long history, compared with a short one.
 
 use crate::{
-    row::{Reach, Rows},
+    fixtures,
+    results::{FigureGoal, ResultTable},
     sample::{self, Sample},
-    world,
 };
 use anyhow::{Context, Result};
 use rusqlite::{Connection, named_params};
@@ -12,70 +12,78 @@ use std::{cell::Cell, path::Path, sync::Arc};
 use tokio::runtime::Runtime;
 
 /// The settled operations of the short history.
-const SHORT: u32 = 1_000;
+const SHORT_HISTORY: u32 = 1_000;
 
-/// Those of them that are replayed in turn, spread over the history.
-const KNOWN: u32 = 500;
+/// The number of settled operations that are replayed, spread over the history.
+const KNOWN_CALLS: u32 = 500;
 
-pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
-    let runtime = world::runtime(1)?;
-    let short = History::of(&runtime, &folder.join("short.db"), SHORT)?;
-    let long = History::of(&runtime, &folder.join("long.db"), length)?;
-    let mut executed_long = || long.execute(&runtime);
-    let mut executed_short = || short.execute(&runtime);
-    let [executed, floor] = sample::microseconds([&mut executed_long, &mut executed_short])?;
-    let title =
-        |what: &str| format!("{length} settled operations, one caller, {what} (floor: {SHORT})");
-    rows.add(
+pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, length: u32) -> Result<()> {
+    let runtime = fixtures::start_runtime(1)?;
+    let short = LedgerHistory::create(&runtime, &folder.join("short.db"), SHORT_HISTORY)?;
+    let long = LedgerHistory::create(&runtime, &folder.join("long.db"), length)?;
+    let mut executed_long = || long.execute_new(&runtime);
+    let mut executed_short = || short.execute_new(&runtime);
+    let [executed, floor] = sample::measure_in_turn([&mut executed_long, &mut executed_short])?;
+    let title = |what: &str| {
+        format!("{length} settled operations, one caller, {what} (floor: {SHORT_HISTORY})")
+    };
+    rows.add_row(
         &title("executed"),
         "µs",
         executed,
         Some(floor),
-        &[Reach::TimesAtMost(1.3)],
+        &[FigureGoal::AtMostTimesFloor(1.3)],
     );
-    let mut replayed_long = || long.replay(&runtime);
-    let mut replayed_short = || short.replay(&runtime);
-    let [replayed, floor] = sample::microseconds([&mut replayed_long, &mut replayed_short])?;
-    rows.add(
+    let mut replayed_long = || long.replay_next(&runtime);
+    let mut replayed_short = || short.replay_next(&runtime);
+    let [replayed, floor] = sample::measure_in_turn([&mut replayed_long, &mut replayed_short])?;
+    rows.add_row(
         &title("replayed"),
         "µs",
         replayed,
         Some(floor),
-        &[Reach::TimesAtMost(1.5)],
+        &[FigureGoal::AtMostTimesFloor(1.5)],
     );
-    let before = world::resident_mib()?;
-    sample::microseconds([&mut executed_long, &mut replayed_long])?;
-    let after = Sample::exactly(world::resident_mib()?);
-    let before = Sample::exactly(before);
+    let before = fixtures::resident_memory_mib()?;
+    sample::measure_in_turn([&mut executed_long, &mut replayed_long])?;
+    let after = Sample::from_value(fixtures::resident_memory_mib()?);
+    let before = Sample::from_value(before);
     let title = "memory of the process after as many calls again (floor: before them)";
-    rows.add(
+    rows.add_row(
         title,
         "MiB",
         after,
         Some(before),
-        &[Reach::TimesAtMost(1.1)],
+        &[FigureGoal::AtMostTimesFloor(1.1)],
     );
     Ok(())
 }
 
-struct History {
+struct LedgerHistory {
     host: Semel,
     known: Vec<Call>,
     next: Cell<usize>,
 }
 
-impl History {
-    /// Known calls, with as many others before, between and after them as make up the length.
-    fn of(runtime: &Runtime, file: &Path, length: u32) -> Result<Self> {
-        let policy = world::policy(runtime, "intent", world::refunding_without_handles())?;
-        let host = world::host(runtime, Arc::new(SqliteStore::open(file)?), policy)?;
+impl LedgerHistory {
+    /// Creates a ledger with known calls, and with copies between them that make up the length.
+    fn create(runtime: &Runtime, file: &Path, length: u32) -> Result<Self> {
+        let policy = fixtures::load_policy(
+            runtime,
+            "intent",
+            fixtures::refund_settings_without_handles(),
+        )?;
+        let host = fixtures::open_host(runtime, Arc::new(SqliteStore::open(file)?), policy)?;
         let mut known = Vec::new();
-        for part in 0..KNOWN {
-            let call = world::fresh_call()?;
-            runtime.block_on(world::execute(&host, call.clone()))?;
+        for part in 0..KNOWN_CALLS {
+            let call = fixtures::new_call()?;
+            runtime.block_on(fixtures::execute_call(&host, call.clone()))?;
             known.push(call);
             if part % 50 == 0 {
-                fill(file, length.saturating_sub(KNOWN) / (KNOWN / 50))?;
+                insert_settled(
+                    file,
+                    length.saturating_sub(KNOWN_CALLS) / (KNOWN_CALLS / 50),
+                )?;
             }
         }
         Ok(Self {
@@ -85,13 +93,13 @@ impl History {
         })
     }
 
-    fn execute(&self, runtime: &Runtime) -> Result<()> {
+    fn execute_new(&self, runtime: &Runtime) -> Result<()> {
         let host = self.host.clone();
-        runtime.block_on(async move { world::execute(&host, world::fresh_call()?).await })
+        runtime.block_on(async move { fixtures::execute_call(&host, fixtures::new_call()?).await })
     }
 
-    /// In another order than they were made in.
-    fn replay(&self, runtime: &Runtime) -> Result<()> {
+    /// Replays the next known call, in another order than the calls were made in.
+    fn replay_next(&self, runtime: &Runtime) -> Result<()> {
         self.next.set((self.next.get() + 211) % self.known.len());
         let call = self
             .known
@@ -99,12 +107,12 @@ impl History {
             .cloned()
             .context("no call is known")?;
         let host = self.host.clone();
-        runtime.block_on(async move { world::replay(&host, call).await })
+        runtime.block_on(async move { fixtures::replay_call(&host, call).await })
     }
 }
 
-/// So many settled operations more: copies of one under keys of their own.
-fn fill(file: &Path, count: u32) -> Result<()> {
+/// Inserts `count` settled operations: copies of one under new keys.
+fn insert_settled(file: &Path, count: u32) -> Result<()> {
     Connection::open(file)?.execute(
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :count)
          INSERT INTO entry (

@@ -1,4 +1,4 @@
-//! Which machine a figure is of, and where the ledger lay.
+//! The machine of a measurement: its processor, its kernel, and the disk of the ledgers.
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -9,17 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sample::{Sample, micros};
+use crate::sample::{Sample, to_micros};
 
 /// The number of timed syncs.
 const SYNCS: usize = 40;
 
-/// The time that a disk has to write its backlog.
+/// The limit on the wait for a disk to write its backlog.
 const QUIET_WITHIN: Duration = Duration::from_secs(600);
 
 /// The machine of the measurement.
 #[derive(Serialize)]
-pub(crate) struct Machine {
+pub(crate) struct MachineInfo {
     processor: String,
     cores: usize,
     kernel: String,
@@ -28,22 +28,22 @@ pub(crate) struct Machine {
     sync_microseconds: f64,
 }
 
-impl Machine {
-    pub(crate) fn look(folder: &Path) -> Result<Self> {
+impl MachineInfo {
+    pub(crate) fn inspect(folder: &Path) -> Result<Self> {
         Ok(Self {
-            processor: processor(),
+            processor: processor_name(),
             cores: std::thread::available_parallelism()?.get(),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
                 .trim()
                 .to_owned(),
             folder: folder.parent().unwrap_or(folder).display().to_string(),
-            file_system: file_system(folder),
-            sync_microseconds: sync(folder)?.median,
+            file_system: file_system_type(folder),
+            sync_microseconds: measure_sync(folder)?.median,
         })
     }
 }
 
-impl fmt::Display for Machine {
+impl fmt::Display for MachineInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -59,7 +59,7 @@ impl fmt::Display for Machine {
     }
 }
 
-fn processor() -> String {
+fn processor_name() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let named = text
         .lines()
@@ -70,8 +70,8 @@ fn processor() -> String {
     )
 }
 
-/// The longest mount point that the folder lies under.
-fn file_system(folder: &Path) -> String {
+/// The file system of the folder: that of the longest mount point which is a prefix of its path.
+fn file_system_type(folder: &Path) -> String {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let under = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
@@ -84,29 +84,30 @@ fn file_system(folder: &Path) -> String {
         .map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
 }
 
-/// Waits until the disk is about as fast as it was, with all that was given to it written.
+/// Waits until a sync takes about as long as `usual`, so that the backlog of earlier writes is on disk.
 pub(crate) fn wait_until_quiet(folder: &Path, usual: Sample) -> Result<()> {
     let begun = Instant::now();
-    while sync(folder)?.median > 1.5 * usual.median {
+    while measure_sync(folder)?.median > 1.5 * usual.median {
         ensure!(
             begun.elapsed() < QUIET_WITHIN,
-            "the disk under {} does not come to rest",
-            folder.display()
+            "the disk under {} is still busy after {} minutes",
+            folder.display(),
+            QUIET_WITHIN.as_secs() / 60
         );
         std::thread::sleep(Duration::from_secs(1));
     }
     Ok(())
 }
 
-/// The time to append to a file and sync, in microseconds.
-pub(crate) fn sync(folder: &Path) -> Result<Sample> {
+/// Measures the time to append 4 KiB to a file and sync it, in microseconds.
+pub(crate) fn measure_sync(folder: &Path) -> Result<Sample> {
     let mut file = tempfile::tempfile_in(folder)?;
     let mut times = Vec::new();
     for _ in 0..SYNCS {
         let begun = Instant::now();
         file.write_all(&[7; 4096])?;
         file.sync_data()?;
-        times.push(micros(begun.elapsed()));
+        times.push(to_micros(begun.elapsed()));
     }
-    Ok(Sample::of(times))
+    Ok(Sample::from_values(times))
 }

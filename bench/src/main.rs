@@ -1,62 +1,62 @@
-//! What a call through Semel costs, beside the same work without it: `cargo xtask bench`.
+//! The cost of a call through Semel, compared with the same work without it: `cargo xtask bench`.
 //!
-//! Each row is a figure, the floor that was measured in the same run (the same work without Semel), and how far it is
-//! meant to reach. Nothing here is a test: a row that is not met is printed so, and the program ends well.
+//! Each row has a figure, its floor (the same work without Semel, measured in the same run) and its goals. A missed goal is
+//! printed as such and is no failure: this is not a test.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program of measurements: stdout is its data, stderr its talk"
+    reason = "a program of measurements: stdout is its data, stderr its progress"
 )]
 
 mod callers;
 mod decisions;
 mod exec;
-mod guarded;
+mod fixtures;
 mod history;
 mod machine;
 mod mcp;
-mod row;
+mod memory;
+mod results;
 mod sample;
 mod sizes;
 mod sqlite;
 mod stores;
-mod world;
 
 use anyhow::Result;
 use clap::Parser;
-use row::Rows;
+use results::ResultTable;
 use std::{path::PathBuf, process::ExitCode};
 
-/// Measure the cost of a call through Semel, beside the same work without it.
+/// Measures the cost of a call through Semel, compared with the same work without it
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
-struct Arguments {
-    /// Print the rows as JSON.
+struct BenchArgs {
+    /// Print the rows as JSON
     #[arg(long)]
     json: bool,
-    /// Measure only these groups.
+    /// Measure only these groups
     #[arg(value_name = "GROUP")]
-    groups: Vec<Group>,
-    /// The same, separated by commas.
+    groups: Vec<BenchGroup>,
+    /// Measure only these groups, separated by commas
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
-    only: Vec<Group>,
-    /// The folder of measured ledgers: figures of a disk are figures of *this* disk.
+    only: Vec<BenchGroup>,
+    /// Folder for the ledgers, whose disk is measured [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// The `semel` program to start.
+    /// `semel` program to measure
     #[arg(long, value_name = "PROGRAM")]
     semel: Option<PathBuf>,
-    /// The settled operations of the long history
+    /// Settled operations of the long history in SQLite
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     history: u32,
-    /// The settled operations of the long history on a server; ten million take some 12 GB.
+    /// Settled operations of the long history in PostgreSQL; ten million take about 12 GB
     #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
     server_history: u32,
 }
 
-/// A group of measurements.
+/// Group of measurements.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Group {
+enum BenchGroup {
     Decisions,
     Guarded,
     Sqlite,
@@ -68,9 +68,9 @@ enum Group {
     Sizes,
 }
 
-impl Group {
-    /// The default groups: all but the one that fills a disk.
-    const USUAL: [Self; 8] = [
+impl BenchGroup {
+    /// The default groups: all but the one that needs many gigabytes.
+    const DEFAULT: [Self; 8] = [
         Self::Decisions,
         Self::Guarded,
         Self::Sqlite,
@@ -83,41 +83,43 @@ impl Group {
 }
 
 fn main() -> ExitCode {
-    // The servers that are measured are this program, too.
-    let done = match std::env::args().nth(1).as_deref() {
-        Some(mcp::server::WORD) => mcp::server::serve(),
-        Some(mcp::server::http::WORD) => mcp::server::http::serve(),
-        _ => measure(&Arguments::parse()),
+    // The MCP servers behind the measured gateway are this program, too.
+    let result = match std::env::args().nth(1).as_deref() {
+        Some(mcp::server::COMMAND) => mcp::server::serve_stdio(),
+        Some(mcp::server::http::COMMAND) => mcp::server::http::serve_http(),
+        _ => run_groups(&BenchArgs::parse()),
     };
-    done.map_or_else(complain, |()| ExitCode::SUCCESS)
+    result.map_or_else(report_error, |()| ExitCode::SUCCESS)
 }
 
-fn complain(error: anyhow::Error) -> ExitCode {
+fn report_error(error: anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
     ExitCode::FAILURE
 }
 
-fn measure(arguments: &Arguments) -> Result<()> {
+fn run_groups(arguments: &BenchArgs) -> Result<()> {
     let folder = tempfile::tempdir_in(arguments.folder.clone().unwrap_or_else(std::env::temp_dir))?;
-    let machine = machine::Machine::look(folder.path())?;
+    let machine = machine::MachineInfo::inspect(folder.path())?;
     let mut groups = [arguments.groups.as_slice(), &arguments.only].concat();
     if groups.is_empty() {
-        groups = Group::USUAL.to_vec();
+        groups = BenchGroup::DEFAULT.to_vec();
     }
-    let mut rows = Rows::default();
+    let mut rows = ResultTable::default();
     for group in groups {
         match group {
-            Group::Decisions => decisions::measure(&mut rows)?,
-            Group::Guarded => guarded::measure(&mut rows)?,
-            Group::Sqlite => sqlite::measure(&mut rows, folder.path())?,
-            Group::Stores => stores::measure(&mut rows, folder.path())?,
-            Group::History => history::measure(&mut rows, folder.path(), arguments.history)?,
-            Group::ServerHistory => {
+            BenchGroup::Decisions => decisions::measure(&mut rows)?,
+            BenchGroup::Guarded => memory::measure(&mut rows)?,
+            BenchGroup::Sqlite => sqlite::measure(&mut rows, folder.path())?,
+            BenchGroup::Stores => stores::measure(&mut rows, folder.path())?,
+            BenchGroup::History => history::measure(&mut rows, folder.path(), arguments.history)?,
+            BenchGroup::ServerHistory => {
                 stores::measure_history(&mut rows, folder.path(), arguments.server_history)?;
             }
-            Group::Exec => exec::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
-            Group::Mcp => mcp::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
-            Group::Sizes => sizes::measure(&mut rows),
+            BenchGroup::Exec => {
+                exec::measure(&mut rows, folder.path(), arguments.semel.as_deref())?
+            }
+            BenchGroup::Mcp => mcp::measure(&mut rows, folder.path(), arguments.semel.as_deref())?,
+            BenchGroup::Sizes => sizes::measure(&mut rows),
         }
     }
     if arguments.json {

@@ -1,44 +1,49 @@
-//! What the gateway adds to a call: the same client and server with and without it in between, over the standard streams and
-//! over HTTP.
+//! The cost of the gateway: the same client and server with and without it between them, over the standard streams and over
+//! HTTP.
 //!
-//! Clients and servers are of this program, and do as little as they can, so that neither is what takes the time.
+//! Clients and servers are this program, too. They do as little as possible, so that the figures are the gateway's.
 
 mod gateway;
 mod http;
-mod listening;
+mod http_process;
 mod message;
 pub(crate) mod server;
 mod stdio;
 
-use crate::row::Rows;
+use crate::results::ResultTable;
 use anyhow::{Context, Result};
-use gateway::Gateway;
+use gateway::GatewayProgram;
 use std::{path::Path, time::Duration};
 
-/// The calls in progress at once where there are many; the time of a round; the number of rounds.
-const AT_ONCE: usize = 64;
+/// The number of concurrent calls.
+const CONCURRENT_CALLS: usize = 64;
+
+/// The time of a round.
 const ROUND: Duration = Duration::from_millis(1_000);
 const ROUNDS: usize = 5;
 
-pub(crate) fn measure(rows: &mut Rows, folder: &Path, semel: Option<&Path>) -> Result<()> {
+pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, semel: Option<&Path>) -> Result<()> {
     let semel =
-        semel.context("the gateway is measured as a program: say which with `--semel PROGRAM`")?;
-    let gateway = Gateway::new(semel, folder)?;
+        semel.context("the gateway is measured as a program: name it with `--semel PROGRAM`")?;
+    let gateway = GatewayProgram::new(semel, folder)?;
     stdio::measure(rows, folder, &gateway)?;
     http::measure(rows, &gateway)
 }
 
-/// Returns the calls per second, `at_once` in progress.
-fn a_second(at_once: usize, mut all: impl FnMut() -> Result<()>) -> Result<crate::sample::Sample> {
+/// Measures calls per second. `make_calls` makes `at_once` concurrent calls.
+fn calls_per_second(
+    at_once: usize,
+    mut make_calls: impl FnMut() -> Result<()>,
+) -> Result<crate::sample::Sample> {
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
         let begun = std::time::Instant::now();
         let mut done = 0;
         while begun.elapsed() < ROUND {
-            all()?;
+            make_calls()?;
             done += at_once;
         }
         rates.push(done as f64 / begun.elapsed().as_secs_f64());
     }
-    Ok(crate::sample::Sample::of(rates))
+    Ok(crate::sample::Sample::from_values(rates))
 }

@@ -1,10 +1,9 @@
-//! Medians with their spread. Floors are measured in turn with what they are compared with, so that whatever else the
-//! machine does meets both.
+//! Medians with their spread. A figure and its floor are measured in turn, so that other load on the machine affects both.
 
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
-/// The results of several rounds of the same work.
+/// The median and spread of several rounds of the same work.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) median: f64,
@@ -13,8 +12,8 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// The median of these, and the first and last tenth as the spread.
-    pub(crate) fn of(mut values: Vec<f64>) -> Self {
+    /// Returns the median of the values, with the first and ninth decile as the spread.
+    pub(crate) fn from_values(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let at = |part: usize| {
             values
@@ -29,7 +28,7 @@ impl Sample {
         }
     }
 
-    pub(crate) fn exactly(value: f64) -> Self {
+    pub(crate) fn from_value(value: f64) -> Self {
         Self {
             median: value,
             low: value,
@@ -37,7 +36,7 @@ impl Sample {
         }
     }
 
-    /// Each value turned into another.
+    /// Converts each value.
     pub(crate) fn map(self, change: impl Fn(f64) -> f64) -> Self {
         let low = change(self.low);
         let high = change(self.high);
@@ -55,29 +54,31 @@ const ROUNDS: usize = 15;
 /// The approximate time of a round.
 const ROUND: Duration = Duration::from_millis(60);
 
-/// Something that is done again and again.
-pub(crate) type Work<'a> = &'a mut dyn FnMut() -> Result<()>;
+/// Work that is repeated and timed.
+pub(crate) type BenchWork<'a> = &'a mut dyn FnMut() -> Result<()>;
 
-/// Microseconds for each of these, in turn.
-pub(crate) fn microseconds<const N: usize>(mut works: [Work<'_>; N]) -> Result<[Sample; N]> {
+/// Measures the microseconds of each work, in turn.
+pub(crate) fn measure_in_turn<const N: usize>(
+    mut works: [BenchWork<'_>; N],
+) -> Result<[Sample; N]> {
     let mut counts = [1; N];
     for (count, work) in counts.iter_mut().zip(&mut works) {
-        *count = fitting(work)?;
+        *count = calibrate_count(work)?;
     }
     let mut values = [const { Vec::new() }; N];
     for _ in 0..ROUNDS {
         for ((work, count), values) in works.iter_mut().zip(counts).zip(&mut values) {
-            values.push(micros(timed(work, count)?) / f64::from(count));
+            values.push(to_micros(time_runs(work, count)?) / f64::from(count));
         }
     }
-    Ok(values.map(Sample::of))
+    Ok(values.map(Sample::from_values))
 }
 
-/// Returns how often a work fits into a round.
-fn fitting(work: Work<'_>) -> Result<u32> {
+/// Returns the number of repetitions that fill about a round.
+fn calibrate_count(work: BenchWork<'_>) -> Result<u32> {
     let mut count = 1;
     loop {
-        let took = timed(work, count)?;
+        let took = time_runs(work, count)?;
         if took * 2 >= ROUND {
             return Ok(count);
         }
@@ -85,7 +86,7 @@ fn fitting(work: Work<'_>) -> Result<u32> {
     }
 }
 
-fn timed(work: Work<'_>, count: u32) -> Result<Duration> {
+fn time_runs(work: BenchWork<'_>, count: u32) -> Result<Duration> {
     let begun = Instant::now();
     for _ in 0..count {
         work()?;
@@ -93,6 +94,6 @@ fn timed(work: Work<'_>, count: u32) -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-pub(crate) fn micros(time: Duration) -> f64 {
+pub(crate) fn to_micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }

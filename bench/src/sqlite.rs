@@ -1,10 +1,9 @@
-//! A guarded call on a SQLite ledger that survives power loss, beside the bare commits that it needs.
+//! A guarded call on a SQLite ledger that survives power loss. Its floor is the bare commits that it needs.
 
 use crate::{
-    callers,
-    row::{Reach, Rows},
+    callers, fixtures,
+    results::{FigureGoal, ResultTable},
     sample::{self, Sample},
-    world,
 };
 use anyhow::{Context, Result};
 use rusqlite::{Connection, TransactionBehavior, named_params};
@@ -17,39 +16,43 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// The number of callers where there are many.
+/// The number of concurrent callers.
 const CALLERS: usize = 64;
-/// The time of a round with many callers.
+/// The time of a round with concurrent callers.
 const ROUND: Duration = Duration::from_millis(1_000);
 const ROUNDS: usize = 5;
 
-/// A folder in memory, for figures of the processor alone: nothing is synced there.
+/// A folder in memory, for figures without the disk: a sync does nothing there.
 const MEMORY: &str = "/dev/shm";
 
-pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
-    Placed::at(folder, "this disk")?.measure(rows)?;
+pub(crate) fn measure(rows: &mut ResultTable, folder: &Path) -> Result<()> {
+    SqliteBench::open(folder, "this disk")?.measure_all(rows)?;
     let memory = tempfile::tempdir_in(MEMORY)
         .context("files in memory are needed to tell the disk's part")?;
-    Placed::at(memory.path(), "in memory, so without syncs")?.measure(rows)
+    SqliteBench::open(memory.path(), "in memory, so without syncs")?.measure_all(rows)
 }
 
-/// A ledger, and a bare database of the same form beside it.
-struct Placed {
+/// A ledger, and a bare database of the same form.
+struct SqliteBench {
     place: &'static str,
     runtime: Runtime,
     store: Arc<SqliteStore>,
     host: Semel,
-    bare: Bare,
+    bare: BareDatabase,
 }
 
-impl Placed {
-    fn at(folder: &Path, place: &'static str) -> Result<Self> {
-        let runtime = world::runtime(2)?;
+impl SqliteBench {
+    fn open(folder: &Path, place: &'static str) -> Result<Self> {
+        let runtime = fixtures::start_runtime(2)?;
         let store = Arc::new(SqliteStore::open(folder.join("ledger.db"))?);
-        let policy = world::policy(&runtime, "intent", world::refunding_without_handles())?;
-        let host = world::host(&runtime, store.clone(), policy)?;
-        runtime.block_on(world::execute(&host, world::fresh_call()?))?;
-        let bare = Bare::like(&folder.join("ledger.db"), folder.join("bare.db"))?;
+        let policy = fixtures::load_policy(
+            &runtime,
+            "intent",
+            fixtures::refund_settings_without_handles(),
+        )?;
+        let host = fixtures::open_host(&runtime, store.clone(), policy)?;
+        runtime.block_on(fixtures::execute_call(&host, fixtures::new_call()?))?;
+        let bare = BareDatabase::create_like(&folder.join("ledger.db"), folder.join("bare.db"))?;
         Ok(Self {
             place,
             runtime,
@@ -59,17 +62,17 @@ impl Placed {
         })
     }
 
-    fn measure(mut self, rows: &mut Rows) -> Result<()> {
-        self.one_caller(rows)?;
-        self.many_callers(rows)?;
-        self.replays(rows)
+    fn measure_all(mut self, rows: &mut ResultTable) -> Result<()> {
+        self.measure_one_caller(rows)?;
+        self.measure_many_callers(rows)?;
+        self.measure_replays(rows)
     }
 
-    fn title(&self, what: &str) -> String {
+    fn row_title(&self, what: &str) -> String {
         format!("SQLite FULL ({}), {what}", self.place)
     }
 
-    fn one_caller(&mut self, rows: &mut Rows) -> Result<()> {
+    fn measure_one_caller(&mut self, rows: &mut ResultTable) -> Result<()> {
         let Self {
             runtime,
             host,
@@ -78,103 +81,108 @@ impl Placed {
         } = self;
         let mut executed = || {
             let host = host.clone();
-            runtime.block_on(async move { world::execute(&host, world::fresh_call()?).await })
+            runtime
+                .block_on(async move { fixtures::execute_call(&host, fixtures::new_call()?).await })
         };
-        let mut twice = || bare.commits_of(1);
-        let [executed, twice] = sample::microseconds([&mut executed, &mut twice])?;
-        let title = self.title("one caller, executed (floor: two bare commits)");
-        rows.add(
+        let mut twice = || bare.commit_calls(1);
+        let [executed, twice] = sample::measure_in_turn([&mut executed, &mut twice])?;
+        let title = self.row_title("one caller, executed (floor: two bare commits)");
+        rows.add_row(
             &title,
             "µs",
             executed,
             Some(twice),
-            &[Reach::TimesAtMost(1.15)],
+            &[FigureGoal::AtMostTimesFloor(1.15)],
         );
         Ok(())
     }
 
-    fn many_callers(&mut self, rows: &mut Rows) -> Result<()> {
+    fn measure_many_callers(&mut self, rows: &mut ResultTable) -> Result<()> {
         let mut calls = Vec::new();
         let mut floor = Vec::new();
         let mut commits = Vec::new();
         for _ in 0..ROUNDS {
             let before = self.store.commits();
-            let done = callers::make(&self.runtime, &self.host, CALLERS, ROUND, None)?;
+            let done = callers::count_calls(&self.runtime, &self.host, CALLERS, ROUND, None)?;
             calls.push(done as f64 / ROUND.as_secs_f64());
             commits.push((self.store.commits() - before) as f64 / done as f64);
             floor.push(self.bare.calls_per_second()?);
         }
-        let calls = Sample::of(calls);
-        let floor = Sample::of(floor);
+        let calls = Sample::from_values(calls);
+        let floor = Sample::from_values(floor);
         let title =
-            self.title("64 callers, executed (floor: the same writes in groups of 64, bare)");
-        rows.add(
+            self.row_title("64 callers, executed (floor: the same writes in groups of 64, bare)");
+        rows.add_row(
             &title,
             "calls/s",
             calls,
             Some(floor),
-            &[Reach::AtLeast(25_000.0), Reach::TimesAtLeast(0.7)],
+            &[
+                FigureGoal::AtLeast(25_000.0),
+                FigureGoal::AtLeastTimesFloor(0.7),
+            ],
         );
-        rows.add(
-            &self.title("64 callers, commits a call"),
+        rows.add_row(
+            &self.row_title("64 callers, commits a call"),
             "",
-            Sample::of(commits),
+            Sample::from_values(commits),
             None,
             &[],
         );
         Ok(())
     }
 
-    fn replays(&self, rows: &mut Rows) -> Result<()> {
-        let call = world::fresh_call()?;
+    fn measure_replays(&self, rows: &mut ResultTable) -> Result<()> {
+        let call = fixtures::new_call()?;
         self.runtime
-            .block_on(world::execute(&self.host, call.clone()))?;
+            .block_on(fixtures::execute_call(&self.host, call.clone()))?;
         let mut replayed = || {
             let host = self.host.clone();
             let call = call.clone();
             self.runtime
-                .block_on(async move { world::replay(&host, call).await })
+                .block_on(async move { fixtures::replay_call(&host, call).await })
         };
-        let [replayed] = sample::microseconds([&mut replayed])?;
-        rows.add(
-            &self.title("one caller, replayed"),
+        let [replayed] = sample::measure_in_turn([&mut replayed])?;
+        rows.add_row(
+            &self.row_title("one caller, replayed"),
             "µs",
             replayed,
             None,
-            &[Reach::AtMost(18.0)],
+            &[FigureGoal::AtMost(18.0)],
         );
         let mut rates = Vec::new();
         for _ in 0..ROUNDS {
-            let done = callers::make(&self.runtime, &self.host, CALLERS, ROUND, Some(&call))?;
+            let done =
+                callers::count_calls(&self.runtime, &self.host, CALLERS, ROUND, Some(&call))?;
             rates.push(done as f64 / ROUND.as_secs_f64());
         }
-        rows.add(
-            &self.title("64 callers, replayed"),
+        rows.add_row(
+            &self.row_title("64 callers, replayed"),
             "calls/s",
-            Sample::of(rates),
+            Sample::from_values(rates),
             None,
-            &[Reach::AtLeast(80_000.0)],
+            &[FigureGoal::AtLeast(80_000.0)],
         );
         Ok(())
     }
 }
 
-/// A database of the same form, without Semel: what its writes cost by themselves.
-struct Bare {
+/// A database of the same form as the ledger, which is written without Semel: the floor.
+struct BareDatabase {
     connection: Connection,
     entry: Vec<u8>,
 }
 
-impl Bare {
-    /// As the ledger at `ledger` lies there, with an entry as large as its own.
-    fn like(ledger: &Path, at: PathBuf) -> Result<Self> {
+impl BareDatabase {
+    /// Creates a database at `path` with the schema of `ledger`, and an entry as large as the largest settled one there.
+    fn create_like(ledger: &Path, path: PathBuf) -> Result<Self> {
         let bytes: i64 = Connection::open(ledger)?.query_row(
             "SELECT max(length(entry)) FROM entry WHERE state = 'landed'",
             [],
             |row| row.get(0),
         )?;
-        drop(SqliteStore::open(&at)?);
-        let connection = Connection::open(at)?;
+        drop(SqliteStore::open(&path)?);
+        let connection = Connection::open(path)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 4_096)?;
         Ok(Self {
@@ -183,8 +191,8 @@ impl Bare {
         })
     }
 
-    /// One commit for so many claims, and one for their settlements.
-    fn commits_of(&mut self, calls: usize) -> Result<()> {
+    /// Commits the claims of so many calls at once, then their settlements.
+    fn commit_calls(&mut self, calls: usize) -> Result<()> {
         let keys = (0..calls)
             .map(|_| Ok([fresh_nonce()?; 2]))
             .collect::<Result<Vec<_>>>()?;
@@ -192,7 +200,7 @@ impl Bare {
             .iter()
             .map(|[one, two]| [*one.as_bytes(), *two.as_bytes()].concat())
             .collect();
-        self.commit(
+        self.commit_each(
             &keys,
             "INSERT INTO entry (
                  key, version, entry, sum, keep_until_ms, tenant, state, due_in_ms,
@@ -202,13 +210,13 @@ impl Bare {
                  :key, x'00112233445566778899aabbccddeeff', :entry, 1, NULL, 'tenant', 'running', 15000,
                  1, 1, 1, 1, 1, 1, 1, 1)",
         )?;
-        self.commit(
+        self.commit_each(
             &keys,
             "UPDATE entry SET state = 'landed', due_in_ms = NULL, keep_until_ms = 1, entry = :entry WHERE key = :key",
         )
     }
 
-    fn commit(&mut self, keys: &[Vec<u8>], statement: &str) -> Result<()> {
+    fn commit_each(&mut self, keys: &[Vec<u8>], statement: &str) -> Result<()> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -224,7 +232,7 @@ impl Bare {
         let begun = Instant::now();
         let mut calls = 0;
         while begun.elapsed() < ROUND {
-            self.commits_of(CALLERS)?;
+            self.commit_calls(CALLERS)?;
             calls += CALLERS;
         }
         Ok(calls as f64 / begun.elapsed().as_secs_f64())

@@ -1,11 +1,11 @@
-//! A guarded call on ledgers that servers keep, beside the bare statements or scripts that it needs. The servers are started
-//! here, on the same cores as the callers, and each figure is measured in turn with its floor.
+//! A guarded call on a ledger in PostgreSQL or Redis. Its floor is the bare statements or scripts that it needs. The servers
+//! run on the same cores as the callers, and each figure is measured in turn with its floor.
 
 mod history;
 mod postgres;
 mod redis;
 
-use crate::{callers, row::Rows, sample::Sample, world};
+use crate::{callers, fixtures, results::ResultTable, sample::Sample};
 use anyhow::{Context, Result, ensure};
 use semel::{
     model::Call,
@@ -21,50 +21,56 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// The number of callers where there are many.
+/// The number of concurrent callers.
 const CALLERS: usize = 64;
 
-/// The time of a round before its floor has its turn, and the number of rounds.
+/// The time of one round, after which the floor has its turn.
 const TURN: Duration = Duration::from_millis(1_500);
+
+/// The number of rounds.
 const TURNS: usize = 5;
 
-/// The number of waits.
+/// The number of measured wake-ups.
 const WAITS: usize = 40;
 
-pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
-    // Servers are started as another user.
+pub(crate) fn measure(rows: &mut ResultTable, folder: &Path) -> Result<()> {
+    // PostgreSQL refuses to run as root, so servers run as another user.
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     postgres::measure(rows, folder)?;
     redis::measure(rows, folder)
 }
 
-/// Measures a ledger with so many settled operations, beside a short one.
-pub(crate) fn measure_history(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
+/// Measures a ledger with `length` settled operations, compared with a short one.
+pub(crate) fn measure_history(rows: &mut ResultTable, folder: &Path, length: u32) -> Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     history::measure(rows, folder, length)
 }
 
-/// A host on a ledger.
-struct Guarded {
+/// A host with one guarded tool, on a ledger.
+struct GuardedHost {
     runtime: Runtime,
     host: Semel,
 }
 
-impl Guarded {
-    fn on(runtime: Runtime, store: Arc<dyn Store>) -> Result<Self> {
-        let policy = world::policy(&runtime, "intent", world::refunding_without_handles())?;
-        let host = world::host(&runtime, store, policy)?;
+impl GuardedHost {
+    fn open(runtime: Runtime, store: Arc<dyn Store>) -> Result<Self> {
+        let policy = fixtures::load_policy(
+            &runtime,
+            "intent",
+            fixtures::refund_settings_without_handles(),
+        )?;
+        let host = fixtures::open_host(&runtime, store, policy)?;
         Ok(Self { runtime, host })
     }
 
-    /// Returns the microseconds of an executed call of one caller, in a task as a server has them.
-    fn alone(&self) -> Result<f64> {
+    /// Returns the microseconds of an executed call of one caller, in a task of the runtime as in a server.
+    fn time_one_caller(&self) -> Result<f64> {
         let host = self.host.clone();
         let calling = self.runtime.spawn(async move {
             let begun = Instant::now();
             let mut done = 0;
             while begun.elapsed() < TURN {
-                world::execute(&host, world::fresh_call()?).await?;
+                fixtures::execute_call(&host, fixtures::new_call()?).await?;
                 done += 1;
             }
             anyhow::Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(done))
@@ -72,23 +78,23 @@ impl Guarded {
         self.runtime.block_on(calling)?
     }
 
-    /// Returns the calls per second of many callers: `call` repeatedly, or calls that are new.
-    fn crowd(&self, call: Option<&Call>) -> Result<f64> {
-        let done = callers::make(&self.runtime, &self.host, CALLERS, TURN, call)?;
+    /// Returns the calls per second of concurrent callers. They repeat `call`, or make new calls.
+    fn rate_of_callers(&self, call: Option<&Call>) -> Result<f64> {
+        let done = callers::count_calls(&self.runtime, &self.host, CALLERS, TURN, call)?;
         Ok(done as f64 / TURN.as_secs_f64())
     }
 
-    /// A call that is settled.
-    fn settled(&self) -> Result<Call> {
-        let call = world::fresh_call()?;
+    /// Makes a new call, and returns it once it is settled.
+    fn settle_call(&self) -> Result<Call> {
+        let call = fixtures::new_call()?;
         self.runtime
-            .block_on(world::execute(&self.host, call.clone()))?;
+            .block_on(fixtures::execute_call(&self.host, call.clone()))?;
         Ok(call)
     }
 }
 
-/// Milliseconds from before a settlement is asked for in one store until a waiter of another has woken.
-fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Result<Sample> {
+/// Measures the milliseconds from the beginning of a write in one store until a waiter in another wakes.
+fn time_wakeups(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Result<Sample> {
     runtime.block_on(async {
         let key = semel_conformance::key(1);
         let mut version = semel_conformance::fresh_version();
@@ -122,12 +128,12 @@ fn wakings(runtime: &Runtime, one: Arc<dyn Store>, other: Arc<dyn Store>) -> Res
             waits.push((waiter.await? - written).as_secs_f64() * 1e3);
             version = next;
         }
-        Ok(Sample::of(waits))
+        Ok(Sample::from_values(waits))
     })
 }
 
-/// Something, and its floor, in turn. The first turn of each is not counted.
-fn in_turn(
+/// Measures a work and its floor in turn. The first turn of each warms up and does not count.
+fn measure_in_turn(
     mut work: impl FnMut() -> Result<f64>,
     mut floor: impl FnMut() -> Result<f64>,
 ) -> Result<[Sample; 2]> {
@@ -141,11 +147,11 @@ fn in_turn(
             floors.push(other);
         }
     }
-    Ok([Sample::of(works), Sample::of(floors)])
+    Ok([Sample::from_values(works), Sample::from_values(floors)])
 }
 
-/// Which of these does most in a second.
-fn best<T: Copy>(of: &[T], rate: impl Fn(T) -> Result<f64>) -> Result<T> {
+/// Returns the candidate with the highest rate.
+fn highest_rate<T: Copy>(of: &[T], rate: impl Fn(T) -> Result<f64>) -> Result<T> {
     let mut best: Option<(T, f64)> = None;
     for one in of {
         let rate = rate(*one)?;

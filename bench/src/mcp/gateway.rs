@@ -1,6 +1,6 @@
-//! How the gateway is started.
+//! The gateway as a program, and its starts before different servers.
 
-use super::{listening::Listening, server, stdio::client::Client};
+use super::{http_process::HttpProcess, server, stdio::client::StdioClient};
 use anyhow::Result;
 use std::{
     fs,
@@ -8,45 +8,45 @@ use std::{
     process::Command,
 };
 
-/// More requests a second than can be made here: how many one tenant may make is not what is measured.
-const CONFIGURATION: &str = "[mcp]\nrequests_per_second_max = 1_000_000\n";
+/// A rate limit that is out of reach: it must not limit the measurement.
+const CONFIG: &str = "[mcp]\nrequests_per_second_max = 1_000_000\n";
 
-/// The gateway as a program, with a ledger and compiled code of its own.
-pub(super) struct Gateway {
+/// The program, with a ledger and a code cache of its own.
+pub(super) struct GatewayProgram {
     semel: PathBuf,
     folder: PathBuf,
 }
 
-impl Gateway {
+impl GatewayProgram {
     pub(super) fn new(semel: &Path, folder: &Path) -> Result<Self> {
         let gateway = Self {
             semel: semel.to_owned(),
             folder: folder.join("mcp"),
         };
         fs::create_dir_all(&gateway.folder)?;
-        fs::write(gateway.folder.join("semel.toml"), CONFIGURATION)?;
-        // Compiled code is kept from here on.
-        gateway.client()?;
+        fs::write(gateway.folder.join("semel.toml"), CONFIG)?;
+        // The first start compiles the policies into the cache.
+        gateway.start_stdio()?;
         Ok(gateway)
     }
 
-    /// A client of the gateway over the standard streams, before a child that is the server.
-    pub(super) fn client(&self) -> Result<Client> {
-        let mut command = self.command();
-        Client::start(before_a_child(&mut command)?)
+    /// Starts a gateway over the standard streams before a child server, and returns its client.
+    pub(super) fn start_stdio(&self) -> Result<StdioClient> {
+        let mut command = self.base_command();
+        StdioClient::start(add_child_server(&mut command)?)
     }
 
-    /// The gateway over HTTP, before a child that is the server.
-    pub(super) fn before_a_child(&self) -> Result<Listening> {
-        let mut command = self.command();
-        Listening::start(before_a_child(command.args(["--listen", "127.0.0.1:0"]))?)
+    /// Starts a gateway over HTTP before a child server.
+    pub(super) fn start_http_before_child(&self) -> Result<HttpProcess> {
+        let mut command = self.base_command();
+        HttpProcess::start(add_child_server(command.args(["--listen", "127.0.0.1:0"]))?)
     }
 
-    /// The gateway over HTTP, before a server over HTTP.
-    pub(super) fn before(&self, server: &Listening) -> Result<Listening> {
-        let mut command = self.command();
+    /// Starts a gateway over HTTP before a server over HTTP.
+    pub(super) fn start_http_before(&self, server: &HttpProcess) -> Result<HttpProcess> {
+        let mut command = self.base_command();
         let url = format!("http://{}/mcp", server.address);
-        Listening::start(command.args([
+        HttpProcess::start(command.args([
             "--listen",
             "127.0.0.1:0",
             "--trust-hints",
@@ -56,7 +56,7 @@ impl Gateway {
         ]))
     }
 
-    fn command(&self) -> Command {
+    fn base_command(&self) -> Command {
         let mut command = Command::new(&self.semel);
         command.env(
             "SEMEL_LEDGER",
@@ -70,9 +70,9 @@ impl Gateway {
     }
 }
 
-fn before_a_child(gateway: &mut Command) -> Result<&mut Command> {
+fn add_child_server(gateway: &mut Command) -> Result<&mut Command> {
     Ok(gateway
         .arg("--")
         .arg(std::env::current_exe()?)
-        .arg(server::WORD))
+        .arg(server::COMMAND))
 }

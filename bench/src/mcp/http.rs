@@ -1,51 +1,65 @@
-//! The gateway between clients and a server, over HTTP: before a child, and before a server that speaks HTTP itself.
+//! The gateway between clients over HTTP and a server: a child process, or a server over HTTP.
 
 mod client;
 
-use super::{AT_ONCE, a_second, gateway::Gateway, listening::Listening, message::Tool, server};
+use super::{
+    CONCURRENT_CALLS, calls_per_second, gateway::GatewayProgram, http_process::HttpProcess,
+    message::BenchTool, server,
+};
 use crate::{
-    row::{Reach, Rows},
+    results::{FigureGoal, ResultTable},
     sample::{self, Sample},
 };
 use anyhow::{Context, Result};
-use client::Client;
+use client::HttpClient;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{cell::RefCell, process::Command};
 
 /// The number of idle clients.
-const IDLE: usize = 2_000;
+const IDLE_CLIENTS: usize = 2_000;
 
-/// The open files that a process needs for that, with a reserve.
-const FILES: u64 = 2 * IDLE as u64 + 200;
+/// The limit on open files that a process needs for them, with a reserve.
+const OPEN_FILES_MIN: u64 = 2 * IDLE_CLIENTS as u64 + 200;
 
-pub(super) fn measure(rows: &mut Rows, gateway: &Gateway) -> Result<()> {
-    allow_files()?;
-    let server = Listening::start(Command::new(std::env::current_exe()?).arg(server::http::WORD))?;
-    one_at_a_time(rows, gateway, &server)?;
-    many_at_once(rows, gateway, &server)?;
-    idle(rows, gateway, &server)
+pub(super) fn measure(rows: &mut ResultTable, gateway: &GatewayProgram) -> Result<()> {
+    raise_file_limit()?;
+    let server =
+        HttpProcess::start(Command::new(std::env::current_exe()?).arg(server::http::COMMAND))?;
+    measure_added_latency(rows, gateway, &server)?;
+    measure_concurrent_calls(rows, gateway, &server)?;
+    measure_idle_clients(rows, gateway, &server)
 }
 
-/// The latency that is added to one call.
-fn one_at_a_time(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
-    let before_a_child = gateway.before_a_child()?;
-    let before_a_server = gateway.before(server)?;
-    let mut bare = Client::open(server.address)?;
-    let to_a_child = RefCell::new(Client::open(before_a_child.address)?);
-    let to_a_server = RefCell::new(Client::open(before_a_server.address)?);
-    let mut bare_call = || bare.call(Tool::Pay);
-    let [floor, executed, passed, executed_over, passed_over] = sample::microseconds([
+/// Measures the added latency of one call.
+fn measure_added_latency(
+    rows: &mut ResultTable,
+    gateway: &GatewayProgram,
+    server: &HttpProcess,
+) -> Result<()> {
+    let before_a_child = gateway.start_http_before_child()?;
+    let before_a_server = gateway.start_http_before(server)?;
+    let mut bare = HttpClient::open_session(server.address)?;
+    let to_a_child = RefCell::new(HttpClient::open_session(before_a_child.address)?);
+    let to_a_server = RefCell::new(HttpClient::open_session(before_a_server.address)?);
+    let mut bare_call = || bare.make_call(BenchTool::Pay);
+    let [floor, executed, passed, executed_over, passed_over] = sample::measure_in_turn([
         &mut bare_call,
-        &mut || to_a_child.borrow_mut().call(Tool::Pay),
-        &mut || to_a_child.borrow_mut().call(Tool::Look),
-        &mut || to_a_server.borrow_mut().call(Tool::Pay),
-        &mut || to_a_server.borrow_mut().call(Tool::Look),
+        &mut || to_a_child.borrow_mut().make_call(BenchTool::Pay),
+        &mut || to_a_child.borrow_mut().make_call(BenchTool::Look),
+        &mut || to_a_server.borrow_mut().make_call(BenchTool::Pay),
+        &mut || to_a_server.borrow_mut().make_call(BenchTool::Look),
     ])?;
     let mut add = |what: &str, through: Sample, at_most| {
         let title =
             format!("gateway, HTTP: added to {what} (floor: the call without it, over HTTP)");
         let added = through.map(|through| through - floor.median);
-        rows.add(&title, "µs", added, Some(floor), &[Reach::AtMost(at_most)]);
+        rows.add_row(
+            &title,
+            "µs",
+            added,
+            Some(floor),
+            &[FigureGoal::AtMost(at_most)],
+        );
     };
     add(
         "an executed call, SQLite FULL, before a child",
@@ -66,49 +80,57 @@ fn one_at_a_time(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Resu
     Ok(())
 }
 
-/// Clients that all call before the first is answered.
-fn many_at_once(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
-    let gateway = gateway.before(server)?;
+/// Measures clients that all call before the first is answered.
+fn measure_concurrent_calls(
+    rows: &mut ResultTable,
+    gateway: &GatewayProgram,
+    server: &HttpProcess,
+) -> Result<()> {
+    let gateway = gateway.start_http_before(server)?;
     let [floor, rate] = [server, &gateway].map(|at| -> Result<Sample> {
-        let mut clients = (0..AT_ONCE)
-            .map(|_| Client::open(at.address))
+        let mut clients = (0..CONCURRENT_CALLS)
+            .map(|_| HttpClient::open_session(at.address))
             .collect::<Result<Vec<_>>>()?;
-        a_second(AT_ONCE, || {
+        calls_per_second(CONCURRENT_CALLS, || {
             clients
                 .iter_mut()
-                .try_for_each(|client| client.begin(Tool::Pay))?;
-            clients.iter_mut().try_for_each(Client::end)
+                .try_for_each(|client| client.send_call(BenchTool::Pay))?;
+            clients.iter_mut().try_for_each(HttpClient::receive_answer)
         })
     });
     let title = "gateway, HTTP: 64 clients at once, executed, SQLite FULL (floor: without it)";
-    rows.add(
+    rows.add_row(
         title,
         "calls/s",
         rate?,
         Some(floor?),
-        &[Reach::AtLeast(3_000.0)],
+        &[FigureGoal::AtLeast(3_000.0)],
     );
     Ok(())
 }
 
-/// Clients that each opened a session, listed the tools, and stay.
-fn idle(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
-    let gateway = gateway.before(server)?;
-    let mut clients = vec![Client::open(gateway.address)?];
-    let before = gateway.memory()?;
-    for _ in 1..IDLE {
-        clients.push(Client::open(gateway.address)?);
+/// Measures the memory for clients that opened a session, listed the tools, and do nothing more.
+fn measure_idle_clients(
+    rows: &mut ResultTable,
+    gateway: &GatewayProgram,
+    server: &HttpProcess,
+) -> Result<()> {
+    let gateway = gateway.start_http_before(server)?;
+    let mut clients = vec![HttpClient::open_session(gateway.address)?];
+    let before = gateway.memory_use()?;
+    for _ in 1..IDLE_CLIENTS {
+        clients.push(HttpClient::open_session(gateway.address)?);
     }
-    let after = gateway.memory()?;
+    let after = gateway.memory_use()?;
     let mut add = |what: &str, before, after| {
         let title =
             format!("gateway, HTTP: memory with 2,000 idle clients, {what} (floor: with one)");
-        rows.add(
+        rows.add_row(
             &title,
             "MiB",
-            Sample::exactly(after),
-            Some(Sample::exactly(before)),
-            &[Reach::AtMost(150.0)],
+            Sample::from_value(after),
+            Some(Sample::from_value(before)),
+            &[FigureGoal::AtMost(150.0)],
         );
     };
     add("resident", before.resident, after.resident);
@@ -120,13 +142,16 @@ fn idle(rows: &mut Rows, gateway: &Gateway, server: &Listening) -> Result<()> {
     Ok(())
 }
 
-/// Each client is an open file here, and at most two in the gateway, which inherits the limit.
-fn allow_files() -> Result<()> {
+/// Raises the limit on open files. Each client needs one here, and at most two in the gateway, which inherits the limit.
+fn raise_file_limit() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < FILES) {
-        limit.current = Some(FILES);
+    if limit
+        .current
+        .is_some_and(|current| current < OPEN_FILES_MIN)
+    {
+        limit.current = Some(OPEN_FILES_MIN);
         setrlimit(Resource::Nofile, limit).with_context(|| {
-            format!("{IDLE} clients need {FILES} open files: raise the limit (`ulimit -n`)")
+            format!("{IDLE_CLIENTS} clients need {OPEN_FILES_MIN} open files: raise the limit (`ulimit -n`)")
         })?;
     }
     Ok(())

@@ -1,35 +1,35 @@
-//! What clients say.
+//! The messages of the clients.
 
 use anyhow::{Result, ensure};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The version of the protocol that they speak.
+/// The protocol version of the clients.
 pub(super) const VERSION: &str = "2025-11-25";
 
 pub(super) const INITIALIZE: &str = r#""initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}"#;
 pub(super) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-pub(super) const LIST: &str = r#""tools/list""#;
+pub(super) const LIST_TOOLS: &str = r#""tools/list""#;
 
 /// The tools of the server.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Tool {
+pub(super) enum BenchTool {
     /// Takes effect: the gateway records it.
     Pay,
     /// Only reads: the gateway passes it.
     Look,
 }
 
-impl Tool {
-    /// A new call.
-    pub(super) fn call(self) -> String {
-        let id = fresh();
-        let name = self.name();
+impl BenchTool {
+    /// Returns a call that was not made before.
+    pub(super) fn new_call(self) -> String {
+        let id = next_id();
+        let name = self.tool_name();
         format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}","arguments":{{"order":{id},"to":"ACME","amount":"129.90","note":"as agreed on the phone"}}}}}}"#,
         )
     }
 
-    fn name(self) -> &'static str {
+    fn tool_name(self) -> &'static str {
         match self {
             Self::Pay => "pay",
             Self::Look => "look",
@@ -37,20 +37,20 @@ impl Tool {
     }
 }
 
-/// A request of this method.
-pub(super) fn request(method_and_params: &str) -> String {
-    let id = fresh();
+/// Returns a request with this method.
+pub(super) fn new_request(method_and_params: &str) -> String {
+    let id = next_id();
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method_and_params}}}"#)
 }
 
-/// A number that no client of this process has used.
-fn fresh() -> u64 {
+/// Returns a number that no client of this process has used.
+fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An answer that is what was asked for, and not the one to another call.
-pub(super) fn check(answer: &str) -> Result<()> {
+/// Fails unless the answer is a result of an executed call.
+pub(super) fn check_answer(answer: &str) -> Result<()> {
     let answer = answer.trim_end();
     ensure!(
         answer.contains(r#""result""#),

@@ -1,4 +1,4 @@
-//! An MCP server that does as little as it can.
+//! A minimal MCP server.
 
 pub(crate) mod http;
 
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::io::{BufRead, Write};
 
-/// The first word of a command line that makes this program such a server over the standard streams.
-pub(crate) const WORD: &str = "serve-mcp";
+/// The first argument that makes this program such a server over the standard streams.
+pub(crate) const COMMAND: &str = "serve-mcp";
 
 const GREETING: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#;
 
@@ -18,19 +18,19 @@ const DONE: &str =
     r#"{"content":[{"type":"text","text":"{\"id\":\"re_8812\",\"status\":\"succeeded\"}"}]}"#;
 
 #[derive(Deserialize)]
-struct Request<'a> {
+struct RpcRequest<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     method: &'a str,
 }
 
-/// Serves until its input ends.
-pub(crate) fn serve() -> Result<()> {
+/// Serves over the standard streams until its input ends.
+pub(crate) fn serve_stdio() -> Result<()> {
     let mut input = std::io::stdin().lock();
     let mut out = std::io::stdout().lock();
     let mut line = String::new();
     while input.read_line(&mut line)? > 0 {
-        if let Some(mut answer) = answer(&line)? {
+        if let Some(mut answer) = answer_message(&line)? {
             answer.push('\n');
             out.write_all(answer.as_bytes())?;
             out.flush()?;
@@ -40,9 +40,9 @@ pub(crate) fn serve() -> Result<()> {
     Ok(())
 }
 
-/// The response to a message; none: it wants none.
-fn answer(message: &str) -> Result<Option<String>> {
-    let request: Request<'_> = serde_json::from_str(message)?;
+/// Returns the response to a message, or none for a notification.
+fn answer_message(message: &str) -> Result<Option<String>> {
+    let request: RpcRequest<'_> = serde_json::from_str(message)?;
     let result = match request.method {
         "initialize" => GREETING,
         "tools/list" => TOOLS,

@@ -1,35 +1,47 @@
-//! The gateway between one client and its server, all over the standard streams.
+//! The gateway between one client and its server, over the standard streams.
 
 pub(super) mod client;
 
-use super::{AT_ONCE, a_second, gateway::Gateway, message::Tool};
+use super::{CONCURRENT_CALLS, calls_per_second, gateway::GatewayProgram, message::BenchTool};
 use crate::{
-    row::{Reach, Rows},
+    results::{FigureGoal, ResultTable},
     sample::{self, Sample},
 };
 use anyhow::Result;
-use client::Client;
+use client::StdioClient;
 use std::{cell::RefCell, fs::File, io::Write, path::Path, time::Instant};
 
-/// The number of connections made.
+/// The number of measured starts.
 const STARTS: usize = 11;
 
-pub(super) fn measure(rows: &mut Rows, folder: &Path, gateway: &Gateway) -> Result<()> {
-    let bare = Client::bare()?;
-    let mut through = gateway.client()?;
-    one_at_a_time(rows, folder, bare, &mut through)?;
-    let rate = a_second(AT_ONCE, || through.calls(Tool::Pay, AT_ONCE))?;
+pub(super) fn measure(
+    rows: &mut ResultTable,
+    folder: &Path,
+    gateway: &GatewayProgram,
+) -> Result<()> {
+    let bare = StdioClient::start_bare()?;
+    let mut through = gateway.start_stdio()?;
+    measure_added_latency(rows, folder, bare, &mut through)?;
+    let rate = calls_per_second(CONCURRENT_CALLS, || {
+        through.make_calls(BenchTool::Pay, CONCURRENT_CALLS)
+    })?;
     let title = "gateway, stdio: 64 calls at once, executed, SQLite FULL";
-    rows.add(title, "calls/s", rate, None, &[Reach::AtLeast(3_000.0)]);
-    first_answers(rows, gateway)
+    rows.add_row(
+        title,
+        "calls/s",
+        rate,
+        None,
+        &[FigureGoal::AtLeast(3_000.0)],
+    );
+    measure_first_answer(rows, gateway)
 }
 
-/// The latency that is added to one call, beside a sync of the disk: a recorded call needs two.
-fn one_at_a_time(
-    rows: &mut Rows,
+/// Measures the added latency of one call. A sync of the disk is measured for comparison: a recorded call needs two.
+fn measure_added_latency(
+    rows: &mut ResultTable,
     folder: &Path,
-    mut bare: Client,
-    through: &mut Client,
+    mut bare: StdioClient,
+    through: &mut StdioClient,
 ) -> Result<()> {
     let mut file = File::create(folder.join("synced"))?;
     let mut sync = || {
@@ -37,12 +49,12 @@ fn one_at_a_time(
         Ok(file.sync_data()?)
     };
     let through = RefCell::new(through);
-    let mut bare_call = || bare.call(Tool::Pay);
-    let mut executed = || through.borrow_mut().call(Tool::Pay);
-    let mut passed = || through.borrow_mut().call(Tool::Look);
+    let mut bare_call = || bare.make_call(BenchTool::Pay);
+    let mut executed = || through.borrow_mut().make_call(BenchTool::Pay);
+    let mut passed = || through.borrow_mut().make_call(BenchTool::Look);
     let [floor, executed, passed, sync] =
-        sample::microseconds([&mut bare_call, &mut executed, &mut passed, &mut sync])?;
-    rows.add(
+        sample::measure_in_turn([&mut bare_call, &mut executed, &mut passed, &mut sync])?;
+    rows.add_row(
         "gateway, stdio: a sync of the disk, for comparison",
         "µs",
         sync,
@@ -52,44 +64,44 @@ fn one_at_a_time(
     let added = |through: Sample| through.map(|through| through - floor.median);
     let title =
         "gateway, stdio: added to an executed call, SQLite FULL (floor: the call without it)";
-    rows.add(
+    rows.add_row(
         title,
         "µs",
         added(executed),
         Some(floor),
-        &[Reach::AtMost(1_000.0)],
+        &[FigureGoal::AtMost(1_000.0)],
     );
     let title = "gateway, stdio: added to a call that passes (floor: the call without it)";
-    rows.add(
+    rows.add_row(
         title,
         "µs",
         added(passed),
         Some(floor),
-        &[Reach::AtMost(300.0)],
+        &[FigureGoal::AtMost(300.0)],
     );
     Ok(())
 }
 
-/// From the start of the program to its first answer.
-fn first_answers(rows: &mut Rows, gateway: &Gateway) -> Result<()> {
-    let timed = |start: &dyn Fn() -> Result<Client>| {
+/// Measures the time from the start of the program to its first answer.
+fn measure_first_answer(rows: &mut ResultTable, gateway: &GatewayProgram) -> Result<()> {
+    let timed = |start: &dyn Fn() -> Result<StdioClient>| {
         let begun = Instant::now();
         start().map(|_| begun.elapsed().as_secs_f64() * 1e3)
     };
     let mut bare = Vec::new();
     let mut later = Vec::new();
     for _ in 0..STARTS {
-        let without = timed(&Client::bare)?;
+        let without = timed(&StdioClient::start_bare)?;
         bare.push(without);
-        later.push(timed(&|| gateway.client())? - without);
+        later.push(timed(&|| gateway.start_stdio())? - without);
     }
     let title = "gateway, stdio: first answer later than the server's own, compiled code kept (floor: that)";
-    rows.add(
+    rows.add_row(
         title,
         "ms",
-        Sample::of(later),
-        Some(Sample::of(bare)),
-        &[Reach::AtMost(150.0)],
+        Sample::from_values(later),
+        Some(Sample::from_values(bare)),
+        &[FigureGoal::AtMost(150.0)],
     );
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! A ledger in PostgreSQL with a long history, beside a short one on the same server.
 
-use super::{Guarded, in_turn};
+use super::{GuardedHost, measure_in_turn};
 use crate::{
-    machine,
-    row::{Reach, Rows},
-    world,
+    fixtures, machine,
+    results::{FigureGoal, ResultTable},
 };
 use anyhow::Result;
 use semel_postgres::PostgresStore;
@@ -12,45 +11,47 @@ use semel_servers::postgres::PostgresServer;
 use std::{path::Path, sync::Arc};
 
 /// The settled operations of the short history.
-const SHORT: u32 = 10_000;
+const SHORT_HISTORY: u32 = 10_000;
 
-pub(crate) fn measure(rows: &mut Rows, folder: &Path, length: u32) -> Result<()> {
-    // As a server is set that holds so much: checkpoints of the making would otherwise go on into the measurement.
-    let server =
-        PostgresServer::start_in_folder(folder, &["shared_buffers=1GB", "max_wal_size=16GB"]);
-    let usual = machine::sync(folder)?;
-    let short = history(&server, "short", SHORT)?;
-    let long = history(&server, "long", length)?;
+pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, length: u32) -> Result<()> {
+    // The settings of a server that holds so much. With the defaults, checkpoints of the inserts would last into the
+    // measurement.
+    let server = PostgresServer::start_in(folder, &["shared_buffers=1GB", "max_wal_size=16GB"]);
+    let usual = machine::measure_sync(folder)?;
+    let short = open_history(&server, "short", SHORT_HISTORY)?;
+    let long = open_history(&server, "long", length)?;
     server.run_sql("long", "CHECKPOINT");
     machine::wait_until_quiet(folder, usual)?;
-    let [executed, floor] = in_turn(|| long.alone(), || short.alone())?;
-    let title =
-        format!("PostgreSQL, {length} settled operations, one caller, executed (floor: {SHORT})");
-    rows.add(
+    let [executed, floor] = measure_in_turn(|| long.time_one_caller(), || short.time_one_caller())?;
+    let title = format!(
+        "PostgreSQL, {length} settled operations, one caller, executed (floor: {SHORT_HISTORY})"
+    );
+    rows.add_row(
         &title,
         "µs",
         executed,
         Some(floor),
-        &[Reach::TimesAtMost(1.3)],
+        &[FigureGoal::AtMostTimesFloor(1.3)],
     );
     Ok(())
 }
 
-/// A ledger with so many settled operations: copies of one under keys of their own.
-fn history(server: &PostgresServer, name: &str, length: u32) -> Result<Guarded> {
-    let runtime = world::runtime(2)?;
+/// Opens a ledger with `length` settled operations: copies of one under new keys.
+fn open_history(server: &PostgresServer, name: &str, length: u32) -> Result<GuardedHost> {
+    let runtime = fixtures::start_runtime(2)?;
     let ledger = runtime.block_on(server.create_ledger(name));
     let store = runtime.block_on(PostgresStore::open(&ledger))?;
-    let guarded = Guarded::on(runtime, Arc::new(store))?;
-    guarded.settled()?;
-    server.run_sql(name, &fill(length));
-    // What the server would otherwise begin by itself, in the midst of the measurement.
+    let guarded = GuardedHost::open(runtime, Arc::new(store))?;
+    guarded.settle_call()?;
+    server.run_sql(name, &fill_statement(length));
+    // Otherwise the server's autovacuum would begin in the middle of the measurement.
     server.run_sql(name, "VACUUM ANALYZE semel.entry");
     Ok(guarded)
 }
 
-/// The indices are rebuilt afterwards, which takes a tenth of the time of keeping them.
-fn fill(count: u32) -> String {
+/// Returns SQL that copies the settled operation. It drops the indices and creates them afterwards, which takes a tenth of
+/// the time of maintaining them.
+fn fill_statement(count: u32) -> String {
     format!(
         "SET synchronous_commit = off; SET maintenance_work_mem = '2GB';
          CREATE TEMPORARY TABLE made AS SELECT indexdef FROM pg_indexes

@@ -1,11 +1,11 @@
-//! The ledger in Redis, beside the same two scripts by a bare client: one request after the other, and many on one
-//! connection. `redis-benchmark` with the first of the scripts stands beside them.
+//! The ledger in Redis. Its floor is a bare client that runs the same two scripts, in sequence or multiplexed on one
+//! connection. `redis-benchmark` with the first of the scripts is another comparison.
 
-use super::{CALLERS, Guarded, TURN, in_turn, wakings};
+use super::{CALLERS, GuardedHost, TURN, measure_in_turn, time_wakeups};
 use crate::{
-    row::{Reach, Rows},
+    fixtures,
+    results::{FigureGoal, ResultTable},
     sample::Sample,
-    world,
 };
 use anyhow::{Context, Result, ensure};
 use redis::{AsyncConnectionConfig, Cmd, Value, aio::MultiplexedConnection};
@@ -22,13 +22,14 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// The scripts of the store.
+/// The store's script that creates a record.
 const CREATE: &str = concat!(
     include_str!("../../../store/redis/src/scripts/head.lua"),
     include_str!("../../../store/redis/src/scripts/record.lua"),
     include_str!("../../../store/redis/src/scripts/write.lua"),
     include_str!("../../../store/redis/src/scripts/create.lua"),
 );
+/// The store's script that replaces a record.
 const REPLACE: &str = concat!(
     include_str!("../../../store/redis/src/scripts/head.lua"),
     include_str!("../../../store/redis/src/scripts/record.lua"),
@@ -36,81 +37,102 @@ const REPLACE: &str = concat!(
     include_str!("../../../store/redis/src/scripts/replace.lua"),
 );
 
-/// The size of a record here, in bytes: about that of a call without handles.
+/// The size of a record, in bytes: about that of a call without handles.
 const RECORD_BYTES: usize = 1_000;
 
-/// The key prefix of the bare client, beside the ledger, with an incarnation of its own, as text.
-const BARE: &str = "bare:{000}:";
-const LIFE: &str = "life";
+/// The key prefix of the bare client, whose keys must not meet the ledger's.
+const KEY_PREFIX: &str = "bare:{000}:";
+/// The incarnation of the bare client's records, as the scripts compare it.
+const INCARNATION_TEXT: &str = "life";
 
-/// The fields of a record: whether it is open, and the rest.
+/// A record's content while the operation is open, and when it is settled: the scripts read the first byte.
 const OPEN: [u8; RECORD_BYTES] = [1; RECORD_BYTES];
 const SETTLED: [u8; RECORD_BYTES] = [0; RECORD_BYTES];
 
-/// An incarnation.
+/// The incarnation in a record's stamp.
 const INCARNATION: [u8; 8] = [0; 8];
 
-/// No end, and one that no measurement lasts for, in milliseconds.
+/// The retention of an open record and of a settled one, which no measurement outlasts.
 const NEVER_MS: u64 = 1 << 53;
 const AN_HOUR_MS: u64 = 3_600_000;
 
-pub(crate) fn measure(rows: &mut Rows, folder: &Path) -> Result<()> {
-    let runtime = world::runtime(2)?;
+pub(crate) fn measure(rows: &mut ResultTable, folder: &Path) -> Result<()> {
+    let runtime = fixtures::start_runtime(2)?;
     let server = RedisServer::start_in_folder(folder);
     let ledger = runtime.block_on(server.create_ledger());
     let store = runtime.block_on(RedisStore::open(&ledger))?;
-    let guarded = Guarded::on(runtime, Arc::new(store))?;
-    let bare = Bare::of(&server)?;
-    one_caller(rows, &guarded, &bare)?;
-    many_callers(rows, &guarded, &bare)?;
-    waiters(rows, &guarded, &ledger)?;
-    by_its_own_benchmark(rows, &server, &bare)
+    let guarded = GuardedHost::open(runtime, Arc::new(store))?;
+    let bare = ScriptFloor::load(&server)?;
+    measure_one_caller(rows, &guarded, &bare)?;
+    measure_many_callers(rows, &guarded, &bare)?;
+    measure_wakeups(rows, &guarded, &ledger)?;
+    run_redis_benchmark(rows, &server, &bare)
 }
 
-fn one_caller(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
-    let [executed, floor] = in_turn(|| guarded.alone(), || bare.alone())?;
+fn measure_one_caller(
+    rows: &mut ResultTable,
+    guarded: &GuardedHost,
+    bare: &ScriptFloor,
+) -> Result<()> {
+    let [executed, floor] =
+        measure_in_turn(|| guarded.time_one_caller(), || bare.time_one_caller())?;
     let title = "Redis, one caller, executed (floor: two bare scripts, one after the other)";
-    rows.add(
+    rows.add_row(
         title,
         "µs",
         executed,
         Some(floor),
-        &[Reach::TimesAtMost(1.2)],
+        &[FigureGoal::AtMostTimesFloor(1.2)],
     );
     Ok(())
 }
 
-fn many_callers(rows: &mut Rows, guarded: &Guarded, bare: &Bare) -> Result<()> {
-    let [calls, floor] = in_turn(|| guarded.crowd(None), || bare.crowd(&guarded.runtime))?;
+fn measure_many_callers(
+    rows: &mut ResultTable,
+    guarded: &GuardedHost,
+    bare: &ScriptFloor,
+) -> Result<()> {
+    let [calls, floor] = measure_in_turn(
+        || guarded.rate_of_callers(None),
+        || bare.rate_of_callers(&guarded.runtime),
+    )?;
     let title =
         "Redis, 64 callers, executed (floor: the same two scripts multiplexed on one connection)";
-    rows.add(
+    rows.add_row(
         title,
         "calls/s",
         calls,
         Some(floor),
-        &[Reach::TimesAtLeast(0.6)],
+        &[FigureGoal::AtLeastTimesFloor(0.6)],
     );
     Ok(())
 }
 
-fn waiters(rows: &mut Rows, guarded: &Guarded, ledger: &ServerAddress) -> Result<()> {
+fn measure_wakeups(
+    rows: &mut ResultTable,
+    guarded: &GuardedHost,
+    ledger: &ServerAddress,
+) -> Result<()> {
     let open = || RedisStore::open(ledger);
     let one = guarded.runtime.block_on(open())?;
     let other = guarded.runtime.block_on(open())?;
-    let waits = wakings(&guarded.runtime, Arc::new(one), Arc::new(other))?;
-    rows.add(
+    let waits = time_wakeups(&guarded.runtime, Arc::new(one), Arc::new(other))?;
+    rows.add_row(
         "Redis, a waiter of another host learns of a settlement",
         "ms",
         waits,
         None,
-        &[Reach::AtMost(5.0)],
+        &[FigureGoal::AtMost(5.0)],
     );
     Ok(())
 }
 
-/// The result of the server's own benchmark program for the first of the two scripts.
-fn by_its_own_benchmark(rows: &mut Rows, server: &RedisServer, bare: &Bare) -> Result<()> {
+/// Measures the first of the two scripts with Redis's own benchmark program.
+fn run_redis_benchmark(
+    rows: &mut ResultTable,
+    server: &RedisServer,
+    bare: &ScriptFloor,
+) -> Result<()> {
     for clients in [1, CALLERS] {
         let mut command = server.client_command("redis-benchmark");
         command.args([
@@ -123,11 +145,13 @@ fn by_its_own_benchmark(rows: &mut Rows, server: &RedisServer, bare: &Bare) -> R
             "--csv",
         ]);
         command.args(["EVALSHA", &bare.create, "5"]);
-        // Its random number has twelve digits.
+        // `redis-benchmark` replaces `__rand_int__` by a random number of twelve digits: a key of 32 bytes.
         let record = "r:__rand_int__01234567890123456789";
-        command.args(["life", record, "all", "open", "ending"].map(|part| format!("{BARE}{part}")));
+        command.args(
+            ["life", record, "all", "open", "ending"].map(|part| format!("{KEY_PREFIX}{part}")),
+        );
         command.args([
-            LIFE,
+            INCARNATION_TEXT,
             "",
             "8 bytes.",
             "sixteen bytes...",
@@ -139,23 +163,23 @@ fn by_its_own_benchmark(rows: &mut Rows, server: &RedisServer, bare: &Bare) -> R
             .lines()
             .last()
             .and_then(|line| line.split("\",\"").nth(1)?.parse().ok());
-        let rate = Sample::exactly(rate.with_context(|| format!("redis-benchmark: {printed}"))?);
+        let rate = Sample::from_value(rate.with_context(|| format!("redis-benchmark: {printed}"))?);
         let title = format!("redis-benchmark, the first of the two scripts, clients: {clients}");
-        rows.add(&title, "scripts/s", rate, None, &[]);
+        rows.add_row(&title, "scripts/s", rate, None, &[]);
     }
     Ok(())
 }
 
-/// A client that runs the scripts, and nothing else.
+/// A bare client that runs the two scripts and nothing else.
 #[derive(Clone)]
-struct Bare {
+struct ScriptFloor {
     client: redis::Client,
     create: String,
     replace: String,
 }
 
-impl Bare {
-    fn of(server: &RedisServer) -> Result<Self> {
+impl ScriptFloor {
+    fn load(server: &RedisServer) -> Result<Self> {
         let client = redis::Client::open(server.url())?;
         let mut connection = client.get_connection()?;
         let mut load = |source: &str| {
@@ -167,8 +191,8 @@ impl Bare {
         let create = load(CREATE)?;
         let replace = load(REPLACE)?;
         redis::cmd("SET")
-            .arg(format!("{BARE}life"))
-            .arg(LIFE)
+            .arg(format!("{KEY_PREFIX}life"))
+            .arg(INCARNATION_TEXT)
             .exec(&mut connection)?;
         Ok(Self {
             client,
@@ -177,23 +201,23 @@ impl Bare {
         })
     }
 
-    /// Returns the microseconds of the two in sequence.
-    fn alone(&self) -> Result<f64> {
+    /// Returns the microseconds of both scripts in sequence.
+    fn time_one_caller(&self) -> Result<f64> {
         let mut connection = self.client.get_connection()?;
         let begun = Instant::now();
         let mut done = 0;
         while begun.elapsed() < TURN {
-            let [create, replace] = self.both();
-            done_with(&create.query(&mut connection)?)?;
-            done_with(&replace.query(&mut connection)?)?;
+            let [create, replace] = self.new_scripts();
+            ensure_done(&create.query(&mut connection)?)?;
+            ensure_done(&replace.query(&mut connection)?)?;
             done += 1;
         }
         Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(done))
     }
 
-    /// Returns the executions of the two per second by many tasks on one connection.
-    fn crowd(&self, runtime: &Runtime) -> Result<f64> {
-        // A disk that is slow for a moment does not end the measurement, as it does not end a ledger.
+    /// Returns the executions of both scripts per second, by many tasks on one connection.
+    fn rate_of_callers(&self, runtime: &Runtime) -> Result<f64> {
+        // A disk that is slow for a moment must not end the measurement.
         let patient = AsyncConnectionConfig::new().set_response_timeout(None);
         let connection = runtime.block_on(
             self.client
@@ -203,7 +227,7 @@ impl Bare {
         let done = Arc::new(AtomicU64::new(0));
         let clients: Vec<_> = (0..CALLERS)
             .map(|_| {
-                runtime.spawn(self.clone().keep_on(
+                runtime.spawn(self.clone().run_scripts(
                     connection.clone(),
                     Arc::clone(&stop),
                     Arc::clone(&done),
@@ -219,24 +243,24 @@ impl Bare {
         Ok(counted as f64 / TURN.as_secs_f64())
     }
 
-    async fn keep_on(
+    async fn run_scripts(
         self,
         mut connection: MultiplexedConnection,
         stop: Arc<AtomicBool>,
         done: Arc<AtomicU64>,
     ) -> Result<()> {
         while !stop.load(Ordering::Relaxed) {
-            let [create, replace] = self.both();
-            done_with(&create.query_async(&mut connection).await?)?;
-            done_with(&replace.query_async(&mut connection).await?)?;
+            let [create, replace] = self.new_scripts();
+            ensure_done(&create.query_async(&mut connection).await?)?;
+            ensure_done(&replace.query_async(&mut connection).await?)?;
             done.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Scripts of a new record: its creation, and its replacement.
-    fn both(&self) -> [Cmd; 2] {
-        let key = fresh_key();
+    /// Returns the creation and the replacement of a new record.
+    fn new_scripts(&self) -> [Cmd; 2] {
+        let key = new_key();
         let [first, second] = [
             semel_conformance::fresh_version(),
             semel_conformance::fresh_version(),
@@ -245,12 +269,12 @@ impl Bare {
             let mut call = redis::cmd("EVALSHA");
             call.arg(name)
                 .arg(5)
-                .arg(format!("{BARE}life"))
-                .arg([BARE.as_bytes(), b"r:", &key].concat());
-            call.arg(format!("{BARE}all"))
-                .arg(format!("{BARE}open"))
-                .arg(format!("{BARE}ending"));
-            call.arg(LIFE).arg("").arg(&INCARNATION);
+                .arg(format!("{KEY_PREFIX}life"))
+                .arg([KEY_PREFIX.as_bytes(), b"r:", &key].concat());
+            call.arg(format!("{KEY_PREFIX}all"))
+                .arg(format!("{KEY_PREFIX}open"))
+                .arg(format!("{KEY_PREFIX}ending"));
+            call.arg(INCARNATION_TEXT).arg("").arg(&INCARNATION);
             call
         };
         let mut create = script(&self.create);
@@ -266,7 +290,7 @@ impl Bare {
     }
 }
 
-fn fresh_key() -> [u8; 32] {
+fn new_key() -> [u8; 32] {
     let halves = [
         semel_conformance::fresh_version(),
         semel_conformance::fresh_version(),
@@ -278,8 +302,8 @@ fn fresh_key() -> [u8; 32] {
     key
 }
 
-/// A script that did what it was asked answers a time.
-fn done_with(answer: &Value) -> Result<()> {
+/// Fails unless the script wrote: then it answers with the server's time.
+fn ensure_done(answer: &Value) -> Result<()> {
     ensure!(
         matches!(answer, Value::Int(1..)),
         "the bare script answered {answer:?}"

@@ -1,4 +1,4 @@
-//! The same server over HTTP: no sessions, no streams.
+//! The minimal MCP server over HTTP, without sessions and streams.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -13,11 +13,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// The first word of a command line that makes this program such a server.
-pub(crate) const WORD: &str = "serve-mcp-over-http";
+/// The first argument that makes this program such a server.
+pub(crate) const COMMAND: &str = "serve-mcp-over-http";
 
-/// Serves at an address of its own choice, until it is killed.
-pub(crate) fn serve() -> Result<()> {
+/// Serves on a free port of the loopback interface, until it is killed.
+pub(crate) fn serve_http() -> Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -29,20 +29,20 @@ pub(crate) fn serve() -> Result<()> {
                 stream.set_nodelay(true)?;
                 tokio::spawn(
                     http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service_fn(respond)),
+                        .serve_connection(TokioIo::new(stream), service_fn(answer_request)),
                 );
             }
         })
 }
 
-async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+async fn answer_request(request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
     let mut response = Response::new(Full::default());
     if request.method() != Method::POST {
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         return Ok(response);
     }
     let text = request.into_body().collect().await?.to_bytes();
-    match super::answer(std::str::from_utf8(&text)?)? {
+    match super::answer_message(std::str::from_utf8(&text)?)? {
         None => *response.status_mut() = StatusCode::ACCEPTED,
         Some(answer) => {
             *response.body_mut() = Full::from(answer);

@@ -1,7 +1,7 @@
-//! A client of an MCP server over the standard streams that does as little as it can.
+//! A minimal MCP client over the standard streams.
 
 use super::super::{
-    message::{self, Tool},
+    message::{self, BenchTool},
     server,
 };
 use anyhow::{Context, Result};
@@ -10,69 +10,77 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-/// A client, and the process that it talks to.
-pub(crate) struct Client {
+/// A client, and the process that it started.
+pub(crate) struct StdioClient {
     process: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     line: String,
 }
 
-impl Client {
-    /// Of the server itself.
-    pub(crate) fn bare() -> Result<Self> {
-        Self::start(Command::new(std::env::current_exe()?).arg(server::WORD))
+impl StdioClient {
+    /// Starts the server itself, without a gateway.
+    pub(crate) fn start_bare() -> Result<Self> {
+        Self::start(Command::new(std::env::current_exe()?).arg(server::COMMAND))
     }
 
-    /// Of this program.
+    /// Starts this program, and opens a session with it.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let to = process.stdin.take().context("no way to the server")?;
-        let from = BufReader::new(process.stdout.take().context("no way from the server")?);
+        let to = process
+            .stdin
+            .take()
+            .context("the server's stdin is not open")?;
+        let from = BufReader::new(
+            process
+                .stdout
+                .take()
+                .context("the server's stdout is not open")?,
+        );
         let mut client = Self {
             process,
             to,
             from,
             line: String::new(),
         };
-        client.ask(message::INITIALIZE)?;
+        client.send_request(message::INITIALIZE)?;
         writeln!(client.to, "{}", message::INITIALIZED)?;
-        client.ask(message::LIST)?;
+        client.send_request(message::LIST_TOOLS)?;
         Ok(client)
     }
 
-    /// One new call.
-    pub(crate) fn call(&mut self, tool: Tool) -> Result<()> {
-        self.calls(tool, 1)
+    /// Makes a new call, and waits for its answer.
+    pub(crate) fn make_call(&mut self, tool: BenchTool) -> Result<()> {
+        self.make_calls(tool, 1)
     }
 
-    /// So many of them at once, until all are answered.
-    pub(crate) fn calls(&mut self, tool: Tool, count: usize) -> Result<()> {
+    /// Makes so many calls at once, and waits for their answers.
+    pub(crate) fn make_calls(&mut self, tool: BenchTool, count: usize) -> Result<()> {
         let lines: String = (0..count)
-            .flat_map(|_| [tool.call(), "\n".to_owned()])
+            .flat_map(|_| [tool.new_call(), "\n".to_owned()])
             .collect();
         self.to.write_all(lines.as_bytes())?;
-        (0..count).try_for_each(|_| self.answer())
+        (0..count).try_for_each(|_| self.receive_answer())
     }
 
-    fn ask(&mut self, method_and_params: &str) -> Result<()> {
-        writeln!(self.to, "{}", message::request(method_and_params))?;
-        self.answer()
+    fn send_request(&mut self, method_and_params: &str) -> Result<()> {
+        writeln!(self.to, "{}", message::new_request(method_and_params))?;
+        self.receive_answer()
     }
 
-    fn answer(&mut self) -> Result<()> {
+    fn receive_answer(&mut self) -> Result<()> {
         self.line.clear();
         self.from.read_line(&mut self.line)?;
-        message::check(&self.line)
+        message::check_answer(&self.line)
     }
 }
 
-impl Drop for Client {
+impl Drop for StdioClient {
     fn drop(&mut self) {
-        // It is not needed any more, however it ends.
+        // A process that has ended already is as good.
         let _killed = self.process.kill();
         let _waited = self.process.wait();
     }

@@ -128,7 +128,7 @@ fn it_is_made_once_and_used_by_whom_it_was_granted_to() {
         "4 parts of a table and of each of its 3 indices"
     );
     init(&ledger, &["--partitions", "0"]).assert_message(64, "--partitions");
-    init(&ledger, &["--renew"]).assert_message(64, "`--renew` is for a ledger in RedisServer");
+    init(&ledger, &["--renew"]).assert_message(64, "`--renew` is for a ledger in Redis");
     let shop = shop_at(&ledger.replace(OWNER, "guest"));
     assert_ledger_works(
         &shop,

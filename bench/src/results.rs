@@ -1,45 +1,45 @@
-//! The rows of the result, and how they are printed.
+//! The results of a run: a table of figures with their floors and goals.
 
-use crate::{machine::Machine, sample::Sample};
+use crate::{machine::MachineInfo, sample::Sample};
 use anyhow::Result;
 use serde::Serialize;
 
 /// The goal of a figure.
 #[derive(Clone, Copy)]
-pub(crate) enum Reach {
-    /// At most so much, in the figure's own unit.
+pub(crate) enum FigureGoal {
+    /// At most this value, in the figure's unit.
     AtMost(f64),
-    /// At least so much.
+    /// At least this value.
     AtLeast(f64),
-    /// At most so many times its floor.
-    TimesAtMost(f64),
-    /// At least so many times its floor.
-    TimesAtLeast(f64),
+    /// At most this multiple of the floor.
+    AtMostTimesFloor(f64),
+    /// At least this multiple of the floor.
+    AtLeastTimesFloor(f64),
 }
 
-impl Reach {
+impl FigureGoal {
     fn is_met(self, value: f64, ratio: Option<f64>) -> bool {
         match self {
             Self::AtMost(most) => value <= most,
             Self::AtLeast(least) => value >= least,
-            Self::TimesAtMost(most) => ratio.is_some_and(|ratio| ratio <= most),
-            Self::TimesAtLeast(least) => ratio.is_some_and(|ratio| ratio >= least),
+            Self::AtMostTimesFloor(most) => ratio.is_some_and(|ratio| ratio <= most),
+            Self::AtLeastTimesFloor(least) => ratio.is_some_and(|ratio| ratio >= least),
         }
     }
 
-    fn words(self, unit: &str) -> String {
+    fn describe(self, unit: &str) -> String {
         match self {
             Self::AtMost(most) => format!("≤ {most} {unit}"),
             Self::AtLeast(least) => format!("≥ {least} {unit}"),
-            Self::TimesAtMost(most) => format!("≤ {most} × floor"),
-            Self::TimesAtLeast(least) => format!("≥ {least} × floor"),
+            Self::AtMostTimesFloor(most) => format!("≤ {most} × floor"),
+            Self::AtLeastTimesFloor(least) => format!("≥ {least} × floor"),
         }
     }
 }
 
-/// A figure.
+/// One figure.
 #[derive(Serialize)]
-struct Row {
+struct ResultRow {
     name: String,
     unit: &'static str,
     value: f64,
@@ -47,27 +47,28 @@ struct Row {
     high: f64,
     floor: Option<f64>,
     ratio: Option<f64>,
-    reach: String,
+    #[serde(rename = "reach")]
+    goals: String,
     met: Option<bool>,
 }
 
 /// All figures of a run, in the order in which they were measured.
 #[derive(Default)]
-pub(crate) struct Rows(Vec<Row>);
+pub(crate) struct ResultTable(Vec<ResultRow>);
 
-impl Rows {
-    /// Adds a figure with its floor. It is met if it reaches all of `reach`.
-    pub(crate) fn add(
+impl ResultTable {
+    /// Adds a figure with its floor and its goals, and prints it to stderr as progress.
+    pub(crate) fn add_row(
         &mut self,
         name: &str,
         unit: &'static str,
         value: Sample,
         floor: Option<Sample>,
-        reach: &[Reach],
+        goals: &[FigureGoal],
     ) {
         let floor = floor.map(|floor| floor.median);
         let ratio = floor.map(|floor| value.median / floor);
-        let row = Row {
+        let row = ResultRow {
             name: name.to_owned(),
             unit,
             value: value.median,
@@ -75,19 +76,19 @@ impl Rows {
             high: value.high,
             floor,
             ratio,
-            reach: reach
+            goals: goals
                 .iter()
-                .map(|reach| reach.words(unit))
+                .map(|goal| goal.describe(unit))
                 .collect::<Vec<_>>()
                 .join(", "),
-            met: (!reach.is_empty())
-                .then(|| reach.iter().all(|reach| reach.is_met(value.median, ratio))),
+            met: (!goals.is_empty())
+                .then(|| goals.iter().all(|goal| goal.is_met(value.median, ratio))),
         };
-        eprintln!("{}", row.line());
+        eprintln!("{}", row.to_markdown());
         self.0.push(row);
     }
 
-    pub(crate) fn print_json(&self, machine: &Machine) -> Result<()> {
+    pub(crate) fn print_json(&self, machine: &MachineInfo) -> Result<()> {
         println!(
             "{}",
             serde_json::to_string_pretty(
@@ -97,20 +98,20 @@ impl Rows {
         Ok(())
     }
 
-    pub(crate) fn print_table(&self, machine: &Machine) -> Result<()> {
+    pub(crate) fn print_table(&self, machine: &MachineInfo) -> Result<()> {
         println!("{machine}\n");
         println!(
-            "| what | median | from – to | floor | ratio | reach | met |\n|---|---:|---:|---:|---:|---|---|"
+            "| what | median | from – to | floor | ratio | goal | met |\n|---|---:|---:|---:|---:|---|---|"
         );
         for row in &self.0 {
-            println!("{}", row.line());
+            println!("{}", row.to_markdown());
         }
         Ok(())
     }
 }
 
-impl Row {
-    fn line(&self) -> String {
+impl ResultRow {
+    fn to_markdown(&self) -> String {
         let Self {
             name,
             unit,
@@ -119,24 +120,24 @@ impl Row {
             high,
             floor,
             ratio,
-            reach,
+            goals,
             met,
         } = self;
-        let optional = |number: &Option<f64>| number.map_or_else(|| "–".to_owned(), figure);
+        let optional = |number: &Option<f64>| number.map_or_else(|| "–".to_owned(), format_figure);
         let met = met.map_or("–", |met| if met { "yes" } else { "no" });
         format!(
-            "| {name} | {} {unit} | {} – {} | {} | {} | {reach} | {met} |",
-            figure(*value),
-            figure(*low),
-            figure(*high),
+            "| {name} | {} {unit} | {} – {} | {} | {} | {goals} | {met} |",
+            format_figure(*value),
+            format_figure(*low),
+            format_figure(*high),
             optional(floor),
             optional(ratio),
         )
     }
 }
 
-/// Three digits that say something.
-fn figure(number: f64) -> String {
+/// Formats a number with three significant digits.
+fn format_figure(number: f64) -> String {
     match number {
         100.0.. => format!("{number:.0}"),
         10.0.. => format!("{number:.1}"),

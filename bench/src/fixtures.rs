@@ -1,4 +1,4 @@
-//! The policies, tools and calls that are measured.
+//! The policies, hosts and calls that the benchmarks use.
 
 use anyhow::{Context, Result, ensure};
 use semel::{
@@ -14,8 +14,8 @@ use std::sync::{
 };
 use tokio::runtime::Runtime;
 
-/// The settings of a tool that refunds an order: the example of the policy's own page.
-pub(crate) static REFUNDING: LazyLock<Value> = LazyLock::new(|| {
+/// The settings of `intent` for a tool that refunds an order, as in the policy's README.
+pub(crate) static REFUND_SETTINGS: LazyLock<Value> = LazyLock::new(|| {
     json!({
         "operation": "refund",
         "identity": ["order_id"],
@@ -29,17 +29,17 @@ pub(crate) static REFUNDING: LazyLock<Value> = LazyLock::new(|| {
     })
 });
 
-/// The same without handles, each of which is a write more.
-pub(crate) fn refunding_without_handles() -> Value {
-    let mut settings = REFUNDING.clone();
+/// The same settings without handles: each handle costs another write.
+pub(crate) fn refund_settings_without_handles() -> Value {
+    let mut settings = REFUND_SETTINGS.clone();
     if let Some(settings) = settings.as_object_mut() {
         settings.remove("handles");
     }
     settings
 }
 
-/// The arguments of a refund, some 300 bytes with the tool's name.
-pub(crate) fn arguments(order: u64) -> Value {
+/// The arguments of a refund, about 300 bytes with the tool's name.
+pub(crate) fn refund_arguments(order: u64) -> Value {
     json!({
         "order_id": format!("ord_2026_11_{order:012}"),
         "amount": "129.90",
@@ -50,69 +50,69 @@ pub(crate) fn arguments(order: u64) -> Value {
     })
 }
 
-/// A new call.
-pub(crate) fn fresh_call() -> Result<Call> {
+/// Returns a call that was not made before.
+pub(crate) fn new_call() -> Result<Call> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    call(NEXT.fetch_add(1, Ordering::Relaxed))
+    refund_call(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-pub(crate) fn call(order: u64) -> Result<Call> {
-    Ok(Call::new("refund_order", arguments(order))?)
+pub(crate) fn refund_call(order: u64) -> Result<Call> {
+    Ok(Call::new("refund_order", refund_arguments(order))?)
 }
 
-/// The answer of the tool.
-pub(crate) fn outcome() -> Outcome {
+/// The tool's answer to a refund.
+pub(crate) fn refund_outcome() -> Outcome {
     Outcome::Returned(json!({ "id": "re_8812", "status": "succeeded", "amount": "129.90" }))
 }
 
-/// A ready-made policy with these settings.
-pub(crate) fn policy(runtime: &Runtime, name: &str, settings: Value) -> Result<Policy> {
+/// Loads a ready-made policy with these settings.
+pub(crate) fn load_policy(runtime: &Runtime, name: &str, settings: Value) -> Result<Policy> {
     let engine = Engine::builder(Limits::default())
         .snapshot_settings()
         .build()?;
     Ok(runtime.block_on(engine.load(semel_policies::get(name)?, settings))?)
 }
 
-/// A host with one tool, guarded by `policy`.
-pub(crate) fn host(runtime: &Runtime, store: Arc<dyn Store>, policy: Policy) -> Result<Semel> {
+/// Opens a host that guards every tool with `policy`.
+pub(crate) fn open_host(runtime: &Runtime, store: Arc<dyn Store>, policy: Policy) -> Result<Semel> {
     Ok(runtime.block_on(Semel::builder(store).default_tool(Tool::new(policy)).open())?)
 }
 
 /// Makes a call that must be executed.
-pub(crate) async fn execute(host: &Semel, call: Call) -> Result<()> {
-    let answer = host.call(call, |_| async { outcome() }).await?;
+pub(crate) async fn execute_call(host: &Semel, call: Call) -> Result<()> {
+    let answer = host.call(call, |_| async { refund_outcome() }).await?;
     ensure!(
         matches!(answer, Answer::Executed { .. }),
-        "executed was expected, and it was {}",
+        "expected an executed call, found {}",
         answer.word()
     );
     Ok(())
 }
 
 /// Makes a call that must be replayed.
-pub(crate) async fn replay(host: &Semel, call: Call) -> Result<()> {
+pub(crate) async fn replay_call(host: &Semel, call: Call) -> Result<()> {
     let answer = host
         .call(call, |_| async { Outcome::not_sent("must not run") })
         .await?;
     ensure!(
         matches!(answer, Answer::Replayed { .. }),
-        "replayed was expected, and it was {}",
+        "expected a replayed call, found {}",
         answer.word()
     );
     Ok(())
 }
 
-/// As many worker threads as are asked for.
-pub(crate) fn runtime(threads: usize) -> Result<Runtime> {
+/// Starts an async runtime with so many worker threads.
+pub(crate) fn start_runtime(threads: usize) -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
         .build()
-        .context("no runtime could be started")
+        .context("cannot start the async runtime")
 }
 
-/// The memory that this process holds, in MiB.
-pub(crate) fn resident_mib() -> Result<f64> {
+/// The resident memory of this process, in MiB.
+pub(crate) fn resident_memory_mib() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status
         .lines()
