@@ -1,5 +1,5 @@
-//! A policy that is tested natively and behaves otherwise as a component would be tested in vain. Here the ready-made
-//! ones are asked through the engine, in a fresh instance each time, like a policy that came from anybody.
+//! A policy that passes its native tests and behaves differently as a component is not tested. Here the ready-made policies
+//! run in the engine, in a fresh instance for each decision, like any other policy.
 
 use semel::{
     engine::{Engine, Limits, LoadError, Policy},
@@ -10,7 +10,7 @@ use semel::{
 };
 use serde_json::{Value, json};
 
-async fn load(name: &str, settings: Value) -> Result<Policy, LoadError> {
+async fn load_policy(name: &str, settings: Value) -> Result<Policy, LoadError> {
     let component = semel_policies::get(name).unwrap_or_else(|missing| panic!("{missing}"));
     Engine::new(Limits::default())
         .unwrap()
@@ -18,7 +18,7 @@ async fn load(name: &str, settings: Value) -> Result<Policy, LoadError> {
         .await
 }
 
-fn operation(policy: &Policy, call: &Call) -> Operation {
+fn derive_operation(policy: &Policy, call: &Call) -> Operation {
     match policy.derive(call).unwrap() {
         Derivation::Once(operation) => *operation,
         other => panic!("guarded, not {other:?}"),
@@ -41,7 +41,7 @@ fn attempt(outcome: Outcome) -> Vec<Attempt> {
     }]
 }
 
-async fn intent() -> Policy {
+async fn load_intent() -> Policy {
     let settings = json!({
         "operation": "reservation.book",
         "identity": ["user_id", { "at": "flights", "as": "set" }],
@@ -54,7 +54,7 @@ async fn intent() -> Policy {
         ],
         "probe": { "tool": "find", "arguments": { "reference": "{key}" }, "landed": { "at": "id" } },
     });
-    load("intent", settings).await.unwrap()
+    load_policy("intent", settings).await.unwrap()
 }
 
 fn booking(price: Value, flights: &[&str]) -> Call {
@@ -69,7 +69,7 @@ async fn every_ready_made_policy_loads_and_says_what_it_is() {
         ("stripe", json!({})),
     ];
     for (name, settings) in named {
-        let policy = load(name, settings).await.unwrap();
+        let policy = load_policy(name, settings).await.unwrap();
         assert_eq!(
             (
                 policy.description().name.as_str(),
@@ -84,26 +84,27 @@ async fn every_ready_made_policy_loads_and_says_what_it_is() {
 
 #[tokio::test]
 async fn intent_tells_one_operation_however_it_is_written() {
-    let policy = intent().await;
-    let first = operation(&policy, &booking(json!("10.00"), &["HAT136", "HAT039"]));
+    let policy = load_intent().await;
+    let first = derive_operation(&policy, &booking(json!("10.00"), &["HAT136", "HAT039"]));
     assert_eq!(
         first,
-        operation(&policy, &booking(json!(10), &["HAT039", "HAT136"]))
+        derive_operation(&policy, &booking(json!(10), &["HAT039", "HAT136"]))
     );
     assert_ne!(
         first.content,
-        operation(&policy, &booking(json!(11), &["HAT136", "HAT039"])).content
+        derive_operation(&policy, &booking(json!(11), &["HAT136", "HAT039"])).content
     );
     assert_ne!(
         first.identity,
-        operation(&policy, &booking(json!(10), &["HAT136"])).identity
+        derive_operation(&policy, &booking(json!(10), &["HAT136"])).identity
     );
     assert_eq!(first.name, "reservation.book");
 }
 
 #[tokio::test]
 async fn intent_judges_recovers_and_weighs() {
-    let (policy, call) = (intent().await, booking(json!(10), &["HAT136"]));
+    let policy = load_intent().await;
+    let call = booking(json!(10), &["HAT136"]);
     let judge = |outcome| policy.judge(&call, &attempt(outcome)).unwrap();
     let landed = judge(Outcome::Returned(json!({ "reservation_id": "HATHAT" })));
     assert_eq!(
@@ -147,9 +148,9 @@ async fn intent_judges_recovers_and_weighs() {
 
 #[tokio::test]
 async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
-    let policy = load("hints", json!({})).await.unwrap();
+    let policy = load_policy("hints", json!({})).await.unwrap();
     let call = call(json!({ "to": "A1", "note": "" })).with_fact("hint.read-only", json!(true));
-    let guarded = operation(&policy, &call);
+    let guarded = derive_operation(&policy, &call);
     let identity = [("note", json!([""])), ("to", json!("A1"))];
     assert_eq!(
         guarded.identity,
@@ -163,8 +164,10 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
         (Scope::Tenant, OperationLifetime::Delivery)
     );
     let in_run = call.clone().in_run(Run::new("r-7").unwrap());
-    assert_eq!(operation(&policy, &in_run).scope, Scope::Run);
-    let trusting = load("hints", json!({ "trusted": true })).await.unwrap();
+    assert_eq!(derive_operation(&policy, &in_run).scope, Scope::Run);
+    let trusting = load_policy("hints", json!({ "trusted": true }))
+        .await
+        .unwrap();
     assert_eq!(trusting.derive(&call).unwrap(), Derivation::Pass);
     let lost = attempt(Outcome::no_answer("timed out"));
     assert!(matches!(
@@ -179,11 +182,11 @@ async fn hints_guards_by_every_argument_within_the_run_until_delivery() {
 
 #[tokio::test]
 async fn stripe_guards_a_refund_by_its_payment_and_judges_what_stripe_says() {
-    let policy = load("stripe", json!({})).await.unwrap();
+    let policy = load_policy("stripe", json!({})).await.unwrap();
     let call = |arguments| Call::new("create_refund", arguments).unwrap();
     let refund =
         call(json!({ "payment_intent": "pi_1", "amount": 1000, "idempotencyKey": "random" }));
-    let guarded = operation(&policy, &refund);
+    let guarded = derive_operation(&policy, &refund);
     assert_eq!(
         guarded.identity,
         [Field {
@@ -232,13 +235,15 @@ fn probe() -> Probe {
 
 #[tokio::test]
 async fn what_is_wrong_is_told_in_words_with_its_place() {
-    let misspelt = load("intent", json!({ "identity": ["id"], "windw": "1h" }))
+    let misspelt = load_policy("intent", json!({ "identity": ["id"], "windw": "1h" }))
         .await
         .unwrap_err();
     assert!(misspelt.to_string().contains("`windw`"), "{misspelt}");
-    let misspelt = load("hints", json!({ "trust": true })).await.unwrap_err();
+    let misspelt = load_policy("hints", json!({ "trust": true }))
+        .await
+        .unwrap_err();
     assert!(misspelt.to_string().contains("`trust`"), "{misspelt}");
-    let missing = intent()
+    let missing = load_intent()
         .await
         .derive(&call(json!({ "flights": ["HAT136"] })))
         .unwrap_err();

@@ -1,5 +1,5 @@
-//! Another team's host, written in another language, guards the same refund under another key: both send it. So the
-//! bytes of a key are published, and here two implementations that share no line make the same ones.
+//! Another team's host, written in another language, guards the same refund under another key: both send it. So the bytes
+//! of keys are published as vectors. Here two implementations that share no line make the same keys.
 
 use semel::{
     key::{KeyMode, KeyScheme, Secret},
@@ -10,23 +10,23 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command};
 
-/// Read without Semel's own reader: the vectors must not lean on what they test.
-fn vectors() -> Vec<Value> {
-    let text = std::fs::read_to_string(folder().join("keys.json")).unwrap();
+/// Reads the vectors with another JSON parser than Semel's, which they test.
+fn read_vectors() -> Vec<Value> {
+    let text = std::fs::read_to_string(vectors_folder().join("keys.json")).unwrap();
     let file: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(file["format"], semel::key::FORMAT);
     file["vectors"].as_array().unwrap().clone()
 }
 
-fn folder() -> PathBuf {
+fn vectors_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")
 }
 
-fn read<T: for<'de> Deserialize<'de>>(vector: &Value, name: &str) -> T {
+fn read_field<T: for<'de> Deserialize<'de>>(vector: &Value, name: &str) -> T {
     T::deserialize(&vector[name]).unwrap()
 }
 
-fn scheme(vector: &Value) -> KeyScheme {
+fn read_scheme(vector: &Value) -> KeyScheme {
     let mode = if vector["mode"] == "shadow" {
         KeyMode::Shadow
     } else {
@@ -40,21 +40,25 @@ fn scheme(vector: &Value) -> KeyScheme {
     )
 }
 
-fn call(vector: &Value) -> Call {
-    let call = Call::new(read::<String>(vector, "tool"), vector["arguments"].clone()).unwrap();
-    let call = call.for_tenant(read(vector, "tenant"));
+fn read_call(vector: &Value) -> Call {
+    let call = Call::new(
+        read_field::<String>(vector, "tool"),
+        vector["arguments"].clone(),
+    )
+    .unwrap();
+    let call = call.for_tenant(read_field(vector, "tenant"));
     match vector["run"].as_str() {
         Some(run) => call.in_run(Run::new(run).unwrap()),
         None => call,
     }
 }
 
-fn operation(vector: &Value) -> Operation {
+fn read_operation(vector: &Value) -> Operation {
     Operation {
-        name: read(vector, "operation"),
-        identity: read(vector, "identity"),
-        content: read(vector, "content"),
-        scope: read(vector, "scope"),
+        name: read_field(vector, "operation"),
+        identity: read_field(vector, "identity"),
+        content: read_field(vector, "content"),
+        scope: read_field(vector, "scope"),
         until: OperationLifetime::Window,
         window_seconds: 86_400,
         attempt_seconds: 60,
@@ -63,12 +67,12 @@ fn operation(vector: &Value) -> Operation {
     }
 }
 
-fn undoes(vector: &Value) -> Vec<OperationGeneration> {
-    read(vector, "undoes")
+fn read_undoes(vector: &Value) -> Vec<OperationGeneration> {
+    read_field(vector, "undoes")
 }
 
-fn downstream(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value {
-    let [generation, series] = ["generation", "series"].map(|name| read::<u32>(wanted, name));
+fn downstream_keys(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value {
+    let [generation, series] = ["generation", "series"].map(|name| read_field::<u32>(wanted, name));
     let key = scheme.downstream(key, generation, series);
     let form = |form| key.render(form).unwrap();
     json!({
@@ -78,22 +82,23 @@ fn downstream(scheme: &KeyScheme, key: &StoreKey, wanted: &Value) -> Value {
     })
 }
 
-fn keys(vector: &Value) -> Value {
-    let scheme = scheme(vector);
-    let name_space: String = read(vector, "name_space");
+fn make_keys(vector: &Value) -> Value {
+    let scheme = read_scheme(vector);
+    let name_space: String = read_field(vector, "name_space");
     if let Some(handle) = vector["handle"].as_str() {
-        return json!({ "handle_key": scheme.handle_key(&name_space, &read::<Tenant>(vector, "tenant"), handle) });
+        return json!({ "handle_key": scheme.handle_key(&name_space, &read_field::<Tenant>(vector, "tenant"), handle) });
     }
-    let (call, operation) = (call(vector), operation(vector));
+    let call = read_call(vector);
+    let operation = read_operation(vector);
     let key = scheme
-        .store_key(&name_space, &call, &operation, &undoes(vector))
+        .store_key(&name_space, &call, &operation, &read_undoes(vector))
         .unwrap();
     let wanted = vector["expected"]["downstream"].as_array().unwrap();
     let mut keys = json!({
         "store_key": key,
         "fingerprint": scheme.fingerprint(&name_space, call.tenant(), &operation).unwrap(),
-        "call_digest": scheme.call_digest(&name_space, &call, read::<Scope>(vector, "scope")),
-        "downstream": wanted.iter().map(|wanted| downstream(&scheme, &key, wanted)).collect::<Vec<_>>(),
+        "call_digest": scheme.call_digest(&name_space, &call, read_field::<Scope>(vector, "scope")),
+        "downstream": wanted.iter().map(|wanted| downstream_keys(&scheme, &key, wanted)).collect::<Vec<_>>(),
     });
     if let Some(id) = scheme.secret_id() {
         keys["secret_id"] = json!(id);
@@ -103,17 +108,17 @@ fn keys(vector: &Value) -> Value {
 
 #[test]
 fn the_host_makes_the_published_keys() {
-    let vectors = vectors();
+    let vectors = read_vectors();
     assert!(vectors.len() >= 20);
     for vector in &vectors {
-        assert_eq!(keys(vector), vector["expected"], "{}", vector["what"]);
+        assert_eq!(make_keys(vector), vector["expected"], "{}", vector["what"]);
     }
 }
 
 #[test]
 fn what_the_published_page_says_makes_the_published_keys() {
     let python = Command::new("python3")
-        .arg(folder().join("check.py"))
+        .arg(vectors_folder().join("check.py"))
         .output();
     match python {
         Ok(output) => assert!(
@@ -124,6 +129,6 @@ fn what_the_published_page_says_makes_the_published_keys() {
         Err(_) if std::env::var_os("CI").is_none() => {
             eprintln!("SKIPPED: python3 was not found, so the published page was not checked");
         }
-        Err(fault) => panic!("python3 is needed to check the published page: {fault}"),
+        Err(error) => panic!("python3 is needed to check the published page: {error}"),
     }
 }

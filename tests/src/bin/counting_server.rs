@@ -1,14 +1,14 @@
-//! An MCP server over the standard streams that counts what it does in a file, and does not always answer as it should.
+//! An MCP server over the standard streams that counts its effects in a file, and answers the first one with a fault.
 //!
-//! `counting_server EFFECTS FAULT`: each call of `pay` or `book` is a line appended to the file EFFECTS. FAULT meets the first
-//! effect in that file only, whoever takes it: the one after it is answered as it should be.
+//! `counting_server EFFECTS FAULT`: each call of `pay` or `book` appends a line to the file EFFECTS. FAULT applies to the first
+//! effect in that file only, in whichever process it happens. Later ones are answered normally.
 //!
-//! | FAULT | what becomes of the first call |
+//! | FAULT | the first call |
 //! |---|---|
 //! | `none` | it is answered |
 //! | `dies` | it takes effect, and the server ends before it answers |
-//! | `late=MS` | it takes effect, and is answered so many milliseconds later |
-//! | `cut=BYTES` | it takes effect, so many bytes of the answer are written, and the server ends |
+//! | `late=MS` | it takes effect, and is answered MS milliseconds later |
+//! | `cut=BYTES` | it takes effect, BYTES bytes of the answer are written, and the server ends |
 //! | `fails` | it takes effect, and the answer says that it failed |
 #![allow(
     clippy::unwrap_used,
@@ -26,8 +26,8 @@ use std::{
 };
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let [effects, fault] = words.as_slice() else {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [effects, fault] = args.as_slice() else {
         panic!("counting_server EFFECTS FAULT")
     };
     for line in io::stdin().lock().lines() {
@@ -36,16 +36,16 @@ fn main() {
             continue;
         };
         match request["method"].as_str().unwrap_or_default() {
-            "tools/call" => call(&request, effects, fault),
-            method => write(
-                &json!({ "jsonrpc": "2.0", "id": id, "result": answer(method, &request["params"]) }),
+            "tools/call" => answer_call(&request, effects, fault),
+            method => write_message(
+                &json!({ "jsonrpc": "2.0", "id": id, "result": result_of(method, &request["params"]) }),
             ),
         }
     }
 }
 
-/// What it answers to anything but a call. It speaks whichever era it is spoken to in.
-fn answer(method: &str, params: &Value) -> Value {
+/// The result of any request but a call, in the client's protocol version.
+fn result_of(method: &str, params: &Value) -> Value {
     let server = json!({ "name": "counting", "version": "1" });
     let tool = |name: &str| json!({ "name": name, "inputSchema": { "type": "object" } });
     match method {
@@ -64,7 +64,7 @@ fn answer(method: &str, params: &Value) -> Value {
     }
 }
 
-fn call(request: &Value, effects: &str, fault: &str) {
+fn answer_call(request: &Value, effects: &str, fault: &str) {
     let number = take_effect(effects, &request["params"]);
     let text = format!("effect {number}");
     let mut result =
@@ -85,19 +85,19 @@ fn call(request: &Value, effects: &str, fault: &str) {
             io::stdout().flush().unwrap();
             std::process::exit(1);
         }
-        _ => write(&response),
+        _ => write_message(&response),
     }
 }
 
-/// Other calls are served meanwhile.
+/// Answers from another thread, so that other calls are served in the meantime.
 fn answer_later(response: Value, after: Duration) {
     thread::spawn(move || {
         thread::sleep(after);
-        write(&response);
+        write_message(&response);
     });
 }
 
-/// Appends it to the file, and says the how manieth it is. Several servers may share the file.
+/// Appends the effect to the file, and returns its number. Several servers may share the file.
 fn take_effect(effects: &str, params: &Value) -> usize {
     let mut file = OpenOptions::new()
         .create(true)
@@ -117,7 +117,7 @@ fn take_effect(effects: &str, params: &Value) -> usize {
         .count()
 }
 
-fn write(message: &Value) {
+fn write_message(message: &Value) {
     let mut out = io::stdout().lock();
     writeln!(out, "{message}").unwrap();
     out.flush().unwrap();

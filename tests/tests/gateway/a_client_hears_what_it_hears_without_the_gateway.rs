@@ -1,7 +1,9 @@
-//! Somebody writes `semel mcp --` before the command of a server that works, and something stops working: a prompt that comes
-//! out otherwise, progress that is not told, a question of the server that nobody answers. The same script is played with
-//! and without the gateway, by clients and servers that nobody here wrote, and all that the client hears is compared. Client and
-//! server are of one era here, on the standard streams; the others are played in `every_client_meets_every_server`.
+//! A user writes `semel mcp --` before the command of a server that works, and something stops
+//! working: a prompt comes out differently, progress is not reported, a question of the server gets
+//! no answer. The same script runs with and without the gateway, with clients and servers of other
+//! authors, and everything that the client receives is compared. Client and server use one protocol
+//! version here, on the standard streams. `every_client_meets_every_server` runs the other
+//! combinations.
 
 use crate::{
     peers::{Client, Library, Server, Speaks},
@@ -16,7 +18,8 @@ pub const ORDERS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}],
 pub const QUESTIONS: &str = r#"[["look", {"at": "it"}], ["order", {"what": "tea"}], ["confirm", {"what": "tea"}], ["refuse", {}],
     ["order", {"wrong": 1}], ["nothing", {}], ["confirm", {"what": "tea"}], ["order", {"what": "tea"}]]"#;
 
-/// Where the server says that it failed, and not whether it did something before: the gateway says so besides.
+/// The steps in which the server reports a failure, but not whether it had an effect: the gateway
+/// adds that.
 pub const DOUBTED: &[&str] = &["refuse", "wrong"];
 
 pub const FILES: &str = r#"[["list_allowed_directories", {}], ["read_text_file", {"path": "{folder}/one.txt"}],

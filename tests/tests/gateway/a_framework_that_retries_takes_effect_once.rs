@@ -1,5 +1,6 @@
-//! Nobody asked for a second payment: the model called the tool once. Its framework got no answer and called again, as it
-//! says that it does. These are the frameworks themselves, with a model that is a script.
+//! The model called the tool once, and a second payment was made. Its framework got no answer and
+//! called again, as its documentation says. These are the frameworks themselves, with a script in
+//! place of the model.
 
 use crate::{
     peers,
@@ -7,7 +8,7 @@ use crate::{
 };
 use std::process::Command;
 
-/// Lets the framework pay once, and says what it was told.
+/// Lets the framework pay once, and returns the number of payments and the answer that it got.
 fn pays(framework: &str, fault: &str, way: Way) -> (usize, String) {
     let scene = Scene::with(fault);
     let server = scene.command(way);

@@ -18,7 +18,7 @@ const FRAMING: [&str; 3] = [
     "server-sse-streams-functional",
 ];
 
-/// The word on each check of each scenario. What is only told, and not judged, is left out.
+/// The result of each check of each scenario. Checks that only inform are left out.
 type Verdicts = BTreeMap<(String, String), String>;
 
 /// Has the suite judge the server at this address.
@@ -35,7 +35,7 @@ fn judged(stage: &Stage, url: &str, name: &str) -> Verdicts {
     verdicts
 }
 
-/// Reads the checks of one scenario, whose folder is called after it and the time.
+/// Reads the checks of one scenario, whose folder is named after the scenario and the time.
 fn read(folder: &Path, verdicts: &mut Verdicts) {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let scenario = name.split("-20").next().unwrap();

@@ -1,5 +1,6 @@
-//! A company's server has a certificate of the company's own authority. Where the gateway trusts that, it speaks to it; where
-//! somebody else answers in its place, nothing is sent: neither the call nor the secret in its head.
+//! A company's server has a certificate of the company's own authority. The gateway speaks to it
+//! where that authority is trusted. If another server answers in its place, nothing is sent:
+//! neither the call nor the secret in its headers.
 
 use crate::{
     far::{Came, Far, Heard, ask, context, json_of, result, status},
@@ -71,7 +72,8 @@ fn is_call(came: &Came) -> bool {
     came.method() == "tools/call"
 }
 
-/// What a gateway before this address answers to a client that opens and pays, where these authorities are trusted.
+/// Returns the answers of a gateway before this address to a client that opens a session and pays,
+/// with these authorities trusted.
 async fn pay(ledger: &Path, url: String, authorities: &str) -> (Value, Value) {
     let mut command = Command::new("timeout");
     command

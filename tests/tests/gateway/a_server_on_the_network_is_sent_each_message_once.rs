@@ -1,5 +1,6 @@
-//! The network between the gateway and a server breaks in the middle of a payment. Whoever sends it again to be safe pays
-//! twice; whoever says that it was not sent lies. It is sent once, and said to be open what became of it.
+//! The network between the gateway and a server breaks in the middle of a payment. A gateway that
+//! repeats the request pays twice, and one that reports "not sent" may be wrong. The request is
+//! sent once, and its effect is reported as unknown.
 
 use crate::far::{Came, Far, Heard, ask, context, event, events_of, json_of, result, status};
 use semel_mcp::{
@@ -22,7 +23,7 @@ fn is_call(came: &Came) -> bool {
     came.method() == "tools/call"
 }
 
-/// A server whose streams break off after so many events; the rest can be had by whoever comes back.
+/// A server whose streams break off after so many events; a client that reconnects gets the rest.
 async fn breaking_off(after: usize, has_ids: bool) -> Far {
     Far::answering(move |came| {
         let id = if came.is_get() { json!(1) } else { came.body["id"].clone() };

@@ -1,5 +1,5 @@
-//! A payment is slow, and somebody asks which of twelve services it was in. The trace must not end at the gateway, whichever way
-//! the agent told it and however the server is reached.
+//! A payment is slow, and an engineer asks which of twelve services it was in. The trace must not
+//! end at the gateway, in whichever form the agent sent it and however the server is reached.
 
 use crate::{
     far::{Far, json_of, status},
@@ -18,7 +18,7 @@ use semel_mcp::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Answers each call with the metadata that came with it, and ends where it is told to.
+/// Answers each call with the metadata that came with it, and exits on request.
 const ECHO: &str = r#"
 import sys, json
 for line in sys.stdin:
@@ -96,7 +96,8 @@ fn as_metadata() -> Value {
 
 const HEADERS: [(&str, &str); 2] = [("traceparent", PARENT), ("tracestate", STATE)];
 
-/// What clients of both eras get who tell their trace by headers, or by metadata.
+/// The answers to clients of both protocol versions, which send their trace by headers or by
+/// metadata.
 async fn answers(gateway: &Gateway) -> Vec<(&'static str, Value)> {
     let session = gateway.open().await;
     let mine = ("mcp-session-id", session.as_str());

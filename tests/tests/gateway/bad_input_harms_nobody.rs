@@ -1,5 +1,6 @@
-//! A client is broken, or a server is: what it writes is no message, is far too long, comes twice or out of turn. Whoever it
-//! hits gets an error that its protocol knows, nothing runs twice, and the next payment is served as if nothing had been.
+//! A client is broken, or a server is: a message is malformed, far too long, repeated or out of
+//! turn. The other side gets an error of its protocol, nothing runs twice, and the next payment is
+//! served as usual.
 
 use crate::{
     far::{Far, Heard, ask, context, json_of},
@@ -362,7 +363,7 @@ async fn a_server_that_speaks_out_of_turn_is_not_taken_at_its_word() {
         loop {
             let line = tokio::time::timeout(Duration::from_secs(20), agent.read()).await;
             let line = line.unwrap_or_else(|_| panic!("no answer to `{tool}`"));
-            // Half a letter passes, because nobody here reads it.
+            // Invalid UTF-8 passes, because the gateway does not decode this part.
             let Ok(message) = serde_json::from_str::<Value>(&line) else {
                 continue;
             };

@@ -270,7 +270,7 @@ async fn a_stream_that_is_cut_at_any_event_is_read_on_from_there() {
     assert_eq!(lost.status(), 400);
 }
 
-/// A server that says a word of its own accord whenever it is told something.
+/// A server that sends a message of its own whenever it receives one.
 #[derive(Debug, Default)]
 struct Startled(Option<Arc<dyn Client>>);
 

@@ -260,7 +260,7 @@ async fn who_never_answers_and_who_goes_away_keep_nobody_waiting() {
     assert_eq!(text(&paid), "paid 1");
 }
 
-/// A server that is told that a request is cancelled sends no response to it.
+/// After a cancellation, a server of the newer protocol sends no response.
 #[tokio::test]
 async fn a_newer_client_that_cancels_what_passes_goes_on() {
     let (mut agent, input, client) = Agent::apart();

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many are played at once. They wait for most of the time.
+/// The number of scripts that run at once. They wait most of the time.
 const AT_ONCE: usize = 6;
 
 /// Has all of them be played.
@@ -83,7 +83,7 @@ fn is_always_played(play: &Play) -> bool {
     )
 }
 
-/// What came of a play.
+/// The result of a run.
 struct Played {
     play: Play,
     took: Duration,

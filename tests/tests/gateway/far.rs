@@ -175,7 +175,7 @@ pub fn result(id: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "result": {} })
 }
 
-/// What a client hears.
+/// The messages that a client received.
 #[derive(Debug, Default)]
 pub struct Heard {
     messages: Mutex<Vec<Message>>,

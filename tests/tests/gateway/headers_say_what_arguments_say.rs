@@ -21,7 +21,8 @@ use semel_mcp::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A server of the newer era on the network whose tool has its region and its reference in headers, too, and wants both.
+/// A server of the newer protocol on the network whose tool needs its region and its reference in
+/// headers, too.
 async fn regional() -> Far {
     Far::answering(|came| {
         let (id, params) = (&came.body["id"], &came.body["params"]);

@@ -1,4 +1,5 @@
-//! The promises of the gateway. Each module is named after the promise it keeps, and tells the failure as a story first.
+//! The promises of the gateway. Each module is named after the promise it keeps, and begins with
+//! the failure as a story.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -26,7 +26,7 @@ const CUTS: usize = 50;
 /// Has it be cut at more of them.
 const CUTS_WISH: &str = "SEMEL_MCP_CUTS";
 
-/// How many are cut at once.
+/// The number of concurrent cuts.
 const AT_ONCE: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +158,7 @@ async fn insists(gateway: &Gateway, era: Era) -> Value {
     last
 }
 
-/// How many effects there were, and the last word.
+/// Returns the number of effects, and the last answer.
 async fn cut_at(era: Era, cut: usize, is_off: bool) -> (usize, Value) {
     let effects = Arc::<AtomicUsize>::default();
     let far = server(era, cut, Arc::clone(&effects)).await;

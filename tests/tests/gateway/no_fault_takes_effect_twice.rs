@@ -1,17 +1,18 @@
-//! A payment goes out, and then something breaks: the server ends before it answers, the answer is late or cut off, the client
-//! is killed, two of them do the same at once. The agent tries again, as agents do. The server counts payments in a file: there
-//! is one, and whoever asked is told of it or hears that it is in doubt. Without the gateway, or with its guards off, there are
-//! two: each fault shows it.
+//! A payment is sent, and then something breaks: the server ends before it answers, the answer is
+//! late or cut off, the client is killed, two clients do the same at once. The agent tries again.
+//! The server counts payments in a file: there is one, and the agent is told its result or that it
+//! is in doubt. Without the gateway, or with its guards off, there are two: each fault shows it.
 
 use crate::session::{Client, Era, Got, Scene, Way};
 use std::time::{Duration, Instant};
 
 const ERAS: [Era; 2] = [Era::Older, Era::Newer];
 
-/// How long an agent waits where an answer must come.
+/// The time that an agent waits where an answer must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What an agent does whose tool fails: it calls again, by a new process where the old one has ended, three times in all.
+/// An agent whose tool fails: it calls again, from a new process where the old one has ended, three
+/// times in all.
 fn insists(scene: &Scene, way: Way, era: Era, patience: Duration) -> Vec<Got> {
     let mut client = scene.client(way, era);
     let mut all = Vec::new();
@@ -20,7 +21,7 @@ fn insists(scene: &Scene, way: Way, era: Era, patience: Duration) -> Vec<Got> {
         all.push(got.clone());
         match got {
             Got::Result(_) => break,
-            // What fails is started anew, as clients do with servers.
+            // A server that fails is restarted, as clients do.
             Got::Ended | Got::Wrong(_) => client = scene.client(way, era),
             Got::Nothing => {}
         }
@@ -130,7 +131,8 @@ fn the_gateway_is_killed_in_the_middle_of_a_call() {
     }
 }
 
-/// A client that ends in the middle of a call, as one whose user closes a window, and another one that makes the same call.
+/// A client that ends in the middle of a call, as if its user closed the window, and another client
+/// that makes the same call.
 fn left_and_begun_anew(way: Way, era: Era) -> (Scene, Got) {
     let scene = Scene::with("late=700");
     let mut client = scene.client_that_hears(1, way, era);

@@ -1,4 +1,4 @@
-//! MCP clients and servers that nobody here wrote, and how each is started.
+//! MCP clients and servers of other authors, and the commands that start them.
 
 use semel_servers::machine::free_port;
 use std::{
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a server may take until it listens.
+/// The time limit for a server to listen.
 const LISTENS_WITHIN: Duration = Duration::from_secs(60);
 
 fn workspace() -> &'static Path {
@@ -49,7 +49,7 @@ pub fn semel() -> PathBuf {
     path
 }
 
-/// Which versions of the protocol somebody speaks.
+/// The protocol versions that a peer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaks {
     Older,
@@ -58,7 +58,7 @@ pub enum Speaks {
     Both,
 }
 
-/// The library of a client, and what it is told to speak.
+/// The library of a client, with its protocol versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Library {
     /// `@modelcontextprotocol/sdk`, which speaks the older era alone.
@@ -86,7 +86,7 @@ impl Library {
         }
     }
 
-    /// How it starts a script, `tools` or `everything`.
+    /// Returns the command that runs a script, `tools` or `everything`.
     fn script(self, name: &str) -> Vec<OsString> {
         let node = |words: [&str; 2]| {
             let script = ["node".into(), script(&format!("{name}.mjs"))];
@@ -223,7 +223,7 @@ impl Listening {
     /// Starts what listens at the port that it is given.
     pub fn start(at: impl Fn(u16) -> Command) -> Self {
         loop {
-            // Where somebody else is faster, the process says so and ends, and another port is tried.
+            // If another process took the port first, this one says so and ends: try another port.
             let port = free_port();
             let process = at(port).spawn().unwrap();
             let mut listening = Self {
@@ -318,7 +318,8 @@ fn file(folder: &Path, name: &str, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The same surroundings for both: a ledger and files of this run, nobody's configuration, code that is compiled once.
+/// Gives both runs the same environment: a ledger and files of this run, no user's configuration,
+/// and a shared code cache.
 pub fn surround(command: &mut Command, scratch: &Path) {
     command
         .env("NODE_PATH", installed("npm/node_modules"))

@@ -11,10 +11,11 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long one script may take.
+/// The time limit of one script.
 const SCRIPT_SECONDS: u64 = 120;
 
-/// What is only of one era: how a result says that it is whole, and may be kept, and by whom it is; the first form of tasks.
+/// The members of only one protocol version: markers of complete results, caching hints, server
+/// names, and the first form of tasks.
 const OF_AN_ERA: [&str; 7] = [
     "resultType",
     "ttlMs",
@@ -35,7 +36,7 @@ const OLDER_STEPS: [&str; 6] = [
     "roots changed",
 ];
 
-/// What messages are carried by.
+/// The transport of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
     Stdio,
@@ -49,8 +50,9 @@ enum Order {
     Kept,
     /// Over several streams.
     Lost,
-    /// The same, and some of them twice: `server-everything` keeps the events of all streams as one, and whoever comes
-    /// back for the rest of one stream hears the others again. The gateway, which comes back less often, hears less of that.
+    /// The same messages, some of them twice. `server-everything` keeps the events of all streams
+    /// together, so a client that resumes one stream receives those of the others again. The
+    /// gateway resumes less often, and receives fewer of them.
     Repeated,
 }
 
@@ -92,7 +94,7 @@ impl Play {
         }
     }
 
-    /// Whether the gateway translates.
+    /// Returns true if the gateway translates between protocol versions.
     fn is_of_two_eras(self) -> bool {
         let eras = (self.client.speaks(), self.server.speaks());
         matches!(
@@ -101,8 +103,8 @@ impl Play {
         )
     }
 
-    /// What is heard without the gateway, and through it. Each run has a folder of its own in which the same files lie, called the
-    /// same.
+    /// Returns the transcripts without and with the gateway. Each run has a folder of its own with
+    /// the same files.
     pub fn both(self) -> (Transcript, Transcript) {
         thread::scope(|scope| {
             let bare = scope.spawn(|| self.run(false));
@@ -188,7 +190,7 @@ impl Play {
     }
 }
 
-/// Where a run takes place: its files, its ledger, and what all who take part complain of.
+/// The place of a run: its files, its ledger, and the stderr of its processes.
 pub struct Stage(pub TempDir);
 
 impl Stage {
@@ -212,7 +214,7 @@ impl Stage {
         command
     }
 
-    /// What a script printed.
+    /// Runs a script, and returns its output.
     pub fn play(&self, words: &[OsString], folder: &Path) -> String {
         let timed = ["timeout".into(), SCRIPT_SECONDS.to_string().into()];
         let mut client = self.set(command(&[&timed, words].concat()));
@@ -233,14 +235,14 @@ impl Stage {
     }
 }
 
-/// What a client printed: a line for each step.
+/// The output of a client: a line for each step.
 pub struct Transcript {
     steps: Vec<Value>,
     order: Order,
 }
 
 impl Transcript {
-    /// Lines of steps; whatever is none is one step by itself.
+    /// Parses lines of steps. Any other line is a step of its own.
     fn read(printed: &str, order: Order) -> Self {
         let steps: Result<Vec<Value>, _> = printed.lines().map(serde_json::from_str).collect();
         let steps = match steps {
@@ -369,7 +371,7 @@ fn read_through(value: &Value) -> Value {
     }
 }
 
-/// What came through the gateway has the server's own words in it.
+/// Checks that the answer through the gateway contains the server's own text.
 fn tells(through: &Value, bare: &Value) {
     let words = &bare["came"]["content"][0];
     let mut told = through["came"]["content"].as_array().unwrap().iter();

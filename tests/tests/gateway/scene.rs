@@ -31,7 +31,7 @@ use tokio::{
 #[derive(Debug)]
 pub struct Server {
     pub effects: AtomicUsize,
-    /// What it was sent besides calls and lists, as it came.
+    /// The other messages that it received, besides calls and lists.
     pub passed: Mutex<Vec<String>>,
     answers: Semaphore,
     loses_answers: bool,
@@ -105,20 +105,20 @@ pub struct Agent {
     read: Lines<BufReader<ReadHalf<DuplexStream>>>,
 }
 
-/// How a gateway is set up, as far as tests differ in it.
+/// The settings of a gateway that differ between tests.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Whether the operator trusts the server.
+    /// True if the operator trusts the server.
     pub is_trusted: bool,
-    /// Whether nothing is guarded: the control.
+    /// True if nothing is guarded: the control.
     pub is_off: bool,
     /// Which policy guards, and its settings.
     pub policy: (&'static str, Value),
-    /// What `semel.toml` says.
+    /// The content of `semel.toml`.
     pub file: &'static str,
-    /// What runs the policy's probes.
+    /// The prober for the policy's probes.
     pub probes: Option<Arc<ToolProber>>,
-    /// Where the ledger is kept.
+    /// The ledger's store.
     pub store: Arc<MemoryStore>,
 }
 

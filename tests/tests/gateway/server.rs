@@ -1,4 +1,4 @@
-//! A server that does what a test tells it, and counts.
+//! A server that behaves as a test tells it, and counts.
 
 use async_trait::async_trait;
 use semel_mcp::{
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// What becomes of a call.
+/// The server's behaviour for one call.
 #[derive(Debug, Clone)]
 pub enum Fate {
     /// It is answered: a member and its JSON.
@@ -24,7 +24,7 @@ pub enum Fate {
     Late(Duration, &'static str, &'static str),
 }
 
-/// A server whose calls meet their fates in turn; the last one stays.
+/// A server with a behaviour for each call in turn; the last one repeats.
 #[derive(Debug)]
 pub struct Scripted {
     /// Its list of tools; none: it says nothing when it is asked for that.
@@ -34,7 +34,7 @@ pub struct Scripted {
     pub calls: Mutex<Vec<serde_json::Value>>,
     /// Whatever else came.
     pub passed: Mutex<Vec<String>>,
-    /// What it answers to any other request that is waited for.
+    /// The result of any other request.
     says: Mutex<&'static str>,
 }
 

@@ -1,5 +1,5 @@
-//! A client of a server behind the standard streams, bare or through the gateway, that gives up and begins anew as agents do;
-//! and the effects that the server counted.
+//! A client of a server over the standard streams, directly or through the gateway, that gives up
+//! and starts again as agents do; and the effects that the server counted.
 
 use crate::peers;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How a client reaches the server.
+/// The client's way to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// Without the gateway.
@@ -34,7 +34,7 @@ pub enum Era {
 pub struct Scene {
     folder: TempDir,
     fault: String,
-    /// What `[defaults]` says besides.
+    /// More keys for `[defaults]`.
     defaults: &'static str,
 }
 
@@ -62,7 +62,7 @@ impl Scene {
         self.folder.path().join("effects")
     }
 
-    /// How often the server did something.
+    /// The number of effects at the server.
     pub fn effects(&self) -> usize {
         std::fs::read_to_string(self.effects_file())
             .unwrap_or_default()
@@ -81,7 +81,7 @@ impl Scene {
         Client::start(command, era, count)
     }
 
-    /// What a client starts.
+    /// The command that a client starts.
     pub fn command(&self, way: Way) -> Command {
         let server = env!("CARGO_BIN_EXE_counting_server");
         let mut command = match way {
@@ -117,7 +117,7 @@ impl Scene {
     }
 }
 
-/// What a client got for a call.
+/// The result of a call at the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Got {
     /// A result that is no error, with its text.
@@ -142,7 +142,7 @@ pub struct Client {
     process: Child,
     to: Option<ChildStdin>,
     from: Receiver<Value>,
-    /// What came while something else was waited for.
+    /// Messages that came during a wait for another one.
     early: Vec<Value>,
     era: Era,
     next: i64,
@@ -199,7 +199,7 @@ impl Client {
     }
 
     fn write(&mut self, message: &Value) {
-        // Whoever has ended reads nothing, which shows in what it answers.
+        // A process that has ended reads nothing. Its missing answer shows that.
         let _ = writeln!(self.to.as_mut().unwrap(), "{message}");
     }
 
@@ -224,7 +224,7 @@ impl Client {
         )
     }
 
-    /// What comes of a call within this time; a call that is given up is cancelled.
+    /// Waits for the result of a call; after this time the client cancels it.
     pub fn wait(&mut self, id: i64, patience: Duration) -> Got {
         match self.response(id, patience) {
             Ok(response) => Self::read(&response),

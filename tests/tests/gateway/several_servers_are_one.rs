@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug, Default)]
 struct Asks {
     client: Mutex<Option<Arc<dyn Client>>>,
-    /// What it was sent, as it came.
+    /// The messages that it received.
     heard: Mutex<Vec<String>>,
 }
 
@@ -188,7 +188,7 @@ async fn only_the_server_that_has_a_request_hears_that_it_is_cancelled() {
     upstream.forward(call, &context).await;
     let cancelled = note("notifications/cancelled", json!({ "requestId": 7 }));
     upstream.forward(cancelled.clone(), &context).await;
-    // It is told once, and what was never asked is not cancelled.
+    // The server is informed once, and no unknown request is cancelled.
     upstream.forward(cancelled, &context).await;
     upstream
         .forward(
@@ -253,7 +253,7 @@ async fn progress_with_a_question_is_told_to_the_server_that_asked() {
     );
 }
 
-/// What the client read of the subscription 9.
+/// The messages of the subscription 9.
 fn told(client: &Reads) -> Vec<Value> {
     let told = client.0.lock().unwrap().clone();
     let is_about = |message: &Value| {

@@ -132,7 +132,7 @@ impl Gateway {
         self.ask(id, method, params).await
     }
 
-    /// Opens a session, and tells its id.
+    /// Opens a session, and returns its id.
     pub async fn open(&self) -> String {
         let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
         let answer = self.post(&[], &request(0, "initialize", params)).await;

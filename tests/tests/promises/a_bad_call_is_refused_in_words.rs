@@ -1,6 +1,6 @@
-//! Models leave arguments out, send a list where an object belongs, write identifiers as huge numbers, nest without
-//! end. None of that may be charged under a key that means something else, and what they are told is all that they have
-//! to correct themselves by.
+//! Models leave arguments out, send a list in place of an object, write identifiers as huge
+//! numbers, nest without end. No such call may be charged under a key with another meaning, and the
+//! refusal must let the model correct it.
 
 use crate::world::{Bank, ask, ask_in_vain, charging, host, intent, memory, with};
 use semel::{
@@ -13,7 +13,7 @@ async fn shop() -> Semel {
     host(memory(), intent(charging()).await).await
 }
 
-/// What a model is told of a call with these arguments, which must not run.
+/// The refusal of a call with these arguments, which must not run.
 async fn refused(semel: &Semel, arguments: Value) -> String {
     let answer = ask_in_vain(semel, Call::new("charge", arguments).unwrap()).await;
     let Answer::Refused {
@@ -113,7 +113,7 @@ async fn an_amount_that_is_none_is_named() {
     }
 }
 
-/// What is odd and means something is recorded as it is: no two of these are the same order.
+/// Odd but meaningful values are recorded unchanged: no two of these are the same order.
 #[tokio::test]
 async fn odd_identities_stay_apart() {
     let (semel, bank) = (shop().await, Bank::plain());

@@ -1,5 +1,5 @@
-//! The disk is full, or it returns other bytes than it was given. Nothing runs that is not on record, nobody is told what is
-//! not so, and whoever reads the error knows what to do.
+//! The disk is full, or it returns other bytes than were written. Nothing runs without a record, no
+//! answer is wrong, and the error message names the cure.
 
 use crate::{
     shop::{Shop, What},
@@ -21,7 +21,7 @@ const FOLDER: &str = "SEMEL_TEST_FULL";
 /// The largest file that the starved process may write, in blocks of 512 bytes: some twenty calls fit.
 const BLOCKS_MAX: u32 = 800;
 
-/// How often a starved process calls.
+/// The number of calls of a starved process.
 const CALLS: usize = 60;
 
 fn folder() -> TempDir {
@@ -101,11 +101,10 @@ async fn starved() {
     }
 }
 
-/// How far apart the bits lie that are flipped, one after the other over the whole file: a prime, so that each kind of
-/// byte has its turn.
+/// The distance between flipped bits: a prime, so that every bit of a byte has its turn.
 const FLIPS_APART: usize = 41;
 
-/// What a ledger told of six operations that are on record.
+/// The ledger's answers about six recorded operations.
 #[derive(Debug, Default)]
 struct Told {
     errors: Vec<String>,
@@ -136,11 +135,11 @@ async fn asked_about(bytes: &[u8], tools: &Tools, shop: &Arc<Shop>) -> (Told, bo
     (told, is_sound)
 }
 
-/// How many operations are on record.
+/// The number of recorded operations.
 const ON_RECORD: usize = 6;
 
-/// Whichever bit of the file is another: the ledger says that it is damaged, or tells what is on record. Where the bit
-/// hides a record in an index, no look can tell; the check of the whole file does.
+/// After any flipped bit, the ledger reports damage or returns the recorded state. A bit that hides
+/// a record from an index shows in no lookup; the check of the whole file finds it.
 #[tokio::test]
 async fn a_flipped_bit_is_told() {
     let (folder, shop) = (folder(), Arc::new(Shop::default()));

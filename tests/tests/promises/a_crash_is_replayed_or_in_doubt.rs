@@ -115,8 +115,8 @@ async fn a_ticket_that_is_dropped_leaves_it_in_doubt() {
     assert_eq!(settled(&semel).await, "in-doubt");
 }
 
-/// Whoever goes away before it holds a ticket has sent nothing, and freezes nothing.
-/// On one thread the claim cannot end before its caller goes.
+/// A caller that goes away before it holds a ticket has sent nothing, and blocks nothing. On one
+/// thread, the claim cannot complete before its caller is dropped.
 #[tokio::test]
 async fn a_caller_that_goes_away_before_it_may_send_leaves_it_free() {
     let (_folder, path) = ledger();

@@ -1,8 +1,9 @@
-//! Two hosts share a ledger on a server, all day long, and all goes wrong that does: a host is killed, or stands still until
-//! others took over; the server crashes; connections break within a message, or crawl; replies are lost. Meanwhile the
-//! agents of both go on asking about the same things, again, in branches, and after they gave up. In the evening nothing was
-//! done twice, nothing that was acknowledged is gone, nobody was told what is not so, nothing is stuck, and the hosts are as
-//! small as they were in the morning.
+//! Two hosts share a ledger on a server for a whole day, and everything that can fail does: a host
+//! is killed, or paused until others took over; the server crashes; connections break within a
+//! message, or slow down; replies are lost. Meanwhile the agents of both hosts repeat their calls,
+//! in branches and after they gave up. In the evening nothing was done twice, nothing acknowledged
+//! is missing, no answer was wrong, nothing is stuck, and the hosts use as much memory as in the
+//! morning.
 //!
 //! A day is some seconds long; `cargo xtask soak --minutes N` has longer ones, and a seed repeats what goes wrong in which
 //! order. What it meets is up to the machine.
@@ -21,7 +22,7 @@ use crate::{
 use day::Day;
 use report::Report;
 
-/// How many seconds a day has where nobody asks for more.
+/// The default length of a day, in seconds.
 const SECONDS: u64 = 8;
 
 fn a_day(server: Server) {

@@ -1,9 +1,10 @@
-//! A sealing key has to go: somebody left the team, or a backup was lost. The hosts cannot all stop at once, so the new
-//! key comes while several processes write. Nobody may find a record that he cannot open, for then he would have to refuse
-//! the call; and above all nobody may take what he cannot open for nothing, and charge again.
+//! A sealing key must be replaced: an employee left, or a backup was lost. The hosts cannot all
+//! stop at once, so the new key arrives while several processes write. A host that cannot decrypt a
+//! record must refuse the call. Above all, it must not treat the record as missing, and charge
+//! again.
 //!
-//! The way: first every host *opens* with the new key, too; then it becomes the current one; then what is left is sealed
-//! anew; then the old one is dropped.
+//! The steps: first every host can *decrypt* with the new key; then it becomes the current key;
+//! then older records are resealed; then the old key is removed.
 
 use crate::{
     what_is_sealed_tells_nothing::key,
@@ -80,7 +81,7 @@ async fn another_process() {
             .unwrap()
             .call(order(next), |_| async { charge(&bank, next) })
             .await;
-        // Whoever could not open a record, or lost one, fails here.
+        // A host that could not decrypt a record, or lost one, fails here.
         let word = answer.unwrap_or_else(|error| panic!("{error}")).word();
         assert!(["executed", "replayed"].contains(&word), "{word}");
         calls += 1;

@@ -1,6 +1,7 @@
-//! Logs are read by many, kept for long, and sent to strangers. What a customer ordered, what it came to and under
-//! which key is not for them, whatever becomes of the call: also where the ledger fails, the policy traps, the record is
-//! sealed under another key, or the host only watches. Nor is it for whoever prints a value with `{:?}` into a log of his own.
+//! Logs have many readers, are kept for long, and are sent to strangers. They must not hold a
+//! customer's order, its result or its key, whatever happens to the call: also if the ledger fails,
+//! the policy traps, the record is sealed under another key, or the host only observes. The same
+//! holds for a program that logs a value with `{:?}`.
 
 use crate::{
     assemble::Guest,
@@ -28,7 +29,7 @@ fn told_in(what: &str) -> String {
     format!("{CANARY} in {what}")
 }
 
-/// A tool whose settings tell something, too.
+/// A tool whose settings hold the canary, too.
 async fn talkative() -> Tool {
     let verdicts = json!([
         { "when": { "code": "card_declined" }, "effect": "refused", "reason": told_in("settings") },
@@ -68,7 +69,7 @@ fn failed(code: &str) -> Outcome {
 async fn story(semel: &Semel) -> (BTreeSet<&'static str>, Vec<String>) {
     let (mut words, mut keys) = (BTreeSet::new(), Vec::new());
     let mut note = |answer: Result<Answer, semel::runtime::CallError>| {
-        // What an owner of a value prints must not tell either.
+        // The `Debug` output of a value must not hold it, either.
         assert!(!format!("{answer:?}").contains(CANARY), "{answer:?}");
         words.extend(answer.ok().map(|answer| answer.word()));
     };
@@ -120,7 +121,7 @@ async fn story(semel: &Semel) -> (BTreeSet<&'static str>, Vec<String>) {
     (words, keys)
 }
 
-/// What an operator does to the ledger. Whatever it comes to: nothing of it may be told.
+/// Runs the operator's commands on the ledger. None of them may log the canary.
 async fn operate(semel: &Semel) {
     let ledger = semel.ledger();
     for listed in ledger.list(None, &[], 100).await.unwrap_or_default() {
@@ -246,7 +247,7 @@ async fn neither_arguments_nor_outcomes_nor_settings_nor_keys_nor_secrets() {
     }
 }
 
-/// The line that tells too much, without what it tells.
+/// The line that holds the secret, with the secret removed.
 fn line_with(text: &str, secret: &str) -> String {
     text.lines()
         .find(|line| line.contains(secret))
@@ -254,7 +255,7 @@ fn line_with(text: &str, secret: &str) -> String {
         .replace(secret, "[secret]")
 }
 
-/// The control: what is told is found.
+/// The control: a leak is found.
 #[tokio::test]
 async fn control_a_leak_is_found() {
     log();

@@ -1,5 +1,6 @@
-//! An order is to be paid, a seller to be sent their share. Nothing that Stripe makes tells a second one from a repeat of
-//! the first, and a model that tries again words the call anew: only the order's own number tells.
+//! An order is to be paid, a seller is to receive a share. Stripe makes no difference between a
+//! second payment and a repeat of the first, and a model that tries again rephrases the call. Only
+//! the order's own number identifies it.
 
 use crate::{
     stripe::{Client, Fault, Stripe, ask, call, host, told},

@@ -1,5 +1,6 @@
-//! A policy is somebody's code. It loops, it traps, it hoards memory, it asks for the clock, it answers nonsense. Before
-//! the claim that must cost one call; after the tool ran it must cost nobody a second charge, nor the first its truth.
+//! A policy is third-party code. It loops, it traps, it hoards memory, it asks for the clock, it
+//! answers nonsense. Before the claim, that may cost one call. After the tool ran, it must cause no
+//! second charge and lose no outcome.
 
 use crate::{
     assemble::{Guest, component_of},

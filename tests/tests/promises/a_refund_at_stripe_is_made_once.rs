@@ -127,8 +127,8 @@ async fn two_equal_refunds_that_are_both_meant_are_told_apart_by_a_reference() {
     assert_eq!((nameless.word(), stripe.made("refund")), ("refused", 2));
 }
 
-/// Stripe keeps a 500 and gives it again: asking a third time tells nothing more, and sending under a new key could refund
-/// what was refunded.
+/// Stripe records a 500 and repeats it. A third request gives no new information, and a request
+/// under a new key could refund a second time.
 #[tokio::test]
 async fn a_500_that_stripe_repeats_is_held_whether_it_took_effect_or_not() {
     for (fault, effects) in [(Fault::FailsAfter, 1), (Fault::FailsBefore, 0)] {
@@ -170,7 +170,8 @@ async fn a_server_that_was_not_reached_is_asked_again() {
     );
 }
 
-/// The control: who takes a 500 for a failure and tries under a fresh key refunds twice.
+/// The control: a client that takes a 500 for a failure and repeats it under a new key refunds
+/// twice.
 #[tokio::test]
 async fn control_a_500_taken_for_a_failure_refunds_twice() {
     let stripe = Stripe::start().await;
@@ -182,8 +183,8 @@ async fn control_a_500_taken_for_a_failure_refunds_twice() {
     assert_eq!(stripe.made("refund"), 2);
 }
 
-/// The first is still under way at Stripe when its sender gives up. Stripe turns the repeat away with 409, and answers the
-/// next as it answered the first.
+/// The first request is still in progress at Stripe when its sender gives up. Stripe refuses the
+/// repeat with 409, and answers the next one as the first.
 #[tokio::test]
 async fn a_request_that_is_still_under_way_is_asked_about_until_it_is_done() {
     let (stripe, store) = (Stripe::start().await, memory());
@@ -306,7 +307,7 @@ async fn a_host_that_dies_after_the_refund_leaves_a_file_from_which_another_sett
     assert_eq!((stripe.made("refund"), stripe.keys().len()), (1, 2));
 }
 
-/// Somebody used the key for something else. What that was may have taken effect, so nothing is concluded from the error.
+/// Another request used the key. That request may have taken effect, so the error proves nothing.
 #[tokio::test]
 async fn a_key_that_stands_for_another_request_leaves_it_to_a_person() {
     let stripe = Stripe::start().await;

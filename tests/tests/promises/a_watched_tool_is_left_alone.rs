@@ -1,6 +1,7 @@
-//! An operator wants to know what a guard would do before he lets it. So he has a tool watched; and from then on calls hang
-//! because a ledger is slow, or a header appears that the bank does not know. Then he will not try again. A watched call
-//! runs at once, as it is, and what it comes to goes back as it came; what would have become of it is told afterwards.
+//! An operator wants to know what a guard would do before enabling it, and sets the mode `shadow`.
+//! If calls then hang because a ledger is slow, or the bank sees an unknown header, the operator
+//! gives up. So an observed call runs at once and unchanged, its result is returned unchanged, and
+//! the report says later what a guard would have done.
 
 use crate::{
     assemble::Guest,
@@ -38,7 +39,7 @@ fn watched(tool: Tool) -> Tool {
     }
 }
 
-/// What the ledger tells of the only tool, once all is written.
+/// The ledger's tally of the only tool, once everything is written.
 async fn tally(semel: &Semel) -> Tally {
     assert!(
         semel.wait_for_observations(LONG).await,
@@ -145,7 +146,7 @@ async fn it_runs_as_it_is_and_what_would_have_become_of_it_is_told() {
     );
 }
 
-/// The control: who enforces interferes.
+/// The control: the mode `enforce` interferes.
 #[tokio::test]
 async fn control_a_guard_suppresses_and_places_its_key() {
     let bank = Bank::plain();
@@ -181,7 +182,7 @@ async fn what_is_in_doubt_or_without_effect_is_told_as_a_guard_would_have_it() {
             assert_eq!(answer.outcome(), Some(&outcome));
         }
     };
-    // Nobody heard of the first, so a guard lets no second one through.
+    // No caller received the first outcome, so a guard sends no second call.
     outcomes("A1", Outcome::no_answer("timed out")).await;
     outcomes("A1", Outcome::Returned(json!({ "id": "ch_1" }))).await;
     // The bank took nothing in, so the next may go.

@@ -1,5 +1,5 @@
-//! What a caller is told must be the whole truth: that it was sent and under which key, that it landed although its
-//! answer was too large to keep, that the ledger will not survive the night.
+//! An answer must be the whole truth: that the call was sent and under which key, that it landed
+//! although its output was too large to record, that the ledger does not survive a power loss.
 
 use crate::world::{
     Bank, CANARY, ask, ask_in_vain, charge, charging, file, host, intent, memory, told, with,
@@ -41,7 +41,7 @@ async fn an_outcome_too_large_to_keep_landed_all_the_same() {
     );
 }
 
-/// The control: with room for it, it is kept and told again.
+/// The control: an outcome within the limit is recorded and replayed.
 #[tokio::test]
 async fn control_an_outcome_within_the_limit_is_told_again() {
     let (semel, bank) = (

@@ -1,6 +1,7 @@
-//! Nobody has said what two calls of this tool have in common, so equal calls are the same. An agent that posts "ok"
-//! and, later, means to post "ok" again must not be silenced; an agent whose answer was lost on the way, and who asks
-//! again, must not post twice. Only whether the answer was taken tells the two apart.
+//! The policy does not know what two calls of this tool have in common, so equal calls are the same
+//! operation. An agent that posts "ok" and later intends to post "ok" again must not be silenced.
+//! An agent whose answer was lost, and which repeats the call, must not post twice. Only the
+//! delivery of the answer distinguishes the two.
 
 use crate::world::{Bank, ask, ask_in_vain, charge, host, intent, memory, policy, told, with};
 use semel::{
@@ -51,7 +52,7 @@ async fn an_answer_that_nobody_took_is_replayed() {
         told(&ask_in_vain(&semel, charge()).await),
         ("replayed", Some("ch_1"))
     );
-    // The replay was taken: from now on it is meant anew.
+    // The replay was delivered: from now on an equal call is a new operation.
     assert_eq!(
         told(&ask(&semel, charge(), &bank).await),
         ("executed", Some("ch_2"))
@@ -77,8 +78,8 @@ async fn who_waited_for_an_outcome_gets_it_even_if_another_took_it_first() {
     assert_eq!(bank.charges(), 1);
 }
 
-/// A door that reads two equal calls at once may come to the second only when the answer of the first was taken. Without
-/// the door's word it cannot be told from one that is meant anew: the control.
+/// A front end that reads two equal calls at once may begin the second after the first outcome was
+/// delivered. Without `begin_before_delivery` it looks like a new operation: the control.
 #[tokio::test]
 async fn who_called_before_the_outcome_was_taken_is_owed_it() {
     let (semel, bank) = (hinted().await, Bank::plain());

@@ -1,6 +1,6 @@
-//! The fake of the other stories is ours, and may share our mistakes. localstripe was written by somebody who had never
-//! heard of Semel: its requests, objects and errors are what a policy for Stripe has to understand. It goes as far as
-//! that: it knows no idempotency keys, so that here nothing may be sent again in doubt.
+//! The fake server of the other stories is ours, and may share our mistakes. localstripe has
+//! another author, who did not know Semel: a policy for Stripe must understand its requests,
+//! objects and errors. It has no idempotency keys, so nothing may be sent again in doubt here.
 
 use crate::{
     stripe::{LocalStripe, ask, call, host, told},

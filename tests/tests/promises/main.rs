@@ -1,5 +1,6 @@
-//! The promises of Semel, end to end: through the library, under the ready-made policies as the components that
-//! anybody would load. Each module is named after the promise it keeps, and tells the failure as a story first.
+//! The promises of Semel, end to end: through the library, with the ready-made policies as
+//! WebAssembly components. Each module is named after the promise it keeps, and begins with the
+//! failure as a story.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

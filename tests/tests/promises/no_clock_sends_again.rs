@@ -1,5 +1,6 @@
-//! Somebody sets the clock, back or forward; the machine is started anew; a host's clock is hours off. Time may make a
-//! host doubt or hold what it would have settled. It never makes it send what it would not have sent.
+//! The clock is set back or forward; the machine restarts; a host's clock is hours off. A wrong
+//! time may make a host doubt or hold an operation that it would have settled. It never makes a
+//! host send a call that it would not have sent.
 
 use crate::{
     scene::Scene,
@@ -13,7 +14,7 @@ const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 const DAY: u64 = 24 * HOUR;
 
-/// What happens to the clock.
+/// A change of the clock.
 #[derive(Debug, Clone, Copy)]
 enum Turn {
     Back(u64),
@@ -113,7 +114,7 @@ fn all_that_was_asked() -> Vec<What> {
         .collect()
 }
 
-/// Two turns of the clock after one another, and everybody asks in between and afterwards.
+/// Changes the clock twice; all customers call in between and afterwards.
 async fn turned(scene: &Scene, turns: [Turn; 2]) -> Vec<Fault> {
     lived(scene).await;
     let mut customers = scene.customers(&scene.store).await.unwrap();
@@ -160,8 +161,8 @@ async fn whatever_happens_to_the_clock_of_a_file() {
     }
 }
 
-/// The control: past the window what landed is forgotten, as the operator was told. A clock that is set so far ahead
-/// does the same.
+/// The control: past its window, a landed operation is forgotten, as documented. A clock that is
+/// set so far ahead has the same effect.
 #[tokio::test]
 async fn control_past_the_window_it_is_another_operation() {
     let tools = Tools::load().await.impatient();
@@ -173,8 +174,9 @@ async fn control_past_the_window_it_is_another_operation() {
     );
 }
 
-/// How long after its first sending an operation may be sent again at the latest, where the shop remembers a key for a
-/// day: so that another attempt of two minutes, a lease of a second and a hundredth of the day still fit.
+/// The latest time after its first attempt at which an operation may be sent again, where the shop
+/// remembers a key for a day: another attempt of two minutes, a lease of a second and a hundredth
+/// of the day still fit.
 const LAST: u64 = DAY - DAY / 100 - 121 * SECOND;
 
 /// Asks about what is in doubt after so long, and says how often the shop was asked. While the call waits to send again,

@@ -1,5 +1,6 @@
-//! A request is lost on its way; a reply is lost after the effect; the effect comes when nobody listens any more and the lease is
-//! long over. Customers ask again and again, and the shop does it once at the most, or says why nobody can tell.
+//! A request is lost; a reply is lost after the effect; the effect happens long after the lease has
+//! ended. Customers call again and again, and the shop does it at most once, or the answer says why
+//! the effect is unknown.
 
 use crate::{
     random::Random,
@@ -14,10 +15,10 @@ use semel::{
 };
 use std::time::Duration;
 
-/// How many stories are told where nobody asks for more.
+/// The default number of stories.
 const STORIES: u64 = 1_000;
 
-/// How often the customers of one ask.
+/// The number of calls of the customers in one story.
 const ASKS: usize = 12;
 
 /// One story, as its number wills: whatever becomes of messages, clocks and machines.
@@ -74,7 +75,8 @@ async fn a_thousand_stories() {
     );
 }
 
-/// A person who is wrong: it was on its way, and he said that it was not. The shop does it twice, and Semel says so.
+/// A person's decision is wrong: the call was on its way, and the person decided that it was not
+/// sent. The shop does it twice, and Semel reports it.
 #[tokio::test]
 async fn control_whoever_says_that_it_was_not_sent_must_know() {
     let tools = Tools::load().await.impatient();

@@ -24,7 +24,8 @@ async fn the_same_call_of_another_tenant_is_another_operation() {
     assert_eq!(told(&again), ("replayed", Some("ch_2")));
 }
 
-/// Not even that somebody else's charge is there: other content is no conflict, and a doubt is not theirs.
+/// Other tenants cannot even see that a charge exists: their different content is no conflict, and
+/// its doubt does not concern them.
 #[tokio::test]
 async fn nothing_hints_at_what_another_tenant_did() {
     let (semel, bank) = (

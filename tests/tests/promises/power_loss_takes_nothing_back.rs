@@ -21,11 +21,11 @@ use std::{
 use tempfile::TempDir;
 use witness::Witness;
 
-/// How many disks are built where nobody asks for more, and how many of each time that a ledger is written.
+/// The default number of disk images, and the number for each time that a ledger is written.
 const IMAGES: u64 = 1_000;
 const IMAGES_OF_A_RUN: u64 = 50;
 
-/// How many hosts open the ledger one after the other in a run.
+/// The number of hosts that open the ledger in sequence in a run.
 const LIVES: usize = 3;
 
 fn folder() -> TempDir {
@@ -45,7 +45,7 @@ fn on(disk: Disk) -> (TempDir, Arc<Disk>) {
     (folder, disk)
 }
 
-/// Hosts that open, write at once what they have to, and close; somebody else moves the log into the database meanwhile.
+/// Hosts that open, write at once, and close, while another connection checkpoints the log.
 async fn written(folder: &TempDir, witness: &Arc<Witness>, random: &mut Random) {
     for _ in 0..LIVES {
         let store = Arc::new(SqliteStore::open(ledger_in(folder)).unwrap());
@@ -107,7 +107,7 @@ async fn look_at_image(
     missing
 }
 
-/// What is missing on so many disks, each built of another moment.
+/// The losses on so many disk images, each of another moment.
 async fn look_at_images(
     disk: &Disk,
     witness: &Witness,
@@ -189,7 +189,7 @@ async fn after_any_failure_of_the_disk() {
     }
 }
 
-/// Whether there was so much to fail.
+/// Returns true if the run reached the failure.
 async fn one_failure(failing: Failing) -> bool {
     let ((folder, disk), mut random) = (on(Disk::default()), Random(failing.first as u64));
     let witness = Arc::new(Witness::of(&disk));

@@ -74,9 +74,9 @@ impl Scene {
         })
     }
 
-    /// Asks about all of this, so often, as one who comes an hour later.
+    /// Repeats each of these calls so often, as an agent that comes an hour later.
     pub fn ask_later(&self, tools: &Tools, asked: &[What], times: usize) -> Vec<(What, Answer)> {
-        // Nobody is there to wait for, so time may fly.
+        // No other process writes now, so the clock may jump.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)

@@ -1,4 +1,4 @@
-//! A shop, and a host in this process whose ledger has a clock that a story sets.
+//! A shop, and a host in this process with a clock that a story sets.
 
 use crate::{
     shop::{Fault, Shop},
@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 /// Longer than any attempt, shorter than the shop remembers keys.
 const LATER: Duration = Duration::from_secs(3_600);
 
-/// A shop, and a ledger whose clock stands still.
+/// A shop, and a ledger with a fixed clock.
 pub struct Scene {
     pub clock: Arc<SettableClock>,
     pub store: Arc<dyn Store>,
@@ -57,7 +57,7 @@ impl Scene {
         Some(Customers::new(semel, &self.line(), "x-", later))
     }
 
-    /// What is wrong in the end: when a long time has passed, nothing fails, and another host asks about everything.
+    /// The faults at the end: after a long time without failures, another host repeats every call.
     pub async fn look_after(&self, story: &Story) -> Vec<Fault> {
         self.clock.advance(LATER);
         let mut customers = self.customers(&self.store).await.unwrap();

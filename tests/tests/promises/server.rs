@@ -8,7 +8,7 @@ use semel_servers::{
 
 const DATABASE: &str = "ledger";
 
-/// Where a ledger lies.
+/// The server of a ledger.
 pub enum Server {
     Postgres(PostgresServer),
     Redis(RedisServer),

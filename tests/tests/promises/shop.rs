@@ -1,5 +1,6 @@
-//! A shop behind the tools of the fault stories. It keeps a journal of what it did and of what its customers were told, in
-//! one order, so that whatever happened to the hosts in between, what must hold is read off the journal alone.
+//! A shop behind the tools of the fault stories. Its journal holds, in one order, its effects and
+//! the answers that its customers got. Whatever happened to the hosts in between, the promise is
+//! checked on the journal alone.
 
 mod audit;
 
@@ -14,7 +15,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-/// What is asked of the shop: a tool, and what it is about.
+/// A request to the shop: a tool and its subject.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct What {
     pub tool: String,
@@ -43,46 +44,46 @@ pub enum Line {
     Asks(What),
     /// It took effect.
     Did { what: What, effect: String },
-    /// A customer that began to ask at the line `asked` was told so.
+    /// A customer that called at the line `asked` got this answer.
     Told { asked: usize, told: Told },
 }
 
-/// What a customer was told.
+/// A customer's answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Told {
     pub what: What,
     pub word: String,
-    /// The effect that the answer tells of, if it tells of one.
+    /// The effect that the answer names, if it names one.
     pub effect: Option<String>,
-    /// Whether the answer says that it stands in the ledger.
+    /// True if the answer says that it is recorded.
     pub recorded: bool,
 }
 
-/// What becomes of a request that reached the shop.
+/// The fate of a request that reached the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
     /// It is done, and the reply arrives.
     Heard,
     /// It is done, and the reply is lost.
     Unheard,
-    /// It is done later, and nobody replies.
+    /// The shop does it later and sends no reply.
     Delayed,
 }
 
-/// What reaches the shop.
+/// A message to the shop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
     /// A customer begins to ask. The reply is the number of that line.
     Ask(What),
-    /// Do it. The reply is what it came to; none where the reply is lost on the way.
+    /// Do it, and reply with the result; none where the reply is lost.
     Serve {
         what: What,
         key: Option<String>,
         way: Way,
     },
-    /// What was done under this key.
+    /// List the effects under this key.
     List { key: String },
-    /// A customer was told so.
+    /// A customer got this answer.
     Tell { asked: usize, told: Told },
     /// A process passed these points so often.
     Passed(BTreeMap<String, usize>),
@@ -143,7 +144,7 @@ impl Shop {
         }
     }
 
-    /// How often the shop was asked to do something.
+    /// The number of requests to the shop.
     pub fn requests(&self) -> usize {
         self.books().requests
     }
@@ -156,7 +157,7 @@ impl Shop {
         }
     }
 
-    /// How often `what` took effect.
+    /// The number of effects of `what`.
     pub fn effects(&self, what: &What) -> usize {
         self.books().effects.get(what).copied().unwrap_or(0)
     }
@@ -166,7 +167,7 @@ impl Shop {
         self.books().passed.clone()
     }
 
-    /// What is wrong by the journal; nothing, if Semel keeps its promise.
+    /// The faults in the journal; none if Semel keeps its promise.
     pub fn faults(&self) -> Vec<Fault> {
         let mut audit = Audit::default();
         self.books()

@@ -138,7 +138,7 @@ pub const PATIENT: Story = Story {
     steps: &[unheard("known", "P"), call("known", "P")],
 };
 
-/// One whose host comes to a log that another left behind.
+/// A story whose host opens a log that an earlier host left behind.
 pub const HEIR: Story = Story {
     name: "heir",
     steps: &[call("pay", "H"), call("pay", "H")],
@@ -154,7 +154,7 @@ pub const PAY_ONCE: Story = Story {
     steps: &[call("pay", "A")],
 };
 
-/// How customers reach the shop: here, or from another process.
+/// The customers' connection to the shop: in this process, or from another one.
 pub trait Line: fmt::Debug + Send + Sync + 'static {
     fn ask(&self, request: Request) -> Value;
 }
@@ -184,12 +184,12 @@ impl Tools {
         Self(tools)
     }
 
-    /// The same for customers who wait for nothing.
+    /// The same story with customers that do not wait.
     pub fn impatient(self) -> Self {
         self.waiting(0)
     }
 
-    /// The same for customers who wait so long.
+    /// The same story with customers that wait so long.
     pub fn waiting(mut self, wait_ms: u64) -> Self {
         self.0
             .iter_mut()
@@ -227,7 +227,7 @@ fn settings() -> [(&'static str, Value); 6] {
     ]
 }
 
-/// A host on `store`, whose tools and probes reach the shop by `line`.
+/// Opens a host on `store`, whose tools and probes reach the shop by `line`.
 pub async fn host(
     store: Arc<dyn Store>,
     tools: &Tools,
@@ -259,7 +259,7 @@ impl Prober for Listing {
 /// Why a step did not come to its end.
 pub type Stopped = Box<dyn std::error::Error + Send + Sync>;
 
-/// What gives the store of the ledger, a long time later.
+/// Returns the ledger's store a long time later.
 type Later = dyn Fn() -> BoxFuture<'static, Arc<dyn Store>> + Send + Sync;
 
 /// The customers of one host.
@@ -306,7 +306,7 @@ impl Customers {
         }
     }
 
-    /// What the customers know to be booked.
+    /// The customers' booking of this id.
     pub fn booking(&self, id: &str) -> Option<String> {
         self.booked.get(id).cloned()
     }
@@ -316,7 +316,7 @@ impl Customers {
         self.booked.clear();
     }
 
-    /// Takes the steps of a story. What a fault stops is tried again by nobody.
+    /// Performs the steps of a story. A step that a fault stops is not repeated.
     pub async fn live(&mut self, story: &Story) -> Vec<Stopped> {
         let mut stopped = Vec::new();
         for step in story.steps {
@@ -354,7 +354,7 @@ impl Customers {
         }
     }
 
-    /// Asks, and tells the shop what the answer was before anything says that it was taken.
+    /// Makes a call, and records its answer at the shop before the delivery is acknowledged.
     pub async fn ask(&mut self, what: &What, reply: Reply) -> Result<Answer, Stopped> {
         let asked = self.line.ask(Request::Ask(what.clone())).as_u64().unwrap() as usize;
         let answer = if what.tool == "notify" {
@@ -371,7 +371,7 @@ impl Customers {
     }
 
     async fn called(&self, what: &What, asked: usize, reply: Reply) -> Result<Answer, Stopped> {
-        // Only what becomes of the first request is told; a second one is answered.
+        // Only the first request of a call has this fate; a second one is answered.
         let mut replies = std::iter::once(reply);
         let run = |ticket| {
             serve(
@@ -386,7 +386,7 @@ impl Customers {
         Ok(answer)
     }
 
-    /// As a server does that hands answers on: the mark is written once the customer has his.
+    /// Delivers as a server does: the acknowledgement is written after the customer has the answer.
     async fn through_a_door(
         &self,
         what: &What,
@@ -460,15 +460,15 @@ impl Customers {
     }
 }
 
-/// What becomes of the first request of a call.
+/// The fate of the first request of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
     Heard,
-    /// The request never arrives, and nobody can tell.
+    /// The request never arrives, and the sender cannot know.
     Astray,
     /// It takes effect, and the reply is lost.
     Lost,
-    /// It takes effect later, when nobody listens any more.
+    /// It takes effect later, after the sender has given up.
     TooLate,
     /// It takes effect after a while, and is answered.
     Late,
@@ -508,7 +508,7 @@ pub fn call_of(what: &What) -> Call {
     Call::new(&*what.tool, json!({ "id": what.id, "amount": "10.00" })).unwrap()
 }
 
-/// The effect that an answer tells of.
+/// The effect that an answer names.
 pub fn effect(answer: &Answer) -> Option<String> {
     let landed = matches!(answer, Answer::Executed { .. } | Answer::Replayed { .. });
     match answer.outcome().filter(|_| landed) {

@@ -72,7 +72,7 @@ pub async fn ask(semel: &Semel, call: Call, client: &Client) -> Answer {
         .unwrap()
 }
 
-/// The word of an answer, and the id of the object that it tells of, if it tells one.
+/// The word of an answer, and the id of the object that it names, if it names one.
 pub fn told(answer: &Answer) -> (&'static str, Option<&str>) {
     match answer.outcome() {
         Some(Outcome::Returned(value)) => (answer.word(), value["id"].as_str()),

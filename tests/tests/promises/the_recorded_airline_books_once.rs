@@ -1,7 +1,8 @@
-//! A recorded agent books a trip and is told that the amounts do not add up; it pays otherwise, and the booking lands.
-//! It believes that this failed, too, books the trip again by card, cancels *that* booking, and books a third time. In
-//! the end the customer has two reservations and has paid for both. A digest of all arguments would have seen three
-//! different calls, for they are paid differently, and would then have held back the one repeat that was legitimate.
+//! A recorded agent books a trip and gets the answer that the amounts do not add up. It pays in
+//! another way, and the booking lands. It believes that this failed, too, books the trip again by
+//! card, cancels *that* booking, and books a third time. In the end the customer has two
+//! reservations and has paid for both. A digest of all arguments would have seen three different
+//! calls, because the payments differ, and would have suppressed the one legitimate repeat.
 
 use crate::world::{intent, memory};
 use semel::{
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Mutex};
 
-/// What the trip costs, luggage included.
+/// The price of the trip, luggage included.
 const PRICE: u64 = 305;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -183,7 +184,7 @@ async fn ask(semel: &Semel, airline: &Airline, call: Call) -> Answer {
     semel.call(call, run).await.unwrap()
 }
 
-/// The reservation that an outcome tells of.
+/// The reservation in an outcome.
 fn reserved(outcome: Option<&Outcome>) -> Option<String> {
     let Some(Outcome::Returned(Value::String(text))) = outcome else {
         return None;
@@ -275,7 +276,7 @@ async fn as_recorded_the_trip_is_booked_once() {
     assert_eq!(airline.standing(), ["HATHAT"]);
 }
 
-/// What the agent meant to do: cancel the booking that stands, and book anew.
+/// The agent's intention: cancel the existing booking, and book again.
 #[tokio::test]
 async fn once_the_booking_that_stands_is_cancelled_the_same_trip_is_a_new_operation() {
     let (semel, airline) = (guarded().await, Airline::default());

@@ -1,5 +1,5 @@
-//! A plan forks: two branches reach the same step at the same moment, or sixty-four do. None has seen the others'
-//! charge, because there is none yet, and each sends its own.
+//! A plan forks: two branches reach the same step at the same moment, or sixty-four do. No branch
+//! sees another's charge, because there is none yet, and each sends its own.
 
 use crate::world::{Bank, charge, charge_of, charging, file, host, intent, memory, told};
 use semel::{
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 const BRANCHES: usize = 64;
 
-/// Long enough for every branch to arrive while the first is still under way.
+/// Long enough for every branch to arrive while the first is still in progress.
 const SLOWLY: Duration = Duration::from_millis(200);
 
 async fn all_at_once(semel: &Semel, bank: &Arc<Bank>, call: fn(usize) -> Call) -> Vec<Answer> {

@@ -1,8 +1,8 @@
 //! Each client of an agent starts a host of its own, all of them on one file, and any of them may be killed at any
 //! moment: also the one that has charged a card and not yet written it down.
 //!
-//! The other processes are this very test binary, started anew to play one part. The bank is a file: a line for each
-//! charge.
+//! The other processes are this test binary, started again for one role. The bank is a file with a
+//! line for each charge.
 
 use crate::world::{
     ask_in_vain, charge, charging, charging_a_bank_that_remembers, file, host, intent, told,
@@ -186,7 +186,7 @@ async fn killed_between_charge_and_record_it_is_resolved_through_the_banks_memor
     assert_eq!((answer.about().unwrap().attempt, scene.charges()), (2, 1));
 }
 
-/// The control: an agent that starts anew without a ledger charges a second time.
+/// The control: an agent that restarts without a ledger charges a second time.
 #[tokio::test]
 async fn control_without_the_file_the_restart_charges_again() {
     let scene = Scene::new();

@@ -1,5 +1,6 @@
-//! A step of three fails, and the agent starts over from the first. What had landed must not land again, what had
-//! certainly failed must not be frozen, and nobody can tell the two apart by looking at the plan.
+//! One step of three fails, and the agent starts over from the first. A step that landed must not
+//! land again, a step that certainly failed must not be blocked, and the plan does not show which
+//! is which.
 
 use crate::world::{
     Bank, ask, ask_in_vain, charge, charge_of, charging, host, intent, memory, told,

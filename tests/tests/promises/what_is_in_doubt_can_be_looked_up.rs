@@ -122,7 +122,8 @@ async fn what_is_not_on_the_list_is_held_and_not_sent() {
     assert_eq!((bank.charges(), list.looks()), (1, 1));
 }
 
-/// The control: who takes an empty list for proof sends again, while the first charge is still on its way.
+/// The control: a host that takes an empty list for proof sends again, while the first charge is
+/// still on its way.
 #[tokio::test]
 async fn control_taking_an_empty_list_for_proof_charges_twice() {
     let bank = Bank::plain();

@@ -1,5 +1,6 @@
-//! A ledger's file is copied: with a backup, a laptop, a support bundle. What customers ordered, what it came to and why
-//! is not for who has the copy. And who can write to the file puts one customer's record in another's place.
+//! A ledger's file is copied: with a backup, a laptop, a support bundle. The copy must not disclose
+//! customers' orders, their results and reasons. An attacker with write access to the file puts one
+//! customer's record in another's place.
 
 use crate::world::{charging_a_bank_that_remembers, host, intent, memory, tenant, told, with};
 use semel::{
@@ -36,7 +37,8 @@ fn in_the_clear(path: &Path) -> Arc<dyn Store> {
 
 const ORDERS: u32 = 12;
 
-/// A tool whose record tells as much as one can: the call is kept to be sent again, and so is the identity.
+/// A tool whose record holds as much as possible: the call is kept to be sent again, and so is the
+/// identity.
 async fn talkative() -> Tool {
     let settings = with(
         charging_a_bank_that_remembers(),
@@ -48,7 +50,7 @@ async fn talkative() -> Tool {
     }
 }
 
-/// What `whose` orders and gets tells who he is.
+/// The order and the result of `whose` hold that name.
 async fn story(semel: &Semel, whose: &str, order: u32) -> Answer {
     let order = format!("argument-of-{whose}-{order}");
     let call = Call::new(
@@ -69,7 +71,7 @@ async fn story(semel: &Semel, whose: &str, order: u32) -> Answer {
         .unwrap()
 }
 
-/// One that nobody knows the end of, so that a person must decide.
+/// A call whose outcome is unknown, so that a person must decide.
 async fn open_end(semel: &Semel, whose: &str) -> Answer {
     let call = Call::new(
         "charge",
@@ -83,7 +85,7 @@ async fn open_end(semel: &Semel, whose: &str) -> Answer {
         .unwrap()
 }
 
-/// How often the ledger's files tell of `whose`.
+/// The number of times that the ledger's files hold the name.
 fn tellings(folder: &TempDir, whose: &str) -> usize {
     let files = fs::read_dir(folder.path())
         .unwrap()
@@ -177,7 +179,7 @@ async fn without_its_key_nothing_is_read_and_nothing_is_sent_whatever_the_operat
     );
 }
 
-/// The landed record of `whose`, as it lies in the store.
+/// The landed record of `whose`, as the store holds it.
 async fn lies(store: &Arc<dyn Store>, whose: &str) -> (StoreKey, StoredEntry) {
     let query = EntryQuery {
         tenant: Some(tenant(whose)),
@@ -197,7 +199,8 @@ async fn a_record_put_in_the_place_of_another_is_turned_away() {
     for whose in ["ada", "bob"] {
         assert_eq!(story(&semel, whose, 1).await.word(), "executed");
     }
-    // Whoever writes to a file can make its checksums right, too; so he comes through the store.
+    // An attacker who writes to a file can correct its checksums, too. So the forged record comes
+    // through the store.
     let [(_, adas), (at, bobs)] = [lies(&inner, "ada").await, lies(&inner, "bob").await];
     inner
         .replace(

@@ -1,6 +1,7 @@
-//! The ledger's server failed, and another took over that lacks the last second; or somebody emptied it. The agent calls
-//! again, nothing is on record, and a guard that takes nothing for "never sent" charges the customer twice. So a ledger
-//! that may have lost something sends nothing, until what was sent before can no longer matter, or a person says so.
+//! The ledger's server failed, and a replica took over that lacks the last second; or an operator
+//! emptied it. The agent calls again, and there is no record. A guard that takes this for "never
+//! sent" charges the customer twice. So a ledger that may have lost something sends nothing, until
+//! earlier calls can no longer matter or a person decides so.
 
 use crate::world::{Bank, ask, charge, charging, host, intent};
 use semel::{
@@ -75,7 +76,7 @@ async fn a_repeat_after_a_loss_is_withheld_for_as_long_as_it_may_matter() {
     let world = World::new();
     let semel = world.charged_and_lost().await;
     assert!(world.is_withheld(&semel).await);
-    // Other hosts keep to it, and do not begin it anew.
+    // Other hosts observe the same quarantine, and do not restart it.
     world.clock.advance(HORIZON / 2);
     let other = world.host().await;
     assert!(world.is_withheld(&other).await);
@@ -114,7 +115,7 @@ async fn a_person_may_end_that() {
     assert!(!world.is_withheld(&semel).await);
 }
 
-/// An attempt that was on its way when the ledger was lost is settled: what it came to is the truth.
+/// An attempt in progress when the ledger was lost is settled: its outcome is true.
 #[tokio::test]
 async fn what_was_under_way_is_recorded_anew() {
     let world = World::new();
@@ -134,7 +135,7 @@ async fn what_was_under_way_is_recorded_anew() {
     assert_eq!(world.bank.charges(), 1);
 }
 
-/// The control: whoever knows nothing of an earlier life charges twice.
+/// The control: a host that does not know of the loss charges twice.
 #[tokio::test]
 async fn control_a_host_that_knows_of_no_loss_sends_again() {
     let world = World::new();

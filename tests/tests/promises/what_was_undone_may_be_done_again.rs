@@ -234,8 +234,9 @@ async fn a_booking_that_is_no_longer_remembered_can_still_be_cancelled() {
     assert_eq!(house.counts(), (2, 1));
 }
 
-/// A cancel is several writes: the claim, the mark at the booking, what it came to, the undo at the booking. Whichever
-/// of them is lost, who comes later goes on with it, and nobody is ever told of a booking that is cancelled.
+/// A cancel is several writes: the claim, the mark at the booking, the outcome, the undo at the
+/// booking. Whichever of them is lost, a later reader completes it, and no customer gets an answer
+/// with a cancelled booking.
 #[tokio::test(start_paused = true)]
 async fn a_cancel_whose_writes_were_cut_short_is_finished_by_whoever_reads() {
     const CALLS: usize = 16;

@@ -1,6 +1,6 @@
-//! The ledger fails at its n-th call, or from its n-th call on; it does what it was asked and does not say so; it takes its
-//! time; or whoever waits for it goes away, wherever he waits. Nobody is told what is not so, nothing hangs, nothing stays
-//! stuck, and the shop does it once.
+//! The ledger fails at its n-th call, or from its n-th call on; it writes without an
+//! acknowledgement; it is slow; or a caller is dropped at any await. No answer is wrong, nothing
+//! hangs, nothing stays stuck, and the shop does it once.
 //!
 //! Every story is lived with every fault at every call of the store and every poll of every step.
 
@@ -208,7 +208,7 @@ async fn wherever_a_caller_of_a_file_goes_away() {
     }
 }
 
-/// The control: customers without a guard, who ask again because they were not answered.
+/// The control: customers without a guard, who repeat their calls because they got no answer.
 #[tokio::test]
 async fn control_whoever_asks_the_shop_itself_again_has_it_done_twice() {
     let shop = Shop::default();

@@ -1,6 +1,6 @@
-//! A backup of the ledger is stolen. Its keys are digests, and how they are made is published; an order has a number of
-//! four digits. So the thief tries them all: whoever can say which digests would be there knows who ordered what. What
-//! is sealed changes nothing about that, and neither does a key that was seen at the bank. A secret does.
+//! A backup of the ledger is stolen. Its keys are digests of a published form, and an order has a
+//! number of four digits. So the thief tries them all: a digest that matches discloses an order.
+//! Sealing does not prevent that, and neither does a key that the bank saw. A secret does.
 
 use crate::world::{charging, file, intent};
 use semel::{
@@ -13,30 +13,30 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{collections::HashSet, fs, path::Path, sync::Arc};
 
-/// How many orders, amounts and charges there may be: few enough to try.
+/// The numbers of orders, amounts and charges: few enough to try.
 const ORDERS: u32 = 2_000;
 const AMOUNTS: u32 = 50;
 const CHARGES: u32 = 10_000;
 
-/// What was ordered, and is to be found out.
+/// The order that the thief looks for.
 const ORDER: u32 = 1_371;
 const AMOUNT: u32 = 37;
 const CHARGE: u32 = 3_141;
 
-/// What the thief knows without trying.
+/// The part that the thief knows.
 const NAME_SPACE: &str = "intent";
 const TENANT: &str = "acme";
 
 type Key = [u8; 32];
 
-/// What was stolen: every 32 bytes that stand in a row in the files, as they are and as hexadecimal digits, and the keys
+/// The loot: every sequence of 32 bytes in the files, raw and as hexadecimal digits, and the keys
 /// that the bank saw.
 struct Loot {
     digests: HashSet<Key>,
     seen_at_the_bank: String,
 }
 
-/// What the thief found out.
+/// The thief's findings.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Guessed {
     orders: Vec<u32>,
@@ -70,7 +70,7 @@ async fn steal(keys: KeyScheme, seal: bool) -> Loot {
     } else {
         store
     };
-    // Of the call itself nothing is kept: only its digests can tell.
+    // Nothing of the call itself is recorded: only its digests could disclose it.
     let tool: Tool = intent(charging()).await;
     let semel = Semel::builder(store)
         .keys(keys)
@@ -269,7 +269,8 @@ async fn with_a_secret_the_thief_finds_nothing() {
     for seal in [false, true] {
         let loot = steal(with_a_secret(), seal).await;
         assert_eq!(loot.guess(), Guessed::default(), "sealed: {seal}");
-        // Who has the secret finds it: the key is there, and it is the thief who cannot make it.
+        // With the secret the order is found: the key is there, and only the thief cannot compute
+        // it.
         let handle = with_a_secret().handle_key(
             NAME_SPACE,
             &crate::world::tenant(TENANT),

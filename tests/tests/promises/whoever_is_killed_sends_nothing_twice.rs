@@ -1,5 +1,6 @@
-//! A host may be killed at any moment: before it wrote, after it wrote, between sending and knowing, while it makes its
-//! ledger, or while somebody else reads it. Whoever comes after it knows the file and nothing else.
+//! A host may be killed at any moment: before a write, after it, between sending and knowing, while
+//! it creates its ledger, or while another process reads it. The next host knows the file and
+//! nothing else.
 //!
 //! Processes kill themselves at every named point of the host, at the first, second, … time that their story passes it,
 //! and crowds on one file are killed at any moment. The shop counts its effects itself, in the process that is not killed.
@@ -27,17 +28,17 @@ use std::{
     time::Duration,
 };
 
-/// How many kills are made where nobody asks for more.
+/// The default number of kills.
 const KILLS: u64 = 1_000;
 
 /// One in so many of them takes a process of a crowd.
 const ONE_IN_A_CROWD: usize = 4;
 
-/// How many processes of a crowd live at a time, and how many are killed on one file.
+/// The number of concurrent processes of a crowd, and of kills on one file.
 const CROWD_AT_ONCE: usize = 3;
 const CROWD_KILLS: usize = 25;
 
-/// Asks about all of this twice, as one who comes later, and notes what the journal says then.
+/// Makes each of these calls twice, as a later agent, and notes the state of the journal.
 fn look_after(scene: &Scene, tools: &Tools, asked: &[What], report: &mut Report) {
     for (what, answer) in scene.ask_later(tools, asked, 2) {
         report.answered(&what, &answer);
@@ -67,7 +68,7 @@ impl End {
     }
 }
 
-/// Every end that there is: what the stories pass when nobody is killed. They pass all points of the host.
+/// Every failpoint of the host, which the stories pass when no process is killed.
 fn ends(zygote: &mut Zygote) -> Vec<End> {
     let mut ends = Vec::new();
     for story in STORIES.iter().chain([&SLOW, &PATIENT, &HEIR]) {
@@ -116,7 +117,7 @@ fn kill_at(end: &End, zygote: &mut Zygote, tools: &Tools, report: &mut Report) {
     look_after(&scene, tools, &asked, report);
 }
 
-/// Crowds on one file, of which one after another is killed; then somebody looks after what they leave.
+/// Crowds on one file, whose processes are killed in turn; then a later agent repeats their calls.
 fn kill_in_a_crowd(random: &mut Random, zygote: &mut Zygote, tools: &Tools, report: &mut Report) {
     let scene = Scene::new();
     let mut crowd = Vec::new();
@@ -158,7 +159,7 @@ fn asked_by_crowds(shop: &Shop) -> Vec<What> {
     cancelled.into_iter().chain(called).collect()
 }
 
-/// What one thread does of all that is asked: every piece of work depends on the seed and its own number alone.
+/// The work of one thread, which depends on the seed and the thread's number alone.
 fn work(
     wish: &Wish,
     ends: &[End],
@@ -219,7 +220,8 @@ fn at_every_point_and_at_any_moment() {
     );
 }
 
-/// The control: where the ledger ends with the process, whoever comes after sends again, and the shop sees it.
+/// The control: where the ledger ends with the process, a later host sends again, and the shop sees
+/// it.
 #[test]
 fn control_without_a_ledger_that_lasts_the_shop_does_it_twice() {
     let (scene, mut zygote) = (Scene::new(), Zygote::start());

@@ -18,7 +18,7 @@ use semel::{
 use std::{fs, thread, time::Duration};
 use tokio::task::JoinSet;
 
-/// How many processes stop at each of the four places.
+/// The number of processes that pause at each of the four places.
 const EACH: usize = 25;
 
 /// The lease of the tools is a second.
@@ -117,12 +117,12 @@ async fn asked_meanwhile(customers: &Customers, scene: &Scene, stopped: &[Stoppe
     }
 }
 
-/// What the shop calls the first effect.
+/// The shop's name of the first effect.
 fn first(what: &What) -> String {
     format!("{}:{}#1", what.tool, what.id)
 }
 
-/// A person says of half of what was not sent that it was not, so that it is sent by somebody else.
+/// A person decides that half of the unsent calls were not sent, so that others send them.
 async fn decided(customers: &mut Customers, stopped: &[Stopped]) {
     let ledger = customers.semel.ledger();
     let held = ledger.list(None, &[StateLabel::Held], 1_000).await.unwrap();
@@ -179,7 +179,8 @@ fn a_hundred_that_wake_after_their_lease() {
     assert_eq!(scene.shop.faults(), []);
 }
 
-/// Whoever woke up with an effect behind it has told the ledger; what was not sent is free, and others do it.
+/// A process that wakes after its effect has recorded it; what was not sent is free, and others do
+/// it.
 async fn what_they_know_is_kept(scene: &Scene, tools: &Tools, stopped: &[Stopped]) {
     let mut customers = scene.customers(file(scene.ledger()), tools).await;
     for Stopped {
@@ -195,8 +196,8 @@ async fn what_they_know_is_kept(scene: &Scene, tools: &Tools, stopped: &[Stopped
     }
 }
 
-/// One that stops in the middle of writing keeps everybody else from writing. They are told so in bounded time, and send
-/// nothing.
+/// A process that pauses in the middle of a write blocks all others. They get an error in bounded
+/// time, and send nothing.
 #[test]
 fn one_that_stops_while_it_writes() {
     let (scene, mut zygote, runtime) = (Scene::new(), Zygote::start(), runtime());
@@ -237,13 +238,14 @@ fn one_that_stops_while_it_writes() {
     );
 }
 
-/// The control: a lock that ends by itself, without a fence. Whoever wakes up with it does it again.
+/// The control: a lock with a time limit and without a fence. A process that wakes with it does it
+/// again.
 #[test]
 fn control_a_lock_that_ends_by_itself_does_it_twice() {
     let (scene, mut zygote) = (Scene::new(), Zygote::start());
     let process = zygote.play(&scene.part("", Role::Lock));
     until_it_stops(process);
-    // The lock's time is over, so it is somebody else's turn.
+    // The lock's time is over, so another process takes it.
     scene.shop.answer(Request::Serve {
         what: What::new("pay", "locked"),
         key: None,

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// How much is asked.
+/// The extent of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish {
-    /// How often.
+    /// The number of repetitions.
     pub times: u64,
     /// By this number a run is repeated.
     pub seed: u64,
@@ -16,7 +16,7 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// What the variable `name` asks for, or so often.
+    /// Reads the extent from the variable `name`; `times` is the default.
     pub fn of(name: &str, times: u64) -> Self {
         let number = |name: &str| {
             env::var(name)
@@ -32,12 +32,12 @@ impl Wish {
         }
     }
 
-    /// Whether the time is up.
+    /// Returns true if the time is up.
     pub fn is_over(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    /// Whether it is to be done as often as it says, however long that takes.
+    /// Returns true if it must reach its number of repetitions, however long that takes.
     pub fn has_time(&self) -> bool {
         self.until.is_none()
     }

@@ -21,7 +21,7 @@ async fn on(store: &Arc<FailingStore>, tool: semel::runtime::Tool) -> Semel {
     semel
 }
 
-/// What a call of `bank` comes to, within bounded time.
+/// The answer to a call of `bank`, within bounded time.
 async fn bounded(semel: &Semel, bank: &Arc<Bank>) -> Result<Answer, CallError> {
     let run = |ticket| {
         let outcome = bank.serve(&ticket);
@@ -32,7 +32,7 @@ async fn bounded(semel: &Semel, bank: &Arc<Bank>) -> Result<Answer, CallError> {
         .expect("an end")
 }
 
-/// How many calls of the store a guarded call may take, with room to spare.
+/// The limit on store calls of a guarded call, with a reserve.
 const CALLS: usize = 12;
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +69,7 @@ async fn control_where_the_operator_says_so_it_runs_and_the_answer_says_so() {
     }
 }
 
-/// Also for a tool that undoes something, whose key is not even known without the ledger.
+/// The same for a tool that undoes something, whose key is unknown without the ledger.
 #[tokio::test]
 async fn a_tool_that_undoes_runs_without_a_ledger_only_where_the_operator_says_so() {
     for open in [false, true] {
@@ -102,7 +102,8 @@ async fn what_landed_is_told_as_landed_even_if_it_cannot_be_recorded() {
     }
 }
 
-/// Whichever call of the store fails, and in whichever way, nobody charges twice and nobody is told what is not so.
+/// Whichever call of the store fails, and in whichever way, no customer pays twice and no answer is
+/// wrong.
 #[tokio::test(start_paused = true)]
 async fn whichever_call_fails_the_customer_pays_once_at_the_most() {
     for failure in INJECTED_FAILURES {

@@ -34,7 +34,8 @@ pub async fn load(component: &[u8], settings: Value) -> Policy {
     engine.load(component, settings).await.unwrap()
 }
 
-/// What `intent` is told of a tool that charges a card for an order. Of the bank behind it nothing is known.
+/// The settings of `intent` for a tool that charges a card for an order. The bank's treatment of
+/// repeats is unknown.
 pub fn charging() -> Value {
     json!({
         "operation": "charge",
@@ -72,7 +73,7 @@ pub fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
 }
 
-/// A ledger in memory whose calls of these numbers fail, once it is told to count.
+/// A ledger in memory whose calls of these numbers fail, once counting has begun.
 pub fn failing(calls: Range<usize>, failure: InjectedFailure) -> Arc<FailingStore> {
     Arc::new(FailingStore::new(memory(), calls, failure))
 }
@@ -81,8 +82,8 @@ pub fn file(path: impl AsRef<Path>) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(path).unwrap())
 }
 
-/// What must not be told: in the arguments of the call that most stories are about, and in whatever a story keeps secret.
-/// `cargo xtask test` looks for it in the output of all tests.
+/// A secret text in the arguments of most calls, and wherever a story keeps a secret. `cargo xtask
+/// test` searches the output of all tests for it.
 pub const CANARY: &str = concat!("kept-quiet-", "8d1f0c5e");
 
 /// Everything that is logged in this process from now on, also in threads of the host's own. It goes to stderr, too, which
@@ -115,7 +116,7 @@ pub fn log() -> String {
     String::from_utf8(LOGGED.lock().unwrap().clone()).unwrap()
 }
 
-/// A host on `store` whose tool `charge` is guarded so.
+/// Opens a host on `store` with the guarded tool `charge`.
 pub async fn host(store: Arc<dyn Store>, tool: Tool) -> Semel {
     log();
     SemelBuilder::tool(Semel::builder(store), ["charge"], tool)
@@ -184,12 +185,12 @@ impl Bank {
         self.books.lock().unwrap().replies_to_lose = replies;
     }
 
-    /// How often a card was charged.
+    /// The number of charges.
     pub fn charges(&self) -> usize {
         self.books.lock().unwrap().charges.len()
     }
 
-    /// How often it was asked to.
+    /// The number of requests.
     pub fn requests(&self) -> usize {
         self.books.lock().unwrap().requests
     }
@@ -255,7 +256,7 @@ pub async fn ask_in_vain(semel: &Semel, call: Call) -> Answer {
         .unwrap()
 }
 
-/// The word of an answer and the charge that it tells of, if it tells one.
+/// The word of an answer and the charge that it names, if it names one.
 pub fn told(answer: &Answer) -> (&'static str, Option<&str>) {
     let charge = match answer.outcome() {
         Some(Outcome::Returned(value)) => value["id"].as_str(),

@@ -28,7 +28,7 @@ pub struct Believing {
 }
 
 impl Believing {
-    /// The time, as soon as somebody tells it.
+    /// The time, as soon as the store returns it.
     async fn now(&self, key: StoreKey) -> Stamp {
         loop {
             match self.inner.get(key).await {

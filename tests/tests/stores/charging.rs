@@ -1,4 +1,4 @@
-//! A host whose tool `charge` is guarded, and the charges that it made.
+//! A host with the guarded tool `charge`, and the charges that it made.
 
 use semel::{
     engine::{Engine, Limits, Policy},
@@ -36,7 +36,7 @@ pub async fn charging(store: Arc<dyn Store>) -> Semel {
         .unwrap()
 }
 
-/// How often each order was charged for.
+/// The number of charges for each order.
 #[derive(Clone, Default)]
 pub struct Charges(Arc<Mutex<HashMap<u32, usize>>>);
 

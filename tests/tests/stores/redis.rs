@@ -17,7 +17,7 @@ use semel_redis::{RedisSetupResult, RedisStore};
 use semel_servers::redis::RedisServer;
 use std::{pin::Pin, sync::Arc};
 
-/// What a user needs at the least.
+/// The minimal permissions of a user.
 const LEAN: &str =
     "+@read +@write +@scripting +@pubsub +@connection +info +time +config|get ~semel:* &semel:*";
 
@@ -126,7 +126,7 @@ async fn create(store: &RedisStore, number: u32) -> Result<CreateResult, StoreEr
         .await
 }
 
-/// Whether something lies there, or why that is not told.
+/// Returns true if there is an entry, or the error.
 async fn get(store: &RedisStore, number: u32) -> Result<bool, String> {
     store
         .get(key(number))

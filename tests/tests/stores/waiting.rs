@@ -1,5 +1,5 @@
-//! Somebody waits for another caller's attempt when the server fails. Nobody hangs, nobody asks all the time while nobody answers,
-//! and once the server is back, whoever waits learns what the attempt came to.
+//! A caller waits for another's attempt when the server fails. It neither hangs nor polls all the
+//! time, and once the server is back, it learns the attempt's outcome.
 
 use crate::{
     charging::{Charges, charge, charge_slowly, charging},
@@ -17,17 +17,18 @@ use std::{
 };
 use tokio::{sync::oneshot, task::JoinSet, time::sleep};
 
-/// How many wait for the same.
+/// The number of waiters for the same operation.
 const WAITERS: usize = 50;
 
 /// For how long the server is away.
 const OUTAGE: Duration = Duration::from_secs(3);
 
-/// How much a second of an outage may cost all waiters together: attempts to reach the server, and this process's time.
+/// The limit on the cost of a second of an outage for all waiters together: connection attempts,
+/// and this process's time.
 const ATTEMPTS_A_SECOND: usize = 30;
 const BUSY_AT_MOST: f64 = 0.3;
 
-/// How soon after the server's return everybody has found it.
+/// The time in which every waiter notices the server's return.
 const RETURN: Duration = Duration::from_secs(10);
 
 /// An entry that is waited for, and those that wait.
@@ -55,7 +56,7 @@ async fn begin_to_wait(store: &Arc<dyn Store>) -> (Version, JoinSet<()>) {
     (version, waiters)
 }
 
-/// What an outage cost.
+/// The cost of an outage.
 struct Cost {
     since: Instant,
     connections: usize,

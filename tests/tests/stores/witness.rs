@@ -12,10 +12,10 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// How many write beside each other.
+/// The number of concurrent writers.
 const WRITERS: usize = 16;
 
-/// What was told of each write.
+/// The answer to each write.
 #[derive(Default)]
 pub struct Witness {
     acknowledged: Mutex<HashMap<u32, Version>>,
@@ -51,7 +51,8 @@ impl Witness {
         }
     }
 
-    /// How many writes are not there that were acknowledged. What was said not to be written is not.
+    /// The number of acknowledged writes that are missing. A write that was reported as not written
+    /// must be missing.
     pub async fn missing(&self, store: &Arc<dyn Store>) -> usize {
         let acknowledged = self.acknowledged.lock().unwrap().clone();
         let denied = self.denied.lock().unwrap().clone();

@@ -29,14 +29,14 @@ const MORTAL: usize = 1;
 /// The lease of the tools is a second.
 const PAST_THE_LEASE: Duration = Duration::from_millis(1_200);
 
-/// How far into what goes over a wire it breaks at the most.
+/// The limit on the bytes before a connection breaks.
 const CUT_BYTES_MAX: u64 = 4_000;
 
-/// How slow a wire becomes at the most, and for how long.
+/// The limit on a connection's delay.
 const DELAY_MS_MAX: u64 = 40;
 const SLOW_FOR: Duration = Duration::from_millis(400);
 
-/// How long it is calm between two troubles at the most, and how many sendings show that all goes on.
+/// The limit on the calm between two faults, in milliseconds.
 const CALM_MS_MAX: u64 = 300;
 const GOES_ON: usize = 10;
 
@@ -167,7 +167,7 @@ impl Day {
             .for_each(|wire| wire.delay_by(Duration::ZERO));
     }
 
-    /// Waits until agents send again: a trouble that is over keeps nobody.
+    /// Waits until agents send again: a fault that has passed stops no agent.
     fn goes_on(&self, trouble: Trouble) {
         let before = self.scene.shop.requests();
         wait_until(&format!("what comes after \"{trouble}\""), || {

@@ -1,4 +1,4 @@
-//! The end of a day: whoever comes long after, when nothing fails any more, asks about all that was asked about.
+//! The end of a day: long after the last fault, an agent repeats every call of the day.
 
 use super::report::Report;
 use crate::{
@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// How many ask at a time.
+/// The number of concurrent repeats.
 const AT_ONCE: usize = 32;
 
 const STATES: [(StateLabel, &str); 10] = [
@@ -33,7 +33,7 @@ const STATES: [(StateLabel, &str); 10] = [
     (StateLabel::Tombstone, "landed, outcome not kept"),
 ];
 
-/// Asks about everything, and notes what the day came to.
+/// Repeats every call, and notes the results in the report.
 pub fn looked_after(shop: &Arc<Shop>, server: &Server, report: &mut Report) {
     let asked = told_by_the_journal(shop, report);
     shop.catch_up();
@@ -54,7 +54,8 @@ pub fn looked_after(shop: &Arc<Shop>, server: &Server, report: &mut Report) {
     report.faults = shop.faults();
 }
 
-/// What the agents asked about: what was cancelled first, since the bookings are another after that.
+/// The calls of the agents, with cancelled bookings first, because a later booking is another
+/// operation.
 fn told_by_the_journal(shop: &Shop, report: &mut Report) -> Vec<What> {
     let mut asked = BTreeSet::new();
     for entry in shop.journal() {
@@ -71,7 +72,7 @@ fn told_by_the_journal(shop: &Shop, report: &mut Report) -> Vec<What> {
     asked.into_iter().map(|(_, what)| what).collect()
 }
 
-/// What is still said to be under way, though nobody is left who could be at it.
+/// The operations that are still reported as running although no host runs them.
 async fn stuck(store: Arc<dyn Store>, shop: &Arc<Shop>, asked: Vec<What>) -> Vec<What> {
     let line = Arc::clone(shop) as Arc<dyn Line>;
     let semel = stories::host(Arc::clone(&store), &Tools::load().await, &line)

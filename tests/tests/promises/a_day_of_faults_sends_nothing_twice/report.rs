@@ -1,4 +1,4 @@
-//! What a day came to.
+//! The report of a day.
 
 use super::{footprint::Course, trouble::Trouble};
 use crate::shop::{Fault, What};
@@ -7,19 +7,19 @@ use std::{collections::BTreeMap, fmt};
 #[derive(Debug, Default)]
 pub struct Report {
     pub title: String,
-    /// What the agents asked about, and how often.
+    /// The number of distinct operations.
     pub operations: usize,
     pub calls: usize,
-    /// What they were told.
+    /// The answers, by word.
     pub answers: BTreeMap<String, usize>,
     pub troubles: BTreeMap<Trouble, usize>,
     pub effects: usize,
-    /// How many records there are in the ledger in the end, by their states.
+    /// The records in the ledger at the end, by state.
     pub records: BTreeMap<String, usize>,
     pub faults: Vec<Fault>,
-    /// What nobody could settle, a long time later.
+    /// The operations that were not settled a long time later.
     pub stuck: Vec<What>,
-    /// What each host took of the machine.
+    /// The resource use of each host.
     pub courses: Vec<Course>,
 }
 

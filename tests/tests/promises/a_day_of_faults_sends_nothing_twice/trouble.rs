@@ -25,7 +25,7 @@ impl Trouble {
         Self::ServerUpset,
     ];
 
-    /// Whether it can happen where there is no server.
+    /// Returns true if the fault can happen without a server.
     pub fn is_a_hosts(self) -> bool {
         matches!(self, Self::HostKilled | Self::HostStopped)
     }
@@ -67,7 +67,7 @@ impl Deck {
             .swap_remove(random.below(self.left.len() as u64) as usize)
     }
 
-    /// Whether all have come equally often.
+    /// Returns true if all faults occurred equally often.
     pub fn is_even(&self) -> bool {
         self.left.is_empty()
     }

@@ -1,16 +1,16 @@
 //! A disk that remembers what it was asked, so that it can show what it might hold after the power failed at any moment.
 //!
-//! What was synced is there. Of what was not, each sector of 512 bytes may be there or not, whatever was written before
-//! or after it; so may a file's end. A name that was deleted may still be there until its folder
-//! is synced. A sync that failed has dropped for good what it did not keep, although
-//! whoever reads the file still sees it.
+//! Synced data is on the disk. Of unsynced data, each sector of 512 bytes may be there or not,
+//! independently of the others; so may a file's length. A deleted name may still exist until its
+//! folder is synced. A sync that failed has dropped the unsynced data for good, although reads
+//! still return it.
 
 use crate::random::Random;
 use std::{collections::BTreeMap, ffi::c_int, sync::Mutex};
 
 const SECTOR: usize = 512;
 
-/// What is asked of a file.
+/// A change of a file.
 #[derive(Debug, Clone)]
 pub enum Change {
     Write {
@@ -59,7 +59,8 @@ enum Done {
 }
 
 impl Disk {
-    /// One that says a write-ahead log is synced and does not do it: what `synchronous=NORMAL` comes to.
+    /// A disk that reports a sync of the write-ahead log and does not do it: the effect of
+    /// `synchronous=NORMAL`.
     pub fn that_lies() -> Self {
         Self(Mutex::new(State {
             lies: true,
@@ -73,17 +74,17 @@ impl Disk {
         (state.failing, state.asked) = (failing, 0);
     }
 
-    /// How often the disk was asked what may fail, since it was told so.
+    /// The number of fallible operations since the failure was armed.
     pub fn asked(&self) -> usize {
         self.0.lock().unwrap().asked
     }
 
-    /// How much happened so far.
+    /// The number of changes so far.
     pub fn now(&self) -> usize {
         self.0.lock().unwrap().log.len()
     }
 
-    /// Takes a change in, and makes it by `make`, which is told how many bytes to write.
+    /// Records a change, and performs it by `make`, which gets the number of bytes to write.
     pub fn change(&self, file: &str, change: Change, make: impl FnOnce(usize) -> c_int) -> c_int {
         let mut state = self.0.lock().unwrap();
         match state.fate(&change) {
@@ -118,7 +119,7 @@ impl Disk {
         }
     }
 
-    /// What the disk may hold if the power fails at this moment.
+    /// A possible content of the disk if the power fails at this moment.
     pub fn after_power_loss(&self, at: usize, random: &mut Random) -> BTreeMap<String, Vec<u8>> {
         let mut files: BTreeMap<String, Platter> = BTreeMap::new();
         for (file, done) in &self.0.lock().unwrap().log[..at] {
@@ -150,7 +151,7 @@ impl State {
     }
 }
 
-/// What is known of one file.
+/// The recorded history of one file.
 #[derive(Debug, Default)]
 struct Platter {
     /// None: it is not there.

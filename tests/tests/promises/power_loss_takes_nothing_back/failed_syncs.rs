@@ -1,9 +1,10 @@
-//! A sync of the log fails, and the disk drops what it should have kept. The system goes on showing it to whoever reads
-//! the log, and the next sync says that all is well, because nothing is left to be written.
+//! A sync of the log fails, and the disk drops the data. The system still returns the data to
+//! readers of the log, and the next sync succeeds, because nothing is left to write.
 //!
-//! While a host has the ledger open nobody looks there: what was not synced is in no index. The next to open it after all
-//! are gone finds it in the log, and moves it into the database. If the plug is pulled then, half of it is in the database
-//! and none of it in the log; or it was shown, and others wrote behind it, where no later look at the log arrives.
+//! While a host has the ledger open, the data is invisible: it is in no index. The first connection
+//! after the last one has closed finds it in the log, and checkpoints it into the database. If the
+//! power fails then, half of it is in the database and none of it in the log. Or a connection read
+//! it, and others wrote behind it, where recovery of the log no longer arrives.
 
 use super::{
     disk::{Disk, Failing},
@@ -20,10 +21,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How many disks are built where nobody asks for more.
+/// The default number of disk images.
 const IMAGES: u64 = 1_000;
 
-/// How many records the ledger holds.
+/// The number of records in the ledger.
 const KEYS: u64 = 12;
 
 /// From this sync on, or only this one.
@@ -36,7 +37,7 @@ fn failing(first: usize, for_good: bool) -> Failing {
     }
 }
 
-/// What is left on a disk whose syncs failed, and since when they did.
+/// A disk after failed syncs, and the moment of the first failure.
 struct Left {
     folder: TempDir,
     disk: Arc<Disk>,
@@ -45,8 +46,8 @@ struct Left {
 }
 
 impl Left {
-    /// A sound disk with a ledger whose records lie in the database, so that the log of those who come later does not
-    /// cover them.
+    /// An intact disk with a ledger whose records are checkpointed, so that the log of later hosts
+    /// does not cover them.
     async fn whole(random: &mut Random) -> Self {
         let (folder, disk) = on(Disk::default());
         let witness = Arc::new(Witness::of(&disk));
@@ -108,7 +109,7 @@ impl Left {
         })
     }
 
-    /// One who opens the ledger, if he can, writes, and ends, while syncs fail from this one on.
+    /// A host opens the ledger if it can, writes, and ends, while syncs fail from this one on.
     async fn visited(&self, first: usize, random: &mut Random) {
         self.disk.fail(Some(failing(first, true)));
         if let Ok(store) = SqliteStore::open(self.ledger()).map(Arc::new) {
@@ -117,7 +118,7 @@ impl Left {
         self.disk.fail(None);
     }
 
-    /// What is missing on a disk of each moment since syncs failed, and on how many disks was looked.
+    /// The losses on a disk of each moment since syncs failed, and the number of disks.
     async fn missing(&self, random: &mut Random) -> (Vec<String>, u64) {
         let mut missing = Vec::new();
         let moments = self.since..=self.disk.now();

@@ -1,8 +1,8 @@
 //! SQLite's own way to files, with an ear on what is written and synced below watched folders.
 //!
-//! The ordinary way is registered once more under another name, as the default. It differs in two functions: opening a
-//! file puts a copy of the file's table of methods in place of the original, with the four functions replaced that
-//! change files; deleting one is told to whoever watches. Files elsewhere are left as they are.
+//! The default VFS is registered again under another name, as the new default. It differs in two
+//! functions: opening a file installs a copy of the file's method table in which the four functions
+//! that change files are replaced; deleting a file notifies the disk. Other files are unaffected.
 #![expect(
     unsafe_code,
     reason = "SQLite asks for a table of functions. Each is called by SQLite as its documents say: with the file that it
@@ -50,7 +50,7 @@ struct Opened {
     syncs_folder: bool,
 }
 
-/// From now on `disk` is told of what SQLite does to files below `folder`.
+/// Reports SQLite's changes of files below `folder` to `disk` from now on.
 pub fn watch(folder: &Path, disk: &Arc<Disk>) {
     ORIGINAL.get_or_init(register);
     WATCHED
@@ -81,7 +81,7 @@ fn original() -> *mut sqlite3_vfs {
     ORIGINAL.get().unwrap().0
 }
 
-/// Who watches the file of this name, and what it is called within the folder.
+/// The disk that watches the file of this name, and the file's path within the folder.
 fn watcher(name: *const c_char) -> Option<(Arc<Disk>, String)> {
     if name.is_null() {
         return None;

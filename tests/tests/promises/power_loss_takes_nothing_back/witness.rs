@@ -1,4 +1,4 @@
-//! Who notes what a ledger acknowledged and showed, and when, and says what is missing later.
+//! A witness of what a ledger acknowledged and returned, and when. Later it names what is missing.
 
 use super::disk::Disk;
 use crate::random::Random;
@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// What became of a version.
+/// The state of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Begun,
@@ -95,7 +95,7 @@ impl Witness {
         }
     }
 
-    /// What lies there, if the ledger can say so. What it shows it has acknowledged.
+    /// The stored version, if the ledger can return it. What it returns counts as acknowledged.
     async fn look(&self, store: &SqliteStore, at: u64) -> Option<Option<Version>> {
         let (stored, _) = store.get(key(at as u32)).await.ok()?;
         let present = stored.map(|stored| stored.version);
@@ -133,7 +133,7 @@ impl Witness {
         )
     }
 
-    /// What `store` lacks of all that was known by this moment, or has and must not have.
+    /// The differences between `store` and all that was known by this moment.
     pub async fn missing(&self, store: &SqliteStore, moment: usize) -> Vec<String> {
         let fates = self.fates.lock().unwrap().clone();
         let mut missing = Vec::new();

@@ -21,27 +21,27 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How many agents a host has.
+/// The number of agents of a host.
 const AGENTS: u64 = 8;
 
-/// How long a customer waits for another's attempt.
+/// The time that a customer waits for another's attempt.
 const WAIT_MS: u64 = 100;
 
-/// How long the same few things are asked about, and how many of each kind.
+/// The time of a round, in which agents make the same few calls.
 const ROUND_MS: u64 = 500;
 const EACH_ROUND: u64 = 10;
 
-/// How many rounds are asked about at a time, and after how many a booking is no longer cancelled.
+/// The number of rounds whose calls may still be repeated.
 const ROUNDS_OPEN: u64 = 3;
 const ROUNDS_KEPT: u64 = 8;
 
-/// How often the operator looks after the ledger.
+/// The interval of the operator's sweeps.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a host tries to open its ledger.
+/// The time limit for a host to open its ledger.
 const OPENS_WITHIN: Duration = Duration::from_secs(30);
 
-/// The file whose being there ends the day.
+/// The file that ends the day by its existence.
 const OVER: &str = "over";
 
 /// A host's share of the day.
@@ -50,7 +50,7 @@ pub struct Agents {
     pub seed: u64,
     /// When the day began, which says what is asked about now.
     pub begun_ms: u64,
-    /// Whether the host keeps memory and files that it needs no more. It does in a control.
+    /// True if the host leaks memory and files, in a control.
     pub leaks: bool,
 }
 
@@ -114,7 +114,8 @@ async fn opened(ledger: &Place, tools: &Tools, line: &Arc<dyn Line>) -> Semel {
     }
 }
 
-/// What an operator has done from time to time. A ledger that is away is looked after the next time.
+/// Runs the operator's maintenance from time to time. If the ledger is unreachable, the next run
+/// does it.
 async fn look_after(semel: Semel, over: PathBuf) {
     while !over.exists() {
         let _ = semel.ledger().sweep().await;
@@ -123,7 +124,7 @@ async fn look_after(semel: Semel, over: PathBuf) {
     }
 }
 
-/// What a control needs: memory and files that are kept for nothing.
+/// Leaks memory and files, for a control.
 fn leak(over: &Path) {
     let mut leaked = Vec::new();
     while !over.exists() {
@@ -184,7 +185,8 @@ impl Agent {
         }
     }
 
-    /// Whether there was an answer. Where the ledger is away, the agent leaves it alone for a moment.
+    /// Returns true if there was an answer. If the ledger is unreachable, the agent pauses for a
+    /// moment.
     async fn asks(&mut self, what: &What) -> bool {
         let reply = self.reply();
         let is_answered = self.customers.ask(what, reply).await.is_ok();

@@ -1,5 +1,5 @@
-//! Copies of a process, which cost a thousandth of starting it anew: policies are compiled once, and killed a thousand
-//! times.
+//! Forks of a process, which cost a thousandth of a start: policies are compiled once, and
+//! processes are killed a thousand times.
 
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::{
@@ -37,7 +37,7 @@ pub fn fork(part: impl FnOnce()) -> Pid {
     copy
 }
 
-/// How many threads there are, once those that are about to end have ended.
+/// The number of threads, once ending ones have ended.
 fn threads_left() -> usize {
     let (begun, count) = (Instant::now(), || {
         fs::read_dir("/proc/self/task").unwrap().count()

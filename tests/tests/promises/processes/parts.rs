@@ -24,7 +24,7 @@ use std::{
 /// The points in the test itself, around what the shop does.
 pub const EFFECT: [&str; 2] = ["before effect", "after effect"];
 
-/// What a process plays.
+/// The role of a process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Part {
     pub folder: PathBuf,
@@ -45,7 +45,7 @@ pub enum Role {
     },
     /// Asks about so many things one after the other, as others do at the same time.
     Rush { many: usize },
-    /// Holds a lock that ends by itself, stops, and does what it has the lock for: what a lease without a fence comes to.
+    /// Holds a lock with a time limit, pauses, and acts: a lease without a fence.
     Lock,
     /// Has many customers at once ask about few things, until it is killed.
     Crowd { seed: u64 },
@@ -177,7 +177,7 @@ impl Part {
 
 const CROWD: u64 = 4;
 
-/// How many of each kind of operation a crowd asks about.
+/// The number of operations of each kind that a crowd calls.
 pub const FEW: u64 = 6;
 
 async fn one_of_few(customers: &mut Customers, random: &mut Random) {
@@ -198,7 +198,7 @@ async fn one_of_few(customers: &mut Customers, random: &mut Random) {
             None => What::new("book", id),
         },
     };
-    // A crowd may find the ledger busy; what it was told before stands all the same.
+    // A crowd may find the ledger busy. Earlier answers hold all the same.
     let _ = customers.ask(&what, reply).await;
 }
 

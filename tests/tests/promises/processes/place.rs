@@ -37,7 +37,7 @@ impl Place {
             .unwrap_or_else(|| panic!("{self:?} does not open"))
     }
 
-    /// The same for somebody who comes a long time later: leases end without a wait.
+    /// Opens the store a long time later: leases have ended without a wait.
     pub async fn open_later(&self) -> Arc<dyn Store> {
         let clock: Arc<dyn Clock> = Arc::new(Later(SystemClock::new()));
         match self {

@@ -1,7 +1,7 @@
 //! A process that waits with everything compiled, and starts copies of itself, each of which plays a part.
 //!
-//! It is this very test binary. Told a part by a line on its standard input, it answers with the copy's number; told to
-//! wait, with how the copy ended.
+//! The process is this test binary. It reads a role from a line of its standard input and answers
+//! with the fork's process id, or waits for a fork and answers with its exit.
 
 use super::{fork, parts::Part};
 use crate::stories::Tools;
@@ -14,7 +14,7 @@ use std::{
 
 const HERE: &str = "SEMEL_TEST_ZYGOTE";
 
-/// What its lines begin with, so that those of the harness are none of them.
+/// The prefix of its lines, which the test harness does not use.
 const MARK: &str = "zygote: ";
 
 /// A zygote, seen from the test that uses it.

@@ -3,34 +3,34 @@
 use super::{Line, Told, What};
 use std::collections::{HashMap, HashSet};
 
-/// What breaks the promise.
+/// A breach of the promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// It took effect a second time.
     Twice(String),
-    /// A customer was told of what did not happen.
+    /// A customer got an answer about an effect that did not happen.
     False(String),
-    /// What a customer was told is not on record any more.
+    /// A recorded answer is missing from the ledger later.
     Lost(String),
 }
 
-/// What the lines before tell that matters for those to come.
+/// The state after the lines so far that later lines depend on.
 #[derive(Debug, Default)]
 pub struct Audit {
     lines: usize,
     /// The last effect of each.
     done: HashMap<What, String>,
     effects: HashSet<String>,
-    /// The effects that somebody was told of.
+    /// The effects that a customer got an answer about.
     taken: HashSet<String>,
-    /// The lines by which customers were told what stands in the ledger, and of which effect.
+    /// The lines at which customers got a recorded answer, each with its effect.
     known: HashMap<What, Vec<(usize, Option<String>)>>,
-    /// The bookings that somebody asked to cancel.
+    /// The bookings that a customer asked to cancel.
     cancelled: HashSet<String>,
 }
 
 impl Audit {
-    /// Takes in the next line, and tells what is wrong about it.
+    /// Reads the next line, and returns its fault.
     pub fn read(&mut self, line: &Line) -> Option<Fault> {
         let at = self.lines;
         self.lines += 1;
@@ -55,7 +55,7 @@ impl Audit {
         }
     }
 
-    /// Whether doing it again is once too often.
+    /// Returns true if doing it again breaks the promise.
     fn is_twice(&self, what: &What) -> bool {
         let Some(earlier) = self.done.get(what) else {
             return false;
@@ -63,7 +63,7 @@ impl Audit {
         match what.tool.as_str() {
             // A room may be booked again once the booking was cancelled.
             "book" => !self.done.contains_key(&What::new("cancel", earlier)),
-            // A notice may be sent again once somebody took the word that it was sent.
+            // A notice may be sent again after a customer received the answer that it was sent.
             "notify" => !self.taken.contains(earlier),
             _ => true,
         }
@@ -80,12 +80,13 @@ impl Audit {
         (!did || !words.contains(&&*told.word)).then(|| Fault::False(format!("{told:?}")))
     }
 
-    /// Whether somebody who began to ask at `asked` is told less than the ledger told another before.
+    /// Returns the fault if a customer that called at `asked` got an older state than another
+    /// customer before.
     fn lost(&self, asked: usize, told: &Told) -> Option<Fault> {
         let known = self.known.get(&told.what)?;
         let before = known.partition_point(|(line, _)| *line < asked);
         let known = known[..before].last()?.1.as_deref()?;
-        // Whoever was told of a notice took it, so that the next is another.
+        // An answer about a notice was received, so the next notice is a new operation.
         let is_over = told.what.tool == "notify"
             || (told.what.tool == "book" && self.cancelled.contains(known));
         let is_kept = told.effect.as_deref() == Some(known) || told.word == "expired";

@@ -10,10 +10,10 @@ use std::{
 /// For how long a key is recognised.
 const KEPT: Duration = Duration::from_secs(24 * 3_600);
 
-/// What was paid before the stories begin.
+/// The amount that was paid before the stories begin.
 const PAID: u64 = 5_000;
 
-/// What goes wrong with the next request.
+/// The fault of the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The connection breaks before Stripe reads it.
@@ -55,7 +55,7 @@ struct Kept {
     path: String,
     form: Form,
     at: Duration,
-    /// None: it is still under way.
+    /// None: it is still in progress.
     reply: Option<Reply>,
 }
 
@@ -67,15 +67,15 @@ pub struct Books {
     pub keys: Vec<Option<String>>,
     pub statuses: Vec<u16>,
     kept: BTreeMap<String, Kept>,
-    /// What took effect, by kind.
+    /// The objects that took effect, by kind.
     pub made: BTreeMap<&'static str, Vec<Value>>,
     given_back: BTreeMap<String, u64>,
 }
 
-/// How a request goes on.
+/// The next step of a request.
 pub enum Step {
     Answer(Reply),
-    /// It is to be carried out, and what comes of it told under this key.
+    /// Carry it out, and record the reply under this key.
     Begin(Option<String>),
 }
 
@@ -263,7 +263,7 @@ impl Books {
     }
 }
 
-/// What fails validation: nothing of it is kept.
+/// The reply to a request that fails validation, which is not recorded.
 fn invalid(path: &str, form: &Form) -> Option<Reply> {
     let named = |name: &str| form.get(name).is_some_and(|value| !value.is_empty());
     let problem = match path {

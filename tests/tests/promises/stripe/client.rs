@@ -14,7 +14,7 @@ use std::{
 /// A secret key as tests have one.
 const SECRET: &str = "Bearer sk_test_12345";
 
-/// Where Stripe is, and how long to wait for it.
+/// The address of Stripe, and the client's timeout.
 #[derive(Debug, Clone)]
 pub struct Client {
     url: String,
@@ -33,19 +33,19 @@ impl Client {
         Self { timeout, ..self }
     }
 
-    /// What a guarded tool does: the library's headers, and the ticket's in place of them.
+    /// Sends as a guarded tool does: with the library's headers, or the ticket's in place of them.
     pub async fn guarded(&self, tool: &str, ticket: &Ticket) -> Outcome {
         let mut headers = headers_of_the_library();
         ticket.put_headers(&mut headers);
         self.post(tool, &ticket.arguments, headers).await
     }
 
-    /// What the same tool does without Semel.
+    /// Sends as the same tool does without Semel.
     pub async fn unguarded(&self, tool: &str, arguments: &Map<String, Value>) -> Outcome {
         self.post(tool, arguments, headers_of_the_library()).await
     }
 
-    /// Under a key that somebody chose.
+    /// Sends under a given key.
     pub async fn under_key(
         &self,
         key: &str,
@@ -73,7 +73,7 @@ impl Client {
         object
     }
 
-    /// What Stripe shows.
+    /// Returns an object from Stripe.
     pub async fn shown(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.url);
         let read = move || {

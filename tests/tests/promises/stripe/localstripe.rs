@@ -1,4 +1,4 @@
-//! localstripe: Stripe as somebody else understood it. A process of its own for each story.
+//! localstripe: another author's implementation of Stripe. Each story has a process of its own.
 
 use super::Client;
 use serde_json::json;
@@ -67,7 +67,7 @@ impl LocalStripe {
             .to_owned()
     }
 
-    /// How much of the charge was given back, by how many refunds.
+    /// The refunded amount of a charge, and the number of its refunds.
     pub async fn given_back(&self, charge: &str) -> (u64, usize) {
         let shown = self
             .client

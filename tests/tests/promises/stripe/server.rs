@@ -59,7 +59,7 @@ impl Stripe {
         self.books(|books| books.pass(time));
     }
 
-    /// How many objects of a kind took effect.
+    /// The number of objects of a kind that took effect.
     pub fn made(&self, kind: &'static str) -> usize {
         self.books(|books| books.made.get(kind).map_or(0, Vec::len))
     }
@@ -69,7 +69,7 @@ impl Stripe {
         self.books(|books| books.keys.clone())
     }
 
-    /// What it answered, in the order of the answers, whether they arrived or not.
+    /// The statuses of its answers, in their order, whether they arrived or not.
     pub fn statuses(&self) -> Vec<u16> {
         self.books(|books| books.statuses.clone())
     }
@@ -79,7 +79,7 @@ impl Stripe {
         self.state.turns.forget_permits(Semaphore::MAX_PERMITS);
     }
 
-    /// What waits is carried out.
+    /// Carries out the requests that wait.
     pub fn go_on(&self) {
         self.state.turns.add_permits(1_000);
     }

@@ -1,4 +1,4 @@
-//! What a run of kills came to.
+//! The report of a run of kills.
 
 use crate::shop::{Fault, What};
 use semel::model::Answer;
@@ -24,7 +24,7 @@ impl Report {
         }
     }
 
-    /// Somebody who came long after was told so. Nothing is under way by then.
+    /// The answer of a call long afterwards, when nothing is in progress.
     pub fn answered(&mut self, what: &What, answer: &Answer) {
         *self.answers.entry(answer.word()).or_insert(0) += 1;
         if matches!(answer, Answer::Running { .. }) {
@@ -32,7 +32,7 @@ impl Report {
         }
     }
 
-    /// What is wrong by the shop's journal.
+    /// The faults in the shop's journal.
     pub fn faults(&mut self, faults: Vec<Fault>) {
         self.faults.extend(faults);
     }

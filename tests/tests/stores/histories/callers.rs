@@ -1,4 +1,5 @@
-//! Callers who write and read a few keys at the same time, and note what they asked, when, and what they were told.
+//! Callers that write and read a few keys at the same time, and note each request, its time, and
+//! its answer.
 
 use super::{
     random::Random,
@@ -23,15 +24,15 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// How many callers a key has, and how many keys there are at a time.
+/// The number of callers of a key.
 const CALLERS: usize = 4;
 const KEYS: usize = 3;
 
-/// How often each asks, and how often it does so in vain.
+/// The number of requests of each caller.
 const STEPS: usize = 12;
 const IN_VAIN_MAX: usize = EVENTS_MAX / CALLERS - STEPS;
 
-/// What many histories came to.
+/// The totals of many histories.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub histories: usize,
@@ -42,10 +43,10 @@ pub struct Tally {
     pub progress: Arc<Progress>,
 }
 
-/// What whoever makes faults goes by.
+/// The progress that the faults are timed by.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// How often each store answered.
+    /// The number of answers of each store.
     pub answers: [AtomicUsize; 2],
     pub is_over: AtomicBool,
 }
@@ -90,7 +91,7 @@ struct Caller {
     key: StoreKey,
     number: u32,
     written: u32,
-    /// The last version that it was told of, or wrote.
+    /// The last version that it received or wrote.
     known: Option<Version>,
     progress: Arc<Progress>,
     random: Random,
@@ -116,7 +117,7 @@ impl Caller {
                     steps += 1;
                     self.progress.answers[self.host].fetch_add(1, Ordering::Relaxed);
                 }
-                // A look that failed is none.
+                // A read that failed is no event.
                 Err(StoreError::Unknown(_)) if asked != Asked::Get => {
                     events.push(Event {
                         asked,
@@ -151,7 +152,7 @@ impl Caller {
         }
     }
 
-    /// A version that nobody else writes.
+    /// A version that no other caller writes.
     fn fresh(&mut self) -> Version {
         self.written += 1;
         Version::from_bytes(
@@ -194,7 +195,7 @@ impl Caller {
     }
 }
 
-/// What is written under this version, and under no other.
+/// The entry that is written under this version only.
 fn entry_of(version: Version) -> Arc<Entry> {
     entry(u128::from_be_bytes(*version.as_bytes()) as u32)
 }
@@ -210,7 +211,7 @@ fn found(stored: Option<&StoredEntry>) -> Told {
     }))
 }
 
-/// A time that all processes of the machine share, and nobody sets.
+/// A time that all processes of the machine share, and that cannot be set.
 fn since_boot_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap()

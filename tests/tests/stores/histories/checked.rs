@@ -29,7 +29,8 @@ fn told() -> impl Strategy<Value = Told> {
     ]
 }
 
-/// A command that meets the key in its turn, and is told so, or not, or something else; and how far it reaches to both sides.
+/// A command that takes effect in its turn, with a right, wrong or missing answer, and the extent
+/// of its interval to both sides.
 fn step() -> impl Strategy<Value = (Asked, Option<Told>, u8, u64, u64)> {
     (
         asked(),

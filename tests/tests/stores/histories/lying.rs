@@ -21,7 +21,7 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
     None,
-    /// A look tells what lay there the last time that anybody looked.
+    /// A read returns the state of the last read.
     StaleGet,
     /// A creation or a replacement is acknowledged, and not made.
     LostWrite,
@@ -53,7 +53,7 @@ impl Lying {
         }
     }
 
-    /// Whether this call meets the lie, if it is that one.
+    /// Returns true if this call meets the lie.
     fn tells(&self, lie: Lie) -> bool {
         self.lie == lie && self.calls.fetch_add(1, Ordering::Relaxed) % ONE_IN == ONE_IN - 1
     }

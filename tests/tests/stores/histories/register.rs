@@ -57,7 +57,7 @@ impl Event {
         self.ended.map_or(u64::MAX, |(ns, _)| ns)
     }
 
-    /// What is there after it, if it can meet this.
+    /// Returns the register after the event, or none if the event is impossible there.
     fn meets(&self, mut register: Register) -> Option<Register> {
         let told = register.invoke(&self.asked);
         self.ended
@@ -66,11 +66,12 @@ impl Event {
     }
 }
 
-/// How many events a history has at the most: one bit each.
+/// The limit on the events of a history: one bit each.
 pub const EVENTS_MAX: usize = 128;
 
-/// Whether there is an order of all that was answered, and of some of what was not, which keeps what came before what, and in
-/// which each answer is right (the search of Wing and Gong, which comes to no place twice).
+/// Returns true if there is an order of all answered events, and of some unanswered ones, that
+/// respects real time and in which each answer is right (the search of Wing and Gong, which visits
+/// no state twice).
 pub fn is_linearizable(history: &[Event]) -> bool {
     assert!(history.len() <= EVENTS_MAX, "{} events", history.len());
     let (mut seen, mut open) = (HashSet::new(), vec![(0_u128, Register::default())]);

@@ -9,15 +9,16 @@ use semel_servers::postgres::PostgresServer;
 use std::sync::Arc;
 use tokio::task::block_in_place;
 
-/// How often a server crashes in a run, and how often one of its processes is ended.
+/// The numbers of crashes of a server and of ended backend processes in a run.
 const CRASHES: usize = 6;
 const ENDS: usize = 20;
 const KILLS: usize = 3;
 
-/// How much is acknowledged in between.
+/// The number of acknowledged writes in between.
 const WRITES: usize = 60;
 
-/// What was acknowledged, and how much of it is missing, where this happens to the server again and again.
+/// The numbers of acknowledged and of missing writes, where this happens to the server again and
+/// again.
 async fn acknowledged_and_missing(
     server: &mut PostgresServer,
     times: usize,

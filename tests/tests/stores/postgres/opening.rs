@@ -90,7 +90,8 @@ async fn a_server_that_loses_what_it_acknowledged_is_refused() {
     }
 }
 
-/// The operator may not know what his database's default is. Sessions of a ledger wait for the disk all the same.
+/// The operator may not know the database's default. Sessions of a ledger wait for the disk all the
+/// same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_default_that_does_not_wait_for_the_disk_is_overruled() {
     let server = PostgresServer::start_with_settings(&["synchronous_commit=off"]);

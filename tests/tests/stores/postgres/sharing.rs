@@ -105,7 +105,7 @@ async fn batches_of_two_hosts_on_the_same_keys_lose_nothing() {
         KEYS.to_string()
     );
     drop(hosts);
-    // Which a session tells once it is over.
+    // A session reports this after its end.
     tokio::task::block_in_place(|| {
         semel_servers::machine::wait_until("their end", || server.ledger_backends().is_empty())
     });

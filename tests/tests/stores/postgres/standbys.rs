@@ -51,7 +51,8 @@ impl Pair {
     }
 }
 
-/// How many acknowledged writes a standby lacks that takes over after its wire broke and its primary ended.
+/// The number of acknowledged writes that a standby lacks after a takeover: its connection broke
+/// and its primary ended.
 async fn missing_after_a_takeover(names: &str, level: Durability) -> usize {
     let Pair {
         mut primary,
@@ -103,8 +104,8 @@ async fn control_a_standby_that_nobody_waits_for_lacks_some_of_it() {
     assert!(missing_after_a_takeover("", Durability::PowerLoss).await > 0);
 }
 
-/// Somebody ends the wait for a standby that does not answer. The server calls the write done, and only warns that the standby
-/// may lack it.
+/// An operator ends the wait for a standby that does not answer. The server calls the write done,
+/// and only warns that the standby may lack it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_for_a_standby_that_is_given_up_is_no_acknowledgement() {
     let Pair {

@@ -1,5 +1,5 @@
-//! The server's disk is full, or it may not be written. Whoever writes is told so with the cure, nothing is written that is said
-//! not to be, and once the cause is gone the store goes on by itself.
+//! The server's disk is full, or read-only. A write fails with a cure, nothing is written that was
+//! reported as not written, and the store recovers once the cause is gone.
 
 use super::open;
 use crate::{
@@ -19,7 +19,7 @@ use tokio::task::block_in_place;
 /// A segment of the server's log, which is as large as it gets from the beginning.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
-/// What a creation is refused with; none: it is done.
+/// The error of a creation; none if it succeeds.
 async fn refusal(store: &Arc<dyn Store>, number: u32) -> Option<String> {
     match store
         .create(
@@ -51,7 +51,7 @@ async fn until_refused(
     told.unwrap()
 }
 
-/// Rows of somebody else, so that the table ends where the kernel lets it grow no more.
+/// Rows of another table, so that the ledger's table reaches the limit of the file size.
 const FILL: &str =
     "INSERT INTO semel.entry (key, version, created_ms, created_life, written_ms, written_life, state, entry)
     SELECT sha256(number::text::bytea), substr(sha256(number::text::bytea), 1, 16), 0, 0, 0, 0, 'landed',
@@ -102,7 +102,7 @@ async fn a_log_that_cannot_be_written_loses_nothing() {
     assert_eq!(witness.await.missing(&store).await, 0);
 }
 
-/// Somebody lets nobody write any more: sessions hear it at once.
+/// An operator makes the server read-only: sessions notice it at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_read_only_for_a_while_is_told_and_used_again() {
     let server = PostgresServer::start();

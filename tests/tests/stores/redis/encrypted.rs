@@ -13,7 +13,7 @@ fn certificate(name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-/// What a process says that trusts this authority alone.
+/// The output of a process that trusts only this authority.
 fn said(url: &str, authority: &str) -> String {
     let mut process = Command::new(std::env::current_exe().unwrap());
     process
@@ -47,7 +47,7 @@ fn only_a_server_that_is_vouched_for_is_spoken_to() {
     let _redis = RedisServer::start_with_settings(&[LEDGER_SETTINGS, &tls, &files].concat());
     let url = format!("rediss://localhost:{port}");
     assert!(said(&url, "authority.pem").contains("it is written and read"));
-    // The control: a process that trusts somebody else.
+    // The control: a process that trusts another authority.
     let refused = said(&url, "server.pem");
     assert!(
         refused.contains("refused: the ledger's server localhost:"),

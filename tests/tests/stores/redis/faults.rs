@@ -11,10 +11,10 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// How often the server is killed, or its power is cut, in a run: half of the times each.
+/// The number of ends of the server in a run: half of them kills, half of them power losses.
 const ENDS: u32 = 20;
 
-/// Writes what has not been written yet until the server is gone, and tells what was acknowledged.
+/// Writes new entries until the server is gone, and returns the acknowledged ones.
 async fn write_until_it_is_gone(
     store: &Arc<RedisStore>,
     round: u32,
@@ -40,7 +40,7 @@ async fn write_until_it_is_gone(
     Arc::into_inner(acknowledged).unwrap().into_inner().unwrap()
 }
 
-/// How many of them are not there.
+/// The number of missing entries.
 async fn missing(store: &RedisStore, numbers: &[u32]) -> usize {
     let begun = Instant::now();
     while get(store, 0).await.is_err() {

@@ -26,7 +26,7 @@ async fn level(settings: &[&str]) -> Durability {
         .durability()
 }
 
-/// What a server with these settings is refused with, when the ledger is made and when it is opened.
+/// The errors of creating and opening a ledger on a server with these settings.
 async fn unfit(settings: &[&str]) -> String {
     let redis = RedisServer::start_with_settings(settings);
     let told = refusal(&redis, &redis.address()).await;

@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 const OVERWRITTEN: &str = "somebody-who-was-overwritten";
 const REMOVED: &str = "somebody-who-was-removed";
 
-/// Whether any file below the folder has this text in it.
+/// Returns true if a file below the folder holds this text.
 fn is_told(folder: &Path, text: &str) -> bool {
     fs::read_dir(folder)
         .unwrap()

@@ -1,5 +1,5 @@
-//! The server's disk or its memory is full, or it follows another one. Whoever writes is told so with the cure, nothing is
-//! written that is said not to be, and once the cause is gone the store goes on by itself.
+//! The server's disk or its memory is full, or it is a replica. A write fails with a cure, nothing
+//! is written that was reported as not written, and the store recovers once the cause is gone.
 
 use super::{create, get, losing, open, store};
 use crate::{
@@ -20,7 +20,7 @@ use std::sync::{
 };
 use tokio::task::block_in_place;
 
-/// What a creation is refused with; none: it is done.
+/// The error of a creation; none if it succeeds.
 async fn refusal(store: &RedisStore) -> Option<String> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     match create(store, NEXT.fetch_add(1, Ordering::Relaxed)).await {
@@ -108,8 +108,8 @@ async fn a_full_memory_is_told_and_nothing_runs_until_there_is_more() {
     all_runs_again(&store, &host, &charges).await;
 }
 
-/// Somebody has the server follow another one. What that one would have given it nobody knows, so it is another life of the
-/// ledger after that.
+/// An operator makes the server a replica for a while. It may have taken over other data, so the
+/// ledger has a new incarnation afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_follows_another_for_a_while_is_told_and_not_trusted_at_once() {
     let redis = RedisServer::start();
