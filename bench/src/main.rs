@@ -40,7 +40,7 @@ struct BenchArgs {
     /// Measure only these groups, separated by commas
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     only: Vec<BenchGroup>,
-    /// Folder for the ledgers, whose disk is measured [default: the system's folder for temporary files]
+    /// Folder for the ledgers, on the disk to measure [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// `semel` program to measure

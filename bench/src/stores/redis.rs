@@ -40,7 +40,7 @@ const REPLACE: &str = concat!(
 /// The size of a record, in bytes: about that of a call without handles.
 const RECORD_BYTES: usize = 1_000;
 
-/// The key prefix of the bare client, whose keys must not meet the ledger's.
+/// The key prefix of the bare client, apart from the ledger's keys.
 const KEY_PREFIX: &str = "bare:{000}:";
 /// The incarnation of the bare client's records, as the scripts compare it.
 const INCARNATION_TEXT: &str = "life";

@@ -116,7 +116,7 @@ fn decode_member(member: &Value) -> Option<DecodedStdout> {
     })
 }
 
-/// Removes the recorded text of an object, for readers who want the object alone.
+/// Removes the recorded text of an object, which is of use for a replay only.
 pub(super) fn remove_original_text(value: &mut Value) {
     if let Value::Object(object) = value
         && object.get(STDOUT_MEMBER).is_some_and(Value::is_string)

@@ -18,7 +18,7 @@ use semel::{
 /// decide them first. Prints the number of operations. Backups of the file are yours to erase.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EraseArgs {
-    /// Tenant whose content is erased
+    /// Tenant to erase the content of
     #[arg(long, value_name = "NAME")]
     tenant: String,
     /// Erase it
@@ -40,7 +40,7 @@ pub(super) async fn run(args: EraseArgs) -> Result<(), CommandError> {
         (true, true) => ErasureScope::Records,
     };
     if args.yes {
-        // An operation whose lease has ended must count as in doubt, not as running.
+        // An operation with an expired lease must count as in doubt, not as running.
         ledger.sweep().await?;
     }
     let erased = ledger.erase(&tenant, extent).await?;

@@ -11,14 +11,14 @@ use semel_redis::{RedisSetupResult, RedisStore};
 
 /// Creates the ledger on its server, or upgrades its schema
 ///
-/// It is safe to run repeatedly, and needs a user who may create tables. Hosts need no such right: name their user with
+/// It is safe to run repeatedly, and needs the right to create tables. Hosts need no such right: name their user with
 /// `--grant-to`. A ledger in a file needs no such step.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InitArgs {
     /// Number of partitions of a PostgreSQL ledger, by hash of the key; has an effect only when the ledger is created
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
     partitions: Option<u32>,
-    /// User who may read and write a PostgreSQL ledger, besides its owner; repeatable
+    /// User to permit to read and write a PostgreSQL ledger, besides its owner; repeatable
     #[arg(long, value_name = "USER")]
     grant_to: Vec<String>,
     /// Give a Redis ledger that looks intact a new incarnation: after an older copy of its data was restored, or a record

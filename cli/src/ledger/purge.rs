@@ -3,7 +3,7 @@
 use crate::{common_args::ConfigArgs, exit::CommandError, output};
 use std::time::Duration;
 
-/// Removes records past their retention, and marks operations as in doubt whose lease has ended
+/// Removes records past their retention, and marks operations with an expired lease as in doubt
 ///
 /// A record of an operation that is running, in doubt or held has no end, and is never removed. Prints the number of
 /// removed records.

@@ -9,7 +9,7 @@ const TEXT_BYTES_MAX: usize = 1024;
 /// The person that the ledger records with a decision.
 #[derive(Debug, clap::Args)]
 pub(super) struct PersonArgs {
-    /// Name of the person who decides
+    /// Name of the deciding person
     #[arg(long, value_name = "NAME")]
     who: String,
     /// Reason for the decision

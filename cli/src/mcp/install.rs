@@ -29,7 +29,7 @@ const BACKUPS_MAX: u32 = 1_000;
 /// already stay unchanged, as do endpoints.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InstallArgs {
-    /// Client whose configuration is changed
+    /// Client to configure
     #[arg(long, value_name = "CLIENT")]
     client: McpClient,
     /// Configuration file [default: the project's in this folder if it exists, else the user's]

@@ -1,7 +1,7 @@
 //! A check, before anything starts, that no policy puts its key into a header of a server without headers: a command.
 //!
-//! Absent: policies from a file. They name the place of their key only when they decide, and a call whose key has no
-//! place is refused then.
+//! Absent: policies from a file. They name the place of their key only when they decide, and a key without a place
+//! makes the call refused then.
 
 use super::options::ServePlan;
 use crate::exit::{CommandError, ExitReason};

@@ -4,7 +4,7 @@
 use semel_config::McpPlace;
 use std::path::Path;
 
-/// Programs that start a server and are none themselves.
+/// Programs that start a server and are not servers themselves.
 const LAUNCHERS: [&str; 15] = [
     "bun", "bunx", "deno", "docker", "env", "node", "npm", "npx", "pipx", "pnpm", "podman",
     "python", "uv", "uvx", "yarn",
