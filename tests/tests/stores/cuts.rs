@@ -1,6 +1,7 @@
-//! A connection breaks in the midst of a message, after any of its bytes, on the way there or on the way back. What a store says
-//! of its write is so, or it says that it does not know; whoever looks again knows. And a call through a host runs its tool once,
-//! and stands on record. With `SEMEL_SOAK_CUTS=all` calls to PostgreSQL break after every byte, too.
+//! A connection breaks within a message, after any of its bytes, in either direction. A store's
+//! report about its write is true, or it says that it does not know, and a read shows it. A call
+//! through a host runs its tool once, and is recorded. With `SEMEL_SOAK_CUTS=all`, calls to
+//! PostgreSQL break after every byte, too.
 
 use crate::{
     believing::{Belief, Believing},
@@ -23,16 +24,16 @@ use std::{
 };
 use tokio::{task::JoinSet, time::timeout};
 
-/// How many write beside each other, each with the n-th of the bytes.
+/// The number of concurrent strands, each with every n-th byte.
 const STRANDS: usize = 4;
 
-/// How many bytes lie between two cuts of the controls: an answer is short.
+/// The distance between two cuts of the controls, in bytes: an answer is short.
 const CONTROL_STEPS: [(TrafficDirection, usize); 2] = [
     (TrafficDirection::Request, 29),
     (TrafficDirection::Reply, 3),
 ];
 
-/// What is written, and how the answer is understood.
+/// The write, and the reading of its answer.
 #[derive(Debug, Clone, Copy)]
 enum Deed {
     Creation,
@@ -66,7 +67,7 @@ fn control(way: TrafficDirection, belief: Belief) -> Sweep {
     }
 }
 
-/// What was seen of all cuts.
+/// The results of all cuts.
 #[derive(Debug, Default)]
 struct Seen {
     cuts: usize,
@@ -136,7 +137,7 @@ impl Line {
         self.has_later(key(0), fresh_version()).await;
     }
 
-    /// Whether it is there once the store has a connection again.
+    /// Returns true if the write is there once the store has a connection again.
     async fn has_later(&self, at: StoreKey, version: Version) -> bool {
         let begun = Instant::now();
         loop {
@@ -219,7 +220,8 @@ impl Line {
             Err(StoreError::Unknown(_)) => {
                 seen.unknown += 1;
                 seen.written += usize::from(is_there);
-                // A server goes on with what it was sent until it notices that nobody is there: it may be there yet.
+                // A server continues with a message until it notices that the connection is gone:
+                // the write may still happen.
                 self.has_later(at, version).await || !is_there
             }
             Err(StoreError::Entry(_)) => false,
@@ -246,7 +248,7 @@ impl Line {
         }
     }
 
-    /// Whether it is told to be written.
+    /// Writes, and returns true if the store reports it as written.
     async fn write(
         &self,
         at: StoreKey,
@@ -427,7 +429,8 @@ async fn calls_run_once(server: Arc<Either>, every: usize) {
     }
 }
 
-/// A connection to PostgreSQL takes 10 ms of work to be made anew, so a run breaks some of them, another time others.
+/// A new connection to PostgreSQL costs 10 ms, so each run breaks some of the bytes, and another
+/// run others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_connection_to_postgres_breaks_runs_once_and_is_on_record() {
     let every = if std::env::var_os("SEMEL_SOAK_CUTS").is_some() {
@@ -443,7 +446,8 @@ async fn a_call_whose_connection_to_redis_breaks_runs_once_and_is_on_record() {
     calls_run_once(Arc::new(Either::redis().await), 1).await;
 }
 
-/// How often it is charged for an order where the claim is cut, and another host is asked for the same while the tool runs.
+/// The number of charges for an order if the claim is cut, and another host makes the same call
+/// while the tool runs.
 async fn charged_with_a_rival(server: &Either, belief: Option<Belief>) -> usize {
     let (pair, order) = (Pair::on(Line::to(server, belief).await).await, fresh());
     pair.line.holds().await;
@@ -460,7 +464,7 @@ async fn charged_with_a_rival(server: &Either, belief: Option<Belief>) -> usize 
     pair.charges.of(order)
 }
 
-/// A claim that is only believed to be written keeps nobody from the same.
+/// A claim that is only believed to be written excludes no other host.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_a_host_that_believes_in_its_claim_is_not_the_only_one() {
     for server in [Either::postgres().await, Either::redis().await] {

@@ -26,7 +26,7 @@ use std::{
     thread,
 };
 
-/// How many rounds there are with nothing wrong, and with a great deal.
+/// The number of rounds without faults, and with many.
 const ROUNDS: usize = 30;
 const ROUNDS_WITH_FAULTS: usize = 15;
 
@@ -35,7 +35,7 @@ const ANSWERS_BETWEEN: usize = 20;
 const CRASH_EVERY: usize = 30;
 const CRASHES: usize = 2;
 
-/// How far into what goes over a wire it breaks at the most.
+/// The limit on the bytes before a connection breaks.
 const CUT_BYTES_MAX: u64 = 2_500;
 
 async fn on_postgres(port: u16) -> Arc<dyn Store> {
@@ -74,7 +74,7 @@ async fn rounds_with_faults(
     let wires = Arc::new(wires);
     let mut tally = Tally::default();
     let (broken, watched) = (Arc::clone(&wires), Arc::clone(&tally.progress));
-    // The server is given back: who still asks when nothing goes wrong any more is answered.
+    // The server is returned: calls after the last fault are answered.
     let faults = thread::spawn(move || (go_wrong(&*broken, &mut crash, &watched), crash));
     let mut round = 0;
     while round < ROUNDS_WITH_FAULTS || !faults.is_finished() {
@@ -94,8 +94,8 @@ async fn rounds_with_faults(
     assert!(unknown > 10, "hardly anything went wrong: {unknown}");
 }
 
-/// Breaks wires and crashes the server until it is over, and says how often it crashed. Between two faults there are answers:
-/// wires that break all the time let nobody open a connection.
+/// Breaks connections and crashes the server until the end, and returns the number of crashes. It
+/// waits for answers between two faults: with constant faults no connection would open.
 fn go_wrong(wires: &[TcpProxy], crash: &mut impl FnMut(), progress: &Progress) -> usize {
     let (mut random, mut faults, mut crashes) = (Random(13), 0, 0);
     while crashes < CRASHES || !progress.is_over.load(Ordering::Relaxed) {

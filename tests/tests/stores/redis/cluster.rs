@@ -412,7 +412,7 @@ async fn a_replica_that_takes_over_is_a_loss_and_nothing_is_sent() {
     assert_ne!(after, before);
     let fresh = RedisStore::open(&cluster.nodes[1].address()).await.unwrap();
     assert_eq!(losing::incarnation(&fresh).await, after);
-    // The control: where somebody says that nothing was lost, the charges that were are made again.
+    // The control: if an operator says that nothing was lost, the lost charges are made again.
     let ledger = Ledger::open(Arc::clone(&store), KeyScheme::default())
         .await
         .unwrap();
@@ -447,7 +447,7 @@ async fn a_cluster_that_is_down_in_part_is_not_used() {
     // It comes back with all that it had.
     cluster.restart_node(1);
     losing::until("the return", async || get(&store, 1).await == Ok(true)).await;
-    // One that stands still keeps nobody waiting for long.
+    // A node that is paused blocks no caller for long.
     cluster.nodes[2].pause();
     losing::until("that it stands still", async || {
         let asked = Instant::now();

@@ -91,7 +91,8 @@ async fn an_eviction_shows_as_another_incarnation() {
     let redis = RedisServer::start();
     let store = store(&redis).await;
     let before = incarnation(&store).await;
-    // What is evicted is none of the ledger's own, which nobody can tell: so it looks whole, and is not trusted.
+    // An evicted key need not be the ledger's, which cannot be known: so the ledger looks intact,
+    // and is not trusted.
     redis.run_command(&["CONFIG", "SET", "maxmemory-policy", "volatile-random"]);
     let used = redis.run_command(&[
         "EVAL",
@@ -249,7 +250,7 @@ async fn a_replica_that_takes_over_is_another_incarnation() {
     );
     let after = incarnation(&taken_over).await;
     assert_ne!(after, before);
-    // Nor does it go back when the server is restarted, and has forgotten whom it followed.
+    // A restart does not undo it, although the server has forgotten its primary.
     replica.kill_and_restart(LEDGER_SETTINGS);
     assert!(
         !replica
