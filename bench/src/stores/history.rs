@@ -16,7 +16,8 @@ const SHORT_HISTORY: u32 = 10_000;
 pub(crate) fn measure(rows: &mut ResultTable, folder: &Path, length: u32) -> Result<()> {
     // The settings of a server that holds so much. With the defaults, checkpoints of the inserts would last into the
     // measurement.
-    let server = PostgresServer::start_in(folder, &["shared_buffers=1GB", "max_wal_size=16GB"]);
+    let server =
+        PostgresServer::start_in_folder(folder, &["shared_buffers=1GB", "max_wal_size=16GB"]);
     let usual = machine::measure_sync(folder)?;
     let short = open_history(&server, "short", SHORT_HISTORY)?;
     let long = open_history(&server, "long", length)?;

@@ -24,7 +24,7 @@ const ENTRY_BYTES: usize = 1_200;
 
 pub(crate) fn measure(rows: &mut ResultTable, folder: &Path) -> Result<()> {
     let runtime = fixtures::start_runtime(2)?;
-    let server = PostgresServer::start_in(folder, &[]);
+    let server = PostgresServer::start_in_folder(folder, &[]);
     let ledger = runtime.block_on(server.create_ledger("ledger"));
     runtime.block_on(server.create_ledger("bare"));
     let store = runtime.block_on(PostgresStore::open(&ledger))?;

@@ -53,7 +53,7 @@ impl Server {
         }
     }
 
-    fn start_again(&mut self) {
+    fn restart(&mut self) {
         match self {
             Self::Postgres(server) => server.restart(&[]),
             Self::Redis(server) => server.restart(LEDGER_SETTINGS),
