@@ -1,26 +1,30 @@
-//! A store of one's own, as an example: a ledger in a folder, shared by any number of processes of one machine.
+//! An example of a store outside Semel: a ledger in a folder, shared by all processes of one
+//! machine.
 //!
-//! Each entry is a file, named by its key: a line that says which version it is, when it was written and how long it is
-//! kept, and then the entry. Whoever asks holds a lock on the folder meanwhile, so that what he looked at is still so when he
-//! writes; a file is written under another name and renamed, so that no reader and no crash finds half of it.
+//! Each entry is a file with the key as its name: a header line with version, times and retention,
+//! and then the entry. Each request locks the folder, which makes a read and the write after it one
+//! step (compare-and-swap). A file is written under another name and renamed, so that neither a
+//! reader nor a crash sees half of it.
 //!
-//! What is to be learnt here: what the host asks of a store is little, and [`Store`] says all of it; that this one keeps to it
-//! is shown by `semel_conformance`, which `tests.rs` runs. What lies in an entry is no business of a store.
+//! [`Store`] is the whole contract between host and store. `tests.rs` runs `semel_conformance`,
+//! which tests each of its sentences. The store never interprets an entry: it filters lists by the
+//! labels that the core derives.
 //!
-//! **What an error means.** Until the rename is tried nothing was written. A rename that fails may have been carried out.
+//! **Errors.** Before the rename nothing is written, so the error is *not executed*. A failed
+//! rename may have been executed, so its error is *unknown*.
 //!
-//! Absent: speed, and everything that survives more than a crash of the process. For power loss each file would be synced
-//! before its rename and the folder after it, and a reader would wait for the latter.
+//! Absent: speed, and durability beyond a crash of the process. To survive power loss, a store
+//! syncs the file before its rename and the folder after it, and readers wait for the second sync.
 
-mod file;
-mod folder;
+mod entry_file;
+mod ledger_folder;
 
 #[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;
-use file::File;
-use folder::Folder;
+use entry_file::EntryFile;
+use ledger_folder::LedgerFolder;
 use semel_core::{
     ledger::{Entry, Retention},
     model::{Durability, Stamp, StoreKey},
@@ -36,43 +40,46 @@ const POLL_BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::f
 
 /// A ledger in a folder.
 #[derive(Debug, Clone)]
-pub struct FolderStore(Arc<Folder>);
+pub struct FolderStore(Arc<LedgerFolder>);
 
 impl FolderStore {
-    /// Opens the ledger in this folder, which is made if it is missing.
+    /// Opens the ledger in a folder, which is created if it is missing.
     ///
     /// # Errors
-    /// If the folder cannot be made, read or written.
+    /// If the folder cannot be created, read or written.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::open_with_clock(path, Arc::new(SystemClock::new()))
     }
 
-    /// As [`Self::open`], by this clock: all who share the folder must go by one.
+    /// Opens the ledger as [`Self::open`] does, with this clock. All stores on one folder must use
+    /// the same clock.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with_clock(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        Ok(Self(Arc::new(Folder::open(path.as_ref(), clock)?)))
+        Ok(Self(Arc::new(LedgerFolder::open(path.as_ref(), clock)?)))
     }
 
-    /// Does this with the folder, locked, in a thread where files may keep it waiting. It is done whether or not
-    /// the caller still waits for it.
-    async fn locked<T: Send + 'static>(
+    /// Runs `work` under the lock of the folder, in a thread that may block. A blocking task runs
+    /// to its end even if its caller is gone, as the contract asks.
+    async fn with_lock<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Folder) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&LedgerFolder) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let folder = Arc::clone(&self.0);
         let working = tokio::task::spawn_blocking(move || {
             let _lock = folder.lock()?;
             work(&folder)
         });
-        working
-            .await
-            .unwrap_or_else(|_| Err(StoreError::unknown("the work on the folder was broken off")))
+        working.await.unwrap_or_else(|_| {
+            Err(StoreError::unknown(
+                "the task that uses the folder ended early",
+            ))
+        })
     }
 
-    /// Whether this version still lies there, as far as that can be told.
-    async fn lies(&self, key: StoreKey, version: Version) -> bool {
+    /// Returns false once the entry certainly has another version.
+    async fn may_have_version(&self, key: StoreKey, version: Version) -> bool {
         self.get(key).await.map_or(true, |(stored, _)| {
             stored.is_some_and(|stored| stored.version == version)
         })
@@ -89,12 +96,12 @@ impl Store for FolderStore {
         keep: Retention,
     ) -> Result<CreateResult, StoreError> {
         let entry = Arc::clone(entry);
-        self.locked(move |folder| {
+        self.with_lock(move |folder| {
             let now = folder.now();
-            if let Some(lying) = folder.read(key, now)? {
-                return Ok(CreateResult::Exists(lying.into_stored(), now));
+            if let Some(current) = folder.read(key, now)? {
+                return Ok(CreateResult::Exists(current.into_stored(), now));
             }
-            folder.write(key, &File::new(entry, version, keep, now, now))?;
+            folder.write(key, &EntryFile::new(entry, version, keep, now, now))?;
             Ok(CreateResult::Created(now))
         })
         .await
@@ -109,43 +116,52 @@ impl Store for FolderStore {
         keep: Retention,
     ) -> Result<ReplaceResult, StoreError> {
         let entry = Arc::clone(entry);
-        self.locked(move |folder| {
+        self.with_lock(move |folder| {
             let now = folder.now();
             match folder.read(key, now)? {
-                Some(lying) if lying.version() == expected => {
-                    folder.write(key, &File::new(entry, version, keep, lying.created(), now))?;
+                Some(current) if current.version() == expected => {
+                    folder.write(
+                        key,
+                        &EntryFile::new(entry, version, keep, current.created(), now),
+                    )?;
                     Ok(ReplaceResult::Replaced(now))
                 }
-                other => Ok(ReplaceResult::Changed(other.map(File::into_stored), now)),
+                other => Ok(ReplaceResult::Changed(
+                    other.map(EntryFile::into_stored),
+                    now,
+                )),
             }
         })
         .await
     }
 
     async fn remove(&self, key: StoreKey, expected: Version) -> Result<RemoveResult, StoreError> {
-        self.locked(move |folder| {
+        self.with_lock(move |folder| {
             let now = folder.now();
             match folder.read(key, now)? {
-                Some(lying) if lying.version() == expected => {
+                Some(current) if current.version() == expected => {
                     folder.remove(key).map(|()| RemoveResult::Removed)
                 }
-                other => Ok(RemoveResult::Changed(other.map(File::into_stored), now)),
+                other => Ok(RemoveResult::Changed(
+                    other.map(EntryFile::into_stored),
+                    now,
+                )),
             }
         })
         .await
     }
 
     async fn get(&self, key: StoreKey) -> Result<(Option<StoredEntry>, Stamp), StoreError> {
-        self.locked(move |folder| {
+        self.with_lock(move |folder| {
             let now = folder.now();
-            Ok((folder.read(key, now)?.map(File::into_stored), now))
+            Ok((folder.read(key, now)?.map(EntryFile::into_stored), now))
         })
         .await
     }
 
     async fn list(&self, query: &EntryQuery) -> Result<KeyPage, StoreError> {
         let query = query.clone();
-        self.locked(move |folder| {
+        self.with_lock(move |folder| {
             let now = folder.now();
             let limit = query.limit.min(PAGE_MAX);
             let mut page = KeyPage::default();
@@ -156,7 +172,7 @@ impl Store for FolderStore {
             {
                 if !folder
                     .read(key, now)?
-                    .is_some_and(|lying| lying.matches(&query, now))
+                    .is_some_and(|current| current.matches(&query, now))
                 {
                     continue;
                 }
@@ -172,7 +188,7 @@ impl Store for FolderStore {
     }
 
     async fn purge(&self, at_most: usize) -> Result<usize, StoreError> {
-        self.locked(move |folder| {
+        self.with_lock(move |folder| {
             let now = folder.now();
             let mut purged = 0;
             for key in folder.keys()? {
@@ -186,21 +202,22 @@ impl Store for FolderStore {
         .await
     }
 
-    /// What was replaced or removed has no file any more, but for what a process left that was killed as it wrote.
+    /// Replaced and removed entries have no file. Only a process that was killed as it wrote leaves
+    /// one.
     async fn scrub(&self) -> Result<(), StoreError> {
-        self.locked(Folder::drop_unfinished).await
+        self.with_lock(LedgerFolder::delete_unfinished).await
     }
 
     async fn wait_for_change(&self, key: StoreKey, since: Version, at_most: Duration) {
         let change = async {
             for pause in POLL_BACKOFF.pauses() {
-                if !self.lies(key, since).await {
+                if !self.may_have_version(key, since).await {
                     return;
                 }
                 tokio::time::sleep(pause).await;
             }
         };
-        // Whether it changed or the time is up makes no difference: the caller looks again.
+        // The caller reads again after a change and after the time limit.
         let _ = tokio::time::timeout(at_most, change).await;
     }
 

@@ -1,4 +1,4 @@
-//! The store keeps the contract, it answers as the one in memory does, and a host guards calls by it.
+//! The store passes the conformance suite, answers like the store in memory, and works under a host.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails panics")]
 
@@ -18,8 +18,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A fresh store, and all that the contract asks about: that it can be opened anew and by others, where its files lie, and what
-/// makes its calls fail.
+/// Returns a fresh store with everything that the suite can use: reopening, sharing, files, and a way to make requests fail.
 fn fixture() -> Fixture {
     let clock = Arc::new(SettableClock::default());
     let folder = TempDir::new().unwrap();
@@ -36,12 +35,12 @@ fn fixture() -> Fixture {
         .with_reopen(move || std::future::ready(open()))
         .with_sharing()
         .with_files_in(files)
-        .with_failures(move |begins| take_away(&troubled, begins))
+        .with_failures(move |begins| move_away(&troubled, begins))
         .keep_alive(folder)
 }
 
-/// The folder is gone for a while.
-fn take_away(path: &PathBuf, away: bool) {
+/// Moves the folder away, or back.
+fn move_away(path: &PathBuf, away: bool) {
     let aside = path.with_extension("aside");
     let (from, to) = if away { (path, &aside) } else { (&aside, path) };
     fs::rename(from, to).unwrap();
@@ -54,7 +53,7 @@ mod the_contract {
 
 #[test]
 fn it_answers_as_the_store_in_memory_does() {
-    // Numbers that are the same in each run, and as good as any.
+    // A linear congruential generator: the same numbers in each run.
     let mut number = 1_u64;
     let steps: Vec<u64> = (0..1_500)
         .map(|_| {

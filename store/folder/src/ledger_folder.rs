@@ -1,6 +1,6 @@
-//! The folder: its lock, its files, and which life of the ledger lies in it.
+//! The folder: its lock, its files, and the incarnation of the ledger.
 
-use crate::file::File;
+use crate::entry_file::EntryFile;
 use semel_core::model::{Incarnation, Stamp, StoreKey};
 use semel_store::{Clock, SharedError, StoreError};
 use std::{
@@ -9,22 +9,23 @@ use std::{
     sync::Arc,
 };
 
-/// What is locked.
-const LOCK: &str = "lock";
-/// Which life of the ledger this is, in hexadecimal digits. Who empties the folder begins another.
-const LIFE: &str = "life";
-/// How names end of files that are not yet written to their end.
+/// The file that is locked.
+const LOCK_FILE: &str = "lock";
+/// The file with the incarnation, in hexadecimal digits. An emptied folder gets another
+/// incarnation, so that hosts detect the loss.
+const INCARNATION_FILE: &str = "life";
+/// The extension of files that are not completely written.
 const UNFINISHED: &str = "unfinished";
 
-/// A folder that is a ledger.
+/// A folder with a ledger.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct LedgerFolder {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     incarnation: Incarnation,
 }
 
-impl Folder {
+impl LedgerFolder {
     pub(crate) fn open(path: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         let mut folder = Self {
@@ -32,24 +33,25 @@ impl Folder {
             clock,
             incarnation: Incarnation(0),
         };
+        // Processes that open a new folder at once must agree on one incarnation.
         let _lock = folder.lock_file()?;
-        folder.incarnation = folder.life()?;
+        folder.incarnation = folder.load_incarnation()?;
         Ok(folder)
     }
 
-    /// Of whoever came first.
-    fn life(&self) -> io::Result<Incarnation> {
-        let path = self.path.join(LIFE);
+    /// Returns the incarnation, and creates it in a new folder.
+    fn load_incarnation(&self) -> io::Result<Incarnation> {
+        let path = self.path.join(INCARNATION_FILE);
         if let Ok(digits) = fs::read_to_string(&path) {
             let number = u64::from_str_radix(digits.trim(), 16).map_err(io::Error::other)?;
             return Ok(Incarnation(number));
         }
         let number = getrandom::u64().map_err(io::Error::other)?;
-        self.put(&path, format!("{number:x}").as_bytes())?;
+        self.write_atomically(&path, format!("{number:x}").as_bytes())?;
         Ok(Incarnation(number))
     }
 
-    /// Nobody else asks or writes before this is dropped, in whatever process.
+    /// Locks the folder for this process and all others, until the result is dropped.
     pub(crate) fn lock(&self) -> Result<fs::File, StoreError> {
         self.lock_file().map_err(|error| self.not_executed(error))
     }
@@ -59,7 +61,7 @@ impl Folder {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(self.path.join(LOCK))?;
+            .open(self.path.join(LOCK_FILE))?;
         file.lock()?;
         Ok(file)
     }
@@ -68,31 +70,36 @@ impl Folder {
         self.clock.now().stamp(self.incarnation)
     }
 
-    /// What lies at the key and is not past its end.
-    pub(crate) fn read(&self, key: StoreKey, now: Stamp) -> Result<Option<File>, StoreError> {
-        match fs::read(self.path_of(key)) {
-            Ok(bytes) => Ok(Some(File::from_bytes(&bytes)?).filter(|file| !file.is_past_end(now))),
+    /// Returns the entry at the key, unless it has expired.
+    pub(crate) fn read(&self, key: StoreKey, now: Stamp) -> Result<Option<EntryFile>, StoreError> {
+        match fs::read(self.entry_path(key)) {
+            Ok(bytes) => {
+                Ok(Some(EntryFile::from_bytes(&bytes)?).filter(|file| !file.is_expired(now)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.not_executed(error)),
         }
     }
 
-    /// Writes it, whatever lies there.
-    pub(crate) fn write(&self, key: StoreKey, file: &File) -> Result<(), StoreError> {
-        let path = self.path_of(key);
+    /// Writes the entry. The caller has checked the version under the lock.
+    pub(crate) fn write(&self, key: StoreKey, file: &EntryFile) -> Result<(), StoreError> {
+        let path = self.entry_path(key);
         let bytes = file.to_bytes()?;
         let unfinished = path.with_extension(UNFINISHED);
         fs::write(&unfinished, bytes).map_err(|error| self.not_executed(error))?;
         fs::rename(&unfinished, &path).map_err(|error| self.unknown(error))
     }
 
+    /// Deletes the entry. The caller has checked the version under the lock.
     pub(crate) fn remove(&self, key: StoreKey) -> Result<(), StoreError> {
-        fs::remove_file(self.path_of(key)).map_err(|error| self.unknown(error))
+        fs::remove_file(self.entry_path(key)).map_err(|error| self.unknown(error))
     }
 
-    /// Every key, in order, past its end or not.
+    /// Returns all keys in order, those of expired entries included.
     pub(crate) fn keys(&self) -> Result<Vec<StoreKey>, StoreError> {
-        let names = self.names().map_err(|error| self.not_executed(error))?;
+        let names = self
+            .file_names()
+            .map_err(|error| self.not_executed(error))?;
         let mut keys: Vec<StoreKey> = names
             .iter()
             .filter_map(|name| StoreKey::from_hex(name))
@@ -101,28 +108,30 @@ impl Folder {
         Ok(keys)
     }
 
-    /// Drops what was left by whoever was killed as he wrote.
-    pub(crate) fn drop_unfinished(&self) -> Result<(), StoreError> {
-        let names = self.names().map_err(|error| self.not_executed(error))?;
+    /// Deletes the files of processes that were killed as they wrote.
+    pub(crate) fn delete_unfinished(&self) -> Result<(), StoreError> {
+        let names = self
+            .file_names()
+            .map_err(|error| self.not_executed(error))?;
         for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
             fs::remove_file(self.path.join(name)).map_err(|error| self.unknown(error))?;
         }
         Ok(())
     }
 
-    fn names(&self) -> io::Result<Vec<String>> {
+    fn file_names(&self) -> io::Result<Vec<String>> {
         fs::read_dir(&self.path)?
             .map(|inside| Ok(inside?.file_name().to_string_lossy().into_owned()))
             .collect()
     }
 
-    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn write_atomically(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let unfinished = path.with_extension(UNFINISHED);
         fs::write(&unfinished, bytes)?;
         fs::rename(unfinished, path)
     }
 
-    fn path_of(&self, key: StoreKey) -> PathBuf {
+    fn entry_path(&self, key: StoreKey) -> PathBuf {
         self.path.join(key.to_hex())
     }
 

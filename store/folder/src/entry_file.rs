@@ -1,4 +1,4 @@
-//! A file: what lies at a key, and what a store has to know of it.
+//! The file of an entry: a header that the store reads, and the entry.
 
 use semel_core::{
     ledger::{Entry, EntryError, Retention},
@@ -8,24 +8,24 @@ use semel_store::{EntryQuery, StoredEntry, Version};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What lies at a key.
+/// The file of an entry.
 #[derive(Debug)]
-pub(crate) struct File {
-    head: Head,
+pub(crate) struct EntryFile {
+    header: FileHeader,
     entry: Arc<Entry>,
 }
 
-/// The first line.
+/// The first line of the file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
+struct FileHeader {
     version: Version,
     created: Stamp,
     written: Stamp,
-    /// By the wall clock; none: kept until somebody removes it.
+    /// The end of the retention by the wall clock, or `None` for no end.
     end_ms: Option<u64>,
 }
 
-impl File {
+impl EntryFile {
     pub(crate) fn new(
         entry: Arc<Entry>,
         version: Version,
@@ -33,18 +33,12 @@ impl File {
         created: Stamp,
         written: Stamp,
     ) -> Self {
-        let end_ms = match keep {
-            Retention::UntilRemoved => None,
-            Retention::Seconds(seconds) => {
-                Some(written.wall_ms.saturating_add(seconds.saturating_mul(1000)))
-            }
-        };
         Self {
-            head: Head {
+            header: FileHeader {
                 version,
                 created,
                 written,
-                end_ms,
+                end_ms: keep.end_ms(written),
             },
             entry,
         }
@@ -52,19 +46,19 @@ impl File {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
         let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
-        let (Some(head), Some(entry)) = (lines.next(), lines.next()) else {
-            return Err(EntryError::Damaged("it has no first line".to_owned()));
+        let (Some(header), Some(entry)) = (lines.next(), lines.next()) else {
+            return Err(EntryError::Damaged("it has no header line".to_owned()));
         };
-        let head =
-            serde_json::from_slice(head).map_err(|fault| EntryError::Damaged(fault.to_string()))?;
+        let header = serde_json::from_slice(header)
+            .map_err(|fault| EntryError::Damaged(fault.to_string()))?;
         Ok(Self {
-            head,
+            header,
             entry: Arc::new(Entry::from_bytes(entry)?),
         })
     }
 
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, EntryError> {
-        let mut bytes = serde_json::to_vec(&self.head)
+        let mut bytes = serde_json::to_vec(&self.header)
             .map_err(|fault| EntryError::Damaged(fault.to_string()))?;
         bytes.push(b'\n');
         bytes.extend(self.entry.to_bytes()?);
@@ -72,12 +66,12 @@ impl File {
     }
 
     pub(crate) fn into_stored(self) -> StoredEntry {
-        let Head {
+        let FileHeader {
             version,
             created,
             written,
             ..
-        } = self.head;
+        } = self.header;
         StoredEntry {
             entry: self.entry,
             version,
@@ -87,18 +81,20 @@ impl File {
     }
 
     pub(crate) fn version(&self) -> Version {
-        self.head.version
+        self.header.version
     }
 
     pub(crate) fn created(&self) -> Stamp {
-        self.head.created
+        self.header.created
     }
 
-    pub(crate) fn is_past_end(&self, now: Stamp) -> bool {
-        self.head.end_ms.is_some_and(|end_ms| end_ms <= now.wall_ms)
+    pub(crate) fn is_expired(&self, now: Stamp) -> bool {
+        self.header
+            .end_ms
+            .is_some_and(|end_ms| end_ms <= now.wall_ms)
     }
 
-    /// Whether it is to be listed. To list too much is no fault, to list too little is.
+    /// Returns whether a list contains the entry. A list may contain too much, never too little.
     pub(crate) fn matches(&self, query: &EntryQuery, now: Stamp) -> bool {
         let labels = self.entry.labels();
         (query.tenant.is_none() || query.tenant == labels.tenant)
@@ -109,9 +105,9 @@ impl File {
                     .is_some_and(|seconds| self.is_due(seconds, now)))
     }
 
-    /// By either clock, or because the machine was started anew.
+    /// Returns whether the entry is due by either clock, or the machine was rebooted.
     fn is_due(&self, in_seconds: u32, now: Stamp) -> bool {
-        let written = self.head.written;
+        let written = self.header.written;
         let due_in_ms = u64::from(in_seconds) * 1000;
         written.boot != now.boot
             || written.wall_ms.saturating_add(due_in_ms) <= now.wall_ms
