@@ -1,65 +1,63 @@
-//! Where compiled policies are kept between runs.
+//! `[cache]`: the folder of compiled policies.
 
-use super::{
-    error::Origin,
-    places::Surroundings,
+use crate::{
+    environment::Environment,
+    error::{Origin, Problem},
     reference::table,
-    section::{self, Located, MistakeList, Section},
+    section::{MistakeList, Section, parse_path},
 };
 use std::path::{Path, PathBuf};
 
 /// The variable's value that switches the cache off.
 const OFF: &str = "off";
 
-/// The folder; none: nothing is kept.
-pub(super) fn read(
+/// Reads the folder; `None`: compiled policies are not kept.
+pub(crate) fn read_cache(
     section: Option<&Section<'_>>,
     folder: &Path,
-    around: &Surroundings,
+    environment: &Environment,
     mistakes: &MistakeList<'_>,
 ) -> Option<PathBuf> {
-    let is_enabled = section
-        .and_then(|section| section.flag(&table::CACHE_ENABLED))
-        .unwrap_or(true);
+    let is_enabled = section.and_then(|section| section.flag(&table::CACHE_ENABLED));
     let written = section.and_then(|section| section.text(&table::CACHE_FOLDER));
-    let from_file = written.and_then(|Located { value, span }| match section::path(value) {
-        Ok(path) => Some(folder.join(path)),
-        Err(problem) => {
-            mistakes.note(span, problem);
-            None
-        }
+    let from_file = written.and_then(|written| {
+        let path = parse_path(written.value).map(|path| folder.join(path));
+        mistakes.value_or_note(path, written.span)
     });
-    match from_variable(around, mistakes) {
-        Some(folder) => folder,
-        None if is_enabled => from_file.or_else(|| default(around)),
-        None => None,
+    match read_cache_variable(environment, mistakes) {
+        CacheVariable::Folder(folder) => Some(folder),
+        CacheVariable::Off => None,
+        CacheVariable::Unset if is_enabled == Some(false) => None,
+        CacheVariable::Unset => from_file.or_else(|| default_folder(environment)),
     }
 }
 
-/// Reads the variable, if it is set.
-fn from_variable(around: &Surroundings, mistakes: &MistakeList<'_>) -> Option<Option<PathBuf>> {
+/// The value of `SEMEL_CACHE`.
+enum CacheVariable {
+    Unset,
+    /// `off`, or a noted mistake.
+    Off,
+    Folder(PathBuf),
+}
+
+fn read_cache_variable(environment: &Environment, mistakes: &MistakeList<'_>) -> CacheVariable {
     const NAME: &str = "SEMEL_CACHE";
-    let value = around.variable(NAME)?;
-    if value == OFF {
-        return Some(None);
+    let path = match environment.variable(NAME) {
+        None => return CacheVariable::Unset,
+        Some(value) if value == OFF => return CacheVariable::Off,
+        Some(value) => match value.to_str() {
+            Some(path) => parse_path(path),
+            None => Err(Problem::from("the path is not UTF-8 text: correct it")),
+        },
+    };
+    match mistakes.value_or_note_at(path, Origin::Variable(NAME)) {
+        Some(path) => CacheVariable::Folder(environment.folder.join(path)),
+        None => CacheVariable::Off,
     }
-    let path = value
-        .to_str()
-        .ok_or("the path is no UTF-8 text")
-        .and_then(section::path);
-    Some(
-        path.map(|path| around.folder.join(path))
-            .map_err(|problem| mistakes.note_elsewhere(Origin::Variable(NAME), problem))
-            .ok(),
-    )
 }
 
-/// Without a home folder nothing is cached: a missing cache fails no command.
-fn default(around: &Surroundings) -> Option<PathBuf> {
-    Some(
-        around
-            .users_folder("XDG_CACHE_HOME", ".cache")?
-            .join("semel")
-            .join("code"),
-    )
+/// Returns `None` without a home folder: a missing cache fails no command.
+fn default_folder(environment: &Environment) -> Option<PathBuf> {
+    let folder = environment.user_folder("XDG_CACHE_HOME", ".cache")?;
+    Some(folder.join("semel").join("code"))
 }

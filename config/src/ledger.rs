@@ -1,12 +1,11 @@
-//! Where the ledger is.
+//! `[ledger]`: the place of the ledger.
 
-use super::{
-    error::Origin,
-    keys,
-    places::Surroundings,
+use crate::{
+    environment::Environment,
+    error::{Origin, Problem},
     reference::table,
-    secret::SecretText,
-    section::{self, Located, MistakeList, Section},
+    secret::{SecretText, read_secret},
+    section::{MistakeList, Section, parse_path, shorten},
 };
 use std::{
     fmt, io,
@@ -36,14 +35,14 @@ pub enum LedgerPlace {
 pub struct ServerPlace {
     /// Its URL, which may hold a password.
     pub url: SecretText,
-    /// The password, where it stands elsewhere: it goes before one in the URL.
+    /// A password from outside the URL, which goes before one in it.
     pub password: Option<SecretText>,
     /// True if the operator accepts a service that hides its durability.
     pub accept_unverified: bool,
 }
 
 impl ServerPlace {
-    fn at(url: &str) -> Self {
+    fn from_url(url: &str) -> Self {
         Self {
             url: SecretText::new(url),
             password: None,
@@ -53,28 +52,29 @@ impl ServerPlace {
 }
 
 impl fmt::Display for ServerPlace {
-    /// Without user, password and parameters.
+    /// Omits user, password and parameters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) = self.url.reveal().split_once("://").unwrap_or_default();
         let end = rest.find(['?', '#']).unwrap_or(rest.len());
         let rest = rest.get(..end).unwrap_or_default();
-        // A password may hold any sign, so what it ends with is the last one.
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        write!(f, "{scheme}://{place}")
+        // A password may contain `@`, so the last one ends it.
+        let host_and_path = rest.rsplit_once('@').map_or(rest, |(_, after)| after);
+        write!(f, "{scheme}://{host_and_path}")
     }
 }
 
 impl LedgerPlace {
-    /// Makes the folder of the default ledger, for its owner only. Folders that the operator named are the operator's.
+    /// Creates the folder of the default ledger, for its owner only. A folder that the operator
+    /// named is not created.
     ///
     /// # Errors
-    /// If it cannot be made.
-    pub fn prepare(&self) -> io::Result<()> {
+    /// The reason why the folder cannot be created.
+    pub fn create_default_folder(&self) -> io::Result<()> {
         match self {
             Self::Sqlite {
                 path,
                 is_default: true,
-            } => make_folder(path.parent().unwrap_or(Path::new(""))),
+            } => create_private_folder(path.parent().unwrap_or(Path::new(""))),
             _ => Ok(()),
         }
     }
@@ -90,7 +90,7 @@ impl fmt::Display for LedgerPlace {
     }
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -98,91 +98,87 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-pub(super) fn read(
+/// Reads the place of the ledger: the variable's, else the section's, else the default.
+pub(crate) fn read_ledger(
     section: Option<&Section<'_>>,
     folder: &Path,
-    around: &Surroundings,
+    environment: &Environment,
     mistakes: &MistakeList<'_>,
 ) -> LedgerPlace {
-    let written = section.and_then(|section| section.text(&table::LEDGER_URL));
-    let from_file = written.and_then(|Located { value, span }| match parse(value, folder) {
-        Ok(place) => Some(place),
-        Err(problem) => {
-            mistakes.note(span, problem);
-            None
-        }
-    });
-    let is_written = section.is_some_and(|section| section.has(&table::LEDGER_URL));
-    let place = from_variable(around, mistakes)
-        .or(from_file)
-        .unwrap_or_else(|| {
-            if is_written {
-                LedgerPlace::Memory
-            } else {
-                default(around, mistakes)
-            }
-        });
+    let url = section.and_then(|section| section.text(&table::LEDGER_URL));
+    let from_file =
+        url.and_then(|url| mistakes.value_or_note(parse_url(url.value, folder), url.span));
+    let is_written = section.is_some_and(|section| section.has_key(&table::LEDGER_URL));
+    let place = match read_ledger_variable(environment, mistakes).or(from_file) {
+        Some(place) => place,
+        // A noted mistake fails the whole reading, so this place is never used.
+        None if is_written => LedgerPlace::Memory,
+        None => default_place(environment, mistakes),
+    };
     match section {
-        Some(section) => with_access(place, section, folder, around),
+        Some(section) => with_access(place, section, folder, environment),
         None => place,
     }
 }
 
-/// The place, with what a section says of how to get at it.
+/// Adds the password and the switches of the section to a server's place.
 fn with_access(
     place: LedgerPlace,
     section: &Section<'_>,
     folder: &Path,
-    around: &Surroundings,
+    environment: &Environment,
 ) -> LedgerPlace {
-    let password = keys::in_section(section, folder, around, password);
+    let password = read_secret(section, folder, environment, parse_password);
     let accept_unverified = section.flag(&table::ACCEPT_UNVERIFIED);
-    let with = |place| ServerPlace {
+    let with_access = |place| ServerPlace {
         password,
         accept_unverified: accept_unverified.unwrap_or(false),
         ..place
     };
     match place {
-        LedgerPlace::Postgres(place) => LedgerPlace::Postgres(with(place)),
-        LedgerPlace::Redis(place) => LedgerPlace::Redis(with(place)),
-        // The variable may name another place than the file does, for a while.
+        LedgerPlace::Postgres(place) => LedgerPlace::Postgres(with_access(place)),
+        LedgerPlace::Redis(place) => LedgerPlace::Redis(with_access(place)),
+        // Not a mistake: `SEMEL_LEDGER` may replace the file's server by a local ledger for a
+        // while.
         local => local,
     }
 }
 
-fn password(bytes: &[u8]) -> Result<SecretText, String> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| "the ledger's password is no UTF-8 text".to_owned())?;
+fn parse_password(bytes: &[u8]) -> Result<SecretText, Problem> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let message = "the ledger's password is not UTF-8 text: save it as UTF-8";
+        Problem::from(message).with_source(error)
+    })?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
-        return Err(
-            "the ledger's password is empty: leave out where it is, or write it there".to_owned(),
-        );
+        return Err("the ledger's password is empty: write it, or leave out its key".into());
     }
     Ok(SecretText::new(password))
 }
 
-fn from_variable(around: &Surroundings, mistakes: &MistakeList<'_>) -> Option<LedgerPlace> {
+fn read_ledger_variable(
+    environment: &Environment,
+    mistakes: &MistakeList<'_>,
+) -> Option<LedgerPlace> {
     const NAME: &str = "SEMEL_LEDGER";
-    let value = around.variable(NAME)?;
-    let place = value
-        .to_str()
-        .ok_or_else(|| "the URL is no UTF-8 text".to_owned());
-    // As above: what stands in for it is never used.
-    Some(
-        place
-            .and_then(|value| parse(value, &around.folder))
-            .unwrap_or_else(|problem| {
-                mistakes.note_elsewhere(Origin::Variable(NAME), problem);
-                LedgerPlace::Memory
-            }),
-    )
+    let place = match environment.variable(NAME)?.to_str() {
+        Some(url) => parse_url(url, &environment.folder),
+        None => Err("the URL is not UTF-8 text: correct it".into()),
+    };
+    let place = mistakes.value_or_note_at(place, Origin::Variable(NAME));
+    // A noted mistake fails the whole reading. The variable still goes before the file, so that the
+    // file's URL is not checked in its stead.
+    Some(place.unwrap_or(LedgerPlace::Memory))
 }
 
-fn default(around: &Surroundings, mistakes: &MistakeList<'_>) -> LedgerPlace {
-    let folder = around.users_folder("XDG_STATE_HOME", ".local/state").unwrap_or_else(|| {
-        let problem = "there is no place for a ledger, because `HOME` names no folder: name one with `SEMEL_LEDGER`, or as `url` in `[ledger]`";
-        mistakes.note_elsewhere(Origin::Nowhere, problem);
+fn default_place(environment: &Environment, mistakes: &MistakeList<'_>) -> LedgerPlace {
+    let folder = environment.user_folder("XDG_STATE_HOME", ".local/state");
+    let folder = folder.unwrap_or_else(|| {
+        let problem = Problem::missing(
+            "there is no folder for the ledger, because `HOME` is not an absolute path: set \
+             `SEMEL_LEDGER`, or `url` in `[ledger]`",
+        );
+        mistakes.note_at(Origin::Nowhere, problem);
         PathBuf::new()
     });
     LedgerPlace::Sqlite {
@@ -191,53 +187,42 @@ fn default(around: &Surroundings, mistakes: &MistakeList<'_>) -> LedgerPlace {
     }
 }
 
-fn parse(url: &str, folder: &Path) -> Result<LedgerPlace, String> {
+fn parse_url(url: &str, folder: &Path) -> Result<LedgerPlace, Problem> {
     const CURE: &str =
         "write `memory:`, `sqlite:` and a path, `postgres://HOST/DATABASE`, or `redis://HOST`";
     let Some((scheme, rest)) = url.split_once(':') else {
-        return Err(format!(
-            "`{}` does not say what kind of ledger it is: {CURE}",
-            section::shown(url)
-        ));
+        let message = format!("`{}` is not the URL of a ledger: {CURE}", shorten(url));
+        return Err(message.into());
     };
     match (scheme, rest) {
         ("memory", "") => Ok(LedgerPlace::Memory),
-        ("memory", _) => {
-            Err("a ledger in memory has no path: write `memory:` and nothing after it".to_owned())
+        ("memory", _) => Err("a ledger in memory has no path: write `memory:` alone".into()),
+        ("sqlite", ":memory:") => Err("`sqlite::memory:` is not supported: write `memory:`".into()),
+        ("sqlite", rest) if rest.starts_with("//") => {
+            Err("the URL of a SQLite ledger has no `//`: write `sqlite:` and the path".into())
         }
-        ("sqlite", ":memory:") => {
-            Err("a SQLite ledger in memory is none: write `memory:`".to_owned())
+        ("sqlite", path) => Ok(LedgerPlace::Sqlite {
+            path: folder.join(parse_path(path)?),
+            is_default: false,
+        }),
+        ("postgres" | "postgresql", rest) if has_host(rest) => {
+            Ok(LedgerPlace::Postgres(ServerPlace::from_url(url)))
         }
-        ("sqlite", rest) if rest.starts_with("//") => Err(
-            "the path of a SQLite ledger has no `//` before it: write `sqlite:` and the path"
-                .to_owned(),
-        ),
-        ("sqlite", rest) => {
-            let path =
-                section::path(rest).map_err(|problem| format!("in the ledger's URL {problem}"))?;
-            Ok(LedgerPlace::Sqlite {
-                path: folder.join(path),
-                is_default: false,
-            })
+        ("redis" | "rediss", rest) if has_host(rest) => {
+            Ok(LedgerPlace::Redis(ServerPlace::from_url(url)))
         }
-        ("postgres" | "postgresql", rest) if names_a_host(rest) => {
-            Ok(LedgerPlace::Postgres(ServerPlace::at(url)))
+        ("postgres" | "postgresql" | "redis" | "rediss", _) => {
+            let message = format!("the ledger's URL has no host: write `{scheme}://` and a host");
+            Err(message.into())
         }
-        ("redis" | "rediss", rest) if names_a_host(rest) => {
-            Ok(LedgerPlace::Redis(ServerPlace::at(url)))
+        // The message omits the rest of the URL, which may hold a password.
+        (scheme, _) => {
+            let message = format!("there is no ledger `{}:`: {CURE}", shorten(scheme));
+            Err(message.into())
         }
-        ("postgres" | "postgresql" | "redis" | "rediss", _) => Err(format!(
-            "the ledger's URL names no host: write `{scheme}://` and a host"
-        )),
-        // Not the whole URL: it may hold a password.
-        (scheme, _) => Err(format!(
-            "a ledger `{}:` is not known: {CURE}",
-            section::shown(scheme)
-        )),
     }
 }
 
-fn names_a_host(rest: &str) -> bool {
-    rest.strip_prefix("//")
-        .is_some_and(|place| !place.is_empty())
+fn has_host(rest: &str) -> bool {
+    rest.strip_prefix("//").is_some_and(|host| !host.is_empty())
 }

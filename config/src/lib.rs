@@ -1,104 +1,103 @@
-//! `semel.toml`: what an operator sets up.
+//! `semel.toml`: the configuration of Semel.
 //!
-//! The file is the first of: the one asked for (`--config`), the one in `SEMEL_CONFIG`,
-//! `./semel.toml`, and `semel/semel.toml` in the user's folder (`XDG_CONFIG_HOME`, else
-//! `~/.config`). The first two must exist; without any, the defaults hold. Paths in the file are
-//! relative to its folder. All mistakes are reported at once, each with its line and its cure; a
-//! file with a mistake sets nothing up.
+//! The file is the first of: the one that the program asks for (`--config`), the one that the
+//! variable `SEMEL_CONFIG` names, `./semel.toml`, and `semel/semel.toml` in the user's folder
+//! (`XDG_CONFIG_HOME`, else `~/.config`). The first two must exist. Without a file, the defaults
+//! hold. Paths in the file are relative to its folder. All mistakes are reported at once, each with
+//! its line and its cure. A file with a mistake has no effect at all.
 //!
 //! ```toml
 //! [ledger]
-//! url = "sqlite:ledger.sqlite"     # or "memory:"; default: semel/ledger.sqlite in XDG_STATE_HOME, else ~/.local/state
-//!                                  # or a server: "postgres://semel@db.example/semel", "rediss://cache.example/0"
-//! # secret_env = "LEDGER_PASSWORD" # the variable that holds a server's password, or secret_file
-//! accept_unverified = false        # takes a service that hides whether it keeps what it acknowledged
+//! url = "sqlite:ledger.sqlite"     # or "memory:", "postgres://semel@db.example/semel", "rediss://cache.example/0"
+//! # secret_env = "LEDGER_PASSWORD" # the variable that holds the server's password, or secret_file
+//! accept_unverified = false        # accept a service that hides its durability settings
 //!
-//! [keys]                           # at most one of the two; without, keys are plain digests
-//! secret_file = "secret"           # its bytes, but for a line end
-//! # secret_env = "PAYMENTS_SECRET" # the variable that holds it
+//! [keys]                           # without it, keys are plain digests
+//! secret_file = "secret"           # or secret_env
 //!
 //! [cache]
-//! enabled = true                   # whether compiled policies are kept between runs
-//! folder = "cache"                 # where; default: semel in XDG_CACHE_HOME, else ~/.cache
+//! enabled = true                   # keep compiled policies between runs
+//! folder = "cache"
 //!
-//! [sealing]                        # without, records are kept in the clear
+//! [sealing]                        # encryption of records; without it, they are kept in the clear
 //! current = "2026-11"              # the key that seals what is written
-//! [[sealing.key]]                  # that one, and any number of older ones, to open what they sealed
-//! id = "2026-11"                   # its name, which stands open in records
-//! secret_file = "seal-2026-11"     # its bytes, but for a line end; or secret_env
+//! [[sealing.key]]                  # that key, and older ones that open what they sealed
+//! id = "2026-11"                   # readable in records
+//! secret_file = "seal-2026-11"     # or secret_env
 //!
 //! [defaults]
-//! tenant = "default"               # on whose behalf calls are made that name no tenant
-//! policy = "hints"                 # for tools that no [[tool]] matches, or whose [[tool]] names none
+//! tenant = "default"               # of calls that name none
+//! policy = "hints"                 # of tools without another one
 //! settings = {}                    # of that policy
 //! name_space = "shop"              # keeps operations apart; default: the policy's name
-//! wait = "10s"                     # for another caller's attempt, 0s to 1h
-//! lease = "15s"                    # of a claim, renewed three times as often, 3s to 10m
-//! refusal = "10m"                  # a refusal is replayed for so long, 0s to 30d
-//! reruns = 0                       # after attempts without effect, within one call, up to 10
-//! retries = 2                      # of what is in doubt, up to 100
-//! looks = 8                        # by probes, up to 1000
-//! outcome_bytes_max = 1048576      # of an outcome that is kept whole, up to 8 MiB
-//! keep_identity = false            # in records
-//! mode = "enforce"                 # or "shadow": calls run unguarded, and `semel ledger report` says what would have
-//!                                  # become of them; or "off": they run, and nothing is decided or recorded
-//! taken_within = "5s"              # see below; for tools that no [[tool]] matches, 0s (never) to 1m
-//! answer_within = "10m"            # a server that has not answered by then leaves the call in doubt, 100ms to 1h
-//! on_cancel = "finish"             # or "forward": its server is told when nobody waits for a call any longer
+//! wait = "10s"                     # for another caller's attempt
+//! lease = "15s"                    # of a claim without renewal
+//! refusal = "10m"                  # the time for which a refusal is replayed
+//! reruns = 0                       # after attempts without effect, within one call
+//! retries = 2                      # of an operation in doubt
+//! looks = 8                        # probes of an operation in doubt
+//! outcome_bytes_max = 1048576      # the largest outcome that is kept whole
+//! keep_identity = false            # readable in records
+//! mode = "enforce"                 # or "shadow", a dry run; or "off"
+//! taken_within = "5s"              # the time within which a written answer counts as delivered
+//! answer_within = "10m"            # the timeout of a server; afterwards the call is in doubt
+//! on_cancel = "finish"             # or "forward": the server gets the cancellation, too
 //!
 //! [mcp]                            # the gateway for MCP servers, `semel mcp`
 //! # listen = "127.0.0.1:8080"      # for clients over HTTP; default: one client, over the standard streams
-//! # token_file = "token"           # the bearer token of clients, or token_env; a must where not only this machine connects
-//! hosts = ["tools.example"]        # names by which clients may call this host, besides the address it listens on
-//! origins = ["https://app.example"] # web pages whose scripts may be clients, besides those of this machine
-//! tenant_header = "X-Tenant"       # says on whose behalf a client calls: only behind whoever sets it for all
+//! # token_file = "token"           # the bearer token of clients, or token_env; required except on loopback
+//! hosts = ["tools.example"]        # names of this host, besides the address it listens on
+//! origins = ["https://app.example"] # of web pages that may be clients, besides those of this machine
+//! tenant_header = "X-Tenant"       # names the tenant: only behind a proxy that sets it for all clients
 //! run_header = "X-Run"             # names the agent's run
-//! body_bytes_max = 4194304         # of a message over HTTP, up to 64 MiB
-//! connections_max = 4096           # at once, up to 100000
-//! requests_per_second_max = 10000  # of one tenant, over a while
-//! children_max = 32                # of a server that is a command, up to 1000
-//! probe_tools = ["get_refund"]     # policies may look with these, though their server does not say that they only read
-//! shutdown_within = "10s"          # for calls under way, once the gateway is told to end, 0s to 10m
+//! body_bytes_max = 4194304         # of a message over HTTP
+//! connections_max = 4096           # at once
+//! requests_per_second_max = 10000  # the rate limit of one tenant
+//! children_max = 32                # child processes of one server
+//! probe_tools = ["get_refund"]     # policies may probe with these, although not declared read-only
+//! shutdown_within = "10s"          # the time that calls in progress get at shutdown
 //! [[mcp.server]]                   # one, or several behind one gateway
-//! name = "files"                   # part of the identity of what its tools do
+//! name = "files"                   # part of the identity of its operations
 //! command = ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/data"] # or `url`
-//! prefix = "files_"                # before its tools' names; default: none for the only server, else name and `_`
-//! trust_hints = true               # whether its hints may make its guard less careful; default: of a command, yes
-//! restart = true                   # whether a command that ends is started again
+//! prefix = "files_"                # of its tools' names; default: none for the only server, else name and `_`
+//! trust_hints = true               # let its hints relax its guard; default: true for a command
+//! restart = true                   # start a command again when it ends
 //! [[mcp.server]]
 //! name = "crm"
 //! url = "https://crm.example/mcp"
-//! # headers_env = { Authorization = "CRM_AUTHORIZATION" } # sent to it: header and the variable that holds its value
+//! # headers_env = { Authorization = "CRM_AUTHORIZATION" } # sent to it: header and the variable of its value
 //!
-//! [[tool]]                         # the first that matches a tool's name counts
+//! [[tool]]                         # the first one that matches a tool's name applies
 //! match = ["stripe.*", "refund"]   # globs: one text, or a list
 //! policy = "intent"                # a ready-made one, or a file: "./policies/stripe.wasm"
 //! settings = { operation = "refund", identity = ["order_id"] }
-//! trusted = false                  # whether its server's own hints may make its guard less careful
-//! irreversible = false             # refused on a ledger that forgets
-//! allow_forgetful_ledger = false   # runs on such a ledger all the same
-//! server_errors_are_answers = false # whether HTTP 408 and 5xx may prove that there was no effect
-//! # besides: name_space, wait, lease, refusal, reruns, retries, looks, outcome_bytes_max, keep_identity, mode,
-//! # answer_within, on_cancel, as above
-//! # These void the guarantee for the tool, and every answer says so:
-//! open_without_ledger = false      # it runs while the ledger is unreachable
-//! # timed_rerun = "10m"            # sent again so long after a probe found nothing, 1s to 30d
-//! # taken_within = "5s"            # an answer written so quickly counts as received, where a door cannot see it
+//! trusted = false                  # let its server's hints relax its guard
+//! irreversible = false             # refuse it on a ledger that may lose records
+//! allow_forgetful_ledger = false   # run it on such a ledger all the same
+//! server_errors_are_answers = false # let HTTP 408 and 5xx prove that there was no effect
+//! # besides, as in [defaults]: name_space, wait, lease, refusal, reruns, retries, looks,
+//! # outcome_bytes_max, keep_identity, mode, answer_within, on_cancel
+//! # These void the promise for the tool, and every answer says so:
+//! open_without_ledger = false      # run it while the ledger is unreachable
+//! # timed_rerun = "10m"            # send again this long after a probe found nothing
+//! # taken_within = "5s"            # a written answer counts as delivered
 //! ```
 //!
-//! Variables override the file: `SEMEL_LEDGER` (a URL; its path is relative to the working folder), `SEMEL_TENANT`,
-//! `SEMEL_SECRET_FILE`, `SEMEL_CACHE` (a folder, or `off`), `SEMEL_WAIT`, `SEMEL_LEASE`. An empty one counts as unset. The
-//! last two set the defaults; what a `[[tool]]` says still counts for it.
+//! [`configuration_page`] lists every key with its bounds and default. Variables override the file:
+//! `SEMEL_LEDGER` (a URL; its path is relative to the working folder), `SEMEL_TENANT`,
+//! `SEMEL_SECRET_FILE`, `SEMEL_CACHE` (a folder, or `off`), `SEMEL_WAIT` and `SEMEL_LEASE`. An
+//! empty variable counts as unset. The last two set defaults, which a `[[tool]]` overrides.
 //!
-//! Reading a configuration opens nothing. [`Config::open_host`] and its neighbours open what it describes.
+//! Reading a configuration opens nothing. [`Config::open_host`] and its neighbours open what it
+//! describes.
 
 mod cache;
+mod environment;
 mod error;
+mod file;
 mod gateway;
-mod keys;
 mod ledger;
 mod open;
-mod places;
 mod reference;
 mod sealing;
 mod secret;
@@ -110,8 +109,9 @@ mod reference_tests;
 #[cfg(test)]
 mod tests;
 
+use error::Problem;
+use file::ConfigFile;
 use globset::GlobSet;
-use places::Text;
 use reference::table;
 use section::{MistakeList, Section};
 use semel::runtime::{LEASE_SECONDS, OUTCOME_BYTES_MAX, REFUSAL_SECONDS};
@@ -128,32 +128,18 @@ use std::{
     time::Duration,
 };
 use toml::de::DeTable;
+use tools::DefaultSettings;
 
+pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrorKind, ConfigErrors, Origin};
-pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, SERVERS_MAX, listen_address};
+pub use gateway::{McpLimits, McpPlace, McpServer, McpSetup, listen_address};
 pub use ledger::{LedgerPlace, ServerPlace};
 pub use open::{OpenedStore, SetupError};
-pub use places::Surroundings;
 pub use reference::{configuration_page, json_schema};
 pub use secret::SecretText;
 
-/// The name of the file.
-pub const FILE_NAME: &str = "semel.toml";
-
-/// The longest file that is read, in bytes.
-pub const FILE_BYTES_MAX: usize = 1 << 20;
-
-/// The most `[[tool]]` sections.
-pub const TOOLS_MAX: usize = 1000;
-
-/// The most globs of one `[[tool]]`.
-pub const GLOBS_MAX: usize = 64;
-
-/// The longest glob, in bytes.
-pub const GLOB_BYTES_MAX: usize = 256;
-
-/// The policy of a tool that the configuration does not name.
-pub const DEFAULT_POLICY: &str = semel_policies::HINTS;
+/// The policy of a tool without a configured one.
+const DEFAULT_POLICY: &str = semel_policies::HINTS;
 
 /// The source of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -217,11 +203,11 @@ pub struct ToolSetup {
 
 impl fmt::Debug for ToolSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut told = f.debug_struct("ToolSetup");
-        told.field("policy", &self.policy)
+        f.debug_struct("ToolSetup")
+            .field("policy", &self.policy)
             .field("mode", &self.mode)
-            .field("name_space", &self.name_space);
-        told.field("allowance", &self.allowance)
+            .field("name_space", &self.name_space)
+            .field("allowance", &self.allowance)
             .field("defined_at", &self.defined_at)
             .finish_non_exhaustive()
     }
@@ -251,7 +237,7 @@ impl Default for ToolSetup {
     }
 }
 
-/// A `[[tool]]`: which tools, and how they are set up.
+/// A `[[tool]]`: the tools that it matches, and their settings.
 #[derive(Debug, Clone)]
 pub struct ToolRule {
     globs: GlobSet,
@@ -277,7 +263,7 @@ impl ToolRule {
 /// An operator's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file it was read from; none: there was none.
+    /// The file it was read from; `None`: there was no file.
     pub file: Option<PathBuf>,
     /// The place of the ledger.
     pub ledger: LedgerPlace,
@@ -285,11 +271,11 @@ pub struct Config {
     pub tenant: Tenant,
     /// The secret that keys are made with.
     pub secret: Option<Secret>,
-    /// The folder where compiled policies are kept between runs; none: they are not.
+    /// The folder of compiled policies; `None`: they are not kept between runs.
     pub cache: Option<PathBuf>,
-    /// The keys that records are sealed under; none: they are kept in the clear.
+    /// The keys that records are sealed under; `None`: records are kept in the clear.
     pub sealing: Option<SealingKeys>,
-    /// The tools that are set up, in order.
+    /// The settings of named tools, in the order of the file.
     pub rules: Vec<ToolRule>,
     /// The gateway for MCP servers.
     pub mcp: McpSetup,
@@ -298,22 +284,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// Finds the file, reads it, and lets the variables override it. `asked` is the file that was asked for by name.
+    /// Finds the file, reads it, and applies the variables that override it. `requested` is a file
+    /// that must exist and goes before all others. Nothing is created or written.
     ///
     /// # Errors
-    /// Every mistake that was found. Nothing is made or written.
-    pub fn load(asked: Option<&Path>, surroundings: &Surroundings) -> Result<Self, ConfigErrors> {
-        let found = places::find(asked, surroundings)?;
-        let mistakes = MistakeList::new(found.as_ref());
-        let document = found.as_ref().and_then(|text| parsed(text, &mistakes));
-        let top = document
+    /// Every mistake in the configuration.
+    pub fn load(requested: Option<&Path>, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let file = ConfigFile::find(requested, environment)?;
+        let mistakes = MistakeList::new(file.as_ref());
+        let document = file.as_ref().and_then(|file| parse_toml(file, &mistakes));
+        let whole = document
             .as_ref()
-            .map(|document| Section::top(document, &mistakes));
-        let config = Self::read(top.as_ref(), found.as_ref(), surroundings, &mistakes);
-        mistakes.none_or(config)
+            .map(|document| Section::whole_file(document, &mistakes));
+        let config = Self::read(whole.as_ref(), file.as_ref(), environment, &mistakes);
+        mistakes.into_result(config)
     }
 
-    /// The set-up of the tool of this name: that of the first rule that matches, else that of all others.
+    /// The settings of a tool: those of the first rule that matches its name, else the default
+    /// ones.
     #[must_use]
     pub fn tool(&self, name: &str) -> &ToolSetup {
         self.rules
@@ -322,7 +310,7 @@ impl Config {
             .map_or(&self.unnamed, |rule| &rule.setup)
     }
 
-    /// Every set-up, the one of unnamed tools last.
+    /// All settings of tools, those of unnamed tools last.
     pub fn setups(&self) -> impl Iterator<Item = &ToolSetup> {
         self.rules
             .iter()
@@ -330,67 +318,52 @@ impl Config {
             .chain([&self.unnamed])
     }
 
+    /// Reads all sections. Mistakes are noted, and their values read as defaults.
     fn read(
-        top: Option<&Section<'_>>,
-        found: Option<&Text>,
-        around: &Surroundings,
+        whole: Option<&Section<'_>>,
+        file: Option<&ConfigFile>,
+        environment: &Environment,
         mistakes: &MistakeList<'_>,
     ) -> Self {
-        let folder = found.map_or(around.folder.as_path(), Text::folder);
-        let section = |key| top.and_then(|top| top.section(key));
-        let [
-            ledger_section,
-            keys_section,
-            cache_section,
-            sealing_section,
-            defaults_section,
-            mcp_section,
-        ] = [
-            &table::LEDGER_SECTION,
-            &table::KEYS_SECTION,
-            &table::CACHE_SECTION,
-            &table::SEALING_SECTION,
-            &table::DEFAULTS_SECTION,
-            &table::MCP_SECTION,
-        ]
-        .map(section);
-        let defaults = tools::Defaults::read(defaults_section.as_ref(), folder, around, mistakes);
+        let folder = file.map_or(environment.folder.as_path(), ConfigFile::folder);
+        let section = |key| whole.and_then(|whole| whole.section(key));
+        let ledger = section(&table::LEDGER_SECTION);
+        let keys = section(&table::KEYS_SECTION);
+        let cache = section(&table::CACHE_SECTION);
+        let sealing = section(&table::SEALING_SECTION);
+        let defaults = section(&table::DEFAULTS_SECTION);
+        let mcp = section(&table::MCP_SECTION);
+        let settings = DefaultSettings::read(defaults.as_ref(), folder, environment, mistakes);
         let config = Self {
-            file: found.map(|text| text.path.clone()),
-            ledger: ledger::read(ledger_section.as_ref(), folder, around, mistakes),
-            secret: keys::read(keys_section.as_ref(), folder, around, mistakes),
-            cache: cache::read(cache_section.as_ref(), folder, around, mistakes),
-            sealing: sealing::read(sealing_section.as_ref(), folder, around),
-            rules: top.map_or_else(Vec::new, |top| tools::rules(top, &defaults, folder)),
-            mcp: gateway::read(mcp_section.as_ref(), folder, around),
-            tenant: defaults.tenant,
-            unnamed: defaults.unnamed,
+            file: file.map(|file| file.path.clone()),
+            ledger: ledger::read_ledger(ledger.as_ref(), folder, environment, mistakes),
+            secret: secret::read_key_secret(keys.as_ref(), folder, environment, mistakes),
+            cache: cache::read_cache(cache.as_ref(), folder, environment, mistakes),
+            sealing: sealing::read_sealing(sealing.as_ref(), folder, environment),
+            rules: whole.map_or_else(Vec::new, |whole| {
+                tools::read_rules(whole, &settings, folder)
+            }),
+            mcp: gateway::read_gateway(mcp.as_ref(), folder, environment),
+            tenant: settings.tenant,
+            unnamed: settings.unnamed,
         };
-        let sections = [
-            &ledger_section,
-            &keys_section,
-            &cache_section,
-            &sealing_section,
-            &defaults_section,
-            &mcp_section,
-        ];
-        for section in sections.into_iter().map(Option::as_ref).chain([top]) {
-            section.inspect(|section| section.refuse_unknown());
+        // After the readers: a key that one of them refuses with a cure is not reported twice.
+        let sections = [&ledger, &keys, &cache, &sealing, &defaults, &mcp];
+        for section in sections.into_iter().flatten().chain(whole) {
+            section.refuse_unknown();
         }
         config
     }
 }
 
-fn parsed<'t>(text: &'t Text, mistakes: &MistakeList<'_>) -> Option<DeTable<'t>> {
-    match DeTable::parse(&text.text) {
-        Ok(document) => Some(document.into_inner()),
-        Err(error) => {
-            mistakes.note_as(
-                ConfigErrorKind::Syntax,
-                error.span().unwrap_or_default(),
-                format!("this is not valid TOML: {}", error.message()),
-            );
-            None
-        }
-    }
+fn parse_toml<'t>(file: &'t ConfigFile, mistakes: &MistakeList<'_>) -> Option<DeTable<'t>> {
+    let error = match DeTable::parse(&file.text) {
+        Ok(document) => return Some(document.into_inner()),
+        Err(error) => error,
+    };
+    let span = error.span().unwrap_or_default();
+    let message = format!("this is not valid TOML: {}", error.message());
+    let problem = Problem::new(ConfigErrorKind::Syntax, message).with_source(error);
+    mistakes.note(span, problem);
+    None
 }

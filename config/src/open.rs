@@ -1,7 +1,9 @@
-//! From a configuration to what it describes: the ledger, the policies, and a host for all tools or for one.
+//! From a configuration to what it describes: the ledger, the policies, and a host for all tools or
+//! for one.
 //!
-//! A program opens only what it needs: a host for one tool loads one policy, an operator's ledger none. The program
-//! brings the engine, because only the program knows how policies are compiled for it.
+//! A program opens only what it needs: a host for one tool loads one policy, an operator's ledger
+//! none. The program brings the engine, because only the program knows how policies are compiled
+//! for it.
 
 mod error;
 mod policy;
@@ -31,7 +33,8 @@ impl Config {
         }
     }
 
-    /// Opens the ledger's store with the sealing around it; none where no sealing key is configured.
+    /// Opens the ledger's store with the sealing around it; none where no sealing key is
+    /// configured.
     ///
     /// # Errors
     /// [`SetupError`] if the store cannot be opened.
@@ -75,7 +78,8 @@ impl Config {
         }
     }
 
-    /// Opens a host for all tools, behind a front end that cannot see whether its answers are received.
+    /// Opens a host for all tools, behind a front end that cannot see whether its answers are
+    /// received.
     ///
     /// # Errors
     /// [`SetupError`] if a policy cannot be used, or the store holds keys of another scheme.
@@ -87,17 +91,19 @@ impl Config {
     ) -> Result<Semel, SetupError> {
         let mut builder = Semel::builder(store).keys(self.key_scheme()).prober(prober);
         for rule in &self.rules {
-            let tool = blind_tool(&rule.setup, engine).await?;
+            let tool = tool_without_receipts(&rule.setup, engine).await?;
             builder = builder.tool(rule.patterns().iter().cloned(), tool);
         }
-        let unnamed = blind_tool(&self.unnamed, engine).await?;
+        let unnamed = tool_without_receipts(&self.unnamed, engine).await?;
         Ok(builder.default_tool(unnamed).open().await?)
     }
 
-    /// Opens a host for the tool of this set-up alone, behind a front end that sees whether its answers are received.
+    /// Opens a host for the tool of this set-up alone, behind a front end that sees whether its
+    /// answers are received.
     ///
     /// # Errors
-    /// [`SetupError`] if the policy cannot be used, the store cannot be opened, or it holds keys of another scheme.
+    /// [`SetupError`] if the policy cannot be used, the store cannot be opened, or it holds keys of
+    /// another scheme.
     pub async fn open_tool_host(
         &self,
         engine: &Engine,
@@ -110,8 +116,9 @@ impl Config {
     }
 }
 
-/// The tool behind a front end for which a written answer stands in for a received one, where the operator allows it.
-async fn blind_tool(setup: &ToolSetup, engine: &Engine) -> Result<Tool, SetupError> {
+/// The tool behind a front end for which a written answer stands in for a received one, where the
+/// operator allows it.
+async fn tool_without_receipts(setup: &ToolSetup, engine: &Engine) -> Result<Tool, SetupError> {
     Ok(Tool {
         taken_once_written: setup.taken_within.is_some(),
         ..setup.to_tool(setup.load_policy(engine).await?)

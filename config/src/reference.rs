@@ -1,7 +1,7 @@
 //! The reference of `semel.toml`: one table of all keys.
 //!
-//! The reader takes each key's type and bounds from this table, and refuses keys that are not in it. The JSON Schema and
-//! the page `docs/configuration.md` are rendered from it, too.
+//! The reader takes each key's type and bounds from this table, and refuses keys that are not in
+//! it. The JSON Schema and the page `docs/configuration.md` are rendered from it, too.
 
 mod page;
 mod schema;

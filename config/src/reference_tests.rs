@@ -6,7 +6,7 @@
 )]
 
 use crate::{
-    Config, McpSetup, Surroundings, ToolSetup, configuration_page, json_schema,
+    Config, Environment, McpSetup, ToolSetup, configuration_page, json_schema,
     reference::{DefaultValue, SectionKeys, ValueType, table},
 };
 use std::{env, fs, path::Path};
@@ -14,9 +14,9 @@ use std::{env, fs, path::Path};
 fn load(text: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("semel.toml"), text).unwrap();
-    let around = Surroundings {
+    let around = Environment {
         folder: folder.path().to_owned(),
-        ..Surroundings::default()
+        ..Environment::default()
     };
     Config::load(None, &around).unwrap_or_else(|errors| panic!("{errors}"))
 }

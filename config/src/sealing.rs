@@ -1,10 +1,11 @@
-//! Which keys records are sealed under.
+//! `[sealing]`: the keys that records are sealed under.
 
-use super::{
-    keys,
-    places::Surroundings,
+use crate::{
+    environment::Environment,
+    error::Problem,
     reference::table,
-    section::{Section, shown},
+    secret::read_secret,
+    section::{Section, shorten},
 };
 use semel::store::{SealingKey, SealingKeys};
 use std::path::Path;
@@ -12,81 +13,82 @@ use std::path::Path;
 /// The most sealing keys.
 const KEYS_MAX: usize = 100;
 
-pub(super) fn read(
+/// Reads the keys; `None`: records are kept in the clear, or a mistake was noted.
+pub(crate) fn read_sealing(
     section: Option<&Section<'_>>,
     folder: &Path,
-    around: &Surroundings,
+    environment: &Environment,
 ) -> Option<SealingKeys> {
     let section = section?;
     let current = section.name(&table::SEALING_CURRENT);
-    if !section.has(&table::SEALING_CURRENT) {
-        note(
-            section,
-            "`[sealing]` seals nothing: name the key to seal with as `current`",
-        );
+    if !section.has_key(&table::SEALING_CURRENT) {
+        let message = "`[sealing]` has no current key: write the `id` of a key as `current`";
+        section.note(Problem::missing(message));
     }
-    let mut found = section.sections(&table::SEALING_KEYS);
-    if found.len() > KEYS_MAX {
-        note(
-            section,
-            &format!("there are more than {KEYS_MAX} sealing keys: reseal, and drop the old ones"),
-        );
-        found.truncate(KEYS_MAX);
+    let mut key_sections = section.sections(&table::SEALING_KEYS);
+    if key_sections.len() > KEYS_MAX {
+        let message =
+            format!("there are more than {KEYS_MAX} sealing keys: reseal, and remove the old ones");
+        section.note(Problem::too_many(message));
+        key_sections.truncate(KEYS_MAX);
     }
-    let declared: Vec<_> = found
+    let ids: Vec<_> = key_sections
         .iter()
         .filter_map(|key| key.name(&table::SEALING_KEY_ID))
         .collect();
-    let keys: Vec<_> = found
+    let keys: Vec<_> = key_sections
         .iter()
-        .filter_map(|found| key(found, folder, around))
+        .filter_map(|key| read_sealing_key(key, folder, environment))
         .collect();
-    match current {
-        Some(current) if !declared.contains(&current) => {
-            note(
-                section,
-                &format!(
-                    "there is no sealing key `{}`: add a `[[sealing.key]]` with that `id`",
-                    shown(current)
-                ),
-            );
-            None
-        }
-        current => together(section, keys, current?),
+    let current = current?;
+    if !ids.contains(&current) {
+        let message = format!(
+            "there is no sealing key `{}`: add a `[[sealing.key]]` with that `id`",
+            shorten(current)
+        );
+        section.note(Problem::missing(message));
+        return None;
     }
+    with_current_first(section, keys, current)
 }
 
-fn key(section: &Section<'_>, folder: &Path, around: &Surroundings) -> Option<SealingKey> {
+fn read_sealing_key(
+    section: &Section<'_>,
+    folder: &Path,
+    environment: &Environment,
+) -> Option<SealingKey> {
     let id = section.name(&table::SEALING_KEY_ID);
-    if !section.has(&table::SEALING_KEY_ID) {
-        note(section, "this sealing key has no name: give it an `id`");
+    if !section.has_key(&table::SEALING_KEY_ID) {
+        section.note(Problem::missing(
+            "this sealing key has no name: give it an `id`",
+        ));
     }
-    let make =
-        |bytes: &[u8]| SealingKey::new(id.unwrap_or("?"), bytes).map_err(|fault| fault.to_string());
-    let key = keys::in_section(section, folder, around, make);
-    if !section.has(&table::SECRET_FILE) && !section.has(&table::SECRET_ENV) {
-        note(
-            section,
-            "this sealing key has no secret: name its `secret_file`, or its `secret_env`",
-        );
+    // The secret is checked even without an id, so that both mistakes are reported.
+    let parse =
+        |bytes: &[u8]| SealingKey::new(id.unwrap_or("?"), bytes).map_err(Problem::from_error);
+    let key = read_secret(section, folder, environment, parse);
+    if !section.has_key(&table::SECRET_FILE) && !section.has_key(&table::SECRET_ENV) {
+        let message = "this sealing key has no secret: name its `secret_file`, or its `secret_env`";
+        section.note(Problem::missing(message));
     }
     section.refuse_unknown();
     id.and(key)
 }
 
-/// The keys, the current one first.
-fn together(section: &Section<'_>, keys: Vec<SealingKey>, current: &str) -> Option<SealingKeys> {
-    let (mut first, others): (Vec<_>, Vec<_>) =
+fn with_current_first(
+    section: &Section<'_>,
+    keys: Vec<SealingKey>,
+    current: &str,
+) -> Option<SealingKeys> {
+    let (mut current, older): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.id() == current);
-    // If it is missing, its mistake was reported.
-    let sealing = first.pop().map(SealingKeys::new)?;
-    let all = first
+    // If it is missing, its mistake was noted.
+    let sealing = SealingKeys::new(current.pop()?);
+    // A second key of the same id is refused like any other duplicate.
+    let all = current
         .into_iter()
-        .chain(others)
+        .chain(older)
         .try_fold(sealing, SealingKeys::with_older_key);
-    all.map_err(|fault| note(section, &fault.to_string())).ok()
-}
-
-fn note(section: &Section<'_>, problem: &str) {
-    section.mistakes.note(section.span.clone(), problem);
+    let all = all.map_err(Problem::from_error);
+    section.mistakes.value_or_note(all, section.span.clone())
 }

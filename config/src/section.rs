@@ -1,9 +1,11 @@
-//! One table of the file, read key by key. A wrong value is noted and reads as absent; a key that is not in the
-//! reference is refused.
+//! One table of the file, read key by key.
+//!
+//! A wrong value is noted and reads as absent, so that one reading finds all mistakes. A key that
+//! is not in the reference is refused.
 
-use super::{
-    error::{ConfigError, ConfigErrorKind, ConfigErrors, Origin},
-    places::Text,
+use crate::{
+    error::{ConfigError, ConfigErrorKind, ConfigErrors, Origin, Problem},
+    file::ConfigFile,
     reference::{ConfigKey, SectionKeys, ValueType, table},
 };
 use semel::model::checked_name;
@@ -18,92 +20,99 @@ use toml::{
 const CHARS_SHOWN: usize = 60;
 
 /// A range of the file, in bytes.
-pub(super) type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// The mistakes found so far.
-pub(super) struct MistakeList<'a> {
-    file: Option<&'a Text>,
-    found: RefCell<Vec<(usize, ConfigError)>>,
+pub(crate) struct MistakeList<'a> {
+    file: Option<&'a ConfigFile>,
+    /// Each with its position in the file, for their order.
+    mistakes: RefCell<Vec<(usize, ConfigError)>>,
 }
 
 impl<'a> MistakeList<'a> {
-    pub(super) fn new(file: Option<&'a Text>) -> Self {
+    pub(crate) fn new(file: Option<&'a ConfigFile>) -> Self {
         Self {
             file,
-            found: RefCell::default(),
+            mistakes: RefCell::default(),
         }
     }
 
-    pub(super) fn note(&self, span: Span, problem: impl Into<String>) {
-        self.note_as(ConfigErrorKind::InvalidValue, span, problem);
+    pub(crate) fn note(&self, span: Span, problem: impl Into<Problem>) {
+        let position = span.start;
+        self.push(position, self.origin(&span), problem.into());
     }
 
-    pub(super) fn note_as(&self, kind: ConfigErrorKind, span: Span, problem: impl Into<String>) {
-        let place = span.start;
-        self.add(place, self.origin(span), kind, problem);
+    /// Notes a mistake outside the file. These are listed after those in the file.
+    pub(crate) fn note_at(&self, origin: Origin, problem: impl Into<Problem>) {
+        self.push(usize::MAX, origin, problem.into());
     }
 
-    /// Notes a mistake that is not in the file: it is listed after those that are.
-    pub(super) fn note_elsewhere(&self, at: Origin, problem: impl Into<String>) {
-        self.add(usize::MAX, at, ConfigErrorKind::InvalidValue, problem);
+    /// Returns the value, or notes its mistake.
+    pub(crate) fn value_or_note<T, P>(&self, result: Result<T, P>, span: Span) -> Option<T>
+    where
+        P: Into<Problem>,
+    {
+        result.map_err(|problem| self.note(span, problem)).ok()
     }
 
-    pub(super) fn origin(&self, span: Span) -> Origin {
-        self.file.map_or(Origin::Nowhere, |file| {
-            let before = file
-                .text
-                .as_bytes()
-                .get(..span.start)
-                .unwrap_or(file.text.as_bytes());
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Origin::Line {
-                file: file.path.clone(),
-                line,
-            }
-        })
+    /// Returns the value, or notes its mistake outside the file.
+    pub(crate) fn value_or_note_at<T, P>(&self, result: Result<T, P>, origin: Origin) -> Option<T>
+    where
+        P: Into<Problem>,
+    {
+        result.map_err(|problem| self.note_at(origin, problem)).ok()
     }
 
-    pub(super) fn none_or<T>(self, value: T) -> Result<T, ConfigErrors> {
-        let mut found = self.found.into_inner();
-        if found.is_empty() {
+    /// The line at which a range of the file begins.
+    pub(crate) fn origin(&self, span: &Span) -> Origin {
+        let Some(file) = self.file else {
+            return Origin::Nowhere;
+        };
+        let text = file.text.as_bytes();
+        let before = text.get(..span.start).unwrap_or(text);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Origin::Line {
+            file: file.path.clone(),
+            line,
+        }
+    }
+
+    /// Returns the value if there are no mistakes, else all of them in the order of the file.
+    pub(crate) fn into_result<T>(self, value: T) -> Result<T, ConfigErrors> {
+        let mut mistakes = self.mistakes.into_inner();
+        if mistakes.is_empty() {
             return Ok(value);
         }
-        found.sort_by_key(|(place, _)| *place);
-        Err(ConfigErrors(
-            found.into_iter().map(|(_, error)| error).collect(),
-        ))
+        mistakes.sort_by_key(|(position, _)| *position);
+        let errors = mistakes.into_iter().map(|(_, error)| error).collect();
+        Err(ConfigErrors(errors))
     }
 
-    fn add(&self, place: usize, at: Origin, kind: ConfigErrorKind, problem: impl Into<String>) {
-        self.found.borrow_mut().push((
-            place,
-            ConfigError {
-                at,
-                kind,
-                problem: problem.into(),
-            },
-        ));
+    fn push(&self, position: usize, origin: Origin, problem: Problem) {
+        let error = ConfigError::new(origin, problem);
+        self.mistakes.borrow_mut().push((position, error));
     }
 }
 
 /// A table of the file, with its part of the reference.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     keys: &'static SectionKeys,
     table: &'a DeTable<'a>,
-    pub(super) span: Span,
-    pub(super) mistakes: &'a MistakeList<'a>,
-    /// Keys that were refused with a reason of their own.
+    pub(crate) span: Span,
+    pub(crate) mistakes: &'a MistakeList<'a>,
+    /// Keys that [`refuse`](Self::refuse) has noted already.
     refused: RefCell<Vec<&'static str>>,
 }
 
-/// A value with its place in the file.
-pub(super) struct Located<T> {
-    pub(super) value: T,
-    pub(super) span: Span,
+/// A value with its range in the file.
+pub(crate) struct SpannedValue<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn top(table: &'a DeTable<'a>, mistakes: &'a MistakeList<'a>) -> Self {
+    /// The file as a whole.
+    pub(crate) fn whole_file(table: &'a DeTable<'a>, mistakes: &'a MistakeList<'a>) -> Self {
         Self {
             keys: &table::FILE,
             table,
@@ -113,13 +122,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn section(&self, key: &'static ConfigKey) -> Option<Self> {
+    pub(crate) fn section(&self, key: &'static ConfigKey) -> Option<Self> {
         let found = self.value(key)?;
         self.subsection(key, found)
     }
 
     /// All tables of this name, as `[[key]]` makes them.
-    pub(super) fn sections(&self, key: &'static ConfigKey) -> Vec<Self> {
+    pub(crate) fn sections(&self, key: &'static ConfigKey) -> Vec<Self> {
         let Some(found) = self.value(key) else {
             return Vec::new();
         };
@@ -154,47 +163,51 @@ impl<'a> Section<'a> {
         let problem = format!(
             "`{}` is {}: write {}",
             key.name,
-            kind(found.get_ref()),
+            type_name(found.get_ref()),
             key.value.description()
         );
-        self.mistakes
-            .note_as(ConfigErrorKind::WrongType, found.span(), problem);
+        let problem = Problem::new(ConfigErrorKind::WrongType, problem);
+        self.mistakes.note(found.span(), problem);
     }
 
-    pub(super) fn has(&self, key: &'static ConfigKey) -> bool {
+    pub(crate) fn has_key(&self, key: &'static ConfigKey) -> bool {
         self.table.contains_key(key.name)
     }
 
-    pub(super) fn text(&self, key: &'static ConfigKey) -> Option<Located<&'a str>> {
+    pub(crate) fn text(&self, key: &'static ConfigKey) -> Option<SpannedValue<&'a str>> {
         let found = self.value(key)?;
         match found.get_ref().as_str() {
-            Some(value) => Some(Located {
+            Some(value) => Some(SpannedValue {
                 value,
                 span: found.span(),
             }),
-            None => self.wrong(key, found),
+            None => self.note_wrong_value(key, found),
         }
     }
 
-    /// A name as tenants have: not empty, not overlong, without control characters.
-    pub(super) fn name(&self, key: &'static ConfigKey) -> Option<&'a str> {
-        let Located { value, span } = self.text(key)?;
+    /// A name within the limits of tenants: not empty, not too long, without control characters.
+    pub(crate) fn name(&self, key: &'static ConfigKey) -> Option<&'a str> {
+        let SpannedValue { value, span } = self.text(key)?;
         match checked_name(key.name, value) {
             Ok(()) => Some(value),
-            Err(fault) => {
-                self.mistakes
-                    .note(span, format!("{fault}, in {}", self.keys.title));
+            Err(error) => {
+                let message = format!("{error}, in {}", self.keys.title);
+                let problem = Problem::from(message).with_source(error);
+                self.mistakes.note(span, problem);
                 None
             }
         }
     }
 
-    pub(super) fn flag(&self, key: &'static ConfigKey) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &'static ConfigKey) -> Option<bool> {
         let found = self.value(key)?;
-        found.get_ref().as_bool().or_else(|| self.wrong(key, found))
+        found
+            .get_ref()
+            .as_bool()
+            .or_else(|| self.note_wrong_value(key, found))
     }
 
-    pub(super) fn number(&self, key: &'static ConfigKey) -> Option<u32> {
+    pub(crate) fn number(&self, key: &'static ConfigKey) -> Option<u32> {
         let found = self.value(key)?;
         let ValueType::Number { least, most, .. } = key.value else {
             return None;
@@ -204,35 +217,35 @@ impl<'a> Section<'a> {
             .as_integer()
             .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok())
             .filter(|number| (least..=most).contains(number));
-        number.or_else(|| self.wrong(key, found))
+        number.or_else(|| self.note_wrong_value(key, found))
     }
 
-    pub(super) fn duration(&self, key: &'static ConfigKey) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &'static ConfigKey) -> Option<Duration> {
         let found = self.value(key)?;
         let ValueType::Duration(range) = &key.value else {
             return None;
         };
         let text = found.get_ref().as_str();
         text.and_then(|text| range.parse(text))
-            .or_else(|| self.wrong(key, found))
+            .or_else(|| self.note_wrong_value(key, found))
     }
 
     /// One of the texts that the reference lists for this key.
-    pub(super) fn choice(&self, key: &'static ConfigKey) -> Option<&'a str> {
+    pub(crate) fn choice(&self, key: &'static ConfigKey) -> Option<&'a str> {
         let found = self.value(key)?;
         let ValueType::Choice(words) = key.value else {
             return None;
         };
         let text = found.get_ref().as_str();
         text.filter(|text| words.contains(text))
-            .or_else(|| self.wrong(key, found))
+            .or_else(|| self.note_wrong_value(key, found))
     }
 
-    /// One text or a list of texts, each with its place.
-    pub(super) fn texts(&self, key: &'static ConfigKey) -> Option<Vec<Located<&'a str>>> {
+    /// One text or a list of texts, each with its range in the file.
+    pub(crate) fn texts(&self, key: &'static ConfigKey) -> Option<Vec<SpannedValue<&'a str>>> {
         let found = self.value(key)?;
         let text = |found: &'a Spanned<DeValue<'a>>| {
-            Some(Located {
+            Some(SpannedValue {
                 value: found.get_ref().as_str()?,
                 span: found.span(),
             })
@@ -241,33 +254,43 @@ impl<'a> Section<'a> {
             DeValue::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>(),
             _ => text(found).map(|text| vec![text]),
         };
-        texts.or_else(|| self.wrong(key, found))
+        texts.or_else(|| self.note_wrong_value(key, found))
     }
 
     /// A table as a JSON object.
-    pub(super) fn object(&self, key: &'static ConfigKey) -> Option<Map<String, Value>> {
+    pub(crate) fn object(&self, key: &'static ConfigKey) -> Option<Map<String, Value>> {
         let found = self.value(key)?;
         match found.get_ref().as_table() {
-            Some(table) => Some(self.object_of(table)),
-            None => self.wrong(key, found),
+            Some(table) => Some(self.json_object(table)),
+            None => self.note_wrong_value(key, found),
         }
     }
 
-    /// Refuses a key of another section here, and says where it belongs.
-    pub(super) fn refuse(&self, key: &'static ConfigKey, cure: &str) {
+    /// Notes a mistake of the section as a whole.
+    pub(crate) fn note(&self, problem: impl Into<Problem>) {
+        self.mistakes.note(self.span.clone(), problem);
+    }
+
+    /// The place of the section in the file.
+    pub(crate) fn origin(&self) -> Origin {
+        self.mistakes.origin(&self.span)
+    }
+
+    /// Refuses a key of another section, if it is here. `cure` names the section it belongs to.
+    pub(crate) fn refuse(&self, key: &'static ConfigKey, cure: &str) {
         if let Some(found) = self.table.get(key.name) {
             let problem = format!(
                 "`{}` is not allowed in {}: {cure}",
                 key.name, self.keys.title
             );
-            self.mistakes
-                .note_as(ConfigErrorKind::MisplacedKey, found.span(), problem);
+            let problem = Problem::new(ConfigErrorKind::MisplacedKey, problem);
+            self.mistakes.note(found.span(), problem);
             self.refused.borrow_mut().push(key.name);
         }
     }
 
     /// Refuses every key that the reference does not list for this section.
-    pub(super) fn refuse_unknown(&self) {
+    pub(crate) fn refuse_unknown(&self) {
         let refused = self.refused.borrow();
         let listed: Vec<_> = self
             .keys
@@ -282,30 +305,31 @@ impl<'a> Section<'a> {
             }
             let problem = format!(
                 "there is no key `{}` in {}: use one of {}",
-                shown(name),
+                shorten(name),
                 self.keys.title,
                 listed.join(", ")
             );
-            self.mistakes
-                .note_as(ConfigErrorKind::UnknownKey, key.span(), problem);
+            let problem = Problem::new(ConfigErrorKind::UnknownKey, problem);
+            self.mistakes.note(key.span(), problem);
         }
     }
 
     fn value(&self, key: &'static ConfigKey) -> Option<&'a Spanned<DeValue<'a>>> {
-        // A key that is not listed would be read here and refused as unknown later.
+        // A key that is not listed would be read here, and refused as unknown at the end.
         let is_listed = self.keys.keys.iter().any(|listed| ptr::eq(*listed, key));
         debug_assert!(is_listed, "`{}` is not in the reference", key.name);
         self.table.get(key.name)
     }
 
-    fn wrong<T>(&self, key: &ConfigKey, found: &Spanned<DeValue<'_>>) -> Option<T> {
-        let is = match found.get_ref() {
-            DeValue::String(text) => format!("`\"{}\"`", shown(text)),
-            DeValue::Integer(number) => format!("`{}`", shown(&number.to_string())),
-            other => kind(other).to_owned(),
+    /// Notes that the value has the wrong type or is out of bounds. Returns `None`.
+    fn note_wrong_value<T>(&self, key: &ConfigKey, found: &Spanned<DeValue<'_>>) -> Option<T> {
+        let shown = match found.get_ref() {
+            DeValue::String(text) => format!("`\"{}\"`", shorten(text)),
+            DeValue::Integer(number) => format!("`{}`", shorten(&number.to_string())),
+            other => type_name(other).to_owned(),
         };
         let problem = format!(
-            "`{}` in {} is {is}: write {}",
+            "`{}` in {} is {shown}: write {}",
             key.name,
             self.keys.title,
             key.value.description()
@@ -314,21 +338,21 @@ impl<'a> Section<'a> {
         None
     }
 
-    // The reader bounds how deep a file is nested, and so how deep these two go.
-    fn object_of(&self, table: &DeTable<'_>) -> Map<String, Value> {
+    // The TOML reader bounds the nesting of a file, and so this recursion.
+    fn json_object(&self, table: &DeTable<'_>) -> Map<String, Value> {
         table
             .iter()
-            .map(|(key, value)| (key.get_ref().to_string(), self.json_of(value)))
+            .map(|(key, value)| (key.get_ref().to_string(), self.json_value(value)))
             .collect()
     }
 
-    fn json_of(&self, found: &Spanned<DeValue<'_>>) -> Value {
+    fn json_value(&self, found: &Spanned<DeValue<'_>>) -> Value {
         match found.get_ref() {
             DeValue::String(text) => Value::from(text.as_ref()),
             DeValue::Boolean(flag) => Value::from(*flag),
             DeValue::Datetime(moment) => Value::from(moment.to_string()),
-            DeValue::Array(items) => items.iter().map(|item| self.json_of(item)).collect(),
-            DeValue::Table(table) => Value::Object(self.object_of(table)),
+            DeValue::Array(items) => items.iter().map(|item| self.json_value(item)).collect(),
+            DeValue::Table(table) => Value::Object(self.json_object(table)),
             DeValue::Integer(number) => {
                 let integer = i64::from_str_radix(number.as_str(), number.radix()).ok();
                 self.json_number(found, integer.map(Number::from))
@@ -351,7 +375,7 @@ impl<'a> Section<'a> {
     }
 }
 
-fn kind(value: &DeValue<'_>) -> &'static str {
+fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
@@ -362,8 +386,8 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A text from outside, fit for a message.
-pub(super) fn shown(text: &str) -> String {
+/// Shortens and escapes a text from outside for a message.
+pub(crate) fn shorten(text: &str) -> String {
     let short: String = text
         .chars()
         .take(CHARS_SHOWN)
@@ -376,16 +400,16 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-/// A path from a configuration, or what is wrong with it.
-pub(super) fn path(written: &str) -> Result<PathBuf, &'static str> {
+/// Checks a path from a configuration.
+pub(crate) fn parse_path(written: &str) -> Result<PathBuf, Problem> {
     if written.is_empty() {
-        return Err("the path is empty: write one");
+        return Err("the path is empty: write one".into());
     }
     if written.contains('\0') {
-        return Err("the path holds a NUL: leave it out");
+        return Err("the path contains a NUL: leave it out".into());
     }
     if written == "~" || written.starts_with("~/") {
-        return Err("`~` is not expanded here: write the whole path");
+        return Err("`~` is not expanded in a path: write the whole path".into());
     }
     Ok(PathBuf::from(written))
 }

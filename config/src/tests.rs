@@ -6,6 +6,10 @@
 )]
 
 use super::*;
+use crate::{
+    file::FILE_BYTES_MAX,
+    tools::{GLOBS_MAX, TOOLS_MAX},
+};
 use insta::assert_snapshot;
 use semel::ledger::ServerErrorRule;
 use serde_json::json;
@@ -13,32 +17,36 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use tempfile::TempDir;
 
 /// A home, a working folder in it, and variables.
-struct Stage {
+struct TestFolder {
     folder: TempDir,
-    around: Surroundings,
+    environment: Environment,
 }
 
-impl Stage {
+impl TestFolder {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir_all(folder.path().join("work")).unwrap();
-        let around = Surroundings {
+        let environment = Environment {
             folder: folder.path().join("work"),
-            ..Surroundings::default()
+            ..Environment::default()
         };
-        Self { folder, around }.with("HOME", "{home}")
+        Self {
+            folder,
+            environment,
+        }
+        .with("HOME", "{home}")
     }
 
     fn with(mut self, variable: &str, value: &str) -> Self {
         let value = value.replace("{home}", self.folder.path().to_str().unwrap());
-        self.around
+        self.environment
             .variables
             .insert(variable.to_owned(), value.into());
         self
     }
 
     fn without(mut self, variable: &str) -> Self {
-        self.around.variables.remove(variable);
+        self.environment.variables.remove(variable);
         self
     }
 
@@ -54,31 +62,33 @@ impl Stage {
     }
 
     fn load(&self) -> Config {
-        Config::load(None, &self.around).unwrap()
+        Config::load(None, &self.environment).unwrap()
     }
 
-    fn faults(&self, asked: Option<&str>) -> String {
-        let faults = Config::load(asked.map(Path::new), &self.around).unwrap_err();
-        faults
+    fn mistakes(&self, requested: Option<&str>) -> String {
+        let mistakes = Config::load(requested.map(Path::new), &self.environment).unwrap_err();
+        mistakes
             .to_string()
             .replace(self.folder.path().to_str().unwrap(), "[home]")
     }
 }
 
 fn load(text: &str) -> Config {
-    Stage::new().file("work/semel.toml", text).load()
+    TestFolder::new().file("work/semel.toml", text).load()
 }
 
-fn faults(text: &str) -> String {
-    Stage::new().file("work/semel.toml", text).faults(None)
+fn mistakes(text: &str) -> String {
+    TestFolder::new()
+        .file("work/semel.toml", text)
+        .mistakes(None)
 }
 
 #[test]
 fn without_a_file_the_defaults_hold() {
-    let stage = Stage::new();
-    let config = stage.load();
+    let folder = TestFolder::new();
+    let config = folder.load();
     assert_eq!(config.file, None);
-    let path = stage.path(".local/state/semel/ledger.sqlite");
+    let path = folder.path(".local/state/semel/ledger.sqlite");
     assert_eq!(
         config.ledger,
         LedgerPlace::Sqlite {
@@ -88,7 +98,7 @@ fn without_a_file_the_defaults_hold() {
     );
     assert_eq!(config.tenant, Tenant::default());
     assert_eq!(config.tool("anything"), &ToolSetup::default());
-    config.ledger.prepare().unwrap();
+    config.ledger.create_default_folder().unwrap();
     let mode = fs::metadata(path.parent().unwrap())
         .unwrap()
         .permissions()
@@ -111,15 +121,15 @@ fn the_documented_example_is_read_as_it_says() {
         .replace("# timed_rerun", "timed_rerun")
         .replace("# taken_within", "taken_within");
     let secret = "s".repeat(32);
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .file("work/secret", &secret)
         .file("work/seal-2026-11", &secret)
         .file("work/semel.toml", text);
-    let config = stage.load();
+    let config = folder.load();
     assert_eq!(
         config.ledger,
         LedgerPlace::Sqlite {
-            path: stage.path("work/ledger.sqlite"),
+            path: folder.path("work/ledger.sqlite"),
             is_default: false
         }
     );
@@ -182,7 +192,7 @@ fn the_first_tool_that_matches_counts() {
 }
 
 #[test]
-fn only_tools_that_nobody_named_count_a_written_answer_as_received() {
+fn only_unnamed_tools_count_a_written_answer_as_delivered() {
     let config = load("[[tool]]\nmatch = \"a\"\n[[tool]]\nmatch = \"b\"\ntaken_within = \"1s\"\n");
     let within = |tool| {
         config
@@ -205,8 +215,8 @@ fn only_tools_that_nobody_named_count_a_written_answer_as_received() {
 #[test]
 fn the_file_is_looked_for_in_order() {
     let tenant = |name: &str| format!("[defaults]\ntenant = \"{name}\"\n");
-    let mut stage = Stage::new();
-    let mut found = vec![stage.load().tenant];
+    let mut folder = TestFolder::new();
+    let mut found = vec![folder.load().tenant];
     for (path, variable) in [
         (".config/semel/semel.toml", None),
         (
@@ -216,15 +226,15 @@ fn the_file_is_looked_for_in_order() {
         ("work/semel.toml", None),
         ("named.toml", Some(("SEMEL_CONFIG", "../named.toml"))),
     ] {
-        stage = stage.file(path, tenant(path));
+        folder = folder.file(path, tenant(path));
         if let Some((name, value)) = variable {
-            stage = stage.with(name, value);
+            folder = folder.with(name, value);
         }
-        found.push(stage.load().tenant);
+        found.push(folder.load().tenant);
     }
-    let stage = stage.file("work/asked.toml", tenant("asked"));
+    let folder = folder.file("work/requested.toml", tenant("requested"));
     found.push(
-        Config::load(Some(Path::new("asked.toml")), &stage.around)
+        Config::load(Some(Path::new("requested.toml")), &folder.environment)
             .unwrap()
             .tenant,
     );
@@ -235,7 +245,7 @@ fn the_file_is_looked_for_in_order() {
         "xdg/semel/semel.toml",
         "work/semel.toml",
         "named.toml",
-        "asked",
+        "requested",
     ];
     assert_eq!(found, expected);
 }
@@ -244,24 +254,24 @@ fn the_file_is_looked_for_in_order() {
 fn paths_are_relative_to_the_file_and_those_of_variables_to_the_working_folder() {
     let text =
         "[ledger]\nurl = \"sqlite:l.sqlite\"\n[[tool]]\nmatch = \"a\"\npolicy = \"./p.wasm\"\n";
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .file("etc/semel.toml", text)
         .file("etc/p.wasm", "")
         .with("SEMEL_CONFIG", "../etc/semel.toml");
-    let config = stage.load();
+    let config = folder.load();
     assert_eq!(
         config.ledger.to_string(),
-        format!("sqlite:{}", stage.path("work/../etc/l.sqlite").display())
+        format!("sqlite:{}", folder.path("work/../etc/l.sqlite").display())
     );
     assert_eq!(
         config.tool("a").policy,
-        PolicySource::File(stage.path("work/../etc/./p.wasm"))
+        PolicySource::File(folder.path("work/../etc/./p.wasm"))
     );
-    let stage = stage.with("SEMEL_LEDGER", "sqlite:m.sqlite");
+    let folder = folder.with("SEMEL_LEDGER", "sqlite:m.sqlite");
     assert_eq!(
-        stage.load().ledger,
+        folder.load().ledger,
         LedgerPlace::Sqlite {
-            path: stage.path("work/m.sqlite"),
+            path: folder.path("work/m.sqlite"),
             is_default: false
         }
     );
@@ -269,7 +279,7 @@ fn paths_are_relative_to_the_file_and_those_of_variables_to_the_working_folder()
 
 #[test]
 fn variables_override_the_file() {
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .file(
             "work/semel.toml",
             "[ledger]\nurl = \"sqlite:l\"\n[defaults]\ntenant = \"a\"\nwait = \"1s\"\n",
@@ -278,7 +288,7 @@ fn variables_override_the_file() {
         .with("SEMEL_TENANT", "b")
         .with("SEMEL_WAIT", "2s")
         .with("SEMEL_LEASE", "20s");
-    let config = stage.load();
+    let config = folder.load();
     assert_eq!(
         (config.ledger, config.tenant.as_str()),
         (LedgerPlace::Memory, "b")
@@ -290,7 +300,7 @@ fn variables_override_the_file() {
         ),
         (2000, 20)
     );
-    let config = stage.with("SEMEL_TENANT", "").load();
+    let config = folder.with("SEMEL_TENANT", "").load();
     assert_eq!(
         config.tenant.as_str(),
         "a",
@@ -301,17 +311,17 @@ fn variables_override_the_file() {
 #[test]
 fn a_secret_may_be_a_file_or_a_variable() {
     let secret = "0123456789abcdef0123456789abcdef";
-    let id = |stage: Stage| {
-        let scheme = semel::key::KeyScheme::new(semel::key::KeyMode::Enforce, stage.load().secret);
+    let id = |folder: TestFolder| {
+        let scheme = semel::key::KeyScheme::new(semel::key::KeyMode::Enforce, folder.load().secret);
         scheme.secret_id().unwrap()
     };
-    let file = Stage::new()
+    let file = TestFolder::new()
         .file("work/s", format!("{secret}\n"))
         .file("work/semel.toml", "[keys]\nsecret_file = \"s\"");
-    let variable = Stage::new()
+    let variable = TestFolder::new()
         .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
         .with("PAY", secret);
-    let named = Stage::new()
+    let named = TestFolder::new()
         .file("s", secret)
         .with("SEMEL_SECRET_FILE", "../s");
     let id_of_file = id(file);
@@ -319,8 +329,8 @@ fn a_secret_may_be_a_file_or_a_variable() {
 }
 
 #[test]
-fn every_mistake_is_told_with_its_line_and_cure() {
-    let told = faults(
+fn every_mistake_is_reported_with_its_line_and_cure() {
+    let messages = mistakes(
         r#"
 [ledger]
 url = "mysql://me:hunter2@db/semel"
@@ -360,12 +370,12 @@ settings = { limit = inf, name = 1979-05-27 }
 match = "late"
 "#,
     );
-    assert_snapshot!(told);
+    assert_snapshot!(messages);
 }
 
 #[test]
-fn other_mistakes_are_told_as_plainly() {
-    let told = [
+fn other_mistakes_are_reported_as_plainly() {
+    let messages = [
         "[ledger]\nurl = \"memory:x\"",
         "[ledger]\nurl = \"sqlite:\"",
         "[ledger]\nurl = \"sqlite::memory:\"",
@@ -385,38 +395,42 @@ fn other_mistakes_are_told_as_plainly() {
         "[[tool]]\nmatch = \"a\"\npolicy = \"../\"",
         "\"a\\u001b[31m\" = 1",
     ]
-    .map(|text| faults(text).replace('\n', "\n    "))
+    .map(|text| mistakes(text).replace('\n', "\n    "))
     .join("\n");
-    assert_snapshot!(told);
+    assert_snapshot!(messages);
 }
 
 #[test]
-fn mistakes_outside_the_file_are_told_with_their_place() {
-    let told = [
-        Stage::new().faults(Some("missing.toml")),
-        Stage::new()
+fn mistakes_outside_the_file_are_reported_with_their_place() {
+    let messages = [
+        TestFolder::new().mistakes(Some("missing.toml")),
+        TestFolder::new()
             .with("SEMEL_CONFIG", "missing.toml")
-            .faults(None),
-        Stage::new().file("work/semel.toml/x", "").faults(None),
-        Stage::new().file("work/semel.toml", [0xff]).faults(None),
-        Stage::new()
+            .mistakes(None),
+        TestFolder::new()
+            .file("work/semel.toml/x", "")
+            .mistakes(None),
+        TestFolder::new()
+            .file("work/semel.toml", [0xff])
+            .mistakes(None),
+        TestFolder::new()
             .file("work/semel.toml", vec![b' '; FILE_BYTES_MAX + 1])
-            .faults(None),
-        Stage::new().without("HOME").faults(None),
-        Stage::new().with("HOME", "relative").faults(None),
-        Stage::new()
+            .mistakes(None),
+        TestFolder::new().without("HOME").mistakes(None),
+        TestFolder::new().with("HOME", "relative").mistakes(None),
+        TestFolder::new()
             .with("SEMEL_LEDGER", "etcd:x")
             .with("SEMEL_TENANT", "a\nb")
             .with("SEMEL_WAIT", "soon")
             .with("SEMEL_SECRET_FILE", "missing")
-            .faults(None),
-        Stage::new()
+            .mistakes(None),
+        TestFolder::new()
             .file("work/s", "short")
             .with("SEMEL_SECRET_FILE", "s")
-            .faults(None),
+            .mistakes(None),
     ]
     .join("\n");
-    assert_snapshot!(told);
+    assert_snapshot!(messages);
 }
 
 #[test]
@@ -425,7 +439,7 @@ fn too_many_tools_or_globs_are_refused() {
         .map(|number| format!("[[tool]]\nmatch = \"t{number}\"\n"))
         .collect();
     assert!(
-        faults(&many).ends_with(
+        mistakes(&many).ends_with(
             "semel.toml:2001: there are more than 1000 tools: match several with one glob"
         )
     );
@@ -433,12 +447,14 @@ fn too_many_tools_or_globs_are_refused() {
         .map(|number| format!("\"t{number}\""))
         .collect();
     assert!(
-        faults(&format!("[[tool]]\nmatch = [{}]", globs.join(",")))
+        mistakes(&format!("[[tool]]\nmatch = [{}]", globs.join(",")))
             .contains("`match` has 65 globs")
     );
-    assert!(faults(&format!("[[tool]]\nmatch = \"{}\"", "x".repeat(257))).contains("this has 257"));
     assert!(
-        faults(&format!(
+        mistakes(&format!("[[tool]]\nmatch = \"{}\"", "x".repeat(257))).contains("this has 257")
+    );
+    assert!(
+        mistakes(&format!(
             "settings = {}1{}",
             "[".repeat(10_000),
             "]".repeat(10_000)
@@ -450,21 +466,21 @@ fn too_many_tools_or_globs_are_refused() {
 #[test]
 fn secrets_are_never_printed() {
     let secret = "0123456789abcdef0123456789abcdef";
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .file("work/semel.toml", "[keys]\nsecret_env = \"PAY\"")
         .with("PAY", secret);
-    assert!(!format!("{:?}{:?}", stage.load(), stage.around).contains("0123"));
-    assert!(!faults("[ledger]\nurl = \"mysql://me:hunter2@db/semel\"").contains("hunter2"));
+    assert!(!format!("{:?}{:?}", folder.load(), folder.environment).contains("0123"));
+    assert!(!mistakes("[ledger]\nurl = \"mysql://me:hunter2@db/semel\"").contains("hunter2"));
     let text = "[ledger]\nurl = \"postgres://me:hunt@er2@db:5433/semel?sslmode=require\"\nsecret_env = \"PAY\"";
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .file("work/semel.toml", text)
         .with("PAY", "another");
-    let ledger = stage.load().ledger;
+    let ledger = folder.load().ledger;
     assert_eq!(ledger.to_string(), "postgres://db:5433/semel");
-    let told = format!("{ledger:?}");
+    let messages = format!("{ledger:?}");
     assert!(
-        !told.contains("hunt") && !told.contains("er2") && !told.contains("another"),
-        "{told}"
+        !messages.contains("hunt") && !messages.contains("er2") && !messages.contains("another"),
+        "{messages}"
     );
 }
 
@@ -475,11 +491,11 @@ fn the_gateway_is_set_up_by_its_section() {
          probe_tools = [\"crm_getRefund\"]\n\
          [[mcp.server]]\nname = \"files\"\ncommand = [\"serve\", \"/data\"]\n\
          [[mcp.server]]\nname = \"crm\"\nurl = \"https://crm.example/mcp\"\nheaders_env = { Authorization = \"CRM\" }\n";
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .with("TOKEN", token)
         .with("CRM", "Bearer s3cret")
         .file("work/semel.toml", text);
-    let setup = stage.load().mcp;
+    let setup = folder.load().mcp;
     assert_eq!(setup.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(setup.token.as_ref().map(SecretText::reveal), Some(token));
     assert_eq!(setup.tenant_header.as_deref(), Some("x-tenant"));
@@ -494,13 +510,13 @@ fn the_gateway_is_set_up_by_its_section() {
     );
     assert!(files.is_trusted() && files.restart && !crm.is_trusted());
     assert_eq!(crm.headers[0].0, "authorization");
-    let told = format!("{setup:?}");
-    assert!(!told.contains(token) && !told.contains("s3cret"));
+    let messages = format!("{setup:?}");
+    assert!(!messages.contains(token) && !messages.contains("s3cret"));
     assert_eq!(load("").mcp, McpSetup::default());
 }
 
 #[test]
-fn every_mistake_about_the_gateway_is_told() {
+fn every_mistake_about_the_gateway_is_reported() {
     let text = r#"
 [mcp]
 listen = "8080"
@@ -532,31 +548,34 @@ match = "x"
 answer_within = "1ms"
 on_cancel = "stop"
 "#;
-    assert_snapshot!(faults(text));
-    assert!(!faults(text).contains("hunter2"));
-    let short = Stage::new()
+    assert_snapshot!(mistakes(text));
+    assert!(!mistakes(text).contains("hunter2"));
+    let short = TestFolder::new()
         .with("TOKEN", "short")
         .file("work/semel.toml", "[mcp]\ntoken_env = \"TOKEN\"");
-    assert_snapshot!(short.faults(None));
+    assert_snapshot!(short.mistakes(None));
 }
 
 #[test]
-fn compiled_policies_are_kept_in_the_users_folder_unless_somebody_says_otherwise() {
-    let stage = Stage::new();
-    assert_eq!(stage.load().cache, Some(stage.path(".cache/semel/code")));
-    let stage = stage.with("XDG_CACHE_HOME", "{home}/elsewhere");
-    assert_eq!(stage.load().cache, Some(stage.path("elsewhere/semel/code")));
-    let stage = stage.file("work/semel.toml", "[cache]\nfolder = \"kept\"");
-    assert_eq!(stage.load().cache, Some(stage.path("work/kept")));
-    let stage = stage.with("SEMEL_CACHE", "other");
-    assert_eq!(stage.load().cache, Some(stage.path("work/other")));
-    assert_eq!(stage.with("SEMEL_CACHE", "off").load().cache, None);
+fn compiled_policies_are_kept_in_the_users_folder_by_default() {
+    let folder = TestFolder::new();
+    assert_eq!(folder.load().cache, Some(folder.path(".cache/semel/code")));
+    let folder = folder.with("XDG_CACHE_HOME", "{home}/elsewhere");
+    assert_eq!(
+        folder.load().cache,
+        Some(folder.path("elsewhere/semel/code"))
+    );
+    let folder = folder.file("work/semel.toml", "[cache]\nfolder = \"kept\"");
+    assert_eq!(folder.load().cache, Some(folder.path("work/kept")));
+    let folder = folder.with("SEMEL_CACHE", "other");
+    assert_eq!(folder.load().cache, Some(folder.path("work/other")));
+    assert_eq!(folder.with("SEMEL_CACHE", "off").load().cache, None);
     assert_eq!(
         load("[cache]\nenabled = false\nfolder = \"kept\"").cache,
         None
     );
     assert_eq!(
-        Stage::new()
+        TestFolder::new()
             .without("HOME")
             .with("SEMEL_LEDGER", "memory:")
             .load()
@@ -565,9 +584,9 @@ fn compiled_policies_are_kept_in_the_users_folder_unless_somebody_says_otherwise
         "no home, no cache"
     );
     assert!(
-        Stage::new()
+        TestFolder::new()
             .with("SEMEL_CACHE", "~/kept")
-            .faults(None)
+            .mistakes(None)
             .contains("SEMEL_CACHE")
     );
 }
@@ -578,23 +597,23 @@ fn sealing_keys_come_from_files_and_variables_and_one_is_current() {
          [[sealing.key]]\nid = \"old\"\nsecret_env = \"OLD_KEY\"\n\
          [[sealing.key]]\nid = \"new\"\nsecret_file = \"new-key\"\n";
     let secret = "0123456789abcdef0123456789abcdef";
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .file("work/new-key", secret)
         .with("OLD_KEY", secret)
         .file("work/semel.toml", text);
-    let keys = stage.load().sealing.unwrap();
+    let keys = folder.load().sealing.unwrap();
     assert_eq!(
         (keys.current().id(), keys.ids().collect::<Vec<_>>()),
         ("new", vec!["new", "old"])
     );
-    assert!(!format!("{:?}", stage.load()).contains(secret));
+    assert!(!format!("{:?}", folder.load()).contains(secret));
     assert!(load("").sealing.is_none());
 }
 
 #[test]
-fn every_mistake_about_sealing_keys_is_told() {
-    assert_snapshot!(faults("[sealing]\n"));
-    assert_snapshot!(faults(
+fn every_mistake_about_sealing_keys_is_reported() {
+    assert_snapshot!(mistakes("[sealing]\n"));
+    assert_snapshot!(mistakes(
         "[sealing]\ncurrent = \"new\"\n\
          [[sealing.key]]\nid = \"old\"\n\
          [[sealing.key]]\nsecret_env = \"NONE\"\n\
@@ -602,12 +621,12 @@ fn every_mistake_about_sealing_keys_is_told() {
     ));
     let twice = "[[sealing.key]]\nid = \"a\"\nsecret_file = \"key\"\n";
     let text = format!("[sealing]\ncurrent = \"a\"\n{twice}{twice}");
-    let stage = Stage::new()
+    let folder = TestFolder::new()
         .file("work/key", "k".repeat(32))
         .file("work/semel.toml", text);
     assert!(
-        stage
-            .faults(None)
+        folder
+            .mistakes(None)
             .contains("two sealing keys are named `a`")
     );
 }

@@ -1,11 +1,11 @@
-//! How tools are set up: the defaults, and what `[[tool]]` says.
+//! `[defaults]` and `[[tool]]`: the settings of tools.
 
-use super::{
-    GLOB_BYTES_MAX, GLOBS_MAX, OnCancel, PolicySource, TOOLS_MAX, ToolRule, ToolSetup,
-    error::Origin,
-    places::Surroundings,
+use crate::{
+    OnCancel, PolicySource, ToolRule, ToolSetup,
+    environment::Environment,
+    error::{Origin, Problem},
     reference::{ConfigKey, ValueType, table},
-    section::{Located, MistakeList, Section, Span, path, shown},
+    section::{MistakeList, Section, SpannedValue, parse_path, shorten},
 };
 use globset::{Glob, GlobSet};
 use semel::{
@@ -13,9 +13,25 @@ use semel::{
     ledger::ServerErrorRule,
     model::{Tenant, ToolMode},
 };
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-/// Keys that only a `[[tool]]` takes: each needs the operator's decision for that tool.
+/// The most `[[tool]]` sections.
+pub(crate) const TOOLS_MAX: usize = 1000;
+
+/// The most globs of one `[[tool]]`.
+pub(crate) const GLOBS_MAX: usize = 64;
+
+/// The longest glob, in bytes.
+const GLOB_BYTES_MAX: usize = 256;
+
+/// The longest name of a policy, in bytes.
+const POLICY_NAME_BYTES_MAX: usize = 64;
+
+/// The keys that `[defaults]` refuses: each is the operator's decision about a named tool.
 static TOOL_ONLY: [&ConfigKey; 6] = [
     &table::TRUSTED,
     &table::IRREVERSIBLE,
@@ -25,17 +41,18 @@ static TOOL_ONLY: [&ConfigKey; 6] = [
     &table::TIMED_RERUN,
 ];
 
-/// The settings where no `[[tool]]` says otherwise.
-pub(super) struct Defaults {
-    pub(super) tenant: Tenant,
-    pub(super) unnamed: ToolSetup,
+/// The settings that hold where no `[[tool]]` says otherwise.
+pub(crate) struct DefaultSettings {
+    pub(crate) tenant: Tenant,
+    /// The settings of a tool that no `[[tool]]` matches.
+    pub(crate) unnamed: ToolSetup,
 }
 
-impl Defaults {
-    pub(super) fn read(
+impl DefaultSettings {
+    pub(crate) fn read(
         section: Option<&Section<'_>>,
         folder: &Path,
-        around: &Surroundings,
+        environment: &Environment,
         mistakes: &MistakeList<'_>,
     ) -> Self {
         let mut defaults = Self {
@@ -43,53 +60,40 @@ impl Defaults {
             unnamed: ToolSetup::default(),
         };
         if let Some(section) = section {
-            defaults.take(section, folder);
+            defaults.apply_section(section, folder);
         }
-        defaults.take_variables(around, mistakes);
+        defaults.apply_variables(environment, mistakes);
         defaults
     }
 
-    fn take(&mut self, section: &Section<'_>, folder: &Path) {
-        if let Some(tenant) = section
-            .name(&table::TENANT)
-            .and_then(|name| Tenant::new(name).ok())
-        {
+    fn apply_section(&mut self, section: &Section<'_>, folder: &Path) {
+        let tenant = section.name(&table::TENANT);
+        if let Some(tenant) = tenant.and_then(|name| Tenant::new(name).ok()) {
             self.tenant = tenant;
         }
-        take_policy(section, folder, &mut self.unnamed);
-        take_terms(section, &mut self.unnamed);
-        take_taken_within(section, &mut self.unnamed);
-        self.unnamed.defined_at = Some(section.mistakes.origin(section.span.clone()));
+        apply_policy(section, folder, &mut self.unnamed);
+        apply_shared_keys(section, &mut self.unnamed);
+        apply_taken_within(section, &mut self.unnamed);
+        self.unnamed.defined_at = Some(section.origin());
         for key in TOOL_ONLY {
-            section.refuse(key, "say it of a tool by name, in a `[[tool]]`");
+            section.refuse(key, "write it into the `[[tool]]` of each tool it is for");
         }
     }
 
-    fn take_variables(&mut self, around: &Surroundings, mistakes: &MistakeList<'_>) {
-        if let Some(tenant) = variable(around, mistakes, "SEMEL_TENANT", |text| {
-            Tenant::new(text).map_err(|fault| fault.to_string())
-        }) {
-            self.tenant = tenant;
-        }
-        let duration = |name, key: &ConfigKey| {
-            let read = |text: &str| match &key.value {
-                ValueType::Duration(range) => range.parse(text).ok_or_else(|| {
-                    format!("this is not a valid value: write {}", range.description())
-                }),
-                _ => Err("this key is not a duration".to_owned()),
-            };
-            variable(around, mistakes, name, read)
-        };
-        if let Some(wait) = duration("SEMEL_WAIT", &table::WAIT) {
-            self.unnamed.allowance.wait_ms = milliseconds(wait);
-        }
-        if let Some(lease) = duration("SEMEL_LEASE", &table::LEASE) {
-            self.unnamed.lease_seconds = seconds(lease);
-        }
+    fn apply_variables(&mut self, environment: &Environment, mistakes: &MistakeList<'_>) {
+        let read_tenant = |text: &str| Tenant::new(text).map_err(Problem::from_error);
+        let tenant = read_variable("SEMEL_TENANT", environment, mistakes, read_tenant);
+        set(&mut self.tenant, tenant);
+        let read_wait = |text: &str| parse_duration(text, &table::WAIT);
+        let wait = read_variable("SEMEL_WAIT", environment, mistakes, read_wait);
+        set(&mut self.unnamed.allowance.wait_ms, wait.map(milliseconds));
+        let read_lease = |text: &str| parse_duration(text, &table::LEASE);
+        let lease = read_variable("SEMEL_LEASE", environment, mistakes, read_lease);
+        set(&mut self.unnamed.lease_seconds, lease.map(seconds));
     }
 
-    /// The settings of a named tool, before its own keys.
-    fn named(&self) -> ToolSetup {
+    /// The settings of a `[[tool]]` before its own keys.
+    fn for_named_tool(&self) -> ToolSetup {
         ToolSetup {
             taken_within: None,
             ..self.unnamed.clone()
@@ -97,52 +101,74 @@ impl Defaults {
     }
 }
 
-fn variable<T>(
-    around: &Surroundings,
-    mistakes: &MistakeList<'_>,
+fn read_variable<T>(
     name: &'static str,
-    read: impl Fn(&str) -> Result<T, String>,
+    environment: &Environment,
+    mistakes: &MistakeList<'_>,
+    parse: impl FnOnce(&str) -> Result<T, Problem>,
 ) -> Option<T> {
-    let value = around
-        .variable(name)?
-        .to_str()
-        .ok_or_else(|| "this is not UTF-8 text".to_owned());
-    value
-        .and_then(read)
-        .map_err(|problem| mistakes.note_elsewhere(Origin::Variable(name), problem))
-        .ok()
+    let value = match environment.variable(name)?.to_str() {
+        Some(text) => parse(text),
+        None => Err("this is not UTF-8 text: correct it".into()),
+    };
+    mistakes.value_or_note_at(value, Origin::Variable(name))
 }
 
-/// The rules of all `[[tool]]` sections.
-pub(super) fn rules(top: &Section<'_>, defaults: &Defaults, folder: &Path) -> Vec<ToolRule> {
-    let mut sections = top.sections(&table::TOOL_SECTION);
+fn parse_duration(text: &str, key: &ConfigKey) -> Result<Duration, Problem> {
+    let ValueType::Duration(range) = &key.value else {
+        return Err("this key is not a duration".into());
+    };
+    range.parse(text).ok_or_else(|| {
+        let message = format!("this is not a valid value: write {}", range.description());
+        message.into()
+    })
+}
+
+/// Reads the rules of all `[[tool]]` sections.
+pub(crate) fn read_rules(
+    file: &Section<'_>,
+    defaults: &DefaultSettings,
+    folder: &Path,
+) -> Vec<ToolRule> {
+    let mut sections = file.sections(&table::TOOL_SECTION);
     if let Some(first) = sections.get(TOOLS_MAX) {
-        top.mistakes.note(
-            first.span.clone(),
-            format!("there are more than {TOOLS_MAX} tools: match several with one glob"),
-        );
+        let message = format!("there are more than {TOOLS_MAX} tools: match several with one glob");
+        first.note(Problem::too_many(message));
         sections.truncate(TOOLS_MAX);
     }
-    let mut seen = BTreeSet::new();
+    let mut earlier_globs = BTreeSet::new();
     sections
         .iter()
-        .map(|section| rule(section, defaults, folder, &mut seen))
+        .map(|section| read_rule(section, defaults, folder, &mut earlier_globs))
         .collect()
 }
 
-fn rule(
+fn read_rule(
     section: &Section<'_>,
-    defaults: &Defaults,
+    defaults: &DefaultSettings,
     folder: &Path,
-    seen: &mut BTreeSet<String>,
+    earlier_globs: &mut BTreeSet<String>,
 ) -> ToolRule {
-    let mut setup = defaults.named();
-    let (globs, patterns) = globs(section, seen);
-    take_policy(section, folder, &mut setup);
-    take_terms(section, &mut setup);
-    take_taken_within(section, &mut setup);
-    take_switches(section, &mut setup);
-    setup.defined_at = Some(section.mistakes.origin(section.span.clone()));
+    let mut setup = defaults.for_named_tool();
+    let written = read_globs(section);
+    if let Some(earlier) = shadowing_glob(&written, earlier_globs)
+        && let Some(first) = written.first()
+    {
+        let message = format!(
+            "this `[[tool]]` never applies, because `{}` is before it: move it up",
+            shorten(&earlier)
+        );
+        let problem = Problem::contradiction(message);
+        section.mistakes.note(first.span.clone(), problem);
+    }
+    let patterns: Vec<_> = written.iter().map(|glob| glob.value.to_owned()).collect();
+    earlier_globs.extend(patterns.iter().cloned());
+    let globs = compile_globs(section, written);
+    apply_policy(section, folder, &mut setup);
+    apply_shared_keys(section, &mut setup);
+    apply_taken_within(section, &mut setup);
+    apply_tool_keys(section, &mut setup);
+    setup.defined_at = Some(section.origin());
     section.refuse(&table::TENANT, "write it into `[defaults]`");
     section.refuse_unknown();
     ToolRule {
@@ -152,102 +178,83 @@ fn rule(
     }
 }
 
-fn globs(section: &Section<'_>, seen: &mut BTreeSet<String>) -> (GlobSet, Vec<String>) {
-    let note = |span: Span, problem: String| section.mistakes.note(span, problem);
+fn read_globs<'a>(section: &Section<'a>) -> Vec<SpannedValue<&'a str>> {
     let Some(written) = section.texts(&table::MATCH) else {
-        if !section.has(&table::MATCH) {
-            note(
-                section.span.clone(),
-                "this `[[tool]]` matches nothing: write `match` and a tool's name, or a glob"
-                    .to_owned(),
-            );
+        if !section.has_key(&table::MATCH) {
+            let message = "this `[[tool]]` matches nothing: write the names of its tools, or globs, as `match`";
+            section.note(Problem::missing(message));
         }
-        return Default::default();
+        return Vec::new();
     };
     if written.is_empty() || written.len() > GLOBS_MAX {
-        note(
-            section.span.clone(),
-            format!(
-                "`match` has {} globs: write 1 to {GLOBS_MAX}",
-                written.len()
-            ),
+        let message = format!(
+            "`match` has {} globs: write 1 to {GLOBS_MAX}",
+            written.len()
         );
+        section.note(message);
     }
-    if let Some(first) = written.first()
-        && let Some(earlier) = never_reached(&written, seen)
-    {
-        note(
-            first.span.clone(),
-            format!(
-                "this `[[tool]]` never applies, because `{}` stands before it: move it up",
-                shown(&earlier)
-            ),
-        );
+    written
+}
+
+fn compile_globs(section: &Section<'_>, written: Vec<SpannedValue<&str>>) -> GlobSet {
+    let mut globs = Vec::new();
+    for text in written.into_iter().take(GLOBS_MAX) {
+        let glob = parse_glob(text.value);
+        globs.extend(section.mistakes.value_or_note(glob, text.span));
     }
-    seen.extend(written.iter().map(|glob| glob.value.to_owned()));
-    let patterns = written.iter().map(|glob| glob.value.to_owned()).collect();
-    let globs: Vec<_> = written
-        .into_iter()
-        .take(GLOBS_MAX)
-        .filter_map(|text| match glob(text.value) {
-            Ok(glob) => Some(glob),
-            Err(problem) => {
-                note(text.span, problem);
-                None
-            }
-        })
-        .collect();
-    let globs = GlobSet::new(globs).unwrap_or_else(|fault| {
-        note(
-            section.span.clone(),
-            format!("these globs cannot be used together: {fault}"),
-        );
-        GlobSet::empty()
+    let set = GlobSet::new(globs).map_err(|error| {
+        let message = format!("these globs cannot be used together: {error}");
+        Problem::from(message).with_source(error)
     });
-    (globs, patterns)
+    let set = section.mistakes.value_or_note(set, section.span.clone());
+    set.unwrap_or_else(GlobSet::empty)
 }
 
-/// Why a rule can never be the first that matches, as far as that is plain to see: the glob that is always before it.
-fn never_reached(written: &[Located<&str>], seen: &BTreeSet<String>) -> Option<String> {
-    let all = ["*", "**"]
-        .into_iter()
-        .find(|all| seen.contains(*all))
-        .map(ToOwned::to_owned);
-    let are_all_seen = written.iter().all(|glob| seen.contains(glob.value));
-    all.or_else(|| {
-        are_all_seen.then(|| {
-            written
-                .first()
-                .map_or_else(String::new, |glob| glob.value.to_owned())
-        })
-    })
+/// Returns an earlier glob because of which a rule with these globs is never the first that
+/// matches.
+///
+/// It finds only the two plain cases: a glob for every name, and the same globs again.
+fn shadowing_glob(
+    written: &[SpannedValue<&str>],
+    earlier_globs: &BTreeSet<String>,
+) -> Option<String> {
+    let first = written.first()?;
+    for every_name in ["*", "**"] {
+        if earlier_globs.contains(every_name) {
+            return Some(every_name.to_owned());
+        }
+    }
+    let are_repeated = written
+        .iter()
+        .all(|glob| earlier_globs.contains(glob.value));
+    are_repeated.then(|| first.value.to_owned())
 }
 
-fn glob(text: &str) -> Result<Glob, String> {
+fn parse_glob(text: &str) -> Result<Glob, Problem> {
     if text.is_empty() || text.len() > GLOB_BYTES_MAX {
-        return Err(format!(
+        let message = format!(
             "a glob has 1 to {GLOB_BYTES_MAX} bytes, and this has {}",
             text.len()
-        ));
+        );
+        return Err(message.into());
     }
-    Glob::new(text).map_err(|fault| {
-        format!(
+    Glob::new(text).map_err(|error| {
+        let message = format!(
             "`{}` is not a valid glob ({}): correct it",
-            shown(text),
-            fault.kind()
-        )
+            shorten(text),
+            error.kind()
+        );
+        Problem::from(message).with_source(error)
     })
 }
 
-fn take_policy(section: &Section<'_>, folder: &Path, setup: &mut ToolSetup) {
+fn apply_policy(section: &Section<'_>, folder: &Path, setup: &mut ToolSetup) {
     if let Some(written) = section.text(&table::POLICY) {
-        match policy(written.value, folder) {
-            Ok(policy) => {
-                setup.policy = policy;
-                // The settings of another policy mean nothing to this one.
-                setup.settings.clear();
-            }
-            Err(problem) => section.mistakes.note(written.span, problem),
+        let policy = parse_policy(written.value, folder);
+        if let Some(policy) = section.mistakes.value_or_note(policy, written.span) {
+            setup.policy = policy;
+            // The inherited settings are those of another policy.
+            setup.settings.clear();
         }
     }
     if let Some(settings) = section.object(&table::SETTINGS) {
@@ -258,39 +265,45 @@ fn take_policy(section: &Section<'_>, folder: &Path, setup: &mut ToolSetup) {
     }
 }
 
-/// A file where it looks like one, else a name.
-fn policy(written: &str, folder: &Path) -> Result<PolicySource, String> {
-    let is_file = written.contains(['/', '\\']) || written.ends_with(".wasm");
-    if is_file {
-        let path = folder.join(path(written)?);
-        return match path.metadata() {
-            Ok(data) if data.is_file() => Ok(PolicySource::File(path)),
-            Ok(_) => Err(format!(
-                "the policy `{}` is not a file: name a component",
-                path.display()
-            )),
-            Err(error) => Err(format!(
-                "the policy `{}` cannot be read ({error}): correct its path",
-                path.display()
-            )),
-        };
+/// Reads a policy: a path if it contains a separator or ends with `.wasm`, else a name.
+fn parse_policy(written: &str, folder: &Path) -> Result<PolicySource, Problem> {
+    if written.contains(['/', '\\']) || written.ends_with(".wasm") {
+        return find_component(folder.join(parse_path(written)?));
     }
-    let is_name = !written.is_empty()
-        && written.len() <= 64
-        && written
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if is_name {
+    let is_name_byte =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !written.is_empty()
+        && written.len() <= POLICY_NAME_BYTES_MAX
+        && written.bytes().all(is_name_byte)
+    {
         return Ok(PolicySource::Named(written.to_owned()));
     }
-    Err(format!(
-        "`{}` is not a policy: write the name of a ready-made one, such as `intent`, or a path, such as `./refund.wasm`",
-        shown(written)
-    ))
+    let message = format!(
+        "`{}` is not a policy: write the name of a ready-made one, such as `intent`, or a path, \
+         such as `./refund.wasm`",
+        shorten(written)
+    );
+    Err(message.into())
+}
+
+fn find_component(path: PathBuf) -> Result<PolicySource, Problem> {
+    let shown = path.display();
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(PolicySource::File(path)),
+        Ok(_) => {
+            let message = format!("the policy `{shown}` is not a file: name a component");
+            Err(message.into())
+        }
+        Err(error) => {
+            let message =
+                format!("the policy `{shown}` cannot be read ({error}): correct its path");
+            Err(Problem::unreadable(message, error))
+        }
+    }
 }
 
 /// Reads the keys that both the defaults and a tool may set.
-fn take_terms(section: &Section<'_>, setup: &mut ToolSetup) {
+fn apply_shared_keys(section: &Section<'_>, setup: &mut ToolSetup) {
     let allowance = &mut setup.allowance;
     set(
         &mut allowance.wait_ms,
@@ -315,33 +328,33 @@ fn take_terms(section: &Section<'_>, setup: &mut ToolSetup) {
         &mut setup.keep_identity,
         section.flag(&table::KEEP_IDENTITY),
     );
-    set(&mut setup.mode, mode(section));
+    set(&mut setup.mode, read_mode(section));
     set(
         &mut setup.answer_within,
         section.duration(&table::ANSWER_WITHIN),
     );
-    set(&mut setup.on_cancel, on_cancel(section));
+    set(&mut setup.on_cancel, read_on_cancel(section));
 }
 
-fn on_cancel(section: &Section<'_>) -> Option<OnCancel> {
+fn read_on_cancel(section: &Section<'_>) -> Option<OnCancel> {
     match section.choice(&table::ON_CANCEL)? {
         "forward" => Some(OnCancel::Forward),
         _ => Some(OnCancel::Finish),
     }
 }
 
-fn mode(section: &Section<'_>) -> Option<ToolMode> {
+fn read_mode(section: &Section<'_>) -> Option<ToolMode> {
     ToolMode::from_word(section.choice(&table::MODE)?)
 }
 
-fn take_taken_within(section: &Section<'_>, setup: &mut ToolSetup) {
+fn apply_taken_within(section: &Section<'_>, setup: &mut ToolSetup) {
     if let Some(within) = section.duration(&table::TAKEN_WITHIN) {
         setup.taken_within = (!within.is_zero()).then_some(within);
     }
 }
 
 /// Reads the keys that only a tool may set.
-fn take_switches(section: &Section<'_>, setup: &mut ToolSetup) {
+fn apply_tool_keys(section: &Section<'_>, setup: &mut ToolSetup) {
     let ToolAllowance {
         server_errors,
         timed_rerun_ms,
@@ -366,13 +379,14 @@ fn take_switches(section: &Section<'_>, setup: &mut ToolSetup) {
     set(&mut setup.trusted, section.flag(&table::TRUSTED));
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+/// Sets a setting whose key is there.
+fn set<T>(setting: &mut T, value: Option<T>) {
     if let Some(value) = value {
-        *place = value;
+        *setting = value;
     }
 }
 
-// Both are within range: every duration is bounded where it is read.
+// Neither saturates: the reference bounds every duration.
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

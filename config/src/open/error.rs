@@ -1,4 +1,4 @@
-//! Reasons why a configuration without mistakes still opens no ledger or host.
+//! Errors of opening what a configuration describes.
 
 use crate::{Origin, PolicySource};
 use semel::{
@@ -7,12 +7,12 @@ use semel::{
 };
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// The reason why what a configuration describes cannot be opened.
+/// A valid configuration whose store, policies or host cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// The folder of the default ledger cannot be made.
-    #[error("the ledger's folder `{}` cannot be made: {source}", folder.display())]
+    /// The folder of the default ledger cannot be created.
+    #[error("the ledger's folder `{}` cannot be created: {source}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -38,7 +38,7 @@ pub enum SetupError {
     /// The ledger holds keys of another scheme.
     #[error(transparent)]
     Scheme(SchemeError),
-    /// The host cannot be put together.
+    /// The host cannot be built.
     #[error(transparent)]
     Host(OpenError),
     /// There is no ready-made policy of this name in this program.
@@ -55,7 +55,7 @@ pub enum SetupError {
     /// A policy, or its settings, cannot be used.
     #[error("{}", UnusablePolicy { defined_at, policy, source })]
     Policy {
-        /// The place that configures it; none: nothing does, or it was named elsewhere.
+        /// The place that configures it; `None`: the default policy, or one of a command line.
         defined_at: Option<Origin>,
         /// The policy.
         policy: PolicySource,
@@ -101,7 +101,7 @@ impl fmt::Display for UnusablePolicy<'_> {
             write!(f, "{place}: ")?;
         }
         match self.source {
-            // These two name the policy themselves.
+            // Their messages name the policy already.
             LoadError::Settings { .. } | LoadError::Policy(_) => write!(f, "{}", self.source),
             other => write!(f, "the policy `{}` cannot be used: {other}", self.policy),
         }

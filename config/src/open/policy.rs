@@ -1,4 +1,4 @@
-//! The policy of a tool, and the tool itself, as a host takes them.
+//! The policy of a tool, and the tool for a host.
 
 use super::SetupError;
 use crate::{PolicySource, ToolSetup};
@@ -10,16 +10,16 @@ use serde_json::{Map, Value};
 use std::{borrow::Cow, fs::File, io::Read, path::Path};
 
 impl PolicySource {
-    /// Reads the component of this policy, up to one byte more than `bytes_max`, so that the engine sees that it is
-    /// too long.
+    /// Reads the component of this policy, up to one byte more than `bytes_max`, so that the engine
+    /// sees that it is too long.
     ///
     /// # Errors
-    /// [`SetupError::ReadyMadePolicy`] if there is no ready-made policy of this name, [`SetupError::PolicyFile`] if the
-    /// file cannot be read.
+    /// [`SetupError::ReadyMadePolicy`] if there is no ready-made policy of this name,
+    /// [`SetupError::PolicyFile`] if the file cannot be read.
     pub fn read_component(&self, bytes_max: u32) -> Result<Cow<'static, [u8]>, SetupError> {
         match self {
             Self::Named(name) => Ok(Cow::Borrowed(semel_policies::get(name)?)),
-            Self::File(path) => match read_at_most(path, u64::from(bytes_max) + 1) {
+            Self::File(path) => match read_prefix(path, u64::from(bytes_max) + 1) {
                 Ok(bytes) => Ok(Cow::Owned(bytes)),
                 Err(source) => Err(SetupError::PolicyFile {
                     path: path.clone(),
@@ -29,8 +29,9 @@ impl PolicySource {
         }
     }
 
-    /// True where the policy has the setting by which an operator trusts the hints of a tool's server.
-    fn takes_trust(&self) -> bool {
+    /// True where the policy has the setting by which an operator trusts the hints of a tool's
+    /// server.
+    fn has_trust_setting(&self) -> bool {
         match self {
             Self::Named(name) => semel_policies::takes_trust(name),
             Self::File(_) => false,
@@ -42,7 +43,8 @@ impl ToolSetup {
     /// Loads the policy of this tool, with its settings.
     ///
     /// # Errors
-    /// [`SetupError`] if the component cannot be read, or the policy or its settings cannot be used.
+    /// [`SetupError`] if the component cannot be read, or the policy or its settings cannot be
+    /// used.
     pub async fn load_policy(&self, engine: &Engine) -> Result<Policy, SetupError> {
         let component = self
             .policy
@@ -56,10 +58,11 @@ impl ToolSetup {
         })
     }
 
-    /// The settings that the policy is loaded with: a tool that the operator trusts is trusted by its policy, too.
+    /// The settings that the policy is loaded with: a tool that the operator trusts is trusted by
+    /// its policy, too.
     fn policy_settings(&self) -> Map<String, Value> {
         let mut settings = self.settings.clone();
-        if self.trusted && self.policy.takes_trust() {
+        if self.trusted && self.policy.has_trust_setting() {
             settings
                 .entry(semel_policies::TRUST_SETTING)
                 .or_insert(Value::Bool(true));
@@ -67,7 +70,8 @@ impl ToolSetup {
         settings
     }
 
-    /// Returns the tool as a host takes it, for a front end that sees whether its answers are received.
+    /// Returns the tool as a host takes it, for a front end that sees whether its answers are
+    /// received.
     #[must_use]
     pub fn to_tool(&self, policy: Policy) -> Tool {
         let name_space = match &self.name_space {
@@ -90,7 +94,7 @@ impl ToolSetup {
     }
 }
 
-fn read_at_most(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+fn read_prefix(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)

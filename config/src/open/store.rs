@@ -1,4 +1,4 @@
-//! The store of a ledger, opened as its URL asks.
+//! The store of a ledger, by its URL.
 
 use super::SetupError;
 use crate::{LedgerPlace, ServerPlace};
@@ -9,7 +9,7 @@ use semel_postgres::PostgresStore;
 use semel_redis::RedisStore;
 use std::{path::Path, sync::Arc};
 
-/// The store that keeps a ledger, without any sealing around it.
+/// The store of a ledger, without sealing.
 #[non_exhaustive]
 pub enum OpenedStore {
     /// In memory.
@@ -28,8 +28,8 @@ impl OpenedStore {
     /// Opens the store at this place.
     ///
     /// # Errors
-    /// [`SetupError::Folder`] or [`SetupError::Store`] if it cannot be opened, [`SetupError::MissingDriver`] if the
-    /// driver for its URL is not compiled in.
+    /// [`SetupError::Folder`] or [`SetupError::Store`] if it cannot be opened,
+    /// [`SetupError::MissingDriver`] if the driver for its URL is not compiled in.
     pub async fn open(place: &LedgerPlace) -> Result<Self, SetupError> {
         match place {
             LedgerPlace::Memory => Ok(Self::Memory(Box::default())),
@@ -69,7 +69,7 @@ impl OpenedStore {
         })
     }
 
-    /// Returns the store as a host takes it.
+    /// Returns the store for a host.
     #[must_use]
     pub fn into_store(self) -> Arc<dyn Store> {
         match self {
@@ -94,7 +94,7 @@ impl OpenedStore {
         }
     }
 
-    /// Reads the whole of a ledger's file, to find damage in it. A server's ledger is not checked.
+    /// Reads the whole of a ledger's file, and checks it for damage. A server's ledger is not checked.
     ///
     /// # Errors
     /// [`SetupError::Store`] if the file is damaged.
@@ -107,7 +107,7 @@ impl OpenedStore {
 }
 
 impl ServerPlace {
-    /// Returns the server as a driver takes it, with its password.
+    /// Returns the server for a driver, with its password.
     #[must_use]
     pub fn to_server(&self) -> ServerAddress {
         let mut server = ServerAddress::new(self.url.reveal());
@@ -122,9 +122,11 @@ impl ServerPlace {
 }
 
 fn open_file(place: &LedgerPlace, path: &Path) -> Result<SqliteStore, SetupError> {
-    place.prepare().map_err(|source| SetupError::Folder {
-        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
-        source,
-    })?;
+    place
+        .create_default_folder()
+        .map_err(|source| SetupError::Folder {
+            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+            source,
+        })?;
     SqliteStore::open(path).map_err(SetupError::from_store)
 }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 /// Returns the JSON Schema (draft 2020-12) of `semel.toml`.
 ///
-/// It checks names, types and bounds of numbers. Only the reader checks the bounds of durations, and how keys go together.
+/// It checks names, types and bounds of numbers. Only the reader checks the bounds of durations,
+/// and how keys go together.
 #[must_use]
 pub fn json_schema() -> Value {
     let mut schema = section_schema(&table::FILE);

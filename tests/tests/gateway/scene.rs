@@ -7,7 +7,7 @@ use semel::{
     runtime::{Semel, Tool},
     store::MemoryStore,
 };
-use semel_config::{Config, Surroundings};
+use semel_config::{Config, Environment};
 use semel_mcp::{
     front::stdio,
     guarded::{GuardLayer, ToolGuard, ToolProber},
@@ -227,7 +227,7 @@ pub fn config() -> Config {
 }
 
 fn config_of(text: &str) -> Config {
-    let mut surroundings = Surroundings::default();
+    let mut surroundings = Environment::default();
     surroundings
         .variables
         .insert("SEMEL_LEDGER".to_owned(), "memory:".into());

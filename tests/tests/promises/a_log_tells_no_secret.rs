@@ -17,7 +17,7 @@ use semel::{
     runtime::{CallStep, ErasureScope, Semel, Tool},
     store::{SealingKey, SealingKeys, SealingStore, Store},
 };
-use semel_config::{Config, Surroundings};
+use semel_config::{Config, Environment};
 use semel_conformance::InjectedFailure;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -296,7 +296,7 @@ fn who_prints_a_value_prints_no_secret() {
     let secret = told_in("a secret, which is long enough to be one");
     let variables = [("KEY", secret.as_str()), ("SEMEL_LEDGER", "memory:")]
         .map(|(k, v)| (k.to_owned(), v.into()));
-    let around = Surroundings {
+    let around = Environment {
         variables: variables.into(),
         folder: folder.path().to_owned(),
     };
