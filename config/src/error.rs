@@ -114,7 +114,7 @@ impl Error for ConfigError {
     }
 }
 
-/// A mistake whose place is not known yet.
+/// A mistake without a place.
 pub(crate) struct Problem {
     kind: ConfigErrorKind,
     message: String,

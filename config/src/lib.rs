@@ -333,6 +333,7 @@ impl Config {
         let sealing = section(&table::SEALING_SECTION);
         let defaults = section(&table::DEFAULTS_SECTION);
         let mcp = section(&table::MCP_SECTION);
+        // Before the rules, which inherit them.
         let settings = DefaultSettings::read(defaults.as_ref(), folder, environment, mistakes);
         let config = Self {
             file: file.map(|file| file.path.clone()),

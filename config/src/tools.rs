@@ -59,6 +59,7 @@ impl DefaultSettings {
             tenant: Tenant::default(),
             unnamed: ToolSetup::default(),
         };
+        // In this order, because variables override the file.
         if let Some(section) = section {
             defaults.apply_section(section, folder);
         }
@@ -161,6 +162,7 @@ fn read_rule(
         let problem = Problem::contradiction(message);
         section.mistakes.note(first.span.clone(), problem);
     }
+    // Afterwards: a rule does not shadow itself.
     let patterns: Vec<_> = written.iter().map(|glob| glob.value.to_owned()).collect();
     earlier_globs.extend(patterns.iter().cloned());
     let globs = compile_globs(section, written);
@@ -379,7 +381,7 @@ fn apply_tool_keys(section: &Section<'_>, setup: &mut ToolSetup) {
     set(&mut setup.trusted, section.flag(&table::TRUSTED));
 }
 
-/// Sets a setting whose key is there.
+/// Sets a setting that the file has a key for.
 fn set<T>(setting: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *setting = value;

@@ -60,7 +60,7 @@ pub(super) fn read_lowercase(section: &Section<'_>, key: &'static ConfigKey) -> 
     names.into_iter().map(str::to_ascii_lowercase).collect()
 }
 
-/// Reads the name of a header whose value a proxy sets.
+/// Reads the name of a header that a proxy sets.
 pub(super) fn read_header_name(section: &Section<'_>, key: &'static ConfigKey) -> Option<String> {
     let written = section.text(key)?;
     let name = parse_proxy_header(written.value);

@@ -110,6 +110,7 @@ fn read_server(
     let trust_hints = section.flag(&table::SERVER_TRUST);
     let restart = section.flag(&table::SERVER_RESTART).unwrap_or(true);
     section.refuse_unknown();
+    // Only here, so that all other mistakes of the section are noted before.
     let name = name?;
     used_names.add_name(name, section);
     // The prefix of the only server distinguishes it from nothing.
@@ -226,7 +227,7 @@ fn is_endpoint(url: &str) -> bool {
     })
 }
 
-/// Reads headers whose values are in variables, so that the file holds no secret.
+/// Reads headers with values from variables, so that the file holds no secret.
 fn read_headers(section: &Section<'_>, environment: &Environment) -> Vec<(String, SecretText)> {
     let written = section.object(&table::SERVER_HEADERS).unwrap_or_default();
     let mut headers = Vec::new();

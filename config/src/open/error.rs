@@ -7,7 +7,7 @@ use semel::{
 };
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// A valid configuration whose store, policies or host cannot be opened.
+/// A store, policy or host of a valid configuration that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
